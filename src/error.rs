@@ -1,0 +1,126 @@
+//! The one error type of the library.
+
+use std::path::PathBuf;
+
+/// The library's result.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Everything that can go wrong. Each message says what failed, where, and what to do about it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file or folder could not be read or written.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// The verb: "open", "read", "write", "rename" ...
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What the operating system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A row of an input file is unusable.
+    #[error("{file}:{line}: {message}")]
+    BadRow {
+        /// The file's name as the user gave it, `-` for standard input.
+        file: String,
+        /// 1-based line number.
+        line: u64,
+        /// What is wrong and what to do.
+        message: String,
+    },
+    /// The input as a whole is unusable (format not recognised, no such column ...).
+    #[error("{file}: {message}")]
+    BadInput {
+        /// The file's name as the user gave it, `-` for standard input.
+        file: String,
+        /// What is wrong and what to do.
+        message: String,
+    },
+    /// A name that is neither in the registry, nor `org/name`, nor a folder.
+    #[error("unknown model '{name}': {hint}")]
+    UnknownModel {
+        /// What was asked for.
+        name: String,
+        /// Near names, and the forms that are accepted.
+        hint: String,
+    },
+    /// Every source of a model failed. The message lists each one with its reason, then what to do.
+    #[error("cannot get the model '{model}':\n{}\n{hint}", attempts.iter().map(|a| format!("  - {a}")).collect::<Vec<_>>().join("\n"))]
+    ModelUnavailable {
+        /// The model's name.
+        model: String,
+        /// One line per source tried: which, and why it failed.
+        attempts: Vec<String>,
+        /// What to do.
+        hint: String,
+    },
+    /// A file's content is not what its checksum or its size says.
+    #[error("{} is corrupted: expected {expected}, found {found}; {hint}", path.display())]
+    Corrupted {
+        /// The file.
+        path: PathBuf,
+        /// The known sha256 or size.
+        expected: String,
+        /// The file's own.
+        found: String,
+        /// What to do.
+        hint: String,
+    },
+    /// A model's own file says something that cannot be used.
+    #[error("{}: {message}", path.display())]
+    ModelFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong and what to do.
+        message: String,
+    },
+    /// No forward pass exists for this architecture.
+    #[error("the architecture '{found}' is not supported; supported are {supported}")]
+    UnsupportedArchitecture {
+        /// `model_type` or `architectures` of config.json.
+        found: String,
+        /// The supported ones, comma-separated.
+        supported: String,
+    },
+    /// The requested device does not exist here or was not compiled in.
+    #[error("the device '{device}' cannot be used: {message}")]
+    Device {
+        /// What was asked for.
+        device: String,
+        /// Why not, and what to do.
+        message: String,
+    },
+    /// The forward pass failed.
+    #[error("{context}: {message}")]
+    Compute {
+        /// What was being done.
+        context: String,
+        /// The backend's message.
+        message: String,
+    },
+    /// A score is not a number; ranking it would be meaningless.
+    #[error("the score of candidate {index} (counted from 0) is not a number")]
+    NotANumber {
+        /// 0-based position of the candidate in the input.
+        index: usize,
+    },
+    /// An argument is out of its range.
+    #[error("{0}")]
+    InvalidArgument(String),
+    /// The feature is switched off in this build.
+    #[error("this build of nearsort has no {feature} support; rebuild with `--features {feature}`")]
+    FeatureOff {
+        /// The cargo feature.
+        feature: &'static str,
+    },
+}
+
+impl Error {
+    /// An [`Error::Io`] closure for `map_err`.
+    pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Error::Io { action, path, source }
+    }
+}
