@@ -1,0 +1,83 @@
+//! The instruction sets, best first, and which of them this processor has.
+
+use std::fmt;
+
+/// An instruction set that kernels are written for, in order of preference.
+///
+/// The AVX-512 levels are what processors have in fact: BF16 and VNNI (Zen 4 and 5, Sapphire Rapids and later), VNNI
+/// alone (Ice Lake, Cascade Lake), neither (Skylake-X). AVX2 stands for AVX2, FMA and F16C, which came together
+/// (Haswell, Zen).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Isa {
+    /// AVX-512 F, BW, VL, VNNI and BF16.
+    Avx512Bf16,
+    /// AVX-512 F, BW, VL and VNNI.
+    Avx512Vnni,
+    /// AVX-512 F, BW and VL.
+    Avx512,
+    /// AVX2, FMA and F16C.
+    Avx2,
+    /// Advanced SIMD of 64-bit Arm.
+    Neon,
+    /// Plain loops, everywhere.
+    Scalar,
+}
+
+impl Isa {
+    /// Every instruction set, best first.
+    pub const ALL: [Isa; 6] = [Isa::Avx512Bf16, Isa::Avx512Vnni, Isa::Avx512, Isa::Avx2, Isa::Neon, Isa::Scalar];
+
+    /// Whether this processor and this operating system can run it.
+    pub fn is_available(self) -> bool {
+        match self {
+            Isa::Scalar => true,
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon => std::arch::is_aarch64_feature_detected!("neon"),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512Bf16 => Isa::Avx512Vnni.is_available() && is_x86_feature_detected!("avx512bf16"),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512Vnni => Isa::Avx512.is_available() && is_x86_feature_detected!("avx512vnni"),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => {
+                is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512vl")
+            }
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => {
+                is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c")
+            }
+            #[allow(unreachable_patterns)] // what is left depends on the architecture
+            _ => false,
+        }
+    }
+
+    /// The available ones, best first; the last is always [`Isa::Scalar`].
+    pub fn available() -> impl Iterator<Item = Isa> {
+        Isa::ALL.into_iter().filter(|isa| isa.is_available())
+    }
+
+    /// The best available one.
+    pub fn detect() -> Isa {
+        Isa::available().next().unwrap_or(Isa::Scalar)
+    }
+
+    /// The name in answers and reports, such as `avx512-bf16`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Isa::Avx512Bf16 => "avx512-bf16",
+            Isa::Avx512Vnni => "avx512-vnni",
+            Isa::Avx512 => "avx512",
+            Isa::Avx2 => "avx2",
+            Isa::Neon => "neon",
+            Isa::Scalar => "scalar",
+        }
+    }
+}
+
+impl fmt::Display for Isa {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
