@@ -1,0 +1,174 @@
+//! Which format an input has: by name, by extension, or by its first bytes.
+
+use std::fmt;
+use std::path::Path;
+use std::str::FromStr;
+
+use super::row::TEXT_NAMES;
+use crate::{Error, Result};
+
+/// The format of a file of candidates or queries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum InputFormat {
+    /// One candidate per line.
+    Text,
+    /// One JSON string or object per line.
+    Jsonl,
+    /// One JSON array of strings or objects.
+    Json,
+    /// Comma-separated values below a header.
+    Csv,
+    /// Tab-separated values below a header.
+    Tsv,
+}
+
+/// How many bytes are looked at to tell a format. A header longer than this is taken for text.
+pub(super) const SNIFF_BYTES: usize = 4096;
+
+/// First bytes of what cannot be read, with its name and what to do.
+const REFUSED: [(&[u8], &str); 5] = [
+    (b"\xFF\xFE", "this is UTF-16; convert it first: iconv -f UTF-16 -t UTF-8"),
+    (b"\xFE\xFF", "this is UTF-16; convert it first: iconv -f UTF-16 -t UTF-8"),
+    (b"\x1F\x8B", "this is compressed with gzip; pipe it in: gzip -dc FILE | nearsort ... -"),
+    (b"\x28\xB5\x2F\xFD", "this is compressed with zstd; pipe it in: zstd -dc FILE | nearsort ... -"),
+    (b"PAR1", "this is a Parquet file; export it as JSONL or CSV first"),
+];
+
+impl InputFormat {
+    /// All formats, in the order in which messages list them.
+    pub const ALL: [Self; 5] = [Self::Text, Self::Jsonl, Self::Json, Self::Csv, Self::Tsv];
+
+    /// The name that [`FromStr`] and [`fmt::Display`] use.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Jsonl => "jsonl",
+            Self::Json => "json",
+            Self::Csv => "csv",
+            Self::Tsv => "tsv",
+        }
+    }
+
+    /// The format that a file's extension stands for, `None` if it stands for none.
+    pub fn from_extension(path: &Path) -> Option<Self> {
+        let extension = path.extension()?.to_str()?.to_ascii_lowercase();
+        match extension.as_str() {
+            "txt" => Some(Self::Text),
+            "jsonl" | "ndjson" => Some(Self::Jsonl),
+            "json" => Some(Self::Json),
+            "csv" => Some(Self::Csv),
+            "tsv" => Some(Self::Tsv),
+            _ => None,
+        }
+    }
+
+    /// The format that the first bytes of an input look like; text when they look like nothing else.
+    ///
+    /// `{"` begins JSONL and `[` before an element or its end begins a JSON array. A first line that is a whole
+    /// JSON string is JSONL. A first line with at least two columns, one of them named like a text column
+    /// (`text_field` if given), is the header of TSV or CSV.
+    pub(super) fn sniff(head: &[u8], text_field: Option<&str>) -> Self {
+        let start = head.trim_ascii_start();
+        let second = start.get(1..).unwrap_or_default().trim_ascii_start().first();
+        match (start.first(), second) {
+            (Some(b'{'), Some(b'"' | b'}')) => return Self::Jsonl,
+            (Some(b'['), Some(b'{' | b'"' | b']')) => return Self::Json,
+            _ => {}
+        }
+        let line = start.split(|&byte| byte == b'\n').next().unwrap_or_default().trim_ascii_end();
+        if line.first() == Some(&b'"') && serde_json::from_slice::<String>(line).is_ok() {
+            return Self::Jsonl;
+        }
+        let is_header = |delimiter: u8| {
+            let columns: Vec<&[u8]> = line.split(|&byte| byte == delimiter).map(unquoted_name).collect();
+            let names_text = |column: &&[u8]| match text_field {
+                Some(name) => *column == name.as_bytes(),
+                None => TEXT_NAMES.iter().any(|name| *column == name.as_bytes()),
+            };
+            columns.len() > 1 && columns.iter().any(names_text)
+        };
+        match (is_header(b'\t'), is_header(b',')) {
+            (true, _) => Self::Tsv,
+            (_, true) => Self::Csv,
+            _ => Self::Text,
+        }
+    }
+}
+
+/// A column name without the blanks and the quotes around it.
+fn unquoted_name(column: &[u8]) -> &[u8] {
+    let column = column.trim_ascii();
+    column.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or(column)
+}
+
+/// Says why an input that begins with `head` cannot be read, `None` if nothing speaks against it.
+pub(super) fn refusal(head: &[u8]) -> Option<&'static str> {
+    REFUSED.iter().find(|(magic, _)| head.starts_with(magic)).map(|&(_, message)| message)
+}
+
+impl fmt::Display for InputFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for InputFormat {
+    type Err = Error;
+
+    /// Reads a name as [`InputFormat::name`] gives it; `txt` and `ndjson` are taken too.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] lists the known names.
+    fn from_str(name: &str) -> Result<Self> {
+        let canonical = match name {
+            "txt" => "text",
+            "ndjson" => "jsonl",
+            other => other,
+        };
+        Self::ALL.into_iter().find(|format| format.name() == canonical).ok_or_else(|| {
+            let known = Self::ALL.map(Self::name).join(", ");
+            Error::InvalidArgument(format!("unknown input format '{name}'; known are {known}"))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_bytes_tell_the_format() {
+        let cases: [(&str, InputFormat); 16] = [
+            ("{\"text\": \"a\"}\n", InputFormat::Jsonl),
+            ("\n  { \"text\": ", InputFormat::Jsonl),
+            ("\"a string\"\n\"another\"\n", InputFormat::Jsonl),
+            ("\"Call me Ishmael,\" he said.\n", InputFormat::Text),
+            ("[\n  {\"text\": 1}]", InputFormat::Json),
+            ("[\"a\", \"b\"]", InputFormat::Json),
+            ("[]", InputFormat::Json),
+            ("[1] A footnote\n", InputFormat::Text),
+            ("{see below}\n", InputFormat::Text),
+            ("id\ttext\r\n", InputFormat::Tsv),
+            ("id,\"text\"\r\n", InputFormat::Csv),
+            ("id, body ,x\n", InputFormat::Csv),
+            ("text\nmore text\n", InputFormat::Text),
+            ("one, two, three\n", InputFormat::Text),
+            ("", InputFormat::Text),
+            ("id,passage\n", InputFormat::Text),
+        ];
+        for (head, expected) in cases {
+            assert_eq!(InputFormat::sniff(head.as_bytes(), None), expected, "{head:?}");
+        }
+        assert_eq!(InputFormat::sniff(b"id,passage\n", Some("passage")), InputFormat::Csv);
+    }
+
+    #[test]
+    fn every_name_reads_back() {
+        for format in InputFormat::ALL {
+            assert_eq!(format.to_string().parse::<InputFormat>().unwrap(), format);
+        }
+        let message = "xml".parse::<InputFormat>().unwrap_err().to_string();
+        assert_eq!(message, "unknown input format 'xml'; known are text, jsonl, json, csv, tsv");
+    }
+}

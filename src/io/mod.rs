@@ -1,0 +1,33 @@
+//! Corpora, queries, embeddings and runs: everything that is read from or written for the user.
+//!
+//! Reading streams: [`Rows`] holds one row at a time, whatever the file's size, and a row longer than
+//! [`MAX_ROW_BYTES`] is an error instead of an exhausted memory. Every complaint carries the file and the line.
+//! Writing is atomic: [`EmbeddingWriter`] writes a temporary file beside its target and renames it when it is whole.
+//!
+//! | format | extension | a row is | ids when none is given |
+//! |---|---|---|---|
+//! | text | `.txt` | a line; an empty one is an empty candidate | the line number |
+//! | JSONL | `.jsonl`, `.ndjson` | a string or an object per line; blank lines do not count | the row number |
+//! | JSON | `.json` | an element of one array: a string or an object | the row number |
+//! | CSV | `.csv` | a record below a header; quoted fields may span lines | the row number |
+//! | TSV | `.tsv` | a line below a header; quotes never span lines | the row number |
+//!
+//! Line feeds may be preceded by carriage returns, and a UTF-8 byte-order mark is dropped, in every format. Everything
+//! must be UTF-8; UTF-16 and compressed files are recognised by their first bytes and refused by name.
+//!
+//! No model, no printing and no environment is used here.
+
+mod embeddings;
+mod format;
+mod queries;
+mod record;
+mod row;
+mod rows;
+mod trec;
+
+pub use embeddings::{EmbeddingWriter, write_whole};
+pub use format::InputFormat;
+pub use queries::{Query, read_queries};
+pub use row::Row;
+pub use rows::{BadRows, MAX_ROW_BYTES, ReadOptions, Rows};
+pub use trec::{RunLine, read_run, write_run_line};

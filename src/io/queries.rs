@@ -1,0 +1,73 @@
+//! Files of queries.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use super::format::InputFormat;
+use super::row::FieldNames;
+use super::rows::{ReadOptions, Rows};
+use crate::{Error, Result};
+
+const TEXT_NAMES: [&str; 2] = ["text", "query"];
+const ID_NAMES: [&str; 4] = ["id", "_id", "qid", "query_id"];
+
+/// One query of a file of queries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Query {
+    /// The query's own id; without one the line number (text) or the 1-based row number (all else).
+    pub id: String,
+    /// The query, never blank.
+    pub text: String,
+    /// 1-based line on which the query starts.
+    pub line: u64,
+}
+
+impl Query {
+    /// A query that comes from no file.
+    pub fn new(id: impl Into<String>, text: impl Into<String>) -> Self {
+        Self { id: id.into(), text: text.into(), line: 1 }
+    }
+}
+
+/// Reads a file of queries, or standard input for `-`.
+///
+/// Text: one query per line, blank lines left out, id = line number. JSONL, JSON, CSV: fields `text` or `query`, and
+/// `id`, `_id`, `qid` or `query_id`. TSV: the same below a header, or two columns without one: id, then text.
+///
+/// # Errors
+/// [`Error::Io`] for a file that cannot be read; [`Error::BadRow`] for a row that is none, a blank query outside of
+/// text files, and an id that was used before; [`Error::BadInput`] as for [`Rows`].
+pub fn read_queries(path: impl AsRef<Path>) -> Result<Vec<Query>> {
+    let rows = Rows::open(path, &ReadOptions::default())?.for_queries(query_fields());
+    let (name, format) = (rows.name().to_owned(), rows.format());
+    let bad = |line, message| Err(Error::BadRow { file: name.clone(), line, message });
+    let mut queries = Vec::new();
+    let mut lines = HashMap::new();
+    for row in rows {
+        let row = row?;
+        if row.text.trim().is_empty() {
+            if format == InputFormat::Text {
+                continue;
+            }
+            return bad(row.line, format!("the query '{}' is blank; remove the row or write one", row.id));
+        }
+        if let Some(first) = lines.insert(row.id.clone(), row.line) {
+            return bad(
+                row.line,
+                format!("the id '{}' is used already, on line {first}; ids of queries must differ", row.id),
+            );
+        }
+        queries.push(Query { id: row.id, text: row.text, line: row.line });
+    }
+    Ok(queries)
+}
+
+fn query_fields() -> FieldNames {
+    let mut names = FieldNames::new(None, None, None);
+    names.text = TEXT_NAMES.map(str::to_owned).to_vec();
+    names.id = ID_NAMES.map(str::to_owned).to_vec();
+    // A query has no earlier score to be checked: the field is one of those that nobody asked for.
+    names.score = Vec::new();
+    names
+}

@@ -1,0 +1,308 @@
+//! Cuts an input into rows of bytes: lines, elements of a JSON array, CSV records.
+//!
+//! Each cutter knows only where a row ends, in one pass, and holds one row. What the row means is decided elsewhere,
+//! so a row that makes no sense never costs the ones after it. A row above the cap is read to its end without being kept.
+
+use std::io::{self, BufRead, BufReader, Cursor, Read};
+
+/// Buffer between the input and the cutters. Larger brings nothing: the rows then leave the L2 cache.
+const BUFFER_BYTES: usize = 64 << 10;
+
+/// Bytes of an input, with the line that the next one is on.
+pub(super) struct Input {
+    reader: BufReader<Box<dyn Read + Send>>,
+    /// 1-based.
+    line: u64,
+    max_row_bytes: usize,
+}
+
+/// One row as it lies in the file, without what ends it. Reused from row to row.
+#[derive(Default)]
+pub(super) struct RawRow {
+    /// 1-based line on which the row starts.
+    pub line: u64,
+    /// The row's bytes; for CSV the fields without quotes and commas, end to end.
+    pub bytes: Vec<u8>,
+    /// For CSV: where in `bytes` each field ends.
+    pub ends: Vec<usize>,
+    /// The row is over the cap; `bytes` then means nothing.
+    pub too_long: bool,
+    /// For CSV: the input ended inside quotes.
+    pub unclosed_quote: bool,
+}
+
+/// What stops a cutter for good.
+pub(super) enum Stop {
+    Io(io::Error),
+    /// The input is not what its format says, on this line.
+    Syntax(u64, String),
+}
+
+impl From<io::Error> for Stop {
+    fn from(source: io::Error) -> Self {
+        Self::Io(source)
+    }
+}
+
+impl RawRow {
+    fn start(&mut self, line: u64) {
+        self.line = line;
+        self.bytes.clear();
+        self.ends.clear();
+        self.too_long = false;
+        self.unclosed_quote = false;
+    }
+}
+
+impl Input {
+    /// `head`: what has been read of `rest` already.
+    pub fn new(head: Vec<u8>, rest: Box<dyn Read + Send>, max_row_bytes: usize) -> Self {
+        let whole: Box<dyn Read + Send> = Box::new(Cursor::new(head).chain(rest));
+        Self { reader: BufReader::with_capacity(BUFFER_BYTES, whole), line: 1, max_row_bytes }
+    }
+
+    fn consume(&mut self, num_bytes: usize) {
+        let newlines = self.reader.buffer()[..num_bytes].iter().filter(|&&byte| byte == b'\n').count();
+        self.line += newlines as u64;
+        self.reader.consume(num_bytes);
+    }
+
+    /// Goes past every byte that `skip` is true for and returns the next one, which stays unread; `None` at the end.
+    fn peek_after(&mut self, skip: impl Fn(u8) -> bool) -> io::Result<Option<u8>> {
+        loop {
+            let chunk = fill(&mut self.reader)?;
+            if chunk.is_empty() {
+                return Ok(None);
+            }
+            match chunk.iter().position(|&byte| !skip(byte)) {
+                Some(found) => {
+                    let byte = chunk[found];
+                    self.consume(found);
+                    return Ok(Some(byte));
+                }
+                None => {
+                    let all = chunk.len();
+                    self.consume(all);
+                }
+            }
+        }
+    }
+
+    /// The next line, without `\n` or `\r\n`. False at the end of the input.
+    pub fn next_line(&mut self, row: &mut RawRow) -> io::Result<bool> {
+        row.start(self.line);
+        let limit = self.max_row_bytes.saturating_add(2) as u64; // the row and its "\r\n"
+        if self.reader.by_ref().take(limit).read_until(b'\n', &mut row.bytes)? == 0 {
+            return Ok(false);
+        }
+        self.line += 1;
+        if row.bytes.last() == Some(&b'\n') {
+            row.bytes.pop();
+        } else if row.bytes.len() as u64 == limit {
+            self.reader.skip_until(b'\n')?;
+        }
+        if row.bytes.last() == Some(&b'\r') {
+            row.bytes.pop();
+        }
+        row.too_long = row.bytes.len() > self.max_row_bytes;
+        Ok(true)
+    }
+}
+
+/// `fill_buf`, again when a signal interrupted it.
+fn fill(reader: &mut BufReader<Box<dyn Read + Send>>) -> io::Result<&[u8]> {
+    while let Err(error) = reader.fill_buf() {
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+    Ok(reader.buffer())
+}
+
+/// Cuts one top-level JSON array into its elements.
+#[derive(Default)]
+pub(super) struct ArrayElements {
+    place: Place,
+}
+
+#[derive(Default, Clone, Copy, PartialEq)]
+enum Place {
+    #[default]
+    BeforeArray,
+    AfterOpening,
+    AfterComma,
+    AfterArray,
+}
+
+impl ArrayElements {
+    /// The next element's bytes, blanks after it included. False after the last one.
+    pub fn next(&mut self, input: &mut Input, row: &mut RawRow) -> Result<bool, Stop> {
+        if self.place == Place::BeforeArray && !self.open(input)? {
+            return Ok(false);
+        }
+        if self.place == Place::AfterArray {
+            return Ok(false);
+        }
+        match input.peek_after(is_json_blank)? {
+            Some(b']') if self.place == Place::AfterOpening => {
+                input.consume(1);
+                self.close(input)?;
+                return Ok(false);
+            }
+            Some(b']' | b',') => {
+                return Err(Stop::Syntax(input.line, "broken JSON: a comma without an element".into()));
+            }
+            _ => row.start(input.line),
+        }
+        match cut_element(input, row)? {
+            Some(b',') => self.place = Place::AfterComma,
+            Some(b']') => self.close(input)?,
+            Some(_) => {
+                return Err(Stop::Syntax(input.line, "broken JSON: a '}' without its '{'".into()));
+            }
+            None => {
+                let message =
+                    format!("broken JSON: the file ends inside the array (element begun on line {})", row.line);
+                return Err(Stop::Syntax(input.line, message));
+            }
+        }
+        Ok(true)
+    }
+
+    /// Goes past the opening bracket. False for an input without anything in it.
+    fn open(&mut self, input: &mut Input) -> Result<bool, Stop> {
+        match input.peek_after(is_json_blank)? {
+            None => Ok(false),
+            Some(b'[') => {
+                input.consume(1);
+                self.place = Place::AfterOpening;
+                Ok(true)
+            }
+            Some(_) => {
+                let message =
+                    "a JSON input must be one array; for one object or string per line use --input-format jsonl";
+                Err(Stop::Syntax(input.line, message.into()))
+            }
+        }
+    }
+
+    /// Makes sure that nothing follows the closing bracket.
+    fn close(&mut self, input: &mut Input) -> Result<(), Stop> {
+        self.place = Place::AfterArray;
+        match input.peek_after(is_json_blank)? {
+            None => Ok(()),
+            Some(_) => Err(Stop::Syntax(input.line, "broken JSON: something follows the end of the array".into())),
+        }
+    }
+}
+
+fn is_json_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
+}
+
+/// Moves bytes into `row` up to the comma or bracket that ends the element, and returns that; `None` at the end.
+fn cut_element(input: &mut Input, row: &mut RawRow) -> io::Result<Option<u8>> {
+    let mut scan = ElementScan::default();
+    loop {
+        let chunk = fill(&mut input.reader)?;
+        if chunk.is_empty() {
+            return Ok(None);
+        }
+        let end = scan.find_end(chunk);
+        let num_bytes = end.unwrap_or(chunk.len());
+        let stop = end.map(|end| chunk[end]);
+        row.too_long |= row.bytes.len() + num_bytes > input.max_row_bytes;
+        if !row.too_long {
+            row.bytes.extend_from_slice(&chunk[..num_bytes]);
+        }
+        input.consume(num_bytes + usize::from(stop.is_some()));
+        if stop.is_some() {
+            return Ok(stop);
+        }
+    }
+}
+
+/// Where the scan for an element's end stands. Strings and nesting are all that matters; the parser judges the rest.
+#[derive(Default)]
+struct ElementScan {
+    depth: usize,
+    in_string: bool,
+    escaped: bool,
+}
+
+impl ElementScan {
+    fn find_end(&mut self, chunk: &[u8]) -> Option<usize> {
+        for (at, &byte) in chunk.iter().enumerate() {
+            if self.in_string {
+                match byte {
+                    _ if self.escaped => self.escaped = false,
+                    b'\\' => self.escaped = true,
+                    b'"' => self.in_string = false,
+                    _ => {}
+                }
+                continue;
+            }
+            match byte {
+                b'"' => self.in_string = true,
+                b'{' | b'[' => self.depth += 1,
+                b',' | b'}' | b']' if self.depth == 0 => return Some(at),
+                b'}' | b']' => self.depth -= 1,
+                _ => {}
+            }
+        }
+        None
+    }
+}
+
+/// Cuts CSV into records, on the parser that the csv crate stands on.
+///
+/// Used without that crate's reader because the reader has no limit for a record (one stray quote would pull the rest
+/// of the file into memory) and counts lines one short below `\r\n`.
+pub(super) struct CsvRecords {
+    parser: csv_core::Reader,
+}
+
+impl CsvRecords {
+    pub fn new() -> Self {
+        // Not its `default()`, which has no transition table.
+        Self { parser: csv_core::Reader::new() }
+    }
+
+    /// The next record's fields. Empty lines between records do not count. False at the end.
+    pub fn next(&mut self, input: &mut Input, row: &mut RawRow) -> io::Result<bool> {
+        use csv_core::ReadRecordResult::{End, InputEmpty, OutputEndsFull, OutputFull, Record};
+        input.peek_after(|byte| matches!(byte, b'\r' | b'\n'))?;
+        row.start(input.line);
+        row.bytes.resize(row.bytes.capacity().max(1024), 0);
+        row.ends.resize(row.ends.capacity().max(32), 0);
+        let (mut num_bytes, mut num_fields, mut last_byte) = (0, 0, 0);
+        loop {
+            let chunk = fill(&mut input.reader)?;
+            let at_end = chunk.is_empty();
+            let output = (&mut row.bytes[num_bytes..], &mut row.ends[num_fields..]);
+            let (result, read, written, ended) = self.parser.read_record(chunk, output.0, output.1);
+            last_byte = read.checked_sub(1).map_or(last_byte, |last| chunk[last]);
+            input.consume(read);
+            num_bytes += written;
+            num_fields += ended;
+            match result {
+                InputEmpty => {}
+                OutputFull if row.bytes.len() < input.max_row_bytes => row.bytes.resize(num_bytes * 2, 0),
+                OutputEndsFull if row.ends.len() < input.max_row_bytes / size_of::<usize>() => {
+                    row.ends.resize(num_fields * 2, 0);
+                }
+                OutputFull | OutputEndsFull => (row.too_long, num_bytes, num_fields) = (true, 0, 0),
+                Record => {
+                    // Only inside quotes does a line's end not end the record.
+                    row.unclosed_quote = at_end && matches!(last_byte, b'\n' | b'\r');
+                    break;
+                }
+                End => return Ok(false),
+            }
+        }
+        row.ends.truncate(num_fields);
+        row.bytes.truncate(num_bytes);
+        row.too_long |= num_bytes > input.max_row_bytes;
+        Ok(true)
+    }
+}

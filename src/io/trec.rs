@@ -1,0 +1,101 @@
+//! Runs in TREC's format: `query-id Q0 document-id rank score tag`, one line per hit.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use super::format::InputFormat;
+use super::rows::{ReadOptions, Rows};
+use crate::{Error, Result};
+
+/// One line of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunLine {
+    /// The query's id.
+    pub query_id: String,
+    /// The document's id.
+    pub document_id: String,
+    /// As the file gives it; most tools count from 1 and some from 0.
+    pub rank: u64,
+    /// Higher is better. Finite.
+    pub score: f64,
+    /// The run's name.
+    pub tag: String,
+}
+
+/// Appends one line of a run, with its line end, to `out`. `rank` counts from 1.
+///
+/// The score is written with as many digits as make it the same `f32` again, so that sorting the file by score gives
+/// the order that was computed. No exponent is used.
+///
+/// # Errors
+/// [`Error::InvalidArgument`] when an id or the tag is empty or has white space in it, which this format cannot carry,
+/// or when the score is not a finite number; `out` is unchanged then.
+///
+/// ```
+/// let mut run = String::new();
+/// nearsort::io::write_run_line(&mut run, "q1", "d7", 1, 0.5, "nearsort")?;
+/// assert_eq!(run, "q1 Q0 d7 1 0.5 nearsort\n");
+/// # Ok::<(), nearsort::Error>(())
+/// ```
+pub fn write_run_line(
+    out: &mut String,
+    query_id: &str,
+    document_id: &str,
+    rank: usize,
+    score: f32,
+    tag: &str,
+) -> Result<()> {
+    for (what, value) in [("query id", query_id), ("document id", document_id), ("tag", tag)] {
+        if value.is_empty() || value.contains(char::is_whitespace) {
+            let message = format!(
+                "the {what} '{value}' is empty or has white space in it, which a TREC run cannot carry; use another format or ids without it"
+            );
+            return Err(Error::InvalidArgument(message));
+        }
+    }
+    if !score.is_finite() {
+        return Err(Error::InvalidArgument(format!(
+            "the score of '{document_id}' for the query '{query_id}' is {score}, not a finite number"
+        )));
+    }
+    // Writing to a String cannot fail.
+    let _ = writeln!(out, "{query_id} Q0 {document_id} {rank} {score} {tag}");
+    Ok(())
+}
+
+/// Reads a run, or standard input for `-`, in the file's order. Blank lines do not count.
+///
+/// # Errors
+/// [`Error::Io`] for a file that cannot be read; [`Error::BadRow`] for a line that does not have six fields, or whose
+/// rank or score is not a number.
+pub fn read_run(path: impl AsRef<Path>) -> Result<Vec<RunLine>> {
+    let options = ReadOptions { format: Some(InputFormat::Text), ..ReadOptions::default() };
+    let lines = Rows::open(path, &options)?;
+    let name = lines.name().to_owned();
+    let mut run = Vec::new();
+    for line in lines {
+        let line = line?;
+        if line.text.trim().is_empty() {
+            continue;
+        }
+        let parsed = parse_run_line(&line.text);
+        run.push(parsed.map_err(|message| Error::BadRow { file: name.clone(), line: line.line, message })?);
+    }
+    Ok(run)
+}
+
+fn parse_run_line(line: &str) -> Result<RunLine, String> {
+    let fields: Vec<&str> = line.split_whitespace().collect();
+    let &[query_id, _, document_id, rank, score, tag] = fields.as_slice() else {
+        return Err(format!(
+            "{} fields; a line of a run has six: query-id Q0 document-id rank score tag",
+            fields.len()
+        ));
+    };
+    let rank = rank.parse().map_err(|_| format!("the rank '{rank}' is not a whole number"))?;
+    let score = match score.parse::<f64>() {
+        Ok(number) if number.is_finite() => number,
+        _ => return Err(format!("the score '{score}' is not a number")),
+    };
+    Ok(RunLine { query_id: query_id.into(), document_id: document_id.into(), rank, score, tag: tag.into() })
+}
