@@ -1,0 +1,226 @@
+//! Finding a model on this machine: nearsort's own folder, then the hub's cache.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use hf_hub::{Cache, Repo, RepoType};
+
+use super::files::{self, ModelFiles, REQUIRED, WEIGHTS, WEIGHTS_INDEX};
+use super::names::is_hex;
+use super::options::{Step, StoreOptions};
+use super::registry::Entry;
+use super::spec::DEFAULT_REVISION;
+use super::verify::Ledger;
+use crate::{Error, Result};
+
+/// A model that can be fetched: what a [`super::ModelSpec`] means, folders apart.
+#[derive(Debug, Clone)]
+pub(super) struct Target {
+    pub(super) name: String,
+    pub(super) repo: String,
+    pub(super) revision: String,
+    pub(super) entry: Option<Arc<Entry>>,
+}
+
+impl Target {
+    pub(super) fn registered(entry: &Arc<Entry>) -> Self {
+        let revision = entry.revision.clone().unwrap_or_else(|| DEFAULT_REVISION.to_owned());
+        Self { name: entry.name.clone(), repo: entry.repo.clone(), revision, entry: Some(Arc::clone(entry)) }
+    }
+
+    /// nearsort's own folder for the model: what mirrors unpack into, and where a copy from another machine belongs.
+    pub(super) fn own_dir(&self, options: &StoreOptions) -> PathBuf {
+        options.cache_dir.join("models").join(self.own_name())
+    }
+
+    /// One path component; `--` for `/` as in the hub's cache.
+    pub(super) fn own_name(&self) -> String {
+        self.name.replace('/', "--")
+    }
+
+    /// The repository's folder in the hub's cache.
+    pub(super) fn hub_dir(&self, options: &StoreOptions) -> PathBuf {
+        options.hub_cache.join(self.hub_folder())
+    }
+
+    pub(super) fn hub_folder(&self) -> String {
+        Repo::new(self.repo.clone(), RepoType::Model).folder_name()
+    }
+
+    /// The checksum that the registry knows for a file.
+    pub(super) fn known(&self, file: &str) -> Option<&super::registry::FileEntry> {
+        self.entry.as_deref()?.file(file)
+    }
+}
+
+/// What the caches have of a model.
+pub(super) enum Cached {
+    /// Every file, verified as far as checksums are known.
+    Whole(ModelFiles),
+    /// Usable, but fetched by another tool that may have left out `modules.json` and with it the pooling.
+    Doubtful(ModelFiles),
+    /// Nothing usable. `missing` names the first file that is not there, if the folder exists.
+    Nothing { missing: Option<PathBuf> },
+}
+
+/// A folder that may hold the model.
+struct Place {
+    dir: PathBuf,
+    revision: Option<String>,
+    /// Whether other content than the expected one means damage, or just another commit.
+    exact: bool,
+}
+
+/// Looks in all places.
+///
+/// # Errors
+/// [`Error::Corrupted`] for a file with the wrong content, [`Error::Io`] for one that cannot be read.
+pub(super) fn find(options: &StoreOptions, target: &Target) -> Result<Cached> {
+    let mut missing = None;
+    for place in places(options, target) {
+        let ledger_path = Ledger::path_for(&options.cache_dir, &place.dir);
+        let model = ModelFiles {
+            name: target.name.clone(),
+            dir: place.dir,
+            revision: place.revision,
+            entry: target.entry.clone(),
+            ledger: ledger_path,
+        };
+        if let Some(path) = lacking(&model, target) {
+            missing = missing.or_else(|| model.dir.is_dir().then_some(path));
+            continue;
+        }
+        match verify(options, target, &model) {
+            Ok(complete) => return Ok(if complete { Cached::Whole(model) } else { Cached::Doubtful(model) }),
+            Err(Error::Corrupted { .. }) if !place.exact => {}
+            Err(fault) => return Err(fault),
+        }
+    }
+    Ok(Cached::Nothing { missing })
+}
+
+/// The folder that a presence check by names and sizes finds, without hashing anything.
+pub(super) fn glance(options: &StoreOptions, target: &Target) -> Option<PathBuf> {
+    let model = |place: Place| ModelFiles {
+        name: target.name.clone(),
+        dir: place.dir,
+        revision: place.revision,
+        entry: target.entry.clone(),
+        ledger: PathBuf::new(),
+    };
+    let sizes_fit = |model: &ModelFiles| {
+        let known = model.entry.iter().flat_map(|entry| &entry.files);
+        let mut sized = known.filter_map(|file| Some((model.dir.join(&file.path), file.size?)));
+        sized.all(|(path, size)| path.metadata().is_ok_and(|metadata| metadata.len() == size))
+    };
+    let found = places(options, target)
+        .into_iter()
+        .map(model)
+        .find(|model| lacking(model, target).is_none() && sizes_fit(model));
+    found.map(|model| model.dir)
+}
+
+fn places(options: &StoreOptions, target: &Target) -> Vec<Place> {
+    let pinned = target.entry.as_deref().and_then(|entry| entry.revision.clone());
+    let mut places = vec![Place { dir: target.own_dir(options), revision: pinned, exact: true }];
+    places.extend(snapshot(options, target, &target.revision).map(|(revision, dir)| Place {
+        dir,
+        revision: Some(revision),
+        exact: true,
+    }));
+    // Python's tools fetch `main`: where all checksums fit, another commit's copy is as good.
+    if target.revision != DEFAULT_REVISION && target.entry.as_deref().is_some_and(Entry::pinned) {
+        let other = snapshot(options, target, DEFAULT_REVISION).filter(|(revision, _)| *revision != target.revision);
+        places.extend(other.map(|(revision, dir)| Place { dir, revision: Some(revision), exact: false }));
+    }
+    places
+}
+
+/// The commit that a revision names in the hub's cache, and its folder.
+fn snapshot(options: &StoreOptions, target: &Target, revision: &str) -> Option<(String, PathBuf)> {
+    let commit = if is_hex(revision, 40) {
+        revision.to_owned()
+    } else {
+        let noted = std::fs::read_to_string(target.hub_dir(options).join("refs").join(revision)).ok()?;
+        noted.trim().to_owned()
+    };
+    is_hex(&commit, 40).then(|| {
+        let cache = Cache::new(options.hub_cache.clone());
+        let dir = cache.model(target.repo.clone()).pointer_path(&commit);
+        (commit, dir)
+    })
+}
+
+/// The first indispensable file that a folder lacks.
+fn lacking(model: &ModelFiles, target: &Target) -> Option<PathBuf> {
+    let known = target.entry.iter().flat_map(|entry| entry.files.iter().map(|file| file.path.clone()));
+    let mut needed: Vec<String> = REQUIRED.iter().map(|file| (*file).to_owned()).chain(known).collect();
+    if let Ok(Some(modules)) = model.read("modules.json") {
+        needed.extend(files::module_files(&modules).unwrap_or_default());
+    }
+    if let Some(file) = needed.iter().find(|file| model.path(file).is_none()) {
+        return Some(model.dir.join(file));
+    }
+    // Anything else that is wrong with the weights is told when they are read.
+    let index_only = model.path(WEIGHTS).is_none();
+    let shards = model.read(WEIGHTS_INDEX).ok().flatten().and_then(|index| files::shards(&index).ok());
+    match shards {
+        _ if !index_only => None,
+        Some(shards) => shards.iter().find(|shard| model.path(shard).is_none()).map(|shard| model.dir.join(shard)),
+        None => Some(model.dir.join(WEIGHTS)),
+    }
+}
+
+/// Compares every file whose checksum is known. Returns whether the folder is known to be complete.
+fn verify(options: &StoreOptions, target: &Target, model: &ModelFiles) -> Result<bool> {
+    let mut ledger = Ledger::open(&model.ledger, &model.dir);
+    let outcome = model.contract_files()?.iter().try_for_each(|file| {
+        let path = model.dir.join(file);
+        let size = path.metadata().map_err(Error::io("read", &path))?.len();
+        if let Some(known) = target.known(file).and_then(|known| known.size).filter(|known| *known != size) {
+            return Err(corrupted(&path, format!("{known} bytes"), format!("{size} bytes")));
+        }
+        let Some(expected) = expected_sha256(target, file, &path) else { return Ok(()) };
+        let mut tick = |done| options.report(Step::Verifying, &target.name, file, done, Some(size));
+        let found = ledger.sha256_with(&path, &mut tick)?;
+        if found == expected {
+            Ok(())
+        } else {
+            Err(corrupted(&path, format!("sha256 {expected}"), format!("sha256 {found}")))
+        }
+    });
+    ledger.save();
+    outcome.map(|()| ledger.complete || model.path("modules.json").is_some())
+}
+
+/// The registry's checksum, else the one by which the hub's cache names the content (git LFS files only).
+pub(super) fn expected_sha256(target: &Target, file: &str, path: &Path) -> Option<String> {
+    let known = target.known(file).and_then(|known| known.sha256.clone());
+    known.or_else(|| blob_sha256(path))
+}
+
+/// In the hub's cache a large file is a link to a blob that is named by its sha256.
+pub(super) fn blob_sha256(path: &Path) -> Option<String> {
+    let blob = std::fs::read_link(path).ok()?;
+    blob.file_name()?.to_str().filter(|name| is_hex(name, 64)).map(str::to_owned)
+}
+
+fn corrupted(path: &Path, expected: String, found: String) -> Error {
+    let hint = "remove it and run again with network access, or copy the file from another machine to this place";
+    Error::Corrupted { path: path.to_owned(), expected, found, hint: hint.to_owned() }
+}
+
+/// Moves a damaged file out of the way, keeping it for whoever wants to know what happened. In the hub's cache the
+/// content lies in a blob that others may link to, so the blob moves and the link goes.
+pub(super) fn set_aside(path: &Path) -> Result<PathBuf> {
+    let content = path.canonicalize().map_err(Error::io("read", path))?;
+    let mut aside = OsString::from(&content);
+    aside.push(".corrupted");
+    let aside = PathBuf::from(aside);
+    std::fs::rename(&content, &aside).map_err(Error::io("rename", &content))?;
+    if path.is_symlink() {
+        std::fs::remove_file(path).map_err(Error::io("remove", path))?;
+    }
+    Ok(aside)
+}

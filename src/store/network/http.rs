@@ -1,0 +1,253 @@
+//! Requests to the hub: time-outs, redirects, who sees the token, what is tried again.
+//!
+//! Redirects are followed by hand for two reasons: the hub states a file's checksum in the headers of the redirect, not
+//! in those of the storage that it leads to, and the token must not reach another host.
+
+use std::thread;
+use std::time::Duration;
+
+use ureq::http::{HeaderMap, Response};
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
+use ureq::{Agent, Body, Proxy};
+
+use crate::store::Failure;
+use crate::store::options::{Step, StoreOptions};
+
+/// More hops than any hub needs.
+const MAX_REDIRECTS: usize = 6;
+
+/// Why a request gave nothing.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// Worth another try, after this pause if the server named one.
+    Again { reason: String, after: Option<Duration> },
+    /// There is no such file.
+    NotFound,
+    /// Final.
+    Failed(Failure),
+}
+
+impl Trouble {
+    pub(super) fn failed(reason: impl Into<String>) -> Self {
+        Self::Failed(Failure::Source(reason.into()))
+    }
+
+    pub(super) fn again(reason: impl Into<String>) -> Self {
+        Self::Again { reason: reason.into(), after: None }
+    }
+}
+
+impl From<crate::Error> for Trouble {
+    fn from(error: crate::Error) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// The answer at the end of the redirects, and what the hub itself said on the way.
+pub(super) struct Answer {
+    pub(super) response: Response<Body>,
+    /// `x-repo-commit`.
+    pub(super) commit: Option<String>,
+    /// The hub's checksum of the content, without quotes: a sha256 for large files, git's blob id for small ones.
+    pub(super) etag: Option<String>,
+    /// `x-linked-size`.
+    pub(super) size: Option<u64>,
+}
+
+/// An HTTP client with the store's limits.
+pub(super) struct Client<'a> {
+    pub(super) options: &'a StoreOptions,
+    agent: Agent,
+}
+
+impl<'a> Client<'a> {
+    pub(super) fn new(options: &'a StoreOptions) -> Self {
+        let limits = &options.limits;
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .timeout_resolve(Some(limits.connect))
+            .timeout_connect(Some(limits.connect))
+            .timeout_send_request(Some(limits.response))
+            .timeout_recv_response(Some(limits.response))
+            .timeout_per_read(Some(limits.idle))
+            .proxy(if options.proxy_from_env { Proxy::try_from_env() } else { None })
+            .user_agent(concat!("nearsort/", env!("CARGO_PKG_VERSION")))
+            .accept_encoding("identity")
+            .tls_config(TlsConfig::builder().root_certs(root_certs()).build())
+            .build();
+        Self { options, agent: config.into() }
+    }
+
+    /// A GET with redirects followed. `from` asks for the bytes from there on.
+    pub(super) fn get(&self, url: &str, from: u64) -> Result<Answer, Trouble> {
+        let (mut url, mut commit, mut etag, mut size) = (url.to_owned(), None, None, None);
+        for _ in 0..MAX_REDIRECTS {
+            let response = self.hop(&url, from)?;
+            let headers = response.headers();
+            commit = commit.or_else(|| header(headers, "x-repo-commit"));
+            etag = etag.or_else(|| header(headers, "x-linked-etag"));
+            size = size.or_else(|| header(headers, "x-linked-size").and_then(|text| text.parse().ok()));
+            if !response.status().is_redirection() {
+                check_status(&response, &url)?;
+                let etag = etag.or_else(|| header(headers, "etag")).and_then(|etag| clean_etag(&etag));
+                return Ok(Answer { commit, etag, size, response });
+            }
+            let location =
+                header(headers, "location").ok_or_else(|| Trouble::failed(format!("{url} redirects to nowhere")))?;
+            url = join(&url, &location).ok_or_else(|| Trouble::failed(format!("{url} redirects to '{location}'")))?;
+        }
+        Err(Trouble::failed("more redirects than any hub needs"))
+    }
+
+    fn hop(&self, url: &str, from: u64) -> Result<Response<Body>, Trouble> {
+        let mut request = self.agent.get(url);
+        if let Some(token) = self.options.token.as_ref().filter(|_| origin(url) == origin(&self.options.endpoint)) {
+            request = request.header("authorization", format!("Bearer {}", token.reveal()));
+        }
+        if from > 0 {
+            request = request.header("range", format!("bytes={from}-"));
+        }
+        // Not tried again: a hub that cannot be reached should cost seconds, and there is a mirror.
+        request.call().map_err(|error| Trouble::failed(self.explain(url, &error)))
+    }
+
+    fn explain(&self, url: &str, error: &ureq::Error) -> String {
+        let host = origin(url).unwrap_or(url);
+        match error {
+            ureq::Error::HostNotFound => format!("the name of {host} cannot be resolved"),
+            ureq::Error::Timeout(which) => format!("{host} did not answer in time ({which})"),
+            ureq::Error::Io(error) => format!("{host} cannot be reached: {error}"),
+            other => format!("{host}: {other}"),
+        }
+    }
+
+    /// Runs `action` until it succeeds, fails for good, or the tries and pauses are used up.
+    pub(super) fn retrying<T>(
+        &self,
+        file: &str,
+        mut action: impl FnMut() -> Result<T, Trouble>,
+    ) -> Result<Option<T>, Failure> {
+        let limits = &self.options.limits;
+        let (mut pause, mut waited) = (limits.retry_pause, Duration::ZERO);
+        let mut tries = 0;
+        loop {
+            let (reason, after) = match action() {
+                Ok(value) => return Ok(Some(value)),
+                Err(Trouble::NotFound) => return Ok(None),
+                Err(Trouble::Failed(failure)) => return Err(failure),
+                Err(Trouble::Again { reason, after }) => (reason, after),
+            };
+            let wait = after.unwrap_or(pause);
+            tries += 1;
+            if tries > limits.retries || waited.saturating_add(wait) > limits.retry_total {
+                return Err(Failure::Source(format!(
+                    "{reason} (gave up after {tries} tries; the next pause would be {} s)",
+                    wait.as_secs_f32()
+                )));
+            }
+            self.options.report(Step::Retrying, &self.options.endpoint, file, 0, None);
+            thread::sleep(wait);
+            waited += wait;
+            pause = pause.saturating_mul(2);
+        }
+    }
+}
+
+/// The machine's own certificates, for a company's network may re-sign TLS with its own; the well-known ones where the
+/// machine has none, as in small containers.
+fn root_certs() -> RootCerts {
+    let found = rustls_native_certs::load_native_certs().certs;
+    let certificates: Vec<_> = found.iter().map(|certificate| Certificate::from_der(certificate).to_owned()).collect();
+    if certificates.is_empty() { RootCerts::WebPki } else { RootCerts::new_with_certs(&certificates) }
+}
+
+fn check_status(response: &Response<Body>, url: &str) -> Result<(), Trouble> {
+    let status = response.status().as_u16();
+    let host = origin(url).unwrap_or(url);
+    match status {
+        200 | 206 | 416 => Ok(()),
+        404 => Err(Trouble::NotFound),
+        401 | 403 => Err(Trouble::failed(format!(
+            "{host} answers {status}: there is no such repository, or it is private or gated; HF_TOKEN must hold a token with access"
+        ))),
+        429 | 500..=599 => {
+            let seconds = header(response.headers(), "retry-after").and_then(|text| text.parse().ok());
+            Err(Trouble::Again { reason: format!("{host} answers {status}"), after: seconds.map(Duration::from_secs) })
+        }
+        other => Err(Trouble::failed(format!("{host} answers {other}"))),
+    }
+}
+
+pub(super) fn header(headers: &HeaderMap, name: &str) -> Option<String> {
+    Some(headers.get(name)?.to_str().ok()?.trim().to_owned())
+}
+
+/// The etag without the mark of weakness and the quotes. It becomes a file's name, so anything unusual is refused.
+fn clean_etag(etag: &str) -> Option<String> {
+    let etag = etag.trim_start_matches("W/").trim_matches('"');
+    let sound = (8..=128).contains(&etag.len()) && etag.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    sound.then(|| etag.to_owned())
+}
+
+/// Scheme, host and port.
+fn origin(url: &str) -> Option<&str> {
+    let start = url.find("://")? + 3;
+    let end = url[start..].find(['/', '?', '#']).map_or(url.len(), |end| start + end);
+    Some(&url[..end])
+}
+
+/// The address that a `Location` header names; hubs send relative ones too.
+fn join(base: &str, location: &str) -> Option<String> {
+    let web = |url: &str| url.starts_with("http://") || url.starts_with("https://");
+    let (scheme, _) = base.split_once("://")?;
+    match location {
+        url if web(url) => Some(url.to_owned()),
+        url if url.contains("://") || url.is_empty() => None,
+        rest if rest.starts_with("//") => Some(format!("{scheme}:{rest}")),
+        path if path.starts_with('/') => Some(format!("{}{path}", origin(base)?)),
+        relative => {
+            let folder = base.split(['?', '#']).next()?.rsplit_once('/')?.0;
+            Some(format!("{folder}/{relative}"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn redirects_may_be_absolute_or_relative() {
+        let base = "https://hub:1/a/b?x=/y";
+        let cases = [
+            ("https://cdn/f", Some("https://cdn/f")),
+            ("//cdn/f", Some("https://cdn/f")),
+            ("/c/d", Some("https://hub:1/c/d")),
+            ("c", Some("https://hub:1/a/c")),
+            ("file:///etc/passwd", None),
+            ("", None),
+        ];
+        for (location, expected) in cases {
+            assert_eq!(join(base, location).as_deref(), expected, "{location}");
+        }
+    }
+
+    #[test]
+    fn the_origin_tells_hosts_schemes_and_ports_apart() {
+        assert_eq!(origin("https://hub/a"), Some("https://hub"));
+        assert_eq!(origin("https://hub"), Some("https://hub"));
+        assert_ne!(origin("http://hub/a"), origin("https://hub/a"));
+        assert_ne!(origin("http://hub:1/a"), origin("http://hub:2/a"));
+        assert_ne!(origin("http://hub.evil/a"), origin("http://hub/a"));
+    }
+
+    #[test]
+    fn an_etag_becomes_a_file_name_only_if_it_is_harmless() {
+        assert_eq!(clean_etag("W/\"0123456789abcdef\"").as_deref(), Some("0123456789abcdef"));
+        for bad in ["\"../../x\"", "\"a/b\"", "", "\"\"", "\"..\""] {
+            assert_eq!(clean_etag(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! A model from the hub into the hub's cache: only the files that nearsort reads.
+
+use std::collections::BTreeSet;
+use std::io::Read;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use super::download::Repository;
+use super::http::{Client, Trouble};
+use crate::store::Failure;
+use crate::store::cache::Target;
+use crate::store::files::{self, PICKLED, REQUIRED, TOP_FILES, WEIGHTS, WEIGHTS_INDEX};
+use crate::store::names::is_hex;
+use crate::store::options::StoreOptions;
+use crate::{Error, Result};
+
+/// A list of files longer than this is not one.
+const MAX_LISTING_BYTES: u64 = 16 << 20;
+
+/// What `/api/models/<repo>/revision/<revision>` says.
+#[derive(Deserialize)]
+struct Listing {
+    sha: String,
+    siblings: Vec<Sibling>,
+}
+
+#[derive(Deserialize)]
+struct Sibling {
+    rfilename: String,
+}
+
+/// Fetches whatever the cache lacks of a model.
+pub(in crate::store) fn from_hub(options: &StoreOptions, target: &Target) -> Result<(), Failure> {
+    let client = Client::new(options);
+    let listing = listing(&client, target)?;
+    let names = listing.as_ref().map(|listing| listing.siblings.iter().map(|file| file.rfilename.clone()).collect());
+    let commit =
+        Some(target.revision.clone()).filter(|revision| is_hex(revision, 40)).or(listing.map(|listing| listing.sha));
+    let commit = commit.filter(|commit| is_hex(commit, 40));
+    let repository = Repository { client: &client, target, dir: target.hub_dir(options), commit };
+    let mut fetch = Fetch { repository, names };
+    fetch.all()?;
+    fetch.note_branch()?;
+    fetch.tidy();
+    Ok(())
+}
+
+/// The commit and the files of a revision. A mirror of the hub may not have this service: then files are tried one by
+/// one.
+fn listing(client: &Client<'_>, target: &Target) -> Result<Option<Listing>, Failure> {
+    let revision = target.revision.replace('/', "%2F");
+    let url = format!("{}/api/models/{}/revision/{revision}", client.options.endpoint, target.repo);
+    client.retrying("", || {
+        let answer = client.get(&url, 0)?;
+        let mut text = Vec::new();
+        let mut body = answer.response.into_body().into_reader().take(MAX_LISTING_BYTES);
+        body.read_to_end(&mut text).map_err(|error| Trouble::again(format!("the list of files broke off: {error}")))?;
+        serde_json::from_slice(&text)
+            .map_err(|error| Trouble::failed(format!("the hub's list of files cannot be read: {error}")))
+    })
+}
+
+struct Fetch<'a> {
+    repository: Repository<'a>,
+    /// All files of the repository, when the hub lists them.
+    names: Option<BTreeSet<String>>,
+}
+
+impl Fetch<'_> {
+    fn all(&mut self) -> Result<(), Failure> {
+        self.refuse_pickles()?;
+        for file in REQUIRED {
+            self.required(file)?;
+        }
+        let known: Vec<String> =
+            self.repository.target.entry.iter().flat_map(|entry| &entry.files).map(|file| file.path.clone()).collect();
+        for file in known.iter().filter(|file| *file != WEIGHTS) {
+            self.required(file)?;
+        }
+        for file in TOP_FILES {
+            self.optional(file)?;
+        }
+        if let Some(modules) = self.read("modules.json")? {
+            for file in files::module_files(&modules).map_err(Failure::Source)? {
+                self.required(&file)?;
+            }
+        }
+        self.weights()
+    }
+
+    /// Before anything is fetched, for the answer is the same after 500 MB.
+    fn refuse_pickles(&self) -> Result<(), Failure> {
+        let Some(names) = &self.names else { return Ok(()) };
+        if names.contains(WEIGHTS) || names.contains(WEIGHTS_INDEX) {
+            return Ok(());
+        }
+        let pickled = names.iter().any(|name| name.ends_with(".bin") || name.ends_with(".pt"));
+        Err(Failure::Source(if pickled { PICKLED.to_owned() } else { format!("the repository has no {WEIGHTS}") }))
+    }
+
+    fn weights(&mut self) -> Result<(), Failure> {
+        if self.optional(WEIGHTS)? {
+            return Ok(());
+        }
+        let Some(index) = self.read(WEIGHTS_INDEX)? else {
+            let reason =
+                format!("the repository has neither {WEIGHTS} nor {WEIGHTS_INDEX}; pickled weights are not read");
+            return Err(Failure::Source(reason));
+        };
+        for shard in files::shards(&index).map_err(Failure::Source)? {
+            self.required(&shard)?;
+        }
+        Ok(())
+    }
+
+    fn required(&mut self, file: &str) -> Result<(), Failure> {
+        if self.repository.file(file)?.is_some() {
+            return Ok(());
+        }
+        let target = self.repository.target;
+        let revision = &target.revision;
+        Err(Failure::Source(format!("404 for {}@{revision}/{file}: no such repository, revision or file", target.repo)))
+    }
+
+    fn optional(&mut self, file: &str) -> Result<bool, Failure> {
+        if self.names.as_ref().is_some_and(|names| !names.contains(file)) {
+            return Ok(false);
+        }
+        Ok(self.repository.file(file)?.is_some())
+    }
+
+    fn read(&mut self, file: &str) -> Result<Option<Vec<u8>>, Failure> {
+        if !self.optional(file)? {
+            return Ok(None);
+        }
+        match self.repository.file(file)? {
+            Some(path) => Ok(Some(std::fs::read(&path).map_err(Error::io("read", &path))?)),
+            None => Ok(None),
+        }
+    }
+
+    /// Notes which commit a branch meant, as Python's tools do, once all of its files are there.
+    fn note_branch(&self) -> Result<(), Failure> {
+        let revision = &self.repository.target.revision;
+        let Some(commit) = self.repository.commit.as_ref().filter(|commit| *commit != revision) else { return Ok(()) };
+        let path = self.repository.dir.join("refs").join(revision);
+        write_whole(&path, commit.as_bytes())?;
+        Ok(())
+    }
+
+    /// Removes parts of earlier, broken downloads; the lock guarantees that nobody else writes them.
+    fn tidy(&self) {
+        let Ok(blobs) = self.repository.dir.join("blobs").read_dir() else { return };
+        for part in
+            blobs.flatten().map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "part"))
+        {
+            let _ = std::fs::remove_file(part);
+        }
+    }
+}
+
+fn write_whole(path: &Path, content: &[u8]) -> Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(Error::io("create", folder))?;
+    std::io::Write::write_all(&mut file, content).map_err(Error::io("write", path))?;
+    file.persist(path).map_err(|error| Error::io("rename", path)(error.error))?;
+    Ok(())
+}

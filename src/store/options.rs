@@ -1,0 +1,295 @@
+//! How a store behaves: folders, endpoint, limits, and who is told about progress.
+//!
+//! [`StoreOptions::from_env`] is the one place in the library that reads the environment.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::{Error, Result};
+
+/// The hub's address when `HF_ENDPOINT` is not set.
+const DEFAULT_ENDPOINT: &str = "https://huggingface.co";
+
+/// Called from the thread that does the work, several times per second while bytes arrive.
+pub type ProgressFn = Arc<dyn Fn(&Progress<'_>) + Send + Sync>;
+
+/// One step of getting a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress<'a> {
+    /// What is being done.
+    pub step: Step,
+    /// Where the bytes come from: an URL's host, a pip requirement, a folder.
+    pub source: &'a str,
+    /// The file, relative to the model's folder; empty when the step is not about one file.
+    pub file: &'a str,
+    /// Bytes of this file done so far.
+    pub done_bytes: u64,
+    /// Bytes of this file in all, when known.
+    pub total_bytes: Option<u64>,
+}
+
+/// What a [`Progress`] reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Step {
+    /// Another process is fetching the same model; waiting for it.
+    Waiting,
+    /// Bytes of a file are arriving.
+    Downloading,
+    /// A transfer broke or the server asked for patience; trying again.
+    Retrying,
+    /// pip is running; it reports no bytes.
+    RunningPip,
+    /// A file is being taken out of an archive.
+    Unpacking,
+    /// A file's checksum is being computed.
+    Verifying,
+    /// A file was corrupted and has been moved aside to be fetched again.
+    SetAside,
+}
+
+/// A secret that neither `Debug` nor any message shows.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token(String);
+
+impl Token {
+    /// Wraps a secret; surrounding white space is not part of it. `None` when nothing is left, or when it holds
+    /// characters that an HTTP header cannot carry.
+    pub fn new(secret: &str) -> Option<Self> {
+        let secret = secret.trim();
+        let sound = !secret.is_empty() && secret.chars().all(|c| c.is_ascii_graphic());
+        sound.then(|| Self(secret.to_owned()))
+    }
+
+    #[cfg(feature = "hub")]
+    pub(super) fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(hidden)")
+    }
+}
+
+/// Time-outs and repetitions of network access.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Looking up the name and, separately, connecting (with TLS).
+    pub connect: Duration,
+    /// From the request to the end of the response's headers.
+    pub response: Duration,
+    /// The longest silence in the middle of a transfer. A slow transfer that moves has no limit.
+    pub idle: Duration,
+    /// How often one file is tried again after a broken transfer or an answer of 429 or 5xx.
+    pub retries: u32,
+    /// The first pause between two tries; it doubles each time. A `Retry-After` of the server wins.
+    pub retry_pause: Duration,
+    /// The longest that the pauses of one file may last together.
+    pub retry_total: Duration,
+    /// The longest that pip may run.
+    pub pip: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(3),
+            response: Duration::from_secs(10),
+            idle: Duration::from_secs(30),
+            retries: 5,
+            retry_pause: Duration::from_millis(500),
+            retry_total: Duration::from_secs(60),
+            pip: Duration::from_secs(1800),
+        }
+    }
+}
+
+/// Where models are kept and how they are fetched.
+#[derive(Clone)]
+pub struct StoreOptions {
+    /// nearsort's own folder: mirrors unpack into `models/`, checksums already verified are noted in `verified/`.
+    pub cache_dir: PathBuf,
+    /// The hub's cache in the layout that Python's tools share; hub downloads go there.
+    pub hub_cache: PathBuf,
+    /// The hub's address, without a slash at the end.
+    pub endpoint: String,
+    /// Sent to the endpoint's own host only.
+    pub token: Option<Token>,
+    /// Opens no socket and runs no program: only what is already on this machine.
+    pub offline: bool,
+    /// Whether `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` count. pip sees them in any case.
+    pub proxy_from_env: bool,
+    /// The commands that may be pip, tried in order until one exists.
+    pub pip: Vec<Vec<String>>,
+    /// Time-outs and repetitions.
+    pub limits: Limits,
+    /// Told about every step; `None` for silence.
+    pub progress: Option<ProgressFn>,
+}
+
+impl fmt::Debug for StoreOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoreOptions")
+            .field("cache_dir", &self.cache_dir)
+            .field("hub_cache", &self.hub_cache)
+            .field("endpoint", &self.endpoint)
+            .field("token", &self.token)
+            .field("offline", &self.offline)
+            .finish_non_exhaustive()
+    }
+}
+
+impl StoreOptions {
+    /// Options that take nothing from the environment: the public hub, no token, no proxy.
+    pub fn new(cache_dir: impl Into<PathBuf>, hub_cache: impl Into<PathBuf>) -> Self {
+        let module = |python: &str| vec![python.to_owned(), "-m".to_owned(), "pip".to_owned()];
+        Self {
+            cache_dir: cache_dir.into(),
+            hub_cache: hub_cache.into(),
+            endpoint: DEFAULT_ENDPOINT.to_owned(),
+            token: None,
+            offline: false,
+            proxy_from_env: false,
+            pip: vec![module("python3"), module("python"), vec!["pip3".to_owned()], vec!["pip".to_owned()]],
+            limits: Limits::default(),
+            progress: None,
+        }
+    }
+
+    /// Options from the environment: `NEARSORT_CACHE`, `NEARSORT_OFFLINE`, `HF_HUB_OFFLINE`, `HF_ENDPOINT`, `HF_HOME`,
+    /// `HF_HUB_CACHE`, `HF_TOKEN` (else the file `token` in `HF_HOME`), `XDG_CACHE_HOME`, `HOME`, and the proxy
+    /// variables.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] when no cache folder can be named or a value cannot be used.
+    pub fn from_env() -> Result<Self> {
+        Self::from_lookup(&|name| std::env::var_os(name))
+    }
+
+    fn from_lookup(lookup: &dyn Fn(&str) -> Option<OsString>) -> Result<Self> {
+        let var = |name: &str| lookup(name).filter(|value| !value.is_empty());
+        let path = |name: &str| var(name).map(PathBuf::from);
+        let base = path("XDG_CACHE_HOME")
+            .or_else(|| path("HOME").map(|home| home.join(".cache")))
+            .or_else(|| path("LOCALAPPDATA"))
+            .or_else(|| path("USERPROFILE").map(|home| home.join(".cache")));
+        let under = |folder: &str| base.as_deref().map(|base| base.join(folder));
+        let unnamed = |variable: &str| {
+            Error::InvalidArgument(format!("no home folder is known; set {variable} to a folder for model files"))
+        };
+
+        let cache_dir =
+            path("NEARSORT_CACHE").or_else(|| under("nearsort")).ok_or_else(|| unnamed("NEARSORT_CACHE"))?;
+        let hub_home = path("HF_HOME").or_else(|| under("huggingface"));
+        let hub_cache = path("HF_HUB_CACHE")
+            .or_else(|| hub_home.as_deref().map(|home| home.join("hub")))
+            .ok_or_else(|| unnamed("HF_HOME"))?;
+
+        let mut options = Self::new(cache_dir, hub_cache);
+        if let Some(endpoint) = var("HF_ENDPOINT") {
+            options.endpoint = endpoint_of(&endpoint)?;
+        }
+        options.token = match var("HF_TOKEN") {
+            Some(secret) => Some(secret.to_str().and_then(Token::new).ok_or_else(|| {
+                // The value itself is a secret, and is not shown.
+                Error::InvalidArgument("HF_TOKEN has characters that no token has; set it again or unset it".into())
+            })?),
+            None => hub_home.as_deref().and_then(token_file),
+        };
+        options.offline =
+            ["NEARSORT_OFFLINE", "HF_HUB_OFFLINE"].into_iter().any(|name| var(name).is_some_and(|v| is_on(&v)));
+        options.proxy_from_env = true;
+        Ok(options)
+    }
+
+    pub(super) fn report(&self, step: Step, source: &str, file: &str, done_bytes: u64, total_bytes: Option<u64>) {
+        if let Some(progress) = &self.progress {
+            progress(&Progress { step, source, file, done_bytes, total_bytes });
+        }
+    }
+}
+
+fn token_file(hub_home: &Path) -> Option<Token> {
+    std::fs::read_to_string(hub_home.join("token")).ok().and_then(|text| Token::new(&text))
+}
+
+fn endpoint_of(value: &OsString) -> Result<String> {
+    let text = value.to_string_lossy();
+    let text = text.trim().trim_end_matches('/');
+    if text.starts_with("https://") || text.starts_with("http://") {
+        return Ok(text.to_owned());
+    }
+    Err(Error::InvalidArgument(format!("HF_ENDPOINT is '{text}'; it must begin with https:// or http://")))
+}
+
+/// The spellings that the hub's own tools take for "yes".
+fn is_on(value: &OsString) -> bool {
+    value.to_str().is_some_and(|v| ["1", "on", "yes", "true"].contains(&v.trim().to_ascii_lowercase().as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(pairs: &[(&str, &str)]) -> Result<StoreOptions> {
+        StoreOptions::from_lookup(&|name| {
+            pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| OsString::from(value))
+        })
+    }
+
+    #[test]
+    fn folders_follow_the_hubs_own_rules() {
+        let plain = options(&[("HOME", "/h")]).unwrap();
+        assert_eq!(plain.cache_dir, Path::new("/h/.cache/nearsort"));
+        assert_eq!(plain.hub_cache, Path::new("/h/.cache/huggingface/hub"));
+        let xdg = options(&[("HOME", "/h"), ("XDG_CACHE_HOME", "/x")]).unwrap();
+        assert_eq!(xdg.hub_cache, Path::new("/x/huggingface/hub"));
+        let home = options(&[("HOME", "/h"), ("HF_HOME", "/m")]).unwrap();
+        assert_eq!(home.hub_cache, Path::new("/m/hub"));
+        let all = options(&[("NEARSORT_CACHE", "/n"), ("HF_HOME", "/m"), ("HF_HUB_CACHE", "/c")]).unwrap();
+        assert_eq!((all.cache_dir.as_path(), all.hub_cache.as_path()), (Path::new("/n"), Path::new("/c")));
+    }
+
+    #[test]
+    fn without_any_home_the_error_names_the_variable_to_set() {
+        assert!(options(&[]).unwrap_err().to_string().contains("NEARSORT_CACHE"));
+        assert!(options(&[("NEARSORT_CACHE", "/n")]).unwrap_err().to_string().contains("HF_HOME"));
+    }
+
+    #[test]
+    fn either_offline_variable_switches_the_network_off() {
+        for (name, value, expected) in
+            [("NEARSORT_OFFLINE", "1", true), ("HF_HUB_OFFLINE", "TRUE", true), ("NEARSORT_OFFLINE", "0", false)]
+        {
+            assert_eq!(options(&[("HOME", "/h"), (name, value)]).unwrap().offline, expected, "{name}={value}");
+        }
+    }
+
+    #[test]
+    fn the_endpoint_loses_its_slash_and_must_be_a_url() {
+        assert_eq!(
+            options(&[("HOME", "/h"), ("HF_ENDPOINT", "http://mirror/hf/")]).unwrap().endpoint,
+            "http://mirror/hf"
+        );
+        assert!(options(&[("HOME", "/h"), ("HF_ENDPOINT", "mirror")]).unwrap_err().to_string().contains("HF_ENDPOINT"));
+    }
+
+    #[test]
+    fn the_token_comes_from_the_variable_or_the_file_and_is_never_shown() {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::write(home.path().join("token"), "hf_fromfile\n").unwrap();
+        let file = options(&[("HOME", "/h"), ("HF_HOME", home.path().to_str().unwrap())]).unwrap();
+        assert_eq!(file.token, Token::new("hf_fromfile"));
+        let variable = options(&[("HOME", "/h"), ("HF_TOKEN", "hf_secret")]).unwrap();
+        assert_eq!(variable.token, Token::new("hf_secret"));
+        assert!(!format!("{variable:?}").contains("secret"));
+        assert_eq!(Token::new("two\nlines"), None);
+        let error = options(&[("HOME", "/h"), ("HF_TOKEN", "not a token")]).unwrap_err().to_string();
+        assert!(error.contains("HF_TOKEN") && !error.contains("not a token"), "{error}");
+    }
+}
