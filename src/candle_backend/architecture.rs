@@ -1,0 +1,247 @@
+//! The architectures of candle-transformers, chosen by config.json.
+//!
+//! candle's `Config` types want every field of one generation of transformers. Checkpoints leave fields out that
+//! have a default, and newer ones moved some (`rope_parameters`), so config.json is completed first. What a
+//! checkpoint asks for and candle does not compute is an error here, never a different result.
+
+use std::path::{Path, PathBuf};
+
+use candle_core::{Device, Result as CandleResult, Tensor};
+use candle_nn::VarBuilder;
+use candle_transformers::models::{bert, jina_bert, modernbert, nomic_bert, qwen3, xlm_roberta};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::SUPPORTED_MODEL_TYPES;
+use super::jina::JinaBert;
+use super::weights::{self, Naming};
+use crate::{Error, Result};
+
+/// The tensor that every BERT-like checkpoint has.
+const WORD_EMBEDDINGS: &str = "embeddings.word_embeddings.weight";
+
+/// A loaded model.
+pub(super) enum Architecture {
+    Bert(bert::BertModel),
+    XlmRoberta(xlm_roberta::XLMRobertaModel),
+    ModernBert(modernbert::ModernBert),
+    NomicBert(nomic_bert::NomicBertModel),
+    JinaBert(JinaBert),
+    Qwen3(qwen3::Model),
+}
+
+/// What the loaders need.
+struct Source<'a> {
+    config: Value,
+    weights: &'a [PathBuf],
+    device: &'a Device,
+    max_tokens: usize,
+}
+
+impl Architecture {
+    /// Loads the architecture that `config` (config.json) names. Position tables are built for `max_tokens`.
+    pub(super) fn load(config: &Value, weights: &[PathBuf], device: &Device, max_tokens: usize) -> Result<Self> {
+        let model_type = config["model_type"].as_str().unwrap_or("(no model_type in config.json)");
+        let source = Source { config: config.clone(), weights, device, max_tokens };
+        match model_type {
+            "bert" if is_jina(config) => source.jina_bert(),
+            "bert" => source.bert(Naming::Plain),
+            "distilbert" => source.distilbert(),
+            "roberta" | "xlm-roberta" | "camembert" => source.xlm_roberta(),
+            "modernbert" => source.modernbert(),
+            "nomic_bert" => source.nomic_bert(),
+            "qwen3" => source.qwen3(),
+            other => Err(Error::UnsupportedArchitecture {
+                found: other.to_owned(),
+                supported: SUPPORTED_MODEL_TYPES.join(", "),
+            }),
+        }
+    }
+
+    /// Whether rows of different lengths may share a rectangle. JinaBERT in candle takes no mask.
+    pub(super) fn pads(&self) -> bool {
+        !matches!(self, Architecture::JinaBert(_))
+    }
+
+    /// Last hidden states, `[batch, tokens, hidden_size]`. `ids` and `mask` (1: token, 0: padding, on the right) are
+    /// u32 `[batch, tokens]`.
+    pub(super) fn forward(&self, ids: &Tensor, mask: &Tensor) -> CandleResult<Tensor> {
+        match self {
+            Architecture::Bert(model) => model.forward(ids, &ids.zeros_like()?, Some(mask)),
+            Architecture::XlmRoberta(model) => model.forward(ids, mask, &ids.zeros_like()?, None, None, None),
+            Architecture::ModernBert(model) => model.forward(ids, mask),
+            Architecture::NomicBert(model) => model.forward(ids, None, Some(mask)),
+            Architecture::JinaBert(model) => model.forward(ids),
+            // Causal: a token never sees the padding to its right. The clone shares the weights and has an empty
+            // key-value cache, which candle's forward pass writes to.
+            Architecture::Qwen3(model) => model.clone().forward(ids, 0),
+        }
+    }
+}
+
+fn is_jina(config: &Value) -> bool {
+    config["position_embedding_type"] == "alibi"
+}
+
+impl Source<'_> {
+    fn bert(mut self, naming: Naming) -> Result<Architecture> {
+        self.fill(json!({
+            "hidden_act": "gelu", "hidden_dropout_prob": 0.1, "initializer_range": 0.02, "layer_norm_eps": 1e-12,
+            "max_position_embeddings": 512, "pad_token_id": 0, "type_vocab_size": 2,
+        }));
+        // transformers' names for the tanh approximation, in candle's word for it.
+        if matches!(self.config["hidden_act"].as_str(), Some("gelu_new" | "gelu_fast" | "gelu_pytorch_tanh")) {
+            self.config["hidden_act"] = json!("geluapproximate");
+        }
+        let config: bert::Config = self.parse()?;
+        Ok(Architecture::Bert(self.build(WORD_EMBEDDINGS, naming, |vb| bert::BertModel::load(vb, &config))?))
+    }
+
+    /// DistilBERT is BERT without token types. candle's own DistilBERT computes GELU by its tanh approximation where
+    /// transformers uses erf, which costs the third digit of an embedding.
+    fn distilbert(mut self) -> Result<Architecture> {
+        let renamed = [
+            ("dim", "hidden_size"),
+            ("n_layers", "num_hidden_layers"),
+            ("n_heads", "num_attention_heads"),
+            ("hidden_dim", "intermediate_size"),
+            ("activation", "hidden_act"),
+        ];
+        for (from, to) in renamed {
+            let value = self.config[from].clone();
+            self.fill(json!({ to: value }));
+        }
+        self.fill(json!({ "type_vocab_size": 1 }));
+        self.bert(Naming::DistilBert)
+    }
+
+    fn xlm_roberta(mut self) -> Result<Architecture> {
+        self.fill(json!({
+            "attention_probs_dropout_prob": 0.1, "hidden_act": "gelu", "hidden_dropout_prob": 0.1,
+            "layer_norm_eps": 1e-5, "pad_token_id": 1, "position_embedding_type": "absolute", "type_vocab_size": 1,
+        }));
+        self.demand("position_embedding_type", &[json!("absolute")])?;
+        let config: xlm_roberta::Config = self.parse()?;
+        let model = self.build(WORD_EMBEDDINGS, Naming::Plain, |vb| xlm_roberta::XLMRobertaModel::new(&config, vb))?;
+        Ok(Architecture::XlmRoberta(model))
+    }
+
+    fn modernbert(mut self) -> Result<Architecture> {
+        let eps = self.config["norm_eps"].clone();
+        let ropes = self.config["rope_parameters"].clone();
+        self.fill(json!({
+            "layer_norm_eps": eps,
+            "global_rope_theta": ropes["full_attention"]["rope_theta"],
+            "local_rope_theta": ropes["sliding_attention"]["rope_theta"],
+        }));
+        self.fill(json!({
+            "global_attn_every_n_layers": 3, "global_rope_theta": 160000.0, "layer_norm_eps": 1e-5,
+            "local_attention": 128, "local_rope_theta": 10000.0, "max_position_embeddings": 8192,
+        }));
+        for bias in ["attention_bias", "mlp_bias", "norm_bias"] {
+            self.demand(bias, &[json!(false)])?;
+        }
+        self.demand("hidden_activation", &[json!("gelu")])?;
+        for layers in ["full_attention", "sliding_attention"] {
+            self.demand(&format!("rope_parameters/{layers}/rope_type"), &[json!("default"), Value::Null])?;
+        }
+        self.cap_positions("max_position_embeddings");
+        let config: modernbert::Config = self.parse()?;
+        let anchor = "embeddings.tok_embeddings.weight";
+        let model = self.build(anchor, Naming::ModelPrefix, |vb| modernbert::ModernBert::load(vb, &config))?;
+        Ok(Architecture::ModernBert(model))
+    }
+
+    fn nomic_bert(mut self) -> Result<Architecture> {
+        self.demand("activation_function", &[json!("swiglu")])?;
+        self.demand("num_experts", &[json!(0), Value::Null])?;
+        for field in ["rotary_scaling_factor", "rotary_emb_scale_base"] {
+            self.demand(field, &[Value::Null])?;
+        }
+        for field in ["use_rms_norm", "parallel_block", "causal"] {
+            self.demand(field, &[json!(false), Value::Null])?;
+        }
+        self.cap_positions("n_positions");
+        let config: nomic_bert::Config = self.parse()?;
+        let model = self.build(WORD_EMBEDDINGS, Naming::Plain, |vb| nomic_bert::NomicBertModel::load(vb, &config))?;
+        Ok(Architecture::NomicBert(model))
+    }
+
+    fn jina_bert(mut self) -> Result<Architecture> {
+        self.fill(json!({
+            "hidden_act": "gelu", "initializer_range": 0.02, "layer_norm_eps": 1e-12, "pad_token_id": 0,
+            "type_vocab_size": 2,
+        }));
+        self.demand("feed_forward_type", &[json!("geglu")])?;
+        let config: jina_bert::Config = self.parse()?;
+        let model = self.build(WORD_EMBEDDINGS, Naming::Plain, |vb| JinaBert::new(vb, config))?;
+        Ok(Architecture::JinaBert(model))
+    }
+
+    fn qwen3(mut self) -> Result<Architecture> {
+        let layers = self.config["num_hidden_layers"].clone();
+        let theta = self.config["rope_parameters"]["rope_theta"].clone();
+        self.fill(json!({ "rope_theta": theta }));
+        self.fill(json!({
+            "attention_bias": false, "hidden_act": "silu", "max_window_layers": layers, "rms_norm_eps": 1e-6,
+            "rope_theta": 1e6, "tie_word_embeddings": true, "use_sliding_window": false,
+        }));
+        self.demand("rope_scaling", &[Value::Null])?;
+        self.demand("rope_parameters/rope_type", &[json!("default"), Value::Null])?;
+        self.demand("use_sliding_window", &[json!(false)])?;
+        self.cap_positions("max_position_embeddings");
+        let config: qwen3::Config = self.parse()?;
+        let model = self.build("embed_tokens.weight", Naming::ModelPrefix, |vb| qwen3::Model::new(&config, vb))?;
+        Ok(Architecture::Qwen3(model))
+    }
+
+    /// Sets the fields that config.json leaves out (or sets to null). Null defaults set nothing.
+    fn fill(&mut self, defaults: Value) {
+        let Value::Object(defaults) = defaults else { return };
+        for (field, value) in defaults {
+            if self.config[&field].is_null() && !value.is_null() {
+                self.config[&field] = value;
+            }
+        }
+    }
+
+    /// Fails when config.json sets `field` (of an object in it: `object/field`) to anything but one of `supported`.
+    fn demand(&self, field: &str, supported: &[Value]) -> Result<()> {
+        match self.config.pointer(&format!("/{field}")) {
+            Some(value) if !supported.contains(value) => Err(self.unusable(format!(
+                "'{field}' is {value}; this build computes only {}",
+                supported.iter().map(Value::to_string).collect::<Vec<_>>().join(" or ")
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Position tables longer than the longest text only cost memory and start-up time.
+    fn cap_positions(&mut self, field: &str) {
+        if let Some(positions) = self.config[field].as_u64() {
+            self.config[field] = json!(positions.min(self.max_tokens as u64));
+        }
+    }
+
+    fn parse<T: DeserializeOwned>(&self) -> Result<T> {
+        serde_json::from_value(self.config.clone()).map_err(|e| self.unusable(e.to_string()))
+    }
+
+    fn build<T>(
+        &self,
+        anchor: &str,
+        naming: Naming,
+        load: impl FnOnce(VarBuilder<'static>) -> CandleResult<T>,
+    ) -> Result<T> {
+        let vb = weights::open(self.weights, anchor, naming, self.device)?;
+        load(vb).map_err(|e| {
+            let path = self.weights.first().cloned().unwrap_or_default();
+            Error::ModelFile { path, message: e.to_string() }
+        })
+    }
+
+    fn unusable(&self, message: String) -> Error {
+        let folder = self.weights.first().and_then(|path| path.parent()).unwrap_or(Path::new(""));
+        Error::ModelFile { path: folder.join("config.json"), message }
+    }
+}

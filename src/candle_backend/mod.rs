@@ -1,0 +1,113 @@
+//! Forward passes through candle: the reference on the CPU, and CUDA and Metal.
+//!
+//! On the CPU every sequence is computed alone, at its exact length, and the sequences of a batch run in
+//! parallel. No padding is computed, and an embedding is bit-equal whatever its neighbours: candle's matrix
+//! product chooses its blocking by the number of rows, so rows of different batches would differ in the last
+//! bit. On a GPU one sequence does not fill the device: sequences are padded to the longest one of the batch,
+//! under an attention mask.
+//!
+//! candle takes its own number of threads from the environment alone. A program that encodes on the CPU should set
+//! `CANDLE_NUM_THREADS=1` before it starts, as the command does: texts run side by side already, and candle's pool inside each
+//! of them costs half the speed.
+//!
+//! Without the `candle` feature the same names exist and every call is a typed error.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::{Error, Result};
+
+#[cfg(feature = "candle")]
+mod architecture;
+#[cfg(feature = "candle")]
+mod backend;
+#[cfg(feature = "candle")]
+mod jina;
+#[cfg(feature = "candle")]
+mod weights;
+#[cfg(feature = "candle")]
+pub use backend::CandleBackend;
+
+#[cfg(not(feature = "candle"))]
+mod stub;
+#[cfg(not(feature = "candle"))]
+pub use stub::CandleBackend;
+
+/// The values of `model_type` in config.json that have a forward pass here.
+pub const SUPPORTED_MODEL_TYPES: [&str; 9] = [
+    "bert",
+    "distilbert",
+    "roberta",
+    "xlm-roberta",
+    "camembert",
+    "modernbert",
+    "nomic_bert",
+    "jina_bert (JinaBERT v2: \"bert\" with ALiBi positions)",
+    "qwen3",
+];
+
+/// Where the forward pass runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Device {
+    /// The processor.
+    #[default]
+    Cpu,
+    /// The CUDA device of this number. Needs the cargo feature `cuda`.
+    Cuda(usize),
+    /// Apple's GPU. Needs the cargo feature `metal`.
+    Metal,
+}
+
+impl Device {
+    /// The devices that this build can address, whether or not one is plugged in.
+    pub fn compiled() -> Vec<&'static str> {
+        let mut devices = vec!["cpu"];
+        devices.extend(cfg!(feature = "cuda").then_some("cuda"));
+        devices.extend(cfg!(feature = "metal").then_some("metal"));
+        devices
+    }
+}
+
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Device::Cpu => f.write_str("cpu"),
+            Device::Cuda(number) => write!(f, "cuda:{number}"),
+            Device::Metal => f.write_str("metal"),
+        }
+    }
+}
+
+impl FromStr for Device {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let wrong =
+            || Error::InvalidArgument(format!("'{text}' is not a device; known are cpu, cuda, cuda:N and metal"));
+        match text.split_once(':') {
+            None if text == "cpu" => Ok(Device::Cpu),
+            None if text == "cuda" => Ok(Device::Cuda(0)),
+            None if text == "metal" => Ok(Device::Metal),
+            Some(("cuda", number)) => number.parse().map(Device::Cuda).map_err(|_| wrong()),
+            _ => Err(wrong()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_parse_and_print() {
+        for (text, device) in [("cpu", Device::Cpu), ("cuda:3", Device::Cuda(3)), ("metal", Device::Metal)] {
+            assert_eq!(text.parse::<Device>().unwrap(), device);
+            assert_eq!(device.to_string(), text);
+        }
+        assert_eq!("cuda".parse::<Device>().unwrap(), Device::Cuda(0));
+        for text in ["gpu", "cuda:", "cuda:x", "cpu:0", ""] {
+            assert!(text.parse::<Device>().unwrap_err().to_string().contains("cuda:N"), "{text}");
+        }
+    }
+}

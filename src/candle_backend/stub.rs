@@ -1,0 +1,35 @@
+//! Stands in for the backend when the `candle` feature is off.
+
+use std::path::PathBuf;
+
+use super::Device;
+use crate::engine::{Backend, HiddenSink, RaggedBatch};
+use crate::{Error, Result};
+
+/// Cannot be made: [`CandleBackend::load`] always fails.
+#[derive(Debug)]
+pub enum CandleBackend {}
+
+impl CandleBackend {
+    /// Fails.
+    ///
+    /// # Errors
+    /// Always [`Error::FeatureOff`].
+    pub fn load(_: &serde_json::Value, _: &[PathBuf], _: Device, _: usize) -> Result<Self> {
+        Err(Error::FeatureOff { feature: "candle" })
+    }
+}
+
+impl Backend for CandleBackend {
+    fn hidden_size(&self) -> usize {
+        match *self {}
+    }
+
+    fn forward(&self, _: &RaggedBatch, _: &HiddenSink<'_>) -> Result<()> {
+        match *self {}
+    }
+
+    fn forward_padded(&self, _: &RaggedBatch, _: &HiddenSink<'_>) -> Result<()> {
+        match *self {}
+    }
+}

@@ -1,0 +1,141 @@
+//! Tensors by the names that candle's architectures ask for, from files that name them in their own way.
+//!
+//! Checkpoints of one architecture differ in a root prefix (`bert.`, `model.`, none), and DistilBERT is BERT
+//! under other names and without token types. One adapter between the files and candle's `VarBuilder` covers
+//! both, so that an architecture is loaded by one piece of code whatever the checkpoint looks like.
+
+use std::path::PathBuf;
+
+use candle_core::safetensors::MmapedSafetensors;
+use candle_core::{DType, Device, Error as CandleError, Result as CandleResult, Shape, Tensor};
+use candle_nn::VarBuilder;
+use candle_nn::var_builder::SimpleBackend;
+
+use crate::{Error, Result};
+
+/// How names asked for become names in the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Naming {
+    /// As asked for.
+    Plain,
+    /// candle asks with a leading `model.` that is no part of the architecture.
+    ModelPrefix,
+    /// BERT's names asked for, DistilBERT's in the file.
+    DistilBert,
+}
+
+/// `(BERT, DistilBERT)`, parts of names in the order they are tried.
+const DISTILBERT_NAMES: [(&str, &str); 9] = [
+    ("encoder.layer.", "transformer.layer."),
+    (".attention.self.query.", ".attention.q_lin."),
+    (".attention.self.key.", ".attention.k_lin."),
+    (".attention.self.value.", ".attention.v_lin."),
+    (".attention.output.dense.", ".attention.out_lin."),
+    (".attention.output.LayerNorm.", ".sa_layer_norm."),
+    (".intermediate.dense.", ".ffn.lin1."),
+    (".output.dense.", ".ffn.lin2."),
+    (".output.LayerNorm.", ".output_layer_norm."),
+];
+
+const TOKEN_TYPES: &str = "embeddings.token_type_embeddings.weight";
+
+struct Weights {
+    tensors: MmapedSafetensors,
+    /// Precedes every name in the file.
+    root: String,
+    naming: Naming,
+}
+
+/// Maps the safetensors files and gives them as a `VarBuilder` of f32 tensors on `device`.
+///
+/// `anchor` is a tensor that every checkpoint of the architecture has; what precedes it in the file is the root
+/// prefix of all names.
+pub(super) fn open(paths: &[PathBuf], anchor: &str, naming: Naming, device: &Device) -> Result<VarBuilder<'static>> {
+    let shown = paths.first().cloned().unwrap_or_default();
+    let unusable = |message: String| Error::ModelFile { path: shown.clone(), message };
+    // SAFETY: a mapped file must not change while it is mapped. The store never writes to a model file in place
+    // (it renames whole files over old ones, and the mapping keeps the old one); a foreign program that truncates
+    // the user's own folder during a run is outside what a mapping can guard against.
+    let tensors = unsafe { MmapedSafetensors::multi(paths) }
+        .map_err(|e| unusable(format!("not a readable safetensors file: {e}")))?;
+    let root = tensors
+        .tensors()
+        .iter()
+        .filter_map(|(name, _)| name.strip_suffix(anchor))
+        .filter(|root| root.is_empty() || root.ends_with('.'))
+        .min_by_key(|root| root.len())
+        .map(str::to_owned)
+        .ok_or_else(|| {
+            unusable(format!("no tensor '{anchor}': these are not weights of the architecture in config.json"))
+        })?;
+    let backend = Weights { tensors, root, naming };
+    Ok(VarBuilder::from_backend(Box::new(backend), DType::F32, device.clone()))
+}
+
+impl Weights {
+    fn name_in_file(&self, asked: &str) -> String {
+        let name = match self.naming {
+            Naming::Plain => asked.to_owned(),
+            Naming::ModelPrefix => asked.strip_prefix("model.").unwrap_or(asked).to_owned(),
+            Naming::DistilBert => distilbert_name(asked),
+        };
+        format!("{}{name}", self.root)
+    }
+}
+
+fn distilbert_name(bert: &str) -> String {
+    let mut name = bert.to_owned();
+    for (from, to) in DISTILBERT_NAMES {
+        name = name.replace(from, to);
+    }
+    name
+}
+
+impl SimpleBackend for Weights {
+    fn get(&self, shape: Shape, name: &str, _: candle_nn::Init, dtype: DType, device: &Device) -> CandleResult<Tensor> {
+        if self.naming == Naming::DistilBert && name == TOKEN_TYPES {
+            return Tensor::zeros(shape, dtype, device);
+        }
+        let tensor = self.get_unchecked(name, dtype, device)?;
+        if tensor.shape() != &shape {
+            let found = tensor.shape().clone();
+            return Err(CandleError::UnexpectedShape {
+                msg: format!("the tensor '{}' has another shape than config.json says", self.name_in_file(name)),
+                expected: shape,
+                got: found,
+            });
+        }
+        Ok(tensor)
+    }
+
+    fn get_unchecked(&self, name: &str, dtype: DType, device: &Device) -> CandleResult<Tensor> {
+        self.tensors.load(&self.name_in_file(name), device)?.to_dtype(dtype)
+    }
+
+    fn contains_tensor(&self, name: &str) -> bool {
+        self.tensors.get(&self.name_in_file(name)).is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distilbert_names_are_found_for_every_tensor_of_a_bert_layer() {
+        let pairs = [
+            ("embeddings.word_embeddings.weight", "embeddings.word_embeddings.weight"),
+            ("encoder.layer.3.attention.self.query.weight", "transformer.layer.3.attention.q_lin.weight"),
+            ("encoder.layer.3.attention.self.key.bias", "transformer.layer.3.attention.k_lin.bias"),
+            ("encoder.layer.3.attention.self.value.bias", "transformer.layer.3.attention.v_lin.bias"),
+            ("encoder.layer.3.attention.output.dense.weight", "transformer.layer.3.attention.out_lin.weight"),
+            ("encoder.layer.3.attention.output.LayerNorm.bias", "transformer.layer.3.sa_layer_norm.bias"),
+            ("encoder.layer.3.intermediate.dense.weight", "transformer.layer.3.ffn.lin1.weight"),
+            ("encoder.layer.3.output.dense.weight", "transformer.layer.3.ffn.lin2.weight"),
+            ("encoder.layer.3.output.LayerNorm.weight", "transformer.layer.3.output_layer_norm.weight"),
+        ];
+        for (bert, distilbert) in pairs {
+            assert_eq!(distilbert_name(bert), distilbert);
+        }
+    }
+}
