@@ -1,0 +1,145 @@
+//! Does a loaded model do what it should? What `nearsort models verify` runs.
+
+use serde::Deserialize;
+
+use super::{Encoder, LocalEncoder, Role};
+use crate::{Error, Result};
+
+/// Largest difference of a component that padding may make. The mask adds the most negative f32 to the scores of
+/// padding, which makes their softmax exactly 0; what remains is the rounding of sums in another order.
+const PADDING_TOLERANCE: f32 = 1e-5;
+
+/// Largest difference of a component from a golden vector: the parity that is promised with sentence-transformers.
+const GOLDEN_TOLERANCE: f32 = 1e-4;
+
+/// Vectors whose components differ by no more than this are the same but for rounding.
+const SAME_VECTOR: f32 = 1e-5;
+
+/// Vectors by sentence-transformers, per registered model. `models/make_expected.py` writes them.
+const GOLDEN: [(&str, &str); 1] = [("all-MiniLM-L6-v2", include_str!("../../models/golden/all-MiniLM-L6-v2.json"))];
+
+/// Texts of very different lengths, so that a rectangle of them is mostly padding.
+const PROBES: [&str; 5] = [
+    "x",
+    "A short sentence about ships.",
+    "",
+    "Rain fell on the harbour all night, and in the morning the boats lay still under a grey sky while the harbour master \
+     counted them twice, wrote the number into his book and went back to bed.",
+    "数字 12345 and Ünïcödé, mixed.",
+];
+
+/// One question about a model and its answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Check {
+    /// What was asked.
+    pub name: &'static str,
+    /// Whether the answer is good.
+    pub passed: bool,
+    /// The numbers behind it.
+    pub detail: String,
+}
+
+#[derive(Deserialize)]
+struct Golden {
+    texts: Vec<GoldenText>,
+}
+
+#[derive(Deserialize)]
+struct GoldenText {
+    text: String,
+    embedding: Vec<f32>,
+}
+
+impl LocalEncoder {
+    /// Encodes probe texts and checks that the vectors are finite and differ, that neighbours and padding do not change
+    /// them, and, for registered models with known vectors, that they are the right ones.
+    ///
+    /// # Errors
+    /// When encoding fails. A vector that is wrong is no error but a [`Check`] that did not pass.
+    pub fn self_check(&self) -> Result<Vec<Check>> {
+        let together = self.encode(&PROBES, Role::Document)?;
+        let padded = self.encode_padded(&PROBES, Role::Document)?;
+        let mut alone = together.vectors.clone();
+        for (text, mut row) in PROBES.iter().zip(alone.rows_mut()) {
+            row.assign(&self.encode(&[text], Role::Document)?.vectors.row(0));
+        }
+        let flat = |vectors: &ndarray::Array2<f32>| vectors.iter().copied().collect::<Vec<f32>>();
+        let vectors = flat(&together.vectors);
+        let mut checks = vec![
+            finite(&vectors),
+            distinct(&together.vectors),
+            within("batch neighbours do not change a vector", &vectors, &flat(&alone), PADDING_TOLERANCE),
+            within("padding does not change a vector", &vectors, &flat(&padded.vectors), PADDING_TOLERANCE),
+        ];
+        checks.extend(self.golden_check()?);
+        Ok(checks)
+    }
+
+    /// `None` when no golden vectors are known, or when the user changed what decides a vector.
+    fn golden_check(&self) -> Result<Option<Check>> {
+        let known =
+            GOLDEN.iter().find(|(name, _)| self.files().entry.as_ref().is_some_and(|entry| entry.name == *name));
+        let Some((_, json)) = known.filter(|_| self.is_unchanged()) else { return Ok(None) };
+        let golden: Golden = serde_json::from_str(json).map_err(|e| Error::Compute {
+            context: "the golden vectors are unreadable".into(),
+            message: e.to_string(),
+        })?;
+        let texts: Vec<&str> = golden.texts.iter().map(|golden| golden.text.as_str()).collect();
+        let found: Vec<f32> = self.encode(&texts, Role::Document)?.vectors.into_iter().collect();
+        let expected: Vec<f32> = golden.texts.into_iter().flat_map(|golden| golden.embedding).collect();
+        Ok(Some(within("the vectors are sentence-transformers' own", &found, &expected, GOLDEN_TOLERANCE)))
+    }
+}
+
+fn finite(vectors: &[f32]) -> Check {
+    let bad = vectors.iter().filter(|component| !component.is_finite()).count();
+    Check {
+        name: "every component is a finite number",
+        passed: bad == 0,
+        detail: format!("{bad} of {} are not", vectors.len()),
+    }
+}
+
+fn distinct(vectors: &ndarray::Array2<f32>) -> Check {
+    let rows: Vec<_> = vectors.rows().into_iter().collect();
+    let pairs = (0..rows.len()).flat_map(|a| (0..a).map(move |b| (a, b)));
+    let apart = |&(a, b): &(usize, usize)| rows[a].iter().zip(rows[b]).any(|(x, y)| (x - y).abs() > SAME_VECTOR);
+    let same = pairs.filter(|pair| !apart(pair)).count();
+    Check {
+        name: "different texts have different vectors",
+        passed: same == 0,
+        detail: format!("{same} pairs are equal"),
+    }
+}
+
+fn within(name: &'static str, found: &[f32], expected: &[f32], tolerance: f32) -> Check {
+    // `max` would drop NaN; a NaN difference has to fail.
+    let largest = found
+        .iter()
+        .zip(expected)
+        .map(|(a, b)| (a - b).abs())
+        .fold(0.0_f32, |m, d| if d > m || d.is_nan() { d } else { m });
+    let passed = found.len() == expected.len() && largest <= tolerance;
+    Check { name, passed, detail: format!("largest difference {largest:.1e}, allowed {tolerance:.0e}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nan_and_missing_components_fail() {
+        assert!(within("", &[1.0, 2.0], &[1.0, 2.0], 0.0).passed);
+        assert!(!within("", &[1.0, f32::NAN], &[1.0, 2.0], 1.0).passed);
+        assert!(!within("", &[1.0], &[1.0, 2.0], 1.0).passed);
+        assert!(!finite(&[0.0, f32::INFINITY]).passed);
+    }
+
+    #[test]
+    fn golden_vectors_are_readable() {
+        for (name, json) in GOLDEN {
+            let golden: Golden = serde_json::from_str(json).unwrap();
+            assert!(golden.texts.len() >= 3, "{name}");
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! Text in, vectors out.
+
+mod check;
+mod contract;
+mod dense;
+mod local;
+mod pooling;
+mod tokenizer;
+
+use std::fmt;
+use std::str::FromStr;
+
+use ndarray::{Array2, ArrayView2};
+
+pub use check::Check;
+pub use contract::{Contract, Finding, Overrides};
+pub use local::{LocalEncoder, LocalEncoderOptions, ProgressFn};
+pub use pooling::Pooling;
+
+use crate::{Error, Result};
+
+/// What a text is. Models trained with prompts put a different one before each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// What the user asks.
+    Query,
+    /// What is ranked.
+    Document,
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Role::Query => "query",
+            Role::Document => "document",
+        })
+    }
+}
+
+impl FromStr for Role {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "query" => Ok(Role::Query),
+            "document" => Ok(Role::Document),
+            _ => Err(Error::InvalidArgument(format!("'{text}' is not a role; known are query and document"))),
+        }
+    }
+}
+
+/// Arithmetic of the forward pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Precision {
+    /// 32-bit floats throughout.
+    #[default]
+    F32,
+}
+
+impl fmt::Display for Precision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Precision::F32 => f.write_str("f32"),
+        }
+    }
+}
+
+impl FromStr for Precision {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "auto" | "f32" => Ok(Precision::F32),
+            _ => Err(Error::InvalidArgument(format!("'{text}' is not a precision; known are auto and f32"))),
+        }
+    }
+}
+
+/// Vectors of several texts, in the texts' order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Embeddings {
+    /// Row-major, `[texts, dim]`.
+    pub vectors: Array2<f32>,
+    /// Tokens encoded per text, special tokens and prompt included, after truncation.
+    pub tokens: Vec<u32>,
+    /// Whether a text was longer than the model takes, and was cut.
+    pub truncated: Vec<bool>,
+}
+
+impl Embeddings {
+    /// The matrix, `[texts, dim]`.
+    pub fn view(&self) -> ArrayView2<'_, f32> {
+        self.vectors.view()
+    }
+
+    /// Number of texts.
+    pub fn len(&self) -> usize {
+        self.vectors.nrows()
+    }
+
+    /// Whether there is no text.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Turns texts into vectors. Local models implement it; so will remote services.
+pub trait Encoder: Send + Sync {
+    /// Components of a vector.
+    fn dim(&self) -> usize;
+
+    /// Longest text in tokens, special tokens and prompt included; what is beyond is cut.
+    fn max_tokens(&self) -> usize;
+
+    /// Identifies the weights and everything else that decides a vector: equal fingerprints, equal vectors.
+    ///
+    /// # Errors
+    /// When the model's files cannot be read.
+    fn fingerprint(&self) -> Result<String>;
+
+    /// Encodes texts. The vector of a text does not depend on the other texts or their order.
+    ///
+    /// # Errors
+    /// When tokenizing or the forward pass fails.
+    fn encode(&self, texts: &[&str], role: Role) -> Result<Embeddings>;
+}

@@ -1,0 +1,86 @@
+//! From the hidden states of a text's tokens to one vector.
+
+use std::fmt;
+
+use ndarray::ArrayView2;
+
+/// How token vectors become one vector; the names are sentence-transformers'.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pooling {
+    /// The first token's.
+    Cls,
+    /// The mean over all tokens, special ones included.
+    Mean,
+    /// The last token's.
+    LastToken,
+}
+
+impl fmt::Display for Pooling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Pooling::Cls => "cls",
+            Pooling::Mean => "mean",
+            Pooling::LastToken => "lasttoken",
+        })
+    }
+}
+
+impl Pooling {
+    /// Pools `hidden`, `[tokens, hidden_size]`; zeros when there is no token.
+    pub fn pool(self, hidden: ArrayView2<'_, f32>) -> Vec<f32> {
+        let tokens = hidden.nrows();
+        if tokens == 0 {
+            return vec![0.0; hidden.ncols()];
+        }
+        match self {
+            Pooling::Cls => hidden.row(0).to_vec(),
+            Pooling::LastToken => hidden.row(tokens - 1).to_vec(),
+            Pooling::Mean => {
+                let mut sum = hidden.row(0).to_owned();
+                for row in hidden.rows().into_iter().skip(1) {
+                    sum += &row;
+                }
+                (sum / tokens as f32).to_vec()
+            }
+        }
+    }
+}
+
+/// Scales `vector` to length 1; a zero vector stays zero, as in sentence-transformers.
+pub(crate) fn normalize(vector: &mut [f32]) {
+    // Summed in f64: the rounding of a sum of squares over 1,024 components would reach the seventh digit.
+    let norm = vector.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt();
+    if norm > 0.0 {
+        let scale = (1.0 / norm) as f32;
+        vector.iter_mut().for_each(|x| *x *= scale);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::array;
+
+    #[test]
+    fn each_mode_pools_what_its_name_says() {
+        let hidden = array![[1.0, 2.0], [3.0, 4.0], [8.0, 0.0]];
+        assert_eq!(Pooling::Cls.pool(hidden.view()), [1.0, 2.0]);
+        assert_eq!(Pooling::LastToken.pool(hidden.view()), [8.0, 0.0]);
+        assert_eq!(Pooling::Mean.pool(hidden.view()), [4.0, 2.0]);
+    }
+
+    #[test]
+    fn no_token_gives_zeros_and_zeros_stay_zeros() {
+        let mut vector = Pooling::Mean.pool(ArrayView2::from_shape((0, 3), &[]).unwrap());
+        assert_eq!(vector, [0.0; 3]);
+        normalize(&mut vector);
+        assert_eq!(vector, [0.0; 3]);
+    }
+
+    #[test]
+    fn a_normalised_vector_has_length_one() {
+        let mut vector = vec![3.0, -4.0];
+        normalize(&mut vector);
+        assert_eq!(vector, [0.6, -0.8]);
+    }
+}
