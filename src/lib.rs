@@ -1,6 +1,58 @@
-//! nearsort: a local reranker.
+//! nearsort puts the best candidates first: a local reranker.
+//!
+//! A first stage (BM25, a vector store, a list) gives candidates for a query. A transformer on this machine embeds the
+//! query and the candidates, SIMD kernels score them, and they come back sorted. No API key, no service, no Python.
+//!
+//! ```
+//! use nearsort::{RerankOptions, Reranker};
+//!
+//! # fn main() -> nearsort::Result<()> {
+//! let reranker = Reranker::builder().model("all-MiniLM-L6-v2").build()?;
+//! let candidates = ["The Louvre is a museum.", "The Eiffel Tower stands in Paris."];
+//! for hit in reranker.rerank("Where is the Eiffel Tower?", &candidates, &RerankOptions::default())? {
+//!     println!("{:.4}  {}", hit.score, candidates[hit.index]);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The parts can be used alone: [`LocalEncoder`] turns texts into vectors, a [`Scorer`] of your own goes into
+//! [`Reranker::from_scorer`], [`similarity`] and [`ranking`] work on any matrix, [`store`] fetches and verifies models.
+//!
+//! Downloaded models lie where the hub's own tools keep theirs (`HF_HUB_CACHE`, `HF_HOME`) or, when they came from a mirror,
+//! in nearsort's cache folder; see [`StoreOptions`].
 #![deny(missing_docs)]
 
+pub mod candle_backend;
+pub mod encoder;
+pub mod engine;
 pub mod error;
+pub mod io;
+pub mod kernels;
+pub mod ranking;
+mod reranker;
+pub mod scorer;
+pub mod similarity;
+pub mod store;
 
+/// The cargo features of this build.
+pub const FEATURES: &[&str] = &[
+    #[cfg(feature = "candle")]
+    "candle",
+    #[cfg(feature = "hub")]
+    "hub",
+    #[cfg(feature = "cuda")]
+    "cuda",
+    #[cfg(feature = "metal")]
+    "metal",
+];
+
+pub use candle_backend::Device;
+pub use encoder::{
+    Contract, Embeddings, Encoder, LocalEncoder, LocalEncoderOptions, Overrides, Pooling, Precision, Role,
+};
 pub use error::{Error, Result};
+pub use ranking::Hit;
+pub use reranker::{DEFAULT_MODEL, RerankOptions, Reranker, RerankerBuilder, ScoredCandidates};
+pub use scorer::{CosineScorer, ScoreKind, Scorer, Scores};
+pub use store::{ModelSpec, ModelStore, StoreOptions};
