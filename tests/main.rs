@@ -1,0 +1,10 @@
+//! One test program: every file beside this one is a module of it, so that the library is linked once.
+
+mod architecture;
+mod contract;
+mod determinism;
+mod io;
+mod parity;
+mod reranking;
+mod store;
+mod support;

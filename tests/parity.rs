@@ -1,0 +1,134 @@
+//! Embeddings agree with the reference implementations, on numbers that `models/make_expected.py` wrote.
+
+use nearsort::{Encoder, Role};
+use safetensors::SafeTensors;
+use serde::Deserialize;
+
+use crate::support::{assert_parity, default_model, load, root, tiny_models};
+
+/// expected.json of a tiny model.
+#[derive(Deserialize)]
+struct Expected {
+    contract: ExpectedContract,
+    rows: Vec<ExpectedRow>,
+}
+
+#[derive(Deserialize)]
+struct ExpectedContract {
+    dim: usize,
+    max_tokens: usize,
+    pooling: String,
+    normalize: bool,
+    query_prompt: String,
+    document_prompt: String,
+}
+
+#[derive(Deserialize)]
+struct ExpectedRow {
+    text: String,
+    role: String,
+    tokens: u32,
+    truncated: bool,
+    embedding: Vec<f32>,
+}
+
+fn expected(folder: &std::path::Path) -> Expected {
+    serde_json::from_slice(&std::fs::read(folder.join("expected.json")).unwrap()).unwrap()
+}
+
+#[test]
+fn every_architecture_agrees_with_its_reference() {
+    let folders = tiny_models();
+    assert!(folders.len() >= 10, "{folders:?}");
+    for folder in folders {
+        let name = folder.display().to_string();
+        let encoder = load(&name, Default::default());
+        for row in expected(&folder).rows {
+            let role: Role = row.role.parse().unwrap();
+            let found = encoder.encode(&[&row.text], role).unwrap();
+            let what = format!("{name}: {:?} as {role}", row.text);
+            assert_eq!(found.tokens, [row.tokens], "{what}");
+            assert_eq!(found.truncated, [row.truncated], "{what}");
+            assert_parity(&what, found.vectors.row(0).as_slice().unwrap(), &row.embedding);
+        }
+    }
+}
+
+#[test]
+fn the_contract_of_every_tiny_model_is_read_from_its_files() {
+    for folder in tiny_models() {
+        let expected = expected(&folder).contract;
+        let encoder = load(&folder.display().to_string(), Default::default());
+        let found = encoder.contract();
+        let shown = folder.display();
+        assert_eq!(found.dim, expected.dim, "{shown}");
+        assert_eq!(found.max_tokens, expected.max_tokens, "{shown}");
+        assert_eq!(found.pooling.to_string(), expected.pooling, "{shown}");
+        assert_eq!(found.normalize, expected.normalize, "{shown}");
+        assert_eq!(found.query_prompt, expected.query_prompt, "{shown}");
+        assert_eq!(found.document_prompt, expected.document_prompt, "{shown}");
+    }
+}
+
+#[test]
+fn the_mask_hides_padding_in_every_architecture() {
+    for folder in tiny_models() {
+        let encoder = load(&folder.display().to_string(), Default::default());
+        let rows = expected(&folder).rows;
+        let texts: Vec<&str> = rows.iter().filter(|row| row.role == "document").map(|row| row.text.as_str()).collect();
+        let padded = encoder.encode_padded(&texts, Role::Document).unwrap();
+        let expected = rows.iter().filter(|row| row.role == "document");
+        for (row, found) in expected.zip(padded.vectors.rows()) {
+            let what = format!("{}: {:?}, padded", folder.display(), row.text);
+            assert_parity(&what, found.as_slice().unwrap(), &row.embedding);
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct ParityText {
+    id: String,
+    text: String,
+}
+
+#[test]
+fn the_default_model_agrees_with_sentence_transformers_on_hundreds_of_texts() {
+    let folder = root().join("models/parity");
+    let lines = std::fs::read_to_string(folder.join("texts.jsonl")).unwrap();
+    let texts: Vec<ParityText> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(texts.len() >= 200);
+    let bytes = std::fs::read(folder.join("all-MiniLM-L6-v2.safetensors")).unwrap();
+    let expected = SafeTensors::deserialize(&bytes).unwrap();
+    let vectors = floats(expected.tensor("embeddings").unwrap().data());
+    let tokens = words(expected.tensor("tokens").unwrap().data());
+    let truncated = expected.tensor("truncated").unwrap().data().to_vec();
+
+    let encoder = default_model();
+    let inputs: Vec<&str> = texts.iter().map(|text| text.text.as_str()).collect();
+    let found = encoder.encode(&inputs, Role::Document).unwrap();
+    assert_eq!(found.tokens, tokens);
+    assert_eq!(found.truncated.iter().map(|&cut| u8::from(cut)).collect::<Vec<_>>(), truncated);
+    for ((text, row), expected) in texts.iter().zip(found.vectors.rows()).zip(vectors.chunks(encoder.dim())) {
+        assert_parity(&text.id, row.as_slice().unwrap(), expected);
+    }
+}
+
+fn floats(bytes: &[u8]) -> Vec<f32> {
+    bytes.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()
+}
+
+fn words(bytes: &[u8]) -> Vec<u32> {
+    bytes.chunks_exact(4).map(|b| u32::from_le_bytes(b.try_into().unwrap())).collect()
+}
+
+#[test]
+fn a_text_longer_than_the_model_takes_is_encoded_as_its_beginning() {
+    // The tokenizer sees only a prefix of huge texts; that must make no difference.
+    let encoder = default_model();
+    let huge = "The lighthouse keeper wrote down every ship that passed the cape. ".repeat(20_000);
+    let long = "The lighthouse keeper wrote down every ship that passed the cape. ".repeat(40);
+    let found = encoder.encode(&[&huge, &long], Role::Document).unwrap();
+    assert_eq!(found.truncated, [true, true]);
+    assert_eq!(found.tokens, [256, 256]);
+    assert_eq!(found.vectors.row(0), found.vectors.row(1));
+}

@@ -1,0 +1,97 @@
+//! From a query and candidates to sorted results, with the real model.
+
+use nearsort::{Error, Overrides, RerankOptions, Reranker};
+
+const QUERY: &str = "Where is the Eiffel Tower located?";
+const CANDIDATES: [&str; 3] =
+    ["The capital of France is Paris.", "The Eiffel Tower is in Berlin.", "Paris is known for its cuisine and art."];
+
+/// What the reference gives, to the four digits that are promised.
+const SCORES: [(usize, f32); 3] = [(1, 0.7907), (0, 0.3370), (2, 0.2621)];
+
+#[test]
+fn the_eiffel_tower_example_has_the_reference_scores() {
+    let reranker = Reranker::builder().build().unwrap();
+    let hits = reranker.rerank(QUERY, &CANDIDATES, &RerankOptions::default()).unwrap();
+    assert_eq!(hits.len(), SCORES.len());
+    for (hit, (index, score)) in hits.iter().zip(SCORES) {
+        assert_eq!(hit.index, index);
+        assert!((hit.score - score).abs() <= 1e-4, "{hit:?}: expected {score}");
+    }
+}
+
+#[test]
+fn several_queries_score_as_they_do_alone() {
+    let reranker = Reranker::builder().build().unwrap();
+    let queries = [QUERY, "What do people eat in Paris?"];
+    let together = reranker.score_queries(&queries, &CANDIDATES).unwrap();
+    for (query, scored) in queries.iter().zip(&together) {
+        assert_eq!(&reranker.score(query, &CANDIDATES).unwrap(), scored);
+    }
+    assert_ne!(together[0].scores, together[1].scores);
+}
+
+#[test]
+fn equal_texts_are_encoded_once_and_ranked_in_input_order() {
+    let reranker = Reranker::builder().build().unwrap();
+    let once = reranker.score(QUERY, &CANDIDATES[..1]).unwrap();
+    let thrice = [CANDIDATES[0]; 3];
+    let scored = reranker.score(QUERY, &thrice).unwrap();
+    assert_eq!(scored.document_tokens, once.document_tokens);
+    let hits = reranker.rerank(QUERY, &thrice, &RerankOptions::default()).unwrap();
+    assert_eq!(hits.iter().map(|hit| hit.index).collect::<Vec<_>>(), [0, 1, 2]);
+}
+
+#[test]
+fn a_shorter_dimension_is_cut_and_then_normalised() {
+    let overrides = Overrides { dim: Some(64), ..Default::default() };
+    let encoder = Reranker::builder().overrides(overrides).build_encoder().unwrap();
+    let whole = Reranker::builder().build_encoder().unwrap();
+    use nearsort::{Encoder, Role};
+    let short = encoder.encode(&[QUERY], Role::Query).unwrap();
+    let long = whole.encode(&[QUERY], Role::Query).unwrap();
+    assert_eq!(short.vectors.ncols(), 64);
+    let norm = |row: ndarray::ArrayView1<'_, f32>| row.dot(&row).sqrt();
+    assert!((norm(short.vectors.row(0)) - 1.0).abs() < 1e-6);
+    let cut = long.vectors.slice(ndarray::s![0, ..64]);
+    let scale = norm(cut);
+    assert!(cut.iter().zip(short.vectors.row(0)).all(|(a, b)| (a / scale - b).abs() < 1e-6));
+}
+
+#[test]
+fn prompts_and_limits_of_the_user_override_the_models() {
+    use nearsort::{Encoder, Role};
+    let plain = Reranker::builder().build_encoder().unwrap();
+    let overrides = Overrides { query_prompt: Some("query: ".into()), max_tokens: Some(8), ..Default::default() };
+    let prompted = Reranker::builder().overrides(overrides).build_encoder().unwrap();
+    let by_hand = plain.encode(&["query: red"], Role::Document).unwrap();
+    assert_eq!(prompted.encode(&["red"], Role::Query).unwrap().vectors, by_hand.vectors);
+    let cut = prompted.encode(&["one two three four five six seven eight"], Role::Document).unwrap();
+    assert_eq!((cut.tokens[0], cut.truncated[0]), (8, true));
+    assert_ne!(plain.fingerprint().unwrap(), prompted.fingerprint().unwrap());
+    assert_eq!(plain.fingerprint().unwrap(), Reranker::builder().build_encoder().unwrap().fingerprint().unwrap());
+}
+
+#[test]
+fn overrides_out_of_range_are_refused_with_the_range() {
+    for (overrides, range) in [
+        (Overrides { dim: Some(385), ..Default::default() }, "1 to 384"),
+        (Overrides { dim: Some(0), ..Default::default() }, "1 to 384"),
+        (Overrides { max_tokens: Some(513), ..Default::default() }, "3 to 512"),
+        (Overrides { max_tokens: Some(2), ..Default::default() }, "3 to 512"),
+    ] {
+        let error = Reranker::builder().overrides(overrides).build().err().unwrap();
+        assert!(matches!(error, Error::InvalidArgument(_)) && error.to_string().contains(range), "{error}");
+    }
+}
+
+#[test]
+fn a_device_that_is_not_there_is_an_error_and_never_a_silent_cpu_run() {
+    for device in ["cuda", "metal"] {
+        if nearsort::Device::compiled().contains(&device) {
+            continue; // A machine with the device may really have it.
+        }
+        let error = Reranker::builder().device(device.parse().unwrap()).build().err().unwrap();
+        assert!(error.to_string().contains(&format!("--features {device}")), "{error}");
+    }
+}
