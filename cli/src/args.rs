@@ -1,0 +1,236 @@
+//! What can be typed. What it means is built by the verbs.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use nearsort::io::InputFormat;
+use nearsort::{Device, Precision, Role};
+
+/// Put the best candidates first: a local reranker.
+#[derive(Parser, Debug)]
+#[command(name = "nearsort", version, disable_version_flag = true)]
+#[command(after_help = "Exit codes: 0 done, 1 nothing above the threshold, 2 error.")]
+pub struct Cli {
+    /// Print the version; with --verbose also features, instruction sets and devices
+    #[arg(short = 'V', long)]
+    pub version: bool,
+    /// Say more on stderr
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+    /// Say nothing on stderr but errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    #[command(subcommand)]
+    pub verb: Option<Verb>,
+}
+
+/// How much is said on stderr.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Talk {
+    Quiet,
+    Normal,
+    Verbose,
+}
+
+impl Cli {
+    pub fn talk(&self) -> Talk {
+        match (self.quiet, self.verbose) {
+            (true, _) => Talk::Quiet,
+            (_, true) => Talk::Verbose,
+            _ => Talk::Normal,
+        }
+    }
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Verb {
+    /// Rank candidates by how well they answer a query
+    #[command(after_help = RERANK_EXAMPLES)]
+    Rerank(Box<RerankArgs>),
+    /// Turn texts into vectors, one row per input row
+    #[command(after_help = EMBED_EXAMPLES)]
+    Embed(Box<EmbedArgs>),
+    /// List, fetch, locate and check models
+    Models(ModelsArgs),
+    /// Print a completion script for a shell
+    Completions { shell: Shell },
+    /// Print the man page of nearsort, or of one verb
+    Man { verb: Option<String> },
+}
+
+const RERANK_EXAMPLES: &str = "\
+Examples:
+  nearsort rerank --query \"Where is the Eiffel Tower?\" landmarks.txt
+  search-tool \"eiffel tower\" | nearsort rerank --query \"eiffel tower\" --top-k 5 -
+  nearsort rerank --query-file queries.tsv passages.jsonl --format trec > run.trec";
+
+const EMBED_EXAMPLES: &str = "\
+Examples:
+  nearsort embed passages.jsonl --output passages.npy
+  nearsort embed queries.txt --role query --output queries.safetensors --stats stats.json";
+
+#[derive(Args, Debug)]
+pub struct RerankArgs {
+    /// Candidates: text lines, JSONL, a JSON array, CSV or TSV; `-` is standard input
+    #[arg(value_name = "FILE", default_value = "-")]
+    pub input: PathBuf,
+    /// What the user asks
+    #[arg(long, value_name = "TEXT", required_unless_present = "query_file", conflicts_with = "query_file")]
+    pub query: Option<String>,
+    /// A file of queries (text lines, JSONL, TSV of id and text): each ranks the same candidates
+    #[arg(long, value_name = "FILE")]
+    pub query_file: Option<PathBuf>,
+    /// Print at most so many [default: all]
+    #[arg(long, value_name = "N")]
+    pub top_k: Option<usize>,
+    /// Print only candidates that score at least this much; cosine similarities lie in -1..1
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    pub min_score: Option<f32>,
+    /// How to print [default: table on a terminal, else tsv]
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<OutputFormat>,
+    /// Print the candidates' texts (the default)
+    #[arg(long, overrides_with = "no_text")]
+    pub with_text: bool,
+    /// Leave the candidates' texts out
+    #[arg(long)]
+    pub no_text: bool,
+    #[command(flatten)]
+    pub reading: ReadingArgs,
+    #[command(flatten)]
+    pub model: ModelArgs,
+}
+
+#[derive(Args, Debug)]
+pub struct EmbedArgs {
+    /// Texts: lines, JSONL, a JSON array, CSV or TSV; `-` is standard input
+    #[arg(value_name = "INPUT", default_value = "-")]
+    pub input: PathBuf,
+    /// Where the vectors go: .npy, .safetensors or .jsonl
+    #[arg(long, short, value_name = "OUT")]
+    pub output: PathBuf,
+    /// What the texts are; decides the prompt
+    #[arg(long, default_value = "document", value_name = "query|document", value_parser = Role::from_str)]
+    pub role: Role,
+    /// Write documents, tokens, seconds, precision, isa, device and peak memory as JSON
+    #[arg(long, value_name = "STATS.json")]
+    pub stats: Option<PathBuf>,
+    #[command(flatten)]
+    pub reading: ReadingArgs,
+    #[command(flatten)]
+    pub model: ModelArgs,
+}
+
+/// How input is read.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Input")]
+pub struct ReadingArgs {
+    /// Format of the input [default: by extension, else by a look at the first bytes]
+    #[arg(long, value_name = "text|jsonl|json|csv|tsv", value_parser = InputFormat::from_str)]
+    pub input_format: Option<InputFormat>,
+    /// Field with the text [default: text, content, body or document]
+    #[arg(long, value_name = "NAME")]
+    pub text_field: Option<String>,
+    /// Field with the id [default: id or _id]
+    #[arg(long, value_name = "NAME")]
+    pub id_field: Option<String>,
+    /// Field with the title, put before the text with one space [default: title]
+    #[arg(long, value_name = "NAME")]
+    pub title_field: Option<String>,
+    /// Leave unusable rows out and count them, instead of stopping at the first
+    #[arg(long)]
+    pub skip_bad_rows: bool,
+}
+
+/// Which model, and how it runs.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Model")]
+pub struct ModelArgs {
+    /// A name from `nearsort models list`, org/name[@revision] on the hub, or a folder
+    #[arg(long, value_name = "MODEL", default_value = nearsort::DEFAULT_MODEL)]
+    pub model: String,
+    /// Where the model runs: cpu, cuda, cuda:N or metal
+    #[arg(long, default_value = "cpu", value_name = "DEVICE", value_parser = Device::from_str)]
+    pub device: Device,
+    /// Arithmetic of the forward pass
+    #[arg(long, default_value = "auto", value_name = "auto|f32", value_parser = Precision::from_str)]
+    pub precision: Precision,
+    /// Threads [default: one per core]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+    /// Tokens per batch; bounds the memory of a forward pass
+    #[arg(long, value_name = "N", default_value_t = 16_384)]
+    pub batch_tokens: usize,
+    /// Put before every query instead of the model's own prompt
+    #[arg(long, value_name = "TEXT")]
+    pub query_prompt: Option<String>,
+    /// Put before every document instead of the model's own prompt
+    #[arg(long, value_name = "TEXT")]
+    pub document_prompt: Option<String>,
+    /// Cut texts after so many tokens instead of the model's own limit
+    #[arg(long, value_name = "N")]
+    pub max_tokens: Option<usize>,
+    /// Keep the first N components of a vector (Matryoshka models)
+    #[arg(long, value_name = "N")]
+    pub dim: Option<usize>,
+    #[command(flatten)]
+    pub store: StoreArgs,
+}
+
+/// Where models come from.
+#[derive(Args, Debug)]
+pub struct StoreArgs {
+    /// Open no network connection: use only models that are on this machine [env: NEARSORT_OFFLINE=1]
+    #[arg(long)]
+    pub offline: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct ModelsArgs {
+    #[command(subcommand)]
+    pub verb: ModelsVerb,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum ModelsVerb {
+    /// The registered models, and which of them are here
+    List {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Fetch a model and verify its files
+    Pull {
+        name: String,
+        #[command(flatten)]
+        store: StoreArgs,
+    },
+    /// Print the folder of a model that is here
+    Path { name: String },
+    /// Check a model: files, contract, padding, NaN, golden vectors
+    Verify {
+        #[arg(value_name = "NAME|DIR")]
+        name: String,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        store: StoreArgs,
+    },
+}
+
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutputFormat {
+    /// Aligned columns, cut to the terminal's width
+    Table,
+    /// rank, score, id, text
+    Tsv,
+    /// One object with everything
+    Json,
+    /// One object per candidate
+    Jsonl,
+    /// A TREC run
+    Trec,
+}

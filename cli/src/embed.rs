@@ -1,0 +1,182 @@
+//! `nearsort embed`: one vector per input row.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use nearsort::io::{EmbeddingWriter, Row, Rows};
+use nearsort::kernels::Isa;
+use nearsort::{Encoder, LocalEncoder, Role};
+use serde::Serialize;
+
+use crate::args::{EmbedArgs, Talk};
+use crate::hints::{Warning, say, warn};
+use crate::interrupt::on_interrupt;
+use crate::progress::Counter;
+use crate::{Failure, Outcome, Run, model};
+
+/// Rows encoded at a time. Like lengths are grouped within a chunk; memory holds one chunk's texts and vectors.
+const CHUNK_ROWS: usize = 4096;
+
+/// What --stats writes.
+#[derive(Serialize)]
+struct Stats {
+    documents: u64,
+    tokens: u64,
+    load_seconds: f64,
+    encode_seconds: f64,
+    precision: String,
+    isa: &'static str,
+    device: String,
+    peak_rss_bytes: Option<u64>,
+}
+
+#[derive(Default)]
+struct Totals {
+    documents: usize,
+    tokens: u64,
+    truncated: usize,
+    encode: Duration,
+}
+
+pub fn run(args: &EmbedArgs, talk: Talk) -> Run {
+    for path in [Some(&args.output), args.stats.as_ref()].into_iter().flatten() {
+        check_target(path, &args.input)?;
+    }
+    if args.stats.as_ref().is_some_and(|stats| same_file(stats, &args.output)) {
+        return Err(Failure::Error("--stats and --output name the same file; give one of them another name".into()));
+    }
+    EmbeddingWriter::check_name(&args.output)?;
+    let mut rows = model::open_rows(&args.input, &args.reading, talk)?;
+    let counter = Counter::new(talk);
+    let ticks = counter.clone();
+    let started = Instant::now();
+    let builder = model::builder(&args.model, talk, Arc::new(move |texts| ticks.done(texts)))?;
+    let encoder = builder.build_encoder()?;
+    let load = started.elapsed();
+    let mut writer = EmbeddingWriter::create(&args.output, encoder.dim(), &metadata(&encoder, args.role)?)?;
+    let unfinished = writer.temporary_path().to_owned();
+    // Nothing can be done about a file that cannot be removed while leaving.
+    on_interrupt(move || drop(fs::remove_file(unfinished)));
+    let totals = encode_rows(&mut rows, &encoder, args.role, &counter, &mut writer);
+    counter.finish();
+    let totals = totals?;
+    writer.finish()?;
+    report(&totals, &rows, &encoder, talk);
+    if let Some(path) = &args.stats {
+        let stats = stats(&totals, load, &encoder);
+        let json = serde_json::to_string_pretty(&stats).map_err(|e| Failure::Error(e.to_string()))?;
+        nearsort::io::write_whole(path, format!("{json}\n").as_bytes())?;
+    }
+    Ok(Outcome::Done)
+}
+
+/// What would make minutes of encoding useless, before them.
+fn check_target(path: &Path, input: &Path) -> Result<(), Failure> {
+    let wrong = |why: String| Err(Failure::Error(format!("cannot write {}: {why}", path.display())));
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !folder.is_dir() {
+        return wrong(format!("there is no folder {}; create it first", folder.display()));
+    }
+    if path.is_dir() {
+        return wrong("it is a folder; give the name of a file".into());
+    }
+    match (path.canonicalize(), input.canonicalize()) {
+        (Ok(path), Ok(input)) if path == input => wrong("it is the input; give another name".into()),
+        _ => Ok(()),
+    }
+}
+
+/// Whether two targets that may not exist yet are one file.
+fn same_file(a: &Path, b: &Path) -> bool {
+    let place = |path: &Path| {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Some((folder.canonicalize().ok()?, path.file_name()?.to_owned()))
+    };
+    place(a).is_some_and(|a| Some(a) == place(b))
+}
+
+fn encode_rows(
+    rows: &mut Rows,
+    encoder: &LocalEncoder,
+    role: Role,
+    counter: &Counter,
+    writer: &mut EmbeddingWriter,
+) -> Result<Totals, Failure> {
+    let mut totals = Totals::default();
+    loop {
+        let chunk = rows.by_ref().take(CHUNK_ROWS).collect::<Result<Vec<Row>, _>>()?;
+        if chunk.is_empty() {
+            return Ok(totals);
+        }
+        counter.expect(chunk.len(), chunk.len() < CHUNK_ROWS);
+        let passages: Vec<_> = chunk.iter().map(Row::passage).collect();
+        let texts: Vec<&str> = passages.iter().map(AsRef::as_ref).collect();
+        let started = Instant::now();
+        let embeddings = encoder.encode(&texts, role)?;
+        totals.encode += started.elapsed();
+        totals.documents += chunk.len();
+        totals.tokens += embeddings.tokens.iter().copied().map(u64::from).sum::<u64>();
+        totals.truncated += embeddings.truncated.iter().filter(|&&cut| cut).count();
+        for (row, vector) in chunk.iter().zip(embeddings.vectors.rows()) {
+            writer.push(&row.id, &vector.to_vec())?;
+        }
+    }
+}
+
+fn metadata(encoder: &LocalEncoder, role: Role) -> Result<BTreeMap<String, String>, Failure> {
+    let files = encoder.files();
+    let fields = [
+        ("model", files.name.clone()),
+        ("revision", files.revision.clone().unwrap_or_default()),
+        ("fingerprint", encoder.fingerprint()?),
+        ("role", role.to_string()),
+        ("precision", encoder.precision().to_string()),
+    ];
+    Ok(fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+}
+
+fn report(totals: &Totals, rows: &Rows, encoder: &LocalEncoder, talk: Talk) {
+    let max_tokens = encoder.contract().max_tokens;
+    warn(talk, &Warning::Truncated { truncated: totals.truncated, candidates: totals.documents, max_tokens });
+    let reasons = rows.skip_reasons().iter().map(ToString::to_string).collect();
+    warn(talk, &Warning::Skipped { rows: rows.skipped(), file: rows.name().to_owned(), reasons });
+    if totals.documents == 0 {
+        warn(talk, &Warning::NoCandidates { file: rows.name().to_owned() });
+    }
+    if talk == Talk::Verbose {
+        let seconds = totals.encode.as_secs_f64();
+        say(format_args!("{} texts, {} tokens in {seconds:.3} s", totals.documents, totals.tokens));
+    }
+}
+
+fn stats(totals: &Totals, load: Duration, encoder: &LocalEncoder) -> Stats {
+    Stats {
+        documents: totals.documents as u64,
+        tokens: totals.tokens,
+        load_seconds: load.as_secs_f64(),
+        encode_seconds: totals.encode.as_secs_f64(),
+        precision: encoder.precision().to_string(),
+        isa: Isa::detect().name(),
+        device: encoder.device().to_string(),
+        peak_rss_bytes: peak_rss_bytes(),
+    }
+}
+
+/// The largest resident set so far, where the system says.
+#[cfg(unix)]
+fn peak_rss_bytes() -> Option<u64> {
+    let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
+    // SAFETY: getrusage writes a whole rusage to the pointer, which is valid for it; zeroed bytes are a valid rusage too.
+    let (status, usage) = unsafe { (libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr()), usage.assume_init()) };
+    // macOS counts bytes, the others KiB.
+    let unit = if cfg!(target_os = "macos") { 1 } else { 1024 };
+    (status == 0).then(|| usage.ru_maxrss as u64 * unit)
+}
+
+#[cfg(not(unix))]
+fn peak_rss_bytes() -> Option<u64> {
+    None
+}

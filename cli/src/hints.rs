@@ -1,0 +1,81 @@
+//! What is said on stderr beside the results: what happened, why it matters, what to do.
+
+use std::fmt;
+use std::io::{self, Write};
+
+use crate::args::Talk;
+
+/// Cutting fewer candidates than this is not worth a line.
+const TRUNCATION_WORTH_SAYING: f64 = 0.01;
+
+pub enum Warning {
+    Truncated { truncated: usize, candidates: usize, max_tokens: usize },
+    Empty { ids: Vec<String> },
+    Skipped { rows: u64, file: String, reasons: Vec<String> },
+    NoCandidates { file: String },
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Warning::Truncated { truncated, candidates, max_tokens } => write!(
+                f,
+                "{truncated} of {} {} longer than the {max_tokens} tokens that the model reads; what lies beyond \
+                 was left out (split the texts, or see --max-tokens)",
+                count(*candidates as u64, "text"),
+                if *truncated == 1 { "is" } else { "are" },
+            ),
+            Warning::Empty { ids } => {
+                let shown = ids.iter().take(5).map(String::as_str).collect::<Vec<_>>().join(", ");
+                let more = if ids.len() > 5 { ", ..." } else { "" };
+                let (have, are) = if ids.len() == 1 { ("has", "is") } else { ("have", "are") };
+                let candidates = count(ids.len() as u64, "candidate");
+                write!(f, "{candidates} {have} no text and {are} ranked last: {shown}{more}")
+            }
+            Warning::Skipped { rows, file, reasons } => {
+                let (rows, were) = (count(*rows, "unusable row"), if *rows == 1 { "was" } else { "were" });
+                write!(f, "{rows} of {} {were} left out", shown(file))?;
+                reasons.iter().try_for_each(|reason| write!(f, "\n  {reason}"))
+            }
+            Warning::NoCandidates { file } => write!(f, "{} has no texts", shown(file)),
+        }
+    }
+}
+
+/// Says a warning, unless the user wants silence or it is not worth a line.
+pub fn warn(talk: Talk, warning: &Warning) {
+    let worth_saying = match warning {
+        Warning::Truncated { truncated, candidates, .. } => {
+            *truncated as f64 > TRUNCATION_WORTH_SAYING * *candidates as f64
+        }
+        Warning::Empty { ids } => !ids.is_empty(),
+        Warning::Skipped { rows, .. } => *rows > 0,
+        Warning::NoCandidates { .. } => true,
+    };
+    if worth_saying && talk > Talk::Quiet {
+        say(format_args!("warning: {warning}"));
+    }
+}
+
+/// One line on stderr. That nobody can read it is no reason to fail, which `eprintln!` would.
+pub fn say(message: fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "nearsort: {message}");
+}
+
+/// The help in answer to a command line that is not whole.
+pub fn say_help(help: &impl fmt::Display) {
+    let _ = write!(io::stderr(), "{help}");
+}
+
+/// "1 row", "2 rows".
+fn count(number: impl Into<u64>, noun: &str) -> String {
+    match number.into() {
+        1 => format!("1 {noun}"),
+        number => format!("{number} {noun}s"),
+    }
+}
+
+/// A file as a sentence names it.
+fn shown(file: &str) -> &str {
+    if file == "-" { "standard input" } else { file }
+}

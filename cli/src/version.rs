@@ -1,0 +1,24 @@
+//! `nearsort --version [--verbose]`.
+
+use std::io::{self, Write};
+
+use nearsort::kernels::Isa;
+use nearsort::{Device, Precision};
+
+use crate::{Outcome, Run};
+
+pub fn print(verbose: bool) -> Run {
+    let mut out = io::stdout().lock();
+    writeln!(out, "nearsort {}", env!("CARGO_PKG_VERSION"))?;
+    if verbose {
+        let features: Vec<&str> = nearsort::FEATURES.to_vec();
+        let available: Vec<&str> = Isa::available().map(Isa::name).collect();
+        writeln!(out, "features: {}", features.join(", "))?;
+        writeln!(out, "isa: {} (available: {})", Isa::detect().name(), available.join(", "))?;
+        writeln!(out, "precision: {}", Precision::default())?;
+        writeln!(out, "devices: {}", Device::compiled().join(", "))?;
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        writeln!(out, "threads: {threads}")?;
+    }
+    Ok(Outcome::Done)
+}

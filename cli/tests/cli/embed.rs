@@ -1,0 +1,179 @@
+//! `nearsort embed`: files of vectors.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::support::{Folder, TINY, command, finish, run, run_with_stdin};
+
+const THREE: &str = "a tower\n\nsome bread\n";
+const DIM: usize = 32;
+
+fn embed(input: &str, output: &Path, args: &[&str]) -> crate::support::Ran {
+    let output = output.display().to_string();
+    run_with_stdin(&[&["embed", "--model", TINY, "-", "--output", &output], args].concat(), input)
+}
+
+fn floats(bytes: &[u8]) -> Vec<f32> {
+    bytes.chunks_exact(4).map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap())).collect()
+}
+
+fn npy(path: &Path) -> (String, Vec<f32>) {
+    let bytes = fs::read(path).unwrap();
+    assert_eq!(bytes[..8], *b"\x93NUMPY\x01\x00");
+    let start = 10 + usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
+    (String::from_utf8(bytes[10..start].to_vec()).unwrap(), floats(&bytes[start..]))
+}
+
+fn safetensors(path: &Path) -> (Value, Vec<f32>) {
+    let bytes = fs::read(path).unwrap();
+    let start = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    (serde_json::from_slice(&bytes[8..start]).unwrap(), floats(&bytes[start..]))
+}
+
+fn jsonl(path: &Path) -> (Vec<String>, Vec<f32>) {
+    let lines = fs::read_to_string(path).unwrap();
+    let rows: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let ids = rows.iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect();
+    let numbers = rows.iter().flat_map(|row| row["embedding"].as_array().unwrap());
+    (ids, numbers.map(|number| number.to_string().parse().unwrap()).collect())
+}
+
+#[test]
+fn every_format_holds_the_same_rows_one_per_input_row() {
+    let folder = Folder::new();
+    for name in ["out.npy", "out.safetensors", "out.jsonl"] {
+        assert_eq!(embed(THREE, &folder.path(name), &[]).quietly(), "");
+    }
+    assert_eq!(folder.names(), ["out.jsonl", "out.npy", "out.safetensors"]);
+    let (header, rows) = npy(&folder.path("out.npy"));
+    assert!(header.contains("'<f4'") && header.contains("(3, 32)"), "{header}");
+    assert_eq!(rows.len(), 3 * DIM);
+    let (tensors, same) = safetensors(&folder.path("out.safetensors"));
+    assert_eq!(tensors["embeddings"]["shape"], serde_json::json!([3, DIM]));
+    let metadata = &tensors["__metadata__"];
+    assert_eq!((&metadata["model"], &metadata["role"]), (&TINY.into(), &"document".into()));
+    assert_eq!(same, rows);
+    assert_eq!(jsonl(&folder.path("out.jsonl")), (["1", "2", "3"].map(str::to_owned).to_vec(), rows));
+}
+
+#[test]
+fn the_rows_depend_neither_on_threads_nor_on_batches_and_precision_f32_is_the_default() {
+    let folder = Folder::new();
+    let rows = |args: &[&str]| {
+        embed(THREE, &folder.path("out.npy"), args).quietly();
+        npy(&folder.path("out.npy")).1
+    };
+    let expected = rows(&[]);
+    for args in [
+        ["--threads", "1"],
+        ["--threads", "2"],
+        ["--batch-tokens", "1"],
+        ["--precision", "auto"],
+        ["--precision", "f32"],
+    ] {
+        assert_eq!(rows(&args), expected, "{args:?}");
+    }
+}
+
+/// tiny-bert-cls has a query prompt, so that the two roles differ.
+#[test]
+fn the_role_decides_the_prompt() {
+    let folder = Folder::new();
+    let rows = |args: &[&str]| {
+        let out = folder.text("out.npy");
+        let model = ["embed", "--model", "./models/tiny-bert-cls", "-o", &out];
+        run_with_stdin(&[&model, args].concat(), "a tower\n").quietly();
+        npy(&folder.path("out.npy")).1
+    };
+    assert_eq!(rows(&[]), rows(&["--role", "document"]));
+    assert_ne!(rows(&["--role", "query"]), rows(&["--role", "document"]));
+    assert_eq!(rows(&["--role", "query", "--query-prompt", ""]), rows(&["--document-prompt", ""]));
+    assert!(embed("a\n", &folder.path("out.npy"), &["--role", "title"]).error().contains("query and document"));
+}
+
+#[test]
+fn stats_hold_exactly_the_promised_keys() {
+    let folder = Folder::new();
+    let stats = folder.text("stats.json");
+    embed(THREE, &folder.path("out.npy"), &["--stats", &stats]).quietly();
+    let stats: Value = serde_json::from_slice(&fs::read(stats).unwrap()).unwrap();
+    let keys: Vec<&String> = stats.as_object().unwrap().keys().collect();
+    let promised =
+        ["documents", "tokens", "load_seconds", "encode_seconds", "precision", "isa", "device", "peak_rss_bytes"];
+    assert_eq!(keys, promised);
+    assert_eq!((&stats["documents"], &stats["precision"], &stats["device"]), (&3.into(), &"f32".into(), &"cpu".into()));
+    assert!(stats["tokens"].as_u64().unwrap() > 3);
+    assert!(stats["load_seconds"].as_f64().unwrap() > 0.0 && stats["encode_seconds"].as_f64().unwrap() > 0.0);
+    if cfg!(unix) {
+        assert!(stats["peak_rss_bytes"].as_u64().unwrap() > 1 << 20);
+    }
+}
+
+#[test]
+fn stats_never_take_the_place_of_the_vectors() {
+    let folder = Folder::new();
+    let out = folder.path("out.jsonl");
+    let error = embed(THREE, &out, &["--stats", &folder.text("out.jsonl")]).error();
+    assert!(error.contains("same file") && !out.exists(), "{error}");
+}
+
+/// Before anything is read or loaded: the model of these calls does not even exist.
+#[test]
+fn a_place_that_cannot_be_written_is_noticed_before_any_work() {
+    let folder = Folder::new();
+    let input = folder.with("in.jsonl", "\"a\"\n");
+    let inside = folder.text("missing/out.npy");
+    let whole = folder.0.path().display().to_string();
+    let out = folder.text("out.npy");
+    for (args, why) in [
+        (vec!["--output", &inside], "create it first"),
+        (vec!["--output", &whole], "it is a folder"),
+        (vec!["--output", &input], "it is the input"),
+        (vec!["--output", &out, "--stats", &inside], "create it first"),
+    ] {
+        let message = run(&[&["embed", &input, "--model", "./no-such-model"], &args[..]].concat()).error();
+        assert!(message.contains("cannot write") && message.contains(why), "{message}");
+    }
+    assert_eq!(folder.names(), ["in.jsonl"]);
+    let message = embed("a\n", &folder.path("out.bin"), &[]).error();
+    assert!(message.contains(".npy, .safetensors or .jsonl"), "{message}");
+    assert!(run(&["embed", &input]).error().contains("--output"));
+}
+
+#[test]
+fn nothing_is_written_when_a_row_is_bad_and_the_old_file_stays() {
+    let folder = Folder::new();
+    let out = folder.with("out.jsonl", "old");
+    let message = run_with_stdin(&["embed", "--model", TINY, "-o", &out], b"a\n\xFF\n").error();
+    assert!(message.contains("-:2: not UTF-8"), "{message}");
+    assert_eq!((folder.names(), fs::read(&out).unwrap()), (vec!["out.jsonl".to_owned()], b"old".to_vec()));
+    let skipped = run_with_stdin(&["embed", "--model", TINY, "-o", &out, "--skip-bad-rows"], b"a\n\xFF\n");
+    assert_eq!((skipped.code, jsonl(Path::new(&out)).0), (0, vec!["1".to_owned()]));
+    assert!(skipped.err.contains("1 unusable row of standard input was left out"), "{}", skipped.err);
+}
+
+#[test]
+fn no_rows_make_a_file_of_no_rows_and_a_warning() {
+    let folder = Folder::new();
+    let ran = embed("", &folder.path("out.npy"), &[]);
+    assert_eq!((ran.code, ran.err.as_str()), (0, "nearsort: warning: standard input has no texts\n"));
+    let (header, rows) = npy(&folder.path("out.npy"));
+    assert!(header.contains("(0, 32)") && rows.is_empty(), "{header}");
+}
+
+#[test]
+fn of_two_processes_with_one_output_either_wins_whole() {
+    let folder = Folder::new();
+    let out = folder.text("out.npy");
+    let input = |rows: usize| folder.with(&format!("{rows}.txt"), "a tower\n".repeat(rows));
+    let inputs = [input(200), input(300)];
+    let start = |file: &String| command(&["embed", "--model", TINY, file, "-o", &out]).spawn().unwrap();
+    let children: Vec<_> = inputs.iter().cycle().take(6).map(start).collect();
+    children.into_iter().for_each(|child| assert_eq!(finish(child).quietly(), ""));
+    let (header, rows) = npy(&folder.path("out.npy"));
+    let count = rows.len() / DIM;
+    assert!([200, 300].contains(&count) && header.contains(&format!("({count}, 32)")), "{header}");
+    assert_eq!(folder.names(), ["200.txt", "300.txt", "out.npy"]);
+}

@@ -1,0 +1,163 @@
+//! What `rerank` reads: formats, fields, and rows that cannot be used.
+
+use crate::support::{Folder, TINY, rerank, run, run_with_stdin};
+
+/// The same two candidates in every format.
+const INPUTS: [(&str, &str); 5] = [
+    ("txt", "a tower\nsome bread\n"),
+    ("jsonl", "{\"text\": \"a tower\"}\n\"some bread\"\n"),
+    ("json", "[\"a tower\",\n {\"body\": \"some bread\"}]"),
+    ("csv", "id,text\n1,a tower\n2,\"some bread\"\n"),
+    ("tsv", "id\ttext\n1\ta tower\n2\tsome bread\n"),
+];
+
+#[test]
+fn every_format_is_known_by_extension_by_option_and_by_its_first_bytes() {
+    let expected = rerank(&[], INPUTS[0].1).rows();
+    assert_eq!(expected.len(), 2);
+    let folder = Folder::new();
+    for (extension, content) in INPUTS {
+        let file = folder.with(&format!("in.{extension}"), content);
+        let named = run(&["rerank", "--model", TINY, "--query", "tower", &file]);
+        assert_eq!(named.rows(), expected, "by extension: {extension}");
+        assert_eq!(rerank(&[], content).rows(), expected, "sniffed: {extension}");
+        assert_eq!(rerank(&["-"], content).rows(), expected, "sniffed: {extension}");
+        let format = if extension == "txt" { "text" } else { extension };
+        assert_eq!(rerank(&["--input-format", format], content).rows(), expected, "asked for: {format}");
+        let with_bom = [b"\xEF\xBB\xBF", content.as_bytes()].concat();
+        assert_eq!(rerank(&[], with_bom).rows(), expected, "byte-order mark: {extension}");
+        assert_eq!(rerank(&[], content.replace('\n', "\r\n")).rows(), expected, "CRLF: {extension}");
+    }
+    let as_text = rerank(&["--input-format", "text"], INPUTS[1].1).rows();
+    assert!(as_text.iter().any(|row| row[3] == "{\"text\": \"a tower\"}"));
+    let unknown = rerank(&["--input-format", "xml"], "").error();
+    assert!(unknown.contains("text, jsonl, json, csv, tsv"), "{unknown}");
+}
+
+#[test]
+fn fields_have_usual_names_and_can_be_named() {
+    for name in ["text", "content", "body", "document"] {
+        let row = format!("{{\"_id\": \"x\", \"{name}\": \"a tower\"}}");
+        assert_eq!(rerank(&[], row).rows()[0][2..], ["x", "a tower"], "{name}");
+    }
+    let row = r#"{"key": 7, "passage": "a tower", "head": "Paris", "text": "not this", "id": "nor this"}"#;
+    let args = ["--text-field", "passage", "--id-field", "key", "--title-field", "head"];
+    assert_eq!(rerank(&args, row).rows()[0][2..], ["7", "Paris a tower"]);
+    let csv = "key,passage,head\n7,a tower,Paris\n";
+    assert_eq!(rerank(&args, csv).rows()[0][2..], ["7", "Paris a tower"]);
+}
+
+#[test]
+fn a_row_that_cannot_be_used_is_an_error_with_file_line_and_advice() {
+    let folder = Folder::new();
+    let cases: [(&str, &[u8], &str, &str); 5] = [
+        ("latin1.txt", b"one\ncaf\xE9\n", ":2: not UTF-8", "iconv"),
+        ("field.jsonl", b"{\"text\":\"a\"}\n\n{\"txt\":\"b\"}\n", ":3: no text", "--text-field"),
+        ("broken.jsonl", b"{\"text\":\"a\"}\n{\"text:\"b\"}\n", ":2: broken JSON", "column"),
+        ("broken.json", b"[\"a\",\n{\"text\" 1}]", ":2: broken JSON", "column"),
+        ("short.csv", b"id,text\n1,a\n2\n", ":3: this row has 1 fields", "quotes"),
+    ];
+    for (name, content, what, advice) in cases {
+        let file = folder.with(name, content);
+        let message = run(&["rerank", "--model", TINY, "--query", "tower", &file]).error();
+        assert!(message.contains(&format!("{file}{what}")) && message.contains(advice), "{message}");
+    }
+    assert!(rerank(&[], b"a\n\xFF\n").error().contains("-:2: not UTF-8"));
+    let header = rerank(&["--input-format", "csv"], "a,b\n1,2\n").error();
+    assert!(header.contains("'a', 'b'") && header.contains("--text-field"), "{header}");
+}
+
+#[test]
+fn bad_rows_can_be_skipped_and_are_counted() {
+    let input = "{\"text\":\"a\"}\n{\"text:\"b\"}\n{\"txt\":\"c\"}\n\"d\"\n";
+    let ran = rerank(&["--skip-bad-rows"], input);
+    assert_eq!((ran.code, ran.out.lines().count()), (0, 2));
+    assert!(ran.err.contains("2 unusable rows of standard input were left out"), "{}", ran.err);
+    assert!(ran.err.contains("-:2: broken JSON") && ran.err.contains("-:3: no text"), "{}", ran.err);
+    assert_eq!(rerank(&["--skip-bad-rows", "-q"], input).quietly().lines().count(), 2);
+}
+
+#[test]
+fn duplicates_are_ranked_each_and_encoded_once() {
+    let answer = rerank(&["--format", "json"], "a tower\nbread\na tower\n").json();
+    let results = answer["results"].as_array().unwrap();
+    let twins: Vec<_> = results.iter().filter(|result| result["text"] == "a tower").collect();
+    assert_eq!((twins.len(), &twins[0]["score"]), (2, &twins[1]["score"]));
+    assert_eq!(twins[0]["index"], 0, "equal scores keep the input's order");
+    let once = rerank(&["--format", "json"], "a tower\nbread\n").json();
+    assert_eq!(answer["usage"]["tokens"], once["usage"]["tokens"]);
+}
+
+#[test]
+fn candidates_without_text_come_last_with_a_warning() {
+    let ran = rerank(&["--format", "jsonl"], "{\"text\":\"\"}\n{\"text\":\"  \"}\n{\"text\":\"a\"}\n");
+    let ids: Vec<String> = ran
+        .out
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["id"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!((ran.code, ids), (0, ["3", "1", "2"].map(str::to_owned).to_vec()));
+    assert_eq!(ran.err, "nearsort: warning: 2 candidates have no text and are ranked last: 1, 2\n");
+    let one = rerank(&[], "a\n\n");
+    assert_eq!(one.err, "nearsort: warning: 1 candidate has no text and is ranked last: 2\n");
+    assert_eq!(rerank(&["-q"], "a\n\n").rows()[1][2], "2");
+}
+
+#[test]
+fn nothing_to_rank_is_a_warning_and_exit_code_1() {
+    for input in ["", "\u{FEFF}"] {
+        let ran = rerank(&[], input);
+        assert_eq!((ran.code, ran.out.as_str()), (1, ""));
+        assert_eq!(ran.err, "nearsort: warning: standard input has no texts\n");
+    }
+    let answer = rerank(&["--format", "json", "-q"], "[]");
+    assert_eq!(answer.code, 1);
+    let answer: serde_json::Value = serde_json::from_str(&answer.out).unwrap();
+    assert_eq!((&answer["results"], &answer["score_kind"]), (&serde_json::json!([]), &serde_json::json!("cosine")));
+}
+
+#[test]
+fn one_line_without_an_end_and_one_of_five_megabytes_are_rows() {
+    assert_eq!(rerank(&[], "a tower").rows()[0][2..], ["1", "a tower"]);
+    let long = "tower of words ".repeat(350_000);
+    let ran = rerank(&["--no-text"], format!("{long}\nshort\n"));
+    assert_eq!((ran.code, ran.out.lines().count()), (0, 2));
+    assert!(ran.err.contains("1 of 2 texts is longer than the 48 tokens"), "{}", ran.err);
+}
+
+#[test]
+fn cutting_more_than_one_percent_is_said() {
+    let long = "tower ".repeat(100);
+    let short = |count: usize| "short\n".repeat(count);
+    assert_eq!(rerank(&["--no-text"], format!("{long}\n{}", short(99))).quietly().lines().count(), 100);
+    let ran = rerank(&["--format", "json"], format!("{long}\n{}", short(98)));
+    assert!(ran.err.starts_with("nearsort: warning: 1 of 99 texts is longer than the 48 tokens"), "{}", ran.err);
+    let answer: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(answer["usage"]["truncated"], 1);
+    let cut: Vec<_> = answer["results"].as_array().unwrap().iter().filter(|r| r["truncated"] == true).collect();
+    assert_eq!((cut.len(), &cut[0]["id"]), (1, &serde_json::json!("1")));
+    rerank(&["--format", "json", "-q"], format!("{long}\n{}", short(9))).quietly();
+}
+
+#[test]
+fn more_candidates_than_fit_into_memory_at_once_are_ranked_as_one_list() {
+    let many: String = (0..5000).map(|n| format!("{n} towers\n")).collect();
+    let all = rerank(&["--format", "json"], &many).json();
+    let best = rerank(&["--format", "json", "--top-k", "5"], &many).json();
+    assert_eq!(best["results"].as_array().unwrap()[..], all["results"].as_array().unwrap()[..5]);
+    assert_eq!(best["usage"], all["usage"]);
+    let tokens: u64 = all["results"].as_array().unwrap().iter().map(|r| r["tokens"].as_u64().unwrap()).sum();
+    let query = rerank(&["--format", "json"], "tower").json()["usage"]["tokens"].as_u64().unwrap() / 2;
+    // The query's own tokens count once; it and the candidate "tower" are equally long but for the query's prompt.
+    let rest = all["usage"]["tokens"].as_u64().unwrap() - tokens;
+    assert!(rest >= query && rest < 2 * query + 10, "{rest} tokens for one query");
+}
+
+#[test]
+fn unreadable_input_is_an_error_that_names_it() {
+    let missing = run(&["rerank", "--model", TINY, "--query", "x", "no-such-file.txt"]).error();
+    assert!(missing.contains("cannot open no-such-file.txt"), "{missing}");
+    assert!(run(&["rerank", "--model", TINY, "--query", "x", "models"]).error().contains("models"));
+    let zipped = run_with_stdin(&["rerank", "--model", TINY, "--query", "x"], b"\x1F\x8B\x08").error();
+    assert!(zipped.contains("gzip -dc"), "{zipped}");
+}

@@ -1,0 +1,15 @@
+//! The command as its users meet it: every test runs the built binary and reads what it prints.
+//!
+//! Where the model does not matter a committed tiny one is used, which answers in milliseconds. The tests of the Eiffel
+//! Tower example need the default model: they fail when it cannot be had, they are never skipped.
+
+mod embed;
+mod input;
+#[cfg(unix)]
+mod manners;
+mod models;
+mod options;
+mod output;
+mod support;
+#[cfg(unix)]
+mod terminal;

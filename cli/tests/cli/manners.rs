@@ -1,0 +1,117 @@
+//! What a good citizen of the shell does: closed pipes, signals, full disks.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+
+use crate::support::{Folder, TINY, command, finish, rerank};
+
+const RERANK: [&str; 5] = ["rerank", "--model", TINY, "--query", "tower"];
+
+/// The end of a pipe that nobody reads.
+fn closed_pipe() -> Stdio {
+    let (reader, writer) = io::pipe().unwrap();
+    drop(reader);
+    writer.into()
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let verbs: [&[&str]; 6] = [
+        &["rerank", "--model", TINY, "--query", "tower", "examples/landmarks.txt"],
+        &["rerank", "--model", TINY, "--query", "tower", "examples/landmarks.txt", "--format", "json"],
+        &["models", "list"],
+        &["models", "list", "--json"],
+        &["completions", "bash"],
+        &["man"],
+    ];
+    for args in verbs {
+        let ran = finish(command(args).stdout(closed_pipe()).spawn().unwrap());
+        assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{args:?}");
+    }
+}
+
+#[test]
+fn a_stderr_that_nobody_reads_changes_nothing() {
+    let mut child = command(&[&RERANK[..], &["-v"]].concat());
+    let mut child = child.stdin(Stdio::piped()).stderr(closed_pipe()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"a tower\n\n").unwrap();
+    assert_eq!(
+        (child.wait_with_output().unwrap().status.code(), 2),
+        (Some(0), rerank(&["-q"], "a tower\n\n").rows().len())
+    );
+    let failing = command(&["rerank", "--query", "x", "no-such-file"]).stderr(closed_pipe()).status().unwrap();
+    assert_eq!(failing.code(), Some(2));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_under_standard_output_is_an_error() {
+    for args in [&["rerank", "--model", TINY, "--query", "x", "examples/landmarks.txt"][..], &["completions", "zsh"]] {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let ran = finish(command(args).stdout(full).spawn().unwrap());
+        assert_eq!(ran.code, 2);
+        assert!(ran.err.contains("cannot write to standard output"), "{}", ran.err);
+    }
+}
+
+/// Runs `setup` in the child before the program. `setup` may only do what is safe between fork and exec.
+fn with_setup(command: &mut Command, setup: fn()) -> &mut Command {
+    let setup = move || {
+        setup();
+        Ok(())
+    };
+    // SAFETY: the two setups below make one system call each, which is safe between fork and exec.
+    unsafe { command.pre_exec(setup) }
+}
+
+#[test]
+fn a_disk_that_fills_up_leaves_neither_a_file_nor_a_part_of_one() {
+    const LIMIT: libc::rlimit = libc::rlimit { rlim_cur: 16 << 10, rlim_max: 16 << 10 };
+    let folder = Folder::new();
+    let (out, stats) = (folder.text("out.npy"), folder.text("stats.json"));
+    let input = folder.with("in.txt", "a tower\n".repeat(1000));
+    let mut command = command(&["embed", "--model", TINY, &input, "-o", &out, "--stats", &stats]);
+    with_setup(&mut command, || {
+        // SAFETY: reads one constant. Should it fail, so does the test.
+        unsafe { libc::setrlimit(libc::RLIMIT_FSIZE, &LIMIT) };
+    });
+    let message = finish(command.spawn().unwrap()).error();
+    assert!(message.contains(&format!("cannot write {out}")), "{message}");
+    assert_eq!(folder.names(), ["in.txt"]);
+}
+
+/// An `embed` that has begun its output and waits for more input.
+fn embedding(folder: &Folder) -> Child {
+    let out = folder.text("out.npy");
+    let mut command = command(&["embed", "--model", TINY, "-", "-o", &out]);
+    // Whoever runs the tests may ignore signals, as a shell does for what it starts in the background.
+    with_setup(&mut command, || {
+        // SAFETY: restores what signals do by default; no handler of ours runs.
+        [libc::SIGINT, libc::SIGTERM, libc::SIGHUP].iter().for_each(|&signal| unsafe {
+            libc::signal(signal, libc::SIG_DFL);
+        });
+    });
+    let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+    // More than fits into the pipe and the buffer that tells the format: when all of it is taken, rows are being
+    // read, and so the output has been begun.
+    child.stdin.as_mut().unwrap().write_all("tower ".repeat(500_000).as_bytes()).unwrap();
+    child
+}
+
+#[test]
+fn a_signal_ends_it_quietly_and_leaves_nothing_behind() {
+    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
+        let folder = Folder::new();
+        let mut child = embedding(&folder);
+        assert_eq!(folder.names().len(), 1, "the unfinished file");
+        let stdin = child.stdin.take();
+        // SAFETY: the child has not been waited for, so its id is still its own.
+        assert_eq!(unsafe { libc::kill(child.id() as libc::pid_t, signal) }, 0);
+        let ran = finish(child);
+        drop(stdin);
+        assert_eq!((ran.code, ran.out.as_str(), ran.err.as_str()), (130, "", ""));
+        assert!(folder.names().is_empty(), "{:?}", folder.names());
+    }
+}
