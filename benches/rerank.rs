@@ -1,0 +1,48 @@
+//! From a query and its candidates to sorted hits, the model already loaded.
+//!
+//! What: `Reranker::rerank` for 1, 10 and 100 made candidates of about 60 tokens. One query alone shows the latency that no
+//! batch hides.
+//! On what: all-MiniLM-L6-v2 in f32 on the CPU, all threads; fetched on the first run.
+//! How: `cargo bench -p nearsort --bench rerank`. The whole process, loading included:
+//! `time target/release/nearsort rerank --query ... FILE`.
+
+use divan::counter::ItemsCount;
+use nearsort::{RerankOptions, Reranker};
+
+const SUBJECTS: [&str; 10] = [
+    "a lighthouse",
+    "the tram",
+    "an orchard",
+    "the library",
+    "a glacier",
+    "the harbour",
+    "a violin",
+    "the mill",
+    "a comet",
+    "the tunnel",
+];
+
+fn main() {
+    divan::main();
+}
+
+/// Different candidates of about 60 tokens.
+fn candidates(count: usize) -> Vec<String> {
+    let text = |n: usize| {
+        let (a, b) = (SUBJECTS[n % 10], SUBJECTS[(n / 10 + n) % 10]);
+        format!(
+            "Report {n} describes {a} and {b}. It was written after a long visit in spring, when both were open to everyone, and it \
+             says what they cost, who looks after them, how many people came, and what ought to be repaired before the \
+             next winter begins."
+        )
+    };
+    (0..count).map(text).collect()
+}
+
+#[divan::bench(args = [1, 10, 100], sample_count = 10, sample_size = 1)]
+fn one_query(bencher: divan::Bencher<'_, '_>, count: usize) {
+    let reranker = Reranker::builder().build().unwrap_or_else(|error| panic!("{error}"));
+    let candidates = candidates(count);
+    let rerank = || reranker.rerank("Who repairs the harbour?", &candidates, &RerankOptions::default());
+    bencher.counter(ItemsCount::new(count)).bench(rerank);
+}
