@@ -221,6 +221,11 @@ fn token_file(hub_home: &Path) -> Option<Token> {
 fn endpoint_of(value: &OsString) -> Result<String> {
     let text = value.to_string_lossy();
     let text = text.trim().trim_end_matches('/');
+    if text.split('/').nth(2).is_some_and(|host| host.contains('@')) {
+        // It would stand in every message about the hub.
+        let message = "HF_ENDPOINT holds a user name or a password; put a token into HF_TOKEN instead".to_owned();
+        return Err(Error::InvalidArgument(message));
+    }
     if text.starts_with("https://") || text.starts_with("http://") {
         return Ok(text.to_owned());
     }
@@ -289,6 +294,9 @@ mod tests {
         assert_eq!(variable.token, Token::new("hf_secret"));
         assert!(!format!("{variable:?}").contains("secret"));
         assert_eq!(Token::new("two\nlines"), None);
+        let endpoint = [("HOME", "/h"), ("HF_ENDPOINT", "https://me:secret@hub.example/x")];
+        let error = options(&endpoint).unwrap_err().to_string();
+        assert!(error.contains("HF_TOKEN") && !error.contains("secret"), "{error}");
         let error = options(&[("HOME", "/h"), ("HF_TOKEN", "not a token")]).unwrap_err().to_string();
         assert!(error.contains("HF_TOKEN") && !error.contains("not a token"), "{error}");
     }

