@@ -5,6 +5,10 @@
 //! sentence-transformers obeys wins and the disagreement is kept as a [`Finding`]: such disagreements are the
 //! usual reason for a model that ranks worse here than there.
 
+use std::fmt;
+
+use serde::de::{DeserializeOwned, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::Pooling;
@@ -88,6 +92,59 @@ struct Reader<'a> {
     findings: Vec<Finding>,
 }
 
+/// What is compared of tokenizer.json. Its vocabulary, megabytes in some models, is counted and not kept: the file is read at
+/// every start.
+#[derive(Deserialize)]
+struct TokenizerFile {
+    #[serde(default)]
+    truncation: Value,
+    #[serde(default)]
+    padding: Value,
+    #[serde(default)]
+    normalizer: Value,
+    #[serde(default)]
+    model: TokenizerModel,
+}
+
+#[derive(Default, Deserialize)]
+struct TokenizerModel {
+    #[serde(default)]
+    vocab: VocabularySize,
+}
+
+/// `None` where the vocabulary is a list, as Unigram's.
+#[derive(Default)]
+struct VocabularySize(Option<u64>);
+
+impl<'de> Deserialize<'de> for VocabularySize {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(VocabularyCounter)
+    }
+}
+
+struct VocabularyCounter;
+
+impl<'de> Visitor<'de> for VocabularyCounter {
+    type Value = VocabularySize;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a vocabulary: an object or a list")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<VocabularySize, A::Error> {
+        let mut tokens = 0;
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {
+            tokens += 1;
+        }
+        Ok(VocabularySize(Some(tokens)))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<VocabularySize, A::Error> {
+        while list.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(VocabularySize(None))
+    }
+}
+
 /// What modules.json lists after the transformer.
 struct Modules {
     transformer_path: String,
@@ -113,9 +170,10 @@ impl Reader<'_> {
         }
         let pooling = self.pooling(modules.pooling_path.as_deref(), hidden_size)?;
         let transformer = self.json(TRANSFORMER)?.unwrap_or(Value::Null);
-        let model_limit = self.max_tokens(&config, &transformer)?;
+        let tokenizer_config = self.json(TOKENIZER_CONFIG)?.unwrap_or(Value::Null);
+        let model_limit = self.max_tokens(&config, &transformer, &tokenizer_config);
         let max_tokens = self.max_tokens_override(&config, model_limit, overrides.max_tokens)?;
-        self.compare_tokenizer(&config, max_tokens)?;
+        self.compare_tokenizer(&config, &tokenizer_config, max_tokens)?;
         let (query_prompt, document_prompt) = self.prompts(overrides)?;
         let full_dim = self.dim(hidden_size, &modules.dense)?;
         let dim = match overrides.dim {
@@ -143,6 +201,10 @@ impl Reader<'_> {
     }
 
     fn json(&self, file: &str) -> Result<Option<Value>> {
+        self.parsed(file)
+    }
+
+    fn parsed<T: DeserializeOwned>(&self, file: &str) -> Result<Option<T>> {
         let Some(bytes) = self.files.read(file)? else { return Ok(None) };
         serde_json::from_slice(&bytes).map(Some).map_err(|e| self.unusable(file, &format!("not JSON: {e}")))
     }
@@ -224,9 +286,8 @@ impl Reader<'_> {
     }
 
     /// The limit that sentence-transformers uses: its own file's, else the smaller of the tokenizer's and the positions'.
-    fn max_tokens(&mut self, config: &Value, transformer: &Value) -> Result<usize> {
+    fn max_tokens(&mut self, config: &Value, transformer: &Value, tokenizer: &Value) -> usize {
         let positions = usable_positions(config);
-        let tokenizer = self.json(TOKENIZER_CONFIG)?.unwrap_or(Value::Null);
         // Larger integers than u64 come as floats; both mean "no limit".
         let tokenizer_limit = tokenizer["model_max_length"].as_u64().filter(|&limit| limit < NO_LIMIT);
         let own = transformer["max_seq_length"].as_u64();
@@ -246,9 +307,9 @@ impl Reader<'_> {
         match positions {
             Some(positions) if limit > positions => {
                 self.note(CONFIG, format!("the model has {positions} positions, fewer than the {limit} tokens that another file allows: {positions} are used"));
-                Ok(positions as usize)
+                positions as usize
             }
-            _ => Ok(limit as usize),
+            _ => limit as usize,
         }
     }
 
@@ -264,22 +325,20 @@ impl Reader<'_> {
         }
     }
 
-    fn compare_tokenizer(&mut self, config: &Value, max_tokens: usize) -> Result<()> {
-        let tokenizer = self.json(TOKENIZER)?.ok_or_else(|| {
+    fn compare_tokenizer(&mut self, config: &Value, tokenizer_config: &Value, max_tokens: usize) -> Result<()> {
+        let tokenizer: TokenizerFile = self.parsed(TOKENIZER)?.ok_or_else(|| {
             self.unusable(TOKENIZER, "the file is missing; a folder with only vocab.txt or sentencepiece.bpe.model can be converted with transformers: AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)")
         })?;
-        if let Some(limit) = tokenizer["truncation"]["max_length"].as_u64().filter(|&limit| limit != max_tokens as u64)
-        {
+        if let Some(limit) = tokenizer.truncation["max_length"].as_u64().filter(|&limit| limit != max_tokens as u64) {
             self.note(
                 TOKENIZER,
                 format!("truncates at {limit} tokens; the model's limit is {max_tokens}, which is used"),
             );
         }
-        if let Some(width) = tokenizer["padding"]["strategy"]["Fixed"].as_u64() {
+        if let Some(width) = tokenizer.padding["strategy"]["Fixed"].as_u64() {
             self.note(TOKENIZER, format!("pads every text to {width} tokens; sentence-transformers does not, and nearsort computes no padding"));
         }
-        let vocabulary = tokenizer["model"]["vocab"].as_object().map(|vocabulary| vocabulary.len() as u64);
-        if let (Some(vocabulary), Some(rows)) = (vocabulary, config["vocab_size"].as_u64())
+        if let (Some(vocabulary), Some(rows)) = (tokenizer.model.vocab.0, config["vocab_size"].as_u64())
             && vocabulary > rows
         {
             let message = format!(
@@ -287,15 +346,13 @@ impl Reader<'_> {
             );
             return Err(self.unusable(TOKENIZER, &message));
         }
-        self.compare_case(&tokenizer)
+        self.compare_case(tokenizer_config, &tokenizer.normalizer);
+        Ok(())
     }
 
-    fn compare_case(&mut self, tokenizer: &Value) -> Result<()> {
-        let config = self.json(TOKENIZER_CONFIG)?.unwrap_or(Value::Null);
-        let (Some(says), Some(does)) =
-            (config["do_lower_case"].as_bool(), tokenizer["normalizer"]["lowercase"].as_bool())
-        else {
-            return Ok(());
+    fn compare_case(&mut self, config: &Value, normalizer: &Value) {
+        let (Some(says), Some(does)) = (config["do_lower_case"].as_bool(), normalizer["lowercase"].as_bool()) else {
+            return;
         };
         if says != does {
             let does = if does { "lower-cases" } else { "keeps the case of" };
@@ -304,7 +361,6 @@ impl Reader<'_> {
                 format!("says do_lower_case = {says}, but tokenizer.json {does} texts, which is what happens"),
             );
         }
-        Ok(())
     }
 
     /// (query, document): the user's, else the model's file's, else the registry's.

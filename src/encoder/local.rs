@@ -18,7 +18,7 @@ use super::tokenizer::{TextTokenizer, TokenizedText};
 use super::{Contract, Embeddings, Encoder, Overrides, Precision, Role};
 use crate::candle_backend::{CandleBackend, Device};
 use crate::engine::{Backend, RaggedBatch};
-use crate::store::ModelFiles;
+use crate::store::{ModelFiles, hex};
 use crate::{Error, Result};
 
 /// Called with the number of texts just finished; from any thread.
@@ -197,7 +197,7 @@ impl LocalEncoder {
         let numbers = (contract.dim, contract.max_tokens, contract.normalize, contract.pooling, self.precision());
         let prompts = (&contract.query_prompt, &contract.document_prompt);
         let hash = Sha256::digest(format!("{} {numbers:?} {prompts:?}", self.files.fingerprint()?));
-        Ok(hash.iter().map(|byte| format!("{byte:02x}")).collect())
+        Ok(hex(hash))
     }
 }
 
