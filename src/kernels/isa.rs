@@ -6,7 +6,7 @@ use std::fmt;
 ///
 /// The AVX-512 levels are what processors have in fact: BF16 and VNNI (Zen 4 and 5, Sapphire Rapids and later), VNNI
 /// alone (Ice Lake, Cascade Lake), neither (Skylake-X). AVX2 stands for AVX2, FMA and F16C, which came together
-/// (Haswell, Zen).
+/// (Haswell, Zen); AVX-VNNI came to it with Alder Lake, the dot product to Arm with ARMv8.2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Isa {
@@ -16,8 +16,12 @@ pub enum Isa {
     Avx512Vnni,
     /// AVX-512 F, BW and VL.
     Avx512,
+    /// AVX2, FMA, F16C and AVX-VNNI.
+    AvxVnni,
     /// AVX2, FMA and F16C.
     Avx2,
+    /// Advanced SIMD of 64-bit Arm with the dot product instructions.
+    NeonDot,
     /// Advanced SIMD of 64-bit Arm.
     Neon,
     /// Plain loops, everywhere.
@@ -26,7 +30,8 @@ pub enum Isa {
 
 impl Isa {
     /// Every instruction set, best first.
-    pub const ALL: [Isa; 6] = [Isa::Avx512Bf16, Isa::Avx512Vnni, Isa::Avx512, Isa::Avx2, Isa::Neon, Isa::Scalar];
+    pub const ALL: [Isa; 8] =
+        [Isa::Avx512Bf16, Isa::Avx512Vnni, Isa::Avx512, Isa::AvxVnni, Isa::Avx2, Isa::NeonDot, Isa::Neon, Isa::Scalar];
 
     /// Whether this processor and this operating system can run it.
     pub fn is_available(self) -> bool {
@@ -34,6 +39,10 @@ impl Isa {
             Isa::Scalar => true,
             #[cfg(target_arch = "aarch64")]
             Isa::Neon => std::arch::is_aarch64_feature_detected!("neon"),
+            #[cfg(target_arch = "aarch64")]
+            Isa::NeonDot => Isa::Neon.is_available() && std::arch::is_aarch64_feature_detected!("dotprod"),
+            #[cfg(target_arch = "x86_64")]
+            Isa::AvxVnni => Isa::Avx2.is_available() && is_x86_feature_detected!("avxvnni"),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512Bf16 => Isa::Avx512Vnni.is_available() && is_x86_feature_detected!("avx512bf16"),
             #[cfg(target_arch = "x86_64")]
@@ -69,7 +78,9 @@ impl Isa {
             Isa::Avx512Bf16 => "avx512-bf16",
             Isa::Avx512Vnni => "avx512-vnni",
             Isa::Avx512 => "avx512",
+            Isa::AvxVnni => "avx-vnni",
             Isa::Avx2 => "avx2",
+            Isa::NeonDot => "neon-dotprod",
             Isa::Neon => "neon",
             Isa::Scalar => "scalar",
         }

@@ -1,4 +1,5 @@
-//! Numeric kernels on slices: dot products and norms. No allocation, no I/O, no threads.
+//! Numeric kernels on slices: dot products and norms for scoring; matrix products and row operations for the engine. No
+//! allocation, no I/O, no threads.
 //!
 //! A [`Kernels`] value is a table of function pointers for one instruction set ([`Isa`]). It exists only for an
 //! instruction set that this processor was seen to have, so calling through it is sound; its safe methods check the
@@ -17,16 +18,29 @@
 //! of queries reuses every row and is bound by arithmetic: `queries * n * dim / (16 * clock)` for f32.
 
 mod dot;
+#[allow(clippy::needless_range_loop)] // indices are lanes and registers
+mod elementwise;
+#[cfg(test)]
+#[allow(clippy::needless_range_loop)]
+mod engine_tests;
+#[allow(clippy::needless_range_loop)] // indices are lanes and registers
+mod gemm;
 mod isa;
 mod scalar;
+#[allow(clippy::needless_range_loop)] // indices are lanes and registers
+mod simd;
+mod table;
 #[cfg(test)]
 mod tests;
 
 use std::sync::LazyLock;
 
 pub use dot::Dot;
+pub use elementwise::{Activation, Elementwise};
+pub use gemm::{Gemm, GemmI8, Left, Output, OutputRows, PackedI8, QuantizedRows, Right, Shape, SharedRows};
 pub use isa::Isa;
 pub(crate) use scalar::cosine_wide;
+pub use simd::{ROW_PAD, padded_len};
 
 /// The longest i8 vectors whose dot product always fits an `i32`: `len * 128 * 128 < 2^31`.
 pub const MAX_I8_LEN: usize = (1 << 17) - 1;
@@ -52,18 +66,29 @@ pub struct Kernels {
     pub dot_bf16: Dot<u16, f32>,
     /// i8 times i8, accumulated in i32, exact; vectors of at most [`MAX_I8_LEN`].
     pub dot_i8: Dot<i8, i32>,
+    /// f32 matrix products.
+    pub gemm_f32: Gemm<f32>,
+    /// Matrix products of bfloat16 as bit patterns, accumulated in f32. Where the processor multiplies bfloat16 itself, subnormal
+    /// numbers count as zero.
+    pub gemm_bf16: Gemm<u16>,
+    /// Matrix products of quantised rows with i8 weights, accumulated in i32, exact.
+    pub gemm_i8: GemmI8,
+    /// Row operations between the products.
+    pub elementwise: Elementwise,
+    /// Whether `gemm_bf16` is faster than `gemm_f32`.
+    pub fast_bf16: bool,
 }
 
 impl Kernels {
     /// The kernels of the best instruction set of this processor, looked up once.
     pub fn best() -> &'static Kernels {
-        static BEST: LazyLock<Kernels> = LazyLock::new(|| dot::table(Isa::detect()));
+        static BEST: LazyLock<Kernels> = LazyLock::new(|| table::table(Isa::detect()));
         &BEST
     }
 
     /// The kernels of one instruction set, `None` where this processor lacks it.
     pub fn for_isa(isa: Isa) -> Option<Kernels> {
-        isa.is_available().then(|| dot::table(isa))
+        isa.is_available().then(|| table::table(isa))
     }
 
     /// The instruction set that these kernels use.

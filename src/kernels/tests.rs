@@ -14,9 +14,12 @@ const SUM_TOLERANCE: f32 = 3.1e-5;
 const SUBNORMAL_TOLERANCE: f32 = 257.0 * f32::MIN_POSITIVE;
 
 /// A small generator (SplitMix64): the tests need variety, not statistics, and the same values on every run.
-struct Values(u64);
+pub(super) struct Values(u64);
 
 impl Values {
+    pub(super) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -24,7 +27,7 @@ impl Values {
         z ^ (z >> 31)
     }
     /// In [-1, 1).
-    fn f32(&mut self) -> f32 {
+    pub(super) fn f32(&mut self) -> f32 {
         (self.next() >> 40) as f32 / (1u32 << 23) as f32 - 1.0
     }
     /// A finite half in about [-2, 2), subnormal ones included.
@@ -40,12 +43,12 @@ impl Values {
     fn i8(&mut self) -> i8 {
         self.next() as i8
     }
-    fn vec<T>(&mut self, len: usize, mut next: impl FnMut(&mut Self) -> T) -> Vec<T> {
+    pub(super) fn vec<T>(&mut self, len: usize, mut next: impl FnMut(&mut Self) -> T) -> Vec<T> {
         (0..len).map(|_| next(self)).collect()
     }
 }
 
-fn every_isa() -> impl Iterator<Item = Kernels> {
+pub(super) fn every_isa() -> impl Iterator<Item = Kernels> {
     Isa::available().filter_map(Kernels::for_isa)
 }
 

@@ -152,7 +152,7 @@ mod avx512;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 
-use super::{Isa, Kernels, MAX_I8_LEN, scalar};
+use super::{Isa, MAX_I8_LEN, scalar};
 
 /// Accumulators per pair. Two hide enough latency together with the rows that a tile interleaves, and leave registers
 /// for tiles of several queries.
@@ -321,48 +321,48 @@ macro_rules! scalar_entry {
     }};
 }
 
-/// The kernels of an instruction set, which the caller has seen to be available.
-pub(super) fn table(isa: Isa) -> Kernels {
+/// The dot products of one instruction set.
+pub(super) struct Dots {
+    pub(super) f32: Dot<f32, f32>,
+    pub(super) f16: Dot<u16, f32>,
+    pub(super) bf16: Dot<u16, f32>,
+    pub(super) i8: Dot<i8, i32>,
+}
+
+/// The dot products of an instruction set, which the caller has seen to be available.
+pub(super) fn table(isa: Isa) -> Dots {
     const ANY: usize = usize::MAX;
     match isa {
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx512Bf16 => {
-            Kernels { isa, dot_bf16: entry!(avx512::bf16, avx512::Bf16Native, ANY), ..table(Isa::Avx512Vnni) }
-        }
+        Isa::Avx512Bf16 => Dots { bf16: entry!(avx512::bf16, avx512::Bf16Native, ANY), ..table(Isa::Avx512Vnni) },
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx512Vnni => {
-            Kernels { isa, dot_i8: entry!(avx512::vnni, avx512::I8Vnni, MAX_I8_LEN), ..table(Isa::Avx512) }
-        }
+        Isa::Avx512Vnni => Dots { i8: entry!(avx512::vnni, avx512::I8Vnni, MAX_I8_LEN), ..table(Isa::Avx512) },
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 => Kernels {
-            isa,
-            dot_f32: entry!(avx512::base, avx512::F32, ANY),
-            dot_f16: entry!(avx512::base, avx512::F16, ANY),
-            dot_bf16: entry!(avx512::base, avx512::Bf16, ANY),
-            dot_i8: entry!(avx512::base, avx512::I8, MAX_I8_LEN),
+        Isa::Avx512 => Dots {
+            f32: entry!(avx512::base, avx512::F32, ANY),
+            f16: entry!(avx512::base, avx512::F16, ANY),
+            bf16: entry!(avx512::base, avx512::Bf16, ANY),
+            i8: entry!(avx512::base, avx512::I8, MAX_I8_LEN),
         },
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx2 => Kernels {
-            isa,
-            dot_f32: entry!(avx2::base, avx2::F32, ANY),
-            dot_f16: entry!(avx2::base, avx2::F16, ANY),
-            dot_bf16: entry!(avx2::base, avx2::Bf16, ANY),
-            dot_i8: entry!(avx2::base, avx2::I8, MAX_I8_LEN),
+        Isa::AvxVnni | Isa::Avx2 => Dots {
+            f32: entry!(avx2::base, avx2::F32, ANY),
+            f16: entry!(avx2::base, avx2::F16, ANY),
+            bf16: entry!(avx2::base, avx2::Bf16, ANY),
+            i8: entry!(avx2::base, avx2::I8, MAX_I8_LEN),
         },
         #[cfg(target_arch = "aarch64")]
-        Isa::Neon => Kernels {
-            isa,
-            dot_f32: entry!(neon::base, neon::F32, ANY),
-            dot_f16: entry!(neon::base, neon::F16, ANY),
-            dot_bf16: entry!(neon::base, neon::Bf16, ANY),
-            dot_i8: entry!(neon::base, neon::I8, MAX_I8_LEN),
+        Isa::NeonDot | Isa::Neon => Dots {
+            f32: entry!(neon::base, neon::F32, ANY),
+            f16: entry!(neon::base, neon::F16, ANY),
+            bf16: entry!(neon::base, neon::Bf16, ANY),
+            i8: entry!(neon::base, neon::I8, MAX_I8_LEN),
         },
-        _ => Kernels {
-            isa: Isa::Scalar,
-            dot_f32: scalar_entry!(scalar::dot_f32, f32, f32, ANY),
-            dot_f16: scalar_entry!(scalar::dot_f16, u16, f32, ANY),
-            dot_bf16: scalar_entry!(scalar::dot_bf16, u16, f32, ANY),
-            dot_i8: scalar_entry!(scalar::dot_i8, i8, i32, MAX_I8_LEN),
+        _ => Dots {
+            f32: scalar_entry!(scalar::dot_f32, f32, f32, ANY),
+            f16: scalar_entry!(scalar::dot_f16, u16, f32, ANY),
+            bf16: scalar_entry!(scalar::dot_bf16, u16, f32, ANY),
+            i8: scalar_entry!(scalar::dot_i8, i8, i32, MAX_I8_LEN),
         },
     }
 }

@@ -1,0 +1,534 @@
+//! The engine's kernels: one suite for every instruction set that this processor has, against plain loops in f64 and i64.
+
+use super::tests::{Values, every_isa};
+use super::*;
+
+/// A sum of `k` products in f32, in any order and with or without fusing, is within `k * 2^-24` of the sum of absolute products, and what is
+/// added to it within a few more roundings.
+fn sum_tolerance(k: usize) -> f64 {
+    (k + 8) as f64 * 2f64.powi(-24)
+}
+
+/// Every number of rows around the tiles: 1, 2, 4, 6, 8 and 12 rows, and all sums of them below 26.
+const ROWS: std::ops::RangeInclusive<usize> = 0..=25;
+
+/// A product of padded shape with everything that an output can have.
+struct Case {
+    m: usize,
+    n: usize,
+    k: usize,
+    a: Vec<f32>,
+    /// Column by column: a linear layer's weights.
+    b: Vec<f32>,
+    bias: Vec<f32>,
+    residual: Vec<f32>,
+}
+
+impl Case {
+    fn new(m: usize, n: usize, k: usize, values: &mut Values) -> Self {
+        let mut vec = |len: usize| values.vec(len, Values::f32);
+        Self { m, n, k, a: vec(m * k), b: vec(n * k), bias: vec(n), residual: vec(m * n) }
+    }
+
+    /// The exact product of these operands, and the sum of absolute products.
+    fn exact(&self, a: &[f32], b: &[f32], row: usize, column: usize) -> (f64, f64) {
+        let products = a[row * self.k..][..self.k].iter().zip(&b[column * self.k..][..self.k]);
+        products.fold((0.0, 0.0), |(sum, size), (x, y)| {
+            let product = f64::from(*x) * f64::from(*y);
+            (sum + product, size + product.abs())
+        })
+    }
+
+    fn output<'a>(&'a self, rows: &'a mut [f32], add: bool) -> Output<'a> {
+        Output {
+            rows: OutputRows::Whole(rows),
+            stride: self.n,
+            columns: 0..self.n,
+            bias: &self.bias,
+            add,
+            activation: Activation::None,
+            row_scales: &[],
+        }
+    }
+
+    /// Checks a result that was added to the residual.
+    fn check(&self, what: &str, a: &[f32], b: &[f32], found: &[f32]) {
+        for row in 0..self.m {
+            for column in 0..self.n {
+                let (sum, size) = self.exact(a, b, row, column);
+                let at = row * self.n + column;
+                let expected = sum + f64::from(self.bias[column]) + f64::from(self.residual[at]);
+                let tolerance = sum_tolerance(self.k) * (size + 2.0);
+                let error = (f64::from(found[at]) - expected).abs();
+                assert!(error <= tolerance, "{what}: row {row}, column {column}: {} for {expected}", found[at]);
+            }
+        }
+    }
+}
+
+/// All shapes that the tests of products go through.
+fn cases() -> impl Iterator<Item = Case> {
+    let mut values = Values::new(4);
+    let shapes = ROWS.flat_map(|m| [(m, 16, 16), (m, 48, 32), (m, 80, 144)]);
+    shapes.map(move |(m, n, k)| Case::new(m, n, k, &mut values))
+}
+
+fn packed_f32(gemm: &Gemm<f32>, case: &Case) -> Vec<f32> {
+    let shape = Shape::padded(case.n, case.k);
+    let mut packed = vec![0.0; shape.len()];
+    for (column, weights) in case.b.chunks(case.k).enumerate() {
+        gemm.pack_column(weights.iter().copied(), column, shape, &mut packed);
+    }
+    packed
+}
+
+#[test]
+fn f32_products_agree_with_exact_sums() {
+    for case in cases() {
+        for kernels in every_isa() {
+            let gemm = &kernels.gemm_f32;
+            let packed = packed_f32(gemm, &case);
+            let left = Left { rows: &case.a, stride: case.k, m: case.m };
+            let mut found = case.residual.clone();
+            gemm.multiply(left, Right::Packed(&packed), case.k, case.output(&mut found, true));
+            case.check(&format!("{}, {} rows", kernels.isa(), case.m), &case.a, &case.b, &found);
+        }
+    }
+}
+
+#[test]
+fn row_major_operands_row_scales_and_strides_give_the_same_product() {
+    let mut values = Values::new(5);
+    for (m, n, k) in [(1, 16, 3), (5, 32, 7), (13, 48, 80)] {
+        let case = Case::new(m, n, k, &mut values);
+        let (b_stride, a_stride, out_stride) = (n + 5, k + 3, n + 16);
+        let mut b = vec![f32::NAN; k * b_stride];
+        let mut a = vec![f32::NAN; m * a_stride];
+        for row in 0..k {
+            (0..n).for_each(|column| b[row * b_stride + column] = case.b[column * k + row]);
+        }
+        case.a.chunks(k).enumerate().for_each(|(row, from)| a[row * a_stride..][..k].copy_from_slice(from));
+        let scales: Vec<f32> = (0..m).map(|row| 0.5 + row as f32).collect();
+        for kernels in every_isa() {
+            let mut found = vec![7.0; m * out_stride];
+            let out = Output { stride: out_stride, bias: &[], row_scales: &scales, ..case.output(&mut found, false) };
+            let left = Left { rows: &a, stride: a_stride, m };
+            kernels.gemm_f32.multiply(left, Right::RowMajor(&b, b_stride), k, out);
+            for (row, found) in found.chunks(out_stride).enumerate() {
+                for column in 0..n {
+                    let (sum, size) = case.exact(&case.a, &case.b, row, column);
+                    let error = (f64::from(found[column]) - sum * f64::from(scales[row])).abs();
+                    let tolerance = sum_tolerance(k) * size * f64::from(scales[row]) + 1e-7;
+                    assert!(error <= tolerance, "{}: {row}, {column}: error {error}", kernels.isa());
+                }
+                assert!(found[n..].iter().all(|x| *x == 7.0), "{}: written beyond the columns", kernels.isa());
+            }
+        }
+    }
+}
+
+/// The nearest bfloat16 as bits, halves to even.
+fn bf16(x: f32) -> u16 {
+    let bits = x.to_bits();
+    ((bits + 0x7fff + (bits >> 16 & 1)) >> 16) as u16
+}
+
+fn widened(bits: &[u16]) -> Vec<f32> {
+    bits.iter().map(|bits| f32::from_bits(u32::from(*bits) << 16)).collect()
+}
+
+#[test]
+fn bf16_products_agree_with_exact_sums_of_the_rounded_operands() {
+    for case in cases() {
+        let rounded = |values: &[f32]| values.iter().map(|x| bf16(*x)).collect::<Vec<u16>>();
+        let (a, b) = (rounded(&case.a), rounded(&case.b));
+        for kernels in every_isa() {
+            let gemm = &kernels.gemm_bf16;
+            let shape = Shape::padded(case.n, case.k);
+            let mut packed = vec![0; shape.len()];
+            for (column, weights) in b.chunks(case.k).enumerate() {
+                gemm.pack_column(weights.iter().copied(), column, shape, &mut packed);
+            }
+            let left = Left { rows: &a, stride: case.k, m: case.m };
+            let mut found = case.residual.clone();
+            gemm.multiply(left, Right::Packed(&packed), case.k, case.output(&mut found, true));
+            case.check(&format!("{}, {} rows", kernels.isa(), case.m), &widened(&a), &widened(&b), &found);
+        }
+    }
+}
+
+/// A case as i8 kernels see it.
+struct Quantized {
+    codes: Vec<u8>,
+    row_scales: Vec<f32>,
+    zeros: Vec<i32>,
+    panels: Vec<i8>,
+    scales: Vec<f32>,
+    sums: Vec<i32>,
+    shape: Shape,
+}
+
+impl Quantized {
+    fn new(gemm: &GemmI8, case: &Case) -> Self {
+        let shape = Shape::padded(case.n, case.k);
+        let mut new = Self {
+            codes: vec![0; case.m * case.k * gemm.code_bytes()],
+            row_scales: vec![0.0; case.m],
+            zeros: vec![0; case.m],
+            panels: vec![0; shape.len()],
+            scales: vec![0.0; shape.n],
+            sums: vec![0; shape.n],
+            shape,
+        };
+        let rows = Left { rows: &case.a, stride: case.k, m: case.m };
+        gemm.quantize_rows(rows, case.k, &mut new.codes, &mut new.row_scales, &mut new.zeros);
+        for (column, weights) in case.b.chunks(case.k).enumerate() {
+            (new.scales[column], new.sums[column]) = gemm.pack_column(weights, column, shape, &mut new.panels);
+        }
+        new
+    }
+
+    fn multiply(&self, gemm: &GemmI8, out: Output<'_>) {
+        let left = QuantizedRows { codes: &self.codes, scales: &self.row_scales, zeros: &self.zeros };
+        let packed = PackedI8 { panels: &self.panels, scales: &self.scales, sums: &self.sums, shape: self.shape };
+        gemm.multiply(left, packed, out);
+    }
+}
+
+/// The codes of an element and of a weight, by the documented layout and definitions.
+fn code(gemm: &GemmI8, x: f32, scale: f32, zero: i32) -> i32 {
+    // What the kernel's shift of signed codes adds to the zero point cancels here.
+    let shift = if gemm.code_bytes() == 1 && zero < 0 { 128 } else { 0 };
+    let zero = zero + shift;
+    let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
+    ((x * inverse).round_ties_even() as i32 + zero) - zero
+}
+
+#[test]
+fn i8_products_are_the_products_of_the_rounded_operands() {
+    for case in cases() {
+        for kernels in every_isa() {
+            let gemm = &kernels.gemm_i8;
+            let quantized = Quantized::new(gemm, &case);
+            let mut found = case.residual.clone();
+            quantized.multiply(gemm, case.output(&mut found, true));
+            for row in 0..case.m {
+                for column in 0..case.n {
+                    let (sx, sw) = (f64::from(quantized.row_scales[row]), f64::from(quantized.scales[column]));
+                    // Rounding a code may go either way at a half: half a step in each element bounds the difference.
+                    let (exact, _) = case.exact(&case.a, &case.b, row, column);
+                    let size: f64 = case.a[row * case.k..][..case.k].iter().map(|x| f64::from(x.abs())).sum();
+                    let weight: f64 = case.b[column * case.k..][..case.k].iter().map(|w| f64::from(w.abs())).sum();
+                    let bound = 0.501 * (sx * weight + sw * size + sx * sw * case.k as f64) + 1e-5;
+                    let at = row * case.n + column;
+                    let expected = exact + f64::from(case.bias[column]) + f64::from(case.residual[at]);
+                    let error = (f64::from(found[at]) - expected).abs();
+                    assert!(error <= bound, "{}: {row}, {column}: error {error}, bound {bound}", kernels.isa());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn i8_sums_are_exact() {
+    // With weights and elements that are whole numbers within the codes' range, and scales that come out as powers of two, nothing is rounded.
+    let mut values = Values::new(6);
+    for kernels in every_isa() {
+        let gemm = &kernels.gemm_i8;
+        for (m, n, k) in [(1, 16, 16), (7, 48, 64), (25, 32, 400)] {
+            let top = gemm.max_code(k);
+            let mut case = Case::new(m, n, k, &mut values);
+            case.b.iter_mut().for_each(|w| *w = (*w * 127.0).round());
+            case.b.chunks_mut(k).for_each(|column| column[0] = 127.0);
+            let half = (top / 2) as f32;
+            case.a.iter_mut().for_each(|x| *x = (*x * half).round());
+            // The row's range is exactly that of the codes.
+            case.a.chunks_mut(k).for_each(|row| (row[1], row[2]) = (-half, top as f32 - half));
+            let quantized = Quantized::new(gemm, &case);
+            assert!(
+                quantized.row_scales.iter().chain(&quantized.scales).all(|scale| *scale == 1.0),
+                "{}",
+                kernels.isa()
+            );
+            assert!(case.a.iter().all(|x| code(gemm, *x, 1.0, 0) == *x as i32));
+            let mut found = vec![0.0; m * n];
+            let out = Output { bias: &[], ..case.output(&mut found, false) };
+            quantized.multiply(gemm, out);
+            for row in 0..m {
+                for column in 0..n {
+                    let (exact, _) = case.exact(&case.a, &case.b, row, column);
+                    assert_eq!(found[row * n + column], exact as f32, "{}: {row}, {column}, k {k}", kernels.isa());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn i8_extremes_do_not_overflow_for_long_rows() {
+    for k in [16, 1536, 4096, 16_384] {
+        for kernels in every_isa() {
+            let gemm = &kernels.gemm_i8;
+            // The largest code everywhere but in one element, which holds the range's other end; the largest weights.
+            let mut a = vec![1.0; k];
+            a[0] = -1e-3;
+            for sign in [1.0, -1.0] {
+                let zeros = || vec![0.0; 16];
+                let case =
+                    Case { m: 1, n: 16, k, a: a.clone(), b: vec![sign; 16 * k], bias: zeros(), residual: zeros() };
+                let mut found = vec![0.0; 16];
+                Quantized::new(gemm, &case).multiply(gemm, case.output(&mut found, false));
+                let expected = sign * (k - 1) as f32;
+                let near = found.iter().all(|y| (y - expected).abs() <= 0.01 * k as f32);
+                assert!(near, "{}, k {k}: {found:?} for {expected}", kernels.isa());
+            }
+        }
+    }
+}
+
+/// Bits of a product for the rows `first..first + m` alone and columns in parts.
+fn check_independence(multiply: impl Fn(&Kernels, &Case, std::ops::Range<usize>, std::ops::Range<usize>) -> Vec<u32>) {
+    let mut values = Values::new(7);
+    let case = Case::new(25, 80, 144, &mut values);
+    for kernels in every_isa() {
+        let whole = multiply(&kernels, &case, 0..25, 0..80);
+        for rows in [0..1, 3..5, 11..17, 24..25, 0..12, 1..25] {
+            let part = multiply(&kernels, &case, rows.clone(), 0..80);
+            assert_eq!(part, whole[rows.start * 80..rows.end * 80], "{}, rows {rows:?}", kernels.isa());
+        }
+        let nr = kernels.gemm_f32.nr();
+        let columns = multiply(&kernels, &case, 0..25, nr..80);
+        for (row, found) in columns.chunks(80).enumerate() {
+            assert_eq!(found[nr..], whole[row * 80..][nr..80], "{}, row {row}", kernels.isa());
+        }
+    }
+}
+
+#[test]
+fn a_row_of_a_product_has_the_same_bits_in_every_tile_and_part() {
+    check_independence(|kernels, case, rows, columns| {
+        let packed = packed_f32(&kernels.gemm_f32, case);
+        let left = Left { rows: &case.a[rows.start * case.k..], stride: case.k, m: rows.len() };
+        let mut found = vec![0.0; rows.len() * case.n];
+        let out = Output { columns, ..case.output(&mut found, false) };
+        kernels.gemm_f32.multiply(left, Right::Packed(&packed), case.k, out);
+        found.into_iter().map(f32::to_bits).collect()
+    });
+    check_independence(|kernels, case, rows, columns| {
+        let a = case.a[rows.start * case.k..rows.end * case.k].to_vec();
+        let part = Case { m: rows.len(), a, b: case.b.clone(), bias: case.bias.clone(), residual: vec![], ..*case };
+        let mut found = vec![0.0; rows.len() * case.n];
+        let out = Output { columns, ..part.output(&mut found, false) };
+        Quantized::new(&kernels.gemm_i8, &part).multiply(&kernels.gemm_i8, out);
+        found.into_iter().map(f32::to_bits).collect()
+    });
+}
+
+#[test]
+fn quantised_rows_are_within_half_a_step_and_zero_is_exact() {
+    let mut values = Values::new(8);
+    for kernels in every_isa() {
+        let gemm = &kernels.gemm_i8;
+        for k in [16, 48, 1536] {
+            for offset in [0.0, 0.9, -0.9] {
+                let mut row: Vec<f32> = values.vec(k, Values::f32).iter().map(|x| x + offset).collect();
+                row[k / 2] = 0.0;
+                let mut codes = vec![0; k * gemm.code_bytes()];
+                let (mut scales, mut zeros) = ([0.0], [0]);
+                let rows = Left { rows: &row, stride: k, m: 1 };
+                gemm.quantize_rows(rows, k, &mut codes, &mut scales, &mut zeros);
+                let code = |at: usize| match gemm.code_bytes() {
+                    2 => i32::from(i16::from_ne_bytes([codes[2 * at], codes[2 * at + 1]])),
+                    // Signed codes are the ones that are shifted, and a shifted zero point is never positive.
+                    _ if kernels.isa() == Isa::NeonDot => i32::from(codes[at] as i8),
+                    _ => i32::from(codes[at]),
+                };
+                for (at, x) in row.iter().enumerate() {
+                    let back = scales[0] * (code(at) - zeros[0]) as f32;
+                    assert!((back - x).abs() <= 0.501 * scales[0] + 1e-6, "{}: {x} came back as {back}", kernels.isa());
+                }
+                assert_eq!(code(k / 2), zeros[0], "{}: zero is not exact", kernels.isa());
+            }
+        }
+        let (mut codes, mut scales, mut zeros) = (vec![1; 32], [1.0], [1]);
+        gemm.quantize_rows(Left { rows: &[0.0; 16], stride: 16, m: 1 }, 16, &mut codes, &mut scales, &mut zeros);
+        assert_eq!(scales, [0.0], "{}: a row of zeros", kernels.isa());
+    }
+}
+
+/// `erf` by its Taylor series, good to 1e-12 for `|x| < 5`.
+fn erf(x: f64) -> f64 {
+    if x.abs() > 5.0 {
+        return x.signum();
+    }
+    let (mut term, mut sum) = (x, x);
+    for n in 1..200 {
+        term *= -x * x / f64::from(n);
+        sum += term / f64::from(2 * n + 1);
+    }
+    sum * 2.0 / std::f64::consts::PI.sqrt()
+}
+
+fn exact_activation(activation: Activation, x: f64) -> f64 {
+    let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
+    match activation {
+        Activation::None => x,
+        Activation::Gelu => x / 2.0 * (1.0 + erf(x / std::f64::consts::SQRT_2)),
+        Activation::GeluTanh => x * sigmoid(2.0 * (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044_715 * x.powi(3))),
+        Activation::Relu => x.max(0.0),
+        Activation::Silu => x * sigmoid(x),
+    }
+}
+
+#[test]
+fn activations_agree_with_their_definitions() {
+    let functions = [Activation::None, Activation::Gelu, Activation::GeluTanh, Activation::Relu, Activation::Silu];
+    let xs: Vec<f32> =
+        (0..6400).map(|i| (i as f32 - 3200.0) / 256.0).chain((0..16).map(|i| 1e3 * (i as f32 - 8.0))).collect();
+    for kernels in every_isa() {
+        for activation in functions {
+            let mut found = xs.clone();
+            kernels.elementwise.activate(activation, &mut found);
+            for (x, y) in xs.iter().zip(found) {
+                let expected = exact_activation(activation, f64::from(*x));
+                let error = (f64::from(y) - expected).abs();
+                // The polynomial's own error is 1.3e-6; beyond it f32's rounding of large numbers counts.
+                let tolerance = 2e-6 + 4e-7 * f64::from(x.abs());
+                assert!(error <= tolerance, "{}: {activation:?}({x}) = {y}, expected {expected}", kernels.isa());
+            }
+        }
+    }
+}
+
+#[test]
+fn an_activation_in_a_product_is_the_same_function() {
+    let mut values = Values::new(9);
+    let case = Case::new(13, 48, 32, &mut values);
+    for kernels in every_isa() {
+        let packed = packed_f32(&kernels.gemm_f32, &case);
+        let run = |activation| {
+            let mut found = vec![0.0; case.m * case.n];
+            let left = Left { rows: &case.a, stride: case.k, m: case.m };
+            let out = Output { activation, ..case.output(&mut found, false) };
+            kernels.gemm_f32.multiply(left, Right::Packed(&packed), case.k, out);
+            found
+        };
+        let mut expected = run(Activation::None);
+        kernels.elementwise.activate(Activation::Gelu, &mut expected);
+        assert_eq!(run(Activation::Gelu), expected, "{}", kernels.isa());
+    }
+}
+
+#[test]
+fn layer_norms_agree_with_their_definition_whatever_the_padding() {
+    let mut values = Values::new(10);
+    for len in [1, 15, 16, 24, 33, 384, 1000] {
+        let padded = padded_len(len);
+        let pad = |mut row: Vec<f32>| {
+            row.resize(padded, 0.0);
+            row
+        };
+        let gamma = pad(values.vec(len, Values::f32));
+        let beta = pad(values.vec(len, Values::f32));
+        let rows = [pad(values.vec(len, Values::f32)), pad(vec![3.0; len]), pad(values.vec(len, |v| v.f32() + 100.0))]
+            .concat();
+        for kernels in every_isa() {
+            let mut found = rows.clone();
+            kernels.elementwise.layer_norm(&mut found, &gamma, &beta, len, 1e-5);
+            for (row, found) in rows.chunks(padded).zip(found.chunks(padded)) {
+                let mean = row[..len].iter().map(|x| f64::from(*x)).sum::<f64>() / len as f64;
+                let variance = row[..len].iter().map(|x| (f64::from(*x) - mean).powi(2)).sum::<f64>() / len as f64;
+                let scale = 1.0 / (variance + 1e-5).sqrt();
+                for at in 0..len {
+                    let expected = (f64::from(row[at]) - mean) * scale * f64::from(gamma[at]) + f64::from(beta[at]);
+                    // The mean of numbers around 100 is off by up to 1e-5, and so is everything minus it.
+                    let tolerance = 2e-6 + 2e-5 * scale * f64::from(row[at].abs()) / 10.0;
+                    let error = (f64::from(found[at]) - expected).abs();
+                    assert!(error <= tolerance, "{}, length {len}: error {error}", kernels.isa());
+                }
+                assert!(found[len..].iter().all(|x| *x == 0.0), "{}, length {len}: padding", kernels.isa());
+            }
+        }
+    }
+}
+
+#[test]
+fn exponentials_of_a_row_agree_and_minus_infinity_counts_as_nothing() {
+    let mut values = Values::new(11);
+    for len in [1, 16, 31, 80, 257] {
+        let mut row: Vec<f32> = values.vec(len, Values::f32).iter().map(|x| x * 40.0).collect();
+        row.resize(padded_len(len), f32::NEG_INFINITY);
+        let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        for kernels in every_isa() {
+            let mut found = row.clone();
+            let sum = kernels.elementwise.exp_row(&mut found);
+            let exact: f64 = row.iter().map(|x| f64::from(x - largest).exp()).sum();
+            assert!((f64::from(sum) - exact).abs() <= 1e-6 * exact, "{}: {sum}, expected {exact}", kernels.isa());
+            for (x, y) in row.iter().zip(&found) {
+                let expected = f64::from(x - largest).exp();
+                assert!((f64::from(*y) - expected).abs() <= 3e-7 * expected + 2e-38, "{}: e^{x} = {y}", kernels.isa());
+            }
+        }
+    }
+}
+
+#[test]
+fn transposes_of_all_shapes_are_padded_with_zeros() {
+    let mut values = Values::new(12);
+    for num_rows in 0..=40 {
+        for num_columns in [16, 32, 64] {
+            let stride = num_columns + 7;
+            let rows = values.vec(num_rows * stride, Values::f32);
+            let padded = padded_len(num_rows);
+            for kernels in every_isa() {
+                let mut out = vec![f32::NAN; num_columns * padded];
+                kernels.elementwise.transpose(&rows, stride, num_rows, num_columns, &mut out);
+                for (at, x) in out.iter().enumerate() {
+                    let (column, row) = (at / padded, at % padded);
+                    let expected = if row < num_rows { rows[row * stride + column] } else { 0.0 };
+                    assert_eq!(*x, expected, "{}: {num_rows} x {num_columns}, at {at}", kernels.isa());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn bf16_rounds_to_nearest_even_and_products_of_rows_multiply() {
+    let halves = [1.0, 1.003_906_2, 1.011_718_8, -1.003_906_2, 1.5e-39, 3.0e38, 0.0, -0.0];
+    let mut values = Values::new(13);
+    let xs: Vec<f32> = halves.into_iter().chain((0..40).map(|_| values.f32())).collect();
+    for kernels in every_isa() {
+        let mut found = vec![0; xs.len()];
+        kernels.elementwise.to_bf16(&xs, &mut found);
+        assert_eq!(found, xs.iter().map(|x| bf16(*x)).collect::<Vec<_>>(), "{}", kernels.isa());
+        let mut product = xs.clone();
+        kernels.elementwise.multiply(&mut product, &xs);
+        assert_eq!(product, xs.iter().map(|x| x * x).collect::<Vec<_>>(), "{}", kernels.isa());
+    }
+}
+
+#[test]
+fn shapes_that_do_not_fit_are_refused() {
+    let gemm = &Kernels::best().gemm_f32;
+    let refused = |work: &(dyn Fn() + std::panic::RefUnwindSafe)| std::panic::catch_unwind(work).is_err();
+    let run = |a: usize, b: usize, out: usize, columns: usize| {
+        let (a, b, mut rows) = (vec![0.0; a], vec![0.0; b], vec![0.0; out]);
+        let out = Output {
+            rows: OutputRows::Whole(&mut rows),
+            stride: 16,
+            columns: 0..columns,
+            bias: &[],
+            add: false,
+            activation: Activation::None,
+            row_scales: &[],
+        };
+        gemm.multiply(Left { rows: &a, stride: 16, m: 2 }, Right::Packed(&b), 16, out);
+    };
+    run(32, 256, 32, 16);
+    assert!(refused(&|| run(31, 256, 32, 16)), "a short");
+    assert!(refused(&|| run(32, 255, 32, 16)), "b short");
+    assert!(refused(&|| run(32, 256, 31, 16)), "out short");
+    assert!(refused(&|| run(32, 256, 32, 15)), "columns not padded");
+}

@@ -1,0 +1,415 @@
+//! Matrix products with packed weights: `out = activation(a x b + bias) + residual`.
+//!
+//! # Shapes
+//! `a` is row-major `[m, k]`: one row per token. `b` holds `n` columns in panels of `nr` columns, `[n / nr][k / k_step][nr][k_step]`,
+//! so that one load gives `k_step` neighbouring elements of `k` for `LANES` columns, which is what the dot-product
+//! instructions take: `k_step` is 4 for bytes, 2 for pairs of 16 bits, 1 for f32. `n` and `k` are padded with zeros to multiples of
+//! [`ROW_PAD`](super::ROW_PAD), so no kernel has a tail in `n` or `k`.
+//!
+//! # Algorithm
+//! ```text
+//! for panel of nr columns:                    its k x nr elements stay in L1/L2
+//!     for tile of mr rows:                    mr x nr sums in registers over the whole of k
+//!         for step in k / k_step:
+//!             right[v] = load b               nr / LANES loads, contiguous
+//!             for row in mr:
+//!                 left = broadcast a          one load; k_step elements to every lane
+//!                 sums[row][v] += left * right[v]
+//!         to f32 (integers: minus zero point, times both scales), plus bias, plus residual, activation, store
+//! ```
+//! `k` is never split: a sum lives in one register from the first product to the last. So there is no second pass over partial
+//! sums, and an element of the result has the same bits whatever `m`, the tile or the thread it was computed in.
+//!
+//! # Tiles and floors
+//! | instruction set | tile (rows x columns) | registers for sums | products a cycle and core |
+//! |---|---|---|---|
+//! | AVX-512 f32, BF16, VNNI | 12 x 32 | 24 of 32 | 16, 32, 64 |
+//! | AVX-512 without VNNI, i8 | 12 x 32 | 24 of 32 | 32 |
+//! | AVX2 f32; i8; AVX-VNNI i8 | 6 x 16 | 12 of 16 | 16; 32; 64 |
+//! | NEON f32; i8; dot product i8 | 6 x 16 | 24 of 32 | 8 to 16; 8 to 16; 32 to 64 |
+//!
+//! A step of the 12 x 32 tile is 24 dot products (24 cycles on Zen 4, one 512-bit instruction a cycle), 2 loads and 12
+//! broadcasts, which other ports do; the tile's last part (24 conversions, 24 stores) is some 3 % of 96 steps (`k` = 384). A step of the
+//! 6 x 16 tile is 12 multiply-adds in 6 cycles, 8 loads. In i8 without VNNI it is 12 multiplications of 16-bit pairs in 6 cycles,
+//! 12 additions and 2 widenings, 26 instructions for four vector ports: 6.5 cycles, 92 % of the multipliers' peak.
+//!
+//! # Integers
+//! Weights are i8, symmetric per column: `w = scale_n * q`, `|q| <= 127`. Activations are unsigned codes with a scale and a zero point per
+//! row: `x = scale_m * (code - zero_m)`. So `sum x w = scale_m scale_n (sum code q - zero_m sum q)`, exact in i32 up to the last
+//! conversion. Codes have 8 bits where the instruction multiplies bytes. Where it multiplies 16-bit numbers anyway (AVX2,
+//! AVX-512 without VNNI, NEON without dot product) they have 12, for the same time and a smaller error. VPMADDUBSW, which
+//! multiplies bytes on AVX2, saturates at 16 bits and needs a second multiplication to widen: as slow, and wrong at the edges.
+
+pub(super) mod products;
+mod tile;
+
+use super::Activation;
+use super::simd::padded_len;
+use tile::Finish;
+pub(super) use tile::{Job, Product, run};
+
+/// Left operand of a product, row-major.
+#[derive(Debug, Clone, Copy)]
+pub struct Left<'a, A> {
+    /// `m` rows.
+    pub rows: &'a [A],
+    /// Elements from one row to the next.
+    pub stride: usize,
+    /// Number of rows.
+    pub m: usize,
+}
+
+/// Right operand of a product: `n` columns of `k`, both padded.
+#[derive(Debug, Clone, Copy)]
+pub enum Right<'a, B> {
+    /// In panels, as `pack` writes them.
+    Packed(&'a [B]),
+    /// Row-major `[k, n]` with a stride in elements; f32 only.
+    RowMajor(&'a [B], usize),
+}
+
+/// Where a product goes and what is done to it on the way.
+#[derive(Debug)]
+pub struct Output<'a> {
+    /// Row-major `[m, n]`.
+    pub rows: OutputRows<'a>,
+    /// Elements from one row to the next.
+    pub stride: usize,
+    /// The columns to compute, of `n`: all, or a part that begins and (but for the last) ends at a multiple of `nr`.
+    pub columns: std::ops::Range<usize>,
+    /// Per column; empty: none.
+    pub bias: &'a [f32],
+    /// Whether what stands in `rows` is added to the result.
+    pub add: bool,
+    /// Applied last, to the sum with bias (and without an `add`).
+    pub activation: Activation,
+    /// Per row, for float products: what a sum is multiplied by first; empty: nothing.
+    pub row_scales: &'a [f32],
+}
+
+/// The memory of an [`Output`].
+#[derive(Debug)]
+pub enum OutputRows<'a> {
+    /// All of it.
+    Whole(&'a mut [f32]),
+    /// Shared with other threads that compute other columns of the same rows: pointer and number of elements.
+    Shared(SharedRows),
+}
+
+/// A matrix that several threads write, each its own columns.
+#[derive(Debug, Clone, Copy)]
+pub struct SharedRows {
+    at: *mut f32,
+    len: usize,
+}
+
+// SAFETY: a pointer with a length; whoever makes one promises that no two threads write the same element.
+unsafe impl Send for SharedRows {}
+// SAFETY: as above.
+unsafe impl Sync for SharedRows {}
+
+impl SharedRows {
+    /// Shares `rows` for as long as the caller keeps them borrowed.
+    ///
+    /// # Safety
+    /// The result must not outlive the borrow, and the threads that use it must write different columns.
+    pub unsafe fn new(rows: &mut [f32]) -> Self {
+        Self { at: rows.as_mut_ptr(), len: rows.len() }
+    }
+
+    /// The elements from `first` on.
+    ///
+    /// # Panics
+    /// If there are fewer.
+    pub fn from(self, first: usize) -> Self {
+        assert!(first <= self.len, "{first} is beyond the {} elements", self.len);
+        // SAFETY: inside the allocation, as asserted.
+        Self { at: unsafe { self.at.add(first) }, len: self.len - first }
+    }
+}
+
+impl OutputRows<'_> {
+    fn parts(&mut self) -> (*mut f32, usize) {
+        match self {
+            OutputRows::Whole(rows) => (rows.as_mut_ptr(), rows.len()),
+            OutputRows::Shared(shared) => (shared.at, shared.len),
+        }
+    }
+}
+
+/// Elements of a matrix of `rows` rows of `width`, `stride` apart.
+fn extent(rows: usize, width: usize, stride: usize) -> usize {
+    if rows == 0 { 0 } else { (rows - 1) * stride + width }
+}
+
+/// A float product: `A` and `B` are f32, or bfloat16 as bit patterns.
+#[derive(Debug, Clone, Copy)]
+pub struct Gemm<T> {
+    pub(super) run: unsafe fn(&Job),
+    pub(super) nr: usize,
+    pub(super) k_step: usize,
+    pub(super) element: std::marker::PhantomData<T>,
+}
+
+impl<T: Copy + Default> Gemm<T> {
+    /// Columns of a panel.
+    pub fn nr(&self) -> usize {
+        self.nr
+    }
+
+    /// Elements of `k` that lie side by side in a panel.
+    pub fn k_step(&self) -> usize {
+        self.k_step
+    }
+
+    /// Computes `a x b` with `k` elements per row (padded).
+    ///
+    /// # Panics
+    /// If an operand is shorter than its shape says, if `k` or a column is not padded, or if bf16 is not packed.
+    pub fn multiply(&self, a: Left<'_, T>, b: Right<'_, T>, k: usize, out: Output<'_>) {
+        assert_eq!(k % self.k_step, 0, "k must be padded");
+        assert!(a.rows.len() >= extent(a.m, k, a.stride), "a is shorter than its shape");
+        let (b, b_stride) = match b {
+            Right::Packed(panels) => {
+                assert!(panels.len() >= out.columns.end * k, "b is shorter than its shape");
+                (panels, 0)
+            }
+            Right::RowMajor(rows, stride) => {
+                assert_eq!(self.k_step, 1, "row-major operands are for f32");
+                assert!(rows.len() >= extent(k, out.columns.end, stride), "b is shorter than its shape");
+                (rows, stride * size_of::<T>())
+            }
+        };
+        assert!(out.row_scales.is_empty() || out.row_scales.len() >= a.m, "fewer row scales than rows");
+        let row_scales = if out.row_scales.is_empty() { std::ptr::null() } else { out.row_scales.as_ptr() };
+        let finish = Finish { row_scales, ..Finish::none() };
+        let job = Job {
+            m: a.m,
+            steps: k / self.k_step,
+            a: a.rows.as_ptr().cast(),
+            a_stride: a.stride * size_of::<T>(),
+            b: b.as_ptr().cast(),
+            b_stride,
+            ..Job::towards(out, a.m, self.nr, finish)
+        };
+        // SAFETY: the lengths were checked, and the table holds only kernels that this processor can run.
+        unsafe { (self.run)(&job) }
+    }
+
+    /// Writes a column (a row of a linear layer's weights, `[n, k]`) into its place of the packed panels of `n` columns of `k`
+    /// elements, both padded. What is not written must be zero.
+    ///
+    /// # Panics
+    /// If the column or `packed` does not fit the shape.
+    pub fn pack_column(&self, values: impl ExactSizeIterator<Item = T>, column: usize, shape: Shape, packed: &mut [T]) {
+        shape.place(column, self.nr, self.k_step, packed.len()).write(values, packed);
+    }
+}
+
+impl Job {
+    /// The part of a job that its output decides.
+    fn towards(mut out: Output<'_>, m: usize, nr: usize, finish: Finish) -> Self {
+        let columns = out.columns.clone();
+        let (rows, len) = out.rows.parts();
+        assert!(columns.start.is_multiple_of(nr), "a part must begin at a panel");
+        assert!(columns.end.is_multiple_of(super::ROW_PAD), "columns must be padded");
+        assert!(len >= extent(m, columns.end, out.stride), "the output is shorter than its shape");
+        assert!(out.bias.is_empty() || out.bias.len() >= columns.end, "the bias is shorter than the columns");
+        assert!(!(out.add && out.activation != Activation::None), "an activation would cover the residual too");
+        let bias = if out.bias.is_empty() { std::ptr::null() } else { out.bias.as_ptr() };
+        let residual = if out.add { rows.cast_const() } else { std::ptr::null() };
+        Self {
+            m,
+            steps: 0,
+            a: std::ptr::null(),
+            a_stride: 0,
+            b: std::ptr::null(),
+            b_stride: 0,
+            columns,
+            out: rows,
+            out_stride: out.stride,
+            finish: Finish { bias, residual, activation: out.activation, ..finish },
+        }
+    }
+}
+
+/// The shape of a packed operand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape {
+    /// Columns, padded.
+    pub n: usize,
+    /// Elements of a column, padded.
+    pub k: usize,
+}
+
+impl Shape {
+    /// The padded shape of `n` columns of `k` elements.
+    pub fn padded(n: usize, k: usize) -> Self {
+        Self { n: padded_len(n), k: padded_len(k) }
+    }
+
+    /// Elements of the packed panels.
+    pub fn len(self) -> usize {
+        self.n * self.k
+    }
+
+    /// Whether there are no elements.
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+
+    fn place(self, column: usize, nr: usize, k_step: usize, len: usize) -> Place {
+        assert!(column < self.n && len >= self.len(), "column {column} is outside the packed shape {self:?}");
+        let first = column / nr * nr;
+        let width = nr.min(self.n - first);
+        Place { start: first * self.k + (column - first) * k_step, step: width * k_step, k_step, k: self.k }
+    }
+}
+
+/// Where the elements of one column lie.
+struct Place {
+    start: usize,
+    step: usize,
+    k_step: usize,
+    k: usize,
+}
+
+impl Place {
+    fn write<T: Copy>(&self, values: impl ExactSizeIterator<Item = T>, packed: &mut [T]) {
+        assert!(values.len() <= self.k, "a column of {} elements is longer than {}", values.len(), self.k);
+        for (at, value) in values.enumerate() {
+            packed[self.start + at / self.k_step * self.step + at % self.k_step] = value;
+        }
+    }
+}
+
+/// The product of quantised rows with i8 weights; see the module's documentation.
+#[derive(Debug, Clone, Copy)]
+pub struct GemmI8 {
+    pub(super) run: unsafe fn(&Job),
+    pub(super) quantize: unsafe fn(*const f32, usize, i32, *mut u8) -> (f32, i32),
+    pub(super) nr: usize,
+    pub(super) k_step: usize,
+    pub(super) code_bytes: usize,
+    pub(super) max_code: i32,
+}
+
+/// Rows of activation codes, with the scale and the zero point of each.
+#[derive(Debug, Clone, Copy)]
+pub struct QuantizedRows<'a> {
+    /// `m` rows of `k` codes of [`GemmI8::code_bytes`] bytes, back to back.
+    pub codes: &'a [u8],
+    /// Per row.
+    pub scales: &'a [f32],
+    /// Per row, as the kernel wants them.
+    pub zeros: &'a [i32],
+}
+
+/// i8 weights in panels, with what belongs to their columns.
+#[derive(Debug, Clone, Copy)]
+pub struct PackedI8<'a> {
+    /// The panels.
+    pub panels: &'a [i8],
+    /// Per column.
+    pub scales: &'a [f32],
+    /// Per column: the sum of its weights.
+    pub sums: &'a [i32],
+    /// The padded shape.
+    pub shape: Shape,
+}
+
+impl GemmI8 {
+    /// Columns of a panel.
+    pub fn nr(&self) -> usize {
+        self.nr
+    }
+
+    /// Bytes of an activation code.
+    pub fn code_bytes(&self) -> usize {
+        self.code_bytes
+    }
+
+    /// The largest activation code for rows of `k` elements: all the kernel's bits, or as many as cannot overflow the sum.
+    pub fn max_code(&self, k: usize) -> i32 {
+        let safe = i32::MAX as usize / (127 * k.max(1));
+        // A whole number of bits: 2^b - 1.
+        let bits = usize::BITS - 1 - (safe + 1).leading_zeros();
+        self.max_code.min(((1u64 << bits) - 1).min(i32::MAX as u64) as i32)
+    }
+
+    /// Quantises rows of `k` elements (padded), `stride` apart: `x = scale (code - zero)`, the range of codes spread over the row's own
+    /// range, in which 0 is always included and exact.
+    ///
+    /// # Panics
+    /// If a slice is shorter than `m` rows need.
+    pub fn quantize_rows(
+        &self,
+        rows: Left<'_, f32>,
+        k: usize,
+        codes: &mut [u8],
+        scales: &mut [f32],
+        zeros: &mut [i32],
+    ) {
+        let bytes = k * self.code_bytes;
+        assert!(k.is_multiple_of(super::ROW_PAD), "k must be padded");
+        assert!(rows.rows.len() >= extent(rows.m, k, rows.stride), "the rows are shorter than their shape");
+        assert!(codes.len() >= rows.m * bytes, "the codes are shorter than their shape");
+        let max_code = self.max_code(k);
+        for row in 0..rows.m {
+            let (from, to) = (&rows.rows[row * rows.stride..], &mut codes[row * bytes..]);
+            // SAFETY: `from` holds `k` elements and `to` `k` codes, as asserted; the kernel is one that this processor can run.
+            (scales[row], zeros[row]) = unsafe { (self.quantize)(from.as_ptr(), k, max_code, to.as_mut_ptr()) };
+        }
+    }
+
+    /// Computes `a x b` with `m = a.scales.len()` rows.
+    ///
+    /// # Panics
+    /// If an operand is shorter than its shape says.
+    pub fn multiply(&self, a: QuantizedRows<'_>, b: PackedI8<'_>, out: Output<'_>) {
+        let (m, Shape { n, k }) = (a.scales.len(), b.shape);
+        let a_stride = k * self.code_bytes;
+        assert!(a.codes.len() >= m * a_stride && a.zeros.len() == m, "a is shorter than its shape");
+        assert!(b.panels.len() >= b.shape.len() && b.scales.len() >= n && b.sums.len() >= n, "b is shorter than n x k");
+        assert!(out.columns.end <= n, "there are {n} columns");
+        assert!(out.row_scales.is_empty(), "the rows of an integer product have scales of their own");
+        let finish = Finish {
+            row_scales: a.scales.as_ptr(),
+            row_zeros: a.zeros.as_ptr(),
+            column_scales: b.scales.as_ptr(),
+            column_sums: b.sums.as_ptr(),
+            ..Finish::none()
+        };
+        let job = Job {
+            m,
+            steps: k / self.k_step,
+            a: a.codes.as_ptr(),
+            a_stride,
+            b: b.panels.as_ptr().cast(),
+            ..Job::towards(out, m, self.nr, finish)
+        };
+        // SAFETY: the lengths were checked, and the table holds only kernels that this processor can run.
+        unsafe { (self.run)(&job) }
+    }
+
+    /// Quantises a column (a row of a linear layer's weights, `[n, k]`) and writes it into its place of the panels. Gives the
+    /// column's scale and the sum of its weights. What is not written must be zero.
+    ///
+    /// # Panics
+    /// If the column or `panels` does not fit the shape.
+    pub fn pack_column(&self, weights: &[f32], column: usize, shape: Shape, panels: &mut [i8]) -> (f32, i32) {
+        let place = shape.place(column, self.nr, self.k_step, panels.len());
+        let largest = weights.iter().fold(0.0, |largest: f32, w| if w.abs() > largest { w.abs() } else { largest });
+        let scale = largest / 127.0;
+        let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
+        let mut sum = 0;
+        place.write(weights.iter().map(|w| round_to_i8(w * inverse)).inspect(|q| sum += i32::from(*q)), panels);
+        (scale, sum)
+    }
+}
+
+/// The nearest integer, halves to even, of a number within an i8. Adding 1.5 x 2^23 leaves it in the low bits of the mantissa: the
+/// library's `round` is a call where SSE4.1 cannot be assumed.
+fn round_to_i8(x: f32) -> i8 {
+    ((x + 12_582_912.0).to_bits() as i32 - 0x4b40_0000) as i8
+}

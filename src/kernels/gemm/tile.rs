@@ -1,0 +1,254 @@
+//! The generic tile of a product, and the loops around it; see the parent module for the algorithm.
+
+use std::mem::MaybeUninit;
+
+use super::super::simd::Simd;
+use super::super::{Activation, elementwise};
+
+/// Rows, columns and operands of one product; all strides in bytes. See the parent module's documentation.
+pub(in super::super) struct Job {
+    pub(super) m: usize,
+    /// Steps of `k_step` elements.
+    pub(super) steps: usize,
+    pub(super) a: *const u8,
+    pub(super) a_stride: usize,
+    pub(super) b: *const u8,
+    /// Between neighbouring `k` of a row-major `b` (f32 only); 0: packed.
+    pub(super) b_stride: usize,
+    /// First and last column to compute; multiples of `nr`, but for the very last.
+    pub(super) columns: std::ops::Range<usize>,
+    pub(super) out: *mut f32,
+    /// In elements.
+    pub(super) out_stride: usize,
+    pub(super) finish: Finish,
+}
+
+/// What happens to a sum before it is stored. Null pointers stand for what is not there.
+pub(in super::super) struct Finish {
+    /// Per row.
+    pub(super) row_scales: *const f32,
+    /// Per row.
+    pub(super) row_zeros: *const i32,
+    /// Per column.
+    pub(super) column_scales: *const f32,
+    /// Per column: the sum of its weights.
+    pub(super) column_sums: *const i32,
+    /// Per column.
+    pub(super) bias: *const f32,
+    /// Like `out`; may be `out`.
+    pub(super) residual: *const f32,
+    pub(super) activation: Activation,
+}
+
+/// One way of multiplying a row by a panel.
+///
+/// # Safety
+/// Every method may be called only where the instruction set of the implementation is available. Pointers must be good for the
+/// elements that the method names.
+pub(in super::super) unsafe trait Product {
+    type Simd: Simd;
+    /// An element of `a`.
+    type A: Copy;
+    /// An element of `b`.
+    type B: Copy;
+    /// `K_STEP` elements of a row, in every lane.
+    type Left: Copy;
+    /// `K_STEP` elements of `LANES` columns.
+    type Right: Copy;
+    /// A running sum per lane.
+    type Sum: Copy;
+    const K_STEP: usize;
+
+    unsafe fn zero() -> Self::Sum;
+    /// Reads `K_STEP` elements.
+    unsafe fn broadcast(at: *const Self::A) -> Self::Left;
+    /// Reads `K_STEP * LANES` elements.
+    unsafe fn load(at: *const Self::B) -> Self::Right;
+    unsafe fn multiply_add(sum: Self::Sum, left: Self::Left, right: Self::Right) -> Self::Sum;
+    /// Reads what `finish` holds of the row and of `LANES` columns.
+    unsafe fn to_f32(sum: Self::Sum, finish: &Finish, row: usize, column: usize) -> <Self::Simd as Simd>::F;
+}
+
+/// Runs a job in tiles of `M` rows and `V` vectors of columns.
+///
+/// # Safety
+/// The instruction set is available, and the job's pointers are good for its sizes.
+#[inline(always)]
+pub(in super::super) unsafe fn run<P: Product, const M: usize, const V: usize>(job: &Job) {
+    let lanes = P::Simd::LANES;
+    let (nr, size) = (V * lanes, size_of::<P::B>());
+    let mut column = job.columns.start;
+    while column < job.columns.end {
+        let width = nr.min(job.columns.end - column);
+        // SAFETY: the panel that holds `column` is inside `b` by contract.
+        unsafe {
+            let (b, step) = match job.b_stride {
+                0 => (job.b.add(column * job.steps * P::K_STEP * size), width * P::K_STEP * size),
+                stride => (job.b.add(column * size), stride),
+            };
+            if width == nr {
+                panel::<P, M, V>(job, b, step, column);
+            } else {
+                // The last panel of a tile that is wider than ROW_PAD.
+                let mut rest = 0;
+                while rest < width {
+                    panel::<P, M, 1>(job, b.add(rest * P::K_STEP * size), step, column + rest);
+                    rest += lanes;
+                }
+            }
+        }
+        column += width;
+    }
+}
+
+/// All rows against one panel: tiles of `M` rows, then of 8, 4, 2 and 1.
+///
+/// # Safety
+/// As [`run`].
+#[inline(always)]
+unsafe fn panel<P: Product, const M: usize, const V: usize>(job: &Job, b: *const u8, step: usize, column: usize) {
+    let mut row = 0;
+    // SAFETY: every tile's rows are inside `m`.
+    unsafe {
+        while row + M <= job.m {
+            tile::<P, M, V>(job, b, step, row, column);
+            row += M;
+        }
+        if M > 8 && row + 8 <= job.m {
+            tile::<P, 8, V>(job, b, step, row, column);
+            row += 8;
+        }
+        if row + 4 <= job.m {
+            tile::<P, 4, V>(job, b, step, row, column);
+            row += 4;
+        }
+        if row + 2 <= job.m {
+            tile::<P, 2, V>(job, b, step, row, column);
+            row += 2;
+        }
+        if row < job.m {
+            tile::<P, 1, V>(job, b, step, row, column);
+        }
+    }
+}
+
+/// `M` rows against `V` vectors of columns.
+///
+/// # Safety
+/// As [`run`].
+#[inline(always)]
+unsafe fn tile<P: Product, const M: usize, const V: usize>(
+    job: &Job,
+    b: *const u8,
+    step: usize,
+    row: usize,
+    column: usize,
+) {
+    let lanes = P::Simd::LANES;
+    // SAFETY: `steps` steps from each row and from the panel are inside the operands by contract.
+    unsafe {
+        let mut sums = [[P::zero(); V]; M];
+        let mut a = job.a.add(row * job.a_stride);
+        let mut b = b;
+        for _ in 0..job.steps {
+            let mut right = [P::load(b.cast()); V];
+            for v in 1..V {
+                right[v] = P::load(b.cast::<P::B>().add(v * lanes * P::K_STEP));
+            }
+            for m in 0..M {
+                let left = P::broadcast(a.add(m * job.a_stride).cast());
+                for v in 0..V {
+                    sums[m][v] = P::multiply_add(sums[m][v], left, right[v]);
+                }
+            }
+            a = a.add(P::K_STEP * size_of::<P::A>());
+            b = b.add(step);
+        }
+        if job.finish.is_plain() {
+            for m in 0..M {
+                for v in 0..V {
+                    let y = P::to_f32(sums[m][v], &job.finish, row + m, column + v * lanes);
+                    P::Simd::store(job.out.add((row + m) * job.out_stride + column + v * lanes), y);
+                }
+            }
+            return;
+        }
+        // Through memory, which is still L1: with the rest of the tile's work in a rolled loop over it, the sums above are
+        // addressed by constants only, and so stay in registers.
+        let mut spilled = [[MaybeUninit::uninit(); V]; M];
+        for m in 0..M {
+            for v in 0..V {
+                spilled[m][v].write(sums[m][v]);
+            }
+        }
+        let spilled = std::slice::from_raw_parts(spilled.as_ptr().cast::<P::Sum>(), M * V);
+        let mut done = 0;
+        while done + GROUP <= M * V {
+            finish::<P, GROUP, V>(job, &spilled[done..], row, column, done);
+            done += GROUP;
+        }
+        while done < M * V {
+            finish::<P, 1, V>(job, &spilled[done..], row, column, done);
+            done += 1;
+        }
+    }
+}
+
+/// Vectors that are finished together: enough that the polynomial of one hides the latency of another's.
+const GROUP: usize = 4;
+
+/// From sums to results: the `G` vectors of a tile from vector `first` on, row by row, of which `sums` are the sums.
+///
+/// # Safety
+/// As [`run`].
+#[inline(always)]
+unsafe fn finish<P: Product, const G: usize, const V: usize>(
+    job: &Job,
+    sums: &[P::Sum],
+    row: usize,
+    column: usize,
+    first: usize,
+) {
+    // SAFETY: rows and columns of the tile are inside the result by contract, and so inside bias and residual.
+    unsafe {
+        let mut y = [P::Simd::splat(0.0); G];
+        for g in 0..G {
+            let (row, column) = (row + (first + g) / V, column + (first + g) % V * P::Simd::LANES);
+            y[g] = P::to_f32(sums[g], &job.finish, row, column);
+            if !job.finish.bias.is_null() {
+                y[g] = P::Simd::add(y[g], P::Simd::load(job.finish.bias.add(column)));
+            }
+            if !job.finish.residual.is_null() {
+                y[g] = P::Simd::add(y[g], P::Simd::load(job.finish.residual.add(row * job.out_stride + column)));
+            }
+        }
+        let y = elementwise::activated::<P::Simd, G>(job.finish.activation, y);
+        for g in 0..G {
+            let (row, column) = (row + (first + g) / V, column + (first + g) % V * P::Simd::LANES);
+            P::Simd::store(job.out.add(row * job.out_stride + column), y[g]);
+        }
+    }
+}
+
+impl Finish {
+    /// Whether a sum is stored as it is, but for its row's scale.
+    #[inline(always)]
+    fn is_plain(&self) -> bool {
+        self.column_scales.is_null()
+            && self.bias.is_null()
+            && self.residual.is_null()
+            && self.activation == Activation::None
+    }
+
+    pub(super) fn none() -> Self {
+        Self {
+            row_scales: std::ptr::null(),
+            row_zeros: std::ptr::null(),
+            column_scales: std::ptr::null(),
+            column_sums: std::ptr::null(),
+            bias: std::ptr::null(),
+            residual: std::ptr::null(),
+            activation: Activation::None,
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Vectors of f32 and i32: what the engine's kernels are written in.
+//!
+//! An operation (a tile of a matrix product, a layer norm, a softmax) is written once over [`Simd`], and each instruction set
+//! supplies the vectors. The generic code is `#[inline(always)]` and carries no features of its own; the entry
+//! functions of a table (see the `entries!` macros) carry `#[target_feature]`, and everything below them is inlined there.
+//!
+//! Rows are padded with zeros to whole blocks of [`ROW_PAD`] elements, a multiple of every `LANES`. So no kernel has a tail.
+
+#[cfg(target_arch = "x86_64")]
+pub(super) mod avx2;
+#[cfg(target_arch = "x86_64")]
+pub(super) mod avx512;
+#[cfg(target_arch = "aarch64")]
+pub(super) mod neon;
+pub(super) mod portable;
+
+/// Rows of the engine's matrices are padded with zeros to a multiple of this many elements.
+pub const ROW_PAD: usize = 16;
+
+/// `len` rounded up to whole blocks of [`ROW_PAD`].
+pub const fn padded_len(len: usize) -> usize {
+    len.next_multiple_of(ROW_PAD)
+}
+
+/// Vectors of `LANES` elements.
+///
+/// # Safety
+/// Methods may be called only where the implementation's instruction set is available. Pointers need no alignment, and must
+/// be good for `LANES` elements.
+pub(super) unsafe trait Simd {
+    /// A vector of f32.
+    type F: Copy;
+    /// A vector of i32.
+    type I: Copy;
+    const LANES: usize;
+
+    unsafe fn splat(x: f32) -> Self::F;
+    unsafe fn load(at: *const f32) -> Self::F;
+    unsafe fn store(at: *mut f32, x: Self::F);
+    unsafe fn add(a: Self::F, b: Self::F) -> Self::F;
+    unsafe fn sub(a: Self::F, b: Self::F) -> Self::F;
+    unsafe fn mul(a: Self::F, b: Self::F) -> Self::F;
+    unsafe fn div(a: Self::F, b: Self::F) -> Self::F;
+    /// `a * b + c`. Rounded once where the hardware does so; always in the same way on one instruction set.
+    unsafe fn mul_add(a: Self::F, b: Self::F, c: Self::F) -> Self::F;
+    unsafe fn max(a: Self::F, b: Self::F) -> Self::F;
+    unsafe fn min(a: Self::F, b: Self::F) -> Self::F;
+    /// All lanes, added in a fixed order.
+    unsafe fn sum(x: Self::F) -> f32;
+    unsafe fn largest(x: Self::F) -> f32;
+
+    /// Transposes `LANES` vectors.
+    unsafe fn transpose(block: &mut [Self::F]);
+
+    unsafe fn splat_i32(x: i32) -> Self::I;
+    unsafe fn load_i32(at: *const i32) -> Self::I;
+    unsafe fn add_i32(a: Self::I, b: Self::I) -> Self::I;
+    unsafe fn sub_i32(a: Self::I, b: Self::I) -> Self::I;
+    /// The low halves of the products.
+    unsafe fn mul_i32(a: Self::I, b: Self::I) -> Self::I;
+    unsafe fn and_i32(a: Self::I, b: Self::I) -> Self::I;
+    unsafe fn shift_left<const BITS: u32>(x: Self::I) -> Self::I;
+    unsafe fn shift_right<const BITS: u32>(x: Self::I) -> Self::I;
+    /// The nearest integers, halves to even. Values must fit an i32.
+    unsafe fn round(x: Self::F) -> Self::I;
+    /// The nearest floats.
+    unsafe fn to_f32(x: Self::I) -> Self::F;
+    /// The same bits.
+    unsafe fn bits(x: Self::F) -> Self::I;
+    /// The same bits.
+    unsafe fn from_bits(x: Self::I) -> Self::F;
+
+    /// Writes the low byte of each lane.
+    unsafe fn store_low_u8(at: *mut u8, x: Self::I);
+    /// Writes the low half of each lane.
+    unsafe fn store_low_u16(at: *mut u16, x: Self::I);
+}
+
+/// `e^x`, for `x` up to about 88; below -87.3 the smallest normal number.
+///
+/// `x = n ln 2 + r` with `|r| <= ln 2 / 2`, and a polynomial for `e^r` (Cephes `expf`, Moshier): within 2 ULP.
+///
+/// # Safety
+/// The instruction set is available.
+#[inline(always)]
+pub(super) unsafe fn exp<S: Simd>(x: S::F) -> S::F {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let x = S::max(x, S::splat(-87.33654));
+        let n = S::round(S::mul(x, S::splat(std::f32::consts::LOG2_E)));
+        let whole = S::to_f32(n);
+        let r = S::mul_add(whole, S::splat(-0.693_359_4), x);
+        let r = S::mul_add(whole, S::splat(2.121_944_4e-4), r);
+        let mut p = S::splat(1.987_569_1e-4);
+        for c in [1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5] {
+            p = S::mul_add(p, r, S::splat(c));
+        }
+        let p = S::mul_add(p, S::mul(r, r), S::add(r, S::splat(1.0)));
+        // 2^n by its exponent bits.
+        let scale = S::from_bits(S::shift_left::<23>(S::add_i32(n, S::splat_i32(127))));
+        S::mul(p, scale)
+    }
+}
+
+/// The nearest bfloat16, halves to even, in the low half of each lane; the upper half is not cleared. Finite numbers only.
+///
+/// # Safety
+/// The instruction set is available.
+#[inline(always)]
+pub(super) unsafe fn round_bf16<S: Simd>(x: S::F) -> S::I {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let bits = S::bits(x);
+        let odd = S::and_i32(S::shift_right::<16>(bits), S::splat_i32(1));
+        S::shift_right::<16>(S::add_i32(bits, S::add_i32(odd, S::splat_i32(0x7fff))))
+    }
+}

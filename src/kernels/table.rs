@@ -1,0 +1,174 @@
+//! Where an instruction set meets its kernels: the one place where generic code gets `#[target_feature]`.
+
+use super::elementwise::{self, Activation, Elementwise, Norm, Transposition};
+use super::gemm::products::{self, Code};
+use super::gemm::{self, Gemm, GemmI8, Job, Product};
+use super::simd::Simd;
+#[cfg(target_arch = "aarch64")]
+use super::simd::neon::Neon;
+use super::simd::portable::Portable;
+#[cfg(target_arch = "x86_64")]
+use super::simd::{avx2::Avx2, avx512::Avx512};
+use super::{Isa, Kernels, dot};
+use std::marker::PhantomData;
+
+/// A product in tiles of `$rows` rows and `$vectors` vectors of columns: a function with the features, and its table entry.
+macro_rules! gemm {
+    ($($feature:literal,)? $product:ty, $rows:literal x $vectors:literal) => {{
+        $(#[target_feature(enable = $feature)])?
+        unsafe fn run(job: &Job) {
+            // SAFETY: the caller's promise.
+            unsafe { gemm::run::<$product, $rows, $vectors>(job) }
+        }
+        Gemm {
+            run,
+            nr: $vectors * <<$product as Product>::Simd as Simd>::LANES,
+            k_step: <$product as Product>::K_STEP,
+            element: PhantomData,
+        }
+    }};
+}
+
+/// The same for integers, with the codes of its activations.
+macro_rules! gemm_i8 {
+    ($($feature:literal,)? $product:ty, $code:ty, $rows:literal x $vectors:literal) => {{
+        $(#[target_feature(enable = $feature)])?
+        unsafe fn run(job: &Job) {
+            // SAFETY: the caller's promise.
+            unsafe { gemm::run::<$product, $rows, $vectors>(job) }
+        }
+        $(#[target_feature(enable = $feature)])?
+        unsafe fn quantize(x: *const f32, len: usize, max_code: i32, codes: *mut u8) -> (f32, i32) {
+            // SAFETY: the caller's promise.
+            unsafe { elementwise::quantize::<<$product as Product>::Simd, $code>(x, len, max_code, codes) }
+        }
+        const { assert!(size_of::<<$product as Product>::A>() == <$code as Code>::BYTES) };
+        GemmI8 {
+            run,
+            quantize,
+            nr: $vectors * <<$product as Product>::Simd as Simd>::LANES,
+            k_step: <$product as Product>::K_STEP,
+            code_bytes: <$code as Code>::BYTES,
+            max_code: <$code as Code>::MAX,
+        }
+    }};
+}
+
+/// The elementwise kernels over one kind of vectors.
+macro_rules! elementwise {
+    ($($feature:literal,)? $simd:ty) => {{
+        $(#[target_feature(enable = $feature)])?
+        unsafe fn activate(activation: Activation, x: *mut f32, len: usize) {
+            // SAFETY: the caller's promise.
+            unsafe { elementwise::activate::<$simd>(activation, x, len) }
+        }
+        $(#[target_feature(enable = $feature)])?
+        unsafe fn multiply(a: *const f32, b: *const f32, len: usize, out: *mut f32) {
+            // SAFETY: the caller's promise.
+            unsafe { elementwise::multiply::<$simd>(a, b, len, out) }
+        }
+        $(#[target_feature(enable = $feature)])?
+        unsafe fn layer_norm(x: *mut f32, norm: &Norm) {
+            // SAFETY: the caller's promise.
+            unsafe { elementwise::layer_norm::<$simd>(x, norm) }
+        }
+        $(#[target_feature(enable = $feature)])?
+        unsafe fn exp_row(x: *mut f32, len: usize) -> f32 {
+            // SAFETY: the caller's promise.
+            unsafe { elementwise::exp_row::<$simd>(x, len) }
+        }
+        $(#[target_feature(enable = $feature)])?
+        unsafe fn to_bf16(x: *const f32, len: usize, out: *mut u16) {
+            // SAFETY: the caller's promise.
+            unsafe { elementwise::to_bf16::<$simd>(x, len, out) }
+        }
+        $(#[target_feature(enable = $feature)])?
+        unsafe fn transpose(job: &Transposition) {
+            // SAFETY: the caller's promise.
+            unsafe { elementwise::transpose::<$simd>(job) }
+        }
+        Elementwise { activate, multiply, layer_norm, exp_row, to_bf16, transpose }
+    }};
+}
+
+/// The kernels of an instruction set, which the caller has seen to be available.
+pub(super) fn table(isa: Isa) -> Kernels {
+    match isa {
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512Bf16 => Kernels {
+            isa,
+            gemm_bf16: gemm!("avx512f,avx512bw,avx512vl,avx512bf16", products::Bf16Native, 12 x 2),
+            fast_bf16: true,
+            ..table(Isa::Avx512Vnni).with_dots(isa)
+        },
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512Vnni => Kernels {
+            isa,
+            gemm_i8: gemm_i8!("avx512f,avx512bw,avx512vl,avx512vnni", products::I8Vnni512, products::CodeU8, 12 x 2),
+            ..table(Isa::Avx512).with_dots(isa)
+        },
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512 => Kernels {
+            isa,
+            gemm_f32: gemm!("avx512f,avx512bw,avx512vl", products::F32<Avx512>, 12 x 2),
+            gemm_bf16: gemm!("avx512f,avx512bw,avx512vl", products::Bf16Widened<Avx512>, 8 x 2),
+            gemm_i8: gemm_i8!("avx512f,avx512bw,avx512vl", products::I8Pairs512, products::CodeI16, 12 x 2),
+            elementwise: elementwise!("avx512f,avx512bw,avx512vl", Avx512),
+            ..table(Isa::Scalar).with_dots(isa)
+        },
+        #[cfg(target_arch = "x86_64")]
+        Isa::AvxVnni => Kernels {
+            isa,
+            gemm_i8: gemm_i8!("avx2,fma,avxvnni", products::I8Vnni256, products::CodeU8, 6 x 2),
+            ..table(Isa::Avx2)
+        },
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2 => Kernels {
+            isa,
+            gemm_f32: gemm!("avx2,fma", products::F32<Avx2>, 6 x 2),
+            gemm_bf16: gemm!("avx2,fma", products::Bf16Widened<Avx2>, 4 x 2),
+            gemm_i8: gemm_i8!("avx2,fma", products::I8Pairs256, products::CodeI16, 6 x 2),
+            elementwise: elementwise!("avx2,fma", Avx2),
+            ..table(Isa::Scalar).with_dots(isa)
+        },
+        #[cfg(target_arch = "aarch64")]
+        Isa::NeonDot => Kernels {
+            isa,
+            gemm_i8: gemm_i8!("neon,dotprod", products::I8Dot, products::CodeI8, 6 x 4),
+            ..table(Isa::Neon)
+        },
+        #[cfg(target_arch = "aarch64")]
+        Isa::Neon => Kernels {
+            isa,
+            gemm_f32: gemm!("neon", products::F32<Neon>, 6 x 4),
+            gemm_bf16: gemm!("neon", products::Bf16Widened<Neon>, 4 x 4),
+            gemm_i8: gemm_i8!("neon", products::I8Widened, products::CodeI16, 6 x 4),
+            elementwise: elementwise!("neon", Neon),
+            ..table(Isa::Scalar).with_dots(isa)
+        },
+        _ => scalar(),
+    }
+}
+
+fn scalar() -> Kernels {
+    let dot::Dots { f32, f16, bf16, i8 } = dot::table(Isa::Scalar);
+    Kernels {
+        isa: Isa::Scalar,
+        dot_f32: f32,
+        dot_f16: f16,
+        dot_bf16: bf16,
+        dot_i8: i8,
+        gemm_f32: gemm!(products::F32<Portable>, 4 x 2),
+        gemm_bf16: gemm!(products::Bf16Widened<Portable>, 4 x 2),
+        gemm_i8: gemm_i8!(products::I8Portable, products::CodeU8, 4 x 2),
+        elementwise: elementwise!(Portable),
+        fast_bf16: false,
+    }
+}
+
+impl Kernels {
+    fn with_dots(self, isa: Isa) -> Self {
+        let dot::Dots { f32, f16, bf16, i8 } = dot::table(isa);
+        Self { dot_f32: f32, dot_f16: f16, dot_bf16: bf16, dot_i8: i8, ..self }
+    }
+}
