@@ -49,7 +49,7 @@ pub const FEATURES: &[&str] = &[
 
 pub use candle_backend::Device;
 pub use encoder::{
-    Contract, Embeddings, Encoder, LocalEncoder, LocalEncoderOptions, Overrides, Pooling, Precision, Role,
+    Contract, Embeddings, Encoder, Engine, LocalEncoder, LocalEncoderOptions, Overrides, Pooling, Precision, Role,
 };
 pub use error::{Error, Result};
 pub use ranking::Hit;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::candle_backend::Device;
-use crate::encoder::{Encoder, LocalEncoder, LocalEncoderOptions, Overrides, Precision, ProgressFn};
+use crate::encoder::{Encoder, Engine, LocalEncoder, LocalEncoderOptions, Overrides, Precision, ProgressFn};
 use crate::ranking::{self, Hit};
 use crate::scorer::{CosineScorer, ScoreKind, Scorer, Scores};
 use crate::store::{ModelSpec, ModelStore, StoreOptions};
@@ -202,9 +202,15 @@ impl RerankerBuilder {
         self
     }
 
-    /// Arithmetic of the forward pass.
+    /// What computes the forward pass. Default: the native engine where it knows the model and the device is the CPU, else candle.
+    pub fn engine(mut self, engine: Engine) -> Self {
+        self.encoder.engine = Some(engine);
+        self
+    }
+
+    /// Arithmetic of the forward pass. Default: [`Precision::fastest`] by the native engine, f32 by candle.
     pub fn precision(mut self, precision: Precision) -> Self {
-        self.encoder.precision = precision;
+        self.encoder.precision = Some(precision);
         self
     }
 

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use nearsort::io::InputFormat;
-use nearsort::{Device, Precision, Role};
+use nearsort::{Device, Engine, Precision, Role};
 
 /// Put the best candidates first: a local reranker.
 #[derive(Parser, Debug)]
@@ -144,6 +144,20 @@ pub struct ReadingArgs {
     pub skip_bad_rows: bool,
 }
 
+/// A choice that can be left to the program: `auto` is `None`.
+#[derive(Debug, Clone, Copy)]
+pub struct OrAuto<T>(pub Option<T>);
+
+fn or_auto<T: FromStr<Err = nearsort::Error>>(text: &str) -> Result<OrAuto<T>, String> {
+    match text {
+        "auto" => Ok(OrAuto(None)),
+        chosen => chosen
+            .parse()
+            .map(|choice| OrAuto(Some(choice)))
+            .map_err(|error: nearsort::Error| format!("{error}, and auto")),
+    }
+}
+
 /// Which model, and how it runs.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Model")]
@@ -154,9 +168,12 @@ pub struct ModelArgs {
     /// Where the model runs: cpu, cuda, cuda:N or metal
     #[arg(long, default_value = "cpu", value_name = "DEVICE", value_parser = Device::from_str)]
     pub device: Device,
-    /// Arithmetic of the forward pass
-    #[arg(long, default_value = "auto", value_name = "auto|f32", value_parser = Precision::from_str)]
-    pub precision: Precision,
+    /// What computes the model: nearsort's own engine (CPU), or candle (GPUs, more architectures)
+    #[arg(long, default_value = "auto", value_name = "auto|native|candle", value_parser = or_auto::<Engine>)]
+    pub engine: OrAuto<Engine>,
+    /// Arithmetic of the forward pass; auto is the fastest that keeps a mean cosine of 0.999 to f32
+    #[arg(long, default_value = "auto", value_name = "auto|f32|bf16|i8", value_parser = or_auto::<Precision>)]
+    pub precision: OrAuto<Precision>,
     /// Threads [default: one per core]
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,

@@ -27,6 +27,7 @@ struct Stats {
     tokens: u64,
     load_seconds: f64,
     encode_seconds: f64,
+    engine: String,
     precision: String,
     isa: &'static str,
     device: String,
@@ -133,6 +134,7 @@ fn metadata(encoder: &LocalEncoder, role: Role) -> Result<BTreeMap<String, Strin
         ("revision", files.revision.clone().unwrap_or_default()),
         ("fingerprint", encoder.fingerprint()?),
         ("role", role.to_string()),
+        ("engine", encoder.engine().to_string()),
         ("precision", encoder.precision().to_string()),
     ];
     Ok(fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
@@ -158,6 +160,7 @@ fn stats(totals: &Totals, load: Duration, encoder: &LocalEncoder) -> Stats {
         tokens: totals.tokens,
         load_seconds: load.as_secs_f64(),
         encode_seconds: totals.encode.as_secs_f64(),
+        engine: encoder.engine().to_string(),
         precision: encoder.precision().to_string(),
         isa: Isa::detect().name(),
         device: encoder.device().to_string(),

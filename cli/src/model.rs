@@ -24,7 +24,6 @@ pub fn builder(args: &ModelArgs, talk: Talk, progress: ProgressFn) -> Result<Rer
         .model(&args.model)
         .store(store(&args.store, talk)?)
         .device(args.device)
-        .precision(args.precision)
         .batch_tokens(args.batch_tokens)
         .overrides(Overrides {
             query_prompt: args.query_prompt.clone(),
@@ -33,6 +32,12 @@ pub fn builder(args: &ModelArgs, talk: Talk, progress: ProgressFn) -> Result<Rer
             dim: args.dim,
         })
         .progress(progress);
+    if let Some(engine) = args.engine.0 {
+        builder = builder.engine(engine);
+    }
+    if let Some(precision) = args.precision.0 {
+        builder = builder.precision(precision);
+    }
     if let Some(threads) = args.threads {
         builder = builder.threads(threads);
     }

@@ -38,11 +38,12 @@ pub fn run(args: &RerankArgs, talk: Talk) -> Run {
     collected.warn(&rows, &reranker, talk);
     if talk == Talk::Verbose {
         say(format_args!(
-            "{} candidates, {} tokens; model {} on {} ({}, {}) loaded in {:.3} s, everything in {:.3} s",
+            "{} candidates, {} tokens; model {} on {} ({}, {}, {}) loaded in {:.3} s, everything in {:.3} s",
             collected.candidates,
             collected.total_tokens,
             model.name,
             model.device,
+            model.engine,
             model.precision,
             model.isa,
             loaded.as_secs_f64(),

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use nearsort::encoder::Check;
 use nearsort::store::{FileCheck, ModelFiles, Verdict};
-use nearsort::{Encoder, LocalEncoder, LocalEncoderOptions, ModelStore};
+use nearsort::{Encoder, LocalEncoder, LocalEncoderOptions, ModelStore, Precision};
 use serde_json::{Value, json};
 
 use crate::{Failure, Outcome, Run};
@@ -22,8 +22,13 @@ pub fn run(store: &ModelStore, name: &str, as_json: bool) -> Run {
     let file_checks = store.verify_files(&files)?;
     let mut report = Report { files, file_checks, encoder: None, checks: Vec::new() };
     if report.damaged().is_empty() {
-        let encoder = LocalEncoder::load(report.files.clone(), LocalEncoderOptions::default())?;
+        let exact = LocalEncoderOptions { precision: Some(Precision::F32), ..Default::default() };
+        let encoder = LocalEncoder::load(report.files.clone(), exact)?;
         report.checks = encoder.self_check()?;
+        let fastest = LocalEncoder::load(report.files.clone(), LocalEncoderOptions::default())?;
+        if fastest.precision() != encoder.precision() {
+            report.checks.push(fastest.agreement_check(&encoder)?);
+        }
         report.encoder = Some(encoder);
     }
     let mut out = io::stdout().lock();

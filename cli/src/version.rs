@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use nearsort::kernels::Isa;
+use nearsort::kernels::{Isa, Kernels};
 use nearsort::{Device, Precision};
 
 use crate::{Outcome, Run};
@@ -15,7 +15,8 @@ pub fn print(verbose: bool) -> Run {
         let available: Vec<&str> = Isa::available().map(Isa::name).collect();
         writeln!(out, "features: {}", features.join(", "))?;
         writeln!(out, "isa: {} (available: {})", Isa::detect().name(), available.join(", "))?;
-        writeln!(out, "precision: {}", Precision::default())?;
+        let precision = Precision::fastest(Kernels::best());
+        writeln!(out, "precision: {precision} by the native engine, f32 by candle")?;
         writeln!(out, "devices: {}", Device::compiled().join(", "))?;
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         writeln!(out, "threads: {threads}")?;

@@ -90,7 +90,7 @@ impl Backend for CandleBackend {
         self.hidden_size
     }
 
-    fn forward(&self, batch: &RaggedBatch, sink: &HiddenSink<'_>) -> Result<()> {
+    fn forward(&self, batch: &RaggedBatch, _threads: usize, sink: &HiddenSink<'_>) -> Result<()> {
         if !self.device.is_cpu() {
             return self.forward_padded(batch, sink);
         }

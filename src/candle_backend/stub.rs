@@ -25,11 +25,7 @@ impl Backend for CandleBackend {
         match *self {}
     }
 
-    fn forward(&self, _: &RaggedBatch, _: &HiddenSink<'_>) -> Result<()> {
-        match *self {}
-    }
-
-    fn forward_padded(&self, _: &RaggedBatch, _: &HiddenSink<'_>) -> Result<()> {
+    fn forward(&self, _: &RaggedBatch, _: usize, _: &HiddenSink<'_>) -> Result<()> {
         match *self {}
     }
 }

@@ -11,6 +11,7 @@ use candle_core::{DType, Device, Error as CandleError, Result as CandleResult, S
 use candle_nn::VarBuilder;
 use candle_nn::var_builder::SimpleBackend;
 
+use crate::engine::{distilbert_name, root_prefix};
 use crate::{Error, Result};
 
 /// How names asked for become names in the file.
@@ -23,19 +24,6 @@ pub(super) enum Naming {
     /// BERT's names asked for, DistilBERT's in the file.
     DistilBert,
 }
-
-/// `(BERT, DistilBERT)`, parts of names in the order they are tried.
-const DISTILBERT_NAMES: [(&str, &str); 9] = [
-    ("encoder.layer.", "transformer.layer."),
-    (".attention.self.query.", ".attention.q_lin."),
-    (".attention.self.key.", ".attention.k_lin."),
-    (".attention.self.value.", ".attention.v_lin."),
-    (".attention.output.dense.", ".attention.out_lin."),
-    (".attention.output.LayerNorm.", ".sa_layer_norm."),
-    (".intermediate.dense.", ".ffn.lin1."),
-    (".output.dense.", ".ffn.lin2."),
-    (".output.LayerNorm.", ".output_layer_norm."),
-];
 
 const TOKEN_TYPES: &str = "embeddings.token_type_embeddings.weight";
 
@@ -58,16 +46,10 @@ pub(super) fn open(paths: &[PathBuf], anchor: &str, naming: Naming, device: &Dev
     // the user's own folder during a run is outside what a mapping can guard against.
     let tensors = unsafe { MmapedSafetensors::multi(paths) }
         .map_err(|e| unusable(format!("not a readable safetensors file: {e}")))?;
-    let root = tensors
-        .tensors()
-        .iter()
-        .filter_map(|(name, _)| name.strip_suffix(anchor))
-        .filter(|root| root.is_empty() || root.ends_with('.'))
-        .min_by_key(|root| root.len())
-        .map(str::to_owned)
-        .ok_or_else(|| {
-            unusable(format!("no tensor '{anchor}': these are not weights of the architecture in config.json"))
-        })?;
+    let names = tensors.tensors();
+    let root = root_prefix(names.iter().map(|(name, _)| name.as_str()), anchor).ok_or_else(|| {
+        unusable(format!("no tensor '{anchor}': these are not weights of the architecture in config.json"))
+    })?;
     let backend = Weights { tensors, root, naming };
     Ok(VarBuilder::from_backend(Box::new(backend), DType::F32, device.clone()))
 }
@@ -81,14 +63,6 @@ impl Weights {
         };
         format!("{}{name}", self.root)
     }
-}
-
-fn distilbert_name(bert: &str) -> String {
-    let mut name = bert.to_owned();
-    for (from, to) in DISTILBERT_NAMES {
-        name = name.replace(from, to);
-    }
-    name
 }
 
 impl SimpleBackend for Weights {
@@ -114,28 +88,5 @@ impl SimpleBackend for Weights {
 
     fn contains_tensor(&self, name: &str) -> bool {
         self.tensors.get(&self.name_in_file(name)).is_ok()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn distilbert_names_are_found_for_every_tensor_of_a_bert_layer() {
-        let pairs = [
-            ("embeddings.word_embeddings.weight", "embeddings.word_embeddings.weight"),
-            ("encoder.layer.3.attention.self.query.weight", "transformer.layer.3.attention.q_lin.weight"),
-            ("encoder.layer.3.attention.self.key.bias", "transformer.layer.3.attention.k_lin.bias"),
-            ("encoder.layer.3.attention.self.value.bias", "transformer.layer.3.attention.v_lin.bias"),
-            ("encoder.layer.3.attention.output.dense.weight", "transformer.layer.3.attention.out_lin.weight"),
-            ("encoder.layer.3.attention.output.LayerNorm.bias", "transformer.layer.3.sa_layer_norm.bias"),
-            ("encoder.layer.3.intermediate.dense.weight", "transformer.layer.3.ffn.lin1.weight"),
-            ("encoder.layer.3.output.dense.weight", "transformer.layer.3.ffn.lin2.weight"),
-            ("encoder.layer.3.output.LayerNorm.weight", "transformer.layer.3.output_layer_norm.weight"),
-        ];
-        for (bert, distilbert) in pairs {
-            assert_eq!(distilbert_name(bert), distilbert);
-        }
     }
 }

@@ -1,11 +1,13 @@
 //! A transformer on this machine as an [`Encoder`].
 //!
-//! Texts are tokenized in parallel, ordered by length and cut into batches of at most `batch_tokens` tokens. The backend
-//! hands the hidden states of one text after the other to the pooling step, which writes the text's row. Peak memory above
-//! the weights is what the backend needs for one batch, plus the rows.
+//! On the CPU each thread takes a few texts at a time, the longest first, and tokenizes, encodes and pools them: all three overlap, and no
+//! thread waits for another before the end. A few texts on many threads share threads instead. On a GPU all texts are tokenized in
+//! parallel, ordered by length and cut into batches of at most `batch_tokens` tokens. Either way the backend hands the hidden states of one
+//! text after the other to the pooling step, which writes the text's row. Peak memory above the weights is what the backend needs for
+//! one batch per thread, plus the rows.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
@@ -15,10 +17,11 @@ use sha2::{Digest, Sha256};
 use super::dense::Dense;
 use super::pooling::normalize;
 use super::tokenizer::{TextTokenizer, TokenizedText};
-use super::{Contract, Embeddings, Encoder, Overrides, Precision, Role};
+use super::{Contract, Embeddings, Encoder, Engine, Overrides, Precision, Role};
 use crate::candle_backend::{CandleBackend, Device};
-use crate::engine::{Backend, RaggedBatch};
-use crate::store::{ModelFiles, hex};
+use crate::engine::{Backend, NativeBackend, RaggedBatch, WeightsFile};
+use crate::kernels::Kernels;
+use crate::store::{MappedFile, ModelFiles, hex};
 use crate::{Error, Result};
 
 /// Called with the number of texts just finished; from any thread.
@@ -31,8 +34,10 @@ pub struct LocalEncoderOptions {
     pub device: Device,
     /// Threads for tokenizing and the forward pass; `None`: rayon's global pool, one per core.
     pub threads: Option<usize>,
-    /// Arithmetic of the forward pass.
-    pub precision: Precision,
+    /// What computes the forward pass; `None`: the native engine if it can, else candle.
+    pub engine: Option<Engine>,
+    /// Arithmetic of the forward pass; `None`: [`Precision::fastest`] by the native engine, f32 by candle.
+    pub precision: Option<Precision>,
     /// Tokens per batch, padding included. More needs more memory; on a GPU it is faster up to a point.
     pub batch_tokens: usize,
     /// What overrides the model's own files.
@@ -46,7 +51,8 @@ impl Default for LocalEncoderOptions {
         Self {
             device: Device::Cpu,
             threads: None,
-            precision: Precision::F32,
+            engine: None,
+            precision: None,
             batch_tokens: 16_384,
             overrides: Overrides::default(),
             progress: None,
@@ -59,6 +65,7 @@ impl fmt::Debug for LocalEncoderOptions {
         f.debug_struct("LocalEncoderOptions")
             .field("device", &self.device)
             .field("threads", &self.threads)
+            .field("engine", &self.engine)
             .field("precision", &self.precision)
             .field("batch_tokens", &self.batch_tokens)
             .field("overrides", &self.overrides)
@@ -71,6 +78,8 @@ pub struct LocalEncoder {
     contract: Contract,
     tokenizer: TextTokenizer,
     backend: Box<dyn Backend>,
+    engine: Engine,
+    precision: Precision,
     dense: Vec<Dense>,
     files: ModelFiles,
     options: LocalEncoderOptions,
@@ -90,13 +99,22 @@ impl LocalEncoder {
             return Err(Error::InvalidArgument("--batch-tokens must be at least 1".into()));
         }
         let pool = options.threads.map(thread_pool).transpose()?;
-        let tokenizer = TextTokenizer::load(&files, &contract)?;
-        let backend = CandleBackend::load(&contract.config, &files.weights()?, options.device, contract.max_tokens)?;
+        let (engine, precision) = choose(&contract, &options)?;
+        let load = || {
+            let backend = || load_backend(&contract, &files, engine, precision, options.device);
+            rayon::join(|| TextTokenizer::load(&files, &contract), backend)
+        };
+        let (tokenizer, backend) = match &pool {
+            Some(pool) => pool.install(load),
+            None => load(),
+        };
         let dense = load_dense(&files, &contract)?;
         Ok(Self {
+            tokenizer: tokenizer?,
+            backend: backend?,
             contract,
-            tokenizer,
-            backend: Box::new(backend),
+            engine,
+            precision,
             dense,
             files,
             options,
@@ -120,9 +138,14 @@ impl LocalEncoder {
         self.options.device
     }
 
+    /// What computes the forward pass.
+    pub fn engine(&self) -> Engine {
+        self.engine
+    }
+
     /// Arithmetic of the forward pass.
     pub fn precision(&self) -> Precision {
-        self.options.precision
+        self.precision
     }
 
     /// Whether vectors are made as the model's files say, without overrides.
@@ -130,16 +153,19 @@ impl LocalEncoder {
         self.options.overrides == Overrides::default()
     }
 
-    /// [`Encoder::encode`] by one padded rectangle under an attention mask, whatever the device: for checking that
-    /// padding and neighbours do not change a vector.
+    /// [`Encoder::encode`] by one padded rectangle under an attention mask, whatever the device: for checking that padding and neighbours
+    /// do not change a vector. An engine that never pads encodes as ever.
     ///
     /// # Errors
     /// As [`Encoder::encode`].
     pub fn encode_padded(&self, texts: &[&str], role: Role) -> Result<Embeddings> {
         self.install(|| {
+            let rows = Rows::new(texts.len(), self.contract.dim);
             let tokenized = self.tokenize(texts, role)?;
-            let whole: Vec<usize> = (0..texts.len()).collect();
-            self.encode_batches(&tokenized, &[&whole], Pass::Padded)
+            let batch = RaggedBatch::of(tokenized.iter().map(|text| text.ids.as_slice()));
+            self.backend.forward_padded(&batch, &|position, hidden| rows.set(position, &self.vector(hidden)))?;
+            tokenized.iter().enumerate().for_each(|(index, text)| rows.note(index, text));
+            Ok(rows.embeddings())
         })
     }
 
@@ -147,29 +173,49 @@ impl LocalEncoder {
         texts.par_iter().map(|text| self.tokenizer.tokenize(text, role)).collect()
     }
 
-    fn encode_batches(&self, tokenized: &[TokenizedText], batches: &[&[usize]], pass: Pass) -> Result<Embeddings> {
-        let rows = Mutex::new(Array2::zeros((tokenized.len(), self.contract.dim)));
-        for &indices in batches {
-            let mut batch = RaggedBatch::new();
-            indices.iter().for_each(|&index| batch.push(&tokenized[index].ids));
-            let sink = |position: usize, hidden: ArrayView2<'_, f32>| {
-                let vector = self.vector(hidden);
-                let mut rows = rows.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-                rows.row_mut(indices[position]).iter_mut().zip(vector).for_each(|(to, from)| *to = from);
-                drop(rows);
-                if let Some(progress) = &self.options.progress {
-                    progress(1);
-                }
-            };
-            match pass {
-                Pass::Exact => self.backend.forward(&batch, &sink)?,
-                Pass::Padded => self.backend.forward_padded(&batch, &sink)?,
-            }
+    /// All texts tokenized, then batch after batch on the device.
+    fn encode_on_gpu(&self, texts: &[&str], role: Role, rows: &Rows) -> Result<()> {
+        let tokenized = self.tokenize(texts, role)?;
+        tokenized.iter().enumerate().for_each(|(index, text)| rows.note(index, text));
+        let lengths: Vec<usize> = tokenized.iter().map(|text| text.ids.len()).collect();
+        let order = longest_first(&lengths);
+        for indices in cut_batches(&order, &lengths, self.options.batch_tokens) {
+            let batch = RaggedBatch::of(indices.iter().map(|&index| tokenized[index].ids.as_slice()));
+            self.forward(&batch, indices, 1, rows)?;
         }
-        Ok(Embeddings {
-            vectors: rows.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()),
-            tokens: tokenized.iter().map(|text| text.ids.len() as u32).collect(),
-            truncated: tokenized.iter().map(|text| text.truncated).collect(),
+        Ok(())
+    }
+
+    /// A few texts at a time on each thread.
+    fn encode_on_cpu(&self, texts: &[&str], role: Role, rows: &Rows) -> Result<()> {
+        let threads = rayon::current_num_threads();
+        let lengths: Vec<usize> = texts.iter().map(|text| text.len()).collect();
+        let order = longest_first(&lengths);
+        let texts_per_task = texts.len().div_ceil(threads * TASKS_PER_THREAD).clamp(1, MAX_TEXTS_PER_TASK);
+        let tasks = texts.len().div_ceil(texts_per_task);
+        let threads_per_task = (threads / tasks.max(1)).max(1);
+        order.par_chunks(texts_per_task).with_max_len(1).try_for_each(|indices| {
+            let tokenize = |&index: &usize| self.tokenizer.tokenize(texts[index], role);
+            let tokenized: Vec<TokenizedText> = indices.iter().map(tokenize).collect::<Result<_>>()?;
+            indices.iter().zip(&tokenized).for_each(|(&index, text)| rows.note(index, text));
+            let lengths: Vec<usize> = tokenized.iter().map(|text| text.ids.len()).collect();
+            let whole: Vec<usize> = (0..indices.len()).collect();
+            for positions in cut_batches(&whole, &lengths, self.options.batch_tokens) {
+                let batch = RaggedBatch::of(positions.iter().map(|&position| tokenized[position].ids.as_slice()));
+                let indices: Vec<usize> = positions.iter().map(|&position| indices[position]).collect();
+                self.forward(&batch, &indices, threads_per_task, rows)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Encodes a batch whose sequences are the texts `indices`.
+    fn forward(&self, batch: &RaggedBatch, indices: &[usize], threads: usize, rows: &Rows) -> Result<()> {
+        self.backend.forward(batch, threads, &|position, hidden| {
+            rows.set(indices[position], &self.vector(hidden));
+            if let Some(progress) = &self.options.progress {
+                progress(1);
+            }
         })
     }
 
@@ -194,17 +240,49 @@ impl LocalEncoder {
     /// The files, and the settings that an override or a later release may change.
     fn compute_fingerprint(&self) -> Result<String> {
         let contract = &self.contract;
-        let numbers = (contract.dim, contract.max_tokens, contract.normalize, contract.pooling, self.precision());
+        let numbers = (contract.dim, contract.max_tokens, contract.normalize, contract.pooling);
+        // Instruction sets round in their own ways, in i8 visibly so.
+        let arithmetic = (self.engine, self.precision, Kernels::best().isa());
         let prompts = (&contract.query_prompt, &contract.document_prompt);
-        let hash = Sha256::digest(format!("{} {numbers:?} {prompts:?}", self.files.fingerprint()?));
+        let hash = Sha256::digest(format!("{} {numbers:?} {arithmetic:?} {prompts:?}", self.files.fingerprint()?));
         Ok(hex(hash))
     }
 }
 
-#[derive(Clone, Copy)]
-enum Pass {
-    Exact,
-    Padded,
+/// More tasks than threads, so that a thread that got short texts takes another task.
+const TASKS_PER_THREAD: usize = 16;
+/// Texts that a thread takes at a time at most: what it tokenized waits in memory.
+const MAX_TEXTS_PER_TASK: usize = 32;
+
+/// The rows of an answer, filled by many threads.
+struct Rows(Mutex<Embeddings>);
+
+impl Rows {
+    fn new(texts: usize, dim: usize) -> Self {
+        Self(Mutex::new(Embeddings {
+            vectors: Array2::zeros((texts, dim)),
+            tokens: vec![0; texts],
+            truncated: vec![false; texts],
+        }))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Embeddings> {
+        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    fn set(&self, index: usize, vector: &[f32]) {
+        self.lock().vectors.row_mut(index).iter_mut().zip(vector).for_each(|(to, from)| *to = *from);
+    }
+
+    fn note(&self, index: usize, text: &TokenizedText) {
+        let mut rows = self.lock();
+        rows.tokens[index] = text.ids.len() as u32;
+        rows.truncated[index] = text.truncated;
+    }
+
+    fn embeddings(self) -> Embeddings {
+        self.0.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
 }
 
 impl Encoder for LocalEncoder {
@@ -225,13 +303,71 @@ impl Encoder for LocalEncoder {
     }
 
     fn encode(&self, texts: &[&str], role: Role) -> Result<Embeddings> {
-        self.install(|| {
-            let tokenized = self.tokenize(texts, role)?;
-            let lengths: Vec<usize> = tokenized.iter().map(|text| text.ids.len()).collect();
-            let order = by_length(&lengths);
-            let batches = cut_batches(&order, &lengths, self.options.batch_tokens);
-            self.encode_batches(&tokenized, &batches, Pass::Exact)
-        })
+        let rows = Rows::new(texts.len(), self.contract.dim);
+        self.install(|| match self.options.device {
+            Device::Cpu => self.encode_on_cpu(texts, role, &rows),
+            _ => self.encode_on_gpu(texts, role, &rows),
+        })?;
+        Ok(rows.embeddings())
+    }
+}
+
+/// The engine and the precision for what was asked.
+fn choose(contract: &Contract, options: &LocalEncoderOptions) -> Result<(Engine, Precision)> {
+    let refused = |message: String| Err(Error::InvalidArgument(message));
+    let native = NativeBackend::check(&contract.config);
+    let engine = match (options.engine, options.device) {
+        (None | Some(Engine::Candle), device) if device != Device::Cpu => Engine::Candle,
+        (Some(Engine::Native), device) if device != Device::Cpu => {
+            return refused(format!("the native engine runs on the CPU, not on {device}; leave --engine out"));
+        }
+        (Some(Engine::Candle), _) => Engine::Candle,
+        (Some(Engine::Native), _) => native.map(|()| Engine::Native)?,
+        (None, _) => match (native, options.precision) {
+            (Ok(()), _) => Engine::Native,
+            (Err(_), None | Some(Precision::F32)) => Engine::Candle,
+            (Err(lacking), Some(_)) => return Err(lacking),
+        },
+    };
+    match (engine, options.precision) {
+        (Engine::Native, precision) => Ok((engine, precision.unwrap_or(Precision::fastest(Kernels::best())))),
+        (Engine::Candle, None | Some(Precision::F32)) => Ok((engine, Precision::F32)),
+        (Engine::Candle, Some(precision)) => refused(format!(
+            "candle computes in f32, not in {precision}; use --precision f32, or the native engine on the CPU"
+        )),
+    }
+}
+
+fn load_backend(
+    contract: &Contract,
+    files: &ModelFiles,
+    engine: Engine,
+    precision: Precision,
+    device: Device,
+) -> Result<Box<dyn Backend>> {
+    match engine {
+        Engine::Native => {
+            let mapped = files.map_weights()?.into_iter().map(|file| Arc::new(Mapped(file)) as Arc<dyn WeightsFile>);
+            let native =
+                NativeBackend::load(&contract.config, mapped.collect(), &files.dir, precision, Kernels::best())?;
+            Ok(Box::new(native))
+        }
+        Engine::Candle => {
+            Ok(Box::new(CandleBackend::load(&contract.config, &files.weights()?, device, contract.max_tokens)?))
+        }
+    }
+}
+
+/// The store's mapping as the engine takes it: the two do not know each other.
+struct Mapped(MappedFile);
+
+impl WeightsFile for Mapped {
+    fn bytes(&self) -> &[u8] {
+        self.0.bytes()
+    }
+
+    fn release(&self) {
+        self.0.release();
     }
 }
 
@@ -256,16 +392,16 @@ fn thread_pool(threads: usize) -> Result<ThreadPool> {
         .map_err(|e| Error::Compute { context: format!("cannot start {threads} threads"), message: e.to_string() })
 }
 
-/// Positions of the texts, longest first: texts of like length share a batch, and the last ones to run are short,
-/// so that no core waits long for another.
-fn by_length(lengths: &[usize]) -> Vec<usize> {
+/// Positions of the texts, longest first: texts of like length share a batch, and the last ones to run are short, so that no core
+/// waits long for another.
+fn longest_first(lengths: &[usize]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..lengths.len()).collect();
     order.sort_by_key(|&index| (std::cmp::Reverse(lengths[index]), index));
     order
 }
 
-/// Cuts `order` (longest first) into runs whose padded size, texts times the longest, stays within `budget` tokens. A text
-/// longer than the budget is a batch of its own.
+/// Cuts `order` (longest first) into runs whose padded size, texts times the longest (the first), stays within `budget` tokens. A
+/// text longer than the budget is a batch of its own.
 fn cut_batches<'a>(order: &'a [usize], lengths: &[usize], budget: usize) -> Vec<&'a [usize]> {
     let mut batches = Vec::new();
     let mut rest = order;
@@ -285,7 +421,7 @@ mod tests {
     #[test]
     fn batches_hold_every_text_once_within_the_budget() {
         let lengths = [3, 9, 1, 9, 4, 20, 0, 5];
-        let order = by_length(&lengths);
+        let order = longest_first(&lengths);
         assert_eq!(order, [5, 1, 3, 7, 4, 0, 2, 6]);
         for budget in 1..60 {
             let batches = cut_batches(&order, &lengths, budget);

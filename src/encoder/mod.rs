@@ -12,6 +12,7 @@ use std::str::FromStr;
 
 use ndarray::{Array2, ArrayView2};
 
+pub use crate::engine::Precision;
 pub use check::Check;
 pub use contract::{Contract, Finding, Overrides};
 pub use local::{LocalEncoder, LocalEncoderOptions, ProgressFn};
@@ -49,30 +50,32 @@ impl FromStr for Role {
     }
 }
 
-/// Arithmetic of the forward pass.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum Precision {
-    /// 32-bit floats throughout.
-    #[default]
-    F32,
+/// What computes the forward pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    /// nearsort's own, on the CPU: BERT and its relatives, ModernBERT.
+    Native,
+    /// candle: GPUs, more architectures, and the reference on the CPU. f32 only.
+    Candle,
 }
 
-impl fmt::Display for Precision {
+impl fmt::Display for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Precision::F32 => f.write_str("f32"),
-        }
+        f.pad(match self {
+            Engine::Native => "native",
+            Engine::Candle => "candle",
+        })
     }
 }
 
-impl FromStr for Precision {
+impl FromStr for Engine {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
         match text {
-            "auto" | "f32" => Ok(Precision::F32),
-            _ => Err(Error::InvalidArgument(format!("'{text}' is not a precision; known are auto and f32"))),
+            "native" => Ok(Engine::Native),
+            "candle" => Ok(Engine::Candle),
+            _ => Err(Error::InvalidArgument(format!("'{text}' is not an engine; known are native and candle"))),
         }
     }
 }

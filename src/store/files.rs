@@ -85,6 +85,14 @@ impl ModelFiles {
         found.collect()
     }
 
+    /// The weights, mapped into memory: nothing is read before it is looked at.
+    ///
+    /// # Errors
+    /// As [`ModelFiles::weights`], and [`Error::Io`].
+    pub fn map_weights(&self) -> Result<Vec<MappedFile>> {
+        self.weights()?.iter().map(|path| MappedFile::open(path)).collect()
+    }
+
     /// All files that decide what an embedding is, relative to the folder and sorted: configuration, tokenizer, the
     /// folders that `modules.json` names, weights. READMEs and other formats are not among them.
     ///
@@ -139,6 +147,35 @@ impl ModelFiles {
         let sums = paths.iter().map(|path| ledger.sha256(path)).collect::<Result<_>>()?;
         ledger.save();
         Ok(sums)
+    }
+}
+
+/// A file mapped into memory, read-only.
+#[derive(Debug)]
+pub struct MappedFile(memmap2::Mmap);
+
+impl MappedFile {
+    fn open(path: &Path) -> Result<Self> {
+        let file = std::fs::File::open(path).map_err(Error::io("open", path))?;
+        // SAFETY: a mapped file must not change while it is mapped. The store never writes to a model file in place (it renames
+        // whole files over old ones, and the mapping keeps the old one); a foreign program that truncates the user's own folder during a
+        // run is outside what a mapping can guard against.
+        let map = unsafe { memmap2::Mmap::map(&file) }.map_err(Error::io("map", path))?;
+        Ok(Self(map))
+    }
+
+    /// The content.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Gives the pages looked at so far back to the system. They are read again when they are looked at again.
+    pub fn release(&self) {
+        #[cfg(unix)]
+        {
+            // SAFETY: of a read-only mapping of a file nothing is lost: its pages come back from the file. A failure leaves them in memory.
+            let _ = unsafe { self.0.unchecked_advise(memmap2::UncheckedAdvice::DontNeed) };
+        }
     }
 }
 

@@ -30,7 +30,7 @@ mod verify;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub use files::ModelFiles;
+pub use files::{MappedFile, ModelFiles};
 pub use options::{Limits, Progress, ProgressFn, Step, StoreOptions, Token};
 pub use registry::{Entry, FileEntry, Mirror, Prompts, Registry};
 pub use spec::ModelSpec;

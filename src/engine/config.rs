@@ -1,0 +1,181 @@
+//! What config.json says of an architecture that the engine computes.
+
+use serde_json::Value;
+
+use crate::kernels::{Activation, padded_len};
+
+/// The architectures, by what sets them apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Family {
+    /// BERT and what computes the same: MiniLM, BGE, E5, GTE.
+    Bert,
+    /// BERT under other names and without token types.
+    DistilBert,
+    /// BERT with positions counted from behind the padding token: RoBERTa, XLM-RoBERTa, CamemBERT.
+    Roberta,
+    /// Rotary positions, sliding windows, gated feed-forward, norms before.
+    ModernBert,
+}
+
+/// The numbers of a model.
+#[derive(Debug, Clone)]
+pub(super) struct Config {
+    pub(super) family: Family,
+    pub(super) hidden_size: usize,
+    pub(super) num_layers: usize,
+    pub(super) num_heads: usize,
+    pub(super) intermediate_size: usize,
+    pub(super) activation: Activation,
+    pub(super) norm_eps: f32,
+    pub(super) vocab_size: usize,
+    /// Rows of the position table; for rotary positions the longest text.
+    pub(super) max_positions: usize,
+    pub(super) type_vocab_size: usize,
+    pub(super) pad_token_id: u32,
+}
+
+impl Config {
+    /// Reads config.json.
+    ///
+    /// # Errors
+    /// What the engine does not compute, in words.
+    pub(super) fn read(json: &Value) -> Result<Self, String> {
+        let reader = Reader(json);
+        let family = match json["model_type"].as_str() {
+            Some("bert") => Family::Bert,
+            Some("distilbert") => Family::DistilBert,
+            Some("roberta" | "xlm-roberta" | "camembert") => Family::Roberta,
+            Some("modernbert") => Family::ModernBert,
+            other => return Err(format!("the model type is {}", other.unwrap_or("not given"))),
+        };
+        reader.expect("position_embedding_type", &["absolute"])?;
+        for field in ["is_decoder", "add_cross_attention"] {
+            if json[field] == true {
+                return Err(format!("'{field}' is true"));
+            }
+        }
+        let config = match family {
+            Family::DistilBert => Self {
+                family,
+                hidden_size: reader.number("dim")?,
+                num_layers: reader.number("n_layers")?,
+                num_heads: reader.number("n_heads")?,
+                intermediate_size: reader.number("hidden_dim")?,
+                activation: reader.activation("activation")?,
+                norm_eps: 1e-12,
+                vocab_size: reader.number("vocab_size")?,
+                max_positions: reader.number_or("max_position_embeddings", 512)?,
+                type_vocab_size: 0,
+                pad_token_id: 0,
+            },
+            _ => reader.bert_like(family)?,
+        };
+        match config.hidden_size.checked_rem(config.num_heads) {
+            Some(0) if config.hidden_size > 0 => Ok(config),
+            _ => Err(format!("{} heads do not divide a hidden size of {}", config.num_heads, config.hidden_size)),
+        }
+    }
+
+    /// Numbers of a head.
+    pub(super) fn head_dim(&self) -> usize {
+        self.hidden_size / self.num_heads
+    }
+
+    /// Numbers of a head with its padding.
+    pub(super) fn padded_head_dim(&self) -> usize {
+        padded_len(self.head_dim())
+    }
+}
+
+/// Fields of config.json.
+#[derive(Clone, Copy)]
+pub(super) struct Reader<'a>(pub(super) &'a Value);
+
+impl Reader<'_> {
+    fn bert_like(self, family: Family) -> Result<Config, String> {
+        let modern = family == Family::ModernBert;
+        let (activation, eps) =
+            if modern { ("hidden_activation", "norm_eps") } else { ("hidden_act", "layer_norm_eps") };
+        let default_eps = if family == Family::Bert { 1e-12 } else { 1e-5 };
+        Ok(Config {
+            family,
+            hidden_size: self.number("hidden_size")?,
+            num_layers: self.number("num_hidden_layers")?,
+            num_heads: self.number("num_attention_heads")?,
+            intermediate_size: self.number("intermediate_size")?,
+            activation: self.activation(activation)?,
+            norm_eps: self.0[eps].as_f64().unwrap_or(default_eps) as f32,
+            vocab_size: self.number("vocab_size")?,
+            max_positions: self.number_or("max_position_embeddings", if modern { 8192 } else { 512 })?,
+            type_vocab_size: if modern { 0 } else { self.number_or("type_vocab_size", 2)? },
+            pad_token_id: self.number_or("pad_token_id", usize::from(family == Family::Roberta))? as u32,
+        })
+    }
+
+    pub(super) fn number(self, field: &str) -> Result<usize, String> {
+        let value = &self.0[field];
+        value.as_u64().map(|number| number as usize).ok_or_else(|| format!("'{field}' is {value}, not a number"))
+    }
+
+    pub(super) fn number_or(self, field: &str, default: usize) -> Result<usize, String> {
+        if self.0[field].is_null() { Ok(default) } else { self.number(field) }
+    }
+
+    /// Fails when the field is there and is none of `supported`.
+    pub(super) fn expect(self, field: &str, supported: &[&str]) -> Result<(), String> {
+        match &self.0[field] {
+            Value::Null => Ok(()),
+            Value::String(found) if supported.contains(&found.as_str()) => Ok(()),
+            other => Err(format!("'{field}' is {other}")),
+        }
+    }
+
+    fn activation(self, field: &str) -> Result<Activation, String> {
+        match self.0[field].as_str() {
+            None | Some("gelu") => Ok(Activation::Gelu),
+            Some("gelu_new" | "gelu_fast" | "gelu_pytorch_tanh") => Ok(Activation::GeluTanh),
+            Some("relu") => Ok(Activation::Relu),
+            Some("silu" | "swish") => Ok(Activation::Silu),
+            Some(other) => Err(format!("'{field}' is '{other}'")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn bert() -> Value {
+        json!({
+            "model_type": "bert", "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4,
+            "intermediate_size": 64, "vocab_size": 100
+        })
+    }
+
+    #[test]
+    fn defaults_fill_what_is_left_out() {
+        let config = Config::read(&bert()).unwrap();
+        assert_eq!((config.max_positions, config.type_vocab_size, config.norm_eps), (512, 2, 1e-12));
+        assert_eq!((config.head_dim(), config.padded_head_dim()), (8, 16));
+    }
+
+    #[test]
+    fn what_is_not_computed_is_said() {
+        let refused = [
+            ("model_type", json!("qwen3"), "qwen3"),
+            ("position_embedding_type", json!("alibi"), "alibi"),
+            ("hidden_act", json!("quick_gelu"), "quick_gelu"),
+            ("is_decoder", json!(true), "is_decoder"),
+            ("num_attention_heads", json!(5), "5 heads"),
+            ("num_attention_heads", json!(0), "0 heads"),
+            ("hidden_size", json!("big"), "hidden_size"),
+        ];
+        for (field, value, said) in refused {
+            let mut json = bert();
+            json[field] = value;
+            let error = Config::read(&json).unwrap_err();
+            assert!(error.contains(said), "{error}");
+        }
+    }
+}

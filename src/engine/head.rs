@@ -1,0 +1,127 @@
+//! The classification heads of cross-encoders, as transformers' `...ForSequenceClassification` have them: a dense layer over one vector of the
+//! sequence, and a linear layer to the labels.
+//!
+//! | family | vector | dense layer | labels |
+//! |---|---|---|---|
+//! | BERT | first token | `pooler.dense`, tanh | `classifier` |
+//! | DistilBERT | first token | `pre_classifier`, relu | `classifier` |
+//! | RoBERTa | first token | `classifier.dense`, tanh | `classifier.out_proj` |
+//! | ModernBERT | first token or mean | `head.dense`, gelu, `head.norm` | `classifier` |
+//!
+//! In f32 whatever the precision of the layers: 150,000 multiply-adds a pair, once.
+
+use ndarray::{ArrayView2, Axis};
+use serde_json::Value;
+
+use super::config::{Config, Family};
+use super::linear::Norm;
+use super::weights::Tensors;
+use crate::Result;
+use crate::kernels::{Activation, Kernels, padded_len};
+
+/// A head, or what a head is made of.
+pub(super) struct Head {
+    kernels: &'static Kernels,
+    mean: bool,
+    dense: Layer,
+    activation: Function,
+    norm: Option<Norm>,
+    labels: Layer,
+}
+
+#[derive(Clone, Copy)]
+enum Function {
+    Tanh,
+    Of(Activation),
+}
+
+/// `weight` is row-major `[out, in]`; `bias` may be empty.
+struct Layer {
+    weight: Vec<f32>,
+    bias: Vec<f32>,
+}
+
+impl Layer {
+    /// A layer whose bias may be missing.
+    fn load(tensors: &Tensors, name: &str, (out, input): (usize, usize)) -> Result<Self> {
+        let tensor = tensors.get_exactly(&format!("{name}.weight"), &[out, input])?;
+        let mut weight = vec![0.0; out * input];
+        weight.chunks_exact_mut(input).enumerate().for_each(|(row, to)| tensor.read_row(row, to));
+        let bias_name = format!("{name}.bias");
+        let mut bias = Vec::new();
+        if tensors.contains_exactly(&bias_name) {
+            bias.resize(out, 0.0);
+            tensors.get_exactly(&bias_name, &[out])?.read_row(0, &mut bias);
+        }
+        Ok(Self { weight, bias })
+    }
+
+    fn apply(&self, kernels: &Kernels, input: &[f32]) -> Vec<f32> {
+        let mut out = vec![0.0; self.weight.len() / input.len()];
+        kernels.dot_f32.rows(input, &self.weight, &mut out);
+        out.iter_mut().zip(&self.bias).for_each(|(y, b)| *y += b);
+        out
+    }
+}
+
+impl Head {
+    /// The head of a model that has one: its tensors stand beside the encoder's.
+    pub(super) fn load(
+        tensors: &Tensors,
+        config: &Config,
+        json: &Value,
+        kernels: &'static Kernels,
+    ) -> Result<Option<Self>> {
+        let root = tensors.root();
+        let pooler = format!("{root}pooler.dense");
+        let (dense, labels, activation) = match config.family {
+            Family::Bert => (pooler.as_str(), "classifier", Function::Tanh),
+            Family::DistilBert => ("pre_classifier", "classifier", Function::Of(Activation::Relu)),
+            Family::Roberta => ("classifier.dense", "classifier.out_proj", Function::Tanh),
+            Family::ModernBert => ("head.dense", "classifier", Function::Of(Activation::Gelu)),
+        };
+        if ![dense, labels].iter().all(|name| tensors.contains_exactly(&format!("{name}.weight"))) {
+            return Ok(None);
+        }
+        let pooling = &json["classifier_pooling"];
+        let activation_name = json["classifier_activation"].as_str().unwrap_or("gelu");
+        if config.family == Family::ModernBert && activation_name != "gelu" {
+            return Err(tensors.unusable(format!("a head with the activation '{activation_name}' is not supported")));
+        }
+        let hidden = config.hidden_size;
+        let norm = (config.family == Family::ModernBert).then(|| {
+            let mut gamma = vec![0.0; hidden];
+            tensors.get_exactly("head.norm.weight", &[hidden])?.read_row(0, &mut gamma);
+            Ok(Norm::new(&gamma, &[], config.norm_eps))
+        });
+        let num_labels = json["id2label"].as_object().map_or(2, |labels| labels.len());
+        Ok(Some(Self {
+            kernels,
+            mean: config.family == Family::ModernBert && pooling == "mean",
+            dense: Layer::load(tensors, dense, (hidden, hidden))?,
+            activation,
+            norm: norm.transpose()?,
+            labels: Layer::load(tensors, labels, (num_labels, hidden))?,
+        }))
+    }
+
+    /// One number per label, from the last hidden states of a sequence; zeros for one without tokens.
+    pub(super) fn logits(&self, hidden: ArrayView2<'_, f32>) -> Vec<f32> {
+        let vector = match hidden.mean_axis(Axis(0)) {
+            Some(mean) if self.mean => mean.to_vec(),
+            Some(_) => hidden.row(0).to_vec(),
+            None => vec![0.0; hidden.ncols()],
+        };
+        let width = vector.len();
+        let mut inner = self.dense.apply(self.kernels, &vector);
+        inner.resize(padded_len(width), 0.0);
+        match self.activation {
+            Function::Tanh => inner.iter_mut().for_each(|x| *x = x.tanh()),
+            Function::Of(activation) => self.kernels.elementwise.activate(activation, &mut inner),
+        }
+        if let Some(norm) = &self.norm {
+            norm.apply(self.kernels, &mut inner);
+        }
+        self.labels.apply(self.kernels, &inner[..width])
+    }
+}

@@ -1,0 +1,171 @@
+//! What the layers of all architectures here have in common: how their weights are packed, and attention.
+
+use std::ops::Range;
+
+use super::attention::{self, Heads};
+use super::config::Config;
+use super::linear::{Linear, NotFinite, Then};
+use super::profile::{Laps, Operation};
+use super::scratch::{AttentionScratch, Operand};
+use super::weights::{Tensor, Tensors};
+use super::{Precision, rope::Rope};
+use crate::Result;
+use crate::kernels::{Activation, Kernels, padded_len};
+
+/// Rows that go through the feed-forward part together, which bounds what lies between its two layers: a micro-batch, or a part of a
+/// longer text. Fewer rows would stay in the L2 cache, but then each reads all weights again: 48 rows were slower by a tenth in i8 and by a
+/// quarter in f32, where the weights do not fit the cache of a shared machine.
+pub(super) const BLOCK_ROWS: usize = 384;
+
+/// What the parts of a layer need beside their weights.
+pub(super) struct Builder<'a> {
+    pub(super) kernels: &'static Kernels,
+    pub(super) precision: Precision,
+    pub(super) tensors: &'a Tensors,
+    pub(super) config: &'a Config,
+}
+
+impl Builder<'_> {
+    /// A layer of `n` outputs and `k` inputs by the names of its weight and, if it has one, its bias.
+    pub(super) fn linear(&self, name: &str, (n, k): (usize, usize), bias: bool) -> Result<Linear> {
+        let weight = self.tensors.get(&format!("{name}.weight"), &[n, k])?;
+        let bias = if bias { self.tensors.vector(&format!("{name}.bias"), n)? } else { Vec::new() };
+        self.pack(name, (n, k), |row, out| weight.read_row(row, out), &bias)
+    }
+
+    /// Packs a layer whose rows `fill` writes.
+    pub(super) fn pack(
+        &self,
+        name: &str,
+        shape: (usize, usize),
+        fill: impl Fn(usize, &mut [f32]) + Sync,
+        bias: &[f32],
+    ) -> Result<Linear> {
+        Linear::pack(self.kernels, self.precision, shape, fill, bias).map_err(|NotFinite { column }| {
+            let message = format!("'{name}' holds a number that is not finite (row {column}); fetch the model again");
+            self.tensors.unusable(message)
+        })
+    }
+
+    /// Queries, keys and values as one layer: outputs `[3, heads, padded head_dim]`, the queries' divided by `sqrt(head_dim)`.
+    /// `sources` are the weights with their first row, and the three biases (or none).
+    pub(super) fn qkv(&self, name: &str, sources: &[(Tensor, usize); 3], biases: &[Vec<f32>]) -> Result<Linear> {
+        let (dim, padded) = (self.config.head_dim(), self.config.padded_head_dim());
+        let width = self.config.num_heads * padded;
+        let factor = 1.0 / (dim as f32).sqrt();
+        // Output `column` is number `d` of a head: which part, and which row of its weights; `None` in the padding.
+        let source = |column: usize| {
+            let (part, within) = (column / width, column % width);
+            let (head, d) = (within / padded, within % padded);
+            (d < dim).then_some((part, head * dim + d))
+        };
+        let fill = |column: usize, out: &mut [f32]| {
+            let Some((part, row)) = source(column) else { return };
+            let (weight, first) = &sources[part];
+            weight.read_row(first + row, out);
+            if part == 0 {
+                out.iter_mut().for_each(|w| *w *= factor);
+            }
+        };
+        let bias = |column: usize| match source(column) {
+            Some((0, row)) => biases[0][row] * factor,
+            Some((part, row)) => biases[part][row],
+            None => 0.0,
+        };
+        let biases: Vec<f32> = if biases.is_empty() { Vec::new() } else { (0..3 * width).map(bias).collect() };
+        self.pack(name, (3 * width, self.config.hidden_size), fill, &biases)
+    }
+
+    /// The layer behind attention, whose inputs are padded heads.
+    pub(super) fn attention_output(&self, name: &str, bias: bool) -> Result<Linear> {
+        let hidden = self.config.hidden_size;
+        let (dim, padded) = (self.config.head_dim(), self.config.padded_head_dim());
+        let weight = self.tensors.get(&format!("{name}.weight"), &[hidden, hidden])?;
+        let bias = if bias { self.tensors.vector(&format!("{name}.bias"), hidden)? } else { Vec::new() };
+        let fill = |row: usize, out: &mut [f32]| {
+            if dim == padded {
+                return weight.read_row(row, out);
+            }
+            let mut whole = vec![0.0; hidden];
+            weight.read_row(row, &mut whole);
+            out.chunks_exact_mut(padded)
+                .zip(whole.chunks_exact(dim))
+                .for_each(|(to, from)| to[..dim].copy_from_slice(from));
+        };
+        self.pack(name, (hidden, self.config.num_heads * padded), fill, &bias)
+    }
+
+    /// The first layer of a gated feed-forward part: both halves of its outputs padded on their own.
+    pub(super) fn gated(&self, name: &str) -> Result<Linear> {
+        let (hidden, middle) = (self.config.hidden_size, self.config.intermediate_size);
+        let padded = padded_len(middle);
+        let weight = self.tensors.get(&format!("{name}.weight"), &[2 * middle, hidden])?;
+        let fill = |column: usize, out: &mut [f32]| {
+            let (half, row) = (column / padded, column % padded);
+            if row < middle {
+                weight.read_row(half * middle + row, out);
+            }
+        };
+        self.pack(name, (2 * padded, hidden), fill, &[])
+    }
+
+    /// The heads of a layer that sees `window` tokens to each side, or all.
+    pub(super) fn heads(&self, window: Option<usize>) -> Heads {
+        Heads { count: self.config.num_heads, dim: self.config.padded_head_dim(), window }
+    }
+}
+
+/// One forward pass's view of its batch.
+pub(super) struct Batch<'a> {
+    pub(super) kernels: &'static Kernels,
+    pub(super) ids: &'a [u32],
+    /// Offsets of the sequences.
+    pub(super) cu_seqlens: &'a [usize],
+    /// Where each sequence's second part begins; its end if it has none.
+    pub(super) second_parts: &'a [usize],
+    /// How many threads may work on it.
+    pub(super) threads: usize,
+}
+
+impl Batch<'_> {
+    pub(super) fn tokens(&self) -> usize {
+        self.cu_seqlens.last().copied().unwrap_or(0)
+    }
+
+    /// Rows that go through a chain of layers together. With several threads all of them: each layer is cut by columns then.
+    pub(super) fn blocks(&self) -> impl Iterator<Item = Range<usize>> {
+        let (tokens, rows) = (self.tokens(), if self.threads == 1 { BLOCK_ROWS } else { usize::MAX });
+        (0..tokens).step_by(rows).map(move |first| first..first.saturating_add(rows).min(tokens))
+    }
+}
+
+/// Self-attention without its norm and residual.
+pub(super) struct Attention {
+    pub(super) qkv: Linear,
+    pub(super) output: Linear,
+    pub(super) heads: Heads,
+    pub(super) rope: Option<Rope>,
+}
+
+impl Attention {
+    /// From rows of hidden states to `scratch.context`.
+    pub(super) fn forward(
+        &self,
+        batch: &Batch<'_>,
+        input: &[f32],
+        scratch: &mut AttentionScratch,
+        operand: &mut Operand,
+        laps: &mut Laps,
+    ) {
+        let AttentionScratch { qkv, context, head } = scratch;
+        let qkv = qkv.at_least(batch.tokens() * self.qkv.n());
+        self.qkv.apply(batch, input, qkv, &Then::Store(Activation::None), operand, laps.of(Operation::Qkv));
+        if let Some(rope) = &self.rope {
+            rope.rotate(qkv, batch.cu_seqlens, &self.heads);
+            laps.lap(Operation::Rope);
+        }
+        let context = context.at_least(batch.tokens() * self.heads.width());
+        attention::attend(batch, &self.heads, qkv, context, head);
+        laps.lap(Operation::Attention);
+    }
+}

@@ -1,0 +1,211 @@
+//! The engine as a [`Backend`]: picks the architecture, packs its weights, cuts batches into what one core's cache holds.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use ndarray::{ArrayView2, s};
+use serde_json::Value;
+
+use super::bert::{self, Bert};
+use super::config::{Config, Family};
+use super::head::Head;
+use super::layer::{Batch, Builder};
+use super::modernbert::{self, ModernBert, Positions};
+use super::profile::{Laps, Operation, Profile};
+use super::scratch::{Pool, Scratch};
+use super::weights::{Tensors, WeightsFile};
+use super::{Backend, Forward, HiddenSink, Precision, RaggedBatch};
+use crate::kernels::{Kernels, padded_len};
+use crate::{Error, Result};
+
+/// Tokens that go through the layers together on one core, unless one text is longer: enough rows to pass over each panel of weights while
+/// it is in the L1 cache. From 192 to 768 the speed is the same within the noise; more needs more memory per thread (5 MB for MiniLM).
+pub const MICRO_BATCH_TOKENS: usize = 384;
+
+/// A transformer on this processor's own instructions.
+pub struct NativeBackend {
+    model: Box<dyn Forward>,
+    kernels: &'static Kernels,
+    precision: Precision,
+    head: Option<Head>,
+    scratch: Pool<Scratch>,
+}
+
+/// A model that the engine computes, as config.json tells.
+struct Plan {
+    config: Config,
+    /// ModernBERT's.
+    positions: Option<Positions>,
+}
+
+impl Plan {
+    fn read(json: &Value) -> Result<Self, String> {
+        let config = Config::read(json)?;
+        let positions = (config.family == Family::ModernBert).then(|| Positions::read(json)).transpose()?;
+        Ok(Self { config, positions })
+    }
+}
+
+impl NativeBackend {
+    /// Whether the engine computes the model of this config.json; the error says what it lacks.
+    ///
+    /// # Errors
+    /// [`Error::UnsupportedArchitecture`].
+    pub fn check(config: &Value) -> Result<()> {
+        Plan::read(config).map(drop).map_err(unsupported)
+    }
+
+    /// Packs the weights of the model of `json` (config.json); `folder` is for messages. Word embeddings are read from `files` row by row, when
+    /// a token needs one, so the files stay open.
+    ///
+    /// # Errors
+    /// [`Error::UnsupportedArchitecture`]; [`Error::ModelFile`] when config and weights disagree or a weight is not a finite number.
+    pub fn load(
+        json: &Value,
+        files: Vec<Arc<dyn WeightsFile>>,
+        folder: &Path,
+        precision: Precision,
+        kernels: &'static Kernels,
+    ) -> Result<Self> {
+        let Plan { config, positions } = Plan::read(json).map_err(unsupported)?;
+        let anchor = if positions.is_some() { modernbert::ANCHOR } else { bert::ANCHOR };
+        let distilbert = config.family == Family::DistilBert;
+        let tensors = Tensors::open(files, folder.join("model.safetensors"), anchor, distilbert)?;
+        let builder = Builder { kernels, precision, tensors: &tensors, config: &config };
+        let model: Box<dyn Forward> = match positions {
+            Some(positions) => Box::new(ModernBert::load(&builder, &positions)?),
+            None => Box::new(Bert::load(&builder)?),
+        };
+        let head = Head::load(&tensors, &config, json, kernels)?;
+        tensors.release();
+        Ok(Self { model, kernels, precision, head, scratch: Pool::new() })
+    }
+
+    /// Arithmetic of the linear layers.
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// What a cross-encoder says of every sequence, one number per label, in the batch's order; sequences are pairs
+    /// ([`RaggedBatch::push_pair`]).
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] when the model has no classification head; else as [`Backend::forward`].
+    pub fn logits(&self, batch: &RaggedBatch, threads: usize) -> Result<Vec<Vec<f32>>> {
+        let missing = || Error::InvalidArgument("the model has no classification head: it is no cross-encoder".into());
+        let head = self.head.as_ref().ok_or_else(missing)?;
+        let logits = Mutex::new(vec![Vec::new(); batch.len()]);
+        self.forward(batch, threads, &|index, hidden| {
+            let row = head.logits(hidden);
+            logits.lock().unwrap_or_else(|poisoned| poisoned.into_inner())[index] = row;
+        })?;
+        Ok(logits.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()))
+    }
+
+    /// Runs a batch on this thread alone and says where the time went.
+    ///
+    /// # Errors
+    /// As [`Backend::forward`].
+    pub fn profile(&self, batch: &RaggedBatch) -> Result<Profile> {
+        let mut laps = Laps::started();
+        for range in micro_batches(&batch.cu_seqlens) {
+            self.pass(batch, range, 1, &mut laps, &|_, _| ())?;
+        }
+        let mut profile = laps.profile();
+        for (operation, linear) in self.model.linears() {
+            profile.operations[operation as usize] += (linear.operations_per_row() * batch.token_ids.len()) as u64;
+        }
+        let width = self.model.config().num_heads * self.model.config().padded_head_dim();
+        let squares: usize = batch.sequences().map(|ids| ids.len() * ids.len()).sum();
+        profile.operations[Operation::Attention as usize] =
+            (4 * squares * width * self.model.config().num_layers) as u64;
+        Ok(profile)
+    }
+
+    /// Computes the sequences `range` and hands each to `sink`.
+    fn pass(
+        &self,
+        batch: &RaggedBatch,
+        range: std::ops::Range<usize>,
+        threads: usize,
+        laps: &mut Laps,
+        sink: &HiddenSink<'_>,
+    ) -> Result<()> {
+        let first = batch.cu_seqlens[range.start];
+        let relative = |edges: &[usize]| edges.iter().map(|edge| edge - first).collect::<Vec<usize>>();
+        let cu_seqlens = relative(&batch.cu_seqlens[range.start..=range.end]);
+        let second_parts = relative(&batch.second_parts[range.clone()]);
+        let ids = &batch.token_ids[first..batch.cu_seqlens[range.end]];
+        let config = self.model.config();
+        let (hidden, width) = (config.hidden_size, padded_len(config.hidden_size));
+        self.scratch.scratch(|scratch| {
+            let (cu_seqlens, second_parts) = (cu_seqlens.as_slice(), second_parts.as_slice());
+            let view = Batch { kernels: self.kernels, ids, cu_seqlens, second_parts, threads };
+            self.model.forward(&view, scratch, laps)?;
+            let states = &scratch.hidden.as_slice()[..ids.len() * width];
+            let failed = |e: ndarray::ShapeError| Error::Compute { context: CONTEXT.into(), message: e.to_string() };
+            let states = ArrayView2::from_shape((ids.len(), width), states).map_err(failed)?;
+            for (index, edges) in range.zip(cu_seqlens.windows(2)) {
+                sink(index, states.slice(s![edges[0]..edges[1], ..hidden]));
+            }
+            Ok(())
+        })
+    }
+}
+
+const CONTEXT: &str = "the forward pass failed";
+
+fn unsupported(lacking: String) -> Error {
+    Error::UnsupportedArchitecture {
+        found: lacking,
+        supported: "by the native engine: bert, distilbert, roberta, xlm-roberta, camembert and modernbert with absolute or rotary positions; \
+                    --engine candle has others"
+            .into(),
+    }
+}
+
+/// Runs of sequences of at most [`MICRO_BATCH_TOKENS`] tokens; a longer one is alone.
+fn micro_batches(cu_seqlens: &[usize]) -> impl Iterator<Item = std::ops::Range<usize>> {
+    let mut first = 0;
+    std::iter::from_fn(move || {
+        let start = *cu_seqlens.get(first)?;
+        if first + 1 == cu_seqlens.len() {
+            return None;
+        }
+        let fitting = cu_seqlens[first + 1..].iter().take_while(|&&end| end - start <= MICRO_BATCH_TOKENS).count();
+        let range = first..first + fitting.max(1);
+        first = range.end;
+        Some(range)
+    })
+}
+
+impl Backend for NativeBackend {
+    fn hidden_size(&self) -> usize {
+        self.model.config().hidden_size
+    }
+
+    fn forward(&self, batch: &RaggedBatch, threads: usize, sink: &HiddenSink<'_>) -> Result<()> {
+        micro_batches(&batch.cu_seqlens).try_for_each(|range| self.pass(batch, range, threads, &mut Laps::off(), sink))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn micro_batches_hold_every_sequence_once() {
+        let cut = |lengths: &[usize]| {
+            let edges = lengths.iter().scan(0, |sum, length| {
+                *sum += length;
+                Some(*sum)
+            });
+            let cu_seqlens: Vec<usize> = std::iter::once(0).chain(edges).collect();
+            micro_batches(&cu_seqlens).collect::<Vec<_>>()
+        };
+        assert!(cut(&[]).is_empty());
+        let whole = |cut: Vec<std::ops::Range<usize>>| cut.len() == 1 && cut[0] == (0..1);
+        assert!(whole(cut(&[0])) && whole(cut(&[1000])));
+        assert_eq!(cut(&[MICRO_BATCH_TOKENS - 1, 1, 1, 1000, 0, 2]), [0..2, 2..3, 3..4, 4..6]);
+    }
+}

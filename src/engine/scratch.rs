@@ -1,0 +1,97 @@
+//! A worker's buffers: allocated by the first batch, reused by all later ones.
+
+use std::sync::{Mutex, MutexGuard};
+
+use super::aligned::Aligned;
+
+/// Buffers of one worker. Each grows to the largest batch seen; see [`super::MICRO_BATCH_TOKENS`] for what that is.
+pub(super) struct Scratch {
+    /// Hidden states, `[tokens, hidden]`.
+    pub(super) hidden: Aligned<f32>,
+    /// A second set, where normalised states must not replace the residual.
+    pub(super) normed: Aligned<f32>,
+    /// Between the two layers of the feed-forward part, for a block of rows: `[rows, intermediate]`.
+    pub(super) middle: Aligned<f32>,
+    /// The half of a gated layer that is kept, for a block of rows.
+    pub(super) gated: Aligned<f32>,
+    pub(super) operand: Operand,
+    pub(super) attention: AttentionScratch,
+}
+
+/// Rows as a product wants them.
+pub(super) struct Operand {
+    pub(super) halves: Aligned<u16>,
+    pub(super) codes: Aligned<u8>,
+    pub(super) scales: Aligned<f32>,
+    pub(super) zeros: Aligned<i32>,
+}
+
+/// Buffers of attention.
+pub(super) struct AttentionScratch {
+    /// Queries, keys and values side by side, `[tokens, 3 x heads x head_dim]`.
+    pub(super) qkv: Aligned<f32>,
+    /// What attention gives, `[tokens, heads x head_dim]`.
+    pub(super) context: Aligned<f32>,
+    pub(super) head: HeadScratch,
+}
+
+/// Buffers of one head of one sequence.
+pub(super) struct HeadScratch {
+    /// Keys, transposed: `[head_dim, tokens]`.
+    pub(super) keys: Aligned<f32>,
+    /// `[rows, tokens]`.
+    pub(super) scores: Aligned<f32>,
+}
+
+impl HeadScratch {
+    pub(super) const fn new() -> Self {
+        Self { keys: Aligned::new(), scores: Aligned::new() }
+    }
+}
+
+impl Scratch {
+    const fn new() -> Self {
+        Self {
+            hidden: Aligned::new(),
+            normed: Aligned::new(),
+            middle: Aligned::new(),
+            gated: Aligned::new(),
+            operand: Operand {
+                halves: Aligned::new(),
+                codes: Aligned::new(),
+                scales: Aligned::new(),
+                zeros: Aligned::new(),
+            },
+            attention: AttentionScratch { qkv: Aligned::new(), context: Aligned::new(), head: HeadScratch::new() },
+        }
+    }
+}
+
+/// Buffers that are not in use.
+pub(super) struct Pool<T>(Mutex<Vec<Box<T>>>);
+
+impl<T> Pool<T> {
+    pub(super) const fn new() -> Self {
+        Self(Mutex::new(Vec::new()))
+    }
+
+    /// Runs `work` with buffers of its own.
+    pub(super) fn with<R>(&self, new: impl FnOnce() -> T, work: impl FnOnce(&mut T) -> R) -> R {
+        let taken = self.lock().pop();
+        let mut buffers = taken.unwrap_or_else(|| Box::new(new()));
+        let result = work(&mut buffers);
+        self.lock().push(buffers);
+        result
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Box<T>>> {
+        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl Pool<Scratch> {
+    /// Runs `work` with a worker's buffers.
+    pub(super) fn scratch<R>(&self, work: impl FnOnce(&mut Scratch) -> R) -> R {
+        self.with(Scratch::new, work)
+    }
+}

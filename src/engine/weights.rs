@@ -1,0 +1,284 @@
+//! Tensors by name, out of safetensors files as bytes.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use half::{bf16, f16};
+use safetensors::SafeTensors;
+use safetensors::tensor::Dtype;
+
+use crate::{Error, Result};
+
+/// The bytes of a weights file, mapped or read.
+pub trait WeightsFile: Send + Sync {
+    /// All of them.
+    fn bytes(&self) -> &[u8];
+
+    /// Told that most of the bytes will not be read again: a mapped file gives its pages back.
+    fn release(&self) {}
+}
+
+impl WeightsFile for Vec<u8> {
+    fn bytes(&self) -> &[u8] {
+        self
+    }
+}
+
+/// `(BERT, DistilBERT)`, parts of names in the order they are tried.
+const DISTILBERT_NAMES: [(&str, &str); 9] = [
+    ("encoder.layer.", "transformer.layer."),
+    (".attention.self.query.", ".attention.q_lin."),
+    (".attention.self.key.", ".attention.k_lin."),
+    (".attention.self.value.", ".attention.v_lin."),
+    (".attention.output.dense.", ".attention.out_lin."),
+    (".attention.output.LayerNorm.", ".sa_layer_norm."),
+    (".intermediate.dense.", ".ffn.lin1."),
+    (".output.dense.", ".ffn.lin2."),
+    (".output.LayerNorm.", ".output_layer_norm."),
+];
+
+/// DistilBERT's name of a tensor of BERT.
+pub(crate) fn distilbert_name(bert: &str) -> String {
+    DISTILBERT_NAMES.iter().fold(bert.to_owned(), |name, (from, to)| name.replace(from, to))
+}
+
+/// What precedes `anchor`, a tensor that every checkpoint of the architecture has, in the names of a file: `bert.`, `model.`, nothing.
+/// The shortest, if there are several.
+pub(crate) fn root_prefix<'a>(names: impl Iterator<Item = &'a str>, anchor: &str) -> Option<String> {
+    names
+        .filter_map(|name| name.strip_suffix(anchor))
+        .filter(|root| root.is_empty() || root.ends_with('.'))
+        .min_by_key(|root| root.len())
+        .map(str::to_owned)
+}
+
+/// Where a tensor lies.
+#[derive(Debug, Clone)]
+struct Place {
+    file: usize,
+    dtype: Dtype,
+    shape: Vec<usize>,
+    start: usize,
+    end: usize,
+}
+
+/// The tensors of one or several safetensors files.
+pub(super) struct Tensors {
+    files: Vec<Arc<dyn WeightsFile>>,
+    places: HashMap<String, Place>,
+    /// Precedes every name asked for.
+    root: String,
+    /// Names are asked for as BERT's, and are DistilBERT's.
+    distilbert: bool,
+    /// For messages.
+    path: PathBuf,
+}
+
+impl Tensors {
+    /// Reads the headers. `anchor` tells the root of the names; see [`root_prefix`].
+    pub(super) fn open(
+        files: Vec<Arc<dyn WeightsFile>>,
+        path: PathBuf,
+        anchor: &str,
+        distilbert: bool,
+    ) -> Result<Self> {
+        let unusable = |message: String| Error::ModelFile { path: path.clone(), message };
+        let mut places = HashMap::new();
+        for (file, bytes) in files.iter().map(|file| file.bytes()).enumerate() {
+            let tensors = SafeTensors::deserialize(bytes)
+                .map_err(|e| unusable(format!("not a readable safetensors file: {e}")))?;
+            for (name, view) in tensors.iter() {
+                // The view borrows from `bytes`: its distance from the beginning is its place.
+                let start = view.data().as_ptr() as usize - bytes.as_ptr() as usize;
+                let end = start + view.data().len();
+                places.insert(
+                    name.to_owned(),
+                    Place { file, dtype: view.dtype(), shape: view.shape().to_vec(), start, end },
+                );
+            }
+        }
+        let root = root_prefix(places.keys().map(String::as_str), anchor).ok_or_else(|| {
+            unusable(format!("no tensor '{anchor}': these are not weights of the architecture in config.json"))
+        })?;
+        Ok(Self { files, places, root, distilbert, path })
+    }
+
+    /// Whether there is a tensor of this name.
+    pub(super) fn contains(&self, name: &str) -> bool {
+        self.places.contains_key(&self.name_in_file(name))
+    }
+
+    /// The same without the root: heads stand beside the encoder.
+    pub(super) fn contains_exactly(&self, name: &str) -> bool {
+        self.places.contains_key(name)
+    }
+
+    /// What precedes the names of the encoder's tensors.
+    pub(super) fn root(&self) -> &str {
+        &self.root
+    }
+
+    /// The tensor of this name, which must have this shape.
+    pub(super) fn get(&self, name: &str, shape: &[usize]) -> Result<Tensor> {
+        self.get_exactly(&self.name_in_file(name), shape)
+    }
+
+    /// The same without the root: heads stand beside the encoder.
+    pub(super) fn get_exactly(&self, name: &str, shape: &[usize]) -> Result<Tensor> {
+        let place = self.places.get(name).ok_or_else(|| self.unusable(format!("the tensor '{name}' is missing")))?;
+        if place.shape != shape {
+            let found = &place.shape;
+            return Err(
+                self.unusable(format!("the tensor '{name}' has the shape {found:?}, config.json says {shape:?}"))
+            );
+        }
+        let element = match place.dtype {
+            Dtype::F32 => Element::F32,
+            Dtype::F16 => Element::F16,
+            Dtype::BF16 => Element::Bf16,
+            other => {
+                let message = format!("the tensor '{name}' is of type {other:?}; supported are F32, F16 and BF16");
+                return Err(self.unusable(message));
+            }
+        };
+        Ok(Tensor {
+            file: Arc::clone(&self.files[place.file]),
+            element,
+            start: place.start,
+            end: place.end,
+            columns: shape.last().copied().unwrap_or(1),
+        })
+    }
+
+    /// A vector of `len` numbers.
+    pub(super) fn vector(&self, name: &str, len: usize) -> Result<Vec<f32>> {
+        let mut values = vec![0.0; len];
+        self.get(name, &[len])?.read_row(0, &mut values);
+        Ok(values)
+    }
+
+    /// Says that what was read is not needed again, apart from single rows of tables.
+    pub(super) fn release(&self) {
+        self.files.iter().for_each(|file| file.release());
+    }
+
+    fn name_in_file(&self, asked: &str) -> String {
+        let name = if self.distilbert { distilbert_name(asked) } else { asked.to_owned() };
+        format!("{}{name}", self.root)
+    }
+
+    pub(super) fn unusable(&self, message: String) -> Error {
+        Error::ModelFile { path: self.path.clone(), message }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Element {
+    F32,
+    F16,
+    Bf16,
+}
+
+impl Element {
+    fn bytes(self) -> usize {
+        match self {
+            Element::F32 => 4,
+            Element::F16 | Element::Bf16 => 2,
+        }
+    }
+}
+
+/// A tensor in its file: nothing is read before it is asked for.
+pub(super) struct Tensor {
+    file: Arc<dyn WeightsFile>,
+    element: Element,
+    start: usize,
+    end: usize,
+    columns: usize,
+}
+
+impl Tensor {
+    /// Writes row `row` (of the last dimension) to the beginning of `out` as f32.
+    ///
+    /// # Panics
+    /// If there is no such row or `out` is shorter than one.
+    pub(super) fn read_row(&self, row: usize, out: &mut [f32]) {
+        let width = self.columns * self.element.bytes();
+        let bytes = &self.file.bytes()[self.start..self.end][row * width..][..width];
+        let out = &mut out[..self.columns];
+        match self.element {
+            Element::F32 => {
+                out.iter_mut().zip(bytes.as_chunks().0).for_each(|(x, b)| *x = f32::from_le_bytes(*b));
+            }
+            Element::F16 => {
+                out.iter_mut().zip(bytes.as_chunks().0).for_each(|(x, b)| *x = f16::from_le_bytes(*b).to_f32());
+            }
+            Element::Bf16 => {
+                out.iter_mut().zip(bytes.as_chunks().0).for_each(|(x, b)| *x = bf16::from_le_bytes(*b).to_f32());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distilbert_names_are_found_for_every_tensor_of_a_bert_layer() {
+        let pairs = [
+            ("embeddings.word_embeddings.weight", "embeddings.word_embeddings.weight"),
+            ("encoder.layer.3.attention.self.query.weight", "transformer.layer.3.attention.q_lin.weight"),
+            ("encoder.layer.3.attention.self.key.bias", "transformer.layer.3.attention.k_lin.bias"),
+            ("encoder.layer.3.attention.self.value.bias", "transformer.layer.3.attention.v_lin.bias"),
+            ("encoder.layer.3.attention.output.dense.weight", "transformer.layer.3.attention.out_lin.weight"),
+            ("encoder.layer.3.attention.output.LayerNorm.bias", "transformer.layer.3.sa_layer_norm.bias"),
+            ("encoder.layer.3.intermediate.dense.weight", "transformer.layer.3.ffn.lin1.weight"),
+            ("encoder.layer.3.output.dense.weight", "transformer.layer.3.ffn.lin2.weight"),
+            ("encoder.layer.3.output.LayerNorm.weight", "transformer.layer.3.output_layer_norm.weight"),
+        ];
+        for (bert, distilbert) in pairs {
+            assert_eq!(distilbert_name(bert), distilbert);
+        }
+    }
+
+    #[test]
+    fn the_root_is_what_precedes_the_anchor() {
+        let root = |names: &[&str]| root_prefix(names.iter().copied(), "e.weight");
+        assert_eq!(root(&["bert.e.weight", "x"]).as_deref(), Some("bert."));
+        assert_eq!(root(&["e.weight", "cls.e.weight"]).as_deref(), Some(""));
+        assert_eq!(root(&["type.weight", "the.weight"]), None);
+    }
+
+    fn file(name: &str, dtype: Dtype, shape: Vec<usize>, data: &[u8]) -> Arc<dyn WeightsFile> {
+        let view = safetensors::tensor::TensorView::new(dtype, shape, data).unwrap();
+        Arc::new(safetensors::serialize([(name, view)], None).unwrap())
+    }
+
+    #[test]
+    fn rows_are_read_from_every_type_of_float() {
+        let halves: Vec<u8> = [1.5f32, -2.0, 0.25, 8.0].iter().flat_map(|x| f16::from_f32(*x).to_le_bytes()).collect();
+        let brains: Vec<u8> = [1.5f32, -2.0, 0.25, 8.0].iter().flat_map(|x| bf16::from_f32(*x).to_le_bytes()).collect();
+        let singles: Vec<u8> = [1.5f32, -2.0, 0.25, 8.0].iter().flat_map(|x| x.to_le_bytes()).collect();
+        for (dtype, data) in [(Dtype::F16, &halves), (Dtype::BF16, &brains), (Dtype::F32, &singles)] {
+            let tensors = Tensors::open(vec![file("bert.w", dtype, vec![2, 2], data)], "m".into(), "w", false).unwrap();
+            let mut row = [0.0; 3];
+            tensors.get("w", &[2, 2]).unwrap().read_row(1, &mut row);
+            assert_eq!(row, [0.25, 8.0, 0.0], "{dtype:?}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_named() {
+        let open = |file| Tensors::open(vec![file], "model.safetensors".into(), "w", false);
+        let error = |result: Result<Tensor>| result.err().expect("must fail").to_string();
+        let tensors = open(file("w", Dtype::F32, vec![1], &[0; 4])).unwrap();
+        assert!(error(tensors.get("w", &[2])).contains("'w' has the shape [1], config.json says [2]"));
+        assert!(error(tensors.get("x", &[2])).contains("'x' is missing"));
+        let integers = open(file("w", Dtype::I32, vec![1], &[0; 4])).unwrap();
+        assert!(error(integers.get("w", &[1])).contains("I32"));
+        assert!(open(Arc::new(vec![1, 2, 3])).is_err());
+        assert!(open(file("other", Dtype::F32, vec![1], &[0; 4])).is_err());
+    }
+}
