@@ -23,11 +23,13 @@ doc:
 
 # Speed. See the head of each file in benches/ for what it measures and how.
 bench:
-	$(CARGO) bench -p nearsort --bench encode
-	$(CARGO) bench -p nearsort --bench rerank
+	$(CARGO) bench --bench layers
+	$(CARGO) bench --bench encode
+	$(CARGO) bench --bench rerank
 	$(CARGO) bench -p nearsort-peers --bench kernels
 
 # Writes the expected numbers of the tests again. MODEL_DIR: a sentence-transformers folder of all-MiniLM-L6-v2.
 expected:
 	python3 models/make_expected.py parity --model-dir $(MODEL_DIR)
 	python3 models/make_expected.py tiny
+	python3 models/make_expected.py cross

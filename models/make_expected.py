@@ -4,6 +4,7 @@
     pip install -r models/requirements.txt
     python models/make_expected.py parity --model-dir DIR   # all-MiniLM-L6-v2 as on the hub
     python models/make_expected.py tiny                     # needs no download
+    python models/make_expected.py cross                    # nor does this
 
 `parity` writes, from sentence-transformers on the CPU in f32, one text at a time:
     parity/texts.jsonl                     {"id", "text"}, one per line
@@ -13,6 +14,7 @@
     golden/all-MiniLM-L6-v2.json           four short texts with their full vectors
 `tiny` writes models/tiny-*/: checkpoints of random weights in the layout of the
 hub, each with an expected.json (see tiny_models.py).
+`cross` writes models/cross-tiny-*/: the same for cross-encoders (see cross_encoders.py).
 
 Every text is encoded alone, so that padding has no part in the numbers. Running
 this twice writes the same bytes; other versions of torch may differ in the last
@@ -33,6 +35,7 @@ import safetensors.numpy
 import torch
 from sentence_transformers import SentenceTransformer
 
+from cross_encoders import write_cross
 from parity_texts import parity_texts
 from tiny_models import write_tiny
 
@@ -119,14 +122,18 @@ def main():
     parity = commands.add_parser("parity", help="numbers of the real model")
     parity.add_argument("--model-dir", required=True, help=f"folder of {MODEL} as on the hub")
     tiny = commands.add_parser("tiny", help="tiny random checkpoints and their numbers")
-    tiny.add_argument("--out", type=pathlib.Path, default=HERE, help="where to put the folders")
+    cross = commands.add_parser("cross", help="tiny random cross-encoders and their numbers")
+    for command in (tiny, cross):
+        command.add_argument("--out", type=pathlib.Path, default=HERE, help="where to put the folders")
     args = parser.parse_args()
     torch.set_num_threads(1)  # one order of summation on every machine
     torch.use_deterministic_algorithms(True)
     if args.command == "parity":
         write_parity(args.model_dir)
-    else:
+    elif args.command == "tiny":
         write_tiny(args.out, versions())
+    else:
+        write_cross(args.out, versions())
 
 
 if __name__ == "__main__":
