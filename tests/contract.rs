@@ -3,11 +3,11 @@
 use std::fs;
 use std::path::Path;
 
-use nearsort::{Error, LocalEncoder, LocalEncoderOptions, ModelSpec, ModelStore, Pooling, StoreOptions};
+use nearsort::{Error, LocalEncoder, ModelSpec, ModelStore, Pooling, StoreOptions};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{default_model, root, tiny};
+use crate::support::{default_model, f32_options, root, tiny};
 
 /// A copy of a tiny model that a test may break.
 fn copy_of(name: &str) -> TempDir {
@@ -39,7 +39,7 @@ fn edit(folder: &TempDir, file: &str, change: impl FnOnce(&mut Value)) {
 fn load(folder: &TempDir) -> nearsort::Result<LocalEncoder> {
     let store = ModelStore::new(StoreOptions::from_env().unwrap());
     let files = store.get(&ModelSpec::parse(&folder.path().display().to_string()).unwrap())?;
-    LocalEncoder::load(files, LocalEncoderOptions::default())
+    LocalEncoder::load(files, f32_options())
 }
 
 fn error_of(folder: &TempDir) -> String {

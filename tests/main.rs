@@ -3,6 +3,7 @@
 mod architecture;
 mod contract;
 mod determinism;
+mod engine;
 mod io;
 mod parity;
 mod reranking;

@@ -1,10 +1,14 @@
 //! Embeddings agree with the reference implementations, on numbers that `models/make_expected.py` wrote.
 
-use nearsort::{Encoder, Role};
+use nearsort::{
+    Encoder, Engine, LocalEncoder, LocalEncoderOptions, ModelSpec, ModelStore, Precision, Role, StoreOptions,
+};
 use safetensors::SafeTensors;
 use serde::Deserialize;
 
-use crate::support::{assert_parity, default_model, load, root, tiny_models};
+use crate::support::{
+    assert_parity, cosine, default_model, engines_of, f32_options, load, root, tiny_models, tiny_path,
+};
 
 /// expected.json of a tiny model.
 #[derive(Deserialize)]
@@ -40,13 +44,14 @@ fn expected(folder: &std::path::Path) -> Expected {
 fn every_architecture_agrees_with_its_reference() {
     let folders = tiny_models();
     assert!(folders.len() >= 10, "{folders:?}");
-    for folder in folders {
+    for (folder, engine) in folders.iter().flat_map(|folder| engines_of(folder).into_iter().map(move |e| (folder, e))) {
         let name = folder.display().to_string();
-        let encoder = load(&name, Default::default());
-        for row in expected(&folder).rows {
+        let encoder = load(&name, LocalEncoderOptions { engine: Some(engine), ..f32_options() });
+        assert_eq!((encoder.engine(), encoder.precision()), (engine, Precision::F32));
+        for row in expected(folder).rows {
             let role: Role = row.role.parse().unwrap();
             let found = encoder.encode(&[&row.text], role).unwrap();
-            let what = format!("{name}: {:?} as {role}", row.text);
+            let what = format!("{name} by {engine}: {:?} as {role}", row.text);
             assert_eq!(found.tokens, [row.tokens], "{what}");
             assert_eq!(found.truncated, [row.truncated], "{what}");
             assert_parity(&what, found.vectors.row(0).as_slice().unwrap(), &row.embedding);
@@ -73,7 +78,8 @@ fn the_contract_of_every_tiny_model_is_read_from_its_files() {
 #[test]
 fn the_mask_hides_padding_in_every_architecture() {
     for folder in tiny_models() {
-        let encoder = load(&folder.display().to_string(), Default::default());
+        let options = LocalEncoderOptions { engine: Some(Engine::Candle), ..f32_options() };
+        let encoder = load(&folder.display().to_string(), options);
         let rows = expected(&folder).rows;
         let texts: Vec<&str> = rows.iter().filter(|row| row.role == "document").map(|row| row.text.as_str()).collect();
         let padded = encoder.encode_padded(&texts, Role::Document).unwrap();
@@ -103,14 +109,73 @@ fn the_default_model_agrees_with_sentence_transformers_on_hundreds_of_texts() {
     let tokens = words(expected.tensor("tokens").unwrap().data());
     let truncated = expected.tensor("truncated").unwrap().data().to_vec();
 
-    let encoder = default_model();
     let inputs: Vec<&str> = texts.iter().map(|text| text.text.as_str()).collect();
-    let found = encoder.encode(&inputs, Role::Document).unwrap();
-    assert_eq!(found.tokens, tokens);
-    assert_eq!(found.truncated.iter().map(|&cut| u8::from(cut)).collect::<Vec<_>>(), truncated);
-    for ((text, row), expected) in texts.iter().zip(found.vectors.rows()).zip(vectors.chunks(encoder.dim())) {
-        assert_parity(&text.id, row.as_slice().unwrap(), expected);
+    for engine in [Engine::Native, Engine::Candle] {
+        let encoder = load(nearsort::DEFAULT_MODEL, LocalEncoderOptions { engine: Some(engine), ..f32_options() });
+        let found = encoder.encode(&inputs, Role::Document).unwrap();
+        assert_eq!(found.tokens, tokens);
+        assert_eq!(found.truncated.iter().map(|&cut| u8::from(cut)).collect::<Vec<_>>(), truncated);
+        for ((text, row), expected) in texts.iter().zip(found.vectors.rows()).zip(vectors.chunks(encoder.dim())) {
+            assert_parity(&format!("{} by {engine}", text.id), row.as_slice().unwrap(), expected);
+        }
     }
+}
+
+/// What a lower precision may cost: the mean cosine to f32, the smallest of a passage, and the smallest of anything: a few dots, one
+/// letter, scripts that the model does not know.
+struct Fidelity {
+    precision: Precision,
+    mean: f64,
+    passage: f64,
+    anything: f64,
+}
+
+const FIDELITY: [Fidelity; 2] = [
+    Fidelity { precision: Precision::Bf16, mean: 0.9999, passage: 0.9995, anything: 0.999 },
+    Fidelity { precision: Precision::I8, mean: 0.999, passage: 0.997, anything: 0.98 },
+];
+
+/// A few sentences in the letters that the model was trained on.
+fn is_passage(text: &str) -> bool {
+    let letters = text.chars().filter(|c| c.is_ascii_alphabetic() || *c == ' ').count();
+    text.split_whitespace().count() >= 12 && letters * 10 >= text.chars().count() * 8
+}
+
+#[test]
+fn lower_precisions_stay_near_f32_on_hundreds_of_texts() {
+    let lines = std::fs::read_to_string(root().join("models/parity/texts.jsonl")).unwrap();
+    let texts: Vec<ParityText> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let inputs: Vec<&str> = texts.iter().map(|text| text.text.as_str()).collect();
+    let exact = default_model().encode(&inputs, Role::Document).unwrap();
+    assert!(inputs.iter().filter(|text| is_passage(text)).count() >= 50);
+    for Fidelity { precision, mean: least_mean, passage, anything } in FIDELITY {
+        let encoder =
+            load(nearsort::DEFAULT_MODEL, LocalEncoderOptions { precision: Some(precision), ..Default::default() });
+        let found = encoder.encode(&inputs, Role::Document).unwrap();
+        let rows = found.vectors.rows().into_iter().zip(exact.vectors.rows());
+        let cosines: Vec<f64> = rows.map(|(a, b)| cosine(a.as_slice().unwrap(), b.as_slice().unwrap())).collect();
+        let mean = cosines.iter().sum::<f64>() / cosines.len() as f64;
+        assert!(mean >= least_mean, "{precision}: mean cosine {mean}");
+        for (text, cosine) in texts.iter().zip(cosines) {
+            let least = if is_passage(&text.text) { passage } else { anything };
+            assert!(cosine >= least, "{precision}: cosine {cosine} for {}", text.id);
+        }
+    }
+}
+
+#[test]
+fn what_an_engine_does_not_compute_is_an_error_and_auto_takes_the_other() {
+    let load_with = |engine, precision| {
+        let store = ModelStore::new(StoreOptions::from_env().unwrap());
+        let files = store.get(&ModelSpec::parse(&tiny_path("tiny-qwen3")).unwrap()).unwrap();
+        LocalEncoder::load(files, LocalEncoderOptions { engine, precision, ..Default::default() })
+    };
+    let error = |engine, precision| load_with(engine, precision).err().expect("must fail").to_string();
+    assert_eq!(load_with(None, None).unwrap().engine(), Engine::Candle);
+    assert_eq!(load_with(None, Some(Precision::F32)).unwrap().engine(), Engine::Candle);
+    assert!(error(Some(Engine::Native), None).contains("qwen3"));
+    assert!(error(None, Some(Precision::I8)).contains("qwen3"));
+    assert!(error(Some(Engine::Candle), Some(Precision::I8)).contains("candle computes in f32"));
 }
 
 fn floats(bytes: &[u8]) -> Vec<f32> {

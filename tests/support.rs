@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use nearsort::{LocalEncoder, LocalEncoderOptions, ModelSpec, ModelStore, StoreOptions};
+use nearsort::{Engine, LocalEncoder, LocalEncoderOptions, ModelSpec, ModelStore, Precision, StoreOptions};
 
 /// The repository's root.
 pub fn root() -> &'static Path {
@@ -28,14 +28,30 @@ pub fn load(name: &str, options: LocalEncoderOptions) -> LocalEncoder {
     LocalEncoder::load(files, options).unwrap_or_else(|e| panic!("{name}: {e}"))
 }
 
-/// The model that everything is promised for.
-pub fn default_model() -> LocalEncoder {
-    load(nearsort::DEFAULT_MODEL, LocalEncoderOptions::default())
+/// The exact arithmetic, on the engine that is chosen for the model.
+pub fn f32_options() -> LocalEncoderOptions {
+    LocalEncoderOptions { precision: Some(Precision::F32), ..Default::default() }
 }
 
-/// A committed tiny model.
+/// The model that everything is promised for, in f32.
+pub fn default_model() -> LocalEncoder {
+    load(nearsort::DEFAULT_MODEL, f32_options())
+}
+
+/// A committed tiny model, in f32.
 pub fn tiny(name: &str) -> LocalEncoder {
-    load(&tiny_path(name), LocalEncoderOptions::default())
+    load(&tiny_path(name), f32_options())
+}
+
+/// The engines that compute a tiny model: candle all of them, the native one those that it has.
+pub fn engines_of(folder: &Path) -> Vec<Engine> {
+    let only_candle = ["jina", "nomic", "qwen3"].iter().any(|name| folder.to_string_lossy().contains(name));
+    if only_candle { vec![Engine::Candle] } else { vec![Engine::Candle, Engine::Native] }
+}
+
+pub fn cosine(a: &[f32], b: &[f32]) -> f64 {
+    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum::<f64>();
+    dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
 }
 
 pub fn tiny_path(name: &str) -> String {
@@ -51,8 +67,7 @@ pub const MAX_DIFFERENCE: f32 = 1e-4;
 pub fn assert_parity(what: &str, found: &[f32], expected: &[f32]) {
     assert_eq!(found.len(), expected.len(), "{what}");
     assert!(found.iter().all(|x| x.is_finite()), "{what}: not finite");
-    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum::<f64>();
-    let cosine = dot(found, expected) / (dot(found, found) * dot(expected, expected)).sqrt();
+    let cosine = cosine(found, expected);
     assert!(cosine >= MIN_COSINE, "{what}: cosine {cosine}");
     // Vectors that are not normalised are compared relative to their largest component.
     let scale = expected.iter().fold(1.0_f32, |scale, x| scale.max(x.abs()));

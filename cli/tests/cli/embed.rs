@@ -59,7 +59,7 @@ fn every_format_holds_the_same_rows_one_per_input_row() {
 }
 
 #[test]
-fn the_rows_depend_neither_on_threads_nor_on_batches_and_precision_f32_is_the_default() {
+fn the_rows_depend_neither_on_threads_nor_on_batches_and_precision_auto_is_the_default() {
     let folder = Folder::new();
     let rows = |args: &[&str]| {
         embed(THREE, &folder.path("out.npy"), args).quietly();
@@ -71,9 +71,16 @@ fn the_rows_depend_neither_on_threads_nor_on_batches_and_precision_f32_is_the_de
         ["--threads", "2"],
         ["--batch-tokens", "1"],
         ["--precision", "auto"],
-        ["--precision", "f32"],
+        ["--engine", "auto"],
+        ["--engine", "native"],
     ] {
         assert_eq!(rows(&args), expected, "{args:?}");
+    }
+    let exact = rows(&["--engine", "candle"]);
+    for precision in ["f32", "bf16", "i8"] {
+        let found = rows(&["--precision", precision]);
+        assert_eq!(found.len(), exact.len());
+        assert!(found.iter().zip(&exact).all(|(a, b)| (a - b).abs() < 0.02), "{precision}");
     }
 }
 
@@ -100,10 +107,20 @@ fn stats_hold_exactly_the_promised_keys() {
     embed(THREE, &folder.path("out.npy"), &["--stats", &stats]).quietly();
     let stats: Value = serde_json::from_slice(&fs::read(stats).unwrap()).unwrap();
     let keys: Vec<&String> = stats.as_object().unwrap().keys().collect();
-    let promised =
-        ["documents", "tokens", "load_seconds", "encode_seconds", "precision", "isa", "device", "peak_rss_bytes"];
+    let promised = [
+        "documents",
+        "tokens",
+        "load_seconds",
+        "encode_seconds",
+        "engine",
+        "precision",
+        "isa",
+        "device",
+        "peak_rss_bytes",
+    ];
     assert_eq!(keys, promised);
-    assert_eq!((&stats["documents"], &stats["precision"], &stats["device"]), (&3.into(), &"f32".into(), &"cpu".into()));
+    assert_eq!((&stats["documents"], &stats["engine"], &stats["device"]), (&3.into(), &"native".into(), &"cpu".into()));
+    assert!(["f32", "bf16", "i8"].contains(&stats["precision"].as_str().unwrap()));
     assert!(stats["tokens"].as_u64().unwrap() > 3);
     assert!(stats["load_seconds"].as_f64().unwrap() > 0.0 && stats["encode_seconds"].as_f64().unwrap() > 0.0);
     if cfg!(unix) {

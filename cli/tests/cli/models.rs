@@ -65,6 +65,7 @@ fn verify_prints_the_contract_the_contradictions_and_the_checks() {
         "\n  ok      batch neighbours do not change a vector",
         "\n  ok      every component is a finite number",
         "\n  ok      the vectors are sentence-transformers' own",
+        "\n  ok      the fastest precision gives the vectors of f32",
     ] {
         assert!(report.contains(part), "{part}: {report}");
     }

@@ -43,16 +43,31 @@ fn values_out_of_range_are_refused_by_name() {
     }
     assert!(rerank(&["--dim", "33"], THREE).error().contains("1 to 32"));
     assert!(rerank(&["--max-tokens", "65"], THREE).error().contains("3 to 64"));
-    assert!(rerank(&["--precision", "f8"], THREE).error().contains("auto and f32"));
+    assert!(rerank(&["--precision", "f8"], THREE).error().contains("known are f32, bf16 and i8, and auto"));
+    assert!(rerank(&["--engine", "onnx"], THREE).error().contains("known are native and candle, and auto"));
     assert!(rerank(&["--device", "tpu"], THREE).error().contains("cpu, cuda, cuda:N and metal"));
     assert!(rerank(&["--format", "xml"], THREE).error().contains("table, tsv, json, jsonl, trec"));
 }
 
 #[test]
-fn auto_is_f32_for_now_and_the_answer_says_which() {
+fn auto_is_a_precision_by_name_and_the_answer_and_the_version_say_which() {
     let auto = rerank(&["--format", "json", "--precision", "auto"], THREE).json();
-    assert_eq!(auto["precision"], "f32");
-    assert_eq!(auto, rerank(&["--format", "json", "--precision", "f32"], THREE).json());
+    let chosen = auto["precision"].as_str().unwrap();
+    assert_eq!(auto, rerank(&["--format", "json", "--precision", chosen], THREE).json());
+    assert_eq!(auto["engine"], "native");
+    let verbose = run(&["--version", "--verbose"]).quietly();
+    assert!(verbose.contains(&format!("\nprecision: {chosen} by the native engine, f32 by candle\n")), "{verbose}");
+}
+
+#[test]
+fn what_an_engine_cannot_do_is_an_error_with_the_way_out() {
+    let candle = rerank(&["--engine", "candle", "--precision", "i8"], THREE).error();
+    assert!(candle.contains("use --precision f32, or the native engine"), "{candle}");
+    let qwen3 = ["rerank", "--model", "./models/tiny-qwen3", "--query", "tower", "--engine", "native"];
+    let native = run_with_stdin(&qwen3, THREE).error();
+    assert!(native.contains("qwen3") && native.contains("--engine candle"), "{native}");
+    let answer = rerank(&["--engine", "candle", "--format", "json"], THREE).json();
+    assert_eq!((&answer["engine"], &answer["precision"]), (&"candle".into(), &"f32".into()));
 }
 
 /// Asked for and not there is an error, never a silent run on the CPU.
@@ -125,7 +140,7 @@ fn the_version_says_with_verbose_what_this_build_can_do() {
     assert_eq!(run(&["-V"]).quietly(), version);
     let verbose = run(&["--version", "--verbose"]).quietly();
     assert!(verbose.starts_with(&version));
-    for what in ["features: ", "isa: ", "precision: f32", "devices: cpu", "threads: "] {
+    for what in ["features: ", "isa: ", "precision: ", "devices: cpu", "threads: "] {
         assert!(verbose.contains(&format!("\n{what}")), "{what}: {verbose}");
     }
     let isa = eiffel(&["--format", "json"]).json()["isa"].as_str().unwrap().to_owned();

@@ -45,14 +45,16 @@ fn the_table_has_aligned_columns() {
 fn the_json_answer_has_exactly_the_promised_keys() {
     let answer = eiffel(&["--format", "json"]).json();
     let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
-    let expected = ["query", "model", "revision", "device", "precision", "isa", "score_kind", "usage", "results"];
+    let expected =
+        ["query", "model", "revision", "device", "engine", "precision", "isa", "score_kind", "usage", "results"];
     assert_eq!(keys(&answer), expected);
     assert_eq!(keys(&answer["usage"]), ["tokens", "truncated"]);
     assert_eq!(keys(&answer["results"][0]), ["rank", "index", "id", "score", "tokens", "truncated", "text"]);
     assert_eq!(answer["query"], EIFFEL);
     assert_eq!(answer["model"], "all-MiniLM-L6-v2");
     assert_eq!(answer["revision"].as_str().unwrap().len(), 40);
-    assert_eq!((&answer["device"], &answer["precision"]), (&json!("cpu"), &json!("f32")));
+    assert_eq!((&answer["device"], &answer["engine"]), (&json!("cpu"), &json!("native")));
+    assert_eq!(answer["precision"], "f32");
     assert!(!answer["isa"].as_str().unwrap().is_empty());
     assert_eq!(answer["score_kind"], "cosine");
     let results = answer["results"].as_array().unwrap();
@@ -80,7 +82,7 @@ fn jsonl_says_on_every_line_what_made_the_score() {
     assert_scores(&lines.iter().map(|line| line["score"].as_f64().unwrap()).collect::<Vec<f64>>());
     let answer = eiffel(&["--format", "json"]).json();
     for (line, result) in lines.iter().zip(answer["results"].as_array().unwrap()) {
-        for name in ["query", "model", "revision", "device", "precision", "isa", "score_kind"] {
+        for name in ["query", "model", "revision", "device", "engine", "precision", "isa", "score_kind"] {
             assert_eq!(line[name], answer[name], "{name}");
         }
         assert!(result.as_object().unwrap().iter().all(|(name, value)| line[name] == *value));

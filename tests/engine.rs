@@ -1,0 +1,191 @@
+//! The native engine by itself: cross-encoders, every precision and thread count, broken weights.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use nearsort::engine::{Backend, NativeBackend, Operation, RaggedBatch, WeightsFile};
+use nearsort::kernels::{Isa, Kernels};
+use nearsort::{Error, Precision};
+use safetensors::SafeTensors;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::support::root;
+
+/// expected.json of a tiny cross-encoder, written by transformers.
+#[derive(Deserialize)]
+struct Expected {
+    rows: Vec<ExpectedRow>,
+}
+
+#[derive(Deserialize)]
+struct ExpectedRow {
+    first: Vec<u32>,
+    second: Vec<u32>,
+    logits: Vec<f32>,
+}
+
+/// Largest difference of a logit from transformers' in f32. Every part of a head, left out, costs a hundred times as much.
+const F32_TOLERANCE: f32 = 5e-5;
+/// In lower precisions, of logits between -3 and 3: random weights forgive less than trained ones.
+const BF16_TOLERANCE: f32 = 0.05;
+const I8_TOLERANCE: f32 = 0.3;
+
+fn config(folder: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(folder.join("config.json")).unwrap()).unwrap()
+}
+
+fn weights(folder: &Path) -> Vec<u8> {
+    std::fs::read(folder.join("model.safetensors")).unwrap()
+}
+
+/// The kernels of an instruction set, for as long as the program runs.
+fn kernels(isa: Isa) -> &'static Kernels {
+    Box::leak(Box::new(Kernels::for_isa(isa).unwrap()))
+}
+
+fn load(
+    config: &Value,
+    weights: Vec<u8>,
+    precision: Precision,
+    kernels: &'static Kernels,
+) -> nearsort::Result<NativeBackend> {
+    let weights: Arc<dyn WeightsFile> = Arc::new(weights);
+    NativeBackend::load(config, vec![weights], Path::new("a-model"), precision, kernels)
+}
+
+fn model(name: &str) -> PathBuf {
+    root().join("models").join(name)
+}
+
+#[test]
+fn cross_encoders_give_the_logits_of_transformers_on_every_instruction_set() {
+    for name in ["cross-tiny-bert", "cross-tiny-distilbert", "cross-tiny-roberta", "cross-tiny-modernbert"] {
+        let folder = model(name);
+        let expected: Expected = serde_json::from_slice(&std::fs::read(folder.join("expected.json")).unwrap()).unwrap();
+        let mut batch = RaggedBatch::new();
+        expected.rows.iter().for_each(|row| batch.push_pair(&row.first, &row.second));
+        for (isa, precision) in Isa::available().flat_map(|isa| Precision::ALL.map(|precision| (isa, precision))) {
+            let engine = load(&config(&folder), weights(&folder), precision, kernels(isa)).unwrap();
+            let tolerance = match precision {
+                Precision::F32 => F32_TOLERANCE,
+                Precision::Bf16 => BF16_TOLERANCE,
+                _ => I8_TOLERANCE,
+            };
+            for (found, row) in engine.logits(&batch, 1).unwrap().iter().zip(&expected.rows) {
+                assert_eq!(found.len(), row.logits.len(), "{name}");
+                for (found, expected) in found.iter().zip(&row.logits) {
+                    let what = format!("{name} {isa} {precision}: {found}, expected {expected}");
+                    assert!((found - expected).abs() <= tolerance, "{what}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn an_encoder_has_no_logits() {
+    let folder = model("tiny-bert");
+    let engine = load(&config(&folder), weights(&folder), Precision::F32, Kernels::best()).unwrap();
+    let error = engine.logits(&RaggedBatch::new(), 1).unwrap_err();
+    assert!(error.to_string().contains("no cross-encoder"), "{error}");
+}
+
+#[test]
+fn threads_do_not_change_a_bit_of_a_hidden_state() {
+    for name in ["tiny-bert", "tiny-modernbert"] {
+        let folder = model(name);
+        for precision in Precision::ALL {
+            let engine = load(&config(&folder), weights(&folder), precision, Kernels::best()).unwrap();
+            let batch = RaggedBatch::of([&[5, 6, 7, 8, 9][..], &[4], &[10; 33], &[]].into_iter());
+            let states = |threads| {
+                let rows = Mutex::new(vec![Vec::new(); batch.len()]);
+                let sink = |index: usize, hidden: ndarray::ArrayView2<'_, f32>| {
+                    rows.lock().unwrap()[index] = hidden.iter().map(|x| x.to_bits()).collect::<Vec<u32>>();
+                };
+                engine.forward(&batch, threads, &sink).unwrap();
+                rows.into_inner().unwrap()
+            };
+            let alone = states(1);
+            assert_eq!(alone.iter().map(Vec::len).collect::<Vec<_>>(), [5, 1, 33, 0].map(|n| n * engine.hidden_size()));
+            assert_eq!(states(2), alone, "{name} {precision}");
+            assert_eq!(states(7), alone, "{name} {precision}");
+        }
+    }
+}
+
+#[test]
+fn a_token_or_a_position_outside_the_tables_is_an_error() {
+    for name in ["tiny-bert", "tiny-roberta", "tiny-modernbert"] {
+        let folder = model(name);
+        let engine = load(&config(&folder), weights(&folder), Precision::F32, Kernels::best()).unwrap();
+        let fails =
+            |ids: &[u32]| engine.forward(&RaggedBatch::of([ids].into_iter()), 1, &|_, _| ()).unwrap_err().to_string();
+        assert!(fails(&[5, 100_000]).contains("the token 100000 is outside the vocabulary"), "{name}");
+        assert!(fails(&[5; 400]).contains("the model's last is"), "{name}");
+        // The buffers of a failed batch are good for the next.
+        engine.forward(&RaggedBatch::of([&[5, 6][..]].into_iter()), 1, &|_, _| ()).unwrap();
+    }
+}
+
+/// The weights of a tiny model after a change to one tensor's bytes.
+fn changed(folder: &Path, tensor: &str, change: impl FnOnce(&mut [u8])) -> Vec<u8> {
+    let bytes = weights(folder);
+    let at = SafeTensors::deserialize(&bytes).unwrap().tensor(tensor).unwrap().data().as_ptr() as usize;
+    let len = SafeTensors::deserialize(&bytes).unwrap().tensor(tensor).unwrap().data().len();
+    let start = at - bytes.as_ptr() as usize;
+    let mut bytes = bytes;
+    change(&mut bytes[start..start + len]);
+    bytes
+}
+
+#[test]
+fn weights_that_are_no_numbers_are_refused_by_name_in_every_precision() {
+    let folder = model("tiny-bert");
+    let tensor = "encoder.layer.1.intermediate.dense.weight";
+    for bad in [f32::NAN, f32::INFINITY] {
+        let bytes = changed(&folder, tensor, |data| data[..4].copy_from_slice(&bad.to_le_bytes()));
+        for precision in Precision::ALL {
+            let error = load(&config(&folder), bytes.clone(), precision, Kernels::best()).err().unwrap().to_string();
+            assert!(error.contains("a-model") && error.contains("layer.1.intermediate"), "{error}");
+            assert!(error.contains("not finite (row 0)"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn config_and_weights_that_disagree_are_an_error_that_says_how() {
+    let folder = model("tiny-bert");
+    let refused = [
+        (
+            "intermediate_size",
+            json!(80),
+            "intermediate.dense.weight' has the shape [72, 32], config.json says [80, 32]",
+        ),
+        ("num_hidden_layers", json!(3), "encoder.layer.2.attention.self.query.weight' is missing"),
+        ("num_attention_heads", json!(5), "5 heads do not divide"),
+        ("hidden_act", json!("snake"), "snake"),
+        ("model_type", json!("gpt2"), "gpt2"),
+    ];
+    for (field, value, said) in refused {
+        let mut config = config(&folder);
+        config[field] = value;
+        let error = load(&config, weights(&folder), Precision::I8, Kernels::best()).err().unwrap();
+        assert!(error.to_string().contains(said), "{error}");
+        let checked = NativeBackend::check(&config);
+        assert_eq!(checked.is_err(), matches!(error, Error::UnsupportedArchitecture { .. }), "{field}");
+    }
+}
+
+#[test]
+fn a_profile_counts_every_operation_of_a_pass() {
+    let folder = model("tiny-modernbert");
+    let engine = load(&config(&folder), weights(&folder), Precision::I8, Kernels::best()).unwrap();
+    let profile = engine.profile(&RaggedBatch::of([&[5, 6, 7][..], &[8; 20]].into_iter())).unwrap();
+    assert_eq!(profile.layers.len(), 5);
+    for operation in Operation::ALL {
+        assert!(!profile.total(operation).is_zero(), "{operation}");
+    }
+    let products = [Operation::Qkv, Operation::Attention, Operation::AttentionOutput, Operation::Up, Operation::Down];
+    assert!(products.iter().all(|product| profile.operations[*product as usize] > 0));
+}
