@@ -2,8 +2,8 @@
 //!
 //! What: `Reranker::rerank` for 1, 10 and 100 made candidates of about 60 tokens. One query alone shows the latency that no
 //! batch hides.
-//! On what: all-MiniLM-L6-v2 in f32 on the CPU, all threads; fetched on the first run.
-//! How: `cargo bench -p nearsort --bench rerank`. The whole process, loading included:
+//! On what: all-MiniLM-L6-v2 on the CPU in the fastest precision, all threads; fetched on the first run.
+//! How: `cargo bench --bench rerank`. The whole process, loading included:
 //! `time target/release/nearsort rerank --query ... FILE`.
 
 use divan::counter::ItemsCount;
