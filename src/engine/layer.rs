@@ -147,6 +147,12 @@ pub(super) struct Attention {
     pub(super) rope: Option<Rope>,
 }
 
+/// The products of a layer, with what each is.
+pub(super) fn products<'a>(attention: &'a Attention, up: &'a Linear, down: &'a Linear) -> [(Operation, &'a Linear); 4] {
+    let Attention { qkv, output, .. } = attention;
+    [(Operation::Qkv, qkv), (Operation::AttentionOutput, output), (Operation::Up, up), (Operation::Down, down)]
+}
+
 impl Attention {
     /// From rows of hidden states to `scratch.context`.
     pub(super) fn forward(

@@ -95,7 +95,7 @@ trait Forward: Send + Sync {
     fn config(&self) -> &Config;
 
     /// Every linear layer with the operation that it is.
-    fn linears(&self) -> Vec<(Operation, &Linear)>;
+    fn products(&self) -> Vec<(Operation, &Linear)>;
 
     /// Leaves the last hidden states, `[tokens, padded hidden]`, in `scratch.hidden`.
     fn forward(&self, batch: &Batch<'_>, scratch: &mut Scratch, laps: &mut Laps) -> Result<()>;

@@ -12,7 +12,7 @@
 use serde_json::Value;
 
 use super::config::{Config, Reader};
-use super::layer::{Attention, Batch, Builder};
+use super::layer::{self, Attention, Batch, Builder};
 use super::linear::{Linear, Norm, Then};
 use super::profile::{Laps, Operation};
 use super::rope::Rope;
@@ -152,13 +152,8 @@ impl Forward for ModernBert {
         &self.config
     }
 
-    fn linears(&self) -> Vec<(Operation, &Linear)> {
-        fn of(layer: &Layer) -> [(Operation, &Linear); 4] {
-            let Layer { attention, up, down, .. } = layer;
-            let Attention { qkv, output, .. } = attention;
-            [(Operation::Qkv, qkv), (Operation::AttentionOutput, output), (Operation::Up, up), (Operation::Down, down)]
-        }
-        self.layers.iter().flat_map(of).collect()
+    fn products(&self) -> Vec<(Operation, &Linear)> {
+        self.layers.iter().flat_map(|layer| layer::products(&layer.attention, &layer.up, &layer.down)).collect()
     }
 
     fn forward(&self, batch: &Batch<'_>, scratch: &mut Scratch, laps: &mut Laps) -> Result<()> {

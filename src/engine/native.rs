@@ -112,7 +112,7 @@ impl NativeBackend {
             self.pass(batch, range, 1, &mut laps, &|_, _| ())?;
         }
         let mut profile = laps.profile();
-        for (operation, linear) in self.model.linears() {
+        for (operation, linear) in self.model.products() {
             profile.operations[operation as usize] += (linear.operations_per_row() * batch.token_ids.len()) as u64;
         }
         let width = self.model.config().num_heads * self.model.config().padded_head_dim();
