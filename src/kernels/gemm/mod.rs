@@ -44,8 +44,8 @@ pub(super) mod products;
 mod tile;
 
 use super::Activation;
+use super::gemm::tile::Finish;
 use super::simd::padded_len;
-use tile::Finish;
 pub(super) use tile::{Job, Product, run};
 
 /// Left operand of a product, row-major.
