@@ -1,8 +1,9 @@
 //! sentence-transformers' `Dense` module: a linear layer with an activation, applied to the pooled vector.
 
 use safetensors::SafeTensors;
-use safetensors::tensor::{Dtype, TensorView};
+use safetensors::tensor::TensorView;
 
+use crate::engine::Float;
 use crate::store::ModelFiles;
 use crate::{Error, Result};
 
@@ -76,11 +77,9 @@ impl Dense {
 }
 
 fn to_f32(view: &TensorView<'_>) -> Result<Vec<f32>, String> {
-    let data = view.data();
-    match view.dtype() {
-        Dtype::F32 => Ok(data.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()),
-        Dtype::F16 => Ok(data.chunks_exact(2).map(|b| half::f16::from_le_bytes([b[0], b[1]]).to_f32()).collect()),
-        Dtype::BF16 => Ok(data.chunks_exact(2).map(|b| half::bf16::from_le_bytes([b[0], b[1]]).to_f32()).collect()),
-        other => Err(format!("weights of type {other:?} are not supported; supported are F32, F16 and BF16")),
-    }
+    let unknown = || format!("weights of type {:?} are not supported; supported are F32, F16 and BF16", view.dtype());
+    let float = Float::of(view.dtype()).ok_or_else(unknown)?;
+    let mut values = vec![0.0; view.shape().iter().product()];
+    float.read(view.data(), &mut values);
+    Ok(values)
 }

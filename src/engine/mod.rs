@@ -37,6 +37,7 @@ use ndarray::ArrayView2;
 
 pub use native::{MICRO_BATCH_TOKENS, NativeBackend};
 pub use profile::{Operation, Profile};
+pub(crate) use weights::Float;
 pub use weights::WeightsFile;
 #[cfg(feature = "candle")]
 pub(crate) use weights::{distilbert_name, root_prefix};

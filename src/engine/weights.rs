@@ -133,15 +133,9 @@ impl Tensors {
                 self.unusable(format!("the tensor '{name}' has the shape {found:?}, config.json says {shape:?}"))
             );
         }
-        let element = match place.dtype {
-            Dtype::F32 => Element::F32,
-            Dtype::F16 => Element::F16,
-            Dtype::BF16 => Element::Bf16,
-            other => {
-                let message = format!("the tensor '{name}' is of type {other:?}; supported are F32, F16 and BF16");
-                return Err(self.unusable(message));
-            }
-        };
+        let element = Float::of(place.dtype).ok_or_else(|| {
+            self.unusable(format!("the tensor '{name}' is of type {:?}; supported are F32, F16 and BF16", place.dtype))
+        })?;
         Ok(Tensor {
             file: Arc::clone(&self.files[place.file]),
             element,
@@ -173,18 +167,42 @@ impl Tensors {
     }
 }
 
+/// A type of float in a weights file.
 #[derive(Debug, Clone, Copy)]
-enum Element {
+pub(crate) enum Float {
     F32,
     F16,
     Bf16,
 }
 
-impl Element {
+impl Float {
+    /// `None` for what is no float, or none that weights have.
+    pub(crate) fn of(dtype: Dtype) -> Option<Self> {
+        match dtype {
+            Dtype::F32 => Some(Float::F32),
+            Dtype::F16 => Some(Float::F16),
+            Dtype::BF16 => Some(Float::Bf16),
+            _ => None,
+        }
+    }
+
+    /// Reads little-endian numbers, as many as both sides hold.
+    pub(crate) fn read(self, bytes: &[u8], out: &mut [f32]) {
+        match self {
+            Float::F32 => out.iter_mut().zip(bytes.as_chunks().0).for_each(|(x, b)| *x = f32::from_le_bytes(*b)),
+            Float::F16 => {
+                out.iter_mut().zip(bytes.as_chunks().0).for_each(|(x, b)| *x = f16::from_le_bytes(*b).to_f32())
+            }
+            Float::Bf16 => {
+                out.iter_mut().zip(bytes.as_chunks().0).for_each(|(x, b)| *x = bf16::from_le_bytes(*b).to_f32())
+            }
+        }
+    }
+
     fn bytes(self) -> usize {
         match self {
-            Element::F32 => 4,
-            Element::F16 | Element::Bf16 => 2,
+            Float::F32 => 4,
+            Float::F16 | Float::Bf16 => 2,
         }
     }
 }
@@ -192,7 +210,7 @@ impl Element {
 /// A tensor in its file: nothing is read before it is asked for.
 pub(super) struct Tensor {
     file: Arc<dyn WeightsFile>,
-    element: Element,
+    element: Float,
     start: usize,
     end: usize,
     columns: usize,
@@ -206,18 +224,7 @@ impl Tensor {
     pub(super) fn read_row(&self, row: usize, out: &mut [f32]) {
         let width = self.columns * self.element.bytes();
         let bytes = &self.file.bytes()[self.start..self.end][row * width..][..width];
-        let out = &mut out[..self.columns];
-        match self.element {
-            Element::F32 => {
-                out.iter_mut().zip(bytes.as_chunks().0).for_each(|(x, b)| *x = f32::from_le_bytes(*b));
-            }
-            Element::F16 => {
-                out.iter_mut().zip(bytes.as_chunks().0).for_each(|(x, b)| *x = f16::from_le_bytes(*b).to_f32());
-            }
-            Element::Bf16 => {
-                out.iter_mut().zip(bytes.as_chunks().0).for_each(|(x, b)| *x = bf16::from_le_bytes(*b).to_f32());
-            }
-        }
+        self.element.read(bytes, &mut out[..self.columns]);
     }
 }
 
