@@ -3,8 +3,9 @@
 use std::io::{self, Write};
 
 use nearsort::encoder::Check;
+use nearsort::kernels::Kernels;
 use nearsort::store::{FileCheck, ModelFiles, Verdict};
-use nearsort::{Encoder, LocalEncoder, LocalEncoderOptions, ModelStore, Precision};
+use nearsort::{Encoder, Engine, LocalEncoder, LocalEncoderOptions, ModelStore, Precision};
 use serde_json::{Value, json};
 
 use crate::{Failure, Outcome, Run};
@@ -25,8 +26,8 @@ pub fn run(store: &ModelStore, name: &str, as_json: bool) -> Run {
         let exact = LocalEncoderOptions { precision: Some(Precision::F32), ..Default::default() };
         let encoder = LocalEncoder::load(report.files.clone(), exact)?;
         report.checks = encoder.self_check()?;
-        let fastest = LocalEncoder::load(report.files.clone(), LocalEncoderOptions::default())?;
-        if fastest.precision() != encoder.precision() {
+        if encoder.engine() == Engine::Native && Precision::fastest(Kernels::best()) != encoder.precision() {
+            let fastest = LocalEncoder::load(report.files.clone(), LocalEncoderOptions::default())?;
             report.checks.push(fastest.agreement_check(&encoder)?);
         }
         report.encoder = Some(encoder);

@@ -1,9 +1,9 @@
 //! Does a loaded model do what it should? What `nearsort models verify` runs.
 
-use ndarray::ArrayView1;
 use serde::Deserialize;
 
 use super::{Encoder, LocalEncoder, Precision, Role};
+use crate::kernels::cosine_wide;
 use crate::{Error, Result};
 
 /// Largest difference of a component that padding may make. The mask adds the most negative f32 to the scores of
@@ -85,8 +85,11 @@ impl LocalEncoder {
     /// When encoding fails.
     pub fn agreement_check(&self, reference: &LocalEncoder) -> Result<Check> {
         let (found, expected) = (self.encode(&PROBES, Role::Document)?, reference.encode(&PROBES, Role::Document)?);
-        let least = found.vectors.rows().into_iter().zip(expected.vectors.rows()).map(|(a, b)| cosine(a, b));
-        let least = least.fold(1.0, |least: f32, cosine| if cosine >= least { least } else { cosine });
+        let rows = found.vectors.rows().into_iter().zip(expected.vectors.rows());
+        let cosines = rows.map(|(a, b)| cosine_wide(&a.to_vec(), &b.to_vec()));
+        // `min` would drop NaN, which has to fail.
+        let least =
+            cosines.fold(1.0, |least: f32, cosine| if cosine < least || cosine.is_nan() { cosine } else { least });
         Ok(Check {
             name: "the fastest precision gives the vectors of f32",
             passed: least >= LEAST_AGREEMENT,
@@ -110,10 +113,6 @@ impl LocalEncoder {
         let expected: Vec<f32> = golden.texts.into_iter().flat_map(|golden| golden.embedding).collect();
         Ok(Some(within("the vectors are sentence-transformers' own", &found, &expected, GOLDEN_TOLERANCE)))
     }
-}
-
-fn cosine(a: ArrayView1<'_, f32>, b: ArrayView1<'_, f32>) -> f32 {
-    a.dot(&b) / (a.dot(&a) * b.dot(&b)).sqrt()
 }
 
 fn finite(vectors: &[f32]) -> Check {
