@@ -44,7 +44,7 @@ impl Heads {
 
 /// Attention of all sequences of a batch: `qkv` is `[tokens, 3 x width]`, `context` `[tokens, width]`. With more than one thread, heads run
 /// side by side.
-pub(super) fn attend(batch: &Batch<'_>, heads: &Heads, qkv: &[f32], context: &mut [f32], scratch: &mut HeadScratch) {
+pub(super) fn attend(batch: &Batch<'_>, heads: &Heads, qkv: &[f32], context: &mut [f32], pool: &Pool<HeadScratch>) {
     let kernels = batch.kernels;
     // SAFETY: `context` stays borrowed until the end, and heads write different columns.
     let shared = unsafe { SharedRows::new(context) };
@@ -54,12 +54,9 @@ pub(super) fn attend(batch: &Batch<'_>, heads: &Heads, qkv: &[f32], context: &mu
         }
     };
     if batch.threads == 1 {
-        (0..heads.count).for_each(|index| head(index, scratch));
+        pool.with(HeadScratch::new, |scratch| (0..heads.count).for_each(|index| head(index, scratch)));
     } else {
-        let pool = Pool::new();
-        (0..heads.count).into_par_iter().for_each(|index| {
-            pool.with(HeadScratch::new, |scratch| head(index, scratch));
-        });
+        (0..heads.count).into_par_iter().for_each(|index| pool.with(HeadScratch::new, |scratch| head(index, scratch)));
     }
 }
 

@@ -163,7 +163,7 @@ impl Attention {
         operand: &mut Operand,
         laps: &mut Laps,
     ) {
-        let AttentionScratch { qkv, context, head } = scratch;
+        let AttentionScratch { qkv, context, heads } = scratch;
         let qkv = qkv.at_least(batch.tokens() * self.qkv.n());
         self.qkv.apply(batch, input, qkv, &Then::Store(Activation::None), operand, laps.of(Operation::Qkv));
         if let Some(rope) = &self.rope {
@@ -171,7 +171,7 @@ impl Attention {
             laps.lap(Operation::Rope);
         }
         let context = context.at_least(batch.tokens() * self.heads.width());
-        attention::attend(batch, &self.heads, qkv, context, head);
+        attention::attend(batch, &self.heads, qkv, context, heads);
         laps.lap(Operation::Attention);
     }
 }

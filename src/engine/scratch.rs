@@ -32,7 +32,8 @@ pub(super) struct AttentionScratch {
     pub(super) qkv: Aligned<f32>,
     /// What attention gives, `[tokens, heads x head_dim]`.
     pub(super) context: Aligned<f32>,
-    pub(super) head: HeadScratch,
+    /// Of those who work on heads.
+    pub(super) heads: Pool<HeadScratch>,
 }
 
 /// Buffers of one head of one sequence.
@@ -62,7 +63,7 @@ impl Scratch {
                 scales: Aligned::new(),
                 zeros: Aligned::new(),
             },
-            attention: AttentionScratch { qkv: Aligned::new(), context: Aligned::new(), head: HeadScratch::new() },
+            attention: AttentionScratch { qkv: Aligned::new(), context: Aligned::new(), heads: Pool::new() },
         }
     }
 }
