@@ -199,8 +199,8 @@ impl LocalEncoder {
             let tokenized: Vec<TokenizedText> = indices.iter().map(tokenize).collect::<Result<_>>()?;
             indices.iter().zip(&tokenized).for_each(|(&index, text)| rows.note(index, text));
             let lengths: Vec<usize> = tokenized.iter().map(|text| text.ids.len()).collect();
-            let whole: Vec<usize> = (0..indices.len()).collect();
-            for positions in cut_batches(&whole, &lengths, self.options.batch_tokens) {
+            let order = longest_first(&lengths);
+            for positions in cut_batches(&order, &lengths, self.options.batch_tokens) {
                 let batch = RaggedBatch::of(positions.iter().map(|&position| tokenized[position].ids.as_slice()));
                 let indices: Vec<usize> = positions.iter().map(|&position| indices[position]).collect();
                 self.forward(&batch, &indices, threads_per_task, rows)?;
