@@ -11,7 +11,7 @@ struct Line([u8; 64]);
 ///
 /// # Safety
 /// Only for such types, with an alignment of at most 64.
-pub(super) unsafe trait Number: Copy + Default + Send + Sync + 'static {}
+pub(super) unsafe trait Number: Copy + Send + Sync + 'static {}
 // SAFETY: primitive numbers.
 unsafe impl Number for f32 {}
 // SAFETY: as above.

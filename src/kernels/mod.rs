@@ -75,8 +75,6 @@ pub struct Kernels {
     pub gemm_i8: GemmI8,
     /// Row operations between the products.
     pub elementwise: Elementwise,
-    /// Whether `gemm_bf16` is faster than `gemm_f32`.
-    pub fast_bf16: bool,
 }
 
 impl Kernels {

@@ -98,7 +98,6 @@ pub(super) fn table(isa: Isa) -> Kernels {
         Isa::Avx512Bf16 => Kernels {
             isa,
             gemm_bf16: gemm!("avx512f,avx512bw,avx512vl,avx512bf16", products::Bf16Native, 12 x 2),
-            fast_bf16: true,
             ..table(Isa::Avx512Vnni).with_dots(isa)
         },
         #[cfg(target_arch = "x86_64")]
@@ -162,7 +161,6 @@ fn scalar() -> Kernels {
         gemm_bf16: gemm!(products::Bf16Widened<Portable>, 4 x 2),
         gemm_i8: gemm_i8!(products::I8Portable, products::CodeU8, 4 x 2),
         elementwise: elementwise!(Portable),
-        fast_bf16: false,
     }
 }
 

@@ -151,15 +151,10 @@ pub struct Gemm<T> {
     pub(super) element: std::marker::PhantomData<T>,
 }
 
-impl<T: Copy + Default> Gemm<T> {
+impl<T: Copy> Gemm<T> {
     /// Columns of a panel.
     pub fn nr(&self) -> usize {
         self.nr
-    }
-
-    /// Elements of `k` that lie side by side in a panel.
-    pub fn k_step(&self) -> usize {
-        self.k_step
     }
 
     /// Computes `a x b` with `k` elements per row (padded).
