@@ -127,6 +127,27 @@ fn row_major_operands_row_scales_and_strides_give_the_same_product() {
     }
 }
 
+#[test]
+fn column_maxima_are_the_maxima_of_the_product() {
+    for case in cases() {
+        for kernels in every_isa() {
+            let gemm = &kernels.gemm_f32;
+            let packed = packed_f32(gemm, &case);
+            let left = || Left { rows: &case.a, stride: case.k, m: case.m };
+            let mut product = vec![0.0; case.m * case.n];
+            let out = Output { bias: &[], activation: Activation::None, ..case.output(&mut product, false) };
+            gemm.multiply(left(), Right::Packed(&packed), case.k, out);
+            let mut found = vec![f32::NAN; case.n];
+            gemm.column_max(left(), &packed, case.k, &mut found);
+            for (column, found) in found.iter().enumerate() {
+                let largest = product.chunks(case.n).map(|row| row[column]).fold(f32::NEG_INFINITY, f32::max);
+                // The same sums in the same order: the same bits.
+                assert_eq!(found.to_bits(), largest.to_bits(), "{}, {} rows, column {column}", kernels.isa(), case.m);
+            }
+        }
+    }
+}
+
 /// The nearest bfloat16 as bits, halves to even.
 fn bf16(x: f32) -> u16 {
     let bits = x.to_bits();

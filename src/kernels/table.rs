@@ -20,8 +20,14 @@ macro_rules! gemm {
             // SAFETY: the caller's promise.
             unsafe { gemm::run::<$product, $rows, $vectors>(job) }
         }
+        $(#[target_feature(enable = $feature)])?
+        unsafe fn run_column_max(job: &Job) {
+            // SAFETY: the caller's promise.
+            unsafe { gemm::run_column_max::<$product, $rows, $vectors>(job) }
+        }
         Gemm {
             run,
+            run_column_max,
             nr: $vectors * <<$product as Product>::Simd as Simd>::LANES,
             k_step: <$product as Product>::K_STEP,
             element: PhantomData,

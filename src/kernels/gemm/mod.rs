@@ -46,7 +46,7 @@ mod tile;
 use super::Activation;
 use super::gemm::tile::Finish;
 use super::simd::padded_len;
-pub(super) use tile::{Job, Product, run};
+pub(super) use tile::{Job, Product, run, run_column_max};
 
 /// Left operand of a product, row-major.
 #[derive(Debug, Clone, Copy)]
@@ -146,6 +146,7 @@ fn extent(rows: usize, width: usize, stride: usize) -> usize {
 #[derive(Debug, Clone, Copy)]
 pub struct Gemm<T> {
     pub(super) run: unsafe fn(&Job),
+    pub(super) run_column_max: unsafe fn(&Job),
     pub(super) nr: usize,
     pub(super) k_step: usize,
     pub(super) element: std::marker::PhantomData<T>,
@@ -189,6 +190,38 @@ impl<T: Copy> Gemm<T> {
         };
         // SAFETY: the lengths were checked, and the table holds only kernels that this processor can run.
         unsafe { (self.run)(&job) }
+    }
+
+    /// The largest element of each column of `a x b`, over the rows of `a`, with `k` elements per row (padded): what MaxSim adds up. `b` is
+    /// packed panels of `out.len()` columns. Only tiles in registers exist of the product itself. Without rows the largest element is -inf;
+    /// a NaN in a row may be passed over.
+    ///
+    /// # Panics
+    /// If an operand is shorter than its shape says, or if `k` or the columns are not padded.
+    pub fn column_max(&self, a: Left<'_, T>, b: &[T], k: usize, out: &mut [f32]) {
+        assert_eq!(k % self.k_step, 0, "k must be padded");
+        assert!(a.rows.len() >= extent(a.m, k, a.stride), "a is shorter than its shape");
+        assert!(b.len() >= out.len() * k, "b is shorter than its shape");
+        let columns = out.len();
+        let out = Output {
+            rows: OutputRows::Whole(out),
+            stride: columns,
+            columns: 0..columns,
+            bias: &[],
+            add: false,
+            activation: Activation::None,
+            row_scales: &[],
+        };
+        let job = Job {
+            steps: k / self.k_step,
+            a: a.rows.as_ptr().cast(),
+            a_stride: a.stride * size_of::<T>(),
+            b: b.as_ptr().cast(),
+            // The output is one row whatever `m` is.
+            ..Job { m: a.m, ..Job::towards(out, 1, self.nr, Finish::none()) }
+        };
+        // SAFETY: the lengths were checked, and the table holds only kernels that this processor can run.
+        unsafe { (self.run_column_max)(&job) }
     }
 
     /// Writes a column (a row of a linear layer's weights, `[n, k]`) into its place of the packed panels of `n` columns of `k`

@@ -132,18 +132,17 @@ unsafe fn panel<P: Product, const M: usize, const V: usize>(job: &Job, b: *const
     }
 }
 
-/// `M` rows against `V` vectors of columns.
+/// The sums of `M` rows from `row` on with `V` vectors of columns, in registers.
 ///
 /// # Safety
 /// As [`run`].
 #[inline(always)]
-unsafe fn tile<P: Product, const M: usize, const V: usize>(
+unsafe fn sums<P: Product, const M: usize, const V: usize>(
     job: &Job,
     b: *const u8,
     step: usize,
     row: usize,
-    column: usize,
-) {
+) -> [[P::Sum; V]; M] {
     let lanes = P::Simd::LANES;
     // SAFETY: `steps` steps from each row and from the panel are inside the operands by contract.
     unsafe {
@@ -164,6 +163,26 @@ unsafe fn tile<P: Product, const M: usize, const V: usize>(
             a = a.add(P::K_STEP * size_of::<P::A>());
             b = b.add(step);
         }
+        sums
+    }
+}
+
+/// `M` rows against `V` vectors of columns.
+///
+/// # Safety
+/// As [`run`].
+#[inline(always)]
+unsafe fn tile<P: Product, const M: usize, const V: usize>(
+    job: &Job,
+    b: *const u8,
+    step: usize,
+    row: usize,
+    column: usize,
+) {
+    let lanes = P::Simd::LANES;
+    // SAFETY: rows and columns of the tile are inside the operands and the result by contract.
+    unsafe {
+        let sums = sums::<P, M, V>(job, b, step, row);
         if job.finish.is_plain() {
             for m in 0..M {
                 for v in 0..V {
@@ -226,6 +245,87 @@ unsafe fn finish<P: Product, const G: usize, const V: usize>(
         for g in 0..G {
             let (row, column) = (row + (first + g) / V, column + (first + g) % V * P::Simd::LANES);
             P::Simd::store(job.out.add(row * job.out_stride + column), y[g]);
+        }
+    }
+}
+
+/// The largest value of each column over all rows of a job with packed `b`, into the one row `out`: late interaction. A tile's values
+/// never leave the registers.
+///
+/// # Safety
+/// As [`run`]; `out` is one row, and there is at least one row in `a`.
+#[inline(always)]
+pub(in super::super) unsafe fn run_column_max<P: Product, const M: usize, const V: usize>(job: &Job) {
+    let lanes = P::Simd::LANES;
+    let nr = V * lanes;
+    let mut column = job.columns.start;
+    while column < job.columns.end {
+        let width = nr.min(job.columns.end - column);
+        let step = width * P::K_STEP * size_of::<P::B>();
+        // SAFETY: the panel that holds `column` is inside `b` by contract.
+        unsafe {
+            let b = job.b.add(column * job.steps * P::K_STEP * size_of::<P::B>());
+            if width == nr {
+                panel_max::<P, M, V>(job, b, step, column);
+            } else {
+                let mut rest = 0;
+                while rest < width {
+                    panel_max::<P, M, 1>(job, b.add(rest * P::K_STEP * size_of::<P::B>()), step, column + rest);
+                    rest += lanes;
+                }
+            }
+        }
+        column += width;
+    }
+}
+
+/// The maxima of one panel. The last tile goes back over rows that were seen: a maximum does not mind.
+///
+/// # Safety
+/// As [`run_column_max`].
+#[inline(always)]
+unsafe fn panel_max<P: Product, const M: usize, const V: usize>(job: &Job, b: *const u8, step: usize, column: usize) {
+    // SAFETY: every tile's rows are inside `m`.
+    unsafe {
+        let mut best = [P::Simd::splat(f32::NEG_INFINITY); V];
+        if job.m < M {
+            for row in 0..job.m {
+                tile_max::<P, 1, V>(job, b, step, row, column, &mut best);
+            }
+        } else {
+            let mut row = 0;
+            while row < job.m {
+                tile_max::<P, M, V>(job, b, step, row.min(job.m - M), column, &mut best);
+                row += M;
+            }
+        }
+        for v in 0..V {
+            P::Simd::store(job.out.add(column + v * P::Simd::LANES), best[v]);
+        }
+    }
+}
+
+/// Raises `best` to the values of one tile.
+///
+/// # Safety
+/// As [`run_column_max`].
+#[inline(always)]
+unsafe fn tile_max<P: Product, const M: usize, const V: usize>(
+    job: &Job,
+    b: *const u8,
+    step: usize,
+    row: usize,
+    column: usize,
+    best: &mut [<P::Simd as Simd>::F; V],
+) {
+    // SAFETY: the tile's rows and columns are inside the operands by contract.
+    unsafe {
+        let sums = sums::<P, M, V>(job, b, step, row);
+        for m in 0..M {
+            for v in 0..V {
+                let y = P::to_f32(sums[m][v], &job.finish, row + m, column + v * P::Simd::LANES);
+                best[v] = P::Simd::max(best[v], y);
+            }
         }
     }
 }
