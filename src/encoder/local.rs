@@ -3,13 +3,14 @@
 //! On the CPU each thread takes a few texts at a time, the longest first, and tokenizes, encodes and pools them: all three overlap, and no
 //! thread waits for another before the end. A few texts on many threads share threads instead. On a GPU all texts are tokenized in
 //! parallel, ordered by length and cut into batches of at most `batch_tokens` tokens. Either way the backend hands the hidden states of one
-//! text after the other to the pooling step, which writes the text's row. Peak memory above the weights is what the backend needs for
-//! one batch per thread, plus the rows.
+//! text after the other to the pooling step, and that a vector and the tokens' hidden states to whoever asked. Peak memory above the weights is what the backend needs for
+//! one batch per thread, plus what the receiver of the vectors keeps.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::ops::Range;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array2, ArrayView2, s};
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use sha2::{Digest, Sha256};
@@ -17,7 +18,10 @@ use sha2::{Digest, Sha256};
 use super::dense::Dense;
 use super::pooling::normalize;
 use super::tokenizer::{TextTokenizer, TokenizedText};
-use super::{Contract, Embeddings, Encoder, Engine, Overrides, Precision, Role};
+use super::{
+    Contract, Embeddings, EncodedLengths, EncodedText, Encoder, Engine, Overrides, Precision, Role, TextSink,
+    TokenEncoder,
+};
 use crate::candle_backend::{CandleBackend, Device};
 use crate::engine::{Backend, NativeBackend, RaggedBatch, WeightsFile};
 use crate::kernels::Kernels;
@@ -160,12 +164,15 @@ impl LocalEncoder {
     /// As [`Encoder::encode`].
     pub fn encode_padded(&self, texts: &[&str], role: Role) -> Result<Embeddings> {
         self.install(|| {
-            let rows = Rows::new(texts.len(), self.contract.dim);
             let tokenized = self.tokenize(texts, role)?;
             let batch = RaggedBatch::of(tokenized.iter().map(|text| text.ids.as_slice()));
-            self.backend.forward_padded(&batch, &|position, hidden| rows.set(position, &self.vector(hidden)))?;
-            tokenized.iter().enumerate().for_each(|(index, text)| rows.note(index, text));
-            Ok(rows.embeddings())
+            let vectors = Mutex::new(Array2::zeros((texts.len(), self.contract.dim)));
+            self.backend.forward_padded(&batch, &|position, hidden| {
+                set_row(&vectors, position, &self.vector(hidden));
+            })?;
+            let lengths = Lengths::new(texts.len());
+            tokenized.iter().enumerate().for_each(|(index, text)| lengths.note(index, text));
+            Ok(embeddings(vectors, lengths.into_inner()))
         })
     }
 
@@ -174,20 +181,19 @@ impl LocalEncoder {
     }
 
     /// All texts tokenized, then batch after batch on the device.
-    fn encode_on_gpu(&self, texts: &[&str], role: Role, rows: &Rows) -> Result<()> {
+    fn encode_on_gpu(&self, texts: &[&str], role: Role, receiver: &Receiver<'_>) -> Result<()> {
         let tokenized = self.tokenize(texts, role)?;
-        tokenized.iter().enumerate().for_each(|(index, text)| rows.note(index, text));
+        tokenized.iter().enumerate().for_each(|(index, text)| receiver.lengths.note(index, text));
         let lengths: Vec<usize> = tokenized.iter().map(|text| text.ids.len()).collect();
         let order = longest_first(&lengths);
-        for indices in cut_batches(&order, &lengths, self.options.batch_tokens) {
-            let batch = RaggedBatch::of(indices.iter().map(|&index| tokenized[index].ids.as_slice()));
-            self.forward(&batch, indices, 1, rows)?;
-        }
-        Ok(())
+        cut_batches(&order, &lengths, self.options.batch_tokens).into_iter().try_for_each(|indices| {
+            let batch: Vec<(usize, &TokenizedText)> = indices.iter().map(|&index| (index, &tokenized[index])).collect();
+            self.forward(&batch, 1, receiver.sink)
+        })
     }
 
     /// A few texts at a time on each thread.
-    fn encode_on_cpu(&self, texts: &[&str], role: Role, rows: &Rows) -> Result<()> {
+    fn encode_on_cpu(&self, texts: &[&str], role: Role, receiver: &Receiver<'_>) -> Result<()> {
         let threads = rayon::current_num_threads();
         let lengths: Vec<usize> = texts.iter().map(|text| text.len()).collect();
         let order = longest_first(&lengths);
@@ -197,22 +203,24 @@ impl LocalEncoder {
         order.par_chunks(texts_per_task).with_max_len(1).try_for_each(|indices| {
             let tokenize = |&index: &usize| self.tokenizer.tokenize(texts[index], role);
             let tokenized: Vec<TokenizedText> = indices.iter().map(tokenize).collect::<Result<_>>()?;
-            indices.iter().zip(&tokenized).for_each(|(&index, text)| rows.note(index, text));
+            indices.iter().zip(&tokenized).for_each(|(&index, text)| receiver.lengths.note(index, text));
             let lengths: Vec<usize> = tokenized.iter().map(|text| text.ids.len()).collect();
             let order = longest_first(&lengths);
-            for positions in cut_batches(&order, &lengths, self.options.batch_tokens) {
-                let batch = RaggedBatch::of(positions.iter().map(|&position| tokenized[position].ids.as_slice()));
-                let indices: Vec<usize> = positions.iter().map(|&position| indices[position]).collect();
-                self.forward(&batch, &indices, threads_per_task, rows)?;
-            }
-            Ok(())
+            cut_batches(&order, &lengths, self.options.batch_tokens).into_iter().try_for_each(|positions| {
+                let text = |&position: &usize| (indices[position], &tokenized[position]);
+                let batch: Vec<(usize, &TokenizedText)> = positions.iter().map(text).collect();
+                self.forward(&batch, threads_per_task, receiver.sink)
+            })
         })
     }
 
-    /// Encodes a batch whose sequences are the texts `indices`.
-    fn forward(&self, batch: &RaggedBatch, indices: &[usize], threads: usize, rows: &Rows) -> Result<()> {
-        self.backend.forward(batch, threads, &|position, hidden| {
-            rows.set(indices[position], &self.vector(hidden));
+    /// Encodes texts, each given with its position, in one batch.
+    fn forward(&self, texts: &[(usize, &TokenizedText)], threads: usize, sink: &TextSink<'_>) -> Result<()> {
+        let batch = RaggedBatch::of(texts.iter().map(|(_, text)| text.ids.as_slice()));
+        self.backend.forward(&batch, threads, &|position, hidden| {
+            let (index, text) = texts[position];
+            let tokens = hidden.slice(s![text.content.clone(), ..]);
+            sink(index, &EncodedText { vector: &self.vector(hidden), tokens });
             if let Some(progress) = &self.options.progress {
                 progress(1);
             }
@@ -254,35 +262,41 @@ const TASKS_PER_THREAD: usize = 16;
 /// Texts that a thread takes at a time at most: what it tokenized waits in memory.
 const MAX_TEXTS_PER_TASK: usize = 32;
 
-/// The rows of an answer, filled by many threads.
-struct Rows(Mutex<Embeddings>);
+/// Who gets what is encoded.
+struct Receiver<'a> {
+    lengths: Lengths,
+    sink: &'a TextSink<'a>,
+}
 
-impl Rows {
-    fn new(texts: usize, dim: usize) -> Self {
-        Self(Mutex::new(Embeddings {
-            vectors: Array2::zeros((texts, dim)),
-            tokens: vec![0; texts],
-            truncated: vec![false; texts],
-        }))
-    }
+/// The lengths of texts, noted by many threads.
+struct Lengths(Mutex<EncodedLengths>);
 
-    fn lock(&self) -> MutexGuard<'_, Embeddings> {
-        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-    }
-
-    fn set(&self, index: usize, vector: &[f32]) {
-        self.lock().vectors.row_mut(index).iter_mut().zip(vector).for_each(|(to, from)| *to = *from);
+impl Lengths {
+    fn new(texts: usize) -> Self {
+        let (tokens, unknown, truncated) = (vec![0; texts], vec![0; texts], vec![false; texts]);
+        Self(Mutex::new(EncodedLengths { tokens, unknown, truncated }))
     }
 
     fn note(&self, index: usize, text: &TokenizedText) {
-        let mut rows = self.lock();
-        rows.tokens[index] = text.ids.len() as u32;
-        rows.truncated[index] = text.truncated;
+        let mut lengths = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        lengths.tokens[index] = text.ids.len() as u32;
+        lengths.unknown[index] = text.unknown;
+        lengths.truncated[index] = text.truncated;
     }
 
-    fn embeddings(self) -> Embeddings {
-        self.0.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner())
+    fn into_inner(self) -> EncodedLengths {
+        self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn set_row(vectors: &Mutex<Array2<f32>>, index: usize, vector: &[f32]) {
+    let mut vectors = vectors.lock().unwrap_or_else(PoisonError::into_inner);
+    vectors.row_mut(index).iter_mut().zip(vector).for_each(|(to, from)| *to = *from);
+}
+
+fn embeddings(vectors: Mutex<Array2<f32>>, lengths: EncodedLengths) -> Embeddings {
+    let vectors = vectors.into_inner().unwrap_or_else(PoisonError::into_inner);
+    Embeddings { vectors, tokens: lengths.tokens, truncated: lengths.truncated }
 }
 
 impl Encoder for LocalEncoder {
@@ -303,12 +317,36 @@ impl Encoder for LocalEncoder {
     }
 
     fn encode(&self, texts: &[&str], role: Role) -> Result<Embeddings> {
-        let rows = Rows::new(texts.len(), self.contract.dim);
+        let vectors = Mutex::new(Array2::zeros((texts.len(), self.contract.dim)));
+        let lengths = self.encode_each(texts, role, &|index, text| set_row(&vectors, index, text.vector))?;
+        Ok(embeddings(vectors, lengths))
+    }
+
+    fn token_encoder(&self) -> Option<&dyn TokenEncoder> {
+        Some(self)
+    }
+}
+
+impl TokenEncoder for LocalEncoder {
+    fn token_dim(&self) -> usize {
+        self.contract.hidden_size
+    }
+
+    fn encode_each(&self, texts: &[&str], role: Role, sink: &TextSink<'_>) -> Result<EncodedLengths> {
+        let receiver = Receiver { lengths: Lengths::new(texts.len()), sink };
         self.install(|| match self.options.device {
-            Device::Cpu => self.encode_on_cpu(texts, role, &rows),
-            _ => self.encode_on_gpu(texts, role, &rows),
+            Device::Cpu => self.encode_on_cpu(texts, role, &receiver),
+            _ => self.encode_on_gpu(texts, role, &receiver),
         })?;
-        Ok(rows.embeddings())
+        Ok(receiver.lengths.into_inner())
+    }
+
+    fn windows(&self, text: &str, role: Role) -> Result<Vec<Range<usize>>> {
+        self.tokenizer.windows(text, role)
+    }
+
+    fn token_ranges(&self, text: &str, role: Role) -> Result<Vec<Range<usize>>> {
+        self.tokenizer.locate(text, role)
     }
 }
 

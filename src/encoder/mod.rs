@@ -8,6 +8,7 @@ mod pooling;
 mod tokenizer;
 
 use std::fmt;
+use std::ops::Range;
 use std::str::FromStr;
 
 use ndarray::{Array2, ArrayView2};
@@ -108,6 +109,30 @@ impl Embeddings {
     }
 }
 
+/// One text as it leaves the encoder.
+#[derive(Debug)]
+pub struct EncodedText<'a> {
+    /// The embedding, `[dim]`.
+    pub vector: &'a [f32],
+    /// Last hidden states of the text's own tokens, `[tokens, token_dim]`, not normalised: without special tokens and prompt.
+    pub tokens: ArrayView2<'a, f32>,
+}
+
+/// Receives texts as they are encoded: the text's position, and its vectors. Called once per text, in any order, possibly from several
+/// threads at once.
+pub type TextSink<'a> = dyn Fn(usize, &EncodedText<'_>) + Sync + 'a;
+
+/// What became of texts on their way into the model; one element per text.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EncodedLengths {
+    /// Tokens encoded, special tokens and prompt included, after truncation.
+    pub tokens: Vec<u32>,
+    /// Of these, tokens that stand for what the vocabulary lacks.
+    pub unknown: Vec<u32>,
+    /// Whether the text was longer than the model takes, and was cut.
+    pub truncated: Vec<bool>,
+}
+
 /// Turns texts into vectors. Local models implement it; so will remote services.
 pub trait Encoder: Send + Sync {
     /// Components of a vector.
@@ -127,4 +152,36 @@ pub trait Encoder: Send + Sync {
     /// # Errors
     /// When tokenizing or the forward pass fails.
     fn encode(&self, texts: &[&str], role: Role) -> Result<Embeddings>;
+
+    /// This encoder with the vectors of the single tokens, if it has them.
+    fn token_encoder(&self) -> Option<&dyn TokenEncoder> {
+        None
+    }
+}
+
+/// An encoder that also gives the token vectors of the same forward pass, which late interaction scores with, and that knows where tokens
+/// lie in a text.
+pub trait TokenEncoder: Encoder {
+    /// Components of a token vector.
+    fn token_dim(&self) -> usize;
+
+    /// [`Encoder::encode`] without keeping anything: each text's vectors go to `sink` as soon as they are there, so that memory does not
+    /// depend on the number of texts.
+    ///
+    /// # Errors
+    /// As [`Encoder::encode`].
+    fn encode_each(&self, texts: &[&str], role: Role, sink: &TextSink<'_>) -> Result<EncodedLengths>;
+
+    /// Byte ranges that cover a text and are each short enough for the model: one, the whole text, or overlapping windows that begin at
+    /// words.
+    ///
+    /// # Errors
+    /// When tokenizing fails.
+    fn windows(&self, text: &str, role: Role) -> Result<Vec<Range<usize>>>;
+
+    /// Byte ranges in the text of the tokens whose vectors [`TokenEncoder::encode_each`] gives, in the same order.
+    ///
+    /// # Errors
+    /// When tokenizing fails.
+    fn token_ranges(&self, text: &str, role: Role) -> Result<Vec<Range<usize>>>;
 }
