@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use nearsort::{CosineScorer, RerankOptions, Reranker, Result, ScoreKind, Scorer, Scores};
+use nearsort::{BiEncoderScorer, RerankOptions, Reranker, Result, ScoreKind, Scorer, Scores};
 
 /// Share of the query's words that occur in a candidate, in [0, 1].
 struct WordOverlap;
@@ -44,7 +44,7 @@ fn main() -> Result<()> {
     let candidates =
         ["Fixing E0499 step by step", "Ownership explained", "A borrow that is mutable happens once at a time"];
     let encoder = Reranker::builder().build_encoder()?;
-    let cosine = Arc::new(CosineScorer::new(Arc::new(encoder)));
+    let cosine = Arc::new(BiEncoderScorer::cosine(Arc::new(encoder)));
     for (name, scorer) in [
         ("words", Arc::new(WordOverlap) as Arc<dyn Scorer>),
         ("words and cosine", Arc::new(Mean(Arc::new(WordOverlap), cosine))),

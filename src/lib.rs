@@ -23,6 +23,7 @@
 //! in nearsort's cache folder; see [`StoreOptions`].
 #![deny(missing_docs)]
 
+pub mod blend;
 pub mod candle_backend;
 pub mod encoder;
 pub mod engine;
@@ -47,12 +48,14 @@ pub const FEATURES: &[&str] = &[
     "metal",
 ];
 
+pub use blend::{Blend, Normalize};
 pub use candle_backend::Device;
 pub use encoder::{
     Contract, Embeddings, Encoder, Engine, LocalEncoder, LocalEncoderOptions, Overrides, Pooling, Precision, Role,
+    TokenEncoder,
 };
 pub use error::{Error, Result};
 pub use ranking::Hit;
 pub use reranker::{DEFAULT_MODEL, RerankOptions, Reranker, RerankerBuilder, ScoredCandidates};
-pub use scorer::{CosineScorer, ScoreKind, Scorer, Scores};
+pub use scorer::{BiEncoderScorer, CandidateList, LongText, ScoreKind, Scorer, Scores, Scoring};
 pub use store::{ModelSpec, ModelStore, StoreOptions};

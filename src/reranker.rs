@@ -1,12 +1,14 @@
 //! Selection and order on top of a [`Scorer`], and nothing else.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 use std::sync::Arc;
 
+use crate::blend::Blend;
 use crate::candle_backend::Device;
 use crate::encoder::{Encoder, Engine, LocalEncoder, LocalEncoderOptions, Overrides, Precision, ProgressFn};
 use crate::ranking::{self, Hit};
-use crate::scorer::{CosineScorer, ScoreKind, Scorer, Scores};
+use crate::scorer::{BiEncoderScorer, CandidateList, Explanation, LongText, Part, ScoreKind, Scorer, Scores, Scoring};
 use crate::store::{ModelSpec, ModelStore, StoreOptions};
 use crate::{Error, Result};
 
@@ -18,8 +20,19 @@ pub const DEFAULT_MODEL: &str = "all-MiniLM-L6-v2";
 pub struct RerankOptions {
     /// At most so many; `None`: all.
     pub top_k: Option<usize>,
-    /// Only those that score at least this much.
+    /// Only those whose score by the model is at least this much.
     pub min_score: Option<f32>,
+}
+
+impl RerankOptions {
+    /// The best by `scores`, among those that `model` allows.
+    fn select(&self, scores: &[f32], model: &[f32]) -> Result<Vec<Hit>> {
+        let mut hits = ranking::top_k(scores, self.top_k.unwrap_or(scores.len()))?;
+        if let Some(least) = self.min_score {
+            hits.retain(|hit| model[hit.index] >= least);
+        }
+        Ok(hits)
+    }
 }
 
 /// Scores of candidates in input order, with what they cost.
@@ -27,13 +40,19 @@ pub struct RerankOptions {
 pub struct ScoredCandidates {
     /// One per candidate; higher is better. A candidate without text has the lowest score of its kind.
     pub scores: Vec<f32>,
+    /// What the scores were made of, if of several; as [`ScoredCandidates::scores`].
+    pub parts: Vec<Part>,
+    /// Bytes of each candidate that its score comes from, where long texts are read in windows; else empty.
+    pub best_windows: Vec<Range<usize>>,
     /// Tokens encoded per candidate after truncation; 0 where the scorer does not say, and for candidates without text.
     pub tokens: Vec<u32>,
+    /// Tokens per candidate that the model's vocabulary lacks; as [`ScoredCandidates::tokens`].
+    pub unknown: Vec<u32>,
     /// Whether a candidate was longer than the model takes, and was cut.
     pub truncated: Vec<bool>,
     /// Tokens of the query.
     pub query_tokens: u32,
-    /// Tokens of all candidates together, every distinct text counted once.
+    /// Tokens of all candidates of the list, every distinct text counted once.
     pub document_tokens: u64,
     /// Positions of the candidates without text.
     pub empty: Vec<usize>,
@@ -57,6 +76,7 @@ pub struct ScoredCandidates {
 pub struct Reranker {
     scorer: Arc<dyn Scorer>,
     encoder: Option<Arc<LocalEncoder>>,
+    blend: Blend,
 }
 
 impl Reranker {
@@ -67,28 +87,67 @@ impl Reranker {
 
     /// Ranks by a scorer of your own.
     pub fn from_scorer(scorer: Arc<dyn Scorer>) -> Self {
-        Self { scorer, encoder: None }
+        Self { scorer, encoder: None, blend: Blend::default() }
     }
 
     /// Ranks candidates: score descending, equal scores in input order.
     ///
-    /// `Hit::index` is the candidate's position in `candidates`, `Hit::score` its score; for local models the cosine
-    /// similarity, in [-1, 1]. Equal texts are scored once and ranked each. A candidate without text (empty or
-    /// white space) scores lowest.
+    /// `Hit::index` is the candidate's position in `candidates`, `Hit::score` its score; for local models by default the hybrid of cosine
+    /// similarity and MaxSim, in [-1, 1]. Equal texts are scored once and ranked each. A candidate without text (empty or white space) scores lowest.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for an empty query; [`Error::NotANumber`] naming the candidate; what the scorer fails with.
     pub fn rerank(&self, query: &str, candidates: &[impl AsRef<str>], options: &RerankOptions) -> Result<Vec<Hit>> {
         let scored = self.score(query, candidates)?;
-        let k = options.top_k.unwrap_or(scored.scores.len());
-        let mut hits = ranking::top_k(&scored.scores, k)?;
-        if let Some(least) = options.min_score {
-            hits.retain(|hit| hit.score >= least);
-        }
-        Ok(hits)
+        options.select(&scored.scores, &scored.scores)
     }
 
-    /// Scores candidates without ordering them: for callers that stream, or that want tokens and truncation.
+    /// [`Reranker::rerank`] with the scores of the search that found the candidates, one per candidate, higher is better: they are mixed
+    /// in as [`RerankerBuilder::blend`] says. `Hit::score` is then a [`ScoreKind::Blend`]; `min_score` still speaks of the model's score.
+    ///
+    /// # Errors
+    /// As [`Reranker::rerank`]; [`Error::InvalidArgument`] when there is not one finite first-stage score per candidate.
+    pub fn rerank_with_first_stage(
+        &self,
+        query: &str,
+        candidates: &[impl AsRef<str>],
+        first_stage: &[f64],
+        options: &RerankOptions,
+    ) -> Result<Vec<Hit>> {
+        let scored = self.score(query, candidates)?;
+        let mixed = self.mix(&scored, first_stage)?;
+        options.select(&mixed, &scored.scores)
+    }
+
+    /// Mixes scores with the first stage's. Candidates without text stay below all others.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] when there is not one finite first-stage score per candidate.
+    pub fn mix(&self, scored: &ScoredCandidates, first_stage: &[f64]) -> Result<Vec<f32>> {
+        let wrong = |message: String| Err(Error::InvalidArgument(message));
+        if first_stage.len() != scored.scores.len() {
+            return wrong(format!("{} first-stage scores for {} candidates", first_stage.len(), scored.scores.len()));
+        }
+        if let Some(index) = first_stage.iter().position(|score| !score.is_finite()) {
+            return wrong(format!(
+                "the first-stage score of candidate {index} (counted from 0) is not a finite number"
+            ));
+        }
+        if self.blend == Blend::None {
+            return Ok(scored.scores.clone());
+        }
+        let has_text: Vec<usize> =
+            (0..first_stage.len()).filter(|index| scored.empty.binary_search(index).is_err()).collect();
+        let model: Vec<f32> = has_text.iter().map(|&index| scored.scores[index]).collect();
+        let first: Vec<f64> = has_text.iter().map(|&index| first_stage[index]).collect();
+        let mixed = self.blend.combine(&model, &first);
+        let below_all = mixed.iter().copied().fold(0.0, f32::min) - 1.0;
+        let mut scores = vec![below_all; first_stage.len()];
+        has_text.iter().zip(mixed).for_each(|(&index, score)| scores[index] = score);
+        Ok(scores)
+    }
+
+    /// Scores candidates without ordering them: for callers that stream, or that want parts, tokens and truncation.
     ///
     /// # Errors
     /// As [`Reranker::rerank`], except that a score may be NaN.
@@ -101,13 +160,58 @@ impl Reranker {
     /// # Errors
     /// As [`Reranker::score`].
     pub fn score_queries(&self, queries: &[&str], candidates: &[impl AsRef<str>]) -> Result<Vec<ScoredCandidates>> {
-        if queries.iter().any(|query| query.trim().is_empty()) {
+        let all: Vec<usize> = (0..candidates.len()).collect();
+        let lists: Vec<CandidateList<'_>> =
+            queries.iter().map(|query| CandidateList { query, candidates: &all }).collect();
+        self.score_lists(&lists, candidates)
+    }
+
+    /// [`Reranker::score`] for several lists whose candidates are among `texts`; each distinct text is encoded once.
+    ///
+    /// # Errors
+    /// As [`Reranker::score`]; [`Error::InvalidArgument`] for a list that names a text that is not there.
+    pub fn score_lists(&self, lists: &[CandidateList<'_>], texts: &[impl AsRef<str>]) -> Result<Vec<ScoredCandidates>> {
+        if lists.iter().any(|list| list.query.trim().is_empty()) {
             return Err(Error::InvalidArgument("the query is empty".into()));
         }
-        let distinct = Distinct::of(candidates);
-        let scores = self.scorer.score_queries(queries, &distinct.texts)?;
-        distinct.check(&scores, queries.len())?;
-        Ok(scores.iter().map(|scores| distinct.spread(scores, self.scorer.kind().lowest())).collect())
+        if lists.iter().flat_map(|list| list.candidates).any(|&text| text >= texts.len()) {
+            return Err(Error::InvalidArgument(format!(
+                "a list names a text beyond the {} that there are",
+                texts.len()
+            )));
+        }
+        let distinct = Distinct::of(texts);
+        let distinct_lists: Vec<Vec<usize>> = lists.iter().map(|list| distinct.list(list.candidates)).collect();
+        let asked: Vec<CandidateList<'_>> = lists
+            .iter()
+            .zip(&distinct_lists)
+            .map(|(list, candidates)| CandidateList { query: list.query, candidates })
+            .collect();
+        let scores = self.scorer.score_lists(&asked, &distinct.texts)?;
+        check(&scores, &asked)?;
+        let lowest = self.scorer.kind().lowest();
+        Ok(lists
+            .iter()
+            .zip(&asked)
+            .zip(scores)
+            .map(|((list, asked), s)| distinct.spread(list, asked, &s, lowest))
+            .collect())
+    }
+
+    /// Why a candidate has its score; `None` where the scorer cannot tell.
+    ///
+    /// # Errors
+    /// What the scorer fails with.
+    pub fn explain(&self, query: &str, candidate: &str) -> Result<Option<Explanation>> {
+        if query.trim().is_empty() || candidate.trim().is_empty() {
+            return Ok(None);
+        }
+        self.scorer.explain(query, candidate)
+    }
+
+    /// How first-stage scores are mixed in.
+    pub fn blend(&self) -> Blend {
+        self.blend
     }
 
     /// What the scores mean.
@@ -144,35 +248,66 @@ impl<'a> Distinct<'a> {
         Self { texts, position }
     }
 
-    fn check(&self, scores: &[Scores], queries: usize) -> Result<()> {
-        let wrong = |message| Error::Compute { context: "the scorer broke its contract".into(), message };
-        if scores.len() != queries {
-            return Err(wrong(format!("answers to {} queries for {queries}", scores.len())));
-        }
-        let expected = self.texts.len();
-        let fits = |len: usize| len == 0 || len == expected;
-        let bad = |s: &&Scores| s.values.len() != expected || !fits(s.tokens.len()) || !fits(s.truncated.len());
-        match scores.iter().find(bad) {
-            Some(scores) => Err(wrong(format!("{} scores for {expected} candidates", scores.values.len()))),
-            None => Ok(()),
-        }
+    /// The distinct texts of a list of candidates, each once, in the order of the first candidate that has it.
+    fn list(&self, candidates: &[usize]) -> Vec<usize> {
+        let mut seen = HashSet::with_capacity(candidates.len());
+        candidates.iter().filter_map(|&candidate| self.position[candidate]).filter(|&text| seen.insert(text)).collect()
     }
 
-    fn spread(&self, scores: &Scores, lowest: f32) -> ScoredCandidates {
-        let at = |position: &Option<usize>| position.map_or(lowest, |p| scores.values[p]);
-        let tokens = |position: &Option<usize>| position.and_then(|p| scores.tokens.get(p).copied()).unwrap_or(0);
-        let truncated =
-            |position: &Option<usize>| position.and_then(|p| scores.truncated.get(p).copied()).unwrap_or(false);
-        let empty = |(index, position): (usize, &Option<usize>)| position.is_none().then_some(index);
+    /// From the scores of a list's distinct texts to those of its candidates.
+    fn spread(
+        &self,
+        list: &CandidateList<'_>,
+        asked: &CandidateList<'_>,
+        scores: &Scores,
+        lowest: f32,
+    ) -> ScoredCandidates {
+        let place: HashMap<usize, usize> = asked.candidates.iter().enumerate().map(|(at, &text)| (text, at)).collect();
+        let places: Vec<Option<usize>> =
+            list.candidates.iter().map(|&candidate| self.position[candidate].map(|text| place[&text])).collect();
+        let empty = |(index, place): (usize, &Option<usize>)| place.is_none().then_some(index);
+        let part = |part: &Part| Part { kind: part.kind, values: pick(&places, &part.values, &part.kind.lowest()) };
         ScoredCandidates {
-            scores: self.position.iter().map(at).collect(),
-            tokens: self.position.iter().map(tokens).collect(),
-            truncated: self.position.iter().map(truncated).collect(),
+            scores: pick(&places, &scores.values, &lowest),
+            parts: scores.parts.iter().map(part).collect(),
+            best_windows: if scores.best_windows.is_empty() {
+                Vec::new()
+            } else {
+                pick(&places, &scores.best_windows, &(0..0))
+            },
+            tokens: pick(&places, &scores.tokens, &0),
+            unknown: pick(&places, &scores.unknown, &0),
+            truncated: pick(&places, &scores.truncated, &false),
             query_tokens: scores.query_tokens,
             document_tokens: scores.tokens.iter().copied().map(u64::from).sum(),
-            empty: self.position.iter().enumerate().filter_map(empty).collect(),
+            empty: places.iter().enumerate().filter_map(empty).collect(),
         }
     }
+}
+
+/// The value of each place; `missing` for none, and where the scorer gave no values.
+fn pick<T: Clone>(places: &[Option<usize>], values: &[T], missing: &T) -> Vec<T> {
+    places.iter().map(|place| place.and_then(|at| values.get(at)).unwrap_or(missing).clone()).collect()
+}
+
+/// A scorer of the user's own may break its contract.
+fn check(scores: &[Scores], lists: &[CandidateList<'_>]) -> Result<()> {
+    let wrong = |message| Err(Error::Compute { context: "the scorer broke its contract".into(), message });
+    if scores.len() != lists.len() {
+        return wrong(format!("answers to {} queries for {}", scores.len(), lists.len()));
+    }
+    for (scores, list) in scores.iter().zip(lists) {
+        let expected = list.candidates.len();
+        if scores.values.len() != expected {
+            return wrong(format!("{} scores for {expected} candidates", scores.values.len()));
+        }
+        let optional = [scores.tokens.len(), scores.unknown.len(), scores.truncated.len(), scores.best_windows.len()];
+        let parts = scores.parts.iter().map(|part| part.values.len());
+        if optional.into_iter().any(|len| len != 0 && len != expected) || parts.into_iter().any(|len| len != expected) {
+            return wrong(format!("what belongs to the scores is not there for each of {expected} candidates"));
+        }
+    }
+    Ok(())
 }
 
 /// Collects what a [`Reranker`] is made of.
@@ -181,6 +316,9 @@ pub struct RerankerBuilder {
     model: Option<String>,
     store: Option<ModelStore>,
     encoder: LocalEncoderOptions,
+    scoring: Option<Scoring>,
+    long_text: LongText,
+    blend: Blend,
 }
 
 impl RerankerBuilder {
@@ -193,6 +331,24 @@ impl RerankerBuilder {
     /// Where models are looked for. Default: what the environment says, [`StoreOptions::from_env`].
     pub fn store(mut self, store: ModelStore) -> Self {
         self.store = Some(store);
+        self
+    }
+
+    /// Which score of the encoder's pass. Default: [`Scoring::Hybrid`].
+    pub fn scoring(mut self, scoring: Scoring) -> Self {
+        self.scoring = Some(scoring);
+        self
+    }
+
+    /// What becomes of candidates that are longer than the model takes. Default: their beginning is read.
+    pub fn long_text(mut self, long_text: LongText) -> Self {
+        self.long_text = long_text;
+        self
+    }
+
+    /// How the first stage's scores are mixed in, where there are some. Default: [`Blend::default`].
+    pub fn blend(mut self, blend: Blend) -> Self {
+        self.blend = blend;
         self
     }
 
@@ -241,11 +397,13 @@ impl RerankerBuilder {
     /// Finds the model, downloads it if need be, and loads it.
     ///
     /// # Errors
-    /// Those of [`ModelStore::get`] and [`LocalEncoder::load`].
+    /// Those of [`ModelStore::get`] and [`LocalEncoder::load`]; [`Error::InvalidArgument`] for a blend's weight that is no share.
     pub fn build(self) -> Result<Reranker> {
+        let (scoring, long_text, blend) =
+            (self.scoring.unwrap_or(Scoring::Hybrid), self.long_text, self.blend.check()?);
         let encoder = Arc::new(self.build_encoder()?);
-        let scorer = Arc::new(CosineScorer::new(Arc::clone(&encoder) as Arc<dyn Encoder>));
-        Ok(Reranker { scorer, encoder: Some(encoder) })
+        let scorer = BiEncoderScorer::new(Arc::clone(&encoder) as Arc<dyn Encoder>, scoring, long_text)?;
+        Ok(Reranker { scorer: Arc::new(scorer), encoder: Some(encoder), blend })
     }
 
     /// The encoder alone: for embedding a corpus.

@@ -7,6 +7,10 @@
 //! Above the size of the cache, reading the rows from memory once is what one query costs. The cosines keep to one such
 //! pass: a row is still in the cache when its norm is taken.
 
+mod maxsim;
+
+pub use maxsim::{DocumentTokens, QueryTokens};
+
 use half::{bf16, f16, slice::HalfFloatSliceExt};
 use ndarray::{Array2, ArrayView1, ArrayView2, CowArray, Dimension};
 use rayon::prelude::*;
@@ -83,6 +87,16 @@ pub fn cosine_similarities_block(queries: ArrayView2<'_, f32>, rows: ArrayView2<
     block(queries, rows, score_cosines)
 }
 
+/// The cosine of two vectors; values as in [`cosine_similarities`], bit for bit.
+///
+/// # Errors
+/// [`Error::InvalidArgument`] if the vectors differ in length.
+pub fn cosine_similarity(a: &[f32], b: &[f32]) -> Result<f32> {
+    check_dims(a.len(), b.len())?;
+    let kernel = Kernels::best().dot_f32;
+    Ok(cosine(kernel.pair(a, b), (a, kernel.norm(a)), (b, kernel.norm(b))))
+}
+
 /// The dot products of a half-precision query with every row of `rows` (row-major, `query.len()` columns).
 ///
 /// # Errors
@@ -152,14 +166,19 @@ fn score_cosines(queries: &[f32], rows: &[f32], dim: usize, scores: &mut [f32]) 
         for (row, scores) in rows.chunks_exact(dim).zip(scores.chunks_exact_mut(queries_and_norms.len())) {
             let row_norm = dot.norm(row);
             for (score, &(query, query_norm)) in scores.iter_mut().zip(&queries_and_norms) {
-                *score = if SAFE_NORMS.contains(&row_norm) && SAFE_NORMS.contains(&query_norm) {
-                    (*score / (query_norm * row_norm)).clamp(-1.0, 1.0)
-                } else {
-                    cosine_wide(query, row)
-                };
+                *score = cosine(*score, (query, query_norm), (row, row_norm));
             }
         }
     });
+}
+
+/// The cosine of two vectors, each given with its norm, from their dot product.
+fn cosine(dot: f32, (a, a_norm): (&[f32], f32), (b, b_norm): (&[f32], f32)) -> f32 {
+    if SAFE_NORMS.contains(&a_norm) && SAFE_NORMS.contains(&b_norm) {
+        (dot / (a_norm * b_norm)).clamp(-1.0, 1.0)
+    } else {
+        cosine_wide(a, b)
+    }
 }
 
 /// Calls `score` for blocks of rows with their places in `scores` (`per_row` for each row), on several threads if that

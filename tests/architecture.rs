@@ -7,7 +7,7 @@ use crate::support::root;
 /// Modules of the library, lowest layer first; a module may use lower layers only, and its own.
 const LAYERS: [&[&str]; 6] = [
     &["error", "kernels"],
-    &["engine", "similarity", "ranking", "store", "io"],
+    &["engine", "similarity", "ranking", "blend", "store", "io"],
     &["candle_backend"],
     &["encoder"],
     &["scorer"],

@@ -1,10 +1,13 @@
 //! How well each candidate answers a query: one number per candidate.
 
-mod cosine;
+mod bi_encoder;
+mod explanation;
 
 use std::fmt;
+use std::ops::Range;
 
-pub use cosine::CosineScorer;
+pub use bi_encoder::{BiEncoderScorer, LongText, Scoring};
+pub use explanation::{Explanation, Match};
 
 use crate::Result;
 
@@ -14,14 +17,23 @@ use crate::Result;
 pub enum ScoreKind {
     /// Cosine similarity of two embeddings, in [-1, 1].
     Cosine,
+    /// Mean over the query's tokens of the largest cosine with a token of the candidate, in [-1, 1].
+    MaxSim,
+    /// A fixed mean of the two, in [-1, 1].
+    Hybrid,
+    /// A score mixed with the first stage's: it orders one list, and means nothing outside of it.
+    Blend,
     /// Anything else; higher is better.
     Custom,
 }
 
 impl fmt::Display for ScoreKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+        f.pad(match self {
             ScoreKind::Cosine => "cosine",
+            ScoreKind::MaxSim => "maxsim",
+            ScoreKind::Hybrid => "hybrid",
+            ScoreKind::Blend => "blend",
             ScoreKind::Custom => "custom",
         })
     }
@@ -31,8 +43,8 @@ impl ScoreKind {
     /// The score of a candidate with nothing in it: no candidate with a text scores lower.
     pub(crate) fn lowest(self) -> f32 {
         match self {
-            ScoreKind::Cosine => -1.0,
-            ScoreKind::Custom => f32::NEG_INFINITY,
+            ScoreKind::Cosine | ScoreKind::MaxSim | ScoreKind::Hybrid => -1.0,
+            ScoreKind::Blend | ScoreKind::Custom => f32::NEG_INFINITY,
         }
     }
 }
@@ -42,18 +54,42 @@ impl ScoreKind {
 pub struct Scores {
     /// One per candidate; higher is better.
     pub values: Vec<f32>,
+    /// What the values were made of, where they were made of several scores.
+    pub parts: Vec<Part>,
+    /// Bytes of each candidate that its value comes from, where the scorer reads windows of a text; else empty.
+    pub best_windows: Vec<Range<usize>>,
     /// Tokens of the query, where the scorer knows.
     pub query_tokens: u32,
     /// Tokens encoded per candidate; empty where the scorer does not know.
     pub tokens: Vec<u32>,
+    /// Tokens per candidate that the vocabulary lacks; empty where the scorer does not know.
+    pub unknown: Vec<u32>,
     /// Whether a candidate was cut; empty where the scorer does not know.
     pub truncated: Vec<bool>,
+}
+
+/// One of the scores that a score is made of.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Part {
+    /// What the values mean.
+    pub kind: ScoreKind,
+    /// One per candidate.
+    pub values: Vec<f32>,
 }
 
 impl From<Vec<f32>> for Scores {
     fn from(values: Vec<f32>) -> Self {
         Self { values, ..Self::default() }
     }
+}
+
+/// A query and the candidates to score against it.
+#[derive(Debug, Clone, Copy)]
+pub struct CandidateList<'a> {
+    /// What the user asks.
+    pub query: &'a str,
+    /// Positions of the candidates in a slice of texts that several lists share.
+    pub candidates: &'a [usize],
 }
 
 /// Scores candidates against a query.
@@ -67,12 +103,27 @@ pub trait Scorer: Send + Sync {
     /// When a score cannot be computed. A scorer never answers with a made-up one.
     fn score(&self, query: &str, candidates: &[&str]) -> Result<Scores>;
 
-    /// [`Scorer::score`] for several queries over the same candidates, in the queries' order. A scorer that can share work
-    /// between queries (encoding the candidates once) overrides this; the scores are the same.
+    /// [`Scorer::score`] for several lists whose candidates are among `texts`, in the lists' order. A scorer that can share work between
+    /// lists (encoding each text once) overrides this; the scores are the same.
     ///
     /// # Errors
     /// As [`Scorer::score`].
-    fn score_queries(&self, queries: &[&str], candidates: &[&str]) -> Result<Vec<Scores>> {
-        queries.iter().map(|query| self.score(query, candidates)).collect()
+    ///
+    /// # Panics
+    /// If a list names a text that is not there.
+    fn score_lists(&self, lists: &[CandidateList<'_>], texts: &[&str]) -> Result<Vec<Scores>> {
+        let score = |list: &CandidateList<'_>| {
+            let candidates: Vec<&str> = list.candidates.iter().map(|&candidate| texts[candidate]).collect();
+            self.score(list.query, &candidates)
+        };
+        lists.iter().map(score).collect()
+    }
+
+    /// Why a candidate has its score; `None` where the scorer cannot tell.
+    ///
+    /// # Errors
+    /// As [`Scorer::score`].
+    fn explain(&self, _query: &str, _candidate: &str) -> Result<Option<Explanation>> {
+        Ok(None)
     }
 }

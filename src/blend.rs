@@ -1,0 +1,245 @@
+//! Mixing a model's scores with those of the search that found the candidates.
+//!
+//! A first stage sees what a small encoder does not (rare words, exact names), so its scores are worth a little even after reranking. They
+//! come on any scale: BM25's have no upper end, cosines lie close together. What is mixed is therefore their place in the list: a mixed score orders
+//! one list, and is no measure of relevance outside of it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::{Error, Result};
+
+/// The rank constant of reciprocal rank fusion (Cormack, Clarke and Buettcher, SIGIR 2009).
+const RRF_K: f64 = 60.0;
+
+/// How scores of two stages become comparable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Normalize {
+    /// Both as they are: for first stages whose scores are on the model's scale.
+    None,
+    /// The first stage's from 0 (the list's lowest) to 1 (its highest); the model's as they are, for they have a fixed range already (what
+    /// Bruch, Gai and Ingber, TOIS 2023, call theoretical min-max).
+    #[default]
+    MinMax,
+    /// Both by their mean and standard deviation in the list; 0 where all are equal.
+    ZScore,
+}
+
+/// Whether and how the first stage's scores count.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Blend {
+    /// They do not.
+    None,
+    /// `(1 - weight) * model + weight * first stage`, both normalised.
+    Linear {
+        /// The first stage's share, in [0, 1].
+        weight: f32,
+        /// How the scores become comparable.
+        normalize: Normalize,
+    },
+    /// Reciprocal rank fusion: `(1 - weight) / (60 + rank by model) + weight / (60 + rank by first stage)`, ranks from 1, equal scores sharing the
+    /// better rank.
+    Rrf {
+        /// The first stage's share, in [0, 1].
+        weight: f32,
+    },
+}
+
+impl Blend {
+    /// The default share of the first stage in [`Blend::Linear`], by what it is normalised to.
+    pub fn linear_weight(normalize: Normalize) -> f32 {
+        match normalize {
+            // A bonus of at most 0.06 on a score whose spread within a list is some 0.1.
+            Normalize::MinMax | Normalize::None => 0.06,
+            Normalize::ZScore => 0.15,
+        }
+    }
+
+    /// The default share of the first stage in [`Blend::Rrf`].
+    pub const RRF_WEIGHT: f32 = 0.3;
+
+    /// Checks the weight.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] when it is not in [0, 1].
+    pub fn check(self) -> Result<Self> {
+        match self {
+            Blend::Linear { weight, .. } | Blend::Rrf { weight } if !(0.0..=1.0).contains(&weight) => {
+                Err(Error::InvalidArgument(format!("the blend's weight is {weight}; it is a share, from 0 to 1")))
+            }
+            _ => Ok(self),
+        }
+    }
+
+    /// The mixed scores of a list: `model` and `first_stage` have an element per candidate, and so has the result. Higher is better in
+    /// all three. The order of the candidates does not matter. [`Blend::None`] gives `model`. A NaN of the model stays one.
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    pub fn combine(self, model: &[f32], first_stage: &[f64]) -> Vec<f32> {
+        assert_eq!(model.len(), first_stage.len(), "a first-stage score per candidate");
+        let model: Vec<f64> = model.iter().copied().map(f64::from).collect();
+        let mix = |weight: f32, model: Vec<f64>, first: Vec<f64>| {
+            let weight = f64::from(weight);
+            model.iter().zip(first).map(|(model, first)| ((1.0 - weight) * model + weight * first) as f32).collect()
+        };
+        match self {
+            Blend::None => model.iter().map(|&score| score as f32).collect(),
+            Blend::Linear { weight, normalize: Normalize::None } => mix(weight, model, first_stage.to_vec()),
+            Blend::Linear { weight, normalize: Normalize::MinMax } => mix(weight, model, min_max(first_stage)),
+            Blend::Linear { weight, normalize: Normalize::ZScore } => {
+                mix(weight, z_scores(&model), z_scores(first_stage))
+            }
+            Blend::Rrf { weight } => mix(weight, reciprocal_ranks(&model), reciprocal_ranks(first_stage)),
+        }
+    }
+}
+
+impl Default for Blend {
+    fn default() -> Self {
+        let normalize = Normalize::default();
+        Blend::Linear { weight: Self::linear_weight(normalize), normalize }
+    }
+}
+
+impl fmt::Display for Blend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Blend::None => f.write_str("none"),
+            Blend::Linear { weight, normalize } => write!(f, "linear {weight} {normalize}"),
+            Blend::Rrf { weight } => write!(f, "rrf {weight}"),
+        }
+    }
+}
+
+impl fmt::Display for Normalize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Normalize::None => "none",
+            Normalize::MinMax => "minmax",
+            Normalize::ZScore => "zscore",
+        })
+    }
+}
+
+impl FromStr for Normalize {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let known = [Normalize::None, Normalize::MinMax, Normalize::ZScore];
+        let found = known.into_iter().find(|normalize| normalize.to_string() == text);
+        found.ok_or_else(|| {
+            Error::InvalidArgument(format!("'{text}' is not a normalisation; known are none, minmax and zscore"))
+        })
+    }
+}
+
+/// From 0 to 1; all 0.5 where all are equal. NaN where the score is.
+fn min_max(scores: &[f64]) -> Vec<f64> {
+    let lowest = scores.iter().copied().fold(f64::INFINITY, f64::min);
+    let highest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let place = |&score: &f64| if highest > lowest { (score - lowest) / (highest - lowest) } else { score * 0.0 + 0.5 };
+    scores.iter().map(place).collect()
+}
+
+fn z_scores(scores: &[f64]) -> Vec<f64> {
+    // Sums in the order of size, so that the order of the candidates does not change a bit.
+    let mut sorted = scores.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let count = scores.len().max(1) as f64;
+    let mean = sorted.iter().sum::<f64>() / count;
+    let deviation = (sorted.iter().map(|score| (score - mean).powi(2)).sum::<f64>() / count).sqrt();
+    // Equal scores leave a deviation of rounding errors.
+    let is_spread = deviation > f64::EPSILON * mean.abs();
+    scores.iter().map(|score| if is_spread { (score - mean) / deviation } else { score * 0.0 }).collect()
+}
+
+/// `1 / (60 + rank)`.
+fn reciprocal_ranks(scores: &[f64]) -> Vec<f64> {
+    let mut sorted = scores.to_vec();
+    sorted.sort_by(|a, b| b.total_cmp(a));
+    let rank = |score: &f64| 1 + sorted.partition_point(|other| other > score);
+    scores.iter().map(|score| if score.is_nan() { f64::NAN } else { 1.0 / (RRF_K + rank(score) as f64) }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn linear(weight: f32, normalize: Normalize) -> Blend {
+        Blend::Linear { weight, normalize }
+    }
+
+    #[test]
+    fn each_way_of_mixing_gives_what_its_formula_says() {
+        let (model, first) = ([0.5, 0.1, 0.3], [10.0, 30.0, 20.0]);
+        assert_eq!(Blend::None.combine(&model, &first), model);
+        assert_eq!(linear(0.5, Normalize::None).combine(&model, &first), [5.25, 15.05, 10.15]);
+        let close = |found: Vec<f32>, expected: [f64; 3]| {
+            let near = found.iter().zip(expected).all(|(a, b)| (f64::from(*a) - b).abs() < 1e-6);
+            assert!(near, "{found:?} {expected:?}");
+        };
+        close(linear(0.2, Normalize::MinMax).combine(&model, &first), [0.4, 0.08 + 0.2, 0.24 + 0.1]);
+        let z = 1.5f64.sqrt();
+        close(linear(0.25, Normalize::ZScore).combine(&model, &first), [0.5 * z, -0.5 * z, 0.0]);
+        let rrf = |a: f64, b: f64| 0.7 / (60.0 + a) + 0.3 / (60.0 + b);
+        close(Blend::Rrf { weight: 0.3 }.combine(&model, &first), [rrf(1.0, 3.0), rrf(3.0, 1.0), rrf(2.0, 2.0)]);
+    }
+
+    #[test]
+    fn lists_of_one_and_of_equals_have_scores() {
+        for blend in [Blend::default(), linear(0.15, Normalize::ZScore), Blend::Rrf { weight: 0.5 }] {
+            assert!(blend.combine(&[], &[]).is_empty());
+            let one = blend.combine(&[0.25], &[7.0]);
+            let equal = blend.combine(&[0.25, 0.25], &[0.1 + 0.2, 0.3 + 1e-17]);
+            assert!(one[0].is_finite() && equal[0].is_finite());
+            assert!((equal[0] - equal[1]).abs() < 1e-6, "{blend}: {equal:?}");
+            assert!(blend.combine(&[f32::NAN, 0.5], &[1.0, 2.0])[0].is_nan(), "{blend} hides a NaN");
+        }
+    }
+
+    #[test]
+    fn a_weight_outside_of_a_share_is_refused() {
+        for weight in [-0.1, 1.1, f32::NAN, f32::INFINITY] {
+            assert!(Blend::Rrf { weight }.check().is_err());
+            assert!(linear(weight, Normalize::MinMax).check().is_err());
+        }
+        assert!(Blend::default().check().is_ok() && Blend::None.check().is_ok());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig {
+            failure_persistence: None,
+            rng_seed: prop::test_runner::RngSeed::Fixed(1),
+            ..Default::default()
+        })]
+
+        /// What allows a reader with little memory to forget candidates that others beat in both scores.
+        #[test]
+        fn better_in_both_is_never_worse_mixed_and_the_order_of_candidates_does_not_matter(
+            pairs in prop::collection::vec((-1.0f32..1.0, -50.0f64..50.0), 1..40),
+            weight in 0.0f32..1.0,
+            which in 0usize..3,
+        ) {
+            let blend = [linear(weight, Normalize::MinMax), linear(weight, Normalize::ZScore), Blend::Rrf { weight }][which];
+            let split = |pairs: &[(f32, f64)]| {
+                (pairs.iter().map(|p| p.0).collect::<Vec<_>>(), pairs.iter().map(|p| p.1).collect::<Vec<_>>())
+            };
+            let (model, first) = split(&pairs);
+            let mixed = blend.combine(&model, &first);
+            for a in 0..pairs.len() {
+                for b in 0..pairs.len() {
+                    if model[a] >= model[b] && first[a] >= first[b] {
+                        prop_assert!(mixed[a] >= mixed[b], "{blend}: {} < {}", mixed[a], mixed[b]);
+                    }
+                }
+            }
+            let reversed: Vec<(f32, f64)> = pairs.iter().rev().copied().collect();
+            let (model, first) = split(&reversed);
+            let mut again = blend.combine(&model, &first);
+            again.reverse();
+            prop_assert_eq!(mixed, again);
+        }
+    }
+}
