@@ -102,6 +102,50 @@ impl TopK {
     }
 }
 
+/// Positions of the candidates that can be among the best `k` by some mean of two scores: those that fewer than `k` others beat in both. Each
+/// candidate is given with its position; the result is ascending. O(n log n).
+///
+/// Lets a reader of many candidates forget most of them before the mean is known. Positions decide between equals, as everywhere;
+/// of two means that only rounding makes equal, the one that is higher in both scores counts as higher.
+pub fn undominated(candidates: &[(usize, f64, f64)], k: usize) -> Vec<usize> {
+    let mut order: Vec<&(usize, f64, f64)> = candidates.iter().collect();
+    order.sort_by(|a, b| b.1.total_cmp(&a.1).then(b.2.total_cmp(&a.2)).then(a.0.cmp(&b.0)));
+    // The k best second scores among the candidates before, whose first scores are at least as high; the worst of them on top.
+    let mut best: BinaryHeap<std::cmp::Reverse<Total>> = BinaryHeap::with_capacity(k.min(candidates.len()) + 1);
+    let mut kept = Vec::new();
+    for &&(index, _, second) in &order {
+        if best.len() < k {
+            best.push(std::cmp::Reverse(Total(second)));
+        } else if best.peek().is_some_and(|worst| worst.0 < Total(second)) {
+            best.pop();
+            best.push(std::cmp::Reverse(Total(second)));
+        } else {
+            continue;
+        }
+        kept.push(index);
+    }
+    kept.sort_unstable();
+    kept
+}
+
+/// A float in its total order.
+#[derive(PartialEq)]
+struct Total(f64);
+
+impl Eq for Total {}
+
+impl Ord for Total {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.total_cmp(&other.0)
+    }
+}
+
+impl PartialOrd for Total {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
 fn numbered(index: usize, score: f32) -> Result<Hit> {
     if score.is_nan() { Err(Error::NotANumber { index }) } else { Ok(Hit { index, score }) }
 }
@@ -205,6 +249,28 @@ mod tests {
         fn top_k_is_the_prefix_of_the_full_sort(scores in scores(), k in 0usize..250) {
             let full = rank(&scores).unwrap();
             prop_assert_eq!(&top_k(&scores, k).unwrap()[..], &full[..k.min(full.len())]);
+        }
+
+        #[test]
+        fn the_best_by_any_mean_are_undominated(
+            pairs in prop::collection::vec((0u8..12, 0u8..12), 0..60),
+            k in 0usize..8,
+            weight in 1u8..8,
+        ) {
+            let candidates: Vec<(usize, f64, f64)> =
+                pairs.iter().enumerate().map(|(index, &(a, b))| (index, f64::from(a), f64::from(b))).collect();
+            let kept = undominated(&candidates, k);
+            let weight = f32::from(weight) / 8.0;
+            let mixed: Vec<f32> =
+                pairs.iter().map(|&(a, b)| (1.0 - weight) * f32::from(a) + weight * f32::from(b)).collect();
+            for hit in top_k(&mixed, k).unwrap() {
+                prop_assert!(kept.contains(&hit.index), "{hit:?} was forgotten");
+            }
+            // And forgetting in steps loses no more.
+            let (first, rest) = candidates.split_at(candidates.len() / 2);
+            let mut stepwise: Vec<(usize, f64, f64)> = undominated(first, k).into_iter().map(|at| candidates[at]).collect();
+            stepwise.extend_from_slice(rest);
+            prop_assert_eq!(undominated(&stepwise, k), kept);
         }
 
         #[test]

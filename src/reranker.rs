@@ -115,18 +115,19 @@ impl Reranker {
         options: &RerankOptions,
     ) -> Result<Vec<Hit>> {
         let scored = self.score(query, candidates)?;
-        let mixed = self.mix(&scored, first_stage)?;
+        let mixed = self.mix(&scored.scores, &scored.empty, first_stage)?;
         options.select(&mixed, &scored.scores)
     }
 
-    /// Mixes scores with the first stage's. Candidates without text stay below all others.
+    /// Mixes a list's scores with the first stage's, which has one per candidate. The candidates without text, `empty` (ascending
+    /// positions), do not count, and stay below all others.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] when there is not one finite first-stage score per candidate.
-    pub fn mix(&self, scored: &ScoredCandidates, first_stage: &[f64]) -> Result<Vec<f32>> {
+    pub fn mix(&self, scores: &[f32], empty: &[usize], first_stage: &[f64]) -> Result<Vec<f32>> {
         let wrong = |message: String| Err(Error::InvalidArgument(message));
-        if first_stage.len() != scored.scores.len() {
-            return wrong(format!("{} first-stage scores for {} candidates", first_stage.len(), scored.scores.len()));
+        if first_stage.len() != scores.len() {
+            return wrong(format!("{} first-stage scores for {} candidates", first_stage.len(), scores.len()));
         }
         if let Some(index) = first_stage.iter().position(|score| !score.is_finite()) {
             return wrong(format!(
@@ -134,17 +135,16 @@ impl Reranker {
             ));
         }
         if self.blend == Blend::None {
-            return Ok(scored.scores.clone());
+            return Ok(scores.to_vec());
         }
-        let has_text: Vec<usize> =
-            (0..first_stage.len()).filter(|index| scored.empty.binary_search(index).is_err()).collect();
-        let model: Vec<f32> = has_text.iter().map(|&index| scored.scores[index]).collect();
+        let has_text: Vec<usize> = (0..first_stage.len()).filter(|index| empty.binary_search(index).is_err()).collect();
+        let model: Vec<f32> = has_text.iter().map(|&index| scores[index]).collect();
         let first: Vec<f64> = has_text.iter().map(|&index| first_stage[index]).collect();
         let mixed = self.blend.combine(&model, &first);
         let below_all = mixed.iter().copied().fold(0.0, f32::min) - 1.0;
-        let mut scores = vec![below_all; first_stage.len()];
-        has_text.iter().zip(mixed).for_each(|(&index, score)| scores[index] = score);
-        Ok(scores)
+        let mut all = vec![below_all; first_stage.len()];
+        has_text.iter().zip(mixed).for_each(|(&index, score)| all[index] = score);
+        Ok(all)
     }
 
     /// Scores candidates without ordering them: for callers that stream, or that want parts, tokens and truncation.

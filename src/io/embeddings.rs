@@ -10,8 +10,9 @@ use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use tempfile::{Builder, NamedTempFile};
+use tempfile::NamedTempFile;
 
+use super::whole::temporary_beside;
 use crate::{Error, Result};
 
 /// Bytes kept for the header of a `.npy` file: the longest one (two numbers of 20 digits) in a multiple of 64.
@@ -176,32 +177,6 @@ impl EmbeddingWriter {
 fn write_header(mut file: &fs::File, header: &[u8]) -> io::Result<()> {
     file.seek(SeekFrom::Start(0))?;
     file.write_all(header)
-}
-
-/// Writes a whole file under a temporary name and renames it: nobody ever sees a part of it.
-///
-/// # Errors
-/// [`Error::Io`]; the target is then as it was.
-pub fn write_whole(path: impl AsRef<Path>, content: &[u8]) -> Result<()> {
-    let path = path.as_ref();
-    let write = || {
-        let mut file = temporary_beside(path)?;
-        file.write_all(content)?;
-        file.as_file().sync_all()?;
-        file.persist(path).map_err(|error| error.error)
-    };
-    write().map(drop).map_err(Error::io("write", path))
-}
-
-/// A temporary file in the target's folder, because a rename works only within one file system.
-fn temporary_beside(path: &Path) -> io::Result<NamedTempFile> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut builder = Builder::new();
-    builder.prefix(".nearsort-").suffix(".tmp");
-    // Temporary files are private unless asked otherwise; this one becomes an ordinary file, less the umask.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    builder.tempfile_in(folder)
 }
 
 impl Layout {

@@ -17,6 +17,7 @@
 //!
 //! No model, no printing and no environment is used here.
 
+mod candidates;
 mod embeddings;
 mod format;
 mod queries;
@@ -24,10 +25,13 @@ mod record;
 mod row;
 mod rows;
 mod trec;
+mod whole;
 
-pub use embeddings::{EmbeddingWriter, write_whole};
+pub use candidates::{CandidateRow, CandidateRows};
+pub use embeddings::EmbeddingWriter;
 pub use format::InputFormat;
 pub use queries::{Query, read_queries};
 pub use row::Row;
 pub use rows::{BadRows, MAX_ROW_BYTES, ReadOptions, Rows};
 pub use trec::{RunLine, read_run, write_run_line};
+pub use whole::{WholeFile, write_whole};

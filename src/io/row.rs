@@ -6,6 +6,8 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
+use super::rows::ReadOptions;
+
 /// Fields taken as the text, the best first.
 pub(super) const TEXT_NAMES: [&str; 4] = ["text", "content", "body", "document"];
 /// Fields taken as the id, the best first.
@@ -69,6 +71,16 @@ pub(super) struct FieldNames {
 }
 
 impl FieldNames {
+    /// The names that the options ask for.
+    pub fn of(options: &ReadOptions) -> Self {
+        let ReadOptions { text_field, id_field, title_field, .. } = options;
+        let mut names = Self::new(text_field.as_deref(), id_field.as_deref(), title_field.as_deref());
+        if let Some(score) = &options.score_field {
+            names.score = vec![score.clone()];
+        }
+        names
+    }
+
     /// The usual names, except where one was asked for: then only that one counts.
     pub fn new(text: Option<&str>, id: Option<&str>, title: Option<&str>) -> Self {
         let pick = |asked: Option<&str>, usual: &[&str]| match asked {
@@ -90,6 +102,18 @@ pub(super) enum JsonRow<'a> {
     Object(Vec<(Cow<'a, str>, Value)>),
     /// Neither; the name of the type found.
     Other(&'static str),
+}
+
+impl From<Value> for JsonRow<'static> {
+    fn from(value: Value) -> Self {
+        match value {
+            Value::String(text) => Self::Text(text),
+            Value::Object(fields) => {
+                Self::Object(fields.into_iter().map(|(name, value)| (name.into(), value)).collect())
+            }
+            other => Self::Other(type_name(&other)),
+        }
+    }
 }
 
 impl<'a> JsonRow<'a> {

@@ -40,6 +40,8 @@ pub struct ReadOptions {
     pub id_field: Option<String>,
     /// The field with the title. `None`: `title`.
     pub title_field: Option<String>,
+    /// The field with the first stage's score. `None`: `score`.
+    pub score_field: Option<String>,
     /// What becomes of a row that cannot be used.
     pub bad_rows: BadRows,
     /// A row longer than this many bytes is a bad row.
@@ -53,6 +55,7 @@ impl Default for ReadOptions {
             text_field: None,
             id_field: None,
             title_field: None,
+            score_field: None,
             bad_rows: BadRows::Fail,
             max_row_bytes: MAX_ROW_BYTES,
         }
@@ -139,7 +142,7 @@ impl Rows {
         Ok(Self {
             name: name.to_owned(),
             format,
-            names: FieldNames::new(text_field, options.id_field.as_deref(), options.title_field.as_deref()),
+            names: FieldNames::of(options),
             bad_rows: options.bad_rows,
             max_row_bytes: options.max_row_bytes,
             input: Input::new(head, rest, options.max_row_bytes),

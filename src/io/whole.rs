@@ -1,0 +1,79 @@
+//! Files that are whole or not there.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use tempfile::{Builder, NamedTempFile};
+
+use crate::{Error, Result};
+
+/// A file that is written under a temporary name in its folder and gets its own name when it is whole. Dropped before
+/// [`WholeFile::finish`], it is removed.
+pub struct WholeFile {
+    out: BufWriter<NamedTempFile>,
+    path: PathBuf,
+}
+
+impl WholeFile {
+    /// Opens the temporary file; what lies at `path` stays until the end.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the folder takes no file.
+    pub fn create(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref().to_owned();
+        let file = temporary_beside(&path).map_err(Error::io("write", &path))?;
+        Ok(Self { out: BufWriter::new(file), path })
+    }
+
+    /// The name of the unfinished file: a program that is ended by a signal may want to remove it.
+    pub fn temporary_path(&self) -> &Path {
+        self.out.get_ref().path()
+    }
+
+    /// Puts the file in its place.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; what lay there before is then as it was.
+    pub fn finish(self) -> Result<()> {
+        let path = self.path;
+        let persist = || {
+            let file = self.out.into_inner().map_err(io::IntoInnerError::into_error)?;
+            file.as_file().sync_all()?;
+            file.persist(&path).map_err(|error| error.error)
+        };
+        persist().map(drop::<File>).map_err(Error::io("write", &path))
+    }
+}
+
+impl Write for WholeFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.out.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+/// Writes a whole file under a temporary name and renames it: nobody ever sees a part of it.
+///
+/// # Errors
+/// [`Error::Io`]; the target is then as it was.
+pub fn write_whole(path: impl AsRef<Path>, content: &[u8]) -> Result<()> {
+    let path = path.as_ref();
+    let mut file = WholeFile::create(path)?;
+    file.write_all(content).map_err(Error::io("write", path))?;
+    file.finish()
+}
+
+/// A temporary file in the target's folder, because a rename works only within one file system.
+pub(super) fn temporary_beside(path: &Path) -> io::Result<NamedTempFile> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut builder = Builder::new();
+    builder.prefix(".nearsort-").suffix(".tmp");
+    // Temporary files are private unless asked otherwise; this one becomes an ordinary file, less the umask.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.tempfile_in(folder)
+}
