@@ -76,6 +76,7 @@ pub struct ScoredCandidates {
 pub struct Reranker {
     scorer: Arc<dyn Scorer>,
     encoder: Option<Arc<LocalEncoder>>,
+    long_text: LongText,
     blend: Blend,
 }
 
@@ -87,7 +88,7 @@ impl Reranker {
 
     /// Ranks by a scorer of your own.
     pub fn from_scorer(scorer: Arc<dyn Scorer>) -> Self {
-        Self { scorer, encoder: None, blend: Blend::default() }
+        Self { scorer, encoder: None, long_text: LongText::default(), blend: Blend::default() }
     }
 
     /// Ranks candidates: score descending, equal scores in input order.
@@ -207,6 +208,11 @@ impl Reranker {
             return Ok(None);
         }
         self.scorer.explain(query, candidate)
+    }
+
+    /// What becomes of candidates that are longer than the model takes.
+    pub fn long_text(&self) -> LongText {
+        self.long_text
     }
 
     /// How first-stage scores are mixed in.
@@ -403,7 +409,7 @@ impl RerankerBuilder {
             (self.scoring.unwrap_or(Scoring::Hybrid), self.long_text, self.blend.check()?);
         let encoder = Arc::new(self.build_encoder()?);
         let scorer = BiEncoderScorer::new(Arc::clone(&encoder) as Arc<dyn Encoder>, scoring, long_text)?;
-        Ok(Reranker { scorer: Arc::new(scorer), encoder: Some(encoder), blend })
+        Ok(Reranker { scorer: Arc::new(scorer), encoder: Some(encoder), long_text, blend })
     }
 
     /// The encoder alone: for embedding a corpus.

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use nearsort::io::InputFormat;
-use nearsort::{Device, Engine, Precision, Role};
+use nearsort::{Device, Engine, LongText, Normalize, Precision, Role, Scoring};
 
 /// Put the best candidates first: a local reranker.
 #[derive(Parser, Debug)]
@@ -64,7 +64,9 @@ const RERANK_EXAMPLES: &str = "\
 Examples:
   nearsort rerank --query \"Where is the Eiffel Tower?\" landmarks.txt
   search-tool \"eiffel tower\" | nearsort rerank --query \"eiffel tower\" --top-k 5 -
-  nearsort rerank --query-file queries.tsv passages.jsonl --format trec > run.trec";
+  nearsort rerank --query-file queries.tsv passages.jsonl --format trec > run.trec
+  nearsort rerank --queries queries.jsonl --corpus corpus.jsonl --run bm25.trec --output reranked.trec
+  nearsort rerank --candidates lists.jsonl --output reranked.jsonl";
 
 const EMBED_EXAMPLES: &str = "\
 Examples:
@@ -74,21 +76,37 @@ Examples:
 #[derive(Args, Debug)]
 pub struct RerankArgs {
     /// Candidates: text lines, JSONL, a JSON array, CSV or TSV; `-` is standard input
-    #[arg(value_name = "FILE", default_value = "-")]
+    #[arg(value_name = "FILE", default_value = "-", conflicts_with_all = ["run", "candidates"])]
     pub input: PathBuf,
     /// What the user asks
-    #[arg(long, value_name = "TEXT", required_unless_present = "query_file", conflicts_with = "query_file")]
+    #[arg(long, value_name = "TEXT", required_unless_present_any = ["query_file", "candidates"])]
+    #[arg(conflicts_with_all = ["query_file", "candidates", "run"])]
     pub query: Option<String>,
-    /// A file of queries (text lines, JSONL, TSV of id and text): each ranks the same candidates
-    #[arg(long, value_name = "FILE")]
+    /// A file of queries (text lines, JSONL, TSV of id and text): each ranks the same candidates, or with --run its own
+    #[arg(long, visible_alias = "queries", value_name = "FILE", conflicts_with = "candidates")]
     pub query_file: Option<PathBuf>,
-    /// Print at most so many [default: all]
+    /// A first stage's run in TREC's format: each query ranks its documents, and their scores count (--blend)
+    #[arg(long, value_name = "FILE", requires = "corpus", requires = "query_file", conflicts_with = "candidates")]
+    pub run: Option<PathBuf>,
+    /// The texts of the documents that --run names
+    #[arg(long, value_name = "FILE", requires = "run")]
+    pub corpus: Option<PathBuf>,
+    /// Lists with their queries: JSONL of {"query_id", "query", "candidates": [{"id", "text", "score"}]}
+    #[arg(long, value_name = "FILE")]
+    pub candidates: Option<PathBuf>,
+    /// Rerank only the first stage's best N of each list, with --run and --candidates; the others are left out [default: all]
+    #[arg(long, value_name = "N")]
+    pub depth: Option<usize>,
+    /// Write to a file, which appears when it is whole; the extension tells the format [default: standard output]
+    #[arg(long, short, value_name = "OUT")]
+    pub output: Option<PathBuf>,
+    /// Print at most so many per query [default: all]
     #[arg(long, value_name = "N")]
     pub top_k: Option<usize>,
-    /// Print only candidates that score at least this much; cosine similarities lie in -1..1
+    /// Print only candidates that the model scores at least this much; its scores lie in -1..1
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     pub min_score: Option<f32>,
-    /// How to print [default: table on a terminal, else tsv]
+    /// How to print [default: table on a terminal, else tsv; with --run and --candidates trec]
     #[arg(long, value_name = "FORMAT")]
     pub format: Option<OutputFormat>,
     /// Print the candidates' texts (the default)
@@ -97,10 +115,46 @@ pub struct RerankArgs {
     /// Leave the candidates' texts out
     #[arg(long)]
     pub no_text: bool,
+    /// Show what each score is made of, and which word of the query met which word of the candidate
+    #[arg(long)]
+    pub explain: bool,
+    #[command(flatten)]
+    pub scoring: ScoringArgs,
     #[command(flatten)]
     pub reading: ReadingArgs,
     #[command(flatten)]
     pub model: ModelArgs,
+}
+
+/// How a pair is scored.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Scoring")]
+pub struct ScoringArgs {
+    /// cosine of the embeddings, maxsim over the token vectors, or hybrid: a fixed mean of both [default: hybrid]
+    #[arg(long, value_name = "cosine|maxsim|hybrid", value_parser = Scoring::from_str)]
+    pub scoring: Option<Scoring>,
+    /// How the first stage's scores count, where candidates have them (field `score`, or --run) [default: linear]
+    #[arg(long, value_name = "none|linear|rrf")]
+    pub blend: Option<BlendMethod>,
+    /// Their share, from 0 to 1 [default: 0.06 for linear, 0.15 with zscore, 0.3 for rrf]
+    #[arg(long, value_name = "W")]
+    pub blend_weight: Option<f32>,
+    /// How linear makes the scores comparable: minmax (the first stage's, over the list), zscore (both), none [default: minmax]
+    #[arg(long, value_name = "none|minmax|zscore", value_parser = Normalize::from_str)]
+    pub normalize: Option<Normalize>,
+    /// What becomes of candidates longer than the model takes: cut, or read in overlapping windows of which the best counts
+    #[arg(long, value_name = "truncate|window", value_parser = LongText::from_str)]
+    pub long: Option<LongText>,
+}
+
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BlendMethod {
+    /// The model's scores alone
+    None,
+    /// A weighted mean of normalised scores
+    Linear,
+    /// Reciprocal rank fusion
+    Rrf,
 }
 
 #[derive(Args, Debug)]
@@ -139,6 +193,9 @@ pub struct ReadingArgs {
     /// Field with the title, put before the text with one space [default: title]
     #[arg(long, value_name = "NAME")]
     pub title_field: Option<String>,
+    /// Field with the first stage's score [default: score]
+    #[arg(long, value_name = "NAME")]
+    pub score_field: Option<String>,
     /// Leave unusable rows out and count them, instead of stopping at the first
     #[arg(long)]
     pub skip_bad_rows: bool,

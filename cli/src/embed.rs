@@ -44,7 +44,7 @@ struct Totals {
 
 pub fn run(args: &EmbedArgs, talk: Talk) -> Run {
     for path in [Some(&args.output), args.stats.as_ref()].into_iter().flatten() {
-        check_target(path, &args.input)?;
+        model::check_target(path, &[Some(&args.input)])?;
     }
     if args.stats.as_ref().is_some_and(|stats| same_file(stats, &args.output)) {
         return Err(Failure::Error("--stats and --output name the same file; give one of them another name".into()));
@@ -72,22 +72,6 @@ pub fn run(args: &EmbedArgs, talk: Talk) -> Run {
         nearsort::io::write_whole(path, format!("{json}\n").as_bytes())?;
     }
     Ok(Outcome::Done)
-}
-
-/// What would make minutes of encoding useless, before them.
-fn check_target(path: &Path, input: &Path) -> Result<(), Failure> {
-    let wrong = |why: String| Err(Failure::Error(format!("cannot write {}: {why}", path.display())));
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if !folder.is_dir() {
-        return wrong(format!("there is no folder {}; create it first", folder.display()));
-    }
-    if path.is_dir() {
-        return wrong("it is a folder; give the name of a file".into());
-    }
-    match (path.canonicalize(), input.canonicalize()) {
-        (Ok(path), Ok(input)) if path == input => wrong("it is the input; give another name".into()),
-        _ => Ok(()),
-    }
 }
 
 /// Whether two targets that may not exist yet are one file.

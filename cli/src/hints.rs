@@ -13,6 +13,8 @@ pub enum Warning {
     Empty { ids: Vec<String> },
     Skipped { rows: u64, file: String, reasons: Vec<String> },
     NoCandidates { file: String },
+    NoFirstStage { unscored: usize, candidates: usize },
+    LeftOut { message: String },
 }
 
 impl fmt::Display for Warning {
@@ -21,7 +23,7 @@ impl fmt::Display for Warning {
             Warning::Truncated { truncated, candidates, max_tokens } => write!(
                 f,
                 "{truncated} of {} {} longer than the {max_tokens} tokens that the model reads; what lies beyond \
-                 was left out (split the texts, or see --max-tokens)",
+                 was left out (--long window reads all of it; see also --max-tokens)",
                 count(*candidates as u64, "text"),
                 if *truncated == 1 { "is" } else { "are" },
             ),
@@ -38,6 +40,14 @@ impl fmt::Display for Warning {
                 reasons.iter().try_for_each(|reason| write!(f, "\n  {reason}"))
             }
             Warning::NoCandidates { file } => write!(f, "{} has no texts", shown(file)),
+            Warning::NoFirstStage { unscored, candidates } => write!(
+                f,
+                "{unscored} of {} {} no first-stage score and {} as the first stage's worst (see --blend)",
+                count(*candidates as u64, "candidate"),
+                if *unscored == 1 { "has" } else { "have" },
+                if *unscored == 1 { "counts" } else { "count" },
+            ),
+            Warning::LeftOut { message } => write!(f, "{message}; they are left out"),
         }
     }
 }
@@ -50,7 +60,8 @@ pub fn warn(talk: Talk, warning: &Warning) {
         }
         Warning::Empty { ids } => !ids.is_empty(),
         Warning::Skipped { rows, .. } => *rows > 0,
-        Warning::NoCandidates { .. } => true,
+        Warning::NoFirstStage { unscored, .. } => *unscored > 0,
+        Warning::NoCandidates { .. } | Warning::LeftOut { .. } => true,
     };
     if worth_saying && talk > Talk::Quiet {
         say(format_args!("warning: {warning}"));

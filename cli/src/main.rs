@@ -5,6 +5,7 @@ mod args;
 mod embed;
 mod hints;
 mod interrupt;
+mod lists;
 mod model;
 mod models;
 mod output;

@@ -1,25 +1,22 @@
 //! The one place that prints results. An answer is a value; each format is a pure function of it.
 
-use std::io::{self, BufWriter, IsTerminal, Write};
+mod json;
+mod table;
 
-use console::{Style, Term, measure_text_width};
-use nearsort::io::{Query, Row, write_run_line};
+use std::fs;
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::ops::Range;
+use std::path::Path;
+
+use nearsort::io::{Query, Row, WholeFile, write_run_line};
 use nearsort::kernels::Isa;
-use nearsort::{Hit, Reranker};
-use serde_json::{Map, Value, json};
+use nearsort::scorer::Explanation;
+use nearsort::{Hit, Reranker, ScoreKind};
+use serde_json::Map;
 
 use crate::Failure;
 use crate::args::{OutputFormat, RerankArgs};
-
-/// Width of a table that does not go to a terminal.
-const PLAIN_WIDTH: usize = 120;
-/// A text column narrower than this shows nothing.
-const MIN_TEXT_WIDTH: usize = 20;
-/// Words of a query shorter than this are not worth marking.
-const MIN_MARKED_CHARS: usize = 3;
-/// Names of a result that no field of the input takes, whether or not the result has them.
-const RESULT_NAMES: [&str; 9] =
-    ["rank", "index", "id", "score", "tokens", "truncated", "first_stage_score", "title", "text"];
+use crate::interrupt::on_interrupt;
 
 /// What produced the scores.
 #[derive(Clone)]
@@ -30,7 +27,8 @@ pub struct ModelLine {
     pub engine: String,
     pub precision: String,
     pub isa: &'static str,
-    pub score_kind: String,
+    pub scoring: ScoreKind,
+    pub long_text: String,
 }
 
 impl ModelLine {
@@ -44,45 +42,171 @@ impl ModelLine {
             engine: said(encoder.map(|encoder| encoder.engine().to_string())),
             precision: said(encoder.map(|encoder| encoder.precision().to_string())),
             isa: Isa::detect().name(),
-            score_kind: reranker.score_kind().to_string(),
+            scoring: reranker.score_kind(),
+            long_text: reranker.long_text().to_string(),
         }
     }
+}
+
+/// What is known of a pair beside its score.
+#[derive(Clone)]
+pub struct Facts {
+    /// The score before the first stage's was mixed in.
+    pub model_score: f32,
+    pub tokens: u32,
+    pub truncated: bool,
+    /// Bytes of the passage that the score comes from, where long texts are read in windows.
+    pub window: Option<Range<usize>>,
 }
 
 /// A candidate in its place.
 pub struct Ranked<'a> {
     pub hit: Hit,
     pub row: &'a Row,
-    pub tokens: u32,
-    pub truncated: bool,
+    pub facts: Facts,
+    pub first_stage: Option<f64>,
+    pub explanation: Option<Explanation>,
 }
 
 /// Everything about one query.
 pub struct Answer<'a> {
     pub query: &'a Query,
-    pub model: ModelLine,
+    pub model: &'a ModelLine,
+    /// How the first stage's scores were mixed in, if they were.
+    pub blend: Option<String>,
     pub tokens: u64,
     pub truncated: usize,
     pub results: Vec<Ranked<'a>>,
 }
 
-/// Writes the answers to standard output.
-///
-/// The shape depends on how the query was given, not on how many there are: with --query-file every line says its
-/// query, and JSON is an array of answers.
-pub fn write(answers: &[Answer<'_>], args: &RerankArgs) -> Result<(), Failure> {
-    let terminal = io::stdout().is_terminal();
-    let format = args.format.unwrap_or(if terminal { OutputFormat::Table } else { OutputFormat::Tsv });
-    let (with_text, with_query) = (!args.no_text, args.query_file.is_some());
-    let mut out = BufWriter::new(io::stdout().lock());
-    match format {
-        OutputFormat::Table => answers.iter().try_for_each(|answer| table(&mut out, answer, with_text, with_query))?,
-        OutputFormat::Tsv => answers.iter().try_for_each(|answer| tsv(&mut out, answer, with_text, with_query))?,
-        OutputFormat::Json => json_document(&mut out, answers, with_text, with_query)?,
-        OutputFormat::Jsonl => answers.iter().try_for_each(|answer| jsonl(&mut out, answer, with_text, with_query))?,
-        OutputFormat::Trec => answers.iter().try_for_each(|answer| trec(&mut out, answer))?,
+impl Answer<'_> {
+    fn score_kind(&self) -> String {
+        if self.blend.is_some() { ScoreKind::Blend } else { self.model.scoring }.to_string()
     }
-    Ok(out.flush()?)
+}
+
+/// Where answers go, one after the other.
+///
+/// The shape depends on how the query was given, not on how many there are: with a file of queries every line says its query, and JSON is
+/// an array of answers.
+pub struct Answers {
+    out: Target,
+    format: OutputFormat,
+    with_text: bool,
+    with_query: bool,
+    written: usize,
+}
+
+enum Target {
+    Stdout(BufWriter<io::Stdout>),
+    File(Box<WholeFile>),
+}
+
+impl Write for Target {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Target::Stdout(out) => out.write(bytes),
+            Target::File(file) => file.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Target::Stdout(out) => out.flush(),
+            Target::File(file) => file.flush(),
+        }
+    }
+}
+
+/// The format that was asked for, by name or by the output's extension, or that fits where the answers go.
+pub fn format(args: &RerankArgs) -> Result<OutputFormat, Failure> {
+    let many = args.run.is_some() || args.candidates.is_some();
+    match (args.format, &args.output) {
+        (Some(format), _) => Ok(format),
+        (None, Some(path)) => by_extension(path),
+        (None, None) if many => Ok(OutputFormat::Trec),
+        (None, None) => Ok(if io::stdout().is_terminal() { OutputFormat::Table } else { OutputFormat::Tsv }),
+    }
+}
+
+fn by_extension(path: &Path) -> Result<OutputFormat, Failure> {
+    match path.extension().and_then(|extension| extension.to_str()) {
+        Some("trec" | "run") => Ok(OutputFormat::Trec),
+        Some("tsv") => Ok(OutputFormat::Tsv),
+        Some("json") => Ok(OutputFormat::Json),
+        Some("jsonl") => Ok(OutputFormat::Jsonl),
+        Some("txt") => Ok(OutputFormat::Table),
+        _ => Err(Failure::Error(format!(
+            "{}: the extension names no format; use .trec, .tsv, .json, .jsonl or .txt, or say --format",
+            path.display()
+        ))),
+    }
+}
+
+impl Answers {
+    /// Opens the output.
+    pub fn open(args: &RerankArgs) -> Result<Self, Failure> {
+        let out = match &args.output {
+            None => Target::Stdout(BufWriter::new(io::stdout())),
+            Some(path) => {
+                let file = WholeFile::create(path)?;
+                let unfinished = file.temporary_path().to_owned();
+                // Nothing can be done about a file that cannot be removed while leaving.
+                on_interrupt(move || drop(fs::remove_file(unfinished)));
+                Target::File(Box::new(file))
+            }
+        };
+        let with_query = args.query.is_none();
+        Ok(Self { out, format: format(args)?, with_text: !args.no_text, with_query, written: 0 })
+    }
+
+    pub fn write(&mut self, answer: &Answer<'_>) -> Result<(), Failure> {
+        let written = self.write_one(answer);
+        self.written += 1;
+        written.map_err(|failure| self.name_target(failure))
+    }
+
+    /// Ends the output; a file appears under its name.
+    pub fn finish(mut self) -> Result<(), Failure> {
+        if self.format == OutputFormat::Json && self.with_query {
+            let end = if self.written == 0 { "[]\n" } else { "\n]\n" };
+            let ended = self.out.write_all(end.as_bytes()).map_err(Failure::from);
+            ended.map_err(|failure| self.name_target(failure))?;
+        }
+        match self.out {
+            Target::Stdout(mut out) => Ok(out.flush()?),
+            Target::File(file) => Ok(file.finish()?),
+        }
+    }
+
+    fn write_one(&mut self, answer: &Answer<'_>) -> Result<(), Failure> {
+        let (out, with_text, with_query) = (&mut self.out, self.with_text, self.with_query);
+        match self.format {
+            OutputFormat::Table => Ok(table::table(out, answer, with_text, with_query)?),
+            OutputFormat::Tsv => Ok(tsv(out, answer, with_text, with_query)?),
+            OutputFormat::Json => {
+                if with_query {
+                    out.write_all(if self.written == 0 { b"[\n" } else { b",\n" })?;
+                }
+                let document = json::answer(answer, with_text, with_query);
+                serde_json::to_writer_pretty(&mut *out, &document).map_err(io::Error::from)?;
+                Ok(if with_query { () } else { writeln!(out)? })
+            }
+            OutputFormat::Jsonl => jsonl(out, answer, with_text, with_query),
+            OutputFormat::Trec => trec(out, answer),
+        }
+    }
+
+    /// An error of writing speaks of standard output, unless there is a file.
+    fn name_target(&self, failure: Failure) -> Failure {
+        match (&self.out, failure) {
+            (Target::File(file), Failure::Error(message)) => {
+                let file = file.path().display().to_string();
+                Failure::Error(message.replace("to standard output", &file))
+            }
+            (_, failure) => failure,
+        }
+    }
 }
 
 fn tsv(out: &mut impl Write, answer: &Answer<'_>, with_text: bool, with_query: bool) -> io::Result<()> {
@@ -94,6 +218,11 @@ fn tsv(out: &mut impl Write, answer: &Answer<'_>, with_text: bool, with_query: b
         if with_text {
             write!(out, "\t{}", one_line(&ranked.row.passage()))?;
         }
+        if let Some(explanation) = &ranked.explanation {
+            for column in table::explained(&answer.query.text, ranked, explanation) {
+                write!(out, "\t{column}")?;
+            }
+        }
         writeln!(out)?;
     }
     Ok(())
@@ -104,82 +233,10 @@ fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-fn json_document(
-    out: &mut impl Write,
-    answers: &[Answer<'_>],
-    with_text: bool,
-    with_query: bool,
-) -> Result<(), Failure> {
-    let document = match answers {
-        [only] if !with_query => answer_json(only, with_text, with_query),
-        several => several.iter().map(|answer| answer_json(answer, with_text, with_query)).collect(),
-    };
-    serde_json::to_writer_pretty(&mut *out, &document).map_err(io::Error::from)?;
-    Ok(writeln!(out)?)
-}
-
-fn answer_json(answer: &Answer<'_>, with_text: bool, with_query: bool) -> Value {
-    let result = |(rank, ranked)| add_result(Map::new(), rank, ranked, with_text).into();
-    let results: Vec<Value> = (1..).zip(&answer.results).map(result).collect();
-    let mut object = header_json(answer, with_query);
-    object.insert("usage".into(), json!({ "tokens": answer.tokens, "truncated": answer.truncated }));
-    object.insert("results".into(), results.into());
-    object.into()
-}
-
-fn header_json(answer: &Answer<'_>, with_query: bool) -> Map<String, Value> {
-    let model = &answer.model;
-    let query_id = with_query.then(|| ("query_id", json!(answer.query.id)));
-    let fields = [
-        ("model", json!(model.name)),
-        ("revision", json!(model.revision)),
-        ("device", json!(model.device)),
-        ("engine", json!(model.engine)),
-        ("precision", json!(model.precision)),
-        ("isa", json!(model.isa)),
-        ("score_kind", json!(model.score_kind)),
-    ];
-    let fields = [("query", json!(answer.query.text))].into_iter().chain(query_id).chain(fields);
-    fields.map(|(name, value)| (name.to_owned(), value)).collect()
-}
-
-fn add_result(mut object: Map<String, Value>, rank: usize, ranked: &Ranked<'_>, with_text: bool) -> Map<String, Value> {
-    let row = ranked.row;
-    object.insert("rank".into(), rank.into());
-    object.insert("index".into(), ranked.hit.index.into());
-    object.insert("id".into(), row.id.clone().into());
-    object.insert("score".into(), number(ranked.hit.score));
-    object.insert("tokens".into(), ranked.tokens.into());
-    object.insert("truncated".into(), ranked.truncated.into());
-    if let Some(score) = row.first_stage_score {
-        object.insert("first_stage_score".into(), score.into());
-    }
-    if with_text {
-        if let Some(title) = &row.title {
-            object.insert("title".into(), title.clone().into());
-        }
-        object.insert("text".into(), row.text.clone().into());
-    }
-    for (name, value) in &row.extra {
-        // A field of the input never replaces one of ours, nor another of the input.
-        let mut name = name.clone();
-        while object.contains_key(&name) || RESULT_NAMES.contains(&name.as_str()) {
-            name.insert_str(0, "input_");
-        }
-        object.insert(name, value.clone());
-    }
-    object
-}
-
-/// The shortest decimal that is this f32: 0.79, not 0.7900000214576721.
-fn number(score: f32) -> Value {
-    score.to_string().parse::<f64>().map_or(Value::Null, Value::from)
-}
-
 fn jsonl(out: &mut impl Write, answer: &Answer<'_>, with_text: bool, with_query: bool) -> Result<(), Failure> {
-    let header = header_json(answer, with_query);
+    let header: Map<_, _> = json::header(answer, with_query);
     for (rank, ranked) in (1..).zip(&answer.results) {
-        let object = add_result(header.clone(), rank, ranked, with_text);
+        let object = json::result(header.clone(), rank, ranked, &answer.query.text, with_text);
         serde_json::to_writer(&mut *out, &object).map_err(io::Error::from)?;
         writeln!(out)?;
     }
@@ -188,7 +245,7 @@ fn jsonl(out: &mut impl Write, answer: &Answer<'_>, with_text: bool, with_query:
 
 fn trec(out: &mut impl Write, answer: &Answer<'_>) -> Result<(), Failure> {
     let model = answer.model.name.replace(char::is_whitespace, "_");
-    let tag = format!("nearsort-{model}-{}", answer.model.score_kind);
+    let tag = format!("nearsort-{model}-{}", answer.score_kind());
     let mut line = String::new();
     for (rank, ranked) in (1..).zip(&answer.results) {
         line.clear();
@@ -204,109 +261,9 @@ pub fn check_trec_id(row: &Row, file: &str) -> Result<(), Failure> {
     line.map_err(|error| Failure::Error(format!("{file}:{}: {error}", row.line)))
 }
 
-fn table(out: &mut impl Write, answer: &Answer<'_>, with_text: bool, with_query: bool) -> io::Result<()> {
-    if with_query {
-        writeln!(out, "{}", Style::new().bold().apply_to(one_line(&answer.query.text)))?;
-    }
-    let width = Term::stdout().size_checked().map_or(PLAIN_WIDTH, |(_, columns)| usize::from(columns));
-    let rank_width = answer.results.len().to_string().len();
-    let ids: Vec<String> = answer.results.iter().map(|ranked| one_line(&ranked.row.id)).collect();
-    let id_width = ids.iter().map(|id| measure_text_width(id)).max().unwrap_or(0).min(width / 3);
-    let text_width = width.saturating_sub(rank_width + id_width + "  -0.0000    ".len()).max(MIN_TEXT_WIDTH);
-    let words = marked_words(&answer.query.text);
-    for ((rank, ranked), id) in (1..).zip(&answer.results).zip(&ids) {
-        let id = fit(id, id_width);
-        write!(out, "{rank:rank_width$}  {:7.4}  {id}", ranked.hit.score)?;
-        if with_text {
-            let padding = " ".repeat(id_width.saturating_sub(measure_text_width(&id)));
-            write!(out, "{padding}  {}", snippet(&one_line(&ranked.row.passage()), &words, text_width))?;
-        }
-        writeln!(out)?;
-    }
-    Ok(())
-}
-
-/// Lower-cased words of the query that are long enough to mark.
-fn marked_words(query: &str) -> Vec<String> {
-    let words = query.split(|c: char| !c.is_alphanumeric()).filter(|word| word.chars().count() >= MIN_MARKED_CHARS);
-    words.map(str::to_lowercase).collect()
-}
-
-/// A part of `text` no wider than `width` columns, in which the first query word is visible, with query words bold.
-fn snippet(text: &str, words: &[String], width: usize) -> String {
-    let pieces = split_words(text);
-    let is_marked = |piece: &str| words.contains(&piece.to_lowercase());
-    let first_match = pieces.iter().position(|piece| is_marked(piece)).unwrap_or(0);
-    let before = |piece: usize| measure_text_width(&pieces[..piece].concat());
-    // The text starts at its beginning unless the first match would then be cut off.
-    let cut_off =
-        pieces.get(first_match).is_some_and(|piece| before(first_match) + measure_text_width(piece) + 1 > width);
-    let start = if cut_off { first_match } else { 0 };
-    let lead = if start > 0 { "…" } else { "" };
-    let room = width - measure_text_width(lead);
-    let shown = fit(&pieces[start..].concat(), room);
-    let bold = Style::new().bold();
-    let marked: String = split_words(&shown)
-        .into_iter()
-        .map(|piece| if is_marked(piece) { bold.apply_to(piece).to_string() } else { piece.to_owned() })
-        .collect();
-    format!("{lead}{marked}")
-}
-
-/// Words and what is between them, in order, nothing lost.
-fn split_words(text: &str) -> Vec<&str> {
-    let mut pieces = Vec::new();
-    let mut start = 0;
-    let mut last = None;
-    for (at, c) in text.char_indices() {
-        let kind = c.is_alphanumeric();
-        if last.is_some_and(|last| last != kind) {
-            pieces.push(&text[start..at]);
-            start = at;
-        }
-        last = Some(kind);
-    }
-    pieces.push(&text[start..]);
-    pieces
-}
-
-/// At most `width` columns; what is cut is shown by an ellipsis.
-fn fit(text: &str, width: usize) -> String {
-    console::truncate_str(text, width, "…").into_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn plain(text: &str, query: &str, width: usize) -> String {
-        console::strip_ansi_codes(&snippet(text, &marked_words(query), width)).into_owned()
-    }
-
-    #[test]
-    fn a_snippet_fits_and_shows_the_first_query_word() {
-        let text = "Many words that nobody asked for stand here, and only then comes the Eiffel Tower in Paris.";
-        let shown = plain(text, "eiffel tower", 30);
-        assert_eq!(shown, "…Eiffel Tower in Paris.");
-        assert_eq!(plain("The Eiffel Tower", "eiffel", 30), "The Eiffel Tower");
-        assert_eq!(plain(text, "zebra", 20), "Many words that nob…");
-        for width in 20..100 {
-            assert!(measure_text_width(&plain(text, "Paris", width)) <= width);
-        }
-    }
-
-    #[test]
-    fn wide_characters_count_two_columns() {
-        let shown = plain("東京タワーは東京にあります。とても高いです。", "tower", 20);
-        assert!(measure_text_width(&shown) <= 20, "{shown}");
-    }
-
-    #[test]
-    fn words_are_split_without_loss() {
-        let text = "a-b  c, d!";
-        assert_eq!(split_words(text).concat(), text);
-        assert_eq!(split_words("ab cd"), ["ab", " ", "cd"]);
-    }
 
     #[test]
     fn control_characters_do_not_reach_the_terminal() {

@@ -1,35 +1,36 @@
 //! `nearsort rerank`: candidates in, the best first.
 //!
 //! Rows are read and scored in chunks. With --top-k only the rows that can still be printed are kept, so that memory
-//! depends on N and not on the number of candidates; without it every row is printed, and so every row is kept.
+//! depends on N and not on the number of candidates; without it every row is printed, and so every row is kept. Where a first stage's
+//! scores are mixed in, which needs the whole list, 16 bytes per candidate are kept as well.
 
-use std::collections::HashMap;
-use std::path::PathBuf;
+use std::collections::{HashMap, HashSet};
 use std::time::Instant;
 
 use nearsort::encoder::ProgressFn;
 use nearsort::io::{Query, Row, Rows, read_queries};
-use nearsort::ranking::TopK;
-use nearsort::{Hit, Reranker};
+use nearsort::ranking::{self, TopK};
+use nearsort::{Blend, Hit, Reranker, ScoredCandidates};
 
-use crate::args::{OutputFormat, RerankArgs, Talk};
+use crate::args::{BlendMethod, OutputFormat, RerankArgs, Talk};
 use crate::hints::{Warning, say, warn};
-use crate::output::{self, Answer, ModelLine, Ranked};
+use crate::output::{self, Answer, Answers, Facts, ModelLine, Ranked};
 use crate::progress::Counter;
-use crate::{Failure, Outcome, Run, model};
+use crate::{Failure, Outcome, Run, lists, model};
 
 /// Rows scored at a time: enough for batches of like length, little enough to keep in memory at any text length.
 const CHUNK_ROWS: usize = 4096;
 
 pub fn run(args: &RerankArgs, talk: Talk) -> Run {
     check(args)?;
+    let counter = Counter::new(talk);
+    if args.run.is_some() || args.candidates.is_some() {
+        return lists::run(args, talk, &counter);
+    }
     let queries = queries(args)?;
     let mut rows = model::open_rows(&args.input, &args.reading, talk)?;
-    let counter = Counter::new(talk);
-    let ticks = counter.clone();
-    let progress: ProgressFn = std::sync::Arc::new(move |texts| ticks.done(texts));
     let started = Instant::now();
-    let reranker = model::builder(&args.model, talk, progress)?.build()?;
+    let reranker = load(args, talk, &counter)?;
     let loaded = started.elapsed();
     let collected = Collected::from_rows(&mut rows, &reranker, &queries, args, &counter);
     counter.finish();
@@ -50,22 +51,50 @@ pub fn run(args: &RerankArgs, talk: Talk) -> Run {
             started.elapsed().as_secs_f64(),
         ));
     }
-    let answers = collected.answers(&queries, &model, args.min_score);
-    output::write(&answers, args)?;
+    let answers = collected.answers(&queries, &model, &reranker, args)?;
+    let mut out = Answers::open(args)?;
+    answers.iter().try_for_each(|answer| out.write(answer))?;
+    out.finish()?;
     Ok(if answers.iter().all(|answer| answer.results.is_empty()) { Outcome::Nothing } else { Outcome::Done })
+}
+
+/// The reranker that the arguments ask for; `counter` counts what it encodes.
+pub fn load(args: &RerankArgs, talk: Talk, counter: &Counter) -> Result<Reranker, Failure> {
+    let ticks = counter.clone();
+    let progress: ProgressFn = std::sync::Arc::new(move |texts| ticks.done(texts));
+    Ok(model::reranker(&args.model, &args.scoring, talk, progress)?.build()?)
 }
 
 /// What can be known to be wrong before a model is loaded.
 fn check(args: &RerankArgs) -> Result<(), Failure> {
     let wrong = |message: &str| Err(Failure::Error(message.into()));
-    let is_stdin = |path: &PathBuf| path.as_os_str() == "-";
+    let is_stdin = |path: &std::path::PathBuf| path.as_os_str() == "-";
+    let is_given = |path: &Option<std::path::PathBuf>| path.as_ref().is_some_and(is_stdin);
+    model::blend(&args.scoring)?;
+    output::format(args)?;
+    if let Some(path) = &args.output {
+        model::check_target(
+            path,
+            &[Some(&args.input), args.run.as_ref(), args.corpus.as_ref(), args.candidates.as_ref()],
+        )?;
+    }
+    let from_stdin = [is_given(&args.query_file), is_given(&args.run), is_given(&args.corpus)];
+    let has_input = args.run.is_none() && args.candidates.is_none() && is_stdin(&args.input);
     match args {
         RerankArgs { top_k: Some(0), .. } => wrong("--top-k must be at least 1"),
+        RerankArgs { depth: Some(0), .. } => wrong("--depth must be at least 1"),
         RerankArgs { min_score: Some(least), .. } if least.is_nan() => {
-            wrong("--min-score is not a number; cosine similarities lie in -1..1")
+            wrong("--min-score is not a number; the model's scores lie in -1..1")
         }
-        RerankArgs { query_file: Some(queries), input, .. } if is_stdin(queries) && is_stdin(input) => {
-            wrong("queries and candidates cannot both come from standard input; give a FILE for one of them")
+        _ if from_stdin.iter().filter(|stdin| **stdin).count() + usize::from(has_input) > 1 => {
+            wrong("only one input can come from standard input; give a FILE for the others")
+        }
+        RerankArgs { query_file: Some(_), run: None, scoring, .. }
+            if scoring.blend.is_some_and(|b| b != BlendMethod::None) =>
+        {
+            wrong(
+                "a candidate's first-stage score belongs to one query, and a file of queries has many; give the lists with --run or --candidates",
+            )
         }
         _ => Ok(()),
     }
@@ -77,32 +106,78 @@ fn queries(args: &RerankArgs) -> Result<Vec<Query>, Failure> {
         (Some(text), _) => Ok(vec![Query::new("1", text)]),
         (None, Some(path)) => {
             let queries = read_queries(path)?;
-            match (queries.is_empty(), queries.iter().find(|query| query.id.contains(char::is_whitespace))) {
-                (true, _) => Err(Failure::Error(format!("{}: the file has no queries", path.display()))),
-                (_, Some(query)) if args.format == Some(OutputFormat::Trec) => Err(Failure::Error(format!(
-                    "{}:{}: the query id '{}' has white space in it, which a TREC run cannot carry",
-                    path.display(),
-                    query.line,
-                    query.id
-                ))),
-                _ => Ok(queries),
+            if queries.is_empty() {
+                return Err(Failure::Error(format!("{}: the file has no queries", path.display())));
             }
+            if output::format(args)? == OutputFormat::Trec {
+                queries.iter().try_for_each(|query| check_query_id(query, &path.display().to_string()))?;
+            }
+            Ok(queries)
         }
         (None, None) => Err(Failure::Error("give --query TEXT or --query-file FILE".into())),
     }
 }
 
-/// A row that may be printed, with what is known of its encoding.
-struct Kept {
-    row: Row,
-    tokens: u32,
-    truncated: bool,
+/// Says that a query's id does not fit into a TREC run.
+pub fn check_query_id(query: &Query, file: &str) -> Result<(), Failure> {
+    if !query.id.contains(char::is_whitespace) {
+        return Ok(());
+    }
+    let Query { id, line, .. } = query;
+    Err(Failure::Error(format!(
+        "{file}:{line}: the query id '{id}' has white space in it, which a TREC run cannot carry"
+    )))
+}
+
+/// The facts of the candidate at `offset` of a scored list.
+pub fn facts(scored: &ScoredCandidates, offset: usize) -> Facts {
+    Facts {
+        model_score: scored.scores[offset],
+        tokens: scored.tokens[offset],
+        truncated: scored.truncated[offset],
+        window: scored.best_windows.get(offset).cloned(),
+    }
+}
+
+/// What is kept of one query.
+struct PerQuery {
+    best: TopK,
+    /// Of the candidates that can still be printed.
+    facts: HashMap<usize, Facts>,
+}
+
+/// Both stages' scores of every candidate so far.
+#[derive(Default)]
+struct Mixing {
+    model: Vec<f32>,
+    first_stage: Vec<Option<f64>>,
+    empty: Vec<usize>,
+}
+
+impl Mixing {
+    /// The first stage's scores; a candidate that it does not know counts as its worst.
+    fn filled(&self) -> Vec<f64> {
+        let worst = self.first_stage.iter().flatten().copied().fold(f64::INFINITY, f64::min);
+        self.first_stage.iter().map(|score| score.unwrap_or(worst)).collect()
+    }
+
+    /// The candidates among `kept` that can still be among the best `k`.
+    fn winners(&self, kept: impl Iterator<Item = usize>, k: usize) -> HashSet<usize> {
+        let scores = |index: usize| match self.empty.binary_search(&index) {
+            Ok(_) => (index, f64::NEG_INFINITY, f64::NEG_INFINITY),
+            Err(_) => (index, f64::from(self.model[index]), self.first_stage[index].unwrap_or(f64::NEG_INFINITY)),
+        };
+        let kept: Vec<(usize, f64, f64)> = kept.map(scores).collect();
+        ranking::undominated(&kept, k).into_iter().collect()
+    }
 }
 
 struct Collected {
-    /// Per query, in the queries' order.
-    best: Vec<TopK>,
-    kept: HashMap<usize, Kept>,
+    /// In the queries' order.
+    queries: Vec<PerQuery>,
+    rows: HashMap<usize, Row>,
+    /// Where the first stage's scores count.
+    mixing: Option<Mixing>,
     candidates: usize,
     total_tokens: u64,
     truncated: usize,
@@ -119,38 +194,65 @@ impl Collected {
     ) -> Result<Self, Failure> {
         let top_k = args.top_k.unwrap_or(usize::MAX);
         let mut collected = Self {
-            best: queries.iter().map(|_| TopK::new(top_k)).collect(),
-            kept: HashMap::new(),
+            queries: queries.iter().map(|_| PerQuery { best: TopK::new(top_k), facts: HashMap::new() }).collect(),
+            rows: HashMap::new(),
+            mixing: None,
             candidates: 0,
             total_tokens: 0,
             truncated: 0,
             empty_ids: Vec::new(),
         };
         let texts: Vec<&str> = queries.iter().map(|query| query.text.as_str()).collect();
+        let is_trec = output::format(args)? == OutputFormat::Trec;
         counter.expect(texts.len(), false);
         loop {
             let chunk = rows.by_ref().take(CHUNK_ROWS).collect::<Result<Vec<Row>, _>>()?;
             if chunk.is_empty() {
                 return Ok(collected);
             }
-            if args.format == Some(OutputFormat::Trec) {
+            if is_trec {
                 chunk.iter().try_for_each(|row| output::check_trec_id(row, rows.name()))?;
+            }
+            if args.query.is_some() && reranker.blend() != Blend::None {
+                collected.decide_mixing(&chunk, rows.name(), args)?;
             }
             counter.expect(chunk.len(), chunk.len() < CHUNK_ROWS);
             collected.add(chunk, reranker, &texts)?;
-            if args.top_k.is_some() {
-                collected.forget_losers();
+            if let Some(k) = args.top_k {
+                collected.forget_losers(k);
             }
         }
+    }
+
+    /// The first rows decide whether there is a first stage; later ones must not contradict them.
+    fn decide_mixing(&mut self, chunk: &[Row], file: &str, args: &RerankArgs) -> Result<(), Failure> {
+        let scored = chunk.iter().find(|row| row.first_stage_score.is_some());
+        match (self.candidates, scored) {
+            (0, Some(_)) => self.mixing = Some(Mixing::default()),
+            (0, None) if args.scoring.blend.is_some() => {
+                return Err(Failure::Error(format!(
+                    "{file}: --blend needs the first stage's scores, and no candidate has a field 'score'; name the field with --score-field"
+                )));
+            }
+            (1.., Some(row)) if self.mixing.is_none() => {
+                return Err(Failure::Error(format!(
+                    "{file}:{}: this row has a first-stage score, the first {} have none; give one to all, or say --blend none",
+                    row.line, self.candidates
+                )));
+            }
+            _ => {}
+        }
+        Ok(())
     }
 
     fn add(&mut self, chunk: Vec<Row>, reranker: &Reranker, queries: &[&str]) -> Result<(), Failure> {
         let first = self.candidates;
         let passages: Vec<_> = chunk.iter().map(Row::passage).collect();
         let scored = reranker.score_queries(queries, &passages)?;
-        for (best, scored) in self.best.iter_mut().zip(&scored) {
+        for (query, scored) in self.queries.iter_mut().zip(&scored) {
             for (offset, &score) in scored.scores.iter().enumerate() {
-                best.push(first + offset, score).map_err(|e| name_candidate(e, &chunk, first))?;
+                query.best.push(first + offset, score).map_err(|e| name_candidate(e, &chunk, first))?;
+                query.facts.insert(first + offset, facts(scored, offset));
             }
         }
         if first == 0 {
@@ -159,27 +261,42 @@ impl Collected {
         }
         // Tokens, truncation and emptiness of a candidate do not depend on the query.
         let Some(any) = scored.first() else { return Ok(()) };
+        if let Some(mixing) = &mut self.mixing {
+            mixing.model.extend_from_slice(&any.scores);
+            mixing.first_stage.extend(chunk.iter().map(|row| row.first_stage_score));
+            mixing.empty.extend(any.empty.iter().map(|offset| first + offset));
+        }
         self.total_tokens += any.document_tokens;
         self.truncated += any.truncated.iter().filter(|&&cut| cut).count();
         self.empty_ids.extend(any.empty.iter().map(|&offset| chunk[offset].id.clone()));
         drop(passages);
-        for (offset, row) in chunk.into_iter().enumerate() {
-            let kept = Kept { row, tokens: any.tokens[offset], truncated: any.truncated[offset] };
-            self.kept.insert(first + offset, kept);
-        }
         self.candidates = first + any.scores.len();
+        self.rows.extend((first..).zip(chunk));
         Ok(())
     }
 
-    fn forget_losers(&mut self) {
-        let winners: std::collections::HashSet<usize> = self.best.iter().flat_map(TopK::indices).collect();
-        self.kept.retain(|index, _| winners.contains(index));
+    fn forget_losers(&mut self, k: usize) {
+        if let Some(mixing) = &self.mixing {
+            let winners = mixing.winners(self.rows.keys().copied(), k);
+            self.queries.iter_mut().for_each(|query| query.facts.retain(|index, _| winners.contains(index)));
+        } else {
+            for query in &mut self.queries {
+                let winners: HashSet<usize> = query.best.indices().collect();
+                query.facts.retain(|index, _| winners.contains(index));
+            }
+        }
+        let needed: HashSet<usize> = self.queries.iter().flat_map(|query| query.facts.keys().copied()).collect();
+        self.rows.retain(|index, _| needed.contains(index));
     }
 
     fn warn(&self, rows: &Rows, reranker: &Reranker, talk: Talk) {
         let max_tokens = reranker.encoder().map_or(0, |encoder| encoder.contract().max_tokens);
         warn(talk, &Warning::Truncated { truncated: self.truncated, candidates: self.candidates, max_tokens });
         warn(talk, &Warning::Empty { ids: self.empty_ids.clone() });
+        if let Some(mixing) = &self.mixing {
+            let unscored = mixing.first_stage.iter().filter(|score| score.is_none()).count();
+            warn(talk, &Warning::NoFirstStage { unscored, candidates: self.candidates });
+        }
         let reasons = rows.skip_reasons().iter().map(ToString::to_string).collect();
         warn(talk, &Warning::Skipped { rows: rows.skipped(), file: rows.name().to_owned(), reasons });
         if self.candidates == 0 {
@@ -187,18 +304,54 @@ impl Collected {
         }
     }
 
-    fn answers<'a>(&'a mut self, queries: &'a [Query], model: &ModelLine, min_score: Option<f32>) -> Vec<Answer<'a>> {
-        let least = min_score.unwrap_or(f32::NEG_INFINITY);
-        let kept = &self.kept;
-        let ranked = |hit: Hit| {
-            let kept = &kept[&hit.index];
-            Ranked { hit, row: &kept.row, tokens: kept.tokens, truncated: kept.truncated }
+    fn answers<'a>(
+        &'a mut self,
+        queries: &'a [Query],
+        model: &'a ModelLine,
+        reranker: &Reranker,
+        args: &RerankArgs,
+    ) -> Result<Vec<Answer<'a>>, Failure> {
+        let k = args.top_k.unwrap_or(usize::MAX);
+        let mixed = match &self.mixing {
+            Some(mixing) => Some(ranking::top_k(&reranker.mix(&mixing.model, &mixing.empty, &mixing.filled())?, k)?),
+            None => None,
         };
-        let rank = |best: TopK| best.into_hits().into_iter().filter(|hit| hit.score >= least).map(ranked).collect();
-        let (tokens, truncated) = (self.total_tokens, self.truncated);
-        let answer = |(query, best)| Answer { query, model: model.clone(), tokens, truncated, results: rank(best) };
-        queries.iter().zip(std::mem::take(&mut self.best)).map(answer).collect()
+        let blend = mixed.is_some().then(|| reranker.blend().to_string());
+        let hits = self.queries.iter_mut().map(|query| {
+            let best = std::mem::replace(&mut query.best, TopK::new(0));
+            mixed.clone().unwrap_or_else(|| best.into_hits())
+        });
+        let hits: Vec<Vec<Hit>> = hits.collect();
+        let mut answers = Vec::with_capacity(queries.len());
+        for ((query, per_query), hits) in queries.iter().zip(&self.queries).zip(hits) {
+            let ranked = |hit: Hit| {
+                let (row, facts) = (&self.rows[&hit.index], per_query.facts[&hit.index].clone());
+                Ranked { hit, row, facts, first_stage: row.first_stage_score, explanation: None }
+            };
+            let mut results: Vec<Ranked<'a>> = hits.into_iter().map(ranked).collect();
+            finish_results(&mut results, query, reranker, args)?;
+            let (tokens, truncated, blend) = (self.total_tokens, self.truncated, blend.clone());
+            answers.push(Answer { query, model, blend, tokens, truncated, results });
+        }
+        Ok(answers)
     }
+}
+
+/// Drops what scores too little, and explains the rest if that was asked.
+pub fn finish_results(
+    results: &mut Vec<Ranked<'_>>,
+    query: &Query,
+    reranker: &Reranker,
+    args: &RerankArgs,
+) -> Result<(), Failure> {
+    let least = args.min_score.unwrap_or(f32::NEG_INFINITY);
+    results.retain(|ranked| ranked.facts.model_score >= least);
+    if args.explain {
+        for ranked in results {
+            ranked.explanation = reranker.explain(&query.text, &ranked.row.passage())?;
+        }
+    }
+    Ok(())
 }
 
 /// An error of the ranking names a position; the user knows the row.

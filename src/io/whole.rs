@@ -26,6 +26,11 @@ impl WholeFile {
         Ok(Self { out: BufWriter::new(file), path })
     }
 
+    /// The name that the file will have.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The name of the unfinished file: a program that is ended by a signal may want to remove it.
     pub fn temporary_path(&self) -> &Path {
         self.out.get_ref().path()

@@ -1,0 +1,127 @@
+//! Answers as JSON values.
+
+use std::ops::Range;
+
+use nearsort::scorer::{Explanation, Match};
+use serde_json::{Map, Value, json};
+
+use super::{Answer, Ranked};
+
+/// Names of a result that no field of the input takes, whether or not the result has them.
+const RESULT_NAMES: [&str; 12] = [
+    "rank",
+    "index",
+    "id",
+    "score",
+    "model_score",
+    "tokens",
+    "truncated",
+    "best_window",
+    "first_stage_score",
+    "explanation",
+    "title",
+    "text",
+];
+
+pub fn answer(answer: &Answer<'_>, with_text: bool, with_query: bool) -> Value {
+    let result = |(rank, ranked)| result(Map::new(), rank, ranked, &answer.query.text, with_text).into();
+    let results: Vec<Value> = (1..).zip(&answer.results).map(result).collect();
+    let mut object = header(answer, with_query);
+    object.insert("usage".into(), json!({ "tokens": answer.tokens, "truncated": answer.truncated }));
+    object.insert("results".into(), results.into());
+    object.into()
+}
+
+/// What holds for every result of an answer.
+pub fn header(answer: &Answer<'_>, with_query: bool) -> Map<String, Value> {
+    let model = &answer.model;
+    let query_id = with_query.then(|| ("query_id", json!(answer.query.id)));
+    let fields = [
+        ("model", json!(model.name)),
+        ("revision", json!(model.revision)),
+        ("device", json!(model.device)),
+        ("engine", json!(model.engine)),
+        ("precision", json!(model.precision)),
+        ("isa", json!(model.isa)),
+        ("scoring", json!(model.scoring.to_string())),
+        ("long", json!(model.long_text)),
+        ("blend", json!(answer.blend)),
+        ("score_kind", json!(answer.score_kind())),
+    ];
+    let fields = [("query", json!(answer.query.text))].into_iter().chain(query_id).chain(fields);
+    fields.map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// Adds a result's fields to `object`.
+pub fn result(
+    mut object: Map<String, Value>,
+    rank: usize,
+    ranked: &Ranked<'_>,
+    query: &str,
+    with_text: bool,
+) -> Map<String, Value> {
+    let (row, facts) = (ranked.row, &ranked.facts);
+    let passage = row.passage();
+    object.insert("rank".into(), rank.into());
+    object.insert("index".into(), ranked.hit.index.into());
+    object.insert("id".into(), row.id.clone().into());
+    object.insert("score".into(), number(ranked.hit.score));
+    if ranked.hit.score != facts.model_score {
+        object.insert("model_score".into(), number(facts.model_score));
+    }
+    object.insert("tokens".into(), facts.tokens.into());
+    object.insert("truncated".into(), facts.truncated.into());
+    if let Some(window) = &facts.window {
+        object.insert("best_window".into(), characters(&passage, window));
+    }
+    if let Some(score) = ranked.first_stage {
+        object.insert("first_stage_score".into(), score.into());
+    }
+    if let Some(explanation) = &ranked.explanation {
+        object.insert("explanation".into(), explained(query, &passage, explanation));
+    }
+    if with_text {
+        if let Some(title) = &row.title {
+            object.insert("title".into(), title.clone().into());
+        }
+        object.insert("text".into(), row.text.clone().into());
+    }
+    for (name, value) in &row.extra {
+        // A field of the input never replaces one of ours, nor another of the input.
+        let mut name = name.clone();
+        while object.contains_key(&name) || RESULT_NAMES.contains(&name.as_str()) {
+            name.insert_str(0, "input_");
+        }
+        object.insert(name, value.clone());
+    }
+    object
+}
+
+/// A range of bytes as a range of characters, which is what most languages count.
+fn characters(text: &str, bytes: &Range<usize>) -> Value {
+    let count = |end: usize| text.get(..end).map_or(0, |before| before.chars().count());
+    json!({ "start": count(bytes.start), "end": count(bytes.end) })
+}
+
+fn explained(query: &str, passage: &str, explanation: &Explanation) -> Value {
+    let parts: Map<String, Value> =
+        explanation.parts.iter().map(|&(kind, value)| (kind.to_string(), number(value))).collect();
+    let word = |text: &str, range: &Range<usize>| {
+        let mut word = characters(text, range);
+        word["text"] = text.get(range.clone()).unwrap_or_default().into();
+        word
+    };
+    let met = |m: &Match| {
+        json!({
+            "query": word(query, &m.query),
+            "candidate": word(passage, &m.candidate),
+            "similarity": number(m.similarity),
+        })
+    };
+    json!({ "parts": parts, "matches": explanation.matches.iter().map(met).collect::<Vec<Value>>() })
+}
+
+/// The shortest decimal that is this f32: 0.79, not 0.7900000214576721.
+fn number(score: f32) -> Value {
+    score.to_string().parse::<f64>().map_or(Value::Null, Value::from)
+}

@@ -1,0 +1,152 @@
+//! The table for a terminal: aligned columns, texts cut to the width, with what matched in bold.
+
+use std::io::{self, Write};
+use std::ops::Range;
+
+use console::{Style, Term, measure_text_width};
+use nearsort::scorer::{Explanation, Match};
+
+use super::{Answer, Ranked, one_line};
+
+/// Width of a table that does not go to a terminal.
+const PLAIN_WIDTH: usize = 120;
+/// A text column narrower than this shows nothing.
+const MIN_TEXT_WIDTH: usize = 20;
+/// Words of a query shorter than this are not worth marking.
+const MIN_MARKED_CHARS: usize = 3;
+/// Words that are less alike than this did not really meet.
+const MIN_MARKED_SIMILARITY: f32 = 0.5;
+
+pub fn table(out: &mut impl Write, answer: &Answer<'_>, with_text: bool, with_query: bool) -> io::Result<()> {
+    if with_query {
+        writeln!(out, "{}", Style::new().bold().apply_to(one_line(&answer.query.text)))?;
+    }
+    let width = Term::stdout().size_checked().map_or(PLAIN_WIDTH, |(_, columns)| usize::from(columns));
+    let rank_width = answer.results.len().to_string().len();
+    let ids: Vec<String> = answer.results.iter().map(|ranked| one_line(&ranked.row.id)).collect();
+    let id_width = ids.iter().map(|id| measure_text_width(id)).max().unwrap_or(0).min(width / 3);
+    let text_width = width.saturating_sub(rank_width + id_width + "  -0.0000    ".len()).max(MIN_TEXT_WIDTH);
+    for ((rank, ranked), id) in (1..).zip(&answer.results).zip(&ids) {
+        let id = fit(id, id_width);
+        write!(out, "{rank:rank_width$}  {:7.4}  {id}", ranked.hit.score)?;
+        if with_text {
+            let padding = " ".repeat(id_width.saturating_sub(measure_text_width(&id)));
+            let words = marked_words(&answer.query.text, ranked);
+            write!(out, "{padding}  {}", snippet(&one_line(&ranked.row.passage()), &words, text_width))?;
+        }
+        writeln!(out)?;
+        if let Some(explanation) = &ranked.explanation {
+            let dim = Style::new().dim();
+            let indent = " ".repeat(rank_width + 2);
+            for line in explained(&answer.query.text, ranked, explanation) {
+                writeln!(out, "{indent}{}", dim.apply_to(fit(&line, width.saturating_sub(rank_width + 2))))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What a score is made of, and what met what: one line each.
+pub fn explained(query: &str, ranked: &Ranked<'_>, explanation: &Explanation) -> [String; 2] {
+    let passage = ranked.row.passage();
+    let word = |text: &str, range: &Range<usize>| one_line(text.get(range.clone()).unwrap_or_default());
+    let mut parts: Vec<String> = explanation.parts.iter().map(|(kind, value)| format!("{kind} {value:.4}")).collect();
+    if ranked.hit.score != ranked.facts.model_score {
+        parts.push(format!("model {:.4}", ranked.facts.model_score));
+    }
+    parts.extend(ranked.first_stage.map(|score| format!("first stage {score}")));
+    let met = |m: &Match| format!("{} ~ {} {:.2}", word(query, &m.query), word(&passage, &m.candidate), m.similarity);
+    let matches: Vec<String> = explanation.matches.iter().map(met).collect();
+    [parts.join("  "), matches.join("  ")]
+}
+
+/// Lower-cased words to mark in a candidate: those that met a word of the query, if that is known, else the query's own, the short ones
+/// left out.
+fn marked_words(query: &str, ranked: &Ranked<'_>) -> Vec<String> {
+    let Some(explanation) = &ranked.explanation else { return long_words(query) };
+    let passage = ranked.row.passage();
+    let met = explanation.matches.iter().filter(|m| m.similarity >= MIN_MARKED_SIMILARITY);
+    met.filter_map(|m| passage.get(m.candidate.clone())).flat_map(long_words).collect()
+}
+
+fn long_words(text: &str) -> Vec<String> {
+    let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| word.chars().count() >= MIN_MARKED_CHARS);
+    words.map(str::to_lowercase).collect()
+}
+
+/// A part of `text` no wider than `width` columns, in which the first query word is visible, with query words bold.
+fn snippet(text: &str, words: &[String], width: usize) -> String {
+    let pieces = split_words(text);
+    let is_marked = |piece: &str| words.contains(&piece.to_lowercase());
+    let first_match = pieces.iter().position(|piece| is_marked(piece)).unwrap_or(0);
+    let before = |piece: usize| measure_text_width(&pieces[..piece].concat());
+    // The text starts at its beginning unless the first match would then be cut off.
+    let cut_off =
+        pieces.get(first_match).is_some_and(|piece| before(first_match) + measure_text_width(piece) + 1 > width);
+    let start = if cut_off { first_match } else { 0 };
+    let lead = if start > 0 { "…" } else { "" };
+    let room = width - measure_text_width(lead);
+    let shown = fit(&pieces[start..].concat(), room);
+    let bold = Style::new().bold();
+    let marked: String = split_words(&shown)
+        .into_iter()
+        .map(|piece| if is_marked(piece) { bold.apply_to(piece).to_string() } else { piece.to_owned() })
+        .collect();
+    format!("{lead}{marked}")
+}
+
+/// Words and what is between them, in order, nothing lost.
+fn split_words(text: &str) -> Vec<&str> {
+    let mut pieces = Vec::new();
+    let mut start = 0;
+    let mut last = None;
+    for (at, c) in text.char_indices() {
+        let kind = c.is_alphanumeric();
+        if last.is_some_and(|last| last != kind) {
+            pieces.push(&text[start..at]);
+            start = at;
+        }
+        last = Some(kind);
+    }
+    pieces.push(&text[start..]);
+    pieces
+}
+
+/// At most `width` columns; what is cut is shown by an ellipsis.
+fn fit(text: &str, width: usize) -> String {
+    console::truncate_str(text, width, "…").into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plain(text: &str, query: &str, width: usize) -> String {
+        console::strip_ansi_codes(&snippet(text, &long_words(query), width)).into_owned()
+    }
+
+    #[test]
+    fn a_snippet_fits_and_shows_the_first_query_word() {
+        let text = "Many words that nobody asked for stand here, and only then comes the Eiffel Tower in Paris.";
+        let shown = plain(text, "eiffel tower", 30);
+        assert_eq!(shown, "…Eiffel Tower in Paris.");
+        assert_eq!(plain("The Eiffel Tower", "eiffel", 30), "The Eiffel Tower");
+        assert_eq!(plain(text, "zebra", 20), "Many words that nob…");
+        for width in 20..100 {
+            assert!(measure_text_width(&plain(text, "Paris", width)) <= width);
+        }
+    }
+
+    #[test]
+    fn wide_characters_count_two_columns() {
+        let shown = plain("東京タワーは東京にあります。とても高いです。", "tower", 20);
+        assert!(measure_text_width(&shown) <= 20, "{shown}");
+    }
+
+    #[test]
+    fn words_are_split_without_loss() {
+        let text = "a-b  c, d!";
+        assert_eq!(split_words(text).concat(), text);
+        assert_eq!(split_words("ab cd"), ["ab", " ", "cd"]);
+    }
+}
