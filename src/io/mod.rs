@@ -1,4 +1,4 @@
-//! Corpora, queries, embeddings and runs: everything that is read from or written for the user.
+//! Corpora, queries, embeddings, runs and judgements: everything that is read from or written for the user.
 //!
 //! Reading streams: [`Rows`] holds one row at a time, whatever the file's size, and a row longer than
 //! [`MAX_ROW_BYTES`] is an error instead of an exhausted memory. Every complaint carries the file and the line.
@@ -12,6 +12,9 @@
 //! | CSV | `.csv` | a record below a header; quoted fields may span lines | the row number |
 //! | TSV | `.tsv` | a line below a header; quotes never span lines | the row number |
 //!
+//! What is measured is read otherwise, because it is large and regular: [`Qrels`] in one piece, a [`RunFile`] in parts on
+//! every core.
+//!
 //! Line feeds may be preceded by carriage returns, and a UTF-8 byte-order mark is dropped, in every format. Everything
 //! must be UTF-8; UTF-16 and compressed files are recognised by their first bytes and refused by name.
 //!
@@ -20,18 +23,26 @@
 mod candidates;
 mod embeddings;
 mod format;
+mod qrels;
 mod queries;
 mod record;
 mod row;
 mod rows;
+mod run;
+mod run_file;
+mod run_line;
 mod trec;
 mod whole;
 
 pub use candidates::{CandidateRow, CandidateRows};
 pub use embeddings::EmbeddingWriter;
 pub use format::InputFormat;
+pub use qrels::{Grades, Qrels};
 pub use queries::{Query, read_queries};
 pub use row::Row;
 pub use rows::{BadRows, MAX_ROW_BYTES, ReadOptions, Rows};
+pub use run::{QueryResults, Run, ScoredDocument};
+pub use run_file::RunFile;
+pub use run_line::RunFormat;
 pub use trec::{RunLine, read_run, write_run_line};
 pub use whole::{WholeFile, write_whole};

@@ -1,0 +1,219 @@
+//! What a line of a run means, in TREC's format and as JSON.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Range;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Visitor};
+
+/// The format of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RunFormat {
+    /// `query-id Q0 document-id rank score tag` per line.
+    Trec,
+    /// One JSON object per line, with a query's id, a document's id and a score.
+    Jsonl,
+}
+
+/// One line, as ranges of [`ParsedLines::text`].
+#[derive(Debug, Clone)]
+pub(super) struct ParsedLine {
+    pub query: Range<u32>,
+    pub document: Range<u32>,
+    pub score: f64,
+    /// Byte of the chunk at which the line begins.
+    pub at: u32,
+}
+
+/// The lines of a chunk. Ids of TREC lines are in the chunk itself; those of JSON may have had escapes and are copied.
+pub(super) struct ParsedLines<'a> {
+    pub text: Cow<'a, str>,
+    pub lines: Vec<ParsedLine>,
+}
+
+/// A line that cannot be used.
+#[derive(Debug)]
+pub(super) struct BadLine {
+    /// Byte of the chunk at which the line begins.
+    pub at: usize,
+    /// What is wrong and what to do.
+    pub message: String,
+}
+
+impl ParsedLines<'_> {
+    pub fn slice(&self, range: &Range<u32>) -> &str {
+        &self.text[range.start as usize..range.end as usize]
+    }
+}
+
+/// The lines of `bytes` with the byte at which each begins, without their line ends, blank ones left out.
+pub(super) fn lines(bytes: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
+    let mut start = 0;
+    let ends = memchr::memchr_iter(b'\n', bytes).chain(std::iter::once(bytes.len()));
+    ends.map(move |end| {
+        let line = (start, &bytes[start..end]);
+        start = end + 1;
+        line
+    })
+    .filter(|(_, line)| !line.iter().all(|&byte| is_blank(byte)))
+}
+
+/// White space of ASCII, as trec_eval and C's `isspace` have it.
+pub(super) fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | 0x0B | 0x0C)
+}
+
+/// The first `N` fields of a line between white space, and how many there are in all.
+pub(super) fn fields<const N: usize>(line: &[u8]) -> ([Range<usize>; N], usize) {
+    let mut found = [const { 0..0 }; N];
+    let (mut count, mut at) = (0, 0);
+    loop {
+        while at < line.len() && is_blank(line[at]) {
+            at += 1;
+        }
+        if at == line.len() {
+            return (found, count);
+        }
+        let start = at;
+        while at < line.len() && !is_blank(line[at]) {
+            at += 1;
+        }
+        if let Some(field) = found.get_mut(count) {
+            *field = start..at;
+        }
+        count += 1;
+    }
+}
+
+impl RunFormat {
+    /// Every line of a chunk.
+    pub(super) fn parse(self, chunk: &[u8]) -> Result<ParsedLines<'_>, BadLine> {
+        let text = std::str::from_utf8(chunk).map_err(|error| not_utf8(chunk, error.valid_up_to()))?;
+        match self {
+            Self::Trec => parse_trec(text),
+            Self::Jsonl => parse_jsonl(text),
+        }
+    }
+
+    /// The query of one line, `None` when the line cannot be read.
+    pub(super) fn query_of(self, line: &[u8]) -> Option<Cow<'_, str>> {
+        match self {
+            Self::Trec => {
+                let ([query], _) = fields::<1>(line);
+                std::str::from_utf8(&line[query]).ok().map(Cow::Borrowed)
+            }
+            Self::Jsonl => json_fields(line).ok().map(|(query, ..)| query),
+        }
+    }
+}
+
+/// The complaint about a byte that is not UTF-8, at the line that it is on.
+pub(super) fn not_utf8(bytes: &[u8], byte: usize) -> BadLine {
+    let at = memchr::memrchr(b'\n', &bytes[..byte]).map_or(0, |end| end + 1);
+    let message = format!(
+        "not UTF-8: byte 0x{:02X} at byte {} of the line; convert the file, e.g. iconv -f LATIN1 -t UTF-8",
+        bytes[byte],
+        byte - at + 1
+    );
+    BadLine { at, message }
+}
+
+fn parse_trec(text: &str) -> Result<ParsedLines<'_>, BadLine> {
+    let mut parsed = Vec::with_capacity(text.len() / 32);
+    for (at, line) in lines(text.as_bytes()) {
+        let (found, count) = fields::<6>(line);
+        if count != 6 {
+            let message = format!("{count} fields; a line of a run has six: query-id Q0 document-id rank score tag");
+            return Err(BadLine { at, message });
+        }
+        let [query, _, document, _, score, _] = found.map(|field| field.start + at..field.end + at);
+        let score = match text[score.clone()].parse::<f64>() {
+            Ok(number) if number.is_finite() => number,
+            _ => return Err(BadLine { at, message: format!("the score '{}' is not a number", &text[score]) }),
+        };
+        let range = |field: Range<usize>| field.start as u32..field.end as u32;
+        parsed.push(ParsedLine { query: range(query), document: range(document), score, at: at as u32 });
+    }
+    Ok(ParsedLines { text: Cow::Borrowed(text), lines: parsed })
+}
+
+fn parse_jsonl(text: &str) -> Result<ParsedLines<'_>, BadLine> {
+    let mut ids = String::new();
+    let mut parsed = Vec::new();
+    let mut keep = |id: &str| {
+        let start = ids.len() as u32;
+        ids.push_str(id);
+        start..ids.len() as u32
+    };
+    for (at, line) in lines(text.as_bytes()) {
+        let bad = |message| BadLine { at, message };
+        let (query, document, score) = json_fields(line).map_err(bad)?;
+        parsed.push(ParsedLine { query: keep(&query), document: keep(&document), score, at: at as u32 });
+    }
+    Ok(ParsedLines { text: Cow::Owned(ids), lines: parsed })
+}
+
+/// Query, document and score of a line, whichever of their names it uses.
+fn json_fields(line: &[u8]) -> Result<(Cow<'_, str>, Cow<'_, str>, f64), String> {
+    let object: JsonLine<'_> = serde_json::from_slice(line).map_err(|error| format!("not a line of a run: {error}"))?;
+    let missing = |what| format!("no {what}; a line of a run has query_id (or qid), docid (or id) and score");
+    let score = object.score.ok_or_else(|| missing("score"))?;
+    let document = object.docid.or(object.doc_id).or(object.document_id).or(object.id);
+    let query = object.query_id.or(object.qid);
+    Ok((query.ok_or_else(|| missing("query_id"))?.0, document.ok_or_else(|| missing("docid"))?.0, score))
+}
+
+/// What is read of an object; all other fields are passed over.
+#[derive(Deserialize)]
+struct JsonLine<'a> {
+    #[serde(borrow)]
+    query_id: Option<JsonId<'a>>,
+    #[serde(borrow)]
+    qid: Option<JsonId<'a>>,
+    #[serde(borrow)]
+    docid: Option<JsonId<'a>>,
+    #[serde(borrow)]
+    doc_id: Option<JsonId<'a>>,
+    #[serde(borrow)]
+    document_id: Option<JsonId<'a>>,
+    #[serde(borrow)]
+    id: Option<JsonId<'a>>,
+    score: Option<f64>,
+}
+
+/// An id as a string or as a whole number, which some programs write.
+struct JsonId<'a>(Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for JsonId<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(IdVisitor)
+    }
+}
+
+struct IdVisitor;
+
+impl<'de> Visitor<'de> for IdVisitor {
+    type Value = JsonId<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an id: a string or a whole number")
+    }
+
+    fn visit_borrowed_str<E>(self, id: &'de str) -> Result<Self::Value, E> {
+        Ok(JsonId(Cow::Borrowed(id)))
+    }
+
+    fn visit_str<E>(self, id: &str) -> Result<Self::Value, E> {
+        Ok(JsonId(Cow::Owned(id.to_owned())))
+    }
+
+    fn visit_u64<E>(self, id: u64) -> Result<Self::Value, E> {
+        Ok(JsonId(Cow::Owned(id.to_string())))
+    }
+
+    fn visit_i64<E>(self, id: i64) -> Result<Self::Value, E> {
+        Ok(JsonId(Cow::Owned(id.to_string())))
+    }
+}
