@@ -17,7 +17,8 @@
 //! ```
 //!
 //! The parts can be used alone: [`LocalEncoder`] turns texts into vectors, a [`Scorer`] of your own goes into
-//! [`Reranker::from_scorer`], [`similarity`] and [`ranking`] work on any matrix, [`store`] fetches and verifies models.
+//! [`Reranker::from_scorer`], [`similarity`] and [`ranking`] work on any matrix, [`store`] fetches and verifies models,
+//! [`eval`] measures and compares runs.
 //!
 //! Downloaded models lie where the hub's own tools keep theirs (`HF_HUB_CACHE`, `HF_HOME`) or, when they came from a mirror,
 //! in nearsort's cache folder; see [`StoreOptions`].
@@ -28,6 +29,7 @@ pub mod candle_backend;
 pub mod encoder;
 pub mod engine;
 pub mod error;
+pub mod eval;
 pub mod io;
 pub mod kernels;
 pub mod ranking;

@@ -11,7 +11,7 @@ const LAYERS: [&[&str]; 6] = [
     &["candle_backend"],
     &["encoder"],
     &["scorer"],
-    &["reranker"],
+    &["reranker", "eval"],
 ];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {

@@ -4,6 +4,7 @@ mod architecture;
 mod contract;
 mod determinism;
 mod engine;
+mod eval;
 mod io;
 mod parity;
 mod reranking;

@@ -1,0 +1,46 @@
+//! Evaluation: how good a run is by relevance judgements, and whether the difference between two runs is more than chance.
+//!
+//! ```
+//! use nearsort::eval::{Measure, evaluate};
+//! use nearsort::io::{Qrels, Run};
+//!
+//! let qrels = Qrels::from_judgements([("q1", "d1", 2), ("q1", "d2", 0), ("q2", "d1", 1)])?;
+//! let mut run = Run::default();
+//! run.push("q1", "d2", 0.9);
+//! run.push("q1", "d1", 0.8);
+//! let measures = ["nDCG@10", "RR", "P@1"].map(|name| name.parse::<Measure>());
+//! let measures = measures.into_iter().collect::<Result<Vec<_>, _>>()?;
+//! let evaluation = evaluate(&qrels, &run, &measures)?;
+//! // RR of q1 is 1/2; q2, which the run lacks, counts 0.
+//! assert_eq!(evaluation.values(1), [0.5, 0.0]);
+//! assert_eq!(evaluation.aggregate(1), 0.25);
+//! # Ok::<(), nearsort::Error>(())
+//! ```
+//!
+//! # Which numbers these are
+//!
+//! Those of ir_measures 0.4.3 and of the programs that it calls, tests hold it to 1e-6:
+//!
+//! - **Queries.** A value per judged query. One that the run lacks counts 0, in every measure; one that the run has and
+//!   nobody judged is left out. Both are counted in the [`Evaluation`].
+//! - **Order.** Scores as f32, descending, then document ids descending by their bytes, as trec_eval orders. Some measures are
+//!   computed by other programs there, and so here: `ERR` and `nDCG(dcg='exp-log2')` order by the scores as f64, then by ids
+//!   descending (gdeval), `RR@k` and `Judged` by the scores as f64, then by ids *ascending*. The file's ranks are not
+//!   looked at.
+//! - **Grades.** Relevant is what has at least the grade `rel`, by default 1. A negative grade says that the document was
+//!   seen and not judged: for `Judged` it counts as judged, for everything else as unjudged.
+//!
+//! No model, no printing and no environment is used here.
+
+mod comparison;
+mod evaluation;
+mod measure;
+mod names;
+mod ranking;
+mod significance;
+
+pub use comparison::{Comparison, TIE, Test, compare, curve_cutoffs};
+pub use evaluation::{Evaluation, evaluate, evaluate_file};
+pub use measure::{Measure, MeasureKind};
+pub use ranking::JudgedRanking;
+pub use significance::{Interval, Resampling, bootstrap_mean, holm, randomisation_test, t_test};

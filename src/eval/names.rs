@@ -1,0 +1,265 @@
+//! The names of measures: what each takes, reading and printing them.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::measure::{Measure, MeasureKind};
+use crate::{Error, Result};
+
+/// Whether a measure takes a cutoff.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cutoff {
+    Never,
+    MayHave,
+    MustHave,
+}
+
+/// What can be said about a measure.
+pub(super) struct Spec {
+    pub kind: MeasureKind,
+    pub name: &'static str,
+    pub cutoff: Cutoff,
+    pub takes_rel: bool,
+    pub takes_judged_only: bool,
+}
+
+const fn spec(kind: MeasureKind, name: &'static str, cutoff: Cutoff, takes_rel: bool, takes_judged_only: bool) -> Spec {
+    Spec { kind, name, cutoff, takes_rel, takes_judged_only }
+}
+
+use Cutoff::{MayHave, MustHave, Never};
+
+/// Every measure by the name that it is printed as.
+const SPECS: [Spec; 15] = [
+    spec(MeasureKind::Ndcg, "nDCG", MayHave, false, true),
+    spec(MeasureKind::NdcgExp, "nDCG", MustHave, false, false),
+    spec(MeasureKind::Rr, "RR", MayHave, true, true),
+    spec(MeasureKind::Ap, "AP", MayHave, true, true),
+    spec(MeasureKind::P, "P", MustHave, true, true),
+    spec(MeasureKind::R, "R", MustHave, true, true),
+    spec(MeasureKind::Success, "Success", MustHave, true, true),
+    spec(MeasureKind::Judged, "Judged", MayHave, false, false),
+    spec(MeasureKind::Rprec, "Rprec", Never, true, true),
+    spec(MeasureKind::Err, "ERR", MustHave, false, false),
+    spec(MeasureKind::Bpref, "Bpref", Never, true, false),
+    spec(MeasureKind::NumQ, "NumQ", Never, false, false),
+    spec(MeasureKind::NumRet, "NumRet", Never, true, false),
+    spec(MeasureKind::NumRelRet, "NumRelRet", Never, true, false),
+    spec(MeasureKind::NumRel, "NumRel", Never, false, false),
+];
+
+/// Other names that ir_measures takes.
+const ALIASES: [(&str, &str); 7] = [
+    ("NDCG", "nDCG"),
+    ("MRR", "RR"),
+    ("MAP", "AP"),
+    ("Precision", "P"),
+    ("Recall", "R"),
+    ("RPrec", "Rprec"),
+    ("BPref", "Bpref"),
+];
+
+/// trec_eval's names, which are not taken: the form of their parameters is another one.
+const TREC_NAMES: [(&str, &str); 9] = [
+    ("ndcg_cut", "nDCG@k"),
+    ("map_cut", "AP@k"),
+    ("recip_rank", "RR"),
+    ("recall", "R@k"),
+    ("success", "Success@k"),
+    ("num_rel_ret", "NumRelRet"),
+    ("num_ret", "NumRet"),
+    ("num_rel", "NumRel"),
+    ("num_q", "NumQ"),
+];
+
+/// How many letters a name may be off to be suggested.
+const MAX_TYPOS: usize = 2;
+
+impl MeasureKind {
+    pub(super) fn spec(self) -> &'static Spec {
+        let is_it = |spec: &&Spec| spec.kind == self;
+        // Every kind is in the table: a test goes through them.
+        SPECS.iter().find(is_it).unwrap_or(&SPECS[0])
+    }
+}
+
+impl fmt::Display for Measure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut parameters = Vec::new();
+        if self.kind == MeasureKind::NdcgExp {
+            parameters.push("dcg='exp-log2'".to_owned());
+        }
+        if self.rel != 1 {
+            parameters.push(format!("rel={}", self.rel));
+        }
+        if self.judged_only {
+            parameters.push("judged_only=True".to_owned());
+        }
+        let name = match self.kind {
+            MeasureKind::NumRelRet if self.rel != 1 => "NumRet",
+            kind => kind.spec().name,
+        };
+        let mut text = name.to_owned();
+        if !parameters.is_empty() {
+            text.push_str(&format!("({})", parameters.join(",")));
+        }
+        if let Some(cutoff) = self.cutoff {
+            text.push_str(&format!("@{cutoff}"));
+        }
+        f.pad(&text)
+    }
+}
+
+impl FromStr for Measure {
+    type Err = Error;
+
+    /// Reads a name such as `nDCG@10` or `P(rel=2,judged_only=True)@5`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for an unknown name, with near ones, and for parameters that the measure does not take.
+    fn from_str(text: &str) -> Result<Self> {
+        let text = text.trim();
+        parse(text).map_err(|message| Error::InvalidArgument(format!("the measure '{text}': {message}")))
+    }
+}
+
+impl Measure {
+    /// Reads several names with commas or blanks between them.
+    ///
+    /// # Errors
+    /// As the reading of one; [`Error::InvalidArgument`] when there is none, or one twice.
+    pub fn parse_list(text: &str) -> Result<Vec<Self>> {
+        let mut depth = 0_usize;
+        let names = text.split(|c: char| {
+            depth = match c {
+                '(' => depth + 1,
+                ')' => depth.saturating_sub(1),
+                _ => depth,
+            };
+            depth == 0 && (c == ',' || c.is_whitespace())
+        });
+        let measures: Vec<Self> = names.filter(|name| !name.is_empty()).map(str::parse).collect::<Result<_>>()?;
+        if measures.is_empty() {
+            return Err(Error::InvalidArgument("no measure; name some, e.g. nDCG@10,RR@10".to_owned()));
+        }
+        let twice = (1..measures.len()).find(|&at| measures[..at].contains(&measures[at]));
+        match twice {
+            None => Ok(measures),
+            Some(at) => Err(Error::InvalidArgument(format!("the measure {} is named twice", measures[at]))),
+        }
+    }
+}
+
+/// The parameters of a measure as they are typed.
+#[derive(Default)]
+struct Parameters {
+    cutoff: Option<usize>,
+    rel: Option<i32>,
+    judged_only: bool,
+    exponential: bool,
+}
+
+fn parse(text: &str) -> Result<Measure, String> {
+    let (rest, at) = match text.rsplit_once('@') {
+        Some((rest, at)) => (rest, Some(at)),
+        None => (text, None),
+    };
+    let (name, inner) = match rest.split_once('(') {
+        Some((name, inner)) => (name, inner.strip_suffix(')').ok_or("a parenthesis is not closed")?),
+        None => (rest, ""),
+    };
+    let name = name.trim();
+    let name = ALIASES.iter().find(|(alias, _)| *alias == name).map_or(name, |&(_, name)| name);
+    let mut given = Parameters::default();
+    if let Some(at) = at {
+        given.set("cutoff", at)?;
+    }
+    for parameter in inner.split(',').filter(|parameter| !parameter.trim().is_empty()) {
+        let (key, value) = parameter.split_once('=').ok_or_else(|| format!("'{parameter}' is not NAME=VALUE"))?;
+        given.set(key.trim(), value.trim())?;
+    }
+    let spec = SPECS.iter().find(|spec| spec.name == name).ok_or_else(|| unknown(name))?;
+    given.measure(name, spec.kind)
+}
+
+impl Parameters {
+    fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
+        let positive = || match value.parse::<i32>() {
+            Ok(number) if number > 0 => Ok(number),
+            _ => Err(format!("{key} must be a whole number of at least 1, not '{value}'")),
+        };
+        let value_of = |known: [&str; 2]| match known.iter().position(|&name| name == value.trim_matches(['\'', '"'])) {
+            Some(found) => Ok(found == 1),
+            None => Err(format!("{key} must be {} or {}, not {value}", known[0], known[1])),
+        };
+        match key {
+            "cutoff" => self.cutoff = Some(positive()? as usize),
+            "rel" => self.rel = Some(positive()?),
+            "judged_only" => self.judged_only = value_of(["False", "True"])?,
+            "dcg" => self.exponential = value_of(["log2", "exp-log2"])?,
+            _ => return Err(format!("there is no parameter '{key}'; known are rel, judged_only, dcg and @cutoff")),
+        }
+        Ok(())
+    }
+
+    /// Puts the measure together, if it takes these parameters.
+    fn measure(&self, name: &str, kind: MeasureKind) -> Result<Measure, String> {
+        let kind = match (kind, self.exponential, self.rel) {
+            (MeasureKind::Ndcg, true, _) => MeasureKind::NdcgExp,
+            (_, true, _) => return Err(format!("{name} takes no dcg")),
+            (MeasureKind::NumRet, _, Some(_)) => MeasureKind::NumRelRet,
+            _ => kind,
+        };
+        let spec = kind.spec();
+        match (spec.cutoff, self.cutoff) {
+            (Cutoff::MustHave, None) => return Err(format!("it needs a cutoff, e.g. {name}@10")),
+            (Cutoff::Never, Some(_)) => return Err(format!("{name} takes no cutoff")),
+            _ => {}
+        }
+        if self.rel.is_some() && !spec.takes_rel {
+            return Err(format!("{name} takes no rel"));
+        }
+        // ir_measures has it computed by a program that knows no judged_only.
+        let cut_rr = kind == MeasureKind::Rr && self.cutoff.is_some();
+        if self.judged_only && (!spec.takes_judged_only || cut_rr) {
+            return Err(format!("{name}{} takes no judged_only", if cut_rr { "@k" } else { "" }));
+        }
+        Ok(Measure { kind, cutoff: self.cutoff, rel: self.rel.unwrap_or(1), judged_only: self.judged_only })
+    }
+}
+
+/// The complaint about a name, with those that may have been meant.
+fn unknown(name: &str) -> String {
+    let mut names: Vec<&str> =
+        SPECS.iter().map(|spec| spec.name).chain(ALIASES.iter().map(|&(alias, _)| alias)).collect();
+    names.dedup();
+    let lower = name.to_lowercase();
+    let by_trec = TREC_NAMES.iter().find(|(trec, _)| lower.starts_with(trec)).map(|&(_, ours)| ours);
+    let near = |candidate: &&str| {
+        let distance = strsim::damerau_levenshtein(&candidate.to_lowercase(), &lower);
+        distance == 0 || distance <= MAX_TYPOS && distance * 2 <= lower.chars().count()
+    };
+    let mut suggested: Vec<&str> = by_trec.into_iter().chain(names.iter().copied().filter(near)).collect();
+    suggested.truncate(3);
+    match suggested.as_slice() {
+        [] => format!("there is no such measure; known are {}", names.join(", ")),
+        near => format!("there is no such measure; did you mean {}?", near.join(" or ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_its_line_and_reads_back() {
+        for spec in &SPECS {
+            assert_eq!(spec.kind.spec().kind, spec.kind);
+            let cutoff = if spec.cutoff == Cutoff::Never { None } else { Some(7) };
+            let judged_only = spec.takes_judged_only && spec.kind != MeasureKind::Rr;
+            let rel = if spec.takes_rel && spec.kind != MeasureKind::NumRet { 3 } else { 1 };
+            let measure = Measure { kind: spec.kind, cutoff, rel, judged_only };
+            assert_eq!(measure.to_string().parse::<Measure>().unwrap(), measure, "{measure}");
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! One query's results against its judgements: all that a measure needs to know.
+
+use std::cmp::Ordering;
+
+use crate::io::{Grades, QueryResults, ScoredDocument};
+
+/// Where the judged documents of one query stand in its ranking.
+///
+/// Nothing else of the ranking matters to any measure, so this is what is kept of a thousand results.
+///
+/// ```
+/// use nearsort::eval::{JudgedRanking, Measure};
+/// use nearsort::io::{Qrels, QueryResults, ScoredDocument};
+/// let qrels = Qrels::from_judgements([("q1", "d1", 1), ("q1", "d2", 0)])?;
+/// let documents = [("d1", 0.1), ("d2", 0.2)].map(|(id, score)| ScoredDocument { id, score });
+/// let ranking = JudgedRanking::new(&QueryResults::new("q1", &documents)?, qrels.grades("q1").unwrap());
+/// assert_eq!("RR".parse::<Measure>()?.value(&ranking), 0.5);
+/// # Ok::<(), nearsort::Error>(())
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct JudgedRanking {
+    by_trec: Vec<JudgedHit>,
+    /// In the two other orders, where scores are tied and these may differ.
+    by_gdeval_and_python: Option<[Vec<JudgedHit>; 2]>,
+    num_retrieved: usize,
+    /// Of all judged documents, retrieved or not, highest first.
+    grades: Vec<i32>,
+}
+
+/// A retrieved document that is judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct JudgedHit {
+    /// From 0, among all that was retrieved.
+    pub rank: u32,
+    pub grade: i32,
+}
+
+/// Whose order of documents a measure goes by. They differ only in what has the same score as f32.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TieOrder {
+    /// trec_eval's: scores as f32, then ids descending.
+    Trec,
+    /// gdeval's: scores as f64, then ids descending.
+    Gdeval,
+    /// That of ir_measures' programs in Python: scores as f64, then ids ascending.
+    Python,
+}
+
+impl JudgedRanking {
+    /// Orders the results of a query and finds its judged documents among them.
+    pub fn new(results: &QueryResults<'_>, grades: &Grades) -> Self {
+        let documents = results.documents();
+        let (order, has_ties) = trec_order(documents);
+        let by_trec = judged_hits(&order, results, grades);
+        let in_order = |order| judged_hits(&f64_order(documents, order), results, grades);
+        let by_gdeval_and_python = has_ties.then(|| [TieOrder::Gdeval, TieOrder::Python].map(in_order));
+        let mut grades: Vec<i32> = grades.iter().map(|(_, grade)| grade).collect();
+        grades.sort_unstable_by_key(|&grade| std::cmp::Reverse(grade));
+        Self { by_trec, by_gdeval_and_python, num_retrieved: documents.len(), grades }
+    }
+
+    /// How many documents were retrieved.
+    pub fn num_retrieved(&self) -> usize {
+        self.num_retrieved
+    }
+
+    /// How many of the retrieved documents have a judgement, of whatever grade.
+    pub fn num_judged_retrieved(&self) -> usize {
+        self.by_trec.len()
+    }
+
+    pub(super) fn hits(&self, order: TieOrder) -> &[JudgedHit] {
+        match (order, &self.by_gdeval_and_python) {
+            (TieOrder::Gdeval, Some([hits, _])) | (TieOrder::Python, Some([_, hits])) => hits,
+            (TieOrder::Trec, _) | (_, None) => &self.by_trec,
+        }
+    }
+
+    /// Grades of all judged documents, highest first.
+    pub(super) fn grades(&self) -> &[i32] {
+        &self.grades
+    }
+
+    /// How many documents are known to have at least this grade.
+    pub(super) fn num_relevant(&self, rel: i32) -> usize {
+        self.grades.partition_point(|&grade| grade >= rel)
+    }
+}
+
+/// The places of the documents, best first, and whether any two have the same score as f32.
+fn trec_order(documents: &[ScoredDocument<'_>]) -> (Vec<u32>, bool) {
+    let score = |place: u32| documents[place as usize].score as f32;
+    let compare = |&a: &u32, &b: &u32| {
+        let by_id = || documents[b as usize].id.cmp(documents[a as usize].id);
+        score(b).partial_cmp(&score(a)).unwrap_or(Ordering::Equal).then_with(by_id)
+    };
+    let mut order: Vec<u32> = (0..documents.len() as u32).collect();
+    // Most runs are in order already, and looking costs a fraction of sorting.
+    if !order.is_sorted_by(|a, b| compare(a, b) == Ordering::Less) {
+        order.sort_unstable_by(compare);
+    }
+    let has_ties = order.windows(2).any(|pair| score(pair[0]) == score(pair[1]));
+    (order, has_ties)
+}
+
+/// The places of the documents by score as f64, best first.
+fn f64_order(documents: &[ScoredDocument<'_>], ties: TieOrder) -> Vec<u32> {
+    let mut order: Vec<u32> = (0..documents.len() as u32).collect();
+    order.sort_unstable_by(|&a, &b| {
+        let (a, b) = (&documents[a as usize], &documents[b as usize]);
+        let by_id = || if ties == TieOrder::Python { a.id.cmp(b.id) } else { b.id.cmp(a.id) };
+        b.score.partial_cmp(&a.score).unwrap_or(Ordering::Equal).then_with(by_id)
+    });
+    order
+}
+
+/// The judged ones among the documents in this order, with their ranks.
+fn judged_hits(order: &[u32], results: &QueryResults<'_>, grades: &Grades) -> Vec<JudgedHit> {
+    let mut ranks = vec![0; order.len()];
+    for (rank, &place) in (0..).zip(order) {
+        ranks[place as usize] = rank;
+    }
+    let hit = |(id, grade)| results.position(id).map(|place| JudgedHit { rank: ranks[place], grade });
+    let mut hits: Vec<JudgedHit> = grades.iter().filter_map(hit).collect();
+    hits.sort_unstable_by_key(|hit| hit.rank);
+    hits
+}
