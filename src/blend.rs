@@ -17,8 +17,9 @@ const RRF_K: f64 = 60.0;
 pub enum Normalize {
     /// Both as they are: for first stages whose scores are on the model's scale.
     None,
-    /// The first stage's from 0 (the list's lowest) to 1 (its highest); the model's as they are, for they have a fixed range already (what
-    /// Bruch, Gai and Ingber, TOIS 2023, call theoretical min-max).
+    /// The first stage's from 0 (the list's lowest) to 1 (its highest), and less in a short list, where the place among the others says
+    /// little: times `1 - 1/n`. The model's as they are, for they have a fixed range already (what Bruch, Gai and Ingber, TOIS 2023, call
+    /// theoretical min-max).
     #[default]
     MinMax,
     /// Both by their mean and standard deviation in the list; 0 where all are equal.
@@ -134,12 +135,13 @@ impl FromStr for Normalize {
     }
 }
 
-/// From 0 to 1; all 0.5 where all are equal. NaN where the score is.
+/// From 0 to `1 - 1/n`; half of that where all are equal.
 fn min_max(scores: &[f64]) -> Vec<f64> {
+    let most = 1.0 - 1.0 / scores.len().max(1) as f64;
     let lowest = scores.iter().copied().fold(f64::INFINITY, f64::min);
     let highest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let place = |&score: &f64| if highest > lowest { (score - lowest) / (highest - lowest) } else { score * 0.0 + 0.5 };
-    scores.iter().map(place).collect()
+    let place = |score: &f64| if highest > lowest { (score - lowest) / (highest - lowest) } else { 0.5 };
+    scores.iter().map(|score| most * place(score)).collect()
 }
 
 fn z_scores(scores: &[f64]) -> Vec<f64> {
@@ -180,7 +182,8 @@ mod tests {
             let near = found.iter().zip(expected).all(|(a, b)| (f64::from(*a) - b).abs() < 1e-6);
             assert!(near, "{found:?} {expected:?}");
         };
-        close(linear(0.2, Normalize::MinMax).combine(&model, &first), [0.4, 0.08 + 0.2, 0.24 + 0.1]);
+        let most = 2.0 / 3.0;
+        close(linear(0.2, Normalize::MinMax).combine(&model, &first), [0.4, 0.08 + 0.2 * most, 0.24 + 0.1 * most]);
         let z = 1.5f64.sqrt();
         close(linear(0.25, Normalize::ZScore).combine(&model, &first), [0.5 * z, -0.5 * z, 0.0]);
         let rrf = |a: f64, b: f64| 0.7 / (60.0 + a) + 0.3 / (60.0 + b);

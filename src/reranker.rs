@@ -88,7 +88,7 @@ impl Reranker {
 
     /// Ranks by a scorer of your own.
     pub fn from_scorer(scorer: Arc<dyn Scorer>) -> Self {
-        Self { scorer, encoder: None, long_text: LongText::default(), blend: Blend::default() }
+        Self { scorer, encoder: None, long_text: LongText::Truncate, blend: Blend::default() }
     }
 
     /// Ranks candidates: score descending, equal scores in input order.
@@ -323,8 +323,8 @@ pub struct RerankerBuilder {
     store: Option<ModelStore>,
     encoder: LocalEncoderOptions,
     scoring: Option<Scoring>,
-    long_text: LongText,
-    blend: Blend,
+    long_text: Option<LongText>,
+    blend: Option<Blend>,
 }
 
 impl RerankerBuilder {
@@ -346,15 +346,15 @@ impl RerankerBuilder {
         self
     }
 
-    /// What becomes of candidates that are longer than the model takes. Default: their beginning is read.
+    /// What becomes of candidates that are longer than the model takes. Default: they are read in windows, with [`Scoring::Cosine`] cut.
     pub fn long_text(mut self, long_text: LongText) -> Self {
-        self.long_text = long_text;
+        self.long_text = Some(long_text);
         self
     }
 
-    /// How the first stage's scores are mixed in, where there are some. Default: [`Blend::default`].
+    /// How the first stage's scores are mixed in, where there are some. Default: [`Blend::default`], with [`Scoring::Cosine`] not at all.
     pub fn blend(mut self, blend: Blend) -> Self {
-        self.blend = blend;
+        self.blend = Some(blend);
         self
     }
 
@@ -405,8 +405,13 @@ impl RerankerBuilder {
     /// # Errors
     /// Those of [`ModelStore::get`] and [`LocalEncoder::load`]; [`Error::InvalidArgument`] for a blend's weight that is no share.
     pub fn build(self) -> Result<Reranker> {
-        let (scoring, long_text, blend) =
-            (self.scoring.unwrap_or(Scoring::Hybrid), self.long_text, self.blend.check()?);
+        let scoring = self.scoring.unwrap_or(Scoring::Hybrid);
+        // Cosine is asked for by those who want just that.
+        let (long_text, blend) = match scoring {
+            Scoring::Cosine => (LongText::Truncate, Blend::None),
+            Scoring::MaxSim | Scoring::Hybrid => (LongText::Window, Blend::default()),
+        };
+        let (long_text, blend) = (self.long_text.unwrap_or(long_text), self.blend.unwrap_or(blend).check()?);
         let encoder = Arc::new(self.build_encoder()?);
         let scorer = BiEncoderScorer::new(Arc::clone(&encoder) as Arc<dyn Encoder>, scoring, long_text)?;
         Ok(Reranker { scorer: Arc::new(scorer), encoder: Some(encoder), long_text, blend })
@@ -447,6 +452,7 @@ mod tests {
                 query_tokens: 2,
                 tokens: vec![5; candidates.len()],
                 truncated: candidates.iter().map(|text| text.len() > 3).collect(),
+                ..Scores::default()
             })
         }
     }

@@ -133,7 +133,7 @@ pub struct ScoringArgs {
     /// cosine of the embeddings, maxsim over the token vectors, or hybrid: a fixed mean of both [default: hybrid]
     #[arg(long, value_name = "cosine|maxsim|hybrid", value_parser = Scoring::from_str)]
     pub scoring: Option<Scoring>,
-    /// How the first stage's scores count, where candidates have them (field `score`, or --run) [default: linear]
+    /// How the first stage's scores count, where candidates have them (field `score`, or --run) [default: linear; none with --scoring cosine]
     #[arg(long, value_name = "none|linear|rrf")]
     pub blend: Option<BlendMethod>,
     /// Their share, from 0 to 1 [default: 0.06 for linear, 0.15 with zscore, 0.3 for rrf]
@@ -142,7 +142,7 @@ pub struct ScoringArgs {
     /// How linear makes the scores comparable: minmax (the first stage's, over the list), zscore (both), none [default: minmax]
     #[arg(long, value_name = "none|minmax|zscore", value_parser = Normalize::from_str)]
     pub normalize: Option<Normalize>,
-    /// What becomes of candidates longer than the model takes: cut, or read in overlapping windows of which the best counts
+    /// What becomes of candidates longer than the model takes: cut, or read in overlapping windows of which the best counts [default: window; truncate with --scoring cosine]
     #[arg(long, value_name = "truncate|window", value_parser = LongText::from_str)]
     pub long: Option<LongText>,
 }

@@ -44,10 +44,14 @@ pub fn builder(args: &ModelArgs, talk: Talk, progress: ProgressFn) -> Result<Rer
     Ok(builder)
 }
 
-/// How first-stage scores count; the weight's default depends on the method.
-pub fn blend(args: &ScoringArgs) -> Result<Blend, Failure> {
+/// How first-stage scores count, if the arguments say; the weight's default depends on the method.
+pub fn blend(args: &ScoringArgs) -> Result<Option<Blend>, Failure> {
     let wrong = |message: &str| Err(Failure::Error(message.into()));
-    let method = args.blend.unwrap_or(BlendMethod::Linear);
+    let method = match args.blend {
+        Some(method) => method,
+        None if args.blend_weight.is_some() || args.normalize.is_some() => BlendMethod::Linear,
+        None => return Ok(None),
+    };
     let normalize = args.normalize.unwrap_or_default();
     let blend = match (method, args.blend_weight) {
         (BlendMethod::None, Some(_)) => return wrong("--blend none has no use for --blend-weight"),
@@ -60,7 +64,7 @@ pub fn blend(args: &ScoringArgs) -> Result<Blend, Failure> {
         }
         (BlendMethod::Rrf, weight) => Blend::Rrf { weight: weight.unwrap_or(Blend::RRF_WEIGHT) },
     };
-    Ok(blend.check()?)
+    Ok(Some(blend.check()?))
 }
 
 /// A builder with model and scoring.
@@ -70,7 +74,10 @@ pub fn reranker(
     talk: Talk,
     progress: ProgressFn,
 ) -> Result<RerankerBuilder, Failure> {
-    let mut builder = builder(model, talk, progress)?.blend(blend(scoring)?);
+    let mut builder = builder(model, talk, progress)?;
+    if let Some(blend) = blend(scoring)? {
+        builder = builder.blend(blend);
+    }
     if let Some(scoring) = scoring.scoring {
         builder = builder.scoring(scoring);
     }

@@ -20,6 +20,10 @@ use crate::{Error, Result};
 /// score independent of the other candidates.
 pub const HYBRID_MAXSIM: f32 = 0.6;
 
+/// By how much a later window of a long text has to beat the first. Without it a text gains by its length alone, for the highest of many
+/// windows is high by chance; with it, what an author puts first counts a little more.
+pub const WINDOW_MARGIN: f32 = 0.03;
+
 /// Which score of an encoder pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scoring {
@@ -44,11 +48,12 @@ impl Scoring {
         }
     }
 
-    fn value(self, parts: Parts) -> f32 {
+    /// The score of a pair from its cosine and its MaxSim.
+    pub fn combine(self, cosine: f32, maxsim: f32) -> f32 {
         match self {
-            Scoring::Cosine => parts.cosine,
-            Scoring::MaxSim => parts.maxsim,
-            Scoring::Hybrid => (1.0 - HYBRID_MAXSIM) * parts.cosine + HYBRID_MAXSIM * parts.maxsim,
+            Scoring::Cosine => cosine,
+            Scoring::MaxSim => maxsim,
+            Scoring::Hybrid => (1.0 - HYBRID_MAXSIM) * cosine + HYBRID_MAXSIM * maxsim,
         }
     }
 
@@ -75,12 +80,12 @@ impl FromStr for Scoring {
 }
 
 /// What becomes of a candidate that is longer than the model takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LongText {
     /// Its beginning is read.
-    #[default]
     Truncate,
-    /// All of it is read in overlapping windows of the model's length; the best one counts.
+    /// All of it is read in windows of the model's length that overlap by a quarter; the best one counts, a later one
+    /// [`WINDOW_MARGIN`] less. Takes time in proportion to the text's length, a third more than that for the overlap.
     Window,
 }
 
@@ -242,7 +247,7 @@ impl BiEncoderScorer {
         };
         let maxsim = query.tokens.as_ref().zip(tokens).map_or(0.0, |(query, tokens)| query.maxsim(tokens));
         let parts = Parts { cosine, maxsim };
-        Ok((self.scoring.value(parts), parts))
+        Ok((self.scoring.combine(cosine, maxsim), parts))
     }
 
     /// The best piece of every pair, list by list, and the pieces' lengths.
@@ -265,8 +270,10 @@ impl BiEncoderScorer {
             let mut best = best.lock().unwrap_or_else(PoisonError::into_inner);
             match (&mut *best, scores) {
                 (Ok(best), Ok(scores)) => {
+                    // Margins stay inside the range of scores.
+                    let margin = if pieces[piece].range.start == 0 { 0.0 } else { WINDOW_MARGIN };
                     for (&(list, place), (value, parts)) in places.iter().zip(scores) {
-                        best[list][place].raise(Best { value, parts, piece });
+                        best[list][place].raise(Best { value: (value - margin).max(value.min(-1.0)), parts, piece });
                     }
                 }
                 (Ok(_), Err(error)) => *best = Err(error),
