@@ -50,7 +50,7 @@ pub struct Interval {
 /// The mean of `values` and its 95 % interval by the percentile bootstrap: the 2.5th and the 97.5th percentile of the
 /// means of as many values drawn with replacement (Efron, 1979), interpolated linearly.
 ///
-/// 300 values: 3 ms on one core of a Zen 3. All NaN without values.
+/// 300 values: 4 ms on one core of a Zen 3. All NaN without values.
 pub fn bootstrap_mean(values: &[f64], resampling: &Resampling) -> Interval {
     let count = values.len() as f64;
     let mean = values.iter().sum::<f64>() / count;

@@ -61,8 +61,10 @@ pub(super) fn lines(bytes: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
 }
 
 /// White space of ASCII, as trec_eval and C's `isspace` have it.
+#[inline]
 pub(super) fn is_blank(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | 0x0B | 0x0C)
+    // One comparison settles nearly every byte.
+    byte <= b' ' && matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | 0x0B | 0x0C)
 }
 
 /// The first `N` fields of a line between white space, and how many there are in all.
