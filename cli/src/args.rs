@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use nearsort::eval::Test;
 use nearsort::io::InputFormat;
 use nearsort::{Device, Engine, LongText, Normalize, Precision, Role, Scoring};
 
@@ -52,6 +53,9 @@ pub enum Verb {
     /// Turn texts into vectors, one row per input row
     #[command(after_help = EMBED_EXAMPLES)]
     Embed(Box<EmbedArgs>),
+    /// Measure runs by relevance judgements, and compare them
+    #[command(after_help = EVAL_EXAMPLES)]
+    Eval(Box<EvalArgs>),
     /// List, fetch, locate and check models
     Models(ModelsArgs),
     /// Print a completion script for a shell
@@ -72,6 +76,17 @@ const EMBED_EXAMPLES: &str = "\
 Examples:
   nearsort embed passages.jsonl --output passages.npy
   nearsort embed queries.txt --role query --output queries.safetensors --stats stats.json";
+
+const EVAL_EXAMPLES: &str = "\
+Measures, named as ir_measures names them; k is a cutoff, [@k] one that may be left out:
+  nDCG[@k]  nDCG(dcg='exp-log2')@k  RR[@k]  AP[@k]  P@k  R@k  Success@k  Judged[@k]  Rprec  Bpref  ERR@k
+  NumQ  NumRet  NumRel  NumRelRet
+  with parameters: P(rel=2)@5, AP(rel=2,judged_only=True)
+
+Examples:
+  nearsort eval --qrels qrels.tsv bm25.trec reranked.trec
+  nearsort eval --qrels qrels.trec --measures \"nDCG@10,RR(rel=2)@10\" a.run b.run c.run --format markdown
+  nearsort eval --qrels qrels.tsv bm25.trec reranked.trec --plot differences.svg";
 
 #[derive(Args, Debug)]
 pub struct RerankArgs {
@@ -175,6 +190,37 @@ pub struct EmbedArgs {
     pub reading: ReadingArgs,
     #[command(flatten)]
     pub model: ModelArgs,
+}
+
+#[derive(Args, Debug)]
+pub struct EvalArgs {
+    /// Runs: TREC's format or JSON lines; `-` is standard input. The others are compared with the first
+    #[arg(value_name = "RUN", required = true)]
+    pub runs: Vec<PathBuf>,
+    /// Judgements: TREC's four columns, or three as BEIR has them, with or without a header
+    #[arg(long, value_name = "QRELS")]
+    pub qrels: PathBuf,
+    /// What to measure (see below)
+    #[arg(long, value_name = "LIST", default_value = "nDCG@10,RR@10,AP,P@10,R@100,Judged@10")]
+    pub measures: String,
+    /// How to print
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub format: EvalFormat,
+    /// Print every query's values too; in CSV instead of the means
+    #[arg(long)]
+    pub per_query: bool,
+    /// How it is tested whether a run differs from the first
+    #[arg(long, value_name = "randomisation|t|none", default_value = "randomisation", value_parser = Test::from_str)]
+    pub test: Test,
+    /// Resamples for intervals and for the randomisation test
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub resamples: u32,
+    /// Where the random numbers begin; the same seed gives the same output
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Draw the first measure as SVG: differences by query, and the measure by cutoff
+    #[arg(long, value_name = "OUT.svg")]
+    pub plot: Option<PathBuf>,
 }
 
 /// How input is read.
@@ -307,4 +353,16 @@ pub enum OutputFormat {
     Jsonl,
     /// A TREC run
     Trec,
+}
+
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EvalFormat {
+    /// Aligned columns
+    Table,
+    /// One object with everything
+    Json,
+    /// A line per run and measure; with --per-query a line per run and query
+    Csv,
+    /// Tables for a README
+    Markdown,
 }

@@ -15,7 +15,13 @@ pub enum Warning {
     NoCandidates { file: String },
     NoFirstStage { unscored: usize, candidates: usize },
     LeftOut { message: String },
+    MissingQueries { run: String, ids: Vec<String>, judged: usize },
+    UnjudgedQueries { run: String, number: usize, ids: Vec<String> },
+    NoJudgedDocument { run: String, ids: Vec<String>, judged: Vec<String> },
 }
+
+/// Ids that a warning shows.
+const SHOWN_IDS: usize = 3;
 
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -48,6 +54,26 @@ impl fmt::Display for Warning {
                 if *unscored == 1 { "counts" } else { "count" },
             ),
             Warning::LeftOut { message } => write!(f, "{message}; they are left out"),
+            Warning::MissingQueries { run, ids, judged } => write!(
+                f,
+                "{} lacks {} of the {judged} judged queries, which count 0 in every measure: {}",
+                shown(run),
+                ids.len(),
+                some(ids, ids.len()),
+            ),
+            Warning::UnjudgedQueries { run, number, ids } => {
+                let (have, were) = if *number == 1 { ("query has", "was") } else { ("queries have", "were") };
+                let (run, ids) = (shown(run), some(ids, *number));
+                write!(f, "{number} {have} no judgements and {were} left out of {run}: {ids}")
+            }
+            Warning::NoJudgedDocument { run, ids, judged } => write!(
+                f,
+                "no document of {} is judged for its query: the run has {}, the judgements have {}; do the two name \
+                 documents alike?",
+                shown(run),
+                some(ids, ids.len()),
+                some(judged, judged.len()),
+            ),
         }
     }
 }
@@ -61,7 +87,10 @@ pub fn warn(talk: Talk, warning: &Warning) {
         Warning::Empty { ids } => !ids.is_empty(),
         Warning::Skipped { rows, .. } => *rows > 0,
         Warning::NoFirstStage { unscored, .. } => *unscored > 0,
-        Warning::NoCandidates { .. } | Warning::LeftOut { .. } => true,
+
+        Warning::MissingQueries { ids, .. } => !ids.is_empty(),
+        Warning::UnjudgedQueries { number, .. } => *number > 0,
+        Warning::NoCandidates { .. } | Warning::LeftOut { .. } | Warning::NoJudgedDocument { .. } => true,
     };
     if worth_saying && talk > Talk::Quiet {
         say(format_args!("warning: {warning}"));
@@ -86,7 +115,13 @@ fn count(number: impl Into<u64>, noun: &str) -> String {
     }
 }
 
+/// The first few of `number` ids.
+fn some(ids: &[String], number: usize) -> String {
+    let first = ids.iter().take(SHOWN_IDS).map(String::as_str).collect::<Vec<_>>().join(", ");
+    if number > SHOWN_IDS { first + ", ..." } else { first }
+}
+
 /// A file as a sentence names it.
-fn shown(file: &str) -> &str {
+pub fn shown(file: &str) -> &str {
     if file == "-" { "standard input" } else { file }
 }

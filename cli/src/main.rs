@@ -3,6 +3,7 @@
 
 mod args;
 mod embed;
+mod eval;
 mod hints;
 mod interrupt;
 mod lists;
@@ -77,6 +78,7 @@ fn run(cli: &Cli) -> Run {
     match &cli.verb {
         Some(Verb::Rerank(args)) => rerank::run(args, cli.talk()),
         Some(Verb::Embed(args)) => embed::run(args, cli.talk()),
+        Some(Verb::Eval(args)) => eval::run(args, cli.talk()),
         Some(Verb::Models(args)) => models::run(args, cli.talk()),
         Some(Verb::Completions { shell }) => {
             // Into memory first: clap_complete panics when it cannot write.

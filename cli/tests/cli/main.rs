@@ -4,6 +4,7 @@
 //! Tower example need the default model: they fail when it cannot be had, they are never skipped.
 
 mod embed;
+mod eval;
 mod input;
 #[cfg(unix)]
 mod manners;

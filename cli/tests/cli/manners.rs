@@ -18,9 +18,11 @@ fn closed_pipe() -> Stdio {
 
 #[test]
 fn a_reader_that_goes_away_is_no_error() {
-    let verbs: [&[&str]; 6] = [
+    let verbs: [&[&str]; 8] = [
         &["rerank", "--model", TINY, "--query", "tower", "examples/landmarks.txt"],
         &["rerank", "--model", TINY, "--query", "tower", "examples/landmarks.txt", "--format", "json"],
+        &["eval", "-q", "--qrels", "tests/eval/binary.qrels", "tests/eval/binary.run"],
+        &["eval", "-q", "--qrels", "tests/eval/binary.qrels", "tests/eval/binary.run", "--format", "json"],
         &["models", "list"],
         &["models", "list", "--json"],
         &["completions", "bash"],

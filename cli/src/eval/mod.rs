@@ -1,0 +1,201 @@
+//! `nearsort eval`: measures runs and compares them. Everything is computed into a [`Report`]; printing and drawing
+//! are functions of it.
+
+mod chart;
+mod csv_lines;
+mod json_document;
+mod tables;
+
+use std::collections::HashSet;
+use std::io::{self, Write};
+use std::path::Path;
+
+use nearsort::eval::{
+    Comparison, Evaluation, Interval, Measure, Resampling, Test, bootstrap_mean, compare, curve_cutoffs, evaluate_file,
+    holm,
+};
+use nearsort::io::{Qrels, write_whole};
+
+use crate::args::{EvalArgs, EvalFormat, Talk};
+use crate::hints::{Warning, warn};
+use crate::{Failure, Outcome, Run};
+
+/// The deepest cutoff of the depth curve.
+const MAX_CURVE_DEPTH: usize = 1000;
+
+/// All that is printed or drawn.
+struct Report {
+    /// As given on the command line.
+    qrels: String,
+    query_ids: Vec<String>,
+    measures: Vec<Measure>,
+    test: Test,
+    resampling: Resampling,
+    /// The first is what the others are compared with.
+    runs: Vec<RunReport>,
+}
+
+/// One run's part of it.
+struct RunReport {
+    /// The file's name, or its path where two files have one name.
+    name: String,
+    file: String,
+    /// Judged queries that the run lacks.
+    missing: Vec<String>,
+    num_unjudged: usize,
+    /// One per measure.
+    measured: Vec<Measured>,
+    /// By cutoff, for the chart: the mean of the first measure.
+    curve: Vec<(usize, f64)>,
+}
+
+/// One run by one measure.
+struct Measured {
+    /// One per query of the report.
+    values: Vec<f64>,
+    aggregate: Aggregate,
+    /// With the first run; `None` for itself, and for counts.
+    compared: Option<Compared>,
+}
+
+enum Aggregate {
+    Mean(Interval),
+    Sum(f64),
+}
+
+struct Compared {
+    comparison: Comparison,
+    /// Corrected for the number of runs that are compared; `None` when nothing was tested.
+    p_adjusted: Option<f64>,
+}
+
+pub fn run(args: &EvalArgs, talk: Talk) -> Run {
+    let measures = Measure::parse_list(&args.measures)?;
+    check(args, &measures)?;
+    let qrels = Qrels::read(&args.qrels)?;
+    let report = report(args, &qrels, measures, talk)?;
+    if let Some(path) = &args.plot {
+        write_whole(path, chart::svg(&report)?.as_bytes())?;
+    }
+    let text = match args.format {
+        EvalFormat::Table => tables::plain(&report, args.per_query),
+        EvalFormat::Markdown => tables::markdown(&report, args.per_query),
+        EvalFormat::Json => json_document::of(&report, args.per_query),
+        EvalFormat::Csv => csv_lines::of(&report, args.per_query),
+    };
+    io::stdout().write_all(text.as_bytes())?;
+    Ok(Outcome::Done)
+}
+
+/// Refuses before the work what cannot come to a result.
+fn check(args: &EvalArgs, measures: &[Measure]) -> Result<(), Failure> {
+    let inputs = args.runs.iter().chain([&args.qrels]);
+    if inputs.filter(|path| path.as_os_str() == "-").count() > 1 {
+        return Err(Failure::Error("standard input can be read once; give the other files by name".into()));
+    }
+    let Some(plot) = &args.plot else { return Ok(()) };
+    if plot.extension().is_none_or(|extension| !extension.eq_ignore_ascii_case("svg")) {
+        let shown = plot.display();
+        return Err(Failure::Error(format!("a chart is drawn as SVG; '{shown}' must end in .svg")));
+    }
+    match measures[0].at(1) {
+        Some(_) => Ok(()),
+        None => {
+            let first = measures[0];
+            Err(Failure::Error(format!(
+                "{first} has no cutoff to draw it by; name another measure first, e.g. nDCG@10"
+            )))
+        }
+    }
+}
+
+fn report(args: &EvalArgs, qrels: &Qrels, measures: Vec<Measure>, talk: Talk) -> Result<Report, Failure> {
+    let cutoffs = if args.plot.is_some() { curve_cutoffs(MAX_CURVE_DEPTH) } else { Vec::new() };
+    let curve = cutoffs.iter().filter_map(|&cutoff| measures[0].at(cutoff));
+    let all: Vec<Measure> = measures.iter().copied().chain(curve).collect();
+    let resampling = Resampling { resamples: args.resamples as usize, seed: args.seed };
+    let mut runs: Vec<RunReport> = Vec::new();
+    for (path, name) in args.runs.iter().zip(names(args)) {
+        let evaluation = evaluate_file(qrels, path, &all)?;
+        say_what_is_odd(talk, path, &evaluation);
+        let baseline = runs.first().map(|first| first.measured.as_slice());
+        let measured = (0..measures.len()).map(|at| Measured::of(&evaluation, at, baseline, args.test, &resampling));
+        let curve = cutoffs.iter().enumerate().map(|(at, &cutoff)| (cutoff, evaluation.aggregate(measures.len() + at)));
+        runs.push(RunReport {
+            name,
+            file: path.display().to_string(),
+            missing: evaluation.missing_queries().iter().map(|&at| evaluation.query_ids()[at].clone()).collect(),
+            num_unjudged: evaluation.num_unjudged_queries(),
+            measured: measured.collect::<Result<_, _>>()?,
+            curve: curve.take_while(|&(cutoff, _)| cutoff <= evaluation.max_depth()).collect(),
+        });
+    }
+    correct(&mut runs, measures.len());
+    let query_ids = qrels.query_ids().map(str::to_owned).collect();
+    let (qrels, test) = (args.qrels.display().to_string(), args.test);
+    Ok(Report { qrels, query_ids, measures, test, resampling, runs })
+}
+
+impl Measured {
+    fn of(
+        evaluation: &Evaluation,
+        at: usize,
+        baseline: Option<&[Measured]>,
+        test: Test,
+        resampling: &Resampling,
+    ) -> Result<Self, Failure> {
+        let (measure, values) = (evaluation.measures()[at], evaluation.values(at));
+        if measure.is_count() {
+            let aggregate = Aggregate::Sum(measure.aggregate(&values));
+            return Ok(Self { values, aggregate, compared: None });
+        }
+        let compared = match baseline {
+            None => None,
+            Some(baseline) => {
+                let comparison = compare(&baseline[at].values, &values, test, resampling)?;
+                Some(Compared { comparison, p_adjusted: comparison.p_value })
+            }
+        };
+        let aggregate = Aggregate::Mean(bootstrap_mean(&values, resampling));
+        Ok(Self { values, aggregate, compared })
+    }
+}
+
+/// Holm's correction over the runs that are compared with the first, measure by measure.
+fn correct(runs: &mut [RunReport], num_measures: usize) {
+    for measure in 0..num_measures {
+        let compared = runs.iter_mut().filter_map(|run| run.measured[measure].compared.as_mut());
+        let mut tested: Vec<&mut f64> = compared.filter_map(|compared| compared.p_adjusted.as_mut()).collect();
+        let p_values: Vec<f64> = tested.iter().map(|p_value| **p_value).collect();
+        for (p_value, adjusted) in tested.iter_mut().zip(holm(&p_values)) {
+            **p_value = adjusted;
+        }
+    }
+}
+
+/// A name for each run: the file's, or its whole path when another has the same.
+fn names(args: &EvalArgs) -> Vec<String> {
+    let all: Vec<String> = args.runs.iter().map(|path| file_name(path)).collect();
+    let distinct: HashSet<&String> = all.iter().collect();
+    match distinct.len() == all.len() {
+        true => all,
+        false => args.runs.iter().map(|path| path.display().to_string()).collect(),
+    }
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+}
+
+fn say_what_is_odd(talk: Talk, path: &Path, evaluation: &Evaluation) {
+    let run = path.display().to_string();
+    if evaluation.num_judged_retrieved() == 0 {
+        let [ids, judged] = evaluation.example_documents().map(<[String]>::to_vec);
+        warn(talk, &Warning::NoJudgedDocument { run: run.clone(), ids, judged });
+    }
+    let ids = evaluation.missing_queries().iter().map(|&at| evaluation.query_ids()[at].clone()).collect();
+    let judged = evaluation.query_ids().len();
+    warn(talk, &Warning::MissingQueries { run: run.clone(), ids, judged });
+    let (number, ids) = (evaluation.num_unjudged_queries(), evaluation.unjudged_queries().to_vec());
+    warn(talk, &Warning::UnjudgedQueries { run, number, ids });
+}
