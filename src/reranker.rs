@@ -447,6 +447,7 @@ mod tests {
                 query_tokens: 2,
                 tokens: vec![5; candidates.len()],
                 truncated: candidates.iter().map(|text| text.len() > 3).collect(),
+                ..Scores::default()
             })
         }
     }

@@ -44,11 +44,12 @@ impl Scoring {
         }
     }
 
-    fn value(self, parts: Parts) -> f32 {
+    /// The score of a text from its cosine and its MaxSim, bit for bit as a scorer computes it. What is not asked for is not looked at.
+    pub fn combine(self, cosine: f32, maxsim: f32) -> f32 {
         match self {
-            Scoring::Cosine => parts.cosine,
-            Scoring::MaxSim => parts.maxsim,
-            Scoring::Hybrid => (1.0 - HYBRID_MAXSIM) * parts.cosine + HYBRID_MAXSIM * parts.maxsim,
+            Scoring::Cosine => cosine,
+            Scoring::MaxSim => maxsim,
+            Scoring::Hybrid => (1.0 - HYBRID_MAXSIM) * cosine + HYBRID_MAXSIM * maxsim,
         }
     }
 
@@ -242,7 +243,7 @@ impl BiEncoderScorer {
         };
         let maxsim = query.tokens.as_ref().zip(tokens).map_or(0.0, |(query, tokens)| query.maxsim(tokens));
         let parts = Parts { cosine, maxsim };
-        Ok((self.scoring.value(parts), parts))
+        Ok((self.scoring.combine(cosine, maxsim), parts))
     }
 
     /// The best piece of every pair, list by list, and the pieces' lengths.

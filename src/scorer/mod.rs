@@ -6,7 +6,7 @@ mod explanation;
 use std::fmt;
 use std::ops::Range;
 
-pub use bi_encoder::{BiEncoderScorer, LongText, Scoring};
+pub use bi_encoder::{BiEncoderScorer, HYBRID_MAXSIM, LongText, Scoring};
 pub use explanation::{Explanation, Match};
 
 use crate::Result;

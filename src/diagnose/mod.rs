@@ -1,0 +1,62 @@
+//! Diagnosis: whether reranking helps, why not, and what to change.
+//!
+//! [`diagnose`] looks at [`Observations`] (texts, scores of both stages, judgements) and gives a [`Report`]: a verdict, numbers with
+//! intervals, and [`Finding`]s, each with evidence and a remedy. It sees no model, so it can be asked about any: what has to be tried with the
+//! model (windows, prompts, pooling) comes in as scores.
+//!
+//! # How it is judged
+//!
+//! - **Orders.** A list's order is that of `eval`: scores as f32, descending, then ids descending. Measures that other programs compute elsewhere
+//!   (`RR@k`, `Judged`, `ERR`) break ties in this one way here.
+//! - **Queries.** Values are of the queries that have both candidates and judgements.
+//! - **Choice.** What is recommended is chosen by cross-validation: no query has a part in choosing what it is then used to report on.
+//! - **Chance.** Intervals are bootstrapped over queries, differences tested by randomisation, several at once corrected by Holm.
+//!
+//! No model, no printing, no files and no environment is used here.
+
+mod configuration;
+mod finding;
+mod observations;
+mod profile;
+mod report;
+
+pub use configuration::Configuration;
+pub use finding::{Finding, FindingKind, Number, Severity};
+pub use observations::{Candidate, Change, Document, ModeScores, Observations, Query, Setting, Trial, TrialList};
+pub use profile::Profile;
+pub use report::{
+    Action, Agreement, Ceiling, Choice, Counts, DepthPoint, DepthSweep, Duplicates, Effect, Histogram, Lengths, Mode,
+    Moved, Pick, Quality, Recommendation, Report, Spread, TrialResult, Verdict, VerdictKind, WorstQuery,
+};
+
+use crate::eval::{Measure, Resampling};
+use crate::{Error, Result};
+
+/// How a diagnosis is made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Options {
+    /// What quality is. Default: nDCG@10.
+    pub measure: Measure,
+    /// For intervals, tests and the folds.
+    pub resampling: Resampling,
+    /// Folds of the cross-validation, at least 2. Default: 5.
+    pub folds: usize,
+    /// How many of the worst queries are shown. Default: 5.
+    pub worst: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { measure: Measure::ndcg_at(10), resampling: Resampling::default(), folds: 5, worst: 5 }
+    }
+}
+
+/// Looks at what was observed.
+///
+/// # Errors
+/// [`Error::InvalidArgument`] when no query has a candidate, a candidate names a document that is not there, a score is not finite, a
+/// trial names a query that is not there or has more scores than it has candidates, the measure is a count, or there are fewer than 2 folds.
+pub fn diagnose(observations: &Observations, options: &Options) -> Result<Report> {
+    let _ = (observations, options);
+    Err(Error::InvalidArgument("not built yet".into()))
+}
