@@ -327,7 +327,7 @@ pub struct Duplicates {
     pub near_share: f64,
 }
 
-/// A trial beside the setting, without any blend.
+/// A trial beside the setting.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TrialResult {
     /// What was other.
@@ -336,6 +336,8 @@ pub struct TrialResult {
     pub name: String,
     /// The options that ask for it.
     pub arguments: String,
+    /// By which scoring both are compared, without any blend: the setting's, except that a pooling is compared by cosine.
+    pub scoring: String,
     /// How many judged queries were tried.
     pub queries: usize,
     /// Trial less setting on these queries.
