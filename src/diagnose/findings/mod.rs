@@ -1,0 +1,31 @@
+//! The checks: each looks at what was seen and measured, and is silent when nothing is wrong.
+
+mod judgements;
+mod quality;
+mod scores;
+mod texts;
+
+use super::finding::{Finding, FindingKind, Severity};
+use super::lists::Scene;
+use super::measured::{Gains, Measured};
+use crate::Result;
+
+/// Every finding, the gravest first.
+pub(super) fn findings(scene: &Scene<'_>, measured: &Measured) -> Result<Vec<Finding>> {
+    let mut findings = Vec::new();
+    findings.extend(judgements::findings(scene, measured));
+    findings.extend(quality::findings(scene, measured));
+    findings.extend(scores::findings(scene, measured)?);
+    findings.extend(texts::findings(scene, measured));
+    findings.sort_by_key(|finding| (std::cmp::Reverse(finding.severity), finding.name));
+    Ok(findings)
+}
+
+/// A share as people write it.
+fn percent(share: f64) -> String {
+    match 100.0 * share {
+        percent if percent > 0.0 && percent < 1.0 => format!("{percent:.2} %"),
+        percent if percent < 10.0 => format!("{percent:.1} %"),
+        percent => format!("{percent:.0} %"),
+    }
+}
