@@ -1,19 +1,19 @@
 //! Selection and order on top of a [`Scorer`], and nothing else.
 
-use std::collections::{HashMap, HashSet};
+mod builder;
+mod distinct;
+
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::blend::Blend;
-use crate::candle_backend::Device;
-use crate::encoder::{Encoder, Engine, LocalEncoder, LocalEncoderOptions, Overrides, Precision, ProgressFn};
-use crate::ranking::{self, Hit};
-use crate::scorer::{BiEncoderScorer, CandidateList, Explanation, LongText, Part, ScoreKind, Scorer, Scores, Scoring};
-use crate::store::{ModelSpec, ModelStore, StoreOptions};
-use crate::{Error, Result};
+pub use builder::{DEFAULT_MODEL, RerankerBuilder};
 
-/// The model that is used when none is named.
-pub const DEFAULT_MODEL: &str = "all-MiniLM-L6-v2";
+use crate::blend::Blend;
+use crate::encoder::LocalEncoder;
+use crate::ranking::{self, Hit};
+use crate::scorer::{CandidateList, Explanation, LongText, Part, ScoreKind, Scorer};
+use crate::{Error, Result};
+use distinct::{Distinct, check};
 
 /// Which candidates come back.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -221,209 +221,10 @@ impl Reranker {
     }
 }
 
-/// The distinct texts of a candidate list, and where each candidate's text is among them.
-struct Distinct<'a> {
-    texts: Vec<&'a str>,
-    /// Per candidate; `None` for one without text.
-    position: Vec<Option<usize>>,
-}
-
-impl<'a> Distinct<'a> {
-    fn of(candidates: &'a [impl AsRef<str>]) -> Self {
-        let mut seen = HashMap::with_capacity(candidates.len());
-        let mut texts = Vec::new();
-        let mut locate = |text: &'a str| {
-            (!text.trim().is_empty()).then(|| {
-                *seen.entry(text).or_insert_with(|| {
-                    texts.push(text);
-                    texts.len() - 1
-                })
-            })
-        };
-        let position = candidates.iter().map(|candidate| locate(candidate.as_ref())).collect();
-        Self { texts, position }
-    }
-
-    /// The distinct texts of a list of candidates, each once, in the order of the first candidate that has it.
-    fn list(&self, candidates: &[usize]) -> Vec<usize> {
-        let mut seen = HashSet::with_capacity(candidates.len());
-        candidates.iter().filter_map(|&candidate| self.position[candidate]).filter(|&text| seen.insert(text)).collect()
-    }
-
-    /// From the scores of a list's distinct texts to those of its candidates.
-    fn spread(
-        &self,
-        list: &CandidateList<'_>,
-        asked: &CandidateList<'_>,
-        scores: &Scores,
-        lowest: f32,
-    ) -> ScoredCandidates {
-        let place: HashMap<usize, usize> = asked.candidates.iter().enumerate().map(|(at, &text)| (text, at)).collect();
-        let places: Vec<Option<usize>> =
-            list.candidates.iter().map(|&candidate| self.position[candidate].map(|text| place[&text])).collect();
-        let empty = |(index, place): (usize, &Option<usize>)| place.is_none().then_some(index);
-        let part = |part: &Part| Part { kind: part.kind, values: pick(&places, &part.values, &part.kind.lowest()) };
-        ScoredCandidates {
-            scores: pick(&places, &scores.values, &lowest),
-            parts: scores.parts.iter().map(part).collect(),
-            best_windows: if scores.best_windows.is_empty() {
-                Vec::new()
-            } else {
-                pick(&places, &scores.best_windows, &(0..0))
-            },
-            tokens: pick(&places, &scores.tokens, &0),
-            unknown: pick(&places, &scores.unknown, &0),
-            truncated: pick(&places, &scores.truncated, &false),
-            query_tokens: scores.query_tokens,
-            document_tokens: scores.tokens.iter().copied().map(u64::from).sum(),
-            empty: places.iter().enumerate().filter_map(empty).collect(),
-        }
-    }
-}
-
-/// The value of each place; `missing` for none, and where the scorer gave no values.
-fn pick<T: Clone>(places: &[Option<usize>], values: &[T], missing: &T) -> Vec<T> {
-    places.iter().map(|place| place.and_then(|at| values.get(at)).unwrap_or(missing).clone()).collect()
-}
-
-/// A scorer of the user's own may break its contract.
-fn check(scores: &[Scores], lists: &[CandidateList<'_>]) -> Result<()> {
-    let wrong = |message| Err(Error::Compute { context: "the scorer broke its contract".into(), message });
-    if scores.len() != lists.len() {
-        return wrong(format!("answers to {} queries for {}", scores.len(), lists.len()));
-    }
-    for (scores, list) in scores.iter().zip(lists) {
-        let expected = list.candidates.len();
-        if scores.values.len() != expected {
-            return wrong(format!("{} scores for {expected} candidates", scores.values.len()));
-        }
-        let optional = [scores.tokens.len(), scores.unknown.len(), scores.truncated.len(), scores.best_windows.len()];
-        let parts = scores.parts.iter().map(|part| part.values.len());
-        if optional.into_iter().any(|len| len != 0 && len != expected) || parts.into_iter().any(|len| len != expected) {
-            return wrong(format!("what belongs to the scores is not there for each of {expected} candidates"));
-        }
-    }
-    Ok(())
-}
-
-/// Collects what a [`Reranker`] is made of.
-#[derive(Default)]
-pub struct RerankerBuilder {
-    model: Option<String>,
-    store: Option<ModelStore>,
-    encoder: LocalEncoderOptions,
-    scoring: Option<Scoring>,
-    long_text: Option<LongText>,
-    blend: Option<Blend>,
-}
-
-impl RerankerBuilder {
-    /// A name of the registry, `org/name[@revision]` on the hub, or a folder. Default: [`DEFAULT_MODEL`].
-    pub fn model(mut self, name: impl Into<String>) -> Self {
-        self.model = Some(name.into());
-        self
-    }
-
-    /// Where models are looked for. Default: what the environment says, [`StoreOptions::from_env`].
-    pub fn store(mut self, store: ModelStore) -> Self {
-        self.store = Some(store);
-        self
-    }
-
-    /// Which score of the encoder's pass. Default: [`Scoring::Hybrid`].
-    pub fn scoring(mut self, scoring: Scoring) -> Self {
-        self.scoring = Some(scoring);
-        self
-    }
-
-    /// What becomes of candidates that are longer than the model takes. Default: they are read in windows, with [`Scoring::Cosine`] cut.
-    pub fn long_text(mut self, long_text: LongText) -> Self {
-        self.long_text = Some(long_text);
-        self
-    }
-
-    /// How the first stage's scores are mixed in, where there are some. Default: [`Blend::default`], with [`Scoring::Cosine`] not at all.
-    pub fn blend(mut self, blend: Blend) -> Self {
-        self.blend = Some(blend);
-        self
-    }
-
-    /// Where the forward pass runs. Default: the CPU.
-    pub fn device(mut self, device: Device) -> Self {
-        self.encoder.device = device;
-        self
-    }
-
-    /// What computes the forward pass. Default: the native engine where it knows the model and the device is the CPU, else candle.
-    pub fn engine(mut self, engine: Engine) -> Self {
-        self.encoder.engine = Some(engine);
-        self
-    }
-
-    /// Arithmetic of the forward pass. Default: [`Precision::fastest`] by the native engine, f32 by candle.
-    pub fn precision(mut self, precision: Precision) -> Self {
-        self.encoder.precision = Some(precision);
-        self
-    }
-
-    /// Threads for tokenizing and encoding. Default: one per core.
-    pub fn threads(mut self, threads: usize) -> Self {
-        self.encoder.threads = Some(threads);
-        self
-    }
-
-    /// Tokens per batch; bounds the memory of a forward pass.
-    pub fn batch_tokens(mut self, tokens: usize) -> Self {
-        self.encoder.batch_tokens = tokens;
-        self
-    }
-
-    /// Prompts, length limit and dimension other than the model's own.
-    pub fn overrides(mut self, overrides: Overrides) -> Self {
-        self.encoder.overrides = overrides;
-        self
-    }
-
-    /// Called with the number of texts just encoded; from any thread.
-    pub fn progress(mut self, progress: ProgressFn) -> Self {
-        self.encoder.progress = Some(progress);
-        self
-    }
-
-    /// Finds the model, downloads it if need be, and loads it.
-    ///
-    /// # Errors
-    /// Those of [`ModelStore::get`] and [`LocalEncoder::load`]; [`Error::InvalidArgument`] for a blend's weight that is no share.
-    pub fn build(self) -> Result<Reranker> {
-        let scoring = self.scoring.unwrap_or(Scoring::Hybrid);
-        // Cosine is asked for by those who want just that.
-        let (long_text, blend) = match scoring {
-            Scoring::Cosine => (LongText::Truncate, Blend::None),
-            Scoring::MaxSim | Scoring::Hybrid => (LongText::Window, Blend::default()),
-        };
-        let (long_text, blend) = (self.long_text.unwrap_or(long_text), self.blend.unwrap_or(blend).check()?);
-        let encoder = Arc::new(self.build_encoder()?);
-        let scorer = BiEncoderScorer::new(Arc::clone(&encoder) as Arc<dyn Encoder>, scoring, long_text)?;
-        Ok(Reranker { scorer: Arc::new(scorer), encoder: Some(encoder), long_text, blend })
-    }
-
-    /// The encoder alone: for embedding a corpus.
-    ///
-    /// # Errors
-    /// As [`RerankerBuilder::build`].
-    pub fn build_encoder(self) -> Result<LocalEncoder> {
-        let spec = ModelSpec::parse(self.model.as_deref().unwrap_or(DEFAULT_MODEL))?;
-        let store = match self.store {
-            Some(store) => store,
-            None => ModelStore::new(StoreOptions::from_env()?),
-        };
-        LocalEncoder::load(store.get(&spec)?, self.encoder)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scorer::Scores;
 
     /// Scores a text by its length, and records nothing else.
     struct ByLength;

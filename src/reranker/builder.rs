@@ -1,0 +1,129 @@
+//! What a [`Reranker`] is made of.
+
+use std::sync::Arc;
+
+use super::Reranker;
+use crate::Result;
+use crate::blend::Blend;
+use crate::candle_backend::Device;
+use crate::encoder::{Encoder, Engine, LocalEncoder, LocalEncoderOptions, Overrides, Precision, ProgressFn};
+use crate::scorer::{BiEncoderScorer, LongText, Scoring};
+use crate::store::{ModelSpec, ModelStore, StoreOptions};
+
+/// The model that is used when none is named.
+pub const DEFAULT_MODEL: &str = "all-MiniLM-L6-v2";
+
+/// Collects what a [`Reranker`] is made of.
+#[derive(Default)]
+pub struct RerankerBuilder {
+    model: Option<String>,
+    store: Option<ModelStore>,
+    encoder: LocalEncoderOptions,
+    scoring: Option<Scoring>,
+    long_text: Option<LongText>,
+    blend: Option<Blend>,
+}
+
+impl RerankerBuilder {
+    /// A name of the registry, `org/name[@revision]` on the hub, or a folder. Default: [`DEFAULT_MODEL`].
+    pub fn model(mut self, name: impl Into<String>) -> Self {
+        self.model = Some(name.into());
+        self
+    }
+
+    /// Where models are looked for. Default: what the environment says, [`StoreOptions::from_env`].
+    pub fn store(mut self, store: ModelStore) -> Self {
+        self.store = Some(store);
+        self
+    }
+
+    /// Which score of the encoder's pass. Default: [`Scoring::Hybrid`].
+    pub fn scoring(mut self, scoring: Scoring) -> Self {
+        self.scoring = Some(scoring);
+        self
+    }
+
+    /// What becomes of candidates that are longer than the model takes. Default: they are read in windows, with [`Scoring::Cosine`] cut.
+    pub fn long_text(mut self, long_text: LongText) -> Self {
+        self.long_text = Some(long_text);
+        self
+    }
+
+    /// How the first stage's scores are mixed in, where there are some. Default: [`Blend::default`], with [`Scoring::Cosine`] not at all.
+    pub fn blend(mut self, blend: Blend) -> Self {
+        self.blend = Some(blend);
+        self
+    }
+
+    /// Where the forward pass runs. Default: the CPU.
+    pub fn device(mut self, device: Device) -> Self {
+        self.encoder.device = device;
+        self
+    }
+
+    /// What computes the forward pass. Default: the native engine where it knows the model and the device is the CPU, else candle.
+    pub fn engine(mut self, engine: Engine) -> Self {
+        self.encoder.engine = Some(engine);
+        self
+    }
+
+    /// Arithmetic of the forward pass. Default: [`Precision::fastest`] by the native engine, f32 by candle.
+    pub fn precision(mut self, precision: Precision) -> Self {
+        self.encoder.precision = Some(precision);
+        self
+    }
+
+    /// Threads for tokenizing and encoding. Default: one per core.
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.encoder.threads = Some(threads);
+        self
+    }
+
+    /// Tokens per batch; bounds the memory of a forward pass.
+    pub fn batch_tokens(mut self, tokens: usize) -> Self {
+        self.encoder.batch_tokens = tokens;
+        self
+    }
+
+    /// Prompts, length limit and dimension other than the model's own.
+    pub fn overrides(mut self, overrides: Overrides) -> Self {
+        self.encoder.overrides = overrides;
+        self
+    }
+
+    /// Called with the number of texts just encoded; from any thread.
+    pub fn progress(mut self, progress: ProgressFn) -> Self {
+        self.encoder.progress = Some(progress);
+        self
+    }
+
+    /// Finds the model, downloads it if need be, and loads it.
+    ///
+    /// # Errors
+    /// Those of [`ModelStore::get`] and [`LocalEncoder::load`]; [`Error::InvalidArgument`] for a blend's weight that is no share.
+    pub fn build(self) -> Result<Reranker> {
+        let scoring = self.scoring.unwrap_or(Scoring::Hybrid);
+        // Cosine is asked for by those who want just that.
+        let (long_text, blend) = match scoring {
+            Scoring::Cosine => (LongText::Truncate, Blend::None),
+            Scoring::MaxSim | Scoring::Hybrid => (LongText::Window, Blend::default()),
+        };
+        let (long_text, blend) = (self.long_text.unwrap_or(long_text), self.blend.unwrap_or(blend).check()?);
+        let encoder = Arc::new(self.build_encoder()?);
+        let scorer = BiEncoderScorer::new(Arc::clone(&encoder) as Arc<dyn Encoder>, scoring, long_text)?;
+        Ok(Reranker { scorer: Arc::new(scorer), encoder: Some(encoder), long_text, blend })
+    }
+
+    /// The encoder alone: for embedding a corpus.
+    ///
+    /// # Errors
+    /// As [`RerankerBuilder::build`].
+    pub fn build_encoder(self) -> Result<LocalEncoder> {
+        let spec = ModelSpec::parse(self.model.as_deref().unwrap_or(DEFAULT_MODEL))?;
+        let store = match self.store {
+            Some(store) => store,
+            None => ModelStore::new(StoreOptions::from_env()?),
+        };
+        LocalEncoder::load(store.get(&spec)?, self.encoder)
+    }
+}
