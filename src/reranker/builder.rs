@@ -43,13 +43,13 @@ impl RerankerBuilder {
         self
     }
 
-    /// What becomes of candidates that are longer than the model takes. Default: they are read in windows, with [`Scoring::Cosine`] cut.
+    /// What becomes of candidates that are longer than the model takes. Default: [`Scoring::default_long_text`].
     pub fn long_text(mut self, long_text: LongText) -> Self {
         self.long_text = Some(long_text);
         self
     }
 
-    /// How the first stage's scores are mixed in, where there are some. Default: [`Blend::default`], with [`Scoring::Cosine`] not at all.
+    /// How the first stage's scores are mixed in, where there are some. Default: [`Scoring::default_blend`].
     pub fn blend(mut self, blend: Blend) -> Self {
         self.blend = Some(blend);
         self
@@ -103,12 +103,8 @@ impl RerankerBuilder {
     /// Those of [`ModelStore::get`] and [`LocalEncoder::load`]; [`Error::InvalidArgument`] for a blend's weight that is no share.
     pub fn build(self) -> Result<Reranker> {
         let scoring = self.scoring.unwrap_or(Scoring::Hybrid);
-        // Cosine is asked for by those who want just that.
-        let (long_text, blend) = match scoring {
-            Scoring::Cosine => (LongText::Truncate, Blend::None),
-            Scoring::MaxSim | Scoring::Hybrid => (LongText::Window, Blend::default()),
-        };
-        let (long_text, blend) = (self.long_text.unwrap_or(long_text), self.blend.unwrap_or(blend).check()?);
+        let long_text = self.long_text.unwrap_or(scoring.default_long_text());
+        let blend = self.blend.unwrap_or(scoring.default_blend()).check()?;
         let encoder = Arc::new(self.build_encoder()?);
         let scorer = BiEncoderScorer::new(Arc::clone(&encoder) as Arc<dyn Encoder>, scoring, long_text)?;
         Ok(Reranker { scorer: Arc::new(scorer), encoder: Some(encoder), long_text, blend })
