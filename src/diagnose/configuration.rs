@@ -11,8 +11,8 @@ use crate::{Blend, LongText, Normalize, Scoring};
 /// ```
 /// use nearsort::{Blend, diagnose::Configuration};
 /// let configuration = Configuration { blend: Blend::None, ..Configuration::default() };
-/// assert_eq!(configuration.to_string(), "hybrid");
-/// assert_eq!(configuration.arguments(), "--scoring hybrid --blend none");
+/// assert_eq!(configuration.to_string(), "hybrid, windows");
+/// assert_eq!(configuration.arguments(), "--scoring hybrid --blend none --long window");
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Configuration {
@@ -27,7 +27,7 @@ pub struct Configuration {
 impl Default for Configuration {
     /// What the command does when it is not told otherwise.
     fn default() -> Self {
-        Self { scoring: Scoring::Hybrid, blend: Blend::default(), long_text: LongText::default() }
+        Self { scoring: Scoring::Hybrid, blend: Blend::default(), long_text: LongText::Window }
     }
 }
 
@@ -45,9 +45,8 @@ impl Configuration {
             }
             Blend::Rrf { weight } => arguments.push_str(&format!(" --blend-weight {weight}")),
         }
-        if self.long_text != LongText::default() {
-            arguments.push_str(&format!(" --long {}", self.long_text));
-        }
+        // Said always: the command's own default depends on the scoring.
+        arguments.push_str(&format!(" --long {}", self.long_text));
         arguments
     }
 

@@ -86,7 +86,7 @@ pub fn diagnose(observations: &Observations, options: &Options) -> Result<Report
     let measured = Measured::new(&scene)?;
     let findings = findings::findings(&scene, &measured)?;
     let cannot_say = cannot_say::cannot_say(&scene, &measured);
-    let verdict = verdict::verdict(&scene, &measured);
+    let verdict = verdict::verdict(&scene, &measured, &findings);
     let (quality, recommendation, trials) = match measured.judged {
         Some(judged) => (Some(judged.quality), Some(judged.recommendation), judged.trials),
         None => (None, None, Vec::new()),

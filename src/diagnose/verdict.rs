@@ -1,13 +1,14 @@
 //! The verdict in plain words.
 
 use super::effect::verdict_kind;
+use super::finding::{Finding, FindingKind};
 use super::lists::Scene;
 use super::measured::Measured;
 use super::report::{Action, Effect, Quality, Recommendation, Verdict, VerdictKind};
 use super::{interval, plural};
 
 /// What a report begins with.
-pub(super) fn verdict(scene: &Scene<'_>, measured: &Measured) -> Verdict {
+pub(super) fn verdict(scene: &Scene<'_>, measured: &Measured, findings: &[Finding]) -> Verdict {
     let Some(judged) = &measured.judged else {
         let why = match (&scene.observations.qrels, measured.counts.judged_queries) {
             (None, _) => "without judgements. The report shows what can be seen without them.",
@@ -21,6 +22,9 @@ pub(super) fn verdict(scene: &Scene<'_>, measured: &Measured) -> Verdict {
     let (measure, quality) = (scene.options.measure.to_string(), &judged.quality);
     let kind = verdict_kind(&quality.effect.comparison);
     let mut sentences = vec![effect_sentence(&measure, kind, measured.counts.judged_queries, &quality.effect)];
+    if findings.iter().any(|finding| finding.name == FindingKind::CosineAloneLoses) {
+        sentences.push("Cosine alone loses against the first stage here.".to_owned());
+    }
     sentences.extend(recommendation_sentence(&measure, quality, &judged.recommendation));
     sentences.push(format!("The best order of these candidates would reach {:.3}.", quality.ceiling.oracle));
     Verdict { kind, text: sentences.join(" ") }

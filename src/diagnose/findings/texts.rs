@@ -2,7 +2,7 @@
 
 use super::{Finding, FindingKind, Measured, Severity, percent};
 use crate::LongText;
-use crate::diagnose::effect::is_gain;
+use crate::diagnose::effect::{is_gain, is_loss};
 use crate::diagnose::lengths::documents;
 use crate::diagnose::lists::Scene;
 use crate::diagnose::recommendation::MIN_GAIN;
@@ -37,34 +37,31 @@ pub(super) fn findings(scene: &Scene<'_>, measured: &Measured) -> Vec<Finding> {
 fn truncated_texts(scene: &Scene<'_>, measured: &Measured) -> Option<Finding> {
     let lengths = &measured.lengths;
     let share = lengths.truncated_share;
-    if share < SOME_TRUNCATED || scene.setting().long_text == LongText::Window {
-        return None;
-    }
+    let (severity, remedy) = match &lengths.windows {
+        _ if share < SOME_TRUNCATED => return None,
+        windows if scene.setting().long_text == LongText::Window => {
+            let hurt = windows.is_some_and(|found| is_loss(&found) && -found.difference.mean >= MIN_GAIN);
+            hurt.then_some((Severity::Warning, "use --long truncate"))?
+        }
+        Some(found) if is_gain(found) && found.difference.mean >= MIN_GAIN => (Severity::Warning, "use --long window"),
+        Some(_) => (Severity::Info, "nothing: windows were not shown to help here"),
+        None => (
+            if share >= MANY_TRUNCATED { Severity::Warning } else { Severity::Info },
+            "try --long window, which reads all of a text and takes its best part, or split the documents",
+        ),
+    };
     let mut evidence = format!(
-        "{} of the documents are longer than the model takes and were cut; {} of the lists have one",
+        "{} of the documents are longer than the model takes; {} of the lists have one",
         percent(share),
         percent(lengths.lists_with_truncated_share)
     );
-    let by_share = if share >= MANY_TRUNCATED { Severity::Warning } else { Severity::Info };
-    let (severity, remedy) = match &lengths.windows {
-        Some(windows) => {
-            evidence.push_str(&format!(
-                "; reading them in windows changes {} by {}",
-                scene.options.measure,
-                interval(&windows.difference)
-            ));
-            let helps = is_gain(windows) && windows.difference.mean >= MIN_GAIN;
-            let remedy = if helps { "use --long window" } else { "nothing: windows were not shown to help here" };
-            (if helps { Severity::Warning } else { Severity::Info }, remedy)
-        }
-        None => {
-            (by_share, "try --long window, which reads all of a text and takes its best part, or split the documents")
-        }
-    };
-    let examples =
-        documents(scene).into_iter().filter(|document| document.truncated).map(|document| document.id.clone());
+    if let Some(windows) = &lengths.windows {
+        let change = interval(&windows.difference);
+        evidence.push_str(&format!("; reading them in windows changes {} by {change}", scene.options.measure));
+    }
+    let long = documents(scene).into_iter().filter(|document| document.truncated);
     let finding = Finding::new(FindingKind::TruncatedTexts, severity, evidence, remedy);
-    Some(finding.number("truncated_share", share).examples(examples.take(EXAMPLES)))
+    Some(finding.number("truncated_share", share).examples(long.map(|document| document.id.clone()).take(EXAMPLES)))
 }
 
 fn duplicate_candidates(measured: &Measured) -> Option<Finding> {

@@ -1,12 +1,12 @@
 //! One planted fault per finding.
 
-use super::synthetic::{Generator, Signals};
+use super::synthetic::{Generator, Signals, configuration};
 use super::{Plan, healthy, kinds, report};
 use crate::diagnose::{
     Change, Configuration, Finding, FindingKind, ModeScores, Observations, Severity, Trial, TrialList,
 };
 use crate::io::Qrels;
-use crate::{Blend, Scoring};
+use crate::{Blend, LongText, Scoring};
 
 /// Observations with the fault that a finding is about.
 fn planted(kind: FindingKind) -> Observations {
@@ -26,7 +26,7 @@ fn planted(kind: FindingKind) -> Observations {
         FindingKind::CosineAloneLoses => {
             found = healthy(with_signals(1.5, 0.8, 2.0));
             found.setting.configuration =
-                Configuration { scoring: Scoring::Cosine, blend: Blend::None, ..Configuration::default() };
+                Configuration { scoring: Scoring::Cosine, blend: Blend::None, ..configuration() };
         }
         FindingKind::WeakScoringMode => {
             found = healthy(with_signals(1.0, 1.0, 2.4));
@@ -106,10 +106,10 @@ fn deep_noise(observations: &mut Observations) {
     let qrels = observations.qrels.as_ref().unwrap();
     for query in &mut observations.queries {
         let grades = qrels.grades(&query.id).unwrap();
-        for candidate in query.candidates.iter_mut().skip(35) {
+        for candidate in query.candidates.iter_mut().skip(30) {
             if grades.get(&documents[candidate.document].id) == Some(0) {
                 let ModeScores { cosine, maxsim, .. } = candidate.scores;
-                candidate.scores = ModeScores::from_parts(cosine + 0.12, maxsim + 0.12);
+                candidate.scores = ModeScores::from_parts(cosine + 0.2, maxsim + 0.2);
             }
         }
     }
@@ -174,8 +174,8 @@ fn consequences(kind: FindingKind) -> &'static [FindingKind] {
         }
         Kind::WeakScoringMode => &[Kind::NoEvidence, Kind::BlendHelps],
         Kind::BlendHelps => &[Kind::NoEvidence, Kind::TooDeep],
-        // The first stage knows what the model does not.
-        Kind::TooDeep => &[Kind::BlendHelps, Kind::WeakScoringMode],
+        // The first stage knows what the model does not; deep down they even contradict each other.
+        Kind::TooDeep => &[Kind::BlendHelps, Kind::WeakScoringMode, Kind::InvertedOrder],
         Kind::TiedScores => &[Kind::WeakScoringMode],
         Kind::NarrowScores => &[Kind::BlendHelps],
         _ => &[],
@@ -273,6 +273,18 @@ fn windows_are_recommended_where_they_help_and_only_there() {
     let found = helped.findings.iter().find(|finding| finding.name == FindingKind::TruncatedTexts).unwrap();
     assert_eq!((found.severity, found.remedy.as_str()), (Severity::Warning, "use --long window"));
     assert!(helped.recommendation.unwrap().arguments.contains("--long window"));
+    // Read in windows already: nothing to say, unless they hurt.
+    cut.setting.configuration.long_text = LongText::Window;
+    assert_eq!(finding(&cut, FindingKind::TruncatedTexts), None);
+    let mut worse = cut.clone();
+    for candidate in worse.candidates_mut() {
+        if let Some(windowed) = &mut candidate.windowed {
+            std::mem::swap(windowed, &mut candidate.scores);
+        }
+    }
+    let hurt = finding(&worse, FindingKind::TruncatedTexts).unwrap();
+    assert_eq!((hurt.severity, hurt.remedy.as_str()), (Severity::Warning, "use --long truncate"));
+    cut.setting.configuration.long_text = LongText::Truncate;
     cut.candidates_mut().for_each(|candidate| candidate.windowed = candidate.windowed.and(Some(candidate.scores)));
     let same = finding(&cut, FindingKind::TruncatedTexts).unwrap();
     assert_eq!((same.severity, same.remedy.as_str()), (Severity::Info, "nothing: windows were not shown to help here"));

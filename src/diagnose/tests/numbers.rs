@@ -1,6 +1,6 @@
 //! The numbers of a report against those of `eval`, and by hand.
 
-use super::synthetic::setting;
+use super::synthetic::{configuration, setting};
 use super::{Plan, healthy, options, report};
 use crate::diagnose::{Candidate, Configuration, Document, ModeScores, Observations, Options, Query, diagnose};
 use crate::eval::{Measure, evaluate};
@@ -61,7 +61,7 @@ fn one_list(cosines: &[f32], grades: &[i32]) -> Observations {
     let ids: Vec<String> = (0..grades.len()).map(|at| format!("d{at}")).collect();
     let judgements = ids.iter().zip(grades).map(|(id, &grade)| ("q", id.as_str(), grade));
     let mut setting = setting();
-    setting.configuration = Configuration { scoring: Scoring::Cosine, blend: Blend::None, ..Configuration::default() };
+    setting.configuration = Configuration { scoring: Scoring::Cosine, blend: Blend::None, ..configuration() };
     Observations {
         setting,
         documents: (0..cosines.len()).map(document).collect(),

@@ -3,6 +3,7 @@
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
+use crate::LongText;
 use crate::diagnose::{Candidate, Configuration, Document, ModeScores, Observations, Query, Setting};
 use crate::io::Qrels;
 
@@ -121,10 +122,15 @@ fn document_of(generator: &mut Generator, number: usize) -> Document {
     Document { id: format!("d{number:05}"), text, tokens, unknown: 0, truncated: false }
 }
 
+/// The defaults, except that long texts are cut.
+pub fn configuration() -> Configuration {
+    Configuration { long_text: LongText::Truncate, ..Configuration::default() }
+}
+
 pub fn setting() -> Setting {
     Setting {
         model: "a-model".into(),
-        configuration: Configuration::default(),
+        configuration: configuration(),
         depth: None,
         query_prompt: String::new(),
         document_prompt: String::new(),
