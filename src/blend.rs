@@ -96,6 +96,27 @@ impl Blend {
     }
 }
 
+impl Blend {
+    /// [`Blend::combine`] for a list with candidates that have no text: these do not count, and stay below all others. `empty` has their
+    /// positions, ascending.
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    pub fn combine_non_empty(self, model: &[f32], empty: &[usize], first_stage: &[f64]) -> Vec<f32> {
+        if self == Blend::None || empty.is_empty() {
+            return self.combine(model, first_stage);
+        }
+        let has_text: Vec<usize> = (0..model.len()).filter(|index| empty.binary_search(index).is_err()).collect();
+        let model_scores: Vec<f32> = has_text.iter().map(|&index| model[index]).collect();
+        let first: Vec<f64> = has_text.iter().map(|&index| first_stage[index]).collect();
+        let mixed = self.combine(&model_scores, &first);
+        let below_all = mixed.iter().copied().fold(0.0, f32::min) - 1.0;
+        let mut all = vec![below_all; model.len()];
+        has_text.iter().zip(mixed).for_each(|(&index, score)| all[index] = score);
+        all
+    }
+}
+
 impl Default for Blend {
     fn default() -> Self {
         let normalize = Normalize::default();

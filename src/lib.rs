@@ -18,7 +18,7 @@
 //!
 //! The parts can be used alone: [`LocalEncoder`] turns texts into vectors, a [`Scorer`] of your own goes into
 //! [`Reranker::from_scorer`], [`similarity`] and [`ranking`] work on any matrix, [`store`] fetches and verifies models,
-//! [`eval`] measures and compares runs.
+//! [`eval`] measures and compares runs, [`diagnose`] says why reranking does not help.
 //!
 //! Downloaded models lie where the hub's own tools keep theirs (`HF_HUB_CACHE`, `HF_HOME`) or, when they came from a mirror,
 //! in nearsort's cache folder; see [`StoreOptions`].
@@ -26,6 +26,7 @@
 
 pub mod blend;
 pub mod candle_backend;
+pub mod diagnose;
 pub mod encoder;
 pub mod engine;
 pub mod error;

@@ -135,17 +135,7 @@ impl Reranker {
                 "the first-stage score of candidate {index} (counted from 0) is not a finite number"
             ));
         }
-        if self.blend == Blend::None {
-            return Ok(scores.to_vec());
-        }
-        let has_text: Vec<usize> = (0..first_stage.len()).filter(|index| empty.binary_search(index).is_err()).collect();
-        let model: Vec<f32> = has_text.iter().map(|&index| scores[index]).collect();
-        let first: Vec<f64> = has_text.iter().map(|&index| first_stage[index]).collect();
-        let mixed = self.blend.combine(&model, &first);
-        let below_all = mixed.iter().copied().fold(0.0, f32::min) - 1.0;
-        let mut all = vec![below_all; first_stage.len()];
-        has_text.iter().zip(mixed).for_each(|(&index, score)| all[index] = score);
-        Ok(all)
+        Ok(self.blend.combine_non_empty(scores, empty, first_stage))
     }
 
     /// Scores candidates without ordering them: for callers that stream, or that want parts, tokens and truncation.
@@ -406,12 +396,8 @@ impl RerankerBuilder {
     /// Those of [`ModelStore::get`] and [`LocalEncoder::load`]; [`Error::InvalidArgument`] for a blend's weight that is no share.
     pub fn build(self) -> Result<Reranker> {
         let scoring = self.scoring.unwrap_or(Scoring::Hybrid);
-        // Cosine is asked for by those who want just that.
-        let (long_text, blend) = match scoring {
-            Scoring::Cosine => (LongText::Truncate, Blend::None),
-            Scoring::MaxSim | Scoring::Hybrid => (LongText::Window, Blend::default()),
-        };
-        let (long_text, blend) = (self.long_text.unwrap_or(long_text), self.blend.unwrap_or(blend).check()?);
+        let long_text = self.long_text.unwrap_or(scoring.default_long_text());
+        let blend = self.blend.unwrap_or(scoring.default_blend()).check()?;
         let encoder = Arc::new(self.build_encoder()?);
         let scorer = BiEncoderScorer::new(Arc::clone(&encoder) as Arc<dyn Encoder>, scoring, long_text)?;
         Ok(Reranker { scorer: Arc::new(scorer), encoder: Some(encoder), long_text, blend })

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use crate::support::root;
 
 /// Modules of the library, lowest layer first; a module may use lower layers only, and its own.
-const LAYERS: [&[&str]; 6] = [
+const LAYERS: [&[&str]; 7] = [
     &["error", "kernels"],
     &["engine", "similarity", "ranking", "blend", "store", "io"],
     &["candle_backend"],
     &["encoder"],
     &["scorer"],
     &["reranker", "eval"],
+    &["diagnose"],
 ];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {

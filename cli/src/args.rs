@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use nearsort::eval::Test;
 use nearsort::io::InputFormat;
-use nearsort::{Device, Engine, LongText, Normalize, Precision, Role, Scoring};
+use nearsort::{Device, Engine, LongText, Normalize, Pooling, Precision, Role, Scoring};
 
 /// Put the best candidates first: a local reranker.
 #[derive(Parser, Debug)]
@@ -289,6 +289,9 @@ pub struct ModelArgs {
     /// Put before every document instead of the model's own prompt
     #[arg(long, value_name = "TEXT")]
     pub document_prompt: Option<String>,
+    /// How token vectors become one, whatever the model's own files say
+    #[arg(long, value_name = "cls|mean|lasttoken", value_parser = Pooling::from_str)]
+    pub pooling: Option<Pooling>,
     /// Cut texts after so many tokens instead of the model's own limit
     #[arg(long, value_name = "N")]
     pub max_tokens: Option<usize>,

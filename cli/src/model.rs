@@ -29,6 +29,7 @@ pub fn builder(args: &ModelArgs, talk: Talk, progress: ProgressFn) -> Result<Rer
             query_prompt: args.query_prompt.clone(),
             document_prompt: args.document_prompt.clone(),
             max_tokens: args.max_tokens,
+            pooling: args.pooling,
             dim: args.dim,
         })
         .progress(progress);

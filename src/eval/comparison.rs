@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::Serialize;
+
 use super::significance::{Interval, Resampling, bootstrap_mean, randomisation_test, t_test};
 use crate::{Error, Result};
 
@@ -68,7 +70,7 @@ impl FromStr for Test {
 }
 
 /// A run compared with a baseline, by one measure.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Comparison {
     /// The mean difference, run less baseline, with its 95 % interval over queries.
     pub difference: Interval,

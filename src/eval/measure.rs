@@ -64,6 +64,11 @@ pub struct Measure {
 }
 
 impl Measure {
+    /// `nDCG@k`, what reranking is judged by when nothing else is asked for.
+    pub const fn ndcg_at(cutoff: usize) -> Self {
+        Self { kind: MeasureKind::Ndcg, cutoff: Some(cutoff), rel: 1, judged_only: false }
+    }
+
     /// What is measured.
     pub fn kind(&self) -> MeasureKind {
         self.kind

@@ -42,5 +42,5 @@ mod significance;
 pub use comparison::{Comparison, TIE, Test, compare, curve_cutoffs};
 pub use evaluation::{Evaluation, evaluate, evaluate_file};
 pub use measure::{Measure, MeasureKind};
-pub use ranking::JudgedRanking;
+pub use ranking::{JudgedCandidates, JudgedRanking};
 pub use significance::{Interval, Resampling, bootstrap_mean, holm, randomisation_test, t_test};

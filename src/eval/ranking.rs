@@ -87,6 +87,85 @@ impl JudgedRanking {
     }
 }
 
+/// Candidates of one query with their judgements, for measuring many orders of the same documents.
+///
+/// The judgements are looked up once. Ties are broken as trec_eval breaks them, for every measure.
+///
+/// ```
+/// use nearsort::eval::{JudgedCandidates, Measure};
+/// use nearsort::io::Qrels;
+/// let qrels = Qrels::from_judgements([("q1", "d1", 1)])?;
+/// let candidates = JudgedCandidates::new(&["d1", "d2"], qrels.grades("q1").unwrap());
+/// let order = candidates.order(&[0.5, 0.5]);
+/// assert_eq!(order, [1, 0]); // the higher id first
+/// assert_eq!("RR".parse::<Measure>()?.value(&candidates.ranking(&order)), 0.5);
+/// # Ok::<(), nearsort::Error>(())
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct JudgedCandidates {
+    /// Per candidate, how many of the candidates' ids are smaller.
+    id_ranks: Vec<u32>,
+    grades: Vec<Option<i32>>,
+    /// Of all judged documents, candidates or not, highest first.
+    all_grades: Vec<i32>,
+}
+
+impl JudgedCandidates {
+    /// Looks the candidates up; each id must be there once.
+    pub fn new(ids: &[&str], grades: &Grades) -> Self {
+        let mut by_id: Vec<u32> = (0..ids.len() as u32).collect();
+        by_id.sort_unstable_by_key(|&place| ids[place as usize]);
+        let mut id_ranks = vec![0; ids.len()];
+        (0..).zip(by_id).for_each(|(rank, place)| id_ranks[place as usize] = rank);
+        let mut all_grades: Vec<i32> = grades.iter().map(|(_, grade)| grade).collect();
+        all_grades.sort_unstable_by_key(|&grade| std::cmp::Reverse(grade));
+        Self { id_ranks, grades: ids.iter().map(|id| grades.get(id)).collect(), all_grades }
+    }
+
+    /// The grade of each candidate, `None` where nobody judged it.
+    pub fn grades(&self) -> &[Option<i32>] {
+        &self.grades
+    }
+
+    /// The grades of all judged documents, candidates or not, highest first.
+    pub fn all_grades(&self) -> &[i32] {
+        &self.all_grades
+    }
+
+    /// The candidates' places, best first: scores descending, then ids descending. `scores` has one per candidate, none NaN.
+    pub fn order(&self, scores: &[f32]) -> Vec<u32> {
+        let mut order: Vec<u32> = (0..scores.len() as u32).collect();
+        self.sort(&mut order, |place| scores[place as usize]);
+        order
+    }
+
+    /// The same for some of the candidates, given by their places.
+    pub fn sort(&self, places: &mut [u32], score: impl Fn(u32) -> f32) {
+        let id = |place: u32| self.id_ranks[place as usize];
+        places.sort_unstable_by(|&a, &b| {
+            score(b).partial_cmp(&score(a)).unwrap_or(Ordering::Equal).then_with(|| id(b).cmp(&id(a)))
+        });
+    }
+
+    /// The places with the highest grades first, unjudged ones as not relevant: no order is better.
+    pub fn best_order(&self) -> Vec<u32> {
+        let mut order: Vec<u32> = (0..self.grades.len() as u32).collect();
+        order.sort_by_key(|&place| std::cmp::Reverse(self.grades[place as usize].unwrap_or(0)));
+        order
+    }
+
+    /// What a measure needs to know of this order of the candidates, which may leave some out.
+    pub fn ranking(&self, order: &[u32]) -> JudgedRanking {
+        let hit = |(rank, &place): (u32, &u32)| self.grades[place as usize].map(|grade| JudgedHit { rank, grade });
+        JudgedRanking {
+            by_trec: (0..).zip(order).filter_map(hit).collect(),
+            by_gdeval_and_python: None,
+            num_retrieved: order.len(),
+            grades: self.all_grades.clone(),
+        }
+    }
+}
+
 /// The places of the documents, best first, and whether any two have the same score as f32.
 fn trec_order(documents: &[ScoredDocument<'_>]) -> (Vec<u32>, bool) {
     let score = |place: u32| documents[place as usize].score as f32;

@@ -1,0 +1,47 @@
+//! What these data do not answer.
+
+use super::choice::MIN_QUERIES;
+use super::lists::Scene;
+use super::report::{Counts, Lengths};
+use crate::LongText;
+
+/// Questions that stay open, each with what would answer it.
+pub(super) fn cannot_say(scene: &Scene<'_>, counts: &Counts, lengths: &Lengths) -> Vec<String> {
+    let mut open = Vec::new();
+    let mut say = |is_open: bool, text: &str| open.extend(is_open.then(|| text.to_owned()));
+    let is_judged = counts.judged_queries > 0;
+    if !is_judged {
+        let why = if scene.observations.qrels.is_some() {
+            "no query of the run is judged"
+        } else {
+            "there are no judgements (--qrels)"
+        };
+        say(true, &format!("whether reranking helps or hurts, and which queries: {why}"));
+        say(
+            true,
+            "how good these candidates could be put in order at best: without judgements nobody knows which are relevant",
+        );
+        say(true, "which scoring, blend, depth, prompt and pooling is best: they can be compared by judgements only");
+        say(
+            true,
+            "whether agreement with the first stage is good or bad: a better order and a worse one both disagree with it",
+        );
+    }
+    let few = format!(
+        "which configuration is best: {} judged queries are too few to choose by; {MIN_QUERIES} are the least",
+        counts.judged_queries
+    );
+    say(is_judged && counts.judged_queries < MIN_QUERIES, &few);
+    let windows_missing =
+        lengths.truncated_share > 0.0 && !scene.has_windows && scene.setting().long_text == LongText::Truncate;
+    say(is_judged && windows_missing, "whether windows help with the texts that were cut: they were not tried");
+    say(
+        is_judged && scene.observations.trials.is_empty(),
+        "whether other prompts or another pooling fit the model better: none was tried",
+    );
+    let no_tokens = lengths.tokens[4] == 0;
+    say(no_tokens, "how long the texts are for the model and whether it knows their language: tokens were not counted");
+    let ranks_missing = scene.lists.iter().flat_map(|list| &list.candidates).all(|candidate| candidate.rank.is_none());
+    say(ranks_missing, "whether the run's ranks and scores contradict each other: it states no ranks");
+    open
+}

@@ -1,0 +1,154 @@
+//! Choosing a configuration without looking at the queries that the choice is reported on.
+
+use rand_xoshiro::Xoshiro256PlusPlus;
+use rand_xoshiro::rand_core::{Rng, SeedableRng};
+
+use super::Configuration;
+use super::effect::{differences, mean, standard_error};
+use super::lists::Scene;
+use super::modes::{Grid, class};
+use super::report::{Choice, Pick};
+use crate::Result;
+use crate::eval::{Comparison, Resampling, Test, bootstrap_mean, compare};
+
+/// With fewer judged queries nothing is chosen: a fold of fewer than four queries says nothing.
+pub(super) const MIN_QUERIES: usize = 20;
+
+/// What cross-validation comes to.
+pub(super) struct CrossValidated {
+    /// The chosen one in each fold, as a position in the values.
+    pub picks: Vec<usize>,
+    /// The values of every query by the configuration that was chosen without it.
+    pub held_out: Vec<f64>,
+}
+
+/// A restricted choice: what it came to, and its honest gain over the setting.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Gain {
+    pub chosen: Configuration,
+    pub over_setting: Comparison,
+}
+
+/// The fold of each query: as even as can be, in an order drawn from the seed.
+pub(super) fn folds(queries: usize, folds: usize, seed: u64) -> Vec<usize> {
+    let mut generator = Xoshiro256PlusPlus::seed_from_u64(seed);
+    let mut order: Vec<usize> = (0..queries).collect();
+    for last in (1..queries).rev() {
+        // Uniform up to one part in 2^32 / queries.
+        let other = (((generator.next_u64() >> 32) * (last as u64 + 1)) >> 32) as usize;
+        order.swap(last, other);
+    }
+    let mut fold_of = vec![0; queries];
+    order.into_iter().enumerate().for_each(|(at, query)| fold_of[query] = at % folds);
+    fold_of
+}
+
+/// The best of `pool` on these queries, or rather the simplest that is as good: of the lowest class that has one within one standard error of the
+/// best (of their paired difference), the best (Breiman et al., 1984, for classes of trees). `values` are by configuration, then by query.
+pub(super) fn choose(values: &[Vec<f64>], classes: &[usize], pool: &[usize], queries: &[usize]) -> usize {
+    let on = |at: usize| -> Vec<f64> { queries.iter().map(|&query| values[at][query]).collect() };
+    let means: Vec<f64> = pool.iter().map(|&at| mean(&on(at))).collect();
+    // Of equal means the first: pools begin with the setting.
+    let better = |best: usize, at: usize| if means[at] > means[best] { at } else { best };
+    let best_of = |places: &mut dyn Iterator<Item = usize>| places.reduce(better);
+    let Some(best) = best_of(&mut (0..pool.len())) else { return 0 };
+    let best_values = on(pool[best]);
+    let is_as_good = |at: usize| {
+        let behind = differences(&on(pool[at]), &best_values);
+        mean(&behind) <= standard_error(&behind)
+    };
+    let good: Vec<usize> = (0..pool.len()).filter(|&at| is_as_good(at)).collect();
+    let simplest = good.iter().map(|&at| classes[pool[at]]).min();
+    let of_class = best_of(&mut good.into_iter().filter(|&at| Some(classes[pool[at]]) == simplest));
+    pool[of_class.unwrap_or(best)]
+}
+
+/// Chooses in each fold by the queries of the others.
+pub(super) fn cross_validate(
+    values: &[Vec<f64>],
+    classes: &[usize],
+    pool: &[usize],
+    fold_of: &[usize],
+) -> CrossValidated {
+    let num_folds = fold_of.iter().max().map_or(0, |last| last + 1);
+    let mut found = CrossValidated { picks: Vec::new(), held_out: vec![0.0; fold_of.len()] };
+    for fold in 0..num_folds {
+        let training: Vec<usize> = (0..fold_of.len()).filter(|&query| fold_of[query] != fold).collect();
+        let pick = choose(values, classes, pool, &training);
+        let reported = (0..fold_of.len()).filter(|&query| fold_of[query] == fold);
+        reported.for_each(|query| found.held_out[query] = values[pick][query]);
+        found.picks.push(pick);
+    }
+    found
+}
+
+/// Choices on one grid with the same folds.
+pub(super) struct Chooser<'a> {
+    grid: &'a Grid,
+    classes: Vec<usize>,
+    fold_of: Vec<usize>,
+    folds: usize,
+    resampling: Resampling,
+}
+
+impl<'a> Chooser<'a> {
+    /// `None` with too few queries.
+    pub fn new(scene: &Scene<'_>, grid: &'a Grid) -> Option<Self> {
+        let queries = grid.first_stage.len();
+        let folds_asked = scene.options.folds.min(queries);
+        let resampling = *scene.resampling();
+        (queries >= MIN_QUERIES).then(|| Self {
+            grid,
+            classes: grid.configurations.iter().map(|&other| class(other, grid.setting())).collect(),
+            fold_of: folds(queries, folds_asked, resampling.seed),
+            folds: folds_asked,
+            resampling,
+        })
+    }
+
+    fn compared(&self, baseline: &[f64], values: &[f64]) -> Result<Comparison> {
+        compare(baseline, values, Test::Randomisation, &self.resampling)
+    }
+
+    fn chosen(&self, pool: &[usize]) -> Configuration {
+        let all: Vec<usize> = (0..self.fold_of.len()).collect();
+        self.grid.configurations[choose(&self.grid.values, &self.classes, pool, &all)]
+    }
+
+    /// The choice among everything.
+    pub fn choice(&self) -> Result<Choice> {
+        let pool: Vec<usize> = (0..self.grid.configurations.len()).collect();
+        let found = cross_validate(&self.grid.values, &self.classes, &pool, &self.fold_of);
+        Ok(Choice {
+            folds: self.folds,
+            configurations: pool.len(),
+            picks: self.picks(&found.picks),
+            chosen: self.chosen(&pool),
+            mean: bootstrap_mean(&found.held_out, &self.resampling),
+            over_first_stage: self.compared(&self.grid.first_stage, &found.held_out)?,
+            over_setting: self.compared(self.grid.setting_values(), &found.held_out)?,
+        })
+    }
+
+    /// The choice among the setting and those that `is_in` allows.
+    pub fn gain(&self, is_in: impl Fn(&Configuration) -> bool) -> Result<Gain> {
+        let others = (1..self.grid.configurations.len()).filter(|&at| is_in(&self.grid.configurations[at]));
+        let pool: Vec<usize> = std::iter::once(0).chain(others).collect();
+        let found = cross_validate(&self.grid.values, &self.classes, &pool, &self.fold_of);
+        let over_setting = self.compared(self.grid.setting_values(), &found.held_out)?;
+        Ok(Gain { chosen: self.chosen(&pool), over_setting })
+    }
+
+    fn picks(&self, picks: &[usize]) -> Vec<Pick> {
+        let mut counted: Vec<(usize, usize)> = Vec::new();
+        for &pick in picks {
+            match counted.iter_mut().find(|(at, _)| *at == pick) {
+                Some((_, folds)) => *folds += 1,
+                None => counted.push((pick, 1)),
+            }
+        }
+        counted.sort_by_key(|&(_, folds)| std::cmp::Reverse(folds));
+        let pick = |(at, folds): (usize, usize)| Pick { configuration: self.grid.configurations[at], folds };
+        counted.into_iter().map(pick).collect()
+    }
+}

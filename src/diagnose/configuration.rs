@@ -1,0 +1,107 @@
+//! How a pair is scored, as the command's options say it.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer, ser::SerializeStruct};
+
+use crate::{Blend, LongText, Normalize, Scoring};
+
+/// One way to score pairs with a given model.
+///
+/// ```
+/// use nearsort::{Blend, diagnose::Configuration};
+/// let configuration = Configuration { blend: Blend::None, ..Configuration::default() };
+/// assert_eq!(configuration.to_string(), "hybrid, windows");
+/// assert_eq!(configuration.arguments(), "--scoring hybrid --blend none");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Configuration {
+    /// Which score of the model.
+    pub scoring: Scoring,
+    /// How the first stage's scores count.
+    pub blend: Blend,
+    /// What becomes of long texts.
+    pub long_text: LongText,
+}
+
+impl Default for Configuration {
+    /// What the command does when it is not told otherwise.
+    fn default() -> Self {
+        let scoring = Scoring::Hybrid;
+        Self { scoring, blend: scoring.default_blend(), long_text: scoring.default_long_text() }
+    }
+}
+
+impl Configuration {
+    /// The options of `nearsort rerank` that ask for it.
+    pub fn arguments(&self) -> String {
+        let mut arguments = format!("--scoring {} --blend {}", self.scoring, self.blend_name());
+        match self.blend {
+            Blend::None => {}
+            Blend::Linear { weight, normalize } => {
+                arguments.push_str(&format!(" --blend-weight {weight}"));
+                if normalize != Normalize::default() {
+                    arguments.push_str(&format!(" --normalize {normalize}"));
+                }
+            }
+            Blend::Rrf { weight } => arguments.push_str(&format!(" --blend-weight {weight}")),
+        }
+        if self.long_text != self.scoring.default_long_text() {
+            arguments.push_str(&format!(" --long {}", self.long_text));
+        }
+        arguments
+    }
+
+    /// The name of the blend without its numbers: `none`, `linear` or `rrf`.
+    pub fn blend_name(&self) -> &'static str {
+        match self.blend {
+            Blend::None => "none",
+            Blend::Linear { .. } => "linear",
+            Blend::Rrf { .. } => "rrf",
+        }
+    }
+
+    /// The first stage's share; `None` where it has none.
+    pub fn blend_weight(&self) -> Option<f32> {
+        match self.blend {
+            Blend::None => None,
+            Blend::Linear { weight, .. } | Blend::Rrf { weight } => Some(weight),
+        }
+    }
+
+    /// How the two stages' scores become comparable; `None` where that is not asked.
+    pub fn normalize(&self) -> Option<Normalize> {
+        match self.blend {
+            Blend::Linear { normalize, .. } => Some(normalize),
+            Blend::None | Blend::Rrf { .. } => None,
+        }
+    }
+}
+
+impl fmt::Display for Configuration {
+    /// A name for tables: `hybrid`, `cosine + linear 0.06 minmax`, `maxsim, windows`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut name = self.scoring.to_string();
+        if self.blend != Blend::None {
+            name.push_str(&format!(" + {}", self.blend));
+        }
+        if self.long_text == LongText::Window {
+            name.push_str(", windows");
+        }
+        f.pad(&name)
+    }
+}
+
+impl Serialize for Configuration {
+    /// Its name, and its parts under the names of the command's options.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("Configuration", 6)?;
+        fields.serialize_field("name", &self.to_string())?;
+        fields.serialize_field("scoring", &self.scoring.to_string())?;
+        fields.serialize_field("blend", self.blend_name())?;
+        fields.serialize_field("blend_weight", &self.blend_weight())?;
+        fields.serialize_field("normalize", &self.normalize().map(|normalize| normalize.to_string()))?;
+        fields.serialize_field("long", &self.long_text.to_string())?;
+        fields.end()
+    }
+}

@@ -1,0 +1,163 @@
+//! What is wrong with the texts.
+
+use super::{Finding, FindingKind, Measured, Severity, percent};
+use crate::LongText;
+use crate::diagnose::effect::is_gain;
+use crate::diagnose::lengths::documents;
+use crate::diagnose::lists::Scene;
+use crate::diagnose::recommendation::MIN_GAIN;
+use crate::diagnose::{EXAMPLES, interval, plural};
+
+/// From here on truncation is named; `rerank` says so on stderr from the same share on.
+const SOME_TRUNCATED: f64 = 0.01;
+/// From here on it can cost a visible part of the quality.
+const MANY_TRUNCATED: f64 = 0.1;
+/// One candidate in twenty is a place of ten every other query.
+const MAX_SAME_TEXT: f64 = 0.05;
+const MAX_NEAR: f64 = 0.05;
+/// One document in a hundred without text is a broken field, not an accident.
+const MANY_EMPTY: f64 = 0.01;
+/// A vocabulary of 30,000 pieces lacks less than one token in a thousand of the language that it was made for.
+const MAX_UNKNOWN: f64 = 0.02;
+const MOSTLY_UNKNOWN: f64 = 0.2;
+/// English has 3.5 to 5 letters per token in an English vocabulary, German or Polish there some 2.3; Russian, Greek or Hindi fall to single letters.
+const MIN_LETTERS_PER_TOKEN: f64 = 2.0;
+
+pub(super) fn findings(scene: &Scene<'_>, measured: &Measured<'_>) -> Vec<Finding> {
+    let checks = [
+        truncated_texts(scene, measured),
+        duplicate_candidates(measured),
+        near_duplicates(measured),
+        empty_texts(scene, measured),
+        unknown_language(scene, measured),
+    ];
+    checks.into_iter().flatten().collect()
+}
+
+fn truncated_texts(scene: &Scene<'_>, measured: &Measured<'_>) -> Option<Finding> {
+    let lengths = measured.lengths;
+    let share = lengths.truncated_share;
+    if share < SOME_TRUNCATED || scene.setting().long_text == LongText::Window {
+        return None;
+    }
+    let mut evidence = format!(
+        "{} of the documents are longer than the model takes and were cut; {} of the lists have one",
+        percent(share),
+        percent(lengths.lists_with_truncated_share)
+    );
+    let by_share = if share >= MANY_TRUNCATED { Severity::Warning } else { Severity::Info };
+    let (severity, remedy) = match &lengths.windows {
+        Some(windows) => {
+            evidence.push_str(&format!(
+                "; reading them in windows changes {} by {}",
+                scene.options.measure,
+                interval(&windows.difference)
+            ));
+            let helps = is_gain(windows) && windows.difference.mean >= MIN_GAIN;
+            let remedy = if helps { "use --long window" } else { "nothing: windows were not shown to help here" };
+            (if helps { Severity::Warning } else { Severity::Info }, remedy)
+        }
+        None => {
+            (by_share, "try --long window, which reads all of a text and takes its best part, or split the documents")
+        }
+    };
+    let examples =
+        documents(scene).into_iter().filter(|document| document.truncated).map(|document| document.id.clone());
+    let finding = Finding::new(FindingKind::TruncatedTexts, severity, evidence, remedy);
+    Some(finding.number("truncated_share", share).examples(examples.take(EXAMPLES)))
+}
+
+fn duplicate_candidates(measured: &Measured<'_>) -> Option<Finding> {
+    let found = measured.duplicates;
+    if found.repeated_ids == 0 && found.same_text_share < MAX_SAME_TEXT {
+        return None;
+    }
+    let mut evidence = Vec::new();
+    if found.repeated_ids > 0 {
+        let lines = plural(found.repeated_ids, "line of the run names", "lines of the run name");
+        evidence.push(format!(
+            "{} {lines} a document that its query has already; only the first counts here",
+            found.repeated_ids
+        ));
+    }
+    if found.same_text_share > 0.0 {
+        evidence.push(format!(
+            "{} of the candidates have word for word the text of another one of their list",
+            percent(found.same_text_share)
+        ));
+    }
+    let severity = if found.repeated_ids > 0 { Severity::Problem } else { Severity::Warning };
+    let remedy = "remove duplicates from the corpus or from the first stage's lists: they take places, and judgements know only one of them";
+    let finding = Finding::new(FindingKind::DuplicateCandidates, severity, evidence.join("; "), remedy);
+    let finding =
+        finding.number("repeated_ids", found.repeated_ids as f64).number("same_text_share", found.same_text_share);
+    Some(finding.examples(measured.same_pairs.iter().cloned()))
+}
+
+fn near_duplicates(measured: &Measured<'_>) -> Option<Finding> {
+    let share = measured.duplicates.near_share;
+    if share < MAX_NEAR {
+        return None;
+    }
+    let evidence = format!(
+        "{} of the candidates have nearly the text of another one of their list (four fifths of all runs of five words)",
+        percent(share)
+    );
+    let remedy =
+        "remove versions of the same text from the corpus, or show one of each: the reranker puts them side by side";
+    let finding = Finding::new(FindingKind::NearDuplicates, Severity::Warning, evidence, remedy);
+    Some(finding.number("near_share", share).examples(measured.near_pairs.iter().cloned()))
+}
+
+fn empty_texts(scene: &Scene<'_>, measured: &Measured<'_>) -> Option<Finding> {
+    let empty = measured.lengths.empty;
+    if empty == 0 {
+        return None;
+    }
+    let all = measured.counts.documents;
+    let share = empty as f64 / all as f64;
+    let severity = if share >= MANY_EMPTY { Severity::Problem } else { Severity::Warning };
+    let evidence = format!("{empty} of {all} documents have no text and are ranked last");
+    let remedy = "check where the text stands in the corpus (--text-field, --title-field), and leave documents without text out of the index";
+    let ids = documents(scene).into_iter().filter(|document| document.is_empty()).map(|document| document.id.clone());
+    let finding = Finding::new(FindingKind::EmptyTexts, severity, evidence, remedy);
+    Some(finding.number("empty", empty as f64).examples(ids.take(EXAMPLES)))
+}
+
+fn unknown_language(scene: &Scene<'_>, measured: &Measured<'_>) -> Option<Finding> {
+    let lengths = measured.lengths;
+    let in_pieces = lengths.letters_per_token.filter(|&letters| letters < MIN_LETTERS_PER_TOKEN);
+    if lengths.unknown_share < MAX_UNKNOWN && in_pieces.is_none() {
+        return None;
+    }
+    let mut evidence = Vec::new();
+    if lengths.unknown_share >= MAX_UNKNOWN {
+        evidence.push(format!(
+            "{} of the tokens stand for something that the model's vocabulary lacks",
+            percent(lengths.unknown_share)
+        ));
+    }
+    if let Some(letters) = in_pieces {
+        evidence.push(format!("words fall to pieces of {letters:.1} letters, which no model was trained on"));
+    }
+    let severity = if lengths.unknown_share >= MOSTLY_UNKNOWN || in_pieces.is_some() {
+        Severity::Problem
+    } else {
+        Severity::Warning
+    };
+    let mut with_unknown = documents(scene);
+    with_unknown.retain(|document| document.unknown > 0);
+    with_unknown.sort_by_key(|document| std::cmp::Reverse(document.unknown));
+    let finding = Finding::new(
+        FindingKind::UnknownLanguage,
+        severity,
+        evidence.join("; "),
+        "use a model for the texts' language, such as --model multilingual-e5-small or bge-m3",
+    );
+    let finding = finding.number("unknown_share", lengths.unknown_share);
+    let finding = lengths
+        .letters_per_token
+        .into_iter()
+        .fold(finding, |finding, letters| finding.number("letters_per_token", letters));
+    Some(finding.examples(with_unknown.into_iter().map(|document| document.id.clone()).take(EXAMPLES)))
+}
