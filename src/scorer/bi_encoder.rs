@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::explanation::{Explanation, Match, matches_of_words};
 use super::{CandidateList, Part, ScoreKind, Scorer, Scores};
+use crate::blend::Blend;
 use crate::encoder::{EncodedLengths, EncodedText, Encoder, Role, TokenEncoder};
 use crate::similarity::{DocumentTokens, QueryTokens, cosine_similarity};
 use crate::{Error, Result};
@@ -54,6 +55,22 @@ impl Scoring {
             Scoring::Cosine => cosine,
             Scoring::MaxSim => maxsim,
             Scoring::Hybrid => (1.0 - HYBRID_MAXSIM) * cosine + HYBRID_MAXSIM * maxsim,
+        }
+    }
+
+    /// What becomes of long texts when nobody says. Cosine is asked for by those who want just that.
+    pub fn default_long_text(self) -> LongText {
+        match self {
+            Scoring::Cosine => LongText::Truncate,
+            Scoring::MaxSim | Scoring::Hybrid => LongText::Window,
+        }
+    }
+
+    /// How the first stage counts when nobody says; as [`Scoring::default_long_text`].
+    pub fn default_blend(self) -> Blend {
+        match self {
+            Scoring::Cosine => Blend::None,
+            Scoring::MaxSim | Scoring::Hybrid => Blend::default(),
         }
     }
 
