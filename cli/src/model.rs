@@ -21,7 +21,7 @@ pub fn store(args: &StoreArgs, talk: Talk) -> Result<ModelStore, Failure> {
 
 pub fn builder(args: &ModelArgs, talk: Talk, progress: ProgressFn) -> Result<RerankerBuilder, Failure> {
     let mut builder = Reranker::builder()
-        .model(&args.model)
+        .model(args.name())
         .store(store(&args.store, talk)?)
         .device(args.device)
         .batch_tokens(args.batch_tokens)
