@@ -11,6 +11,7 @@
     parity/all-MiniLM-L6-v2.safetensors    embeddings f32 [n, 384], tokens u32 [n],
                                            truncated u8 [n]; versions in the metadata
     parity/eiffel.json                     the example of the README: texts and cosine scores
+    parity/late_interaction.json           cosine and MaxSim of queries with documents
     golden/all-MiniLM-L6-v2.json           four short texts with their full vectors
 `tiny` writes models/tiny-*/: checkpoints of random weights in the layout of the
 hub, each with an expected.json (see tiny_models.py).
@@ -115,6 +116,34 @@ def write_examples(about, texts, vectors):
     write(HERE / f"golden/{MODEL}.json", dump({**about, "texts": golden}) + "\n")
 
 
+QUERIES = ("eiffel-query", "word-4", "sentence-6", "latin-german", "code-regex", "order-flight-a")
+DOCUMENTS = ("eiffel-berlin", "eiffel-capital", "sentence-0", "sentence-6", "cyrillic-russian", "emoji-faces", "words-120", "words-800", "punctuation-ascii")
+
+
+def write_late_interaction(model_dir):
+    """Writes cosine and MaxSim (mean over the query's tokens, special tokens left out) of every query with every document, in f64."""
+    model = SentenceTransformer(model_dir, device="cpu")
+    texts = {row["id"]: row["text"] for row in map(json.loads, open(HERE / "parity/texts.jsonl", encoding="utf-8"))}
+
+    def encode(name):
+        with torch.inference_mode():
+            features = model.tokenizer(texts[name], truncation=True, max_length=model.max_seq_length, return_tensors="pt")
+            hidden = model[0].auto_model(**features).last_hidden_state[0].double().numpy()
+        unit = lambda rows: rows / np.linalg.norm(rows, axis=-1, keepdims=True)
+        return unit(hidden.mean(0)), unit(hidden[1:-1])
+
+    encoded = {name: encode(name) for name in {*QUERIES, *DOCUMENTS}}
+    pairs = []
+    for query in QUERIES:
+        for document in DOCUMENTS:
+            (q, q_tokens), (d, d_tokens) = encoded[query], encoded[document]
+            maxsim = (q_tokens @ d_tokens.T).max(1).mean()
+            pairs.append({"query": query, "document": document, "cosine": round(float(q @ d), 7), "maxsim": round(float(maxsim), 7)})
+    about = {"model": MODEL, "model_sha256": MODEL_SHA256, "versions": versions()}
+    lines = ",\n".join("  " + dump(pair) for pair in pairs)
+    write(HERE / "parity/late_interaction.json", f'{{"about":{dump(about)},"pairs":[\n{lines}\n]}}\n')
+
+
 def main():
     """Reads the command line and writes what it names."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -130,6 +159,7 @@ def main():
     torch.use_deterministic_algorithms(True)
     if args.command == "parity":
         write_parity(args.model_dir)
+        write_late_interaction(args.model_dir)
     elif args.command == "tiny":
         write_tiny(args.out, versions())
     else:

@@ -8,5 +8,6 @@ mod eval;
 mod io;
 mod parity;
 mod reranking;
+mod scoring;
 mod store;
 mod support;

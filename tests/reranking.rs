@@ -1,6 +1,6 @@
 //! From a query and candidates to sorted results, with the real model.
 
-use nearsort::{Error, Overrides, Precision, RerankOptions, Reranker};
+use nearsort::{Error, Overrides, Precision, RerankOptions, Reranker, Scoring};
 
 const QUERY: &str = "Where is the Eiffel Tower located?";
 const CANDIDATES: [&str; 3] =
@@ -13,7 +13,7 @@ const SCORES: [(usize, f32); 3] = [(1, 0.7907), (0, 0.3370), (2, 0.2621)];
 fn the_eiffel_tower_example_has_the_reference_scores() {
     // What each precision may be off by; f32 is promised to four digits.
     for (precision, tolerance) in [(Precision::F32, 1e-4), (Precision::Bf16, 2e-3), (Precision::I8, 1e-2)] {
-        let reranker = Reranker::builder().precision(precision).build().unwrap();
+        let reranker = Reranker::builder().scoring(Scoring::Cosine).precision(precision).build().unwrap();
         let hits = reranker.rerank(QUERY, &CANDIDATES, &RerankOptions::default()).unwrap();
         assert_eq!(hits.len(), SCORES.len());
         for (hit, (index, score)) in hits.iter().zip(SCORES) {

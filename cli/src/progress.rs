@@ -49,6 +49,10 @@ impl Counter {
     /// So many are done.
     pub fn done(&self, texts: usize) {
         self.bar.inc(texts as u64);
+        // A long text is encoded in several windows, which nobody could announce.
+        if self.bar.length().is_some_and(|length| self.bar.position() > length) {
+            self.bar.set_length(self.bar.position());
+        }
         if self.talk > Talk::Quiet && self.bar.is_hidden() && self.started.elapsed() > PATIENCE {
             // Hidden again by indicatif itself when stderr is no terminal.
             self.bar.set_draw_target(ProgressDrawTarget::stderr());

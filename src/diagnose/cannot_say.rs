@@ -2,19 +2,20 @@
 
 use super::choice::MIN_QUERIES;
 use super::lists::Scene;
-use super::report::{Counts, Lengths};
+use super::measured::Measured;
 use crate::LongText;
 
 /// Questions that stay open, each with what would answer it.
-pub(super) fn cannot_say(scene: &Scene<'_>, counts: &Counts, lengths: &Lengths) -> Vec<String> {
+pub(super) fn cannot_say(scene: &Scene<'_>, measured: &Measured) -> Vec<String> {
     let mut open = Vec::new();
     let mut say = |is_open: bool, text: &str| open.extend(is_open.then(|| text.to_owned()));
-    let is_judged = counts.judged_queries > 0;
+    let Measured { counts, lengths, .. } = measured;
+    let is_judged = counts.judged_candidates > 0;
     if !is_judged {
-        let why = if scene.observations.qrels.is_some() {
-            "no query of the run is judged"
-        } else {
-            "there are no judgements (--qrels)"
+        let why = match (&scene.observations.qrels, counts.judged_queries) {
+            (None, _) => "there are no judgements (--qrels)",
+            (Some(_), 0) => "no query of the run is judged",
+            (Some(_), _) => "no candidate is judged",
         };
         say(true, &format!("whether reranking helps or hurts, and which queries: {why}"));
         say(

@@ -26,6 +26,7 @@ mod findings;
 mod histogram;
 mod lengths;
 mod lists;
+mod measured;
 mod modes;
 mod observations;
 mod profile;
@@ -47,15 +48,11 @@ pub use report::{
     Moved, Pick, Quality, QueryEffect, Recommendation, Report, Spread, TrialResult, Verdict, VerdictKind, WorstQuery,
 };
 
-use choice::{Chooser, Gain};
-use depth::Sweep;
-use findings::{Gains, Measured};
 use lists::Scene;
-use modes::Grid;
-use recommendation::Grounds;
+use measured::Measured;
 
 use crate::Result;
-use crate::eval::{Comparison, Interval, Measure, Resampling};
+use crate::eval::{Interval, Measure, Resampling};
 
 /// How many ids a finding shows.
 const EXAMPLES: usize = 5;
@@ -86,130 +83,29 @@ impl Default for Options {
 /// trial names a query that is not there or has more scores than it has candidates, the measure is a count, or there are fewer than 2 folds.
 pub fn diagnose(observations: &Observations, options: &Options) -> Result<Report> {
     let scene = Scene::new(observations, options)?;
-    let counts = counts(&scene);
-    let measure = options.measure.to_string();
-    let judged = if counts.judged_queries > 0 { Some(Judged::new(&scene, &measure)?) } else { None };
-    let lengths = lengths::lengths(&scene, judged.as_ref().and_then(|judged| judged.windows));
-    let agreement = agreement::agreement(&scene);
-    let spread = spread::spread(&scene);
-    let duplicates = duplicates::duplicates(&scene);
-    let findings = findings::findings(
-        &scene,
-        &Measured {
-            counts: &counts,
-            quality: judged.as_ref().map(|judged| &judged.quality),
-            gains: judged.as_ref().and_then(|judged| judged.gains.as_ref()),
-            better_depth: judged.as_ref().and_then(|judged| judged.better_depth),
-            recommendation: judged.as_ref().map(|judged| &judged.recommendation),
-            agreement: agreement.as_ref(),
-            spread: &spread,
-            lengths: &lengths,
-            duplicates: &duplicates.duplicates,
-            same_pairs: &duplicates.same_pairs,
-            near_pairs: &duplicates.near_pairs,
-            trials: judged.as_ref().map_or(&[], |judged| &judged.trials),
-        },
-    )?;
-    let cannot_say = cannot_say::cannot_say(&scene, &counts, &lengths);
-    let (quality, recommendation, trials) = match judged {
+    let measured = Measured::new(&scene)?;
+    let findings = findings::findings(&scene, &measured)?;
+    let cannot_say = cannot_say::cannot_say(&scene, &measured);
+    let verdict = verdict::verdict(&scene, &measured);
+    let (quality, recommendation, trials) = match measured.judged {
         Some(judged) => (Some(judged.quality), Some(judged.recommendation), judged.trials),
         None => (None, None, Vec::new()),
     };
-    let has_qrels = observations.qrels.is_some();
-    let verdict = verdict::verdict(&measure, &counts, quality.as_ref(), recommendation.as_ref(), has_qrels);
     Ok(Report {
         verdict,
         setting: observations.setting.clone(),
-        measure,
-        counts,
+        measure: options.measure.to_string(),
+        counts: measured.counts,
         quality,
         recommendation,
-        agreement: agreement.map(|(agreement, _)| agreement),
-        spread,
-        lengths,
-        duplicates: duplicates.duplicates,
+        agreement: measured.agreement.map(|(agreement, _)| agreement),
+        spread: measured.spread,
+        lengths: measured.lengths,
+        duplicates: measured.duplicates.duplicates,
         trials,
         findings,
         cannot_say,
     })
-}
-
-/// All that was measured by judgements.
-struct Judged {
-    quality: Quality,
-    recommendation: Recommendation,
-    gains: Option<Gains>,
-    better_depth: Option<(usize, Comparison)>,
-    windows: Option<Comparison>,
-    trials: Vec<TrialResult>,
-}
-
-impl Judged {
-    fn new(scene: &Scene<'_>, measure: &str) -> Result<Self> {
-        let grid = Grid::new(scene);
-        let effect = modes::effect_of(scene, &grid)?;
-        let ceiling = effect::ceiling(scene);
-        let chooser = Chooser::new(scene, &grid);
-        let choice = chooser.as_ref().map(Chooser::choice).transpose()?;
-        let trials = trials::trials(scene)?;
-        let grounds = Grounds {
-            setting: &scene.observations.setting,
-            measure: measure.to_owned(),
-            effect: &effect,
-            choice: choice.as_ref(),
-            trials: &trials,
-            least_depth: scene.options.measure.cutoff().unwrap_or(1),
-        };
-        let mut sweeps = vec![Sweep::new(scene, scene.setting())];
-        let recommendation = grounds.recommendation(|configuration| {
-            if configuration != scene.setting() {
-                sweeps.push(Sweep::new(scene, configuration));
-            }
-            sweeps.last().and_then(|sweep| grounds.depth(sweep))
-        });
-        let chosen = choice.as_ref().map(|choice| choice.chosen);
-        Ok(Self {
-            better_depth: sweeps[0].better_depth(scene, grid.setting_values())?,
-            windows: modes::windows(scene, &grid)?,
-            gains: chooser.as_ref().map(|chooser| gains(chooser, scene.setting())).transpose()?,
-            quality: Quality {
-                effect,
-                ceiling,
-                modes: modes::modes(scene, &grid, &ceiling, chosen)?,
-                choice,
-                depth: sweeps.into_iter().map(|sweep| sweep.report).collect(),
-                by_query: worst::by_query(scene, &grid),
-                worst: worst::worst(scene, &grid),
-            },
-            recommendation,
-            trials,
-        })
-    }
-}
-
-/// What changing one thing gains.
-fn gains(chooser: &Chooser<'_>, setting: Configuration) -> Result<Gains> {
-    let only = |is_free: fn(Configuration, Configuration) -> Configuration| -> Result<Gain> {
-        chooser.gain(|other| is_free(*other, setting) == setting)
-    };
-    let scoring = only(|other, setting| Configuration { scoring: setting.scoring, ..other })?;
-    let blend = only(|other, setting| Configuration { blend: setting.blend, ..other })?;
-    Ok(Gains { scoring, blend })
-}
-
-fn counts(scene: &Scene<'_>) -> Counts {
-    let mut sizes: Vec<usize> = scene.lists.iter().map(|list| list.candidates.len()).collect();
-    sizes.sort_unstable();
-    let judged_queries = scene.judged().len();
-    let in_qrels = scene.observations.qrels.as_ref().map_or(0, |qrels| qrels.num_queries());
-    Counts {
-        queries: scene.lists.len(),
-        judged_queries,
-        judged_queries_missing: in_qrels.saturating_sub(judged_queries),
-        candidates: scene.lists.iter().map(|list| list.query.candidates.len()).sum(),
-        documents: lengths::documents(scene).len(),
-        list_lengths: [sizes[0], sizes[(sizes.len() - 1) / 2], sizes[sizes.len() - 1]],
-    }
 }
 
 /// A part of a whole; 0 of nothing.

@@ -1,11 +1,12 @@
 //! What to use, and the option for it.
 
+use super::Profile;
 use super::depth::Sweep;
 use super::effect::{is_gain, is_loss};
-use super::observations::{Change, Setting};
+use super::lists::Scene;
+use super::observations::Change;
 use super::report::{Action, Choice, Effect, Recommendation, TrialResult};
 use super::trials::better;
-use super::{Configuration, Profile};
 use crate::Pooling;
 
 /// A gain below this is not worth another command: collections differ from each other by more.
@@ -13,84 +14,70 @@ pub(super) const MIN_GAIN: f64 = 0.005;
 
 /// Everything that a recommendation is made from.
 pub(super) struct Grounds<'a> {
-    pub setting: &'a Setting,
-    pub measure: String,
+    pub scene: &'a Scene<'a>,
     pub effect: &'a Effect,
     pub choice: Option<&'a Choice>,
     pub trials: &'a [TrialResult],
-    /// The cutoff of the measure, below which no depth is recommended.
-    pub least_depth: usize,
 }
 
 impl Grounds<'_> {
     /// What to do with the configuration, and why.
-    pub fn action(&self) -> (Action, String) {
+    fn action(&self) -> (Action, String) {
         let Some(choice) = self.choice else {
             let text = "there are too few judged queries to choose between configurations";
             return (Action::Keep, text.to_owned());
         };
         let loses = is_loss(&self.effect.comparison);
-        let gains = is_gain(&choice.over_setting) && choice.over_setting.difference.mean >= MIN_GAIN;
-        let is_other = choice.chosen != self.setting.configuration;
-        let over_first = choice.over_first_stage;
-        if is_loss(&over_first) {
-            let text =
-                format!("every configuration of this model loses against the first stage: {}", self.said(&over_first));
-            return (Action::DoNotRerank, text);
+        let gain = choice.over_setting.difference.mean;
+        let is_better = (is_gain(&choice.over_setting) && gain >= MIN_GAIN) || (loses && gain > 0.0);
+        let over_first = self.said(&choice.over_first_stage);
+        if is_loss(&choice.over_first_stage) {
+            return (Action::DoNotRerank, format!("whatever is chosen loses against the first stage: {over_first}"));
         }
-        let better_anyway = loses && choice.over_setting.difference.mean > 0.0;
-        if is_other && (gains || better_anyway) {
-            let text = format!(
-                "chosen by {}-fold cross-validation among {} configurations: {} over the setting, {} over the first stage, on queries that had no \
-                 part in the choice",
-                choice.folds,
-                choice.configurations,
-                self.said(&choice.over_setting),
-                self.said(&over_first)
-            );
-            return (Action::Change, text);
+        if choice.chosen != self.scene.setting() && is_better {
+            return (Action::Change, self.reason(choice));
         }
         if loses {
             let text = "the setting loses against the first stage, and no other configuration was shown to be better";
             return (Action::DoNotRerank, text.to_owned());
         }
-        let text = format!("of {} configurations none was shown to be better", choice.configurations);
-        (Action::Keep, text)
+        (Action::Keep, format!("of {} configurations none was shown to be better", choice.configurations))
+    }
+
+    fn reason(&self, choice: &Choice) -> String {
+        let (over_setting, over_first) = (self.said(&choice.over_setting), self.said(&choice.over_first_stage));
+        format!(
+            "chosen by {}-fold cross-validation among {} configurations: {over_setting} over the setting, {over_first} over the first stage, \
+             on queries that had no part in the choice",
+            choice.folds, choice.configurations
+        )
     }
 
     fn said(&self, comparison: &crate::eval::Comparison) -> String {
-        format!("{} {}", super::interval(&comparison.difference), self.measure)
+        format!("{} {}", super::interval(&comparison.difference), self.scene.options.measure)
     }
 
-    /// The recommendation; `sweep` gives the depths of the configuration that [`Grounds::action`] comes to.
-    pub fn recommendation(&self, sweep: impl FnOnce(Configuration) -> Option<usize>) -> Recommendation {
+    /// The recommendation. `sweeps` has the setting's depths, and gets those of another configuration if that is recommended.
+    pub fn recommendation(&self, sweeps: &mut Vec<Sweep>) -> Recommendation {
         let (action, reason) = self.action();
-        let configuration = match (action, self.choice) {
-            (Action::Change, Some(choice)) => choice.chosen,
-            _ => self.setting.configuration,
+        let setting = &self.scene.observations.setting;
+        let (configuration, depth) = match (action, self.choice) {
+            (Action::Change, Some(choice)) => {
+                let sweep = Sweep::new(self.scene, choice.chosen);
+                let depth = sweep.depth_within_noise(self.scene.options.measure.cutoff().unwrap_or(1));
+                sweeps.push(sweep);
+                (choice.chosen, depth)
+            }
+            _ => (setting.configuration, setting.depth),
         };
-        let depth = if action == Action::Change { sweep(configuration) } else { self.setting.depth };
-        let mut found = Recommendation {
-            action,
-            configuration,
-            depth,
-            arguments: String::new(),
-            reason,
-            profile: Profile { depth, ..self.profile(configuration) },
-        };
+        let profile = Profile { model: Some(setting.model.clone()), depth, ..Profile::of(&configuration) };
+        let mut found = Recommendation { action, configuration, depth, arguments: String::new(), reason, profile };
         if action != Action::DoNotRerank {
             found.arguments = configuration.arguments();
-            if let Some(depth) = depth {
-                found.arguments.push_str(&format!(" --depth {depth}"));
-            }
+            found.arguments.extend(depth.map(|depth| format!(" --depth {depth}")));
             self.add_trials(&mut found);
         }
         found
-    }
-
-    /// What of the setting is worth keeping in a file; empty prompts are the model's own business.
-    fn profile(&self, configuration: Configuration) -> Profile {
-        Profile { model: Some(self.setting.model.clone()), ..Profile::of(&configuration) }
     }
 
     /// Prompts and pooling that were shown to be better.
@@ -101,7 +88,8 @@ impl Grounds<'_> {
             found.action = Action::Change;
             found.arguments.push_str(&format!(" {}", trial.arguments));
             let gain = super::interval(&trial.comparison.difference);
-            found.reason.push_str(&format!("; {}: {gain} {} by {}", trial.name, self.measure, trial.scoring));
+            let measure = self.scene.options.measure;
+            found.reason.push_str(&format!("; {}: {gain} {measure} by {}", trial.name, trial.scoring));
             match &trial.change {
                 Change::Prompts { query, document } => {
                     found.profile.query_prompt = Some(query.clone());
@@ -112,10 +100,5 @@ impl Grounds<'_> {
                 }
             }
         }
-    }
-
-    /// The depth to recommend with a configuration: within noise of the deepest, if that is less than the whole.
-    pub fn depth(&self, sweep: &Sweep) -> Option<usize> {
-        sweep.depth_within_noise(self.least_depth)
     }
 }

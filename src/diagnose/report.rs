@@ -20,9 +20,9 @@ pub struct Report {
     pub measure: String,
     /// How much there was to look at.
     pub counts: Counts,
-    /// All that needs judgements; `None` when there are none for these queries.
+    /// All that needs judgements; `None` when no candidate has one.
     pub quality: Option<Quality>,
-    /// What to use; `None` without judgements.
+    /// What to use; `None` where [`Report::quality`] is.
     pub recommendation: Option<Recommendation>,
     /// How far reranking leaves the first stage's order; `None` when no list has two candidates.
     pub agreement: Option<Agreement>,
@@ -74,6 +74,8 @@ pub struct Counts {
     pub judged_queries_missing: usize,
     /// Pairs of query and candidate.
     pub candidates: usize,
+    /// Of these, pairs that somebody judged; without any nothing is said of quality.
+    pub judged_candidates: usize,
     /// Distinct documents among the candidates.
     pub documents: usize,
     /// Candidates of the shortest, the middle and the longest list.

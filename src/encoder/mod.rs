@@ -173,7 +173,7 @@ pub trait TokenEncoder: Encoder {
     fn encode_each(&self, texts: &[&str], role: Role, sink: &TextSink<'_>) -> Result<EncodedLengths>;
 
     /// Byte ranges that cover a text and are each short enough for the model: one, the whole text, or overlapping windows that begin at
-    /// words.
+    /// words. Of a huge text they may cover the beginning only.
     ///
     /// # Errors
     /// When tokenizing fails.

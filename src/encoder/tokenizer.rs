@@ -14,6 +14,10 @@ const BYTES_PER_TOKEN: usize = 32;
 /// The part of a window that the next one repeats: a sentence or two, so that what an edge cuts is whole in one of the two.
 const WINDOW_OVERLAP: usize = 4; // a quarter
 
+/// Windows of one text at most: some 200 KB of English for MiniLM. What lies beyond counts as cut, so that one huge row does not take
+/// minutes.
+const MAX_WINDOWS: usize = 256;
+
 /// Token ids of one text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TokenizedText {
@@ -86,7 +90,7 @@ impl TextTokenizer {
     }
 
     /// Byte ranges of pieces of the text that the model takes whole, each beginning at a word, each but the first repeating the last
-    /// quarter of the one before. One range, the whole text, if the model takes it whole.
+    /// quarter of the one before, at most [`MAX_WINDOWS`]. One range, the whole text, if the model takes it whole.
     ///
     /// Tokenizes a little more than a window at a time, so that memory does not depend on the text's length.
     pub(crate) fn windows(&self, text: &str, role: Role) -> Result<Vec<Range<usize>>> {
@@ -98,6 +102,9 @@ impl TextTokenizer {
             let Some(last) = located.ranges.last().filter(|_| located.truncated) else { break };
             let end = start + last.end;
             windows.push(start..end);
+            if windows.len() == MAX_WINDOWS {
+                return Ok(windows);
+            }
             let repeated = located.ranges.len() - located.ranges.len() / WINDOW_OVERLAP;
             let begins_word = |range: &&Range<usize>| text[..start + range.start].ends_with(char::is_whitespace);
             let next = located.ranges[repeated..].iter().find(begins_word).map_or(end, |range| start + range.start);

@@ -333,15 +333,19 @@ impl BiEncoderScorer {
     }
 }
 
-/// The lengths of texts from those of their pieces.
-fn lengths_of_texts(pieces: &[Piece], lengths: &EncodedLengths, texts: usize) -> EncodedLengths {
-    let (tokens, unknown, truncated) = (vec![0; texts], vec![0; texts], vec![false; texts]);
-    let mut whole = EncodedLengths { tokens, unknown, truncated };
+/// The lengths of texts from those of their pieces. A text is cut where a piece is, or where the pieces end before the text.
+fn lengths_of_texts(pieces: &[Piece], lengths: &EncodedLengths, texts: &[&str]) -> EncodedLengths {
+    let count = texts.len();
+    let mut whole = EncodedLengths { tokens: vec![0; count], unknown: vec![0; count], truncated: vec![false; count] };
+    let mut ends = vec![0; count];
     for (index, piece) in pieces.iter().enumerate() {
         whole.tokens[piece.text] += lengths.tokens[index];
         whole.unknown[piece.text] += lengths.unknown[index];
         whole.truncated[piece.text] |= lengths.truncated[index];
+        ends[piece.text] = piece.range.end;
     }
+    let ends_early = ends.iter().zip(texts).map(|(end, text)| *end < text.len());
+    whole.truncated.iter_mut().zip(ends_early).for_each(|(truncated, early)| *truncated |= early);
     whole
 }
 
@@ -364,7 +368,7 @@ impl Scorer for BiEncoderScorer {
         let (queries, query_lengths) = self.encode_queries(lists)?;
         let pieces = self.pieces(texts)?;
         let (best, lengths) = self.score_pieces(&queries, lists, texts, &pieces)?;
-        let lengths = lengths_of_texts(&pieces, &lengths, texts.len());
+        let lengths = lengths_of_texts(&pieces, &lengths, texts);
         let answer = |((best, list), &tokens): ((&Vec<Best>, &CandidateList<'_>), &u32)| {
             self.answer(best, list, tokens, &pieces, &lengths)
         };

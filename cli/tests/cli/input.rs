@@ -113,7 +113,7 @@ fn nothing_to_rank_is_a_warning_and_exit_code_1() {
     let answer = rerank(&["--format", "json", "-q"], "[]");
     assert_eq!(answer.code, 1);
     let answer: serde_json::Value = serde_json::from_str(&answer.out).unwrap();
-    assert_eq!((&answer["results"], &answer["score_kind"]), (&serde_json::json!([]), &serde_json::json!("cosine")));
+    assert_eq!((&answer["results"], &answer["score_kind"]), (&serde_json::json!([]), &serde_json::json!("hybrid")));
 }
 
 #[test]
@@ -129,14 +129,20 @@ fn one_line_without_an_end_and_one_of_five_megabytes_are_rows() {
 fn cutting_more_than_one_percent_is_said() {
     let long = "tower ".repeat(100);
     let short = |count: usize| "short\n".repeat(count);
-    assert_eq!(rerank(&["--no-text"], format!("{long}\n{}", short(99))).quietly().lines().count(), 100);
-    let ran = rerank(&["--format", "json"], format!("{long}\n{}", short(98)));
+    assert_eq!(
+        rerank(&["--no-text", "--long", "truncate"], format!("{long}\n{}", short(99))).quietly().lines().count(),
+        100
+    );
+    let ran = rerank(&["--format", "json", "--long", "truncate"], format!("{long}\n{}", short(98)));
     assert!(ran.err.starts_with("nearsort: warning: 1 of 99 texts is longer than the 48 tokens"), "{}", ran.err);
     let answer: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!(answer["usage"]["truncated"], 1);
     let cut: Vec<_> = answer["results"].as_array().unwrap().iter().filter(|r| r["truncated"] == true).collect();
     assert_eq!((cut.len(), &cut[0]["id"]), (1, &serde_json::json!("1")));
-    rerank(&["--format", "json", "-q"], format!("{long}\n{}", short(9))).quietly();
+    rerank(&["--format", "json", "-q", "--long", "truncate"], format!("{long}\n{}", short(9))).quietly();
+    // Read in windows, nothing is cut.
+    let answer = rerank(&["--format", "json"], format!("{long}\n{}", short(9))).json();
+    assert_eq!(answer["usage"]["truncated"], 0);
 }
 
 #[test]

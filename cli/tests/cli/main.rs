@@ -8,6 +8,7 @@ mod embed;
 mod eval;
 mod input;
 #[cfg(unix)]
+mod lists;
 mod manners;
 mod models;
 mod options;

@@ -45,9 +45,9 @@ fn the_table_has_aligned_columns() {
 fn the_json_answer_has_exactly_the_promised_keys() {
     let answer = eiffel(&["--format", "json"]).json();
     let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
-    let expected =
-        ["query", "model", "revision", "device", "engine", "precision", "isa", "score_kind", "usage", "results"];
-    assert_eq!(keys(&answer), expected);
+    let made_by =
+        ["model", "revision", "device", "engine", "precision", "isa", "scoring", "long", "blend", "score_kind"];
+    assert_eq!(keys(&answer), [&["query"], &made_by[..], &["usage", "results"]].concat());
     assert_eq!(keys(&answer["usage"]), ["tokens", "truncated"]);
     assert_eq!(keys(&answer["results"][0]), ["rank", "index", "id", "score", "tokens", "truncated", "text"]);
     assert_eq!(answer["query"], EIFFEL);
@@ -57,6 +57,10 @@ fn the_json_answer_has_exactly_the_promised_keys() {
     assert_eq!(answer["precision"], "f32");
     assert!(!answer["isa"].as_str().unwrap().is_empty());
     assert_eq!(answer["score_kind"], "cosine");
+    assert_eq!(
+        (&answer["scoring"], &answer["long"], &answer["blend"]),
+        (&json!("cosine"), &json!("truncate"), &json!(null))
+    );
     let results = answer["results"].as_array().unwrap();
     assert_scores(&results.iter().map(|result| result["score"].as_f64().unwrap()).collect::<Vec<f64>>());
     for (at, result) in results.iter().enumerate() {

@@ -82,11 +82,11 @@ pub fn rerank(args: &[&str], candidates: impl AsRef<[u8]>) -> Ran {
     run_with_stdin(&[&["rerank", "--model", TINY, "--query", "tower"], args].concat(), candidates)
 }
 
-/// The same with the default model, in f32, and the three sentences that everything is promised for.
+/// The same with the default model, in f32, and the three sentences whose cosines are promised.
 pub fn eiffel(args: &[&str]) -> Ran {
     let landmarks = std::fs::read_to_string(root().join("examples/landmarks.txt")).unwrap();
     let three: String = landmarks.split_inclusive('\n').take(3).collect();
-    run_with_stdin(&[&["rerank", "--precision", "f32", "--query", EIFFEL], args].concat(), three)
+    run_with_stdin(&[&["rerank", "--precision", "f32", "--scoring", "cosine", "--query", EIFFEL], args].concat(), three)
 }
 
 /// A folder for one test, with files in it.

@@ -18,22 +18,22 @@ const MIN_JUDGED: f64 = 0.5;
 const MAX_JUDGED_LOSS: f64 = 0.1;
 const JUDGED_DEPTH: usize = 10;
 
-pub(super) fn findings(scene: &Scene<'_>, measured: &Measured<'_>) -> Vec<Finding> {
+pub(super) fn findings(scene: &Scene<'_>, measured: &Measured) -> Vec<Finding> {
     let Some(qrels) = &scene.observations.qrels else { return Vec::new() };
     let judged_ids: Vec<&str> = qrels.query_ids().take(EXAMPLES).collect();
     [
         queries_not_in_qrels(scene, measured, &judged_ids),
         queries_not_in_run(scene, measured),
         ids_not_in_qrels(scene),
-        unjudged_documents(scene),
+        measured.judged.as_ref().and_then(|_| unjudged_documents(scene)),
     ]
     .into_iter()
     .flatten()
     .collect()
 }
 
-fn queries_not_in_qrels(scene: &Scene<'_>, measured: &Measured<'_>, judged_ids: &[&str]) -> Option<Finding> {
-    let counts = measured.counts;
+fn queries_not_in_qrels(scene: &Scene<'_>, measured: &Measured, judged_ids: &[&str]) -> Option<Finding> {
+    let counts = &measured.counts;
     let without = counts.queries - counts.judged_queries;
     let ids = scene.lists.iter().filter(|list| !list.is_judged).map(|list| list.query.id.clone());
     let (severity, evidence, remedy) = match (without, counts.judged_queries) {
@@ -60,7 +60,7 @@ fn queries_not_in_qrels(scene: &Scene<'_>, measured: &Measured<'_>, judged_ids: 
     Some(finding.number("queries_without_judgements", without as f64).examples(ids.take(EXAMPLES)))
 }
 
-fn queries_not_in_run(scene: &Scene<'_>, measured: &Measured<'_>) -> Option<Finding> {
+fn queries_not_in_run(scene: &Scene<'_>, measured: &Measured) -> Option<Finding> {
     let missing = measured.counts.judged_queries_missing;
     // Where nothing matches at all, that is said by another finding.
     if missing == 0 || scene.observations.is_sample || measured.counts.judged_queries == 0 {

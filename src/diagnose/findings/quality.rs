@@ -4,6 +4,7 @@ use super::{Finding, FindingKind, Gains, Measured, Severity, percent};
 use crate::diagnose::choice::Gain;
 use crate::diagnose::effect::{SIGNIFICANCE, is_gain, is_loss, verdict_kind};
 use crate::diagnose::lists::Scene;
+use crate::diagnose::measured::Judged;
 use crate::diagnose::recommendation::MIN_GAIN;
 use crate::diagnose::report::{Action, Quality, VerdictKind};
 use crate::diagnose::{EXAMPLES, interval};
@@ -17,27 +18,29 @@ const MIN_ORACLE: f64 = 0.8;
 /// Without a cutoff of the measure: what people look at.
 const USUAL_CUTOFF: usize = 10;
 
-pub(super) fn findings(scene: &Scene<'_>, measured: &Measured<'_>) -> Vec<Finding> {
+pub(super) fn findings(scene: &Scene<'_>, measured: &Measured) -> Vec<Finding> {
     let mut findings = Vec::from_iter(shallow_lists(scene, measured));
-    let Some(quality) = measured.quality else { return findings };
-    findings.extend(effect(scene, measured, quality));
-    findings.extend(cosine_alone_loses(scene, measured, quality));
-    findings.extend(measured.gains.map(gains).into_iter().flatten());
+    let Some(judged) = &measured.judged else { return findings };
+    let quality = &judged.quality;
+    findings.extend(effect(scene, measured, judged));
+    findings.extend(cosine_alone_loses(scene, judged));
+    findings.extend(judged.gains.as_ref().map(|found| gains(judged, found)).into_iter().flatten());
     findings.extend(recall_ceiling(scene, quality));
-    findings.extend(too_deep(scene, measured));
+    findings.extend(too_deep(scene, judged));
     findings
 }
 
 /// What to do, as the recommendation says it.
-fn remedy(measured: &Measured<'_>) -> String {
-    match measured.recommendation {
-        Some(found) if found.action == Action::Change => format!("use {}", found.arguments),
+fn remedy(judged: &Judged) -> String {
+    match &judged.recommendation {
+        found if found.action == Action::Change => format!("use {}", found.arguments),
         _ => "leave the first stage's order, or try another model: no configuration of this one was shown to win"
             .to_owned(),
     }
 }
 
-fn effect(scene: &Scene<'_>, measured: &Measured<'_>, quality: &Quality) -> Option<Finding> {
+fn effect(scene: &Scene<'_>, measured: &Measured, judged: &Judged) -> Option<Finding> {
+    let quality = &judged.quality;
     let comparison = &quality.effect.comparison;
     let difference = format!("{} {}", interval(&comparison.difference), scene.options.measure);
     let counted =
@@ -48,19 +51,19 @@ fn effect(scene: &Scene<'_>, measured: &Measured<'_>, quality: &Quality) -> Opti
             let evidence =
                 format!("reranking with {} changes the first stage by {difference}; {counted}", scene.setting());
             let worst = quality.worst.iter().map(|query| query.id.clone());
-            Finding::new(FindingKind::RerankingHurts, Severity::Problem, evidence, remedy(measured))
+            Finding::new(FindingKind::RerankingHurts, Severity::Problem, evidence, remedy(judged))
                 .examples(worst.take(EXAMPLES))
         }
         VerdictKind::NoEvidence => {
             let needed = quality.effect.queries_needed;
-            let judged = measured.counts.judged_queries;
+            let queries = measured.counts.judged_queries;
             let remedy = match needed {
-                Some(needed) if needed > judged => format!(
+                Some(needed) if needed > queries => format!(
                     "judge more queries: about {needed} would show a difference of this size (80 % power, normal approximation)"
                 ),
                 _ => "judge more queries, or accept that both orders are worth the same".to_owned(),
             };
-            let evidence = format!("the difference of {difference} over {judged} queries may be chance; {counted}");
+            let evidence = format!("the difference of {difference} over {queries} queries may be chance; {counted}");
             let finding = Finding::new(FindingKind::NoEvidence, Severity::Warning, evidence, remedy);
             needed.into_iter().fold(finding, |finding, needed| finding.number("queries_needed", needed as f64))
         }
@@ -70,7 +73,8 @@ fn effect(scene: &Scene<'_>, measured: &Measured<'_>, quality: &Quality) -> Opti
 }
 
 /// Cosine without the first stage's scores is below the first stage, and cross-validation finds what is above cosine.
-fn cosine_alone_loses(scene: &Scene<'_>, measured: &Measured<'_>, quality: &Quality) -> Option<Finding> {
+fn cosine_alone_loses(scene: &Scene<'_>, judged: &Judged) -> Option<Finding> {
+    let quality = &judged.quality;
     let is_cosine = scene.setting().scoring == Scoring::Cosine && scene.setting().blend == Blend::None;
     let comparison = &quality.effect.comparison;
     let choice = quality.choice.as_ref();
@@ -93,12 +97,12 @@ fn cosine_alone_loses(scene: &Scene<'_>, measured: &Measured<'_>, quality: &Qual
         ));
     }
     let severity = if is_loss(comparison) { Severity::Problem } else { Severity::Warning };
-    let finding = Finding::new(FindingKind::CosineAloneLoses, severity, evidence, remedy(measured));
+    let finding = Finding::new(FindingKind::CosineAloneLoses, severity, evidence, remedy(judged));
     Some(finding.number("difference", comparison.difference.mean))
 }
 
 /// Another scoring, or another blend, is better than the setting's: each cross-validated with everything else as it is.
-fn gains(gains: &Gains) -> impl Iterator<Item = Finding> {
+fn gains(judged: &Judged, gains: &Gains) -> Vec<Finding> {
     let both = [
         (FindingKind::WeakScoringMode, gains.scoring, "another scoring"),
         (FindingKind::BlendHelps, gains.blend, "another share of the first stage"),
@@ -108,21 +112,27 @@ fn gains(gains: &Gains) -> impl Iterator<Item = Finding> {
         let difference = gain.over_setting.difference;
         let is_real = difference.low > 0.0 && difference.mean >= MIN_GAIN && adjusted < SIGNIFICANCE;
         is_real.then(|| {
-            let evidence = format!("{what} is better: choosing it by cross-validation gains {}", interval(&difference));
-            let remedy = format!("use {}", gain.chosen.arguments());
+            let evidence = format!(
+                "{what} is better: choosing it by cross-validation gains {}; with all else as it is, {} is chosen",
+                interval(&difference),
+                gain.chosen
+            );
+            let remedy = match judged.recommendation.action {
+                Action::Change => remedy(judged),
+                _ => format!("use {}", gain.chosen.arguments()),
+            };
             Finding::new(kind, Severity::Warning, evidence, remedy)
                 .number("gain", difference.mean)
                 .number("adjusted_p_value", adjusted)
         })
     };
-    both.into_iter().zip(holm(&p_values)).filter_map(finding).collect::<Vec<_>>().into_iter()
+    both.into_iter().zip(holm(&p_values)).filter_map(finding).collect()
 }
 
 fn recall_ceiling(scene: &Scene<'_>, quality: &Quality) -> Option<Finding> {
     let ceiling = &quality.ceiling;
-    // Where no id matches at all, that is said by another finding.
     let is_low = ceiling.share_without_relevant >= MAX_WITHOUT_RELEVANT || ceiling.oracle < MIN_ORACLE;
-    if !is_low || ceiling.oracle == 0.0 {
+    if !is_low {
         return None;
     }
     let rel = scene.options.measure.rel();
@@ -146,7 +156,7 @@ fn recall_ceiling(scene: &Scene<'_>, quality: &Quality) -> Option<Finding> {
     Some(finding.number("recall", ceiling.recall).examples(without.map(|list| list.query.id.clone()).take(EXAMPLES)))
 }
 
-fn shallow_lists(scene: &Scene<'_>, measured: &Measured<'_>) -> Option<Finding> {
+fn shallow_lists(scene: &Scene<'_>, measured: &Measured) -> Option<Finding> {
     let cutoff = scene.options.measure.cutoff().unwrap_or(USUAL_CUTOFF);
     let [_, median, _] = measured.counts.list_lengths;
     if median > cutoff {
@@ -160,8 +170,8 @@ fn shallow_lists(scene: &Scene<'_>, measured: &Measured<'_>) -> Option<Finding> 
     Some(finding.number("median_candidates", median as f64))
 }
 
-fn too_deep(scene: &Scene<'_>, measured: &Measured<'_>) -> Option<Finding> {
-    let (depth, comparison) = measured.better_depth.filter(|(_, found)| found.difference.mean >= MIN_GAIN)?;
+fn too_deep(scene: &Scene<'_>, judged: &Judged) -> Option<Finding> {
+    let (depth, comparison) = judged.better_depth.filter(|(_, found)| found.difference.mean >= MIN_GAIN)?;
     let evidence = format!(
         "reranking only the first {depth} candidates is better than this setting: {} {}; what lies deeper is put too high",
         interval(&comparison.difference),

@@ -28,13 +28,13 @@ const MIN_DEVIATION: f64 = 0.005;
 /// One candidate in five whose place in the first stage is decided by its id: its scores were rounded, or they are classes.
 const MAX_FIRST_STAGE_TIED: f64 = 0.2;
 
-pub(super) fn findings(scene: &Scene<'_>, measured: &Measured<'_>) -> Result<Vec<Finding>> {
+pub(super) fn findings(scene: &Scene<'_>, measured: &Measured) -> Result<Vec<Finding>> {
     let mut findings = Vec::from_iter(inverted_order(scene, measured)?);
     findings.extend(tied_scores(measured));
     findings.extend(narrow_scores(scene, measured));
     findings.extend(first_stage_ties(measured));
-    let prompts = better(measured.trials, |change| matches!(change, Change::Prompts { .. }));
-    let pooling = better(measured.trials, |change| matches!(change, Change::Pooling(_)));
+    let prompts = better(measured.trials(), |change| matches!(change, Change::Prompts { .. }));
+    let pooling = better(measured.trials(), |change| matches!(change, Change::Pooling(_)));
     for (kind, found) in [(FindingKind::WrongPrompt, prompts), (FindingKind::WrongPooling, pooling)] {
         findings.extend(found.first().map(|trial| {
             let evidence = format!(
@@ -53,7 +53,7 @@ pub(super) fn findings(scene: &Scene<'_>, measured: &Measured<'_>) -> Result<Vec
     Ok(findings)
 }
 
-fn inverted_order(scene: &Scene<'_>, measured: &Measured<'_>) -> Result<Option<Finding>> {
+fn inverted_order(scene: &Scene<'_>, measured: &Measured) -> Result<Option<Finding>> {
     let mut signs = Vec::new();
     let mut severity = Severity::Warning;
     let ranks = mean_rank_tau(scene);
@@ -65,7 +65,7 @@ fn inverted_order(scene: &Scene<'_>, measured: &Measured<'_>) -> Result<Option<F
         signs.push(format!("the first stage is better upside down, by {} {}", interval(&gain), scene.options.measure));
         severity = Severity::Problem;
     }
-    if let Some((agreement, taus)) = measured.agreement
+    if let Some((agreement, taus)) = &measured.agreement
         && agreement.model_kendall_tau < MAX_MODEL_TAU
         && bootstrap_mean(taus, scene.resampling()).high < 0.0
     {
@@ -74,7 +74,7 @@ fn inverted_order(scene: &Scene<'_>, measured: &Measured<'_>) -> Result<Option<F
     }
     let remedy = "if the run's scores are distances, or it was sorted ascending, negate them (score = -distance) before reranking: everything here \
                   takes a higher score as better";
-    let tau = measured.agreement.map_or(0.0, |(agreement, _)| agreement.model_kendall_tau);
+    let tau = measured.agreement.as_ref().map_or(0.0, |(agreement, _)| agreement.model_kendall_tau);
     Ok((!signs.is_empty()).then(|| {
         let finding = Finding::new(FindingKind::InvertedOrder, severity, signs.join("; "), remedy);
         let finding = finding.number("model_kendall_tau", tau);
@@ -105,7 +105,7 @@ fn reversed_gain(scene: &Scene<'_>) -> Result<Option<crate::eval::Interval>> {
     Ok(Some(found.difference).filter(|difference| is_real && difference.mean >= MIN_REVERSED_GAIN))
 }
 
-fn tied_scores(measured: &Measured<'_>) -> Option<Finding> {
+fn tied_scores(measured: &Measured) -> Option<Finding> {
     let share = measured.spread.tied_share;
     let severity = match share {
         share if share >= MOSTLY_TIED => Severity::Problem,
@@ -125,8 +125,8 @@ fn tied_scores(measured: &Measured<'_>) -> Option<Finding> {
     Some(finding.number("tied_share", share))
 }
 
-fn narrow_scores(scene: &Scene<'_>, measured: &Measured<'_>) -> Option<Finding> {
-    let spread = measured.spread;
+fn narrow_scores(scene: &Scene<'_>, measured: &Measured) -> Option<Finding> {
+    let spread = &measured.spread;
     let has_lists = scene.lists.iter().any(|list| list.candidates.len() >= MIN_LIST);
     if !has_lists || spread.median_deviation >= MIN_DEVIATION {
         return None;
@@ -146,7 +146,7 @@ fn narrow_scores(scene: &Scene<'_>, measured: &Measured<'_>) -> Option<Finding> 
     Some(finding.number("median_deviation", spread.median_deviation).number("median_range", spread.median_range))
 }
 
-fn first_stage_ties(measured: &Measured<'_>) -> Option<Finding> {
+fn first_stage_ties(measured: &Measured) -> Option<Finding> {
     let share = measured.spread.first_stage_tied_share;
     if share < MAX_FIRST_STAGE_TIED {
         return None;

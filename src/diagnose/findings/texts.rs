@@ -23,7 +23,7 @@ const MOSTLY_UNKNOWN: f64 = 0.2;
 /// English has 3.5 to 5 letters per token in an English vocabulary, German or Polish there some 2.3; Russian, Greek or Hindi fall to single letters.
 const MIN_LETTERS_PER_TOKEN: f64 = 2.0;
 
-pub(super) fn findings(scene: &Scene<'_>, measured: &Measured<'_>) -> Vec<Finding> {
+pub(super) fn findings(scene: &Scene<'_>, measured: &Measured) -> Vec<Finding> {
     let checks = [
         truncated_texts(scene, measured),
         duplicate_candidates(measured),
@@ -34,8 +34,8 @@ pub(super) fn findings(scene: &Scene<'_>, measured: &Measured<'_>) -> Vec<Findin
     checks.into_iter().flatten().collect()
 }
 
-fn truncated_texts(scene: &Scene<'_>, measured: &Measured<'_>) -> Option<Finding> {
-    let lengths = measured.lengths;
+fn truncated_texts(scene: &Scene<'_>, measured: &Measured) -> Option<Finding> {
+    let lengths = &measured.lengths;
     let share = lengths.truncated_share;
     if share < SOME_TRUNCATED || scene.setting().long_text == LongText::Window {
         return None;
@@ -67,8 +67,8 @@ fn truncated_texts(scene: &Scene<'_>, measured: &Measured<'_>) -> Option<Finding
     Some(finding.number("truncated_share", share).examples(examples.take(EXAMPLES)))
 }
 
-fn duplicate_candidates(measured: &Measured<'_>) -> Option<Finding> {
-    let found = measured.duplicates;
+fn duplicate_candidates(measured: &Measured) -> Option<Finding> {
+    let found = &measured.duplicates.duplicates;
     if found.repeated_ids == 0 && found.same_text_share < MAX_SAME_TEXT {
         return None;
     }
@@ -91,11 +91,11 @@ fn duplicate_candidates(measured: &Measured<'_>) -> Option<Finding> {
     let finding = Finding::new(FindingKind::DuplicateCandidates, severity, evidence.join("; "), remedy);
     let finding =
         finding.number("repeated_ids", found.repeated_ids as f64).number("same_text_share", found.same_text_share);
-    Some(finding.examples(measured.same_pairs.iter().cloned()))
+    Some(finding.examples(measured.duplicates.same_pairs.iter().cloned()))
 }
 
-fn near_duplicates(measured: &Measured<'_>) -> Option<Finding> {
-    let share = measured.duplicates.near_share;
+fn near_duplicates(measured: &Measured) -> Option<Finding> {
+    let share = measured.duplicates.duplicates.near_share;
     if share < MAX_NEAR {
         return None;
     }
@@ -106,10 +106,10 @@ fn near_duplicates(measured: &Measured<'_>) -> Option<Finding> {
     let remedy =
         "remove versions of the same text from the corpus, or show one of each: the reranker puts them side by side";
     let finding = Finding::new(FindingKind::NearDuplicates, Severity::Warning, evidence, remedy);
-    Some(finding.number("near_share", share).examples(measured.near_pairs.iter().cloned()))
+    Some(finding.number("near_share", share).examples(measured.duplicates.near_pairs.iter().cloned()))
 }
 
-fn empty_texts(scene: &Scene<'_>, measured: &Measured<'_>) -> Option<Finding> {
+fn empty_texts(scene: &Scene<'_>, measured: &Measured) -> Option<Finding> {
     let empty = measured.lengths.empty;
     if empty == 0 {
         return None;
@@ -124,8 +124,8 @@ fn empty_texts(scene: &Scene<'_>, measured: &Measured<'_>) -> Option<Finding> {
     Some(finding.number("empty", empty as f64).examples(ids.take(EXAMPLES)))
 }
 
-fn unknown_language(scene: &Scene<'_>, measured: &Measured<'_>) -> Option<Finding> {
-    let lengths = measured.lengths;
+fn unknown_language(scene: &Scene<'_>, measured: &Measured) -> Option<Finding> {
+    let lengths = &measured.lengths;
     let in_pieces = lengths.letters_per_token.filter(|&letters| letters < MIN_LETTERS_PER_TOKEN);
     if lengths.unknown_share < MAX_UNKNOWN && in_pieces.is_none() {
         return None;
