@@ -5,9 +5,9 @@ use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use nearsort::eval::Test;
+use nearsort::eval::{Measure, Test};
 use nearsort::io::InputFormat;
-use nearsort::{Device, Engine, LongText, Normalize, Precision, Role, Scoring};
+use nearsort::{Device, Engine, LongText, Normalize, Pooling, Precision, Role, Scoring};
 
 /// Put the best candidates first: a local reranker.
 #[derive(Parser, Debug)]
@@ -53,6 +53,9 @@ pub enum Verb {
     /// Turn texts into vectors, one row per input row
     #[command(after_help = EMBED_EXAMPLES)]
     Embed(Box<EmbedArgs>),
+    /// Say whether reranking helps, why not, and what to change
+    #[command(after_help = DIAGNOSE_EXAMPLES)]
+    Diagnose(Box<DiagnoseArgs>),
     /// Measure runs by relevance judgements, and compare them
     #[command(after_help = EVAL_EXAMPLES)]
     Eval(Box<EvalArgs>),
@@ -77,6 +80,15 @@ Examples:
   nearsort embed passages.jsonl --output passages.npy
   nearsort embed queries.txt --role query --output queries.safetensors --stats stats.json";
 
+const DIAGNOSE_EXAMPLES: &str = "\
+Without --qrels the report says what it can, and what it cannot. What is diagnosed is what `nearsort rerank` would do with the same options.
+
+Examples:
+  nearsort diagnose --queries queries.jsonl --corpus corpus.jsonl --run bm25.trec --qrels qrels.tsv
+  nearsort diagnose --queries queries.jsonl --corpus corpus.jsonl --run bm25.trec --qrels qrels.tsv --scoring cosine \\
+    --html report.html --save-profile reranker.toml
+  nearsort rerank --queries queries.jsonl --corpus corpus.jsonl --run bm25.trec --profile reranker.toml";
+
 const EVAL_EXAMPLES: &str = "\
 Measures, named as ir_measures names them; k is a cutoff, [@k] one that may be left out:
   nDCG[@k]  nDCG(dcg='exp-log2')@k  RR[@k]  AP[@k]  P@k  R@k  Success@k  Judged[@k]  Rprec  Bpref  ERR@k
@@ -88,7 +100,7 @@ Examples:
   nearsort eval --qrels qrels.trec --measures \"nDCG@10,RR(rel=2)@10\" a.run b.run c.run --format markdown
   nearsort eval --qrels qrels.tsv bm25.trec reranked.trec --plot differences.svg";
 
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Clone)]
 pub struct RerankArgs {
     /// Candidates: text lines, JSONL, a JSON array, CSV or TSV; `-` is standard input
     #[arg(value_name = "FILE", default_value = "-", conflicts_with_all = ["run", "candidates"])]
@@ -133,6 +145,9 @@ pub struct RerankArgs {
     /// Show what each score is made of, and which word of the query met which word of the candidate
     #[arg(long)]
     pub explain: bool,
+    /// Take model, scoring, blend, depth and prompts from a file that `nearsort diagnose --save-profile` wrote; options given here win
+    #[arg(long, value_name = "FILE.toml")]
+    pub profile: Option<PathBuf>,
     #[command(flatten)]
     pub scoring: ScoringArgs,
     #[command(flatten)]
@@ -142,7 +157,7 @@ pub struct RerankArgs {
 }
 
 /// How a pair is scored.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Clone)]
 #[command(next_help_heading = "Scoring")]
 pub struct ScoringArgs {
     /// cosine of the embeddings, maxsim over the token vectors, or hybrid: a fixed mean of both [default: hybrid]
@@ -193,6 +208,49 @@ pub struct EmbedArgs {
 }
 
 #[derive(Args, Debug)]
+pub struct DiagnoseArgs {
+    /// The queries: text lines, JSONL, CSV or TSV
+    #[arg(long, visible_alias = "query-file", value_name = "FILE")]
+    pub queries: PathBuf,
+    /// The texts of the documents that --run names
+    #[arg(long, value_name = "FILE")]
+    pub corpus: PathBuf,
+    /// The first stage's run in TREC's format
+    #[arg(long, value_name = "FILE")]
+    pub run: PathBuf,
+    /// Judgements: TREC's four columns, or three as BEIR has them, with or without a header
+    #[arg(long, value_name = "QRELS")]
+    pub qrels: Option<PathBuf>,
+    /// What quality is; see `nearsort eval --help`
+    #[arg(long, value_name = "MEASURE", default_value = "nDCG@10", value_parser = Measure::from_str)]
+    pub measure: Measure,
+    /// Look at N of the queries, drawn at random, judged ones where there are some [default: all]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub sample: Option<u32>,
+    /// How to print
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub format: DiagnoseFormat,
+    /// Write the report as one HTML page with charts, which needs no network
+    #[arg(long, value_name = "OUT.html")]
+    pub html: Option<PathBuf>,
+    /// Write the report as JSON
+    #[arg(long, value_name = "OUT.json")]
+    pub json: Option<PathBuf>,
+    /// Write what is recommended to a file for `nearsort rerank --profile`
+    #[arg(long, value_name = "OUT.toml", requires = "qrels")]
+    pub save_profile: Option<PathBuf>,
+    /// Where the random numbers begin; the same seed gives the same report
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    #[command(flatten)]
+    pub scoring: ScoringArgs,
+    #[command(flatten)]
+    pub reading: ReadingArgs,
+    #[command(flatten)]
+    pub model: ModelArgs,
+}
+
+#[derive(Args, Debug)]
 pub struct EvalArgs {
     /// Runs: TREC's format or JSON lines; `-` is standard input. The others are compared with the first
     #[arg(value_name = "RUN", required = true)]
@@ -224,7 +282,7 @@ pub struct EvalArgs {
 }
 
 /// How input is read.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Clone)]
 #[command(next_help_heading = "Input")]
 pub struct ReadingArgs {
     /// Format of the input [default: by extension, else by a look at the first bytes]
@@ -262,12 +320,12 @@ fn or_auto<T: FromStr<Err = nearsort::Error>>(text: &str) -> Result<OrAuto<T>, S
 }
 
 /// Which model, and how it runs.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Clone)]
 #[command(next_help_heading = "Model")]
 pub struct ModelArgs {
-    /// A name from `nearsort models list`, org/name[@revision] on the hub, or a folder
-    #[arg(long, value_name = "MODEL", default_value = nearsort::DEFAULT_MODEL)]
-    pub model: String,
+    /// A name from `nearsort models list`, org/name[@revision] on the hub, or a folder [default: all-MiniLM-L6-v2]
+    #[arg(long = "model", value_name = "MODEL")]
+    pub name: Option<String>,
     /// Where the model runs: cpu, cuda, cuda:N or metal
     #[arg(long, default_value = "cpu", value_name = "DEVICE", value_parser = Device::from_str)]
     pub device: Device,
@@ -289,6 +347,9 @@ pub struct ModelArgs {
     /// Put before every document instead of the model's own prompt
     #[arg(long, value_name = "TEXT")]
     pub document_prompt: Option<String>,
+    /// How token vectors become one, whatever the model's own files say
+    #[arg(long, value_name = "cls|mean|lasttoken", value_parser = Pooling::from_str)]
+    pub pooling: Option<Pooling>,
     /// Cut texts after so many tokens instead of the model's own limit
     #[arg(long, value_name = "N")]
     pub max_tokens: Option<usize>,
@@ -299,8 +360,15 @@ pub struct ModelArgs {
     pub store: StoreArgs,
 }
 
+impl ModelArgs {
+    /// The model that is asked for.
+    pub fn name(&self) -> &str {
+        self.name.as_deref().unwrap_or(nearsort::DEFAULT_MODEL)
+    }
+}
+
 /// Where models come from.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Clone)]
 pub struct StoreArgs {
     /// Open no network connection: use only models that are on this machine [env: NEARSORT_OFFLINE=1]
     #[arg(long)]
@@ -353,6 +421,14 @@ pub enum OutputFormat {
     Jsonl,
     /// A TREC run
     Trec,
+}
+
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DiagnoseFormat {
+    /// For people
+    Table,
+    /// One object with everything
+    Json,
 }
 
 #[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]

@@ -169,7 +169,7 @@ impl Missing<'_> {
 }
 
 /// The rows of the corpus that are wanted, in the corpus's order; an id that comes twice is an error.
-fn read_documents(
+pub fn read_documents(
     corpus: &Path,
     reading: &ReadingArgs,
     wanted: &HashSet<&str>,

@@ -2,6 +2,7 @@
 //! 0 done, 1 nothing above the threshold, 2 error. A reader that goes away (broken pipe) is no error.
 
 mod args;
+mod diagnose;
 mod embed;
 mod eval;
 mod hints;
@@ -10,6 +11,7 @@ mod lists;
 mod model;
 mod models;
 mod output;
+mod profile;
 mod progress;
 mod rerank;
 mod verify;
@@ -78,6 +80,7 @@ fn run(cli: &Cli) -> Run {
     match &cli.verb {
         Some(Verb::Rerank(args)) => rerank::run(args, cli.talk()),
         Some(Verb::Embed(args)) => embed::run(args, cli.talk()),
+        Some(Verb::Diagnose(args)) => diagnose::run(args, cli.talk()),
         Some(Verb::Eval(args)) => eval::run(args, cli.talk()),
         Some(Verb::Models(args)) => models::run(args, cli.talk()),
         Some(Verb::Completions { shell }) => {

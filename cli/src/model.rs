@@ -21,7 +21,7 @@ pub fn store(args: &StoreArgs, talk: Talk) -> Result<ModelStore, Failure> {
 
 pub fn builder(args: &ModelArgs, talk: Talk, progress: ProgressFn) -> Result<RerankerBuilder, Failure> {
     let mut builder = Reranker::builder()
-        .model(&args.model)
+        .model(args.name())
         .store(store(&args.store, talk)?)
         .device(args.device)
         .batch_tokens(args.batch_tokens)
@@ -29,6 +29,7 @@ pub fn builder(args: &ModelArgs, talk: Talk, progress: ProgressFn) -> Result<Rer
             query_prompt: args.query_prompt.clone(),
             document_prompt: args.document_prompt.clone(),
             max_tokens: args.max_tokens,
+            pooling: args.pooling,
             dim: args.dim,
         })
         .progress(progress);

@@ -16,12 +16,13 @@ use crate::args::{BlendMethod, OutputFormat, RerankArgs, Talk};
 use crate::hints::{Warning, say, warn};
 use crate::output::{self, Answer, Answers, Facts, ModelLine, Ranked};
 use crate::progress::Counter;
-use crate::{Failure, Outcome, Run, lists, model};
+use crate::{Failure, Outcome, Run, lists, model, profile};
 
 /// Rows scored at a time: enough for batches of like length, little enough to keep in memory at any text length.
 const CHUNK_ROWS: usize = 4096;
 
 pub fn run(args: &RerankArgs, talk: Talk) -> Run {
+    let args = &profile::applied(args)?;
     check(args)?;
     let counter = Counter::new(talk);
     if args.run.is_some() || args.candidates.is_some() {

@@ -27,7 +27,8 @@ pub struct Configuration {
 impl Default for Configuration {
     /// What the command does when it is not told otherwise.
     fn default() -> Self {
-        Self { scoring: Scoring::Hybrid, blend: Blend::default(), long_text: LongText::Window }
+        let scoring = Scoring::Hybrid;
+        Self { scoring, blend: scoring.default_blend(), long_text: scoring.default_long_text() }
     }
 }
 

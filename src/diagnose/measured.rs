@@ -94,6 +94,7 @@ fn quality(
         modes: modes::modes(scene, grid, &ceiling, chosen)?,
         choice,
         depth: sweeps.into_iter().map(|sweep| sweep.report).collect(),
+        by_query: worst::by_query(scene, grid),
         worst: worst::worst(scene, grid),
     })
 }

@@ -45,7 +45,7 @@ pub use observations::{Candidate, Change, Document, ModeScores, Observations, Qu
 pub use profile::Profile;
 pub use report::{
     Action, Agreement, Ceiling, Choice, Counts, DepthPoint, DepthSweep, Duplicates, Effect, Histogram, Lengths, Mode,
-    Moved, Pick, Quality, Recommendation, Report, Spread, TrialResult, Verdict, VerdictKind, WorstQuery,
+    Moved, Pick, Quality, QueryEffect, Recommendation, Report, Spread, TrialResult, Verdict, VerdictKind, WorstQuery,
 };
 
 use lists::Scene;

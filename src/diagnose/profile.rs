@@ -128,7 +128,7 @@ impl Keys {
             long_text: parsed("long", self.long)?,
             query_prompt: self.query_prompt,
             document_prompt: self.document_prompt,
-            pooling: self.pooling.map(|name| pooling(&name)).transpose()?,
+            pooling: parsed("pooling", self.pooling)?,
         })
     }
 
@@ -157,12 +157,6 @@ impl Keys {
 
 fn parsed<T: FromStr<Err = Error>>(key: &str, value: Option<String>) -> Result<Option<T>, String> {
     value.map(|value| value.parse().map_err(|error| format!("{key}: {error}"))).transpose()
-}
-
-fn pooling(name: &str) -> Result<Pooling, String> {
-    let known = [Pooling::Cls, Pooling::Mean, Pooling::LastToken];
-    let found = known.into_iter().find(|pooling| pooling.to_string() == name);
-    found.ok_or_else(|| format!("pooling: '{name}' is not a pooling; known are cls, mean and lasttoken"))
 }
 
 /// The number that is written as the `f32` is: 0.1, not 0.10000000149.

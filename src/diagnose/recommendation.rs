@@ -96,8 +96,7 @@ impl Grounds<'_> {
                     found.profile.document_prompt = Some(document.clone());
                 }
                 Change::Pooling(name) => {
-                    let known = [Pooling::Cls, Pooling::Mean, Pooling::LastToken];
-                    found.profile.pooling = known.into_iter().find(|pooling| pooling.to_string() == *name);
+                    found.profile.pooling = name.parse::<Pooling>().ok();
                 }
             }
         }

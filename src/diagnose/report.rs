@@ -95,6 +95,8 @@ pub struct Quality {
     pub choice: Option<Choice>,
     /// Quality by depth: of the setting, and of the recommended configuration where it is another.
     pub depth: Vec<DepthSweep>,
+    /// Every judged query, in the observations' order.
+    pub by_query: Vec<QueryEffect>,
     /// The queries that lose most, the worst first.
     pub worst: Vec<WorstQuery>,
 }
@@ -195,6 +197,17 @@ pub struct DepthPoint {
     pub mean: f64,
     /// Less the first stage, with its 95 % interval.
     pub gain: Interval,
+}
+
+/// What reranking does to a query.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct QueryEffect {
+    /// Its id.
+    pub id: String,
+    /// The first stage's value.
+    pub before: f64,
+    /// The setting's value.
+    pub after: f64,
 }
 
 /// A query that reranking made worse.

@@ -2,13 +2,20 @@
 
 use super::lists::{List, Scene};
 use super::modes::Grid;
-use super::report::{Moved, WorstQuery};
+use super::report::{Moved, QueryEffect, WorstQuery};
 use crate::eval::TIE;
 
 /// Documents shown of each kind: relevant ones that sank, others that rose.
 const MOVED: usize = 3;
 /// Characters of a document's text that are shown.
 const EXCERPT: usize = 160;
+
+pub(super) fn by_query(scene: &Scene<'_>, grid: &Grid) -> Vec<QueryEffect> {
+    let values = grid.first_stage.iter().zip(grid.setting_values());
+    let of =
+        |(list, (&before, &after)): (&List<'_>, (&f64, &f64))| QueryEffect { id: list.query.id.clone(), before, after };
+    scene.judged().into_iter().zip(values).map(of).collect()
+}
 
 pub(super) fn worst(scene: &Scene<'_>, grid: &Grid) -> Vec<WorstQuery> {
     let judged = scene.judged();

@@ -24,6 +24,8 @@ pub struct Overrides {
     pub document_prompt: Option<String>,
     /// Longest text in tokens.
     pub max_tokens: Option<usize>,
+    /// How token vectors become one, whatever the model's files say.
+    pub pooling: Option<Pooling>,
     /// Components to keep of a vector (Matryoshka): the vector is cut, then normalised.
     pub dim: Option<usize>,
 }
@@ -168,7 +170,10 @@ impl Reader<'_> {
                 self.unusable(MODULES, &format!("the transformer lies in the folder '{path}', which is not supported"))
             );
         }
-        let pooling = self.pooling(modules.pooling_path.as_deref(), hidden_size)?;
+        let pooling = match overrides.pooling {
+            Some(pooling) => pooling,
+            None => self.pooling(modules.pooling_path.as_deref(), hidden_size)?,
+        };
         let transformer = self.json(TRANSFORMER)?.unwrap_or(Value::Null);
         let tokenizer_config = self.json(TOKENIZER_CONFIG)?.unwrap_or(Value::Null);
         let model_limit = self.max_tokens(&config, &transformer, &tokenizer_config);

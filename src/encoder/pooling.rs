@@ -1,8 +1,11 @@
 //! From the hidden states of a text's tokens to one vector.
 
 use std::fmt;
+use std::str::FromStr;
 
 use ndarray::ArrayView2;
+
+use crate::{Error, Result};
 
 /// How token vectors become one vector; the names are sentence-transformers'.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +28,21 @@ impl fmt::Display for Pooling {
     }
 }
 
+impl FromStr for Pooling {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let known = Pooling::ALL.into_iter().find(|pooling| pooling.to_string() == text);
+        known.ok_or_else(|| {
+            Error::InvalidArgument(format!("'{text}' is not a pooling; known are cls, mean and lasttoken"))
+        })
+    }
+}
+
 impl Pooling {
+    /// All of them.
+    pub const ALL: [Pooling; 3] = [Pooling::Cls, Pooling::Mean, Pooling::LastToken];
+
     /// Pools `hidden`, `[tokens, hidden_size]`; zeros when there is no token.
     pub fn pool(self, hidden: ArrayView2<'_, f32>) -> Vec<f32> {
         let tokens = hidden.nrows();
@@ -67,6 +84,14 @@ mod tests {
         assert_eq!(Pooling::Cls.pool(hidden.view()), [1.0, 2.0]);
         assert_eq!(Pooling::LastToken.pool(hidden.view()), [8.0, 0.0]);
         assert_eq!(Pooling::Mean.pool(hidden.view()), [4.0, 2.0]);
+    }
+
+    #[test]
+    fn names_are_read_as_they_are_printed() {
+        for pooling in Pooling::ALL {
+            assert_eq!(pooling.to_string().parse::<Pooling>().unwrap(), pooling);
+        }
+        assert!("max".parse::<Pooling>().unwrap_err().to_string().contains("known are cls, mean and lasttoken"));
     }
 
     #[test]

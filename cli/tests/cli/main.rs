@@ -3,6 +3,7 @@
 //! Where the model does not matter a committed tiny one is used, which answers in milliseconds. The tests of the Eiffel
 //! Tower example need the default model: they fail when it cannot be had, they are never skipped.
 
+mod diagnose;
 mod embed;
 mod eval;
 mod input;

@@ -1,0 +1,349 @@
+//! The report's charts, each an SVG element that takes its colours from the page.
+//!
+//! plotters writes colours into the elements. The ones used here stand for names: [`themed`] puts the page's variables in their place, so that a
+//! chart follows the page's light or dark scheme. Titles and legends are the page's, in real text.
+
+use std::ops::Range;
+
+use nearsort::diagnose::{Histogram, Quality, Report};
+use plotters::coord::Shift;
+use plotters::coord::types::RangedCoordf64;
+use plotters::prelude::*;
+
+use crate::Failure;
+
+const WIDTH: u32 = 500;
+const HEIGHT: u32 = 290;
+/// Of the letters; a telephone shows a chart at two thirds of its size.
+const LETTERS: u32 = 15;
+/// Of a named row: its name, and what is drawn below.
+const ROW_HEIGHT: u32 = 40;
+/// Share of an axis that is left free beyond the values.
+const MARGIN: f64 = 0.05;
+
+const INK: RGBColor = RGBColor(1, 1, 1);
+const FAINT: RGBColor = RGBColor(1, 1, 2);
+const FIRST: RGBColor = RGBColor(1, 1, 3);
+const SETTING: RGBColor = RGBColor(1, 1, 4);
+const CHOICE: RGBColor = RGBColor(1, 1, 5);
+const GAIN: RGBColor = RGBColor(1, 1, 6);
+const LOSS: RGBColor = RGBColor(1, 1, 7);
+const VARIABLES: [(RGBColor, &str); 7] = [
+    (INK, "ink"),
+    (FAINT, "faint"),
+    (FIRST, "first"),
+    (SETTING, "setting"),
+    (CHOICE, "choice"),
+    (GAIN, "gain"),
+    (LOSS, "loss"),
+];
+
+type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+type Axes<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
+type Drawn = Result<(), String>;
+
+/// A chart for the page.
+pub struct Chart {
+    pub title: &'static str,
+    pub note: String,
+    /// Names of colours with what they stand for.
+    pub legend: Vec<(&'static str, String)>,
+    pub svg: String,
+}
+
+/// All charts that have something to show.
+pub fn all(report: &Report, max_tokens: usize) -> Result<Vec<Chart>, Failure> {
+    let mut charts = Vec::new();
+    if let Some(quality) = &report.quality {
+        charts.push(effect(report, quality));
+        charts.push(gap(report, quality));
+        charts.push(modes(report, quality));
+        charts.push(depth(report, quality));
+    }
+    charts.push(scores(report));
+    charts.push(tokens(report, max_tokens));
+    let drawn: Result<Vec<Chart>, String> = charts.into_iter().collect();
+    drawn.map_err(|error| Failure::Error(format!("cannot draw a chart: {error}")))
+}
+
+fn told<T>(result: Result<T, impl std::fmt::Display>) -> Result<T, String> {
+    result.map_err(|error| error.to_string())
+}
+
+/// Draws into an SVG element without a size of its own.
+fn svg(height: u32, draw: impl FnOnce(&Area<'_>) -> Drawn) -> Result<String, String> {
+    let mut text = String::new();
+    {
+        let area = SVGBackend::with_string(&mut text, (WIDTH, height)).into_drawing_area();
+        draw(&area)?;
+        told(area.present())?;
+    }
+    Ok(themed(&text, height))
+}
+
+fn themed(svg: &str, height: u32) -> String {
+    let start = svg.find("<svg").map_or(svg, |at| &svg[at..]);
+    let body = start.find('>').map_or(start, |at| &start[at + 1..]);
+    let mut text = format!("<svg viewBox=\"0 0 {WIDTH} {height}\" role=\"img\">{}", body.trim_end());
+    for (RGBColor(red, green, blue), name) in VARIABLES {
+        text = text.replace(&format!("\"#{red:02X}{green:02X}{blue:02X}\""), &format!("\"var(--{name})\""));
+    }
+    text
+}
+
+fn letters() -> TextStyle<'static> {
+    ("sans-serif", LETTERS).into_font().color(&INK)
+}
+
+/// Axes with their numbers and titles.
+fn axes<'a, 'b>(
+    area: &'a Area<'b>,
+    [x, y]: [Range<f64>; 2],
+    [x_title, y_title]: [&str; 2],
+    x_decimals: usize,
+) -> Result<Axes<'a, 'b>, String> {
+    let builder = &mut ChartBuilder::on(area);
+    builder.margin(8).margin_right(20).x_label_area_size(50).y_label_area_size(68);
+    let mut chart = told(builder.build_cartesian_2d(x, y))?;
+    let x_label = |x: &f64| format!("{x:.x_decimals$}");
+    let mut mesh = chart.configure_mesh();
+    mesh.light_line_style(TRANSPARENT).bold_line_style(FAINT).axis_style(FAINT).disable_x_mesh();
+    mesh.label_style(letters()).axis_desc_style(letters()).x_labels(6).y_labels(6).x_label_formatter(&x_label);
+    told(mesh.x_desc(x_title).y_desc(y_title).draw())?;
+    Ok(chart)
+}
+
+/// A little wider than the numbers; never empty.
+fn range(numbers: impl Iterator<Item = f64>) -> Range<f64> {
+    let (low, high) =
+        numbers.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), number| (low.min(number), high.max(number)));
+    match high > low {
+        true => low - (high - low) * MARGIN..high + (high - low) * MARGIN,
+        false if low.is_finite() => low - 0.5..low + 0.5,
+        false => 0.0..1.0,
+    }
+}
+
+/// Each judged query's difference, the greatest first.
+fn effect(report: &Report, quality: &Quality) -> Result<Chart, String> {
+    let mut differences: Vec<f64> = quality.by_query.iter().map(|query| query.after - query.before).collect();
+    differences.sort_by(|a, b| b.total_cmp(a));
+    let ys = range(differences.iter().copied().chain([0.0]));
+    let y_title = format!("difference in {}", report.measure);
+    let svg = svg(HEIGHT, |area| {
+        let xs = 0.0..differences.len() as f64;
+        let mut chart = axes(area, [xs, ys], ["judged queries, by difference", &y_title], 0)?;
+        let bar = |(at, &difference): (usize, &f64)| {
+            let colour = if difference < 0.0 { LOSS } else { GAIN };
+            Rectangle::new([(at as f64 + 0.05, 0.0), (at as f64 + 0.95, difference)], colour.filled())
+        };
+        told(chart.draw_series(differences.iter().enumerate().map(bar))).map(drop)
+    })?;
+    let found = &quality.effect.comparison;
+    let note = format!("{} queries better, {} the same, {} worse.", found.wins, found.ties, found.losses);
+    let legend = vec![("gain", "better after reranking".to_owned()), ("loss", "worse".to_owned())];
+    Ok(Chart { title: "What reranking does to each query", note, legend, svg })
+}
+
+/// Named rows with something drawn below each name.
+struct Rows {
+    names: Vec<String>,
+    xs: Range<f64>,
+}
+
+impl Rows {
+    fn draw(&self, area: &Area<'_>, x_title: &str, row: impl Fn(&mut Axes<'_, '_>, usize, f64) -> Drawn) -> Drawn {
+        let rows = self.names.len() as f64;
+        let builder = &mut ChartBuilder::on(area);
+        builder.margin(8).margin_left(22).margin_right(22).x_label_area_size(50);
+        let mut chart = told(builder.build_cartesian_2d(self.xs.clone(), 0.0..rows))?;
+        let mut mesh = chart.configure_mesh();
+        mesh.light_line_style(TRANSPARENT).bold_line_style(FAINT).axis_style(FAINT).disable_y_mesh().disable_y_axis();
+        mesh.label_style(letters()).axis_desc_style(letters()).x_labels(6);
+        told(mesh.x_label_formatter(&|x| format!("{x:.2}")).x_desc(x_title).draw())?;
+        for (at, name) in self.names.iter().enumerate() {
+            let top = rows - at as f64;
+            row(&mut chart, at, top - 0.72)?;
+            let text = Text::new(name.clone(), (self.xs.start, top - 0.08), letters());
+            told(chart.draw_series([text]))?;
+        }
+        Ok(())
+    }
+
+    fn height(&self) -> u32 {
+        self.names.len() as u32 * ROW_HEIGHT + 66
+    }
+}
+
+/// How far it is from the first stage to the best order, and how much of it is gone.
+fn gap(report: &Report, quality: &Quality) -> Result<Chart, String> {
+    let effect = &quality.effect;
+    let mut bars = vec![
+        ("first stage".to_owned(), effect.first_stage.mean, FIRST),
+        (format!("diagnosed: {}", report.setting.configuration), effect.reranked.mean, SETTING),
+    ];
+    if let Some(choice) = &quality.choice {
+        bars.push(("chosen by cross-validation".to_owned(), choice.mean.mean, CHOICE));
+    }
+    bars.push(("best order of these candidates".to_owned(), quality.ceiling.oracle, INK));
+    let names = bars.iter().map(|(name, value, _)| format!("{name}: {value:.3}")).collect();
+    let most = bars.iter().map(|(_, value, _)| *value).fold(0.0, f64::max);
+    let rows = Rows { names, xs: 0.0..if most > 0.0 { most * (1.0 + MARGIN) } else { 1.0 } };
+    let svg = svg(rows.height(), |area| {
+        rows.draw(area, &report.measure, |chart, at, y| {
+            let (_, value, colour) = bars[at];
+            told(chart.draw_series([Rectangle::new([(0.0, y - 0.14), (value, y + 0.14)], colour.filled())])).map(drop)
+        })
+    })?;
+    let note = "What lies between the first stage and the best order is all that a reranker can gain.".to_owned();
+    Ok(Chart { title: "Gap to the best order", note, legend: Vec::new(), svg })
+}
+
+/// Each mode's mean with its interval.
+fn modes(report: &Report, quality: &Quality) -> Result<Chart, String> {
+    let modes = &quality.modes;
+    let first = quality.effect.first_stage.mean;
+    let xs = range(modes.iter().flat_map(|mode| [mode.mean.low, mode.mean.high]).chain([first]));
+    let rows = Rows { names: modes.iter().map(|mode| mode.name.clone()).collect(), xs };
+    let colour = |at: usize| match (modes[at].configuration, modes[at].is_choice, modes[at].is_setting) {
+        (None, ..) => FIRST,
+        (_, true, _) => CHOICE,
+        (_, _, true) => SETTING,
+        _ => INK,
+    };
+    let svg = svg(rows.height(), |area| {
+        rows.draw(area, &report.measure, |chart, at, y| {
+            let (mean, colour) = (&modes[at].mean, colour(at));
+            let line = |from: (f64, f64), to: (f64, f64), style: ShapeStyle| PathElement::new([from, to], style);
+            let reference = line((first, y - 0.28), (first, y + 0.28), FIRST.mix(0.6).stroke_width(1));
+            let interval = line((mean.low, y), (mean.high, y), colour.stroke_width(3));
+            told(chart.draw_series([reference, interval]))?;
+            told(chart.draw_series([Circle::new((mean.mean, y), 6, colour.filled())])).map(drop)
+        })
+    })?;
+    let note = "Means with 95 % intervals; the thin line is the first stage. Intervals of two means may overlap and their difference \
+                still be sure: see the table."
+        .to_owned();
+    let legend = [
+        ("first", "first stage", true),
+        ("setting", "diagnosed", true),
+        ("choice", "chosen", modes.iter().any(|mode| mode.is_choice)),
+    ];
+    let legend = legend.into_iter().filter(|(.., is)| *is).map(|(colour, name, _)| (colour, name.to_owned())).collect();
+    Ok(Chart { title: "Scorings and blends", note, legend, svg })
+}
+
+fn depth(report: &Report, quality: &Quality) -> Result<Chart, String> {
+    let colours = [(SETTING, "setting", "diagnosed"), (CHOICE, "choice", "recommended")];
+    let sweeps = || quality.depth.iter().zip(colours);
+    let points = || quality.depth.iter().flat_map(|sweep| &sweep.points);
+    let xs = 0.0..points().map(|point| point.depth as f64).fold(1.0, f64::max);
+    let ys = range(points().map(|point| point.mean));
+    let svg = svg(HEIGHT, |area| {
+        let mut chart = axes(area, [xs, ys], ["candidates that are reranked", &report.measure], 0)?;
+        for (sweep, (colour, ..)) in sweeps() {
+            let line = sweep.points.iter().map(|point| (point.depth as f64, point.mean));
+            told(chart.draw_series(LineSeries::new(line, colour.filled().stroke_width(2)).point_size(4)))?;
+        }
+        Ok(())
+    })?;
+    let legend = sweeps().map(|(sweep, (_, colour, name))| (colour, format!("{name}: {}", sweep.configuration)));
+    let note =
+        "At 0 the order is the first stage's. Candidates beyond the depth stay below, in the first stage's order."
+            .to_owned();
+    Ok(Chart { title: "Depth", note, legend: legend.collect(), svg })
+}
+
+/// The bars of a histogram as shares of all that it counts.
+fn bars(histogram: &Histogram) -> Vec<([f64; 2], f64)> {
+    let all: usize = histogram.counts.iter().sum();
+    let width = (histogram.high - histogram.low) / histogram.counts.len().max(1) as f64;
+    let bar = |(at, &count): (usize, &usize)| {
+        let low = histogram.low + at as f64 * width;
+        ([low, low + width], 100.0 * count as f64 / all.max(1) as f64)
+    };
+    histogram.counts.iter().enumerate().map(bar).collect()
+}
+
+fn draw_bars(chart: &mut Axes<'_, '_>, bars: &[([f64; 2], f64)], colour: RGBAColor) -> Drawn {
+    let bar = |&([low, high], share): &([f64; 2], f64)| Rectangle::new([(low, 0.0), (high, share)], colour.filled());
+    told(chart.draw_series(bars.iter().map(bar))).map(drop)
+}
+
+/// The outline of bars.
+fn draw_steps(chart: &mut Axes<'_, '_>, bars: &[([f64; 2], f64)], colour: RGBColor) -> Drawn {
+    let steps: Vec<(f64, f64)> = bars.iter().flat_map(|&([low, high], share)| [(low, share), (high, share)]).collect();
+    told(chart.draw_series([PathElement::new(steps, colour.stroke_width(3))])).map(drop)
+}
+
+fn highest(bars: &[([f64; 2], f64)]) -> f64 {
+    bars.iter().map(|(_, share)| *share).fold(1.0, f64::max) * (1.0 + MARGIN)
+}
+
+fn scores(report: &Report) -> Result<Chart, String> {
+    let spread = &report.spread;
+    let (all, relevant) = (bars(&spread.histogram), bars(&spread.relevant));
+    let xs = range([spread.histogram.low, spread.histogram.high].into_iter());
+    let x_title = format!("score by {}", report.setting.configuration.scoring);
+    let svg = svg(HEIGHT, |area| {
+        let ys = 0.0..highest(&all).max(highest(&relevant));
+        let mut chart = axes(area, [xs, ys], [&x_title, "% of its group"], 2)?;
+        draw_bars(&mut chart, &all, FIRST.mix(0.55))?;
+        if relevant.is_empty() { Ok(()) } else { draw_steps(&mut chart, &relevant, CHOICE) }
+    })?;
+    let mut legend = vec![("first", "all candidates".to_owned())];
+    if !relevant.is_empty() {
+        legend.push(("choice", "relevant candidates".to_owned()));
+    }
+    let note = "The model's scores before any blend. The further relevant candidates lie to the right of the others, the better.".to_owned();
+    Ok(Chart { title: "Scores", note, legend, svg })
+}
+
+fn tokens(report: &Report, max_tokens: usize) -> Result<Chart, String> {
+    let lengths = &report.lengths;
+    let bars = bars(&lengths.histogram);
+    let limit = max_tokens as f64;
+    let near = lengths.histogram.high >= 0.5 * limit;
+    let xs = range([0.0, lengths.histogram.high].into_iter().chain(near.then_some(limit)));
+    let svg = svg(HEIGHT, |area| {
+        let top = highest(&bars);
+        let mut chart = axes(area, [0.0..xs.end, 0.0..top], ["tokens", "% of the documents"], 0)?;
+        draw_bars(&mut chart, &bars, SETTING.mix(0.7))?;
+        if near {
+            let line = PathElement::new([(limit, 0.0), (limit, top)], LOSS.stroke_width(2));
+            told(chart.draw_series([line]))?;
+        }
+        Ok(())
+    })?;
+    let legend = if near { vec![("loss", format!("the model's limit, {max_tokens} tokens"))] } else { Vec::new() };
+    let note = format!(
+        "{} of the documents are longer than the model's {max_tokens} tokens and were counted as cut.",
+        super::tables::percent(lengths.truncated_share)
+    );
+    Ok(Chart { title: "Lengths of documents", note, legend, svg })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours_become_the_pages_and_nothing_points_elsewhere() {
+        let drawn = svg(100, |area| {
+            let mut chart = axes(area, [0.0..1.0, 0.0..1.0], ["x", "y"], 1)?;
+            told(chart.draw_series([Circle::new((0.5, 0.5), 3, GAIN.filled())])).map(drop)
+        })
+        .unwrap();
+        assert!(drawn.starts_with("<svg viewBox=\"0 0 500 100\" role=\"img\">"), "{drawn}");
+        assert!(drawn.ends_with("</svg>") && drawn.contains("fill=\"var(--gain)\""), "{drawn}");
+        assert!(!drawn.contains("\"#0101") && !drawn.contains("http"), "{drawn}");
+    }
+
+    #[test]
+    fn a_range_is_never_empty() {
+        assert_eq!(range([2.0, 2.0].into_iter()), 1.5..2.5);
+        assert_eq!(range(std::iter::empty()), 0.0..1.0);
+        let wide = range([0.0, 1.0].into_iter());
+        assert!(wide.start < 0.0 && wide.end > 1.0);
+    }
+}

@@ -1,0 +1,120 @@
+//! Command lines that can be pasted into a shell.
+
+use nearsort::Device;
+use nearsort::diagnose::{Action, Profile, Report};
+
+use crate::args::{DiagnoseArgs, ModelArgs, ReadingArgs};
+
+/// The default of `--batch-tokens`.
+const BATCH_TOKENS: usize = 16_384;
+
+/// A word as a POSIX shell reads it.
+pub fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+/// This call's command line.
+pub fn of_this_call() -> String {
+    let words = std::env::args_os().skip(1).map(|word| quoted(&word.to_string_lossy()));
+    std::iter::once("nearsort".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
+}
+
+/// `nearsort rerank` over this call's files as the report recommends; `None` where it recommends none.
+pub fn recommended(args: &DiagnoseArgs, report: &Report) -> Option<String> {
+    let found = report.recommendation.as_ref().filter(|found| found.action != Action::DoNotRerank)?;
+    let mut words = files(args);
+    words.extend(reading(&args.reading));
+    words.extend(model(&args.model, &found.profile));
+    words.push(found.arguments.clone());
+    words.push("--output reranked.trec".to_owned());
+    Some(words.join(" "))
+}
+
+/// The same by a profile.
+pub fn with_profile(args: &DiagnoseArgs, profile: &str) -> String {
+    let mut words = files(args);
+    words.extend(reading(&args.reading));
+    words.push(format!("--profile {}", quoted(profile)));
+    words.extend(runtime(&args.model));
+    words.push("--output reranked.trec".to_owned());
+    words.join(" ")
+}
+
+/// The profile with what was asked of the model beside it: what was diagnosed is what is recommended.
+pub fn completed(profile: &Profile, model: &ModelArgs) -> Profile {
+    let mut profile = profile.clone();
+    profile.query_prompt = profile.query_prompt.or_else(|| model.query_prompt.clone());
+    profile.document_prompt = profile.document_prompt.or_else(|| model.document_prompt.clone());
+    profile.pooling = profile.pooling.or(model.pooling);
+    profile
+}
+
+/// An option with a value, where there is one.
+fn option(name: &str, value: Option<impl ToString>) -> Option<String> {
+    value.map(|value| format!("--{name} {}", quoted(&value.to_string())))
+}
+
+fn files(args: &DiagnoseArgs) -> Vec<String> {
+    let files = [("queries", &args.queries), ("corpus", &args.corpus), ("run", &args.run)];
+    let options = files.map(|(name, path)| format!("--{name} {}", quoted(&path.display().to_string())));
+    std::iter::once("nearsort rerank".to_owned()).chain(options).collect()
+}
+
+fn reading(args: &ReadingArgs) -> Vec<String> {
+    let options = [
+        option("input-format", args.input_format),
+        option("text-field", args.text_field.as_ref()),
+        option("id-field", args.id_field.as_ref()),
+        option("title-field", args.title_field.as_ref()),
+        option("score-field", args.score_field.as_ref()),
+        args.skip_bad_rows.then(|| "--skip-bad-rows".to_owned()),
+    ];
+    options.into_iter().flatten().collect()
+}
+
+/// The model with what the recommendation does not change of it.
+fn model(args: &ModelArgs, recommended: &Profile) -> Vec<String> {
+    let unless = |changed: bool, option: Option<String>| option.filter(|_| !changed);
+    let query = option("query-prompt", args.query_prompt.as_ref());
+    let document = option("document-prompt", args.document_prompt.as_ref());
+    let options = [
+        option("model", args.name.as_ref()),
+        unless(recommended.query_prompt.is_some(), query),
+        unless(recommended.document_prompt.is_some(), document),
+        unless(recommended.pooling.is_some(), option("pooling", args.pooling)),
+    ];
+    options.into_iter().flatten().chain(runtime(args)).collect()
+}
+
+/// How the model runs: what no profile holds.
+pub fn runtime(args: &ModelArgs) -> Vec<String> {
+    let options = [
+        option("device", Some(args.device).filter(|&device| device != Device::Cpu)),
+        option("engine", args.engine.0),
+        option("precision", args.precision.0),
+        option("threads", args.threads),
+        option("batch-tokens", Some(args.batch_tokens).filter(|&tokens| tokens != BATCH_TOKENS)),
+        option("max-tokens", args.max_tokens),
+        option("dim", args.dim),
+        args.store.offline.then(|| "--offline".to_owned()),
+    ];
+    options.into_iter().flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_survive_a_shell() {
+        assert_eq!(quoted("a/b-c.trec"), "a/b-c.trec");
+        assert_eq!(quoted(""), "''");
+        assert_eq!(quoted("query: "), "'query: '");
+        assert_eq!(quoted("it's $HOME"), r"'it'\''s $HOME'");
+        assert_eq!(quoted("two\nlines"), "'two\nlines'");
+    }
+}

@@ -1,0 +1,32 @@
+//! The report as one JSON object: the library's, and what made it.
+
+use serde_json::json;
+
+use super::View;
+use crate::Failure;
+
+pub fn document(view: &View) -> Result<String, Failure> {
+    let failed = |error: serde_json::Error| Failure::Error(format!("the report cannot be written as JSON: {error}"));
+    let model = &view.model;
+    let document = json!({
+        "nearsort": env!("CARGO_PKG_VERSION"),
+        "command": view.command,
+        "model": {
+            "model": model.name,
+            "revision": model.revision,
+            "device": model.device,
+            "engine": model.engine,
+            "precision": model.precision,
+            "isa": model.isa,
+            "max_tokens": view.max_tokens,
+        },
+        "seed": view.seed,
+        "resamples": view.resamples,
+        "tried_queries": view.tried_queries,
+        "notes": view.notes,
+        "recommended_command": view.recommended,
+        "profile_command": view.by_profile,
+        "report": serde_json::to_value(&view.report).map_err(failed)?,
+    });
+    serde_json::to_string_pretty(&document).map(|text| text + "\n").map_err(failed)
+}

@@ -1,0 +1,146 @@
+//! `nearsort diagnose`: reads, scores, asks the library what it makes of it, and shows the answer. Everything that is shown comes from one
+//! [`View`]; terminal, JSON and HTML are functions of it.
+
+mod charts;
+mod command;
+mod families;
+mod html;
+mod input;
+mod json;
+mod observe;
+mod tables;
+mod text;
+mod trials;
+
+use std::io::{self, Write};
+
+use console::Term;
+use nearsort::diagnose::{Action, Options, Report, diagnose};
+use nearsort::eval::Resampling;
+use nearsort::io::write_whole;
+
+use crate::args::{DiagnoseArgs, DiagnoseFormat, Talk};
+use crate::hints::say;
+use crate::output::ModelLine;
+use crate::progress::Counter;
+use crate::{Failure, Outcome, Run, model};
+
+use observe::Scoreroom;
+
+/// Width of a report that does not go to a terminal.
+const PLAIN_WIDTH: usize = 110;
+
+/// Everything that is shown.
+pub struct View {
+    pub report: Report,
+    pub model: ModelLine,
+    /// Longest text in tokens.
+    pub max_tokens: usize,
+    /// Queries that prompts and poolings were tried on.
+    pub tried_queries: usize,
+    /// What was left out.
+    pub notes: Vec<String>,
+    /// This call.
+    pub command: String,
+    /// What to type instead; `None` where nothing is recommended.
+    pub recommended: Option<String>,
+    /// The same by the profile that was saved.
+    pub by_profile: Option<String>,
+    pub seed: u64,
+    pub resamples: usize,
+}
+
+pub fn run(args: &DiagnoseArgs, talk: Talk) -> Run {
+    check(args)?;
+    let counter = Counter::new(talk);
+    let mut input = input::read(args, talk)?;
+    let notes = std::mem::take(&mut input.notes);
+    let observed = observe::observe(input, &Scoreroom { args, talk, counter: &counter });
+    counter.finish();
+    let observed = observed?;
+    let resampling = Resampling { seed: args.seed, ..Resampling::default() };
+    let options = Options { measure: args.measure, resampling, ..Options::default() };
+    let mut report = diagnose(&observed.observations, &options)?;
+    if let Some(found) = &mut report.recommendation {
+        found.profile = command::completed(&found.profile, &args.model);
+    }
+    let view = View {
+        recommended: command::recommended(args, &report),
+        by_profile: save_profile(args, &report, talk)?,
+        report,
+        model: observed.model,
+        max_tokens: observed.max_tokens,
+        tried_queries: observed.tried_queries,
+        notes,
+        command: command::of_this_call(),
+        seed: args.seed,
+        resamples: resampling.resamples,
+    };
+    write_files(args, &view)?;
+    let text = match args.format {
+        DiagnoseFormat::Json => json::document(&view)?,
+        DiagnoseFormat::Table => {
+            let width = Term::stdout().size_checked().map_or(PLAIN_WIDTH, |(_, columns)| usize::from(columns));
+            text::report(&view, width)
+        }
+    };
+    io::stdout().write_all(text.as_bytes())?;
+    Ok(Outcome::Done)
+}
+
+/// Refuses before minutes of work what cannot come to a result.
+fn check(args: &DiagnoseArgs) -> Result<(), Failure> {
+    let wrong = |message: String| Err(Failure::Error(message));
+    let inputs = [Some(&args.queries), Some(&args.corpus), Some(&args.run), args.qrels.as_ref()];
+    if inputs.iter().flatten().filter(|path| path.as_os_str() == "-").count() > 1 {
+        return wrong("standard input can be read once; give the other files by name".into());
+    }
+    if args.measure.is_count() {
+        return wrong(format!("{} is a count, not a quality; diagnose by a measure such as nDCG@10", args.measure));
+    }
+    let outputs = [args.html.as_ref(), args.json.as_ref(), args.save_profile.as_ref()];
+    for (at, output) in outputs.iter().enumerate() {
+        let Some(output) = output else { continue };
+        model::check_target(output, &inputs)?;
+        if outputs[..at].contains(&Some(output)) {
+            return wrong(format!("two outputs are to go to {}; give two names", output.display()));
+        }
+    }
+    model::blend(&args.scoring).map(drop)
+}
+
+/// Writes the profile, if there is something to recommend, and gives the command that uses it.
+fn save_profile(args: &DiagnoseArgs, report: &Report, talk: Talk) -> Result<Option<String>, Failure> {
+    let Some(path) = &args.save_profile else { return Ok(None) };
+    let Some(found) = report.recommendation.as_ref().filter(|found| found.action != Action::DoNotRerank) else {
+        if talk > Talk::Quiet {
+            let why = report.recommendation.as_ref().map_or("no query is judged", |found| &found.reason);
+            say(format_args!("warning: nothing is recommended, so {} was not written: {why}", path.display()));
+        }
+        return Ok(None);
+    };
+    let beside = command::runtime(&args.model);
+    let beside = match beside.is_empty() {
+        true => String::new(),
+        false => {
+            format!("\nDiagnosed with {}; a profile does not hold these, give them to rerank too.", beside.join(" "))
+        }
+    };
+    let comment = format!(
+        "For nearsort rerank --profile. Written by {}\n{}{beside}",
+        command::of_this_call().replace('\n', " "),
+        found.reason
+    );
+    write_whole(path, found.profile.to_toml(&comment).as_bytes())?;
+    Ok(Some(command::with_profile(args, &path.display().to_string())))
+}
+
+fn write_files(args: &DiagnoseArgs, view: &View) -> Result<(), Failure> {
+    if let Some(path) = &args.json {
+        write_whole(path, json::document(view)?.as_bytes())?;
+    }
+    if let Some(path) = &args.html {
+        write_whole(path, html::page(view)?.as_bytes())?;
+    }
+    Ok(())
+}

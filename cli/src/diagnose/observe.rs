@@ -1,0 +1,213 @@
+//! From what was read to what is observed: the model's scores of every pair, and what became of the texts on their way into the model.
+
+use nearsort::diagnose::{Candidate, Configuration, Document, ModeScores, Observations, Query, Setting};
+use nearsort::scorer::WINDOW_MARGIN;
+use nearsort::{Blend, CandidateList, LongText, Reranker, ScoreKind, ScoredCandidates, Scoring};
+
+use super::input::Input;
+use super::trials;
+use crate::args::{DiagnoseArgs, ModelArgs, ScoringArgs, Talk};
+use crate::output::ModelLine;
+use crate::progress::Counter;
+use crate::{Failure, model};
+
+/// Queries whose token vectors are in memory together, some 50 KB each.
+const QUERIES_AT_ONCE: usize = 1024;
+
+/// What was observed, and by what.
+pub struct Observed {
+    pub observations: Observations,
+    pub model: ModelLine,
+    pub max_tokens: usize,
+    /// Queries that other prompts and poolings were tried on.
+    pub tried_queries: usize,
+}
+
+/// Loads models and scores with them.
+pub struct Scoreroom<'a> {
+    pub args: &'a DiagnoseArgs,
+    pub talk: Talk,
+    pub counter: &'a Counter,
+}
+
+impl Scoreroom<'_> {
+    /// A reranker of the model that is diagnosed, with other options where asked.
+    pub fn reranker(&self, model: &ModelArgs, scoring: Scoring, long_text: LongText) -> Result<Reranker, Failure> {
+        let ticks = self.counter.clone();
+        let builder = model::builder(model, self.talk, std::sync::Arc::new(move |texts| ticks.done(texts)))?;
+        Ok(builder.scoring(scoring).long_text(long_text).blend(Blend::None).build()?)
+    }
+
+    /// The scores of lists whose candidates are among `texts`.
+    pub fn score(
+        &self,
+        reranker: &Reranker,
+        lists: &[(&str, Vec<usize>)],
+        texts: &[&str],
+    ) -> Result<Vec<ScoredCandidates>, Failure> {
+        let mut scored = Vec::with_capacity(lists.len());
+        self.counter.expect(lists.len() + texts.len() * lists.len().div_ceil(QUERIES_AT_ONCE), true);
+        for some in lists.chunks(QUERIES_AT_ONCE) {
+            let asked: Vec<CandidateList<'_>> =
+                some.iter().map(|(query, candidates)| CandidateList { query, candidates }).collect();
+            scored.extend(reranker.score_lists(&asked, texts)?);
+        }
+        Ok(scored)
+    }
+}
+
+/// What `nearsort rerank` would do with the same options.
+fn configuration(scoring: &ScoringArgs) -> Result<Configuration, Failure> {
+    let chosen = scoring.scoring.unwrap_or(Configuration::default().scoring);
+    Ok(Configuration {
+        scoring: chosen,
+        blend: model::blend(scoring)?.unwrap_or(chosen.default_blend()),
+        long_text: scoring.long.unwrap_or(chosen.default_long_text()),
+    })
+}
+
+pub fn observe(input: Input, room: &Scoreroom<'_>) -> Result<Observed, Failure> {
+    let args = room.args;
+    let configuration = configuration(&args.scoring)?;
+    let reranker = room.reranker(&args.model, Scoring::Hybrid, LongText::Truncate)?;
+    let encoder = reranker.encoder().ok_or_else(|| Failure::Error("there is no local model to diagnose".into()))?;
+    let contract = encoder.contract();
+    let mut documents: Vec<Document> = input.documents.iter().map(document).collect();
+    let texts: Vec<String> = documents.iter().map(|document| document.text.clone()).collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let lists: Vec<(&str, Vec<usize>)> = input
+        .queries
+        .iter()
+        .map(|asked| (asked.query.text.as_str(), asked.candidates.iter().map(|found| found.document).collect()))
+        .collect();
+    let scored = room.score(&reranker, &lists, &texts)?;
+    note_lengths(&mut documents, &lists, &scored);
+    let mut queries = queries(&input, &scored)?;
+    add_windows(&mut queries, &documents, &texts, configuration, room)?;
+    let setting = Setting {
+        model: args.model.name().to_owned(),
+        configuration,
+        depth: None,
+        query_prompt: contract.query_prompt.clone(),
+        document_prompt: contract.document_prompt.clone(),
+        pooling: contract.pooling.to_string(),
+    };
+    let model = ModelLine { scoring: configuration.scoring.kind(), ..ModelLine::of(&reranker) };
+    let model = ModelLine { long_text: configuration.long_text.to_string(), ..model };
+    let mut observations = Observations {
+        setting,
+        documents,
+        queries,
+        is_sample: input.is_sample,
+        trials: Vec::new(),
+        qrels: input.qrels,
+    };
+    let tried_queries = trials::add(&mut observations, &texts, encoder, room)?;
+    Ok(Observed { max_tokens: contract.max_tokens, observations, model, tried_queries })
+}
+
+fn document(row: &nearsort::io::Row) -> Document {
+    Document { id: row.id.clone(), text: row.passage().into_owned(), tokens: 0, unknown: 0, truncated: false }
+}
+
+/// Tokens, unknown ones and truncation do not depend on the query.
+fn note_lengths(documents: &mut [Document], lists: &[(&str, Vec<usize>)], scored: &[ScoredCandidates]) {
+    for ((_, candidates), scored) in lists.iter().zip(scored) {
+        for (at, &document) in candidates.iter().enumerate() {
+            let document = &mut documents[document];
+            document.tokens = scored.tokens[at];
+            document.unknown = scored.unknown[at];
+            document.truncated = scored.truncated[at];
+        }
+    }
+}
+
+fn queries(input: &Input, scored: &[ScoredCandidates]) -> Result<Vec<Query>, Failure> {
+    let query = |(asked, scored): (&super::input::Asked, &ScoredCandidates)| {
+        let scores = mode_scores(scored)?;
+        let candidate = |(found, scores): (&super::input::Found, ModeScores)| Candidate {
+            document: found.document,
+            first_stage: found.score,
+            rank: Some(found.rank),
+            scores,
+            windowed: None,
+        };
+        let candidates = asked.candidates.iter().zip(scores).map(candidate).collect();
+        Ok(Query { id: asked.query.id.clone(), text: asked.query.text.clone(), candidates })
+    };
+    input.queries.iter().zip(scored).map(query).collect()
+}
+
+/// The two parts of a hybrid score, and the score itself.
+pub fn mode_scores(scored: &ScoredCandidates) -> Result<Vec<ModeScores>, Failure> {
+    let part = |kind| scored.parts.iter().find(|part| part.kind == kind).map(|part| &part.values);
+    let parts = part(ScoreKind::Cosine).zip(part(ScoreKind::MaxSim));
+    let (cosine, maxsim) = parts.ok_or_else(|| Failure::Error("the hybrid score came without its parts".into()))?;
+    let all = cosine.iter().zip(maxsim).zip(&scored.scores);
+    Ok(all.map(|((&cosine, &maxsim), &hybrid)| ModeScores { cosine, maxsim, hybrid }).collect())
+}
+
+/// Reads the texts that were cut in windows, if there are any.
+fn add_windows(
+    queries: &mut [Query],
+    documents: &[Document],
+    texts: &[&str],
+    setting: Configuration,
+    room: &Scoreroom<'_>,
+) -> Result<(), Failure> {
+    let is_cut = |candidate: &Candidate| documents[candidate.document].truncated;
+    let cut: Vec<usize> = (0..documents.len()).filter(|&at| documents[at].truncated).collect();
+    if cut.is_empty() {
+        return Ok(());
+    }
+    let texts: Vec<&str> = cut.iter().map(|&at| texts[at]).collect();
+    let place = |candidate: &Candidate| cut.binary_search(&candidate.document).unwrap_or_default();
+    let asked: Vec<Query> = queries.to_vec();
+    let lists: Vec<(&str, Vec<usize>)> = asked
+        .iter()
+        .map(|query| (query.text.as_str(), query.candidates.iter().filter(|c| is_cut(c)).map(place).collect()))
+        .collect();
+    let mut windowed = score_windows(&lists, &texts, Scoring::Hybrid, room)?;
+    if setting.long_text == LongText::Window && setting.scoring != Scoring::Hybrid {
+        // What is diagnosed is scored exactly as it is reranked; by hybrid's best window it would only be near.
+        let exact = score_windows(&lists, &texts, setting.scoring, room)?;
+        for (scores, exact) in windowed.iter_mut().flatten().zip(exact.into_iter().flatten()) {
+            match setting.scoring {
+                Scoring::Cosine => scores.cosine = exact.hybrid,
+                Scoring::MaxSim => scores.maxsim = exact.hybrid,
+                Scoring::Hybrid => {}
+            }
+        }
+    }
+    for (query, scores) in queries.iter_mut().zip(windowed) {
+        let cut = query.candidates.iter_mut().filter(|candidate| is_cut(candidate));
+        cut.zip(scores).for_each(|(candidate, scores)| candidate.windowed = Some(scores));
+    }
+    Ok(())
+}
+
+/// The scores of the best window; under `hybrid` the score by `scoring`.
+fn score_windows(
+    lists: &[(&str, Vec<usize>)],
+    texts: &[&str],
+    scoring: Scoring,
+    room: &Scoreroom<'_>,
+) -> Result<Vec<Vec<ModeScores>>, Failure> {
+    let reranker = room.reranker(&room.args.model, scoring, LongText::Window)?;
+    let scored = room.score(&reranker, lists, texts)?;
+    let of_list = |scored: &ScoredCandidates| {
+        if scoring != Scoring::Hybrid {
+            let alone = |&score: &f32| ModeScores { cosine: score, maxsim: score, hybrid: score };
+            return Ok(scored.scores.iter().map(alone).collect());
+        }
+        let mut scores = mode_scores(scored)?;
+        for (scores, window) in scores.iter_mut().zip(&scored.best_windows) {
+            // The hybrid score has the margin of later windows in it, its parts have not.
+            let margin = if window.start == 0 { 0.0 } else { WINDOW_MARGIN };
+            scores.cosine = (scores.cosine - margin).max(-1.0);
+            scores.maxsim = (scores.maxsim - margin).max(-1.0);
+        }
+        Ok(scores)
+    };
+    scored.iter().map(of_list).collect()
+}

@@ -1,0 +1,69 @@
+//! `rerank --profile`: a file's settings stand in for options that were not given.
+
+use std::path::Path;
+
+use nearsort::diagnose::Profile;
+use nearsort::{Blend, Error, ModelSpec};
+
+use crate::Failure;
+use crate::args::{BlendMethod, RerankArgs, ScoringArgs};
+
+/// The arguments with what the profile adds, if there is one.
+pub fn applied(args: &RerankArgs) -> Result<RerankArgs, Failure> {
+    let mut args = args.clone();
+    if let Some(path) = &args.profile {
+        let profile = read(path)?;
+        check_model(args.model.name.as_deref(), profile.model.as_deref(), path)?;
+        apply(&mut args, profile);
+    }
+    Ok(args)
+}
+
+fn read(path: &Path) -> Result<Profile, Failure> {
+    let text =
+        std::fs::read_to_string(path).map_err(|source| Error::Io { action: "read", path: path.to_owned(), source })?;
+    Ok(Profile::from_toml(&text, &path.display().to_string())?)
+}
+
+/// Weights, prompts and pooling were chosen for one model; for another they mean nothing.
+fn check_model(asked: Option<&str>, of_profile: Option<&str>, path: &Path) -> Result<(), Failure> {
+    let (Some(asked), Some(of_profile)) = (asked, of_profile) else { return Ok(()) };
+    if asked == of_profile || ModelSpec::parse(asked)? == ModelSpec::parse(of_profile)? {
+        return Ok(());
+    }
+    Err(Failure::Error(format!(
+        "{} was made for the model '{of_profile}', and --model asks for '{asked}'; leave --model out, or let `nearsort diagnose --save-profile` make \
+         a profile for '{asked}'",
+        path.display()
+    )))
+}
+
+fn apply(args: &mut RerankArgs, profile: Profile) {
+    let (scoring, model) = (&mut args.scoring, &mut args.model);
+    // The three options of a blend belong together.
+    if let Some(blend) = profile.blend
+        && scoring.blend.is_none()
+        && scoring.blend_weight.is_none()
+        && scoring.normalize.is_none()
+    {
+        set_blend(scoring, blend);
+    }
+    scoring.scoring = scoring.scoring.or(profile.scoring);
+    scoring.long = scoring.long.or(profile.long_text);
+    args.depth = args.depth.or(profile.depth);
+    model.name = model.name.take().or(profile.model);
+    model.query_prompt = model.query_prompt.take().or(profile.query_prompt);
+    model.document_prompt = model.document_prompt.take().or(profile.document_prompt);
+    model.pooling = model.pooling.or(profile.pooling);
+}
+
+fn set_blend(scoring: &mut ScoringArgs, blend: Blend) {
+    match blend {
+        Blend::None => scoring.blend = Some(BlendMethod::None),
+        Blend::Linear { weight, normalize } => {
+            (scoring.blend, scoring.blend_weight) = (Some(BlendMethod::Linear), Some(weight));
+            scoring.normalize = Some(normalize);
+        }
+        Blend::Rrf { weight } => (scoring.blend, scoring.blend_weight) = (Some(BlendMethod::Rrf), Some(weight)),
+    }
+}
