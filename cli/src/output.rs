@@ -190,7 +190,10 @@ impl Answers {
                 }
                 let document = json::answer(answer, with_text, with_query);
                 serde_json::to_writer_pretty(&mut *out, &document).map_err(io::Error::from)?;
-                Ok(if with_query { () } else { writeln!(out)? })
+                if !with_query {
+                    writeln!(out)?;
+                }
+                Ok(())
             }
             OutputFormat::Jsonl => jsonl(out, answer, with_text, with_query),
             OutputFormat::Trec => trec(out, answer),

@@ -100,7 +100,7 @@ impl RerankerBuilder {
     /// Finds the model, downloads it if need be, and loads it.
     ///
     /// # Errors
-    /// Those of [`ModelStore::get`] and [`LocalEncoder::load`]; [`Error::InvalidArgument`] for a blend's weight that is no share.
+    /// Those of [`ModelStore::get`] and [`LocalEncoder::load`]; [`crate::Error::InvalidArgument`] for a blend's weight that is no share.
     pub fn build(self) -> Result<Reranker> {
         let scoring = self.scoring.unwrap_or(Scoring::Hybrid);
         let long_text = self.long_text.unwrap_or(scoring.default_long_text());
