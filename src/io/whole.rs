@@ -73,7 +73,11 @@ pub fn write_whole(path: impl AsRef<Path>, content: &[u8]) -> Result<()> {
 }
 
 /// A temporary file in the target's folder, because a rename works only within one file system.
+/// A device or a pipe in the target's place is left alone: renaming would put a file where it was.
 pub(super) fn temporary_beside(path: &Path) -> io::Result<NamedTempFile> {
+    if path.metadata().is_ok_and(|target| !target.is_file()) {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file; give the name of one"));
+    }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut builder = Builder::new();
     builder.prefix(".nearsort-").suffix(".tmp");

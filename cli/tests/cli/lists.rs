@@ -160,6 +160,19 @@ fn an_output_file_has_the_format_of_its_name_and_appears_when_it_is_whole() {
     assert_ne!(std::fs::read_to_string(folder.text("o.trec")).unwrap(), "old");
 }
 
+#[cfg(unix)]
+#[test]
+fn what_is_no_regular_file_stays_what_it_is() {
+    let (folder, args) = collection();
+    let pipe = folder.text("pipe.trec");
+    let name = std::ffi::CString::new(pipe.clone()).unwrap();
+    // SAFETY: the name is a C string that outlives the call.
+    assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0);
+    let error = with(&args, &["--output", &pipe]).error();
+    assert!(error.contains("pipe.trec: it is not a regular file"), "{error}");
+    assert!(!std::fs::metadata(&pipe).unwrap().is_file());
+}
+
 /// Candidates with first-stage scores of no pattern.
 fn scored_rows(count: usize) -> String {
     let row = |n: usize| format!("{{\"id\":\"{n}\",\"text\":\"{} towers\",\"score\":{}}}\n", n % 97, (n * 7919) % 1000);
