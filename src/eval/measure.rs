@@ -113,7 +113,7 @@ impl Measure {
     pub fn value(&self, ranking: &JudgedRanking) -> f64 {
         let num_relevant = ranking.num_relevant(self.rel);
         let num_found = || self.relevant_ranks(ranking).count();
-        match self.kind {
+        let value = match self.kind {
             MeasureKind::Ndcg => self.ndcg(ranking, f64::from),
             MeasureKind::NdcgExp => self.ndcg(ranking, |grade| f64::from(grade).exp2() - 1.0),
             MeasureKind::Rr => self.relevant_ranks(ranking).next().map_or(0.0, |rank| 1.0 / (rank + 1) as f64),
@@ -132,7 +132,9 @@ impl Measure {
             MeasureKind::NumRet => ranking.num_retrieved() as f64,
             MeasureKind::NumRelRet => num_found() as f64,
             MeasureKind::NumRel => num_relevant as f64,
-        }
+        };
+        // The sum of no floats is -0.0, which people would read.
+        value + 0.0
     }
 
     /// By which program's order ir_measures computes the measure.

@@ -132,10 +132,10 @@ fn finding(finding: &Finding) -> String {
         false => format!("<p class=\"soft\">Such as: {}</p>\n", examples.join(", ")),
     };
     format!(
-        "<div class=\"finding {severity}\">\n<h3><span class=\"severity\">{severity}</span> {}</h3>\n<p>{}.</p>\n{examples}<p><b>To do:</b> \
+        "<div class=\"finding {severity}\">\n<h3><span class=\"severity\">{severity}</span> {}</h3>\n<p>{}</p>\n{examples}<p><b>To do:</b> \
          {}.</p>\n</div>\n",
         finding.name,
-        escaped(&finding.evidence),
+        escaped(&super::text::sentence(&finding.evidence)),
         escaped(&finding.remedy),
     )
 }

@@ -1,6 +1,7 @@
 //! From what was read to what is observed: the model's scores of every pair, and what became of the texts on their way into the model.
 
 use nearsort::diagnose::{Candidate, Configuration, Document, ModeScores, Observations, Query, Setting};
+use nearsort::io::Row;
 use nearsort::scorer::WINDOW_MARGIN;
 use nearsort::{Blend, CandidateList, LongText, Reranker, ScoreKind, ScoredCandidates, Scoring};
 
@@ -73,8 +74,8 @@ pub fn observe(input: Input, room: &Scoreroom<'_>) -> Result<Observed, Failure> 
     let encoder = reranker.encoder().ok_or_else(|| Failure::Error("there is no local model to diagnose".into()))?;
     let contract = encoder.contract();
     let mut documents: Vec<Document> = input.documents.iter().map(document).collect();
-    let texts: Vec<String> = documents.iter().map(|document| document.text.clone()).collect();
-    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let passages: Vec<_> = input.documents.iter().map(Row::passage).collect();
+    let texts: Vec<&str> = passages.iter().map(AsRef::as_ref).collect();
     let lists: Vec<(&str, Vec<usize>)> = input
         .queries
         .iter()
@@ -106,7 +107,7 @@ pub fn observe(input: Input, room: &Scoreroom<'_>) -> Result<Observed, Failure> 
     Ok(Observed { max_tokens: contract.max_tokens, observations, model, tried_queries })
 }
 
-fn document(row: &nearsort::io::Row) -> Document {
+fn document(row: &Row) -> Document {
     Document { id: row.id.clone(), text: row.passage().into_owned(), tokens: 0, unknown: 0, truncated: false }
 }
 

@@ -93,7 +93,7 @@ impl Page {
         };
         let mut lines = vec![
             format!("{} {}", style.apply_to(mark), Style::new().bold().apply_to(finding.name)),
-            format!("  {}", self.wrapped(&capital(&one_line(&finding.evidence)), 2)),
+            format!("  {}", self.wrapped(&sentence(&one_line(&finding.evidence)), 2)),
         ];
         if !finding.examples.is_empty() {
             let examples: Vec<String> = finding.examples.iter().map(|example| clipped(example, 80)).collect();
@@ -198,8 +198,8 @@ fn clipped(text: &str, width: usize) -> String {
     truncate_str(&one_line(text), width, "…").into_owned()
 }
 
-/// A sentence begins with a capital.
-fn capital(text: &str) -> String {
+/// A sentence begins with a capital and ends with a full stop.
+pub fn sentence(text: &str) -> String {
     let mut letters = text.chars();
     let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
     format!("{first}{}.", letters.as_str().trim_end_matches('.'))
@@ -221,6 +221,6 @@ mod tests {
     fn texts_of_users_are_bounded_and_plain() {
         assert_eq!(clipped("a\u{1b}[31mb\nc", 20), "a [31mb c");
         assert_eq!(measure_text_width(&clipped(&"x".repeat(500), 60)), 60);
-        assert_eq!(capital("none of it."), "None of it.");
+        assert_eq!(sentence("none of it."), "None of it.");
     }
 }

@@ -103,6 +103,13 @@ fn csv_has_a_line_per_run_and_measure_or_query() {
 }
 
 #[test]
+fn nothing_found_is_a_zero_without_a_sign() {
+    let out =
+        eval(&collection(), &["first.run", "--measures", "nDCG@1,AP@1", "--per-query", "--format", "csv"]).quietly();
+    assert!(out.contains("\nfirst.run,q3,0,0\n"), "{out}");
+}
+
+#[test]
 fn several_runs_are_corrected_for() {
     let folder = collection();
     folder.with("third.run", SECOND.replace(" b\n", " c\n"));
