@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 pub use builder::{DEFAULT_MODEL, RerankerBuilder};
 
-use crate::blend::Blend;
+use crate::blend::{Blend, Normalize};
 use crate::encoder::LocalEncoder;
 use crate::ranking::{self, Hit};
 use crate::scorer::{CandidateList, Explanation, LongText, Part, ScoreKind, Scorer};
@@ -86,9 +86,16 @@ impl Reranker {
         RerankerBuilder::default()
     }
 
-    /// Ranks by a scorer of your own.
+    /// Ranks by a scorer of your own. First-stage scores are mixed in as z-scores where the scorer's have no known range.
     pub fn from_scorer(scorer: Arc<dyn Scorer>) -> Self {
-        Self { scorer, encoder: None, long_text: LongText::Truncate, blend: Blend::default() }
+        let blend = match scorer.kind() {
+            ScoreKind::Custom => {
+                let normalize = Normalize::ZScore;
+                Blend::Linear { weight: Blend::linear_weight(normalize), normalize }
+            }
+            _ => Blend::default(),
+        };
+        Self { scorer, encoder: None, long_text: LongText::Truncate, blend }
     }
 
     /// Ranks candidates: score descending, equal scores in input order.
@@ -282,6 +289,17 @@ mod tests {
         assert_eq!(hits, [Hit { index: 1, score: 3.0 }]);
         let none: [&str; 0] = [];
         assert!(reranker.rerank("q", &none, &RerankOptions::default()).unwrap().is_empty());
+    }
+
+    #[test]
+    fn first_stage_scores_count_whatever_the_scale_of_a_scorer() {
+        let reranker = Reranker::from_scorer(Arc::new(ByLength));
+        let candidates = ["aaaa", "bbbb", "cc", "d"];
+        let hits = reranker.rerank_with_first_stage("q", &candidates, &[0.1, 0.3, 0.2, 0.2], &RerankOptions::default());
+        assert_eq!(hits.unwrap().iter().map(|hit| hit.index).collect::<Vec<_>>(), [1, 0, 2, 3]);
+        let options = RerankOptions { top_k: None, min_score: Some(1.5) };
+        let long = reranker.rerank_with_first_stage("q", &candidates, &[0.1, 0.3, 0.2, 0.2], &options).unwrap();
+        assert_eq!(long.len(), 3, "min_score speaks of the model's score");
     }
 
     #[test]
