@@ -155,7 +155,7 @@ impl Rows {
     fn draw(&self, area: &Area<'_>, x_title: &str, row: impl Fn(&mut Axes<'_, '_>, usize, f64) -> Drawn) -> Drawn {
         let rows = self.names.len() as f64;
         let builder = &mut ChartBuilder::on(area);
-        builder.margin(8).margin_left(22).margin_right(22).x_label_area_size(50);
+        builder.margin(8).margin_left(30).margin_right(22).x_label_area_size(50);
         let mut chart = told(builder.build_cartesian_2d(self.xs.clone(), 0.0..rows))?;
         let mut mesh = chart.configure_mesh();
         mesh.light_line_style(TRANSPARENT).bold_line_style(FAINT).axis_style(FAINT).disable_y_mesh().disable_y_axis();
