@@ -352,6 +352,13 @@ fn a_folder_that_cannot_be_written_is_an_error_of_the_disk() {
     assert!(matches!(&error, Error::Io { path, .. } if path.starts_with(home.hub_cache())), "{error}");
 }
 
+/// Runs a part of a test. What it prints goes through pipes: into a log that is a file it could not write under the bound on the size
+/// of files, once the log is longer than that.
+fn succeeds(mut part: Command) {
+    let output = part.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&[output.stdout, output.stderr].concat()));
+}
+
 #[test]
 fn the_environments_proxy_is_asked_instead_of_the_hub() {
     let (home, hub) = start();
@@ -366,7 +373,7 @@ fn the_environments_proxy_is_asked_instead_of_the_hub() {
     }
     command.env("HTTP_PROXY", &hub.url).env("HF_ENDPOINT", "http://hub.invalid").env("NEARSORT_OFFLINE", "0");
     command.env("HF_HUB_OFFLINE", "0").env("NEARSORT_CACHE", home.cache()).env("HF_HOME", home.dir.path());
-    assert!(command.status().unwrap().success());
+    succeeds(command);
     assert_eq!(hub.count("hub.invalid:80"), 1);
 }
 
@@ -389,7 +396,7 @@ fn a_write_that_fails_is_an_error_of_the_disk_and_leaves_no_part_behind() {
     command.args(["-c", "trap '' XFSZ; ulimit -f 64; exec \"$0\" --exact store::hub::a_full_disk --ignored --quiet"]);
     command.arg(std::env::current_exe().unwrap());
     command.env("STORE_TEST_HOME", home.dir.path()).env("STORE_TEST_HUB", &hub.url);
-    assert!(command.status().unwrap().success());
+    succeeds(command);
     assert_eq!(hub.count("/storage/"), 1);
     assert!(files_named(&home.repository(), &sha256(&model()[WEIGHTS])).is_empty());
 }
