@@ -18,12 +18,12 @@ macro_rules! gemm {
         $(#[target_feature(enable = $feature)])?
         unsafe fn run(job: &Job) {
             // SAFETY: the caller's promise.
-            unsafe { gemm::run::<$product, $rows, $vectors>(job) }
+            unsafe { gemm::run::<$product, gemm::Store, $rows, $vectors>(job) }
         }
         $(#[target_feature(enable = $feature)])?
         unsafe fn run_column_max(job: &Job) {
             // SAFETY: the caller's promise.
-            unsafe { gemm::run_column_max::<$product, $rows, $vectors>(job) }
+            unsafe { gemm::run::<$product, gemm::ColumnMax, $rows, $vectors>(job) }
         }
         Gemm {
             run,
@@ -41,7 +41,7 @@ macro_rules! gemm_i8 {
         $(#[target_feature(enable = $feature)])?
         unsafe fn run(job: &Job) {
             // SAFETY: the caller's promise.
-            unsafe { gemm::run::<$product, $rows, $vectors>(job) }
+            unsafe { gemm::run::<$product, gemm::Store, $rows, $vectors>(job) }
         }
         $(#[target_feature(enable = $feature)])?
         unsafe fn quantize(x: *const f32, len: usize, max_code: i32, codes: *mut u8) -> (f32, i32) {

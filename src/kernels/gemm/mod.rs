@@ -46,7 +46,7 @@ mod tile;
 use super::Activation;
 use super::gemm::tile::Finish;
 use super::simd::padded_len;
-pub(super) use tile::{Job, Product, run, run_column_max};
+pub(super) use tile::{ColumnMax, Job, Product, Store, run};
 
 /// Left operand of a product, row-major.
 #[derive(Debug, Clone, Copy)]

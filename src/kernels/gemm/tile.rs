@@ -69,12 +69,42 @@ pub(in super::super) unsafe trait Product {
     unsafe fn to_f32(sum: Self::Sum, finish: &Finish, row: usize, column: usize) -> <Self::Simd as Simd>::F;
 }
 
+/// What is made of the product of all rows with one panel.
+pub(in super::super) trait Work {
+    /// # Safety
+    /// As [`run`]; `b` is the panel's first row and `step` the bytes from one of its rows to the next, `column` its first column.
+    unsafe fn panel<P: Product, const M: usize, const V: usize>(job: &Job, b: *const u8, step: usize, column: usize);
+}
+
+/// The product itself, finished and stored.
+pub(in super::super) struct Store;
+
+impl Work for Store {
+    #[inline(always)]
+    unsafe fn panel<P: Product, const M: usize, const V: usize>(job: &Job, b: *const u8, step: usize, column: usize) {
+        // SAFETY: the caller's promise.
+        unsafe { panel::<P, M, V>(job, b, step, column) }
+    }
+}
+
+/// The largest value of each column over all rows, of which there is at least one, into the one row `out`: late interaction. A tile's
+/// values never leave the registers.
+pub(in super::super) struct ColumnMax;
+
+impl Work for ColumnMax {
+    #[inline(always)]
+    unsafe fn panel<P: Product, const M: usize, const V: usize>(job: &Job, b: *const u8, step: usize, column: usize) {
+        // SAFETY: the caller's promise.
+        unsafe { panel_max::<P, M, V>(job, b, step, column) }
+    }
+}
+
 /// Runs a job in tiles of `M` rows and `V` vectors of columns.
 ///
 /// # Safety
 /// The instruction set is available, and the job's pointers are good for its sizes.
 #[inline(always)]
-pub(in super::super) unsafe fn run<P: Product, const M: usize, const V: usize>(job: &Job) {
+pub(in super::super) unsafe fn run<P: Product, W: Work, const M: usize, const V: usize>(job: &Job) {
     let lanes = P::Simd::LANES;
     let (nr, size) = (V * lanes, size_of::<P::B>());
     let mut column = job.columns.start;
@@ -87,12 +117,12 @@ pub(in super::super) unsafe fn run<P: Product, const M: usize, const V: usize>(j
                 stride => (job.b.add(column * size), stride),
             };
             if width == nr {
-                panel::<P, M, V>(job, b, step, column);
+                W::panel::<P, M, V>(job, b, step, column);
             } else {
                 // The last panel of a tile that is wider than ROW_PAD.
                 let mut rest = 0;
                 while rest < width {
-                    panel::<P, M, 1>(job, b.add(rest * P::K_STEP * size), step, column + rest);
+                    W::panel::<P, M, 1>(job, b.add(rest * P::K_STEP * size), step, column + rest);
                     rest += lanes;
                 }
             }
@@ -249,40 +279,10 @@ unsafe fn finish<P: Product, const G: usize, const V: usize>(
     }
 }
 
-/// The largest value of each column over all rows of a job with packed `b`, into the one row `out`: late interaction. A tile's values
-/// never leave the registers.
-///
-/// # Safety
-/// As [`run`]; `out` is one row, and there is at least one row in `a`.
-#[inline(always)]
-pub(in super::super) unsafe fn run_column_max<P: Product, const M: usize, const V: usize>(job: &Job) {
-    let lanes = P::Simd::LANES;
-    let nr = V * lanes;
-    let mut column = job.columns.start;
-    while column < job.columns.end {
-        let width = nr.min(job.columns.end - column);
-        let step = width * P::K_STEP * size_of::<P::B>();
-        // SAFETY: the panel that holds `column` is inside `b` by contract.
-        unsafe {
-            let b = job.b.add(column * job.steps * P::K_STEP * size_of::<P::B>());
-            if width == nr {
-                panel_max::<P, M, V>(job, b, step, column);
-            } else {
-                let mut rest = 0;
-                while rest < width {
-                    panel_max::<P, M, 1>(job, b.add(rest * P::K_STEP * size_of::<P::B>()), step, column + rest);
-                    rest += lanes;
-                }
-            }
-        }
-        column += width;
-    }
-}
-
 /// The maxima of one panel. The last tile goes back over rows that were seen: a maximum does not mind.
 ///
 /// # Safety
-/// As [`run_column_max`].
+/// As [`run`].
 #[inline(always)]
 unsafe fn panel_max<P: Product, const M: usize, const V: usize>(job: &Job, b: *const u8, step: usize, column: usize) {
     // SAFETY: every tile's rows are inside `m`.
@@ -308,7 +308,7 @@ unsafe fn panel_max<P: Product, const M: usize, const V: usize>(job: &Job, b: *c
 /// Raises `best` to the values of one tile.
 ///
 /// # Safety
-/// As [`run_column_max`].
+/// As [`run`].
 #[inline(always)]
 unsafe fn tile_max<P: Product, const M: usize, const V: usize>(
     job: &Job,
