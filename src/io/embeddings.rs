@@ -5,21 +5,16 @@
 //! allow the padding.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io::{self, BufWriter, Seek, SeekFrom, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use tempfile::NamedTempFile;
 
-use super::whole::temporary_beside;
+use super::whole::WholeFile;
 use crate::{Error, Result};
 
 /// Bytes kept for the header of a `.npy` file: the longest one (two numbers of 20 digits) in a multiple of 64.
 const NPY_HEADER_BYTES: usize = 128;
-
-/// Buffer before the file; one write of a megabyte costs no more than one of 8 KiB.
-const BUFFER_BYTES: usize = 1 << 20;
 
 /// Writes embeddings, one row of `dim` f32 per input row, to the format that the extension names.
 ///
@@ -42,7 +37,7 @@ const BUFFER_BYTES: usize = 1 << 20;
 #[derive(Debug)]
 pub struct EmbeddingWriter {
     path: PathBuf,
-    file: BufWriter<NamedTempFile>,
+    file: WholeFile,
     layout: Layout,
     dim: usize,
     num_rows: u64,
@@ -101,12 +96,10 @@ impl EmbeddingWriter {
         if path.is_dir() {
             return Err(Error::io("write", path)(io::ErrorKind::IsADirectory.into()));
         }
-        let file = temporary_beside(path).map_err(Error::io("write", path))?;
-        Self::begin(path, file, layout, dim)
+        Self::begin(path, WholeFile::create(path)?, layout, dim)
     }
 
-    fn begin(path: &Path, file: NamedTempFile, layout: Layout, dim: usize) -> Result<Self> {
-        let mut file = BufWriter::with_capacity(BUFFER_BYTES, file);
+    fn begin(path: &Path, mut file: WholeFile, layout: Layout, dim: usize) -> Result<Self> {
         let header = vec![b' '; layout.header_bytes()];
         file.write_all(&header).map_err(Error::io("write", path))?;
         Ok(Self { path: path.to_owned(), file, layout, dim, num_rows: 0, row: Vec::new() })
@@ -114,7 +107,7 @@ impl EmbeddingWriter {
 
     /// The unfinished file: for a program that is interrupted and removes it.
     pub fn temporary_path(&self) -> &Path {
-        self.file.get_ref().path()
+        self.file.temporary_path()
     }
 
     /// Appends one row. `id`: the input row's.
@@ -163,20 +156,13 @@ impl EmbeddingWriter {
     ///
     /// # Errors
     /// [`Error::Io`]; the target is then as it was.
-    pub fn finish(self) -> Result<u64> {
+    pub fn finish(mut self) -> Result<u64> {
         let header = self.layout.header(self.num_rows, self.dim);
-        let file = self.file.into_inner().map_err(|error| Error::io("write", &self.path)(error.into_error()))?;
-        write_header(file.as_file(), &header).map_err(Error::io("write", &self.path))?;
-        // On disk before it has its name: no crash may leave a whole name on half a file.
-        file.as_file().sync_all().map_err(Error::io("write", &self.path))?;
-        file.persist(&self.path).map_err(|error| Error::io("rename to", &self.path)(error.error))?;
+        let begun = self.file.seek(SeekFrom::Start(0)).and_then(|_| self.file.write_all(&header));
+        begun.map_err(Error::io("write", &self.path))?;
+        self.file.finish()?;
         Ok(self.num_rows)
     }
-}
-
-fn write_header(mut file: &fs::File, header: &[u8]) -> io::Result<()> {
-    file.seek(SeekFrom::Start(0))?;
-    file.write_all(header)
 }
 
 impl Layout {
@@ -248,9 +234,7 @@ mod tests {
     fn a_full_disk_is_an_error_that_names_the_target() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out.npy");
-        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-        let file =
-            NamedTempFile::from_parts(full, tempfile::TempPath::try_from_path(folder.path().join("none.tmp")).unwrap());
+        let file = WholeFile::on_a_full_disk(&path);
         let mut writer = EmbeddingWriter::begin(&path, file, Layout::Npy, 2).unwrap();
         writer.push("1", &[0.0, 1.0]).unwrap();
         let error = writer.finish().unwrap_err();

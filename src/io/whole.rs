@@ -1,15 +1,19 @@
 //! Files that are whole or not there.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use tempfile::{Builder, NamedTempFile};
 
 use crate::{Error, Result};
 
+/// Buffer before a file; one write of a megabyte costs no more than one of 8 KiB.
+const BUFFER_BYTES: usize = 1 << 20;
+
 /// A file that is written under a temporary name in its folder and gets its own name when it is whole. Dropped before
 /// [`WholeFile::finish`], it is removed.
+#[derive(Debug)]
 pub struct WholeFile {
     out: BufWriter<NamedTempFile>,
     path: PathBuf,
@@ -23,7 +27,16 @@ impl WholeFile {
     pub fn create(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref().to_owned();
         let file = temporary_beside(&path).map_err(Error::io("write", &path))?;
-        Ok(Self { out: BufWriter::new(file), path })
+        Ok(Self { out: BufWriter::with_capacity(BUFFER_BYTES, file), path })
+    }
+
+    /// A file whose every write fails as on a disk without space.
+    #[cfg(all(test, target_os = "linux"))]
+    pub(super) fn on_a_full_disk(path: &Path) -> Self {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let nowhere = tempfile::TempPath::try_from_path(path.with_extension("none.tmp")).unwrap();
+        let out = BufWriter::with_capacity(BUFFER_BYTES, NamedTempFile::from_parts(full, nowhere));
+        Self { out, path: path.to_owned() }
     }
 
     /// The name that the file will have.
@@ -42,12 +55,10 @@ impl WholeFile {
     /// [`Error::Io`]; what lay there before is then as it was.
     pub fn finish(self) -> Result<()> {
         let path = self.path;
-        let persist = || {
-            let file = self.out.into_inner().map_err(io::IntoInnerError::into_error)?;
-            file.as_file().sync_all()?;
-            file.persist(&path).map_err(|error| error.error)
-        };
-        persist().map(drop::<File>).map_err(Error::io("write", &path))
+        let file = self.out.into_inner().map_err(|error| Error::io("write", &path)(error.into_error()))?;
+        // On disk before it has its name: no crash may leave a whole name on half a file.
+        file.as_file().sync_all().map_err(Error::io("write", &path))?;
+        file.persist(&path).map(drop::<File>).map_err(|error| Error::io("rename to", &path)(error.error))
     }
 }
 
@@ -58,6 +69,12 @@ impl Write for WholeFile {
 
     fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
+    }
+}
+
+impl Seek for WholeFile {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.out.seek(to)
     }
 }
 
@@ -74,7 +91,7 @@ pub fn write_whole(path: impl AsRef<Path>, content: &[u8]) -> Result<()> {
 
 /// A temporary file in the target's folder, because a rename works only within one file system.
 /// A device or a pipe in the target's place is left alone: renaming would put a file where it was.
-pub(super) fn temporary_beside(path: &Path) -> io::Result<NamedTempFile> {
+fn temporary_beside(path: &Path) -> io::Result<NamedTempFile> {
     if path.metadata().is_ok_and(|target| !target.is_file()) {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file; give the name of one"));
     }
