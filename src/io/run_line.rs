@@ -122,19 +122,26 @@ pub(super) fn not_utf8(bytes: &[u8], byte: usize) -> BadLine {
     BadLine { at, message }
 }
 
+/// The complaint about a line with another number of fields.
+pub(super) fn not_six_fields(count: usize) -> String {
+    format!("{count} fields; a line of a run has six: query-id Q0 document-id rank score tag")
+}
+
+/// A score as TREC's lines write it.
+pub(super) fn finite_score(text: &str) -> Result<f64, String> {
+    let number = text.parse::<f64>().ok().filter(|number| number.is_finite());
+    number.ok_or_else(|| format!("the score '{text}' is not a number"))
+}
+
 fn parse_trec(text: &str) -> Result<ParsedLines<'_>, BadLine> {
     let mut parsed = Vec::with_capacity(text.len() / 32);
     for (at, line) in lines(text.as_bytes()) {
         let (found, count) = fields::<6>(line);
         if count != 6 {
-            let message = format!("{count} fields; a line of a run has six: query-id Q0 document-id rank score tag");
-            return Err(BadLine { at, message });
+            return Err(BadLine { at, message: not_six_fields(count) });
         }
         let [query, _, document, _, score, _] = found.map(|field| field.start + at..field.end + at);
-        let score = match text[score.clone()].parse::<f64>() {
-            Ok(number) if number.is_finite() => number,
-            _ => return Err(BadLine { at, message: format!("the score '{}' is not a number", &text[score]) }),
-        };
+        let score = finite_score(&text[score]).map_err(|message| BadLine { at, message })?;
         let range = |field: Range<usize>| field.start as u32..field.end as u32;
         parsed.push(ParsedLine { query: range(query), document: range(document), score, at: at as u32 });
     }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::format::InputFormat;
 use super::rows::{ReadOptions, Rows};
+use super::run_line::{finite_score, not_six_fields};
 use crate::{Error, Result};
 
 /// One line of a run.
@@ -87,15 +88,9 @@ pub fn read_run(path: impl AsRef<Path>) -> Result<Vec<RunLine>> {
 fn parse_run_line(line: &str) -> Result<RunLine, String> {
     let fields: Vec<&str> = line.split_whitespace().collect();
     let &[query_id, _, document_id, rank, score, tag] = fields.as_slice() else {
-        return Err(format!(
-            "{} fields; a line of a run has six: query-id Q0 document-id rank score tag",
-            fields.len()
-        ));
+        return Err(not_six_fields(fields.len()));
     };
     let rank = rank.parse().map_err(|_| format!("the rank '{rank}' is not a whole number"))?;
-    let score = match score.parse::<f64>() {
-        Ok(number) if number.is_finite() => number,
-        _ => return Err(format!("the score '{score}' is not a number")),
-    };
+    let score = finite_score(score)?;
     Ok(RunLine { query_id: query_id.into(), document_id: document_id.into(), rank, score, tag: tag.into() })
 }
