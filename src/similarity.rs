@@ -234,7 +234,7 @@ mod tests {
     use ndarray::{Array1, array, s};
 
     /// Deterministic values in [-1, 1) without a pattern that a kernel could share.
-    fn matrix(rows: usize, dim: usize, seed: u32) -> Array2<f32> {
+    pub(super) fn matrix(rows: usize, dim: usize, seed: u32) -> Array2<f32> {
         let mut state = seed;
         Array2::from_shape_simple_fn((rows, dim), || {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);

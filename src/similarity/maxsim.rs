@@ -108,16 +108,9 @@ impl QueryTokens {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::matrix as vectors;
     use super::*;
     use ndarray::{Array2, array};
-
-    fn vectors(tokens: usize, dim: usize, seed: u32) -> Array2<f32> {
-        let mut state = seed;
-        Array2::from_shape_simple_fn((tokens, dim), || {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (state >> 8) as f32 / (1 << 23) as f32 - 1.0
-        })
-    }
 
     /// In f64, as the definition reads.
     fn plain_maxsim(query: &Array2<f32>, document: &Array2<f32>) -> f64 {
