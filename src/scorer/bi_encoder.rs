@@ -3,7 +3,6 @@
 //! Texts are scored as they leave the encoder, against every query that asks for them; no vector of a candidate is kept. So memory
 //! depends on the queries and on the number of scores, not on the candidates' lengths.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
@@ -12,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::explanation::{Explanation, Match, matches_of_words};
 use super::{CandidateList, Part, ScoreKind, Scorer, Scores};
 use crate::blend::Blend;
-use crate::encoder::{EncodedLengths, EncodedText, Encoder, Role, TokenEncoder};
+use crate::encoder::{EncodedLengths, EncodedText, Encoder, Role};
 use crate::similarity::{DocumentTokens, QueryTokens, cosine_similarity};
 use crate::{Error, Result};
 
@@ -165,6 +164,12 @@ struct Best {
 impl Best {
     const NONE: Self = Self { value: f32::NEG_INFINITY, parts: Parts { cosine: 0.0, maxsim: 0.0 }, piece: usize::MAX };
 
+    /// A piece with its value, less the margin of later windows, which leaves the range of scores to nobody.
+    fn of(value: f32, parts: Parts, position: usize, piece: &Piece) -> Self {
+        let margin = if piece.range.start == 0 { 0.0 } else { WINDOW_MARGIN };
+        Self { value: (value - margin).max(value.min(-1.0)), parts, piece: position }
+    }
+
     /// The higher value, of equals the earlier piece, and a value that is not a number before all: it has to be seen.
     fn raise(&mut self, other: Self) {
         let higher = other.value > self.value || (other.value == self.value && other.piece < self.piece);
@@ -287,10 +292,8 @@ impl BiEncoderScorer {
             let mut best = best.lock().unwrap_or_else(PoisonError::into_inner);
             match (&mut *best, scores) {
                 (Ok(best), Ok(scores)) => {
-                    // Margins stay inside the range of scores.
-                    let margin = if pieces[piece].range.start == 0 { 0.0 } else { WINDOW_MARGIN };
                     for (&(list, place), (value, parts)) in places.iter().zip(scores) {
-                        best[list][place].raise(Best { value: (value - margin).max(value.min(-1.0)), parts, piece });
+                        best[list][place].raise(Best::of(value, parts, piece, &pieces[piece]));
                     }
                 }
                 (Ok(_), Err(error)) => *best = Err(error),
@@ -377,35 +380,38 @@ impl Scorer for BiEncoderScorer {
 
     fn explain(&self, query: &str, candidate: &str) -> Result<Option<Explanation>> {
         let Some(encoder) = self.encoder.token_encoder() else { return Ok(None) };
-        let both = Self { encoder: Arc::clone(&self.encoder), scoring: Scoring::Hybrid, long_text: self.long_text };
-        let scores = both.score(query, &[candidate])?;
-        let parts = scores.parts.iter().filter_map(|part| Some((part.kind, *part.values.first()?))).collect();
-        let window = scores.best_windows.first().cloned().unwrap_or(0..candidate.len());
-        let mut matches = token_matches(encoder, query, &candidate[window.clone()])?;
-        for found in &mut matches {
-            found.candidate = found.candidate.start + window.start..found.candidate.end + window.start;
-        }
-        Ok(Some(Explanation { parts, matches: matches_of_words(query, candidate, &matches) }))
-    }
-}
-
-/// For each token of the query the candidate's token most like it.
-fn token_matches(encoder: &dyn TokenEncoder, query: &str, candidate: &str) -> Result<Vec<Match>> {
-    let vectors = Mutex::new(HashMap::new());
-    for (role, text) in [(Role::Query, query), (Role::Document, candidate)] {
-        encoder.encode_each(&[text], role, &|_, encoded| {
-            vectors.lock().unwrap_or_else(PoisonError::into_inner).insert(role, encoded.tokens.to_owned());
+        // Every part is shown, whichever make the score.
+        let all = Self { encoder: Arc::clone(&self.encoder), scoring: Scoring::Hybrid, long_text: self.long_text };
+        let (queries, _) = all.encode_queries(&[CandidateList { query, candidates: &[] }])?;
+        let [QueryVectors { vector, tokens: Some(tokens) }] = queries.as_slice() else {
+            return Err(failed(&"the encoder lost a query"));
+        };
+        let pieces = all.pieces(&[candidate])?;
+        let contents: Vec<&str> = pieces.iter().map(|piece| &candidate[piece.range.clone()]).collect();
+        let best = Mutex::new((Best::NONE, Vec::new()));
+        all.encode_each(&contents, Role::Document, &|piece, encoded| {
+            let of_piece = DocumentTokens::new(encoded.tokens);
+            let cosine = cosine_similarity(vector, encoded.vector).unwrap_or(f32::NAN);
+            let parts = Parts { cosine, maxsim: tokens.maxsim(&of_piece) };
+            let value = self.scoring.combine(parts.cosine, parts.maxsim);
+            let mut best = best.lock().unwrap_or_else(PoisonError::into_inner);
+            best.0.raise(Best::of(value, parts, piece, &pieces[piece]));
+            if best.0.piece == piece {
+                best.1 = tokens.matches(&of_piece);
+            }
         })?;
+        let (Best { parts, piece, .. }, matches) = best.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let window = pieces.get(piece).map_or(0..0, |piece| piece.range.clone());
+        let query_ranges = encoder.token_ranges(query, Role::Query)?;
+        let candidate_ranges = encoder.token_ranges(&candidate[window.clone()], Role::Document)?;
+        let place = |(query, (token, similarity)): (Range<usize>, (usize, f32))| {
+            let found = candidate_ranges.get(token)?;
+            Some(Match { query, candidate: found.start + window.start..found.end + window.start, similarity })
+        };
+        let matches: Vec<Match> = query_ranges.into_iter().zip(matches).filter_map(place).collect();
+        Ok(Some(Explanation {
+            parts: vec![(ScoreKind::Cosine, parts.cosine), (ScoreKind::MaxSim, parts.maxsim)],
+            matches: matches_of_words(query, candidate, &matches),
+        }))
     }
-    let vectors = vectors.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let of =
-        |role: Role| vectors.get(&role).map(|tokens| tokens.view()).ok_or_else(|| failed(&"the encoder lost a text"));
-    let matches = QueryTokens::new(of(Role::Query)?).matches(&DocumentTokens::new(of(Role::Document)?));
-    let query_ranges = encoder.token_ranges(query, Role::Query)?;
-    let candidate_ranges = encoder.token_ranges(candidate, Role::Document)?;
-    let found = query_ranges.into_iter().zip(matches);
-    let place = |(query, (token, similarity)): (Range<usize>, (usize, f32))| {
-        Some(Match { query, candidate: candidate_ranges.get(token)?.clone(), similarity })
-    };
-    Ok(found.filter_map(place).collect())
 }
