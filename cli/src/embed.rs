@@ -1,7 +1,6 @@
 //! `nearsort embed`: one vector per input row.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,7 +12,7 @@ use serde::Serialize;
 
 use crate::args::{EmbedArgs, Talk};
 use crate::hints::{Warning, say, warn};
-use crate::interrupt::on_interrupt;
+use crate::interrupt::remove_on_interrupt;
 use crate::progress::Counter;
 use crate::{Failure, Outcome, Run, model};
 
@@ -58,9 +57,7 @@ pub fn run(args: &EmbedArgs, talk: Talk) -> Run {
     let encoder = builder.build_encoder()?;
     let load = started.elapsed();
     let mut writer = EmbeddingWriter::create(&args.output, encoder.dim(), &metadata(&encoder, args.role)?)?;
-    let unfinished = writer.temporary_path().to_owned();
-    // Nothing can be done about a file that cannot be removed while leaving.
-    on_interrupt(move || drop(fs::remove_file(unfinished)));
+    remove_on_interrupt(writer.temporary_path());
     let totals = encode_rows(&mut rows, &encoder, args.role, &counter, &mut writer);
     counter.finish();
     let totals = totals?;

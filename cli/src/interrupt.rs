@@ -1,5 +1,7 @@
 //! Ctrl-C and its like: leave quietly, with the screen clean and no half-written file behind.
 
+use std::fs;
+use std::path::Path;
 use std::sync::Mutex;
 
 type Cleanup = Box<dyn FnOnce() + Send>;
@@ -23,6 +25,13 @@ pub fn leave_quietly() {
 /// Runs `cleanup` if the user interrupts.
 pub fn on_interrupt(cleanup: impl FnOnce() + Send + 'static) {
     CLEANUPS.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(Box::new(cleanup));
+}
+
+/// Removes an unfinished file if the user interrupts.
+pub fn remove_on_interrupt(unfinished: &Path) {
+    let unfinished = unfinished.to_owned();
+    // Nothing can be done about a file that cannot be removed while leaving.
+    on_interrupt(move || drop(fs::remove_file(unfinished)));
 }
 
 /// A write beyond `ulimit -f` ends a process on the spot, with its unfinished file left behind. Ignored, the signal

@@ -3,7 +3,6 @@
 mod json;
 mod table;
 
-use std::fs;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::ops::Range;
 use std::path::Path;
@@ -16,7 +15,7 @@ use serde_json::Map;
 
 use crate::Failure;
 use crate::args::{OutputFormat, RerankArgs};
-use crate::interrupt::on_interrupt;
+use crate::interrupt::remove_on_interrupt;
 
 /// What produced the scores.
 #[derive(Clone)]
@@ -150,9 +149,7 @@ impl Answers {
             None => Target::Stdout(BufWriter::new(io::stdout())),
             Some(path) => {
                 let file = WholeFile::create(path)?;
-                let unfinished = file.temporary_path().to_owned();
-                // Nothing can be done about a file that cannot be removed while leaving.
-                on_interrupt(move || drop(fs::remove_file(unfinished)));
+                remove_on_interrupt(file.temporary_path());
                 Target::File(Box::new(file))
             }
         };
