@@ -16,6 +16,7 @@ mod progress;
 mod rerank;
 mod verify;
 mod version;
+mod words;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

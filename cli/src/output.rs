@@ -16,6 +16,7 @@ use serde_json::Map;
 use crate::Failure;
 use crate::args::{OutputFormat, RerankArgs};
 use crate::interrupt::remove_on_interrupt;
+use crate::words::one_line;
 
 /// What produced the scores.
 #[derive(Clone)]
@@ -228,11 +229,6 @@ fn tsv(out: &mut impl Write, answer: &Answer<'_>, with_text: bool, with_query: b
     Ok(())
 }
 
-/// Tabs and line ends would break the columns; other control characters would reach the terminal.
-fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
-}
-
 fn jsonl(out: &mut impl Write, answer: &Answer<'_>, with_text: bool, with_query: bool) -> Result<(), Failure> {
     let header: Map<_, _> = json::header(answer, with_query);
     for (rank, ranked) in (1..).zip(&answer.results) {
@@ -259,14 +255,4 @@ fn trec(out: &mut impl Write, answer: &Answer<'_>) -> Result<(), Failure> {
 pub fn check_trec_id(row: &Row, file: &str) -> Result<(), Failure> {
     let line = write_run_line(&mut String::new(), "query", &row.id, 1, 0.0, "tag");
     line.map_err(|error| Failure::Error(format!("{file}:{}: {error}", row.line)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn control_characters_do_not_reach_the_terminal() {
-        assert_eq!(one_line("a\tb\nc\u{1b}[31md"), "a b c [31md");
-    }
 }

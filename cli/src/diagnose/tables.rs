@@ -3,6 +3,8 @@
 use nearsort::diagnose::{DepthSweep, Mode, Quality, Report, TrialResult};
 use nearsort::eval::{Comparison, Interval};
 
+use crate::words::p_value;
+
 /// A table: the first `names` columns are words, the others numbers.
 pub struct Table {
     pub title: &'static str,
@@ -46,14 +48,6 @@ pub fn interval(found: &Interval) -> String {
 fn difference(found: &Comparison) -> [String; 2] {
     let Interval { mean, low, high } = found.difference;
     [format!("{mean:+.4}"), format!("{low:+.3} to {high:+.3}")]
-}
-
-fn p_value(p: Option<f64>) -> String {
-    match p {
-        None => "-".to_owned(),
-        Some(p) if p < 0.0001 => "<0.0001".to_owned(),
-        Some(p) => format!("{p:.4}"),
-    }
 }
 
 fn counts(found: &Comparison) -> String {

@@ -5,6 +5,7 @@ use nearsort::diagnose::{Action, Finding, Moved, Recommendation, Severity, Verdi
 
 use super::View;
 use super::tables::{self, Table};
+use crate::words::one_line;
 
 /// Longer lines are hard to read.
 const MAX_WIDTH: usize = 120;
@@ -187,11 +188,6 @@ fn padded(cell: &str, width: usize, left: bool) -> String {
     let cell = truncate_str(cell, width, "…");
     let blanks = " ".repeat(width.saturating_sub(measure_text_width(&cell)));
     if left { format!("{cell}{blanks}") } else { format!("{blanks}{cell}") }
-}
-
-/// Control characters must not reach the terminal.
-fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 fn clipped(text: &str, width: usize) -> String {

@@ -5,6 +5,7 @@ use console::{Term, measure_text_width};
 use nearsort::eval::{Interval, Test};
 
 use super::{Aggregate, Compared, Measured, Report};
+use crate::words::{one_line, p_value};
 
 /// Width of a table that does not go to a terminal.
 const PLAIN_WIDTH: usize = 160;
@@ -13,10 +14,10 @@ const MAX_NAME_WIDTH: usize = 40;
 
 pub fn plain(report: &Report, per_query: bool) -> String {
     let width = Term::stdout().size_checked().map_or(PLAIN_WIDTH, |(_, columns)| usize::from(columns));
-    let one_line = means(report, presets::NOTHING, " ");
+    let short = means(report, presets::NOTHING, " ");
     // A mean above its interval takes half the width.
-    let fits = one_line.lines().all(|line| measure_text_width(line) <= width);
-    let means = if fits { one_line } else { means(report, presets::NOTHING, "\n") };
+    let fits = short.lines().all(|line| measure_text_width(line) <= width);
+    let means = if fits { short } else { means(report, presets::NOTHING, "\n") };
     document(report, &means, presets::NOTHING, per_query)
 }
 
@@ -104,13 +105,8 @@ fn comparisons(report: &Report, style: TableStyle) -> String {
 
 fn comparison_cells(Compared { comparison, p_adjusted }: &Compared) -> [String; 6] {
     let Interval { mean, low, high } = comparison.difference;
-    let p_value = match p_adjusted {
-        None => "-".to_owned(),
-        Some(p_value) if *p_value < 0.0001 => "<0.0001".to_owned(),
-        Some(p_value) => format!("{p_value:.4}"),
-    };
     let [wins, ties, losses] = [comparison.wins, comparison.ties, comparison.losses].map(|count| count.to_string());
-    [format!("{mean:+.4}"), format!("[{low:+.3}, {high:+.3}]"), p_value, wins, ties, losses]
+    [format!("{mean:+.4}"), format!("[{low:+.3}, {high:+.3}]"), p_value(*p_adjusted), wins, ties, losses]
 }
 
 /// A row per query and run.
@@ -137,8 +133,7 @@ fn query_cell(measured: &Measured, query: usize) -> Cell {
 
 /// A name that fits its column and leaves the table whole.
 fn name(text: &str) -> String {
-    let plain: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    console::truncate_str(&plain.replace('|', "\\|"), MAX_NAME_WIDTH, "…").into_owned()
+    console::truncate_str(&one_line(text).replace('|', "\\|"), MAX_NAME_WIDTH, "…").into_owned()
 }
 
 /// Without the blanks that end a line of a table without borders.

@@ -6,7 +6,8 @@ use std::ops::Range;
 use console::{Style, Term, measure_text_width};
 use nearsort::scorer::{Explanation, Match};
 
-use super::{Answer, Ranked, one_line};
+use super::{Answer, Ranked};
+use crate::words::one_line;
 
 /// Width of a table that does not go to a terminal.
 const PLAIN_WIDTH: usize = 120;
