@@ -3,6 +3,8 @@
 mod json;
 mod table;
 
+pub use json::model_fields;
+
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::ops::Range;
 use std::path::Path;

@@ -5,7 +5,7 @@ use std::ops::Range;
 use nearsort::scorer::{Explanation, Match};
 use serde_json::{Map, Value, json};
 
-use super::{Answer, Ranked};
+use super::{Answer, ModelLine, Ranked};
 
 /// Names of a result that no field of the input takes, whether or not the result has them.
 const RESULT_NAMES: [&str; 12] = [
@@ -32,23 +32,30 @@ pub fn answer(answer: &Answer<'_>, with_text: bool, with_query: bool) -> Value {
     object.into()
 }
 
-/// What holds for every result of an answer.
-pub fn header(answer: &Answer<'_>, with_query: bool) -> Map<String, Value> {
-    let model = &answer.model;
-    let query_id = with_query.then(|| ("query_id", json!(answer.query.id)));
-    let fields = [
+/// Which model, and how it ran.
+pub fn model_fields(model: &ModelLine) -> [(&'static str, Value); 6] {
+    [
         ("model", json!(model.name)),
         ("revision", json!(model.revision)),
         ("device", json!(model.device)),
         ("engine", json!(model.engine)),
         ("precision", json!(model.precision)),
         ("isa", json!(model.isa)),
+    ]
+}
+
+/// What holds for every result of an answer.
+pub fn header(answer: &Answer<'_>, with_query: bool) -> Map<String, Value> {
+    let model = &answer.model;
+    let query_id = with_query.then(|| ("query_id", json!(answer.query.id)));
+    let fields = [
         ("scoring", json!(model.scoring.to_string())),
         ("long", json!(model.long_text)),
         ("blend", json!(answer.blend)),
         ("score_kind", json!(answer.score_kind())),
     ];
-    let fields = [("query", json!(answer.query.text))].into_iter().chain(query_id).chain(fields);
+    let query = [("query", json!(answer.query.text))].into_iter().chain(query_id);
+    let fields = query.chain(model_fields(model)).chain(fields);
     fields.map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
