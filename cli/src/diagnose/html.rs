@@ -2,11 +2,11 @@
 //!
 //! Everything that comes from files or from the command line goes through [`escaped`].
 
-use nearsort::diagnose::{Action, Finding, Moved, Recommendation, Severity, VerdictKind, WorstQuery};
+use nearsort::diagnose::{Finding, Moved, Recommendation, VerdictKind, WorstQuery};
 
-use super::View;
 use super::charts::{self, Chart};
 use super::tables::{self, Table};
+use super::{View, words};
 use crate::Failure;
 
 /// Characters of a query's text that are shown.
@@ -100,11 +100,7 @@ fn verdict(view: &View) -> String {
 }
 
 fn recommendation(view: &View, found: &Recommendation) -> String {
-    let said = match found.action {
-        Action::Change => "Change",
-        Action::Keep => "Keep what you have",
-        Action::DoNotRerank => "Leave the first stage's order",
-    };
+    let said = words::action(found.action);
     let command = |command: &String| format!("<pre><code>{}</code></pre>\n", escaped(command));
     let typed = view.recommended.as_ref().map(command).unwrap_or_default();
     let by_profile = view.by_profile.as_ref().map(command);
@@ -120,11 +116,7 @@ fn findings(findings: &[Finding]) -> String {
 }
 
 fn finding(finding: &Finding) -> String {
-    let severity = match finding.severity {
-        Severity::Problem => "problem",
-        Severity::Warning => "warning",
-        Severity::Info => "info",
-    };
+    let severity = words::severity(finding.severity);
     let examples: Vec<String> =
         finding.examples.iter().map(|example| format!("<code>{}</code>", clipped(example, 120))).collect();
     let examples = match examples.is_empty() {
@@ -135,7 +127,7 @@ fn finding(finding: &Finding) -> String {
         "<div class=\"finding {severity}\">\n<h3><span class=\"severity\">{severity}</span> {}</h3>\n<p>{}</p>\n{examples}<p><b>To do:</b> \
          {}.</p>\n</div>\n",
         finding.name,
-        escaped(&super::text::sentence(&finding.evidence)),
+        escaped(&words::sentence(&finding.evidence)),
         escaped(&finding.remedy),
     )
 }
@@ -171,11 +163,11 @@ fn worst_query(query: &WorstQuery) -> String {
 }
 
 fn moved(moved: &Moved) -> String {
-    let grade = moved.grade.map_or("not judged".to_owned(), |grade| format!("grade {grade}"));
     format!(
-        "<li><b>{} → {}</b> <span class=\"soft\">{grade}, {}</span> {}</li>\n",
+        "<li><b>{} → {}</b> <span class=\"soft\">{}, {}</span> {}</li>\n",
         moved.rank_before,
         moved.rank_after,
+        words::grade(moved),
         clipped(&moved.id, 60),
         clipped(&moved.excerpt, 240),
     )

@@ -11,6 +11,7 @@ mod observe;
 mod tables;
 mod text;
 mod trials;
+mod words;
 
 use std::io::{self, Write};
 

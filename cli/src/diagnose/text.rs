@@ -1,10 +1,10 @@
 //! The report for a terminal: the verdict, what was found, the numbers, what to do.
 
 use console::{Style, measure_text_width, truncate_str};
-use nearsort::diagnose::{Action, Finding, Moved, Recommendation, Severity, VerdictKind, WorstQuery};
+use nearsort::diagnose::{Finding, Moved, Recommendation, Severity, VerdictKind, WorstQuery};
 
-use super::View;
 use super::tables::{self, Table};
+use super::{View, words};
 use crate::words::one_line;
 
 /// Longer lines are hard to read.
@@ -87,14 +87,15 @@ impl Page {
     }
 
     fn finding(&self, finding: &Finding) -> String {
-        let (mark, style) = match finding.severity {
-            Severity::Problem => ("problem", Style::new().red().bold()),
-            Severity::Warning => ("warning", Style::new().yellow().bold()),
-            Severity::Info => ("info", Style::new().cyan().bold()),
+        let style = match finding.severity {
+            Severity::Problem => Style::new().red(),
+            Severity::Warning => Style::new().yellow(),
+            Severity::Info => Style::new().cyan(),
         };
+        let mark = style.bold().apply_to(words::severity(finding.severity));
         let mut lines = vec![
-            format!("{} {}", style.apply_to(mark), Style::new().bold().apply_to(finding.name)),
-            format!("  {}", self.wrapped(&sentence(&one_line(&finding.evidence)), 2)),
+            format!("{mark} {}", Style::new().bold().apply_to(finding.name)),
+            format!("  {}", self.wrapped(&words::sentence(&one_line(&finding.evidence)), 2)),
         ];
         if !finding.examples.is_empty() {
             let examples: Vec<String> = finding.examples.iter().map(|example| clipped(example, 80)).collect();
@@ -139,7 +140,7 @@ impl Page {
     }
 
     fn moved(&self, moved: &Moved) -> String {
-        let grade = moved.grade.map_or("not judged".to_owned(), |grade| format!("grade {grade}"));
+        let grade = words::grade(moved);
         let text = one_line(&moved.excerpt);
         let id = padded(&one_line(&moved.id), ID_WIDTH, true);
         let line = format!("  {:>4} -> {:<4} {grade:<10}  {id}  {text}", moved.rank_before, moved.rank_after);
@@ -147,11 +148,7 @@ impl Page {
     }
 
     fn recommendation(&self, view: &View, found: &Recommendation) -> String {
-        let said = match found.action {
-            Action::Change => "Change",
-            Action::Keep => "Keep what you have",
-            Action::DoNotRerank => "Leave the first stage's order",
-        };
+        let said = words::action(found.action);
         let mut lines =
             vec![self.heading("Recommendation"), self.wrapped(&format!("{said}: {}.", one_line(&found.reason)), 0)];
         // A command is not broken into lines: it is there to be copied.
@@ -194,13 +191,6 @@ fn clipped(text: &str, width: usize) -> String {
     truncate_str(&one_line(text), width, "…").into_owned()
 }
 
-/// A sentence begins with a capital and ends with a full stop.
-pub fn sentence(text: &str) -> String {
-    let mut letters = text.chars();
-    let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
-    format!("{first}{}.", letters.as_str().trim_end_matches('.'))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -217,6 +207,5 @@ mod tests {
     fn texts_of_users_are_bounded_and_plain() {
         assert_eq!(clipped("a\u{1b}[31mb\nc", 20), "a [31mb c");
         assert_eq!(measure_text_width(&clipped(&"x".repeat(500), 60)), 60);
-        assert_eq!(sentence("none of it."), "None of it.");
     }
 }
