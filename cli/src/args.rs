@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use nearsort::eval::{Measure, Test};
 use nearsort::io::InputFormat;
-use nearsort::{Device, Engine, LongText, Normalize, Pooling, Precision, Role, Scoring};
+use nearsort::{Device, Engine, LocalEncoderOptions, LongText, Normalize, Pooling, Precision, Role, Scoring};
 
 /// Put the best candidates first: a local reranker.
 #[derive(Parser, Debug)]
@@ -319,6 +319,11 @@ fn or_auto<T: FromStr<Err = nearsort::Error>>(text: &str) -> Result<OrAuto<T>, S
     }
 }
 
+/// The library's.
+pub fn default_batch_tokens() -> usize {
+    LocalEncoderOptions::default().batch_tokens
+}
+
 /// Which model, and how it runs.
 #[derive(Args, Debug, Clone)]
 #[command(next_help_heading = "Model")]
@@ -339,7 +344,7 @@ pub struct ModelArgs {
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
     /// Tokens per batch; bounds the memory of a forward pass
-    #[arg(long, value_name = "N", default_value_t = 16_384)]
+    #[arg(long, value_name = "N", default_value_t = default_batch_tokens())]
     pub batch_tokens: usize,
     /// Put before every query instead of the model's own prompt
     #[arg(long, value_name = "TEXT")]

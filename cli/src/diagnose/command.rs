@@ -3,10 +3,7 @@
 use nearsort::Device;
 use nearsort::diagnose::{Action, Profile, Report};
 
-use crate::args::{DiagnoseArgs, ModelArgs, ReadingArgs};
-
-/// The default of `--batch-tokens`.
-const BATCH_TOKENS: usize = 16_384;
+use crate::args::{DiagnoseArgs, ModelArgs, ReadingArgs, default_batch_tokens};
 
 /// A word as a POSIX shell reads it.
 pub fn quoted(word: &str) -> String {
@@ -97,7 +94,7 @@ pub fn runtime(args: &ModelArgs) -> Vec<String> {
         option("engine", args.engine.0),
         option("precision", args.precision.0),
         option("threads", args.threads),
-        option("batch-tokens", Some(args.batch_tokens).filter(|&tokens| tokens != BATCH_TOKENS)),
+        option("batch-tokens", Some(args.batch_tokens).filter(|&tokens| tokens != default_batch_tokens())),
         option("max-tokens", args.max_tokens),
         option("dim", args.dim),
         args.store.offline.then(|| "--offline".to_owned()),
