@@ -163,19 +163,20 @@ fn add_windows(
     }
     let texts: Vec<&str> = cut.iter().map(|&at| texts[at]).collect();
     let place = |candidate: &Candidate| cut.binary_search(&candidate.document).unwrap_or_default();
-    let asked: Vec<Query> = queries.to_vec();
-    let lists: Vec<(&str, Vec<usize>)> = asked
+    let lists: Vec<(&str, Vec<usize>)> = queries
         .iter()
         .map(|query| (query.text.as_str(), query.candidates.iter().filter(|c| is_cut(c)).map(place).collect()))
         .collect();
-    let mut windowed = score_windows(&lists, &texts, Scoring::Hybrid, room)?;
+    let by_hybrid = score_windows(&lists, &texts, Scoring::Hybrid, room)?;
+    let mut windowed = by_hybrid.iter().map(best_window_scores).collect::<Result<Vec<_>, _>>()?;
     if setting.long_text == LongText::Window && setting.scoring != Scoring::Hybrid {
         // What is diagnosed is scored exactly as it is reranked; by hybrid's best window it would only be near.
         let exact = score_windows(&lists, &texts, setting.scoring, room)?;
-        for (scores, exact) in windowed.iter_mut().flatten().zip(exact.into_iter().flatten()) {
+        let exact = exact.iter().flat_map(|scored| &scored.scores);
+        for (scores, &exact) in windowed.iter_mut().flatten().zip(exact) {
             match setting.scoring {
-                Scoring::Cosine => scores.cosine = exact.hybrid,
-                Scoring::MaxSim => scores.maxsim = exact.hybrid,
+                Scoring::Cosine => scores.cosine = exact,
+                Scoring::MaxSim => scores.maxsim = exact,
                 Scoring::Hybrid => {}
             }
         }
@@ -187,28 +188,24 @@ fn add_windows(
     Ok(())
 }
 
-/// The scores of the best window; under `hybrid` the score by `scoring`.
+/// Scores by the best window of each text.
 fn score_windows(
     lists: &[(&str, Vec<usize>)],
     texts: &[&str],
     scoring: Scoring,
     room: &Scoreroom<'_>,
-) -> Result<Vec<Vec<ModeScores>>, Failure> {
+) -> Result<Vec<ScoredCandidates>, Failure> {
     let reranker = room.reranker(&room.args.model, scoring, LongText::Window)?;
-    let scored = room.score(&reranker, lists, texts)?;
-    let of_list = |scored: &ScoredCandidates| {
-        if scoring != Scoring::Hybrid {
-            let alone = |&score: &f32| ModeScores { cosine: score, maxsim: score, hybrid: score };
-            return Ok(scored.scores.iter().map(alone).collect());
-        }
-        let mut scores = mode_scores(scored)?;
-        for (scores, window) in scores.iter_mut().zip(&scored.best_windows) {
-            // The hybrid score has the margin of later windows in it, its parts have not.
-            let margin = if window.start == 0 { 0.0 } else { WINDOW_MARGIN };
-            scores.cosine = (scores.cosine - margin).max(-1.0);
-            scores.maxsim = (scores.maxsim - margin).max(-1.0);
-        }
-        Ok(scores)
-    };
-    scored.iter().map(of_list).collect()
+    room.score(&reranker, lists, texts)
+}
+
+/// The hybrid score of the best windows and its parts. The hybrid score has the margin of later windows in it, its parts have not.
+fn best_window_scores(scored: &ScoredCandidates) -> Result<Vec<ModeScores>, Failure> {
+    let mut scores = mode_scores(scored)?;
+    for (scores, window) in scores.iter_mut().zip(&scored.best_windows) {
+        let margin = if window.start == 0 { 0.0 } else { WINDOW_MARGIN };
+        scores.cosine = (scores.cosine - margin).max(-1.0);
+        scores.maxsim = (scores.maxsim - margin).max(-1.0);
+    }
+    Ok(scores)
 }
