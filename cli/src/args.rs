@@ -8,6 +8,9 @@ use clap_complete::Shell;
 use nearsort::eval::{Measure, Test};
 use nearsort::io::InputFormat;
 use nearsort::{Device, Engine, LocalEncoderOptions, LongText, Normalize, Pooling, Precision, Role, Scoring};
+use serde::{Deserialize, Serialize};
+
+use crate::batch::Shard;
 
 /// Put the best candidates first: a local reranker.
 #[derive(Parser, Debug)]
@@ -56,6 +59,9 @@ pub enum Verb {
     /// Say whether reranking helps, why not, and what to change
     #[command(after_help = DIAGNOSE_EXAMPLES)]
     Diagnose(Box<DiagnoseArgs>),
+    /// Join the outputs of a job's shards
+    #[command(after_help = MERGE_EXAMPLES)]
+    Merge(MergeArgs),
     /// Measure runs by relevance judgements, and compare them
     #[command(after_help = EVAL_EXAMPLES)]
     Eval(Box<EvalArgs>),
@@ -74,6 +80,12 @@ Examples:
   nearsort rerank --query-file queries.tsv passages.jsonl --format trec > run.trec
   nearsort rerank --queries queries.jsonl --corpus corpus.jsonl --run bm25.trec --output reranked.trec
   nearsort rerank --candidates lists.jsonl --output reranked.jsonl";
+
+const MERGE_EXAMPLES: &str = "\
+Examples:
+  nearsort rerank --queries q.jsonl --corpus c.jsonl --run bm25.trec --shard 1/2 --output part1.trec   # on one machine
+  nearsort rerank --queries q.jsonl --corpus c.jsonl --run bm25.trec --shard 2/2 --output part2.trec   # on another
+  nearsort merge part1.trec part2.trec --output reranked.trec";
 
 const EMBED_EXAMPLES: &str = "\
 Examples:
@@ -115,9 +127,9 @@ pub struct RerankArgs {
     /// A first stage's run in TREC's format: each query ranks its documents, and their scores count (--blend)
     #[arg(long, value_name = "FILE", requires = "corpus", requires = "query_file", conflicts_with = "candidates")]
     pub run: Option<PathBuf>,
-    /// The texts of the documents that --run names
-    #[arg(long, value_name = "FILE", requires = "run")]
-    pub corpus: Option<PathBuf>,
+    /// The texts of the documents that --run names: one or several files, or a pattern such as 'parts/*.parquet'
+    #[arg(long, value_name = "FILE", requires = "run", num_args = 1..)]
+    pub corpus: Vec<PathBuf>,
     /// Lists with their queries: JSONL of {"query_id", "query", "candidates": [{"id", "text", "score"}]}
     #[arg(long, value_name = "FILE")]
     pub candidates: Option<PathBuf>,
@@ -127,6 +139,18 @@ pub struct RerankArgs {
     /// Write to a file, which appears when it is whole; the extension tells the format [default: standard output]
     #[arg(long, short, value_name = "OUT")]
     pub output: Option<PathBuf>,
+    /// Go on with an interrupted job of --run or --candidates, which the same command does by itself
+    #[arg(long, conflicts_with = "restart")]
+    pub resume: bool,
+    /// Throw away what an interrupted job has done
+    #[arg(long)]
+    pub restart: bool,
+    /// Do the i-th of n parts of a job, for several machines; `nearsort merge` joins the outputs
+    #[arg(long, value_name = "i/n", value_parser = Shard::from_str)]
+    pub shard: Option<Shard>,
+    /// How a job with --run or --candidates says how far it is: a bar, or JSON lines on stderr [default: a bar on a terminal, else JSON every half minute]
+    #[arg(long, value_name = "HOW", default_value = "auto")]
+    pub progress: ProgressMode,
     /// Print at most so many per query [default: all]
     #[arg(long, value_name = "N")]
     pub top_k: Option<usize>,
@@ -177,6 +201,19 @@ pub struct ScoringArgs {
     pub long: Option<LongText>,
 }
 
+/// How progress is shown.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProgressMode {
+    /// A bar on a terminal, else a JSON line every half minute
+    Auto,
+    /// A bar, if stderr is a terminal
+    Bar,
+    /// A JSON line every second
+    Json,
+    /// Nothing
+    None,
+}
+
 #[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BlendMethod {
     /// The model's scores alone
@@ -185,6 +222,16 @@ pub enum BlendMethod {
     Linear,
     /// Reciprocal rank fusion
     Rrf,
+}
+
+#[derive(Args, Debug)]
+pub struct MergeArgs {
+    /// What `rerank --shard` wrote, every shard once, in any order; beside each lies its OUTPUT.shard.json
+    #[arg(value_name = "SHARD", required = true)]
+    pub shards: Vec<PathBuf>,
+    /// What the job would have written in one piece
+    #[arg(long, short, value_name = "OUT")]
+    pub output: PathBuf,
 }
 
 #[derive(Args, Debug)]
@@ -212,9 +259,9 @@ pub struct DiagnoseArgs {
     /// The queries: text lines, JSONL, CSV or TSV
     #[arg(long, visible_alias = "query-file", value_name = "FILE")]
     pub queries: PathBuf,
-    /// The texts of the documents that --run names
-    #[arg(long, value_name = "FILE")]
-    pub corpus: PathBuf,
+    /// The texts of the documents that --run names: one or several files, or a pattern such as 'parts/*.parquet'
+    #[arg(long, value_name = "FILE", required = true, num_args = 1..)]
+    pub corpus: Vec<PathBuf>,
     /// The first stage's run in TREC's format
     #[arg(long, value_name = "FILE")]
     pub run: PathBuf,
@@ -414,7 +461,8 @@ pub enum ModelsVerb {
     },
 }
 
-#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum OutputFormat {
     /// Aligned columns, cut to the terminal's width
     Table,

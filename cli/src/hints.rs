@@ -9,15 +9,46 @@ use crate::args::Talk;
 const TRUNCATION_WORTH_SAYING: f64 = 0.01;
 
 pub enum Warning {
-    Truncated { truncated: usize, candidates: usize, max_tokens: usize },
-    Empty { ids: Vec<String> },
-    Skipped { rows: u64, file: String, reasons: Vec<String> },
-    NoCandidates { file: String },
-    NoFirstStage { unscored: usize, candidates: usize },
-    LeftOut { message: String },
-    MissingQueries { run: String, ids: Vec<String>, judged: usize },
-    UnjudgedQueries { run: String, number: usize, ids: Vec<String> },
-    NoJudgedDocument { run: String, ids: Vec<String>, judged: Vec<String> },
+    Truncated {
+        truncated: usize,
+        candidates: usize,
+        max_tokens: usize,
+    },
+    /// `ids`: at least six, or all.
+    Empty {
+        number: usize,
+        ids: Vec<String>,
+    },
+    Skipped {
+        rows: u64,
+        file: String,
+        reasons: Vec<String>,
+    },
+    NoCandidates {
+        file: String,
+    },
+    NoFirstStage {
+        unscored: usize,
+        candidates: usize,
+    },
+    LeftOut {
+        message: String,
+    },
+    MissingQueries {
+        run: String,
+        ids: Vec<String>,
+        judged: usize,
+    },
+    UnjudgedQueries {
+        run: String,
+        number: usize,
+        ids: Vec<String>,
+    },
+    NoJudgedDocument {
+        run: String,
+        ids: Vec<String>,
+        judged: Vec<String>,
+    },
 }
 
 /// Ids that a warning shows.
@@ -33,11 +64,11 @@ impl fmt::Display for Warning {
                 count(*candidates as u64, "text"),
                 if *truncated == 1 { "is" } else { "are" },
             ),
-            Warning::Empty { ids } => {
+            Warning::Empty { number, ids } => {
                 let shown = ids.iter().take(5).map(String::as_str).collect::<Vec<_>>().join(", ");
-                let more = if ids.len() > 5 { ", ..." } else { "" };
-                let (have, are) = if ids.len() == 1 { ("has", "is") } else { ("have", "are") };
-                let candidates = count(ids.len() as u64, "candidate");
+                let more = if *number > 5 { ", ..." } else { "" };
+                let (have, are) = if *number == 1 { ("has", "is") } else { ("have", "are") };
+                let candidates = count(*number as u64, "candidate");
                 write!(f, "{candidates} {have} no text and {are} ranked last: {shown}{more}")
             }
             Warning::Skipped { rows, file, reasons } => {
@@ -84,10 +115,9 @@ pub fn warn(talk: Talk, warning: &Warning) {
         Warning::Truncated { truncated, candidates, .. } => {
             *truncated as f64 > TRUNCATION_WORTH_SAYING * *candidates as f64
         }
-        Warning::Empty { ids } => !ids.is_empty(),
+        Warning::Empty { number, .. } => *number > 0,
         Warning::Skipped { rows, .. } => *rows > 0,
         Warning::NoFirstStage { unscored, .. } => *unscored > 0,
-
         Warning::MissingQueries { ids, .. } => !ids.is_empty(),
         Warning::UnjudgedQueries { number, .. } => *number > 0,
         Warning::NoCandidates { .. } | Warning::LeftOut { .. } | Warning::NoJudgedDocument { .. } => true,
@@ -100,6 +130,11 @@ pub fn warn(talk: Talk, warning: &Warning) {
 /// One line on stderr. That nobody can read it is no reason to fail, which `eprintln!` would.
 pub fn say(message: fmt::Arguments<'_>) {
     let _ = writeln!(io::stderr(), "nearsort: {message}");
+}
+
+/// A line for programs on stderr.
+pub fn say_json(line: &serde_json::Value) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// The help in answer to a command line that is not whole.

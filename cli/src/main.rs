@@ -2,12 +2,12 @@
 //! 0 done, 1 nothing above the threshold, 2 error. A reader that goes away (broken pipe) is no error.
 
 mod args;
+mod batch;
 mod diagnose;
 mod embed;
 mod eval;
 mod hints;
 mod interrupt;
-mod lists;
 mod model;
 mod models;
 mod output;
@@ -82,6 +82,7 @@ fn run(cli: &Cli) -> Run {
         Some(Verb::Rerank(args)) => rerank::run(args, cli.talk()),
         Some(Verb::Embed(args)) => embed::run(args, cli.talk()),
         Some(Verb::Diagnose(args)) => diagnose::run(args, cli.talk()),
+        Some(Verb::Merge(args)) => batch::merge::run(args),
         Some(Verb::Eval(args)) => eval::run(args, cli.talk()),
         Some(Verb::Models(args)) => models::run(args, cli.talk()),
         Some(Verb::Completions { shell }) => {

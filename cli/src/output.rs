@@ -5,9 +5,10 @@ mod table;
 
 pub use json::model_fields;
 
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::fs::File;
+use std::io::{self, BufWriter, IsTerminal, Seek, Write};
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nearsort::io::{Query, Row, WholeFile, write_run_line};
 use nearsort::kernels::Isa;
@@ -19,6 +20,9 @@ use crate::Failure;
 use crate::args::{OutputFormat, RerankArgs};
 use crate::interrupt::remove_on_interrupt;
 use crate::words::one_line;
+
+/// Buffer before the answers of a job.
+const PART_BUFFER_BYTES: usize = 1 << 20;
 
 /// What produced the scores.
 #[derive(Clone)]
@@ -102,6 +106,8 @@ pub struct Answers {
 enum Target {
     Stdout(BufWriter<io::Stdout>),
     File(Box<WholeFile>),
+    /// The answers of a job so far.
+    Part(BufWriter<File>, PathBuf),
 }
 
 impl Write for Target {
@@ -109,6 +115,7 @@ impl Write for Target {
         match self {
             Target::Stdout(out) => out.write(bytes),
             Target::File(file) => file.write(bytes),
+            Target::Part(file, _) => file.write(bytes),
         }
     }
 
@@ -116,6 +123,7 @@ impl Write for Target {
         match self {
             Target::Stdout(out) => out.flush(),
             Target::File(file) => file.flush(),
+            Target::Part(file, _) => file.flush(),
         }
     }
 }
@@ -160,23 +168,43 @@ impl Answers {
         Ok(Self { out, format: format(args)?, with_text: !args.no_text, with_query, written: 0 })
     }
 
+    /// Goes on behind the first `written` answers of a job, which lie in `part`; errors speak of the output that it will be.
+    pub fn part(args: &RerankArgs, part: File, output: &Path, written: usize) -> Result<Self, Failure> {
+        let out = Target::Part(BufWriter::with_capacity(PART_BUFFER_BYTES, part), output.to_owned());
+        Ok(Self { out, format: format(args)?, with_text: !args.no_text, with_query: true, written })
+    }
+
+    /// Waits until the disk has the answers so far, and counts their bytes.
+    pub fn sync(&mut self) -> Result<u64, Failure> {
+        let Target::Part(file, output) = &mut self.out else { return Ok(0) };
+        let synced = file.flush().and_then(|()| file.get_ref().sync_data()).and_then(|()| file.stream_position());
+        synced.map_err(|error| Failure::Error(format!("cannot write {}: {error}", output.display())))
+    }
+
     pub fn write(&mut self, answer: &Answer<'_>) -> Result<(), Failure> {
         let written = self.write_one(answer);
         self.written += 1;
         written.map_err(|failure| self.name_target(failure))
     }
 
-    /// Ends the output; a file appears under its name.
+    /// Ends the output; a file appears under its name, the answers of a job stay where they are.
     pub fn finish(mut self) -> Result<(), Failure> {
-        if self.format == OutputFormat::Json && self.with_query {
-            let end = if self.written == 0 { "[]\n" } else { "\n]\n" };
-            let ended = self.out.write_all(end.as_bytes()).map_err(Failure::from);
-            ended.map_err(|failure| self.name_target(failure))?;
-        }
+        self.end()?;
         match self.out {
             Target::Stdout(mut out) => Ok(out.flush()?),
             Target::File(file) => Ok(file.finish()?),
+            Target::Part(mut file, _) => Ok(file.flush()?),
         }
+    }
+
+    /// What comes behind the last answer.
+    pub fn end(&mut self) -> Result<(), Failure> {
+        if self.format != OutputFormat::Json || !self.with_query {
+            return Ok(());
+        }
+        let end = if self.written == 0 { "[]\n" } else { "\n]\n" };
+        let ended = self.out.write_all(end.as_bytes()).map_err(Failure::from);
+        ended.map_err(|failure| self.name_target(failure))
     }
 
     fn write_one(&mut self, answer: &Answer<'_>) -> Result<(), Failure> {
@@ -202,12 +230,16 @@ impl Answers {
 
     /// An error of writing speaks of standard output, unless there is a file.
     fn name_target(&self, failure: Failure) -> Failure {
-        match (&self.out, failure) {
-            (Target::File(file), Failure::Error(message)) => {
-                let file = file.path().display().to_string();
-                Failure::Error(message.replace("to standard output", &file))
+        let path = match &self.out {
+            Target::Stdout(_) => return failure,
+            Target::File(file) => file.path(),
+            Target::Part(_, output) => output,
+        };
+        match failure {
+            Failure::Error(message) => {
+                Failure::Error(message.replace("to standard output", &path.display().to_string()))
             }
-            (_, failure) => failure,
+            failure => failure,
         }
     }
 }

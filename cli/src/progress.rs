@@ -2,25 +2,59 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::io::{self, IsTerminal};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use indicatif::{
+    HumanBytes, HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle,
+};
 use nearsort::store::{Progress, ProgressFn, Step};
+use serde::Serialize;
+use serde_json::{Value, json};
 
-use crate::args::Talk;
-use crate::hints::say;
+use crate::args::{ProgressMode, Talk};
+use crate::hints::{say, say_json};
 use crate::interrupt;
 
 /// Work that is done sooner shows no bar.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// Counts encoded texts.
+/// Between two lines of JSON, where they were asked for and where nobody looks at a terminal.
+const ASKED_INTERVAL: Duration = Duration::from_secs(1);
+const UNASKED_INTERVAL: Duration = Duration::from_secs(30);
+
+/// Counts encoded texts, and what else a batch job comes to.
 #[derive(Clone)]
 pub struct Counter {
     bar: ProgressBar,
     started: Instant,
-    talk: Talk,
+    shows_bar: bool,
+    lines: Option<Arc<Lines>>,
+}
+
+/// Progress as lines of JSON on stderr.
+struct Lines {
+    interval: Duration,
+    last: Mutex<Instant>,
+    /// Done by a run before this one.
+    skipped: AtomicU64,
+    queries: AtomicU64,
+    /// 0: not known.
+    all_queries: AtomicU64,
+    tokens: AtomicU64,
+    /// Whether the number of texts is the last word.
+    is_complete: AtomicBool,
+}
+
+/// What a batch job came to.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Summary {
+    pub queries: usize,
+    pub pairs: usize,
+    pub documents: usize,
+    pub tokens: u64,
 }
 
 impl Counter {
@@ -28,7 +62,19 @@ impl Counter {
         let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::hidden());
         let shown = bar.clone();
         interrupt::on_interrupt(move || shown.finish_and_clear());
-        Self { bar, started: Instant::now(), talk }
+        Self { bar, started: Instant::now(), shows_bar: talk > Talk::Quiet, lines: None }
+    }
+
+    /// As [`Counter::new`], for work of hours.
+    pub fn of_batch(talk: Talk, mode: ProgressMode) -> Self {
+        let interval = match mode {
+            ProgressMode::Json => Some(ASKED_INTERVAL),
+            ProgressMode::Auto if talk > Talk::Quiet && !io::stderr().is_terminal() => Some(UNASKED_INTERVAL),
+            _ => None,
+        };
+        let counter = Self::new(talk);
+        let shows_bar = counter.shows_bar && matches!(mode, ProgressMode::Auto | ProgressMode::Bar);
+        Self { shows_bar, lines: interval.map(|interval| Arc::new(Lines::new(interval))), ..counter }
     }
 
     /// More texts are known to come. Only when these are the last is the end in sight, and a bar honest.
@@ -44,6 +90,25 @@ impl Counter {
             };
             self.bar.set_style(style.with_key("rate", rate));
         }
+        if let Some(lines) = &self.lines {
+            lines.is_complete.store(last, Ordering::Relaxed);
+        }
+    }
+
+    /// So many lists are to be answered, if that is known.
+    pub fn expect_lists(&self, lists: Option<usize>) {
+        if let (Some(state), Some(lists)) = (&self.lines, lists) {
+            state.all_queries.store(lists as u64, Ordering::Relaxed);
+        }
+    }
+
+    /// So many texts need not be encoded, because a run before this one did.
+    pub fn skip(&self, texts: usize) {
+        self.bar.inc(texts as u64);
+        self.bar.reset_eta();
+        if let Some(lines) = &self.lines {
+            lines.skipped.fetch_add(texts as u64, Ordering::Relaxed);
+        }
     }
 
     /// So many are done.
@@ -53,15 +118,101 @@ impl Counter {
         if self.bar.length().is_some_and(|length| self.bar.position() > length) {
             self.bar.set_length(self.bar.position());
         }
-        if self.talk > Talk::Quiet && self.bar.is_hidden() && self.started.elapsed() > PATIENCE {
+        if self.shows_bar && self.bar.is_hidden() && self.started.elapsed() > PATIENCE {
             // Hidden again by indicatif itself when stderr is no terminal.
             self.bar.set_draw_target(ProgressDrawTarget::stderr());
+        }
+        if let Some(lines) = &self.lines {
+            lines.tick(&self.bar, self.started);
+        }
+    }
+
+    /// So many lists are answered.
+    pub fn done_lists(&self, lists: usize) {
+        if let Some(state) = &self.lines {
+            state.queries.fetch_add(lists as u64, Ordering::Relaxed);
+        }
+    }
+
+    /// So many tokens were encoded.
+    pub fn add_tokens(&self, tokens: u64) {
+        if let Some(lines) = &self.lines {
+            lines.tokens.fetch_add(tokens, Ordering::Relaxed);
         }
     }
 
     pub fn finish(&self) {
         self.bar.finish_and_clear();
     }
+
+    /// The last word on a batch job, where progress was shown.
+    pub fn summarize(&self, summary: &Summary) {
+        let seconds = self.started.elapsed().as_secs_f64();
+        match &self.lines {
+            Some(lines) if lines.interval == ASKED_INTERVAL || self.started.elapsed() > lines.interval => {
+                let mut line = json!({ "event": "done", "seconds": round(seconds) });
+                if let (Value::Object(line), Ok(Value::Object(summary))) = (&mut line, serde_json::to_value(summary)) {
+                    line.extend(summary);
+                }
+                say_json(&line);
+            }
+            None if self.shows_bar && io::stderr().is_terminal() => {
+                let Summary { queries, pairs, documents, tokens } = summary;
+                say(format_args!(
+                    "{queries} queries, {pairs} pairs; {documents} texts, {tokens} tokens; {} in this run",
+                    HumanDuration(self.started.elapsed()),
+                ));
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Lines {
+    fn new(interval: Duration) -> Self {
+        Self {
+            interval,
+            last: Mutex::new(Instant::now()),
+            skipped: AtomicU64::new(0),
+            queries: AtomicU64::new(0),
+            all_queries: AtomicU64::new(0),
+            tokens: AtomicU64::new(0),
+            is_complete: AtomicBool::new(false),
+        }
+    }
+
+    /// Writes a line if it is time.
+    fn tick(&self, bar: &ProgressBar, started: Instant) {
+        // Who finds it locked can leave the line to the one that holds it.
+        let Ok(mut last) = self.last.try_lock() else { return };
+        if last.elapsed() < self.interval {
+            return;
+        }
+        *last = Instant::now();
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let seconds = started.elapsed().as_secs_f64();
+        let done = bar.position();
+        let rate = done.saturating_sub(count(&self.skipped)) as f64 / seconds;
+        let all = bar.length().filter(|_| self.is_complete.load(Ordering::Relaxed));
+        let left = all.map(|all| round(all.saturating_sub(done) as f64 / rate.max(1e-9)));
+        let all_queries = Some(count(&self.all_queries)).filter(|&all| all > 0);
+        say_json(&json!({
+            "event": "progress",
+            "queries_done": count(&self.queries),
+            "queries": all_queries,
+            "texts_done": done,
+            "texts": all,
+            "tokens": count(&self.tokens),
+            "texts_per_second": round(rate),
+            "seconds": round(seconds),
+            "seconds_left": left,
+        }));
+    }
+}
+
+/// To tenths: more is noise.
+fn round(value: f64) -> f64 {
+    (value * 10.0).round() / 10.0
 }
 
 /// Tells the user what the store does: bars for bytes, lines for everything else.

@@ -16,7 +16,7 @@ use crate::args::{BlendMethod, OutputFormat, RerankArgs, Talk};
 use crate::hints::{Warning, say, warn};
 use crate::output::{self, Answer, Answers, Facts, ModelLine, Ranked};
 use crate::progress::Counter;
-use crate::{Failure, Outcome, Run, lists, model, profile};
+use crate::{Failure, Outcome, Run, batch, model, profile};
 
 /// Rows scored at a time: enough for batches of like length, little enough to keep in memory at any text length.
 const CHUNK_ROWS: usize = 4096;
@@ -24,10 +24,10 @@ const CHUNK_ROWS: usize = 4096;
 pub fn run(args: &RerankArgs, talk: Talk) -> Run {
     let args = &profile::applied(args)?;
     check(args)?;
-    let counter = Counter::new(talk);
     if args.run.is_some() || args.candidates.is_some() {
-        return lists::run(args, talk, &counter);
+        return batch::run(args, talk, &Counter::of_batch(talk, args.progress));
     }
+    let counter = Counter::new(talk);
     let queries = queries(args)?;
     let mut rows = model::open_rows(&args.input, &args.reading, talk)?;
     let started = Instant::now();
@@ -74,12 +74,11 @@ fn check(args: &RerankArgs) -> Result<(), Failure> {
     model::blend(&args.scoring)?;
     output::format(args)?;
     if let Some(path) = &args.output {
-        model::check_target(
-            path,
-            &[Some(&args.input), args.run.as_ref(), args.corpus.as_ref(), args.candidates.as_ref()],
-        )?;
+        let inputs = [Some(&args.input), args.run.as_ref(), args.candidates.as_ref()];
+        let inputs: Vec<_> = inputs.into_iter().chain(args.corpus.iter().map(Some)).collect();
+        model::check_target(path, &inputs)?;
     }
-    let from_stdin = [is_given(&args.query_file), is_given(&args.run), is_given(&args.corpus)];
+    let from_stdin = [is_given(&args.query_file), is_given(&args.run), args.corpus.iter().any(is_stdin)];
     let has_input = args.run.is_none() && args.candidates.is_none() && is_stdin(&args.input);
     match args {
         RerankArgs { top_k: Some(0), .. } => wrong("--top-k must be at least 1"),
@@ -89,6 +88,17 @@ fn check(args: &RerankArgs) -> Result<(), Failure> {
         }
         _ if from_stdin.iter().filter(|stdin| **stdin).count() + usize::from(has_input) > 1 => {
             wrong("only one input can come from standard input; give a FILE for the others")
+        }
+        RerankArgs { run: None, candidates: None, resume, restart, shard, .. }
+            if *resume || *restart || shard.is_some() =>
+        {
+            wrong("--resume, --restart and --shard are for jobs with --run or --candidates")
+        }
+        RerankArgs { shard: Some(_), output: None, .. } => {
+            wrong("--shard needs --output: `nearsort merge` joins the shards' files")
+        }
+        RerankArgs { shard: Some(_), candidates: Some(path), .. } if is_stdin(path) => {
+            wrong("--shard reads its input twice, which standard input cannot be; give a file")
         }
         RerankArgs { query_file: Some(_), run: None, scoring, .. }
             if scoring.blend.is_some_and(|b| b != BlendMethod::None) =>
@@ -130,6 +140,12 @@ pub fn check_query_id(query: &Query, file: &str) -> Result<(), Failure> {
     )))
 }
 
+/// The first stage's scores, of which a candidate that it does not know gets the worst; `None` when it knows none.
+pub fn with_worst_for_unknown(first_stage: &[Option<f64>]) -> Option<Vec<f64>> {
+    let worst = first_stage.iter().flatten().copied().reduce(f64::min)?;
+    Some(first_stage.iter().map(|score| score.unwrap_or(worst)).collect())
+}
+
 /// The facts of the candidate at `offset` of a scored list.
 pub fn facts(scored: &ScoredCandidates, offset: usize) -> Facts {
     Facts {
@@ -156,12 +172,6 @@ struct Mixing {
 }
 
 impl Mixing {
-    /// The first stage's scores; a candidate that it does not know counts as its worst.
-    fn filled(&self) -> Vec<f64> {
-        let worst = self.first_stage.iter().flatten().copied().fold(f64::INFINITY, f64::min);
-        self.first_stage.iter().map(|score| score.unwrap_or(worst)).collect()
-    }
-
     /// The candidates among `kept` that can still be among the best `k`.
     fn winners(&self, kept: impl Iterator<Item = usize>, k: usize) -> HashSet<usize> {
         let scores = |index: usize| match self.empty.binary_search(&index) {
@@ -293,7 +303,7 @@ impl Collected {
     fn warn(&self, rows: &Rows, reranker: &Reranker, talk: Talk) {
         let max_tokens = reranker.encoder().map_or(0, |encoder| encoder.contract().max_tokens);
         warn(talk, &Warning::Truncated { truncated: self.truncated, candidates: self.candidates, max_tokens });
-        warn(talk, &Warning::Empty { ids: self.empty_ids.clone() });
+        warn(talk, &Warning::Empty { number: self.empty_ids.len(), ids: self.empty_ids.clone() });
         if let Some(mixing) = &self.mixing {
             let unscored = mixing.first_stage.iter().filter(|score| score.is_none()).count();
             warn(talk, &Warning::NoFirstStage { unscored, candidates: self.candidates });
@@ -314,7 +324,10 @@ impl Collected {
     ) -> Result<Vec<Answer<'a>>, Failure> {
         let k = args.top_k.unwrap_or(usize::MAX);
         let mixed = match &self.mixing {
-            Some(mixing) => Some(ranking::top_k(&reranker.mix(&mixing.model, &mixing.empty, &mixing.filled())?, k)?),
+            Some(mixing) => {
+                let first_stage = with_worst_for_unknown(&mixing.first_stage).unwrap_or_default();
+                Some(ranking::top_k(&reranker.mix(&mixing.model, &mixing.empty, &first_stage)?, k)?)
+            }
             None => None,
         };
         let blend = mixed.is_some().then(|| reranker.blend().to_string());

@@ -21,8 +21,10 @@
 //! No model, no printing and no environment is used here.
 
 mod candidates;
+mod digest;
 mod embeddings;
 mod format;
+mod journal;
 mod qrels;
 mod queries;
 mod record;
@@ -35,8 +37,10 @@ mod trec;
 mod whole;
 
 pub use candidates::{CandidateRow, CandidateRows};
+pub use digest::file_sha256;
 pub use embeddings::EmbeddingWriter;
 pub use format::InputFormat;
+pub use journal::Journal;
 pub use qrels::{Grades, Qrels};
 pub use queries::{Query, read_queries};
 pub use row::Row;

@@ -111,6 +111,31 @@ impl RunFile {
         }
     }
 
+    /// Gives `each` every query's results, one after the other, in the file's order; memory is as for [`RunFile::map_queries`].
+    ///
+    /// The whole run is checked before the first one is given.
+    ///
+    /// # Errors
+    /// As [`RunFile::map_queries`]; what `each` fails with.
+    pub fn for_each_query(&self, mut each: impl FnMut(&QueryResults<'_>) -> Result<()>) -> Result<()> {
+        match self.map_parts(&|_: &QueryResults<'_>| ()) {
+            Ok(_) => {
+                for part in self.parts().map_err(|stop| self.error(stop))? {
+                    let part = part.map_err(|error| self.error(Stop::Io(error)))?;
+                    let seen = Mutex::new(HashSet::new());
+                    let done = part.map_queries(self.format, &seen, &mut each).map_err(|stop| self.error(stop))?;
+                    done.into_iter().collect::<Result<()>>()?;
+                }
+                Ok(())
+            }
+            Err(Stop::Scattered) => {
+                let run = self.read()?;
+                (0..run.num_queries()).try_for_each(|index| self.map_stored(&run, index, &mut each)?)
+            }
+            Err(stop) => Err(self.error(stop)),
+        }
+    }
+
     /// Reads the whole run into memory.
     ///
     /// # Errors
@@ -130,7 +155,7 @@ impl RunFile {
         Ok(run)
     }
 
-    fn map_stored<T>(&self, run: &Run, index: usize, map: impl Fn(&QueryResults<'_>) -> T) -> Result<T> {
+    fn map_stored<T>(&self, run: &Run, index: usize, map: impl FnOnce(&QueryResults<'_>) -> T) -> Result<T> {
         let (query_id, documents) = run.query_at(index);
         match QueryResults::indexed(query_id, &documents) {
             Ok(results) => Ok(map(&results)),
@@ -248,7 +273,7 @@ impl Part {
         &self,
         format: RunFormat,
         seen: &Mutex<HashSet<String>>,
-        map: impl Fn(&QueryResults<'_>) -> T,
+        mut map: impl FnMut(&QueryResults<'_>) -> T,
     ) -> Result<Vec<T>, Stop> {
         let parsed = self.parse(format)?;
         let same_query = |a: &ParsedLine, b: &ParsedLine| parsed.slice(&a.query) == parsed.slice(&b.query);
@@ -364,5 +389,32 @@ mod tests {
         assert_eq!(cut("1 Q0 a 1 1 t\n1 Q0 b 1 1 t\n"), "1 Q0 a 1 1 t\n1 Q0 b 1 1 t\n");
         assert_eq!(cut("1 Q0 a 1"), "1 Q0 a 1");
         assert_eq!(cut(""), "");
+    }
+
+    #[test]
+    fn queries_come_in_the_files_order_whether_or_not_their_lines_stand_together() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.trec");
+        let listed = |content: &str| {
+            std::fs::write(&path, content).unwrap();
+            let mut queries = Vec::new();
+            RunFile::open(&path).unwrap().for_each_query(|results| {
+                let ids: Vec<&str> = results.documents().iter().map(|document| document.id).collect();
+                queries.push(format!("{}: {}", results.query_id(), ids.join(" ")));
+                Ok(())
+            })?;
+            Ok::<_, Error>(queries)
+        };
+        let lines = ["b Q0 y 1 2 t\n", "b Q0 x 2 1 t\n", "a Q0 x 1 5 t\n"];
+        assert_eq!(listed(&lines.concat()).unwrap(), ["b: y x", "a: x"]);
+        let scattered = [lines[0], lines[2], lines[1]].concat();
+        assert_eq!(listed(&scattered).unwrap(), ["b: y x", "a: x"]);
+        assert!(listed(&(lines.concat() + lines[2])).unwrap_err().to_string().contains("stands twice"));
+        let broken = listed(&(lines.concat() + "a Q0\n")).unwrap_err().to_string();
+        assert!(broken.contains("run.trec:4"), "{broken}");
+        let stopped = RunFile::open(&path).unwrap();
+        std::fs::write(&path, lines.concat()).unwrap();
+        let error = stopped.for_each_query(|_| Err(Error::InvalidArgument("enough".into()))).unwrap_err();
+        assert_eq!(error.to_string(), "enough");
     }
 }

@@ -39,6 +39,15 @@ impl WholeFile {
         Self { out, path: path.to_owned() }
     }
 
+    /// Whether a file could be written under this name: not where a device or a pipe is, which renaming would put away.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when something that is no regular file lies there.
+    pub fn check_target(path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        refuse_what_is_no_file(path).map_err(Error::io("write", path))
+    }
+
     /// The name that the file will have.
     pub fn path(&self) -> &Path {
         &self.path
@@ -89,12 +98,17 @@ pub fn write_whole(path: impl AsRef<Path>, content: &[u8]) -> Result<()> {
     file.finish()
 }
 
-/// A temporary file in the target's folder, because a rename works only within one file system.
 /// A device or a pipe in the target's place is left alone: renaming would put a file where it was.
-fn temporary_beside(path: &Path) -> io::Result<NamedTempFile> {
+fn refuse_what_is_no_file(path: &Path) -> io::Result<()> {
     if path.metadata().is_ok_and(|target| !target.is_file()) {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file; give the name of one"));
     }
+    Ok(())
+}
+
+/// A temporary file in the target's folder, because a rename works only within one file system.
+fn temporary_beside(path: &Path) -> io::Result<NamedTempFile> {
+    refuse_what_is_no_file(path)?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut builder = Builder::new();
     builder.prefix(".nearsort-").suffix(".tmp");

@@ -1,5 +1,7 @@
 //! Command lines that can be pasted into a shell.
 
+use std::path::PathBuf;
+
 use nearsort::Device;
 use nearsort::diagnose::{Action, Profile, Report};
 
@@ -56,8 +58,13 @@ fn option(name: &str, value: Option<impl ToString>) -> Option<String> {
 }
 
 fn files(args: &DiagnoseArgs) -> Vec<String> {
-    let files = [("queries", &args.queries), ("corpus", &args.corpus), ("run", &args.run)];
-    let options = files.map(|(name, path)| format!("--{name} {}", quoted(&path.display().to_string())));
+    let name = |path: &PathBuf| quoted(&path.display().to_string());
+    let corpus: Vec<String> = args.corpus.iter().map(name).collect();
+    let options = [
+        format!("--queries {}", name(&args.queries)),
+        format!("--corpus {}", corpus.join(" ")),
+        format!("--run {}", name(&args.run)),
+    ];
     std::iter::once("nearsort rerank".to_owned()).chain(options).collect()
 }
 

@@ -2,10 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 
-use nearsort::io::{Qrels, Query, Row, RunLine, read_queries, read_run};
+use nearsort::io::{Corpus, Qrels, Query, Row, RunLine, expand_paths, read_queries, read_run};
 
 use crate::args::{DiagnoseArgs, Talk};
-use crate::{Failure, lists};
+use crate::batch::missing_message;
+use crate::hints::{Warning, warn};
+use crate::{Failure, model};
 
 /// Everything that was read.
 pub struct Input {
@@ -51,9 +53,24 @@ pub fn read(args: &DiagnoseArgs, talk: Talk) -> Result<Input, Failure> {
     }
     let wanted: HashSet<&str> =
         some.iter().flat_map(|(_, lines)| lines).map(|line| line.document_id.as_str()).collect();
-    let documents = lists::read_documents(&args.corpus, &args.reading, &wanted, talk)?;
+    let documents = read_documents(args, &wanted, talk)?;
     let queries = find(args, some, &documents, &mut notes)?;
     Ok(Input { queries, documents, qrels, is_sample, notes })
+}
+
+/// The rows of the corpus that are wanted, in the corpus's order.
+fn read_documents(args: &DiagnoseArgs, wanted: &HashSet<&str>, talk: Talk) -> Result<Vec<Row>, Failure> {
+    let folder = tempfile::tempdir();
+    let folder = folder.map_err(|error| Failure::Error(format!("cannot create a temporary folder: {error}")))?;
+    let corpus = Corpus::open(&expand_paths(&args.corpus)?, &model::reading(&args.reading)?, folder.path())?;
+    let reasons = corpus.skip_reasons().iter().map(ToString::to_string).collect();
+    warn(talk, &Warning::Skipped { rows: corpus.skipped(), file: corpus.name().to_owned(), reasons });
+    let mut positions = Vec::with_capacity(wanted.len());
+    for id in wanted {
+        positions.extend(corpus.position(id)?);
+    }
+    positions.sort_unstable();
+    positions.into_iter().map(|position| Ok(corpus.row(position)?)).collect()
 }
 
 /// The run's lines by query, in the run's order.
@@ -111,14 +128,9 @@ fn note_missing(
     notes: &mut Vec<String>,
 ) -> Result<(), Failure> {
     let Some(example) = ids.iter().min() else { return Ok(()) };
-    let file = if one == "query" { &args.queries } else { &args.corpus };
-    let noun = if ids.len() == 1 { one } else { many };
-    let message = format!(
-        "{}: the run names {} {noun} that {} does not have, such as '{example}'",
-        args.run.display(),
-        ids.len(),
-        file.display(),
-    );
+    let corpus: Vec<String> = args.corpus.iter().map(|file| file.display().to_string()).collect();
+    let file = if one == "query" { args.queries.display().to_string() } else { corpus.join(", ") };
+    let message = missing_message(&args.run, ids.len(), [one, many], &file, example);
     if nothing_left {
         let hint = "check that the files belong together and which field is the id (--id-field)";
         return Err(Failure::Error(format!("{message}; {hint}")));

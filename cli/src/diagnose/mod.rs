@@ -92,7 +92,8 @@ pub fn run(args: &DiagnoseArgs, talk: Talk) -> Run {
 /// Refuses before minutes of work what cannot come to a result.
 fn check(args: &DiagnoseArgs) -> Result<(), Failure> {
     let wrong = |message: String| Err(Failure::Error(message));
-    let inputs = [Some(&args.queries), Some(&args.corpus), Some(&args.run), args.qrels.as_ref()];
+    let inputs = [Some(&args.queries), Some(&args.run), args.qrels.as_ref()];
+    let inputs: Vec<_> = inputs.into_iter().chain(args.corpus.iter().map(Some)).collect();
     if inputs.iter().flatten().filter(|path| path.as_os_str() == "-").count() > 1 {
         return wrong("standard input can be read once; give the other files by name".into());
     }

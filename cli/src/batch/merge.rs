@@ -1,0 +1,101 @@
+//! `nearsort merge`: the outputs of all shards as the one output of the whole job.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use nearsort::io::WholeFile;
+
+use super::shard::ShardNote;
+use crate::args::{MergeArgs, OutputFormat};
+use crate::interrupt::remove_on_interrupt;
+use crate::{Failure, Outcome, Run, model};
+
+pub fn run(args: &MergeArgs) -> Run {
+    let inputs: Vec<Option<&PathBuf>> = args.shards.iter().map(Some).collect();
+    model::check_target(&args.output, &inputs)?;
+    let mut shards = Vec::with_capacity(args.shards.len());
+    for path in &args.shards {
+        shards.push((ShardNote::read(path)?, path.as_path()));
+    }
+    shards.sort_by_key(|(note, _)| note.shard.index);
+    check(&shards)?;
+    let paths: Vec<&Path> = shards.iter().map(|(_, path)| *path).collect();
+    let mut out = WholeFile::create(&args.output)?;
+    remove_on_interrupt(out.temporary_path());
+    join(&paths, shards[0].0.format, &mut out)?;
+    out.finish()?;
+    Ok(Outcome::Done)
+}
+
+/// Whether these are all shards of one job, each once.
+fn check(shards: &[(ShardNote, &Path)]) -> Result<(), Failure> {
+    let Some(((first, first_path), rest)) = shards.split_first() else {
+        return Err(Failure::Error("give the outputs of all shards".into()));
+    };
+    for (note, path) in rest {
+        let difference = match first.job.difference(&note.job) {
+            None if note.shard.of != first.shard.of => {
+                Some(format!("one is of {} shards, the other of {}", first.shard.of, note.shard.of))
+            }
+            difference => difference,
+        };
+        if let Some(difference) = difference {
+            return Err(Failure::Error(format!(
+                "{} and {} are not of one job: {difference}",
+                first_path.display(),
+                path.display()
+            )));
+        }
+    }
+    for pair in shards.windows(2) {
+        if pair[0].0.shard == pair[1].0.shard {
+            let [one, other] = [pair[0].1.display(), pair[1].1.display()];
+            return Err(Failure::Error(format!("{one} and {other} are both shard {}; leave one out", pair[0].0.shard)));
+        }
+    }
+    let missing: Vec<String> = (1..=first.shard.of)
+        .filter(|index| shards.iter().all(|(note, _)| note.shard.index != *index))
+        .map(|index| format!("{index}/{}", first.shard.of))
+        .collect();
+    match missing.as_slice() {
+        [] => Ok(()),
+        missing => {
+            Err(Failure::Error(format!("there is no output of shard {}; run it, or name its file", missing.join(", "))))
+        }
+    }
+}
+
+/// The files one after the other; arrays of JSON become one.
+fn join(shards: &[&Path], format: OutputFormat, out: &mut WholeFile) -> Result<(), Failure> {
+    let mut is_first = true;
+    for path in shards {
+        let failed = |error: io::Error| Failure::Error(format!("cannot join {}: {error}", path.display()));
+        let mut file = File::open(path).map_err(failed)?;
+        let bytes = file.metadata().map_err(failed)?.len();
+        let content = match format {
+            OutputFormat::Json => JSON_BEGIN.len() as u64..bytes.saturating_sub(JSON_END.len() as u64),
+            _ => 0..bytes,
+        };
+        // "[]\n" has no content.
+        if content.start >= content.end {
+            continue;
+        }
+        if format == OutputFormat::Json {
+            out.write_all(if is_first { JSON_BEGIN } else { b",\n" }).map_err(failed)?;
+        }
+        is_first = false;
+        file.seek(SeekFrom::Start(content.start)).map_err(failed)?;
+        io::copy(&mut BufReader::new(file).take(content.end - content.start), out).map_err(failed)?;
+    }
+    if format == OutputFormat::Json {
+        let end = if is_first { b"[]\n" } else { JSON_END };
+        out.write_all(end)
+            .map_err(|error| Failure::Error(format!("cannot write {}: {error}", out.path().display())))?;
+    }
+    Ok(())
+}
+
+/// What stands around the answers of an array.
+const JSON_BEGIN: &[u8] = b"[\n";
+const JSON_END: &[u8] = b"\n]\n";

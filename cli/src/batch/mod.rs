@@ -1,0 +1,278 @@
+//! `nearsort rerank` over many lists, each with its own query: a run with its corpus, or a file of lists.
+//!
+//! Lists are scored block by block ([`block`]), documents of a block slice by slice, each encoded once. With `--output` every slice is kept
+//! in a journal ([`job`]), so that a job that was killed goes on where it was; scores do not depend on how often that happens, nor on
+//! what is scored together, so the output is the same. Memory: the queries, a block's pairs and token vectors of its queries, a slice's texts.
+
+mod block;
+mod job;
+mod manifest;
+pub mod merge;
+mod plan;
+mod shard;
+mod source;
+mod totals;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use nearsort::io::{CandidateRow, WholeFile};
+use nearsort::{Blend, Hit, Reranker, ranking};
+
+use crate::args::{OutputFormat, RerankArgs, Talk};
+use crate::hints::{Warning, say, warn};
+use crate::interrupt::on_interrupt;
+use crate::output::{self, Answer, Answers, Facts, ModelLine, Ranked};
+use crate::progress::{Counter, Summary};
+use crate::{Failure, Outcome, Run, rerank};
+use block::{List, ListScores, Pair, Scoring};
+use job::{Job, JobFolder};
+use manifest::Manifest;
+pub use plan::missing_message;
+pub use shard::Shard;
+use shard::ShardNote;
+use source::Source;
+use totals::Totals;
+
+pub fn run(args: &RerankArgs, talk: Talk, counter: &Counter) -> Run {
+    let folder = Folder::open(args)?;
+    let mut source = Source::open(args, folder.path(), talk)?;
+    let reranker = rerank::load(args, talk, counter)?;
+    let mut batch = Batch::begin(args, talk, counter, folder, &source, &reranker)?;
+    batch.score_all(&mut source)?;
+    counter.finish();
+    let totals = batch.finish()?;
+    totals.warn(talk);
+    counter.summarize(&Summary {
+        queries: totals.lists,
+        pairs: totals.candidates,
+        documents: totals.documents,
+        tokens: totals.tokens,
+    });
+    if totals.lists == 0 {
+        warn(talk, &Warning::NoCandidates { file: source.name().to_owned() });
+    }
+    Ok(if totals.results == 0 { Outcome::Nothing } else { Outcome::Done })
+}
+
+/// Where the job keeps what it needs on disk.
+enum Folder {
+    Job(JobFolder),
+    /// Nothing can go on: the output is not a file, or an input can be read only once.
+    Temporary(tempfile::TempDir),
+}
+
+impl Folder {
+    fn open(args: &RerankArgs) -> Result<Self, Failure> {
+        let is_stdin = |path: &PathBuf| path.as_os_str() == "-";
+        let inputs = [&args.query_file, &args.run, &args.candidates].into_iter().flatten().chain(&args.corpus);
+        let reads_stdin = inputs.into_iter().any(is_stdin);
+        match &args.output {
+            Some(output) if !reads_stdin => {
+                WholeFile::check_target(output)?;
+                Ok(Self::Job(JobFolder::open(output, args.restart)?))
+            }
+            _ if args.resume || args.restart => Err(Failure::Error(
+                "only a job with --output, and without an input from standard input, can be resumed".into(),
+            )),
+            _ => {
+                let folder = tempfile::tempdir();
+                let folder =
+                    folder.map_err(|error| Failure::Error(format!("cannot create a temporary folder: {error}")))?;
+                let path = folder.path().to_owned();
+                // Nothing can be done about a folder that cannot be removed while leaving.
+                on_interrupt(move || drop(fs::remove_dir_all(path)));
+                Ok(Self::Temporary(folder))
+            }
+        }
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Self::Job(folder) => folder.path(),
+            Self::Temporary(folder) => folder.path(),
+        }
+    }
+}
+
+/// Whether the answers are a run in TREC's format, whose ids have no white space.
+fn is_trec(args: &RerankArgs) -> Result<bool, Failure> {
+    Ok(output::format(args)? == OutputFormat::Trec)
+}
+
+/// Says that ids of a list do not fit into a TREC run, before minutes are spent on scoring them.
+fn check_ids(list: &CandidateRow, file: &str) -> Result<(), Failure> {
+    rerank::check_query_id(&list.query, file)?;
+    list.candidates.iter().try_for_each(|row| output::check_trec_id(row, file))
+}
+
+/// Lists being scored.
+struct Batch<'a> {
+    args: &'a RerankArgs,
+    counter: &'a Counter,
+    reranker: &'a Reranker,
+    model: ModelLine,
+    job: Option<(Job, Manifest)>,
+    /// Removed when all is done.
+    _temporary: Option<tempfile::TempDir>,
+    answers: Answers,
+    totals: Totals,
+}
+
+impl<'a> Batch<'a> {
+    fn begin(
+        args: &'a RerankArgs,
+        talk: Talk,
+        counter: &'a Counter,
+        folder: Folder,
+        source: &Source,
+        reranker: &'a Reranker,
+    ) -> Result<Self, Failure> {
+        let (job, temporary) = match folder {
+            Folder::Job(folder) => {
+                let manifest = Manifest::of(args, source, reranker)?;
+                (Some((Job::begin(folder, &manifest)?, manifest)), None)
+            }
+            Folder::Temporary(folder) => (None, Some(folder)),
+        };
+        let mut totals = Totals::default();
+        let answers = match &job {
+            Some((job, _)) => {
+                totals = job.progress().totals.clone();
+                if job.is_resumed() && talk > Talk::Quiet {
+                    let done = totals.lists;
+                    let of = source.num_lists().map_or(String::new(), |lists| format!(" of {lists}"));
+                    say(format_args!("going on with an interrupted job: {done}{of} queries are answered"));
+                }
+                Answers::part(args, job.answers()?, job.output(), totals.lists)?
+            }
+            None => Answers::open(args)?,
+        };
+        totals.max_tokens = reranker.encoder().map_or(0, |encoder| encoder.contract().max_tokens);
+        let model = ModelLine::of(reranker);
+        Ok(Self { args, counter, reranker, model, job, _temporary: temporary, answers, totals })
+    }
+
+    fn score_all(&mut self, source: &mut Source) -> Result<(), Failure> {
+        self.counter.expect_lists(source.num_lists());
+        let done = self.job.as_ref().map_or(0, |(job, _)| job.progress().blocks);
+        for _ in 0..done {
+            source.next_block()?;
+        }
+        if let Source::Run(plan) = source {
+            self.counter.expect(plan.count_documents()?, true);
+        }
+        while let Some(block) = source.next_block()? {
+            if matches!(source, Source::Lists(_)) {
+                self.counter.expect(block.documents.len(), false);
+            }
+            self.score_block(Scoring::new(block))?;
+        }
+        Ok(())
+    }
+
+    fn score_block(&mut self, mut scoring: Scoring) -> Result<(), Failure> {
+        if let Some((job, _)) = &mut self.job {
+            job.take_slices().into_iter().try_for_each(|slice| scoring.push(slice))?;
+            self.counter.skip(scoring.num_done());
+        }
+        while let Some(slice) = scoring.next_slice(self.reranker)? {
+            if let Some((job, _)) = &mut self.job {
+                job.keep(&slice)?;
+            }
+            self.counter.add_tokens(slice.tokens);
+            scoring.push(slice)?;
+        }
+        self.totals.documents += scoring.block.documents.len();
+        self.totals.tokens += scoring.num_tokens();
+        for (list, scores) in scoring.block.lists.iter().zip(scoring.scores()) {
+            self.write(&scoring, list, &scores)?;
+        }
+        if let Some((job, _)) = &mut self.job {
+            job.advance(self.answers.sync()?, &self.totals)?;
+        }
+        self.counter.done_lists(scoring.block.lists.len());
+        Ok(())
+    }
+
+    fn write(&mut self, scoring: &Scoring, list: &List, scores: &ListScores) -> Result<(), Failure> {
+        let documents = &scoring.block.documents;
+        let first_stage = self.first_stage(list)?;
+        let model_scores: Vec<f32> = scores.pairs.iter().map(|pair| pair.score).collect();
+        let empty: Vec<usize> = (0..scores.pairs.len()).filter(|&at| scores.pairs[at].is_empty).collect();
+        let mixed = match &first_stage {
+            Some(first_stage) => self.reranker.mix(&model_scores, &empty, first_stage)?,
+            None => model_scores,
+        };
+        let hits = match ranking::top_k(&mixed, self.args.top_k.unwrap_or(usize::MAX)) {
+            Err(nearsort::Error::NotANumber { index }) => {
+                let row = documents.row(list.documents[index])?;
+                let error = nearsort::Error::NotANumber { index };
+                return Err(Failure::Error(format!(
+                    "{error}: query '{}', id '{}', line {}",
+                    list.query.id, row.id, row.line
+                )));
+            }
+            hits => hits?,
+        };
+        let rows = hits.iter().map(|hit| documents.row(list.documents[hit.index])).collect::<Result<Vec<_>, _>>()?;
+        let ranked = hits.into_iter().zip(&rows).map(|(hit, row): (Hit, _)| Ranked {
+            row,
+            facts: facts(&scores.pairs[hit.index]),
+            first_stage: list.first_stage[hit.index],
+            explanation: None,
+            hit,
+        });
+        let mut results: Vec<Ranked<'_>> = ranked.collect();
+        rerank::finish_results(&mut results, &list.query, self.reranker, self.args)?;
+        for &at in &empty {
+            self.totals.note_empty(|| Ok(documents.row(list.documents[at])?.id.clone()))?;
+        }
+        self.totals.add_list(list, scores, results.len(), first_stage.is_some());
+        let answer = Answer {
+            query: &list.query,
+            model: &self.model,
+            blend: first_stage.map(|_| self.reranker.blend().to_string()),
+            tokens: scores.document_tokens + u64::from(scores.query_tokens),
+            truncated: scores.pairs.iter().filter(|pair| pair.truncated).count(),
+            results,
+        };
+        self.answers.write(&answer)
+    }
+
+    /// The first stage's scores where they count.
+    fn first_stage(&self, list: &List) -> Result<Option<Vec<f64>>, Failure> {
+        if self.reranker.blend() == Blend::None {
+            return Ok(None);
+        }
+        match rerank::with_worst_for_unknown(&list.first_stage) {
+            None if self.args.scoring.blend.is_some() && !list.documents.is_empty() => Err(Failure::Error(format!(
+                "--blend needs the first stage's scores, and no candidate of the query '{}' has a field 'score'; name the field with --score-field",
+                list.query.id
+            ))),
+            filled => Ok(filled),
+        }
+    }
+
+    /// Ends the output; a file appears under its name.
+    fn finish(mut self) -> Result<Totals, Failure> {
+        let Some((mut job, manifest)) = self.job else {
+            self.answers.finish()?;
+            return Ok(self.totals);
+        };
+        if !job.progress().is_finished {
+            self.answers.end()?;
+            job.finish(self.answers.sync()?)?;
+        }
+        job.publish()?;
+        if let Some(shard) = self.args.shard {
+            ShardNote::write(job.output(), shard, output::format(self.args)?, manifest)?;
+        }
+        job.end();
+        Ok(self.totals)
+    }
+}
+
+fn facts(pair: &Pair) -> Facts {
+    Facts { model_score: pair.score, tokens: pair.tokens, truncated: pair.truncated, window: pair.window.clone() }
+}

@@ -1,0 +1,133 @@
+//! Where blocks come from: a run with its queries and its corpus, or a file of lists.
+
+use std::path::Path;
+
+use nearsort::io::{CandidateRows, InputFormat, ReadOptions, Row, Rows};
+
+use super::block::{Block, Documents, List, MAX_LISTS, SLICE_DOCUMENTS};
+use super::plan::Plan;
+use super::shard::Shard;
+use crate::args::{RerankArgs, Talk};
+use crate::{Failure, model};
+
+pub enum Source {
+    Run(Plan),
+    Lists(Lists),
+}
+
+impl Source {
+    /// Reads as much as it takes to know that the inputs fit together. `folder`: for what is looked up later.
+    pub fn open(args: &RerankArgs, folder: &Path, talk: Talk) -> Result<Self, Failure> {
+        match (&args.candidates, &args.query_file, &args.run) {
+            (Some(candidates), ..) => Ok(Self::Lists(Lists::open(candidates, args)?)),
+            (None, Some(queries), Some(run)) => Ok(Self::Run(Plan::make(queries, run, args, folder, talk)?)),
+            _ => Err(Failure::Error("give --queries, --corpus and --run, or --candidates".into())),
+        }
+    }
+
+    /// The next block; `None` at the end.
+    pub fn next_block(&mut self) -> Result<Option<Block>, Failure> {
+        match self {
+            Self::Run(plan) => plan.next_block(),
+            Self::Lists(lists) => lists.next_block(),
+        }
+    }
+
+    /// Lists in all, where that is known.
+    pub fn num_lists(&self) -> Option<usize> {
+        match self {
+            Self::Run(plan) => Some(plan.num_lists()),
+            Self::Lists(lists) => lists.expected.map(|expected| expected as usize),
+        }
+    }
+
+    /// The input that a user would look at when there is nothing to rank.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Run(plan) => plan.name(),
+            Self::Lists(lists) => lists.rows.name(),
+        }
+    }
+}
+
+/// A file of lists, read as they are scored.
+pub struct Lists {
+    rows: CandidateRows,
+    depth: Option<usize>,
+    check_ids: bool,
+    /// Lists still to come; `None`: all that there are.
+    left: Option<u64>,
+    expected: Option<u64>,
+    /// Read before the model was loaded.
+    first: Option<Block>,
+}
+
+impl Lists {
+    fn open(path: &Path, args: &RerankArgs) -> Result<Self, Failure> {
+        let range = match &args.shard {
+            Some(shard) => Some(shard.range(count_lists(path)?)),
+            None => None,
+        };
+        let mut lists = Self {
+            rows: CandidateRows::open(path, &model::reading(&args.reading))?,
+            depth: args.depth,
+            check_ids: super::is_trec(args)?,
+            left: range.as_ref().map(|range| range.end - range.start),
+            expected: range.as_ref().map(|range| range.end - range.start),
+            first: None,
+        };
+        for _ in 0..range.map_or(0, |range| range.start) {
+            lists.rows.next().transpose()?;
+        }
+        // A broken file should say so before a model is loaded.
+        lists.first = lists.read_block()?;
+        Ok(lists)
+    }
+
+    fn next_block(&mut self) -> Result<Option<Block>, Failure> {
+        match self.first.take() {
+            Some(block) => Ok(Some(block)),
+            None => self.read_block(),
+        }
+    }
+
+    /// Lists of a slice's candidates together, unless one has more; `None` at the end.
+    fn read_block(&mut self) -> Result<Option<Block>, Failure> {
+        let (mut lists, mut documents) = (Vec::new(), Vec::new());
+        while lists.len() < MAX_LISTS && documents.len() < SLICE_DOCUMENTS && self.left != Some(0) {
+            let Some(row) = self.rows.next().transpose()? else { break };
+            self.left = self.left.map(|left| left - 1);
+            if self.check_ids {
+                super::check_ids(&row, self.rows.name())?;
+            }
+            let candidates = in_first_stage_order(row.candidates, self.depth);
+            lists.push(List {
+                query: row.query,
+                documents: (documents.len()..).take(candidates.len()).collect(),
+                first_stage: candidates.iter().map(|candidate| candidate.first_stage_score).collect(),
+            });
+            documents.extend(candidates);
+        }
+        Ok((!lists.is_empty()).then_some(Block { lists, documents: Documents::Rows(documents) }))
+    }
+}
+
+/// Sorted by the first stage where it has scores, equal ones in their order, and cut.
+fn in_first_stage_order(mut candidates: Vec<Row>, depth: Option<usize>) -> Vec<Row> {
+    if candidates.iter().all(|candidate| candidate.first_stage_score.is_some()) {
+        let score = |candidate: &Row| candidate.first_stage_score.unwrap_or(f64::NEG_INFINITY);
+        candidates.sort_by(|a, b| score(b).total_cmp(&score(a)));
+    }
+    candidates.truncate(depth.unwrap_or(usize::MAX));
+    candidates
+}
+
+/// Lines with something in them.
+fn count_lists(path: &Path) -> Result<u64, Failure> {
+    let lines = Rows::open(path, &ReadOptions { format: Some(InputFormat::Text), ..ReadOptions::default() })?;
+    let mut count = 0;
+    for line in lines {
+        count += u64::from(!line?.text.trim().is_empty());
+    }
+    Ok(count)
+}

@@ -1,0 +1,36 @@
+//! What a file holds, in a few letters.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+use crate::{Error, Result};
+
+/// The sha256 of a file's bytes as lower-case hexadecimal digits, as `sha256sum` prints it.
+///
+/// # Errors
+/// [`Error::Io`] for a file that cannot be read.
+pub fn file_sha256(path: impl AsRef<Path>) -> Result<String> {
+    let path = path.as_ref();
+    let mut hasher = Sha256::new();
+    let mut file = File::open(path).map_err(Error::io("open", path))?;
+    io::copy(&mut file, &mut hasher).map_err(Error::io("read", path))?;
+    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_digest_is_the_published_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("abc");
+        std::fs::write(&path, "abc").unwrap();
+        // FIPS 180-2, appendix B.1.
+        assert_eq!(file_sha256(&path).unwrap(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert!(file_sha256(folder.path().join("none")).unwrap_err().to_string().contains("cannot open"));
+    }
+}
