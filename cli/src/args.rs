@@ -352,6 +352,17 @@ pub struct ReadingArgs {
     pub skip_bad_rows: bool,
 }
 
+impl ReadingArgs {
+    /// Whether unusable rows are left out.
+    pub fn leaves_out(&self) -> bool {
+        self.skip_bad_rows
+    }
+
+    pub fn bad_rows(&self) -> &'static str {
+        if self.skip_bad_rows { "skip" } else { "fail" }
+    }
+}
+
 /// A choice that can be left to the program: `auto` is `None`.
 #[derive(Debug, Clone, Copy)]
 pub struct OrAuto<T>(pub Option<T>);

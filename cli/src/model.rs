@@ -96,6 +96,11 @@ pub fn open_rows(input: &Path, args: &ReadingArgs, talk: Talk) -> Result<Rows, F
     Ok(Rows::open(input, &reading(args))?)
 }
 
+/// The files that are meant, one or several.
+pub fn files(paths: &[PathBuf]) -> Vec<PathBuf> {
+    paths.to_vec()
+}
+
 /// How input is read.
 pub fn reading(args: &ReadingArgs) -> ReadOptions {
     ReadOptions {

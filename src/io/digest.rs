@@ -1,12 +1,15 @@
 //! What a file holds, in a few letters.
 
 use std::fs::File;
-use std::io;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
 use crate::{Error, Result};
+
+/// Read at a time.
+const BUFFER_BYTES: usize = 1 << 20;
 
 /// The sha256 of a file's bytes as lower-case hexadecimal digits, as `sha256sum` prints it.
 ///
@@ -14,9 +17,17 @@ use crate::{Error, Result};
 /// [`Error::Io`] for a file that cannot be read.
 pub fn file_sha256(path: impl AsRef<Path>) -> Result<String> {
     let path = path.as_ref();
+    let mut reader = BufReader::with_capacity(BUFFER_BYTES, File::open(path).map_err(Error::io("open", path))?);
     let mut hasher = Sha256::new();
-    let mut file = File::open(path).map_err(Error::io("open", path))?;
-    io::copy(&mut file, &mut hasher).map_err(Error::io("read", path))?;
+    loop {
+        let bytes = reader.fill_buf().map_err(Error::io("read", path))?;
+        if bytes.is_empty() {
+            break;
+        }
+        hasher.update(bytes);
+        let count = bytes.len();
+        reader.consume(count);
+    }
     Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 

@@ -3,14 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use nearsort::Reranker;
-use nearsort::io::{expand_paths, file_sha256};
+use nearsort::io::file_sha256;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::source::Source;
-use crate::Failure;
 use crate::args::RerankArgs;
 use crate::output;
+use crate::{Failure, model};
 
 /// Of the files that a job leaves behind.
 const FORMAT: u32 = 1;
@@ -50,7 +50,7 @@ impl Manifest {
             }
         }
         if let Source::Run(plan) = source {
-            let files = expand_paths(&args.corpus)?;
+            let files = model::files(&args.corpus);
             inputs.push(Input { name: "corpus".into(), files, sha256: plan.corpus().digest().to_owned() });
         }
         let fingerprint = reranker.encoder().map(nearsort::Encoder::fingerprint).transpose()?;
@@ -71,7 +71,7 @@ impl Manifest {
             "id-field": reading.id_field,
             "title-field": reading.title_field,
             "score-field": reading.score_field,
-            "bad-rows": reading.bad_rows().to_string(),
+            "bad-rows": reading.bad_rows(),
         });
         Ok(Self { format: FORMAT, inputs, model: json!({ "name": name, "fingerprint": fingerprint }), options })
     }

@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use nearsort::io::{Corpus, Query, QueryResults, RunFile, expand_paths, read_queries};
+use nearsort::io::{Corpus, Query, QueryResults, RunFile, read_queries};
 
 use super::block::{Block, Documents, List, MAX_LISTS, MAX_PAIRS};
 use crate::args::{RerankArgs, Talk};
@@ -34,8 +34,8 @@ impl Plan {
     pub fn make(queries: &Path, run: &Path, args: &RerankArgs, folder: &Path, talk: Talk) -> Result<Self, Failure> {
         let all_queries = read_queries(queries)?;
         let run_file = RunFile::open(run)?;
-        let corpus_files = expand_paths(&args.corpus)?;
-        let corpus = Corpus::open(&corpus_files, &model::reading(&args.reading)?, folder)?;
+        let corpus_files = model::files(&args.corpus);
+        let corpus = Corpus::open(&corpus_files, &model::reading(&args.reading), folder)?;
         let reasons = corpus.skip_reasons().iter().map(ToString::to_string).collect();
         warn(talk, &Warning::Skipped { rows: corpus.skipped(), file: corpus.name().to_owned(), reasons });
         let mut spool = Spool::create(folder, &all_queries, &corpus, args)?;
@@ -95,7 +95,7 @@ impl Plan {
     /// As many lists as belong together; `None` at the end.
     pub fn next_block(&mut self) -> Result<Option<Block>, Failure> {
         let mut pairs = 0;
-        let fits = |&(_, count): &(u64, u32)| {
+        let mut fits = |&(_, count): &(u64, u32)| {
             pairs += count as usize;
             pairs <= MAX_PAIRS
         };

@@ -6,7 +6,6 @@ use nearsort::io::{CandidateRows, InputFormat, ReadOptions, Row, Rows};
 
 use super::block::{Block, Documents, List, MAX_LISTS, SLICE_DOCUMENTS};
 use super::plan::Plan;
-use super::shard::Shard;
 use crate::args::{RerankArgs, Talk};
 use crate::{Failure, model};
 

@@ -10,9 +10,9 @@ use serde_json::Value;
 use crate::support::{Folder, Ran, TINY, command, finish, run, run_with_stdin};
 
 /// Documents of the collection: several slices of a block.
-const DOCUMENTS: usize = 30_000;
-const QUERIES: usize = 40;
-const DEPTH: usize = 900;
+const DOCUMENTS: usize = 20_000;
+const QUERIES: usize = 30;
+const DEPTH: usize = 650;
 
 /// A made collection, written once for all tests of this file: corpus, queries, run and lists.
 fn collection() -> &'static Folder {
@@ -112,7 +112,7 @@ fn a_job_over_a_file_of_lists_goes_on_too() {
 /// A job that did a part of its work and then found the disk full.
 fn on_a_full_disk(args: &[String]) -> Ran {
     let mut shell = Command::new("sh");
-    shell.args(["-c", "ulimit -f 1800; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_nearsort")]).args(args);
+    shell.args(["-c", "ulimit -f 5000; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_nearsort")]).args(args);
     let shell = shell.current_dir(crate::support::root()).stdout(Stdio::piped()).stderr(Stdio::piped());
     finish(shell.spawn().unwrap())
 }
@@ -126,7 +126,7 @@ fn a_full_disk_is_an_error_after_which_the_job_goes_on() {
     assert_eq!(folder.names(), ["o.jsonl.job"]);
     let resumed = with(&args, &[]);
     assert_eq!(resumed.code, 0);
-    assert!(resumed.err.contains("going on with an interrupted job: 0 of 40 queries"), "{}", resumed.err);
+    assert!(resumed.err.contains("going on with an interrupted job: 0 of 30 queries"), "{}", resumed.err);
     assert!(std::fs::read(folder.path("o.jsonl")).unwrap() == whole("o.jsonl", &[]));
 }
 
@@ -196,7 +196,9 @@ fn two_processes_do_not_work_on_one_output() {
 fn what_fails_before_anything_is_done_leaves_nothing() {
     let folder = Folder::new();
     let args = job(&folder.path("o.trec"));
-    assert!(with(&args, &["--model", "./no-such-model"]).error().contains("no-such-model"));
+    let mut of_no_model = args.clone();
+    of_no_model[2] = "./no-such-model".to_owned();
+    assert!(with(&of_no_model, &[]).error().contains("no-such-model"));
     assert!(folder.names().is_empty());
     let stdout = &args[..args.len() - 2];
     for flag in ["--resume", "--restart"] {

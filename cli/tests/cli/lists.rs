@@ -118,6 +118,7 @@ fn what_a_run_names_and_nobody_has_is_an_error_or_left_out() {
     folder.with("r.trec", RUN);
     let twice = with(&args, &[]).error();
     assert!(twice.contains("c.jsonl:4: the id 'd1' is used already, on line 1"), "{twice}");
+    folder.with("c.jsonl", CORPUS);
     folder.with("r.trec", "");
     assert!(with(&args, &[]).error().contains("the run is empty"));
     folder.with("r.trec", "q1 Q0 d1\n");
