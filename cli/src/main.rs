@@ -2,6 +2,7 @@
 //! 0 done, 1 nothing above the threshold, 2 error. A reader that goes away (broken pipe) is no error.
 
 mod args;
+mod cache;
 mod diagnose;
 mod embed;
 mod eval;
@@ -14,6 +15,7 @@ mod output;
 mod profile;
 mod progress;
 mod rerank;
+mod size;
 mod verify;
 mod version;
 mod words;
@@ -84,6 +86,7 @@ fn run(cli: &Cli) -> Run {
         Some(Verb::Diagnose(args)) => diagnose::run(args, cli.talk()),
         Some(Verb::Eval(args)) => eval::run(args, cli.talk()),
         Some(Verb::Models(args)) => models::run(args, cli.talk()),
+        Some(Verb::Cache(args)) => cache::run(args, cli.talk()),
         Some(Verb::Completions { shell }) => {
             // Into memory first: clap_complete panics when it cannot write.
             let mut script = Vec::new();
