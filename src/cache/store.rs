@@ -154,6 +154,13 @@ impl Store {
     }
 }
 
+#[cfg(test)]
+impl Store {
+    pub fn set_format(&self, format: u32) -> Result<()> {
+        self.write(|txn| self.about.put(txn, b"format", &format.to_le_bytes()))
+    }
+}
+
 fn open_environment(folder: &Path) -> heed::Result<Env<WithoutTls>> {
     let mut options = EnvOpenOptions::new().read_txn_without_tls();
     options.map_size(MAP_BYTES).max_dbs(8).max_readers(MAX_READERS);

@@ -3,6 +3,8 @@
 //! Where the model does not matter a committed tiny one is used, which answers in milliseconds. The tests of the Eiffel
 //! Tower example need the default model: they fail when it cannot be had, they are never skipped.
 
+#[cfg(unix)]
+mod cache;
 mod diagnose;
 mod embed;
 mod eval;
