@@ -109,6 +109,16 @@ pub enum Error {
     /// An argument is out of its range.
     #[error("{0}")]
     InvalidArgument(String),
+    /// The embedding cache cannot be used.
+    #[error("cannot {action} the embedding cache {}: {message}", folder.display())]
+    Cache {
+        /// The verb: "open", "read", "write", "remove" ...
+        action: &'static str,
+        /// The cache's folder.
+        folder: PathBuf,
+        /// Why not, and what to do.
+        message: String,
+    },
     /// The feature is switched off in this build.
     #[error("this build of nearsort has no {feature} support; rebuild with `--features {feature}`")]
     FeatureOff {

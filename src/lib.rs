@@ -21,10 +21,11 @@
 //! [`eval`] measures and compares runs, [`diagnose`] says why reranking does not help.
 //!
 //! Downloaded models lie where the hub's own tools keep theirs (`HF_HUB_CACHE`, `HF_HOME`) or, when they came from a mirror,
-//! in nearsort's cache folder; see [`StoreOptions`].
+//! in nearsort's cache folder; see [`StoreOptions`]. Embeddings are kept for the next time if that is asked for; see [`cache`].
 #![deny(missing_docs)]
 
 pub mod blend;
+pub mod cache;
 pub mod candle_backend;
 pub mod diagnose;
 pub mod encoder;
@@ -52,6 +53,7 @@ pub const FEATURES: &[&str] = &[
 ];
 
 pub use blend::{Blend, Normalize};
+pub use cache::{CacheOptions, CachedEncoder, EmbeddingCache};
 pub use candle_backend::Device;
 pub use encoder::{
     Contract, Embeddings, Encoder, Engine, LocalEncoder, LocalEncoderOptions, Overrides, Pooling, Precision, Role,

@@ -9,6 +9,7 @@ use std::sync::Arc;
 pub use builder::{DEFAULT_MODEL, RerankerBuilder};
 
 use crate::blend::{Blend, Normalize};
+use crate::cache::{CacheCounts, CachedEncoder};
 use crate::encoder::LocalEncoder;
 use crate::ranking::{self, Hit};
 use crate::scorer::{CandidateList, Explanation, LongText, Part, ScoreKind, Scorer};
@@ -75,6 +76,9 @@ pub struct ScoredCandidates {
 /// ```
 pub struct Reranker {
     scorer: Arc<dyn Scorer>,
+    /// The same scorer without a cache, which knows no tokens.
+    explainer: Arc<dyn Scorer>,
+    cached: Option<Arc<CachedEncoder>>,
     encoder: Option<Arc<LocalEncoder>>,
     long_text: LongText,
     blend: Blend,
@@ -95,7 +99,8 @@ impl Reranker {
             }
             _ => Blend::default(),
         };
-        Self { scorer, encoder: None, long_text: LongText::Truncate, blend }
+        let explainer = Arc::clone(&scorer);
+        Self { scorer, explainer, cached: None, encoder: None, long_text: LongText::Truncate, blend }
     }
 
     /// Ranks candidates: score descending, equal scores in input order.
@@ -204,7 +209,7 @@ impl Reranker {
         if query.trim().is_empty() || candidate.trim().is_empty() {
             return Ok(None);
         }
-        self.scorer.explain(query, candidate)
+        self.explainer.explain(query, candidate)
     }
 
     /// What becomes of candidates that are longer than the model takes.
@@ -220,6 +225,11 @@ impl Reranker {
     /// What the scores mean.
     pub fn score_kind(&self) -> ScoreKind {
         self.scorer.kind()
+    }
+
+    /// What [`RerankerBuilder::cache`] saved so far; `None` without a cache.
+    pub fn cache_counts(&self) -> Option<CacheCounts> {
+        self.cached.as_ref().map(|cached| cached.counts())
     }
 
     /// The local model behind the scores, if there is one.

@@ -10,7 +10,7 @@ const LAYERS: [&[&str]; 7] = [
     &["engine", "similarity", "ranking", "blend", "store", "io"],
     &["candle_backend"],
     &["encoder"],
-    &["scorer"],
+    &["scorer", "cache"],
     &["reranker", "eval"],
     &["diagnose"],
 ];

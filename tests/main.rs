@@ -1,6 +1,7 @@
 //! One test program: every file beside this one is a module of it, so that the library is linked once.
 
 mod architecture;
+mod cache;
 mod contract;
 mod determinism;
 mod engine;

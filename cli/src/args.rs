@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::batch::Shard;
 
+use crate::size;
+
 /// Put the best candidates first: a local reranker.
 #[derive(Parser, Debug)]
 #[command(name = "nearsort", version, disable_version_flag = true)]
@@ -67,6 +69,8 @@ pub enum Verb {
     Eval(Box<EvalArgs>),
     /// List, fetch, locate and check models
     Models(ModelsArgs),
+    /// Show, shrink or remove the cache of embeddings
+    Cache(CacheVerbArgs),
     /// Print a completion script for a shell
     Completions { shell: Shell },
     /// Print the man page of nearsort, or of one verb
@@ -173,6 +177,8 @@ pub struct RerankArgs {
     #[arg(long, value_name = "FILE.toml")]
     pub profile: Option<PathBuf>,
     #[command(flatten)]
+    pub cache: CacheArgs,
+    #[command(flatten)]
     pub scoring: ScoringArgs,
     #[command(flatten)]
     pub reading: ReadingArgs,
@@ -248,6 +254,8 @@ pub struct EmbedArgs {
     /// Write documents, tokens, seconds, precision, isa, device and peak memory as JSON
     #[arg(long, value_name = "STATS.json")]
     pub stats: Option<PathBuf>,
+    #[command(flatten)]
+    pub cache: CacheArgs,
     #[command(flatten)]
     pub reading: ReadingArgs,
     #[command(flatten)]
@@ -361,6 +369,46 @@ impl ReadingArgs {
     pub fn bad_rows(&self) -> &'static str {
         if self.skip_bad_rows { "skip" } else { "fail" }
     }
+}
+
+/// Whether embeddings are kept for the next time.
+#[derive(Args, Debug, Clone)]
+#[command(next_help_heading = "Cache")]
+pub struct CacheArgs {
+    /// Take embeddings that were computed before from the cache, and keep new ones in it (rerank: with --scoring cosine)
+    #[arg(long)]
+    pub cache: bool,
+    /// How large the cache may become, such as 4GB or 500MiB; it remembers [default: 4GiB]
+    #[arg(long, value_name = "SIZE", requires = "cache", value_parser = size::parse)]
+    pub cache_size: Option<u64>,
+}
+
+#[derive(Args, Debug)]
+pub struct CacheVerbArgs {
+    #[command(subcommand)]
+    pub verb: CacheVerb,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum CacheVerb {
+    /// Folder, size, limit and models of the cache
+    Info {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Remove the cache, whatever its state
+    Clear,
+    /// Take out what was not used for long; the file keeps its size, its free pages are used again
+    #[command(group(clap::ArgGroup::new("what").required(true).multiple(true).args(["max_size", "older_than"])))]
+    Prune {
+        /// The longest unused embeddings, until the rest takes at most SIZE, such as 1GB
+        #[arg(long, value_name = "SIZE", value_parser = size::parse)]
+        max_size: Option<u64>,
+        /// Embeddings that were not used for DAYS days
+        #[arg(long, value_name = "DAYS")]
+        older_than: Option<u32>,
+    },
 }
 
 /// A choice that can be left to the program: `auto` is `None`.

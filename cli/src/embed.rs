@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use nearsort::cache::{CacheCounts, CachedEncoder};
 use nearsort::io::{EmbeddingWriter, Row, Rows};
 use nearsort::kernels::Isa;
 use nearsort::{Encoder, LocalEncoder, Role};
@@ -14,7 +15,7 @@ use crate::args::{EmbedArgs, Talk};
 use crate::hints::{Warning, say, warn};
 use crate::interrupt::remove_on_interrupt;
 use crate::progress::Counter;
-use crate::{Failure, Outcome, Run, model};
+use crate::{Failure, Outcome, Run, cache, model};
 
 /// Rows encoded at a time. Like lengths are grouped within a chunk; memory holds one chunk's texts and vectors.
 const CHUNK_ROWS: usize = 4096;
@@ -31,6 +32,9 @@ struct Stats {
     isa: &'static str,
     device: String,
     peak_rss_bytes: Option<u64>,
+    /// With --cache only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache_hits: Option<u64>,
 }
 
 #[derive(Default)]
@@ -54,21 +58,32 @@ pub fn run(args: &EmbedArgs, talk: Talk) -> Run {
     let ticks = counter.clone();
     let started = Instant::now();
     let builder = model::builder(&args.model, talk, Arc::new(move |texts| ticks.done(texts)))?;
-    let encoder = builder.build_encoder()?;
+    let encoder = Arc::new(builder.build_encoder()?);
+    let cached = cached(args, &encoder, &counter)?;
     let load = started.elapsed();
     let mut writer = EmbeddingWriter::create(&args.output, encoder.dim(), &metadata(&encoder, args.role)?)?;
     remove_on_interrupt(writer.temporary_path());
-    let totals = encode_rows(&mut rows, &encoder, args.role, &counter, &mut writer);
+    let encode: &dyn Encoder = cached.as_ref().map_or(encoder.as_ref(), |cached| cached);
+    let totals = encode_rows(&mut rows, encode, args.role, &counter, &mut writer);
     counter.finish();
     let totals = totals?;
     writer.finish()?;
-    report(&totals, &rows, &encoder, talk);
+    let saved = cached.as_ref().map(CachedEncoder::counts);
+    report(&totals, &rows, &encoder, saved, talk);
     if let Some(path) = &args.stats {
-        let stats = stats(&totals, load, &encoder);
+        let stats = stats(&totals, load, &encoder, saved);
         let json = serde_json::to_string_pretty(&stats).map_err(|e| Failure::Error(e.to_string()))?;
         nearsort::io::write_whole(path, format!("{json}\n").as_bytes())?;
     }
     Ok(Outcome::Done)
+}
+
+/// The encoder behind a cache, if that is asked for.
+fn cached(args: &EmbedArgs, encoder: &Arc<LocalEncoder>, counter: &Counter) -> Result<Option<CachedEncoder>, Failure> {
+    let Some(cache) = cache::open(&args.cache)? else { return Ok(None) };
+    let ticks = counter.clone();
+    let cached = CachedEncoder::new(Arc::clone(encoder) as Arc<dyn Encoder>, cache, &encoder.files().name)?;
+    Ok(Some(cached.progress(Arc::new(move |texts| ticks.done(texts)))))
 }
 
 /// Whether two targets that may not exist yet are one file.
@@ -82,7 +97,7 @@ fn same_file(a: &Path, b: &Path) -> bool {
 
 fn encode_rows(
     rows: &mut Rows,
-    encoder: &LocalEncoder,
+    encoder: &dyn Encoder,
     role: Role,
     counter: &Counter,
     writer: &mut EmbeddingWriter,
@@ -121,7 +136,7 @@ fn metadata(encoder: &LocalEncoder, role: Role) -> Result<BTreeMap<String, Strin
     Ok(fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
 }
 
-fn report(totals: &Totals, rows: &Rows, encoder: &LocalEncoder, talk: Talk) {
+fn report(totals: &Totals, rows: &Rows, encoder: &LocalEncoder, saved: Option<CacheCounts>, talk: Talk) {
     let max_tokens = encoder.contract().max_tokens;
     warn(talk, &Warning::Truncated { truncated: totals.truncated, candidates: totals.documents, max_tokens });
     let reasons = rows.skip_reasons().iter().map(ToString::to_string).collect();
@@ -132,10 +147,13 @@ fn report(totals: &Totals, rows: &Rows, encoder: &LocalEncoder, talk: Talk) {
     if talk == Talk::Verbose {
         let seconds = totals.encode.as_secs_f64();
         say(format_args!("{} texts, {} tokens in {seconds:.3} s", totals.documents, totals.tokens));
+        if let Some(CacheCounts { hits, misses }) = saved {
+            say(format_args!("{hits} from the cache, {misses} encoded"));
+        }
     }
 }
 
-fn stats(totals: &Totals, load: Duration, encoder: &LocalEncoder) -> Stats {
+fn stats(totals: &Totals, load: Duration, encoder: &LocalEncoder, saved: Option<CacheCounts>) -> Stats {
     Stats {
         documents: totals.documents as u64,
         tokens: totals.tokens,
@@ -146,6 +164,7 @@ fn stats(totals: &Totals, load: Duration, encoder: &LocalEncoder) -> Stats {
         isa: Isa::detect().name(),
         device: encoder.device().to_string(),
         peak_rss_bytes: peak_rss_bytes(),
+        cache_hits: saved.map(|saved| saved.hits),
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod args;
 mod batch;
+mod cache;
 mod diagnose;
 mod embed;
 mod eval;
@@ -14,6 +15,7 @@ mod output;
 mod profile;
 mod progress;
 mod rerank;
+mod size;
 mod verify;
 mod version;
 mod words;
@@ -85,6 +87,7 @@ fn run(cli: &Cli) -> Run {
         Some(Verb::Merge(args)) => batch::merge::run(args),
         Some(Verb::Eval(args)) => eval::run(args, cli.talk()),
         Some(Verb::Models(args)) => models::run(args, cli.talk()),
+        Some(Verb::Cache(args)) => cache::run(args, cli.talk()),
         Some(Verb::Completions { shell }) => {
             // Into memory first: clap_complete panics when it cannot write.
             let mut script = Vec::new();

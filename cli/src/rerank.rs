@@ -16,7 +16,7 @@ use crate::args::{BlendMethod, OutputFormat, RerankArgs, Talk};
 use crate::hints::{Warning, say, warn};
 use crate::output::{self, Answer, Answers, Facts, ModelLine, Ranked};
 use crate::progress::Counter;
-use crate::{Failure, Outcome, Run, batch, model, profile};
+use crate::{Failure, Outcome, Run, batch, cache, model, profile};
 
 /// Rows scored at a time: enough for batches of like length, little enough to keep in memory at any text length.
 const CHUNK_ROWS: usize = 4096;
@@ -63,7 +63,11 @@ pub fn run(args: &RerankArgs, talk: Talk) -> Run {
 pub fn load(args: &RerankArgs, talk: Talk, counter: &Counter) -> Result<Reranker, Failure> {
     let ticks = counter.clone();
     let progress: ProgressFn = std::sync::Arc::new(move |texts| ticks.done(texts));
-    Ok(model::reranker(&args.model, &args.scoring, talk, progress)?.build()?)
+    let mut builder = model::reranker(&args.model, &args.scoring, talk, progress)?;
+    if let Some(cache) = cache::open(&args.cache)? {
+        builder = builder.cache(cache);
+    }
+    Ok(builder.build()?)
 }
 
 /// What can be known to be wrong before a model is loaded.

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use super::Reranker;
-use crate::Result;
 use crate::blend::Blend;
+use crate::cache::{CachedEncoder, EmbeddingCache};
 use crate::candle_backend::Device;
 use crate::encoder::{Encoder, Engine, LocalEncoder, LocalEncoderOptions, Overrides, Precision, ProgressFn};
-use crate::scorer::{BiEncoderScorer, LongText, Scoring};
+use crate::scorer::{BiEncoderScorer, LongText, Scorer, Scoring};
 use crate::store::{ModelSpec, ModelStore, StoreOptions};
+use crate::{Error, Result};
 
 /// The model that is used when none is named.
 pub const DEFAULT_MODEL: &str = "all-MiniLM-L6-v2";
@@ -22,6 +23,7 @@ pub struct RerankerBuilder {
     scoring: Option<Scoring>,
     long_text: Option<LongText>,
     blend: Option<Blend>,
+    cache: Option<EmbeddingCache>,
 }
 
 impl RerankerBuilder {
@@ -52,6 +54,13 @@ impl RerankerBuilder {
     /// How the first stage's scores are mixed in, where there are some. Default: [`Scoring::default_blend`].
     pub fn blend(mut self, blend: Blend) -> Self {
         self.blend = Some(blend);
+        self
+    }
+
+    /// Takes the embeddings of texts from a cache, and puts new ones into it. For [`Scoring::Cosine`] with [`LongText::Truncate`] only: all
+    /// else needs the vectors of every token, which no cache keeps.
+    pub fn cache(mut self, cache: EmbeddingCache) -> Self {
+        self.cache = Some(cache);
         self
     }
 
@@ -100,14 +109,38 @@ impl RerankerBuilder {
     /// Finds the model, downloads it if need be, and loads it.
     ///
     /// # Errors
-    /// Those of [`ModelStore::get`] and [`LocalEncoder::load`]; [`crate::Error::InvalidArgument`] for a blend's weight that is no share.
-    pub fn build(self) -> Result<Reranker> {
+    /// Those of [`ModelStore::get`] and [`LocalEncoder::load`]; [`Error::InvalidArgument`] for a blend's weight that is no share, and for a
+    /// cache with a scoring that has no use for it.
+    pub fn build(mut self) -> Result<Reranker> {
         let scoring = self.scoring.unwrap_or(Scoring::Hybrid);
         let long_text = self.long_text.unwrap_or(scoring.default_long_text());
         let blend = self.blend.unwrap_or(scoring.default_blend()).check()?;
+        let cache = self.cache.take();
+        if cache.is_some() {
+            check_cached(scoring, long_text)?;
+        }
+        let progress = self.encoder.progress.clone();
         let encoder = Arc::new(self.build_encoder()?);
-        let scorer = BiEncoderScorer::new(Arc::clone(&encoder) as Arc<dyn Encoder>, scoring, long_text)?;
-        Ok(Reranker { scorer: Arc::new(scorer), encoder: Some(encoder), long_text, blend })
+        let local: Arc<dyn Encoder> = Arc::clone(&encoder) as Arc<dyn Encoder>;
+        let by_local: Arc<dyn Scorer> = Arc::new(BiEncoderScorer::new(Arc::clone(&local), scoring, long_text)?);
+        let mut reranker = Reranker {
+            scorer: Arc::clone(&by_local),
+            explainer: by_local,
+            cached: None,
+            encoder: Some(Arc::clone(&encoder)),
+            long_text,
+            blend,
+        };
+        if let Some(cache) = cache {
+            let mut cached = CachedEncoder::new(local, cache, &encoder.files().name)?;
+            if let Some(progress) = progress {
+                cached = cached.progress(progress);
+            }
+            let cached = Arc::new(cached);
+            let by_cached = BiEncoderScorer::new(Arc::clone(&cached) as Arc<dyn Encoder>, scoring, long_text)?;
+            (reranker.scorer, reranker.cached) = (Arc::new(by_cached), Some(cached));
+        }
+        Ok(reranker)
     }
 
     /// The encoder alone: for embedding a corpus.
@@ -121,5 +154,20 @@ impl RerankerBuilder {
             None => ModelStore::new(StoreOptions::from_env()?),
         };
         LocalEncoder::load(store.get(&spec)?, self.encoder)
+    }
+}
+
+/// The cache keeps one vector per text.
+fn check_cached(scoring: Scoring, long_text: LongText) -> Result<()> {
+    let refused = |message: &str| Err(Error::InvalidArgument(message.into()));
+    match (scoring, long_text) {
+        (Scoring::Cosine, LongText::Truncate) => Ok(()),
+        (Scoring::Cosine, LongText::Window) => refused(
+            "the embedding cache keeps whole texts, not their windows; with --cache say --long truncate, or leave --cache out",
+        ),
+        (Scoring::MaxSim | Scoring::Hybrid, _) => refused(
+            "the embedding cache keeps embeddings, and this scoring needs the vectors of every token too, some 80 times as much; with --cache \
+             say --scoring cosine, or leave --cache out",
+        ),
     }
 }

@@ -112,7 +112,8 @@ impl Default for Limits {
 /// Where models are kept and how they are fetched.
 #[derive(Clone)]
 pub struct StoreOptions {
-    /// nearsort's own folder: mirrors unpack into `models/`, checksums already verified are noted in `verified/`.
+    /// nearsort's own folder: mirrors unpack into `models/`, checksums already verified are noted in `verified/`, embeddings are kept in
+    /// `embeddings/` where that is asked for.
     pub cache_dir: PathBuf,
     /// The hub's cache in the layout that Python's tools share; hub downloads go there.
     pub hub_cache: PathBuf,
@@ -205,6 +206,11 @@ impl StoreOptions {
             ["NEARSORT_OFFLINE", "HF_HUB_OFFLINE"].into_iter().any(|name| var(name).is_some_and(|v| is_on(&v)));
         options.proxy_from_env = true;
         Ok(options)
+    }
+
+    /// The folder of the embedding cache, in nearsort's own folder.
+    pub fn embedding_cache(&self) -> PathBuf {
+        self.cache_dir.join("embeddings")
     }
 
     pub(super) fn report(&self, step: Step, source: &str, file: &str, done_bytes: u64, total_bytes: Option<u64>) {

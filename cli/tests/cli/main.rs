@@ -5,6 +5,7 @@
 
 #[cfg(unix)]
 mod batch;
+mod cache;
 mod diagnose;
 mod embed;
 mod eval;

@@ -1,0 +1,176 @@
+//! An encoder that remembers.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use ndarray::{Array2, ArrayView1};
+
+use super::{CacheKey, CachedModel, CachedVector, EmbeddingCache};
+use crate::encoder::{Embeddings, Encoder, ProgressFn, Role};
+use crate::{Error, Result};
+
+/// An [`Encoder`] before whom a cache stands: only texts that are not in it are encoded, each distinct text once, and are in it from then on.
+///
+/// The answers are the encoder's own, bit by bit: vectors, tokens and truncation. It has no token vectors, so a scorer over it knows the
+/// cosine only: the token vectors of a passage are some 80 times as large as its embedding.
+///
+/// ```no_run
+/// use std::sync::Arc;
+/// use nearsort::cache::{CacheOptions, CachedEncoder, EmbeddingCache};
+/// use nearsort::{Encoder, Reranker, Role, StoreOptions};
+///
+/// # fn main() -> nearsort::Result<()> {
+/// let encoder = Arc::new(Reranker::builder().build_encoder()?);
+/// let folder = StoreOptions::from_env()?.embedding_cache();
+/// let cache = EmbeddingCache::open(&CacheOptions { folder, max_bytes: None })?;
+/// let cached = CachedEncoder::new(encoder, cache, "all-MiniLM-L6-v2")?;
+/// let embeddings = cached.encode(&["The Eiffel Tower stands in Paris."], Role::Document)?;
+/// println!("{:?} {:?}", embeddings.view(), cached.counts());
+/// # Ok(())
+/// # }
+/// ```
+pub struct CachedEncoder {
+    inner: Arc<dyn Encoder>,
+    cache: EmbeddingCache,
+    model: CachedModel,
+    progress: Option<ProgressFn>,
+    hits: AtomicU64,
+    misses: AtomicU64,
+}
+
+/// What a cache saved.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CacheCounts {
+    /// Texts that were not encoded: they were in the cache, or came several times in one call.
+    pub hits: u64,
+    /// Texts that were encoded.
+    pub misses: u64,
+}
+
+impl CachedEncoder {
+    /// Puts a cache before an encoder; the model's name is for [`EmbeddingCache::info`].
+    ///
+    /// # Errors
+    /// When the encoder cannot tell its fingerprint.
+    pub fn new(inner: Arc<dyn Encoder>, cache: EmbeddingCache, name: &str) -> Result<Self> {
+        let model = CachedModel::new(name, inner.fingerprint()?);
+        Ok(Self { inner, cache, model, progress: None, hits: AtomicU64::new(0), misses: AtomicU64::new(0) })
+    }
+
+    /// Called with the number of hits of each call; an encoder tells of its misses itself.
+    pub fn progress(mut self, progress: ProgressFn) -> Self {
+        self.progress = Some(progress);
+        self
+    }
+
+    /// Hits and misses so far.
+    pub fn counts(&self) -> CacheCounts {
+        CacheCounts { hits: self.hits.load(Ordering::Relaxed), misses: self.misses.load(Ordering::Relaxed) }
+    }
+
+    /// The vectors that the cache has. One of another length is not this encoder's.
+    fn look_up(&self, keys: &[CacheKey]) -> Result<Vec<Option<CachedVector>>> {
+        let mut found = self.cache.get_many(keys)?;
+        let dim = self.inner.dim();
+        found.iter_mut().for_each(|value| drop(value.take_if(|value| value.vector.len() != dim)));
+        Ok(found)
+    }
+
+    fn count(&self, hits: usize, misses: usize) {
+        self.hits.fetch_add(hits as u64, Ordering::Relaxed);
+        self.misses.fetch_add(misses as u64, Ordering::Relaxed);
+        if let Some(progress) = self.progress.as_ref().filter(|_| hits > 0) {
+            progress(hits);
+        }
+    }
+
+    /// Encodes texts and files them.
+    fn encode_missing(&self, keys: Vec<CacheKey>, texts: &[&str], role: Role) -> Result<Vec<CachedVector>> {
+        let embeddings = self.inner.encode(texts, role)?;
+        let lengths = [embeddings.len(), embeddings.tokens.len(), embeddings.truncated.len()];
+        if lengths != [texts.len(); 3] || embeddings.vectors.ncols() != self.dim() {
+            return Err(broken(format!("vectors for {lengths:?} of {} texts", texts.len())));
+        }
+        let rows = embeddings.vectors.rows().into_iter();
+        let lengths = embeddings.tokens.iter().zip(&embeddings.truncated);
+        let values = rows.zip(lengths).map(|(row, (&tokens, &truncated))| CachedVector {
+            vector: row.to_vec(),
+            tokens,
+            truncated,
+        });
+        let entries: Vec<(CacheKey, CachedVector)> = keys.into_iter().zip(values).collect();
+        self.cache.put_many(&self.model, &entries)?;
+        Ok(entries.into_iter().map(|(_, value)| value).collect())
+    }
+}
+
+impl fmt::Debug for CachedEncoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CachedEncoder")
+            .field("model", &self.model)
+            .field("counts", &self.counts())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Encoder for CachedEncoder {
+    fn dim(&self) -> usize {
+        self.inner.dim()
+    }
+
+    fn max_tokens(&self) -> usize {
+        self.inner.max_tokens()
+    }
+
+    fn fingerprint(&self) -> Result<String> {
+        Ok(self.model.fingerprint.clone())
+    }
+
+    fn encode(&self, texts: &[&str], role: Role) -> Result<Embeddings> {
+        let (distinct, places) = distinct(texts);
+        let keys: Vec<CacheKey> = distinct.iter().map(|text| self.model.key(role, text)).collect();
+        let mut values = self.look_up(&keys)?;
+        let missing: Vec<usize> = (0..values.len()).filter(|&at| values[at].is_none()).collect();
+        self.count(texts.len() - missing.len(), missing.len());
+        if !missing.is_empty() {
+            let missing_texts: Vec<&str> = missing.iter().map(|&at| distinct[at]).collect();
+            let missing_keys = missing.iter().map(|&at| keys[at]).collect();
+            let encoded = self.encode_missing(missing_keys, &missing_texts, role)?;
+            missing.into_iter().zip(encoded).for_each(|(at, value)| values[at] = Some(value));
+        }
+        let values = values.into_iter().collect::<Option<Vec<_>>>();
+        Ok(assembled(&values.ok_or_else(|| broken("a text is without a vector".into()))?, &places, self.dim()))
+    }
+}
+
+/// Every text once, and where each text is among them.
+fn distinct<'a>(texts: &[&'a str]) -> (Vec<&'a str>, Vec<usize>) {
+    let mut seen = HashMap::with_capacity(texts.len());
+    let mut distinct = Vec::with_capacity(texts.len());
+    let places = texts.iter().map(|&text| {
+        *seen.entry(text).or_insert_with(|| {
+            distinct.push(text);
+            distinct.len() - 1
+        })
+    });
+    let places = places.collect();
+    (distinct, places)
+}
+
+fn assembled(values: &[CachedVector], places: &[usize], dim: usize) -> Embeddings {
+    let mut vectors = Array2::zeros((places.len(), dim));
+    for (mut row, &place) in vectors.rows_mut().into_iter().zip(places) {
+        row.assign(&ArrayView1::from(&values[place].vector));
+    }
+    Embeddings {
+        vectors,
+        tokens: places.iter().map(|&place| values[place].tokens).collect(),
+        truncated: places.iter().map(|&place| values[place].truncated).collect(),
+    }
+}
+
+fn broken(message: String) -> Error {
+    Error::Compute { context: "the encoder broke its contract".into(), message }
+}

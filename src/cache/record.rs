@@ -1,0 +1,121 @@
+//! How an entry lies on the disk.
+//!
+//! The index maps a key to an [`Entry`], 16 bytes; the vectors lie apart, by number: `crc32 u32, tokens u32, truncated u8, f32 ...`, all
+//! little-endian. The checksum covers the key too, so that neither a flipped bit nor a record under a wrong number passes for a vector.
+
+use super::CacheKey;
+
+/// Bytes of a record before its vector.
+const HEAD: usize = 9;
+/// Bytes of the checksum.
+const SUM: usize = 4;
+
+/// An embedding as [`crate::Encoder::encode`] gives it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CachedVector {
+    /// Components, `[dim]`; the very bits that the encoder gave.
+    pub vector: Vec<f32>,
+    /// Tokens encoded, special tokens and prompt included, after truncation.
+    pub tokens: u32,
+    /// Whether the text was longer than the model takes, and was cut.
+    pub truncated: bool,
+}
+
+/// A record's place, and when it was last used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Entry {
+    /// Seconds since 1970. First, for the order of entries is the order in which they go.
+    pub used: u64,
+    /// Number of the record; later ones were written later.
+    pub id: u64,
+}
+
+impl Entry {
+    pub fn to_bytes(self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&self.used.to_le_bytes());
+        bytes[8..].copy_from_slice(&self.id.to_le_bytes());
+        bytes
+    }
+
+    /// `None` for bytes that are no entry.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (used, id) = bytes.split_at_checked(8)?;
+        Some(Self { used: u64::from_le_bytes(used.try_into().ok()?), id: u64::from_le_bytes(id.try_into().ok()?) })
+    }
+}
+
+/// The key of a record in the table of vectors: big-endian, so that the table is in the order of writing and only ever grows at its end.
+pub(super) fn record_key(id: u64) -> [u8; 8] {
+    id.to_be_bytes()
+}
+
+/// Writes a record into `bytes`, whatever was in it.
+pub(super) fn encode(bytes: &mut Vec<u8>, key: &CacheKey, value: &CachedVector) {
+    bytes.clear();
+    bytes.extend([0; SUM]);
+    bytes.extend(value.tokens.to_le_bytes());
+    bytes.push(u8::from(value.truncated));
+    value.vector.iter().for_each(|component| bytes.extend(component.to_le_bytes()));
+    let sum = checksum(key, &bytes[SUM..]);
+    bytes[..SUM].copy_from_slice(&sum.to_le_bytes());
+}
+
+/// Reads a record; `None` when it is not what was written under this key.
+pub(super) fn decode(key: &CacheKey, bytes: &[u8]) -> Option<CachedVector> {
+    if !is_sound(key, bytes) {
+        return None;
+    }
+    let (components, rest) = bytes[HEAD..].as_chunks::<4>();
+    let tokens = u32::from_le_bytes(bytes[SUM..HEAD - 1].try_into().ok()?);
+    let vector = components.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+    rest.is_empty().then_some(CachedVector { vector, tokens, truncated: bytes[HEAD - 1] != 0 })
+}
+
+/// Whether a record is what was written under this key.
+pub(super) fn is_sound(key: &CacheKey, bytes: &[u8]) -> bool {
+    bytes.len() >= HEAD && bytes[..SUM] == checksum(key, &bytes[SUM..]).to_le_bytes()
+}
+
+fn checksum(key: &CacheKey, content: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&key.0);
+    hasher.update(content);
+    hasher.finalize()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::CachedModel;
+    use super::*;
+    use crate::encoder::Role;
+
+    #[test]
+    fn a_record_comes_back_bit_by_bit_and_no_flipped_bit_passes() {
+        let model = CachedModel::new("m", "f");
+        let (key, other) = (model.key(Role::Query, "a"), model.key(Role::Query, "b"));
+        let value = CachedVector { vector: vec![-0.0, 1.5e-40, f32::MAX], tokens: 7, truncated: true };
+        let mut bytes = vec![9; 99];
+        encode(&mut bytes, &key, &value);
+        let found = decode(&key, &bytes).unwrap();
+        assert_eq!(found, value);
+        assert!(found.vector[0].is_sign_negative());
+        assert_eq!(decode(&other, &bytes), None);
+        for bit in 0..8 * bytes.len() {
+            let mut broken = bytes.clone();
+            broken[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(decode(&key, &broken), None, "bit {bit}");
+        }
+        for len in 0..bytes.len() {
+            assert_eq!(decode(&key, &bytes[..len]), None, "{len} bytes");
+        }
+    }
+
+    #[test]
+    fn entries_are_in_the_order_in_which_they_go() {
+        let entry = |used, id| Entry { used, id };
+        assert!(entry(1, 9) < entry(2, 0) && entry(2, 0) < entry(2, 1));
+        assert_eq!(Entry::from_bytes(&entry(3, 4).to_bytes()), Some(entry(3, 4)));
+        assert_eq!(Entry::from_bytes(&[0; 15]), None);
+    }
+}

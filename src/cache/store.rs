@@ -1,0 +1,274 @@
+//! The tables on the disk: one LMDB environment per folder and process.
+
+use std::collections::HashMap;
+use std::fs::{self, File, OpenOptions};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use heed::types::Bytes;
+use heed::{CommitOrAbort, Database, Env, EnvFlags, EnvOpenOptions, MdbError, PutFlags, RoTxn, RwTxn, WithoutTls};
+
+use super::record::{self, Entry, record_key};
+use super::{CacheKey, DEFAULT_MAX_BYTES};
+use crate::{Error, Result};
+
+/// The layout of the tables. A cache with another number belongs to another release.
+const FORMAT: u32 = 1;
+/// Address space, not memory and not disk: the file grows as it is written. LMDB wants one number that all processes can live with.
+const MAP_BYTES: usize = if usize::BITS == 64 { 1 << 40 } else { 1 << 30 };
+/// The largest limit: half the map, for pages are freed only after others have been written.
+pub(super) const MAX_LIMIT: u64 = MAP_BYTES as u64 / 2;
+/// Read transactions of all processes together.
+const MAX_READERS: u32 = 1024;
+/// Files of LMDB in the folder; whatever else lies there is not ours.
+const FILES: [&str; 2] = ["data.mdb", "lock.mdb"];
+/// How long it may take that a cache which this process is just closing is closed.
+const CLOSING: Duration = Duration::from_secs(10);
+
+type Table = Database<'static, Bytes, Bytes>;
+
+/// The environments that this process has open: LMDB allows each file once.
+static OPEN: Mutex<Option<HashMap<PathBuf, Weak<Store>>>> = Mutex::new(None);
+
+pub(super) struct Store {
+    pub folder: PathBuf,
+    env: Env<WithoutTls>,
+    /// Key to [`Entry`].
+    pub index: Table,
+    /// Number to record.
+    pub vectors: Table,
+    /// A key's model bytes to name and fingerprint.
+    pub models: Table,
+    /// The format and the limit.
+    about: Table,
+}
+
+impl Store {
+    /// Opens the cache in a folder, which is made if it is not there.
+    pub fn open(folder: &Path) -> Result<Arc<Self>> {
+        let _alone = FolderLock::acquire(folder)?;
+        fs::create_dir_all(folder).map_err(|e| failed("create", folder, e.into()))?;
+        let canonical = folder.canonicalize().map_err(|e| failed("open", folder, e.into()))?;
+        let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+        let open = open.get_or_insert_default();
+        if let Some(store) = open.get(&canonical).and_then(Weak::upgrade) {
+            return Ok(store);
+        }
+        let store = Arc::new(Self::open_tables(folder, &canonical)?);
+        open.retain(|_, store| store.strong_count() > 0);
+        open.insert(canonical, Arc::downgrade(&store));
+        Ok(store)
+    }
+
+    fn open_tables(folder: &Path, canonical: &Path) -> Result<Self> {
+        let named = |error| failed("open", folder, error);
+        let env = open_environment(canonical).map_err(named)?;
+        fill_up(&env).map_err(named)?;
+        env.clear_stale_readers().map_err(named)?;
+        let mut format = FORMAT.to_le_bytes().to_vec();
+        let txn = env.write_txn().map_err(named)?;
+        let tables = env.create_databases_and_commit(txn, |opener, txn| {
+            let mut table = |name| opener.create_database::<Bytes, Bytes>(txn, Some(name));
+            let tables = [table("index")?, table("vectors")?, table("models")?, table("about")?];
+            match tables[3].get(txn, b"format")? {
+                Some(found) => format = found.to_vec(),
+                None => tables[3].put(txn, b"format", &format)?,
+            }
+            Ok::<_, heed::Error>(CommitOrAbort::<_, ()>::Commit(tables))
+        });
+        let CommitOrAbort::Commit([index, vectors, models, about]) = tables.map_err(named)? else {
+            return Err(unusable("open", folder, "its tables could not be made"));
+        };
+        if format != FORMAT.to_le_bytes() {
+            return Err(unusable("open", folder, "another release of nearsort wrote it"));
+        }
+        Ok(Self { folder: folder.to_owned(), env, index, vectors, models, about })
+    }
+
+    /// Reads in one snapshot. Keep it short: while it lasts no page is used again.
+    pub fn read<T>(&self, work: impl FnOnce(&RoTxn<'_, WithoutTls>) -> heed::Result<T>) -> Result<T> {
+        let read = || work(&self.env.read_txn()?);
+        read().map_err(|error| failed("read", &self.folder, error))
+    }
+
+    /// Writes in one transaction: all or nothing, one process at a time.
+    pub fn write<T>(&self, work: impl FnOnce(&mut RwTxn<'_>) -> heed::Result<T>) -> Result<T> {
+        let write = || {
+            let mut txn = self.env.write_txn()?;
+            let result = work(&mut txn)?;
+            txn.commit()?;
+            Ok(result)
+        };
+        write().map_err(|error| failed("write", &self.folder, error))
+    }
+
+    pub fn entry(&self, txn: &RoTxn<'_>, key: &CacheKey) -> heed::Result<Option<Entry>> {
+        Ok(self.index.get(txn, &key.0)?.and_then(Entry::from_bytes))
+    }
+
+    /// The number of the next record.
+    pub fn next_id(&self, txn: &RoTxn<'_>) -> heed::Result<u64> {
+        let last = self.vectors.last(txn)?.and_then(|(key, _)| key.try_into().ok());
+        Ok(last.map_or(0, |last| u64::from_be_bytes(last) + 1))
+    }
+
+    /// Whether there is a record for the key, and not a damaged one.
+    pub fn has_sound(&self, txn: &RoTxn<'_>, key: &CacheKey) -> heed::Result<bool> {
+        let Some(entry) = self.entry(txn, key)? else { return Ok(false) };
+        Ok(self.vectors.get(txn, &record_key(entry.id))?.is_some_and(|bytes| record::is_sound(key, bytes)))
+    }
+
+    /// Writes a record under the next number, in place of an older one.
+    pub fn put(&self, txn: &mut RwTxn<'_>, key: &CacheKey, entry: Entry, record: &[u8]) -> heed::Result<()> {
+        if let Some(damaged) = self.entry(txn, key)? {
+            self.vectors.delete(txn, &record_key(damaged.id))?;
+        }
+        self.vectors.put_with_flags(txn, PutFlags::APPEND, &record_key(entry.id), record)?;
+        self.index.put(txn, &key.0, &entry.to_bytes())
+    }
+
+    /// Bytes of the pages in use; the file is larger by the pages that were used once and are free.
+    pub fn used_bytes(&self, txn: &RoTxn<'_>) -> heed::Result<u64> {
+        let mut bytes = 0;
+        for table in [&self.index, &self.vectors, &self.models, &self.about] {
+            let stat = table.stat(txn)?;
+            bytes += (stat.branch_pages + stat.leaf_pages + stat.overflow_pages) as u64 * u64::from(stat.page_size);
+        }
+        Ok(bytes)
+    }
+
+    /// Bytes of the file.
+    pub fn file_bytes(&self) -> Result<u64> {
+        self.env.real_disk_size().map_err(|error| failed("read", &self.folder, error))
+    }
+
+    /// The limit that was last asked for.
+    pub fn max_bytes(&self, txn: &RoTxn<'_>) -> heed::Result<u64> {
+        let limit = self.about.get(txn, b"max_bytes")?.and_then(|bytes| bytes.try_into().ok());
+        Ok(limit.map_or(DEFAULT_MAX_BYTES, u64::from_le_bytes))
+    }
+
+    pub fn set_max_bytes(&self, bytes: u64) -> Result<()> {
+        self.write(|txn| self.about.put(txn, b"max_bytes", &bytes.to_le_bytes()))
+    }
+}
+
+#[cfg(test)]
+impl Store {
+    pub fn set_format(&self, format: u32) -> Result<()> {
+        self.write(|txn| self.about.put(txn, b"format", &format.to_le_bytes()))
+    }
+}
+
+fn open_environment(folder: &Path) -> heed::Result<Env<WithoutTls>> {
+    let mut options = EnvOpenOptions::new().read_txn_without_tls();
+    options.map_size(MAP_BYTES).max_dbs(8).max_readers(MAX_READERS);
+    // SAFETY: reading ahead or not is no matter of soundness.
+    unsafe { options.flags(EnvFlags::NO_READ_AHEAD) };
+    loop {
+        // SAFETY: LMDB maps the file, which must not change under it but through LMDB. Nobody else writes into it: `clear` moves the
+        // whole folder away, and `fill_up` makes the file longer, never shorter.
+        match unsafe { options.open(folder) } {
+            Err(heed::Error::EnvAlreadyOpened) => {
+                // Another thread is dropping the last handle of it.
+                let closed = heed::env_closing_event(folder).is_none_or(|closing| closing.wait_timeout(CLOSING));
+                if !closed {
+                    return Err(heed::Error::EnvAlreadyOpened);
+                }
+            }
+            result => return result,
+        }
+    }
+}
+
+/// Makes a file that was cut short as long as it says it is. The pages that were lost are zeros then, which LMDB and the checksums
+/// recognise; a page beyond the end of the file would end the process.
+fn fill_up(env: &Env<WithoutTls>) -> heed::Result<()> {
+    let _no_writer = env.write_txn()?;
+    let page_bytes = u64::from(env.unnamed_database_stat().page_size);
+    let expected = (env.info().last_page_number as u64 + 1) * page_bytes;
+    let file = env.try_clone_inner_file()?;
+    if file.metadata()?.len() < expected {
+        file.set_len(expected)?;
+    }
+    Ok(())
+}
+
+/// Removes the cache in a folder, whatever its state, and gives the bytes of its files. Other processes that have it open go on with the
+/// removed one.
+pub(super) fn remove(folder: &Path) -> Result<u64> {
+    if !folder.exists() {
+        return Ok(0);
+    }
+    let _alone = FolderLock::acquire(folder)?;
+    let named = |error: std::io::Error| failed("remove", folder, error.into());
+    let canonical = folder.canonicalize().map_err(named)?;
+    let open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+    if open.as_ref().is_some_and(|open| open.get(&canonical).is_some_and(|store| store.strong_count() > 0)) {
+        return Err(unusable("remove", folder, "this process has it open"));
+    }
+    let mut bytes = 0;
+    for entry in fs::read_dir(&canonical).map_err(named)? {
+        let entry = entry.map_err(named)?;
+        if !FILES.iter().any(|name| entry.file_name() == *name) {
+            let message = format!("{} is in it, which is not nearsort's; nothing was removed", entry.path().display());
+            return Err(Error::Cache { action: "remove", folder: folder.to_owned(), message });
+        }
+        bytes += entry.metadata().map_err(named)?.len();
+    }
+    // In one step: no process may find one file of the pair without the other.
+    let aside = beside(&canonical, &format!("removed-{}", std::process::id()))?;
+    fs::rename(&canonical, &aside).map_err(named)?;
+    fs::remove_dir_all(&aside).map_err(named)?;
+    Ok(bytes)
+}
+
+/// Whether a folder has a cache in it.
+pub(super) fn exists(folder: &Path) -> bool {
+    folder.join(FILES[0]).exists()
+}
+
+/// One process at a time opens or removes a cache.
+struct FolderLock {
+    _file: File,
+}
+
+impl FolderLock {
+    fn acquire(folder: &Path) -> Result<Self> {
+        let named = |error: std::io::Error| failed("open", folder, error.into());
+        if let Some(parent) = folder.parent() {
+            fs::create_dir_all(parent).map_err(named)?;
+        }
+        let path = beside(folder, "lock")?;
+        let file = OpenOptions::new().create(true).truncate(false).write(true).open(path).map_err(named)?;
+        file.lock().map_err(named)?;
+        Ok(Self { _file: file })
+    }
+}
+
+/// `embeddings` -> `embeddings.lock`.
+fn beside(folder: &Path, suffix: &str) -> Result<PathBuf> {
+    let name = folder.file_name().ok_or_else(|| unusable("open", folder, "the folder has no name"))?;
+    let mut name = name.to_owned();
+    name.push(format!(".{suffix}"));
+    Ok(folder.with_file_name(name))
+}
+
+fn unusable(action: &'static str, folder: &Path, why: &str) -> Error {
+    let message = format!("{why}; remove it with `nearsort cache clear`, or leave --cache out");
+    Error::Cache { action, folder: folder.to_owned(), message }
+}
+
+fn failed(action: &'static str, folder: &Path, error: heed::Error) -> Error {
+    let damaged = |error: &dyn std::fmt::Display| unusable(action, folder, &format!("its file is damaged ({error})"));
+    let message = match error {
+        heed::Error::Io(error) => format!("{error}; see to the folder and the disk's free space, or leave --cache out"),
+        heed::Error::Mdb(MdbError::VersionMismatch) => return unusable(action, folder, "another LMDB wrote it"),
+        heed::Error::Mdb(MdbError::MapFull) => "it is full; give it a lower --cache-size".to_owned(),
+        heed::Error::Mdb(MdbError::ReadersFull) => format!("more than {MAX_READERS} threads read it at once"),
+        heed::Error::Mdb(error) => return damaged(&error),
+        error => format!("{error}; leave --cache out"),
+    };
+    Error::Cache { action, folder: folder.to_owned(), message }
+}
