@@ -44,6 +44,7 @@ struct Lines {
     /// 0: not known.
     all_queries: AtomicU64,
     tokens: AtomicU64,
+    cache_hits: AtomicU64,
     /// Whether the number of texts is the last word.
     is_complete: AtomicBool,
 }
@@ -55,6 +56,8 @@ pub struct Summary {
     pub pairs: usize,
     pub documents: usize,
     pub tokens: u64,
+    /// Of this run.
+    pub cache_hits: u64,
 }
 
 impl Counter {
@@ -141,6 +144,13 @@ impl Counter {
         }
     }
 
+    /// So many embeddings have come from a cache so far.
+    pub fn set_cache_hits(&self, hits: u64) {
+        if let Some(lines) = &self.lines {
+            lines.cache_hits.store(hits, Ordering::Relaxed);
+        }
+    }
+
     pub fn finish(&self) {
         self.bar.finish_and_clear();
     }
@@ -157,11 +167,10 @@ impl Counter {
                 say_json(&line);
             }
             None if self.shows_bar && io::stderr().is_terminal() => {
-                let Summary { queries, pairs, documents, tokens } = summary;
-                say(format_args!(
-                    "{queries} queries, {pairs} pairs; {documents} texts, {tokens} tokens; {} in this run",
-                    HumanDuration(self.started.elapsed()),
-                ));
+                let Summary { queries, pairs, documents, tokens, cache_hits } = summary;
+                let hits = if *cache_hits > 0 { format!(", {cache_hits} from the cache") } else { String::new() };
+                let elapsed = HumanDuration(self.started.elapsed());
+                say(format_args!("{queries} queries, {pairs} pairs; {documents} texts, {tokens} tokens{hits}; {elapsed}"));
             }
             _ => {}
         }
@@ -177,6 +186,7 @@ impl Lines {
             queries: AtomicU64::new(0),
             all_queries: AtomicU64::new(0),
             tokens: AtomicU64::new(0),
+            cache_hits: AtomicU64::new(0),
             is_complete: AtomicBool::new(false),
         }
     }
@@ -203,6 +213,7 @@ impl Lines {
             "texts_done": done,
             "texts": all,
             "tokens": count(&self.tokens),
+            "cache_hits": count(&self.cache_hits),
             "texts_per_second": round(rate),
             "seconds": round(seconds),
             "seconds_left": left,

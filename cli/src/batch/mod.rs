@@ -48,6 +48,7 @@ pub fn run(args: &RerankArgs, talk: Talk, counter: &Counter) -> Run {
         pairs: totals.candidates,
         documents: totals.documents,
         tokens: totals.tokens,
+        cache_hits: reranker.cache_counts().map_or(0, |counts| counts.hits),
     });
     if totals.lists == 0 {
         warn(talk, &Warning::NoCandidates { file: source.name().to_owned() });
@@ -181,6 +182,7 @@ impl<'a> Batch<'a> {
                 job.keep(&slice)?;
             }
             self.counter.add_tokens(slice.tokens);
+            self.counter.set_cache_hits(self.reranker.cache_counts().map_or(0, |counts| counts.hits));
             scoring.push(slice)?;
         }
         self.totals.documents += scoring.block.documents.len();
