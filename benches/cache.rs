@@ -9,7 +9,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 
 use divan::counter::ItemsCount;
-use ndarray::Array2;
 use nearsort::cache::{CacheKey, CacheOptions, CachedEncoder, CachedModel, CachedVector, EmbeddingCache};
 use nearsort::{Embeddings, Encoder, Result, Role};
 use tempfile::TempDir;

@@ -5,7 +5,7 @@
 //! - `corpus.jsonl`: `{"_id", "text"}`. Lengths in words are near log-normal, median 51, mean 56, with a tail beyond 150. Words are drawn
 //!   by Zipf's law from a list of common English words; one in [`RARE_ONE_IN`] is a made name of syllables or a number, which tokenizers cut into pieces. Words stand in
 //!   sentences of 6 to 21, with commas.
-//! - `queries.jsonl`: `{"_id", "text"}`. A query is 3 to 8 words of one passage, its target.
+//! - `queries.jsonl`: `{"_id", "text"}`. A query is up to 8 words of one passage, its target.
 //! - `run.trec`: a made first stage. 100 documents per query, drawn at random; the target stands at a random rank. Scores fall
 //!   from 30 in random steps. It is not BM25, and ranks like nothing at all.
 //! - `qrels.tsv`: the targets, grade 1.
@@ -27,9 +27,9 @@ const USAGE: &str = "usage: made_corpus --passages N --output FOLDER [--queries 
 /// Documents per query.
 const DEPTH: u64 = 100;
 /// One word in so many is rare.
-const RARE_ONE_IN: u64 = 13;
-/// Words of a passage at the middle of the distribution.
-const MEDIAN_WORDS: f64 = 51.0;
+const RARE_ONE_IN: u64 = 10;
+/// Words of a passage at the middle of the distribution; up to a fifth is added.
+const MIDDLE_WORDS: f64 = 47.0;
 /// What one step of the distribution of lengths multiplies by: 4 steps are a standard deviation, which is e^0.4.
 const LENGTH_STEP: f64 = 1.105_170_918;
 
@@ -52,8 +52,8 @@ const WORDS: &str = "the of and to a in is for that it as was with on are by be 
     lemon grape cherry onion potato carrot bean egg chicken beef pork fish horse cow sheep dog cat bird eagle snake spider insect";
 
 const SYLLABLES: [&str; 32] = [
-    "ka", "lo", "ven", "tri", "mar", "quo", "sil", "dra", "ber", "noth", "zu", "pel", "hax", "rin", "gol", "fay", "wex", "tum", "ori",
-    "jes", "bly", "cra", "ndo", "vik", "sho", "ulm", "pht", "aru", "zel", "kew", "mion", "tars",
+    "ka", "lo", "ven", "tri", "mar", "quo", "sil", "dra", "ber", "noth", "zu", "pel", "hax", "rin", "gol", "fay",
+    "wex", "tum", "ori", "jes", "bly", "cra", "ndo", "vik", "sho", "ulm", "pht", "aru", "zel", "kew", "mion", "tars",
 ];
 
 struct Arguments {
@@ -117,7 +117,7 @@ impl Writer {
         let total: f64 = weights.iter().sum();
         let times = |weight: &f64| (weight / total * 65_536.0) as usize;
         let zipf = weights.iter().enumerate().flat_map(|(at, weight)| vec![at as u16; times(weight)]).collect();
-        let mut lengths = vec![MEDIAN_WORDS; 65];
+        let mut lengths = vec![MIDDLE_WORDS; 65];
         for step in 33..65 {
             lengths[step] = lengths[step - 1] * LENGTH_STEP;
             lengths[64 - step] = lengths[65 - step] / LENGTH_STEP;
@@ -129,7 +129,7 @@ impl Writer {
     fn words(&self, number: u64) -> Vec<String> {
         let mut random = generator(self.seed, 0, number);
         let middle = self.lengths[random.next_u64().count_ones() as usize];
-        // Up to a step more, so that not only 65 lengths come out.
+        // Up to a fifth more, so that not only 65 lengths come out.
         let length = (middle * (1.0 + below(&mut random, 1000) as f64 / 5000.0)) as usize;
         (0..length.max(4)).map(|_| self.word(&mut random)).collect()
     }
@@ -218,11 +218,7 @@ fn file(folder: &Path, name: &str, lines: impl Iterator<Item = String>) -> Resul
 
 fn main() -> Result<()> {
     let Arguments { passages, queries, seed, output } = Arguments::parse()?;
-    std::fs::create_dir_all(&output).map_err(|source| Error::Io {
-        action: "create",
-        path: output.clone(),
-        source,
-    })?;
+    std::fs::create_dir_all(&output).map_err(|source| Error::Io { action: "create", path: output.clone(), source })?;
     let writer = Writer::new(seed);
     // Letters, digits and punctuation: nothing that JSON would escape.
     let row = |id: String, text: &str| format!("{{\"_id\": \"{id}\", \"text\": \"{text}\"}}\n");

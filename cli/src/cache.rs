@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use indicatif::{BinaryBytes, HumanCount};
-use nearsort::cache::{CacheInfo, CacheOptions, DEFAULT_MAX_BYTES, EmbeddingCache, Prune};
 use nearsort::StoreOptions;
+use nearsort::cache::{CacheInfo, CacheOptions, DEFAULT_MAX_BYTES, EmbeddingCache, Prune};
 use serde_json::{Value, json};
 
 use crate::args::{CacheArgs, CacheVerb, CacheVerbArgs, Talk};
@@ -87,9 +87,7 @@ fn nothing(folder: PathBuf) -> CacheInfo {
 }
 
 fn document(info: &CacheInfo) -> Value {
-    let model = |model: &nearsort::cache::ModelEntries| {
-        json!({ "model": model.name, "fingerprint": model.fingerprint, "entries": model.entries })
-    };
+    let model = |model: &nearsort::cache::ModelEntries| json!({ "model": model.name, "fingerprint": model.fingerprint, "entries": model.entries });
     json!({
         "folder": info.folder,
         "entries": info.entries,
