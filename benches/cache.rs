@@ -1,7 +1,8 @@
 //! What a hit of the embedding cache costs.
 //!
 //! What: `EmbeddingCache::get_many` for one key and for 4096, in random order, of a cache of 50,000 vectors of 384 components; then
-//! `CachedEncoder::encode` for 4096 texts that are all there, keys hashed from passages of some 340 bytes and the matrix put together; then writes of 1024 new ones.
+//! `CachedEncoder::encode` for 4096 texts that are all there, keys hashed from passages of some 340 bytes and the matrix put together; then
+//! writes of 1024 new ones.
 //! On what: a cache in a temporary folder, which the page cache holds.
 //! How: `cargo bench --bench cache`.
 
@@ -9,7 +10,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 
 use divan::counter::ItemsCount;
-use ndarray::Array2;
 use nearsort::cache::{CacheKey, CacheOptions, CachedEncoder, CachedModel, CachedVector, EmbeddingCache};
 use nearsort::{Embeddings, Encoder, Result, Role};
 use tempfile::TempDir;

@@ -3,15 +3,16 @@
 //! What comes out is made, not found: it has the shape of a collection such as MS MARCO, and no meaning.
 //!
 //! - `corpus.jsonl`: `{"_id", "text"}`. Lengths in words are near log-normal, median 51, mean 56, with a tail beyond 150. Words are drawn
-//!   by Zipf's law from a list of common English words; one in [`RARE_ONE_IN`] is a made name of syllables or a number, which tokenizers cut into pieces. Words stand in
-//!   sentences of 6 to 21, with commas.
-//! - `queries.jsonl`: `{"_id", "text"}`. A query is 3 to 8 words of one passage, its target.
+//!   by Zipf's law from a list of common English words; one in [`RARE_ONE_IN`] is a made name of syllables or a number, which tokenizers cut
+//!   into pieces. Words stand in sentences of 6 to 21, with commas.
+//! - `queries.jsonl`: `{"_id", "text"}`. A query is up to 8 words of one passage, its target.
 //! - `run.trec`: a made first stage. 100 documents per query, drawn at random; the target stands at a random rank. Scores fall
 //!   from 30 in random steps. It is not BM25, and ranks like nothing at all.
 //! - `qrels.tsv`: the targets, grade 1.
 //!
-//! The same arguments give the same bytes on every machine: integers decide, no logarithm or exponential of a library. Each passage is made from the
-//! seed and its number alone, so memory does not depend on the corpus.
+//! With the default model a passage has 80 tokens in the mean. The same arguments give the same bytes on every machine: whole numbers and the
+//! four basic operations decide, no logarithm of a library. Each passage is made from the seed and its number alone, so memory does not depend
+//! on the corpus, and a larger corpus begins with the smaller one.
 
 use std::env;
 use std::fmt::Write as _;
@@ -27,9 +28,9 @@ const USAGE: &str = "usage: made_corpus --passages N --output FOLDER [--queries 
 /// Documents per query.
 const DEPTH: u64 = 100;
 /// One word in so many is rare.
-const RARE_ONE_IN: u64 = 13;
-/// Words of a passage at the middle of the distribution.
-const MEDIAN_WORDS: f64 = 51.0;
+const RARE_ONE_IN: u64 = 10;
+/// Words of a passage at the middle of the distribution; up to a fifth is added.
+const MIDDLE_WORDS: f64 = 47.0;
 /// What one step of the distribution of lengths multiplies by: 4 steps are a standard deviation, which is e^0.4.
 const LENGTH_STEP: f64 = 1.105_170_918;
 
@@ -117,7 +118,7 @@ impl Writer {
         let total: f64 = weights.iter().sum();
         let times = |weight: &f64| (weight / total * 65_536.0) as usize;
         let zipf = weights.iter().enumerate().flat_map(|(at, weight)| vec![at as u16; times(weight)]).collect();
-        let mut lengths = vec![MEDIAN_WORDS; 65];
+        let mut lengths = vec![MIDDLE_WORDS; 65];
         for step in 33..65 {
             lengths[step] = lengths[step - 1] * LENGTH_STEP;
             lengths[64 - step] = lengths[65 - step] / LENGTH_STEP;
@@ -129,7 +130,7 @@ impl Writer {
     fn words(&self, number: u64) -> Vec<String> {
         let mut random = generator(self.seed, 0, number);
         let middle = self.lengths[random.next_u64().count_ones() as usize];
-        // Up to a step more, so that not only 65 lengths come out.
+        // Up to a fifth more, so that not only 65 lengths come out.
         let length = (middle * (1.0 + below(&mut random, 1000) as f64 / 5000.0)) as usize;
         (0..length.max(4)).map(|_| self.word(&mut random)).collect()
     }

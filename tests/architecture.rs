@@ -34,8 +34,13 @@ fn layer_of(module: &str) -> Option<usize> {
 /// Names after `crate::` on a line, braces included: `use crate::{Error, io::Rows}` -> `Error`, `io`.
 fn used(line: &str) -> Vec<String> {
     let Some((_, after)) = line.split_once("crate::") else { return Vec::new() };
-    let names = after.trim_start_matches('{').split(", ");
+    // Of `crate::store::{Failure, cache::Target}` the first name alone is a module of the library.
+    let names = match after.strip_prefix('{') {
+        Some(list) => list.split(", ").collect(),
+        None => vec![after],
+    };
     names
+        .into_iter()
         .map(|name| name.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default().to_owned())
         .collect()
 }

@@ -179,7 +179,7 @@ fn what_is_no_cache_is_an_error_that_says_what_to_do() {
     let error = EmbeddingCache::open(&options(folder.path())).err().unwrap().to_string();
     assert!(error.contains("damaged") && error.contains("nearsort cache clear"), "{error}");
     assert!(error.contains(&place.display().to_string()), "{error}");
-    assert_eq!(EmbeddingCache::clear(&place).unwrap(), 50_000);
+    assert!(EmbeddingCache::clear(&place).unwrap() >= 50_000);
     open(folder.path());
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::{Folder, Ran, TINY, command, finish};
+use crate::support::{Folder, Ran, TINY, command, finish, root};
 
 /// The command with a cache folder of its own.
 fn nearsort(folder: &Folder, args: &[&str]) -> Command {
@@ -28,6 +28,18 @@ fn texts(folder: &Folder, count: usize) -> String {
 
 fn embed(folder: &Folder, input: &str, out: &str, args: &[&str]) -> Command {
     nearsort(folder, &[&["embed", "--model", TINY, input, "-o", &folder.text(out)], args].concat())
+}
+
+/// What `embed --cache` says when it fails in a shell with a limit.
+fn limited(folder: &Folder, limit: &str, input: &str) -> String {
+    let script = format!("{limit}; exec {} \"$@\"", env!("CARGO_BIN_EXE_nearsort"));
+    let out = folder.text("many.jsonl");
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &script, "sh", "embed", "--model", TINY, "--cache", input, "-o", &out]);
+    let output = shell.env("NEARSORT_CACHE", folder.path("cache")).current_dir(root()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    said
 }
 
 fn info(folder: &Folder) -> Value {
@@ -118,18 +130,20 @@ fn a_full_disk_is_an_error_that_names_the_cache_and_what_was_kept_stays() {
     let few = texts(&folder, 100);
     finish(embed(&folder, &few, "few.npy", &["--cache"]).spawn().unwrap()).quietly();
     let many = texts(&folder, 5000);
-    let script = format!("ulimit -f 800; exec {} \"$@\"", env!("CARGO_BIN_EXE_nearsort"));
-    let mut limited = Command::new("sh");
-    limited.args(["-c", &script, "sh", "embed", "--model", TINY, "--cache", &many, "-o", &folder.text("many.jsonl")]);
-    limited.env("NEARSORT_CACHE", folder.path("cache")).current_dir(crate::support::root());
-    let output = limited.output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(2), "{said}");
+    let said = limited(&folder, "ulimit -f 800", &many);
     assert!(said.contains("cannot write the embedding cache") && said.contains("free space"), "{said}");
     assert!(!folder.path("many.jsonl").exists());
     let stats_file = folder.text("stats.json");
     finish(embed(&folder, &few, "few.npy", &["--cache", "--stats", &stats_file]).spawn().unwrap()).quietly();
     assert_eq!(stats(&folder)["cache_hits"], 100);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn too_few_addresses_are_an_error_that_says_which_limit() {
+    let folder = Folder::new();
+    let said = limited(&folder, "ulimit -v 8000000", &texts(&folder, 3));
+    assert!(said.contains("cannot open the embedding cache") && said.contains("ulimit -v"), "{said}");
 }
 
 #[test]
