@@ -52,6 +52,13 @@ pub struct View {
 
 pub fn run(args: &DiagnoseArgs, talk: Talk) -> Run {
     check(args)?;
+    let inputs = [Some(&args.queries), Some(&args.corpus), Some(&args.run), args.qrels.as_ref()];
+    model::with_rejects(&args.reading, None, &inputs, talk, |reading| {
+        report(&DiagnoseArgs { reading, ..args.clone() }, talk)
+    })
+}
+
+fn report(args: &DiagnoseArgs, talk: Talk) -> Run {
     let counter = Counter::new(talk);
     let mut input = input::read(args, talk)?;
     let notes = std::mem::take(&mut input.notes);
