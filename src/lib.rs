@@ -46,6 +46,8 @@ pub const FEATURES: &[&str] = &[
     "candle",
     #[cfg(feature = "hub")]
     "hub",
+    #[cfg(feature = "parquet")]
+    "parquet",
     #[cfg(feature = "cuda")]
     "cuda",
     #[cfg(feature = "metal")]

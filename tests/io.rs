@@ -7,6 +7,8 @@ use std::path::Path;
 use nearsort::Error;
 use nearsort::io::{BadRows, ReadOptions, Row, Rows};
 
+#[cfg(feature = "parquet")]
+mod columns;
 mod compressed;
 mod corpus;
 mod embeddings;

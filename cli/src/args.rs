@@ -2,16 +2,16 @@
 
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use nearsort::eval::{Measure, Test};
-use nearsort::io::InputFormat;
+use nearsort::io::{InputFormat, Rejects};
 use nearsort::{Device, Engine, LocalEncoderOptions, LongText, Normalize, Pooling, Precision, Role, Scoring};
 use serde::{Deserialize, Serialize};
 
 use crate::batch::Shard;
-
 use crate::size;
 
 /// Put the best candidates first: a local reranker.
@@ -118,7 +118,7 @@ Examples:
 
 #[derive(Args, Debug, Clone)]
 pub struct RerankArgs {
-    /// Candidates: text lines, JSONL, a JSON array, CSV or TSV; `-` is standard input
+    /// Candidates: text lines, JSONL, a JSON array, CSV, TSV, Parquet or Arrow, also compressed (.gz, .zst); `-` is standard input
     #[arg(value_name = "FILE", default_value = "-", conflicts_with_all = ["run", "candidates"])]
     pub input: PathBuf,
     /// What the user asks
@@ -242,7 +242,7 @@ pub struct MergeArgs {
 
 #[derive(Args, Debug)]
 pub struct EmbedArgs {
-    /// Texts: lines, JSONL, a JSON array, CSV or TSV; `-` is standard input
+    /// Texts: lines, JSONL, a JSON array, CSV, TSV, Parquet or Arrow, also compressed (.gz, .zst); `-` is standard input
     #[arg(value_name = "INPUT", default_value = "-")]
     pub input: PathBuf,
     /// Where the vectors go: .npy, .safetensors or .jsonl
@@ -262,7 +262,7 @@ pub struct EmbedArgs {
     pub model: ModelArgs,
 }
 
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Clone)]
 pub struct DiagnoseArgs {
     /// The queries: text lines, JSONL, CSV or TSV
     #[arg(long, visible_alias = "query-file", value_name = "FILE")]
@@ -341,7 +341,7 @@ pub struct EvalArgs {
 #[command(next_help_heading = "Input")]
 pub struct ReadingArgs {
     /// Format of the input [default: by extension, else by a look at the first bytes]
-    #[arg(long, value_name = "text|jsonl|json|csv|tsv", value_parser = InputFormat::from_str)]
+    #[arg(long, value_name = "text|jsonl|json|csv|tsv|parquet|arrow", value_parser = InputFormat::from_str)]
     pub input_format: Option<InputFormat>,
     /// Field with the text [default: text, content, body or document]
     #[arg(long, value_name = "NAME")]
@@ -355,20 +355,35 @@ pub struct ReadingArgs {
     /// Field with the first stage's score [default: score]
     #[arg(long, value_name = "NAME")]
     pub score_field: Option<String>,
-    /// Leave unusable rows out and count them, instead of stopping at the first
-    #[arg(long)]
+    /// What becomes of unusable rows: fail at the first, skip (leave them out and count them), or report (skip, and write them to a file) [default: fail]
+    #[arg(long, value_name = "fail|skip|report")]
+    pub bad_rows: Option<BadRowsArg>,
+    /// The same as --bad-rows skip
+    #[arg(long, conflicts_with = "bad_rows")]
     pub skip_bad_rows: bool,
+    /// Where --bad-rows report writes: JSONL of {"file", "line", "message"} [default: rejects.jsonl, or OUT.rejects.jsonl beside --output]
+    #[arg(long, value_name = "FILE")]
+    pub rejects: Option<PathBuf>,
+    /// The file of --bad-rows report, once a verb has opened it.
+    #[arg(skip)]
+    pub opened_rejects: Option<Arc<Rejects>>,
 }
 
 impl ReadingArgs {
     /// Whether unusable rows are left out.
     pub fn leaves_out(&self) -> bool {
-        self.skip_bad_rows
+        self.skip_bad_rows || !matches!(self.bad_rows, None | Some(BadRowsArg::Fail))
     }
+}
 
-    pub fn bad_rows(&self) -> &'static str {
-        if self.skip_bad_rows { "skip" } else { "fail" }
-    }
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BadRowsArg {
+    /// The first one is an error
+    Fail,
+    /// They are left out and counted
+    Skip,
+    /// They are left out, counted and written to a file
+    Report,
 }
 
 /// Whether embeddings are kept for the next time.
@@ -533,6 +548,8 @@ pub enum OutputFormat {
     Jsonl,
     /// A TREC run
     Trec,
+    /// Columns query_id, rank, id, score, text, to a file
+    Parquet,
 }
 
 #[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use nearsort::kernels::Isa;
 use nearsort::{Encoder, LocalEncoder, Role};
 use serde::Serialize;
 
-use crate::args::{EmbedArgs, Talk};
+use crate::args::{EmbedArgs, ReadingArgs, Talk};
 use crate::hints::{Warning, say, warn};
 use crate::interrupt::remove_on_interrupt;
 use crate::progress::Counter;
@@ -53,7 +53,12 @@ pub fn run(args: &EmbedArgs, talk: Talk) -> Run {
         return Err(Failure::Error("--stats and --output name the same file; give one of them another name".into()));
     }
     EmbeddingWriter::check_name(&args.output)?;
-    let mut rows = model::open_rows(&args.input, &args.reading, talk)?;
+    let inputs = [Some(&args.input), args.stats.as_ref()];
+    model::with_rejects(&args.reading, Some(&args.output), &inputs, talk, |reading| embed(args, &reading, talk))
+}
+
+fn embed(args: &EmbedArgs, reading: &ReadingArgs, talk: Talk) -> Run {
+    let mut rows = model::open_rows(&args.input, reading, talk)?;
     let counter = Counter::new(talk);
     let ticks = counter.clone();
     let started = Instant::now();

@@ -2,15 +2,17 @@
 
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use nearsort::encoder::ProgressFn;
-use nearsort::io::{BadRows, ReadOptions, Rows};
+use nearsort::io::{BadRows, ReadOptions, Rejects, Rows};
 use nearsort::{Blend, ModelStore, Overrides, Reranker, RerankerBuilder, StoreOptions};
 
-use crate::Failure;
-use crate::args::{BlendMethod, ModelArgs, ReadingArgs, ScoringArgs, StoreArgs, Talk};
+use crate::args::{BadRowsArg, BlendMethod, ModelArgs, ReadingArgs, ScoringArgs, StoreArgs, Talk};
 use crate::hints::say;
+use crate::interrupt::on_interrupt;
 use crate::progress::store_progress;
+use crate::{Failure, Run};
 
 pub fn store(args: &StoreArgs, talk: Talk) -> Result<ModelStore, Failure> {
     let mut options = StoreOptions::from_env()?;
@@ -96,11 +98,6 @@ pub fn open_rows(input: &Path, args: &ReadingArgs, talk: Talk) -> Result<Rows, F
     Ok(Rows::open(input, &reading(args))?)
 }
 
-/// The files that are meant, one or several.
-pub fn files(paths: &[PathBuf]) -> Vec<PathBuf> {
-    paths.to_vec()
-}
-
 /// How input is read.
 pub fn reading(args: &ReadingArgs) -> ReadOptions {
     ReadOptions {
@@ -109,9 +106,59 @@ pub fn reading(args: &ReadingArgs) -> ReadOptions {
         id_field: args.id_field.clone(),
         title_field: args.title_field.clone(),
         score_field: args.score_field.clone(),
-        bad_rows: if args.skip_bad_rows { BadRows::Skip } else { BadRows::Fail },
+        bad_rows: match &args.opened_rejects {
+            Some(rejects) => BadRows::Report(Arc::clone(rejects)),
+            None if args.leaves_out() => BadRows::Skip,
+            None => BadRows::Fail,
+        },
         ..ReadOptions::default()
     }
+}
+
+/// The name of the file of unusable rows that is asked for. `output`: where the results go.
+fn rejects_path(args: &ReadingArgs, output: Option<&Path>) -> Result<Option<PathBuf>, Failure> {
+    match (args.bad_rows, &args.rejects) {
+        (Some(BadRowsArg::Report), Some(path)) => Ok(Some(path.clone())),
+        (Some(BadRowsArg::Report), None) => Ok(Some(match output {
+            Some(output) => {
+                let mut name = output.as_os_str().to_owned();
+                name.push(".rejects.jsonl");
+                name.into()
+            }
+            None => "rejects.jsonl".into(),
+        })),
+        (_, Some(_)) => Err(Failure::Error("--rejects is for --bad-rows report".into())),
+        (_, None) => Ok(None),
+    }
+}
+
+/// Does `work` with the file of unusable rows open, if there is to be one, and puts it in its place whatever the work comes to.
+pub fn with_rejects(
+    args: &ReadingArgs,
+    output: Option<&Path>,
+    inputs: &[Option<&PathBuf>],
+    talk: Talk,
+    work: impl FnOnce(ReadingArgs) -> Run,
+) -> Run {
+    let Some(path) = rejects_path(args, output)? else { return work(args.clone()) };
+    check_target(&path, inputs)?;
+    if output.is_some_and(|output| output == path) {
+        return Err(Failure::Error("--rejects and --output name the same file; give one of them another name".into()));
+    }
+    let rejects = Arc::new(Rejects::create(&path)?);
+    if let Some(unfinished) = rejects.temporary_path() {
+        // Nothing can be done about a file that cannot be removed while leaving.
+        on_interrupt(move || drop(std::fs::remove_file(unfinished)));
+    }
+    let ran = work(ReadingArgs { opened_rejects: Some(Arc::clone(&rejects)), ..args.clone() });
+    let finished = rejects.finish();
+    if rejects.count() > 0 && finished.is_ok() && talk > Talk::Quiet {
+        let (count, rows) = (rejects.count(), if rejects.count() == 1 { "row is" } else { "rows are" });
+        say(format_args!("{count} unusable {rows} in {}", path.display()));
+    }
+    let ran = ran?;
+    finished?;
+    Ok(ran)
 }
 
 /// What would make minutes of work useless, before them: a target that cannot be written, or that is one of the inputs.

@@ -1,6 +1,7 @@
 //! The one place that prints results. An answer is a value; each format is a pure function of it.
 
 mod json;
+pub mod parquet;
 mod table;
 
 pub use json::model_fields;
@@ -10,7 +11,7 @@ use std::io::{self, BufWriter, IsTerminal, Seek, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use nearsort::io::{Query, Row, WholeFile, write_run_line};
+use nearsort::io::{ParquetResults, Query, Row, WholeFile, write_run_line};
 use nearsort::kernels::Isa;
 use nearsort::scorer::Explanation;
 use nearsort::{Hit, Reranker, ScoreKind};
@@ -106,6 +107,7 @@ pub struct Answers {
 enum Target {
     Stdout(BufWriter<io::Stdout>),
     File(Box<WholeFile>),
+    Parquet(Box<ParquetResults>),
     /// The answers of a job so far.
     Part(BufWriter<File>, PathBuf),
 }
@@ -116,6 +118,7 @@ impl Write for Target {
             Target::Stdout(out) => out.write(bytes),
             Target::File(file) => file.write(bytes),
             Target::Part(file, _) => file.write(bytes),
+            Target::Parquet(_) => Err(io::Error::other("columns are no bytes")),
         }
     }
 
@@ -124,6 +127,7 @@ impl Write for Target {
             Target::Stdout(out) => out.flush(),
             Target::File(file) => file.flush(),
             Target::Part(file, _) => file.flush(),
+            Target::Parquet(_) => Ok(()),
         }
     }
 }
@@ -132,6 +136,9 @@ impl Write for Target {
 pub fn format(args: &RerankArgs) -> Result<OutputFormat, Failure> {
     let many = args.run.is_some() || args.candidates.is_some();
     match (args.format, &args.output) {
+        (Some(OutputFormat::Parquet), None) => {
+            Err(Failure::Error("Parquet goes to a file: give --output FILE.parquet".into()))
+        }
         (Some(format), _) => Ok(format),
         (None, Some(path)) => by_extension(path),
         (None, None) if many => Ok(OutputFormat::Trec),
@@ -146,8 +153,9 @@ fn by_extension(path: &Path) -> Result<OutputFormat, Failure> {
         Some("json") => Ok(OutputFormat::Json),
         Some("jsonl") => Ok(OutputFormat::Jsonl),
         Some("txt") => Ok(OutputFormat::Table),
+        Some("parquet") => Ok(OutputFormat::Parquet),
         _ => Err(Failure::Error(format!(
-            "{}: the extension names no format; use .trec, .tsv, .json, .jsonl or .txt, or say --format",
+            "{}: the extension names no format; use .trec, .tsv, .json, .jsonl, .parquet or .txt, or say --format",
             path.display()
         ))),
     }
@@ -158,6 +166,11 @@ impl Answers {
     pub fn open(args: &RerankArgs) -> Result<Self, Failure> {
         let out = match &args.output {
             None => Target::Stdout(BufWriter::new(io::stdout())),
+            Some(path) if format(args)? == OutputFormat::Parquet => {
+                let results = ParquetResults::create(path, !args.no_text)?;
+                remove_on_interrupt(results.temporary_path());
+                Target::Parquet(Box::new(results))
+            }
             Some(path) => {
                 let file = WholeFile::create(path)?;
                 remove_on_interrupt(file.temporary_path());
@@ -193,6 +206,7 @@ impl Answers {
         match self.out {
             Target::Stdout(mut out) => Ok(out.flush()?),
             Target::File(file) => Ok(file.finish()?),
+            Target::Parquet(results) => Ok(results.finish().map(drop)?),
             Target::Part(mut file, _) => Ok(file.flush()?),
         }
     }
@@ -209,6 +223,9 @@ impl Answers {
 
     fn write_one(&mut self, answer: &Answer<'_>) -> Result<(), Failure> {
         let (out, with_text, with_query) = (&mut self.out, self.with_text, self.with_query);
+        if let Target::Parquet(results) = out {
+            return parquet::push(results, answer, with_text);
+        }
         match self.format {
             OutputFormat::Table => Ok(table::table(out, answer, with_text, with_query)?),
             OutputFormat::Tsv => Ok(tsv(out, answer, with_text, with_query)?),
@@ -225,6 +242,7 @@ impl Answers {
             }
             OutputFormat::Jsonl => jsonl(out, answer, with_text, with_query),
             OutputFormat::Trec => trec(out, answer),
+            OutputFormat::Parquet => parquet::write_lines(out, answer, with_text),
         }
     }
 
@@ -233,6 +251,7 @@ impl Answers {
         let path = match &self.out {
             Target::Stdout(_) => return failure,
             Target::File(file) => file.path(),
+            Target::Parquet(results) => results.path(),
             Target::Part(_, output) => output,
         };
         match failure {

@@ -170,7 +170,9 @@ impl Counter {
                 let Summary { queries, pairs, documents, tokens, cache_hits } = summary;
                 let hits = if *cache_hits > 0 { format!(", {cache_hits} from the cache") } else { String::new() };
                 let elapsed = HumanDuration(self.started.elapsed());
-                say(format_args!("{queries} queries, {pairs} pairs; {documents} texts, {tokens} tokens{hits}; {elapsed}"));
+                say(format_args!(
+                    "{queries} queries, {pairs} pairs; {documents} texts, {tokens} tokens{hits}; {elapsed}"
+                ));
             }
             _ => {}
         }

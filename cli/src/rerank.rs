@@ -5,6 +5,7 @@
 //! scores are mixed in, which needs the whole list, 16 bytes per candidate are kept as well.
 
 use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use nearsort::encoder::ProgressFn;
@@ -24,6 +25,14 @@ const CHUNK_ROWS: usize = 4096;
 pub fn run(args: &RerankArgs, talk: Talk) -> Run {
     let args = &profile::applied(args)?;
     check(args)?;
+    let named = [&args.query_file, &args.run, &args.candidates].map(Option::as_ref);
+    let inputs: Vec<_> = named.into_iter().chain([Some(&args.input)]).chain(args.corpus.iter().map(Some)).collect();
+    model::with_rejects(&args.reading, args.output.as_deref(), &inputs, talk, |reading| {
+        rank(&RerankArgs { reading, ..args.clone() }, talk)
+    })
+}
+
+fn rank(args: &RerankArgs, talk: Talk) -> Run {
     if args.run.is_some() || args.candidates.is_some() {
         return batch::run(args, talk, &Counter::of_batch(talk, args.progress));
     }
@@ -73,8 +82,8 @@ pub fn load(args: &RerankArgs, talk: Talk, counter: &Counter) -> Result<Reranker
 /// What can be known to be wrong before a model is loaded.
 fn check(args: &RerankArgs) -> Result<(), Failure> {
     let wrong = |message: &str| Err(Failure::Error(message.into()));
-    let is_stdin = |path: &std::path::PathBuf| path.as_os_str() == "-";
-    let is_given = |path: &Option<std::path::PathBuf>| path.as_ref().is_some_and(is_stdin);
+    let is_stdin = |path: &PathBuf| path.as_os_str() == "-";
+    let is_given = |path: &Option<PathBuf>| path.as_ref().is_some_and(is_stdin);
     model::blend(&args.scoring)?;
     output::format(args)?;
     if let Some(path) = &args.output {

@@ -46,10 +46,6 @@ impl ByteRows {
         &self.parser
     }
 
-    pub fn parser_mut(&mut self) -> &mut RowParser {
-        &mut self.parser
-    }
-
     /// The bytes of the row that was read last.
     pub fn raw(&self) -> &RawRow {
         &self.raw

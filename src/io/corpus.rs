@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+use super::byte_rows::ByteRows;
 use super::id_table::{IdTable, IdTableBuilder};
 use super::merge::unnamed_file;
 use super::parser::{Fault, RowParser};
@@ -358,16 +359,16 @@ impl Pass {
         let mut rows = Rows::open_wrapped(path, options, self.number, wrap)?;
         // A pipe can be read only once, whatever its format.
         let is_file = path.as_os_str() != "-" && path.metadata().is_ok_and(|metadata| metadata.is_file());
-        let in_place = is_file && rows.parser_by_address().is_some();
-        let first = self.len;
+        let in_place = is_file && rows.addressed().is_some();
+        let (first, seeks) = (self.len, rows.seeks());
         while let Some(row) = rows.next() {
             self.add(&row?, &rows, in_place)?;
         }
         // Of CSV and TSV with the columns, which the header has told by now.
-        let place = match rows.parser_by_address() {
-            Some(parser) if in_place => {
+        let place = match rows.addressed() {
+            Some(rows) if in_place => {
                 let open = if self.files.len() < OPEN_FILES { Some(PositionedFile::open(path)?) } else { None };
-                Place::Original { path: path.to_owned(), open, parser: Box::new(parser.clone()) }
+                Place::Original { path: path.to_owned(), open, parser: Box::new(rows.parser().clone()) }
             }
             _ => Place::Spool,
         };
@@ -377,14 +378,17 @@ impl Pass {
         let room = KEPT_REASONS - self.reasons.len();
         self.reasons.extend(rows.into_skip_reasons().into_iter().take(room));
         let mut hasher = hasher.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if seeks {
+            *hasher = hash_file(path)?;
+        }
         self.digests.push(std::mem::take(&mut *hasher).finalize().into());
         Ok(())
     }
 
     fn add(&mut self, row: &Row, rows: &Rows, in_place: bool) -> Result<()> {
-        let (offset, length, crc) = match in_place {
-            true => (rows.raw().offset, rows.raw().bytes.len(), crc32fast::hash(&rows.raw().bytes)),
-            false => self.spool(row)?,
+        let (offset, length, crc) = match rows.addressed().map(ByteRows::raw) {
+            Some(raw) if in_place => (raw.offset, raw.bytes.len(), crc32fast::hash(&raw.bytes)),
+            _ => self.spool(row)?,
         };
         let length = u32::try_from(length).map_err(|_| Error::BadRow {
             file: rows.name().to_owned(),
@@ -437,6 +441,15 @@ fn digest(files: &[[u8; 32]]) -> String {
         several => Sha256::digest(several.concat()).into(),
     };
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The hash of a file that is not read from its beginning to its end.
+fn hash_file(path: &Path) -> Result<Sha256> {
+    let mut input =
+        Hashed { input: Box::new(File::open(path).map_err(Error::io("open", path))?), hasher: Arc::default() };
+    io::copy(&mut input, &mut io::sink()).map_err(Error::io("read", path))?;
+    let hasher = input.hasher.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    Ok(hasher.clone())
 }
 
 /// An input whose bytes are hashed as they are read.

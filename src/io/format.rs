@@ -21,6 +21,37 @@ pub enum InputFormat {
     Csv,
     /// Tab-separated values below a header.
     Tsv,
+    /// Columns, compressed in groups of rows.
+    Parquet,
+    /// Columns in Arrow's IPC format, as a file (Feather, version 2) or as a stream.
+    Arrow,
+}
+
+/// First bytes of formats that are known by them alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ColumnMagic {
+    Parquet,
+    ArrowFile,
+    ArrowStream,
+}
+
+impl ColumnMagic {
+    pub fn of(head: &[u8]) -> Option<Self> {
+        match head {
+            [b'P', b'A', b'R', b'1', ..] => Some(Self::Parquet),
+            [b'A', b'R', b'R', b'O', b'W', b'1', ..] => Some(Self::ArrowFile),
+            // The mark of a message; no text begins so, in no encoding.
+            [0xFF, 0xFF, 0xFF, 0xFF, ..] => Some(Self::ArrowStream),
+            _ => None,
+        }
+    }
+
+    pub fn format(self) -> InputFormat {
+        match self {
+            Self::Parquet => InputFormat::Parquet,
+            Self::ArrowFile | Self::ArrowStream => InputFormat::Arrow,
+        }
+    }
 }
 
 /// What some programs put before UTF-8.
@@ -30,7 +61,7 @@ pub(super) const UTF8_BOM: &[u8] = b"\xEF\xBB\xBF";
 pub(super) const SNIFF_BYTES: usize = 4096;
 
 /// First bytes of what cannot be read, with its name and what to do.
-const REFUSED: [(&[u8], &str); 5] = [
+const REFUSED: [(&[u8], &str); 7] = [
     (b"\xFF\xFE", "this is UTF-16; convert it first: iconv -f UTF-16 -t UTF-8"),
     (b"\xFE\xFF", "this is UTF-16; convert it first: iconv -f UTF-16 -t UTF-8"),
     (
@@ -38,12 +69,14 @@ const REFUSED: [(&[u8], &str); 5] = [
         "this is compressed with xz; compress it with gzip or zstd, or pipe it in: xz -dc FILE | nearsort ... -",
     ),
     (b"PK\x03\x04", "this is a zip archive; unpack it first, or compress its file with gzip or zstd"),
-    (b"PAR1", "this is a Parquet file; export it as JSONL or CSV first"),
+    (b"PAR1", "this is a Parquet file, which is not read here; export it first"),
+    (b"ARROW1", "this is an Arrow file, which is not read here; export it first"),
+    (b"FEA1", "this is a Feather file of version 1; write it as version 2"),
 ];
 
 impl InputFormat {
     /// All formats, in the order in which messages list them.
-    pub const ALL: [Self; 5] = [Self::Text, Self::Jsonl, Self::Json, Self::Csv, Self::Tsv];
+    pub const ALL: [Self; 7] = [Self::Text, Self::Jsonl, Self::Json, Self::Csv, Self::Tsv, Self::Parquet, Self::Arrow];
 
     /// The name that [`FromStr`] and [`fmt::Display`] use.
     pub const fn name(self) -> &'static str {
@@ -53,6 +86,18 @@ impl InputFormat {
             Self::Json => "json",
             Self::Csv => "csv",
             Self::Tsv => "tsv",
+            Self::Parquet => "parquet",
+            Self::Arrow => "arrow",
+        }
+    }
+
+    /// The name as sentences have it.
+    #[cfg(feature = "parquet")]
+    pub(super) const fn title(self) -> &'static str {
+        match self {
+            Self::Parquet => "Parquet",
+            Self::Arrow => "Arrow",
+            text => text.name(),
         }
     }
 
@@ -67,6 +112,8 @@ impl InputFormat {
             "json" => Some(Self::Json),
             "csv" => Some(Self::Csv),
             "tsv" => Some(Self::Tsv),
+            "parquet" => Some(Self::Parquet),
+            "arrow" | "arrows" | "feather" => Some(Self::Arrow),
             _ => None,
         }
     }
@@ -177,6 +224,6 @@ mod tests {
             assert_eq!(format.to_string().parse::<InputFormat>().unwrap(), format);
         }
         let message = "xml".parse::<InputFormat>().unwrap_err().to_string();
-        assert_eq!(message, "unknown input format 'xml'; known are text, jsonl, json, csv, tsv");
+        assert_eq!(message, "unknown input format 'xml'; known are text, jsonl, json, csv, tsv, parquet, arrow");
     }
 }

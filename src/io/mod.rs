@@ -11,6 +11,11 @@
 //! | JSON | `.json` | an element of one array: a string or an object | the row number |
 //! | CSV | `.csv` | a record below a header; quoted fields may span lines | the row number |
 //! | TSV | `.tsv` | a line below a header; quotes never span lines | the row number |
+//! | Parquet | `.parquet` | a row | the row number |
+//! | Arrow | `.arrow`, `.feather`, `.arrows` | a row | the row number |
+//!
+//! Of Parquet and Arrow, columns of strings (in dictionaries too), integers, floats, booleans and nulls are read, and nothing else of the other types. A
+//! number that JSON does not have (NaN, infinity) is a text in [`Row::extra`].
 //!
 //! Files compressed with gzip or zstd are read like any other, whatever their name; `corpus.jsonl.gz` is JSONL.
 //!
@@ -24,16 +29,24 @@
 //!
 //! No model, no printing and no environment is used here.
 
+#[cfg(feature = "parquet")]
+mod arrow_stream;
 mod byte_rows;
 mod candidates;
+#[cfg(feature = "parquet")]
+mod columns;
 mod corpus;
 mod digest;
 mod embeddings;
+mod file_rows;
 mod format;
 mod id_table;
 mod journal;
 mod merge;
+#[cfg_attr(not(feature = "parquet"), path = "parquet_off.rs")]
+mod parquet_results;
 mod parser;
+mod paths;
 mod positioned;
 mod qrels;
 mod queries;
@@ -55,6 +68,8 @@ pub use embeddings::EmbeddingWriter;
 pub use format::InputFormat;
 pub use id_table::{IdTable, IdTableBuilder};
 pub use journal::Journal;
+pub use parquet_results::ParquetResults;
+pub use paths::expand_paths;
 pub use qrels::{Grades, Qrels};
 pub use queries::{Query, read_queries};
 pub use rejects::Rejects;

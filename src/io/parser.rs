@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use super::format::InputFormat;
 use super::record::RawRow;
 use super::row::{Columns, FieldNames, JsonRow, Row};
+use super::rows::{BadRows, ReadOptions};
 use crate::Error;
 
 /// Why there is no row.
@@ -34,6 +35,32 @@ pub(super) struct RowParser {
 }
 
 impl RowParser {
+    /// A parser that knows neither the input's name nor its format yet.
+    pub fn new(options: &ReadOptions) -> Self {
+        Self {
+            name: String::new(),
+            format: InputFormat::Text,
+            names: FieldNames::of(options),
+            max_row_bytes: options.max_row_bytes,
+            skips: !matches!(options.bad_rows, BadRows::Fail),
+            columns: None,
+            headerless: false,
+        }
+    }
+
+    /// The same for a file with another name, format and header.
+    pub fn for_another_file(&self) -> Self {
+        Self { columns: None, ..self.clone() }
+    }
+
+    /// The one name of the text, if it was asked for.
+    pub fn asked_text_name(&self) -> Option<&str> {
+        match self.names.text.as_slice() {
+            [name] => Some(name),
+            _ => None,
+        }
+    }
+
     /// Whether the bytes are no row at all. A TSV line of tabs is one: its fields are empty.
     pub fn is_blank(&self, raw: &RawRow) -> bool {
         match self.format {

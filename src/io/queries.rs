@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::format::InputFormat;
 use super::row::FieldNames;
-use super::rows::{ReadOptions, Rows};
+use super::rows::Rows;
 use crate::{Error, Result};
 
 const TEXT_NAMES: [&str; 2] = ["text", "query"];
@@ -32,14 +32,14 @@ impl Query {
 
 /// Reads a file of queries, or standard input for `-`.
 ///
-/// Text: one query per line, blank lines left out, id = line number. JSONL, JSON, CSV: fields `text` or `query`, and
+/// Text: one query per line, blank lines left out, id = line number. JSONL, JSON, CSV, Parquet, Arrow: fields `text` or `query`, and
 /// `id`, `_id`, `qid` or `query_id`. TSV: the same below a header, or two columns without one: id, then text.
 ///
 /// # Errors
 /// [`Error::Io`] for a file that cannot be read; [`Error::BadRow`] for a row that is none, a blank query outside of
 /// text files, and an id that was used before; [`Error::BadInput`] as for [`Rows`].
 pub fn read_queries(path: impl AsRef<Path>) -> Result<Vec<Query>> {
-    let rows = Rows::open(path, &ReadOptions::default())?.for_queries(query_fields());
+    let rows = Rows::open_queries(path.as_ref(), query_fields())?;
     let (name, format) = (rows.name().to_owned(), rows.format());
     let bad = |line, message| Err(Error::BadRow { file: name.clone(), line, message });
     let mut queries = Vec::new();

@@ -22,7 +22,7 @@ const LISTED_NAMES: usize = 10;
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Row {
-    /// 1-based line on which the row starts.
+    /// 1-based line on which the row starts; in Parquet and Arrow, which have no lines, the 1-based row number.
     pub line: u64,
     /// The row's own id; without one the line number (text) or the 1-based row number (all else).
     /// Ids may repeat.
@@ -179,7 +179,8 @@ fn json_score((name, value): (Cow<str>, Value)) -> Result<Option<f64>, String> {
     }
 }
 
-fn no_text<'n>(names: &FieldNames, has: &str, found: impl Iterator<Item = &'n str>) -> String {
+/// The complaint about a row, a header or a file (as `has` begins to say) in which no field is the text.
+pub(super) fn no_text<'n>(names: &FieldNames, has: &str, found: impl Iterator<Item = &'n str>) -> String {
     let found: Vec<String> = found.map(|name| format!("'{name}'")).collect();
     let wanted = match names.text.as_slice() {
         [name] => format!("no text '{name}'"),

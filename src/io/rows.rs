@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::byte_rows::ByteRows;
-use super::format::{InputFormat, UTF8_BOM, refusal};
+use super::file_rows::FileRows;
+use super::format::InputFormat;
 use super::parser::{Fault, RowParser};
-use super::record::RawRow;
 use super::rejects::Rejects;
 use super::row::{FieldNames, Row};
-use super::source::{Bytes, Source, open_input};
+use super::source::{Bytes, open_input};
 use crate::{Error, Result};
 
 /// The longest row that is read unless [`ReadOptions::max_row_bytes`] says otherwise: 64 MiB, a few hundred times what
@@ -79,8 +79,9 @@ impl Default for ReadOptions {
 /// # Ok::<(), nearsort::Error>(())
 /// ```
 pub struct Rows {
-    options: ReadOptions,
-    current: ByteRows,
+    format: Option<InputFormat>,
+    bad_rows: BadRows,
+    current: FileRows,
     /// Files after this one.
     pending: std::vec::IntoIter<PathBuf>,
     /// Rows begun so far, bad ones and those of earlier files included, so that skipping one changes no id.
@@ -121,38 +122,40 @@ impl Rows {
         number: u64,
         wrap: impl FnOnce(Bytes) -> Bytes,
     ) -> Result<Self> {
-        let (input, name) = open_input(path)?;
-        Ok(Self { number, ..Self::of(wrap(input), &name, options)? })
+        let current = open_file(path, options.format, RowParser::new(options), wrap)?;
+        Ok(Self { number, ..Self::of(current, options) })
     }
 
-    /// Reads from `input`. `name` is used in messages, and its extension tells the format.
+    /// Opens a file of queries: other field names, and TSV of two columns is allowed to have no header.
+    pub(super) fn open_queries(path: &Path, names: FieldNames) -> Result<Self> {
+        let options = ReadOptions::default();
+        let parser = RowParser { names, headerless: true, ..RowParser::new(&options) };
+        Ok(Self::of(open_file(path, None, parser, |input| input)?, &options))
+    }
+
+    /// Reads from `input`. `name` is used in messages, and its extension tells the format. Parquet is read from its end, which needs
+    /// [`Rows::open`].
     ///
     /// # Errors
-    /// [`Error::Io`] when the first bytes cannot be read; [`Error::BadInput`] for UTF-16 and other files that are refused by name.
+    /// [`Error::Io`] when the first bytes cannot be read; [`Error::BadInput`] for UTF-16 and other files that are refused by name, and
+    /// for Parquet or Arrow that is damaged or has no column that can be the text; [`Error::FeatureOff`] for these in a build without the
+    /// feature `parquet`.
     pub fn new(input: impl Read + Send + 'static, name: &str, options: &ReadOptions) -> Result<Self> {
-        Self::of(Box::new(input), name, options)
+        let parser = RowParser { name: name.to_owned(), ..RowParser::new(options) };
+        Ok(Self::of(FileRows::open(Box::new(input), None, options.format, parser)?, options))
     }
 
-    fn of(input: Bytes, name: &str, options: &ReadOptions) -> Result<Self> {
-        let current = open_rows(input, name, options)?;
-        let options = options.clone();
-        Ok(Self {
-            options,
+    fn of(current: FileRows, options: &ReadOptions) -> Self {
+        Self {
+            format: options.format,
+            bad_rows: options.bad_rows.clone(),
             current,
             pending: Vec::new().into_iter(),
             number: 0,
             skipped: 0,
             reasons: Vec::new(),
             done: false,
-        })
-    }
-
-    /// The same rows with other field names, and with TSV of two columns allowed to have no header.
-    pub(super) fn for_queries(mut self, names: FieldNames) -> Self {
-        let parser = self.current.parser_mut();
-        parser.names = names;
-        parser.headerless = true;
-        self
+        }
     }
 
     /// The format that is being read.
@@ -184,14 +187,14 @@ impl Rows {
         self.number
     }
 
-    /// What parses the rows of this input when they are read again, `None` where their bytes do not lie in the file as they are.
-    pub(super) fn parser_by_address(&self) -> Option<&RowParser> {
-        self.current.has_addresses().then(|| self.current.parser())
+    /// The reader of this file, if the bytes of a row stand in it as they are, so that they can be read again by their place.
+    pub(super) fn addressed(&self) -> Option<&ByteRows> {
+        self.current.addressed()
     }
 
-    /// The bytes of the row that was read last.
-    pub(super) fn raw(&self) -> &RawRow {
-        self.current.raw()
+    /// Whether the file is read from its end, and not as a stream of bytes.
+    pub(super) fn seeks(&self) -> bool {
+        self.current.seeks()
     }
 
     fn next_row(&mut self) -> Result<Option<Row>, Fault> {
@@ -200,14 +203,14 @@ impl Rows {
                 return Ok(Some(row));
             }
             let Some(path) = self.pending.next() else { return Ok(None) };
-            let opened = open_input(&path).and_then(|(input, name)| open_rows(input, &name, &self.options));
-            self.current = opened.map_err(Fault::Fatal)?;
+            let parser = self.current.parser().for_another_file();
+            self.current = open_file(&path, self.format, parser, |input| input).map_err(Fault::Fatal)?;
         }
     }
 
     /// Counts a bad row that is to be left out; else it is the error.
     fn leave_out(&mut self, line: u64, message: String) -> Result<()> {
-        match &self.options.bad_rows {
+        match &self.bad_rows {
             BadRows::Fail => return Err(self.current.parser().bad_row(line, message)),
             BadRows::Skip => {}
             BadRows::Report(rejects) => rejects.push(self.name(), line, &message)?,
@@ -241,22 +244,14 @@ impl Iterator for Rows {
     }
 }
 
-fn open_rows(input: Bytes, name: &str, options: &ReadOptions) -> Result<ByteRows> {
-    let source = Source::new(input).map_err(Error::io("read", name))?;
-    if let Some(message) = refusal(&source.head) {
-        return Err(Error::BadInput { file: name.to_owned(), message: message.to_owned() });
-    }
-    let text = source.head.strip_prefix(UTF8_BOM).unwrap_or(&source.head);
-    let by_name = options.format.or_else(|| InputFormat::from_extension(Path::new(name)));
-    let format = by_name.unwrap_or_else(|| InputFormat::sniff(text, options.text_field.as_deref()));
-    let parser = RowParser {
-        name: name.to_owned(),
-        format,
-        names: FieldNames::of(options),
-        max_row_bytes: options.max_row_bytes,
-        skips: !matches!(options.bad_rows, BadRows::Fail),
-        columns: None,
-        headerless: false,
-    };
-    Ok(ByteRows::new(source, parser))
+/// Opens a file, or standard input for `-`, whose rows `parser` parses; `wrap` sees its bytes first.
+fn open_file(
+    path: &Path,
+    format: Option<InputFormat>,
+    parser: RowParser,
+    wrap: impl FnOnce(Bytes) -> Bytes,
+) -> Result<FileRows> {
+    let (input, name) = open_input(path)?;
+    let is_file = name != "-" && path.metadata().is_ok_and(|metadata| metadata.is_file());
+    FileRows::open(wrap(input), is_file.then_some(path), format, RowParser { name, ..parser })
 }

@@ -20,9 +20,10 @@ use serde::{Deserialize, Serialize};
 use super::block::Slice;
 use super::manifest::Manifest;
 use super::totals::Totals;
-use crate::Failure;
+use crate::args::OutputFormat;
 use crate::hints::say;
 use crate::interrupt::on_interrupt;
+use crate::{Failure, output};
 
 /// What a journal holds: at first how far the answers are, then the slices of the block in work.
 #[derive(Debug, Deserialize)]
@@ -221,12 +222,17 @@ impl Job {
     }
 
     /// Gives the finished answers their name, unless a run before this one got as far as that.
-    pub fn publish(&self) -> Result<(), Failure> {
-        match fs::rename(self.folder.file("answers"), self.output()) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound && self.output().exists() => Ok(()),
-            Err(error) => Err(Failure::Error(format!("cannot write {}: {error}", self.output().display()))),
-            Ok(()) => Ok(()),
+    pub fn publish(&self, format: OutputFormat, with_text: bool) -> Result<(), Failure> {
+        let answers = self.folder.file("answers");
+        if !answers.exists() && self.output().exists() {
+            return Ok(());
         }
+        if format == OutputFormat::Parquet {
+            return output::parquet::publish(&answers, self.output(), with_text);
+        }
+        let output = self.output();
+        fs::rename(answers, output)
+            .map_err(|error| Failure::Error(format!("cannot write {}: {error}", output.display())))
     }
 
     /// The output is there: nothing of the job is needed any more.

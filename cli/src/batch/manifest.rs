@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use nearsort::Reranker;
-use nearsort::io::file_sha256;
+use nearsort::io::{expand_paths, file_sha256};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -50,7 +50,7 @@ impl Manifest {
             }
         }
         if let Source::Run(plan) = source {
-            let files = model::files(&args.corpus);
+            let files = expand_paths(&args.corpus)?;
             inputs.push(Input { name: "corpus".into(), files, sha256: plan.corpus().digest().to_owned() });
         }
         let fingerprint = reranker.encoder().map(nearsort::Encoder::fingerprint).transpose()?;
@@ -71,7 +71,7 @@ impl Manifest {
             "id-field": reading.id_field,
             "title-field": reading.title_field,
             "score-field": reading.score_field,
-            "bad-rows": reading.bad_rows(),
+            "bad-rows": if reading.leaves_out() { "skip" } else { "fail" },
         });
         Ok(Self { format: FORMAT, inputs, model: json!({ "name": name, "fingerprint": fingerprint }), options })
     }
@@ -99,6 +99,11 @@ impl Manifest {
         let (Value::Object(old), Value::Object(new)) = (&self.options, &other.options) else { return None };
         let (name, value) = old.iter().find(|(name, value)| new.get(*name) != Some(value))?;
         told(&format!("--{name}"), value, new.get(name).unwrap_or(&Value::Null))
+    }
+
+    /// Whether the output has the candidates' texts.
+    pub fn has_texts(&self) -> bool {
+        self.options["no-text"] != Value::Bool(true)
     }
 
     pub fn read(path: &Path) -> Result<Self, String> {

@@ -9,7 +9,7 @@ use nearsort::io::WholeFile;
 use super::shard::ShardNote;
 use crate::args::{MergeArgs, OutputFormat};
 use crate::interrupt::remove_on_interrupt;
-use crate::{Failure, Outcome, Run, model};
+use crate::{Failure, Outcome, Run, model, output};
 
 pub fn run(args: &MergeArgs) -> Run {
     let inputs: Vec<Option<&PathBuf>> = args.shards.iter().map(Some).collect();
@@ -21,9 +21,14 @@ pub fn run(args: &MergeArgs) -> Run {
     shards.sort_by_key(|(note, _)| note.shard.index);
     check(&shards)?;
     let paths: Vec<&Path> = shards.iter().map(|(_, path)| *path).collect();
+    let first = &shards[0].0;
+    if first.format == OutputFormat::Parquet {
+        output::parquet::join(&paths, &args.output, first.job.has_texts())?;
+        return Ok(Outcome::Done);
+    }
     let mut out = WholeFile::create(&args.output)?;
     remove_on_interrupt(out.temporary_path());
-    join(&paths, shards[0].0.format, &mut out)?;
+    join(&paths, first.format, &mut out)?;
     out.finish()?;
     Ok(Outcome::Done)
 }

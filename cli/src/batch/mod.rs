@@ -266,9 +266,10 @@ impl<'a> Batch<'a> {
             self.answers.end()?;
             job.finish(self.answers.sync()?)?;
         }
-        job.publish()?;
+        let format = output::format(self.args)?;
+        job.publish(format, !self.args.no_text)?;
         if let Some(shard) = self.args.shard {
-            ShardNote::write(job.output(), shard, output::format(self.args)?, manifest)?;
+            ShardNote::write(job.output(), shard, format, manifest)?;
         }
         job.end();
         Ok(self.totals)

@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use nearsort::io::{Corpus, Query, QueryResults, RunFile, read_queries};
+use nearsort::io::{Corpus, Query, QueryResults, RunFile, expand_paths, read_queries};
 
 use super::block::{Block, Documents, List, MAX_LISTS, MAX_PAIRS};
 use crate::args::{RerankArgs, Talk};
@@ -34,7 +34,7 @@ impl Plan {
     pub fn make(queries: &Path, run: &Path, args: &RerankArgs, folder: &Path, talk: Talk) -> Result<Self, Failure> {
         let all_queries = read_queries(queries)?;
         let run_file = RunFile::open(run)?;
-        let corpus_files = model::files(&args.corpus);
+        let corpus_files = expand_paths(&args.corpus)?;
         let corpus = Corpus::open(&corpus_files, &model::reading(&args.reading), folder)?;
         let reasons = corpus.skip_reasons().iter().map(ToString::to_string).collect();
         warn(talk, &Warning::Skipped { rows: corpus.skipped(), file: corpus.name().to_owned(), reasons });

@@ -75,7 +75,7 @@ fn reading(args: &ReadingArgs) -> Vec<String> {
         option("id-field", args.id_field.as_ref()),
         option("title-field", args.title_field.as_ref()),
         option("score-field", args.score_field.as_ref()),
-        args.skip_bad_rows.then(|| "--skip-bad-rows".to_owned()),
+        args.leaves_out().then(|| "--skip-bad-rows".to_owned()),
     ];
     options.into_iter().flatten().collect()
 }

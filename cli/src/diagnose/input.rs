@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use nearsort::io::{Corpus, Qrels, Query, Row, RunLine, read_queries, read_run};
+use nearsort::io::{Corpus, Qrels, Query, Row, RunLine, expand_paths, read_queries, read_run};
 
 use crate::args::{DiagnoseArgs, Talk};
 use crate::batch::missing_message;
@@ -62,7 +62,7 @@ pub fn read(args: &DiagnoseArgs, talk: Talk) -> Result<Input, Failure> {
 fn read_documents(args: &DiagnoseArgs, wanted: &HashSet<&str>, talk: Talk) -> Result<Vec<Row>, Failure> {
     let folder = tempfile::tempdir();
     let folder = folder.map_err(|error| Failure::Error(format!("cannot create a temporary folder: {error}")))?;
-    let corpus = Corpus::open(&model::files(&args.corpus), &model::reading(&args.reading), folder.path())?;
+    let corpus = Corpus::open(&expand_paths(&args.corpus)?, &model::reading(&args.reading), folder.path())?;
     let reasons = corpus.skip_reasons().iter().map(ToString::to_string).collect();
     warn(talk, &Warning::Skipped { rows: corpus.skipped(), file: corpus.name().to_owned(), reasons });
     let mut positions = Vec::with_capacity(wanted.len());

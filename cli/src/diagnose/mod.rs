@@ -14,6 +14,7 @@ mod trials;
 mod words;
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 
 use console::Term;
 use nearsort::diagnose::{Action, Options, Report, diagnose};
@@ -53,6 +54,13 @@ pub struct View {
 
 pub fn run(args: &DiagnoseArgs, talk: Talk) -> Run {
     check(args)?;
+    let inputs = inputs(args);
+    model::with_rejects(&args.reading, None, &inputs, talk, |reading| {
+        report(&DiagnoseArgs { reading, ..args.clone() }, talk)
+    })
+}
+
+fn report(args: &DiagnoseArgs, talk: Talk) -> Run {
     let counter = Counter::new(talk);
     let mut input = input::read(args, talk)?;
     let notes = std::mem::take(&mut input.notes);
@@ -89,11 +97,15 @@ pub fn run(args: &DiagnoseArgs, talk: Talk) -> Run {
     Ok(Outcome::Done)
 }
 
+fn inputs(args: &DiagnoseArgs) -> Vec<Option<&PathBuf>> {
+    let named = [Some(&args.queries), Some(&args.run), args.qrels.as_ref()];
+    named.into_iter().chain(args.corpus.iter().map(Some)).collect()
+}
+
 /// Refuses before minutes of work what cannot come to a result.
 fn check(args: &DiagnoseArgs) -> Result<(), Failure> {
     let wrong = |message: String| Err(Failure::Error(message));
-    let inputs = [Some(&args.queries), Some(&args.run), args.qrels.as_ref()];
-    let inputs: Vec<_> = inputs.into_iter().chain(args.corpus.iter().map(Some)).collect();
+    let inputs = inputs(args);
     if inputs.iter().flatten().filter(|path| path.as_os_str() == "-").count() > 1 {
         return wrong("standard input can be read once; give the other files by name".into());
     }

@@ -84,7 +84,7 @@ fn killed_until_done(args: &[&str]) -> usize {
 
 #[test]
 fn a_job_that_is_killed_at_any_point_goes_on_and_writes_the_same_bytes() {
-    for name in ["o.trec", "o.jsonl", "o.json", "o.tsv"] {
+    for name in ["o.trec", "o.jsonl", "o.json", "o.parquet"] {
         let folder = Folder::new();
         let args = job(&folder.path(name));
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
@@ -211,7 +211,7 @@ fn what_fails_before_anything_is_done_leaves_nothing() {
 #[test]
 fn shards_together_are_the_whole() {
     let folder = Folder::new();
-    for name in ["o.trec", "o.tsv", "o.jsonl", "o.json"] {
+    for name in ["o.trec", "o.tsv", "o.jsonl", "o.json", "o.parquet"] {
         let more = ["--top-k", "20"];
         let shards: Vec<String> = (1..=3)
             .map(|index| {

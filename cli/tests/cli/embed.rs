@@ -172,6 +172,23 @@ fn nothing_is_written_when_a_row_is_bad_and_the_old_file_stays() {
 }
 
 #[test]
+fn bad_rows_can_be_written_beside_the_vectors_even_when_the_work_fails() {
+    let folder = Folder::new();
+    let (out, rejects) = (folder.text("out.jsonl"), folder.path("out.jsonl.rejects.jsonl"));
+    let args = ["embed", "--model", TINY, "-o", &out, "--bad-rows", "report"];
+    let ran = run_with_stdin(&args, b"a\n\xFF\nb\n");
+    assert_eq!((ran.code, jsonl(Path::new(&out)).0), (0, vec!["1".to_owned(), "3".to_owned()]));
+    assert!(ran.err.contains("1 unusable row is in ") && ran.err.contains("out.jsonl.rejects.jsonl"), "{}", ran.err);
+    let row: serde_json::Value = serde_json::from_str(&fs::read_to_string(&rejects).unwrap()).unwrap();
+    assert_eq!((&row["file"], &row["line"]), (&"-".into(), &2.into()));
+    assert!(row["message"].as_str().unwrap().starts_with("not UTF-8: byte 0xFF"));
+    fs::remove_file(&out).unwrap();
+    run_with_stdin(&args, b"[5, \"a\", tru]").error();
+    assert_eq!(fs::read_to_string(&rejects).unwrap().lines().count(), 1);
+    assert_eq!(folder.names(), ["out.jsonl.rejects.jsonl"]);
+}
+
+#[test]
 fn no_rows_make_a_file_of_no_rows_and_a_warning() {
     let folder = Folder::new();
     let ran = embed("", &folder.path("out.npy"), &[]);

@@ -31,7 +31,7 @@ fn every_format_is_known_by_extension_by_option_and_by_its_first_bytes() {
     let as_text = rerank(&["--input-format", "text"], INPUTS[1].1).rows();
     assert!(as_text.iter().any(|row| row[3] == "{\"text\": \"a tower\"}"));
     let unknown = rerank(&["--input-format", "xml"], "").error();
-    assert!(unknown.contains("text, jsonl, json, csv, tsv"), "{unknown}");
+    assert!(unknown.contains("text, jsonl, json, csv, tsv, parquet, arrow"), "{unknown}");
 }
 
 #[test]
@@ -75,6 +75,97 @@ fn bad_rows_can_be_skipped_and_are_counted() {
     assert!(ran.err.contains("2 unusable rows of standard input were left out"), "{}", ran.err);
     assert!(ran.err.contains("-:2: broken JSON") && ran.err.contains("-:3: no text"), "{}", ran.err);
     assert_eq!(rerank(&["--skip-bad-rows", "-q"], input).quietly().lines().count(), 2);
+}
+
+/// Two rows that can be used, and three that cannot.
+const BAD: &str = "{\"text\":\"a\"}\n{\"text:\"b\"}\n{\"txt\":\"c\"}\n\"d\"\n7\n";
+
+fn rejects(content: &str) -> Vec<(String, u64)> {
+    let reject = |line| {
+        let row: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert!(row["message"].as_str().is_some_and(|message| !message.is_empty()));
+        (row["file"].as_str().unwrap().to_owned(), row["line"].as_u64().unwrap())
+    };
+    content.lines().map(reject).collect()
+}
+
+#[test]
+fn bad_rows_can_be_written_to_a_file() {
+    let folder = Folder::new();
+    let (input, out, named) = (folder.with("in.jsonl", BAD), folder.text("out.tsv"), folder.text("bad.jsonl"));
+    let args = ["rerank", "--model", TINY, "--query", "tower", "--bad-rows", "report", "--output", &out, &input];
+    let ran = run(&args);
+    assert_eq!((ran.code, std::fs::read_to_string(&out).unwrap().lines().count()), (0, 2));
+    let expected: Vec<_> = [2, 3, 5].map(|line| (input.clone(), line)).into();
+    assert_eq!(rejects(&std::fs::read_to_string(out.clone() + ".rejects.jsonl").unwrap()), expected);
+    assert!(ran.err.contains(&format!("3 unusable rows are in {out}.rejects.jsonl")), "{}", ran.err);
+    let ran = run(&[&args[..], &["--rejects", &named]].concat());
+    assert_eq!((ran.code, rejects(&std::fs::read_to_string(&named).unwrap())), (0, expected));
+    assert!(run(&[&args[..], &["--rejects", &named, "-q"]].concat()).quietly().is_empty());
+    assert_eq!(folder.names(), ["bad.jsonl", "in.jsonl", "out.tsv", "out.tsv.rejects.jsonl"]);
+}
+
+#[test]
+fn the_file_of_bad_rows_is_there_after_an_error_too() {
+    let folder = Folder::new();
+    let (input, out) = (folder.with("in.json", "[5, \"a\", tru]"), folder.text("bad.jsonl"));
+    let message =
+        run(&["rerank", "--model", TINY, "--query", "x", "--bad-rows", "report", "--rejects", &out, &input]).error();
+    assert!(message.contains("in.json:1: broken JSON") && message.contains("1 unusable row is in"), "{message}");
+    assert_eq!(rejects(&std::fs::read_to_string(&out).unwrap()), [(input, 1)]);
+}
+
+#[test]
+fn what_becomes_of_bad_rows_is_said_once_and_its_file_is_no_other_file() {
+    assert_eq!(rerank(&["--bad-rows", "skip", "-q"], BAD).quietly().lines().count(), 2);
+    assert!(rerank(&["--bad-rows", "fail"], BAD).error().contains("-:2: broken JSON"));
+    assert!(rerank(&["--bad-rows", "skip", "--skip-bad-rows"], BAD).error().contains("cannot be used with"));
+    assert!(
+        rerank(&["--bad-rows", "skip", "--rejects", "x"], BAD).error().contains("--rejects is for --bad-rows report")
+    );
+    assert!(rerank(&["--rejects", "x"], BAD).error().contains("--rejects is for --bad-rows report"));
+    let folder = Folder::new();
+    let (input, out) = (folder.with("in.jsonl", BAD), folder.text("out.tsv"));
+    let report = |rejects: &str| {
+        let args =
+            ["rerank", "--model", TINY, "--query", "x", "--bad-rows", "report", "-o", &out, "--rejects", rejects];
+        run(&[&args[..], &[&input]].concat()).error()
+    };
+    assert!(report(&input).contains("it is the input"));
+    assert!(report(&out).contains("--rejects and --output name the same file"));
+    assert!(report(&folder.text("none/x.jsonl")).contains("there is no folder"));
+    assert_eq!(folder.names(), ["in.jsonl"]);
+}
+
+#[test]
+fn compressed_candidates_are_read_from_files_and_from_standard_input() {
+    // The same lines through `gzip -n` and `zstd`.
+    let gzip = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\x4b\x54\x28\xc9\x2f\x4f\x2d\xe2\x2a\xce\xcf\x4d\x55\x48\x2a\x4a\x4d\x4c\xe1\x02\x00\xbc\x1b\xba\xe1\x13\x00\x00\x00";
+    let zstd = b"\x28\xb5\x2f\xfd\x24\x13\x99\x00\x00\x61\x20\x74\x6f\x77\x65\x72\x0a\x73\x6f\x6d\x65\x20\x62\x72\x65\x61\x64\x0a\xf0\xb6\x81\xab";
+    let expected = rerank(&[], INPUTS[0].1).rows();
+    let folder = Folder::new();
+    for (name, bytes) in [("in.txt.gz", &gzip[..]), ("in.txt.zst", &zstd[..])] {
+        assert_eq!(rerank(&[], bytes).rows(), expected, "{name}");
+        let file = folder.with(name, bytes);
+        assert_eq!(run(&["rerank", "--model", TINY, "--query", "tower", &file]).rows(), expected, "{name}");
+    }
+}
+
+#[test]
+fn parquet_is_read_from_a_file_and_refused_from_standard_input() {
+    let folder = Folder::new();
+    let path = folder.text("in.parquet");
+    let mut results = nearsort::io::ParquetResults::create(&path, true).unwrap();
+    for (rank, text) in (1..).zip(["a tower", "some bread"]) {
+        results.push("q", rank, &rank.to_string(), 0.5, text).unwrap();
+    }
+    results.finish().unwrap();
+    let options = ["rerank", "--model", TINY, "--query", "tower", "--blend", "none"];
+    assert_eq!(run(&[&options[..], &[&path]].concat()).rows(), rerank(&["--blend", "none"], INPUTS[0].1).rows());
+    let message = run_with_stdin(&options, std::fs::read(&path).unwrap()).error();
+    assert!(message.contains("-: a Parquet file is read from its end"), "{message}");
+    let message = run(&[&options[..], &[&path, "--text-field", "body"]].concat()).error();
+    assert!(message.contains("'query_id', 'rank', 'id', 'score', 'text'"), "{message}");
 }
 
 #[test]
@@ -164,6 +255,6 @@ fn unreadable_input_is_an_error_that_names_it() {
     let missing = run(&["rerank", "--model", TINY, "--query", "x", "no-such-file.txt"]).error();
     assert!(missing.contains("cannot open no-such-file.txt"), "{missing}");
     assert!(run(&["rerank", "--model", TINY, "--query", "x", "models"]).error().contains("models"));
-    let zipped = run_with_stdin(&["rerank", "--model", TINY, "--query", "x"], b"\x1F\x8B\x08").error();
-    assert!(zipped.contains("gzip -dc"), "{zipped}");
+    let cut = run_with_stdin(&["rerank", "--model", TINY, "--query", "x"], b"\x1F\x8B\x08").error();
+    assert!(cut.contains("cannot read -: the gzip stream ends too early"), "{cut}");
 }

@@ -1,0 +1,92 @@
+//! Answers as columns. Those of a job are lines of JSON until they are whole: a file of Parquet cannot be gone on with.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+
+use nearsort::io::{ParquetResults, ReadOptions, Row, Rows};
+use serde::{Deserialize, Serialize};
+
+use super::Answer;
+use crate::Failure;
+
+/// A row of the output.
+#[derive(Serialize, Deserialize)]
+struct Line {
+    query: String,
+    rank: u32,
+    id: String,
+    score: f32,
+    text: String,
+}
+
+impl Line {
+    fn push(&self, results: &mut ParquetResults) -> Result<(), Failure> {
+        Ok(results.push(&self.query, self.rank, &self.id, self.score, &self.text)?)
+    }
+}
+
+fn lines(answer: &Answer<'_>, with_text: bool) -> impl Iterator<Item = Line> {
+    (1..).zip(&answer.results).map(move |(rank, ranked)| Line {
+        query: answer.query.id.clone(),
+        rank,
+        id: ranked.row.id.clone(),
+        score: ranked.hit.score,
+        text: if with_text { ranked.row.passage().into_owned() } else { String::new() },
+    })
+}
+
+pub fn push(results: &mut ParquetResults, answer: &Answer<'_>, with_text: bool) -> Result<(), Failure> {
+    lines(answer, with_text).try_for_each(|line| line.push(results))
+}
+
+/// What [`publish`] reads.
+pub fn write_lines(out: &mut impl Write, answer: &Answer<'_>, with_text: bool) -> Result<(), Failure> {
+    for line in lines(answer, with_text) {
+        serde_json::to_writer(&mut *out, &line).map_err(std::io::Error::from)?;
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
+/// Makes the output of a job from its lines.
+pub fn publish(answers: &Path, output: &Path, with_text: bool) -> Result<(), Failure> {
+    let failed = |error: std::io::Error| Failure::Error(format!("cannot read {}: {error}", answers.display()));
+    let mut results = ParquetResults::create(output, with_text)?;
+    for line in BufReader::new(File::open(answers).map_err(failed)?).lines() {
+        let line: Line = serde_json::from_str(&line.map_err(failed)?).map_err(|error| failed(error.into()))?;
+        line.push(&mut results)?;
+    }
+    results.finish()?;
+    Ok(())
+}
+
+/// Puts the rows of several files into one.
+pub fn join(files: &[&Path], output: &Path, with_text: bool) -> Result<(), Failure> {
+    let name = |name: &str| Some(name.to_owned());
+    let columns = ReadOptions {
+        id_field: name("query_id"),
+        text_field: name("id"),
+        score_field: name("score"),
+        title_field: name("-"),
+        ..ReadOptions::default()
+    };
+    let mut results = ParquetResults::create(output, with_text)?;
+    for file in files {
+        for row in Rows::open(file, &columns)? {
+            let Row { id: query, text: id, first_stage_score, extra, .. } = row?;
+            let rank = extra.get("rank").and_then(|rank| u32::try_from(rank.as_u64()?).ok());
+            let (Some(rank), Some(score)) = (rank, first_stage_score) else {
+                return Err(Failure::Error(format!(
+                    "{}: a row without rank or score; `rerank` did not write it",
+                    file.display()
+                )));
+            };
+            let text = extra.get("text").and_then(|text| text.as_str()).unwrap_or_default();
+            // The column holds f32; reading gives the same number as f64.
+            Line { query, rank, id, score: score as f32, text: text.to_owned() }.push(&mut results)?;
+        }
+    }
+    results.finish()?;
+    Ok(())
+}

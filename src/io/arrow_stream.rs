@@ -1,0 +1,209 @@
+//! Arrow's messages, one after the other.
+//!
+//! A file is a stream between two marks, with a directory after it that random access would need; so files are read as streams too, from
+//! standard input and unpacked from gzip as well. Every message is read whole and its places are checked before it is decoded: the
+//! decoder trusts them.
+
+use std::io::{self, BufRead, BufReader, Read};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use arrow_array::RecordBatch;
+use arrow_buffer::Buffer;
+use arrow_ipc::convert::try_fb_to_schema;
+use arrow_ipc::reader::StreamDecoder;
+use arrow_ipc::{CompressionType, Message, MessageHeader, root_as_message};
+use arrow_schema::{ArrowError, Schema};
+
+use super::source::Bytes;
+use crate::{Error, Result};
+
+/// What a file begins and ends with; zeros fill it up to a multiple of 8 or more bytes.
+const FILE_MARK: &[u8] = b"ARROW1";
+/// Before the length of a message; since version 0.15 of Arrow.
+const CONTINUATION: [u8; 4] = [0xFF; 4];
+const END_OF_STREAM: [u8; 8] = [0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0];
+/// What a compressed buffer may claim to unpack to: as much memory is taken before anything is unpacked.
+const MAX_UNPACKED_BYTES: i64 = 2 << 30;
+
+/// The record batches of an input.
+pub(super) struct ArrowStream {
+    name: String,
+    bytes: BufReader<Bytes>,
+    is_file: bool,
+    schema: Schema,
+    decoder: StreamDecoder,
+    /// What the decoder has not taken yet.
+    message: Buffer,
+    /// The last message has been read.
+    ended: bool,
+}
+
+/// Goes past a file's first mark and the zeros that fill it up: to 8 bytes, as the format has it, or to 64, as arrow-rs writes it.
+fn skip_mark(bytes: &mut BufReader<Bytes>) -> io::Result<()> {
+    io::copy(&mut bytes.by_ref().take(FILE_MARK.len() as u64), &mut io::sink())?;
+    loop {
+        let chunk = match bytes.fill_buf() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            chunk => chunk?,
+        };
+        let zeros = chunk.iter().take_while(|&&byte| byte == 0).count();
+        let all = zeros == chunk.len();
+        bytes.consume(zeros);
+        if !all || zeros == 0 {
+            return Ok(());
+        }
+    }
+}
+
+/// A message as it lies in the input.
+struct RawMessage {
+    bytes: Vec<u8>,
+    /// Where in `bytes` its description lies, and that its body follows.
+    description: std::ops::Range<usize>,
+}
+
+impl ArrowStream {
+    /// Reads the schema. `name` is used in messages.
+    pub fn open(bytes: Bytes, is_file: bool, name: &str) -> Result<Self> {
+        let mut bytes = BufReader::new(bytes);
+        if is_file {
+            skip_mark(&mut bytes).map_err(Error::io("read", name))?;
+        }
+        let mut stream = Self {
+            name: name.to_owned(),
+            bytes,
+            is_file,
+            schema: Schema::empty(),
+            decoder: StreamDecoder::new(),
+            message: Buffer::default(),
+            ended: false,
+        };
+        let Some(first) = stream.read_message()? else { return Err(stream.damaged("it has no schema")) };
+        let schema = stream.description(&first)?.header_as_schema().map(try_fb_to_schema);
+        match schema {
+            Some(Ok(schema)) => stream.schema = schema,
+            Some(Err(error)) => return Err(stream.damaged(&error.to_string())),
+            None => return Err(stream.damaged("it does not begin with a schema")),
+        }
+        stream.message = first.bytes.into();
+        Ok(stream)
+    }
+
+    pub fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    /// The next batch, `None` at the end.
+    pub fn next(&mut self) -> Result<Option<RecordBatch>> {
+        loop {
+            while !self.message.is_empty() {
+                if let Some(batch) = self.decode()? {
+                    return Ok(Some(batch));
+                }
+            }
+            if self.ended {
+                return self.check_end().map(|()| None);
+            }
+            self.message = match self.read_message()? {
+                Some(message) => message.bytes.into(),
+                None => {
+                    self.ended = true;
+                    // The decoder takes a message without a body only when something follows.
+                    END_OF_STREAM.to_vec().into()
+                }
+            };
+        }
+    }
+
+    /// What the decoder makes of the message, or of its beginning. Of what the places do not tell it asserts some instead of checking it.
+    fn decode(&mut self) -> Result<Option<RecordBatch>> {
+        let (decoder, message) = (&mut self.decoder, &mut self.message);
+        // Nothing is asked of the decoder after an error.
+        let decoded: Result<_, ArrowError> = catch_unwind(AssertUnwindSafe(|| decoder.decode(message)))
+            .unwrap_or_else(|_| Err(ArrowError::IpcError("a message contradicts itself".to_owned())));
+        decoded.map_err(|error| self.damaged(&error.to_string()))
+    }
+
+    /// The next message, `None` at the end of the stream.
+    fn read_message(&mut self) -> Result<Option<RawMessage>> {
+        let mut bytes = Vec::new();
+        if !self.read(4, &mut bytes)? {
+            // A stream may end without saying so.
+            return if self.is_file || !bytes.is_empty() { Err(self.damaged("it ends too early")) } else { Ok(None) };
+        }
+        if bytes == CONTINUATION {
+            self.read_whole(4, &mut bytes)?;
+        }
+        let start = bytes.len();
+        let length = i32::from_le_bytes(std::array::from_fn(|byte| bytes[start - 4 + byte]));
+        let length = u64::try_from(length).map_err(|_| self.damaged("a message has a negative length"))?;
+        if length == 0 {
+            return Ok(None);
+        }
+        self.read_whole(length, &mut bytes)?;
+        let mut message = RawMessage { description: start..bytes.len(), bytes };
+        let body_bytes = self.description(&message)?.bodyLength();
+        let body_bytes = u64::try_from(body_bytes).map_err(|_| self.damaged("a body has a negative length"))?;
+        self.read_whole(body_bytes, &mut message.bytes)?;
+        self.check_places(&message)?;
+        Ok(Some(message))
+    }
+
+    /// Appends so many bytes; false when the input ends before.
+    fn read(&mut self, count: u64, bytes: &mut Vec<u8>) -> Result<bool> {
+        let read = self.bytes.by_ref().take(count).read_to_end(bytes).map_err(Error::io("read", &self.name))?;
+        Ok(read as u64 == count)
+    }
+
+    fn read_whole(&mut self, count: u64, bytes: &mut Vec<u8>) -> Result<()> {
+        if self.read(count, bytes)? { Ok(()) } else { Err(self.damaged("it ends too early")) }
+    }
+
+    fn description<'a>(&self, message: &'a RawMessage) -> Result<Message<'a>> {
+        let bytes = &message.bytes[message.description.clone()];
+        root_as_message(bytes).map_err(|error| self.damaged(&format!("a message cannot be read ({error})")))
+    }
+
+    /// Makes sure that the columns' bytes lie within the body.
+    fn check_places(&self, message: &RawMessage) -> Result<()> {
+        let description = self.description(message)?;
+        let batch = match description.header_type() {
+            MessageHeader::RecordBatch => description.header_as_record_batch(),
+            MessageHeader::DictionaryBatch => description.header_as_dictionary_batch().and_then(|batch| batch.data()),
+            _ => return Ok(()),
+        };
+        let Some(batch) = batch else { return Err(self.damaged("a batch has no columns")) };
+        let body = &message.bytes[message.description.end..];
+        let is_compressed = batch.compression().is_some_and(|compression| {
+            matches!(compression.codec(), CompressionType::LZ4_FRAME | CompressionType::ZSTD)
+        });
+        for buffer in batch.buffers().into_iter().flatten() {
+            let range = usize::try_from(buffer.offset()).ok().zip(usize::try_from(buffer.length()).ok());
+            let bytes = range.and_then(|(offset, length)| body.get(offset..offset.checked_add(length)?));
+            let Some(bytes) = bytes else { return Err(self.damaged("a column lies outside of its message")) };
+            let unpacked = bytes.first_chunk().map(|&length| i64::from_le_bytes(length));
+            if is_compressed && !bytes.is_empty() && unpacked.is_none_or(|length| length > MAX_UNPACKED_BYTES) {
+                return Err(self.damaged("a compressed column has no length, or one of more than 2 GiB"));
+            }
+        }
+        let is_sane = |node: &arrow_ipc::FieldNode| (0..=node.length()).contains(&node.null_count());
+        if batch.length() < 0 || !batch.nodes().into_iter().flatten().all(is_sane) {
+            return Err(self.damaged("a column has a negative length, or more nulls than rows"));
+        }
+        Ok(())
+    }
+
+    /// Reads the input to its end: a pipe wants that, and a file must have its mark there.
+    fn check_end(&mut self) -> Result<()> {
+        let mut rest = Vec::new();
+        if !self.is_file {
+            return io::copy(&mut self.bytes, &mut io::sink()).map(drop).map_err(Error::io("read", &self.name));
+        }
+        self.bytes.read_to_end(&mut rest).map_err(Error::io("read", &self.name))?;
+        if rest.ends_with(FILE_MARK) { Ok(()) } else { Err(self.damaged("it ends too early")) }
+    }
+
+    fn damaged(&self, message: &str) -> Error {
+        Error::BadInput { file: self.name.clone(), message: format!("this Arrow file is damaged: {message}") }
+    }
+}

@@ -1,0 +1,37 @@
+//! Ranked results as Parquet, in a build that cannot write it.
+
+use std::convert::Infallible;
+use std::path::Path;
+
+use crate::{Error, Result};
+
+/// Writes ranked results to a Parquet file. This build has no feature `parquet`: there is no such writer.
+#[derive(Debug)]
+pub struct ParquetResults(Infallible);
+
+impl ParquetResults {
+    /// [`Error::FeatureOff`].
+    pub fn create(_: impl AsRef<Path>, _: bool) -> Result<Self> {
+        Err(Error::FeatureOff { feature: "parquet" })
+    }
+
+    /// Never called.
+    pub fn push(&mut self, _: &str, _: u32, _: &str, _: f32, _: &str) -> Result<()> {
+        match self.0 {}
+    }
+
+    /// Never called.
+    pub fn path(&self) -> &Path {
+        match self.0 {}
+    }
+
+    /// Never called.
+    pub fn temporary_path(&self) -> &Path {
+        match self.0 {}
+    }
+
+    /// Never called.
+    pub fn finish(self) -> Result<u64> {
+        match self.0 {}
+    }
+}
