@@ -107,7 +107,7 @@ fn an_id_used_twice_is_an_error_that_names_both_places() {
     // Of many repetitions the first one of the file counts, whatever the order of the hashes.
     let ids: Vec<String> = (0..1000).chain((0..1000).rev()).map(|n| n.to_string()).collect();
     fs::write(&path, ids.iter().map(|id| row(id)).collect::<String>()).unwrap();
-    let message = open(&[path.clone()], folder.path()).unwrap_err().to_string();
+    let message = open(std::slice::from_ref(&path), folder.path()).unwrap_err().to_string();
     let name = path.display();
     assert_eq!(
         message,
@@ -139,7 +139,7 @@ fn a_file_that_changes_is_noticed() {
     ];
     for (what, changed) in changes {
         fs::write(&path, good).unwrap();
-        let corpus = open(&[path.clone()], folder.path()).unwrap();
+        let corpus = open(std::slice::from_ref(&path), folder.path()).unwrap();
         assert_eq!(corpus.find("b").unwrap().unwrap().1.text, "two");
         fs::write(&path, changed).unwrap();
         let expected = format!(

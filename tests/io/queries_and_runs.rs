@@ -48,7 +48,7 @@ fn a_run_is_written_and_read_back() {
     let mut run = String::new();
     write_run_line(&mut run, "q1", "d1", 1, 0.1, "tag").unwrap();
     write_run_line(&mut run, "q1", "d2", 2, -1e-30, "tag").unwrap();
-    let lines = with_file("a.run", &format!("{run}\n"), |path| read_run(path)).unwrap();
+    let lines = with_file("a.run", format!("{run}\n"), |path| read_run(path)).unwrap();
     assert_eq!(lines.len(), 2);
     assert_eq!((lines[1].document_id.as_str(), lines[1].rank, lines[1].score as f32), ("d2", 2, -1e-30));
     let bad = |content: &str| with_file("a.run", content, |path| read_run(path)).unwrap_err().to_string();

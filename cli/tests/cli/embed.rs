@@ -183,7 +183,7 @@ fn bad_rows_can_be_written_beside_the_vectors_even_when_the_work_fails() {
     assert_eq!((&row["file"], &row["line"]), (&"-".into(), &2.into()));
     assert!(row["message"].as_str().unwrap().starts_with("not UTF-8: byte 0xFF"));
     fs::remove_file(&out).unwrap();
-    run_with_stdin(&args, b"[5, \"a\", tru]").error();
+    run_with_stdin(&[&args[..], &["--input-format", "json"]].concat(), b"[5, \"a\", tru]").error();
     assert_eq!(fs::read_to_string(&rejects).unwrap().lines().count(), 1);
     assert_eq!(folder.names(), ["out.jsonl.rejects.jsonl"]);
 }
