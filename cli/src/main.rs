@@ -6,6 +6,7 @@ mod diagnose;
 mod embed;
 mod eval;
 mod hints;
+mod index;
 mod interrupt;
 mod lists;
 mod model;
@@ -14,6 +15,8 @@ mod output;
 mod profile;
 mod progress;
 mod rerank;
+mod rerank_index;
+mod search;
 mod verify;
 mod version;
 
@@ -82,6 +85,8 @@ fn run(cli: &Cli) -> Run {
         Some(Verb::Embed(args)) => embed::run(args, cli.talk()),
         Some(Verb::Diagnose(args)) => diagnose::run(args, cli.talk()),
         Some(Verb::Eval(args)) => eval::run(args, cli.talk()),
+        Some(Verb::Index(args)) => index::run(args, cli.talk()),
+        Some(Verb::Search(args)) => search::run(args, cli.talk()),
         Some(Verb::Models(args)) => models::run(args, cli.talk()),
         Some(Verb::Completions { shell }) => {
             // Into memory first: clap_complete panics when it cannot write.

@@ -1,5 +1,6 @@
 //! The one place that prints results. An answer is a value; each format is a pure function of it.
 
+pub mod ids;
 mod json;
 mod table;
 
@@ -11,7 +12,7 @@ use std::path::Path;
 use nearsort::io::{Query, Row, WholeFile, write_run_line};
 use nearsort::kernels::Isa;
 use nearsort::scorer::Explanation;
-use nearsort::{Hit, Reranker, ScoreKind};
+use nearsort::{Hit, LocalEncoder, LongText, Reranker, ScoreKind};
 use serde_json::Map;
 
 use crate::Failure;
@@ -32,6 +33,20 @@ pub struct ModelLine {
 }
 
 impl ModelLine {
+    /// Of an encoder whose vectors an index is scored with: texts are cut, for an index has no windows.
+    pub fn of_encoder(encoder: &LocalEncoder, scoring: ScoreKind) -> Self {
+        Self {
+            name: encoder.files().name.clone(),
+            revision: encoder.files().revision.clone(),
+            device: encoder.device().to_string(),
+            engine: encoder.engine().to_string(),
+            precision: encoder.precision().to_string(),
+            isa: Isa::detect().name(),
+            scoring,
+            long_text: LongText::Truncate.to_string(),
+        }
+    }
+
     pub fn of(reranker: &Reranker) -> Self {
         let encoder = reranker.encoder();
         let said = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
@@ -102,6 +117,36 @@ enum Target {
     File(Box<WholeFile>),
 }
 
+impl Target {
+    /// A file, or standard output for none.
+    fn open(output: Option<&Path>) -> Result<Self, Failure> {
+        let Some(path) = output else { return Ok(Target::Stdout(BufWriter::new(io::stdout()))) };
+        let file = WholeFile::create(path)?;
+        let unfinished = file.temporary_path().to_owned();
+        // Nothing can be done about a file that cannot be removed while leaving.
+        on_interrupt(move || drop(fs::remove_file(unfinished)));
+        Ok(Target::File(Box::new(file)))
+    }
+
+    fn finish(self) -> Result<(), Failure> {
+        match self {
+            Target::Stdout(mut out) => Ok(out.flush()?),
+            Target::File(file) => Ok(file.finish()?),
+        }
+    }
+
+    /// An error of writing speaks of standard output, unless there is a file.
+    fn name_in(&self, failure: Failure) -> Failure {
+        match (self, failure) {
+            (Target::File(file), Failure::Error(message)) => {
+                let file = file.path().display().to_string();
+                Failure::Error(message.replace("to standard output", &file))
+            }
+            (_, failure) => failure,
+        }
+    }
+}
+
 impl Write for Target {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
@@ -129,7 +174,7 @@ pub fn format(args: &RerankArgs) -> Result<OutputFormat, Failure> {
     }
 }
 
-fn by_extension(path: &Path) -> Result<OutputFormat, Failure> {
+pub fn by_extension(path: &Path) -> Result<OutputFormat, Failure> {
     match path.extension().and_then(|extension| extension.to_str()) {
         Some("trec" | "run") => Ok(OutputFormat::Trec),
         Some("tsv") => Ok(OutputFormat::Tsv),
@@ -146,16 +191,7 @@ fn by_extension(path: &Path) -> Result<OutputFormat, Failure> {
 impl Answers {
     /// Opens the output.
     pub fn open(args: &RerankArgs) -> Result<Self, Failure> {
-        let out = match &args.output {
-            None => Target::Stdout(BufWriter::new(io::stdout())),
-            Some(path) => {
-                let file = WholeFile::create(path)?;
-                let unfinished = file.temporary_path().to_owned();
-                // Nothing can be done about a file that cannot be removed while leaving.
-                on_interrupt(move || drop(fs::remove_file(unfinished)));
-                Target::File(Box::new(file))
-            }
-        };
+        let out = Target::open(args.output.as_deref())?;
         let with_query = args.query.is_none();
         Ok(Self { out, format: format(args)?, with_text: !args.no_text, with_query, written: 0 })
     }
@@ -163,7 +199,7 @@ impl Answers {
     pub fn write(&mut self, answer: &Answer<'_>) -> Result<(), Failure> {
         let written = self.write_one(answer);
         self.written += 1;
-        written.map_err(|failure| self.name_target(failure))
+        written.map_err(|failure| self.out.name_in(failure))
     }
 
     /// Ends the output; a file appears under its name.
@@ -171,12 +207,9 @@ impl Answers {
         if self.format == OutputFormat::Json && self.with_query {
             let end = if self.written == 0 { "[]\n" } else { "\n]\n" };
             let ended = self.out.write_all(end.as_bytes()).map_err(Failure::from);
-            ended.map_err(|failure| self.name_target(failure))?;
+            ended.map_err(|failure| self.out.name_in(failure))?;
         }
-        match self.out {
-            Target::Stdout(mut out) => Ok(out.flush()?),
-            Target::File(file) => Ok(file.finish()?),
-        }
+        self.out.finish()
     }
 
     fn write_one(&mut self, answer: &Answer<'_>) -> Result<(), Failure> {
@@ -197,17 +230,6 @@ impl Answers {
             }
             OutputFormat::Jsonl => jsonl(out, answer, with_text, with_query),
             OutputFormat::Trec => trec(out, answer),
-        }
-    }
-
-    /// An error of writing speaks of standard output, unless there is a file.
-    fn name_target(&self, failure: Failure) -> Failure {
-        match (&self.out, failure) {
-            (Target::File(file), Failure::Error(message)) => {
-                let file = file.path().display().to_string();
-                Failure::Error(message.replace("to standard output", &file))
-            }
-            (_, failure) => failure,
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::args::{BlendMethod, OutputFormat, RerankArgs, Talk};
 use crate::hints::{Warning, say, warn};
 use crate::output::{self, Answer, Answers, Facts, ModelLine, Ranked};
 use crate::progress::Counter;
-use crate::{Failure, Outcome, Run, lists, model, profile};
+use crate::{Failure, Outcome, Run, lists, model, profile, rerank_index};
 
 /// Rows scored at a time: enough for batches of like length, little enough to keep in memory at any text length.
 const CHUNK_ROWS: usize = 4096;
@@ -25,6 +25,9 @@ pub fn run(args: &RerankArgs, talk: Talk) -> Run {
     let args = &profile::applied(args)?;
     check(args)?;
     let counter = Counter::new(talk);
+    if let Some(index) = &args.index {
+        return rerank_index::run(args, index, talk, &counter);
+    }
     if args.run.is_some() || args.candidates.is_some() {
         return lists::run(args, talk, &counter);
     }
