@@ -23,6 +23,9 @@ pub enum InputFormat {
     Tsv,
 }
 
+/// What some programs put before UTF-8.
+pub(super) const UTF8_BOM: &[u8] = b"\xEF\xBB\xBF";
+
 /// How many bytes are looked at to tell a format. A header longer than this is taken for text.
 pub(super) const SNIFF_BYTES: usize = 4096;
 
@@ -30,8 +33,11 @@ pub(super) const SNIFF_BYTES: usize = 4096;
 const REFUSED: [(&[u8], &str); 5] = [
     (b"\xFF\xFE", "this is UTF-16; convert it first: iconv -f UTF-16 -t UTF-8"),
     (b"\xFE\xFF", "this is UTF-16; convert it first: iconv -f UTF-16 -t UTF-8"),
-    (b"\x1F\x8B", "this is compressed with gzip; pipe it in: gzip -dc FILE | nearsort ... -"),
-    (b"\x28\xB5\x2F\xFD", "this is compressed with zstd; pipe it in: zstd -dc FILE | nearsort ... -"),
+    (
+        b"\xFD7zXZ\0",
+        "this is compressed with xz; compress it with gzip or zstd, or pipe it in: xz -dc FILE | nearsort ... -",
+    ),
+    (b"PK\x03\x04", "this is a zip archive; unpack it first, or compress its file with gzip or zstd"),
     (b"PAR1", "this is a Parquet file; export it as JSONL or CSV first"),
 ];
 
@@ -50,10 +56,12 @@ impl InputFormat {
         }
     }
 
-    /// The format that a file's extension stands for, `None` if it stands for none.
+    /// The format that a file's extension stands for, `None` if it stands for none. Below `.gz` and `.zst` it is the extension
+    /// before that: `corpus.jsonl.gz` is JSONL.
     pub fn from_extension(path: &Path) -> Option<Self> {
         let extension = path.extension()?.to_str()?.to_ascii_lowercase();
         match extension.as_str() {
+            "gz" | "zst" => Self::from_extension(Path::new(path.file_stem()?)),
             "txt" => Some(Self::Text),
             "jsonl" | "ndjson" => Some(Self::Jsonl),
             "json" => Some(Self::Json),

@@ -12,33 +12,48 @@
 //! | CSV | `.csv` | a record below a header; quoted fields may span lines | the row number |
 //! | TSV | `.tsv` | a line below a header; quotes never span lines | the row number |
 //!
+//! Files compressed with gzip or zstd are read like any other, whatever their name; `corpus.jsonl.gz` is JSONL.
+//!
+//! A [`Corpus`] gives texts by id from files of any size, an [`IdTable`] rows by id, both from disk.
+//!
 //! What is measured is read otherwise, because it is large and regular: [`Qrels`] in one piece, a [`RunFile`] in parts on
 //! every core.
 //!
 //! Line feeds may be preceded by carriage returns, and a UTF-8 byte-order mark is dropped, in every format. Everything
-//! must be UTF-8; UTF-16 and compressed files are recognised by their first bytes and refused by name.
+//! must be UTF-8; UTF-16, xz and zip are recognised by their first bytes and refused by name.
 //!
 //! No model, no printing and no environment is used here.
 
+mod byte_rows;
 mod candidates;
+mod corpus;
 mod embeddings;
 mod format;
+mod id_table;
+mod merge;
+mod parser;
+mod positioned;
 mod qrels;
 mod queries;
 mod record;
+mod rejects;
 mod row;
 mod rows;
 mod run;
 mod run_file;
 mod run_line;
+mod source;
 mod trec;
 mod whole;
 
 pub use candidates::{CandidateRow, CandidateRows};
+pub use corpus::Corpus;
 pub use embeddings::EmbeddingWriter;
 pub use format::InputFormat;
+pub use id_table::{IdTable, IdTableBuilder};
 pub use qrels::{Grades, Qrels};
 pub use queries::{Query, read_queries};
+pub use rejects::Rejects;
 pub use row::Row;
 pub use rows::{BadRows, MAX_ROW_BYTES, ReadOptions, Rows};
 pub use run::{QueryResults, Run, ScoredDocument};

@@ -7,9 +7,9 @@ use std::path::Path;
 
 use foldhash::fast::FixedState;
 
-use super::format::refusal;
-use super::rows::open_input;
+use super::format::{UTF8_BOM, refusal};
 use super::run_line::{fields, is_blank, lines, not_utf8};
+use super::source::Source;
 use crate::{Error, Result};
 
 /// Names of the third column of BEIR's files and of files like them.
@@ -73,13 +73,13 @@ impl Qrels {
     ///
     /// # Errors
     /// [`Error::BadRow`] for a line with another number of columns, a grade that is not a whole number, and a document
-    /// that has another grade for the same query already; [`Error::BadInput`] for a file without judgements, UTF-16 and
-    /// compressed files; [`Error::Io`] for a file that cannot be read.
+    /// that has another grade for the same query already; [`Error::BadInput`] for a file without judgements and for
+    /// UTF-16; [`Error::Io`] for a file that cannot be read.
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let (mut input, name) = open_input(path)?;
+        let (source, name) = Source::open(path)?;
         let mut bytes = Vec::new();
-        input.read_to_end(&mut bytes).map_err(Error::io("read", path))?;
+        source.into_bytes().read_to_end(&mut bytes).map_err(Error::io("read", path))?;
         Self::parse(&bytes, &name)
     }
 
@@ -92,7 +92,7 @@ impl Qrels {
         if let Some(message) = refusal(bytes) {
             return Err(bad_input(message));
         }
-        let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+        let bytes = bytes.strip_prefix(UTF8_BOM).unwrap_or(bytes);
         let bad_row = |at: usize, message| {
             let line = 1 + memchr::memchr_iter(b'\n', &bytes[..at]).count() as u64;
             Error::BadRow { file: name.to_owned(), line, message }

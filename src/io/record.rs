@@ -13,14 +13,18 @@ pub(super) struct Input {
     reader: BufReader<Box<dyn Read + Send>>,
     /// 1-based.
     line: u64,
+    /// Bytes of the input before the next one.
+    offset: u64,
     max_row_bytes: usize,
 }
 
 /// One row as it lies in the file, without what ends it. Reused from row to row.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct RawRow {
     /// 1-based line on which the row starts.
     pub line: u64,
+    /// Byte of the input at which the row starts.
+    pub offset: u64,
     /// The row's bytes; for CSV the fields without quotes and commas, end to end.
     pub bytes: Vec<u8>,
     /// For CSV: where in `bytes` each field ends.
@@ -45,8 +49,9 @@ impl From<io::Error> for Stop {
 }
 
 impl RawRow {
-    fn start(&mut self, line: u64) {
+    fn start(&mut self, line: u64, offset: u64) {
         self.line = line;
+        self.offset = offset;
         self.bytes.clear();
         self.ends.clear();
         self.too_long = false;
@@ -55,15 +60,18 @@ impl RawRow {
 }
 
 impl Input {
-    /// `head`: what has been read of `rest` already.
-    pub fn new(head: Vec<u8>, rest: Box<dyn Read + Send>, max_row_bytes: usize) -> Self {
-        let whole: Box<dyn Read + Send> = Box::new(Cursor::new(head).chain(rest));
-        Self { reader: BufReader::with_capacity(BUFFER_BYTES, whole), line: 1, max_row_bytes }
+    /// `head`: what has been read of `rest` already; of these bytes the first `start` are no part of a row.
+    pub fn new(head: Vec<u8>, start: usize, rest: Box<dyn Read + Send>, max_row_bytes: usize) -> Self {
+        let mut head = Cursor::new(head);
+        head.set_position(start as u64);
+        let whole: Box<dyn Read + Send> = Box::new(head.chain(rest));
+        Self { reader: BufReader::with_capacity(BUFFER_BYTES, whole), line: 1, offset: start as u64, max_row_bytes }
     }
 
     fn consume(&mut self, num_bytes: usize) {
         let newlines = self.reader.buffer()[..num_bytes].iter().filter(|&&byte| byte == b'\n').count();
         self.line += newlines as u64;
+        self.offset += num_bytes as u64;
         self.reader.consume(num_bytes);
     }
 
@@ -90,16 +98,18 @@ impl Input {
 
     /// The next line, without `\n` or `\r\n`. False at the end of the input.
     pub fn next_line(&mut self, row: &mut RawRow) -> io::Result<bool> {
-        row.start(self.line);
+        row.start(self.line, self.offset);
         let limit = self.max_row_bytes.saturating_add(2) as u64; // the row and its "\r\n"
-        if self.reader.by_ref().take(limit).read_until(b'\n', &mut row.bytes)? == 0 {
+        let read = self.reader.by_ref().take(limit).read_until(b'\n', &mut row.bytes)?;
+        if read == 0 {
             return Ok(false);
         }
+        self.offset += read as u64;
         self.line += 1;
         if row.bytes.last() == Some(&b'\n') {
             row.bytes.pop();
         } else if row.bytes.len() as u64 == limit {
-            self.reader.skip_until(b'\n')?;
+            self.offset += self.reader.skip_until(b'\n')? as u64;
         }
         if row.bytes.last() == Some(&b'\r') {
             row.bytes.pop();
@@ -120,12 +130,12 @@ fn fill(reader: &mut BufReader<Box<dyn Read + Send>>) -> io::Result<&[u8]> {
 }
 
 /// Cuts one top-level JSON array into its elements.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct ArrayElements {
     place: Place,
 }
 
-#[derive(Default, Clone, Copy, PartialEq)]
+#[derive(Debug, Default, Clone, Copy, PartialEq)]
 enum Place {
     #[default]
     BeforeArray,
@@ -152,7 +162,7 @@ impl ArrayElements {
             Some(b']' | b',') => {
                 return Err(Stop::Syntax(input.line, "broken JSON: a comma without an element".into()));
             }
-            _ => row.start(input.line),
+            _ => row.start(input.line, input.offset),
         }
         match cut_element(input, row)? {
             Some(b',') => self.place = Place::AfterComma,
@@ -272,7 +282,7 @@ impl CsvRecords {
     pub fn next(&mut self, input: &mut Input, row: &mut RawRow) -> io::Result<bool> {
         use csv_core::ReadRecordResult::{End, InputEmpty, OutputEndsFull, OutputFull, Record};
         input.peek_after(|byte| matches!(byte, b'\r' | b'\n'))?;
-        row.start(input.line);
+        row.start(input.line, input.offset);
         row.bytes.resize(row.bytes.capacity().max(1024), 0);
         row.ends.resize(row.ends.capacity().max(32), 0);
         let (mut num_bytes, mut num_fields, mut last_byte) = (0, 0, 0);

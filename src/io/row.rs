@@ -254,6 +254,7 @@ impl<'de> Deserialize<'de> for JsonRow<'de> {
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// The header of CSV or TSV: which column is what.
+#[derive(Debug, Clone)]
 pub(super) struct Columns {
     names: Vec<String>,
     text: usize,

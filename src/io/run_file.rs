@@ -1,6 +1,6 @@
 //! Runs as files, read in parts on every core.
 //!
-//! A run of ten million lines is 400 MB. It is never held: a part of some MiB, cut where the query changes, is read,
+//! A run of ten million lines is 400 MB. It is never held, compressed or not: a part of some MiB, cut where the query changes, is read,
 //! parsed and handed on query by query, while other cores do the same with the parts behind it. Line numbers are not
 //! counted on the way; a complaint carries its byte, and the lines before that are counted when it is made.
 
@@ -13,16 +13,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rayon::prelude::*;
 
-use super::format::{InputFormat, SNIFF_BYTES, refusal};
-use super::rows::open_input;
+use super::format::{InputFormat, UTF8_BOM, refusal};
 use super::run::{QueryResults, Run, ScoredDocument, duplicate_message};
 use super::run_line::{BadLine, ParsedLine, ParsedLines, RunFormat, lines};
+use super::source;
 use crate::{Error, Result};
 
 /// A part of a run: large enough that cutting it costs nothing, small enough to stay in the caches of its core.
 const PART_BYTES: usize = 1 << 20;
-
-const UTF8_BOM: &[u8] = b"\xEF\xBB\xBF";
 
 /// A run as a file, in TREC's format or as JSON lines; which one is told by the extension `.jsonl` or `.ndjson`, else
 /// by the first byte.
@@ -60,14 +58,14 @@ impl RunFile {
     /// read into memory, because it may have to be read twice.
     ///
     /// # Errors
-    /// [`Error::Io`] for a file that cannot be read; [`Error::BadInput`] for UTF-16, compressed and Parquet files.
+    /// [`Error::Io`] for a file that cannot be read; [`Error::BadInput`] for UTF-16 and Parquet files.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let (mut input, name) = open_input(path)?;
-        let mut head = Vec::new();
+        let (source::Source { mut head, mut rest, .. }, name) = source::Source::open(path)?;
         let is_file = path.metadata().is_ok_and(|metadata| metadata.is_file()) && name != "-";
-        let limit = if is_file { SNIFF_BYTES as u64 } else { u64::MAX };
-        input.by_ref().take(limit).read_to_end(&mut head).map_err(Error::io("read", path))?;
+        if !is_file {
+            rest.read_to_end(&mut head).map_err(Error::io("read", path))?;
+        }
         if let Some(message) = refusal(&head) {
             return Err(Error::BadInput { file: name, message: message.to_owned() });
         }
@@ -190,7 +188,7 @@ impl RunFile {
 
     fn open_source(&self) -> io::Result<Box<dyn Read + Send + '_>> {
         Ok(match &self.source {
-            Source::File(path) => Box::new(File::open(path)?),
+            Source::File(path) => source::Source::new(Box::new(File::open(path)?))?.into_bytes(),
             Source::Memory(bytes) => Box::new(Cursor::new(bytes)),
         })
     }

@@ -1,0 +1,106 @@
+//! The rows of one input that is read as bytes: text, JSONL, JSON, CSV, TSV.
+
+use super::format::{InputFormat, UTF8_BOM};
+use super::parser::{Fault, RowParser};
+use super::record::{ArrayElements, CsvRecords, Input, RawRow, Stop};
+use super::row::Row;
+use super::source::Source;
+use crate::{Error, Result};
+
+/// Cuts rows off an input and parses them.
+pub(super) struct ByteRows {
+    parser: RowParser,
+    input: Input,
+    cutter: Cutter,
+    raw: RawRow,
+    /// `raw` was read as a header and turned out to be the first row.
+    holds_row: bool,
+    compressed: bool,
+}
+
+enum Cutter {
+    Lines,
+    Elements(ArrayElements),
+    Csv(Box<CsvRecords>),
+}
+
+impl ByteRows {
+    /// `parser` has the format.
+    pub fn new(source: Source, parser: RowParser) -> Self {
+        let start = if source.head.starts_with(UTF8_BOM) { UTF8_BOM.len() } else { 0 };
+        Self {
+            input: Input::new(source.head, start, source.rest, parser.max_row_bytes),
+            cutter: match parser.format {
+                InputFormat::Json => Cutter::Elements(ArrayElements::default()),
+                InputFormat::Csv => Cutter::Csv(Box::new(CsvRecords::new())),
+                _ => Cutter::Lines,
+            },
+            parser,
+            raw: RawRow::default(),
+            holds_row: false,
+            compressed: source.compression.is_some(),
+        }
+    }
+
+    pub fn parser(&self) -> &RowParser {
+        &self.parser
+    }
+
+    pub fn parser_mut(&mut self) -> &mut RowParser {
+        &mut self.parser
+    }
+
+    /// The bytes of the row that was read last.
+    pub fn raw(&self) -> &RawRow {
+        &self.raw
+    }
+
+    /// Whether a row's bytes stand in the file as they are: a line, and nothing to unpack.
+    pub fn has_addresses(&self) -> bool {
+        matches!(self.cutter, Cutter::Lines) && !self.compressed
+    }
+
+    /// The next row, `None` at the end. `number` counts rows begun.
+    pub fn next(&mut self, number: &mut u64) -> Result<Option<Row>, Fault> {
+        if self.parser.has_header() && self.parser.columns.is_none() && !self.read_header()? {
+            return Ok(None);
+        }
+        loop {
+            if !self.cut()? {
+                return Ok(None);
+            }
+            if self.raw.too_long || !self.parser.is_blank(&self.raw) {
+                break;
+            }
+        }
+        *number += 1;
+        self.parser.row(&self.raw, *number).map(Some)
+    }
+
+    /// Reads the header of CSV or TSV. False when the input is empty.
+    fn read_header(&mut self) -> Result<bool, Fault> {
+        if !self.cut()? {
+            return Ok(false);
+        }
+        self.holds_row = !self.parser.read_header(&self.raw)?;
+        Ok(true)
+    }
+
+    /// Reads the next row's bytes into `self.raw`. False at the end.
+    fn cut(&mut self) -> Result<bool, Fault> {
+        if std::mem::take(&mut self.holds_row) {
+            return Ok(true);
+        }
+        let found = match &mut self.cutter {
+            Cutter::Lines => self.input.next_line(&mut self.raw).map_err(Stop::Io),
+            Cutter::Elements(elements) => elements.next(&mut self.input, &mut self.raw),
+            Cutter::Csv(records) => records.next(&mut self.input, &mut self.raw).map_err(Stop::Io),
+        };
+        found.map_err(|stop| {
+            Fault::Fatal(match stop {
+                Stop::Io(source) => Error::io("read", &self.parser.name)(source),
+                Stop::Syntax(line, message) => self.parser.bad_row(line, message),
+            })
+        })
+    }
+}

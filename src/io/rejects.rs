@@ -1,0 +1,98 @@
+//! The file of rows that could not be used.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard};
+
+use serde::Serialize;
+
+use super::whole::WholeFile;
+use crate::{Error, Result};
+
+/// Where [`BadRows::Report`](super::BadRows::Report) writes unusable rows: JSONL of `{"file": ..., "line": ..., "message": ...}`.
+///
+/// The file appears when it is whole: in [`Rejects::finish`], or when the last owner drops it, so that it is also there when an
+/// error ended the work. Without unusable rows it is empty. Several inputs may share one.
+#[derive(Debug)]
+pub struct Rejects {
+    path: PathBuf,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Until it has its name.
+    file: Option<WholeFile>,
+    count: u64,
+}
+
+#[derive(Serialize)]
+struct Reject<'a> {
+    file: &'a str,
+    line: u64,
+    message: &'a str,
+}
+
+impl Rejects {
+    /// Opens the file; what lies at `path` stays until the end.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the folder takes no file.
+    pub fn create(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref().to_owned();
+        let file = Some(WholeFile::create(&path)?);
+        Ok(Self { path, state: Mutex::new(State { file, count: 0 }) })
+    }
+
+    /// Writes a row. `line` counts from 1.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when it cannot be written; [`Error::InvalidArgument`] after [`Rejects::finish`].
+    pub fn push(&self, file: &str, line: u64, message: &str) -> Result<()> {
+        let mut state = self.state();
+        let Some(out) = &mut state.file else {
+            return Err(Error::InvalidArgument(format!("{} is finished and takes no more rows", self.path.display())));
+        };
+        let write = |error| Error::io("write", &self.path)(error);
+        let mut json = serde_json::to_vec(&Reject { file, line, message }).map_err(|error| write(error.into()))?;
+        json.push(b'\n');
+        out.write_all(&json).map_err(write)?;
+        state.count += 1;
+        Ok(())
+    }
+
+    /// How many rows have been written.
+    pub fn count(&self) -> u64 {
+        self.state().count
+    }
+
+    /// The name that the file has at the end.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The name of the unfinished file, `None` when it is finished: a program that is ended by a signal may want to remove it.
+    pub fn temporary_path(&self) -> Option<PathBuf> {
+        self.state().file.as_ref().map(|file| file.temporary_path().to_owned())
+    }
+
+    /// Puts the file in its place; again does nothing.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; what lay there before is then as it was.
+    pub fn finish(&self) -> Result<()> {
+        let file = self.state().file.take();
+        file.map_or(Ok(()), WholeFile::finish)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl Drop for Rejects {
+    fn drop(&mut self) {
+        // Who wants to know of a full disk calls `finish`.
+        let _ = self.finish();
+    }
+}

@@ -1,0 +1,142 @@
+//! Where bytes come from: a file or standard input, compressed or not.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, BufReader, Cursor, Read};
+use std::path::Path;
+
+use super::format::SNIFF_BYTES;
+use crate::{Error, Result};
+
+/// Bytes that are still to be read.
+pub(super) type Bytes = Box<dyn Read + Send>;
+
+/// Buffer between a file and what decompresses it.
+const BUFFER_BYTES: usize = 64 << 10;
+
+/// How an input is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Compression {
+    Gzip,
+    Zstd,
+}
+
+/// An input whose first bytes are known.
+pub(super) struct Source {
+    /// The first bytes, unpacked: at most [`SNIFF_BYTES`].
+    pub head: Vec<u8>,
+    /// What follows them.
+    pub rest: Bytes,
+    /// How the input was compressed.
+    pub compression: Option<Compression>,
+}
+
+/// A file, or standard input for `-`, as it is, and the name that messages use for it.
+pub(super) fn open_input(path: &Path) -> Result<(Bytes, String)> {
+    if path.as_os_str() == "-" {
+        return Ok((Box::new(io::stdin()), "-".to_owned()));
+    }
+    let file = File::open(path).map_err(Error::io("open", path))?;
+    Ok((Box::new(file), path.display().to_string()))
+}
+
+impl Source {
+    /// Reads the first bytes and unpacks gzip and zstd, which these tell.
+    pub fn new(mut input: Bytes) -> io::Result<Self> {
+        let (head, rest) = split_head(&mut input)?;
+        let rest = if rest { input } else { Box::new(io::empty()) };
+        let Some(compression) = Compression::of(&head) else { return Ok(Self { head, rest, compression: None }) };
+        let packed = BufReader::with_capacity(BUFFER_BYTES, Uninterrupted(Box::new(Cursor::new(head).chain(rest))));
+        let mut unpacked: Bytes = Box::new(Unpacked { reader: compression.decoder(packed)?, compression });
+        let (head, rest) = split_head(&mut unpacked)?;
+        let rest = if rest { unpacked } else { Box::new(io::empty()) };
+        Ok(Self { head, rest, compression: Some(compression) })
+    }
+
+    /// Opens a file, or standard input for `-`, and gives its name too.
+    pub fn open(path: &Path) -> Result<(Self, String)> {
+        let (input, name) = open_input(path)?;
+        Ok((Self::new(input).map_err(Error::io("read", path))?, name))
+    }
+
+    /// The head, then the rest.
+    pub fn into_bytes(self) -> Bytes {
+        Box::new(Cursor::new(self.head).chain(self.rest))
+    }
+}
+
+/// The first bytes, and whether there may be more: an input that gave fewer than it was asked for has ended, and a
+/// terminal must not be asked for its end twice.
+fn split_head(input: &mut Bytes) -> io::Result<(Vec<u8>, bool)> {
+    let mut head = Vec::new();
+    input.take(SNIFF_BYTES as u64).read_to_end(&mut head)?;
+    let more = head.len() == SNIFF_BYTES;
+    Ok((head, more))
+}
+
+impl Compression {
+    /// What the first bytes say.
+    fn of(head: &[u8]) -> Option<Self> {
+        match *head {
+            [0x1F, 0x8B, ..] => Some(Self::Gzip),
+            // A frame, or a skippable one, with which pzstd begins.
+            [0x28, 0xB5, 0x2F, 0xFD, ..] | [0x50..=0x5F, 0x2A, 0x4D, 0x18, ..] => Some(Self::Zstd),
+            _ => None,
+        }
+    }
+
+    /// Unpacks a whole file, which may be several streams one after the other.
+    fn decoder(self, packed: BufReader<Uninterrupted>) -> io::Result<Bytes> {
+        Ok(match self {
+            Self::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(packed)),
+            Self::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(packed)?),
+        })
+    }
+}
+
+impl fmt::Display for Compression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Gzip => "gzip",
+            Self::Zstd => "zstd",
+        })
+    }
+}
+
+/// Tries again when a signal interrupts a read: decoders give up there.
+struct Uninterrupted(Bytes);
+
+impl Read for Uninterrupted {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.0.read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                done => return done,
+            }
+        }
+    }
+}
+
+/// A decoder that says what is wrong with its stream.
+struct Unpacked {
+    reader: Bytes,
+    compression: Compression,
+}
+
+impl Read for Unpacked {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.reader.read(buffer).map_err(|error| {
+            // What the operating system says is not about the stream.
+            if error.raw_os_error().is_some() {
+                return error;
+            }
+            let message = match error.kind() {
+                io::ErrorKind::UnexpectedEof => {
+                    format!("the {} stream ends too early; copy or fetch the file again", self.compression)
+                }
+                _ => format!("the {} stream is damaged ({error}); copy or fetch the file again", self.compression),
+            };
+            io::Error::new(io::ErrorKind::InvalidData, message)
+        })
+    }
+}
