@@ -6,6 +6,7 @@
 mod diagnose;
 mod embed;
 mod eval;
+mod index;
 mod input;
 #[cfg(unix)]
 mod lists;
