@@ -135,7 +135,9 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            found.extend(files(&path).into_iter().map(|(name, bytes)| (Path::new(path.file_name().unwrap()).join(name), bytes)));
+            found.extend(
+                files(&path).into_iter().map(|(name, bytes)| (Path::new(path.file_name().unwrap()).join(name), bytes)),
+            );
         } else if path.file_name().unwrap() != "lock" {
             found.insert(path.file_name().unwrap().into(), fs::read(&path).unwrap());
         }
@@ -304,7 +306,9 @@ fn deleted_rows_are_not_found_and_the_others_keep_their_numbers() {
     for texts in [vec![vector(&corpus(3..4)[0].1)], vec![vector(&corpus(110..111)[0].1); 6]] {
         let flat: Vec<f32> = texts.concat();
         let queries = ArrayView2::from_shape((texts.len(), DIM), &flat).unwrap();
-        let rows = |index: &Index| index.search(queries, 200).unwrap().remove(0).iter().map(|hit| hit.index).collect::<Vec<_>>();
+        let rows = |index: &Index| {
+            index.search(queries, 200).unwrap().remove(0).iter().map(|hit| hit.index).collect::<Vec<_>>()
+        };
         let (left, all) = (rows(&index), rows(&open));
         assert_eq!((left.len(), all.len()), (118, 120));
         assert!(!left.contains(&3) && !left.contains(&110));
@@ -362,7 +366,9 @@ fn an_interrupted_build_goes_on_to_the_same_bytes() {
             assert_eq!(push(&mut builder, &rows, limit).unwrap(), limit == 3);
             drop(builder);
             // A crash tears what was being written: more bytes than the journal knows, and half a line in it.
-            for (name, tail) in [("segment/vectors", &b"torn"[..]), ("segment/ids", b"xyz"), ("journal", b"1234abcd {\"mark\":{\"ro")] {
+            for (name, tail) in
+                [("segment/vectors", &b"torn"[..]), ("segment/ids", b"xyz"), ("journal", b"1234abcd {\"mark\":{\"ro")]
+            {
                 let path = broken.path().join("building").join(name);
                 let bytes = [fs::read(&path).unwrap(), tail.to_vec()].concat();
                 fs::write(path, bytes).unwrap();
@@ -443,7 +449,8 @@ fn an_index_gives_way_only_when_that_is_said_and_when_the_new_one_is_whole() {
     let path = folder.path();
     let old = build(path, &corpus(0..100), PLAIN).unwrap();
     assert!(message(build(path, &corpus(0..10), PLAIN)).contains("--replace"));
-    let mut builder = IndexBuilder::build(path, &model(), BuildOptions { replace: true, restart: true, ..PLAIN }).unwrap();
+    let mut builder =
+        IndexBuilder::build(path, &model(), BuildOptions { replace: true, restart: true, ..PLAIN }).unwrap();
     push(&mut builder, &corpus(0..30), 1).unwrap();
     assert_eq!(Index::open(path).unwrap().len(), 100);
     assert_eq!(builder.finish().unwrap().len(), 30);

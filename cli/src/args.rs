@@ -7,10 +7,10 @@ use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use nearsort::eval::{Measure, Test};
-use nearsort::io::InputFormat;
 pub use index::{AddArgs, BuildArgs, DeleteArgs, IndexArgs, IndexVerb, SearchArgs};
 use index::{INDEX_EXAMPLES, SEARCH_EXAMPLES};
+use nearsort::eval::{Measure, Test};
+use nearsort::io::InputFormat;
 use nearsort::{Device, Engine, LongText, Normalize, Pooling, Precision, Role, Scoring};
 
 /// Put the best candidates first: a local reranker.

@@ -186,19 +186,13 @@ impl BlockFile {
             let first = number * BLOCK_BYTES;
             Damage {
                 path: self.path.clone(),
-                message: format!("block {number} (bytes {first} to {}) is not what was written", first + block.len() - 1),
+                message: format!(
+                    "block {number} (bytes {first} to {}) is not what was written",
+                    first + block.len() - 1
+                ),
             }
         };
         bad.map(damage).collect()
-    }
-
-    /// Asks the system to bring the content into memory; it may do so as it likes.
-    pub fn will_need(&self) {
-        #[cfg(unix)]
-        if let Some(map) = &self.map {
-            // Advice only: nothing is lost where it is not taken.
-            let _ = map.advise(memmap2::Advice::WillNeed);
-        }
     }
 }
 

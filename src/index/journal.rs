@@ -105,7 +105,8 @@ impl Journal {
     /// Goes on behind these records, which [`Journal::read`] gave.
     pub fn resume(path: &Path, plan: &Plan, records: &[Record]) -> Result<Self> {
         let file = OpenOptions::new().append(true).open(path).map_err(Error::io("open", path))?;
-        let length = line_of(plan)?.len() + records.iter().map(|r| line_of(r).map(|l| l.len())).sum::<Result<usize>>()?;
+        let length =
+            line_of(plan)?.len() + records.iter().map(|r| line_of(r).map(|l| l.len())).sum::<Result<usize>>()?;
         file.set_len(length as u64).map_err(Error::io("cut", path))?;
         Ok(Self { path: path.to_owned(), file })
     }

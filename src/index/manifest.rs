@@ -60,7 +60,8 @@ impl FromStr for Dtype {
 
     fn from_str(text: &str) -> Result<Self> {
         let known = [Dtype::F32, Dtype::F16, Dtype::I8].into_iter().find(|dtype| dtype.to_string() == text);
-        known.ok_or_else(|| Error::InvalidArgument(format!("'{text}' is no type of vectors; known are f32, f16 and i8")))
+        known
+            .ok_or_else(|| Error::InvalidArgument(format!("'{text}' is no type of vectors; known are f32, f16 and i8")))
     }
 }
 
@@ -214,7 +215,8 @@ impl Manifest {
     }
 
     fn to_bytes(&self) -> Result<Vec<u8>> {
-        let failed = |error: serde_json::Error| Error::InvalidArgument(format!("the manifest cannot be written: {error}"));
+        let failed =
+            |error: serde_json::Error| Error::InvalidArgument(format!("the manifest cannot be written: {error}"));
         let crc32 = crc32fast::hash(&serde_json::to_vec(self).map_err(failed)?);
         let stored = Stored { format: FORMAT.to_owned(), version: VERSION, crc32, index: self.clone() };
         let mut bytes = serde_json::to_vec_pretty(&stored).map_err(failed)?;

@@ -113,13 +113,17 @@ impl IndexScorer {
     /// # Errors
     /// [`Error::InvalidArgument`] for a row that is not there or was deleted; [`Error::Corrupted`].
     pub fn score(&self, query: &IndexQuery, rows: &[u64]) -> Result<Scores> {
-        let parts: Vec<(f32, f32, bool)> =
-            rows.par_iter().with_min_len(ROWS_PER_TASK).map(|&row| self.score_row(query, row)).collect::<Result<_>>()?;
+        let parts: Vec<(f32, f32, bool)> = rows
+            .par_iter()
+            .with_min_len(ROWS_PER_TASK)
+            .map(|&row| self.score_row(query, row))
+            .collect::<Result<_>>()?;
         let value = |&(cosine, maxsim, is_empty): &(f32, f32, bool)| match is_empty {
             true => self.kind().lowest(),
             false => self.scoring.combine(cosine, maxsim),
         };
-        let part = |kind, values: fn(&(f32, f32, bool)) -> f32| Part { kind, values: parts.iter().map(values).collect() };
+        let part =
+            |kind, values: fn(&(f32, f32, bool)) -> f32| Part { kind, values: parts.iter().map(values).collect() };
         Ok(Scores {
             values: parts.iter().map(value).collect(),
             parts: match self.scoring {

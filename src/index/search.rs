@@ -45,8 +45,12 @@ impl Index {
     /// # Errors
     /// [`Error::InvalidArgument`] for queries of another dimension or that are not finite; [`Error::Corrupted`] when a score is not a number.
     pub fn search(&self, queries: ArrayView2<'_, f32>, top_k: usize) -> Result<Vec<Vec<Hit>>> {
-        let vectors: Vec<RowVector> =
-            queries.rows().into_iter().enumerate().map(|(at, query)| self.query(at, &query.to_vec())).collect::<Result<_>>()?;
+        let vectors: Vec<RowVector> = queries
+            .rows()
+            .into_iter()
+            .enumerate()
+            .map(|(at, query)| self.query(at, &query.to_vec()))
+            .collect::<Result<_>>()?;
         let mut found = Vec::with_capacity(vectors.len());
         for group in vectors.chunks(QUERIES_AT_ONCE) {
             if group.len() * self.dtype().bytes() <= PASSES {
@@ -71,12 +75,19 @@ impl Index {
             )));
         }
         RowVector::new(self.dtype(), vector).ok_or_else(|| {
-            Error::InvalidArgument(format!("query {position} (counted from 0) has a component that is not a finite number"))
+            Error::InvalidArgument(format!(
+                "query {position} (counted from 0) has a component that is not a finite number"
+            ))
         })
     }
 
     /// Shares the rows among threads, each with a scanner and hits of its own, and merges the hits.
-    fn fan_out<S: Scan>(&self, top_k: usize, queries: &[RowVector], scanner: &(dyn Fn() -> S + Sync)) -> Result<Vec<Vec<Hit>>> {
+    fn fan_out<S: Scan>(
+        &self,
+        top_k: usize,
+        queries: &[RowVector],
+        scanner: &(dyn Fn() -> S + Sync),
+    ) -> Result<Vec<Vec<Hit>>> {
         let tasks = self.tasks();
         let next = AtomicUsize::new(0);
         let work = |_: usize| -> Result<Vec<TopK>> {

@@ -239,7 +239,8 @@ impl Segment {
         };
         let rows = segment.rows;
         let token_files = |stride: usize| {
-            let (bytes, ends) = (open(TOKENS, Some(segment.tokens * stride as u64))?, open(TOKEN_ENDS, Some(rows * 8))?);
+            let (bytes, ends) =
+                (open(TOKENS, Some(segment.tokens * stride as u64))?, open(TOKEN_ENDS, Some(rows * 8))?);
             Ok::<_, Error>(TokenFiles { bytes, ends, stride })
         };
         let table = IdTable::open(folder.join(ID_TABLE))?;
@@ -257,7 +258,11 @@ impl Segment {
             ids: Ids::open(&folder, &segment.files)?,
             table,
             empty: open(EMPTY, None)?,
-            deleted: segment.deletions.as_ref().map(|deletions| open_deletions(&folder, deletions, rows)).transpose()?,
+            deleted: segment
+                .deletions
+                .as_ref()
+                .map(|deletions| open_deletions(&folder, deletions, rows))
+                .transpose()?,
             tokens: manifest.tokens.then(|| token_files(tokens::token_bytes(model.token_dim))).transpose()?,
             folder,
         })
@@ -282,10 +287,6 @@ impl Segment {
             (Dtype::I8, Some(scales)) => Rows::I8(self.vectors.numbers(), scales.numbers()),
             _ => Rows::F32(self.vectors.numbers()),
         }
-    }
-
-    pub fn will_need_vectors(&self) {
-        self.vectors.will_need();
     }
 
     pub fn id(&self, row: u64) -> Result<&str> {
@@ -336,10 +337,11 @@ impl Segment {
         let always = [vectors, &ids.bytes, &ids.ends, empty];
         let tokens = self.tokens.iter().flat_map(|tokens| [&tokens.bytes, &tokens.ends]);
         let files = always.into_iter().chain(&self.scales).chain(&self.deleted).chain(tokens);
-        let table = self.table.entries().find_map(Result::err).map(|error| Damage {
-            path: self.folder.join(ID_TABLE),
-            message: error.to_string(),
-        });
+        let table = self
+            .table
+            .entries()
+            .find_map(Result::err)
+            .map(|error| Damage { path: self.folder.join(ID_TABLE), message: error.to_string() });
         files.flat_map(BlockFile::damages).chain(table).collect()
     }
 }

@@ -26,8 +26,7 @@ pub fn build(args: &BuildArgs, talk: Talk) -> Run {
     let counter = Counter::new(talk);
     let ticks = counter.clone();
     let encoder = model::builder(&args.model, talk, Arc::new(move |texts| ticks.done(texts)))?.build_encoder()?;
-    let options =
-        BuildOptions { dtype: args.dtype, tokens: args.tokens, replace: args.replace, restart: args.restart };
+    let options = BuildOptions { dtype: args.dtype, tokens: args.tokens, replace: args.replace, restart: args.restart };
     let builder = IndexBuilder::build(&args.output, &IndexModel::of(&encoder)?, options)?;
     fill(builder, &mut rows, &encoder, &counter, talk)
 }
@@ -62,7 +61,9 @@ fn fill(mut builder: IndexBuilder, rows: &mut Rows, encoder: &LocalEncoder, coun
     if talk == Talk::Verbose {
         let seconds = totals.encode.as_secs_f64();
         let (texts, tokens, rows) = (totals.encoded, totals.tokens, index.len());
-        say(format_args!("{texts} texts, {tokens} tokens encoded and written in {seconds:.3} s; the index has {rows} rows"));
+        say(format_args!(
+            "{texts} texts, {tokens} tokens encoded and written in {seconds:.3} s; the index has {rows} rows"
+        ));
     }
     Ok(Outcome::Done)
 }
@@ -82,7 +83,8 @@ fn push_rows(
         let is_last = chunk.len() < builder.chunk_rows();
         counter.expect(chunk.len(), is_last);
         let passages: Vec<_> = chunk.iter().map(Row::passage).collect();
-        let texts: Vec<(&str, &str)> = chunk.iter().zip(&passages).map(|(row, text)| (row.id.as_str(), &**text)).collect();
+        let texts: Vec<(&str, &str)> =
+            chunk.iter().zip(&passages).map(|(row, text)| (row.id.as_str(), &**text)).collect();
         let started = Instant::now();
         let lengths = builder.push_chunk(encoder, &texts)?;
         totals.texts += chunk.len();

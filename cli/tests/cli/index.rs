@@ -77,7 +77,8 @@ fn search_scores_are_the_cosines_that_rerank_computes() {
     let (folder, index) = indexed(&["--dtype", "f32"]);
     let searched = run(&["search", "--index", &index, "--query", "red door", "--format", "json"]).json();
     let corpus = folder.text("c.jsonl");
-    let args = ["rerank", "--model", TINY, "--query", "red door", "--scoring", "cosine", "--format", "json", "-q", &corpus];
+    let args =
+        ["rerank", "--model", TINY, "--query", "red door", "--scoring", "cosine", "--format", "json", "-q", &corpus];
     let reranked = run(&args).json();
     let results = |answer: &Value| answer["results"].as_array().unwrap().clone();
     assert_eq!(results(&searched).len(), 3, "what has no text is not found");
@@ -118,7 +119,8 @@ fn a_file_of_queries_is_searched_into_a_run_and_other_formats() {
 #[test]
 fn rows_are_added_replaced_and_deleted() {
     let (folder, index) = indexed(&["--tokens"]);
-    let more = folder.with("more.jsonl", "{\"_id\":\"d5\",\"text\":\"a lighthouse keeper\"}\n{\"_id\":\"d2\",\"text\":\"cats\"}\n");
+    let more = folder
+        .with("more.jsonl", "{\"_id\":\"d5\",\"text\":\"a lighthouse keeper\"}\n{\"_id\":\"d2\",\"text\":\"cats\"}\n");
     let refused = run(&["index", "add", &more, "--index", &index]).error();
     assert!(refused.contains("the id 'd2' is in the index") && refused.contains("--replace"), "{refused}");
     let begun = run(&["index", "add", &more, "--index", &index, "--replace"]).error();
@@ -140,7 +142,9 @@ fn rows_are_added_replaced_and_deleted() {
 #[test]
 fn a_build_that_is_killed_ten_times_ends_with_the_bytes_of_one_that_was_not() {
     let folder = Folder::new();
-    let row = |row: usize| format!("{{\"id\":\"r{row}\",\"text\":\"{}\"}}\n", format!("word {row} and more ").repeat(row % 5 + 1));
+    let row = |row: usize| {
+        format!("{{\"id\":\"r{row}\",\"text\":\"{}\"}}\n", format!("word {row} and more ").repeat(row % 5 + 1))
+    };
     let corpus = folder.with("c.jsonl", (0..12_000).map(row).collect::<String>());
     let started = std::time::Instant::now();
     build(&corpus, &folder.text("whole"), &["--dtype", "i8", "--tokens"]).quietly();
@@ -163,7 +167,9 @@ fn a_build_that_is_killed_ten_times_ends_with_the_bytes_of_one_that_was_not() {
             assert_eq!(files(Path::new(&broken)), expected);
             fs::remove_dir_all(&broken).unwrap();
         } else {
-            assert!(!Path::new(&broken).join("manifest.json").exists() || files(Path::new(&broken)).len() >= expected.len());
+            assert!(
+                !Path::new(&broken).join("manifest.json").exists() || files(Path::new(&broken)).len() >= expected.len()
+            );
             kills += 1;
         }
     }
@@ -236,7 +242,19 @@ fn candidates_are_ids_and_score_as_their_texts_do() {
     let results = answer["results"].as_array().unwrap();
     assert_eq!(results.len(), 3);
     assert_eq!((&results[2]["id"], &results[2]["score"]), (&json!("d4"), &json!(-1.0)));
-    let plain = run(&["rerank", "--model", TINY, "--query", "red door", "--scoring", "cosine", "--format", "json", "-q", &folder.text("c.jsonl")]);
+    let plain = run(&[
+        "rerank",
+        "--model",
+        TINY,
+        "--query",
+        "red door",
+        "--scoring",
+        "cosine",
+        "--format",
+        "json",
+        "-q",
+        &folder.text("c.jsonl"),
+    ]);
     for expected in plain.json()["results"].as_array().unwrap() {
         if let Some(found) = results.iter().find(|result| result["id"] == expected["id"]) {
             let score = |value: &Value| value["score"].as_f64().unwrap();
