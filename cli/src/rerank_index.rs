@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 use nearsort::encoder::ProgressFn;
 use nearsort::index::{Index, IndexQuery, IndexScorer};
@@ -11,7 +12,7 @@ use nearsort::ranking;
 use nearsort::{Blend, Encoder};
 
 use crate::args::{OutputFormat, RerankArgs, Talk};
-use crate::hints::{Warning, warn};
+use crate::hints::{Warning, say, warn};
 use crate::output::ids::{IdAnswer, IdAnswers, IdHit};
 use crate::output::{self, ModelLine};
 use crate::progress::Counter;
@@ -48,7 +49,9 @@ pub fn run(args: &RerankArgs, folder: &Path, talk: Talk, counter: &Counter) -> R
     };
     counter.expect(lists.len(), true);
     let texts: Vec<&str> = lists.iter().map(|list| list.query.text.as_str()).collect();
+    let started = Instant::now();
     let queries = scorer.encode(&texts)?;
+    let encoding = started.elapsed();
     counter.finish();
     let mut unknown = Unknown::default();
     let mut answers = Vec::with_capacity(lists.len());
@@ -58,6 +61,14 @@ pub fn run(args: &RerankArgs, folder: &Path, talk: Talk, counter: &Counter) -> R
         answers.push(IdAnswer { query: &list.query, model: &model, dtype: index.dtype().to_string(), blend, results });
     }
     unknown.judge(&index, args, talk)?;
+    if talk == Talk::Verbose {
+        let candidates: usize = lists.iter().map(|list| list.ids.len()).sum();
+        let (encoding, all) = (encoding.as_secs_f64(), started.elapsed().as_secs_f64());
+        say(format_args!(
+            "{candidates} candidates of {} queries in {all:.4} s after loading, {encoding:.4} s of it for encoding the queries",
+            lists.len()
+        ));
+    }
     let mut out = IdAnswers::open(args.output.as_deref(), format, args.query.is_none())?;
     answers.iter().try_for_each(|answer| out.write(answer))?;
     out.finish()?;
