@@ -32,6 +32,7 @@ pub mod encoder;
 pub mod engine;
 pub mod error;
 pub mod eval;
+pub mod index;
 pub mod io;
 pub mod kernels;
 pub mod ranking;
@@ -62,6 +63,7 @@ pub use encoder::{
     TokenEncoder,
 };
 pub use error::{Error, Result};
+pub use index::{Index, IndexBuilder, IndexScorer};
 pub use ranking::Hit;
 pub use reranker::{DEFAULT_MODEL, RerankOptions, Reranker, RerankerBuilder, ScoredCandidates};
 pub use scorer::{BiEncoderScorer, CandidateList, LongText, ScoreKind, Scorer, Scores, Scoring};

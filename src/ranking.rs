@@ -91,6 +91,16 @@ impl TopK {
         Ok(())
     }
 
+    /// What a candidate has to score to be kept, or at an earlier position to share the last place: -inf while there is room, +inf where
+    /// nothing is kept.
+    pub fn least(&self) -> f32 {
+        match self.kept.peek() {
+            Some(worst) if self.kept.len() >= self.k => worst.0.score,
+            None if self.k == 0 => f32::INFINITY,
+            _ => f32::NEG_INFINITY,
+        }
+    }
+
     /// Positions of the kept candidates, in no order.
     pub fn indices(&self) -> impl Iterator<Item = usize> {
         self.kept.iter().map(|kept| kept.0.index)

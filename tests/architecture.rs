@@ -11,7 +11,7 @@ const LAYERS: [&[&str]; 7] = [
     &["candle_backend"],
     &["encoder"],
     &["scorer", "cache"],
-    &["reranker", "eval"],
+    &["reranker", "eval", "index"],
     &["diagnose"],
 ];
 

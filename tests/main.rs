@@ -6,6 +6,7 @@ mod contract;
 mod determinism;
 mod engine;
 mod eval;
+mod index;
 mod io;
 mod parity;
 mod reranking;

@@ -1,11 +1,15 @@
 //! What can be typed. What it means is built by the verbs.
 
+mod index;
+
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+pub use index::{AddArgs, BuildArgs, DeleteArgs, IndexArgs, IndexVerb, SearchArgs};
+use index::{INDEX_EXAMPLES, SEARCH_EXAMPLES};
 use nearsort::eval::{Measure, Test};
 use nearsort::io::{InputFormat, Rejects};
 use nearsort::{Device, Engine, LocalEncoderOptions, LongText, Normalize, Pooling, Precision, Role, Scoring};
@@ -67,6 +71,12 @@ pub enum Verb {
     /// Measure runs by relevance judgements, and compare them
     #[command(after_help = EVAL_EXAMPLES)]
     Eval(Box<EvalArgs>),
+    /// Keep embeddings on disk: build, add, delete, info, verify
+    #[command(after_help = INDEX_EXAMPLES)]
+    Index(IndexArgs),
+    /// Find the best texts of an index, exactly
+    #[command(after_help = SEARCH_EXAMPLES)]
+    Search(Box<SearchArgs>),
     /// List, fetch, locate and check models
     Models(ModelsArgs),
     /// Show, shrink or remove the cache of embeddings
@@ -83,7 +93,8 @@ Examples:
   search-tool \"eiffel tower\" | nearsort rerank --query \"eiffel tower\" --top-k 5 -
   nearsort rerank --query-file queries.tsv passages.jsonl --format trec > run.trec
   nearsort rerank --queries queries.jsonl --corpus corpus.jsonl --run bm25.trec --output reranked.trec
-  nearsort rerank --candidates lists.jsonl --output reranked.jsonl";
+  nearsort rerank --candidates lists.jsonl --output reranked.jsonl
+  nearsort rerank --index corpus.index --queries queries.jsonl --run bm25.trec --output reranked.trec";
 
 const MERGE_EXAMPLES: &str = "\
 Examples:
@@ -129,11 +140,14 @@ pub struct RerankArgs {
     #[arg(long, visible_alias = "queries", value_name = "FILE", conflicts_with = "candidates")]
     pub query_file: Option<PathBuf>,
     /// A first stage's run in TREC's format: each query ranks its documents, and their scores count (--blend)
-    #[arg(long, value_name = "FILE", requires = "corpus", requires = "query_file", conflicts_with = "candidates")]
+    #[arg(long, value_name = "FILE", requires = "texts", requires = "query_file", conflicts_with = "candidates")]
     pub run: Option<PathBuf>,
     /// The texts of the documents that --run names: one or several files, or a pattern such as 'parts/*.parquet'
-    #[arg(long, value_name = "FILE", requires = "run", num_args = 1..)]
+    #[arg(long, value_name = "FILE", requires = "run", num_args = 1.., group = "texts")]
     pub corpus: Vec<PathBuf>,
+    /// Use the vectors of an index (`nearsort index build`) and encode only queries: candidates are ids, one per line or as --run names them
+    #[arg(long, value_name = "DIR", group = "texts", conflicts_with_all = ["candidates", "explain", "long"])]
+    pub index: Option<PathBuf>,
     /// Lists with their queries: JSONL of {"query_id", "query", "candidates": [{"id", "text", "score"}]}
     #[arg(long, value_name = "FILE")]
     pub candidates: Option<PathBuf>,

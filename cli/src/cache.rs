@@ -2,15 +2,17 @@
 
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use indicatif::{BinaryBytes, HumanCount};
-use nearsort::StoreOptions;
-use nearsort::cache::{CacheInfo, CacheOptions, DEFAULT_MAX_BYTES, EmbeddingCache, Prune};
+use nearsort::cache::{CacheInfo, CacheOptions, CachedEncoder, DEFAULT_MAX_BYTES, EmbeddingCache, Prune};
+use nearsort::{Encoder, LocalEncoder, StoreOptions};
 use serde_json::{Value, json};
 
 use crate::args::{CacheArgs, CacheVerb, CacheVerbArgs, Talk};
 use crate::hints::say;
+use crate::progress::Counter;
 use crate::{Failure, Outcome, Run};
 
 const SECONDS_PER_DAY: u64 = 24 * 60 * 60;
@@ -21,6 +23,18 @@ pub fn open(args: &CacheArgs) -> Result<Option<EmbeddingCache>, Failure> {
         return Ok(None);
     }
     Ok(Some(EmbeddingCache::open(&CacheOptions { folder: folder()?, max_bytes: args.cache_size })?))
+}
+
+/// The encoder behind a cache, if that is asked for.
+pub fn before(
+    args: &CacheArgs,
+    encoder: &Arc<LocalEncoder>,
+    counter: &Counter,
+) -> Result<Option<CachedEncoder>, Failure> {
+    let Some(cache) = open(args)? else { return Ok(None) };
+    let ticks = counter.clone();
+    let cached = CachedEncoder::new(Arc::clone(encoder) as Arc<dyn Encoder>, cache, &encoder.files().name)?;
+    Ok(Some(cached.progress(Arc::new(move |texts| ticks.done(texts)))))
 }
 
 pub fn run(args: &CacheVerbArgs, talk: Talk) -> Run {

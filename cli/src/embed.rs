@@ -58,13 +58,13 @@ pub fn run(args: &EmbedArgs, talk: Talk) -> Run {
 }
 
 fn embed(args: &EmbedArgs, reading: &ReadingArgs, talk: Talk) -> Run {
-    let mut rows = model::open_rows(&args.input, reading, talk)?;
+    let mut rows = model::open_rows(std::slice::from_ref(&args.input), reading, talk)?;
     let counter = Counter::new(talk);
     let ticks = counter.clone();
     let started = Instant::now();
     let builder = model::builder(&args.model, talk, Arc::new(move |texts| ticks.done(texts)))?;
     let encoder = Arc::new(builder.build_encoder()?);
-    let cached = cached(args, &encoder, &counter)?;
+    let cached = cache::before(&args.cache, &encoder, &counter)?;
     let load = started.elapsed();
     let mut writer = EmbeddingWriter::create(&args.output, encoder.dim(), &metadata(&encoder, args.role)?)?;
     remove_on_interrupt(writer.temporary_path());
@@ -81,14 +81,6 @@ fn embed(args: &EmbedArgs, reading: &ReadingArgs, talk: Talk) -> Run {
         nearsort::io::write_whole(path, format!("{json}\n").as_bytes())?;
     }
     Ok(Outcome::Done)
-}
-
-/// The encoder behind a cache, if that is asked for.
-fn cached(args: &EmbedArgs, encoder: &Arc<LocalEncoder>, counter: &Counter) -> Result<Option<CachedEncoder>, Failure> {
-    let Some(cache) = cache::open(&args.cache)? else { return Ok(None) };
-    let ticks = counter.clone();
-    let cached = CachedEncoder::new(Arc::clone(encoder) as Arc<dyn Encoder>, cache, &encoder.files().name)?;
-    Ok(Some(cached.progress(Arc::new(move |texts| ticks.done(texts)))))
 }
 
 /// Whether two targets that may not exist yet are one file.

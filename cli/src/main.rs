@@ -8,6 +8,7 @@ mod diagnose;
 mod embed;
 mod eval;
 mod hints;
+mod index;
 mod interrupt;
 mod model;
 mod models;
@@ -15,6 +16,8 @@ mod output;
 mod profile;
 mod progress;
 mod rerank;
+mod rerank_index;
+mod search;
 mod size;
 mod verify;
 mod version;
@@ -86,6 +89,8 @@ fn run(cli: &Cli) -> Run {
         Some(Verb::Diagnose(args)) => diagnose::run(args, cli.talk()),
         Some(Verb::Merge(args)) => batch::merge::run(args),
         Some(Verb::Eval(args)) => eval::run(args, cli.talk()),
+        Some(Verb::Index(args)) => index::run(args, cli.talk()),
+        Some(Verb::Search(args)) => search::run(args, cli.talk()),
         Some(Verb::Models(args)) => models::run(args, cli.talk()),
         Some(Verb::Cache(args)) => cache::run(args, cli.talk()),
         Some(Verb::Completions { shell }) => {

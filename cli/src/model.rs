@@ -10,7 +10,7 @@ use nearsort::{Blend, ModelStore, Overrides, Reranker, RerankerBuilder, StoreOpt
 
 use crate::args::{BadRowsArg, BlendMethod, ModelArgs, ReadingArgs, ScoringArgs, StoreArgs, Talk};
 use crate::hints::say;
-use crate::interrupt::on_interrupt;
+use crate::interrupt::remove_on_interrupt;
 use crate::progress::store_progress;
 use crate::{Failure, Run};
 
@@ -90,12 +90,12 @@ pub fn reranker(
     Ok(builder)
 }
 
-/// Opens the input, and says so when it is the keyboard: a program that waits for it looks like one that hangs.
-pub fn open_rows(input: &Path, args: &ReadingArgs, talk: Talk) -> Result<Rows, Failure> {
-    if input.as_os_str() == "-" && io::stdin().is_terminal() && talk > Talk::Quiet {
+/// Opens the inputs, and says so when one is the keyboard: a program that waits for it looks like one that hangs.
+pub fn open_rows(inputs: &[PathBuf], args: &ReadingArgs, talk: Talk) -> Result<Rows, Failure> {
+    if inputs.iter().any(|input| input.as_os_str() == "-") && io::stdin().is_terminal() && talk > Talk::Quiet {
         say(format_args!("reading texts from the keyboard, one per line; Ctrl-D ends them"));
     }
-    Ok(Rows::open(input, &reading(args))?)
+    Ok(Rows::open_all(inputs, &reading(args))?)
 }
 
 /// How input is read.
@@ -147,8 +147,7 @@ pub fn with_rejects(
     }
     let rejects = Arc::new(Rejects::create(&path)?);
     if let Some(unfinished) = rejects.temporary_path() {
-        // Nothing can be done about a file that cannot be removed while leaving.
-        on_interrupt(move || drop(std::fs::remove_file(unfinished)));
+        remove_on_interrupt(&unfinished);
     }
     let ran = work(ReadingArgs { opened_rejects: Some(Arc::clone(&rejects)), ..args.clone() });
     let finished = rejects.finish();

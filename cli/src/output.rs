@@ -1,5 +1,6 @@
 //! The one place that prints results. An answer is a value; each format is a pure function of it.
 
+pub mod ids;
 mod json;
 pub mod parquet;
 mod table;
@@ -14,7 +15,7 @@ use std::path::{Path, PathBuf};
 use nearsort::io::{ParquetResults, Query, Row, WholeFile, write_run_line};
 use nearsort::kernels::Isa;
 use nearsort::scorer::Explanation;
-use nearsort::{Hit, Reranker, ScoreKind};
+use nearsort::{Hit, LocalEncoder, LongText, Reranker, ScoreKind};
 use serde_json::Map;
 
 use crate::Failure;
@@ -39,6 +40,20 @@ pub struct ModelLine {
 }
 
 impl ModelLine {
+    /// Of an encoder whose vectors an index is scored with: texts are cut, for an index has no windows.
+    pub fn of_encoder(encoder: &LocalEncoder, scoring: ScoreKind) -> Self {
+        Self {
+            name: encoder.files().name.clone(),
+            revision: encoder.files().revision.clone(),
+            device: encoder.device().to_string(),
+            engine: encoder.engine().to_string(),
+            precision: encoder.precision().to_string(),
+            isa: Isa::detect().name(),
+            scoring,
+            long_text: LongText::Truncate.to_string(),
+        }
+    }
+
     pub fn of(reranker: &Reranker) -> Self {
         let encoder = reranker.encoder();
         let said = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
@@ -112,6 +127,47 @@ enum Target {
     Part(BufWriter<File>, PathBuf),
 }
 
+impl Target {
+    /// A file, or standard output for none.
+    fn open(output: Option<&Path>) -> Result<Self, Failure> {
+        let Some(path) = output else { return Ok(Target::Stdout(BufWriter::new(io::stdout()))) };
+        let file = WholeFile::create(path)?;
+        remove_on_interrupt(file.temporary_path());
+        Ok(Target::File(Box::new(file)))
+    }
+
+    fn columns(path: &Path, with_text: bool) -> Result<Self, Failure> {
+        let results = ParquetResults::create(path, with_text)?;
+        remove_on_interrupt(results.temporary_path());
+        Ok(Target::Parquet(Box::new(results)))
+    }
+
+    fn finish(self) -> Result<(), Failure> {
+        match self {
+            Target::Stdout(mut out) => Ok(out.flush()?),
+            Target::File(file) => Ok(file.finish()?),
+            Target::Parquet(results) => Ok(results.finish().map(drop)?),
+            Target::Part(mut file, _) => Ok(file.flush()?),
+        }
+    }
+
+    /// An error of writing speaks of standard output, unless there is a file.
+    fn name_in(&self, failure: Failure) -> Failure {
+        let path = match self {
+            Target::Stdout(_) => return failure,
+            Target::File(file) => file.path(),
+            Target::Parquet(results) => results.path(),
+            Target::Part(_, output) => output,
+        };
+        match failure {
+            Failure::Error(message) => {
+                Failure::Error(message.replace("to standard output", &path.display().to_string()))
+            }
+            failure => failure,
+        }
+    }
+}
+
 impl Write for Target {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
@@ -136,9 +192,7 @@ impl Write for Target {
 pub fn format(args: &RerankArgs) -> Result<OutputFormat, Failure> {
     let many = args.run.is_some() || args.candidates.is_some();
     match (args.format, &args.output) {
-        (Some(OutputFormat::Parquet), None) => {
-            Err(Failure::Error("Parquet goes to a file: give --output FILE.parquet".into()))
-        }
+        (Some(OutputFormat::Parquet), None) => Err(no_file_for_columns()),
         (Some(format), _) => Ok(format),
         (None, Some(path)) => by_extension(path),
         (None, None) if many => Ok(OutputFormat::Trec),
@@ -146,7 +200,11 @@ pub fn format(args: &RerankArgs) -> Result<OutputFormat, Failure> {
     }
 }
 
-fn by_extension(path: &Path) -> Result<OutputFormat, Failure> {
+fn no_file_for_columns() -> Failure {
+    Failure::Error("Parquet goes to a file: give --output FILE.parquet".into())
+}
+
+pub fn by_extension(path: &Path) -> Result<OutputFormat, Failure> {
     match path.extension().and_then(|extension| extension.to_str()) {
         Some("trec" | "run") => Ok(OutputFormat::Trec),
         Some("tsv") => Ok(OutputFormat::Tsv),
@@ -165,17 +223,8 @@ impl Answers {
     /// Opens the output.
     pub fn open(args: &RerankArgs) -> Result<Self, Failure> {
         let out = match &args.output {
-            None => Target::Stdout(BufWriter::new(io::stdout())),
-            Some(path) if format(args)? == OutputFormat::Parquet => {
-                let results = ParquetResults::create(path, !args.no_text)?;
-                remove_on_interrupt(results.temporary_path());
-                Target::Parquet(Box::new(results))
-            }
-            Some(path) => {
-                let file = WholeFile::create(path)?;
-                remove_on_interrupt(file.temporary_path());
-                Target::File(Box::new(file))
-            }
+            Some(path) if format(args)? == OutputFormat::Parquet => Target::columns(path, !args.no_text)?,
+            output => Target::open(output.as_deref())?,
         };
         let with_query = args.query.is_none();
         Ok(Self { out, format: format(args)?, with_text: !args.no_text, with_query, written: 0 })
@@ -197,18 +246,13 @@ impl Answers {
     pub fn write(&mut self, answer: &Answer<'_>) -> Result<(), Failure> {
         let written = self.write_one(answer);
         self.written += 1;
-        written.map_err(|failure| self.name_target(failure))
+        written.map_err(|failure| self.out.name_in(failure))
     }
 
     /// Ends the output; a file appears under its name, the answers of a job stay where they are.
     pub fn finish(mut self) -> Result<(), Failure> {
         self.end()?;
-        match self.out {
-            Target::Stdout(mut out) => Ok(out.flush()?),
-            Target::File(file) => Ok(file.finish()?),
-            Target::Parquet(results) => Ok(results.finish().map(drop)?),
-            Target::Part(mut file, _) => Ok(file.flush()?),
-        }
+        self.out.finish()
     }
 
     /// What comes behind the last answer.
@@ -218,7 +262,7 @@ impl Answers {
         }
         let end = if self.written == 0 { "[]\n" } else { "\n]\n" };
         let ended = self.out.write_all(end.as_bytes()).map_err(Failure::from);
-        ended.map_err(|failure| self.name_target(failure))
+        ended.map_err(|failure| self.out.name_in(failure))
     }
 
     fn write_one(&mut self, answer: &Answer<'_>) -> Result<(), Failure> {
@@ -243,22 +287,6 @@ impl Answers {
             OutputFormat::Jsonl => jsonl(out, answer, with_text, with_query),
             OutputFormat::Trec => trec(out, answer),
             OutputFormat::Parquet => parquet::write_lines(out, answer, with_text),
-        }
-    }
-
-    /// An error of writing speaks of standard output, unless there is a file.
-    fn name_target(&self, failure: Failure) -> Failure {
-        let path = match &self.out {
-            Target::Stdout(_) => return failure,
-            Target::File(file) => file.path(),
-            Target::Parquet(results) => results.path(),
-            Target::Part(_, output) => output,
-        };
-        match failure {
-            Failure::Error(message) => {
-                Failure::Error(message.replace("to standard output", &path.display().to_string()))
-            }
-            failure => failure,
         }
     }
 }

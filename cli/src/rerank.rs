@@ -17,7 +17,7 @@ use crate::args::{BlendMethod, OutputFormat, RerankArgs, Talk};
 use crate::hints::{Warning, say, warn};
 use crate::output::{self, Answer, Answers, Facts, ModelLine, Ranked};
 use crate::progress::Counter;
-use crate::{Failure, Outcome, Run, batch, cache, model, profile};
+use crate::{Failure, Outcome, Run, batch, cache, model, profile, rerank_index};
 
 /// Rows scored at a time: enough for batches of like length, little enough to keep in memory at any text length.
 const CHUNK_ROWS: usize = 4096;
@@ -33,12 +33,15 @@ pub fn run(args: &RerankArgs, talk: Talk) -> Run {
 }
 
 fn rank(args: &RerankArgs, talk: Talk) -> Run {
+    if let Some(index) = &args.index {
+        return rerank_index::run(args, index, talk, &Counter::new(talk));
+    }
     if args.run.is_some() || args.candidates.is_some() {
         return batch::run(args, talk, &Counter::of_batch(talk, args.progress));
     }
     let counter = Counter::new(talk);
     let queries = queries(args)?;
-    let mut rows = model::open_rows(&args.input, &args.reading, talk)?;
+    let mut rows = model::open_rows(std::slice::from_ref(&args.input), &args.reading, talk)?;
     let started = Instant::now();
     let reranker = load(args, talk, &counter)?;
     let loaded = started.elapsed();

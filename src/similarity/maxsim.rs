@@ -39,6 +39,16 @@ impl DocumentTokens {
         Self { rows, tokens, width, finite }
     }
 
+    /// `tokens` vectors of `dim` components, each written by `fill` to the zeros that it is given, and of length 1.
+    pub(crate) fn from_unit_rows(tokens: usize, dim: usize, fill: impl Fn(usize, &mut [f32])) -> Self {
+        let width = padded_len(dim);
+        let mut rows = vec![0.0; tokens * width];
+        for (token, row) in rows.chunks_exact_mut(width.max(1)).enumerate() {
+            fill(token, &mut row[..dim]);
+        }
+        Self { rows, tokens, width, finite: true }
+    }
+
     /// Number of tokens.
     pub fn len(&self) -> usize {
         self.tokens

@@ -129,6 +129,6 @@ fn explained(query: &str, passage: &str, explanation: &Explanation) -> Value {
 }
 
 /// The shortest decimal that is this f32: 0.79, not 0.7900000214576721.
-fn number(score: f32) -> Value {
+pub fn number(score: f32) -> Value {
     score.to_string().parse::<f64>().map_or(Value::Null, Value::from)
 }

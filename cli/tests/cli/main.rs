@@ -9,6 +9,7 @@ mod cache;
 mod diagnose;
 mod embed;
 mod eval;
+mod index;
 mod input;
 #[cfg(unix)]
 mod lists;

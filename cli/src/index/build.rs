@@ -1,0 +1,128 @@
+//! `nearsort index build` and `add`: from rows to segments.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use nearsort::index::{BuildOptions, Index, IndexBuilder, IndexModel};
+use nearsort::io::{Row, Rows, expand_paths};
+use nearsort::{Encoder, LocalEncoder};
+
+use crate::args::{AddArgs, BuildArgs, CacheArgs, Talk};
+use crate::hints::{Warning, say, warn};
+use crate::progress::Counter;
+use crate::{Failure, Outcome, Run, cache, model};
+
+#[derive(Default)]
+struct Totals {
+    encoded: usize,
+    texts: usize,
+    tokens: u64,
+    truncated: usize,
+    encode: Duration,
+}
+
+pub fn build(args: &BuildArgs, talk: Talk) -> Run {
+    if args.cache.cache && args.tokens {
+        let message = "--cache holds embeddings, not the token vectors that --tokens wants; leave one of the two out";
+        return Err(Failure::Error(message.into()));
+    }
+    let files = expand_paths(&args.corpus)?;
+    let inputs: Vec<_> = files.iter().map(Some).collect();
+    model::with_rejects(&args.reading, Some(&args.output), &inputs, talk, |reading| {
+        let mut rows = model::open_rows(&files, &reading, talk)?;
+        let counter = Counter::new(talk);
+        let ticks = counter.clone();
+        let encoder = model::builder(&args.model, talk, Arc::new(move |texts| ticks.done(texts)))?.build_encoder()?;
+        let options =
+            BuildOptions { dtype: args.dtype, tokens: args.tokens, replace: args.replace, restart: args.restart };
+        let builder = IndexBuilder::build(&args.output, &IndexModel::of(&encoder)?, options)?;
+        fill(builder, &mut rows, encoder, &args.cache, &counter, talk)
+    })
+}
+
+pub fn add(args: &AddArgs, talk: Talk) -> Run {
+    let index = Index::open(&args.index)?;
+    let files = expand_paths(&args.corpus)?;
+    let inputs: Vec<_> = files.iter().map(Some).collect();
+    model::with_rejects(&args.reading, Some(&args.index), &inputs, talk, |reading| {
+        let mut rows = model::open_rows(&files, &reading, talk)?;
+        let counter = Counter::new(talk);
+        let ticks = counter.clone();
+        let progress = Arc::new(move |texts| ticks.done(texts));
+        let encoder = super::builder(&args.model, &index, talk, progress)?.build_encoder()?;
+        let builder = IndexBuilder::add(&args.index, &IndexModel::of(&encoder)?, args.replace, args.restart)?;
+        fill(builder, &mut rows, encoder, &args.cache, &counter, talk)
+    })
+}
+
+fn fill(
+    mut builder: IndexBuilder,
+    rows: &mut Rows,
+    encoder: LocalEncoder,
+    cache: &CacheArgs,
+    counter: &Counter,
+    talk: Talk,
+) -> Run {
+    let encoder = Arc::new(encoder);
+    let cached = cache::before(cache, &encoder, counter)?;
+    if builder.resumed_rows() > 0 && talk > Talk::Quiet {
+        say(format_args!("going on with an unfinished build that has {} rows", builder.resumed_rows()));
+    }
+    let totals = match &cached {
+        Some(cached) => push_rows(&mut builder, rows, cached, counter),
+        None => push_rows(&mut builder, rows, encoder.as_ref(), counter),
+    };
+    counter.finish();
+    let totals = totals?;
+    let index = builder.finish()?;
+    let max_tokens = encoder.max_tokens();
+    warn(talk, &Warning::Truncated { truncated: totals.truncated, candidates: totals.encoded, max_tokens });
+    let reasons = rows.skip_reasons().iter().map(ToString::to_string).collect();
+    warn(talk, &Warning::Skipped { rows: rows.skipped(), file: rows.name().to_owned(), reasons });
+    if totals.texts == 0 {
+        warn(talk, &Warning::NoCandidates { file: rows.name().to_owned() });
+    }
+    if talk == Talk::Verbose {
+        let seconds = totals.encode.as_secs_f64();
+        let (texts, tokens, rows) = (totals.encoded, totals.tokens, index.len());
+        say(format_args!(
+            "{texts} texts, {tokens} tokens encoded and written in {seconds:.3} s; the index has {rows} rows"
+        ));
+    }
+    Ok(Outcome::Done)
+}
+
+fn push_rows(
+    builder: &mut IndexBuilder,
+    rows: &mut Rows,
+    encoder: &dyn Encoder,
+    counter: &Counter,
+) -> Result<Totals, Failure> {
+    let mut totals = Totals::default();
+    loop {
+        let chunk = rows.by_ref().take(builder.chunk_rows()).collect::<Result<Vec<Row>, _>>()?;
+        if chunk.is_empty() {
+            return Ok(totals);
+        }
+        let is_last = chunk.len() < builder.chunk_rows();
+        counter.expect(chunk.len(), is_last);
+        let passages: Vec<_> = chunk.iter().map(Row::passage).collect();
+        let texts: Vec<(&str, &str)> =
+            chunk.iter().zip(&passages).map(|(row, text)| (row.id.as_str(), &**text)).collect();
+        let started = Instant::now();
+        let lengths = builder.push_chunk(encoder, &texts)?;
+        totals.texts += chunk.len();
+        match lengths {
+            None => counter.done(chunk.len()),
+            Some(lengths) => {
+                totals.encode += started.elapsed();
+                totals.encoded += chunk.len();
+                totals.tokens += lengths.tokens.iter().copied().map(u64::from).sum::<u64>();
+                totals.truncated += lengths.truncated.iter().filter(|&&cut| cut).count();
+            }
+        }
+        if is_last {
+            return Ok(totals);
+        }
+    }
+}

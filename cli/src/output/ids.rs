@@ -1,0 +1,168 @@
+//! Answers that name rows of an index: ids and scores, no texts.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use nearsort::io::{Query, write_run_line};
+use serde_json::{Map, Value, json};
+
+use super::{ModelLine, Target, one_line};
+use crate::Failure;
+use crate::args::OutputFormat;
+
+/// A row in its place.
+pub struct IdHit {
+    pub row: u64,
+    pub id: String,
+    pub score: f32,
+    /// The score before the first stage's was mixed in.
+    pub model_score: f32,
+    pub first_stage: Option<f64>,
+}
+
+/// Everything about one query.
+pub struct IdAnswer<'a> {
+    pub query: &'a Query,
+    pub model: &'a ModelLine,
+    /// How the index stores vectors.
+    pub dtype: String,
+    /// How the first stage's scores were mixed in, if they were.
+    pub blend: Option<String>,
+    pub results: Vec<IdHit>,
+}
+
+impl IdAnswer<'_> {
+    fn score_kind(&self) -> String {
+        if self.blend.is_some() { "blend".to_owned() } else { self.model.scoring.to_string() }
+    }
+
+    fn header(&self, with_query: bool) -> Map<String, Value> {
+        let model = self.model;
+        let query_id = with_query.then(|| ("query_id", json!(self.query.id)));
+        let fields = [
+            ("model", json!(model.name)),
+            ("revision", json!(model.revision)),
+            ("device", json!(model.device)),
+            ("engine", json!(model.engine)),
+            ("precision", json!(model.precision)),
+            ("isa", json!(model.isa)),
+            ("index_dtype", json!(self.dtype)),
+            ("scoring", json!(model.scoring.to_string())),
+            ("blend", json!(self.blend)),
+            ("score_kind", json!(self.score_kind())),
+        ];
+        let fields = [("query", json!(self.query.text))].into_iter().chain(query_id).chain(fields);
+        fields.map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+}
+
+fn result(mut object: Map<String, Value>, rank: usize, hit: &IdHit) -> Map<String, Value> {
+    object.insert("rank".into(), rank.into());
+    object.insert("index".into(), hit.row.into());
+    object.insert("id".into(), hit.id.clone().into());
+    object.insert("score".into(), super::json::number(hit.score));
+    if hit.score != hit.model_score {
+        object.insert("model_score".into(), super::json::number(hit.model_score));
+    }
+    if let Some(score) = hit.first_stage {
+        object.insert("first_stage_score".into(), score.into());
+    }
+    object
+}
+
+/// Where answers go, one after the other.
+pub struct IdAnswers {
+    out: Target,
+    format: OutputFormat,
+    with_query: bool,
+    written: usize,
+}
+
+impl IdAnswers {
+    /// Opens the output; `with_query`: queries came from a file, so that every line names its query.
+    pub fn open(output: Option<&Path>, format: OutputFormat, with_query: bool) -> Result<Self, Failure> {
+        let out = match (output, format) {
+            (Some(path), OutputFormat::Parquet) => Target::columns(path, false)?,
+            (None, OutputFormat::Parquet) => return Err(super::no_file_for_columns()),
+            (output, _) => Target::open(output)?,
+        };
+        Ok(Self { out, format, with_query, written: 0 })
+    }
+
+    pub fn write(&mut self, answer: &IdAnswer<'_>) -> Result<(), Failure> {
+        let written = self.write_one(answer);
+        self.written += 1;
+        written.map_err(|failure| self.out.name_in(failure))
+    }
+
+    fn write_one(&mut self, answer: &IdAnswer<'_>) -> Result<(), Failure> {
+        let (out, with_query) = (&mut self.out, self.with_query);
+        let ranked = || (1..).zip(&answer.results);
+        match self.format {
+            OutputFormat::Table => {
+                if with_query {
+                    writeln!(out, "{}", one_line(&answer.query.text))?;
+                }
+                let width = answer.results.len().to_string().len();
+                for (rank, hit) in ranked() {
+                    writeln!(out, "{rank:width$}  {:7.4}  {}", hit.score, one_line(&hit.id))?;
+                }
+            }
+            OutputFormat::Tsv => {
+                for (rank, hit) in ranked() {
+                    if with_query {
+                        write!(out, "{}\t", one_line(&answer.query.id))?;
+                    }
+                    writeln!(out, "{rank}\t{:.6}\t{}", hit.score, one_line(&hit.id))?;
+                }
+            }
+            OutputFormat::Json => {
+                if with_query {
+                    out.write_all(if self.written == 0 { b"[\n" } else { b",\n" })?;
+                }
+                let mut document = answer.header(with_query);
+                let results: Vec<Value> = ranked().map(|(rank, hit)| result(Map::new(), rank, hit).into()).collect();
+                document.insert("results".into(), results.into());
+                serde_json::to_writer_pretty(&mut *out, &document).map_err(io::Error::from)?;
+                if !with_query {
+                    writeln!(out)?;
+                }
+            }
+            OutputFormat::Jsonl => {
+                let header = answer.header(with_query);
+                for (rank, hit) in ranked() {
+                    serde_json::to_writer(&mut *out, &result(header.clone(), rank, hit)).map_err(io::Error::from)?;
+                    writeln!(out)?;
+                }
+            }
+            OutputFormat::Trec => {
+                let model = answer.model.name.replace(char::is_whitespace, "_");
+                let tag = format!("nearsort-{model}-{}", answer.score_kind());
+                let mut line = String::new();
+                for (rank, hit) in ranked() {
+                    line.clear();
+                    write_run_line(&mut line, &answer.query.id, &hit.id, rank, hit.score, &tag)?;
+                    out.write_all(line.as_bytes())?;
+                }
+            }
+            OutputFormat::Parquet => {
+                if let Target::Parquet(results) = out {
+                    ranked().try_for_each(|(rank, hit)| {
+                        results.push(&answer.query.id, rank as u32, &hit.id, hit.score, "")
+                    })?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the output; a file appears under its name.
+    pub fn finish(mut self) -> Result<(), Failure> {
+        if self.format == OutputFormat::Json && self.with_query {
+            let end = if self.written == 0 { "[]\n" } else { "\n]\n" };
+            let ended = self.out.write_all(end.as_bytes()).map_err(Failure::from);
+            ended.map_err(|failure| self.out.name_in(failure))?;
+        }
+        self.out.finish()
+    }
+}

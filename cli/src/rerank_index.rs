@@ -1,0 +1,223 @@
+//! `nearsort rerank --index`: candidates are ids of an index, and only queries are encoded.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use nearsort::encoder::ProgressFn;
+use nearsort::index::{Index, IndexQuery, IndexScorer};
+use nearsort::io::{InputFormat, Query, Rows, read_queries, read_run};
+use nearsort::ranking;
+use nearsort::{Blend, Encoder};
+
+use crate::args::{OutputFormat, RerankArgs, Talk};
+use crate::hints::{Warning, say, warn};
+use crate::output::ids::{IdAnswer, IdAnswers, IdHit};
+use crate::output::{self, ModelLine};
+use crate::progress::Counter;
+use crate::rerank::check_query_id;
+use crate::{Failure, Outcome, Run, index, model};
+
+/// A query with its candidates.
+struct List {
+    query: Query,
+    ids: Vec<String>,
+    first_stage: Vec<Option<f64>>,
+}
+
+pub fn run(args: &RerankArgs, folder: &Path, talk: Talk, counter: &Counter) -> Run {
+    let format = output::format(args)?;
+    let index = Arc::new(Index::open(folder)?);
+    let lists = match (&args.run, &args.query_file) {
+        (Some(run), Some(queries)) => lists_of_run(run, queries, args)?,
+        _ => same_list(args, talk)?,
+    };
+    if format == OutputFormat::Trec && args.query.is_none() {
+        lists.iter().try_for_each(|list| check_query_id(&list.query, "queries"))?;
+    }
+    let ticks = counter.clone();
+    let progress: ProgressFn = Arc::new(move |texts| ticks.done(texts));
+    let encoder = Arc::new(index::builder(&args.model, &index, talk, progress)?.build_encoder()?);
+    let shared = Arc::clone(&encoder) as Arc<dyn Encoder>;
+    let scorer = IndexScorer::new(Arc::clone(&index), shared, args.scoring.scoring)?;
+    let model = ModelLine::of_encoder(&encoder, scorer.kind());
+    let blend = match (model::blend(&args.scoring)?, args.scoring.scoring) {
+        (Some(blend), _) => blend,
+        (None, Some(scoring)) => scoring.default_blend(),
+        (None, None) => Blend::default(),
+    };
+    counter.expect(lists.len(), true);
+    let texts: Vec<&str> = lists.iter().map(|list| list.query.text.as_str()).collect();
+    let started = Instant::now();
+    let queries = scorer.encode(&texts)?;
+    let encoding = started.elapsed();
+    counter.finish();
+    let mut unknown = Unknown::default();
+    let mut answers = Vec::with_capacity(lists.len());
+    for (list, query) in lists.iter().zip(&queries) {
+        let (results, is_blended) = rank(list, query, &scorer, blend, args, &mut unknown)?;
+        let blend = is_blended.then(|| blend.to_string());
+        answers.push(IdAnswer { query: &list.query, model: &model, dtype: index.dtype().to_string(), blend, results });
+    }
+    unknown.judge(&index, args, talk)?;
+    if talk == Talk::Verbose {
+        let candidates: usize = lists.iter().map(|list| list.ids.len()).sum();
+        let (encoding, all) = (encoding.as_secs_f64(), started.elapsed().as_secs_f64());
+        say(format_args!(
+            "{candidates} candidates of {} queries in {all:.4} s after loading, {encoding:.4} s of it for encoding the queries",
+            lists.len()
+        ));
+    }
+    let mut out = IdAnswers::open(args.output.as_deref(), format, args.query.is_none())?;
+    answers.iter().try_for_each(|answer| out.write(answer))?;
+    out.finish()?;
+    Ok(if answers.iter().all(|answer| answer.results.is_empty()) { Outcome::Nothing } else { Outcome::Done })
+}
+
+/// Candidates that the index does not have.
+#[derive(Default)]
+struct Unknown {
+    count: usize,
+    example: Option<String>,
+}
+
+impl Unknown {
+    fn judge(self, index: &Index, args: &RerankArgs, talk: Talk) -> Result<(), Failure> {
+        let Some(example) = self.example else { return Ok(()) };
+        let (count, are) = (self.count, if self.count == 1 { "candidate is" } else { "candidates are" });
+        let message = format!("{count} {are} not in the index {}, such as '{example}'", index.folder().display());
+        if !args.reading.skip_bad_rows {
+            return Err(Failure::Error(format!(
+                "{message}; add their texts to the index (nearsort index add), or leave them out with --skip-bad-rows"
+            )));
+        }
+        warn(talk, &Warning::LeftOut { message });
+        Ok(())
+    }
+}
+
+/// The candidates of a list in their order, and whether the first stage counted.
+fn rank(
+    list: &List,
+    query: &IndexQuery,
+    scorer: &IndexScorer,
+    blend: Blend,
+    args: &RerankArgs,
+    unknown: &mut Unknown,
+) -> Result<(Vec<IdHit>, bool), Failure> {
+    let index = scorer.index();
+    let places = index.find_all(&list.ids)?;
+    let mut known = Vec::with_capacity(list.ids.len());
+    for (place, row) in places.into_iter().enumerate() {
+        match row {
+            Some(row) => known.push((place, row)),
+            None => {
+                unknown.count += 1;
+                unknown.example.get_or_insert_with(|| list.ids[place].clone());
+            }
+        }
+    }
+    let rows: Vec<u64> = known.iter().map(|(_, row)| *row).collect();
+    let scores = scorer.score(query, &rows)?.values;
+    let first: Vec<Option<f64>> = known.iter().map(|(place, _)| list.first_stage[*place]).collect();
+    let is_blended = blend != Blend::None && first.iter().any(Option::is_some);
+    let mixed = match is_blended {
+        false => scores.clone(),
+        true => {
+            let worst = first.iter().flatten().copied().fold(f64::INFINITY, f64::min);
+            let filled: Vec<f64> = first.iter().map(|score| score.unwrap_or(worst)).collect();
+            let mut empty = Vec::new();
+            for (at, row) in rows.iter().enumerate() {
+                if index.is_blank(*row)? {
+                    empty.push(at);
+                }
+            }
+            blend.combine_non_empty(&scores, &empty, &filled)
+        }
+    };
+    let least = args.min_score.unwrap_or(f32::NEG_INFINITY);
+    let hits = ranking::top_k(&mixed, args.top_k.unwrap_or(usize::MAX))?;
+    let hit = |hit: ranking::Hit| IdHit {
+        row: rows[hit.index],
+        id: list.ids[known[hit.index].0].clone(),
+        score: hit.score,
+        model_score: scores[hit.index],
+        first_stage: first[hit.index],
+    };
+    Ok((hits.into_iter().map(hit).filter(|hit| hit.model_score >= least).collect(), is_blended))
+}
+
+fn lists_of_run(run: &Path, queries: &Path, args: &RerankArgs) -> Result<Vec<List>, Failure> {
+    let queries: HashMap<String, Query> =
+        read_queries(queries)?.into_iter().map(|query| (query.id.clone(), query)).collect();
+    let mut lists: Vec<List> = Vec::new();
+    let mut list_of: HashMap<String, usize> = HashMap::new();
+    for line in read_run(run)? {
+        let Some(query) = queries.get(&line.query_id) else {
+            if args.reading.skip_bad_rows {
+                continue;
+            }
+            return Err(Failure::Error(format!(
+                "{}: the run has the query '{}', which is not among the queries; leave such lists out with --skip-bad-rows",
+                run.display(),
+                line.query_id
+            )));
+        };
+        let at = *list_of.entry(line.query_id).or_insert_with(|| {
+            lists.push(List { query: query.clone(), ids: Vec::new(), first_stage: Vec::new() });
+            lists.len() - 1
+        });
+        lists[at].ids.push(line.document_id);
+        lists[at].first_stage.push(Some(line.score));
+    }
+    if lists.is_empty() {
+        return Err(Failure::Error(format!("{}: the run is empty", run.display())));
+    }
+    if let Some(depth) = args.depth {
+        lists.iter_mut().for_each(|list| list.cut(depth));
+    }
+    Ok(lists)
+}
+
+impl List {
+    /// Keeps the first stage's best.
+    fn cut(&mut self, depth: usize) {
+        let mut order: Vec<usize> = (0..self.ids.len()).collect();
+        let score = |at: usize| self.first_stage[at].unwrap_or(f64::NEG_INFINITY);
+        order.sort_by(|&a, &b| score(b).total_cmp(&score(a)).then(a.cmp(&b)));
+        order.truncate(depth);
+        order.sort_unstable();
+        self.ids = order.iter().map(|&at| std::mem::take(&mut self.ids[at])).collect();
+        self.first_stage = order.iter().map(|&at| self.first_stage[at]).collect();
+    }
+}
+
+/// The same candidates for every query: a line of text is an id, a row of another format has one.
+fn same_list(args: &RerankArgs, talk: Talk) -> Result<Vec<List>, Failure> {
+    let mut rows = model::open_rows(&args.input, &args.reading, talk)?;
+    let is_text = rows.format() == InputFormat::Text;
+    let (mut ids, mut first_stage) = (Vec::new(), Vec::new());
+    for row in rows.by_ref() {
+        let row = row?;
+        let id = if is_text { row.text.trim().to_owned() } else { row.id };
+        if !id.is_empty() {
+            ids.push(id);
+            first_stage.push(row.first_stage_score);
+        }
+    }
+    warn_of_skipped(&rows, talk);
+    let queries = match (&args.query, &args.query_file) {
+        (Some(text), _) if text.trim().is_empty() => return Err(Failure::Error("--query is empty".into())),
+        (Some(text), _) => vec![Query::new("1", text)],
+        (None, Some(path)) => read_queries(path)?,
+        (None, None) => return Err(Failure::Error("give --query TEXT or --query-file FILE".into())),
+    };
+    let list = |query| List { query, ids: ids.clone(), first_stage: first_stage.clone() };
+    Ok(queries.into_iter().map(list).collect())
+}
+
+fn warn_of_skipped(rows: &Rows, talk: Talk) {
+    let reasons = rows.skip_reasons().iter().map(ToString::to_string).collect();
+    warn(talk, &Warning::Skipped { rows: rows.skipped(), file: rows.name().to_owned(), reasons });
+}

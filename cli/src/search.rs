@@ -1,0 +1,90 @@
+//! `nearsort search`: an index as its own first stage.
+
+use std::io::{self, IsTerminal};
+use std::sync::Arc;
+use std::time::Instant;
+
+use nearsort::index::{Index, IndexScorer};
+use nearsort::io::{Query, read_queries};
+use nearsort::{Encoder, Hit, Scoring};
+
+use crate::args::{OutputFormat, SearchArgs, Talk};
+use crate::hints::say;
+use crate::output::ids::{IdAnswer, IdAnswers, IdHit};
+use crate::output::{self, ModelLine};
+use crate::progress::Counter;
+use crate::rerank::check_query_id;
+use crate::{Failure, Outcome, Run, index, model};
+
+/// Queries that are encoded and searched together.
+const QUERIES_AT_ONCE: usize = 256;
+
+pub fn run(args: &SearchArgs, talk: Talk) -> Run {
+    let format = format(args)?;
+    if let Some(path) = &args.output {
+        model::check_target(path, &[args.query_file.as_ref()])?;
+    }
+    let queries = queries(args, format)?;
+    let counter = Counter::new(talk);
+    let index = Arc::new(Index::open(&args.index)?);
+    let ticks = counter.clone();
+    let progress = Arc::new(move |texts| ticks.done(texts));
+    let encoder = Arc::new(index::builder(&args.model, &index, talk, progress)?.build_encoder()?);
+    let model = ModelLine::of_encoder(&encoder, nearsort::ScoreKind::Cosine);
+    let scorer = IndexScorer::new(Arc::clone(&index), encoder as Arc<dyn Encoder>, Some(Scoring::Cosine))?;
+    let mut out = IdAnswers::open(args.output.as_deref(), format, args.query_file.is_some())?;
+    counter.expect(queries.len(), true);
+    let (mut searching, mut found) = (std::time::Duration::ZERO, 0);
+    for queries in queries.chunks(QUERIES_AT_ONCE) {
+        let texts: Vec<&str> = queries.iter().map(|query| query.text.as_str()).collect();
+        let encoded = scorer.encode(&texts)?;
+        let started = Instant::now();
+        let hits = scorer.search(&encoded, args.top_k as usize)?;
+        searching += started.elapsed();
+        for (query, hits) in queries.iter().zip(hits) {
+            found += hits.len();
+            let results = hits.iter().map(|hit| id_hit(&index, hit)).collect::<Result<_, Failure>>()?;
+            let dtype = index.dtype().to_string();
+            out.write(&IdAnswer { query, model: &model, dtype, blend: None, results })?;
+        }
+    }
+    counter.finish();
+    out.finish()?;
+    if talk == Talk::Verbose {
+        let (queries, rows) = (queries.len(), index.len());
+        say(format_args!("{queries} queries over {rows} rows searched in {:.3} s", searching.as_secs_f64()));
+    }
+    Ok(if found == 0 { Outcome::Nothing } else { Outcome::Done })
+}
+
+fn id_hit(index: &Index, hit: &Hit) -> Result<IdHit, Failure> {
+    let row = hit.index as u64;
+    Ok(IdHit { row, id: index.id(row)?.to_owned(), score: hit.score, model_score: hit.score, first_stage: None })
+}
+
+fn format(args: &SearchArgs) -> Result<OutputFormat, Failure> {
+    match (args.format, &args.output) {
+        (Some(format), _) => Ok(format),
+        (None, Some(path)) => output::by_extension(path),
+        (None, None) if args.query_file.is_some() => Ok(OutputFormat::Trec),
+        (None, None) => Ok(if io::stdout().is_terminal() { OutputFormat::Table } else { OutputFormat::Tsv }),
+    }
+}
+
+fn queries(args: &SearchArgs, format: OutputFormat) -> Result<Vec<Query>, Failure> {
+    let Some(path) = &args.query_file else {
+        let text = args.query.as_deref().unwrap_or_default();
+        return match text.trim().is_empty() {
+            true => Err(Failure::Error("--query is empty".into())),
+            false => Ok(vec![Query::new("1", text)]),
+        };
+    };
+    let queries = read_queries(path)?;
+    if queries.is_empty() {
+        return Err(Failure::Error(format!("{}: the file has no queries", path.display())));
+    }
+    if format == OutputFormat::Trec {
+        queries.iter().try_for_each(|query| check_query_id(query, &path.display().to_string()))?;
+    }
+    Ok(queries)
+}

@@ -1,0 +1,241 @@
+//! Files whose every byte is covered by a checksum.
+//!
+//! A file is its content followed by a table: the CRC-32 of every mebibyte of the content, little-endian. The table's own CRC-32 and the
+//! content's length stand in whatever names the file (the manifest, the journal) as a [`FileEntry`]. So opening checks the table only, some bytes for each
+//! mebibyte; reading everything tells which block is damaged; and content begins at the start of a page.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use memmap2::Mmap;
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
+/// Bytes that one checksum covers.
+pub(super) const BLOCK_BYTES: usize = 1 << 20;
+
+const BUFFER_BYTES: usize = 1 << 20;
+
+/// What is known of a file's content without reading it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileEntry {
+    /// Length of the content.
+    pub bytes: u64,
+    /// CRC-32 of the table of the blocks' CRC-32s.
+    pub crc32: u32,
+}
+
+/// Appends to a file and keeps its table.
+pub(super) struct BlockWriter {
+    path: PathBuf,
+    out: BufWriter<File>,
+    bytes: u64,
+    /// Of the whole blocks.
+    table: Vec<u32>,
+    /// Of the block that is being filled.
+    block: crc32fast::Hasher,
+}
+
+impl BlockWriter {
+    pub fn create(path: &Path) -> Result<Self> {
+        let file = File::create(path).map_err(Error::io("create", path))?;
+        Ok(Self::over(path, file))
+    }
+
+    fn over(path: &Path, file: File) -> Self {
+        let out = BufWriter::with_capacity(BUFFER_BYTES, file);
+        Self { path: path.to_owned(), out, bytes: 0, table: Vec::new(), block: crc32fast::Hasher::new() }
+    }
+
+    /// Goes on with a file whose first bytes are known to be good; what lies behind them is cut off.
+    pub fn resume(path: &Path, entry: &FileEntry) -> Result<Self> {
+        let file = OpenOptions::new().read(true).write(true).open(path).map_err(Error::io("open", path))?;
+        let mut writer = Self::over(path, file);
+        let mut content = File::open(path).map_err(Error::io("open", path))?.take(entry.bytes);
+        let mut buffer = vec![0; BLOCK_BYTES];
+        loop {
+            let read = content.read(&mut buffer).map_err(Error::io("read", path))?;
+            if read == 0 {
+                break;
+            }
+            writer.note(&buffer[..read]);
+        }
+        if writer.entry() != *entry {
+            let hint = "the unfinished build cannot be continued; start it again with --restart".to_owned();
+            return Err(damaged(path, "what the journal says", "other bytes", hint));
+        }
+        let file = writer.out.get_mut();
+        file.set_len(entry.bytes).map_err(Error::io("cut", path))?;
+        file.seek(SeekFrom::End(0)).map_err(Error::io("seek in", path))?;
+        Ok(writer)
+    }
+
+    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.note(bytes);
+        self.out.write_all(bytes).map_err(Error::io("write", &self.path))
+    }
+
+    fn note(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let room = BLOCK_BYTES - (self.bytes % BLOCK_BYTES as u64) as usize;
+            let (now, rest) = bytes.split_at(room.min(bytes.len()));
+            self.block.update(now);
+            self.bytes += now.len() as u64;
+            if self.bytes.is_multiple_of(BLOCK_BYTES as u64) {
+                self.table.push(std::mem::take(&mut self.block).finalize());
+            }
+            bytes = rest;
+        }
+    }
+
+    fn whole_table(&self) -> Vec<u8> {
+        let part = (!self.bytes.is_multiple_of(BLOCK_BYTES as u64)).then(|| self.block.clone().finalize());
+        self.table.iter().copied().chain(part).flat_map(u32::to_le_bytes).collect()
+    }
+
+    /// Bytes written so far.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// What was written so far.
+    pub fn entry(&self) -> FileEntry {
+        FileEntry { bytes: self.bytes, crc32: crc32fast::hash(&self.whole_table()) }
+    }
+
+    /// Puts everything written so far on disk.
+    pub fn sync(&mut self) -> Result<()> {
+        self.out.flush().and_then(|()| self.out.get_ref().sync_data()).map_err(Error::io("write", &self.path))
+    }
+
+    /// Appends the table and puts the file on disk.
+    pub fn seal(mut self) -> Result<FileEntry> {
+        let table = self.whole_table();
+        let written = self.out.write_all(&table).and_then(|()| self.out.flush());
+        written.and_then(|()| self.out.get_ref().sync_all()).map_err(Error::io("write", &self.path))?;
+        Ok(self.entry())
+    }
+}
+
+/// A mapped file.
+#[derive(Debug)]
+pub(super) struct BlockFile {
+    path: PathBuf,
+    /// `None`: an empty file cannot be mapped.
+    map: Option<Mmap>,
+    bytes: usize,
+}
+
+impl BlockFile {
+    /// Maps a file and checks its length and its table.
+    pub fn open(path: &Path, entry: &FileEntry) -> Result<Self> {
+        let file = File::open(path).map_err(Error::io("open", path))?;
+        let found = file.metadata().map_err(Error::io("read", path))?.len();
+        let expected = entry.bytes.saturating_add(4 * entry.bytes.div_ceil(BLOCK_BYTES as u64));
+        if found != expected {
+            return Err(damaged(path, format_args!("{expected} bytes"), format_args!("{found}"), rebuild_hint()));
+        }
+        let map = match found {
+            0 => None,
+            // SAFETY: files of an index are never changed once they have their names; whoever changes one by hand changes scores, and a file
+            // that is cut while it is mapped ends the process, as with any program that maps its data.
+            _ => Some(unsafe { Mmap::map(&file) }.map_err(Error::io("map", path))?),
+        };
+        let file = Self { path: path.to_owned(), map, bytes: entry.bytes as usize };
+        if crc32fast::hash(file.table()) != entry.crc32 {
+            let table = format_args!("a table of checksums of {:08x}", entry.crc32);
+            return Err(damaged(path, table, "another", rebuild_hint()));
+        }
+        Ok(file)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn mapped(&self) -> &[u8] {
+        self.map.as_deref().unwrap_or_default()
+    }
+
+    /// The content.
+    pub fn content(&self) -> &[u8] {
+        &self.mapped()[..self.bytes]
+    }
+
+    fn table(&self) -> &[u8] {
+        &self.mapped()[self.bytes..]
+    }
+
+    /// The content as numbers.
+    pub fn numbers<T: Number>(&self) -> &[T] {
+        // SAFETY: every bit pattern is a value of a `Number`.
+        let (before, numbers, after) = unsafe { self.content().align_to::<T>() };
+        // A mapping begins at a page, and lengths are checked when a segment is opened.
+        debug_assert!(before.is_empty() && after.is_empty());
+        numbers
+    }
+
+    /// What is wrong with each damaged block; reads everything.
+    pub fn damages(&self) -> Vec<Damage> {
+        let blocks = self.content().chunks(BLOCK_BYTES).zip(self.table().chunks_exact(4)).enumerate();
+        let bad = blocks.filter(|(_, (block, crc))| crc32fast::hash(block).to_le_bytes() != **crc);
+        let damage = |(number, (block, _)): (usize, (&[u8], _))| {
+            let first = number * BLOCK_BYTES;
+            Damage {
+                path: self.path.clone(),
+                message: format!(
+                    "block {number} (bytes {first} to {}) is not what was written",
+                    first + block.len() - 1
+                ),
+            }
+        };
+        bad.map(damage).collect()
+    }
+}
+
+/// Numbers that can be read from any bytes.
+///
+/// # Safety
+/// Every bit pattern must be a value, and the type must have no padding.
+pub(super) unsafe trait Number: Copy {}
+// SAFETY: a plain number.
+unsafe impl Number for f32 {}
+// SAFETY: a plain number.
+unsafe impl Number for u16 {}
+// SAFETY: a plain number.
+unsafe impl Number for i8 {}
+// SAFETY: a plain number.
+unsafe impl Number for u64 {}
+
+/// A damaged part of an index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damage {
+    /// The file.
+    pub path: PathBuf,
+    /// Which block, and what is wrong with it.
+    pub message: String,
+}
+
+pub(super) fn damaged(
+    path: &Path,
+    expected: impl std::fmt::Display,
+    found: impl std::fmt::Display,
+    hint: String,
+) -> Error {
+    Error::Corrupted { path: path.to_owned(), expected: expected.to_string(), found: found.to_string(), hint }
+}
+
+pub(super) fn rebuild_hint() -> String {
+    "build the index again (nearsort index build --replace), or restore the file from a copy".to_owned()
+}
+
+/// Puts a folder's names on disk, where the system can.
+pub(super) fn sync_folder(folder: &Path) -> Result<()> {
+    if cfg!(unix) {
+        File::open(folder).and_then(|folder| folder.sync_all()).map_err(Error::io("write", folder))?;
+    }
+    Ok(())
+}

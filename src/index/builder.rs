@@ -1,0 +1,471 @@
+//! Making a segment: encode, append, record; and begin again where a killed process stopped.
+//!
+//! Everything is written to `building/` in the index's folder and moved when it is whole; then the manifest is replaced, and only that changes the index. Rows
+//! come in chunks of a fixed size. A chunk that is encoded is put on disk, then recorded in the journal. The same command after a crash reads the corpus again,
+//! compares the chunks that are there with the journal's hashes, cuts off what was not recorded and goes on; a text's vector depends on nothing but the text, so the finished
+//! files are those of a build that was never interrupted, byte for byte.
+
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use super::blocks::sync_folder;
+use super::journal::{Journal, Plan, Record, hash_texts};
+use super::manifest::{Dtype, IndexModel, MANIFEST, Manifest, SegmentEntry, segment_name};
+use super::segment::{NewRow, Segment, SegmentWriter, write_deletions};
+use super::vectors::RowVector;
+use super::{Index, tokens};
+use crate::encoder::{EncodedLengths, Encoder, Role};
+use crate::{Error, Result};
+
+/// The folder of an unfinished build, in the index's.
+const BUILDING: &str = "building";
+/// In it: the record, and the segment.
+const JOURNAL: &str = "journal";
+const SEGMENT: &str = "segment";
+/// Held by whoever changes the index.
+const LOCK: &str = "lock";
+
+/// Rows that are encoded, written and recorded together.
+const CHUNK_ROWS: usize = 4096;
+/// The same with token vectors, which wait in memory: 24 KiB for a text of 128 tokens of 384 components.
+const TOKEN_CHUNK_ROWS: usize = 1024;
+
+/// What [`IndexBuilder::build`] makes.
+#[derive(Debug, Clone, Copy)]
+pub struct BuildOptions {
+    /// How vectors are stored.
+    pub dtype: Dtype,
+    /// Whether token vectors are stored too.
+    pub tokens: bool,
+    /// Whether an index that is there gives way when the new one is whole. Otherwise it is an error.
+    pub replace: bool,
+    /// Whether an unfinished build is thrown away instead of continued.
+    pub restart: bool,
+}
+
+/// Builds an index, or adds to one. Dropped before [`IndexBuilder::finish`], it leaves an unfinished build that the same calls continue.
+pub struct IndexBuilder {
+    folder: PathBuf,
+    lock: WriterLock,
+    plan: Plan,
+    /// The index as it is.
+    base: Option<Manifest>,
+    /// To look for ids that are there already; with rows only where a segment is added.
+    old: Option<Index>,
+    /// Of the unfinished build, in order; those before `checked` were seen again.
+    records: Vec<Record>,
+    checked: usize,
+    rows: u64,
+    /// A chunk was shorter than the others: nothing may follow.
+    ended: bool,
+    /// `None`: all was written and moved by the process that was interrupted, and only the rest of the tidying is to be done.
+    out: Option<(SegmentWriter, Journal)>,
+}
+
+impl IndexBuilder {
+    /// Begins an index in a folder, which is made if it is not there, or continues an unfinished build.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] where an index is already and `replace` is not said, where the folder holds other files, where another process writes, and
+    /// where an unfinished build had other options; [`Error::Io`].
+    pub fn build(folder: impl AsRef<Path>, model: &IndexModel, options: BuildOptions) -> Result<Self> {
+        let folder = folder.as_ref();
+        let base = if folder.is_dir() { Manifest::find(folder)? } else { None };
+        if base.is_none() {
+            refuse_other_files(folder)?;
+        }
+        fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+        let lock = WriterLock::take(folder)?;
+        let base = Manifest::find(folder)?;
+        let plan = Plan {
+            segment: base.as_ref().map_or(segment_name(1), Manifest::next_segment),
+            whole: true,
+            replace: options.replace,
+            model: model.clone(),
+            dtype: options.dtype,
+            tokens: options.tokens,
+        };
+        let begun = Self::begin(folder, lock, plan, base, options.restart)?;
+        if begun.base.is_some() && !options.replace && begun.out.is_some() {
+            return Err(Error::InvalidArgument(format!(
+                "there is an index in {} already; add to it (nearsort index add), or replace it with --replace",
+                folder.display()
+            )));
+        }
+        Ok(begun)
+    }
+
+    /// Begins to add a segment to an index, or continues to. With `replace`, rows with the same ids give way; otherwise such an id is an error.
+    ///
+    /// # Errors
+    /// As [`IndexBuilder::build`]; [`Error::InvalidArgument`] for another model than the index's.
+    pub fn add(folder: impl AsRef<Path>, model: &IndexModel, replace: bool, restart: bool) -> Result<Self> {
+        let folder = folder.as_ref();
+        Manifest::read(folder)?;
+        let lock = WriterLock::take(folder)?;
+        let base = Manifest::read(folder)?;
+        super::refuse_other_model(&base.model, &model.fingerprint)?;
+        let (dtype, tokens) = (base.dtype, base.tokens);
+        let plan =
+            Plan { segment: base.next_segment(), whole: false, replace, model: base.model.clone(), dtype, tokens };
+        Self::begin(folder, lock, plan, Some(base), restart)
+    }
+
+    fn begin(folder: &Path, lock: WriterLock, plan: Plan, base: Option<Manifest>, restart: bool) -> Result<Self> {
+        let building = folder.join(BUILDING);
+        if restart {
+            remove_folder(&building)?;
+        }
+        let old = if plan.whole { None } else { Some(Index::open(folder)?) };
+        let mut builder = Self {
+            folder: folder.to_owned(),
+            lock,
+            plan,
+            base,
+            old,
+            records: Vec::new(),
+            checked: 0,
+            rows: 0,
+            ended: false,
+            out: None,
+        };
+        match Journal::read(&building.join(JOURNAL))? {
+            Some((plan, records)) => builder.resume(plan, records)?,
+            None => builder.start()?,
+        }
+        Ok(builder)
+    }
+
+    fn start(&mut self) -> Result<()> {
+        let building = self.folder.join(BUILDING);
+        remove_folder(&building)?;
+        let segment = building.join(SEGMENT);
+        fs::create_dir_all(&segment).map_err(Error::io("create", &segment))?;
+        // A segment that no manifest names is what a thrown-away build had moved already.
+        remove_folder(&self.folder.join(&self.plan.segment))?;
+        let writer = SegmentWriter::create(&segment, self.plan.dtype, self.plan.tokens)?;
+        sync_folder(&segment)?;
+        let journal = Journal::create(&building.join(JOURNAL), &self.plan)?;
+        sync_folder(&building)?;
+        sync_folder(&self.folder)?;
+        self.out = Some((writer, journal));
+        Ok(())
+    }
+
+    fn resume(&mut self, plan: Plan, records: Vec<Record>) -> Result<()> {
+        let building = self.folder.join(BUILDING);
+        let is_moved = self.base.as_ref().is_some_and(|base| base.segments.iter().any(|s| s.name == plan.segment));
+        if is_moved {
+            // The manifest names it: the number of the plan was that of the index before.
+            self.plan.segment.clone_from(&plan.segment);
+        }
+        if plan != self.plan {
+            let differences = self.plan.differences(&plan).join(", ");
+            return Err(Error::InvalidArgument(format!(
+                "the unfinished build in {} was begun with another {differences}; continue it with what it was begun with, or throw it away with --restart",
+                building.display()
+            )));
+        }
+        if is_moved {
+            self.records = records;
+            return Ok(());
+        }
+        let (segment, moved) = (building.join(SEGMENT), self.folder.join(&plan.segment));
+        if moved.is_dir() {
+            fs::rename(&moved, &segment).map_err(Error::io("rename", &moved))?;
+        }
+        let journal = Journal::resume(&building.join(JOURNAL), &plan, &records)?;
+        let writer = match records.last() {
+            Some(record) => SegmentWriter::resume(&segment, &record.mark)?,
+            None => {
+                remove_folder(&segment)?;
+                fs::create_dir_all(&segment).map_err(Error::io("create", &segment))?;
+                SegmentWriter::create(&segment, plan.dtype, plan.tokens)?
+            }
+        };
+        self.records = records;
+        self.out = Some((writer, journal));
+        Ok(())
+    }
+
+    /// Rows of a chunk; only the last may have fewer.
+    pub fn chunk_rows(&self) -> usize {
+        if self.plan.tokens { TOKEN_CHUNK_ROWS } else { CHUNK_ROWS }
+    }
+
+    /// Rows that an interrupted build had encoded already.
+    pub fn resumed_rows(&self) -> u64 {
+        self.records.last().map_or(0, |record| record.mark.rows)
+    }
+
+    /// Encodes and writes the next rows, given as ids and texts. `None`: an interrupted build had them already, and they were only compared.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for a chunk of another size, for rows other than those of the interrupted build, for an id that the index has, and for a vector that is not
+    /// finite; what the encoder fails with; [`Error::Io`].
+    pub fn push_chunk(&mut self, encoder: &dyn Encoder, rows: &[(&str, &str)]) -> Result<Option<EncodedLengths>> {
+        if self.ended || rows.len() > self.chunk_rows() {
+            let size = self.chunk_rows();
+            return Err(Error::InvalidArgument(format!(
+                "a chunk must have {size} rows, and only the last may have fewer"
+            )));
+        }
+        self.ended = rows.len() < self.chunk_rows();
+        if rows.is_empty() {
+            return Ok(None);
+        }
+        let texts = hash_texts(rows);
+        let first = self.rows + 1;
+        self.rows += rows.len() as u64;
+        if let Some(record) = self.records.get(self.checked) {
+            self.checked += 1;
+            return if record.texts == texts {
+                Ok(None)
+            } else {
+                Err(self.changed(&format!("rows {first} to {}", self.rows)))
+            };
+        }
+        if self.out.is_none() {
+            return Err(self.changed(&format!("rows from {first} on")));
+        }
+        self.refuse_known_ids(rows)?;
+        let (new, lengths) = self.encode(encoder, rows)?;
+        let Some((writer, journal)) = &mut self.out else { return Ok(None) };
+        new.iter().try_for_each(|row| writer.push(row))?;
+        journal.append(&Record { mark: writer.sync()?, texts })?;
+        Ok(Some(lengths))
+    }
+
+    fn changed(&self, which: &str) -> Error {
+        Error::InvalidArgument(format!(
+            "{which} of the corpus are not those of the unfinished build in {}; continue it with the corpus that it was begun with, or throw it away with --restart",
+            self.folder.join(BUILDING).display()
+        ))
+    }
+
+    fn refuse_known_ids(&self, rows: &[(&str, &str)]) -> Result<()> {
+        let Some(old) = self.old.as_ref().filter(|_| !self.plan.replace) else { return Ok(()) };
+        for (id, _) in rows {
+            if old.find(id)?.is_some() {
+                return Err(Error::InvalidArgument(format!(
+                    "the id '{id}' is in the index {} already; to put new rows in the place of old ones say --replace",
+                    self.folder.display()
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn encode<'a>(
+        &self,
+        encoder: &dyn Encoder,
+        rows: &[(&'a str, &'a str)],
+    ) -> Result<(Vec<NewRow<'a>>, EncodedLengths)> {
+        let texts: Vec<&str> = rows.iter().map(|(_, text)| *text).collect();
+        let encoded: Vec<Mutex<Option<(RowVector, (usize, Vec<u8>))>>> =
+            texts.iter().map(|_| Mutex::new(None)).collect();
+        let keep = |index: usize, vector: &[f32], tokens: (usize, Vec<u8>)| {
+            let row = RowVector::new(self.plan.dtype, vector).map(|row| (row, tokens));
+            *encoded[index].lock().unwrap_or_else(PoisonError::into_inner) = row;
+        };
+        let lengths = match encoder.token_encoder() {
+            Some(encoder) => encoder.encode_each(&texts, Role::Document, &|index, text| {
+                let tokens = match self.plan.tokens {
+                    true => (text.tokens.nrows(), tokens::encode(text.tokens)),
+                    false => (0, Vec::new()),
+                };
+                keep(index, text.vector, tokens);
+            })?,
+            None if self.plan.tokens => {
+                let message = "this encoder gives no token vectors; build the index without --tokens";
+                return Err(Error::InvalidArgument(message.into()));
+            }
+            None => {
+                let embeddings = encoder.encode(&texts, Role::Document)?;
+                for (index, vector) in embeddings.vectors.rows().into_iter().enumerate() {
+                    keep(index, &vector.to_vec(), (0, Vec::new()));
+                }
+                let unknown = vec![0; texts.len()];
+                EncodedLengths { tokens: embeddings.tokens, unknown, truncated: embeddings.truncated }
+            }
+        };
+        let row = |((id, text), encoded): (&(&'a str, &'a str), Mutex<Option<_>>)| {
+            let found = encoded.into_inner().unwrap_or_else(PoisonError::into_inner);
+            let (vector, tokens) = found.ok_or_else(|| {
+                Error::InvalidArgument(format!("the vector of the row '{id}' is not finite; does the model compute right? see nearsort models verify"))
+            })?;
+            Ok(NewRow { id, is_empty: text.trim().is_empty(), vector, tokens })
+        };
+        let new = rows.iter().zip(encoded).map(row).collect::<Result<_>>()?;
+        Ok((new, lengths))
+    }
+
+    /// Completes the segment and puts it into the index. Gives the index as it is then.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] where two rows have one id, and where an interrupted build had more rows; [`Error::Io`]. The index is then as it was.
+    pub fn finish(mut self) -> Result<Index> {
+        if self.checked < self.records.len() {
+            return Err(self.changed(&format!("rows after {}", self.rows)));
+        }
+        if let Some((writer, _)) = self.out.take() {
+            let entry = writer.finish(&self.plan.segment)?;
+            let (from, to) = (self.folder.join(BUILDING).join(SEGMENT), self.folder.join(&entry.name));
+            fs::rename(&from, &to).map_err(Error::io("rename", &from))?;
+            sync_folder(&self.folder)?;
+            self.install(entry)?;
+        }
+        remove_folder(&self.folder.join(BUILDING))?;
+        tidy(&self.folder, &Manifest::read(&self.folder)?);
+        drop(self.lock);
+        Index::open(&self.folder)
+    }
+
+    fn install(&self, entry: SegmentEntry) -> Result<()> {
+        let generation = self.base.as_ref().map_or(0, |base| base.generation) + 1;
+        let Plan { model, dtype, tokens, .. } = self.plan.clone();
+        let mut manifest = match self.base.clone().filter(|_| !self.plan.whole) {
+            Some(base) => Manifest { generation, ..base },
+            None => Manifest { generation, model, dtype, tokens, segments: Vec::new() },
+        };
+        if self.plan.replace && !self.plan.whole {
+            let added = Segment::open(&self.folder, &manifest, &entry)?;
+            self.delete_replaced(&mut manifest, &added)?;
+        }
+        manifest.segments.push(entry);
+        manifest.write(&self.folder)
+    }
+
+    /// Marks the rows whose ids are in the new segment.
+    fn delete_replaced(&self, manifest: &mut Manifest, added: &Segment) -> Result<()> {
+        let Some(old) = &self.old else { return Ok(()) };
+        let ids = (0..added.rows()).map(|row| added.id(row));
+        let mut rows = Vec::new();
+        for id in ids {
+            rows.extend(old.find(id?)?);
+        }
+        mark_deleted(&self.folder, manifest, old, &rows)
+    }
+}
+
+/// Deletes rows by their ids: a file of marks beside each segment that has some, then the manifest. The space is given back when the index is built again. Gives the number of
+/// rows.
+///
+/// # Errors
+/// [`Error::InvalidArgument`] for an id that the index does not have, and where another process writes; [`Error::Io`]. The index is then as it was.
+pub fn delete(folder: impl AsRef<Path>, ids: &[impl AsRef<str>]) -> Result<u64> {
+    let folder = folder.as_ref();
+    Manifest::read(folder)?;
+    let _lock = WriterLock::take(folder)?;
+    let index = Index::open(folder)?;
+    let find = |id: &str| {
+        let missing =
+            || Error::InvalidArgument(format!("the index {} has no id '{id}'; nothing was deleted", folder.display()));
+        index.find(id)?.ok_or_else(missing)
+    };
+    let mut rows: Vec<u64> = ids.iter().map(|id| find(id.as_ref())).collect::<Result<_>>()?;
+    rows.sort_unstable();
+    rows.dedup();
+    if rows.is_empty() {
+        return Ok(0);
+    }
+    let mut manifest = index.manifest.clone();
+    manifest.generation += 1;
+    mark_deleted(folder, &mut manifest, &index, &rows)?;
+    manifest.write(folder)?;
+    tidy(folder, &manifest);
+    Ok(rows.len() as u64)
+}
+
+/// Writes the marks of these rows (and those that are there already) as new files, and names them in the manifest.
+fn mark_deleted(folder: &Path, manifest: &mut Manifest, index: &Index, rows: &[u64]) -> Result<()> {
+    let mut bits: Vec<Option<Vec<u8>>> = index.segments.iter().map(|_| None).collect();
+    for &row in rows {
+        let (segment, row) = index.place(row)?;
+        let bits = bits[segment].get_or_insert_with(|| index.segments[segment].deleted_bits());
+        bits[row as usize / 8] |= 1 << (row % 8);
+    }
+    let generation = manifest.generation;
+    for (entry, bits) in manifest.segments.iter_mut().zip(bits) {
+        if let Some(bits) = bits {
+            entry.deletions = Some(write_deletions(&folder.join(&entry.name), generation, &bits)?);
+        }
+    }
+    Ok(())
+}
+
+/// Removes what no manifest names any more. A reader that has it mapped keeps it; what cannot be removed costs space and nothing else.
+fn tidy(folder: &Path, manifest: &Manifest) {
+    for path in entries(folder) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let known = manifest.segments.iter().find(|segment| segment.name == name);
+        match known {
+            None if name.starts_with("segment-") => drop(fs::remove_dir_all(&path)),
+            // A manifest that was being written when its process was killed.
+            None if name.starts_with(".nearsort-") => drop(fs::remove_file(&path)),
+            None => {}
+            Some(segment) => {
+                let current = segment.deletions.as_ref().map(|deletions| deletions.name.as_str());
+                let stale = |path: &PathBuf| {
+                    let name = path.file_name().unwrap_or_default().to_string_lossy();
+                    name.starts_with("deleted-") && Some(name.as_ref()) != current
+                };
+                entries(&path).into_iter().filter(stale).for_each(|path| drop(fs::remove_file(path)));
+            }
+        }
+    }
+}
+
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).collect()
+}
+
+/// A folder with anything in it but an index or the beginning of one is not ours to write to.
+fn refuse_other_files(folder: &Path) -> Result<()> {
+    if folder.exists() && !folder.is_dir() {
+        return Err(Error::InvalidArgument(format!("{} is a file; give the name of a folder", folder.display())));
+    }
+    let foreign = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        ![BUILDING, LOCK, MANIFEST].contains(&name.as_ref())
+            && !name.starts_with("segment-")
+            && !name.starts_with(".nearsort-")
+    };
+    match entries(folder).into_iter().find(foreign) {
+        Some(other) => Err(Error::InvalidArgument(format!(
+            "{} holds other files, such as {}; give an empty folder, or a new one",
+            folder.display(),
+            other.display()
+        ))),
+        None => Ok(()),
+    }
+}
+
+fn remove_folder(folder: &Path) -> Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", folder)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Only one process changes an index at a time. The system lets go of the lock when the process ends, however it ends.
+struct WriterLock {
+    _file: File,
+}
+
+impl WriterLock {
+    fn take(folder: &Path) -> Result<Self> {
+        let path = folder.join(LOCK);
+        let file = File::options().create(true).append(true).open(&path).map_err(Error::io("open", &path))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(Error::InvalidArgument(format!(
+                "another process is changing the index {}; wait until it is done",
+                folder.display()
+            ))),
+            Err(TryLockError::Error(error)) => Err(Error::io("lock", path)(error)),
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Candidates that are rows of an index, scored against queries: only the query is encoded.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ndarray::Array2;
+use rayon::prelude::*;
+
+use super::vectors::RowVector;
+use super::{Index, tokens};
+use crate::encoder::{Encoder, Role};
+use crate::ranking::Hit;
+use crate::scorer::{Part, ScoreKind, Scores, Scoring};
+use crate::similarity::QueryTokens;
+use crate::{Error, Result};
+
+/// Rows that a thread scores at a time, at least.
+const ROWS_PER_TASK: usize = 16;
+
+/// An encoded query.
+pub struct IndexQuery {
+    vector: Vec<f32>,
+    row: RowVector,
+    tokens: Option<QueryTokens>,
+    encoded_tokens: u32,
+}
+
+impl IndexQuery {
+    /// The embedding, `[dim]`.
+    pub fn vector(&self) -> &[f32] {
+        &self.vector
+    }
+
+    /// Tokens of the query, special tokens and prompt included.
+    pub fn tokens(&self) -> u32 {
+        self.encoded_tokens
+    }
+}
+
+/// Scores rows of an index.
+pub struct IndexScorer {
+    index: Arc<Index>,
+    encoder: Arc<dyn Encoder>,
+    scoring: Scoring,
+}
+
+impl IndexScorer {
+    /// Scores by this encoder and index. `scoring`: by default hybrid where the index has token vectors, else cosine.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for another model than the index's, and for a scoring that needs token vectors where there are none.
+    pub fn new(index: Arc<Index>, encoder: Arc<dyn Encoder>, scoring: Option<Scoring>) -> Result<Self> {
+        index.check_model(encoder.as_ref())?;
+        let scoring = scoring.unwrap_or(if index.has_tokens() { Scoring::Hybrid } else { Scoring::Cosine });
+        if scoring != Scoring::Cosine && !(index.has_tokens() && encoder.token_encoder().is_some()) {
+            return Err(Error::InvalidArgument(format!(
+                "the scoring '{scoring}' needs token vectors, and the index {} has none; use --scoring cosine, or build the index with --tokens",
+                index.folder().display()
+            )));
+        }
+        Ok(Self { index, encoder, scoring })
+    }
+
+    /// The index.
+    pub fn index(&self) -> &Index {
+        &self.index
+    }
+
+    /// Which score.
+    pub fn scoring(&self) -> Scoring {
+        self.scoring
+    }
+
+    /// What the scores mean.
+    pub fn kind(&self) -> ScoreKind {
+        self.scoring.kind()
+    }
+
+    /// Encodes queries, for [`IndexScorer::score`].
+    ///
+    /// # Errors
+    /// What the encoder fails with; [`Error::InvalidArgument`] for an empty query and for a vector that is not finite.
+    pub fn encode(&self, queries: &[&str]) -> Result<Vec<IndexQuery>> {
+        if queries.iter().any(|query| query.trim().is_empty()) {
+            return Err(Error::InvalidArgument("the query is empty".into()));
+        }
+        let vectors: Vec<Mutex<(Vec<f32>, Option<QueryTokens>)>> = queries.iter().map(|_| Mutex::default()).collect();
+        let lengths = match self.encoder.token_encoder() {
+            Some(encoder) => {
+                let needs_tokens = self.scoring != Scoring::Cosine;
+                let keep = |index: usize, text: &crate::encoder::EncodedText<'_>| {
+                    let tokens = needs_tokens.then(|| QueryTokens::new(text.tokens));
+                    *vectors[index].lock().unwrap_or_else(PoisonError::into_inner) = (text.vector.to_vec(), tokens);
+                };
+                encoder.encode_each(queries, Role::Query, &keep)?.tokens
+            }
+            None => {
+                let embeddings = self.encoder.encode(queries, Role::Query)?;
+                for (vector, row) in vectors.iter().zip(embeddings.vectors.rows()) {
+                    vector.lock().unwrap_or_else(PoisonError::into_inner).0 = row.to_vec();
+                }
+                embeddings.tokens
+            }
+        };
+        let query = |(position, (vectors, &encoded_tokens)): (usize, (Mutex<_>, &u32))| {
+            let (vector, tokens): (Vec<f32>, _) = vectors.into_inner().unwrap_or_else(PoisonError::into_inner);
+            Ok(IndexQuery { row: self.index.query(position, &vector)?, vector, tokens, encoded_tokens })
+        };
+        vectors.into_iter().zip(&lengths).enumerate().map(query).collect()
+    }
+
+    /// One score per row, in the rows' order. The score of a pair does not depend on the other rows. A row without text scores -1, below all others.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for a row that is not there or was deleted; [`Error::Corrupted`].
+    pub fn score(&self, query: &IndexQuery, rows: &[u64]) -> Result<Scores> {
+        let parts: Vec<(f32, f32, bool)> = rows
+            .par_iter()
+            .with_min_len(ROWS_PER_TASK)
+            .map(|&row| self.score_row(query, row))
+            .collect::<Result<_>>()?;
+        let value = |&(cosine, maxsim, is_empty): &(f32, f32, bool)| match is_empty {
+            true => self.kind().lowest(),
+            false => self.scoring.combine(cosine, maxsim),
+        };
+        let part =
+            |kind, values: fn(&(f32, f32, bool)) -> f32| Part { kind, values: parts.iter().map(values).collect() };
+        Ok(Scores {
+            values: parts.iter().map(value).collect(),
+            parts: match self.scoring {
+                Scoring::Hybrid => vec![part(ScoreKind::Cosine, |p| p.0), part(ScoreKind::MaxSim, |p| p.1)],
+                Scoring::Cosine | Scoring::MaxSim => Vec::new(),
+            },
+            query_tokens: query.encoded_tokens,
+            ..Scores::default()
+        })
+    }
+
+    fn score_row(&self, query: &IndexQuery, row: u64) -> Result<(f32, f32, bool)> {
+        let (segment, local) = self.index.place(row)?;
+        let segment = &self.index.segments[segment];
+        if segment.is_deleted(local) {
+            return Err(Error::InvalidArgument(format!("row {row} of the index was deleted")));
+        }
+        let mut cosine = [0.0];
+        if self.scoring != Scoring::MaxSim {
+            let at = local as usize;
+            segment.vectors().slice(at..at + 1, segment.row_len()).score(&query.row, &mut cosine, &mut Vec::new());
+        }
+        let maxsim = match (&query.tokens, segment.token_bytes(local)?) {
+            (Some(query), Some(bytes)) => query.maxsim(&tokens::decode(bytes, self.index.model().token_dim)),
+            _ => 0.0,
+        };
+        Ok((cosine[0], maxsim, segment.is_empty_text(local)))
+    }
+
+    /// Searches by the queries' embeddings, as [`Index::search`].
+    ///
+    /// # Errors
+    /// As [`Index::search`].
+    pub fn search(&self, queries: &[IndexQuery], top_k: usize) -> Result<Vec<Vec<Hit>>> {
+        let dim = self.index.model().dim;
+        let vectors = queries.iter().flat_map(|query| query.vector.iter().copied()).collect();
+        let vectors = Array2::from_shape_vec((queries.len(), dim), vectors);
+        self.index.search(vectors.map_err(|e| Error::InvalidArgument(e.to_string()))?.view(), top_k)
+    }
+}

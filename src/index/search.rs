@@ -1,0 +1,296 @@
+//! Exact search: every row is scored against every query, and the best are kept.
+//!
+//! # Floor
+//! One query reads every row once: `rows * row bytes / read bandwidth`. Beside the product a row costs a comparison: the scores of a few hundred rows are compared with the
+//! worst that is kept, without a branch per row, and only a block with something to keep is looked at row by row. With 100 of a million kept that is some thousand rows.
+//!
+//! A block of queries is bound by arithmetic, `queries * rows * dim` multiply-adds: blocks of rows that fit the L2 cache (halves and codes converted there) go
+//! through one matrix product with all queries. Its sums are added in another order than a dot product's, so the product only selects: a row whose product comes within
+//! the rounding error of the worst that is kept is scored again by the kernel of a single query. So a hit has the same score and the same place however many queries
+//! were asked with it, and however many threads searched.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use ndarray::ArrayView2;
+use rayon::prelude::*;
+
+use super::Index;
+use super::segment::Segment;
+use super::vectors::{RowVector, Rows};
+use crate::kernels::{Activation, Kernels, Left, Output, OutputRows, Right, Shape};
+use crate::ranking::{Hit, TopK};
+use crate::{Error, Result};
+
+/// Queries that go through one product: their panels pass through the cache once for each block of rows.
+const QUERIES_AT_ONCE: usize = 256;
+
+/// Rows whose scores are compared together.
+const SCORED_ROWS: usize = 256;
+
+/// Rows of one product: 96 KiB of 384 f32.
+const PRODUCT_ROWS: usize = 64;
+
+/// What a thread takes at a time, in bytes of rows: long enough a stream for the prefetcher, short enough for an even load.
+const TASK_BYTES: usize = 1 << 20;
+
+/// Queries of one byte a component for which one pass each is sooner done than one product: a product costs as much as some passes, and is
+/// padded to whole vectors of queries.
+const PASSES: usize = 4;
+
+impl Index {
+    /// The best `top_k` rows for each query, best first: score descending, then row ascending. `queries`: `[n, dim]`, of any length; scores are cosines. Deleted rows and
+    /// rows without text are not found. [`Hit::index`] is the row.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for queries of another dimension or that are not finite; [`Error::Corrupted`] when a score is not a number.
+    pub fn search(&self, queries: ArrayView2<'_, f32>, top_k: usize) -> Result<Vec<Vec<Hit>>> {
+        let vectors: Vec<RowVector> = queries
+            .rows()
+            .into_iter()
+            .enumerate()
+            .map(|(at, query)| self.query(at, &query.to_vec()))
+            .collect::<Result<_>>()?;
+        let mut found = Vec::with_capacity(vectors.len());
+        for group in vectors.chunks(QUERIES_AT_ONCE) {
+            if group.len() * self.dtype().bytes() <= PASSES {
+                for query in group {
+                    found.extend(self.fan_out(top_k, std::slice::from_ref(query), &|| Pass::new(query))?);
+                }
+            } else {
+                let packed = PackedQueries::new(group);
+                found.extend(self.fan_out(top_k, group, &|| BlockProduct::new(&packed, group))?);
+            }
+        }
+        Ok(found)
+    }
+
+    /// A query in the form of the rows.
+    pub(super) fn query(&self, position: usize, vector: &[f32]) -> Result<RowVector> {
+        let dim = self.model().dim;
+        if vector.len() != dim {
+            let found = vector.len();
+            return Err(Error::InvalidArgument(format!(
+                "query {position} (counted from 0) has {found} dimensions, the index {dim}; both must come from one model"
+            )));
+        }
+        RowVector::new(self.dtype(), vector).ok_or_else(|| {
+            Error::InvalidArgument(format!(
+                "query {position} (counted from 0) has a component that is not a finite number"
+            ))
+        })
+    }
+
+    /// Shares the rows among threads, each with a scanner and hits of its own, and merges the hits.
+    fn fan_out<S: Scan>(
+        &self,
+        top_k: usize,
+        queries: &[RowVector],
+        scanner: &(dyn Fn() -> S + Sync),
+    ) -> Result<Vec<Vec<Hit>>> {
+        let tasks = self.tasks();
+        let next = AtomicUsize::new(0);
+        let work = |_: usize| -> Result<Vec<TopK>> {
+            let mut scan = scanner();
+            let mut best = vec![TopK::new(top_k); queries.len()];
+            while let Some((segment, rows)) = tasks.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let part = Part { segment: &self.segments[*segment], start: self.starts[*segment] };
+                scan.scan(&part, rows.clone(), &mut best)?;
+            }
+            Ok(best)
+        };
+        let threads = rayon::current_num_threads().min(tasks.len()).max(1);
+        let parts: Vec<Vec<TopK>> = (0..threads).into_par_iter().with_max_len(1).map(work).collect::<Result<_>>()?;
+        let mut merged = vec![TopK::new(top_k); queries.len()];
+        for part in parts {
+            for (all, best) in merged.iter_mut().zip(part) {
+                best.into_hits().into_iter().try_for_each(|hit| all.push(hit.index, hit.score))?;
+            }
+        }
+        Ok(merged.into_iter().map(TopK::into_hits).collect())
+    }
+
+    fn tasks(&self) -> Vec<(usize, Range<usize>)> {
+        let cut = |(number, segment): (usize, &Segment)| {
+            let rows = segment.rows() as usize;
+            let row_bytes = segment.row_len() * self.dtype().bytes();
+            let step = (TASK_BYTES / row_bytes).next_multiple_of(SCORED_ROWS);
+            (0..rows).step_by(step).map(move |first| (number, first..(first + step).min(rows))).collect::<Vec<_>>()
+        };
+        self.segments.iter().enumerate().flat_map(cut).collect()
+    }
+}
+
+/// A segment and the number of its first row.
+struct Part<'a> {
+    segment: &'a Segment,
+    start: u64,
+}
+
+impl Part<'_> {
+    /// Takes a row into account that may be good enough.
+    fn offer(&self, row: usize, score: f32, best: &mut TopK) -> Result<()> {
+        if score.is_nan() {
+            return Err(super::blocks::damaged(
+                self.segment.folder(),
+                "scores that are numbers",
+                format_args!("a vector in row {row} that is none"),
+                "see which file is damaged with `nearsort index verify`".to_owned(),
+            ));
+        }
+        if score < best.least() || self.segment.is_deleted(row as u64) || self.segment.is_empty_text(row as u64) {
+            return Ok(());
+        }
+        best.push(self.start as usize + row, score)
+    }
+}
+
+/// A way of scoring rows.
+trait Scan {
+    /// Scores a range of a segment's rows and keeps the best.
+    fn scan(&mut self, part: &Part<'_>, rows: Range<usize>, best: &mut [TopK]) -> Result<()>;
+}
+
+/// One query, by dot products.
+struct Pass<'a> {
+    query: &'a RowVector,
+    scores: [f32; SCORED_ROWS],
+    integers: Vec<i32>,
+}
+
+impl<'a> Pass<'a> {
+    fn new(query: &'a RowVector) -> Self {
+        Self { query, scores: [0.0; SCORED_ROWS], integers: Vec::new() }
+    }
+}
+
+impl Scan for Pass<'_> {
+    fn scan(&mut self, part: &Part<'_>, rows: Range<usize>, best: &mut [TopK]) -> Result<()> {
+        let (vectors, len) = (part.segment.vectors(), part.segment.row_len());
+        let Some(best) = best.first_mut() else { return Ok(()) };
+        for first in rows.clone().step_by(SCORED_ROWS) {
+            let block = first..(first + SCORED_ROWS).min(rows.end);
+            let scores = &mut self.scores[..block.len()];
+            vectors.slice(block, len).score(self.query, scores, &mut self.integers);
+            if !any_reaches(scores, best.least()) {
+                continue;
+            }
+            for (row, &score) in (first..).zip(&*scores) {
+                // NaN too.
+                if !(score < best.least()) {
+                    part.offer(row, score, best)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a score is at least this much, or not a number; without a branch per score.
+fn any_reaches(scores: &[f32], least: f32) -> bool {
+    scores.iter().fold(false, |any, score| any | !(*score < least))
+}
+
+/// Queries in the panels of the matrix product.
+struct PackedQueries {
+    panels: Vec<f32>,
+    shape: Shape,
+    /// What each column's products are multiplied by.
+    scales: Vec<f32>,
+    /// How far a product can be from the score by dot product.
+    slack: f32,
+}
+
+impl PackedQueries {
+    fn new(queries: &[RowVector]) -> Self {
+        let rows: Vec<Vec<f32>> = queries.iter().map(RowVector::to_f32).collect();
+        let len = rows.first().map_or(0, Vec::len);
+        let shape = Shape::padded(queries.len(), len);
+        let mut panels = vec![0.0; shape.len()];
+        for (column, row) in rows.iter().enumerate() {
+            Kernels::best().gemm_f32.pack_column(row.iter().copied(), column, shape, &mut panels);
+        }
+        let scales = queries.iter().map(RowVector::scale).collect();
+        // Each of the two sums of `len` products, in any order, is within `len * 2^-24` of the exact one times the sum of absolute products, which is at most 1 for vectors of
+        // length 1. Some more for scales and halves, whose lengths are not exactly 1.
+        let slack = 2.1 * (len + 16) as f32 / (1 << 24) as f32;
+        Self { panels, shape, scales, slack }
+    }
+}
+
+/// Many queries, by matrix products.
+struct BlockProduct<'a> {
+    queries: &'a PackedQueries,
+    vectors: &'a [RowVector],
+    /// `[PRODUCT_ROWS, columns]`.
+    products: Vec<f32>,
+    /// What a column's product has to reach.
+    least: Vec<f32>,
+    widened: Vec<f32>,
+    integers: Vec<i32>,
+}
+
+impl<'a> BlockProduct<'a> {
+    fn new(queries: &'a PackedQueries, vectors: &'a [RowVector]) -> Self {
+        let columns = queries.shape.n;
+        let mut least = vec![f32::INFINITY; columns];
+        least[..vectors.len()].fill(f32::NEG_INFINITY);
+        let products = vec![0.0; PRODUCT_ROWS * columns];
+        Self { queries, vectors, products, least, widened: Vec::new(), integers: Vec::new() }
+    }
+
+    fn multiply(&mut self, rows: Rows<'_>, count: usize) {
+        let Shape { n, k } = self.queries.shape;
+        let left = Left { rows: rows.widen(&mut self.widened), stride: k, m: count };
+        let output = Output {
+            rows: OutputRows::Whole(&mut self.products),
+            stride: n,
+            columns: 0..n,
+            bias: &[],
+            add: false,
+            activation: Activation::None,
+            row_scales: rows.scales(),
+        };
+        Kernels::best().gemm_f32.multiply(left, Right::Packed(&self.queries.panels), k, output);
+    }
+
+    /// The least product that a column needs, for what is kept of its query.
+    fn raise(&mut self, column: usize, best: &TopK) {
+        let scale = self.queries.scales[column];
+        // Of a query of zeros every product is 0.
+        self.least[column] = if scale > 0.0 { (best.least() - self.queries.slack) / scale } else { f32::NEG_INFINITY };
+    }
+}
+
+impl Scan for BlockProduct<'_> {
+    fn scan(&mut self, part: &Part<'_>, rows: Range<usize>, best: &mut [TopK]) -> Result<()> {
+        let (vectors, len) = (part.segment.vectors(), part.segment.row_len());
+        let columns = self.queries.shape.n;
+        for first in rows.clone().step_by(PRODUCT_ROWS) {
+            let block = first..(first + PRODUCT_ROWS).min(rows.end);
+            self.multiply(vectors.slice(block.clone(), len), block.len());
+            for (offset, row) in block.enumerate() {
+                let products = offset * columns..(offset + 1) * columns;
+                if !reaches_any(&self.products[products.clone()], &self.least) {
+                    continue;
+                }
+                for column in 0..self.vectors.len() {
+                    if self.products[products.start + column] < self.least[column] {
+                        continue;
+                    }
+                    let mut score = [0.0];
+                    let vector = vectors.slice(row..row + 1, len);
+                    vector.score(&self.vectors[column], &mut score, &mut self.integers);
+                    part.offer(row, score[0], &mut best[column])?;
+                    self.raise(column, &best[column]);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a product is at least what its column needs, or not a number; without a branch per product.
+fn reaches_any(products: &[f32], least: &[f32]) -> bool {
+    products.iter().zip(least).fold(false, |any, (product, least)| any | !(product < least))
+}
