@@ -265,7 +265,10 @@ fn failed(action: &'static str, folder: &Path, error: heed::Error) -> Error {
     let damaged = |error: &dyn std::fmt::Display| unusable(action, folder, &format!("its file is damaged ({error})"));
     let message = match error {
         heed::Error::Io(error) if error.kind() == ErrorKind::OutOfMemory => {
-            format!("{error}: it takes {} GiB of addresses, not of memory; raise `ulimit -v`, or leave --cache out", MAP_BYTES >> 30)
+            format!(
+                "{error}: it takes {} GiB of addresses, not of memory; raise `ulimit -v`, or leave --cache out",
+                MAP_BYTES >> 30
+            )
         }
         heed::Error::Io(error) => format!("{error}; see to the folder and the disk's free space, or leave --cache out"),
         heed::Error::Mdb(MdbError::VersionMismatch) => return unusable(action, folder, "another LMDB wrote it"),
