@@ -198,11 +198,11 @@ fn what_is_filed_comes_back_and_the_rest_is_none() {
     let folder = tempfile::tempdir().unwrap();
     let (cache, model) = (open(folder.path()), CachedModel::new("m", "f"));
     let keys: Vec<CacheKey> = (0..10_000).map(|n: usize| model.key(Role::Document, &n.to_string())).collect();
-    let value = |n: usize| CachedVector { vector: vec![n as f32; 8], tokens: n as u32, truncated: n % 2 == 0 };
+    let value = |n: usize| CachedVector { vector: vec![n as f32; 8], tokens: n as u32, truncated: n.is_multiple_of(2) };
     let even: Vec<_> = (0..10_000).step_by(2).map(|n| (keys[n], value(n))).collect();
     cache.put_many(&model, &even).unwrap();
     let found = cache.get_many(&keys).unwrap();
-    assert!((0..10_000).all(|n| found[n] == (n % 2 == 0).then(|| value(n))));
+    assert!((0..10_000).all(|n| found[n] == n.is_multiple_of(2).then(|| value(n))));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use super::{CacheKey, CachedModel, CachedVector, EmbeddingCache};
 use crate::encoder::{Embeddings, Encoder, ProgressFn, Role};
 use crate::{Error, Result};
 
-/// An [`Encoder`] before whom a cache stands: only texts that are not in it are encoded, each distinct text once, and are in it from then on.
+/// An [`Encoder`] behind a cache: only texts that are not in the cache are encoded, each distinct text once, and are in it from then on.
 ///
 /// The answers are the encoder's own, bit by bit: vectors, tokens and truncation. It has no token vectors, so a scorer over it knows the
 /// cosine only: the token vectors of a passage are some 80 times as large as its embedding.
