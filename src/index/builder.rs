@@ -44,6 +44,9 @@ pub struct BuildOptions {
     pub restart: bool,
 }
 
+/// A vector, and what belongs to the tokens of a [`NewRow`].
+type EncodedRow = (RowVector, (usize, Vec<u8>));
+
 /// Builds an index, or adds to one. Dropped before [`IndexBuilder::finish`], it leaves an unfinished build that the same calls continue.
 pub struct IndexBuilder {
     folder: PathBuf,
@@ -263,8 +266,7 @@ impl IndexBuilder {
         rows: &[(&'a str, &'a str)],
     ) -> Result<(Vec<NewRow<'a>>, EncodedLengths)> {
         let texts: Vec<&str> = rows.iter().map(|(_, text)| *text).collect();
-        let encoded: Vec<Mutex<Option<(RowVector, (usize, Vec<u8>))>>> =
-            texts.iter().map(|_| Mutex::new(None)).collect();
+        let encoded: Vec<Mutex<Option<EncodedRow>>> = texts.iter().map(|_| Mutex::new(None)).collect();
         let keep = |index: usize, vector: &[f32], tokens: (usize, Vec<u8>)| {
             let row = RowVector::new(self.plan.dtype, vector).map(|row| (row, tokens));
             *encoded[index].lock().unwrap_or_else(PoisonError::into_inner) = row;

@@ -9,6 +9,9 @@
 //! the rounding error of the worst that is kept is scored again by the kernel of a single query. So a hit has the same score and the same place however many queries
 //! were asked with it, and however many threads searched.
 
+// `!(a < b)` lets what is not a number through, so that it is seen, and stays one comparison of a vector.
+#![allow(clippy::neg_cmp_op_on_partial_ord)]
+
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -274,15 +277,15 @@ impl Scan for BlockProduct<'_> {
                 if !reaches_any(&self.products[products.clone()], &self.least) {
                     continue;
                 }
-                for column in 0..self.vectors.len() {
+                for (column, best) in best.iter_mut().enumerate() {
                     if self.products[products.start + column] < self.least[column] {
                         continue;
                     }
                     let mut score = [0.0];
                     let vector = vectors.slice(row..row + 1, len);
                     vector.score(&self.vectors[column], &mut score, &mut self.integers);
-                    part.offer(row, score[0], &mut best[column])?;
-                    self.raise(column, &best[column]);
+                    part.offer(row, score[0], best)?;
+                    self.raise(column, best);
                 }
             }
         }
