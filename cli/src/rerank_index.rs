@@ -195,7 +195,7 @@ impl List {
 
 /// The same candidates for every query: a line of text is an id, a row of another format has one.
 fn same_list(args: &RerankArgs, talk: Talk) -> Result<Vec<List>, Failure> {
-    let mut rows = model::open_rows(&args.input, &args.reading, talk)?;
+    let mut rows = model::open_rows(std::slice::from_ref(&args.input), &args.reading, talk)?;
     let is_text = rows.format() == InputFormat::Text;
     let (mut ids, mut first_stage) = (Vec::new(), Vec::new());
     for row in rows.by_ref() {

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use clap::{Args, Subcommand};
 use nearsort::index::Dtype;
 
-use super::{ModelArgs, OutputFormat, ReadingArgs};
+use super::{CacheArgs, ModelArgs, OutputFormat, ReadingArgs};
 
 pub const INDEX_EXAMPLES: &str = "\
 A build that was killed goes on where it stopped when the same command is given again.

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::source::Source;
+use crate::Failure;
 use crate::args::RerankArgs;
 use crate::output;
-use crate::{Failure, model};
 
 /// Of the files that a job leaves behind.
 const FORMAT: u32 = 1;
