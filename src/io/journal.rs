@@ -130,9 +130,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal");
         let mut journal = Journal::open(&path, |_: (u32, String)| Ok(())).unwrap();
-        journal.append(&(1, "one")).unwrap();
+        journal.append(&(1_u32, "one")).unwrap();
         let whole = std::fs::read(&path).unwrap();
-        journal.append(&(2, "two, which is torn")).unwrap();
+        journal.append(&(2_u32, "two, which is torn")).unwrap();
         let both = std::fs::read(&path).unwrap();
         for length in whole.len()..both.len() {
             std::fs::write(&path, &both[..length]).unwrap();
@@ -153,12 +153,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal");
         let mut journal = Journal::open(&path, |_: (u32, String)| Ok(())).unwrap();
-        journal.append(&(1, "one")).unwrap();
-        journal.replace(&(2, "two")).unwrap();
-        journal.append(&(3, "three")).unwrap();
+        journal.append(&(1_u32, "one")).unwrap();
+        journal.replace(&(2_u32, "two")).unwrap();
+        journal.append(&(3_u32, "three")).unwrap();
         assert_eq!(replayed(&path), [(2, "two".to_owned()), (3, "three".to_owned())]);
         let mut again = Journal::open(&path, |_: (u32, String)| Ok(())).unwrap();
-        again.append(&(4, "four")).unwrap();
+        again.append(&(4_u32, "four")).unwrap();
         assert_eq!(replayed(&path).len(), 3);
     }
 

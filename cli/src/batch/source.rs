@@ -10,16 +10,16 @@ use crate::args::{RerankArgs, Talk};
 use crate::{Failure, model};
 
 pub enum Source {
-    Run(Plan),
-    Lists(Lists),
+    Run(Box<Plan>),
+    Lists(Box<Lists>),
 }
 
 impl Source {
     /// Reads as much as it takes to know that the inputs fit together. `folder`: for what is looked up later.
     pub fn open(args: &RerankArgs, folder: &Path, talk: Talk) -> Result<Self, Failure> {
         match (&args.candidates, &args.query_file, &args.run) {
-            (Some(candidates), ..) => Ok(Self::Lists(Lists::open(candidates, args)?)),
-            (None, Some(queries), Some(run)) => Ok(Self::Run(Plan::make(queries, run, args, folder, talk)?)),
+            (Some(candidates), ..) => Ok(Self::Lists(Box::new(Lists::open(candidates, args)?))),
+            (None, Some(queries), Some(run)) => Ok(Self::Run(Box::new(Plan::make(queries, run, args, folder, talk)?))),
             _ => Err(Failure::Error("give --queries, --corpus and --run, or --candidates".into())),
         }
     }
