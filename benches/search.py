@@ -53,7 +53,8 @@ class Ours:
     """The bench program, which answers one line with one line."""
 
     def __init__(self, paths, dtype):
-        newest = max(glob.glob(f"{root}/target/release/deps/search-*[0-9a-f]"), key=os.path.getmtime)
+        built = [path for path in glob.glob(f"{root}/target/release/deps/search-*") if "." not in os.path.basename(path)]
+        newest = max(built, key=os.path.getmtime)
         index = f"{args.folder}/index-{args.rows}-{args.dim}-{dtype}"
         command = [newest, *paths, str(args.dim), dtype, index]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
