@@ -250,12 +250,15 @@ impl LocalEncoder {
         let contract = &self.contract;
         let numbers = (contract.dim, contract.max_tokens, contract.normalize, contract.pooling);
         // Instruction sets round in their own ways, in i8 visibly so.
-        let arithmetic = (self.engine, self.precision, Kernels::best().isa());
+        let arithmetic = (ARITHMETIC_VERSION, self.engine, self.precision, Kernels::best().isa());
         let prompts = (&contract.query_prompt, &contract.document_prompt);
         let hash = Sha256::digest(format!("{} {numbers:?} {arithmetic:?} {prompts:?}", self.files.fingerprint()?));
         Ok(hex(hash))
     }
 }
+
+/// Raised when a release computes other bits from the same files: indexes and caches of older releases must not be taken for its own.
+const ARITHMETIC_VERSION: u32 = 1;
 
 /// More tasks than threads, so that a thread that got short texts takes another task.
 const TASKS_PER_THREAD: usize = 16;
