@@ -1,7 +1,7 @@
 //! A block of lists: what is scored with one encoding of every document, and held in memory together.
 
 use std::borrow::Cow;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
 use nearsort::io::{Corpus, Query, Row};
@@ -14,9 +14,10 @@ use crate::Failure;
 pub const MAX_LISTS: usize = 1024;
 /// Pairs of a block, unless one list has more; some 40 bytes each.
 pub const MAX_PAIRS: usize = 1 << 20;
-/// Documents of a slice: what is encoded between two records of the journal, a minute's work of a small model on two cores, and whose texts
-/// are in memory.
-pub const SLICE_DOCUMENTS: usize = 8192;
+/// Documents of a slice: what is encoded between two records of the journal, and whose texts are in memory. Every slice encodes its queries again,
+/// so it grows with them: eight documents of some hundred tokens for each query make that one or two per cent.
+pub const SLICE_DOCUMENTS: RangeInclusive<usize> = 512..=8192;
+const DOCUMENTS_PER_LIST: usize = 8;
 
 /// A query and its candidates among the documents of a block.
 pub struct List {
@@ -99,29 +100,32 @@ pub struct ListScores {
 pub struct Scoring {
     pub block: Block,
     done: Vec<Slice>,
+    slice_documents: usize,
     /// For each slice the lists in it, with the places of their documents.
     places: Vec<Vec<(usize, Vec<usize>)>>,
 }
 
 impl Scoring {
     pub fn new(block: Block) -> Self {
+        let slice_documents =
+            (block.lists.len() * DOCUMENTS_PER_LIST).clamp(*SLICE_DOCUMENTS.start(), *SLICE_DOCUMENTS.end());
         let mut places: Vec<Vec<(usize, Vec<usize>)>> =
-            vec![Vec::new(); block.documents.len().div_ceil(SLICE_DOCUMENTS)];
+            vec![Vec::new(); block.documents.len().div_ceil(slice_documents)];
         for (at, list) in block.lists.iter().enumerate() {
             for (place, &document) in list.documents.iter().enumerate() {
-                let slice = &mut places[document / SLICE_DOCUMENTS];
+                let slice = &mut places[document / slice_documents];
                 match slice.last_mut() {
                     Some((last, places)) if *last == at => places.push(place),
                     _ => slice.push((at, vec![place])),
                 }
             }
         }
-        Self { block, done: Vec::new(), places }
+        Self { block, done: Vec::new(), slice_documents, places }
     }
 
     /// Documents whose scores are there.
     pub fn num_done(&self) -> usize {
-        (self.done.len() * SLICE_DOCUMENTS).min(self.block.documents.len())
+        (self.done.len() * self.slice_documents).min(self.block.documents.len())
     }
 
     /// Tokens of the slices that are done.
@@ -145,7 +149,7 @@ impl Scoring {
     pub fn next_slice(&self, reranker: &Reranker) -> Result<Option<Slice>, Failure> {
         let Some(places) = self.places.get(self.done.len()) else { return Ok(None) };
         let first = self.num_done();
-        let end = (first + SLICE_DOCUMENTS).min(self.block.documents.len());
+        let end = (first + self.slice_documents).min(self.block.documents.len());
         let rows = (first..end).map(|at| self.block.documents.row(at)).collect::<Result<Vec<_>, _>>()?;
         let texts: Vec<Cow<'_, str>> = rows.iter().map(|row| row.passage()).collect();
         let candidates: Vec<Vec<usize>> = places

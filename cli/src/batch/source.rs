@@ -90,10 +90,10 @@ impl Lists {
         }
     }
 
-    /// Lists of a slice's candidates together, unless one has more; `None` at the end.
+    /// Lists of the largest slice's candidates together, unless one has more; `None` at the end.
     fn read_block(&mut self) -> Result<Option<Block>, Failure> {
         let (mut lists, mut documents) = (Vec::new(), Vec::new());
-        while lists.len() < MAX_LISTS && documents.len() < SLICE_DOCUMENTS && self.left != Some(0) {
+        while lists.len() < MAX_LISTS && documents.len() < *SLICE_DOCUMENTS.end() && self.left != Some(0) {
             let Some(row) = self.rows.next().transpose()? else { break };
             self.left = self.left.map(|left| left - 1);
             if self.check_ids {
