@@ -133,8 +133,8 @@ impl IndexBuilder {
             ended: false,
             out: None,
         };
-        match Journal::read(&building.join(JOURNAL))? {
-            Some((plan, records)) => builder.resume(plan, records)?,
+        match Journal::open(&building.join(JOURNAL))? {
+            Some((journal, plan, records)) => builder.resume(journal, plan, records)?,
             None => builder.start()?,
         }
         Ok(builder)
@@ -156,7 +156,7 @@ impl IndexBuilder {
         Ok(())
     }
 
-    fn resume(&mut self, plan: Plan, records: Vec<Record>) -> Result<()> {
+    fn resume(&mut self, journal: Journal, plan: Plan, records: Vec<Record>) -> Result<()> {
         let building = self.folder.join(BUILDING);
         let is_moved = self.base.as_ref().is_some_and(|base| base.segments.iter().any(|s| s.name == plan.segment));
         if is_moved {
@@ -178,7 +178,6 @@ impl IndexBuilder {
         if moved.is_dir() {
             fs::rename(&moved, &segment).map_err(Error::io("rename", &moved))?;
         }
-        let journal = Journal::resume(&building.join(JOURNAL), &plan, &records)?;
         let writer = match records.last() {
             Some(record) => SegmentWriter::resume(&segment, &record.mark)?,
             None => {
@@ -236,7 +235,7 @@ impl IndexBuilder {
         let (new, lengths) = self.encode(encoder, rows)?;
         let Some((writer, journal)) = &mut self.out else { return Ok(None) };
         new.iter().try_for_each(|row| writer.push(row))?;
-        journal.append(&Record { mark: writer.sync()?, texts })?;
+        journal.append(Record { mark: writer.sync()?, texts })?;
         Ok(Some(lengths))
     }
 

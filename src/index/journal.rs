@@ -1,19 +1,15 @@
 //! The record of an unfinished build: what is being built, and which rows are safely on disk.
 //!
-//! A line is the CRC-32 of a JSON value, then the value. The first is the [`Plan`], each other a [`Record`] that was added once the data it speaks of was on disk. A
-//! line that was torn by a crash fails its checksum; it and what follows it do not count.
+//! The first entry is the [`Plan`], each other a [`Record`] that was added once the data it speaks of was on disk.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::manifest::{Dtype, IndexModel};
 use super::segment::Mark;
-use crate::{Error, Result};
+use crate::Result;
 
 /// What decides the bytes of a segment, apart from the corpus.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,60 +72,40 @@ pub(super) fn hash_texts(rows: &[(&str, &str)]) -> String {
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Appends records.
-pub(super) struct Journal {
-    path: PathBuf,
-    file: File,
+/// An entry of the journal: at first the plan, then records.
+#[derive(Serialize, Deserialize)]
+enum Entry {
+    Plan(Box<Plan>),
+    Record(Record),
 }
+
+/// Appends records.
+pub(super) struct Journal(crate::io::Journal);
 
 impl Journal {
     pub fn create(path: &Path, plan: &Plan) -> Result<Self> {
-        let file = File::create(path).map_err(Error::io("create", path))?;
-        let mut journal = Self { path: path.to_owned(), file };
-        journal.line(plan)?;
-        Ok(journal)
+        let mut journal = crate::io::Journal::open(path, |_: Entry| Ok(()))?;
+        journal.replace(&Entry::Plan(Box::new(plan.clone())))?;
+        Ok(Self(journal))
     }
 
-    /// Reads what is there: `None` where there is not even a plan.
-    pub fn read(path: &Path) -> Result<Option<(Plan, Vec<Record>)>> {
-        let bytes = match fs::read(path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(Error::io("read", path)(error)),
-        };
-        let mut lines = bytes.split_inclusive(|byte| *byte == b'\n');
-        let Some(plan) = lines.next().and_then(parse::<Plan>) else { return Ok(None) };
-        Ok(Some((plan, lines.map_while(parse::<Record>).collect())))
+    /// Opens what is there, to go on behind its last whole record: `None` where there is not even a plan.
+    pub fn open(path: &Path) -> Result<Option<(Self, Plan, Vec<Record>)>> {
+        if !path.exists() {
+            return Ok(None);
+        }
+        let (mut plan, mut records) = (None, Vec::new());
+        let journal = crate::io::Journal::open(path, |entry| {
+            match entry {
+                Entry::Plan(found) => plan = Some(*found),
+                Entry::Record(record) => records.push(record),
+            }
+            Ok(())
+        })?;
+        Ok(plan.map(|plan| (Self(journal), plan, records)))
     }
 
-    /// Goes on behind these records, which [`Journal::read`] gave.
-    pub fn resume(path: &Path, plan: &Plan, records: &[Record]) -> Result<Self> {
-        let file = OpenOptions::new().append(true).open(path).map_err(Error::io("open", path))?;
-        let length =
-            line_of(plan)?.len() + records.iter().map(|r| line_of(r).map(|l| l.len())).sum::<Result<usize>>()?;
-        file.set_len(length as u64).map_err(Error::io("cut", path))?;
-        Ok(Self { path: path.to_owned(), file })
+    pub fn append(&mut self, record: Record) -> Result<()> {
+        self.0.append(&Entry::Record(record))
     }
-
-    pub fn append(&mut self, record: &Record) -> Result<()> {
-        self.line(record)
-    }
-
-    fn line(&mut self, value: &impl Serialize) -> Result<()> {
-        let line = line_of(value)?;
-        let written = self.file.write_all(&line).and_then(|()| self.file.sync_data());
-        written.map_err(Error::io("write", &self.path))
-    }
-}
-
-fn line_of(value: &impl Serialize) -> Result<Vec<u8>> {
-    let json = serde_json::to_vec(value);
-    let json = json.map_err(|error| Error::InvalidArgument(format!("the journal cannot be written: {error}")))?;
-    Ok([format!("{:08x} ", crc32fast::hash(&json)).as_bytes(), &json, b"\n"].concat())
-}
-
-fn parse<T: DeserializeOwned>(line: &[u8]) -> Option<T> {
-    let (crc, json) = line.strip_suffix(b"\n")?.split_at_checked(9)?;
-    let expected = format!("{:08x} ", crc32fast::hash(json));
-    (crc == expected.as_bytes()).then(|| serde_json::from_slice(json).ok())?
 }
