@@ -16,6 +16,19 @@ pub(super) fn sum_lanes(v: __m256) -> f32 {
     _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)))
 }
 
+/// How far ahead of a row memory is asked for. From 1 to 4 KiB are alike: one query against 1,000,000 x 384 bytes on two Zen 3 cores took 51.8 ms without, 46.9
+/// at 1 KiB, 44.4 at 4 KiB, a plain sum of the same bytes 44.6 (medians of 15 rounds).
+const PREFETCH_BYTES: usize = 4096;
+
+/// Asks for the lines of memory that lie [`PREFETCH_BYTES`] behind those of a row. No address is wrong for that.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn prefetch_behind(row: *const u8, num_bytes: usize) {
+    for line in (0..num_bytes).step_by(64) {
+        _mm_prefetch::<_MM_HINT_T0>(row.wrapping_add(PREFETCH_BYTES + line).cast());
+    }
+}
+
 /// f32, 8 at a time.
 pub(super) struct F32;
 
@@ -88,6 +101,11 @@ unsafe impl Lane for F16 {
     #[target_feature(enable = "avx2,fma,f16c")]
     unsafe fn multiply_add(sum: __m256, query: __m256, row: __m256) -> __m256 {
         _mm256_fmadd_ps(query, row, sum)
+    }
+    #[inline]
+    #[target_feature(enable = "avx2,fma,f16c")]
+    unsafe fn prefetch(row: *const u8, num_bytes: usize) {
+        prefetch_behind(row, num_bytes);
     }
     #[inline]
     #[target_feature(enable = "avx2,fma,f16c")]
@@ -172,6 +190,11 @@ unsafe impl Lane for I8 {
     #[target_feature(enable = "avx2,fma,f16c")]
     unsafe fn multiply_add(sum: __m256i, query: __m256i, row: __m256i) -> __m256i {
         _mm256_add_epi32(sum, _mm256_madd_epi16(query, row))
+    }
+    #[inline]
+    #[target_feature(enable = "avx2,fma,f16c")]
+    unsafe fn prefetch(row: *const u8, num_bytes: usize) {
+        prefetch_behind(row, num_bytes);
     }
     #[inline]
     #[target_feature(enable = "avx2,fma,f16c")]

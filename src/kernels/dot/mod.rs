@@ -8,7 +8,8 @@
 /// Expands the algorithm for one set of target features. `$queries` x `$rows` is the tile for several queries, as
 /// many as the registers hold. One query takes one row at a time: it waits for memory, and two or four rows at once
 /// read slower by half (streams that the prefetcher follows less well), while one row after the other overlaps in the
-/// core anyway. Prefetching by hand, 256 bytes to 16 KiB ahead, gained nothing (0.74 to 1.06 times the speed).
+/// core anyway. Prefetching by hand, 256 bytes to 16 KiB ahead, gained nothing with AVX-512 (0.74 to 1.06 times the speed); see
+/// [`Lane::prefetch`] for where it does.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! drivers {
     ($features:literal, $queries:literal x $rows:literal) => {
@@ -72,6 +73,9 @@ macro_rules! drivers {
                 }
                 let mut row = 0;
                 while row + R <= count {
+                    if Q == 1 {
+                        L::prefetch(rows.add(row * dim).cast(), dim * size_of::<L::Elem>());
+                    }
                     let tile = tile::<L, Q, R>(queries, rows.add(row * dim), dim, &biases);
                     for r in 0..R {
                         std::ptr::copy_nonoverlapping(tile[r].as_ptr(), scores.add((row + r) * stride), Q);
@@ -270,6 +274,9 @@ unsafe trait Lane {
     /// Reads `len < WIDTH` elements; zeros follow.
     unsafe fn load_tail(at: *const Self::Elem, len: usize) -> Self::Chunk;
     unsafe fn multiply_add(sum: Self::Sum, query: Self::Chunk, row: Self::Chunk) -> Self::Sum;
+    /// Asks for what comes some rows behind the `num_bytes` of a row, where a row takes so many instructions for its bytes that the core does not look
+    /// that far ahead by itself.
+    unsafe fn prefetch(_row: *const u8, _num_bytes: usize) {}
     /// What `finish` has to take off each score of this query; reads `dim` elements.
     unsafe fn bias(_query: *const Self::Elem, _dim: usize) -> i32 {
         0
