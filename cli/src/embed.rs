@@ -12,7 +12,7 @@ use nearsort::{Encoder, LocalEncoder, Role};
 use serde::Serialize;
 
 use crate::args::{EmbedArgs, ReadingArgs, Talk};
-use crate::hints::{Warning, say, warn};
+use crate::hints::{Warning, say, warn, warn_of_skipped};
 use crate::interrupt::remove_on_interrupt;
 use crate::progress::Counter;
 use crate::{Failure, Outcome, Run, cache, model};
@@ -136,8 +136,7 @@ fn metadata(encoder: &LocalEncoder, role: Role) -> Result<BTreeMap<String, Strin
 fn report(totals: &Totals, rows: &Rows, encoder: &LocalEncoder, saved: Option<CacheCounts>, talk: Talk) {
     let max_tokens = encoder.contract().max_tokens;
     warn(talk, &Warning::Truncated { truncated: totals.truncated, candidates: totals.documents, max_tokens });
-    let reasons = rows.skip_reasons().iter().map(ToString::to_string).collect();
-    warn(talk, &Warning::Skipped { rows: rows.skipped(), file: rows.name().to_owned(), reasons });
+    warn_of_skipped(talk, rows.skipped(), rows.name(), rows.skip_reasons());
     if totals.documents == 0 {
         warn(talk, &Warning::NoCandidates { file: rows.name().to_owned() });
     }

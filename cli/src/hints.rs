@@ -127,6 +127,12 @@ pub fn warn(talk: Talk, warning: &Warning) {
     }
 }
 
+/// Says that rows of an input were left out, and why the first of them.
+pub fn warn_of_skipped(talk: Talk, rows: u64, file: &str, reasons: &[nearsort::Error]) {
+    let reasons = reasons.iter().map(ToString::to_string).collect();
+    warn(talk, &Warning::Skipped { rows, file: file.to_owned(), reasons });
+}
+
 /// One line on stderr. That nobody can read it is no reason to fail, which `eprintln!` would.
 pub fn say(message: fmt::Arguments<'_>) {
     let _ = writeln!(io::stderr(), "nearsort: {message}");

@@ -14,7 +14,7 @@ use nearsort::ranking::{self, TopK};
 use nearsort::{Blend, Hit, Reranker, ScoredCandidates};
 
 use crate::args::{BlendMethod, OutputFormat, RerankArgs, Talk};
-use crate::hints::{Warning, say, warn};
+use crate::hints::{Warning, say, warn, warn_of_skipped};
 use crate::output::{self, Answer, Answers, Facts, ModelLine, Ranked};
 use crate::progress::Counter;
 use crate::{Failure, Outcome, Run, batch, cache, model, profile, rerank_index};
@@ -324,8 +324,7 @@ impl Collected {
             let unscored = mixing.first_stage.iter().filter(|score| score.is_none()).count();
             warn(talk, &Warning::NoFirstStage { unscored, candidates: self.candidates });
         }
-        let reasons = rows.skip_reasons().iter().map(ToString::to_string).collect();
-        warn(talk, &Warning::Skipped { rows: rows.skipped(), file: rows.name().to_owned(), reasons });
+        warn_of_skipped(talk, rows.skipped(), rows.name(), rows.skip_reasons());
         if self.candidates == 0 {
             warn(talk, &Warning::NoCandidates { file: rows.name().to_owned() });
         }

@@ -7,16 +7,16 @@ use std::time::Instant;
 
 use nearsort::encoder::ProgressFn;
 use nearsort::index::{Index, IndexQuery, IndexScorer};
-use nearsort::io::{InputFormat, Query, Rows, read_queries, read_run};
+use nearsort::io::{InputFormat, Query, read_queries, read_run};
 use nearsort::ranking;
 use nearsort::{Blend, Encoder};
 
 use crate::args::{OutputFormat, RerankArgs, Talk};
-use crate::hints::{Warning, say, warn};
+use crate::hints::{Warning, say, warn, warn_of_skipped};
 use crate::output::ids::{IdAnswer, IdAnswers, IdHit};
 use crate::output::{self, ModelLine};
 use crate::progress::Counter;
-use crate::rerank::check_query_id;
+use crate::rerank::{check_query_id, with_worst_for_unknown};
 use crate::{Failure, Outcome, Run, index, model};
 
 /// A query with its candidates.
@@ -87,7 +87,7 @@ impl Unknown {
         let Some(example) = self.example else { return Ok(()) };
         let (count, are) = (self.count, if self.count == 1 { "candidate is" } else { "candidates are" });
         let message = format!("{count} {are} not in the index {}, such as '{example}'", index.folder().display());
-        if !args.reading.skip_bad_rows {
+        if !args.reading.leaves_out() {
             return Err(Failure::Error(format!(
                 "{message}; add their texts to the index (nearsort index add), or leave them out with --skip-bad-rows"
             )));
@@ -122,11 +122,9 @@ fn rank(
     let scores = scorer.score(query, &rows)?.values;
     let first: Vec<Option<f64>> = known.iter().map(|(place, _)| list.first_stage[*place]).collect();
     let is_blended = blend != Blend::None && first.iter().any(Option::is_some);
-    let mixed = match is_blended {
-        false => scores.clone(),
-        true => {
-            let worst = first.iter().flatten().copied().fold(f64::INFINITY, f64::min);
-            let filled: Vec<f64> = first.iter().map(|score| score.unwrap_or(worst)).collect();
+    let mixed = match with_worst_for_unknown(&first).filter(|_| is_blended) {
+        None => scores.clone(),
+        Some(filled) => {
             let mut empty = Vec::new();
             for (at, row) in rows.iter().enumerate() {
                 if index.is_blank(*row)? {
@@ -155,7 +153,7 @@ fn lists_of_run(run: &Path, queries: &Path, args: &RerankArgs) -> Result<Vec<Lis
     let mut list_of: HashMap<String, usize> = HashMap::new();
     for line in read_run(run)? {
         let Some(query) = queries.get(&line.query_id) else {
-            if args.reading.skip_bad_rows {
+            if args.reading.leaves_out() {
                 continue;
             }
             return Err(Failure::Error(format!(
@@ -206,7 +204,7 @@ fn same_list(args: &RerankArgs, talk: Talk) -> Result<Vec<List>, Failure> {
             first_stage.push(row.first_stage_score);
         }
     }
-    warn_of_skipped(&rows, talk);
+    warn_of_skipped(talk, rows.skipped(), rows.name(), rows.skip_reasons());
     let queries = match (&args.query, &args.query_file) {
         (Some(text), _) if text.trim().is_empty() => return Err(Failure::Error("--query is empty".into())),
         (Some(text), _) => vec![Query::new("1", text)],
@@ -215,9 +213,4 @@ fn same_list(args: &RerankArgs, talk: Talk) -> Result<Vec<List>, Failure> {
     };
     let list = |query| List { query, ids: ids.clone(), first_stage: first_stage.clone() };
     Ok(queries.into_iter().map(list).collect())
-}
-
-fn warn_of_skipped(rows: &Rows, talk: Talk) {
-    let reasons = rows.skip_reasons().iter().map(ToString::to_string).collect();
-    warn(talk, &Warning::Skipped { rows: rows.skipped(), file: rows.name().to_owned(), reasons });
 }

@@ -14,7 +14,7 @@ use nearsort::io::{Corpus, Query, QueryResults, RunFile, expand_paths, read_quer
 
 use super::block::{Block, Documents, List, MAX_LISTS, MAX_PAIRS};
 use crate::args::{RerankArgs, Talk};
-use crate::hints::{Warning, warn};
+use crate::hints::{Warning, warn, warn_of_skipped};
 use crate::{Failure, model};
 
 pub struct Plan {
@@ -36,8 +36,7 @@ impl Plan {
         let run_file = RunFile::open(run)?;
         let corpus_files = expand_paths(&args.corpus)?;
         let corpus = Corpus::open(&corpus_files, &model::reading(&args.reading), folder)?;
-        let reasons = corpus.skip_reasons().iter().map(ToString::to_string).collect();
-        warn(talk, &Warning::Skipped { rows: corpus.skipped(), file: corpus.name().to_owned(), reasons });
+        warn_of_skipped(talk, corpus.skipped(), corpus.name(), corpus.skip_reasons());
         let mut spool = Spool::create(folder, &all_queries, &corpus, args)?;
         let mut failure = None;
         run_file.for_each_query(|results| {

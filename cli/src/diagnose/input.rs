@@ -6,7 +6,7 @@ use nearsort::io::{Corpus, Qrels, Query, Row, RunLine, expand_paths, read_querie
 
 use crate::args::{DiagnoseArgs, Talk};
 use crate::batch::missing_message;
-use crate::hints::{Warning, warn};
+use crate::hints::warn_of_skipped;
 use crate::{Failure, model};
 
 /// Everything that was read.
@@ -63,8 +63,7 @@ fn read_documents(args: &DiagnoseArgs, wanted: &HashSet<&str>, talk: Talk) -> Re
     let folder = tempfile::tempdir();
     let folder = folder.map_err(|error| Failure::Error(format!("cannot create a temporary folder: {error}")))?;
     let corpus = Corpus::open(&expand_paths(&args.corpus)?, &model::reading(&args.reading), folder.path())?;
-    let reasons = corpus.skip_reasons().iter().map(ToString::to_string).collect();
-    warn(talk, &Warning::Skipped { rows: corpus.skipped(), file: corpus.name().to_owned(), reasons });
+    warn_of_skipped(talk, corpus.skipped(), corpus.name(), corpus.skip_reasons());
     let mut positions = Vec::with_capacity(wanted.len());
     for id in wanted {
         positions.extend(corpus.position(id)?);

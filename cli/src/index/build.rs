@@ -8,7 +8,7 @@ use nearsort::io::{Row, Rows, expand_paths};
 use nearsort::{Encoder, LocalEncoder};
 
 use crate::args::{AddArgs, BuildArgs, CacheArgs, Talk};
-use crate::hints::{Warning, say, warn};
+use crate::hints::{Warning, say, warn, warn_of_skipped};
 use crate::progress::Counter;
 use crate::{Failure, Outcome, Run, cache, model};
 
@@ -77,8 +77,7 @@ fn fill(
     let index = builder.finish()?;
     let max_tokens = encoder.max_tokens();
     warn(talk, &Warning::Truncated { truncated: totals.truncated, candidates: totals.encoded, max_tokens });
-    let reasons = rows.skip_reasons().iter().map(ToString::to_string).collect();
-    warn(talk, &Warning::Skipped { rows: rows.skipped(), file: rows.name().to_owned(), reasons });
+    warn_of_skipped(talk, rows.skipped(), rows.name(), rows.skip_reasons());
     if totals.texts == 0 {
         warn(talk, &Warning::NoCandidates { file: rows.name().to_owned() });
     }

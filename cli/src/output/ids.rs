@@ -6,7 +6,7 @@ use std::path::Path;
 use nearsort::io::{Query, write_run_line};
 use serde_json::{Map, Value, json};
 
-use super::{ModelLine, Target, one_line};
+use super::{ModelLine, Target, model_fields, one_line};
 use crate::Failure;
 use crate::args::OutputFormat;
 
@@ -40,18 +40,13 @@ impl IdAnswer<'_> {
         let model = self.model;
         let query_id = with_query.then(|| ("query_id", json!(self.query.id)));
         let fields = [
-            ("model", json!(model.name)),
-            ("revision", json!(model.revision)),
-            ("device", json!(model.device)),
-            ("engine", json!(model.engine)),
-            ("precision", json!(model.precision)),
-            ("isa", json!(model.isa)),
             ("index_dtype", json!(self.dtype)),
             ("scoring", json!(model.scoring.to_string())),
             ("blend", json!(self.blend)),
             ("score_kind", json!(self.score_kind())),
         ];
-        let fields = [("query", json!(self.query.text))].into_iter().chain(query_id).chain(fields);
+        let query = [("query", json!(self.query.text))].into_iter().chain(query_id);
+        let fields = query.chain(model_fields(model)).chain(fields);
         fields.map(|(name, value)| (name.to_owned(), value)).collect()
     }
 }

@@ -300,9 +300,11 @@ fn candidates_that_the_index_does_not_have_are_named_or_left_out() {
     let args = ["rerank", "--index", &index, "--query", "x"];
     let message = run_with_stdin(&args, "d1\nnobody\n").error();
     assert!(message.contains("1 candidate is not in the index") && message.contains("'nobody'"), "{message}");
-    let ran = run_with_stdin(&[&args[..], &["--skip-bad-rows"]].concat(), "d1\nnobody\n");
-    assert_eq!((ran.code, ran.out.lines().count()), (0, 1));
-    assert!(ran.err.contains("they are left out"), "{}", ran.err);
+    for skip in [&["--skip-bad-rows"][..], &["--bad-rows", "skip"]] {
+        let ran = run_with_stdin(&[&args[..], skip].concat(), "d1\nnobody\n");
+        assert_eq!((ran.code, ran.out.lines().count()), (0, 1));
+        assert!(ran.err.contains("they are left out"), "{}", ran.err);
+    }
     let message = run_with_stdin(&[&args[..], &["--scoring", "hybrid"]].concat(), "d1\n").error();
     assert!(message.contains("--tokens"), "{message}");
 }
