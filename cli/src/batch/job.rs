@@ -6,6 +6,7 @@
 //! | `job.json` | the manifest: what the output depends on |
 //! | `journal` | how far the answers are, and the scores of the block in work |
 //! | `answers` | the output so far; it becomes the output |
+//! | `columns` | the output as Parquet, made of the answers at the end |
 //! | `lists`, `corpus...` | made anew by every run |
 
 use std::fs::{self, File, TryLockError};
@@ -170,8 +171,9 @@ impl Job {
 
     /// Keeps a scored slice.
     pub fn keep(&mut self, slice: &Slice) -> Result<(), Failure> {
-        self.journal.append(&NewRecord::Slice(slice))?;
+        // Before it is kept: an interruption between the two must not throw it away.
         self.folder.is_worth_keeping.store(true, Ordering::Relaxed);
+        self.journal.append(&NewRecord::Slice(slice))?;
         Ok(())
     }
 
@@ -187,8 +189,8 @@ impl Job {
     }
 
     fn record(&mut self, progress: Progress) -> Result<(), Failure> {
-        self.journal.replace(&NewRecord::Progress(&progress))?;
         self.folder.is_worth_keeping.store(true, Ordering::Relaxed);
+        self.journal.replace(&NewRecord::Progress(&progress))?;
         self.progress = progress;
         Ok(())
     }
@@ -227,11 +229,17 @@ impl Job {
         if !answers.exists() && self.output().exists() {
             return Ok(());
         }
-        if format == OutputFormat::Parquet {
-            return output::parquet::publish(&answers, self.output(), with_text);
-        }
+        let whole = match format {
+            OutputFormat::Parquet => {
+                // In the job's folder: what a killed process leaves of it goes with the folder.
+                let columns = self.folder.file("columns");
+                output::parquet::write(&answers, &columns, with_text)?;
+                columns
+            }
+            _ => answers,
+        };
         let output = self.output();
-        fs::rename(answers, output)
+        fs::rename(whole, output)
             .map_err(|error| Failure::Error(format!("cannot write {}: {error}", output.display())))
     }
 

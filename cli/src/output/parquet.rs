@@ -40,7 +40,7 @@ pub fn push(results: &mut ParquetResults, answer: &Answer<'_>, with_text: bool) 
     lines(answer, with_text).try_for_each(|line| line.push(results))
 }
 
-/// What [`publish`] reads.
+/// What [`write`] reads.
 pub fn write_lines(out: &mut impl Write, answer: &Answer<'_>, with_text: bool) -> Result<(), Failure> {
     for line in lines(answer, with_text) {
         serde_json::to_writer(&mut *out, &line).map_err(std::io::Error::from)?;
@@ -49,8 +49,8 @@ pub fn write_lines(out: &mut impl Write, answer: &Answer<'_>, with_text: bool) -
     Ok(())
 }
 
-/// Makes the output of a job from its lines.
-pub fn publish(answers: &Path, output: &Path, with_text: bool) -> Result<(), Failure> {
+/// Makes a file of Parquet from the lines of a job.
+pub fn write(answers: &Path, output: &Path, with_text: bool) -> Result<(), Failure> {
     let failed = |error: std::io::Error| Failure::Error(format!("cannot read {}: {error}", answers.display()));
     let mut results = ParquetResults::create(output, with_text)?;
     for line in BufReader::new(File::open(answers).map_err(failed)?).lines() {
