@@ -1,7 +1,8 @@
 //! Exact search in an index on disk, for benches/search.py, which runs it beside other programs.
 //!
-//! What is measured: seconds of [`Index::search`], top-k included, for one query and for a block of queries, and of a streaming sum over as many bytes
-//! as the vectors have, on all threads: what one may expect of memory. On what data: vectors that search.py writes.
+//! What is measured: seconds of [`Index::search`], top-k included, for one query and for a block of queries, and of a streaming sum over the mapped
+//! vectors themselves, on all threads: what one may expect of memory. (Of those very pages: other memory of the same virtual machine is up to a
+//! fifth faster or slower.) On what data: vectors that search.py writes.
 //! How to run: `python3 benches/search.py`. By itself: `search VECTORS QUERIES DIM DTYPE INDEX`, raw f32; then lines on standard input: `one N` (query N), `all`, `sum`,
 //! `hits N`; each is answered by a line of JSON.
 
@@ -87,7 +88,13 @@ fn main() {
     let index = Index::open(folder).expect("an index");
     let queries = floats(queries);
     let queries = Array2::from_shape_vec((queries.len() / dim, dim), queries).expect("whole queries");
-    let memory = vec![1u64; index.len() as usize * dim * dtype.bytes() / 8];
+    let vectors =
+        std::fs::File::open(format!("{folder}/segment-000001/vectors")).expect("the vectors of a built index");
+    // SAFETY: nobody changes the index meanwhile.
+    let vectors = unsafe { memmap2::Mmap::map(&vectors) }.expect("a file that can be mapped");
+    let num_words = index.len() as usize * dim * dtype.bytes() / 8;
+    // SAFETY: a mapping begins at a page, and the vectors are its first bytes.
+    let memory = unsafe { std::slice::from_raw_parts(vectors.as_ptr().cast::<u64>(), num_words) };
     println!("{{\"rows\": {}, \"isa\": \"{}\"}}", index.len(), nearsort::kernels::Isa::detect());
     for line in std::io::stdin().lock().lines().map_while(Result::ok) {
         let (verb, number) = line.split_once(' ').unwrap_or((&line, "0"));
@@ -97,7 +104,7 @@ fn main() {
         match verb {
             "one" => drop(black_box(index.search(one, TOP_K).expect("hits"))),
             "all" => drop(black_box(index.search(queries.view(), TOP_K).expect("hits"))),
-            "sum" => drop(black_box(streaming_sum(&memory))),
+            "sum" => drop(black_box(streaming_sum(memory))),
             "hits" => {
                 let hits = index.search(one, TOP_K).expect("hits").remove(0);
                 let rows: Vec<String> = hits.iter().map(|hit| hit.index.to_string()).collect();

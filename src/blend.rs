@@ -95,22 +95,25 @@ impl Blend {
         }
     }
 
-    /// [`Blend::combine`] for a list with candidates that have no text: these do not count, and stay below all others. `empty` has their
-    /// positions, ascending.
+    /// [`Blend::combine`] for a list with candidates that have no text or no score: these do not count, and stay below all others, in the
+    /// first stage's order. `left_out` has their positions, ascending.
     ///
     /// # Panics
     /// If the lengths differ.
-    pub fn combine_non_empty(self, model: &[f32], empty: &[usize], first_stage: &[f64]) -> Vec<f32> {
-        if self == Blend::None || empty.is_empty() {
+    pub fn combine_without(self, model: &[f32], left_out: &[usize], first_stage: &[f64]) -> Vec<f32> {
+        if self == Blend::None || left_out.is_empty() {
             return self.combine(model, first_stage);
         }
-        let has_text: Vec<usize> = (0..model.len()).filter(|index| empty.binary_search(index).is_err()).collect();
-        let model_scores: Vec<f32> = has_text.iter().map(|&index| model[index]).collect();
-        let first: Vec<f64> = has_text.iter().map(|&index| first_stage[index]).collect();
+        let counted: Vec<usize> = (0..model.len()).filter(|index| left_out.binary_search(index).is_err()).collect();
+        let model_scores: Vec<f32> = counted.iter().map(|&index| model[index]).collect();
+        let first: Vec<f64> = counted.iter().map(|&index| first_stage[index]).collect();
         let mixed = self.combine(&model_scores, &first);
         let below_all = mixed.iter().copied().fold(0.0, f32::min) - 1.0;
         let mut all = vec![below_all; model.len()];
-        has_text.iter().zip(mixed).for_each(|(&index, score)| all[index] = score);
+        counted.iter().zip(mixed).for_each(|(&index, score)| all[index] = score);
+        let mut last = left_out.to_vec();
+        last.sort_by(|&a, &b| first_stage[b].total_cmp(&first_stage[a]).then(a.cmp(&b)));
+        last.iter().enumerate().for_each(|(place, &index)| all[index] = below_all - place as f32);
         all
     }
 }

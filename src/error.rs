@@ -1,6 +1,10 @@
 //! The one error type of the library.
 
+mod service;
+
 use std::path::PathBuf;
+
+pub use service::ServiceError;
 
 /// The library's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -38,6 +42,9 @@ pub enum Error {
         /// What is wrong and what to do.
         message: String,
     },
+    /// A service gave no answer.
+    #[error(transparent)]
+    Service(ServiceError),
     /// A name that is neither in the registry, nor `org/name`, nor a folder.
     #[error("unknown model '{name}': {hint}")]
     UnknownModel {

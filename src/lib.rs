@@ -38,6 +38,7 @@ pub mod kernels;
 pub mod ranking;
 mod reranker;
 pub mod scorer;
+pub mod service;
 pub mod similarity;
 pub mod store;
 
@@ -49,6 +50,8 @@ pub const FEATURES: &[&str] = &[
     "hub",
     #[cfg(feature = "parquet")]
     "parquet",
+    #[cfg(feature = "remote")]
+    "remote",
     #[cfg(feature = "cuda")]
     "cuda",
     #[cfg(feature = "metal")]
@@ -59,12 +62,12 @@ pub use blend::{Blend, Normalize};
 pub use cache::{CacheOptions, CachedEncoder, EmbeddingCache};
 pub use candle_backend::Device;
 pub use encoder::{
-    Contract, Embeddings, Encoder, Engine, LocalEncoder, LocalEncoderOptions, Overrides, Pooling, Precision, Role,
-    TokenEncoder,
+    Contract, Embeddings, Encoder, Engine, LocalEncoder, LocalEncoderOptions, ModelInfo, Overrides, Pooling, Precision,
+    Role, TokenEncoder,
 };
 pub use error::{Error, Result};
 pub use index::{Index, IndexBuilder, IndexScorer};
 pub use ranking::Hit;
 pub use reranker::{DEFAULT_MODEL, RerankOptions, Reranker, RerankerBuilder, ScoredCandidates};
-pub use scorer::{BiEncoderScorer, CandidateList, LongText, ScoreKind, Scorer, Scores, Scoring};
+pub use scorer::{BiEncoderScorer, CandidateList, LongText, ScoreKind, Scorer, Scores, Scoring, Unscored};
 pub use store::{ModelSpec, ModelStore, StoreOptions};

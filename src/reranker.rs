@@ -10,9 +10,9 @@ pub use builder::{DEFAULT_MODEL, RerankerBuilder};
 
 use crate::blend::{Blend, Normalize};
 use crate::cache::{CacheCounts, CachedEncoder};
-use crate::encoder::LocalEncoder;
+use crate::encoder::{LocalEncoder, ModelInfo};
 use crate::ranking::{self, Hit};
-use crate::scorer::{CandidateList, Explanation, LongText, Part, ScoreKind, Scorer};
+use crate::scorer::{CandidateList, Explanation, LongText, Part, ScoreKind, Scorer, Unscored};
 use crate::{Error, Result};
 use distinct::{Distinct, check};
 
@@ -39,8 +39,10 @@ impl RerankOptions {
 /// Scores of candidates in input order, with what they cost.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ScoredCandidates {
-    /// One per candidate; higher is better. A candidate without text has the lowest score of its kind.
+    /// One per candidate; higher is better. A candidate without text has the lowest score of its kind, an unscored one minus infinity.
     pub scores: Vec<f32>,
+    /// Candidates that the scorer could not score, by ascending position.
+    pub unscored: Vec<Unscored>,
     /// What the scores were made of, if of several; as [`ScoredCandidates::scores`].
     pub parts: Vec<Part>,
     /// Bytes of each candidate that its score comes from, where long texts are read in windows; else empty.
@@ -57,6 +59,16 @@ pub struct ScoredCandidates {
     pub document_tokens: u64,
     /// Positions of the candidates without text.
     pub empty: Vec<usize>,
+}
+
+impl ScoredCandidates {
+    /// Positions of the candidates without text or without score, ascending: they are ranked below all others.
+    pub fn left_out(&self) -> Vec<usize> {
+        let unscored = self.unscored.iter().map(|unscored| unscored.index);
+        let mut left_out: Vec<usize> = self.empty.iter().copied().chain(unscored).collect();
+        left_out.sort_unstable();
+        left_out
+    }
 }
 
 /// Puts the best candidates first.
@@ -128,16 +140,16 @@ impl Reranker {
         options: &RerankOptions,
     ) -> Result<Vec<Hit>> {
         let scored = self.score(query, candidates)?;
-        let mixed = self.mix(&scored.scores, &scored.empty, first_stage)?;
+        let mixed = self.mix(&scored.scores, &scored.left_out(), first_stage)?;
         options.select(&mixed, &scored.scores)
     }
 
-    /// Mixes a list's scores with the first stage's, which has one per candidate. The candidates without text, `empty` (ascending
-    /// positions), do not count, and stay below all others.
+    /// Mixes a list's scores with the first stage's, which has one per candidate. The candidates without text or score, `left_out`
+    /// ([`ScoredCandidates::left_out`]), do not count, and stay below all others in the first stage's order.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] when there is not one finite first-stage score per candidate.
-    pub fn mix(&self, scores: &[f32], empty: &[usize], first_stage: &[f64]) -> Result<Vec<f32>> {
+    pub fn mix(&self, scores: &[f32], left_out: &[usize], first_stage: &[f64]) -> Result<Vec<f32>> {
         let wrong = |message: String| Err(Error::InvalidArgument(message));
         if first_stage.len() != scores.len() {
             return wrong(format!("{} first-stage scores for {} candidates", first_stage.len(), scores.len()));
@@ -147,7 +159,7 @@ impl Reranker {
                 "the first-stage score of candidate {index} (counted from 0) is not a finite number"
             ));
         }
-        Ok(self.blend.combine_non_empty(scores, empty, first_stage))
+        Ok(self.blend.combine_without(scores, left_out, first_stage))
     }
 
     /// Scores candidates without ordering them: for callers that stream, or that want parts, tokens and truncation.
@@ -232,7 +244,20 @@ impl Reranker {
         self.cached.as_ref().map(|cached| cached.counts())
     }
 
-    /// The local model behind the scores, if there is one.
+    /// What computes the scores; `None` for a scorer that does not say.
+    pub fn model(&self) -> Option<ModelInfo> {
+        self.scorer.model()
+    }
+
+    /// Everything that decides a score: equal fingerprints, equal scores. `None` for a scorer that does not say.
+    ///
+    /// # Errors
+    /// When the model's files cannot be read.
+    pub fn fingerprint(&self) -> Result<Option<String>> {
+        self.scorer.fingerprint()
+    }
+
+    /// The local encoder behind the scores, if there is one.
     pub fn encoder(&self) -> Option<&LocalEncoder> {
         self.encoder.as_deref()
     }
@@ -320,6 +345,39 @@ mod tests {
         let nan = Reranker::from_scorer(Arc::new(Broken(vec![1.0, f32::NAN])));
         let error = nan.rerank("q", &["a", "b"], &RerankOptions::default()).unwrap_err();
         assert!(matches!(error, Error::NotANumber { index: 1 }), "{error}");
+    }
+
+    /// Scores texts by their length, those of one letter not at all.
+    struct Unwilling;
+
+    impl Scorer for Unwilling {
+        fn kind(&self) -> ScoreKind {
+            ScoreKind::Custom
+        }
+
+        fn score(&self, _: &str, candidates: &[&str]) -> Result<Scores> {
+            let short = |(index, text): (usize, &&str)| {
+                (text.len() == 1).then(|| Unscored { index, reason: format!("'{text}' is too short") })
+            };
+            let unscored = candidates.iter().enumerate().filter_map(short).collect();
+            let values = candidates.iter().map(|text| text.len() as f32 - 9.0).collect();
+            Ok(Scores { values, unscored, ..Scores::default() })
+        }
+    }
+
+    #[test]
+    fn what_got_no_score_is_ranked_below_what_did() {
+        let reranker = Reranker::from_scorer(Arc::new(Unwilling));
+        let candidates = ["a", "bb", "", "c", "ddd", "a"];
+        let order = |hits: Vec<Hit>| hits.iter().map(|hit| hit.index).collect::<Vec<_>>();
+        let options = RerankOptions::default();
+        assert_eq!(order(reranker.rerank("q", &candidates, &options).unwrap()), [4, 1, 0, 2, 3, 5]);
+        let scored = reranker.score("q", &candidates).unwrap();
+        assert_eq!(scored.unscored.iter().map(|unscored| unscored.index).collect::<Vec<_>>(), [0, 3, 5]);
+        assert_eq!((scored.left_out(), &*scored.unscored[2].reason), (vec![0, 2, 3, 5], "'a' is too short"));
+        let first_stage = [0.1, 0.2, 0.3, 0.9, 0.2, 0.5];
+        let hits = reranker.rerank_with_first_stage("q", &candidates, &first_stage, &options).unwrap();
+        assert_eq!(order(hits), [4, 1, 3, 5, 2, 0], "in the first stage's order");
     }
 
     #[test]

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use crate::support::root;
 
 /// Modules of the library, lowest layer first; a module may use lower layers only, and its own.
-const LAYERS: [&[&str]; 7] = [
+const LAYERS: [&[&str]; 8] = [
     &["error", "kernels"],
     &["engine", "similarity", "ranking", "blend", "store", "io"],
-    &["candle_backend"],
+    &["candle_backend", "service"],
     &["encoder"],
     &["scorer", "cache"],
+    &["remote"],
     &["reranker", "eval", "index"],
     &["diagnose"],
 ];

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use nearsort::io::{ParquetResults, Query, Row, WholeFile, write_run_line};
 use nearsort::kernels::Isa;
 use nearsort::scorer::Explanation;
-use nearsort::{Hit, LocalEncoder, LongText, Reranker, ScoreKind};
+use nearsort::{Encoder, Hit, LocalEncoder, LongText, ModelInfo, Reranker, ScoreKind};
 use serde_json::Map;
 
 use crate::Failure;
@@ -42,31 +42,27 @@ pub struct ModelLine {
 impl ModelLine {
     /// Of an encoder whose vectors an index is scored with: texts are cut, for an index has no windows.
     pub fn of_encoder(encoder: &LocalEncoder, scoring: ScoreKind) -> Self {
+        Self::new(encoder.model(), scoring, LongText::Truncate)
+    }
+
+    fn new(model: Option<ModelInfo>, scoring: ScoreKind, long_text: LongText) -> Self {
+        let said = |value: fn(&ModelInfo) -> &str| {
+            model.as_ref().map(value).filter(|value| !value.is_empty()).unwrap_or("-").to_owned()
+        };
         Self {
-            name: encoder.files().name.clone(),
-            revision: encoder.files().revision.clone(),
-            device: encoder.device().to_string(),
-            engine: encoder.engine().to_string(),
-            precision: encoder.precision().to_string(),
+            name: said(|model| &model.name),
+            revision: model.as_ref().and_then(|model| model.revision.clone()),
+            device: said(|model| &model.device),
+            engine: said(|model| &model.engine),
+            precision: said(|model| &model.precision),
             isa: Isa::detect().name(),
             scoring,
-            long_text: LongText::Truncate.to_string(),
+            long_text: long_text.to_string(),
         }
     }
 
     pub fn of(reranker: &Reranker) -> Self {
-        let encoder = reranker.encoder();
-        let said = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
-        Self {
-            name: said(encoder.map(|encoder| encoder.files().name.clone())),
-            revision: encoder.and_then(|encoder| encoder.files().revision.clone()),
-            device: said(encoder.map(|encoder| encoder.device().to_string())),
-            engine: said(encoder.map(|encoder| encoder.engine().to_string())),
-            precision: said(encoder.map(|encoder| encoder.precision().to_string())),
-            isa: Isa::detect().name(),
-            scoring: reranker.score_kind(),
-            long_text: reranker.long_text().to_string(),
-        }
+        Self::new(reranker.model(), reranker.score_kind(), reranker.long_text())
     }
 }
 

@@ -184,14 +184,15 @@ struct PerQuery {
 struct Mixing {
     model: Vec<f32>,
     first_stage: Vec<Option<f64>>,
-    empty: Vec<usize>,
+    /// Candidates without text or score, ascending.
+    left_out: Vec<usize>,
 }
 
 impl Mixing {
     /// The candidates among `kept` that can still be among the best `k`.
     fn winners(&self, kept: impl Iterator<Item = usize>, k: usize) -> HashSet<usize> {
-        let scores = |index: usize| match self.empty.binary_search(&index) {
-            Ok(_) => (index, f64::NEG_INFINITY, f64::NEG_INFINITY),
+        let scores = |index: usize| match self.left_out.binary_search(&index) {
+            Ok(_) => (index, f64::NEG_INFINITY, self.first_stage[index].unwrap_or(f64::NEG_INFINITY)),
             Err(_) => (index, f64::from(self.model[index]), self.first_stage[index].unwrap_or(f64::NEG_INFINITY)),
         };
         let kept: Vec<(usize, f64, f64)> = kept.map(scores).collect();
@@ -291,7 +292,7 @@ impl Collected {
         if let Some(mixing) = &mut self.mixing {
             mixing.model.extend_from_slice(&any.scores);
             mixing.first_stage.extend(chunk.iter().map(|row| row.first_stage_score));
-            mixing.empty.extend(any.empty.iter().map(|offset| first + offset));
+            mixing.left_out.extend(any.left_out().iter().map(|offset| first + offset));
         }
         self.total_tokens += any.document_tokens;
         self.truncated += any.truncated.iter().filter(|&&cut| cut).count();
@@ -317,7 +318,7 @@ impl Collected {
     }
 
     fn warn(&self, rows: &Rows, reranker: &Reranker, talk: Talk) {
-        let max_tokens = reranker.encoder().map_or(0, |encoder| encoder.contract().max_tokens);
+        let max_tokens = reranker.model().map_or(0, |model| model.max_tokens);
         warn(talk, &Warning::Truncated { truncated: self.truncated, candidates: self.candidates, max_tokens });
         warn(talk, &Warning::Empty { number: self.empty_ids.len(), ids: self.empty_ids.clone() });
         if let Some(mixing) = &self.mixing {
@@ -341,7 +342,7 @@ impl Collected {
         let mixed = match &self.mixing {
             Some(mixing) => {
                 let first_stage = with_worst_for_unknown(&mixing.first_stage).unwrap_or_default();
-                Some(ranking::top_k(&reranker.mix(&mixing.model, &mixing.empty, &first_stage)?, k)?)
+                Some(ranking::top_k(&reranker.mix(&mixing.model, &mixing.left_out, &first_stage)?, k)?)
             }
             None => None,
         };

@@ -131,7 +131,7 @@ fn rank(
                     empty.push(at);
                 }
             }
-            blend.combine_non_empty(&scores, &empty, &filled)
+            blend.combine_without(&scores, &empty, &filled)
         }
     };
     let least = args.min_score.unwrap_or(f32::NEG_INFINITY);

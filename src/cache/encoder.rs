@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use ndarray::{Array2, ArrayView1};
 
 use super::{CacheKey, CachedModel, CachedVector, EmbeddingCache};
-use crate::encoder::{Embeddings, Encoder, ProgressFn, Role};
+use crate::encoder::{Embeddings, Encoder, ModelInfo, ProgressFn, Role};
 use crate::{Error, Result};
 
 /// An [`Encoder`] behind a cache: only texts that are not in the cache are encoded, each distinct text once, and are in it from then on.
@@ -126,6 +126,10 @@ impl Encoder for CachedEncoder {
 
     fn fingerprint(&self) -> Result<String> {
         Ok(self.model.fingerprint.clone())
+    }
+
+    fn model(&self) -> Option<ModelInfo> {
+        self.inner.model()
     }
 
     fn encode(&self, texts: &[&str], role: Role) -> Result<Embeddings> {

@@ -121,7 +121,7 @@ impl<'a> List<'a> {
         let first: Vec<f64> = top.iter().map(|place| self.candidates[pick(place)].first_stage).collect();
         let is_empty = |&at: &usize| self.documents[top[at] as usize].is_empty();
         let empty: Vec<usize> = (0..top.len()).filter(is_empty).collect();
-        let mixed = configuration.blend.combine_non_empty(&scores, &empty, &first);
+        let mixed = configuration.blend.combine_without(&scores, &empty, &first);
         let mut by_place = vec![0.0; self.candidates.len()];
         top.iter().zip(mixed).for_each(|(place, score)| by_place[pick(place)] = score);
         self.judged.sort(&mut top, |place| by_place[place as usize]);

@@ -19,8 +19,8 @@ use super::dense::Dense;
 use super::pooling::normalize;
 use super::tokenizer::{TextTokenizer, TokenizedText};
 use super::{
-    Contract, Embeddings, EncodedLengths, EncodedText, Encoder, Engine, Overrides, Precision, Role, TextSink,
-    TokenEncoder,
+    Contract, Embeddings, EncodedLengths, EncodedText, Encoder, Engine, ModelInfo, Overrides, Precision, Role,
+    TextSink, TokenEncoder,
 };
 use crate::candle_backend::{CandleBackend, Device};
 use crate::engine::{Backend, NativeBackend, RaggedBatch, WeightsFile};
@@ -317,6 +317,17 @@ impl Encoder for LocalEncoder {
         }
         let fingerprint = self.compute_fingerprint()?;
         Ok(self.fingerprint.get_or_init(|| fingerprint).clone())
+    }
+
+    fn model(&self) -> Option<ModelInfo> {
+        Some(ModelInfo {
+            name: self.files.name.clone(),
+            revision: self.files.revision.clone(),
+            device: self.device().to_string(),
+            engine: self.engine.to_string(),
+            precision: self.precision.to_string(),
+            max_tokens: self.contract.max_tokens,
+        })
     }
 
     fn encode(&self, texts: &[&str], role: Role) -> Result<Embeddings> {

@@ -81,6 +81,23 @@ impl FromStr for Engine {
     }
 }
 
+/// A model and how it runs, for those who report it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelInfo {
+    /// As it was asked for.
+    pub name: String,
+    /// Commit of the model's repository, where it is known.
+    pub revision: Option<String>,
+    /// Where it runs: a [`crate::Device`], or the host of a service.
+    pub device: String,
+    /// What computes it: an [`Engine`], or a kind of service.
+    pub engine: String,
+    /// Arithmetic of the forward pass; empty where nobody knows.
+    pub precision: String,
+    /// Longest text in tokens; what is beyond is cut.
+    pub max_tokens: usize,
+}
+
 /// Vectors of several texts, in the texts' order.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Embeddings {
@@ -146,6 +163,11 @@ pub trait Encoder: Send + Sync {
     /// # Errors
     /// When the model's files cannot be read.
     fn fingerprint(&self) -> Result<String>;
+
+    /// The model and how it runs; `None` where the encoder does not say.
+    fn model(&self) -> Option<ModelInfo> {
+        None
+    }
 
     /// Encodes texts. The vector of a text does not depend on the other texts or their order.
     ///

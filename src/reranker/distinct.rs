@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::ScoredCandidates;
-use crate::scorer::{CandidateList, Part, Scores};
+use crate::scorer::{CandidateList, Part, Scores, Unscored};
 use crate::{Error, Result};
 
 /// The distinct texts of a candidate list, and where each candidate's text is among them.
@@ -48,8 +48,12 @@ impl<'a> Distinct<'a> {
             list.candidates.iter().map(|&candidate| self.position[candidate].map(|text| place[&text])).collect();
         let empty = |(index, place): (usize, &Option<usize>)| place.is_none().then_some(index);
         let part = |part: &Part| Part { kind: part.kind, values: pick(&places, &part.values, &part.kind.lowest()) };
+        let mut values = pick(&places, &scores.values, &lowest);
+        let unscored = spread_unscored(&places, &scores.unscored);
+        unscored.iter().for_each(|unscored| values[unscored.index] = f32::NEG_INFINITY);
         ScoredCandidates {
-            scores: pick(&places, &scores.values, &lowest),
+            scores: values,
+            unscored,
             parts: scores.parts.iter().map(part).collect(),
             best_windows: if scores.best_windows.is_empty() {
                 Vec::new()
@@ -64,6 +68,15 @@ impl<'a> Distinct<'a> {
             empty: places.iter().enumerate().filter_map(empty).collect(),
         }
     }
+}
+
+/// The candidates whose text got no score.
+fn spread_unscored(places: &[Option<usize>], unscored: &[Unscored]) -> Vec<Unscored> {
+    let of_candidate = |(index, place): (usize, &Option<usize>)| {
+        let found = unscored.binary_search_by_key(&(*place)?, |unscored| unscored.index).ok()?;
+        Some(Unscored { index, reason: unscored[found].reason.clone() })
+    };
+    places.iter().enumerate().filter_map(of_candidate).collect()
 }
 
 /// The value of each place; `missing` for none, and where the scorer gave no values.
@@ -81,6 +94,10 @@ pub(super) fn check(scores: &[Scores], lists: &[CandidateList<'_>]) -> Result<()
         let expected = list.candidates.len();
         if scores.values.len() != expected {
             return wrong(format!("{} scores for {expected} candidates", scores.values.len()));
+        }
+        let is_ascending = scores.unscored.is_sorted_by(|a, b| a.index < b.index);
+        if !is_ascending || scores.unscored.last().is_some_and(|last| last.index >= expected) {
+            return wrong(format!("positions of unscored candidates that are not ascending and below {expected}"));
         }
         let optional = [scores.tokens.len(), scores.unknown.len(), scores.truncated.len(), scores.best_windows.len()];
         let parts = scores.parts.iter().map(|part| part.values.len());

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::explanation::{Explanation, Match, matches_of_words};
 use super::{CandidateList, Part, ScoreKind, Scorer, Scores};
 use crate::blend::Blend;
-use crate::encoder::{EncodedLengths, EncodedText, Encoder, Role};
+use crate::encoder::{EncodedLengths, EncodedText, Encoder, ModelInfo, Role};
 use crate::similarity::{DocumentTokens, QueryTokens, cosine_similarity};
 use crate::{Error, Result};
 
@@ -322,6 +322,7 @@ impl BiEncoderScorer {
         let window = |best: &Best| pieces.get(best.piece).map_or(0..0, |piece| piece.range.clone());
         let of_list = |values: &[u32]| list.candidates.iter().map(|&text| values[text]).collect();
         Scores {
+            unscored: Vec::new(),
             values: best.iter().map(|best| best.value).collect(),
             parts,
             best_windows: match self.long_text {
@@ -359,6 +360,14 @@ fn failed(message: &dyn fmt::Display) -> Error {
 impl Scorer for BiEncoderScorer {
     fn kind(&self) -> ScoreKind {
         self.scoring.kind()
+    }
+
+    fn model(&self) -> Option<ModelInfo> {
+        self.encoder.model()
+    }
+
+    fn fingerprint(&self) -> Result<Option<String>> {
+        self.encoder.fingerprint().map(Some)
     }
 
     fn score(&self, query: &str, candidates: &[&str]) -> Result<Scores> {

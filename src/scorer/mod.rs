@@ -10,6 +10,7 @@ pub use bi_encoder::{BiEncoderScorer, HYBRID_MAXSIM, LongText, Scoring, WINDOW_M
 pub use explanation::{Explanation, Match};
 
 use crate::Result;
+use crate::encoder::ModelInfo;
 
 /// What a score means, and so what may be compared with it. Machine-readable answers name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +22,14 @@ pub enum ScoreKind {
     MaxSim,
     /// A fixed mean of the two, in [-1, 1].
     Hybrid,
+    /// What a cross-encoder's head gives, of any size: higher is better, and a sigmoid makes it a [`ScoreKind::Probability`].
+    Logit,
+    /// How likely a candidate is to answer the query, in [0, 1], as the model has it.
+    Probability,
+    /// A judge's grade, in [0, 10].
+    Rating,
+    /// From a place in an order of the whole list, in (0, 1]; it says nothing about a pair.
+    Place,
     /// A score mixed with the first stage's: it orders one list, and means nothing outside of it.
     Blend,
     /// Anything else; higher is better.
@@ -33,6 +42,10 @@ impl fmt::Display for ScoreKind {
             ScoreKind::Cosine => "cosine",
             ScoreKind::MaxSim => "maxsim",
             ScoreKind::Hybrid => "hybrid",
+            ScoreKind::Logit => "logit",
+            ScoreKind::Probability => "probability",
+            ScoreKind::Rating => "rating",
+            ScoreKind::Place => "place",
             ScoreKind::Blend => "blend",
             ScoreKind::Custom => "custom",
         })
@@ -44,7 +57,8 @@ impl ScoreKind {
     pub(crate) fn lowest(self) -> f32 {
         match self {
             ScoreKind::Cosine | ScoreKind::MaxSim | ScoreKind::Hybrid => -1.0,
-            ScoreKind::Blend | ScoreKind::Custom => f32::NEG_INFINITY,
+            ScoreKind::Probability | ScoreKind::Place => 0.0,
+            ScoreKind::Logit | ScoreKind::Rating | ScoreKind::Blend | ScoreKind::Custom => f32::NEG_INFINITY,
         }
     }
 }
@@ -52,8 +66,10 @@ impl ScoreKind {
 /// Scores of several candidates, in the candidates' order.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Scores {
-    /// One per candidate; higher is better.
+    /// One per candidate; higher is better. Of an unscored candidate it means nothing.
     pub values: Vec<f32>,
+    /// Candidates that got no score, by ascending position.
+    pub unscored: Vec<Unscored>,
     /// What the values were made of, where they were made of several scores.
     pub parts: Vec<Part>,
     /// Bytes of each candidate that its value comes from, where the scorer reads windows of a text; else empty.
@@ -66,6 +82,15 @@ pub struct Scores {
     pub unknown: Vec<u32>,
     /// Whether a candidate was cut; empty where the scorer does not know.
     pub truncated: Vec<bool>,
+}
+
+/// A candidate that was asked about and got no score. It is ranked below all that have one, in the input's order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unscored {
+    /// Its position among the candidates.
+    pub index: usize,
+    /// Why.
+    pub reason: String,
 }
 
 /// One of the scores that a score is made of.
@@ -97,10 +122,23 @@ pub trait Scorer: Send + Sync {
     /// What the scores mean.
     fn kind(&self) -> ScoreKind;
 
+    /// What computes the scores; `None` where the scorer does not say.
+    fn model(&self) -> Option<ModelInfo> {
+        None
+    }
+
+    /// Everything that decides a score: equal fingerprints, equal scores. `None` where the scorer does not say.
+    ///
+    /// # Errors
+    /// When the model's files cannot be read.
+    fn fingerprint(&self) -> Result<Option<String>> {
+        Ok(None)
+    }
+
     /// One score per candidate, in input order. The score of a pair does not depend on the other candidates.
     ///
     /// # Errors
-    /// When a score cannot be computed. A scorer never answers with a made-up one.
+    /// When a score cannot be computed. A scorer never answers with a made-up one; one that can go on without it says so in [`Scores::unscored`].
     fn score(&self, query: &str, candidates: &[&str]) -> Result<Scores>;
 
     /// [`Scorer::score`] for several lists whose candidates are among `texts`, in the lists' order. A scorer that can share work between

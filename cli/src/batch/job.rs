@@ -239,8 +239,7 @@ impl Job {
             _ => answers,
         };
         let output = self.output();
-        fs::rename(whole, output)
-            .map_err(|error| Failure::Error(format!("cannot write {}: {error}", output.display())))
+        fs::rename(whole, output).map_err(|error| Failure::Error(format!("cannot write {}: {error}", output.display())))
     }
 
     /// The output is there: nothing of the job is needed any more.

@@ -53,8 +53,8 @@ impl Manifest {
             let files = expand_paths(&args.corpus)?;
             inputs.push(Input { name: "corpus".into(), files, sha256: plan.corpus().digest().to_owned() });
         }
-        let fingerprint = reranker.encoder().map(nearsort::Encoder::fingerprint).transpose()?;
-        let name = reranker.encoder().map(|encoder| encoder.files().name.clone());
+        let fingerprint = reranker.fingerprint()?;
+        let name = reranker.model().map(|model| model.name);
         let reading = &args.reading;
         let options = json!({
             "scoring": reranker.score_kind().to_string(),

@@ -149,7 +149,7 @@ impl<'a> Batch<'a> {
             }
             None => Answers::open(args)?,
         };
-        totals.max_tokens = reranker.encoder().map_or(0, |encoder| encoder.contract().max_tokens);
+        totals.max_tokens = reranker.model().map_or(0, |model| model.max_tokens);
         let model = ModelLine::of(reranker);
         Ok(Self { args, counter, reranker, model, job, _temporary: temporary, answers, totals })
     }

@@ -1,0 +1,93 @@
+//! Services over HTTP that embed or judge texts: what is asked, what comes back, what it may cost.
+//!
+//! Nothing here knows what a request means: encoders and judges (`remote`) write the bodies and read the answers. A [`Service`] sends
+//! one, and sees to everything that services have in common: keys, time-outs, what is tried again and when, limits per minute, prices, the budget,
+//! recordings.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde_json::Value;
+
+pub use crate::error::ServiceError;
+
+/// Whose requests and answers these are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Provider {
+    /// OpenAI, and every server that speaks its formats.
+    OpenAi,
+    /// OpenAI's models in Azure: another form of address, and the key in a header of its own.
+    Azure,
+    /// Anthropic.
+    Anthropic,
+}
+
+impl fmt::Display for Provider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Provider::OpenAi => "openai",
+            Provider::Azure => "azure",
+            Provider::Anthropic => "anthropic",
+        })
+    }
+}
+
+/// Tokens as a service counts them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TokenCount {
+    /// Of what is sent.
+    pub input: u64,
+    /// Of what is answered.
+    pub output: u64,
+}
+
+/// One question to a service.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Request {
+    /// What is asked for, under the service's address: `/embeddings`, `/chat/completions`, `/messages`.
+    pub path: &'static str,
+    /// The body. Equal bodies are equal questions: recordings and caches go by it.
+    pub body: Value,
+    /// What it will take at most; limits per minute and the budget go by it.
+    pub at_most: TokenCount,
+}
+
+/// Where an answer comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// Sent just now, and to be paid.
+    Service,
+    /// Kept from an earlier run.
+    Cache,
+    /// Read from a recording.
+    Recording,
+}
+
+/// What a service answered with success.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reply {
+    /// The body, valid JSON.
+    pub body: Value,
+    /// From sending to the last byte, tries before the last not counted; as it was when it was recorded.
+    pub latency: Duration,
+    /// Where it comes from.
+    pub origin: Origin,
+}
+
+/// A model of a service. Threads may ask side by side; how many requests are under way at once is the caller's choice.
+pub trait Service: Send + Sync {
+    /// Whose formats it speaks.
+    fn provider(&self) -> Provider;
+
+    /// The model's name as the service knows it.
+    fn model(&self) -> &str;
+
+    /// Where it is, for those who report it; without secrets.
+    fn host(&self) -> String;
+
+    /// Asks, tries again where that can help, and waits where limits say so.
+    ///
+    /// # Errors
+    /// As [`ServiceError`] says.
+    fn send(&self, request: &Request) -> Result<Reply, ServiceError>;
+}
