@@ -1,5 +1,7 @@
 //! Measures against ir_measures, significance against scipy; `eval/make_expected.py` wrote what they say.
 
+mod agreement;
+
 use std::path::PathBuf;
 
 use nearsort::Error;

@@ -1,5 +1,6 @@
 //! What can be typed. What it means is built by the verbs.
 
+mod compare;
 mod index;
 
 use std::path::PathBuf;
@@ -8,6 +9,8 @@ use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use compare::COMPARE_EXAMPLES;
+pub use compare::{CompareArgs, CompareFormat};
 pub use index::{AddArgs, BuildArgs, DeleteArgs, IndexArgs, IndexVerb, SearchArgs};
 use index::{INDEX_EXAMPLES, SEARCH_EXAMPLES};
 use nearsort::eval::{Measure, Test};
@@ -71,6 +74,9 @@ pub enum Verb {
     /// Measure runs by relevance judgements, and compare them
     #[command(after_help = EVAL_EXAMPLES)]
     Eval(Box<EvalArgs>),
+    /// Compare systems: quality, agreement, ties, time and money
+    #[command(after_help = COMPARE_EXAMPLES, mut_arg("name", |model| model.hide(true)))]
+    Compare(Box<CompareArgs>),
     /// Keep embeddings on disk: build, add, delete, info, verify
     #[command(after_help = INDEX_EXAMPLES)]
     Index(IndexArgs),

@@ -34,6 +34,9 @@ pub enum Warning {
     LeftOut {
         message: String,
     },
+    Note {
+        message: String,
+    },
     MissingQueries {
         run: String,
         ids: Vec<String>,
@@ -85,6 +88,7 @@ impl fmt::Display for Warning {
                 if *unscored == 1 { "counts" } else { "count" },
             ),
             Warning::LeftOut { message } => write!(f, "{message}; they are left out"),
+            Warning::Note { message } => f.write_str(message),
             Warning::MissingQueries { run, ids, judged } => write!(
                 f,
                 "{} lacks {} of the {judged} judged queries, which count 0 in every measure: {}",
@@ -120,7 +124,10 @@ pub fn warn(talk: Talk, warning: &Warning) {
         Warning::NoFirstStage { unscored, .. } => *unscored > 0,
         Warning::MissingQueries { ids, .. } => !ids.is_empty(),
         Warning::UnjudgedQueries { number, .. } => *number > 0,
-        Warning::NoCandidates { .. } | Warning::LeftOut { .. } | Warning::NoJudgedDocument { .. } => true,
+        Warning::NoCandidates { .. }
+        | Warning::LeftOut { .. }
+        | Warning::Note { .. }
+        | Warning::NoJudgedDocument { .. } => true,
     };
     if worth_saying && talk > Talk::Quiet {
         say(format_args!("warning: {warning}"));

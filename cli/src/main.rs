@@ -4,6 +4,7 @@
 mod args;
 mod batch;
 mod cache;
+mod compare;
 mod diagnose;
 mod embed;
 mod eval;
@@ -13,10 +14,12 @@ mod interrupt;
 mod model;
 mod models;
 mod output;
+mod page;
 mod profile;
 mod progress;
 mod rerank;
 mod rerank_index;
+mod sample;
 mod search;
 mod size;
 mod verify;
@@ -89,6 +92,7 @@ fn run(cli: &Cli) -> Run {
         Some(Verb::Diagnose(args)) => diagnose::run(args, cli.talk()),
         Some(Verb::Merge(args)) => batch::merge::run(args),
         Some(Verb::Eval(args)) => eval::run(args, cli.talk()),
+        Some(Verb::Compare(args)) => compare::run(args, cli.talk()),
         Some(Verb::Index(args)) => index::run(args, cli.talk()),
         Some(Verb::Search(args)) => search::run(args, cli.talk()),
         Some(Verb::Models(args)) => models::run(args, cli.talk()),

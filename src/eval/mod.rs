@@ -1,4 +1,4 @@
-//! Evaluation: how good a run is by relevance judgements, and whether the difference between two runs is more than chance.
+//! Evaluation: how good a run is by relevance judgements, whether the difference between two runs is more than chance, and how far runs agree.
 //!
 //! ```
 //! use nearsort::eval::{Measure, evaluate};
@@ -32,15 +32,22 @@
 //!
 //! No model, no printing and no environment is used here.
 
+mod agreement;
 mod comparison;
 mod evaluation;
+mod graded;
 mod measure;
 mod names;
 mod ranking;
 mod significance;
 
+pub use agreement::{
+    ListAgreement, MeanAgreement, OVERLAP_DEPTH, RBO_P, RankedList, Ties, disagreement, kendall_tau_b, overlap,
+    rank_biased_overlap,
+};
 pub use comparison::{Comparison, TIE, Test, compare, curve_cutoffs};
 pub use evaluation::{Evaluation, evaluate, evaluate_file};
+pub use graded::{GradedList, untied_scores};
 pub use measure::{Measure, MeasureKind};
 pub use ranking::{JudgedCandidates, JudgedRanking};
-pub use significance::{Interval, Resampling, bootstrap_mean, holm, randomisation_test, t_test};
+pub use significance::{Interval, Resampling, bootstrap_mean, holm, percentile, randomisation_test, t_test};

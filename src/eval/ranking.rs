@@ -167,7 +167,7 @@ impl JudgedCandidates {
 }
 
 /// The places of the documents, best first, and whether any two have the same score as f32.
-fn trec_order(documents: &[ScoredDocument<'_>]) -> (Vec<u32>, bool) {
+pub(super) fn trec_order(documents: &[ScoredDocument<'_>]) -> (Vec<u32>, bool) {
     let score = |place: u32| documents[place as usize].score as f32;
     let compare = |&a: &u32, &b: &u32| {
         let by_id = || documents[b as usize].id.cmp(documents[a as usize].id);

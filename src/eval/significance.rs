@@ -95,6 +95,22 @@ fn resampled_sum(values: &[f64], generator: &mut Xoshiro256PlusPlus) -> f64 {
     sums[0] + sums[1]
 }
 
+/// The value below which a share of the values lies, 0.95 for the 95th percentile, interpolated linearly between neighbours as numpy does;
+/// `None` without values.
+///
+/// ```
+/// assert_eq!(nearsort::eval::percentile(&[4.0, 1.0, 2.0], 0.5), Some(2.0));
+/// ```
+///
+/// # Panics
+/// If `share` is not in 0..=1.
+pub fn percentile(values: &[f64], share: f64) -> Option<f64> {
+    assert!((0.0..=1.0).contains(&share), "a share lies in 0..=1, not at {share}");
+    let mut ordered = values.to_vec();
+    ordered.sort_unstable_by(f64::total_cmp);
+    (!ordered.is_empty()).then(|| quantile(&ordered, share))
+}
+
 /// A quantile of ordered numbers, interpolated linearly between neighbours.
 fn quantile(ordered: &[f64], share: f64) -> f64 {
     let place = share * (ordered.len() - 1) as f64;

@@ -1,55 +1,12 @@
-//! The report's charts, each an SVG element that takes its colours from the page.
-//!
-//! plotters writes colours into the elements. The ones used here stand for names: [`themed`] puts the page's variables in their place, so that a
-//! chart follows the page's light or dark scheme. Titles and legends are the page's, in real text.
-
-use std::ops::Range;
+//! The report's charts.
 
 use nearsort::diagnose::{Histogram, Quality, Report};
-use plotters::coord::Shift;
-use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 
 use crate::Failure;
-
-const WIDTH: u32 = 500;
-const HEIGHT: u32 = 290;
-/// Of the letters; a telephone shows a chart at two thirds of its size.
-const LETTERS: u32 = 15;
-/// Of a named row: its name, and what is drawn below.
-const ROW_HEIGHT: u32 = 40;
-/// Share of an axis that is left free beyond the values.
-const MARGIN: f64 = 0.05;
-
-const INK: RGBColor = RGBColor(1, 1, 1);
-const FAINT: RGBColor = RGBColor(1, 1, 2);
-const FIRST: RGBColor = RGBColor(1, 1, 3);
-const SETTING: RGBColor = RGBColor(1, 1, 4);
-const CHOICE: RGBColor = RGBColor(1, 1, 5);
-const GAIN: RGBColor = RGBColor(1, 1, 6);
-const LOSS: RGBColor = RGBColor(1, 1, 7);
-const VARIABLES: [(RGBColor, &str); 7] = [
-    (INK, "ink"),
-    (FAINT, "faint"),
-    (FIRST, "first"),
-    (SETTING, "setting"),
-    (CHOICE, "choice"),
-    (GAIN, "gain"),
-    (LOSS, "loss"),
-];
-
-type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-type Axes<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
-type Drawn = Result<(), String>;
-
-/// A chart for the page.
-pub struct Chart {
-    pub title: &'static str,
-    pub note: String,
-    /// Names of colours with what they stand for.
-    pub legend: Vec<(&'static str, String)>,
-    pub svg: String,
-}
+use crate::page::Chart;
+use crate::page::svg::*;
+use crate::page::table::percent;
 
 /// All charts that have something to show.
 pub fn all(report: &Report, max_tokens: usize) -> Result<Vec<Chart>, Failure> {
@@ -64,64 +21,6 @@ pub fn all(report: &Report, max_tokens: usize) -> Result<Vec<Chart>, Failure> {
     charts.push(tokens(report, max_tokens));
     let drawn: Result<Vec<Chart>, String> = charts.into_iter().collect();
     drawn.map_err(|error| Failure::Error(format!("cannot draw a chart: {error}")))
-}
-
-fn told<T>(result: Result<T, impl std::fmt::Display>) -> Result<T, String> {
-    result.map_err(|error| error.to_string())
-}
-
-/// Draws into an SVG element without a size of its own.
-fn svg(height: u32, draw: impl FnOnce(&Area<'_>) -> Drawn) -> Result<String, String> {
-    let mut text = String::new();
-    {
-        let area = SVGBackend::with_string(&mut text, (WIDTH, height)).into_drawing_area();
-        draw(&area)?;
-        told(area.present())?;
-    }
-    Ok(themed(&text, height))
-}
-
-fn themed(svg: &str, height: u32) -> String {
-    let start = svg.find("<svg").map_or(svg, |at| &svg[at..]);
-    let body = start.find('>').map_or(start, |at| &start[at + 1..]);
-    let mut text = format!("<svg viewBox=\"0 0 {WIDTH} {height}\" role=\"img\">{}", body.trim_end());
-    for (RGBColor(red, green, blue), name) in VARIABLES {
-        text = text.replace(&format!("\"#{red:02X}{green:02X}{blue:02X}\""), &format!("\"var(--{name})\""));
-    }
-    text
-}
-
-fn letters() -> TextStyle<'static> {
-    ("sans-serif", LETTERS).into_font().color(&INK)
-}
-
-/// Axes with their numbers and titles.
-fn axes<'a, 'b>(
-    area: &'a Area<'b>,
-    [x, y]: [Range<f64>; 2],
-    [x_title, y_title]: [&str; 2],
-    x_decimals: usize,
-) -> Result<Axes<'a, 'b>, String> {
-    let builder = &mut ChartBuilder::on(area);
-    builder.margin(8).margin_right(20).x_label_area_size(50).y_label_area_size(68);
-    let mut chart = told(builder.build_cartesian_2d(x, y))?;
-    let x_label = |x: &f64| format!("{x:.x_decimals$}");
-    let mut mesh = chart.configure_mesh();
-    mesh.light_line_style(TRANSPARENT).bold_line_style(FAINT).axis_style(FAINT).disable_x_mesh();
-    mesh.label_style(letters()).axis_desc_style(letters()).x_labels(6).y_labels(6).x_label_formatter(&x_label);
-    told(mesh.x_desc(x_title).y_desc(y_title).draw())?;
-    Ok(chart)
-}
-
-/// A little wider than the numbers; never empty.
-fn range(numbers: impl Iterator<Item = f64>) -> Range<f64> {
-    let (low, high) =
-        numbers.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), number| (low.min(number), high.max(number)));
-    match high > low {
-        true => low - (high - low) * MARGIN..high + (high - low) * MARGIN,
-        false if low.is_finite() => low - 0.5..low + 0.5,
-        false => 0.0..1.0,
-    }
 }
 
 /// Each judged query's difference, the greatest first.
@@ -143,36 +42,6 @@ fn effect(report: &Report, quality: &Quality) -> Result<Chart, String> {
     let note = format!("{} queries better, {} the same, {} worse.", found.wins, found.ties, found.losses);
     let legend = vec![("gain", "better after reranking".to_owned()), ("loss", "worse".to_owned())];
     Ok(Chart { title: "What reranking does to each query", note, legend, svg })
-}
-
-/// Named rows with something drawn below each name.
-struct Rows {
-    names: Vec<String>,
-    xs: Range<f64>,
-}
-
-impl Rows {
-    fn draw(&self, area: &Area<'_>, x_title: &str, row: impl Fn(&mut Axes<'_, '_>, usize, f64) -> Drawn) -> Drawn {
-        let rows = self.names.len() as f64;
-        let builder = &mut ChartBuilder::on(area);
-        builder.margin(8).margin_left(30).margin_right(22).x_label_area_size(50);
-        let mut chart = told(builder.build_cartesian_2d(self.xs.clone(), 0.0..rows))?;
-        let mut mesh = chart.configure_mesh();
-        mesh.light_line_style(TRANSPARENT).bold_line_style(FAINT).axis_style(FAINT).disable_y_mesh().disable_y_axis();
-        mesh.label_style(letters()).axis_desc_style(letters()).x_labels(6);
-        told(mesh.x_label_formatter(&|x| format!("{x:.2}")).x_desc(x_title).draw())?;
-        for (at, name) in self.names.iter().enumerate() {
-            let top = rows - at as f64;
-            row(&mut chart, at, top - 0.72)?;
-            let text = Text::new(name.clone(), (self.xs.start, top - 0.08), letters());
-            told(chart.draw_series([text]))?;
-        }
-        Ok(())
-    }
-
-    fn height(&self) -> u32 {
-        self.names.len() as u32 * ROW_HEIGHT + 66
-    }
 }
 
 /// How far it is from the first stage to the best order, and how much of it is gone.
@@ -318,32 +187,7 @@ fn tokens(report: &Report, max_tokens: usize) -> Result<Chart, String> {
     let legend = if near { vec![("loss", format!("the model's limit, {max_tokens} tokens"))] } else { Vec::new() };
     let note = format!(
         "{} of the documents are longer than the model's {max_tokens} tokens and were counted as cut.",
-        super::tables::percent(lengths.truncated_share)
+        percent(lengths.truncated_share)
     );
     Ok(Chart { title: "Lengths of documents", note, legend, svg })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn colours_become_the_pages_and_nothing_points_elsewhere() {
-        let drawn = svg(100, |area| {
-            let mut chart = axes(area, [0.0..1.0, 0.0..1.0], ["x", "y"], 1)?;
-            told(chart.draw_series([Circle::new((0.5, 0.5), 3, GAIN.filled())])).map(drop)
-        })
-        .unwrap();
-        assert!(drawn.starts_with("<svg viewBox=\"0 0 500 100\" role=\"img\">"), "{drawn}");
-        assert!(drawn.ends_with("</svg>") && drawn.contains("fill=\"var(--gain)\""), "{drawn}");
-        assert!(!drawn.contains("\"#0101") && !drawn.contains("http"), "{drawn}");
-    }
-
-    #[test]
-    fn a_range_is_never_empty() {
-        assert_eq!(range([2.0, 2.0].into_iter()), 1.5..2.5);
-        assert_eq!(range(std::iter::empty()), 0.0..1.0);
-        let wide = range([0.0, 1.0].into_iter());
-        assert!(wide.start < 0.0 && wide.end > 1.0);
-    }
 }

@@ -6,21 +6,7 @@ use nearsort::Device;
 use nearsort::diagnose::{Action, Profile, Report};
 
 use crate::args::{DiagnoseArgs, ModelArgs, ReadingArgs, default_batch_tokens};
-
-/// A word as a POSIX shell reads it.
-pub fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
-}
-
-/// This call's command line.
-pub fn of_this_call() -> String {
-    let words = std::env::args_os().skip(1).map(|word| quoted(&word.to_string_lossy()));
-    std::iter::once("nearsort".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
-}
+use crate::words::quoted;
 
 /// `nearsort rerank` over this call's files as the report recommends; `None` where it recommends none.
 pub fn recommended(args: &DiagnoseArgs, report: &Report) -> Option<String> {
@@ -107,18 +93,4 @@ pub fn runtime(args: &ModelArgs) -> Vec<String> {
         args.store.offline.then(|| "--offline".to_owned()),
     ];
     options.into_iter().flatten().collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_survive_a_shell() {
-        assert_eq!(quoted("a/b-c.trec"), "a/b-c.trec");
-        assert_eq!(quoted(""), "''");
-        assert_eq!(quoted("query: "), "'query: '");
-        assert_eq!(quoted("it's $HOME"), r"'it'\''s $HOME'");
-        assert_eq!(quoted("two\nlines"), "'two\nlines'");
-    }
 }

@@ -4,10 +4,9 @@
 
 use nearsort::diagnose::{Finding, Moved, Recommendation, VerdictKind, WorstQuery};
 
-use super::charts::{self, Chart};
-use super::tables::{self, Table};
-use super::{View, words};
+use super::{View, charts, tables, words};
 use crate::Failure;
+use crate::page::html::{self, bullets, chart, clipped, escaped, section, table};
 
 /// Characters of a query's text that are shown.
 const QUERY_CHARS: usize = 1000;
@@ -28,53 +27,7 @@ pub fn page(view: &View) -> Result<String, Failure> {
         section("What cannot be said", &bullets(&report.cannot_say)),
         section("How this was made", &made(view)),
     ];
-    Ok(format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
-         <title>nearsort diagnosis: {}</title>\n<style>\n{}</style>\n</head>\n<body>\n<main>\n{}</main>\n</body>\n</html>\n",
-        escaped(&report.setting.configuration.to_string()),
-        include_str!("style.css"),
-        sections.concat(),
-    ))
-}
-
-/// A text as a page shows it: markup and control characters lose their meaning.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            '\n' => out.push('\n'),
-            c if c.is_control() => out.push(' '),
-            c => out.push(c),
-        }
-    }
-    out
-}
-
-fn clipped(text: &str, chars: usize) -> String {
-    match text.char_indices().nth(chars) {
-        Some((end, _)) => format!("{}…", escaped(&text[..end])),
-        None => escaped(text),
-    }
-}
-
-/// A part of the page, if it has content.
-fn section(title: &str, content: &str) -> String {
-    if content.is_empty() { String::new() } else { format!("<section>\n<h2>{title}</h2>\n{content}</section>\n") }
-}
-
-fn bullets(texts: &[String]) -> String {
-    if texts.is_empty() {
-        return String::new();
-    }
-    let items: String = texts.iter().map(|text| format!("<li>{}</li>\n", escaped(text))).collect();
-    format!("<ul>\n{items}</ul>\n")
+    Ok(html::document(&format!("nearsort diagnosis: {}", report.setting.configuration), &sections.concat()))
 }
 
 fn verdict(view: &View) -> String {
@@ -132,20 +85,6 @@ fn finding(finding: &Finding) -> String {
     )
 }
 
-fn chart(chart: &Chart) -> String {
-    let entry = |(colour, name): &(&str, String)| {
-        format!("<li><i style=\"background:var(--{colour})\"></i>{}</li>", escaped(name))
-    };
-    let legend: String = chart.legend.iter().map(entry).collect();
-    let legend = if legend.is_empty() { legend } else { format!("<ul class=\"legend\">{legend}</ul>\n") };
-    let named = chart.svg.replacen("role=\"img\"", &format!("role=\"img\" aria-label=\"{}\"", chart.title), 1);
-    format!(
-        "<figure>\n<h3>{}</h3>\n{legend}{named}\n<figcaption>{}</figcaption>\n</figure>\n",
-        chart.title,
-        escaped(&chart.note)
-    )
-}
-
 fn worst(view: &View) -> String {
     let quality = view.report.quality.as_ref();
     quality.into_iter().flat_map(|quality| &quality.worst).map(worst_query).collect()
@@ -173,26 +112,6 @@ fn moved(moved: &Moved) -> String {
     )
 }
 
-fn table(table: &Table) -> String {
-    let header: String = table.header.iter().map(|name| format!("<th>{name}</th>")).collect();
-    let header = if header.is_empty() { header } else { format!("<thead><tr>{header}</tr></thead>\n") };
-    let row = |row: &tables::Row| {
-        let cell = |(at, cell): (usize, &String)| {
-            let class = if at < table.names { "name" } else { "number" };
-            format!("<td class=\"{class}\">{}</td>", escaped(cell))
-        };
-        let cells: String = row.cells.iter().enumerate().map(cell).collect();
-        let class = if row.emphasis { " class=\"emphasis\"" } else { "" };
-        format!("<tr{class}>{cells}</tr>\n")
-    };
-    let rows: String = table.rows.iter().map(row).collect();
-    format!(
-        "<h3>{}</h3>\n<p class=\"note\">{}</p>\n<div class=\"scroll\"><table>\n{header}<tbody>\n{rows}</tbody>\n</table></div>\n<p></p>\n",
-        table.title,
-        escaped(&table.note)
-    )
-}
-
 fn made(view: &View) -> String {
     let (model, setting) = (&view.model, &view.report.setting);
     let prompt =
@@ -215,19 +134,4 @@ fn made(view: &View) -> String {
         view.resamples,
         view.seed,
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn markup_of_users_is_text() {
-        assert_eq!(
-            escaped("<script>\"a\" & 'b'</script>\u{1b}"),
-            "&lt;script&gt;&quot;a&quot; &amp; &#39;b&#39;&lt;/script&gt; "
-        );
-        assert_eq!(clipped("aé<c", 2), "aé…");
-        assert_eq!(clipped("a<", 9), "a&lt;");
-    }
 }

@@ -25,6 +25,7 @@ use crate::args::{DiagnoseArgs, DiagnoseFormat, Talk};
 use crate::hints::say;
 use crate::output::ModelLine;
 use crate::progress::Counter;
+use crate::words::this_call;
 use crate::{Failure, Outcome, Run, model};
 
 use observe::Scoreroom;
@@ -81,7 +82,7 @@ fn report(args: &DiagnoseArgs, talk: Talk) -> Run {
         max_tokens: observed.max_tokens,
         tried_queries: observed.tried_queries,
         notes,
-        command: command::of_this_call(),
+        command: this_call(),
         seed: args.seed,
         resamples: resampling.resamples,
     };
@@ -142,7 +143,7 @@ fn save_profile(args: &DiagnoseArgs, report: &Report, talk: Talk) -> Result<Opti
     };
     let comment = format!(
         "For nearsort rerank --profile. Written by {}\n{}{beside}",
-        command::of_this_call().replace('\n', " "),
+        this_call().replace('\n', " "),
         found.reason
     );
     write_whole(path, found.profile.to_toml(&comment).as_bytes())?;

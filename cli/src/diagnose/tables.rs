@@ -1,32 +1,10 @@
-//! The report's numbers as rows of words, for every rendering alike.
+//! The report's numbers.
 
 use nearsort::diagnose::{DepthSweep, Mode, Quality, Report, TrialResult};
-use nearsort::eval::{Comparison, Interval};
+use nearsort::eval::Comparison;
 
+use crate::page::table::{Row, Table, counts, difference, interval, list, percent, words};
 use crate::words::p_value;
-
-/// A table: the first `names` columns are words, the others numbers.
-pub struct Table {
-    pub title: &'static str,
-    /// What the numbers are.
-    pub note: String,
-    /// Empty for a list of names and values.
-    pub header: Vec<&'static str>,
-    pub rows: Vec<Row>,
-    pub names: usize,
-}
-
-/// A row; an emphasised one is what was asked for or what is recommended.
-pub struct Row {
-    pub cells: Vec<String>,
-    pub emphasis: bool,
-}
-
-impl Row {
-    fn plain(cells: impl IntoIterator<Item = String>) -> Self {
-        Self { cells: cells.into_iter().collect(), emphasis: false }
-    }
-}
 
 /// All tables that have something to say, in the order of reading.
 pub fn all(report: &Report) -> Vec<Table> {
@@ -39,26 +17,6 @@ pub fn all(report: &Report) -> Vec<Table> {
     tables.extend(trials(report));
     tables.extend([scores(report), texts(report)]);
     tables
-}
-
-pub fn interval(found: &Interval) -> String {
-    format!("{:.3} to {:.3}", found.low, found.high)
-}
-
-fn difference(found: &Comparison) -> [String; 2] {
-    let Interval { mean, low, high } = found.difference;
-    [format!("{mean:+.4}"), format!("{low:+.3} to {high:+.3}")]
-}
-
-fn counts(found: &Comparison) -> String {
-    format!("{}/{}/{}", found.wins, found.ties, found.losses)
-}
-
-pub fn percent(share: f64) -> String {
-    match 100.0 * share {
-        percent if percent.abs() >= 10.0 || percent == 0.0 => format!("{percent:.0} %"),
-        percent => format!("{percent:.1} %"),
-    }
 }
 
 fn effect(report: &Report, quality: &Quality) -> Table {
@@ -91,7 +49,7 @@ fn modes(report: &Report, quality: &Quality) -> Table {
              order. * was diagnosed; + was chosen, and looks better here than it is: see cross-validation.",
             report.measure
         ),
-        header: vec!["", "mean", "95 % interval", "difference", "p", "w/t/l", "gap"],
+        header: words(["", "mean", "95 % interval", "difference", "p", "w/t/l", "gap"]),
         rows: quality.modes.iter().map(mode).collect(),
         names: 1,
     }
@@ -141,7 +99,7 @@ fn choice(quality: &Quality) -> Option<Table> {
              the fold's own.",
             choice.folds, choice.configurations
         ),
-        header: vec!["", "value", "95 % interval", "p", "w/t/l"],
+        header: words(["", "value", "95 % interval", "p", "w/t/l"]),
         rows: rows.collect(),
         names: 1,
     })
@@ -158,11 +116,6 @@ fn ceiling(report: &Report, quality: &Quality) -> Table {
         ],
     ];
     list("Ceiling", "What no reranker can pass: it only orders what the first stage found.", rows)
-}
-
-fn list(title: &'static str, note: &str, rows: impl IntoIterator<Item = [String; 2]>) -> Table {
-    let rows = rows.into_iter().map(Row::plain).collect();
-    Table { title, note: note.to_owned(), header: Vec::new(), rows, names: 1 }
 }
 
 fn depth(report: &Report, quality: &Quality) -> Table {
@@ -187,9 +140,9 @@ fn depth(report: &Report, quality: &Quality) -> Table {
     } else {
         format!(" 90 % of the gain of the whole list: {}.", enough.join(", "))
     };
-    let mut header = vec!["candidates", "diagnosed", "gain"];
+    let mut header = words(["candidates", "diagnosed", "gain"]);
     if two {
-        header.extend(["recommended", "gain"]);
+        header.extend(words(["recommended", "gain"]));
     }
     Table {
         title: "Depth",
@@ -219,7 +172,7 @@ fn trials(report: &Report) -> Option<Table> {
             super::trials::CANDIDATES,
             report.measure
         ),
-        header: vec!["", "difference", "95 % interval", "p", "w/t/l"],
+        header: words(["", "difference", "95 % interval", "p", "w/t/l"]),
         rows: report.trials.iter().map(row).collect(),
         names: 1,
     })

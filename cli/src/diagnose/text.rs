@@ -1,22 +1,18 @@
 //! The report for a terminal: the verdict, what was found, the numbers, what to do.
 
-use console::{Style, measure_text_width, truncate_str};
+use console::{Style, truncate_str};
 use nearsort::diagnose::{Finding, Moved, Recommendation, Severity, VerdictKind, WorstQuery};
 
-use super::tables::{self, Table};
-use super::{View, words};
+use super::{View, tables, words};
+use crate::page::terminal::{MIN_WIDTH, Page, clipped, padded};
 use crate::words::one_line;
 
 /// Longer lines are hard to read.
 const MAX_WIDTH: usize = 120;
-/// Narrower than this nothing can be set.
-const MIN_WIDTH: usize = 40;
 /// Columns of a query's text that are shown.
 const QUERY_WIDTH: usize = 240;
 /// Columns of a document's id.
 const ID_WIDTH: usize = 12;
-/// Columns of a table's first column.
-const NAME_WIDTH: usize = 56;
 
 pub fn report(view: &View, width: usize) -> String {
     let page = Page { width: width.clamp(MIN_WIDTH, MAX_WIDTH) };
@@ -44,15 +40,7 @@ pub fn report(view: &View, width: usize) -> String {
     parts.join("\n\n") + "\n"
 }
 
-struct Page {
-    width: usize,
-}
-
 impl Page {
-    fn heading(&self, text: &str) -> String {
-        Style::new().bold().underlined().apply_to(text).to_string()
-    }
-
     fn verdict(&self, view: &View) -> String {
         let verdict = &view.report.verdict;
         let style = match verdict.kind {
@@ -82,10 +70,6 @@ impl Page {
         format!("{}\n\n{}", text.join("\n"), self.wrapped(&below, 0))
     }
 
-    fn bullet(&self, text: &str) -> String {
-        format!("- {}", self.wrapped(text, 2))
-    }
-
     fn finding(&self, finding: &Finding) -> String {
         let style = match finding.severity {
             Severity::Problem => Style::new().red(),
@@ -103,32 +87,6 @@ impl Page {
         }
         lines.push(format!("  {}", self.wrapped(&format!("To do: {}.", one_line(&finding.remedy)), 2)));
         lines.join("\n")
-    }
-
-    fn table(&self, table: &Table) -> String {
-        let mut rows: Vec<(Vec<String>, bool)> = Vec::new();
-        if !table.header.is_empty() {
-            rows.push((table.header.iter().map(|&name| name.to_owned()).collect(), false));
-        }
-        rows.extend(table.rows.iter().map(|row| (row.cells.clone(), row.emphasis)));
-        let columns = rows.iter().map(|(cells, _)| cells.len()).max().unwrap_or(0);
-        let widest =
-            |column: usize| rows.iter().filter_map(|(cells, _)| cells.get(column)).map(|c| measure_text_width(c)).max();
-        let mut widths: Vec<usize> = (0..columns).map(|column| widest(column).unwrap_or(0)).collect();
-        if table.names == 1 && columns > 0 {
-            let others: usize = widths[1..].iter().map(|width| width + 2).sum();
-            widths[0] = widths[0].min(self.width.saturating_sub(others).clamp(16, NAME_WIDTH));
-        }
-        let line = |(cells, emphasis): &(Vec<String>, bool)| {
-            let cells = cells.iter().zip(&widths).enumerate();
-            let padded =
-                cells.map(|(at, (cell, &width))| padded(cell, width, at < table.names || table.header.is_empty()));
-            let line = padded.collect::<Vec<_>>().join("  ");
-            let line = truncate_str(line.trim_end(), self.width, "…").into_owned();
-            if *emphasis { Style::new().bold().apply_to(line).to_string() } else { line }
-        };
-        let lines: Vec<String> = rows.iter().map(line).collect();
-        format!("{}\n{}\n{}", self.heading(table.title), self.wrapped(&table.note, 0), lines.join("\n"))
     }
 
     fn worst(&self, query: &WorstQuery) -> String {
@@ -157,55 +115,5 @@ impl Page {
             lines.push(format!("\nor, with the profile that was written,\n\n  {command}"));
         }
         lines.join("\n")
-    }
-
-    /// Broken between words to the page's width; all lines but the first are indented.
-    fn wrapped(&self, text: &str, indent: usize) -> String {
-        let width = self.width.saturating_sub(indent);
-        let mut out = String::new();
-        let mut column = 0;
-        for word in text.split_whitespace() {
-            let needed = measure_text_width(word);
-            if column > 0 && column + 1 + needed > width {
-                out.push('\n');
-                out.push_str(&" ".repeat(indent));
-                column = 0;
-            } else if column > 0 {
-                out.push(' ');
-                column += 1;
-            }
-            out.push_str(word);
-            column += needed;
-        }
-        out
-    }
-}
-
-fn padded(cell: &str, width: usize, left: bool) -> String {
-    let cell = truncate_str(cell, width, "…");
-    let blanks = " ".repeat(width.saturating_sub(measure_text_width(&cell)));
-    if left { format!("{cell}{blanks}") } else { format!("{blanks}{cell}") }
-}
-
-fn clipped(text: &str, width: usize) -> String {
-    truncate_str(&one_line(text), width, "…").into_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lines_are_broken_between_words_and_indented() {
-        let page = Page { width: 12 };
-        assert_eq!(page.wrapped("one two three four", 2), "one two\n  three four");
-        assert_eq!(page.wrapped("unbreakable-word after", 0), "unbreakable-word\nafter");
-        assert_eq!(page.wrapped("", 2), "");
-    }
-
-    #[test]
-    fn texts_of_users_are_bounded_and_plain() {
-        assert_eq!(clipped("a\u{1b}[31mb\nc", 20), "a [31mb c");
-        assert_eq!(measure_text_width(&clipped(&"x".repeat(500), 60)), 60);
     }
 }

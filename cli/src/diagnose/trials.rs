@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use nearsort::diagnose::{Change, Observations, Trial, TrialList};
 use nearsort::{Contract, LocalEncoder, LongText, Overrides, Pooling, Scoring};
 
-use super::command::quoted;
 use super::families::{Family, known};
-use super::input::draw;
 use super::observe::{Scoreroom, mode_scores};
 use crate::Failure;
 use crate::args::ModelArgs;
+use crate::sample::draw;
+use crate::words::quoted;
 
 /// Queries that are tried, and candidates of each.
 pub const QUERIES: usize = 30;

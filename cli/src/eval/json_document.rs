@@ -43,7 +43,8 @@ fn run_json(report: &Report, run: &RunReport, per_query: bool) -> Value {
     object
 }
 
-fn measured_json(measured: &Measured) -> Value {
+/// One run by one measure, and beside the first run.
+pub fn measured_json(measured: &Measured) -> Value {
     let mut object = match measured.aggregate {
         Aggregate::Sum(sum) => json!({ "sum": sum }),
         Aggregate::Mean(interval) => json!({ "mean": interval.mean, "low": interval.low, "high": interval.high }),

@@ -4,21 +4,21 @@
 mod chart;
 mod csv_lines;
 mod json_document;
+mod measured;
 mod tables;
 
 use std::collections::HashSet;
 use std::io::{self, Write};
 use std::path::Path;
 
-use nearsort::eval::{
-    Comparison, Evaluation, Interval, Measure, Resampling, Test, bootstrap_mean, compare, curve_cutoffs, evaluate_file,
-    holm,
-};
+use nearsort::eval::{Evaluation, Measure, Resampling, Test, curve_cutoffs, evaluate_file};
 use nearsort::io::{Qrels, write_whole};
 
 use crate::args::{EvalArgs, EvalFormat, Talk};
 use crate::hints::{Warning, warn};
 use crate::{Failure, Outcome, Run};
+pub use json_document::measured_json;
+pub use measured::{Aggregate, Compared, Measured, correct};
 
 /// The deepest cutoff of the depth curve.
 const MAX_CURVE_DEPTH: usize = 1000;
@@ -47,26 +47,6 @@ struct RunReport {
     measured: Vec<Measured>,
     /// By cutoff, for the chart: the mean of the first measure.
     curve: Vec<(usize, f64)>,
-}
-
-/// One run by one measure.
-struct Measured {
-    /// One per query of the report.
-    values: Vec<f64>,
-    aggregate: Aggregate,
-    /// With the first run; `None` for itself, and for counts.
-    compared: Option<Compared>,
-}
-
-enum Aggregate {
-    Mean(Interval),
-    Sum(f64),
-}
-
-struct Compared {
-    comparison: Comparison,
-    /// Corrected for the number of runs that are compared; `None` when nothing was tested.
-    p_adjusted: Option<f64>,
 }
 
 pub fn run(args: &EvalArgs, talk: Talk) -> Run {
@@ -117,7 +97,7 @@ fn report(args: &EvalArgs, qrels: &Qrels, measures: Vec<Measure>, talk: Talk) ->
     let mut runs: Vec<RunReport> = Vec::new();
     for (path, name) in args.runs.iter().zip(names(args)) {
         let evaluation = evaluate_file(qrels, path, &all)?;
-        say_what_is_odd(talk, path, &evaluation);
+        say_what_is_odd(talk, &path.display().to_string(), &evaluation);
         let baseline = runs.first().map(|first| first.measured.as_slice());
         let measured = (0..measures.len()).map(|at| Measured::of(&evaluation, at, baseline, args.test, &resampling));
         let curve = cutoffs.iter().enumerate().map(|(at, &cutoff)| (cutoff, evaluation.aggregate(measures.len() + at)));
@@ -130,47 +110,10 @@ fn report(args: &EvalArgs, qrels: &Qrels, measures: Vec<Measure>, talk: Talk) ->
             curve: curve.take_while(|&(cutoff, _)| cutoff <= evaluation.max_depth()).collect(),
         });
     }
-    correct(&mut runs, measures.len());
+    correct(&mut runs.iter_mut().map(|run| run.measured.as_mut_slice()).collect::<Vec<_>>());
     let query_ids = qrels.query_ids().map(str::to_owned).collect();
     let (qrels, test) = (args.qrels.display().to_string(), args.test);
     Ok(Report { qrels, query_ids, measures, test, resampling, runs })
-}
-
-impl Measured {
-    fn of(
-        evaluation: &Evaluation,
-        at: usize,
-        baseline: Option<&[Measured]>,
-        test: Test,
-        resampling: &Resampling,
-    ) -> Result<Self, Failure> {
-        let (measure, values) = (evaluation.measures()[at], evaluation.values(at));
-        if measure.is_count() {
-            let aggregate = Aggregate::Sum(measure.aggregate(&values));
-            return Ok(Self { values, aggregate, compared: None });
-        }
-        let compared = match baseline {
-            None => None,
-            Some(baseline) => {
-                let comparison = compare(&baseline[at].values, &values, test, resampling)?;
-                Some(Compared { comparison, p_adjusted: comparison.p_value })
-            }
-        };
-        let aggregate = Aggregate::Mean(bootstrap_mean(&values, resampling));
-        Ok(Self { values, aggregate, compared })
-    }
-}
-
-/// Holm's correction over the runs that are compared with the first, measure by measure.
-fn correct(runs: &mut [RunReport], num_measures: usize) {
-    for measure in 0..num_measures {
-        let compared = runs.iter_mut().filter_map(|run| run.measured[measure].compared.as_mut());
-        let mut tested: Vec<&mut f64> = compared.filter_map(|compared| compared.p_adjusted.as_mut()).collect();
-        let p_values: Vec<f64> = tested.iter().map(|p_value| **p_value).collect();
-        for (p_value, adjusted) in tested.iter_mut().zip(holm(&p_values)) {
-            **p_value = adjusted;
-        }
-    }
 }
 
 /// A name for each run: the file's, or its whole path when another has the same.
@@ -183,12 +126,14 @@ fn names(args: &EvalArgs) -> Vec<String> {
     }
 }
 
-fn file_name(path: &Path) -> String {
+/// The last part of a path.
+pub fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
 }
 
-fn say_what_is_odd(talk: Talk, path: &Path, evaluation: &Evaluation) {
-    let run = path.display().to_string();
+/// Says of a run what its judgements cannot tell.
+pub fn say_what_is_odd(talk: Talk, run: &str, evaluation: &Evaluation) {
+    let run = run.to_owned();
     if evaluation.num_judged_retrieved() == 0 {
         let [ids, judged] = evaluation.example_documents().map(<[String]>::to_vec);
         warn(talk, &Warning::NoJudgedDocument { run: run.clone(), ids, judged });

@@ -2,7 +2,7 @@
 
 use super::{Finding, FindingKind, Measured, Severity, percent};
 use crate::Result;
-use crate::diagnose::agreement::kendall_tau_b;
+use crate::diagnose::agreement::tau_b;
 use crate::diagnose::effect::{is_gain, mean};
 use crate::diagnose::interval;
 use crate::diagnose::lists::{List, Scene};
@@ -87,7 +87,7 @@ fn mean_rank_tau(scene: &Scene<'_>) -> Option<f64> {
     let tau = |list: &List<'_>| {
         let ranks: Option<Vec<f64>> = list.candidates.iter().map(|c| c.rank.map(|rank| -(rank as f64))).collect();
         let scores: Vec<f64> = list.candidates.iter().map(|candidate| candidate.first_stage).collect();
-        ranks.filter(|ranks| ranks.len() >= MIN_LIST).map(|ranks| kendall_tau_b(&scores, &ranks))
+        ranks.filter(|ranks| ranks.len() >= MIN_LIST).map(|ranks| tau_b(&scores, &ranks))
     };
     let taus: Vec<f64> = scene.lists.iter().filter_map(tau).collect();
     (!taus.is_empty()).then(|| mean(&taus))

@@ -1,0 +1,135 @@
+//! The report's charts.
+
+use nearsort::eval::{Interval, percentile};
+use plotters::prelude::*;
+
+use super::report::{Report, SystemReport};
+use super::system::Kind;
+use crate::Failure;
+use crate::eval::Aggregate;
+use crate::page::Chart;
+use crate::page::svg::*;
+
+/// Letters of a system's name.
+const NAME_CHARS: usize = 44;
+
+/// A system with its mean by the first measure.
+type Point<'a> = (usize, &'a SystemReport, Interval);
+
+/// All charts that have something to show.
+pub fn all<'a>(report: &'a Report) -> Result<Vec<Chart>, Failure> {
+    let mean = |(at, system): (usize, &'a SystemReport)| match system.measured.first()?.aggregate {
+        Aggregate::Mean(interval) => Some((at, system, interval)),
+        Aggregate::Sum(_) => None,
+    };
+    let points: Vec<Point<'_>> = report.systems.iter().enumerate().filter_map(mean).collect();
+    let mut charts = Vec::new();
+    if !points.is_empty() {
+        charts.push(quality(report, &points));
+        charts.extend(against_time(report, &points));
+        charts.extend(against_money(report, &points));
+    }
+    let drawn: Result<Vec<Chart>, String> = charts.into_iter().collect();
+    drawn.map_err(|error| Failure::Error(format!("cannot draw a chart: {error}")))
+}
+
+fn colour(kind: Kind) -> (RGBColor, &'static str) {
+    match kind {
+        Kind::FirstStage => (FIRST, "first"),
+        Kind::Model => (SETTING, "setting"),
+        Kind::Run => (INK, "ink"),
+        Kind::Grades => (CHOICE, "choice"),
+    }
+}
+
+/// The measure as a chart names it: whose judgements it rests on is never left out.
+fn measure(report: &Report) -> String {
+    let by_model = report.judgements.as_ref().is_some_and(|judgements| judgements.by_model);
+    format!("{}{}", report.measures[0], if by_model { " by a model's grades" } else { "" })
+}
+
+fn legend(points: &[Point<'_>]) -> Vec<(&'static str, String)> {
+    let kinds = [Kind::FirstStage, Kind::Model, Kind::Run, Kind::Grades];
+    let is_there = |kind: &Kind| points.iter().any(|(_, system, _)| system.system.kind == *kind);
+    kinds.into_iter().filter(is_there).map(|kind| (colour(kind).1, kind.name().to_owned())).collect()
+}
+
+/// Each system's mean with its interval.
+fn quality(report: &Report, points: &[Point<'_>]) -> Result<Chart, String> {
+    let first = points[0].2.mean;
+    let name = |(at, system, interval): &Point<'_>| {
+        let name: String = system.system.name.chars().take(NAME_CHARS).collect();
+        format!("{} {name}: {:.3}", at + 1, interval.mean)
+    };
+    let xs = range(points.iter().flat_map(|(.., interval)| [interval.low, interval.high]));
+    let rows = Rows { names: points.iter().map(name).collect(), xs };
+    let svg = svg(rows.height(), |area| {
+        rows.draw(area, &measure(report), |chart, at, y| {
+            let (_, system, interval) = points[at];
+            let colour = colour(system.system.kind).0;
+            let line = |from: (f64, f64), to: (f64, f64), style: ShapeStyle| PathElement::new([from, to], style);
+            let reference = line((first, y - 0.28), (first, y + 0.28), FIRST.mix(0.6).stroke_width(1));
+            let whole = line((interval.low, y), (interval.high, y), colour.stroke_width(3));
+            told(chart.draw_series([reference, whole]))?;
+            told(chart.draw_series([Circle::new((interval.mean, y), 6, colour.filled())])).map(drop)
+        })
+    })?;
+    let note = "Means with 95 % intervals; the thin line is the first system. Intervals of two means may overlap and their difference still be sure: \
+                see the table."
+        .to_owned();
+    Ok(Chart { title: "Quality", note, legend: legend(points), svg })
+}
+
+/// Points with the systems' numbers, where at least two have a place on the axis.
+fn scatter(
+    report: &Report,
+    points: &[Point<'_>],
+    x_title: &str,
+    place: impl Fn(&SystemReport) -> Option<f64>,
+    label: &dyn Fn(f64) -> String,
+) -> Option<Result<(Vec<(&'static str, String)>, String), String>> {
+    let placed: Vec<(Point<'_>, f64)> = points.iter().filter_map(|&point| Some((point, place(point.1)?))).collect();
+    if placed.len() < 2 {
+        return None;
+    }
+    let xs = range(placed.iter().map(|(_, x)| *x));
+    let ys = range(placed.iter().flat_map(|((.., interval), _)| [interval.low, interval.high]));
+    let shown: Vec<Point<'_>> = placed.iter().map(|(point, _)| *point).collect();
+    let drawn = svg(HEIGHT, |area| {
+        let mut chart = axes_with(area, [xs, ys], [x_title, &measure(report)], label)?;
+        for ((at, system, interval), x) in &placed {
+            let colour = colour(system.system.kind).0;
+            let ends = [(*x, interval.low), (*x, interval.high)];
+            told(chart.draw_series([PathElement::new(ends, colour.mix(0.5).stroke_width(1))]))?;
+            told(chart.draw_series([Circle::new((*x, interval.mean), 5, colour.filled())]))?;
+            let number = EmptyElement::at((*x, interval.mean)) + Text::new((at + 1).to_string(), (8, -8), letters());
+            told(chart.draw_series([number]))?;
+        }
+        Ok(())
+    });
+    Some(drawn.map(|svg| (legend(&shown), svg)))
+}
+
+/// Quality by the time of a query, where models were timed.
+fn against_time(report: &Report, points: &[Point<'_>]) -> Option<Result<Chart, String>> {
+    let place = |system: &SystemReport| {
+        let seconds = percentile(&system.system.cost.as_ref()?.seconds, 0.5)?;
+        (seconds > 0.0).then(|| (1000.0 * seconds).log10())
+    };
+    let label = |x: f64| super::tables::milliseconds(10_f64.powf(x) / 1000.0);
+    let drawn = scatter(report, points, "median time of a query in ms, logarithmic", place, &label)?;
+    let note = "The numbers are the systems'. Up and to the left is better.".to_owned();
+    Some(drawn.map(|(legend, svg)| Chart { title: "Quality against time", note, legend, svg }))
+}
+
+/// Quality by money, where any is spent.
+fn against_money(report: &Report, points: &[Point<'_>]) -> Option<Result<Chart, String>> {
+    let dollars = |system: &SystemReport| system.system.cost.as_ref()?.dollars_per_1000();
+    if !points.iter().any(|(_, system, _)| dollars(system).is_some_and(|dollars| dollars > 0.0)) {
+        return None;
+    }
+    let label = |x: f64| format!("{x:.2}");
+    let drawn = scatter(report, points, "$ per 1,000 queries", dollars, &label)?;
+    let note = "The numbers are the systems'. Up and to the left is better; what runs here counts as free.".to_owned();
+    Some(drawn.map(|(legend, svg)| Chart { title: "Quality against money", note, legend, svg }))
+}

@@ -1,0 +1,261 @@
+//! The report's numbers as rows of words, for every rendering alike.
+
+use nearsort::eval::{Interval, MeanAgreement, Test, percentile};
+
+use super::report::{Report, SystemReport};
+use super::system::Cost;
+use crate::eval::{Aggregate, Measured};
+use crate::page::table::{Row, Table, counts, percent, words};
+use crate::words::p_value;
+
+/// Before systems that are not measured, and where nothing is known.
+const NOTHING: &str = "-";
+
+/// A column with a cell per system.
+type Column = (String, Vec<String>);
+
+/// What is compared, in a sentence each.
+pub fn heading(report: &Report) -> Vec<String> {
+    let mut heading = vec![format!("{} systems, {} queries.", report.systems.len(), report.num_queries)];
+    if let Some(judgements) = &report.judgements {
+        let queries = judgements.qrels.num_queries();
+        heading.push(format!("Quality over {queries} queries {}.", judgements.label()));
+    }
+    heading.extend(best(report));
+    heading.extend(self_judged(report));
+    heading
+}
+
+/// Who wins by the first measure, and whether that is more than chance against the first system.
+fn best(report: &Report) -> Option<String> {
+    let measure = report.measures.first()?;
+    let mean = |system: &SystemReport| match system.measured.first()?.aggregate {
+        Aggregate::Mean(interval) => Some(interval),
+        Aggregate::Sum(_) => None,
+    };
+    let all = report.systems.iter().filter_map(|system| Some((system, mean(system)?)));
+    let (best, Interval { mean, low, high }) = all.reduce(|a, b| if b.1.mean > a.1.mean { b } else { a })?;
+    let first = &report.systems[0].system.name;
+    let than = match best.measured.first()?.compared.as_ref() {
+        None => "no other is better than the first".to_owned(),
+        Some(compared) => {
+            let Interval { mean, low, high } = compared.comparison.difference;
+            let p = compared.p_adjusted.map_or(String::new(), |p| format!(", p {}", p_value(Some(p))));
+            format!("{mean:+.4} [{low:+.3}, {high:+.3}] to {first}{p}")
+        }
+    };
+    Some(format!("Highest {measure}: {}, {mean:.4} [{low:.3}, {high:.3}]; {than}.", best.system.name))
+}
+
+/// A judge that is a system too, or whose grades order one, judges itself.
+fn self_judged(report: &Report) -> Option<String> {
+    let judgements = report.judgements.as_ref().filter(|judgements| judgements.by_model)?;
+    let itself = report.systems.iter().find(|system| system.system.source == judgements.file)?;
+    Some(format!("{} is judged by itself: its quality here says nothing.", itself.system.name))
+}
+
+/// All that is known of each system in one table.
+pub fn overview(report: &Report) -> Table {
+    let columns = [quality(report), observed(report)].concat();
+    let note = [quality_note(report), observed_note(report)].join(" ");
+    systems("Systems", note.trim().to_owned(), report, columns)
+}
+
+/// The same in two tables, for narrow terminals.
+pub fn narrow(report: &Report) -> Vec<Table> {
+    let mut tables = Vec::new();
+    if report.judgements.is_some() {
+        tables.push(systems("Quality", quality_note(report), report, quality(report)));
+    }
+    let title = if report.has_costs() { "Ties and costs" } else { "Ties" };
+    tables.push(systems(title, observed_note(report), report, observed(report)));
+    tables
+}
+
+/// The tables that come after the systems'.
+pub fn others(report: &Report) -> Vec<Table> {
+    let mut tables: Vec<Table> = other_measures(report).into_iter().collect();
+    tables.extend([
+        matrix(report, "Agreement: rank-biased overlap", "Of the orders, p = 0.9, extrapolated; 0 to 1.", |mean| {
+            Some(mean.rbo)
+        }),
+        matrix(
+            report,
+            "Agreement: Kendall's tau",
+            "Tau-b of the scores of documents that both have; -1 to 1.",
+            |mean| mean.kendall_tau,
+        ),
+        matrix(report, "Agreement: of the first ten in both", "A share, 0 to 1.", |mean| Some(mean.overlap_at_10)),
+    ]);
+    tables
+}
+
+fn systems(title: &'static str, note: String, report: &Report, columns: Vec<Column>) -> Table {
+    let header = words(["#", "system"]).into_iter().chain(columns.iter().map(|(name, _)| name.clone())).collect();
+    let row = |(at, system): (usize, &SystemReport)| {
+        let named = [(at + 1).to_string(), system.system.name.clone()];
+        Row::plain(named.into_iter().chain(columns.iter().map(|(_, cells)| cells[at].clone())))
+    };
+    Table { title, note, header, rows: report.systems.iter().enumerate().map(row).collect(), names: 2 }
+}
+
+fn quality_note(report: &Report) -> String {
+    let Some(judgements) = &report.judgements else { return String::new() };
+    let others = report.systems.len() - 1;
+    let tested = match report.test {
+        Test::Randomisation => "randomisation test",
+        Test::T => "t-test",
+        _ => "not tested",
+    };
+    let corrected =
+        if others > 1 && report.test != Test::None { format!(", Holm-adjusted over {others}") } else { String::new() };
+    format!(
+        "{} {}; 95 % intervals ({} bootstrap resamples); difference to 1 ({tested}{corrected}); queries won, tied and lost against 1.",
+        report.measures[0],
+        judgements.label(),
+        report.resampling.resamples
+    )
+}
+
+fn observed_note(report: &Report) -> String {
+    let mut note =
+        "tied: share of pairs with the same score; at 10: lists in which a tie decides who is among the first ten."
+            .to_owned();
+    if report.systems.iter().any(|system| system.system.unscored.is_some()) {
+        note.push_str(" unscored: candidates without a score, ranked last.");
+    }
+    if report.has_costs() {
+        note.push_str(" Time per query, the model being loaded; $: per 1,000 queries, what runs here counts as free.");
+    }
+    note
+}
+
+fn column(name: &str, report: &Report, cell: impl Fn(&SystemReport) -> String) -> Column {
+    (name.to_owned(), report.systems.iter().map(cell).collect())
+}
+
+/// The first measure.
+fn quality(report: &Report) -> Vec<Column> {
+    if report.measures.is_empty() {
+        return Vec::new();
+    }
+    let names = [&report.measures[0].to_string(), "95 % interval", "difference", "p", "w/t/l"];
+    let cells: Vec<[String; 5]> = report.systems.iter().map(|system| measured_cells(&system.measured[0])).collect();
+    let of = |(at, name): (usize, &str)| (name.to_owned(), cells.iter().map(|cells| cells[at].clone()).collect());
+    names.into_iter().enumerate().map(of).collect()
+}
+
+/// Mean, interval, difference, p, wins and losses.
+fn measured_cells(measured: &Measured) -> [String; 5] {
+    let Aggregate::Mean(Interval { mean, low, high }) = measured.aggregate else {
+        let sum = measured.values.iter().sum::<f64>();
+        return [sum.to_string(), NOTHING.into(), NOTHING.into(), NOTHING.into(), NOTHING.into()];
+    };
+    let (mean, interval) = (format!("{mean:.4}"), format!("[{low:.3}, {high:.3}]"));
+    match &measured.compared {
+        None => [mean, interval, NOTHING.into(), NOTHING.into(), NOTHING.into()],
+        Some(compared) => {
+            let difference = format!("{:+.4}", compared.comparison.difference.mean);
+            [mean, interval, difference, p_value(compared.p_adjusted), counts(&compared.comparison)]
+        }
+    }
+}
+
+/// Ties, and what models took.
+fn observed(report: &Report) -> Vec<Column> {
+    let mut columns = vec![
+        column("tied", report, |system| percent(system.system.tied_pairs())),
+        column("at 10", report, |system| system.system.tied_at_cutoff().to_string()),
+    ];
+    if report.systems.iter().any(|system| system.system.unscored.is_some()) {
+        let unscored = |system: &SystemReport| system.system.unscored.map_or(NOTHING.into(), |count| count.to_string());
+        columns.push(column("unscored", report, unscored));
+    }
+    if report.has_costs() {
+        let cost = |name, cell: fn(&Cost) -> Option<String>| {
+            column(name, report, |system| system.system.cost.as_ref().and_then(cell).unwrap_or(NOTHING.into()))
+        };
+        columns.extend([
+            cost("p50 ms", |cost| percentile(&cost.seconds, 0.5).map(milliseconds)),
+            cost("p95 ms", |cost| percentile(&cost.seconds, 0.95).map(milliseconds)),
+            cost("cand./s", |cost| cost.candidates_per_second().map(|rate| format!("{rate:.0}"))),
+            cost("tokens", |cost| Some(cost.tokens.to_string())),
+            cost("$/1000 q", |cost| {
+                Some(cost.dollars_per_1000().map_or("unknown".into(), |price| format!("{price:.2}")))
+            }),
+        ]);
+    }
+    columns
+}
+
+pub fn milliseconds(seconds: f64) -> String {
+    let milliseconds = 1000.0 * seconds;
+    if milliseconds < 10.0 { format!("{milliseconds:.1}") } else { format!("{milliseconds:.0}") }
+}
+
+/// The measures after the first, a row per measure and system.
+fn other_measures(report: &Report) -> Option<Table> {
+    let judgements = report.judgements.as_ref()?;
+    let row = |at: usize, system: &SystemReport| {
+        let named = [report.measures[at].to_string(), system.system.name.clone()];
+        Row::plain(named.into_iter().chain(measured_cells(&system.measured[at])))
+    };
+    let rows: Vec<Row> = (1..report.measures.len())
+        .flat_map(|at| report.systems.iter().map(move |system| (at, system)))
+        .map(|(at, system)| row(at, system))
+        .collect();
+    (!rows.is_empty()).then(|| Table {
+        title: "Other measures",
+        note: format!("As above; {}. Judged@k is the share of the first k that has a judgement.", judgements.label()),
+        header: words(["measure", "system", "mean", "95 % interval", "difference", "p", "w/t/l"]),
+        rows,
+        names: 2,
+    })
+}
+
+/// Each system with those before it.
+fn matrix(report: &Report, title: &'static str, note: &str, value: impl Fn(&MeanAgreement) -> Option<f64>) -> Table {
+    let columns = report.systems.len() - 1;
+    let cell = |found: &Option<MeanAgreement>| found.as_ref().and_then(&value).map_or(NOTHING.into(), hundredths);
+    let row = |at: usize| {
+        let name = format!("{} {}", at + 1, report.systems[at].system.name);
+        let mut cells: Vec<String> = std::iter::once(name).chain(report.agreement[at].iter().map(cell)).collect();
+        cells.resize(columns + 1, String::new());
+        Row::plain(cells)
+    };
+    Table {
+        title,
+        note: note.to_owned(),
+        header: std::iter::once("system".to_owned()).chain((1..=columns).map(|at| at.to_string())).collect(),
+        rows: (0..report.systems.len()).map(row).collect(),
+        names: 1,
+    }
+}
+
+/// `.57`, `-.12`, `1.0`.
+pub fn hundredths(value: f64) -> String {
+    let rounded = (100.0 * value).round() / 100.0;
+    match rounded.abs() {
+        0.0 => "0.0".to_owned(),
+        1.0 => format!("{rounded:.1}"),
+        _ => format!("{rounded:.2}").replacen("0.", ".", 1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hundredths_are_short() {
+        assert_eq!(
+            [0.567, -0.123, 1.0, -1.0, 0.0, -0.001].map(hundredths),
+            [".57", "-.12", "1.0", "-1.0", "0.0", "0.0"]
+        );
+    }
+
+    #[test]
+    fn times_have_three_digits() {
+        assert_eq!([0.00123, 0.0456, 1.5].map(milliseconds), ["1.2", "46", "1500"]);
+    }
+}

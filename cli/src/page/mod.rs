@@ -1,0 +1,9 @@
+//! What reports look like, on a terminal and as a page.
+
+pub mod html;
+pub mod markdown;
+pub mod svg;
+pub mod table;
+pub mod terminal;
+
+pub use svg::Chart;
