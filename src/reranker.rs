@@ -257,6 +257,11 @@ impl Reranker {
         self.scorer.fingerprint()
     }
 
+    /// Whether scores depend on the whole list, which must then be given in one call.
+    pub fn needs_whole_lists(&self) -> bool {
+        self.scorer.needs_whole_lists()
+    }
+
     /// The local encoder behind the scores, if there is one.
     pub fn encoder(&self) -> Option<&LocalEncoder> {
         self.encoder.as_deref()

@@ -2,7 +2,7 @@
 //!
 //! Rows are read and scored in chunks. With --top-k only the rows that can still be printed are kept, so that memory
 //! depends on N and not on the number of candidates; without it every row is printed, and so every row is kept. Where a first stage's
-//! scores are mixed in, which needs the whole list, 16 bytes per candidate are kept as well.
+//! scores are mixed in, which needs the whole list, 16 bytes per candidate are kept as well. Of a scorer that needs whole lists all rows are one chunk.
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
@@ -232,9 +232,10 @@ impl Collected {
         };
         let texts: Vec<&str> = queries.iter().map(|query| query.text.as_str()).collect();
         let is_trec = output::format(args)? == OutputFormat::Trec;
+        let chunk_rows = if reranker.needs_whole_lists() { usize::MAX } else { CHUNK_ROWS };
         counter.expect(texts.len(), false);
         loop {
-            let chunk = rows.by_ref().take(CHUNK_ROWS).collect::<Result<Vec<Row>, _>>()?;
+            let chunk = rows.by_ref().take(chunk_rows).collect::<Result<Vec<Row>, _>>()?;
             if chunk.is_empty() {
                 return Ok(collected);
             }
@@ -244,7 +245,7 @@ impl Collected {
             if args.query.is_some() && reranker.blend() != Blend::None {
                 collected.decide_mixing(&chunk, rows.name(), args)?;
             }
-            counter.expect(chunk.len(), chunk.len() < CHUNK_ROWS);
+            counter.expect(chunk.len(), chunk.len() < chunk_rows);
             collected.add(chunk, reranker, &texts)?;
             if let Some(k) = args.top_k {
                 collected.forget_losers(k);

@@ -167,7 +167,7 @@ impl<'a> Batch<'a> {
             if matches!(source, Source::Lists(_)) {
                 self.counter.expect(block.documents.len(), false);
             }
-            self.score_block(Scoring::new(block))?;
+            self.score_block(Scoring::new(block, self.reranker.needs_whole_lists()))?;
         }
         Ok(())
     }
