@@ -102,13 +102,15 @@ impl Reranker {
         RerankerBuilder::default()
     }
 
-    /// Ranks by a scorer of your own. First-stage scores are mixed in as z-scores where the scorer's have no known range.
+    /// Ranks by a scorer of your own. First-stage scores are mixed in as z-scores where the scorer's have no known range, and not at all with a judge's grades
+    /// and places.
     pub fn from_scorer(scorer: Arc<dyn Scorer>) -> Self {
         let blend = match scorer.kind() {
             ScoreKind::Custom => {
                 let normalize = Normalize::ZScore;
                 Blend::Linear { weight: Blend::linear_weight(normalize), normalize }
             }
+            ScoreKind::Rating | ScoreKind::Place => Blend::None,
             _ => Blend::default(),
         };
         let explainer = Arc::clone(&scorer);

@@ -31,6 +31,12 @@ pub enum Warning {
         unscored: usize,
         candidates: usize,
     },
+    /// `example`: one of them, as [`unscored_example`] shows it.
+    Unscored {
+        unscored: usize,
+        candidates: usize,
+        example: String,
+    },
     LeftOut {
         message: String,
     },
@@ -84,6 +90,14 @@ impl fmt::Display for Warning {
                 if *unscored == 1 { "has" } else { "have" },
                 if *unscored == 1 { "counts" } else { "count" },
             ),
+            Warning::Unscored { unscored, candidates, example } => write!(
+                f,
+                "{unscored} of {} got no score and {} ranked below the others, as {} stood: {example}{}",
+                count(*candidates as u64, "candidate"),
+                if *unscored == 1 { "is" } else { "are" },
+                if *unscored == 1 { "it" } else { "they" },
+                if *unscored == 1 { "" } else { ", ..." },
+            ),
             Warning::LeftOut { message } => write!(f, "{message}; they are left out"),
             Warning::MissingQueries { run, ids, judged } => write!(
                 f,
@@ -117,7 +131,7 @@ pub fn warn(talk: Talk, warning: &Warning) {
         }
         Warning::Empty { number, .. } => *number > 0,
         Warning::Skipped { rows, .. } => *rows > 0,
-        Warning::NoFirstStage { unscored, .. } => *unscored > 0,
+        Warning::NoFirstStage { unscored, .. } | Warning::Unscored { unscored, .. } => *unscored > 0,
         Warning::MissingQueries { ids, .. } => !ids.is_empty(),
         Warning::UnjudgedQueries { number, .. } => *number > 0,
         Warning::NoCandidates { .. } | Warning::LeftOut { .. } | Warning::NoJudgedDocument { .. } => true,
@@ -125,6 +139,11 @@ pub fn warn(talk: Talk, warning: &Warning) {
     if worth_saying && talk > Talk::Quiet {
         say(format_args!("warning: {warning}"));
     }
+}
+
+/// A candidate without score, as a warning shows it.
+pub fn unscored_example(id: &str, reason: &str) -> String {
+    format!("'{id}' ({reason})")
 }
 
 /// Says that rows of an input were left out, and why the first of them.

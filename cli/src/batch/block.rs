@@ -65,6 +65,8 @@ pub struct Pair {
     pub truncated: bool,
     /// The document has no text.
     pub is_empty: bool,
+    /// Why the scorer has no score for it; then `score` means nothing.
+    pub unscored: Option<String>,
     /// Bytes of the passage that the score comes from, where long texts are read in windows.
     pub window: Option<Range<usize>>,
 }
@@ -228,11 +230,16 @@ impl Scoring {
 }
 
 fn list_slice(list: usize, scored: &ScoredCandidates) -> ListSlice {
+    let reason = |at: usize| {
+        let found = scored.unscored.binary_search_by_key(&at, |unscored| unscored.index).ok()?;
+        Some(scored.unscored[found].reason.clone())
+    };
     let pair = |at: usize| Pair {
         score: scored.scores[at],
         tokens: scored.tokens[at],
         truncated: scored.truncated[at],
         is_empty: scored.empty.binary_search(&at).is_ok(),
+        unscored: reason(at),
         window: scored.best_windows.get(at).cloned(),
     };
     let pairs = (0..scored.scores.len()).map(pair).collect();
