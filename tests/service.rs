@@ -1,0 +1,9 @@
+//! Services against a local server that speaks their formats, with faults on demand. Nothing here leaves 127.0.0.1.
+#![cfg(feature = "remote")]
+
+#[path = "service/http.rs"]
+mod http;
+#[path = "service/recording.rs"]
+mod recording;
+#[path = "service/server.rs"]
+pub mod server;
