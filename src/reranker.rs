@@ -12,7 +12,9 @@ use crate::blend::{Blend, Normalize};
 use crate::cache::{CacheCounts, CachedEncoder};
 use crate::encoder::{LocalEncoder, ModelInfo};
 use crate::ranking::{self, Hit};
+use crate::remote::judge::{JudgeCounts, JudgeMethod, JudgeOptions, JudgeScorer, ListwiseScorer, Tally};
 use crate::scorer::{CandidateList, Explanation, LongText, Part, ScoreKind, Scorer, Unscored};
+use crate::service::Service;
 use crate::{Error, Result};
 use distinct::{Distinct, check};
 
@@ -92,6 +94,7 @@ pub struct Reranker {
     explainer: Arc<dyn Scorer>,
     cached: Option<Arc<CachedEncoder>>,
     encoder: Option<Arc<LocalEncoder>>,
+    judged: Option<Arc<Tally>>,
     long_text: LongText,
     blend: Blend,
 }
@@ -114,7 +117,27 @@ impl Reranker {
             _ => Blend::default(),
         };
         let explainer = Arc::clone(&scorer);
-        Self { scorer, explainer, cached: None, encoder: None, long_text: LongText::Truncate, blend }
+        Self { scorer, explainer, cached: None, encoder: None, judged: None, long_text: LongText::Truncate, blend }
+    }
+
+    /// Ranks by a language model of a service. First-stage scores are not mixed in: of candidates with equal grades the first in the input is first.
+    ///
+    /// # Errors
+    /// Those of [`JudgeScorer::new`] and [`ListwiseScorer::new`].
+    pub fn from_judge(service: Arc<dyn Service>, method: JudgeMethod, options: JudgeOptions) -> Result<Self> {
+        let (scorer, judged): (Arc<dyn Scorer>, _) = match method {
+            JudgeMethod::Pointwise => {
+                let judge = JudgeScorer::new(service, options)?;
+                let tally = judge.tally();
+                (Arc::new(judge), tally)
+            }
+            JudgeMethod::Listwise(windows) => {
+                let judge = ListwiseScorer::new(service, options, windows)?;
+                let tally = judge.tally();
+                (Arc::new(judge), tally)
+            }
+        };
+        Ok(Self { judged: Some(judged), ..Self::from_scorer(scorer) })
     }
 
     /// Ranks candidates: score descending, equal scores in input order.
@@ -244,6 +267,11 @@ impl Reranker {
     /// What [`RerankerBuilder::cache`] saved so far; `None` without a cache.
     pub fn cache_counts(&self) -> Option<CacheCounts> {
         self.cached.as_ref().map(|cached| cached.counts())
+    }
+
+    /// What judging came to so far; `None` without a judge.
+    pub fn judge_counts(&self) -> Option<JudgeCounts> {
+        self.judged.as_ref().map(|tally| tally.counts())
     }
 
     /// What computes the scores; `None` for a scorer that does not say.

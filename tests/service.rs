@@ -3,6 +3,8 @@
 
 #[path = "service/http.rs"]
 mod http;
+#[path = "service/judge.rs"]
+mod judge;
 #[path = "service/recording.rs"]
 mod recording;
 #[path = "service/server.rs"]

@@ -109,7 +109,7 @@ pub enum JudgeMethod {
     /// About each candidate alone: [`JudgeScorer`].
     Pointwise,
     /// About several at once: [`ListwiseScorer`].
-    Listwise,
+    Listwise(Windows),
 }
 
 impl FromStr for JudgeMethod {
@@ -118,7 +118,7 @@ impl FromStr for JudgeMethod {
     fn from_str(text: &str) -> Result<Self> {
         match text {
             "pointwise" => Ok(Self::Pointwise),
-            "listwise" => Ok(Self::Listwise),
+            "listwise" => Ok(Self::Listwise(Windows::default())),
             _ => Err(Error::InvalidArgument(format!("'{text}' is no way to judge; known are pointwise and listwise"))),
         }
     }
