@@ -12,7 +12,9 @@ use crate::blend::{Blend, Normalize};
 use crate::cache::{CacheCounts, CachedEncoder};
 use crate::encoder::{LocalEncoder, ModelInfo};
 use crate::ranking::{self, Hit};
+use crate::remote::judge::{JudgeCounts, JudgeMethod, JudgeOptions, JudgeScorer, ListwiseScorer, Tally};
 use crate::scorer::{CandidateList, Explanation, LongText, Part, ScoreKind, Scorer, Unscored};
+use crate::service::Service;
 use crate::{Error, Result};
 use distinct::{Distinct, check};
 
@@ -92,6 +94,7 @@ pub struct Reranker {
     explainer: Arc<dyn Scorer>,
     cached: Option<Arc<CachedEncoder>>,
     encoder: Option<Arc<LocalEncoder>>,
+    judged: Option<Arc<Tally>>,
     long_text: LongText,
     blend: Blend,
 }
@@ -102,17 +105,39 @@ impl Reranker {
         RerankerBuilder::default()
     }
 
-    /// Ranks by a scorer of your own. First-stage scores are mixed in as z-scores where the scorer's have no known range.
+    /// Ranks by a scorer of your own. First-stage scores are mixed in as z-scores where the scorer's have no known range, and not at all with a judge's grades
+    /// and places.
     pub fn from_scorer(scorer: Arc<dyn Scorer>) -> Self {
         let blend = match scorer.kind() {
             ScoreKind::Custom => {
                 let normalize = Normalize::ZScore;
                 Blend::Linear { weight: Blend::linear_weight(normalize), normalize }
             }
+            ScoreKind::Rating | ScoreKind::Place => Blend::None,
             _ => Blend::default(),
         };
         let explainer = Arc::clone(&scorer);
-        Self { scorer, explainer, cached: None, encoder: None, long_text: LongText::Truncate, blend }
+        Self { scorer, explainer, cached: None, encoder: None, judged: None, long_text: LongText::Truncate, blend }
+    }
+
+    /// Ranks by a language model of a service. First-stage scores are not mixed in: of candidates with equal grades the first in the input is first.
+    ///
+    /// # Errors
+    /// Those of [`JudgeScorer::new`] and [`ListwiseScorer::new`].
+    pub fn from_judge(service: Arc<dyn Service>, method: JudgeMethod, options: JudgeOptions) -> Result<Self> {
+        let (scorer, judged): (Arc<dyn Scorer>, _) = match method {
+            JudgeMethod::Pointwise => {
+                let judge = JudgeScorer::new(service, options)?;
+                let tally = judge.tally();
+                (Arc::new(judge), tally)
+            }
+            JudgeMethod::Listwise(windows) => {
+                let judge = ListwiseScorer::new(service, options, windows)?;
+                let tally = judge.tally();
+                (Arc::new(judge), tally)
+            }
+        };
+        Ok(Self { judged: Some(judged), ..Self::from_scorer(scorer) })
     }
 
     /// Ranks candidates: score descending, equal scores in input order.
@@ -244,6 +269,11 @@ impl Reranker {
         self.cached.as_ref().map(|cached| cached.counts())
     }
 
+    /// What judging came to so far; `None` without a judge.
+    pub fn judge_counts(&self) -> Option<JudgeCounts> {
+        self.judged.as_ref().map(|tally| tally.counts())
+    }
+
     /// What computes the scores; `None` for a scorer that does not say.
     pub fn model(&self) -> Option<ModelInfo> {
         self.scorer.model()
@@ -255,6 +285,11 @@ impl Reranker {
     /// When the model's files cannot be read.
     pub fn fingerprint(&self) -> Result<Option<String>> {
         self.scorer.fingerprint()
+    }
+
+    /// Whether scores depend on the whole list, which must then be given in one call.
+    pub fn needs_whole_lists(&self) -> bool {
+        self.scorer.needs_whole_lists()
     }
 
     /// The local encoder behind the scores, if there is one.

@@ -11,5 +11,6 @@ mod io;
 mod parity;
 mod reranking;
 mod scoring;
+mod service;
 mod store;
 mod support;

@@ -31,6 +31,12 @@ pub enum Warning {
         unscored: usize,
         candidates: usize,
     },
+    /// `example`: one of them, as [`unscored_example`] shows it.
+    Unscored {
+        unscored: usize,
+        candidates: usize,
+        example: String,
+    },
     LeftOut {
         message: String,
     },
@@ -87,6 +93,14 @@ impl fmt::Display for Warning {
                 if *unscored == 1 { "has" } else { "have" },
                 if *unscored == 1 { "counts" } else { "count" },
             ),
+            Warning::Unscored { unscored, candidates, example } => write!(
+                f,
+                "{unscored} of {} got no score and {} ranked below the others, as {} stood: {example}{}",
+                count(*candidates as u64, "candidate"),
+                if *unscored == 1 { "is" } else { "are" },
+                if *unscored == 1 { "it" } else { "they" },
+                if *unscored == 1 { "" } else { ", ..." },
+            ),
             Warning::LeftOut { message } => write!(f, "{message}; they are left out"),
             Warning::Note { message } => f.write_str(message),
             Warning::MissingQueries { run, ids, judged } => write!(
@@ -121,7 +135,7 @@ pub fn warn(talk: Talk, warning: &Warning) {
         }
         Warning::Empty { number, .. } => *number > 0,
         Warning::Skipped { rows, .. } => *rows > 0,
-        Warning::NoFirstStage { unscored, .. } => *unscored > 0,
+        Warning::NoFirstStage { unscored, .. } | Warning::Unscored { unscored, .. } => *unscored > 0,
         Warning::MissingQueries { ids, .. } => !ids.is_empty(),
         Warning::UnjudgedQueries { number, .. } => *number > 0,
         Warning::NoCandidates { .. }
@@ -132,6 +146,11 @@ pub fn warn(talk: Talk, warning: &Warning) {
     if worth_saying && talk > Talk::Quiet {
         say(format_args!("warning: {warning}"));
     }
+}
+
+/// A candidate without score, as a warning shows it.
+pub fn unscored_example(id: &str, reason: &str) -> String {
+    format!("'{id}' ({reason})")
 }
 
 /// Says that rows of an input were left out, and why the first of them.

@@ -3,9 +3,11 @@
 pub mod ids;
 mod json;
 pub mod parquet;
+mod strict;
 mod table;
 
 pub use json::model_fields;
+pub use strict::descending;
 
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Seek, Write};
@@ -66,11 +68,18 @@ impl ModelLine {
     }
 }
 
+/// Why a candidate without text has no score, where the kind of score has no lowest one for it.
+pub fn without_text(score: f32, is_empty: bool) -> Option<String> {
+    (is_empty && !score.is_finite()).then(|| "the candidate has no text".to_owned())
+}
+
 /// What is known of a pair beside its score.
 #[derive(Clone)]
 pub struct Facts {
     /// The score before the first stage's was mixed in.
     pub model_score: f32,
+    /// Why there is no score that means anything.
+    pub unscored: Option<String>,
     pub tokens: u32,
     pub truncated: bool,
     /// Bytes of the passage that the score comes from, where long texts are read in windows.
@@ -98,6 +107,11 @@ pub struct Answer<'a> {
 }
 
 impl Answer<'_> {
+    /// Scores for formats that know nothing but numbers.
+    fn written_scores(&self) -> Vec<f32> {
+        strict::descending(self.results.iter().map(|ranked| ranked.hit.score))
+    }
+
     fn score_kind(&self) -> String {
         if self.blend.is_some() { ScoreKind::Blend } else { self.model.scoring }.to_string()
     }
@@ -288,11 +302,11 @@ impl Answers {
 }
 
 fn tsv(out: &mut impl Write, answer: &Answer<'_>, with_text: bool, with_query: bool) -> io::Result<()> {
-    for (rank, ranked) in (1..).zip(&answer.results) {
+    for ((rank, ranked), score) in (1..).zip(&answer.results).zip(answer.written_scores()) {
         if with_query {
             write!(out, "{}\t", one_line(&answer.query.id))?;
         }
-        write!(out, "{rank}\t{:.6}\t{}", ranked.hit.score, one_line(&ranked.row.id))?;
+        write!(out, "{rank}\t{score:.6}\t{}", one_line(&ranked.row.id))?;
         if with_text {
             write!(out, "\t{}", one_line(&ranked.row.passage()))?;
         }
@@ -320,9 +334,9 @@ fn trec(out: &mut impl Write, answer: &Answer<'_>) -> Result<(), Failure> {
     let model = answer.model.name.replace(char::is_whitespace, "_");
     let tag = format!("nearsort-{model}-{}", answer.score_kind());
     let mut line = String::new();
-    for (rank, ranked) in (1..).zip(&answer.results) {
+    for ((rank, ranked), score) in (1..).zip(&answer.results).zip(answer.written_scores()) {
         line.clear();
-        write_run_line(&mut line, &answer.query.id, &ranked.row.id, rank, ranked.hit.score, &tag)?;
+        write_run_line(&mut line, &answer.query.id, &ranked.row.id, rank, score, &tag)?;
         out.write_all(line.as_bytes())?;
     }
     Ok(())

@@ -2,7 +2,7 @@
 //!
 //! Rows are read and scored in chunks. With --top-k only the rows that can still be printed are kept, so that memory
 //! depends on N and not on the number of candidates; without it every row is printed, and so every row is kept. Where a first stage's
-//! scores are mixed in, which needs the whole list, 16 bytes per candidate are kept as well.
+//! scores are mixed in, which needs the whole list, 16 bytes per candidate are kept as well. Of a scorer that needs whole lists all rows are one chunk.
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use nearsort::ranking::{self, TopK};
 use nearsort::{Blend, Hit, Reranker, ScoredCandidates};
 
 use crate::args::{BlendMethod, OutputFormat, RerankArgs, Talk};
-use crate::hints::{Warning, say, warn, warn_of_skipped};
+use crate::hints::{Warning, say, unscored_example, warn, warn_of_skipped};
 use crate::output::{self, Answer, Answers, Facts, ModelLine, Ranked};
 use crate::progress::Counter;
 use crate::{Failure, Outcome, Run, batch, cache, model, profile, rerank_index};
@@ -164,8 +164,14 @@ pub fn with_worst_for_unknown(first_stage: &[Option<f64>]) -> Option<Vec<f64>> {
 
 /// The facts of the candidate at `offset` of a scored list.
 pub fn facts(scored: &ScoredCandidates, offset: usize) -> Facts {
+    let reason = scored.unscored.binary_search_by_key(&offset, |unscored| unscored.index);
+    let unscored = match reason {
+        Ok(found) => Some(scored.unscored[found].reason.clone()),
+        Err(_) => output::without_text(scored.scores[offset], scored.empty.binary_search(&offset).is_ok()),
+    };
     Facts {
         model_score: scored.scores[offset],
+        unscored,
         tokens: scored.tokens[offset],
         truncated: scored.truncated[offset],
         window: scored.best_windows.get(offset).cloned(),
@@ -210,6 +216,9 @@ struct Collected {
     total_tokens: u64,
     truncated: usize,
     empty_ids: Vec<String>,
+    unscored: usize,
+    /// One of them and why.
+    unscored_example: Option<String>,
 }
 
 impl Collected {
@@ -229,12 +238,15 @@ impl Collected {
             total_tokens: 0,
             truncated: 0,
             empty_ids: Vec::new(),
+            unscored: 0,
+            unscored_example: None,
         };
         let texts: Vec<&str> = queries.iter().map(|query| query.text.as_str()).collect();
         let is_trec = output::format(args)? == OutputFormat::Trec;
+        let chunk_rows = if reranker.needs_whole_lists() { usize::MAX } else { CHUNK_ROWS };
         counter.expect(texts.len(), false);
         loop {
-            let chunk = rows.by_ref().take(CHUNK_ROWS).collect::<Result<Vec<Row>, _>>()?;
+            let chunk = rows.by_ref().take(chunk_rows).collect::<Result<Vec<Row>, _>>()?;
             if chunk.is_empty() {
                 return Ok(collected);
             }
@@ -244,7 +256,7 @@ impl Collected {
             if args.query.is_some() && reranker.blend() != Blend::None {
                 collected.decide_mixing(&chunk, rows.name(), args)?;
             }
-            counter.expect(chunk.len(), chunk.len() < CHUNK_ROWS);
+            counter.expect(chunk.len(), chunk.len() < chunk_rows);
             collected.add(chunk, reranker, &texts)?;
             if let Some(k) = args.top_k {
                 collected.forget_losers(k);
@@ -277,6 +289,12 @@ impl Collected {
         let first = self.candidates;
         let passages: Vec<_> = chunk.iter().map(Row::passage).collect();
         let scored = reranker.score_queries(queries, &passages)?;
+        for scored in &scored {
+            self.unscored += scored.unscored.len();
+            if let (None, Some(first)) = (&self.unscored_example, scored.unscored.first()) {
+                self.unscored_example = Some(unscored_example(&chunk[first.index].id, &first.reason));
+            }
+        }
         for (query, scored) in self.queries.iter_mut().zip(&scored) {
             for (offset, &score) in scored.scores.iter().enumerate() {
                 query.best.push(first + offset, score).map_err(|e| name_candidate(e, &chunk, first))?;
@@ -321,6 +339,9 @@ impl Collected {
         let max_tokens = reranker.model().map_or(0, |model| model.max_tokens);
         warn(talk, &Warning::Truncated { truncated: self.truncated, candidates: self.candidates, max_tokens });
         warn(talk, &Warning::Empty { number: self.empty_ids.len(), ids: self.empty_ids.clone() });
+        let candidates = self.candidates * self.queries.len();
+        let example = self.unscored_example.clone().unwrap_or_default();
+        warn(talk, &Warning::Unscored { unscored: self.unscored, candidates, example });
         if let Some(mixing) = &self.mixing {
             let unscored = mixing.first_stage.iter().filter(|score| score.is_none()).count();
             warn(talk, &Warning::NoFirstStage { unscored, candidates: self.candidates });

@@ -128,6 +128,7 @@ impl RerankerBuilder {
             explainer: by_local,
             cached: None,
             encoder: Some(Arc::clone(&encoder)),
+            judged: None,
             long_text,
             blend,
         };

@@ -135,7 +135,14 @@ pub trait Scorer: Send + Sync {
         Ok(None)
     }
 
-    /// One score per candidate, in input order. The score of a pair does not depend on the other candidates.
+    /// Whether a score depends on the other candidates, so that a list must be given in one piece: those who score many candidates bit by bit
+    /// then do not.
+    fn needs_whole_lists(&self) -> bool {
+        false
+    }
+
+    /// One score per candidate, in input order. The score of a pair does not depend on the other candidates, unless
+    /// [`Scorer::needs_whole_lists`].
     ///
     /// # Errors
     /// When a score cannot be computed. A scorer never answers with a made-up one; one that can go on without it says so in [`Scores::unscored`].

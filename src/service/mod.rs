@@ -3,6 +3,33 @@
 //! Nothing here knows what a request means: encoders and judges (`remote`) write the bodies and read the answers. A [`Service`] sends
 //! one, and sees to everything that services have in common: keys, time-outs, what is tried again and when, limits per minute, prices, the budget,
 //! recordings.
+//!
+//! [`HttpService`] sends. [`Recording`] before it writes down what was asked and answered, or answers without it. An [`Account`] at a [`Meter`] counts and keeps
+//! the budget: the most that a try may cost is set aside before it is sent, and settled by the answer's `usage`. So what services report never passes the budget;
+//! an answer that is lost on the way counts in full, for the service may have done the work.
+//!
+//! Tried again, with pauses that double and a `Retry-After` that wins up to [`ServiceOptions::max_pause`]: 408, 409, 429, 5xx, broken connections, time-outs,
+//! answers that are no JSON. Never: other 4xx, and 429 for want of credit. Redirects are not followed.
+
+#[cfg(feature = "remote")]
+mod http;
+#[cfg(not(feature = "remote"))]
+#[path = "http_off.rs"]
+mod http;
+#[cfg(feature = "remote")]
+mod limits;
+mod meter;
+mod options;
+mod prices;
+mod recording;
+#[cfg(feature = "remote")]
+mod refusal;
+mod secret;
+#[cfg(feature = "remote")]
+mod tokens;
+#[cfg(not(feature = "remote"))]
+#[path = "tokens_off.rs"]
+mod tokens;
 
 use std::fmt;
 use std::time::Duration;
@@ -10,6 +37,13 @@ use std::time::Duration;
 use serde_json::Value;
 
 pub use crate::error::ServiceError;
+pub use http::HttpService;
+pub use meter::{Account, Meter, Summary, Usage};
+pub use options::{ANTHROPIC_VERSION, AZURE_API_VERSION, ServiceOptions};
+pub use prices::{Price, Prices};
+pub use recording::{Recording, question_hash};
+pub use secret::Secret;
+pub use tokens::TokenCounter;
 
 /// Whose requests and answers these are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

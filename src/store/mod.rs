@@ -14,6 +14,8 @@
 //! included: the caches and local folders work.
 
 mod cache;
+#[cfg(any(feature = "hub", feature = "remote"))]
+mod certificates;
 mod files;
 mod lock;
 mod names;
@@ -30,6 +32,10 @@ mod verify;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+#[cfg(feature = "remote")]
+pub(crate) use certificates::read_certificates;
+#[cfg(any(feature = "hub", feature = "remote"))]
+pub(crate) use certificates::root_certs;
 pub use files::{MappedFile, ModelFiles};
 pub use options::{Limits, Progress, ProgressFn, Step, StoreOptions, Token};
 pub use registry::{Entry, FileEntry, Mirror, Prompts, Registry};

@@ -1,6 +1,7 @@
 //! A block of lists: what is scored with one encoding of every document, and held in memory together.
 
 use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
@@ -64,6 +65,8 @@ pub struct Pair {
     pub truncated: bool,
     /// The document has no text.
     pub is_empty: bool,
+    /// Why the scorer has no score for it; then `score` means nothing.
+    pub unscored: Option<String>,
     /// Bytes of the passage that the score comes from, where long texts are read in windows.
     pub window: Option<Range<usize>>,
 }
@@ -96,36 +99,72 @@ pub struct ListScores {
     pub pairs: Vec<Pair>,
 }
 
+/// What is scored at a time.
+#[derive(Debug, Default, PartialEq)]
+struct Cut {
+    /// Positions of documents, ascending.
+    documents: Vec<usize>,
+    /// The lists in it, with the places of their documents.
+    lists: Vec<(usize, Vec<usize>)>,
+}
+
 /// A block on its way: scores of the slices that are done.
 pub struct Scoring {
     pub block: Block,
     done: Vec<Slice>,
-    slice_documents: usize,
-    /// For each slice the lists in it, with the places of their documents.
-    places: Vec<Vec<(usize, Vec<usize>)>>,
+    cuts: Vec<Cut>,
+}
+
+/// Cuts by documents: each is in one slice, a list may be in several.
+fn cut_documents(block: &Block) -> Vec<Cut> {
+    let slice_documents =
+        (block.lists.len() * DOCUMENTS_PER_LIST).clamp(*SLICE_DOCUMENTS.start(), *SLICE_DOCUMENTS.end());
+    let count = block.documents.len();
+    let of_slice =
+        |first: usize| Cut { documents: (first..(first + slice_documents).min(count)).collect(), lists: Vec::new() };
+    let mut cuts: Vec<Cut> = (0..count).step_by(slice_documents).map(of_slice).collect();
+    for (at, list) in block.lists.iter().enumerate() {
+        for (place, &document) in list.documents.iter().enumerate() {
+            let slice = &mut cuts[document / slice_documents].lists;
+            match slice.last_mut() {
+                Some((last, places)) if *last == at => places.push(place),
+                _ => slice.push((at, vec![place])),
+            }
+        }
+    }
+    cuts
+}
+
+/// Cuts by lists: each is whole in one slice, a document may be in several. A slice ends with the list that fills it.
+fn cut_lists(lists: &[List]) -> Vec<Cut> {
+    let mut cuts = Vec::new();
+    let mut cut = Cut::default();
+    for (at, list) in lists.iter().enumerate().filter(|(_, list)| !list.documents.is_empty()) {
+        cut.documents.extend(&list.documents);
+        cut.lists.push((at, (0..list.documents.len()).collect()));
+        if cut.documents.len() >= *SLICE_DOCUMENTS.start() {
+            cuts.push(std::mem::take(&mut cut));
+        }
+    }
+    cuts.extend((!cut.lists.is_empty()).then_some(cut));
+    for cut in &mut cuts {
+        cut.documents.sort_unstable();
+        cut.documents.dedup();
+    }
+    cuts
 }
 
 impl Scoring {
-    pub fn new(block: Block) -> Self {
-        let slice_documents =
-            (block.lists.len() * DOCUMENTS_PER_LIST).clamp(*SLICE_DOCUMENTS.start(), *SLICE_DOCUMENTS.end());
-        let mut places: Vec<Vec<(usize, Vec<usize>)>> =
-            vec![Vec::new(); block.documents.len().div_ceil(slice_documents)];
-        for (at, list) in block.lists.iter().enumerate() {
-            for (place, &document) in list.documents.iter().enumerate() {
-                let slice = &mut places[document / slice_documents];
-                match slice.last_mut() {
-                    Some((last, places)) if *last == at => places.push(place),
-                    _ => slice.push((at, vec![place])),
-                }
-            }
-        }
-        Self { block, done: Vec::new(), slice_documents, places }
+    /// `whole_lists`: the scores of a list depend on all of it ([`Reranker::needs_whole_lists`]).
+    pub fn new(block: Block, whole_lists: bool) -> Self {
+        let cuts = if whole_lists { cut_lists(&block.lists) } else { cut_documents(&block) };
+        Self { block, done: Vec::new(), cuts }
     }
 
-    /// Documents whose scores are there.
+    /// Documents that need not be scored again; one that is in several slices counts once.
     pub fn num_done(&self) -> usize {
-        (self.done.len() * self.slice_documents).min(self.block.documents.len())
+        let done = self.cuts[..self.done.len()].iter().flat_map(|cut| &cut.documents);
+        done.collect::<HashSet<_>>().len()
     }
 
     /// Tokens of the slices that are done.
@@ -135,8 +174,8 @@ impl Scoring {
 
     /// Takes the next slice as it was recorded.
     pub fn push(&mut self, slice: Slice) -> Result<(), Failure> {
-        let expected =
-            self.places.get(self.done.len()).map(|lists| lists.iter().map(|(list, places)| (*list, places.len())));
+        let cut = self.cuts.get(self.done.len());
+        let expected = cut.map(|cut| cut.lists.iter().map(|(list, places)| (*list, places.len())));
         let found = slice.lists.iter().map(|list| (list.list, list.pairs.len()));
         if !expected.is_some_and(|expected| expected.eq(found)) {
             return Err(Failure::Error("the job's journal does not fit its inputs; start again with --restart".into()));
@@ -147,15 +186,15 @@ impl Scoring {
 
     /// Scores the next slice; `None` when all are done.
     pub fn next_slice(&self, reranker: &Reranker) -> Result<Option<Slice>, Failure> {
-        let Some(places) = self.places.get(self.done.len()) else { return Ok(None) };
-        let first = self.num_done();
-        let end = (first + self.slice_documents).min(self.block.documents.len());
-        let rows = (first..end).map(|at| self.block.documents.row(at)).collect::<Result<Vec<_>, _>>()?;
+        let Some(Cut { documents, lists: places }) = self.cuts.get(self.done.len()) else { return Ok(None) };
+        let rows = documents.iter().map(|&at| self.block.documents.row(at)).collect::<Result<Vec<_>, _>>()?;
         let texts: Vec<Cow<'_, str>> = rows.iter().map(|row| row.passage()).collect();
+        let position: HashMap<usize, usize> =
+            documents.iter().enumerate().map(|(at, &document)| (document, at)).collect();
         let candidates: Vec<Vec<usize>> = places
             .iter()
             .map(|(list, places)| {
-                places.iter().map(|&place| self.block.lists[*list].documents[place] - first).collect()
+                places.iter().map(|&place| position[&self.block.lists[*list].documents[place]]).collect()
             })
             .collect();
         let asked = places.iter().zip(&candidates);
@@ -175,8 +214,8 @@ impl Scoring {
     pub fn scores(&self) -> Vec<ListScores> {
         let mut scores: Vec<ListScores> = self.block.lists.iter().map(|_| ListScores::default()).collect();
         let mut placed: Vec<Vec<(usize, &Pair)>> = vec![Vec::new(); scores.len()];
-        for (slice, places) in self.done.iter().zip(&self.places) {
-            for (list, (at, places)) in slice.lists.iter().zip(places) {
+        for (slice, cut) in self.done.iter().zip(&self.cuts) {
+            for (list, (at, places)) in slice.lists.iter().zip(&cut.lists) {
                 scores[*at].query_tokens = list.query_tokens;
                 scores[*at].document_tokens += list.document_tokens;
                 placed[*at].extend(places.iter().copied().zip(&list.pairs));
@@ -191,13 +230,101 @@ impl Scoring {
 }
 
 fn list_slice(list: usize, scored: &ScoredCandidates) -> ListSlice {
+    let reason = |at: usize| {
+        let found = scored.unscored.binary_search_by_key(&at, |unscored| unscored.index).ok()?;
+        Some(scored.unscored[found].reason.clone())
+    };
     let pair = |at: usize| Pair {
         score: scored.scores[at],
         tokens: scored.tokens[at],
         truncated: scored.truncated[at],
         is_empty: scored.empty.binary_search(&at).is_ok(),
+        unscored: reason(at),
         window: scored.best_windows.get(at).cloned(),
     };
     let pairs = (0..scored.scores.len()).map(pair).collect();
     ListSlice { list, query_tokens: scored.query_tokens, document_tokens: scored.document_tokens, pairs }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+    use std::sync::Mutex;
+
+    use nearsort::io::{ReadOptions, Rows};
+    use nearsort::{Result, ScoreKind, Scorer, Scores};
+
+    use super::*;
+
+    /// Gives each candidate its place from the end of its list, and notes how long the lists were that it saw.
+    #[derive(Default)]
+    struct ByPlace {
+        lengths: Mutex<Vec<usize>>,
+        whole: bool,
+    }
+
+    impl Scorer for ByPlace {
+        fn kind(&self) -> ScoreKind {
+            ScoreKind::Place
+        }
+
+        fn needs_whole_lists(&self) -> bool {
+            self.whole
+        }
+
+        fn score(&self, _: &str, candidates: &[&str]) -> Result<Scores> {
+            self.lengths.lock().unwrap().push(candidates.len());
+            Ok((1..=candidates.len()).map(|place| 1.0 / place as f32).collect::<Vec<f32>>().into())
+        }
+    }
+
+    /// Lists that share documents, one of them empty, over more documents than a slice has.
+    fn block() -> Block {
+        let list = |at: usize, documents: Vec<usize>| List {
+            query: Query::new(at.to_string(), "q"),
+            first_stage: vec![None; documents.len()],
+            documents,
+        };
+        let last = SLICE_DOCUMENTS.start() + 1;
+        let long = (0..=last).rev().collect();
+        let texts: String = (0..=last).map(|at| format!("text {at}\n")).collect();
+        let rows = Rows::new(Cursor::new(texts), "texts.txt", &ReadOptions::default()).unwrap();
+        let lists = [vec![last, 0, 5], vec![], long, vec![5, last]];
+        let lists = lists.into_iter().enumerate().map(|(at, documents)| list(at, documents)).collect();
+        Block { lists, documents: Documents::Rows(rows.map(|row| row.unwrap()).collect()) }
+    }
+
+    fn scored(whole: bool) -> (Vec<usize>, Vec<ListScores>) {
+        let scorer = Arc::new(ByPlace { whole, ..ByPlace::default() });
+        let reranker = Reranker::from_scorer(Arc::clone(&scorer) as Arc<dyn Scorer>);
+        let mut scoring = Scoring::new(block(), reranker.needs_whole_lists());
+        while let Some(slice) = scoring.next_slice(&reranker).map_err(|_| "scoring").unwrap() {
+            scoring.push(slice).map_err(|_| "a slice that does not fit").unwrap();
+        }
+        assert_eq!(scoring.num_done(), scoring.block.documents.len());
+        let lengths = scorer.lengths.lock().unwrap().clone();
+        (lengths, scoring.scores())
+    }
+
+    #[test]
+    fn a_scorer_that_needs_whole_lists_gets_them_whole_and_once() {
+        let all = SLICE_DOCUMENTS.start() + 2;
+        let (lengths, scores) = scored(true);
+        assert_eq!(lengths, [3, all, 2]);
+        let values = |at: usize| scores[at].pairs.iter().map(|pair| pair.score).collect::<Vec<f32>>();
+        assert_eq!(values(0), [1.0, 0.5, 1.0 / 3.0]);
+        assert!(values(1).is_empty());
+        assert_eq!((values(2).len(), values(2)[0], values(2)[all - 1]), (all, 1.0, 1.0 / all as f32));
+        assert_eq!(values(3), [1.0, 0.5]);
+    }
+
+    #[test]
+    fn other_scorers_see_every_document_in_one_slice() {
+        let (lengths, scores) = scored(false);
+        assert_eq!(lengths, [2, *SLICE_DOCUMENTS.start(), 1, 1, 2, 1]);
+        assert_eq!(
+            scores.iter().map(|list| list.pairs.len()).collect::<Vec<_>>(),
+            [3, 0, SLICE_DOCUMENTS.start() + 2, 2]
+        );
+    }
 }

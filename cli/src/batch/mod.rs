@@ -167,7 +167,7 @@ impl<'a> Batch<'a> {
             if matches!(source, Source::Lists(_)) {
                 self.counter.expect(block.documents.len(), false);
             }
-            self.score_block(Scoring::new(block))?;
+            self.score_block(Scoring::new(block, self.reranker.needs_whole_lists()))?;
         }
         Ok(())
     }
@@ -201,9 +201,10 @@ impl<'a> Batch<'a> {
         let documents = &scoring.block.documents;
         let first_stage = self.first_stage(list)?;
         let model_scores: Vec<f32> = scores.pairs.iter().map(|pair| pair.score).collect();
-        let empty: Vec<usize> = (0..scores.pairs.len()).filter(|&at| scores.pairs[at].is_empty).collect();
+        let left_out = |at: &usize| scores.pairs[*at].is_empty || scores.pairs[*at].unscored.is_some();
+        let left_out: Vec<usize> = (0..scores.pairs.len()).filter(left_out).collect();
         let mixed = match &first_stage {
-            Some(first_stage) => self.reranker.mix(&model_scores, &empty, first_stage)?,
+            Some(first_stage) => self.reranker.mix(&model_scores, &left_out, first_stage)?,
             None => model_scores,
         };
         let hits = match ranking::top_k(&mixed, self.args.top_k.unwrap_or(usize::MAX)) {
@@ -227,8 +228,9 @@ impl<'a> Batch<'a> {
         });
         let mut results: Vec<Ranked<'_>> = ranked.collect();
         rerank::finish_results(&mut results, &list.query, self.reranker, self.args)?;
-        for &at in &empty {
-            self.totals.note_empty(|| Ok(documents.row(list.documents[at])?.id.clone()))?;
+        for &at in &left_out {
+            let id = || Ok(documents.row(list.documents[at])?.id.clone());
+            self.totals.note_left_out(&scores.pairs[at], id)?;
         }
         self.totals.add_list(list, scores, results.len(), first_stage.is_some());
         let answer = Answer {
@@ -277,5 +279,11 @@ impl<'a> Batch<'a> {
 }
 
 fn facts(pair: &Pair) -> Facts {
-    Facts { model_score: pair.score, tokens: pair.tokens, truncated: pair.truncated, window: pair.window.clone() }
+    Facts {
+        model_score: pair.score,
+        unscored: pair.unscored.clone().or_else(|| output::without_text(pair.score, pair.is_empty)),
+        tokens: pair.tokens,
+        truncated: pair.truncated,
+        window: pair.window.clone(),
+    }
 }

@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::block::{List, ListScores};
+use super::block::{List, ListScores, Pair};
 use crate::Failure;
 use crate::args::Talk;
-use crate::hints::{Warning, warn};
+use crate::hints::{Warning, unscored_example, warn};
 
 /// Ids of candidates without text that are kept.
 const KEPT_IDS: usize = 6;
@@ -20,7 +20,12 @@ pub struct Totals {
     pub documents: usize,
     pub tokens: u64,
     pub truncated: usize,
+    /// Without a first-stage score where these count.
+    pub no_first_stage: usize,
+    /// Without a score of the scorer, though they have a text.
     pub unscored: usize,
+    /// One of them and why.
+    pub unscored_example: Option<String>,
     pub empty: usize,
     pub empty_ids: Vec<String>,
     pub max_tokens: usize,
@@ -33,23 +38,30 @@ impl Totals {
         self.candidates += list.documents.len();
         self.truncated += scores.pairs.iter().filter(|pair| pair.truncated).count();
         self.empty += scores.pairs.iter().filter(|pair| pair.is_empty).count();
+        self.unscored += scores.pairs.iter().filter(|pair| pair.unscored.is_some()).count();
         if is_mixed {
-            self.unscored += list.first_stage.iter().filter(|score| score.is_none()).count();
+            self.no_first_stage += list.first_stage.iter().filter(|score| score.is_none()).count();
         }
     }
 
-    /// Keeps the id of a candidate without text, if there is room for it.
-    pub fn note_empty(&mut self, id: impl FnOnce() -> Result<String, Failure>) -> Result<(), Failure> {
-        if self.empty_ids.len() < KEPT_IDS {
-            self.empty_ids.push(id()?);
+    /// Keeps the id of a candidate without text or score, if there is room for it.
+    pub fn note_left_out(&mut self, pair: &Pair, id: impl FnOnce() -> Result<String, Failure>) -> Result<(), Failure> {
+        match &pair.unscored {
+            Some(reason) if self.unscored_example.is_none() => {
+                self.unscored_example = Some(unscored_example(&id()?, reason));
+            }
+            None if self.empty_ids.len() < KEPT_IDS => self.empty_ids.push(id()?),
+            _ => {}
         }
         Ok(())
     }
 
     pub fn warn(&self, talk: Talk) {
-        let Self { candidates, truncated, unscored, max_tokens, .. } = *self;
+        let Self { candidates, truncated, no_first_stage, unscored, max_tokens, .. } = *self;
         warn(talk, &Warning::Truncated { truncated, candidates, max_tokens });
         warn(talk, &Warning::Empty { number: self.empty, ids: self.empty_ids.clone() });
-        warn(talk, &Warning::NoFirstStage { unscored, candidates });
+        warn(talk, &Warning::NoFirstStage { unscored: no_first_stage, candidates });
+        let example = self.unscored_example.clone().unwrap_or_default();
+        warn(talk, &Warning::Unscored { unscored, candidates, example });
     }
 }

@@ -134,9 +134,10 @@ impl IdAnswers {
                 let model = answer.model.name.replace(char::is_whitespace, "_");
                 let tag = format!("nearsort-{model}-{}", answer.score_kind());
                 let mut line = String::new();
-                for (rank, hit) in ranked() {
+                let scores = super::descending(answer.results.iter().map(|hit| hit.score));
+                for ((rank, hit), score) in ranked().zip(scores) {
                     line.clear();
-                    write_run_line(&mut line, &answer.query.id, &hit.id, rank, hit.score, &tag)?;
+                    write_run_line(&mut line, &answer.query.id, &hit.id, rank, score, &tag)?;
                     out.write_all(line.as_bytes())?;
                 }
             }

@@ -8,11 +8,12 @@ use serde_json::{Map, Value, json};
 use super::{Answer, ModelLine, Ranked};
 
 /// Names of a result that no field of the input takes, whether or not the result has them.
-const RESULT_NAMES: [&str; 12] = [
+const RESULT_NAMES: [&str; 13] = [
     "rank",
     "index",
     "id",
     "score",
+    "unscored",
     "model_score",
     "tokens",
     "truncated",
@@ -72,8 +73,11 @@ pub fn result(
     object.insert("rank".into(), rank.into());
     object.insert("index".into(), ranked.hit.index.into());
     object.insert("id".into(), row.id.clone().into());
-    object.insert("score".into(), number(ranked.hit.score));
-    if ranked.hit.score != facts.model_score {
+    let score = if facts.unscored.is_some() { Value::Null } else { number(ranked.hit.score) };
+    object.insert("score".into(), score);
+    if let Some(reason) = &facts.unscored {
+        object.insert("unscored".into(), reason.clone().into());
+    } else if ranked.hit.score != facts.model_score {
         object.insert("model_score".into(), number(facts.model_score));
     }
     object.insert("tokens".into(), facts.tokens.into());
@@ -128,7 +132,7 @@ fn explained(query: &str, passage: &str, explanation: &Explanation) -> Value {
     json!({ "parts": parts, "matches": explanation.matches.iter().map(met).collect::<Vec<Value>>() })
 }
 
-/// The shortest decimal that is this f32: 0.79, not 0.7900000214576721.
+/// The shortest decimal that is this f32: 0.79, not 0.7900000214576721. Null where there is no finite score.
 pub fn number(score: f32) -> Value {
     score.to_string().parse::<f64>().map_or(Value::Null, Value::from)
 }

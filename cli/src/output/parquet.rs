@@ -27,11 +27,12 @@ impl Line {
 }
 
 fn lines(answer: &Answer<'_>, with_text: bool) -> impl Iterator<Item = Line> {
-    (1..).zip(&answer.results).map(move |(rank, ranked)| Line {
+    let results = (1..).zip(&answer.results).zip(answer.written_scores());
+    results.map(move |((rank, ranked), score)| Line {
         query: answer.query.id.clone(),
         rank,
         id: ranked.row.id.clone(),
-        score: ranked.hit.score,
+        score,
         text: if with_text { ranked.row.passage().into_owned() } else { String::new() },
     })
 }

@@ -29,7 +29,11 @@ pub fn table(out: &mut impl Write, answer: &Answer<'_>, with_text: bool, with_qu
     let text_width = width.saturating_sub(rank_width + id_width + "  -0.0000    ".len()).max(MIN_TEXT_WIDTH);
     for ((rank, ranked), id) in (1..).zip(&answer.results).zip(&ids) {
         let id = fit(id, id_width);
-        write!(out, "{rank:rank_width$}  {:7.4}  {id}", ranked.hit.score)?;
+        let score = match ranked.facts.unscored {
+            Some(_) => "-".to_owned(),
+            None => format!("{:.4}", ranked.hit.score),
+        };
+        write!(out, "{rank:rank_width$}  {score:>7}  {id}")?;
         if with_text {
             let padding = " ".repeat(id_width.saturating_sub(measure_text_width(&id)));
             let words = marked_words(&answer.query.text, ranked);

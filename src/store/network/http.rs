@@ -7,11 +7,11 @@ use std::thread;
 use std::time::Duration;
 
 use ureq::http::{HeaderMap, Response};
-use ureq::tls::{Certificate, RootCerts, TlsConfig};
+use ureq::tls::TlsConfig;
 use ureq::{Agent, Body, Proxy};
 
-use crate::store::Failure;
 use crate::store::options::{Step, StoreOptions};
+use crate::store::{Failure, root_certs};
 
 /// More hops than any hub needs.
 const MAX_REDIRECTS: usize = 6;
@@ -75,7 +75,7 @@ impl<'a> Client<'a> {
             .proxy(if options.proxy_from_env { Proxy::try_from_env() } else { None })
             .user_agent(concat!("nearsort/", env!("CARGO_PKG_VERSION")))
             .accept_encoding("identity")
-            .tls_config(TlsConfig::builder().root_certs(root_certs()).build())
+            .tls_config(TlsConfig::builder().root_certs(root_certs(Vec::new())).build())
             .build();
         Self { options, agent: config.into() }
     }
@@ -153,14 +153,6 @@ impl<'a> Client<'a> {
             pause = pause.saturating_mul(2);
         }
     }
-}
-
-/// The machine's own certificates, for a company's network may re-sign TLS with its own; the well-known ones where the
-/// machine has none, as in small containers.
-fn root_certs() -> RootCerts {
-    let found = rustls_native_certs::load_native_certs().certs;
-    let certificates: Vec<_> = found.iter().map(|certificate| Certificate::from_der(certificate).to_owned()).collect();
-    if certificates.is_empty() { RootCerts::WebPki } else { RootCerts::new_with_certs(&certificates) }
 }
 
 fn check_status(response: &Response<Body>, url: &str) -> Result<(), Trouble> {

@@ -1,0 +1,179 @@
+//! Asks a model until there is an answer of use, or none is to be had.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::chat::{self, Answer, Form, Question, Unusable};
+use super::parameters::Parameters;
+use super::{Prompt, Tally};
+use crate::scorer::{CandidateList, Scores};
+use crate::service::{Reply, Request, Service, ServiceError, TokenCount, TokenCounter};
+
+/// Tokens of a thinking model's answer beyond what is asked for.
+const THINKING_TOKENS: u64 = 4096;
+/// How many times as long an answer may be that was cut off.
+const LONGER: u64 = 4;
+/// Tokens around messages that services count and nobody sees, generously.
+const OVERHEAD_TOKENS: usize = 64;
+
+/// Codes of services that refuse a request for what its texts say, or for their length.
+const REFUSED_TEXTS: [&str; 6] = [
+    "content_filter",
+    "content_policy_violation",
+    "ResponsibleAIPolicyViolation",
+    "invalid_prompt",
+    "context_length_exceeded",
+    "request_too_large",
+];
+/// Said where there is no code.
+const REFUSED_TEXT_MESSAGES: [&str; 3] =
+    ["prompt is too long", "content filtering policy", "content management policy"];
+
+/// What an answer was of use for, or why there is none.
+pub(super) type Outcome<T> = std::result::Result<T, String>;
+
+/// A candidate as it is sent.
+pub(super) struct Sent<'a> {
+    pub text: &'a str,
+    tokens: u32,
+    truncated: bool,
+}
+
+/// A model that answers questions of one form.
+pub(super) struct Asker {
+    service: Arc<dyn Service>,
+    form: Form,
+    max_candidate_tokens: usize,
+    parameters: Parameters,
+    counter: TokenCounter,
+    wants_logprobs: bool,
+    /// Whether a question was answered: then it is known what the model takes.
+    is_settled: AtomicBool,
+    tally: Arc<Tally>,
+}
+
+impl Asker {
+    pub fn new(service: Arc<dyn Service>, form: Form, wants_logprobs: bool, max_candidate_tokens: usize) -> Self {
+        let (provider, model) = (service.provider(), service.model());
+        Self {
+            form,
+            max_candidate_tokens,
+            parameters: Parameters::of_model(provider, model),
+            counter: TokenCounter::for_model(provider, model),
+            wants_logprobs,
+            is_settled: AtomicBool::new(false),
+            tally: Arc::new(Tally::default()),
+            service,
+        }
+    }
+
+    pub fn service(&self) -> &dyn Service {
+        &*self.service
+    }
+
+    pub fn max_candidate_tokens(&self) -> usize {
+        self.max_candidate_tokens
+    }
+
+    /// As much of a candidate as is sent.
+    pub fn cut<'a>(&self, text: &'a str) -> Sent<'a> {
+        let (cut, tokens) = self.counter.cut(text, self.max_candidate_tokens);
+        Sent { text: cut, tokens: tokens as u32, truncated: cut.len() < text.len() }
+    }
+
+    /// What is known of a list beside its scores.
+    pub fn unvalued_scores(&self, list: &CandidateList<'_>, sent: &[Sent<'_>]) -> Scores {
+        let of_list = list.candidates.iter().map(|&text| &sent[text]);
+        Scores {
+            query_tokens: self.counter.count(list.query) as u32,
+            tokens: of_list.clone().map(|sent| sent.tokens).collect(),
+            truncated: of_list.map(|sent| sent.truncated).collect(),
+            ..Scores::default()
+        }
+    }
+
+    /// Whether questions may go out side by side. The first goes alone, so that what the model refuses is learnt once, and the
+    /// requests of a run do not depend on chance.
+    pub fn is_settled(&self) -> bool {
+        self.is_settled.load(Ordering::Relaxed)
+    }
+
+    pub fn tally(&self) -> &Arc<Tally> {
+        &self.tally
+    }
+
+    /// Asks; once more with the reminder when `read` makes nothing of the answer.
+    ///
+    /// # Errors
+    /// What the service fails with, unless it is about the texts: that is an outcome.
+    pub fn ask<T>(
+        &self,
+        prompt: &Prompt,
+        reminder: &str,
+        max_tokens: u64,
+        read: impl Fn(&Answer) -> Outcome<T>,
+    ) -> Result<Outcome<T>, ServiceError> {
+        Tally::add(&self.tally.questions);
+        let max_tokens = max_tokens + if self.parameters.reasons() { THINKING_TOKENS } else { 0 };
+        let first = match self.answer(prompt, max_tokens, &read)? {
+            Ok(answer) => return Ok(Ok(answer)),
+            Err(unusable) if unusable.is_final => return Ok(self.none(unusable)),
+            Err(unusable) => unusable,
+        };
+        Tally::add(&self.tally.asked_again);
+        let again = Prompt { system: prompt.system.clone(), user: format!("{}\n\n{reminder}", prompt.user) };
+        let max_tokens = if first.is_cut { LONGER * max_tokens } else { max_tokens };
+        Ok(self.answer(&again, max_tokens, &read)?.or_else(|second| self.none(second)))
+    }
+
+    fn none<T>(&self, unusable: Unusable) -> Outcome<T> {
+        Tally::add(&self.tally.unparsed);
+        Err(unusable.reason)
+    }
+
+    fn answer<T>(
+        &self,
+        prompt: &Prompt,
+        max_output_tokens: u64,
+        read: &impl Fn(&Answer) -> Outcome<T>,
+    ) -> Result<Result<T, Unusable>, ServiceError> {
+        let question = Question { prompt, form: &self.form, max_output_tokens, wants_logprobs: self.wants_logprobs };
+        let reply = match self.send(&question) {
+            Err(error) if is_about_texts(&error) => {
+                return Ok(Err(Unusable { is_final: true, ..Unusable::because(error.to_string()) }));
+            }
+            reply => reply?,
+        };
+        let answer = chat::read(self.service.provider(), &reply.body);
+        Ok(answer.and_then(|answer| read(&answer).map_err(Unusable::because)))
+    }
+
+    /// Sends a question, again for each parameter that the service refuses.
+    fn send(&self, question: &Question<'_>) -> Result<Reply, ServiceError> {
+        let provider = self.service.provider();
+        let prompt = question.prompt;
+        let schema = question.form.schema.to_string();
+        let input = [&prompt.system, &prompt.user, &schema].map(|text| self.counter.count(text));
+        let input = (input.iter().sum::<usize>() + OVERHEAD_TOKENS) as u64;
+        loop {
+            let body = chat::body(provider, self.service.model(), question, &self.parameters);
+            let at_most = TokenCount { input, output: question.max_output_tokens };
+            let request = Request { path: chat::path(provider), body, at_most };
+            match self.service.send(&request) {
+                Err(error) if !is_about_texts(&error) && self.parameters.learn(&error, &request.body).is_some() => {}
+                Err(error) => return Err(error),
+                Ok(reply) => {
+                    self.is_settled.store(true, Ordering::Relaxed);
+                    return Ok(reply);
+                }
+            }
+        }
+    }
+}
+
+/// Whether a service refuses a request for what its texts say or how long they are: others may pass.
+fn is_about_texts(error: &ServiceError) -> bool {
+    let ServiceError::Refused { status, code, message, .. } = error else { return false };
+    let is_code = code.as_deref().is_some_and(|code| REFUSED_TEXTS.contains(&code));
+    *status == 413 || is_code || REFUSED_TEXT_MESSAGES.iter().any(|said| message.contains(said))
+}

@@ -1,0 +1,244 @@
+//! Reading a grade from what a model answers.
+//!
+//! Strict: what is not surely a grade is none, for a wrong grade is worse than a question more. Only the model's answer is read, never a
+//! candidate's text.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::words::{excerpt, unfenced};
+
+/// The best grade; the worst is 0.
+pub const MAX_GRADE: f32 = 10.0;
+
+/// Words before a grade.
+const LABELS: [&str; 4] = ["score", "rating", "grade", "relevance"];
+
+/// The object that is asked for. Serde refuses a name that stands twice, under whatever alias.
+#[derive(Deserialize)]
+struct Graded {
+    #[serde(alias = "rating", alias = "grade", alias = "relevance")]
+    score: Value,
+}
+
+/// The grade in an answer, in [0, 10]: a JSON object `{"score": 7}` (also in a Markdown fence, or with a few words around it), a bare number,
+/// "Score: 8/10", "8 out of 10", "Rating: 7.5".
+///
+/// # Errors
+/// Why it holds no grade: nothing in it, no number, a number in words or without anything that says it is the grade, different
+/// numbers, a number out of range.
+pub fn read(answer: &str) -> Result<f32, String> {
+    let text = unfenced(answer);
+    if text.is_empty() {
+        return Err("the answer is empty".into());
+    }
+    let grade = match text.find('{') {
+        Some(start) => from_object(text, start),
+        None => from_text(text),
+    };
+    in_range(grade.map_err(|why| format!("{why}: '{}'", excerpt(answer)))?)
+}
+
+fn in_range(grade: f64) -> Result<f32, String> {
+    if (0.0..=f64::from(MAX_GRADE)).contains(&grade) {
+        Ok(grade as f32)
+    } else {
+        Err(format!("the grade {grade} is not between 0 and 10"))
+    }
+}
+
+fn from_object(text: &str, start: usize) -> Result<f64, String> {
+    let object = text[start..].rfind('}').map(|end| &text[start..=start + end]);
+    let graded = object.and_then(|object| serde_json::from_str::<Graded>(object).ok());
+    match graded.map(|graded| graded.score) {
+        Some(Value::Number(score)) => score.as_f64().ok_or_else(|| "the score is no number".into()),
+        Some(Value::String(score)) => from_text(&score),
+        _ => Err("no JSON object with one number as its score".into()),
+    }
+}
+
+/// A piece of an answer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Token<'a> {
+    Number(f64),
+    Word(&'a str),
+    Sign(char),
+}
+
+/// A number alone, after a label or before its scale; all numbers but those of the scale must be the same.
+fn from_text(text: &str) -> Result<f64, String> {
+    let tokens = tokens(text)?;
+    let mut grades = Vec::new();
+    let mut is_named = false;
+    let mut at = 0;
+    while at < tokens.len() {
+        if let Token::Number(number) = tokens[at] {
+            let scale = scale_after(&tokens[at + 1..])?;
+            is_named |= scale > 0 || has_label_before(&tokens[..at]);
+            grades.push(number);
+            at += scale;
+        }
+        at += 1;
+    }
+    let is_alone = !tokens.iter().any(|token| matches!(token, Token::Word(_)));
+    match grades.as_slice() {
+        [] => Err("no number in the answer".into()),
+        [first, rest @ ..] if rest.iter().any(|other| other != first) => Err("several different numbers".into()),
+        [grade, ..] if is_named || is_alone => Ok(*grade),
+        _ => Err("a number, and nothing that says that it is the grade".into()),
+    }
+}
+
+/// How many tokens after a number give its scale, "/10" or "out of 10".
+fn scale_after(tokens: &[Token<'_>]) -> Result<usize, String> {
+    let (length, scale) = match tokens {
+        [Token::Sign('/'), Token::Number(scale), ..] => (2, *scale),
+        [Token::Word(out), Token::Word(of), Token::Number(scale), ..] if is(out, "out") && is(of, "of") => (3, *scale),
+        [Token::Sign('%' | '/'), ..] => return Err("a number that is not on the scale to 10".into()),
+        _ => return Ok(0),
+    };
+    if scale == f64::from(MAX_GRADE) { Ok(length) } else { Err("a number that is not on the scale to 10".into()) }
+}
+
+/// Whether a label stands before: "score", then signs, "is" or "of".
+fn has_label_before(tokens: &[Token<'_>]) -> bool {
+    let fills = |token: &&Token<'_>| match token {
+        Token::Word(word) => is(word, "is") || is(word, "of"),
+        Token::Sign(_) => true,
+        Token::Number(_) => false,
+    };
+    let label = tokens.iter().rev().find(|token| !fills(token));
+    matches!(label, Some(Token::Word(word)) if LABELS.iter().any(|label| is(word, label)))
+}
+
+fn is(word: &str, other: &str) -> bool {
+    word.eq_ignore_ascii_case(other)
+}
+
+/// Cuts a text into words, numbers and signs; Markdown's emphasis and white space are nothing.
+fn tokens(text: &str) -> Result<Vec<Token<'_>>, String> {
+    let mut tokens = Vec::new();
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let is_part = |c: char| c.is_alphanumeric() || c == '\'';
+        let length = if c.is_ascii_digit() || (c == '-' && rest[1..].starts_with(|c: char| c.is_ascii_digit())) {
+            let end = rest[1..].find(|c: char| !(is_part(c) || c == '.' || c == ',')).map_or(rest.len(), |end| end + 1);
+            let number = rest[..end].trim_end_matches(['.', ',']);
+            tokens.push(Token::Number(number_in(number)?));
+            number.len()
+        } else if is_part(c) {
+            let end = rest.find(|c: char| !is_part(c)).unwrap_or(rest.len());
+            tokens.push(Token::Word(&rest[..end]));
+            end
+        } else {
+            if !(c.is_whitespace() || matches!(c, '*' | '_' | '`')) {
+                tokens.push(Token::Sign(c));
+            }
+            c.len_utf8()
+        };
+        rest = &rest[length..];
+    }
+    Ok(tokens)
+}
+
+/// Digits with at most one point between them; a sign before them makes the number what it says, out of range or not.
+fn number_in(text: &str) -> Result<f64, String> {
+    let is_plain = text.chars().enumerate().all(|(at, c)| c.is_ascii_digit() || c == '.' || (at == 0 && c == '-'));
+    let number = if is_plain { text.parse().ok() } else { None };
+    number.ok_or_else(|| format!("'{}' is no number", excerpt(text)))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn grades_are_read_in_the_forms_that_models_use() {
+        for (answer, expected) in [
+            (r#"{"score": 7}"#, 7.0),
+            (r#"{"score": 1e1}"#, 10.0),
+            (r#"{"score": "8/10"}"#, 8.0),
+            ("```json\n{\"score\": 7, \"reason\": \"names 3 towers\"}\n```", 7.0),
+            ("Here it is:\n```\n{\"score\": 4}\n```\n", 4.0),
+            ("The answer is {\"rating\": 2.5}.", 2.5),
+            ("7", 7.0),
+            (" 10.\n", 10.0),
+            ("0", 0.0),
+            ("**8**", 8.0),
+            ("Score: 8/10", 8.0),
+            ("**Score:** 8 / 10.", 8.0),
+            ("8 out of 10", 8.0),
+            ("I would give it 8 out of 10.", 8.0),
+            ("Rating: 7.5", 7.5),
+            ("The relevance score is 6.", 6.0),
+            ("Score: 8 (8/10)", 8.0),
+            ("10/10", 10.0),
+        ] {
+            assert_eq!(read(answer), Ok(expected), "{answer}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_surely_a_grade_is_none() {
+        for (answer, why) in [
+            ("", "empty"),
+            ("```\n```", "empty"),
+            ("eight", "no number"),
+            ("I cannot help with that.", "no number"),
+            ("The passage names 3 towers.", "nothing that says"),
+            ("Score: 7 or 8", "different"),
+            ("7-8", "different"),
+            ("Score: 8. It has 3 facts.", "different"),
+            ("80/100", "scale to 10"),
+            ("80%", "scale to 10"),
+            ("11", "not between 0 and 10"),
+            ("-3", "not between 0 and 10"),
+            ("NaN", "no number"),
+            ("1e400", "no number"),
+            ("7,5", "no number"),
+            ("1.2.3", "no number"),
+            ("8th", "no number"),
+            ("８", "no number"),
+            (r#"{"score": NaN}"#, "no JSON object"),
+            (r#"{"score": null}"#, "no JSON object"),
+            (r#"{"score": true}"#, "no JSON object"),
+            (r#"{"score": 11}"#, "not between"),
+            (r#"{"score": "eight"}"#, "no number"),
+            (r#"{"score": 1"#, "no JSON object"),
+            (r#"{"score": 1, "score": 9}"#, "no JSON object"),
+            (r#"{"score": 1, "rating": 9}"#, "no JSON object"),
+            (r#"{"score": 1} {"score": 9}"#, "no JSON object"),
+            (r#"{"points": 9}"#, "no JSON object"),
+            ("[7, 8]", "different"),
+        ] {
+            let error = read(answer).expect_err(answer);
+            assert!(error.contains(why), "{answer}: {error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_answer_gives_a_grade_in_range_or_none(answer in ".{0,60}") {
+            if let Ok(grade) = read(&answer) {
+                prop_assert!((0.0..=10.0).contains(&grade));
+            }
+        }
+
+        #[test]
+        fn nearly_right_answers_do_not_panic(answer in r#"(```(json)?\n?)?[{\["]{0,2}(score|Rating| )?[":* ]{0,3}-?[0-9]{0,3}[.,/e%]?[0-9]{0,3}[}\]" ]{0,2}(```)?"#) {
+            if let Ok(grade) = read(&answer) {
+                prop_assert!((0.0..=10.0).contains(&grade));
+            }
+        }
+
+        #[test]
+        fn every_grade_comes_back(tenths in 0_u32..=100) {
+            let grade = f64::from(tenths) / 10.0;
+            for answer in [format!("{{\"score\": {grade}}}"), format!("Score: {grade}/10"), format!("{grade}")] {
+                prop_assert_eq!(read(&answer), Ok(grade as f32));
+            }
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! An order of several candidates at once, in windows that slide over the list, as RankGPT does (Sun et al. 2023).
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use serde_json::{Value, json};
+
+use super::asker::{Asker, Outcome, Sent};
+use super::chat::{Answer, Form};
+use super::marker::{between, marker};
+use super::permutation::{self, Permutation};
+use super::template::Template;
+use super::{JudgeCounts, JudgeOptions, LISTWISE_PROMPT, Tally, Unparsed, fingerprint, model_info, parallel};
+use crate::encoder::ModelInfo;
+use crate::scorer::{CandidateList, ScoreKind, Scorer, Scores, Unscored};
+use crate::service::Service;
+use crate::{Error, Result};
+
+/// Tokens of an answer: the object, and one passage's number with its comma.
+const ANSWER_TOKENS: u64 = 64;
+const TOKENS_PER_PASSAGE: u64 = 6;
+/// Put behind the question when the first answer was of no use.
+const REMINDER: &str = "Answer with nothing but a JSON object that has the numbers of all passages as \"ranking\", the best first, such as \
+                        {\"ranking\": [3, 1, 2]}.";
+
+/// How windows slide over a list, from its end to its beginning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Windows {
+    /// Candidates of a window, at least 2.
+    pub size: usize,
+    /// How far the next window lies before it, from 1 to `size`: the best `size - step` of a window are in the next one too.
+    pub step: usize,
+}
+
+impl Default for Windows {
+    /// RankGPT's.
+    fn default() -> Self {
+        Self { size: 20, step: 10 }
+    }
+}
+
+impl Windows {
+    fn check(self) -> Result<Self> {
+        if self.size < 2 || self.step < 1 || self.step > self.size {
+            return Err(Error::InvalidArgument(format!(
+                "windows of {} candidates with steps of {}: a window needs at least 2 candidates, and a step 1 to the window's size",
+                self.size, self.step
+            )));
+        }
+        Ok(self)
+    }
+
+    /// The windows over `count` candidates, in the order in which they are asked about.
+    pub(super) fn over(self, count: usize) -> Vec<Range<usize>> {
+        let mut windows = Vec::new();
+        let mut end = if count < 2 { 0 } else { count };
+        while end > 0 {
+            let start = end.saturating_sub(self.size);
+            // One candidate alone is nothing to order.
+            windows.push(start..end.max(2));
+            end = if start == 0 { 0 } else { end - self.step };
+        }
+        windows
+    }
+}
+
+/// Orders lists of candidates by a language model that sees several at once.
+///
+/// Windows slide from the end of the list, which is in the first stage's order, to its beginning: each moves its best candidates up into the next. The
+/// score is the candidate's place, `(n - p) / n` for place p from 0 among n: it orders one list and says nothing outside of it.
+///
+/// Numbers that an answer repeats or that name nothing are dropped, and candidates that it leaves out follow as they stood ([`JudgeCounts::repairs`]). A window whose answer
+/// is of no use, even when it is asked for again, stays as it was; a candidate that was in no other window is unscored. A list of one is asked about
+/// by nobody. The windows of a list are asked about one after the other, lists side by side.
+pub struct ListwiseScorer {
+    asker: Asker,
+    template: Template,
+    options: JudgeOptions,
+    windows: Windows,
+}
+
+impl ListwiseScorer {
+    /// Tokens of a candidate that are sent, unless the options say another number: twenty of them are in a request.
+    pub const MAX_CANDIDATE_TOKENS: usize = 512;
+
+    /// A judge over a model of a service.
+    ///
+    /// # Errors
+    /// [`Error::BadInput`] and [`Error::BadRow`] for a prompt that is no template, uses unknown names or leaves candidates out;
+    /// [`Error::InvalidArgument`] for options or windows out of range, and for [`Unparsed::Zero`], which is for grades; [`Error::FeatureOff`] in a
+    /// build without the feature `remote`.
+    pub fn new(service: Arc<dyn Service>, options: JudgeOptions, windows: Windows) -> Result<Self> {
+        options.check()?;
+        if options.unparsed == Unparsed::Zero {
+            return Err(Error::InvalidArgument("a listwise judge gives no grades that could be zero".into()));
+        }
+        let (file, text) = match &options.prompt {
+            Some(prompt) => (prompt.name.as_str(), prompt.text.as_str()),
+            None => ("listwise.txt", LISTWISE_PROMPT),
+        };
+        let (texts, word) = (["one candidate", "another candidate"], "marker");
+        let example = values("a query", &texts, word);
+        let template = Template::parse(text, file, &example)?;
+        let question = template.fill(&example)?.user;
+        if !texts.iter().all(|text| question.contains(&between(word, text))) {
+            let message = "the prompt leaves candidates out: go through {{ candidates }} below [user]".into();
+            return Err(Error::BadInput { file: file.into(), message });
+        }
+        let max_candidate_tokens = options.max_candidate_tokens.unwrap_or(Self::MAX_CANDIDATE_TOKENS);
+        let asker = Asker::new(service, form(), false, max_candidate_tokens);
+        Ok(Self { asker, template, options, windows: windows.check()? })
+    }
+
+    /// What judging came to so far.
+    pub fn counts(&self) -> JudgeCounts {
+        self.asker.tally().counts()
+    }
+
+    pub(crate) fn tally(&self) -> Arc<Tally> {
+        Arc::clone(self.asker.tally())
+    }
+
+    fn order(&self, query: &str, candidates: &[&str]) -> Result<Outcome<Permutation>> {
+        let mut texts = vec![query];
+        texts.extend_from_slice(candidates);
+        let prompt = self.template.fill(&values(query, candidates, &marker(&texts)))?;
+        let max_tokens = ANSWER_TOKENS + TOKENS_PER_PASSAGE * candidates.len() as u64;
+        let read = |answer: &Answer| permutation::read(&answer.text, candidates.len());
+        self.asker.ask(&prompt, REMINDER, max_tokens, read).map_err(Error::Service)
+    }
+
+    fn score_list(&self, list: &CandidateList<'_>, sent: &[Sent<'_>]) -> Result<Scores> {
+        let count = list.candidates.len();
+        let mut order: Vec<usize> = (0..count).collect();
+        let mut unjudged: BTreeMap<usize, String> = BTreeMap::new();
+        let mut is_judged = vec![count == 1; count];
+        for window in self.windows.over(count) {
+            let texts: Vec<&str> = order[window.clone()].iter().map(|&at| sent[list.candidates[at]].text).collect();
+            match self.order(list.query, &texts)? {
+                Ok(found) => {
+                    self.asker.tally().repairs.fetch_add(found.repairs as u64, Ordering::Relaxed);
+                    let before = order[window.clone()].to_vec();
+                    before.iter().for_each(|&at| is_judged[at] = true);
+                    order.splice(window, found.order.into_iter().map(|place| before[place]));
+                }
+                Err(reason) => unjudged.extend(order[window].iter().map(|&at| (at, reason.clone()))),
+            }
+        }
+        unjudged.retain(|&at, _| !is_judged[at]);
+        if let Some(progress) = &self.options.progress {
+            progress(count);
+        }
+        Ok(self.scores(list, &order, unjudged, sent))
+    }
+
+    fn scores(
+        &self,
+        list: &CandidateList<'_>,
+        order: &[usize],
+        unjudged: BTreeMap<usize, String>,
+        sent: &[Sent<'_>],
+    ) -> Scores {
+        let count = order.len();
+        let mut values = vec![0.0; count];
+        for (place, &at) in order.iter().enumerate() {
+            values[at] = (count - place) as f32 / count as f32;
+        }
+        let unscored = unjudged.into_iter().map(|(index, reason)| Unscored { index, reason }).collect();
+        Scores { values, unscored, ..self.asker.unvalued_scores(list, sent) }
+    }
+}
+
+/// What a template is filled in with.
+fn values(query: &str, candidates: &[&str], marker: &str) -> Value {
+    let texts: Vec<String> = candidates.iter().map(|text| between(marker, text)).collect();
+    json!({ "query": query, "candidates": texts, "count": texts.len(), "marker": marker })
+}
+
+fn form() -> Form {
+    let schema = json!({
+        "type": "object",
+        "properties": { "ranking": { "type": "array", "items": { "type": "integer" } } },
+        "required": ["ranking"],
+        "additionalProperties": false,
+    });
+    Form { name: "ranking", schema }
+}
+
+impl Scorer for ListwiseScorer {
+    fn kind(&self) -> ScoreKind {
+        ScoreKind::Place
+    }
+
+    fn model(&self) -> Option<ModelInfo> {
+        Some(model_info(self.asker.service(), self.asker.max_candidate_tokens()))
+    }
+
+    fn needs_whole_lists(&self) -> bool {
+        true
+    }
+
+    fn fingerprint(&self) -> Result<Option<String>> {
+        let prompt = self.options.prompt.as_ref().map_or(LISTWISE_PROMPT, |prompt| prompt.text.as_str());
+        let settings = json!({
+            "judge": "listwise",
+            "prompt": prompt,
+            "max_candidate_tokens": self.asker.max_candidate_tokens(),
+            "window": self.windows.size,
+            "step": self.windows.step,
+        });
+        Ok(Some(fingerprint(self.asker.service(), &settings)))
+    }
+
+    fn score(&self, query: &str, candidates: &[&str]) -> Result<Scores> {
+        let all: Vec<usize> = (0..candidates.len()).collect();
+        let lists = [CandidateList { query, candidates: &all }];
+        self.score_lists(&lists, candidates).map(|mut scores| scores.swap_remove(0))
+    }
+
+    fn score_lists(&self, lists: &[CandidateList<'_>], texts: &[&str]) -> Result<Vec<Scores>> {
+        let sent: Vec<Sent<'_>> = texts.iter().map(|text| self.asker.cut(text)).collect();
+        let mut scores = Vec::with_capacity(lists.len());
+        while !self.asker.is_settled() && scores.len() < lists.len() {
+            scores.push(self.score_list(&lists[scores.len()], &sent)?);
+        }
+        let first = scores.len();
+        let score = |at: usize| self.score_list(&lists[first + at], &sent);
+        scores.extend(parallel::in_order(lists.len() - first, self.options.concurrency, score)?);
+        Ok(scores)
+    }
+}

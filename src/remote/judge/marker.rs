@@ -1,0 +1,52 @@
+//! Lines around a text that the text cannot contain.
+
+use sha2::{Digest, Sha256};
+
+/// Bytes of a marker, each two hex digits.
+const MARKER_BYTES: usize = 6;
+
+/// A word that occurs in none of the texts, however its letters are written: what stands between two lines with it cannot end itself. It
+/// depends on the texts alone, so that the same question is the same request in every run.
+pub(super) fn marker(texts: &[&str]) -> String {
+    absent_word(texts, MARKER_BYTES)
+}
+
+/// A text between two lines of its marker.
+pub(super) fn between(marker: &str, text: &str) -> String {
+    format!("=== {marker} ===\n{text}\n=== {marker} ===")
+}
+
+/// The first of the words that hashes of the texts give and that none of them has.
+fn absent_word(texts: &[&str], bytes: usize) -> String {
+    let mut hash = Sha256::new();
+    for text in texts {
+        hash.update((text.len() as u64).to_le_bytes());
+        hash.update(text);
+    }
+    loop {
+        let digest = hash.clone().finalize();
+        let word: String = digest.iter().take(bytes).map(|byte| format!("{byte:02x}")).collect();
+        if !texts.iter().any(|text| text.to_ascii_lowercase().contains(&word)) {
+            return word;
+        }
+        hash.update(digest);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_texts_have_the_same_marker_and_others_another() {
+        assert_eq!(marker(&["a", "b"]), marker(&["a", "b"]));
+        assert_ne!(marker(&["a", "b"]), marker(&["ab", ""]));
+        assert_eq!(marker(&["a"]).len(), 2 * MARKER_BYTES);
+    }
+
+    #[test]
+    fn a_word_that_a_text_has_is_never_chosen() {
+        let all = (0..=255).filter(|byte| *byte != 0x7f).map(|byte: u8| format!("{byte:02X} "));
+        assert_eq!(absent_word(&["query", &all.collect::<String>()], 1), "7f");
+    }
+}

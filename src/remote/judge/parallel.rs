@@ -1,0 +1,72 @@
+//! Several questions under way at once.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+
+/// Does `count` pieces of work on `threads` threads. The results are in the order of the pieces, whichever was done first.
+///
+/// # Errors
+/// Of the pieces that fail, the first one's error; no new piece is begun after a failure, and those under way are done to their end.
+pub(super) fn in_order<T: Send, E: Send>(
+    count: usize,
+    threads: usize,
+    work: impl Fn(usize) -> Result<T, E> + Sync,
+) -> Result<Vec<T>, E> {
+    let (next, has_failed) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let worker = || {
+        let mut done = Vec::new();
+        while !has_failed.load(Ordering::Relaxed) {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            if at >= count {
+                break;
+            }
+            let result = work(at);
+            if result.is_err() {
+                has_failed.store(true, Ordering::Relaxed);
+            }
+            done.push((at, result));
+        }
+        done
+    };
+    let mut done: Vec<(usize, Result<T, E>)> = thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads.clamp(1, count.max(1))).map(|_| scope.spawn(worker)).collect();
+        let joined = workers.into_iter().map(|worker| worker.join());
+        joined.flat_map(|done| done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+    });
+    done.sort_by_key(|(at, _)| *at);
+    done.into_iter().map(|(_, result)| result).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn results_are_in_order_and_no_more_threads_work_than_asked() {
+        let (working, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let work = |at: usize| {
+            most.fetch_max(working.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            thread::sleep(Duration::from_millis((at % 3) as u64));
+            working.fetch_sub(1, Ordering::SeqCst);
+            Ok::<_, ()>(at * at)
+        };
+        let squares = in_order(50, 4, work).unwrap();
+        assert_eq!(squares, (0..50).map(|at| at * at).collect::<Vec<_>>());
+        assert_eq!(most.into_inner(), 4);
+        assert_eq!(in_order(0, 4, Ok::<_, ()>), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn a_failure_ends_the_work() {
+        let begun = AtomicUsize::new(0);
+        let work = |at: usize| {
+            begun.fetch_add(1, Ordering::Relaxed);
+            thread::sleep(Duration::from_millis(1));
+            if at == 3 { Err("three") } else { Ok(at) }
+        };
+        assert_eq!(in_order(1000, 2, work), Err("three"));
+        assert!(begun.into_inner() < 20);
+    }
+}

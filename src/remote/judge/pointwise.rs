@@ -1,0 +1,173 @@
+//! A grade for each candidate alone.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::asker::{Asker, Outcome, Sent};
+use super::chat::{Answer, Form};
+use super::marker::{between, marker};
+use super::template::Template;
+use super::{
+    JudgeCounts, JudgeOptions, POINTWISE_PROMPT, Tally, Unparsed, expected, fingerprint, grade, model_info, parallel,
+};
+use crate::encoder::ModelInfo;
+use crate::scorer::{CandidateList, ScoreKind, Scorer, Scores, Unscored};
+use crate::service::Service;
+use crate::{Error, Result};
+
+/// Tokens of an answer: the object, and a few words that a model without a schema puts around it.
+const ANSWER_TOKENS: u64 = 64;
+/// Put behind the question when the first answer was of no use.
+const REMINDER: &str =
+    "Answer with nothing but a JSON object that has the grade from 0 to 10 as \"score\", such as {\"score\": 7}.";
+
+/// Grades each candidate from 0 to 10 by a language model.
+///
+/// The score is the grade that the model gives, or where the service tells how probable its tokens were ([`JudgeOptions::logprobs`]) the grade
+/// that it expects, `sum of p(s) * s / sum of p(s)` over the grades s from 0 to 10: grades alone have many ties. The score of a pair does not depend on
+/// other candidates; whether the same question gets the same answer twice is the service's affair, and a cache's.
+///
+/// Questions go out side by side; the scores do not depend on which is answered first.
+pub struct JudgeScorer {
+    asker: Asker,
+    template: Template,
+    options: JudgeOptions,
+}
+
+impl JudgeScorer {
+    /// Tokens of a candidate that are sent, unless the options say another number.
+    pub const MAX_CANDIDATE_TOKENS: usize = 2048;
+
+    /// A judge over a model of a service.
+    ///
+    /// # Errors
+    /// [`Error::BadInput`] and [`Error::BadRow`] for a prompt that is no template, uses unknown names or leaves the candidate out;
+    /// [`Error::InvalidArgument`] for options out of range; [`Error::FeatureOff`] in a build without the feature `remote`.
+    pub fn new(service: Arc<dyn Service>, options: JudgeOptions) -> Result<Self> {
+        options.check()?;
+        let (file, text) = match &options.prompt {
+            Some(prompt) => (prompt.name.as_str(), prompt.text.as_str()),
+            None => ("pointwise.txt", POINTWISE_PROMPT),
+        };
+        let example = values("a query", "a candidate", "marker");
+        let template = Template::parse(text, file, &example)?;
+        if !template.fill(&example)?.user.contains(&between("marker", "a candidate")) {
+            let message = "the prompt leaves the candidate out: put {{ candidate }} below [user]".into();
+            return Err(Error::BadInput { file: file.into(), message });
+        }
+        let max_candidate_tokens = options.max_candidate_tokens.unwrap_or(Self::MAX_CANDIDATE_TOKENS);
+        let asker = Asker::new(service, form(), options.logprobs, max_candidate_tokens);
+        Ok(Self { asker, template, options })
+    }
+
+    /// What judging came to so far.
+    pub fn counts(&self) -> JudgeCounts {
+        self.asker.tally().counts()
+    }
+
+    pub(crate) fn tally(&self) -> Arc<Tally> {
+        Arc::clone(self.asker.tally())
+    }
+
+    fn grade(&self, query: &str, candidate: &str) -> Result<Outcome<f32>> {
+        let prompt = self.template.fill(&values(query, candidate, &marker(&[query, candidate])))?;
+        let outcome = self.asker.ask(&prompt, REMINDER, ANSWER_TOKENS, |answer| self.read(answer));
+        if let Some(progress) = &self.options.progress {
+            progress(1);
+        }
+        outcome.map_err(Error::Service)
+    }
+
+    fn read(&self, answer: &Answer) -> Outcome<f32> {
+        let grade = grade::read(&answer.text)?;
+        let Some(expected) = expected::grade(&answer.tokens, grade) else { return Ok(grade) };
+        Tally::add(&self.asker.tally().refined);
+        Ok(expected)
+    }
+
+    /// The grades of pairs of a query and a text, in their order.
+    fn grades(&self, pairs: &[(&str, usize)], sent: &[Sent<'_>]) -> Result<Vec<Outcome<f32>>> {
+        let grade = |at: usize| {
+            let (query, text) = pairs[at];
+            self.grade(query, sent[text].text)
+        };
+        let mut grades = Vec::with_capacity(pairs.len());
+        while !self.asker.is_settled() && grades.len() < pairs.len() {
+            grades.push(grade(grades.len())?);
+        }
+        let first = grades.len();
+        grades.extend(parallel::in_order(pairs.len() - first, self.options.concurrency, |at| grade(first + at))?);
+        Ok(grades)
+    }
+
+    fn scores(&self, list: &CandidateList<'_>, grades: &[Outcome<f32>], sent: &[Sent<'_>]) -> Scores {
+        let unscored = |(index, grade): (usize, &Outcome<f32>)| {
+            let reason = grade.as_ref().err()?.clone();
+            (self.options.unparsed == Unparsed::Unscored).then_some(Unscored { index, reason })
+        };
+        Scores {
+            values: grades.iter().map(|grade| *grade.as_ref().unwrap_or(&0.0)).collect(),
+            unscored: grades.iter().enumerate().filter_map(unscored).collect(),
+            ..self.asker.unvalued_scores(list, sent)
+        }
+    }
+}
+
+/// What a template is filled in with.
+fn values(query: &str, candidate: &str, marker: &str) -> Value {
+    json!({ "query": query, "candidate": between(marker, candidate), "marker": marker })
+}
+
+/// Whole grades by name, for not every service knows ranges of numbers.
+fn form() -> Form {
+    let grades: Vec<u32> = (0..=grade::MAX_GRADE as u32).collect();
+    let schema = json!({
+        "type": "object",
+        "properties": { "score": { "type": "integer", "enum": grades } },
+        "required": ["score"],
+        "additionalProperties": false,
+    });
+    Form { name: "grade", schema }
+}
+
+impl Scorer for JudgeScorer {
+    fn kind(&self) -> ScoreKind {
+        ScoreKind::Rating
+    }
+
+    fn model(&self) -> Option<ModelInfo> {
+        Some(model_info(self.asker.service(), self.asker.max_candidate_tokens()))
+    }
+
+    fn fingerprint(&self) -> Result<Option<String>> {
+        let prompt = self.options.prompt.as_ref().map_or(POINTWISE_PROMPT, |prompt| prompt.text.as_str());
+        let settings = json!({
+            "judge": "pointwise",
+            "prompt": prompt,
+            "max_candidate_tokens": self.asker.max_candidate_tokens(),
+            "unparsed": self.options.unparsed.to_string(),
+            "logprobs": self.options.logprobs,
+        });
+        Ok(Some(fingerprint(self.asker.service(), &settings)))
+    }
+
+    fn score(&self, query: &str, candidates: &[&str]) -> Result<Scores> {
+        let all: Vec<usize> = (0..candidates.len()).collect();
+        let lists = [CandidateList { query, candidates: &all }];
+        self.score_lists(&lists, candidates).map(|mut scores| scores.swap_remove(0))
+    }
+
+    fn score_lists(&self, lists: &[CandidateList<'_>], texts: &[&str]) -> Result<Vec<Scores>> {
+        let sent: Vec<Sent<'_>> = texts.iter().map(|text| self.asker.cut(text)).collect();
+        let pairs = lists.iter().flat_map(|list| list.candidates.iter().map(|&text| (list.query, text)));
+        let grades = self.grades(&pairs.collect::<Vec<_>>(), &sent)?;
+        let mut rest = grades.as_slice();
+        let scores = lists.iter().map(|list| {
+            let (grades, others) = rest.split_at(list.candidates.len());
+            rest = others;
+            self.scores(list, grades, &sent)
+        });
+        Ok(scores.collect())
+    }
+}

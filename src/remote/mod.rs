@@ -1,0 +1,3 @@
+//! Scores from models that services compute.
+
+pub mod judge;

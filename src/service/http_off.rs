@@ -1,0 +1,35 @@
+//! Stands in for `http` in a build without the feature `remote`: the same names, each a typed failure.
+
+use super::{Account, Provider, Reply, Request, Service, ServiceError, ServiceOptions};
+
+/// A service over HTTP, which this build cannot reach.
+pub struct HttpService(std::convert::Infallible);
+
+impl HttpService {
+    /// Fails: this build reaches no service.
+    ///
+    /// # Errors
+    /// Always.
+    pub fn new(_: ServiceOptions, _: Account) -> Result<Self, ServiceError> {
+        let message = "this build of nearsort has no remote support; rebuild with `--features remote`";
+        Err(ServiceError::Setup(message.into()))
+    }
+}
+
+impl Service for HttpService {
+    fn provider(&self) -> Provider {
+        match self.0 {}
+    }
+
+    fn model(&self) -> &str {
+        match self.0 {}
+    }
+
+    fn host(&self) -> String {
+        match self.0 {}
+    }
+
+    fn send(&self, _: &Request) -> Result<Reply, ServiceError> {
+        match self.0 {}
+    }
+}

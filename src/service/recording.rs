@@ -1,0 +1,301 @@
+//! Requests and answers in a file, for running again without the service.
+//!
+//! A recording is a folder with `exchanges.jsonl`: one line per exchange, with the hash of what was asked, the request, and the answer, or the refusal
+//! where that is an answer too. No header is in it, so no key. A whole line is written and synced at once, under a lock, so that several processes can record
+//! into one folder; a line that was torn by a crash is cut off by the next that records, and not read.
+
+use std::collections::HashMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::{Account, Origin, Provider, Reply, Request, Service, ServiceError, ServiceOptions, Usage};
+use crate::store::hex;
+
+const FILE: &str = "exchanges.jsonl";
+/// Refusals that the request itself brings about. Others, such as a wrong key, may be gone tomorrow.
+const ANSWERS: [u16; 3] = [400, 413, 422];
+
+/// What a question is known by: equal hashes, equal questions. The address is not part of it.
+pub fn question_hash(provider: Provider, model: &str, request: &Request) -> String {
+    let mut body = request.body.clone();
+    body.sort_all_objects();
+    let mut hash = Sha256::new();
+    for field in [&provider.to_string(), model, request.path, &body.to_string()] {
+        hash.update((field.len() as u64).to_le_bytes());
+        hash.update(field);
+    }
+    hex(&hash.finalize())
+}
+
+/// A line of the file.
+#[derive(Serialize, Deserialize)]
+struct Exchange {
+    hash: String,
+    provider: String,
+    model: String,
+    host: String,
+    path: String,
+    request: Value,
+    latency_us: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reply: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused: Option<Refused>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Refused {
+    status: u16,
+    code: Option<String>,
+    param: Option<String>,
+    message: String,
+}
+
+/// What is read of every line when a recording is opened.
+#[derive(Deserialize)]
+struct Head {
+    hash: String,
+    provider: String,
+    model: String,
+    host: String,
+}
+
+/// A line's place in the file.
+#[derive(Clone, Copy)]
+struct Place {
+    offset: u64,
+    bytes: usize,
+}
+
+/// A service with a recording before it, or a recording alone.
+///
+/// What the recording has is answered from it, with the latency that it had; where the same question was asked several times, its answers come in their
+/// order. What it lacks goes to the service and into the recording, or is [`ServiceError::NotRecorded`] where there is no service.
+pub struct Recording {
+    folder: PathBuf,
+    provider: Provider,
+    model: String,
+    host: String,
+    account: Account,
+    inner: Option<Box<dyn Service>>,
+    state: Mutex<State>,
+}
+
+struct State {
+    file: File,
+    /// The answers that are left for each question, the next one last.
+    left: HashMap<String, Vec<Place>>,
+}
+
+impl Recording {
+    /// Records what a service answers into a folder, which is made if it is not there.
+    ///
+    /// # Errors
+    /// [`ServiceError::Setup`] when the folder cannot be written or has a line that is none of a recording.
+    pub fn record(folder: &Path, inner: Box<dyn Service>, account: Account) -> Result<Self, ServiceError> {
+        fs::create_dir_all(folder).map_err(|error| failed(folder, "made", &error))?;
+        let path = folder.join(FILE);
+        let mut file = OpenOptions::new().create(true).read(true).append(true).open(&path);
+        let file = file.as_mut().map_err(|error| failed(&path, "opened", error))?;
+        cut_torn_line(file).map_err(|error| failed(&path, "written", &error))?;
+        let file = file.try_clone().map_err(|error| failed(&path, "opened", &error))?;
+        let (provider, model, host) = (inner.provider(), inner.model().to_owned(), inner.host());
+        Self::of(folder, file, (provider, model, host), account, Some(inner))
+    }
+
+    /// Answers from a recording alone; no connection is ever opened.
+    ///
+    /// # Errors
+    /// [`ServiceError::Setup`] when there is no recording in the folder, or a line of it is none.
+    pub fn replay(folder: &Path, options: &ServiceOptions, account: Account) -> Result<Self, ServiceError> {
+        let path = folder.join(FILE);
+        let file = File::open(&path).map_err(|error| failed(&path, "opened", &error))?;
+        Self::of(folder, file, (options.provider, options.model.clone(), options.host()), account, None)
+    }
+
+    fn of(
+        folder: &Path,
+        file: File,
+        (provider, model, host): (Provider, String, String),
+        account: Account,
+        inner: Option<Box<dyn Service>>,
+    ) -> Result<Self, ServiceError> {
+        let path = folder.join(FILE);
+        let (left, recorded_host) = read_heads(&path, &file, provider, &model)?;
+        let host = match inner {
+            Some(_) => host,
+            None => recorded_host.unwrap_or(host),
+        };
+        let state = Mutex::new(State { file, left });
+        Ok(Self { folder: folder.to_owned(), provider, model, host, account, inner, state })
+    }
+
+    /// The next recorded answer to a question.
+    fn recorded(&self, hash: &str) -> Result<Option<Exchange>, ServiceError> {
+        let path = self.folder.join(FILE);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(place) = state.left.get_mut(hash).and_then(Vec::pop) else { return Ok(None) };
+        let mut line = vec![0; place.bytes];
+        let read = state.file.seek(SeekFrom::Start(place.offset)).and_then(|_| state.file.read_exact(&mut line));
+        read.map_err(|error| failed(&path, "read", &error))?;
+        drop(state);
+        serde_json::from_slice(&line).map(Some).map_err(|error| failed(&path, "read", &error))
+    }
+
+    fn append(&self, exchange: &Exchange) -> Result<(), ServiceError> {
+        let path = self.folder.join(FILE);
+        let mut line = serde_json::to_vec(exchange).map_err(|error| failed(&path, "written", &error))?;
+        line.push(b'\n');
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let file = &mut state.file;
+        let write = |file: &mut File| {
+            file.lock()?;
+            let written = file.write_all(&line).and_then(|()| file.sync_data());
+            file.unlock()?;
+            written
+        };
+        write(file).map_err(|error| failed(&path, "written", &error))
+    }
+
+    fn exchange(&self, hash: String, request: &Request, answer: &Result<Reply, ServiceError>) -> Option<Exchange> {
+        let mut exchange = Exchange {
+            hash,
+            provider: self.provider.to_string(),
+            model: self.model.clone(),
+            host: self.host.clone(),
+            path: request.path.to_owned(),
+            request: request.body.clone(),
+            latency_us: 0,
+            reply: None,
+            refused: None,
+        };
+        match answer {
+            Ok(reply) => {
+                exchange.latency_us = microseconds(reply.latency);
+                exchange.reply = Some(reply.body.clone());
+            }
+            Err(ServiceError::Refused { status, code, param, message, .. }) if ANSWERS.contains(status) => {
+                let (code, param, message) = (code.clone(), param.clone(), message.clone());
+                exchange.refused = Some(Refused { status: *status, code, param, message });
+            }
+            Err(_) => return None,
+        }
+        Some(exchange)
+    }
+
+    fn replayed(&self, exchange: Exchange) -> Result<Reply, ServiceError> {
+        match (exchange.reply, exchange.refused) {
+            (Some(body), _) => {
+                self.account.recorded(Usage::of(self.provider, &body));
+                let latency = Duration::from_micros(exchange.latency_us);
+                Ok(Reply { body, latency, origin: Origin::Recording })
+            }
+            (None, Some(Refused { status, code, param, message })) => {
+                Err(ServiceError::Refused { host: self.host.clone(), status, code, param, message })
+            }
+            (None, None) => {
+                let message = "an exchange has neither reply nor refusal".to_owned();
+                Err(ServiceError::Malformed { host: self.folder.display().to_string(), message })
+            }
+        }
+    }
+}
+
+impl Service for Recording {
+    fn provider(&self) -> Provider {
+        self.provider
+    }
+
+    fn model(&self) -> &str {
+        &self.model
+    }
+
+    fn host(&self) -> String {
+        self.host.clone()
+    }
+
+    fn send(&self, request: &Request) -> Result<Reply, ServiceError> {
+        let hash = question_hash(self.provider, &self.model, request);
+        if let Some(exchange) = self.recorded(&hash)? {
+            return self.replayed(exchange);
+        }
+        let Some(inner) = &self.inner else {
+            return Err(ServiceError::NotRecorded(format!("the recording {}", self.folder.display())));
+        };
+        // Replayed latencies are whole microseconds, so those of the recording run are too.
+        let answer = inner.send(request).map(|reply| {
+            let latency = Duration::from_micros(microseconds(reply.latency));
+            Reply { latency, ..reply }
+        });
+        if let Some(exchange) = self.exchange(hash, request, &answer) {
+            self.append(&exchange)?;
+        }
+        answer
+    }
+}
+
+fn microseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+fn failed(path: &Path, what: &str, error: &dyn std::fmt::Display) -> ServiceError {
+    ServiceError::Setup(format!("the recording {} cannot be {what}: {error}", path.display()))
+}
+
+/// Cuts off what a crash left behind the last whole line.
+fn cut_torn_line(file: &mut File) -> std::io::Result<()> {
+    file.lock()?;
+    let length = file.metadata()?.len();
+    let (mut end, mut block) = (length, [0; 4096]);
+    while end > 0 {
+        let start = end.saturating_sub(block.len() as u64);
+        let block = &mut block[..(end - start) as usize];
+        file.seek(SeekFrom::Start(start))?;
+        file.read_exact(block)?;
+        if let Some(at) = memchr::memrchr(b'\n', block) {
+            end = start + at as u64 + 1;
+            break;
+        }
+        end = start;
+    }
+    if end < length {
+        file.set_len(end)?;
+    }
+    file.unlock()
+}
+
+/// Where the answers to a model's questions stand, and the host that gave them.
+fn read_heads(
+    path: &Path,
+    file: &File,
+    provider: Provider,
+    model: &str,
+) -> Result<(HashMap<String, Vec<Place>>, Option<String>), ServiceError> {
+    let mut reader = BufReader::new(file);
+    reader.seek(SeekFrom::Start(0)).map_err(|error| failed(path, "read", &error))?;
+    let (mut places, mut host) = (HashMap::<String, Vec<Place>>::new(), None);
+    let (mut line, mut offset) = (Vec::new(), 0);
+    for number in 1.. {
+        line.clear();
+        let bytes = reader.read_until(b'\n', &mut line).map_err(|error| failed(path, "read", &error))?;
+        if !line.ends_with(b"\n") {
+            break;
+        }
+        let head: Head =
+            serde_json::from_slice(&line).map_err(|error| failed(path, &format!("read: line {number}"), &error))?;
+        if head.provider == provider.to_string() && head.model == model {
+            host.get_or_insert(head.host);
+            places.entry(head.hash).or_default().push(Place { offset, bytes });
+        }
+        offset += bytes as u64;
+    }
+    places.values_mut().for_each(|places| places.reverse());
+    Ok((places, host))
+}

@@ -1,0 +1,160 @@
+//! Answers that are no success: what a service says in them, and whether asking again can help.
+
+use std::time::{Duration, SystemTime};
+
+use serde_json::Value;
+
+/// What is shown of a message, in characters.
+const SHOWN: usize = 600;
+/// Codes behind a 429 that no waiting cures: the account has no credit.
+const FINAL_CODES: [&str; 3] = ["insufficient_quota", "enforced_spend_limit_reached", "billing_hard_limit_reached"];
+
+/// The content of an error body, whichever of the known forms it has.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Refusal {
+    pub message: String,
+    /// `code` where there is one, else `type`.
+    pub code: Option<String>,
+    pub param: Option<String>,
+    is_final: bool,
+}
+
+impl Refusal {
+    /// Reads a body: OpenAI's and Anthropic's `{"error": {..}}`, the flat form of text-embeddings-inference, `{"error": ".."}`, `{"detail": ..}`, or
+    /// plain text.
+    pub fn read(body: &str) -> Self {
+        let Ok(json) = serde_json::from_str::<Value>(body) else { return Self::of_message(body) };
+        let error = json.get("error").filter(|error| error.is_object()).unwrap_or(&json);
+        let text = |name: &str| match error.get(name) {
+            Some(Value::String(text)) if !text.is_empty() => Some(text.clone()),
+            Some(Value::Number(number)) => Some(number.to_string()),
+            _ => None,
+        };
+        let message = text("message").or_else(|| text("error")).or_else(|| json.get("detail").map(plain));
+        let (code, kind) = (text("code"), text("type").or_else(|| text("error_type")));
+        let is_final = [&code, &kind].into_iter().flatten().any(|code| FINAL_CODES.contains(&code.as_str()));
+        let mut refusal = Self::of_message(&message.unwrap_or_else(|| body.to_owned()));
+        refusal.param = text("param").or(refusal.param);
+        Self { code: code.or(kind), is_final, ..refusal }
+    }
+
+    fn of_message(message: &str) -> Self {
+        let shown: String = message.chars().take(SHOWN).map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let message = match shown.trim() {
+            "" => "no explanation".to_owned(),
+            some => some.to_owned(),
+        };
+        Self { param: param_of(&message), message, ..Self::default() }
+    }
+
+    /// Whether the same request may succeed later.
+    pub fn may_pass(&self, status: u16) -> bool {
+        match status {
+            429 => !self.is_final,
+            408 | 409 | 500..=599 => true,
+            _ => false,
+        }
+    }
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// The parameter that a message speaks of where the body does not name it: `temperature: Extra inputs are not permitted`,
+/// `` `temperature` is deprecated for this model ``, `Unsupported parameter: 'temperature'`.
+fn param_of(message: &str) -> Option<String> {
+    let is_name =
+        |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '.');
+    let before_colon = message.split_once(": Extra inputs").map(|(name, _)| name);
+    let quoted = |mark: char, after: &str| {
+        let rest = message.split_once(after)?.1;
+        rest.strip_prefix(mark)?.split(mark).next()
+    };
+    let name = before_colon.or_else(|| quoted('\'', "arameter: ")).or_else(|| {
+        let name = message.strip_prefix('`')?.split('`').next()?;
+        message.contains("deprecated").then_some(name).or_else(|| message.contains("support").then_some(name))
+    });
+    name.filter(|name| is_name(name)).map(str::to_owned)
+}
+
+/// The pause that a service asks for: `retry-after-ms`, else `retry-after` as seconds or as a date.
+pub(super) fn pause(header: impl Fn(&str) -> Option<String>, now: SystemTime) -> Option<Duration> {
+    let number = |text: String| text.trim().parse::<f64>().ok();
+    if let Some(milliseconds) = header("retry-after-ms").and_then(number) {
+        return Duration::try_from_secs_f64(milliseconds / 1000.0).ok();
+    }
+    let text = header("retry-after")?;
+    match number(text.clone()) {
+        Some(seconds) => Duration::try_from_secs_f64(seconds).ok(),
+        None => Some(httpdate::parse_http_date(text.trim()).ok()?.duration_since(now).unwrap_or_default()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(body: &str) -> (String, Option<String>, Option<String>) {
+        let Refusal { message, code, param, .. } = Refusal::read(body);
+        (message, code, param)
+    }
+
+    fn some(text: &str) -> Option<String> {
+        Some(text.to_owned())
+    }
+
+    #[test]
+    fn every_known_form_of_error_is_read() {
+        let openai = r#"{"error":{"message":"Unsupported parameter: 'temperature' is not supported with this model.","type":"invalid_request_error","param":"temperature","code":null}}"#;
+        let (_, code, param) = read(openai);
+        assert_eq!((code, param), (some("invalid_request_error"), some("temperature")));
+        let claude = r#"{"type":"error","error":{"type":"invalid_request_error","message":"temperature: Extra inputs are not permitted"},"request_id":"r"}"#;
+        assert_eq!(read(claude).2, some("temperature"));
+        let deprecated = r#"{"type":"error","error":{"type":"invalid_request_error","message":"`top_p` is deprecated for this model."}}"#;
+        assert_eq!(read(deprecated).2, some("top_p"));
+        assert_eq!(
+            read(r#"{"message":"too long","code":413,"type":"Validation"}"#),
+            ("too long".into(), some("413"), None)
+        );
+        assert_eq!(
+            read(r#"{"error":"batch size","error_type":"Validation"}"#),
+            ("batch size".into(), some("Validation"), None)
+        );
+        assert_eq!(read(r#"{"detail":"no such model"}"#).0, "no such model");
+        assert_eq!(read("<html>\n502</html>").0, "<html> 502</html>");
+        assert_eq!(read("").0, "no explanation");
+        assert_eq!(read(&"x".repeat(5000)).0.len(), SHOWN);
+    }
+
+    #[test]
+    fn what_waiting_cures_is_told_from_what_it_does_not() {
+        let plain = Refusal::read("{}");
+        for status in [408, 409, 429, 500, 502, 503, 504, 529] {
+            assert!(plain.may_pass(status), "{status}");
+        }
+        for status in [301, 400, 401, 402, 403, 404, 413, 422] {
+            assert!(!plain.may_pass(status), "{status}");
+        }
+        let by_code = r#"{"error":{"message":"m","type":"x","code":"insufficient_quota"}}"#;
+        let by_type = r#"{"type":"error","error":{"type":"enforced_spend_limit_reached","message":"m"}}"#;
+        for body in [by_code, by_type] {
+            assert!(!Refusal::read(body).may_pass(429), "{body}");
+        }
+    }
+
+    #[test]
+    fn pauses_are_seconds_dates_or_milliseconds() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_770);
+        let with =
+            |name: &'static str, value: &'static str| pause(|asked| (asked == name).then(|| value.to_owned()), now);
+        assert_eq!(with("retry-after", "3"), Some(Duration::from_secs(3)));
+        assert_eq!(with("retry-after", "0.25"), Some(Duration::from_millis(250)));
+        assert_eq!(with("retry-after-ms", "40"), Some(Duration::from_millis(40)));
+        assert_eq!(with("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::from_secs(7)));
+        assert_eq!(with("retry-after", "Sun, 06 Nov 1994 08:49:00 GMT"), Some(Duration::ZERO));
+        for bad in ["soon", "-1", "nan", ""] {
+            assert_eq!(with("retry-after", bad), None, "{bad}");
+        }
+    }
+}

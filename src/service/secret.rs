@@ -1,0 +1,100 @@
+//! Keys, and keeping them out of everything that is shown or written.
+
+use std::fmt;
+use std::path::Path;
+
+use super::ServiceError;
+
+/// What takes a key's place in messages and recordings.
+const HIDDEN: &str = "[key]";
+/// So many first characters of a key give it away; services quote keys cut short.
+const TELLING: usize = 8;
+
+/// A key that neither `Debug` nor any message shows.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Takes a key; white space around it is not part of it. `source` is where it comes from, for the message.
+    ///
+    /// # Errors
+    /// [`ServiceError::Setup`] for a key that is empty or that an HTTP header cannot carry; the message does not show it.
+    pub fn new(key: &str, source: &str) -> Result<Self, ServiceError> {
+        let key = key.trim();
+        if key.is_empty() {
+            return Err(ServiceError::Setup(format!("{source} is empty; put the service's key into it")));
+        }
+        if !key.chars().all(|c| c.is_ascii_graphic()) {
+            let message =
+                format!("{source} holds what no key has (a space, a line end or a letter beyond ASCII); copy it again");
+            return Err(ServiceError::Setup(message));
+        }
+        Ok(Self(key.to_owned()))
+    }
+
+    /// Reads a key from a file.
+    ///
+    /// # Errors
+    /// [`ServiceError::Setup`] when the file cannot be read or holds no key.
+    pub fn from_file(path: &Path) -> Result<Self, ServiceError> {
+        let named = |error| ServiceError::Setup(format!("cannot read the key from {}: {error}", path.display()));
+        let text = std::fs::read(path).map_err(named)?;
+        let source = format!("the key file {}", path.display());
+        Self::new(&String::from_utf8_lossy(&text), &source)
+    }
+
+    #[cfg(feature = "remote")]
+    pub(super) fn reveal(&self) -> &str {
+        &self.0
+    }
+
+    /// A text without the key, and without what begins like it.
+    pub fn scrub(&self, text: &str) -> String {
+        let whole = text.replace(&self.0, HIDDEN);
+        let Some(start) = self.0.get(..TELLING).filter(|_| self.0.len() > TELLING) else { return whole };
+        let mut clean = String::with_capacity(whole.len());
+        let mut rest = whole.as_str();
+        while let Some(at) = rest.find(start) {
+            clean += &rest[..at];
+            clean += HIDDEN;
+            let after = &rest[at..];
+            let end = after.find(|c: char| !c.is_ascii_graphic() || "\"',;<>()[]{}".contains(c));
+            rest = &after[end.unwrap_or(after.len())..];
+        }
+        clean + rest
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(hidden)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_never_shown() {
+        let key = Secret::new(" sk-0123456789abcdef\n", "OPENAI_API_KEY").unwrap();
+        assert!(!format!("{key:?}").contains("sk-"));
+        let said = key.scrub("Incorrect API key provided: sk-0123456789abcdef, or \"sk-01234***cdef\".");
+        assert_eq!(said, "Incorrect API key provided: [key], or \"[key]\".");
+        for bad in ["two\nlines-of-a-key", "ключ", "", "a b"] {
+            let error = Secret::new(bad, "OPENAI_API_KEY").unwrap_err().to_string();
+            assert!(error.contains("OPENAI_API_KEY") && (bad.is_empty() || !error.contains(bad)), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_key_from_a_file_is_named_by_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        assert!(Secret::from_file(&path).unwrap_err().to_string().contains("cannot read the key"));
+        std::fs::write(&path, "sk-file-key\n").unwrap();
+        assert_eq!(Secret::from_file(&path), Secret::new("sk-file-key", "x"));
+        std::fs::write(&path, b"\xff\xfe").unwrap();
+        assert!(Secret::from_file(&path).unwrap_err().to_string().contains("the key file"));
+    }
+}

@@ -1,0 +1,116 @@
+//! Tokens as services count them: limits and prices go by them.
+
+use tiktoken_rs::CoreBPE;
+use tiktoken_rs::tokenizer::{Tokenizer, get_tokenizer};
+
+use super::Provider;
+
+/// Longest piece that is tokenized at once, in bytes: of a huge text only a prefix that surely fills the limit is looked at.
+const BYTES_PER_TOKEN: usize = 64;
+
+/// Counts a model's tokens.
+///
+/// For OpenAI's models these are its own (`o200k_base` for gpt-4o, gpt-4.1, gpt-5 and the o series, `cl100k_base` for text-embedding-3, gpt-4 and
+/// gpt-3.5). The vocabularies of other models are not public or not here: for them the count is an upper estimate, twice the tokens of `o200k_base` and
+/// never more than the bytes, which no byte-level vocabulary exceeds.
+#[derive(Clone)]
+pub struct TokenCounter {
+    vocabulary: &'static CoreBPE,
+    exact: bool,
+}
+
+impl TokenCounter {
+    /// The counter for a model of a provider. Azure's deployments have names of the user's own: those that begin like OpenAI's models count as these.
+    pub fn for_model(provider: Provider, model: &str) -> Self {
+        let known = match provider {
+            Provider::OpenAi | Provider::Azure => get_tokenizer(model),
+            Provider::Anthropic => None,
+        };
+        match known {
+            Some(Tokenizer::O200kBase) => Self { vocabulary: tiktoken_rs::o200k_base_singleton(), exact: true },
+            Some(Tokenizer::Cl100kBase) => Self { vocabulary: tiktoken_rs::cl100k_base_singleton(), exact: true },
+            _ => Self { vocabulary: tiktoken_rs::o200k_base_singleton(), exact: false },
+        }
+    }
+
+    /// Whether the counts are the service's own; else they are estimates from above.
+    pub fn is_exact(&self) -> bool {
+        self.exact
+    }
+
+    /// Tokens of a text.
+    pub fn count(&self, text: &str) -> usize {
+        let tokens = self.vocabulary.count_ordinary(text);
+        if self.exact { tokens } else { (2 * tokens).min(text.len()) }
+    }
+
+    /// The longest beginning of a text that has at most `limit` tokens and ends with a token and a character, and its tokens; the whole text where it
+    /// fits.
+    pub fn cut<'a>(&self, text: &'a str, limit: usize) -> (&'a str, usize) {
+        let head = &text[..text.floor_char_boundary(limit.saturating_mul(BYTES_PER_TOKEN))];
+        if head.len() == text.len() {
+            let count = self.count(text);
+            if count <= limit {
+                return (text, count);
+            }
+        }
+        let tokens = self.vocabulary.encode_ordinary(head);
+        let mut kept = limit.min(tokens.len());
+        if !self.exact {
+            kept = kept.min(limit / 2);
+        }
+        while kept > 0 {
+            let bytes = self.vocabulary.decode_bytes(&tokens[..kept]).map_or(0, |bytes| bytes.len());
+            // The tokens of a beginning are not always the beginning of the tokens.
+            if head.is_char_boundary(bytes) && self.count(&head[..bytes]) <= limit {
+                return (&head[..bytes], self.count(&head[..bytes]));
+            }
+            kept -= 1;
+        }
+        ("", 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn openais_models_are_counted_exactly_and_others_from_above() {
+        let large = TokenCounter::for_model(Provider::OpenAi, "text-embedding-3-large");
+        assert!(large.is_exact());
+        // The numbers of OpenAI's own cookbook for cl100k_base and o200k_base.
+        assert_eq!(large.count("antidisestablishmentarianism"), 6);
+        assert_eq!(large.count("2 + 2 = 4"), 7);
+        assert_eq!(TokenCounter::for_model(Provider::OpenAi, "gpt-4o-mini").count("お誕生日おめでとう"), 8);
+        let claude = TokenCounter::for_model(Provider::Anthropic, "claude-3-5-sonnet-20241022");
+        assert!(!claude.is_exact());
+        assert_eq!(claude.count("The Eiffel Tower stands in Paris."), 2 * 9);
+        assert_eq!(claude.count("a"), 1, "never more than the bytes");
+    }
+
+    #[test]
+    fn a_cut_ends_with_a_token_and_a_character() {
+        for provider in [Provider::OpenAi, Provider::Anthropic] {
+            let counter = TokenCounter::for_model(provider, "text-embedding-3-small");
+            let text = "Tour Eiffel 🗼 塔 – お誕生日おめでとう. ".repeat(20);
+            for limit in 0..60 {
+                let (cut, count) = counter.cut(&text, limit);
+                assert!(text.starts_with(cut) && count <= limit, "{limit}");
+                assert_eq!(count, counter.count(cut));
+                assert!(limit < 12 || count + 8 >= limit, "{provider}: {count} of {limit} tokens are used");
+            }
+            let (whole, count) = counter.cut(&text, usize::MAX);
+            assert_eq!((whole, count), (text.as_str(), counter.count(&text)));
+        }
+    }
+
+    #[test]
+    fn a_huge_text_is_cut_without_being_read_to_its_end() {
+        let counter = TokenCounter::for_model(Provider::OpenAi, "text-embedding-3-large");
+        let text = "tower of Paris ".repeat(4_000_000);
+        let (cut, count) = counter.cut(&text, 8_192);
+        assert_eq!(count, 8_192);
+        assert!(cut.len() < 60_000);
+    }
+}

@@ -1,0 +1,11 @@
+//! Services against a local server that speaks their formats, with faults on demand. Nothing here leaves 127.0.0.1.
+#![cfg(feature = "remote")]
+
+#[path = "service/http.rs"]
+mod http;
+#[path = "service/judge.rs"]
+mod judge;
+#[path = "service/recording.rs"]
+mod recording;
+#[path = "service/server.rs"]
+pub mod server;
