@@ -36,6 +36,7 @@ pub mod index;
 pub mod io;
 pub mod kernels;
 pub mod ranking;
+pub mod remote;
 mod reranker;
 pub mod scorer;
 pub mod service;

@@ -5,5 +5,7 @@
 mod http;
 #[path = "service/recording.rs"]
 mod recording;
+#[path = "service/remote.rs"]
+mod remote;
 #[path = "service/server.rs"]
 pub mod server;
