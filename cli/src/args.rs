@@ -1,6 +1,7 @@
 //! What can be typed. What it means is built by the verbs.
 
 mod index;
+mod service;
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -14,6 +15,7 @@ use nearsort::eval::{Measure, Test};
 use nearsort::io::{InputFormat, Rejects};
 use nearsort::{Device, Engine, LocalEncoderOptions, LongText, Normalize, Pooling, Precision, Role, Scoring};
 use serde::{Deserialize, Serialize};
+pub use service::ServiceArgs;
 
 use crate::batch::Shard;
 use crate::size;
@@ -85,6 +87,20 @@ pub enum Verb {
     Completions { shell: Shell },
     /// Print the man page of nearsort, or of one verb
     Man { verb: Option<String> },
+}
+
+impl Verb {
+    /// The model of a verb that scores or encodes.
+    pub fn model(&self) -> Option<&ModelArgs> {
+        match self {
+            Verb::Rerank(args) => Some(&args.model),
+            Verb::Embed(args) => Some(&args.model),
+            Verb::Search(args) => Some(&args.model),
+            Verb::Index(IndexArgs { verb: IndexVerb::Build(args) }) => Some(&args.model),
+            Verb::Index(IndexArgs { verb: IndexVerb::Add(args) }) => Some(&args.model),
+            _ => None,
+        }
+    }
 }
 
 const RERANK_EXAMPLES: &str = "\
@@ -407,6 +423,9 @@ pub struct CacheArgs {
     /// Take embeddings that were computed before from the cache, and keep new ones in it (rerank: with --scoring cosine)
     #[arg(long)]
     pub cache: bool,
+    /// Do without the cache, which models of services have by default
+    #[arg(long, conflicts_with = "cache")]
+    pub no_cache: bool,
     /// How large the cache may become, such as 4GB or 500MiB; it remembers [default: 4GiB]
     #[arg(long, value_name = "SIZE", requires = "cache", value_parser = size::parse)]
     pub cache_size: Option<u64>,
@@ -463,7 +482,7 @@ pub fn default_batch_tokens() -> usize {
 #[derive(Args, Debug, Clone)]
 #[command(next_help_heading = "Model")]
 pub struct ModelArgs {
-    /// A name from `nearsort models list`, org/name[@revision] on the hub, or a folder [default: all-MiniLM-L6-v2]
+    /// A name from `nearsort models list`, org/name[@revision] on the hub, a folder, or openai:MODEL and azure:DEPLOYMENT for embeddings of a service [default: all-MiniLM-L6-v2]
     #[arg(long = "model", value_name = "MODEL")]
     pub name: Option<String>,
     /// Where the model runs: cpu, cuda, cuda:N or metal
@@ -498,6 +517,8 @@ pub struct ModelArgs {
     pub dim: Option<usize>,
     #[command(flatten)]
     pub store: StoreArgs,
+    #[command(flatten)]
+    pub service: ServiceArgs,
 }
 
 impl ModelArgs {

@@ -18,6 +18,7 @@ mod progress;
 mod rerank;
 mod rerank_index;
 mod search;
+mod service;
 mod size;
 mod verify;
 mod version;
@@ -55,6 +56,12 @@ impl From<nearsort::Error> for Failure {
     }
 }
 
+impl From<nearsort::service::ServiceError> for Failure {
+    fn from(error: nearsort::service::ServiceError) -> Self {
+        Failure::Error(error.to_string())
+    }
+}
+
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         match error.kind() {
@@ -68,7 +75,12 @@ fn main() -> ExitCode {
     tell_candle_about_threads();
     let cli = Cli::parse();
     interrupt::leave_quietly();
-    match run(&cli) {
+    let ran = run(&cli);
+    // Also after a failure: what was sent is to be paid.
+    if let Some(model) = cli.verb.as_ref().and_then(args::Verb::model) {
+        service::summarize(model, cli.talk());
+    }
+    match ran {
         Ok(Outcome::Done) | Err(Failure::BrokenPipe) => ExitCode::SUCCESS,
         Ok(Outcome::Nothing) => ExitCode::from(1),
         Err(Failure::Usage) => ExitCode::from(2),

@@ -17,7 +17,8 @@ use crate::args::{BlendMethod, OutputFormat, RerankArgs, Talk};
 use crate::hints::{Warning, say, unscored_example, warn, warn_of_skipped};
 use crate::output::{self, Answer, Answers, Facts, ModelLine, Ranked};
 use crate::progress::Counter;
-use crate::{Failure, Outcome, Run, batch, cache, model, profile, rerank_index};
+use crate::service::DryRun;
+use crate::{Failure, Outcome, Run, batch, cache, model, profile, rerank_index, service};
 
 /// Rows scored at a time: enough for batches of like length, little enough to keep in memory at any text length.
 const CHUNK_ROWS: usize = 4096;
@@ -33,6 +34,9 @@ pub fn run(args: &RerankArgs, talk: Talk) -> Run {
 }
 
 fn rank(args: &RerankArgs, talk: Talk) -> Run {
+    if let Some(dry) = DryRun::of(&args.model)? {
+        return dry_run(args, dry, talk);
+    }
     if let Some(index) = &args.index {
         return rerank_index::run(args, index, talk, &Counter::new(talk));
     }
@@ -71,12 +75,25 @@ fn rank(args: &RerankArgs, talk: Talk) -> Run {
     Ok(if answers.iter().all(|answer| answer.results.is_empty()) { Outcome::Nothing } else { Outcome::Done })
 }
 
+/// Counts what would be sent: queries, and the candidates unless an index has their vectors.
+fn dry_run(args: &RerankArgs, mut dry: DryRun, talk: Talk) -> Run {
+    if args.index.is_none() && (args.run.is_some() || args.candidates.is_some()) {
+        batch::count(args, &mut dry, talk)?;
+        return dry.print();
+    }
+    dry.queries(queries(args)?.iter().map(|query| query.text.as_str()));
+    if args.index.is_none() {
+        dry.rows(&mut model::open_rows(std::slice::from_ref(&args.input), &args.reading, talk)?)?;
+    }
+    dry.print()
+}
+
 /// The reranker that the arguments ask for; `counter` counts what it encodes.
 pub fn load(args: &RerankArgs, talk: Talk, counter: &Counter) -> Result<Reranker, Failure> {
     let ticks = counter.clone();
     let progress: ProgressFn = std::sync::Arc::new(move |texts| ticks.done(texts));
     let mut builder = model::reranker(&args.model, &args.scoring, talk, progress)?;
-    if let Some(cache) = cache::open(&args.cache)? {
+    if let Some(cache) = cache::open(&args.cache, &args.model)? {
         builder = builder.cache(cache);
     }
     Ok(builder.build()?)
@@ -373,6 +390,7 @@ impl Collected {
             mixed.clone().unwrap_or_else(|| best.into_hits())
         });
         let hits: Vec<Vec<Hit>> = hits.collect();
+        let service = service::usage(&args.model, reranker.cache_counts());
         let mut answers = Vec::with_capacity(queries.len());
         for ((query, per_query), hits) in queries.iter().zip(&self.queries).zip(hits) {
             let ranked = |hit: Hit| {
@@ -382,7 +400,7 @@ impl Collected {
             let mut results: Vec<Ranked<'a>> = hits.into_iter().map(ranked).collect();
             finish_results(&mut results, query, reranker, args)?;
             let (tokens, truncated, blend) = (self.total_tokens, self.truncated, blend.clone());
-            answers.push(Answer { query, model, blend, tokens, truncated, results });
+            answers.push(Answer { query, model, blend, tokens, truncated, service: service.clone(), results });
         }
         Ok(answers)
     }

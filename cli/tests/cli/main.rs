@@ -17,6 +17,9 @@ mod manners;
 mod models;
 mod options;
 mod output;
+#[path = "../../../tests/service/server.rs"]
+mod server;
+mod service;
 mod support;
 #[cfg(unix)]
 mod terminal;
