@@ -1,6 +1,7 @@
 //! What can be typed. What it means is built by the verbs.
 
 mod index;
+mod judge;
 mod service;
 
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 pub use index::{AddArgs, BuildArgs, DeleteArgs, IndexArgs, IndexVerb, SearchArgs};
 use index::{INDEX_EXAMPLES, SEARCH_EXAMPLES};
+pub use judge::JudgeArgs;
 use nearsort::eval::{Measure, Test};
 use nearsort::io::{InputFormat, Rejects};
 use nearsort::{Device, Engine, LocalEncoderOptions, LongText, Normalize, Pooling, Precision, Role, Scoring};
@@ -149,7 +151,7 @@ pub struct RerankArgs {
     #[arg(value_name = "FILE", default_value = "-", conflicts_with_all = ["run", "candidates"])]
     pub input: PathBuf,
     /// What the user asks
-    #[arg(long, value_name = "TEXT", required_unless_present_any = ["query_file", "candidates"])]
+    #[arg(long, value_name = "TEXT", required_unless_present_any = ["query_file", "candidates", "print_prompt"])]
     #[arg(conflicts_with_all = ["query_file", "candidates", "run"])]
     pub query: Option<String>,
     /// A file of queries (text lines, JSONL, TSV of id and text): each ranks the same candidates, or with --run its own
@@ -210,6 +212,8 @@ pub struct RerankArgs {
     pub cache: CacheArgs,
     #[command(flatten)]
     pub scoring: ScoringArgs,
+    #[command(flatten)]
+    pub judge: JudgeArgs,
     #[command(flatten)]
     pub reading: ReadingArgs,
     #[command(flatten)]

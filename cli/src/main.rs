@@ -10,6 +10,7 @@ mod eval;
 mod hints;
 mod index;
 mod interrupt;
+mod judge;
 mod model;
 mod models;
 mod output;

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use nearsort::cache::CacheCounts;
 use nearsort::io::{Row, Rows};
-use nearsort::remote::{Estimate, RemoteOptions};
+use nearsort::remote::{Estimate, KeptAnswers, RemoteOptions};
 use nearsort::service::{
     Account, HttpService, Price, Prices, Provider, Recording, Secret, Service, ServiceOptions, Summary,
 };
-use nearsort::{RerankerBuilder, StoreOptions};
+use nearsort::{EmbeddingCache, RerankerBuilder, StoreOptions};
 use serde_json::{Map, Value, json};
 
 use crate::args::{ModelArgs, ServiceArgs, Talk};
@@ -89,6 +89,34 @@ fn price(provider: Provider, model: &str, args: &ServiceArgs) -> Result<Option<P
         None => Prices::built_in(),
     };
     Ok(prices.find(provider, model).cloned())
+}
+
+/// The service with the answers of earlier runs before it.
+pub fn connect_kept(args: &ModelArgs, cache: Option<EmbeddingCache>) -> Result<Arc<dyn Service>, Failure> {
+    let name = args.service_name();
+    let (provider, model) =
+        name.ok_or_else(|| Failure::Error(format!("'{}' is no model of a service", args.name())))?;
+    check_offline(args)?;
+    let service = connect(provider, model, &args.service)?;
+    let Some(cache) = cache else { return Ok(service) };
+    let account = Account::new(args.service.meter(), model, price(provider, model, &args.service)?)?;
+    Ok(Arc::new(KeptAnswers::new(Box::new(service), cache, account)))
+}
+
+/// What `dollars` makes of the model's price, as a sentence.
+pub fn shown_cost(args: &ModelArgs, dollars: impl Fn(&Price) -> f64) -> Result<String, Failure> {
+    let Some((provider, model)) = args.service_name() else { return Ok("nothing".into()) };
+    Ok(match price(provider, model, &args.service)? {
+        Some(price) => format!(
+            "{} at most (${} per million tokens sent, ${} answered; {}, {})",
+            money(dollars(&price)),
+            price.input,
+            price.output,
+            if price.date.is_empty() { "-" } else { &price.date },
+            if price.source.is_empty() { "-" } else { &price.source },
+        ),
+        None => "unknown; give the price with --prices".to_owned(),
+    })
 }
 
 /// Says what was sent and what it cost, if a service was reached.

@@ -15,6 +15,11 @@ pub use requests::{Estimate, MAX_INPUT_TOKENS, MAX_REQUEST_INPUTS, MAX_REQUEST_T
 
 use crate::service::{Prices, Provider, Service, ServiceError};
 
+/// Whether a model of a service embeds, by its name: those that embed have `embed` in it, at OpenAI and elsewhere; Anthropic has none.
+pub fn is_embedding_model(provider: Provider, model: &str) -> bool {
+    provider != Provider::Anthropic && model.to_ascii_lowercase().contains("embed")
+}
+
 /// Components of a model's vectors, where they are known: by name from the list of prices.
 pub fn known_dim(provider: Provider, model: &str) -> Option<usize> {
     Prices::built_in().find(provider, model)?.dimensions

@@ -1,5 +1,6 @@
 //! What a [`Reranker`] is made of.
 
+mod judge;
 mod service;
 
 use std::sync::Arc;
@@ -9,6 +10,8 @@ use crate::blend::Blend;
 use crate::cache::{CachedEncoder, EmbeddingCache};
 use crate::candle_backend::Device;
 use crate::encoder::{Encoder, Engine, LocalEncoder, LocalEncoderOptions, Overrides, Precision, ProgressFn};
+use crate::remote::is_embedding_model;
+use crate::remote::judge::{JudgeMethod, JudgeOptions};
 use crate::scorer::{BiEncoderScorer, LongText, Scorer, Scoring};
 use crate::service::Service;
 use crate::store::{ModelSpec, ModelStore, StoreOptions};
@@ -29,11 +32,12 @@ pub struct RerankerBuilder {
     cache: Option<EmbeddingCache>,
     service: Option<Arc<dyn Service>>,
     concurrency: Option<usize>,
+    judge: Option<(JudgeMethod, JudgeOptions)>,
 }
 
 impl RerankerBuilder {
-    /// A name of the registry, `org/name[@revision]` on the hub, a folder, or an embedding model of a service: `openai:text-embedding-3-large`,
-    /// `azure:DEPLOYMENT`. Default: [`DEFAULT_MODEL`].
+    /// A name of the registry, `org/name[@revision]` on the hub, a folder, or a model of a service: `openai:text-embedding-3-large` embeds,
+    /// `openai:gpt-4o` and `anthropic:...` judge ([`RerankerBuilder::judge`]). Default: [`DEFAULT_MODEL`].
     pub fn model(mut self, name: impl Into<String>) -> Self {
         self.model = Some(name.into());
         self
@@ -132,7 +136,13 @@ impl RerankerBuilder {
     /// cache with a scoring that has no use for it.
     pub fn build(mut self) -> Result<Reranker> {
         if let Some((provider, model)) = self.remote_name() {
-            return self.build_remote(provider, &model);
+            return match self.judge.is_some() || !is_embedding_model(provider, &model) {
+                true => self.build_judge(provider, &model),
+                false => self.build_remote(provider, &model),
+            };
+        }
+        if self.judge.is_some() {
+            return Err(Error::InvalidArgument("only a model of a service can judge, such as openai:gpt-4o".into()));
         }
         let scoring = self.scoring.unwrap_or(Scoring::Hybrid);
         let long_text = self.long_text.unwrap_or(scoring.default_long_text());

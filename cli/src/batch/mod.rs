@@ -25,7 +25,7 @@ use crate::interrupt::on_interrupt;
 use crate::output::{self, Answer, Answers, Facts, ModelLine, Ranked};
 use crate::progress::{Counter, Summary};
 use crate::service::DryRun;
-use crate::{Failure, Outcome, Run, rerank};
+use crate::{Failure, Outcome, Run, judge, rerank};
 use block::{List, ListScores, Pair, Scoring};
 use job::{Job, JobFolder};
 use manifest::Manifest;
@@ -47,6 +47,7 @@ pub fn run(args: &RerankArgs, talk: Talk, counter: &Counter) -> Run {
     counter.finish();
     let totals = batch.finish()?;
     totals.warn(talk);
+    judge::summarize(&reranker, talk);
     counter.summarize(&Summary {
         queries: totals.lists,
         pairs: totals.candidates,
@@ -71,6 +72,20 @@ pub fn count(args: &RerankArgs, dry: &mut DryRun, talk: Talk) -> Result<(), Fail
             let end = block.documents.len().min(start + COUNTED_AT_ONCE);
             let rows = (start..end).map(|at| Ok(block.documents.row(at)?.into_owned()));
             dry.documents(&rows.collect::<Result<Vec<_>, Failure>>()?);
+        }
+    }
+    Ok(())
+}
+
+/// Scores a job by a reranker that only counts what it is asked.
+pub fn rehearse(args: &RerankArgs, reranker: &Reranker, talk: Talk) -> Result<(), Failure> {
+    let folder = tempfile::tempdir();
+    let folder = folder.map_err(|error| Failure::Error(format!("cannot create a temporary folder: {error}")))?;
+    let mut source = Source::open(args, folder.path(), talk)?;
+    while let Some(block) = source.next_block()? {
+        let mut scoring = Scoring::new(block, reranker.needs_whole_lists());
+        while let Some(slice) = scoring.next_slice(reranker)? {
+            scoring.push(slice)?;
         }
     }
     Ok(())

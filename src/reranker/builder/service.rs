@@ -83,7 +83,7 @@ impl RerankerBuilder {
     }
 
     /// Options of local models mean nothing to a service.
-    fn check_remote(&self) -> Result<()> {
+    pub(super) fn check_remote(&self) -> Result<()> {
         let local = [
             ("an engine", self.encoder.engine.is_some()),
             ("a precision", self.encoder.precision.is_some()),
@@ -99,7 +99,7 @@ impl RerankerBuilder {
     }
 }
 
-fn from_env(provider: Provider, model: &str) -> Result<Arc<dyn Service>> {
+pub(super) fn from_env(provider: Provider, model: &str) -> Result<Arc<dyn Service>> {
     let options = ServiceOptions::from_env(provider, model).map_err(Error::Service)?;
     let price = Prices::built_in().find(provider, model).cloned();
     let account = Account::new(Arc::new(Meter::default()), model, price).map_err(Error::Service)?;
