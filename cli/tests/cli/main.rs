@@ -11,6 +11,7 @@ mod embed;
 mod eval;
 mod index;
 mod input;
+mod judge;
 #[cfg(unix)]
 mod lists;
 mod manners;
