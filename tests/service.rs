@@ -7,5 +7,7 @@ mod http;
 mod judge;
 #[path = "service/recording.rs"]
 mod recording;
+#[path = "service/remote.rs"]
+mod remote;
 #[path = "service/server.rs"]
 pub mod server;

@@ -2,6 +2,8 @@
 
 mod compare;
 mod index;
+mod judge;
+mod service;
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -13,10 +15,12 @@ use compare::COMPARE_EXAMPLES;
 pub use compare::{CompareArgs, CompareFormat};
 pub use index::{AddArgs, BuildArgs, DeleteArgs, IndexArgs, IndexVerb, SearchArgs};
 use index::{INDEX_EXAMPLES, SEARCH_EXAMPLES};
+pub use judge::JudgeArgs;
 use nearsort::eval::{Measure, Test};
 use nearsort::io::{InputFormat, Rejects};
 use nearsort::{Device, Engine, LocalEncoderOptions, LongText, Normalize, Pooling, Precision, Role, Scoring};
 use serde::{Deserialize, Serialize};
+pub use service::ServiceArgs;
 
 use crate::batch::Shard;
 use crate::size;
@@ -93,6 +97,20 @@ pub enum Verb {
     Man { verb: Option<String> },
 }
 
+impl Verb {
+    /// The model of a verb that scores or encodes.
+    pub fn model(&self) -> Option<&ModelArgs> {
+        match self {
+            Verb::Rerank(args) => Some(&args.model),
+            Verb::Embed(args) => Some(&args.model),
+            Verb::Search(args) => Some(&args.model),
+            Verb::Index(IndexArgs { verb: IndexVerb::Build(args) }) => Some(&args.model),
+            Verb::Index(IndexArgs { verb: IndexVerb::Add(args) }) => Some(&args.model),
+            _ => None,
+        }
+    }
+}
+
 const RERANK_EXAMPLES: &str = "\
 Examples:
   nearsort rerank --query \"Where is the Eiffel Tower?\" landmarks.txt
@@ -139,7 +157,7 @@ pub struct RerankArgs {
     #[arg(value_name = "FILE", default_value = "-", conflicts_with_all = ["run", "candidates"])]
     pub input: PathBuf,
     /// What the user asks
-    #[arg(long, value_name = "TEXT", required_unless_present_any = ["query_file", "candidates"])]
+    #[arg(long, value_name = "TEXT", required_unless_present_any = ["query_file", "candidates", "print_prompt"])]
     #[arg(conflicts_with_all = ["query_file", "candidates", "run"])]
     pub query: Option<String>,
     /// A file of queries (text lines, JSONL, TSV of id and text): each ranks the same candidates, or with --run its own
@@ -200,6 +218,8 @@ pub struct RerankArgs {
     pub cache: CacheArgs,
     #[command(flatten)]
     pub scoring: ScoringArgs,
+    #[command(flatten)]
+    pub judge: JudgeArgs,
     #[command(flatten)]
     pub reading: ReadingArgs,
     #[command(flatten)]
@@ -413,6 +433,9 @@ pub struct CacheArgs {
     /// Take embeddings that were computed before from the cache, and keep new ones in it (rerank: with --scoring cosine)
     #[arg(long)]
     pub cache: bool,
+    /// Do without the cache, which models of services have by default
+    #[arg(long, conflicts_with = "cache")]
+    pub no_cache: bool,
     /// How large the cache may become, such as 4GB or 500MiB; it remembers [default: 4GiB]
     #[arg(long, value_name = "SIZE", requires = "cache", value_parser = size::parse)]
     pub cache_size: Option<u64>,
@@ -469,7 +492,7 @@ pub fn default_batch_tokens() -> usize {
 #[derive(Args, Debug, Clone)]
 #[command(next_help_heading = "Model")]
 pub struct ModelArgs {
-    /// A name from `nearsort models list`, org/name[@revision] on the hub, or a folder [default: all-MiniLM-L6-v2]
+    /// A name from `nearsort models list`, org/name[@revision] on the hub, a folder, or openai:MODEL and azure:DEPLOYMENT for embeddings of a service [default: all-MiniLM-L6-v2]
     #[arg(long = "model", value_name = "MODEL")]
     pub name: Option<String>,
     /// Where the model runs: cpu, cuda, cuda:N or metal
@@ -504,6 +527,8 @@ pub struct ModelArgs {
     pub dim: Option<usize>,
     #[command(flatten)]
     pub store: StoreArgs,
+    #[command(flatten)]
+    pub service: ServiceArgs,
 }
 
 impl ModelArgs {

@@ -7,33 +7,41 @@ use std::time::{Duration, SystemTime};
 
 use indicatif::{BinaryBytes, HumanCount};
 use nearsort::cache::{CacheInfo, CacheOptions, CachedEncoder, DEFAULT_MAX_BYTES, EmbeddingCache, Prune};
-use nearsort::{Encoder, LocalEncoder, StoreOptions};
+use nearsort::{Encoder, StoreOptions};
 use serde_json::{Value, json};
 
-use crate::args::{CacheArgs, CacheVerb, CacheVerbArgs, Talk};
+use crate::args::{CacheArgs, CacheVerb, CacheVerbArgs, ModelArgs, Talk};
 use crate::hints::say;
 use crate::progress::Counter;
-use crate::{Failure, Outcome, Run};
+use crate::{Failure, Outcome, Run, model};
 
 const SECONDS_PER_DAY: u64 = 24 * 60 * 60;
 
-/// The cache, if the arguments ask for it.
-pub fn open(args: &CacheArgs) -> Result<Option<EmbeddingCache>, Failure> {
-    if !args.cache {
+/// The cache, if the arguments ask for it, or the model is a service's and costs money.
+pub fn open(args: &CacheArgs, model: &ModelArgs) -> Result<Option<EmbeddingCache>, Failure> {
+    let is_recorded = model.service.is_recorded();
+    if args.cache && is_recorded {
+        return Err(Failure::Error(
+            "--record and --replay go without the cache, or the recording would lack what it has; leave --cache out"
+                .into(),
+        ));
+    }
+    let by_default = model.service_name().is_some() && !args.no_cache && !is_recorded;
+    if !args.cache && !by_default {
         return Ok(None);
     }
     Ok(Some(EmbeddingCache::open(&CacheOptions { folder: folder()?, max_bytes: args.cache_size })?))
 }
 
-/// The encoder behind a cache, if that is asked for.
+/// The encoder behind the cache, if there is one.
 pub fn before(
-    args: &CacheArgs,
-    encoder: &Arc<LocalEncoder>,
+    cache: Option<EmbeddingCache>,
+    encoder: &Arc<dyn Encoder>,
     counter: &Counter,
 ) -> Result<Option<CachedEncoder>, Failure> {
-    let Some(cache) = open(args)? else { return Ok(None) };
+    let Some(cache) = cache else { return Ok(None) };
     let ticks = counter.clone();
-    let cached = CachedEncoder::new(Arc::clone(encoder) as Arc<dyn Encoder>, cache, &encoder.files().name)?;
+    let cached = CachedEncoder::new(Arc::clone(encoder), cache, &model::name_of(encoder.as_ref()))?;
     Ok(Some(cached.progress(Arc::new(move |texts| ticks.done(texts)))))
 }
 

@@ -8,13 +8,14 @@ use std::time::{Duration, Instant};
 use nearsort::cache::{CacheCounts, CachedEncoder};
 use nearsort::io::{EmbeddingWriter, Row, Rows};
 use nearsort::kernels::Isa;
-use nearsort::{Encoder, LocalEncoder, Role};
+use nearsort::{Encoder, ModelInfo, Role};
 use serde::Serialize;
 
 use crate::args::{EmbedArgs, ReadingArgs, Talk};
 use crate::hints::{Warning, say, warn, warn_of_skipped};
 use crate::interrupt::remove_on_interrupt;
 use crate::progress::Counter;
+use crate::service::DryRun;
 use crate::{Failure, Outcome, Run, cache, model};
 
 /// Rows encoded at a time. Like lengths are grouped within a chunk; memory holds one chunk's texts and vectors.
@@ -59,14 +60,24 @@ pub fn run(args: &EmbedArgs, talk: Talk) -> Run {
 
 fn embed(args: &EmbedArgs, reading: &ReadingArgs, talk: Talk) -> Run {
     let mut rows = model::open_rows(std::slice::from_ref(&args.input), reading, talk)?;
+    if let Some(mut dry) = DryRun::of(&args.model)? {
+        dry.rows(&mut rows)?;
+        return dry.print();
+    }
     let counter = Counter::new(talk);
     let ticks = counter.clone();
     let started = Instant::now();
-    let builder = model::builder(&args.model, talk, Arc::new(move |texts| ticks.done(texts)))?;
-    let encoder = Arc::new(builder.build_encoder()?);
-    let cached = cache::before(&args.cache, &encoder, &counter)?;
+    let mut builder = model::builder(&args.model, talk, Arc::new(move |texts| ticks.done(texts)))?;
+    let cache = cache::open(&args.cache, &args.model)?;
+    if let Some(cache) = &cache {
+        builder = builder.cache(cache.clone());
+    }
+    let encoder = builder.build_any_encoder()?;
+    let model = encoder.model().ok_or_else(|| Failure::Error("the encoder does not say what it is".into()))?;
+    let cached = cache::before(cache, &encoder, &counter)?;
     let load = started.elapsed();
-    let mut writer = EmbeddingWriter::create(&args.output, encoder.dim(), &metadata(&encoder, args.role)?)?;
+    let mut writer =
+        EmbeddingWriter::create(&args.output, encoder.dim(), &metadata(&model, encoder.fingerprint()?, args.role))?;
     remove_on_interrupt(writer.temporary_path());
     let encode: &dyn Encoder = cached.as_ref().map_or(encoder.as_ref(), |cached| cached);
     let totals = encode_rows(&mut rows, encode, args.role, &counter, &mut writer);
@@ -74,9 +85,9 @@ fn embed(args: &EmbedArgs, reading: &ReadingArgs, talk: Talk) -> Run {
     let totals = totals?;
     writer.finish()?;
     let saved = cached.as_ref().map(CachedEncoder::counts);
-    report(&totals, &rows, &encoder, saved, talk);
+    report(&totals, &rows, model.max_tokens, saved, talk);
     if let Some(path) = &args.stats {
-        let stats = stats(&totals, load, &encoder, saved);
+        let stats = stats(&totals, load, model, saved);
         let json = serde_json::to_string_pretty(&stats).map_err(|e| Failure::Error(e.to_string()))?;
         nearsort::io::write_whole(path, format!("{json}\n").as_bytes())?;
     }
@@ -120,21 +131,19 @@ fn encode_rows(
     }
 }
 
-fn metadata(encoder: &LocalEncoder, role: Role) -> Result<BTreeMap<String, String>, Failure> {
-    let files = encoder.files();
+fn metadata(model: &ModelInfo, fingerprint: String, role: Role) -> BTreeMap<String, String> {
     let fields = [
-        ("model", files.name.clone()),
-        ("revision", files.revision.clone().unwrap_or_default()),
-        ("fingerprint", encoder.fingerprint()?),
+        ("model", model.name.clone()),
+        ("revision", model.revision.clone().unwrap_or_default()),
+        ("fingerprint", fingerprint),
         ("role", role.to_string()),
-        ("engine", encoder.engine().to_string()),
-        ("precision", encoder.precision().to_string()),
+        ("engine", model.engine.clone()),
+        ("precision", model.precision.clone()),
     ];
-    Ok(fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+    fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-fn report(totals: &Totals, rows: &Rows, encoder: &LocalEncoder, saved: Option<CacheCounts>, talk: Talk) {
-    let max_tokens = encoder.contract().max_tokens;
+fn report(totals: &Totals, rows: &Rows, max_tokens: usize, saved: Option<CacheCounts>, talk: Talk) {
     warn(talk, &Warning::Truncated { truncated: totals.truncated, candidates: totals.documents, max_tokens });
     warn_of_skipped(talk, rows.skipped(), rows.name(), rows.skip_reasons());
     if totals.documents == 0 {
@@ -149,16 +158,16 @@ fn report(totals: &Totals, rows: &Rows, encoder: &LocalEncoder, saved: Option<Ca
     }
 }
 
-fn stats(totals: &Totals, load: Duration, encoder: &LocalEncoder, saved: Option<CacheCounts>) -> Stats {
+fn stats(totals: &Totals, load: Duration, model: ModelInfo, saved: Option<CacheCounts>) -> Stats {
     Stats {
         documents: totals.documents as u64,
         tokens: totals.tokens,
         load_seconds: load.as_secs_f64(),
         encode_seconds: totals.encode.as_secs_f64(),
-        engine: encoder.engine().to_string(),
-        precision: encoder.precision().to_string(),
+        engine: model.engine,
+        precision: model.precision,
         isa: Isa::detect().name(),
-        device: encoder.device().to_string(),
+        device: model.device,
         peak_rss_bytes: peak_rss_bytes(),
         cache_hits: saved.map(|saved| saved.hits),
     }

@@ -11,6 +11,7 @@ mod eval;
 mod hints;
 mod index;
 mod interrupt;
+mod judge;
 mod model;
 mod models;
 mod output;
@@ -21,6 +22,7 @@ mod rerank;
 mod rerank_index;
 mod sample;
 mod search;
+mod service;
 mod size;
 mod verify;
 mod version;
@@ -58,6 +60,12 @@ impl From<nearsort::Error> for Failure {
     }
 }
 
+impl From<nearsort::service::ServiceError> for Failure {
+    fn from(error: nearsort::service::ServiceError) -> Self {
+        Failure::Error(error.to_string())
+    }
+}
+
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         match error.kind() {
@@ -71,7 +79,12 @@ fn main() -> ExitCode {
     tell_candle_about_threads();
     let cli = Cli::parse();
     interrupt::leave_quietly();
-    match run(&cli) {
+    let ran = run(&cli);
+    // Also after a failure: what was sent is to be paid.
+    if let Some(model) = cli.verb.as_ref().and_then(args::Verb::model) {
+        service::summarize(model, cli.talk());
+    }
+    match ran {
         Ok(Outcome::Done) | Err(Failure::BrokenPipe) => ExitCode::SUCCESS,
         Ok(Outcome::Nothing) => ExitCode::from(1),
         Err(Failure::Usage) => ExitCode::from(2),

@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use nearsort::encoder::ProgressFn;
 use nearsort::io::{BadRows, ReadOptions, Rejects, Rows};
-use nearsort::{Blend, ModelStore, Overrides, Reranker, RerankerBuilder, StoreOptions};
+use nearsort::{Blend, Encoder, ModelStore, Overrides, Reranker, RerankerBuilder, StoreOptions};
 
 use crate::args::{BadRowsArg, BlendMethod, ModelArgs, ReadingArgs, ScoringArgs, StoreArgs, Talk};
 use crate::hints::say;
 use crate::interrupt::remove_on_interrupt;
 use crate::progress::store_progress;
-use crate::{Failure, Run};
+use crate::{Failure, Run, service};
 
 pub fn store(args: &StoreArgs, talk: Talk) -> Result<ModelStore, Failure> {
     let mut options = StoreOptions::from_env()?;
@@ -44,7 +44,12 @@ pub fn builder(args: &ModelArgs, talk: Talk, progress: ProgressFn) -> Result<Rer
     if let Some(threads) = args.threads {
         builder = builder.threads(threads);
     }
-    Ok(builder)
+    service::attach(builder, args)
+}
+
+/// What an encoder's model is called.
+pub fn name_of(encoder: &dyn Encoder) -> String {
+    encoder.model().map_or_else(|| "-".to_owned(), |model| model.name)
 }
 
 /// How first-stage scores count, if the arguments say; the weight's default depends on the method.

@@ -17,8 +17,8 @@ use std::path::{Path, PathBuf};
 use nearsort::io::{ParquetResults, Query, Row, WholeFile, write_run_line};
 use nearsort::kernels::Isa;
 use nearsort::scorer::Explanation;
-use nearsort::{Encoder, Hit, LocalEncoder, LongText, ModelInfo, Reranker, ScoreKind};
-use serde_json::Map;
+use nearsort::{Encoder, Hit, LongText, ModelInfo, Reranker, ScoreKind};
+use serde_json::{Map, Value};
 
 use crate::Failure;
 use crate::args::{OutputFormat, RerankArgs};
@@ -43,7 +43,7 @@ pub struct ModelLine {
 
 impl ModelLine {
     /// Of an encoder whose vectors an index is scored with: texts are cut, for an index has no windows.
-    pub fn of_encoder(encoder: &LocalEncoder, scoring: ScoreKind) -> Self {
+    pub fn of_encoder(encoder: &dyn Encoder, scoring: ScoreKind) -> Self {
         Self::new(encoder.model(), scoring, LongText::Truncate)
     }
 
@@ -103,6 +103,8 @@ pub struct Answer<'a> {
     pub blend: Option<String>,
     pub tokens: u64,
     pub truncated: usize,
+    /// What a service was asked for the whole command, as fields of `usage`; not in a job's answers, which must not depend on interruptions.
+    pub service: Option<Map<String, Value>>,
     pub results: Vec<Ranked<'a>>,
 }
 

@@ -17,14 +17,19 @@ use crate::args::{BlendMethod, OutputFormat, RerankArgs, Talk};
 use crate::hints::{Warning, say, unscored_example, warn, warn_of_skipped};
 use crate::output::{self, Answer, Answers, Facts, ModelLine, Ranked};
 use crate::progress::Counter;
-use crate::{Failure, Outcome, Run, batch, cache, model, profile, rerank_index};
+use crate::service::DryRun;
+use crate::{Failure, Outcome, Run, batch, cache, judge, model, profile, rerank_index, service};
 
 /// Rows scored at a time: enough for batches of like length, little enough to keep in memory at any text length.
-const CHUNK_ROWS: usize = 4096;
+pub const CHUNK_ROWS: usize = 4096;
 
 pub fn run(args: &RerankArgs, talk: Talk) -> Run {
+    if args.judge.print_prompt {
+        return judge::print_prompt(&args.judge);
+    }
     let args = &profile::applied(args)?;
     check(args)?;
+    judge::check(args)?;
     let named = [&args.query_file, &args.run, &args.candidates].map(Option::as_ref);
     let inputs: Vec<_> = named.into_iter().chain([Some(&args.input)]).chain(args.corpus.iter().map(Some)).collect();
     model::with_rejects(&args.reading, args.output.as_deref(), &inputs, talk, |reading| {
@@ -33,6 +38,12 @@ pub fn run(args: &RerankArgs, talk: Talk) -> Run {
 }
 
 fn rank(args: &RerankArgs, talk: Talk) -> Run {
+    if args.judge.is_asked(&args.model) && args.model.service.dry_run {
+        return judge::rehearse(args, talk);
+    }
+    if let Some(dry) = DryRun::of(&args.model)? {
+        return dry_run(args, dry, talk);
+    }
     if let Some(index) = &args.index {
         return rerank_index::run(args, index, talk, &Counter::new(talk));
     }
@@ -50,6 +61,7 @@ fn rank(args: &RerankArgs, talk: Talk) -> Run {
     let mut collected = collected?;
     let model = ModelLine::of(&reranker);
     collected.warn(&rows, &reranker, talk);
+    judge::summarize(&reranker, talk);
     if talk == Talk::Verbose {
         say(format_args!(
             "{} candidates, {} tokens; model {} on {} ({}, {}, {}) loaded in {:.3} s, everything in {:.3} s",
@@ -71,12 +83,28 @@ fn rank(args: &RerankArgs, talk: Talk) -> Run {
     Ok(if answers.iter().all(|answer| answer.results.is_empty()) { Outcome::Nothing } else { Outcome::Done })
 }
 
+/// Counts what would be sent: queries, and the candidates unless an index has their vectors.
+fn dry_run(args: &RerankArgs, mut dry: DryRun, talk: Talk) -> Run {
+    if args.index.is_none() && (args.run.is_some() || args.candidates.is_some()) {
+        batch::count(args, &mut dry, talk)?;
+        return dry.print();
+    }
+    dry.queries(queries(args)?.iter().map(|query| query.text.as_str()));
+    if args.index.is_none() {
+        dry.rows(&mut model::open_rows(std::slice::from_ref(&args.input), &args.reading, talk)?)?;
+    }
+    dry.print()
+}
+
 /// The reranker that the arguments ask for; `counter` counts what it encodes.
 pub fn load(args: &RerankArgs, talk: Talk, counter: &Counter) -> Result<Reranker, Failure> {
     let ticks = counter.clone();
     let progress: ProgressFn = std::sync::Arc::new(move |texts| ticks.done(texts));
+    if args.judge.is_asked(&args.model) {
+        return judge::load(args, progress);
+    }
     let mut builder = model::reranker(&args.model, &args.scoring, talk, progress)?;
-    if let Some(cache) = cache::open(&args.cache)? {
+    if let Some(cache) = cache::open(&args.cache, &args.model)? {
         builder = builder.cache(cache);
     }
     Ok(builder.build()?)
@@ -127,7 +155,7 @@ fn check(args: &RerankArgs) -> Result<(), Failure> {
     }
 }
 
-fn queries(args: &RerankArgs) -> Result<Vec<Query>, Failure> {
+pub fn queries(args: &RerankArgs) -> Result<Vec<Query>, Failure> {
     match (&args.query, &args.query_file) {
         (Some(text), _) if text.trim().is_empty() => Err(Failure::Error("--query is empty".into())),
         (Some(text), _) => Ok(vec![Query::new("1", text)]),
@@ -373,6 +401,7 @@ impl Collected {
             mixed.clone().unwrap_or_else(|| best.into_hits())
         });
         let hits: Vec<Vec<Hit>> = hits.collect();
+        let service = judge::add_usage(reranker, service::usage(&args.model, reranker.cache_counts()));
         let mut answers = Vec::with_capacity(queries.len());
         for ((query, per_query), hits) in queries.iter().zip(&self.queries).zip(hits) {
             let ranked = |hit: Hit| {
@@ -382,7 +411,7 @@ impl Collected {
             let mut results: Vec<Ranked<'a>> = hits.into_iter().map(ranked).collect();
             finish_results(&mut results, query, reranker, args)?;
             let (tokens, truncated, blend) = (self.total_tokens, self.truncated, blend.clone());
-            answers.push(Answer { query, model, blend, tokens, truncated, results });
+            answers.push(Answer { query, model, blend, tokens, truncated, service: service.clone(), results });
         }
         Ok(answers)
     }

@@ -5,11 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use nearsort::Blend;
 use nearsort::encoder::ProgressFn;
 use nearsort::index::{Index, IndexQuery, IndexScorer};
 use nearsort::io::{InputFormat, Query, read_queries, read_run};
 use nearsort::ranking;
-use nearsort::{Blend, Encoder};
 
 use crate::args::{OutputFormat, RerankArgs, Talk};
 use crate::hints::{Warning, say, warn, warn_of_skipped};
@@ -38,10 +38,9 @@ pub fn run(args: &RerankArgs, folder: &Path, talk: Talk, counter: &Counter) -> R
     }
     let ticks = counter.clone();
     let progress: ProgressFn = Arc::new(move |texts| ticks.done(texts));
-    let encoder = Arc::new(index::builder(&args.model, &index, talk, progress)?.build_encoder()?);
-    let shared = Arc::clone(&encoder) as Arc<dyn Encoder>;
-    let scorer = IndexScorer::new(Arc::clone(&index), shared, args.scoring.scoring)?;
-    let model = ModelLine::of_encoder(&encoder, scorer.kind());
+    let encoder = index::builder(&args.model, &index, talk, progress)?.build_any_encoder()?;
+    let scorer = IndexScorer::new(Arc::clone(&index), Arc::clone(&encoder), args.scoring.scoring)?;
+    let model = ModelLine::of_encoder(encoder.as_ref(), scorer.kind());
     let blend = match (model::blend(&args.scoring)?, args.scoring.scoring) {
         (Some(blend), _) => blend,
         (None, Some(scoring)) => scoring.default_blend(),

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use nearsort::index::{Index, IndexScorer};
 use nearsort::io::{Query, read_queries};
-use nearsort::{Encoder, Hit, Scoring};
+use nearsort::{Hit, Scoring};
 
 use crate::args::{OutputFormat, SearchArgs, Talk};
 use crate::hints::say;
@@ -14,6 +14,7 @@ use crate::output::ids::{IdAnswer, IdAnswers, IdHit};
 use crate::output::{self, ModelLine};
 use crate::progress::Counter;
 use crate::rerank::check_query_id;
+use crate::service::DryRun;
 use crate::{Failure, Outcome, Run, index, model};
 
 /// Queries that are encoded and searched together.
@@ -27,11 +28,15 @@ pub fn run(args: &SearchArgs, talk: Talk) -> Run {
     let queries = queries(args, format)?;
     let counter = Counter::new(talk);
     let index = Arc::new(Index::open(&args.index)?);
+    if let Some(mut dry) = DryRun::of(&index::named(&args.model, &index))? {
+        dry.queries(queries.iter().map(|query| query.text.as_str()));
+        return dry.print();
+    }
     let ticks = counter.clone();
     let progress = Arc::new(move |texts| ticks.done(texts));
-    let encoder = Arc::new(index::builder(&args.model, &index, talk, progress)?.build_encoder()?);
-    let model = ModelLine::of_encoder(&encoder, nearsort::ScoreKind::Cosine);
-    let scorer = IndexScorer::new(Arc::clone(&index), encoder as Arc<dyn Encoder>, Some(Scoring::Cosine))?;
+    let encoder = index::builder(&args.model, &index, talk, progress)?.build_any_encoder()?;
+    let model = ModelLine::of_encoder(encoder.as_ref(), nearsort::ScoreKind::Cosine);
+    let scorer = IndexScorer::new(Arc::clone(&index), encoder, Some(Scoring::Cosine))?;
     let mut out = IdAnswers::open(args.output.as_deref(), format, args.query_file.is_some())?;
     counter.expect(queries.len(), true);
     let (mut searching, mut found) = (std::time::Duration::ZERO, 0);

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ndarray::{Array2, ArrayView1};
 
@@ -86,23 +86,37 @@ impl CachedEncoder {
         }
     }
 
-    /// Encodes texts and files them.
-    fn encode_missing(&self, keys: Vec<CacheKey>, texts: &[&str], role: Role) -> Result<Vec<CachedVector>> {
-        let embeddings = self.inner.encode(texts, role)?;
-        let lengths = [embeddings.len(), embeddings.tokens.len(), embeddings.truncated.len()];
-        if lengths != [texts.len(); 3] || embeddings.vectors.ncols() != self.dim() {
-            return Err(broken(format!("vectors for {lengths:?} of {} texts", texts.len())));
+    /// Encodes texts and files them, each part as soon as it is there.
+    fn encode_missing(&self, keys: &[CacheKey], texts: &[&str], role: Role) -> Result<Vec<CachedVector>> {
+        let values = Mutex::new(vec![None; texts.len()]);
+        self.inner.encode_parts(texts, role, &|positions, part| {
+            let entries = self.entries(keys, positions, part)?;
+            self.cache.put_many(&self.model, &entries)?;
+            let mut values = values.lock().unwrap_or_else(PoisonError::into_inner);
+            positions.iter().zip(entries).for_each(|(&at, (_, value))| values[at] = Some(value));
+            Ok(())
+        })?;
+        let values = values.into_inner().unwrap_or_else(PoisonError::into_inner);
+        values.into_iter().collect::<Option<_>>().ok_or_else(|| broken("a text is without a vector".into()))
+    }
+
+    fn entries(
+        &self,
+        keys: &[CacheKey],
+        positions: &[usize],
+        part: &Embeddings,
+    ) -> Result<Vec<(CacheKey, CachedVector)>> {
+        let lengths = [part.len(), part.tokens.len(), part.truncated.len()];
+        if lengths != [positions.len(); 3] || part.vectors.ncols() != self.dim() {
+            return Err(broken(format!("vectors for {lengths:?} of {} texts", positions.len())));
         }
-        let rows = embeddings.vectors.rows().into_iter();
-        let lengths = embeddings.tokens.iter().zip(&embeddings.truncated);
-        let values = rows.zip(lengths).map(|(row, (&tokens, &truncated))| CachedVector {
-            vector: row.to_vec(),
-            tokens,
-            truncated,
-        });
-        let entries: Vec<(CacheKey, CachedVector)> = keys.into_iter().zip(values).collect();
-        self.cache.put_many(&self.model, &entries)?;
-        Ok(entries.into_iter().map(|(_, value)| value).collect())
+        let value = |(row, &at): (usize, &usize)| {
+            let key =
+                keys.get(at).copied().ok_or_else(|| broken(format!("a vector for text {at} of {}", keys.len())))?;
+            let vector = part.vectors.row(row).to_vec();
+            Ok((key, CachedVector { vector, tokens: part.tokens[row], truncated: part.truncated[row] }))
+        };
+        positions.iter().enumerate().map(value).collect()
     }
 }
 
@@ -140,8 +154,8 @@ impl Encoder for CachedEncoder {
         self.count(texts.len() - missing.len(), missing.len());
         if !missing.is_empty() {
             let missing_texts: Vec<&str> = missing.iter().map(|&at| distinct[at]).collect();
-            let missing_keys = missing.iter().map(|&at| keys[at]).collect();
-            let encoded = self.encode_missing(missing_keys, &missing_texts, role)?;
+            let missing_keys: Vec<CacheKey> = missing.iter().map(|&at| keys[at]).collect();
+            let encoded = self.encode_missing(&missing_keys, &missing_texts, role)?;
             missing.into_iter().zip(encoded).for_each(|(at, value)| values[at] = Some(value));
         }
         let values = values.into_iter().collect::<Option<Vec<_>>>();

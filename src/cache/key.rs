@@ -6,6 +6,8 @@ use crate::encoder::Role;
 
 /// The first field of every hash. Another number makes every older entry unfindable: raise it when a stored vector's meaning changes.
 const FORMAT: &[u8] = b"nearsort embedding 1";
+/// The same for answers of services.
+const ANSWER_FORMAT: &[u8] = b"nearsort answer 1";
 
 /// Bytes of a key that name the model. Entries of one model lie together, so that counting them by model reads only keys.
 pub(super) const MODEL_BYTES: usize = 8;
@@ -36,14 +38,24 @@ impl CachedModel {
         Self { name, fingerprint, prefix }
     }
 
-    /// The key of a text in a role. Fields are hashed with their lengths, so that no two different inputs read alike.
+    /// The key of a text in a role.
     pub fn key(&self, role: Role, text: &str) -> CacheKey {
         let role = match role {
             Role::Query => "query",
             Role::Document => "document",
         };
+        self.hashed([FORMAT, self.fingerprint.as_bytes(), role.as_bytes(), text.as_bytes()])
+    }
+
+    /// The key of the answer to a question, which `hash` tells from all others.
+    pub fn question_key(&self, hash: &str) -> CacheKey {
+        self.hashed([ANSWER_FORMAT, self.fingerprint.as_bytes(), b"", hash.as_bytes()])
+    }
+
+    /// Fields are hashed with their lengths, so that no two different inputs read alike.
+    fn hashed(&self, fields: [&[u8]; 4]) -> CacheKey {
         let mut hash = Sha256::new();
-        for field in [FORMAT, self.fingerprint.as_bytes(), role.as_bytes(), text.as_bytes()] {
+        for field in fields {
             hash.update((field.len() as u64).to_le_bytes());
             hash.update(field);
         }

@@ -2,7 +2,8 @@
 //!
 //! A vector is filed under a hash of everything that decides it ([`CachedModel::key`]), so that nothing in the cache is ever out of date:
 //! another text, prompt, precision or revision of a model is another key, and what nobody asks for any more goes by age.
-//! [`CachedEncoder`] puts the cache before any encoder; its answers are the encoder's, bit by bit.
+//! [`CachedEncoder`] puts the cache before any encoder; its answers are the encoder's, bit by bit. Answers of services lie beside the vectors, as bytes under a
+//! hash of the question ([`crate::remote::KeptAnswers`]).
 //!
 //! # The store
 //!
@@ -157,6 +158,18 @@ impl EmbeddingCache {
     /// # Errors
     /// [`Error::Cache`] when the cache cannot be read, or a time of use cannot be written.
     pub fn get_many(&self, keys: &[CacheKey]) -> Result<Vec<Option<CachedVector>>> {
+        self.get_decoded(keys, record::decode)
+    }
+
+    /// The answer of a service that is kept under a key ([`CachedModel::question_key`]); it counts as used now.
+    ///
+    /// # Errors
+    /// As [`EmbeddingCache::get_many`].
+    pub fn get_answer(&self, key: &CacheKey) -> Result<Option<Vec<u8>>> {
+        Ok(self.get_decoded(&[*key], record::decode_answer)?.pop().flatten())
+    }
+
+    fn get_decoded<T>(&self, keys: &[CacheKey], decode: fn(&CacheKey, &[u8]) -> Option<T>) -> Result<Vec<Option<T>>> {
         let mut found = Vec::with_capacity(keys.len());
         let mut untouched = Vec::new();
         let now = (self.clock)();
@@ -168,7 +181,7 @@ impl EmbeddingCache {
                         continue;
                     };
                     let record = self.store.vectors.get(txn, &record_key(entry.id))?;
-                    let value = record.and_then(|bytes| record::decode(key, bytes));
+                    let value = record.and_then(|bytes| decode(key, bytes));
                     if value.is_some() && now.saturating_sub(entry.used) >= TOUCH_AFTER {
                         untouched.push(*key);
                     }
@@ -188,25 +201,42 @@ impl EmbeddingCache {
     pub fn put_many(&self, model: &CachedModel, entries: &[(CacheKey, CachedVector)]) -> Result<()> {
         let mut bytes = Vec::new();
         for entries in entries.chunks(WRITTEN_AT_ONCE) {
-            let (used, limit) = self.store.write(|txn| {
-                if self.store.models.get(txn, model.prefix())?.is_none() {
-                    let said = format!("{}\n{}", model.fingerprint, model.name);
-                    self.store.models.put(txn, model.prefix(), said.as_bytes())?;
-                }
-                let mut id = self.store.next_id(txn)?;
-                for (key, value) in entries {
-                    if self.store.has_sound(txn, key)? {
-                        continue;
-                    }
-                    record::encode(&mut bytes, key, value);
-                    self.store.put(txn, key, Entry { used: (self.clock)(), id }, &bytes)?;
-                    id += 1;
-                }
-                Ok((self.store.used_bytes(txn)?, self.store.max_bytes(txn)?))
-            })?;
-            if used > limit {
-                self.store.evict_to(limit / 10 * 9)?;
+            let records = entries.iter().map(|(key, value)| {
+                record::encode(&mut bytes, key, value);
+                (*key, bytes.clone())
+            });
+            self.put_records(model, &records.collect::<Vec<_>>())?;
+        }
+        Ok(())
+    }
+
+    /// Keeps the answer of a service. What is there already stays, unless it is damaged.
+    ///
+    /// # Errors
+    /// [`Error::Cache`] when the cache cannot be written.
+    pub fn put_answer(&self, model: &CachedModel, key: &CacheKey, answer: &[u8]) -> Result<()> {
+        self.put_records(model, &[(*key, record::encode_answer(key, answer))])
+    }
+
+    /// Files records in one transaction, and makes room where they are too many.
+    fn put_records(&self, model: &CachedModel, records: &[(CacheKey, Vec<u8>)]) -> Result<()> {
+        let (used, limit) = self.store.write(|txn| {
+            if self.store.models.get(txn, model.prefix())?.is_none() {
+                let said = format!("{}\n{}", model.fingerprint, model.name);
+                self.store.models.put(txn, model.prefix(), said.as_bytes())?;
             }
+            let mut id = self.store.next_id(txn)?;
+            for (key, bytes) in records {
+                if self.store.has_sound(txn, key)? {
+                    continue;
+                }
+                self.store.put(txn, key, Entry { used: (self.clock)(), id }, bytes)?;
+                id += 1;
+            }
+            Ok((self.store.used_bytes(txn)?, self.store.max_bytes(txn)?))
+        })?;
+        if used > limit {
+            self.store.evict_to(limit / 10 * 9)?;
         }
         Ok(())
     }

@@ -63,7 +63,7 @@ pub(super) fn encode(bytes: &mut Vec<u8>, key: &CacheKey, value: &CachedVector) 
 
 /// Reads a record; `None` when it is not what was written under this key.
 pub(super) fn decode(key: &CacheKey, bytes: &[u8]) -> Option<CachedVector> {
-    if !is_sound(key, bytes) {
+    if bytes.len() < HEAD || !is_sound(key, bytes) {
         return None;
     }
     let (components, rest) = bytes[HEAD..].as_chunks::<4>();
@@ -72,9 +72,19 @@ pub(super) fn decode(key: &CacheKey, bytes: &[u8]) -> Option<CachedVector> {
     rest.is_empty().then_some(CachedVector { vector, tokens, truncated: bytes[HEAD - 1] != 0 })
 }
 
+/// Writes an answer's record: the checksum, then its bytes.
+pub(super) fn encode_answer(key: &CacheKey, answer: &[u8]) -> Vec<u8> {
+    [&checksum(key, answer).to_le_bytes(), answer].concat()
+}
+
+/// Reads an answer's record; `None` when it is not what was written under this key.
+pub(super) fn decode_answer(key: &CacheKey, bytes: &[u8]) -> Option<Vec<u8>> {
+    is_sound(key, bytes).then(|| bytes[SUM..].to_vec())
+}
+
 /// Whether a record is what was written under this key.
 pub(super) fn is_sound(key: &CacheKey, bytes: &[u8]) -> bool {
-    bytes.len() >= HEAD && bytes[..SUM] == checksum(key, &bytes[SUM..]).to_le_bytes()
+    bytes.len() >= SUM && bytes[..SUM] == checksum(key, &bytes[SUM..]).to_le_bytes()
 }
 
 fn checksum(key: &CacheKey, content: &[u8]) -> u32 {
@@ -108,6 +118,21 @@ mod tests {
         }
         for len in 0..bytes.len() {
             assert_eq!(decode(&key, &bytes[..len]), None, "{len} bytes");
+        }
+    }
+
+    #[test]
+    fn an_answer_comes_back_and_no_flipped_bit_passes() {
+        let model = CachedModel::new("m", "f");
+        let key = model.question_key("q");
+        let bytes = encode_answer(&key, b"{}");
+        assert_eq!(decode_answer(&key, &bytes), Some(b"{}".to_vec()));
+        assert_eq!(decode_answer(&model.question_key("r"), &bytes), None);
+        assert_eq!(decode(&key, &bytes), None, "an answer is no vector");
+        for bit in 0..8 * bytes.len() {
+            let mut broken = bytes.clone();
+            broken[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(decode_answer(&key, &broken), None, "bit {bit}");
         }
     }
 

@@ -124,7 +124,16 @@ impl Embeddings {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+
+    /// Vectors of zeros, without tokens.
+    pub(crate) fn zeros(texts: usize, dim: usize) -> Self {
+        Self { vectors: Array2::zeros((texts, dim)), tokens: vec![0; texts], truncated: vec![false; texts] }
+    }
 }
+
+/// Receives texts whose vectors are there: their positions, and the vectors in the positions' order. Called in any order, possibly from several
+/// threads at once; an error ends the encoding.
+pub type PartSink<'a> = dyn Fn(&[usize], &Embeddings) -> Result<()> + Sync + 'a;
 
 /// One text as it leaves the encoder.
 #[derive(Debug)]
@@ -150,7 +159,7 @@ pub struct EncodedLengths {
     pub truncated: Vec<bool>,
 }
 
-/// Turns texts into vectors. Local models implement it; so will remote services.
+/// Turns texts into vectors. Local models implement it, and services ([`crate::remote`]).
 pub trait Encoder: Send + Sync {
     /// Components of a vector.
     fn dim(&self) -> usize;
@@ -174,6 +183,16 @@ pub trait Encoder: Send + Sync {
     /// # Errors
     /// When tokenizing or the forward pass fails.
     fn encode(&self, texts: &[&str], role: Role) -> Result<Embeddings>;
+
+    /// [`Encoder::encode`] part by part, each handed on as soon as it is there, so that what is paid for is kept even if a later part fails. Every text is
+    /// in one part.
+    ///
+    /// # Errors
+    /// As [`Encoder::encode`], and what the sink fails with.
+    fn encode_parts(&self, texts: &[&str], role: Role, sink: &PartSink<'_>) -> Result<()> {
+        let all: Vec<usize> = (0..texts.len()).collect();
+        sink(&all, &self.encode(texts, role)?)
+    }
 
     /// This encoder with the vectors of the single tokens, if it has them.
     fn token_encoder(&self) -> Option<&dyn TokenEncoder> {

@@ -12,7 +12,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::blocks::{FileEntry, damaged, rebuild_hint};
-use crate::encoder::{Encoder, LocalEncoder};
+use crate::encoder::{Encoder, LocalEncoder, ModelInfo};
 use crate::io::write_whole;
 use crate::{Error, Result};
 
@@ -112,6 +112,30 @@ impl IndexModel {
             pooling: contract.pooling.to_string(),
             query_prompt: contract.query_prompt.clone(),
             document_prompt: contract.document_prompt.clone(),
+        })
+    }
+
+    /// The model of an encoder that is not local: a service has no token vectors, and tells nothing of its pooling.
+    ///
+    /// # Errors
+    /// When the encoder cannot tell its fingerprint.
+    pub fn of_encoder(encoder: &dyn Encoder, prompts: [&str; 2]) -> Result<Self> {
+        let info = encoder.model();
+        let said =
+            |value: fn(&ModelInfo) -> &str| info.as_ref().map_or_else(String::new, |info| value(info).to_owned());
+        let [query_prompt, document_prompt] = prompts.map(str::to_owned);
+        Ok(Self {
+            name: said(|info| &info.name),
+            revision: info.as_ref().and_then(|info| info.revision.clone()),
+            fingerprint: encoder.fingerprint()?,
+            engine: said(|info| &info.engine),
+            precision: said(|info| &info.precision),
+            dim: encoder.dim(),
+            token_dim: 0,
+            max_tokens: encoder.max_tokens(),
+            pooling: String::new(),
+            query_prompt,
+            document_prompt,
         })
     }
 }

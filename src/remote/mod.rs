@@ -1,3 +1,38 @@
-//! Scores from models that services compute.
+//! Embeddings and judgements of services: an [`crate::Encoder`] over a [`Service`], and [`judge`]s.
+//!
+//! [`RemoteEncoder`] cuts texts into requests within the service's limits, has several under way at once, and puts the vectors back by their index. An answer
+//! with a vector too few, too many, twice, of another length or with a component that is no number is an error that names the text: never a vector of zeros.
 
+mod answer;
+mod encoder;
 pub mod judge;
+mod kept;
+mod requests;
+
+pub use encoder::{RemoteEncoder, RemoteOptions};
+pub use kept::KeptAnswers;
+pub use requests::{Estimate, MAX_INPUT_TOKENS, MAX_REQUEST_INPUTS, MAX_REQUEST_TOKENS};
+
+use crate::service::{Prices, Provider, Service, ServiceError};
+
+/// Whether a model of a service embeds, by its name: those that embed have `embed` in it, at OpenAI and elsewhere; Anthropic has none.
+pub fn is_embedding_model(provider: Provider, model: &str) -> bool {
+    provider != Provider::Anthropic && model.to_ascii_lowercase().contains("embed")
+}
+
+/// Components of a model's vectors, where they are known: by name from the list of prices.
+pub fn known_dim(provider: Provider, model: &str) -> Option<usize> {
+    Prices::built_in().find(provider, model)?.dimensions
+}
+
+/// Components of a model's vectors, by embedding one word.
+///
+/// # Errors
+/// [`ServiceError::Malformed`] when the answer is none; what the service fails with.
+pub fn ask_dim(service: &dyn Service) -> Result<usize, ServiceError> {
+    let request = requests::request(service.model(), &["dimension"], 9, None, true);
+    let reply = service.send(&request)?;
+    let vectors = answer::vectors(&reply.body, 1, None)
+        .map_err(|wrong| ServiceError::Malformed { host: service.host(), message: wrong.message })?;
+    Ok(vectors[0].len())
+}

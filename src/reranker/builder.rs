@@ -1,5 +1,8 @@
 //! What a [`Reranker`] is made of.
 
+mod judge;
+mod service;
+
 use std::sync::Arc;
 
 use super::Reranker;
@@ -7,7 +10,10 @@ use crate::blend::Blend;
 use crate::cache::{CachedEncoder, EmbeddingCache};
 use crate::candle_backend::Device;
 use crate::encoder::{Encoder, Engine, LocalEncoder, LocalEncoderOptions, Overrides, Precision, ProgressFn};
+use crate::remote::is_embedding_model;
+use crate::remote::judge::{JudgeMethod, JudgeOptions};
 use crate::scorer::{BiEncoderScorer, LongText, Scorer, Scoring};
+use crate::service::Service;
 use crate::store::{ModelSpec, ModelStore, StoreOptions};
 use crate::{Error, Result};
 
@@ -24,10 +30,14 @@ pub struct RerankerBuilder {
     long_text: Option<LongText>,
     blend: Option<Blend>,
     cache: Option<EmbeddingCache>,
+    service: Option<Arc<dyn Service>>,
+    concurrency: Option<usize>,
+    judge: Option<(JudgeMethod, JudgeOptions)>,
 }
 
 impl RerankerBuilder {
-    /// A name of the registry, `org/name[@revision]` on the hub, or a folder. Default: [`DEFAULT_MODEL`].
+    /// A name of the registry, `org/name[@revision]` on the hub, a folder, or a model of a service: `openai:text-embedding-3-large` embeds,
+    /// `openai:gpt-4o` and `anthropic:...` judge ([`RerankerBuilder::judge`]). Default: [`DEFAULT_MODEL`].
     pub fn model(mut self, name: impl Into<String>) -> Self {
         self.model = Some(name.into());
         self
@@ -106,12 +116,34 @@ impl RerankerBuilder {
         self
     }
 
-    /// Finds the model, downloads it if need be, and loads it.
+    /// How the model of a service is reached. Default: over HTTP with key and address of the environment, [`crate::service::ServiceOptions::from_env`].
+    pub fn service(mut self, service: Arc<dyn Service>) -> Self {
+        self.service = Some(service);
+        self
+    }
+
+    /// Requests to a service under way at once. Default: 8.
+    pub fn concurrency(mut self, requests: usize) -> Self {
+        self.concurrency = Some(requests);
+        self
+    }
+
+    /// Finds the model, downloads it if need be, and loads it. A service scores by [`Scoring::Cosine`], with texts cut, unless something else is asked for, which it
+    /// cannot do.
     ///
     /// # Errors
     /// Those of [`ModelStore::get`] and [`LocalEncoder::load`]; [`Error::InvalidArgument`] for a blend's weight that is no share, and for a
     /// cache with a scoring that has no use for it.
     pub fn build(mut self) -> Result<Reranker> {
+        if let Some((provider, model)) = self.remote_name() {
+            return match self.judge.is_some() || !is_embedding_model(provider, &model) {
+                true => self.build_judge(provider, &model),
+                false => self.build_remote(provider, &model),
+            };
+        }
+        if self.judge.is_some() {
+            return Err(Error::InvalidArgument("only a model of a service can judge, such as openai:gpt-4o".into()));
+        }
         let scoring = self.scoring.unwrap_or(Scoring::Hybrid);
         let long_text = self.long_text.unwrap_or(scoring.default_long_text());
         let blend = self.blend.unwrap_or(scoring.default_blend()).check()?;
@@ -144,7 +176,18 @@ impl RerankerBuilder {
         Ok(reranker)
     }
 
-    /// The encoder alone: for embedding a corpus.
+    /// The encoder alone, local or of a service.
+    ///
+    /// # Errors
+    /// As [`RerankerBuilder::build`].
+    pub fn build_any_encoder(self) -> Result<Arc<dyn Encoder>> {
+        match self.remote_name() {
+            Some((provider, model)) => self.remote_encoder(provider, &model),
+            None => Ok(Arc::new(self.build_encoder()?)),
+        }
+    }
+
+    /// The local encoder alone: for embedding a corpus.
     ///
     /// # Errors
     /// As [`RerankerBuilder::build`].

@@ -1,5 +1,6 @@
 //! What is used and what it costs, and the budget that it must not exceed.
 
+use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
@@ -81,6 +82,12 @@ pub struct Meter {
     budget: Option<f64>,
     state: Mutex<State>,
     settled: Condvar,
+}
+
+impl fmt::Debug for Meter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Meter").field("budget", &self.budget).field("summary", &self.summary()).finish()
+    }
 }
 
 impl Meter {

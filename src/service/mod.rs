@@ -125,3 +125,21 @@ pub trait Service: Send + Sync {
     /// As [`ServiceError`] says.
     fn send(&self, request: &Request) -> Result<Reply, ServiceError>;
 }
+
+impl<S: Service + ?Sized> Service for std::sync::Arc<S> {
+    fn provider(&self) -> Provider {
+        (**self).provider()
+    }
+
+    fn model(&self) -> &str {
+        (**self).model()
+    }
+
+    fn host(&self) -> String {
+        (**self).host()
+    }
+
+    fn send(&self, request: &Request) -> Result<Reply, ServiceError> {
+        (**self).send(request)
+    }
+}

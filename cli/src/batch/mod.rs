@@ -24,7 +24,8 @@ use crate::hints::{Warning, say, warn};
 use crate::interrupt::on_interrupt;
 use crate::output::{self, Answer, Answers, Facts, ModelLine, Ranked};
 use crate::progress::{Counter, Summary};
-use crate::{Failure, Outcome, Run, rerank};
+use crate::service::DryRun;
+use crate::{Failure, Outcome, Run, judge, rerank};
 use block::{List, ListScores, Pair, Scoring};
 use job::{Job, JobFolder};
 use manifest::Manifest;
@@ -33,6 +34,9 @@ pub use shard::Shard;
 use shard::ShardNote;
 use source::Source;
 use totals::Totals;
+
+/// Documents that a dry run reads at a time.
+const COUNTED_AT_ONCE: usize = 1024;
 
 pub fn run(args: &RerankArgs, talk: Talk, counter: &Counter) -> Run {
     let folder = Folder::open(args)?;
@@ -43,6 +47,7 @@ pub fn run(args: &RerankArgs, talk: Talk, counter: &Counter) -> Run {
     counter.finish();
     let totals = batch.finish()?;
     totals.warn(talk);
+    judge::summarize(&reranker, talk);
     counter.summarize(&Summary {
         queries: totals.lists,
         pairs: totals.candidates,
@@ -54,6 +59,36 @@ pub fn run(args: &RerankArgs, talk: Talk, counter: &Counter) -> Run {
         warn(talk, &Warning::NoCandidates { file: source.name().to_owned() });
     }
     Ok(if totals.results == 0 { Outcome::Nothing } else { Outcome::Done })
+}
+
+/// Counts what a job would send to a service.
+pub fn count(args: &RerankArgs, dry: &mut DryRun, talk: Talk) -> Result<(), Failure> {
+    let folder = tempfile::tempdir();
+    let folder = folder.map_err(|error| Failure::Error(format!("cannot create a temporary folder: {error}")))?;
+    let mut source = Source::open(args, folder.path(), talk)?;
+    while let Some(block) = source.next_block()? {
+        dry.queries(block.lists.iter().map(|list| list.query.text.as_str()));
+        for start in (0..block.documents.len()).step_by(COUNTED_AT_ONCE) {
+            let end = block.documents.len().min(start + COUNTED_AT_ONCE);
+            let rows = (start..end).map(|at| Ok(block.documents.row(at)?.into_owned()));
+            dry.documents(&rows.collect::<Result<Vec<_>, Failure>>()?);
+        }
+    }
+    Ok(())
+}
+
+/// Scores a job by a reranker that only counts what it is asked.
+pub fn rehearse(args: &RerankArgs, reranker: &Reranker, talk: Talk) -> Result<(), Failure> {
+    let folder = tempfile::tempdir();
+    let folder = folder.map_err(|error| Failure::Error(format!("cannot create a temporary folder: {error}")))?;
+    let mut source = Source::open(args, folder.path(), talk)?;
+    while let Some(block) = source.next_block()? {
+        let mut scoring = Scoring::new(block, reranker.needs_whole_lists());
+        while let Some(slice) = scoring.next_slice(reranker)? {
+            scoring.push(slice)?;
+        }
+    }
+    Ok(())
 }
 
 /// Where the job keeps what it needs on disk.
@@ -239,6 +274,7 @@ impl<'a> Batch<'a> {
             blend: first_stage.map(|_| self.reranker.blend().to_string()),
             tokens: scores.document_tokens + u64::from(scores.query_tokens),
             truncated: scores.pairs.iter().filter(|pair| pair.truncated).count(),
+            service: None,
             results,
         };
         self.answers.write(&answer)

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use nearsort::cache::EmbeddingCache;
 use nearsort::index::{BuildOptions, Index, IndexBuilder, IndexModel};
 use nearsort::io::{Row, Rows, expand_paths};
-use nearsort::{Encoder, LocalEncoder};
+use nearsort::{Encoder, RerankerBuilder};
 
-use crate::args::{AddArgs, BuildArgs, CacheArgs, Talk};
+use crate::args::{AddArgs, BuildArgs, ModelArgs, Talk};
 use crate::hints::{Warning, say, warn, warn_of_skipped};
 use crate::progress::Counter;
+use crate::service::DryRun;
 use crate::{Failure, Outcome, Run, cache, model};
 
 #[derive(Default)]
@@ -30,13 +32,19 @@ pub fn build(args: &BuildArgs, talk: Talk) -> Run {
     let inputs: Vec<_> = files.iter().map(Some).collect();
     model::with_rejects(&args.reading, Some(&args.output), &inputs, talk, |reading| {
         let mut rows = model::open_rows(&files, &reading, talk)?;
+        if let Some(mut dry) = DryRun::of(&args.model)? {
+            dry.rows(&mut rows)?;
+            return dry.print();
+        }
         let counter = Counter::new(talk);
         let ticks = counter.clone();
-        let encoder = model::builder(&args.model, talk, Arc::new(move |texts| ticks.done(texts)))?.build_encoder()?;
+        let cache = cache::open(&args.cache, &args.model)?;
+        let builder = model::builder(&args.model, talk, Arc::new(move |texts| ticks.done(texts)))?;
+        let (encoder, made) = load(builder, &args.model, cache.clone(), ["", ""])?;
         let options =
             BuildOptions { dtype: args.dtype, tokens: args.tokens, replace: args.replace, restart: args.restart };
-        let builder = IndexBuilder::build(&args.output, &IndexModel::of(&encoder)?, options)?;
-        fill(builder, &mut rows, encoder, &args.cache, &counter, talk)
+        let builder = IndexBuilder::build(&args.output, &made, options)?;
+        fill(builder, &mut rows, encoder, cache, &counter, talk)
     })
 }
 
@@ -46,24 +54,53 @@ pub fn add(args: &AddArgs, talk: Talk) -> Run {
     let inputs: Vec<_> = files.iter().map(Some).collect();
     model::with_rejects(&args.reading, Some(&args.index), &inputs, talk, |reading| {
         let mut rows = model::open_rows(&files, &reading, talk)?;
+        let named = super::named(&args.model, &index);
+        if let Some(mut dry) = DryRun::of(&named)? {
+            dry.rows(&mut rows)?;
+            return dry.print();
+        }
         let counter = Counter::new(talk);
         let ticks = counter.clone();
-        let progress = Arc::new(move |texts| ticks.done(texts));
-        let encoder = super::builder(&args.model, &index, talk, progress)?.build_encoder()?;
-        let builder = IndexBuilder::add(&args.index, &IndexModel::of(&encoder)?, args.replace, args.restart)?;
-        fill(builder, &mut rows, encoder, &args.cache, &counter, talk)
+        let cache = cache::open(&args.cache, &named)?;
+        let builder = super::builder(&args.model, &index, talk, Arc::new(move |texts| ticks.done(texts)))?;
+        let prompts = [index.model().query_prompt.as_str(), &index.model().document_prompt];
+        let (encoder, made) = load(builder, &named, cache.clone(), prompts)?;
+        let builder = IndexBuilder::add(&args.index, &made, args.replace, args.restart)?;
+        fill(builder, &mut rows, encoder, cache, &counter, talk)
     })
+}
+
+/// The encoder, and what an index says of it. `prompts`: those of queries and documents unless the arguments have others, for a service.
+fn load(
+    builder: RerankerBuilder,
+    args: &ModelArgs,
+    cache: Option<EmbeddingCache>,
+    prompts: [&str; 2],
+) -> Result<(Arc<dyn Encoder>, IndexModel), Failure> {
+    if args.service_name().is_none() {
+        let encoder = builder.build_encoder()?;
+        let made = IndexModel::of(&encoder)?;
+        return Ok((Arc::new(encoder), made));
+    }
+    let builder = match cache {
+        Some(cache) => builder.cache(cache),
+        None => builder,
+    };
+    let encoder = builder.build_any_encoder()?;
+    let given = [&args.query_prompt, &args.document_prompt];
+    let prompts = [0, 1].map(|at| given[at].as_deref().unwrap_or(prompts[at]));
+    let made = IndexModel::of_encoder(encoder.as_ref(), prompts)?;
+    Ok((encoder, made))
 }
 
 fn fill(
     mut builder: IndexBuilder,
     rows: &mut Rows,
-    encoder: LocalEncoder,
-    cache: &CacheArgs,
+    encoder: Arc<dyn Encoder>,
+    cache: Option<EmbeddingCache>,
     counter: &Counter,
     talk: Talk,
 ) -> Run {
-    let encoder = Arc::new(encoder);
     let cached = cache::before(cache, &encoder, counter)?;
     if builder.resumed_rows() > 0 && talk > Talk::Quiet {
         say(format_args!("going on with an unfinished build that has {} rows", builder.resumed_rows()));

@@ -28,7 +28,11 @@ pub fn answer(answer: &Answer<'_>, with_text: bool, with_query: bool) -> Value {
     let result = |(rank, ranked)| result(Map::new(), rank, ranked, &answer.query.text, with_text).into();
     let results: Vec<Value> = (1..).zip(&answer.results).map(result).collect();
     let mut object = header(answer, with_query);
-    object.insert("usage".into(), json!({ "tokens": answer.tokens, "truncated": answer.truncated }));
+    let mut usage = Map::new();
+    usage.insert("tokens".into(), answer.tokens.into());
+    usage.insert("truncated".into(), answer.truncated.into());
+    usage.extend(answer.service.clone().unwrap_or_default());
+    object.insert("usage".into(), usage.into());
     object.insert("results".into(), results.into());
     object.into()
 }

@@ -11,12 +11,16 @@ mod embed;
 mod eval;
 mod index;
 mod input;
+mod judge;
 #[cfg(unix)]
 mod lists;
 mod manners;
 mod models;
 mod options;
 mod output;
+#[path = "../../../tests/service/server.rs"]
+mod server;
+mod service;
 mod support;
 #[cfg(unix)]
 mod terminal;

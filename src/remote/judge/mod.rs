@@ -19,6 +19,7 @@ mod parallel;
 mod parameters;
 mod permutation;
 mod pointwise;
+mod rehearsal;
 mod tally;
 #[cfg(feature = "remote")]
 mod template;
@@ -37,6 +38,7 @@ use sha2::{Digest, Sha256};
 
 pub use listwise::{ListwiseScorer, Windows};
 pub use pointwise::JudgeScorer;
+pub use rehearsal::{JudgeEstimate, Rehearsal};
 pub use tally::JudgeCounts;
 pub(crate) use tally::Tally;
 

@@ -1,0 +1,76 @@
+//! What can be said about a language model that judges.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{Args, ValueEnum};
+use nearsort::remote::is_embedding_model;
+use nearsort::remote::judge::{JudgeMethod, Unparsed};
+
+use super::ModelArgs;
+
+/// How a language model judges.
+#[derive(Args, Debug, Clone)]
+#[command(next_help_heading = "LLM judges (openai:gpt-4o, anthropic:claude-...)")]
+pub struct JudgeArgs {
+    /// What the model of a service does [default: embeddings where its name has `embed` in it, else judge]
+    #[arg(long, value_name = "embeddings|judge")]
+    pub kind: Option<ServiceKind>,
+    /// Grade each candidate alone (0 to 10), or order windows of candidates as RankGPT does [default: pointwise]
+    #[arg(long, value_name = "pointwise|listwise", value_parser = JudgeMethod::from_str)]
+    pub judge: Option<JudgeMethod>,
+    /// Ask by a template of your own; `nearsort rerank --print-prompt` prints the one that is used otherwise
+    #[arg(long, value_name = "FILE")]
+    pub prompt: Option<PathBuf>,
+    /// Print the judge's own prompt, with what is to be known for writing another
+    #[arg(long)]
+    pub print_prompt: bool,
+    /// Candidates that a listwise judge sees at once [default: 20]
+    #[arg(long, value_name = "N")]
+    pub window: Option<usize>,
+    /// How far a window moves towards the beginning of the list [default: 10]
+    #[arg(long, value_name = "N")]
+    pub step: Option<usize>,
+    /// Cut candidates after so many tokens [default: 2048, listwise 512]
+    #[arg(long, value_name = "N")]
+    pub max_candidate_tokens: Option<usize>,
+    /// What becomes of candidates whose grade cannot be read: no score, below all others, or the score 0 [default: unscored]
+    #[arg(long, value_name = "unscored|zero", value_parser = Unparsed::from_str)]
+    pub unparsed: Option<Unparsed>,
+    /// Take the grades as they are, without the probabilities of the model's tokens
+    #[arg(long)]
+    pub no_logprobs: bool,
+}
+
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServiceKind {
+    /// It embeds
+    Embeddings,
+    /// It answers questions
+    Judge,
+}
+
+impl JudgeArgs {
+    /// Whether the model is asked to judge.
+    pub fn is_asked(&self, model: &ModelArgs) -> bool {
+        let by_name = || model.service_name().is_some_and(|(provider, name)| !is_embedding_model(provider, name));
+        match self.kind {
+            Some(kind) => kind == ServiceKind::Judge,
+            None => self.judge.is_some() || by_name(),
+        }
+    }
+
+    /// An option that is given and means nothing to a model that embeds.
+    pub fn first_given(&self) -> Option<&'static str> {
+        let given = [
+            ("--judge", self.judge.is_some()),
+            ("--prompt", self.prompt.is_some()),
+            ("--window", self.window.is_some()),
+            ("--step", self.step.is_some()),
+            ("--max-candidate-tokens", self.max_candidate_tokens.is_some()),
+            ("--unparsed", self.unparsed.is_some()),
+            ("--no-logprobs", self.no_logprobs),
+        ];
+        given.into_iter().find_map(|(name, is_given)| is_given.then_some(name))
+    }
+}

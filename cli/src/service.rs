@@ -1,0 +1,235 @@
+//! Models of services: reaching them, what they would cost, and what they did cost.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use nearsort::cache::CacheCounts;
+use nearsort::io::{Row, Rows};
+use nearsort::remote::{Estimate, KeptAnswers, RemoteOptions};
+use nearsort::service::{
+    Account, HttpService, Price, Prices, Provider, Recording, Secret, Service, ServiceOptions, Summary,
+};
+use nearsort::{EmbeddingCache, RerankerBuilder, StoreOptions};
+use serde_json::{Map, Value, json};
+
+use crate::args::{ModelArgs, ServiceArgs, Talk};
+use crate::hints::say;
+use crate::{Failure, Outcome, Run};
+
+/// Rows that an estimate reads at a time, as the verbs do that send them.
+const CHUNK_ROWS: usize = 4096;
+
+/// The builder with the service behind it, where the model is a service's.
+pub fn attach(builder: RerankerBuilder, args: &ModelArgs) -> Result<RerankerBuilder, Failure> {
+    match (args.service_name(), args.service.first_given()) {
+        (Some((provider, model)), _) => {
+            check_offline(args)?;
+            let service = connect(provider, model, &args.service)?;
+            Ok(builder.service(service).concurrency(usize::from(args.service.concurrency)))
+        }
+        (None, Some(option)) => Err(Failure::Error(format!(
+            "{option} is for models of services, and '{}' runs on this machine; name one as openai:MODEL, or leave {option} out",
+            args.name()
+        ))),
+        (None, None) => Ok(builder),
+    }
+}
+
+fn check_offline(args: &ModelArgs) -> Result<(), Failure> {
+    let is_offline = args.store.offline || StoreOptions::from_env()?.offline;
+    if is_offline && args.service.replay.is_none() {
+        return Err(Failure::Error(format!(
+            "offline no connection is opened, and '{}' is a service; give --replay DIR to answer from a recording",
+            args.name()
+        )));
+    }
+    Ok(())
+}
+
+/// The service over HTTP, with a recording before it or in its place.
+pub fn connect(provider: Provider, model: &str, args: &ServiceArgs) -> Result<Arc<dyn Service>, Failure> {
+    let options = options(provider, model, args)?;
+    let account = Account::new(args.meter(), model, price(provider, model, args)?)?;
+    if let Some(folder) = &args.replay {
+        return Ok(Arc::new(Recording::replay(folder, &options, account)?));
+    }
+    let http = HttpService::new(options, account.clone())?;
+    match &args.record {
+        Some(folder) => Ok(Arc::new(Recording::record(folder, Box::new(http), account)?)),
+        None => Ok(Arc::new(http)),
+    }
+}
+
+fn options(provider: Provider, model: &str, args: &ServiceArgs) -> Result<ServiceOptions, Failure> {
+    let mut options = match (&args.replay, &args.api_key_file) {
+        // A recording needs no key, not even a sound one.
+        (Some(_), _) => ServiceOptions::new(provider, model),
+        (None, None) => ServiceOptions::from_env(provider, model)?,
+        (None, Some(path)) => {
+            let key = Some(Secret::from_file(path)?);
+            ServiceOptions { key, ..ServiceOptions::from_env(provider, model)? }
+        }
+    };
+    if args.base_url.is_some() {
+        options.base_url.clone_from(&args.base_url);
+    }
+    options.api_version.clone_from(&args.api_version);
+    options.ca_file.clone_from(&args.ca_file);
+    options.requests_per_minute = args.requests_per_minute;
+    options.tokens_per_minute = args.tokens_per_minute;
+    options.timeout = Duration::from_secs(u64::from(args.timeout));
+    options.retries = usize::from(args.retries);
+    Ok(options)
+}
+
+fn price(provider: Provider, model: &str, args: &ServiceArgs) -> Result<Option<Price>, Failure> {
+    let prices = match &args.prices {
+        Some(path) => Prices::with_file(path)?,
+        None => Prices::built_in(),
+    };
+    Ok(prices.find(provider, model).cloned())
+}
+
+/// The service with the answers of earlier runs before it.
+pub fn connect_kept(args: &ModelArgs, cache: Option<EmbeddingCache>) -> Result<Arc<dyn Service>, Failure> {
+    let name = args.service_name();
+    let (provider, model) =
+        name.ok_or_else(|| Failure::Error(format!("'{}' is no model of a service", args.name())))?;
+    check_offline(args)?;
+    let service = connect(provider, model, &args.service)?;
+    let Some(cache) = cache else { return Ok(service) };
+    let account = Account::new(args.service.meter(), model, price(provider, model, &args.service)?)?;
+    Ok(Arc::new(KeptAnswers::new(Box::new(service), cache, account)))
+}
+
+/// What `dollars` makes of the model's price, as a sentence.
+pub fn shown_cost(args: &ModelArgs, dollars: impl Fn(&Price) -> f64) -> Result<String, Failure> {
+    let Some((provider, model)) = args.service_name() else { return Ok("nothing".into()) };
+    Ok(match price(provider, model, &args.service)? {
+        Some(price) => format!(
+            "{} at most (${} per million tokens sent, ${} answered; {}, {})",
+            money(dollars(&price)),
+            price.input,
+            price.output,
+            if price.date.is_empty() { "-" } else { &price.date },
+            if price.source.is_empty() { "-" } else { &price.source },
+        ),
+        None => "unknown; give the price with --prices".to_owned(),
+    })
+}
+
+/// Says what was sent and what it cost, if a service was reached.
+pub fn summarize(args: &ModelArgs, talk: Talk) {
+    let Some(meter) = args.service.used_meter().filter(|_| talk > Talk::Quiet) else { return };
+    let Summary { requests, from_recording, from_cache, tries, usage, dollars } = meter.summary();
+    let mut said = format!("{}: {requests} requests", args.name());
+    let failed = (tries + from_recording).saturating_sub(requests);
+    for (number, what) in
+        [(failed, "further tries"), (from_recording, "of them recorded"), (from_cache, "answers from the cache")]
+    {
+        if number > 0 {
+            said += &format!(", {number} {what}");
+        }
+    }
+    said += &format!(", {} tokens sent", usage.input);
+    if usage.output > 0 {
+        said += &format!(", {} answered", usage.output);
+    }
+    said += &match dollars {
+        Some(dollars) => format!(", {}", money(dollars)),
+        None => ", cost unknown (give the price with --prices)".to_owned(),
+    };
+    say(format_args!("{said}"));
+}
+
+/// The summary as fields of a JSON answer; a replay has those of the run that was recorded.
+pub fn usage(args: &ModelArgs, cache: Option<CacheCounts>) -> Option<Map<String, Value>> {
+    let Summary { requests, from_cache, usage, dollars, .. } = args.service.used_meter()?.summary();
+    let fields = json!({
+        "requests": requests,
+        "input_tokens": usage.input,
+        "cached_input_tokens": usage.cached_input,
+        "output_tokens": usage.output,
+        "cost_dollars": dollars,
+        "cache_hits": from_cache + cache.map_or(0, |counts| counts.hits),
+    });
+    fields.as_object().cloned()
+}
+
+/// What a run would send, counted instead of sent.
+pub struct DryRun {
+    estimate: Estimate,
+    price: Option<Price>,
+    args: ModelArgs,
+}
+
+impl DryRun {
+    /// `None` where the run is not dry.
+    pub fn of(args: &ModelArgs) -> Result<Option<Self>, Failure> {
+        if !args.service.dry_run {
+            return Ok(None);
+        }
+        let Some((provider, model)) = args.service_name() else {
+            return Err(Failure::Error(format!(
+                "--dry-run is for models of services, and '{}' costs nothing",
+                args.name()
+            )));
+        };
+        let options = RemoteOptions { max_tokens: args.max_tokens, ..RemoteOptions::default() };
+        let estimate = Estimate::new(provider, model, &options);
+        Ok(Some(Self { estimate, price: price(provider, model, &args.service)?, args: args.clone() }))
+    }
+
+    pub fn queries<'a>(&mut self, texts: impl IntoIterator<Item = &'a str>) {
+        let texts: Vec<&str> = texts.into_iter().collect();
+        self.estimate.add(&texts, self.args.query_prompt.as_deref().unwrap_or_default());
+    }
+
+    pub fn documents(&mut self, rows: &[Row]) {
+        let passages: Vec<_> = rows.iter().map(Row::passage).collect();
+        let texts: Vec<&str> = passages.iter().map(AsRef::as_ref).collect();
+        self.estimate.add(&texts, self.args.document_prompt.as_deref().unwrap_or_default());
+    }
+
+    /// All rows of an input.
+    pub fn rows(&mut self, rows: &mut Rows) -> Result<(), Failure> {
+        loop {
+            let chunk = rows.by_ref().take(CHUNK_ROWS).collect::<Result<Vec<Row>, _>>()?;
+            if chunk.is_empty() {
+                return Ok(());
+            }
+            self.documents(&chunk);
+        }
+    }
+
+    /// Prints what it came to.
+    pub fn print(self) -> Run {
+        let estimate = &self.estimate;
+        let cost = match &self.price {
+            Some(price) => {
+                let (dollars, rate) = (money(estimate.dollars(price)), price.input);
+                let since =
+                    [&price.date, &price.source].map(|text| if text.is_empty() { "-" } else { text }).join(", ");
+                format!("{dollars} (${rate} per million tokens; {since})")
+            }
+            None => "unknown; give the price with --prices".to_owned(),
+        };
+        let at_most = if estimate.is_exact() { "" } else { " at most" };
+        let lines = [
+            ("model", self.args.name().to_owned()),
+            ("requests", estimate.requests.to_string()),
+            ("texts", format!("{} ({} of them cut)", estimate.texts, estimate.truncated)),
+            ("tokens", format!("{}{at_most}", estimate.tokens)),
+            ("cost", cost),
+        ];
+        let text: String = lines.iter().map(|(name, value)| format!("{name:9} {value}\n")).collect();
+        io::stdout().write_all(text.as_bytes())?;
+        Ok(Outcome::Done)
+    }
+}
+
+/// Dollars with four digits after the point, more where they would all be 0.
+fn money(dollars: f64) -> String {
+    if dollars > 0.0 && dollars < 0.0005 { format!("${dollars:.7}") } else { format!("${dollars:.4}") }
+}

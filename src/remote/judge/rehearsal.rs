@@ -1,0 +1,81 @@
+//! What judging would take, without asking anybody.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::service::{Origin, Price, Provider, Reply, Request, Service, ServiceError, TokenCount, TokenCounter, Usage};
+
+/// An answer that every judge can read.
+const ANSWER: &str = r#"{"score": 0, "ranking": [1]}"#;
+
+/// A service that sends nothing: it counts what a judge over it asks, and answers each question at once. Questions that would be asked a second time are
+/// not among them, for nobody knows which; nor does it know what a cache has.
+pub struct Rehearsal {
+    provider: Provider,
+    model: String,
+    estimate: Mutex<JudgeEstimate>,
+}
+
+/// What judging would take.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct JudgeEstimate {
+    /// Requests.
+    pub requests: u64,
+    /// Tokens at most.
+    pub tokens: TokenCount,
+}
+
+impl JudgeEstimate {
+    /// The most that it would cost, in dollars.
+    pub fn dollars(&self, price: &Price) -> f64 {
+        price.dollars(Usage { input: self.tokens.input, cached_input: 0, output: self.tokens.output })
+    }
+}
+
+impl Rehearsal {
+    /// In the place of a model.
+    pub fn new(provider: Provider, model: impl Into<String>) -> Self {
+        Self { provider, model: model.into(), estimate: Mutex::default() }
+    }
+
+    /// What was asked so far.
+    pub fn estimate(&self) -> JudgeEstimate {
+        *self.estimate.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether tokens are counted as the service counts them; else they are an estimate from above.
+    pub fn is_exact(&self) -> bool {
+        TokenCounter::for_model(self.provider, &self.model).is_exact()
+    }
+
+    fn answer(&self) -> Value {
+        match self.provider {
+            Provider::OpenAi | Provider::Azure => json!({ "choices": [{ "message": { "content": ANSWER } }] }),
+            Provider::Anthropic => json!({ "content": [{ "type": "text", "text": ANSWER }] }),
+        }
+    }
+}
+
+impl Service for Rehearsal {
+    fn provider(&self) -> Provider {
+        self.provider
+    }
+
+    fn model(&self) -> &str {
+        &self.model
+    }
+
+    fn host(&self) -> String {
+        "nowhere".into()
+    }
+
+    fn send(&self, request: &Request) -> Result<Reply, ServiceError> {
+        let mut estimate = self.estimate.lock().unwrap_or_else(PoisonError::into_inner);
+        estimate.requests += 1;
+        estimate.tokens.input += request.at_most.input;
+        estimate.tokens.output += request.at_most.output;
+        Ok(Reply { body: self.answer(), latency: Duration::ZERO, origin: Origin::Recording })
+    }
+}

@@ -1,0 +1,55 @@
+//! Answers of services kept for the next time.
+
+use serde_json::Value;
+
+use crate::Error;
+use crate::cache::{CachedModel, EmbeddingCache};
+use crate::service::{Account, Origin, Provider, Reply, Request, Service, ServiceError, question_hash};
+
+/// A [`Service`] behind the cache: a question that was answered before is not asked again. Answers lie beside the embeddings, under one limit.
+///
+/// An equal question has an equal answer: who asks again because an answer could not be read must ask in other words.
+pub struct KeptAnswers {
+    inner: Box<dyn Service>,
+    cache: EmbeddingCache,
+    model: CachedModel,
+    account: Account,
+}
+
+impl KeptAnswers {
+    /// Puts a cache before a service.
+    pub fn new(inner: Box<dyn Service>, cache: EmbeddingCache, account: Account) -> Self {
+        let name = format!("{}:{}", inner.provider(), inner.model());
+        let model = CachedModel::new(name.clone(), format!("answers of {name} at {}", inner.host()));
+        Self { inner, cache, model, account }
+    }
+}
+
+impl Service for KeptAnswers {
+    fn provider(&self) -> Provider {
+        self.inner.provider()
+    }
+
+    fn model(&self) -> &str {
+        self.inner.model()
+    }
+
+    fn host(&self) -> String {
+        self.inner.host()
+    }
+
+    fn send(&self, request: &Request) -> Result<Reply, ServiceError> {
+        let key = self.model.question_key(&question_hash(self.provider(), self.model(), request));
+        let setup = |error: Error| ServiceError::Setup(error.to_string());
+        let kept = self.cache.get_answer(&key).map_err(setup)?;
+        // What cannot be read is as good as not there.
+        if let Some(body) = kept.and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok()) {
+            self.account.kept();
+            return Ok(Reply { body, latency: std::time::Duration::ZERO, origin: Origin::Cache });
+        }
+        let reply = self.inner.send(request)?;
+        let bytes = serde_json::to_vec(&reply.body).map_err(|error| ServiceError::Setup(error.to_string()))?;
+        self.cache.put_answer(&self.model, &key, &bytes).map_err(setup)?;
+        Ok(reply)
+    }
+}

@@ -1,0 +1,175 @@
+//! Texts cut into requests.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use serde_json::{Value, json};
+
+use crate::service::{Price, Provider, Request, TokenCount, TokenCounter, Usage};
+
+/// Texts in one request, as OpenAI limits them.
+pub const MAX_REQUEST_INPUTS: usize = 2_048;
+/// Tokens in one request, as OpenAI limits them.
+pub const MAX_REQUEST_TOKENS: usize = 300_000;
+/// Tokens of one text, as OpenAI limits them.
+pub const MAX_INPUT_TOKENS: usize = 8_192;
+
+/// A text as it is sent.
+pub(super) struct Input<'a> {
+    /// Its position among the caller's texts.
+    pub position: usize,
+    pub text: Cow<'a, str>,
+    /// Tokens, or an estimate from above.
+    pub tokens: usize,
+    pub truncated: bool,
+}
+
+/// What limits the requests of a model.
+#[derive(Clone)]
+pub(super) struct Limits {
+    pub counter: TokenCounter,
+    /// Tokens per text; what is beyond is cut.
+    pub max_tokens: Option<usize>,
+    pub request_inputs: usize,
+    pub request_tokens: usize,
+}
+
+impl Limits {
+    /// The texts that are sent, with `prompt` before each; without the empty ones, which no service takes.
+    pub fn inputs<'a>(&self, texts: &[&'a str], prompt: &str) -> Vec<Input<'a>> {
+        let input = |(position, &text): (usize, &&'a str)| {
+            let whole = match prompt {
+                "" => Cow::Borrowed(text),
+                prompt => Cow::Owned(format!("{prompt}{text}")),
+            };
+            let (length, tokens) = match self.max_tokens {
+                Some(limit) => {
+                    let (cut, tokens) = self.counter.cut(&whole, limit);
+                    (cut.len(), tokens)
+                }
+                None => (whole.len(), self.counter.count(&whole)),
+            };
+            let truncated = length < whole.len();
+            let text = match whole {
+                Cow::Borrowed(text) => Cow::Borrowed(&text[..length]),
+                Cow::Owned(text) => Cow::Owned(text[..length].to_owned()),
+            };
+            Input { position, text, tokens, truncated }
+        };
+        texts.iter().enumerate().filter(|(_, text)| !text.is_empty()).map(input).collect()
+    }
+
+    /// Neighbouring inputs that go into one request each.
+    pub fn batches(&self, inputs: &[Input<'_>]) -> Vec<Range<usize>> {
+        let mut batches = Vec::new();
+        let (mut start, mut tokens) = (0, 0);
+        for (at, input) in inputs.iter().enumerate() {
+            let is_full = at - start == self.request_inputs || tokens + input.tokens > self.request_tokens;
+            if is_full && at > start {
+                batches.push(start..at);
+                (start, tokens) = (at, 0);
+            }
+            tokens += input.tokens;
+        }
+        if start < inputs.len() {
+            batches.push(start..inputs.len());
+        }
+        batches
+    }
+}
+
+/// The request for the vectors of texts.
+pub(super) fn request(model: &str, texts: &[&str], tokens: usize, dimensions: Option<usize>, base64: bool) -> Request {
+    let format = if base64 { "base64" } else { "float" };
+    let mut body = json!({ "model": model, "input": texts, "encoding_format": format });
+    if let (Some(dimensions), Value::Object(fields)) = (dimensions, &mut body) {
+        fields.insert("dimensions".into(), dimensions.into());
+    }
+    Request { path: "/embeddings", body, at_most: TokenCount { input: tokens as u64, output: 0 } }
+}
+
+/// What embedding texts would take, without a key and without sending anything. Texts that a cache has are counted too.
+pub struct Estimate {
+    limits: Limits,
+    /// Requests.
+    pub requests: u64,
+    /// Texts, without empty ones.
+    pub texts: u64,
+    /// Texts that would be cut.
+    pub truncated: u64,
+    /// Tokens, at most.
+    pub tokens: u64,
+}
+
+impl Estimate {
+    /// Of a model with the limits of [`super::RemoteOptions`].
+    pub fn new(provider: Provider, model: &str, options: &super::RemoteOptions) -> Self {
+        Self { limits: options.limits(provider, model), requests: 0, texts: 0, truncated: 0, tokens: 0 }
+    }
+
+    /// Adds what one call of [`crate::Encoder::encode`] would send.
+    pub fn add(&mut self, texts: &[&str], prompt: &str) {
+        let inputs = self.limits.inputs(texts, prompt);
+        self.requests += self.limits.batches(&inputs).len() as u64;
+        self.texts += inputs.len() as u64;
+        self.truncated += inputs.iter().filter(|input| input.truncated).count() as u64;
+        self.tokens += inputs.iter().map(|input| input.tokens as u64).sum::<u64>();
+    }
+
+    /// Whether the tokens are counted as the service counts them; else they are an estimate from above.
+    pub fn is_exact(&self) -> bool {
+        self.limits.counter.is_exact()
+    }
+
+    /// What it would cost, in dollars.
+    pub fn dollars(&self, price: &Price) -> f64 {
+        price.dollars(Usage { input: self.tokens, ..Usage::default() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::remote::RemoteOptions;
+
+    fn limits(options: &RemoteOptions) -> Limits {
+        options.limits(Provider::OpenAi, "text-embedding-3-small")
+    }
+
+    #[test]
+    fn requests_keep_to_both_limits_and_lose_no_text() {
+        let options = RemoteOptions { request_inputs: 7, request_tokens: 50, ..RemoteOptions::default() };
+        let limits = limits(&options);
+        let texts: Vec<String> = (0..200).map(|number| "tower ".repeat(number % 23)).collect();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let inputs = limits.inputs(&texts, "");
+        assert_eq!(inputs.len(), texts.iter().filter(|text| !text.is_empty()).count());
+        let batches = limits.batches(&inputs);
+        let mut next = 0;
+        for batch in batches {
+            assert_eq!(batch.start, next);
+            let tokens: usize = inputs[batch.clone()].iter().map(|input| input.tokens).sum();
+            assert!(batch.len() <= 7 && (tokens <= 50 || batch.len() == 1), "{batch:?}: {tokens}");
+            next = batch.end;
+        }
+        assert_eq!(next, inputs.len());
+    }
+
+    #[test]
+    fn prompts_are_sent_and_long_texts_cut() {
+        let limits = limits(&RemoteOptions { max_tokens: Some(4), ..RemoteOptions::default() });
+        let inputs = limits.inputs(&["one two three four five", "", "six"], "query: ");
+        assert_eq!((inputs[0].text.as_ref(), inputs[0].tokens, inputs[0].truncated), ("query: one two", 4, true));
+        assert_eq!((inputs[1].position, inputs[1].text.as_ref(), inputs[1].truncated), (2, "query: six", false));
+    }
+
+    #[test]
+    fn an_estimate_counts_what_would_be_sent() {
+        let mut estimate = Estimate::new(Provider::OpenAi, "text-embedding-3-large", &RemoteOptions::default());
+        let texts = vec!["antidisestablishmentarianism"; 3_000];
+        estimate.add(&texts, "");
+        assert_eq!((estimate.requests, estimate.texts, estimate.tokens), (2, 3_000, 18_000));
+        let price = Price { input: 0.13, ..Price::default() };
+        assert!((estimate.dollars(&price) - 0.00234).abs() < 1e-9 && estimate.is_exact());
+    }
+}
