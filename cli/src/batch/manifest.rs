@@ -13,7 +13,7 @@ use crate::args::RerankArgs;
 use crate::output;
 
 /// Of the files that a job leaves behind.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// Inputs by content, model and options: everything that the output depends on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -57,6 +57,7 @@ impl Manifest {
         let name = reranker.model().map(|model| model.name);
         let reading = &args.reading;
         let options = json!({
+            "stages": args.stages.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "scoring": reranker.score_kind().to_string(),
             "blend": reranker.blend().to_string(),
             "long": reranker.long_text().to_string(),

@@ -6,6 +6,7 @@
 #[cfg(unix)]
 mod batch;
 mod cache;
+mod cross_encoder;
 mod diagnose;
 mod embed;
 mod eval;
