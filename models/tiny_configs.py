@@ -30,6 +30,15 @@ def bert_config(vocab):
     return {"architectures": ["BertModel"], **bert_like(vocab)}
 
 
+def electra_config(vocab):
+    """Embeddings of half the width, which a layer brings to the whole."""
+    return {
+        "architectures": ["ElectraModel"],
+        **bert_like(vocab, embedding_size=16, intermediate_size=40),
+        **{"model_type": "electra", "summary_activation": "gelu", "summary_type": "first"},
+    }
+
+
 def roberta_config(vocab, model_type="roberta", name="RobertaModel"):
     return {
         "architectures": [name],

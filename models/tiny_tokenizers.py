@@ -113,8 +113,8 @@ def unigram():
     return tokenizer
 
 
-def byte_level(special, single, names, normalizer=None):
-    """Byte-level BPE as of RoBERTa, ModernBERT and Qwen3; `single` places the special tokens."""
+def byte_level(special, single, names, normalizer=None, more=()):
+    """Byte-level BPE as of RoBERTa, ModernBERT and Qwen3; `single` places the special tokens, `more` are pieces without merges."""
     tokenizer = Tokenizer(models.BPE())
     if normalizer is not None:
         tokenizer.normalizer = normalizer
@@ -123,7 +123,7 @@ def byte_level(special, single, names, normalizer=None):
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     learnt, merges = learn_pieces(tokenizer, list, 160, str.__add__)
     assert set(learnt) <= set(alphabet)
-    pieces = special + alphabet + [left + right for left, right, _ in merges]
+    pieces = special + alphabet + [left + right for left, right, _ in merges] + list(more)
     vocab = {piece: i for i, piece in enumerate(dict.fromkeys(pieces))}
     tokenizer.model = models.BPE(vocab, [(left, right) for left, right, _ in merges])
     tokenizer.add_special_tokens(special)
@@ -145,7 +145,7 @@ def modernbert_bpe():
     return byte_level(special, "[CLS] $A [SEP]", ["[CLS]", "[SEP]"], normalizers.NFC())
 
 
-def qwen3_bpe():
-    """Qwen3-Embedding: nothing in front, <|endoftext|> behind, which last-token pooling reads."""
+def qwen3_bpe(answers=()):
+    """Qwen3-Embedding: nothing in front, <|endoftext|> behind, which last-token pooling reads. Qwen3-Reranker has `answers`."""
     special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
-    return byte_level(special, "$A <|endoftext|>", ["<|endoftext|>"], normalizers.NFC())
+    return byte_level(special, "$A <|endoftext|>", ["<|endoftext|>"], normalizers.NFC(), answers)

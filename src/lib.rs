@@ -63,12 +63,17 @@ pub use blend::{Blend, Normalize};
 pub use cache::{CacheOptions, CachedEncoder, EmbeddingCache};
 pub use candle_backend::Device;
 pub use encoder::{
-    Contract, Embeddings, Encoder, Engine, LocalEncoder, LocalEncoderOptions, ModelInfo, Overrides, Pooling, Precision,
-    Role, TokenEncoder,
+    Contract, CrossEncoder, CrossEncoderOptions, Embeddings, Encoder, Engine, LocalEncoder, LocalEncoderOptions,
+    ModelInfo, ModelKind, Overrides, Pooling, Precision, Role, TokenEncoder,
 };
 pub use error::{Error, Result};
 pub use index::{Index, IndexBuilder, IndexScorer};
 pub use ranking::Hit;
-pub use reranker::{DEFAULT_MODEL, RerankOptions, Reranker, RerankerBuilder, ScoredCandidates};
-pub use scorer::{BiEncoderScorer, CandidateList, LongText, ScoreKind, Scorer, Scores, Scoring, Unscored};
+pub use reranker::{
+    DEFAULT_MODEL, RerankOptions, Reranker, RerankerBuilder, ScoredCandidates, StageBy, StageInfo, StageSpec,
+};
+pub use scorer::{
+    BiEncoderScorer, CandidateList, CascadeScorer, CrossEncoderScorer, LongText, ScoreKind, Scorer, Scores, Scoring,
+    StageScore, Unscored,
+};
 pub use store::{ModelSpec, ModelStore, StoreOptions};

@@ -2,18 +2,20 @@
 
 mod builder;
 mod distinct;
+mod stages;
 
 use std::ops::Range;
 use std::sync::Arc;
 
 pub use builder::{DEFAULT_MODEL, RerankerBuilder};
+pub use stages::{StageBy, StageSpec};
 
 use crate::blend::{Blend, Normalize};
 use crate::cache::{CacheCounts, CachedEncoder};
 use crate::encoder::{LocalEncoder, ModelInfo};
 use crate::ranking::{self, Hit};
 use crate::remote::judge::{JudgeCounts, JudgeMethod, JudgeOptions, JudgeScorer, ListwiseScorer, Tally};
-use crate::scorer::{CandidateList, Explanation, LongText, Part, ScoreKind, Scorer, Unscored};
+use crate::scorer::{self, CandidateList, Explanation, LongText, Part, ScoreKind, Scorer, StageScore, Unscored};
 use crate::service::Service;
 use crate::{Error, Result};
 use distinct::{Distinct, check};
@@ -28,9 +30,9 @@ pub struct RerankOptions {
 }
 
 impl RerankOptions {
-    /// The best by `scores`, among those that `model` allows.
-    fn select(&self, scores: &[f32], model: &[f32]) -> Result<Vec<Hit>> {
-        let mut hits = ranking::top_k(scores, self.top_k.unwrap_or(scores.len()))?;
+    /// The best by `ranked_by`, among those that the scores by the `model` allow.
+    fn select(&self, ranked_by: &[f32], model: &[f32]) -> Result<Vec<Hit>> {
+        let mut hits = ranking::top_k(ranked_by, self.top_k.unwrap_or(ranked_by.len()))?;
         if let Some(least) = self.min_score {
             hits.retain(|hit| model[hit.index] >= least);
         }
@@ -47,6 +49,8 @@ pub struct ScoredCandidates {
     pub unscored: Vec<Unscored>,
     /// What the scores were made of, if of several; as [`ScoredCandidates::scores`].
     pub parts: Vec<Part>,
+    /// Who scored each candidate last, where several stages do; `None` for those that no stage looked at. Else empty.
+    pub stages: Vec<Option<StageScore>>,
     /// Bytes of each candidate that its score comes from, where long texts are read in windows; else empty.
     pub best_windows: Vec<Range<usize>>,
     /// Tokens encoded per candidate after truncation; 0 where the scorer does not say, and for candidates without text.
@@ -64,6 +68,11 @@ pub struct ScoredCandidates {
 }
 
 impl ScoredCandidates {
+    /// What candidates are ranked by: the scores, and for probabilities the logits behind them ([`crate::Scores::ranking`]).
+    pub fn ranking(&self) -> &[f32] {
+        scorer::ranking(&self.scores, &self.parts)
+    }
+
     /// Positions of the candidates without text or without score, ascending: they are ranked below all others.
     pub fn left_out(&self) -> Vec<usize> {
         let unscored = self.unscored.iter().map(|unscored| unscored.index);
@@ -97,6 +106,18 @@ pub struct Reranker {
     judged: Option<Arc<Tally>>,
     long_text: LongText,
     blend: Blend,
+    stages: Vec<StageInfo>,
+}
+
+/// A stage of a cascade, for those who report it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StageInfo {
+    /// What it scores by: a way of scoring, or a model.
+    pub name: String,
+    /// What its scores mean.
+    pub kind: ScoreKind,
+    /// So many of the best so far it scores.
+    pub depth: usize,
 }
 
 impl Reranker {
@@ -109,7 +130,7 @@ impl Reranker {
     /// and places.
     pub fn from_scorer(scorer: Arc<dyn Scorer>) -> Self {
         let blend = match scorer.kind() {
-            ScoreKind::Custom => {
+            ScoreKind::Custom | ScoreKind::Logit => {
                 let normalize = Normalize::ZScore;
                 Blend::Linear { weight: Blend::linear_weight(normalize), normalize }
             }
@@ -117,7 +138,16 @@ impl Reranker {
             _ => Blend::default(),
         };
         let explainer = Arc::clone(&scorer);
-        Self { scorer, explainer, cached: None, encoder: None, judged: None, long_text: LongText::Truncate, blend }
+        Self {
+            scorer,
+            explainer,
+            cached: None,
+            encoder: None,
+            judged: None,
+            long_text: LongText::Truncate,
+            blend,
+            stages: Vec::new(),
+        }
     }
 
     /// Ranks by a language model of a service. First-stage scores are not mixed in: of candidates with equal grades the first in the input is first.
@@ -142,14 +172,16 @@ impl Reranker {
 
     /// Ranks candidates: score descending, equal scores in input order.
     ///
-    /// `Hit::index` is the candidate's position in `candidates`, `Hit::score` its score; for local models by default the hybrid of cosine
-    /// similarity and MaxSim, in [-1, 1]. Equal texts are scored once and ranked each. A candidate without text (empty or white space) scores lowest.
+    /// `Hit::index` is the candidate's position in `candidates`, `Hit::score` its score; for embedding models by default the hybrid of cosine
+    /// similarity and MaxSim, in [-1, 1], for others see [`Reranker::score_kind`]. Equal texts are scored once and ranked each. A candidate without text (empty or white space) scores lowest.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for an empty query; [`Error::NotANumber`] naming the candidate; what the scorer fails with.
     pub fn rerank(&self, query: &str, candidates: &[impl AsRef<str>], options: &RerankOptions) -> Result<Vec<Hit>> {
         let scored = self.score(query, candidates)?;
-        options.select(&scored.scores, &scored.scores)
+        let mut hits = options.select(scored.ranking(), &scored.scores)?;
+        hits.iter_mut().for_each(|hit| hit.score = scored.scores[hit.index]);
+        Ok(hits)
     }
 
     /// [`Reranker::rerank`] with the scores of the search that found the candidates, one per candidate, higher is better: they are mixed
@@ -287,6 +319,11 @@ impl Reranker {
         self.scorer.fingerprint()
     }
 
+    /// The stages of [`RerankerBuilder::stages`], in their order; empty without.
+    pub fn stages(&self) -> &[StageInfo] {
+        &self.stages
+    }
+
     /// Whether scores depend on the whole list, which must then be given in one call.
     pub fn needs_whole_lists(&self) -> bool {
         self.scorer.needs_whole_lists()
@@ -348,6 +385,34 @@ mod tests {
         assert_eq!((scored.query_tokens, scored.document_tokens), (2, 3 * 5));
         assert_eq!(scored.tokens, [0, 5, 5, 5, 0, 5]);
         assert_eq!(scored.truncated, [false, false, true, false, false, false]);
+    }
+
+    /// Probabilities that are all the same in f32, and their logits.
+    struct Sure;
+
+    impl Scorer for Sure {
+        fn kind(&self) -> ScoreKind {
+            ScoreKind::Probability
+        }
+
+        fn score(&self, _: &str, candidates: &[&str]) -> Result<Scores> {
+            let logits = candidates.iter().map(|text| 20.0 + text.len() as f32).collect();
+            let parts = vec![Part { kind: ScoreKind::Logit, values: logits }];
+            Ok(Scores { values: vec![1.0; candidates.len()], parts, ..Scores::default() })
+        }
+    }
+
+    #[test]
+    fn probabilities_that_are_rounded_to_the_same_number_are_ranked_by_their_logits() {
+        let reranker = Reranker::from_scorer(Arc::new(Sure));
+        let hits = reranker.rerank("q", &["a", "ccc", " ", "bb"], &RerankOptions::default()).unwrap();
+        let expected = [(1, 1.0), (3, 1.0), (0, 1.0), (2, 0.0)].map(|(index, score)| Hit { index, score });
+        assert_eq!(hits, expected);
+        let certain = RerankOptions { top_k: Some(2), min_score: Some(1.0) };
+        assert_eq!(
+            reranker.rerank("q", &["a", "ccc", "bb"], &certain).unwrap(),
+            expected[..2].iter().map(|hit| Hit { index: hit.index.min(2), ..*hit }).collect::<Vec<_>>()
+        );
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use nearsort::engine::{Backend, NativeBackend, Operation, RaggedBatch, WeightsFile};
+use nearsort::engine::{Backend, ClassificationHead, NativeBackend, Operation, RaggedBatch, WeightsFile};
 use nearsort::kernels::{Isa, Kernels};
 use nearsort::{Error, Precision};
 use safetensors::SafeTensors;
@@ -54,14 +54,21 @@ fn load(
     NativeBackend::load(config, vec![weights], Path::new("a-model"), precision, kernels)
 }
 
+fn load_head(folder: &Path, kernels: &'static Kernels) -> nearsort::Result<ClassificationHead> {
+    let weights: Arc<dyn WeightsFile> = Arc::new(weights(folder));
+    ClassificationHead::load(&config(folder), vec![weights], Path::new("a-model"), kernels)
+}
+
 fn model(name: &str) -> PathBuf {
     root().join("models").join(name)
 }
 
 #[test]
 fn cross_encoders_give_the_logits_of_transformers_on_every_instruction_set() {
-    for name in ["cross-tiny-bert", "cross-tiny-distilbert", "cross-tiny-roberta", "cross-tiny-modernbert"] {
-        let folder = model(name);
+    for name in
+        ["bert", "distilbert", "electra", "roberta", "xlm-roberta", "modernbert"].map(|n| format!("cross-tiny-{n}"))
+    {
+        let folder = model(&name);
         let expected: Expected = serde_json::from_slice(&std::fs::read(folder.join("expected.json")).unwrap()).unwrap();
         let mut batch = RaggedBatch::new();
         expected.rows.iter().for_each(|row| batch.push_pair(&row.first, &row.second));
@@ -72,7 +79,10 @@ fn cross_encoders_give_the_logits_of_transformers_on_every_instruction_set() {
                 Precision::Bf16 => BF16_TOLERANCE,
                 _ => I8_TOLERANCE,
             };
-            for (found, row) in engine.logits(&batch, 1).unwrap().iter().zip(&expected.rows) {
+            let head = load_head(&folder, kernels(isa)).unwrap();
+            let logits = Mutex::new(vec![Vec::new(); batch.len()]);
+            engine.forward(&batch, 1, &|index, hidden| logits.lock().unwrap()[index] = head.logits(hidden)).unwrap();
+            for (found, row) in logits.into_inner().unwrap().iter().zip(&expected.rows) {
                 assert_eq!(found.len(), row.logits.len(), "{name}");
                 for (found, expected) in found.iter().zip(&row.logits) {
                     let what = format!("{name} {isa} {precision}: {found}, expected {expected}");
@@ -84,11 +94,9 @@ fn cross_encoders_give_the_logits_of_transformers_on_every_instruction_set() {
 }
 
 #[test]
-fn an_encoder_has_no_logits() {
-    let folder = model("tiny-bert");
-    let engine = load(&config(&folder), weights(&folder), Precision::F32, Kernels::best()).unwrap();
-    let error = engine.logits(&RaggedBatch::new(), 1).unwrap_err();
-    assert!(error.to_string().contains("no cross-encoder"), "{error}");
+fn an_encoder_has_no_head() {
+    let error = load_head(&model("tiny-bert"), Kernels::best()).err().unwrap().to_string();
+    assert!(error.contains("no cross-encoder") && error.contains("a-model"), "{error}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod architecture;
 mod cache;
 mod contract;
+mod cross_encoder;
 mod determinism;
 mod engine;
 mod eval;

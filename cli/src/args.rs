@@ -18,7 +18,9 @@ use index::{INDEX_EXAMPLES, SEARCH_EXAMPLES};
 pub use judge::JudgeArgs;
 use nearsort::eval::{Measure, Test};
 use nearsort::io::{InputFormat, Rejects};
-use nearsort::{Device, Engine, LocalEncoderOptions, LongText, Normalize, Pooling, Precision, Role, Scoring};
+use nearsort::{
+    Device, Engine, LocalEncoderOptions, LongText, Normalize, Pooling, Precision, Role, Scoring, StageSpec,
+};
 use serde::{Deserialize, Serialize};
 pub use service::ServiceArgs;
 
@@ -118,6 +120,8 @@ Examples:
   nearsort rerank --query-file queries.tsv passages.jsonl --format trec > run.trec
   nearsort rerank --queries queries.jsonl --corpus corpus.jsonl --run bm25.trec --output reranked.trec
   nearsort rerank --candidates lists.jsonl --output reranked.jsonl
+  nearsort rerank --model cross-encoder/ms-marco-MiniLM-L6-v2 --query \"eiffel tower\" landmarks.txt
+  nearsort rerank --stages hybrid:200,cross-encoder/ms-marco-MiniLM-L6-v2:50 --candidates lists.jsonl --output reranked.jsonl
   nearsort rerank --index corpus.index --queries queries.jsonl --run bm25.trec --output reranked.trec";
 
 const MERGE_EXAMPLES: &str = "\
@@ -196,7 +200,7 @@ pub struct RerankArgs {
     /// Print at most so many per query [default: all]
     #[arg(long, value_name = "N")]
     pub top_k: Option<usize>,
-    /// Print only candidates that the model scores at least this much; its scores lie in -1..1
+    /// Print only candidates that the model scores at least this much; scores of embedding models lie in -1..1, probabilities in 0..1
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     pub min_score: Option<f32>,
     /// How to print [default: table on a terminal, else tsv; with --run and --candidates trec]
@@ -208,6 +212,17 @@ pub struct RerankArgs {
     /// Leave the candidates' texts out
     #[arg(long)]
     pub no_text: bool,
+    /// Of a cross-encoder: print logits as scores instead of probabilities; =false prints probabilities [default: what the model's files want]
+    #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(conflicts_with = "index")]
+    pub raw_scores: Option<bool>,
+    /// What a reranker that is asked a question (Qwen3-Reranker) is to look for [default: the one of its card]
+    #[arg(long, value_name = "TEXT", conflicts_with = "index")]
+    pub instruction: Option<String>,
+    /// Score in stages, each the best N of the order so far: cosine, maxsim or hybrid by --model, or a model of its own, as in hybrid:200,cross-encoder/ms-marco-MiniLM-L6-v2:50
+    #[arg(long, value_name = "SCORING|MODEL:N,...", value_delimiter = ',', value_parser = StageSpec::from_str)]
+    #[arg(conflicts_with_all = ["index", "scoring", "cache", "explain", "min_score"])]
+    pub stages: Vec<StageSpec>,
     /// Show what each score is made of, and which word of the query met which word of the candidate
     #[arg(long)]
     pub explain: bool,
@@ -230,10 +245,10 @@ pub struct RerankArgs {
 #[derive(Args, Debug, Clone)]
 #[command(next_help_heading = "Scoring")]
 pub struct ScoringArgs {
-    /// cosine of the embeddings, maxsim over the token vectors, or hybrid: a fixed mean of both [default: hybrid]
+    /// With an embedding model: cosine of the embeddings, maxsim over the token vectors, or hybrid: a fixed mean of both [default: hybrid]
     #[arg(long, value_name = "cosine|maxsim|hybrid", value_parser = Scoring::from_str)]
     pub scoring: Option<Scoring>,
-    /// How the first stage's scores count, where candidates have them (field `score`, or --run) [default: linear; none with --scoring cosine]
+    /// How the first stage's scores count, where candidates have them (field `score`, or --run) [default: linear; none with --scoring cosine, cross-encoders and --stages]
     #[arg(long, value_name = "none|linear|rrf")]
     pub blend: Option<BlendMethod>,
     /// Their share, from 0 to 1 [default: 0.06 for linear, 0.15 with zscore, 0.3 for rrf]

@@ -69,7 +69,7 @@ impl fmt::Display for Warning {
             Warning::Truncated { truncated, candidates, max_tokens } => write!(
                 f,
                 "{truncated} of {} {} longer than the {max_tokens} tokens that the model reads; what lies beyond \
-                 was left out (rerank --long window reads more; see also --max-tokens)",
+                 was left out (rerank --long window reads more with an embedding model; see also --max-tokens)",
                 count(*candidates as u64, "text"),
                 if *truncated == 1 { "is" } else { "are" },
             ),

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use nearsort::io::{ParquetResults, Query, Row, WholeFile, write_run_line};
 use nearsort::kernels::Isa;
 use nearsort::scorer::Explanation;
-use nearsort::{Encoder, Hit, LongText, ModelInfo, Reranker, ScoreKind};
+use nearsort::{Encoder, Hit, LongText, ModelInfo, Reranker, ScoreKind, StageInfo, StageScore};
 use serde_json::{Map, Value};
 
 use crate::Failure;
@@ -39,6 +39,8 @@ pub struct ModelLine {
     pub isa: &'static str,
     pub scoring: ScoreKind,
     pub long_text: String,
+    /// Of a cascade.
+    pub stages: Vec<StageInfo>,
 }
 
 impl ModelLine {
@@ -60,11 +62,13 @@ impl ModelLine {
             isa: Isa::detect().name(),
             scoring,
             long_text: long_text.to_string(),
+            stages: Vec::new(),
         }
     }
 
     pub fn of(reranker: &Reranker) -> Self {
-        Self::new(reranker.model(), reranker.score_kind(), reranker.long_text())
+        let stages = reranker.stages().to_vec();
+        Self { stages, ..Self::new(reranker.model(), reranker.score_kind(), reranker.long_text()) }
     }
 }
 
@@ -84,6 +88,8 @@ pub struct Facts {
     pub truncated: bool,
     /// Bytes of the passage that the score comes from, where long texts are read in windows.
     pub window: Option<Range<usize>>,
+    /// Which stage scored it last, and how, where there are several.
+    pub stage: Option<StageScore>,
 }
 
 /// A candidate in its place.
@@ -325,7 +331,7 @@ fn tsv(out: &mut impl Write, answer: &Answer<'_>, with_text: bool, with_query: b
 fn jsonl(out: &mut impl Write, answer: &Answer<'_>, with_text: bool, with_query: bool) -> Result<(), Failure> {
     let header: Map<_, _> = json::header(answer, with_query);
     for (rank, ranked) in (1..).zip(&answer.results) {
-        let object = json::result(header.clone(), rank, ranked, &answer.query.text, with_text);
+        let object = json::result(header.clone(), rank, ranked, answer, with_text);
         serde_json::to_writer(&mut *out, &object).map_err(io::Error::from)?;
         writeln!(out)?;
     }

@@ -107,7 +107,19 @@ pub fn load(args: &RerankArgs, talk: Talk, counter: &Counter) -> Result<Reranker
     if let Some(cache) = cache::open(&args.cache, &args.model)? {
         builder = builder.cache(cache);
     }
-    Ok(builder.build()?)
+    if let Some(raw_scores) = args.raw_scores {
+        builder = builder.raw_scores(raw_scores);
+    }
+    if let Some(instruction) = &args.instruction {
+        builder = builder.instruction(instruction);
+    }
+    let reranker = builder.stages(args.stages.clone()).build()?;
+    if args.explain && reranker.encoder().is_none() {
+        return Err(Failure::Error(
+            "--explain is for embedding models: a cross-encoder does not tell which words met; leave it out".into(),
+        ));
+    }
+    Ok(reranker)
 }
 
 /// What can be known to be wrong before a model is loaded.
@@ -128,7 +140,7 @@ fn check(args: &RerankArgs) -> Result<(), Failure> {
         RerankArgs { top_k: Some(0), .. } => wrong("--top-k must be at least 1"),
         RerankArgs { depth: Some(0), .. } => wrong("--depth must be at least 1"),
         RerankArgs { min_score: Some(least), .. } if least.is_nan() => {
-            wrong("--min-score is not a number; the model's scores lie in -1..1")
+            wrong("--min-score is not a number; give the least score that is to be printed, such as 0.3")
         }
         _ if from_stdin.iter().filter(|stdin| **stdin).count() + usize::from(has_input) > 1 => {
             wrong("only one input can come from standard input; give a FILE for the others")
@@ -203,6 +215,7 @@ pub fn facts(scored: &ScoredCandidates, offset: usize) -> Facts {
         tokens: scored.tokens[offset],
         truncated: scored.truncated[offset],
         window: scored.best_windows.get(offset).cloned(),
+        stage: scored.stages.get(offset).copied().flatten(),
     }
 }
 
@@ -324,7 +337,7 @@ impl Collected {
             }
         }
         for (query, scored) in self.queries.iter_mut().zip(&scored) {
-            for (offset, &score) in scored.scores.iter().enumerate() {
+            for (offset, &score) in scored.ranking().iter().enumerate() {
                 query.best.push(first + offset, score).map_err(|e| name_candidate(e, &chunk, first))?;
                 query.facts.insert(first + offset, facts(scored, offset));
             }
@@ -404,8 +417,12 @@ impl Collected {
         let service = judge::add_usage(reranker, service::usage(&args.model, reranker.cache_counts()));
         let mut answers = Vec::with_capacity(queries.len());
         for ((query, per_query), hits) in queries.iter().zip(&self.queries).zip(hits) {
-            let ranked = |hit: Hit| {
+            let ranked = |mut hit: Hit| {
                 let (row, facts) = (&self.rows[&hit.index], per_query.facts[&hit.index].clone());
+                if blend.is_none() {
+                    // What it is ranked by may be a finer number.
+                    hit.score = facts.model_score;
+                }
                 Ranked { hit, row, facts, first_stage: row.first_stage_score, explanation: None }
             };
             let mut results: Vec<Ranked<'a>> = hits.into_iter().map(ranked).collect();

@@ -2,10 +2,10 @@
 
 use std::io::{self, Write};
 
-use nearsort::encoder::Check;
+use nearsort::encoder::{Check, CrossEncoderOptions, Finding};
 use nearsort::kernels::Kernels;
 use nearsort::store::{FileCheck, ModelFiles, Verdict};
-use nearsort::{Encoder, Engine, LocalEncoder, LocalEncoderOptions, ModelStore, Precision};
+use nearsort::{CrossEncoder, Encoder, Engine, LocalEncoder, LocalEncoderOptions, ModelKind, ModelStore, Precision};
 use serde_json::{Value, json};
 
 use crate::{Failure, Outcome, Run};
@@ -14,23 +14,24 @@ struct Report {
     files: ModelFiles,
     file_checks: Vec<FileCheck>,
     /// `None` when a file is damaged: a model that is not the right one is not run.
-    encoder: Option<LocalEncoder>,
+    model: Option<Loaded>,
     checks: Vec<Check>,
+}
+
+enum Loaded {
+    Encoder(Box<LocalEncoder>),
+    CrossEncoder(Box<CrossEncoder>),
 }
 
 pub fn run(store: &ModelStore, name: &str, as_json: bool) -> Run {
     let files = store.get(&store.parse(name)?)?;
     let file_checks = store.verify_files(&files)?;
-    let mut report = Report { files, file_checks, encoder: None, checks: Vec::new() };
+    let mut report = Report { files, file_checks, model: None, checks: Vec::new() };
     if report.damaged().is_empty() {
-        let exact = LocalEncoderOptions { precision: Some(Precision::F32), ..Default::default() };
-        let encoder = LocalEncoder::load(report.files.clone(), exact)?;
-        report.checks = encoder.self_check()?;
-        if encoder.engine() == Engine::Native && Precision::fastest(Kernels::best()) != encoder.precision() {
-            let fastest = LocalEncoder::load(report.files.clone(), LocalEncoderOptions::default())?;
-            report.checks.push(fastest.agreement_check(&encoder)?);
+        match ModelKind::of(&report.files)? {
+            ModelKind::Encoder => report.check_encoder()?,
+            ModelKind::CrossEncoder => report.check_cross_encoder()?,
         }
-        report.encoder = Some(encoder);
     }
     let mut out = io::stdout().lock();
     if as_json {
@@ -44,6 +45,25 @@ pub fn run(store: &ModelStore, name: &str, as_json: bool) -> Run {
 }
 
 impl Report {
+    fn check_encoder(&mut self) -> Result<(), Failure> {
+        let exact = LocalEncoderOptions { precision: Some(Precision::F32), ..Default::default() };
+        let encoder = LocalEncoder::load(self.files.clone(), exact)?;
+        self.checks = encoder.self_check()?;
+        if encoder.engine() == Engine::Native && Precision::fastest(Kernels::best()) != encoder.precision() {
+            let fastest = LocalEncoder::load(self.files.clone(), LocalEncoderOptions::default())?;
+            self.checks.push(fastest.agreement_check(&encoder)?);
+        }
+        self.model = Some(Loaded::Encoder(Box::new(encoder)));
+        Ok(())
+    }
+
+    fn check_cross_encoder(&mut self) -> Result<(), Failure> {
+        let model = CrossEncoder::load(self.files.clone(), CrossEncoderOptions::default())?;
+        self.checks = model.self_check()?;
+        self.model = Some(Loaded::CrossEncoder(Box::new(model)));
+        Ok(())
+    }
+
     fn damaged(&self) -> Vec<&FileCheck> {
         let bad = |check: &&FileCheck| matches!(check.verdict, Verdict::Differs | Verdict::Missing);
         self.file_checks.iter().filter(bad).collect()
@@ -71,25 +91,16 @@ impl Report {
         for check in &self.file_checks {
             writeln!(out, "  {:10}  {}  {}", verdict(check.verdict), short(&check.sha256), check.file)?;
         }
-        let Some(encoder) = &self.encoder else { return Ok(()) };
-        let contract = encoder.contract();
+        let Some(model) = &self.model else { return Ok(()) };
         writeln!(out, "\ncontract")?;
-        for (name, value) in [
-            ("architecture", contract.model_type.clone()),
-            ("dim", contract.dim.to_string()),
-            ("pooling", contract.pooling.to_string()),
-            ("normalised", if contract.normalize { "yes" } else { "no" }.to_owned()),
-            ("max tokens", contract.max_tokens.to_string()),
-            ("query prompt", format!("{:?}", contract.query_prompt)),
-            ("document prompt", format!("{:?}", contract.document_prompt)),
-        ] {
+        for (name, value) in model.contract_lines() {
             writeln!(out, "  {name:16}  {value}")?;
         }
         writeln!(out, "\ncontradictions and assumptions")?;
-        for finding in &contract.findings {
+        for finding in model.findings() {
             writeln!(out, "  {} {}", finding.file, finding.message)?;
         }
-        if contract.findings.is_empty() {
+        if model.findings().is_empty() {
             writeln!(out, "  none")?;
         }
         writeln!(out, "\nchecks")?;
@@ -112,27 +123,85 @@ impl Report {
             "model": self.files.name,
             "path": self.files.dir,
             "revision": self.files.revision,
-            "fingerprint": self.encoder.as_ref().map(Encoder::fingerprint).transpose()?,
+            "fingerprint": self.model.as_ref().map(Loaded::fingerprint).transpose()?,
             "files": self.file_checks.iter().map(file).collect::<Vec<_>>(),
-            "contract": self.encoder.as_ref().map(contract_json),
+            "contract": self.model.as_ref().map(Loaded::contract_json),
             "checks": self.checks.iter().map(check).collect::<Vec<_>>(),
         }))
     }
 }
 
-fn contract_json(encoder: &LocalEncoder) -> Value {
-    let contract = encoder.contract();
-    let findings = contract.findings.iter().map(|finding| json!({ "file": finding.file, "message": finding.message }));
-    json!({
-        "architecture": contract.model_type,
-        "dim": contract.dim,
-        "pooling": contract.pooling.to_string(),
-        "normalize": contract.normalize,
-        "max_tokens": contract.max_tokens,
-        "query_prompt": contract.query_prompt,
-        "document_prompt": contract.document_prompt,
-        "findings": findings.collect::<Vec<_>>(),
-    })
+impl Loaded {
+    fn fingerprint(&self) -> Result<String, nearsort::Error> {
+        match self {
+            Self::Encoder(encoder) => encoder.fingerprint(),
+            Self::CrossEncoder(model) => model.fingerprint(),
+        }
+    }
+
+    fn findings(&self) -> &[Finding] {
+        match self {
+            Self::Encoder(encoder) => &encoder.contract().findings,
+            Self::CrossEncoder(model) => &model.contract().findings,
+        }
+    }
+
+    fn contract_lines(&self) -> Vec<(&'static str, String)> {
+        let yes_or_no = |is_so| if is_so { "yes" } else { "no" }.to_owned();
+        match self {
+            Self::Encoder(encoder) => {
+                let contract = encoder.contract();
+                vec![
+                    ("architecture", contract.model_type.clone()),
+                    ("dim", contract.dim.to_string()),
+                    ("pooling", contract.pooling.to_string()),
+                    ("normalised", yes_or_no(contract.normalize)),
+                    ("max tokens", contract.max_tokens.to_string()),
+                    ("query prompt", format!("{:?}", contract.query_prompt)),
+                    ("document prompt", format!("{:?}", contract.document_prompt)),
+                ]
+            }
+            Self::CrossEncoder(model) => {
+                let contract = model.contract();
+                vec![
+                    ("architecture", contract.model_type.clone()),
+                    ("kind", "cross-encoder".to_owned()),
+                    ("max tokens", contract.max_tokens.to_string()),
+                    ("scores", if contract.gives_logits { "logits" } else { "probabilities" }.to_owned()),
+                ]
+            }
+        }
+    }
+
+    fn contract_json(&self) -> Value {
+        let finding = |finding: &Finding| json!({ "file": finding.file, "message": finding.message });
+        let findings: Vec<Value> = self.findings().iter().map(finding).collect();
+        match self {
+            Self::Encoder(encoder) => {
+                let contract = encoder.contract();
+                json!({
+                    "architecture": contract.model_type,
+                    "dim": contract.dim,
+                    "pooling": contract.pooling.to_string(),
+                    "normalize": contract.normalize,
+                    "max_tokens": contract.max_tokens,
+                    "query_prompt": contract.query_prompt,
+                    "document_prompt": contract.document_prompt,
+                    "findings": findings,
+                })
+            }
+            Self::CrossEncoder(model) => {
+                let contract = model.contract();
+                json!({
+                    "architecture": contract.model_type,
+                    "kind": "cross-encoder",
+                    "max_tokens": contract.max_tokens,
+                    "raw_scores": contract.gives_logits,
+                    "findings": findings,
+                })
+            }
+        }
+    }
 }
 
 fn verdict(verdict: Verdict) -> &'static str {

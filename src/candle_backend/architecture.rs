@@ -22,7 +22,7 @@ const WORD_EMBEDDINGS: &str = "embeddings.word_embeddings.weight";
 
 /// A loaded model.
 pub(super) enum Architecture {
-    Bert(bert::BertModel),
+    Bert { model: bert::BertModel, has_types: bool },
     XlmRoberta(xlm_roberta::XLMRobertaModel),
     ModernBert(modernbert::ModernBert),
     NomicBert(nomic_bert::NomicBertModel),
@@ -47,6 +47,7 @@ impl Architecture {
             "bert" if is_jina(config) => source.jina_bert(),
             "bert" => source.bert(Naming::Plain),
             "distilbert" => source.distilbert(),
+            "electra" => source.electra(),
             "roberta" | "xlm-roberta" | "camembert" => source.xlm_roberta(),
             "modernbert" => source.modernbert(),
             "nomic_bert" => source.nomic_bert(),
@@ -63,11 +64,12 @@ impl Architecture {
         !matches!(self, Architecture::JinaBert(_))
     }
 
-    /// Last hidden states, `[batch, tokens, hidden_size]`. `ids` and `mask` (1: token, 0: padding, on the right) are
-    /// u32 `[batch, tokens]`.
-    pub(super) fn forward(&self, ids: &Tensor, mask: &Tensor) -> CandleResult<Tensor> {
+    /// Last hidden states, `[batch, tokens, hidden_size]`. `ids`, `types` (of second parts 1) and `mask` (1: token, 0: padding, on the
+    /// right) are u32 `[batch, tokens]`. Models with one type, or none, read no types.
+    pub(super) fn forward(&self, ids: &Tensor, types: &Tensor, mask: &Tensor) -> CandleResult<Tensor> {
         match self {
-            Architecture::Bert(model) => model.forward(ids, &ids.zeros_like()?, Some(mask)),
+            Architecture::Bert { model, has_types: true } => model.forward(ids, types, Some(mask)),
+            Architecture::Bert { model, has_types: false } => model.forward(ids, &ids.zeros_like()?, Some(mask)),
             Architecture::XlmRoberta(model) => model.forward(ids, mask, &ids.zeros_like()?, None, None, None),
             Architecture::ModernBert(model) => model.forward(ids, mask),
             Architecture::NomicBert(model) => model.forward(ids, None, Some(mask)),
@@ -94,7 +96,8 @@ impl Source<'_> {
             self.config["hidden_act"] = json!("geluapproximate");
         }
         let config: bert::Config = self.parse()?;
-        Ok(Architecture::Bert(self.build(WORD_EMBEDDINGS, naming, |vb| bert::BertModel::load(vb, &config))?))
+        let model = self.build(WORD_EMBEDDINGS, naming, |vb| bert::BertModel::load(vb, &config))?;
+        Ok(Architecture::Bert { model, has_types: config.type_vocab_size > 1 })
     }
 
     /// DistilBERT is BERT without token types. candle's own DistilBERT computes GELU by its tanh approximation where
@@ -113,6 +116,12 @@ impl Source<'_> {
         }
         self.fill(json!({ "type_vocab_size": 1 }));
         self.bert(Naming::DistilBert)
+    }
+
+    /// ELECTRA is BERT where its embeddings are as wide as its layers; candle has no layer between the two.
+    fn electra(self) -> Result<Architecture> {
+        self.demand("embedding_size", &[self.config["hidden_size"].clone()])?;
+        self.bert(Naming::Plain)
     }
 
     fn xlm_roberta(mut self) -> Result<Architecture> {

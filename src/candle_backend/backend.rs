@@ -1,5 +1,6 @@
 //! Ragged batches in, hidden states out, on candle's devices.
 
+use std::ops::Range;
 use std::path::PathBuf;
 
 use candle_core::{DType, Device as CandleDevice, Result as CandleResult, Tensor};
@@ -37,26 +38,27 @@ impl CandleBackend {
     }
 
     /// One forward pass over sequences padded on the right to the longest.
-    fn pass(&self, sequences: &[&[u32]]) -> CandleResult<Tensor> {
-        let width = sequences.iter().map(|ids| ids.len()).max().unwrap_or(0);
-        let mut ids = Vec::with_capacity(sequences.len() * width);
-        let mut mask = Vec::with_capacity(sequences.len() * width);
-        for sequence in sequences {
+    fn pass(&self, batch: &RaggedBatch, range: Range<usize>) -> CandleResult<Tensor> {
+        let width = range.clone().map(|index| batch.sequence(index).len()).max().unwrap_or(0);
+        let shape = (range.len(), width);
+        let (mut ids, mut types, mut mask) = (Vec::new(), Vec::new(), Vec::new());
+        for index in range {
+            let (sequence, first_part) = (batch.sequence(index), batch.first_part_len(index));
             let padding = width - sequence.len();
             ids.extend_from_slice(sequence);
             ids.extend(std::iter::repeat_n(self.pad_token_id, padding));
-            mask.extend(std::iter::repeat_n(1u32, sequence.len()));
-            mask.extend(std::iter::repeat_n(0u32, padding));
+            types.extend((0..width).map(|place| u32::from(place >= first_part && place < sequence.len())));
+            mask.extend((0..width).map(|place| u32::from(place < sequence.len())));
         }
-        let shape = (sequences.len(), width);
         let ids = Tensor::from_vec(ids, shape, &self.device)?;
+        let types = Tensor::from_vec(types, shape, &self.device)?;
         let mask = Tensor::from_vec(mask, shape, &self.device)?;
-        self.architecture.forward(&ids, &mask)?.to_dtype(DType::F32)
+        self.architecture.forward(&ids, &types, &mask)?.to_dtype(DType::F32)
     }
 
-    fn pass_into(&self, first: usize, sequences: &[&[u32]], sink: &HiddenSink<'_>) -> Result<()> {
+    fn pass_into(&self, batch: &RaggedBatch, range: Range<usize>, sink: &HiddenSink<'_>) -> Result<()> {
         let run = || -> CandleResult<_> {
-            let hidden = self.pass(sequences)?;
+            let hidden = self.pass(batch, range.clone())?;
             Ok((hidden.dims3()?, hidden.flatten_all()?.to_vec1::<f32>()?))
         };
         let failed = |message: String| Error::Compute { context: "the forward pass failed".into(), message };
@@ -67,18 +69,20 @@ impl CandleBackend {
                 self.hidden_size
             )));
         }
-        for (offset, (sequence, rows)) in sequences.iter().zip(hidden.chunks(width * hidden_size)).enumerate() {
-            let own = &rows[..sequence.len() * hidden_size];
-            let view = ArrayView2::from_shape((sequence.len(), hidden_size), own).map_err(|e| failed(e.to_string()))?;
-            sink(first + offset, view);
+        for (index, rows) in range.zip(hidden.chunks(width * hidden_size)) {
+            let tokens = batch.sequence(index).len();
+            let own = &rows[..tokens * hidden_size];
+            let view = ArrayView2::from_shape((tokens, hidden_size), own).map_err(|e| failed(e.to_string()))?;
+            sink(index, view);
         }
         Ok(())
     }
 
-    fn pass_runs_of_equal_length(&self, sequences: &[&[u32]], sink: &HiddenSink<'_>) -> Result<()> {
+    fn pass_runs_of_equal_length(&self, batch: &RaggedBatch, sink: &HiddenSink<'_>) -> Result<()> {
+        let sequences: Vec<&[u32]> = batch.sequences().collect();
         let mut first = 0;
         for run in sequences.chunk_by(|a, b| a.len() == b.len()) {
-            self.pass_into(first, run, sink)?;
+            self.pass_into(batch, first..first + run.len(), sink)?;
             first += run.len();
         }
         Ok(())
@@ -94,15 +98,14 @@ impl Backend for CandleBackend {
         if !self.device.is_cpu() {
             return self.forward_padded(batch, sink);
         }
-        (0..batch.len()).into_par_iter().try_for_each(|index| self.pass_into(index, &[batch.sequence(index)], sink))
+        (0..batch.len()).into_par_iter().try_for_each(|index| self.pass_into(batch, index..index + 1, sink))
     }
 
     fn forward_padded(&self, batch: &RaggedBatch, sink: &HiddenSink<'_>) -> Result<()> {
-        let sequences: Vec<&[u32]> = batch.sequences().collect();
         if self.architecture.pads() {
-            self.pass_into(0, &sequences, sink)
+            self.pass_into(batch, 0..batch.len(), sink)
         } else {
-            self.pass_runs_of_equal_length(&sequences, sink)
+            self.pass_runs_of_equal_length(batch, sink)
         }
     }
 }

@@ -34,9 +34,10 @@ mod stub;
 pub use stub::CandleBackend;
 
 /// The values of `model_type` in config.json that have a forward pass here.
-pub const SUPPORTED_MODEL_TYPES: [&str; 9] = [
+pub const SUPPORTED_MODEL_TYPES: [&str; 10] = [
     "bert",
     "distilbert",
+    "electra",
     "roberta",
     "xlm-roberta",
     "camembert",

@@ -136,7 +136,7 @@ fn distinct(vectors: &ndarray::Array2<f32>) -> Check {
     }
 }
 
-fn within(name: &'static str, found: &[f32], expected: &[f32], tolerance: f32) -> Check {
+pub(super) fn within(name: &'static str, found: &[f32], expected: &[f32], tolerance: f32) -> Check {
     // `max` would drop NaN; a NaN difference has to fail.
     let largest = found
         .iter()

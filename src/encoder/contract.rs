@@ -68,12 +68,12 @@ pub struct Contract {
     pub(crate) config: Value,
 }
 
-const CONFIG: &str = "config.json";
-const MODULES: &str = "modules.json";
-const TRANSFORMER: &str = "sentence_bert_config.json";
-const PROMPTS: &str = "config_sentence_transformers.json";
-const TOKENIZER: &str = "tokenizer.json";
-const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
+pub(super) const CONFIG: &str = "config.json";
+pub(super) const MODULES: &str = "modules.json";
+pub(super) const TRANSFORMER: &str = "sentence_bert_config.json";
+pub(super) const PROMPTS: &str = "config_sentence_transformers.json";
+pub(super) const TOKENIZER: &str = "tokenizer.json";
+pub(super) const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
 const POOLING: &str = "1_Pooling/config.json";
 /// transformers' `VERY_LARGE_INTEGER` (1e30) and other ways of saying "no limit".
 const NO_LIMIT: u64 = 1 << 31;
@@ -89,9 +89,10 @@ impl Contract {
     }
 }
 
-struct Reader<'a> {
-    files: &'a ModelFiles,
-    findings: Vec<Finding>,
+/// Reads a model's files, and notes what a user should know of them.
+pub(super) struct Reader<'a> {
+    pub files: &'a ModelFiles,
+    pub findings: Vec<Finding>,
 }
 
 /// What is compared of tokenizer.json. Its vocabulary, megabytes in some models, is counted and not kept: the file is read at
@@ -205,7 +206,7 @@ impl Reader<'_> {
         })
     }
 
-    fn json(&self, file: &str) -> Result<Option<Value>> {
+    pub(super) fn json(&self, file: &str) -> Result<Option<Value>> {
         self.parsed(file)
     }
 
@@ -214,11 +215,11 @@ impl Reader<'_> {
         serde_json::from_slice(&bytes).map(Some).map_err(|e| self.unusable(file, &format!("not JSON: {e}")))
     }
 
-    fn unusable(&self, file: &str, message: &str) -> Error {
+    pub(super) fn unusable(&self, file: &str, message: &str) -> Error {
         Error::ModelFile { path: self.files.dir.join(file), message: message.to_owned() }
     }
 
-    fn note(&mut self, file: &'static str, message: String) {
+    pub(super) fn note(&mut self, file: &'static str, message: String) {
         self.findings.push(Finding { file, message });
     }
 
@@ -291,7 +292,7 @@ impl Reader<'_> {
     }
 
     /// The limit that sentence-transformers uses: its own file's, else the smaller of the tokenizer's and the positions'.
-    fn max_tokens(&mut self, config: &Value, transformer: &Value, tokenizer: &Value) -> usize {
+    pub(super) fn max_tokens(&mut self, config: &Value, transformer: &Value, tokenizer: &Value) -> usize {
         let positions = usable_positions(config);
         // Larger integers than u64 come as floats; both mean "no limit".
         let tokenizer_limit = tokenizer["model_max_length"].as_u64().filter(|&limit| limit < NO_LIMIT);
@@ -318,7 +319,12 @@ impl Reader<'_> {
         }
     }
 
-    fn max_tokens_override(&self, config: &Value, model_limit: usize, wanted: Option<usize>) -> Result<usize> {
+    pub(super) fn max_tokens_override(
+        &self,
+        config: &Value,
+        model_limit: usize,
+        wanted: Option<usize>,
+    ) -> Result<usize> {
         let positions = usable_positions(config).map_or(usize::MAX, |positions| positions as usize);
         match wanted {
             None => Ok(model_limit),
@@ -330,7 +336,12 @@ impl Reader<'_> {
         }
     }
 
-    fn compare_tokenizer(&mut self, config: &Value, tokenizer_config: &Value, max_tokens: usize) -> Result<()> {
+    pub(super) fn compare_tokenizer(
+        &mut self,
+        config: &Value,
+        tokenizer_config: &Value,
+        max_tokens: usize,
+    ) -> Result<()> {
         let tokenizer: TokenizerFile = self.parsed(TOKENIZER)?.ok_or_else(|| {
             self.unusable(TOKENIZER, "the file is missing; a folder with only vocab.txt or sentencepiece.bpe.model can be converted with transformers: AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)")
         })?;

@@ -11,21 +11,23 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use ndarray::{Array2, ArrayView2, s};
+use rayon::ThreadPool;
 use rayon::prelude::*;
-use rayon::{ThreadPool, ThreadPoolBuilder};
 use sha2::{Digest, Sha256};
 
+use super::backend::{choose, load_backend, thread_pool};
+use super::batches::{Tokens, Work};
 use super::dense::Dense;
 use super::pooling::normalize;
 use super::tokenizer::{TextTokenizer, TokenizedText};
 use super::{
-    Contract, Embeddings, EncodedLengths, EncodedText, Encoder, Engine, ModelInfo, Overrides, Precision, Role,
-    TextSink, TokenEncoder,
+    Contract, Embeddings, EncodedLengths, EncodedText, Encoder, Engine, ModelInfo, ModelKind, Overrides, Precision,
+    Role, TextSink, TokenEncoder,
 };
-use crate::candle_backend::{CandleBackend, Device};
-use crate::engine::{Backend, NativeBackend, RaggedBatch, WeightsFile};
+use crate::candle_backend::Device;
+use crate::engine::{Backend, RaggedBatch};
 use crate::kernels::Kernels;
-use crate::store::{MappedFile, ModelFiles, hex};
+use crate::store::{ModelFiles, hex};
 use crate::{Error, Result};
 
 /// Called with the number of texts just finished; from any thread.
@@ -98,14 +100,22 @@ impl LocalEncoder {
     /// Those of [`Contract::read`]; [`Error::UnsupportedArchitecture`]; [`Error::ModelFile`] when weights or tokenizer are
     /// unusable; [`Error::Device`] when the device is not there; [`Error::InvalidArgument`] for options out of range.
     pub fn load(files: ModelFiles, options: LocalEncoderOptions) -> Result<Self> {
+        if ModelKind::of(&files)? == ModelKind::CrossEncoder {
+            return Err(Error::InvalidArgument(format!(
+                "{} is a cross-encoder: it reads query and document together and has no embeddings; `nearsort rerank --model` uses it, for all \
+                 else give an embedding model, such as all-MiniLM-L6-v2",
+                files.name
+            )));
+        }
         let contract = Contract::read(&files, &options.overrides)?;
         if options.batch_tokens == 0 {
             return Err(Error::InvalidArgument("--batch-tokens must be at least 1".into()));
         }
         let pool = options.threads.map(thread_pool).transpose()?;
-        let (engine, precision) = choose(&contract, &options)?;
+        let (engine, precision) = choose(&contract.config, &options)?;
         let load = || {
-            let backend = || load_backend(&contract, &files, engine, precision, options.device);
+            let arithmetic = (engine, precision);
+            let backend = || load_backend(&files, &contract.config, arithmetic, options.device, contract.max_tokens);
             rayon::join(|| TextTokenizer::load(&files, &contract), backend)
         };
         let (tokenizer, backend) = match &pool {
@@ -171,47 +181,15 @@ impl LocalEncoder {
                 set_row(&vectors, position, &self.vector(hidden));
             })?;
             let lengths = Lengths::new(texts.len());
-            tokenized.iter().enumerate().for_each(|(index, text)| lengths.note(index, text));
+            for (index, text) in tokenized.iter().enumerate() {
+                lengths.note(index, text.ids.len(), text.unknown, text.truncated);
+            }
             Ok(embeddings(vectors, lengths.into_inner()))
         })
     }
 
     fn tokenize(&self, texts: &[&str], role: Role) -> Result<Vec<TokenizedText>> {
         texts.par_iter().map(|text| self.tokenizer.tokenize(text, role)).collect()
-    }
-
-    /// All texts tokenized, then batch after batch on the device.
-    fn encode_on_gpu(&self, texts: &[&str], role: Role, receiver: &Receiver<'_>) -> Result<()> {
-        let tokenized = self.tokenize(texts, role)?;
-        tokenized.iter().enumerate().for_each(|(index, text)| receiver.lengths.note(index, text));
-        let lengths: Vec<usize> = tokenized.iter().map(|text| text.ids.len()).collect();
-        let order = longest_first(&lengths);
-        cut_batches(&order, &lengths, self.options.batch_tokens).into_iter().try_for_each(|indices| {
-            let batch: Vec<(usize, &TokenizedText)> = indices.iter().map(|&index| (index, &tokenized[index])).collect();
-            self.forward(&batch, 1, receiver.sink)
-        })
-    }
-
-    /// A few texts at a time on each thread.
-    fn encode_on_cpu(&self, texts: &[&str], role: Role, receiver: &Receiver<'_>) -> Result<()> {
-        let threads = rayon::current_num_threads();
-        let lengths: Vec<usize> = texts.iter().map(|text| text.len()).collect();
-        let order = longest_first(&lengths);
-        let texts_per_task = texts.len().div_ceil(threads * TASKS_PER_THREAD).clamp(1, MAX_TEXTS_PER_TASK);
-        let tasks = texts.len().div_ceil(texts_per_task);
-        let threads_per_task = (threads / tasks.max(1)).max(1);
-        order.par_chunks(texts_per_task).with_max_len(1).try_for_each(|indices| {
-            let tokenize = |&index: &usize| self.tokenizer.tokenize(texts[index], role);
-            let tokenized: Vec<TokenizedText> = indices.iter().map(tokenize).collect::<Result<_>>()?;
-            indices.iter().zip(&tokenized).for_each(|(&index, text)| receiver.lengths.note(index, text));
-            let lengths: Vec<usize> = tokenized.iter().map(|text| text.ids.len()).collect();
-            let order = longest_first(&lengths);
-            cut_batches(&order, &lengths, self.options.batch_tokens).into_iter().try_for_each(|positions| {
-                let text = |&position: &usize| (indices[position], &tokenized[position]);
-                let batch: Vec<(usize, &TokenizedText)> = positions.iter().map(text).collect();
-                self.forward(&batch, threads_per_task, receiver.sink)
-            })
-        })
     }
 
     /// Encodes texts, each given with its position, in one batch.
@@ -258,36 +236,26 @@ impl LocalEncoder {
 }
 
 /// Raised when a release computes other bits from the same files: indexes and caches of older releases must not be taken for its own.
-const ARITHMETIC_VERSION: u32 = 1;
-
-/// More tasks than threads, so that a thread that got short texts takes another task.
-const TASKS_PER_THREAD: usize = 16;
-/// Texts that a thread takes at a time at most: what it tokenized waits in memory.
-const MAX_TEXTS_PER_TASK: usize = 32;
-
-/// Who gets what is encoded.
-struct Receiver<'a> {
-    lengths: Lengths,
-    sink: &'a TextSink<'a>,
-}
+pub(super) const ARITHMETIC_VERSION: u32 = 1;
 
 /// The lengths of texts, noted by many threads.
-struct Lengths(Mutex<EncodedLengths>);
+pub(super) struct Lengths(Mutex<EncodedLengths>);
 
 impl Lengths {
-    fn new(texts: usize) -> Self {
+    pub(super) fn new(texts: usize) -> Self {
         let (tokens, unknown, truncated) = (vec![0; texts], vec![0; texts], vec![false; texts]);
         Self(Mutex::new(EncodedLengths { tokens, unknown, truncated }))
     }
 
-    fn note(&self, index: usize, text: &TokenizedText) {
+    /// `tokens` of text `index` went into the model, `unknown` of them for what the vocabulary lacks.
+    pub(super) fn note(&self, index: usize, tokens: usize, unknown: u32, truncated: bool) {
         let mut lengths = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        lengths.tokens[index] = text.ids.len() as u32;
-        lengths.unknown[index] = text.unknown;
-        lengths.truncated[index] = text.truncated;
+        lengths.tokens[index] = tokens as u32;
+        lengths.unknown[index] = unknown;
+        lengths.truncated[index] = truncated;
     }
 
-    fn into_inner(self) -> EncodedLengths {
+    pub(super) fn into_inner(self) -> EncodedLengths {
         self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -300,6 +268,12 @@ fn set_row(vectors: &Mutex<Array2<f32>>, index: usize, vector: &[f32]) {
 fn embeddings(vectors: Mutex<Array2<f32>>, lengths: EncodedLengths) -> Embeddings {
     let vectors = vectors.into_inner().unwrap_or_else(PoisonError::into_inner);
     Embeddings { vectors, tokens: lengths.tokens, truncated: lengths.truncated }
+}
+
+impl Tokens for TokenizedText {
+    fn num_tokens(&self) -> usize {
+        self.ids.len()
+    }
 }
 
 impl Encoder for LocalEncoder {
@@ -347,12 +321,20 @@ impl TokenEncoder for LocalEncoder {
     }
 
     fn encode_each(&self, texts: &[&str], role: Role, sink: &TextSink<'_>) -> Result<EncodedLengths> {
-        let receiver = Receiver { lengths: Lengths::new(texts.len()), sink };
-        self.install(|| match self.options.device {
-            Device::Cpu => self.encode_on_cpu(texts, role, &receiver),
-            _ => self.encode_on_gpu(texts, role, &receiver),
-        })?;
-        Ok(receiver.lengths.into_inner())
+        let lengths = Lengths::new(texts.len());
+        let bytes: Vec<usize> = texts.iter().map(|text| text.len()).collect();
+        let work = Work {
+            lengths: &bytes,
+            batch_tokens: self.options.batch_tokens,
+            tokenize: &|index| {
+                let text = self.tokenizer.tokenize(texts[index], role)?;
+                lengths.note(index, text.ids.len(), text.unknown, text.truncated);
+                Ok(text)
+            },
+            forward: &|batch: &[(usize, &TokenizedText)], threads| self.forward(batch, threads, sink),
+        };
+        self.install(|| work.run(self.options.device))?;
+        Ok(lengths.into_inner())
     }
 
     fn windows(&self, text: &str, role: Role) -> Result<Vec<Range<usize>>> {
@@ -361,65 +343,6 @@ impl TokenEncoder for LocalEncoder {
 
     fn token_ranges(&self, text: &str, role: Role) -> Result<Vec<Range<usize>>> {
         self.tokenizer.locate(text, role)
-    }
-}
-
-/// The engine and the precision for what was asked.
-fn choose(contract: &Contract, options: &LocalEncoderOptions) -> Result<(Engine, Precision)> {
-    let refused = |message: String| Err(Error::InvalidArgument(message));
-    let native = NativeBackend::check(&contract.config);
-    let engine = match (options.engine, options.device) {
-        (None | Some(Engine::Candle), device) if device != Device::Cpu => Engine::Candle,
-        (Some(Engine::Native), device) if device != Device::Cpu => {
-            return refused(format!("the native engine runs on the CPU, not on {device}; leave --engine out"));
-        }
-        (Some(Engine::Candle), _) => Engine::Candle,
-        (Some(Engine::Native), _) => native.map(|()| Engine::Native)?,
-        (None, _) => match (native, options.precision) {
-            (Ok(()), _) => Engine::Native,
-            (Err(_), None | Some(Precision::F32)) => Engine::Candle,
-            (Err(lacking), Some(_)) => return Err(lacking),
-        },
-    };
-    match (engine, options.precision) {
-        (Engine::Native, precision) => Ok((engine, precision.unwrap_or(Precision::fastest(Kernels::best())))),
-        (Engine::Candle, None | Some(Precision::F32)) => Ok((engine, Precision::F32)),
-        (Engine::Candle, Some(precision)) => refused(format!(
-            "candle computes in f32, not in {precision}; use --precision f32, or the native engine on the CPU"
-        )),
-    }
-}
-
-fn load_backend(
-    contract: &Contract,
-    files: &ModelFiles,
-    engine: Engine,
-    precision: Precision,
-    device: Device,
-) -> Result<Box<dyn Backend>> {
-    match engine {
-        Engine::Native => {
-            let mapped = files.map_weights()?.into_iter().map(|file| Arc::new(Mapped(file)) as Arc<dyn WeightsFile>);
-            let native =
-                NativeBackend::load(&contract.config, mapped.collect(), &files.dir, precision, Kernels::best())?;
-            Ok(Box::new(native))
-        }
-        Engine::Candle => {
-            Ok(Box::new(CandleBackend::load(&contract.config, &files.weights()?, device, contract.max_tokens)?))
-        }
-    }
-}
-
-/// The store's mapping as the engine takes it: the two do not know each other.
-struct Mapped(MappedFile);
-
-impl WeightsFile for Mapped {
-    fn bytes(&self) -> &[u8] {
-        self.0.bytes()
-    }
-
-    fn release(&self) {
-        self.0.release();
     }
 }
 
@@ -432,57 +355,4 @@ fn load_dense(files: &ModelFiles, contract: &Contract) -> Result<Vec<Dense>> {
         layers.push(layer);
     }
     Ok(layers)
-}
-
-fn thread_pool(threads: usize) -> Result<ThreadPool> {
-    if threads == 0 {
-        return Err(Error::InvalidArgument("--threads must be at least 1".into()));
-    }
-    ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .build()
-        .map_err(|e| Error::Compute { context: format!("cannot start {threads} threads"), message: e.to_string() })
-}
-
-/// Positions of the texts, longest first: texts of like length share a batch, and the last ones to run are short, so that no core
-/// waits long for another.
-fn longest_first(lengths: &[usize]) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..lengths.len()).collect();
-    order.sort_by_key(|&index| (std::cmp::Reverse(lengths[index]), index));
-    order
-}
-
-/// Cuts `order` (longest first) into runs whose padded size, texts times the longest (the first), stays within `budget` tokens. A
-/// text longer than the budget is a batch of its own.
-fn cut_batches<'a>(order: &'a [usize], lengths: &[usize], budget: usize) -> Vec<&'a [usize]> {
-    let mut batches = Vec::new();
-    let mut rest = order;
-    while let Some(&longest) = rest.first() {
-        let width = lengths[longest].max(1);
-        let (batch, tail) = rest.split_at((budget / width).clamp(1, rest.len()));
-        batches.push(batch);
-        rest = tail;
-    }
-    batches
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn batches_hold_every_text_once_within_the_budget() {
-        let lengths = [3, 9, 1, 9, 4, 20, 0, 5];
-        let order = longest_first(&lengths);
-        assert_eq!(order, [5, 1, 3, 7, 4, 0, 2, 6]);
-        for budget in 1..60 {
-            let batches = cut_batches(&order, &lengths, budget);
-            assert_eq!(batches.concat(), order);
-            for batch in batches {
-                let width = lengths[batch[0]];
-                assert!(batch.len() == 1 || batch.len() * width <= budget, "budget {budget}: {batch:?}");
-            }
-        }
-        assert!(cut_batches(&[], &[], 10).is_empty());
-    }
 }

@@ -1,7 +1,10 @@
-//! Text in, vectors out.
+//! Text in, vectors out; and pairs of texts in, a number out: the cross-encoders.
 
+mod backend;
+mod batches;
 mod check;
 mod contract;
+mod cross_encoder;
 mod dense;
 mod local;
 mod pooling;
@@ -16,6 +19,7 @@ use ndarray::{Array2, ArrayView2};
 pub use crate::engine::Precision;
 pub use check::Check;
 pub use contract::{Contract, Finding, Overrides};
+pub use cross_encoder::{CrossContract, CrossEncoder, CrossEncoderOptions, DEFAULT_INSTRUCTION, ModelKind, PairLogits};
 pub use local::{LocalEncoder, LocalEncoderOptions, ProgressFn};
 pub use pooling::Pooling;
 

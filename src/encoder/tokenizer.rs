@@ -9,7 +9,7 @@ use crate::store::ModelFiles;
 use crate::{Error, Result};
 
 /// First guess of how much text fills one token, in bytes; generous, so that a second try is rare.
-const BYTES_PER_TOKEN: usize = 32;
+pub(super) const BYTES_PER_TOKEN: usize = 32;
 
 /// The part of a window that the next one repeats: a sentence or two, so that what an edge cuts is whole in one of the two.
 const WINDOW_OVERLAP: usize = 4; // a quarter
@@ -191,7 +191,7 @@ impl TextTokenizer {
 }
 
 /// The token for what the vocabulary lacks, if there is one.
-fn unknown_id(tokenizer: &Tokenizer) -> Option<u32> {
+pub(super) fn unknown_id(tokenizer: &Tokenizer) -> Option<u32> {
     let token = match tokenizer.get_model() {
         ModelWrapper::WordPiece(model) => Some(model.unk_token.as_str()),
         ModelWrapper::WordLevel(model) => Some(model.unk_token.as_str()),
@@ -204,7 +204,7 @@ fn unknown_id(tokenizer: &Tokenizer) -> Option<u32> {
 
 /// The longest prefix of at most `bytes` bytes, longer if need be, that ends before a space followed by an ASCII letter or
 /// digit. No tokenizer merges across such a place, so the tokens of the prefix are the first tokens of the text.
-fn cut_between_words(text: &str, bytes: usize) -> &str {
+pub(super) fn cut_between_words(text: &str, bytes: usize) -> &str {
     let raw = text.as_bytes();
     let boundary = (bytes..raw.len().saturating_sub(1)).find(|&i| raw[i] == b' ' && raw[i + 1].is_ascii_alphanumeric());
     // A space is one byte of its own in UTF-8: cutting before it never splits a character.

@@ -1,8 +1,8 @@
 //! BERT (Devlin et al. 2018) and what computes the same: RoBERTa, XLM-RoBERTa and CamemBERT count positions from another number,
-//! DistilBERT has no token types and other names.
+//! DistilBERT has no token types and other names, ELECTRA's embeddings may be narrower than its layers (Clark et al. 2020).
 //!
 //! ```text
-//! x = norm(words + positions + types)                          [tokens, hidden]
+//! x = norm(words + positions + types)                          [tokens, hidden]; ELECTRA: project(norm(...)) where widths differ
 //! per layer:
 //!     x = norm(x + output(attention(qkv(x))))
 //!     x = norm(x + down(gelu(up(x))))
@@ -28,7 +28,15 @@ pub(super) struct Bert {
     /// The rows of the types; none where there are no types.
     token_types: Vec<Vec<f32>>,
     norm: Norm,
+    projection: Option<Projection>,
     layers: Vec<Layer>,
+}
+
+/// From the width of the embeddings to that of the layers, in f32: once a token, and small.
+struct Projection {
+    /// `[hidden, embedding]`, row-major, embeddings padded.
+    weight: Vec<f32>,
+    bias: Vec<f32>,
 }
 
 struct Layer {
@@ -42,30 +50,45 @@ struct Layer {
 impl Bert {
     pub(super) fn load(builder: &Builder<'_>) -> Result<Self> {
         let Builder { tensors, config, .. } = builder;
-        let hidden = config.hidden_size;
+        let width = config.embedding_size;
         let types = if config.family == Family::DistilBert { 0 } else { config.type_vocab_size };
-        let table = (types > 0).then(|| tensors.get("embeddings.token_type_embeddings.weight", &[types, hidden]));
+        let table = (types > 0).then(|| tensors.get("embeddings.token_type_embeddings.weight", &[types, width]));
         let row = |table: &Tensor, index: usize| {
-            let mut row = vec![0.0; hidden];
+            let mut row = vec![0.0; width];
             table.read_row(index, &mut row);
             row
         };
         let token_types = table.transpose()?.map_or(Vec::new(), |table| (0..types).map(|i| row(&table, i)).collect());
         Ok(Self {
-            words: tensors.get(ANCHOR, &[config.vocab_size, hidden])?,
-            positions: tensors.get("embeddings.position_embeddings.weight", &[config.max_positions, hidden])?,
+            words: tensors.get(ANCHOR, &[config.vocab_size, width])?,
+            positions: tensors.get("embeddings.position_embeddings.weight", &[config.max_positions, width])?,
             token_types,
-            norm: norm(builder, "embeddings.LayerNorm")?,
+            norm: norm(builder, "embeddings.LayerNorm", width)?,
+            projection: (width != config.hidden_size).then(|| Projection::load(builder)).transpose()?,
             layers: (0..config.num_layers).map(|layer| Layer::load(builder, layer)).collect::<Result<_>>()?,
             config: (*config).clone(),
         })
     }
 
-    /// Writes the sum of the embeddings of all tokens.
+    /// Writes what the first layer gets.
     fn embed(&self, batch: &Batch<'_>, rows: &mut [f32]) -> Result<()> {
-        let hidden = self.config.hidden_size;
-        let width = padded_len(hidden);
-        let mut position_row = vec![0.0; hidden];
+        let Some(projection) = &self.projection else {
+            self.sum_embeddings(batch, rows)?;
+            self.norm.apply(batch.kernels, rows);
+            return Ok(());
+        };
+        let mut narrow = vec![0.0; batch.tokens() * padded_len(self.config.embedding_size)];
+        self.sum_embeddings(batch, &mut narrow)?;
+        self.norm.apply(batch.kernels, &mut narrow);
+        projection.apply(batch, &narrow, rows);
+        Ok(())
+    }
+
+    /// Writes the sum of the embeddings of all tokens.
+    fn sum_embeddings(&self, batch: &Batch<'_>, rows: &mut [f32]) -> Result<()> {
+        let embedding = self.config.embedding_size;
+        let width = padded_len(embedding);
+        let mut position_row = vec![0.0; embedding];
         for (sequence, &second_part) in batch.cu_seqlens.windows(2).zip(batch.second_parts) {
             // Padding tokens that a text spells out have no position of their own in RoBERTa.
             let mut counted = 0;
@@ -84,7 +107,7 @@ impl Bert {
                 }
                 let row = &mut rows[token * width..][..width];
                 self.words.read_row(id as usize, row);
-                row[hidden..].fill(0.0);
+                row[embedding..].fill(0.0);
                 self.positions.read_row(position, &mut position_row);
                 row.iter_mut().zip(&position_row).for_each(|(x, p)| *x += p);
                 // RoBERTa has one type for both parts.
@@ -93,6 +116,27 @@ impl Bert {
             }
         }
         Ok(())
+    }
+}
+
+impl Projection {
+    fn load(builder: &Builder<'_>) -> Result<Self> {
+        let (hidden, embedding) = (builder.config.hidden_size, builder.config.embedding_size);
+        let table = builder.tensors.get("embeddings_project.weight", &[hidden, embedding])?;
+        let mut weight = vec![0.0; hidden * padded_len(embedding)];
+        weight.chunks_exact_mut(padded_len(embedding)).enumerate().for_each(|(row, to)| table.read_row(row, to));
+        Ok(Self { weight, bias: builder.tensors.vector("embeddings_project.bias", hidden)? })
+    }
+
+    /// From padded rows of embeddings to padded rows of hidden states.
+    fn apply(&self, batch: &Batch<'_>, narrow: &[f32], rows: &mut [f32]) {
+        let hidden = self.bias.len();
+        let widths = (self.weight.len() / hidden, padded_len(hidden));
+        for (from, to) in narrow.chunks_exact(widths.0).zip(rows.chunks_exact_mut(widths.1)) {
+            batch.kernels.dot_f32.rows(from, &self.weight, &mut to[..hidden]);
+            to.iter_mut().zip(&self.bias).for_each(|(y, b)| *y += b);
+            to[hidden..].fill(0.0);
+        }
     }
 }
 
@@ -113,18 +157,18 @@ impl Layer {
                 heads: builder.heads(None),
                 rope: None,
             },
-            attention_norm: norm(builder, &format!("{name}.attention.output.LayerNorm"))?,
+            attention_norm: norm(builder, &format!("{name}.attention.output.LayerNorm"), hidden)?,
             up: builder.linear(&format!("{name}.intermediate.dense"), (middle, hidden), true)?,
             down: builder.linear(&format!("{name}.output.dense"), (hidden, middle), true)?,
-            output_norm: norm(builder, &format!("{name}.output.LayerNorm"))?,
+            output_norm: norm(builder, &format!("{name}.output.LayerNorm"), hidden)?,
         })
     }
 }
 
 /// Older checkpoints call gamma and beta of a norm so.
-fn norm(builder: &Builder<'_>, name: &str) -> Result<Norm> {
+fn norm(builder: &Builder<'_>, name: &str, width: usize) -> Result<Norm> {
     let names = if builder.tensors.contains(&format!("{name}.gamma")) { ["gamma", "beta"] } else { ["weight", "bias"] };
-    let vector = |part| builder.tensors.vector(&format!("{name}.{part}"), builder.config.hidden_size);
+    let vector = |part| builder.tensors.vector(&format!("{name}.{part}"), width);
     Ok(Norm::new(&vector(names[0])?, &vector(names[1])?, builder.config.norm_eps))
 }
 
@@ -143,7 +187,6 @@ impl Forward for Bert {
         let hidden = hidden.at_least(batch.tokens() * width);
         laps.layer(0);
         self.embed(batch, hidden)?;
-        self.norm.apply(batch.kernels, hidden);
         laps.lap(Operation::Embeddings);
         for (index, layer) in self.layers.iter().enumerate() {
             laps.layer(index);

@@ -11,6 +11,8 @@ pub(super) enum Family {
     Bert,
     /// BERT under other names and without token types.
     DistilBert,
+    /// BERT whose embeddings may be narrower than its layers.
+    Electra,
     /// BERT with positions counted from behind the padding token: RoBERTa, XLM-RoBERTa, CamemBERT.
     Roberta,
     /// Rotary positions, sliding windows, gated feed-forward, norms before.
@@ -22,6 +24,8 @@ pub(super) enum Family {
 pub(super) struct Config {
     pub(super) family: Family,
     pub(super) hidden_size: usize,
+    /// Width of the embeddings: the layers', but for ELECTRA.
+    pub(super) embedding_size: usize,
     pub(super) num_layers: usize,
     pub(super) num_heads: usize,
     pub(super) intermediate_size: usize,
@@ -44,6 +48,7 @@ impl Config {
         let family = match json["model_type"].as_str() {
             Some("bert") => Family::Bert,
             Some("distilbert") => Family::DistilBert,
+            Some("electra") => Family::Electra,
             Some("roberta" | "xlm-roberta" | "camembert") => Family::Roberta,
             Some("modernbert") => Family::ModernBert,
             other => return Err(format!("the model type is {}", other.unwrap_or("not given"))),
@@ -58,6 +63,7 @@ impl Config {
             Family::DistilBert => Self {
                 family,
                 hidden_size: reader.number("dim")?,
+                embedding_size: reader.number("dim")?,
                 num_layers: reader.number("n_layers")?,
                 num_heads: reader.number("n_heads")?,
                 intermediate_size: reader.number("hidden_dim")?,
@@ -96,10 +102,13 @@ impl Reader<'_> {
         let modern = family == Family::ModernBert;
         let (activation, eps) =
             if modern { ("hidden_activation", "norm_eps") } else { ("hidden_act", "layer_norm_eps") };
-        let default_eps = if family == Family::Bert { 1e-12 } else { 1e-5 };
+        let default_eps = if matches!(family, Family::Bert | Family::Electra) { 1e-12 } else { 1e-5 };
+        let hidden_size = self.number("hidden_size")?;
+        let is_narrow = family == Family::Electra;
         Ok(Config {
             family,
-            hidden_size: self.number("hidden_size")?,
+            hidden_size,
+            embedding_size: if is_narrow { self.number_or("embedding_size", 128)? } else { hidden_size },
             num_layers: self.number("num_hidden_layers")?,
             num_heads: self.number("num_attention_heads")?,
             intermediate_size: self.number("intermediate_size")?,

@@ -6,21 +6,26 @@
 //! | BERT | first token | `pooler.dense`, tanh | `classifier` |
 //! | DistilBERT | first token | `pre_classifier`, relu | `classifier` |
 //! | RoBERTa | first token | `classifier.dense`, tanh | `classifier.out_proj` |
+//! | ELECTRA | first token | `classifier.dense`, gelu | `classifier.out_proj` |
 //! | ModernBERT | first token or mean | `head.dense`, gelu, `head.norm` | `classifier` |
 //!
 //! In f32 whatever the precision of the layers: 150,000 multiply-adds a pair, once.
+
+use std::path::Path;
+use std::sync::Arc;
 
 use ndarray::{ArrayView2, Axis};
 use serde_json::Value;
 
 use super::config::{Config, Family};
 use super::linear::Norm;
-use super::weights::Tensors;
+use super::native::{open_tensors, unsupported};
+use super::weights::{Tensors, WeightsFile};
 use crate::Result;
 use crate::kernels::{Activation, Kernels, padded_len};
 
-/// A head, or what a head is made of.
-pub(super) struct Head {
+/// What makes logits of the last hidden states of an encoder, whoever computed them.
+pub struct ClassificationHead {
     kernels: &'static Kernels,
     mean: bool,
     dense: Layer,
@@ -64,24 +69,31 @@ impl Layer {
     }
 }
 
-impl Head {
-    /// The head of a model that has one: its tensors stand beside the encoder's.
-    pub(super) fn load(
-        tensors: &Tensors,
-        config: &Config,
+impl ClassificationHead {
+    /// The head of the model of `json` (config.json), whose tensors stand beside the encoder's; `folder` is for messages.
+    ///
+    /// # Errors
+    /// [`crate::Error::UnsupportedArchitecture`]; [`crate::Error::ModelFile`] when the weights have no such head, or one of another shape.
+    pub fn load(
         json: &Value,
+        files: Vec<Arc<dyn WeightsFile>>,
+        folder: &Path,
         kernels: &'static Kernels,
-    ) -> Result<Option<Self>> {
-        let root = tensors.root();
-        let pooler = format!("{root}pooler.dense");
+    ) -> Result<Self> {
+        let config = Config::read(json).map_err(unsupported)?;
+        let tensors = open_tensors(&config, files, folder)?;
+        let pooler = format!("{}pooler.dense", tensors.root());
         let (dense, labels, activation) = match config.family {
             Family::Bert => (pooler.as_str(), "classifier", Function::Tanh),
             Family::DistilBert => ("pre_classifier", "classifier", Function::Of(Activation::Relu)),
             Family::Roberta => ("classifier.dense", "classifier.out_proj", Function::Tanh),
+            Family::Electra => ("classifier.dense", "classifier.out_proj", Function::Of(Activation::Gelu)),
             Family::ModernBert => ("head.dense", "classifier", Function::Of(Activation::Gelu)),
         };
-        if ![dense, labels].iter().all(|name| tensors.contains_exactly(&format!("{name}.weight"))) {
-            return Ok(None);
+        if let Some(name) = [dense, labels].iter().find(|name| !tensors.contains_exactly(&format!("{name}.weight"))) {
+            return Err(tensors.unusable(format!(
+                "no tensor '{name}.weight': the model has no classification head, so it is no cross-encoder"
+            )));
         }
         let pooling = &json["classifier_pooling"];
         let activation_name = json["classifier_activation"].as_str().unwrap_or("gelu");
@@ -95,18 +107,20 @@ impl Head {
             Ok(Norm::new(&gamma, &[], config.norm_eps))
         });
         let num_labels = json["id2label"].as_object().map_or(2, |labels| labels.len());
-        Ok(Some(Self {
+        let head = Self {
             kernels,
             mean: config.family == Family::ModernBert && pooling == "mean",
-            dense: Layer::load(tensors, dense, (hidden, hidden))?,
+            dense: Layer::load(&tensors, dense, (hidden, hidden))?,
             activation,
             norm: norm.transpose()?,
-            labels: Layer::load(tensors, labels, (num_labels, hidden))?,
-        }))
+            labels: Layer::load(&tensors, labels, (num_labels, hidden))?,
+        };
+        tensors.release();
+        Ok(head)
     }
 
-    /// One number per label, from the last hidden states of a sequence; zeros for one without tokens.
-    pub(super) fn logits(&self, hidden: ArrayView2<'_, f32>) -> Vec<f32> {
+    /// One number per label, from the last hidden states of a sequence, `[tokens, hidden_size]`; one without tokens counts as zeros.
+    pub fn logits(&self, hidden: ArrayView2<'_, f32>) -> Vec<f32> {
         let vector = match hidden.mean_axis(Axis(0)) {
             Some(mean) if self.mean => mean.to_vec(),
             Some(_) => hidden.row(0).to_vec(),

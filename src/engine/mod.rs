@@ -17,6 +17,7 @@
 //! token vectors themselves (late interaction) takes them from the same pass.
 
 mod aligned;
+mod answer;
 mod attention;
 mod bert;
 mod config;
@@ -35,6 +36,8 @@ use std::str::FromStr;
 
 use ndarray::ArrayView2;
 
+pub use answer::AnswerHead;
+pub use head::ClassificationHead;
 pub use native::{MICRO_BATCH_TOKENS, NativeBackend};
 pub use profile::{Operation, Profile};
 pub(crate) use weights::Float;
@@ -166,6 +169,14 @@ impl RaggedBatch {
         &self.token_ids[self.cu_seqlens[index]..self.cu_seqlens[index + 1]]
     }
 
+    /// Number of tokens of sequence `index` that come before its second part; all of them if it has none.
+    ///
+    /// # Panics
+    /// When `index >= len()`.
+    pub fn first_part_len(&self, index: usize) -> usize {
+        self.second_parts[index] - self.cu_seqlens[index]
+    }
+
     /// Token ids of every sequence, in order.
     pub fn sequences(&self) -> impl ExactSizeIterator<Item = &[u32]> {
         self.cu_seqlens.windows(2).map(|w| &self.token_ids[w[0]..w[1]])
@@ -223,5 +234,7 @@ mod tests {
         assert_eq!(batch.sequence(2), [4]);
         assert_eq!(batch.sequences().map(<[u32]>::len).collect::<Vec<_>>(), [3, 0, 1]);
         assert_eq!(batch.max_seqlen(), 3);
+        batch.push_pair(&[7, 8], &[9]);
+        assert_eq!((batch.sequence(3), batch.first_part_len(3), batch.first_part_len(0)), (&[7, 8, 9][..], 2, 3));
     }
 }

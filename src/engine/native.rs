@@ -1,14 +1,13 @@
 //! The engine as a [`Backend`]: picks the architecture, packs its weights, cuts batches into what one core's cache holds.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use ndarray::{ArrayView2, s};
 use serde_json::Value;
 
 use super::bert::{self, Bert};
 use super::config::{Config, Family};
-use super::head::Head;
 use super::layer::{Batch, Builder};
 use super::modernbert::{self, ModernBert, Positions};
 use super::profile::{Laps, Operation, Profile};
@@ -27,7 +26,6 @@ pub struct NativeBackend {
     model: Box<dyn Forward>,
     kernels: &'static Kernels,
     precision: Precision,
-    head: Option<Head>,
     scratch: Pool<Scratch>,
 }
 
@@ -68,38 +66,19 @@ impl NativeBackend {
         kernels: &'static Kernels,
     ) -> Result<Self> {
         let Plan { config, positions } = Plan::read(json).map_err(unsupported)?;
-        let anchor = if positions.is_some() { modernbert::ANCHOR } else { bert::ANCHOR };
-        let distilbert = config.family == Family::DistilBert;
-        let tensors = Tensors::open(files, folder.join("model.safetensors"), anchor, distilbert)?;
+        let tensors = open_tensors(&config, files, folder)?;
         let builder = Builder { kernels, precision, tensors: &tensors, config: &config };
         let model: Box<dyn Forward> = match positions {
             Some(positions) => Box::new(ModernBert::load(&builder, &positions)?),
             None => Box::new(Bert::load(&builder)?),
         };
-        let head = Head::load(&tensors, &config, json, kernels)?;
         tensors.release();
-        Ok(Self { model, kernels, precision, head, scratch: Pool::new() })
+        Ok(Self { model, kernels, precision, scratch: Pool::new() })
     }
 
     /// Arithmetic of the linear layers.
     pub fn precision(&self) -> Precision {
         self.precision
-    }
-
-    /// What a cross-encoder says of every sequence, one number per label, in the batch's order; sequences are pairs
-    /// ([`RaggedBatch::push_pair`]).
-    ///
-    /// # Errors
-    /// [`Error::InvalidArgument`] when the model has no classification head; else as [`Backend::forward`].
-    pub fn logits(&self, batch: &RaggedBatch, threads: usize) -> Result<Vec<Vec<f32>>> {
-        let missing = || Error::InvalidArgument("the model has no classification head: it is no cross-encoder".into());
-        let head = self.head.as_ref().ok_or_else(missing)?;
-        let logits = Mutex::new(vec![Vec::new(); batch.len()]);
-        self.forward(batch, threads, &|index, hidden| {
-            let row = head.logits(hidden);
-            logits.lock().unwrap_or_else(|poisoned| poisoned.into_inner())[index] = row;
-        })?;
-        Ok(logits.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()))
     }
 
     /// Runs a batch on this thread alone and says where the time went.
@@ -155,10 +134,16 @@ impl NativeBackend {
 
 const CONTEXT: &str = "the forward pass failed";
 
-fn unsupported(lacking: String) -> Error {
+/// The tensors of an encoder of this family, and what stands beside it.
+pub(super) fn open_tensors(config: &Config, files: Vec<Arc<dyn WeightsFile>>, folder: &Path) -> Result<Tensors> {
+    let anchor = if config.family == Family::ModernBert { modernbert::ANCHOR } else { bert::ANCHOR };
+    Tensors::open(files, folder.join("model.safetensors"), anchor, config.family == Family::DistilBert)
+}
+
+pub(super) fn unsupported(lacking: String) -> Error {
     Error::UnsupportedArchitecture {
         found: lacking,
-        supported: "by the native engine: bert, distilbert, roberta, xlm-roberta, camembert and modernbert with absolute or rotary positions; \
+        supported: "by the native engine: bert, distilbert, electra, roberta, xlm-roberta, camembert and modernbert with absolute or rotary positions; \
                     --engine candle has others"
             .into(),
     }

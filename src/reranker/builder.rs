@@ -5,16 +5,19 @@ mod service;
 
 use std::sync::Arc;
 
-use super::Reranker;
+use super::{Reranker, StageBy, StageInfo, StageSpec};
 use crate::blend::Blend;
 use crate::cache::{CachedEncoder, EmbeddingCache};
 use crate::candle_backend::Device;
-use crate::encoder::{Encoder, Engine, LocalEncoder, LocalEncoderOptions, Overrides, Precision, ProgressFn};
+use crate::encoder::{
+    CrossEncoder, CrossEncoderOptions, Encoder, Engine, LocalEncoder, LocalEncoderOptions, ModelKind, Overrides,
+    Precision, ProgressFn,
+};
 use crate::remote::is_embedding_model;
 use crate::remote::judge::{JudgeMethod, JudgeOptions};
-use crate::scorer::{BiEncoderScorer, LongText, Scorer, Scoring};
+use crate::scorer::{BiEncoderScorer, CascadeScorer, CrossEncoderScorer, LongText, Scorer, Scoring, Stage};
 use crate::service::Service;
-use crate::store::{ModelSpec, ModelStore, StoreOptions};
+use crate::store::{ModelFiles, ModelSpec, ModelStore, StoreOptions};
 use crate::{Error, Result};
 
 /// The model that is used when none is named.
@@ -33,6 +36,9 @@ pub struct RerankerBuilder {
     service: Option<Arc<dyn Service>>,
     concurrency: Option<usize>,
     judge: Option<(JudgeMethod, JudgeOptions)>,
+    raw_scores: Option<bool>,
+    instruction: Option<String>,
+    stages: Vec<StageSpec>,
 }
 
 impl RerankerBuilder {
@@ -49,7 +55,7 @@ impl RerankerBuilder {
         self
     }
 
-    /// Which score of the encoder's pass. Default: [`Scoring::Hybrid`].
+    /// Which score of an embedding model's pass. Default: [`Scoring::Hybrid`].
     pub fn scoring(mut self, scoring: Scoring) -> Self {
         self.scoring = Some(scoring);
         self
@@ -61,7 +67,8 @@ impl RerankerBuilder {
         self
     }
 
-    /// How the first stage's scores are mixed in, where there are some. Default: [`Scoring::default_blend`].
+    /// How the first stage's scores are mixed in, where there are some. Default: [`Scoring::default_blend`]; [`Blend::None`] for cross-encoders, which
+    /// read the words themselves, and for stages.
     pub fn blend(mut self, blend: Blend) -> Self {
         self.blend = Some(blend);
         self
@@ -71,6 +78,25 @@ impl RerankerBuilder {
     /// else needs the vectors of every token, which no cache keeps.
     pub fn cache(mut self, cache: EmbeddingCache) -> Self {
         self.cache = Some(cache);
+        self
+    }
+
+    /// Of a cross-encoder: logits (`true`) or probabilities as scores. Default: what the model's files want, which for most is probabilities.
+    pub fn raw_scores(mut self, raw_scores: bool) -> Self {
+        self.raw_scores = Some(raw_scores);
+        self
+    }
+
+    /// What a reranker that is asked a question, such as Qwen3-Reranker, is to look for. Default: [`crate::encoder::DEFAULT_INSTRUCTION`].
+    pub fn instruction(mut self, instruction: impl Into<String>) -> Self {
+        self.instruction = Some(instruction.into());
+        self
+    }
+
+    /// Scores in stages, each the best of the order that the one before it left; see [`CascadeScorer`]. The overrides hold
+    /// for the model that ways of scoring go by, all else for every model.
+    pub fn stages(mut self, stages: Vec<StageSpec>) -> Self {
+        self.stages = stages;
         self
     }
 
@@ -128,13 +154,16 @@ impl RerankerBuilder {
         self
     }
 
-    /// Finds the model, downloads it if need be, and loads it. A service scores by [`Scoring::Cosine`], with texts cut, unless something else is asked for, which it
-    /// cannot do.
+    /// Finds the model, downloads it if need be, and loads it. Its files tell whether it is an embedding model or a cross-encoder. A service scores by
+    /// [`Scoring::Cosine`], with texts cut, unless something else is asked for, which it cannot do.
     ///
     /// # Errors
-    /// Those of [`ModelStore::get`] and [`LocalEncoder::load`]; [`Error::InvalidArgument`] for a blend's weight that is no share, and for a
-    /// cache with a scoring that has no use for it.
-    pub fn build(mut self) -> Result<Reranker> {
+    /// Those of [`ModelStore::get`], [`LocalEncoder::load`] and [`CrossEncoder::load`]; [`Error::InvalidArgument`] for a blend's weight that
+    /// is no share, and for settings that the kind of model has no use for.
+    pub fn build(self) -> Result<Reranker> {
+        if !self.stages.is_empty() {
+            return self.build_cascade();
+        }
         if let Some((provider, model)) = self.remote_name() {
             return match self.judge.is_some() || !is_embedding_model(provider, &model) {
                 true => self.build_judge(provider, &model),
@@ -144,6 +173,15 @@ impl RerankerBuilder {
         if self.judge.is_some() {
             return Err(Error::InvalidArgument("only a model of a service can judge, such as openai:gpt-4o".into()));
         }
+        let files = self.files()?;
+        match ModelKind::of(&files)? {
+            ModelKind::Encoder => self.build_bi_encoder(files),
+            ModelKind::CrossEncoder => self.build_cross_encoder(files),
+        }
+    }
+
+    fn build_bi_encoder(mut self, files: ModelFiles) -> Result<Reranker> {
+        self.check_bi_encoder(&files.name)?;
         let scoring = self.scoring.unwrap_or(Scoring::Hybrid);
         let long_text = self.long_text.unwrap_or(scoring.default_long_text());
         let blend = self.blend.unwrap_or(scoring.default_blend()).check()?;
@@ -152,18 +190,10 @@ impl RerankerBuilder {
             check_cached(scoring, long_text)?;
         }
         let progress = self.encoder.progress.clone();
-        let encoder = Arc::new(self.build_encoder()?);
+        let encoder = Arc::new(LocalEncoder::load(files, self.encoder)?);
         let local: Arc<dyn Encoder> = Arc::clone(&encoder) as Arc<dyn Encoder>;
         let by_local: Arc<dyn Scorer> = Arc::new(BiEncoderScorer::new(Arc::clone(&local), scoring, long_text)?);
-        let mut reranker = Reranker {
-            scorer: Arc::clone(&by_local),
-            explainer: by_local,
-            cached: None,
-            encoder: Some(Arc::clone(&encoder)),
-            judged: None,
-            long_text,
-            blend,
-        };
+        let mut reranker = Reranker { encoder: Some(Arc::clone(&encoder)), long_text, ..plain(by_local, blend) };
         if let Some(cache) = cache {
             let mut cached = CachedEncoder::new(local, cache, &encoder.files().name)?;
             if let Some(progress) = progress {
@@ -187,18 +217,114 @@ impl RerankerBuilder {
         }
     }
 
-    /// The local encoder alone: for embedding a corpus.
+    fn build_cross_encoder(self, files: ModelFiles) -> Result<Reranker> {
+        self.check_cross_encoder(&files.name)?;
+        let blend = self.blend.unwrap_or(Blend::None).check()?;
+        let options = CrossEncoderOptions { local: self.encoder, instruction: self.instruction };
+        let mut scorer = CrossEncoderScorer::new(Arc::new(CrossEncoder::load(files, options)?));
+        if let Some(raw_scores) = self.raw_scores {
+            scorer = scorer.raw_scores(raw_scores);
+        }
+        Ok(plain(Arc::new(scorer), blend))
+    }
+
+    /// Every model by a reranker of its own; ways of scoring share one encoder.
+    fn build_cascade(self) -> Result<Reranker> {
+        self.check_cascade()?;
+        let blend = self.blend.unwrap_or(Blend::None).check()?;
+        let encoder = match self.stages.iter().any(|stage| matches!(stage.by, StageBy::Scoring(_))) {
+            true => Some(Arc::new(LocalEncoder::load(self.files()?, self.encoder.clone())?)),
+            false => None,
+        };
+        let stages = self.stages.iter().map(|stage| self.stage(stage, encoder.as_ref())).collect::<Result<Vec<_>>>()?;
+        let info =
+            |stage: &Stage| StageInfo { name: stage.name.clone(), kind: stage.scorer.kind(), depth: stage.depth };
+        let infos = stages.iter().map(info).collect();
+        Ok(Reranker { stages: infos, ..plain(Arc::new(CascadeScorer::new(stages)?), blend) })
+    }
+
+    fn stage(&self, StageSpec { by, depth }: &StageSpec, encoder: Option<&Arc<LocalEncoder>>) -> Result<Stage> {
+        let scorer: Arc<dyn Scorer> = match (by, encoder) {
+            (StageBy::Scoring(scoring), Some(encoder)) => {
+                let long_text = self.long_text.unwrap_or(scoring.default_long_text());
+                let encoder = Arc::clone(encoder) as Arc<dyn Encoder>;
+                Arc::new(BiEncoderScorer::new(encoder, *scoring, long_text)?)
+            }
+            _ => self.of_stage(by.to_string()).build()?.scorer,
+        };
+        Ok(Stage { name: by.to_string(), scorer, depth: *depth })
+    }
+
+    fn check_cascade(&self) -> Result<()> {
+        let given = [("--scoring", self.scoring.is_some()), ("--cache", self.cache.is_some())];
+        match given.iter().find(|(_, is_given)| *is_given) {
+            Some((option, _)) => Err(Error::InvalidArgument(format!(
+                "{option} has no place beside --stages, where each stage says how it scores: leave it out"
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    /// A builder for the model of a stage, which runs as this one's.
+    fn of_stage(&self, model: String) -> Self {
+        let overrides = Overrides::default();
+        let encoder = LocalEncoderOptions { overrides, ..self.encoder.clone() };
+        let (store, instruction) = (self.store.clone(), self.instruction.clone());
+        Self { model: Some(model), store, encoder, raw_scores: self.raw_scores, instruction, ..Self::default() }
+    }
+
+    fn check_bi_encoder(&self, name: &str) -> Result<()> {
+        let refused = |option: &str| {
+            Err(Error::InvalidArgument(format!(
+                "{option} is for cross-encoders, and {name} is an embedding model: leave it out"
+            )))
+        };
+        match (self.raw_scores, &self.instruction) {
+            (Some(_), _) => refused("--raw-scores"),
+            (_, Some(_)) => refused("--instruction"),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_cross_encoder(&self, name: &str) -> Result<()> {
+        let refused = |option: &str, why: &str| {
+            Err(Error::InvalidArgument(format!(
+                "{option} is for embedding models, and {name} is a cross-encoder, {why}: leave it out"
+            )))
+        };
+        if self.scoring.is_some() {
+            return refused("--scoring (and `nearsort diagnose`)", "whose scores are its own");
+        }
+        if self.long_text == Some(LongText::Window) {
+            return refused("--long window", "which reads the beginning of a long text");
+        }
+        if self.cache.is_some() {
+            return refused("--cache", "which has no embeddings to keep");
+        }
+        Ok(())
+    }
+
+    /// The encoder alone: for embedding a corpus.
     ///
     /// # Errors
-    /// As [`RerankerBuilder::build`].
+    /// Those of [`ModelStore::get`] and [`LocalEncoder::load`].
     pub fn build_encoder(self) -> Result<LocalEncoder> {
-        let spec = ModelSpec::parse(self.model.as_deref().unwrap_or(DEFAULT_MODEL))?;
-        let store = match self.store {
-            Some(store) => store,
-            None => ModelStore::new(StoreOptions::from_env()?),
-        };
-        LocalEncoder::load(store.get(&spec)?, self.encoder)
+        let files = self.files()?;
+        LocalEncoder::load(files, self.encoder)
     }
+
+    fn files(&self) -> Result<ModelFiles> {
+        let spec = ModelSpec::parse(self.model.as_deref().unwrap_or(DEFAULT_MODEL))?;
+        match &self.store {
+            Some(store) => store.get(&spec),
+            None => ModelStore::new(StoreOptions::from_env()?).get(&spec),
+        }
+    }
+}
+
+/// A reranker by one scorer.
+fn plain(scorer: Arc<dyn Scorer>, blend: Blend) -> Reranker {
+    Reranker { blend, ..Reranker::from_scorer(scorer) }
 }
 
 /// The cache keeps one vector per text.

@@ -47,14 +47,20 @@ impl<'a> Distinct<'a> {
         let places: Vec<Option<usize>> =
             list.candidates.iter().map(|&candidate| self.position[candidate].map(|text| place[&text])).collect();
         let empty = |(index, place): (usize, &Option<usize>)| place.is_none().then_some(index);
-        let part = |part: &Part| Part { kind: part.kind, values: pick(&places, &part.values, &part.kind.lowest()) };
-        let mut values = pick(&places, &scores.values, &lowest);
         let unscored = spread_unscored(&places, &scores.unscored);
-        unscored.iter().for_each(|unscored| values[unscored.index] = f32::NEG_INFINITY);
+        let spread = |values: &[f32], lowest: f32| {
+            let mut values = pick(&places, values, &lowest);
+            unscored.iter().for_each(|unscored| values[unscored.index] = f32::NEG_INFINITY);
+            values
+        };
+        let part = |part: &Part| Part { kind: part.kind, values: spread(&part.values, part.kind.lowest()) };
         ScoredCandidates {
-            scores: values,
-            unscored,
+            scores: spread(&scores.values, lowest),
             parts: scores.parts.iter().map(part).collect(),
+            stages: match scores.stages.as_slice() {
+                [] => Vec::new(),
+                stages => pick(&places, stages, &None),
+            },
             best_windows: if scores.best_windows.is_empty() {
                 Vec::new()
             } else {
@@ -66,6 +72,7 @@ impl<'a> Distinct<'a> {
             query_tokens: scores.query_tokens,
             document_tokens: scores.tokens.iter().copied().map(u64::from).sum(),
             empty: places.iter().enumerate().filter_map(empty).collect(),
+            unscored,
         }
     }
 }
@@ -99,7 +106,9 @@ pub(super) fn check(scores: &[Scores], lists: &[CandidateList<'_>]) -> Result<()
         if !is_ascending || scores.unscored.last().is_some_and(|last| last.index >= expected) {
             return wrong(format!("positions of unscored candidates that are not ascending and below {expected}"));
         }
-        let optional = [scores.tokens.len(), scores.unknown.len(), scores.truncated.len(), scores.best_windows.len()];
+        let windows = scores.best_windows.len();
+        let optional =
+            [scores.tokens.len(), scores.unknown.len(), scores.truncated.len(), windows, scores.stages.len()];
         let parts = scores.parts.iter().map(|part| part.values.len());
         if optional.into_iter().any(|len| len != 0 && len != expected) || parts.into_iter().any(|len| len != expected) {
             return wrong(format!("what belongs to the scores is not there for each of {expected} candidates"));

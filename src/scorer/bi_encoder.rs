@@ -322,7 +322,6 @@ impl BiEncoderScorer {
         let window = |best: &Best| pieces.get(best.piece).map_or(0..0, |piece| piece.range.clone());
         let of_list = |values: &[u32]| list.candidates.iter().map(|&text| values[text]).collect();
         Scores {
-            unscored: Vec::new(),
             values: best.iter().map(|best| best.value).collect(),
             parts,
             best_windows: match self.long_text {
@@ -333,6 +332,7 @@ impl BiEncoderScorer {
             tokens: of_list(&lengths.tokens),
             unknown: of_list(&lengths.unknown),
             truncated: list.candidates.iter().map(|&text| lengths.truncated[text]).collect(),
+            ..Scores::default()
         }
     }
 }

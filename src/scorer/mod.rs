@@ -1,12 +1,16 @@
 //! How well each candidate answers a query: one number per candidate.
 
 mod bi_encoder;
+mod cascade;
+mod cross_encoder;
 mod explanation;
 
 use std::fmt;
 use std::ops::Range;
 
 pub use bi_encoder::{BiEncoderScorer, HYBRID_MAXSIM, LongText, Scoring, WINDOW_MARGIN};
+pub use cascade::{CascadeScorer, Stage};
+pub use cross_encoder::CrossEncoderScorer;
 pub use explanation::{Explanation, Match};
 
 use crate::Result;
@@ -70,8 +74,10 @@ pub struct Scores {
     pub values: Vec<f32>,
     /// Candidates that got no score, by ascending position.
     pub unscored: Vec<Unscored>,
-    /// What the values were made of, where they were made of several scores.
+    /// What the values were made of, where they were made of several scores; for probabilities the logits.
     pub parts: Vec<Part>,
+    /// Who scored each candidate last, and how, where the scorer is a cascade; `None` for candidates that no stage looked at. Else empty.
+    pub stages: Vec<Option<StageScore>>,
     /// Bytes of each candidate that its value comes from, where the scorer reads windows of a text; else empty.
     pub best_windows: Vec<Range<usize>>,
     /// Tokens of the query, where the scorer knows.
@@ -93,6 +99,15 @@ pub struct Unscored {
     pub reason: String,
 }
 
+/// The score of a candidate by one stage of a cascade.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StageScore {
+    /// Position of the stage, from 0.
+    pub stage: usize,
+    /// Its score, of the stage's kind.
+    pub value: f32,
+}
+
 /// One of the scores that a score is made of.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Part {
@@ -106,6 +121,19 @@ impl From<Vec<f32>> for Scores {
     fn from(values: Vec<f32>) -> Self {
         Self { values, ..Self::default() }
     }
+}
+
+impl Scores {
+    /// What candidates are ranked by: the values, and for probabilities the logits behind them, since probabilities near 1 are rounded to
+    /// the same number in f32.
+    pub fn ranking(&self) -> &[f32] {
+        ranking(&self.values, &self.parts)
+    }
+}
+
+/// [`Scores::ranking`].
+pub(crate) fn ranking<'a>(values: &'a [f32], parts: &'a [Part]) -> &'a [f32] {
+    parts.iter().find(|part| part.kind == ScoreKind::Logit).map_or(values, |part| &part.values)
 }
 
 /// A query and the candidates to score against it.

@@ -61,6 +61,8 @@ impl Documents {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Pair {
     pub score: f32,
+    /// What it is ranked by: the score, or a finer number in the same order.
+    pub ranked_by: f32,
     pub tokens: u32,
     pub truncated: bool,
     /// The document has no text.
@@ -69,6 +71,8 @@ pub struct Pair {
     pub unscored: Option<String>,
     /// Bytes of the passage that the score comes from, where long texts are read in windows.
     pub window: Option<Range<usize>>,
+    /// Position of the stage that scored it last, and its score.
+    pub stage: Option<(usize, f32)>,
 }
 
 /// What became of a list in a slice.
@@ -236,11 +240,13 @@ fn list_slice(list: usize, scored: &ScoredCandidates) -> ListSlice {
     };
     let pair = |at: usize| Pair {
         score: scored.scores[at],
+        ranked_by: scored.ranking()[at],
         tokens: scored.tokens[at],
         truncated: scored.truncated[at],
         is_empty: scored.empty.binary_search(&at).is_ok(),
         unscored: reason(at),
         window: scored.best_windows.get(at).cloned(),
+        stage: scored.stages.get(at).copied().flatten().map(|by| (by.stage, by.value)),
     };
     let pairs = (0..scored.scores.len()).map(pair).collect();
     ListSlice { list, query_tokens: scored.query_tokens, document_tokens: scored.document_tokens, pairs }

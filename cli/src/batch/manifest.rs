@@ -57,6 +57,7 @@ impl Manifest {
         let name = reranker.model().map(|model| model.name);
         let reading = &args.reading;
         let options = json!({
+            "stages": args.stages.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "scoring": reranker.score_kind().to_string(),
             "blend": reranker.blend().to_string(),
             "long": reranker.long_text().to_string(),

@@ -17,7 +17,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use nearsort::io::{CandidateRow, WholeFile};
-use nearsort::{Blend, Hit, Reranker, ranking};
+use nearsort::{Blend, Hit, Reranker, StageScore, ranking};
 
 use crate::args::{OutputFormat, RerankArgs, Talk};
 use crate::hints::{Warning, say, warn};
@@ -240,7 +240,7 @@ impl<'a> Batch<'a> {
         let left_out: Vec<usize> = (0..scores.pairs.len()).filter(left_out).collect();
         let mixed = match &first_stage {
             Some(first_stage) => self.reranker.mix(&model_scores, &left_out, first_stage)?,
-            None => model_scores,
+            None => scores.pairs.iter().map(|pair| pair.ranked_by).collect(),
         };
         let hits = match ranking::top_k(&mixed, self.args.top_k.unwrap_or(usize::MAX)) {
             Err(nearsort::Error::NotANumber { index }) => {
@@ -254,12 +254,15 @@ impl<'a> Batch<'a> {
             hits => hits?,
         };
         let rows = hits.iter().map(|hit| documents.row(list.documents[hit.index])).collect::<Result<Vec<_>, _>>()?;
-        let ranked = hits.into_iter().zip(&rows).map(|(hit, row): (Hit, _)| Ranked {
-            row,
-            facts: facts(&scores.pairs[hit.index]),
-            first_stage: list.first_stage[hit.index],
-            explanation: None,
-            hit,
+        let ranked = hits.into_iter().zip(&rows).map(|(hit, row): (Hit, _)| {
+            let pair = &scores.pairs[hit.index];
+            Ranked {
+                row,
+                facts: facts(pair),
+                first_stage: list.first_stage[hit.index],
+                explanation: None,
+                hit: Hit { score: if first_stage.is_some() { hit.score } else { pair.score }, ..hit },
+            }
         });
         let mut results: Vec<Ranked<'_>> = ranked.collect();
         rerank::finish_results(&mut results, &list.query, self.reranker, self.args)?;
@@ -321,5 +324,6 @@ fn facts(pair: &Pair) -> Facts {
         tokens: pair.tokens,
         truncated: pair.truncated,
         window: pair.window.clone(),
+        stage: pair.stage.map(|(stage, value)| StageScore { stage, value }),
     }
 }

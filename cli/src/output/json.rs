@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use nearsort::StageScore;
 use nearsort::scorer::{Explanation, Match};
 use serde_json::{Map, Value, json};
 
@@ -15,6 +16,7 @@ const RESULT_NAMES: [&str; 13] = [
     "score",
     "unscored",
     "model_score",
+    "stage",
     "tokens",
     "truncated",
     "best_window",
@@ -25,7 +27,7 @@ const RESULT_NAMES: [&str; 13] = [
 ];
 
 pub fn answer(answer: &Answer<'_>, with_text: bool, with_query: bool) -> Value {
-    let result = |(rank, ranked)| result(Map::new(), rank, ranked, &answer.query.text, with_text).into();
+    let result = |(rank, ranked)| result(Map::new(), rank, ranked, answer, with_text).into();
     let results: Vec<Value> = (1..).zip(&answer.results).map(result).collect();
     let mut object = header(answer, with_query);
     let mut usage = Map::new();
@@ -69,7 +71,7 @@ pub fn result(
     mut object: Map<String, Value>,
     rank: usize,
     ranked: &Ranked<'_>,
-    query: &str,
+    answer: &Answer<'_>,
     with_text: bool,
 ) -> Map<String, Value> {
     let (row, facts) = (ranked.row, &ranked.facts);
@@ -84,6 +86,9 @@ pub fn result(
     } else if ranked.hit.score != facts.model_score {
         object.insert("model_score".into(), number(facts.model_score));
     }
+    if !answer.model.stages.is_empty() {
+        object.insert("stage".into(), stage(answer.model, facts.stage));
+    }
     object.insert("tokens".into(), facts.tokens.into());
     object.insert("truncated".into(), facts.truncated.into());
     if let Some(window) = &facts.window {
@@ -93,7 +98,7 @@ pub fn result(
         object.insert("first_stage_score".into(), score.into());
     }
     if let Some(explanation) = &ranked.explanation {
-        object.insert("explanation".into(), explained(query, &passage, explanation));
+        object.insert("explanation".into(), explained(&answer.query.text, &passage, explanation));
     }
     if with_text {
         if let Some(title) = &row.title {
@@ -110,6 +115,19 @@ pub fn result(
         object.insert(name, value.clone());
     }
     object
+}
+
+/// Who scored a candidate last, and how; null for one that no stage looked at.
+fn stage(model: &ModelLine, scored: Option<StageScore>) -> Value {
+    let Some((score, info)) = scored.and_then(|score| Some((score, model.stages.get(score.stage)?))) else {
+        return Value::Null;
+    };
+    json!({
+        "number": score.stage + 1,
+        "by": info.name,
+        "score": number(score.value),
+        "score_kind": info.kind.to_string(),
+    })
 }
 
 /// A range of bytes as a range of characters, which is what most languages count.

@@ -7,6 +7,7 @@
 mod batch;
 mod cache;
 mod compare;
+mod cross_encoder;
 mod diagnose;
 mod embed;
 mod eval;

@@ -39,7 +39,7 @@ impl RerankerBuilder {
             let before = Arc::clone(&cached) as Arc<dyn Encoder>;
             (scorer, kept) = (Arc::new(BiEncoderScorer::new(before, scoring, long_text)?), Some(cached));
         }
-        Ok(Reranker { scorer, explainer: plain, cached: kept, encoder: None, judged: None, long_text, blend })
+        Ok(Reranker { scorer, cached: kept, long_text, ..super::plain(plain, blend) })
     }
 
     pub(super) fn remote_encoder(self, provider: Provider, model: &str) -> Result<Arc<dyn Encoder>> {

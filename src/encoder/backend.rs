@@ -1,0 +1,86 @@
+//! Which engine computes a model, and the model in it.
+
+use std::sync::Arc;
+
+use rayon::{ThreadPool, ThreadPoolBuilder};
+use serde_json::Value;
+
+use super::{Engine, LocalEncoderOptions, Precision};
+use crate::candle_backend::{CandleBackend, Device};
+use crate::engine::{Backend, NativeBackend, WeightsFile};
+use crate::kernels::Kernels;
+use crate::store::{MappedFile, ModelFiles};
+use crate::{Error, Result};
+
+/// The engine and the precision for what was asked.
+pub(super) fn choose(config: &Value, options: &LocalEncoderOptions) -> Result<(Engine, Precision)> {
+    let refused = |message: String| Err(Error::InvalidArgument(message));
+    let native = NativeBackend::check(config);
+    let engine = match (options.engine, options.device) {
+        (None | Some(Engine::Candle), device) if device != Device::Cpu => Engine::Candle,
+        (Some(Engine::Native), device) if device != Device::Cpu => {
+            return refused(format!("the native engine runs on the CPU, not on {device}; leave --engine out"));
+        }
+        (Some(Engine::Candle), _) => Engine::Candle,
+        (Some(Engine::Native), _) => native.map(|()| Engine::Native)?,
+        (None, _) => match (native, options.precision) {
+            (Ok(()), _) => Engine::Native,
+            (Err(_), None | Some(Precision::F32)) => Engine::Candle,
+            (Err(lacking), Some(_)) => return Err(lacking),
+        },
+    };
+    match (engine, options.precision) {
+        (Engine::Native, precision) => Ok((engine, precision.unwrap_or(Precision::fastest(Kernels::best())))),
+        (Engine::Candle, None | Some(Precision::F32)) => Ok((engine, Precision::F32)),
+        (Engine::Candle, Some(precision)) => refused(format!(
+            "candle computes in f32, not in {precision}; use --precision f32, or the native engine on the CPU"
+        )),
+    }
+}
+
+/// Loads the model of `config` (config.json); candle's position tables are built for `max_tokens`.
+pub(super) fn load_backend(
+    files: &ModelFiles,
+    config: &Value,
+    (engine, precision): (Engine, Precision),
+    device: Device,
+    max_tokens: usize,
+) -> Result<Box<dyn Backend>> {
+    match engine {
+        Engine::Native => {
+            let weights = map_weights(files)?;
+            Ok(Box::new(NativeBackend::load(config, weights, &files.dir, precision, Kernels::best())?))
+        }
+        Engine::Candle => Ok(Box::new(CandleBackend::load(config, &files.weights()?, device, max_tokens)?)),
+    }
+}
+
+/// The weights as the engine takes them.
+pub(super) fn map_weights(files: &ModelFiles) -> Result<Vec<Arc<dyn WeightsFile>>> {
+    let mapped = files.map_weights()?.into_iter();
+    Ok(mapped.map(|file| Arc::new(Mapped(file)) as Arc<dyn WeightsFile>).collect())
+}
+
+/// The store's mapping as the engine takes it: the two do not know each other.
+struct Mapped(MappedFile);
+
+impl WeightsFile for Mapped {
+    fn bytes(&self) -> &[u8] {
+        self.0.bytes()
+    }
+
+    fn release(&self) {
+        self.0.release();
+    }
+}
+
+/// A pool of `threads` threads.
+pub(super) fn thread_pool(threads: usize) -> Result<ThreadPool> {
+    if threads == 0 {
+        return Err(Error::InvalidArgument("--threads must be at least 1".into()));
+    }
+    ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()
+        .map_err(|e| Error::Compute { context: format!("cannot start {threads} threads"), message: e.to_string() })
+}

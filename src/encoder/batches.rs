@@ -1,0 +1,116 @@
+//! How many texts are spread over threads and batches.
+
+use rayon::prelude::*;
+
+use crate::Result;
+use crate::candle_backend::Device;
+
+/// More tasks than threads, so that a thread that got short texts takes another task.
+const TASKS_PER_THREAD: usize = 16;
+/// Texts that a thread takes at a time at most: what it tokenized waits in memory.
+const MAX_TEXTS_PER_TASK: usize = 32;
+
+/// Something tokenized.
+pub(super) trait Tokens: Send + Sync {
+    /// Number of tokens.
+    fn num_tokens(&self) -> usize;
+}
+
+/// Computes a batch of texts, each with its position, on so many threads.
+pub(super) type Forward<'a, T> = dyn Fn(&[(usize, &T)], usize) -> Result<()> + Sync + 'a;
+
+/// Texts, or pairs of them, on their way through a model.
+pub(super) struct Work<'a, T> {
+    /// Of every text, in bytes: what is long is begun first.
+    pub lengths: &'a [usize],
+    /// Tokens of a batch, padding included.
+    pub batch_tokens: usize,
+    /// Tokenizes the text at a position.
+    pub tokenize: &'a (dyn Fn(usize) -> Result<T> + Sync),
+    /// What becomes of what is tokenized.
+    pub forward: &'a Forward<'a, T>,
+}
+
+impl<T: Tokens> Work<'_, T> {
+    /// Does all of it on the threads of the caller's pool.
+    pub fn run(&self, device: Device) -> Result<()> {
+        match device {
+            Device::Cpu => self.on_cpu(),
+            _ => self.on_gpu(),
+        }
+    }
+
+    /// A few texts at a time on each thread.
+    fn on_cpu(&self) -> Result<()> {
+        let threads = rayon::current_num_threads();
+        let order = longest_first(self.lengths);
+        let texts_per_task = order.len().div_ceil(threads * TASKS_PER_THREAD).clamp(1, MAX_TEXTS_PER_TASK);
+        let tasks = order.len().div_ceil(texts_per_task);
+        let threads_per_task = (threads / tasks.max(1)).max(1);
+        order.par_chunks(texts_per_task).with_max_len(1).try_for_each(|indices| {
+            let tokenized: Vec<T> = indices.iter().map(|&index| (self.tokenize)(index)).collect::<Result<_>>()?;
+            self.batches(indices, &tokenized, threads_per_task)
+        })
+    }
+
+    /// All texts tokenized, then batch after batch on the device.
+    fn on_gpu(&self) -> Result<()> {
+        let all: Vec<usize> = (0..self.lengths.len()).collect();
+        let tokenized: Vec<T> = all.par_iter().map(|&index| (self.tokenize)(index)).collect::<Result<_>>()?;
+        self.batches(&all, &tokenized, 1)
+    }
+
+    /// Cuts tokenized texts into batches of like lengths; `indices` are their positions.
+    fn batches(&self, indices: &[usize], tokenized: &[T], threads: usize) -> Result<()> {
+        let lengths: Vec<usize> = tokenized.iter().map(Tokens::num_tokens).collect();
+        let order = longest_first(&lengths);
+        cut_batches(&order, &lengths, self.batch_tokens).into_iter().try_for_each(|positions| {
+            let text = |&position: &usize| (indices[position], &tokenized[position]);
+            let batch: Vec<(usize, &T)> = positions.iter().map(text).collect();
+            (self.forward)(&batch, threads)
+        })
+    }
+}
+
+/// Positions of the texts, longest first: texts of like length share a batch, and the last ones to run are short, so that no core
+/// waits long for another.
+fn longest_first(lengths: &[usize]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..lengths.len()).collect();
+    order.sort_by_key(|&index| (std::cmp::Reverse(lengths[index]), index));
+    order
+}
+
+/// Cuts `order` (longest first) into runs whose padded size, texts times the longest (the first), stays within `budget` tokens. A
+/// text longer than the budget is a batch of its own.
+fn cut_batches<'a>(order: &'a [usize], lengths: &[usize], budget: usize) -> Vec<&'a [usize]> {
+    let mut batches = Vec::new();
+    let mut rest = order;
+    while let Some(&longest) = rest.first() {
+        let width = lengths[longest].max(1);
+        let (batch, tail) = rest.split_at((budget / width).clamp(1, rest.len()));
+        batches.push(batch);
+        rest = tail;
+    }
+    batches
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_hold_every_text_once_within_the_budget() {
+        let lengths = [3, 9, 1, 9, 4, 20, 0, 5];
+        let order = longest_first(&lengths);
+        assert_eq!(order, [5, 1, 3, 7, 4, 0, 2, 6]);
+        for budget in 1..60 {
+            let batches = cut_batches(&order, &lengths, budget);
+            assert_eq!(batches.concat(), order);
+            for batch in batches {
+                let width = lengths[batch[0]];
+                assert!(batch.len() == 1 || batch.len() * width <= budget, "budget {budget}: {batch:?}");
+            }
+        }
+        assert!(cut_batches(&[], &[], 10).is_empty());
+    }
+}

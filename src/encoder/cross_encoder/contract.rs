@@ -1,0 +1,180 @@
+//! What a cross-encoder's own files say about how it wants to be used.
+
+use serde_json::Value;
+
+use super::super::contract::{CONFIG, Finding, MODULES, PROMPTS, Reader, TOKENIZER_CONFIG, TRANSFORMER};
+use crate::store::ModelFiles;
+use crate::{Error, Result};
+
+/// The limit that Qwen3-Reranker's card gives; its positions reach further.
+const ANSWERING_LIMIT: u64 = 8192;
+
+/// What a folder of model files is used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ModelKind {
+    /// Turns a text into vectors: [`crate::LocalEncoder`].
+    Encoder,
+    /// Reads query and document together and gives a number: [`super::CrossEncoder`].
+    CrossEncoder,
+}
+
+/// How a pair becomes a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// A classification head over the pair.
+    Classifier,
+    /// A causal model is asked, and answers yes or no: Qwen3-Reranker.
+    Answering,
+}
+
+/// How a cross-encoder is used.
+#[derive(Debug, Clone)]
+pub struct CrossContract {
+    /// `model_type` of config.json.
+    pub model_type: String,
+    /// Longest pair in tokens, special tokens and prompt included.
+    pub max_tokens: usize,
+    /// Whether the model's files want logits as scores; else their sigmoid, a probability.
+    pub gives_logits: bool,
+    /// Contradictions between the files, and assumptions where they are silent.
+    pub findings: Vec<Finding>,
+    pub(super) form: Form,
+    /// Whether second parts have a token type of their own, where the tokenizer gives them one.
+    pub(super) has_types: bool,
+    pub(super) lower_case: bool,
+    /// config.json, whole.
+    pub(super) config: Value,
+}
+
+impl ModelKind {
+    /// What the files of a model are: by the architectures in config.json, and by what sentence-transformers writes beside it.
+    ///
+    /// # Errors
+    /// [`Error::ModelFile`] for a file that is not JSON; [`Error::UnsupportedArchitecture`] for a cross-encoder of an unknown kind.
+    pub fn of(files: &ModelFiles) -> Result<Self> {
+        let kind = |form: Option<Form>| if form.is_some() { Self::CrossEncoder } else { Self::Encoder };
+        form(&Reader { files, findings: Vec::new() }).map(kind)
+    }
+}
+
+/// `None` for a model that is no cross-encoder.
+fn form(reader: &Reader<'_>) -> Result<Option<Form>> {
+    let json = |file| Ok::<_, Error>(reader.json(file)?.unwrap_or(Value::Null));
+    let (config, modules) = (json(CONFIG)?, json(MODULES)?);
+    let modules = modules.as_array().into_iter().flatten();
+    let mut modules = modules.map(|module| module["type"].as_str().unwrap_or_default());
+    if modules.any(|class| class.ends_with("Pooling")) {
+        return Ok(None);
+    }
+    let architectures: Vec<&str> =
+        config["architectures"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    if architectures.iter().any(|name| name.ends_with("ForSequenceClassification")) {
+        return Ok(Some(Form::Classifier));
+    }
+    let is_declared = json(PROMPTS)?["model_type"] == "CrossEncoder";
+    // An embedding model may have the same architecture: Qwen3-Embedding has.
+    if architectures.contains(&"Qwen3ForCausalLM") && (is_declared || is_named_reranker(reader.files)) {
+        return Ok(Some(Form::Answering));
+    }
+    match is_declared {
+        true => Err(Error::UnsupportedArchitecture {
+            found: format!("{} as a cross-encoder", architectures.join(", ")),
+            supported: "models with ...ForSequenceClassification, and Qwen3ForCausalLM".into(),
+        }),
+        false => Ok(None),
+    }
+}
+
+/// Whether a model calls itself a reranker: by the name it is asked for, or its folder's.
+fn is_named_reranker(files: &ModelFiles) -> bool {
+    let folder = files.dir.canonicalize().unwrap_or_else(|_| files.dir.clone());
+    let folder = folder.file_name().map(|name| name.to_string_lossy().to_lowercase());
+    files.name.to_lowercase().contains("reranker") || folder.is_some_and(|folder| folder.contains("reranker"))
+}
+
+impl CrossContract {
+    /// Reads the files of a cross-encoder; `max_tokens` is the user's own limit.
+    ///
+    /// # Errors
+    /// [`Error::ModelFile`] when a file is missing that must be there, is not JSON, or describes a classifier of several labels;
+    /// [`Error::InvalidArgument`] for a model that is no cross-encoder, and for a limit out of range.
+    pub fn read(files: &ModelFiles, max_tokens: Option<usize>) -> Result<Self> {
+        let mut reader = Reader { files, findings: Vec::new() };
+        let Some(form) = form(&reader)? else {
+            return Err(Error::InvalidArgument(format!("{} is an embedding model, no cross-encoder", files.name)));
+        };
+        let config = reader.json(CONFIG)?.ok_or_else(|| reader.unusable(CONFIG, "the file is missing"))?;
+        if form == Form::Classifier {
+            check_labels(&reader, &config)?;
+        }
+        let transformer = reader.json(TRANSFORMER)?.unwrap_or(Value::Null);
+        let tokenizer = reader.json(TOKENIZER_CONFIG)?.unwrap_or(Value::Null);
+        let own_limit = match form {
+            Form::Classifier => reader.max_tokens(&config, &transformer, &tokenizer),
+            Form::Answering => answering_limit(&config, &tokenizer),
+        };
+        let max_tokens = reader.max_tokens_override(&config, own_limit, max_tokens)?;
+        reader.compare_tokenizer(&config, &tokenizer, max_tokens)?;
+        let gives_logits = gives_logits(&mut reader, &config)?;
+        let inputs = tokenizer["model_input_names"].as_array();
+        Ok(Self {
+            model_type: config["model_type"].as_str().unwrap_or_default().to_owned(),
+            max_tokens,
+            gives_logits,
+            form,
+            has_types: inputs.is_none_or(|inputs| inputs.contains(&Value::from("token_type_ids"))),
+            lower_case: transformer["do_lower_case"].as_bool().unwrap_or(false),
+            findings: reader.findings,
+            config,
+        })
+    }
+
+    /// Width of a hidden state.
+    pub(super) fn hidden_size(&self) -> usize {
+        self.config["hidden_size"].as_u64().unwrap_or(0) as usize
+    }
+}
+
+/// Only one label is a score. transformers takes two where config.json names none.
+fn check_labels(reader: &Reader<'_>, config: &Value) -> Result<()> {
+    let labels: Vec<&str> =
+        config["id2label"].as_object().into_iter().flatten().filter_map(|(_, l)| l.as_str()).collect();
+    let count = if config["id2label"].is_object() { labels.len() } else { 2 };
+    if count == 1 {
+        return Ok(());
+    }
+    let named = if labels.is_empty() { String::new() } else { format!(" ({})", labels.join(", ")) };
+    let message = format!(
+        "the model tells {count} labels apart{named}: it is a classifier, and none of its numbers is a score of relevance; give a cross-encoder \
+         with one label, such as cross-encoder/ms-marco-MiniLM-L6-v2"
+    );
+    Err(reader.unusable(CONFIG, &message))
+}
+
+fn answering_limit(config: &Value, tokenizer: &Value) -> usize {
+    let limits = [&config["max_position_embeddings"], &tokenizer["model_max_length"]];
+    limits.into_iter().filter_map(Value::as_u64).fold(ANSWERING_LIMIT, u64::min) as usize
+}
+
+/// As sentence-transformers decides: its own file, else config.json in the form of now or of before version 4, else the sigmoid.
+fn gives_logits(reader: &mut Reader<'_>, config: &Value) -> Result<bool> {
+    let own = reader.json(PROMPTS)?.unwrap_or(Value::Null);
+    let places = [
+        (PROMPTS, &own["activation_fn"]),
+        (CONFIG, &config["sentence_transformers"]["activation_fn"]),
+        (CONFIG, &config["sbert_ce_default_activation_function"]),
+    ];
+    let named = places.into_iter().find_map(|(file, value)| Some((file, value.as_str()?)));
+    let Some((file, name)) = named else { return Ok(false) };
+    match name.rsplit('.').next().unwrap_or_default() {
+        "Identity" => Ok(true),
+        "Sigmoid" => Ok(false),
+        _ => {
+            reader.note(
+                file,
+                format!("names the activation '{name}', which nearsort does not know: the sigmoid is used"),
+            );
+            Ok(false)
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! Cross-encoders: models that read a query and a document together and give one number.
+//!
+//! `contract.rs` says what a model's files are and want, `pairs.rs` makes one sequence of two texts, [`CrossEncoder`] runs the sequences
+//! through the same engines as embedding models and gives the hidden states to a head.
+
+mod check;
+mod contract;
+mod pairs;
+
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use ndarray::ArrayView2;
+use rayon::ThreadPool;
+use sha2::{Digest, Sha256};
+
+use super::backend::{choose, load_backend, map_weights, thread_pool};
+use super::batches::Work;
+use super::local::{ARITHMETIC_VERSION, Lengths};
+use super::{EncodedLengths, Engine, LocalEncoderOptions, ModelInfo, Overrides, Precision};
+use crate::engine::{AnswerHead, Backend, ClassificationHead, RaggedBatch};
+use crate::kernels::Kernels;
+use crate::store::{ModelFiles, hex};
+use crate::{Error, Result};
+use contract::Form;
+pub use contract::{CrossContract, ModelKind};
+pub use pairs::DEFAULT_INSTRUCTION;
+use pairs::{PairTokenizer, PreparedQuery, TokenizedPair};
+
+/// How a cross-encoder is loaded and run.
+#[derive(Debug, Clone, Default)]
+pub struct CrossEncoderOptions {
+    /// As for an encoder. Of the overrides only `max_tokens` means something. Without a precision it is f32: what less does to the scores of
+    /// trained cross-encoders was not measured.
+    pub local: LocalEncoderOptions,
+    /// What a causal model is asked, in place of [`DEFAULT_INSTRUCTION`].
+    pub instruction: Option<String>,
+}
+
+/// What makes one number of the hidden states of a pair.
+enum Head {
+    Classification(ClassificationHead),
+    Answer(AnswerHead),
+}
+
+impl Head {
+    fn logit(&self, hidden: ArrayView2<'_, f32>) -> f32 {
+        match self {
+            // The contract refuses models with more labels.
+            Head::Classification(head) => head.logits(hidden).first().copied().unwrap_or(f32::NAN),
+            Head::Answer(head) => head.log_odds(hidden),
+        }
+    }
+}
+
+/// What a cross-encoder says of pairs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PairLogits {
+    /// One per pair, of any size; higher is better.
+    pub logits: Vec<f32>,
+    /// Tokens of each query alone.
+    pub query_tokens: Vec<u32>,
+    /// What became of each pair: all tokens of the pair, and those of the document that the vocabulary lacks.
+    pub lengths: EncodedLengths,
+}
+
+/// A local model that reads query and document together. `Send + Sync`, without a lock around the model.
+pub struct CrossEncoder {
+    contract: CrossContract,
+    tokenizer: PairTokenizer,
+    backend: Box<dyn Backend>,
+    head: Head,
+    engine: Engine,
+    precision: Precision,
+    files: ModelFiles,
+    options: CrossEncoderOptions,
+    pool: Option<ThreadPool>,
+    fingerprint: OnceLock<String>,
+}
+
+impl CrossEncoder {
+    /// Loads a model.
+    ///
+    /// # Errors
+    /// Those of [`CrossContract::read`]; [`Error::UnsupportedArchitecture`]; [`Error::ModelFile`] when weights or tokenizer are unusable;
+    /// [`Error::Device`] when the device is not there; [`Error::InvalidArgument`] for options out of range, or without a meaning here.
+    pub fn load(files: ModelFiles, mut options: CrossEncoderOptions) -> Result<Self> {
+        let contract = CrossContract::read(&files, options.local.overrides.max_tokens)?;
+        check_options(&files, &contract, &options)?;
+        options.local.precision.get_or_insert(Precision::F32);
+        let local = &options.local;
+        let pool = local.threads.map(thread_pool).transpose()?;
+        let (engine, precision) = choose(&contract.config, local)?;
+        let tokenizer = PairTokenizer::load(&files, &contract, options.instruction.as_deref())?;
+        let load = || load_backend(&files, &contract.config, (engine, precision), local.device, contract.max_tokens);
+        let backend = match &pool {
+            Some(pool) => pool.install(load)?,
+            None => load()?,
+        };
+        let head = load_head(&files, &contract, &tokenizer)?;
+        let fingerprint = OnceLock::new();
+        Ok(Self { contract, tokenizer, backend, head, engine, precision, files, options, pool, fingerprint })
+    }
+
+    /// How the model is used.
+    pub fn contract(&self) -> &CrossContract {
+        &self.contract
+    }
+
+    /// The model's files.
+    pub fn files(&self) -> &ModelFiles {
+        &self.files
+    }
+
+    /// What computes the forward pass.
+    pub fn engine(&self) -> Engine {
+        self.engine
+    }
+
+    /// Arithmetic of the forward pass; the head is in f32.
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// The model and how it runs.
+    pub fn model(&self) -> ModelInfo {
+        ModelInfo {
+            name: self.files.name.clone(),
+            revision: self.files.revision.clone(),
+            device: self.options.local.device.to_string(),
+            engine: self.engine.to_string(),
+            precision: self.precision.to_string(),
+            max_tokens: self.contract.max_tokens,
+        }
+    }
+
+    /// Identifies the weights and everything else that decides a logit.
+    ///
+    /// # Errors
+    /// When the model's files cannot be read.
+    pub fn fingerprint(&self) -> Result<String> {
+        if let Some(fingerprint) = self.fingerprint.get() {
+            return Ok(fingerprint.clone());
+        }
+        let arithmetic = (ARITHMETIC_VERSION, self.engine, self.precision, Kernels::best().isa());
+        let settings = (self.contract.max_tokens, &self.options.instruction);
+        let hash = Sha256::digest(format!("{} cross {settings:?} {arithmetic:?}", self.files.fingerprint()?));
+        Ok(self.fingerprint.get_or_init(|| hex(hash)).clone())
+    }
+
+    /// The logit of every pair `(query, text)`, given as positions. It depends neither on the other pairs nor on the number of threads.
+    ///
+    /// # Errors
+    /// When tokenizing or the forward pass fails.
+    ///
+    /// # Panics
+    /// If a pair names a text that is not there.
+    pub fn logits(&self, queries: &[&str], texts: &[&str], pairs: &[(usize, usize)]) -> Result<PairLogits> {
+        let prepared: Vec<PreparedQuery> =
+            queries.iter().map(|query| self.tokenizer.prepare(query)).collect::<Result<_>>()?;
+        self.tell(queries.len());
+        let lengths = Lengths::new(pairs.len());
+        let logits = Mutex::new(vec![f32::NAN; pairs.len()]);
+        let bytes: Vec<usize> = pairs.iter().map(|&(query, text)| queries[query].len() + texts[text].len()).collect();
+        let work = Work {
+            lengths: &bytes,
+            batch_tokens: self.options.local.batch_tokens,
+            tokenize: &|index: usize| {
+                let (query, text) = pairs[index];
+                let pair = self.tokenizer.pair(&prepared[query], texts[text])?;
+                lengths.note(index, pair.ids.len(), pair.unknown, pair.truncated);
+                Ok(pair)
+            },
+            forward: &|batch: &[(usize, &TokenizedPair)], threads| {
+                self.backend.forward(&ragged(batch.iter().map(|(_, pair)| *pair)), threads, &|position, hidden| {
+                    self.keep(&logits, batch[position].0, hidden);
+                    self.tell(1);
+                })
+            },
+        };
+        self.install(|| work.run(self.options.local.device))?;
+        let query_tokens = prepared.iter().map(|query| query.num_tokens() as u32).collect();
+        let logits = logits.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Ok(PairLogits { logits, query_tokens, lengths: lengths.into_inner() })
+    }
+
+    /// The logits of one query's texts by one padded rectangle under an attention mask, whatever the device: for checking that padding does
+    /// not change them.
+    fn logits_padded(&self, query: &str, texts: &[&str]) -> Result<Vec<f32>> {
+        let prepared = self.tokenizer.prepare(query)?;
+        let pairs: Vec<TokenizedPair> =
+            texts.iter().map(|text| self.tokenizer.pair(&prepared, text)).collect::<Result<_>>()?;
+        let logits = Mutex::new(vec![f32::NAN; texts.len()]);
+        self.install(|| {
+            self.backend.forward_padded(&ragged(pairs.iter()), &|index, hidden| self.keep(&logits, index, hidden))
+        })?;
+        Ok(logits.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn keep(&self, logits: &Mutex<Vec<f32>>, index: usize, hidden: ArrayView2<'_, f32>) {
+        let logit = self.head.logit(hidden);
+        logits.lock().unwrap_or_else(PoisonError::into_inner)[index] = logit;
+    }
+
+    fn tell(&self, done: usize) {
+        if let Some(progress) = &self.options.local.progress {
+            progress(done);
+        }
+    }
+
+    fn install<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        match &self.pool {
+            Some(pool) => pool.install(work),
+            None => work(),
+        }
+    }
+}
+
+fn ragged<'a>(pairs: impl Iterator<Item = &'a TokenizedPair>) -> RaggedBatch {
+    let mut batch = RaggedBatch::new();
+    pairs.for_each(|pair| batch.push_pair(&pair.ids[..pair.second], &pair.ids[pair.second..]));
+    batch
+}
+
+/// Options that mean nothing to a cross-encoder, or to this one.
+fn check_options(files: &ModelFiles, contract: &CrossContract, options: &CrossEncoderOptions) -> Result<()> {
+    let refused = |message: String| Err(Error::InvalidArgument(message));
+    let name = &files.name;
+    let Overrides { query_prompt, document_prompt, max_tokens: _, pooling, dim } = &options.local.overrides;
+    let given = [
+        ("--query-prompt", query_prompt.is_some()),
+        ("--document-prompt", document_prompt.is_some()),
+        ("--pooling", pooling.is_some()),
+        ("--dim", dim.is_some()),
+    ];
+    match given.iter().find(|(_, is_given)| *is_given) {
+        Some((option, _)) => {
+            let instead = if contract.form == Form::Answering { "; --instruction says what is asked" } else { "" };
+            refused(format!("{option} is for embedding models, and {name} is a cross-encoder: leave it out{instead}"))
+        }
+        None if options.local.batch_tokens == 0 => refused("--batch-tokens must be at least 1".into()),
+        None if options.instruction.is_some() && contract.form == Form::Classifier => refused(format!(
+            "--instruction is for models that are asked a question, such as Qwen3-Reranker; {name} reads query and document alone: leave it out"
+        )),
+        None => Ok(()),
+    }
+}
+
+fn load_head(files: &ModelFiles, contract: &CrossContract, tokenizer: &PairTokenizer) -> Result<Head> {
+    let (weights, kernels) = (map_weights(files)?, Kernels::best());
+    match contract.form {
+        Form::Classifier => {
+            ClassificationHead::load(&contract.config, weights, &files.dir, kernels).map(Head::Classification)
+        }
+        Form::Answering => {
+            let rows = contract.config["vocab_size"].as_u64().unwrap_or(0) as usize;
+            let shape = (rows, contract.hidden_size());
+            AnswerHead::load(weights, &files.dir, shape, tokenizer.answers()?, kernels).map(Head::Answer)
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! Pairs of texts to token ids, as transformers makes them.
+
+use tokenizers::utils::truncation::truncate_encodings;
+use tokenizers::{Encoding, PostProcessor, Tokenizer, TruncationDirection, TruncationParams, TruncationStrategy};
+
+use super::super::batches::Tokens;
+use super::super::tokenizer::{BYTES_PER_TOKEN, cut_between_words, unknown_id};
+use super::contract::{CrossContract, Form};
+use crate::store::ModelFiles;
+use crate::{Error, Result};
+
+/// What a causal model is asked when the user does not say: the instruction of Qwen3-Reranker's card.
+pub const DEFAULT_INSTRUCTION: &str = "Given a web search query, retrieve relevant passages that answer the query";
+
+/// What stands before the instruction and behind the document; the wording that Qwen3-Reranker was trained with.
+const PREFIX: &str = "<|im_start|>system\nJudge whether the Document meets the requirements based on the Query and the Instruct provided. \
+                      Note that the answer can only be \"yes\" or \"no\".<|im_end|>\n<|im_start|>user\n";
+const SUFFIX: &str = "<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n";
+const ANSWERS: [&str; 2] = ["yes", "no"];
+
+/// A query and a document as one sequence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct TokenizedPair {
+    /// Special tokens and prompt included, at most the model's limit.
+    pub ids: Vec<u32>,
+    /// Where the tokens of type 1 begin; their number where there are none.
+    pub second: usize,
+    /// Tokens of the document that stand for what the vocabulary lacks.
+    pub unknown: u32,
+    /// Whether query or document was cut.
+    pub truncated: bool,
+}
+
+impl Tokens for TokenizedPair {
+    fn num_tokens(&self) -> usize {
+        self.ids.len()
+    }
+}
+
+/// A query, tokenized once for all its documents.
+pub(super) struct PreparedQuery {
+    /// All of it, without special tokens.
+    encoding: Encoding,
+    /// What stands before the document of a causal model's question.
+    question: String,
+}
+
+impl PreparedQuery {
+    /// Tokens of the query alone.
+    pub fn num_tokens(&self) -> usize {
+        self.encoding.len()
+    }
+}
+
+/// How a pair is put together.
+enum Joining {
+    /// By the tokenizer's template, which adds this many special tokens.
+    Template { special: usize },
+    /// As a question to a causal model.
+    Question { prefix: Vec<u32>, suffix: Vec<u32>, instruction: String },
+}
+
+pub(super) struct PairTokenizer {
+    tokenizer: Tokenizer,
+    joining: Joining,
+    /// Tokens that the texts may take.
+    room: usize,
+    has_types: bool,
+    lower_case: bool,
+    unknown_id: Option<u32>,
+}
+
+impl PairTokenizer {
+    pub fn load(files: &ModelFiles, contract: &CrossContract, instruction: Option<&str>) -> Result<Self> {
+        let path = files.dir.join("tokenizer.json");
+        let unusable = |message: String| Error::ModelFile { path: path.clone(), message };
+        let bytes = files.read("tokenizer.json")?.ok_or_else(|| unusable("the file is missing".into()))?;
+        let mut tokenizer = Tokenizer::from_bytes(&bytes).map_err(|e| unusable(e.to_string()))?;
+        tokenizer.with_padding(None);
+        tokenizer.with_truncation(None).map_err(|e| unusable(e.to_string()))?;
+        let joining = match contract.form {
+            Form::Classifier => match tokenizer.get_post_processor() {
+                Some(template) => Joining::Template { special: template.added_tokens(true) },
+                None => return Err(unusable("it has no post-processor, which says how two texts are joined".into())),
+            },
+            Form::Answering => question(&mut tokenizer, instruction.unwrap_or(DEFAULT_INSTRUCTION))?,
+        };
+        let around = match &joining {
+            Joining::Template { special } => *special,
+            Joining::Question { prefix, suffix, .. } => prefix.len() + suffix.len(),
+        };
+        let room = contract.max_tokens.saturating_sub(around);
+        if room < 2 {
+            return Err(Error::InvalidArgument(format!(
+                "--max-tokens {}: {around} of them stand around the texts, which need two at least",
+                contract.max_tokens
+            )));
+        }
+        let (has_types, lower_case) = (contract.has_types, contract.lower_case);
+        Ok(Self { unknown_id: unknown_id(&tokenizer), tokenizer, joining, room, has_types, lower_case })
+    }
+
+    /// The ids of "yes" and "no".
+    pub fn answers(&self) -> Result<(u32, u32)> {
+        let [yes, no] = ANSWERS.map(|answer| self.tokenizer.token_to_id(answer));
+        let missing = || Error::InvalidArgument("the model's tokenizer has no tokens \"yes\" and \"no\"".into());
+        yes.zip(no).ok_or_else(missing)
+    }
+
+    pub fn prepare(&self, query: &str) -> Result<PreparedQuery> {
+        let question = match &self.joining {
+            Joining::Template { .. } => String::new(),
+            Joining::Question { instruction, .. } => {
+                format!("<Instruct>: {instruction}\n<Query>: {query}\n<Document>: ")
+            }
+        };
+        Ok(PreparedQuery { encoding: self.encode(query)?, question })
+    }
+
+    /// The pair, its texts cut where they are too long.
+    pub fn pair(&self, query: &PreparedQuery, document: &str) -> Result<TokenizedPair> {
+        match &self.joining {
+            Joining::Template { .. } => self.join(query, document),
+            Joining::Question { prefix, suffix, .. } => self.ask(&query.question, document, (prefix, suffix)),
+        }
+    }
+
+    /// `[CLS] query [SEP] document [SEP]` and its like: the longer text is cut until the other is as long, then both (`longest_first`).
+    fn join(&self, query: &PreparedQuery, document: &str) -> Result<TokenizedPair> {
+        // More tokens than these change neither what is cut nor which text counts as the longer.
+        let enough = self.room.max(query.encoding.len());
+        let document = self.encode_prefix("", document, enough)?;
+        let truncated = query.encoding.len() + document.len() > self.room;
+        let params = TruncationParams {
+            max_length: self.room,
+            strategy: TruncationStrategy::LongestFirst,
+            stride: 0,
+            direction: TruncationDirection::Right,
+        };
+        let (mut first, second) =
+            truncate_encodings(query.encoding.clone(), Some(document), &params).map_err(|e| failed(&*e))?;
+        let mut second = second.unwrap_or_default();
+        // What was cut off would be joined too.
+        first.take_overflowing();
+        second.take_overflowing();
+        let unknown = self.count_unknown(second.get_ids());
+        let template = self.tokenizer.get_post_processor().ok_or_else(|| failed(&"no post-processor"))?;
+        let joined = template.process(first, Some(second), true).map_err(|e| failed(&*e))?;
+        let ids = joined.get_ids().to_vec();
+        let typed = joined.get_type_ids().iter().position(|&kind| kind == 1).filter(|_| self.has_types);
+        Ok(TokenizedPair { second: typed.unwrap_or(ids.len()), ids, unknown, truncated })
+    }
+
+    /// A causal model's question, the end of the document cut where it is too long.
+    fn ask(&self, question: &str, document: &str, (prefix, suffix): (&[u32], &[u32])) -> Result<TokenizedPair> {
+        let encoding = self.encode_prefix(question, document, self.room)?;
+        let texts = &encoding.get_ids()[..encoding.len().min(self.room)];
+        let ids = [prefix, texts, suffix].concat();
+        let (unknown, truncated) = (self.count_unknown(texts), encoding.len() > self.room);
+        Ok(TokenizedPair { second: ids.len(), ids, unknown, truncated })
+    }
+
+    /// Encodes `before` and the text behind it, or so much of the text that there are more than `enough` tokens: the rest of a huge text would be
+    /// tokenized to be dropped.
+    fn encode_prefix(&self, before: &str, text: &str, enough: usize) -> Result<Encoding> {
+        let mut bytes = enough.saturating_mul(BYTES_PER_TOKEN);
+        loop {
+            let prefix = cut_between_words(text, bytes);
+            let encoding = self.encode(&format!("{before}{prefix}"))?;
+            if encoding.len() > enough || prefix.len() == text.len() {
+                return Ok(encoding);
+            }
+            bytes = bytes.saturating_mul(4);
+        }
+    }
+
+    /// All tokens of a text, without special ones.
+    fn encode(&self, text: &str) -> Result<Encoding> {
+        let encoding = match self.lower_case {
+            true => self.tokenizer.encode_fast(text.to_lowercase(), false),
+            false => self.tokenizer.encode_fast(text, false),
+        };
+        encoding.map_err(|e| failed(&*e))
+    }
+
+    fn count_unknown(&self, ids: &[u32]) -> u32 {
+        ids.iter().filter(|id| self.unknown_id == Some(**id)).count() as u32
+    }
+}
+
+/// Tokenizes what stands around a question. From then on `<|im_end|>` and its like in a text are text: no document ends the question.
+fn question(tokenizer: &mut Tokenizer, instruction: &str) -> Result<Joining> {
+    let ids = |text: &str| {
+        let encoding = tokenizer.encode_fast(text, false).map_err(|e| failed(&*e))?;
+        Ok::<_, Error>(encoding.get_ids().to_vec())
+    };
+    let (prefix, suffix) = (ids(PREFIX)?, ids(SUFFIX)?);
+    tokenizer.set_encode_special_tokens(true);
+    Ok(Joining::Question { prefix, suffix, instruction: instruction.to_owned() })
+}
+
+fn failed(message: &(impl std::fmt::Display + ?Sized)) -> Error {
+    Error::Compute { context: "tokenizing failed".into(), message: message.to_string() }
+}

@@ -1,0 +1,85 @@
+//! The stages of a cascade as users name them.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::scorer::Scoring;
+use crate::{Error, Result};
+
+/// What a stage scores by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StageBy {
+    /// The reranker's own embedding model.
+    Scoring(Scoring),
+    /// A model of its own, named as [`super::RerankerBuilder::model`] takes it.
+    Model(String),
+}
+
+/// A stage: `hybrid:200`, `cross-encoder/ms-marco-MiniLM-L6-v2:50`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StageSpec {
+    /// What it scores by.
+    pub by: StageBy,
+    /// So many of the best so far it scores.
+    pub depth: usize,
+}
+
+impl fmt::Display for StageBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StageBy::Scoring(scoring) => scoring.fmt(f),
+            StageBy::Model(name) => f.write_str(name),
+        }
+    }
+}
+
+impl fmt::Display for StageSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.by, self.depth)
+    }
+}
+
+impl FromStr for StageSpec {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let wrong = |what: &str| {
+            Err(Error::InvalidArgument(format!(
+                "the stage '{text}' {what}; a stage is SCORING:N or MODEL:N, such as hybrid:200 or cross-encoder/ms-marco-MiniLM-L6-v2:50"
+            )))
+        };
+        // Names of models may have colons of their own.
+        let Some((name, depth)) = text.rsplit_once(':') else { return wrong("says no number of candidates") };
+        match depth.parse() {
+            _ if name.is_empty() => wrong("names nothing to score by"),
+            Ok(depth) if depth > 0 => {
+                let by = name.parse().map_or_else(|_| StageBy::Model(name.to_owned()), StageBy::Scoring);
+                Ok(Self { by, depth })
+            }
+            _ => wrong(&format!("scores '{depth}' candidates, which is no number above 0")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stages_parse_and_print() {
+        for text in ["hybrid:200", "cosine:1", "openai:gpt-4o:50", "./a folder:7"] {
+            assert_eq!(text.parse::<StageSpec>().unwrap().to_string(), text);
+        }
+        assert_eq!("maxsim:3".parse::<StageSpec>().unwrap().by, StageBy::Scoring(Scoring::MaxSim));
+        for (text, said) in [
+            ("hybrid", "no number"),
+            ("hybrid:0", "above 0"),
+            (":5", "nothing to score by"),
+            ("m:x", "'x'"),
+            ("m:-1", "'-1'"),
+        ] {
+            let error = text.parse::<StageSpec>().unwrap_err().to_string();
+            assert!(error.contains(said) && error.contains("hybrid:200"), "{error}");
+        }
+    }
+}

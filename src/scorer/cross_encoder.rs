@@ -1,0 +1,109 @@
+//! Scores by a model that reads query and candidate together.
+
+use std::sync::Arc;
+
+use super::{CandidateList, Part, ScoreKind, Scorer, Scores};
+use crate::Result;
+use crate::encoder::{CrossEncoder, EncodedLengths, ModelInfo, PairLogits};
+
+/// Scores candidates by a [`CrossEncoder`]: every pair is one forward pass.
+///
+/// Scores are the model's logits, or their sigmoids. Both rank alike, because what is ranked is always the logit: a probability of f32 is
+/// the same for logits of 17 and of 20. With probabilities the logits are [`Scores::parts`].
+pub struct CrossEncoderScorer {
+    model: Arc<CrossEncoder>,
+    raw_scores: bool,
+}
+
+impl CrossEncoderScorer {
+    /// Scores by this model, as its own files want it: logits or probabilities.
+    pub fn new(model: Arc<CrossEncoder>) -> Self {
+        let raw_scores = model.contract().gives_logits;
+        Self { model, raw_scores }
+    }
+
+    /// Logits (`true`) or probabilities, whatever the model's files say.
+    pub fn raw_scores(mut self, raw_scores: bool) -> Self {
+        self.raw_scores = raw_scores;
+        self
+    }
+
+    fn answer(&self, scored: &PairLogits, list: usize, pairs: std::ops::Range<usize>) -> Scores {
+        let logits = scored.logits[pairs.clone()].to_vec();
+        let EncodedLengths { tokens, unknown, truncated } = &scored.lengths;
+        let (values, parts) = match self.raw_scores {
+            true => (logits, Vec::new()),
+            false => {
+                (logits.iter().copied().map(sigmoid).collect(), vec![Part { kind: ScoreKind::Logit, values: logits }])
+            }
+        };
+        Scores {
+            values,
+            parts,
+            query_tokens: scored.query_tokens[list],
+            // A query is read again with every candidate: the tokens are the pair's.
+            tokens: tokens[pairs.clone()].to_vec(),
+            unknown: unknown[pairs.clone()].to_vec(),
+            truncated: truncated[pairs].to_vec(),
+            ..Scores::default()
+        }
+    }
+}
+
+/// `1 / (1 + exp(-x))`, as near as f32 can say it.
+fn sigmoid(logit: f32) -> f32 {
+    (1.0 / (1.0 + (-f64::from(logit)).exp())) as f32
+}
+
+impl Scorer for CrossEncoderScorer {
+    fn kind(&self) -> ScoreKind {
+        if self.raw_scores { ScoreKind::Logit } else { ScoreKind::Probability }
+    }
+
+    fn model(&self) -> Option<ModelInfo> {
+        Some(self.model.model())
+    }
+
+    fn fingerprint(&self) -> Result<Option<String>> {
+        self.model.fingerprint().map(Some)
+    }
+
+    fn score(&self, query: &str, candidates: &[&str]) -> Result<Scores> {
+        let all: Vec<usize> = (0..candidates.len()).collect();
+        let list = CandidateList { query, candidates: &all };
+        self.score_lists(&[list], candidates).map(|mut scores| scores.swap_remove(0))
+    }
+
+    fn score_lists(&self, lists: &[CandidateList<'_>], texts: &[&str]) -> Result<Vec<Scores>> {
+        let queries: Vec<&str> = lists.iter().map(|list| list.query).collect();
+        let of_list = |(number, list)| {
+            let list: &CandidateList<'_> = list;
+            list.candidates.iter().map(move |&text| (number, text))
+        };
+        let pairs: Vec<(usize, usize)> = lists.iter().enumerate().flat_map(of_list).collect();
+        let scored = self.model.logits(&queries, texts, &pairs)?;
+        let mut first = 0;
+        let answer = |(number, list): (usize, &CandidateList<'_>)| {
+            let range = first..first + list.candidates.len();
+            first = range.end;
+            self.answer(&scored, number, range)
+        };
+        Ok(lists.iter().enumerate().map(answer).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sigmoid_is_what_its_formula_says_and_keeps_small_probabilities() {
+        for (logit, expected) in [(0.0, 0.5), (2.0, 0.880_797), (-2.0, 0.119_203), (40.0, 1.0), (-40.0, 4.248_354e-18)]
+        {
+            let found = sigmoid(logit);
+            assert!((found - expected).abs() <= expected * 1e-6, "{logit}: {found}");
+        }
+        assert!(sigmoid(f32::NAN).is_nan());
+        assert_eq!((sigmoid(f32::INFINITY), sigmoid(f32::NEG_INFINITY)), (1.0, 0.0));
+    }
+}
