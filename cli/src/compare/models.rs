@@ -7,7 +7,7 @@ use std::time::Instant;
 use nearsort::encoder::ProgressFn;
 use nearsort::eval::{OVERLAP_DEPTH, RankedList, Ties, untied_scores};
 use nearsort::io::{Row, Run};
-use nearsort::{Blend, Engine, Reranker, ranking};
+use nearsort::{Blend, Engine, Reranker, ScoredCandidates, ranking};
 
 use super::input::Texts;
 use super::spec::Spec;
@@ -56,7 +56,6 @@ struct Answer {
 impl<'a> Lists<'a> {
     /// Looks up what the first stage names. What is not there is an error before a model is loaded, unless unusable rows are to be left out.
     pub fn new(args: &'a CompareArgs, first_stage: &'a Run, texts: &'a Texts, talk: Talk) -> Result<Self, Failure> {
-        let run = args.run.as_deref().unwrap_or(Path::new("-"));
         let (mut lists, mut missing) = (Vec::new(), [Vec::new(), Vec::new()]);
         for (query_id, documents) in first_stage.iter() {
             let Some(query) = texts.query(query_id) else {
@@ -73,18 +72,7 @@ impl<'a> Lists<'a> {
             }
             lists.push(List { query_id, query: &query.text, ranked, has_text });
         }
-        let queries = args.queries.as_ref().map_or(String::new(), |path| path.display().to_string());
-        let files = [queries.as_str(), texts.corpus_name()];
-        for ((ids, file), noun) in missing.iter().zip(files).zip([["query", "queries"], ["document", "documents"]]) {
-            let Some(example) = ids.first() else { continue };
-            let message = missing_message(run, ids.len(), noun, file, example);
-            if lists.is_empty() || !args.reading.leaves_out() {
-                return Err(Failure::Error(format!(
-                    "{message}; give the files that belong together, or leave them out with --bad-rows skip"
-                )));
-            }
-            warn(talk, &Warning::LeftOut { message });
-        }
+        complain(args, &missing, texts.corpus_name(), lists.is_empty(), talk)?;
         let depth = args.depth.map_or(usize::MAX, |depth| depth as usize);
         let num_candidates = lists.iter().map(|list| list.ranked.documents().len().min(depth)).sum();
         Ok(Self { args, texts, lists, num_candidates })
@@ -104,24 +92,14 @@ impl<'a> Lists<'a> {
         for (list, answer) in self.lists.iter().zip(&answers) {
             answer.ids.iter().zip(&answer.scores).for_each(|(id, &score)| run.push(list.query_id, id, score.into()));
         }
-        let sum = |count: fn(&Answer) -> usize| answers.iter().map(count).sum();
-        let cost = Cost {
-            model: ModelLine::of(&reranker),
-            blend: reranker.blend().to_string(),
-            seconds: answers.iter().map(|answer| answer.seconds).collect(),
-            candidates: sum(|answer| answer.candidates),
-            tokens: answers.iter().map(|answer| answer.tokens).sum(),
-            truncated: sum(|answer| answer.truncated),
-            dollars: dollars(&reranker),
-        };
         Ok(System {
             name: name.to_owned(),
             kind: Kind::Model,
             source: spec.text.clone(),
             run,
             ties: answers.iter().map(|answer| answer.ties).collect(),
-            unscored: Some(sum(|answer| answer.unscored)),
-            cost: Some(cost),
+            unscored: Some(answers.iter().map(|answer| answer.unscored).sum()),
+            cost: Some(cost(&answers, &reranker)),
         })
     }
 
@@ -140,19 +118,10 @@ impl<'a> Lists<'a> {
         let asked: Vec<usize> = (0..head.len()).filter(has_text).collect();
         let rows = asked.iter().filter_map(|&at| self.texts.document(head[at].id).transpose());
         let rows = rows.collect::<Result<Vec<Row>, _>>()?;
-        let passages: Vec<_> = rows.iter().map(Row::passage).collect();
-        let started = Instant::now();
-        let scored = reranker.score(list.query, &passages)?;
-        let seconds = started.elapsed().as_secs_f64();
-        let mixed = match reranker.blend() {
-            Blend::None => scored.scores.clone(),
-            _ => {
-                let first_stage: Vec<f64> = asked.iter().map(|&at| head[at].score).collect();
-                reranker.mix(&scored.scores, &scored.left_out(), &first_stage)?
-            }
-        };
+        let (scored, seconds) = timed(reranker, list.query, &rows)?;
+        let first_stage: Vec<f64> = asked.iter().map(|&at| head[at].score).collect();
         let wrong = |error: nearsort::Error| Failure::Error(format!("the query '{}': {error}", list.query_id));
-        let hits = ranking::rank(&mixed).map_err(wrong)?;
+        let hits = mixed(reranker, &scored, &first_stage).and_then(|mixed| ranking::rank(&mixed)).map_err(wrong)?;
         let below = (0..head.len()).filter(|at| !has_text(at)).map(|at| &head[at]).chain(tail);
         let ids = hits.iter().map(|hit| head[asked[hit.index]].id).chain(below.map(|document| document.id));
         let ids: Vec<String> = ids.map(str::to_owned).collect();
@@ -179,6 +148,58 @@ impl<'a> Lists<'a> {
         let truncated = answers.iter().map(|answer| answer.truncated).sum();
         let max_tokens = reranker.model().map_or(0, |model| model.max_tokens);
         warn(talk, &Warning::Truncated { truncated, candidates, max_tokens });
+    }
+}
+
+/// Says what the run names and nobody has, queries and documents: an error unless unusable rows are to be left out and something is left.
+fn complain(
+    args: &CompareArgs,
+    missing: &[Vec<&str>; 2],
+    corpus: &str,
+    nothing_left: bool,
+    talk: Talk,
+) -> Result<(), Failure> {
+    let run = args.run.as_deref().unwrap_or(Path::new("-"));
+    let queries = args.queries.as_ref().map_or(String::new(), |path| path.display().to_string());
+    let nouns = [["query", "queries"], ["document", "documents"]];
+    for ((ids, file), noun) in missing.iter().zip([queries.as_str(), corpus]).zip(nouns) {
+        let Some(example) = ids.first() else { continue };
+        let message = missing_message(run, ids.len(), noun, file, example);
+        if nothing_left || !args.reading.leaves_out() {
+            return Err(Failure::Error(format!(
+                "{message}; give the files that belong together, or leave them out with --bad-rows skip"
+            )));
+        }
+        warn(talk, &Warning::LeftOut { message });
+    }
+    Ok(())
+}
+
+/// Scores a list, and the seconds that it took.
+fn timed(reranker: &Reranker, query: &str, rows: &[Row]) -> Result<(ScoredCandidates, f64), Failure> {
+    let passages: Vec<_> = rows.iter().map(Row::passage).collect();
+    let started = Instant::now();
+    let scored = reranker.score(query, &passages)?;
+    Ok((scored, started.elapsed().as_secs_f64()))
+}
+
+fn cost(answers: &[Answer], reranker: &Reranker) -> Cost {
+    Cost {
+        model: ModelLine::of(reranker),
+        blend: reranker.blend().to_string(),
+        seconds: answers.iter().map(|answer| answer.seconds).collect(),
+        candidates: answers.iter().map(|answer| answer.candidates).sum(),
+        tokens: answers.iter().map(|answer| answer.tokens).sum(),
+        truncated: answers.iter().map(|answer| answer.truncated).sum(),
+        dollars: dollars(reranker),
+    }
+}
+
+/// The scores that order a list: the model's, with the first stage's mixed in where they count.
+fn mixed(reranker: &Reranker, scored: &ScoredCandidates, first_stage: &[f64]) -> Result<Vec<f32>, nearsort::Error> {
+    match reranker.blend() {
+        Blend::None => Ok(scored.scores.clone()),
+        _ => reranker.mix(&scored.scores, &scored.left_out(), first_stage),
     }
 }
 

@@ -71,12 +71,9 @@ impl Report {
     ) -> Result<Self, Failure> {
         let measures = if judgements.is_some() { Measure::parse_list(&args.measures)? } else { Vec::new() };
         let resampling = Resampling { resamples: args.resamples as usize, seed: args.seed };
-        notes.extend(differing_queries(&systems)?);
-        notes.iter().skip(usize::from(args.sample.is_some())).for_each(|message| {
-            warn(talk, &Warning::Note { message: message.clone() });
-        });
-        let num_queries = systems[0].run.num_queries();
-        let agreement = agreement(&systems);
+        let differing = differing_queries(&systems)?;
+        differing.iter().for_each(|message| warn(talk, &Warning::Note { message: message.clone() }));
+        notes.extend(differing);
         let disputed = disputed(&systems, judgements.as_ref(), texts, args.disputed)?;
         let mut report = Self {
             systems: Vec::new(),
@@ -84,8 +81,8 @@ impl Report {
             measures,
             test: args.test,
             resampling,
-            num_queries,
-            agreement,
+            num_queries: systems[0].run.num_queries(),
+            agreement: agreement(&systems),
             disputed,
             notes,
             command: this_call(),
@@ -127,38 +124,34 @@ fn list<'a>(documents: Option<Vec<ScoredDocument<'a>>>) -> Option<RankedList<'a>
 /// What does not fit together with the first system's queries; an error where nothing does.
 fn differing_queries(systems: &[System]) -> Result<Vec<String>, Failure> {
     let (first, others) = systems.split_first().ok_or_else(|| Failure::Error("there is no system".into()))?;
-    let known: HashSet<&str> = first.run.query_ids().collect();
-    let mut notes = Vec::new();
-    for other in others {
-        let has: HashSet<&str> = other.run.query_ids().collect();
-        let [lacks, extra]: [Vec<&str>; 2] = [
-            first.run.query_ids().filter(|id| !has.contains(id)).collect(),
-            other.run.query_ids().filter(|id| !known.contains(id)).collect(),
-        ];
-        if lacks.len() == known.len() {
-            return Err(Failure::Error(format!(
-                "{} and {} have no query in common: the one has '{}', the other '{}'; do they belong together?",
-                first.name,
-                other.name,
-                lacks.first().unwrap_or(&""),
-                extra.first().unwrap_or(&"")
-            )));
-        }
-        let number =
-            |ids: &[&str]| if ids.len() == 1 { "1 query".to_owned() } else { format!("{} queries", ids.len()) };
-        if let Some(example) = lacks.first() {
-            notes.push(format!(
-                "{} lacks {} of {}, such as '{example}': agreement is over what both have",
-                other.name,
-                number(&lacks),
-                first.name
-            ));
-        }
-        if let Some(example) = extra.first() {
-            notes.push(format!("{} has {} that {} lacks, such as '{example}'", other.name, number(&extra), first.name));
+    let notes: Result<Vec<_>, _> = others.iter().map(|other| differing(first, other)).collect();
+    Ok(notes?.concat())
+}
+
+fn differing(first: &System, other: &System) -> Result<Vec<String>, Failure> {
+    let [in_first, in_other] = [first, other].map(|system| system.run.query_ids().collect::<HashSet<&str>>());
+    let lacks: Vec<&str> = first.run.query_ids().filter(|id| !in_other.contains(id)).collect();
+    let extra: Vec<&str> = other.run.query_ids().filter(|id| !in_first.contains(id)).collect();
+    let names = [&first.name, &other.name];
+    let number = |ids: &[&str]| if ids.len() == 1 { "1 query".to_owned() } else { format!("{} queries", ids.len()) };
+    match (lacks.first(), extra.first()) {
+        (Some(ours), Some(theirs)) if lacks.len() == in_first.len() => Err(Failure::Error(format!(
+            "{} and {} have no query in common: the one has '{ours}', the other '{theirs}'; do they belong together?",
+            names[0], names[1]
+        ))),
+        (example, other_example) => {
+            let lacks = example.map(|id| {
+                format!(
+                    "{} lacks {} of {}, such as '{id}': agreement is over what both have",
+                    names[1],
+                    number(&lacks),
+                    names[0]
+                )
+            });
+            let has = |id| format!("{} has {} that {} lacks, such as '{id}'", names[1], number(&extra), names[0]);
+            Ok(lacks.into_iter().chain(other_example.map(has)).collect())
         }
     }
-    Ok(notes)
 }
 
 fn agreement(systems: &[System]) -> Vec<Vec<Option<MeanAgreement>>> {

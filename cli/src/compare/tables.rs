@@ -82,7 +82,7 @@ pub fn others(report: &Report) -> Vec<Table> {
         matrix(
             report,
             "Agreement: Kendall's tau",
-            "Tau-b of the scores of documents that both have; -1 to 1.",
+            "Tau-b of the scores of documents that both have, as evaluated (ties of models and grades in the first stage's order); -1 to 1.",
             |mean| mean.kendall_tau,
         ),
         matrix(report, "Agreement: of the first ten in both", "A share, 0 to 1.", |mean| Some(mean.overlap_at_10)),

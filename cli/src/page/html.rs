@@ -2,6 +2,8 @@
 //!
 //! Everything that comes from files or from the command line goes through [`escaped`].
 
+use std::cmp::Ordering;
+
 use super::Chart;
 use super::table::{Row, Table};
 
@@ -70,13 +72,17 @@ pub fn chart(chart: &Chart) -> String {
 }
 
 pub fn table(table: &Table) -> String {
-    let header: String = table.header.iter().map(|name| format!("<th>{}</th>", escaped(name))).collect();
+    // What stands before the names is short, such as a number.
+    let class = |at: usize| match (at + 1).cmp(&table.names) {
+        Ordering::Less => "key",
+        Ordering::Equal => "name",
+        Ordering::Greater => "number",
+    };
+    let head = |(at, name): (usize, &String)| format!("<th class=\"{}\">{}</th>", class(at), escaped(name));
+    let header: String = table.header.iter().enumerate().map(head).collect();
     let header = if header.is_empty() { header } else { format!("<thead><tr>{header}</tr></thead>\n") };
     let row = |row: &Row| {
-        let cell = |(at, cell): (usize, &String)| {
-            let class = if at < table.names { "name" } else { "number" };
-            format!("<td class=\"{class}\">{}</td>", escaped(cell))
-        };
+        let cell = |(at, cell): (usize, &String)| format!("<td class=\"{}\">{}</td>", class(at), escaped(cell));
         let cells: String = row.cells.iter().enumerate().map(cell).collect();
         let class = if row.emphasis { " class=\"emphasis\"" } else { "" };
         format!("<tr{class}>{cells}</tr>\n")
