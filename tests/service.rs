@@ -3,6 +3,8 @@
 
 #[path = "service/http.rs"]
 mod http;
+#[path = "service/real.rs"]
+mod real;
 #[path = "service/recording.rs"]
 mod recording;
 #[path = "service/remote.rs"]
