@@ -5,6 +5,8 @@
 mod http;
 #[path = "service/judge.rs"]
 mod judge;
+#[path = "service/real.rs"]
+mod real;
 #[path = "service/recording.rs"]
 mod recording;
 #[path = "service/remote.rs"]

@@ -200,7 +200,7 @@ pub struct RerankArgs {
     /// Print at most so many per query [default: all]
     #[arg(long, value_name = "N")]
     pub top_k: Option<usize>,
-    /// Print only candidates that the model scores at least this much; scores of embedding models lie in -1..1, probabilities in 0..1
+    /// Print only candidates that the model scores at least this much; scores of embedding models lie in -1..1, probabilities in 0..1, a judge's grades in 0..10
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     pub min_score: Option<f32>,
     /// How to print [default: table on a terminal, else tsv; with --run and --candidates trec]

@@ -8,7 +8,7 @@ use nearsort::remote::judge::{JudgeCounts, JudgeMethod, JudgeOptions, Windows};
 use nearsort::service::{
     Account, HttpService, Meter, Price, Provider, Recording, Service, ServiceError, ServiceOptions,
 };
-use nearsort::{Error, RerankOptions, Reranker};
+use nearsort::{Blend, CacheOptions, EmbeddingCache, Error, RerankOptions, Reranker, ScoreKind, Scoring};
 use serde_json::{Value, json};
 
 use super::http::{KEY, account, options};
@@ -320,4 +320,26 @@ fn a_listwise_judge_orders_by_windows() {
         assert_eq!((counts.questions, counts.repairs, hits[0].score), (9, repairs, 1.0));
         assert!(reranker.needs_whole_lists());
     }
+}
+
+#[test]
+fn the_builder_makes_a_judge_of_a_chat_model_and_keeps_its_answers() {
+    let (server, folder) = (grading(), tempfile::tempdir().unwrap());
+    let build = |model: &str| {
+        let options = CacheOptions { folder: folder.path().to_owned(), max_bytes: None };
+        let cache = EmbeddingCache::open(&options).unwrap();
+        let name = model.split_once(':').unwrap().1;
+        let service = service(&server, Provider::OpenAi, name);
+        Reranker::builder().model(model).service(service).cache(cache)
+    };
+    assert_graded(&build("openai:gpt-4o").build().unwrap(), &texts(20));
+    let again = build("openai:gpt-4o").concurrency(2).build().unwrap();
+    assert_graded(&again, &texts(21));
+    assert_eq!((server.count(), again.score_kind(), again.blend()), (21, ScoreKind::Rating, Blend::None));
+    let embedder = build("openai:embedder").judge(JudgeMethod::Pointwise, JudgeOptions::default());
+    assert_eq!(embedder.build().unwrap().score_kind(), ScoreKind::Rating);
+    let scored = build("openai:gpt-4o").scoring(Scoring::Cosine).build().err().unwrap();
+    assert!(scored.to_string().contains("a scoring is for models that embed"), "{scored}");
+    let local = Reranker::builder().judge(JudgeMethod::Pointwise, JudgeOptions::default()).build().err().unwrap();
+    assert!(local.to_string().contains("only a model of a service"), "{local}");
 }

@@ -263,7 +263,9 @@ fn the_reranker_says_what_computes_and_tells_models_apart() {
     assert_ne!(reranker.fingerprint().unwrap(), smaller.unwrap().fingerprint().unwrap());
     let counted = Arc::new(AtomicUsize::new(0));
     let ticks = Arc::clone(&counted);
-    let progress = Arc::new(move |texts| drop(ticks.fetch_add(texts, Ordering::SeqCst)));
+    let progress = Arc::new(move |texts| {
+        ticks.fetch_add(texts, Ordering::SeqCst);
+    });
     let ticking = over(&server).progress(progress).build().unwrap();
     ticking.score("q", &["a", "b", "", "c"]).unwrap();
     assert_eq!(counted.load(Ordering::SeqCst), 4, "the query and three candidates");

@@ -241,8 +241,8 @@ fn a_name_decides_whether_a_model_embeds_and_an_option_overrules_it() {
         let answer: Value = serde_json::from_str(&ran.out).unwrap_or_else(|_| panic!("{}", ran.err));
         answer["score_kind"].as_str().unwrap().to_owned()
     };
-    assert_eq!(ask("openai:text-embedding-3-small", &[]), "cosine");
-    assert_eq!(ask("openai:all-MiniLM-L6-v2", &["--kind", "embeddings"]), "cosine");
+    assert_eq!(ask("openai:text-embedding-3-small", &["--dim", "8"]), "cosine");
+    assert_eq!(ask("openai:all-MiniLM-L6-v2", &["--kind", "embeddings", "--dim", "8"]), "cosine");
     assert_eq!(ask("openai:llama-3", &[]), "rating");
     assert_eq!(ask("openai:embedder-chat", &["--kind", "judge"]), "rating");
     assert_eq!(ask("openai:gpt-4o", &["--judge", "listwise", "--unparsed", "unscored"]), "place");
