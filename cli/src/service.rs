@@ -229,7 +229,8 @@ impl DryRun {
     }
 }
 
-/// Dollars with four digits after the point, more where they would all be 0.
+/// Dollars with four digits after the point, or where these would say little, with three that are not 0.
 fn money(dollars: f64) -> String {
-    if dollars > 0.0 && dollars < 0.0005 { format!("${dollars:.7}") } else { format!("${dollars:.4}") }
+    let digits = if dollars > 0.0 && dollars < 0.0005 { 2.0 - dollars.log10().floor() } else { 4.0 };
+    format!("${dollars:.*}", digits as usize)
 }

@@ -70,7 +70,7 @@ fn twenty_thousand_texts_keep_their_vectors_whatever_the_order_of_answers_and_th
 
 #[test]
 fn the_order_of_a_list_of_20_000_is_that_of_the_cosines() {
-    let server = Server::start();
+    let server = Server::start().with_dim(1536);
     let reranker = over(&server).build().unwrap();
     let texts = texts(20_000);
     let hits = reranker.rerank("the query", &texts, &RerankOptions::default()).unwrap();
@@ -254,7 +254,7 @@ fn what_a_service_cannot_do_is_an_error_that_says_so() {
 
 #[test]
 fn the_reranker_says_what_computes_and_tells_models_apart() {
-    let server = Server::start();
+    let server = Server::start().with_dim(1536);
     let reranker = over(&server).build().unwrap();
     let model = reranker.model().unwrap();
     assert_eq!((model.name.as_str(), model.engine.as_str()), ("openai:text-embedding-3-small", "openai"));

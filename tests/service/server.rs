@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-/// Components of a vector unless the request says otherwise.
+/// Components of a vector unless the request or the test says otherwise.
 pub const DIM: usize = 8;
 
 /// A whole answer's body, made of the path and the request's body.
@@ -71,6 +71,7 @@ struct State {
     log: Mutex<Vec<Seen>>,
     under_way: AtomicUsize,
     most_under_way: AtomicUsize,
+    dim: AtomicUsize,
 }
 
 #[derive(Clone)]
@@ -96,6 +97,7 @@ impl Server {
             log: Mutex::default(),
             under_way: AtomicUsize::new(0),
             most_under_way: AtomicUsize::new(0),
+            dim: AtomicUsize::new(DIM),
         });
         let shared = Arc::clone(&state);
         thread::spawn(move || {
@@ -105,6 +107,12 @@ impl Server {
             }
         });
         Self { url, state }
+    }
+
+    /// Gives vectors of so many components.
+    pub fn with_dim(self, dim: usize) -> Self {
+        self.state.dim.store(dim, Ordering::SeqCst);
+        self
     }
 
     /// The next `times` requests that have `part` in their path or body meet this fault.
@@ -183,7 +191,7 @@ impl State {
         let known =
             ["/embeddings", "/chat/completions", "/messages"].into_iter().find(|known| path.ends_with(known))?;
         match known {
-            "/embeddings" => Some(embeddings(&seen.body)),
+            "/embeddings" => Some(embeddings(&seen.body, self.dim.load(Ordering::SeqCst))),
             other => Some((self.answer)(other, &seen.body)),
         }
     }
@@ -209,12 +217,12 @@ pub fn message(content: &str) -> Value {
 }
 
 /// The answer of `/embeddings`: base64 where that is asked for, one token per word.
-fn embeddings(body: &Value) -> Value {
+fn embeddings(body: &Value, own_dim: usize) -> Value {
     let inputs: Vec<&str> = match &body["input"] {
         Value::Array(texts) => texts.iter().map(|text| text.as_str().unwrap()).collect(),
         text => vec![text.as_str().unwrap()],
     };
-    let dim = body["dimensions"].as_u64().map_or(DIM, |dim| dim as usize);
+    let dim = body["dimensions"].as_u64().map_or(own_dim, |dim| dim as usize);
     let vector = |text: &str| {
         let vector = vector_of(text, dim);
         if body["encoding_format"] == "base64" { json!(base64(&vector)) } else { json!(vector) }

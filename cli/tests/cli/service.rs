@@ -39,7 +39,7 @@ fn rerank<'a>(input: &'a str, more: &[&'a str]) -> Vec<&'a str> {
 
 #[test]
 fn reranking_by_a_service_says_what_it_cost_and_a_second_run_costs_nothing() {
-    let (folder, server) = (Folder::new(), Server::start());
+    let (folder, server) = (Folder::new(), Server::start().with_dim(1536));
     let input = passages(&folder, 300);
     let first = run(&folder, &server, &rerank(&input, &["--format", "json"]));
     assert_eq!(first.code, 0, "{}", first.err);
@@ -62,7 +62,7 @@ fn reranking_by_a_service_says_what_it_cost_and_a_second_run_costs_nothing() {
 
 #[test]
 fn a_recording_replays_byte_by_byte_without_server_or_key_and_holds_no_key() {
-    let (folder, server) = (Folder::new(), Server::start());
+    let (folder, server) = (Folder::new(), Server::start().with_dim(1536));
     let (input, recording) = (passages(&folder, 50), folder.text("recording"));
     let recorded = run(&folder, &server, &rerank(&input, &["--format", "json", "--record", &recording]));
     assert_eq!((recorded.code, server.count()), (0, 2), "{}", recorded.err);
@@ -84,7 +84,7 @@ fn a_recording_replays_byte_by_byte_without_server_or_key_and_holds_no_key() {
 
 #[test]
 fn a_dry_run_says_what_it_would_cost_needs_no_key_and_sends_nothing() {
-    let (folder, server) = (Folder::new(), Server::start());
+    let (folder, server) = (Folder::new(), Server::start().with_dim(1536));
     let input = passages(&folder, 3_000);
     let mut dry = nearsort(&folder, &server, &rerank(&input, &["--dry-run"]));
     dry.env_remove("OPENAI_API_KEY");
@@ -111,10 +111,10 @@ fn a_dry_run_says_what_it_would_cost_needs_no_key_and_sends_nothing() {
 
 #[test]
 fn a_budget_stops_before_it_is_passed_and_needs_a_price() {
-    let (folder, server) = (Folder::new(), Server::start());
+    let (folder, server) = (Folder::new(), Server::start().with_dim(1536));
     let input = passages(&folder, 3_000);
     let prices = folder.with("prices.toml", "[[model]]\nname = \"text-embedding-3-small\"\ninput = 1000\n");
-    let args = rerank(&input, &["--prices", &prices, "--budget", "10"]);
+    let args = rerank(&input, &["--prices", &prices, "--budget", "10", "--dim", "16"]);
     let error = run(&folder, &server, &args).error();
     assert!(error.contains("budget of $10.00") && error.contains("requests"), "{error}");
     let spent: usize = server.requests().iter().flat_map(|seen| seen.input()).map(|text| text.split(' ').count()).sum();
@@ -126,7 +126,7 @@ fn a_budget_stops_before_it_is_passed_and_needs_a_price() {
 
 #[test]
 fn embed_index_and_search_take_a_service() {
-    let (folder, server) = (Folder::new(), Server::start());
+    let (folder, server) = (Folder::new(), Server::start().with_dim(1536));
     let input = passages(&folder, 40);
     let out = folder.text("out.jsonl");
     let embedded = run(&folder, &server, &["embed", "--model", MODEL, "--dim", "6", &input, "-o", &out]);
@@ -156,7 +156,7 @@ fn embed_index_and_search_take_a_service() {
 
 #[test]
 fn wrong_keys_and_options_are_errors_that_say_what_to_do() {
-    let (folder, server) = (Folder::new(), Server::start());
+    let (folder, server) = (Folder::new(), Server::start().with_dim(1536));
     let input = passages(&folder, 3);
     let mut bare = nearsort(&folder, &server, &rerank(&input, &[]));
     bare.env_remove("OPENAI_API_KEY").env_remove("OPENAI_BASE_URL");
@@ -182,10 +182,10 @@ fn wrong_keys_and_options_are_errors_that_say_what_to_do() {
 #[cfg(unix)]
 #[test]
 fn a_kill_in_the_middle_loses_at_most_the_requests_under_way() {
-    let (folder, server) = (Folder::new(), Server::start());
+    let (folder, server) = (Folder::new(), Server::start().with_dim(1536));
     let input = passages(&folder, 8_192);
     let out = folder.text("out.npy");
-    let args = ["embed", "--model", MODEL, &input, "-o", &out, "--concurrency", "1"];
+    let args = ["embed", "--model", MODEL, "--dim", "16", &input, "-o", &out, "--concurrency", "1"];
     // Two requests of 2,048 texts are answered, the third is under way when the process is killed.
     server.fault("tower number 4096", Fault::Hang, 1);
     let mut child = nearsort(&folder, &server, &args).spawn().unwrap();
