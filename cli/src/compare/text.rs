@@ -6,7 +6,7 @@ use super::report::{Disputed, Report, Top};
 use super::tables;
 use crate::page::markdown;
 use crate::page::table::Table;
-use crate::page::terminal::{MIN_WIDTH, Page, clipped, padded};
+use crate::page::terminal::{MIN_WIDTH, Page, clipped, cut_in_the_middle, padded};
 use crate::words::one_line;
 
 /// Longer lines are hard to read.
@@ -50,7 +50,8 @@ fn disputed(page: &Page, report: &Report, query: &Disputed) -> String {
     let name_width = (widest + 3).min(NAME_WIDTH);
     let mut lines = vec![page.wrapped(&head, 2)];
     for (at, (system, tops)) in report.systems.iter().zip(&query.tops).enumerate() {
-        let name = padded(&format!("{} {}", at + 1, one_line(&system.system.name)), name_width, true);
+        let name = cut_in_the_middle(&format!("{} {}", at + 1, one_line(&system.system.name)), name_width);
+        let name = padded(&name, name_width, true);
         let Some(tops) = tops else {
             lines.push(format!("  {name}  does not have the query"));
             continue;

@@ -38,10 +38,11 @@ impl Page {
             widths[name] = widths[name].min(self.width.saturating_sub(others).clamp(16, NAME_WIDTH));
         }
         let line = |(cells, emphasis): &(Vec<String>, bool)| {
-            let cells = cells.iter().zip(&widths).enumerate();
-            let padded =
-                cells.map(|(at, (cell, &width))| padded(cell, width, at < table.names || table.header.is_empty()));
-            let line = padded.collect::<Vec<_>>().join("  ");
+            let fitted = |(at, (cell, &width)): (usize, (&String, &usize))| {
+                let cell = if at < table.names { cut_in_the_middle(cell, width) } else { cell.clone() };
+                padded(&cell, width, at < table.names || table.header.is_empty())
+            };
+            let line = cells.iter().zip(&widths).enumerate().map(fitted).collect::<Vec<_>>().join("  ");
             let line = truncate_str(line.trim_end(), self.width, "…").into_owned();
             if *emphasis { Style::new().bold().apply_to(line).to_string() } else { line }
         };
@@ -77,6 +78,16 @@ pub fn padded(cell: &str, width: usize, left: bool) -> String {
     if left { format!("{cell}{blanks}") } else { format!("{blanks}{cell}") }
 }
 
+/// A name that fits: its end stays, for names of a kind differ there.
+pub fn cut_in_the_middle(name: &str, width: usize) -> String {
+    if measure_text_width(name) <= width {
+        return name.to_owned();
+    }
+    let fits = |&(at, _): &(usize, char)| measure_text_width(&name[at..]) <= width.saturating_sub(1) / 2;
+    let end = name.char_indices().rev().take_while(fits).last().map_or("", |(at, _)| &name[at..]);
+    format!("{}{end}", truncate_str(name, width - measure_text_width(end), "…"))
+}
+
 pub fn clipped(text: &str, width: usize) -> String {
     truncate_str(&one_line(text), width, "…").into_owned()
 }
@@ -91,6 +102,13 @@ mod tests {
         assert_eq!(page.wrapped("one two three four", 2), "one two\n  three four");
         assert_eq!(page.wrapped("unbreakable-word after", 0), "unbreakable-word\nafter");
         assert_eq!(page.wrapped("", 2), "");
+    }
+
+    #[test]
+    fn names_keep_their_ends() {
+        assert_eq!(cut_in_the_middle("gpt-3.5-turbo.listwise.1.trec", 16), "gpt-3.5-….1.trec");
+        assert_eq!(cut_in_the_middle("short", 16), "short");
+        assert_eq!(cut_in_the_middle("äöüäöüäöü", 4), "äö…ü");
     }
 
     #[test]
