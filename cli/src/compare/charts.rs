@@ -16,6 +16,9 @@ const NAME_CHARS: usize = 44;
 /// A system with its mean by the first measure.
 type Point<'a> = (usize, &'a SystemReport, Interval);
 
+/// A legend and its chart.
+type Drawing = (Vec<(&'static str, String)>, String);
+
 /// All charts that have something to show.
 pub fn all<'a>(report: &'a Report) -> Result<Vec<Chart>, Failure> {
     let mean = |(at, system): (usize, &'a SystemReport)| match system.measured.first()?.aggregate {
@@ -87,7 +90,7 @@ fn scatter(
     x_title: &str,
     place: impl Fn(&SystemReport) -> Option<f64>,
     label: &dyn Fn(f64) -> String,
-) -> Option<Result<(Vec<(&'static str, String)>, String), String>> {
+) -> Option<Result<Drawing, String>> {
     let placed: Vec<(Point<'_>, f64)> = points.iter().filter_map(|&point| Some((point, place(point.1)?))).collect();
     if placed.len() < 2 {
         return None;

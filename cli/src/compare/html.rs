@@ -61,7 +61,7 @@ fn heat_map(report: &Report) -> String {
     let rows: String = (0..systems.len()).map(row).collect();
     format!(
         "<figure class=\"wide\">\n<h3>Agreement</h3>\n<div class=\"scroll\"><table class=\"heat\">\n<thead><tr><th class=\"name\"></th>{header}</tr></thead>\n<tbody>\n{rows}</tbody>\n\
-         </table></div>\n<figcaption>Mean rank-biased overlap (p = 0.9) of the orders of two systems: 1 the same, 0 nothing in common. The darker, the \
+         </table></div>\n<figcaption>Mean rank-biased overlap (p = 0.9) of the orders of two systems: 1 the same, 0 nothing in common. The stronger the colour, the \
          more.</figcaption>\n</figure>\n"
     )
 }

@@ -150,8 +150,7 @@ fn file_stem(name: &str) -> String {
 
 /// Writes the last system's run, if it is to be kept.
 fn keep(systems: &[System], targets: &[Option<PathBuf>]) -> Result<(), Failure> {
-    let last = systems.iter().zip(targets).last();
-    let Some((system, Some(path))) = last else { return Ok(()) };
+    let Some((system, Some(path))) = systems.iter().zip(targets).next_back() else { return Ok(()) };
     let (tag, mut text) = (file_stem(&system.name), String::new());
     for (query_id, documents) in system.run.iter() {
         for (rank, document) in (1..).zip(documents) {
