@@ -141,6 +141,10 @@ impl RerankerBuilder {
         if !self.stages.is_empty() {
             return self.build_cascade();
         }
+        if let (Some(_), Some(scoring)) = (&self.cache, self.scoring) {
+            // Before a model is fetched for nothing.
+            check_cached(scoring, self.long_text.unwrap_or(scoring.default_long_text()))?;
+        }
         let files = self.files()?;
         match ModelKind::of(&files)? {
             ModelKind::Encoder => self.build_bi_encoder(files),
