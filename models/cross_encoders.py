@@ -126,7 +126,9 @@ def save_tokenizer(folder, spec):
     tokenizer.post_processor = template
     tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
     pad = "<pad>" if tokenizer.token_to_id("<pad>") is not None else "[PAD]"
-    config = {"tokenizer_class": "PreTrainedTokenizerFast", "pad_token": pad}
+    # This class of transformers 5 gives no token types unless the file asks for them, as BERT's own does.
+    inputs = ["input_ids", "token_type_ids", "attention_mask"] if spec.get("types") else ["input_ids", "attention_mask"]
+    config = {"tokenizer_class": "PreTrainedTokenizerFast", "pad_token": pad, "model_input_names": inputs}
     if spec["limit"]:
         config["model_max_length"] = spec["limit"]
     write_json(folder / "tokenizer_config.json", config)

@@ -140,7 +140,7 @@ fn check(args: &RerankArgs) -> Result<(), Failure> {
         RerankArgs { top_k: Some(0), .. } => wrong("--top-k must be at least 1"),
         RerankArgs { depth: Some(0), .. } => wrong("--depth must be at least 1"),
         RerankArgs { min_score: Some(least), .. } if least.is_nan() => {
-            wrong("--min-score is not a number; give the least score that is to be printed, such as 0.3")
+            wrong("--min-score is not a number; scores of embedding models lie in -1..1, probabilities in 0..1")
         }
         _ if from_stdin.iter().filter(|stdin| **stdin).count() + usize::from(has_input) > 1 => {
             wrong("only one input can come from standard input; give a FILE for the others")

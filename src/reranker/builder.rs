@@ -173,6 +173,10 @@ impl RerankerBuilder {
         if self.judge.is_some() {
             return Err(Error::InvalidArgument("only a model of a service can judge, such as openai:gpt-4o".into()));
         }
+        if let (Some(_), Some(scoring)) = (&self.cache, self.scoring) {
+            // Before a model is fetched for nothing.
+            check_cached(scoring, self.long_text.unwrap_or(scoring.default_long_text()))?;
+        }
         let files = self.files()?;
         match ModelKind::of(&files)? {
             ModelKind::Encoder => self.build_bi_encoder(files),
