@@ -70,7 +70,7 @@ pub use error::{Error, Result};
 pub use index::{Index, IndexBuilder, IndexScorer};
 pub use ranking::Hit;
 pub use reranker::{
-    DEFAULT_MODEL, RerankOptions, Reranker, RerankerBuilder, ScoredCandidates, StageBy, StageInfo, StageSpec,
+    Connect, DEFAULT_MODEL, RerankOptions, Reranker, RerankerBuilder, ScoredCandidates, StageBy, StageInfo, StageSpec,
 };
 pub use scorer::{
     BiEncoderScorer, CandidateList, CascadeScorer, CrossEncoderScorer, LongText, ScoreKind, Scorer, Scores, Scoring,

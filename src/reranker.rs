@@ -7,7 +7,7 @@ mod stages;
 use std::ops::Range;
 use std::sync::Arc;
 
-pub use builder::{DEFAULT_MODEL, RerankerBuilder};
+pub use builder::{Connect, DEFAULT_MODEL, RerankerBuilder};
 pub use stages::{StageBy, StageSpec};
 
 use crate::blend::{Blend, Normalize};

@@ -18,6 +18,7 @@ use index::{INDEX_EXAMPLES, SEARCH_EXAMPLES};
 pub use judge::JudgeArgs;
 use nearsort::eval::{Measure, Test};
 use nearsort::io::{InputFormat, Rejects};
+use nearsort::service::Provider;
 use nearsort::{
     Device, Engine, LocalEncoderOptions, LongText, Normalize, Pooling, Precision, Role, Scoring, StageSpec,
 };
@@ -106,10 +107,29 @@ impl Verb {
             Verb::Rerank(args) => Some(&args.model),
             Verb::Embed(args) => Some(&args.model),
             Verb::Search(args) => Some(&args.model),
+            Verb::Compare(args) => Some(&args.model),
+            Verb::Diagnose(args) => Some(&args.model),
             Verb::Index(IndexArgs { verb: IndexVerb::Build(args) }) => Some(&args.model),
             Verb::Index(IndexArgs { verb: IndexVerb::Add(args) }) => Some(&args.model),
             _ => None,
         }
+    }
+
+    /// Whether a service is asked, by the model or beside it.
+    pub fn uses_service(&self) -> bool {
+        let beside = match self {
+            Verb::Rerank(args) => args.has_service_stage(),
+            Verb::Compare(args) => args.models.iter().any(|model| Provider::of_name(model).is_some()),
+            _ => false,
+        };
+        beside || self.model().is_some_and(|model| model.service_name().is_some())
+    }
+}
+
+impl RerankArgs {
+    /// Whether a stage is a service's.
+    pub fn has_service_stage(&self) -> bool {
+        self.stages.iter().any(|stage| stage.service().is_some())
     }
 }
 

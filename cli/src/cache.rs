@@ -19,6 +19,15 @@ const SECONDS_PER_DAY: u64 = 24 * 60 * 60;
 
 /// The cache, if the arguments ask for it, or the model is a service's and costs money.
 pub fn open(args: &CacheArgs, model: &ModelArgs) -> Result<Option<EmbeddingCache>, Failure> {
+    open_for(args, model, model.service_name().is_some())
+}
+
+/// [`open`], where it is known whether a service is asked.
+pub fn open_for(
+    args: &CacheArgs,
+    model: &ModelArgs,
+    uses_service: bool,
+) -> Result<Option<EmbeddingCache>, Failure> {
     let is_recorded = model.service.is_recorded();
     if args.cache && is_recorded {
         return Err(Failure::Error(
@@ -26,7 +35,7 @@ pub fn open(args: &CacheArgs, model: &ModelArgs) -> Result<Option<EmbeddingCache
                 .into(),
         ));
     }
-    let by_default = model.service_name().is_some() && !args.no_cache && !is_recorded;
+    let by_default = uses_service && !args.no_cache && !is_recorded;
     if !args.cache && !by_default {
         return Ok(None);
     }

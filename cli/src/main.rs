@@ -99,6 +99,7 @@ fn run(cli: &Cli) -> Run {
     if cli.version {
         return version::print(cli.verbose);
     }
+    cli.verb.as_ref().map_or(Ok(()), service::check)?;
     match &cli.verb {
         Some(Verb::Rerank(args)) => rerank::run(args, cli.talk()),
         Some(Verb::Embed(args)) => embed::run(args, cli.talk()),

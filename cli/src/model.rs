@@ -44,7 +44,7 @@ pub fn builder(args: &ModelArgs, talk: Talk, progress: ProgressFn) -> Result<Rer
     if let Some(threads) = args.threads {
         builder = builder.threads(threads);
     }
-    service::attach(builder, args)
+    Ok(service::attach(builder, args))
 }
 
 /// What an encoder's model is called.

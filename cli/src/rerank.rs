@@ -103,8 +103,9 @@ pub fn load(args: &RerankArgs, talk: Talk, counter: &Counter) -> Result<Reranker
     if args.judge.is_asked(&args.model) {
         return judge::load(args, progress);
     }
+    let uses_service = args.model.service_name().is_some() || args.has_service_stage();
     let mut builder = model::reranker(&args.model, &args.scoring, talk, progress)?;
-    if let Some(cache) = cache::open(&args.cache, &args.model)? {
+    if let Some(cache) = cache::open_for(&args.cache, &args.model, uses_service)? {
         builder = builder.cache(cache);
     }
     if let Some(raw_scores) = args.raw_scores {

@@ -8,40 +8,50 @@ use nearsort::cache::CacheCounts;
 use nearsort::io::{Row, Rows};
 use nearsort::remote::{Estimate, KeptAnswers, RemoteOptions};
 use nearsort::service::{
-    Account, HttpService, Price, Prices, Provider, Recording, Secret, Service, ServiceOptions, Summary,
+    Account, HttpService, Price, Prices, Provider, Recording, Secret, Service, ServiceError, ServiceOptions, Summary,
 };
-use nearsort::{EmbeddingCache, RerankerBuilder, StoreOptions};
+use nearsort::{Connect, EmbeddingCache, RerankerBuilder, StoreOptions};
 use serde_json::{Map, Value, json};
 
-use crate::args::{ModelArgs, ServiceArgs, Talk};
+use crate::args::{ModelArgs, ServiceArgs, Talk, Verb};
 use crate::hints::say;
 use crate::{Failure, Outcome, Run};
 
 /// Rows that an estimate reads at a time, as the verbs do that send them.
 const CHUNK_ROWS: usize = 4096;
 
-/// The builder with the service behind it, where the model is a service's.
-pub fn attach(builder: RerankerBuilder, args: &ModelArgs) -> Result<RerankerBuilder, Failure> {
-    match (args.service_name(), args.service.first_given()) {
-        (Some((provider, model)), _) => {
-            check_offline(args)?;
-            let service = connect(provider, model, &args.service)?;
-            Ok(builder.service(service).concurrency(usize::from(args.service.concurrency)))
-        }
-        (None, Some(option)) => Err(Failure::Error(format!(
+/// The builder with a way to the services of its model and its stages.
+pub fn attach(builder: RerankerBuilder, args: &ModelArgs) -> RerankerBuilder {
+    let concurrency = usize::from(args.service.concurrency);
+    let args = args.clone();
+    let reach: Connect = Arc::new(move |provider, model| {
+        let name = format!("{provider}:{model}");
+        let service = check_offline(&args, &name).and_then(|()| connect(provider, model, &args.service));
+        service.map_err(|failure| match failure {
+            Failure::Error(message) => nearsort::Error::Service(ServiceError::Setup(message)),
+            Failure::BrokenPipe | Failure::Usage => nearsort::Error::Service(ServiceError::Setup(name)),
+        })
+    });
+    builder.connect(reach).concurrency(concurrency)
+}
+
+/// Options of services mean nothing where no model is a service's.
+pub fn check(verb: &Verb) -> Result<(), Failure> {
+    let Some(args) = verb.model().filter(|_| !verb.uses_service()) else { return Ok(()) };
+    match args.service.first_given() {
+        Some(option) => Err(Failure::Error(format!(
             "{option} is for models of services, and '{}' runs on this machine; name one as openai:MODEL, or leave {option} out",
             args.name()
         ))),
-        (None, None) => Ok(builder),
+        None => Ok(()),
     }
 }
 
-fn check_offline(args: &ModelArgs) -> Result<(), Failure> {
+fn check_offline(args: &ModelArgs, name: &str) -> Result<(), Failure> {
     let is_offline = args.store.offline || StoreOptions::from_env()?.offline;
     if is_offline && args.service.replay.is_none() {
         return Err(Failure::Error(format!(
-            "offline no connection is opened, and '{}' is a service; give --replay DIR to answer from a recording",
-            args.name()
+            "offline no connection is opened, and '{name}' is a service; give --replay DIR to answer from a recording"
         )));
     }
     Ok(())
@@ -96,7 +106,7 @@ pub fn connect_kept(args: &ModelArgs, cache: Option<EmbeddingCache>) -> Result<A
     let name = args.service_name();
     let (provider, model) =
         name.ok_or_else(|| Failure::Error(format!("'{}' is no model of a service", args.name())))?;
-    check_offline(args)?;
+    check_offline(args, args.name())?;
     let service = connect(provider, model, &args.service)?;
     let Some(cache) = cache else { return Ok(service) };
     let account = Account::new(args.service.meter(), model, price(provider, model, &args.service)?)?;
@@ -123,7 +133,8 @@ pub fn shown_cost(args: &ModelArgs, dollars: impl Fn(&Price) -> f64) -> Result<S
 pub fn summarize(args: &ModelArgs, talk: Talk) {
     let Some(meter) = args.service.used_meter().filter(|_| talk > Talk::Quiet) else { return };
     let Summary { requests, from_recording, from_cache, tries, usage, dollars } = meter.summary();
-    let mut said = format!("{}: {requests} requests", args.name());
+    let name = args.service_name().map_or("services", |_| args.name());
+    let mut said = format!("{name}: {requests} requests");
     let failed = (tries + from_recording).saturating_sub(requests);
     for (number, what) in
         [(failed, "further tries"), (from_recording, "of them recorded"), (from_cache, "answers from the cache")]

@@ -16,12 +16,15 @@ use crate::encoder::{
 use crate::remote::is_embedding_model;
 use crate::remote::judge::{JudgeMethod, JudgeOptions};
 use crate::scorer::{BiEncoderScorer, CascadeScorer, CrossEncoderScorer, LongText, Scorer, Scoring, Stage};
-use crate::service::Service;
+use crate::service::{Provider, Service};
 use crate::store::{ModelFiles, ModelSpec, ModelStore, StoreOptions};
 use crate::{Error, Result};
 
 /// The model that is used when none is named.
 pub const DEFAULT_MODEL: &str = "all-MiniLM-L6-v2";
+
+/// Reaches a model of a service.
+pub type Connect = Arc<dyn Fn(Provider, &str) -> Result<Arc<dyn Service>> + Send + Sync>;
 
 /// Collects what a [`Reranker`] is made of.
 #[derive(Default)]
@@ -33,7 +36,7 @@ pub struct RerankerBuilder {
     long_text: Option<LongText>,
     blend: Option<Blend>,
     cache: Option<EmbeddingCache>,
-    service: Option<Arc<dyn Service>>,
+    connect: Option<Connect>,
     concurrency: Option<usize>,
     judge: Option<(JudgeMethod, JudgeOptions)>,
     raw_scores: Option<bool>,
@@ -142,9 +145,14 @@ impl RerankerBuilder {
         self
     }
 
-    /// How the model of a service is reached. Default: over HTTP with key and address of the environment, [`crate::service::ServiceOptions::from_env`].
-    pub fn service(mut self, service: Arc<dyn Service>) -> Self {
-        self.service = Some(service);
+    /// The service behind the model. Default: over HTTP with key and address of the environment, [`crate::service::ServiceOptions::from_env`].
+    pub fn service(self, service: Arc<dyn Service>) -> Self {
+        self.connect(Arc::new(move |_, _| Ok(Arc::clone(&service))))
+    }
+
+    /// How models of services are reached, the model's own and those of stages. Default: as [`RerankerBuilder::service`] says.
+    pub fn connect(mut self, connect: Connect) -> Self {
+        self.connect = Some(connect);
         self
     }
 
@@ -260,7 +268,8 @@ impl RerankerBuilder {
     }
 
     fn check_cascade(&self) -> Result<()> {
-        let given = [("--scoring", self.scoring.is_some()), ("--cache", self.cache.is_some())];
+        let has_service = self.stages.iter().any(|stage| stage.service().is_some());
+        let given = [("--scoring", self.scoring.is_some()), ("--cache", self.cache.is_some() && !has_service)];
         match given.iter().find(|(_, is_given)| *is_given) {
             Some((option, _)) => Err(Error::InvalidArgument(format!(
                 "{option} has no place beside --stages, where each stage says how it scores: leave it out"
@@ -273,8 +282,22 @@ impl RerankerBuilder {
     fn of_stage(&self, model: String) -> Self {
         let overrides = Overrides::default();
         let encoder = LocalEncoderOptions { overrides, ..self.encoder.clone() };
-        let (store, instruction) = (self.store.clone(), self.instruction.clone());
-        Self { model: Some(model), store, encoder, raw_scores: self.raw_scores, instruction, ..Self::default() }
+        let store = self.store.clone();
+        match Provider::of_name(&model) {
+            Some((provider, name)) => Self {
+                judge: self.judge.clone().filter(|_| !is_embedding_model(provider, name)),
+                connect: self.connect.clone(),
+                concurrency: self.concurrency,
+                cache: self.cache.clone(),
+                encoder: LocalEncoderOptions { progress: self.encoder.progress.clone(), ..Default::default() },
+                model: Some(model),
+                ..Self::default()
+            },
+            None => {
+                let (raw_scores, instruction) = (self.raw_scores, self.instruction.clone());
+                Self { model: Some(model), store, encoder, raw_scores, instruction, ..Self::default() }
+            }
+        }
     }
 
     fn check_bi_encoder(&self, name: &str) -> Result<()> {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::scorer::Scoring;
+use crate::service::Provider;
 use crate::{Error, Result};
 
 /// What a stage scores by.
@@ -22,6 +23,16 @@ pub struct StageSpec {
     pub by: StageBy,
     /// So many of the best so far it scores.
     pub depth: usize,
+}
+
+impl StageSpec {
+    /// Provider and model, where the stage is a service's.
+    pub fn service(&self) -> Option<(Provider, &str)> {
+        match &self.by {
+            StageBy::Scoring(_) => None,
+            StageBy::Model(name) => Provider::of_name(name),
+        }
+    }
 }
 
 impl fmt::Display for StageBy {

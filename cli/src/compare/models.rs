@@ -7,7 +7,7 @@ use std::time::Instant;
 use nearsort::encoder::ProgressFn;
 use nearsort::eval::{OVERLAP_DEPTH, RankedList, Ties, untied_scores};
 use nearsort::io::{Row, Run};
-use nearsort::{Blend, Engine, Reranker, ScoredCandidates, ranking};
+use nearsort::{Blend, Reranker, ScoredCandidates, ranking};
 
 use super::input::Texts;
 use super::spec::Spec;
@@ -81,12 +81,14 @@ impl<'a> Lists<'a> {
     /// Reranks every list with a model.
     pub fn rerank(&self, spec: &Spec, name: &str, talk: Talk) -> Result<System, Failure> {
         let counter = Counter::new(talk);
+        let before = self.dollars();
         let reranker = self.load(spec, talk, &counter)?;
         counter.expect(self.num_candidates + self.lists.len(), true);
         let answers: Result<Vec<Answer>, Failure> =
             self.lists.iter().map(|list| self.answer(list, &reranker)).collect();
         counter.finish();
         let answers = answers?;
+        let dollars = self.dollars().zip(before).map(|(after, before)| after - before);
         self.warn(&answers, &reranker, talk);
         let mut run = Run::default();
         for (list, answer) in self.lists.iter().zip(&answers) {
@@ -99,8 +101,13 @@ impl<'a> Lists<'a> {
             run,
             ties: answers.iter().map(|answer| answer.ties).collect(),
             unscored: Some(answers.iter().map(|answer| answer.unscored).sum()),
-            cost: Some(cost(&answers, &reranker)),
+            cost: Some(cost(&answers, &reranker, dollars)),
         })
+    }
+
+    /// Dollars that services cost so far, recorded answers at what they once cost; `None` where a price is not known.
+    fn dollars(&self) -> Option<f64> {
+        self.args.model.service.used_meter().map_or(Some(0.0), |meter| meter.summary().dollars)
     }
 
     fn load(&self, spec: &Spec, talk: Talk, counter: &Counter) -> Result<Reranker, Failure> {
@@ -183,7 +190,7 @@ fn timed(reranker: &Reranker, query: &str, rows: &[Row]) -> Result<(ScoredCandid
     Ok((scored, started.elapsed().as_secs_f64()))
 }
 
-fn cost(answers: &[Answer], reranker: &Reranker) -> Cost {
+fn cost(answers: &[Answer], reranker: &Reranker, dollars: Option<f64>) -> Cost {
     Cost {
         model: ModelLine::of(reranker),
         blend: reranker.blend().to_string(),
@@ -191,7 +198,7 @@ fn cost(answers: &[Answer], reranker: &Reranker) -> Cost {
         candidates: answers.iter().map(|answer| answer.candidates).sum(),
         tokens: answers.iter().map(|answer| answer.tokens).sum(),
         truncated: answers.iter().map(|answer| answer.truncated).sum(),
-        dollars: dollars(reranker),
+        dollars,
     }
 }
 
@@ -201,11 +208,4 @@ fn mixed(reranker: &Reranker, scored: &ScoredCandidates, first_stage: &[f64]) ->
         Blend::None => Ok(scored.scores.clone()),
         _ => reranker.mix(&scored.scores, &scored.left_out(), first_stage),
     }
-}
-
-/// What the reranker's answers cost, in dollars; `None` where nobody knows. All money of a comparison comes from here: what this machine computes
-/// costs none.
-fn dollars(reranker: &Reranker) -> Option<f64> {
-    let is_local = |engine: &str| engine.parse::<Engine>().is_ok();
-    reranker.model().filter(|model| is_local(&model.engine)).map(|_| 0.0)
 }

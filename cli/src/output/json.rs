@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::{Answer, ModelLine, Ranked};
 
 /// Names of a result that no field of the input takes, whether or not the result has them.
-const RESULT_NAMES: [&str; 13] = [
+const RESULT_NAMES: [&str; 14] = [
     "rank",
     "index",
     "id",

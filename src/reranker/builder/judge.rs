@@ -23,10 +23,7 @@ impl RerankerBuilder {
         let (method, mut options) = self.judge.take().unwrap_or((JudgeMethod::Pointwise, JudgeOptions::default()));
         options.concurrency = self.concurrency.unwrap_or(options.concurrency);
         options.progress = options.progress.or(self.encoder.progress.take());
-        let mut service = match self.service {
-            Some(service) => service,
-            None => super::service::from_env(provider, model)?,
-        };
+        let mut service = self.reach(provider, model)?;
         if let Some(cache) = self.cache {
             let account = Account::new(Arc::new(Meter::default()), model, None).map_err(Error::Service)?;
             let kept = KeptAnswers::new(Box::new(service), cache, account);

@@ -67,10 +67,7 @@ impl RerankerBuilder {
         };
         options.concurrency = self.concurrency.unwrap_or(options.concurrency);
         let account = Account::new(Arc::new(Meter::default()), model, None).map_err(Error::Service)?;
-        let service = match self.service {
-            Some(service) => service,
-            None => from_env(provider, model)?,
-        };
+        let service = self.reach(provider, model)?;
         let dim = match (overrides.dim.or(own_dim), cache) {
             (Some(dim), _) => dim,
             (None, Some(cache)) => {
@@ -80,6 +77,13 @@ impl RerankerBuilder {
             (None, None) => ask_dim(service.as_ref()).map_err(Error::Service)?,
         };
         Ok(Arc::new(RemoteEncoder::new(service, dim, options)?))
+    }
+
+    pub(super) fn reach(&self, provider: Provider, model: &str) -> Result<Arc<dyn Service>> {
+        match &self.connect {
+            Some(connect) => connect(provider, model),
+            None => from_env(provider, model),
+        }
     }
 
     /// Options of local models mean nothing to a service.
@@ -99,7 +103,7 @@ impl RerankerBuilder {
     }
 }
 
-pub(super) fn from_env(provider: Provider, model: &str) -> Result<Arc<dyn Service>> {
+fn from_env(provider: Provider, model: &str) -> Result<Arc<dyn Service>> {
     let options = ServiceOptions::from_env(provider, model).map_err(Error::Service)?;
     let price = Prices::built_in().find(provider, model).cloned();
     let account = Account::new(Arc::new(Meter::default()), model, price).map_err(Error::Service)?;
