@@ -15,7 +15,7 @@ use compare::COMPARE_EXAMPLES;
 pub use compare::{CompareArgs, CompareFormat};
 pub use index::{AddArgs, BuildArgs, DeleteArgs, IndexArgs, IndexVerb, SearchArgs};
 use index::{INDEX_EXAMPLES, SEARCH_EXAMPLES};
-pub use judge::JudgeArgs;
+pub use judge::{JudgeArgs, ServiceKind};
 use nearsort::eval::{Measure, Test};
 use nearsort::io::{InputFormat, Rejects};
 use nearsort::service::Provider;

@@ -23,11 +23,7 @@ pub fn open(args: &CacheArgs, model: &ModelArgs) -> Result<Option<EmbeddingCache
 }
 
 /// [`open`], where it is known whether a service is asked.
-pub fn open_for(
-    args: &CacheArgs,
-    model: &ModelArgs,
-    uses_service: bool,
-) -> Result<Option<EmbeddingCache>, Failure> {
+pub fn open_for(args: &CacheArgs, model: &ModelArgs, uses_service: bool) -> Result<Option<EmbeddingCache>, Failure> {
     let is_recorded = model.service.is_recorded();
     if args.cache && is_recorded {
         return Err(Failure::Error(

@@ -13,7 +13,7 @@ use nearsort::io::{Query, Row, Rows, read_queries};
 use nearsort::ranking::{self, TopK};
 use nearsort::{Blend, Hit, Reranker, ScoredCandidates};
 
-use crate::args::{BlendMethod, OutputFormat, RerankArgs, Talk};
+use crate::args::{BlendMethod, OutputFormat, RerankArgs, ServiceKind, Talk};
 use crate::hints::{Warning, say, unscored_example, warn, warn_of_skipped};
 use crate::output::{self, Answer, Answers, Facts, ModelLine, Ranked};
 use crate::progress::Counter;
@@ -107,6 +107,9 @@ pub fn load(args: &RerankArgs, talk: Talk, counter: &Counter) -> Result<Reranker
     let mut builder = model::reranker(&args.model, &args.scoring, talk, progress)?;
     if let Some(cache) = cache::open_for(&args.cache, &args.model, uses_service)? {
         builder = builder.cache(cache);
+    }
+    if args.judge.kind == Some(ServiceKind::Embeddings) {
+        builder = builder.embeddings();
     }
     if let Some(raw_scores) = args.raw_scores {
         builder = builder.raw_scores(raw_scores);

@@ -133,6 +133,9 @@ pub fn shown_cost(args: &ModelArgs, dollars: impl Fn(&Price) -> f64) -> Result<S
 pub fn summarize(args: &ModelArgs, talk: Talk) {
     let Some(meter) = args.service.used_meter().filter(|_| talk > Talk::Quiet) else { return };
     let Summary { requests, from_recording, from_cache, tries, usage, dollars } = meter.summary();
+    if requests + from_cache + tries == 0 {
+        return;
+    }
     let name = args.service_name().map_or("services", |_| args.name());
     let mut said = format!("{name}: {requests} requests");
     let failed = (tries + from_recording).saturating_sub(requests);

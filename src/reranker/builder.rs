@@ -38,6 +38,7 @@ pub struct RerankerBuilder {
     cache: Option<EmbeddingCache>,
     connect: Option<Connect>,
     concurrency: Option<usize>,
+    embeds: bool,
     judge: Option<(JudgeMethod, JudgeOptions)>,
     raw_scores: Option<bool>,
     instruction: Option<String>,
@@ -156,6 +157,12 @@ impl RerankerBuilder {
         self
     }
 
+    /// Takes the model of a service for one that embeds, whatever [`is_embedding_model`] makes of its name.
+    pub fn embeddings(mut self) -> Self {
+        self.embeds = true;
+        self
+    }
+
     /// Requests to a service under way at once. Default: 8.
     pub fn concurrency(mut self, requests: usize) -> Self {
         self.concurrency = Some(requests);
@@ -173,9 +180,9 @@ impl RerankerBuilder {
             return self.build_cascade();
         }
         if let Some((provider, model)) = self.remote_name() {
-            return match self.judge.is_some() || !is_embedding_model(provider, &model) {
-                true => self.build_judge(provider, &model),
-                false => self.build_remote(provider, &model),
+            return match self.judge.is_none() && (self.embeds || is_embedding_model(provider, &model)) {
+                true => self.build_remote(provider, &model),
+                false => self.build_judge(provider, &model),
             };
         }
         if self.judge.is_some() {

@@ -225,7 +225,13 @@ fn an_unknown_dimension_is_asked_for_once() {
         let options = ServiceOptions { model: "own/model".into(), ..options(server, Provider::OpenAi) };
         let account = Account::new(Arc::default(), "own/model", None).unwrap();
         let service = Arc::new(HttpService::new(options, account).unwrap());
-        Reranker::builder().model("openai:own/model").service(service).cache(cache_in(&folder)).build().unwrap()
+        Reranker::builder()
+            .model("openai:own/model")
+            .embeddings()
+            .service(service)
+            .cache(cache_in(&folder))
+            .build()
+            .unwrap()
     };
     let server = Server::start();
     for _ in 0..2 {
@@ -245,6 +251,7 @@ fn what_a_service_cannot_do_is_an_error_that_says_so() {
     assert!(build(|b| b.engine(Engine::Native)).contains("local models"));
     let claude = over(&server)
         .model("anthropic:claude-3-5-sonnet-20241022")
+        .embeddings()
         .overrides(nearsort::Overrides { dim: Some(8), ..Default::default() });
     let http = HttpService::new(options(&server, Provider::Anthropic), account(None)).unwrap();
     let error = claude.service(Arc::new(http)).build().err().unwrap().to_string();

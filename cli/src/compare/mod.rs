@@ -19,8 +19,10 @@ use std::path::{Path, PathBuf};
 use console::Term;
 use nearsort::eval::{GradedList, Measure, OVERLAP_DEPTH, RankedList, Ties};
 use nearsort::io::{Qrels, Run as RankedRun, write_run_line, write_whole};
+use nearsort::service::Provider;
 
 use crate::args::{CompareArgs, CompareFormat, Talk};
+use crate::hints::{Warning, warn};
 use crate::{Failure, Outcome, Run, model};
 use input::{Input, Texts};
 use models::Lists;
@@ -44,6 +46,10 @@ pub fn run(args: &CompareArgs, talk: Talk) -> Run {
 fn compare(args: &CompareArgs, talk: Talk) -> Run {
     let specs = args.models.iter().map(|model| Spec::parse(model, &args.scoring)).collect::<Result<Vec<_>, _>>()?;
     specs.iter().try_for_each(|spec| model::blend(&spec.scoring).map(drop))?;
+    if !args.model.service.is_recorded() && specs.iter().any(|spec| Provider::of_name(&spec.model).is_some()) {
+        let message = "answers of services are not kept here; with --record DIR another run asks only what is missing, and what they cost stays known";
+        warn(talk, &Warning::Note { message: message.to_owned() });
+    }
     let names = names(&sources(args))?;
     let targets = targets(args, &names)?;
     let input = Input::read(args)?;

@@ -205,7 +205,7 @@ fn cost(answers: &[Answer], reranker: &Reranker, dollars: Option<f64>) -> Cost {
 /// The scores that order a list: the model's, with the first stage's mixed in where they count.
 fn mixed(reranker: &Reranker, scored: &ScoredCandidates, first_stage: &[f64]) -> Result<Vec<f32>, nearsort::Error> {
     match reranker.blend() {
-        Blend::None => Ok(scored.scores.clone()),
+        Blend::None => Ok(scored.ranking().to_vec()),
         _ => reranker.mix(&scored.scores, &scored.left_out(), first_stage),
     }
 }

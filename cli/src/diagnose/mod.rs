@@ -110,6 +110,12 @@ fn check(args: &DiagnoseArgs) -> Result<(), Failure> {
     if inputs.iter().flatten().filter(|path| path.as_os_str() == "-").count() > 1 {
         return wrong("standard input can be read once; give the other files by name".into());
     }
+    if args.model.service_name().is_some() {
+        return wrong(format!(
+            "'{}' is a service, and only local embedding models are diagnosed; see what a service gains with `nearsort compare`",
+            args.model.name()
+        ));
+    }
     if args.measure.is_count() {
         return wrong(format!("{} is a count, not a quality; diagnose by a measure such as nDCG@10", args.measure));
     }

@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::server::{Fault, Server, chat, message};
-use crate::support::{Folder, Ran, command, finish};
+use crate::support::{Folder, Ran, TINY, command, finish};
 
 const KEY: &str = "sk-judge-0123456789abcdef";
 const MODEL: &str = "openai:gpt-4o-mini";
@@ -307,4 +307,51 @@ fn a_kill_in_the_middle_of_a_job_loses_at_most_the_requests_under_way() {
     let whole = Folder::new();
     assert_eq!(run(&whole, &server, &args).code, 0);
     assert_eq!(fs::read_to_string(&output).unwrap(), resumed, "the bytes of a run that nobody killed");
+}
+
+#[test]
+fn a_judge_may_be_the_last_stage() {
+    let (folder, server) = (Folder::new(), grading());
+    let input = folder.with("texts.txt", "towers 3\ntowers 9\nbread 1\ntowers 4\n");
+    let stages = format!("cosine:4,{MODEL}:2");
+    let args = ["rerank", "--model", TINY, "--stages", &stages, "--query", "towers", &input, "--format", "json"];
+    let with = |more: &[&str]| run(&folder, &server, &[&args[..], more].concat());
+    let first = with(&["--budget", "1"]);
+    assert_eq!(first.code, 0, "{}", first.err);
+    assert!(first.err.contains("services: 2 requests"), "{}", first.err);
+    let answer: Value = serde_json::from_str(&first.out).unwrap();
+    let stages: Vec<&Value> =
+        answer["results"].as_array().unwrap().iter().map(|result| &result["stage"]["by"]).collect();
+    assert_eq!(stages, [MODEL, MODEL, "cosine", "cosine"]);
+    let grade = |rank: usize| answer["results"][rank]["stage"]["score"].as_f64().unwrap();
+    assert!(grade(0) > grade(1), "{}", first.out);
+    assert_eq!(with(&[]).code, 0);
+    assert_eq!(server.count(), 2, "the second run takes the answers from the cache");
+    let unused = run(&folder, &server, &["rerank", "--model", TINY, "--query", "x", &input, "--budget", "1"]).error();
+    assert!(unused.contains("--budget is for models of services"), "{unused}");
+}
+
+#[test]
+fn a_comparison_says_what_a_judge_costs_and_a_replay_what_it_cost() {
+    let (folder, server) = (Folder::new(), grading());
+    let queries = folder.with("q.jsonl", "{\"_id\":\"q1\",\"text\":\"towers\"}\n{\"_id\":\"q2\",\"text\":\"bread\"}\n");
+    let corpus =
+        folder.with("c.jsonl", "{\"_id\":\"a\",\"text\":\"towers 3\"}\n{\"_id\":\"b\",\"text\":\"bread 9\"}\n");
+    let trec = folder.with("r.trec", "q1 Q0 a 1 2 r\nq1 Q0 b 2 1 r\nq2 Q0 a 1 2 r\nq2 Q0 b 2 1 r\n");
+    let models = format!("{TINY}+cosine,{MODEL}");
+    let files = ["compare", "--queries", &queries, "--corpus", &corpus, "--run", &trec, "--models", &models];
+    let tape = folder.text("tape");
+    let compare = |more: &[&str]| run(&folder, &server, &[&files[..], &["--format", "json"], more].concat());
+    let recorded = compare(&["--record", &tape]);
+    assert_eq!((recorded.code, server.count()), (0, 4), "{}", recorded.err);
+    let (recorded, replayed) = (recorded.json(), compare(&["--replay", &tape]).json());
+    assert_eq!(server.count(), 4);
+    for answer in [&recorded, &replayed] {
+        let cost = |at: usize| answer["systems"][at]["cost"]["dollars_per_1000_queries"].as_f64();
+        assert_eq!((cost(0), cost(1)), (None, Some(0.0)));
+        assert!(cost(2).unwrap() > 0.0, "{answer}");
+        assert_eq!(cost(2), recorded["systems"][2]["cost"]["dollars_per_1000_queries"].as_f64());
+    }
+    let kept = compare(&[]);
+    assert!(kept.err.contains("--record DIR"), "{}", kept.err);
 }
