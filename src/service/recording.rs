@@ -31,7 +31,7 @@ pub fn question_hash(provider: Provider, model: &str, request: &Request) -> Stri
         hash.update((field.len() as u64).to_le_bytes());
         hash.update(field);
     }
-    hex(&hash.finalize())
+    hex(hash.finalize())
 }
 
 /// A line of the file.
@@ -67,6 +67,9 @@ struct Head {
     host: String,
 }
 
+/// The answers that are left for each question, by its hash, the next one last.
+type Places = HashMap<String, Vec<Place>>;
+
 /// A line's place in the file.
 #[derive(Clone, Copy)]
 struct Place {
@@ -90,8 +93,7 @@ pub struct Recording {
 
 struct State {
     file: File,
-    /// The answers that are left for each question, the next one last.
-    left: HashMap<String, Vec<Place>>,
+    left: Places,
 }
 
 impl Recording {
@@ -277,10 +279,10 @@ fn read_heads(
     file: &File,
     provider: Provider,
     model: &str,
-) -> Result<(HashMap<String, Vec<Place>>, Option<String>), ServiceError> {
+) -> Result<(Places, Option<String>), ServiceError> {
     let mut reader = BufReader::new(file);
     reader.seek(SeekFrom::Start(0)).map_err(|error| failed(path, "read", &error))?;
-    let (mut places, mut host) = (HashMap::<String, Vec<Place>>::new(), None);
+    let (mut places, mut host) = (Places::new(), None);
     let (mut line, mut offset) = (Vec::new(), 0);
     for number in 1.. {
         line.clear();

@@ -344,7 +344,8 @@ fn a_comparison_says_what_a_judge_costs_and_a_replay_what_it_cost() {
     let compare = |more: &[&str]| run(&folder, &server, &[&files[..], &["--format", "json"], more].concat());
     let recorded = compare(&["--record", &tape]);
     assert_eq!((recorded.code, server.count()), (0, 4), "{}", recorded.err);
-    let (recorded, replayed) = (recorded.json(), compare(&["--replay", &tape]).json());
+    let answer = |ran: &Ran| -> Value { serde_json::from_str(&ran.out).unwrap() };
+    let (recorded, replayed) = (answer(&recorded), answer(&compare(&["--replay", &tape])));
     assert_eq!(server.count(), 4);
     for answer in [&recorded, &replayed] {
         let cost = |at: usize| answer["systems"][at]["cost"]["dollars_per_1000_queries"].as_f64();

@@ -126,7 +126,8 @@ fn what_a_candidate_says_is_data() {
     assert_eq!(judge.score("q", &texts).unwrap().values, [2.0; 7]);
     let mut sent: Vec<String> = service.bodies().iter().map(|body| fenced(question(body))[0].to_owned()).collect();
     let mut expected: Vec<String> = texts.iter().map(|text| text.trim_matches('\n').to_owned()).collect();
-    (sent.sort(), expected.sort());
+    sent.sort();
+    expected.sort();
     assert_eq!(sent, expected, "whole and unchanged");
 }
 
