@@ -2,13 +2,13 @@
 
 use std::fmt;
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 
 use sha2::{Digest, Sha256};
 
 use super::answer::{self, Wrong};
+use super::parallel;
 use super::requests::{Input, Limits, MAX_INPUT_TOKENS, MAX_REQUEST_INPUTS, MAX_REQUEST_TOKENS, request};
 use crate::encoder::{Embeddings, Encoder, ModelInfo, PartSink, ProgressFn, Role};
 use crate::service::{Provider, Service, ServiceError, TokenCounter};
@@ -131,28 +131,8 @@ impl RemoteEncoder {
 
     /// Sends batches side by side and hands each to `sink`. After an error no further one is begun; those under way are finished, for they are paid.
     fn send_all(&self, inputs: &[Input<'_>], batches: &[Range<usize>], sink: &PartSink<'_>) -> Result<()> {
-        let next = AtomicUsize::new(0);
-        let failed: Mutex<Option<(usize, Error)>> = Mutex::new(None);
-        let locked = || failed.lock().unwrap_or_else(PoisonError::into_inner);
-        let work = || {
-            while locked().is_none() {
-                let at = next.fetch_add(1, Ordering::Relaxed);
-                let Some(batch) = batches.get(at) else { return };
-                if let Err(error) = self.send_one(&inputs[batch.clone()], sink) {
-                    let mut failed = locked();
-                    if failed.as_ref().is_none_or(|(first, _)| at < *first) {
-                        *failed = Some((at, error));
-                    }
-                }
-            }
-        };
-        thread::scope(|scope| {
-            let threads = self.options.concurrency.clamp(1, batches.len().max(1));
-            (1..threads).for_each(|_| drop(scope.spawn(work)));
-            work();
-        });
-        let failed = failed.into_inner().unwrap_or_else(PoisonError::into_inner);
-        failed.map_or(Ok(()), |(_, error)| Err(error))
+        let send = |at: usize| self.send_one(&inputs[batches[at].clone()], sink);
+        parallel::in_order(batches.len(), self.options.concurrency, send).map(drop)
     }
 
     fn send_one(&self, inputs: &[Input<'_>], sink: &PartSink<'_>) -> Result<()> {

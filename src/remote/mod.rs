@@ -7,6 +7,7 @@ mod answer;
 mod encoder;
 pub mod judge;
 mod kept;
+mod parallel;
 mod requests;
 
 pub use encoder::{RemoteEncoder, RemoteOptions};

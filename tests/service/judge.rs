@@ -9,10 +9,10 @@ use nearsort::service::{
     Account, HttpService, Meter, Price, Provider, Recording, Service, ServiceError, ServiceOptions,
 };
 use nearsort::{Blend, CacheOptions, EmbeddingCache, Error, RerankOptions, Reranker, ScoreKind, Scoring};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::http::{KEY, account, options};
-use super::server::{Fault, Server, chat, message};
+use super::server::{Fault, Server, candidates, chat, message};
 
 /// How a model with a name is reached, with short patience.
 fn reached(server: &Server, provider: Provider, model: &str) -> ServiceOptions {
@@ -25,14 +25,6 @@ fn service(server: &Server, provider: Provider, model: &str) -> Arc<dyn Service>
 
 fn pointwise(service: Arc<dyn Service>) -> Reranker {
     Reranker::from_judge(service, JudgeMethod::Pointwise, JudgeOptions::default()).unwrap()
-}
-
-/// The texts between the markers of a question, in either format.
-fn candidates(body: &Value) -> Vec<String> {
-    let question = body["messages"].as_array().unwrap().last().unwrap()["content"].as_str().unwrap();
-    let marker = question.split("=== ").nth(1).unwrap().split(' ').next().unwrap();
-    let line = format!("=== {marker} ===");
-    question.split(&line).skip(1).step_by(2).map(|text| text.trim_matches('\n').to_owned()).collect()
 }
 
 /// The number at the end of a text.

@@ -216,6 +216,14 @@ pub fn message(content: &str) -> Value {
         "stop_reason": "end_turn", "stop_sequence": null, "usage": {"input_tokens": 50, "output_tokens": 1}})
 }
 
+/// The texts between the markers of a judge's question, in either format.
+pub fn candidates(body: &Value) -> Vec<String> {
+    let question = body["messages"].as_array().unwrap().last().unwrap()["content"].as_str().unwrap();
+    let marker = question.split("=== ").nth(1).unwrap().split(' ').next().unwrap();
+    let line = format!("=== {marker} ===");
+    question.split(&line).skip(1).step_by(2).map(|text| text.trim_matches('\n').to_owned()).collect()
+}
+
 /// The answer of `/embeddings`: base64 where that is asked for, one token per word.
 fn embeddings(body: &Value, own_dim: usize) -> Value {
     let inputs: Vec<&str> = match &body["input"] {

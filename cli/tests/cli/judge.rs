@@ -1,41 +1,13 @@
 //! Language models as judges, by the binary against a server on this machine.
 
 use std::fs;
-use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::server::{Fault, Server, chat, message};
-use crate::support::{Folder, Ran, TINY, command, finish};
+use crate::server::{Fault, Server, candidates, chat, message};
+use crate::support::{Folder, KEY, Ran, TINY, command, finish, nearsort_by as nearsort, run_by as run};
 
-const KEY: &str = "sk-judge-0123456789abcdef";
 const MODEL: &str = "openai:gpt-4o-mini";
-
-fn nearsort(folder: &Folder, server: &Server, args: &[&str]) -> Command {
-    let mut command = command(args);
-    command.env("NEARSORT_CACHE", folder.path("cache"));
-    for provider in ["OPENAI", "ANTHROPIC"] {
-        command.env(format!("{provider}_API_KEY"), KEY).env(format!("{provider}_BASE_URL"), &server.url);
-    }
-    for proxy in ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy"] {
-        command.env_remove(proxy);
-    }
-    command
-}
-
-fn run(folder: &Folder, server: &Server, args: &[&str]) -> Ran {
-    let ran = finish(nearsort(folder, server, args).spawn().unwrap());
-    assert!(!ran.out.contains(KEY) && !ran.err.contains(KEY), "the key is shown: {} {}", ran.out, ran.err);
-    ran
-}
-
-/// The texts between the markers of a question.
-fn candidates(body: &Value) -> Vec<String> {
-    let question = body["messages"].as_array().unwrap().last().unwrap()["content"].as_str().unwrap();
-    let marker = question.split("=== ").nth(1).unwrap().split(' ').next().unwrap();
-    let line = format!("=== {marker} ===");
-    question.split(&line).skip(1).step_by(2).map(|text| text.trim_matches('\n').to_owned()).collect()
-}
 
 fn number(text: &str) -> usize {
     text.rsplit(' ').next().unwrap().parse().unwrap_or(0)

@@ -1,32 +1,15 @@
 //! Models of services, by the binary against a server on this machine.
 
 use std::fs;
-use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::server::{Fault, Server, vector_of};
-use crate::support::{Folder, Ran, command, finish};
+use crate::support::{Folder, KEY, command, finish, nearsort_by as nearsort, run_by as run};
 
-const KEY: &str = "sk-cli-0123456789abcdef";
 const MODEL: &str = "openai:text-embedding-3-small";
-
-fn nearsort(folder: &Folder, server: &Server, args: &[&str]) -> Command {
-    let mut command = command(args);
-    command.env("NEARSORT_CACHE", folder.path("cache")).env("OPENAI_API_KEY", KEY).env("OPENAI_BASE_URL", &server.url);
-    for proxy in ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy"] {
-        command.env_remove(proxy);
-    }
-    command
-}
-
-fn run(folder: &Folder, server: &Server, args: &[&str]) -> Ran {
-    let ran = finish(nearsort(folder, server, args).spawn().unwrap());
-    assert!(!ran.out.contains(KEY) && !ran.err.contains(KEY), "the key is shown: {} {}", ran.out, ran.err);
-    ran
-}
 
 fn passages(folder: &Folder, count: usize) -> String {
     let lines: String = (0..count).map(|n| format!("{{\"id\": \"d{n}\", \"text\": \"tower number {n}\"}}\n")).collect();

@@ -6,6 +6,11 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
+use crate::server::Server;
+
+/// What the services of tests take for a key; nothing may show it.
+pub const KEY: &str = "sk-cli-0123456789abcdef";
+
 pub const TINY: &str = "./models/tiny-bert";
 pub const EIFFEL: &str = "Where is the Eiffel Tower located?";
 
@@ -118,4 +123,24 @@ impl Folder {
         names.sort();
         names
     }
+}
+
+/// The command with every service at a test's server, and a cache of its own in the folder.
+pub fn nearsort_by(folder: &Folder, server: &Server, args: &[&str]) -> Command {
+    let mut command = command(args);
+    command.env("NEARSORT_CACHE", folder.path("cache"));
+    for provider in ["OPENAI", "ANTHROPIC"] {
+        command.env(format!("{provider}_API_KEY"), KEY).env(format!("{provider}_BASE_URL"), &server.url);
+    }
+    for proxy in ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy"] {
+        command.env_remove(proxy);
+    }
+    command
+}
+
+/// Runs [`nearsort_by`]; the key must not be shown.
+pub fn run_by(folder: &Folder, server: &Server, args: &[&str]) -> Ran {
+    let ran = finish(nearsort_by(folder, server, args).spawn().unwrap());
+    assert!(!ran.out.contains(KEY) && !ran.err.contains(KEY), "the key is shown: {} {}", ran.out, ran.err);
+    ran
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::chat::{self, Answer, Form, Question, Unusable};
 use super::parameters::Parameters;
 use super::{Prompt, Tally};
+use crate::remote::parallel;
 use crate::scorer::{CandidateList, Scores};
 use crate::service::{Reply, Request, Service, ServiceError, TokenCount, TokenCounter};
 
@@ -92,10 +93,24 @@ impl Asker {
         }
     }
 
-    /// Whether questions may go out side by side. The first goes alone, so that what the model refuses is learnt once, and the
-    /// requests of a run do not depend on chance.
-    pub fn is_settled(&self) -> bool {
-        self.is_settled.load(Ordering::Relaxed)
+    /// Does `count` pieces of work that ask, on `threads` threads; results in the order of the pieces. Until a question was answered pieces are done one
+    /// by one, so that what the model refuses is learnt once, and the requests of a run do not depend on chance.
+    ///
+    /// # Errors
+    /// As [`parallel::in_order`].
+    pub fn in_order<T: Send, E: Send>(
+        &self,
+        count: usize,
+        threads: usize,
+        work: impl Fn(usize) -> Result<T, E> + Sync,
+    ) -> Result<Vec<T>, E> {
+        let mut done = Vec::with_capacity(count);
+        while !self.is_settled.load(Ordering::Relaxed) && done.len() < count {
+            done.push(work(done.len())?);
+        }
+        let first = done.len();
+        done.extend(parallel::in_order(count - first, threads, |at| work(first + at))?);
+        Ok(done)
     }
 
     pub fn tally(&self) -> &Arc<Tally> {

@@ -12,7 +12,7 @@ use super::chat::{Answer, Form};
 use super::marker::{between, marker};
 use super::permutation::{self, Permutation};
 use super::template::Template;
-use super::{JudgeCounts, JudgeOptions, LISTWISE_PROMPT, Tally, Unparsed, fingerprint, model_info, parallel};
+use super::{JudgeCounts, JudgeOptions, LISTWISE_PROMPT, Tally, Unparsed, fingerprint, model_info};
 use crate::encoder::ModelInfo;
 use crate::scorer::{CandidateList, ScoreKind, Scorer, Scores, Unscored};
 use crate::service::Service;
@@ -221,13 +221,6 @@ impl Scorer for ListwiseScorer {
 
     fn score_lists(&self, lists: &[CandidateList<'_>], texts: &[&str]) -> Result<Vec<Scores>> {
         let sent: Vec<Sent<'_>> = texts.iter().map(|text| self.asker.cut(text)).collect();
-        let mut scores = Vec::with_capacity(lists.len());
-        while !self.asker.is_settled() && scores.len() < lists.len() {
-            scores.push(self.score_list(&lists[scores.len()], &sent)?);
-        }
-        let first = scores.len();
-        let score = |at: usize| self.score_list(&lists[first + at], &sent);
-        scores.extend(parallel::in_order(lists.len() - first, self.options.concurrency, score)?);
-        Ok(scores)
+        self.asker.in_order(lists.len(), self.options.concurrency, |at| self.score_list(&lists[at], &sent))
     }
 }

@@ -15,7 +15,6 @@ mod expected;
 mod grade;
 mod listwise;
 mod marker;
-mod parallel;
 mod parameters;
 mod permutation;
 mod pointwise;

@@ -8,9 +8,7 @@ use super::asker::{Asker, Outcome, Sent};
 use super::chat::{Answer, Form};
 use super::marker::{between, marker};
 use super::template::Template;
-use super::{
-    JudgeCounts, JudgeOptions, POINTWISE_PROMPT, Tally, Unparsed, expected, fingerprint, grade, model_info, parallel,
-};
+use super::{JudgeCounts, JudgeOptions, POINTWISE_PROMPT, Tally, Unparsed, expected, fingerprint, grade, model_info};
 use crate::encoder::ModelInfo;
 use crate::scorer::{CandidateList, ScoreKind, Scorer, Scores, Unscored};
 use crate::service::Service;
@@ -92,13 +90,7 @@ impl JudgeScorer {
             let (query, text) = pairs[at];
             self.grade(query, sent[text].text)
         };
-        let mut grades = Vec::with_capacity(pairs.len());
-        while !self.asker.is_settled() && grades.len() < pairs.len() {
-            grades.push(grade(grades.len())?);
-        }
-        let first = grades.len();
-        grades.extend(parallel::in_order(pairs.len() - first, self.options.concurrency, |at| grade(first + at))?);
-        Ok(grades)
+        self.asker.in_order(pairs.len(), self.options.concurrency, grade)
     }
 
     fn scores(&self, list: &CandidateList<'_>, grades: &[Outcome<f32>], sent: &[Sent<'_>]) -> Scores {
