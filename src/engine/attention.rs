@@ -2,15 +2,18 @@
 //! `1 / sqrt(head_dim)` is in the weights of Q.
 //!
 //! ```text
-//! for sequence, head:
-//!     keys = transpose K                       [head_dim, n]
-//!     for block of rows of Q:                  so many that scores stay in L1/L2
-//!         scores = Q_block x keys              [rows, n], f32 product
+//! for head, sequence:                              each head's queries, keys and values are matrices [tokens, head_dim] of their own
+//!     keys = panels of the transpose of K          [head_dim, n]
+//!     for block of rows of Q:                      so many that scores stay in L1/L2
+//!         scores = Q_block x keys                  [rows, n], f32 product
 //!         mask, e^(score - max), sums
-//!         context = scores x V / sums          [rows, head_dim], straight out of the packed queries, keys and values
+//!         context = scores x V / sums              [rows, head_dim]
 //! ```
 //! With a sliding window a block reads only the keys that its rows can see. Floor: `4 n^2 head_dim` operations a head in f32; at 80
 //! tokens and 12 heads of 32 that is 59 MFLOP a passage in 6 layers, against 1,700 of the linear layers.
+//!
+//! Side by side in rows of `[3, heads, head_dim]`, the 128 bytes of a head would lie 4,608 apart: each token on another page, all of them in
+//! eight of the 64 sets of an L1 cache. So the layer in front writes each head's matrix by itself.
 
 use std::ops::Range;
 
@@ -18,7 +21,7 @@ use rayon::prelude::*;
 
 use super::layer::Batch;
 use super::scratch::{HeadScratch, Pool};
-use crate::kernels::{Activation, Kernels, Left, Output, OutputRows, Right, SharedRows, padded_len};
+use crate::kernels::{Kernels, Left, Output, OutputRows, Right, SharedRows, padded_len};
 
 /// Bytes of scores in flight per head: half an L1 cache, so that they and the keys stay near.
 const SCORE_BYTES: usize = 24 << 10;
@@ -42,15 +45,19 @@ impl Heads {
     }
 }
 
-/// Attention of all sequences of a batch: `qkv` is `[tokens, 3 x width]`, `context` `[tokens, width]`. With more than one thread, heads run
-/// side by side.
+/// Attention of all sequences of a batch: `qkv` is `[3, heads, tokens, head_dim]`, `context` `[tokens, width]`. With more than one thread,
+/// heads run side by side.
 pub(super) fn attend(batch: &Batch<'_>, heads: &Heads, qkv: &[f32], context: &mut [f32], pool: &Pool<HeadScratch>) {
-    let kernels = batch.kernels;
     // SAFETY: `context` stays borrowed until the end, and heads write different columns.
     let shared = unsafe { SharedRows::new(context) };
-    let head = |head: usize, scratch: &mut HeadScratch| {
+    let size = batch.tokens() * heads.dim;
+    let head = |index: usize, scratch: &mut HeadScratch| {
+        let matrix = |part: usize| &qkv[(part * heads.count + index) * size..][..size];
+        let parts = [matrix(0), matrix(1), matrix(2)];
         for edges in batch.cu_seqlens.windows(2) {
-            Head { kernels, heads, head, qkv, rows: edges[0]..edges[1] }.attend(shared, scratch);
+            let [queries, keys, values] = parts.map(|part| &part[edges[0] * heads.dim..edges[1] * heads.dim]);
+            let head = Head { kernels: batch.kernels, heads, queries, keys, values };
+            head.attend(shared.from(edges[0] * heads.width() + index * heads.dim), scratch);
         }
     };
     if batch.threads == 1 {
@@ -60,93 +67,96 @@ pub(super) fn attend(batch: &Batch<'_>, heads: &Heads, qkv: &[f32], context: &mu
     }
 }
 
-/// One head of one sequence.
+/// One head of one sequence: matrices `[tokens, head_dim]`.
 struct Head<'a> {
     kernels: &'a Kernels,
     heads: &'a Heads,
-    head: usize,
-    qkv: &'a [f32],
-    /// The sequence's rows.
-    rows: Range<usize>,
+    queries: &'a [f32],
+    keys: &'a [f32],
+    values: &'a [f32],
 }
 
-impl<'a> Head<'a> {
+impl Head<'_> {
+    fn tokens(&self) -> usize {
+        self.queries.len() / self.heads.dim
+    }
+
+    /// Writes the head's columns of the sequence's rows, which begin at `context`.
     fn attend(&self, context: SharedRows, scratch: &mut HeadScratch) {
-        let tokens = self.rows.len();
+        let tokens = self.tokens();
         if tokens == 0 {
             return;
         }
         let padded = padded_len(tokens);
         let keys = scratch.keys.at_least(self.heads.dim * padded);
-        let source = &self.qkv[self.at(0, 1)..];
-        self.kernels.elementwise.transpose(source, 3 * self.heads.width(), tokens, self.heads.dim, keys);
-        let block = (SCORE_BYTES / (4 * padded).max(1)).clamp(BLOCK_ROWS.start, BLOCK_ROWS.end);
+        self.pack_keys(keys);
+        let block = (SCORE_BYTES / (4 * padded)).clamp(BLOCK_ROWS.start, BLOCK_ROWS.end);
         for first in (0..tokens).step_by(block) {
             let rows = first..(first + block).min(tokens);
-            let seen = self.seen(&rows, tokens);
-            let columns = padded_len(seen.len());
-            let scores = scratch.scores.at_least(rows.len() * columns);
-            self.scores(&rows, &seen, &keys[seen.start..], padded, scores);
+            let seen = self.seen(&rows);
+            let scores = scratch.scores.at_least(rows.len() * seen.len());
+            self.scores(&rows, &seen, keys, scores);
             self.mask(&rows, &seen, scores);
             let mut factors = [0.0; BLOCK_ROWS.end];
-            for (row, factor) in scores.chunks_exact_mut(columns).zip(&mut factors) {
-                *factor = 1.0 / self.kernels.elementwise.exp_row(row);
-            }
-            self.context(&rows, &seen, scores, &factors[..rows.len()], context);
+            let factors = &mut factors[..rows.len()];
+            self.kernels.elementwise.exp_rows(scores, factors);
+            factors.iter_mut().for_each(|sum| *sum = 1.0 / *sum);
+            self.context(&seen, scores, factors, context.from(first * self.heads.width()));
         }
     }
 
-    /// The keys that the rows of a block see, from a multiple of the padding on.
-    fn seen(&self, rows: &Range<usize>, tokens: usize) -> Range<usize> {
+    /// Panels of the transposed keys; the columns behind the last token are zeros.
+    fn pack_keys(&self, packed: &mut [f32]) {
+        let (nr, dim, tokens) = (self.panel(), self.heads.dim, self.tokens());
+        for (panel, first) in packed.chunks_mut(nr * dim).zip((0..tokens).step_by(nr)) {
+            let count = nr.min(tokens - first);
+            self.kernels.elementwise.transpose(&self.keys[first * dim..], dim, count, dim, panel);
+        }
+    }
+
+    /// Keys of a panel.
+    fn panel(&self) -> usize {
+        self.kernels.gemm_f32.nr()
+    }
+
+    /// The keys that the rows of a block see, in whole panels; the last may be padding behind the last token.
+    fn seen(&self, rows: &Range<usize>) -> Range<usize> {
+        let padded = padded_len(self.tokens());
         match self.heads.window {
-            None => 0..tokens,
+            None => 0..padded,
             Some(window) => {
-                let first = rows.start.saturating_sub(window);
-                first / crate::kernels::ROW_PAD * crate::kernels::ROW_PAD..(rows.end + window).min(tokens)
+                let first = rows.start.saturating_sub(window) / self.panel() * self.panel();
+                first..(rows.end + window).next_multiple_of(self.panel()).min(padded)
             }
         }
     }
 
-    /// Where part 0 (queries), 1 (keys) or 2 (values) of a token of the sequence begins.
-    fn at(&self, token: usize, part: usize) -> usize {
-        let width = self.heads.width();
-        (self.rows.start + token) * 3 * width + part * width + self.head * self.heads.dim
-    }
-
-    fn scores(&self, rows: &Range<usize>, seen: &Range<usize>, keys: &[f32], padded: usize, scores: &mut [f32]) {
-        let columns = padded_len(seen.len());
-        let queries = Left { rows: &self.qkv[self.at(rows.start, 0)..], stride: 3 * self.heads.width(), m: rows.len() };
-        let out = plain(OutputRows::Whole(scores), columns, 0..columns);
-        self.kernels.gemm_f32.multiply(queries, Right::RowMajor(keys, padded), self.heads.dim, out);
+    fn scores(&self, rows: &Range<usize>, seen: &Range<usize>, keys: &[f32], scores: &mut [f32]) {
+        let dim = self.heads.dim;
+        let queries = Left { rows: &self.queries[rows.start * dim..], stride: dim, m: rows.len() };
+        let out = Output::plain(OutputRows::Whole(scores), seen.len(), 0..seen.len());
+        self.kernels.gemm_f32.multiply(queries, Right::Packed(&keys[seen.start * dim..]), dim, out);
     }
 
     /// What a row does not see gets -inf.
     fn mask(&self, rows: &Range<usize>, seen: &Range<usize>, scores: &mut [f32]) {
-        let columns = padded_len(seen.len());
-        for (token, scores) in rows.clone().zip(scores.chunks_exact_mut(columns)) {
-            scores[seen.len()..].fill(f32::NEG_INFINITY);
-            if let Some(window) = self.heads.window {
-                let first = token.saturating_sub(window).saturating_sub(seen.start);
-                let end = (token + window + 1).min(seen.end) - seen.start;
-                scores[..first].fill(f32::NEG_INFINITY);
-                scores[end..].fill(f32::NEG_INFINITY);
-            }
+        let tokens = self.tokens();
+        for (token, scores) in rows.clone().zip(scores.chunks_exact_mut(seen.len())) {
+            let window = self.heads.window.unwrap_or(tokens);
+            let first = token.saturating_sub(window).saturating_sub(seen.start);
+            let end = (token + window + 1).min(tokens) - seen.start;
+            scores[..first].fill(f32::NEG_INFINITY);
+            scores[end..].fill(f32::NEG_INFINITY);
         }
     }
 
-    fn context(&self, rows: &Range<usize>, seen: &Range<usize>, scores: &[f32], factors: &[f32], context: SharedRows) {
-        let width = self.heads.width();
-        let columns = padded_len(seen.len());
-        let weights = Left { rows: scores, stride: columns, m: rows.len() };
-        let values = Right::RowMajor(&self.qkv[self.at(seen.start, 2)..], 3 * width);
-        let first = (self.rows.start + rows.start) * width + self.head * self.heads.dim;
-        let out = plain(OutputRows::Shared(context.from(first)), width, 0..self.heads.dim);
+    /// The weighted sums of the values that a block sees.
+    fn context(&self, seen: &Range<usize>, scores: &[f32], factors: &[f32], context: SharedRows) {
+        let dim = self.heads.dim;
+        let weights = Left { rows: scores, stride: seen.len(), m: factors.len() };
+        let values = Right::RowMajor(&self.values[seen.start * dim..], dim);
+        let out = Output::plain(OutputRows::Shared(context), self.heads.width(), 0..dim);
         let out = Output { row_scales: factors, ..out };
-        self.kernels.gemm_f32.multiply(weights, values, seen.len(), out);
+        self.kernels.gemm_f32.multiply(weights, values, seen.end.min(self.tokens()) - seen.start, out);
     }
-}
-
-/// An output without bias, residual or activation.
-fn plain(rows: OutputRows<'_>, stride: usize, columns: Range<usize>) -> Output<'_> {
-    Output { rows, stride, columns, bias: &[], add: false, activation: Activation::None, row_scales: &[] }
 }

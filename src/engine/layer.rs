@@ -10,7 +10,7 @@ use super::scratch::{AttentionScratch, Operand};
 use super::weights::{Tensor, Tensors};
 use super::{Precision, rope::Rope};
 use crate::Result;
-use crate::kernels::{Activation, Kernels, padded_len};
+use crate::kernels::{Kernels, padded_len};
 
 /// Rows that go through the feed-forward part together, which bounds what lies between its two layers: a micro-batch, or a part of a
 /// longer text. Fewer rows would stay in the L2 cache, but then each reads all weights again: 48 rows were slower by a tenth in i8 and by a
@@ -165,7 +165,7 @@ impl Attention {
     ) {
         let AttentionScratch { qkv, context, heads } = scratch;
         let qkv = qkv.at_least(batch.tokens() * self.qkv.n());
-        self.qkv.apply(batch, input, qkv, &Then::Store(Activation::None), operand, laps.of(Operation::Qkv));
+        self.qkv.apply(batch, input, qkv, &Then::Split(self.heads.dim), operand, laps.of(Operation::Qkv));
         if let Some(rope) = &self.rope {
             rope.rotate(qkv, batch.cu_seqlens, &self.heads);
             laps.lap(Operation::Rope);

@@ -10,7 +10,7 @@ use super::layer::Batch;
 use super::profile::LapsOf;
 use super::scratch::Operand;
 use crate::kernels::{
-    Activation, Kernels, Left, Output, OutputRows, PackedI8, QuantizedRows, ROW_PAD, Right, Shape, SharedRows,
+    Activation, Kernels, Left, Output, OutputRows, PackedI8, QuantizedRows, ROW_PAD, Right, Shape, SharedRows, Split,
     padded_len,
 };
 
@@ -32,6 +32,8 @@ enum Weights {
 pub(super) enum Then {
     /// It replaces what stands in the output.
     Store(Activation),
+    /// It replaces what stands in the output, as matrices of so many columns, one behind the other.
+    Split(usize),
     /// It is added to what stands in the output.
     Add,
 }
@@ -168,12 +170,15 @@ impl Linear {
     }
 
     fn columns(&self, input: Prepared<'_>, rows: OutputRows<'_>, columns: Range<usize>, then: &Then) {
-        let (add, activation) = match then {
-            Then::Store(activation) => (false, *activation),
-            Then::Add => (true, Activation::None),
+        let plain = Output { bias: self.bias.as_slice(), ..Output::plain(rows, self.shape.n, columns) };
+        let out = match *then {
+            Then::Store(activation) => Output { activation, ..plain },
+            Then::Split(width) => {
+                let split = Split { width, stride: input.rows() * width };
+                Output { stride: width, split: Some(split), ..plain }
+            }
+            Then::Add => Output { add: true, ..plain },
         };
-        let bias = self.bias.as_slice();
-        let out = Output { rows, stride: self.shape.n, columns, bias, add, activation, row_scales: &[] };
         let k = self.shape.k;
         match (&self.weights, input) {
             (Weights::F32(panels), Prepared::F32(left)) => {
@@ -202,6 +207,16 @@ enum Prepared<'a> {
     F32(Left<'a, f32>),
     Bf16(Left<'a, u16>),
     I8(QuantizedRows<'a>),
+}
+
+impl Prepared<'_> {
+    fn rows(&self) -> usize {
+        match self {
+            Prepared::F32(left) => left.m,
+            Prepared::Bf16(left) => left.m,
+            Prepared::I8(rows) => rows.scales.len(),
+        }
+    }
 }
 
 /// Packs all panels in parallel: `pack` gets a column, its place in its panel, the panel's shape, the panel, and a buffer of `k` numbers.

@@ -15,18 +15,19 @@ impl Rope {
         Self { frequencies: (0..head_dim / 2).map(frequency).collect() }
     }
 
-    /// Rotates queries and keys of `[tokens, 3 x width]` in place.
+    /// Rotates queries and keys of `[3, heads, tokens, head_dim]` in place.
     pub(super) fn rotate(&self, qkv: &mut [f32], cu_seqlens: &[usize], heads: &Heads) {
-        let (half, width) = (self.frequencies.len(), heads.width());
+        let half = self.frequencies.len();
+        let tokens = qkv.len() / (3 * heads.width());
         let mut turns = vec![(0.0, 0.0); half];
         for edges in cu_seqlens.windows(2) {
             for (position, row) in (edges[0]..edges[1]).enumerate() {
                 for (turn, frequency) in turns.iter_mut().zip(&self.frequencies) {
                     *turn = (position as f32 * frequency).sin_cos();
                 }
-                // Queries and keys lie side by side; the values behind them are not turned.
-                for head in qkv[row * 3 * width..][..2 * width].chunks_exact_mut(heads.dim) {
-                    let (first, second) = head[..2 * half].split_at_mut(half);
+                // The matrices of queries and keys; those of values behind them are not turned.
+                for matrix in 0..2 * heads.count {
+                    let (first, second) = qkv[(matrix * tokens + row) * heads.dim..][..2 * half].split_at_mut(half);
                     for ((a, b), (sin, cos)) in first.iter_mut().zip(second).zip(&turns) {
                         (*a, *b) = (*a * cos - *b * sin, *b * cos + *a * sin);
                     }
@@ -44,15 +45,19 @@ mod tests {
     fn the_first_position_stays_and_lengths_are_kept() {
         let heads = Heads { count: 1, dim: 16, window: None };
         let rope = Rope::new(10_000.0, 4);
-        let original: Vec<f32> = (0..2 * 48).map(|x| if x % 16 < 4 { x as f32 } else { 0.0 }).collect();
+        // Queries, keys and values of two tokens.
+        let original: Vec<f32> = (0..3 * 2 * 16).map(|x| if x % 16 < 4 { x as f32 } else { 0.0 }).collect();
         let mut turned = original.clone();
         rope.rotate(&mut turned, &[0, 2], &heads);
-        assert_eq!(turned[..48], original[..48]);
-        assert_eq!(turned[80..], original[80..], "values are not turned");
-        // Second token: number 0 turns with number 2 by one radian.
-        let (a, b) = (original[48], original[50]);
+        assert_eq!((&turned[..16], &turned[32..48]), (&original[..16], &original[32..48]), "the first position");
+        assert_eq!(turned[64..], original[64..], "values are not turned");
+        // The second token of queries and of keys: number 0 turns with number 2 by one radian.
         let (sin, cos) = 1f32.sin_cos();
-        assert!((turned[48] - (a * cos - b * sin)).abs() < 1e-4 && (turned[50] - (b * cos + a * sin)).abs() < 1e-4);
-        assert_eq!(turned[52..64], [0.0; 12]);
+        for first in [16, 48] {
+            let (a, b) = (original[first], original[first + 2]);
+            let expected = (a * cos - b * sin, b * cos + a * sin);
+            assert!((turned[first] - expected.0).abs() < 1e-4 && (turned[first + 2] - expected.1).abs() < 1e-4);
+            assert_eq!(turned[first + 4..first + 16], [0.0; 12]);
+        }
     }
 }

@@ -28,7 +28,7 @@ pub(super) struct Operand {
 
 /// Buffers of attention.
 pub(super) struct AttentionScratch {
-    /// Queries, keys and values side by side, `[tokens, 3 x heads x head_dim]`.
+    /// Queries, keys and values of each head, `[3, heads, tokens, head_dim]`.
     pub(super) qkv: Aligned<f32>,
     /// What attention gives, `[tokens, heads x head_dim]`.
     pub(super) context: Aligned<f32>,
@@ -38,7 +38,7 @@ pub(super) struct AttentionScratch {
 
 /// Buffers of one head of one sequence.
 pub(super) struct HeadScratch {
-    /// Keys, transposed: `[head_dim, tokens]`.
+    /// Keys, packed for a product: panels of `[head_dim, tokens]`.
     pub(super) keys: Aligned<f32>,
     /// `[rows, tokens]`.
     pub(super) scores: Aligned<f32>,

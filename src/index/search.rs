@@ -21,7 +21,7 @@ use rayon::prelude::*;
 use super::Index;
 use super::segment::Segment;
 use super::vectors::{RowVector, Rows};
-use crate::kernels::{Activation, Kernels, Left, Output, OutputRows, Right, Shape};
+use crate::kernels::{Kernels, Left, Output, OutputRows, Right, Shape};
 use crate::ranking::{Hit, TopK};
 use crate::{Error, Result};
 
@@ -245,15 +245,8 @@ impl<'a> BlockProduct<'a> {
     fn multiply(&mut self, rows: Rows<'_>, count: usize) {
         let Shape { n, k } = self.queries.shape;
         let left = Left { rows: rows.widen(&mut self.widened), stride: k, m: count };
-        let output = Output {
-            rows: OutputRows::Whole(&mut self.products),
-            stride: n,
-            columns: 0..n,
-            bias: &[],
-            add: false,
-            activation: Activation::None,
-            row_scales: rows.scales(),
-        };
+        let output = Output::plain(OutputRows::Whole(&mut self.products), n, 0..n);
+        let output = Output { row_scales: rows.scales(), ..output };
         Kernels::best().gemm_f32.multiply(left, Right::Packed(&self.queries.panels), k, output);
     }
 

@@ -191,31 +191,55 @@ pub(super) unsafe fn layer_norm<S: Simd>(x: *mut f32, norm: &Norm) {
     }
 }
 
-/// Replaces a row by `e^(x - max)` and gives the sum of the results: a softmax that is not yet divided by it.
+/// Replaces `R` rows, one behind the other, by `e^(x - max)` and writes the sum of each: softmaxes that are not yet divided by it. Side by
+/// side, because in one row each step waits for the one before.
 ///
 /// # Safety
-/// The instruction set is available, and `x` is good for `padded` elements, a multiple of `LANES`. What is beyond the row's own
-/// elements is -inf.
+/// The instruction set is available, `x` is good for `R` rows of `len` elements, a multiple of `LANES`, and `sums` for `R`.
 #[inline(always)]
-pub(super) unsafe fn exp_row<S: Simd>(x: *mut f32, padded: usize) -> f32 {
+unsafe fn exp_side_by_side<S: Simd, const R: usize>(x: *mut f32, len: usize, sums: *mut f32) {
     // SAFETY: the caller's promise.
     unsafe {
-        let mut largest = S::splat(f32::NEG_INFINITY);
-        let mut i = 0;
-        while i < padded {
-            largest = S::max(largest, S::load(x.add(i)));
-            i += S::LANES;
+        let mut largest = [S::splat(f32::NEG_INFINITY); R];
+        for i in (0..len).step_by(S::LANES) {
+            for r in 0..R {
+                largest[r] = S::max(largest[r], S::load(x.add(r * len + i)));
+            }
         }
-        let largest = S::splat(S::largest(largest));
-        let mut sum = S::splat(0.0);
-        let mut i = 0;
-        while i < padded {
-            let e = simd::exp::<S>(S::sub(S::load(x.add(i)), largest));
-            S::store(x.add(i), e);
-            sum = S::add(sum, e);
-            i += S::LANES;
+        for r in 0..R {
+            largest[r] = S::splat(S::largest(largest[r]));
         }
-        S::sum(sum)
+        let mut sum = [S::splat(0.0); R];
+        for i in (0..len).step_by(S::LANES) {
+            for r in 0..R {
+                let e = simd::exp::<S>(S::sub(S::load(x.add(r * len + i)), largest[r]));
+                S::store(x.add(r * len + i), e);
+                sum[r] = S::add(sum[r], e);
+            }
+        }
+        for r in 0..R {
+            *sums.add(r) = S::sum(sum[r]);
+        }
+    }
+}
+
+/// [`exp_side_by_side`] for any number of rows.
+///
+/// # Safety
+/// As there, for `rows` rows. What does not count in a row is -inf.
+#[inline(always)]
+pub(super) unsafe fn exp_rows<S: Simd>(x: *mut f32, rows: usize, len: usize, sums: *mut f32) {
+    let mut row = 0;
+    // SAFETY: the caller's promise.
+    unsafe {
+        while row + 4 <= rows {
+            exp_side_by_side::<S, 4>(x.add(row * len), len, sums.add(row));
+            row += 4;
+        }
+        while row < rows {
+            exp_side_by_side::<S, 1>(x.add(row * len), len, sums.add(row));
+            row += 1;
+        }
     }
 }
 
@@ -314,7 +338,7 @@ pub struct Elementwise {
     pub(super) activate: unsafe fn(Activation, *mut f32, usize),
     pub(super) multiply: unsafe fn(*const f32, *const f32, usize, *mut f32),
     pub(super) layer_norm: unsafe fn(*mut f32, &Norm),
-    pub(super) exp_row: unsafe fn(*mut f32, usize) -> f32,
+    pub(super) exp_rows: unsafe fn(*mut f32, usize, usize, *mut f32),
     pub(super) to_bf16: unsafe fn(*const f32, usize, *mut u16),
     pub(super) transpose: unsafe fn(&Transposition),
 }
@@ -361,14 +385,16 @@ impl Elementwise {
         }
     }
 
-    /// Replaces a row by `e^(x - max)` and gives the sum; -inf counts as nothing.
+    /// Replaces each of `sums.len()` rows by `e^(x - max)` and writes the sum of each; -inf counts as nothing.
     ///
     /// # Panics
-    /// If the length is not padded.
-    pub fn exp_row(&self, row: &mut [f32]) -> f32 {
-        check_padded(row.len());
-        // SAFETY: the slice is good for its padded length, and the kernel is one that this processor can run.
-        unsafe { (self.exp_row)(row.as_mut_ptr(), row.len()) }
+    /// If there are no rows of one padded length.
+    pub fn exp_rows(&self, rows: &mut [f32], sums: &mut [f32]) {
+        let len = rows.len() / sums.len();
+        check_padded(len);
+        assert_eq!(rows.len(), len * sums.len(), "the rows must have one length");
+        // SAFETY: the slices are good for `sums.len()` rows and sums, and the kernel is one that this processor can run.
+        unsafe { (self.exp_rows)(rows.as_mut_ptr(), sums.len(), len, sums.as_mut_ptr()) }
     }
 
     /// Rounds to bfloat16, halves to even.

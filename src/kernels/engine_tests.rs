@@ -40,15 +40,7 @@ impl Case {
     }
 
     fn output<'a>(&'a self, rows: &'a mut [f32], add: bool) -> Output<'a> {
-        Output {
-            rows: OutputRows::Whole(rows),
-            stride: self.n,
-            columns: 0..self.n,
-            bias: &self.bias,
-            add,
-            activation: Activation::None,
-            row_scales: &[],
-        }
+        Output { bias: &self.bias, add, ..Output::plain(OutputRows::Whole(rows), self.n, 0..self.n) }
     }
 
     /// Checks a result that was added to the residual.
@@ -475,22 +467,37 @@ fn layer_norms_agree_with_their_definition_whatever_the_padding() {
 }
 
 #[test]
-fn exponentials_of_a_row_agree_and_minus_infinity_counts_as_nothing() {
+fn exponentials_of_rows_agree_and_minus_infinity_counts_as_nothing() {
     let mut values = Values::new(11);
-    for len in [1, 16, 31, 80, 257] {
-        let mut row: Vec<f32> = values.vec(len, Values::f32).iter().map(|x| x * 40.0).collect();
-        row.resize(padded_len(len), f32::NEG_INFINITY);
-        let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    for (len, rows) in [(1, 1), (16, 2), (31, 5), (80, 9), (257, 4)] {
+        let padded = padded_len(len);
+        let row = |values: &mut Values| {
+            let mut row: Vec<f32> = values.vec(len, Values::f32).iter().map(|x| x * 40.0).collect();
+            row.resize(padded, f32::NEG_INFINITY);
+            row
+        };
+        let given: Vec<f32> = (0..rows).flat_map(|_| row(&mut values)).collect();
         for kernels in every_isa() {
-            let mut found = row.clone();
-            let sum = kernels.elementwise.exp_row(&mut found);
-            let exact: f64 = row.iter().map(|x| f64::from(x - largest).exp()).sum();
-            assert!((f64::from(sum) - exact).abs() <= 1e-6 * exact, "{}: {sum}, expected {exact}", kernels.isa());
-            for (x, y) in row.iter().zip(&found) {
-                let expected = f64::from(x - largest).exp();
-                assert!((f64::from(*y) - expected).abs() <= 3e-7 * expected + 2e-38, "{}: e^{x} = {y}", kernels.isa());
+            let (mut found, mut sums) = (given.clone(), vec![0.0; rows]);
+            kernels.elementwise.exp_rows(&mut found, &mut sums);
+            for ((row, found), sum) in given.chunks(padded).zip(found.chunks(padded)).zip(sums) {
+                check_exponentials(kernels.isa(), row, found, sum);
+                // Alone and among others, bit by bit.
+                let (mut alone, mut alone_sum) = (row.to_vec(), [0.0]);
+                kernels.elementwise.exp_rows(&mut alone, &mut alone_sum);
+                assert_eq!((alone.as_slice(), alone_sum[0]), (found, sum), "{}", kernels.isa());
             }
         }
+    }
+}
+
+fn check_exponentials(isa: Isa, row: &[f32], found: &[f32], sum: f32) {
+    let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let exact: f64 = row.iter().map(|x| f64::from(x - largest).exp()).sum();
+    assert!((f64::from(sum) - exact).abs() <= 1e-6 * exact, "{isa}: {sum}, expected {exact}");
+    for (x, y) in row.iter().zip(found) {
+        let expected = f64::from(x - largest).exp();
+        assert!((f64::from(*y) - expected).abs() <= 3e-7 * expected + 2e-38, "{isa}: e^{x} = {y}");
     }
 }
 
@@ -536,15 +543,7 @@ fn shapes_that_do_not_fit_are_refused() {
     let refused = |work: &(dyn Fn() + std::panic::RefUnwindSafe)| std::panic::catch_unwind(work).is_err();
     let run = |a: usize, b: usize, out: usize, columns: usize| {
         let (a, b, mut rows) = (vec![0.0; a], vec![0.0; b], vec![0.0; out]);
-        let out = Output {
-            rows: OutputRows::Whole(&mut rows),
-            stride: 16,
-            columns: 0..columns,
-            bias: &[],
-            add: false,
-            activation: Activation::None,
-            row_scales: &[],
-        };
+        let out = Output::plain(OutputRows::Whole(&mut rows), 16, 0..columns);
         gemm.multiply(Left { rows: &a, stride: 16, m: 2 }, Right::Packed(&b), 16, out);
     };
     run(32, 256, 32, 16);
@@ -552,4 +551,43 @@ fn shapes_that_do_not_fit_are_refused() {
     assert!(refused(&|| run(32, 255, 32, 16)), "b short");
     assert!(refused(&|| run(32, 256, 31, 16)), "out short");
     assert!(refused(&|| run(32, 256, 32, 15)), "columns not padded");
+    let split = |width: usize, stride: usize, out: usize| {
+        let (a, b, mut rows) = (vec![0.0; 32], vec![0.0; 512], vec![0.0; out]);
+        let plain = Output::plain(OutputRows::Whole(&mut rows), 16, 0..32);
+        let out = Output { split: Some(Split { width, stride }), ..plain };
+        gemm.multiply(Left { rows: &a, stride: 16, m: 2 }, Right::Packed(&b), 16, out);
+    };
+    split(16, 32, 64);
+    assert!(refused(&|| split(16, 32, 63)), "out short for two matrices");
+    assert!(refused(&|| split(8, 32, 64)), "matrices not padded");
+    assert!(refused(&|| split(16, 8, 64)), "matrices overlap");
+}
+
+#[test]
+fn columns_split_into_matrices_are_the_same_numbers() {
+    for case in cases() {
+        for kernels in every_isa() {
+            let packed = packed_f32(&kernels.gemm_f32, &case);
+            let quantized = Quantized::new(&kernels.gemm_i8, &case);
+            let multiply = |quantised: bool, out: Output<'_>| {
+                let left = Left { rows: &case.a, stride: case.k, m: case.m };
+                match quantised {
+                    true => quantized.multiply(&kernels.gemm_i8, out),
+                    false => kernels.gemm_f32.multiply(left, Right::Packed(&packed), case.k, out),
+                }
+            };
+            for (quantised, add) in [(false, false), (false, true), (true, false), (true, true)] {
+                let mut whole = vec![0.5; case.m * case.n];
+                multiply(quantised, case.output(&mut whole, add));
+                let mut found = vec![0.5; case.m * case.n];
+                let split = Some(Split { width: 16, stride: case.m * 16 });
+                multiply(quantised, Output { stride: 16, split, ..case.output(&mut found, add) });
+                for (at, x) in whole.iter().enumerate() {
+                    let (row, column) = (at / case.n, at % case.n);
+                    let place = (column / 16 * case.m + row) * 16 + column % 16;
+                    assert_eq!(found[place].to_bits(), x.to_bits(), "{}: {row}, {column}", kernels.isa());
+                }
+            }
+        }
+    }
 }

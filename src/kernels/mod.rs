@@ -37,7 +37,7 @@ use std::sync::LazyLock;
 
 pub use dot::Dot;
 pub use elementwise::{Activation, Elementwise};
-pub use gemm::{Gemm, GemmI8, Left, Output, OutputRows, PackedI8, QuantizedRows, Right, Shape, SharedRows};
+pub use gemm::{Gemm, GemmI8, Left, Output, OutputRows, PackedI8, QuantizedRows, Right, Shape, SharedRows, Split};
 pub use isa::Isa;
 pub(crate) use scalar::cosine_wide;
 pub use simd::{ROW_PAD, padded_len};

@@ -79,9 +79,9 @@ macro_rules! elementwise {
             unsafe { elementwise::layer_norm::<$simd>(x, norm) }
         }
         $(#[target_feature(enable = $feature)])?
-        unsafe fn exp_row(x: *mut f32, len: usize) -> f32 {
+        unsafe fn exp_rows(x: *mut f32, rows: usize, len: usize, sums: *mut f32) {
             // SAFETY: the caller's promise.
-            unsafe { elementwise::exp_row::<$simd>(x, len) }
+            unsafe { elementwise::exp_rows::<$simd>(x, rows, len, sums) }
         }
         $(#[target_feature(enable = $feature)])?
         unsafe fn to_bf16(x: *const f32, len: usize, out: *mut u16) {
@@ -93,7 +93,7 @@ macro_rules! elementwise {
             // SAFETY: the caller's promise.
             unsafe { elementwise::transpose::<$simd>(job) }
         }
-        Elementwise { activate, multiply, layer_norm, exp_row, to_bf16, transpose }
+        Elementwise { activate, multiply, layer_norm, exp_rows, to_bf16, transpose }
     }};
 }
 

@@ -10,11 +10,12 @@
 //! ```text
 //! for panel of nr columns:                    its k x nr elements stay in L1/L2
 //!     for tile of mr rows:                    mr x nr sums in registers over the whole of k
-//!         for step in k / k_step:
+//!         for step in k / k_step:             four written out, where the registers allow it
 //!             right[v] = load b               nr / LANES loads, contiguous
 //!             for row in mr:
 //!                 left = broadcast a          one load; k_step elements to every lane
 //!                 sums[row][v] += left * right[v]
+//!             fetch a line of the next tile's rows
 //!         to f32 (integers: minus zero point, times both scales), plus bias, plus residual, activation, store
 //! ```
 //! `k` is never split: a sum lives in one register from the first product to the last. So there is no second pass over partial
@@ -32,6 +33,10 @@
 //! broadcasts, which other ports do; the tile's last part (24 conversions, 24 stores) is some 3 % of 96 steps (`k` = 384). A step of the
 //! 6 x 16 tile is 12 multiply-adds in 6 cycles, 8 loads. In i8 without VNNI it is 12 multiplications of 16-bit pairs in 6 cycles,
 //! 12 additions and 2 widenings, 26 instructions for four vector ports: 6.5 cycles, 92 % of the multipliers' peak.
+//!
+//! The panel stays in L1 and L2, but the rows of a block (384 of 384 f32: 590 KB) do not: each tile's come from L2 or L3, 9 KB in 2,300
+//! cycles. Nobody can see them coming but the tile before, so it asks for them. A step of the 6 x 16 tile has 20 instructions that count; with
+//! a jump and seven addresses in each, it was bound by them and not by its multiply-adds.
 //!
 //! # Integers
 //! Weights are i8, symmetric per column: `w = scale_n * q`, `|q| <= 127`. Activations are unsigned codes with a scale and a zero point per
@@ -75,6 +80,8 @@ pub struct Output<'a> {
     pub rows: OutputRows<'a>,
     /// Elements from one row to the next.
     pub stride: usize,
+    /// Whether the columns lie in several matrices.
+    pub split: Option<Split>,
     /// The columns to compute, of `n`: all, or a part that begins and (but for the last) ends at a multiple of `nr`.
     pub columns: std::ops::Range<usize>,
     /// Per column; empty: none.
@@ -85,6 +92,37 @@ pub struct Output<'a> {
     pub activation: Activation,
     /// Per row, for float products: what a sum is multiplied by first; empty: nothing.
     pub row_scales: &'a [f32],
+}
+
+impl<'a> Output<'a> {
+    /// An output without bias, residual or activation.
+    pub fn plain(rows: OutputRows<'a>, stride: usize, columns: std::ops::Range<usize>) -> Self {
+        let activation = Activation::None;
+        Self { rows, stride, split: None, columns, bias: &[], add: false, activation, row_scales: &[] }
+    }
+}
+
+/// The columns of a result as matrices of their own, one behind the other: the heads of attention.
+#[derive(Debug, Clone, Copy)]
+pub struct Split {
+    /// Columns of each, padded.
+    pub width: usize,
+    /// Elements from one matrix to the next.
+    pub stride: usize,
+}
+
+impl Split {
+    /// Everything in one matrix.
+    const NONE: Self = Self { width: usize::MAX, stride: 0 };
+
+    fn is_padded(self) -> bool {
+        self.width > 0 && self.width.is_multiple_of(super::ROW_PAD) && self.stride >= self.width
+    }
+
+    /// Where a column of the first row lies.
+    pub(super) fn place(self, column: usize) -> usize {
+        column / self.width * self.stride + column % self.width
+    }
 }
 
 /// The memory of an [`Output`].
@@ -203,15 +241,7 @@ impl<T: Copy> Gemm<T> {
         assert!(a.rows.len() >= extent(a.m, k, a.stride), "a is shorter than its shape");
         assert!(b.len() >= out.len() * k, "b is shorter than its shape");
         let columns = out.len();
-        let out = Output {
-            rows: OutputRows::Whole(out),
-            stride: columns,
-            columns: 0..columns,
-            bias: &[],
-            add: false,
-            activation: Activation::None,
-            row_scales: &[],
-        };
+        let out = Output::plain(OutputRows::Whole(out), columns, 0..columns);
         let job = Job {
             steps: k / self.k_step,
             a: a.rows.as_ptr().cast(),
@@ -241,7 +271,13 @@ impl Job {
         let (rows, len) = out.rows.parts();
         assert!(columns.start.is_multiple_of(nr), "a part must begin at a panel");
         assert!(columns.end.is_multiple_of(super::ROW_PAD), "columns must be padded");
-        assert!(len >= extent(m, columns.end, out.stride), "the output is shorter than its shape");
+        let split = out.split.unwrap_or(Split::NONE);
+        assert!(
+            m == 0 || out.split.is_none_or(Split::is_padded),
+            "the matrices of an output must be padded, and not overlap"
+        );
+        let width = columns.end.checked_sub(1).map_or(0, |last| split.place(last) + 1);
+        assert!(len >= extent(m, width, out.stride), "the output is shorter than its shape");
         assert!(out.bias.is_empty() || out.bias.len() >= columns.end, "the bias is shorter than the columns");
         assert!(!(out.add && out.activation != Activation::None), "an activation would cover the residual too");
         let bias = if out.bias.is_empty() { std::ptr::null() } else { out.bias.as_ptr() };
@@ -256,6 +292,7 @@ impl Job {
             columns,
             out: rows,
             out_stride: out.stride,
+            split,
             finish: Finish { bias, residual, activation: out.activation, ..finish },
         }
     }

@@ -138,7 +138,7 @@ unsafe fn dequantize<S: Simd>(sum: S::I, finish: &Finish, row: usize, column: us
 
 /// An integer product whose sum is a vector of i32: what all of them share.
 macro_rules! integer_product {
-    ($name:ident, $doc:literal, $simd:ty, $a:ty, $left:ty, $right:ty, $k_step:literal, $features:literal,
+    ($name:ident, $doc:literal, $simd:ty, $a:ty, $left:ty, $right:ty, $k_step:literal, $unroll:literal, $features:literal,
      broadcast: |$broadcast_at:ident| $broadcast:expr, load: |$load_at:ident| $load:expr,
      multiply_add: |$sum:ident, $l:ident, $r:ident| $multiply_add:expr) => {
         #[doc = $doc]
@@ -153,6 +153,7 @@ macro_rules! integer_product {
             type Right = $right;
             type Sum = <$simd as Simd>::I;
             const K_STEP: usize = $k_step;
+            const UNROLL: usize = $unroll;
 
             #[inline]
             #[target_feature(enable = $features)]
@@ -188,7 +189,7 @@ macro_rules! integer_product {
 
 #[cfg(target_arch = "x86_64")]
 integer_product!(
-    I8Vnni512, "Unsigned by signed bytes, four at a time (VPDPBUSD).", Avx512, u8, __m512i, __m512i, 4,
+    I8Vnni512, "Unsigned by signed bytes, four at a time (VPDPBUSD).", Avx512, u8, __m512i, __m512i, 4, 4,
     "avx512f,avx512bw,avx512vl,avx512vnni",
     broadcast: |at| _mm512_set1_epi32(at.cast::<i32>().read_unaligned()),
     load: |at| _mm512_loadu_si512(at.cast()),
@@ -197,7 +198,7 @@ integer_product!(
 
 #[cfg(target_arch = "x86_64")]
 integer_product!(
-    I8Vnni256, "Unsigned by signed bytes, four at a time (VPDPBUSD of AVX-VNNI).", Avx2, u8, __m256i, __m256i, 4,
+    I8Vnni256, "Unsigned by signed bytes, four at a time (VPDPBUSD of AVX-VNNI).", Avx2, u8, __m256i, __m256i, 4, 4,
     "avx2,fma,avxvnni",
     broadcast: |at| _mm256_set1_epi32(at.cast::<i32>().read_unaligned()),
     load: |at| _mm256_loadu_si256(at.cast()),
@@ -206,7 +207,7 @@ integer_product!(
 
 #[cfg(target_arch = "x86_64")]
 integer_product!(
-    I8Pairs512, "Pairs of 16-bit numbers (VPMADDWD), the weights widened on loading.", Avx512, i16, __m512i, __m512i, 2,
+    I8Pairs512, "Pairs of 16-bit numbers (VPMADDWD), the weights widened on loading.", Avx512, i16, __m512i, __m512i, 2, 1,
     "avx512f,avx512bw,avx512vl",
     broadcast: |at| _mm512_set1_epi32(at.cast::<i32>().read_unaligned()),
     load: |at| _mm512_cvtepi8_epi16(_mm256_loadu_si256(at.cast())),
@@ -215,7 +216,7 @@ integer_product!(
 
 #[cfg(target_arch = "x86_64")]
 integer_product!(
-    I8Pairs256, "Pairs of 16-bit numbers (VPMADDWD), the weights widened on loading.", Avx2, i16, __m256i, __m256i, 2,
+    I8Pairs256, "Pairs of 16-bit numbers (VPMADDWD), the weights widened on loading.", Avx2, i16, __m256i, __m256i, 2, 1,
     "avx2,fma",
     broadcast: |at| _mm256_set1_epi32(at.cast::<i32>().read_unaligned()),
     load: |at| _mm256_cvtepi8_epi16(_mm_loadu_si128(at.cast())),
@@ -225,7 +226,7 @@ integer_product!(
 // The intrinsic of SDOT is not stable.
 #[cfg(target_arch = "aarch64")]
 integer_product!(
-    I8Dot, "Signed bytes, four at a time (SDOT); codes are shifted by 128.", Neon, i8, int8x16_t, int8x16_t, 4,
+    I8Dot, "Signed bytes, four at a time (SDOT); codes are shifted by 128.", Neon, i8, int8x16_t, int8x16_t, 4, 4,
     "neon,dotprod",
     broadcast: |at| vreinterpretq_s8_s32(vdupq_n_s32(at.cast::<i32>().read_unaligned())),
     load: |at| vld1q_s8(at),
@@ -245,7 +246,7 @@ integer_product!(
 
 #[cfg(target_arch = "aarch64")]
 integer_product!(
-    I8Widened, "16-bit numbers (SMLAL), the weights widened on loading.", Neon, i16, int16x4_t, int16x4_t, 1,
+    I8Widened, "16-bit numbers (SMLAL), the weights widened on loading.", Neon, i16, int16x4_t, int16x4_t, 1, 4,
     "neon",
     broadcast: |at| vdup_n_s16(at.read_unaligned()),
     load: |at| vget_low_s16(vmovl_s8(vreinterpret_s8_u32(vdup_n_u32(at.cast::<u32>().read_unaligned())))),

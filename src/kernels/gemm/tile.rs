@@ -4,6 +4,9 @@ use std::mem::MaybeUninit;
 
 use super::super::simd::Simd;
 use super::super::{Activation, elementwise};
+use super::Split;
+
+const CACHE_LINE: usize = 64;
 
 /// Rows, columns and operands of one product; all strides in bytes. See the parent module's documentation.
 pub(in super::super) struct Job {
@@ -20,6 +23,8 @@ pub(in super::super) struct Job {
     pub(super) out: *mut f32,
     /// In elements.
     pub(super) out_stride: usize,
+    /// Where the columns of `out` lie.
+    pub(super) split: Split,
     pub(super) finish: Finish,
 }
 
@@ -58,6 +63,8 @@ pub(in super::super) unsafe trait Product {
     /// A running sum per lane.
     type Sum: Copy;
     const K_STEP: usize;
+    /// Steps that are written out one after another: four, or fewer where the compiler would then keep sums in memory.
+    const UNROLL: usize = 4;
 
     unsafe fn zero() -> Self::Sum;
     /// Reads `K_STEP` elements.
@@ -137,32 +144,44 @@ pub(in super::super) unsafe fn run<P: Product, W: Work, const M: usize, const V:
 /// As [`run`].
 #[inline(always)]
 unsafe fn panel<P: Product, const M: usize, const V: usize>(job: &Job, b: *const u8, step: usize, column: usize) {
+    let mut at = Columns { first: column, places: [0; V] };
+    for v in 0..V {
+        at.places[v] = job.split.place(column + v * P::Simd::LANES);
+    }
     let mut row = 0;
     // SAFETY: every tile's rows are inside `m`.
     unsafe {
         while row + M <= job.m {
-            tile::<P, M, V>(job, b, step, row, column);
+            tile::<P, M, V>(job, b, step, row, &at);
             row += M;
         }
         if M > 8 && row + 8 <= job.m {
-            tile::<P, 8, V>(job, b, step, row, column);
+            tile::<P, 8, V>(job, b, step, row, &at);
             row += 8;
         }
         if row + 4 <= job.m {
-            tile::<P, 4, V>(job, b, step, row, column);
+            tile::<P, 4, V>(job, b, step, row, &at);
             row += 4;
         }
         if row + 2 <= job.m {
-            tile::<P, 2, V>(job, b, step, row, column);
+            tile::<P, 2, V>(job, b, step, row, &at);
             row += 2;
         }
         if row < job.m {
-            tile::<P, 1, V>(job, b, step, row, column);
+            tile::<P, 1, V>(job, b, step, row, &at);
         }
     }
 }
 
-/// The sums of `M` rows from `row` on with `V` vectors of columns, in registers.
+/// The columns of a panel.
+struct Columns<const V: usize> {
+    first: usize,
+    /// Where each vector of them lies in the first row of the output.
+    places: [usize; V],
+}
+
+/// The sums of `M` rows from `row` on with `V` vectors of columns, in registers. On the way the rows of the next tile are fetched, which
+/// begin where these end.
 ///
 /// # Safety
 /// As [`run`].
@@ -173,27 +192,56 @@ unsafe fn sums<P: Product, const M: usize, const V: usize>(
     step: usize,
     row: usize,
 ) -> [[P::Sum; V]; M] {
-    let lanes = P::Simd::LANES;
-    // SAFETY: `steps` steps from each row and from the panel are inside the operands by contract.
+    let left_step = P::K_STEP * size_of::<P::A>();
+    // SAFETY: `steps` steps from each row and from the panel are inside the operands by contract; a prefetch may name any address.
     unsafe {
         let mut sums = [[P::zero(); V]; M];
         let mut a = job.a.add(row * job.a_stride);
+        let mut next = a.wrapping_add(M * job.a_stride);
         let mut b = b;
-        for _ in 0..job.steps {
-            let mut right = [P::load(b.cast()); V];
-            for v in 1..V {
-                right[v] = P::load(b.cast::<P::B>().add(v * lanes * P::K_STEP));
+        let mut steps = job.steps;
+        while steps >= P::UNROLL {
+            for line in 0..(M * P::UNROLL * left_step).div_ceil(CACHE_LINE) {
+                P::Simd::prefetch(next.wrapping_add(line * CACHE_LINE));
             }
-            for m in 0..M {
-                let left = P::broadcast(a.add(m * job.a_stride).cast());
-                for v in 0..V {
-                    sums[m][v] = P::multiply_add(sums[m][v], left, right[v]);
-                }
+            next = next.wrapping_add(M * P::UNROLL * left_step);
+            for ahead in 0..P::UNROLL {
+                add_step::<P, M, V>(&mut sums, a.add(ahead * left_step), job.a_stride, b.add(ahead * step));
             }
-            a = a.add(P::K_STEP * size_of::<P::A>());
-            b = b.add(step);
+            a = a.add(P::UNROLL * left_step);
+            b = b.add(P::UNROLL * step);
+            steps -= P::UNROLL;
+        }
+        for rest in 0..steps {
+            add_step::<P, M, V>(&mut sums, a.add(rest * left_step), job.a_stride, b.add(rest * step));
         }
         sums
+    }
+}
+
+/// Adds one step of `K_STEP` elements of `k` to the sums.
+///
+/// # Safety
+/// `a` is good for a step of `M` rows that are `stride` bytes apart, `b` for one of `V` vectors.
+#[inline(always)]
+unsafe fn add_step<P: Product, const M: usize, const V: usize>(
+    sums: &mut [[P::Sum; V]; M],
+    a: *const u8,
+    stride: usize,
+    b: *const u8,
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut right = [P::load(b.cast()); V];
+        for v in 1..V {
+            right[v] = P::load(b.cast::<P::B>().add(v * P::Simd::LANES * P::K_STEP));
+        }
+        for m in 0..M {
+            let left = P::broadcast(a.add(m * stride).cast());
+            for v in 0..V {
+                sums[m][v] = P::multiply_add(sums[m][v], left, right[v]);
+            }
+        }
     }
 }
 
@@ -207,7 +255,7 @@ unsafe fn tile<P: Product, const M: usize, const V: usize>(
     b: *const u8,
     step: usize,
     row: usize,
-    column: usize,
+    at: &Columns<V>,
 ) {
     let lanes = P::Simd::LANES;
     // SAFETY: rows and columns of the tile are inside the operands and the result by contract.
@@ -216,8 +264,8 @@ unsafe fn tile<P: Product, const M: usize, const V: usize>(
         if job.finish.is_plain() {
             for m in 0..M {
                 for v in 0..V {
-                    let y = P::to_f32(sums[m][v], &job.finish, row + m, column + v * lanes);
-                    P::Simd::store(job.out.add((row + m) * job.out_stride + column + v * lanes), y);
+                    let y = P::to_f32(sums[m][v], &job.finish, row + m, at.first + v * lanes);
+                    P::Simd::store(job.out.add((row + m) * job.out_stride + at.places[v]), y);
                 }
             }
             return;
@@ -233,11 +281,11 @@ unsafe fn tile<P: Product, const M: usize, const V: usize>(
         let spilled = std::slice::from_raw_parts(spilled.as_ptr().cast::<P::Sum>(), M * V);
         let mut done = 0;
         while done + GROUP <= M * V {
-            finish::<P, GROUP, V>(job, &spilled[done..], row, column, done);
+            finish::<P, GROUP, V>(job, &spilled[done..], row, at, done);
             done += GROUP;
         }
         while done < M * V {
-            finish::<P, 1, V>(job, &spilled[done..], row, column, done);
+            finish::<P, 1, V>(job, &spilled[done..], row, at, done);
             done += 1;
         }
     }
@@ -255,26 +303,27 @@ unsafe fn finish<P: Product, const G: usize, const V: usize>(
     job: &Job,
     sums: &[P::Sum],
     row: usize,
-    column: usize,
+    at: &Columns<V>,
     first: usize,
 ) {
     // SAFETY: rows and columns of the tile are inside the result by contract, and so inside bias and residual.
     unsafe {
         let mut y = [P::Simd::splat(0.0); G];
         for g in 0..G {
-            let (row, column) = (row + (first + g) / V, column + (first + g) % V * P::Simd::LANES);
+            let (row, v) = (row + (first + g) / V, (first + g) % V);
+            let (column, place) = (at.first + v * P::Simd::LANES, row * job.out_stride + at.places[v]);
             y[g] = P::to_f32(sums[g], &job.finish, row, column);
             if !job.finish.bias.is_null() {
                 y[g] = P::Simd::add(y[g], P::Simd::load(job.finish.bias.add(column)));
             }
             if !job.finish.residual.is_null() {
-                y[g] = P::Simd::add(y[g], P::Simd::load(job.finish.residual.add(row * job.out_stride + column)));
+                y[g] = P::Simd::add(y[g], P::Simd::load(job.finish.residual.add(place)));
             }
         }
         let y = elementwise::activated::<P::Simd, G>(job.finish.activation, y);
         for g in 0..G {
-            let (row, column) = (row + (first + g) / V, column + (first + g) % V * P::Simd::LANES);
-            P::Simd::store(job.out.add(row * job.out_stride + column), y[g]);
+            let place = (row + (first + g) / V) * job.out_stride + at.places[(first + g) % V];
+            P::Simd::store(job.out.add(place), y[g]);
         }
     }
 }

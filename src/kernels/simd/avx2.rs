@@ -176,6 +176,11 @@ unsafe impl Simd for Avx2 {
         // SAFETY: good for LANES writes by contract.
         unsafe { _mm_storeu_si128(at.cast(), low_halves(x)) }
     }
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    unsafe fn prefetch(at: *const u8) {
+        _mm_prefetch::<_MM_HINT_T0>(at.cast());
+    }
 }
 
 /// The low half of each lane, in order.

@@ -178,4 +178,9 @@ unsafe impl Simd for Avx512 {
         // SAFETY: good for LANES writes by contract.
         unsafe { _mm256_storeu_si256(at.cast(), _mm512_cvtepi32_epi16(x)) }
     }
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    unsafe fn prefetch(at: *const u8) {
+        _mm_prefetch::<_MM_HINT_T0>(at.cast());
+    }
 }

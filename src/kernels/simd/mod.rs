@@ -74,6 +74,9 @@ pub(super) unsafe trait Simd {
     unsafe fn store_low_u8(at: *mut u8, x: Self::I);
     /// Writes the low half of each lane.
     unsafe fn store_low_u16(at: *mut u16, x: Self::I);
+
+    /// Asks for the cache line that holds an address, which may be anywhere.
+    unsafe fn prefetch(at: *const u8);
 }
 
 /// `e^x`, for `x` up to about 88; below -87.3 the smallest normal number.

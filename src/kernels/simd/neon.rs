@@ -163,4 +163,12 @@ unsafe impl Simd for Neon {
         // SAFETY: good for LANES writes by contract.
         unsafe { vst1_u16(at, vmovn_u32(vreinterpretq_u32_s32(x))) }
     }
+    #[inline(always)]
+    unsafe fn prefetch(at: *const u8) {
+        // The intrinsic is not stable.
+        // SAFETY: a hint, which never faults.
+        unsafe {
+            std::arch::asm!("prfm pldl1keep, [{at}]", at = in(reg) at, options(readonly, nostack, preserves_flags))
+        }
+    }
 }

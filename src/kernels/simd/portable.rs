@@ -142,4 +142,6 @@ unsafe impl Simd for Portable {
         // SAFETY: good for LANES writes by contract; any alignment.
         unsafe { at.cast::<[u16; LANES]>().write_unaligned(each(x, |x| x as u16)) }
     }
+    #[inline(always)]
+    unsafe fn prefetch(_: *const u8) {}
 }
