@@ -3,7 +3,6 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use nearsort::encoder::ProgressFn;
 use nearsort::remote::judge::{
     JudgeCounts, JudgeMethod, JudgeOptions, LISTWISE_PROMPT, POINTWISE_PROMPT, PromptSource, Rehearsal, Windows,
 };
@@ -14,7 +13,7 @@ use serde_json::{Map, Value};
 use crate::args::{JudgeArgs, RerankArgs, Talk};
 use crate::hints::say;
 use crate::rerank::CHUNK_ROWS;
-use crate::{Failure, Outcome, Run, batch, cache, model, rerank, service};
+use crate::{Failure, Outcome, Run, batch, model, rerank, service};
 
 /// What can be known to be wrong before anything is sent.
 pub fn check(args: &RerankArgs) -> Result<(), Failure> {
@@ -89,16 +88,8 @@ pub fn print_prompt(args: &JudgeArgs) -> Run {
     Ok(Outcome::Done)
 }
 
-/// The judge that the arguments ask for, with the answers of earlier runs before it.
-pub fn load(args: &RerankArgs, progress: ProgressFn) -> Result<Reranker, Failure> {
-    // A prompt that cannot be used is said before a key is looked for.
-    over(args, None, Arc::new(rehearsal(args)?))?;
-    let cache = cache::open(&args.cache, &args.model)?;
-    over(args, Some(progress), service::connect_kept(&args.model, cache)?)
-}
-
-fn over(args: &RerankArgs, progress: Option<ProgressFn>, service: Arc<dyn Service>) -> Result<Reranker, Failure> {
-    let judge = &args.judge;
+/// How the arguments ask.
+pub fn asking(judge: &JudgeArgs) -> Result<(JudgeMethod, JudgeOptions), Failure> {
     let prompt = match &judge.prompt {
         Some(path) => {
             let text = std::fs::read_to_string(path);
@@ -110,10 +101,9 @@ fn over(args: &RerankArgs, progress: Option<ProgressFn>, service: Arc<dyn Servic
     let options = JudgeOptions {
         prompt,
         max_candidate_tokens: judge.max_candidate_tokens,
-        concurrency: usize::from(args.model.service.concurrency),
         unparsed: judge.unparsed.unwrap_or_default(),
         logprobs: !judge.no_logprobs,
-        progress,
+        ..JudgeOptions::default()
     };
     let method = match judge.judge {
         Some(JudgeMethod::Listwise(Windows { size, step })) => JudgeMethod::Listwise(Windows {
@@ -123,7 +113,7 @@ fn over(args: &RerankArgs, progress: Option<ProgressFn>, service: Arc<dyn Servic
         }),
         _ => JudgeMethod::Pointwise,
     };
-    Ok(Reranker::from_judge(service, method, options)?)
+    Ok((method, options))
 }
 
 fn rehearsal(args: &RerankArgs) -> Result<Rehearsal, Failure> {
@@ -136,7 +126,8 @@ fn rehearsal(args: &RerankArgs) -> Result<Rehearsal, Failure> {
 /// Says what judging would take, and sends nothing.
 pub fn rehearse(args: &RerankArgs, talk: Talk) -> Run {
     let rehearsal = Arc::new(rehearsal(args)?);
-    let reranker = over(args, None, Arc::clone(&rehearsal) as Arc<dyn Service>)?;
+    let (method, options) = asking(&args.judge)?;
+    let reranker = Reranker::from_judge(Arc::clone(&rehearsal) as Arc<dyn Service>, method, options)?;
     if args.run.is_some() || args.candidates.is_some() {
         batch::rehearse(args, &reranker, talk)?;
     } else {

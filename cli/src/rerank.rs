@@ -100,13 +100,14 @@ fn dry_run(args: &RerankArgs, mut dry: DryRun, talk: Talk) -> Run {
 pub fn load(args: &RerankArgs, talk: Talk, counter: &Counter) -> Result<Reranker, Failure> {
     let ticks = counter.clone();
     let progress: ProgressFn = std::sync::Arc::new(move |texts| ticks.done(texts));
-    if args.judge.is_asked(&args.model) {
-        return judge::load(args, progress);
-    }
     let uses_service = args.model.service_name().is_some() || args.has_service_stage();
     let mut builder = model::reranker(&args.model, &args.scoring, talk, progress)?;
     if let Some(cache) = cache::open_for(&args.cache, &args.model, uses_service)? {
         builder = builder.cache(cache);
+    }
+    if args.judge.is_asked(&args.model) {
+        let (method, options) = judge::asking(&args.judge)?;
+        builder = builder.judge(method, options);
     }
     if args.judge.kind == Some(ServiceKind::Embeddings) {
         builder = builder.embeddings();

@@ -241,4 +241,8 @@ impl Service for HttpService {
             }
         }
     }
+
+    fn count_kept(&self) {
+        self.account.kept();
+    }
 }

@@ -241,6 +241,10 @@ impl Service for Recording {
         }
         answer
     }
+
+    fn count_kept(&self) {
+        self.account.kept();
+    }
 }
 
 fn microseconds(duration: Duration) -> u64 {

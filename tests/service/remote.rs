@@ -204,7 +204,7 @@ fn answers_are_kept_beside_the_vectors() {
     let account = account(None);
     let kept = || {
         let http = HttpService::new(options(&server, Provider::OpenAi), account.clone()).unwrap();
-        KeptAnswers::new(Box::new(http), cache_in(&folder), account.clone())
+        KeptAnswers::new(Box::new(http), cache_in(&folder))
     };
     let first = kept().send(&embedding_of("a")).unwrap();
     let again = kept().send(&embedding_of("a")).unwrap();

@@ -297,8 +297,12 @@ fn a_judge_may_be_the_last_stage() {
     assert_eq!(stages, [MODEL, MODEL, "cosine", "cosine"]);
     let grade = |rank: usize| answer["results"][rank]["stage"]["score"].as_f64().unwrap();
     assert!(grade(0) > grade(1), "{}", first.out);
-    assert_eq!(with(&[]).code, 0);
-    assert_eq!(server.count(), 2, "the second run takes the answers from the cache");
+    assert!(first.err.contains("judge: 2 questions"), "{}", first.err);
+    let again = with(&[]);
+    assert_eq!((again.code, server.count()), (0, 2), "the second run sends nothing: {}", again.err);
+    assert!(again.err.contains("services: 0 requests, 2 answers from the cache"), "{}", again.err);
+    let answer: Value = serde_json::from_str(&again.out).unwrap();
+    assert_eq!((&answer["usage"]["cache_hits"], &answer["usage"]["questions"]), (&2.into(), &2.into()));
     let unused = run(&folder, &server, &["rerank", "--model", TINY, "--query", "x", &input, "--budget", "1"]).error();
     assert!(unused.contains("--budget is for models of services"), "{unused}");
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::RerankerBuilder;
 use crate::blend::Blend;
 use crate::remote::KeptAnswers;
-use crate::remote::judge::{JudgeMethod, JudgeOptions};
+use crate::remote::judge::{JudgeMethod, JudgeOptions, Rehearsal};
 use crate::reranker::Reranker;
-use crate::service::{Account, Meter, Provider, Service};
+use crate::service::Provider;
 use crate::{Error, Result};
 
 impl RerankerBuilder {
@@ -21,13 +21,13 @@ impl RerankerBuilder {
     pub(super) fn build_judge(mut self, provider: Provider, model: &str) -> Result<Reranker> {
         self.check_judge()?;
         let (method, mut options) = self.judge.take().unwrap_or((JudgeMethod::Pointwise, JudgeOptions::default()));
+        // What cannot be asked is said before a key is looked for.
+        Reranker::from_judge(Arc::new(Rehearsal::new(provider, model)), method, options.clone())?;
         options.concurrency = self.concurrency.unwrap_or(options.concurrency);
         options.progress = options.progress.or(self.encoder.progress.take());
         let mut service = self.reach(provider, model)?;
         if let Some(cache) = self.cache {
-            let account = Account::new(Arc::new(Meter::default()), model, None).map_err(Error::Service)?;
-            let kept = KeptAnswers::new(Box::new(service), cache, account);
-            service = Arc::new(kept) as Arc<dyn Service>;
+            service = Arc::new(KeptAnswers::new(Box::new(service), cache));
         }
         Reranker::from_judge(service, method, options)
     }
