@@ -131,6 +131,14 @@ impl RerankArgs {
     pub fn has_service_stage(&self) -> bool {
         self.stages.iter().any(|stage| stage.service().is_some())
     }
+
+    /// Whether the model is asked to judge, or where there are stages one of them.
+    pub fn asks_judge(&self) -> bool {
+        match self.stages.as_slice() {
+            [] => self.judge.is_asked(&self.model),
+            stages => stages.iter().filter_map(StageSpec::service).any(|service| self.judge.is_asked_of_stage(service)),
+        }
+    }
 }
 
 const RERANK_EXAMPLES: &str = "\

@@ -102,9 +102,13 @@ fn price(provider: Provider, model: &str, args: &ServiceArgs) -> Result<Option<P
 }
 
 /// What `dollars` makes of the model's price, as a sentence.
-pub fn shown_cost(args: &ModelArgs, dollars: impl Fn(&Price) -> f64) -> Result<String, Failure> {
-    let Some((provider, model)) = args.service_name() else { return Ok("nothing".into()) };
-    Ok(match price(provider, model, &args.service)? {
+pub fn shown_cost(
+    provider: Provider,
+    model: &str,
+    args: &ServiceArgs,
+    dollars: impl Fn(&Price) -> f64,
+) -> Result<String, Failure> {
+    Ok(match price(provider, model, args)? {
         Some(price) => format!(
             "{} at most (${} per million tokens sent, ${} answered; {}, {})",
             money(dollars(&price)),

@@ -39,7 +39,7 @@ pub struct RerankerBuilder {
     cache: Option<EmbeddingCache>,
     connect: Option<Connect>,
     concurrency: Option<usize>,
-    embeds: bool,
+    embeds: Option<bool>,
     judge: Option<(JudgeMethod, JudgeOptions)>,
     raw_scores: Option<bool>,
     instruction: Option<String>,
@@ -158,9 +158,10 @@ impl RerankerBuilder {
         self
     }
 
-    /// Takes the model of a service for one that embeds, whatever [`is_embedding_model`] makes of its name.
-    pub fn embeddings(mut self) -> Self {
-        self.embeds = true;
+    /// Takes models of services, the model's own and those of stages, for ones that embed (`true`) or judge (`false`), whatever their names say. Default: what
+    /// [`is_embedding_model`] makes of the name.
+    pub fn embeddings(mut self, embeds: bool) -> Self {
+        self.embeds = Some(embeds);
         self
     }
 
@@ -181,7 +182,7 @@ impl RerankerBuilder {
             return self.build_cascade();
         }
         if let Some((provider, model)) = self.remote_name() {
-            return match self.judge.is_none() && (self.embeds || is_embedding_model(provider, &model)) {
+            return match self.judge.is_none() && self.is_embedding(provider, &model) {
                 true => self.build_remote(provider, &model),
                 false => self.build_judge(provider, &model),
             };
@@ -198,6 +199,10 @@ impl RerankerBuilder {
             ModelKind::Encoder => self.build_bi_encoder(files),
             ModelKind::CrossEncoder => self.build_cross_encoder(files),
         }
+    }
+
+    fn is_embedding(&self, provider: Provider, model: &str) -> bool {
+        self.embeds.unwrap_or_else(|| is_embedding_model(provider, model))
     }
 
     fn build_bi_encoder(mut self, files: ModelFiles) -> Result<Reranker> {

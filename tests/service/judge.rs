@@ -334,6 +334,9 @@ fn the_builder_makes_a_judge_of_a_chat_model_and_keeps_its_answers() {
     assert_eq!(embedder.build().unwrap().score_kind(), ScoreKind::Rating);
     let scored = build("openai:gpt-4o").scoring(Scoring::Cosine).build().err().unwrap();
     assert!(scored.to_string().contains("a scoring is for models that embed"), "{scored}");
+    let unheard = Reranker::builder().stages(vec!["openai:text-embedding-3-small:4".parse().unwrap()]);
+    let unheard = unheard.judge(JudgeMethod::Pointwise, JudgeOptions::default()).build().err().unwrap();
+    assert!(unheard.to_string().contains("no stage judges"), "{unheard}");
     let local = Reranker::builder().judge(JudgeMethod::Pointwise, JudgeOptions::default()).build().err().unwrap();
     assert!(local.to_string().contains("only a model of a service"), "{local}");
 }

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use super::{RerankerBuilder, plain};
 use crate::blend::Blend;
 use crate::encoder::{Encoder, LocalEncoder, LocalEncoderOptions, Overrides};
-use crate::remote::is_embedding_model;
-use crate::reranker::{Reranker, StageBy, StageInfo};
+use crate::reranker::{Reranker, StageBy, StageInfo, StageSpec};
 use crate::scorer::{BiEncoderScorer, CascadeScorer, Scorer, Scoring, Stage};
 use crate::service::Provider;
 use crate::{Error, Result};
@@ -47,6 +46,10 @@ impl RerankerBuilder {
 
     fn check_cascade(&self) -> Result<()> {
         let has_service = self.stages.iter().any(|stage| stage.service().is_some());
+        let mut services = self.stages.iter().filter_map(StageSpec::service);
+        if self.judge.is_some() && services.all(|(provider, model)| self.is_embedding(provider, model)) {
+            return Err(Error::InvalidArgument("no stage judges; name one, such as openai:gpt-4o:20".into()));
+        }
         let given = [("--scoring", self.scoring.is_some()), ("--cache", self.cache.is_some() && !has_service)];
         match given.iter().find(|(_, is_given)| *is_given) {
             Some((option, _)) => Err(Error::InvalidArgument(format!(
@@ -63,7 +66,8 @@ impl RerankerBuilder {
         let store = self.store.clone();
         match Provider::of_name(&model) {
             Some((provider, name)) => Self {
-                judge: self.judge.clone().filter(|_| !is_embedding_model(provider, name)),
+                judge: self.judge.clone().filter(|_| !self.is_embedding(provider, name)),
+                embeds: self.embeds,
                 connect: self.connect.clone(),
                 concurrency: self.concurrency,
                 cache: self.cache.clone(),
