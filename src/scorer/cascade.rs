@@ -7,8 +7,8 @@ use sha2::{Digest, Sha256};
 
 use super::{CandidateList, ScoreKind, Scorer, Scores, StageScore, score_one_list};
 use crate::encoder::ModelInfo;
+use crate::hex::hex;
 use crate::ranking;
-use crate::store::hex;
 use crate::{Error, Result};
 
 /// One step of a cascade.
