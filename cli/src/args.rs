@@ -120,7 +120,7 @@ impl Verb {
     /// Whether a service is asked, by the model or beside it.
     pub fn uses_service(&self) -> bool {
         let beside = match self {
-            Verb::Rerank(args) => args.has_service_stage(),
+            Verb::Rerank(args) => args.uses_service(),
             Verb::Compare(args) => args.models.iter().any(|model| Provider::of_name(model).is_some()),
             _ => false,
         };

@@ -18,7 +18,7 @@ use crate::{Failure, Outcome, Run, batch, model, rerank, service};
 /// What can be known to be wrong before anything is sent.
 pub fn check(args: &RerankArgs) -> Result<(), Failure> {
     let wrong = |message: String| Err(Failure::Error(message));
-    if args.judge.kind.is_some() && !args.stages.is_empty() && !args.has_service_stage() {
+    if args.judge.kind.is_some() && !args.stages.is_empty() && !args.uses_service() {
         return wrong("--kind is for models of services, and no stage is one; leave it out".into());
     }
     if !args.asks_judge() {
@@ -173,23 +173,26 @@ pub fn rehearse(args: &RerankArgs, talk: Talk) -> Run {
     }
     let rehearsals = Rehearsals::default();
     let reranker = rerank::builder(args, talk, Arc::new(|_| ()))?.connect(rehearsals.connect()).build()?;
-    if args.run.is_some() || args.candidates.is_some() {
-        batch::rehearse(args, &reranker, talk)?;
-    } else {
-        let queries = rerank::queries(args)?;
-        let queries: Vec<&str> = queries.iter().map(|query| query.text.as_str()).collect();
-        let mut rows = model::open_rows(std::slice::from_ref(&args.input), &args.reading, talk)?;
-        let size = if reranker.needs_whole_lists() { usize::MAX } else { CHUNK_ROWS };
-        loop {
-            let chunk = rows.by_ref().take(size).collect::<Result<Vec<_>, _>>()?;
-            if chunk.is_empty() {
-                break;
-            }
-            reranker.score_queries(&queries, &chunk.iter().map(|row| row.passage()).collect::<Vec<_>>())?;
-        }
+    match args.run.is_some() || args.candidates.is_some() {
+        true => batch::rehearse(args, &reranker, talk)?,
+        false => rehearse_rows(args, &reranker, talk)?,
     }
     io::stdout().write_all(rehearsals.report(&args.model.service)?.as_bytes())?;
     Ok(Outcome::Done)
+}
+
+fn rehearse_rows(args: &RerankArgs, reranker: &Reranker, talk: Talk) -> Result<(), Failure> {
+    let queries = rerank::queries(args)?;
+    let queries: Vec<&str> = queries.iter().map(|query| query.text.as_str()).collect();
+    let mut rows = model::open_rows(std::slice::from_ref(&args.input), &args.reading, talk)?;
+    let size = if reranker.needs_whole_lists() { usize::MAX } else { CHUNK_ROWS };
+    loop {
+        let chunk = rows.by_ref().take(size).collect::<Result<Vec<_>, _>>()?;
+        if chunk.is_empty() {
+            return Ok(());
+        }
+        reranker.score_queries(&queries, &chunk.iter().map(|row| row.passage()).collect::<Vec<_>>())?;
+    }
 }
 
 /// Says what judging came to, where there is anything to say.

@@ -101,8 +101,7 @@ fn dry_run(args: &RerankArgs, mut dry: DryRun, talk: Talk) -> Run {
 pub fn load(args: &RerankArgs, talk: Talk, counter: &Counter) -> Result<Reranker, Failure> {
     let ticks = counter.clone();
     let mut builder = builder(args, talk, Arc::new(move |texts| ticks.done(texts)))?;
-    let uses_service = args.model.service_name().is_some() || args.has_service_stage();
-    if let Some(cache) = cache::open_for(&args.cache, &args.model, uses_service)? {
+    if let Some(cache) = cache::open_for(&args.cache, &args.model, args.uses_service())? {
         builder = builder.cache(cache);
     }
     let reranker = builder.build()?;

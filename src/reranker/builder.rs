@@ -98,7 +98,7 @@ impl RerankerBuilder {
         self
     }
 
-    /// Scores in stages, each the best of the order that the one before it left; see [`CascadeScorer`]. The overrides hold
+    /// Scores in stages, each the best of the order that the one before it left; see [`CascadeScorer`](crate::CascadeScorer). The overrides hold
     /// for the model that ways of scoring go by, all else for every model.
     pub fn stages(mut self, stages: Vec<StageSpec>) -> Self {
         self.stages = stages;

@@ -113,9 +113,12 @@ pub struct RerankArgs {
 }
 
 impl RerankArgs {
-    /// Whether a stage is a service's.
-    pub fn has_service_stage(&self) -> bool {
-        self.stages.iter().any(|stage| stage.service().is_some())
+    /// Whether the model is a service's, or where there are stages one of them.
+    pub fn uses_service(&self) -> bool {
+        match self.stages.as_slice() {
+            [] => self.model.service_name().is_some(),
+            stages => stages.iter().any(|stage| stage.service().is_some()),
+        }
     }
 
     /// Whether the model is asked to judge, or where there are stages one of them.

@@ -126,5 +126,9 @@ fn what_no_stage_can_do_is_refused_by_name_before_anything_is_sent() {
         let error = staged(&folder, &server, stages, more).error();
         assert!(error.contains(said), "{more:?}: {error}");
     }
+    let input = folder.with("texts.txt", TEXTS);
+    let remote = ["rerank", "--model", MODEL, "--stages", "cosine:4", "--query", "towers", &input];
+    let error = run(&folder, &server, &remote).error();
+    assert!(error.contains("the stage cosine:4 scores by a model of this machine"), "{error}");
     assert_eq!(server.count(), 0);
 }

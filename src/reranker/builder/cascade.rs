@@ -46,6 +46,14 @@ impl RerankerBuilder {
 
     fn check_cascade(&self) -> Result<()> {
         let has_service = self.stages.iter().any(|stage| stage.service().is_some());
+        let by_scoring = self.stages.iter().find(|stage| matches!(stage.by, StageBy::Scoring(_)));
+        if let (Some(stage), Some((provider, model))) = (by_scoring, self.remote_name()) {
+            return Err(Error::InvalidArgument(format!(
+                "the stage {stage} scores by a model of this machine, and '{provider}:{model}' is a service's; name another --model, and the service as a stage of \
+                 its own, as {provider}:{model}:{}",
+                stage.depth
+            )));
+        }
         let mut services = self.stages.iter().filter_map(StageSpec::service);
         if self.judge.is_some() && services.all(|(provider, model)| self.is_embedding(provider, model)) {
             return Err(Error::InvalidArgument("no stage judges; name one, such as openai:gpt-4o:20".into()));
