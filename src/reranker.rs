@@ -4,7 +4,7 @@ mod builder;
 mod distinct;
 mod stages;
 
-use std::ops::Range;
+use std::ops::{Add, Range};
 use std::sync::Arc;
 
 pub use builder::{Connect, DEFAULT_MODEL, RerankerBuilder};
@@ -101,9 +101,11 @@ pub struct Reranker {
     scorer: Arc<dyn Scorer>,
     /// The same scorer without a cache, which knows no tokens.
     explainer: Arc<dyn Scorer>,
-    cached: Option<Arc<CachedEncoder>>,
+    /// Of every model that has a cache before it.
+    cached: Vec<Arc<CachedEncoder>>,
     encoder: Option<Arc<LocalEncoder>>,
-    judged: Option<Arc<Tally>>,
+    /// Of every model that judges.
+    judged: Vec<Arc<Tally>>,
     long_text: LongText,
     blend: Blend,
     stages: Vec<StageInfo>,
@@ -141,9 +143,9 @@ impl Reranker {
         Self {
             scorer,
             explainer,
-            cached: None,
+            cached: Vec::new(),
             encoder: None,
-            judged: None,
+            judged: Vec::new(),
             long_text: LongText::Truncate,
             blend,
             stages: Vec::new(),
@@ -167,7 +169,7 @@ impl Reranker {
                 (Arc::new(judge), tally)
             }
         };
-        Ok(Self { judged: Some(judged), ..Self::from_scorer(scorer) })
+        Ok(Self { judged: vec![judged], ..Self::from_scorer(scorer) })
     }
 
     /// Ranks candidates: score descending, equal scores in input order.
@@ -296,14 +298,14 @@ impl Reranker {
         self.scorer.kind()
     }
 
-    /// What [`RerankerBuilder::cache`] saved so far; `None` without a cache.
+    /// What [`RerankerBuilder::cache`] saved so far, of all stages together; `None` without a cache of embeddings.
     pub fn cache_counts(&self) -> Option<CacheCounts> {
-        self.cached.as_ref().map(|cached| cached.counts())
+        self.cached.iter().map(|cached| cached.counts()).reduce(Add::add)
     }
 
-    /// What judging came to so far; `None` without a judge.
+    /// What judging came to so far, of all stages together; `None` without a judge.
     pub fn judge_counts(&self) -> Option<JudgeCounts> {
-        self.judged.as_ref().map(|tally| tally.counts())
+        self.judged.iter().map(|tally| tally.counts()).reduce(Add::add)
     }
 
     /// What computes the scores; `None` for a scorer that does not say.

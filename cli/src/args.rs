@@ -3,6 +3,8 @@
 mod compare;
 mod index;
 mod judge;
+mod model;
+mod rerank;
 mod service;
 
 use std::path::PathBuf;
@@ -16,16 +18,16 @@ pub use compare::{CompareArgs, CompareFormat};
 pub use index::{AddArgs, BuildArgs, DeleteArgs, IndexArgs, IndexVerb, SearchArgs};
 use index::{INDEX_EXAMPLES, SEARCH_EXAMPLES};
 pub use judge::{JudgeArgs, ServiceKind};
+pub use model::{ModelArgs, ModelsArgs, ModelsVerb, StoreArgs, default_batch_tokens};
+use nearsort::Role;
 use nearsort::eval::{Measure, Test};
 use nearsort::io::{InputFormat, Rejects};
 use nearsort::service::Provider;
-use nearsort::{
-    Device, Engine, LocalEncoderOptions, LongText, Normalize, Pooling, Precision, Role, Scoring, StageSpec,
-};
+pub use rerank::{BlendMethod, MergeArgs, ProgressMode, RerankArgs, ScoringArgs};
+use rerank::{MERGE_EXAMPLES, RERANK_EXAMPLES};
 use serde::{Deserialize, Serialize};
 pub use service::ServiceArgs;
 
-use crate::batch::Shard;
 use crate::size;
 
 /// Put the best candidates first: a local reranker.
@@ -118,37 +120,13 @@ impl Verb {
     /// Whether a service is asked, by the model or beside it.
     pub fn uses_service(&self) -> bool {
         let beside = match self {
-            Verb::Rerank(args) => args.has_service_stage(),
+            Verb::Rerank(args) => args.uses_service(),
             Verb::Compare(args) => args.models.iter().any(|model| Provider::of_name(model).is_some()),
             _ => false,
         };
         beside || self.model().is_some_and(|model| model.service_name().is_some())
     }
 }
-
-impl RerankArgs {
-    /// Whether a stage is a service's.
-    pub fn has_service_stage(&self) -> bool {
-        self.stages.iter().any(|stage| stage.service().is_some())
-    }
-}
-
-const RERANK_EXAMPLES: &str = "\
-Examples:
-  nearsort rerank --query \"Where is the Eiffel Tower?\" landmarks.txt
-  search-tool \"eiffel tower\" | nearsort rerank --query \"eiffel tower\" --top-k 5 -
-  nearsort rerank --query-file queries.tsv passages.jsonl --format trec > run.trec
-  nearsort rerank --queries queries.jsonl --corpus corpus.jsonl --run bm25.trec --output reranked.trec
-  nearsort rerank --candidates lists.jsonl --output reranked.jsonl
-  nearsort rerank --model cross-encoder/ms-marco-MiniLM-L6-v2 --query \"eiffel tower\" landmarks.txt
-  nearsort rerank --stages hybrid:200,cross-encoder/ms-marco-MiniLM-L6-v2:50 --candidates lists.jsonl --output reranked.jsonl
-  nearsort rerank --index corpus.index --queries queries.jsonl --run bm25.trec --output reranked.trec";
-
-const MERGE_EXAMPLES: &str = "\
-Examples:
-  nearsort rerank --queries q.jsonl --corpus c.jsonl --run bm25.trec --shard 1/2 --output part1.trec   # on one machine
-  nearsort rerank --queries q.jsonl --corpus c.jsonl --run bm25.trec --shard 2/2 --output part2.trec   # on another
-  nearsort merge part1.trec part2.trec --output reranked.trec";
 
 const EMBED_EXAMPLES: &str = "\
 Examples:
@@ -174,146 +152,6 @@ Examples:
   nearsort eval --qrels qrels.tsv bm25.trec reranked.trec
   nearsort eval --qrels qrels.trec --measures \"nDCG@10,RR(rel=2)@10\" a.run b.run c.run --format markdown
   nearsort eval --qrels qrels.tsv bm25.trec reranked.trec --plot differences.svg";
-
-#[derive(Args, Debug, Clone)]
-pub struct RerankArgs {
-    /// Candidates: text lines, JSONL, a JSON array, CSV, TSV, Parquet or Arrow, also compressed (.gz, .zst); `-` is standard input
-    #[arg(value_name = "FILE", default_value = "-", conflicts_with_all = ["run", "candidates"])]
-    pub input: PathBuf,
-    /// What the user asks
-    #[arg(long, value_name = "TEXT", required_unless_present_any = ["query_file", "candidates", "print_prompt"])]
-    #[arg(conflicts_with_all = ["query_file", "candidates", "run"])]
-    pub query: Option<String>,
-    /// A file of queries (text lines, JSONL, TSV of id and text): each ranks the same candidates, or with --run its own
-    #[arg(long, visible_alias = "queries", value_name = "FILE", conflicts_with = "candidates")]
-    pub query_file: Option<PathBuf>,
-    /// A first stage's run in TREC's format: each query ranks its documents, and their scores count (--blend)
-    #[arg(long, value_name = "FILE", requires = "texts", requires = "query_file", conflicts_with = "candidates")]
-    pub run: Option<PathBuf>,
-    /// The texts of the documents that --run names: one or several files, or a pattern such as 'parts/*.parquet'
-    #[arg(long, value_name = "FILE", requires = "run", num_args = 1.., group = "texts")]
-    pub corpus: Vec<PathBuf>,
-    /// Use the vectors of an index (`nearsort index build`) and encode only queries: candidates are ids, one per line or as --run names them
-    #[arg(long, value_name = "DIR", group = "texts", conflicts_with_all = ["candidates", "explain", "long"])]
-    pub index: Option<PathBuf>,
-    /// Lists with their queries: JSONL of {"query_id", "query", "candidates": [{"id", "text", "score"}]}
-    #[arg(long, value_name = "FILE")]
-    pub candidates: Option<PathBuf>,
-    /// Rerank only the first stage's best N of each list, with --run and --candidates; the others are left out [default: all]
-    #[arg(long, value_name = "N")]
-    pub depth: Option<usize>,
-    /// Write to a file, which appears when it is whole; the extension tells the format [default: standard output]
-    #[arg(long, short, value_name = "OUT")]
-    pub output: Option<PathBuf>,
-    /// Go on with an interrupted job of --run or --candidates, which the same command does by itself
-    #[arg(long, conflicts_with = "restart")]
-    pub resume: bool,
-    /// Throw away what an interrupted job has done
-    #[arg(long)]
-    pub restart: bool,
-    /// Do the i-th of n parts of a job, for several machines; `nearsort merge` joins the outputs
-    #[arg(long, value_name = "i/n", value_parser = Shard::from_str)]
-    pub shard: Option<Shard>,
-    /// How a job with --run or --candidates says how far it is: a bar, or JSON lines on stderr [default: a bar on a terminal, else JSON every half minute]
-    #[arg(long, value_name = "HOW", default_value = "auto")]
-    pub progress: ProgressMode,
-    /// Print at most so many per query [default: all]
-    #[arg(long, value_name = "N")]
-    pub top_k: Option<usize>,
-    /// Print only candidates that the model scores at least this much; scores of embedding models lie in -1..1, probabilities in 0..1, a judge's grades in 0..10
-    #[arg(long, value_name = "X", allow_negative_numbers = true)]
-    pub min_score: Option<f32>,
-    /// How to print [default: table on a terminal, else tsv; with --run and --candidates trec]
-    #[arg(long, value_name = "FORMAT")]
-    pub format: Option<OutputFormat>,
-    /// Print the candidates' texts (the default)
-    #[arg(long, overrides_with = "no_text")]
-    pub with_text: bool,
-    /// Leave the candidates' texts out
-    #[arg(long)]
-    pub no_text: bool,
-    /// Of a cross-encoder: print logits as scores instead of probabilities; =false prints probabilities [default: what the model's files want]
-    #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    #[arg(conflicts_with = "index")]
-    pub raw_scores: Option<bool>,
-    /// What a reranker that is asked a question (Qwen3-Reranker) is to look for [default: the one of its card]
-    #[arg(long, value_name = "TEXT", conflicts_with = "index")]
-    pub instruction: Option<String>,
-    /// Score in stages, each the best N of the order so far: cosine, maxsim or hybrid by --model, or a model of its own, as in hybrid:200,cross-encoder/ms-marco-MiniLM-L6-v2:50
-    #[arg(long, value_name = "SCORING|MODEL:N,...", value_delimiter = ',', value_parser = StageSpec::from_str)]
-    #[arg(conflicts_with_all = ["index", "scoring", "cache", "explain", "min_score"])]
-    pub stages: Vec<StageSpec>,
-    /// Show what each score is made of, and which word of the query met which word of the candidate
-    #[arg(long)]
-    pub explain: bool,
-    /// Take model, scoring, blend, depth and prompts from a file that `nearsort diagnose --save-profile` wrote; options given here win
-    #[arg(long, value_name = "FILE.toml")]
-    pub profile: Option<PathBuf>,
-    #[command(flatten)]
-    pub cache: CacheArgs,
-    #[command(flatten)]
-    pub scoring: ScoringArgs,
-    #[command(flatten)]
-    pub judge: JudgeArgs,
-    #[command(flatten)]
-    pub reading: ReadingArgs,
-    #[command(flatten)]
-    pub model: ModelArgs,
-}
-
-/// How a pair is scored.
-#[derive(Args, Debug, Clone)]
-#[command(next_help_heading = "Scoring")]
-pub struct ScoringArgs {
-    /// With an embedding model: cosine of the embeddings, maxsim over the token vectors, or hybrid: a fixed mean of both [default: hybrid]
-    #[arg(long, value_name = "cosine|maxsim|hybrid", value_parser = Scoring::from_str)]
-    pub scoring: Option<Scoring>,
-    /// How the first stage's scores count, where candidates have them (field `score`, or --run) [default: linear; none with --scoring cosine, cross-encoders and --stages]
-    #[arg(long, value_name = "none|linear|rrf")]
-    pub blend: Option<BlendMethod>,
-    /// Their share, from 0 to 1 [default: 0.06 for linear, 0.15 with zscore, 0.3 for rrf]
-    #[arg(long, value_name = "W")]
-    pub blend_weight: Option<f32>,
-    /// How linear makes the scores comparable: minmax (the first stage's, over the list), zscore (both), none [default: minmax]
-    #[arg(long, value_name = "none|minmax|zscore", value_parser = Normalize::from_str)]
-    pub normalize: Option<Normalize>,
-    /// What becomes of candidates longer than the model takes: cut, or read in overlapping windows of which the best counts [default: window; truncate with --scoring cosine]
-    #[arg(long, value_name = "truncate|window", value_parser = LongText::from_str)]
-    pub long: Option<LongText>,
-}
-
-/// How progress is shown.
-#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ProgressMode {
-    /// A bar on a terminal, else a JSON line every half minute
-    Auto,
-    /// A bar, if stderr is a terminal
-    Bar,
-    /// A JSON line every second
-    Json,
-    /// Nothing
-    None,
-}
-
-#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BlendMethod {
-    /// The model's scores alone
-    None,
-    /// A weighted mean of normalised scores
-    Linear,
-    /// Reciprocal rank fusion
-    Rrf,
-}
-
-#[derive(Args, Debug)]
-pub struct MergeArgs {
-    /// What `rerank --shard` wrote, every shard once, in any order; beside each lies its OUTPUT.shard.json
-    #[arg(value_name = "SHARD", required = true)]
-    pub shards: Vec<PathBuf>,
-    /// What the job would have written in one piece
-    #[arg(long, short, value_name = "OUT")]
-    pub output: PathBuf,
-}
 
 #[derive(Args, Debug)]
 pub struct EmbedArgs {
@@ -501,117 +339,6 @@ pub enum CacheVerb {
         /// Embeddings that were not used for DAYS days
         #[arg(long, value_name = "DAYS")]
         older_than: Option<u32>,
-    },
-}
-
-/// A choice that can be left to the program: `auto` is `None`.
-#[derive(Debug, Clone, Copy)]
-pub struct OrAuto<T>(pub Option<T>);
-
-fn or_auto<T: FromStr<Err = nearsort::Error>>(text: &str) -> Result<OrAuto<T>, String> {
-    match text {
-        "auto" => Ok(OrAuto(None)),
-        chosen => chosen
-            .parse()
-            .map(|choice| OrAuto(Some(choice)))
-            .map_err(|error: nearsort::Error| format!("{error}, and auto")),
-    }
-}
-
-/// The library's.
-pub fn default_batch_tokens() -> usize {
-    LocalEncoderOptions::default().batch_tokens
-}
-
-/// Which model, and how it runs.
-#[derive(Args, Debug, Clone)]
-#[command(next_help_heading = "Model")]
-pub struct ModelArgs {
-    /// A name from `nearsort models list`, org/name[@revision] on the hub, a folder, or openai:MODEL and azure:DEPLOYMENT for embeddings of a service [default: all-MiniLM-L6-v2]
-    #[arg(long = "model", value_name = "MODEL")]
-    pub name: Option<String>,
-    /// Where the model runs: cpu, cuda, cuda:N or metal
-    #[arg(long, default_value = "cpu", value_name = "DEVICE", value_parser = Device::from_str)]
-    pub device: Device,
-    /// What computes the model: nearsort's own engine (CPU), or candle (GPUs, more architectures)
-    #[arg(long, default_value = "auto", value_name = "auto|native|candle", value_parser = or_auto::<Engine>)]
-    pub engine: OrAuto<Engine>,
-    /// Arithmetic of the forward pass; auto is the fastest that keeps a mean cosine of 0.999 to f32
-    #[arg(long, default_value = "auto", value_name = "auto|f32|bf16|i8", value_parser = or_auto::<Precision>)]
-    pub precision: OrAuto<Precision>,
-    /// Threads [default: one per core]
-    #[arg(long, value_name = "N")]
-    pub threads: Option<usize>,
-    /// Tokens per batch; bounds the memory of a forward pass
-    #[arg(long, value_name = "N", default_value_t = default_batch_tokens())]
-    pub batch_tokens: usize,
-    /// Put before every query instead of the model's own prompt
-    #[arg(long, value_name = "TEXT")]
-    pub query_prompt: Option<String>,
-    /// Put before every document instead of the model's own prompt
-    #[arg(long, value_name = "TEXT")]
-    pub document_prompt: Option<String>,
-    /// How token vectors become one, whatever the model's own files say
-    #[arg(long, value_name = "cls|mean|lasttoken", value_parser = Pooling::from_str)]
-    pub pooling: Option<Pooling>,
-    /// Cut texts after so many tokens instead of the model's own limit
-    #[arg(long, value_name = "N")]
-    pub max_tokens: Option<usize>,
-    /// Keep the first N components of a vector (Matryoshka models)
-    #[arg(long, value_name = "N")]
-    pub dim: Option<usize>,
-    #[command(flatten)]
-    pub store: StoreArgs,
-    #[command(flatten)]
-    pub service: ServiceArgs,
-}
-
-impl ModelArgs {
-    /// The model that is asked for.
-    pub fn name(&self) -> &str {
-        self.name.as_deref().unwrap_or(nearsort::DEFAULT_MODEL)
-    }
-}
-
-/// Where models come from.
-#[derive(Args, Debug, Clone)]
-pub struct StoreArgs {
-    /// Open no network connection: use only models that are on this machine [env: NEARSORT_OFFLINE=1]
-    #[arg(long)]
-    pub offline: bool,
-}
-
-#[derive(Args, Debug)]
-pub struct ModelsArgs {
-    #[command(subcommand)]
-    pub verb: ModelsVerb,
-}
-
-#[derive(Subcommand, Debug)]
-pub enum ModelsVerb {
-    /// The registered models, and which of them are here
-    List {
-        /// As JSON
-        #[arg(long)]
-        json: bool,
-    },
-    /// Fetch a model and verify its files
-    Pull {
-        name: String,
-        #[command(flatten)]
-        store: StoreArgs,
-    },
-    /// Print the folder of a model that is here
-    Path { name: String },
-    /// Check a model: files, contract, padding, NaN, golden vectors
-    Verify {
-        #[arg(value_name = "NAME|DIR")]
-        name: String,
-        /// As JSON
-        #[arg(long)]
-        json: bool,
-        #[command(flatten)]
-        store: StoreArgs,
     },
 }
 

@@ -1,25 +1,27 @@
 //! Language models of services as judges.
 
 use std::io::{self, Write};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use nearsort::encoder::ProgressFn;
 use nearsort::remote::judge::{
     JudgeCounts, JudgeMethod, JudgeOptions, LISTWISE_PROMPT, POINTWISE_PROMPT, PromptSource, Rehearsal, Windows,
 };
 use nearsort::service::Service;
-use nearsort::{Error, Reranker};
+use nearsort::{Connect, Error, Reranker, StageSpec};
 use serde_json::{Map, Value};
 
-use crate::args::{JudgeArgs, RerankArgs, Talk};
+use crate::args::{JudgeArgs, RerankArgs, ServiceArgs, Talk};
 use crate::hints::say;
 use crate::rerank::CHUNK_ROWS;
-use crate::{Failure, Outcome, Run, batch, cache, model, rerank, service};
+use crate::{Failure, Outcome, Run, batch, model, rerank, service};
 
 /// What can be known to be wrong before anything is sent.
 pub fn check(args: &RerankArgs) -> Result<(), Failure> {
     let wrong = |message: String| Err(Failure::Error(message));
-    if !args.judge.is_asked(&args.model) {
+    if args.judge.kind.is_some() && !args.stages.is_empty() && !args.uses_service() {
+        return wrong("--kind is for models of services, and no stage is one; leave it out".into());
+    }
+    if !args.asks_judge() {
         return match args.judge.first_given() {
             Some(option) => wrong(format!(
                 "{option} is for LLM judges, such as --model openai:gpt-4o; leave it out, or say --kind judge"
@@ -27,16 +29,23 @@ pub fn check(args: &RerankArgs) -> Result<(), Failure> {
             None => Ok(()),
         };
     }
+    let is_listwise = matches!(args.judge.judge, Some(JudgeMethod::Listwise(_)));
+    let listwise_only = [("--window", args.judge.window.is_some()), ("--step", args.judge.step.is_some())];
+    if let Some((option, _)) = listwise_only.iter().find(|(_, is_given)| *is_given && !is_listwise) {
+        return wrong(format!("{option} is for --judge listwise"));
+    }
+    // Beside a stage that judges, others may embed.
+    if args.stages.is_empty() { check_alone(args) } else { Ok(()) }
+}
+
+/// What is wrong with a judge that is the only model.
+fn check_alone(args: &RerankArgs) -> Result<(), Failure> {
+    let wrong = |message: String| Err(Failure::Error(message));
     if args.model.service_name().is_none() {
         return wrong(format!(
             "'{}' is no model of a service; a judge is named as openai:MODEL, azure:DEPLOYMENT or anthropic:MODEL",
             args.model.name()
         ));
-    }
-    let is_listwise = matches!(args.judge.judge, Some(JudgeMethod::Listwise(_)));
-    let listwise_only = [("--window", args.judge.window.is_some()), ("--step", args.judge.step.is_some())];
-    if let Some((option, _)) = listwise_only.iter().find(|(_, is_given)| *is_given && !is_listwise) {
-        return wrong(format!("{option} is for --judge listwise"));
     }
     match of_encoders(args) {
         Some(option) => wrong(format!(
@@ -89,16 +98,8 @@ pub fn print_prompt(args: &JudgeArgs) -> Run {
     Ok(Outcome::Done)
 }
 
-/// The judge that the arguments ask for, with the answers of earlier runs before it.
-pub fn load(args: &RerankArgs, progress: ProgressFn) -> Result<Reranker, Failure> {
-    // A prompt that cannot be used is said before a key is looked for.
-    over(args, None, Arc::new(rehearsal(args)?))?;
-    let cache = cache::open(&args.cache, &args.model)?;
-    over(args, Some(progress), service::connect_kept(&args.model, cache)?)
-}
-
-fn over(args: &RerankArgs, progress: Option<ProgressFn>, service: Arc<dyn Service>) -> Result<Reranker, Failure> {
-    let judge = &args.judge;
+/// How the arguments ask.
+pub fn asking(judge: &JudgeArgs) -> Result<(JudgeMethod, JudgeOptions), Failure> {
     let prompt = match &judge.prompt {
         Some(path) => {
             let text = std::fs::read_to_string(path);
@@ -110,10 +111,9 @@ fn over(args: &RerankArgs, progress: Option<ProgressFn>, service: Arc<dyn Servic
     let options = JudgeOptions {
         prompt,
         max_candidate_tokens: judge.max_candidate_tokens,
-        concurrency: usize::from(args.model.service.concurrency),
         unparsed: judge.unparsed.unwrap_or_default(),
         logprobs: !judge.no_logprobs,
-        progress,
+        ..JudgeOptions::default()
     };
     let method = match judge.judge {
         Some(JudgeMethod::Listwise(Windows { size, step })) => JudgeMethod::Listwise(Windows {
@@ -123,46 +123,76 @@ fn over(args: &RerankArgs, progress: Option<ProgressFn>, service: Arc<dyn Servic
         }),
         _ => JudgeMethod::Pointwise,
     };
-    Ok(Reranker::from_judge(service, method, options)?)
+    Ok((method, options))
 }
 
-fn rehearsal(args: &RerankArgs) -> Result<Rehearsal, Failure> {
-    let name = args.model.service_name();
-    let (provider, model) =
-        name.ok_or_else(|| Failure::Error(format!("'{}' is no model of a service", args.model.name())))?;
-    Ok(Rehearsal::new(provider, model))
-}
+/// In the place of every service: counts what each is asked.
+#[derive(Clone, Default)]
+struct Rehearsals(Arc<Mutex<Vec<Arc<Rehearsal>>>>);
 
-/// Says what judging would take, and sends nothing.
-pub fn rehearse(args: &RerankArgs, talk: Talk) -> Run {
-    let rehearsal = Arc::new(rehearsal(args)?);
-    let reranker = over(args, None, Arc::clone(&rehearsal) as Arc<dyn Service>)?;
-    if args.run.is_some() || args.candidates.is_some() {
-        batch::rehearse(args, &reranker, talk)?;
-    } else {
-        let queries = rerank::queries(args)?;
-        let queries: Vec<&str> = queries.iter().map(|query| query.text.as_str()).collect();
-        let mut rows = model::open_rows(std::slice::from_ref(&args.input), &args.reading, talk)?;
-        let size = if reranker.needs_whole_lists() { usize::MAX } else { CHUNK_ROWS };
-        loop {
-            let chunk = rows.by_ref().take(size).collect::<Result<Vec<_>, _>>()?;
-            if chunk.is_empty() {
-                break;
-            }
-            reranker.score_queries(&queries, &chunk.iter().map(|row| row.passage()).collect::<Vec<_>>())?;
-        }
+impl Rehearsals {
+    fn connect(&self) -> Connect {
+        let all = self.clone();
+        Arc::new(move |provider, model| {
+            let rehearsal = Arc::new(Rehearsal::new(provider, model));
+            all.lock().push(Arc::clone(&rehearsal));
+            Ok(rehearsal)
+        })
     }
-    let estimate = rehearsal.estimate();
-    let (tokens, at_most) = (estimate.tokens, if rehearsal.is_exact() { "" } else { " at most" });
-    let lines = [
-        ("model", args.model.name().to_owned()),
-        ("requests", format!("{}, and one more for each answer of no use", estimate.requests)),
-        ("tokens", format!("{} sent{at_most}, {} answered at most", tokens.input, tokens.output)),
-        ("cost", service::shown_cost(&args.model, |price| estimate.dollars(price))?),
-    ];
-    let text: String = lines.iter().map(|(name, value)| format!("{name:9} {value}\n")).collect();
-    io::stdout().write_all(text.as_bytes())?;
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Arc<Rehearsal>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What each model would be asked, and for how much.
+    fn report(&self, args: &ServiceArgs) -> Result<String, Failure> {
+        let mut text = String::new();
+        for rehearsal in self.lock().iter() {
+            let (provider, model, estimate) = (rehearsal.provider(), rehearsal.model(), rehearsal.estimate());
+            let (tokens, at_most) = (estimate.tokens, if rehearsal.is_exact() { "" } else { " at most" });
+            for (name, value) in [
+                ("model", format!("{provider}:{model}")),
+                ("requests", format!("{}, and one more for each answer of no use", estimate.requests)),
+                ("tokens", format!("{} sent{at_most}, {} answered at most", tokens.input, tokens.output)),
+                ("cost", service::shown_cost(provider, model, args, |price| estimate.dollars(price))?),
+            ] {
+                text += &format!("{name:9} {value}\n");
+            }
+        }
+        Ok(text)
+    }
+}
+
+/// Says what judging would take, and sends nothing. Stages that run on this machine do run, for they choose what is judged.
+pub fn rehearse(args: &RerankArgs, talk: Talk) -> Run {
+    let embeds = |stage: &&StageSpec| stage.service().is_some_and(|service| !args.judge.is_asked_of_stage(service));
+    if let Some(stage) = args.stages.iter().find(embeds) {
+        return Err(Failure::Error(format!(
+            "--dry-run cannot know the vectors of the stage {stage}, and so not which candidates come next; ask about its model alone with --model"
+        )));
+    }
+    let rehearsals = Rehearsals::default();
+    let reranker = rerank::builder(args, talk, Arc::new(|_| ()))?.connect(rehearsals.connect()).build()?;
+    match args.run.is_some() || args.candidates.is_some() {
+        true => batch::rehearse(args, &reranker, talk)?,
+        false => rehearse_rows(args, &reranker, talk)?,
+    }
+    io::stdout().write_all(rehearsals.report(&args.model.service)?.as_bytes())?;
     Ok(Outcome::Done)
+}
+
+fn rehearse_rows(args: &RerankArgs, reranker: &Reranker, talk: Talk) -> Result<(), Failure> {
+    let queries = rerank::queries(args)?;
+    let queries: Vec<&str> = queries.iter().map(|query| query.text.as_str()).collect();
+    let mut rows = model::open_rows(std::slice::from_ref(&args.input), &args.reading, talk)?;
+    let size = if reranker.needs_whole_lists() { usize::MAX } else { CHUNK_ROWS };
+    loop {
+        let chunk = rows.by_ref().take(size).collect::<Result<Vec<_>, _>>()?;
+        if chunk.is_empty() {
+            return Ok(());
+        }
+        reranker.score_queries(&queries, &chunk.iter().map(|row| row.passage()).collect::<Vec<_>>())?;
+    }
 }
 
 /// Says what judging came to, where there is anything to say.

@@ -6,12 +6,13 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 use nearsort::encoder::ProgressFn;
 use nearsort::io::{Query, Row, Rows, read_queries};
 use nearsort::ranking::{self, TopK};
-use nearsort::{Blend, Hit, Reranker, ScoredCandidates};
+use nearsort::{Blend, Hit, Reranker, RerankerBuilder, ScoredCandidates};
 
 use crate::args::{BlendMethod, OutputFormat, RerankArgs, ServiceKind, Talk};
 use crate::hints::{Warning, say, unscored_example, warn, warn_of_skipped};
@@ -38,7 +39,7 @@ pub fn run(args: &RerankArgs, talk: Talk) -> Run {
 }
 
 fn rank(args: &RerankArgs, talk: Talk) -> Run {
-    if args.judge.is_asked(&args.model) && args.model.service.dry_run {
+    if args.model.service.dry_run && (args.asks_judge() || !args.stages.is_empty()) {
         return judge::rehearse(args, talk);
     }
     if let Some(dry) = DryRun::of(&args.model)? {
@@ -99,17 +100,28 @@ fn dry_run(args: &RerankArgs, mut dry: DryRun, talk: Talk) -> Run {
 /// The reranker that the arguments ask for; `counter` counts what it encodes.
 pub fn load(args: &RerankArgs, talk: Talk, counter: &Counter) -> Result<Reranker, Failure> {
     let ticks = counter.clone();
-    let progress: ProgressFn = std::sync::Arc::new(move |texts| ticks.done(texts));
-    if args.judge.is_asked(&args.model) {
-        return judge::load(args, progress);
-    }
-    let uses_service = args.model.service_name().is_some() || args.has_service_stage();
-    let mut builder = model::reranker(&args.model, &args.scoring, talk, progress)?;
-    if let Some(cache) = cache::open_for(&args.cache, &args.model, uses_service)? {
+    let mut builder = builder(args, talk, Arc::new(move |texts| ticks.done(texts)))?;
+    if let Some(cache) = cache::open_for(&args.cache, &args.model, args.uses_service())? {
         builder = builder.cache(cache);
     }
-    if args.judge.kind == Some(ServiceKind::Embeddings) {
-        builder = builder.embeddings();
+    let reranker = builder.build()?;
+    if args.explain && reranker.encoder().is_none() {
+        return Err(Failure::Error(
+            "--explain is for embedding models: a cross-encoder does not tell which words met; leave it out".into(),
+        ));
+    }
+    Ok(reranker)
+}
+
+/// Everything that the arguments say about a reranker, but for the cache.
+pub fn builder(args: &RerankArgs, talk: Talk, progress: ProgressFn) -> Result<RerankerBuilder, Failure> {
+    let mut builder = model::reranker(&args.model, &args.scoring, talk, progress)?.stages(args.stages.clone());
+    if args.asks_judge() {
+        let (method, options) = judge::asking(&args.judge)?;
+        builder = builder.judge(method, options);
+    }
+    if let Some(kind) = args.judge.kind {
+        builder = builder.embeddings(kind == ServiceKind::Embeddings);
     }
     if let Some(raw_scores) = args.raw_scores {
         builder = builder.raw_scores(raw_scores);
@@ -117,13 +129,7 @@ pub fn load(args: &RerankArgs, talk: Talk, counter: &Counter) -> Result<Reranker
     if let Some(instruction) = &args.instruction {
         builder = builder.instruction(instruction);
     }
-    let reranker = builder.stages(args.stages.clone()).build()?;
-    if args.explain && reranker.encoder().is_none() {
-        return Err(Failure::Error(
-            "--explain is for embedding models: a cross-encoder does not tell which words met; leave it out".into(),
-        ));
-    }
-    Ok(reranker)
+    Ok(builder)
 }
 
 /// What can be known to be wrong before a model is loaded.

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use nearsort::cache::CacheCounts;
 use nearsort::io::{Row, Rows};
-use nearsort::remote::{Estimate, KeptAnswers, RemoteOptions};
+use nearsort::remote::{Estimate, RemoteOptions};
 use nearsort::service::{
     Account, HttpService, Price, Prices, Provider, Recording, Secret, Service, ServiceError, ServiceOptions, Summary,
 };
-use nearsort::{Connect, EmbeddingCache, RerankerBuilder, StoreOptions};
+use nearsort::{Connect, RerankerBuilder, StoreOptions};
 use serde_json::{Map, Value, json};
 
 use crate::args::{ModelArgs, ServiceArgs, Talk, Verb};
@@ -58,7 +58,7 @@ fn check_offline(args: &ModelArgs, name: &str) -> Result<(), Failure> {
 }
 
 /// The service over HTTP, with a recording before it or in its place.
-pub fn connect(provider: Provider, model: &str, args: &ServiceArgs) -> Result<Arc<dyn Service>, Failure> {
+fn connect(provider: Provider, model: &str, args: &ServiceArgs) -> Result<Arc<dyn Service>, Failure> {
     let options = options(provider, model, args)?;
     let account = Account::new(args.meter(), model, price(provider, model, args)?)?;
     if let Some(folder) = &args.replay {
@@ -101,22 +101,14 @@ fn price(provider: Provider, model: &str, args: &ServiceArgs) -> Result<Option<P
     Ok(prices.find(provider, model).cloned())
 }
 
-/// The service with the answers of earlier runs before it.
-pub fn connect_kept(args: &ModelArgs, cache: Option<EmbeddingCache>) -> Result<Arc<dyn Service>, Failure> {
-    let name = args.service_name();
-    let (provider, model) =
-        name.ok_or_else(|| Failure::Error(format!("'{}' is no model of a service", args.name())))?;
-    check_offline(args, args.name())?;
-    let service = connect(provider, model, &args.service)?;
-    let Some(cache) = cache else { return Ok(service) };
-    let account = Account::new(args.service.meter(), model, price(provider, model, &args.service)?)?;
-    Ok(Arc::new(KeptAnswers::new(Box::new(service), cache, account)))
-}
-
 /// What `dollars` makes of the model's price, as a sentence.
-pub fn shown_cost(args: &ModelArgs, dollars: impl Fn(&Price) -> f64) -> Result<String, Failure> {
-    let Some((provider, model)) = args.service_name() else { return Ok("nothing".into()) };
-    Ok(match price(provider, model, &args.service)? {
+pub fn shown_cost(
+    provider: Provider,
+    model: &str,
+    args: &ServiceArgs,
+    dollars: impl Fn(&Price) -> f64,
+) -> Result<String, Failure> {
+    Ok(match price(provider, model, args)? {
         Some(price) => format!(
             "{} at most (${} per million tokens sent, ${} answered; {}, {})",
             money(dollars(&price)),

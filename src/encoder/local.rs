@@ -26,8 +26,9 @@ use super::{
 };
 use crate::candle_backend::Device;
 use crate::engine::{Backend, RaggedBatch};
+use crate::hex::hex;
 use crate::kernels::Kernels;
-use crate::store::{ModelFiles, hex};
+use crate::store::ModelFiles;
 use crate::{Error, Result};
 
 /// Called with the number of texts just finished; from any thread.

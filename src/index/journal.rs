@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use super::manifest::{Dtype, IndexModel};
 use super::segment::Mark;
 use crate::Result;
+use crate::hex::hex;
 
 /// What decides the bytes of a segment, apart from the corpus.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,7 +70,7 @@ pub(super) fn hash_texts(rows: &[(&str, &str)]) -> String {
             hash.update(part.as_bytes());
         }
     }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(hash.finalize())
 }
 
 /// An entry of the journal: at first the plan, then records.

@@ -30,6 +30,8 @@ pub struct CandidateRow {
 /// A line is `{"query_id": "q1", "query": "...", "candidates": [{"id": "d1", "text": "...", "score": 12.5}, "a bare text"]}`. The id may be
 /// called `qid`, `id` or `_id`, the list `documents` or `passages`; candidates have the fields of any JSONL input, and without an id
 /// their place in the list, from 1.
+///
+/// Where unusable rows are left out ([`ReadOptions::bad_rows`]), that is a candidate of its list, or the whole line where its query or its list cannot be used.
 pub struct CandidateRows {
     lines: Rows,
     names: FieldNames,
@@ -51,7 +53,18 @@ impl CandidateRows {
         self.lines.name()
     }
 
-    fn read(&mut self, line: &Row) -> Result<CandidateRow, String> {
+    /// How many lists and candidates have been left out so far, because they could not be used.
+    pub fn skipped(&self) -> u64 {
+        self.lines.skipped()
+    }
+
+    /// Why: the first few, each an [`Error::BadRow`].
+    pub fn skip_reasons(&self) -> &[Error] {
+        self.lines.skip_reasons()
+    }
+
+    /// The query of a line, and its candidates as they stand there.
+    fn read(&mut self, line: &Row) -> Result<(Query, Vec<Value>), String> {
         let value: Value = serde_json::from_str(&line.text).map_err(|e| format!("broken JSON: {e}"))?;
         let Value::Object(mut fields) = value else {
             return Err("this line is no object with a query and candidates".into());
@@ -71,16 +84,22 @@ impl CandidateRows {
         let Some(Value::Array(list)) = take(&LIST_NAMES) else {
             return Err("no candidates: the line needs a field 'candidates' with an array".into());
         };
-        let candidate = |(number, value): (u64, Value)| {
-            JsonRow::from(value)
-                .into_row(&self.names, line.line, number)
-                .map_err(|e| format!("candidate {number}: {e}"))
-        };
-        let candidates = (1..).zip(list).map(candidate).collect::<Result<_, _>>()?;
         if !self.seen.insert(id.clone()) {
             return Err(format!("the query id '{id}' is used already; ids of queries must differ"));
         }
-        Ok(CandidateRow { query: Query { id, text, line: line.line }, candidates })
+        Ok((Query { id, text, line: line.line }, list))
+    }
+
+    /// The candidates that can be used. They keep the numbers of their places, whatever is left out.
+    fn rows(&mut self, line: u64, list: Vec<Value>) -> Result<Vec<Row>> {
+        let mut rows = Vec::with_capacity(list.len());
+        for (number, value) in (1..).zip(list) {
+            match JsonRow::from(value).into_row(&self.names, line, number) {
+                Ok(row) => rows.push(row),
+                Err(message) => self.lines.leave_out(line, format!("candidate {number}: {message}"))?,
+            }
+        }
+        Ok(rows)
     }
 }
 
@@ -94,8 +113,15 @@ impl Iterator for CandidateRows {
                 Ok(line) => line,
                 Err(error) => return Some(Err(error)),
             };
-            let file = self.lines.name().to_owned();
-            return Some(self.read(&line).map_err(|message| Error::BadRow { file, line: line.line, message }));
+            match self.read(&line) {
+                Ok((query, list)) => {
+                    return Some(self.rows(line.line, list).map(|candidates| CandidateRow { query, candidates }));
+                }
+                Err(message) => match self.lines.leave_out(line.line, message) {
+                    Ok(()) => {}
+                    Err(error) => return Some(Err(error)),
+                },
+            }
         }
     }
 }

@@ -25,6 +25,7 @@ use super::record::RawRow;
 use super::row::Row;
 use super::rows::{ReadOptions, Rows};
 use super::source::Bytes;
+use crate::hex::hex;
 use crate::{Error, Result};
 
 /// How many reasons for left-out rows are kept.
@@ -440,7 +441,7 @@ fn digest(files: &[[u8; 32]]) -> String {
         [one] => *one,
         several => Sha256::digest(several.concat()).into(),
     };
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(digest)
 }
 
 /// The hash of a file that is not read from its beginning to its end.

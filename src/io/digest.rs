@@ -6,6 +6,7 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
+use crate::hex::hex;
 use crate::{Error, Result};
 
 /// Read at a time.
@@ -28,7 +29,7 @@ pub fn file_sha256(path: impl AsRef<Path>) -> Result<String> {
         let count = bytes.len();
         reader.consume(count);
     }
-    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(hasher.finalize()))
 }
 
 #[cfg(test)]

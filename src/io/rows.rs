@@ -209,7 +209,7 @@ impl Rows {
     }
 
     /// Counts a bad row that is to be left out; else it is the error.
-    fn leave_out(&mut self, line: u64, message: String) -> Result<()> {
+    pub(super) fn leave_out(&mut self, line: u64, message: String) -> Result<()> {
         match &self.bad_rows {
             BadRows::Fail => return Err(self.current.parser().bad_row(line, message)),
             BadRows::Skip => {}

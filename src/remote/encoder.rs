@@ -11,8 +11,8 @@ use super::answer::{self, Wrong};
 use super::parallel;
 use super::requests::{Input, Limits, MAX_INPUT_TOKENS, MAX_REQUEST_INPUTS, MAX_REQUEST_TOKENS, request};
 use crate::encoder::{Embeddings, Encoder, ModelInfo, PartSink, ProgressFn, Role};
+use crate::hex::hex;
 use crate::service::{Provider, Service, ServiceError, TokenCounter};
-use crate::store::hex;
 use crate::{Error, Result};
 
 /// Characters of a text that an error shows.

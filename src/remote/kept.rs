@@ -4,24 +4,23 @@ use serde_json::Value;
 
 use crate::Error;
 use crate::cache::{CachedModel, EmbeddingCache};
-use crate::service::{Account, Origin, Provider, Reply, Request, Service, ServiceError, question_hash};
+use crate::service::{Origin, Provider, Reply, Request, Service, ServiceError, question_hash};
 
-/// A [`Service`] behind the cache: a question that was answered before is not asked again. Answers lie beside the embeddings, under one limit.
+/// A [`Service`] behind the cache: a question that was answered before is not asked again, and the service counts it ([`Service::count_kept`]). Answers lie beside the embeddings, under one limit.
 ///
 /// An equal question has an equal answer: who asks again because an answer could not be read must ask in other words.
 pub struct KeptAnswers {
     inner: Box<dyn Service>,
     cache: EmbeddingCache,
     model: CachedModel,
-    account: Account,
 }
 
 impl KeptAnswers {
     /// Puts a cache before a service.
-    pub fn new(inner: Box<dyn Service>, cache: EmbeddingCache, account: Account) -> Self {
+    pub fn new(inner: Box<dyn Service>, cache: EmbeddingCache) -> Self {
         let name = format!("{}:{}", inner.provider(), inner.model());
         let model = CachedModel::new(name.clone(), format!("answers of {name} at {}", inner.host()));
-        Self { inner, cache, model, account }
+        Self { inner, cache, model }
     }
 }
 
@@ -44,12 +43,16 @@ impl Service for KeptAnswers {
         let kept = self.cache.get_answer(&key).map_err(setup)?;
         // What cannot be read is as good as not there.
         if let Some(body) = kept.and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok()) {
-            self.account.kept();
+            self.inner.count_kept();
             return Ok(Reply { body, latency: std::time::Duration::ZERO, origin: Origin::Cache });
         }
         let reply = self.inner.send(request)?;
         let bytes = serde_json::to_vec(&reply.body).map_err(|error| ServiceError::Setup(error.to_string()))?;
         self.cache.put_answer(&self.model, &key, &bytes).map_err(setup)?;
         Ok(reply)
+    }
+
+    fn count_kept(&self) {
+        self.inner.count_kept();
     }
 }

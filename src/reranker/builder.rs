@@ -1,11 +1,12 @@
 //! What a [`Reranker`] is made of.
 
+mod cascade;
 mod judge;
 mod service;
 
 use std::sync::Arc;
 
-use super::{Reranker, StageBy, StageInfo, StageSpec};
+use super::{Reranker, StageSpec};
 use crate::blend::Blend;
 use crate::cache::{CachedEncoder, EmbeddingCache};
 use crate::candle_backend::Device;
@@ -15,7 +16,7 @@ use crate::encoder::{
 };
 use crate::remote::is_embedding_model;
 use crate::remote::judge::{JudgeMethod, JudgeOptions};
-use crate::scorer::{BiEncoderScorer, CascadeScorer, CrossEncoderScorer, LongText, Scorer, Scoring, Stage};
+use crate::scorer::{BiEncoderScorer, CrossEncoderScorer, LongText, Scorer, Scoring};
 use crate::service::{Provider, Service};
 use crate::store::{ModelFiles, ModelSpec, ModelStore, StoreOptions};
 use crate::{Error, Result};
@@ -38,7 +39,7 @@ pub struct RerankerBuilder {
     cache: Option<EmbeddingCache>,
     connect: Option<Connect>,
     concurrency: Option<usize>,
-    embeds: bool,
+    embeds: Option<bool>,
     judge: Option<(JudgeMethod, JudgeOptions)>,
     raw_scores: Option<bool>,
     instruction: Option<String>,
@@ -97,7 +98,7 @@ impl RerankerBuilder {
         self
     }
 
-    /// Scores in stages, each the best of the order that the one before it left; see [`CascadeScorer`]. The overrides hold
+    /// Scores in stages, each the best of the order that the one before it left; see [`CascadeScorer`](crate::CascadeScorer). The overrides hold
     /// for the model that ways of scoring go by, all else for every model.
     pub fn stages(mut self, stages: Vec<StageSpec>) -> Self {
         self.stages = stages;
@@ -157,9 +158,10 @@ impl RerankerBuilder {
         self
     }
 
-    /// Takes the model of a service for one that embeds, whatever [`is_embedding_model`] makes of its name.
-    pub fn embeddings(mut self) -> Self {
-        self.embeds = true;
+    /// Takes models of services, the model's own and those of stages, for ones that embed (`true`) or judge (`false`), whatever their names say. Default: what
+    /// [`is_embedding_model`] makes of the name.
+    pub fn embeddings(mut self, embeds: bool) -> Self {
+        self.embeds = Some(embeds);
         self
     }
 
@@ -180,7 +182,7 @@ impl RerankerBuilder {
             return self.build_cascade();
         }
         if let Some((provider, model)) = self.remote_name() {
-            return match self.judge.is_none() && (self.embeds || is_embedding_model(provider, &model)) {
+            return match self.judge.is_none() && self.is_embedding(provider, &model) {
                 true => self.build_remote(provider, &model),
                 false => self.build_judge(provider, &model),
             };
@@ -197,6 +199,10 @@ impl RerankerBuilder {
             ModelKind::Encoder => self.build_bi_encoder(files),
             ModelKind::CrossEncoder => self.build_cross_encoder(files),
         }
+    }
+
+    fn is_embedding(&self, provider: Provider, model: &str) -> bool {
+        self.embeds.unwrap_or_else(|| is_embedding_model(provider, model))
     }
 
     fn build_bi_encoder(mut self, files: ModelFiles) -> Result<Reranker> {
@@ -220,7 +226,7 @@ impl RerankerBuilder {
             }
             let cached = Arc::new(cached);
             let by_cached = BiEncoderScorer::new(Arc::clone(&cached) as Arc<dyn Encoder>, scoring, long_text)?;
-            (reranker.scorer, reranker.cached) = (Arc::new(by_cached), Some(cached));
+            (reranker.scorer, reranker.cached) = (Arc::new(by_cached), vec![cached]);
         }
         Ok(reranker)
     }
@@ -245,66 +251,6 @@ impl RerankerBuilder {
             scorer = scorer.raw_scores(raw_scores);
         }
         Ok(plain(Arc::new(scorer), blend))
-    }
-
-    /// Every model by a reranker of its own; ways of scoring share one encoder.
-    fn build_cascade(self) -> Result<Reranker> {
-        self.check_cascade()?;
-        let blend = self.blend.unwrap_or(Blend::None).check()?;
-        let encoder = match self.stages.iter().any(|stage| matches!(stage.by, StageBy::Scoring(_))) {
-            true => Some(Arc::new(LocalEncoder::load(self.files()?, self.encoder.clone())?)),
-            false => None,
-        };
-        let stages = self.stages.iter().map(|stage| self.stage(stage, encoder.as_ref())).collect::<Result<Vec<_>>>()?;
-        let info =
-            |stage: &Stage| StageInfo { name: stage.name.clone(), kind: stage.scorer.kind(), depth: stage.depth };
-        let infos = stages.iter().map(info).collect();
-        Ok(Reranker { stages: infos, ..plain(Arc::new(CascadeScorer::new(stages)?), blend) })
-    }
-
-    fn stage(&self, StageSpec { by, depth }: &StageSpec, encoder: Option<&Arc<LocalEncoder>>) -> Result<Stage> {
-        let scorer: Arc<dyn Scorer> = match (by, encoder) {
-            (StageBy::Scoring(scoring), Some(encoder)) => {
-                let long_text = self.long_text.unwrap_or(scoring.default_long_text());
-                let encoder = Arc::clone(encoder) as Arc<dyn Encoder>;
-                Arc::new(BiEncoderScorer::new(encoder, *scoring, long_text)?)
-            }
-            _ => self.of_stage(by.to_string()).build()?.scorer,
-        };
-        Ok(Stage { name: by.to_string(), scorer, depth: *depth })
-    }
-
-    fn check_cascade(&self) -> Result<()> {
-        let has_service = self.stages.iter().any(|stage| stage.service().is_some());
-        let given = [("--scoring", self.scoring.is_some()), ("--cache", self.cache.is_some() && !has_service)];
-        match given.iter().find(|(_, is_given)| *is_given) {
-            Some((option, _)) => Err(Error::InvalidArgument(format!(
-                "{option} has no place beside --stages, where each stage says how it scores: leave it out"
-            ))),
-            None => Ok(()),
-        }
-    }
-
-    /// A builder for the model of a stage, which runs as this one's.
-    fn of_stage(&self, model: String) -> Self {
-        let overrides = Overrides::default();
-        let encoder = LocalEncoderOptions { overrides, ..self.encoder.clone() };
-        let store = self.store.clone();
-        match Provider::of_name(&model) {
-            Some((provider, name)) => Self {
-                judge: self.judge.clone().filter(|_| !is_embedding_model(provider, name)),
-                connect: self.connect.clone(),
-                concurrency: self.concurrency,
-                cache: self.cache.clone(),
-                encoder: LocalEncoderOptions { progress: self.encoder.progress.clone(), ..Default::default() },
-                model: Some(model),
-                ..Self::default()
-            },
-            None => {
-                let (raw_scores, instruction) = (self.raw_scores, self.instruction.clone());
-                Self { model: Some(model), store, encoder, raw_scores, instruction, ..Self::default() }
-            }
-        }
     }
 
     fn check_bi_encoder(&self, name: &str) -> Result<()> {

@@ -9,7 +9,7 @@ use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::explanation::{Explanation, Match, matches_of_words};
-use super::{CandidateList, Part, ScoreKind, Scorer, Scores};
+use super::{CandidateList, Part, ScoreKind, Scorer, Scores, score_one_list};
 use crate::blend::Blend;
 use crate::encoder::{EncodedLengths, EncodedText, Encoder, ModelInfo, Role};
 use crate::similarity::{DocumentTokens, QueryTokens, cosine_similarity};
@@ -371,9 +371,7 @@ impl Scorer for BiEncoderScorer {
     }
 
     fn score(&self, query: &str, candidates: &[&str]) -> Result<Scores> {
-        let all: Vec<usize> = (0..candidates.len()).collect();
-        let list = CandidateList { query, candidates: &all };
-        self.score_lists(&[list], candidates).map(|mut scores| scores.swap_remove(0))
+        score_one_list(self, query, candidates)
     }
 
     fn score_lists(&self, lists: &[CandidateList<'_>], texts: &[&str]) -> Result<Vec<Scores>> {

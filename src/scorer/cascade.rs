@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::{CandidateList, ScoreKind, Scorer, Scores, StageScore};
+use super::{CandidateList, ScoreKind, Scorer, Scores, StageScore, score_one_list};
 use crate::encoder::ModelInfo;
+use crate::hex::hex;
 use crate::ranking;
-use crate::store::hex;
 use crate::{Error, Result};
 
 /// One step of a cascade.
@@ -186,9 +186,7 @@ impl Scorer for CascadeScorer {
     }
 
     fn score(&self, query: &str, candidates: &[&str]) -> Result<Scores> {
-        let all: Vec<usize> = (0..candidates.len()).collect();
-        let list = CandidateList { query, candidates: &all };
-        self.score_lists(&[list], candidates).map(|mut scores| scores.swap_remove(0))
+        score_one_list(self, query, candidates)
     }
 
     fn score_lists(&self, lists: &[CandidateList<'_>], texts: &[&str]) -> Result<Vec<Scores>> {

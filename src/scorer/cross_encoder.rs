@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{CandidateList, Part, ScoreKind, Scorer, Scores};
+use super::{CandidateList, Part, ScoreKind, Scorer, Scores, score_one_list};
 use crate::Result;
 use crate::encoder::{CrossEncoder, EncodedLengths, ModelInfo, PairLogits};
 
@@ -69,9 +69,7 @@ impl Scorer for CrossEncoderScorer {
     }
 
     fn score(&self, query: &str, candidates: &[&str]) -> Result<Scores> {
-        let all: Vec<usize> = (0..candidates.len()).collect();
-        let list = CandidateList { query, candidates: &all };
-        self.score_lists(&[list], candidates).map(|mut scores| scores.swap_remove(0))
+        score_one_list(self, query, candidates)
     }
 
     fn score_lists(&self, lists: &[CandidateList<'_>], texts: &[&str]) -> Result<Vec<Scores>> {

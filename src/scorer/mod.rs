@@ -145,6 +145,12 @@ pub struct CandidateList<'a> {
     pub candidates: &'a [usize],
 }
 
+/// [`Scorer::score`] of a scorer whose work is in [`Scorer::score_lists`].
+pub(crate) fn score_one_list(scorer: &dyn Scorer, query: &str, candidates: &[&str]) -> Result<Scores> {
+    let all: Vec<usize> = (0..candidates.len()).collect();
+    scorer.score_lists(&[CandidateList { query, candidates: &all }], candidates).map(|mut scores| scores.swap_remove(0))
+}
+
 /// Scores candidates against a query.
 pub trait Scorer: Send + Sync {
     /// What the scores mean.

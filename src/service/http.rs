@@ -156,7 +156,7 @@ impl HttpService {
         let setup = |message: String| Trouble::Final(ServiceError::Setup(format!("{}: {message}", self.host())));
         let said = self.scrubbed(&error.to_string());
         match error {
-            ureq::Error::HostNotFound => again("the name cannot be resolved".into()),
+            _ if is_unresolved(error) => again(self.unresolved(&said)),
             ureq::Error::Timeout(Timeout::Connect | Timeout::Resolve) => {
                 again(format!("no connection in time ({said})"))
             }
@@ -184,6 +184,14 @@ impl HttpService {
         }
     }
 
+    fn unresolved(&self, said: &str) -> String {
+        let of_proxy = if self.agent.config().proxy().is_some() { ", or the proxy's," } else { "" };
+        format!(
+            "the name '{}'{of_proxy} cannot be resolved ({said}); check the address (--base-url) and this machine's network",
+            self.host()
+        )
+    }
+
     fn scrubbed(&self, text: &str) -> String {
         self.options.key.as_ref().map_or_else(|| text.to_owned(), |key| key.scrub(text))
     }
@@ -196,6 +204,15 @@ impl HttpService {
         let options = &self.options;
         let builder = ExponentialBuilder::new().with_min_delay(options.min_pause).with_max_delay(options.max_pause);
         builder.with_factor(2.0).with_jitter().with_max_times(options.retries).build()
+    }
+}
+
+/// Whether a host's name is unknown. The system's resolver says so by an error that has no kind of its own.
+fn is_unresolved(error: &ureq::Error) -> bool {
+    match error {
+        ureq::Error::HostNotFound => true,
+        ureq::Error::Io(error) => error.to_string().starts_with("failed to lookup address information"),
+        _ => false,
     }
 }
 
@@ -240,5 +257,9 @@ impl Service for HttpService {
                 }
             }
         }
+    }
+
+    fn count_kept(&self) {
+        self.account.kept();
     }
 }

@@ -172,7 +172,7 @@ impl Account {
     }
 
     /// Counts a request that a kept answer made needless.
-    pub fn kept(&self) {
+    pub(super) fn kept(&self) {
         self.meter.state().summary.from_cache += 1;
     }
 

@@ -124,6 +124,9 @@ pub trait Service: Send + Sync {
     /// # Errors
     /// As [`ServiceError`] says.
     fn send(&self, request: &Request) -> Result<Reply, ServiceError>;
+
+    /// Counts a request that a kept answer made needless. A service that counts nothing counts none of these.
+    fn count_kept(&self) {}
 }
 
 impl<S: Service + ?Sized> Service for std::sync::Arc<S> {
@@ -141,5 +144,9 @@ impl<S: Service + ?Sized> Service for std::sync::Arc<S> {
 
     fn send(&self, request: &Request) -> Result<Reply, ServiceError> {
         (**self).send(request)
+    }
+
+    fn count_kept(&self) {
+        (**self).count_kept();
     }
 }

@@ -16,7 +16,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::{Account, Origin, Provider, Reply, Request, Service, ServiceError, ServiceOptions, Usage};
-use crate::store::hex;
+use crate::hex::hex;
 
 const FILE: &str = "exchanges.jsonl";
 /// Refusals that the request itself brings about. Others, such as a wrong key, may be gone tomorrow.
@@ -240,6 +240,10 @@ impl Service for Recording {
             self.append(&exchange)?;
         }
         answer
+    }
+
+    fn count_kept(&self) {
+        self.account.kept();
     }
 }
 

@@ -9,7 +9,8 @@ use sha2::{Digest, Sha256};
 
 use super::names::is_plain_relative;
 use super::registry::Entry;
-use super::verify::{Ledger, hex};
+use super::verify::Ledger;
+use crate::hex::hex;
 use crate::{Error, Result};
 
 /// The one weights file of most models.

@@ -40,7 +40,6 @@ pub use files::{MappedFile, ModelFiles};
 pub use options::{Limits, Progress, ProgressFn, Step, StoreOptions, Token};
 pub use registry::{Entry, FileEntry, Mirror, Prompts, Registry};
 pub use spec::ModelSpec;
-pub(crate) use verify::hex;
 pub use verify::{FileCheck, Verdict};
 
 use crate::{Error, Result};

@@ -13,6 +13,7 @@ use std::time::UNIX_EPOCH;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::hex::hex;
 use crate::{Error, Result};
 
 /// Reads are this large: big enough that the system calls do not count, small enough for the processor's cache.
@@ -45,11 +46,6 @@ pub enum Verdict {
     Unknown,
     /// The file is not there.
     Missing,
-}
-
-/// Lower-case hexadecimal digits.
-pub(crate) fn hex(bytes: impl AsRef<[u8]>) -> String {
-    bytes.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The sha256 of a whole file, reporting the bytes done.

@@ -113,6 +113,23 @@ fn tries_come_to_an_end_that_says_why() {
 }
 
 #[test]
+fn a_name_that_nobody_knows_is_said_and_costs_nothing() {
+    let server = Server::start();
+    let nowhere = ServiceOptions {
+        base_url: Some("http://nowhere.invalid/v1".into()),
+        proxy_from_env: false,
+        ..options(&server, Provider::OpenAi)
+    };
+    // A lost answer would use the budget up.
+    let most = embedding_of("a").at_most;
+    let account = account(Some((most.input + most.output) as f64 * 1.5e-6));
+    let error = HttpService::new(nowhere, account).unwrap().send(&embedding_of("a")).unwrap_err();
+    assert!(matches!(&error, ServiceError::Unavailable { .. }), "{error}");
+    let said = error.to_string();
+    assert!(said.contains("the name 'nowhere.invalid' cannot be resolved") && said.contains("--base-url"), "{said}");
+}
+
+#[test]
 fn what_cannot_pass_is_sent_once() {
     let statuses = [400, 401, 402, 403, 404, 413, 422, 307];
     let quota = r#"{"error": {"message": "You exceeded your current quota", "type": "insufficient_quota", "code": "insufficient_quota"}}"#;

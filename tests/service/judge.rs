@@ -316,22 +316,27 @@ fn a_listwise_judge_orders_by_windows() {
 
 #[test]
 fn the_builder_makes_a_judge_of_a_chat_model_and_keeps_its_answers() {
-    let (server, folder) = (grading(), tempfile::tempdir().unwrap());
+    let (server, folder, account) = (grading(), tempfile::tempdir().unwrap(), account(None));
     let build = |model: &str| {
         let options = CacheOptions { folder: folder.path().to_owned(), max_bytes: None };
         let cache = EmbeddingCache::open(&options).unwrap();
         let name = model.split_once(':').unwrap().1;
-        let service = service(&server, Provider::OpenAi, name);
-        Reranker::builder().model(model).service(service).cache(cache)
+        let service = HttpService::new(reached(&server, Provider::OpenAi, name), account.clone()).unwrap();
+        Reranker::builder().model(model).service(Arc::new(service)).cache(cache)
     };
     assert_graded(&build("openai:gpt-4o").build().unwrap(), &texts(20));
     let again = build("openai:gpt-4o").concurrency(2).build().unwrap();
     assert_graded(&again, &texts(21));
     assert_eq!((server.count(), again.score_kind(), again.blend()), (21, ScoreKind::Rating, Blend::None));
+    let summary = account.meter().summary();
+    assert_eq!((summary.requests, summary.from_cache), (21, 20));
     let embedder = build("openai:embedder").judge(JudgeMethod::Pointwise, JudgeOptions::default());
     assert_eq!(embedder.build().unwrap().score_kind(), ScoreKind::Rating);
     let scored = build("openai:gpt-4o").scoring(Scoring::Cosine).build().err().unwrap();
     assert!(scored.to_string().contains("a scoring is for models that embed"), "{scored}");
+    let unheard = Reranker::builder().stages(vec!["openai:text-embedding-3-small:4".parse().unwrap()]);
+    let unheard = unheard.judge(JudgeMethod::Pointwise, JudgeOptions::default()).build().err().unwrap();
+    assert!(unheard.to_string().contains("no stage judges"), "{unheard}");
     let local = Reranker::builder().judge(JudgeMethod::Pointwise, JudgeOptions::default()).build().err().unwrap();
     assert!(local.to_string().contains("only a model of a service"), "{local}");
 }

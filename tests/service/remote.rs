@@ -204,7 +204,7 @@ fn answers_are_kept_beside_the_vectors() {
     let account = account(None);
     let kept = || {
         let http = HttpService::new(options(&server, Provider::OpenAi), account.clone()).unwrap();
-        KeptAnswers::new(Box::new(http), cache_in(&folder), account.clone())
+        KeptAnswers::new(Box::new(http), cache_in(&folder))
     };
     let first = kept().send(&embedding_of("a")).unwrap();
     let again = kept().send(&embedding_of("a")).unwrap();
@@ -227,7 +227,7 @@ fn an_unknown_dimension_is_asked_for_once() {
         let service = Arc::new(HttpService::new(options, account).unwrap());
         Reranker::builder()
             .model("openai:own/model")
-            .embeddings()
+            .embeddings(true)
             .service(service)
             .cache(cache_in(&folder))
             .build()
@@ -251,7 +251,7 @@ fn what_a_service_cannot_do_is_an_error_that_says_so() {
     assert!(build(|b| b.engine(Engine::Native)).contains("local models"));
     let claude = over(&server)
         .model("anthropic:claude-3-5-sonnet-20241022")
-        .embeddings()
+        .embeddings(true)
         .overrides(nearsort::Overrides { dim: Some(8), ..Default::default() });
     let http = HttpService::new(options(&server, Provider::Anthropic), account(None)).unwrap();
     let error = claude.service(Arc::new(http)).build().err().unwrap().to_string();

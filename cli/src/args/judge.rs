@@ -6,6 +6,7 @@ use std::str::FromStr;
 use clap::{Args, ValueEnum};
 use nearsort::remote::is_embedding_model;
 use nearsort::remote::judge::{JudgeMethod, Unparsed};
+use nearsort::service::Provider;
 
 use super::ModelArgs;
 
@@ -58,6 +59,11 @@ impl JudgeArgs {
             Some(kind) => kind == ServiceKind::Judge,
             None => self.judge.is_some() || by_name(),
         }
+    }
+
+    /// Whether a model of a service judges as a stage, where --judge says how and not whether.
+    pub fn is_asked_of_stage(&self, (provider, model): (Provider, &str)) -> bool {
+        self.kind.map_or_else(|| !is_embedding_model(provider, model), |kind| kind == ServiceKind::Judge)
     }
 
     /// An option that is given and means nothing to a model that embeds.

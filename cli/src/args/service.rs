@@ -4,9 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use clap::Args;
-use nearsort::service::{Meter, Provider};
-
-use super::ModelArgs;
+use nearsort::service::Meter;
 
 /// How a service is reached, and what it may cost.
 #[derive(Args, Debug, Clone)]
@@ -86,13 +84,6 @@ impl ServiceArgs {
             ("--replay", self.replay.is_some()),
         ];
         given.into_iter().find_map(|(name, is_given)| is_given.then_some(name))
-    }
-}
-
-impl ModelArgs {
-    /// Provider and model, where the model is a service's.
-    pub fn service_name(&self) -> Option<(Provider, &str)> {
-        Provider::of_name(self.name())
     }
 }
 

@@ -47,6 +47,7 @@ pub fn run(args: &RerankArgs, talk: Talk, counter: &Counter) -> Run {
     counter.finish();
     let totals = batch.finish()?;
     totals.warn(talk);
+    source.warn_of_skipped(talk);
     judge::summarize(&reranker, talk);
     counter.summarize(&Summary {
         queries: totals.lists,

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use nearsort::io::{CandidateRows, InputFormat, ReadOptions, Row, Rows};
+use nearsort::io::{BadRows, CandidateRows, InputFormat, ReadOptions, Row, Rows};
 
 use super::block::{Block, Documents, List, MAX_LISTS, SLICE_DOCUMENTS};
 use super::plan::Plan;
 use crate::args::{RerankArgs, Talk};
+use crate::hints::warn_of_skipped;
 use crate::{Failure, model};
 
 pub enum Source {
@@ -40,6 +41,13 @@ impl Source {
         }
     }
 
+    /// Says what was left out of a file of lists; of a run that is said when it is planned.
+    pub fn warn_of_skipped(&self, talk: Talk) {
+        if let Self::Lists(lists) = self {
+            warn_of_skipped(talk, lists.rows.skipped(), lists.rows.name(), lists.rows.skip_reasons());
+        }
+    }
+
     /// The input that a user would look at when there is nothing to rank.
     pub fn name(&self) -> &str {
         match self {
@@ -64,7 +72,7 @@ pub struct Lists {
 impl Lists {
     fn open(path: &Path, args: &RerankArgs) -> Result<Self, Failure> {
         let range = match &args.shard {
-            Some(shard) => Some(shard.range(count_lists(path)?)),
+            Some(shard) => Some(shard.range(count_lists(path, args.reading.leaves_out())?)),
             None => None,
         };
         let mut lists = Self {
@@ -121,9 +129,10 @@ fn in_first_stage_order(mut candidates: Vec<Row>, depth: Option<usize>) -> Vec<R
     candidates
 }
 
-/// Lines with something in them.
-fn count_lists(path: &Path) -> Result<u64, Failure> {
-    let lines = Rows::open(path, &ReadOptions { format: Some(InputFormat::Text), ..ReadOptions::default() })?;
+/// Lines with something in them, unusable lists included.
+fn count_lists(path: &Path, leaves_out: bool) -> Result<u64, Failure> {
+    let bad_rows = if leaves_out { BadRows::Skip } else { BadRows::Fail };
+    let lines = Rows::open(path, &ReadOptions { format: Some(InputFormat::Text), bad_rows, ..ReadOptions::default() })?;
     let mut count = 0;
     for line in lines {
         count += u64::from(!line?.text.trim().is_empty());

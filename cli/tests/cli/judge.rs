@@ -7,14 +7,14 @@ use serde_json::{Value, json};
 use crate::server::{Fault, Server, candidates, chat, message};
 use crate::support::{Folder, KEY, Ran, TINY, command, finish, nearsort_by as nearsort, run_by as run};
 
-const MODEL: &str = "openai:gpt-4o-mini";
+pub const MODEL: &str = "openai:gpt-4o-mini";
 
 fn number(text: &str) -> usize {
     text.rsplit(' ').next().unwrap().parse().unwrap_or(0)
 }
 
 /// Grades a text by its number; texts that end with no number get no answer of use.
-fn grading() -> Server {
+pub fn grading() -> Server {
     Server::answering(|path, body| {
         let text = candidates(body).remove(0);
         let answer =
@@ -24,7 +24,7 @@ fn grading() -> Server {
 }
 
 /// Orders windows by the numbers of their texts, the largest first.
-fn ordering() -> Server {
+pub fn ordering() -> Server {
     Server::answering(|_, body| {
         let mut numbers: Vec<(usize, usize)> = candidates(body).iter().map(|text| number(text)).zip(1..).collect();
         numbers.sort_by(|a, b| b.cmp(a));
@@ -279,28 +279,6 @@ fn a_kill_in_the_middle_of_a_job_loses_at_most_the_requests_under_way() {
     let whole = Folder::new();
     assert_eq!(run(&whole, &server, &args).code, 0);
     assert_eq!(fs::read_to_string(&output).unwrap(), resumed, "the bytes of a run that nobody killed");
-}
-
-#[test]
-fn a_judge_may_be_the_last_stage() {
-    let (folder, server) = (Folder::new(), grading());
-    let input = folder.with("texts.txt", "towers 3\ntowers 9\nbread 1\ntowers 4\n");
-    let stages = format!("cosine:4,{MODEL}:2");
-    let args = ["rerank", "--model", TINY, "--stages", &stages, "--query", "towers", &input, "--format", "json"];
-    let with = |more: &[&str]| run(&folder, &server, &[&args[..], more].concat());
-    let first = with(&["--budget", "1"]);
-    assert_eq!(first.code, 0, "{}", first.err);
-    assert!(first.err.contains("services: 2 requests"), "{}", first.err);
-    let answer: Value = serde_json::from_str(&first.out).unwrap();
-    let stages: Vec<&Value> =
-        answer["results"].as_array().unwrap().iter().map(|result| &result["stage"]["by"]).collect();
-    assert_eq!(stages, [MODEL, MODEL, "cosine", "cosine"]);
-    let grade = |rank: usize| answer["results"][rank]["stage"]["score"].as_f64().unwrap();
-    assert!(grade(0) > grade(1), "{}", first.out);
-    assert_eq!(with(&[]).code, 0);
-    assert_eq!(server.count(), 2, "the second run takes the answers from the cache");
-    let unused = run(&folder, &server, &["rerank", "--model", TINY, "--query", "x", &input, "--budget", "1"]).error();
-    assert!(unused.contains("--budget is for models of services"), "{unused}");
 }
 
 #[test]

@@ -106,6 +106,40 @@ fn broken_lists_are_errors_that_name_the_line() {
 }
 
 #[test]
+fn candidates_and_lists_that_cannot_be_used_are_left_out_where_that_is_asked() {
+    let folder = Folder::new();
+    let lists = concat!(
+        "{\"query_id\":\"q1\",\"query\":\"door\",\"candidates\":[\"a red door\",{\"id\":\"x\",\"text\":7},\"bread\"]}\n",
+        "{\"query_id\":\"q2\",\"candidates\":[\"a red door\"]}\n",
+        "{\"query_id\":\"q3\",\"query\":\"bread\",\"candidates\":[\"salt\"]}\n",
+    );
+    let input = folder.with("l.jsonl", lists);
+    let out = folder.text("o.tsv");
+    let args = ["rerank", "--model", TINY, "--candidates", &input, "--output", &out, "--format", "tsv", "--no-text"];
+    let error = run(&args).error();
+    assert!(error.contains("l.jsonl:1: candidate 2: "), "{error}");
+    let ran = run(&[&args[..], &["--bad-rows", "report"]].concat());
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert!(ran.err.contains("2 unusable rows of") && ran.err.contains("candidate 2"), "{}", ran.err);
+    let written = std::fs::read_to_string(folder.path("o.tsv")).unwrap();
+    let mut ids: Vec<(&str, &str)> =
+        written.lines().map(|line| (&line[..2], line.rsplit('\t').next().unwrap())).collect();
+    ids.sort_unstable();
+    assert_eq!(ids, [("q1", "1"), ("q1", "3"), ("q3", "1")], "places keep their numbers");
+    let rejects = std::fs::read_to_string(folder.path("o.tsv.rejects.jsonl")).unwrap();
+    let lines: Vec<Value> = rejects.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.iter().map(|line| line["line"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 2]);
+    assert!(lines[1]["message"].as_str().unwrap().contains("no query"), "{rejects}");
+    let part = |shard: &str| {
+        let out = folder.text("part.tsv");
+        let of = ["rerank", "--model", TINY, "--candidates", &input, "--output", &out, "--format", "tsv", "--no-text"];
+        run(&[&of[..], &["--skip-bad-rows", "--restart", "--shard", shard]].concat());
+        std::fs::read_to_string(folder.path("part.tsv")).unwrap()
+    };
+    assert_eq!(part("1/2") + &part("2/2"), written, "shards share what is left");
+}
+
+#[test]
 fn what_a_run_names_and_nobody_has_is_an_error_or_left_out() {
     let (folder, args) = collection();
     folder.with("r.trec", format!("{RUN}q1 Q0 d9 4 0.5 bm25\nq7 Q0 d1 1 1 bm25\n"));

@@ -23,6 +23,7 @@ mod output;
 #[path = "../../../tests/service/server.rs"]
 mod server;
 mod service;
+mod stages;
 mod support;
 #[cfg(unix)]
 mod terminal;

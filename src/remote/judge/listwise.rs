@@ -14,7 +14,7 @@ use super::permutation::{self, Permutation};
 use super::template::Template;
 use super::{JudgeCounts, JudgeOptions, LISTWISE_PROMPT, Tally, Unparsed, fingerprint, model_info};
 use crate::encoder::ModelInfo;
-use crate::scorer::{CandidateList, ScoreKind, Scorer, Scores, Unscored};
+use crate::scorer::{CandidateList, ScoreKind, Scorer, Scores, Unscored, score_one_list};
 use crate::service::Service;
 use crate::{Error, Result};
 
@@ -214,9 +214,7 @@ impl Scorer for ListwiseScorer {
     }
 
     fn score(&self, query: &str, candidates: &[&str]) -> Result<Scores> {
-        let all: Vec<usize> = (0..candidates.len()).collect();
-        let lists = [CandidateList { query, candidates: &all }];
-        self.score_lists(&lists, candidates).map(|mut scores| scores.swap_remove(0))
+        score_one_list(self, query, candidates)
     }
 
     fn score_lists(&self, lists: &[CandidateList<'_>], texts: &[&str]) -> Result<Vec<Scores>> {

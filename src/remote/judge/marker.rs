@@ -2,6 +2,8 @@
 
 use sha2::{Digest, Sha256};
 
+use crate::hex::hex;
+
 /// Bytes of a marker, each two hex digits.
 const MARKER_BYTES: usize = 6;
 
@@ -25,7 +27,7 @@ fn absent_word(texts: &[&str], bytes: usize) -> String {
     }
     loop {
         let digest = hash.clone().finalize();
-        let word: String = digest.iter().take(bytes).map(|byte| format!("{byte:02x}")).collect();
+        let word = hex(&digest[..bytes]);
         if !texts.iter().any(|text| text.to_ascii_lowercase().contains(&word)) {
             return word;
         }

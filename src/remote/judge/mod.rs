@@ -42,6 +42,7 @@ pub use tally::JudgeCounts;
 pub(crate) use tally::Tally;
 
 use crate::encoder::{ModelInfo, ProgressFn};
+use crate::hex::hex;
 use crate::service::Service;
 use crate::{Error, Result};
 
@@ -184,5 +185,5 @@ fn fingerprint(service: &dyn Service, settings: &Value) -> String {
         "model": service.model(),
         "settings": settings,
     });
-    Sha256::digest(everything.to_string()).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(Sha256::digest(everything.to_string()))
 }

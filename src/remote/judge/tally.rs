@@ -1,5 +1,6 @@
 //! What judging came to.
 
+use std::ops::Add;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Counts over the life of a judge.
@@ -15,6 +16,20 @@ pub struct JudgeCounts {
     pub refined: u64,
     /// Numbers of orders that came twice, named nothing or were missing.
     pub repairs: u64,
+}
+
+impl Add for JudgeCounts {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            questions: self.questions + other.questions,
+            asked_again: self.asked_again + other.asked_again,
+            unparsed: self.unparsed + other.unparsed,
+            refined: self.refined + other.refined,
+            repairs: self.repairs + other.repairs,
+        }
+    }
 }
 
 /// [`JudgeCounts`] that threads add to.

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use super::RerankerBuilder;
 use crate::blend::Blend;
 use crate::remote::KeptAnswers;
-use crate::remote::judge::{JudgeMethod, JudgeOptions};
+use crate::remote::judge::{JudgeMethod, JudgeOptions, Rehearsal};
 use crate::reranker::Reranker;
-use crate::service::{Account, Meter, Provider, Service};
+use crate::service::Provider;
 use crate::{Error, Result};
 
 impl RerankerBuilder {
-    /// Asks the model of a service to judge, whatever its name. Default: pointwise, where [`crate::remote::is_embedding_model`] says that a model of a service does not
-    /// embed.
+    /// Asks the model of a service to judge, whatever its name, and so, of stages ([`RerankerBuilder::stages`]), each that is a service's and does not embed. Default:
+    /// pointwise, where [`crate::remote::is_embedding_model`] says that a model of a service does not embed.
     pub fn judge(mut self, method: JudgeMethod, options: JudgeOptions) -> Self {
         self.judge = Some((method, options));
         self
@@ -21,13 +21,13 @@ impl RerankerBuilder {
     pub(super) fn build_judge(mut self, provider: Provider, model: &str) -> Result<Reranker> {
         self.check_judge()?;
         let (method, mut options) = self.judge.take().unwrap_or((JudgeMethod::Pointwise, JudgeOptions::default()));
+        // What cannot be asked is said before a key is looked for.
+        Reranker::from_judge(Arc::new(Rehearsal::new(provider, model)), method, options.clone())?;
         options.concurrency = self.concurrency.unwrap_or(options.concurrency);
         options.progress = options.progress.or(self.encoder.progress.take());
         let mut service = self.reach(provider, model)?;
         if let Some(cache) = self.cache {
-            let account = Account::new(Arc::new(Meter::default()), model, None).map_err(Error::Service)?;
-            let kept = KeptAnswers::new(Box::new(service), cache, account);
-            service = Arc::new(kept) as Arc<dyn Service>;
+            service = Arc::new(KeptAnswers::new(Box::new(service), cache));
         }
         Reranker::from_judge(service, method, options)
     }

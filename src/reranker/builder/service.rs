@@ -28,7 +28,7 @@ impl RerankerBuilder {
         let name = format!("{provider}:{model}");
         let encoder = self.remote_encoder_with(provider, model, cache.as_ref())?;
         let plain: Arc<dyn Scorer> = Arc::new(BiEncoderScorer::new(Arc::clone(&encoder), scoring, long_text)?);
-        let (mut scorer, mut kept) = (Arc::clone(&plain), None);
+        let (mut scorer, mut kept) = (Arc::clone(&plain), Vec::new());
         if let Some(cache) = cache {
             check_cached(scoring, long_text)?;
             let mut cached = CachedEncoder::new(encoder, cache, &name)?;
@@ -37,7 +37,7 @@ impl RerankerBuilder {
             }
             let cached = Arc::new(cached);
             let before = Arc::clone(&cached) as Arc<dyn Encoder>;
-            (scorer, kept) = (Arc::new(BiEncoderScorer::new(before, scoring, long_text)?), Some(cached));
+            (scorer, kept) = (Arc::new(BiEncoderScorer::new(before, scoring, long_text)?), vec![cached]);
         }
         Ok(Reranker { scorer, cached: kept, long_text, ..super::plain(plain, blend) })
     }
@@ -66,12 +66,11 @@ impl RerankerBuilder {
             ..RemoteOptions::default()
         };
         options.concurrency = self.concurrency.unwrap_or(options.concurrency);
-        let account = Account::new(Arc::new(Meter::default()), model, None).map_err(Error::Service)?;
         let service = self.reach(provider, model)?;
         let dim = match (overrides.dim.or(own_dim), cache) {
             (Some(dim), _) => dim,
             (None, Some(cache)) => {
-                let kept = KeptAnswers::new(Box::new(Arc::clone(&service)), cache.clone(), account);
+                let kept = KeptAnswers::new(Box::new(Arc::clone(&service)), cache.clone());
                 ask_dim(&kept).map_err(Error::Service)?
             }
             (None, None) => ask_dim(service.as_ref()).map_err(Error::Service)?,

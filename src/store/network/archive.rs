@@ -11,11 +11,12 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 use zip::ZipArchive;
 
+use crate::hex::hex;
 use crate::store::Failure;
 use crate::store::names::is_plain_relative;
 use crate::store::options::{Step, StoreOptions};
 use crate::store::registry::FileEntry;
-use crate::store::verify::{CHUNK, hex};
+use crate::store::verify::CHUNK;
 use crate::{Error, Result};
 
 /// A model's wheel has some dozens of entries.

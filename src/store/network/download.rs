@@ -11,9 +11,10 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::http::{Answer, Client, Trouble, header};
+use crate::hex::hex;
 use crate::store::names::is_hex;
 use crate::store::options::Step;
-use crate::store::verify::{CHUNK, hex};
+use crate::store::verify::CHUNK;
 use crate::store::{Failure, cache::Target};
 use crate::{Error, Result};
 

@@ -1,0 +1,185 @@
+//! What can be typed after `rerank` and `merge`.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{Args, ValueEnum};
+use nearsort::{LongText, Normalize, Scoring, StageSpec};
+
+use super::{CacheArgs, JudgeArgs, ModelArgs, OutputFormat, ReadingArgs};
+use crate::batch::Shard;
+
+pub const RERANK_EXAMPLES: &str = "\
+Examples:
+  nearsort rerank --query \"Where is the Eiffel Tower?\" landmarks.txt
+  search-tool \"eiffel tower\" | nearsort rerank --query \"eiffel tower\" --top-k 5 -
+  nearsort rerank --query-file queries.tsv passages.jsonl --format trec > run.trec
+  nearsort rerank --queries queries.jsonl --corpus corpus.jsonl --run bm25.trec --output reranked.trec
+  nearsort rerank --candidates lists.jsonl --output reranked.jsonl
+  nearsort rerank --model cross-encoder/ms-marco-MiniLM-L6-v2 --query \"eiffel tower\" landmarks.txt
+  nearsort rerank --stages hybrid:200,cross-encoder/ms-marco-MiniLM-L6-v2:50 --candidates lists.jsonl --output reranked.jsonl
+  nearsort rerank --index corpus.index --queries queries.jsonl --run bm25.trec --output reranked.trec";
+
+pub const MERGE_EXAMPLES: &str = "\
+Examples:
+  nearsort rerank --queries q.jsonl --corpus c.jsonl --run bm25.trec --shard 1/2 --output part1.trec   # on one machine
+  nearsort rerank --queries q.jsonl --corpus c.jsonl --run bm25.trec --shard 2/2 --output part2.trec   # on another
+  nearsort merge part1.trec part2.trec --output reranked.trec";
+
+#[derive(Args, Debug, Clone)]
+pub struct RerankArgs {
+    /// Candidates: text lines, JSONL, a JSON array, CSV, TSV, Parquet or Arrow, also compressed (.gz, .zst); `-` is standard input
+    #[arg(value_name = "FILE", default_value = "-", conflicts_with_all = ["run", "candidates"])]
+    pub input: PathBuf,
+    /// What the user asks
+    #[arg(long, value_name = "TEXT", required_unless_present_any = ["query_file", "candidates", "print_prompt"])]
+    #[arg(conflicts_with_all = ["query_file", "candidates", "run"])]
+    pub query: Option<String>,
+    /// A file of queries (text lines, JSONL, TSV of id and text): each ranks the same candidates, or with --run its own
+    #[arg(long, visible_alias = "queries", value_name = "FILE", conflicts_with = "candidates")]
+    pub query_file: Option<PathBuf>,
+    /// A first stage's run in TREC's format: each query ranks its documents, and their scores count (--blend)
+    #[arg(long, value_name = "FILE", requires = "texts", requires = "query_file", conflicts_with = "candidates")]
+    pub run: Option<PathBuf>,
+    /// The texts of the documents that --run names: one or several files, or a pattern such as 'parts/*.parquet'
+    #[arg(long, value_name = "FILE", requires = "run", num_args = 1.., group = "texts")]
+    pub corpus: Vec<PathBuf>,
+    /// Use the vectors of an index (`nearsort index build`) and encode only queries: candidates are ids, one per line or as --run names them
+    #[arg(long, value_name = "DIR", group = "texts", conflicts_with_all = ["candidates", "explain", "long"])]
+    pub index: Option<PathBuf>,
+    /// Lists with their queries: JSONL of {"query_id", "query", "candidates": [{"id", "text", "score"}]}
+    #[arg(long, value_name = "FILE")]
+    pub candidates: Option<PathBuf>,
+    /// Rerank only the first stage's best N of each list, with --run and --candidates; the others are left out [default: all]
+    #[arg(long, value_name = "N")]
+    pub depth: Option<usize>,
+    /// Write to a file, which appears when it is whole; the extension tells the format [default: standard output]
+    #[arg(long, short, value_name = "OUT")]
+    pub output: Option<PathBuf>,
+    /// Go on with an interrupted job of --run or --candidates, which the same command does by itself
+    #[arg(long, conflicts_with = "restart")]
+    pub resume: bool,
+    /// Throw away what an interrupted job has done
+    #[arg(long)]
+    pub restart: bool,
+    /// Do the i-th of n parts of a job, for several machines; `nearsort merge` joins the outputs
+    #[arg(long, value_name = "i/n", value_parser = Shard::from_str)]
+    pub shard: Option<Shard>,
+    /// How a job with --run or --candidates says how far it is: a bar, or JSON lines on stderr [default: a bar on a terminal, else JSON every half minute]
+    #[arg(long, value_name = "HOW", default_value = "auto")]
+    pub progress: ProgressMode,
+    /// Print at most so many per query [default: all]
+    #[arg(long, value_name = "N")]
+    pub top_k: Option<usize>,
+    /// Print only candidates that the model scores at least this much; scores of embedding models lie in -1..1, probabilities in 0..1, a judge's grades in 0..10
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    pub min_score: Option<f32>,
+    /// How to print [default: table on a terminal, else tsv; with --run and --candidates trec]
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<OutputFormat>,
+    /// Print the candidates' texts (the default)
+    #[arg(long, overrides_with = "no_text")]
+    pub with_text: bool,
+    /// Leave the candidates' texts out
+    #[arg(long)]
+    pub no_text: bool,
+    /// Of a cross-encoder: print logits as scores instead of probabilities; =false prints probabilities [default: what the model's files want]
+    #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(conflicts_with = "index")]
+    pub raw_scores: Option<bool>,
+    /// What a reranker that is asked a question (Qwen3-Reranker) is to look for [default: the one of its card]
+    #[arg(long, value_name = "TEXT", conflicts_with = "index")]
+    pub instruction: Option<String>,
+    /// Score in stages, each the best N of the order so far: cosine, maxsim or hybrid by --model, or a model of its own, as in hybrid:200,cross-encoder/ms-marco-MiniLM-L6-v2:50
+    #[arg(long, value_name = "SCORING|MODEL:N,...", value_delimiter = ',', value_parser = StageSpec::from_str)]
+    #[arg(conflicts_with_all = ["index", "scoring", "cache", "explain", "min_score"])]
+    pub stages: Vec<StageSpec>,
+    /// Show what each score is made of, and which word of the query met which word of the candidate
+    #[arg(long)]
+    pub explain: bool,
+    /// Take model, scoring, blend, depth and prompts from a file that `nearsort diagnose --save-profile` wrote; options given here win
+    #[arg(long, value_name = "FILE.toml")]
+    pub profile: Option<PathBuf>,
+    #[command(flatten)]
+    pub cache: CacheArgs,
+    #[command(flatten)]
+    pub scoring: ScoringArgs,
+    #[command(flatten)]
+    pub judge: JudgeArgs,
+    #[command(flatten)]
+    pub reading: ReadingArgs,
+    #[command(flatten)]
+    pub model: ModelArgs,
+}
+
+impl RerankArgs {
+    /// Whether the model is a service's, or where there are stages one of them.
+    pub fn uses_service(&self) -> bool {
+        match self.stages.as_slice() {
+            [] => self.model.service_name().is_some(),
+            stages => stages.iter().any(|stage| stage.service().is_some()),
+        }
+    }
+
+    /// Whether the model is asked to judge, or where there are stages one of them.
+    pub fn asks_judge(&self) -> bool {
+        match self.stages.as_slice() {
+            [] => self.judge.is_asked(&self.model),
+            stages => stages.iter().filter_map(StageSpec::service).any(|service| self.judge.is_asked_of_stage(service)),
+        }
+    }
+}
+
+/// How a pair is scored.
+#[derive(Args, Debug, Clone)]
+#[command(next_help_heading = "Scoring")]
+pub struct ScoringArgs {
+    /// With an embedding model: cosine of the embeddings, maxsim over the token vectors, or hybrid: a fixed mean of both [default: hybrid]
+    #[arg(long, value_name = "cosine|maxsim|hybrid", value_parser = Scoring::from_str)]
+    pub scoring: Option<Scoring>,
+    /// How the first stage's scores count, where candidates have them (field `score`, or --run) [default: linear; none with --scoring cosine, cross-encoders and --stages]
+    #[arg(long, value_name = "none|linear|rrf")]
+    pub blend: Option<BlendMethod>,
+    /// Their share, from 0 to 1 [default: 0.06 for linear, 0.15 with zscore, 0.3 for rrf]
+    #[arg(long, value_name = "W")]
+    pub blend_weight: Option<f32>,
+    /// How linear makes the scores comparable: minmax (the first stage's, over the list), zscore (both), none [default: minmax]
+    #[arg(long, value_name = "none|minmax|zscore", value_parser = Normalize::from_str)]
+    pub normalize: Option<Normalize>,
+    /// What becomes of candidates longer than the model takes: cut, or read in overlapping windows of which the best counts [default: window; truncate with --scoring cosine]
+    #[arg(long, value_name = "truncate|window", value_parser = LongText::from_str)]
+    pub long: Option<LongText>,
+}
+
+/// How progress is shown.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProgressMode {
+    /// A bar on a terminal, else a JSON line every half minute
+    Auto,
+    /// A bar, if stderr is a terminal
+    Bar,
+    /// A JSON line every second
+    Json,
+    /// Nothing
+    None,
+}
+
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BlendMethod {
+    /// The model's scores alone
+    None,
+    /// A weighted mean of normalised scores
+    Linear,
+    /// Reciprocal rank fusion
+    Rrf,
+}
+
+#[derive(Args, Debug)]
+pub struct MergeArgs {
+    /// What `rerank --shard` wrote, every shard once, in any order; beside each lies its OUTPUT.shard.json
+    #[arg(value_name = "SHARD", required = true)]
+    pub shards: Vec<PathBuf>,
+    /// What the job would have written in one piece
+    #[arg(long, short, value_name = "OUT")]
+    pub output: PathBuf,
+}
