@@ -160,3 +160,63 @@ impl Head<'_> {
         self.kernels.gemm_f32.multiply(weights, values, seen.end.min(self.tokens()) - seen.start, out);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::Isa;
+
+    /// Numbers between -1 and 1.
+    fn numbers(count: usize) -> Vec<f32> {
+        (0..count as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 8) as f32 / (1 << 23) as f32 - 1.0).collect()
+    }
+
+    /// Row `token` of a head's context, by plain loops: `[query, key, value]` give number `d` of a token.
+    fn plain(tokens: usize, token: usize, heads: &Heads, number: impl Fn(usize, usize, usize) -> f64) -> Vec<f64> {
+        let window = heads.window.unwrap_or(tokens);
+        let seen = token.saturating_sub(window)..(token + window + 1).min(tokens);
+        let score = |key: usize| (0..heads.dim).map(|d| number(0, token, d) * number(1, key, d)).sum::<f64>().exp();
+        let scores: Vec<f64> = seen.clone().map(score).collect();
+        let sum: f64 = scores.iter().sum();
+        let weighted = |d| seen.clone().zip(&scores).map(|(key, score)| score * number(2, key, d)).sum::<f64>() / sum;
+        (0..heads.dim).map(weighted).collect()
+    }
+
+    fn check(kernels: &'static Kernels, heads: &Heads, lengths: &[usize], threads: usize) {
+        let mut cu_seqlens = vec![0];
+        lengths.iter().for_each(|len| cu_seqlens.push(cu_seqlens[cu_seqlens.len() - 1] + len));
+        let tokens = cu_seqlens[lengths.len()];
+        let batch = Batch { kernels, ids: &[], cu_seqlens: &cu_seqlens, second_parts: &[], threads };
+        let qkv = numbers(3 * tokens * heads.width());
+        let mut context = vec![f32::NAN; tokens * heads.width()];
+        attend(&batch, heads, &qkv, &mut context, &Pool::new());
+        for (sequence, head) in (0..lengths.len()).flat_map(|s| (0..heads.count).map(move |head| (s, head))) {
+            let number = |part: usize, token: usize, d: usize| {
+                let row = (part * heads.count + head) * tokens + cu_seqlens[sequence] + token;
+                f64::from(qkv[row * heads.dim + d])
+            };
+            for token in 0..lengths[sequence] {
+                let expected = plain(lengths[sequence], token, heads, number);
+                let at = (cu_seqlens[sequence] + token) * heads.width() + head * heads.dim;
+                for (found, expected) in context[at..][..heads.dim].iter().zip(expected) {
+                    let error = (f64::from(*found) - expected).abs();
+                    assert!(error < 2e-5, "{}: {heads:?}, {lengths:?}, token {token}: {found}", kernels.isa());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn context_agrees_with_plain_loops_in_all_shapes() {
+        for isa in Isa::available() {
+            let kernels: &'static Kernels = Box::leak(Box::new(Kernels::for_isa(isa).unwrap()));
+            for (count, dim) in [(2, 16), (3, 32), (1, 48), (1, 64)] {
+                for window in [None, Some(0), Some(3), Some(20), Some(64)] {
+                    let heads = Heads { count, dim, window };
+                    check(kernels, &heads, &[1, 0, 5, 16, 17, 40], 1);
+                    check(kernels, &heads, &[131, 49], 2);
+                }
+            }
+        }
+    }
+}
