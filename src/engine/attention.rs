@@ -54,7 +54,7 @@ pub(super) fn attend(batch: &Batch<'_>, heads: &Heads, qkv: &[f32], context: &mu
     let head = |index: usize, scratch: &mut HeadScratch| {
         let matrix = |part: usize| &qkv[(part * heads.count + index) * size..][..size];
         let parts = [matrix(0), matrix(1), matrix(2)];
-        for edges in batch.cu_seqlens.windows(2) {
+        for edges in batch.cu_seqlens.windows(2).filter(|edges| edges[0] < edges[1]) {
             let [queries, keys, values] = parts.map(|part| &part[edges[0] * heads.dim..edges[1] * heads.dim]);
             let head = Head { kernels: batch.kernels, heads, queries, keys, values };
             head.attend(shared.from(edges[0] * heads.width() + index * heads.dim), scratch);
@@ -67,7 +67,7 @@ pub(super) fn attend(batch: &Batch<'_>, heads: &Heads, qkv: &[f32], context: &mu
     }
 }
 
-/// One head of one sequence: matrices `[tokens, head_dim]`.
+/// One head of one sequence that has tokens: matrices `[tokens, head_dim]`.
 struct Head<'a> {
     kernels: &'a Kernels,
     heads: &'a Heads,
@@ -84,9 +84,6 @@ impl Head<'_> {
     /// Writes the head's columns of the sequence's rows, which begin at `context`.
     fn attend(&self, context: SharedRows, scratch: &mut HeadScratch) {
         let tokens = self.tokens();
-        if tokens == 0 {
-            return;
-        }
         let padded = padded_len(tokens);
         let keys = scratch.keys.at_least(self.heads.dim * padded);
         self.pack_keys(keys);
@@ -213,7 +210,7 @@ mod tests {
             for (count, dim) in [(2, 16), (3, 32), (1, 48), (1, 64)] {
                 for window in [None, Some(0), Some(3), Some(20), Some(64)] {
                     let heads = Heads { count, dim, window };
-                    check(kernels, &heads, &[1, 0, 5, 16, 17, 40], 1);
+                    check(kernels, &heads, &[1, 0, 5, 16, 17, 40, 0], 1);
                     check(kernels, &heads, &[131, 49], 2);
                 }
             }
