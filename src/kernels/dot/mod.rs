@@ -219,7 +219,7 @@ use super::{Isa, MAX_I8_LEN, scalar};
 /// for tiles of several queries.
 const UNROLL: usize = 2;
 
-/// Chunks of a single query that are kept as [`Lane::load`] gives them: 1,024 elements or more.
+/// Chunks of a single query that are kept as [`Lane::load`] gives them: 512 elements or more, 1,024 on AVX2. Of a longer query the rest is converted for each row.
 const KEPT_CHUNKS: usize = 128;
 
 /// Rows are taken in groups of about this size when there are several queries, so that a group stays in the L2 cache
