@@ -94,6 +94,15 @@ impl ModelFiles {
         self.weights()?.iter().map(|path| MappedFile::open(path)).collect()
     }
 
+    /// All safetensors files of the model, the weights and those of its modules, with their names, mapped into memory.
+    ///
+    /// # Errors
+    /// As [`ModelFiles::map_weights`].
+    pub fn map_safetensors(&self) -> Result<Vec<(String, MappedFile)>> {
+        let files = self.contract_files()?.into_iter().filter(|file| file.ends_with(".safetensors"));
+        files.map(|file| MappedFile::open(&self.dir.join(&file)).map(|mapped| (file, mapped))).collect()
+    }
+
     /// All files that decide what an embedding is, relative to the folder and sorted: configuration, tokenizer, the
     /// folders that `modules.json` names, weights. READMEs and other formats are not among them.
     ///

@@ -333,14 +333,15 @@ impl Attempts {
             return disk;
         }
         let name = &target.name;
+        let folder = match Path::new(&target.repo).is_dir() {
+            true => format!("write ./{0} to use the folder {0}; or ", target.repo),
+            false => String::new(),
+        };
         let mut hint = format!(
-            "what to do: give a folder (--model ./DIR); or set HF_ENDPOINT to a mirror of the hub; or run `nearsort models pull {name}` \
+            "what to do: {folder}give a folder (--model ./DIR); or set HF_ENDPOINT to a mirror of the hub; or run `nearsort models pull {name}` \
              on a machine with access and copy the folder that `nearsort models path {name}` prints to {} here (follow links: cp -rL)",
             target.own_dir(options).display()
         );
-        if Path::new(&target.repo).is_dir() {
-            hint += &format!("; a folder {0} exists here: write ./{0} to use it", target.repo);
-        }
         if options.offline {
             hint += "; or run once without --offline and NEARSORT_OFFLINE";
         }

@@ -2,8 +2,8 @@
 //!
 //! A name of the registry, `org/name[@revision]` on the hub, or a folder. A folder must be written so that it cannot be
 //! mistaken for a name: absolute, or beginning with `./` or `../` (or being `.` or `..`). So the meaning of a name never
-//! depends on what happens to lie in the current folder; where a folder of that name exists, the error says how to
-//! write it.
+//! depends on what happens to lie in the current folder, which may be someone else's. Where a model's folder has the name of a
+//! repository of the hub, nothing is fetched: the error says how to write each of the two.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -52,7 +52,7 @@ impl ModelSpec {
     /// Reads what a user wrote, by another registry.
     ///
     /// # Errors
-    /// [`Error::UnknownModel`] with the nearest names.
+    /// [`Error::UnknownModel`] with the nearest names; [`Error::InvalidArgument`] for `org/name` where a model's folder of that name exists.
     pub fn parse_with(text: &str, registry: &Registry) -> Result<Self> {
         let text = text.trim();
         if is_folder(text) {
@@ -63,6 +63,7 @@ impl ModelSpec {
         }
         let (repo, revision) = text.split_once('@').unwrap_or((text, DEFAULT_REVISION));
         match hub_name(repo) {
+            Some(repo) if repo == text && is_model_folder(repo) => Err(ambiguous(repo)),
             Some(repo) if is_revision(revision) => {
                 Ok(Self::Hub { repo: repo.to_owned(), revision: revision.to_owned() })
             }
@@ -90,13 +91,25 @@ fn is_folder(text: &str) -> bool {
         || (cfg!(windows) && text.contains('\\'))
 }
 
+/// Whether a model's files lie there, apart from the weights.
+fn is_model_folder(path: &str) -> bool {
+    Path::new(path).join("config.json").is_file()
+}
+
+fn ambiguous(name: &str) -> Error {
+    Error::InvalidArgument(format!(
+        "write ./{name} for the folder, or {name}@{DEFAULT_REVISION} for the model of the hub: '{name}' can mean both here"
+    ))
+}
+
 fn unknown(name: &str, registry: &Registry) -> Error {
-    let mut hint = match registry.near(name).as_slice() {
-        [] => String::new(),
-        near => format!("did you mean {}? ", near.join(" or ")),
-    };
+    let mut hint = String::new();
     if !name.is_empty() && Path::new(name).is_dir() {
-        hint += &format!("A folder of that name exists: write ./{name} to use it. ");
+        hint += &format!("write ./{name} to use the folder of that name. ");
+    }
+    match registry.near(name).as_slice() {
+        [] => {}
+        near => hint += &format!("did you mean {}? ", near.join(" or ")),
     }
     hint += "Accepted are a name of the registry (`nearsort models list`), org/name[@revision] on the hub, or a folder that begins with ./ or /";
     Error::UnknownModel { name: name.to_owned(), hint }
@@ -139,8 +152,16 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_of_that_name_is_pointed_out_but_never_used() {
+    fn a_folder_of_that_name_is_pointed_out_first_but_never_used() {
         let message = ModelSpec::parse("src").unwrap_err().to_string();
-        assert!(message.contains("write ./src"), "{message}");
+        assert!(message.starts_with("unknown model 'src': write ./src to use the folder"), "{message}");
+        let message = ModelSpec::parse("models/tiny-bert").unwrap_err().to_string();
+        assert!(message.starts_with("write ./models/tiny-bert for the folder"), "{message}");
+        assert!(message.contains("models/tiny-bert@main for the model of the hub"), "{message}");
+        // Said which: no doubt is left.
+        assert!(matches!(ModelSpec::parse("./models/tiny-bert"), Ok(ModelSpec::Folder(_))));
+        assert_eq!(ModelSpec::parse("models/tiny-bert@main").unwrap(), hub("models/tiny-bert", "main"));
+        // No model lies in it.
+        assert_eq!(ModelSpec::parse("src/store").unwrap(), hub("src/store", "main"));
     }
 }
