@@ -103,7 +103,7 @@ pub(super) unsafe fn activated<S: Simd, const G: usize>(activation: Activation, 
                     *x = S::mul(*x, sigmoid::<S>(S::mul(cubic, S::splat(1.595_769))));
                 }
             }
-            Activation::Relu => x.iter_mut().for_each(|x| *x = S::max(*x, S::splat(0.0))),
+            Activation::Relu => x.iter_mut().for_each(|x| *x = S::max(S::splat(0.0), *x)),
             Activation::Silu => x.iter_mut().for_each(|x| *x = S::mul(*x, sigmoid::<S>(*x))),
         }
         x
@@ -243,7 +243,8 @@ pub(super) unsafe fn exp_rows<S: Simd>(x: *mut f32, rows: usize, len: usize, sum
     }
 }
 
-/// Quantises a row to codes of 0 to `max_code` and gives its scale and zero point; see the `gemm` module.
+/// Quantises a row to codes of 0 to `max_code` and gives its scale and zero point; see the `gemm` module. Codes cannot say NaN or
+/// infinity: a row with one of them has NaN as its scale.
 ///
 /// # Safety
 /// The instruction set is available; `x` is good for `len` reads, a multiple of `LANES`, and `codes` for as many codes.
@@ -258,10 +259,13 @@ pub(super) unsafe fn quantize<S: Simd, C: Code>(
     unsafe {
         // 0 is always in the range: padding and zeros are exact.
         let (mut least, mut largest) = (S::splat(0.0), S::splat(0.0));
+        // Stays 0 while all numbers are finite.
+        let mut poison = S::splat(0.0);
         let mut i = 0;
         while i < len {
             let v = S::load(x.add(i));
             (least, largest) = (S::min(least, v), S::max(largest, v));
+            poison = S::mul_add(v, S::splat(0.0), poison);
             i += S::LANES;
         }
         let least = -S::largest(S::sub(S::splat(0.0), least));
@@ -276,7 +280,7 @@ pub(super) unsafe fn quantize<S: Simd, C: Code>(
             C::store::<S>(codes.add(i * C::BYTES), S::round(code));
             i += S::LANES;
         }
-        (range / max_code as f32, zero as i32 - C::SHIFT)
+        (range / max_code as f32 + S::sum(poison), zero as i32 - C::SHIFT)
     }
 }
 

@@ -26,6 +26,8 @@ mod engine_tests;
 #[allow(clippy::needless_range_loop)] // indices are lanes and registers
 mod gemm;
 mod isa;
+#[cfg(test)]
+mod not_finite_tests;
 mod scalar;
 #[allow(clippy::needless_range_loop)] // indices are lanes and registers
 mod simd;

@@ -67,6 +67,12 @@ unsafe impl Simd for Avx2 {
     }
     #[inline]
     #[target_feature(enable = "avx2,fma")]
+    unsafe fn nan_to_infinity(x: Self::F) -> Self::F {
+        // Of two numbers of which one is NaN the instruction gives the second.
+        _mm256_min_ps(x, _mm256_set1_ps(f32::INFINITY))
+    }
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
     unsafe fn sum(x: Self::F) -> f32 {
         let four = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps::<1>(x));
         let two = _mm_add_ps(four, _mm_movehl_ps(four, four));

@@ -67,6 +67,12 @@ unsafe impl Simd for Avx512 {
     }
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    unsafe fn nan_to_infinity(x: Self::F) -> Self::F {
+        // Of two numbers of which one is NaN the instruction gives the second.
+        _mm512_min_ps(x, _mm512_set1_ps(f32::INFINITY))
+    }
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
     unsafe fn sum(x: Self::F) -> f32 {
         _mm512_reduce_add_ps(x)
     }

@@ -43,8 +43,12 @@ pub(super) unsafe trait Simd {
     unsafe fn div(a: Self::F, b: Self::F) -> Self::F;
     /// `a * b + c`. Rounded once where the hardware does so; always in the same way on one instruction set.
     unsafe fn mul_add(a: Self::F, b: Self::F, c: Self::F) -> Self::F;
+    /// The larger of each pair. NaN in `b` comes out; NaN in `a` may be lost, as on x86.
     unsafe fn max(a: Self::F, b: Self::F) -> Self::F;
+    /// The smaller of each pair. NaN as in [`Simd::max`].
     unsafe fn min(a: Self::F, b: Self::F) -> Self::F;
+    /// `x`, and infinity where it is NaN.
+    unsafe fn nan_to_infinity(x: Self::F) -> Self::F;
     /// All lanes, added in a fixed order.
     unsafe fn sum(x: Self::F) -> f32;
     unsafe fn largest(x: Self::F) -> f32;
@@ -79,7 +83,7 @@ pub(super) unsafe trait Simd {
     unsafe fn prefetch(at: *const u8);
 }
 
-/// `e^x`, for `x` up to about 88; below -87.3 the smallest normal number.
+/// `e^x`, for `x` up to about 88; below -87.3 the smallest normal number; NaN for NaN.
 ///
 /// `x = n ln 2 + r` with `|r| <= ln 2 / 2`, and a polynomial for `e^r` (Cephes `expf`, Moshier): within 2 ULP.
 ///
@@ -89,7 +93,7 @@ pub(super) unsafe trait Simd {
 pub(super) unsafe fn exp<S: Simd>(x: S::F) -> S::F {
     // SAFETY: the caller's promise.
     unsafe {
-        let x = S::max(x, S::splat(-87.33654));
+        let x = S::max(S::splat(-87.33654), x);
         let n = S::round(S::mul(x, S::splat(std::f32::consts::LOG2_E)));
         let whole = S::to_f32(n);
         let r = S::mul_add(whole, S::splat(-0.693_359_4), x);
@@ -105,7 +109,8 @@ pub(super) unsafe fn exp<S: Simd>(x: S::F) -> S::F {
     }
 }
 
-/// The nearest bfloat16, halves to even, in the low half of each lane; the upper half is not cleared. Finite numbers only.
+/// The nearest bfloat16, halves to even, in the low half of each lane; the upper half is not cleared. NaN becomes infinity: the carry of
+/// rounding could turn some NaNs into zeros.
 ///
 /// # Safety
 /// The instruction set is available.
@@ -113,7 +118,7 @@ pub(super) unsafe fn exp<S: Simd>(x: S::F) -> S::F {
 pub(super) unsafe fn round_bf16<S: Simd>(x: S::F) -> S::I {
     // SAFETY: the caller's promise.
     unsafe {
-        let bits = S::bits(x);
+        let bits = S::bits(S::nan_to_infinity(x));
         let odd = S::and_i32(S::shift_right::<16>(bits), S::splat_i32(1));
         S::shift_right::<16>(S::add_i32(bits, S::add_i32(odd, S::splat_i32(0x7fff))))
     }

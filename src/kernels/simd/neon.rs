@@ -67,6 +67,12 @@ unsafe impl Simd for Neon {
     }
     #[inline]
     #[target_feature(enable = "neon")]
+    unsafe fn nan_to_infinity(x: Self::F) -> Self::F {
+        // minNum of IEEE 754: the number, where the other is NaN.
+        vminnmq_f32(x, vdupq_n_f32(f32::INFINITY))
+    }
+    #[inline]
+    #[target_feature(enable = "neon")]
     unsafe fn sum(x: Self::F) -> f32 {
         let two = vpaddq_f32(x, x);
         vgetq_lane_f32::<0>(vpaddq_f32(two, two))

@@ -67,6 +67,10 @@ unsafe impl Simd for Portable {
         both(a, b, |a, b| if a < b { a } else { b })
     }
     #[inline(always)]
+    unsafe fn nan_to_infinity(x: Self::F) -> Self::F {
+        each(x, |x| if x.is_nan() { f32::INFINITY } else { x })
+    }
+    #[inline(always)]
     unsafe fn sum(x: Self::F) -> f32 {
         x.into_iter().sum()
     }
