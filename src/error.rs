@@ -84,9 +84,9 @@ pub enum Error {
         message: String,
     },
     /// No forward pass exists for this architecture.
-    #[error("the architecture '{found}' is not supported; supported are {supported}")]
+    #[error("this architecture is not supported: {found}; supported are {supported}")]
     UnsupportedArchitecture {
-        /// `model_type` or `architectures` of config.json.
+        /// What config.json says: its `model_type` or `architectures`, or another key with its value.
         found: String,
         /// The supported ones, comma-separated.
         supported: String,
@@ -111,6 +111,12 @@ pub enum Error {
     #[error("the score of candidate {index} (counted from 0) is not a number")]
     NotANumber {
         /// 0-based position of the candidate in the input.
+        index: usize,
+    },
+    /// What the model makes of a query is not a number; no candidate can be scored against it.
+    #[error("the model's numbers for query {index} (counted from 0) are not finite")]
+    QueryNotANumber {
+        /// 0-based position of the query.
         index: usize,
     },
     /// An argument is out of its range.

@@ -32,6 +32,7 @@ pub mod encoder;
 pub mod engine;
 pub mod error;
 pub mod eval;
+mod foreign;
 mod hex;
 pub mod index;
 pub mod io;

@@ -7,26 +7,13 @@ use nearsort::{Error, LocalEncoder, ModelSpec, ModelStore, Pooling, StoreOptions
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{default_model, f32_options, root, tiny};
+use crate::support::{copy, default_model, f32_options, root, tiny};
 
 /// A copy of a tiny model that a test may break.
 fn copy_of(name: &str) -> TempDir {
     let target = tempfile::tempdir().unwrap();
     copy(&root().join("models").join(name), target.path());
     target
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
-        }
-    }
 }
 
 fn edit(folder: &TempDir, file: &str, change: impl FnOnce(&mut Value)) {
@@ -137,7 +124,11 @@ type Breakage = (&'static str, fn(&mut Value), &'static str);
 #[test]
 fn what_cannot_be_computed_is_refused_by_name() {
     let cases: [Breakage; 6] = [
-        ("config.json", |v| v["model_type"] = json!("t5"), "'t5' is not supported; supported are bert, distilbert"),
+        (
+            "config.json",
+            |v| v["model_type"] = json!("t5"),
+            "not supported: the model type is t5; supported are bert, distilbert",
+        ),
         ("config.json", |v| v["hidden_act"] = json!("swish9"), "swish9"),
         ("config.json", |v| v["hidden_size"] = json!(36), "shape"),
         ("config.json", |v| v["vocab_size"] = json!(3), "the two are of different models"),

@@ -1,14 +1,17 @@
 //! One test program: every file beside this one is a module of it, so that the library is linked once.
 
+mod allocations;
 mod architecture;
 mod cache;
 mod contract;
 mod cross_encoder;
+mod damaged_models;
 mod determinism;
 mod engine;
 mod eval;
 mod index;
 mod io;
+mod not_finite;
 mod parity;
 mod reranking;
 mod scoring;

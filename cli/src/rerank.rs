@@ -292,10 +292,9 @@ impl Collected {
             unscored: 0,
             unscored_example: None,
         };
-        let texts: Vec<&str> = queries.iter().map(|query| query.text.as_str()).collect();
         let is_trec = output::format(args)? == OutputFormat::Trec;
         let chunk_rows = if reranker.needs_whole_lists() { usize::MAX } else { CHUNK_ROWS };
-        counter.expect(texts.len(), false);
+        counter.expect(queries.len(), false);
         loop {
             let chunk = rows.by_ref().take(chunk_rows).collect::<Result<Vec<Row>, _>>()?;
             if chunk.is_empty() {
@@ -308,7 +307,7 @@ impl Collected {
                 collected.decide_mixing(&chunk, rows.name(), args)?;
             }
             counter.expect(chunk.len(), chunk.len() < chunk_rows);
-            collected.add(chunk, reranker, &texts)?;
+            collected.add(chunk, reranker, queries)?;
             if let Some(k) = args.top_k {
                 collected.forget_losers(k);
             }
@@ -336,10 +335,12 @@ impl Collected {
         Ok(())
     }
 
-    fn add(&mut self, chunk: Vec<Row>, reranker: &Reranker, queries: &[&str]) -> Result<(), Failure> {
+    fn add(&mut self, chunk: Vec<Row>, reranker: &Reranker, queries: &[Query]) -> Result<(), Failure> {
         let first = self.candidates;
         let passages: Vec<_> = chunk.iter().map(Row::passage).collect();
-        let scored = reranker.score_queries(queries, &passages)?;
+        let texts: Vec<&str> = queries.iter().map(|query| query.text.as_str()).collect();
+        let scored = reranker.score_queries(&texts, &passages);
+        let scored = scored.map_err(|error| name_query(error, |at| queries.get(at)))?;
         for scored in &scored {
             self.unscored += scored.unscored.len();
             if let (None, Some(first)) = (&self.unscored_example, scored.unscored.first()) {
@@ -461,13 +462,29 @@ pub fn finish_results(
     Ok(())
 }
 
+/// What to do about a model whose scores are not numbers.
+pub const CHECK_MODEL: &str = "`nearsort models verify` says whether the model's weights are sound";
+
 /// An error of the ranking names a position; the user knows the row.
 fn name_candidate(error: nearsort::Error, chunk: &[Row], first: usize) -> Failure {
-    match error {
-        nearsort::Error::NotANumber { index } => {
-            let row = &chunk[index - first];
-            Failure::Error(format!("{error}: id '{}', line {}", row.id, row.line))
-        }
-        other => other.into(),
+    let row = match &error {
+        nearsort::Error::NotANumber { index } => index.checked_sub(first).and_then(|at| chunk.get(at)),
+        _ => None,
+    };
+    match row {
+        Some(row) => Failure::Error(format!("{error}: id '{}', line {}; {CHECK_MODEL}", row.id, row.line)),
+        None => error.into(),
+    }
+}
+
+/// An error about a query names a position; the user knows the id that `query` gives.
+pub fn name_query<'a>(error: nearsort::Error, query: impl FnOnce(usize) -> Option<&'a Query>) -> Failure {
+    let found = match &error {
+        nearsort::Error::QueryNotANumber { index } => query(*index),
+        _ => None,
+    };
+    match found {
+        Some(found) => Failure::Error(format!("{error}: query '{}'; {CHECK_MODEL}", found.id)),
+        None => error.into(),
     }
 }

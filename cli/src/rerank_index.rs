@@ -16,7 +16,7 @@ use crate::hints::{Warning, say, warn, warn_of_skipped};
 use crate::output::ids::{IdAnswer, IdAnswers, IdHit};
 use crate::output::{self, ModelLine};
 use crate::progress::Counter;
-use crate::rerank::{check_query_id, with_worst_for_unknown};
+use crate::rerank::{CHECK_MODEL, check_query_id, name_query, with_worst_for_unknown};
 use crate::{Failure, Outcome, Run, index, model};
 
 /// A query with its candidates.
@@ -49,7 +49,8 @@ pub fn run(args: &RerankArgs, folder: &Path, talk: Talk, counter: &Counter) -> R
     counter.expect(lists.len(), true);
     let texts: Vec<&str> = lists.iter().map(|list| list.query.text.as_str()).collect();
     let started = Instant::now();
-    let queries = scorer.encode(&texts)?;
+    let query = |at: usize| lists.get(at).map(|list| &list.query);
+    let queries = scorer.encode(&texts).map_err(|error| name_query(error, query))?;
     let encoding = started.elapsed();
     counter.finish();
     let mut unknown = Unknown::default();
@@ -134,7 +135,13 @@ fn rank(
         }
     };
     let least = args.min_score.unwrap_or(f32::NEG_INFINITY);
-    let hits = ranking::top_k(&mixed, args.top_k.unwrap_or(usize::MAX))?;
+    let hits = ranking::top_k(&mixed, args.top_k.unwrap_or(usize::MAX)).map_err(|error| match error {
+        nearsort::Error::NotANumber { index } => {
+            let id = &list.ids[known[index].0];
+            Failure::Error(format!("{error}: query '{}', id '{id}'; {CHECK_MODEL}", list.query.id))
+        }
+        other => other.into(),
+    })?;
     let hit = |hit: ranking::Hit| IdHit {
         row: rows[hit.index],
         id: list.ids[known[hit.index].0].clone(),

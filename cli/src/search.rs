@@ -13,7 +13,7 @@ use crate::hints::say;
 use crate::output::ids::{IdAnswer, IdAnswers, IdHit};
 use crate::output::{self, ModelLine};
 use crate::progress::Counter;
-use crate::rerank::check_query_id;
+use crate::rerank::{check_query_id, name_query};
 use crate::service::DryRun;
 use crate::{Failure, Outcome, Run, index, model};
 
@@ -42,7 +42,7 @@ pub fn run(args: &SearchArgs, talk: Talk) -> Run {
     let (mut searching, mut found) = (std::time::Duration::ZERO, 0);
     for queries in queries.chunks(QUERIES_AT_ONCE) {
         let texts: Vec<&str> = queries.iter().map(|query| query.text.as_str()).collect();
-        let encoded = scorer.encode(&texts)?;
+        let encoded = scorer.encode(&texts).map_err(|error| name_query(error, |at| queries.get(at)))?;
         let started = Instant::now();
         let hits = scorer.search(&encoded, args.top_k as usize)?;
         searching += started.elapsed();

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use nearsort::encoder::{Check, CrossEncoderOptions, Finding};
+use nearsort::encoder::{Check, CrossEncoderOptions, Finding, check_weights};
 use nearsort::kernels::Kernels;
 use nearsort::store::{FileCheck, ModelFiles, Verdict};
 use nearsort::{CrossEncoder, Encoder, Engine, LocalEncoder, LocalEncoderOptions, ModelKind, ModelStore, Precision};
@@ -13,7 +13,7 @@ use crate::{Failure, Outcome, Run};
 struct Report {
     files: ModelFiles,
     file_checks: Vec<FileCheck>,
-    /// `None` when a file is damaged: a model that is not the right one is not run.
+    /// `None` when a file is damaged or a weight is not finite: a model that is not the right one is not run.
     model: Option<Loaded>,
     checks: Vec<Check>,
 }
@@ -28,6 +28,10 @@ pub fn run(store: &ModelStore, name: &str, as_json: bool) -> Run {
     let file_checks = store.verify_files(&files)?;
     let mut report = Report { files, file_checks, model: None, checks: Vec::new() };
     if report.damaged().is_empty() {
+        report.checks.push(check_weights(&report.files)?);
+    }
+    // A model with such weights is not run: every engine refuses it, or its numbers are none.
+    if report.checks.iter().any(|check| check.passed) {
         match ModelKind::of(&report.files)? {
             ModelKind::Encoder => report.check_encoder()?,
             ModelKind::CrossEncoder => report.check_cross_encoder()?,
@@ -48,7 +52,7 @@ impl Report {
     fn check_encoder(&mut self) -> Result<(), Failure> {
         let exact = LocalEncoderOptions { precision: Some(Precision::F32), ..Default::default() };
         let encoder = LocalEncoder::load(self.files.clone(), exact)?;
-        self.checks = encoder.self_check()?;
+        self.checks.extend(encoder.self_check()?);
         if encoder.engine() == Engine::Native && Precision::fastest(Kernels::best()) != encoder.precision() {
             let fastest = LocalEncoder::load(self.files.clone(), LocalEncoderOptions::default())?;
             self.checks.push(fastest.agreement_check(&encoder)?);
@@ -59,7 +63,7 @@ impl Report {
 
     fn check_cross_encoder(&mut self) -> Result<(), Failure> {
         let model = CrossEncoder::load(self.files.clone(), CrossEncoderOptions::default())?;
-        self.checks = model.self_check()?;
+        self.checks.extend(model.self_check()?);
         self.model = Some(Loaded::CrossEncoder(Box::new(model)));
         Ok(())
     }
@@ -91,7 +95,21 @@ impl Report {
         for check in &self.file_checks {
             writeln!(out, "  {:10}  {}  {}", verdict(check.verdict), short(&check.sha256), check.file)?;
         }
-        let Some(model) = &self.model else { return Ok(()) };
+        if let Some(model) = &self.model {
+            Self::print_contract(model, out)?;
+        }
+        if self.checks.is_empty() {
+            return Ok(());
+        }
+        writeln!(out, "\nchecks")?;
+        for check in &self.checks {
+            let mark = if check.passed { "ok" } else { "FAILED" };
+            writeln!(out, "  {mark:6}  {} ({})", check.name, check.detail)?;
+        }
+        Ok(())
+    }
+
+    fn print_contract(model: &Loaded, out: &mut impl Write) -> io::Result<()> {
         writeln!(out, "\ncontract")?;
         for (name, value) in model.contract_lines() {
             writeln!(out, "  {name:16}  {value}")?;
@@ -102,11 +120,6 @@ impl Report {
         }
         if model.findings().is_empty() {
             writeln!(out, "  none")?;
-        }
-        writeln!(out, "\nchecks")?;
-        for check in &self.checks {
-            let mark = if check.passed { "ok" } else { "FAILED" };
-            writeln!(out, "  {mark:6}  {} ({})", check.name, check.detail)?;
         }
         Ok(())
     }

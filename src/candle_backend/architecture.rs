@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::SUPPORTED_MODEL_TYPES;
 use super::jina::JinaBert;
 use super::weights::{self, Naming};
-use crate::{Error, Result};
+use crate::{Error, Result, foreign};
 
 /// The tensor that every BERT-like checkpoint has.
 const WORD_EMBEDDINGS: &str = "embeddings.word_embeddings.weight";
@@ -53,7 +53,7 @@ impl Architecture {
             "nomic_bert" => source.nomic_bert(),
             "qwen3" => source.qwen3(),
             other => Err(Error::UnsupportedArchitecture {
-                found: other.to_owned(),
+                found: format!("the model type is {other}"),
                 supported: SUPPORTED_MODEL_TYPES.join(", "),
             }),
         }
@@ -243,10 +243,11 @@ impl Source<'_> {
         load: impl FnOnce(VarBuilder<'static>) -> CandleResult<T>,
     ) -> Result<T> {
         let vb = weights::open(self.weights, anchor, naming, self.device)?;
-        load(vb).map_err(|e| {
-            let path = self.weights.first().cloned().unwrap_or_default();
-            Error::ModelFile { path, message: e.to_string() }
-        })
+        let path = || self.weights.first().cloned().unwrap_or_default();
+        let unusable = |message: String| Error::ModelFile { path: path(), message };
+        foreign::call(|| load(vb))
+            .map_err(|panic| unusable(format!("candle stopped while it loaded the model: {panic}")))?
+            .map_err(|e| unusable(e.to_string()))
     }
 
     fn unusable(&self, message: String) -> Error {

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::Device;
 use super::architecture::Architecture;
 use crate::engine::{Backend, HiddenSink, RaggedBatch};
-use crate::{Error, Result};
+use crate::{Error, Result, foreign};
 
 /// A model on one of candle's devices.
 pub struct CandleBackend {
@@ -62,7 +62,8 @@ impl CandleBackend {
             Ok((hidden.dims3()?, hidden.flatten_all()?.to_vec1::<f32>()?))
         };
         let failed = |message: String| Error::Compute { context: "the forward pass failed".into(), message };
-        let ((_, width, hidden_size), hidden) = run().map_err(|e| failed(e.to_string()))?;
+        let computed = foreign::call(run).map_err(|panic| failed(format!("candle stopped: {panic}")))?;
+        let ((_, width, hidden_size), hidden) = computed.map_err(|e| failed(e.to_string()))?;
         if hidden_size != self.hidden_size {
             return Err(failed(format!(
                 "hidden states have {hidden_size} numbers, config.json says {}",

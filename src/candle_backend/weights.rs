@@ -11,7 +11,7 @@ use candle_core::{DType, Device, Error as CandleError, Result as CandleResult, S
 use candle_nn::VarBuilder;
 use candle_nn::var_builder::SimpleBackend;
 
-use crate::engine::{distilbert_name, root_prefix};
+use crate::engine::{Float, distilbert_name, first_not_finite, root_prefix};
 use crate::{Error, Result};
 
 /// How names asked for become names in the file.
@@ -32,6 +32,8 @@ struct Weights {
     /// Precedes every name in the file.
     root: String,
     naming: Naming,
+    /// The table of word embeddings, by its name in the file.
+    words: String,
 }
 
 /// Maps the safetensors files and gives them as a `VarBuilder` of f32 tensors on `device`.
@@ -50,7 +52,8 @@ pub(super) fn open(paths: &[PathBuf], anchor: &str, naming: Naming, device: &Dev
     let root = root_prefix(names.iter().map(|(name, _)| name.as_str()), anchor).ok_or_else(|| {
         unusable(format!("no tensor '{anchor}': these are not weights of the architecture in config.json"))
     })?;
-    let backend = Weights { tensors, root, naming };
+    let words = format!("{root}{anchor}");
+    let backend = Weights { tensors, root, naming, words };
     Ok(VarBuilder::from_backend(Box::new(backend), DType::F32, device.clone()))
 }
 
@@ -62,6 +65,18 @@ impl Weights {
             Naming::DistilBert => distilbert_name(asked),
         };
         format!("{}{name}", self.root)
+    }
+
+    /// Fails for a type that the native engine does not read either, and for NaN and infinity, which maxima and activations would hide. Not
+    /// in the table of words: there they reach the hidden state of their token, where they are seen, and other texts are not concerned.
+    fn check_numbers(&self, name: &str) -> Result<(), String> {
+        // What is missing is said by the loading.
+        let Ok(view) = self.tensors.get(name) else { return Ok(()) };
+        Float::of(view.dtype()).map_err(|wrong| format!("the tensor '{name}' is of {wrong}"))?;
+        let found = if name == self.words { None } else { first_not_finite(view.dtype(), view.data()) };
+        found.map_or(Ok(()), |at| {
+            Err(format!("'{name}' holds a number that is not finite (at {at}); fetch the model again"))
+        })
     }
 }
 
@@ -83,7 +98,9 @@ impl SimpleBackend for Weights {
     }
 
     fn get_unchecked(&self, name: &str, dtype: DType, device: &Device) -> CandleResult<Tensor> {
-        self.tensors.load(&self.name_in_file(name), device)?.to_dtype(dtype)
+        let name = self.name_in_file(name);
+        self.check_numbers(&name).map_err(CandleError::Msg)?;
+        self.tensors.load(&name, device)?.to_dtype(dtype)
     }
 
     fn contains_tensor(&self, name: &str) -> bool {

@@ -74,10 +74,13 @@ impl WeightsFile for Mapped {
     }
 }
 
+/// The most threads of a pool, several times the cores of the largest machines. Each takes memory of its own, and a system stops at some number.
+pub const MAX_THREADS: usize = 1024;
+
 /// A pool of `threads` threads.
 pub(super) fn thread_pool(threads: usize) -> Result<ThreadPool> {
-    if threads == 0 {
-        return Err(Error::InvalidArgument("--threads must be at least 1".into()));
+    if !(1..=MAX_THREADS).contains(&threads) {
+        return Err(Error::InvalidArgument(format!("--threads {threads}: allowed are 1 to {MAX_THREADS}")));
     }
     ThreadPoolBuilder::new()
         .num_threads(threads)

@@ -11,7 +11,7 @@ use serde::de::{DeserializeOwned, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use super::Pooling;
+use super::{Pooling, numbers};
 use crate::store::ModelFiles;
 use crate::{Error, Result};
 
@@ -159,6 +159,7 @@ struct Modules {
 impl Reader<'_> {
     fn contract(mut self, overrides: &Overrides) -> Result<Contract> {
         let config = self.json(CONFIG)?.ok_or_else(|| self.unusable(CONFIG, "the file is missing"))?;
+        numbers::check(&mut self, &config)?;
         let model_type = config["model_type"].as_str().unwrap_or_default().to_owned();
         let hidden_size = ["hidden_size", "n_embd", "dim"]
             .iter()

@@ -77,9 +77,11 @@ impl Dense {
 }
 
 fn to_f32(view: &TensorView<'_>) -> Result<Vec<f32>, String> {
-    let unknown = || format!("weights of type {:?} are not supported; supported are F32, F16 and BF16", view.dtype());
-    let float = Float::of(view.dtype()).ok_or_else(unknown)?;
+    let float = Float::of(view.dtype()).map_err(|wrong| format!("weights of {wrong}"))?;
     let mut values = vec![0.0; view.shape().iter().product()];
     float.read(view.data(), &mut values);
-    Ok(values)
+    match values.iter().position(|x| !x.is_finite()) {
+        None => Ok(values),
+        Some(at) => Err(format!("a weight is not finite ({} at {at}); fetch the model again", values[at])),
+    }
 }

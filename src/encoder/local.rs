@@ -10,7 +10,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use ndarray::{Array2, ArrayView2, s};
+use ndarray::{Array2, ArrayView2, CowArray, Ix2, s};
 use rayon::ThreadPool;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
@@ -25,7 +25,7 @@ use super::{
     Role, TextSink, TokenEncoder,
 };
 use crate::candle_backend::Device;
-use crate::engine::{Backend, RaggedBatch};
+use crate::engine::{Backend, RaggedBatch, all_finite};
 use crate::hex::hex;
 use crate::kernels::Kernels;
 use crate::store::ModelFiles;
@@ -198,16 +198,20 @@ impl LocalEncoder {
         let batch = RaggedBatch::of(texts.iter().map(|(_, text)| text.ids.as_slice()));
         self.backend.forward(&batch, threads, &|position, hidden| {
             let (index, text) = texts[position];
-            let tokens = hidden.slice(s![text.content.clone(), ..]);
-            sink(index, &EncodedText { vector: &self.vector(hidden), tokens });
+            let tokens = token_states(hidden, text.content.clone());
+            sink(index, &EncodedText { vector: &self.vector(hidden), tokens: tokens.view() });
             if let Some(progress) = &self.options.progress {
                 progress(1);
             }
         })
     }
 
-    /// Pools, applies the dense layers, cuts and normalises.
+    /// Pools, applies the dense layers, cuts and normalises. NaN where any hidden state is not finite: it may be of a token that pooling
+    /// leaves out, and what attention made of it for the others is no number either, whatever it looks like.
     fn vector(&self, hidden: ArrayView2<'_, f32>) -> Vec<f32> {
+        if !is_finite(hidden) {
+            return vec![f32::NAN; self.contract.dim];
+        }
         let pooled = self.contract.pooling.pool(hidden);
         let mut vector = self.dense.iter().fold(pooled, |vector, layer| layer.apply(&vector));
         vector.truncate(self.contract.dim);
@@ -269,6 +273,23 @@ fn set_row(vectors: &Mutex<Array2<f32>>, index: usize, vector: &[f32]) {
 fn embeddings(vectors: Mutex<Array2<f32>>, lengths: EncodedLengths) -> Embeddings {
     let vectors = vectors.into_inner().unwrap_or_else(PoisonError::into_inner);
     Embeddings { vectors, tokens: lengths.tokens, truncated: lengths.truncated }
+}
+
+/// Whether all hidden states of a text are finite.
+pub(super) fn is_finite(hidden: ArrayView2<'_, f32>) -> bool {
+    hidden.rows().into_iter().all(|row| match row.as_slice() {
+        Some(row) => all_finite(row),
+        None => row.iter().all(|x| x.is_finite()),
+    })
+}
+
+/// The hidden states of a text's own tokens, `[tokens, hidden_size]`. All of them NaN, and at least one, where any state of the text is not
+/// finite, a special token's included.
+fn token_states(hidden: ArrayView2<'_, f32>, content: Range<usize>) -> CowArray<'_, f32, Ix2> {
+    match is_finite(hidden) {
+        true => hidden.slice_move(s![content, ..]).into(),
+        false => Array2::from_elem((content.len().max(1), hidden.ncols()), f32::NAN).into(),
+    }
 }
 
 impl Tokens for TokenizedText {

@@ -7,8 +7,11 @@ mod contract;
 mod cross_encoder;
 mod dense;
 mod local;
+mod numbers;
 mod pooling;
 mod tokenizer;
+mod tokenizer_file;
+mod weights_check;
 
 use std::fmt;
 use std::ops::Range;
@@ -17,11 +20,13 @@ use std::str::FromStr;
 use ndarray::{Array2, ArrayView2};
 
 pub use crate::engine::Precision;
+pub use backend::MAX_THREADS;
 pub use check::Check;
 pub use contract::{Contract, Finding, Overrides};
 pub use cross_encoder::{CrossContract, CrossEncoder, CrossEncoderOptions, DEFAULT_INSTRUCTION, ModelKind, PairLogits};
 pub use local::{LocalEncoder, LocalEncoderOptions, ProgressFn};
 pub use pooling::Pooling;
+pub use weights_check::check_weights;
 
 use crate::{Error, Result};
 
@@ -139,7 +144,7 @@ impl Embeddings {
 /// threads at once; an error ends the encoding.
 pub type PartSink<'a> = dyn Fn(&[usize], &Embeddings) -> Result<()> + Sync + 'a;
 
-/// One text as it leaves the encoder.
+/// One text as it leaves the encoder. Where the model's numbers for it are not finite, its vector is not, and so are its token vectors.
 #[derive(Debug)]
 pub struct EncodedText<'a> {
     /// The embedding, `[dim]`.

@@ -67,9 +67,12 @@ impl Pooling {
 pub(crate) fn normalize(vector: &mut [f32]) {
     // Summed in f64: the rounding of a sum of squares over 1,024 components would reach the seventh digit.
     let norm = vector.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt();
-    if norm > 0.0 {
-        let scale = (1.0 / norm) as f32;
+    let scale = (1.0 / norm) as f32;
+    if scale.is_normal() {
         vector.iter_mut().for_each(|x| *x *= scale);
+    } else if norm > 0.0 {
+        // So small or so large that f32 has no such factor.
+        vector.iter_mut().for_each(|x| *x = (f64::from(*x) / norm) as f32);
     }
 }
 
@@ -107,5 +110,16 @@ mod tests {
         let mut vector = vec![3.0, -4.0];
         normalize(&mut vector);
         assert_eq!(vector, [0.6, -0.8]);
+        for size in [1e-42, 1e-30, 1e38] {
+            let mut vector = vec![3.0 * size, -2.0 * size];
+            normalize(&mut vector);
+            let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
+            assert!((length - 1.0).abs() < 1e-3 && vector[1] < 0.0, "{size}: {vector:?}");
+        }
+        for bad in [f32::NAN, f32::INFINITY] {
+            let mut vector = vec![1.0, bad];
+            normalize(&mut vector);
+            assert!(vector.iter().any(|x| !x.is_finite()), "{vector:?}");
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use tokenizers::{Encoding, ModelWrapper, Tokenizer, TruncationDirection, TruncationParams, TruncationStrategy};
 
-use super::{Contract, Role};
+use super::{Contract, Role, tokenizer_file};
 use crate::store::ModelFiles;
 use crate::{Error, Result};
 
@@ -48,11 +48,8 @@ pub(crate) struct TextTokenizer {
 
 impl TextTokenizer {
     pub(crate) fn load(files: &ModelFiles, contract: &Contract) -> Result<Self> {
-        let path = files.dir.join("tokenizer.json");
-        let unusable = |message: String| Error::ModelFile { path: path.clone(), message };
-        let bytes = files.read("tokenizer.json")?.ok_or_else(|| unusable("the file is missing".into()))?;
-        let mut tokenizer = Tokenizer::from_bytes(&bytes).map_err(|e| unusable(e.to_string()))?;
-        tokenizer.with_padding(None);
+        let unusable = |message: String| Error::ModelFile { path: files.dir.join("tokenizer.json"), message };
+        let mut tokenizer = tokenizer_file::read(files, contract.max_tokens, false)?;
         let truncation = TruncationParams {
             max_length: contract.max_tokens,
             strategy: TruncationStrategy::LongestFirst,
@@ -156,11 +153,10 @@ impl TextTokenizer {
         if self.lower_case {
             input = input.to_lowercase();
         }
-        let encoding = match with_offsets {
+        tokenizer_file::encoded(|| match with_offsets {
             true => self.tokenizer.encode(input, true),
             false => self.tokenizer.encode_fast(input, true),
-        };
-        encoding.map_err(|e| Error::Compute { context: "tokenizing failed".into(), message: e.to_string() })
+        })
     }
 
     /// The positions of the text's own tokens: what is left between the special tokens at both ends, after the prompt.

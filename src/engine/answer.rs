@@ -45,9 +45,10 @@ impl AnswerHead {
         let row = |token: u32| {
             let mut row = vec![0.0; hidden_size];
             table.read_row(token as usize, &mut row);
-            row
+            tensors.check_finite(&format!("the output of the token {token}"), &row)?;
+            Ok::<_, crate::Error>(row)
         };
-        Ok(Self { kernels, yes: row(yes), no: row(no) })
+        Ok(Self { kernels, yes: row(yes)?, no: row(no)? })
     }
 
     /// The logit of "yes" less that of "no" behind a sequence, from its last hidden states, `[tokens, hidden_size]`. Its sigmoid is the

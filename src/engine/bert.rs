@@ -52,13 +52,8 @@ impl Bert {
         let Builder { tensors, config, .. } = builder;
         let width = config.embedding_size;
         let types = if config.family == Family::DistilBert { 0 } else { config.type_vocab_size };
-        let table = (types > 0).then(|| tensors.get("embeddings.token_type_embeddings.weight", &[types, width]));
-        let row = |table: &Tensor, index: usize| {
-            let mut row = vec![0.0; width];
-            table.read_row(index, &mut row);
-            row
-        };
-        let token_types = table.transpose()?.map_or(Vec::new(), |table| (0..types).map(|i| row(&table, i)).collect());
+        let table = (types > 0).then(|| tensors.values("embeddings.token_type_embeddings.weight", &[types, width]));
+        let token_types = table.transpose()?.unwrap_or_default().chunks_exact(width).map(<[f32]>::to_vec).collect();
         Ok(Self {
             words: tensors.get(ANCHOR, &[config.vocab_size, width])?,
             positions: tensors.get("embeddings.position_embeddings.weight", &[config.max_positions, width])?,
@@ -122,9 +117,10 @@ impl Bert {
 impl Projection {
     fn load(builder: &Builder<'_>) -> Result<Self> {
         let (hidden, embedding) = (builder.config.hidden_size, builder.config.embedding_size);
-        let table = builder.tensors.get("embeddings_project.weight", &[hidden, embedding])?;
+        let table = builder.tensors.values("embeddings_project.weight", &[hidden, embedding])?;
         let mut weight = vec![0.0; hidden * padded_len(embedding)];
-        weight.chunks_exact_mut(padded_len(embedding)).enumerate().for_each(|(row, to)| table.read_row(row, to));
+        let rows = weight.chunks_exact_mut(padded_len(embedding)).zip(table.chunks_exact(embedding));
+        rows.for_each(|(to, from)| to[..embedding].copy_from_slice(from));
         Ok(Self { weight, bias: builder.tensors.vector("embeddings_project.bias", hidden)? })
     }
 

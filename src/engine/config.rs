@@ -76,6 +76,11 @@ impl Config {
             },
             _ => reader.bert_like(family)?,
         };
+        let sizes =
+            [("the width of the embeddings", config.embedding_size), ("the inner width", config.intermediate_size)];
+        if let Some((name, _)) = sizes.iter().find(|(_, size)| *size == 0) {
+            return Err(format!("{name} is 0"));
+        }
         match config.hidden_size.checked_rem(config.num_heads) {
             Some(0) if config.hidden_size > 0 => Ok(config),
             _ => Err(format!("{} heads do not divide a hidden size of {}", config.num_heads, config.hidden_size)),
@@ -117,7 +122,7 @@ impl Reader<'_> {
             vocab_size: self.number("vocab_size")?,
             max_positions: self.number_or("max_position_embeddings", if modern { 8192 } else { 512 })?,
             type_vocab_size: if modern { 0 } else { self.number_or("type_vocab_size", 2)? },
-            pad_token_id: self.number_or("pad_token_id", usize::from(family == Family::Roberta))? as u32,
+            pad_token_id: self.token("pad_token_id", u32::from(family == Family::Roberta))?,
         })
     }
 
@@ -128,6 +133,11 @@ impl Reader<'_> {
 
     pub(super) fn number_or(self, field: &str, default: usize) -> Result<usize, String> {
         if self.0[field].is_null() { Ok(default) } else { self.number(field) }
+    }
+
+    fn token(self, field: &str, default: u32) -> Result<u32, String> {
+        let number = self.number_or(field, default as usize)?;
+        u32::try_from(number).map_err(|_| format!("'{field}' is {number}, which no token is"))
     }
 
     /// Fails when the field is there and is none of `supported`.

@@ -49,15 +49,12 @@ struct Layer {
 impl Layer {
     /// A layer whose bias may be missing.
     fn load(tensors: &Tensors, name: &str, (out, input): (usize, usize)) -> Result<Self> {
-        let tensor = tensors.get_exactly(&format!("{name}.weight"), &[out, input])?;
-        let mut weight = vec![0.0; out * input];
-        weight.chunks_exact_mut(input).enumerate().for_each(|(row, to)| tensor.read_row(row, to));
+        let weight = tensors.values_exactly(&format!("{name}.weight"), &[out, input])?;
         let bias_name = format!("{name}.bias");
-        let mut bias = Vec::new();
-        if tensors.contains_exactly(&bias_name) {
-            bias.resize(out, 0.0);
-            tensors.get_exactly(&bias_name, &[out])?.read_row(0, &mut bias);
-        }
+        let bias = match tensors.contains_exactly(&bias_name) {
+            true => tensors.values_exactly(&bias_name, &[out])?,
+            false => Vec::new(),
+        };
         Ok(Self { weight, bias })
     }
 
@@ -102,8 +99,7 @@ impl ClassificationHead {
         }
         let hidden = config.hidden_size;
         let norm = (config.family == Family::ModernBert).then(|| {
-            let mut gamma = vec![0.0; hidden];
-            tensors.get_exactly("head.norm.weight", &[hidden])?.read_row(0, &mut gamma);
+            let gamma = tensors.values_exactly("head.norm.weight", &[hidden])?;
             Ok(Norm::new(&gamma, &[], config.norm_eps))
         });
         let num_labels = json["id2label"].as_object().map_or(2, |labels| labels.len());

@@ -98,8 +98,8 @@ impl Builder<'_> {
     /// The first layer of a gated feed-forward part: both halves of its outputs padded on their own.
     pub(super) fn gated(&self, name: &str) -> Result<Linear> {
         let (hidden, middle) = (self.config.hidden_size, self.config.intermediate_size);
+        let weight = self.tensors.get(&format!("{name}.weight"), &[middle.saturating_mul(2), hidden])?;
         let padded = padded_len(middle);
-        let weight = self.tensors.get(&format!("{name}.weight"), &[2 * middle, hidden])?;
         let fill = |column: usize, out: &mut [f32]| {
             let (half, row) = (column / padded, column % padded);
             if row < middle {

@@ -21,6 +21,7 @@ mod answer;
 mod attention;
 mod bert;
 mod config;
+mod finite;
 mod head;
 mod layer;
 mod linear;
@@ -37,11 +38,12 @@ use std::str::FromStr;
 use ndarray::ArrayView2;
 
 pub use answer::AnswerHead;
+pub(crate) use finite::{all_finite, first_not_finite};
 pub use head::ClassificationHead;
 pub use native::{MICRO_BATCH_TOKENS, NativeBackend};
 pub use profile::{Operation, Profile};
-pub(crate) use weights::Float;
 pub use weights::WeightsFile;
+pub(crate) use weights::{Float, layers_held};
 #[cfg(feature = "candle")]
 pub(crate) use weights::{distilbert_name, root_prefix};
 
@@ -110,7 +112,10 @@ fn embedding_error(config: &Config, id: u32, position: usize) -> Error {
     let message = if id as usize >= config.vocab_size {
         format!("the token {id} is outside the vocabulary of {}", config.vocab_size)
     } else {
-        format!("a text has a token at position {position}; the model's last is {}", config.max_positions - 1)
+        format!(
+            "a text has a token at position {position}; the model's last is {}",
+            config.max_positions.saturating_sub(1)
+        )
     };
     Error::Compute { context: "the forward pass failed".into(), message }
 }

@@ -122,8 +122,9 @@ impl Layer {
         let name = format!("layers.{index}");
         let (hidden, middle) = (builder.config.hidden_size, builder.config.intermediate_size);
         let qkv = format!("{name}.attn.Wqkv");
-        let part =
-            |part: usize| Ok((builder.tensors.get(&format!("{qkv}.weight"), &[3 * hidden, hidden])?, part * hidden));
+        let part = |part: usize| {
+            Ok((builder.tensors.get(&format!("{qkv}.weight"), &[hidden.saturating_mul(3), hidden])?, part * hidden))
+        };
         let sources = [part(0)?, part(1)?, part(2)?];
         let global = positions.is_global(index);
         let theta = if global { positions.global_theta } else { positions.local_theta };

@@ -53,6 +53,17 @@ pub(crate) fn root_prefix<'a>(names: impl Iterator<Item = &'a str>, anchor: &str
         .map(str::to_owned)
 }
 
+/// Layers that a safetensors file has tensors of: one more than the largest number behind `layer.` or `layers.` in a name. `None` without such
+/// names, and for a header that cannot be read.
+pub(crate) fn layers_held(file: &[u8]) -> Option<u64> {
+    let (_, header) = SafeTensors::read_metadata(file).ok()?;
+    let layer = |name: &String| {
+        let mut parts = name.split('.').skip_while(|part| !matches!(*part, "layer" | "layers"));
+        parts.nth(1)?.parse::<u64>().ok()
+    };
+    header.tensors().keys().filter_map(layer).max()?.checked_add(1)
+}
+
 /// Where a tensor lies.
 #[derive(Debug, Clone)]
 struct Place {
@@ -133,9 +144,8 @@ impl Tensors {
                 self.unusable(format!("the tensor '{name}' has the shape {found:?}, config.json says {shape:?}"))
             );
         }
-        let element = Float::of(place.dtype).ok_or_else(|| {
-            self.unusable(format!("the tensor '{name}' is of type {:?}; supported are F32, F16 and BF16", place.dtype))
-        })?;
+        let element =
+            Float::of(place.dtype).map_err(|wrong| self.unusable(format!("the tensor '{name}' is of {wrong}")))?;
         Ok(Tensor {
             file: Arc::clone(&self.files[place.file]),
             element,
@@ -145,11 +155,35 @@ impl Tensors {
         })
     }
 
-    /// A vector of `len` numbers.
+    /// A vector of `len` finite numbers.
     pub(super) fn vector(&self, name: &str, len: usize) -> Result<Vec<f32>> {
-        let mut values = vec![0.0; len];
-        self.get(name, &[len])?.read_row(0, &mut values);
+        self.values(name, &[len])
+    }
+
+    /// The numbers of a tensor of this shape, row by row, all of them finite.
+    pub(super) fn values(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+        self.values_exactly(&self.name_in_file(name), shape)
+    }
+
+    /// The same without the root.
+    pub(super) fn values_exactly(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+        let tensor = self.get_exactly(name, shape)?;
+        let mut values = vec![0.0; shape.iter().product()];
+        let rows = values.chunks_exact_mut(tensor.columns.max(1));
+        rows.enumerate().for_each(|(row, to)| tensor.read_row(row, to));
+        self.check_finite(name, &values)?;
         Ok(values)
+    }
+
+    /// Fails when a number of a tensor is NaN or infinite.
+    pub(super) fn check_finite(&self, name: &str, values: &[f32]) -> Result<()> {
+        match values.iter().position(|x| !x.is_finite()) {
+            None => Ok(()),
+            Some(at) => Err(self.unusable(format!(
+                "'{name}' holds a number that is not finite ({} at {at}); fetch the model again",
+                values[at]
+            ))),
+        }
     }
 
     /// Says that what was read is not needed again, apart from single rows of tables.
@@ -170,25 +204,31 @@ impl Tensors {
 /// A type of float in a weights file.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Float {
+    F64,
     F32,
     F16,
     Bf16,
 }
 
 impl Float {
-    /// `None` for what is no float, or none that weights have.
-    pub(crate) fn of(dtype: Dtype) -> Option<Self> {
+    /// The type of a tensor that is computed with.
+    ///
+    /// # Errors
+    /// The type and those that are supported, in words.
+    pub(crate) fn of(dtype: Dtype) -> Result<Self, String> {
         match dtype {
-            Dtype::F32 => Some(Float::F32),
-            Dtype::F16 => Some(Float::F16),
-            Dtype::BF16 => Some(Float::Bf16),
-            _ => None,
+            Dtype::F64 => Ok(Float::F64),
+            Dtype::F32 => Ok(Float::F32),
+            Dtype::F16 => Ok(Float::F16),
+            Dtype::BF16 => Ok(Float::Bf16),
+            other => Err(format!("type {other:?}; supported are F64, F32, F16 and BF16")),
         }
     }
 
     /// Reads little-endian numbers, as many as both sides hold.
     pub(crate) fn read(self, bytes: &[u8], out: &mut [f32]) {
         match self {
+            Float::F64 => out.iter_mut().zip(bytes.as_chunks().0).for_each(|(x, b)| *x = f64::from_le_bytes(*b) as f32),
             Float::F32 => out.iter_mut().zip(bytes.as_chunks().0).for_each(|(x, b)| *x = f32::from_le_bytes(*b)),
             Float::F16 => {
                 out.iter_mut().zip(bytes.as_chunks().0).for_each(|(x, b)| *x = f16::from_le_bytes(*b).to_f32())
@@ -201,6 +241,7 @@ impl Float {
 
     fn bytes(self) -> usize {
         match self {
+            Float::F64 => 8,
             Float::F32 => 4,
             Float::F16 | Float::Bf16 => 2,
         }
@@ -268,7 +309,9 @@ mod tests {
         let halves: Vec<u8> = [1.5f32, -2.0, 0.25, 8.0].iter().flat_map(|x| f16::from_f32(*x).to_le_bytes()).collect();
         let brains: Vec<u8> = [1.5f32, -2.0, 0.25, 8.0].iter().flat_map(|x| bf16::from_f32(*x).to_le_bytes()).collect();
         let singles: Vec<u8> = [1.5f32, -2.0, 0.25, 8.0].iter().flat_map(|x| x.to_le_bytes()).collect();
-        for (dtype, data) in [(Dtype::F16, &halves), (Dtype::BF16, &brains), (Dtype::F32, &singles)] {
+        let doubles: Vec<u8> = [1.5f64, -2.0, 0.25, 8.0].iter().flat_map(|x| x.to_le_bytes()).collect();
+        let all = [(Dtype::F16, &halves), (Dtype::BF16, &brains), (Dtype::F32, &singles), (Dtype::F64, &doubles)];
+        for (dtype, data) in all {
             let tensors = Tensors::open(vec![file("bert.w", dtype, vec![2, 2], data)], "m".into(), "w", false).unwrap();
             let mut row = [0.0; 3];
             tensors.get("w", &[2, 2]).unwrap().read_row(1, &mut row);

@@ -78,7 +78,7 @@ impl IndexScorer {
     /// Encodes queries, for [`IndexScorer::score`].
     ///
     /// # Errors
-    /// What the encoder fails with; [`Error::InvalidArgument`] for an empty query and for a vector that is not finite.
+    /// What the encoder fails with; [`Error::InvalidArgument`] for an empty query; [`Error::QueryNotANumber`].
     pub fn encode(&self, queries: &[&str]) -> Result<Vec<IndexQuery>> {
         if queries.iter().any(|query| query.trim().is_empty()) {
             return Err(Error::InvalidArgument("the query is empty".into()));
@@ -102,7 +102,12 @@ impl IndexScorer {
             }
         };
         let query = |(position, (vectors, &encoded_tokens)): (usize, (Mutex<_>, &u32))| {
-            let (vector, tokens): (Vec<f32>, _) = vectors.into_inner().unwrap_or_else(PoisonError::into_inner);
+            let (vector, tokens): (Vec<f32>, Option<QueryTokens>) =
+                vectors.into_inner().unwrap_or_else(PoisonError::into_inner);
+            let is_finite = vector.iter().all(|x| x.is_finite()) && tokens.as_ref().is_none_or(QueryTokens::is_finite);
+            if !is_finite {
+                return Err(Error::QueryNotANumber { index: position });
+            }
             Ok(IndexQuery { row: self.index.query(position, &vector)?, vector, tokens, encoded_tokens })
         };
         vectors.into_iter().zip(&lengths).enumerate().map(query).collect()

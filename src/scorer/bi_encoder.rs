@@ -24,6 +24,14 @@ pub const HYBRID_MAXSIM: f32 = 0.6;
 /// windows is high by chance; with it, what an author puts first counts a little more.
 pub const WINDOW_MARGIN: f32 = 0.03;
 
+/// A score of a window that begins at `start`, less [`WINDOW_MARGIN`] unless it is the first. At least -1, the lowest score, or `value` if that is
+/// lower; NaN stays NaN.
+pub fn less_window_margin(value: f32, start: usize) -> f32 {
+    let margin = if start == 0 { 0.0 } else { WINDOW_MARGIN };
+    // `max` and `min` give the other number for NaN, and so a score.
+    if value.is_nan() { value } else { (value - margin).max(value.min(-1.0)) }
+}
+
 /// Which score of an encoder pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scoring {
@@ -164,10 +172,9 @@ struct Best {
 impl Best {
     const NONE: Self = Self { value: f32::NEG_INFINITY, parts: Parts { cosine: 0.0, maxsim: 0.0 }, piece: usize::MAX };
 
-    /// A piece with its value, less the margin of later windows, which leaves the range of scores to nobody.
+    /// A piece with its value, less the margin of later windows.
     fn of(value: f32, parts: Parts, position: usize, piece: &Piece) -> Self {
-        let margin = if piece.range.start == 0 { 0.0 } else { WINDOW_MARGIN };
-        Self { value: (value - margin).max(value.min(-1.0)), parts, piece: position }
+        Self { value: less_window_margin(value, piece.range.start), parts, piece: position }
     }
 
     /// The higher value, of equals the earlier piece, and a value that is not a number before all: it has to be seen.
@@ -241,7 +248,19 @@ impl BiEncoderScorer {
         })?;
         let vectors = vectors.into_inner().unwrap_or_else(PoisonError::into_inner);
         let vectors = vectors.into_iter().collect::<Option<Vec<_>>>();
-        Ok((vectors.ok_or_else(|| failed(&"the encoder lost a query"))?, lengths))
+        let vectors = vectors.ok_or_else(|| failed(&"the encoder lost a query"))?;
+        // Every candidate would have NaN as its score, and the first one the blame.
+        match vectors.iter().position(|query| !self.can_score_by(query)) {
+            Some(index) => Err(Error::QueryNotANumber { index }),
+            None => Ok((vectors, lengths)),
+        }
+    }
+
+    /// Whether the numbers of a query that this scoring reads are finite.
+    fn can_score_by(&self, query: &QueryVectors) -> bool {
+        let is_read = self.scoring != Scoring::MaxSim;
+        let vector_is_finite = !is_read || query.vector.iter().all(|x| x.is_finite());
+        vector_is_finite && query.tokens.as_ref().is_none_or(QueryTokens::is_finite)
     }
 
     fn pieces(&self, texts: &[&str]) -> Result<Vec<Piece>> {
@@ -398,6 +417,7 @@ impl Scorer for BiEncoderScorer {
         let best = Mutex::new((Best::NONE, Vec::new()));
         all.encode_each(&contents, Role::Document, &|piece, encoded| {
             let of_piece = DocumentTokens::new(encoded.tokens);
+            // Vectors of one encoder have one length; NaN would be seen below.
             let cosine = cosine_similarity(vector, encoded.vector).unwrap_or(f32::NAN);
             let parts = Parts { cosine, maxsim: tokens.maxsim(&of_piece) };
             let value = self.scoring.combine(parts.cosine, parts.maxsim);
@@ -407,7 +427,10 @@ impl Scorer for BiEncoderScorer {
                 best.1 = tokens.matches(&of_piece);
             }
         })?;
-        let (Best { parts, piece, .. }, matches) = best.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let (Best { value, parts, piece }, matches) = best.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if value.is_nan() {
+            return Err(Error::NotANumber { index: 0 });
+        }
         let window = pieces.get(piece).map_or(0..0, |piece| piece.range.clone());
         let query_ranges = encoder.token_ranges(query, Role::Query)?;
         let candidate_ranges = encoder.token_ranges(&candidate[window.clone()], Role::Document)?;
@@ -420,5 +443,23 @@ impl Scorer for BiEncoderScorer {
             parts: vec![(ScoreKind::Cosine, parts.cosine), (ScoreKind::MaxSim, parts.maxsim)],
             matches: matches_of_words(query, candidate, &matches),
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_loses_its_margin_but_never_its_nan() {
+        assert_eq!(less_window_margin(0.5, 0), 0.5);
+        assert_eq!(less_window_margin(0.5, 9), 0.5 - WINDOW_MARGIN);
+        assert_eq!((less_window_margin(-0.99, 9), less_window_margin(-1.0, 9)), (-1.0, -1.0));
+        assert!(less_window_margin(f32::NAN, 0).is_nan() && less_window_margin(f32::NAN, 9).is_nan());
+        let piece = Piece { text: 0, range: 9..12 };
+        let mut best = Best::of(0.9, Parts::default(), 0, &Piece { text: 0, range: 0..9 });
+        best.raise(Best::of(f32::NAN, Parts::default(), 1, &piece));
+        best.raise(Best::of(0.95, Parts::default(), 2, &piece));
+        assert!(best.value.is_nan());
     }
 }

@@ -37,6 +37,8 @@ pub struct CascadeScorer {
 struct Progress {
     order: Vec<usize>,
     stages: Vec<Option<StageScore>>,
+    /// Candidates whose score by some stage is not a number.
+    not_numbers: Vec<usize>,
     query_tokens: u32,
     tokens: Vec<u32>,
     unknown: Vec<u32>,
@@ -109,6 +111,7 @@ impl Progress {
         Self {
             order: (0..candidates).collect(),
             stages: vec![None; candidates],
+            not_numbers: Vec::new(),
             query_tokens: 0,
             tokens: vec![0; candidates],
             unknown: vec![0; candidates],
@@ -121,12 +124,12 @@ impl Progress {
         let ranking = scores.ranking();
         let is_scored = |at: &usize| scores.unscored.binary_search_by_key(at, |unscored| unscored.index).is_err();
         let (scored, without): (Vec<usize>, Vec<usize>) = (0..ranking.len()).partition(is_scored);
-        let values: Vec<f32> = scored.iter().map(|&at| ranking[at]).collect();
         let chosen = self.order[..ranking.len()].to_vec();
-        let hits = ranking::rank(&values).map_err(|error| match error {
-            Error::NotANumber { index } => Error::NotANumber { index: chosen[scored[index]] },
-            other => other,
-        })?;
+        // What is not a number has no place. It stays one to the end, where whoever ranks knows the candidate.
+        let not_numbers = scored.iter().filter(|&&at| ranking[at].is_nan());
+        self.not_numbers.extend(not_numbers.map(|&at| chosen[at]));
+        let value = |&at: &usize| if ranking[at].is_nan() { f32::NEG_INFINITY } else { ranking[at] };
+        let hits = ranking::rank(&scored.iter().map(value).collect::<Vec<f32>>())?;
         let sorted = hits.iter().map(|hit| scored[hit.index]).chain(without);
         self.order.iter_mut().zip(sorted).for_each(|(to, at)| *to = chosen[at]);
         for at in scored {
@@ -144,6 +147,7 @@ impl Progress {
     fn scores(self) -> Scores {
         let mut values = vec![0.0; self.order.len()];
         self.order.iter().zip(1u32..).for_each(|(&place, rank)| values[place] = 1.0 / rank as f32);
+        self.not_numbers.iter().for_each(|&place| values[place] = f32::NAN);
         Scores {
             values,
             stages: self.stages,
@@ -191,7 +195,13 @@ impl Scorer for CascadeScorer {
 
     fn score_lists(&self, lists: &[CandidateList<'_>], texts: &[&str]) -> Result<Vec<Scores>> {
         let mut progress: Vec<Progress> = lists.iter().map(|list| Progress::new(list.candidates.len())).collect();
-        (0..self.stages.len()).try_for_each(|number| self.pass(number, lists, texts, &mut progress))?;
+        for number in 0..self.stages.len() {
+            self.pass(number, lists, texts, &mut progress)?;
+            if progress.iter().any(|list| !list.not_numbers.is_empty()) {
+                // The run cannot succeed: later stages, which may cost money, have nothing to do.
+                break;
+            }
+        }
         Ok(progress.into_iter().map(Progress::scores).collect())
     }
 }
@@ -268,9 +278,12 @@ mod tests {
     }
 
     #[test]
-    fn a_score_that_is_no_number_names_the_candidate_and_bad_depths_are_refused() {
-        let (scorer, _) = cascade(&[(1.0, 2), (1.0, 2)]);
-        assert!(matches!(scorer.score("q", &["1", "x"]), Err(Error::NotANumber { index: 1 })));
+    fn a_score_that_is_no_number_stays_none_and_bad_depths_are_refused() {
+        let (scorer, scorers) = cascade(&[(1.0, 2), (1.0, 2)]);
+        let scores = scorer.score("q", &["1", "x"]).unwrap();
+        assert!(scores.values[1].is_nan() && !scores.values[0].is_nan(), "{scores:?}");
+        assert!(matches!(ranking::rank(&scores.values), Err(Error::NotANumber { index: 1 })));
+        assert_eq!(scorers[1].1.lock().unwrap().as_slice(), [""; 0], "a stage after a score that is none");
         let stage =
             |depth| Stage { name: format!("s{depth}"), scorer: Arc::new(ByNumber(1.0, Mutex::default())), depth };
         for (depths, said) in

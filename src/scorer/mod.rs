@@ -8,7 +8,7 @@ mod explanation;
 use std::fmt;
 use std::ops::Range;
 
-pub use bi_encoder::{BiEncoderScorer, HYBRID_MAXSIM, LongText, Scoring, WINDOW_MARGIN};
+pub use bi_encoder::{BiEncoderScorer, HYBRID_MAXSIM, LongText, Scoring, WINDOW_MARGIN, less_window_margin};
 pub use cascade::{CascadeScorer, Stage};
 pub use cross_encoder::CrossEncoderScorer;
 pub use explanation::{Explanation, Match};

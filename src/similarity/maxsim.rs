@@ -83,6 +83,11 @@ impl QueryTokens {
         Self { rows, panels, shape }
     }
 
+    /// Whether all components were finite.
+    pub(crate) fn is_finite(&self) -> bool {
+        self.rows.finite
+    }
+
     /// MaxSim, in [-1, 1]: the mean over the query's tokens of the largest cosine with a token of the document. 0 for a query without
     /// tokens, -1 for a document without; NaN where a vector is not finite.
     ///

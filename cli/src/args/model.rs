@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use clap::{Args, Subcommand};
+use nearsort::encoder::MAX_THREADS;
 use nearsort::service::Provider;
 use nearsort::{Device, Engine, LocalEncoderOptions, Pooling, Precision};
 
@@ -20,6 +21,12 @@ fn or_auto<T: FromStr<Err = nearsort::Error>>(text: &str) -> Result<OrAuto<T>, S
             .map(|choice| OrAuto(Some(choice)))
             .map_err(|error: nearsort::Error| format!("{error}, and auto")),
     }
+}
+
+/// Before anything is loaded, and whatever the model is: a number of threads that no machine starts would hang the program.
+fn threads(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|number| (1..=MAX_THREADS).contains(number));
+    number.ok_or_else(|| format!("allowed are 1 to {MAX_THREADS}"))
 }
 
 /// The library's.
@@ -43,8 +50,8 @@ pub struct ModelArgs {
     /// Arithmetic of the forward pass; auto is the fastest that keeps a mean cosine of 0.999 to f32
     #[arg(long, default_value = "auto", value_name = "auto|f32|bf16|i8", value_parser = or_auto::<Precision>)]
     pub precision: OrAuto<Precision>,
-    /// Threads [default: one per core]
-    #[arg(long, value_name = "N")]
+    /// Threads, up to 1024 [default: one per core]
+    #[arg(long, value_name = "N", value_parser = threads)]
     pub threads: Option<usize>,
     /// Tokens per batch; bounds the memory of a forward pass
     #[arg(long, value_name = "N", default_value_t = default_batch_tokens())]

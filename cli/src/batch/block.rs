@@ -9,7 +9,7 @@ use nearsort::io::{Corpus, Query, Row};
 use nearsort::{CandidateList, Reranker, ScoredCandidates};
 use serde::{Deserialize, Serialize};
 
-use crate::Failure;
+use crate::{Failure, rerank};
 
 /// Queries of a block. A document that several of them share is encoded once; their token vectors are in memory, some 50 KB each.
 pub const MAX_LISTS: usize = 1024;
@@ -205,7 +205,8 @@ impl Scoring {
         let asked: Vec<CandidateList<'_>> = asked
             .map(|((list, _), candidates)| CandidateList { query: &self.block.lists[*list].query.text, candidates })
             .collect();
-        let scored = reranker.score_lists(&asked, &texts)?;
+        let query = |at: usize| places.get(at).map(|(list, _)| &self.block.lists[*list].query);
+        let scored = reranker.score_lists(&asked, &texts).map_err(|error| rerank::name_query(error, query))?;
         let mut tokens = vec![0; texts.len()];
         for (scored, candidates) in scored.iter().zip(&candidates) {
             candidates.iter().zip(&scored.tokens).for_each(|(&at, &count)| tokens[at] = u64::from(count));

@@ -248,8 +248,11 @@ impl<'a> Batch<'a> {
                 let row = documents.row(list.documents[index])?;
                 let error = nearsort::Error::NotANumber { index };
                 return Err(Failure::Error(format!(
-                    "{error}: query '{}', id '{}', line {}",
-                    list.query.id, row.id, row.line
+                    "{error}: query '{}', id '{}', line {}; {}",
+                    list.query.id,
+                    row.id,
+                    row.line,
+                    rerank::CHECK_MODEL
                 )));
             }
             hits => hits?,

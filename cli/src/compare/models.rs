@@ -17,6 +17,7 @@ use crate::batch::missing_message;
 use crate::hints::{Warning, warn};
 use crate::output::ModelLine;
 use crate::progress::Counter;
+use crate::rerank::CHECK_MODEL;
 use crate::{Failure, model};
 
 /// Ids that are kept for a warning.
@@ -125,9 +126,18 @@ impl<'a> Lists<'a> {
         let asked: Vec<usize> = (0..head.len()).filter(has_text).collect();
         let rows = asked.iter().filter_map(|&at| self.texts.document(head[at].id).transpose());
         let rows = rows.collect::<Result<Vec<Row>, _>>()?;
-        let (scored, seconds) = timed(reranker, list.query, &rows)?;
+        let wrong = |error: nearsort::Error| match &error {
+            nearsort::Error::NotANumber { index } => {
+                let id = asked.get(*index).map_or("?", |&at| head[at].id);
+                Failure::Error(format!("the query '{}': {error}: id '{id}'; {CHECK_MODEL}", list.query_id))
+            }
+            nearsort::Error::QueryNotANumber { .. } => {
+                Failure::Error(format!("the query '{}': {error}; {CHECK_MODEL}", list.query_id))
+            }
+            _ => Failure::Error(format!("the query '{}': {error}", list.query_id)),
+        };
+        let (scored, seconds) = timed(reranker, list.query, &rows).map_err(wrong)?;
         let first_stage: Vec<f64> = asked.iter().map(|&at| head[at].score).collect();
-        let wrong = |error: nearsort::Error| Failure::Error(format!("the query '{}': {error}", list.query_id));
         let hits = mixed(reranker, &scored, &first_stage).and_then(|mixed| ranking::rank(&mixed)).map_err(wrong)?;
         let below = (0..head.len()).filter(|at| !has_text(at)).map(|at| &head[at]).chain(tail);
         let ids = hits.iter().map(|hit| head[asked[hit.index]].id).chain(below.map(|document| document.id));
@@ -183,7 +193,7 @@ fn complain(
 }
 
 /// Scores a list, and the seconds that it took.
-fn timed(reranker: &Reranker, query: &str, rows: &[Row]) -> Result<(ScoredCandidates, f64), Failure> {
+fn timed(reranker: &Reranker, query: &str, rows: &[Row]) -> Result<(ScoredCandidates, f64), nearsort::Error> {
     let passages: Vec<_> = rows.iter().map(Row::passage).collect();
     let started = Instant::now();
     let scored = reranker.score(query, &passages)?;

@@ -2,7 +2,7 @@
 
 use nearsort::diagnose::{Candidate, Configuration, Document, ModeScores, Observations, Query, Setting};
 use nearsort::io::Row;
-use nearsort::scorer::WINDOW_MARGIN;
+use nearsort::scorer::less_window_margin;
 use nearsort::{Blend, CandidateList, LongText, Reranker, ScoreKind, ScoredCandidates, Scoring};
 
 use super::input::Input;
@@ -10,6 +10,7 @@ use super::trials;
 use crate::args::{DiagnoseArgs, ModelArgs, ScoringArgs, Talk};
 use crate::output::ModelLine;
 use crate::progress::Counter;
+use crate::rerank::CHECK_MODEL;
 use crate::{Failure, model};
 
 /// Queries whose token vectors are in memory together, some 50 KB each.
@@ -51,7 +52,12 @@ impl Scoreroom<'_> {
         for some in lists.chunks(QUERIES_AT_ONCE) {
             let asked: Vec<CandidateList<'_>> =
                 some.iter().map(|(query, candidates)| CandidateList { query, candidates }).collect();
-            scored.extend(reranker.score_lists(&asked, texts)?);
+            scored.extend(reranker.score_lists(&asked, texts).map_err(|error| match &error {
+                nearsort::Error::QueryNotANumber { index } => {
+                    Failure::Error(format!("{error}: query \"{}\"; {CHECK_MODEL}", some[*index].0))
+                }
+                _ => error.into(),
+            })?);
         }
         Ok(scored)
     }
@@ -203,9 +209,8 @@ fn score_windows(
 fn best_window_scores(scored: &ScoredCandidates) -> Result<Vec<ModeScores>, Failure> {
     let mut scores = mode_scores(scored)?;
     for (scores, window) in scores.iter_mut().zip(&scored.best_windows) {
-        let margin = if window.start == 0 { 0.0 } else { WINDOW_MARGIN };
-        scores.cosine = (scores.cosine - margin).max(-1.0);
-        scores.maxsim = (scores.maxsim - margin).max(-1.0);
+        scores.cosine = less_window_margin(scores.cosine, window.start);
+        scores.maxsim = less_window_margin(scores.maxsim, window.start);
     }
     Ok(scores)
 }

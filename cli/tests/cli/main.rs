@@ -18,6 +18,7 @@ mod judge;
 mod lists;
 mod manners;
 mod models;
+mod not_finite;
 mod options;
 mod output;
 #[path = "../../../tests/service/server.rs"]

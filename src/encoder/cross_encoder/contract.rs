@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::super::contract::{CONFIG, Finding, MODULES, PROMPTS, Reader, TOKENIZER_CONFIG, TRANSFORMER};
+use super::super::numbers;
 use crate::store::ModelFiles;
 use crate::{Error, Result};
 
@@ -104,6 +105,7 @@ impl CrossContract {
             return Err(Error::InvalidArgument(format!("{} is an embedding model, no cross-encoder", files.name)));
         };
         let config = reader.json(CONFIG)?.ok_or_else(|| reader.unusable(CONFIG, "the file is missing"))?;
+        numbers::check(&mut reader, &config)?;
         if form == Form::Classifier {
             check_labels(&reader, &config)?;
         }

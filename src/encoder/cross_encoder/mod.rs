@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 
 use super::backend::{choose, load_backend, map_weights, thread_pool};
 use super::batches::Work;
-use super::local::{ARITHMETIC_VERSION, Lengths};
+use super::local::{ARITHMETIC_VERSION, Lengths, is_finite};
 use super::{EncodedLengths, Engine, LocalEncoderOptions, ModelInfo, Overrides, Precision};
 use crate::engine::{AnswerHead, Backend, ClassificationHead, RaggedBatch};
 use crate::hex::hex;
@@ -56,7 +56,7 @@ impl Head {
 /// What a cross-encoder says of pairs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PairLogits {
-    /// One per pair, of any size; higher is better.
+    /// One per pair, of any size; higher is better. NaN where the model's numbers are not finite.
     pub logits: Vec<f32>,
     /// Tokens of each query alone.
     pub query_tokens: Vec<u32>,
@@ -198,7 +198,9 @@ impl CrossEncoder {
     }
 
     fn keep(&self, logits: &Mutex<Vec<f32>>, index: usize, hidden: ArrayView2<'_, f32>) {
-        let logit = self.head.logit(hidden);
+        let logit = if is_finite(hidden) { self.head.logit(hidden) } else { f32::NAN };
+        // A sigmoid would make a certainty of infinity.
+        let logit = if logit.is_finite() { logit } else { f32::NAN };
         logits.lock().unwrap_or_else(PoisonError::into_inner)[index] = logit;
     }
 

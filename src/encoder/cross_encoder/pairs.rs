@@ -5,6 +5,7 @@ use tokenizers::{Encoding, PostProcessor, Tokenizer, TruncationDirection, Trunca
 
 use super::super::batches::Tokens;
 use super::super::tokenizer::{BYTES_PER_TOKEN, cut_between_words, unknown_id};
+use super::super::tokenizer_file;
 use super::contract::{CrossContract, Form};
 use crate::store::ModelFiles;
 use crate::{Error, Result};
@@ -74,10 +75,7 @@ impl PairTokenizer {
     pub fn load(files: &ModelFiles, contract: &CrossContract, instruction: Option<&str>) -> Result<Self> {
         let path = files.dir.join("tokenizer.json");
         let unusable = |message: String| Error::ModelFile { path: path.clone(), message };
-        let bytes = files.read("tokenizer.json")?.ok_or_else(|| unusable("the file is missing".into()))?;
-        let mut tokenizer = Tokenizer::from_bytes(&bytes).map_err(|e| unusable(e.to_string()))?;
-        tokenizer.with_padding(None);
-        tokenizer.with_truncation(None).map_err(|e| unusable(e.to_string()))?;
+        let mut tokenizer = tokenizer_file::read(files, contract.max_tokens, contract.form == Form::Classifier)?;
         let joining = match contract.form {
             Form::Classifier => match tokenizer.get_post_processor() {
                 Some(template) => Joining::Template { special: template.added_tokens(true) },
@@ -145,7 +143,7 @@ impl PairTokenizer {
         second.take_overflowing();
         let unknown = self.count_unknown(second.get_ids());
         let template = self.tokenizer.get_post_processor().ok_or_else(|| failed(&"no post-processor"))?;
-        let joined = template.process(first, Some(second), true).map_err(|e| failed(&*e))?;
+        let joined = tokenizer_file::encoded(|| template.process(first, Some(second), true))?;
         let ids = joined.get_ids().to_vec();
         let typed = joined.get_type_ids().iter().position(|&kind| kind == 1).filter(|_| self.has_types);
         Ok(TokenizedPair { second: typed.unwrap_or(ids.len()), ids, unknown, truncated })
@@ -176,11 +174,10 @@ impl PairTokenizer {
 
     /// All tokens of a text, without special ones.
     fn encode(&self, text: &str) -> Result<Encoding> {
-        let encoding = match self.lower_case {
+        tokenizer_file::encoded(|| match self.lower_case {
             true => self.tokenizer.encode_fast(text.to_lowercase(), false),
             false => self.tokenizer.encode_fast(text, false),
-        };
-        encoding.map_err(|e| failed(&*e))
+        })
     }
 
     fn count_unknown(&self, ids: &[u32]) -> u32 {

@@ -1,0 +1,45 @@
+//! tokenizer.json, read so that a damaged one is an error: what the tokenizers crate answers with a panic included.
+
+use tokenizers::{Encoding, PostProcessor, Tokenizer};
+
+use super::contract::TOKENIZER;
+use crate::store::ModelFiles;
+use crate::{Error, Result, foreign};
+
+/// Goes through normaliser, pre-tokenizer, model and template once.
+const PROBE: &str = "Probe 1, über 試";
+
+/// The tokenizer of a model, without padding and truncation. `max_tokens` is the longest text; `pairs`: whether two texts will be joined.
+///
+/// # Errors
+/// [`Error::ModelFile`] when the file is missing, cannot be read, cannot encode a short text, or adds more special tokens than a text may have.
+pub(super) fn read(files: &ModelFiles, max_tokens: usize, pairs: bool) -> Result<Tokenizer> {
+    let unusable = |message: String| Error::ModelFile { path: files.dir.join(TOKENIZER), message };
+    let bytes = files.read(TOKENIZER)?.ok_or_else(|| unusable("the file is missing".into()))?;
+    let load = || {
+        let mut tokenizer = Tokenizer::from_bytes(&bytes).map_err(|e| e.to_string())?;
+        tokenizer.with_padding(None);
+        tokenizer.with_truncation(None).map_err(|e| e.to_string())?;
+        tokenizer.encode(PROBE, true).map_err(|e| format!("it cannot encode a text: {e}"))?;
+        if pairs {
+            tokenizer.encode((PROBE, PROBE), true).map_err(|e| format!("it cannot join two texts: {e}"))?;
+        }
+        let added = tokenizer.get_post_processor().map_or(0, |template| template.added_tokens(pairs));
+        Ok::<_, String>((tokenizer, added))
+    };
+    let (tokenizer, added) = foreign::call(load)
+        .unwrap_or_else(|panic| Err(format!("it cannot be used, and the tokenizers library stopped: {panic}")))
+        .map_err(unusable)?;
+    match added < max_tokens {
+        true => Ok(tokenizer),
+        false => Err(unusable(format!(
+            "it adds {added} special tokens to a text, and the longest text has {max_tokens} tokens: none is left for the text itself"
+        ))),
+    }
+}
+
+/// What `encode` gives; an error of the tokenizers library, or a panic in it, is ours.
+pub(super) fn encoded(encode: impl FnOnce() -> tokenizers::Result<Encoding>) -> Result<Encoding> {
+    let failed = |message: String| Error::Compute { context: "tokenizing failed".into(), message };
+    foreign::call(encode).map_err(failed)?.map_err(|e| failed(e.to_string()))
+}
