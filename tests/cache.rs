@@ -233,3 +233,40 @@ fn a_cache_is_refused_where_token_vectors_are_needed() {
     }
     assert!(refused(Scoring::Cosine, LongText::Window).contains("--long truncate"));
 }
+
+/// Encodes like another encoder, but one text as NaN.
+struct Broken(Arc<Counting>);
+
+impl Encoder for Broken {
+    fn dim(&self) -> usize {
+        self.0.dim()
+    }
+
+    fn max_tokens(&self) -> usize {
+        self.0.max_tokens()
+    }
+
+    fn fingerprint(&self) -> Result<String> {
+        self.0.fingerprint()
+    }
+
+    fn encode(&self, texts: &[&str], role: Role) -> Result<Embeddings> {
+        let mut embeddings = self.0.encode(texts, role)?;
+        let rows = texts.iter().zip(embeddings.vectors.rows_mut());
+        rows.filter(|(text, _)| **text == "bad").for_each(|(_, mut row)| row.fill(f32::NAN));
+        Ok(embeddings)
+    }
+}
+
+#[test]
+fn a_vector_that_is_not_finite_is_given_but_not_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = EmbeddingCache::open(&options(folder.path())).unwrap();
+    let inner = Counting::new("f", 3);
+    let broken = CachedEncoder::new(Arc::new(Broken(Arc::clone(&inner))), cache, "m").unwrap();
+    for encoded in [2, 3] {
+        let vectors = broken.encode(&["good", "bad"], Role::Document).unwrap().vectors;
+        assert!(vectors.row(0).iter().all(|x| *x == 4.0) && vectors.row(1).iter().all(|x| x.is_nan()));
+        assert_eq!(inner.encoded(), encoded, "the good one is kept, the bad one encoded again");
+    }
+}

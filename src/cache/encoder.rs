@@ -79,11 +79,11 @@ impl CachedEncoder {
         CacheCounts { hits: self.hits.load(Ordering::Relaxed), misses: self.misses.load(Ordering::Relaxed) }
     }
 
-    /// The vectors that the cache has. One of another length is not this encoder's.
+    /// The vectors that the cache has. One of another length is not this encoder's, and one that is not finite no answer.
     fn look_up(&self, keys: &[CacheKey]) -> Result<Vec<Option<CachedVector>>> {
         let mut found = self.cache.get_many(keys)?;
         let dim = self.inner.dim();
-        found.iter_mut().for_each(|value| drop(value.take_if(|value| value.vector.len() != dim)));
+        found.iter_mut().for_each(|value| drop(value.take_if(|value| value.vector.len() != dim || !is_finite(value))));
         Ok(found)
     }
 
@@ -100,7 +100,14 @@ impl CachedEncoder {
         let values = Mutex::new(vec![None; texts.len()]);
         self.inner.encode_parts(texts, role, &|positions, part| {
             let entries = self.entries(keys, positions, part)?;
-            self.cache.put_many(&self.model, &entries)?;
+            // Vectors that are not finite are for the caller to see, not to keep.
+            match entries.iter().all(|(_, value)| is_finite(value)) {
+                true => self.cache.put_many(&self.model, &entries)?,
+                false => {
+                    let finite: Vec<_> = entries.iter().filter(|(_, value)| is_finite(value)).cloned().collect();
+                    self.cache.put_many(&self.model, &finite)?;
+                }
+            }
             let mut values = values.lock().unwrap_or_else(PoisonError::into_inner);
             positions.iter().zip(entries).for_each(|(&at, (_, value))| values[at] = Some(value));
             Ok(())
@@ -127,6 +134,10 @@ impl CachedEncoder {
         };
         positions.iter().enumerate().map(value).collect()
     }
+}
+
+fn is_finite(value: &CachedVector) -> bool {
+    value.vector.iter().all(|x| x.is_finite())
 }
 
 impl fmt::Debug for CachedEncoder {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::support::{Folder, rerank, root, run, run_with_stdin};
+use crate::support::{Folder, root, run, run_with_stdin};
 
 /// A copy of a tiny model in which every token with a 6 has a row of `number`s as its embedding.
 fn broken(folder: &Folder, name: &str, number: f32) -> String {
@@ -41,7 +41,10 @@ fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap().map(|entry| entry.unwrap().path()) {
         let target = to.join(entry.file_name().unwrap());
-        if entry.is_dir() { copy(&entry, &target) } else { drop(fs::copy(&entry, target).unwrap()) }
+        match entry.is_dir() {
+            true => copy(&entry, &target),
+            false => assert!(fs::copy(&entry, target).unwrap() > 0),
+        }
     }
 }
 
@@ -66,7 +69,8 @@ fn rerank_names_the_candidate_and_prints_no_score() {
     }
     let model = folder.text("tiny-bert");
     for scoring in ["cosine", "maxsim", "hybrid"] {
-        let message = rerank(&["--model", &model, "--scoring", scoring], CANDIDATES).error();
+        let args = ["rerank", "--model", &model, "--query", "tower", "--scoring", scoring];
+        let message = run_with_stdin(&args, CANDIDATES).error();
         assert!(message.contains("id 'bad', line 2"), "{message}");
     }
     let stages = ["--model", &model, "--query", "tower", "--stages", "cosine:2,hybrid:1"];
@@ -126,9 +130,9 @@ fn a_number_of_threads_that_no_machine_starts_is_refused_at_once_in_every_verb()
     ];
     for verb in verbs {
         for number in ["0", "1025", "100000", "18446744073709551616", "-1"] {
-            let message = run(&[verb, &["--threads", number][..]].concat()).error();
-            let is_said = message.contains("--threads") && (message.contains("1 to 1024") || number == "-1");
-            assert!(is_said, "{verb:?} {number}: {message}");
+            let given = format!("--threads={number}");
+            let message = run(&[verb, &[given.as_str()][..]].concat()).error();
+            assert!(message.contains("--threads") && message.contains("1 to 1024"), "{verb:?} {number}: {message}");
         }
     }
 }
