@@ -5,6 +5,7 @@
     python models/make_expected.py parity --model-dir DIR   # all-MiniLM-L6-v2 as on the hub
     python models/make_expected.py tiny                     # needs no download
     python models/make_expected.py cross                    # nor does this
+    python models/make_expected.py variants                 # nor this; needs the tiny ones
 
 `parity` writes, from sentence-transformers on the CPU in f32, one text at a time:
     parity/texts.jsonl                     {"id", "text"}, one per line
@@ -15,7 +16,9 @@
     golden/all-MiniLM-L6-v2.json           four short texts with their full vectors
 `tiny` writes models/tiny-*/: checkpoints of random weights in the layout of the
 hub, each with an expected.json (see tiny_models.py).
-`cross` writes models/cross-tiny-*/: the same for cross-encoders (see cross_encoders.py).
+`cross` writes models/cross-tiny-*/: the same for cross-encoders (see cross_encoders.py and
+modular_cross_encoders.py).
+`variants` writes models/variants/: tiny models with other files (see variants.py).
 
 Every text is encoded alone, so that padding has no part in the numbers. Running
 this twice writes the same bytes; other versions of torch may differ in the last
@@ -37,8 +40,10 @@ import torch
 from sentence_transformers import SentenceTransformer
 
 from cross_encoders import write_cross
+from modular_cross_encoders import write_modular
 from parity_texts import parity_texts
 from tiny_models import write_tiny
+from variants import write_variants
 
 HERE = pathlib.Path(__file__).resolve().parent
 MODEL = "all-MiniLM-L6-v2"
@@ -152,7 +157,8 @@ def main():
     parity.add_argument("--model-dir", required=True, help=f"folder of {MODEL} as on the hub")
     tiny = commands.add_parser("tiny", help="tiny random checkpoints and their numbers")
     cross = commands.add_parser("cross", help="tiny random cross-encoders and their numbers")
-    for command in (tiny, cross):
+    variants = commands.add_parser("variants", help="tiny models with other files and their numbers")
+    for command in (tiny, cross, variants):
         command.add_argument("--out", type=pathlib.Path, default=HERE, help="where to put the folders")
     args = parser.parse_args()
     torch.set_num_threads(1)  # one order of summation on every machine
@@ -162,8 +168,11 @@ def main():
         write_late_interaction(args.model_dir)
     elif args.command == "tiny":
         write_tiny(args.out, versions())
+    elif args.command == "variants":
+        write_variants(args.out, versions())
     else:
         write_cross(args.out, versions())
+        write_modular(args.out, versions())
 
 
 if __name__ == "__main__":

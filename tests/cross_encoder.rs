@@ -14,12 +14,16 @@ use crate::support::{root, tiny_path};
 /// Largest difference of a logit or a score from the reference's, in f32.
 const TOLERANCE: f32 = 1e-4;
 
-const CLASSIFIERS: [&str; 5] = [
+const CLASSIFIERS: [&str; 8] = [
     "cross-tiny-bert",
     "cross-tiny-distilbert",
     "cross-tiny-electra",
     "cross-tiny-xlm-roberta",
     "cross-tiny-modernbert",
+    // These have modules of sentence-transformers for a head.
+    "cross-tiny-modular-bert",
+    "cross-tiny-modular-modernbert",
+    "cross-tiny-modular-roberta",
 ];
 const QWEN3: &str = "cross-tiny-qwen3";
 

@@ -18,3 +18,4 @@ mod scoring;
 mod service;
 mod store;
 mod support;
+mod variants;

@@ -11,6 +11,7 @@ use serde::de::{DeserializeOwned, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
+use super::modules::{Module, SENTENCE, Shape, Shapes, TOKENS, overridden, shapes};
 use super::{Pooling, numbers};
 use crate::store::ModelFiles;
 use crate::{Error, Result};
@@ -34,7 +35,7 @@ pub struct Overrides {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// The file that says it.
-    pub file: &'static str,
+    pub file: String,
     /// What it says, what another file says, and what nearsort does.
     pub message: String,
 }
@@ -50,9 +51,9 @@ pub struct Contract {
     pub dim: usize,
     /// How token vectors become one.
     pub pooling: Pooling,
-    /// Folders of the dense layers after pooling, in order.
+    /// Folders of the dense layers, in order.
     pub dense: Vec<String>,
-    /// Whether vectors are scaled to length 1.
+    /// Whether vectors are scaled to length 1 at the end.
     pub normalize: bool,
     /// Whether texts are lower-cased before tokenizing, apart from what the tokenizer itself does.
     pub lower_case: bool,
@@ -64,6 +65,10 @@ pub struct Contract {
     pub document_prompt: String,
     /// Contradictions between the files, and assumptions where they are silent.
     pub findings: Vec<Finding>,
+    /// Components of a token's vector.
+    pub(crate) token_dim: usize,
+    /// What makes a vector of hidden states, in order.
+    pub(crate) modules: Vec<Module>,
     /// config.json, whole.
     pub(crate) config: Value,
 }
@@ -74,7 +79,6 @@ pub(super) const TRANSFORMER: &str = "sentence_bert_config.json";
 pub(super) const PROMPTS: &str = "config_sentence_transformers.json";
 pub(super) const TOKENIZER: &str = "tokenizer.json";
 pub(super) const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
-const POOLING: &str = "1_Pooling/config.json";
 /// transformers' `VERY_LARGE_INTEGER` (1e30) and other ways of saying "no limit".
 const NO_LIMIT: u64 = 1 << 31;
 
@@ -86,6 +90,13 @@ impl Contract {
     /// not compute; [`Error::InvalidArgument`] when an override is out of range.
     pub fn read(files: &ModelFiles, overrides: &Overrides) -> Result<Self> {
         Reader { files, findings: Vec::new() }.contract(overrides)
+    }
+
+    /// Whether the modules only pool, cut and normalise.
+    pub(crate) fn is_plain(&self) -> bool {
+        let rest = self.modules.strip_prefix(&[Module::Pooling(self.pooling)]).unwrap_or(&self.modules);
+        let rest = if let [Module::Cut(_), rest @ ..] = rest { rest } else { rest };
+        rest.is_empty() || rest == [Module::normalize()]
     }
 }
 
@@ -148,56 +159,36 @@ impl<'de> Visitor<'de> for VocabularyCounter {
     }
 }
 
-/// What modules.json lists after the transformer.
-struct Modules {
-    transformer_path: String,
-    pooling_path: Option<String>,
-    dense: Vec<String>,
-    normalize: bool,
-}
-
 impl Reader<'_> {
     fn contract(mut self, overrides: &Overrides) -> Result<Contract> {
         let config = self.json(CONFIG)?.ok_or_else(|| self.unusable(CONFIG, "the file is missing"))?;
         numbers::check(&mut self, &config)?;
         let model_type = config["model_type"].as_str().unwrap_or_default().to_owned();
-        let hidden_size = ["hidden_size", "n_embd", "dim"]
-            .iter()
-            .find_map(|field| config[field].as_u64())
-            .ok_or_else(|| self.unusable(CONFIG, "no hidden_size"))? as usize;
-        let modules = self.modules()?;
-        if !modules.transformer_path.is_empty() {
-            let path = &modules.transformer_path;
-            return Err(
-                self.unusable(MODULES, &format!("the transformer lies in the folder '{path}', which is not supported"))
-            );
+        self.check_kind(&config)?;
+        let hidden_size = self.hidden_size(&config)?;
+        let mut own = self.own_modules(&config, hidden_size)?;
+        let full_dim = self.shapes(&own, hidden_size)?[SENTENCE].width();
+        if overrides.dim.is_none() {
+            own.extend(self.truncate_dim(full_dim)?.map(Module::Cut));
         }
-        let pooling = match overrides.pooling {
-            Some(pooling) => pooling,
-            None => self.pooling(modules.pooling_path.as_deref(), hidden_size)?,
-        };
+        self.check_dim(full_dim, overrides.dim)?;
+        let modules = overridden(own, overrides, full_dim);
+        let shapes = self.shapes(&modules, hidden_size)?;
         let transformer = self.json(TRANSFORMER)?.unwrap_or(Value::Null);
         let tokenizer_config = self.json(TOKENIZER_CONFIG)?.unwrap_or(Value::Null);
         let model_limit = self.max_tokens(&config, &transformer, &tokenizer_config);
         let max_tokens = self.max_tokens_override(&config, model_limit, overrides.max_tokens)?;
         self.compare_tokenizer(&config, &tokenizer_config, max_tokens)?;
         let (query_prompt, document_prompt) = self.prompts(overrides)?;
-        let full_dim = self.dim(hidden_size, &modules.dense)?;
-        let dim = match overrides.dim {
-            Some(dim) if dim == 0 || dim > full_dim => {
-                return Err(Error::InvalidArgument(format!(
-                    "--dim {dim}: the model's vectors have 1 to {full_dim} components"
-                )));
-            }
-            dim => dim.unwrap_or(full_dim),
-        };
         Ok(Contract {
             model_type,
             hidden_size,
-            dim,
-            pooling,
-            dense: modules.dense,
-            normalize: modules.normalize || dim < full_dim,
+            dim: shapes[SENTENCE].width(),
+            pooling: last_pooling(&modules),
+            dense: modules.iter().filter_map(dense_folder).collect(),
+            normalize: modules.last() == Some(&Module::normalize()),
+            token_dim: shapes[TOKENS].width(),
+            modules,
             lower_case: transformer["do_lower_case"].as_bool().unwrap_or(false),
             max_tokens,
             query_prompt,
@@ -205,6 +196,62 @@ impl Reader<'_> {
             findings: self.findings,
             config,
         })
+    }
+
+    /// Width of a hidden state.
+    pub(super) fn hidden_size(&self, config: &Value) -> Result<usize> {
+        let width = ["hidden_size", "n_embd", "dim"].iter().find_map(|field| config[field].as_u64());
+        width.map(|width| width as usize).ok_or_else(|| self.unusable(CONFIG, "no hidden_size"))
+    }
+
+    /// The modules that the files name, or those that sentence-transformers takes where they name none.
+    fn own_modules(&mut self, config: &Value, hidden_size: usize) -> Result<Vec<Module>> {
+        if let Some(listed) = self.listed()? {
+            return self.modules(&listed, hidden_size);
+        }
+        let (pooling, of_what) = default_pooling(config);
+        let message = format!("missing: {of_what} without normalisation is assumed, as sentence-transformers does");
+        self.note(MODULES, message);
+        Ok(vec![Module::Pooling(pooling)])
+    }
+
+    /// The features at the end of the modules, one vector of the text among them.
+    fn shapes(&self, modules: &[Module], hidden_size: usize) -> Result<Shapes> {
+        let shapes = shapes(modules, hidden_size).map_err(|message| self.unusable(MODULES, &message))?;
+        match shapes.get(SENTENCE) {
+            Some(Shape::Vector(_)) => Ok(shapes),
+            Some(Shape::Tokens(_)) => {
+                Err(self.unusable(MODULES, &format!("a module gives one vector per token as '{SENTENCE}'")))
+            }
+            None if modules.iter().any(|module| !matches!(module, Module::Normalize { .. })) => {
+                Err(self.late_interaction(MODULES, "lists a projection of the tokens and no Pooling"))
+            }
+            None => Err(self.unusable(
+                MODULES,
+                "lists no Pooling, so that there is a vector per token and none of the text; add a Pooling",
+            )),
+        }
+    }
+
+    fn check_dim(&self, full_dim: usize, wanted: Option<usize>) -> Result<()> {
+        match wanted {
+            Some(dim) if dim == 0 || dim > full_dim => {
+                Err(Error::InvalidArgument(format!("--dim {dim}: the model's vectors have 1 to {full_dim} components")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Components that the model's files keep of `full_dim`, where they are fewer. sentence-transformers
+    /// does not scale what is left.
+    fn truncate_dim(&self, full_dim: usize) -> Result<Option<usize>> {
+        match &self.json(PROMPTS)?.unwrap_or(Value::Null)["truncate_dim"] {
+            Value::Null => Ok(None),
+            value => match value.as_u64() {
+                Some(dim) if dim > 0 => Ok(Some(dim as usize).filter(|&dim| dim < full_dim)),
+                _ => Err(self.unusable(PROMPTS, &format!("truncate_dim is {value}, expected a number from 1"))),
+            },
+        }
     }
 
     pub(super) fn json(&self, file: &str) -> Result<Option<Value>> {
@@ -220,76 +267,8 @@ impl Reader<'_> {
         Error::ModelFile { path: self.files.dir.join(file), message: message.to_owned() }
     }
 
-    pub(super) fn note(&mut self, file: &'static str, message: String) {
-        self.findings.push(Finding { file, message });
-    }
-
-    fn modules(&mut self) -> Result<Modules> {
-        let mut modules =
-            Modules { transformer_path: String::new(), pooling_path: None, dense: Vec::new(), normalize: false };
-        let Some(list) = self.json(MODULES)? else {
-            self.note(
-                MODULES,
-                "missing: mean pooling without normalisation is assumed, as sentence-transformers does".into(),
-            );
-            return Ok(modules);
-        };
-        let entries = list.as_array().ok_or_else(|| self.unusable(MODULES, "not a list of modules"))?;
-        for entry in entries {
-            let path = entry["path"].as_str().unwrap_or_default().to_owned();
-            let class = entry["type"].as_str().unwrap_or_default();
-            // The module path in front of the class name changes between releases.
-            match class.rsplit('.').next().unwrap_or_default() {
-                "Transformer" => modules.transformer_path = path,
-                "Pooling" => modules.pooling_path = Some(path),
-                "Dense" => modules.dense.push(path),
-                "Normalize" => modules.normalize = true,
-                _ => {
-                    let message = format!(
-                        "the module '{class}' is not supported; supported are Transformer, Pooling, Dense and Normalize"
-                    );
-                    return Err(self.unusable(MODULES, &message));
-                }
-            }
-        }
-        Ok(modules)
-    }
-
-    fn pooling(&mut self, path: Option<&str>, hidden_size: usize) -> Result<Pooling> {
-        let Some(folder) = path else { return Ok(Pooling::Mean) };
-        let file = format!("{folder}/config.json");
-        let config =
-            self.json(&file)?.ok_or_else(|| self.unusable(&file, "the file is missing; modules.json points to it"))?;
-        let width = config["word_embedding_dimension"].as_u64().or(config["embedding_dimension"].as_u64());
-        if let Some(width) = width.filter(|&width| width != hidden_size as u64) {
-            self.note(
-                POOLING,
-                format!("says the hidden size is {width}; config.json says {hidden_size}, which is used"),
-            );
-        }
-        if config["include_prompt"] == Value::Bool(false) {
-            return Err(self.unusable(
-                &file,
-                "include_prompt is false (pooling without the prompt's tokens), which is not supported",
-            ));
-        }
-        match active_pooling_modes(&config).as_slice() {
-            [] => {
-                self.note(
-                    POOLING,
-                    "names no pooling mode: mean pooling is assumed, as sentence-transformers does".into(),
-                );
-                Ok(Pooling::Mean)
-            }
-            [mode] if mode == "cls" => Ok(Pooling::Cls),
-            [mode] if mode == "mean" => Ok(Pooling::Mean),
-            [mode] if mode == "lasttoken" => Ok(Pooling::LastToken),
-            modes => {
-                let message =
-                    format!("pooling by {} is not supported; supported are cls, mean and lasttoken", modes.join(" + "));
-                Err(self.unusable(&file, &message))
-            }
-        }
+    pub(super) fn note(&mut self, file: &str, message: String) {
+        self.findings.push(Finding { file: file.to_owned(), message });
     }
 
     /// The limit that sentence-transformers uses: its own file's, else the smaller of the tokenizer's and the positions'.
@@ -404,15 +383,25 @@ impl Reader<'_> {
         };
         Ok((pick(&overrides.query_prompt, prompts.0), pick(&overrides.document_prompt, prompts.1)))
     }
+}
 
-    fn dim(&self, hidden_size: usize, dense: &[String]) -> Result<usize> {
-        let Some(last) = dense.last() else { return Ok(hidden_size) };
-        let file = format!("{last}/config.json");
-        let config =
-            self.json(&file)?.ok_or_else(|| self.unusable(&file, "the file is missing; modules.json points to it"))?;
-        let width = config["out_features"].as_u64().ok_or_else(|| self.unusable(&file, "no out_features"))?;
-        Ok(width as usize)
+/// How sentence-transformers pools without modules.json, and in words: a causal model by its last token.
+fn default_pooling(config: &Value) -> (Pooling, &'static str) {
+    let is_causal = config["is_causal"] != Value::Bool(false);
+    match config["architectures"][0].as_str() {
+        Some(name) if name.ends_with("ForCausalLM") && is_causal => (Pooling::LastToken, "pooling by the last token"),
+        _ => (Pooling::Mean, "mean pooling"),
     }
+}
+
+/// How the vector of a text is pooled; the mean where nothing is.
+fn last_pooling(modules: &[Module]) -> Pooling {
+    let pooling = |module: &Module| if let Module::Pooling(pooling) = module { Some(*pooling) } else { None };
+    modules.iter().rev().find_map(pooling).unwrap_or(Pooling::Mean)
+}
+
+fn dense_folder(module: &Module) -> Option<String> {
+    if let Module::Dense(dense) = module { Some(dense.folder.clone()) } else { None }
 }
 
 /// Positions that a text can take. RoBERTa numbers positions from `pad_token_id + 1`.
@@ -423,26 +412,5 @@ fn usable_positions(config: &Value) -> Option<u64> {
             Some(positions.saturating_sub(config["pad_token_id"].as_u64().unwrap_or(1) + 1))
         }
         _ => Some(positions),
-    }
-}
-
-/// Reads both forms of a pooling config: `pooling_mode` (a name or names), and one flag per mode.
-fn active_pooling_modes(config: &Value) -> Vec<String> {
-    const FLAGS: [(&str, &str); 6] = [
-        ("pooling_mode_cls_token", "cls"),
-        ("pooling_mode_max_tokens", "max"),
-        ("pooling_mode_mean_tokens", "mean"),
-        ("pooling_mode_mean_sqrt_len_tokens", "mean_sqrt_len_tokens"),
-        ("pooling_mode_weightedmean_tokens", "weightedmean"),
-        ("pooling_mode_lasttoken", "lasttoken"),
-    ];
-    match &config["pooling_mode"] {
-        Value::String(mode) => vec![mode.clone()],
-        Value::Array(modes) => modes.iter().filter_map(|mode| mode.as_str().map(str::to_owned)).collect(),
-        _ => FLAGS
-            .iter()
-            .filter(|(flag, _)| config[*flag] == Value::Bool(true))
-            .map(|(_, mode)| (*mode).to_owned())
-            .collect(),
     }
 }

@@ -1,87 +1,166 @@
-//! sentence-transformers' `Dense` module: a linear layer with an activation, applied to the pooled vector.
+//! sentence-transformers' `Dense` module: a linear layer with an activation, and perhaps a residual
+//! connection.
 
-use safetensors::SafeTensors;
-use safetensors::tensor::TensorView;
+use serde_json::Value;
 
-use crate::engine::Float;
+use super::contract::Reader;
+use super::module_weights::ModuleWeights;
+use super::modules::{Listed, SENTENCE, TOKENS, feature_names};
+use crate::Result;
+use crate::kernels::{self, Kernels, padded_len};
 use crate::store::ModelFiles;
-use crate::{Error, Result};
 
+/// The activations, by the names of torch's classes with their default arguments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Activation {
+pub(crate) enum Activation {
     Identity,
     Tanh,
+    Relu,
+    /// By erf.
+    Gelu,
+    /// Swish.
+    Silu,
+    Sigmoid,
 }
 
-/// One layer; `weight` is row-major `[out, in]`.
-pub(crate) struct Dense {
-    weight: Vec<f32>,
-    bias: Option<Vec<f32>>,
+const ACTIVATIONS: [(&str, Activation); 6] = [
+    ("Identity", Activation::Identity),
+    ("Tanh", Activation::Tanh),
+    ("ReLU", Activation::Relu),
+    ("GELU", Activation::Gelu),
+    ("SiLU", Activation::Silu),
+    ("Sigmoid", Activation::Sigmoid),
+];
+
+impl Activation {
+    /// By the path of the class, such as `torch.nn.modules.activation.Tanh`. sentence-transformers loads
+    /// none but torch's own.
+    fn of(path: &str) -> Option<Self> {
+        let name = path.strip_prefix("torch.")?.rsplit('.').next()?;
+        ACTIVATIONS.iter().find(|(known, _)| *known == name).map(|(_, activation)| *activation)
+    }
+
+    /// Applied to every component.
+    fn apply(self, kernels: &Kernels, vector: &mut Vec<f32>) {
+        let known = match self {
+            Self::Identity => return,
+            Self::Tanh => return vector.iter_mut().for_each(|x| *x = x.tanh()),
+            Self::Sigmoid => return vector.iter_mut().for_each(|x| *x = 1.0 / (1.0 + (-*x).exp())),
+            Self::Relu => kernels::Activation::Relu,
+            Self::Gelu => kernels::Activation::Gelu,
+            Self::Silu => kernels::Activation::Silu,
+        };
+        let width = vector.len();
+        vector.resize(padded_len(width), 0.0);
+        kernels.elementwise.activate(known, vector);
+        vector.truncate(width);
+    }
+}
+
+/// What the config.json of a dense layer says.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct DenseConfig {
+    /// The layer's folder.
+    pub folder: String,
+    /// The feature that it reads.
+    pub input: String,
+    /// The feature that it writes.
+    pub output: String,
+    pub in_features: usize,
+    pub out_features: usize,
+    has_bias: bool,
     activation: Activation,
+    use_residual: bool,
+}
+
+impl Reader<'_> {
+    /// The config.json of a dense layer.
+    pub(super) fn dense(&mut self, entry: &Listed) -> Result<DenseConfig> {
+        let file = entry.file("config.json");
+        let config = self.module_config(&file)?;
+        let width = |field: &str| match config[field].as_u64() {
+            Some(width) if width > 0 => Ok(width as usize),
+            _ => Err(self.unusable(&file, &format!("no {field}"))),
+        };
+        let flag = |field: &str, default: bool| match &config[field] {
+            Value::Null => Ok(default),
+            Value::Bool(value) => Ok(*value),
+            other => Err(self.unusable(&file, &format!("{field} is {other}, expected true or false"))),
+        };
+        // PyLate's layers project the tokens, and say nothing of it.
+        let default = if entry.is_pylate() { TOKENS } else { SENTENCE };
+        let (input, output) = feature_names(&config, default);
+        Ok(DenseConfig {
+            folder: entry.path.clone(),
+            input,
+            output,
+            in_features: width("in_features")?,
+            out_features: width("out_features")?,
+            has_bias: flag("bias", true)?,
+            activation: self.activation(&config, &file)?,
+            use_residual: flag("use_residual", false)?,
+        })
+    }
+
+    fn activation(&self, config: &Value, file: &str) -> Result<Activation> {
+        let Some(value) = config.get("activation_function") else { return Ok(Activation::Tanh) };
+        value.as_str().and_then(Activation::of).ok_or_else(|| {
+            let names = ACTIVATIONS.map(|(name, _)| name).join(", ");
+            let shown = value.as_str().map_or_else(|| value.to_string(), |name| format!("'{name}'"));
+            self.unusable(file, &format!("the activation {shown} is not supported; supported are torch's {names}"))
+        })
+    }
+}
+
+/// One layer; matrices are row-major `[out, in]`.
+pub(crate) struct Dense {
+    config: DenseConfig,
+    weight: Vec<f32>,
+    /// Empty without a bias.
+    bias: Vec<f32>,
+    /// Projects the input of a residual connection; empty where the widths are the same.
+    residual: Vec<f32>,
+    kernels: &'static Kernels,
 }
 
 impl Dense {
-    /// Reads `folder/config.json` and `folder/model.safetensors` of a layer that takes `in_features` components.
-    pub(crate) fn load(files: &ModelFiles, folder: &str, in_features: usize) -> Result<Self> {
-        let path = files.dir.join(folder);
-        let unusable = |message: String| Error::ModelFile { path: path.clone(), message };
-        let config =
-            files.read(&format!("{folder}/config.json"))?.ok_or_else(|| unusable("config.json is missing".into()))?;
-        let config: serde_json::Value =
-            serde_json::from_slice(&config).map_err(|e| unusable(format!("config.json: {e}")))?;
-        let activation = match config["activation_function"].as_str().and_then(|name| name.rsplit('.').next()) {
-            Some("Identity") => Activation::Identity,
-            Some("Tanh") | None => Activation::Tanh,
-            Some(other) => {
-                return Err(unusable(format!(
-                    "the activation '{other}' is not supported; supported are Identity and Tanh"
-                )));
-            }
-        };
-        let bytes = files.read(&format!("{folder}/model.safetensors"))?.ok_or_else(|| {
-            unusable("model.safetensors is missing; nearsort reads no pickles (pytorch_model.bin), which can run code when opened".into())
-        })?;
-        let tensors = SafeTensors::deserialize(&bytes).map_err(|e| unusable(format!("model.safetensors: {e}")))?;
-        let weight = tensors.tensor("linear.weight").map_err(|e| unusable(e.to_string()))?;
-        let bias = tensors.tensor("linear.bias").ok();
-        let width = |field: &str| config[field].as_u64().unwrap_or(0) as usize;
-        if weight.shape() != [width("out_features"), in_features] {
-            return Err(unusable(format!(
-                "linear.weight has the shape {:?}, expected [{}, {in_features}]",
-                weight.shape(),
-                width("out_features")
-            )));
-        }
-        if bias.as_ref().is_some_and(|bias| bias.shape() != [width("out_features")]) {
-            return Err(unusable("linear.bias has another length than out_features".into()));
-        }
-        let floats = |view: &TensorView<'_>| to_f32(view).map_err(&unusable);
-        Ok(Self { weight: floats(&weight)?, bias: bias.as_ref().map(floats).transpose()?, activation })
+    /// Reads the layer's weights.
+    ///
+    /// # Errors
+    /// [`crate::Error::ModelFile`] when they are missing or are not those of the layer's config.json.
+    pub(crate) fn load(files: &ModelFiles, config: &DenseConfig, kernels: &'static Kernels) -> Result<Self> {
+        let shape = [config.out_features, config.in_features];
+        let projects = config.use_residual && config.in_features != config.out_features;
+        let [weight, bias, residual] = ModuleWeights::read(files, &config.folder)?.tensors(&[
+            Some(("linear.weight", &shape)),
+            config.has_bias.then_some(("linear.bias", &shape[..1])),
+            projects.then_some(("residual.weight", &shape)),
+        ])?;
+        Ok(Self { config: config.clone(), weight, bias, residual, kernels })
     }
 
-    pub(crate) fn out_features(&self, in_features: usize) -> usize {
-        self.weight.len() / in_features
+    pub(crate) fn config(&self) -> &DenseConfig {
+        &self.config
     }
 
+    /// `activation(weight x + bias)`, plus `x` or its projection where there is a residual connection.
     pub(crate) fn apply(&self, vector: &[f32]) -> Vec<f32> {
-        let rows = self.weight.chunks_exact(vector.len());
-        let linear = rows.enumerate().map(|(out, row)| {
-            let bias = self.bias.as_ref().map_or(0.0, |bias| bias[out]);
-            row.iter().zip(vector).map(|(w, x)| w * x).sum::<f32>() + bias
-        });
-        match self.activation {
-            Activation::Identity => linear.collect(),
-            Activation::Tanh => linear.map(f32::tanh).collect(),
+        let mut out = self.product(vector, &self.weight);
+        out.iter_mut().zip(&self.bias).for_each(|(y, b)| *y += b);
+        self.config.activation.apply(self.kernels, &mut out);
+        if self.config.use_residual {
+            let add = |out: &mut [f32], from: &[f32]| out.iter_mut().zip(from).for_each(|(y, x)| *y += x);
+            match self.residual.is_empty() {
+                true => add(&mut out, vector),
+                false => add(&mut out, &self.product(vector, &self.residual)),
+            }
         }
+        out
     }
-}
 
-fn to_f32(view: &TensorView<'_>) -> Result<Vec<f32>, String> {
-    let float = Float::of(view.dtype()).map_err(|wrong| format!("weights of {wrong}"))?;
-    let mut values = vec![0.0; view.shape().iter().product()];
-    float.read(view.data(), &mut values);
-    match values.iter().position(|x| !x.is_finite()) {
-        None => Ok(values),
-        Some(at) => Err(format!("a weight is not finite ({} at {at}); fetch the model again", values[at])),
+    fn product(&self, vector: &[f32], weight: &[f32]) -> Vec<f32> {
+        let mut out = vec![0.0; self.config.out_features];
+        self.kernels.dot_f32.rows(vector, weight, &mut out);
+        out
     }
 }

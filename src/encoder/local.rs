@@ -10,15 +10,14 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use ndarray::{Array2, ArrayView2, CowArray, Ix2, s};
+use ndarray::{Array2, ArrayView2, s};
 use rayon::ThreadPool;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::backend::{choose, load_backend, thread_pool};
 use super::batches::{Tokens, Work};
-use super::dense::Dense;
-use super::pooling::normalize;
+use super::pipeline::{Features, Pipeline};
 use super::tokenizer::{TextTokenizer, TokenizedText};
 use super::{
     Contract, Embeddings, EncodedLengths, EncodedText, Encoder, Engine, ModelInfo, ModelKind, Overrides, Precision,
@@ -87,7 +86,7 @@ pub struct LocalEncoder {
     backend: Box<dyn Backend>,
     engine: Engine,
     precision: Precision,
-    dense: Vec<Dense>,
+    pipeline: Pipeline,
     files: ModelFiles,
     options: LocalEncoderOptions,
     pool: Option<ThreadPool>,
@@ -123,14 +122,14 @@ impl LocalEncoder {
             Some(pool) => pool.install(load),
             None => load(),
         };
-        let dense = load_dense(&files, &contract)?;
+        let pipeline = Pipeline::load(&files, &contract.modules, contract.hidden_size)?;
         Ok(Self {
             tokenizer: tokenizer?,
             backend: backend?,
             contract,
             engine,
             precision,
-            dense,
+            pipeline,
             files,
             options,
             pool,
@@ -179,7 +178,8 @@ impl LocalEncoder {
             let batch = RaggedBatch::of(tokenized.iter().map(|text| text.ids.as_slice()));
             let vectors = Mutex::new(Array2::zeros((texts.len(), self.contract.dim)));
             self.backend.forward_padded(&batch, &|position, hidden| {
-                set_row(&vectors, position, &self.vector(hidden));
+                let keep = |index: usize, text: &EncodedText<'_>| set_row(&vectors, index, text.vector);
+                self.hand_on(position, hidden, 0..hidden.nrows(), &keep);
             })?;
             let lengths = Lengths::new(texts.len());
             for (index, text) in tokenized.iter().enumerate() {
@@ -198,27 +198,25 @@ impl LocalEncoder {
         let batch = RaggedBatch::of(texts.iter().map(|(_, text)| text.ids.as_slice()));
         self.backend.forward(&batch, threads, &|position, hidden| {
             let (index, text) = texts[position];
-            let tokens = token_states(hidden, text.content.clone());
-            sink(index, &EncodedText { vector: &self.vector(hidden), tokens: tokens.view() });
+            self.hand_on(index, hidden, text.content.clone(), sink);
             if let Some(progress) = &self.options.progress {
                 progress(1);
             }
         })
     }
 
-    /// Pools, applies the dense layers, cuts and normalises. NaN where any hidden state is not finite: it may be of a token that pooling
-    /// leaves out, and what attention made of it for the others is no number either, whatever it looks like.
-    fn vector(&self, hidden: ArrayView2<'_, f32>) -> Vec<f32> {
+    /// Hands a text's vectors on. All are NaN where any hidden state is not finite: it may be of a token
+    /// that pooling leaves out, and what attention made of it for the others is no number either,
+    /// whatever it looks like.
+    fn hand_on(&self, index: usize, hidden: ArrayView2<'_, f32>, content: Range<usize>, sink: &TextSink<'_>) {
         if !is_finite(hidden) {
-            return vec![f32::NAN; self.contract.dim];
+            let tokens = Array2::from_elem((content.len().max(1), self.contract.token_dim), f32::NAN);
+            let vector = vec![f32::NAN; self.contract.dim];
+            return sink(index, &EncodedText { vector: &vector, tokens: tokens.view() });
         }
-        let pooled = self.contract.pooling.pool(hidden);
-        let mut vector = self.dense.iter().fold(pooled, |vector, layer| layer.apply(&vector));
-        vector.truncate(self.contract.dim);
-        if self.contract.normalize {
-            normalize(&mut vector);
-        }
-        vector
+        let features = self.pipeline.run(hidden);
+        let tokens = features.tokens().unwrap_or(hidden);
+        sink(index, &EncodedText { vector: vector(&features), tokens: tokens.slice(s![content, ..]) });
     }
 
     fn install<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
@@ -235,7 +233,10 @@ impl LocalEncoder {
         // Instruction sets round in their own ways, in i8 visibly so.
         let arithmetic = (ARITHMETIC_VERSION, self.engine, self.precision, Kernels::best().isa());
         let prompts = (&contract.query_prompt, &contract.document_prompt);
-        let hash = Sha256::digest(format!("{} {numbers:?} {arithmetic:?} {prompts:?}", self.files.fingerprint()?));
+        // Earlier releases computed lists of other modules in another way; the rest keeps its fingerprint.
+        let modules = if contract.is_plain() { String::new() } else { format!(" {:?}", contract.modules) };
+        let hash =
+            Sha256::digest(format!("{} {numbers:?} {arithmetic:?} {prompts:?}{modules}", self.files.fingerprint()?));
         Ok(hex(hash))
     }
 }
@@ -265,6 +266,11 @@ impl Lengths {
     }
 }
 
+/// The text's vector. The contract refuses modules that give none.
+fn vector<'a>(features: &'a Features<'_>) -> &'a [f32] {
+    features.vector().unwrap_or_default()
+}
+
 fn set_row(vectors: &Mutex<Array2<f32>>, index: usize, vector: &[f32]) {
     let mut vectors = vectors.lock().unwrap_or_else(PoisonError::into_inner);
     vectors.row_mut(index).iter_mut().zip(vector).for_each(|(to, from)| *to = *from);
@@ -281,15 +287,6 @@ pub(super) fn is_finite(hidden: ArrayView2<'_, f32>) -> bool {
         Some(row) => all_finite(row),
         None => row.iter().all(|x| x.is_finite()),
     })
-}
-
-/// The hidden states of a text's own tokens, `[tokens, hidden_size]`. All of them NaN, and at least one, where any state of the text is not
-/// finite, a special token's included.
-fn token_states(hidden: ArrayView2<'_, f32>, content: Range<usize>) -> CowArray<'_, f32, Ix2> {
-    match is_finite(hidden) {
-        true => hidden.slice_move(s![content, ..]).into(),
-        false => Array2::from_elem((content.len().max(1), hidden.ncols()), f32::NAN).into(),
-    }
 }
 
 impl Tokens for TokenizedText {
@@ -339,7 +336,7 @@ impl Encoder for LocalEncoder {
 
 impl TokenEncoder for LocalEncoder {
     fn token_dim(&self) -> usize {
-        self.contract.hidden_size
+        self.contract.token_dim
     }
 
     fn encode_each(&self, texts: &[&str], role: Role, sink: &TextSink<'_>) -> Result<EncodedLengths> {
@@ -366,15 +363,4 @@ impl TokenEncoder for LocalEncoder {
     fn token_ranges(&self, text: &str, role: Role) -> Result<Vec<Range<usize>>> {
         self.tokenizer.locate(text, role)
     }
-}
-
-fn load_dense(files: &ModelFiles, contract: &Contract) -> Result<Vec<Dense>> {
-    let mut width = contract.hidden_size;
-    let mut layers = Vec::with_capacity(contract.dense.len());
-    for folder in &contract.dense {
-        let layer = Dense::load(files, folder, width)?;
-        width = layer.out_features(width);
-        layers.push(layer);
-    }
-    Ok(layers)
 }

@@ -6,8 +6,12 @@ mod check;
 mod contract;
 mod cross_encoder;
 mod dense;
+mod layer_norm;
 mod local;
+mod module_weights;
+mod modules;
 mod numbers;
+mod pipeline;
 mod pooling;
 mod tokenizer;
 mod tokenizer_file;
@@ -149,7 +153,9 @@ pub type PartSink<'a> = dyn Fn(&[usize], &Embeddings) -> Result<()> + Sync + 'a;
 pub struct EncodedText<'a> {
     /// The embedding, `[dim]`.
     pub vector: &'a [f32],
-    /// Last hidden states of the text's own tokens, `[tokens, token_dim]`, not normalised: without special tokens and prompt.
+    /// Vectors of the text's own tokens, `[tokens, token_dim]`, without special tokens and prompt: the
+    /// last hidden states, after the modules of the model that change them. Not normalised, unless a
+    /// module does it.
     pub tokens: ArrayView2<'a, f32>,
 }
 

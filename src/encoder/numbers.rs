@@ -92,8 +92,13 @@ const TRANSFORMER_FILES: [&str; 7] = [
 ];
 
 /// config.json in the folder of a module.
-const MODULE_RULES: [Rule; 4] =
-    [("word_embedding_dimension", WIDE), ("embedding_dimension", WIDE), ("in_features", WIDE), ("out_features", WIDE)];
+const MODULE_RULES: [Rule; 5] = [
+    ("word_embedding_dimension", WIDE),
+    ("embedding_dimension", WIDE),
+    ("in_features", WIDE),
+    ("out_features", WIDE),
+    ("dimension", WIDE),
+];
 
 impl Allowed {
     fn holds(self, value: &Value) -> bool {

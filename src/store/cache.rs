@@ -157,7 +157,8 @@ fn lacking(model: &ModelFiles, target: &Target) -> Option<PathBuf> {
     let known = target.entry.iter().flat_map(|entry| entry.files.iter().map(|file| file.path.clone()));
     let mut needed: Vec<String> = REQUIRED.iter().map(|file| (*file).to_owned()).chain(known).collect();
     if let Ok(Some(modules)) = model.read("modules.json") {
-        needed.extend(files::module_files(&modules).unwrap_or_default());
+        let files = files::module_files(&modules).unwrap_or_default().into_iter();
+        needed.extend(files.filter(|file| file.is_required).map(|file| file.path));
     }
     if let Some(file) = needed.iter().find(|file| model.path(file).is_none()) {
         return Some(model.dir.join(file));

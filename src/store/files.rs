@@ -19,12 +19,18 @@ pub(super) const WEIGHTS: &str = "model.safetensors";
 pub(super) const WEIGHTS_INDEX: &str = "model.safetensors.index.json";
 
 /// The files that a model has in its own folder, apart from weights and the folders that `modules.json` names.
-/// The first two are indispensable.
-pub(super) const TOP_FILES: [&str; 7] = [
+/// The first two are indispensable. Of the `sentence_*_config.json` a model has one.
+pub(super) const TOP_FILES: [&str; 13] = [
     "config.json",
     "tokenizer.json",
     "modules.json",
     "sentence_bert_config.json",
+    "sentence_roberta_config.json",
+    "sentence_distilbert_config.json",
+    "sentence_camembert_config.json",
+    "sentence_albert_config.json",
+    "sentence_xlm-roberta_config.json",
+    "sentence_xlnet_config.json",
     "config_sentence_transformers.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
@@ -112,10 +118,8 @@ impl ModelFiles {
         let mut files: BTreeSet<String> = TOP_FILES.iter().map(|file| (*file).to_owned()).collect();
         files.insert(WEIGHTS_INDEX.to_owned());
         if let Some(modules) = self.read("modules.json")? {
-            files.extend(
-                module_files(&modules)
-                    .map_err(|message| Error::ModelFile { path: self.dir.join("modules.json"), message })?,
-            );
+            let unusable = |message| Error::ModelFile { path: self.dir.join("modules.json"), message };
+            files.extend(module_files(&modules).map_err(unusable)?.into_iter().map(|file| file.path));
         }
         files.retain(|file| self.path(file).is_some());
         for path in self.weights()? {
@@ -231,24 +235,34 @@ struct Module {
     kind: String,
 }
 
-/// The files in the folders that `modules.json` names: each one's config.json, and the weights of a Dense layer.
-/// A Normalize module has no configuration, and the Transformer's is the model's own.
-pub(super) fn module_files(modules: &[u8]) -> Result<Vec<String>, String> {
+/// The files in the folders that `modules.json` names: each one's config.json, and the weights of a Dense layer
+/// or a norm. The Transformer's are the model's own.
+pub(super) fn module_files(modules: &[u8]) -> Result<Vec<ModuleFile>, String> {
     let modules: Vec<Module> = serde_json::from_slice(modules).map_err(|e| format!("not a list of modules: {e}"))?;
     let mut files = Vec::new();
     for Module { path, kind } in modules {
-        if path.is_empty() || kind.ends_with(".Normalize") || kind.ends_with(".Transformer") {
+        if path.is_empty() || kind.ends_with(".Transformer") {
             continue;
         }
         if !is_plain_relative(&path) {
             return Err(format!("the module's path '{path}' leaves the model's folder"));
         }
-        files.push(format!("{path}/config.json"));
-        if kind.ends_with(".Dense") {
-            files.push(format!("{path}/{WEIGHTS}"));
+        let has_weights = [".Dense", ".LayerNorm"].iter().any(|class| kind.ends_with(class));
+        let is_required = has_weights || kind.ends_with(".Pooling");
+        files.push(ModuleFile { path: format!("{path}/config.json"), is_required });
+        if has_weights {
+            files.push(ModuleFile { path: format!("{path}/{WEIGHTS}"), is_required });
         }
     }
     Ok(files)
+}
+
+/// A file in a folder that modules.json names.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct ModuleFile {
+    pub(super) path: String,
+    /// Whether the module is unusable without it. Normalize has a config.json since version 5.
+    pub(super) is_required: bool,
 }
 
 #[cfg(test)]
@@ -269,8 +283,10 @@ mod tests {
     #[test]
     fn modules_name_their_configuration_and_a_dense_layers_weights() {
         let modules = br#"[{"path": "", "type": "T"}, {"path": "1_Pooling", "type": "m.Pooling"}, {"path": "2_Dense", "type": "m.Dense"}, {"path": "3_Normalize", "type": "m.Normalize"}]"#;
-        let expected = ["1_Pooling/config.json", "2_Dense/config.json", "2_Dense/model.safetensors"];
-        assert_eq!(module_files(modules).unwrap(), expected);
+        let required = ["1_Pooling/config.json", "2_Dense/config.json", "2_Dense/model.safetensors"];
+        let expected = required.map(|path| (path, true)).into_iter().chain([("3_Normalize/config.json", false)]);
+        let found = module_files(modules).unwrap();
+        assert!(found.iter().map(|file| (file.path.as_str(), file.is_required)).eq(expected), "{found:?}");
         assert!(module_files(br#"[{"path": "../x"}]"#).is_err());
     }
 }

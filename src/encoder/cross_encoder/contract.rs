@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::super::contract::{CONFIG, Finding, MODULES, PROMPTS, Reader, TOKENIZER_CONFIG, TRANSFORMER};
+use super::super::modules::{Module, SCORES, Shape, shapes};
 use super::super::numbers;
 use crate::store::ModelFiles;
 use crate::{Error, Result};
@@ -26,6 +27,8 @@ pub(super) enum Form {
     Classifier,
     /// A causal model is asked, and answers yes or no: Qwen3-Reranker.
     Answering,
+    /// An encoder with the modules of modules.json behind it: Pooling, Dense, LayerNorm.
+    Modular,
 }
 
 /// How a cross-encoder is used.
@@ -43,6 +46,10 @@ pub struct CrossContract {
     /// Whether second parts have a token type of their own, where the tokenizer gives them one.
     pub(super) has_types: bool,
     pub(super) lower_case: bool,
+    /// What makes a score of hidden states; empty but for [`Form::Modular`].
+    pub(super) modules: Vec<Module>,
+    /// Width of a hidden state.
+    pub(super) hidden_size: usize,
     /// config.json, whole.
     pub(super) config: Value,
 }
@@ -61,18 +68,19 @@ impl ModelKind {
 /// `None` for a model that is no cross-encoder.
 fn form(reader: &Reader<'_>) -> Result<Option<Form>> {
     let json = |file| Ok::<_, Error>(reader.json(file)?.unwrap_or(Value::Null));
-    let (config, modules) = (json(CONFIG)?, json(MODULES)?);
-    let modules = modules.as_array().into_iter().flatten();
-    let mut modules = modules.map(|module| module["type"].as_str().unwrap_or_default());
-    if modules.any(|class| class.ends_with("Pooling")) {
-        return Ok(None);
+    let (config, listed) = (json(CONFIG)?, reader.listed()?.unwrap_or_default());
+    let is_declared = json(PROMPTS)?["model_type"] == "CrossEncoder";
+    match listed.len() {
+        0 | 1 => {}
+        _ if !is_declared => return Ok(None),
+        _ if listed.iter().all(|module| module.name() != "LogitScore") => return Ok(Some(Form::Modular)),
+        _ => {}
     }
     let architectures: Vec<&str> =
         config["architectures"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     if architectures.iter().any(|name| name.ends_with("ForSequenceClassification")) {
         return Ok(Some(Form::Classifier));
     }
-    let is_declared = json(PROMPTS)?["model_type"] == "CrossEncoder";
     // An embedding model may have the same architecture: Qwen3-Embedding has.
     if architectures.contains(&"Qwen3ForCausalLM") && (is_declared || is_named_reranker(reader.files)) {
         return Ok(Some(Form::Answering));
@@ -106,13 +114,16 @@ impl CrossContract {
         };
         let config = reader.json(CONFIG)?.ok_or_else(|| reader.unusable(CONFIG, "the file is missing"))?;
         numbers::check(&mut reader, &config)?;
-        if form == Form::Classifier {
-            check_labels(&reader, &config)?;
-        }
+        let hidden_size = reader.hidden_size(&config)?;
+        let modules = match form {
+            Form::Modular => modules(&mut reader, hidden_size)?,
+            Form::Classifier => check_labels(&reader, &config).map(|()| Vec::new())?,
+            Form::Answering => Vec::new(),
+        };
         let transformer = reader.json(TRANSFORMER)?.unwrap_or(Value::Null);
         let tokenizer = reader.json(TOKENIZER_CONFIG)?.unwrap_or(Value::Null);
         let own_limit = match form {
-            Form::Classifier => reader.max_tokens(&config, &transformer, &tokenizer),
+            Form::Classifier | Form::Modular => reader.max_tokens(&config, &transformer, &tokenizer),
             Form::Answering => answering_limit(&config, &tokenizer),
         };
         let max_tokens = reader.max_tokens_override(&config, own_limit, max_tokens)?;
@@ -127,14 +138,32 @@ impl CrossContract {
             has_types: inputs.is_none_or(|inputs| inputs.contains(&Value::from("token_type_ids"))),
             lower_case: transformer["do_lower_case"].as_bool().unwrap_or(false),
             findings: reader.findings,
+            modules,
+            hidden_size,
             config,
         })
     }
+}
 
-    /// Width of a hidden state.
-    pub(super) fn hidden_size(&self) -> usize {
-        self.config["hidden_size"].as_u64().unwrap_or(0) as usize
-    }
+/// The modules behind the encoder, which must end in one score.
+fn modules(reader: &mut Reader<'_>, hidden_size: usize) -> Result<Vec<Module>> {
+    let listed = reader.listed()?.unwrap_or_default();
+    let modules = reader.modules(&listed, hidden_size)?;
+    let shapes = shapes(&modules, hidden_size).map_err(|message| reader.unusable(MODULES, &message))?;
+    let message = match shapes.get(SCORES) {
+        Some(Shape::Vector(1)) => return Ok(modules),
+        Some(Shape::Vector(labels)) => several_labels(*labels, ""),
+        Some(Shape::Tokens(_)) => format!("a module gives one vector per token as '{SCORES}'; add a Pooling"),
+        None => format!("no module gives '{SCORES}', which a cross-encoder ends in"),
+    };
+    Err(reader.unusable(MODULES, &message))
+}
+
+fn several_labels(count: usize, named: &str) -> String {
+    format!(
+        "the model tells {count} labels apart{named}: it is a classifier, and none of its numbers is a score of relevance; give a cross-encoder \
+         with one label, such as cross-encoder/ms-marco-MiniLM-L6-v2"
+    )
 }
 
 /// Only one label is a score. transformers takes two where config.json names none.
@@ -146,11 +175,7 @@ fn check_labels(reader: &Reader<'_>, config: &Value) -> Result<()> {
         return Ok(());
     }
     let named = if labels.is_empty() { String::new() } else { format!(" ({})", labels.join(", ")) };
-    let message = format!(
-        "the model tells {count} labels apart{named}: it is a classifier, and none of its numbers is a score of relevance; give a cross-encoder \
-         with one label, such as cross-encoder/ms-marco-MiniLM-L6-v2"
-    );
-    Err(reader.unusable(CONFIG, &message))
+    Err(reader.unusable(CONFIG, &several_labels(count, &named)))
 }
 
 fn answering_limit(config: &Value, tokenizer: &Value) -> usize {

@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 use super::backend::{choose, load_backend, map_weights, thread_pool};
 use super::batches::Work;
 use super::local::{ARITHMETIC_VERSION, Lengths, is_finite};
+use super::pipeline::Pipeline;
 use super::{EncodedLengths, Engine, LocalEncoderOptions, ModelInfo, Overrides, Precision};
 use crate::engine::{AnswerHead, Backend, ClassificationHead, RaggedBatch};
 use crate::hex::hex;
@@ -41,6 +42,7 @@ pub struct CrossEncoderOptions {
 enum Head {
     Classification(ClassificationHead),
     Answer(AnswerHead),
+    Modules(Pipeline),
 }
 
 impl Head {
@@ -49,6 +51,8 @@ impl Head {
             // The contract refuses models with more labels.
             Head::Classification(head) => head.logits(hidden).first().copied().unwrap_or(f32::NAN),
             Head::Answer(head) => head.log_odds(hidden),
+            // The contract refuses modules that give no score.
+            Head::Modules(pipeline) => pipeline.run(hidden).scores().map_or(f32::NAN, |scores| scores[0]),
         }
     }
 }
@@ -241,7 +245,7 @@ fn check_options(files: &ModelFiles, contract: &CrossContract, options: &CrossEn
             refused(format!("{option} is for embedding models, and {name} is a cross-encoder: leave it out{instead}"))
         }
         None if options.local.batch_tokens == 0 => refused("--batch-tokens must be at least 1".into()),
-        None if options.instruction.is_some() && contract.form == Form::Classifier => refused(format!(
+        None if options.instruction.is_some() && contract.form != Form::Answering => refused(format!(
             "--instruction is for models that are asked a question, such as Qwen3-Reranker; {name} reads query and document alone: leave it out"
         )),
         None => Ok(()),
@@ -249,14 +253,17 @@ fn check_options(files: &ModelFiles, contract: &CrossContract, options: &CrossEn
 }
 
 fn load_head(files: &ModelFiles, contract: &CrossContract, tokenizer: &PairTokenizer) -> Result<Head> {
+    if contract.form == Form::Modular {
+        return Pipeline::load(files, &contract.modules, contract.hidden_size).map(Head::Modules);
+    }
     let (weights, kernels) = (map_weights(files)?, Kernels::best());
     match contract.form {
         Form::Classifier => {
             ClassificationHead::load(&contract.config, weights, &files.dir, kernels).map(Head::Classification)
         }
-        Form::Answering => {
+        Form::Answering | Form::Modular => {
             let rows = contract.config["vocab_size"].as_u64().unwrap_or(0) as usize;
-            let shape = (rows, contract.hidden_size());
+            let shape = (rows, contract.hidden_size);
             AnswerHead::load(weights, &files.dir, shape, tokenizer.answers()?, kernels).map(Head::Answer)
         }
     }

@@ -77,7 +77,7 @@ impl PairTokenizer {
         let unusable = |message: String| Error::ModelFile { path: path.clone(), message };
         let mut tokenizer = tokenizer_file::read(files, contract.max_tokens, contract.form == Form::Classifier)?;
         let joining = match contract.form {
-            Form::Classifier => match tokenizer.get_post_processor() {
+            Form::Classifier | Form::Modular => match tokenizer.get_post_processor() {
                 Some(template) => Joining::Template { special: template.added_tokens(true) },
                 None => return Err(unusable("it has no post-processor, which says how two texts are joined".into())),
             },

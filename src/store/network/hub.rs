@@ -83,7 +83,10 @@ impl Fetch<'_> {
         }
         if let Some(modules) = self.read("modules.json")? {
             for file in files::module_files(&modules).map_err(Failure::Source)? {
-                self.required(&file)?;
+                match file.is_required {
+                    true => self.required(&file.path)?,
+                    false => self.optional(&file.path).map(drop)?,
+                }
             }
         }
         self.weights()

@@ -1,0 +1,169 @@
+//! The modules after the transformer, with their weights: from the hidden states of a sequence to
+//! its vector, its tokens' vectors or its score, in the order of modules.json.
+
+use ndarray::{Array2, ArrayView2, CowArray, Ix2};
+
+use super::Pooling;
+use super::dense::Dense;
+use super::layer_norm::LayerNorm;
+use super::modules::{Module, SCORES, SENTENCE, TOKENS, shapes};
+use super::pooling::normalize;
+use crate::kernels::Kernels;
+use crate::store::ModelFiles;
+use crate::{Error, Result};
+
+/// A place in the table of features.
+type Slot = usize;
+const TOKENS_SLOT: Slot = 0;
+const SENTENCE_SLOT: Slot = 1;
+const SCORES_SLOT: Slot = 2;
+
+/// A module that can be applied; features are slots.
+enum Step {
+    Pooling(Pooling),
+    Dense { dense: Dense, input: Slot, output: Slot },
+    LayerNorm(LayerNorm),
+    Normalize { input: Slot, output: Slot },
+    Cut(usize),
+}
+
+/// The modules of a model in their order. `Send + Sync`; nothing in it changes.
+pub(crate) struct Pipeline {
+    steps: Vec<Step>,
+    slots: usize,
+}
+
+/// A feature: a vector per token, or one.
+#[derive(Clone)]
+enum Feature<'a> {
+    Tokens(CowArray<'a, f32, Ix2>),
+    Vector(Vec<f32>),
+}
+
+/// What the modules made of the hidden states of one sequence.
+pub(crate) struct Features<'a>(Vec<Option<Feature<'a>>>);
+
+impl<'a> Features<'a> {
+    /// `token_embeddings`, `[tokens, width]`: special tokens and prompt are among them.
+    pub(crate) fn tokens(&self) -> Option<ArrayView2<'_, f32>> {
+        match self.0.get(TOKENS_SLOT) {
+            Some(Some(Feature::Tokens(tokens))) => Some(tokens.view()),
+            _ => None,
+        }
+    }
+
+    /// `sentence_embedding`.
+    pub(crate) fn vector(&self) -> Option<&[f32]> {
+        self.at(SENTENCE_SLOT)
+    }
+
+    /// `scores`, one per label.
+    pub(crate) fn scores(&self) -> Option<&[f32]> {
+        self.at(SCORES_SLOT)
+    }
+
+    fn at(&self, slot: Slot) -> Option<&[f32]> {
+        match self.0.get(slot) {
+            Some(Some(Feature::Vector(vector))) => Some(vector),
+            _ => None,
+        }
+    }
+}
+
+impl Pipeline {
+    /// Reads the weights of the modules, which take hidden states of this width.
+    ///
+    /// # Errors
+    /// [`Error::ModelFile`] when weights are missing, or of another shape than the files say.
+    pub(crate) fn load(files: &ModelFiles, modules: &[Module], hidden_size: usize) -> Result<Self> {
+        let unusable = |message: String| Error::ModelFile { path: files.dir.join("modules.json"), message };
+        let all = shapes(modules, hidden_size).map_err(unusable)?;
+        let mut names: Vec<&str> = vec![TOKENS, SENTENCE, SCORES];
+        let more = all.keys().map(String::as_str).filter(|name| ![TOKENS, SENTENCE, SCORES].contains(name));
+        names.extend(more);
+        // A name that is never written has no slot among those that are: the last, which stays empty.
+        let slot = |name: &str| names.iter().position(|known| *known == name).unwrap_or(names.len());
+        let steps = modules.iter().map(|module| Step::load(files, module, &slot)).collect::<Result<_>>()?;
+        Ok(Self { steps, slots: names.len() + 1 })
+    }
+
+    /// Applies the modules to the hidden states of one sequence, `[tokens, hidden_size]`.
+    pub(crate) fn run<'a>(&self, hidden: ArrayView2<'a, f32>) -> Features<'a> {
+        let mut features = vec![None; self.slots];
+        features[TOKENS_SLOT] = Some(Feature::Tokens(hidden.into()));
+        self.steps.iter().for_each(|step| step.apply(&mut features));
+        Features(features)
+    }
+}
+
+impl Step {
+    fn load(files: &ModelFiles, module: &Module, slot: &dyn Fn(&str) -> Slot) -> Result<Self> {
+        Ok(match module {
+            Module::Pooling(pooling) => Self::Pooling(*pooling),
+            Module::Dense(config) => Self::Dense {
+                input: slot(&config.input),
+                output: slot(&config.output),
+                dense: Dense::load(files, config, Kernels::best())?,
+            },
+            Module::LayerNorm(config) => Self::LayerNorm(LayerNorm::load(files, config)?),
+            Module::Normalize { input, output } => Self::Normalize { input: slot(input), output: slot(output) },
+            Module::Cut(width) => Self::Cut(*width),
+        })
+    }
+
+    fn apply(&self, features: &mut [Option<Feature<'_>>]) {
+        match self {
+            Self::Pooling(pooling) => {
+                let Some(Feature::Tokens(tokens)) = &features[TOKENS_SLOT] else { return };
+                features[SENTENCE_SLOT] = Some(Feature::Vector(pooling.pool(tokens.view())));
+            }
+            Self::Dense { dense, input, output } => {
+                let Some(feature) = &features[*input] else { return };
+                features[*output] = Some(feature.mapped(dense.config().out_features, |row| dense.apply(row)));
+            }
+            Self::LayerNorm(norm) => in_place(features, SENTENCE_SLOT, SENTENCE_SLOT, |row| norm.apply(row)),
+            Self::Normalize { input, output } => in_place(features, *input, *output, normalize),
+            Self::Cut(width) => {
+                if let Some(Feature::Vector(vector)) = &mut features[SENTENCE_SLOT] {
+                    vector.truncate(*width);
+                }
+            }
+        }
+    }
+}
+
+/// Changes a feature row by row, as another one or in its place.
+fn in_place(features: &mut [Option<Feature<'_>>], input: Slot, output: Slot, change: impl Fn(&mut [f32])) {
+    if input != output {
+        features[output] = features[input].clone();
+    }
+    match &mut features[output] {
+        Some(Feature::Vector(vector)) => change(vector),
+        Some(Feature::Tokens(tokens)) => {
+            // Rows of a backend's hidden states may have padding between them; an owned copy has none.
+            let mut owned = tokens.as_standard_layout().into_owned();
+            owned.rows_mut().into_iter().filter_map(|row| row.into_slice()).for_each(change);
+            *tokens = owned.into();
+        }
+        None => {}
+    }
+}
+
+impl Feature<'_> {
+    fn mapped<'b>(&self, width: usize, map: impl Fn(&[f32]) -> Vec<f32>) -> Feature<'b> {
+        match self {
+            Self::Vector(vector) => Feature::Vector(map(vector)),
+            Self::Tokens(tokens) => {
+                let mut mapped = Array2::zeros((tokens.nrows(), width));
+                for (row, mut to) in tokens.rows().into_iter().zip(mapped.rows_mut()) {
+                    let out = match row.as_slice() {
+                        Some(row) => map(row),
+                        None => map(&row.to_vec()),
+                    };
+                    to.iter_mut().zip(out).for_each(|(to, from)| *to = from);
+                }
+                Feature::Tokens(mapped.into())
+            }
+        }
+    }
+}
