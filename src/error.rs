@@ -14,7 +14,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// A file or folder could not be read or written.
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}: {source}{}", path.display(), remedy(source))]
     Io {
         /// The verb: "open", "read", "write", "rename" ...
         action: &'static str,
@@ -138,6 +138,20 @@ pub enum Error {
         /// The cargo feature.
         feature: &'static str,
     },
+}
+
+/// What to do about a disk that takes no more.
+fn remedy(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        std::io::ErrorKind::StorageFull => "; free some space on this disk, or write to another one",
+        std::io::ErrorKind::QuotaExceeded => {
+            "; your quota on this disk is used up: free some space, or write to another one"
+        }
+        std::io::ErrorKind::FileTooLarge => {
+            "; the file system or `ulimit -f` allows no larger file: raise the limit, or write to another disk"
+        }
+        _ => "",
+    }
 }
 
 impl Error {

@@ -29,6 +29,7 @@ mod version;
 mod words;
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
@@ -52,6 +53,14 @@ pub enum Failure {
     Usage,
 }
 
+impl Failure {
+    /// What the system says of a file: "cannot {action} {path}: ...", and what to do about a full disk.
+    pub fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| nearsort::Error::Io { action, path, source }.into()
+    }
+}
+
 pub type Run = Result<Outcome, Failure>;
 
 impl From<nearsort::Error> for Failure {
@@ -70,7 +79,7 @@ impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::BrokenPipe => Failure::BrokenPipe,
-            _ => Failure::Error(format!("cannot write to standard output: {error}")),
+            _ => Failure::io("write", "to standard output")(error),
         }
     }
 }

@@ -104,7 +104,7 @@ impl IdTableBuilder {
     /// [`Error::Io`] when it cannot be written; what lay at `path` is then as it was.
     pub fn finish(self, path: impl AsRef<Path>) -> Result<IdTable> {
         let path = path.as_ref();
-        let mut file = WholeFile::create(path)?;
+        let mut file = WholeFile::create_own(path)?;
         write_table(self.sorter, &mut file, path)?;
         file.finish()?;
         IdTable::open(path)
@@ -173,6 +173,12 @@ impl IdTable {
     /// [`Error::Io`] when it cannot be read; [`Error::Corrupted`] for a file that is none, or not a whole one.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         Self::from_file(PositionedFile::open(path.as_ref())?)
+    }
+
+    /// Whether a file begins as a table does.
+    pub(crate) fn is_one(path: &Path) -> bool {
+        let mut magic = [0; MAGIC.len()];
+        PositionedFile::open(path).is_ok_and(|file| file.read_at(&mut magic, 0).is_ok()) && magic == *MAGIC
     }
 
     fn from_file(file: PositionedFile) -> Result<Self> {

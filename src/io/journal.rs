@@ -1,15 +1,17 @@
 //! A file of records that a killed process leaves whole.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::whole::write_whole;
+use super::whole::write_own;
 use crate::{Error, Result};
 
+/// A journal begins with it: no other file is ever taken for a torn one, and cut.
+const MAGIC: &[u8; 8] = b"nsrt-jnl";
 /// Before every record: its length and its CRC-32, both little-endian.
 const HEADER_BYTES: usize = 8;
 
@@ -21,7 +23,7 @@ const HEADER_BYTES: usize = 8;
 pub struct Journal {
     path: PathBuf,
     file: File,
-    /// Of whole records.
+    /// Up to the end of the last whole record.
     num_bytes: u64,
 }
 
@@ -29,24 +31,55 @@ impl Journal {
     /// Opens or creates a journal, gives every whole record to `replay`, in order, and goes on behind the last one.
     ///
     /// # Errors
-    /// [`Error::Io`]; what `replay` fails with; [`Error::BadInput`] for a record that is whole and yet not an `R`: another version wrote it.
+    /// [`Error::Io`]; what `replay` fails with; [`Error::BadInput`] for a file that is no journal of this version, which is left as
+    /// it is, and for a record that is whole and yet not an `R`: another version wrote it.
     pub fn open<R: DeserializeOwned>(path: impl AsRef<Path>, mut replay: impl FnMut(R) -> Result<()>) -> Result<Self> {
         let path = path.as_ref().to_owned();
-        let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
-        let mut file = options.map_err(Error::io("open", &path))?;
-        let mut num_bytes = 0;
+        create_where_none_is(&path)?;
+        let mut file = OpenOptions::new().read(true).write(true).open(&path).map_err(Error::io("open", &path))?;
+        let bad = |message: String| Error::BadInput { file: path.display().to_string(), message };
         let mut reader = BufReader::new(&mut file);
+        let mut magic = [0; MAGIC.len()];
+        match reader.read_exact(&mut magic) {
+            Ok(()) if magic == *MAGIC => {}
+            Err(error) if error.kind() != ErrorKind::UnexpectedEof => return Err(Error::io("read", &path)(error)),
+            _ => return Err(bad("it is no journal of this version of nearsort".to_owned())),
+        }
+        let mut num_bytes = MAGIC.len() as u64;
         while let Some(record) = next_record(&mut reader).map_err(Error::io("read", &path))? {
-            let foreign = |error| Error::BadInput {
-                file: path.display().to_string(),
-                message: format!("a record of another version of nearsort: {error}"),
-            };
+            let foreign = |error| bad(format!("a record of another version of nearsort: {error}"));
             replay(postcard::from_bytes(&record).map_err(foreign)?)?;
             num_bytes += (HEADER_BYTES + record.len()) as u64;
         }
         let mut journal = Self { path, file, num_bytes };
         journal.cut_off_the_rest().map_err(Error::io("truncate", &journal.path))?;
         Ok(journal)
+    }
+
+    /// Begins a journal with this record, whatever lies at the path.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; what lay there is then as it was.
+    pub fn create(path: impl AsRef<Path>, record: &impl Serialize) -> Result<Self> {
+        let path = path.as_ref();
+        let bytes = [&MAGIC[..], &framed(record, path)?].concat();
+        write_own(path, &bytes)?;
+        let file = OpenOptions::new().append(true).open(path).map_err(Error::io("open", path))?;
+        Ok(Self { path: path.to_owned(), file, num_bytes: bytes.len() as u64 })
+    }
+
+    /// Whether a file is a journal of this version; one that is not there is none.
+    ///
+    /// # Errors
+    /// [`Error::Io`] for a file that cannot be read.
+    pub fn is_one(path: impl AsRef<Path>) -> Result<bool> {
+        let path = path.as_ref();
+        let mut found = Vec::new();
+        match File::open(path).and_then(|file| file.take(MAGIC.len() as u64).read_to_end(&mut found)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(Error::io("read", path)(error)),
+            Ok(_) => Ok(found == MAGIC),
+        }
     }
 
     /// Appends a record and waits until the disk has it.
@@ -71,17 +104,27 @@ impl Journal {
     /// # Errors
     /// [`Error::Io`]; the journal is then as it was.
     pub fn replace(&mut self, record: &impl Serialize) -> Result<()> {
-        let bytes = framed(record, &self.path)?;
-        write_whole(&self.path, &bytes)?;
-        self.file = OpenOptions::new().write(true).open(&self.path).map_err(Error::io("open", &self.path))?;
-        self.num_bytes = bytes.len() as u64;
-        self.cut_off_the_rest().map_err(Error::io("open", &self.path))
+        *self = Self::create(&self.path, record)?;
+        Ok(())
     }
 
     /// Whatever lies behind the whole records.
     fn cut_off_the_rest(&mut self) -> io::Result<()> {
         self.file.set_len(self.num_bytes)?;
         self.file.seek(SeekFrom::Start(self.num_bytes)).map(drop)
+    }
+}
+
+/// A file of a name that is taken by something else, or by a link to it, is not touched.
+fn create_where_none_is(path: &Path) -> Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if !found.is_file() => {
+            let error = io::Error::new(ErrorKind::InvalidInput, "it is not a regular file");
+            Err(Error::io("open", path)(error))
+        }
+        Ok(found) if found.len() > 0 => Ok(()),
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io("open", path)(error)),
+        _ => write_own(path, MAGIC),
     }
 }
 
@@ -146,6 +189,34 @@ mod tests {
         *flipped.last_mut().unwrap() ^= 1;
         std::fs::write(&path, flipped).unwrap();
         assert_eq!(replayed(&path).len(), 1);
+    }
+
+    #[test]
+    fn a_file_that_is_no_journal_is_left_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal");
+        for content in ["Monday: slept badly. Tuesday: better.", "short"] {
+            std::fs::write(&path, content).unwrap();
+            let error = Journal::open(&path, |_: String| Ok(())).unwrap_err().to_string();
+            assert!(error.contains("no journal of this version"), "{error}");
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), content);
+        }
+        std::fs::write(&path, "").unwrap();
+        Journal::open(&path, |_: String| Ok(())).unwrap();
+    }
+
+    /// A process that loses power after `append` or `replace` finds the journal by its name.
+    #[test]
+    fn the_name_of_a_new_journal_is_on_the_disk_before_its_records() {
+        use super::super::durable::take_steps;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal");
+        take_steps();
+        let mut journal = Journal::open(&path, |_: String| Ok(())).unwrap();
+        journal.replace(&"text").unwrap();
+        let steps = take_steps();
+        let verbs: Vec<&str> = steps.iter().filter_map(|step| step.split(' ').next()).collect();
+        assert_eq!(verbs, ["sync", "rename", "sync", "sync", "rename", "sync"], "{steps:?}");
     }
 
     #[test]

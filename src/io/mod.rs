@@ -33,10 +33,12 @@
 mod arrow_stream;
 mod byte_rows;
 mod candidates;
+mod checked;
 #[cfg(feature = "parquet")]
 mod columns;
 mod corpus;
 mod digest;
+pub(crate) mod durable;
 mod embeddings;
 mod file_rows;
 mod format;
@@ -62,6 +64,7 @@ mod trec;
 mod whole;
 
 pub use candidates::{CandidateRow, CandidateRows};
+pub use checked::{CheckedFile, FileMark};
 pub use corpus::Corpus;
 pub use digest::file_sha256;
 pub use embeddings::EmbeddingWriter;
@@ -70,6 +73,7 @@ pub use id_table::{IdTable, IdTableBuilder};
 pub use journal::Journal;
 pub use parquet_results::ParquetResults;
 pub use paths::expand_paths;
+pub(crate) use positioned::PositionedFile;
 pub use qrels::{Grades, Qrels};
 pub use queries::{Query, read_queries};
 pub use rejects::Rejects;
@@ -79,4 +83,5 @@ pub use run::{QueryResults, Run, ScoredDocument};
 pub use run_file::RunFile;
 pub use run_line::RunFormat;
 pub use trec::{RunLine, read_run, write_run_line};
-pub use whole::{WholeFile, write_whole};
+pub(crate) use whole::write_own;
+pub use whole::{WholeFile, publish_file, write_whole};

@@ -10,7 +10,7 @@ use crate::{Error, Result};
 
 /// A file without a position of its own.
 #[derive(Debug)]
-pub(super) struct PositionedFile {
+pub(crate) struct PositionedFile {
     #[cfg(unix)]
     file: File,
     /// Elsewhere a read at a place is a seek and a read, which must not come apart.
