@@ -4,7 +4,7 @@
 //! vectors themselves, on all threads: what one may expect of memory. (Of those very pages: other memory of the same virtual machine is up to a
 //! fifth faster or slower.) On what data: vectors that search.py writes.
 //! How to run: `python3 benches/search.py`. By itself: `search VECTORS QUERIES DIM DTYPE INDEX`, raw f32; then lines on standard input: `one N` (query N), `all`, `sum`,
-//! `hits N`; each is answered by a line of JSON.
+//! `hits N`, and `fresh N`: query N on the index as it is just opened, whose blocks are compared with their checksums on the way; each is answered by a line of JSON.
 
 use std::fs;
 use std::hint::black_box;
@@ -85,7 +85,7 @@ fn main() {
     if Index::open(folder).is_err() {
         build(vectors, dim, dtype, folder);
     }
-    let index = Index::open(folder).expect("an index");
+    let mut index = Index::open(folder).expect("an index");
     let queries = floats(queries);
     let queries = Array2::from_shape_vec((queries.len() / dim, dim), queries).expect("whole queries");
     let vectors =
@@ -99,10 +99,13 @@ fn main() {
     for line in std::io::stdin().lock().lines().map_while(Result::ok) {
         let (verb, number) = line.split_once(' ').unwrap_or((&line, "0"));
         let number: usize = number.parse().expect("a number");
+        if verb == "fresh" {
+            index = Index::open(folder).expect("an index");
+        }
         let started = Instant::now();
         let one = queries.slice(s![number..=number, ..]);
         match verb {
-            "one" => drop(black_box(index.search(one, TOP_K).expect("hits"))),
+            "one" | "fresh" => drop(black_box(index.search(one, TOP_K).expect("hits"))),
             "all" => drop(black_box(index.search(queries.view(), TOP_K).expect("hits"))),
             "sum" => drop(black_box(streaming_sum(memory))),
             "hits" => {

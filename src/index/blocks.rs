@@ -2,15 +2,19 @@
 //!
 //! A file is its content followed by a table: the CRC-32 of every mebibyte of the content, little-endian. The table's own CRC-32 and the
 //! content's length stand in whatever names the file (the manifest, the journal) as a [`FileEntry`]. So opening checks the table only, some bytes for each
-//! mebibyte; reading everything tells which block is damaged; and content begins at the start of a page.
+//! mebibyte; a block is compared with its checksum when it is first used ([`BlockFile::check`]), and afterwards costs one look at a bit; and content
+//! begins at the start of a page.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use memmap2::Mmap;
 use serde::{Deserialize, Serialize};
 
+use crate::io::durable::{remove_file, sync_file};
 use crate::{Error, Result};
 
 /// Bytes that one checksum covers.
@@ -40,8 +44,9 @@ pub(super) struct BlockWriter {
 }
 
 impl BlockWriter {
+    /// A new file, in the place of one that is there: who has that one mapped keeps it, and a link is not followed.
     pub fn create(path: &Path) -> Result<Self> {
-        let file = File::create(path).map_err(Error::io("create", path))?;
+        let file = remove_file(path).and_then(|()| File::create_new(path)).map_err(Error::io("create", path))?;
         Ok(Self::over(path, file))
     }
 
@@ -115,7 +120,7 @@ impl BlockWriter {
     pub fn seal(mut self) -> Result<FileEntry> {
         let table = self.whole_table();
         let written = self.out.write_all(&table).and_then(|()| self.out.flush());
-        written.and_then(|()| self.out.get_ref().sync_all()).map_err(Error::io("write", &self.path))?;
+        written.and_then(|()| sync_file(self.out.get_ref(), &self.path)).map_err(Error::io("write", &self.path))?;
         Ok(self.entry())
     }
 }
@@ -127,6 +132,8 @@ pub(super) struct BlockFile {
     /// `None`: an empty file cannot be mapped.
     map: Option<Mmap>,
     bytes: usize,
+    /// A bit for each block that was compared with its checksum.
+    checked: Vec<AtomicU64>,
 }
 
 impl BlockFile {
@@ -144,7 +151,9 @@ impl BlockFile {
             // that is cut while it is mapped ends the process, as with any program that maps its data.
             _ => Some(unsafe { Mmap::map(&file) }.map_err(Error::io("map", path))?),
         };
-        let file = Self { path: path.to_owned(), map, bytes: entry.bytes as usize };
+        let num_blocks = entry.bytes.div_ceil(BLOCK_BYTES as u64);
+        let checked = (0..num_blocks.div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
+        let file = Self { path: path.to_owned(), map, bytes: entry.bytes as usize, checked };
         if crc32fast::hash(file.table()) != entry.crc32 {
             let table = format_args!("a table of checksums of {:08x}", entry.crc32);
             return Err(damaged(path, table, "another", rebuild_hint()));
@@ -176,6 +185,39 @@ impl BlockFile {
         // A mapping begins at a page, and lengths are checked when a segment is opened.
         debug_assert!(before.is_empty() && after.is_empty());
         numbers
+    }
+
+    /// Compares the blocks of a range of the content with their checksums, each block once: nothing of them is to be used before.
+    ///
+    /// # Errors
+    /// [`Error::Corrupted`], naming the block.
+    pub fn check(&self, range: Range<usize>) -> Result<()> {
+        let end = if range.is_empty() { 0 } else { range.end.min(self.bytes).div_ceil(BLOCK_BYTES) };
+        for block in range.start / BLOCK_BYTES..end {
+            let (word, bit) = (&self.checked[block / 64], 1 << (block % 64));
+            // What is mapped does not change: no order between the bit and the bytes is needed.
+            if word.load(Ordering::Relaxed) & bit == 0 {
+                self.check_block(block)?;
+                word.fetch_or(bit, Ordering::Relaxed);
+            }
+        }
+        Ok(())
+    }
+
+    /// [`BlockFile::check`] of everything.
+    pub fn check_all(&self) -> Result<()> {
+        self.check(0..self.bytes)
+    }
+
+    #[cold]
+    fn check_block(&self, block: usize) -> Result<()> {
+        let first = block * BLOCK_BYTES;
+        let content = &self.content()[first..self.bytes.min(first + BLOCK_BYTES)];
+        if crc32fast::hash(content).to_le_bytes() == self.table()[4 * block..][..4] {
+            return Ok(());
+        }
+        let expected = format_args!("block {block} (bytes {first} to {}) as it was written", first + content.len() - 1);
+        Err(damaged(&self.path, expected, "other bytes", verify_hint()))
     }
 
     /// What is wrong with each damaged block; reads everything.
@@ -232,10 +274,6 @@ pub(super) fn rebuild_hint() -> String {
     "build the index again (nearsort index build --replace), or restore the file from a copy".to_owned()
 }
 
-/// Puts a folder's names on disk, where the system can.
-pub(super) fn sync_folder(folder: &Path) -> Result<()> {
-    if cfg!(unix) {
-        File::open(folder).and_then(|folder| folder.sync_all()).map_err(Error::io("write", folder))?;
-    }
-    Ok(())
+pub(super) fn verify_hint() -> String {
+    format!("see what else is damaged with `nearsort index verify`, then {}", rebuild_hint())
 }

@@ -9,22 +9,17 @@ use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use super::blocks::sync_folder;
+use super::folder::{
+    BUILDING, JOURNAL, LOCK, SEGMENT, refuse_foreign_parts, refuse_other_files, remove_building, remove_segment, tidy,
+};
 use super::journal::{Journal, Plan, Record, hash_texts};
-use super::manifest::{Dtype, IndexModel, MANIFEST, Manifest, SegmentEntry, segment_name};
+use super::manifest::{Dtype, IndexModel, Manifest, SegmentEntry, segment_name};
 use super::segment::{NewRow, Segment, SegmentWriter, write_deletions};
 use super::vectors::RowVector;
 use super::{Index, tokens};
 use crate::encoder::{EncodedLengths, Encoder, Role};
+use crate::io::durable::{create_folder, rename, sync_folder};
 use crate::{Error, Result};
-
-/// The folder of an unfinished build, in the index's.
-const BUILDING: &str = "building";
-/// In it: the record, and the segment.
-const JOURNAL: &str = "journal";
-const SEGMENT: &str = "segment";
-/// Held by whoever changes the index.
-const LOCK: &str = "lock";
 
 /// Rows that are encoded, written and recorded together.
 const CHUNK_ROWS: usize = 4096;
@@ -78,7 +73,7 @@ impl IndexBuilder {
         if base.is_none() {
             refuse_other_files(folder)?;
         }
-        fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+        create_folder(folder)?;
         let lock = WriterLock::take(folder)?;
         let base = Manifest::find(folder)?;
         let plan = Plan {
@@ -116,10 +111,8 @@ impl IndexBuilder {
     }
 
     fn begin(folder: &Path, lock: WriterLock, plan: Plan, base: Option<Manifest>, restart: bool) -> Result<Self> {
-        let building = folder.join(BUILDING);
-        if restart {
-            remove_folder(&building)?;
-        }
+        let journal = folder.join(BUILDING).join(JOURNAL);
+        refuse_foreign_parts(folder, base.as_ref(), restart)?;
         let old = if plan.whole { None } else { Some(Index::open(folder)?) };
         let mut builder = Self {
             folder: folder.to_owned(),
@@ -133,7 +126,8 @@ impl IndexBuilder {
             ended: false,
             out: None,
         };
-        match Journal::open(&building.join(JOURNAL))? {
+        let found = if restart { None } else { Journal::open(&journal)? };
+        match found {
             Some((journal, plan, records)) => builder.resume(journal, plan, records)?,
             None => builder.start()?,
         }
@@ -142,18 +136,23 @@ impl IndexBuilder {
 
     fn start(&mut self) -> Result<()> {
         let building = self.folder.join(BUILDING);
-        remove_folder(&building)?;
-        let segment = building.join(SEGMENT);
-        fs::create_dir_all(&segment).map_err(Error::io("create", &segment))?;
-        // A segment that no manifest names is what a thrown-away build had moved already.
-        remove_folder(&self.folder.join(&self.plan.segment))?;
-        let writer = SegmentWriter::create(&segment, self.plan.dtype, self.plan.tokens)?;
-        sync_folder(&segment)?;
+        create_folder(&building)?;
+        // First, for it says whose the folder is; and a journal without records makes nothing of what is left of a build before.
         let journal = Journal::create(&building.join(JOURNAL), &self.plan)?;
-        sync_folder(&building)?;
-        sync_folder(&self.folder)?;
+        // A segment that no manifest names is what a thrown-away build had moved already.
+        remove_segment(&self.folder.join(&self.plan.segment))?;
+        let writer = self.new_segment()?;
         self.out = Some((writer, journal));
         Ok(())
+    }
+
+    fn new_segment(&self) -> Result<SegmentWriter> {
+        let segment = self.folder.join(BUILDING).join(SEGMENT);
+        remove_segment(&segment)?;
+        create_folder(&segment)?;
+        let writer = SegmentWriter::create(&segment, self.plan.dtype, self.plan.tokens)?;
+        sync_folder(&segment)?;
+        Ok(writer)
     }
 
     fn resume(&mut self, journal: Journal, plan: Plan, records: Vec<Record>) -> Result<()> {
@@ -176,15 +175,11 @@ impl IndexBuilder {
         }
         let (segment, moved) = (building.join(SEGMENT), self.folder.join(&plan.segment));
         if moved.is_dir() {
-            fs::rename(&moved, &segment).map_err(Error::io("rename", &moved))?;
+            rename(&moved, &segment)?;
         }
         let writer = match records.last() {
             Some(record) => SegmentWriter::resume(&segment, &record.mark)?,
-            None => {
-                remove_folder(&segment)?;
-                fs::create_dir_all(&segment).map_err(Error::io("create", &segment))?;
-                SegmentWriter::create(&segment, plan.dtype, plan.tokens)?
-            }
+            None => self.new_segment()?,
         };
         self.records = records;
         self.out = Some((writer, journal));
@@ -313,11 +308,10 @@ impl IndexBuilder {
         if let Some((writer, _)) = self.out.take() {
             let entry = writer.finish(&self.plan.segment)?;
             let (from, to) = (self.folder.join(BUILDING).join(SEGMENT), self.folder.join(&entry.name));
-            fs::rename(&from, &to).map_err(Error::io("rename", &from))?;
-            sync_folder(&self.folder)?;
+            rename(&from, &to)?;
             self.install(entry)?;
         }
-        remove_folder(&self.folder.join(BUILDING))?;
+        remove_building(&self.folder.join(BUILDING))?;
         tidy(&self.folder, &Manifest::read(&self.folder)?);
         drop(self.lock);
         Index::open(&self.folder)
@@ -396,61 +390,6 @@ fn mark_deleted(folder: &Path, manifest: &mut Manifest, index: &Index, rows: &[u
     Ok(())
 }
 
-/// Removes what no manifest names any more. A reader that has it mapped keeps it; what cannot be removed costs space and nothing else.
-fn tidy(folder: &Path, manifest: &Manifest) {
-    for path in entries(folder) {
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let known = manifest.segments.iter().find(|segment| segment.name == name);
-        match known {
-            None if name.starts_with("segment-") => drop(fs::remove_dir_all(&path)),
-            // A manifest that was being written when its process was killed.
-            None if name.starts_with(".nearsort-") => drop(fs::remove_file(&path)),
-            None => {}
-            Some(segment) => {
-                let current = segment.deletions.as_ref().map(|deletions| deletions.name.as_str());
-                let stale = |path: &PathBuf| {
-                    let name = path.file_name().unwrap_or_default().to_string_lossy();
-                    name.starts_with("deleted-") && Some(name.as_ref()) != current
-                };
-                entries(&path).into_iter().filter(stale).for_each(|path| drop(fs::remove_file(path)));
-            }
-        }
-    }
-}
-
-fn entries(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.map(|entry| entry.path()).collect()
-}
-
-/// A folder with anything in it but an index or the beginning of one is not ours to write to.
-fn refuse_other_files(folder: &Path) -> Result<()> {
-    if folder.exists() && !folder.is_dir() {
-        return Err(Error::InvalidArgument(format!("{} is a file; give the name of a folder", folder.display())));
-    }
-    let foreign = |path: &PathBuf| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        ![BUILDING, LOCK, MANIFEST].contains(&name.as_ref())
-            && !name.starts_with("segment-")
-            && !name.starts_with(".nearsort-")
-    };
-    match entries(folder).into_iter().find(foreign) {
-        Some(other) => Err(Error::InvalidArgument(format!(
-            "{} holds other files, such as {}; give an empty folder, or a new one",
-            folder.display(),
-            other.display()
-        ))),
-        None => Ok(()),
-    }
-}
-
-fn remove_folder(folder: &Path) -> Result<()> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", folder)(error)),
-        _ => Ok(()),
-    }
-}
-
 /// Only one process changes an index at a time. The system lets go of the lock when the process ends, however it ends.
 struct WriterLock {
     _file: File,
@@ -459,6 +398,13 @@ struct WriterLock {
 impl WriterLock {
     fn take(folder: &Path) -> Result<Self> {
         let path = folder.join(LOCK);
+        if fs::symlink_metadata(&path).is_ok_and(|found| !found.is_file()) {
+            let error = std::io::Error::new(
+                std::io::ErrorKind::InvalidInput,
+                "it is not a regular file, so it is not nearsort's",
+            );
+            return Err(Error::io("open", path)(error));
+        }
         let file = File::options().create(true).append(true).open(&path).map_err(Error::io("open", &path))?;
         match file.try_lock() {
             Ok(()) => Ok(Self { _file: file }),
@@ -467,6 +413,116 @@ impl WriterLock {
                 folder.display()
             ))),
             Err(TryLockError::Error(error)) => Err(Error::io("lock", path)(error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::encoder::Embeddings;
+    use crate::io::durable::take_steps;
+
+    struct Ones;
+
+    impl Encoder for Ones {
+        fn dim(&self) -> usize {
+            4
+        }
+        fn max_tokens(&self) -> usize {
+            9
+        }
+        fn fingerprint(&self) -> Result<String> {
+            Ok("ones".into())
+        }
+        fn encode(&self, texts: &[&str], _: Role) -> Result<Embeddings> {
+            let (tokens, truncated) = (vec![1; texts.len()], vec![false; texts.len()]);
+            Ok(Embeddings { vectors: ndarray::Array2::ones((texts.len(), 4)), tokens, truncated })
+        }
+    }
+
+    fn build(folder: &Path, id: &str, replace: bool) {
+        let model = IndexModel::of_encoder(&Ones, ["", ""]).unwrap();
+        let options = BuildOptions { dtype: Dtype::F32, tokens: false, replace, restart: false };
+        let mut builder = IndexBuilder::build(folder, &model, options).unwrap();
+        builder.push_chunk(&Ones, &[(id, "text")]).unwrap();
+        builder.finish().unwrap();
+    }
+
+    /// After a loss of power at any moment the manifest names what is on the disk, and what it names was not removed.
+    #[test]
+    fn everything_is_on_the_disk_before_what_relies_on_it() {
+        let folder = tempfile::tempdir().unwrap();
+        build(folder.path(), "old", false);
+        take_steps();
+        build(folder.path(), "new", true);
+        let steps = take_steps();
+        let index = folder.path().file_name().unwrap().to_str().unwrap().to_owned();
+        let place = |wanted: String, after: usize| {
+            let found = steps[after..]
+                .iter()
+                .position(|step| step.starts_with("sync ") && step.ends_with(&wanted) || *step == wanted);
+            after + found.unwrap_or_else(|| panic!("no '{wanted}' after {after} in {steps:#?}"))
+        };
+        let sealed = place("segment/vectors".into(), 0);
+        let moved = place(format!("rename building/segment to {index}/segment-000002"), sealed);
+        let names = place(format!("/{index}"), moved);
+        let gone = place("/building".into(), moved);
+        let manifest = steps.iter().position(|step| step.ends_with(&format!("to {index}/manifest.json"))).unwrap();
+        assert!(names < manifest && gone < manifest, "{steps:#?}");
+        let named = place(format!("/{index}"), manifest);
+        let removed = steps.iter().rposition(|step| step.starts_with("remove segment-000001/")).unwrap();
+        let first_removed = steps.iter().position(|step| step.starts_with("remove segment-000001/")).unwrap();
+        assert!(named < first_removed && first_removed <= removed, "{steps:#?}");
+        assert_eq!(steps[removed], "remove segment-000001/id-table", "{steps:#?}");
+        let forgotten = place("remove building/journal".into(), named);
+        assert!(forgotten > named);
+    }
+
+    /// The marks of deleted rows lie on the disk, under their name, before the manifest names them, and the old ones go after that.
+    #[test]
+    fn marks_are_on_the_disk_before_the_manifest_names_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let model = IndexModel::of_encoder(&Ones, ["", ""]).unwrap();
+        let options = BuildOptions { dtype: Dtype::F32, tokens: false, replace: false, restart: false };
+        let mut builder = IndexBuilder::build(folder.path(), &model, options).unwrap();
+        builder.push_chunk(&Ones, &[("a", "text"), ("b", "text"), ("c", "text")]).unwrap();
+        builder.finish().unwrap();
+        delete(folder.path(), &["a"]).unwrap();
+        take_steps();
+        delete(folder.path(), &["b"]).unwrap();
+        let steps = take_steps();
+        let place = |wanted: &str| {
+            let found = steps.iter().position(|step| step.contains(wanted));
+            found.unwrap_or_else(|| panic!("no '{wanted}' in {steps:#?}"))
+        };
+        let order = [
+            place("sync segment-000001/deleted-000003"),
+            steps.iter().position(|step| step.starts_with("sync ") && step.ends_with("/segment-000001")).unwrap(),
+            place("/manifest.json"),
+            place("remove segment-000001/deleted-000002"),
+        ];
+        assert!(order.is_sorted(), "{order:?}: {steps:#?}");
+    }
+
+    /// Vectors of another length, although every checksum is right: whoever made the index did not make it so.
+    #[test]
+    fn a_score_that_no_two_vectors_have_is_an_error_that_names_the_block() {
+        let folder = tempfile::tempdir().unwrap();
+        build(folder.path(), "a", false);
+        let mut manifest = Manifest::read(folder.path()).unwrap();
+        let mut file =
+            super::super::blocks::BlockWriter::create(&folder.path().join("segment-000001/vectors")).unwrap();
+        let row: Vec<u8> = (0..16).flat_map(|at| if at < 4 { 0.6_f32 } else { 0.0 }.to_le_bytes()).collect();
+        file.write(&row).unwrap();
+        manifest.segments[0].files.insert("vectors".into(), file.seal().unwrap());
+        manifest.write(folder.path()).unwrap();
+        let index = Index::open(folder.path()).unwrap();
+        for count in [1, 8] {
+            let queries = ndarray::Array2::ones((count, 4));
+            let message = index.search(queries.view(), 1).unwrap_err().to_string();
+            assert!(message.contains("cosines from -1 to 1") && message.contains("row 0 (block 0)"), "{message}");
+            assert!(message.contains("segment-000001/vectors"), "{message}");
         }
     }
 }

@@ -85,9 +85,7 @@ pub(super) struct Journal(crate::io::Journal);
 
 impl Journal {
     pub fn create(path: &Path, plan: &Plan) -> Result<Self> {
-        let mut journal = crate::io::Journal::open(path, |_: Entry| Ok(()))?;
-        journal.replace(&Entry::Plan(Box::new(plan.clone())))?;
-        Ok(Self(journal))
+        Ok(Self(crate::io::Journal::create(path, &Entry::Plan(Box::new(plan.clone())))?))
     }
 
     /// Opens what is there, to go on behind its last whole record: `None` where there is not even a plan.

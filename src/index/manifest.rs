@@ -3,7 +3,7 @@
 //! The file is JSON for people to read, but in exactly one spelling: reading it back and writing it again must give the same bytes, and its checksum
 //! must be that of its content. So a flipped byte is found here too, be it in a name, in a number or between them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs;
 use std::path::Path;
@@ -11,9 +11,11 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::blocks::{FileEntry, damaged, rebuild_hint};
+use super::blocks::{FileEntry, damaged};
+use super::folder::{is_numbered, is_segment_name};
+use super::segment::is_block_file;
 use crate::encoder::{Encoder, LocalEncoder, ModelInfo};
-use crate::io::write_whole;
+use crate::io::write_own;
 use crate::{Error, Result};
 
 /// The manifest's name in the index's folder.
@@ -201,6 +203,15 @@ struct AnyVersion {
 
 const FORMAT: &str = "nearsort index";
 
+/// Rows, token vectors and changes are fewer: their bytes can be counted in 64 bits.
+const MAX_COUNT: u64 = 1 << 40;
+/// Components of a vector, at most.
+const MAX_DIM: usize = 1 << 20;
+
+fn restore_hint() -> String {
+    "restore it from a copy, or build the index again in another folder".to_owned()
+}
+
 impl Manifest {
     /// Reads the manifest of the index in a folder; `None` where there is none.
     pub fn find(folder: &Path) -> Result<Option<Self>> {
@@ -224,7 +235,7 @@ impl Manifest {
     }
 
     fn parse(path: &Path, bytes: &[u8]) -> Result<Self> {
-        let broken = |error: serde_json::Error| damaged(path, "a manifest", error, rebuild_hint());
+        let broken = |error: serde_json::Error| damaged(path, "a manifest", error, restore_hint());
         let any: AnyVersion = serde_json::from_slice(bytes).map_err(broken)?;
         if (any.format.as_str(), any.version) != (FORMAT, VERSION) {
             let expected = format!("'{FORMAT}' version {VERSION}");
@@ -233,9 +244,40 @@ impl Manifest {
         }
         let stored: Stored = serde_json::from_slice(bytes).map_err(broken)?;
         if stored.index.to_bytes()? != bytes {
-            return Err(damaged(path, "the bytes that were written", "others", rebuild_hint()));
+            return Err(damaged(path, "the bytes that were written", "others", restore_hint()));
         }
+        stored.index.check().map_err(|why| damaged(path, "what an index can be", why, restore_hint()))?;
         Ok(stored.index)
+    }
+
+    /// Whether names are those of files of ours, so that nothing outside the folder is read or written, and numbers can be reckoned with.
+    fn check(&self) -> Result<(), String> {
+        if self.generation >= MAX_COUNT || self.model.dim > MAX_DIM || self.model.token_dim > MAX_DIM {
+            return Err("numbers without measure".to_owned());
+        }
+        let (mut rows, mut tokens) = (0_u64, 0_u64);
+        let mut names = BTreeSet::new();
+        for segment in &self.segments {
+            let SegmentEntry { name, files, deletions, .. } = segment;
+            let marks = deletions.as_ref().map(|deletions| deletions.name.as_str());
+            let foreign = (!is_segment_name(name)).then_some(name.as_str());
+            let foreign = foreign.or(files.keys().map(String::as_str).find(|name| !is_block_file(name)));
+            if let Some(name) = foreign.or(marks.filter(|name| !is_numbered(name, "deleted-"))) {
+                return Err(format!("the name '{name}'"));
+            }
+            if !names.insert(name) {
+                return Err(format!("'{name}' twice"));
+            }
+            if deletions.as_ref().is_some_and(|deletions| deletions.rows > segment.rows) {
+                return Err(format!("more deleted rows in '{name}' than it has"));
+            }
+            rows = rows.saturating_add(segment.rows);
+            tokens = tokens.saturating_add(segment.tokens);
+        }
+        match rows.max(tokens) < MAX_COUNT {
+            true => Ok(()),
+            false => Err("numbers without measure".to_owned()),
+        }
     }
 
     fn to_bytes(&self) -> Result<Vec<u8>> {
@@ -250,7 +292,7 @@ impl Manifest {
 
     /// Puts the manifest in its place: the moment at which a change happens.
     pub fn write(&self, folder: &Path) -> Result<()> {
-        write_whole(folder.join(MANIFEST), &self.to_bytes()?)
+        write_own(&folder.join(MANIFEST), &self.to_bytes()?)
     }
 
     /// Rows, deleted ones included.
@@ -272,4 +314,67 @@ impl Manifest {
 
 pub(super) fn segment_name(number: u64) -> String {
     format!("segment-{number:06}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn manifest() -> Manifest {
+        let entry = FileEntry { bytes: 0, crc32: 0 };
+        let segment = SegmentEntry {
+            name: segment_name(1),
+            rows: 3,
+            tokens: 0,
+            files: BTreeMap::from([("vectors".to_owned(), entry)]),
+            deletions: Some(Deletions { name: "deleted-000002".to_owned(), rows: 1, file: entry }),
+        };
+        let model = IndexModel {
+            name: String::new(),
+            revision: None,
+            fingerprint: String::new(),
+            engine: String::new(),
+            precision: String::new(),
+            dim: 4,
+            token_dim: 4,
+            max_tokens: 9,
+            pooling: String::new(),
+            query_prompt: String::new(),
+            document_prompt: String::new(),
+        };
+        Manifest { generation: 2, model, dtype: Dtype::F32, tokens: false, segments: vec![segment] }
+    }
+
+    fn read(change: impl Fn(&mut Manifest)) -> Result<Manifest> {
+        let mut changed = manifest();
+        change(&mut changed);
+        Manifest::parse(Path::new("manifest.json"), &changed.to_bytes()?)
+    }
+
+    #[test]
+    fn names_outside_of_the_index_and_numbers_without_measure_are_refused() {
+        assert_eq!(read(|_| {}).unwrap(), manifest());
+        let huge = [1 << 40, u64::MAX / 2, u64::MAX];
+        for name in ["../segment-000001", "/etc", "", ".", "building", "segment-000001/../..", "segment-1"] {
+            let error = read(|manifest| manifest.segments[0].name = name.to_owned()).unwrap_err().to_string();
+            assert!(error.contains(&format!("the name '{name}'")) && error.contains("manifest.json"), "{error}");
+            let file = |manifest: &mut Manifest| {
+                manifest.segments[0].files.insert(name.to_owned(), FileEntry { bytes: 0, crc32: 0 });
+            };
+            assert!(read(file).is_err(), "{name}");
+            let marks = |manifest: &mut Manifest| {
+                manifest.segments[0].deletions.as_mut().unwrap().name = name.to_owned();
+            };
+            assert!(read(marks).is_err(), "{name}");
+        }
+        for number in huge {
+            assert!(read(|manifest| manifest.segments[0].rows = number).is_err(), "{number}");
+            assert!(read(|manifest| manifest.segments[0].tokens = number).is_err(), "{number}");
+            assert!(read(|manifest| manifest.generation = number).is_err(), "{number}");
+            assert!(read(|manifest| manifest.model.dim = number as usize).is_err(), "{number}");
+            assert!(read(|manifest| manifest.model.token_dim = number as usize).is_err(), "{number}");
+        }
+        assert!(read(|manifest| manifest.segments[0].deletions.as_mut().unwrap().rows = 4).is_err());
+        assert!(read(|manifest| manifest.segments.push(manifest.segments[0].clone())).is_err());
+    }
 }

@@ -17,6 +17,7 @@
 
 mod blocks;
 mod builder;
+mod folder;
 mod journal;
 mod manifest;
 mod scorer;
@@ -53,7 +54,8 @@ pub struct Index {
 }
 
 impl Index {
-    /// Opens an index: maps its files and checks their lengths and tables of checksums, but not all that is in them.
+    /// Opens an index: maps its files and checks their lengths and tables of checksums, the blank and the deleted rows. What else is in
+    /// them is checked where it is first used: no answer is made of bytes that are not those that were written.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for a folder without an index; [`Error::Corrupted`] for files that are not those that the manifest speaks of; [`Error::Io`].

@@ -149,7 +149,11 @@ impl IndexScorer {
         let mut cosine = [0.0];
         if self.scoring != Scoring::MaxSim {
             let at = local as usize;
+            segment.check_rows(at..at + 1)?;
             segment.vectors().slice(at..at + 1, segment.row_len()).score(&query.row, &mut cosine, &mut Vec::new());
+        }
+        if cosine[0].is_nan() {
+            return Err(segment.impossible_score(local as usize));
         }
         let maxsim = match (&query.tokens, segment.token_bytes(local)?) {
             (Some(query), Some(bytes)) => query.maxsim(&tokens::decode(bytes, self.index.model().token_dim)),

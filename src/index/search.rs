@@ -46,7 +46,8 @@ impl Index {
     /// rows without text are not found. [`Hit::index`] is the row.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for queries of another dimension or that are not finite; [`Error::Corrupted`] when a score is not a number.
+    /// [`Error::InvalidArgument`] for queries of another dimension or that are not finite; [`Error::Corrupted`] for a damaged block, and for a score that no
+    /// two vectors of length 1 have.
     pub fn search(&self, queries: ArrayView2<'_, f32>, top_k: usize) -> Result<Vec<Vec<Hit>>> {
         let vectors: Vec<RowVector> = queries
             .rows()
@@ -117,7 +118,8 @@ impl Index {
         let cut = |(number, segment): (usize, &Segment)| {
             let rows = segment.rows() as usize;
             let row_bytes = segment.row_len() * self.dtype().bytes();
-            let step = (TASK_BYTES / row_bytes).next_multiple_of(SCORED_ROWS);
+            // An index of no components has rows of no bytes.
+            let step = (TASK_BYTES / row_bytes.max(1)).next_multiple_of(SCORED_ROWS);
             (0..rows).step_by(step).map(move |first| (number, first..(first + step).min(rows))).collect::<Vec<_>>()
         };
         self.segments.iter().enumerate().flat_map(cut).collect()
@@ -134,12 +136,7 @@ impl Part<'_> {
     /// Takes a row into account that may be good enough.
     fn offer(&self, row: usize, score: f32, best: &mut TopK) -> Result<()> {
         if score.is_nan() {
-            return Err(super::blocks::damaged(
-                self.segment.folder(),
-                "scores that are numbers",
-                format_args!("a vector in row {row} that is none"),
-                "see which file is damaged with `nearsort index verify`".to_owned(),
-            ));
+            return Err(self.segment.impossible_score(row));
         }
         if score < best.least() || self.segment.is_deleted(row as u64) || self.segment.is_empty_text(row as u64) {
             return Ok(());
@@ -169,6 +166,7 @@ impl<'a> Pass<'a> {
 
 impl Scan for Pass<'_> {
     fn scan(&mut self, part: &Part<'_>, rows: Range<usize>, best: &mut [TopK]) -> Result<()> {
+        part.segment.check_rows(rows.clone())?;
         let (vectors, len) = (part.segment.vectors(), part.segment.row_len());
         let Some(best) = best.first_mut() else { return Ok(()) };
         for first in rows.clone().step_by(SCORED_ROWS) {
@@ -260,6 +258,7 @@ impl<'a> BlockProduct<'a> {
 
 impl Scan for BlockProduct<'_> {
     fn scan(&mut self, part: &Part<'_>, rows: Range<usize>, best: &mut [TopK]) -> Result<()> {
+        part.segment.check_rows(rows.clone())?;
         let (vectors, len) = (part.segment.vectors(), part.segment.row_len());
         let columns = self.queries.shape.n;
         for first in rows.clone().step_by(PRODUCT_ROWS) {

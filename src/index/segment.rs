@@ -16,10 +16,12 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use super::blocks::{BlockFile, BlockWriter, Damage, FileEntry, damaged, rebuild_hint, sync_folder};
+use super::blocks::{BLOCK_BYTES, BlockFile, BlockWriter, Damage, FileEntry, damaged, rebuild_hint, verify_hint};
+use super::folder::is_temporary;
 use super::manifest::{Deletions, Dtype, Manifest, SegmentEntry};
 use super::tokens;
 use super::vectors::{RowVector, Rows, row_bytes, row_len};
+use crate::io::durable::sync_folder;
 use crate::io::{IdTable, IdTableBuilder};
 use crate::{Error, Result};
 
@@ -27,10 +29,20 @@ const VECTORS: &str = "vectors";
 const SCALES: &str = "scales";
 const IDS: &str = "ids";
 const ID_ENDS: &str = "id-ends";
-const ID_TABLE: &str = "id-table";
+pub(super) const ID_TABLE: &str = "id-table";
 const EMPTY: &str = "empty";
 const TOKENS: &str = "tokens";
 const TOKEN_ENDS: &str = "token-ends";
+
+/// Whether a segment can have a file of this name, but for the marks of deleted rows.
+pub(super) fn is_file_name(name: &str) -> bool {
+    name == ID_TABLE || is_block_file(name)
+}
+
+/// Whether a manifest may name such a file.
+pub(super) fn is_block_file(name: &str) -> bool {
+    [VECTORS, SCALES, IDS, ID_ENDS, EMPTY, TOKENS, TOKEN_ENDS].contains(&name)
+}
 
 /// Names of a segment's block files.
 fn file_names(dtype: Dtype, with_tokens: bool) -> Vec<&'static str> {
@@ -77,7 +89,8 @@ impl SegmentWriter {
         // What the end of the build had begun: the table of ids, or an unfinished one.
         for entry in std::fs::read_dir(folder).map_err(Error::io("read", folder))? {
             let path = entry.map_err(Error::io("read", folder))?.path();
-            if !path.file_name().is_some_and(|name| files.contains_key(&*name.to_string_lossy())) {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if name == ID_TABLE || is_temporary(&name) {
                 std::fs::remove_file(&path).map_err(Error::io("remove", &path))?;
             }
         }
@@ -183,10 +196,18 @@ impl Ids {
     }
 
     fn get(&self, row: u64) -> Result<&str> {
+        self.ends.check(ends_before(row))?;
         let range = range_before(self.ends.numbers(), row as usize);
+        self.bytes.check(range.clone())?;
         let id = self.bytes.content().get(range).and_then(|bytes| std::str::from_utf8(bytes).ok());
         id.ok_or_else(|| damaged(self.bytes.path(), format_args!("an id for row {row}"), "none", rebuild_hint()))
     }
+}
+
+/// The bytes of `*-ends` that [`range_before`] reads for a row.
+fn ends_before(row: u64) -> Range<usize> {
+    let row = row as usize;
+    row.saturating_sub(1) * size_of::<u64>()..(row + 1) * size_of::<u64>()
 }
 
 /// From the end of the row before to the end of the row. Damaged ends give a range that does not exist.
@@ -257,7 +278,7 @@ impl Segment {
             scales: (dtype == Dtype::I8).then(|| open(SCALES, Some(rows * 4))).transpose()?,
             ids: Ids::open(&folder, &segment.files)?,
             table,
-            empty: open(EMPTY, None)?,
+            empty: sound_empty(open(EMPTY, None)?, rows)?,
             deleted: segment
                 .deletions
                 .as_ref()
@@ -268,12 +289,23 @@ impl Segment {
         })
     }
 
-    pub fn folder(&self) -> &Path {
-        &self.folder
-    }
-
     pub fn rows(&self) -> u64 {
         self.rows
+    }
+
+    /// Compares the blocks of these rows' vectors with their checksums, once: before [`Segment::vectors`] of them is used.
+    pub fn check_rows(&self, rows: Range<usize>) -> Result<()> {
+        let stride = self.row_len * self.dtype.bytes();
+        self.vectors.check(rows.start * stride..rows.end * stride)?;
+        let scale = size_of::<f32>();
+        self.scales.as_ref().map_or(Ok(()), |scales| scales.check(rows.start * scale..rows.end * scale))
+    }
+
+    /// What to say of a row whose cosine is not one, although its blocks are as they were written.
+    pub fn impossible_score(&self, row: usize) -> Error {
+        let block = row * self.row_len * self.dtype.bytes() / BLOCK_BYTES;
+        let found = format_args!("another number for row {row} (block {block})");
+        damaged(self.vectors.path(), "cosines from -1 to 1", found, verify_hint())
     }
 
     /// Components of a row, padding included.
@@ -316,8 +348,10 @@ impl Segment {
     /// The bytes of a row's token vectors; `None` for an index without.
     pub fn token_bytes(&self, row: u64) -> Result<Option<&[u8]>> {
         let Some(TokenFiles { bytes, ends, stride }) = &self.tokens else { return Ok(None) };
+        ends.check(ends_before(row))?;
         let Range { start, end } = range_before(ends.numbers(), row as usize);
         let range = start.saturating_mul(*stride)..end.saturating_mul(*stride);
+        bytes.check(range.clone())?;
         let found = bytes.content().get(range);
         let missing = || damaged(bytes.path(), format_args!("token vectors of row {row}"), "none", rebuild_hint());
         found.map(Some).ok_or_else(missing)
@@ -352,11 +386,32 @@ fn open_deletions(folder: &Path, deletions: &Deletions, rows: u64) -> Result<Blo
         let expected = format_args!("a bit for each of {rows} rows");
         return Err(damaged(&path, expected, format_args!("{} bytes", deletions.file.bytes), rebuild_hint()));
     }
-    BlockFile::open(&path, &deletions.file)
+    let file = BlockFile::open(&path, &deletions.file)?;
+    file.check_all()?;
+    let found: u64 = file.content().iter().map(|byte| u64::from(byte.count_ones())).sum();
+    match found == deletions.rows {
+        true => Ok(file),
+        false => Err(damaged(&path, format_args!("{} deleted rows", deletions.rows), found, rebuild_hint())),
+    }
+}
+
+/// The blank rows, all of them looked at: a search asks for every hit.
+fn sound_empty(file: BlockFile, rows: u64) -> Result<BlockFile> {
+    file.check_all()?;
+    let is_whole = file.content().len().is_multiple_of(size_of::<u64>());
+    let blank = if is_whole { file.numbers::<u64>() } else { &[] };
+    match is_whole && blank.is_sorted_by(|a, b| a < b) && blank.last().is_none_or(|&last| last < rows) {
+        true => Ok(file),
+        false => Err(damaged(file.path(), "ascending row numbers", "others", rebuild_hint())),
+    }
 }
 
 /// Writes the deleted rows of a segment as a new file beside the old one.
 pub(super) fn write_deletions(folder: &Path, generation: u64, bits: &[u8]) -> Result<Deletions> {
+    if folder.is_symlink() {
+        let message = format!("{} is a link; nearsort writes into folders of the index only", folder.display());
+        return Err(Error::InvalidArgument(message));
+    }
     let name = format!("deleted-{generation:06}");
     let mut file = BlockWriter::create(&folder.join(&name))?;
     file.write(bits)?;

@@ -115,8 +115,8 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// The cosines of a query with all rows, in [-1, 1], one for each element of `scores`. The score of a pair has the same bits whatever
-    /// the other rows are.
+    /// The cosines of a query with all rows, in [-1, 1], one for each element of `scores`; NaN where it is further beyond than rounding explains: one of the two has not
+    /// the length 1. The score of a pair has the same bits whatever the other rows are.
     pub fn score(self, query: &RowVector, scores: &mut [f32], integers: &mut Vec<i32>) {
         let kernels = Kernels::best();
         match (query, self) {
@@ -132,9 +132,21 @@ impl<'a> Rows<'a> {
             // A query is made for the index's type.
             _ => scores.fill(f32::NAN),
         }
+        let limit = self.largest(query);
         for score in scores {
-            *score = score.clamp(-1.0, 1.0);
+            // A select, not a branch.
+            *score = if score.abs() <= limit { score.clamp(-1.0, 1.0) } else { f32::NAN };
         }
+    }
+
+    /// The largest number that rounding makes of a cosine of 1: sums of `len` products, and lengths that halves change by up to 2^-11 each.
+    fn largest(self, query: &RowVector) -> f32 {
+        let (len, halves) = match query {
+            RowVector::F32(row) => (row.len(), 0.0),
+            RowVector::F16(row) => (row.len(), 1.0 / 512.0),
+            RowVector::I8(row, _) => (row.len(), 0.0),
+        };
+        1.0 + halves + (len + 16) as f32 / (1 << 23) as f32
     }
 
     /// The rows as f32: themselves, or converted into `buffer`. Codes come without their scales.
@@ -225,6 +237,26 @@ pub(super) mod tests {
             let one = RowVector::new(dtype, &[1e-30, 0.0, 0.0, 0.0, 0.0]).unwrap();
             assert_eq!((score(&zero, &one), score(&zero, &zero), score(&one, &one)), (0.0, 0.0, 1.0), "{dtype}");
             assert!(RowVector::new(dtype, &[f32::NAN]).is_none() && RowVector::new(dtype, &[f32::INFINITY]).is_none());
+        }
+    }
+
+    #[test]
+    fn what_rounding_does_not_explain_is_no_score() {
+        for dim in [1, 384, 4096] {
+            let vectors: Vec<Vec<f32>> = (0..20).map(|seed| values(dim, seed + 1)).collect();
+            for dtype in [Dtype::F32, Dtype::F16, Dtype::I8] {
+                for row in vectors.iter().map(|vector| RowVector::new(dtype, vector).unwrap()) {
+                    assert!(score(&row, &row) > 0.99, "{dtype} {dim}");
+                    let longer = match row.clone() {
+                        RowVector::F32(row) => RowVector::F32(row.iter().map(|x| x * 1.01).collect()),
+                        RowVector::F16(row) => RowVector::F16(
+                            row.iter().map(|&x| f16::from_f32(f16::from_bits(x).to_f32() * 1.01).to_bits()).collect(),
+                        ),
+                        RowVector::I8(row, scale) => RowVector::I8(row, scale * 1.01),
+                    };
+                    assert!(score(&row, &longer).is_nan(), "{dtype} {dim}");
+                }
+            }
         }
     }
 

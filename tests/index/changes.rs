@@ -117,6 +117,83 @@ fn folders_with_other_things_in_them_are_left_alone() {
     assert!(message(Index::open(folder.path())).contains("no index in"));
 }
 
+/// What is in the place of something of ours is not ours because it has that name.
+#[test]
+fn folders_of_others_in_the_place_of_ours_are_left_as_they_are() {
+    let replace = BuildOptions { replace: true, ..PLAIN };
+    let restart = BuildOptions { restart: true, ..replace };
+    for (name, at_first) in [
+        ("building/thesis.txt", true),
+        ("building/segment/thesis.txt", true),
+        ("building/segment/vectors", true),
+        ("building/journal", true),
+        ("segment-000001/thesis.txt", true),
+        ("segment-000001/ids", true),
+        ("segment-000002/vectors", false),
+        ("segment-000003/thesis.txt", false),
+        ("building/thesis.txt", false),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path();
+        if !at_first {
+            build(path, &corpus(0..3), PLAIN).unwrap();
+        }
+        let of_user = path.join(name);
+        fs::create_dir_all(of_user.parent().unwrap()).unwrap();
+        fs::write(&of_user, "work").unwrap();
+        let before = files(path);
+        let mut refused = vec![message(build(path, &corpus(0..3), replace))];
+        if name != "building/journal" {
+            refused.push(message(build(path, &corpus(0..3), restart)));
+        }
+        if !at_first {
+            refused.push(message(add(path, &corpus(3..5), false)));
+        }
+        let part = name.split('/').next().unwrap();
+        assert!(refused.iter().all(|refused| refused.contains(part)), "{refused:?}");
+        assert_eq!(files(path), before, "{name}");
+        if !at_first {
+            delete(path, &["d1"]).unwrap();
+            assert_eq!(fs::read(&of_user).unwrap(), b"work", "{name}: tidying after a deletion");
+        }
+    }
+}
+
+#[test]
+fn a_file_that_a_user_put_into_a_segment_outlives_it() {
+    let folder = tempfile::tempdir().unwrap();
+    build(folder.path(), &corpus(0..3), PLAIN).unwrap();
+    let of_user = folder.path().join("segment-000001/thesis.txt");
+    fs::write(&of_user, "work").unwrap();
+    build(folder.path(), &corpus(0..4), BuildOptions { replace: true, ..PLAIN }).unwrap();
+    assert_eq!(fs::read(&of_user).unwrap(), b"work");
+}
+
+#[cfg(unix)]
+#[test]
+fn links_in_an_index_are_not_written_through() {
+    use std::os::unix::fs::symlink;
+    let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let path = folder.path();
+    build(path, &corpus(0..3), PLAIN).unwrap();
+    fs::write(other.path().join("thesis.txt"), "work").unwrap();
+    symlink(other.path(), path.join("building")).unwrap();
+    assert!(message(add(path, &corpus(3..5), false)).contains("it is not a folder"));
+    fs::remove_file(path.join("building")).unwrap();
+    symlink(other.path().join("thesis.txt"), path.join("segment-000001/deleted-000002")).unwrap();
+    assert_eq!(delete(path, &["d1"]).unwrap(), 1);
+    fs::rename(path.join("segment-000001"), other.path().join("segment")).unwrap();
+    symlink(other.path().join("segment"), path.join("segment-000001")).unwrap();
+    let before = files(&other.path().join("segment"));
+    assert!(message(delete(path, &["d2"])).contains("is a link"));
+    assert_eq!(files(&other.path().join("segment")), before);
+    fs::remove_file(path.join("lock")).unwrap();
+    symlink(other.path().join("made"), path.join("lock")).unwrap();
+    assert!(message(delete(path, &["d2"])).contains("not a regular file"));
+    assert!(!other.path().join("made").exists());
+    assert_eq!(fs::read(other.path().join("thesis.txt")).unwrap(), b"work");
+}
+
 #[test]
 fn another_model_is_refused_by_both_fingerprints() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,10 +1,12 @@
 //! No damage goes unnoticed.
 
 use std::fs;
+use std::sync::Arc;
 
-use nearsort::index::{BuildOptions, Dtype, Index, delete};
+use nearsort::Result;
+use nearsort::index::{BuildOptions, Dtype, Index, IndexScorer, delete};
 
-use super::{PLAIN, add, build, corpus, files, message, queries};
+use super::{PLAIN, add, build, corpus, files, message, queries, words};
 
 #[test]
 fn every_flipped_byte_is_found_and_its_file_named() {
@@ -65,17 +67,63 @@ fn the_damaged_block_is_named() {
 }
 
 #[test]
-fn a_vector_that_is_damaged_to_nan_is_an_error_of_the_search() {
+fn a_damaged_block_is_an_error_of_the_search_that_names_it() {
     let folder = tempfile::tempdir().unwrap();
-    build(folder.path(), &corpus(0..100), PLAIN).unwrap();
+    build(folder.path(), &corpus(0..9000), PLAIN).unwrap();
     let vectors = folder.path().join("segment-000001/vectors");
-    let mut bytes = fs::read(&vectors).unwrap();
-    // Row 70, whose stride is 192 bytes.
-    bytes[70 * 192..70 * 192 + 4].copy_from_slice(&f32::NAN.to_le_bytes());
-    fs::write(&vectors, bytes).unwrap();
-    let index = Index::open(folder.path()).unwrap();
-    for texts in [&["x"][..], &["x"; 8]] {
-        let message = message(index.search(queries(texts).view(), 3));
-        assert!(message.contains("row 70") && message.contains("index verify"), "{message}");
+    let whole = fs::read(&vectors).unwrap();
+    // A bit that makes a component larger, and a component that is not a number; rows have 192 bytes.
+    for (row, bytes) in [(70, [0, 0, 0x80, 0x7e]), (6000, f32::NAN.to_le_bytes())] {
+        let mut damaged = whole.clone();
+        damaged[row * 192..row * 192 + 4].copy_from_slice(&bytes);
+        fs::write(&vectors, damaged).unwrap();
+        let index = Index::open(folder.path()).unwrap();
+        let block = row * 192 / (1 << 20);
+        for texts in [&["x"][..], &["x"; 8]] {
+            let message = message(index.search(queries(texts).view(), 3));
+            assert!(
+                message.contains(&format!("block {block} (bytes")) && message.contains("index verify"),
+                "{message}"
+            );
+            assert!(message.contains("segment-000001/vectors"), "{message}");
+        }
+    }
+}
+
+/// Searches and scores of named rows: the answers of a sound index, or an error.
+#[test]
+fn no_flipped_bit_becomes_another_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let mut rows = corpus(0..40);
+    rows[11].1.clear();
+    let answers = || -> Result<_> {
+        let index = Arc::new(Index::open(path)?);
+        let scorer = IndexScorer::new(Arc::clone(&index), Arc::new(words()), None)?;
+        let query = scorer.encode(&["text number 5 of 5"])?.remove(0);
+        let found = [index.search(queries(&["a"]).view(), 9)?, index.search(queries(&["a"; 8]).view(), 9)?];
+        let ids: Vec<String> = (0..index.rows()).map(|row| index.id(row).map(str::to_owned)).collect::<Result<_>>()?;
+        let named = index.find_all(&ids)?;
+        let scores = scorer.score(&query, &[0, 7, 11, 39, 44])?;
+        Ok((format!("{found:?}"), ids, named, scores.values, index.len()))
+    };
+    for dtype in [Dtype::F32, Dtype::F16, Dtype::I8] {
+        build(path, &rows, BuildOptions { dtype, tokens: true, replace: true, ..PLAIN }).unwrap();
+        add(path, &corpus(40..45), false).unwrap();
+        delete(path, &["d2"]).unwrap();
+        let expected = answers().unwrap();
+        for (name, bytes) in files(path) {
+            let step = (bytes.len() / 40).max(1);
+            for at in (0..bytes.len()).step_by(step) {
+                let mut flipped = bytes.clone();
+                flipped[at] ^= 1 << (at % 8);
+                fs::write(path.join(&name), &flipped).unwrap();
+                match answers() {
+                    Ok(found) => assert_eq!(found, expected, "byte {at} of {}", name.display()),
+                    Err(error) => assert!(error.to_string().contains("corrupted"), "{error}"),
+                }
+            }
+            fs::write(path.join(&name), &bytes).unwrap();
+        }
     }
 }
