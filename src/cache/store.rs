@@ -4,14 +4,17 @@ use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use heed::types::Bytes;
 use heed::{CommitOrAbort, Database, Env, EnvFlags, EnvOpenOptions, MdbError, PutFlags, RoTxn, RwTxn, WithoutTls};
 
+use super::pages::{self, Snapshot};
 use super::record::{self, Entry, record_key};
-use super::{CacheKey, DEFAULT_MAX_BYTES};
+use super::{CacheKey, DEFAULT_MAX_BYTES, MIN_MAX_BYTES, stamp};
+use crate::io::PositionedFile;
 use crate::{Error, Result};
 
 /// The layout of the tables. A cache with another number belongs to another release.
@@ -26,6 +29,11 @@ const MAX_READERS: u32 = 1024;
 const FILES: [&str; 2] = ["data.mdb", "lock.mdb"];
 /// How long it may take that a cache which this process is just closing is closed.
 const CLOSING: Duration = Duration::from_secs(10);
+
+/// How often a writer may come between our look at the meta pages and our transaction.
+const TRIES: usize = 100;
+/// Whether LMDB's files are as `pages` reads them. Elsewhere they are not looked through.
+const IS_READABLE: bool = cfg!(all(target_pointer_width = "64", target_endian = "little"));
 
 type Table = Database<'static, Bytes, Bytes>;
 
@@ -43,12 +51,14 @@ pub(super) struct Store {
     pub models: Table,
     /// The format and the limit.
     about: Table,
+    /// Whether this process changed the file.
+    is_changed: AtomicBool,
 }
 
 impl Store {
     /// Opens the cache in a folder, which is made if it is not there.
     pub fn open(folder: &Path) -> Result<Arc<Self>> {
-        let _alone = FolderLock::acquire(folder)?;
+        let alone = FolderLock::acquire(folder)?;
         fs::create_dir_all(folder).map_err(|e| failed("create", folder, e.into()))?;
         let canonical = folder.canonicalize().map_err(|e| failed("open", folder, e.into()))?;
         let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -56,17 +66,32 @@ impl Store {
         if let Some(store) = open.get(&canonical).and_then(Weak::upgrade) {
             return Ok(store);
         }
-        let store = Arc::new(Self::open_tables(folder, &canonical)?);
+        let store = Arc::new(Self::open_tables(folder, &canonical, &alone)?);
         open.retain(|_, store| store.strong_count() > 0);
         open.insert(canonical, Arc::downgrade(&store));
         Ok(store)
     }
 
-    fn open_tables(folder: &Path, canonical: &Path) -> Result<Self> {
+    fn open_tables(folder: &Path, canonical: &Path, lock: &FolderLock) -> Result<Self> {
         let named = |error| failed("open", folder, error);
+        let damaged = |why: String| unusable("open", folder, &format!("its file is damaged ({why})"));
+        let file = canonical.join(FILES[0]);
+        let is_new = !file.metadata().is_ok_and(|file| file.len() > 0);
+        if IS_READABLE && !is_new {
+            Snapshot::read(&PositionedFile::open(&file)?, None, MAP_BYTES as u64).map_err(damaged)?;
+        }
         let env = open_environment(canonical).map_err(named)?;
         fill_up(&env).map_err(named)?;
         env.clear_stale_readers().map_err(named)?;
+        if IS_READABLE && !is_new {
+            let file = env.try_clone_inner_file().map_err(named)?;
+            if !stamp::is_stamped(&lock.file, &file) {
+                look_through(&env, &PositionedFile::open(&canonical.join(FILES[0]))?)
+                    .map_err(named)?
+                    .map_err(damaged)?;
+                stamp::stamp(&lock.file, &file);
+            }
+        }
         let mut format = FORMAT.to_le_bytes().to_vec();
         let txn = env.write_txn().map_err(named)?;
         let tables = env.create_databases_and_commit(txn, |opener, txn| {
@@ -84,7 +109,8 @@ impl Store {
         if format != FORMAT.to_le_bytes() {
             return Err(unusable("open", folder, "another release of nearsort wrote it"));
         }
-        Ok(Self { folder: folder.to_owned(), env, index, vectors, models, about })
+        let is_changed = AtomicBool::new(is_new);
+        Ok(Self { folder: folder.to_owned(), env, index, vectors, models, about, is_changed })
     }
 
     /// Reads in one snapshot. Keep it short: while it lasts no page is used again.
@@ -95,6 +121,7 @@ impl Store {
 
     /// Writes in one transaction: all or nothing, one process at a time.
     pub fn write<T>(&self, work: impl FnOnce(&mut RwTxn<'_>) -> heed::Result<T>) -> Result<T> {
+        self.is_changed.store(true, Ordering::Relaxed);
         let write = || {
             let mut txn = self.env.write_txn()?;
             let result = work(&mut txn)?;
@@ -111,7 +138,8 @@ impl Store {
     /// The number of the next record.
     pub fn next_id(&self, txn: &RoTxn<'_>) -> heed::Result<u64> {
         let last = self.vectors.last(txn)?.and_then(|(key, _)| key.try_into().ok());
-        Ok(last.map_or(0, |last| u64::from_be_bytes(last) + 1))
+        let next = last.map_or(Some(0), |last| u64::from_be_bytes(last).checked_add(1));
+        next.ok_or(heed::Error::Mdb(MdbError::Corrupted))
     }
 
     /// Whether there is a record for the key, and not a damaged one.
@@ -146,19 +174,47 @@ impl Store {
 
     /// The limit that was last asked for.
     pub fn max_bytes(&self, txn: &RoTxn<'_>) -> heed::Result<u64> {
-        let limit = self.about.get(txn, b"max_bytes")?.and_then(|bytes| bytes.try_into().ok());
-        Ok(limit.map_or(DEFAULT_MAX_BYTES, u64::from_le_bytes))
+        let Some(bytes) = self.about.get(txn, b"max_bytes")? else { return Ok(DEFAULT_MAX_BYTES) };
+        // The release before wrote no checksum.
+        let (limit, sum) = bytes.split_at_checked(8).unwrap_or((bytes, b""));
+        let is_sound = sum.is_empty() || sum == crc32fast::hash(limit).to_le_bytes();
+        let limit = limit.try_into().ok().map(u64::from_le_bytes).filter(|_| is_sound);
+        limit.filter(|limit| (MIN_MAX_BYTES..=MAX_LIMIT).contains(limit)).ok_or(heed::Error::Mdb(MdbError::Corrupted))
     }
 
     pub fn set_max_bytes(&self, bytes: u64) -> Result<()> {
-        self.write(|txn| self.about.put(txn, b"max_bytes", &bytes.to_le_bytes()))
+        let limit = bytes.to_le_bytes();
+        let value = [&limit[..], &crc32fast::hash(&limit).to_le_bytes()].concat();
+        self.write(|txn| self.about.put(txn, b"max_bytes", &value))
+    }
+}
+
+/// What a process that knew the file to be sound leaves is sound.
+impl Drop for Store {
+    fn drop(&mut self) {
+        if !IS_READABLE || !self.is_changed.load(Ordering::Relaxed) {
+            return;
+        }
+        // Whoever opens the cache right now looks through it.
+        let Ok(Some(lock)) = FolderLock::try_acquire(&self.folder) else { return };
+        if let Ok(file) = self.env.try_clone_inner_file() {
+            stamp::stamp(&lock.file, &file);
+        }
     }
 }
 
 #[cfg(test)]
 impl Store {
     pub fn set_format(&self, format: u32) -> Result<()> {
-        self.write(|txn| self.about.put(txn, b"format", &format.to_le_bytes()))
+        self.set_about(b"format", &format.to_le_bytes())
+    }
+
+    pub fn set_about(&self, key: &[u8], value: &[u8]) -> Result<()> {
+        self.write(|txn| self.about.put(txn, key, value))
+    }
+
+    pub fn look(&self, file: &PositionedFile) -> Result<(), String> {
+        look_through(&self.env, file).map_err(|error| error.to_string())?
     }
 }
 
@@ -181,6 +237,23 @@ fn open_environment(folder: &Path) -> heed::Result<Env<WithoutTls>> {
             result => return result,
         }
     }
+}
+
+/// Looks at all pages of the newest snapshot: an error of LMDB, or what is damaged.
+fn look_through(env: &Env<WithoutTls>, file: &PositionedFile) -> heed::Result<Result<(), String>> {
+    #[cfg(test)]
+    super::tests::LOOKS.set(super::tests::LOOKS.get() + 1);
+    let mut found = Ok(());
+    for _ in 0..TRIES {
+        // It keeps writers from using the snapshot's pages again.
+        let txn = env.read_txn()?;
+        match Snapshot::read(file, Some(txn.id() as u64), MAP_BYTES as u64) {
+            Ok(snapshot) => return Ok(pages::check(file, &snapshot)),
+            // A writer may have come between the two, twice.
+            Err(why) => found = Err(why),
+        }
+    }
+    Ok(found)
 }
 
 /// Makes a file that was cut short as long as it says it is. The pages that were lost are zeros then, which LMDB and the checksums
@@ -212,17 +285,26 @@ pub(super) fn remove(folder: &Path) -> Result<u64> {
     let mut bytes = 0;
     for entry in fs::read_dir(&canonical).map_err(named)? {
         let entry = entry.map_err(named)?;
-        if !FILES.iter().any(|name| entry.file_name() == *name) {
+        let is_file = entry.file_type().is_ok_and(|found| found.is_file());
+        if !is_file || !FILES.iter().any(|name| entry.file_name() == *name) {
             let message = format!("{} is in it, which is not nearsort's; nothing was removed", entry.path().display());
             return Err(Error::Cache { action: "remove", folder: folder.to_owned(), message });
         }
         bytes += entry.metadata().map_err(named)?.len();
     }
     // In one step: no process may find one file of the pair without the other.
-    let aside = beside(&canonical, &format!("removed-{}", std::process::id()))?;
+    let aside = beside(&canonical, "removed")?;
+    remove_files(&aside).map_err(named)?;
     fs::rename(&canonical, &aside).map_err(named)?;
-    fs::remove_dir_all(&aside).map_err(named)?;
+    remove_files(&aside).map_err(named)?;
     Ok(bytes)
+}
+
+/// Removes LMDB's files by name, then their folder: also what a process left that was killed in between.
+fn remove_files(folder: &Path) -> std::io::Result<()> {
+    let absent = |error: std::io::Error| if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) };
+    FILES.iter().try_for_each(|name| fs::remove_file(folder.join(name)).or_else(absent))?;
+    fs::remove_dir(folder).or_else(absent)
 }
 
 /// Whether a folder has a cache in it.
@@ -230,21 +312,32 @@ pub(super) fn exists(folder: &Path) -> bool {
     folder.join(FILES[0]).exists()
 }
 
-/// One process at a time opens or removes a cache.
+/// One process at a time opens or removes a cache. The file holds the stamp.
 struct FolderLock {
-    _file: File,
+    file: File,
 }
 
 impl FolderLock {
     fn acquire(folder: &Path) -> Result<Self> {
+        let lock = Self::open(folder)?;
+        lock.file.lock().map_err(|error| failed("open", folder, error.into()))?;
+        Ok(lock)
+    }
+
+    /// `None` while another has it.
+    fn try_acquire(folder: &Path) -> Result<Option<Self>> {
+        let lock = Self::open(folder)?;
+        Ok(lock.file.try_lock().is_ok().then_some(lock))
+    }
+
+    fn open(folder: &Path) -> Result<Self> {
         let named = |error: std::io::Error| failed("open", folder, error.into());
         if let Some(parent) = folder.parent() {
             fs::create_dir_all(parent).map_err(named)?;
         }
         let path = beside(folder, "lock")?;
-        let file = OpenOptions::new().create(true).truncate(false).write(true).open(path).map_err(named)?;
-        file.lock().map_err(named)?;
-        Ok(Self { _file: file })
+        let file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path).map_err(named)?;
+        Ok(Self { file })
     }
 }
 
@@ -270,6 +363,11 @@ fn failed(action: &'static str, folder: &Path, error: heed::Error) -> Error {
                 MAP_BYTES >> 30
             )
         }
+        heed::Error::Io(error) if is_full(&error, action) => {
+            format!(
+                "{error}: the disk is full, or a quota or `ulimit -f` is reached; free some space, or leave --cache out"
+            )
+        }
         heed::Error::Io(error) => format!("{error}; see to the folder and the disk's free space, or leave --cache out"),
         heed::Error::Mdb(MdbError::VersionMismatch) => return unusable(action, folder, "another LMDB wrote it"),
         heed::Error::Mdb(MdbError::MapFull) => "it is full; give it a lower --cache-size".to_owned(),
@@ -278,4 +376,12 @@ fn failed(action: &'static str, folder: &Path, error: heed::Error) -> Error {
         error => format!("{error}; leave --cache out"),
     };
     Error::Cache { action, folder: folder.to_owned(), message }
+}
+
+/// Whether there is no room. LMDB tells of a write that was cut short as of an error of the device.
+fn is_full(error: &std::io::Error, action: &str) -> bool {
+    const DEVICE_ERROR: i32 = 5;
+    let kind = error.kind();
+    matches!(kind, ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge)
+        || (cfg!(unix) && action == "write" && error.raw_os_error() == Some(DEVICE_ERROR))
 }

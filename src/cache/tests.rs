@@ -7,11 +7,14 @@ use std::time::Duration;
 
 use super::*;
 use crate::encoder::Role;
+use crate::io::PositionedFile;
 
 const HOUR: u64 = 3600;
 
 thread_local! {
     static NOW: Cell<u64> = const { Cell::new(1000 * HOUR) };
+    /// How often this thread has looked through a file.
+    pub(super) static LOOKS: Cell<usize> = const { Cell::new(0) };
 }
 
 fn at(hour: u64) {
@@ -189,4 +192,166 @@ fn a_file_that_was_cut_short_ends_nobody() {
             Err(error) => assert!(error.to_string().contains("nearsort cache clear"), "{error}"),
         }
     }
+}
+
+/// The file of a cache with all that can be in one: trees of two levels, values in pages of their own, and free pages.
+fn much_used(folder: &Path) -> Vec<u8> {
+    let cache = open(folder, Some(MIN_MAX_BYTES));
+    put(&cache, 0..300, 256);
+    cache.prune(Prune { max_bytes: Some(200_000), older_than: None }).unwrap();
+    put(&cache, 300..330, 4000);
+    put(&cache, 0..40, 16);
+    let answer: Vec<u8> = (0..20_000_u32).map(|at| at as u8).collect();
+    cache.put_answer(&model(), &model().question_key("q"), &answer).unwrap();
+    drop(cache);
+    fs::read(folder.join("embeddings/data.mdb")).unwrap()
+}
+
+/// Everything that one does with a cache; whether it was found to be damaged.
+fn used(folder: &Path, dims: &[(std::ops::Range<usize>, usize)]) -> bool {
+    let options = CacheOptions { folder: folder.join("embeddings"), max_bytes: None };
+    let work = || {
+        let cache = EmbeddingCache::open(&options)?;
+        for (numbers, dim) in dims {
+            let found = cache.get_many(&keys(numbers.clone()))?;
+            assert!(found.iter().flatten().all(|value| *value == vector(*dim)), "another answer");
+        }
+        if let Some(answer) = cache.get_answer(&model().question_key("q"))? {
+            assert!(answer.iter().enumerate().all(|(at, &byte)| byte == at as u8) && answer.len() == 20_000);
+        }
+        cache.put_many(&model(), &[(keys(7000..7001)[0], vector(256))])?;
+        assert_eq!(cache.get_many(&keys(7000..7001))?, [Some(vector(256))]);
+        cache.info()?;
+        cache.prune(Prune { max_bytes: Some(60_000), older_than: None })?;
+        cache.put_many(&model(), &keys(100..160).into_iter().map(|key| (key, vector(256))).collect::<Vec<_>>())
+    };
+    match work() {
+        Ok(()) => false,
+        Err(error) => {
+            let message = error.to_string();
+            assert!(message.contains("nearsort cache clear") || message.contains("cache-size"), "{message}");
+            true
+        }
+    }
+}
+
+#[test]
+fn a_flipped_bit_anywhere_is_noticed_or_harmless_and_ends_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = much_used(folder.path());
+    let file = folder.path().join("embeddings/data.mdb");
+    let dims = [(0..40, 16), (300..330, 4000)];
+    assert!(!used(folder.path(), &dims), "a sound cache is used");
+    // Every byte of the meta pages, the heads of all pages with what LMDB follows, and some of the rest.
+    let of_metas = [0, 4096].into_iter().flat_map(|page| page..page + 152);
+    let of_pages = (2..whole.len() / 4096).flat_map(|page| (0..40).map(move |at| 4096 * page + at));
+    let others = (0..200).map(|number| number * 7919 * 13 % whole.len());
+    let mut noticed = 0;
+    for (number, at) in of_metas.chain(of_pages.step_by(29)).chain(others).enumerate() {
+        let mut flipped = whole.clone();
+        flipped[at] ^= 1 << (number % 8);
+        fs::write(&file, flipped).unwrap();
+        noticed += usize::from(used(folder.path(), &dims));
+    }
+    assert!(noticed > 200, "{noticed}");
+    for cut in [0, 1, 100, 4096, 5000, 8192, 8193, whole.len() / 2, whole.len() - 1] {
+        fs::write(&file, &whole[..cut]).unwrap();
+        used(folder.path(), &dims);
+    }
+}
+
+#[test]
+fn a_file_is_looked_through_only_when_others_may_have_changed_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("embeddings/data.mdb");
+    let looks = || LOOKS.replace(0);
+    drop(open(folder.path(), None));
+    put(&open(folder.path(), None), 0..300, 256);
+    looks();
+    for _ in 0..3 {
+        assert!(open(folder.path(), None).get_many(&keys(0..300)).unwrap().iter().all(Option::is_some));
+    }
+    put(&open(folder.path(), None), 300..310, 256);
+    assert_eq!(there(&open(folder.path(), None), 0..310), 310);
+    assert_eq!(looks(), 0, "who left it knew that it was sound");
+    // The same bytes, written by somebody else.
+    let bytes = fs::read(&file).unwrap();
+    fs::write(&file, &bytes).unwrap();
+    assert_eq!(there(&open(folder.path(), None), 0..310), 310);
+    assert_eq!(looks(), 1);
+    assert_eq!(there(&open(folder.path(), None), 0..310), 310);
+    assert_eq!(looks(), 0, "and then it is known again");
+    fs::write(folder.path().join("embeddings.lock"), "sound: no such thing").unwrap();
+    assert_eq!(there(&open(folder.path(), None), 0..310), 310);
+    assert_eq!(looks(), 1);
+}
+
+/// Whatever LMDB makes of a file is sound by our reading too: trees that grow and shrink, pages that are freed and used again.
+#[test]
+fn what_lmdb_writes_is_sound() {
+    let folder = tempfile::tempdir().unwrap();
+    let lock = folder.path().join("embeddings.lock");
+    let mut state = 12345_usize;
+    for round in 0..60 {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let (first, count, dim) = (state >> 50, 1 + (state >> 20) % 400, [3, 40, 256, 700, 3000][round % 5]);
+        let cache = open(folder.path(), Some(8 << 20));
+        put(&cache, first..first + count, dim);
+        if round % 3 == 2 {
+            let bytes = cache.info().unwrap().bytes * ((state >> 9) % 10) as u64 / 10;
+            cache.prune(Prune { max_bytes: Some(bytes), older_than: None }).unwrap();
+        }
+        drop(cache);
+        fs::write(&lock, "").unwrap();
+    }
+    assert!(LOOKS.get() >= 59);
+}
+
+/// Processes that write while another looks through the file do not make it damaged.
+#[test]
+fn a_file_that_is_written_meanwhile_is_not_taken_for_damaged() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = open(folder.path(), Some(8 << 20));
+    put(&cache, 0..2000, 256);
+    let file = PositionedFile::open(&folder.path().join("embeddings/data.mdb")).unwrap();
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            for round in 0..40 {
+                put(&cache, 10_000 + round * 50..10_050 + round * 50, 256);
+            }
+        });
+        while !writer.is_finished() {
+            assert_eq!(cache.store.look(&file), Ok(()));
+        }
+    });
+}
+
+#[test]
+fn a_limit_that_was_damaged_is_not_another_limit() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = open(folder.path(), Some(2 << 20));
+    assert_eq!(cache.info().unwrap().max_bytes, 2 << 20);
+    cache.store.set_about(b"max_bytes", &[&(3_u64 << 20).to_le_bytes()[..], b"sum?"].concat()).unwrap();
+    assert!(cache.info().unwrap_err().to_string().contains("damaged"));
+    cache.store.set_about(b"max_bytes", &(3_u64 << 20).to_le_bytes()).unwrap();
+    assert_eq!(cache.info().unwrap().max_bytes, 3 << 20, "of the release before");
+}
+
+#[test]
+fn only_files_of_the_cache_are_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("embeddings");
+    drop(open(folder.path(), None));
+    fs::remove_file(place.join("lock.mdb")).unwrap();
+    fs::create_dir(place.join("lock.mdb")).unwrap();
+    fs::write(place.join("lock.mdb/thesis.txt"), "work").unwrap();
+    assert!(EmbeddingCache::clear(&place).is_err());
+    assert_eq!(fs::read(place.join("lock.mdb/thesis.txt")).unwrap(), b"work");
+    fs::remove_dir_all(place.join("lock.mdb")).unwrap();
+    // A process that was killed between moving the folder away and removing it.
+    fs::create_dir(folder.path().join("embeddings.removed")).unwrap();
+    fs::write(folder.path().join("embeddings.removed/data.mdb"), "old").unwrap();
+    assert!(EmbeddingCache::clear(&place).unwrap() > 0);
+    let left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["embeddings.lock"]);
 }
