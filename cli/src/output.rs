@@ -9,12 +9,11 @@ mod table;
 pub use json::model_fields;
 pub use strict::descending;
 
-use std::fs::File;
-use std::io::{self, BufWriter, IsTerminal, Seek, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use nearsort::io::{ParquetResults, Query, Row, WholeFile, write_run_line};
+use nearsort::io::{CheckedFile, FileMark, ParquetResults, Query, Row, WholeFile, write_run_line};
 use nearsort::kernels::Isa;
 use nearsort::scorer::Explanation;
 use nearsort::{Encoder, Hit, LongText, ModelInfo, Reranker, ScoreKind, StageInfo, StageScore};
@@ -24,9 +23,6 @@ use crate::Failure;
 use crate::args::{OutputFormat, RerankArgs};
 use crate::interrupt::remove_on_interrupt;
 use crate::words::one_line;
-
-/// Buffer before the answers of a job.
-const PART_BUFFER_BYTES: usize = 1 << 20;
 
 /// What produced the scores.
 #[derive(Clone)]
@@ -142,7 +138,7 @@ enum Target {
     File(Box<WholeFile>),
     Parquet(Box<ParquetResults>),
     /// The answers of a job so far.
-    Part(BufWriter<File>, PathBuf),
+    Part(Box<CheckedFile>, PathBuf),
 }
 
 impl Target {
@@ -249,16 +245,18 @@ impl Answers {
     }
 
     /// Goes on behind the first `written` answers of a job, which lie in `part`; errors speak of the output that it will be.
-    pub fn part(args: &RerankArgs, part: File, output: &Path, written: usize) -> Result<Self, Failure> {
-        let out = Target::Part(BufWriter::with_capacity(PART_BUFFER_BYTES, part), output.to_owned());
+    pub fn part(args: &RerankArgs, part: CheckedFile, output: &Path, written: usize) -> Result<Self, Failure> {
+        let out = Target::Part(Box::new(part), output.to_owned());
         Ok(Self { out, format: format(args)?, with_text: !args.no_text, with_query: true, written })
     }
 
-    /// Waits until the disk has the answers so far, and counts their bytes.
-    pub fn sync(&mut self) -> Result<u64, Failure> {
-        let Target::Part(file, output) = &mut self.out else { return Ok(0) };
-        let synced = file.flush().and_then(|()| file.get_ref().sync_data()).and_then(|()| file.stream_position());
-        synced.map_err(|error| Failure::Error(format!("cannot write {}: {error}", output.display())))
+    /// Waits until the disk has the answers so far, and says how far they are.
+    pub fn sync(&mut self) -> Result<FileMark, Failure> {
+        let Target::Part(file, output) = &mut self.out else { return Ok(FileMark::default()) };
+        file.sync().map_err(|error| match error {
+            nearsort::Error::Io { source, .. } => Failure::io("write", &*output)(source),
+            error => error.into(),
+        })
     }
 
     pub fn write(&mut self, answer: &Answer<'_>) -> Result<(), Failure> {

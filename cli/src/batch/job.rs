@@ -7,23 +7,19 @@
 //! | `journal` | how far the answers are, and the scores of the block in work |
 //! | `answers` | the output so far; it becomes the output |
 //! | `columns` | the output as Parquet, made of the answers at the end |
-//! | `lists`, `corpus...` | made anew by every run |
+//!
+//! What is looked up of the inputs lies in files without a name. [`folder`](super::folder) says whose folder it is.
 
-use std::fs::{self, File, TryLockError};
-use std::io::{self, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::path::Path;
 
-use nearsort::io::Journal;
+use nearsort::io::{CheckedFile, FileMark, Journal, publish_file};
 use serde::{Deserialize, Serialize};
 
 use super::block::Slice;
+use super::folder::{ANSWERS, COLUMNS, JOURNAL, JobFolder, MANIFEST};
 use super::manifest::Manifest;
 use super::totals::Totals;
 use crate::args::OutputFormat;
-use crate::hints::say;
-use crate::interrupt::on_interrupt;
 use crate::{Failure, output};
 
 /// What a journal holds: at first how far the answers are, then the slices of the block in work.
@@ -44,83 +40,17 @@ enum NewRecord<'a> {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Progress {
     pub blocks: usize,
-    /// Of `answers`.
-    pub bytes: u64,
+    /// Of `answers`: a run that goes on checks them.
+    pub answers: FileMark,
     pub totals: Totals,
     /// Nothing is left to do but to give `answers` its name.
     pub is_finished: bool,
 }
 
-/// The folder of a job, locked.
-pub struct JobFolder {
-    path: PathBuf,
-    output: PathBuf,
-    _lock: File,
-    /// Whether there is anything in it that a later run would miss.
-    is_worth_keeping: Arc<AtomicBool>,
-}
-
-impl JobFolder {
-    /// Creates or opens `OUTPUT.job`, and makes sure that nobody else is at work on it.
-    pub fn open(output: &Path, restart: bool) -> Result<Self, Failure> {
-        let mut name = output.as_os_str().to_owned();
-        name.push(".job");
-        let path = PathBuf::from(name);
-        let failed =
-            |what: &str, error: io::Error| Failure::Error(format!("cannot {what} {}: {error}", path.display()));
-        fs::create_dir_all(&path).map_err(|error| failed("create", error))?;
-        let lock = File::create(path.join("lock")).map_err(|error| failed("write in", error))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let output = output.display();
-                return Err(Failure::Error(format!(
-                    "another process is at work on {output}; wait for it, or give another --output"
-                )));
-            }
-            Err(TryLockError::Error(error)) => return Err(failed("lock", error)),
-        }
-        if restart {
-            for name in ["journal", "job.json", "answers"] {
-                match fs::remove_file(path.join(name)) {
-                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed("clear", error)),
-                    _ => {}
-                }
-            }
-        }
-        let is_worth_keeping = Arc::new(AtomicBool::new(path.join("job.json").exists()));
-        let (folder, keep) = (path.clone(), Arc::clone(&is_worth_keeping));
-        on_interrupt(move || match keep.load(Ordering::Relaxed) {
-            true => {
-                say(format_args!("interrupted; the job lies in {}, the same command goes on with it", folder.display()))
-            }
-            // Nothing can be done about a folder that cannot be removed while leaving.
-            false => drop(fs::remove_dir_all(folder)),
-        });
-        Ok(Self { path, output: output.to_owned(), _lock: lock, is_worth_keeping })
-    }
-
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.path.join(name)
-    }
-}
-
-impl Drop for JobFolder {
-    fn drop(&mut self) {
-        if !self.is_worth_keeping.load(Ordering::Relaxed) {
-            // What is left is a folder without a job, which the next run takes for its own.
-            drop(fs::remove_dir_all(&self.path));
-        }
-    }
-}
-
 /// A job under way.
 pub struct Job {
     folder: JobFolder,
+    format: OutputFormat,
     journal: Journal,
     progress: Progress,
     /// Slices of the block in work that were scored before.
@@ -129,10 +59,10 @@ pub struct Job {
 
 impl Job {
     /// Begins the job of the manifest, or goes on with it.
-    pub fn begin(folder: JobFolder, manifest: &Manifest) -> Result<Self, Failure> {
-        let path = folder.file("job.json");
+    pub fn begin(folder: JobFolder, manifest: &Manifest, format: OutputFormat) -> Result<Self, Failure> {
+        let path = folder.file(MANIFEST);
         if path.exists() {
-            let shown = folder.path.display();
+            let shown = folder.path().display();
             let hint = "give everything as it was to go on with it, or --restart to begin anew";
             let of_job = Manifest::read(&path).map_err(|error| {
                 Failure::Error(format!("{}: not the manifest of a job: {error}; {hint}", path.display()))
@@ -141,17 +71,20 @@ impl Job {
                 return Err(Failure::Error(format!("{shown} holds an unfinished job, but {difference}; {hint}")));
             }
         } else {
+            // Of a job that was being removed; its records would be taken for this one's.
+            folder.forget_work()?;
             manifest.write(&path)?;
         }
         let (mut progress, mut slices) = (Progress::default(), Vec::new());
-        let journal = Journal::open(folder.file("journal"), |record| {
+        let journal = Journal::open(folder.file(JOURNAL), |record| {
             match record {
                 Record::Progress(found) => progress = found,
                 Record::Slice(slice) => slices.push(slice),
             }
             Ok(())
-        })?;
-        Ok(Self { folder, journal, progress, slices })
+        });
+        let journal = journal.map_err(or_restart)?;
+        Ok(Self { folder, format, journal, progress, slices })
     }
 
     /// How far the answers are.
@@ -172,78 +105,76 @@ impl Job {
     /// Keeps a scored slice.
     pub fn keep(&mut self, slice: &Slice) -> Result<(), Failure> {
         // Before it is kept: an interruption between the two must not throw it away.
-        self.folder.is_worth_keeping.store(true, Ordering::Relaxed);
+        self.folder.keep(true);
         self.journal.append(&NewRecord::Slice(slice))?;
         Ok(())
     }
 
     /// Keeps that another block is answered; its answers are on the disk already.
-    pub fn advance(&mut self, bytes: u64, totals: &Totals) -> Result<(), Failure> {
+    pub fn advance(&mut self, answers: FileMark, totals: &Totals) -> Result<(), Failure> {
         let blocks = self.progress.blocks + 1;
-        self.record(Progress { blocks, bytes, totals: totals.clone(), is_finished: false })
+        self.record(Progress { blocks, answers, totals: totals.clone(), is_finished: false })
     }
 
     /// Keeps that the answers are whole.
-    pub fn finish(&mut self, bytes: u64) -> Result<(), Failure> {
-        self.record(Progress { bytes, is_finished: true, ..self.progress.clone() })
+    pub fn finish(&mut self, answers: FileMark) -> Result<(), Failure> {
+        self.record(Progress { answers, is_finished: true, ..self.progress.clone() })
     }
 
     fn record(&mut self, progress: Progress) -> Result<(), Failure> {
-        self.folder.is_worth_keeping.store(true, Ordering::Relaxed);
+        self.folder.keep(true);
         self.journal.replace(&NewRecord::Progress(&progress))?;
         self.progress = progress;
         Ok(())
     }
 
-    /// The answers so far, open behind the last whole block.
-    pub fn answers(&self) -> Result<File, Failure> {
-        let path = self.folder.file("answers");
-        if self.progress.is_finished && !path.exists() && self.output().exists() {
-            // They have their name already; nothing will be written.
-            return File::open(self.output()).map_err(|error| Failure::Error(error.to_string()));
+    /// The answers so far, open behind the last whole block, and checked.
+    pub fn answers(&self) -> Result<CheckedFile, Failure> {
+        if self.is_published() {
+            CheckedFile::verify(self.output(), &self.progress.answers).map_err(or_restart)?;
+            // Nothing will be written.
+            return Ok(CheckedFile::unnamed(self.folder.path())?);
         }
-        let open = || {
-            let mut file = File::options().read(true).write(true).create(true).truncate(false).open(&path)?;
-            let bytes = file.metadata()?.len();
-            if bytes < self.progress.bytes {
-                let missing = format!("it has {bytes} bytes of the {} that the journal knows", self.progress.bytes);
-                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, missing));
-            }
-            file.set_len(self.progress.bytes)?;
-            file.seek(SeekFrom::End(0))?;
-            Ok(file)
-        };
-        open().map_err(|error| {
-            Failure::Error(format!("cannot go on with {}: {error}; begin anew with --restart", path.display()))
-        })
+        CheckedFile::resume(self.folder.file(ANSWERS), &self.progress.answers).map_err(or_restart)
     }
 
     /// What the answers will be.
     pub fn output(&self) -> &Path {
-        &self.folder.output
+        self.folder.output()
+    }
+
+    /// Whether a run before this one gave the answers their name, and only then was ended. Columns are another file than the
+    /// answers, which are then still there.
+    fn is_published(&self) -> bool {
+        let may_be = self.progress.is_finished && self.format != OutputFormat::Parquet;
+        may_be && !self.folder.file(ANSWERS).exists() && self.output().exists()
     }
 
     /// Gives the finished answers their name, unless a run before this one got as far as that.
-    pub fn publish(&self, format: OutputFormat, with_text: bool) -> Result<(), Failure> {
-        let answers = self.folder.file("answers");
-        if !answers.exists() && self.output().exists() {
+    pub fn publish(&self, with_text: bool) -> Result<(), Failure> {
+        if self.is_published() {
             return Ok(());
         }
-        let whole = match format {
+        let answers = self.folder.file(ANSWERS);
+        let whole = match self.format {
             OutputFormat::Parquet => {
                 // In the job's folder: what a killed process leaves of it goes with the folder.
-                let columns = self.folder.file("columns");
+                let columns = self.folder.file(COLUMNS);
                 output::parquet::write(&answers, &columns, with_text)?;
                 columns
             }
             _ => answers,
         };
-        let output = self.output();
-        fs::rename(whole, output).map_err(|error| Failure::Error(format!("cannot write {}: {error}", output.display())))
+        Ok(publish_file(whole, self.output())?)
     }
 
-    /// The output is there: nothing of the job is needed any more.
+    /// The output is there, and the disk has it: nothing of the job is needed any more.
     pub fn end(self) {
-        self.folder.is_worth_keeping.store(false, Ordering::Relaxed);
+        self.folder.keep(false);
     }
+}
+
+/// What cannot be continued can be begun anew.
+fn or_restart(error: nearsort::Error) -> Failure {
+    Failure::Error(format!("cannot go on with the job: {error}; begin anew with --restart"))
 }

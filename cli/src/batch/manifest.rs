@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 
 use super::source::Source;
 use crate::Failure;
-use crate::args::RerankArgs;
+use crate::args::{OutputFormat, RerankArgs};
 use crate::output;
 
 /// Of the files that a job leaves behind.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 /// Inputs by content, model and options: everything that the output depends on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -105,6 +105,11 @@ impl Manifest {
     /// Whether the output has the candidates' texts.
     pub fn has_texts(&self) -> bool {
         self.options["no-text"] != Value::Bool(true)
+    }
+
+    /// Whether the output has this format.
+    pub fn has_format(&self, format: OutputFormat) -> bool {
+        self.options["format"] == json!(format)
     }
 
     pub fn read(path: &Path) -> Result<Self, String> {

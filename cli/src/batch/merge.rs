@@ -1,7 +1,8 @@
 //! `nearsort merge`: the outputs of all shards as the one output of the whole job.
 
+use std::collections::HashSet;
 use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use nearsort::io::WholeFile;
@@ -10,6 +11,9 @@ use super::shard::ShardNote;
 use crate::args::{MergeArgs, OutputFormat};
 use crate::interrupt::remove_on_interrupt;
 use crate::{Failure, Outcome, Run, model, output};
+
+/// Missing shards that are named.
+const NAMED_MISSING: usize = 10;
 
 pub fn run(args: &MergeArgs) -> Run {
     let inputs: Vec<Option<&PathBuf>> = args.shards.iter().map(Some).collect();
@@ -59,23 +63,32 @@ fn check(shards: &[(ShardNote, &Path)]) -> Result<(), Failure> {
             return Err(Failure::Error(format!("{one} and {other} are both shard {}; leave one out", pair[0].0.shard)));
         }
     }
-    let missing: Vec<String> = (1..=first.shard.of)
-        .filter(|index| shards.iter().all(|(note, _)| note.shard.index != *index))
-        .map(|index| format!("{index}/{}", first.shard.of))
-        .collect();
-    match missing.as_slice() {
-        [] => Ok(()),
-        missing => {
-            Err(Failure::Error(format!("there is no output of shard {}; run it, or name its file", missing.join(", "))))
-        }
+    refuse_missing(first.shard.of, &shards.iter().map(|(note, _)| note.shard.index).collect())
+}
+
+/// Says which shards are not there: the first few of them, for their number may be any.
+fn refuse_missing(of: u64, found: &HashSet<u64>) -> Result<(), Failure> {
+    let missing = (1..=of).filter(|index| !found.contains(index));
+    let named: Vec<String> = missing.take(NAMED_MISSING).map(|index| format!("{index}/{of}")).collect();
+    // All that are found are among the `of`, each once.
+    let more = (of - found.len() as u64) - named.len() as u64;
+    let and_more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    match named.is_empty() {
+        true => Ok(()),
+        false => Err(Failure::Error(format!(
+            "there is no output of shard {}{and_more}; run it, or name its file",
+            named.join(", ")
+        ))),
     }
 }
 
 /// The files one after the other; arrays of JSON become one.
 fn join(shards: &[&Path], format: OutputFormat, out: &mut WholeFile) -> Result<(), Failure> {
+    let output = out.path().to_owned();
+    let written = |error: io::Error| Failure::io("write", &output)(error);
     let mut is_first = true;
     for path in shards {
-        let failed = |error: io::Error| Failure::Error(format!("cannot join {}: {error}", path.display()));
+        let failed = |error: io::Error| Failure::io("read", *path)(error);
         let mut file = File::open(path).map_err(failed)?;
         let bytes = file.metadata().map_err(failed)?.len();
         let content = match format {
@@ -87,16 +100,25 @@ fn join(shards: &[&Path], format: OutputFormat, out: &mut WholeFile) -> Result<(
             continue;
         }
         if format == OutputFormat::Json {
-            out.write_all(if is_first { JSON_BEGIN } else { b",\n" }).map_err(failed)?;
+            let before = if is_first { JSON_BEGIN } else { b",\n" };
+            out.write_all(before).map_err(written)?;
         }
         is_first = false;
         file.seek(SeekFrom::Start(content.start)).map_err(failed)?;
-        io::copy(&mut BufReader::new(file).take(content.end - content.start), out).map_err(failed)?;
+        let mut content = BufReader::new(file).take(content.end - content.start);
+        loop {
+            let bytes = content.fill_buf().map_err(failed)?;
+            if bytes.is_empty() {
+                break;
+            }
+            out.write_all(bytes).map_err(written)?;
+            let read = bytes.len();
+            content.consume(read);
+        }
     }
     if format == OutputFormat::Json {
         let end = if is_first { b"[]\n" } else { JSON_END };
-        out.write_all(end)
-            .map_err(|error| Failure::Error(format!("cannot write {}: {error}", out.path().display())))?;
+        out.write_all(end).map_err(written)?;
     }
     Ok(())
 }

@@ -5,6 +5,7 @@
 //! what is scored together, so the output is the same. Memory: the queries, a block's pairs and token vectors of its queries, a slice's texts.
 
 mod block;
+mod folder;
 mod job;
 mod manifest;
 pub mod merge;
@@ -27,7 +28,8 @@ use crate::progress::{Counter, Summary};
 use crate::service::DryRun;
 use crate::{Failure, Outcome, Run, judge, rerank};
 use block::{List, ListScores, Pair, Scoring};
-use job::{Job, JobFolder};
+use folder::JobFolder;
+use job::Job;
 use manifest::Manifest;
 pub use plan::missing_message;
 pub use shard::Shard;
@@ -168,7 +170,7 @@ impl<'a> Batch<'a> {
         let (job, temporary) = match folder {
             Folder::Job(folder) => {
                 let manifest = Manifest::of(args, source, reranker)?;
-                (Some((Job::begin(folder, &manifest)?, manifest)), None)
+                (Some((Job::begin(folder, &manifest, output::format(args)?)?, manifest)), None)
             }
             Folder::Temporary(folder) => (None, Some(folder)),
         };
@@ -312,7 +314,7 @@ impl<'a> Batch<'a> {
             job.finish(self.answers.sync()?)?;
         }
         let format = output::format(self.args)?;
-        job.publish(format, !self.args.no_text)?;
+        job.publish(!self.args.no_text)?;
         if let Some(shard) = self.args.shard {
             ShardNote::write(job.output(), shard, format, manifest)?;
         }

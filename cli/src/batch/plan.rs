@@ -181,8 +181,8 @@ struct Spool<'a> {
 
 impl<'a> Spool<'a> {
     fn create(folder: &'a Path, queries: &'a [Query], corpus: &'a Corpus, args: &RerankArgs) -> Result<Self, Failure> {
-        let path = folder.join("lists");
-        let file = File::options().read(true).write(true).create(true).truncate(true).open(path);
+        // Without a name: every run makes it anew.
+        let file = tempfile::tempfile_in(folder);
         Ok(Self {
             positions: (0..).zip(queries).map(|(at, query)| (query.id.as_str(), at)).collect(),
             corpus,
@@ -224,7 +224,7 @@ impl<'a> Spool<'a> {
 }
 
 fn in_folder(folder: &Path) -> impl FnOnce(std::io::Error) -> Failure {
-    move |error| Failure::Error(format!("cannot write {}: {error}", folder.join("lists").display()))
+    Failure::io("write to", folder)
 }
 
 /// What a run names and nobody has.

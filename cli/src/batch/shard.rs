@@ -83,8 +83,8 @@ impl ShardNote {
                 "cannot read {shown}: {error}; `rerank --shard` writes it beside its output, copy both"
             ))
         })?;
-        let note: Self = serde_json::from_str(&text)
-            .map_err(|error| Failure::Error(format!("{}: this is no note of a shard: {error}", path.display())))?;
+        let note = Self::parse(&text)
+            .map_err(|why| Failure::Error(format!("{}: this is no note of a shard: {why}", path.display())))?;
         let (bytes, sha256) = size_and_sha256(output)?;
         if (bytes, &sha256) != (note.bytes, &note.sha256) {
             return Err(Failure::Error(format!(
@@ -95,6 +95,19 @@ impl ShardNote {
             )));
         }
         Ok(note)
+    }
+}
+
+impl ShardNote {
+    fn parse(text: &str) -> Result<Self, String> {
+        let note: Self = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        if !(1..=note.shard.of).contains(&note.shard.index) {
+            return Err(format!("there is no shard {}; numbers go from 1/n to n/n", note.shard));
+        }
+        match note.job.has_format(note.format) {
+            true => Ok(note),
+            false => Err("it names two formats".to_owned()),
+        }
     }
 }
 

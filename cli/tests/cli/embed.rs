@@ -211,3 +211,59 @@ fn of_two_processes_with_one_output_either_wins_whole() {
     assert!([200, 300].contains(&count) && header.contains(&format!("({count}, 32)")), "{header}");
     assert_eq!(folder.names(), ["200.txt", "300.txt", "out.npy"]);
 }
+
+#[cfg(unix)]
+#[test]
+fn an_output_that_is_a_link_stays_one_and_keeps_its_mode() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let folder = Folder::new();
+    fs::create_dir(folder.path("data")).unwrap();
+    fs::write(folder.path("data/real.npy"), "old").unwrap();
+    fs::set_permissions(folder.path("data/real.npy"), fs::Permissions::from_mode(0o640)).unwrap();
+    symlink("data/real.npy", folder.path("out.npy")).unwrap();
+    assert_eq!(embed(THREE, &folder.path("out.npy"), &[]).quietly(), "");
+    assert!(folder.path("out.npy").is_symlink());
+    assert_eq!(npy(&folder.path("data/real.npy")).1.len(), 3 * DIM);
+    assert_eq!(fs::metadata(folder.path("out.npy")).unwrap().permissions().mode() & 0o777, 0o640);
+    assert_eq!(fs::read_dir(folder.path("data")).unwrap().count(), 1);
+}
+
+#[test]
+fn what_a_killed_run_left_goes_when_the_output_is_written_again() {
+    let folder = Folder::new();
+    let (input, out) = (folder.with("in.txt", "a tower of stone\n".repeat(300_000)), folder.text("out.npy"));
+    let mut child = command(&["embed", "--model", TINY, &input, "-o", &out]).spawn().unwrap();
+    while folder.names().len() < 2 {
+        assert!(child.try_wait().unwrap().is_none(), "it was done before it was seen to begin");
+        std::thread::yield_now();
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(folder.names()[0].starts_with(".nearsort-"), "{:?}", folder.names());
+    folder.with("in.txt", THREE);
+    assert_eq!(run(&["embed", "--model", TINY, &input, "-o", &out]).quietly(), "");
+    assert_eq!(folder.names(), ["in.txt", "out.npy"]);
+}
+
+/// `ulimit -f` stands in for a full disk; its units are blocks of 512 bytes.
+#[cfg(unix)]
+#[test]
+fn a_full_disk_is_named_with_the_file_and_what_to_do() {
+    let folder = Folder::new();
+    let lines: String = (0..600).map(|row| format!("tower number {row}\n")).collect();
+    let (input, out) = (folder.with("in.txt", lines), folder.text("out.npy"));
+    let limited = |blocks: &str, more: &[&str]| {
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", &format!("ulimit -f {blocks}; exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_nearsort")]);
+        shell.args(["embed", "--model", TINY, &input, "-o", &out]).args(more).current_dir(crate::support::root());
+        shell.env("NEARSORT_CACHE", folder.path("cache"));
+        shell.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+        finish(shell.spawn().unwrap()).error()
+    };
+    let error = limited("20", &[]);
+    assert!(error.contains("cannot write") && error.contains("out.npy"), "{error}");
+    assert!(error.contains("allows no larger file: raise the limit"), "{error}");
+    let error = limited("250", &["--cache"]);
+    assert!(error.contains("embedding cache") && error.contains("the disk is full, or a quota"), "{error}");
+    assert_eq!(folder.names(), ["cache", "in.txt"]);
+}

@@ -1,0 +1,208 @@
+//! The folder of a job: whose it is, who is at work in it, and what may be removed of it.
+//!
+//! A folder that is there already is taken only if it is a job's: it holds nothing but regular files of
+//! the names below, and its `lock` says so, or its manifest, or it has not got beyond the lock. Whatever
+//! else has this name is refused before anything in it is touched, and files are removed by name only.
+
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::manifest::Manifest;
+use crate::Failure;
+use crate::hints::say;
+use crate::interrupt::on_interrupt;
+
+pub const MANIFEST: &str = "job.json";
+pub const JOURNAL: &str = "journal";
+pub const ANSWERS: &str = "answers";
+pub const COLUMNS: &str = "columns";
+const LOCK: &str = "lock";
+/// Earlier versions kept it under this name.
+const LISTS: &str = "lists";
+
+/// What a lock of ours holds.
+const MARK: &[u8] = b"nearsort job\n";
+/// How often the folder may vanish under us: the process that held the lock removes it when its job is done.
+const TRIES: usize = 10;
+
+/// The folder of a job, locked.
+pub struct JobFolder {
+    path: PathBuf,
+    output: PathBuf,
+    _lock: File,
+    /// Whether there is anything in it that a later run would miss.
+    is_worth_keeping: Arc<AtomicBool>,
+}
+
+impl JobFolder {
+    /// Creates or opens `OUTPUT.job`, and makes sure that it is ours and that nobody else is at work on it.
+    pub fn open(output: &Path, restart: bool) -> Result<Self, Failure> {
+        let mut name = output.as_os_str().to_owned();
+        name.push(".job");
+        let path = PathBuf::from(name);
+        let lock = take(&path, output, restart)?;
+        let is_worth_keeping = Arc::new(AtomicBool::new(path.join(MANIFEST).exists()));
+        let (folder, keep) = (path.clone(), Arc::clone(&is_worth_keeping));
+        on_interrupt(move || match keep.load(Ordering::Relaxed) {
+            true => {
+                say(format_args!("interrupted; the job lies in {}, the same command goes on with it", folder.display()))
+            }
+            false => remove(&folder),
+        });
+        let folder = Self { path, output: output.to_owned(), _lock: lock, is_worth_keeping };
+        if restart {
+            folder.forget_work()?;
+            folder.remove_file(MANIFEST)?;
+        }
+        Ok(folder)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What the job is to write.
+    pub fn output(&self) -> &Path {
+        &self.output
+    }
+
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Whether the folder outlives this process.
+    pub fn keep(&self, is_worth_keeping: bool) {
+        self.is_worth_keeping.store(is_worth_keeping, Ordering::Relaxed);
+    }
+
+    /// Removes all work: without its manifest nobody knows what it is part of.
+    pub fn forget_work(&self) -> Result<(), Failure> {
+        [ANSWERS, COLUMNS, JOURNAL].into_iter().try_for_each(|name| self.remove_file(name))
+    }
+
+    fn remove_file(&self, name: &str) -> Result<(), Failure> {
+        let path = self.file(name);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Failure::io("remove", &path)(error)),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Drop for JobFolder {
+    fn drop(&mut self) {
+        if !self.is_worth_keeping.load(Ordering::Relaxed) {
+            remove(&self.path);
+        }
+    }
+}
+
+/// Locks the folder, which is made if it is not there.
+fn take(path: &Path, output: &Path, restart: bool) -> Result<File, Failure> {
+    let busy = || {
+        let output = output.display();
+        Failure::Error(format!("another process is at work on {output}; wait for it, or give another --output"))
+    };
+    for _ in 0..TRIES {
+        if fs::symlink_metadata(path).is_ok() {
+            refuse_what_is_no_job(path, restart)?;
+        } else {
+            fs::create_dir_all(path).map_err(Failure::io("create", path))?;
+        }
+        let lock = File::options().read(true).write(true).create(true).truncate(false).open(path.join(LOCK));
+        let lock = match lock {
+            // The process that was at work here removed the folder in between.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            lock => lock.map_err(Failure::io("write in", path))?,
+        };
+        match lock.try_lock() {
+            Ok(()) if !is_removed(&lock) => return marked(lock).map_err(Failure::io("write in", path)),
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(busy()),
+            Err(TryLockError::Error(error)) => return Err(Failure::io("lock", path)(error)),
+        }
+    }
+    Err(busy())
+}
+
+/// A lock that says whose it is.
+fn marked(mut lock: File) -> io::Result<File> {
+    if lock.metadata()?.len() == 0 {
+        lock.write_all(MARK)?;
+    }
+    Ok(lock)
+}
+
+#[cfg(unix)]
+fn is_removed(file: &File) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    file.metadata().is_ok_and(|file| file.nlink() == 0)
+}
+
+#[cfg(not(unix))]
+fn is_removed(_: &File) -> bool {
+    false
+}
+
+/// The files of a folder that may be a job's, or an error that names what makes it another's.
+fn refuse_what_is_no_job(path: &Path, restart: bool) -> Result<(), Failure> {
+    let foreign = |why: String| {
+        let shown = path.display();
+        let remedy = "nothing in it was changed; move it away, or give another --output";
+        Err(Failure::Error(format!("{shown} is needed for the job, but it is not nearsort's: {why}; {remedy}")))
+    };
+    let read = Failure::io("read", path);
+    if !fs::symlink_metadata(path).is_ok_and(|found| found.is_dir()) {
+        return foreign("it is not a folder".to_owned());
+    }
+    let entries = fs::read_dir(path).and_then(|entries| entries.collect::<io::Result<Vec<_>>>()).map_err(read)?;
+    for entry in &entries {
+        let name = entry.file_name();
+        if !is_ours(&name.to_string_lossy()) || !entry.file_type().is_ok_and(|found| found.is_file()) {
+            return foreign(format!("it holds '{}'", name.to_string_lossy()));
+        }
+    }
+    let has = |name: &str| entries.iter().any(|entry| entry.file_name() == name);
+    let lock = lock_content(path);
+    let has_manifest = has(MANIFEST) && (Manifest::read(&path.join(MANIFEST)).is_ok() || (restart && has(LOCK)));
+    let is_begun = ![MANIFEST, JOURNAL, ANSWERS, COLUMNS].into_iter().any(has) && lock.is_empty();
+    if entries.is_empty() || lock.starts_with(MARK) || has_manifest || (is_begun && has(LOCK)) {
+        return Ok(());
+    }
+    foreign("its files are not a job's".to_owned())
+}
+
+/// The beginning of the lock; nothing where there is none.
+fn lock_content(path: &Path) -> Vec<u8> {
+    let mut content = Vec::new();
+    // What cannot be read does not say that it is ours.
+    let _ = File::open(path.join(LOCK)).and_then(|lock| lock.take(MARK.len() as u64).read_to_end(&mut content));
+    content
+}
+
+/// Names of files that a job makes: its own, unfinished ones, and unnamed ones where the system has none.
+fn is_ours(name: &str) -> bool {
+    let is_temporary = name.starts_with(".nearsort-") && name.ends_with(".tmp");
+    let is_unnamed = name.strip_prefix(".tmp").is_some_and(|rest| rest.len() == 6);
+    [MANIFEST, JOURNAL, ANSWERS, COLUMNS, LISTS, LOCK].contains(&name) || is_temporary || is_unnamed
+}
+
+/// Removes the files of a job by name, then the folder if nothing else is in it. What cannot be removed stays, and is taken by the
+/// next run: the lock, which says whose it is, goes last.
+fn remove(path: &Path) {
+    let names = fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.file_name());
+    let temporary = names.filter(|name| name != LOCK && is_ours(&name.to_string_lossy()));
+    let temporary: Vec<_> = temporary.collect();
+    // The manifest first: work without it is never taken up.
+    drop(fs::remove_file(path.join(MANIFEST)));
+    temporary.iter().for_each(|name| drop(fs::remove_file(path.join(name))));
+    let others =
+        fs::read_dir(path).map_or(0, |entries| entries.flatten().filter(|entry| entry.file_name() != LOCK).count());
+    if others == 0 {
+        drop(fs::remove_file(path.join(LOCK)));
+        drop(fs::remove_dir(path));
+    }
+}
