@@ -143,7 +143,11 @@ type Score = fn(queries: &[f32], rows: &[f32], dim: usize, scores: &mut [f32]);
 fn block(queries: ArrayView2<'_, f32>, rows: ArrayView2<'_, f32>, score: Score) -> Result<Array2<f32>> {
     check_dims(queries.ncols(), rows.ncols())?;
     let (dim, shape) = (rows.ncols(), (rows.nrows(), queries.nrows()));
-    let mut scores = vec![0.0; shape.0 * shape.1];
+    let count = shape.0.checked_mul(shape.1).filter(|&count| count <= isize::MAX as usize / size_of::<f32>());
+    let count = count.ok_or_else(|| {
+        Error::InvalidArgument(format!("no memory holds the scores of {} queries with {} rows", shape.1, shape.0))
+    })?;
+    let mut scores = vec![0.0; count];
     score(elements(&contiguous(queries)), elements(&contiguous(rows)), dim, &mut scores);
     // The kernel writes the scores of one row side by side, so that blocks of rows are blocks of scores; a caller reads
     // the scores of one query.
@@ -272,6 +276,15 @@ mod tests {
         assert_eq!(scores.row(2).to_vec(), dot_products(queries.row(2), rows.view()).unwrap());
         let scores = cosine_similarities_block(queries.view(), rows.view()).unwrap();
         assert_eq!(scores.row(2).to_vec(), cosine_similarities(queries.row(2), rows.view()).unwrap());
+    }
+
+    #[test]
+    fn more_scores_than_memory_holds_are_an_error() {
+        // Rows of no elements take no memory, however many there are.
+        let rows = Array2::<f32>::zeros((1 << 40, 0));
+        for block in [dot_products_block, cosine_similarities_block] {
+            assert!(matches!(block(rows.view(), rows.view()), Err(Error::InvalidArgument(_))));
+        }
     }
 
     #[test]

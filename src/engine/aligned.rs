@@ -42,7 +42,11 @@ impl<T: Number> Aligned<T> {
     }
 
     /// The first `len` numbers; what was never written is zero.
+    ///
+    /// # Panics
+    /// If no memory holds so many.
     pub(super) fn at_least(&mut self, len: usize) -> &mut [T] {
+        assert!(len <= isize::MAX as usize / size_of::<T>(), "no memory holds {len} numbers");
         let lines = (len * size_of::<T>()).div_ceil(size_of::<Line>());
         if lines > self.lines.len() {
             self.lines.resize(lines, Line([0; 64]));
@@ -83,6 +87,11 @@ mod tests {
         numbers.as_mut_slice()[2] = 7.0;
         assert_eq!(numbers.at_least(100)[2..4], [7.0, 0.0]);
         assert_eq!(numbers.at_least(2).len(), 2);
+        let absurd = [usize::MAX, usize::MAX / 2, 1 << 62, (1 << 62) + 1];
+        for len in absurd {
+            let grown = std::panic::catch_unwind(|| Aligned::<f32>::zeroed(len).as_slice().len());
+            assert!(grown.is_err(), "{len} numbers");
+        }
         assert_eq!([1u16, 2].into_iter().collect::<Aligned<u16>>().as_slice(), [1, 2]);
     }
 }

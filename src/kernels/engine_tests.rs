@@ -591,3 +591,127 @@ fn columns_split_into_matrices_are_the_same_numbers() {
         }
     }
 }
+
+/// Sizes at which products and sums of sizes wrap.
+const ABSURD: [usize; 7] = [usize::MAX, usize::MAX - 15, 1 << 63, (1 << 62) + 16, 1 << 61, 1 << 60, (1 << 60) + 16];
+
+/// Whether a call refuses its sizes, with or without checks of overflow.
+fn is_refused(call: impl FnOnce()) -> bool {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)).is_err()
+}
+
+fn left<T>(rows: &[T], stride: usize, m: usize) -> Left<'_, T> {
+    Left { rows, stride, m }
+}
+
+#[test]
+fn absurd_sizes_of_float_products_are_refused() {
+    for kernels in every_isa() {
+        let gemm = &kernels.gemm_f32;
+        let (a, b) = (vec![1.0; 64], vec![1.0; 16 * gemm.nr()]);
+        let multiply =
+            |a: Left<'_, f32>, b: Right<'_, f32>, k: usize, stride: usize, columns: usize, split: Option<Split>| {
+                let mut out = vec![0.0; 4 * gemm.nr()];
+                let rows = OutputRows::Whole(&mut out);
+                is_refused(|| gemm.multiply(a, b, k, Output { split, ..Output::plain(rows, stride, 0..columns) }))
+            };
+        let (packed, nr) = (Right::Packed(&b[..]), gemm.nr());
+        assert!(!multiply(left(&a, 16, 4), packed, 16, nr, nr, None));
+        for absurd in ABSURD {
+            let isa = kernels.isa();
+            assert!(multiply(left(&a, absurd, 2), packed, 16, nr, nr, None), "{isa}: Left.stride {absurd}");
+            assert!(multiply(left(&a, 0, absurd), packed, 16, 0, nr, None), "{isa}: Left.m {absurd}");
+            assert!(multiply(left(&a, 16, absurd), packed, 16, nr, nr, None), "{isa}: Left.m {absurd}");
+            assert!(multiply(left(&a, 16, 1), packed, absurd, nr, nr, None), "{isa}: k {absurd}");
+            assert!(multiply(left(&a, 16, 2), packed, 16, absurd, nr, None), "{isa}: Output.stride {absurd}");
+            assert!(multiply(left(&a, 16, 1), packed, 16, nr, absurd, None), "{isa}: columns {absurd}");
+            let row_major = Right::RowMajor(&b[..], absurd);
+            assert!(multiply(left(&a, 16, 2), row_major, 16, nr, nr, None), "{isa}: RowMajor {absurd}");
+            for split in [Split { width: 16, stride: absurd }, Split { width: absurd, stride: absurd }] {
+                let refused = multiply(left(&a, 16, 2), packed, 16, 16, 32.min(nr), Some(split));
+                assert!(refused || nr == 16, "{isa}: {split:?}");
+            }
+            // One row has no next one: its stride means nothing.
+            assert!(!multiply(left(&a, absurd, 1), packed, 16, absurd, nr, None), "{isa}: one row, {absurd}");
+        }
+        assert!(multiply(left(&a, 16, 2), Right::RowMajor(&b, 0), 16, nr, nr, None), "rows that overlap");
+    }
+}
+
+#[test]
+fn absurd_sizes_of_maxima_and_transpositions_are_refused() {
+    for kernels in every_isa() {
+        let (gemm, ops) = (&kernels.gemm_f32, &kernels.elementwise);
+        let (a, b) = (vec![1.0; 64], vec![1.0; 16 * gemm.nr()]);
+        for absurd in ABSURD {
+            let mut out = vec![0.0; gemm.nr()];
+            assert!(is_refused(|| gemm.column_max(left(&a, absurd, 2), &b, 16, &mut out)));
+            assert!(is_refused(|| gemm.column_max(left(&a, 0, absurd), &b, 16, &mut out)));
+            assert!(is_refused(|| gemm.column_max(left(&a, 16, 1), &b, absurd, &mut out)));
+            assert!(!is_refused(|| gemm.column_max(left(&a, 0, absurd), &b, 0, &mut out)));
+            assert!(is_refused(|| ops.transpose(&a, absurd, 2, 16, &mut out)));
+            assert!(is_refused(|| ops.transpose(&a, 0, absurd, 16, &mut out)));
+            assert!(is_refused(|| ops.transpose(&a, 16, 2, absurd, &mut out)));
+            assert!(is_refused(|| ops.transpose(&a, 16, absurd, 16, &mut out)));
+        }
+    }
+}
+
+#[test]
+fn absurd_sizes_of_integer_products_are_refused() {
+    for kernels in every_isa() {
+        let gemm = &kernels.gemm_i8;
+        let (rows, nr) = (vec![1.0; 64], gemm.nr());
+        for absurd in ABSURD {
+            let (mut codes, mut scales, mut zeros) = (vec![0; 64 * gemm.code_bytes()], vec![0.0; 4], vec![0; 4]);
+            let mut quantize = |rows: Left<'_, f32>, k: usize, codes: &mut [u8]| {
+                is_refused(|| gemm.quantize_rows(rows, k, codes, &mut scales, &mut zeros))
+            };
+            assert!(quantize(left(&rows, 0, absurd), 16, &mut []), "m {absurd}");
+            assert!(quantize(left(&rows, 16, absurd), 16, &mut codes), "m {absurd}");
+            assert!(quantize(left(&rows, absurd, 2), 16, &mut codes), "stride {absurd}");
+            assert!(quantize(left(&rows, 16, 1), absurd, &mut codes), "k {absurd}");
+            assert!(quantize(left(&[], 0, absurd), 0, &mut []), "m {absurd} of nothing");
+            let (panels, sums, column_scales) = (vec![1; 16 * nr], vec![0; nr], vec![1.0; nr]);
+            for shape in [Shape { n: nr, k: absurd }, Shape { n: absurd, k: 16 }, Shape { n: absurd, k: absurd }] {
+                let packed = PackedI8 { panels: &panels, scales: &column_scales, sums: &sums, shape };
+                let quantized = QuantizedRows { codes: &codes, scales: &scales[..1], zeros: &zeros[..1] };
+                let mut out = vec![0.0; nr];
+                let out = Output::plain(OutputRows::Whole(&mut out), nr, 0..nr);
+                assert!(is_refused(|| gemm.multiply(quantized, packed, out)), "{shape:?}");
+                let mut panels = panels.clone();
+                assert!(is_refused(|| _ = gemm.pack_column(&[1.0], 0, shape, &mut panels)), "{shape:?}");
+                let mut floats = vec![0.0; panels.len()];
+                let ones = [1.0f32].into_iter();
+                assert!(is_refused(|| kernels.gemm_f32.pack_column(ones, 0, shape, &mut floats)), "{shape:?}");
+                assert!(shape.len() > panels.len());
+            }
+            assert!(gemm.max_code(absurd) >= 0);
+        }
+        assert_eq!(padded_len(usize::MAX), usize::MAX);
+        assert_eq!(padded_len(usize::MAX - 15), usize::MAX - 15);
+        assert_eq!(Shape::padded(usize::MAX, 1).len(), usize::MAX);
+    }
+}
+
+#[test]
+fn absurd_lengths_of_rows_are_refused_or_hold_nothing() {
+    for kernels in every_isa() {
+        for absurd in ABSURD {
+            // No query and no row: there is nothing to read, whatever their length.
+            kernels.dot_f32.block(&[], &[], absurd, &mut []);
+            kernels.dot_f16.block(&[], &[], absurd, &mut []);
+            kernels.dot_bf16.block(&[], &[], absurd, &mut []);
+            assert!(is_refused(|| kernels.dot_i8.block(&[], &[], absurd, &mut [])));
+            assert!(is_refused(|| kernels.dot_f32.block(&[1.0], &[1.0], absurd, &mut [0.0])));
+            let ops = &kernels.elementwise;
+            assert!(is_refused(|| ops.layer_norm(&mut [0.0; 16], &[1.0; 16], &[0.0; 16], absurd, 1e-5)));
+        }
+        assert!(is_refused(|| kernels.elementwise.exp_rows(&mut [0.0; 16], &mut [])));
+        assert!(is_refused(|| kernels.elementwise.layer_norm(&mut [0.0; 16], &[], &[], 0, 1e-5)));
+        assert!(is_refused(|| kernels.elementwise.multiply(&mut [0.0; 16], &[0.0; 32])));
+        assert!(is_refused(|| kernels.elementwise.to_bf16(&[0.0; 16], &mut [0; 32])));
+        assert!(is_refused(|| kernels.elementwise.activate(Activation::Gelu, &mut [0.0; 15])));
+        assert!(is_refused(|| _ = kernels.dot_f32.pair(&[0.0; 3], &[0.0; 4])));
+    }
+}

@@ -26,7 +26,7 @@ impl DocumentTokens {
     pub fn new(vectors: ArrayView2<'_, f32>) -> Self {
         let dot = Kernels::best().dot_f32;
         let (tokens, width) = (vectors.nrows(), padded_len(vectors.ncols()));
-        let mut rows = vec![0.0; tokens * width];
+        let mut rows = vec![0.0; tokens.saturating_mul(width)];
         let mut finite = true;
         for (row, vector) in rows.chunks_exact_mut(width.max(1)).zip(vectors.rows()) {
             row.iter_mut().zip(vector).for_each(|(to, from)| *to = *from);
@@ -42,7 +42,7 @@ impl DocumentTokens {
     /// `tokens` vectors of `dim` components, each written by `fill` to the zeros that it is given, and of length 1.
     pub(crate) fn from_unit_rows(tokens: usize, dim: usize, fill: impl Fn(usize, &mut [f32])) -> Self {
         let width = padded_len(dim);
-        let mut rows = vec![0.0; tokens * width];
+        let mut rows = vec![0.0; tokens.saturating_mul(width)];
         for (token, row) in rows.chunks_exact_mut(width.max(1)).enumerate() {
             fill(token, &mut row[..dim]);
         }

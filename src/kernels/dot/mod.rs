@@ -30,7 +30,7 @@ macro_rules! drivers {
         #[target_feature(enable = $features)]
         pub(in super::super) unsafe fn block<L: Lane>(block: &Block<L::Elem>, scores: *mut L::Score) {
             let Block { num_queries, num_rows, dim, .. } = *block;
-            let group = (GROUP_BYTES / (dim * size_of::<L::Elem>()).max(1)).max($rows);
+            let group = (GROUP_BYTES / dim.saturating_mul(size_of::<L::Elem>()).max(1)).max($rows);
             for first in (0..num_rows).step_by(group) {
                 let count = group.min(num_rows - first);
                 let mut query = 0;

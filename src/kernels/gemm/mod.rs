@@ -64,6 +64,14 @@ pub struct Left<'a, A> {
     pub m: usize,
 }
 
+impl<A> Left<'_, A> {
+    /// Panics unless the rows of `k` elements are there, one behind the other.
+    fn check(&self, k: usize) {
+        assert!(self.m < 2 || self.stride >= k, "the rows of a overlap");
+        assert!(self.rows.len() >= extent(self.m, k, self.stride), "a is shorter than its shape");
+    }
+}
+
 /// Right operand of a product: `n` columns of `k`, both padded.
 #[derive(Debug, Clone, Copy)]
 pub enum Right<'a, B> {
@@ -123,6 +131,13 @@ impl Split {
     pub(super) fn place(self, column: usize) -> usize {
         column / self.width * self.stride + column % self.width
     }
+
+    /// Elements of the first row up to the end of its first `columns` columns; where no `usize` holds
+    /// them, more than any slice has.
+    fn extent(self, columns: usize) -> usize {
+        let Some(last) = columns.checked_sub(1) else { return 0 };
+        (last / self.width).saturating_mul(self.stride).saturating_add(last % self.width + 1)
+    }
 }
 
 /// The memory of an [`Output`].
@@ -175,9 +190,18 @@ impl OutputRows<'_> {
     }
 }
 
-/// Elements of a matrix of `rows` rows of `width`, `stride` apart.
-fn extent(rows: usize, width: usize, stride: usize) -> usize {
-    if rows == 0 { 0 } else { (rows - 1) * stride + width }
+/// Elements of a matrix of `rows` rows of `width`, `stride` apart; where no `usize` holds them,
+/// more than any slice has.
+pub(super) fn extent(rows: usize, width: usize, stride: usize) -> usize {
+    match rows.checked_sub(1) {
+        None => 0,
+        Some(before) => before.saturating_mul(stride).saturating_add(width),
+    }
+}
+
+/// Bytes from one row to the next; 0 where there is no next row, whose distance nobody has checked.
+fn step<T>(rows: usize, stride: usize) -> usize {
+    if rows > 1 { stride * size_of::<T>() } else { 0 }
 }
 
 /// A float product: `A` and `B` are f32, or bfloat16 as bit patterns.
@@ -199,19 +223,21 @@ impl<T: Copy> Gemm<T> {
     /// Computes `a x b` with `k` elements per row (padded).
     ///
     /// # Panics
-    /// If an operand is shorter than its shape says, if `k` or a column is not padded, or if bf16 is not packed.
+    /// If an operand is shorter than its shape says, if its rows overlap, if `k` or a column is not padded, or if bf16 is not packed.
     pub fn multiply(&self, a: Left<'_, T>, b: Right<'_, T>, k: usize, out: Output<'_>) {
         assert_eq!(k % self.k_step, 0, "k must be padded");
-        assert!(a.rows.len() >= extent(a.m, k, a.stride), "a is shorter than its shape");
+        a.check(k);
         let (b, b_stride) = match b {
             Right::Packed(panels) => {
-                assert!(panels.len() >= out.columns.end * k, "b is shorter than its shape");
+                assert!(panels.len() >= out.columns.end.saturating_mul(k), "b is shorter than its shape");
                 (panels, 0)
             }
             Right::RowMajor(rows, stride) => {
                 assert_eq!(self.k_step, 1, "row-major operands are for f32");
+                assert!(k < 2 || stride >= out.columns.end, "the rows of b overlap");
                 assert!(rows.len() >= extent(k, out.columns.end, stride), "b is shorter than its shape");
-                (rows, stride * size_of::<T>())
+                // A single row lies as a packed one does.
+                (rows, step::<T>(k, stride))
             }
         };
         assert!(out.row_scales.is_empty() || out.row_scales.len() >= a.m, "fewer row scales than rows");
@@ -221,7 +247,7 @@ impl<T: Copy> Gemm<T> {
             m: a.m,
             steps: k / self.k_step,
             a: a.rows.as_ptr().cast(),
-            a_stride: a.stride * size_of::<T>(),
+            a_stride: step::<T>(a.m, a.stride),
             b: b.as_ptr().cast(),
             b_stride,
             ..Job::towards(out, a.m, self.nr, finish)
@@ -238,17 +264,18 @@ impl<T: Copy> Gemm<T> {
     /// If an operand is shorter than its shape says, or if `k` or the columns are not padded.
     pub fn column_max(&self, a: Left<'_, T>, b: &[T], k: usize, out: &mut [f32]) {
         assert_eq!(k % self.k_step, 0, "k must be padded");
-        assert!(a.rows.len() >= extent(a.m, k, a.stride), "a is shorter than its shape");
-        assert!(b.len() >= out.len() * k, "b is shorter than its shape");
+        a.check(k);
+        assert!(b.len() >= out.len().saturating_mul(k), "b is shorter than its shape");
         let columns = out.len();
         let out = Output::plain(OutputRows::Whole(out), columns, 0..columns);
         let job = Job {
             steps: k / self.k_step,
             a: a.rows.as_ptr().cast(),
-            a_stride: a.stride * size_of::<T>(),
+            a_stride: step::<T>(a.m, a.stride),
             b: b.as_ptr().cast(),
             // The output is one row whatever `m` is.
-            ..Job { m: a.m, ..Job::towards(out, 1, self.nr, Finish::none()) }
+            // All rows of no elements give the same.
+            ..Job { m: if k == 0 { a.m.min(1) } else { a.m }, ..Job::towards(out, 1, self.nr, Finish::none()) }
         };
         // SAFETY: the lengths were checked, and the table holds only kernels that this processor can run.
         unsafe { (self.run_column_max)(&job) }
@@ -276,7 +303,8 @@ impl Job {
             m == 0 || out.split.is_none_or(Split::is_padded),
             "the matrices of an output must be padded, and not overlap"
         );
-        let width = columns.end.checked_sub(1).map_or(0, |last| split.place(last) + 1);
+        let width = if m == 0 { 0 } else { split.extent(columns.end) };
+        assert!(m < 2 || out.stride >= columns.end.min(split.width), "the rows of the output overlap");
         assert!(len >= extent(m, width, out.stride), "the output is shorter than its shape");
         assert!(out.bias.is_empty() || out.bias.len() >= columns.end, "the bias is shorter than the columns");
         assert!(!(out.add && out.activation != Activation::None), "an activation would cover the residual too");
@@ -289,7 +317,8 @@ impl Job {
             a_stride: 0,
             b: std::ptr::null(),
             b_stride: 0,
-            columns,
+            // Without rows there is no work, and a split without meaning does no harm.
+            columns: if m == 0 { 0..0 } else { columns },
             out: rows,
             out_stride: out.stride,
             split,
@@ -313,9 +342,9 @@ impl Shape {
         Self { n: padded_len(n), k: padded_len(k) }
     }
 
-    /// Elements of the packed panels.
+    /// Elements of the packed panels; `usize::MAX` where no `usize` holds them.
     pub fn len(self) -> usize {
-        self.n * self.k
+        self.n.saturating_mul(self.k)
     }
 
     /// Whether there are no elements.
@@ -396,7 +425,7 @@ impl GemmI8 {
 
     /// The largest activation code for rows of `k` elements: all the kernel's bits, or as many as cannot overflow the sum.
     pub fn max_code(&self, k: usize) -> i32 {
-        let safe = i32::MAX as usize / (127 * k.max(1));
+        let safe = i32::MAX as usize / k.max(1).saturating_mul(127);
         // A whole number of bits: 2^b - 1.
         let bits = usize::BITS - 1 - (safe + 1).leading_zeros();
         self.max_code.min(((1u64 << bits) - 1).min(i32::MAX as u64) as i32)
@@ -415,13 +444,14 @@ impl GemmI8 {
         scales: &mut [f32],
         zeros: &mut [i32],
     ) {
-        let bytes = k * self.code_bytes;
+        let bytes = k.saturating_mul(self.code_bytes);
         assert!(k.is_multiple_of(super::ROW_PAD), "k must be padded");
-        assert!(rows.rows.len() >= extent(rows.m, k, rows.stride), "the rows are shorter than their shape");
-        assert!(codes.len() >= rows.m * bytes, "the codes are shorter than their shape");
+        rows.check(k);
+        assert!(codes.len() >= rows.m.saturating_mul(bytes), "the codes are shorter than their shape");
+        assert!(scales.len() >= rows.m && zeros.len() >= rows.m, "fewer scales or zero points than rows");
         let max_code = self.max_code(k);
         for row in 0..rows.m {
-            let (from, to) = (&rows.rows[row * rows.stride..], &mut codes[row * bytes..]);
+            let (from, to) = (&rows.rows[row * rows.stride..][..k], &mut codes[row * bytes..][..bytes]);
             // SAFETY: `from` holds `k` elements and `to` `k` codes, as asserted; the kernel is one that this processor can run.
             (scales[row], zeros[row]) = unsafe { (self.quantize)(from.as_ptr(), k, max_code, to.as_mut_ptr()) };
         }
@@ -433,8 +463,8 @@ impl GemmI8 {
     /// If an operand is shorter than its shape says.
     pub fn multiply(&self, a: QuantizedRows<'_>, b: PackedI8<'_>, out: Output<'_>) {
         let (m, Shape { n, k }) = (a.scales.len(), b.shape);
-        let a_stride = k * self.code_bytes;
-        assert!(a.codes.len() >= m * a_stride && a.zeros.len() == m, "a is shorter than its shape");
+        let a_stride = k.saturating_mul(self.code_bytes);
+        assert!(a.codes.len() >= m.saturating_mul(a_stride) && a.zeros.len() == m, "a is shorter than its shape");
         assert!(b.panels.len() >= b.shape.len() && b.scales.len() >= n && b.sums.len() >= n, "b is shorter than n x k");
         assert!(out.columns.end <= n, "there are {n} columns");
         assert!(out.row_scales.is_empty(), "the rows of an integer product have scales of their own");
@@ -449,7 +479,7 @@ impl GemmI8 {
             m,
             steps: k / self.k_step,
             a: a.codes.as_ptr(),
-            a_stride,
+            a_stride: step::<u8>(m, a_stride),
             b: b.panels.as_ptr().cast(),
             ..Job::towards(out, m, self.nr, finish)
         };

@@ -17,9 +17,12 @@ pub(super) mod portable;
 /// Rows of the engine's matrices are padded with zeros to a multiple of this many elements.
 pub const ROW_PAD: usize = 16;
 
-/// `len` rounded up to whole blocks of [`ROW_PAD`].
+/// `len` rounded up to whole blocks of [`ROW_PAD`]; `usize::MAX` where no `usize` holds them.
 pub const fn padded_len(len: usize) -> usize {
-    len.next_multiple_of(ROW_PAD)
+    match len.checked_next_multiple_of(ROW_PAD) {
+        Some(padded) => padded,
+        None => usize::MAX,
+    }
 }
 
 /// Vectors of `LANES` elements.
