@@ -2,14 +2,19 @@
 
 use std::ops::Range;
 
-use tokenizers::{Encoding, ModelWrapper, Tokenizer, TruncationDirection, TruncationParams, TruncationStrategy};
+use tokenizers::{Encoding, ModelWrapper, PostProcessor, Tokenizer};
 
+use super::cuts::Cuts;
 use super::{Contract, Role, tokenizer_file};
 use crate::store::ModelFiles;
 use crate::{Error, Result};
 
 /// First guess of how much text fills one token, in bytes; generous, so that a second try is rare.
 pub(super) const BYTES_PER_TOKEN: usize = 32;
+
+/// Tokens before a cut of a window's text at no particular place that are not taken from it: what is
+/// cut can change the tokens before it, but hardly so many.
+const UNSURE_TOKENS: usize = 64;
 
 /// The part of a window that the next one repeats: a sentence or two, so that what an edge cuts is whole in one of the two.
 const WINDOW_OVERLAP: usize = 4; // a quarter
@@ -34,56 +39,93 @@ pub(crate) struct TokenizedText {
 /// Where the text's own tokens lie in the text, in bytes; at most as many as the model takes.
 struct Located {
     ranges: Vec<Range<usize>>,
-    truncated: bool,
+    /// Where the first token begins that the model does not take.
+    next: Option<usize>,
+}
+
+/// The tokens of a text that the model takes.
+struct Beginning {
+    /// Special tokens included.
+    encoding: Encoding,
+    /// The bytes of the first token that it does not take, in prompt and text.
+    next: Option<(usize, usize)>,
+}
+
+/// Where the text that is tokenized may end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ends {
+    /// Only where the tokens are the first ones of the whole text.
+    Exact,
+    /// Anywhere: the tokens are about those of the whole text, and exactly those of the text up to
+    /// the last one.
+    Anywhere,
 }
 
 pub(crate) struct TextTokenizer {
     tokenizer: Tokenizer,
+    cuts: Cuts,
     max_tokens: usize,
+    /// Tokens that prompt and text may take.
+    room: usize,
     lower_case: bool,
     unknown_id: Option<u32>,
     query_prompt: String,
     document_prompt: String,
+    /// Bytes that were tokenized.
+    #[cfg(test)]
+    work: std::sync::atomic::AtomicUsize,
+}
+
+impl Located {
+    /// Where the last token ends that is whole, if there are more than the model takes: tokens of
+    /// bytes can share a character with the next, and a text that ends with it has one token more.
+    fn end(&self) -> Option<usize> {
+        let mut next = self.next?;
+        let mut last = self.ranges.last()?;
+        for range in self.ranges.iter().rev() {
+            last = range;
+            if range.end <= next {
+                break;
+            }
+            next = range.start;
+        }
+        Some(last.end)
+    }
 }
 
 impl TextTokenizer {
     pub(crate) fn load(files: &ModelFiles, contract: &Contract) -> Result<Self> {
-        let unusable = |message: String| Error::ModelFile { path: files.dir.join("tokenizer.json"), message };
-        let mut tokenizer = tokenizer_file::read(files, contract.max_tokens, false)?;
-        let truncation = TruncationParams {
-            max_length: contract.max_tokens,
-            strategy: TruncationStrategy::LongestFirst,
-            stride: 0,
-            direction: TruncationDirection::Right,
-        };
-        tokenizer.with_truncation(Some(truncation)).map_err(|e| unusable(e.to_string()))?;
+        let tokenizer = tokenizer_file::read(files, contract.max_tokens, false)?;
+        let special = tokenizer.get_post_processor().map_or(0, |template| template.added_tokens(false));
         Ok(Self {
             unknown_id: unknown_id(&tokenizer),
+            cuts: Cuts::new(&tokenizer, contract.lower_case),
             tokenizer,
             max_tokens: contract.max_tokens,
+            room: contract.max_tokens.saturating_sub(special),
             lower_case: contract.lower_case,
             query_prompt: contract.query_prompt.clone(),
             document_prompt: contract.document_prompt.clone(),
+            #[cfg(test)]
+            work: Default::default(),
         })
     }
 
     pub(crate) fn tokenize(&self, text: &str, role: Role) -> Result<TokenizedText> {
         let prompt = self.prompt(role);
-        // The prefix that surely fills the limit is enough: the rest of a huge text would be tokenized to be dropped.
-        let mut bytes = self.max_tokens.saturating_mul(BYTES_PER_TOKEN);
-        loop {
-            let prefix = cut_between_words(text, bytes);
-            let tokenized = self.tokenize_whole(prompt, prefix)?;
-            if tokenized.truncated || prefix.len() == text.len() {
-                return Ok(tokenized);
-            }
-            bytes = bytes.saturating_mul(4);
-        }
+        // Where tokens lie in the text matters only for telling the prompt's tokens from the text's, and costs time.
+        let with_offsets = !prompt.is_empty();
+        let Beginning { encoding, next } =
+            self.beginning((prompt, text), BYTES_PER_TOKEN, with_offsets, Ends::Exact)?;
+        let content = self.content(&encoding, prompt);
+        let ids = encoding.get_ids();
+        let unknown = ids[content.clone()].iter().filter(|id| self.unknown_id == Some(**id)).count() as u32;
+        Ok(TokenizedText { content, unknown, ids: ids.to_vec(), truncated: next.is_some() })
     }
 
     /// The byte ranges of the text's own tokens, as many as the model takes, in order.
     pub(crate) fn locate(&self, text: &str, role: Role) -> Result<Vec<Range<usize>>> {
-        self.locate_prefix(text, role, BYTES_PER_TOKEN).map(|located| located.ranges)
+        self.located(text, role, BYTES_PER_TOKEN, Ends::Exact).map(|located| located.ranges)
     }
 
     /// Byte ranges of pieces of the text that the model takes whole, each beginning at a word, each but the first repeating the last
@@ -95,9 +137,9 @@ impl TextTokenizer {
         let mut start = 0;
         // No token is shorter than a byte: most texts need no look.
         while text.len() - start >= self.max_tokens.saturating_sub(self.prompt(role).len()) {
-            let located = self.locate_prefix(&text[start..], role, BYTES_PER_TOKEN / 4)?;
-            let Some(last) = located.ranges.last().filter(|_| located.truncated) else { break };
-            let end = start + last.end;
+            let located = self.located(&text[start..], role, BYTES_PER_TOKEN / 4, Ends::Anywhere)?;
+            let Some(end) = located.end() else { break };
+            let end = start + end;
             windows.push(start..end);
             if windows.len() == MAX_WINDOWS {
                 return Ok(windows);
@@ -115,20 +157,41 @@ impl TextTokenizer {
         Ok(windows)
     }
 
-    /// Locates as many tokens as the model takes; `bytes_per_token` is a guess that costs a second try when it is too low.
-    fn locate_prefix(&self, text: &str, role: Role, bytes_per_token: usize) -> Result<Located> {
+    /// Locates as many tokens as the model takes.
+    fn located(&self, text: &str, role: Role, bytes_per_token: usize, ends: Ends) -> Result<Located> {
         let prompt = self.prompt(role);
-        let mut bytes = self.max_tokens.saturating_mul(bytes_per_token);
+        let Beginning { encoding, next } = self.beginning((prompt, text), bytes_per_token, true, ends)?;
+        let content = self.content(&encoding, prompt);
+        let ranges = encoding.get_offsets()[content].iter().map(|&offsets| self.in_text(text, prompt, offsets));
+        Ok(Located { ranges: ranges.collect(), next: next.map(|offsets| self.in_text(text, prompt, offsets).start) })
+    }
+
+    /// As many tokens of prompt and text as the model takes, with the special ones. Only a beginning that surely fills the limit is tokenized: the rest of a huge text
+    /// would be dropped. `bytes_per_token` is a guess that costs a second try when it is too low.
+    fn beginning(
+        &self,
+        (prompt, text): (&str, &str),
+        bytes_per_token: usize,
+        with_offsets: bool,
+        ends: Ends,
+    ) -> Result<Beginning> {
+        let mut bytes = self.max_tokens.saturating_mul(bytes_per_token).max(1);
         loop {
-            let prefix = cut_between_words(text, bytes);
-            let encoding = self.encode(prompt, prefix, true)?;
-            let truncated = !encoding.get_overflowing().is_empty();
-            if truncated || prefix.len() == text.len() {
-                let content = self.content(&encoding, prompt);
-                let ranges = encoding.get_offsets()[content].iter().map(|&offsets| self.in_text(text, prompt, offsets));
-                return Ok(Located { ranges: ranges.collect(), truncated });
+            let (prefix, needed) = match ends {
+                Ends::Exact => (self.cuts.long_beginning(&self.tokenizer, text, bytes), self.room),
+                Ends::Anywhere => match self.cuts.beginning(&self.tokenizer, text, bytes) {
+                    Some(prefix) => (prefix, self.room),
+                    None => (&text[..text.floor_char_boundary(bytes)], self.room + UNSURE_TOKENS),
+                },
+            };
+            let encoding = self.encode(prompt, prefix, with_offsets)?;
+            if encoding.len() > needed || prefix.len() == text.len() {
+                let next = encoding.get_offsets().get(self.room).copied();
+                let encoding = if next.is_some() { first_tokens(&encoding, self.room) } else { encoding };
+                return Ok(Beginning { encoding: self.complete(encoding)?, next });
             }
-            bytes = bytes.saturating_mul(4);
+            // A text cut somewhere may be longer than what was asked for.
+            bytes = bytes.max(prefix.len()).saturating_mul(4);
         }
     }
 
@@ -139,24 +202,23 @@ impl TextTokenizer {
         }
     }
 
-    fn tokenize_whole(&self, prompt: &str, text: &str) -> Result<TokenizedText> {
-        // Where tokens lie in the text matters only for telling the prompt's tokens from the text's, and costs time.
-        let encoding = self.encode(prompt, text, !prompt.is_empty())?;
-        let content = self.content(&encoding, prompt);
-        let ids = encoding.get_ids();
-        let unknown = ids[content.clone()].iter().filter(|id| self.unknown_id == Some(**id)).count() as u32;
-        Ok(TokenizedText { content, unknown, ids: ids.to_vec(), truncated: !encoding.get_overflowing().is_empty() })
-    }
-
+    /// All tokens of prompt and text, without special ones.
     fn encode(&self, prompt: &str, text: &str, with_offsets: bool) -> Result<Encoding> {
+        #[cfg(test)]
+        self.work.fetch_add(text.len(), std::sync::atomic::Ordering::Relaxed);
         let mut input = format!("{prompt}{text}");
         if self.lower_case {
             input = input.to_lowercase();
         }
         tokenizer_file::encoded(|| match with_offsets {
-            true => self.tokenizer.encode(input, true),
-            false => self.tokenizer.encode_fast(input, true),
+            true => self.tokenizer.encode(input, false),
+            false => self.tokenizer.encode_fast(input, false),
         })
+    }
+
+    /// With the special tokens.
+    fn complete(&self, encoding: Encoding) -> Result<Encoding> {
+        tokenizer_file::encoded(|| self.tokenizer.post_process(encoding, None, true))
     }
 
     /// The positions of the text's own tokens: what is left between the special tokens at both ends, after the prompt.
@@ -198,27 +260,110 @@ pub(super) fn unknown_id(tokenizer: &Tokenizer) -> Option<u32> {
     tokenizer.token_to_id(token?)
 }
 
-/// The longest prefix of at most `bytes` bytes, longer if need be, that ends before a space followed by an ASCII letter or
-/// digit. No tokenizer merges across such a place, so the tokens of the prefix are the first tokens of the text.
-pub(super) fn cut_between_words(text: &str, bytes: usize) -> &str {
-    let raw = text.as_bytes();
-    let boundary = (bytes..raw.len().saturating_sub(1)).find(|&i| raw[i] == b' ' && raw[i + 1].is_ascii_alphanumeric());
-    // A space is one byte of its own in UTF-8: cutting before it never splits a character.
-    boundary.map_or(text, |at| &text[..at])
+/// The first tokens of an encoding without special ones.
+pub(super) fn first_tokens(encoding: &Encoding, count: usize) -> Encoding {
+    let count = count.min(encoding.len());
+    Encoding::new(
+        encoding.get_ids()[..count].to_vec(),
+        encoding.get_type_ids()[..count].to_vec(),
+        encoding.get_tokens()[..count].to_vec(),
+        encoding.get_word_ids()[..count].to_vec(),
+        encoding.get_offsets()[..count].to_vec(),
+        encoding.get_special_tokens_mask()[..count].to_vec(),
+        encoding.get_attention_mask()[..count].to_vec(),
+        Vec::new(),
+        Default::default(),
+    )
+}
+
+pub(super) fn failed(message: &(impl std::fmt::Display + ?Sized)) -> Error {
+    Error::Compute { context: "tokenizing failed".into(), message: message.to_string() }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+    use std::sync::atomic::Ordering;
+
+    use tokenizers::TruncationParams;
+
+    use super::super::cuts::tests::{TEXTS, TOKENIZERS, repeated};
+    use super::super::{Contract, Overrides};
     use super::*;
+    use crate::store::{ModelSpec, ModelStore, StoreOptions};
+
+    fn load(model: &str, max_tokens: usize) -> TextTokenizer {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("models").join(model);
+        let store = ModelStore::new(StoreOptions::from_env().unwrap());
+        let files = store.get(&ModelSpec::parse(folder.to_str().unwrap()).unwrap()).unwrap();
+        let overrides = Overrides { max_tokens: Some(max_tokens), ..Overrides::default() };
+        TextTokenizer::load(&files, &Contract::read(&files, &overrides).unwrap()).unwrap()
+    }
+
+    /// Bytes that are tokenized for a text of about this length, in windows and cut.
+    fn work(tokenizer: &TextTokenizer, text: &str) -> [usize; 2] {
+        let spent = |task: &dyn Fn()| {
+            tokenizer.work.store(0, Ordering::Relaxed);
+            task();
+            tokenizer.work.load(Ordering::Relaxed)
+        };
+        let windows = spent(&|| drop(tokenizer.windows(text, Role::Document).unwrap()));
+        [windows, spent(&|| drop(tokenizer.tokenize(text, Role::Document).unwrap()))]
+    }
 
     #[test]
-    fn texts_are_cut_only_between_words() {
-        assert_eq!(cut_between_words("one two three", 2), "one");
-        assert_eq!(cut_between_words("one two three", 3), "one");
-        assert_eq!(cut_between_words("one two three", 4), "one two");
-        assert_eq!(cut_between_words("one two three", 8), "one two three");
-        assert_eq!(cut_between_words("one two three", 99), "one two three");
-        assert_eq!(cut_between_words("", 0), "");
-        assert_eq!(cut_between_words("長い文字列 \u{301}a x", 1), "長い文字列 \u{301}a");
+    fn work_grows_with_the_length_in_every_script() {
+        for model in TOKENIZERS {
+            let tokenizer = load(model, 64);
+            for text in TEXTS {
+                for length in [10_000, 40_000] {
+                    let text = repeated(text, length);
+                    let [windows, cut] = work(&tokenizer, &text);
+                    // A window is tokenized at most four times too far, and a quarter of it again.
+                    assert!(
+                        windows <= 8 * text.len(),
+                        "{model}: {windows} bytes for windows of {length}: {:.20}",
+                        text
+                    );
+                    assert!(cut <= 7 * text.len() / 3, "{model}: {cut} bytes for cutting {length}: {:.20}", text);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_cut_text_has_the_first_tokens_of_the_whole() {
+        for model in TOKENIZERS {
+            let tokenizer = load(model, 40);
+            // The library's own truncation of the whole text.
+            let mut whole = tokenizer.tokenizer.clone();
+            whole.with_truncation(Some(TruncationParams { max_length: 40, ..Default::default() })).unwrap();
+            for text in TEXTS {
+                let text = repeated(text, 12_000);
+                let found = tokenizer.tokenize(&text, Role::Document).unwrap();
+                let expected = whole.encode_fast(format!("{}{text}", tokenizer.document_prompt), true).unwrap();
+                assert_eq!(found.ids, expected.get_ids(), "{model}: {text:.20}");
+                assert_eq!(found.truncated, !expected.get_overflowing().is_empty(), "{model}: {text:.20}");
+            }
+        }
+    }
+
+    #[test]
+    fn windows_cover_a_text_and_fit() {
+        for model in TOKENIZERS {
+            let tokenizer = load(model, 64);
+            for text in TEXTS {
+                let text = repeated(text, 5_000);
+                let windows = tokenizer.windows(&text, Role::Document).unwrap();
+                let mut end = 0;
+                for window in &windows {
+                    assert!(window.start <= end && window.end > end, "{model}: {windows:?}");
+                    end = window.end;
+                    let piece = tokenizer.tokenize(&text[window.clone()], Role::Document).unwrap();
+                    assert!(!piece.truncated, "{model}: {window:?} of {:.20}", text);
+                }
+                assert_eq!(end, text.len());
+            }
+        }
     }
 }

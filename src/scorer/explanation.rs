@@ -1,5 +1,6 @@
 //! Why a candidate has its score.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::ScoreKind;
@@ -26,30 +27,52 @@ pub struct Match {
 
 /// Joins the matches of tokens to matches of words: the candidate's word is that of the token most alike.
 pub(super) fn matches_of_words(query: &str, candidate: &str, tokens: &[Match]) -> Vec<Match> {
-    let same_word = |a: &Match, b: &Match| word_around(query, &a.query) == word_around(query, &b.query);
-    let join = |tokens: &[Match]| {
-        let best = tokens.iter().reduce(|best, next| if next.similarity > best.similarity { next } else { best })?;
-        let mean = tokens.iter().map(|token| token.similarity).sum::<f32>() / tokens.len() as f32;
+    let (mut in_query, mut in_candidate) = (Words::of(query), Words::of(candidate));
+    let mut words: Vec<(Range<usize>, &Match)> = Vec::with_capacity(tokens.len());
+    words.extend(tokens.iter().map(|token| (in_query.around(&token.query), token)));
+    let same_word = |(a, _): &(Range<usize>, &Match), (b, _): &(Range<usize>, &Match)| a == b;
+    let join = |tokens: &[(Range<usize>, &Match)]| {
+        let similarities = tokens.iter().map(|(_, token)| token.similarity);
+        let (word, best) =
+            tokens.iter().reduce(|best, next| if next.1.similarity > best.1.similarity { next } else { best })?;
         Some(Match {
-            query: word_around(query, &best.query),
-            candidate: word_around(candidate, &best.candidate),
-            similarity: mean,
+            query: word.clone(),
+            candidate: in_candidate.around(&best.candidate),
+            similarity: similarities.sum::<f32>() / tokens.len() as f32,
         })
     };
-    tokens.chunk_by(same_word).filter_map(join).collect()
+    words.chunk_by(same_word).filter_map(join).collect()
 }
 
-/// The whole word that a token is part of; a token of something else than letters and digits stands for itself, and so does one of a
-/// script that has no spaces between words.
-fn word_around(text: &str, token: &Range<usize>) -> Range<usize> {
-    let piece = text.get(token.clone()).unwrap_or_default().trim_start();
-    let start = token.end - piece.len();
-    if piece.is_empty() || !piece.chars().all(joins_words) {
-        return start..token.end;
+/// The words of a text that have been looked at: each is read once, however many tokens it has.
+struct Words<'a> {
+    text: &'a str,
+    /// Where words begin and end.
+    ends: BTreeMap<usize, usize>,
+}
+
+impl<'a> Words<'a> {
+    fn of(text: &'a str) -> Self {
+        Self { text, ends: BTreeMap::new() }
     }
-    let before: usize = text[..start].chars().rev().take_while(|&c| joins_words(c)).map(char::len_utf8).sum();
-    let after: usize = text[token.end..].chars().take_while(|&c| joins_words(c)).map(char::len_utf8).sum();
-    start - before..token.end + after
+
+    /// The whole word that a token is part of; a token of something else than letters and digits stands for itself, and so does one of a
+    /// script that has no spaces between words.
+    fn around(&mut self, token: &Range<usize>) -> Range<usize> {
+        let piece = self.text.get(token.clone()).unwrap_or_default().trim_start();
+        let start = token.end - piece.len();
+        if piece.is_empty() || !piece.chars().all(joins_words) {
+            return start..token.end;
+        }
+        if let Some((&first, &end)) = self.ends.range(..=start).next_back().filter(|(_, end)| token.end <= **end) {
+            return first..end;
+        }
+        let before = self.text[..start].chars().rev().take_while(|&c| joins_words(c)).map(char::len_utf8);
+        let after = self.text[token.end..].chars().take_while(|&c| joins_words(c)).map(char::len_utf8);
+        let word = start - before.sum::<usize>()..token.end + after.sum::<usize>();
+        self.ends.insert(word.start, word.end);
+        word
+    }
 }
 
 /// Letters and digits, but for Thai, Lao, kana and ideographs.
@@ -82,12 +105,14 @@ mod tests {
     #[test]
     fn words_of_many_bytes_and_edges_hold() {
         let text = "größe x";
-        assert_eq!(&text[word_around(text, &(0..2))], "größe");
-        assert_eq!(word_around(text, &(8..9)), 8..9);
+        let mut words = Words::of(text);
+        assert_eq!(&text[words.around(&(0..2))], "größe");
+        assert_eq!(&text[words.around(&(2..4))], "größe");
+        assert_eq!(words.around(&(8..9)), 8..9);
         // Some tokenizers count the space before a word to the word.
-        assert_eq!(&text[word_around(text, &(7..9))], "x");
-        assert_eq!(word_around("", &(0..0)), 0..0);
-        assert_eq!(word_around("東京タワー", &(0..3)), 0..3);
+        assert_eq!(&text[words.around(&(7..9))], "x");
+        assert_eq!(Words::of("").around(&(0..0)), 0..0);
+        assert_eq!(Words::of("東京タワー").around(&(0..3)), 0..3);
         assert!(matches_of_words("", "", &[]).is_empty());
     }
 }

@@ -8,6 +8,10 @@ use super::Provider;
 /// Longest piece that is tokenized at once, in bytes: of a huge text only a prefix that surely fills the limit is looked at.
 const BYTES_PER_TOKEN: usize = 64;
 
+/// Texts that are longer are tokenized part by part: the vocabulary's pattern gives up, and its library
+/// panics, after a million steps back in a run of one kind of characters.
+const PART_BYTES: usize = 256 << 10;
+
 /// Counts a model's tokens.
 ///
 /// For OpenAI's models these are its own (`o200k_base` for gpt-4o, gpt-4.1, gpt-5 and the o series, `cl100k_base` for text-embedding-3, gpt-4 and
@@ -40,7 +44,7 @@ impl TokenCounter {
 
     /// Tokens of a text.
     pub fn count(&self, text: &str) -> usize {
-        let tokens = self.vocabulary.count_ordinary(text);
+        let tokens = parts(text).map(|part| self.vocabulary.count_ordinary(part)).sum::<usize>();
         if self.exact { tokens } else { (2 * tokens).min(text.len()) }
     }
 
@@ -54,7 +58,7 @@ impl TokenCounter {
                 return (text, count);
             }
         }
-        let tokens = self.vocabulary.encode_ordinary(head);
+        let tokens: Vec<u32> = parts(head).flat_map(|part| self.vocabulary.encode_ordinary(part)).collect();
         let mut kept = limit.min(tokens.len());
         if !self.exact {
             kept = kept.min(limit / 2);
@@ -71,9 +75,44 @@ impl TokenCounter {
     }
 }
 
+/// Parts of a text of about [`PART_BYTES`], cut before the last space between two words of ASCII, where no token crosses; in a
+/// text without such a place before any character, which may add a token.
+fn parts(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let (part, after) = rest.split_at(if rest.len() <= PART_BYTES { rest.len() } else { part_end(rest) });
+        rest = after;
+        Some(part)
+    })
+}
+
+fn part_end(text: &str) -> usize {
+    let raw = text.as_bytes();
+    let is_place =
+        |&at: &usize| raw[at] == b' ' && raw[at - 1].is_ascii_alphanumeric() && raw[at + 1].is_ascii_alphanumeric();
+    let found = (PART_BYTES / 2..PART_BYTES).rev().find(is_place);
+    found.unwrap_or_else(|| text.floor_char_boundary(PART_BYTES))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_texts_are_counted_in_parts_and_runs_do_not_panic() {
+        let counter = TokenCounter::for_model(Provider::OpenAi, "gpt-4o-mini");
+        let text = "The Eiffel Tower, 330 m high, stands in Paris.\n".repeat(8_000);
+        assert!(parts(&text).count() > 1);
+        assert_eq!(counter.count(&text), counter.vocabulary.count_ordinary(&text));
+        for run in [" ", "\n", "a", "漢", "😀", "\u{301}", "a.", "1", " \n"] {
+            let text = format!("{}x", run.repeat(3_000_000 / run.len()));
+            let count = counter.count(&text);
+            assert!(count > 1_000 && counter.cut(&text, 100).1 <= 100, "{run:?}: {count}");
+        }
+    }
 
     #[test]
     fn openais_models_are_counted_exactly_and_others_from_above() {

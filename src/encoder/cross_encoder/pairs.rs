@@ -1,10 +1,10 @@
 //! Pairs of texts to token ids, as transformers makes them.
 
-use tokenizers::utils::truncation::truncate_encodings;
-use tokenizers::{Encoding, PostProcessor, Tokenizer, TruncationDirection, TruncationParams, TruncationStrategy};
+use tokenizers::{Encoding, PostProcessor, Tokenizer};
 
 use super::super::batches::Tokens;
-use super::super::tokenizer::{BYTES_PER_TOKEN, cut_between_words, unknown_id};
+use super::super::cuts::Cuts;
+use super::super::tokenizer::{BYTES_PER_TOKEN, failed, first_tokens, unknown_id};
 use super::super::tokenizer_file;
 use super::contract::{CrossContract, Form};
 use crate::store::ModelFiles;
@@ -26,10 +26,14 @@ pub(super) struct TokenizedPair {
     pub ids: Vec<u32>,
     /// Where the tokens of type 1 begin; their number where there are none.
     pub second: usize,
+    /// Tokens of the document; at least 1 where it had no room.
+    pub own: usize,
     /// Tokens of the document that stand for what the vocabulary lacks.
     pub unknown: u32,
     /// Whether query or document was cut.
     pub truncated: bool,
+    /// Whether the query was cut.
+    pub query_truncated: bool,
 }
 
 impl Tokens for TokenizedPair {
@@ -40,16 +44,34 @@ impl Tokens for TokenizedPair {
 
 /// A query, tokenized once for all its documents.
 pub(super) struct PreparedQuery {
-    /// All of it, without special tokens.
+    /// Tokens of all of it, without special tokens.
+    tokens: usize,
+    /// Tokens of these that the vocabulary lacks.
+    unknown: u32,
+    /// As many of them as fit into a pair.
     encoding: Encoding,
-    /// What stands before the document of a causal model's question.
-    question: String,
+    asked: Asked,
+}
+
+/// A causal model's question.
+enum Asked {
+    /// Not a question.
+    Nothing,
+    /// What stands before the document, and its tokens.
+    Before(String, usize),
+    /// The query fills the model's limit: the tokens of the question, the same for every document.
+    Full(Vec<u32>),
 }
 
 impl PreparedQuery {
     /// Tokens of the query alone.
     pub fn num_tokens(&self) -> usize {
-        self.encoding.len()
+        self.tokens
+    }
+
+    /// Whether the vocabulary lacks all of them, or there are none.
+    pub fn is_unknown(&self) -> bool {
+        self.tokens <= self.unknown as usize
     }
 }
 
@@ -63,6 +85,7 @@ enum Joining {
 
 pub(super) struct PairTokenizer {
     tokenizer: Tokenizer,
+    cuts: Cuts,
     joining: Joining,
     /// Tokens that the texts may take.
     room: usize,
@@ -95,7 +118,8 @@ impl PairTokenizer {
             )));
         }
         let (has_types, lower_case) = (contract.has_types, contract.lower_case);
-        Ok(Self { unknown_id: unknown_id(&tokenizer), tokenizer, joining, room, has_types, lower_case })
+        let (unknown_id, cuts) = (unknown_id(&tokenizer), Cuts::new(&tokenizer, lower_case));
+        Ok(Self { tokenizer, cuts, joining, room, has_types, lower_case, unknown_id })
     }
 
     /// The ids of "yes" and "no".
@@ -106,69 +130,83 @@ impl PairTokenizer {
     }
 
     pub fn prepare(&self, query: &str) -> Result<PreparedQuery> {
-        let question = match &self.joining {
-            Joining::Template { .. } => String::new(),
+        let asked = match &self.joining {
+            Joining::Template { .. } => Asked::Nothing,
             Joining::Question { instruction, .. } => {
-                format!("<Instruct>: {instruction}\n<Query>: {query}\n<Document>: ")
+                self.asked(format!("<Instruct>: {instruction}\n<Query>: {query}\n<Document>: "))?
             }
         };
-        Ok(PreparedQuery { encoding: self.encode(query)?, question })
+        let whole = self.encode(query)?;
+        let (tokens, unknown) = (whole.len(), self.count_unknown(whole.get_ids()));
+        Ok(PreparedQuery { tokens, unknown, encoding: first_tokens(&whole, self.room), asked })
+    }
+
+    fn asked(&self, question: String) -> Result<Asked> {
+        let encoding = self.encode_prefix("", &question, self.room)?;
+        // The last token may change with the document behind it.
+        Ok(match encoding.len() > self.room {
+            true => Asked::Full(encoding.get_ids()[..self.room].to_vec()),
+            false => Asked::Before(question, encoding.len()),
+        })
     }
 
     /// The pair, its texts cut where they are too long.
     pub fn pair(&self, query: &PreparedQuery, document: &str) -> Result<TokenizedPair> {
-        match &self.joining {
-            Joining::Template { .. } => self.join(query, document),
-            Joining::Question { prefix, suffix, .. } => self.ask(&query.question, document, (prefix, suffix)),
+        match (&self.joining, &query.asked) {
+            (Joining::Question { prefix, suffix, .. }, Asked::Full(texts)) => {
+                Ok(TokenizedPair { query_truncated: true, ..self.surround(texts, (prefix, suffix), 1, true) })
+            }
+            (Joining::Question { prefix, suffix, .. }, Asked::Before(question, before)) => {
+                let encoding = self.encode_prefix(question, document, self.room)?;
+                let texts = &encoding.get_ids()[..encoding.len().min(self.room)];
+                let own = encoding.len().saturating_sub(*before);
+                Ok(self.surround(texts, (prefix, suffix), own, encoding.len() > self.room))
+            }
+            _ => self.join(query, document),
         }
+    }
+
+    /// A causal model's question between what stands around it.
+    fn surround(
+        &self,
+        texts: &[u32],
+        (prefix, suffix): (&[u32], &[u32]),
+        own: usize,
+        truncated: bool,
+    ) -> TokenizedPair {
+        let ids = [prefix, texts, suffix].concat();
+        let unknown = self.count_unknown(texts);
+        TokenizedPair { second: ids.len(), ids, own, unknown, truncated, query_truncated: false }
     }
 
     /// `[CLS] query [SEP] document [SEP]` and its like: the longer text is cut until the other is as long, then both (`longest_first`).
     fn join(&self, query: &PreparedQuery, document: &str) -> Result<TokenizedPair> {
         // More tokens than these change neither what is cut nor which text counts as the longer.
-        let enough = self.room.max(query.encoding.len());
+        let enough = self.room.max(query.tokens);
         let document = self.encode_prefix("", document, enough)?;
-        let truncated = query.encoding.len() + document.len() > self.room;
-        let params = TruncationParams {
-            max_length: self.room,
-            strategy: TruncationStrategy::LongestFirst,
-            stride: 0,
-            direction: TruncationDirection::Right,
-        };
-        let (mut first, second) =
-            truncate_encodings(query.encoding.clone(), Some(document), &params).map_err(|e| failed(&*e))?;
-        let mut second = second.unwrap_or_default();
-        // What was cut off would be joined too.
-        first.take_overflowing();
-        second.take_overflowing();
-        let unknown = self.count_unknown(second.get_ids());
-        let template = self.tokenizer.get_post_processor().ok_or_else(|| failed(&"no post-processor"))?;
+        let truncated = query.tokens + document.len() > self.room;
+        let (first, second) = longest_first(query.tokens, document.len(), self.room);
+        let query_truncated = first < query.tokens;
+        let (first, second) = (first_tokens(&query.encoding, first), first_tokens(&document, second));
+        let (own, unknown) = (second.len(), self.count_unknown(second.get_ids()));
+        let template = self.tokenizer.get_post_processor().ok_or_else(|| failed("no post-processor"))?;
         let joined = tokenizer_file::encoded(|| template.process(first, Some(second), true))?;
         let ids = joined.get_ids().to_vec();
         let typed = joined.get_type_ids().iter().position(|&kind| kind == 1).filter(|_| self.has_types);
-        Ok(TokenizedPair { second: typed.unwrap_or(ids.len()), ids, unknown, truncated })
-    }
-
-    /// A causal model's question, the end of the document cut where it is too long.
-    fn ask(&self, question: &str, document: &str, (prefix, suffix): (&[u32], &[u32])) -> Result<TokenizedPair> {
-        let encoding = self.encode_prefix(question, document, self.room)?;
-        let texts = &encoding.get_ids()[..encoding.len().min(self.room)];
-        let ids = [prefix, texts, suffix].concat();
-        let (unknown, truncated) = (self.count_unknown(texts), encoding.len() > self.room);
-        Ok(TokenizedPair { second: ids.len(), ids, unknown, truncated })
+        Ok(TokenizedPair { second: typed.unwrap_or(ids.len()), ids, own, unknown, truncated, query_truncated })
     }
 
     /// Encodes `before` and the text behind it, or so much of the text that there are more than `enough` tokens: the rest of a huge text would be
     /// tokenized to be dropped.
     fn encode_prefix(&self, before: &str, text: &str, enough: usize) -> Result<Encoding> {
-        let mut bytes = enough.saturating_mul(BYTES_PER_TOKEN);
+        let mut bytes = enough.saturating_mul(BYTES_PER_TOKEN).max(1);
         loop {
-            let prefix = cut_between_words(text, bytes);
+            let prefix = self.cuts.long_beginning(&self.tokenizer, text, bytes);
             let encoding = self.encode(&format!("{before}{prefix}"))?;
             if encoding.len() > enough || prefix.len() == text.len() {
                 return Ok(encoding);
             }
-            bytes = bytes.saturating_mul(4);
+            bytes = bytes.max(prefix.len()).saturating_mul(4);
         }
     }
 
@@ -196,6 +234,43 @@ fn question(tokenizer: &mut Tokenizer, instruction: &str) -> Result<Joining> {
     Ok(Joining::Question { prefix, suffix, instruction: instruction.to_owned() })
 }
 
-fn failed(message: &(impl std::fmt::Display + ?Sized)) -> Error {
-    Error::Compute { context: "tokenizing failed".into(), message: message.to_string() }
+/// How many tokens of two texts fit into `room`: the longer one is cut until the other is as long,
+/// then both. As `truncate_encodings` of the tokenizers library does it.
+fn longest_first(first: usize, second: usize, room: usize) -> (usize, usize) {
+    let (shorter, longer) = (first.min(second), first.max(second));
+    let (mut short, mut long) = (shorter, if shorter > room { shorter } else { shorter.max(room - shorter) });
+    if short + long > room {
+        (short, long) = (room / 2, room / 2 + room % 2);
+    }
+    let (short, long) = (short.min(shorter), long.min(longer));
+    if first > second { (long, short) } else { (short, long) }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokenizers::utils::truncation::truncate_encodings;
+    use tokenizers::{TruncationDirection, TruncationParams, TruncationStrategy};
+
+    use super::*;
+
+    fn encoding(tokens: usize) -> Encoding {
+        Encoding::from_tokens(vec![tokenizers::Token::new(1, "x".into(), (0, 1)); tokens], 0)
+    }
+
+    #[test]
+    fn pairs_are_cut_as_the_tokenizers_library_cuts_them() {
+        for room in 2..14 {
+            let params = TruncationParams {
+                max_length: room,
+                strategy: TruncationStrategy::LongestFirst,
+                stride: 0,
+                direction: TruncationDirection::Right,
+            };
+            for (first, second) in (0..20).flat_map(|first| (0..20).map(move |second| (first, second))) {
+                let (a, b) = truncate_encodings(encoding(first), Some(encoding(second)), &params).unwrap();
+                let expected = (a.len(), b.unwrap().len());
+                assert_eq!(longest_first(first, second, room), expected, "{first} {second} in {room}");
+            }
+        }
+    }
 }
