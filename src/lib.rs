@@ -44,6 +44,7 @@ pub mod scorer;
 pub mod service;
 pub mod similarity;
 pub mod store;
+mod text;
 
 /// The cargo features of this build.
 pub const FEATURES: &[&str] = &[

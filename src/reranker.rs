@@ -17,6 +17,7 @@ use crate::ranking::{self, Hit};
 use crate::remote::judge::{JudgeCounts, JudgeMethod, JudgeOptions, JudgeScorer, ListwiseScorer, Tally};
 use crate::scorer::{self, CandidateList, Explanation, LongText, Part, ScoreKind, Scorer, StageScore, Unscored};
 use crate::service::Service;
+use crate::text::is_blank;
 use crate::{Error, Result};
 use distinct::{Distinct, check};
 
@@ -61,9 +62,13 @@ pub struct ScoredCandidates {
     pub truncated: Vec<bool>,
     /// Tokens of the query.
     pub query_tokens: u32,
+    /// Whether the query was longer than the model takes, and was cut; see [`crate::Scores::query_truncated`].
+    pub query_truncated: bool,
+    /// Whether the model knows no token of the query; see [`crate::Scores::query_unknown`].
+    pub query_unknown: bool,
     /// Tokens of all candidates of the list, every distinct text counted once.
     pub document_tokens: u64,
-    /// Positions of the candidates without text.
+    /// Positions of the candidates without text, or with nothing in it that the model reads.
     pub empty: Vec<usize>,
 }
 
@@ -277,7 +282,7 @@ impl Reranker {
     /// # Errors
     /// What the scorer fails with.
     pub fn explain(&self, query: &str, candidate: &str) -> Result<Option<Explanation>> {
-        if query.trim().is_empty() || candidate.trim().is_empty() {
+        if is_blank(query) || is_blank(candidate) {
             return Ok(None);
         }
         self.explainer.explain(query, candidate)

@@ -68,7 +68,12 @@ impl TokenEncoder for Words {
             sink(index, &EncodedText { vector: &vector(text), tokens: token_vectors(text).view() });
         }
         let count = texts.len();
-        Ok(EncodedLengths { tokens: vec![1; count], unknown: vec![0; count], truncated: vec![false; count] })
+        Ok(EncodedLengths {
+            tokens: vec![1; count],
+            own: vec![1; count],
+            unknown: vec![0; count],
+            truncated: vec![false; count],
+        })
     }
     fn windows(&self, text: &str, _role: Role) -> Result<Vec<std::ops::Range<usize>>> {
         Ok(std::iter::once(0..text.len()).collect())

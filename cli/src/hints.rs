@@ -14,6 +14,20 @@ pub enum Warning {
         candidates: usize,
         max_tokens: usize,
     },
+    /// `first`: the id of one of them. `reads_pairs`: the model reads query and candidate together.
+    TruncatedQueries {
+        truncated: usize,
+        queries: usize,
+        first: String,
+        max_tokens: usize,
+        reads_pairs: bool,
+    },
+    /// `first`: the id of one of them.
+    UnknownQueries {
+        unknown: usize,
+        queries: usize,
+        first: String,
+    },
     /// `ids`: at least six, or all.
     Empty {
         number: usize,
@@ -73,6 +87,19 @@ impl fmt::Display for Warning {
                 count(*candidates as u64, "text"),
                 if *truncated == 1 { "is" } else { "are" },
             ),
+            Warning::TruncatedQueries { truncated, queries, first, max_tokens, reads_pairs } => {
+                some_queries(f, *truncated, *queries, first, "is", "are")?;
+                let together = if *reads_pairs { " of query and candidate together" } else { "" };
+                write!(
+                    f,
+                    " longer than the model reads ({max_tokens} tokens{together}); what lies beyond was left out and \
+                     counts in no score: shorten the query, or raise --max-tokens where the model allows more"
+                )
+            }
+            Warning::UnknownQueries { unknown, queries, first } => {
+                some_queries(f, *unknown, *queries, first, "has", "have")?;
+                write!(f, " no token that the model knows; the scores mean nothing: use a model for this language")
+            }
             Warning::Empty { number, ids } => {
                 let shown = ids.iter().take(5).map(String::as_str).collect::<Vec<_>>().join(", ");
                 let more = if *number > 5 { ", ..." } else { "" };
@@ -133,6 +160,8 @@ pub fn warn(talk: Talk, warning: &Warning) {
         Warning::Truncated { truncated, candidates, .. } => {
             *truncated as f64 > TRUNCATION_WORTH_SAYING * *candidates as f64
         }
+        Warning::TruncatedQueries { truncated, .. } => *truncated > 0,
+        Warning::UnknownQueries { unknown, .. } => *unknown > 0,
         Warning::Empty { number, .. } => *number > 0,
         Warning::Skipped { rows, .. } => *rows > 0,
         Warning::NoFirstStage { unscored, .. } | Warning::Unscored { unscored, .. } => *unscored > 0,
@@ -179,6 +208,22 @@ fn count(number: impl Into<u64>, noun: &str) -> String {
     match number.into() {
         1 => format!("1 {noun}"),
         number => format!("{number} {noun}s"),
+    }
+}
+
+/// "the query is", "1 of 3 queries (q1) is", "2 of 3 queries (first q1) are".
+fn some_queries(
+    f: &mut fmt::Formatter<'_>,
+    some: usize,
+    queries: usize,
+    first: &str,
+    is: &str,
+    are: &str,
+) -> fmt::Result {
+    match (some, queries) {
+        (1, 1) => write!(f, "the query {is}"),
+        (1, _) => write!(f, "1 of {queries} queries ('{first}') {is}"),
+        _ => write!(f, "{some} of {queries} queries (first '{first}') {are}"),
     }
 }
 

@@ -18,6 +18,7 @@ mod output;
 mod page;
 mod profile;
 mod progress;
+mod reading;
 mod rerank;
 mod rerank_index;
 mod sample;

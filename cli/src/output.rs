@@ -22,6 +22,7 @@ use serde_json::{Map, Value};
 use crate::Failure;
 use crate::args::{OutputFormat, RerankArgs};
 use crate::interrupt::remove_on_interrupt;
+use crate::reading::Reading;
 use crate::words::one_line;
 
 /// What produced the scores.
@@ -103,6 +104,7 @@ pub struct Answer<'a> {
     pub model: &'a ModelLine,
     /// How the first stage's scores were mixed in, if they were.
     pub blend: Option<String>,
+    pub reading: Reading,
     pub tokens: u64,
     pub truncated: usize,
     /// What a service was asked for the whole command, as fields of `usage`; not in a job's answers, which must not depend on interruptions.

@@ -18,6 +18,7 @@ use crate::args::{BlendMethod, OutputFormat, RerankArgs, ServiceKind, Talk};
 use crate::hints::{Warning, say, unscored_example, warn, warn_of_skipped};
 use crate::output::{self, Answer, Answers, Facts, ModelLine, Ranked};
 use crate::progress::Counter;
+use crate::reading::{Reading, Readings};
 use crate::service::DryRun;
 use crate::{Failure, Outcome, Run, batch, cache, judge, model, profile, rerank_index, service};
 
@@ -61,7 +62,7 @@ fn rank(args: &RerankArgs, talk: Talk) -> Run {
     counter.finish();
     let mut collected = collected?;
     let model = ModelLine::of(&reranker);
-    collected.warn(&rows, &reranker, talk);
+    collected.warn(&rows, &queries, &reranker, talk);
     judge::summarize(&reranker, talk);
     if talk == Talk::Verbose {
         say(format_args!(
@@ -232,6 +233,7 @@ pub fn facts(scored: &ScoredCandidates, offset: usize) -> Facts {
 /// What is kept of one query.
 struct PerQuery {
     best: TopK,
+    reading: Reading,
     /// Of the candidates that can still be printed.
     facts: HashMap<usize, Facts>,
 }
@@ -282,7 +284,10 @@ impl Collected {
     ) -> Result<Self, Failure> {
         let top_k = args.top_k.unwrap_or(usize::MAX);
         let mut collected = Self {
-            queries: queries.iter().map(|_| PerQuery { best: TopK::new(top_k), facts: HashMap::new() }).collect(),
+            queries: queries
+                .iter()
+                .map(|_| PerQuery { best: TopK::new(top_k), reading: Reading::default(), facts: HashMap::new() })
+                .collect(),
             rows: HashMap::new(),
             mixing: None,
             candidates: 0,
@@ -348,6 +353,7 @@ impl Collected {
             }
         }
         for (query, scored) in self.queries.iter_mut().zip(&scored) {
+            query.reading.merge(Reading::of(scored));
             for (offset, &score) in scored.ranking().iter().enumerate() {
                 query.best.push(first + offset, score).map_err(|e| name_candidate(e, &chunk, first))?;
                 query.facts.insert(first + offset, facts(scored, offset));
@@ -387,8 +393,11 @@ impl Collected {
         self.rows.retain(|index, _| needed.contains(index));
     }
 
-    fn warn(&self, rows: &Rows, reranker: &Reranker, talk: Talk) {
+    fn warn(&self, rows: &Rows, queries: &[Query], reranker: &Reranker, talk: Talk) {
         let max_tokens = reranker.model().map_or(0, |model| model.max_tokens);
+        let mut readings = Readings::default();
+        queries.iter().zip(&self.queries).for_each(|(query, read)| readings.add(&query.id, read.reading));
+        readings.warn(talk, max_tokens, reranker.score_kind());
         warn(talk, &Warning::Truncated { truncated: self.truncated, candidates: self.candidates, max_tokens });
         warn(talk, &Warning::Empty { number: self.empty_ids.len(), ids: self.empty_ids.clone() });
         let candidates = self.candidates * self.queries.len();
@@ -439,7 +448,8 @@ impl Collected {
             let mut results: Vec<Ranked<'a>> = hits.into_iter().map(ranked).collect();
             finish_results(&mut results, query, reranker, args)?;
             let (tokens, truncated, blend) = (self.total_tokens, self.truncated, blend.clone());
-            answers.push(Answer { query, model, blend, tokens, truncated, service: service.clone(), results });
+            let (reading, service) = (per_query.reading, service.clone());
+            answers.push(Answer { query, model, blend, reading, tokens, truncated, service, results });
         }
         Ok(answers)
     }

@@ -16,6 +16,7 @@ use crate::hints::{Warning, say, warn, warn_of_skipped};
 use crate::output::ids::{IdAnswer, IdAnswers, IdHit};
 use crate::output::{self, ModelLine};
 use crate::progress::Counter;
+use crate::reading::{Reading, Readings};
 use crate::rerank::{CHECK_MODEL, check_query_id, name_query, with_worst_for_unknown};
 use crate::{Failure, Outcome, Run, index, model};
 
@@ -58,9 +59,13 @@ pub fn run(args: &RerankArgs, folder: &Path, talk: Talk, counter: &Counter) -> R
     for (list, query) in lists.iter().zip(&queries) {
         let (results, is_blended) = rank(list, query, &scorer, blend, args, &mut unknown)?;
         let blend = is_blended.then(|| blend.to_string());
-        answers.push(IdAnswer { query: &list.query, model: &model, dtype: index.dtype().to_string(), blend, results });
+        let (dtype, reading) = (index.dtype().to_string(), Reading::of_index(query));
+        answers.push(IdAnswer { query: &list.query, model: &model, dtype, blend, reading, results });
     }
     unknown.judge(&index, args, talk)?;
+    let mut readings = Readings::default();
+    answers.iter().for_each(|answer| readings.add(&answer.query.id, answer.reading));
+    readings.warn(talk, encoder.max_tokens(), scorer.kind());
     if talk == Talk::Verbose {
         let candidates: usize = lists.iter().map(|list| list.ids.len()).sum();
         let (encoding, all) = (encoding.as_secs_f64(), started.elapsed().as_secs_f64());

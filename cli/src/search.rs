@@ -13,6 +13,7 @@ use crate::hints::say;
 use crate::output::ids::{IdAnswer, IdAnswers, IdHit};
 use crate::output::{self, ModelLine};
 use crate::progress::Counter;
+use crate::reading::{Reading, Readings};
 use crate::rerank::{check_query_id, name_query};
 use crate::service::DryRun;
 use crate::{Failure, Outcome, Run, index, model};
@@ -36,24 +37,29 @@ pub fn run(args: &SearchArgs, talk: Talk) -> Run {
     let progress = Arc::new(move |texts| ticks.done(texts));
     let encoder = index::builder(&args.model, &index, talk, progress)?.build_any_encoder()?;
     let model = ModelLine::of_encoder(encoder.as_ref(), nearsort::ScoreKind::Cosine);
+    let max_tokens = encoder.max_tokens();
     let scorer = IndexScorer::new(Arc::clone(&index), encoder, Some(Scoring::Cosine))?;
     let mut out = IdAnswers::open(args.output.as_deref(), format, args.query_file.is_some())?;
     counter.expect(queries.len(), true);
     let (mut searching, mut found) = (std::time::Duration::ZERO, 0);
+    let mut readings = Readings::default();
     for queries in queries.chunks(QUERIES_AT_ONCE) {
         let texts: Vec<&str> = queries.iter().map(|query| query.text.as_str()).collect();
         let encoded = scorer.encode(&texts).map_err(|error| name_query(error, |at| queries.get(at)))?;
         let started = Instant::now();
         let hits = scorer.search(&encoded, args.top_k as usize)?;
         searching += started.elapsed();
-        for (query, hits) in queries.iter().zip(hits) {
+        for ((query, read), hits) in queries.iter().zip(&encoded).zip(hits) {
+            let reading = Reading::of_index(read);
+            readings.add(&query.id, reading);
             found += hits.len();
             let results = hits.iter().map(|hit| id_hit(&index, hit)).collect::<Result<_, Failure>>()?;
             let dtype = index.dtype().to_string();
-            out.write(&IdAnswer { query, model: &model, dtype, blend: None, results })?;
+            out.write(&IdAnswer { query, model: &model, dtype, blend: None, reading, results })?;
         }
     }
     counter.finish();
+    readings.warn(talk, max_tokens, nearsort::ScoreKind::Cosine);
     out.finish()?;
     if talk == Talk::Verbose {
         let (queries, rows) = (queries.len(), index.len());

@@ -8,6 +8,7 @@ use super::observations::{Candidate, Document, Observations, Query};
 use super::{Configuration, Options};
 use crate::eval::{JudgedCandidates, Resampling};
 use crate::io::Grades;
+use crate::text::is_blank;
 use crate::{Error, LongText, Result, Scoring};
 
 /// A query's distinct candidates with all that is known of them. A place is a position in `candidates`.
@@ -36,7 +37,7 @@ pub(super) struct Scene<'a> {
 
 impl Document {
     pub(super) fn is_empty(&self) -> bool {
-        self.text.trim().is_empty()
+        is_blank(&self.text)
     }
 }
 

@@ -183,7 +183,7 @@ impl LocalEncoder {
             })?;
             let lengths = Lengths::new(texts.len());
             for (index, text) in tokenized.iter().enumerate() {
-                lengths.note(index, text.ids.len(), text.unknown, text.truncated);
+                lengths.note(index, (text.ids.len(), text.content.len()), text.unknown, text.truncated);
             }
             Ok(embeddings(vectors, lengths.into_inner()))
         })
@@ -249,14 +249,16 @@ pub(super) struct Lengths(Mutex<EncodedLengths>);
 
 impl Lengths {
     pub(super) fn new(texts: usize) -> Self {
-        let (tokens, unknown, truncated) = (vec![0; texts], vec![0; texts], vec![false; texts]);
-        Self(Mutex::new(EncodedLengths { tokens, unknown, truncated }))
+        let zeros = || vec![0; texts];
+        let (tokens, own, unknown, truncated) = (zeros(), zeros(), zeros(), vec![false; texts]);
+        Self(Mutex::new(EncodedLengths { tokens, own, unknown, truncated }))
     }
 
-    /// `tokens` of text `index` went into the model, `unknown` of them for what the vocabulary lacks.
-    pub(super) fn note(&self, index: usize, tokens: usize, unknown: u32, truncated: bool) {
+    /// `tokens` of text `index` went into the model, `own` of them the text's, `unknown` of those for what the vocabulary lacks.
+    pub(super) fn note(&self, index: usize, (tokens, own): (usize, usize), unknown: u32, truncated: bool) {
         let mut lengths = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         lengths.tokens[index] = tokens as u32;
+        lengths.own[index] = own as u32;
         lengths.unknown[index] = unknown;
         lengths.truncated[index] = truncated;
     }
@@ -347,7 +349,7 @@ impl TokenEncoder for LocalEncoder {
             batch_tokens: self.options.batch_tokens,
             tokenize: &|index| {
                 let text = self.tokenizer.tokenize(texts[index], role)?;
-                lengths.note(index, text.ids.len(), text.unknown, text.truncated);
+                lengths.note(index, (text.ids.len(), text.content.len()), text.unknown, text.truncated);
                 Ok(text)
             },
             forward: &|batch: &[(usize, &TokenizedText)], threads| self.forward(batch, threads, sink),

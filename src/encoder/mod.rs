@@ -5,6 +5,7 @@ mod batches;
 mod check;
 mod contract;
 mod cross_encoder;
+mod cuts;
 mod dense;
 mod layer_norm;
 mod local;
@@ -168,10 +169,27 @@ pub type TextSink<'a> = dyn Fn(usize, &EncodedText<'_>) + Sync + 'a;
 pub struct EncodedLengths {
     /// Tokens encoded, special tokens and prompt included, after truncation.
     pub tokens: Vec<u32>,
+    /// Of these, the text's own, without special tokens and prompt; empty where the encoder does not
+    /// know.
+    pub own: Vec<u32>,
     /// Of these, tokens that stand for what the vocabulary lacks.
     pub unknown: Vec<u32>,
     /// Whether the text was longer than the model takes, and was cut.
     pub truncated: Vec<bool>,
+}
+
+impl EncodedLengths {
+    /// Whether nothing of text `index` was left to read: the tokenizer drops all its characters.
+    /// `false` where the encoder does not know.
+    pub(crate) fn is_nothing(&self, index: usize) -> bool {
+        self.own.get(index) == Some(&0)
+    }
+
+    /// Whether no token of text `index` is in the vocabulary, or there is none. `false` where the
+    /// encoder does not know.
+    pub(crate) fn is_unknown(&self, index: usize) -> bool {
+        self.own.get(index).is_some_and(|own| *own <= self.unknown[index])
+    }
 }
 
 /// Turns texts into vectors. Local models implement it, and services ([`crate::remote`]).

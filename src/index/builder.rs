@@ -19,6 +19,7 @@ use super::vectors::RowVector;
 use super::{Index, tokens};
 use crate::encoder::{EncodedLengths, Encoder, Role};
 use crate::io::durable::{create_folder, rename, sync_folder};
+use crate::text::is_blank;
 use crate::{Error, Result};
 
 /// Rows that are encoded, written and recorded together.
@@ -283,17 +284,17 @@ impl IndexBuilder {
                     keep(index, &vector.to_vec(), (0, Vec::new()));
                 }
                 let unknown = vec![0; texts.len()];
-                EncodedLengths { tokens: embeddings.tokens, unknown, truncated: embeddings.truncated }
+                EncodedLengths { tokens: embeddings.tokens, own: Vec::new(), unknown, truncated: embeddings.truncated }
             }
         };
-        let row = |((id, text), encoded): (&(&'a str, &'a str), Mutex<Option<_>>)| {
+        let row = |(at, ((id, text), encoded)): (usize, (&(&'a str, &'a str), Mutex<Option<_>>))| {
             let found = encoded.into_inner().unwrap_or_else(PoisonError::into_inner);
             let (vector, tokens) = found.ok_or_else(|| {
                 Error::InvalidArgument(format!("the vector of the row '{id}' is not finite; does the model compute right? see nearsort models verify"))
             })?;
-            Ok(NewRow { id, is_empty: text.trim().is_empty(), vector, tokens })
+            Ok(NewRow { id, is_empty: is_blank(text) || lengths.is_nothing(at), vector, tokens })
         };
-        let new = rows.iter().zip(encoded).map(row).collect::<Result<_>>()?;
+        let new = rows.iter().zip(encoded).enumerate().map(row).collect::<Result<_>>()?;
         Ok((new, lengths))
     }
 

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::vectors::RowVector;
 use super::{Index, tokens};
-use crate::encoder::{Encoder, Role};
+use crate::encoder::{Embeddings, EncodedLengths, Encoder, Role};
 use crate::ranking::Hit;
 use crate::scorer::{Part, ScoreKind, Scores, Scoring};
 use crate::similarity::QueryTokens;
@@ -22,6 +22,8 @@ pub struct IndexQuery {
     row: RowVector,
     tokens: Option<QueryTokens>,
     encoded_tokens: u32,
+    truncated: bool,
+    unknown: bool,
 }
 
 impl IndexQuery {
@@ -33,6 +35,16 @@ impl IndexQuery {
     /// Tokens of the query, special tokens and prompt included.
     pub fn tokens(&self) -> u32 {
         self.encoded_tokens
+    }
+
+    /// Whether the query was longer than the model takes, and was cut: what lies beyond does not count.
+    pub fn is_truncated(&self) -> bool {
+        self.truncated
+    }
+
+    /// Whether the model knows no token of the query; `false` where the encoder does not know.
+    pub fn is_unknown(&self) -> bool {
+        self.unknown
     }
 }
 
@@ -91,26 +103,34 @@ impl IndexScorer {
                     let tokens = needs_tokens.then(|| QueryTokens::new(text.tokens));
                     *vectors[index].lock().unwrap_or_else(PoisonError::into_inner) = (text.vector.to_vec(), tokens);
                 };
-                encoder.encode_each(queries, Role::Query, &keep)?.tokens
+                encoder.encode_each(queries, Role::Query, &keep)?
             }
             None => {
                 let embeddings = self.encoder.encode(queries, Role::Query)?;
                 for (vector, row) in vectors.iter().zip(embeddings.vectors.rows()) {
                     vector.lock().unwrap_or_else(PoisonError::into_inner).0 = row.to_vec();
                 }
-                embeddings.tokens
+                let Embeddings { tokens, truncated, .. } = embeddings;
+                EncodedLengths { unknown: vec![0; tokens.len()], tokens, own: Vec::new(), truncated }
             }
         };
-        let query = |(position, (vectors, &encoded_tokens)): (usize, (Mutex<_>, &u32))| {
+        let query = |(position, vectors): (usize, Mutex<_>)| {
             let (vector, tokens): (Vec<f32>, Option<QueryTokens>) =
                 vectors.into_inner().unwrap_or_else(PoisonError::into_inner);
             let is_finite = vector.iter().all(|x| x.is_finite()) && tokens.as_ref().is_none_or(QueryTokens::is_finite);
             if !is_finite {
                 return Err(Error::QueryNotANumber { index: position });
             }
-            Ok(IndexQuery { row: self.index.query(position, &vector)?, vector, tokens, encoded_tokens })
+            Ok(IndexQuery {
+                row: self.index.query(position, &vector)?,
+                vector,
+                tokens,
+                encoded_tokens: lengths.tokens[position],
+                truncated: lengths.truncated[position],
+                unknown: lengths.is_unknown(position),
+            })
         };
-        vectors.into_iter().zip(&lengths).enumerate().map(query).collect()
+        vectors.into_iter().enumerate().map(query).collect()
     }
 
     /// One score per row, in the rows' order. The score of a pair does not depend on the other rows. A row without text scores -1, below all others.
@@ -136,6 +156,8 @@ impl IndexScorer {
                 Scoring::Cosine | Scoring::MaxSim => Vec::new(),
             },
             query_tokens: query.encoded_tokens,
+            query_truncated: query.truncated,
+            query_unknown: query.unknown,
             ..Scores::default()
         })
     }

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::ScoredCandidates;
 use crate::scorer::{CandidateList, Part, Scores, Unscored};
+use crate::text::is_blank;
 use crate::{Error, Result};
 
 /// The distinct texts of a candidate list, and where each candidate's text is among them.
@@ -18,7 +19,7 @@ impl<'a> Distinct<'a> {
         let mut seen = HashMap::with_capacity(candidates.len());
         let mut texts = Vec::new();
         let mut locate = |text: &'a str| {
-            (!text.trim().is_empty()).then(|| {
+            (!is_blank(text)).then(|| {
                 *seen.entry(text).or_insert_with(|| {
                     texts.push(text);
                     texts.len() - 1
@@ -46,6 +47,8 @@ impl<'a> Distinct<'a> {
         let place: HashMap<usize, usize> = asked.candidates.iter().enumerate().map(|(at, &text)| (text, at)).collect();
         let places: Vec<Option<usize>> =
             list.candidates.iter().map(|&candidate| self.position[candidate].map(|text| place[&text])).collect();
+        let is_read = |at: &usize| scores.blank.get(*at) != Some(&true);
+        let places: Vec<Option<usize>> = places.into_iter().map(|place| place.filter(is_read)).collect();
         let empty = |(index, place): (usize, &Option<usize>)| place.is_none().then_some(index);
         let unscored = spread_unscored(&places, &scores.unscored);
         let spread = |values: &[f32], lowest: f32| {
@@ -70,6 +73,8 @@ impl<'a> Distinct<'a> {
             unknown: pick(&places, &scores.unknown, &0),
             truncated: pick(&places, &scores.truncated, &false),
             query_tokens: scores.query_tokens,
+            query_truncated: scores.query_truncated,
+            query_unknown: scores.query_unknown,
             document_tokens: scores.tokens.iter().copied().map(u64::from).sum(),
             empty: places.iter().enumerate().filter_map(empty).collect(),
             unscored,
@@ -107,8 +112,14 @@ pub(super) fn check(scores: &[Scores], lists: &[CandidateList<'_>]) -> Result<()
             return wrong(format!("positions of unscored candidates that are not ascending and below {expected}"));
         }
         let windows = scores.best_windows.len();
-        let optional =
-            [scores.tokens.len(), scores.unknown.len(), scores.truncated.len(), windows, scores.stages.len()];
+        let optional = [
+            scores.tokens.len(),
+            scores.unknown.len(),
+            scores.truncated.len(),
+            scores.blank.len(),
+            windows,
+            scores.stages.len(),
+        ];
         let parts = scores.parts.iter().map(|part| part.values.len());
         if optional.into_iter().any(|len| len != 0 && len != expected) || parts.into_iter().any(|len| len != expected) {
             return wrong(format!("what belongs to the scores is not there for each of {expected} candidates"));

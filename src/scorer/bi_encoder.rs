@@ -235,7 +235,8 @@ impl BiEncoderScorer {
             sink(index, &EncodedText { vector: &vector.to_vec(), tokens: no_tokens });
         }
         let unknown = vec![0; texts.len()];
-        Ok(EncodedLengths { tokens: embeddings.tokens, unknown, truncated: embeddings.truncated })
+        let own = Vec::new();
+        Ok(EncodedLengths { tokens: embeddings.tokens, own, unknown, truncated: embeddings.truncated })
     }
 
     fn encode_queries(&self, lists: &[CandidateList<'_>]) -> Result<(Vec<QueryVectors>, EncodedLengths)> {
@@ -322,14 +323,7 @@ impl BiEncoderScorer {
         Ok((best.into_inner().unwrap_or_else(PoisonError::into_inner)?, lengths))
     }
 
-    fn answer(
-        &self,
-        best: &[Best],
-        list: &CandidateList<'_>,
-        query_tokens: u32,
-        pieces: &[Piece],
-        lengths: &EncodedLengths,
-    ) -> Scores {
+    fn answer(&self, best: &[Best], list: &CandidateList<'_>, pieces: &[Piece], lengths: &EncodedLengths) -> Scores {
         let part = |kind, value: fn(&Parts) -> f32| Part {
             kind,
             values: best.iter().map(|best| value(&best.parts)).collect(),
@@ -347,10 +341,10 @@ impl BiEncoderScorer {
                 LongText::Truncate => Vec::new(),
                 LongText::Window => best.iter().map(window).collect(),
             },
-            query_tokens,
             tokens: of_list(&lengths.tokens),
             unknown: of_list(&lengths.unknown),
             truncated: list.candidates.iter().map(|&text| lengths.truncated[text]).collect(),
+            blank: list.candidates.iter().map(|&text| lengths.is_nothing(text)).collect(),
             ..Scores::default()
         }
     }
@@ -359,11 +353,16 @@ impl BiEncoderScorer {
 /// The lengths of texts from those of their pieces. A text is cut where a piece is, or where the pieces end before the text.
 fn lengths_of_texts(pieces: &[Piece], lengths: &EncodedLengths, texts: &[&str]) -> EncodedLengths {
     let count = texts.len();
-    let mut whole = EncodedLengths { tokens: vec![0; count], unknown: vec![0; count], truncated: vec![false; count] };
+    let zeros = || vec![0; count];
+    let mut whole = EncodedLengths { tokens: zeros(), own: zeros(), unknown: zeros(), truncated: vec![false; count] };
+    if lengths.own.is_empty() {
+        whole.own.clear();
+    }
     let mut ends = vec![0; count];
     for (index, piece) in pieces.iter().enumerate() {
         whole.tokens[piece.text] += lengths.tokens[index];
         whole.unknown[piece.text] += lengths.unknown[index];
+        whole.own.get_mut(piece.text).zip(lengths.own.get(index)).into_iter().for_each(|(to, own)| *to += own);
         whole.truncated[piece.text] |= lengths.truncated[index];
         ends[piece.text] = piece.range.end;
     }
@@ -398,10 +397,13 @@ impl Scorer for BiEncoderScorer {
         let pieces = self.pieces(texts)?;
         let (best, lengths) = self.score_pieces(&queries, lists, texts, &pieces)?;
         let lengths = lengths_of_texts(&pieces, &lengths, texts);
-        let answer = |((best, list), &tokens): ((&Vec<Best>, &CandidateList<'_>), &u32)| {
-            self.answer(best, list, tokens, &pieces, &lengths)
+        let answer = |(number, (best, list)): (usize, (&Vec<Best>, &CandidateList<'_>))| Scores {
+            query_tokens: query_lengths.tokens[number],
+            query_truncated: query_lengths.truncated[number],
+            query_unknown: query_lengths.is_unknown(number),
+            ..self.answer(best, list, &pieces, &lengths)
         };
-        Ok(best.iter().zip(lists).zip(&query_lengths.tokens).map(answer).collect())
+        Ok(best.iter().zip(lists).enumerate().map(answer).collect())
     }
 
     fn explain(&self, query: &str, candidate: &str) -> Result<Option<Explanation>> {

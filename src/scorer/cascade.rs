@@ -40,9 +40,12 @@ struct Progress {
     /// Candidates whose score by some stage is not a number.
     not_numbers: Vec<usize>,
     query_tokens: u32,
+    query_truncated: bool,
+    query_unknown: bool,
     tokens: Vec<u32>,
     unknown: Vec<u32>,
     truncated: Vec<bool>,
+    blank: Vec<bool>,
 }
 
 impl CascadeScorer {
@@ -113,9 +116,12 @@ impl Progress {
             stages: vec![None; candidates],
             not_numbers: Vec::new(),
             query_tokens: 0,
+            query_truncated: false,
+            query_unknown: false,
             tokens: vec![0; candidates],
             unknown: vec![0; candidates],
             truncated: vec![false; candidates],
+            blank: vec![false; candidates],
         }
     }
 
@@ -136,10 +142,13 @@ impl Progress {
             self.stages[chosen[at]] = Some(StageScore { stage, value: scores.values[at] });
         }
         self.query_tokens += scores.query_tokens;
+        self.query_truncated |= scores.query_truncated;
+        self.query_unknown |= scores.query_unknown;
         for (at, &place) in chosen.iter().enumerate() {
             self.tokens[place] += scores.tokens.get(at).copied().unwrap_or(0);
             self.unknown[place] = scores.unknown.get(at).copied().unwrap_or(0);
             self.truncated[place] = scores.truncated.get(at).copied().unwrap_or(false);
+            self.blank[place] = scores.blank.get(at).copied().unwrap_or(false);
         }
         Ok(())
     }
@@ -152,9 +161,12 @@ impl Progress {
             values,
             stages: self.stages,
             query_tokens: self.query_tokens,
+            query_truncated: self.query_truncated,
+            query_unknown: self.query_unknown,
             tokens: self.tokens,
             unknown: self.unknown,
             truncated: self.truncated,
+            blank: self.blank,
             ..Scores::default()
         }
     }

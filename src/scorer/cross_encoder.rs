@@ -30,7 +30,7 @@ impl CrossEncoderScorer {
 
     fn answer(&self, scored: &PairLogits, list: usize, pairs: std::ops::Range<usize>) -> Scores {
         let logits = scored.logits[pairs.clone()].to_vec();
-        let EncodedLengths { tokens, unknown, truncated } = &scored.lengths;
+        let EncodedLengths { tokens, unknown, truncated, .. } = &scored.lengths;
         let (values, parts) = match self.raw_scores {
             true => (logits, Vec::new()),
             false => {
@@ -41,6 +41,9 @@ impl CrossEncoderScorer {
             values,
             parts,
             query_tokens: scored.query_tokens[list],
+            query_truncated: scored.query_truncated[list],
+            query_unknown: scored.query_unknown[list],
+            blank: pairs.clone().map(|pair| scored.lengths.is_nothing(pair)).collect(),
             // A query is read again with every candidate: the tokens are the pair's.
             tokens: tokens[pairs.clone()].to_vec(),
             unknown: unknown[pairs.clone()].to_vec(),

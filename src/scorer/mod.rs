@@ -82,12 +82,22 @@ pub struct Scores {
     pub best_windows: Vec<Range<usize>>,
     /// Tokens of the query, where the scorer knows.
     pub query_tokens: u32,
+    /// Whether the query was longer than the model takes, and was cut: what lies beyond does not
+    /// count in any score. Of a model that reads query and candidate together, whether it was cut
+    /// beside at least one candidate.
+    pub query_truncated: bool,
+    /// Whether the model knows no token of the query, so that the scores mean nothing. `false` where
+    /// the scorer does not know.
+    pub query_unknown: bool,
     /// Tokens encoded per candidate; empty where the scorer does not know.
     pub tokens: Vec<u32>,
     /// Tokens per candidate that the vocabulary lacks; empty where the scorer does not know.
     pub unknown: Vec<u32>,
     /// Whether a candidate was cut; empty where the scorer does not know.
     pub truncated: Vec<bool>,
+    /// Whether nothing of a candidate was left to read, because the model's tokenizer drops all its
+    /// characters; empty where the scorer does not know.
+    pub blank: Vec<bool>,
 }
 
 /// A candidate that was asked about and got no score. It is ranked below all that have one, in the input's order.

@@ -9,6 +9,7 @@ use nearsort::io::{Corpus, Query, Row};
 use nearsort::{CandidateList, Reranker, ScoredCandidates};
 use serde::{Deserialize, Serialize};
 
+use crate::reading::Reading;
 use crate::{Failure, rerank};
 
 /// Queries of a block. A document that several of them share is encoded once; their token vectors are in memory, some 50 KB each.
@@ -79,7 +80,7 @@ pub struct Pair {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ListSlice {
     pub list: usize,
-    pub query_tokens: u32,
+    pub reading: Reading,
     pub document_tokens: u64,
     /// In the order of the list.
     pub pairs: Vec<Pair>,
@@ -97,7 +98,7 @@ pub struct Slice {
 /// The scores of a list.
 #[derive(Debug, Default)]
 pub struct ListScores {
-    pub query_tokens: u32,
+    pub reading: Reading,
     pub document_tokens: u64,
     /// As the list's documents.
     pub pairs: Vec<Pair>,
@@ -221,7 +222,7 @@ impl Scoring {
         let mut placed: Vec<Vec<(usize, &Pair)>> = vec![Vec::new(); scores.len()];
         for (slice, cut) in self.done.iter().zip(&self.cuts) {
             for (list, (at, places)) in slice.lists.iter().zip(&cut.lists) {
-                scores[*at].query_tokens = list.query_tokens;
+                scores[*at].reading.merge(list.reading);
                 scores[*at].document_tokens += list.document_tokens;
                 placed[*at].extend(places.iter().copied().zip(&list.pairs));
             }
@@ -250,7 +251,7 @@ fn list_slice(list: usize, scored: &ScoredCandidates) -> ListSlice {
         stage: scored.stages.get(at).copied().flatten().map(|by| (by.stage, by.value)),
     };
     let pairs = (0..scored.scores.len()).map(pair).collect();
-    ListSlice { list, query_tokens: scored.query_tokens, document_tokens: scored.document_tokens, pairs }
+    ListSlice { list, reading: Reading::of(scored), document_tokens: scored.document_tokens, pairs }
 }
 
 #[cfg(test)]

@@ -48,7 +48,7 @@ pub fn run(args: &RerankArgs, talk: Talk, counter: &Counter) -> Run {
     batch.score_all(&mut source)?;
     counter.finish();
     let totals = batch.finish()?;
-    totals.warn(talk);
+    totals.warn(talk, reranker.score_kind());
     source.warn_of_skipped(talk);
     judge::summarize(&reranker, talk);
     counter.summarize(&Summary {
@@ -281,7 +281,8 @@ impl<'a> Batch<'a> {
             query: &list.query,
             model: &self.model,
             blend: first_stage.map(|_| self.reranker.blend().to_string()),
-            tokens: scores.document_tokens + u64::from(scores.query_tokens),
+            reading: scores.reading,
+            tokens: scores.document_tokens + u64::from(scores.reading.tokens),
             truncated: scores.pairs.iter().filter(|pair| pair.truncated).count(),
             service: None,
             results,

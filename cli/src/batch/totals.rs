@@ -1,11 +1,13 @@
 //! What a job comes to, for its warnings and its closing summary.
 
+use nearsort::ScoreKind;
 use serde::{Deserialize, Serialize};
 
 use super::block::{List, ListScores, Pair};
 use crate::Failure;
 use crate::args::Talk;
 use crate::hints::{Warning, unscored_example, warn};
+use crate::reading::Readings;
 
 /// Ids of candidates without text that are kept.
 const KEPT_IDS: usize = 6;
@@ -29,11 +31,13 @@ pub struct Totals {
     pub empty: usize,
     pub empty_ids: Vec<String>,
     pub max_tokens: usize,
+    pub readings: Readings,
 }
 
 impl Totals {
     pub fn add_list(&mut self, list: &List, scores: &ListScores, results: usize, is_mixed: bool) {
         self.lists += 1;
+        self.readings.add(&list.query.id, scores.reading);
         self.results += results;
         self.candidates += list.documents.len();
         self.truncated += scores.pairs.iter().filter(|pair| pair.truncated).count();
@@ -56,8 +60,9 @@ impl Totals {
         Ok(())
     }
 
-    pub fn warn(&self, talk: Talk) {
+    pub fn warn(&self, talk: Talk, kind: ScoreKind) {
         let Self { candidates, truncated, no_first_stage, unscored, max_tokens, .. } = *self;
+        self.readings.warn(talk, max_tokens, kind);
         warn(talk, &Warning::Truncated { truncated, candidates, max_tokens });
         warn(talk, &Warning::Empty { number: self.empty, ids: self.empty_ids.clone() });
         warn(talk, &Warning::NoFirstStage { unscored: no_first_stage, candidates });

@@ -68,6 +68,7 @@ fn cost(cost: &Cost) -> Value {
         "candidates_per_second": cost.candidates_per_second(),
         "tokens": cost.tokens,
         "truncated": cost.truncated,
+        "query_truncated": cost.truncated_queries,
         "dollars": cost.dollars,
         "dollars_per_1000_queries": cost.dollars_per_1000(),
     })

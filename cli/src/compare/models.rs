@@ -17,6 +17,7 @@ use crate::batch::missing_message;
 use crate::hints::{Warning, warn};
 use crate::output::ModelLine;
 use crate::progress::Counter;
+use crate::reading::{Reading, Readings};
 use crate::rerank::CHECK_MODEL;
 use crate::{Failure, model};
 
@@ -52,6 +53,7 @@ struct Answer {
     candidates: usize,
     tokens: u64,
     truncated: usize,
+    reading: Reading,
 }
 
 impl<'a> Lists<'a> {
@@ -154,7 +156,14 @@ impl<'a> Lists<'a> {
             candidates: asked.len(),
             tokens: scored.document_tokens + u64::from(scored.query_tokens),
             truncated: scored.truncated.iter().filter(|&&truncated| truncated).count(),
+            reading: Reading::of(&scored),
         })
+    }
+
+    fn readings(&self, answers: &[Answer]) -> Readings {
+        let mut readings = Readings::default();
+        self.lists.iter().zip(answers).for_each(|(list, answer)| readings.add(list.query_id, answer.reading));
+        readings
     }
 
     fn warn(&self, answers: &[Answer], reranker: &Reranker, talk: Talk) {
@@ -165,6 +174,7 @@ impl<'a> Lists<'a> {
         let truncated = answers.iter().map(|answer| answer.truncated).sum();
         let max_tokens = reranker.model().map_or(0, |model| model.max_tokens);
         warn(talk, &Warning::Truncated { truncated, candidates, max_tokens });
+        self.readings(answers).warn(talk, max_tokens, reranker.score_kind());
     }
 }
 
@@ -208,6 +218,7 @@ fn cost(answers: &[Answer], reranker: &Reranker, dollars: Option<f64>) -> Cost {
         candidates: answers.iter().map(|answer| answer.candidates).sum(),
         tokens: answers.iter().map(|answer| answer.tokens).sum(),
         truncated: answers.iter().map(|answer| answer.truncated).sum(),
+        truncated_queries: answers.iter().filter(|answer| answer.reading.truncated).count(),
         dollars,
     }
 }

@@ -58,6 +58,8 @@ pub struct Cost {
     pub tokens: u64,
     /// Candidates that were longer than the model takes.
     pub truncated: usize,
+    /// Queries that were.
+    pub truncated_queries: usize,
     /// For all lists; `None` where nobody knows.
     pub dollars: Option<f64>,
 }

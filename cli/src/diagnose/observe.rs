@@ -10,6 +10,7 @@ use super::trials;
 use crate::args::{DiagnoseArgs, ModelArgs, ScoringArgs, Talk};
 use crate::output::ModelLine;
 use crate::progress::Counter;
+use crate::reading::{Reading, Readings};
 use crate::rerank::CHECK_MODEL;
 use crate::{Failure, model};
 
@@ -89,6 +90,10 @@ pub fn observe(input: Input, room: &Scoreroom<'_>) -> Result<Observed, Failure> 
         .collect();
     let scored = room.score(&reranker, &lists, &texts)?;
     note_lengths(&mut documents, &lists, &scored);
+    let mut readings = Readings::default();
+    let ids = input.queries.iter().map(|asked| &asked.query.id);
+    ids.zip(&scored).for_each(|(id, scored)| readings.add(id, Reading::of(scored)));
+    readings.warn(room.talk, contract.max_tokens, reranker.score_kind());
     let mut queries = queries(&input, &scored)?;
     add_windows(&mut queries, &documents, &texts, configuration, room)?;
     let setting = Setting {

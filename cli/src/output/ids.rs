@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::{ModelLine, Target, model_fields, one_line};
 use crate::Failure;
 use crate::args::OutputFormat;
+use crate::reading::Reading;
 
 /// A row in its place.
 pub struct IdHit {
@@ -28,6 +29,7 @@ pub struct IdAnswer<'a> {
     pub dtype: String,
     /// How the first stage's scores were mixed in, if they were.
     pub blend: Option<String>,
+    pub reading: Reading,
     pub results: Vec<IdHit>,
 }
 
@@ -44,6 +46,8 @@ impl IdAnswer<'_> {
             ("scoring", json!(model.scoring.to_string())),
             ("blend", json!(self.blend)),
             ("score_kind", json!(self.score_kind())),
+            ("query_tokens", json!(self.reading.tokens)),
+            ("query_truncated", json!(self.reading.truncated)),
         ];
         let query = [("query", json!(self.query.text))].into_iter().chain(query_id);
         let fields = query.chain(model_fields(model)).chain(fields);

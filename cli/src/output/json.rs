@@ -60,6 +60,8 @@ pub fn header(answer: &Answer<'_>, with_query: bool) -> Map<String, Value> {
         ("long", json!(model.long_text)),
         ("blend", json!(answer.blend)),
         ("score_kind", json!(answer.score_kind())),
+        ("query_tokens", json!(answer.reading.tokens)),
+        ("query_truncated", json!(answer.reading.truncated)),
     ];
     let query = [("query", json!(answer.query.text))].into_iter().chain(query_id);
     let fields = query.chain(model_fields(model)).chain(fields);

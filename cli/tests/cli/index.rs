@@ -228,7 +228,7 @@ fn another_model_is_refused_and_the_indexs_own_is_the_default() {
             assert!(message.contains("made with another model: its fingerprint is"), "{args:?} {other:?}: {message}");
         }
     }
-    run(&["search", "--index", &index, "--query", "x"]).quietly();
+    run(&["search", "--index", &index, "--query", "door"]).quietly();
     let info = run(&["index", "info", &index, "--json"]).json();
     assert_eq!(info["model"]["max_tokens"], 7);
 }

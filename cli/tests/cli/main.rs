@@ -21,6 +21,7 @@ mod models;
 mod not_finite;
 mod options;
 mod output;
+mod queries;
 #[path = "../../../tests/service/server.rs"]
 mod server;
 mod service;

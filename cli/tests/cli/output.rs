@@ -47,7 +47,8 @@ fn the_json_answer_has_exactly_the_promised_keys() {
     let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     let made_by =
         ["model", "revision", "device", "engine", "precision", "isa", "scoring", "long", "blend", "score_kind"];
-    assert_eq!(keys(&answer), [&["query"], &made_by[..], &["usage", "results"]].concat());
+    let reading = ["query_tokens", "query_truncated"];
+    assert_eq!(keys(&answer), [&["query"], &made_by[..], &reading, &["usage", "results"]].concat());
     assert_eq!(keys(&answer["usage"]), ["tokens", "truncated"]);
     assert_eq!(keys(&answer["results"][0]), ["rank", "index", "id", "score", "tokens", "truncated", "text"]);
     assert_eq!(answer["query"], EIFFEL);
@@ -71,6 +72,7 @@ fn the_json_answer_has_exactly_the_promised_keys() {
     let tokens: u64 = results.iter().map(|result| result["tokens"].as_u64().unwrap()).sum();
     let query = rerank_one_token_count(EIFFEL);
     assert_eq!(answer["usage"], json!({"tokens": tokens + query, "truncated": 0}));
+    assert_eq!((&answer["query_tokens"], &answer["query_truncated"]), (&json!(query), &json!(false)));
 }
 
 /// Tokens of a text by the default model.

@@ -7,6 +7,7 @@ mod check;
 mod contract;
 mod pairs;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use ndarray::ArrayView2;
@@ -64,6 +65,10 @@ pub struct PairLogits {
     pub logits: Vec<f32>,
     /// Tokens of each query alone.
     pub query_tokens: Vec<u32>,
+    /// Whether each query was cut beside at least one of its texts.
+    pub query_truncated: Vec<bool>,
+    /// Whether the vocabulary lacks all tokens of each query, or there are none.
+    pub query_unknown: Vec<bool>,
     /// What became of each pair: all tokens of the pair, and those of the document that the vocabulary lacks.
     pub lengths: EncodedLengths,
 }
@@ -164,6 +169,7 @@ impl CrossEncoder {
             queries.iter().map(|query| self.tokenizer.prepare(query)).collect::<Result<_>>()?;
         self.tell(queries.len());
         let lengths = Lengths::new(pairs.len());
+        let query_truncated: Vec<AtomicBool> = queries.iter().map(|_| AtomicBool::new(false)).collect();
         let logits = Mutex::new(vec![f32::NAN; pairs.len()]);
         let bytes: Vec<usize> = pairs.iter().map(|&(query, text)| queries[query].len() + texts[text].len()).collect();
         let work = Work {
@@ -172,7 +178,10 @@ impl CrossEncoder {
             tokenize: &|index: usize| {
                 let (query, text) = pairs[index];
                 let pair = self.tokenizer.pair(&prepared[query], texts[text])?;
-                lengths.note(index, pair.ids.len(), pair.unknown, pair.truncated);
+                lengths.note(index, (pair.ids.len(), pair.own), pair.unknown, pair.truncated);
+                if pair.query_truncated {
+                    query_truncated[query].store(true, Ordering::Relaxed);
+                }
                 Ok(pair)
             },
             forward: &|batch: &[(usize, &TokenizedPair)], threads| {
@@ -185,7 +194,13 @@ impl CrossEncoder {
         self.install(|| work.run(self.options.local.device))?;
         let query_tokens = prepared.iter().map(|query| query.num_tokens() as u32).collect();
         let logits = logits.into_inner().unwrap_or_else(PoisonError::into_inner);
-        Ok(PairLogits { logits, query_tokens, lengths: lengths.into_inner() })
+        Ok(PairLogits {
+            logits,
+            query_tokens,
+            query_truncated: query_truncated.into_iter().map(AtomicBool::into_inner).collect(),
+            query_unknown: prepared.iter().map(PreparedQuery::is_unknown).collect(),
+            lengths: lengths.into_inner(),
+        })
     }
 
     /// The logits of one query's texts by one padded rectangle under an attention mask, whatever the device: for checking that padding does
