@@ -376,6 +376,16 @@ fn fewer_layers_than_the_weights_hold_are_noted() {
 }
 
 #[test]
+fn two_widths_in_one_configuration_are_an_error() {
+    let model = Copied::of("tiny-distilbert");
+    model.edit("config.json", |config| config["hidden_size"] = json!(64));
+    for engine in [Engine::Native, Engine::Candle] {
+        let error = answer(model.folder.path(), Some(engine)).unwrap_err().to_string();
+        assert!(error.contains("64") && error.contains("32"), "{engine}: {error}");
+    }
+}
+
+#[test]
 fn a_template_with_an_unknown_token_is_an_error_of_the_file_and_not_a_panic() {
     for (name, place) in [("tiny-bert", "single"), ("cross-tiny-bert", "pair")] {
         let model = Copied::of(name);

@@ -123,9 +123,16 @@ impl LocalEncoder {
             None => load(),
         };
         let pipeline = Pipeline::load(&files, &contract.modules, contract.hidden_size)?;
+        let (tokenizer, backend) = (tokenizer?, backend?);
+        if backend.hidden_size() != contract.hidden_size {
+            let (found, said) = (backend.hidden_size(), contract.hidden_size);
+            let message =
+                format!("it gives two widths of a hidden state, {said} and {found}; the weights have {found}");
+            return Err(Error::ModelFile { path: files.dir.join("config.json"), message });
+        }
         Ok(Self {
-            tokenizer: tokenizer?,
-            backend: backend?,
+            tokenizer,
+            backend,
             contract,
             engine,
             precision,

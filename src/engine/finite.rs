@@ -40,7 +40,7 @@ mod tests {
 
     /// The first of `count` ones with one other number among them.
     fn found<const N: usize>(dtype: Dtype, one: [u8; N], other: [u8; N], at: usize) -> Option<usize> {
-        let mut numbers = vec![one; BLOCK + 100];
+        let mut numbers = [one; BLOCK + 100];
         numbers[at] = other;
         first_not_finite(dtype, numbers.as_flattened())
     }
