@@ -25,7 +25,7 @@
 //!
 //! A record whose checksum is wrong is a miss, and is written anew. LMDB trusts its file, and a damaged one would end the process: so every page is looked at before
 //! LMDB follows it (`pages.rs`), unless the file is as the last process that knew it to be sound left it (`stamp.rs`). For 200,000 entries in 60 MB
-//! that takes a tenth of a second, and nothing with a stamp.. A cache that cannot be opened, read or written is an
+//! that takes a tenth of a second, and nothing with a stamp. A cache that cannot be opened, read or written is an
 //! [`crate::Error::Cache`] that names the folder and says what to do: never a run without it, which would cost what the cache was to save.
 
 mod encoder;
