@@ -22,7 +22,7 @@ def head(width, activation=None, **more):
 
 # The shape of the Ettin rerankers: Dense, activation, LayerNorm, Dense behind the first token.
 MODELS = {
-    "cross-tiny-modular-bert": dict(base="cross-tiny-bert", modules=lambda: [Pooling(32, "mean"), head(32)], activation=torch.nn.Identity()),
+    "cross-tiny-modular-bert": dict(base="cross-tiny-bert", modules=lambda: [Pooling(32, "mean"), head(32)], activation=torch.nn.Identity(), prompt="Find: ", side="left"),
     "cross-tiny-modular-modernbert": dict(
         base="cross-tiny-modernbert",
         modules=lambda: [
@@ -61,8 +61,13 @@ def save(out, name, spec):
     for place, module in list(enumerate(model))[1:]:
         for tensor, parameter in module.named_parameters():
             parameter.data = random_tensor(f"{place}.{tensor}", tuple(parameter.shape))
+    if "prompt" in spec:
+        model.prompts, model.default_prompt_name = {"find": spec["prompt"]}, "find"
     model.save_pretrained(str(folder))
     (folder / "README.md").unlink(missing_ok=True)
+    if "side" in spec:
+        settings = cross.json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+        cross.write_json(folder / "tokenizer_config.json", {**settings, "truncation_side": spec["side"]})
     # Its versions are those of the machine; expected.json has them.
     own = folder / "config_sentence_transformers.json"
     content = {k: v for k, v in cross.json.loads(own.read_text(encoding="utf-8")).items() if k != "__version__"}
@@ -76,8 +81,9 @@ def rows(model):
     """One row per pair of texts, without padding."""
     limit = model.max_seq_length
     for query, document in cross.TEXTS:
-        features = model.preprocess([(query, document)])
-        whole = model.tokenizer([query], [document], truncation=False, verbose=False)["input_ids"][0]
+        prompt = model.prompts.get(model.default_prompt_name, "")
+        features = model.preprocess([(query, document)], prompt=prompt)
+        whole = model.tokenizer([prompt + query], [document], truncation=False, verbose=False)["input_ids"][0]
         ids = features["input_ids"][0].tolist()
         types = features["token_type_ids"][0].tolist() if "token_type_ids" in features else []
         logits = [float(f"{x:.7g}") for x in model(features)["scores"][0].tolist()]

@@ -28,6 +28,7 @@ TEXTS = [
     "harbour",
     "The ferry leaves the northern pier at seven and comes back after dark.",
     "Caf\u00e9 r\u00e9sum\u00e9 \u6c34 \U0001f680",
+    "[CLS] THE [MASK] <s> harbour",
     words_of_prose(90, seed=31),  # longer than every limit
 ]
 BERT = "tiny-bert"
@@ -76,6 +77,69 @@ VARIANTS = {
             NORMALIZE,
         ]
     ),
+    "limit-roberta": dict(
+        base="tiny-roberta",
+        removed=["sentence_bert_config.json"],
+        files={"sentence_roberta_config.json": {"max_seq_length": 20, "do_lower_case": False}},
+    ),
+    "limit-in-order": dict(
+        removed=["sentence_bert_config.json"],
+        files={
+            "sentence_xlnet_config.json": {"max_seq_length": 11},
+            "sentence_albert_config.json": {"max_seq_length": 17},
+            "sentence_camembert_config.json": {},
+        },
+    ),
+    "limit-of-tokenizer": dict(
+        removed=["sentence_bert_config.json"],
+        edits={"tokenizer_config.json": {"model_max_length": None, "max_len": 20}},
+    ),
+    "limit-in-arguments": dict(
+        edits={"sentence_bert_config.json": {"tokenizer_args": {"model_max_length": 14}}},
+    ),
+    "no-modules": dict(removed=["modules.json", "1_Pooling/config.json"]),
+    "no-modules-causal": dict(base="tiny-qwen3", removed=["modules.json", "1_Pooling/config.json"]),
+    "no-modules-not-causal-lm": dict(
+        base="tiny-qwen3",
+        removed=["modules.json", "1_Pooling/config.json"],
+        edits={"config.json": {"architectures": ["Qwen3Model"]}},
+    ),
+    "cased": dict(edits={"tokenizer_config.json": {"do_lower_case": False}}),
+    "case-left-out": dict(base="tiny-bert-cls", edits={"tokenizer_config.json": {"do_lower_case": None}}),
+    "accents-kept": dict(edits={"tokenizer_config.json": {"strip_accents": False}}),
+    "chinese-together": dict(edits={"tokenizer_config.json": {"tokenize_chinese_chars": False}}),
+    "special-tokens-split": dict(edits={"tokenizer_config.json": {"split_special_tokens": True}}),
+    "prefix-space": dict(base="tiny-roberta", edits={"tokenizer_config.json": {"add_prefix_space": True}}),
+    "roberta-eps": dict(base="tiny-roberta", edits={"config.json": {"layer_norm_eps": None}}),
+    "modernbert-eps": dict(base="tiny-modernbert", edits={"config.json": {"norm_eps": 0.05, "layer_norm_eps": 1e-05}}),
+    "modernbert-angles": dict(
+        base="tiny-modernbert",
+        edits={
+            "config.json": {
+                "rope_parameters": {
+                    "full_attention": {"rope_type": "default", "rope_theta": 500.0},
+                    "sliding_attention": {"rope_type": "default", "rope_theta": 50.0},
+                }
+            }
+        },
+    ),
+    "qwen3-angles": dict(
+        base="tiny-qwen3",
+        edits={"config.json": {"rope_parameters": {"rope_type": "default", "rope_theta": 300.0}}},
+    ),
+    "qwen3-default-angles": dict(base="tiny-qwen3", edits={"config.json": {"rope_theta": None, "rope_scaling": None}}),
+    "truncated-left": dict(edits={"tokenizer_config.json": {"truncation_side": "left"}}),
+    "truncated-left-by-json": dict(
+        base="tiny-roberta",
+        edits={
+            "tokenizer.json": {
+                "truncation": {"direction": "Left", "max_length": 30, "strategy": "LongestFirst", "stride": 0}
+            }
+        },
+    ),
+    "truncated-left-with-prompt": dict(
+        base="tiny-bert-cls", edits={"tokenizer_config.json": {"truncation_side": "left"}}
+    ),
     "truncate-dim": dict(edits={"config_sentence_transformers.json": {"truncate_dim": 12}}),
 }
 
@@ -120,7 +184,9 @@ def write_edits(folder, base, edits):
                 content.pop(field, None)
             else:
                 content[field] = value
-        write_json(folder / file, content)
+        compact = json.dumps(content, separators=(",", ":"), ensure_ascii=True)
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        (folder / file).write_text(compact + "\n", encoding="utf-8", newline="\n")
 
 
 def laid_over(base, folder, removed, target):

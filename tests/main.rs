@@ -2,6 +2,7 @@
 
 mod allocations;
 mod architecture;
+mod audit;
 mod cache;
 mod contract;
 mod cross_encoder;

@@ -127,7 +127,7 @@ impl Source<'_> {
     fn xlm_roberta(mut self) -> Result<Architecture> {
         self.fill(json!({
             "attention_probs_dropout_prob": 0.1, "hidden_act": "gelu", "hidden_dropout_prob": 0.1,
-            "layer_norm_eps": 1e-5, "pad_token_id": 1, "position_embedding_type": "absolute", "type_vocab_size": 1,
+            "layer_norm_eps": 1e-12, "pad_token_id": 1, "position_embedding_type": "absolute", "type_vocab_size": 1,
         }));
         self.demand("position_embedding_type", &[json!("absolute")])?;
         let config: xlm_roberta::Config = self.parse()?;
@@ -136,13 +136,12 @@ impl Source<'_> {
     }
 
     fn modernbert(mut self) -> Result<Architecture> {
-        let eps = self.config["norm_eps"].clone();
+        // ModernBERT reads no layer_norm_eps, though files have one, and the newer form of the angles first.
+        self.config["layer_norm_eps"] = self.config["norm_eps"].clone();
         let ropes = self.config["rope_parameters"].clone();
-        self.fill(json!({
-            "layer_norm_eps": eps,
-            "global_rope_theta": ropes["full_attention"]["rope_theta"],
-            "local_rope_theta": ropes["sliding_attention"]["rope_theta"],
-        }));
+        for (field, layers) in [("global_rope_theta", "full_attention"), ("local_rope_theta", "sliding_attention")] {
+            self.prefer(field, &ropes[layers]["rope_theta"]);
+        }
         self.fill(json!({
             "global_attn_every_n_layers": 3, "global_rope_theta": 160000.0, "layer_norm_eps": 1e-5,
             "local_attention": 128, "local_rope_theta": 10000.0, "max_position_embeddings": 8192,
@@ -151,6 +150,7 @@ impl Source<'_> {
             self.demand(bias, &[json!(false)])?;
         }
         self.demand("hidden_activation", &[json!("gelu")])?;
+        self.demand_layers(|layer, every| if layer % every == 0 { "full_attention" } else { "sliding_attention" })?;
         for layers in ["full_attention", "sliding_attention"] {
             self.demand(&format!("rope_parameters/{layers}/rope_type"), &[json!("default"), Value::Null])?;
         }
@@ -190,18 +190,42 @@ impl Source<'_> {
     fn qwen3(mut self) -> Result<Architecture> {
         let layers = self.config["num_hidden_layers"].clone();
         let theta = self.config["rope_parameters"]["rope_theta"].clone();
-        self.fill(json!({ "rope_theta": theta }));
+        self.prefer("rope_theta", &theta);
         self.fill(json!({
             "attention_bias": false, "hidden_act": "silu", "max_window_layers": layers, "rms_norm_eps": 1e-6,
-            "rope_theta": 1e6, "tie_word_embeddings": true, "use_sliding_window": false,
+            "rope_theta": 1e4, "tie_word_embeddings": true, "use_sliding_window": false,
         }));
         self.demand("rope_scaling", &[Value::Null])?;
         self.demand("rope_parameters/rope_type", &[json!("default"), Value::Null])?;
         self.demand("use_sliding_window", &[json!(false)])?;
+        self.demand_layers(|_, _| "full_attention")?;
         self.cap_positions("max_position_embeddings");
         let config: qwen3::Config = self.parse()?;
         let model = self.build("embed_tokens.weight", Naming::ModelPrefix, |vb| qwen3::Model::new(&config, vb))?;
         Ok(Architecture::Qwen3(model))
+    }
+
+    /// Fails when config.json lists other kinds of layers than candle computes; the second number of
+    /// `kind` is `global_attn_every_n_layers`.
+    fn demand_layers(&self, kind: impl Fn(u64, u64) -> &'static str) -> Result<()> {
+        let every = self.config["global_attn_every_n_layers"].as_u64().unwrap_or(3).max(1);
+        let listed = self.config["layer_types"].as_array().into_iter().flatten();
+        match (0..).zip(listed).find(|(layer, found)| **found != kind(*layer, every)) {
+            Some((layer, found)) => {
+                let expected = kind(layer, every);
+                Err(self.unusable(format!(
+                    "layer {layer} is {found} in 'layer_types'; this build computes only {expected}"
+                )))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Sets a field to a value that goes before it, unless that is null.
+    fn prefer(&mut self, field: &str, value: &Value) {
+        if !value.is_null() {
+            self.config[field] = value.clone();
+        }
     }
 
     /// Sets the fields that config.json leaves out (or sets to null). Null defaults set nothing.

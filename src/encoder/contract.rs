@@ -12,6 +12,8 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::modules::{Module, SENTENCE, Shape, Shapes, TOKENS, overridden, shapes};
+use super::tokenizer_settings::TokenizerSettings;
+use super::transformer_file::TransformerFile;
 use super::{Pooling, numbers};
 use crate::store::ModelFiles;
 use crate::{Error, Result};
@@ -65,6 +67,8 @@ pub struct Contract {
     pub document_prompt: String,
     /// Contradictions between the files, and assumptions where they are silent.
     pub findings: Vec<Finding>,
+    /// What changes of tokenizer.json.
+    pub(crate) tokenizer: TokenizerSettings,
     /// Components of a token's vector.
     pub(crate) token_dim: usize,
     /// What makes a vector of hidden states, in order.
@@ -75,7 +79,6 @@ pub struct Contract {
 
 pub(super) const CONFIG: &str = "config.json";
 pub(super) const MODULES: &str = "modules.json";
-pub(super) const TRANSFORMER: &str = "sentence_bert_config.json";
 pub(super) const PROMPTS: &str = "config_sentence_transformers.json";
 pub(super) const TOKENIZER: &str = "tokenizer.json";
 pub(super) const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
@@ -174,11 +177,14 @@ impl Reader<'_> {
         self.check_dim(full_dim, overrides.dim)?;
         let modules = overridden(own, overrides, full_dim);
         let shapes = self.shapes(&modules, hidden_size)?;
-        let transformer = self.json(TRANSFORMER)?.unwrap_or(Value::Null);
+        let transformer = self.transformer_file()?;
         let tokenizer_config = self.json(TOKENIZER_CONFIG)?.unwrap_or(Value::Null);
         let model_limit = self.max_tokens(&config, &transformer, &tokenizer_config);
         let max_tokens = self.max_tokens_override(&config, model_limit, overrides.max_tokens)?;
-        self.compare_tokenizer(&config, &tokenizer_config, max_tokens)?;
+        let tokenizer = self.compare_tokenizer(&config, &tokenizer_config, max_tokens)?;
+        self.audit_config(&config)?;
+        self.audit_prompts(modules.last() == Some(&Module::normalize()))?;
+        self.audit_transformer(&transformer, "feature-extraction")?;
         let (query_prompt, document_prompt) = self.prompts(overrides)?;
         Ok(Contract {
             model_type,
@@ -189,7 +195,8 @@ impl Reader<'_> {
             normalize: modules.last() == Some(&Module::normalize()),
             token_dim: shapes[TOKENS].width(),
             modules,
-            lower_case: transformer["do_lower_case"].as_bool().unwrap_or(false),
+            lower_case: transformer.lower_case(),
+            tokenizer,
             max_tokens,
             query_prompt,
             document_prompt,
@@ -245,7 +252,8 @@ impl Reader<'_> {
     /// Components that the model's files keep of `full_dim`, where they are fewer. sentence-transformers
     /// does not scale what is left.
     fn truncate_dim(&self, full_dim: usize) -> Result<Option<usize>> {
-        match &self.json(PROMPTS)?.unwrap_or(Value::Null)["truncate_dim"] {
+        let own = self.json(PROMPTS)?.filter(|_| self.files.path(MODULES).is_some());
+        match &own.unwrap_or(Value::Null)["truncate_dim"] {
             Value::Null => Ok(None),
             value => match value.as_u64() {
                 Some(dim) if dim > 0 => Ok(Some(dim as usize).filter(|&dim| dim < full_dim)),
@@ -272,18 +280,17 @@ impl Reader<'_> {
     }
 
     /// The limit that sentence-transformers uses: its own file's, else the smaller of the tokenizer's and the positions'.
-    pub(super) fn max_tokens(&mut self, config: &Value, transformer: &Value, tokenizer: &Value) -> usize {
+    pub(super) fn max_tokens(&mut self, config: &Value, transformer: &TransformerFile, tokenizer: &Value) -> usize {
         let positions = usable_positions(config);
         // Larger integers than u64 come as floats; both mean "no limit".
-        let tokenizer_limit = tokenizer["model_max_length"].as_u64().filter(|&limit| limit < NO_LIMIT);
-        let own = transformer["max_seq_length"].as_u64();
+        let tokenizer_limit = tokenizer.get("model_max_length").or(tokenizer.get("max_len"));
+        let tokenizer_limit = tokenizer_limit.and_then(Value::as_u64).filter(|&limit| limit < NO_LIMIT);
+        let (file, own) = (transformer.name, transformer.max_tokens());
         let limit = match (own, tokenizer_limit) {
             (Some(own), Some(other)) if own != other => {
                 self.note(
                     TOKENIZER_CONFIG,
-                    format!(
-                        "says {other} tokens; {TRANSFORMER} says {own}, which sentence-transformers and nearsort use"
-                    ),
+                    format!("says {other} tokens; {file} says {own}, which sentence-transformers and nearsort use"),
                 );
                 own
             }
@@ -321,7 +328,7 @@ impl Reader<'_> {
         config: &Value,
         tokenizer_config: &Value,
         max_tokens: usize,
-    ) -> Result<()> {
+    ) -> Result<TokenizerSettings> {
         let tokenizer: TokenizerFile = self.parsed(TOKENIZER)?.ok_or_else(|| {
             self.unusable(TOKENIZER, "the file is missing; a folder with only vocab.txt or sentencepiece.bpe.model can be converted with transformers: AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)")
         })?;
@@ -342,8 +349,13 @@ impl Reader<'_> {
             );
             return Err(self.unusable(TOKENIZER, &message));
         }
-        self.compare_case(tokenizer_config, &tokenizer.normalizer);
-        Ok(())
+        self.audit_tokenizer(tokenizer_config)?;
+        let of_json = (&tokenizer.truncation, &tokenizer.normalizer);
+        let settings = self.tokenizer_settings((tokenizer_config, config), of_json)?;
+        if !settings.is_bert() {
+            self.compare_case(tokenizer_config, &tokenizer.normalizer);
+        }
+        Ok(settings)
     }
 
     fn compare_case(&mut self, config: &Value, normalizer: &Value) {
@@ -359,9 +371,22 @@ impl Reader<'_> {
         }
     }
 
+    /// config_sentence_transformers.json, which sentence-transformers reads beside modules.json only.
+    fn prompt_file(&mut self) -> Result<Value> {
+        let config = self.json(PROMPTS)?.unwrap_or(Value::Null);
+        if self.json(MODULES)?.is_some() {
+            return Ok(config);
+        }
+        if config["prompts"].as_object().is_some_and(|prompts| !prompts.is_empty()) {
+            let message = "has prompts, which are not read without modules.json, as in sentence-transformers";
+            self.note(PROMPTS, message.into());
+        }
+        Ok(Value::Null)
+    }
+
     /// (query, document): the user's, else the model's file's, else the registry's.
     fn prompts(&mut self, overrides: &Overrides) -> Result<(String, String)> {
-        let config = self.json(PROMPTS)?.unwrap_or(Value::Null);
+        let config = self.prompt_file()?;
         let named = |names: &[&str]| {
             names.iter().find_map(|name| config["prompts"][name].as_str().filter(|prompt| !prompt.is_empty()))
         };

@@ -241,7 +241,10 @@ impl LocalEncoder {
         let arithmetic = (ARITHMETIC_VERSION, self.engine, self.precision, Kernels::best().isa());
         let prompts = (&contract.query_prompt, &contract.document_prompt);
         // Earlier releases computed lists of other modules in another way; the rest keeps its fingerprint.
-        let modules = if contract.is_plain() { String::new() } else { format!(" {:?}", contract.modules) };
+        let mut modules = if contract.is_plain() { String::new() } else { format!(" {:?}", contract.modules) };
+        if !contract.tokenizer.is_plain() {
+            modules.push_str(&format!(" {:?}", contract.tokenizer));
+        }
         let hash =
             Sha256::digest(format!("{} {numbers:?} {arithmetic:?} {prompts:?}{modules}", self.files.fingerprint()?));
         Ok(hex(hash))

@@ -1,5 +1,6 @@
 //! Text in, vectors out; and pairs of texts in, a number out: the cross-encoders.
 
+mod audit;
 mod backend;
 mod batches;
 mod check;
@@ -16,6 +17,8 @@ mod pipeline;
 mod pooling;
 mod tokenizer;
 mod tokenizer_file;
+mod tokenizer_settings;
+mod transformer_file;
 mod weights_check;
 
 use std::fmt;

@@ -51,12 +51,20 @@ pub(super) struct Listed {
     pub class: String,
     /// The folder of the module's files; empty for the model's own.
     pub path: String,
+    /// A field of the entry that is not known, or arguments that it passes on, as JSON.
+    more: Option<String>,
 }
 
 impl Listed {
     /// The class without its Python module, which changes between releases.
     pub fn name(&self) -> &str {
         self.class.rsplit('.').next().unwrap_or_default()
+    }
+
+    /// Whether the class is one of sentence-transformers or PyLate: others are Python code beside the model.
+    fn is_known_package(&self) -> bool {
+        let package = self.class.split('.').next().unwrap_or_default();
+        ["sentence_transformers", "pylate"].contains(&package)
     }
 
     /// Whether PyLate wrote it: its modules have defaults of their own.
@@ -160,9 +168,11 @@ fn unsupported(name: &str) -> &'static str {
         }
         "MultiVectorMask" | "TokenPooling" => "part of a late-interaction (ColBERT) model",
         "LogitScore" => "the head of a cross-encoder",
-        _ => "not a module of sentence-transformers",
+        _ => OTHER,
     }
 }
+
+const OTHER: &str = "not a module of sentence-transformers, but Python code of its own";
 
 impl Reader<'_> {
     /// The entries of modules.json; `None` without the file.
@@ -173,7 +183,8 @@ impl Reader<'_> {
         let listed = entries.iter().map(|entry| {
             let missing = |field| self.unusable(MODULES, &format!("an entry has no '{field}'"));
             let class = text(entry, "type").ok_or_else(|| missing("type"))?;
-            Ok(Listed { class, path: text(entry, "path").ok_or_else(|| missing("path"))? })
+            let path = text(entry, "path").ok_or_else(|| missing("path"))?;
+            Ok(Listed { class, path, more: more(entry) })
         });
         listed.collect::<Result<Vec<_>>>().map(Some)
     }
@@ -183,12 +194,22 @@ impl Reader<'_> {
         let Some((first, rest)) = listed.split_first() else {
             return Err(self.unusable(MODULES, "lists no modules"));
         };
-        if first.name() != "Transformer" {
+        if first.name() != "Transformer" || !first.is_known_package() {
             return Err(self.refused(first));
         }
         if !first.path.is_empty() {
             let message = format!("the transformer lies in the folder '{}', which is not supported", first.path);
             return Err(self.unusable(MODULES, &message));
+        }
+        for entry in listed {
+            if !entry.is_known_package() {
+                return Err(self.refused(entry));
+            }
+            if let Some(more) = &entry.more {
+                let message =
+                    format!("the module '{}' has {more}, which nearsort does not know and leaves out", entry.class);
+                self.note(MODULES, message);
+            }
         }
         let mut modules = Vec::new();
         for entry in rest {
@@ -200,6 +221,9 @@ impl Reader<'_> {
 
     /// `None` for a module that does nothing outside training.
     fn module(&mut self, entry: &Listed, before: &[Module], hidden_size: usize) -> Result<Option<Module>> {
+        if let Some(config) = self.json(&entry.file("config.json"))?.filter(|_| !entry.path.is_empty()) {
+            self.audit_module(entry, &config)?;
+        }
         let module = match entry.name() {
             "Pooling" => {
                 let shapes = shapes(before, hidden_size).map_err(|message| self.unusable(MODULES, &message))?;
@@ -248,7 +272,7 @@ impl Reader<'_> {
         let message = format!(
             "the module '{}' is not supported: it is {}; supported are Transformer (first), Pooling, Dense, LayerNorm, Normalize and Dropout",
             entry.class,
-            unsupported(entry.name())
+            if entry.is_known_package() { unsupported(entry.name()) } else { OTHER }
         );
         self.unusable(MODULES, &message)
     }
@@ -300,6 +324,15 @@ impl Reader<'_> {
     pub(super) fn module_config(&self, file: &str) -> Result<Value> {
         self.json(file)?.ok_or_else(|| self.unusable(file, "the file is missing; modules.json points to it"))
     }
+}
+
+/// The first field of an entry that nobody here knows, with its value; no arguments are none.
+fn more(entry: &Value) -> Option<String> {
+    let mut fields = entry.as_object().into_iter().flatten();
+    let is_empty = |value: &Value| value.is_null() || value.as_array().is_some_and(Vec::is_empty);
+    let other =
+        fields.find(|(name, value)| !["idx", "name", "path", "type"].contains(&name.as_str()) && !is_empty(value));
+    other.map(|(name, value)| format!("'{name}' = {value}"))
 }
 
 /// What a module reads and writes: `module_input_name`, and `module_output_name` where it is another.

@@ -71,6 +71,8 @@ pub(crate) struct TextTokenizer {
     unknown_id: Option<u32>,
     query_prompt: String,
     document_prompt: String,
+    /// Whether the beginning of a text that is too long is cut, not its end.
+    cuts_left: bool,
     /// Bytes that were tokenized.
     #[cfg(test)]
     work: std::sync::atomic::AtomicUsize,
@@ -95,7 +97,8 @@ impl Located {
 
 impl TextTokenizer {
     pub(crate) fn load(files: &ModelFiles, contract: &Contract) -> Result<Self> {
-        let tokenizer = tokenizer_file::read(files, contract.max_tokens, false)?;
+        let mut tokenizer = tokenizer_file::read(files, contract.max_tokens, false)?;
+        contract.tokenizer.apply(&mut tokenizer)?;
         let special = tokenizer.get_post_processor().map_or(0, |template| template.added_tokens(false));
         Ok(Self {
             unknown_id: unknown_id(&tokenizer),
@@ -106,6 +109,7 @@ impl TextTokenizer {
             lower_case: contract.lower_case,
             query_prompt: contract.query_prompt.clone(),
             document_prompt: contract.document_prompt.clone(),
+            cuts_left: contract.tokenizer.cuts_left(),
             #[cfg(test)]
             work: Default::default(),
         })
@@ -115,16 +119,27 @@ impl TextTokenizer {
         let prompt = self.prompt(role);
         // Where tokens lie in the text matters only for telling the prompt's tokens from the text's, and costs time.
         let with_offsets = !prompt.is_empty();
-        let Beginning { encoding, next } =
-            self.beginning((prompt, text), BYTES_PER_TOKEN, with_offsets, Ends::Exact)?;
+        let (encoding, truncated) = match self.cuts_left {
+            true => self.ending(prompt, text, with_offsets)?,
+            false => {
+                let kept = self.beginning((prompt, text), BYTES_PER_TOKEN, with_offsets, Ends::Exact)?;
+                (kept.encoding, kept.next.is_some())
+            }
+        };
         let content = self.content(&encoding, prompt);
         let ids = encoding.get_ids();
         let unknown = ids[content.clone()].iter().filter(|id| self.unknown_id == Some(**id)).count() as u32;
-        Ok(TokenizedText { content, unknown, ids: ids.to_vec(), truncated: next.is_some() })
+        Ok(TokenizedText { content, unknown, ids: ids.to_vec(), truncated })
     }
 
     /// The byte ranges of the text's own tokens, as many as the model takes, in order.
     pub(crate) fn locate(&self, text: &str, role: Role) -> Result<Vec<Range<usize>>> {
+        if self.cuts_left {
+            let prompt = self.prompt(role);
+            let (encoding, _) = self.ending(prompt, text, true)?;
+            let own = encoding.get_offsets()[self.content(&encoding, prompt)].iter();
+            return Ok(own.map(|&offsets| self.in_text(text, prompt, offsets)).collect());
+        }
         self.located(text, role, BYTES_PER_TOKEN, Ends::Exact).map(|located| located.ranges)
     }
 
@@ -195,6 +210,15 @@ impl TextTokenizer {
         }
     }
 
+    /// The last tokens of prompt and text that the model takes, with the special ones, and whether there
+    /// were more.
+    fn ending(&self, prompt: &str, text: &str, with_offsets: bool) -> Result<(Encoding, bool)> {
+        let encoding = self.encode(prompt, text, with_offsets)?;
+        let is_long = encoding.len() > self.room;
+        let encoding = if is_long { last_tokens(&encoding, self.room) } else { encoding };
+        Ok((self.complete(encoding)?, is_long))
+    }
+
     fn prompt(&self, role: Role) -> &str {
         match role {
             Role::Query => &self.query_prompt,
@@ -262,15 +286,23 @@ pub(super) fn unknown_id(tokenizer: &Tokenizer) -> Option<u32> {
 
 /// The first tokens of an encoding without special ones.
 pub(super) fn first_tokens(encoding: &Encoding, count: usize) -> Encoding {
-    let count = count.min(encoding.len());
+    tokens_in(encoding, 0..count.min(encoding.len()))
+}
+
+/// The last tokens of an encoding without special ones.
+pub(super) fn last_tokens(encoding: &Encoding, count: usize) -> Encoding {
+    tokens_in(encoding, encoding.len().saturating_sub(count)..encoding.len())
+}
+
+fn tokens_in(encoding: &Encoding, range: Range<usize>) -> Encoding {
     Encoding::new(
-        encoding.get_ids()[..count].to_vec(),
-        encoding.get_type_ids()[..count].to_vec(),
-        encoding.get_tokens()[..count].to_vec(),
-        encoding.get_word_ids()[..count].to_vec(),
-        encoding.get_offsets()[..count].to_vec(),
-        encoding.get_special_tokens_mask()[..count].to_vec(),
-        encoding.get_attention_mask()[..count].to_vec(),
+        encoding.get_ids()[range.clone()].to_vec(),
+        encoding.get_type_ids()[range.clone()].to_vec(),
+        encoding.get_tokens()[range.clone()].to_vec(),
+        encoding.get_word_ids()[range.clone()].to_vec(),
+        encoding.get_offsets()[range.clone()].to_vec(),
+        encoding.get_special_tokens_mask()[range.clone()].to_vec(),
+        encoding.get_attention_mask()[range].to_vec(),
         Vec::new(),
         Default::default(),
     )

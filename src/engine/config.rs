@@ -107,7 +107,8 @@ impl Reader<'_> {
         let modern = family == Family::ModernBert;
         let (activation, eps) =
             if modern { ("hidden_activation", "norm_eps") } else { ("hidden_act", "layer_norm_eps") };
-        let default_eps = if matches!(family, Family::Bert | Family::Electra) { 1e-12 } else { 1e-5 };
+        // transformers': files of RoBERTa that say 1e-5 say it themselves.
+        let default_eps = if modern { 1e-5 } else { 1e-12 };
         let hidden_size = self.number("hidden_size")?;
         let is_narrow = family == Family::Electra;
         Ok(Config {

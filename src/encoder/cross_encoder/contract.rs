@@ -2,9 +2,11 @@
 
 use serde_json::Value;
 
-use super::super::contract::{CONFIG, Finding, MODULES, PROMPTS, Reader, TOKENIZER_CONFIG, TRANSFORMER};
+use super::super::contract::{CONFIG, Finding, MODULES, PROMPTS, Reader, TOKENIZER_CONFIG};
 use super::super::modules::{Module, SCORES, Shape, shapes};
 use super::super::numbers;
+use super::super::tokenizer_settings::TokenizerSettings;
+use super::super::transformer_file::TransformerFile;
 use crate::store::ModelFiles;
 use crate::{Error, Result};
 
@@ -31,6 +33,17 @@ pub(super) enum Form {
     Modular,
 }
 
+impl Form {
+    /// sentence-transformers' word for what the transformer gives.
+    fn task(self) -> &'static str {
+        match self {
+            Self::Classifier => "sequence-classification",
+            Self::Answering => "text-generation",
+            Self::Modular => "feature-extraction",
+        }
+    }
+}
+
 /// How a cross-encoder is used.
 #[derive(Debug, Clone)]
 pub struct CrossContract {
@@ -46,6 +59,12 @@ pub struct CrossContract {
     /// Whether second parts have a token type of their own, where the tokenizer gives them one.
     pub(super) has_types: bool,
     pub(super) lower_case: bool,
+    /// Put before every query.
+    pub(super) query_prompt: String,
+    /// The tokens for yes and no that modules.json names.
+    pub(super) answers: Option<(u64, u64)>,
+    /// What changes of tokenizer.json.
+    pub(super) tokenizer: TokenizerSettings,
     /// What makes a score of hidden states; empty but for [`Form::Modular`].
     pub(super) modules: Vec<Module>,
     /// Width of a hidden state.
@@ -120,14 +139,23 @@ impl CrossContract {
             Form::Classifier => check_labels(&reader, &config).map(|()| Vec::new())?,
             Form::Answering => Vec::new(),
         };
-        let transformer = reader.json(TRANSFORMER)?.unwrap_or(Value::Null);
+        let transformer = reader.transformer_file()?;
         let tokenizer = reader.json(TOKENIZER_CONFIG)?.unwrap_or(Value::Null);
         let own_limit = match form {
             Form::Classifier | Form::Modular => reader.max_tokens(&config, &transformer, &tokenizer),
             Form::Answering => answering_limit(&config, &tokenizer),
         };
         let max_tokens = reader.max_tokens_override(&config, own_limit, max_tokens)?;
-        reader.compare_tokenizer(&config, &tokenizer, max_tokens)?;
+        let settings = reader.compare_tokenizer(&config, &tokenizer, max_tokens)?;
+        if settings.cuts_left() && form == Form::Answering {
+            let message = "truncation_side is left, which would cut the question; expected right";
+            return Err(reader.unusable(TOKENIZER_CONFIG, message));
+        }
+        reader.audit_config(&config)?;
+        reader.audit_prompts(true)?;
+        reader.audit_transformer(&transformer, form.task())?;
+        let query_prompt = query_prompt(&mut reader, form)?;
+        let answers = if form == Form::Answering { answers(&reader, &transformer, &tokenizer)? } else { None };
         let gives_logits = gives_logits(&mut reader, &config)?;
         let inputs = tokenizer["model_input_names"].as_array();
         Ok(Self {
@@ -136,7 +164,10 @@ impl CrossContract {
             gives_logits,
             form,
             has_types: inputs.is_none_or(|inputs| inputs.contains(&Value::from("token_type_ids"))),
-            lower_case: transformer["do_lower_case"].as_bool().unwrap_or(false),
+            lower_case: transformer.lower_case(),
+            query_prompt,
+            answers,
+            tokenizer: settings,
             findings: reader.findings,
             modules,
             hidden_size,
@@ -178,6 +209,48 @@ fn check_labels(reader: &Reader<'_>, config: &Value) -> Result<()> {
     Err(reader.unusable(CONFIG, &several_labels(count, &named)))
 }
 
+/// The default prompt, which sentence-transformers puts before the first text of a pair.
+fn query_prompt(reader: &mut Reader<'_>, form: Form) -> Result<String> {
+    let own = reader.json(PROMPTS)?.filter(|_| form != Form::Answering).unwrap_or(Value::Null);
+    let Some(name) = own["default_prompt_name"].as_str() else { return Ok(String::new()) };
+    match own["prompts"][name].as_str() {
+        Some(prompt) => Ok(prompt.to_owned()),
+        None => Err(reader.unusable(PROMPTS, &format!("the default prompt '{name}' is not among the prompts"))),
+    }
+}
+
+/// What sets the question of Qwen3-Reranker's card apart.
+const QUESTION: &str = "Judge whether the Document meets the requirements based on the Query";
+
+/// The answers that a LogitScore module names. Its model must be asked what nearsort asks.
+fn answers(reader: &Reader<'_>, transformer: &TransformerFile, tokenizer: &Value) -> Result<Option<(u64, u64)>> {
+    let listed = reader.listed()?.unwrap_or_default();
+    let Some(entry) = listed.iter().find(|entry| entry.name() == "LogitScore") else { return Ok(None) };
+    if listed.len() != 2 {
+        return Err(reader.unusable(MODULES, "lists modules beside Transformer and LogitScore, which is not supported"));
+    }
+    let template = match tokenizer["chat_template"].as_str() {
+        Some(template) => template.to_owned(),
+        None => reader
+            .files
+            .read("chat_template.jinja")?
+            .map_or_else(String::new, |bytes| String::from_utf8_lossy(&bytes).into_owned()),
+    };
+    if transformer.content["modality_config"]["message"].is_null() || !template.contains(QUESTION) {
+        let message = "a causal model whose chat template does not ask the question of Qwen3-Reranker is not supported";
+        return Err(reader.unusable(MODULES, message));
+    }
+    let file = entry.file("config.json");
+    let config = reader.module_config(&file)?;
+    match (config["true_token_id"].as_u64(), config["false_token_id"].as_u64()) {
+        (Some(yes), Some(no)) => Ok(Some((yes, no))),
+        _ => {
+            Err(reader
+                .unusable(&file, "expected true_token_id and false_token_id; a score of one token is not supported"))
+        }
+    }
+}
+
 fn answering_limit(config: &Value, tokenizer: &Value) -> usize {
     let limits = [&config["max_position_embeddings"], &tokenizer["model_max_length"]];
     limits.into_iter().filter_map(Value::as_u64).fold(ANSWERING_LIMIT, u64::min) as usize
@@ -193,7 +266,8 @@ fn gives_logits(reader: &mut Reader<'_>, config: &Value) -> Result<bool> {
     ];
     let named = places.into_iter().find_map(|(file, value)| Some((file, value.as_str()?)));
     let Some((file, name)) = named else { return Ok(false) };
-    match name.rsplit('.').next().unwrap_or_default() {
+    // sentence-transformers runs none but torch's own.
+    match name.strip_prefix("torch.").and_then(|name| name.rsplit('.').next()).unwrap_or_default() {
         "Identity" => Ok(true),
         "Sigmoid" => Ok(false),
         _ => {

@@ -4,7 +4,7 @@ use tokenizers::{Encoding, PostProcessor, Tokenizer};
 
 use super::super::batches::Tokens;
 use super::super::cuts::Cuts;
-use super::super::tokenizer::{BYTES_PER_TOKEN, failed, first_tokens, unknown_id};
+use super::super::tokenizer::{BYTES_PER_TOKEN, failed, first_tokens, last_tokens, unknown_id};
 use super::super::tokenizer_file;
 use super::contract::{CrossContract, Form};
 use crate::store::ModelFiles;
@@ -92,13 +92,18 @@ pub(super) struct PairTokenizer {
     has_types: bool,
     lower_case: bool,
     unknown_id: Option<u32>,
+    query_prompt: String,
+    /// Whether the beginning of texts that are too long is cut, not their end.
+    cuts_left: bool,
+    named_answers: Option<(u64, u64)>,
 }
 
 impl PairTokenizer {
     pub fn load(files: &ModelFiles, contract: &CrossContract, instruction: Option<&str>) -> Result<Self> {
         let path = files.dir.join("tokenizer.json");
         let unusable = |message: String| Error::ModelFile { path: path.clone(), message };
-        let mut tokenizer = tokenizer_file::read(files, contract.max_tokens, contract.form == Form::Classifier)?;
+        let mut tokenizer = tokenizer_file::read(files, contract.max_tokens, contract.form != Form::Answering)?;
+        contract.tokenizer.apply(&mut tokenizer)?;
         let joining = match contract.form {
             Form::Classifier | Form::Modular => match tokenizer.get_post_processor() {
                 Some(template) => Joining::Template { special: template.added_tokens(true) },
@@ -119,14 +124,34 @@ impl PairTokenizer {
         }
         let (has_types, lower_case) = (contract.has_types, contract.lower_case);
         let (unknown_id, cuts) = (unknown_id(&tokenizer), Cuts::new(&tokenizer, lower_case));
-        Ok(Self { tokenizer, cuts, joining, room, has_types, lower_case, unknown_id })
+        let (query_prompt, named_answers) = (contract.query_prompt.clone(), contract.answers);
+        let cuts_left = contract.tokenizer.cuts_left();
+        Ok(Self {
+            tokenizer,
+            cuts,
+            joining,
+            room,
+            has_types,
+            lower_case,
+            unknown_id,
+            query_prompt,
+            cuts_left,
+            named_answers,
+        })
     }
 
     /// The ids of "yes" and "no".
     pub fn answers(&self) -> Result<(u32, u32)> {
         let [yes, no] = ANSWERS.map(|answer| self.tokenizer.token_to_id(answer));
         let missing = || Error::InvalidArgument("the model's tokenizer has no tokens \"yes\" and \"no\"".into());
-        yes.zip(no).ok_or_else(missing)
+        let found = yes.zip(no).ok_or_else(missing)?;
+        match self.named_answers.filter(|&(yes, no)| (yes, no) != (found.0.into(), found.1.into())) {
+            Some((yes, no)) => Err(Error::InvalidArgument(format!(
+                "the model's LogitScore compares the tokens {yes} and {no}; the tokens for \"yes\" and \"no\", which the question asks for, are {} and {}",
+                found.0, found.1
+            ))),
+            None => Ok(found),
+        }
     }
 
     pub fn prepare(&self, query: &str) -> Result<PreparedQuery> {
@@ -136,9 +161,9 @@ impl PairTokenizer {
                 self.asked(format!("<Instruct>: {instruction}\n<Query>: {query}\n<Document>: "))?
             }
         };
-        let whole = self.encode(query)?;
+        let whole = self.encode(&format!("{}{query}", self.query_prompt))?;
         let (tokens, unknown) = (whole.len(), self.count_unknown(whole.get_ids()));
-        Ok(PreparedQuery { tokens, unknown, encoding: first_tokens(&whole, self.room), asked })
+        Ok(PreparedQuery { tokens, unknown, encoding: self.kept(&whole, self.room), asked })
     }
 
     fn asked(&self, question: String) -> Result<Asked> {
@@ -183,17 +208,25 @@ impl PairTokenizer {
     fn join(&self, query: &PreparedQuery, document: &str) -> Result<TokenizedPair> {
         // More tokens than these change neither what is cut nor which text counts as the longer.
         let enough = self.room.max(query.tokens);
-        let document = self.encode_prefix("", document, enough)?;
+        let document = match self.cuts_left {
+            true => self.encode(document)?,
+            false => self.encode_prefix("", document, enough)?,
+        };
         let truncated = query.tokens + document.len() > self.room;
         let (first, second) = longest_first(query.tokens, document.len(), self.room);
         let query_truncated = first < query.tokens;
-        let (first, second) = (first_tokens(&query.encoding, first), first_tokens(&document, second));
+        let (first, second) = (self.kept(&query.encoding, first), self.kept(&document, second));
         let (own, unknown) = (second.len(), self.count_unknown(second.get_ids()));
         let template = self.tokenizer.get_post_processor().ok_or_else(|| failed("no post-processor"))?;
         let joined = tokenizer_file::encoded(|| template.process(first, Some(second), true))?;
         let ids = joined.get_ids().to_vec();
         let typed = joined.get_type_ids().iter().position(|&kind| kind == 1).filter(|_| self.has_types);
         Ok(TokenizedPair { second: typed.unwrap_or(ids.len()), ids, own, unknown, truncated, query_truncated })
+    }
+
+    /// What is kept of a text's tokens when so many have room.
+    fn kept(&self, encoding: &Encoding, count: usize) -> Encoding {
+        if self.cuts_left { last_tokens(encoding, count) } else { first_tokens(encoding, count) }
     }
 
     /// Encodes `before` and the text behind it, or so much of the text that there are more than `enough` tokens: the rest of a huge text would be

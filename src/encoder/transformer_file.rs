@@ -1,0 +1,56 @@
+//! sentence_bert_config.json, or the file of its kind that an older model has.
+
+use serde_json::Value;
+
+use super::contract::{MODULES, Reader};
+use crate::Result;
+
+/// The names, in the order in which sentence-transformers looks for them.
+pub(super) const NAMES: [&str; 7] = [
+    "sentence_bert_config.json",
+    "sentence_roberta_config.json",
+    "sentence_distilbert_config.json",
+    "sentence_camembert_config.json",
+    "sentence_albert_config.json",
+    "sentence_xlm-roberta_config.json",
+    "sentence_xlnet_config.json",
+];
+
+/// The file with its name; `Null` where there is none.
+pub(super) struct TransformerFile {
+    pub name: &'static str,
+    pub content: Value,
+}
+
+impl TransformerFile {
+    /// The longest text in tokens: what is given to the tokenizer goes before the file's own field.
+    pub fn max_tokens(&self) -> Option<u64> {
+        let mut given = ["processor_kwargs", "tokenizer_args"].into_iter();
+        let given = given.find_map(|field| self.content[field]["model_max_length"].as_u64());
+        given.or(self.content["max_seq_length"].as_u64())
+    }
+
+    /// Whether texts are lower-cased before everything else.
+    pub fn lower_case(&self) -> bool {
+        self.content["do_lower_case"] == Value::Bool(true)
+    }
+}
+
+impl Reader<'_> {
+    /// The first of the files that says anything. Without modules.json sentence-transformers reads none.
+    pub(super) fn transformer_file(&mut self) -> Result<TransformerFile> {
+        for name in NAMES {
+            let Some(content) = self.json(name)? else { continue };
+            if content.as_object().is_some_and(serde_json::Map::is_empty) {
+                continue;
+            }
+            if self.json(MODULES)?.is_none() {
+                let message = "is not read without modules.json, as in sentence-transformers";
+                self.note(name, message.into());
+                break;
+            }
+            return Ok(TransformerFile { name, content });
+        }
+        Ok(TransformerFile { name: NAMES[0], content: Value::Null })
+    }
+}
