@@ -24,7 +24,7 @@ const WORD_EMBEDDINGS: &str = "embeddings.word_embeddings.weight";
 pub(super) enum Architecture {
     Bert { model: bert::BertModel, has_types: bool },
     XlmRoberta(xlm_roberta::XLMRobertaModel),
-    ModernBert(modernbert::ModernBert),
+    ModernBert { model: modernbert::ModernBert, window: usize },
     NomicBert(nomic_bert::NomicBertModel),
     JinaBert(JinaBert),
     Qwen3(qwen3::Model),
@@ -64,14 +64,27 @@ impl Architecture {
         !matches!(self, Architecture::JinaBert(_))
     }
 
-    /// Last hidden states, `[batch, tokens, hidden_size]`. `ids`, `types` (of second parts 1) and `mask` (1: token, 0: padding, on the
+    /// What is lacking for sequences of up to `tokens` tokens of which only the first are seen; `None`: nothing.
+    pub(super) fn lacks_for_expanded(&self, tokens: usize) -> Option<String> {
+        match self {
+            Architecture::JinaBert(_) => Some("JinaBERT with an attention mask (query expansion)".into()),
+            Architecture::Qwen3(_) => Some("Qwen3 with an attention mask (query expansion)".into()),
+            // A row whose window holds no key at all: PyTorch gives zeros, candle a mean of what is masked.
+            Architecture::ModernBert { window, .. } if tokens > window + 1 => Some(format!(
+                "ModernBERT with queries expanded to {tokens} tokens and a window of {window} to each side"
+            )),
+            _ => None,
+        }
+    }
+
+    /// Last hidden states, `[batch, tokens, hidden_size]`. `ids`, `types` (of second parts 1) and `mask` (1: seen, 0: padding or not seen, on the
     /// right) are u32 `[batch, tokens]`. Models with one type, or none, read no types.
     pub(super) fn forward(&self, ids: &Tensor, types: &Tensor, mask: &Tensor) -> CandleResult<Tensor> {
         match self {
             Architecture::Bert { model, has_types: true } => model.forward(ids, types, Some(mask)),
             Architecture::Bert { model, has_types: false } => model.forward(ids, &ids.zeros_like()?, Some(mask)),
             Architecture::XlmRoberta(model) => model.forward(ids, mask, &ids.zeros_like()?, None, None, None),
-            Architecture::ModernBert(model) => model.forward(ids, mask),
+            Architecture::ModernBert { model, .. } => model.forward(ids, mask),
             Architecture::NomicBert(model) => model.forward(ids, None, Some(mask)),
             Architecture::JinaBert(model) => model.forward(ids),
             // Causal: a token never sees the padding to its right. The clone shares the weights and has an empty
@@ -158,7 +171,7 @@ impl Source<'_> {
         let config: modernbert::Config = self.parse()?;
         let anchor = "embeddings.tok_embeddings.weight";
         let model = self.build(anchor, Naming::ModelPrefix, |vb| modernbert::ModernBert::load(vb, &config))?;
-        Ok(Architecture::ModernBert(model))
+        Ok(Architecture::ModernBert { model, window: config.local_attention / 2 })
     }
 
     fn nomic_bert(mut self) -> Result<Architecture> {

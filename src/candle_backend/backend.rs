@@ -37,18 +37,20 @@ impl CandleBackend {
         Ok(Self { architecture, device, hidden_size, pad_token_id })
     }
 
-    /// One forward pass over sequences padded on the right to the longest.
+    /// One forward pass over sequences padded on the right to the longest. [`Backend::check_expanded`] says whether tokens that nobody
+    /// attends to are masked.
     fn pass(&self, batch: &RaggedBatch, range: Range<usize>) -> CandleResult<Tensor> {
         let width = range.clone().map(|index| batch.sequence(index).len()).max().unwrap_or(0);
         let shape = (range.len(), width);
         let (mut ids, mut types, mut mask) = (Vec::new(), Vec::new(), Vec::new());
         for index in range {
             let (sequence, first_part) = (batch.sequence(index), batch.first_part_len(index));
+            let attended = batch.attended_len(index);
             let padding = width - sequence.len();
             ids.extend_from_slice(sequence);
             ids.extend(std::iter::repeat_n(self.pad_token_id, padding));
             types.extend((0..width).map(|place| u32::from(place >= first_part && place < sequence.len())));
-            mask.extend((0..width).map(|place| u32::from(place < sequence.len())));
+            mask.extend((0..width).map(|place| u32::from(place < attended)));
         }
         let ids = Tensor::from_vec(ids, shape, &self.device)?;
         let types = Tensor::from_vec(types, shape, &self.device)?;
@@ -107,6 +109,19 @@ impl Backend for CandleBackend {
             self.pass_into(batch, 0..batch.len(), sink)
         } else {
             self.pass_runs_of_equal_length(batch, sink)
+        }
+    }
+
+    fn check_expanded(&self, tokens: usize) -> Result<()> {
+        match self.architecture.lacks_for_expanded(tokens) {
+            None => Ok(()),
+            Some(lacking) => Err(Error::UnsupportedArchitecture {
+                found: lacking,
+                supported:
+                    "by candle: BERT's family, NomicBERT, and ModernBERT where the whole query fits half a window; \
+                            the native engine has ModernBERT without that limit"
+                        .into(),
+            }),
         }
     }
 }

@@ -123,6 +123,8 @@ pub(super) struct Batch<'a> {
     pub(super) cu_seqlens: &'a [usize],
     /// Where each sequence's second part begins; its end if it has none.
     pub(super) second_parts: &'a [usize],
+    /// How many of each sequence's tokens, from its first, its tokens attend to.
+    pub(super) attended: &'a [usize],
     /// How many threads may work on it.
     pub(super) threads: usize,
 }
@@ -130,6 +132,11 @@ pub(super) struct Batch<'a> {
 impl Batch<'_> {
     pub(super) fn tokens(&self) -> usize {
         self.cu_seqlens.last().copied().unwrap_or(0)
+    }
+
+    /// Whether some token is seen by no other.
+    pub(super) fn hides_tokens(&self) -> bool {
+        self.cu_seqlens.windows(2).zip(self.attended).any(|(edges, &attended)| attended < edges[1] - edges[0])
     }
 
     /// Rows that go through a chain of layers together. With several threads all of them: each layer is cut by columns then.

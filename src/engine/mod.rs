@@ -128,12 +128,14 @@ pub struct RaggedBatch {
     cu_seqlens: Vec<usize>,
     /// Where a sequence's second part begins in `token_ids`; its end if it has none.
     second_parts: Vec<usize>,
+    /// Tokens of each sequence, from its first, that its tokens attend to.
+    attended: Vec<usize>,
 }
 
 impl RaggedBatch {
     /// An empty batch.
     pub fn new() -> Self {
-        Self { token_ids: Vec::new(), cu_seqlens: vec![0], second_parts: Vec::new() }
+        Self { token_ids: Vec::new(), cu_seqlens: vec![0], second_parts: Vec::new(), attended: Vec::new() }
     }
 
     /// A batch of these sequences.
@@ -154,6 +156,17 @@ impl RaggedBatch {
         self.second_parts.push(self.token_ids.len());
         self.token_ids.extend_from_slice(second);
         self.cu_seqlens.push(self.token_ids.len());
+        self.attended.push(first.len() + second.len());
+    }
+
+    /// Appends a sequence whose tokens attend to its first `attended` tokens only, as ColBERT
+    /// expands queries: hidden states are computed for the others too, but no token sees them. More
+    /// than all tokens count as all.
+    pub fn push_expanded(&mut self, token_ids: &[u32], attended: usize) {
+        self.push(token_ids);
+        if let Some(last) = self.attended.last_mut() {
+            *last = attended.min(token_ids.len());
+        }
     }
 
     /// Number of sequences.
@@ -180,6 +193,14 @@ impl RaggedBatch {
     /// When `index >= len()`.
     pub fn first_part_len(&self, index: usize) -> usize {
         self.second_parts[index] - self.cu_seqlens[index]
+    }
+
+    /// Number of tokens of sequence `index`, from its first, that its tokens attend to.
+    ///
+    /// # Panics
+    /// When `index >= len()`.
+    pub fn attended_len(&self, index: usize) -> usize {
+        self.attended[index]
     }
 
     /// Token ids of every sequence, in order.
@@ -220,6 +241,16 @@ pub trait Backend: Send + Sync {
     fn forward_padded(&self, batch: &RaggedBatch, sink: &HiddenSink<'_>) -> Result<()> {
         self.forward(batch, 1, sink)
     }
+
+    /// Whether the backend computes sequences of up to `tokens` tokens that attend to a part of
+    /// themselves ([`RaggedBatch::push_expanded`]).
+    ///
+    /// # Errors
+    /// [`Error::UnsupportedArchitecture`] when it does not.
+    fn check_expanded(&self, tokens: usize) -> Result<()> {
+        let _ = tokens;
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -241,5 +272,9 @@ mod tests {
         assert_eq!(batch.max_seqlen(), 3);
         batch.push_pair(&[7, 8], &[9]);
         assert_eq!((batch.sequence(3), batch.first_part_len(3), batch.first_part_len(0)), (&[7, 8, 9][..], 2, 3));
+        batch.push_expanded(&[1, 2, 5, 5], 2);
+        batch.push_expanded(&[1], 9);
+        let attended: Vec<usize> = (0..batch.len()).map(|index| batch.attended_len(index)).collect();
+        assert_eq!(attended, [3, 0, 1, 3, 2, 1]);
     }
 }

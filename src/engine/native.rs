@@ -95,7 +95,7 @@ impl NativeBackend {
             profile.operations[operation as usize] += (linear.operations_per_row() * batch.token_ids.len()) as u64;
         }
         let width = self.model.config().num_heads * self.model.config().padded_head_dim();
-        let squares: usize = batch.sequences().map(|ids| ids.len() * ids.len()).sum();
+        let squares: usize = batch.sequences().zip(&batch.attended).map(|(ids, attended)| ids.len() * attended).sum();
         profile.operations[Operation::Attention as usize] =
             (4 * squares * width * self.model.config().num_layers) as u64;
         Ok(profile)
@@ -114,12 +114,13 @@ impl NativeBackend {
         let relative = |edges: &[usize]| edges.iter().map(|edge| edge - first).collect::<Vec<usize>>();
         let cu_seqlens = relative(&batch.cu_seqlens[range.start..=range.end]);
         let second_parts = relative(&batch.second_parts[range.clone()]);
+        let attended = &batch.attended[range.clone()];
         let ids = &batch.token_ids[first..batch.cu_seqlens[range.end]];
         let config = self.model.config();
         let (hidden, width) = (config.hidden_size, padded_len(config.hidden_size));
         self.scratch.scratch(|scratch| {
             let (cu_seqlens, second_parts) = (cu_seqlens.as_slice(), second_parts.as_slice());
-            let view = Batch { kernels: self.kernels, ids, cu_seqlens, second_parts, threads };
+            let view = Batch { kernels: self.kernels, ids, cu_seqlens, second_parts, attended, threads };
             self.model.forward(&view, scratch, laps)?;
             let states = &scratch.hidden.as_slice()[..ids.len() * width];
             let failed = |e: ndarray::ShapeError| Error::Compute { context: CONTEXT.into(), message: e.to_string() };
