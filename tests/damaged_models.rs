@@ -91,9 +91,10 @@ fn answer(folder: &Path, engine: Option<Engine>) -> Result<(), Error> {
             let model = CrossEncoder::load(files, CrossEncoderOptions { local, instruction: None })?;
             Arc::new(CrossEncoderScorer::new(Arc::new(model)))
         }
-        ModelKind::Encoder => {
+        kind => {
             let encoder: Arc<dyn Encoder> = Arc::new(LocalEncoder::load(files, local)?);
-            Arc::new(BiEncoderScorer::new(encoder, Scoring::Hybrid, LongText::Window)?)
+            let scoring = if kind == ModelKind::LateInteraction { Scoring::MaxSim } else { Scoring::Hybrid };
+            Arc::new(BiEncoderScorer::new(encoder, scoring, LongText::Window)?)
         }
     };
     let long = "the boats leave the harbour at seven ".repeat(20);

@@ -129,7 +129,6 @@ fn what_is_no_embedding_model_is_refused_as_what_it_is() {
     let alone = |class: &str| (vec![TRANSFORMER.to_owned(), class.to_owned()], Vec::new());
     let first = |class: &str| (vec![class.to_owned()], Vec::new());
     let cases = [
-        (projection("pylate.models.Dense.Dense"), "late-interaction (ColBERT)"),
         (
             (
                 vec![TRANSFORMER.to_owned(), "sentence_transformers.models.Dense".to_owned()],
@@ -174,13 +173,7 @@ fn a_kind_of_model_that_is_named_and_not_supported_is_refused() {
     let cases = [
         ("config_sentence_transformers.json", json!({ "model_type": "SparseEncoder" }), "a sparse encoder"),
         ("config_sentence_transformers.json", json!({ "model_type": "MultiVectorEncoder" }), "late-interaction"),
-        ("config_sentence_transformers.json", json!({ "model_type": "ColBERT" }), "late-interaction"),
         ("config_sentence_transformers.json", json!({ "model_type": "Oracle" }), "model_type = Oracle"),
-        (
-            "config.json",
-            json!({ "architectures": ["HF_ColBERT"], "model_type": "bert", "hidden_size": 32 }),
-            "late-interaction",
-        ),
     ];
     for (file, content, expected) in cases {
         let whole = tempfile::tempdir().unwrap();

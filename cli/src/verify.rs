@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use nearsort::encoder::{Check, CrossEncoderOptions, Finding, check_weights};
+use nearsort::encoder::{Check, Contract, CrossEncoderOptions, Expansion, Finding, LateInteraction, check_weights};
 use nearsort::kernels::Kernels;
 use nearsort::store::{FileCheck, ModelFiles, Verdict};
 use nearsort::{CrossEncoder, Encoder, Engine, LocalEncoder, LocalEncoderOptions, ModelKind, ModelStore, Precision};
@@ -33,7 +33,7 @@ pub fn run(store: &ModelStore, name: &str, as_json: bool) -> Run {
     // A model with such weights is not run: every engine refuses it, or its numbers are none.
     if report.checks.iter().any(|check| check.passed) {
         match ModelKind::of(&report.files)? {
-            ModelKind::Encoder => report.check_encoder()?,
+            ModelKind::Encoder | ModelKind::LateInteraction => report.check_encoder()?,
             ModelKind::CrossEncoder => report.check_cross_encoder()?,
         }
     }
@@ -164,6 +164,9 @@ impl Loaded {
         match self {
             Self::Encoder(encoder) => {
                 let contract = encoder.contract();
+                if let Some(late) = &contract.late_interaction {
+                    return late_lines(contract, late);
+                }
                 vec![
                     ("architecture", contract.model_type.clone()),
                     ("dim", contract.dim.to_string()),
@@ -192,6 +195,9 @@ impl Loaded {
         match self {
             Self::Encoder(encoder) => {
                 let contract = encoder.contract();
+                if let Some(late) = &contract.late_interaction {
+                    return late_json(contract, late, findings);
+                }
                 json!({
                     "architecture": contract.model_type,
                     "dim": contract.dim,
@@ -215,6 +221,46 @@ impl Loaded {
             }
         }
     }
+}
+
+/// What [`Loaded::contract_lines`] says of a late-interaction model.
+fn late_lines(contract: &Contract, late: &LateInteraction) -> Vec<(&'static str, String)> {
+    let attended = |expansion: &Expansion| if expansion.attended { "attended to" } else { "not attended to" };
+    let expansion = |expansion: &Expansion| {
+        format!("to {} tokens by {:?}, {}", late.query_length, expansion.token, attended(expansion))
+    };
+    vec![
+        ("architecture", contract.model_type.clone()),
+        ("kind", "late interaction (ColBERT)".to_owned()),
+        ("token dim", contract.dim.to_string()),
+        ("max tokens", format!("{} of a document, {} of a query", contract.max_tokens, late.query_length)),
+        ("query prefix", format!("{:?}", late.query_prefix)),
+        ("document prefix", format!("{:?}", late.document_prefix)),
+        ("expansion", late.expansion.as_ref().map_or_else(|| "none".to_owned(), expansion)),
+        ("skip list", late.skiplist.join(" ")),
+        ("query prompt", format!("{:?}", contract.query_prompt)),
+        ("document prompt", format!("{:?}", contract.document_prompt)),
+    ]
+}
+
+/// What [`Loaded::contract_json`] says of a late-interaction model.
+fn late_json(contract: &Contract, late: &LateInteraction, findings: Vec<Value>) -> Value {
+    let expansion = late.expansion.as_ref();
+    json!({
+        "architecture": contract.model_type,
+        "kind": "late-interaction",
+        "token_dim": contract.dim,
+        "max_tokens": contract.max_tokens,
+        "query_length": late.query_length,
+        "query_prefix": late.query_prefix,
+        "document_prefix": late.document_prefix,
+        "expansion_token": expansion.map(|expansion| &expansion.token),
+        "attend_to_expansion_tokens": expansion.map(|expansion| expansion.attended),
+        "skiplist_words": late.skiplist,
+        "query_prompt": contract.query_prompt,
+        "document_prompt": contract.document_prompt,
+        "findings": findings,
+    })
 }
 
 fn verdict(verdict: Verdict) -> &'static str {

@@ -154,6 +154,10 @@ impl Encoder for CachedEncoder {
         self.inner.dim()
     }
 
+    fn has_text_vectors(&self) -> bool {
+        self.inner.has_text_vectors()
+    }
+
     fn max_tokens(&self) -> usize {
         self.inner.max_tokens()
     }

@@ -1,8 +1,11 @@
 //! Does a loaded model do what it should? What `nearsort models verify` runs.
 
+use std::sync::{Mutex, PoisonError};
+
 use serde::Deserialize;
 
-use super::{Encoder, LocalEncoder, Precision, Role};
+use super::pooling::normalize;
+use super::{EncodedText, Encoder, LocalEncoder, Precision, Role, TokenEncoder};
 use crate::kernels::cosine_wide;
 use crate::{Error, Result};
 
@@ -61,6 +64,9 @@ impl LocalEncoder {
     /// # Errors
     /// When encoding fails. A vector that is wrong is no error but a [`Check`] that did not pass.
     pub fn self_check(&self) -> Result<Vec<Check>> {
+        if !self.has_text_vectors() {
+            return self.late_self_check();
+        }
         let together = self.encode(&PROBES, Role::Document)?;
         let padded = self.encode_padded(&PROBES, Role::Document)?;
         let mut alone = together.vectors.clone();
@@ -71,7 +77,7 @@ impl LocalEncoder {
         let vectors = flat(&together.vectors);
         let mut checks = vec![
             finite(&vectors),
-            distinct(&together.vectors),
+            distinct(&rows_of(&together.vectors)),
             within("batch neighbours do not change a vector", &vectors, &flat(&alone), PADDING_TOLERANCE),
             within("padding does not change a vector", &vectors, &flat(&padded.vectors), PADDING_TOLERANCE),
         ];
@@ -84,9 +90,12 @@ impl LocalEncoder {
     /// # Errors
     /// When encoding fails.
     pub fn agreement_check(&self, reference: &LocalEncoder) -> Result<Check> {
-        let (found, expected) = (self.encode(&PROBES, Role::Document)?, reference.encode(&PROBES, Role::Document)?);
-        let rows = found.vectors.rows().into_iter().zip(expected.vectors.rows());
-        let cosines = rows.map(|(a, b)| cosine_wide(&a.to_vec(), &b.to_vec()));
+        let vectors = |encoder: &LocalEncoder| match encoder.has_text_vectors() {
+            true => Ok(rows_of(&encoder.encode(&PROBES, Role::Document)?.vectors)),
+            false => encoder.token_vectors(&PROBES, Role::Document),
+        };
+        let (found, expected) = (vectors(self)?, vectors(reference)?);
+        let cosines = found.iter().zip(&expected).map(|(a, b)| cosine_wide(a, b));
         // `min` would drop NaN, which has to fail.
         let least =
             cosines.fold(1.0, |least: f32, cosine| if cosine < least || cosine.is_nan() { cosine } else { least });
@@ -95,6 +104,34 @@ impl LocalEncoder {
             passed: least >= LEAST_AGREEMENT,
             detail: format!("{}: smallest cosine {least:.5}, at least {LEAST_AGREEMENT}", self.precision()),
         })
+    }
+
+    /// [`LocalEncoder::self_check`] of a late-interaction model: its token vectors of documents and queries.
+    fn late_self_check(&self) -> Result<Vec<Check>> {
+        let mut vectors = [const { Vec::new() }; 3];
+        for role in [Role::Document, Role::Query] {
+            vectors[0].extend(self.token_vectors(&PROBES, role)?);
+            for text in PROBES {
+                vectors[1].extend(self.token_vectors(&[text], role)?);
+            }
+            let padded = Collected::new(PROBES.len());
+            self.encode_each_padded(&PROBES, role, &|index, text| padded.keep(index, text))?;
+            vectors[2].extend(padded.into_inner());
+        }
+        let [together, alone, padded] = vectors.map(|vectors| vectors.concat());
+        Ok(vec![
+            finite(&together),
+            distinct(&self.token_vectors(&PROBES, Role::Document)?),
+            within("batch neighbours do not change a vector", &together, &alone, PADDING_TOLERANCE),
+            within("padding does not change a vector", &together, &padded, PADDING_TOLERANCE),
+        ])
+    }
+
+    /// The tokens' vectors of each text, of length 1 and back to back.
+    fn token_vectors(&self, texts: &[&str], role: Role) -> Result<Vec<Vec<f32>>> {
+        let collected = Collected::new(texts.len());
+        self.encode_each(texts, role, &|index, text| collected.keep(index, text))?;
+        Ok(collected.into_inner())
     }
 
     /// `None` when no golden vectors are known, in another precision than theirs, or when the user changed what decides a vector.
@@ -115,6 +152,29 @@ impl LocalEncoder {
     }
 }
 
+/// Texts' token vectors as they come.
+struct Collected(Mutex<Vec<Vec<f32>>>);
+
+impl Collected {
+    fn new(texts: usize) -> Self {
+        Self(Mutex::new(vec![Vec::new(); texts]))
+    }
+
+    fn keep(&self, index: usize, text: &EncodedText<'_>) {
+        let mut flat: Vec<f32> = text.tokens.iter().copied().collect();
+        flat.chunks_mut(text.tokens.ncols().max(1)).for_each(normalize);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)[index] = flat;
+    }
+
+    fn into_inner(self) -> Vec<Vec<f32>> {
+        self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn rows_of(vectors: &ndarray::Array2<f32>) -> Vec<Vec<f32>> {
+    vectors.rows().into_iter().map(|row| row.to_vec()).collect()
+}
+
 fn finite(vectors: &[f32]) -> Check {
     let bad = vectors.iter().filter(|component| !component.is_finite()).count();
     Check {
@@ -124,10 +184,10 @@ fn finite(vectors: &[f32]) -> Check {
     }
 }
 
-fn distinct(vectors: &ndarray::Array2<f32>) -> Check {
-    let rows: Vec<_> = vectors.rows().into_iter().collect();
+fn distinct(rows: &[Vec<f32>]) -> Check {
     let pairs = (0..rows.len()).flat_map(|a| (0..a).map(move |b| (a, b)));
-    let apart = |&(a, b): &(usize, usize)| rows[a].iter().zip(rows[b]).any(|(x, y)| (x - y).abs() > SAME_VECTOR);
+    let differ = |a: &[f32], b: &[f32]| a.len() != b.len() || a.iter().zip(b).any(|(x, y)| (x - y).abs() > SAME_VECTOR);
+    let apart = |&(a, b): &(usize, usize)| differ(&rows[a], &rows[b]);
     let same = pairs.filter(|pair| !apart(pair)).count();
     Check {
         name: "different texts have different vectors",

@@ -11,6 +11,7 @@ use serde::de::{DeserializeOwned, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
+use super::late_interaction::LateInteraction;
 use super::modules::{Module, SENTENCE, Shape, Shapes, TOKENS, overridden, shapes};
 use super::tokenizer_settings::TokenizerSettings;
 use super::transformer_file::TransformerFile;
@@ -69,6 +70,10 @@ pub struct Contract {
     pub findings: Vec<Finding>,
     /// What changes of tokenizer.json.
     pub(crate) tokenizer: TokenizerSettings,
+    /// How a late-interaction (ColBERT) model reads texts; `None` for other models. Such a model has a
+    /// vector per token and none of the text: `dim` is that of a token's vector, nothing is pooled,
+    /// and `max_tokens` is the limit of documents.
+    pub late_interaction: Option<LateInteraction>,
     /// Components of a token's vector.
     pub(crate) token_dim: usize,
     /// What makes a vector of hidden states, in order.
@@ -93,6 +98,27 @@ impl Contract {
     /// not compute; [`Error::InvalidArgument`] when an override is out of range.
     pub fn read(files: &ModelFiles, overrides: &Overrides) -> Result<Self> {
         Reader { files, findings: Vec::new() }.contract(overrides)
+    }
+
+    /// Longest text of either role in tokens.
+    pub(crate) fn longest_text(&self) -> usize {
+        let query = self.late_interaction.as_ref().map_or(0, |late| late.query_length);
+        query.max(self.max_tokens)
+    }
+
+    /// Tokens that the tokenizer may give a text of the role with the lower limit.
+    pub(crate) fn least_limit(&self) -> usize {
+        match &self.late_interaction {
+            // One for the prefix.
+            Some(late) => late.query_length.min(self.max_tokens) - 1,
+            None => self.max_tokens,
+        }
+    }
+
+    /// Longest text in tokens of which a part is not attended to; `None`: there are none.
+    pub(crate) fn longest_partly_seen(&self) -> Option<usize> {
+        let late = self.late_interaction.as_ref()?;
+        late.expansion.as_ref().filter(|expansion| !expansion.attended).map(|_| late.query_length)
     }
 
     /// Whether the modules only pool, cut and normalise.
@@ -167,6 +193,9 @@ impl Reader<'_> {
         let config = self.json(CONFIG)?.ok_or_else(|| self.unusable(CONFIG, "the file is missing"))?;
         numbers::check(&mut self, &config)?;
         let model_type = config["model_type"].as_str().unwrap_or_default().to_owned();
+        if self.is_late_interaction()? {
+            return self.late_contract(config, overrides);
+        }
         self.check_kind(&config)?;
         let hidden_size = self.hidden_size(&config)?;
         let mut own = self.own_modules(&config, hidden_size)?;
@@ -201,6 +230,7 @@ impl Reader<'_> {
             query_prompt,
             document_prompt,
             findings: self.findings,
+            late_interaction: None,
             config,
         })
     }
@@ -430,7 +460,7 @@ fn dense_folder(module: &Module) -> Option<String> {
 }
 
 /// Positions that a text can take. RoBERTa numbers positions from `pad_token_id + 1`.
-fn usable_positions(config: &Value) -> Option<u64> {
+pub(super) fn usable_positions(config: &Value) -> Option<u64> {
     let positions = config["max_position_embeddings"].as_u64().or(config["n_positions"].as_u64())?;
     match config["model_type"].as_str() {
         Some("roberta" | "xlm-roberta" | "camembert") => {

@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::contract::Reader;
-use super::module_weights::ModuleWeights;
+use super::module_weights::{ModuleWeights, stanford_projection};
 use super::modules::{Listed, SENTENCE, TOKENS, feature_names};
 use crate::Result;
 use crate::kernels::{self, Kernels, padded_len};
@@ -60,7 +60,7 @@ impl Activation {
 /// What the config.json of a dense layer says.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct DenseConfig {
-    /// The layer's folder.
+    /// The layer's folder; empty where its weight lies among those of the model.
     pub folder: String,
     /// The feature that it reads.
     pub input: String,
@@ -71,6 +71,22 @@ pub(crate) struct DenseConfig {
     has_bias: bool,
     activation: Activation,
     use_residual: bool,
+}
+
+impl DenseConfig {
+    /// The projection that lies among the weights of a model itself (Stanford's ColBERT), of tokens.
+    pub(super) fn of_model(in_features: usize, out_features: usize) -> Self {
+        Self {
+            folder: String::new(),
+            input: TOKENS.to_owned(),
+            output: TOKENS.to_owned(),
+            in_features,
+            out_features,
+            has_bias: false,
+            activation: Activation::Identity,
+            use_residual: false,
+        }
+    }
 }
 
 impl Reader<'_> {
@@ -130,6 +146,10 @@ impl Dense {
     /// [`crate::Error::ModelFile`] when they are missing or are not those of the layer's config.json.
     pub(crate) fn load(files: &ModelFiles, config: &DenseConfig, kernels: &'static Kernels) -> Result<Self> {
         let shape = [config.out_features, config.in_features];
+        if config.folder.is_empty() {
+            let weight = stanford_projection(files, &shape)?;
+            return Ok(Self { config: config.clone(), weight, bias: Vec::new(), residual: Vec::new(), kernels });
+        }
         let projects = config.use_residual && config.in_features != config.out_features;
         let [weight, bias, residual] = ModuleWeights::read(files, &config.folder)?.tensors(&[
             Some(("linear.weight", &shape)),

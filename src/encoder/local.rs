@@ -10,7 +10,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use ndarray::{Array2, ArrayView2, s};
+use ndarray::{Array2, ArrayView2, Axis, s};
 use rayon::ThreadPool;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
@@ -115,7 +115,8 @@ impl LocalEncoder {
         let (engine, precision) = choose(&contract.config, &options)?;
         let load = || {
             let arithmetic = (engine, precision);
-            let backend = || load_backend(&files, &contract.config, arithmetic, options.device, contract.max_tokens);
+            let longest = contract.longest_text();
+            let backend = || load_backend(&files, &contract.config, arithmetic, options.device, longest);
             rayon::join(|| TextTokenizer::load(&files, &contract), backend)
         };
         let (tokenizer, backend) = match &pool {
@@ -124,6 +125,9 @@ impl LocalEncoder {
         };
         let pipeline = Pipeline::load(&files, &contract.modules, contract.hidden_size)?;
         let (tokenizer, backend) = (tokenizer?, backend?);
+        if let Some(tokens) = contract.longest_partly_seen() {
+            backend.check_expanded(tokens)?;
+        }
         if backend.hidden_size() != contract.hidden_size {
             let (found, said) = (backend.hidden_size(), contract.hidden_size);
             let message =
@@ -182,11 +186,12 @@ impl LocalEncoder {
     pub fn encode_padded(&self, texts: &[&str], role: Role) -> Result<Embeddings> {
         self.install(|| {
             let tokenized = self.tokenize(texts, role)?;
-            let batch = RaggedBatch::of(tokenized.iter().map(|text| text.ids.as_slice()));
+            self.needs_text_vectors()?;
+            let batch = batch_of(tokenized.iter());
             let vectors = Mutex::new(Array2::zeros((texts.len(), self.contract.dim)));
             self.backend.forward_padded(&batch, &|position, hidden| {
                 let keep = |index: usize, text: &EncodedText<'_>| set_row(&vectors, index, text.vector);
-                self.hand_on(position, hidden, 0..hidden.nrows(), &keep);
+                self.hand_on(position, &tokenized[position], hidden, &keep);
             })?;
             let lengths = Lengths::new(texts.len());
             for (index, text) in tokenized.iter().enumerate() {
@@ -202,28 +207,48 @@ impl LocalEncoder {
 
     /// Encodes texts, each given with its position, in one batch.
     fn forward(&self, texts: &[(usize, &TokenizedText)], threads: usize, sink: &TextSink<'_>) -> Result<()> {
-        let batch = RaggedBatch::of(texts.iter().map(|(_, text)| text.ids.as_slice()));
+        let batch = batch_of(texts.iter().map(|(_, text)| *text));
         self.backend.forward(&batch, threads, &|position, hidden| {
             let (index, text) = texts[position];
-            self.hand_on(index, hidden, text.content.clone(), sink);
+            self.hand_on(index, text, hidden, sink);
             if let Some(progress) = &self.options.progress {
                 progress(1);
             }
         })
     }
 
-    /// Hands a text's vectors on. All are NaN where any hidden state is not finite: it may be of a token
-    /// that pooling leaves out, and what attention made of it for the others is no number either,
-    /// whatever it looks like.
-    fn hand_on(&self, index: usize, hidden: ArrayView2<'_, f32>, content: Range<usize>, sink: &TextSink<'_>) {
+    /// Applies the modules to a text's hidden states and hands its vectors on. All are NaN where any hidden
+    /// state is not finite: it may be of a token that pooling leaves out, and what attention made of it
+    /// for the others is no number either, whatever it looks like.
+    fn hand_on(&self, index: usize, text: &TokenizedText, hidden: ArrayView2<'_, f32>, sink: &TextSink<'_>) {
         if !is_finite(hidden) {
-            let tokens = Array2::from_elem((content.len().max(1), self.contract.token_dim), f32::NAN);
-            let vector = vec![f32::NAN; self.contract.dim];
+            let tokens = Array2::from_elem((text.content.len().max(1), self.contract.token_dim), f32::NAN);
+            let vector = vec![f32::NAN; if self.has_text_vectors() { self.contract.dim } else { 0 }];
             return sink(index, &EncodedText { vector: &vector, tokens: tokens.view() });
         }
         let features = self.pipeline.run(hidden);
         let tokens = features.tokens().unwrap_or(hidden);
-        sink(index, &EncodedText { vector: vector(&features), tokens: tokens.slice(s![content, ..]) });
+        let vector = vector(&features);
+        if text.skipped.is_empty() {
+            return sink(index, &EncodedText { vector, tokens: tokens.slice(s![text.content.clone(), ..]) });
+        }
+        let kept: Vec<usize> = text.content.clone().filter(|at| text.skipped.binary_search(at).is_err()).collect();
+        sink(index, &EncodedText { vector, tokens: tokens.select(Axis(0), &kept).view() });
+    }
+
+    /// [`TokenEncoder::encode_each`] by one padded rectangle, as [`LocalEncoder::encode_padded`] is [`Encoder::encode`].
+    pub(super) fn encode_each_padded(&self, texts: &[&str], role: Role, sink: &TextSink<'_>) -> Result<()> {
+        self.install(|| {
+            let tokenized = self.tokenize(texts, role)?;
+            let hand_on = |position: usize, hidden: ArrayView2<'_, f32>| {
+                self.hand_on(position, &tokenized[position], hidden, sink);
+            };
+            self.backend.forward_padded(&batch_of(tokenized.iter()), &hand_on)
+        })
+    }
+
+    fn needs_text_vectors(&self) -> Result<()> {
+        if self.has_text_vectors() { Ok(()) } else { Err(no_text_vectors(&self.files.name)) }
     }
 
     fn install<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
@@ -244,6 +269,9 @@ impl LocalEncoder {
         let mut modules = if contract.is_plain() { String::new() } else { format!(" {:?}", contract.modules) };
         if !contract.tokenizer.is_plain() {
             modules.push_str(&format!(" {:?}", contract.tokenizer));
+        }
+        if let Some(late) = &contract.late_interaction {
+            modules.push_str(&format!(" {late:?}"));
         }
         let hash =
             Sha256::digest(format!("{} {numbers:?} {arithmetic:?} {prompts:?}{modules}", self.files.fingerprint()?));
@@ -276,6 +304,21 @@ impl Lengths {
     pub(super) fn into_inner(self) -> EncodedLengths {
         self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The sequences as the backend takes them.
+fn batch_of<'a>(texts: impl Iterator<Item = &'a TokenizedText>) -> RaggedBatch {
+    let mut batch = RaggedBatch::new();
+    texts.for_each(|text| batch.push_expanded(&text.ids, text.attended));
+    batch
+}
+
+/// Says that a late-interaction model has no vectors of whole texts.
+pub(crate) fn no_text_vectors(name: &str) -> Error {
+    Error::InvalidArgument(format!(
+        "{name} is a late-interaction (ColBERT) model: it has a vector per token and none of the text, so there are no embeddings to write, \
+         keep or search; `nearsort rerank --model` uses it (scoring maxsim), for all else give an embedding model, such as all-MiniLM-L6-v2"
+    ))
 }
 
 /// The text's vector. The contract refuses modules that give none.
@@ -335,7 +378,12 @@ impl Encoder for LocalEncoder {
         })
     }
 
+    fn has_text_vectors(&self) -> bool {
+        self.contract.late_interaction.is_none()
+    }
+
     fn encode(&self, texts: &[&str], role: Role) -> Result<Embeddings> {
+        self.needs_text_vectors()?;
         let vectors = Mutex::new(Array2::zeros((texts.len(), self.contract.dim)));
         let lengths = self.encode_each(texts, role, &|index, text| set_row(&vectors, index, text.vector))?;
         Ok(embeddings(vectors, lengths))

@@ -8,6 +8,8 @@ mod contract;
 mod cross_encoder;
 mod cuts;
 mod dense;
+mod late_interaction;
+mod late_tokens;
 mod layer_norm;
 mod local;
 mod module_weights;
@@ -32,6 +34,8 @@ pub use backend::MAX_THREADS;
 pub use check::Check;
 pub use contract::{Contract, Finding, Overrides};
 pub use cross_encoder::{CrossContract, CrossEncoder, CrossEncoderOptions, DEFAULT_INSTRUCTION, ModelKind, PairLogits};
+pub use late_interaction::{Expansion, LateInteraction};
+pub(crate) use local::no_text_vectors;
 pub use local::{LocalEncoder, LocalEncoderOptions, ProgressFn};
 pub use pooling::Pooling;
 pub use weights_check::check_weights;
@@ -155,11 +159,11 @@ pub type PartSink<'a> = dyn Fn(&[usize], &Embeddings) -> Result<()> + Sync + 'a;
 /// One text as it leaves the encoder. Where the model's numbers for it are not finite, its vector is not, and so are its token vectors.
 #[derive(Debug)]
 pub struct EncodedText<'a> {
-    /// The embedding, `[dim]`.
+    /// The embedding, `[dim]`; empty where [`Encoder::has_text_vectors`] says that there is none.
     pub vector: &'a [f32],
     /// Vectors of the text's own tokens, `[tokens, token_dim]`, without special tokens and prompt: the
     /// last hidden states, after the modules of the model that change them. Not normalised, unless a
-    /// module does it.
+    /// module does it. Of a late-interaction model all tokens but those of its skip list.
     pub tokens: ArrayView2<'a, f32>,
 }
 
@@ -230,6 +234,12 @@ pub trait Encoder: Send + Sync {
         sink(&all, &self.encode(texts, role)?)
     }
 
+    /// Whether there is a vector of a whole text. A late-interaction model has vectors of tokens only, and
+    /// fails to [`Encoder::encode`].
+    fn has_text_vectors(&self) -> bool {
+        true
+    }
+
     /// This encoder with the vectors of the single tokens, if it has them.
     fn token_encoder(&self) -> Option<&dyn TokenEncoder> {
         None
@@ -256,7 +266,8 @@ pub trait TokenEncoder: Encoder {
     /// When tokenizing fails.
     fn windows(&self, text: &str, role: Role) -> Result<Vec<Range<usize>>>;
 
-    /// Byte ranges in the text of the tokens whose vectors [`TokenEncoder::encode_each`] gives, in the same order.
+    /// Byte ranges in the text of the tokens whose vectors [`TokenEncoder::encode_each`] gives, in the same order. Empty for
+    /// a token that is not of the text.
     ///
     /// # Errors
     /// When tokenizing fails.

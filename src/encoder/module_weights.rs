@@ -49,20 +49,57 @@ impl ModuleWeights {
     }
 
     fn floats(&self, name: &str, view: &TensorView<'_>, shape: &[usize]) -> Result<Vec<f32>> {
-        if view.shape() != shape {
-            return Err(self.unusable(format!("{name} has the shape {:?}, expected {shape:?}", view.shape())));
-        }
-        let float = Float::of(view.dtype()).map_err(|wrong| self.unusable(format!("{name} has weights of {wrong}")))?;
-        let mut values = vec![0.0; view.shape().iter().product()];
-        float.read(view.data(), &mut values);
-        match values.iter().position(|value| !value.is_finite()) {
-            Some(at) => Err(self
-                .unusable(format!("a weight is not finite ({} at {at} of {name}); fetch the model again", values[at]))),
-            None => Ok(values),
-        }
+        floats(name, view, shape).map_err(|message| self.unusable(message))
     }
 
     fn unusable(&self, message: String) -> Error {
         Error::ModelFile { path: self.path.clone(), message }
     }
+}
+
+/// A tensor of this shape in f32.
+fn floats(name: &str, view: &TensorView<'_>, shape: &[usize]) -> Result<Vec<f32>, String> {
+    if view.shape() != shape {
+        return Err(format!("{name} has the shape {:?}, expected {shape:?}", view.shape()));
+    }
+    let float = Float::of(view.dtype()).map_err(|wrong| format!("{name} has weights of {wrong}"))?;
+    let mut values = vec![0.0; view.shape().iter().product()];
+    float.read(view.data(), &mut values);
+    match values.iter().position(|value| !value.is_finite()) {
+        Some(at) => Err(format!("a weight is not finite ({} at {at} of {name}); fetch the model again", values[at])),
+        None => Ok(values),
+    }
+}
+
+/// The tensor in which Stanford's ColBERT has its projection, among the weights of the encoder.
+const PROJECTION: &str = "linear.weight";
+
+/// The shape of the projection of a checkpoint of Stanford's: outputs and inputs.
+///
+/// # Errors
+/// [`Error::ModelFile`] when there is none.
+pub(super) fn stanford_shape(files: &ModelFiles) -> Result<[usize; 2]> {
+    with_projection(files, |view| match view.shape() {
+        &[out, width] if out > 0 && width > 0 => Ok([out, width]),
+        other => Err(format!("{PROJECTION} has the shape {other:?}, expected two numbers from 1")),
+    })
+}
+
+/// The projection of a checkpoint of Stanford's.
+pub(super) fn stanford_projection(files: &ModelFiles, shape: &[usize; 2]) -> Result<Vec<f32>> {
+    with_projection(files, |view| floats(PROJECTION, view, shape))
+}
+
+/// Finds the projection in the files of weights.
+fn with_projection<T>(files: &ModelFiles, read: impl Fn(&TensorView<'_>) -> Result<T, String>) -> Result<T> {
+    let paths = files.weights()?;
+    for (mapped, path) in files.map_weights()?.iter().zip(&paths) {
+        let unusable = |message: String| Error::ModelFile { path: path.clone(), message };
+        let tensors = SafeTensors::deserialize(mapped.bytes()).map_err(|e| unusable(e.to_string()))?;
+        if let Ok(view) = tensors.tensor(PROJECTION) {
+            return read(&view).map_err(unusable);
+        }
+    }
+    let message = format!("no tensor '{PROJECTION}', which a ColBERT model projects its tokens with");
+    Err(Error::ModelFile { path: files.dir.join("model.safetensors"), message })
 }

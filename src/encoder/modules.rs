@@ -264,7 +264,9 @@ impl Reader<'_> {
 
     /// Refuses a model of which only the vectors of tokens mean something.
     pub(super) fn late_interaction(&self, file: &str, because: &str) -> Error {
-        let message = format!("{because}: this is a late-interaction (ColBERT) model, which is not supported");
+        let message = format!(
+            "{because}: this is a late-interaction (ColBERT) model of a form that is not supported; PyLate's and Stanford's folders are"
+        );
         self.unusable(file, &message)
     }
 

@@ -5,6 +5,8 @@ use std::ops::Range;
 use tokenizers::{Encoding, ModelWrapper, PostProcessor, Tokenizer};
 
 use super::cuts::Cuts;
+use super::late_interaction::{trim_end, trim_start};
+use super::late_tokens::LateTokens;
 use super::{Contract, Role, tokenizer_file};
 use crate::store::ModelFiles;
 use crate::{Error, Result};
@@ -28,8 +30,13 @@ const MAX_WINDOWS: usize = 256;
 pub(crate) struct TokenizedText {
     /// Special tokens included, at most the model's limit.
     pub ids: Vec<u32>,
-    /// The positions in `ids` of the text's own tokens: without special tokens and prompt.
+    /// The positions in `ids` of the text's own tokens: without special tokens and prompt. Of a
+    /// late-interaction model all.
     pub content: Range<usize>,
+    /// Positions of tokens in `content` whose vectors do not count, ascending.
+    pub skipped: Vec<usize>,
+    /// How many tokens, from the first, are attended to.
+    pub attended: usize,
     /// Tokens of the text that stand for what the vocabulary lacks.
     pub unknown: u32,
     /// Whether the text had more.
@@ -64,9 +71,12 @@ enum Ends {
 pub(crate) struct TextTokenizer {
     tokenizer: Tokenizer,
     cuts: Cuts,
-    max_tokens: usize,
-    /// Tokens that prompt and text may take.
-    room: usize,
+    /// Tokens that the tokenizer may give a text, special ones included, by role.
+    limits: [usize; 2],
+    /// Of these the special ones.
+    special: usize,
+    /// Of a late-interaction model.
+    late: Option<LateTokens>,
     lower_case: bool,
     unknown_id: Option<u32>,
     query_prompt: String,
@@ -97,15 +107,20 @@ impl Located {
 
 impl TextTokenizer {
     pub(crate) fn load(files: &ModelFiles, contract: &Contract) -> Result<Self> {
-        let mut tokenizer = tokenizer_file::read(files, contract.max_tokens, false)?;
+        let unusable = |message: String| Error::ModelFile { path: files.dir.join("tokenizer.json"), message };
+        let mut tokenizer = tokenizer_file::read(files, contract.least_limit(), false)?;
         contract.tokenizer.apply(&mut tokenizer)?;
+        let resolve = |late| LateTokens::resolve(&mut tokenizer, contract, late).map_err(unusable);
+        let late = contract.late_interaction.as_ref().map(resolve).transpose()?;
+        let limit = |role| late.as_ref().map_or(contract.max_tokens, |late| late.limit(role));
         let special = tokenizer.get_post_processor().map_or(0, |template| template.added_tokens(false));
         Ok(Self {
             unknown_id: unknown_id(&tokenizer),
             cuts: Cuts::new(&tokenizer, contract.lower_case),
             tokenizer,
-            max_tokens: contract.max_tokens,
-            room: contract.max_tokens.saturating_sub(special),
+            limits: [limit(Role::Query), limit(Role::Document)],
+            special,
+            late,
             lower_case: contract.lower_case,
             query_prompt: contract.query_prompt.clone(),
             document_prompt: contract.document_prompt.clone(),
@@ -120,27 +135,53 @@ impl TextTokenizer {
         // Where tokens lie in the text matters only for telling the prompt's tokens from the text's, and costs time.
         let with_offsets = !prompt.is_empty();
         let (encoding, truncated) = match self.cuts_left {
-            true => self.ending(prompt, text, with_offsets)?,
+            true => self.ending(prompt, text, role, with_offsets)?,
             false => {
-                let kept = self.beginning((prompt, text), BYTES_PER_TOKEN, with_offsets, Ends::Exact)?;
+                let kept = self.beginning((prompt, text), role, BYTES_PER_TOKEN, with_offsets, Ends::Exact)?;
                 (kept.encoding, kept.next.is_some())
             }
         };
         let content = self.content(&encoding, prompt);
         let ids = encoding.get_ids();
         let unknown = ids[content.clone()].iter().filter(|id| self.unknown_id == Some(**id)).count() as u32;
-        Ok(TokenizedText { content, unknown, ids: ids.to_vec(), truncated })
+        let (ids, attended) = (ids.to_vec(), ids.len());
+        let tokenized = TokenizedText { content, skipped: Vec::new(), attended, unknown, ids, truncated };
+        Ok(match &self.late {
+            Some(late) => late.read(tokenized, role),
+            None => tokenized,
+        })
     }
 
     /// The byte ranges of the text's own tokens, as many as the model takes, in order.
     pub(crate) fn locate(&self, text: &str, role: Role) -> Result<Vec<Range<usize>>> {
-        if self.cuts_left {
-            let prompt = self.prompt(role);
-            let (encoding, _) = self.ending(prompt, text, true)?;
-            let own = encoding.get_offsets()[self.content(&encoding, prompt)].iter();
-            return Ok(own.map(|&offsets| self.in_text(text, prompt, offsets)).collect());
-        }
-        self.located(text, role, BYTES_PER_TOKEN, Ends::Exact).map(|located| located.ranges)
+        let prompt = self.prompt(role);
+        let encoding = match self.cuts_left {
+            true => self.ending(prompt, text, role, true)?.0,
+            false => self.beginning((prompt, text), role, BYTES_PER_TOKEN, true, Ends::Exact)?.encoding,
+        };
+        let content = self.content(&encoding, prompt);
+        let own = encoding.get_offsets()[content.clone()].iter();
+        let ranges: Vec<Range<usize>> = own.map(|&offsets| self.in_text(text, prompt, offsets)).collect();
+        let Some(late) = &self.late else { return Ok(ranges) };
+        let mut places = vec![0..0; encoding.len()];
+        places[content].clone_from_slice(&ranges);
+        Ok(late.places(encoding.get_ids(), places, role))
+    }
+
+    /// Tokens that the tokenizer may give a text of this role.
+    fn limit(&self, role: Role) -> usize {
+        self.limits[role as usize]
+    }
+
+    /// Tokens that prompt and text may take.
+    fn room(&self, role: Role) -> usize {
+        self.limit(role).saturating_sub(self.special)
+    }
+
+    /// Bytes of white space that are cut in front of a text: those in front of prompt and text together,
+    /// and the contract leaves none in front of a prompt.
+    fn cut_in_front(&self, prompt: &str, text: &str) -> usize {
+        if self.late.is_some() && prompt.is_empty() { text.len() - trim_start(text).len() } else { 0 }
     }
 
     /// Byte ranges of pieces of the text that the model takes whole, each beginning at a word, each but the first repeating the last
@@ -151,7 +192,7 @@ impl TextTokenizer {
         let mut windows = Vec::new();
         let mut start = 0;
         // No token is shorter than a byte: most texts need no look.
-        while text.len() - start >= self.max_tokens.saturating_sub(self.prompt(role).len()) {
+        while text.len() - start >= self.limit(role).saturating_sub(self.prompt(role).len()) {
             let located = self.located(&text[start..], role, BYTES_PER_TOKEN / 4, Ends::Anywhere)?;
             let Some(end) = located.end() else { break };
             let end = start + end;
@@ -175,7 +216,7 @@ impl TextTokenizer {
     /// Locates as many tokens as the model takes.
     fn located(&self, text: &str, role: Role, bytes_per_token: usize, ends: Ends) -> Result<Located> {
         let prompt = self.prompt(role);
-        let Beginning { encoding, next } = self.beginning((prompt, text), bytes_per_token, true, ends)?;
+        let Beginning { encoding, next } = self.beginning((prompt, text), role, bytes_per_token, true, ends)?;
         let content = self.content(&encoding, prompt);
         let ranges = encoding.get_offsets()[content].iter().map(|&offsets| self.in_text(text, prompt, offsets));
         Ok(Located { ranges: ranges.collect(), next: next.map(|offsets| self.in_text(text, prompt, offsets).start) })
@@ -186,23 +227,25 @@ impl TextTokenizer {
     fn beginning(
         &self,
         (prompt, text): (&str, &str),
+        role: Role,
         bytes_per_token: usize,
         with_offsets: bool,
         ends: Ends,
     ) -> Result<Beginning> {
-        let mut bytes = self.max_tokens.saturating_mul(bytes_per_token).max(1);
+        let room = self.room(role);
+        let mut bytes = self.limit(role).saturating_mul(bytes_per_token).max(1);
         loop {
             let (prefix, needed) = match ends {
-                Ends::Exact => (self.cuts.long_beginning(&self.tokenizer, text, bytes), self.room),
+                Ends::Exact => (self.cuts.long_beginning(&self.tokenizer, text, bytes), room),
                 Ends::Anywhere => match self.cuts.beginning(&self.tokenizer, text, bytes) {
-                    Some(prefix) => (prefix, self.room),
-                    None => (&text[..text.floor_char_boundary(bytes)], self.room + UNSURE_TOKENS),
+                    Some(prefix) => (prefix, room),
+                    None => (&text[..text.floor_char_boundary(bytes)], room + UNSURE_TOKENS),
                 },
             };
             let encoding = self.encode(prompt, prefix, with_offsets)?;
             if encoding.len() > needed || prefix.len() == text.len() {
-                let next = encoding.get_offsets().get(self.room).copied();
-                let encoding = if next.is_some() { first_tokens(&encoding, self.room) } else { encoding };
+                let next = encoding.get_offsets().get(room).copied();
+                let encoding = if next.is_some() { first_tokens(&encoding, room) } else { encoding };
                 return Ok(Beginning { encoding: self.complete(encoding)?, next });
             }
             // A text cut somewhere may be longer than what was asked for.
@@ -212,10 +255,11 @@ impl TextTokenizer {
 
     /// The last tokens of prompt and text that the model takes, with the special ones, and whether there
     /// were more.
-    fn ending(&self, prompt: &str, text: &str, with_offsets: bool) -> Result<(Encoding, bool)> {
+    fn ending(&self, prompt: &str, text: &str, role: Role, with_offsets: bool) -> Result<(Encoding, bool)> {
         let encoding = self.encode(prompt, text, with_offsets)?;
-        let is_long = encoding.len() > self.room;
-        let encoding = if is_long { last_tokens(&encoding, self.room) } else { encoding };
+        let room = self.room(role);
+        let is_long = encoding.len() > room;
+        let encoding = if is_long { last_tokens(&encoding, room) } else { encoding };
         Ok((self.complete(encoding)?, is_long))
     }
 
@@ -231,6 +275,9 @@ impl TextTokenizer {
         #[cfg(test)]
         self.work.fetch_add(text.len(), std::sync::atomic::Ordering::Relaxed);
         let mut input = format!("{prompt}{text}");
+        if self.late.is_some() {
+            input = trim_end(trim_start(&input)).to_owned();
+        }
         if self.lower_case {
             input = input.to_lowercase();
         }
@@ -266,8 +313,8 @@ impl TextTokenizer {
     /// From offsets in what was tokenized to a range of the text. Lower-casing can move a character by a byte or two; the range is
     /// moved back to whole characters.
     fn in_text(&self, text: &str, prompt: &str, (from, to): (usize, usize)) -> Range<usize> {
-        let prompt_bytes = self.prompt_bytes(prompt);
-        let place = |at: usize| text.floor_char_boundary(at.saturating_sub(prompt_bytes).min(text.len()));
+        let (prompt_bytes, cut) = (self.prompt_bytes(prompt), self.cut_in_front(prompt, text));
+        let place = |at: usize| text.floor_char_boundary((at + cut).saturating_sub(prompt_bytes).min(text.len()));
         place(from)..place(to)
     }
 }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::blocks::{FileEntry, damaged};
 use super::folder::{is_numbered, is_segment_name};
 use super::segment::is_block_file;
-use crate::encoder::{Encoder, LocalEncoder, ModelInfo};
+use crate::encoder::{Encoder, LocalEncoder, ModelInfo, TokenEncoder, no_text_vectors};
 use crate::io::write_own;
 use crate::{Error, Result};
 
@@ -99,8 +99,11 @@ impl IndexModel {
     /// The model of a local encoder.
     ///
     /// # Errors
-    /// When the model's files cannot be read.
+    /// When the model's files cannot be read; [`Error::InvalidArgument`] for a late-interaction model, which has no vectors of texts.
     pub fn of(encoder: &LocalEncoder) -> Result<Self> {
+        if !encoder.has_text_vectors() {
+            return Err(no_text_vectors(&encoder.files().name));
+        }
         let (contract, files) = (encoder.contract(), encoder.files());
         Ok(Self {
             name: files.name.clone(),
@@ -109,7 +112,7 @@ impl IndexModel {
             engine: encoder.engine().to_string(),
             precision: encoder.precision().to_string(),
             dim: contract.dim,
-            token_dim: contract.hidden_size,
+            token_dim: encoder.token_dim(),
             max_tokens: contract.max_tokens,
             pooling: contract.pooling.to_string(),
             query_prompt: contract.query_prompt.clone(),

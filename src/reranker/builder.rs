@@ -12,7 +12,7 @@ use crate::cache::{CachedEncoder, EmbeddingCache};
 use crate::candle_backend::Device;
 use crate::encoder::{
     CrossEncoder, CrossEncoderOptions, Encoder, Engine, LocalEncoder, LocalEncoderOptions, ModelKind, Overrides,
-    Precision, ProgressFn,
+    Precision, ProgressFn, no_text_vectors,
 };
 use crate::remote::is_embedding_model;
 use crate::remote::judge::{JudgeMethod, JudgeOptions};
@@ -60,7 +60,8 @@ impl RerankerBuilder {
         self
     }
 
-    /// Which score of an embedding model's pass. Default: [`Scoring::Hybrid`].
+    /// Which score of an embedding model's pass. Default: [`Scoring::Hybrid`]; [`Scoring::MaxSim`], the only one, of a late-interaction
+    /// (ColBERT) model.
     pub fn scoring(mut self, scoring: Scoring) -> Self {
         self.scoring = Some(scoring);
         self
@@ -196,7 +197,11 @@ impl RerankerBuilder {
         }
         let files = self.files()?;
         match ModelKind::of(&files)? {
-            ModelKind::Encoder => self.build_bi_encoder(files),
+            ModelKind::Encoder => self.build_bi_encoder(files, Scoring::Hybrid),
+            ModelKind::LateInteraction => {
+                self.check_late_interaction(&files.name)?;
+                self.build_bi_encoder(files, Scoring::MaxSim)
+            }
             ModelKind::CrossEncoder => self.build_cross_encoder(files),
         }
     }
@@ -205,9 +210,10 @@ impl RerankerBuilder {
         self.embeds.unwrap_or_else(|| is_embedding_model(provider, model))
     }
 
-    fn build_bi_encoder(mut self, files: ModelFiles) -> Result<Reranker> {
+    /// `default`: how it scores when nobody says.
+    fn build_bi_encoder(mut self, files: ModelFiles, default: Scoring) -> Result<Reranker> {
         self.check_bi_encoder(&files.name)?;
-        let scoring = self.scoring.unwrap_or(Scoring::Hybrid);
+        let scoring = self.scoring.unwrap_or(default);
         let long_text = self.long_text.unwrap_or(scoring.default_long_text());
         let blend = self.blend.unwrap_or(scoring.default_blend()).check()?;
         let cache = self.cache.take();
@@ -266,6 +272,21 @@ impl RerankerBuilder {
         }
     }
 
+    fn check_late_interaction(&self, name: &str) -> Result<()> {
+        if let Some(scoring) = self.scoring.filter(|scoring| *scoring != Scoring::MaxSim) {
+            return Err(Error::InvalidArgument(format!(
+                "{name} is a late-interaction (ColBERT) model, which scores by maxsim alone: it has no vector of a text for --scoring {scoring} \
+                 (nor for `nearsort diagnose`); leave --scoring out"
+            )));
+        }
+        match self.cache {
+            Some(_) => Err(Error::InvalidArgument(format!(
+                "--cache keeps embeddings of texts, and {name} is a late-interaction (ColBERT) model, which has none: leave it out"
+            ))),
+            None => Ok(()),
+        }
+    }
+
     fn check_cross_encoder(&self, name: &str) -> Result<()> {
         let refused = |option: &str, why: &str| {
             Err(Error::InvalidArgument(format!(
@@ -287,9 +308,13 @@ impl RerankerBuilder {
     /// The encoder alone: for embedding a corpus.
     ///
     /// # Errors
-    /// Those of [`ModelStore::get`] and [`LocalEncoder::load`].
+    /// Those of [`ModelStore::get`] and [`LocalEncoder::load`]; [`Error::InvalidArgument`] for a late-interaction model, which has no
+    /// embeddings of texts ([`LocalEncoder::load`] itself takes it).
     pub fn build_encoder(self) -> Result<LocalEncoder> {
         let files = self.files()?;
+        if ModelKind::of(&files)? == ModelKind::LateInteraction {
+            return Err(no_text_vectors(&files.name));
+        }
         LocalEncoder::load(files, self.encoder)
     }
 

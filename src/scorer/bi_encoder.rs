@@ -211,6 +211,7 @@ impl BiEncoderScorer {
             let message = "this encoder gives no token vectors; it can only score by cosine and truncate long texts";
             return Err(Error::InvalidArgument(message.into()));
         }
+        check_vectors(encoder.as_ref(), scoring)?;
         Ok(Self { encoder, scoring, long_text })
     }
 
@@ -240,6 +241,7 @@ impl BiEncoderScorer {
     }
 
     fn encode_queries(&self, lists: &[CandidateList<'_>]) -> Result<(Vec<QueryVectors>, EncodedLengths)> {
+        check_vectors(self.encoder.as_ref(), self.scoring)?;
         let texts: Vec<&str> = lists.iter().map(|list| list.query).collect();
         let vectors: Mutex<Vec<Option<QueryVectors>>> = Mutex::new(texts.iter().map(|_| None).collect());
         let lengths = self.encode_each(&texts, Role::Query, &|index, text| {
@@ -350,6 +352,17 @@ impl BiEncoderScorer {
     }
 }
 
+/// Refuses scores of vectors that the model has not.
+fn check_vectors(encoder: &dyn Encoder, scoring: Scoring) -> Result<()> {
+    if encoder.has_text_vectors() || scoring == Scoring::MaxSim {
+        return Ok(());
+    }
+    let name = encoder.model().map_or_else(|| "this".to_owned(), |model| model.name);
+    Err(Error::InvalidArgument(format!(
+        "{name} is a late-interaction (ColBERT) model, which scores by maxsim alone: it has no vector of a text for the scoring '{scoring}'"
+    )))
+}
+
 /// The lengths of texts from those of their pieces. A text is cut where a piece is, or where the pieces end before the text.
 fn lengths_of_texts(pieces: &[Piece], lengths: &EncodedLengths, texts: &[&str]) -> EncodedLengths {
     let count = texts.len();
@@ -408,8 +421,10 @@ impl Scorer for BiEncoderScorer {
 
     fn explain(&self, query: &str, candidate: &str) -> Result<Option<Explanation>> {
         let Some(encoder) = self.encoder.token_encoder() else { return Ok(None) };
-        // Every part is shown, whichever make the score.
-        let all = Self { encoder: Arc::clone(&self.encoder), scoring: Scoring::Hybrid, long_text: self.long_text };
+        // Every part that the model has is shown, whichever make the score.
+        let has_cosine = self.encoder.has_text_vectors();
+        let scoring = if has_cosine { Scoring::Hybrid } else { Scoring::MaxSim };
+        let all = Self { encoder: Arc::clone(&self.encoder), scoring, long_text: self.long_text };
         let (queries, _) = all.encode_queries(&[CandidateList { query, candidates: &[] }])?;
         let [QueryVectors { vector, tokens: Some(tokens) }] = queries.as_slice() else {
             return Err(failed(&"the encoder lost a query"));
@@ -420,7 +435,7 @@ impl Scorer for BiEncoderScorer {
         all.encode_each(&contents, Role::Document, &|piece, encoded| {
             let of_piece = DocumentTokens::new(encoded.tokens);
             // Vectors of one encoder have one length; NaN would be seen below.
-            let cosine = cosine_similarity(vector, encoded.vector).unwrap_or(f32::NAN);
+            let cosine = if has_cosine { cosine_similarity(vector, encoded.vector).unwrap_or(f32::NAN) } else { 0.0 };
             let parts = Parts { cosine, maxsim: tokens.maxsim(&of_piece) };
             let value = self.scoring.combine(parts.cosine, parts.maxsim);
             let mut best = best.lock().unwrap_or_else(PoisonError::into_inner);
@@ -437,12 +452,14 @@ impl Scorer for BiEncoderScorer {
         let query_ranges = encoder.token_ranges(query, Role::Query)?;
         let candidate_ranges = encoder.token_ranges(&candidate[window.clone()], Role::Document)?;
         let place = |(query, (token, similarity)): (Range<usize>, (usize, f32))| {
-            let found = candidate_ranges.get(token)?;
+            // Special tokens, and those that fill a query up, are no words.
+            let found = candidate_ranges.get(token).filter(|found| !found.is_empty() && !query.is_empty())?;
             Some(Match { query, candidate: found.start + window.start..found.end + window.start, similarity })
         };
         let matches: Vec<Match> = query_ranges.into_iter().zip(matches).filter_map(place).collect();
+        let shown = [(ScoreKind::Cosine, parts.cosine), (ScoreKind::MaxSim, parts.maxsim)];
         Ok(Some(Explanation {
-            parts: vec![(ScoreKind::Cosine, parts.cosine), (ScoreKind::MaxSim, parts.maxsim)],
+            parts: shown.into_iter().filter(|(kind, _)| has_cosine || *kind != ScoreKind::Cosine).collect(),
             matches: matches_of_words(query, candidate, &matches),
         }))
     }

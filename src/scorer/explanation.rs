@@ -10,7 +10,8 @@ use super::ScoreKind;
 pub struct Explanation {
     /// Each score of the pair, in the order in which they are mixed.
     pub parts: Vec<(ScoreKind, f32)>,
-    /// For each word of the query, in its order, the word of the candidate that it met.
+    /// For each word of the query, in its order, the word of the candidate that it met. Of a late-interaction model without
+    /// those that met a special token.
     pub matches: Vec<Match>,
 }
 

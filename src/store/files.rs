@@ -20,7 +20,7 @@ pub(super) const WEIGHTS_INDEX: &str = "model.safetensors.index.json";
 
 /// The files that a model has in its own folder, apart from weights and the folders that `modules.json` names.
 /// The first two are indispensable. Of the `sentence_*_config.json` a model has one.
-pub(super) const TOP_FILES: [&str; 13] = [
+pub(super) const TOP_FILES: [&str; 14] = [
     "config.json",
     "tokenizer.json",
     "modules.json",
@@ -34,6 +34,7 @@ pub(super) const TOP_FILES: [&str; 13] = [
     "config_sentence_transformers.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
+    "artifact.metadata",
 ];
 pub(super) const REQUIRED: [&str; 2] = [TOP_FILES[0], TOP_FILES[1]];
 

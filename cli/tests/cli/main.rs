@@ -14,6 +14,7 @@ mod eval;
 mod index;
 mod input;
 mod judge;
+mod late_interaction;
 #[cfg(unix)]
 mod lists;
 mod manners;

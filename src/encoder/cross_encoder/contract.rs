@@ -20,6 +20,8 @@ pub enum ModelKind {
     Encoder,
     /// Reads query and document together and gives a number: [`super::CrossEncoder`].
     CrossEncoder,
+    /// Turns a text into a vector per token: [`crate::LocalEncoder`], for scores by MaxSim alone.
+    LateInteraction,
 }
 
 /// How a pair becomes a number.
@@ -79,8 +81,12 @@ impl ModelKind {
     /// # Errors
     /// [`Error::ModelFile`] for a file that is not JSON; [`Error::UnsupportedArchitecture`] for a cross-encoder of an unknown kind.
     pub fn of(files: &ModelFiles) -> Result<Self> {
-        let kind = |form: Option<Form>| if form.is_some() { Self::CrossEncoder } else { Self::Encoder };
-        form(&Reader { files, findings: Vec::new() }).map(kind)
+        let reader = Reader { files, findings: Vec::new() };
+        Ok(match form(&reader)? {
+            Some(_) => Self::CrossEncoder,
+            None if reader.is_late_interaction()? => Self::LateInteraction,
+            None => Self::Encoder,
+        })
     }
 }
 

@@ -1,0 +1,114 @@
+//! What a late-interaction model does to the tokens of a text, as PyLate does it.
+
+use tokenizers::{AddedToken, Tokenizer};
+
+use super::late_interaction::LateInteraction;
+use super::tokenizer::{TokenizedText, unknown_id};
+use super::{Contract, Role};
+
+/// The options of a late-interaction model as ids.
+pub(super) struct LateTokens {
+    /// Of queries and of documents.
+    prefixes: [Option<u32>; 2],
+    /// Tokens of a query, and of a document, without the prefix.
+    limits: [usize; 2],
+    query_length: usize,
+    /// The token that fills queries up, and whether it is attended to.
+    expansion: Option<(u32, bool)>,
+    /// Sorted.
+    skiplist: Vec<u32>,
+}
+
+impl LateTokens {
+    /// Looks up the tokens, and makes the prefixes tokens of their own wherever a text spells them out.
+    ///
+    /// # Errors
+    /// Which token is missing, in words.
+    pub fn resolve(tokenizer: &mut Tokenizer, contract: &Contract, late: &LateInteraction) -> Result<Self, String> {
+        let rows = contract.config["vocab_size"].as_u64().unwrap_or(u64::MAX);
+        let known = |tokenizer: &Tokenizer, token: &str, what: &str| {
+            let id = tokenizer.token_to_id(token).filter(|id| u64::from(*id) < rows);
+            id.ok_or_else(|| {
+                format!("{what} '{token}' is no token of the model; train it first, or save it with PyLate")
+            })
+        };
+        let prefix = |tokenizer: &Tokenizer, token: &str, what: &str| match token.is_empty() {
+            true => Ok(None),
+            false => known(tokenizer, token, what).map(Some),
+        };
+        let prefixes = [
+            prefix(tokenizer, &late.query_prefix, "the prefix of queries")?,
+            prefix(tokenizer, &late.document_prefix, "the prefix of documents")?,
+        ];
+        let expansion = match &late.expansion {
+            None => None,
+            Some(expansion) => {
+                let id = known(tokenizer, &expansion.token, "the token that queries are filled up with,")?;
+                Some((id, expansion.attended))
+            }
+        };
+        // PyLate looks words up before it adds the prefixes; a word that is no token becomes the unknown one.
+        let unknown = unknown_id(tokenizer);
+        let ids = late.skiplist.iter().filter_map(|word| tokenizer.token_to_id(word).or(unknown));
+        let mut skiplist: Vec<u32> = ids.collect();
+        skiplist.sort_unstable();
+        let names = [&late.query_prefix, &late.document_prefix].into_iter().filter(|name| !name.is_empty());
+        let added: Vec<AddedToken> = names.map(|name| AddedToken::from(name.as_str(), false)).collect();
+        tokenizer.add_tokens(added).map_err(|e| e.to_string())?;
+        let limit = |length: usize, prefix: Option<u32>| length - usize::from(prefix.is_some());
+        Ok(Self {
+            limits: [limit(late.query_length, prefixes[0]), limit(contract.max_tokens, prefixes[1])],
+            prefixes,
+            query_length: late.query_length,
+            expansion,
+            skiplist,
+        })
+    }
+
+    /// Tokens that the tokenizer may give a text, special tokens included.
+    pub fn limit(&self, role: Role) -> usize {
+        self.limits[role as usize]
+    }
+
+    /// The tokens that the model reads, of those that the tokenizer gives.
+    pub fn read(&self, text: TokenizedText, role: Role) -> TokenizedText {
+        let own = text.ids.len();
+        let prefix = self.prefixes[role as usize];
+        let filling = self.expansion.map_or(0, |(id, _)| id);
+        let ids = self.arranged(text.ids, role, prefix.unwrap_or(0), filling);
+        let attended = match (role, self.expansion) {
+            (Role::Query, Some((_, true))) => ids.len(),
+            _ => own + usize::from(prefix.is_some()),
+        };
+        TokenizedText { content: 0..ids.len(), skipped: self.skipped(&ids, role), attended, ids, ..text }
+    }
+
+    /// Places of the tokens whose vectors count, of those that the tokenizer gives; the others are empty.
+    pub fn places<T: Clone + Default>(&self, ids: &[u32], places: Vec<T>, role: Role) -> Vec<T> {
+        let prefix = self.prefixes[role as usize].unwrap_or(0);
+        let ids = self.arranged(ids.to_vec(), role, prefix, self.expansion.map_or(0, |(id, _)| id));
+        let skipped = self.skipped(&ids, role);
+        let places = self.arranged(places, role, T::default(), T::default());
+        let counts = |(at, place): (usize, T)| (skipped.binary_search(&at).is_err()).then_some(place);
+        places.into_iter().enumerate().filter_map(counts).collect()
+    }
+
+    /// Fills a query up, then puts the prefix behind the first token: PyLate's order.
+    fn arranged<T: Clone>(&self, mut tokens: Vec<T>, role: Role, prefix: T, filling: T) -> Vec<T> {
+        let has_prefix = self.prefixes[role as usize].is_some();
+        if role == Role::Query && self.expansion.is_some() {
+            let width = self.query_length - usize::from(has_prefix);
+            tokens.resize(width.max(tokens.len()), filling);
+        }
+        if has_prefix {
+            tokens.insert(1.min(tokens.len()), prefix);
+        }
+        tokens
+    }
+
+    /// Positions of a document's tokens whose vectors do not count.
+    fn skipped(&self, ids: &[u32], role: Role) -> Vec<usize> {
+        let skips = |id: &u32| role == Role::Document && self.skiplist.binary_search(id).is_ok();
+        ids.iter().enumerate().filter(|(_, id)| skips(id)).map(|(at, _)| at).collect()
+    }
+}
