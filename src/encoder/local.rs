@@ -263,7 +263,7 @@ impl LocalEncoder {
         let contract = &self.contract;
         let numbers = (contract.dim, contract.max_tokens, contract.normalize, contract.pooling);
         // Instruction sets round in their own ways, in i8 visibly so.
-        let arithmetic = (ARITHMETIC_VERSION, self.engine, self.precision, Kernels::best().isa());
+        let arithmetic = (arithmetic_version(self.precision), self.engine, self.precision, Kernels::best().isa());
         let prompts = (&contract.query_prompt, &contract.document_prompt);
         // Earlier releases computed lists of other modules in another way; the rest keeps its fingerprint.
         let mut modules = if contract.is_plain() { String::new() } else { format!(" {:?}", contract.modules) };
@@ -279,8 +279,12 @@ impl LocalEncoder {
     }
 }
 
-/// Raised when a release computes other bits from the same files: indexes and caches of older releases must not be taken for its own.
-pub(super) const ARITHMETIC_VERSION: u32 = 1;
+/// Raised when a release computes other bits from the same files: indexes and caches of older releases must not be
+/// taken for its own. Codes of 8 bits have been of split columns since version 2.
+pub(super) fn arithmetic_version(precision: Precision) -> u32 {
+    let codes_of_8_bits = precision == Precision::I8 && Kernels::best().gemm_i8.code_bytes() == 1;
+    if codes_of_8_bits { 2 } else { 1 }
+}
 
 /// The lengths of texts, noted by many threads.
 pub(super) struct Lengths(Mutex<EncodedLengths>);

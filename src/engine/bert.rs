@@ -10,9 +10,10 @@
 
 use super::config::{Config, Family};
 use super::layer::{self, Attention, Batch, Builder};
-use super::linear::{Linear, Norm, Then};
+use super::linear::{Linear, Norm, Then, splits_columns};
 use super::profile::{Laps, Operation};
 use super::scratch::Scratch;
+use super::split_columns::{SplitColumns, ranks};
 use super::weights::Tensor;
 use super::{Forward, embedding_error};
 use crate::Result;
@@ -54,13 +55,14 @@ impl Bert {
         let types = if config.family == Family::DistilBert { 0 } else { config.type_vocab_size };
         let table = (types > 0).then(|| tensors.values("embeddings.token_type_embeddings.weight", &[types, width]));
         let token_types = table.transpose()?.unwrap_or_default().chunks_exact(width).map(<[f32]>::to_vec).collect();
+        let ranks = column_ranks(builder)?;
         Ok(Self {
             words: tensors.get(ANCHOR, &[config.vocab_size, width])?,
             positions: tensors.get("embeddings.position_embeddings.weight", &[config.max_positions, width])?,
             token_types,
             norm: norm(builder, "embeddings.LayerNorm", width)?,
             projection: (width != config.hidden_size).then(|| Projection::load(builder)).transpose()?,
-            layers: (0..config.num_layers).map(|layer| Layer::load(builder, layer)).collect::<Result<_>>()?,
+            layers: (0..config.num_layers).map(|layer| Layer::load(builder, layer, &ranks)).collect::<Result<_>>()?,
             config: (*config).clone(),
         })
     }
@@ -137,8 +139,9 @@ impl Projection {
 }
 
 impl Layer {
-    fn load(builder: &Builder<'_>, index: usize) -> Result<Self> {
-        let name = format!("encoder.layer.{index}");
+    /// `ranks` as [`column_ranks`] gives them.
+    fn load(builder: &Builder<'_>, index: usize, ranks: &[usize]) -> Result<Self> {
+        let name = layer_name(index);
         let (hidden, middle) = (builder.config.hidden_size, builder.config.intermediate_size);
         let own = format!("{name}.attention.self");
         let parts = ["query", "key", "value"];
@@ -148,24 +151,72 @@ impl Layer {
         let biases = biases.into_iter().collect::<Result<Vec<_>>>()?;
         Ok(Self {
             attention: Attention {
-                qkv: builder.qkv(&own, &sources, &biases)?,
+                qkv: builder.qkv(&own, &sources, &biases, split_behind(builder, &norm_before(index), ranks)?)?,
                 output: builder.attention_output(&format!("{name}.attention.output.dense"), true)?,
                 heads: builder.heads(None),
                 rope: None,
             },
-            attention_norm: norm(builder, &format!("{name}.attention.output.LayerNorm"), hidden)?,
-            up: builder.linear(&format!("{name}.intermediate.dense"), (middle, hidden), true)?,
+            attention_norm: norm(builder, &attention_norm(index), hidden)?,
+            up: builder.linear_behind(
+                &format!("{name}.intermediate.dense"),
+                (middle, hidden),
+                true,
+                split_behind(builder, &attention_norm(index), ranks)?,
+            )?,
             down: builder.linear(&format!("{name}.output.dense"), (hidden, middle), true)?,
             output_norm: norm(builder, &format!("{name}.output.LayerNorm"), hidden)?,
         })
     }
 }
 
-/// Older checkpoints call gamma and beta of a norm so.
-fn norm(builder: &Builder<'_>, name: &str, width: usize) -> Result<Norm> {
+fn layer_name(index: usize) -> String {
+    format!("encoder.layer.{index}")
+}
+
+fn attention_norm(index: usize) -> String {
+    format!("{}.attention.output.LayerNorm", layer_name(index))
+}
+
+/// The norm whose rows are the input of a layer.
+fn norm_before(index: usize) -> String {
+    match index.checked_sub(1) {
+        None => "embeddings.LayerNorm".to_owned(),
+        Some(before) => format!("{}.output.LayerNorm", layer_name(before)),
+    }
+}
+
+/// Gamma and beta of a norm; older checkpoints call them so.
+fn norm_vectors(builder: &Builder<'_>, name: &str, width: usize) -> Result<(Vec<f32>, Vec<f32>)> {
     let names = if builder.tensors.contains(&format!("{name}.gamma")) { ["gamma", "beta"] } else { ["weight", "bias"] };
     let vector = |part| builder.tensors.vector(&format!("{name}.{part}"), width);
-    Ok(Norm::new(&vector(names[0])?, &vector(names[1])?, builder.config.norm_eps))
+    Ok((vector(names[0])?, vector(names[1])?))
+}
+
+fn norm(builder: &Builder<'_>, name: &str, width: usize) -> Result<Norm> {
+    let (gamma, beta) = norm_vectors(builder, name, width)?;
+    Ok(Norm::new(&gamma, &beta, builder.config.norm_eps))
+}
+
+/// The places of the columns by the size of their numbers; empty where no column is split. The norms behind attention show them best:
+/// they let the large columns through, which the ones at a layer's end hold down.
+fn column_ranks(builder: &Builder<'_>) -> Result<Vec<usize>> {
+    let Builder { kernels, precision, config, .. } = builder;
+    if !splits_columns(kernels, *precision) {
+        return Ok(Vec::new());
+    }
+    let norms = (0..config.num_layers).map(|layer| norm_vectors(builder, &attention_norm(layer), config.hidden_size));
+    Ok(ranks(&norms.collect::<Result<Vec<_>>>()?))
+}
+
+/// How the columns behind a norm are split; `None` where they are not.
+fn split_behind(builder: &Builder<'_>, norm: &str, ranks: &[usize]) -> Result<Option<SplitColumns>> {
+    let hidden = builder.config.hidden_size;
+    // Narrow embeddings are projected behind their norm, which then says nothing of the columns.
+    if ranks.is_empty() || (norm == norm_before(0) && builder.config.embedding_size != hidden) {
+        return Ok(None);
+    }
+    let (gamma, beta) = norm_vectors(builder, norm, hidden)?;
+    Ok(Some(SplitColumns::behind(&gamma, &beta, ranks)))
 }
 
 impl Forward for Bert {

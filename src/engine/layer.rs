@@ -7,6 +7,7 @@ use super::config::Config;
 use super::linear::{Linear, NotFinite, Then};
 use super::profile::{Laps, Operation};
 use super::scratch::{AttentionScratch, Operand};
+use super::split_columns::SplitColumns;
 use super::weights::{Tensor, Tensors};
 use super::{Precision, rope::Rope};
 use crate::Result;
@@ -27,10 +28,21 @@ pub(super) struct Builder<'a> {
 
 impl Builder<'_> {
     /// A layer of `n` outputs and `k` inputs by the names of its weight and, if it has one, its bias.
-    pub(super) fn linear(&self, name: &str, (n, k): (usize, usize), bias: bool) -> Result<Linear> {
+    pub(super) fn linear(&self, name: &str, shape: (usize, usize), bias: bool) -> Result<Linear> {
+        self.linear_behind(name, shape, bias, None)
+    }
+
+    /// The same behind a norm, whose large columns are split.
+    pub(super) fn linear_behind(
+        &self,
+        name: &str,
+        (n, k): (usize, usize),
+        bias: bool,
+        split: Option<SplitColumns>,
+    ) -> Result<Linear> {
         let weight = self.tensors.get(&format!("{name}.weight"), &[n, k])?;
         let bias = if bias { self.tensors.vector(&format!("{name}.bias"), n)? } else { Vec::new() };
-        self.pack(name, (n, k), |row, out| weight.read_row(row, out), &bias)
+        self.pack(name, (n, k), |row, out| weight.read_row(row, out), &bias, split)
     }
 
     /// Packs a layer whose rows `fill` writes.
@@ -40,16 +52,23 @@ impl Builder<'_> {
         shape: (usize, usize),
         fill: impl Fn(usize, &mut [f32]) + Sync,
         bias: &[f32],
+        split: Option<SplitColumns>,
     ) -> Result<Linear> {
-        Linear::pack(self.kernels, self.precision, shape, fill, bias).map_err(|NotFinite { column }| {
+        Linear::pack(self.kernels, self.precision, shape, fill, bias, split).map_err(|NotFinite { column }| {
             let message = format!("'{name}' holds a number that is not finite (row {column}); fetch the model again");
             self.tensors.unusable(message)
         })
     }
 
     /// Queries, keys and values as one layer: outputs `[3, heads, padded head_dim]`, the queries' divided by `sqrt(head_dim)`.
-    /// `sources` are the weights with their first row, and the three biases (or none).
-    pub(super) fn qkv(&self, name: &str, sources: &[(Tensor, usize); 3], biases: &[Vec<f32>]) -> Result<Linear> {
+    /// `sources` are the weights with their first row, and the three biases (or none); large columns of the input are split.
+    pub(super) fn qkv(
+        &self,
+        name: &str,
+        sources: &[(Tensor, usize); 3],
+        biases: &[Vec<f32>],
+        split: Option<SplitColumns>,
+    ) -> Result<Linear> {
         let (dim, padded) = (self.config.head_dim(), self.config.padded_head_dim());
         let width = self.config.num_heads * padded;
         let factor = 1.0 / (dim as f32).sqrt();
@@ -73,7 +92,7 @@ impl Builder<'_> {
             None => 0.0,
         };
         let biases: Vec<f32> = if biases.is_empty() { Vec::new() } else { (0..3 * width).map(bias).collect() };
-        self.pack(name, (3 * width, self.config.hidden_size), fill, &biases)
+        self.pack(name, (3 * width, self.config.hidden_size), fill, &biases, split)
     }
 
     /// The layer behind attention, whose inputs are padded heads.
@@ -92,7 +111,7 @@ impl Builder<'_> {
                 .zip(whole.chunks_exact(dim))
                 .for_each(|(to, from)| to[..dim].copy_from_slice(from));
         };
-        self.pack(name, (hidden, self.config.num_heads * padded), fill, &bias)
+        self.pack(name, (hidden, self.config.num_heads * padded), fill, &bias, None)
     }
 
     /// The first layer of a gated feed-forward part: both halves of its outputs padded on their own.
@@ -106,7 +125,7 @@ impl Builder<'_> {
                 weight.read_row(half * middle + row, out);
             }
         };
-        self.pack(name, (2 * padded, hidden), fill, &[])
+        self.pack(name, (2 * padded, hidden), fill, &[], None)
     }
 
     /// The heads of a layer that sees `window` tokens to each side, or all.

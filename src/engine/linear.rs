@@ -9,6 +9,7 @@ use super::aligned::{Aligned, Number};
 use super::layer::Batch;
 use super::profile::LapsOf;
 use super::scratch::Operand;
+use super::split_columns::SplitColumns;
 use crate::kernels::{
     Activation, Kernels, Left, Output, OutputRows, PackedI8, QuantizedRows, ROW_PAD, Right, Shape, SharedRows, Split,
     padded_len,
@@ -25,7 +26,7 @@ pub(super) struct Linear {
 enum Weights {
     F32(Aligned<f32>),
     Bf16(Aligned<u16>),
-    I8 { panels: Aligned<i8>, scales: Aligned<f32>, sums: Aligned<i32> },
+    I8 { panels: Aligned<i8>, scales: Aligned<f32>, sums: Aligned<i32>, split: Option<SplitColumns> },
 }
 
 /// What happens to the result of [`Linear::forward`].
@@ -47,7 +48,8 @@ pub(super) struct NotFinite {
 
 impl Linear {
     /// Packs a layer of `n` outputs for inputs of `k` numbers. `fill` writes the weights of one output into a row of `k` zeros;
-    /// `bias` is empty or has one number per output.
+    /// `bias` is empty or has one number per output. `split` says how columns with large numbers are split where activations have
+    /// codes of 8 bits; other precisions and kernels leave it aside.
     ///
     /// # Errors
     /// When a weight or a bias is not a finite number.
@@ -57,7 +59,9 @@ impl Linear {
         (n, k): (usize, usize),
         fill: impl Fn(usize, &mut [f32]) + Sync,
         bias: &[f32],
+        split: Option<SplitColumns>,
     ) -> Result<Self, NotFinite> {
+        let split = split.filter(|_| splits_columns(kernels, precision));
         let shape = Shape::padded(n, k);
         let row = |column: usize, row: &mut [f32]| {
             row.fill(0.0);
@@ -84,7 +88,7 @@ impl Linear {
                     Ok(())
                 })?)
             }
-            Precision::I8 => pack_i8(kernels, shape, row)?,
+            Precision::I8 => pack_i8(kernels, shape, row, split)?,
         };
         if let Some(column) = bias.iter().position(|b| !b.is_finite()) {
             return Err(NotFinite { column });
@@ -115,11 +119,24 @@ impl Linear {
                 self.kernels.elementwise.to_bf16(rows, rounded);
                 Prepared::Bf16(Left { rows: rounded, stride: k, m })
             }
-            Weights::I8 { .. } => {
+            Weights::I8 { split, .. } => {
                 let gemm = &self.kernels.gemm_i8;
-                let codes = operand.codes.at_least(m * k * gemm.code_bytes());
+                let width = split.as_ref().map_or(k, SplitColumns::width);
+                let bytes = width * gemm.code_bytes();
+                let codes = operand.codes.at_least(m * bytes);
                 let (scales, zeros) = (operand.scales.at_least(m), operand.zeros.at_least(m));
-                gemm.quantize_rows(Left { rows, stride: k, m }, k, codes, scales, zeros);
+                match split {
+                    None => gemm.quantize_rows(Left { rows, stride: k, m }, k, codes, scales, zeros),
+                    Some(split) => {
+                        let parts = operand.parts.at_least(width);
+                        for (row, from) in rows.chunks_exact(k).enumerate() {
+                            split.split_row(from, parts);
+                            let left = Left { rows: parts, stride: width, m: 1 };
+                            let to = &mut codes[row * bytes..][..bytes];
+                            gemm.quantize_rows(left, width, to, &mut scales[row..=row], &mut zeros[row..=row]);
+                        }
+                    }
+                }
                 Prepared::I8(QuantizedRows { codes, scales, zeros })
             }
         }
@@ -187,12 +204,13 @@ impl Linear {
             (Weights::Bf16(panels), Prepared::Bf16(left)) => {
                 self.kernels.gemm_bf16.multiply(left, Right::Packed(panels.as_slice()), k, out);
             }
-            (Weights::I8 { panels, scales, sums }, Prepared::I8(left)) => {
+            (Weights::I8 { panels, scales, sums, split }, Prepared::I8(left)) => {
+                let k = split.as_ref().map_or(k, SplitColumns::width);
                 let packed = PackedI8 {
                     panels: panels.as_slice(),
                     scales: scales.as_slice(),
                     sums: sums.as_slice(),
-                    shape: self.shape,
+                    shape: Shape { n: self.shape.n, k },
                 };
                 self.kernels.gemm_i8.multiply(left, packed, out);
             }
@@ -240,7 +258,10 @@ fn pack_i8(
     kernels: &'static Kernels,
     shape: Shape,
     row: impl Fn(usize, &mut [f32]) -> Result<(), NotFinite> + Sync,
+    split: Option<SplitColumns>,
 ) -> Result<Weights, NotFinite> {
+    let k = shape.k;
+    let shape = Shape { k: split.as_ref().map_or(k, SplitColumns::width), ..shape };
     let (gemm, nr) = (&kernels.gemm_i8, kernels.gemm_i8.nr());
     let mut panels = Aligned::<i8>::zeroed(shape.len());
     let (mut scales, mut sums) = (Aligned::<f32>::zeroed(shape.n), Aligned::<i32>::zeroed(shape.n));
@@ -251,13 +272,21 @@ fn pack_i8(
         |buffer, (panel, ((elements, scales), sums))| {
             let shape = Shape { n: scales.len(), k: shape.k };
             for place in 0..shape.n {
-                row(panel * nr + place, buffer)?;
+                row(panel * nr + place, &mut buffer[..k])?;
+                if let Some(split) = &split {
+                    split.split_weights(buffer);
+                }
                 (scales[place], sums[place]) = gemm.pack_column(buffer, place, shape, elements);
             }
             Ok(())
         },
     )?;
-    Ok(Weights::I8 { panels, scales, sums })
+    Ok(Weights::I8 { panels, scales, sums, split })
+}
+
+/// Whether columns with large numbers are split: only where a row has no more than 256 codes.
+pub(super) fn splits_columns(kernels: &Kernels, precision: Precision) -> bool {
+    precision == Precision::I8 && kernels.gemm_i8.code_bytes() == 1
 }
 
 /// Gamma and beta of a layer norm, padded.

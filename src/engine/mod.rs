@@ -30,6 +30,7 @@ mod native;
 mod profile;
 mod rope;
 mod scratch;
+mod split_columns;
 mod weights;
 
 use std::fmt;

@@ -131,7 +131,7 @@ impl Layer {
         Ok(Self {
             attention_norm: (index > 0).then(|| norm(builder, &format!("{name}.attn_norm"))).transpose()?,
             attention: Attention {
-                qkv: builder.qkv(&qkv, &sources, &[])?,
+                qkv: builder.qkv(&qkv, &sources, &[], None)?,
                 output: builder.attention_output(&format!("{name}.attn.Wo"), false)?,
                 heads: builder.heads((!global).then_some(positions.window)),
                 rope: Some(Rope::new(theta, builder.config.head_dim())),
