@@ -519,8 +519,9 @@ impl Reader<'_> {
         let TransformerFile { name, content } = file;
         self.audit(name, content, &TRANSFORMER_FIELDS, &[])?;
         for (field, harmless) in ARGUMENTS {
-            let given = content[field].as_object().into_iter().flatten();
-            for (key, value) in given.filter(|(key, value)| !value.is_null() && !harmless.contains(&key.as_str())) {
+            let mut given = content[field].as_object().into_iter().flatten();
+            let odd = |(key, value): &(&String, &Value)| !value.is_null() && !harmless.contains(&key.as_str());
+            if let Some((key, value)) = given.find(odd) {
                 let message = format!("{field} has '{key}' = {}, which is not supported", short(value));
                 return Err(self.unusable(name, &message));
             }
