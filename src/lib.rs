@@ -41,6 +41,7 @@ pub mod ranking;
 pub mod remote;
 mod reranker;
 pub mod scorer;
+mod scrub;
 pub mod service;
 pub mod similarity;
 pub mod store;

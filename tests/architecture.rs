@@ -6,7 +6,7 @@ use crate::support::root;
 
 /// Modules of the library, lowest layer first; a module may use lower layers only, and its own.
 const LAYERS: [&[&str]; 8] = [
-    &["error", "foreign", "hex", "kernels", "text"],
+    &["error", "foreign", "hex", "kernels", "scrub", "text"],
     &["engine", "similarity", "ranking", "blend", "store", "io"],
     &["candle_backend", "service"],
     &["encoder"],

@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 
 use crate::args::{ModelArgs, ServiceArgs, Talk, Verb};
 use crate::hints::say;
+use crate::words::visible;
 use crate::{Failure, Outcome, Run};
 
 /// Rows that an estimate reads at a time, as the verbs do that send them.
@@ -72,15 +73,17 @@ fn connect(provider: Provider, model: &str, args: &ServiceArgs) -> Result<Arc<dy
 }
 
 fn options(provider: Provider, model: &str, args: &ServiceArgs) -> Result<ServiceOptions, Failure> {
+    let base_url = args.base_url.as_deref();
     let mut options = match (&args.replay, &args.api_key_file) {
         // A recording needs no key, not even a sound one.
         (Some(_), _) => ServiceOptions::new(provider, model),
-        (None, None) => ServiceOptions::from_env(provider, model)?,
+        (None, None) => ServiceOptions::from_env_at(provider, model, base_url)?,
         (None, Some(path)) => {
             let key = Some(Secret::from_file(path)?);
-            ServiceOptions { key, ..ServiceOptions::from_env(provider, model)? }
+            ServiceOptions { key, key_host: None, ..ServiceOptions::from_env_at(provider, model, base_url)? }
         }
     };
+    options.allow_insecure_base_url = args.allow_insecure_base_url;
     if args.base_url.is_some() {
         options.base_url.clone_from(&args.base_url);
     }
@@ -229,7 +232,7 @@ impl DryRun {
             ("tokens", format!("{}{at_most}", estimate.tokens)),
             ("cost", cost),
         ];
-        let text: String = lines.iter().map(|(name, value)| format!("{name:9} {value}\n")).collect();
+        let text: String = lines.iter().map(|(name, value)| format!("{name:9} {}\n", visible(value))).collect();
         io::stdout().write_all(text.as_bytes())?;
         Ok(Outcome::Done)
     }

@@ -209,21 +209,21 @@ impl EmbeddingCache {
                 record::encode(&mut bytes, key, value);
                 (*key, bytes.clone())
             });
-            self.put_records(model, &records.collect::<Vec<_>>())?;
+            self.put_records(model, &records.collect::<Vec<_>>(), false)?;
         }
         Ok(())
     }
 
-    /// Keeps the answer of a service. What is there already stays, unless it is damaged.
+    /// Keeps the answer of a service, in place of one that is there.
     ///
     /// # Errors
     /// [`Error::Cache`] when the cache cannot be written.
     pub fn put_answer(&self, model: &CachedModel, key: &CacheKey, answer: &[u8]) -> Result<()> {
-        self.put_records(model, &[(*key, record::encode_answer(key, answer))])
+        self.put_records(model, &[(*key, record::encode_answer(key, answer))], true)
     }
 
     /// Files records in one transaction, and makes room where they are too many.
-    fn put_records(&self, model: &CachedModel, records: &[(CacheKey, Vec<u8>)]) -> Result<()> {
+    fn put_records(&self, model: &CachedModel, records: &[(CacheKey, Vec<u8>)], replaces: bool) -> Result<()> {
         let (used, limit) = self.store.write(|txn| {
             if self.store.models.get(txn, model.prefix())?.is_none() {
                 let said = format!("{}\n{}", model.fingerprint, model.name);
@@ -231,7 +231,7 @@ impl EmbeddingCache {
             }
             let mut id = self.store.next_id(txn)?;
             for (key, bytes) in records {
-                if self.store.has_sound(txn, key)? {
+                if !replaces && self.store.has_sound(txn, key)? {
                     continue;
                 }
                 self.store.put(txn, key, Entry { used: (self.clock)(), id }, bytes)?;

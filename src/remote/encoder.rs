@@ -5,9 +5,11 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::answer::{self, Wrong};
+use super::ask_and_read;
 use super::parallel;
 use super::requests::{Input, Limits, MAX_INPUT_TOKENS, MAX_REQUEST_INPUTS, MAX_REQUEST_TOKENS, request};
 use crate::encoder::{Embeddings, Encoder, ModelInfo, PartSink, ProgressFn, Role};
@@ -104,17 +106,19 @@ impl RemoteEncoder {
     fn ask(&self, inputs: &[Input<'_>]) -> Result<Vec<Vec<f32>>> {
         let texts: Vec<&str> = inputs.iter().map(|input| input.text.as_ref()).collect();
         let tokens = inputs.iter().map(|input| input.tokens).sum();
-        let ask =
-            |base64| self.service.send(&request(self.service.model(), &texts, tokens, self.options.dimensions, base64));
-        let reply = match ask(self.base64.load(Ordering::Relaxed)) {
+        let read = |body: &Value| answer::vectors(body, texts.len(), Some(self.dim));
+        let ask = |base64| {
+            let request = request(self.service.model(), &texts, tokens, self.options.dimensions, base64);
+            ask_and_read(&*self.service, &request, read, Result::is_ok)
+        };
+        let vectors = match ask(self.base64.load(Ordering::Relaxed)) {
             Err(ServiceError::Refused { status: 400 | 422, param: Some(param), .. }) if param == "encoding_format" => {
                 self.base64.store(false, Ordering::Relaxed);
                 ask(false)
             }
             answer => answer,
         };
-        let reply = reply.map_err(Error::Service)?;
-        answer::vectors(&reply.body, texts.len(), Some(self.dim)).map_err(|wrong| self.malformed(wrong, inputs))
+        vectors.map_err(Error::Service)?.map_err(|wrong| self.malformed(wrong, inputs))
     }
 
     fn malformed(&self, wrong: Wrong, inputs: &[Input<'_>]) -> Error {

@@ -8,6 +8,9 @@ use crate::service::{Origin, Provider, Reply, Request, Service, ServiceError, qu
 
 /// A [`Service`] behind the cache: a question that was answered before is not asked again, and the service counts it ([`Service::count_kept`]). Answers lie beside the embeddings, under one limit.
 ///
+/// Only answers that were read are kept ([`Service::keep`]): what a server says on a bad day must not stay for ever. One that cannot be read any more, because it is damaged
+/// or an earlier release kept it unread, is asked for again ([`Service::ask_anew`]).
+///
 /// An equal question has an equal answer: who asks again because an answer could not be read must ask in other words.
 pub struct KeptAnswers {
     inner: Box<dyn Service>,
@@ -46,10 +49,22 @@ impl Service for KeptAnswers {
             self.inner.count_kept();
             return Ok(Reply { body, latency: std::time::Duration::ZERO, origin: Origin::Cache });
         }
-        let reply = self.inner.send(request)?;
-        let bytes = serde_json::to_vec(&reply.body).map_err(|error| ServiceError::Setup(error.to_string()))?;
-        self.cache.put_answer(&self.model, &key, &bytes).map_err(setup)?;
-        Ok(reply)
+        self.inner.send(request)
+    }
+
+    fn keep(&self, request: &Request, reply: &Reply) -> Result<(), ServiceError> {
+        self.inner.keep(request, reply)?;
+        if reply.origin == Origin::Cache {
+            return Ok(());
+        }
+        let setup = |error: String| ServiceError::Setup(error);
+        let key = self.model.question_key(&question_hash(self.provider(), self.model(), request));
+        let bytes = serde_json::to_vec(&reply.body).map_err(|error| setup(error.to_string()))?;
+        self.cache.put_answer(&self.model, &key, &bytes).map_err(|error| setup(error.to_string()))
+    }
+
+    fn ask_anew(&self, request: &Request) -> Option<Result<Reply, ServiceError>> {
+        Some(self.inner.send(request))
     }
 
     fn count_kept(&self) {

@@ -14,7 +14,9 @@ pub use encoder::{RemoteEncoder, RemoteOptions};
 pub use kept::KeptAnswers;
 pub use requests::{Estimate, MAX_INPUT_TOKENS, MAX_REQUEST_INPUTS, MAX_REQUEST_TOKENS};
 
-use crate::service::{Prices, Provider, Service, ServiceError};
+use serde_json::Value;
+
+use crate::service::{Origin, Prices, Provider, Request, Service, ServiceError};
 
 /// Whether a model of a service embeds, by its name: those that embed have `embed` in it, at OpenAI and elsewhere; Anthropic has none.
 pub fn is_embedding_model(provider: Provider, model: &str) -> bool {
@@ -32,8 +34,27 @@ pub fn known_dim(provider: Provider, model: &str) -> Option<usize> {
 /// [`ServiceError::Malformed`] when the answer is none; what the service fails with.
 pub fn ask_dim(service: &dyn Service) -> Result<usize, ServiceError> {
     let request = requests::request(service.model(), &["dimension"], 9, None, true);
-    let reply = service.send(&request)?;
-    let vectors = answer::vectors(&reply.body, 1, None)
+    let vectors = ask_and_read(service, &request, |body| answer::vectors(body, 1, None), Result::is_ok)?
         .map_err(|wrong| ServiceError::Malformed { host: service.host(), message: wrong.message })?;
     Ok(vectors[0].len())
+}
+
+/// Asks and reads the answer. One that is worth keeping is kept; one that is not and comes from a cache or a recording is asked for anew.
+fn ask_and_read<T>(
+    service: &dyn Service,
+    request: &Request,
+    read: impl Fn(&Value) -> T,
+    is_worth_keeping: impl Fn(&T) -> bool,
+) -> Result<T, ServiceError> {
+    let mut reply = service.send(request)?;
+    let mut result = read(&reply.body);
+    if !is_worth_keeping(&result) && reply.origin != Origin::Service {
+        let Some(anew) = service.ask_anew(request) else { return Ok(result) };
+        reply = anew?;
+        result = read(&reply.body);
+    }
+    if is_worth_keeping(&result) {
+        service.keep(request, &reply)?;
+    }
+    Ok(result)
 }

@@ -1,6 +1,7 @@
 //! Requests over HTTP: headers, time-outs, tries, pauses.
 
 use std::fmt;
+use std::io::Read;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -8,20 +9,28 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use serde_json::Value;
 use ureq::http::Response;
 use ureq::tls::TlsConfig;
-use ureq::{Agent, Body, Proxy, Timeout};
+use ureq::{Agent, Body, Timeout};
 
+use super::answer_size;
 use super::limits::PerMinute;
 use super::meter::Reservation;
 use super::options::ANTHROPIC_VERSION;
 use super::refusal::{Refusal, pause};
-use super::{Account, Origin, Provider, Reply, Request, Service, ServiceError, ServiceOptions, Usage};
-use crate::store::{read_certificates, root_certs};
+use super::{Account, Origin, Provider, Reply, Request, Secret, Service, ServiceError, ServiceOptions, Usage};
+use crate::scrub::Scrubber;
+use crate::store::{proxy_from_env, read_certificates, root_certs, secrets_of};
+
+/// What is read of an answer that is no success: messages are short, and a service behind a proxy may answer with a whole page.
+const MAX_REFUSAL_BYTES: u64 = 64 << 10;
+/// What is shown of an address that a service names, in characters.
+const SHOWN_PLACE: usize = 200;
 
 /// A model of a service, reached over HTTP.
 pub struct HttpService {
     options: ServiceOptions,
     account: Account,
     agent: Agent,
+    scrubber: Scrubber,
     requests: Option<PerMinute>,
     tokens: Option<PerMinute>,
 }
@@ -46,12 +55,22 @@ impl HttpService {
     /// Prepares for asking; opens no connection.
     ///
     /// # Errors
-    /// [`ServiceError::Setup`] for an address, a key or a file of certificates that cannot be used.
+    /// [`ServiceError::Setup`] for an address, a key, a file of certificates or a proxy in the environment that cannot be used, and for a key that would go where
+    /// nobody said it may ([`ServiceOptions::key_host`], [`ServiceOptions::allow_insecure_base_url`]).
     pub fn new(options: ServiceOptions, account: Account) -> Result<Self, ServiceError> {
         options.url("/")?;
         options.checked_key()?;
         let extra = options.ca_file.as_deref().map(read_certificates).transpose();
         let extra = extra.map_err(|error| ServiceError::Setup(error.to_string()))?.unwrap_or_default();
+        // A proxy could not reach this machine, and would see what is meant for it.
+        let proxy = if options.proxy_from_env && !options.is_local() {
+            proxy_from_env().map_err(ServiceError::Setup)?
+        } else {
+            None
+        };
+        let hidden = secrets_of(proxy.as_ref());
+        let key = options.key.as_ref().map(Secret::reveal);
+        let scrubber = Scrubber::new(key.into_iter().chain(hidden.iter().map(String::as_str)));
         let config = Agent::config_builder()
             .http_status_as_error(false)
             // A redirect would take the key to another address.
@@ -59,7 +78,7 @@ impl HttpService {
             .max_redirects_will_error(false)
             .timeout_global(Some(options.timeout))
             .timeout_connect(Some(options.connect_timeout))
-            .proxy(if options.proxy_from_env { Proxy::try_from_env() } else { None })
+            .proxy(proxy)
             .user_agent(concat!("nearsort/", env!("CARGO_PKG_VERSION")))
             .accept_encoding("identity")
             .max_idle_connections_per_host(64)
@@ -68,7 +87,7 @@ impl HttpService {
             .build();
         let (requests, tokens) =
             (PerMinute::new(options.requests_per_minute), PerMinute::new(options.tokens_per_minute));
-        Ok(Self { options, account, agent: config.into(), requests, tokens })
+        Ok(Self { options, account, agent: config.into(), scrubber, requests, tokens })
     }
 
     /// One try: waits for the limits, sets its price aside, asks.
@@ -85,25 +104,51 @@ impl HttpService {
             Ok(response) => response,
             Err(error) => return Err(self.no_answer(&error, reservation)),
         };
-        let text = match self.read(&mut response) {
+        if !response.status().is_success() {
+            return Err(self.refused(&mut response));
+        }
+        if let Some(coding) = response.headers().get("content-encoding").filter(|coding| *coding != "identity") {
+            reservation.lose();
+            let coding = coding.as_bytes().escape_ascii();
+            return Err(Trouble::Final(
+                self.malformed(format!("a compressed body ({coding}), which was not asked for")),
+            ));
+        }
+        let text = match self.read(&mut response, answer_size::bytes(request).min(self.options.max_answer_bytes)) {
             Ok(text) => text,
             Err(error) => return Err(self.no_answer(&error, reservation)),
         };
         let latency = started.elapsed();
-        if !response.status().is_success() {
-            return Err(self.refused(&response, &text));
-        }
-        match serde_json::from_str::<Value>(&text) {
+        match self.parsed(&text, request) {
             Ok(body) => {
+                if let Some(refusal) = Refusal::of_success(&body) {
+                    return Err(self.turned_down(refusal.status(), refusal, None));
+                }
                 reservation.settle(Usage::of(self.options.provider, &body));
                 Ok(Reply { body, latency, origin: Origin::Service })
             }
-            Err(error) => {
+            Err(trouble) => {
                 reservation.lose();
-                let reason = Reason::Malformed(format!("invalid JSON ({error})"));
-                Err(Trouble::Again { reason, after: None })
+                Err(trouble)
             }
         }
+    }
+
+    /// The answer's JSON without secrets: a server may echo the key, even in an answer that is written down.
+    fn parsed(&self, text: &str, request: &Request) -> Result<Value, Trouble> {
+        if let Some(most) = answer_size::too_many_values(text, request) {
+            return Err(Trouble::Final(self.malformed(format!("more than {most} values"))));
+        }
+        let mut body: Value = serde_json::from_str(text).map_err(|error| {
+            let hint = if text.trim_start().starts_with('<') {
+                "; it is a web page: check the address (--base-url)"
+            } else {
+                ""
+            };
+            Trouble::Again { reason: Reason::Malformed(format!("invalid JSON ({error}){hint}")), after: None }
+        })?;
+        self.scrubber.scrub_value(&mut body);
+        Ok(body)
     }
 
     fn post(&self, url: &str, body: &[u8]) -> Result<Response<Body>, ureq::Error> {
@@ -123,30 +168,36 @@ impl HttpService {
         request.send(body)
     }
 
-    /// The body as text. A server may echo the key, even in an answer that is written down.
-    fn read(&self, response: &mut Response<Body>) -> Result<String, ureq::Error> {
-        let bytes = response.body_mut().with_config().limit(self.options.max_answer_bytes).read_to_vec()?;
-        let text = String::from_utf8(bytes).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned());
-        Ok(match &self.options.key {
-            Some(key) if text.contains(key.reveal()) => key.scrub(&text),
-            _ => text,
-        })
+    fn read(&self, response: &mut Response<Body>, most: u64) -> Result<String, ureq::Error> {
+        let bytes = response.body_mut().with_config().limit(most).read_to_vec()?;
+        Ok(String::from_utf8(bytes).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned()))
     }
 
-    fn refused(&self, response: &Response<Body>, text: &str) -> Trouble {
+    /// What an answer that is no success says; its beginning is enough, and one that breaks off says what came of it.
+    fn refused(&self, response: &mut Response<Body>) -> Trouble {
+        let mut bytes = Vec::new();
+        let _ = response.body_mut().as_reader().take(MAX_REFUSAL_BYTES).read_to_end(&mut bytes);
         let status = response.status().as_u16();
         let header = |name: &str| Some(response.headers().get(name)?.to_str().ok()?.to_owned());
-        let mut refusal = Refusal::read(&self.scrubbed(text));
+        let mut refusal = Refusal::read(&String::from_utf8_lossy(&bytes));
         if let Some(place) = header("location").filter(|_| response.status().is_redirection()) {
-            refusal.message =
-                format!("it redirects to {place}, which is not followed; give that address as --base-url");
+            refusal.message = format!(
+                "it redirects to {}, which is not followed; give that address as --base-url",
+                without_secrets(&place)
+            );
         }
-        let Refusal { message, code, param, .. } = &refusal;
-        if refusal.may_pass(status) {
+        self.turned_down(status, refusal, pause(header, SystemTime::now()))
+    }
+
+    fn turned_down(&self, status: u16, refusal: Refusal, after: Option<Duration>) -> Trouble {
+        let may_pass = refusal.may_pass(status);
+        let Refusal { message, code, param, .. } = refusal;
+        let message = self.scrubbed(&message);
+        if may_pass {
             let reason = Reason::Unavailable(format!("the service answers {status}: {message}"));
-            return Trouble::Again { reason, after: pause(header, SystemTime::now()) };
+            return Trouble::Again { reason, after };
         }
-        let (code, param, message) = (code.clone(), param.clone(), message.clone());
+        let [code, param] = [code, param].map(|text| text.map(|text| self.scrubbed(&text)));
         Trouble::Final(ServiceError::Refused { host: self.host(), status, code, param, message })
     }
 
@@ -193,7 +244,7 @@ impl HttpService {
     }
 
     fn scrubbed(&self, text: &str) -> String {
-        self.options.key.as_ref().map_or_else(|| text.to_owned(), |key| key.scrub(text))
+        self.scrubber.scrub(text).into_owned()
     }
 
     fn malformed(&self, message: String) -> ServiceError {
@@ -205,6 +256,16 @@ impl HttpService {
         let builder = ExponentialBuilder::new().with_min_delay(options.min_pause).with_max_delay(options.max_pause);
         builder.with_factor(2.0).with_jitter().with_max_times(options.retries).build()
     }
+}
+
+/// As much of an address as can be shown: what stands before an `@` and behind a question mark may be a password.
+fn without_secrets(place: &str) -> String {
+    let end = place.find(['?', '#']).unwrap_or(place.len());
+    let (scheme, rest) = place[..end].split_once("//").map_or(("", &place[..end]), |(scheme, rest)| (scheme, rest));
+    let host_end = rest.find('/').unwrap_or(rest.len());
+    let host = rest[..host_end].rsplit('@').next().unwrap_or_default();
+    let slashes = if scheme.is_empty() { "" } else { "//" };
+    format!("{scheme}{slashes}{host}{}", &rest[host_end..]).chars().take(SHOWN_PLACE).collect()
 }
 
 /// Whether a host's name is unknown. The system's resolver says so by an error that has no kind of its own.

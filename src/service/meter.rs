@@ -36,7 +36,7 @@ impl Usage {
             Provider::Anthropic => {
                 let cached = number("/cache_read_input_tokens").unwrap_or(0);
                 let written = number("/cache_creation_input_tokens").unwrap_or(0);
-                let input = number("/input_tokens")? + cached + written;
+                let input = number("/input_tokens")?.saturating_add(cached).saturating_add(written);
                 Some(Self { input, cached_input: cached, output: number("/output_tokens")? })
             }
         }
@@ -183,9 +183,13 @@ impl Account {
     fn count(&self, state: &mut State, usage: Usage) {
         let sum = &mut state.summary;
         sum.requests += 1;
-        sum.usage.input += usage.input;
-        sum.usage.cached_input += usage.cached_input;
-        sum.usage.output += usage.output;
+        for (sum, more) in [
+            (&mut sum.usage.input, usage.input),
+            (&mut sum.usage.cached_input, usage.cached_input),
+            (&mut sum.usage.output, usage.output),
+        ] {
+            *sum = sum.saturating_add(more);
+        }
         state.dollars += self.dollars(usage);
         state.unpriced |= self.price.is_none();
     }
@@ -297,6 +301,18 @@ mod tests {
         let account = Account::new(Arc::default(), "own", None).unwrap();
         account.reserve(TokenCount { input: 5, output: 0 }).unwrap().settle(None);
         assert_eq!((account.meter().summary().dollars, account.meter().summary().usage.input), (None, 5));
+    }
+
+    #[test]
+    fn counts_that_no_service_can_have_do_not_wrap() {
+        let claude = json!({"usage": {"input_tokens": u64::MAX, "cache_creation_input_tokens": u64::MAX, "output_tokens": u64::MAX}});
+        let usage = Usage::of(Provider::Anthropic, &claude);
+        assert_eq!(usage.map(|usage| usage.input), Some(u64::MAX));
+        let account = account(None, 1e9, 1e9);
+        (0..2).for_each(|_| account.recorded(usage));
+        let summary = account.meter().summary();
+        assert_eq!((summary.usage.input, summary.usage.output), (u64::MAX, u64::MAX));
+        assert!(summary.dollars.unwrap().is_finite());
     }
 
     #[test]

@@ -9,8 +9,11 @@
 //! an answer that is lost on the way counts in full, for the service may have done the work.
 //!
 //! Tried again, with pauses that double and a `Retry-After` that wins up to [`ServiceOptions::max_pause`]: 408, 409, 429, 5xx, broken connections, time-outs,
-//! answers that are no JSON. Never: other 4xx, and 429 for want of credit. Redirects are not followed.
+//! answers that are no JSON. Never: other 4xx, and 429 for want of credit. Redirects are not followed. An answer of 200 that holds nothing but an `error` is read as
+//! the refusal that it is. What an answer may have of bytes and values follows from its request (`answer_size.rs`).
 
+#[cfg(feature = "remote")]
+mod answer_size;
 #[cfg(feature = "remote")]
 mod http;
 #[cfg(not(feature = "remote"))]
@@ -127,6 +130,19 @@ pub trait Service: Send + Sync {
 
     /// Counts a request that a kept answer made needless. A service that counts nothing counts none of these.
     fn count_kept(&self) {}
+
+    /// Says that an answer could be read: whoever keeps answers may keep this one, and none of which nobody said so.
+    ///
+    /// # Errors
+    /// [`ServiceError::Setup`] when it cannot be kept.
+    fn keep(&self, _request: &Request, _reply: &Reply) -> Result<(), ServiceError> {
+        Ok(())
+    }
+
+    /// Asks the service itself where a kept or recorded answer could not be read. `None` where nobody else can be asked.
+    fn ask_anew(&self, _request: &Request) -> Option<Result<Reply, ServiceError>> {
+        None
+    }
 }
 
 impl<S: Service + ?Sized> Service for std::sync::Arc<S> {
@@ -148,5 +164,13 @@ impl<S: Service + ?Sized> Service for std::sync::Arc<S> {
 
     fn count_kept(&self) {
         (**self).count_kept();
+    }
+
+    fn keep(&self, request: &Request, reply: &Reply) -> Result<(), ServiceError> {
+        (**self).keep(request, reply)
+    }
+
+    fn ask_anew(&self, request: &Request) -> Option<Result<Reply, ServiceError>> {
+        (**self).ask_anew(request)
     }
 }

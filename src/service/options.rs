@@ -12,6 +12,8 @@ use super::{Provider, Secret, ServiceError};
 pub const ANTHROPIC_VERSION: &str = "2023-06-01";
 /// The version of Azure's addresses that is used unless another is asked for.
 pub const AZURE_API_VERSION: &str = "2024-10-21";
+/// The key for an address of your own.
+const OWN_KEY_VARIABLE: &str = "NEARSORT_API_KEY";
 
 /// How a model of a service is reached: address, key, time-outs, tries, limits.
 #[derive(Debug, Clone)]
@@ -25,6 +27,10 @@ pub struct ServiceOptions {
     pub base_url: Option<String>,
     /// The key; servers at an address of your own may do without.
     pub key: Option<Secret>,
+    /// The host that the key is for, with its port; `None`: whichever the address names. To another host the key is not sent, but for this machine's own.
+    pub key_host: Option<String>,
+    /// Whether a key may go over `http://` to another machine, where anybody on the way can read it.
+    pub allow_insecure_base_url: bool,
     /// Anthropic's `anthropic-version`, Azure's `api-version`; `None`: [`ANTHROPIC_VERSION`], [`AZURE_API_VERSION`].
     pub api_version: Option<String>,
     /// The longest that one try may take, from connecting to the last byte.
@@ -57,6 +63,8 @@ impl ServiceOptions {
             model: model.into(),
             base_url: None,
             key: None,
+            key_host: None,
+            allow_insecure_base_url: false,
             api_version: None,
             timeout: Duration::from_secs(120),
             connect_timeout: Duration::from_secs(10),
@@ -76,22 +84,44 @@ impl ServiceOptions {
     /// `AZURE_OPENAI_ENDPOINT`, `ANTHROPIC_BASE_URL`), and the proxy variables.
     ///
     /// # Errors
-    /// [`ServiceError::Setup`] for a key that cannot be used; the message does not show it.
+    /// As [`ServiceOptions::from_env_at`].
     pub fn from_env(provider: Provider, model: impl Into<String>) -> Result<Self, ServiceError> {
-        Self::from_lookup(provider, model.into(), &|name| std::env::var_os(name))
+        Self::from_env_at(provider, model, None)
+    }
+
+    /// As [`ServiceOptions::from_env`], at an address that goes before the environment's. A provider's key is for the provider's hosts and for the address that the
+    /// environment names; `NEARSORT_API_KEY` is for any other address, and goes before it there.
+    ///
+    /// # Errors
+    /// [`ServiceError::Setup`] for a key that cannot be used; the message does not show it.
+    pub fn from_env_at(
+        provider: Provider,
+        model: impl Into<String>,
+        base_url: Option<&str>,
+    ) -> Result<Self, ServiceError> {
+        Self::from_lookup(provider, model.into(), base_url, &|name| std::env::var_os(name))
     }
 
     fn from_lookup(
         provider: Provider,
         model: String,
+        base_url: Option<&str>,
         lookup: &dyn Fn(&str) -> Option<OsString>,
     ) -> Result<Self, ServiceError> {
         let var = |name: &str| lookup(name).filter(|value| !value.is_empty());
         let mut options = Self::new(provider, model);
-        if let Some(key) = var(provider.key_variable()) {
-            options.key = Some(Secret::new(&key.to_string_lossy(), provider.key_variable())?);
-        }
         options.base_url = var(provider.address_variable()).map(|value| value.to_string_lossy().into_owned());
+        let environments_host = options.host();
+        if let Some(base) = base_url {
+            options.base_url = Some(base.to_owned());
+        }
+        let own = Some(OWN_KEY_VARIABLE).filter(|_| options.base_url.is_some());
+        for variable in own.into_iter().chain([provider.key_variable()]) {
+            let Some(key) = var(variable) else { continue };
+            options.key = Some(Secret::new(&key.to_string_lossy(), variable)?);
+            options.key_host = (variable != OWN_KEY_VARIABLE).then_some(environments_host);
+            break;
+        }
         options.proxy_from_env = true;
         Ok(options)
     }
@@ -151,8 +181,66 @@ impl ServiceOptions {
             let message = format!("{} needs a key; set {variable}, or give a file with --api-key-file", self.host());
             return Err(ServiceError::Setup(message));
         }
+        self.check_where_the_key_goes()?;
         Ok(self.key.as_ref())
     }
+
+    #[cfg(feature = "remote")]
+    fn check_where_the_key_goes(&self) -> Result<(), ServiceError> {
+        let host = self.host();
+        if self.key.is_none() || is_this_machine(&host) {
+            return Ok(());
+        }
+        if let Some(meant) = self.key_host.as_ref().filter(|meant| !self.is_for(meant, &host)) {
+            let variable = self.provider.key_variable();
+            return Err(ServiceError::Setup(format!(
+                "the key of {variable} is for {meant} and is not sent to {host}; give that host's own key with --api-key-file or {OWN_KEY_VARIABLE}, \
+                 or unset {variable} where it needs none"
+            )));
+        }
+        if self.checked_base()?.starts_with("http://") && !self.allow_insecure_base_url {
+            return Err(ServiceError::Setup(format!(
+                "the key would go to {host} over http://, where anybody on the way can read it; use https://, or allow it with \
+                 --allow-insecure-base-url"
+            )));
+        }
+        Ok(())
+    }
+
+    #[cfg(feature = "remote")]
+    fn is_for(&self, meant: &str, host: &str) -> bool {
+        let is_same =
+            |other: &str| without_port(other).eq_ignore_ascii_case(without_port(host)) && port(other) == port(host);
+        is_same(meant) || self.provider.owns(host)
+    }
+
+    /// Whether requests stay on this machine, where a proxy could not bring them.
+    #[cfg(feature = "remote")]
+    pub(super) fn is_local(&self) -> bool {
+        is_this_machine(&self.host())
+    }
+}
+
+/// A host's name or address without its port.
+#[cfg(feature = "remote")]
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
+        _ => host,
+    }
+}
+
+/// The port that stands behind a host; `None` for the scheme's own.
+#[cfg(feature = "remote")]
+fn port(host: &str) -> Option<&str> {
+    host[without_port(host).len()..].strip_prefix(':').filter(|port| !["", "443"].contains(port))
+}
+
+#[cfg(feature = "remote")]
+fn is_this_machine(host: &str) -> bool {
+    let name = without_port(host);
+    let address = name.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
+    name.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
 }
 
 impl Provider {
@@ -176,6 +264,26 @@ impl Provider {
             Provider::Anthropic => Some("https://api.anthropic.com/v1"),
             Provider::Azure => None,
         }
+    }
+
+    /// Whether a host is the provider's, at its scheme's own port.
+    #[cfg(feature = "remote")]
+    fn owns(self, host: &str) -> bool {
+        let name = without_port(host).to_ascii_lowercase();
+        let is_under =
+            |domain: &str| name == domain || name.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'));
+        let domains: &[&str] = match self {
+            Provider::OpenAi => &["api.openai.com"],
+            Provider::Anthropic => &["api.anthropic.com"],
+            Provider::Azure => &[
+                "openai.azure.com",
+                "cognitiveservices.azure.com",
+                "services.ai.azure.com",
+                "openai.azure.us",
+                "openai.azure.cn",
+            ],
+        };
+        port(host).is_none() && domains.iter().any(|domain| is_under(domain))
     }
 
     fn key_variable(self) -> &'static str {
@@ -244,12 +352,63 @@ mod tests {
             ("OPENAI_API_KEY", "bad key"),
         ];
         let lookup = |name: &str| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| OsString::from(value));
-        let options = ServiceOptions::from_lookup(Provider::Anthropic, "m".into(), &lookup).unwrap();
+        let options = ServiceOptions::from_lookup(Provider::Anthropic, "m".into(), None, &lookup).unwrap();
         assert_eq!(options.key, Secret::new("sk-ant-1", "x").ok());
         assert_eq!(options.host(), "gateway");
         assert!(!format!("{options:?}").contains("sk-ant"));
-        let error = ServiceOptions::from_lookup(Provider::OpenAi, "m".into(), &lookup).unwrap_err().to_string();
+        let error = ServiceOptions::from_lookup(Provider::OpenAi, "m".into(), None, &lookup).unwrap_err().to_string();
         assert!(error.contains("OPENAI_API_KEY") && !error.contains("bad key"), "{error}");
+    }
+
+    #[cfg(feature = "remote")]
+    #[test]
+    fn a_key_goes_only_where_it_was_said_to_go() {
+        let all = [
+            ("OPENAI_API_KEY", "sk-openai"),
+            ("AZURE_OPENAI_API_KEY", "azure"),
+            ("AZURE_OPENAI_ENDPOINT", "https://gateway/a"),
+            ("NEARSORT_API_KEY", "own-key"),
+        ];
+        let goes = |provider, base: Option<&str>, variables: &[(&str, &str)]| {
+            let lookup =
+                |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| OsString::from(value));
+            let options = ServiceOptions::from_lookup(provider, "m".into(), base, &lookup).unwrap();
+            options.checked_key().map(|key| key.map(|key| key.reveal().to_owned()))
+        };
+        let openai = |base| goes(Provider::OpenAi, base, &all[..1]);
+        for own in [
+            "https://api.openai.com/v1",
+            "https://EU.api.openai.com:443/v1",
+            "http://localhost:8000/v1",
+            "http://127.0.0.1:1/v1",
+            "http://[::1]:9/v1",
+        ] {
+            assert_eq!(openai(Some(own)), Ok(Some("sk-openai".into())), "{own}");
+        }
+        assert_eq!(openai(None), Ok(Some("sk-openai".into())));
+        for foreign in [
+            "https://host/v1",
+            "https://api.openai.com.evil/v1",
+            "https://evilapi.openai.com.x/v1",
+            "https://xapi.openai.com/v1",
+            "https://api.openai.com:8443/v1",
+            "http://127.0.0.1.evil/v1",
+            "http://localhost.evil:1/v1",
+        ] {
+            let error = openai(Some(foreign)).unwrap_err().to_string();
+            assert!(
+                error.contains("OPENAI_API_KEY") && error.contains("NEARSORT_API_KEY") && !error.contains("sk-"),
+                "{error}"
+            );
+        }
+        let plain = openai(Some("http://api.openai.com/v1")).unwrap_err().to_string();
+        assert!(plain.contains("--allow-insecure-base-url"), "{plain}");
+        assert_eq!(goes(Provider::OpenAi, Some("https://host/v1"), &all), Ok(Some("own-key".into())));
+        assert_eq!(goes(Provider::OpenAi, None, &all), Ok(Some("sk-openai".into())), "an own address was not named");
+        assert!(goes(Provider::OpenAi, Some("http://host/v1"), &all).is_err());
+        assert_eq!(goes(Provider::Azure, None, &all[..3]), Ok(Some("azure".into())));
+        assert_eq!(goes(Provider::Azure, Some("https://n.openai.azure.com"), &all[..3]), Ok(Some("azure".into())));
+        assert!(goes(Provider::Azure, Some("https://elsewhere/a"), &all[..3]).is_err());
     }
 
     #[test]

@@ -5,11 +5,16 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::{Provider, ServiceError, Usage};
+use crate::store::read_small;
 
 /// The file that comes with nearsort.
 const BUILT_IN: &str = include_str!("prices.toml");
 /// Prices are per so many tokens.
 const PER: f64 = 1e6;
+/// The most that a price may be; sums of it stay numbers.
+const MAX_RATE: f64 = 1e9;
+/// A file of prices is not larger.
+const MAX_BYTES: u64 = 16 << 20;
 
 /// What one model costs, in dollars per million tokens, and its limits.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -70,7 +75,7 @@ impl Price {
 
     fn is_sound(&self) -> bool {
         let rates = [self.input, self.output, self.cached_input.unwrap_or(0.0)];
-        !self.name.is_empty() && rates.iter().all(|rate| rate.is_finite() && *rate >= 0.0)
+        !self.name.is_empty() && rates.iter().all(|rate| (0.0..=MAX_RATE).contains(rate))
     }
 }
 
@@ -105,7 +110,8 @@ impl Prices {
     /// [`ServiceError::Setup`] when the file cannot be read or is not of that form.
     pub fn with_file(path: &Path) -> Result<Self, ServiceError> {
         let failed = |message: String| ServiceError::Setup(format!("the prices in {}: {message}", path.display()));
-        let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
+        let bytes = read_small(path, MAX_BYTES).map_err(|error| failed(error.to_string()))?;
+        let text = String::from_utf8(bytes).map_err(|error| failed(error.to_string()))?;
         Ok(Self { own: parse(&text).map_err(failed)?, ..Self::built_in() })
     }
 
@@ -124,9 +130,10 @@ impl Prices {
 fn parse(text: &str) -> Result<Vec<Price>, String> {
     let file: File = toml::from_str(text).map_err(|error| error.to_string())?;
     match file.model.iter().find(|price| !price.is_sound()) {
-        Some(price) => {
-            Err(format!("the prices of '{}' must be numbers of at least 0, and its name not empty", price.name))
-        }
+        Some(price) => Err(format!(
+            "the prices of '{}' must be numbers of at least 0 and at most {MAX_RATE}, and its name not empty",
+            price.name
+        )),
         None => Ok(file.model),
     }
 }

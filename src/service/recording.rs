@@ -3,6 +3,9 @@
 //! A recording is a folder with `exchanges.jsonl`: one line per exchange, with the hash of what was asked, the request, and the answer, or the refusal
 //! where that is an answer too. No header is in it, so no key. A whole line is written and synced at once, under a lock, so that several processes can record
 //! into one folder; a line that was torn by a crash is cut off by the next that records, and not read.
+//!
+//! An answer that could not be read is recorded like any other, for a replay gives what the run saw. A run that records on asks for it again, and what it gets takes
+//! the place of the old answer (`instead_of`: where that one's line begins). The file holds texts and answers, so only its owner may read it.
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
@@ -44,6 +47,9 @@ struct Exchange {
     path: String,
     request: Value,
     latency_us: u64,
+    /// Where the line of the answer begins whose place this one takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    instead_of: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reply: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -65,6 +71,8 @@ struct Head {
     provider: String,
     model: String,
     host: String,
+    #[serde(default)]
+    instead_of: Option<u64>,
 }
 
 /// The answers that are left for each question, by its hash, the next one last.
@@ -94,6 +102,8 @@ pub struct Recording {
 struct State {
     file: File,
     left: Places,
+    /// Where the line of the last answer to each question begins, by its hash.
+    given: HashMap<String, u64>,
 }
 
 impl Recording {
@@ -102,9 +112,9 @@ impl Recording {
     /// # Errors
     /// [`ServiceError::Setup`] when the folder cannot be written or has a line that is none of a recording.
     pub fn record(folder: &Path, inner: Box<dyn Service>, account: Account) -> Result<Self, ServiceError> {
-        fs::create_dir_all(folder).map_err(|error| failed(folder, "made", &error))?;
+        make_private_folder(folder).map_err(|error| failed(folder, "made", &error))?;
         let path = folder.join(FILE);
-        let mut file = OpenOptions::new().create(true).read(true).append(true).open(&path);
+        let mut file = open_private(&path);
         let file = file.as_mut().map_err(|error| failed(&path, "opened", error))?;
         cut_torn_line(file).map_err(|error| failed(&path, "written", &error))?;
         let file = file.try_clone().map_err(|error| failed(&path, "opened", &error))?;
@@ -135,7 +145,7 @@ impl Recording {
             Some(_) => host,
             None => recorded_host.unwrap_or(host),
         };
-        let state = Mutex::new(State { file, left });
+        let state = Mutex::new(State { file, left, given: HashMap::new() });
         Ok(Self { folder: folder.to_owned(), provider, model, host, account, inner, state })
     }
 
@@ -147,6 +157,7 @@ impl Recording {
         let mut line = vec![0; place.bytes];
         let read = state.file.seek(SeekFrom::Start(place.offset)).and_then(|_| state.file.read_exact(&mut line));
         read.map_err(|error| failed(&path, "read", &error))?;
+        state.given.insert(hash.to_owned(), place.offset);
         drop(state);
         serde_json::from_slice(&line).map(Some).map_err(|error| failed(&path, "read", &error))
     }
@@ -166,6 +177,25 @@ impl Recording {
         write(file).map_err(|error| failed(&path, "written", &error))
     }
 
+    /// Asks the service and records what it answers.
+    fn ask(
+        &self,
+        inner: &dyn Service,
+        hash: String,
+        request: &Request,
+        instead_of: Option<u64>,
+    ) -> Result<Reply, ServiceError> {
+        // Replayed latencies are whole microseconds, so those of the recording run are too.
+        let answer = inner.send(request).map(|reply| {
+            let latency = Duration::from_micros(microseconds(reply.latency));
+            Reply { latency, ..reply }
+        });
+        if let Some(exchange) = self.exchange(hash, request, &answer) {
+            self.append(&Exchange { instead_of, ..exchange })?;
+        }
+        answer
+    }
+
     fn exchange(&self, hash: String, request: &Request, answer: &Result<Reply, ServiceError>) -> Option<Exchange> {
         let mut exchange = Exchange {
             hash,
@@ -175,6 +205,7 @@ impl Recording {
             path: request.path.to_owned(),
             request: request.body.clone(),
             latency_us: 0,
+            instead_of: None,
             reply: None,
             refused: None,
         };
@@ -231,15 +262,18 @@ impl Service for Recording {
         let Some(inner) = &self.inner else {
             return Err(ServiceError::NotRecorded(format!("the recording {}", self.folder.display())));
         };
-        // Replayed latencies are whole microseconds, so those of the recording run are too.
-        let answer = inner.send(request).map(|reply| {
-            let latency = Duration::from_micros(microseconds(reply.latency));
-            Reply { latency, ..reply }
-        });
-        if let Some(exchange) = self.exchange(hash, request, &answer) {
-            self.append(&exchange)?;
-        }
-        answer
+        self.ask(&**inner, hash, request, None)
+    }
+
+    fn ask_anew(&self, request: &Request) -> Option<Result<Reply, ServiceError>> {
+        let inner = self.inner.as_ref()?;
+        let hash = question_hash(self.provider, &self.model, request);
+        let instead_of = self.state.lock().unwrap_or_else(PoisonError::into_inner).given.get(&hash).copied();
+        Some(self.ask(&**inner, hash, request, instead_of))
+    }
+
+    fn keep(&self, request: &Request, reply: &Reply) -> Result<(), ServiceError> {
+        self.inner.as_ref().map_or(Ok(()), |inner| inner.keep(request, reply))
     }
 
     fn count_kept(&self) {
@@ -253,6 +287,34 @@ fn microseconds(duration: Duration) -> u64 {
 
 fn failed(path: &Path, what: &str, error: &dyn std::fmt::Display) -> ServiceError {
     ServiceError::Setup(format!("the recording {} cannot be {what}: {error}", path.display()))
+}
+
+/// Folders that are made are their owner's alone; those that are there stay as they are.
+fn make_private_folder(folder: &Path) -> std::io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+/// Opens the file that is recorded into, for its owner alone, also where an earlier release made it for all.
+fn open_private(path: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.create(true).read(true).append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(path)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mut permissions = file.metadata()?.permissions();
+        if permissions.mode() & 0o077 != 0 {
+            permissions.set_mode(permissions.mode() & !0o077);
+            file.set_permissions(permissions)?;
+        }
+    }
+    Ok(file)
 }
 
 /// Cuts off what a crash left behind the last whole line.
@@ -298,7 +360,12 @@ fn read_heads(
             serde_json::from_slice(&line).map_err(|error| failed(path, &format!("read: line {number}"), &error))?;
         if head.provider == provider.to_string() && head.model == model {
             host.get_or_insert(head.host);
-            places.entry(head.hash).or_default().push(Place { offset, bytes });
+            let of_question: &mut Vec<Place> = places.entry(head.hash).or_default();
+            let old = |instead_of| of_question.iter().position(|place| place.offset == instead_of);
+            match head.instead_of.and_then(old) {
+                Some(at) => of_question[at] = Place { offset, bytes },
+                None => of_question.push(Place { offset, bytes }),
+            }
         }
         offset += bytes as u64;
     }

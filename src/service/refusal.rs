@@ -6,6 +6,8 @@ use serde_json::Value;
 
 /// What is shown of a message, in characters.
 const SHOWN: usize = 600;
+/// What is kept of a code or a parameter's name.
+const SHOWN_CODE: usize = 100;
 /// Codes behind a 429 that no waiting cures: the account has no credit.
 const FINAL_CODES: [&str; 3] = ["insufficient_quota", "enforced_spend_limit_reached", "billing_hard_limit_reached"];
 
@@ -17,6 +19,8 @@ pub(super) struct Refusal {
     pub code: Option<String>,
     pub param: Option<String>,
     is_final: bool,
+    /// The status that the body itself names.
+    status: Option<u16>,
 }
 
 impl Refusal {
@@ -34,8 +38,22 @@ impl Refusal {
         let (code, kind) = (text("code"), text("type").or_else(|| text("error_type")));
         let is_final = [&code, &kind].into_iter().flatten().any(|code| FINAL_CODES.contains(&code.as_str()));
         let mut refusal = Self::of_message(&message.unwrap_or_else(|| body.to_owned()));
-        refusal.param = text("param").or(refusal.param);
-        Self { code: code.or(kind), is_final, ..refusal }
+        refusal.param = text("param").map(short).or(refusal.param);
+        refusal.status = [&code, &text("status")].into_iter().flatten().find_map(|code| code.parse().ok());
+        Self { code: code.or(kind).map(short), is_final, ..refusal }
+    }
+
+    /// The refusal in an answer of 200: gateways pass errors on with it. An answer that has an `error` beside a result is none.
+    pub fn of_success(body: &Value) -> Option<Self> {
+        let is_error = body.get("error").is_some_and(|error| error.is_object() || error.is_string());
+        let has_result =
+            ["choices", "content", "data"].iter().any(|name| body.get(name).is_some_and(|it| !it.is_null()));
+        (is_error && !has_result).then(|| Self::read(&body.to_string()))
+    }
+
+    /// The status of a refusal that came as a success: what the body says, or that of a gateway's trouble.
+    pub fn status(&self) -> u16 {
+        self.status.filter(|status| (400..600).contains(status)).unwrap_or(502)
     }
 
     fn of_message(message: &str) -> Self {
@@ -55,6 +73,11 @@ impl Refusal {
             _ => false,
         }
     }
+}
+
+/// A code or a name, which services keep short.
+fn short(text: String) -> String {
+    text.chars().take(SHOWN_CODE).collect()
 }
 
 fn plain(value: &Value) -> String {
@@ -141,6 +164,21 @@ mod tests {
         for body in [by_code, by_type] {
             assert!(!Refusal::read(body).may_pass(429), "{body}");
         }
+    }
+
+    #[test]
+    fn an_error_in_a_success_is_read_and_a_result_is_no_error() {
+        let status = |body: Value| Refusal::of_success(&body).map(|refusal| (refusal.status(), refusal.message));
+        use serde_json::json;
+        assert_eq!(status(json!({"error": {"message": "slow down", "code": 429}})), Some((429, "slow down".into())));
+        assert_eq!(status(json!({"error": "no model"})), Some((502, "no model".into())));
+        for result in
+            [json!({"error": null}), json!([]), json!({"error": {"message": "m"}, "choices": []}), json!(null)]
+        {
+            assert_eq!(status(result), None);
+        }
+        let long = Refusal::read(&json!({"error": {"message": "m", "code": "c".repeat(9000)}}).to_string());
+        assert_eq!(long.code.unwrap().len(), SHOWN_CODE);
     }
 
     #[test]

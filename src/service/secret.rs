@@ -4,11 +4,11 @@ use std::fmt;
 use std::path::Path;
 
 use super::ServiceError;
+use crate::scrub::Scrubber;
+use crate::store::read_small;
 
-/// What takes a key's place in messages and recordings.
-const HIDDEN: &str = "[key]";
-/// So many first characters of a key give it away; services quote keys cut short.
-const TELLING: usize = 8;
+/// Longer ones are no keys.
+const MAX_BYTES: u64 = 64 << 10;
 
 /// A key that neither `Debug` nor any message shows.
 #[derive(Clone, PartialEq, Eq)]
@@ -32,13 +32,13 @@ impl Secret {
         Ok(Self(key.to_owned()))
     }
 
-    /// Reads a key from a file.
+    /// Reads a key from a file of at most 64 KiB.
     ///
     /// # Errors
-    /// [`ServiceError::Setup`] when the file cannot be read or holds no key.
+    /// [`ServiceError::Setup`] when the file cannot be read, is no regular file (a pipe may never end) or holds no key.
     pub fn from_file(path: &Path) -> Result<Self, ServiceError> {
         let named = |error| ServiceError::Setup(format!("cannot read the key from {}: {error}", path.display()));
-        let text = std::fs::read(path).map_err(named)?;
+        let text = read_small(path, MAX_BYTES).map_err(named)?;
         let source = format!("the key file {}", path.display());
         Self::new(&String::from_utf8_lossy(&text), &source)
     }
@@ -48,20 +48,9 @@ impl Secret {
         &self.0
     }
 
-    /// A text without the key, and without what begins like it.
+    /// A text without the key: whole, in part, or in the encodings in which servers echo keys (escapes, base64, hexadecimal digits).
     pub fn scrub(&self, text: &str) -> String {
-        let whole = text.replace(&self.0, HIDDEN);
-        let Some(start) = self.0.get(..TELLING).filter(|_| self.0.len() > TELLING) else { return whole };
-        let mut clean = String::with_capacity(whole.len());
-        let mut rest = whole.as_str();
-        while let Some(at) = rest.find(start) {
-            clean += &rest[..at];
-            clean += HIDDEN;
-            let after = &rest[at..];
-            let end = after.find(|c: char| !c.is_ascii_graphic() || "\"',;<>()[]{}".contains(c));
-            rest = &after[end.unwrap_or(after.len())..];
-        }
-        clean + rest
+        Scrubber::new([self.0.as_str()]).scrub(text).into_owned()
     }
 }
 
@@ -92,6 +81,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key");
         assert!(Secret::from_file(&path).unwrap_err().to_string().contains("cannot read the key"));
+        std::fs::write(&path, vec![b'k'; (64 << 10) + 1]).unwrap();
+        assert!(Secret::from_file(&path).unwrap_err().to_string().contains("65536 bytes"));
+        assert!(Secret::from_file(folder.path()).unwrap_err().to_string().contains("not a regular file"));
         std::fs::write(&path, "sk-file-key\n").unwrap();
         assert_eq!(Secret::from_file(&path), Secret::new("sk-file-key", "x"));
         std::fs::write(&path, b"\xff\xfe").unwrap();

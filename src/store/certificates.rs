@@ -10,6 +10,10 @@ use ureq::tls::{PemItem, parse_pem};
 #[cfg(feature = "remote")]
 use crate::{Error, Result};
 
+/// A system's whole bundle has some 250 KB.
+#[cfg(feature = "remote")]
+const MAX_BYTES: u64 = 16 << 20;
+
 /// The machine's own certificates, for a company's network may re-sign TLS with its own, and `extra` ones; the well-known ones where
 /// there are none, as in small containers.
 pub(crate) fn root_certs(extra: Vec<Certificate<'static>>) -> RootCerts {
@@ -25,7 +29,7 @@ pub(crate) fn root_certs(extra: Vec<Certificate<'static>>) -> RootCerts {
 /// [`Error::Io`] when the file cannot be read, [`Error::InvalidArgument`] when there is no certificate in it.
 #[cfg(feature = "remote")]
 pub(crate) fn read_certificates(path: &Path) -> Result<Vec<Certificate<'static>>> {
-    let pem = std::fs::read(path).map_err(Error::io("read", path))?;
+    let pem = super::read_small(path, MAX_BYTES).map_err(Error::io("read", path))?;
     let mut certificates = Vec::new();
     for item in parse_pem(&pem) {
         match item {

@@ -25,7 +25,10 @@ mod network;
 #[path = "network_off.rs"]
 mod network;
 mod options;
+#[cfg(any(feature = "hub", feature = "remote"))]
+mod proxy;
 mod registry;
+mod small_file;
 mod spec;
 mod verify;
 
@@ -37,8 +40,13 @@ pub(crate) use certificates::read_certificates;
 #[cfg(any(feature = "hub", feature = "remote"))]
 pub(crate) use certificates::root_certs;
 pub use files::{MappedFile, ModelFiles};
+#[cfg(any(feature = "hub", feature = "remote"))]
+pub(crate) use options::proxy_from_env;
 pub use options::{Limits, Progress, ProgressFn, Step, StoreOptions, Token};
+#[cfg(any(feature = "hub", feature = "remote"))]
+pub(crate) use proxy::secrets_of;
 pub use registry::{Entry, FileEntry, Mirror, Prompts, Registry};
+pub(crate) use small_file::read_small;
 pub use spec::ModelSpec;
 pub use verify::{FileCheck, Verdict};
 

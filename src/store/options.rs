@@ -51,6 +51,9 @@ pub enum Step {
     SetAside,
 }
 
+/// A larger file is no token.
+const MAX_TOKEN_BYTES: u64 = 64 << 10;
+
 /// A secret that neither `Debug` nor any message shows.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token(String);
@@ -221,7 +224,23 @@ impl StoreOptions {
 }
 
 fn token_file(hub_home: &Path) -> Option<Token> {
-    std::fs::read_to_string(hub_home.join("token")).ok().and_then(|text| Token::new(&text))
+    let text = super::read_small(&hub_home.join("token"), MAX_TOKEN_BYTES).ok()?;
+    Token::new(&String::from_utf8(text).ok()?)
+}
+
+/// The proxy that the environment names.
+///
+/// # Errors
+/// A variable that cannot be used; its value is not shown.
+#[cfg(any(feature = "hub", feature = "remote"))]
+pub(crate) fn proxy_from_env() -> std::result::Result<Option<ureq::Proxy>, String> {
+    super::proxy::proxy_of(&|name| std::env::var_os(name))
+}
+
+/// A variable that programs are found or set up by, for those that are started.
+#[cfg(feature = "hub")]
+pub(super) fn of_programs(name: &str) -> Option<OsString> {
+    std::env::var_os(name)
 }
 
 fn endpoint_of(value: &OsString) -> Result<String> {

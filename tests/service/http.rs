@@ -117,6 +117,7 @@ fn a_name_that_nobody_knows_is_said_and_costs_nothing() {
     let server = Server::start();
     let nowhere = ServiceOptions {
         base_url: Some("http://nowhere.invalid/v1".into()),
+        allow_insecure_base_url: true,
         proxy_from_env: false,
         ..options(&server, Provider::OpenAi)
     };
@@ -213,6 +214,92 @@ fn the_key_is_in_no_message_even_when_the_server_echoes_it() {
     let server = Server::start();
     server.fault("", Fault::Text(format!(r#"{{"data": [], "echo": "{KEY}"}}"#)), 1);
     assert_eq!(service(&server).send(&embedding_of("a")).unwrap().body["echo"], "[key]");
+}
+
+#[test]
+fn no_encoding_and_no_header_brings_the_key_out() {
+    let base64: String = "c2stdGVzdC0wMTIzNDU2Nzg5YWJjZGVm".into();
+    for echo in [
+        r"sk\u002dtest\u002d0123456789abcdef",
+        r"sk\\u002dtest\\u002d0123456789abcdef",
+        "sk%2Dtest%2D0123456789abcdef",
+        "456789abcdef",
+        "test-01234",
+        "736b2d746573742d30313233343536373839616263646566",
+        &base64,
+        "SK-TEST-0123456789ABCDEF",
+    ] {
+        let server = Server::start();
+        let body = format!(r#"{{"error": {{"message": "bad key {echo} ", "code": "{echo}", "param": "{echo}"}}}}"#);
+        server.fault("refused", Fault::Status(401, body), 1);
+        server.fault("plain", Fault::Status(403, format!("bad key {echo} ")), 1);
+        server.fault("answered", Fault::Text(format!(r#"{{"{echo}": "it is {echo} "}}"#)), 1);
+        let service = service(&server);
+        for text in ["refused", "plain"] {
+            let error = service.send(&embedding_of(text)).unwrap_err();
+            let said = format!("{error} {error:?}").to_lowercase();
+            assert!(said.contains("[key]") && !said.contains("01234") && !said.contains("9abcde"), "{echo}: {said}");
+            assert!(!said.contains(&base64[8..24].to_lowercase()), "{said}");
+        }
+        let answer = service.send(&embedding_of("answered")).unwrap().body;
+        assert_eq!(answer.as_object().unwrap().values().next().unwrap(), "it is [key] ", "{echo}");
+    }
+    let server = Server::start();
+    let place = format!("https://me:hunter2@elsewhere/{KEY}/v1?sig={KEY}&more=secret");
+    server.fault("", Fault::Header(307, "location", place), 1);
+    let error = service(&server).send(&embedding_of("a")).unwrap_err().to_string();
+    assert!(
+        error.contains("https://elsewhere/[key]") && !error.contains("secret") && !error.contains("hunter2"),
+        "{error}"
+    );
+}
+
+#[test]
+fn an_error_in_a_success_is_an_error_and_a_web_page_is_named() {
+    let server = Server::start();
+    let of = |code: u16| Fault::Text(format!(r#"{{"error": {{"message": "no capacity", "code": {code}}}}}"#));
+    server.fault("later", of(429), 2);
+    server.fault("never", of(402), 1);
+    server.fault("page", Fault::Text("<!doctype html><title>Login</title>".into()), 99);
+    assert!(service(&server).send(&embedding_of("later")).is_ok(), "tried again");
+    let error = service(&server).send(&embedding_of("never")).unwrap_err();
+    assert!(
+        matches!(&error, ServiceError::Refused { status: 402, message, .. } if message == "no capacity"),
+        "{error}"
+    );
+    let error = service(&server).send(&embedding_of("page")).unwrap_err().to_string();
+    assert!(error.contains("web page") && error.contains("--base-url"), "{error}");
+}
+
+#[test]
+fn an_answer_is_read_as_far_as_its_request_can_explain() {
+    let server = Server::start();
+    server.fault("grade", Fault::Text(format!("[{}0]", "0,".repeat(45_000_000))), 1);
+    server.fault("values", Fault::Text(format!("[{}0]", "0,".repeat(100_000))), 1);
+    server.fault("refused", Fault::Status(400, "x".repeat(30_000_000)), 1);
+    server.fault("packed", Fault::Header(200, "content-encoding", "gzip".into()), 9);
+    let service = service(&server);
+    let error = |text: &str| {
+        let body = json!({ "messages": [{ "role": "user", "content": text }] });
+        let request = Request { path: "/chat/completions", body, at_most: TokenCount { input: 9, output: 64 } };
+        service.send(&request).unwrap_err().to_string()
+    };
+    assert!(error("grade").contains("more than 1052672 bytes"));
+    assert!(error("values").contains("more than 65536 values"));
+    let refused = error("refused");
+    assert!(refused.contains("xxx") && refused.len() < 1000, "{}", refused.len());
+    assert!(error("packed").contains("a compressed body (gzip)"));
+}
+
+#[test]
+fn pauses_of_a_year_and_of_the_past_are_cut() {
+    let server = Server::start();
+    server.fault("year", Fault::Header(429, "retry-after", "31536000".into()), 1);
+    server.fault("past", Fault::Header(503, "retry-after", "Sun, 06 Nov 1994 08:49:37 GMT".into()), 1);
+    server.fault("huge", Fault::Header(503, "retry-after", "1e400".into()), 1);
+    for text in ["year", "past", "huge"] {
+        assert!(service(&server).send(&embedding_of(text)).is_ok(), "{text}");
+    }
 }
 
 #[test]

@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use nearsort::cache::CachedModel;
 use nearsort::remote::judge::{JudgeCounts, JudgeMethod, JudgeOptions, Windows};
 use nearsort::service::{
-    Account, HttpService, Meter, Price, Provider, Recording, Service, ServiceError, ServiceOptions,
+    Account, HttpService, Meter, Price, Provider, Recording, Request, Service, ServiceError, ServiceOptions,
+    TokenCount, question_hash,
 };
 use nearsort::{Blend, CacheOptions, EmbeddingCache, Error, RerankOptions, Reranker, ScoreKind, Scoring};
 use serde_json::json;
@@ -330,6 +332,24 @@ fn the_builder_makes_a_judge_of_a_chat_model_and_keeps_its_answers() {
     assert_eq!((server.count(), again.score_kind(), again.blend()), (21, ScoreKind::Rating, Blend::None));
     let summary = account.meter().summary();
     assert_eq!((summary.requests, summary.from_cache), (21, 20));
+    // What an earlier release kept unread is asked for again, and what comes is kept in its place.
+    let model = CachedModel::new(
+        "openai:gpt-4o",
+        format!("answers of openai:gpt-4o at {}", server.url[7..].trim_end_matches("/v1")),
+    );
+    let options = CacheOptions { folder: folder.path().to_owned(), max_bytes: None };
+    let cache = EmbeddingCache::open(&options).unwrap();
+    let bodies: Vec<_> = server.requests().into_iter().map(|seen| seen.body).collect();
+    for body in &bodies[..3] {
+        let request = Request { path: "/chat/completions", body: body.clone(), at_most: TokenCount::default() };
+        let key = model.question_key(&question_hash(Provider::OpenAi, "gpt-4o", &request));
+        assert!(cache.get_answer(&key).unwrap().is_some());
+        cache.put_answer(&model, &key, b"{\"choices\": []}").unwrap();
+    }
+    for sent in [24, 24] {
+        assert_graded(&build("openai:gpt-4o").build().unwrap(), &texts(21));
+        assert_eq!(server.count(), sent);
+    }
     let embedder = build("openai:embedder").judge(JudgeMethod::Pointwise, JudgeOptions::default());
     assert_eq!(embedder.build().unwrap().score_kind(), ScoreKind::Rating);
     let scored = build("openai:gpt-4o").scoring(Scoring::Cosine).build().err().unwrap();

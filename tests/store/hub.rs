@@ -257,6 +257,28 @@ fn a_repository_that_does_not_exist_is_said_to_be_missing() {
 }
 
 #[test]
+fn a_file_without_a_length_or_an_end_is_given_up_and_leaves_nothing() {
+    let (home, hub) = start();
+    hub.fault("resolve/main/config.json", Fault::Endless, 9);
+    hub.fault("config.json", Fault::Endless, 9);
+    let told = attempts(home.store(&hub.url).get(&unregistered("main")).unwrap_err());
+    assert!(told[1].contains("does not say how long the file is"), "{told:?}");
+    assert!(files_named(&home.hub_cache(), ".part").is_empty());
+}
+
+#[test]
+fn a_compressed_answer_and_an_absurd_length_are_refused() {
+    for (name, value, said) in
+        [("content-encoding", "gzip", "compresses its answer"), ("x-linked-size", "1099511627776", "at most")]
+    {
+        let (home, hub) = start();
+        hub.fault("config.json", Fault::Header(name, value), 9);
+        let told = attempts(home.store(&hub.url).get(&unregistered("main")).unwrap_err());
+        assert!(told[1].contains(said), "{told:?}");
+    }
+}
+
+#[test]
 fn pickled_weights_are_refused_before_anything_is_fetched() {
     let (home, hub) = start();
     hub.remove(WEIGHTS);

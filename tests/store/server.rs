@@ -23,6 +23,10 @@ pub enum Fault {
     Cut(usize),
     /// Sends this instead.
     Wrong(Vec<u8>),
+    /// Says no length and sends zeros until the client hangs up.
+    Endless,
+    /// One more header.
+    Header(&'static str, &'static str),
     /// Answers a range request with the whole file.
     IgnoreRange,
     /// Waits before the body, so that other requests can overlap.
@@ -236,6 +240,15 @@ impl State {
             Some(Fault::Slow(pause)) => thread::sleep(*pause),
             Some(Fault::Hold(open)) => wait_until(|| open.load(Ordering::SeqCst)),
             _ => {}
+        }
+        if let Some(Fault::Endless) = fault {
+            stream.write_all(b"HTTP/1.1 200 X\r\nconnection: close\r\n\r\n")?;
+            loop {
+                stream.write_all(&[0; 1 << 16])?;
+            }
+        }
+        if let Some(Fault::Header(name, value)) = fault {
+            headers.push((name, value.to_owned()));
         }
         head(stream, status, &headers, body.len())?;
         let end = if let Some(Fault::Cut(after)) = fault { after.min(body.len()) } else { body.len() };

@@ -13,9 +13,12 @@ pub struct ServiceArgs {
     /// Address of the service, or of a server that speaks its formats, such as http://localhost:8000/v1 [env: OPENAI_BASE_URL, AZURE_OPENAI_ENDPOINT, ANTHROPIC_BASE_URL]
     #[arg(long, value_name = "URL")]
     pub base_url: Option<String>,
-    /// Read the key from a file [env: OPENAI_API_KEY, AZURE_OPENAI_API_KEY, ANTHROPIC_API_KEY]
+    /// Read the key from a file [env: OPENAI_API_KEY, AZURE_OPENAI_API_KEY, ANTHROPIC_API_KEY; for another address: NEARSORT_API_KEY]
     #[arg(long, value_name = "FILE")]
     pub api_key_file: Option<PathBuf>,
+    /// Send the key over http:// to another machine, where anybody on the way can read it
+    #[arg(long)]
+    pub allow_insecure_base_url: bool,
     /// Azure's api-version or Anthropic's anthropic-version [default: 2024-10-21, 2023-06-01]
     #[arg(long, value_name = "VERSION")]
     pub api_version: Option<String>,
@@ -78,6 +81,7 @@ impl ServiceArgs {
         let given = [
             ("--base-url", self.base_url.is_some()),
             ("--api-key-file", self.api_key_file.is_some()),
+            ("--allow-insecure-base-url", self.allow_insecure_base_url),
             ("--budget", self.budget.is_some()),
             ("--dry-run", self.dry_run),
             ("--record", self.record.is_some()),

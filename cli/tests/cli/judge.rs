@@ -39,7 +39,7 @@ fn rerank<'a>(input: &'a str, more: &[&'a str]) -> Vec<&'a str> {
 const TEXTS: &str = "towers 3\nanswer 10!\ntowers 9\n\ntowers 3\ntowers 20\n";
 
 #[test]
-fn an_answer_names_grades_and_the_reasons_of_those_without_and_a_second_run_sends_nothing() {
+fn an_answer_names_grades_and_the_reasons_of_those_without_and_a_second_run_asks_only_about_these() {
     let (folder, server) = (Folder::new(), grading());
     let input = folder.with("texts.txt", TEXTS.replace("\n\n", "\n \n"));
     let first = run(&folder, &server, &rerank(&input, &["--format", "json"]));
@@ -66,16 +66,70 @@ fn an_answer_names_grades_and_the_reasons_of_those_without_and_a_second_run_send
     }
     let again = run(&folder, &server, &rerank(&input, &["--format", "json"]));
     let second: Value = serde_json::from_str(&again.out).unwrap();
-    assert_eq!((server.count(), &second["results"]), (5, &answer["results"]), "{}", again.err);
+    // What could not be read was not kept: it may have been the server's bad day.
+    assert_eq!((server.count(), &second["results"]), (7, &answer["results"]), "{}", again.err);
     let zero = run(&folder, &server, &rerank(&input, &["--unparsed", "zero", "--format", "tsv", "--no-text"]));
     assert_eq!(
         zero.out,
         "1\t9.000000\t3\n2\t8.999999\t6\n3\t3.000000\t1\n4\t3.000000\t5\n5\t0.000000\t2\n6\t-1.000000\t4\n"
     );
     assert!(!zero.err.contains("got no score") && zero.err.contains("1 without an answer of use"), "{}", zero.err);
-    assert_eq!(server.count(), 5);
+    assert_eq!(server.count(), 9);
     let table = run(&folder, &server, &rerank(&input, &["--format", "table", "--quiet"])).quietly();
     assert!(table.lines().nth(4).unwrap().starts_with("5        -  2"), "{table}");
+}
+
+#[test]
+fn what_is_no_answer_is_not_kept_and_the_next_run_gets_its_grade() {
+    for said in
+        ["null", "[]", "\"x\"", "7", "{}", "{\"choices\": []}", "{\"choices\": [{\"message\": {\"content\": null}}]}"]
+    {
+        let (folder, server) = (Folder::new(), grading());
+        let input = folder.with("texts.txt", "towers 3\ntowers 9\n");
+        server.fault("towers 9", Fault::Text(said.into()), 2);
+        let first = run(&folder, &server, &rerank(&input, &["--format", "tsv", "--no-text"]));
+        assert!(first.err.contains("1 of 2 candidates got no score"), "{said}: {}", first.err);
+        let again = run(&folder, &server, &rerank(&input, &["--format", "tsv", "--no-text", "--quiet"])).quietly();
+        assert_eq!(again, "1\t9.000000\t2\n2\t3.000000\t1\n", "{said}");
+        assert_eq!(server.count(), 4, "{said}: the grade of the other is kept");
+        run(&folder, &server, &rerank(&input, &[]));
+        assert_eq!(server.count(), 4, "{said}: and now both");
+    }
+}
+
+#[test]
+fn a_refusal_for_content_is_kept_and_a_window_without_an_order_is_not() {
+    let refusal = json!({"choices": [{"message": {"content": null, "refusal": "I cannot grade this."}, "finish_reason": "stop"}]});
+    let (folder, server) = (Folder::new(), grading());
+    let input = folder.with("texts.txt", "towers 3\n");
+    server.fault("", Fault::Text(refusal.to_string()), 2);
+    let said = run(&folder, &server, &rerank(&input, &["--format", "json"]));
+    assert!(said.out.contains("I cannot grade this"), "{}", said.err);
+    let again = run(&folder, &server, &rerank(&input, &["--format", "json"]));
+    assert!(again.out.contains("I cannot grade this"), "{}", again.err);
+    assert_eq!(server.count(), 2);
+    let (folder, server) = (Folder::new(), ordering());
+    let input = folder.with("texts.txt", "towers 3\ntowers 9\n");
+    server.fault("", Fault::Text("{\"choices\": []}".into()), 2);
+    let args = rerank(&input, &["--judge", "listwise", "--format", "tsv", "--no-text", "--quiet"]);
+    run(&folder, &server, &args);
+    assert_eq!(run(&folder, &server, &args).quietly(), "1\t1.000000\t2\n2\t0.500000\t1\n");
+}
+
+#[test]
+fn a_recording_that_goes_on_replaces_what_could_not_be_read() {
+    let (folder, server) = (Folder::new(), grading());
+    let (input, recording) = (folder.with("texts.txt", "towers 3\ntowers 9\n"), folder.text("recording"));
+    server.fault("towers 9", Fault::Text("{\"choices\": []}".into()), 2);
+    let record = ["--record", recording.as_str(), "--format", "tsv", "--no-text", "--quiet"];
+    let replay = ["--replay", recording.as_str(), "--format", "tsv", "--no-text", "--quiet"];
+    let bad = run(&folder, &server, &rerank(&input, &record));
+    let replayed = run(&folder, &server, &rerank(&input, &replay));
+    assert_eq!((&replayed.out, server.count()), (&bad.out, 3), "a replay gives what the run saw: {}", replayed.err);
+    let good = run(&folder, &server, &rerank(&input, &record));
+    assert_eq!((good.out.as_str(), server.count()), ("1\t9.000000\t2\n2\t3.000000\t1\n", 4), "{}", good.err);
+    let replayed = run(&folder, &server, &rerank(&input, &replay));
+    assert_eq!((replayed.out, server.count()), (good.out, 4), "{}", replayed.err);
 }
 
 #[test]

@@ -162,6 +162,75 @@ fn wrong_keys_and_options_are_errors_that_say_what_to_do() {
     assert!(error.contains("401") && error.contains("[key]"), "{error}");
 }
 
+#[test]
+fn a_key_goes_only_where_it_was_said_to_go() {
+    let (folder, server) = (Folder::new(), Server::start().with_dim(1536));
+    let input = passages(&folder, 3);
+    let at = |url: &'static str, more: &[&'static str]| {
+        let args = rerank(&input, &[&["--base-url", url, "--retries", "0", "--timeout", "1"], more].concat());
+        let mut command = nearsort(&folder, &server, &args);
+        command.env_remove("OPENAI_BASE_URL");
+        finish(command.spawn().unwrap()).error()
+    };
+    let foreign = at("https://host.invalid/v1", &[]);
+    for said in
+        ["OPENAI_API_KEY is for api.openai.com", "not sent to host.invalid", "--api-key-file", "NEARSORT_API_KEY"]
+    {
+        assert!(foreign.contains(said), "{said}: {foreign}");
+    }
+    let key = folder.with("key", "own-key-0123456789");
+    let key: &'static str = key.leak();
+    let plain = at("http://host.invalid/v1", &["--api-key-file", key]);
+    assert!(plain.contains("over http://") && plain.contains("--allow-insecure-base-url"), "{plain}");
+    for allowed in [&["--api-key-file", key, "--allow-insecure-base-url"][..], &["--api-key-file", key]] {
+        let url = if allowed.len() > 2 { "http://host.invalid/v1" } else { "https://host.invalid/v1" };
+        let asked = at(url, allowed);
+        assert!(!asked.contains("over http://") && asked.contains("host.invalid"), "{asked}");
+    }
+    assert_eq!(server.count(), 0);
+    let mut own = nearsort(&folder, &server, &rerank(&input, &[]));
+    own.env("NEARSORT_API_KEY", "own-key-0123456789");
+    assert_eq!(finish(own.spawn().unwrap()).code, 0);
+    assert_eq!(server.requests()[0].headers["authorization"], "Bearer own-key-0123456789");
+}
+
+#[cfg(unix)]
+#[test]
+fn recordings_and_the_cache_are_their_owners_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let (folder, server) = (Folder::new(), Server::start().with_dim(1536));
+    let (input, recording) = (passages(&folder, 3), folder.text("recording"));
+    let mode = |path: std::path::PathBuf| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(run(&folder, &server, &rerank(&input, &["--record", &recording])).code, 0);
+    let file = folder.path("recording").join("exchanges.jsonl");
+    assert_eq!((mode(folder.path("recording")), mode(file.clone())), (0o700, 0o600));
+    // As an earlier release left it.
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+    assert_eq!(run(&folder, &server, &rerank(&input, &["--record", &recording])).code, 0);
+    assert_eq!(mode(file), 0o600);
+    assert_eq!(run(&folder, &server, &rerank(&input, &[])).code, 0);
+    let cache = folder.path("cache").join("embeddings");
+    for entry in fs::read_dir(&cache).unwrap() {
+        let path = entry.unwrap().path();
+        assert_eq!(mode(path.clone()) & 0o077, 0, "{}", path.display());
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_key_file_that_is_a_pipe_is_an_error_at_once_and_a_proxy_that_is_none_too() {
+    let (folder, server) = (Folder::new(), Server::start().with_dim(1536));
+    let (input, pipe) = (passages(&folder, 3), folder.text("pipe"));
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let error = run(&folder, &server, &rerank(&input, &["--api-key-file", &pipe])).error();
+    assert!(error.contains("not a regular file"), "{error}");
+    let args = rerank(&input, &["--base-url", "https://api.openai.com/v1"]);
+    let mut behind = nearsort(&folder, &server, &args);
+    behind.env("HTTPS_PROXY", "http://me:hunter2@host:port");
+    let error = finish(behind.spawn().unwrap()).error();
+    assert!(error.contains("HTTPS_PROXY") && !error.contains("hunter2"), "{error}");
+}
+
 #[cfg(unix)]
 #[test]
 fn a_kill_in_the_middle_loses_at_most_the_requests_under_way() {

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use serde_json::Value;
+
 use super::chat::{self, Answer, Form, Question, Unusable};
 use super::parameters::Parameters;
 use super::{Prompt, Tally};
-use crate::remote::parallel;
+use crate::remote::{ask_and_read, parallel};
 use crate::scorer::{CandidateList, Scores};
-use crate::service::{Reply, Request, Service, ServiceError, TokenCount, TokenCounter};
+use crate::service::{Request, Service, ServiceError, TokenCount, TokenCounter};
 
 /// Tokens of a thinking model's answer beyond what is asked for.
 const THINKING_TOKENS: u64 = 4096;
@@ -153,18 +155,23 @@ impl Asker {
         read: &impl Fn(&Answer) -> Outcome<T>,
     ) -> Result<Result<T, Unusable>, ServiceError> {
         let question = Question { prompt, form: &self.form, max_output_tokens, wants_logprobs: self.wants_logprobs };
-        let reply = match self.send(&question) {
+        let provider = self.service.provider();
+        let read =
+            |body: &Value| chat::read(provider, body).and_then(|answer| read(&answer).map_err(Unusable::because));
+        match self.send(&question, read) {
             Err(error) if is_about_texts(&error) => {
-                return Ok(Err(Unusable { is_final: true, ..Unusable::because(error.to_string()) }));
+                Ok(Err(Unusable { is_final: true, ..Unusable::because(error.to_string()) }))
             }
-            reply => reply?,
-        };
-        let answer = chat::read(self.service.provider(), &reply.body);
-        Ok(answer.and_then(|answer| read(&answer).map_err(Unusable::because)))
+            answer => answer,
+        }
     }
 
-    /// Sends a question, again for each parameter that the service refuses.
-    fn send(&self, question: &Question<'_>) -> Result<Reply, ServiceError> {
+    /// Sends a question, again for each parameter that the service refuses, and reads the answer.
+    fn send<T>(
+        &self,
+        question: &Question<'_>,
+        read: impl Fn(&Value) -> Result<T, Unusable>,
+    ) -> Result<Result<T, Unusable>, ServiceError> {
         let provider = self.service.provider();
         let prompt = question.prompt;
         let schema = question.form.schema.to_string();
@@ -174,16 +181,21 @@ impl Asker {
             let body = chat::body(provider, self.service.model(), question, &self.parameters);
             let at_most = TokenCount { input, output: question.max_output_tokens };
             let request = Request { path: chat::path(provider), body, at_most };
-            match self.service.send(&request) {
+            match ask_and_read(&*self.service, &request, &read, is_worth_keeping) {
                 Err(error) if !is_about_texts(&error) && self.parameters.learn(&error, &request.body).is_some() => {}
                 Err(error) => return Err(error),
-                Ok(reply) => {
+                Ok(answer) => {
                     self.is_settled.store(true, Ordering::Relaxed);
-                    return Ok(reply);
+                    return Ok(answer);
                 }
             }
         }
     }
+}
+
+/// A grade or an order, or a refusal because of what the texts say, which another day would not change. Anything else may be a server's bad day.
+fn is_worth_keeping<T>(answer: &Result<T, Unusable>) -> bool {
+    answer.as_ref().map_or_else(|unusable| unusable.is_refusal, |_| true)
 }
 
 /// Whether a service refuses a request for what its texts say or how long they are: others may pass.

@@ -44,11 +44,17 @@ pub(super) struct Unusable {
     pub is_cut: bool,
     /// Asking again would give the same.
     pub is_final: bool,
+    /// The model or the service's filter will not answer for what the texts say.
+    pub is_refusal: bool,
 }
 
 impl Unusable {
     pub fn because(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into(), is_cut: false, is_final: false }
+        Self { reason: reason.into(), is_cut: false, is_final: false, is_refusal: false }
+    }
+
+    fn refusal(reason: impl Into<String>) -> Self {
+        Self { is_refusal: true, ..Self::because(reason) }
     }
 
     fn cut() -> Self {
@@ -126,13 +132,13 @@ pub(super) fn read(provider: Provider, body: &Value) -> Result<Answer, Unusable>
 fn read_completion(body: &Value) -> Result<Answer, Unusable> {
     let choice = &body["choices"][0];
     if let Some(refusal) = choice["message"]["refusal"].as_str().filter(|refusal| !refusal.is_empty()) {
-        return Err(Unusable::because(format!("the model refuses: '{}'", excerpt(refusal))));
+        return Err(Unusable::refusal(format!("the model refuses: '{}'", excerpt(refusal))));
     }
     match choice["finish_reason"].as_str() {
         Some("length") => return Err(Unusable::cut()),
         Some("content_filter") => {
             let reason = "the service's content filter withheld the answer";
-            return Err(Unusable { is_final: true, ..Unusable::because(reason) });
+            return Err(Unusable { is_final: true, ..Unusable::refusal(reason) });
         }
         _ => {}
     }
@@ -144,7 +150,7 @@ fn read_completion(body: &Value) -> Result<Answer, Unusable> {
 
 fn read_message(body: &Value) -> Result<Answer, Unusable> {
     match body["stop_reason"].as_str() {
-        Some("refusal") => return Err(Unusable::because("the model refuses to answer")),
+        Some("refusal") => return Err(Unusable::refusal("the model refuses to answer")),
         Some("max_tokens" | "model_context_window_exceeded") => return Err(Unusable::cut()),
         _ => {}
     }

@@ -18,6 +18,13 @@ use crate::store::verify::CHUNK;
 use crate::store::{Failure, cache::Target};
 use crate::{Error, Result};
 
+/// The most that a file may have which holds no weights.
+const MAX_FILE_BYTES: u64 = 512 << 20;
+/// The most that weights may have. Hubs cut larger models into several files.
+const MAX_WEIGHTS_BYTES: u64 = 1 << 40;
+/// The most that is taken of a file whose length nobody states: it might have no end.
+const MAX_UNSTATED_BYTES: u64 = 64 << 20;
+
 /// A repository at one revision, and its place in the cache.
 pub(super) struct Repository<'a> {
     pub(super) client: &'a Client<'a>,
@@ -62,6 +69,7 @@ impl Repository<'_> {
         let commit =
             own.or(stated).ok_or_else(|| Trouble::failed("the hub does not say which commit a file belongs to"))?;
         let expected = self.expected(&answer, file);
+        check_size(file, expected.size)?;
         // Without a usable etag the address stands for the content: right for a commit, the only kind of address here.
         let name = answer.etag.clone().unwrap_or_else(|| hex(Sha256::digest(url)));
         let blob = self.dir.join("blobs").join(&name);
@@ -117,6 +125,22 @@ impl Repository<'_> {
     }
 }
 
+/// Refuses what is larger than such a file ever is, before anything is written.
+fn check_size(file: &str, size: Option<u64>) -> Result<(), Trouble> {
+    let most = most_bytes(file);
+    match size.filter(|size| *size > most) {
+        Some(size) => {
+            Err(Trouble::failed(format!("the server says that {file} has {size} bytes; it must have at most {most}")))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The most that a file may have. Weights may have whatever a disk can hold, and hubs state how much; anything else is a vocabulary at most.
+fn most_bytes(file: &str) -> u64 {
+    if file.ends_with(".safetensors") { MAX_WEIGHTS_BYTES } else { MAX_FILE_BYTES }
+}
+
 /// Whether the answer holds the bytes from `have` on, and not the whole file again.
 fn continues_at(answer: &Answer, have: u64) -> bool {
     let range = header(answer.response.headers(), "content-range");
@@ -156,6 +180,11 @@ impl<'a> Sink<'a> {
                 }
             };
             self.done += count as u64;
+            if total.is_none() && self.done > MAX_UNSTATED_BYTES {
+                return Err(Trouble::failed(format!(
+                    "the server does not say how long the file is, and sent more than {MAX_UNSTATED_BYTES} bytes"
+                )));
+            }
             if let Some(total) = total.filter(|total| self.done > *total) {
                 return Err(Trouble::failed(format!("the server sent more than the {total} bytes of the file")));
             }

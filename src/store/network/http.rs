@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use ureq::http::{HeaderMap, Response};
 use ureq::tls::TlsConfig;
-use ureq::{Agent, Body, Proxy};
+use ureq::{Agent, Body};
 
-use crate::store::options::{Step, StoreOptions};
-use crate::store::{Failure, root_certs};
+use crate::scrub::Scrubber;
+use crate::store::options::{Step, StoreOptions, Token};
+use crate::store::{Failure, proxy_from_env, root_certs, secrets_of};
 
 /// More hops than any hub needs.
 const MAX_REDIRECTS: usize = 6;
@@ -58,11 +59,18 @@ pub(super) struct Answer {
 pub(super) struct Client<'a> {
     pub(super) options: &'a StoreOptions,
     agent: Agent,
+    scrubber: Scrubber,
 }
 
 impl<'a> Client<'a> {
-    pub(super) fn new(options: &'a StoreOptions) -> Self {
+    /// # Errors
+    /// A proxy in the environment that cannot be used: a request without it would go where the user does not want it.
+    pub(super) fn new(options: &'a StoreOptions) -> Result<Self, Failure> {
         let limits = &options.limits;
+        let proxy = if options.proxy_from_env { proxy_from_env().map_err(Failure::Source)? } else { None };
+        let hidden = secrets_of(proxy.as_ref());
+        let token = options.token.as_ref().map(Token::reveal);
+        let scrubber = Scrubber::new(token.into_iter().chain(hidden.iter().map(String::as_str)));
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -72,12 +80,12 @@ impl<'a> Client<'a> {
             .timeout_send_request(Some(limits.response))
             .timeout_recv_response(Some(limits.response))
             .timeout_per_read(Some(limits.idle))
-            .proxy(if options.proxy_from_env { Proxy::try_from_env() } else { None })
+            .proxy(proxy)
             .user_agent(concat!("nearsort/", env!("CARGO_PKG_VERSION")))
             .accept_encoding("identity")
             .tls_config(TlsConfig::builder().root_certs(root_certs(Vec::new())).build())
             .build();
-        Self { options, agent: config.into() }
+        Ok(Self { options, agent: config.into(), scrubber })
     }
 
     /// A GET with redirects followed. `from` asks for the bytes from there on.
@@ -90,20 +98,22 @@ impl<'a> Client<'a> {
             etag = etag.or_else(|| header(headers, "x-linked-etag"));
             size = size.or_else(|| header(headers, "x-linked-size").and_then(|text| text.parse().ok()));
             if !response.status().is_redirection() {
-                check_status(&response, &url)?;
+                check_status(&response, &url, self.options.token.is_some() && self.token_for(&url).is_none())?;
                 let etag = etag.or_else(|| header(headers, "etag")).and_then(|etag| clean_etag(&etag));
                 return Ok(Answer { commit, etag, size, response });
             }
-            let location =
-                header(headers, "location").ok_or_else(|| Trouble::failed(format!("{url} redirects to nowhere")))?;
-            url = join(&url, &location).ok_or_else(|| Trouble::failed(format!("{url} redirects to '{location}'")))?;
+            let location = header(headers, "location")
+                .ok_or_else(|| Trouble::failed(format!("{} redirects to nowhere", shown(&url))))?;
+            url = join(&url, &location).ok_or_else(|| {
+                Trouble::failed(format!("{} redirects to what is no address of the web", shown(&url)))
+            })?;
         }
         Err(Trouble::failed("more redirects than any hub needs"))
     }
 
     fn hop(&self, url: &str, from: u64) -> Result<Response<Body>, Trouble> {
         let mut request = self.agent.get(url);
-        if let Some(token) = self.options.token.as_ref().filter(|_| origin(url) == origin(&self.options.endpoint)) {
+        if let Some(token) = self.token_for(url) {
             request = request.header("authorization", format!("Bearer {}", token.reveal()));
         }
         if from > 0 {
@@ -119,8 +129,15 @@ impl<'a> Client<'a> {
             ureq::Error::HostNotFound => format!("the name of {host} cannot be resolved"),
             ureq::Error::Timeout(which) => format!("{host} did not answer in time ({which})"),
             ureq::Error::Io(error) => format!("{host} cannot be reached: {error}"),
-            other => format!("{host}: {other}"),
+            other => format!("{host}: {}", self.scrubber.scrub(&other.to_string())),
         }
+    }
+
+    /// The token, for the endpoint alone, and never in the clear over a network.
+    fn token_for(&self, url: &str) -> Option<&Token> {
+        let origin = origin(url)?;
+        let is_safe = origin.starts_with("https://") || is_loopback(origin);
+        self.options.token.as_ref().filter(|_| is_safe && Some(origin) == self::origin(&self.options.endpoint))
     }
 
     /// Runs `action` until it succeeds, fails for good, or the tries and pauses are used up.
@@ -155,12 +172,36 @@ impl<'a> Client<'a> {
     }
 }
 
-fn check_status(response: &Response<Body>, url: &str) -> Result<(), Trouble> {
+/// An address without its query: that of a storage may be a password.
+fn shown(url: &str) -> &str {
+    url.split(['?', '#']).next().unwrap_or_default()
+}
+
+fn is_loopback(origin: &str) -> bool {
+    let host = origin.split_once("://").map_or(origin, |(_, host)| host);
+    let name = host
+        .rsplit_once(':')
+        .filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()))
+        .map_or(host, |(name, _)| name);
+    let address = name.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
+    name == "localhost" || address.is_ok_and(|address| address.is_loopback())
+}
+
+fn check_status(response: &Response<Body>, url: &str, has_withheld_token: bool) -> Result<(), Trouble> {
     let status = response.status().as_u16();
     let host = origin(url).unwrap_or(url);
     match status {
-        200 | 206 | 416 => Ok(()),
+        200 | 206 | 416 => match header(response.headers(), "content-encoding") {
+            Some(coding) if coding != "identity" => Err(Trouble::failed(format!(
+                "{host} compresses its answer ({}), which was not asked for",
+                coding.chars().take(20).collect::<String>()
+            ))),
+            _ => Ok(()),
+        },
         404 => Err(Trouble::NotFound),
+        401 | 403 if has_withheld_token && url.starts_with("http://") => Err(Trouble::failed(format!(
+            "{host} answers {status}; the token is not sent over http://, where anybody on the way could read it: use https://"
+        ))),
         401 | 403 => Err(Trouble::failed(format!(
             "{host} answers {status}: there is no such repository, or it is private or gated; HF_TOKEN must hold a token with access"
         ))),

@@ -32,7 +32,7 @@ struct Sibling {
 
 /// Fetches whatever the cache lacks of a model.
 pub(in crate::store) fn from_hub(options: &StoreOptions, target: &Target) -> Result<(), Failure> {
-    let client = Client::new(options);
+    let client = Client::new(options)?;
     let listing = listing(&client, target)?;
     let names = listing.as_ref().map(|listing| listing.siblings.iter().map(|file| file.rfilename.clone()).collect());
     let commit =
@@ -54,8 +54,11 @@ fn listing(client: &Client<'_>, target: &Target) -> Result<Option<Listing>, Fail
     client.retrying("", || {
         let answer = client.get(&url, 0)?;
         let mut text = Vec::new();
-        let mut body = answer.response.into_body().into_reader().take(MAX_LISTING_BYTES);
+        let mut body = answer.response.into_body().into_reader().take(MAX_LISTING_BYTES + 1);
         body.read_to_end(&mut text).map_err(|error| Trouble::again(format!("the list of files broke off: {error}")))?;
+        if text.len() as u64 > MAX_LISTING_BYTES {
+            return Err(Trouble::failed(format!("the hub's list of files has more than {MAX_LISTING_BYTES} bytes")));
+        }
         serde_json::from_slice(&text)
             .map_err(|error| Trouble::failed(format!("the hub's list of files cannot be read: {error}")))
     })

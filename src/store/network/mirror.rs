@@ -2,24 +2,28 @@
 //!
 //! pip and not a request of our own, so that a company's package index, its credentials and its certificates count as
 //! the user has set them up. Nothing is installed and no code of the package runs: the wheel is downloaded, and the
-//! files that the registry lists are taken out of it and compared.
+//! files that the registry lists are taken out of it and compared. pip runs in the empty folder that it downloads
+//! into (`program.rs`).
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::archive;
+use super::program::command as command_in;
 use crate::store::Failure;
 use crate::store::cache::Target;
-use crate::store::options::{Step, StoreOptions};
+use crate::store::options::{Step, StoreOptions, of_programs};
 use crate::store::registry::{FileEntry, Mirror};
 use crate::{Error, Result};
 
 /// How many of pip's last lines an error repeats.
 const KEPT_LINES: usize = 6;
+/// A longer line counts as several.
+const MAX_LINE_BYTES: u64 = 2000;
 /// Between two looks at whether pip has ended.
 const POLL: Duration = Duration::from_millis(30);
 /// For the last lines of a pip that has ended but whose children may still hold its output open.
@@ -77,7 +81,9 @@ enum Pip {
 
 fn try_pip(command: &[String], requirement: &str, into: &Path, limit: Duration) -> Result<Pip, Failure> {
     let Some((program, arguments)) = command.split_first() else { return Ok(Pip::Missing) };
-    let started = Command::new(program)
+    let Some(mut prepared) = command_in(program, into, &of_programs) else { return Ok(Pip::Missing) };
+    let into = std::path::absolute(into).map_err(Error::io("find", into))?;
+    let started = prepared
         .args(arguments)
         .args([
             "download",
@@ -128,8 +134,12 @@ fn last_lines(child: &mut Child) -> mpsc::Receiver<String> {
     if let Some(errors) = child.stderr.take() {
         thread::spawn(move || {
             let mut kept = std::collections::VecDeque::new();
-            for line in BufReader::new(errors.take(1 << 20)).lines().map_while(|line| line.ok()) {
-                kept.push_back(format!("      {}", line.trim_end()));
+            // Lines of any length and encoding; beyond the bound they are read and forgotten.
+            let mut reader = BufReader::new(errors);
+            let mut line = Vec::new();
+            while reader.by_ref().take(MAX_LINE_BYTES).read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
+                kept.push_back(format!("      {}", String::from_utf8_lossy(&line).trim_end()));
+                line.clear();
                 if kept.len() > KEPT_LINES {
                     kept.pop_front();
                 }

@@ -5,6 +5,7 @@ mod download;
 mod http;
 mod hub;
 mod mirror;
+mod program;
 
 pub(super) use hub::from_hub;
 pub(super) use mirror::from_mirror;
