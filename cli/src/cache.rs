@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::args::{CacheArgs, CacheVerb, CacheVerbArgs, ModelArgs, Talk};
 use crate::hints::say;
 use crate::progress::Counter;
+use crate::words::visible;
 use crate::{Failure, Outcome, Run, model};
 
 const SECONDS_PER_DAY: u64 = 24 * 60 * 60;
@@ -149,5 +150,5 @@ fn table(info: &CacheInfo) -> String {
         let fingerprint: String = model.fingerprint.chars().take(12).collect();
         ("model", format!("{} ({fingerprint}): {}", model.name, HumanCount(model.entries)))
     }));
-    lines.iter().map(|(name, value)| format!("{name:11} {value}\n")).collect()
+    lines.iter().map(|(name, value)| format!("{name:11} {}\n", visible(value))).collect()
 }

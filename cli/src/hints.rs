@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::{self, Write};
 
 use crate::args::Talk;
+use crate::words::visible;
 
 /// Cutting fewer candidates than this is not worth a line.
 const TRUNCATION_WORTH_SAYING: f64 = 0.01;
@@ -188,9 +189,10 @@ pub fn warn_of_skipped(talk: Talk, rows: u64, file: &str, reasons: &[nearsort::E
     warn(talk, &Warning::Skipped { rows, file: file.to_owned(), reasons });
 }
 
-/// One line on stderr. That nobody can read it is no reason to fail, which `eprintln!` would.
+/// One line on stderr. Names and texts of others are in it, so what would act on a terminal is shown as escapes. That nobody can read it is no reason to fail, which `eprintln!` would.
 pub fn say(message: fmt::Arguments<'_>) {
-    let _ = writeln!(io::stderr(), "nearsort: {message}");
+    let message = message.to_string();
+    let _ = writeln!(io::stderr(), "nearsort: {}", visible(&message));
 }
 
 /// A line for programs on stderr.

@@ -87,7 +87,8 @@ impl From<io::Error> for Failure {
 
 fn main() -> ExitCode {
     tell_candle_about_threads();
-    let cli = Cli::parse();
+    show_panics();
+    let cli = Cli::try_parse().unwrap_or_else(|error| refuse(&error));
     interrupt::leave_quietly();
     let ran = run(&cli);
     // Also after a failure: what was sent is to be paid.
@@ -103,6 +104,31 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// Prints what is wrong with the arguments, or the help that was asked for, and leaves. The message quotes the arguments, so they are made visible first.
+fn refuse(error: &clap::Error) -> ! {
+    let given = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
+    let shown: Vec<String> = given.map(|word| words::visible(&word).into_owned()).collect();
+    match Cli::try_parse_from(shown) {
+        Err(same) if same.kind() == error.kind() => same.exit(),
+        _ => {
+            hints::say_help(&words::visible(&error.render().to_string()));
+            std::process::exit(error.exit_code())
+        }
+    }
+}
+
+/// Panics say what they say in words that a terminal may get: a text of others may be in them.
+fn show_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let trace = std::backtrace::Backtrace::capture();
+        let trace = match trace.status() {
+            std::backtrace::BacktraceStatus::Captured => format!("\n{trace}"),
+            _ => String::new(),
+        };
+        hints::say(format_args!("internal error, which should be reported: {panic}{trace}"));
+    }));
 }
 
 fn run(cli: &Cli) -> Run {

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use crate::args::{ProgressMode, Talk};
 use crate::hints::{say, say_json};
 use crate::interrupt;
+use crate::words::visible;
 
 /// Work that is done sooner shows no bar.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -263,7 +264,7 @@ impl Downloads {
             {
                 bar.set_style(style);
             }
-            bar.set_message(progress.file.to_owned());
+            bar.set_message(visible(progress.file).into_owned());
             bar
         });
         bar.set_length(total);

@@ -8,6 +8,7 @@ use nearsort::store::{FileCheck, ModelFiles, Verdict};
 use nearsort::{CrossEncoder, Encoder, Engine, LocalEncoder, LocalEncoderOptions, ModelKind, ModelStore, Precision};
 use serde_json::{Value, json};
 
+use crate::words::visible;
 use crate::{Failure, Outcome, Run};
 
 struct Report {
@@ -42,7 +43,9 @@ pub fn run(store: &ModelStore, name: &str, as_json: bool) -> Run {
         serde_json::to_writer_pretty(&mut out, &report.json()?).map_err(io::Error::from)?;
         writeln!(out)?;
     } else {
-        report.print(&mut out)?;
+        let mut text = Vec::new();
+        report.print(&mut text)?;
+        out.write_all(visible(&String::from_utf8_lossy(&text)).as_bytes())?;
     }
     out.flush()?;
     report.outcome()

@@ -1,8 +1,39 @@
 //! Words and numbers as every verb shows them.
 
-/// Tabs and line ends would break the columns; other control characters would reach the terminal.
+use std::borrow::Cow;
+
+/// Tabs and line ends would break the columns of TSV, and other control characters have no place in it.
 pub fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// Text as a terminal may get it: control characters, and what turns the direction of writing or ends a line unseen, as `\u{1b}`. Line ends and tabs stay.
+/// Nothing is taken away: two names that differ are shown to differ.
+pub fn visible(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(is_hidden) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if is_hidden(c) { shown.extend(c.escape_unicode()) } else { shown.push(c) }
+    }
+    Cow::Owned(shown)
+}
+
+/// What acts on a terminal without being seen. Zero-width joiners are parts of words and of emoji, and move nothing.
+fn is_hidden(c: char) -> bool {
+    match c {
+        '\n' | '\t' => false,
+        // Marks, embeddings, overrides and isolates of direction; separators of lines and paragraphs.
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => true,
+        '\u{2028}' | '\u{2029}' => true,
+        c => c.is_control(),
+    }
+}
+
+/// A text in one cell of a table: [`one_line`], and [`visible`].
+pub fn in_cell(text: &str) -> String {
+    visible(&one_line(text)).into_owned()
 }
 
 /// A p-value to four digits; `-` where nothing was tested.
@@ -36,6 +67,31 @@ mod tests {
     #[test]
     fn control_characters_do_not_reach_the_terminal() {
         assert_eq!(one_line("a\tb\nc\u{1b}[31md"), "a b c [31md");
+    }
+
+    #[test]
+    fn what_acts_unseen_is_shown_and_the_rest_stays() {
+        let hidden = [
+            "\u{1b}[2J",
+            "\u{7}",
+            "\u{7f}",
+            "\u{9b}2J",
+            "\u{202e}",
+            "\u{2066}",
+            "\u{200f}",
+            "\u{61c}",
+            "\u{2028}",
+            "\r",
+        ];
+        for text in hidden {
+            let shown = visible(text);
+            assert!(shown.starts_with("\\u{") && !shown.chars().any(is_hidden), "{shown}");
+        }
+        assert_eq!(visible("a\u{1b}[31mb"), "a\\u{1b}[31mb");
+        assert_eq!(in_cell("a\u{1b}\t\u{202e}b"), "a  \\u{202e}b");
+        for plain in ["Ä 東京 مرحبا שלום", "one\n\ttwo", "👩\u{200d}💻 می\u{200c}خواهم", ""] {
+            assert!(matches!(visible(plain), Cow::Borrowed(_)), "{plain}");
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::tables;
 use crate::page::markdown;
 use crate::page::table::Table;
 use crate::page::terminal::{MIN_WIDTH, Page, clipped, cut_in_the_middle, padded};
-use crate::words::one_line;
+use crate::words::in_cell;
 
 /// Longer lines are hard to read.
 const MAX_WIDTH: usize = 180;
@@ -24,7 +24,7 @@ pub fn report(report: &Report, width: usize) -> String {
     let mut parts =
         vec![tables::heading(report).iter().map(|line| page.wrapped(line, 0)).collect::<Vec<_>>().join("\n")];
     if !report.notes.is_empty() {
-        parts.push(report.notes.iter().map(|note| page.bullet(&one_line(note))).collect::<Vec<_>>().join("\n"));
+        parts.push(report.notes.iter().map(|note| page.bullet(&in_cell(note))).collect::<Vec<_>>().join("\n"));
     }
     let overview = tables::overview(report);
     let wide = if natural_width(&overview) <= page.width { vec![overview] } else { tables::narrow(report) };
@@ -45,12 +45,12 @@ fn natural_width(table: &Table) -> usize {
 
 fn disputed(page: &Page, report: &Report, query: &Disputed) -> String {
     let text = query.text.as_ref().map_or(String::new(), |text| format!(": {}", clipped(text, QUERY_WIDTH)));
-    let head = format!("{}{text} (disagreement {:.2})", one_line(&query.id), query.disagreement);
+    let head = format!("{}{text} (disagreement {:.2})", in_cell(&query.id), query.disagreement);
     let widest = report.systems.iter().map(|system| measure_text_width(&system.system.name)).max().unwrap_or(0);
     let name_width = (widest + 3).min(NAME_WIDTH);
     let mut lines = vec![page.wrapped(&head, 2)];
     for (at, (system, tops)) in report.systems.iter().zip(&query.tops).enumerate() {
-        let name = cut_in_the_middle(&format!("{} {}", at + 1, one_line(&system.system.name)), name_width);
+        let name = cut_in_the_middle(&format!("{} {}", at + 1, in_cell(&system.system.name)), name_width);
         let name = padded(&name, name_width, true);
         let Some(tops) = tops else {
             lines.push(format!("  {name}  does not have the query"));
@@ -66,9 +66,9 @@ fn disputed(page: &Page, report: &Report, query: &Disputed) -> String {
 
 /// Id, grade and text of a document.
 fn shown(report: &Report, top: &Top) -> String {
-    let id = padded(&one_line(&top.id), ID_WIDTH, true);
+    let id = padded(&in_cell(&top.id), ID_WIDTH, true);
     let grade = report.judgements.as_ref().map_or(String::new(), |_| format!("  {}", grade(top)));
-    format!("{id}{grade}  {}", top.text.as_deref().map_or(String::new(), one_line))
+    format!("{id}{grade}  {}", top.text.as_deref().map_or(String::new(), in_cell))
 }
 
 fn grade(top: &Top) -> String {
@@ -78,7 +78,7 @@ fn grade(top: &Top) -> String {
 pub fn markdown(report: &Report) -> String {
     let mut parts = vec![tables::heading(report).join(" ")];
     if !report.notes.is_empty() {
-        parts.push(report.notes.iter().map(|note| format!("- {}", one_line(note))).collect::<Vec<_>>().join("\n"));
+        parts.push(report.notes.iter().map(|note| format!("- {}", in_cell(note))).collect::<Vec<_>>().join("\n"));
     }
     let overview = tables::overview(report);
     parts.extend(std::iter::once(&overview).chain(&tables::others(report)).map(markdown::table));
@@ -92,7 +92,7 @@ pub fn disputed_table(report: &Report, query: &Disputed) -> Table {
     let cell = |top: &Top| {
         let grade = report.judgements.as_ref().map_or(String::new(), |_| format!(" ({})", grade(top).trim()));
         let text = top.text.as_ref().map_or(String::new(), |text| format!(" {}", clipped(text, EXCERPT_WIDTH)));
-        format!("{}{grade}{text}", one_line(&top.id))
+        format!("{}{grade}{text}", in_cell(&top.id))
     };
     let row = |(at, tops): (usize, &Option<Vec<Top>>)| {
         let name = format!("{} {}", at + 1, report.systems[at].system.name);
@@ -103,7 +103,7 @@ pub fn disputed_table(report: &Report, query: &Disputed) -> Table {
     };
     Table {
         title: "Most disputed",
-        note: format!("{}{text} (disagreement {:.2})", one_line(&query.id), query.disagreement),
+        note: format!("{}{text} (disagreement {:.2})", in_cell(&query.id), query.disagreement),
         header: ["system", "first", "second", "third"].map(str::to_owned).to_vec(),
         rows: query.tops.iter().enumerate().map(row).collect(),
         names: 4,

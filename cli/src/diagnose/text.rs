@@ -5,7 +5,7 @@ use nearsort::diagnose::{Finding, Moved, Recommendation, Severity, VerdictKind, 
 
 use super::{View, tables, words};
 use crate::page::terminal::{MIN_WIDTH, Page, clipped, padded};
-use crate::words::one_line;
+use crate::words::in_cell;
 
 /// Longer lines are hard to read.
 const MAX_WIDTH: usize = 120;
@@ -19,7 +19,7 @@ pub fn report(view: &View, width: usize) -> String {
     let report = &view.report;
     let mut parts = vec![page.verdict(view)];
     if !view.notes.is_empty() {
-        let notes: Vec<String> = view.notes.iter().map(|note| page.bullet(&one_line(note))).collect();
+        let notes: Vec<String> = view.notes.iter().map(|note| page.bullet(&in_cell(note))).collect();
         parts.push(notes.join("\n"));
     }
     parts.push(page.heading("Findings"));
@@ -79,19 +79,19 @@ impl Page {
         let mark = style.bold().apply_to(words::severity(finding.severity));
         let mut lines = vec![
             format!("{mark} {}", Style::new().bold().apply_to(finding.name)),
-            format!("  {}", self.wrapped(&words::sentence(&one_line(&finding.evidence)), 2)),
+            format!("  {}", self.wrapped(&words::sentence(&in_cell(&finding.evidence)), 2)),
         ];
         if !finding.examples.is_empty() {
             let examples: Vec<String> = finding.examples.iter().map(|example| clipped(example, 80)).collect();
             lines.push(format!("  {}", self.wrapped(&format!("Such as: {}.", examples.join("; ")), 2)));
         }
-        lines.push(format!("  {}", self.wrapped(&format!("To do: {}.", one_line(&finding.remedy)), 2)));
+        lines.push(format!("  {}", self.wrapped(&format!("To do: {}.", in_cell(&finding.remedy)), 2)));
         lines.join("\n")
     }
 
     fn worst(&self, query: &WorstQuery) -> String {
         let text = clipped(&query.text, QUERY_WIDTH);
-        let head = format!("{}: {text} ({:.3} before, {:.3} after)", one_line(&query.id), query.before, query.after);
+        let head = format!("{}: {text} ({:.3} before, {:.3} after)", in_cell(&query.id), query.before, query.after);
         let head = self.wrapped(&head, 2);
         let moved = query.moved.iter().map(|moved| self.moved(moved));
         std::iter::once(head).chain(moved).collect::<Vec<_>>().join("\n")
@@ -99,8 +99,8 @@ impl Page {
 
     fn moved(&self, moved: &Moved) -> String {
         let grade = words::grade(moved);
-        let text = one_line(&moved.excerpt);
-        let id = padded(&one_line(&moved.id), ID_WIDTH, true);
+        let text = in_cell(&moved.excerpt);
+        let id = padded(&in_cell(&moved.id), ID_WIDTH, true);
         let line = format!("  {:>4} -> {:<4} {grade:<10}  {id}  {text}", moved.rank_before, moved.rank_after);
         truncate_str(&line, self.width, "…").into_owned()
     }
@@ -108,7 +108,7 @@ impl Page {
     fn recommendation(&self, view: &View, found: &Recommendation) -> String {
         let said = words::action(found.action);
         let mut lines =
-            vec![self.heading("Recommendation"), self.wrapped(&format!("{said}: {}.", one_line(&found.reason)), 0)];
+            vec![self.heading("Recommendation"), self.wrapped(&format!("{said}: {}.", in_cell(&found.reason)), 0)];
         // A command is not broken into lines: it is there to be copied.
         lines.extend(view.recommended.iter().map(|command| format!("\n  {command}")));
         if let Some(command) = &view.by_profile {

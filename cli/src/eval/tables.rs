@@ -5,7 +5,7 @@ use console::{Term, measure_text_width};
 use nearsort::eval::{Interval, Test};
 
 use super::{Aggregate, Compared, Measured, Report};
-use crate::words::{one_line, p_value};
+use crate::words::{in_cell, p_value, visible};
 
 /// Width of a table that does not go to a terminal.
 const PLAIN_WIDTH: usize = 160;
@@ -33,7 +33,7 @@ fn document(report: &Report, means: &str, style: TableStyle, per_query: bool) ->
     if per_query {
         parts.extend(["Every query:".to_owned(), queries(report, style)]);
     }
-    parts.iter().map(|part| trimmed(part)).collect::<Vec<_>>().join("\n\n") + "\n"
+    visible(&(parts.iter().map(|part| trimmed(part)).collect::<Vec<_>>().join("\n\n") + "\n")).into_owned()
 }
 
 fn heading(report: &Report) -> String {
@@ -133,7 +133,7 @@ fn query_cell(measured: &Measured, query: usize) -> Cell {
 
 /// A name that fits its column and leaves the table whole.
 fn name(text: &str) -> String {
-    console::truncate_str(&one_line(text).replace('|', "\\|"), MAX_NAME_WIDTH, "…").into_owned()
+    console::truncate_str(&in_cell(text).replace('|', "\\|"), MAX_NAME_WIDTH, "…").into_owned()
 }
 
 /// Without the blanks that end a line of a table without borders.

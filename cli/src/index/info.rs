@@ -6,6 +6,7 @@ use std::path::Path;
 use nearsort::index::Index;
 use serde_json::json;
 
+use crate::words::visible;
 use crate::{Failure, Outcome, Run};
 
 pub fn info(folder: &Path, as_json: bool) -> Run {
@@ -40,7 +41,7 @@ pub fn info(folder: &Path, as_json: bool) -> Run {
         ("query prompt", format!("{:?}", model.query_prompt)),
         ("document prompt", format!("{:?}", model.document_prompt)),
     ] {
-        writeln!(out, "{name:16}  {value}")?;
+        writeln!(out, "{name:16}  {}", visible(&value))?;
     }
     Ok(Outcome::Done)
 }
@@ -49,7 +50,8 @@ pub fn verify(folder: &Path) -> Run {
     let index = Index::open(folder)?;
     let damages = index.damages();
     if damages.is_empty() {
-        writeln!(io::stdout(), "{}: {} rows, every checksum is right", folder.display(), index.rows())?;
+        let shown = folder.display().to_string();
+        writeln!(io::stdout(), "{}: {} rows, every checksum is right", visible(&shown), index.rows())?;
         return Ok(Outcome::Done);
     }
     let lines = damages.iter().map(|damage| format!("\n  {}: {}", damage.path.display(), damage.message));

@@ -10,6 +10,7 @@ use super::{ModelLine, Target, model_fields, one_line};
 use crate::Failure;
 use crate::args::OutputFormat;
 use crate::reading::Reading;
+use crate::words::in_cell;
 
 /// A row in its place.
 pub struct IdHit {
@@ -100,11 +101,11 @@ impl IdAnswers {
         match self.format {
             OutputFormat::Table => {
                 if with_query {
-                    writeln!(out, "{}", one_line(&answer.query.text))?;
+                    writeln!(out, "{}", in_cell(&answer.query.text))?;
                 }
                 let width = answer.results.len().to_string().len();
                 for (rank, hit) in ranked() {
-                    writeln!(out, "{rank:width$}  {:7.4}  {}", hit.score, one_line(&hit.id))?;
+                    writeln!(out, "{rank:width$}  {:7.4}  {}", hit.score, in_cell(&hit.id))?;
                 }
             }
             OutputFormat::Tsv => {

@@ -7,7 +7,7 @@ use console::{Style, Term, measure_text_width};
 use nearsort::scorer::{Explanation, Match};
 
 use super::{Answer, Ranked};
-use crate::words::one_line;
+use crate::words::{in_cell, one_line, visible};
 
 /// Width of a table that does not go to a terminal.
 const PLAIN_WIDTH: usize = 120;
@@ -20,11 +20,11 @@ const MIN_MARKED_SIMILARITY: f32 = 0.5;
 
 pub fn table(out: &mut impl Write, answer: &Answer<'_>, with_text: bool, with_query: bool) -> io::Result<()> {
     if with_query {
-        writeln!(out, "{}", Style::new().bold().apply_to(one_line(&answer.query.text)))?;
+        writeln!(out, "{}", Style::new().bold().apply_to(in_cell(&answer.query.text)))?;
     }
     let width = Term::stdout().size_checked().map_or(PLAIN_WIDTH, |(_, columns)| usize::from(columns));
     let rank_width = answer.results.len().to_string().len();
-    let ids: Vec<String> = answer.results.iter().map(|ranked| one_line(&ranked.row.id)).collect();
+    let ids: Vec<String> = answer.results.iter().map(|ranked| in_cell(&ranked.row.id)).collect();
     let id_width = ids.iter().map(|id| measure_text_width(id)).max().unwrap_or(0).min(width / 3);
     let text_width = width.saturating_sub(rank_width + id_width + "  -0.0000    ".len()).max(MIN_TEXT_WIDTH);
     for ((rank, ranked), id) in (1..).zip(&answer.results).zip(&ids) {
@@ -37,14 +37,14 @@ pub fn table(out: &mut impl Write, answer: &Answer<'_>, with_text: bool, with_qu
         if with_text {
             let padding = " ".repeat(id_width.saturating_sub(measure_text_width(&id)));
             let words = marked_words(&answer.query.text, ranked);
-            write!(out, "{padding}  {}", snippet(&one_line(&ranked.row.passage()), &words, text_width))?;
+            write!(out, "{padding}  {}", snippet(&in_cell(&ranked.row.passage()), &words, text_width))?;
         }
         writeln!(out)?;
         if let Some(explanation) = &ranked.explanation {
             let dim = Style::new().dim();
             let indent = " ".repeat(rank_width + 2);
             for line in explained(&answer.query.text, ranked, explanation) {
-                writeln!(out, "{indent}{}", dim.apply_to(fit(&line, width.saturating_sub(rank_width + 2))))?;
+                writeln!(out, "{indent}{}", dim.apply_to(fit(&visible(&line), width.saturating_sub(rank_width + 2))))?;
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Tables for a README.
 
 use super::table::Table;
-use crate::words::one_line;
+use crate::words::in_cell;
 
 /// A table with its title and note above; numbers to the right.
 pub fn table(table: &Table) -> String {
@@ -17,7 +17,7 @@ pub fn table(table: &Table) -> String {
 /// A text that leaves a table whole, and whose markup and links are letters.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in one_line(text).chars() {
+    for c in in_cell(text).chars() {
         if r"\|<>`*[]".contains(c) {
             out.push('\\');
         }

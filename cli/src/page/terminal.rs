@@ -3,7 +3,7 @@
 use console::{Style, measure_text_width, truncate_str};
 
 use super::table::Table;
-use crate::words::one_line;
+use crate::words::{in_cell, visible};
 
 /// Narrower than this nothing can be set.
 pub const MIN_WIDTH: usize = 40;
@@ -24,11 +24,12 @@ impl Page {
     }
 
     pub fn table(&self, table: &Table) -> String {
+        let shown = |cells: &[String]| cells.iter().map(|cell| visible(cell).into_owned()).collect::<Vec<_>>();
         let mut rows: Vec<(Vec<String>, bool)> = Vec::new();
         if !table.header.is_empty() {
-            rows.push((table.header.clone(), false));
+            rows.push((shown(&table.header), false));
         }
-        rows.extend(table.rows.iter().map(|row| (row.cells.clone(), row.emphasis)));
+        rows.extend(table.rows.iter().map(|row| (shown(&row.cells), row.emphasis)));
         let columns = rows.iter().map(|(cells, _)| cells.len()).max().unwrap_or(0);
         let widest =
             |column: usize| rows.iter().filter_map(|(cells, _)| cells.get(column)).map(|c| measure_text_width(c)).max();
@@ -55,7 +56,7 @@ impl Page {
         let width = self.width.saturating_sub(indent);
         let mut out = String::new();
         let mut column = 0;
-        for word in text.split_whitespace() {
+        for word in visible(text).split_whitespace() {
             let needed = measure_text_width(word);
             if column > 0 && column + 1 + needed > width {
                 out.push('\n');
@@ -89,7 +90,7 @@ pub fn cut_in_the_middle(name: &str, width: usize) -> String {
 }
 
 pub fn clipped(text: &str, width: usize) -> String {
-    truncate_str(&one_line(text), width, "…").into_owned()
+    truncate_str(&in_cell(text), width, "…").into_owned()
 }
 
 #[cfg(test)]

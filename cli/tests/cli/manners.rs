@@ -47,6 +47,56 @@ fn a_stderr_that_nobody_reads_changes_nothing() {
     assert_eq!(failing.code(), Some(2));
 }
 
+/// What a name, an id or a text of others may hold to act on a terminal.
+const ACTS: &str = "\u{1b}[2J\u{7}\u{9b}31m\u{202e}txt\u{2066}\u{200f}\u{2028}\u{7f}";
+
+#[track_caller]
+fn assert_harmless(shown: &str) {
+    let acts =
+        |c: char| (c.is_control() && !"\n\t".contains(c)) || "\u{202e}\u{2066}\u{200f}\u{2028}\u{61c}".contains(c);
+    assert!(!shown.contains(acts), "{shown:?}");
+}
+
+#[test]
+fn names_ids_and_texts_of_others_do_not_act_on_the_terminal() {
+    let folder = Folder::new();
+    let text = serde_json::json!({ "id": ACTS, "text": format!("tower {ACTS}"), "score": "x" });
+    let mut with_score = text.clone();
+    with_score["score"] = ACTS.into();
+    let rows = folder.with("rows.jsonl", format!("{text}\n"));
+    let odd = folder.with(&format!("{ACTS}.jsonl"), "{\"text\": 7\n");
+    let scored = folder.with("scored.jsonl", format!("{with_score}\n"));
+    let field = format!("field{ACTS}");
+    let model = folder.path("model");
+    std::fs::create_dir(&model).unwrap();
+    let config = serde_json::json!({ "model_type": ACTS, "architectures": [ACTS] });
+    std::fs::write(model.join("config.json"), config.to_string()).unwrap();
+    let (model, absent) = (model.display().to_string(), format!("no{ACTS}"));
+    let calls: [&[&str]; 9] = [
+        &["rerank", "--model", TINY, "--query", ACTS, &rows, "--format", "table"],
+        &["rerank", "--model", TINY, "--query", ACTS, &scored, "--format", "table", "--explain"],
+        &["rerank", "--model", TINY, "--query", "q", &odd],
+        &["rerank", "--model", TINY, "--query", "q", &rows, "--text-field", &field],
+        &["rerank", "--model", &absent, "--query", "q", &rows],
+        &["rerank", "--model", &model, "--query", "q", &rows],
+        &["models", "verify", &model],
+        &["rerank", "--no-such-option", ACTS, &format!("--{ACTS}")],
+        &["rerank", "--top-k", ACTS],
+    ];
+    for args in calls {
+        let ran = finish(command(args).spawn().unwrap());
+        assert_harmless(&ran.out);
+        assert_harmless(&ran.err);
+    }
+    let table = finish(command(calls[0]).spawn().unwrap());
+    assert!(table.out.contains("\\u{202e}") && !table.out.contains("\\u{1b}"), "{}", table.out);
+    let refused = finish(command(calls[8]).spawn().unwrap());
+    assert!(refused.code == 2 && refused.err.contains("\\u{1b}[2J"), "{}", refused.err);
+    let tsv =
+        finish(command(&["rerank", "--model", TINY, "--query", "q", &rows, "--format", "jsonl"]).spawn().unwrap());
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&tsv.out).unwrap()["id"], ACTS, "machines get what was there");
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_disk_under_standard_output_is_an_error() {
