@@ -172,7 +172,8 @@ fn beginning(window: &[u8; WINDOW]) -> usize {
 fn forms(secret: &[u8]) -> Vec<Vec<u8>> {
     const STANDARD: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     const URL: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let mut forms = vec![secret.to_vec(), crate::hex::hex(secret).into_bytes()];
+    let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut forms = vec![secret.to_vec(), hex.into_bytes()];
     for letters in [STANDARD, URL] {
         forms.extend((0..3).map(|before| base64_within(secret, before, letters)));
     }

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::answer;
 use crate::Error;
 use crate::cache::{CachedModel, EmbeddingCache};
 use crate::service::{Origin, Provider, Reply, Request, Service, ServiceError, question_hash};
@@ -27,6 +28,11 @@ impl KeptAnswers {
     }
 }
 
+/// Texts of a request for embeddings.
+fn inputs(request: &Request) -> usize {
+    request.body["input"].as_array().map_or(1, Vec::len)
+}
+
 impl Service for KeptAnswers {
     fn provider(&self) -> Provider {
         self.inner.provider()
@@ -49,7 +55,12 @@ impl Service for KeptAnswers {
             self.inner.count_kept();
             return Ok(Reply { body, latency: std::time::Duration::ZERO, origin: Origin::Cache });
         }
-        self.inner.send(request)
+        let reply = self.inner.send(request)?;
+        // Vectors are read alike by all who ask for them.
+        if request.path == "/embeddings" && answer::vectors(&reply.body, inputs(request), None).is_ok() {
+            self.keep(request, &reply)?;
+        }
+        Ok(reply)
     }
 
     fn keep(&self, request: &Request, reply: &Reply) -> Result<(), ServiceError> {
