@@ -4,9 +4,12 @@
 //! candidate; infinities are ordinary scores. [`rank`] sorts everything in O(n log n); [`top_k`] and [`TopK`] keep the
 //! best `k` in O(n log k) time and O(k) memory and give exactly the first `k` of [`rank`].
 
+mod falling;
+
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
+pub use falling::strictly_falling;
 use serde::Serialize;
 
 use crate::error::{Error, Result};

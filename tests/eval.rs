@@ -1,6 +1,7 @@
 //! Measures against ir_measures, significance against scipy; `eval/make_expected.py` wrote what they say.
 
 mod agreement;
+mod formats;
 
 use std::path::PathBuf;
 
@@ -275,9 +276,14 @@ fn names_of_measures_read_and_print_as_ir_measures_does() {
 #[test]
 fn wrong_names_of_measures_say_what_may_have_been_meant() {
     let cases = [
-        ("ndcg@10", "the measure 'ndcg@10': there is no such measure; did you mean nDCG or NDCG?"),
-        ("ndcg_cut_10", "did you mean nDCG@k"),
-        ("recip_rank", "did you mean RR"),
+        ("ndgc@10", "the measure 'ndgc@10': there is no such measure; did you mean nDCG?"),
+        ("ndcg_cut", "it needs a cutoff, e.g. nDCG@10"),
+        ("R_cap@10", "it is not supported; the nearest is R@k"),
+        ("Hole@10", "it is not supported; the nearest is Judged@k"),
+        ("iprec_at_recall_0.1", "it is not supported; the nearest is AP or Rprec"),
+        ("accuracy@1", "it is not supported; the nearest is Success@k"),
+        ("ndcg@10-l2", "nDCG takes no rel"),
+        ("ndcg_cut_0", "cutoff must be a whole number of at least 1"),
         ("Sucess@1", "did you mean Success?"),
         ("zebra", "there is no such measure; known are nDCG, RR, AP"),
         ("P", "it needs a cutoff, e.g. P@10"),

@@ -62,8 +62,15 @@ pub fn evaluate(qrels: &Qrels, run: &Run, measures: &[Measure]) -> Result<Evalua
 /// As [`RunFile::open`] and [`RunFile::map_queries`]; [`Error::BadInput`] when no query of the run is judged;
 /// [`Error::InvalidArgument`] when `ERR` meets a grade above 4.
 pub fn evaluate_file(qrels: &Qrels, path: impl AsRef<Path>, measures: &[Measure]) -> Result<Evaluation> {
+    evaluate_run(qrels, &RunFile::open(path)?, measures)
+}
+
+/// [`evaluate_file`] of a run that is opened already, with what was set for reading it.
+///
+/// # Errors
+/// As [`evaluate_file`].
+pub fn evaluate_run(qrels: &Qrels, run: &RunFile, measures: &[Measure]) -> Result<Evaluation> {
     check_grades(qrels, measures)?;
-    let run = RunFile::open(path)?;
     let values = run.map_queries(|results| QueryValues::of(qrels, results, measures))?;
     Evaluation::new(qrels, measures, values).map_err(|message| Error::BadInput { file: run.name().to_owned(), message })
 }

@@ -46,7 +46,7 @@ pub use agreement::{
     rank_biased_overlap,
 };
 pub use comparison::{Comparison, TIE, Test, compare, curve_cutoffs};
-pub use evaluation::{Evaluation, evaluate, evaluate_file};
+pub use evaluation::{Evaluation, evaluate, evaluate_file, evaluate_run};
 pub use graded::{GradedList, untied_scores};
 pub use measure::{Measure, MeasureKind};
 pub use ranking::{JudgedCandidates, JudgedRanking};

@@ -48,28 +48,78 @@ const SPECS: [Spec; 15] = [
     spec(MeasureKind::NumRel, "NumRel", Never, false, false),
 ];
 
-/// Other names that ir_measures takes.
-const ALIASES: [(&str, &str); 7] = [
-    ("NDCG", "nDCG"),
-    ("MRR", "RR"),
-    ("MAP", "AP"),
-    ("Precision", "P"),
-    ("Recall", "R"),
-    ("RPrec", "Rprec"),
-    ("BPref", "Bpref"),
-];
-
-/// trec_eval's names, which are not taken: the form of their parameters is another one.
-const TREC_NAMES: [(&str, &str); 9] = [
-    ("ndcg_cut", "nDCG@k"),
-    ("map_cut", "AP@k"),
+/// Other names, in lower case, and what they are here: those of ir_measures, trec_eval, pytrec_eval, BEIR, MTEB and ranx.
+const ALIASES: [(&str, &str); 26] = [
+    ("ndcg", "nDCG"),
+    ("ndcg_cut", "nDCG"),
+    ("ndcg_burges", "nDCG"),
+    ("rr", "RR"),
+    ("mrr", "RR"),
     ("recip_rank", "RR"),
-    ("recall", "R@k"),
-    ("success", "Success@k"),
-    ("num_rel_ret", "NumRelRet"),
+    ("reciprocal_rank", "RR"),
+    ("ap", "AP"),
+    ("map", "AP"),
+    ("map_cut", "AP"),
+    ("p", "P"),
+    ("prec", "P"),
+    ("precision", "P"),
+    ("r", "R"),
+    ("recall", "R"),
+    ("success", "Success"),
+    ("hit", "Success"),
+    ("hit_rate", "Success"),
+    ("hitrate", "Success"),
+    ("rprec", "Rprec"),
+    ("r_precision", "Rprec"),
+    ("num_q", "NumQ"),
     ("num_ret", "NumRet"),
     ("num_rel", "NumRel"),
-    ("num_q", "NumQ"),
+    ("num_rel_ret", "NumRelRet"),
+    ("bpref", "Bpref"),
+];
+
+/// Measures that other programs have and this one lacks, in lower case, and what is nearest to each.
+const UNSUPPORTED: [(&str, &str); 40] = [
+    ("accuracy", "Success@k (which BEIR calls so)"),
+    ("hits", "P@k, the share of hits instead of their number, or Success@k"),
+    ("f1", "P@k and R@k"),
+    ("set_f", "P@k and R@k"),
+    ("setf", "P@k and R@k"),
+    ("set_p", "P@k"),
+    ("setp", "P@k"),
+    ("relative_p", "P@k"),
+    ("setrelp", "P@k"),
+    ("set_relative_p", "P@k"),
+    ("set_recall", "R@k"),
+    ("setr", "R@k"),
+    ("r_cap", "R@k"),
+    ("rcap", "R@k"),
+    ("set_map", "AP"),
+    ("setap", "AP"),
+    ("gm_map", "AP"),
+    ("gm_bpref", "Bpref"),
+    ("infap", "AP(judged_only=True)"),
+    ("11pt_avg", "AP"),
+    ("iprec", "AP or Rprec"),
+    ("iprec_at_recall", "AP or Rprec"),
+    ("rprec_mult", "Rprec"),
+    ("hole", "Judged@k, of which it is the rest to 1"),
+    ("rbp", "ERR@k or nDCG@k"),
+    ("dcg", "nDCG@k"),
+    ("dcg_burges", "nDCG(dcg='exp-log2')@k"),
+    ("ndcg_rel", "nDCG"),
+    ("rndcg", "nDCG"),
+    ("bing", "nDCG"),
+    ("g", "nDCG"),
+    ("sdcg", "nDCG@k"),
+    ("alpha_ndcg", "nDCG@k"),
+    ("alpha_dcg", "nDCG@k"),
+    ("nerr", "ERR@k"),
+    ("err_ia", "ERR@k"),
+    ("ap_ia", "AP"),
+    ("p_ia", "P@k"),
+    ("utility", "P@k"),
+    ("compat", "nDCG@k"),
 ];
 
 /// How many letters a name may be off to be suggested.
@@ -113,7 +163,8 @@ impl fmt::Display for Measure {
 impl FromStr for Measure {
     type Err = Error;
 
-    /// Reads a name such as `nDCG@10` or `P(rel=2,judged_only=True)@5`.
+    /// Reads a name such as `nDCG@10` or `P(rel=2,judged_only=True)@5`, and those of other programs: trec_eval's `ndcg_cut_10`, `P.5`
+    /// and `recip_rank`, BEIR's and ranx's `ndcg@10`, `map`, `hit_rate@5` and `precision@5-l2`, MTEB's `ndcg_at_10`. Case does not matter.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for an unknown name, with near ones, and for parameters that the measure does not take.
@@ -138,7 +189,15 @@ impl Measure {
             };
             depth == 0 && (c == ',' || c.is_whitespace())
         });
-        let measures: Vec<Self> = names.filter(|name| !name.is_empty()).map(str::parse).collect::<Result<_>>()?;
+        let mut measures: Vec<Self> = Vec::new();
+        for name in names.filter(|name| !name.is_empty()) {
+            // trec_eval and pytrec_eval: several cutoffs of one measure, `ndcg_cut.5,10`.
+            let more = name.bytes().all(|byte| byte.is_ascii_digit()).then(|| measures.last().zip(name.parse().ok()));
+            match more.flatten().filter(|(last, cutoff)| last.cutoff().is_some() && *cutoff > 0) {
+                Some((last, cutoff)) => measures.extend(last.at(cutoff)),
+                None => measures.push(name.parse()?),
+            }
+        }
         if measures.is_empty() {
             return Err(Error::InvalidArgument("no measure; name some, e.g. nDCG@10,RR@10".to_owned()));
         }
@@ -169,17 +228,50 @@ fn parse(text: &str) -> Result<Measure, String> {
         None => (rest, ""),
     };
     let name = name.trim();
-    let name = ALIASES.iter().find(|(alias, _)| *alias == name).map_or(name, |&(_, name)| name);
-    let mut given = Parameters::default();
-    if let Some(at) = at {
+    let (name, suffix) = if at.is_some() || is_known(name) { (name, None) } else { split_cutoff(name) };
+    let lower = plain(name);
+    let known = ALIASES.iter().find(|(alias, _)| *alias == lower).map(|&(_, name)| name);
+    let spec = SPECS.iter().find(|spec| known.map_or(plain(spec.name) == lower, |known| spec.name == known));
+    let spec = spec.ok_or_else(|| unknown(name))?;
+    let mut given = Parameters { exponential: lower == "ndcg_burges", ..Parameters::default() };
+    if let Some((at, level)) = at.or(suffix).map(split_level) {
         given.set("cutoff", at)?;
+        level.map_or(Ok(()), |level| given.set("rel", level))?;
     }
     for parameter in inner.split(',').filter(|parameter| !parameter.trim().is_empty()) {
         let (key, value) = parameter.split_once('=').ok_or_else(|| format!("'{parameter}' is not NAME=VALUE"))?;
         given.set(key.trim(), value.trim())?;
     }
-    let spec = SPECS.iter().find(|spec| spec.name == name).ok_or_else(|| unknown(name))?;
-    given.measure(name, spec.kind)
+    given.measure(spec.name, spec.kind)
+}
+
+/// A name as the tables have it.
+fn plain(name: &str) -> String {
+    name.to_lowercase().replace('-', "_")
+}
+
+fn is_known(name: &str) -> bool {
+    let lower = plain(name);
+    ALIASES.iter().any(|(alias, _)| *alias == lower) || SPECS.iter().any(|spec| plain(spec.name) == lower)
+}
+
+/// Name and cutoff of `ndcg_cut_10`, `P.5` and `ndcg_at_10`.
+fn split_cutoff(text: &str) -> (&str, Option<&str>) {
+    let digits = text.len() - text.bytes().rev().take_while(u8::is_ascii_digit).count();
+    let (name, cutoff) = text.split_at(digits);
+    let name = name.strip_suffix("_at_").or_else(|| name.strip_suffix(['_', '.']));
+    match name {
+        Some(name) if !cutoff.is_empty() => (name, Some(cutoff)),
+        _ => (text, None),
+    }
+}
+
+/// Cutoff and least relevant grade of ranx's `@5-l2`.
+fn split_level(at: &str) -> (&str, Option<&str>) {
+    match at.split_once("-l") {
+        Some((cutoff, level)) => (cutoff, Some(level)),
+        None => (at, None),
+    }
 }
 
 impl Parameters {
@@ -230,16 +322,21 @@ impl Parameters {
 
 /// The complaint about a name, with those that may have been meant.
 fn unknown(name: &str) -> String {
-    let mut names: Vec<&str> =
-        SPECS.iter().map(|spec| spec.name).chain(ALIASES.iter().map(|&(alias, _)| alias)).collect();
+    let lower = plain(name);
+    let stem = lower.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.' || c == '_');
+    if let Some((_, near)) = UNSUPPORTED.iter().find(|(unsupported, _)| [stem, lower.as_str()].contains(unsupported)) {
+        return format!("it is not supported; the nearest is {near}");
+    }
+    let mut names: Vec<&str> = SPECS.iter().map(|spec| spec.name).collect();
     names.dedup();
-    let lower = name.to_lowercase();
-    let by_trec = TREC_NAMES.iter().find(|(trec, _)| lower.starts_with(trec)).map(|&(_, ours)| ours);
-    let near = |candidate: &&str| {
+    let near = |candidate: &str| {
         let distance = strsim::damerau_levenshtein(&candidate.to_lowercase(), &lower);
         distance == 0 || distance <= MAX_TYPOS && distance * 2 <= lower.chars().count()
     };
-    let mut suggested: Vec<&str> = by_trec.into_iter().chain(names.iter().copied().filter(near)).collect();
+    let by_alias = ALIASES.iter().filter(|(alias, _)| near(alias)).map(|&(_, ours)| ours);
+    let mut suggested: Vec<&str> = names.iter().copied().filter(|name| near(name)).chain(by_alias).collect();
+    suggested.sort_by_key(|ours| strsim::damerau_levenshtein(&ours.to_lowercase(), &lower));
+    suggested.dedup();
     suggested.truncate(3);
     match suggested.as_slice() {
         [] => format!("there is no such measure; known are {}", names.join(", ")),

@@ -181,6 +181,12 @@ impl Index {
         Ok(self.segments[segment].is_empty_text(row))
     }
 
+    /// The rows whose text has nothing in it, ascending, deleted ones left out: no search finds them.
+    pub fn blank_rows(&self) -> impl Iterator<Item = u64> {
+        let segments = self.segments.iter().zip(&self.starts);
+        segments.flat_map(|(segment, start)| segment.empty_rows().map(move |row| *start + row))
+    }
+
     /// Whether vectors of this encoder can be compared with the index's.
     ///
     /// # Errors

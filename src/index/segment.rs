@@ -345,6 +345,12 @@ impl Segment {
         self.empty.numbers::<u64>().binary_search(&row).is_ok()
     }
 
+    /// The rows whose text is blank and that are not deleted, ascending.
+    pub fn empty_rows(&self) -> impl Iterator<Item = u64> {
+        let is_there = |row: &u64| *row < self.rows && !self.is_deleted(*row);
+        self.empty.numbers::<u64>().iter().copied().filter(is_there)
+    }
+
     /// The bytes of a row's token vectors; `None` for an index without.
     pub fn token_bytes(&self, row: u64) -> Result<Option<&[u8]>> {
         let Some(TokenFiles { bytes, ends, stride }) = &self.tokens else { return Ok(None) };

@@ -21,8 +21,8 @@
 //!
 //! A [`Corpus`] gives texts by id from files of any size, an [`IdTable`] rows by id, both from disk.
 //!
-//! What is measured is read otherwise, because it is large and regular: [`Qrels`] in one piece, a [`RunFile`] in parts on
-//! every core.
+//! What is measured is read otherwise, because it is large and regular: [`Qrels`] line by line, a [`RunFile`] in parts on
+//! every core. Both read TREC's columns, tables with headers and JSON objects.
 //!
 //! Line feeds may be preceded by carriage returns, and a UTF-8 byte-order mark is dropped, in every format. Everything
 //! must be UTF-8; UTF-16, xz and zip are recognised by their first bytes and refused by name.
@@ -44,7 +44,9 @@ mod file_rows;
 mod format;
 mod id_table;
 mod journal;
+mod layout;
 mod merge;
+mod nested;
 #[cfg_attr(not(feature = "parquet"), path = "parquet_off.rs")]
 mod parquet_results;
 mod parser;

@@ -1,19 +1,32 @@
 //! Relevance judgements: which documents were found relevant for which queries.
 
 use std::collections::HashMap;
-use std::io::Read;
+use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::ops::Range;
 use std::path::Path;
 
 use foldhash::fast::FixedState;
 
-use super::format::{UTF8_BOM, refusal};
-use super::run_line::{fields, is_blank, lines, not_utf8};
+use super::format::{SNIFF_BYTES, UTF8_BOM, refusal};
+use super::layout::{Layout, Separator, Value, grade, whole_grade};
+use super::nested::{is_nested, read_nested};
+use super::run_line::{MAX_LINE_BYTES, is_blank, not_utf8, too_long};
 use super::source::Source;
 use crate::{Error, Result};
 
-/// Names of the third column of BEIR's files and of files like them.
-const GRADE_NAMES: [&str; 6] = ["score", "relevance", "rel", "grade", "label", "judgment"];
+/// Judgements of a query from which on repetitions are taken out while they are read.
+const GROWTH_JUDGEMENTS: usize = 4096;
+
+/// Judgements without a header whose first line is not that of a table: TREC's four columns.
+const TREC: Layout = Layout {
+    separator: Separator::Blanks,
+    count: 4,
+    query: 0,
+    document: 2,
+    value: 3,
+    kind: Value::Number,
+    has_header: false,
+};
 
 /// Relevance judgements by query, in the order in which the queries first came.
 ///
@@ -37,6 +50,8 @@ pub struct Grades {
     ids: String,
     /// Ordered by id.
     judged: Vec<Judged>,
+    /// How many there may be before repetitions are taken out again.
+    room: usize,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -44,14 +59,12 @@ struct Judged {
     start: u32,
     length: u32,
     grade: i32,
+    /// Of the file; 0 where there is none.
+    line: u32,
 }
 
-/// Two grades for one document of one query.
-struct Contradiction {
-    query: usize,
-    document_id: String,
-    grades: [i32; 2],
-}
+/// What is wrong with a judgement: the line, 0 where there is none, and the message.
+type Wrong = (u64, String);
 
 impl Qrels {
     /// Collects judgements: query id, document id, grade.
@@ -60,62 +73,117 @@ impl Qrels {
     /// [`Error::InvalidArgument`] when a document has two different grades for a query; the same one twice counts once.
     pub fn from_judgements<'a>(judgements: impl IntoIterator<Item = (&'a str, &'a str, i32)>) -> Result<Self> {
         let mut qrels = Self::default();
-        judgements.into_iter().for_each(|(query, document, grade)| qrels.push(query, document, grade));
-        match qrels.put_in_order() {
-            None => Ok(qrels),
-            Some(found) => Err(Error::InvalidArgument(qrels.contradiction_message(&found))),
+        let pushed =
+            judgements.into_iter().try_for_each(|(query, document, grade)| qrels.push(query, document, grade, 0));
+        match pushed.and_then(|()| qrels.put_in_order()) {
+            Ok(()) => Ok(qrels),
+            Err((_, message)) => Err(Error::InvalidArgument(message)),
         }
     }
 
-    /// Reads judgements, or standard input for `-`: TREC's four columns (`query-id iteration document-id grade`), or
-    /// three (`query-id corpus-id score`, as BEIR has them) with or without a header. The first line tells which; blank
-    /// lines do not count. Grades are whole numbers; 1 and more is relevant unless a measure says otherwise.
+    /// Reads judgements, or standard input for `-`, compressed or not. Their beginning tells which form they have:
+    ///
+    /// - TREC's four columns (`query-id iteration document-id grade`) or three (query, document, grade), between white space, tabs,
+    ///   commas or semicolons; with or without a header. A header in known words (`qid`, `query-id`, `docno`, `corpus-id`, `rel`,
+    ///   `score`, ...) says which column is which, whatever their order; one in other words counts as four or three columns.
+    /// - One JSON object, `{"q1": {"d1": 1}}`, as BEIR, ranx and pytrec_eval keep judgements.
+    ///
+    /// Blank lines do not count. Grades are whole numbers, also written as `1.0`; 1 and more is relevant unless a measure says otherwise.
+    /// Memory: the documents' ids, 16 bytes a judgement and some 200 bytes a query.
     ///
     /// # Errors
-    /// [`Error::BadRow`] for a line with another number of columns, a grade that is not a whole number, and a document
+    /// [`Error::BadRow`] for a line with another number of columns or longer than 64 KiB, a grade that is not a whole number, and a document
     /// that has another grade for the same query already; [`Error::BadInput`] for a file without judgements and for
     /// UTF-16; [`Error::Io`] for a file that cannot be read.
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let (source, name) = Source::open(path)?;
-        let mut bytes = Vec::new();
-        source.into_bytes().read_to_end(&mut bytes).map_err(Error::io("read", path))?;
-        Self::parse(&bytes, &name)
+        let (Source { head, rest, .. }, name) = Source::open(path)?;
+        let read = Self::parse_stream(&head, rest, &name);
+        read?.map_err(Error::io("read", path))
     }
 
     /// Reads judgements from memory, as [`Qrels::read`] does; `name` is used in messages.
     ///
     /// # Errors
-    /// As [`Qrels::read`], without [`Error::Io`].
+    /// As [`Qrels::read`].
     pub fn parse(bytes: &[u8], name: &str) -> Result<Self> {
+        let (head, rest) = bytes.split_at(bytes.len().min(SNIFF_BYTES));
+        Self::parse_stream(head, rest, name)?.map_err(Error::io("read", name))
+    }
+
+    /// The outer error is about the content, the inner one about reading it.
+    fn parse_stream(head: &[u8], rest: impl Read, name: &str) -> Result<io::Result<Self>> {
         let bad_input = |message: &str| Error::BadInput { file: name.to_owned(), message: message.to_owned() };
-        if let Some(message) = refusal(bytes) {
+        if let Some(message) = refusal(head) {
             return Err(bad_input(message));
         }
-        let bytes = bytes.strip_prefix(UTF8_BOM).unwrap_or(bytes);
-        let bad_row = |at: usize, message| {
-            let line = 1 + memchr::memchr_iter(b'\n', &bytes[..at]).count() as u64;
-            Error::BadRow { file: name.to_owned(), line, message }
-        };
-        let text = std::str::from_utf8(bytes).map_err(|error| {
-            let bad = not_utf8(bytes, error.valid_up_to());
-            bad_row(bad.at, bad.message)
-        })?;
+        let head = head.strip_prefix(UTF8_BOM).unwrap_or(head);
+        let input = BufReader::new(Cursor::new(head).chain(rest));
         let mut qrels = Self::default();
-        for line in judgements(text) {
-            let (_, [query, document], grade) = line.map_err(|(at, message)| bad_row(at, message))?;
-            qrels.push(query, document, grade);
-        }
-        if qrels.queries.is_empty() {
-            return Err(bad_input("no judgements; a line has query-id, iteration, document-id and grade"));
-        }
-        match qrels.put_in_order() {
-            None => Ok(qrels),
-            Some(found) => Err(bad_row(qrels.second_line(text, &found), qrels.contradiction_message(&found))),
+        let read = match is_nested(head) {
+            true => qrels.read_object(input),
+            false => qrels.read_lines(head, input),
+        };
+        match read.map(|read| read.and_then(|()| qrels.put_in_order())) {
+            Err(error) => Ok(Err(error)),
+            Ok(Err((0, message))) => Err(bad_input(&message)),
+            Ok(Err((line, message))) => Err(Error::BadRow { file: name.to_owned(), line, message }),
+            Ok(Ok(())) if qrels.queries.is_empty() => {
+                Err(bad_input("no judgements; a line has query-id, iteration, document-id and grade"))
+            }
+            Ok(Ok(())) => Ok(Ok(qrels)),
         }
     }
 
-    fn push(&mut self, query_id: &str, document_id: &str, grade: i32) {
+    fn read_object(&mut self, input: impl Read) -> io::Result<Result<(), Wrong>> {
+        Ok(read_nested(input, |query, document, number| {
+            let pushed = whole_grade(number)
+                .and_then(|grade| self.push(query, document, grade, 0).map_err(|(_, message)| message));
+            pushed.map_err(|message| format!("the document '{document}' of the query '{query}': {message}"))
+        }))
+    }
+
+    fn read_lines(&mut self, head: &[u8], mut input: impl BufRead) -> io::Result<Result<(), Wrong>> {
+        // The head may end within a character.
+        let layout = Layout::of_judgements(&String::from_utf8_lossy(head)).unwrap_or(TREC);
+        let mut header = layout.has_header;
+        let (mut line, mut number) = (Vec::new(), 0_u64);
+        loop {
+            line.clear();
+            number += 1;
+            let limit = MAX_LINE_BYTES as u64 + 1;
+            if input.by_ref().take(limit).read_until(b'\n', &mut line)? == 0 {
+                return Ok(Ok(()));
+            }
+            if line.iter().all(|&byte| is_blank(byte)) {
+                // A long one goes on in the next piece, which is no line of its own.
+                number -= u64::from(line.last() != Some(&b'\n'));
+            } else if line.len() as u64 == limit {
+                return Ok(Err((number, too_long(MAX_LINE_BYTES))));
+            } else if !std::mem::take(&mut header) {
+                if let Err(wrong) = self.push_line(layout, &line, number) {
+                    return Ok(Err(wrong));
+                }
+            }
+        }
+    }
+
+    fn push_line(&mut self, layout: Layout, line: &[u8], number: u64) -> Result<(), Wrong> {
+        let text = std::str::from_utf8(line).map_err(|error| not_utf8(line, error.valid_up_to()).message);
+        let text = text.map_err(|message| (number, message))?.trim_matches(['\r', '\n']);
+        let wrong = |count| match layout.count {
+            4 if !layout.has_header => {
+                format!("{count} columns; the first line has four: query-id iteration document-id grade")
+            }
+            3 => format!("{count} columns or an empty one; the first line has three: query-id document-id grade"),
+            columns => format!("{count} columns or an empty one; the first line has {columns}"),
+        };
+        let [query, document, value] = layout.fields(text).map_err(|count| (number, wrong(count)))?;
+        let grade = grade(&value).map_err(|message| (number, message))?;
+        self.push(&query, &document, grade, u32::try_from(number).unwrap_or(u32::MAX))
+    }
+
+    fn push(&mut self, query_id: &str, document_id: &str, grade: i32, line: u32) -> Result<(), Wrong> {
         // Most files are ordered by query.
         let known = match self.queries.last() {
             Some((last, _)) if last == query_id => Some(self.queries.len() - 1),
@@ -127,43 +195,21 @@ impl Qrels {
             self.queries.len() - 1
         });
         let grades = &mut self.queries[query].1;
-        let (start, length) = (grades.ids.len() as u32, document_id.len() as u32);
+        let too_many = || (u64::from(line), format!("the query '{query_id}' has judgements of more than 4 GiB of ids"));
+        let start = u32::try_from(grades.ids.len() + document_id.len()).map_err(|_| too_many())?;
+        let length = document_id.len() as u32;
         grades.ids.push_str(document_id);
-        grades.judged.push(Judged { start, length, grade });
-    }
-
-    /// Orders every query's documents by id and drops repetitions. Returns the first contradiction.
-    fn put_in_order(&mut self) -> Option<Contradiction> {
-        let mut found = None;
-        for (query, (_, grades)) in self.queries.iter_mut().enumerate() {
-            let Grades { ids, judged } = grades;
-            let id = |judged: &Judged| &ids[judged.range()];
-            judged.sort_by(|a, b| id(a).cmp(id(b)));
-            let twice = |pair: &[Judged]| id(&pair[0]) == id(&pair[1]) && pair[0].grade != pair[1].grade;
-            if let Some(pair) = judged.windows(2).find(|pair| twice(pair)) {
-                let grades = [pair[0].grade, pair[1].grade];
-                found = found.or_else(|| Some(Contradiction { query, document_id: id(&pair[0]).to_owned(), grades }));
-            }
-            judged.dedup_by(|a, b| ids[a.range()] == ids[b.range()]);
+        grades.judged.push(Judged { start: start - length, length, grade, line });
+        if grades.judged.len() >= grades.room.max(GROWTH_JUDGEMENTS) {
+            grades.put_in_order(query_id)?;
+            grades.room = 2 * grades.judged.len();
         }
-        found
+        Ok(())
     }
 
-    fn contradiction_message(&self, found: &Contradiction) -> String {
-        let [first, second] = found.grades;
-        format!(
-            "the document '{}' has the grade {second} for the query '{}', and {first} on an earlier line; keep one of the two",
-            found.document_id, self.queries[found.query].0
-        )
-    }
-
-    /// The byte of the first line that contradicts an earlier one about this document.
-    fn second_line(&self, text: &str, found: &Contradiction) -> usize {
-        let query_id = self.queries[found.query].0.as_str();
-        let is_it = |&(_, [query, document], grade): &(usize, [&str; 2], i32)| {
-            query == query_id && document == found.document_id && grade == found.grades[1]
-        };
-        judgements(text).flatten().find(is_it).map_or(0, |(at, ..)| at)
+    /// Orders every query's documents by id and drops repetitions.
+    fn put_in_order(&mut self) -> Result<(), Wrong> {
+        self.queries.iter_mut().try_for_each(|(query, grades)| grades.put_in_order(query))
     }
 
     /// How many queries have judgements.
@@ -199,6 +245,41 @@ impl Judged {
 }
 
 impl Grades {
+    /// Orders the documents by id and drops repetitions; two grades for one document are an error.
+    fn put_in_order(&mut self, query_id: &str) -> Result<(), Wrong> {
+        let Self { ids, judged, .. } = self;
+        let id = |judged: &Judged| &ids[judged.range()];
+        judged.sort_by(|a, b| id(a).cmp(id(b)));
+        let twice = |pair: &&[Judged]| id(&pair[0]) == id(&pair[1]) && pair[0].grade != pair[1].grade;
+        if let Some([first, second]) = judged.windows(2).find(twice) {
+            let message = format!(
+                "the document '{}' has the grade {} for the query '{query_id}', and {} on an earlier line; keep one of the two",
+                id(second),
+                second.grade,
+                first.grade
+            );
+            return Err((second.line.into(), message));
+        }
+        let before = judged.len();
+        judged.dedup_by(|a, b| ids[a.range()] == ids[b.range()]);
+        if judged.len() <= before / 2 {
+            self.drop_unused_ids();
+        }
+        Ok(())
+    }
+
+    /// Keeps the ids of the judged documents only.
+    fn drop_unused_ids(&mut self) {
+        let mut kept = String::with_capacity(self.judged.iter().map(|judged| judged.length as usize).sum());
+        for judged in &mut self.judged {
+            let range = judged.range();
+            // No longer than before.
+            judged.start = kept.len() as u32;
+            kept.push_str(&self.ids[range]);
+        }
+        self.ids = kept;
+    }
+
     /// The grade of a document, `None` when it is not judged.
     pub fn get(&self, document_id: &str) -> Option<i32> {
         let found = self.judged.binary_search_by(|judged| self.ids[judged.range()].cmp(document_id));
@@ -219,78 +300,4 @@ impl Grades {
     pub fn iter(&self) -> impl Iterator<Item = (&str, i32)> {
         self.judged.iter().map(|judged| (&self.ids[judged.range()], judged.grade))
     }
-}
-
-/// The byte at which a line begins, query and document, grade.
-type Judgement<'a> = (usize, [&'a str; 2], i32);
-
-/// The judgements of a file's text; a line that is none is its byte and what is wrong with it.
-fn judgements(text: &str) -> impl Iterator<Item = Result<Judgement<'_>, (usize, String)>> {
-    let line_at = |(at, line): (usize, &[u8])| (at, &text[at..at + line.len()]);
-    let first = lines(text.as_bytes()).next().map(line_at);
-    let columns = first.map_or(Columns::Four, |(_, first)| Columns::of(first));
-    let has_header = first.is_some_and(|(_, first)| columns.is_header(first));
-    lines(text.as_bytes()).skip(usize::from(has_header)).map(move |line| {
-        let (at, line) = line_at(line);
-        columns.judgement(line).map(|(ids, grade)| (at, ids, grade)).map_err(|message| (at, message))
-    })
-}
-
-/// How the columns of a file of judgements lie.
-#[derive(Debug, Clone, Copy)]
-enum Columns {
-    /// TREC: query id, iteration, document id, grade between white space.
-    Four,
-    /// Query id, document id, grade between white space.
-    Three,
-    /// The same between tabs; ids may have blanks in them.
-    ThreeByTabs,
-}
-
-impl Columns {
-    fn of(first_line: &str) -> Self {
-        let (_, count) = fields::<0>(first_line.as_bytes());
-        match (first_line.matches('\t').count(), count) {
-            (2, _) => Self::ThreeByTabs,
-            (_, 3) => Self::Three,
-            _ => Self::Four,
-        }
-    }
-
-    /// Query, document and grade of a line as text, or how many columns it has instead.
-    fn split(self, line: &str) -> Result<[&str; 3], usize> {
-        if let Self::ThreeByTabs = self {
-            let mut columns = line.split('\t').map(|column| column.trim_matches(is_blank_char));
-            let found = [columns.next(), columns.next(), columns.next()].map(Option::unwrap_or_default);
-            let count = line.matches('\t').count() + 1;
-            let whole = count == 3 && found.iter().all(|column| !column.is_empty());
-            return if whole { Ok(found) } else { Err(count) };
-        }
-        let (found, count) = fields::<4>(line.as_bytes());
-        let [first, second, third, fourth] = found.map(|field| &line[field]);
-        match (self, count) {
-            (Self::Four, 4) => Ok([first, third, fourth]),
-            (Self::Three, 3) => Ok([first, second, third]),
-            _ => Err(count),
-        }
-    }
-
-    /// Whether a line names its columns instead of judging a document.
-    fn is_header(self, line: &str) -> bool {
-        let name = |grade: &str| GRADE_NAMES.contains(&grade.trim_matches('"').to_ascii_lowercase().as_str());
-        self.split(line).is_ok_and(|[.., grade]| name(grade))
-    }
-
-    fn judgement(self, line: &str) -> Result<([&str; 2], i32), String> {
-        let [query, document, grade] = self.split(line).map_err(|count| match self {
-            Self::Four => format!("{count} columns; the first line has four: query-id iteration document-id grade"),
-            _ => format!("{count} columns or an empty one; the first line has three: query-id document-id grade"),
-        })?;
-        let grade = grade.parse().map_err(|_| format!("the grade '{grade}' is not a whole number"))?;
-        Ok(([query, document], grade))
-    }
-}
-
-fn is_blank_char(c: char) -> bool {
-    u8::try_from(c).is_ok_and(is_blank)
 }

@@ -7,6 +7,9 @@ use foldhash::fast::FixedState;
 
 use crate::{Error, Result};
 
+/// Results of one query from which on repetitions are looked for while a run is read.
+const GROWTH_DOCUMENTS: usize = 4096;
+
 /// One retrieved document.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ScoredDocument<'a> {
@@ -71,7 +74,7 @@ impl<'a> QueryResults<'a> {
 pub(super) fn duplicate_message(query_id: &str, document_id: &str) -> String {
     format!(
         "the document '{document_id}' stands twice in the results of the query '{query_id}'; keep one of the two, or \
-         the measures mean nothing"
+         the measures mean nothing (nearsort writes a document once with --format trec)"
     )
 }
 
@@ -119,6 +122,20 @@ impl Run {
         let query = &mut self.queries[self.last];
         query.ids.push_str(document_id);
         query.documents.push((query.ids.len(), score));
+    }
+
+    /// A document that the query of the last push has twice, with the query. Looked for whenever its results have doubled, from
+    /// 4,096 on.
+    pub(super) fn repeated_while_growing(&self) -> Option<(&str, &str)> {
+        let query = self.queries.get(self.last)?;
+        let count = query.documents.len();
+        if count < GROWTH_DOCUMENTS || !count.is_power_of_two() {
+            return None;
+        }
+        let documents = query.documents();
+        let twice = QueryResults::indexed(&query.id, &documents).err()?;
+        let (start, end) = (query.documents[twice - 1].0, query.documents[twice].0);
+        Some((&query.id, &query.ids[start..end]))
     }
 
     /// How many queries have documents.

@@ -6,24 +6,45 @@
 
 use std::collections::HashSet;
 use std::fs::File;
+use std::hash::BuildHasher;
 use std::io::{self, Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use foldhash::fast::FixedState;
 use rayon::prelude::*;
 
 use super::format::{InputFormat, UTF8_BOM, refusal};
+use super::layout::Layout;
+use super::nested::{is_nested, read_nested};
+use super::positioned::PositionedFile;
 use super::run::{QueryResults, Run, ScoredDocument, duplicate_message};
-use super::run_line::{BadLine, ParsedLine, ParsedLines, RunFormat, lines};
+use super::run_line::{BadLine, LineFormat, ParsedLine, ParsedLines, RunFormat, is_blank, lines, too_long};
 use super::source;
 use crate::{Error, Result};
 
 /// A part of a run: large enough that cutting it costs nothing, small enough to stay in the caches of its core.
 const PART_BYTES: usize = 1 << 20;
 
-/// A run as a file, in TREC's format or as JSON lines; which one is told by the extension `.jsonl` or `.ndjson`, else
-/// by the first byte.
+/// The most that one query's lines may have in bytes. They are in memory together, with some 100 bytes for each line.
+const MAX_QUERY_BYTES: usize = 256 << 20;
+
+/// The most lines of one query.
+const MAX_QUERY_LINES: usize = 5_000_000;
+
+/// Of an input that can be read only once, what is kept in memory; more goes to a temporary file.
+const MEMORY_BYTES: u64 = 16 << 20;
+
+/// A run as a file. The extension `.jsonl` or `.ndjson` says that it has JSON lines; otherwise its beginning tells.
+///
+/// | format | a line |
+/// |---|---|
+/// | TREC | `query-id Q0 document-id rank score tag` |
+/// | JSON lines | an object, see below |
+/// | table | columns below a header that names query, document and score (or rank), between tabs, commas, semicolons or blanks |
+/// | MS MARCO | query, document and rank, without a header; the score is 1 over the rank |
+/// | JSON | one object `{"q1": {"d1": 3.5}}`, as ranx, BEIR and pytrec_eval keep runs; in memory as a whole |
 ///
 /// Lines of JSON are objects with `query_id` or `qid`, with `docid`, `doc_id`, `document_id` or `id` (the first of
 /// these that is there), and with `score`; `nearsort rerank --query-file FILE --format jsonl` writes such. Ranks are not
@@ -32,9 +53,11 @@ const PART_BYTES: usize = 1 << 20;
 pub struct RunFile {
     name: String,
     source: Source,
-    format: RunFormat,
-    /// Byte at which the lines begin: past a byte-order mark.
+    /// `None`: one JSON object.
+    lines: Option<LineFormat>,
+    /// Byte at which the lines begin: past a byte-order mark and a header.
     start: u64,
+    ignore_identical_ids: bool,
 }
 
 #[derive(Debug)]
@@ -42,6 +65,8 @@ enum Source {
     File(PathBuf),
     /// What can be read only once: standard input, a pipe.
     Memory(Vec<u8>),
+    /// The same, unpacked, where it is large.
+    Spool(PositionedFile),
 }
 
 /// Why a part came to nothing.
@@ -55,28 +80,33 @@ enum Stop {
 
 impl RunFile {
     /// Opens a run, or standard input for `-`. Of a regular file nothing but the beginning is read yet; anything else is
-    /// read into memory, because it may have to be read twice.
+    /// read to its end, because it may have to be read twice: up to 16 MiB into memory, more into a temporary file.
     ///
     /// # Errors
     /// [`Error::Io`] for a file that cannot be read; [`Error::BadInput`] for UTF-16 and Parquet files.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let (source::Source { mut head, mut rest, .. }, name) = source::Source::open(path)?;
+        let (source::Source { head, rest, .. }, name) = source::Source::open(path)?;
         let is_file = path.metadata().is_ok_and(|metadata| metadata.is_file()) && name != "-";
-        if !is_file {
-            rest.read_to_end(&mut head).map_err(Error::io("read", path))?;
-        }
         if let Some(message) = refusal(&head) {
             return Err(Error::BadInput { file: name, message: message.to_owned() });
         }
         let start = if head.starts_with(UTF8_BOM) { UTF8_BOM.len() } else { 0 };
-        let format = match InputFormat::from_extension(path) {
-            Some(InputFormat::Jsonl) => RunFormat::Jsonl,
-            _ if head[start..].trim_ascii_start().first() == Some(&b'{') => RunFormat::Jsonl,
-            _ => RunFormat::Trec,
+        let (lines, header) = match InputFormat::from_extension(path) {
+            Some(InputFormat::Jsonl) => (Some(LineFormat::Jsonl), 0),
+            _ => format_of(&head[start..]),
         };
-        let source = if is_file { Source::File(path.to_owned()) } else { Source::Memory(head) };
-        Ok(Self { name, source, format, start: start as u64 })
+        let source = match is_file {
+            true => Source::File(path.to_owned()),
+            false => Source::once(head, rest).map_err(Error::io("read", path))?,
+        };
+        Ok(Self { name, source, lines, start: (start + header) as u64, ignore_identical_ids: false })
+    }
+
+    /// Whether a document is left out whose id is the query's. BEIR evaluates ArguAna and Quora so, whose queries are
+    /// documents too. A query with nothing else counts as one that the run lacks.
+    pub fn ignore_identical_ids(self, ignore: bool) -> Self {
+        Self { ignore_identical_ids: ignore, ..self }
     }
 
     /// The file's name as messages give it.
@@ -86,24 +116,31 @@ impl RunFile {
 
     /// The format that is being read.
     pub fn format(&self) -> RunFormat {
-        self.format
+        match self.lines {
+            None => RunFormat::Json,
+            Some(LineFormat::Trec) => RunFormat::Trec,
+            Some(LineFormat::Jsonl) => RunFormat::Jsonl,
+            Some(LineFormat::Table(_)) => RunFormat::Table,
+        }
     }
 
     /// Gives `map` every query's results, on every core, and returns what it makes of them in the file's order.
     ///
     /// While the lines of each query stand together, as nearly all programs write them, only a few MiB of the file are
-    /// in memory, or as much as the longest query has. Otherwise the whole run is kept ([`RunFile::read`]) and a
-    /// query's place is that of its first line.
+    /// in memory, or as much as the longest query has: at most 256 MiB of lines, with some 100 bytes for each. Otherwise the
+    /// whole run is kept ([`RunFile::read`]) and a query's place is that of its first line.
     ///
     /// # Errors
     /// [`Error::BadRow`] for the first line that is none of its format, whose score is not a finite number, or whose
-    /// document stood in its query's results before; [`Error::Io`] when the file cannot be read.
+    /// document stood in its query's results before, for a line of more than 64 KiB (of JSON 64 MiB), and for a query with
+    /// more than 5,000,000 lines or 256 MiB; [`Error::Io`] when the file cannot be read.
     pub fn map_queries<T: Send>(&self, map: impl Fn(&QueryResults<'_>) -> T + Sync) -> Result<Vec<T>> {
         match self.map_parts(&map) {
             Ok(mapped) => Ok(mapped),
             Err(Stop::Scattered) => {
                 let run = self.read()?;
-                (0..run.num_queries()).into_par_iter().map(|index| self.map_stored(&run, index, &map)).collect()
+                let mapped = (0..run.num_queries()).into_par_iter().map(|index| self.map_stored(&run, index, &map));
+                Ok(mapped.collect::<Result<Vec<Option<T>>>>()?.into_iter().flatten().collect())
             }
             Err(stop) => Err(self.error(stop)),
         }
@@ -118,45 +155,79 @@ impl RunFile {
     pub fn for_each_query(&self, mut each: impl FnMut(&QueryResults<'_>) -> Result<()>) -> Result<()> {
         match self.map_parts(&|_: &QueryResults<'_>| ()) {
             Ok(_) => {
-                for part in self.parts().map_err(|stop| self.error(stop))? {
-                    let part = part.map_err(|error| self.error(Stop::Io(error)))?;
+                let Some(format) = self.lines else { return Ok(()) };
+                for part in self.parts(format).map_err(|stop| self.error(stop))? {
+                    let part = part.map_err(|stop| self.error(stop))?;
                     let seen = Mutex::new(HashSet::new());
-                    let done = part.map_queries(self.format, &seen, &mut each).map_err(|stop| self.error(stop))?;
+                    let done = part.map_queries(self, &seen, &mut each).map_err(|stop| self.error(stop))?;
                     done.into_iter().collect::<Result<()>>()?;
                 }
                 Ok(())
             }
             Err(Stop::Scattered) => {
                 let run = self.read()?;
-                (0..run.num_queries()).try_for_each(|index| self.map_stored(&run, index, &mut each)?)
+                (0..run.num_queries()).try_for_each(|index| self.map_stored(&run, index, &mut each)?.unwrap_or(Ok(())))
             }
             Err(stop) => Err(self.error(stop)),
         }
     }
 
-    /// Reads the whole run into memory.
+    /// Reads the whole run into memory: 16 bytes a line beside the documents' ids, some 200 bytes a query.
     ///
     /// # Errors
-    /// As [`RunFile::map_queries`], but a document that stands in a query's results twice is not looked for.
+    /// As [`RunFile::map_queries`], but a document that stands in a query's results twice is looked for only now and then,
+    /// while they grow.
     pub fn read(&self) -> Result<Run> {
         let mut run = Run::default();
-        for part in self.parts().map_err(|stop| self.error(stop))? {
-            let pushed = part.map_err(Stop::Io).and_then(|part| {
-                let parsed = part.parse(self.format)?;
-                for line in &parsed.lines {
-                    run.push(parsed.slice(&line.query), parsed.slice(&line.document), line.score);
+        let Some(format) = self.lines else { return self.read_object() };
+        for part in self.parts(format).map_err(|stop| self.error(stop))? {
+            let part = part.map_err(|stop| self.error(stop))?;
+            let parsed = part.parse(format).map_err(|stop| self.error(stop))?;
+            for line in &parsed.lines {
+                run.push(parsed.slice(&line.query), parsed.slice(&line.document), line.score);
+                if let Some((query, document)) = run.repeated_while_growing() {
+                    return Err(self.find_duplicate(query, document));
                 }
-                Ok(())
-            });
-            pushed.map_err(|stop| self.error(stop))?;
+            }
         }
         Ok(run)
     }
 
-    fn map_stored<T>(&self, run: &Run, index: usize, map: impl FnOnce(&QueryResults<'_>) -> T) -> Result<T> {
-        let (query_id, documents) = run.query_at(index);
+    /// A run that is one JSON object.
+    fn read_object(&self) -> Result<Run> {
+        let mut run = Run::default();
+        let mut reader = self.open_source().map_err(Error::io("read", &self.name))?;
+        let skipped = io::copy(&mut reader.by_ref().take(self.start), &mut io::sink());
+        skipped.map_err(Error::io("read", &self.name))?;
+        let read = read_nested(reader, |query, document, score| {
+            if !score.is_finite() {
+                return Err(format!("the score of '{document}' for the query '{query}' is not a finite number"));
+            }
+            run.push(query, document, score);
+            match run.repeated_while_growing() {
+                Some((query, document)) => Err(duplicate_message(query, document)),
+                None => Ok(()),
+            }
+        });
+        read.map_err(|(line, message)| Error::BadRow { file: self.name.clone(), line, message })?;
+        Ok(run)
+    }
+
+    fn leaves_out(&self, query_id: &str, document_id: &str) -> bool {
+        self.ignore_identical_ids && query_id == document_id
+    }
+
+    /// What `map` makes of a stored query; `None` where nothing of it counts.
+    fn map_stored<T>(&self, run: &Run, index: usize, map: impl FnOnce(&QueryResults<'_>) -> T) -> Result<Option<T>> {
+        let (query_id, mut documents) = run.query_at(index);
+        if self.ignore_identical_ids {
+            documents.retain(|document| document.id != query_id);
+            if documents.is_empty() {
+                return Ok(None);
+            }
+        }
         match QueryResults::indexed(query_id, &documents) {
-            Ok(results) => Ok(map(&results)),
+            Ok(results) => Ok(Some(map(&results))),
             Err(twice) => Err(self.find_duplicate(query_id, documents[twice].id)),
         }
     }
@@ -172,8 +243,9 @@ impl RunFile {
             };
             parsed.lines.iter().find(is_it).map(|line| line.at)
         };
-        for part in self.parts().into_iter().flatten().flatten() {
-            let Ok(parsed) = part.parse(self.format) else { break };
+        let format = self.lines;
+        for part in format.and_then(|format| self.parts(format).ok()).into_iter().flatten().flatten() {
+            let Some(Ok(parsed)) = format.map(|format| part.parse(format)) else { break };
             if let Some(at) = second(&parsed) {
                 return self.error(Stop::Bad(part.offset + u64::from(at), duplicate_message(query_id, document_id)));
             }
@@ -184,13 +256,15 @@ impl RunFile {
     fn map_parts<T: Send>(&self, map: &(impl Fn(&QueryResults<'_>) -> T + Sync)) -> Result<Vec<T>, Stop> {
         let failed = AtomicBool::new(false);
         let seen = Mutex::new(HashSet::new());
-        let parts = self.parts()?.take_while(|_| !failed.load(Ordering::Relaxed));
+        // One object is read as a whole.
+        let format = self.lines.ok_or(Stop::Scattered)?;
+        let parts = self.parts(format)?.take_while(|_| !failed.load(Ordering::Relaxed));
         let mut mapped: Vec<(u64, Result<Vec<T>, Stop>)> = parts
             .par_bridge()
             .map(|part| {
                 let (offset, mapped) = match part {
-                    Ok(part) => (part.offset, part.map_queries(self.format, &seen, map)),
-                    Err(error) => (u64::MAX, Err(Stop::Io(error))),
+                    Ok(part) => (part.offset, part.map_queries(self, &seen, map)),
+                    Err(stop) => (u64::MAX, Err(stop)),
                 };
                 failed.fetch_or(mapped.is_err(), Ordering::Relaxed);
                 (offset, mapped)
@@ -205,16 +279,17 @@ impl RunFile {
         Ok(parts.into_iter().flatten().collect())
     }
 
-    fn parts(&self) -> Result<Parts<'_>, Stop> {
+    fn parts(&self, format: LineFormat) -> Result<Parts<'_>, Stop> {
         let mut reader = self.open_source().map_err(Stop::Io)?;
         io::copy(&mut reader.by_ref().take(self.start), &mut io::sink()).map_err(Stop::Io)?;
-        Ok(Parts { reader, format: self.format, offset: self.start, carry: Vec::new(), ended: false })
+        Ok(Parts { reader, format, offset: self.start, carry: Vec::new(), ended: false })
     }
 
     fn open_source(&self) -> io::Result<Box<dyn Read + Send + '_>> {
         Ok(match &self.source {
             Source::File(path) => source::Source::new(Box::new(File::open(path)?))?.into_bytes(),
             Source::Memory(bytes) => Box::new(Cursor::new(bytes)),
+            Source::Spool(file) => Box::new(Spooled { file, at: 0, len: file.len().map_err(io::Error::other)? }),
         })
     }
 
@@ -234,6 +309,56 @@ impl RunFile {
                 file: self.name.clone(),
                 message: "the lines of a query do not stand together".to_owned(),
             },
+        }
+    }
+}
+
+impl Source {
+    /// Keeps what can be read only once.
+    fn once(head: Vec<u8>, rest: source::Bytes) -> io::Result<Self> {
+        let mut bytes = Vec::new();
+        let mut input = Cursor::new(head).chain(rest);
+        input.by_ref().take(MEMORY_BYTES).read_to_end(&mut bytes)?;
+        if (bytes.len() as u64) < MEMORY_BYTES {
+            return Ok(Self::Memory(bytes));
+        }
+        let mut file = tempfile::tempfile()?;
+        io::copy(&mut Cursor::new(bytes).chain(input), &mut file)?;
+        Ok(Self::Spool(PositionedFile::new(file, "-")))
+    }
+}
+
+/// A file that others read at other places meanwhile.
+struct Spooled<'a> {
+    file: &'a PositionedFile,
+    at: u64,
+    len: u64,
+}
+
+impl Read for Spooled<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = buffer.len().min(usize::try_from(self.len - self.at).unwrap_or(usize::MAX));
+        self.file.read_at(&mut buffer[..count], self.at)?;
+        self.at += count as u64;
+        Ok(count)
+    }
+}
+
+/// How the lines of a run that begins so are read, `None` for one JSON object, and the bytes of its header.
+fn format_of(head: &[u8]) -> (Option<LineFormat>, usize) {
+    if is_nested(head) {
+        return (None, 0);
+    }
+    if head.trim_ascii_start().first() == Some(&b'{') {
+        return (Some(LineFormat::Jsonl), 0);
+    }
+    // The head may end within a character.
+    let text = String::from_utf8_lossy(head);
+    match Layout::of_run(&text) {
+        None => (Some(LineFormat::Trec), 0),
+        Some(layout) => {
+            let end_of_header = || lines(head).next().map_or(0, |(at, line)| (at + line.len() + 1).min(head.len()));
+            (Some(LineFormat::Table(layout)), if layout.has_header { end_of_header() } else { 0 })
         }
     }
 }
@@ -259,7 +384,7 @@ struct Part {
 }
 
 impl Part {
-    fn parse(&self, format: RunFormat) -> Result<ParsedLines<'_>, Stop> {
+    fn parse(&self, format: LineFormat) -> Result<ParsedLines<'_>, Stop> {
         format.parse(&self.bytes).map_err(|BadLine { at, message }| self.bad(at, message))
     }
 
@@ -269,10 +394,11 @@ impl Part {
 
     fn map_queries<T>(
         &self,
-        format: RunFormat,
+        run: &RunFile,
         seen: &Mutex<HashSet<String>>,
         mut map: impl FnMut(&QueryResults<'_>) -> T,
     ) -> Result<Vec<T>, Stop> {
+        let Some(format) = run.lines else { return Ok(Vec::new()) };
         let parsed = self.parse(format)?;
         let same_query = |a: &ParsedLine, b: &ParsedLine| parsed.slice(&a.query) == parsed.slice(&b.query);
         let mut documents = Vec::new();
@@ -281,14 +407,19 @@ impl Part {
             let query_id = parsed.slice(&group[0].query);
             let document = |line: &ParsedLine| ScoredDocument { id: parsed.slice(&line.document), score: line.score };
             documents.clear();
-            documents.extend(group.iter().map(document));
+            documents.extend(group.iter().map(document).filter(|found| !run.leaves_out(query_id, found.id)));
             if !seen.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).insert(query_id.to_owned()) {
                 return Err(Stop::Scattered);
             }
             let results = QueryResults::indexed(query_id, &documents).map_err(|twice| {
-                self.bad(group[twice].at as usize, duplicate_message(query_id, documents[twice].id))
+                let line =
+                    group.iter().filter(|line| !run.leaves_out(query_id, parsed.slice(&line.document))).nth(twice);
+                let at = line.map_or(0, |line| line.at as usize);
+                self.bad(at, duplicate_message(query_id, documents[twice].id))
             })?;
-            mapped.push(map(&results));
+            if !documents.is_empty() {
+                mapped.push(map(&results));
+            }
         }
         Ok(mapped)
     }
@@ -297,7 +428,7 @@ impl Part {
 /// Cuts a run into parts, reading ahead no further than the part itself.
 struct Parts<'a> {
     reader: Box<dyn Read + Send + 'a>,
-    format: RunFormat,
+    format: LineFormat,
     offset: u64,
     /// What was read and belongs to the next part.
     carry: Vec<u8>,
@@ -305,7 +436,7 @@ struct Parts<'a> {
 }
 
 impl Iterator for Parts<'_> {
-    type Item = io::Result<Part>;
+    type Item = Result<Part, Stop>;
 
     fn next(&mut self) -> Option<Self::Item> {
         match self.read_part() {
@@ -324,24 +455,31 @@ impl Iterator for Parts<'_> {
 }
 
 impl Parts<'_> {
-    fn read_part(&mut self) -> io::Result<Vec<u8>> {
+    fn read_part(&mut self) -> Result<Vec<u8>, Stop> {
+        let mut growth = Growth::default();
         let mut bytes = std::mem::take(&mut self.carry);
         let mut target = PART_BYTES;
         while !self.ended {
             let missing = target.saturating_sub(bytes.len());
             bytes.reserve(missing);
-            let read = self.reader.by_ref().take(missing as u64).read_to_end(&mut bytes)?;
+            let read = self.reader.by_ref().take(missing as u64).read_to_end(&mut bytes).map_err(Stop::Io)?;
             self.ended = read < missing;
             if self.ended {
                 break;
             }
-            let cut = last_query_start(self.format, &bytes);
+            let cut = match last_query_start(self.format, &bytes) {
+                0 => growth.check(self.format, &bytes).map_err(|(at, message)| Stop::Bad(self.offset + at, message))?,
+                cut => cut,
+            };
+            if cut == bytes.len() && bytes.iter().all(|&byte| is_blank(byte)) {
+                // Nothing but line ends: they are counted and not kept.
+                self.offset += bytes.len() as u64;
+                bytes.clear();
+                continue;
+            }
             if cut > 0 {
                 self.carry = bytes.split_off(cut);
                 break;
-            }
-            if target > u32::MAX as usize / 2 {
-                return Err(io::Error::other("the lines of one query are longer than 2 GiB"));
             }
             target *= 2;
         }
@@ -349,8 +487,49 @@ impl Parts<'_> {
     }
 }
 
+/// Watches a part that grows because all its lines may be one query's.
+#[derive(Default)]
+struct Growth {
+    /// Hashes of the documents' ids so far.
+    seen: HashSet<u64, FixedState>,
+    /// Bytes whose lines were looked at.
+    checked: usize,
+}
+
+impl Growth {
+    /// Where the part is to be cut at once, because it has a document twice, which is found when it is parsed, or because blank lines
+    /// follow; 0 to go on. The error is the byte of a line and what is wrong there.
+    fn check(&mut self, format: LineFormat, bytes: &[u8]) -> Result<usize, (u64, String)> {
+        let Some(last) = bytes.iter().rposition(|&byte| !is_blank(byte)) else { return Ok(bytes.len()) };
+        let end = memchr::memrchr(b'\n', bytes).map_or(0, |end| end + 1);
+        let limit = format.max_line_bytes();
+        if bytes.len() - end > limit {
+            return Err((end as u64, too_long(limit)));
+        }
+        let hasher = FixedState::default();
+        for (_, line) in lines(&bytes[self.checked..end]) {
+            if format.document_of(line).is_some_and(|id| !self.seen.insert(hasher.hash_one(&*id))) {
+                return Ok(end);
+            }
+        }
+        self.checked = end;
+        if self.seen.len() > MAX_QUERY_LINES || bytes.len() >= MAX_QUERY_BYTES {
+            let query = lines(bytes).next().and_then(|(_, line)| format.query_of(line)).unwrap_or_default();
+            let message = format!(
+                "the query '{query}' has more than {MAX_QUERY_LINES} results, or more than {} MiB of them; \
+                 cut the run, e.g. to the best 1,000 of each query",
+                MAX_QUERY_BYTES >> 20
+            );
+            return Err((0, message));
+        }
+        // Many blank lines behind the last one are not worth keeping.
+        let behind = memchr::memchr(b'\n', &bytes[last..]).map(|end| last + end + 1);
+        Ok(behind.filter(|behind| bytes.len() - behind > PART_BYTES / 2).unwrap_or(0))
+    }
+}
+
 /// Where the last query's lines begin; 0 when all lines may be one query's.
-fn last_query_start(format: RunFormat, bytes: &[u8]) -> usize {
+fn last_query_start(format: LineFormat, bytes: &[u8]) -> usize {
     let Some(mut end) = memchr::memrchr(b'\n', bytes) else { return 0 };
     let mut start_of_last = end + 1;
     let mut last = None;
@@ -377,7 +556,7 @@ mod tests {
     use super::*;
 
     fn cut(text: &str) -> &str {
-        &text[last_query_start(RunFormat::Trec, text.as_bytes())..]
+        &text[last_query_start(LineFormat::Trec, text.as_bytes())..]
     }
 
     #[test]

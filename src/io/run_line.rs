@@ -7,6 +7,12 @@ use std::ops::Range;
 use serde::Deserialize;
 use serde::de::{Deserializer, Visitor};
 
+use super::layout::{Layout, Value, score_of_rank};
+use super::rows::MAX_ROW_BYTES;
+
+/// Longest line of a run that is not JSON, or of judgements.
+pub(super) const MAX_LINE_BYTES: usize = 64 << 10;
+
 /// The format of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -15,6 +21,18 @@ pub enum RunFormat {
     Trec,
     /// One JSON object per line, with a query's id, a document's id and a score.
     Jsonl,
+    /// Columns of other names or in another order: below a header, or MS MARCO's query, document and rank.
+    Table,
+    /// One JSON object of queries, each with an object of documents and scores.
+    Json,
+}
+
+/// How a line is read.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum LineFormat {
+    Trec,
+    Jsonl,
+    Table(Layout),
 }
 
 /// One line, as ranges of [`ParsedLines::text`].
@@ -89,26 +107,50 @@ pub(super) fn fields<const N: usize>(line: &[u8]) -> ([Range<usize>; N], usize) 
     }
 }
 
-impl RunFormat {
+impl LineFormat {
+    /// Longest line in bytes: objects may carry a text.
+    pub fn max_line_bytes(self) -> usize {
+        if let Self::Jsonl = self { MAX_ROW_BYTES } else { MAX_LINE_BYTES }
+    }
+
     /// Every line of a chunk.
-    pub(super) fn parse(self, chunk: &[u8]) -> Result<ParsedLines<'_>, BadLine> {
+    pub fn parse(self, chunk: &[u8]) -> Result<ParsedLines<'_>, BadLine> {
         let text = std::str::from_utf8(chunk).map_err(|error| not_utf8(chunk, error.valid_up_to()))?;
         match self {
             Self::Trec => parse_trec(text),
-            Self::Jsonl => parse_jsonl(text),
+            Self::Jsonl => parse_owned(text, json_fields),
+            Self::Table(layout) => parse_owned(text, |line| table_fields(layout, line)),
         }
     }
 
     /// The query of one line, `None` when the line cannot be read.
-    pub(super) fn query_of(self, line: &[u8]) -> Option<Cow<'_, str>> {
+    pub fn query_of(self, line: &[u8]) -> Option<Cow<'_, str>> {
         match self {
             Self::Trec => {
                 let ([query], _) = fields::<1>(line);
                 std::str::from_utf8(&line[query]).ok().map(Cow::Borrowed)
             }
             Self::Jsonl => json_fields(line).ok().map(|(query, ..)| query),
+            Self::Table(layout) => table_fields(layout, line).ok().map(|(query, ..)| query),
         }
     }
+
+    /// The document of one line, `None` when the line cannot be read.
+    pub fn document_of(self, line: &[u8]) -> Option<Cow<'_, str>> {
+        match self {
+            Self::Trec => {
+                let ([_, _, document], _) = fields::<3>(line);
+                std::str::from_utf8(&line[document]).ok().map(Cow::Borrowed)
+            }
+            Self::Jsonl => json_fields(line).ok().map(|(_, document, _)| document),
+            Self::Table(layout) => table_fields(layout, line).ok().map(|(_, document, _)| document),
+        }
+    }
+}
+
+/// The complaint about a line that is longer than any line is.
+pub(super) fn too_long(limit: usize) -> String {
+    format!("this line is longer than {limit} bytes; is the file what it is taken for?")
 }
 
 /// The complaint about a byte that is not UTF-8, at the line that it is on.
@@ -137,6 +179,9 @@ fn parse_trec(text: &str) -> Result<ParsedLines<'_>, BadLine> {
     let mut parsed = Vec::with_capacity(text.len() / 32);
     for (at, line) in lines(text.as_bytes()) {
         let (found, count) = fields::<6>(line);
+        if line.len() > MAX_LINE_BYTES {
+            return Err(BadLine { at, message: too_long(MAX_LINE_BYTES) });
+        }
         if count != 6 {
             return Err(BadLine { at, message: not_six_fields(count) });
         }
@@ -148,7 +193,11 @@ fn parse_trec(text: &str) -> Result<ParsedLines<'_>, BadLine> {
     Ok(ParsedLines { text: Cow::Borrowed(text), lines: parsed })
 }
 
-fn parse_jsonl(text: &str) -> Result<ParsedLines<'_>, BadLine> {
+/// Query, document and score of a line.
+type Fields<'a> = (Cow<'a, str>, Cow<'a, str>, f64);
+
+/// Lines whose ids may stand there otherwise than they are.
+fn parse_owned(text: &str, read: impl Fn(&[u8]) -> Result<Fields<'_>, String>) -> Result<ParsedLines<'_>, BadLine> {
     let mut ids = String::new();
     let mut parsed = Vec::new();
     let mut keep = |id: &str| {
@@ -158,14 +207,26 @@ fn parse_jsonl(text: &str) -> Result<ParsedLines<'_>, BadLine> {
     };
     for (at, line) in lines(text.as_bytes()) {
         let bad = |message| BadLine { at, message };
-        let (query, document, score) = json_fields(line).map_err(bad)?;
+        let (query, document, score) = read(line).map_err(bad)?;
         parsed.push(ParsedLine { query: keep(&query), document: keep(&document), score, at: at as u32 });
     }
     Ok(ParsedLines { text: Cow::Owned(ids), lines: parsed })
 }
 
+/// Query, document and score of a line of a table.
+fn table_fields(layout: Layout, line: &[u8]) -> Result<Fields<'_>, String> {
+    if line.len() > MAX_LINE_BYTES {
+        return Err(too_long(MAX_LINE_BYTES));
+    }
+    let line = std::str::from_utf8(line).map_err(|error| format!("not UTF-8: {error}"))?;
+    let wrong = |count| format!("{count} columns or an empty one; the first line has {}", layout.count);
+    let [query, document, value] = layout.fields(line).map_err(wrong)?;
+    let score = if layout.kind == Value::Rank { score_of_rank(&value)? } else { finite_score(&value)? };
+    Ok((query, document, score))
+}
+
 /// Query, document and score of a line, whichever of their names it uses.
-fn json_fields(line: &[u8]) -> Result<(Cow<'_, str>, Cow<'_, str>, f64), String> {
+fn json_fields(line: &[u8]) -> Result<Fields<'_>, String> {
     let object: JsonLine<'_> = serde_json::from_slice(line).map_err(|error| format!("not a line of a run: {error}"))?;
     let missing = |what| format!("no {what}; a line of a run has query_id (or qid), docid (or id) and score");
     let score = object.score.ok_or_else(|| missing("score"))?;
