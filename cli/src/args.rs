@@ -1,6 +1,7 @@
 //! What can be typed. What it means is built by the verbs.
 
 mod compare;
+mod free_text;
 mod index;
 mod judge;
 mod model;
@@ -15,6 +16,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use compare::COMPARE_EXAMPLES;
 pub use compare::{CompareArgs, CompareFormat};
+pub use free_text::parse;
 pub use index::{AddArgs, BuildArgs, DeleteArgs, IndexArgs, IndexVerb, SearchArgs};
 use index::{INDEX_EXAMPLES, SEARCH_EXAMPLES};
 pub use judge::{JudgeArgs, ServiceKind};
@@ -147,6 +149,7 @@ Measures, named as ir_measures names them; k is a cutoff, [@k] one that may be l
   nDCG[@k]  nDCG(dcg='exp-log2')@k  RR[@k]  AP[@k]  P@k  R@k  Success@k  Judged[@k]  Rprec  Bpref  ERR@k
   NumQ  NumRet  NumRel  NumRelRet
   with parameters: P(rel=2)@5, AP(rel=2,judged_only=True)
+Other programs' names are read too: ndcg_cut_10, P.5, recip_rank, map, mrr@10, recall@100, hit_rate@5, ndcg_at_10, in any case.
 
 Examples:
   nearsort eval --qrels qrels.tsv bm25.trec reranked.trec
@@ -183,7 +186,7 @@ pub struct DiagnoseArgs {
     /// The texts of the documents that --run names: one or several files, or a pattern such as 'parts/*.parquet'
     #[arg(long, value_name = "FILE", required = true, num_args = 1..)]
     pub corpus: Vec<PathBuf>,
-    /// The first stage's run in TREC's format
+    /// The first stage's run: TREC's format, JSON lines, a table or a JSON object, as `nearsort eval` reads them
     #[arg(long, value_name = "FILE")]
     pub run: PathBuf,
     /// Judgements: TREC's four columns, or three as BEIR has them, with or without a header
@@ -192,6 +195,9 @@ pub struct DiagnoseArgs {
     /// What quality is; see `nearsort eval --help`
     #[arg(long, value_name = "MEASURE", default_value = "nDCG@10", value_parser = Measure::from_str)]
     pub measure: Measure,
+    /// Leave a document out whose id is its query's, as BEIR does for ArguAna and Quora
+    #[arg(long)]
+    pub ignore_identical_ids: bool,
     /// Look at N of the queries, drawn at random, judged ones where there are some [default: all]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub sample: Option<u32>,
@@ -220,7 +226,7 @@ pub struct DiagnoseArgs {
 
 #[derive(Args, Debug)]
 pub struct EvalArgs {
-    /// Runs: TREC's format or JSON lines; `-` is standard input. The others are compared with the first
+    /// Runs: TREC's format, JSON lines, a table with a header, MS MARCO's query, document and rank, or a JSON object {"q1": {"d1": 3.5}}; `-` is standard input. The others are compared with the first
     #[arg(value_name = "RUN", required = true)]
     pub runs: Vec<PathBuf>,
     /// Judgements: TREC's four columns, or three as BEIR has them, with or without a header
@@ -235,6 +241,9 @@ pub struct EvalArgs {
     /// Print every query's values too; in CSV instead of the means
     #[arg(long)]
     pub per_query: bool,
+    /// Leave a document out whose id is its query's, as BEIR does for ArguAna and Quora
+    #[arg(long)]
+    pub ignore_identical_ids: bool,
     /// How it is tested whether a run differs from the first
     #[arg(long, value_name = "randomisation|t|none", default_value = "randomisation", value_parser = Test::from_str)]
     pub test: Test,

@@ -34,6 +34,22 @@ pub enum Warning {
         number: usize,
         ids: Vec<String>,
     },
+    /// Texts of an index that no search finds. `ids`: at least six, or all.
+    EmptyRows {
+        number: usize,
+        ids: Vec<String>,
+    },
+    /// A search found less than was asked for, because of rows without text.
+    FewerFound {
+        rows: u64,
+        empty: u64,
+        top_k: u32,
+    },
+    /// Results that a TREC run cannot have; `example`: the id of one.
+    Repeated {
+        number: usize,
+        example: String,
+    },
     Skipped {
         rows: u64,
         file: String,
@@ -102,12 +118,30 @@ impl fmt::Display for Warning {
                 write!(f, " no token that the model knows; the scores mean nothing: use a model for this language")
             }
             Warning::Empty { number, ids } => {
-                let shown = ids.iter().take(5).map(String::as_str).collect::<Vec<_>>().join(", ");
-                let more = if *number > 5 { ", ..." } else { "" };
                 let (have, are) = if *number == 1 { ("has", "is") } else { ("have", "are") };
                 let candidates = count(*number as u64, "candidate");
-                write!(f, "{candidates} {have} no text and {are} ranked last: {shown}{more}")
+                write!(f, "{candidates} {have} no text and {are} ranked last: {}", first_five(ids, *number))
             }
+            Warning::EmptyRows { number, ids } => {
+                let have = if *number == 1 { "has" } else { "have" };
+                let (rows, ids) = (count(*number as u64, "row"), first_five(ids, *number));
+                write!(f, "{rows} {have} no text, and `nearsort search` does not find {}: {ids}", them(*number as u64))
+            }
+            Warning::FewerFound { rows, empty, top_k } => write!(
+                f,
+                "a search of this index finds fewer than the {top_k} results asked for: {empty} of its {} {} no text and {} never found",
+                count(*rows, "row"),
+                have(*empty),
+                if *empty == 1 { "is" } else { "are" },
+            ),
+            Warning::Repeated { number, example } => write!(
+                f,
+                "{} {} the id of a better one of the same list, such as '{example}', and {} not in the TREC run, \
+                 which has a document once; give each candidate an id of its own, or use another --format",
+                count(*number as u64, "result"),
+                have(*number as u64),
+                if *number == 1 { "is" } else { "are" },
+            ),
             Warning::Skipped { rows, file, reasons } => {
                 let (rows, were) = (count(*rows, "unusable row"), if *rows == 1 { "was" } else { "were" });
                 write!(f, "{rows} of {} {were} left out", shown(file))?;
@@ -163,7 +197,10 @@ pub fn warn(talk: Talk, warning: &Warning) {
         }
         Warning::TruncatedQueries { truncated, .. } => *truncated > 0,
         Warning::UnknownQueries { unknown, .. } => *unknown > 0,
-        Warning::Empty { number, .. } => *number > 0,
+        Warning::Empty { number, .. } | Warning::EmptyRows { number, .. } | Warning::Repeated { number, .. } => {
+            *number > 0
+        }
+        Warning::FewerFound { empty, .. } => *empty > 0,
         Warning::Skipped { rows, .. } => *rows > 0,
         Warning::NoFirstStage { unscored, .. } | Warning::Unscored { unscored, .. } => *unscored > 0,
         Warning::MissingQueries { ids, .. } => !ids.is_empty(),
@@ -227,6 +264,20 @@ fn some_queries(
         (1, _) => write!(f, "1 of {queries} queries ('{first}') {is}"),
         _ => write!(f, "{some} of {queries} queries (first '{first}') {are}"),
     }
+}
+
+fn have(number: u64) -> &'static str {
+    if number == 1 { "has" } else { "have" }
+}
+
+fn them(number: u64) -> &'static str {
+    if number == 1 { "it" } else { "them" }
+}
+
+/// The first five of `number` ids.
+fn first_five(ids: &[String], number: usize) -> String {
+    let shown = ids.iter().take(5).map(String::as_str).collect::<Vec<_>>().join(", ");
+    if number > 5 { shown + ", ..." } else { shown }
 }
 
 /// The first few of `number` ids.

@@ -33,7 +33,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
+use clap::CommandFactory;
 
 use args::{Cli, Verb};
 
@@ -88,7 +88,7 @@ impl From<io::Error> for Failure {
 fn main() -> ExitCode {
     tell_candle_about_threads();
     show_panics();
-    let cli = Cli::try_parse().unwrap_or_else(|error| refuse(&error));
+    let cli = args::parse();
     interrupt::leave_quietly();
     let ran = run(&cli);
     // Also after a failure: what was sent is to be paid.
@@ -102,19 +102,6 @@ fn main() -> ExitCode {
         Err(Failure::Error(message)) => {
             hints::say(format_args!("error: {message}"));
             ExitCode::from(2)
-        }
-    }
-}
-
-/// Prints what is wrong with the arguments, or the help that was asked for, and leaves. The message quotes the arguments, so they are made visible first.
-fn refuse(error: &clap::Error) -> ! {
-    let given = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
-    let shown: Vec<String> = given.map(|word| words::visible(&word).into_owned()).collect();
-    match Cli::try_parse_from(shown) {
-        Err(same) if same.kind() == error.kind() => same.exit(),
-        _ => {
-            hints::say_help(&words::visible(&error.render().to_string()));
-            std::process::exit(error.exit_code())
         }
     }
 }

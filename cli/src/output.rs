@@ -3,24 +3,25 @@
 pub mod ids;
 mod json;
 pub mod parquet;
-mod strict;
 mod table;
 
 pub use json::model_fields;
-pub use strict::descending;
 
+use std::collections::HashSet;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use nearsort::io::{CheckedFile, FileMark, ParquetResults, Query, Row, WholeFile, write_run_line};
 use nearsort::kernels::Isa;
+use nearsort::ranking::strictly_falling;
 use nearsort::scorer::Explanation;
 use nearsort::{Encoder, Hit, LongText, ModelInfo, Reranker, ScoreKind, StageInfo, StageScore};
 use serde_json::{Map, Value};
 
 use crate::Failure;
-use crate::args::{OutputFormat, RerankArgs};
+use crate::args::{OutputFormat, RerankArgs, Talk};
+use crate::hints::{Warning, warn};
 use crate::interrupt::remove_on_interrupt;
 use crate::reading::Reading;
 use crate::words::one_line;
@@ -115,7 +116,13 @@ pub struct Answer<'a> {
 impl Answer<'_> {
     /// Scores for formats that know nothing but numbers.
     fn written_scores(&self) -> Vec<f32> {
-        strict::descending(self.results.iter().map(|ranked| ranked.hit.score))
+        strictly_falling(self.results.iter().map(|ranked| ranked.hit.score))
+    }
+
+    /// The results that a TREC run does not have, because a better one of the list has the same id.
+    pub fn repeated(&self) -> impl Iterator<Item = &Ranked<'_>> {
+        let mut seen = HashSet::new();
+        self.results.iter().filter(move |ranked| !seen.insert(ranked.row.id.as_str()))
     }
 
     fn score_kind(&self) -> String {
@@ -132,6 +139,8 @@ pub struct Answers {
     format: OutputFormat,
     with_text: bool,
     with_query: bool,
+    /// Where scores are blended: the model's beside them, which `--min-score` goes by.
+    with_model_score: bool,
     written: usize,
 }
 
@@ -243,13 +252,15 @@ impl Answers {
             output => Target::open(output.as_deref())?,
         };
         let with_query = args.query.is_none();
-        Ok(Self { out, format: format(args)?, with_text: !args.no_text, with_query, written: 0 })
+        let with_model_score = args.min_score.is_some();
+        Ok(Self { out, format: format(args)?, with_text: !args.no_text, with_query, with_model_score, written: 0 })
     }
 
     /// Goes on behind the first `written` answers of a job, which lie in `part`; errors speak of the output that it will be.
     pub fn part(args: &RerankArgs, part: CheckedFile, output: &Path, written: usize) -> Result<Self, Failure> {
         let out = Target::Part(Box::new(part), output.to_owned());
-        Ok(Self { out, format: format(args)?, with_text: !args.no_text, with_query: true, written })
+        let (with_text, with_model_score) = (!args.no_text, args.min_score.is_some());
+        Ok(Self { out, format: format(args)?, with_text, with_query: true, with_model_score, written })
     }
 
     /// Waits until the disk has the answers so far, and says how far they are.
@@ -285,12 +296,13 @@ impl Answers {
 
     fn write_one(&mut self, answer: &Answer<'_>) -> Result<(), Failure> {
         let (out, with_text, with_query) = (&mut self.out, self.with_text, self.with_query);
+        let with_model_score = self.with_model_score && answer.blend.is_some();
         if let Target::Parquet(results) = out {
             return parquet::push(results, answer, with_text);
         }
         match self.format {
-            OutputFormat::Table => Ok(table::table(out, answer, with_text, with_query)?),
-            OutputFormat::Tsv => Ok(tsv(out, answer, with_text, with_query)?),
+            OutputFormat::Table => Ok(table::table(out, answer, with_text, with_query, with_model_score)?),
+            OutputFormat::Tsv => Ok(tsv(out, answer, with_text, with_query, with_model_score)?),
             OutputFormat::Json => {
                 if with_query {
                     out.write_all(if self.written == 0 { b"[\n" } else { b",\n" })?;
@@ -309,14 +321,23 @@ impl Answers {
     }
 }
 
-fn tsv(out: &mut impl Write, answer: &Answer<'_>, with_text: bool, with_query: bool) -> io::Result<()> {
+fn tsv(
+    out: &mut impl Write,
+    answer: &Answer<'_>,
+    with_text: bool,
+    with_query: bool,
+    with_model_score: bool,
+) -> io::Result<()> {
     for ((rank, ranked), score) in (1..).zip(&answer.results).zip(answer.written_scores()) {
         if with_query {
             write!(out, "{}\t", one_line(&answer.query.id))?;
         }
-        write!(out, "{rank}\t{score:.6}\t{}", one_line(&ranked.row.id))?;
+        write!(out, "{rank}\t{score}\t{}", one_line(&ranked.row.id))?;
         if with_text {
             write!(out, "\t{}", one_line(&ranked.row.passage()))?;
+        }
+        if with_model_score {
+            write!(out, "\t{}", ranked.facts.model_score)?;
         }
         if let Some(explanation) = &ranked.explanation {
             for column in table::explained(&answer.query.text, ranked, explanation) {
@@ -342,12 +363,21 @@ fn trec(out: &mut impl Write, answer: &Answer<'_>) -> Result<(), Failure> {
     let model = answer.model.name.replace(char::is_whitespace, "_");
     let tag = format!("nearsort-{model}-{}", answer.score_kind());
     let mut line = String::new();
-    for ((rank, ranked), score) in (1..).zip(&answer.results).zip(answer.written_scores()) {
+    // A run has a document once, at its best place; tools refuse one that names it again.
+    let mut seen = HashSet::new();
+    let once: Vec<&Ranked<'_>> = answer.results.iter().filter(|ranked| seen.insert(ranked.row.id.as_str())).collect();
+    let scores = strictly_falling(once.iter().map(|ranked| ranked.hit.score));
+    for ((rank, ranked), score) in (1..).zip(once).zip(scores) {
         line.clear();
         write_run_line(&mut line, &answer.query.id, &ranked.row.id, rank, score, &tag)?;
         out.write_all(line.as_bytes())?;
     }
     Ok(())
+}
+
+/// Says that results were left out of a TREC run because of their ids.
+pub fn warn_of_repeated(talk: Talk, number: usize, example: Option<&str>) {
+    warn(talk, &Warning::Repeated { number, example: example.unwrap_or_default().to_owned() });
 }
 
 /// Says that a row's id does not fit into a TREC run, before minutes are spent on scoring it.

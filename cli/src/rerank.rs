@@ -82,6 +82,10 @@ fn rank(args: &RerankArgs, talk: Talk) -> Run {
     let mut out = Answers::open(args)?;
     answers.iter().try_for_each(|answer| out.write(answer))?;
     out.finish()?;
+    if output::format(args)? == OutputFormat::Trec {
+        let repeated: Vec<&str> = answers.iter().flat_map(Answer::repeated).map(|hit| hit.row.id.as_str()).collect();
+        output::warn_of_repeated(talk, repeated.len(), repeated.first().copied());
+    }
     Ok(if answers.iter().all(|answer| answer.results.is_empty()) { Outcome::Nothing } else { Outcome::Done })
 }
 
@@ -232,10 +236,19 @@ pub fn facts(scored: &ScoredCandidates, offset: usize) -> Facts {
 
 /// What is kept of one query.
 struct PerQuery {
+    /// The id that no candidate may have.
+    ignored: Option<String>,
     best: TopK,
     reading: Reading,
     /// Of the candidates that can still be printed.
     facts: HashMap<usize, Facts>,
+}
+
+impl PerQuery {
+    fn new(query: &Query, top_k: usize, args: &RerankArgs) -> Self {
+        let ignored = args.ignore_identical_ids.then(|| query.id.clone());
+        Self { ignored, best: TopK::new(top_k), reading: Reading::default(), facts: HashMap::new() }
+    }
 }
 
 /// Both stages' scores of every candidate so far.
@@ -284,10 +297,7 @@ impl Collected {
     ) -> Result<Self, Failure> {
         let top_k = args.top_k.unwrap_or(usize::MAX);
         let mut collected = Self {
-            queries: queries
-                .iter()
-                .map(|_| PerQuery { best: TopK::new(top_k), reading: Reading::default(), facts: HashMap::new() })
-                .collect(),
+            queries: queries.iter().map(|query| PerQuery::new(query, top_k, args)).collect(),
             rows: HashMap::new(),
             mixing: None,
             candidates: 0,
@@ -355,6 +365,9 @@ impl Collected {
         for (query, scored) in self.queries.iter_mut().zip(&scored) {
             query.reading.merge(Reading::of(scored));
             for (offset, &score) in scored.ranking().iter().enumerate() {
+                if query.ignored.as_ref() == Some(&chunk[offset].id) {
+                    continue;
+                }
                 query.best.push(first + offset, score).map_err(|e| name_candidate(e, &chunk, first))?;
                 query.facts.insert(first + offset, facts(scored, offset));
             }

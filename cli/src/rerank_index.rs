@@ -8,7 +8,7 @@ use std::time::Instant;
 use nearsort::Blend;
 use nearsort::encoder::ProgressFn;
 use nearsort::index::{Index, IndexQuery, IndexScorer};
-use nearsort::io::{InputFormat, Query, read_queries, read_run};
+use nearsort::io::{InputFormat, Query, RunFile, read_queries};
 use nearsort::ranking;
 
 use crate::args::{OutputFormat, RerankArgs, Talk};
@@ -55,12 +55,13 @@ pub fn run(args: &RerankArgs, folder: &Path, talk: Talk, counter: &Counter) -> R
     let encoding = started.elapsed();
     counter.finish();
     let mut unknown = Unknown::default();
+    let empty_rows = index.blank_rows().count() as u64;
     let mut answers = Vec::with_capacity(lists.len());
     for (list, query) in lists.iter().zip(&queries) {
         let (results, is_blended) = rank(list, query, &scorer, blend, args, &mut unknown)?;
         let blend = is_blended.then(|| blend.to_string());
         let (dtype, reading) = (index.dtype().to_string(), Reading::of_index(query));
-        answers.push(IdAnswer { query: &list.query, model: &model, dtype, blend, reading, results });
+        answers.push(IdAnswer { query: &list.query, model: &model, dtype, empty_rows, blend, reading, results });
     }
     unknown.judge(&index, args, talk)?;
     let mut readings = Readings::default();
@@ -74,10 +75,34 @@ pub fn run(args: &RerankArgs, folder: &Path, talk: Talk, counter: &Counter) -> R
             lists.len()
         ));
     }
-    let mut out = IdAnswers::open(args.output.as_deref(), format, args.query.is_none())?;
+    let out = IdAnswers::open(args.output.as_deref(), format, args.query.is_none())?;
+    let mut out = out.with_model_score(args.min_score.is_some());
     answers.iter().try_for_each(|answer| out.write(answer))?;
     out.finish()?;
+    warn_of_empty(&index, &lists, talk)?;
+    if format == OutputFormat::Trec {
+        let repeated: Vec<&str> = answers.iter().flat_map(IdAnswer::repeated).map(|hit| hit.id.as_str()).collect();
+        output::warn_of_repeated(talk, repeated.len(), repeated.first().copied());
+    }
     Ok(if answers.iter().all(|answer| answer.results.is_empty()) { Outcome::Nothing } else { Outcome::Done })
+}
+
+/// Says which candidates have no text, as `rerank` without an index does.
+fn warn_of_empty(index: &Index, lists: &[List], talk: Talk) -> Result<(), Failure> {
+    let mut ids: Vec<String> = Vec::new();
+    if index.blank_rows().next().is_some() {
+        for list in lists {
+            for (id, row) in list.ids.iter().zip(index.find_all(&list.ids)?) {
+                if let Some(row) = row
+                    && index.is_blank(row)?
+                {
+                    ids.push(id.clone());
+                }
+            }
+        }
+    }
+    warn(talk, &Warning::Empty { number: ids.len(), ids });
+    Ok(())
 }
 
 /// Candidates that the index does not have.
@@ -161,24 +186,23 @@ fn lists_of_run(run: &Path, queries: &Path, args: &RerankArgs) -> Result<Vec<Lis
     let queries: HashMap<String, Query> =
         read_queries(queries)?.into_iter().map(|query| (query.id.clone(), query)).collect();
     let mut lists: Vec<List> = Vec::new();
-    let mut list_of: HashMap<String, usize> = HashMap::new();
-    for line in read_run(run)? {
-        let Some(query) = queries.get(&line.query_id) else {
-            if args.reading.leaves_out() {
-                continue;
-            }
-            return Err(Failure::Error(format!(
-                "{}: the run has the query '{}', which is not among the queries; leave such lists out with --skip-bad-rows",
-                run.display(),
-                line.query_id
-            )));
-        };
-        let at = *list_of.entry(line.query_id).or_insert_with(|| {
-            lists.push(List { query: query.clone(), ids: Vec::new(), first_stage: Vec::new() });
-            lists.len() - 1
-        });
-        lists[at].ids.push(line.document_id);
-        lists[at].first_stage.push(Some(line.score));
+    let mut unknown = None;
+    RunFile::open(run)?.ignore_identical_ids(args.ignore_identical_ids).for_each_query(|results| {
+        match queries.get(results.query_id()) {
+            None => drop(unknown.get_or_insert_with(|| results.query_id().to_owned())),
+            Some(query) => lists.push(List {
+                query: query.clone(),
+                ids: results.documents().iter().map(|document| document.id.to_owned()).collect(),
+                first_stage: results.documents().iter().map(|document| Some(document.score)).collect(),
+            }),
+        }
+        Ok(())
+    })?;
+    if let Some(unknown) = unknown.filter(|_| !args.reading.leaves_out()) {
+        return Err(Failure::Error(format!(
+            "{}: the run has the query '{unknown}', which is not among the queries; leave such lists out with --skip-bad-rows",
+            run.display(),
+        )));
     }
     if lists.is_empty() {
         return Err(Failure::Error(format!("{}: the run is empty", run.display())));
@@ -222,6 +246,11 @@ fn same_list(args: &RerankArgs, talk: Talk) -> Result<Vec<List>, Failure> {
         (None, Some(path)) => read_queries(path)?,
         (None, None) => return Err(Failure::Error("give --query TEXT or --query-file FILE".into())),
     };
-    let list = |query| List { query, ids: ids.clone(), first_stage: first_stage.clone() };
+    let list = |query: Query| {
+        let is_ignored = |id: &String| args.ignore_identical_ids && *id == query.id;
+        let candidates = ids.iter().zip(&first_stage).filter(|(id, _)| !is_ignored(id));
+        let (ids, first_stage) = candidates.map(|(id, score)| (id.clone(), *score)).unzip();
+        List { query, ids, first_stage }
+    };
     Ok(queries.into_iter().map(list).collect())
 }

@@ -9,7 +9,7 @@ use nearsort::io::{Query, read_queries};
 use nearsort::{Hit, Scoring};
 
 use crate::args::{OutputFormat, SearchArgs, Talk};
-use crate::hints::say;
+use crate::hints::{Warning, say, warn};
 use crate::output::ids::{IdAnswer, IdAnswers, IdHit};
 use crate::output::{self, ModelLine};
 use crate::progress::Counter;
@@ -43,24 +43,32 @@ pub fn run(args: &SearchArgs, talk: Talk) -> Run {
     counter.expect(queries.len(), true);
     let (mut searching, mut found) = (std::time::Duration::ZERO, 0);
     let mut readings = Readings::default();
+    let empty_rows = index.blank_rows().count() as u64;
     for queries in queries.chunks(QUERIES_AT_ONCE) {
         let texts: Vec<&str> = queries.iter().map(|query| query.text.as_str()).collect();
         let encoded = scorer.encode(&texts).map_err(|error| name_query(error, |at| queries.get(at)))?;
         let started = Instant::now();
-        let hits = scorer.search(&encoded, args.top_k as usize)?;
+        // One more, where one may be left out.
+        let top_k = args.top_k as usize + usize::from(args.ignore_identical_ids);
+        let hits = scorer.search(&encoded, top_k)?;
         searching += started.elapsed();
         for ((query, read), hits) in queries.iter().zip(&encoded).zip(hits) {
             let reading = Reading::of_index(read);
             readings.add(&query.id, reading);
-            found += hits.len();
-            let results = hits.iter().map(|hit| id_hit(&index, hit)).collect::<Result<_, Failure>>()?;
+            let mut results = hits.iter().map(|hit| id_hit(&index, hit)).collect::<Result<Vec<_>, Failure>>()?;
+            results.retain(|hit| !args.ignore_identical_ids || hit.id != query.id);
+            results.truncate(args.top_k as usize);
+            found += results.len();
             let dtype = index.dtype().to_string();
-            out.write(&IdAnswer { query, model: &model, dtype, blend: None, reading, results })?;
+            out.write(&IdAnswer { query, model: &model, dtype, empty_rows, blend: None, reading, results })?;
         }
     }
     counter.finish();
     readings.warn(talk, max_tokens, nearsort::ScoreKind::Cosine);
     out.finish()?;
+    if index.len().saturating_sub(empty_rows) < u64::from(args.top_k) {
+        warn(talk, &Warning::FewerFound { rows: index.len(), empty: empty_rows, top_k: args.top_k });
+    }
     if talk == Talk::Verbose {
         let (queries, rows) = (queries.len(), index.len());
         say(format_args!("{queries} queries over {rows} rows searched in {:.3} s", searching.as_secs_f64()));

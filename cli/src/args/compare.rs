@@ -28,7 +28,7 @@ pub struct CompareArgs {
     /// Models that rerank --run, separated by commas, each with words of its own after a plus, such as all-MiniLM-L6-v2+cosine+none
     #[arg(long, value_name = "MODEL[+WORD]...", value_delimiter = ',', requires_all = ["run", "queries", "corpus"])]
     pub models: Vec<String>,
-    /// Existing runs: TREC's format or JSON lines
+    /// Existing runs, in any format that `nearsort eval` reads
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub runs: Vec<PathBuf>,
     /// Grades of the first stage's candidates (as qrels, say by an LLM): each file is a system, in which equal grades keep the first stage's order and
@@ -50,6 +50,9 @@ pub struct CompareArgs {
     /// What to measure; see `nearsort eval --help`. Charts show the first
     #[arg(long, value_name = "LIST", default_value = "nDCG@10,RR@10,AP,Judged@10")]
     pub measures: String,
+    /// Leave a document out whose id is its query's, as BEIR does for ArguAna and Quora
+    #[arg(long)]
+    pub ignore_identical_ids: bool,
     /// Compare on N of the queries, drawn at random, judged ones where there are some [default: all]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub sample: Option<u32>,

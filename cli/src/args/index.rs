@@ -127,6 +127,9 @@ pub struct SearchArgs {
     /// A file of queries (text lines, JSONL, TSV of id and text)
     #[arg(long, visible_alias = "queries", value_name = "FILE")]
     pub query_file: Option<PathBuf>,
+    /// Leave a text out whose id is its query's, as BEIR does for ArguAna and Quora
+    #[arg(long, conflicts_with = "query")]
+    pub ignore_identical_ids: bool,
     /// How many texts per query
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
     pub top_k: u32,

@@ -38,7 +38,7 @@ pub struct RerankArgs {
     /// A file of queries (text lines, JSONL, TSV of id and text): each ranks the same candidates, or with --run its own
     #[arg(long, visible_alias = "queries", value_name = "FILE", conflicts_with = "candidates")]
     pub query_file: Option<PathBuf>,
-    /// A first stage's run in TREC's format: each query ranks its documents, and their scores count (--blend)
+    /// A first stage's run, in TREC's format or another that `nearsort eval` reads: each query ranks its documents, and their scores count (--blend)
     #[arg(long, value_name = "FILE", requires = "texts", requires = "query_file", conflicts_with = "candidates")]
     pub run: Option<PathBuf>,
     /// The texts of the documents that --run names: one or several files, or a pattern such as 'parts/*.parquet'
@@ -53,6 +53,9 @@ pub struct RerankArgs {
     /// Rerank only the first stage's best N of each list, with --run and --candidates; the others are left out [default: all]
     #[arg(long, value_name = "N")]
     pub depth: Option<usize>,
+    /// Leave a candidate out whose id is its query's, as BEIR does for ArguAna and Quora
+    #[arg(long, conflicts_with = "query")]
+    pub ignore_identical_ids: bool,
     /// Write to a file, which appears when it is whole; the extension tells the format [default: standard output]
     #[arg(long, short, value_name = "OUT")]
     pub output: Option<PathBuf>,
@@ -71,7 +74,7 @@ pub struct RerankArgs {
     /// Print at most so many per query [default: all]
     #[arg(long, value_name = "N")]
     pub top_k: Option<usize>,
-    /// Print only candidates that the model scores at least this much; scores of embedding models lie in -1..1, probabilities in 0..1, a judge's grades in 0..10
+    /// Print only candidates that the model scores at least this much, before the first stage's scores are blended in (JSON's model_score; TSV and table print it beside the blended score); scores of embedding models lie in -1..1, probabilities in 0..1, a judge's grades in 0..10
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     pub min_score: Option<f32>,
     /// How to print [default: table on a terminal, else tsv; with --run and --candidates trec]

@@ -63,7 +63,7 @@ impl Manifest {
             "long": reranker.long_text().to_string(),
             "depth": args.depth,
             "top-k": args.top_k,
-            "min-score": args.min_score,
+            "min-score": args.min_score, "ignore-identical-ids": args.ignore_identical_ids,
             "format": output::format(args)?,
             "no-text": args.no_text,
             "explain": args.explain,

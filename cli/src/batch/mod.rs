@@ -287,6 +287,9 @@ impl<'a> Batch<'a> {
             service: None,
             results,
         };
+        if is_trec(self.args)? {
+            self.totals.note_repeated(&answer);
+        }
         self.answers.write(&answer)
     }
 

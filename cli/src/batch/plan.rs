@@ -33,7 +33,7 @@ impl Plan {
     /// Reads a run and what it names. Queries and documents that the run names must be there, unless bad rows are to be left out.
     pub fn make(queries: &Path, run: &Path, args: &RerankArgs, folder: &Path, talk: Talk) -> Result<Self, Failure> {
         let all_queries = read_queries(queries)?;
-        let run_file = RunFile::open(run)?;
+        let run_file = RunFile::open(run)?.ignore_identical_ids(args.ignore_identical_ids);
         let corpus_files = expand_paths(&args.corpus)?;
         let corpus = Corpus::open(&corpus_files, &model::reading(&args.reading), folder)?;
         warn_of_skipped(talk, corpus.skipped(), corpus.name(), corpus.skip_reasons());

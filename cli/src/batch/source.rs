@@ -62,6 +62,7 @@ pub struct Lists {
     rows: CandidateRows,
     depth: Option<usize>,
     check_ids: bool,
+    ignore_identical_ids: bool,
     /// Lists still to come; `None`: all that there are.
     left: Option<u64>,
     expected: Option<u64>,
@@ -79,6 +80,7 @@ impl Lists {
             rows: CandidateRows::open(path, &model::reading(&args.reading))?,
             depth: args.depth,
             check_ids: super::is_trec(args)?,
+            ignore_identical_ids: args.ignore_identical_ids,
             left: range.as_ref().map(|range| range.end - range.start),
             expected: range.as_ref().map(|range| range.end - range.start),
             first: None,
@@ -107,7 +109,9 @@ impl Lists {
             if self.check_ids {
                 super::check_ids(&row, self.rows.name())?;
             }
-            let candidates = in_first_stage_order(row.candidates, self.depth);
+            let mut candidates = row.candidates;
+            candidates.retain(|candidate| !self.ignore_identical_ids || candidate.id != row.query.id);
+            let candidates = in_first_stage_order(candidates, self.depth);
             lists.push(List {
                 query: row.query,
                 documents: (documents.len()..).take(candidates.len()).collect(),

@@ -7,6 +7,7 @@ use super::block::{List, ListScores, Pair};
 use crate::Failure;
 use crate::args::Talk;
 use crate::hints::{Warning, unscored_example, warn};
+use crate::output::{Answer, warn_of_repeated};
 use crate::reading::Readings;
 
 /// Ids of candidates without text that are kept.
@@ -32,6 +33,12 @@ pub struct Totals {
     pub empty_ids: Vec<String>,
     pub max_tokens: usize,
     pub readings: Readings,
+    /// Results that a TREC run does not have, because a better one of their list has the same id.
+    #[serde(default)]
+    pub repeated: usize,
+    /// The id of one of them.
+    #[serde(default)]
+    pub repeated_example: Option<String>,
 }
 
 impl Totals {
@@ -60,6 +67,14 @@ impl Totals {
         Ok(())
     }
 
+    /// Counts the results that a TREC run does not have.
+    pub fn note_repeated(&mut self, answer: &Answer<'_>) {
+        for ranked in answer.repeated() {
+            self.repeated += 1;
+            self.repeated_example.get_or_insert_with(|| ranked.row.id.clone());
+        }
+    }
+
     pub fn warn(&self, talk: Talk, kind: ScoreKind) {
         let Self { candidates, truncated, no_first_stage, unscored, max_tokens, .. } = *self;
         self.readings.warn(talk, max_tokens, kind);
@@ -68,5 +83,6 @@ impl Totals {
         warn(talk, &Warning::NoFirstStage { unscored: no_first_stage, candidates });
         let example = self.unscored_example.clone().unwrap_or_default();
         warn(talk, &Warning::Unscored { unscored, candidates, example });
+        warn_of_repeated(talk, self.repeated, self.repeated_example.as_deref());
     }
 }

@@ -41,9 +41,11 @@ impl Judgements {
 
 impl Input {
     pub fn read(args: &CompareArgs) -> Result<Self, Failure> {
-        let read_all = |paths: &[PathBuf]| paths.iter().map(|path| read_run(path)).collect::<Result<Vec<_>, _>>();
+        let read_all = |paths: &[PathBuf]| {
+            paths.iter().map(|path| read_run(path, args.ignore_identical_ids)).collect::<Result<Vec<_>, _>>()
+        };
         let mut input = Self {
-            first_stage: args.run.as_deref().map(read_run).transpose()?,
+            first_stage: args.run.as_deref().map(|path| read_run(path, args.ignore_identical_ids)).transpose()?,
             runs: read_all(&args.runs)?,
             grades: args.grades.iter().map(|path| Ok(Qrels::read(path)?)).collect::<Result<_, Failure>>()?,
             judgements: judgements(args)?,
@@ -88,9 +90,9 @@ fn only(run: &Run, kept: &HashSet<&str>) -> Run {
 }
 
 /// A run, checked line by line.
-fn read_run(path: &Path) -> Result<Run, Failure> {
+fn read_run(path: &Path, ignore_identical_ids: bool) -> Result<Run, Failure> {
     let mut run = Run::default();
-    RunFile::open(path)?.for_each_query(|results| {
+    RunFile::open(path)?.ignore_identical_ids(ignore_identical_ids).for_each_query(|results| {
         results.documents().iter().for_each(|document| run.push(results.query_id(), document.id, document.score));
         Ok(())
     })?;
@@ -115,7 +117,7 @@ fn judgements(args: &CompareArgs) -> Result<Option<Judgements>, Failure> {
 
 /// The scores of a judge's run as grades.
 fn grades_of_run(path: &Path) -> Result<Qrels, Failure> {
-    let run = read_run(path)?;
+    let run = read_run(path, false)?;
     let all: Vec<(&str, _)> =
         run.iter().flat_map(|(query, documents)| documents.into_iter().map(move |found| (query, found))).collect();
     let is_grade = |score: f64| score.fract() == 0.0 && score.abs() <= f64::from(i32::MAX);

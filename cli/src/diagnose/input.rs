@@ -1,8 +1,11 @@
 //! What is read: queries, a run, the documents that it names, judgements. What does not fit together is noted; nothing to look at is an error.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
-use nearsort::io::{Corpus, Qrels, Query, Row, RunLine, expand_paths, read_queries, read_run};
+use nearsort::io::{
+    Corpus, Qrels, Query, QueryResults, Row, RunFile, RunFormat, RunLine, expand_paths, read_queries, read_run,
+};
 
 use crate::args::{DiagnoseArgs, Talk};
 use crate::batch::missing_message;
@@ -40,7 +43,7 @@ type Lines<'a> = (Query, Vec<&'a RunLine>);
 
 pub fn read(args: &DiagnoseArgs, talk: Talk) -> Result<Input, Failure> {
     let qrels = args.qrels.as_ref().map(Qrels::read).transpose()?;
-    let lines = read_run(&args.run)?;
+    let lines = read_lines(args)?;
     if lines.is_empty() {
         return Err(Failure::Error(format!("{}: the run is empty", args.run.display())));
     }
@@ -57,6 +60,44 @@ pub fn read(args: &DiagnoseArgs, talk: Talk) -> Result<Input, Failure> {
     let documents = read_documents(args, &wanted, talk)?;
     let queries = find(args, some, &documents, &mut notes)?;
     Ok(Input { queries, documents, qrels, is_sample, notes })
+}
+
+/// The run's lines. Only TREC's format states ranks; elsewhere they follow from the scores.
+fn read_lines(args: &DiagnoseArgs) -> Result<Vec<RunLine>, Failure> {
+    let mut lines = Vec::new();
+    if args.run.as_os_str() == "-" {
+        lines = read_run(&args.run)?;
+    } else {
+        let run = RunFile::open(&args.run)?;
+        let states_ranks = run.format() == RunFormat::Trec;
+        // Also for TREC's: what is wrong with a run is found here.
+        run.for_each_query(|results| {
+            if !states_ranks {
+                lines.extend(ranked(results));
+            }
+            Ok(())
+        })?;
+        if states_ranks {
+            lines = read_run(&args.run)?;
+        }
+    }
+    lines.retain(|line| !args.ignore_identical_ids || *line.query_id != *line.document_id);
+    Ok(lines)
+}
+
+/// The lines of a query, with ranks by their scores.
+fn ranked(results: &QueryResults<'_>) -> Vec<RunLine> {
+    let mut documents = results.documents().to_vec();
+    documents.sort_by(|a, b| b.score.total_cmp(&a.score));
+    let (query_id, tag) = (Arc::from(results.query_id()), Arc::from("run"));
+    let line = |(rank, document): (u64, &nearsort::io::ScoredDocument<'_>)| RunLine {
+        query_id: Arc::clone(&query_id),
+        document_id: document.id.to_owned(),
+        rank,
+        score: document.score,
+        tag: Arc::clone(&tag),
+    };
+    (1..).zip(&documents).map(line).collect()
 }
 
 /// The rows of the corpus that are wanted, in the corpus's order.
@@ -81,7 +122,7 @@ fn group<'a>(args: &DiagnoseArgs, lines: &'a [RunLine], notes: &mut Vec<String>)
     let mut groups: Vec<Lines<'a>> = Vec::new();
     let mut group_of: HashMap<&str, usize> = HashMap::new();
     for line in lines {
-        let Some(query) = by_id.get(&line.query_id) else {
+        let Some(query) = by_id.get(&*line.query_id) else {
             missing.insert(&line.query_id);
             continue;
         };

@@ -11,8 +11,8 @@ use std::collections::HashSet;
 use std::io::{self, Write};
 use std::path::Path;
 
-use nearsort::eval::{Evaluation, Measure, Resampling, Test, curve_cutoffs, evaluate_file};
-use nearsort::io::{Qrels, write_whole};
+use nearsort::eval::{Evaluation, Measure, Resampling, Test, curve_cutoffs, evaluate_run};
+use nearsort::io::{Qrels, RunFile, write_whole};
 
 use crate::args::{EvalArgs, EvalFormat, Talk};
 use crate::hints::{Warning, warn};
@@ -96,7 +96,8 @@ fn report(args: &EvalArgs, qrels: &Qrels, measures: Vec<Measure>, talk: Talk) ->
     let resampling = Resampling { resamples: args.resamples as usize, seed: args.seed };
     let mut runs: Vec<RunReport> = Vec::new();
     for (path, name) in args.runs.iter().zip(names(args)) {
-        let evaluation = evaluate_file(qrels, path, &all)?;
+        let run = RunFile::open(path)?.ignore_identical_ids(args.ignore_identical_ids);
+        let evaluation = evaluate_run(qrels, &run, &all)?;
         say_what_is_odd(talk, &path.display().to_string(), &evaluation);
         let baseline = runs.first().map(|first| first.measured.as_slice());
         let measured = (0..measures.len()).map(|at| Measured::of(&evaluation, at, baseline, args.test, &resampling));

@@ -16,7 +16,7 @@ pub fn info(folder: &Path, as_json: bool) -> Run {
     if as_json {
         let document = json!({
             "path": folder, "model": model, "dtype": index.dtype(), "rows": index.len(),
-            "deleted": index.rows() - index.len(), "segments": index.num_segments(),
+            "deleted": index.rows() - index.len(), "empty": index.blank_rows().count(), "segments": index.num_segments(),
             "token_vectors": index.has_tokens().then(|| index.tokens()), "bytes": index.bytes(),
         });
         serde_json::to_writer_pretty(&mut out, &document).map_err(io::Error::from)?;
@@ -27,6 +27,7 @@ pub fn info(folder: &Path, as_json: bool) -> Run {
     for (name, value) in [
         ("rows", index.len().to_string()),
         ("deleted", (index.rows() - index.len()).to_string()),
+        ("empty", index.blank_rows().count().to_string()),
         ("segments", index.num_segments().to_string()),
         ("bytes", index.bytes().to_string()),
         ("dtype", index.dtype().to_string()),

@@ -1,9 +1,11 @@
 //! Answers that name rows of an index: ids and scores, no texts.
 
+use std::collections::HashSet;
 use std::io::{self, Write};
 use std::path::Path;
 
 use nearsort::io::{Query, write_run_line};
+use nearsort::ranking::strictly_falling;
 use serde_json::{Map, Value, json};
 
 use super::{ModelLine, Target, model_fields, one_line};
@@ -28,6 +30,8 @@ pub struct IdAnswer<'a> {
     pub model: &'a ModelLine,
     /// How the index stores vectors.
     pub dtype: String,
+    /// Rows of the index without text, which no search finds.
+    pub empty_rows: u64,
     /// How the first stage's scores were mixed in, if they were.
     pub blend: Option<String>,
     pub reading: Reading,
@@ -39,11 +43,24 @@ impl IdAnswer<'_> {
         if self.blend.is_some() { "blend".to_owned() } else { self.model.scoring.to_string() }
     }
 
+    /// The results of a TREC run, which has a document once, at its best place.
+    fn once(&self) -> Vec<&IdHit> {
+        let mut seen = HashSet::new();
+        self.results.iter().filter(|hit| seen.insert(hit.id.as_str())).collect()
+    }
+
+    /// The results that a TREC run does not have, because a better one of the list has the same id.
+    pub fn repeated(&self) -> impl Iterator<Item = &IdHit> {
+        let mut seen = HashSet::new();
+        self.results.iter().filter(move |hit| !seen.insert(hit.id.as_str()))
+    }
+
     fn header(&self, with_query: bool) -> Map<String, Value> {
         let model = self.model;
         let query_id = with_query.then(|| ("query_id", json!(self.query.id)));
         let fields = [
             ("index_dtype", json!(self.dtype)),
+            ("index_empty_rows", json!(self.empty_rows)),
             ("scoring", json!(model.scoring.to_string())),
             ("blend", json!(self.blend)),
             ("score_kind", json!(self.score_kind())),
@@ -75,6 +92,8 @@ pub struct IdAnswers {
     out: Target,
     format: OutputFormat,
     with_query: bool,
+    /// Where scores are blended: the model's beside them, which `--min-score` goes by.
+    with_model_score: bool,
     written: usize,
 }
 
@@ -86,7 +105,12 @@ impl IdAnswers {
             (None, OutputFormat::Parquet) => return Err(super::no_file_for_columns()),
             (output, _) => Target::open(output)?,
         };
-        Ok(Self { out, format, with_query, written: 0 })
+        Ok(Self { out, format, with_query, with_model_score: false, written: 0 })
+    }
+
+    /// Prints the model's score beside a blended one.
+    pub fn with_model_score(self, with_model_score: bool) -> Self {
+        Self { with_model_score, ..self }
     }
 
     pub fn write(&mut self, answer: &IdAnswer<'_>) -> Result<(), Failure> {
@@ -98,6 +122,8 @@ impl IdAnswers {
     fn write_one(&mut self, answer: &IdAnswer<'_>) -> Result<(), Failure> {
         let (out, with_query) = (&mut self.out, self.with_query);
         let ranked = || (1..).zip(&answer.results);
+        let written = || strictly_falling(answer.results.iter().map(|hit| hit.score));
+        let with_model_score = self.with_model_score && answer.blend.is_some();
         match self.format {
             OutputFormat::Table => {
                 if with_query {
@@ -105,15 +131,23 @@ impl IdAnswers {
                 }
                 let width = answer.results.len().to_string().len();
                 for (rank, hit) in ranked() {
-                    writeln!(out, "{rank:width$}  {:7.4}  {}", hit.score, in_cell(&hit.id))?;
+                    write!(out, "{rank:width$}  {:7.4}", hit.score)?;
+                    if with_model_score {
+                        write!(out, "  {:7.4}", hit.model_score)?;
+                    }
+                    writeln!(out, "  {}", in_cell(&hit.id))?;
                 }
             }
             OutputFormat::Tsv => {
-                for (rank, hit) in ranked() {
+                for ((rank, hit), score) in ranked().zip(written()) {
                     if with_query {
                         write!(out, "{}\t", one_line(&answer.query.id))?;
                     }
-                    writeln!(out, "{rank}\t{:.6}\t{}", hit.score, one_line(&hit.id))?;
+                    write!(out, "{rank}\t{score}\t{}", one_line(&hit.id))?;
+                    if with_model_score {
+                        write!(out, "\t{}", hit.model_score)?;
+                    }
+                    writeln!(out)?;
                 }
             }
             OutputFormat::Json => {
@@ -139,8 +173,9 @@ impl IdAnswers {
                 let model = answer.model.name.replace(char::is_whitespace, "_");
                 let tag = format!("nearsort-{model}-{}", answer.score_kind());
                 let mut line = String::new();
-                let scores = super::descending(answer.results.iter().map(|hit| hit.score));
-                for ((rank, hit), score) in ranked().zip(scores) {
+                let once = answer.once();
+                let scores = strictly_falling(once.iter().map(|hit| hit.score));
+                for ((rank, hit), score) in (1..).zip(once).zip(scores) {
                     line.clear();
                     write_run_line(&mut line, &answer.query.id, &hit.id, rank, score, &tag)?;
                     out.write_all(line.as_bytes())?;
@@ -148,8 +183,8 @@ impl IdAnswers {
             }
             OutputFormat::Parquet => {
                 if let Target::Parquet(results) = out {
-                    ranked().try_for_each(|(rank, hit)| {
-                        results.push(&answer.query.id, rank as u32, &hit.id, hit.score, "")
+                    ranked().zip(written()).try_for_each(|((rank, hit), score)| {
+                        results.push(&answer.query.id, rank as u32, &hit.id, score, "")
                     })?;
                 }
             }

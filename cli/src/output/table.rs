@@ -18,7 +18,13 @@ const MIN_MARKED_CHARS: usize = 3;
 /// Words that are less alike than this did not really meet.
 const MIN_MARKED_SIMILARITY: f32 = 0.5;
 
-pub fn table(out: &mut impl Write, answer: &Answer<'_>, with_text: bool, with_query: bool) -> io::Result<()> {
+pub fn table(
+    out: &mut impl Write,
+    answer: &Answer<'_>,
+    with_text: bool,
+    with_query: bool,
+    with_model_score: bool,
+) -> io::Result<()> {
     if with_query {
         writeln!(out, "{}", Style::new().bold().apply_to(in_cell(&answer.query.text)))?;
     }
@@ -26,14 +32,19 @@ pub fn table(out: &mut impl Write, answer: &Answer<'_>, with_text: bool, with_qu
     let rank_width = answer.results.len().to_string().len();
     let ids: Vec<String> = answer.results.iter().map(|ranked| in_cell(&ranked.row.id)).collect();
     let id_width = ids.iter().map(|id| measure_text_width(id)).max().unwrap_or(0).min(width / 3);
-    let text_width = width.saturating_sub(rank_width + id_width + "  -0.0000    ".len()).max(MIN_TEXT_WIDTH);
+    let score_widths = "  -0.0000".len() * (1 + usize::from(with_model_score));
+    let text_width = width.saturating_sub(rank_width + id_width + score_widths + 4).max(MIN_TEXT_WIDTH);
     for ((rank, ranked), id) in (1..).zip(&answer.results).zip(&ids) {
         let id = fit(id, id_width);
         let score = match ranked.facts.unscored {
             Some(_) => "-".to_owned(),
             None => format!("{:.4}", ranked.hit.score),
         };
-        write!(out, "{rank:rank_width$}  {score:>7}  {id}")?;
+        write!(out, "{rank:rank_width$}  {score:>7}")?;
+        if with_model_score {
+            write!(out, "  {:>7.4}", ranked.facts.model_score)?;
+        }
+        write!(out, "  {id}")?;
         if with_text {
             let padding = " ".repeat(id_width.saturating_sub(measure_text_width(&id)));
             let words = marked_words(&answer.query.text, ranked);

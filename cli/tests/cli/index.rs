@@ -28,7 +28,8 @@ q1 Q0 d4 3 1 bm25
 fn indexed(args: &[&str]) -> (Folder, String) {
     let folder = Folder::new();
     let (corpus, index) = (folder.with("c.jsonl", CORPUS), folder.text("i"));
-    build(&corpus, &index, args).quietly();
+    // One of the texts is empty, which is said.
+    build(&corpus, &index, &[args, &["-q"]].concat()).quietly();
     (folder, index)
 }
 
@@ -59,7 +60,7 @@ fn ids(ran: Ran) -> Vec<String> {
 fn a_built_index_is_searched_and_says_what_it_is() {
     for dtype in ["f32", "f16", "i8"] {
         let (_folder, index) = indexed(&["--dtype", dtype]);
-        let found = ids(run(&["search", "--index", &index, "--query", "bread and salt", "--top-k", "2"]));
+        let found = ids(run(&["search", "-q", "--index", &index, "--query", "bread and salt", "--top-k", "2"]));
         assert_eq!((found[0].as_str(), found.len()), ("d3", 2), "{dtype}");
         let info = run(&["index", "info", &index, "--json"]).json();
         assert_eq!((&info["rows"], &info["dtype"], &info["segments"]), (&json!(4), &json!(dtype), &json!(1)));
@@ -75,7 +76,7 @@ fn a_built_index_is_searched_and_says_what_it_is() {
 #[test]
 fn search_scores_are_the_cosines_that_rerank_computes() {
     let (folder, index) = indexed(&["--dtype", "f32"]);
-    let searched = run(&["search", "--index", &index, "--query", "red door", "--format", "json"]).json();
+    let searched = run(&["search", "-q", "--index", &index, "--query", "red door", "--format", "json"]).json();
     let corpus = folder.text("c.jsonl");
     let args =
         ["rerank", "--model", TINY, "--query", "red door", "--scoring", "cosine", "--format", "json", "-q", &corpus];
@@ -94,7 +95,7 @@ fn search_scores_are_the_cosines_that_rerank_computes() {
 fn a_file_of_queries_is_searched_into_a_run_and_other_formats() {
     let (folder, index) = indexed(&[]);
     let queries = folder.with("q.jsonl", QUERIES);
-    let args = ["search", "--index", &index, "--queries", &queries, "--top-k", "2"];
+    let args = ["search", "-q", "--index", &index, "--queries", &queries, "--top-k", "2"];
     let run_file = run(&args).quietly();
     let rows: Vec<Vec<&str>> = run_file.lines().map(|line| line.split(' ').collect()).collect();
     assert_eq!(rows.iter().map(|row| row[0]).collect::<Vec<_>>(), ["q1", "q1", "q2", "q2"]);
@@ -108,12 +109,12 @@ fn a_file_of_queries_is_searched_into_a_run_and_other_formats() {
     assert_eq!(array.as_array().unwrap().len(), 2);
     let table = run(&[&args[..], &["--format", "table"]].concat()).quietly();
     assert!(table.starts_with("red door\n1 "), "{table}");
-    let alone = ids(run(&["search", "--index", &index, "--query", "harbour", "--top-k", "2"]));
+    let alone = ids(run(&["search", "-q", "--index", &index, "--query", "harbour", "--top-k", "2"]));
     assert_eq!(alone, [rows[2][2], rows[3][2]]);
     let empty = folder.with("none.jsonl", "");
-    assert!(run(&["search", "--index", &index, "--queries", &empty]).error().contains("no queries"));
-    assert!(run(&["search", "--index", &index, "--query", " "]).error().contains("--query is empty"));
-    assert!(run(&["search", "--index", &index, "--query", "x", "--top-k", "0"]).error().contains("--top-k"));
+    assert!(run(&["search", "-q", "--index", &index, "--queries", &empty]).error().contains("no queries"));
+    assert!(run(&["search", "-q", "--index", &index, "--query", " "]).error().contains("--query is empty"));
+    assert!(run(&["search", "-q", "--index", &index, "--query", "x", "--top-k", "0"]).error().contains("--top-k"));
 }
 
 #[test]
@@ -128,10 +129,10 @@ fn rows_are_added_replaced_and_deleted() {
     run(&["index", "add", &more, "--index", &index, "--replace", "--restart"]).quietly();
     let info = run(&["index", "info", &index, "--json"]).json();
     assert_eq!((&info["rows"], &info["deleted"], &info["segments"]), (&json!(5), &json!(1), &json!(2)));
-    assert_eq!(ids(run(&["search", "--index", &index, "--query", "cats", "--top-k", "1"])), ["d2"]);
+    assert_eq!(ids(run(&["search", "-q", "--index", &index, "--query", "cats", "--top-k", "1"])), ["d2"]);
     let list = folder.with("ids.txt", "d5\n\nd3\n");
     run(&["index", "delete", "--index", &index, "d1", "--ids", &list]).quietly();
-    assert_eq!(ids(run(&["search", "--index", &index, "--query", "door"])), ["d2"]);
+    assert_eq!(ids(run(&["search", "-q", "--index", &index, "--query", "door"])), ["d2"]);
     let missing = run(&["index", "delete", "--index", &index, "d1"]).error();
     assert!(missing.contains("no id 'd1'"), "{missing}");
     assert!(run(&["index", "delete", "--index", &index]).error().contains("ID"));
@@ -198,7 +199,7 @@ fn an_index_that_is_there_is_not_touched_by_a_build_that_fails_or_is_killed() {
     run(&["index", "verify", &index]).quietly();
     let corpus = folder.with("third.jsonl", "{\"id\":\"x\",\"text\":\"y\"}\n");
     build(&corpus, &index, &["--replace", "--restart"]).quietly();
-    assert_eq!(ids(run(&["search", "--index", &index, "--query", "y"])), ["x"]);
+    assert_eq!(ids(run(&["search", "-q", "--index", &index, "--query", "y"])), ["x"]);
 }
 
 #[test]
@@ -216,7 +217,7 @@ fn verify_names_the_file_and_the_block_that_is_damaged() {
 
 #[test]
 fn another_model_is_refused_and_the_indexs_own_is_the_default() {
-    let (folder, index) = indexed(&["--max-tokens", "7", "-q"]);
+    let (folder, index) = indexed(&["--max-tokens", "7"]);
     let ids_file = folder.with("ids.txt", "d1\n");
     for args in [
         vec!["search", "--index", &index, "--query", "x"],
@@ -228,7 +229,7 @@ fn another_model_is_refused_and_the_indexs_own_is_the_default() {
             assert!(message.contains("made with another model: its fingerprint is"), "{args:?} {other:?}: {message}");
         }
     }
-    run(&["search", "--index", &index, "--query", "door"]).quietly();
+    run(&["search", "-q", "--index", &index, "--query", "door"]).quietly();
     let info = run(&["index", "info", &index, "--json"]).json();
     assert_eq!(info["model"]["max_tokens"], 7);
 }
@@ -237,7 +238,7 @@ fn another_model_is_refused_and_the_indexs_own_is_the_default() {
 fn candidates_are_ids_and_score_as_their_texts_do() {
     let (folder, index) = indexed(&["--dtype", "f32"]);
     let candidates = folder.with("ids.txt", "d3\nd1\nd4\n");
-    let args = ["rerank", "--index", &index, "--query", "red door", &candidates, "--format", "json"];
+    let args = ["rerank", "-q", "--index", &index, "--query", "red door", &candidates, "--format", "json"];
     let answer = run(&args).json();
     let results = answer["results"].as_array().unwrap();
     assert_eq!(results.len(), 3);
@@ -261,7 +262,7 @@ fn candidates_are_ids_and_score_as_their_texts_do() {
             assert!((score(found) - score(expected)).abs() < 1e-5, "{found} {expected}");
         }
     }
-    let best = run(&[&args[..6], &["--top-k", "1", "--format", "tsv"]].concat()).rows();
+    let best = run(&[&args[..7], &["--top-k", "1", "--format", "tsv"]].concat()).rows();
     assert_eq!((best.len(), best[0].len()), (1, 3));
     let rows = "{\"id\":\"d2\",\"text\":\"ignored\",\"score\":2}\n{\"id\":\"d1\",\"text\":\"\",\"score\":1}\n";
     let blended = run_with_stdin(&["rerank", "--index", &index, "--query", "harbour", "--format", "json"], rows).json();
@@ -275,7 +276,7 @@ fn a_run_is_reranked_from_an_index_as_from_its_texts() {
         let (queries, bm25) = (folder.with("q.jsonl", QUERIES), folder.with("r.trec", RUN));
         let blend = ["--blend", "linear", "--scoring", scoring];
         let common = ["--queries", &queries, "--run", &bm25];
-        let stored = run(&[&["rerank", "--index", &index], &common[..], &blend].concat()).quietly();
+        let stored = run(&[&["rerank", "-q", "--index", &index], &common[..], &blend].concat()).quietly();
         let texts = ["rerank", "--model", TINY, "--corpus", &folder.text("c.jsonl"), "--long", "truncate", "-q"];
         let encoded = run(&[&texts[..], &common, &blend].concat()).quietly();
         let (stored, encoded): (Vec<&str>, Vec<&str>) = (stored.lines().collect(), encoded.lines().collect());
@@ -288,7 +289,7 @@ fn a_run_is_reranked_from_an_index_as_from_its_texts() {
             let score = |text: &str| text.parse::<f64>().unwrap();
             assert!((score(fields[4]) - score(other[4])).abs() < tolerance, "{line}, encoded {other:?}");
         }
-        let one = run(&[&["rerank", "--index", &index, "--depth", "1"], &common[..]].concat()).quietly();
+        let one = run(&[&["rerank", "-q", "--index", &index, "--depth", "1"], &common[..]].concat()).quietly();
         let kept: Vec<&str> = one.lines().map(|line| line.split(' ').nth(2).unwrap()).collect();
         assert_eq!(kept, ["d2", "d3"]);
     }
@@ -317,5 +318,42 @@ fn an_empty_corpus_makes_an_empty_index_and_a_warning() {
     assert_eq!(ran.code, 0);
     assert!(ran.err.contains("has no texts"), "{}", ran.err);
     let ran = run(&["search", "--index", &index, "--query", "x"]);
-    assert_eq!((ran.code, ran.out.as_str()), (1, ""));
+    assert_eq!((ran.code, ran.out.as_str(), ran.err.as_str()), (1, "", ""));
+}
+
+#[test]
+fn texts_that_no_search_finds_are_said() {
+    let folder = Folder::new();
+    let (corpus, index) = (folder.with("c.jsonl", CORPUS), folder.text("i"));
+    let built = build(&corpus, &index, &[]);
+    let never = "warning: 1 row has no text, and `nearsort search` does not find it: d4";
+    assert!(built.code == 0 && built.err.contains(never), "{}", built.err);
+    let info = run(&["index", "info", &index, "--json"]).json();
+    assert_eq!((&info["rows"], &info["empty"], &info["deleted"]), (&json!(4), &json!(1), &json!(0)));
+    assert!(run(&["index", "info", &index]).quietly().contains("empty             1\n"));
+    let search = |args: &[&str]| run(&[&["search", "--index", &index, "--query", "door"], args].concat());
+    assert_eq!(search(&["--top-k", "3"]).rows().len(), 3, "nothing is missing");
+    let fewer = search(&["--top-k", "4"]);
+    assert_eq!((fewer.code, fewer.out.lines().count()), (0, 3));
+    let message = "finds fewer than the 4 results asked for: 1 of its 4 rows has no text and is never found";
+    assert!(fewer.err.contains(message), "{}", fewer.err);
+    assert_eq!(search(&["--format", "json", "-q"]).json()["index_empty_rows"], 1);
+    let reranked = run_with_stdin(&["rerank", "--index", &index, "--query", "door"], "d4\nd1\n");
+    assert!(reranked.err.contains("1 candidate has no text and is ranked last: d4"), "{}", reranked.err);
+    // Replaced by a text, replaced by nothing, deleted.
+    let more = folder.with("more.jsonl", "{\"_id\":\"d4\",\"text\":\"a tower\"}\n{\"_id\":\"d3\",\"text\":\" \"}\n");
+    let added = run(&["index", "add", &more, "--index", &index, "--replace"]);
+    assert!(added.err.contains("does not find it: d3"), "{}", added.err);
+    let info = run(&["index", "info", &index, "--json"]).json();
+    assert_eq!((&info["rows"], &info["empty"], &info["deleted"]), (&json!(4), &json!(1), &json!(2)));
+    assert_eq!(search(&["-q"]).rows().len(), 3);
+    run(&["index", "delete", "--index", &index, "d1", "d2", "d4"]).quietly();
+    let none = search(&[]);
+    assert_eq!((none.code, none.out.as_str()), (1, ""));
+    assert!(none.err.contains("1 of its 1 row has no text"), "{}", none.err);
+    run(&["index", "delete", "--index", &index, "d3"]).quietly();
+    let info = run(&["index", "info", &index, "--json"]).json();
+    assert_eq!((&info["rows"], &info["empty"], &info["deleted"]), (&json!(0), &json!(0), &json!(6)));
+    let none = search(&[]);
+    assert_eq!((none.code, none.out.as_str(), none.err.as_str()), (1, "", ""));
 }
