@@ -12,6 +12,9 @@ use crate::{Error, Result};
 /// The rank constant of reciprocal rank fusion (Cormack, Clarke and Buettcher, SIGIR 2009).
 const RRF_K: f64 = 60.0;
 
+/// The largest mixed score: below its negative there is room for candidates that are ranked last.
+const LIMIT: f32 = f32::MAX / 2.0;
+
 /// How scores of two stages become comparable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Normalize {
@@ -73,7 +76,8 @@ impl Blend {
     }
 
     /// The mixed scores of a list: `model` and `first_stage` have an element per candidate, and so has the result. Higher is better in
-    /// all three. The order of the candidates does not matter. [`Blend::None`] gives `model`. A NaN of the model stays one.
+    /// all three. The order of the candidates does not matter. [`Blend::None`] gives `model`. A NaN of the model stays one. All else is finite:
+    /// mixed scores beyond half the range of f32, which only [`Normalize::None`] can have, become the last numbers of that range, in their order.
     ///
     /// # Panics
     /// If the lengths differ.
@@ -82,7 +86,7 @@ impl Blend {
         let model: Vec<f64> = model.iter().copied().map(f64::from).collect();
         let mix = |weight: f32, model: Vec<f64>, first: Vec<f64>| {
             let weight = f64::from(weight);
-            model.iter().zip(first).map(|(model, first)| ((1.0 - weight) * model + weight * first) as f32).collect()
+            in_range(model.iter().zip(first).map(|(model, first)| (1.0 - weight) * model + weight * first).collect())
         };
         match self {
             Blend::None => model.iter().map(|&score| score as f32).collect(),
@@ -113,7 +117,12 @@ impl Blend {
         counted.iter().zip(mixed).for_each(|(&index, score)| all[index] = score);
         let mut last = left_out.to_vec();
         last.sort_by(|&a, &b| first_stage[b].total_cmp(&first_stage[a]).then(a.cmp(&b)));
-        last.iter().enumerate().for_each(|(place, &index)| all[index] = below_all - place as f32);
+        let mut above = below_all + 1.0;
+        for (place, &index) in last.iter().enumerate() {
+            // Of numbers so large that 1 is nothing beside them, the next lower one.
+            above = (below_all - place as f32).min(above.next_down());
+            all[index] = above;
+        }
         all
     }
 }
@@ -157,6 +166,32 @@ impl FromStr for Normalize {
     }
 }
 
+/// Scores as f32. What lies beyond its range is moved to the range's ends, different scores to different numbers.
+fn in_range(scores: Vec<f64>) -> Vec<f32> {
+    if scores.iter().all(|score| score.is_nan() || score.abs() <= f64::from(LIMIT)) {
+        return scores.iter().map(|&score| score as f32).collect();
+    }
+    let beyond = |sign: f64| {
+        let mut beyond: Vec<f64> = scores.iter().map(|score| score * sign).filter(|&s| s > f64::from(LIMIT)).collect();
+        beyond.sort_by(f64::total_cmp);
+        beyond.dedup();
+        beyond
+    };
+    let (high, low) = (beyond(1.0), beyond(-1.0));
+    // The largest one becomes the limit.
+    let end = |beyond: &[f64], place: usize| {
+        f32::from_bits(LIMIT.to_bits() - u32::try_from(beyond.len() - 1 - place).unwrap_or(u32::MAX >> 9))
+    };
+    let first = |beyond: &[f64]| if beyond.is_empty() { LIMIT } else { end(beyond, 0).next_down() };
+    let place = |score: f64| match score {
+        score if score.is_nan() => f32::NAN,
+        score if score > f64::from(LIMIT) => end(&high, high.partition_point(|&other| other < score)),
+        score if score < -f64::from(LIMIT) => -end(&low, low.partition_point(|&other| other < -score)),
+        score => (score as f32).clamp(-first(&low), first(&high)),
+    };
+    scores.iter().map(|&score| place(score)).collect()
+}
+
 /// From 0 to `1 - 1/n`; half of that where all are equal.
 fn min_max(scores: &[f64]) -> Vec<f64> {
     let most = 1.0 - 1.0 / scores.len().max(1) as f64;
@@ -164,11 +199,22 @@ fn min_max(scores: &[f64]) -> Vec<f64> {
     let highest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     // What differs by rounding only is equal.
     let is_spread = highest - lowest > 4.0 * f64::EPSILON * highest.abs().max(lowest.abs());
-    let place = |score: &f64| if is_spread { (score - lowest) / (highest - lowest) } else { 0.5 };
+    let place = |score: &f64| match (highest - lowest).is_finite() {
+        _ if !is_spread => 0.5,
+        true => (score - lowest) / (highest - lowest),
+        false => (score / 2.0 - lowest / 2.0) / (highest / 2.0 - lowest / 2.0),
+    };
     scores.iter().map(|score| most * place(score)).collect()
 }
 
 fn z_scores(scores: &[f64]) -> Vec<f64> {
+    // Squares of these have no place in f64. A power of two changes no digit.
+    let largest = scores.iter().fold(0.0, |largest: f64, score| largest.max(score.abs()));
+    if largest > 0.0 && !(1e-100..1e100).contains(&largest) {
+        let scale = 2.0_f64.powf(-largest.log2().floor().clamp(-1000.0, 1000.0));
+        let scaled: Vec<f64> = scores.iter().map(|score| score * scale).collect();
+        return z_scores(&scaled);
+    }
     // Sums in the order of size, so that the order of the candidates does not change a bit.
     let mut sorted = scores.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -226,6 +272,35 @@ mod tests {
             assert!((equal[0] - equal[1]).abs() < 1e-6, "{blend}: {equal:?}");
             assert!(blend.combine(&[f32::NAN, 0.5], &[1.0, 2.0])[0].is_nan(), "{blend} hides a NaN");
         }
+    }
+
+    #[test]
+    fn scores_at_the_ends_of_their_range_are_mixed_in_their_order() {
+        let first = [1.7e308, -1.7e308, 0.0, 1.6e308, f64::MAX, f64::MIN, 3.0];
+        let model = [0.1; 7];
+        let by_first = |scores: &[f32]| {
+            let mut order: Vec<usize> = (0..scores.len()).collect();
+            order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
+            order
+        };
+        for normalize in [Normalize::None, Normalize::MinMax, Normalize::ZScore] {
+            for weight in [0.06, 0.5, 1.0] {
+                let mixed = linear(weight, normalize).combine(&model, &first);
+                assert!(mixed.iter().all(|score| score.is_finite()), "{normalize}: {mixed:?}");
+                let order = by_first(&mixed);
+                assert_eq!((&order[..3], order[6]), (&[4, 0, 3][..], 5), "{normalize} {weight}: {mixed:?}");
+            }
+        }
+        // numpy: (x - min) / (max - min) * (1 - 1/n), and (x - mean) / std, both in longdouble.
+        let pair = linear(1.0, Normalize::MinMax).combine(&[0.0; 2], &[1.7e308, -1.7e308]);
+        assert_eq!(pair, [0.5, 0.0]);
+        let pair = linear(1.0, Normalize::ZScore).combine(&[0.0; 2], &[1.7e308, -1.7e308]);
+        assert_eq!(pair, [1.0, -1.0]);
+        let tiny = linear(1.0, Normalize::ZScore).combine(&[0.0; 2], &[1e-300, 3e-300]);
+        assert_eq!(tiny, [-1.0, 1.0]);
+        let mixed = linear(1.0, Normalize::None).combine_without(&[0.0; 4], &[1, 3], &[1.7e308, 2.0, -1.7e308, 5.0]);
+        assert!(mixed.iter().all(|score| score.is_finite()), "{mixed:?}");
+        assert_eq!(by_first(&mixed), [0, 2, 3, 1], "{mixed:?}");
     }
 
     #[test]

@@ -15,10 +15,13 @@ mod embeddings;
 mod errors;
 mod formats;
 mod id_table;
+mod passing;
 mod properties;
 mod queries_and_runs;
 mod rejects;
 mod several_files;
+#[cfg(feature = "parquet")]
+mod tables;
 
 fn rows_of(name: &str, content: impl Into<Vec<u8>>, options: &ReadOptions) -> nearsort::Result<Vec<Row>> {
     Rows::new(Cursor::new(content.into()), name, options)?.collect()

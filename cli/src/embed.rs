@@ -59,7 +59,7 @@ pub fn run(args: &EmbedArgs, talk: Talk) -> Run {
 }
 
 fn embed(args: &EmbedArgs, reading: &ReadingArgs, talk: Talk) -> Run {
-    let mut rows = model::open_rows(std::slice::from_ref(&args.input), reading, talk)?;
+    let mut rows = model::open_rows(std::slice::from_ref(&args.input), reading, false, talk)?;
     if let Some(mut dry) = DryRun::of(&args.model)? {
         dry.rows(&mut rows)?;
         return dry.print();
@@ -112,7 +112,7 @@ fn encode_rows(
 ) -> Result<Totals, Failure> {
     let mut totals = Totals::default();
     loop {
-        let chunk = rows.by_ref().take(CHUNK_ROWS).collect::<Result<Vec<Row>, _>>()?;
+        let chunk = model::next_rows(rows, CHUNK_ROWS)?;
         if chunk.is_empty() {
             return Ok(totals);
         }

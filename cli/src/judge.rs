@@ -184,10 +184,10 @@ pub fn rehearse(args: &RerankArgs, talk: Talk) -> Run {
 fn rehearse_rows(args: &RerankArgs, reranker: &Reranker, talk: Talk) -> Result<(), Failure> {
     let queries = rerank::queries(args)?;
     let queries: Vec<&str> = queries.iter().map(|query| query.text.as_str()).collect();
-    let mut rows = model::open_rows(std::slice::from_ref(&args.input), &args.reading, talk)?;
+    let mut rows = model::open_rows(std::slice::from_ref(&args.input), &args.reading, false, talk)?;
     let size = if reranker.needs_whole_lists() { usize::MAX } else { CHUNK_ROWS };
     loop {
-        let chunk = rows.by_ref().take(size).collect::<Result<Vec<_>, _>>()?;
+        let chunk = model::next_rows(&mut rows, size)?;
         if chunk.is_empty() {
             return Ok(());
         }

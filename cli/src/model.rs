@@ -5,14 +5,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use nearsort::encoder::ProgressFn;
-use nearsort::io::{BadRows, ReadOptions, Rejects, Rows};
+use nearsort::io::{BadRows, ReadOptions, Rejects, Row, Rows};
 use nearsort::{Blend, Encoder, ModelStore, Overrides, Reranker, RerankerBuilder, StoreOptions};
 
-use crate::args::{BadRowsArg, BlendMethod, ModelArgs, ReadingArgs, ScoringArgs, StoreArgs, Talk};
+use crate::args::{
+    BadRowsArg, BlendMethod, ModelArgs, OutputFormat, ReadingArgs, RerankArgs, ScoringArgs, StoreArgs, Talk,
+};
 use crate::hints::say;
 use crate::interrupt::remove_on_interrupt;
 use crate::progress::store_progress;
-use crate::{Failure, Run, service};
+use crate::{Failure, Run, output, service};
 
 pub fn store(args: &StoreArgs, talk: Talk) -> Result<ModelStore, Failure> {
     let mut options = StoreOptions::from_env()?;
@@ -96,11 +98,33 @@ pub fn reranker(
 }
 
 /// Opens the inputs, and says so when one is the keyboard: a program that waits for it looks like one that hangs.
-pub fn open_rows(inputs: &[PathBuf], args: &ReadingArgs, talk: Talk) -> Result<Rows, Failure> {
+/// `extra`: whether fields without a meaning are printed.
+pub fn open_rows(inputs: &[PathBuf], args: &ReadingArgs, extra: bool, talk: Talk) -> Result<Rows, Failure> {
     if inputs.iter().any(|input| input.as_os_str() == "-") && io::stdin().is_terminal() && talk > Talk::Quiet {
         say(format_args!("reading texts from the keyboard, one per line; Ctrl-D ends them"));
     }
-    Ok(Rows::open_all(inputs, &reading(args))?)
+    Ok(Rows::open_all(inputs, &ReadOptions { extra, ..reading(args) })?)
+}
+
+/// How many bytes of rows are held at a time, beyond the one that goes over it.
+pub const CHUNK_BYTES: usize = 64 << 20;
+
+/// The next rows: at most so many, and fewer where they are large; none at the end. A `max_rows` of `usize::MAX` means all.
+pub fn next_rows(rows: &mut Rows, max_rows: usize) -> Result<Vec<Row>, Failure> {
+    let mut chunk = Vec::new();
+    let mut bytes = 0;
+    while chunk.len() < max_rows && (bytes < CHUNK_BYTES || max_rows == usize::MAX) {
+        let Some(row) = rows.next().transpose()? else { break };
+        bytes += bytes_of(&row);
+        chunk.push(row);
+    }
+    Ok(chunk)
+}
+
+/// What a row takes.
+pub fn bytes_of(row: &Row) -> usize {
+    let extra: usize = row.extra.iter().map(|(name, json)| name.len() + json.len()).sum();
+    row.id.len() + row.text.len() + row.title.as_ref().map_or(0, String::len) + extra
 }
 
 /// How input is read.
@@ -111,6 +135,10 @@ pub fn reading(args: &ReadingArgs) -> ReadOptions {
         id_field: args.id_field.clone(),
         title_field: args.title_field.clone(),
         score_field: args.score_field.clone(),
+        delimiter: args.table.delimiter,
+        // Who needs scores says so when it knows that they count; who prints other fields, that it does.
+        needs_score: false,
+        extra: false,
         bad_rows: match &args.opened_rejects {
             Some(rejects) => BadRows::Report(Arc::clone(rejects)),
             None if args.leaves_out() => BadRows::Skip,
@@ -118,6 +146,13 @@ pub fn reading(args: &ReadingArgs) -> ReadOptions {
         },
         ..ReadOptions::default()
     }
+}
+
+/// The same for `rerank`, which prints other fields in JSON.
+pub fn reading_for(args: &RerankArgs) -> Result<ReadOptions, Failure> {
+    let format = output::format(args)?;
+    let extra = matches!(format, OutputFormat::Json | OutputFormat::Jsonl);
+    Ok(ReadOptions { extra, ..reading(&args.reading) })
 }
 
 /// The name of the file of unusable rows that is asked for. `output`: where the results go.

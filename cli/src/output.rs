@@ -3,6 +3,7 @@
 pub mod ids;
 mod json;
 pub mod parquet;
+mod raw_json;
 mod table;
 
 pub use json::model_fields;
@@ -307,8 +308,8 @@ impl Answers {
                 if with_query {
                     out.write_all(if self.written == 0 { b"[\n" } else { b",\n" })?;
                 }
-                let document = json::answer(answer, with_text, with_query);
-                serde_json::to_writer_pretty(&mut *out, &document).map_err(io::Error::from)?;
+                let document = json::answer(answer, with_text, with_query).map_err(io::Error::from)?;
+                out.write_all(raw_json::indented(&document).as_bytes())?;
                 if !with_query {
                     writeln!(out)?;
                 }
@@ -353,8 +354,7 @@ fn jsonl(out: &mut impl Write, answer: &Answer<'_>, with_text: bool, with_query:
     let header: Map<_, _> = json::header(answer, with_query);
     for (rank, ranked) in (1..).zip(&answer.results) {
         let object = json::result(header.clone(), rank, ranked, answer, with_text);
-        serde_json::to_writer(&mut *out, &object).map_err(io::Error::from)?;
-        writeln!(out)?;
+        writeln!(out, "{}", object.compact().map_err(io::Error::from)?)?;
     }
     Ok(())
 }

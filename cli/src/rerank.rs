@@ -1,6 +1,6 @@
 //! `nearsort rerank`: candidates in, the best first.
 //!
-//! Rows are read and scored in chunks. With --top-k only the rows that can still be printed are kept, so that memory
+//! Rows are read and scored in chunks of at most 4,096 rows and some 64 MiB. With --top-k only the rows that can still be printed are kept, so that memory
 //! depends on N and not on the number of candidates; without it every row is printed, and so every row is kept. Where a first stage's
 //! scores are mixed in, which needs the whole list, 16 bytes per candidate are kept as well. Of a scorer that needs whole lists all rows are one chunk.
 
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use nearsort::encoder::ProgressFn;
-use nearsort::io::{Query, Row, Rows, read_queries};
+use nearsort::io::{Query, Row, Rows, read_delimited_queries};
 use nearsort::ranking::{self, TopK};
 use nearsort::{Blend, Hit, Reranker, RerankerBuilder, ScoredCandidates};
 
@@ -24,6 +24,9 @@ use crate::{Failure, Outcome, Run, batch, cache, judge, model, profile, rerank_i
 
 /// Rows scored at a time: enough for batches of like length, little enough to keep in memory at any text length.
 pub const CHUNK_ROWS: usize = 4096;
+
+/// Ids of candidates without text that are kept: one more than a warning shows.
+const KEPT_IDS: usize = 6;
 
 pub fn run(args: &RerankArgs, talk: Talk) -> Run {
     if args.judge.print_prompt {
@@ -54,7 +57,8 @@ fn rank(args: &RerankArgs, talk: Talk) -> Run {
     }
     let counter = Counter::new(talk);
     let queries = queries(args)?;
-    let mut rows = model::open_rows(std::slice::from_ref(&args.input), &args.reading, talk)?;
+    let extra = model::reading_for(args)?.extra;
+    let mut rows = model::open_rows(std::slice::from_ref(&args.input), &args.reading, extra, talk)?;
     let started = Instant::now();
     let reranker = load(args, talk, &counter)?;
     let loaded = started.elapsed();
@@ -97,7 +101,7 @@ fn dry_run(args: &RerankArgs, mut dry: DryRun, talk: Talk) -> Run {
     }
     dry.queries(queries(args)?.iter().map(|query| query.text.as_str()));
     if args.index.is_none() {
-        dry.rows(&mut model::open_rows(std::slice::from_ref(&args.input), &args.reading, talk)?)?;
+        dry.rows(&mut model::open_rows(std::slice::from_ref(&args.input), &args.reading, false, talk)?)?;
     }
     dry.print()
 }
@@ -187,7 +191,7 @@ pub fn queries(args: &RerankArgs) -> Result<Vec<Query>, Failure> {
         (Some(text), _) if text.trim().is_empty() => Err(Failure::Error("--query is empty".into())),
         (Some(text), _) => Ok(vec![Query::new("1", text)]),
         (None, Some(path)) => {
-            let queries = read_queries(path)?;
+            let queries = read_delimited_queries(path, args.reading.table.delimiter)?;
             if queries.is_empty() {
                 return Err(Failure::Error(format!("{}: the file has no queries", path.display())));
             }
@@ -281,6 +285,8 @@ struct Collected {
     candidates: usize,
     total_tokens: u64,
     truncated: usize,
+    empty: usize,
+    /// The first of them: a warning shows no more.
     empty_ids: Vec<String>,
     unscored: usize,
     /// One of them and why.
@@ -303,6 +309,7 @@ impl Collected {
             candidates: 0,
             total_tokens: 0,
             truncated: 0,
+            empty: 0,
             empty_ids: Vec::new(),
             unscored: 0,
             unscored_example: None,
@@ -310,8 +317,11 @@ impl Collected {
         let is_trec = output::format(args)? == OutputFormat::Trec;
         let chunk_rows = if reranker.needs_whole_lists() { usize::MAX } else { CHUNK_ROWS };
         counter.expect(queries.len(), false);
+        if args.query.is_some() && reranker.blend() != Blend::None {
+            rows.need_scores();
+        }
         loop {
-            let chunk = rows.by_ref().take(chunk_rows).collect::<Result<Vec<Row>, _>>()?;
+            let chunk = model::next_rows(rows, chunk_rows)?;
             if chunk.is_empty() {
                 return Ok(collected);
             }
@@ -385,7 +395,9 @@ impl Collected {
         }
         self.total_tokens += any.document_tokens;
         self.truncated += any.truncated.iter().filter(|&&cut| cut).count();
-        self.empty_ids.extend(any.empty.iter().map(|&offset| chunk[offset].id.clone()));
+        self.empty += any.empty.len();
+        let room = KEPT_IDS - self.empty_ids.len();
+        self.empty_ids.extend(any.empty.iter().take(room).map(|&offset| chunk[offset].id.clone()));
         drop(passages);
         self.candidates = first + any.scores.len();
         self.rows.extend((first..).zip(chunk));
@@ -412,7 +424,7 @@ impl Collected {
         queries.iter().zip(&self.queries).for_each(|(query, read)| readings.add(&query.id, read.reading));
         readings.warn(talk, max_tokens, reranker.score_kind());
         warn(talk, &Warning::Truncated { truncated: self.truncated, candidates: self.candidates, max_tokens });
-        warn(talk, &Warning::Empty { number: self.empty_ids.len(), ids: self.empty_ids.clone() });
+        warn(talk, &Warning::Empty { number: self.empty, ids: self.empty_ids.clone() });
         let candidates = self.candidates * self.queries.len();
         let example = self.unscored_example.clone().unwrap_or_default();
         warn(talk, &Warning::Unscored { unscored: self.unscored, candidates, example });

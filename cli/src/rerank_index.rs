@@ -8,7 +8,7 @@ use std::time::Instant;
 use nearsort::Blend;
 use nearsort::encoder::ProgressFn;
 use nearsort::index::{Index, IndexQuery, IndexScorer};
-use nearsort::io::{InputFormat, Query, RunFile, read_queries};
+use nearsort::io::{InputFormat, Query, RunFile, read_delimited_queries};
 use nearsort::ranking;
 
 use crate::args::{OutputFormat, RerankArgs, Talk};
@@ -30,9 +30,14 @@ struct List {
 pub fn run(args: &RerankArgs, folder: &Path, talk: Talk, counter: &Counter) -> Run {
     let format = output::format(args)?;
     let index = Arc::new(Index::open(folder)?);
+    let blend = match (model::blend(&args.scoring)?, args.scoring.scoring) {
+        (Some(blend), _) => blend,
+        (None, Some(scoring)) => scoring.default_blend(),
+        (None, None) => Blend::default(),
+    };
     let lists = match (&args.run, &args.query_file) {
         (Some(run), Some(queries)) => lists_of_run(run, queries, args)?,
-        _ => same_list(args, talk)?,
+        _ => same_list(args, blend != Blend::None, talk)?,
     };
     if format == OutputFormat::Trec && args.query.is_none() {
         lists.iter().try_for_each(|list| check_query_id(&list.query, "queries"))?;
@@ -42,11 +47,6 @@ pub fn run(args: &RerankArgs, folder: &Path, talk: Talk, counter: &Counter) -> R
     let encoder = index::builder(&args.model, &index, talk, progress)?.build_any_encoder()?;
     let scorer = IndexScorer::new(Arc::clone(&index), Arc::clone(&encoder), args.scoring.scoring)?;
     let model = ModelLine::of_encoder(encoder.as_ref(), scorer.kind());
-    let blend = match (model::blend(&args.scoring)?, args.scoring.scoring) {
-        (Some(blend), _) => blend,
-        (None, Some(scoring)) => scoring.default_blend(),
-        (None, None) => Blend::default(),
-    };
     counter.expect(lists.len(), true);
     let texts: Vec<&str> = lists.iter().map(|list| list.query.text.as_str()).collect();
     let started = Instant::now();
@@ -183,8 +183,10 @@ fn rank(
 }
 
 fn lists_of_run(run: &Path, queries: &Path, args: &RerankArgs) -> Result<Vec<List>, Failure> {
-    let queries: HashMap<String, Query> =
-        read_queries(queries)?.into_iter().map(|query| (query.id.clone(), query)).collect();
+    let queries: HashMap<String, Query> = read_delimited_queries(queries, args.reading.table.delimiter)?
+        .into_iter()
+        .map(|query| (query.id.clone(), query))
+        .collect();
     let mut lists: Vec<List> = Vec::new();
     let mut unknown = None;
     RunFile::open(run)?.ignore_identical_ids(args.ignore_identical_ids).for_each_query(|results| {
@@ -227,8 +229,11 @@ impl List {
 }
 
 /// The same candidates for every query: a line of text is an id, a row of another format has one.
-fn same_list(args: &RerankArgs, talk: Talk) -> Result<Vec<List>, Failure> {
-    let mut rows = model::open_rows(std::slice::from_ref(&args.input), &args.reading, talk)?;
+fn same_list(args: &RerankArgs, needs_scores: bool, talk: Talk) -> Result<Vec<List>, Failure> {
+    let mut rows = model::open_rows(std::slice::from_ref(&args.input), &args.reading, false, talk)?;
+    if needs_scores {
+        rows.need_scores();
+    }
     let is_text = rows.format() == InputFormat::Text;
     let (mut ids, mut first_stage) = (Vec::new(), Vec::new());
     for row in rows.by_ref() {
@@ -243,7 +248,7 @@ fn same_list(args: &RerankArgs, talk: Talk) -> Result<Vec<List>, Failure> {
     let queries = match (&args.query, &args.query_file) {
         (Some(text), _) if text.trim().is_empty() => return Err(Failure::Error("--query is empty".into())),
         (Some(text), _) => vec![Query::new("1", text)],
-        (None, Some(path)) => read_queries(path)?,
+        (None, Some(path)) => read_delimited_queries(path, args.reading.table.delimiter)?,
         (None, None) => return Err(Failure::Error("give --query TEXT or --query-file FILE".into())),
     };
     let list = |query: Query| {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use nearsort::index::{Index, IndexScorer};
-use nearsort::io::{Query, read_queries};
+use nearsort::io::{Query, read_delimited_queries};
 use nearsort::{Hit, Scoring};
 
 use crate::args::{OutputFormat, SearchArgs, Talk};
@@ -98,7 +98,7 @@ fn queries(args: &SearchArgs, format: OutputFormat) -> Result<Vec<Query>, Failur
             false => Ok(vec![Query::new("1", text)]),
         };
     };
-    let queries = read_queries(path)?;
+    let queries = read_delimited_queries(path, args.table.delimiter)?;
     if queries.is_empty() {
         return Err(Failure::Error(format!("{}: the file has no queries", path.display())));
     }

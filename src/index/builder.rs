@@ -56,8 +56,6 @@ pub struct IndexBuilder {
     records: Vec<Record>,
     checked: usize,
     rows: u64,
-    /// A chunk was shorter than the others: nothing may follow.
-    ended: bool,
     /// `None`: all was written and moved by the process that was interrupted, and only the rest of the tidying is to be done.
     out: Option<(SegmentWriter, Journal)>,
 }
@@ -124,7 +122,6 @@ impl IndexBuilder {
             records: Vec::new(),
             checked: 0,
             rows: 0,
-            ended: false,
             out: None,
         };
         let found = if restart { None } else { Journal::open(&journal)? };
@@ -187,7 +184,7 @@ impl IndexBuilder {
         Ok(())
     }
 
-    /// Rows of a chunk; only the last may have fewer.
+    /// The most rows of a chunk. Fewer are for rows that are large: an interrupted build goes on only with the same chunks.
     pub fn chunk_rows(&self) -> usize {
         if self.plan.tokens { TOKEN_CHUNK_ROWS } else { CHUNK_ROWS }
     }
@@ -200,16 +197,13 @@ impl IndexBuilder {
     /// Encodes and writes the next rows, given as ids and texts. `None`: an interrupted build had them already, and they were only compared.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for a chunk of another size, for rows other than those of the interrupted build, for an id that the index has, and for a vector that is not
+    /// [`Error::InvalidArgument`] for a larger chunk, for rows other than those of the interrupted build, for an id that the index has, and for a vector that is not
     /// finite; what the encoder fails with; [`Error::Io`].
     pub fn push_chunk(&mut self, encoder: &dyn Encoder, rows: &[(&str, &str)]) -> Result<Option<EncodedLengths>> {
-        if self.ended || rows.len() > self.chunk_rows() {
+        if rows.len() > self.chunk_rows() {
             let size = self.chunk_rows();
-            return Err(Error::InvalidArgument(format!(
-                "a chunk must have {size} rows, and only the last may have fewer"
-            )));
+            return Err(Error::InvalidArgument(format!("a chunk has at most {size} rows")));
         }
-        self.ended = rows.len() < self.chunk_rows();
         if rows.is_empty() {
             return Ok(None);
         }

@@ -22,14 +22,19 @@ const FILE_MARK: &[u8] = b"ARROW1";
 /// Before the length of a message; since version 0.15 of Arrow.
 const CONTINUATION: [u8; 4] = [0xFF; 4];
 const END_OF_STREAM: [u8; 8] = [0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0];
-/// What a compressed buffer may claim to unpack to: as much memory is taken before anything is unpacked.
-const MAX_UNPACKED_BYTES: i64 = 2 << 30;
+/// What the columns of a batch may unpack to, however small they are.
+const FREE_BYTES: u64 = 256 << 20;
+/// How many times their size in the message they may take beyond that.
+const MAX_RATIO: u64 = 64;
+/// The longest message of an input that is compressed as a whole. (In one that is not, a message is as long as the file has it.)
+const MAX_PACKED_MESSAGE: u64 = 1 << 30;
 
 /// The record batches of an input.
 pub(super) struct ArrowStream {
     name: String,
     bytes: BufReader<Bytes>,
     is_file: bool,
+    is_packed: bool,
     schema: Schema,
     decoder: StreamDecoder,
     /// What the decoder has not taken yet.
@@ -63,8 +68,8 @@ struct RawMessage {
 }
 
 impl ArrowStream {
-    /// Reads the schema. `name` is used in messages.
-    pub fn open(bytes: Bytes, is_file: bool, name: &str) -> Result<Self> {
+    /// Reads the schema. `is_packed`: the input as a whole is compressed. `name` is used in messages.
+    pub fn open(bytes: Bytes, is_file: bool, is_packed: bool, name: &str) -> Result<Self> {
         let mut bytes = BufReader::new(bytes);
         if is_file {
             skip_mark(&mut bytes).map_err(Error::io("read", name))?;
@@ -73,6 +78,7 @@ impl ArrowStream {
             name: name.to_owned(),
             bytes,
             is_file,
+            is_packed,
             schema: Schema::empty(),
             decoder: StreamDecoder::new(),
             message: Buffer::default(),
@@ -82,7 +88,7 @@ impl ArrowStream {
         let schema = stream.description(&first)?.header_as_schema().map(try_fb_to_schema);
         match schema {
             Some(Ok(schema)) => stream.schema = schema,
-            Some(Err(error)) => return Err(stream.damaged(&error.to_string())),
+            Some(Err(error)) => return Err(stream.failure(&error)),
             None => return Err(stream.damaged("it does not begin with a schema")),
         }
         stream.message = first.bytes.into();
@@ -121,7 +127,7 @@ impl ArrowStream {
         // Nothing is asked of the decoder after an error.
         let decoded: Result<_, ArrowError> = catch_unwind(AssertUnwindSafe(|| decoder.decode(message)))
             .unwrap_or_else(|_| Err(ArrowError::IpcError("a message contradicts itself".to_owned())));
-        decoded.map_err(|error| self.damaged(&error.to_string()))
+        decoded.map_err(|error| self.failure(&error))
     }
 
     /// The next message, `None` at the end of the stream.
@@ -144,6 +150,12 @@ impl ArrowStream {
         let mut message = RawMessage { description: start..bytes.len(), bytes };
         let body_bytes = self.description(&message)?.bodyLength();
         let body_bytes = u64::try_from(body_bytes).map_err(|_| self.damaged("a body has a negative length"))?;
+        if self.is_packed && body_bytes > MAX_PACKED_MESSAGE {
+            let message = format!(
+                "a batch of {body_bytes} bytes; what is compressed as a whole may have batches of 1 GiB: unpack it first"
+            );
+            return Err(Error::BadInput { file: self.name.clone(), message });
+        }
         self.read_whole(body_bytes, &mut message.bytes)?;
         self.check_places(&message)?;
         Ok(Some(message))
@@ -177,20 +189,53 @@ impl ArrowStream {
         let is_compressed = batch.compression().is_some_and(|compression| {
             matches!(compression.codec(), CompressionType::LZ4_FRAME | CompressionType::ZSTD)
         });
+        let mut sizes = [0_u64; 2];
         for buffer in batch.buffers().into_iter().flatten() {
             let range = usize::try_from(buffer.offset()).ok().zip(usize::try_from(buffer.length()).ok());
             let bytes = range.and_then(|(offset, length)| body.get(offset..offset.checked_add(length)?));
             let Some(bytes) = bytes else { return Err(self.damaged("a column lies outside of its message")) };
-            let unpacked = bytes.first_chunk().map(|&length| i64::from_le_bytes(length));
-            if is_compressed && !bytes.is_empty() && unpacked.is_none_or(|length| length > MAX_UNPACKED_BYTES) {
-                return Err(self.damaged("a compressed column has no length, or one of more than 2 GiB"));
+            if is_compressed && !bytes.is_empty() {
+                let Some(&unpacked) = bytes.first_chunk() else {
+                    return Err(self.damaged("a compressed column has no length"));
+                };
+                // A negative length says that the column is not compressed after all.
+                let unpacked = u64::try_from(i64::from_le_bytes(unpacked)).unwrap_or(bytes.len() as u64);
+                sizes = [sizes[0].saturating_add(unpacked), sizes[1].saturating_add(bytes.len() as u64)];
             }
         }
+        self.check_sizes(sizes)?;
         let is_sane = |node: &arrow_ipc::FieldNode| (0..=node.length()).contains(&node.null_count());
         if batch.length() < 0 || !batch.nodes().into_iter().flatten().all(is_sane) {
             return Err(self.damaged("a column has a negative length, or more nulls than rows"));
         }
         Ok(())
+    }
+
+    /// Makes sure that a batch does not unpack to much more than it is.
+    fn check_sizes(&self, [unpacked, packed]: [u64; 2]) -> Result<()> {
+        if unpacked <= FREE_BYTES.max(packed.saturating_mul(MAX_RATIO)) {
+            return Ok(());
+        }
+        let message = format!(
+            "a batch of {packed} bytes unpacks to {unpacked}, more than {FREE_BYTES} bytes and {MAX_RATIO} times its size; write it with smaller batches"
+        );
+        Err(Error::BadInput { file: self.name.clone(), message })
+    }
+
+    /// What the decoder says is damage, unless it is about what it cannot do.
+    fn failure(&self, error: &ArrowError) -> Error {
+        let message = error.to_string();
+        let cannot = matches!(error, ArrowError::NotYetImplemented(_))
+            || ["not supported", "not implemented", "not yet implemented"].iter().any(|word| message.contains(word));
+        match cannot {
+            true => Error::BadInput {
+                file: self.name.clone(),
+                message: format!(
+                    "this Arrow file uses what is not read here ({message}); write it anew, e.g. with pyarrow's defaults"
+                ),
+            },
+            false => self.damaged(&message),
+        }
     }
 
     /// Reads the input to its end: a pipe wants that, and a file must have its mark there.

@@ -32,7 +32,7 @@ impl ByteRows {
             input: Input::new(source.head, start, source.rest, parser.max_row_bytes),
             cutter: match parser.format {
                 InputFormat::Json => Cutter::Elements(ArrayElements::default()),
-                InputFormat::Csv => Cutter::Csv(Box::new(CsvRecords::new())),
+                InputFormat::Csv => Cutter::Csv(Box::new(CsvRecords::new(parser.delimiter()))),
                 _ => Cutter::Lines,
             },
             parser,
@@ -44,6 +44,11 @@ impl ByteRows {
 
     pub fn parser(&self) -> &RowParser {
         &self.parser
+    }
+
+    /// From now on a score that is none is an error.
+    pub fn need_scores(&mut self) {
+        self.parser.need_scores();
     }
 
     /// The bytes of the row that was read last.

@@ -3,17 +3,21 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use serde_json::Value;
-
 use super::format::InputFormat;
+use super::json::{self, JsonType};
+use super::names::{FieldNames, find};
+use super::parser::broken_message;
 use super::queries::Query;
-use super::row::{FieldNames, JsonRow, Row};
+use super::row::{GivenField, JsonRow, Row, given_fields};
 use super::rows::{ReadOptions, Rows};
 use crate::{Error, Result};
 
 const QUERY_NAMES: [&str; 2] = ["query", "text"];
 const QUERY_ID_NAMES: [&str; 4] = ["query_id", "qid", "id", "_id"];
 const LIST_NAMES: [&str; 3] = ["candidates", "documents", "passages"];
+
+/// How many candidates a list may have: each takes some hundred bytes, however little of it the file has.
+const MAX_CANDIDATES: usize = 1 << 20;
 
 /// A query and its candidates, each a [`Row`] as in any other input.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,13 +33,28 @@ pub struct CandidateRow {
 ///
 /// A line is `{"query_id": "q1", "query": "...", "candidates": [{"id": "d1", "text": "...", "score": 12.5}, "a bare text"]}`. The id may be
 /// called `qid`, `id` or `_id`, the list `documents` or `passages`; candidates have the fields of any JSONL input, and without an id
-/// their place in the list, from 1.
+/// their place in the list, from 1. A list has at most 1,048,576 candidates, and a line at most [`MAX_ROW_BYTES`](super::MAX_ROW_BYTES).
 ///
 /// Where unusable rows are left out ([`ReadOptions::bad_rows`]), that is a candidate of its list, or the whole line where its query or its list cannot be used.
 pub struct CandidateRows {
     lines: Rows,
     names: FieldNames,
+    parts: PartNames,
     seen: HashSet<String>,
+}
+
+/// The names of a line's parts.
+struct PartNames {
+    id: Vec<String>,
+    query: Vec<String>,
+    list: Vec<String>,
+}
+
+impl PartNames {
+    fn new() -> Self {
+        let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+        Self { id: owned(&QUERY_ID_NAMES), query: owned(&QUERY_NAMES), list: owned(&LIST_NAMES) }
+    }
 }
 
 impl CandidateRows {
@@ -45,7 +64,12 @@ impl CandidateRows {
     /// As [`Rows::open`].
     pub fn open(path: impl AsRef<Path>, options: &ReadOptions) -> Result<Self> {
         let lines = ReadOptions { format: Some(InputFormat::Text), ..options.clone() };
-        Ok(Self { lines: Rows::open(path, &lines)?, names: FieldNames::of(options), seen: HashSet::new() })
+        Ok(Self {
+            lines: Rows::open(path, &lines)?,
+            names: FieldNames::of(options),
+            parts: PartNames::new(),
+            seen: HashSet::new(),
+        })
     }
 
     /// The input's name as messages give it.
@@ -63,38 +87,73 @@ impl CandidateRows {
         self.lines.skip_reasons()
     }
 
-    /// The query of a line, and its candidates as they stand there.
-    fn read(&mut self, line: &Row) -> Result<(Query, Vec<Value>), String> {
-        let value: Value = serde_json::from_str(&line.text).map_err(|e| format!("broken JSON: {e}"))?;
-        let Value::Object(mut fields) = value else {
+    /// From now on a candidate whose score is no finite number is unusable: for who learns late that scores count.
+    pub fn need_scores(&mut self) {
+        self.names.needs_score = true;
+    }
+
+    /// Leaves the candidates out of a list that was read before [`CandidateRows::need_scores`] whose scores are none.
+    ///
+    /// # Errors
+    /// [`Error::BadRow`] for the first of them where unusable rows are errors.
+    pub fn check_scores(&mut self, row: CandidateRow) -> Result<CandidateRow> {
+        let CandidateRow { query, candidates } = row;
+        let mut kept = Vec::with_capacity(candidates.len());
+        for candidate in candidates {
+            match &candidate.score_fault {
+                None => kept.push(candidate),
+                Some(fault) => self.lines.leave_out(query.line, format!("candidate '{}': {fault}", candidate.id))?,
+            }
+        }
+        Ok(CandidateRow { query, candidates: kept })
+    }
+
+    /// The query of a line, and the text of its list.
+    fn read(&mut self, line: &Row) -> Result<(Query, String), String> {
+        let value = json::value(&line.text).map_err(|broken| broken_message(&line.text, broken).1)?;
+        if JsonType::of(value) != JsonType::Object {
             return Err("this line is no object with a query and candidates".into());
-        };
-        let mut take = |names: &[&str]| names.iter().find_map(|name| fields.remove(*name));
-        let id = match take(&QUERY_ID_NAMES) {
-            None | Some(Value::Null) => line.line.to_string(),
-            Some(Value::String(id)) => id,
-            Some(Value::Number(id)) => id.to_string(),
-            Some(_) => return Err("the query's id is neither a string nor a number".into()),
-        };
-        let text = match take(&QUERY_NAMES) {
-            Some(Value::String(text)) if !text.trim().is_empty() => text,
-            Some(Value::String(_)) => return Err(format!("the query '{id}' is blank; remove the line or write one")),
+        }
+        let mut fields = given_fields(value);
+        let id = self.query_id(&mut fields, line.line)?;
+        let text = match find(&fields, &self.parts.query)?.map(|spot| spot.take(&mut fields).1.text()) {
+            Some(Ok(Some(text))) if !text.trim().is_empty() => text.into_owned(),
+            Some(Ok(Some(_))) => return Err(format!("the query '{id}' is blank; remove the line or write one")),
             _ => return Err("no query: the line needs a field 'query' with a string".into()),
         };
-        let Some(Value::Array(list)) = take(&LIST_NAMES) else {
+        let list = find(&fields, &self.parts.list)?.map(|spot| spot.take(&mut fields).1);
+        let list = list.filter(|list| list.json_type() == JsonType::Array);
+        let Some(list) = list.and_then(|list| list.text_of_json()) else {
             return Err("no candidates: the line needs a field 'candidates' with an array".into());
         };
         if !self.seen.insert(id.clone()) {
             return Err(format!("the query id '{id}' is used already; ids of queries must differ"));
         }
-        Ok((Query { id, text, line: line.line }, list))
+        Ok((Query { id, text, line: line.line }, list.into_owned()))
+    }
+
+    fn query_id(&self, fields: &mut Vec<GivenField<'_>>, line: u64) -> Result<String, String> {
+        let Some(spot) = find(fields, &self.parts.id)? else { return Ok(line.to_string()) };
+        let (_, id) = spot.take(fields);
+        match id.json_type() {
+            JsonType::Boolean => Err("the query's id is neither a string nor a number".into()),
+            _ => match id.text() {
+                Ok(id) => Ok(id.map_or_else(|| line.to_string(), |id| id.into_owned())),
+                Err(_) => Err("the query's id is neither a string nor a number".into()),
+            },
+        }
     }
 
     /// The candidates that can be used. They keep the numbers of their places, whatever is left out.
-    fn rows(&mut self, line: u64, list: Vec<Value>) -> Result<Vec<Row>> {
+    fn rows(&mut self, line: u64, list: &str) -> Result<Vec<Row>> {
+        let list = json::elements(list).unwrap_or_default();
+        if list.len() > MAX_CANDIDATES {
+            let message = format!("this list has {} candidates, more than {MAX_CANDIDATES}; split it", list.len());
+            return self.lines.leave_out(line, message).map(|()| Vec::new());
+        }
         let mut rows = Vec::with_capacity(list.len());
         for (number, value) in (1..).zip(list) {
-            match JsonRow::from(value).into_row(&self.names, line, number) {
+            match JsonRow::of(value).into_row(&self.names, line, number) {
                 Ok(row) => rows.push(row),
                 Err(message) => self.lines.leave_out(line, format!("candidate {number}: {message}"))?,
             }
@@ -115,7 +174,7 @@ impl Iterator for CandidateRows {
             };
             match self.read(&line) {
                 Ok((query, list)) => {
-                    return Some(self.rows(line.line, list).map(|candidates| CandidateRow { query, candidates }));
+                    return Some(self.rows(line.line, &list).map(|candidates| CandidateRow { query, candidates }));
                 }
                 Err(message) => match self.lines.leave_out(line.line, message) {
                     Ok(()) => {}

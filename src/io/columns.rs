@@ -4,36 +4,27 @@
 //! complaints for both. Only the columns that a row can use are read.
 
 use std::borrow::Cow;
-use std::fs::File;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use arrow_array::cast::AsArray;
-use arrow_array::types::{
-    Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type,
-    UInt32Type, UInt64Type,
-};
 use arrow_array::{Array, RecordBatch};
-use arrow_schema::{DataType, Schema};
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
-use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
-use serde_json::{Number, Value};
+use arrow_schema::{DataType, Field, Schema};
 
 use super::arrow_stream::ArrowStream;
+use super::column_json::{JsonWriter, TooLarge, is_uuid, text};
 use super::format::{ColumnMagic, InputFormat};
+use super::names::{FieldNames, PANDAS_INDEX, no_text, path, position};
+use super::parquet_file::ParquetFile;
 use super::parser::{Fault, RowParser, too_long};
-use super::row::{JsonRow, Row, no_text};
+use super::row::{Given, JsonRow, Row};
 use super::source::Source;
 use crate::{Error, Result};
-
-/// Rows of Parquet that are unpacked together. Arrow's batches are as long as their writer made them.
-const BATCH_ROWS: usize = 1024;
 
 /// Reads batches and takes rows off them.
 pub(super) struct ColumnRows {
     parser: RowParser,
     batches: Batches,
+    /// The columns that are read, ascending: all of Arrow's are there, those of Parquet alone.
+    columns: Vec<usize>,
     batch: Option<RecordBatch>,
     /// Of the batch.
     next: usize,
@@ -42,7 +33,7 @@ pub(super) struct ColumnRows {
 }
 
 enum Batches {
-    Parquet(Box<ParquetRecordBatchReader>),
+    Parquet(Box<ParquetFile>),
     Arrow(Box<ArrowStream>),
 }
 
@@ -50,14 +41,19 @@ impl ColumnRows {
     /// `parser` has the format, Parquet or Arrow; `path` is the file's if there is one that can be read from its end.
     pub fn open(source: Source, path: Option<&Path>, parser: RowParser) -> Result<Self> {
         let magic = ColumnMagic::of(&source.head);
+        let mut columns = Vec::new();
         let batches = match (parser.format, magic) {
             (InputFormat::Parquet, Some(ColumnMagic::Parquet)) => {
-                Batches::Parquet(open_parquet(&source, path, &parser)?)
+                let path = seekable(&source, path, &parser)?;
+                let file = ParquetFile::open(path, &parser.name, |schema| used_columns(schema, &parser))?;
+                columns = (0..file.num_columns()).collect();
+                Batches::Parquet(Box::new(file))
             }
             (InputFormat::Arrow, Some(ColumnMagic::ArrowFile | ColumnMagic::ArrowStream)) => {
                 let is_file = magic == Some(ColumnMagic::ArrowFile);
-                let stream = ArrowStream::open(source.into_bytes(), is_file, &parser.name)?;
-                used_columns(stream.schema(), &parser)?;
+                let is_packed = source.compression.is_some();
+                let stream = ArrowStream::open(source.into_bytes(), is_file, is_packed, &parser.name)?;
+                columns.extend(used_columns(stream.schema(), &parser)?);
                 Batches::Arrow(Box::new(stream))
             }
             (format, _) => {
@@ -65,7 +61,12 @@ impl ColumnRows {
                 return Err(Error::BadInput { file: parser.name, message });
             }
         };
-        Ok(Self { parser, batches, batch: None, next: 0, line: 0 })
+        Ok(Self { parser, batches, columns, batch: None, next: 0, line: 0 })
+    }
+
+    /// From now on a score that is none is an error.
+    pub fn need_scores(&mut self) {
+        self.parser.need_scores();
     }
 
     pub fn parser(&self) -> &RowParser {
@@ -81,7 +82,7 @@ impl ColumnRows {
     pub fn next(&mut self, number: &mut u64) -> Result<Option<Row>, Fault> {
         while self.batch.as_ref().is_none_or(|batch| self.next == batch.num_rows()) {
             self.next = 0;
-            self.batch = self.batches.next(&self.parser.name).map_err(Fault::Fatal)?;
+            self.batch = self.batches.next().map_err(Fault::Fatal)?;
             if self.batch.is_none() {
                 return Ok(None);
             }
@@ -91,167 +92,146 @@ impl ColumnRows {
         self.next += 1;
         self.line += 1;
         *number += 1;
-        row(batch, at, &self.parser, self.line, *number).map(Some).map_err(|message| Fault::Row(self.line, message))
+        row(batch, &self.columns, at, &self.parser, self.line, *number)
+            .map(Some)
+            .map_err(|message| Fault::Row(self.line, message))
     }
 }
 
 impl Batches {
-    fn next(&mut self, name: &str) -> Result<Option<RecordBatch>> {
+    fn next(&mut self) -> Result<Option<RecordBatch>> {
         match self {
-            Self::Parquet(reader) => guarded(name, || reader.next().transpose()),
+            Self::Parquet(file) => file.next(),
             Self::Arrow(stream) => stream.next(),
         }
     }
 }
 
-fn open_parquet(source: &Source, path: Option<&Path>, parser: &RowParser) -> Result<Box<ParquetRecordBatchReader>> {
-    let name = &parser.name;
-    let needs_end = || {
+/// The path of a file that can be read from its end.
+fn seekable<'p>(source: &Source, path: Option<&'p Path>, parser: &RowParser) -> Result<&'p Path> {
+    path.filter(|_| source.compression.is_none()).ok_or_else(|| {
         let why = match source.compression {
             Some(packed) => format!("which {packed} does not allow; unpack it first"),
             None => "which a stream does not have; save it to a file and read that".to_owned(),
         };
-        Error::BadInput { file: name.clone(), message: format!("a Parquet file is read from its end, {why}") }
-    };
-    let path = path.filter(|_| source.compression.is_none()).ok_or_else(needs_end)?;
-    let file = File::open(path).map_err(Error::io("open", path))?;
-    let builder = guarded(name, || ParquetRecordBatchReaderBuilder::try_new(file))?;
-    let columns = used_columns(builder.schema(), parser)?;
-    check_places(name, builder.metadata())?;
-    let columns = ProjectionMask::roots(builder.parquet_schema(), columns);
-    guarded(name, || builder.with_projection(columns).with_batch_size(BATCH_ROWS).build()).map(Box::new)
+        let message = format!("a Parquet file is read from its end, {why}");
+        Error::BadInput { file: parser.name.clone(), message }
+    })
 }
 
-/// Makes sure of what the reader asserts about the directory.
-fn check_places(name: &str, metadata: &ParquetMetaData) -> Result<()> {
-    let mut columns = metadata.row_groups().iter().flat_map(|group| group.columns());
-    let is_sane = |column: &ColumnChunkMetaData| {
-        column.data_page_offset() >= 0
-            && column.dictionary_page_offset().is_none_or(|offset| offset >= 0)
-            && column.compressed_size() >= 0
-    };
-    match columns.all(is_sane) && metadata.row_groups().iter().all(|group| group.num_rows() >= 0) {
-        true => Ok(()),
-        false => Err(damaged_parquet(name, &"a column has a negative place or length")),
-    }
-}
-
-/// Asks the reader for something. Pages that contradict the directory make it panic in places that no check before can know; that is a damaged
-/// file as well, and the reader is not asked again.
-fn guarded<T, E: std::fmt::Display>(name: &str, ask: impl FnOnce() -> Result<T, E>) -> Result<T> {
-    match catch_unwind(AssertUnwindSafe(ask)) {
-        Ok(answer) => answer.map_err(|error| damaged_parquet(name, &error)),
-        Err(_) => Err(damaged_parquet(name, &"its pages contradict its directory")),
-    }
-}
-
-fn damaged_parquet(name: &str, error: &dyn std::fmt::Display) -> Error {
-    Error::BadInput { file: name.to_owned(), message: format!("this Parquet file is damaged: {error}") }
-}
-
-/// The columns that a row can use, and whether those with a meaning are of a type that can have it.
+/// The columns that are read, and whether those with a meaning are of a type that can have it.
 fn used_columns(schema: &Schema, parser: &RowParser) -> Result<Vec<usize>> {
     let bad = |message: String| Error::BadInput { file: parser.name.clone(), message };
-    let fields = schema.fields();
-    let find = |wanted: &[String]| wanted.iter().find_map(|name| fields.iter().rposition(|field| field.name() == name));
     let names = &parser.names;
-    let Some(text) = find(&names.text) else {
-        return Err(bad(no_text(names, "file has the column", fields.iter().map(|field| field.name().as_str()))));
-    };
-    type Fits = fn(&DataType) -> bool;
-    let is_id: Fits = |data_type| is_text(data_type) || data_type.is_integer();
-    let is_number: Fits = |data_type| data_type.is_integer() || data_type.is_floating();
-    let roles: [(&str, &str, Option<usize>, Fits, &str); 4] = [
-        ("text", "text", Some(text), is_text, "--text-field"),
-        ("id", "text or a whole number", find(&names.id), is_id, "--id-field"),
-        ("title", "text", find(&names.title), is_text, "--title-field"),
-        ("score", "a number", find(&names.score), is_number, "--score-field"),
+    let mut used = find(schema, &names.text).map_err(bad)?;
+    if used.is_empty() {
+        let all = schema.fields().iter().map(|field| field.name().as_str());
+        return Err(bad(no_text(names, "file has the column", all)));
+    }
+    let roles = [
+        ("text", &names.text, "text", "--text-field"),
+        ("id", &names.id, "text or a whole number", "--id-field"),
+        ("title", &names.title, "text", "--title-field"),
     ];
-    for (role, wanted, column, fits, option) in roles {
-        let Some(field) = column.map(|column| &fields[column]) else { continue };
-        let found = field.data_type();
-        // A column of nothing but nulls has no type to be told by.
-        if !fits(found) && *found != DataType::Null {
-            let name = field.name();
+    for (role, wanted, kind, option) in roles {
+        let found = find(schema, wanted).map_err(bad)?;
+        let best = found.first().map(|&column| schema.field(column));
+        // What lies inside of a column is looked at row by row.
+        let best = best.filter(|field| wanted.iter().any(|name| name.eq_ignore_ascii_case(field.name())));
+        if let Some(field) = best.filter(|field| !fits(field, role == "id")) {
+            let (name, found) = (field.name(), field.data_type());
             return Err(bad(format!(
-                "the {role} '{name}' has the type {found}, not {wanted}; name another column with {option}"
+                "the {role} '{name}' has the type {found}, not {kind}; name another column with {option}"
             )));
         }
+        used.extend(found);
     }
-    Ok((0..fields.len()).filter(|&column| is_simple(fields[column].data_type())).collect())
+    used.extend(find(schema, &names.score).unwrap_or_default());
+    used.sort_unstable();
+    used.dedup();
+    Ok(if names.keeps_extra { (0..schema.fields().len()).collect() } else { used })
 }
 
-fn is_text(data_type: &DataType) -> bool {
-    match data_type {
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,
-        DataType::Dictionary(_, values) => is_text(values),
-        _ => false,
+/// The columns of these names, and those that names lead into.
+fn find(schema: &Schema, names: &[String]) -> Result<Vec<usize>, String> {
+    let all = || schema.fields().iter().map(|field| field.name().as_str());
+    let mut found = Vec::new();
+    for name in names {
+        let place = match position(all(), name, "this file has the column")? {
+            None => {
+                path(name).and_then(|path| all().position(|column| Some(column) == path.first().map(String::as_str)))
+            }
+            place => place,
+        };
+        found.extend(place);
     }
+    Ok(found)
 }
 
-/// Whether [`value`] has a value for it.
-fn is_simple(data_type: &DataType) -> bool {
-    match data_type {
-        DataType::Dictionary(_, values) => is_simple(values),
-        DataType::Null | DataType::Boolean => true,
-        other => is_text(other) || other.is_integer() || other.is_floating(),
-    }
+/// Whether a column's values can be texts. A column of nothing but nulls has no type to be told by; pandas' index nobody asked for.
+fn fits(field: &Field, is_id: bool) -> bool {
+    let data_type = field.data_type();
+    let is_scalar = !data_type.is_nested() && !matches!(data_type, DataType::Interval(_));
+    let is_exact = !data_type.is_floating() && *data_type != DataType::Boolean;
+    is_scalar && (!is_id || is_exact) || field.name() == PANDAS_INDEX
 }
 
-fn row(batch: &RecordBatch, at: usize, parser: &RowParser, line: u64, number: u64) -> Result<Row, String> {
+/// Whether values of this column are to be the text, the id or the title of a row.
+fn has_role(name: &str, names: &FieldNames) -> bool {
+    let all = names.text.iter().chain(&names.id).chain(&names.title);
+    all.into_iter().any(|role| role.eq_ignore_ascii_case(name))
+}
+
+fn row(
+    batch: &RecordBatch,
+    columns: &[usize],
+    at: usize,
+    parser: &RowParser,
+    line: u64,
+    number: u64,
+) -> Result<Row, String> {
     let schema = batch.schema_ref();
-    let mut num_bytes = 0;
-    let mut fields = Vec::with_capacity(batch.num_columns());
-    for (field, column) in schema.fields().iter().zip(batch.columns()) {
-        if !is_simple(field.data_type()) {
+    let mut left = parser.max_row_bytes;
+    let mut fields = Vec::with_capacity(columns.len());
+    for &number in columns {
+        let (field, column) = (schema.field(number), batch.column(number).as_ref());
+        // An index of another type than those of ids is no id.
+        if field.name() == PANDAS_INDEX && (field.data_type().is_nested() || *field.data_type() == DataType::Boolean) {
             continue;
         }
-        let value = value(column, at);
-        if let Value::String(text) = &value {
-            num_bytes += text.len();
-            // Such a column holds numbers; as a text comes only what JSON has no number for.
-            if parser.names.score.contains(field.name()) && !is_text(field.data_type()) {
-                return Err(format!("the score '{text}' is not a number"));
-            }
-        }
-        fields.push((Cow::Borrowed(field.name().as_str()), value));
-    }
-    if num_bytes > parser.max_row_bytes {
-        return Err(too_long(parser.max_row_bytes));
+        let given = given(field, column, at, left, &parser.names).map_err(|fault| match fault {
+            NoValue::TooLarge => too_long(parser.max_row_bytes),
+            NoValue::NotUtf8 => format!("the bytes of '{}' are not UTF-8, so they are no text", field.name()),
+        })?;
+        let (Given::Text(written) | Given::Json(written)) = &given;
+        left = left.checked_sub(written.len()).ok_or_else(|| too_long(parser.max_row_bytes))?;
+        fields.push((Cow::Borrowed(field.name().as_str()), given));
     }
     JsonRow::Object(fields).into_row(&parser.names, line, number)
 }
 
-/// A value as JSON has it. Numbers that JSON has not (NaN, infinities) are texts.
-fn value(column: &dyn Array, at: usize) -> Value {
-    if column.is_null(at) {
-        return Value::Null;
-    }
-    match column.data_type() {
-        DataType::Utf8 => column.as_string::<i32>().value(at).into(),
-        DataType::LargeUtf8 => column.as_string::<i64>().value(at).into(),
-        DataType::Utf8View => column.as_string_view().value(at).into(),
-        DataType::Boolean => column.as_boolean().value(at).into(),
-        DataType::Int8 => column.as_primitive::<Int8Type>().value(at).into(),
-        DataType::Int16 => column.as_primitive::<Int16Type>().value(at).into(),
-        DataType::Int32 => column.as_primitive::<Int32Type>().value(at).into(),
-        DataType::Int64 => column.as_primitive::<Int64Type>().value(at).into(),
-        DataType::UInt8 => column.as_primitive::<UInt8Type>().value(at).into(),
-        DataType::UInt16 => column.as_primitive::<UInt16Type>().value(at).into(),
-        DataType::UInt32 => column.as_primitive::<UInt32Type>().value(at).into(),
-        DataType::UInt64 => column.as_primitive::<UInt64Type>().value(at).into(),
-        DataType::Float16 => float(column.as_primitive::<Float16Type>().value(at).into()),
-        DataType::Float32 => float(column.as_primitive::<Float32Type>().value(at).into()),
-        DataType::Float64 => float(column.as_primitive::<Float64Type>().value(at)),
-        DataType::Dictionary(..) => {
-            let dictionary = column.as_any_dictionary();
-            let key = value(dictionary.keys(), at).as_u64().and_then(|key| usize::try_from(key).ok());
-            key.map_or(Value::Null, |key| value(dictionary.values().as_ref(), key))
-        }
-        _ => Value::Null,
-    }
+enum NoValue {
+    TooLarge,
+    NotUtf8,
 }
 
-fn float(number: f64) -> Value {
-    Number::from_f64(number).map_or_else(|| number.to_string().into(), Value::Number)
+/// The value at `at`, which may take `max_bytes`.
+fn given<'a>(
+    field: &Field,
+    column: &'a dyn Array,
+    at: usize,
+    max_bytes: usize,
+    names: &FieldNames,
+) -> Result<Given<'a>, NoValue> {
+    let text = if column.is_null(at) || is_uuid(field) { None } else { text(column, at) };
+    if let Some(text) = text {
+        return Ok(Given::Text(text.into()));
+    }
+    let is_binary = matches!(field.data_type(), DataType::Binary | DataType::LargeBinary | DataType::BinaryView);
+    if is_binary && !column.is_null(at) && has_role(field.name(), names) {
+        return Err(NoValue::NotUtf8);
+    }
+    let mut json = JsonWriter::new(max_bytes);
+    json.write(field, column, at).map_err(|TooLarge| NoValue::TooLarge)?;
+    Ok(Given::Json(json.out.into()))
 }

@@ -13,10 +13,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::byte_rows::ByteRows;
+use super::fields::Fields;
 use super::id_table::{IdTable, IdTableBuilder};
 use super::merge::unnamed_file;
 use super::parser::{Fault, RowParser};
@@ -107,7 +107,8 @@ struct SpooledRow {
     text: String,
     title: Option<String>,
     score: Option<f64>,
-    extra: Map<String, Value>,
+    extra: Fields,
+    fault: Option<Box<str>>,
 }
 
 impl Corpus {
@@ -289,8 +290,8 @@ impl CorpusFile {
             }
             Place::Spool => {
                 let row: SpooledRow = serde_json::from_slice(&bytes).map_err(|_| self.changed(address))?;
-                let SpooledRow { id, text, title, score, extra } = row;
-                Ok(Row { line: address.line, id, text, title, first_stage_score: score, extra })
+                let SpooledRow { id, text, title, score: first_stage_score, extra, fault: score_fault } = row;
+                Ok(Row { line: address.line, id, text, title, first_stage_score, extra, score_fault })
             }
         }
     }
@@ -405,10 +406,10 @@ impl Pass {
 
     /// Writes a row to the spool; where it begins, how long it is, and its checksum.
     fn spool(&mut self, row: &Row) -> Result<(u64, usize, u32)> {
-        let Row { id, text, title, first_stage_score: score, extra, .. } = row.clone();
+        let Row { id, text, title, first_stage_score: score, extra, score_fault: fault, .. } = row.clone();
         let write = || Error::io("write to", &self.folder);
-        let mut line =
-            serde_json::to_vec(&SpooledRow { id, text, title, score, extra }).map_err(|e| write()(e.into()))?;
+        let row = SpooledRow { id, text, title, score, extra, fault };
+        let mut line = serde_json::to_vec(&row).map_err(|error| write()(error.into()))?;
         let (offset, length, crc) = (self.spool_bytes, line.len(), crc32fast::hash(&line));
         line.push(b'\n');
         self.spool.write_all(&line).map_err(write())?;

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::byte_rows::ByteRows;
 #[cfg(feature = "parquet")]
 use super::columns::ColumnRows;
+use super::encoding;
 use super::format::{ColumnMagic, InputFormat, UTF8_BOM, refusal};
 use super::parser::{Fault, RowParser};
 use super::row::Row;
@@ -30,11 +31,15 @@ impl FileRows {
             InputFormat::sniff(text, parser.asked_text_name())
         };
         parser.format = asked.or_else(by_magic).or_else(by_name).unwrap_or_else(by_text);
+        if let Some(delimiter) = parser.delimiter {
+            parser.format = with_delimiter(parser.format, asked, delimiter)?;
+        }
         if matches!(parser.format, InputFormat::Parquet | InputFormat::Arrow) {
             return Self::open_columns(source, path, parser);
         }
-        match refusal(&source.head) {
-            Some(message) => Err(Error::BadInput { file: parser.name, message: message.to_owned() }),
+        let refused = refusal(&source.head).map(str::to_owned);
+        match refused.or_else(|| encoding::refusal(&source.head, source.compression)) {
+            Some(message) => Err(Error::BadInput { file: parser.name, message }),
             None => Ok(Self::Bytes(Box::new(ByteRows::new(source, parser)))),
         }
     }
@@ -54,6 +59,15 @@ impl FileRows {
             Self::Bytes(rows) => rows.parser(),
             #[cfg(feature = "parquet")]
             Self::Columns(rows) => rows.parser(),
+        }
+    }
+
+    /// From now on a score that is none is an error.
+    pub fn need_scores(&mut self) {
+        match self {
+            Self::Bytes(rows) => rows.need_scores(),
+            #[cfg(feature = "parquet")]
+            Self::Columns(rows) => rows.need_scores(),
         }
     }
 
@@ -81,5 +95,17 @@ impl FileRows {
             #[cfg(feature = "parquet")]
             Self::Columns(rows) => rows.seeks(),
         }
+    }
+}
+
+/// The format of what has columns separated by `delimiter`, and would be `format` without that.
+fn with_delimiter(format: InputFormat, asked: Option<InputFormat>, delimiter: u8) -> Result<InputFormat> {
+    match (format, asked) {
+        (InputFormat::Tsv, Some(_)) if delimiter == b'\t' => Ok(InputFormat::Tsv),
+        (InputFormat::Csv, _) | (InputFormat::Text | InputFormat::Tsv, None) => Ok(InputFormat::Csv),
+        (format, Some(_)) => Err(Error::InvalidArgument(format!(
+            "a delimiter is for CSV, and the input format is {format}; leave one of them out"
+        ))),
+        (format, None) => Ok(format),
     }
 }

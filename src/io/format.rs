@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
-use super::row::TEXT_NAMES;
+use super::header::is_header;
 use crate::{Error, Result};
 
 /// The format of a file of candidates or queries.
@@ -61,9 +61,7 @@ pub(super) const UTF8_BOM: &[u8] = b"\xEF\xBB\xBF";
 pub(super) const SNIFF_BYTES: usize = 4096;
 
 /// First bytes of what cannot be read, with its name and what to do.
-const REFUSED: [(&[u8], &str); 7] = [
-    (b"\xFF\xFE", "this is UTF-16; convert it first: iconv -f UTF-16 -t UTF-8"),
-    (b"\xFE\xFF", "this is UTF-16; convert it first: iconv -f UTF-16 -t UTF-8"),
+const REFUSED: [(&[u8], &str); 6] = [
     (
         b"\xFD7zXZ\0",
         "this is compressed with xz; compress it with gzip or zstd, or pipe it in: xz -dc FILE | nearsort ... -",
@@ -71,6 +69,7 @@ const REFUSED: [(&[u8], &str); 7] = [
     (b"PK\x03\x04", "this is a zip archive; unpack it first, or compress its file with gzip or zstd"),
     (b"PAR1", "this is a Parquet file, which is not read here; export it first"),
     (b"ARROW1", "this is an Arrow file, which is not read here; export it first"),
+    (b"PARE", "this Parquet file is encrypted, which is not read; decrypt it first, e.g. with pyarrow"),
     (b"FEA1", "this is a Feather file of version 1; write it as version 2"),
 ];
 
@@ -122,7 +121,7 @@ impl InputFormat {
     ///
     /// `{"` begins JSONL and `[` before an element or its end begins a JSON array. A first line that is a whole
     /// JSON string is JSONL. A first line with at least two columns, one of them named like a text column
-    /// (`text_field` if given), is the header of TSV or CSV.
+    /// (`text_field` if given) in any case, is the header of TSV or CSV.
     pub(super) fn sniff(head: &[u8], text_field: Option<&str>) -> Self {
         let start = head.trim_ascii_start();
         let second = start.get(1..).unwrap_or_default().trim_ascii_start().first();
@@ -135,26 +134,12 @@ impl InputFormat {
         if line.first() == Some(&b'"') && serde_json::from_slice::<String>(line).is_ok() {
             return Self::Jsonl;
         }
-        let is_header = |delimiter: u8| {
-            let columns: Vec<&[u8]> = line.split(|&byte| byte == delimiter).map(unquoted_name).collect();
-            let names_text = |column: &&[u8]| match text_field {
-                Some(name) => *column == name.as_bytes(),
-                None => TEXT_NAMES.iter().any(|name| *column == name.as_bytes()),
-            };
-            columns.len() > 1 && columns.iter().any(names_text)
-        };
-        match (is_header(b'\t'), is_header(b',')) {
+        match (is_header(line, b'\t', text_field), is_header(line, b',', text_field)) {
             (true, _) => Self::Tsv,
             (_, true) => Self::Csv,
             _ => Self::Text,
         }
     }
-}
-
-/// A column name without the blanks and the quotes around it.
-fn unquoted_name(column: &[u8]) -> &[u8] {
-    let column = column.trim_ascii();
-    column.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or(column)
 }
 
 /// Says why an input that begins with `head` cannot be read, `None` if nothing speaks against it.
@@ -194,7 +179,7 @@ mod tests {
 
     #[test]
     fn the_first_bytes_tell_the_format() {
-        let cases: [(&str, InputFormat); 16] = [
+        let cases: [(&str, InputFormat); 17] = [
             ("{\"text\": \"a\"}\n", InputFormat::Jsonl),
             ("\n  { \"text\": ", InputFormat::Jsonl),
             ("\"a string\"\n\"another\"\n", InputFormat::Jsonl),
@@ -207,15 +192,16 @@ mod tests {
             ("id\ttext\r\n", InputFormat::Tsv),
             ("id,\"text\"\r\n", InputFormat::Csv),
             ("id, body ,x\n", InputFormat::Csv),
+            ("ID,Passage\n", InputFormat::Csv),
             ("text\nmore text\n", InputFormat::Text),
             ("one, two, three\n", InputFormat::Text),
             ("", InputFormat::Text),
-            ("id,passage\n", InputFormat::Text),
+            ("id,paragraph\n", InputFormat::Text),
         ];
         for (head, expected) in cases {
             assert_eq!(InputFormat::sniff(head.as_bytes(), None), expected, "{head:?}");
         }
-        assert_eq!(InputFormat::sniff(b"id,passage\n", Some("passage")), InputFormat::Csv);
+        assert_eq!(InputFormat::sniff(b"id,paragraph\n", Some("paragraph")), InputFormat::Csv);
     }
 
     #[test]

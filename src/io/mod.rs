@@ -14,8 +14,18 @@
 //! | Parquet | `.parquet` | a row | the row number |
 //! | Arrow | `.arrow`, `.feather`, `.arrows` | a row | the row number |
 //!
-//! Of Parquet and Arrow, columns of strings (in dictionaries too), integers, floats, booleans and nulls are read, and nothing else of the other types. A
-//! number that JSON does not have (NaN, infinity) is a text in [`Row::extra`].
+//! Columns of Parquet and Arrow of every type are read; what a value is as JSON is the table in `column_json.rs`. A number that JSON does not have
+//! (NaN, infinity) is a text in [`Row::extra`].
+//!
+//! What reading takes at most, whatever a file claims:
+//!
+//! | reader | bound |
+//! |---|---|
+//! | a line, a JSON element, a record of CSV, a row of columns | [`MAX_ROW_BYTES`], or [`ReadOptions::max_row_bytes`] |
+//! | gzip, zstd | the row that is being unpacked |
+//! | a list of [`CandidateRows`] | a line, and 1,048,576 candidates |
+//! | Parquet | 1,024 rows of some 16 MiB; of the pages that are unpacked together 256 MiB, or 64 times their size in the file |
+//! | Arrow | a message as the file has it (1 GiB where the input is compressed as a whole); of compressed columns 256 MiB, or 64 times their size |
 //!
 //! Files compressed with gzip or zstd are read like any other, whatever their name; `corpus.jsonl.gz` is JSONL.
 //!
@@ -25,28 +35,43 @@
 //! every core. Both read TREC's columns, tables with headers and JSON objects.
 //!
 //! Line feeds may be preceded by carriage returns, and a UTF-8 byte-order mark is dropped, in every format. Everything
-//! must be UTF-8; UTF-16, xz and zip are recognised by their first bytes and refused by name.
+//! must be UTF-8; UTF-16 and UTF-32 (without a byte-order mark too), xz, zip and encrypted Parquet are recognised by their first bytes and refused by
+//! name, with the command that converts them.
 //!
 //! No model, no printing and no environment is used here.
 
 #[cfg(feature = "parquet")]
 mod arrow_stream;
 mod byte_rows;
+#[cfg(feature = "parquet")]
+mod calendar;
 mod candidates;
 mod checked;
+#[cfg(feature = "parquet")]
+mod column_json;
 #[cfg(feature = "parquet")]
 mod columns;
 mod corpus;
 mod digest;
 pub(crate) mod durable;
 mod embeddings;
+mod encoding;
+mod fields;
 mod file_rows;
 mod format;
+mod header;
 mod id_table;
 mod journal;
+mod json;
+mod json_file;
 mod layout;
 mod merge;
+mod names;
 mod nested;
+#[cfg(feature = "parquet")]
+mod parquet_file;
+#[cfg(feature = "parquet")]
+mod parquet_pages;
 #[cfg_attr(not(feature = "parquet"), path = "parquet_off.rs")]
 mod parquet_results;
 mod parser;
@@ -70,6 +95,7 @@ pub use checked::{CheckedFile, FileMark};
 pub use corpus::Corpus;
 pub use digest::file_sha256;
 pub use embeddings::EmbeddingWriter;
+pub use fields::Fields;
 pub use format::InputFormat;
 pub use id_table::{IdTable, IdTableBuilder};
 pub use journal::Journal;
@@ -77,7 +103,7 @@ pub use parquet_results::ParquetResults;
 pub use paths::expand_paths;
 pub(crate) use positioned::PositionedFile;
 pub use qrels::{Grades, Qrels};
-pub use queries::{Query, read_queries};
+pub use queries::{Query, read_delimited_queries, read_queries};
 pub use rejects::Rejects;
 pub use row::Row;
 pub use rows::{BadRows, MAX_ROW_BYTES, ReadOptions, Rows};

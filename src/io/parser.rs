@@ -4,10 +4,14 @@
 
 use std::borrow::Cow;
 
-use super::format::InputFormat;
+use super::format::{InputFormat, UTF8_BOM};
+use super::header::Columns;
+use super::json::{Broken, Flaw};
+use super::names::FieldNames;
 use super::record::RawRow;
-use super::row::{Columns, FieldNames, JsonRow, Row};
+use super::row::{JsonRow, Row};
 use super::rows::{BadRows, ReadOptions};
+use super::{encoding, json_file};
 use crate::Error;
 
 /// Why there is no row.
@@ -32,6 +36,8 @@ pub(super) struct RowParser {
     pub columns: Option<Columns>,
     /// TSV of two columns without a header is taken as id and text.
     pub headerless: bool,
+    /// What separates the columns of CSV.
+    pub delimiter: Option<u8>,
 }
 
 impl RowParser {
@@ -45,12 +51,19 @@ impl RowParser {
             skips: !matches!(options.bad_rows, BadRows::Fail),
             columns: None,
             headerless: false,
+            delimiter: options.delimiter,
         }
     }
 
     /// The same for a file with another name, format and header.
     pub fn for_another_file(&self) -> Self {
         Self { columns: None, ..self.clone() }
+    }
+
+    /// From now on a score that is none is an error.
+    pub fn need_scores(&mut self) {
+        self.names.needs_score = true;
+        self.columns.iter_mut().for_each(Columns::need_scores);
     }
 
     /// The one name of the text, if it was asked for.
@@ -80,13 +93,15 @@ impl RowParser {
         let line = raw.line;
         let bad = |message| Fault::Row(line, message);
         if let Some(columns) = &self.columns {
-            return columns.row(&self.fields(raw)?, line, number).map_err(bad);
+            let fields = self.fields(raw)?;
+            check_mark(raw)?;
+            return columns.row(&fields, line, number).map_err(bad);
         }
         let text = self.text(raw)?;
         if self.format == InputFormat::Text {
             return Ok(Row::plain(line, number.to_string(), text.to_owned()));
         }
-        let row: JsonRow = serde_json::from_str(text).map_err(|error| self.broken_json(raw, &error))?;
+        let row = JsonRow::parse(text).map_err(|broken| self.broken_json(raw, text, broken))?;
         row.into_row(&self.names, line, number).map_err(bad)
     }
 
@@ -96,7 +111,7 @@ impl RowParser {
             Fault::Row(line, message) => Fault::Fatal(self.bad_row(line, message)),
             fatal => fatal,
         })?;
-        let (columns, is_header) = match Columns::from_header(&header, &self.names) {
+        let (columns, is_header) = match Columns::from_header(&header, &self.names, self.delimiter()) {
             Ok(columns) => (columns, true),
             Err(_) if self.headerless && self.format == InputFormat::Tsv && header.len() == 2 => {
                 (Columns::id_and_text(), false)
@@ -107,13 +122,21 @@ impl RowParser {
         Ok(is_header)
     }
 
+    /// What separates columns.
+    pub fn delimiter(&self) -> u8 {
+        match self.format {
+            InputFormat::Tsv => b'\t',
+            _ => self.delimiter.unwrap_or(b','),
+        }
+    }
+
     pub fn bad_row(&self, line: u64, message: String) -> Error {
         Error::BadRow { file: self.name.clone(), line, message }
     }
 
     fn text<'a>(&self, raw: &'a RawRow) -> Result<&'a str, Fault> {
         self.check_length(raw)?;
-        std::str::from_utf8(&raw.bytes).map_err(|error| bad_utf8(raw, error.valid_up_to()))
+        std::str::from_utf8(&raw.bytes).map_err(|error| bad_utf8(raw, &raw.bytes, error))
     }
 
     /// The bytes as fields of CSV or TSV.
@@ -128,7 +151,7 @@ impl RowParser {
         let mut start = 0;
         let field = |&end: &usize| {
             let bytes = &raw.bytes[start..end];
-            let text = std::str::from_utf8(bytes).map_err(|error| bad_utf8(raw, start + error.valid_up_to()))?;
+            let text = std::str::from_utf8(bytes).map_err(|error| bad_utf8(raw, bytes, error))?;
             start = end;
             Ok(Cow::Borrowed(text))
         };
@@ -140,11 +163,12 @@ impl RowParser {
     }
 
     /// In JSONL the next line may be fine; in an array nothing says where the next element begins.
-    fn broken_json(&self, raw: &RawRow, error: &serde_json::Error) -> Fault {
-        let message = error.to_string();
-        let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(what, _)| what);
-        let message = format!("broken JSON: {message} (column {})", error.column());
-        let line = raw.line + (error.line() as u64).saturating_sub(1);
+    fn broken_json(&self, raw: &RawRow, text: &str, broken: Broken) -> Fault {
+        let (line, mut message) = broken_message(text, broken);
+        let line = raw.line + line;
+        if self.format == InputFormat::Jsonl {
+            message.push_str(json_file::advice_for_line(text).unwrap_or_default());
+        }
         if self.format == InputFormat::Json && self.skips {
             let message = format!("{message}; broken syntax inside an array cannot be skipped, in JSONL it can");
             return Fault::Fatal(self.bad_row(line, message));
@@ -153,18 +177,62 @@ impl RowParser {
     }
 }
 
+/// What is wrong with a text that is no JSON, and how many lines below its beginning.
+pub(super) fn broken_message(text: &str, Broken { at, flaw }: Broken) -> (u64, String) {
+    let before = &text.as_bytes()[..at];
+    let line = memchr::memchr_iter(b'\n', before).count() as u64;
+    let column = at - memchr::memrchr(b'\n', before).map_or(0, |end| end + 1) + 1;
+    let message = match flaw {
+        Flaw::Syntax => return syntax_message(text).unwrap_or((line, format!("broken JSON (column {column})"))),
+        Flaw::TooDeep => {
+            format!("broken JSON: recursion limit exceeded (column {column}); more than 127 levels are not read")
+        }
+        Flaw::ForeignNumber(word) => {
+            format!("broken JSON: {word} is not a number of JSON (column {column}); write null")
+        }
+        Flaw::Surrogate(unit) => format!(
+            "broken JSON: \\u{unit:04x} is half of a character (a lone surrogate, column {column}); remove it or write the whole character"
+        ),
+        Flaw::ByteOrderMark => format!("{BYTE_ORDER_MARK} (column {column}); {REMOVE_MARKS}"),
+    };
+    (line, message)
+}
+
+/// What `serde_json` says.
+fn syntax_message(text: &str) -> Option<(u64, String)> {
+    let error = serde_json::from_str::<serde::de::IgnoredAny>(text).err()?;
+    let message = error.to_string();
+    let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(what, _)| what);
+    let line = (error.line() as u64).saturating_sub(1);
+    Some((line, format!("broken JSON: {message} (column {})", error.column())))
+}
+
+const BYTE_ORDER_MARK: &str = "a byte-order mark inside the file, as where files were joined";
+const REMOVE_MARKS: &str = "remove the marks: sed 's/^\\xEF\\xBB\\xBF//' FILE > NEW";
+
+/// A byte-order mark before a row of CSV or TSV would become a part of its first field.
+fn check_mark(raw: &RawRow) -> Result<(), Fault> {
+    match raw.bytes.starts_with(UTF8_BOM) {
+        true => {
+            let message = format!("{BYTE_ORDER_MARK}; {REMOVE_MARKS}, and headers below the first");
+            Err(Fault::Row(raw.line, message))
+        }
+        false => Ok(()),
+    }
+}
+
 /// The complaint about a row over the cap.
 pub(super) fn too_long(max_row_bytes: usize) -> String {
     format!("this row is longer than {max_row_bytes} bytes; split it, or look for a missing line end")
 }
 
-fn bad_utf8(raw: &RawRow, at: usize) -> Fault {
+/// `text`: the part of the row in which the error lies.
+fn bad_utf8(raw: &RawRow, text: &[u8], error: std::str::Utf8Error) -> Fault {
+    let start = text.as_ptr() as usize - raw.bytes.as_ptr() as usize;
+    let at = start + error.valid_up_to();
     let byte = raw.bytes.get(at).copied().unwrap_or_default();
-    let message = format!(
-        "not UTF-8: byte 0x{byte:02X} at byte {} of the row; convert the file, e.g. iconv -f LATIN1 -t UTF-8",
-        at + 1
-    );
-    Fault::Row(raw.line, message)
+    let advice = encoding::advice(&raw.bytes, at);
+    Fault::Row(raw.line, format!("not UTF-8: byte 0x{byte:02X} at byte {} of the row; {advice}", at + 1))
 }
 
 /// A TSV field that is quoted as a whole, as some programs write them, without its quotes.

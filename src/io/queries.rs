@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use super::format::InputFormat;
-use super::row::FieldNames;
+use super::names::FieldNames;
 use super::rows::Rows;
 use crate::{Error, Result};
 
@@ -39,7 +39,15 @@ impl Query {
 /// [`Error::Io`] for a file that cannot be read; [`Error::BadRow`] for a row that is none, a blank query outside of
 /// text files, and an id that was used before; [`Error::BadInput`] as for [`Rows`].
 pub fn read_queries(path: impl AsRef<Path>) -> Result<Vec<Query>> {
-    let rows = Rows::open_queries(path.as_ref(), query_fields())?;
+    read_delimited_queries(path, None)
+}
+
+/// [`read_queries`] of CSV whose columns another character than a comma separates.
+///
+/// # Errors
+/// As [`read_queries`].
+pub fn read_delimited_queries(path: impl AsRef<Path>, delimiter: Option<u8>) -> Result<Vec<Query>> {
+    let rows = Rows::open_queries(path.as_ref(), query_fields(), delimiter)?;
     let (name, format) = (rows.name().to_owned(), rows.format());
     let bad = |line, message| Err(Error::BadRow { file: name.clone(), line, message });
     let mut queries = Vec::new();
@@ -69,5 +77,6 @@ fn query_fields() -> FieldNames {
     names.id = ID_NAMES.map(str::to_owned).to_vec();
     // A query has no earlier score to be checked: the field is one of those that nobody asked for.
     names.score = Vec::new();
+    names.keeps_extra = false;
     names
 }

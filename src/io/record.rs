@@ -5,6 +5,8 @@
 
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 
+use super::json_file;
+
 /// Buffer between the input and the cutters. Larger brings nothing: the rows then leave the L2 cache.
 const BUFFER_BYTES: usize = 64 << 10;
 
@@ -188,11 +190,7 @@ impl ArrayElements {
                 self.place = Place::AfterOpening;
                 Ok(true)
             }
-            Some(_) => {
-                let message =
-                    "a JSON input must be one array; for one object or string per line use --input-format jsonl";
-                Err(Stop::Syntax(input.line, message.into()))
-            }
+            Some(_) => Err(Stop::Syntax(input.line, json_file::no_array(input.reader.buffer()))),
         }
     }
 
@@ -201,7 +199,12 @@ impl ArrayElements {
         self.place = Place::AfterArray;
         match input.peek_after(is_json_blank)? {
             None => Ok(()),
-            Some(_) => Err(Stop::Syntax(input.line, "broken JSON: something follows the end of the array".into())),
+            Some(next) => {
+                let joined = "; arrays that were joined become rows by: jq -c '.[]' FILE > rows.jsonl";
+                let advice = if matches!(next, b'[' | 0xEF) { joined } else { "" };
+                let message = format!("broken JSON: something follows the end of the array{advice}");
+                Err(Stop::Syntax(input.line, message))
+            }
         }
     }
 }
@@ -273,9 +276,9 @@ pub(super) struct CsvRecords {
 }
 
 impl CsvRecords {
-    pub fn new() -> Self {
-        // Not its `default()`, which has no transition table.
-        Self { parser: csv_core::Reader::new() }
+    /// `delimiter` separates fields.
+    pub fn new(delimiter: u8) -> Self {
+        Self { parser: csv_core::ReaderBuilder::new().delimiter(delimiter).build() }
     }
 
     /// The next record's fields. Empty lines between records do not count. False at the end.

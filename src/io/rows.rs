@@ -7,9 +7,10 @@ use std::sync::Arc;
 use super::byte_rows::ByteRows;
 use super::file_rows::FileRows;
 use super::format::InputFormat;
+use super::names::FieldNames;
 use super::parser::{Fault, RowParser};
 use super::rejects::Rejects;
-use super::row::{FieldNames, Row};
+use super::row::Row;
 use super::source::{Bytes, open_input};
 use crate::{Error, Result};
 
@@ -37,14 +38,25 @@ pub enum BadRows {
 pub struct ReadOptions {
     /// The format. `None`: by the extension, else by the first bytes.
     pub format: Option<InputFormat>,
-    /// The field with the text. `None`: `text`, `content`, `body` or `document`, the first that a row has.
+    /// The field with the text. `None`: `text`, `content`, `body`, `document`, `page_content`, `contents` or `passage`, the first of them that
+    /// a row has and that is not null.
+    ///
+    /// Names of fields are found as they are written, else in other cases of their letters (`Text`, `ID`). A name that is asked for may lead into
+    /// nested fields, by dots (`_source.text`) or as a JSON pointer (`/_source/text`), where there is no field of that very name.
     pub text_field: Option<String>,
-    /// The field with the id. `None`: `id` or `_id`.
+    /// The field with the id. `None`: `id`, `_id` or `__index_level_0__`, which is pandas' index.
     pub id_field: Option<String>,
     /// The field with the title. `None`: `title`.
     pub title_field: Option<String>,
     /// The field with the first stage's score. `None`: `score`.
     pub score_field: Option<String>,
+    /// Whether a score that is no finite number makes a row unusable. If not, the field is one of [`Row::extra`].
+    pub needs_score: bool,
+    /// Whether other fields are kept in [`Row::extra`]; without them reading is faster.
+    pub extra: bool,
+    /// What separates the columns of CSV: an ASCII character. `None`: a comma. With it, what neither its extension nor its first bytes tell to be
+    /// something else is CSV.
+    pub delimiter: Option<u8>,
     /// What becomes of a row that cannot be used.
     pub bad_rows: BadRows,
     /// A row longer than this many bytes is a bad row.
@@ -59,6 +71,9 @@ impl Default for ReadOptions {
             id_field: None,
             title_field: None,
             score_field: None,
+            needs_score: true,
+            extra: true,
+            delimiter: None,
             bad_rows: BadRows::Fail,
             max_row_bytes: MAX_ROW_BYTES,
         }
@@ -127,8 +142,8 @@ impl Rows {
     }
 
     /// Opens a file of queries: other field names, and TSV of two columns is allowed to have no header.
-    pub(super) fn open_queries(path: &Path, names: FieldNames) -> Result<Self> {
-        let options = ReadOptions::default();
+    pub(super) fn open_queries(path: &Path, names: FieldNames, delimiter: Option<u8>) -> Result<Self> {
+        let options = ReadOptions { delimiter, ..ReadOptions::default() };
         let parser = RowParser { names, headerless: true, ..RowParser::new(&options) };
         Ok(Self::of(open_file(path, None, parser, |input| input)?, &options))
     }
@@ -156,6 +171,11 @@ impl Rows {
             reasons: Vec::new(),
             done: false,
         }
+    }
+
+    /// From now on a row whose score is no finite number is unusable: for who learns late that scores count.
+    pub fn need_scores(&mut self) {
+        self.current.need_scores();
     }
 
     /// The format that is being read.

@@ -16,15 +16,51 @@ fn what_is_wrong_with_a_row_is_said_with_file_line_and_remedy() {
             "no text: this row has the fields 'foo', 'bar'; name the one to use with --text-field",
         ),
         ("{}", "no text: this row is an object without fields"),
-        (r#"{"text": 5}"#, "the text 'text' is a number, not a string; name another field with --text-field"),
-        (r#"{"text": null}"#, "the text 'text' is null, not a string; name another field with --text-field"),
-        (r#"{"text": "a", "score": "high"}"#, "'score' is a string, not a number"),
-        (r#"{"text": "a", "id": [1]}"#, "the id 'id' is an array, not a string or a number"),
+        (r#"{"text": ["a"]}"#, "the text 'text' is an array, not a string; name another field with --text-field"),
         (
-            r#"{"text": "a", "id": 123456789012345678901234}"#,
-            "the id 'id' is a number too large to be exact; write it as a string",
+            r#"{"text": "a", "score": "high"}"#,
+            "the score 'high' is not a number; name another field with --score-field",
         ),
-        (r#"{"text": "a", "title": 3}"#, "the title 'title' is a number, not a string"),
+        (
+            r#"{"text": "a", "score": "-inf"}"#,
+            "the score '-inf' is not a finite number; leave it empty, or name another field with --score-field",
+        ),
+        (
+            r#"{"text": "a", "score": 1e400}"#,
+            "the score 1e400 is beyond the range of 64-bit numbers (1.8e308); name another field with --score-field",
+        ),
+        (
+            r#"{"text": "a", "score": true}"#,
+            "the score 'score' is a boolean, not a number; name another field with --score-field",
+        ),
+        (
+            r#"{"text": "a", "id": [1]}"#,
+            "the id 'id' is an array, not a string or a number; name another field with --id-field",
+        ),
+        (
+            r#"{"text": "a", "title": {"en": "b"}}"#,
+            "the title 'title' is an object, not a string; name another field with --title-field",
+        ),
+        (r#"{"text": "a", "n": NaN}"#, "broken JSON: NaN is not a number of JSON (column 20); write null"),
+        (r#"{"score": -Infinity}"#, "broken JSON: -Infinity is not a number of JSON (column 11); write null"),
+        (r#"{"text": "a", "text": "b"}"#, "this row has the field 'text' twice; keep one of them"),
+        (r#"{"ID": 1, "Id": 2, "text": "b"}"#, "this row has the field 'ID' and 'Id'; keep one of them"),
+        (
+            "\u{feff}{\"text\": \"a\"}",
+            "a byte-order mark inside the file, as where files were joined (column 1); remove the marks: sed 's/^\\xEF\\xBB\\xBF//' FILE > NEW",
+        ),
+        (
+            "{\"text\": \"a\",",
+            "broken JSON: EOF while parsing a value (column 13); JSON that goes over several lines is put on one by: jq -c . FILE > rows.jsonl",
+        ),
+        (
+            r#"{"_id": "1", "_source": {"text": "a"}}"#,
+            "no text: this row has the fields '_id', '_source'; name the one to use with --text-field, such as _source.text",
+        ),
+        (
+            r#"{"documents": [{"text": "a"}]}"#,
+            "no text: this row has the field 'documents'; name the one to use with --text-field; if the rows are in 'documents', take them out: jq -c '.documents[]' FILE > rows.jsonl",
+        ),
         ("17", "this row is a number, not a string or an object with a text"),
         ("null", "this row is null, not a string or an object with a text"),
         (
@@ -33,7 +69,10 @@ fn what_is_wrong_with_a_row_is_said_with_file_line_and_remedy() {
         ),
         (r#"{"text": "a""#, "broken JSON: EOF while parsing an object (column 12)"),
         (r#"{"text": "a"} x"#, "broken JSON: trailing characters (column 15)"),
-        (r#"{"text": "\ud800"}"#, "broken JSON: unexpected end of hex escape (column 17)"),
+        (
+            r#"{"text": "\ud800"}"#,
+            "broken JSON: \\ud800 is half of a character (a lone surrogate, column 11); remove it or write the whole character",
+        ),
     ];
     for (row, message) in cases {
         assert_eq!(error("p.jsonl", format!("{good}\n{row}\n{good}")), format!("p.jsonl:3: {message}"));
@@ -77,7 +116,11 @@ fn csv_rows_of_the_wrong_width_are_errors_that_can_be_skipped() {
     let (rows, skipped, reasons) = skipping("a.csv", content);
     assert_eq!((ids(&rows), skipped), (vec!["1", "4"], 2));
     assert!(reasons[1].starts_with("a.csv:4: this row has 1 fields"), "{reasons:?}");
-    assert_eq!(error("a.csv", "text,score\na,nan\n"), "a.csv:2: the score 'nan' is not a number");
+    let remedy = "leave it empty, or name another field with --score-field";
+    assert_eq!(
+        error("a.csv", "text,score\na,nan\n"),
+        format!("a.csv:2: the score 'nan' is not a finite number; {remedy}")
+    );
 }
 
 #[test]
@@ -173,8 +216,14 @@ fn only_the_first_reasons_are_kept_but_all_bad_rows_are_counted() {
 
 #[test]
 fn what_cannot_be_read_is_refused_by_name() {
-    let cases: [(&[u8], &str); 5] = [
-        (b"\xFF\xFEa\0", "UTF-16"),
+    let cases: [(&[u8], &str); 8] = [
+        (
+            b"a\0\n\0b\0",
+            "this is UTF-16 without a byte-order mark (UTF-16LE); convert it first: iconv -f UTF-16LE -t UTF-8",
+        ),
+        (b"\xFF\xFE\0\0a\0\0\0", "this is UTF-32; convert it first: iconv -f UTF-32 -t UTF-8"),
+        (b"PARE\0\0", "this Parquet file is encrypted"),
+        (b"\xFF\xFEa\0", "this is UTF-16; convert it first: iconv -f UTF-16 -t UTF-8 FILE > NEW"),
         (b"\xFE\xFF\0a", "UTF-16"),
         (b"\xFD7zXZ\0\0", "xz"),
         (b"PK\x03\x04\x14", "zip"),

@@ -53,8 +53,8 @@ fn as_object(row: &Row) -> Value {
     if let Some(score) = row.first_stage_score {
         object["score"] = score.into();
     }
-    for (name, value) in &row.extra {
-        object[name] = value.clone();
+    for (name, _) in row.extra.iter() {
+        object[name] = row.extra.value(name).unwrap();
     }
     object
 }
@@ -91,7 +91,7 @@ proptest! {
         prop_assert_eq!(rows.len(), records.len());
         for (at, (row, [id, text, x])) in rows.iter().zip(&records).enumerate() {
             let id = if id.is_empty() { (at + 1).to_string() } else { id.clone() };
-            prop_assert_eq!((&row.id, &row.text, &row.extra["x"]), (&id, text, &json!(x)));
+            prop_assert_eq!((&row.id, &row.text, row.extra.value("x")), (&id, text, Some(json!(x))));
         }
     }
 

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use clap::{Args, Subcommand};
 use nearsort::index::Dtype;
 
-use super::{CacheArgs, ModelArgs, OutputFormat, ReadingArgs};
+use super::{CacheArgs, DelimiterArgs, ModelArgs, OutputFormat, ReadingArgs};
 
 pub const INDEX_EXAMPLES: &str = "\
 A build that was killed goes on where it stopped when the same command is given again.
@@ -139,6 +139,8 @@ pub struct SearchArgs {
     /// How to print [default: table on a terminal, else tsv; trec with --queries]
     #[arg(long, value_name = "FORMAT")]
     pub format: Option<OutputFormat>,
+    #[command(flatten)]
+    pub table: DelimiterArgs,
     #[command(flatten)]
     pub model: ModelArgs,
 }

@@ -72,6 +72,7 @@ impl Manifest {
             "id-field": reading.id_field,
             "title-field": reading.title_field,
             "score-field": reading.score_field,
+            "delimiter": reading.table.delimiter.map(|byte| char::from(byte).to_string()),
             "bad-rows": if reading.leaves_out() { "skip" } else { "fail" },
         });
         Ok(Self { format: FORMAT, inputs, model: json!({ "name": name, "fingerprint": fingerprint }), options })

@@ -195,6 +195,9 @@ impl<'a> Batch<'a> {
     fn score_all(&mut self, source: &mut Source) -> Result<(), Failure> {
         self.counter.expect_lists(source.num_lists());
         let done = self.job.as_ref().map_or(0, |(job, _)| job.progress().blocks);
+        if self.reranker.blend() != Blend::None {
+            source.need_scores();
+        }
         for _ in 0..done {
             source.next_block()?;
         }

@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use nearsort::io::{Corpus, Query, QueryResults, RunFile, expand_paths, read_queries};
+use nearsort::io::{Corpus, Query, QueryResults, RunFile, expand_paths, read_delimited_queries};
 
 use super::block::{Block, Documents, List, MAX_LISTS, MAX_PAIRS};
 use crate::args::{RerankArgs, Talk};
@@ -32,10 +32,10 @@ pub struct Plan {
 impl Plan {
     /// Reads a run and what it names. Queries and documents that the run names must be there, unless bad rows are to be left out.
     pub fn make(queries: &Path, run: &Path, args: &RerankArgs, folder: &Path, talk: Talk) -> Result<Self, Failure> {
-        let all_queries = read_queries(queries)?;
+        let all_queries = read_delimited_queries(queries, args.reading.table.delimiter)?;
         let run_file = RunFile::open(run)?.ignore_identical_ids(args.ignore_identical_ids);
         let corpus_files = expand_paths(&args.corpus)?;
-        let corpus = Corpus::open(&corpus_files, &model::reading(&args.reading), folder)?;
+        let corpus = Corpus::open(&corpus_files, &model::reading_for(args)?, folder)?;
         warn_of_skipped(talk, corpus.skipped(), corpus.name(), corpus.skip_reasons());
         let mut spool = Spool::create(folder, &all_queries, &corpus, args)?;
         let mut failure = None;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use nearsort::io::{BadRows, CandidateRows, InputFormat, ReadOptions, Row, Rows};
+use nearsort::io::{BadRows, CandidateRow, CandidateRows, InputFormat, ReadOptions, Row, Rows};
 
 use super::block::{Block, Documents, List, MAX_LISTS, SLICE_DOCUMENTS};
 use super::plan::Plan;
@@ -30,6 +30,13 @@ impl Source {
         match self {
             Self::Run(plan) => plan.next_block(),
             Self::Lists(lists) => lists.next_block(),
+        }
+    }
+
+    /// From now on the first stage's scores count: a candidate of a file of lists whose score is no number is unusable.
+    pub fn need_scores(&mut self) {
+        if let Self::Lists(lists) = self {
+            lists.need_scores();
         }
     }
 
@@ -66,8 +73,9 @@ pub struct Lists {
     /// Lists still to come; `None`: all that there are.
     left: Option<u64>,
     expected: Option<u64>,
-    /// Read before the model was loaded.
-    first: Option<Block>,
+    /// Read before the model was loaded, and so before it was known whether scores count.
+    first: Vec<CandidateRow>,
+    needs_scores: bool,
 }
 
 impl Lists {
@@ -77,41 +85,68 @@ impl Lists {
             None => None,
         };
         let mut lists = Self {
-            rows: CandidateRows::open(path, &model::reading(&args.reading))?,
+            rows: CandidateRows::open(path, &model::reading_for(args)?)?,
             depth: args.depth,
             check_ids: super::is_trec(args)?,
             ignore_identical_ids: args.ignore_identical_ids,
             left: range.as_ref().map(|range| range.end - range.start),
             expected: range.as_ref().map(|range| range.end - range.start),
-            first: None,
+            first: Vec::new(),
+            needs_scores: false,
         };
+        if args.depth.is_some() {
+            lists.need_scores();
+        }
         for _ in 0..range.map_or(0, |range| range.start) {
             lists.rows.next().transpose()?;
         }
         // A broken file should say so before a model is loaded.
-        lists.first = lists.read_block()?;
+        lists.first = lists.read_lists()?;
         Ok(lists)
     }
 
-    fn next_block(&mut self) -> Result<Option<Block>, Failure> {
-        match self.first.take() {
-            Some(block) => Ok(Some(block)),
-            None => self.read_block(),
-        }
+    /// From now on a candidate whose score is no number is unusable.
+    fn need_scores(&mut self) {
+        self.needs_scores = true;
+        self.rows.need_scores();
     }
 
-    /// Lists of the largest slice's candidates together, unless one has more; `None` at the end.
-    fn read_block(&mut self) -> Result<Option<Block>, Failure> {
-        let (mut lists, mut documents) = (Vec::new(), Vec::new());
-        while lists.len() < MAX_LISTS && documents.len() < *SLICE_DOCUMENTS.end() && self.left != Some(0) {
-            let Some(row) = self.rows.next().transpose()? else { break };
+    fn next_block(&mut self) -> Result<Option<Block>, Failure> {
+        let lists = match std::mem::take(&mut self.first) {
+            first if first.is_empty() => self.read_lists()?,
+            first if self.needs_scores => {
+                first.into_iter().map(|list| self.rows.check_scores(list)).collect::<Result<Vec<_>, _>>()?
+            }
+            first => first,
+        };
+        Ok((!lists.is_empty()).then(|| self.block_of(lists)))
+    }
+
+    /// Lists of the largest slice's candidates together, unless one has more or they are large; none at the end.
+    fn read_lists(&mut self) -> Result<Vec<CandidateRow>, Failure> {
+        let (mut lists, mut documents, mut bytes) = (Vec::new(), 0, 0);
+        while lists.len() < MAX_LISTS
+            && documents < *SLICE_DOCUMENTS.end()
+            && bytes < model::CHUNK_BYTES
+            && self.left != Some(0)
+        {
+            let Some(mut row) = self.rows.next().transpose()? else { break };
             self.left = self.left.map(|left| left - 1);
             if self.check_ids {
                 super::check_ids(&row, self.rows.name())?;
             }
-            let mut candidates = row.candidates;
-            candidates.retain(|candidate| !self.ignore_identical_ids || candidate.id != row.query.id);
-            let candidates = in_first_stage_order(candidates, self.depth);
+            row.candidates.retain(|candidate| !self.ignore_identical_ids || candidate.id != row.query.id);
+            documents += row.candidates.len().min(self.depth.unwrap_or(usize::MAX));
+            bytes += row.candidates.iter().map(model::bytes_of).sum::<usize>();
+            lists.push(row);
+        }
+        Ok(lists)
+    }
+
+    fn block_of(&self, rows: Vec<CandidateRow>) -> Block {
+        let (mut lists, mut documents) = (Vec::new(), Vec::new());
+        for row in rows {
+            let candidates = in_first_stage_order(row.candidates, self.depth);
             lists.push(List {
                 query: row.query,
                 documents: (documents.len()..).take(candidates.len()).collect(),
@@ -119,7 +154,7 @@ impl Lists {
             });
             documents.extend(candidates);
         }
-        Ok((!lists.is_empty()).then_some(Block { lists, documents: Documents::Rows(documents) }))
+        Block { lists, documents: Documents::Rows(documents) }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use nearsort::io::{Corpus, Qrels, Query, Row, Run, RunFile, expand_paths, read_queries};
+use nearsort::io::{Corpus, Qrels, Query, Row, Run, RunFile, expand_paths, read_delimited_queries};
 use tempfile::TempDir;
 
 use crate::args::{CompareArgs, ReadingArgs, Talk};
@@ -140,7 +140,12 @@ pub struct Texts {
 
 impl Texts {
     pub fn open(args: &CompareArgs, reading: &ReadingArgs, talk: Talk) -> Result<Self, Failure> {
-        let queries = args.queries.as_ref().map(read_queries).transpose()?.unwrap_or_default();
+        let queries = args
+            .queries
+            .as_ref()
+            .map(|path| read_delimited_queries(path, reading.table.delimiter))
+            .transpose()?
+            .unwrap_or_default();
         let queries = queries.into_iter().map(|query| (query.id.clone(), query)).collect();
         if args.corpus.is_empty() {
             return Ok(Self { queries, corpus: None });

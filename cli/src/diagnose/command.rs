@@ -61,9 +61,14 @@ fn reading(args: &ReadingArgs) -> Vec<String> {
         option("id-field", args.id_field.as_ref()),
         option("title-field", args.title_field.as_ref()),
         option("score-field", args.score_field.as_ref()),
+        option("delimiter", args.table.delimiter.map(delimiter_name)),
         args.leaves_out().then(|| "--skip-bad-rows".to_owned()),
     ];
     options.into_iter().flatten().collect()
+}
+
+fn delimiter_name(delimiter: u8) -> String {
+    if delimiter == b'\t' { "tab".to_owned() } else { char::from(delimiter).to_string() }
 }
 
 /// The model with what the recommendation does not change of it.

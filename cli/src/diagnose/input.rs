@@ -4,7 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use nearsort::io::{
-    Corpus, Qrels, Query, QueryResults, Row, RunFile, RunFormat, RunLine, expand_paths, read_queries, read_run,
+    Corpus, Qrels, Query, QueryResults, Row, RunFile, RunFormat, RunLine, expand_paths, read_delimited_queries,
+    read_run,
 };
 
 use crate::args::{DiagnoseArgs, Talk};
@@ -116,8 +117,10 @@ fn read_documents(args: &DiagnoseArgs, wanted: &HashSet<&str>, talk: Talk) -> Re
 
 /// The run's lines by query, in the run's order.
 fn group<'a>(args: &DiagnoseArgs, lines: &'a [RunLine], notes: &mut Vec<String>) -> Result<Vec<Lines<'a>>, Failure> {
-    let by_id: HashMap<String, Query> =
-        read_queries(&args.queries)?.into_iter().map(|query| (query.id.clone(), query)).collect();
+    let by_id: HashMap<String, Query> = read_delimited_queries(&args.queries, args.reading.table.delimiter)?
+        .into_iter()
+        .map(|query| (query.id.clone(), query))
+        .collect();
     let mut missing: HashSet<&str> = HashSet::new();
     let mut groups: Vec<Lines<'a>> = Vec::new();
     let mut group_of: HashMap<&str, usize> = HashMap::new();

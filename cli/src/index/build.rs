@@ -49,7 +49,7 @@ pub fn build(args: &BuildArgs, talk: Talk) -> Run {
     let files = expand_paths(&args.corpus)?;
     let inputs: Vec<_> = files.iter().map(Some).collect();
     model::with_rejects(&args.reading, Some(&args.output), &inputs, talk, |reading| {
-        let mut rows = model::open_rows(&files, &reading, talk)?;
+        let mut rows = model::open_rows(&files, &reading, false, talk)?;
         if let Some(mut dry) = DryRun::of(&args.model)? {
             dry.rows(&mut rows)?;
             return dry.print();
@@ -71,7 +71,7 @@ pub fn add(args: &AddArgs, talk: Talk) -> Run {
     let files = expand_paths(&args.corpus)?;
     let inputs: Vec<_> = files.iter().map(Some).collect();
     model::with_rejects(&args.reading, Some(&args.index), &inputs, talk, |reading| {
-        let mut rows = model::open_rows(&files, &reading, talk)?;
+        let mut rows = model::open_rows(&files, &reading, false, talk)?;
         let named = super::named(&args.model, &index);
         if let Some(mut dry) = DryRun::of(&named)? {
             dry.rows(&mut rows)?;
@@ -155,12 +155,11 @@ fn push_rows(
 ) -> Result<Totals, Failure> {
     let mut totals = Totals::default();
     loop {
-        let chunk = rows.by_ref().take(builder.chunk_rows()).collect::<Result<Vec<Row>, _>>()?;
+        let chunk = model::next_rows(rows, builder.chunk_rows())?;
         if chunk.is_empty() {
             return Ok(totals);
         }
-        let is_last = chunk.len() < builder.chunk_rows();
-        counter.expect(chunk.len(), is_last);
+        counter.expect(chunk.len(), chunk.len() < builder.chunk_rows());
         let passages: Vec<_> = chunk.iter().map(Row::passage).collect();
         let texts: Vec<(&str, &str)> =
             chunk.iter().zip(&passages).map(|(row, text)| (row.id.as_str(), &**text)).collect();
@@ -176,9 +175,6 @@ fn push_rows(
                 totals.tokens += lengths.tokens.iter().copied().map(u64::from).sum::<u64>();
                 totals.truncated += lengths.truncated.iter().filter(|&&cut| cut).count();
             }
-        }
-        if is_last {
-            return Ok(totals);
         }
     }
 }

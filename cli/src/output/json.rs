@@ -6,6 +6,7 @@ use nearsort::StageScore;
 use nearsort::scorer::{Explanation, Match};
 use serde_json::{Map, Value, json};
 
+use super::raw_json::RawObject;
 use super::{Answer, ModelLine, Ranked};
 
 /// Names of a result that no field of the input takes, whether or not the result has them.
@@ -26,17 +27,20 @@ const RESULT_NAMES: [&str; 14] = [
     "text",
 ];
 
-pub fn answer(answer: &Answer<'_>, with_text: bool, with_query: bool) -> Value {
-    let result = |(rank, ranked)| result(Map::new(), rank, ranked, answer, with_text).into();
-    let results: Vec<Value> = (1..).zip(&answer.results).map(result).collect();
+/// The whole answer as JSON text.
+pub fn answer(answer: &Answer<'_>, with_text: bool, with_query: bool) -> Result<String, serde_json::Error> {
+    let result = |(rank, ranked)| result(Map::new(), rank, ranked, answer, with_text).compact();
+    let results = (1..).zip(&answer.results).map(result).collect::<Result<Vec<_>, _>>()?;
     let mut object = header(answer, with_query);
     let mut usage = Map::new();
     usage.insert("tokens".into(), answer.tokens.into());
     usage.insert("truncated".into(), answer.truncated.into());
     usage.extend(answer.service.clone().unwrap_or_default());
     object.insert("usage".into(), usage.into());
-    object.insert("results".into(), results.into());
-    object.into()
+    let results = format!("[{}]", results.join(","));
+    let mut object = RawObject::new(object);
+    object.push("results".into(), &results);
+    object.compact()
 }
 
 /// Which model, and how it ran.
@@ -69,13 +73,13 @@ pub fn header(answer: &Answer<'_>, with_query: bool) -> Map<String, Value> {
 }
 
 /// Adds a result's fields to `object`.
-pub fn result(
+pub fn result<'a>(
     mut object: Map<String, Value>,
     rank: usize,
-    ranked: &Ranked<'_>,
+    ranked: &Ranked<'a>,
     answer: &Answer<'_>,
     with_text: bool,
-) -> Map<String, Value> {
+) -> RawObject<'a> {
     let (row, facts) = (ranked.row, &ranked.facts);
     let passage = row.passage();
     object.insert("rank".into(), rank.into());
@@ -108,13 +112,14 @@ pub fn result(
         }
         object.insert("text".into(), row.text.clone().into());
     }
-    for (name, value) in &row.extra {
+    let mut object = RawObject::new(object);
+    for (name, json) in row.extra.iter() {
         // A field of the input never replaces one of ours, nor another of the input.
-        let mut name = name.clone();
-        while object.contains_key(&name) || RESULT_NAMES.contains(&name.as_str()) {
+        let mut name = name.to_owned();
+        while object.contains(&name) || RESULT_NAMES.contains(&name.as_str()) {
             name.insert_str(0, "input_");
         }
-        object.insert(name, value.clone());
+        object.push(name, json);
     }
     object
 }

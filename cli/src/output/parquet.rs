@@ -76,14 +76,15 @@ pub fn join(files: &[&Path], output: &Path, with_text: bool) -> Result<(), Failu
     for file in files {
         for row in Rows::open(file, &columns)? {
             let Row { id: query, text: id, first_stage_score, extra, .. } = row?;
-            let rank = extra.get("rank").and_then(|rank| u32::try_from(rank.as_u64()?).ok());
+            let rank = extra.get("rank").and_then(|rank| rank.parse::<u32>().ok());
             let (Some(rank), Some(score)) = (rank, first_stage_score) else {
                 return Err(Failure::Error(format!(
                     "{}: a row without rank or score; `rerank` did not write it",
                     file.display()
                 )));
             };
-            let text = extra.get("text").and_then(|text| text.as_str()).unwrap_or_default();
+            let text = extra.value("text");
+            let text = text.as_ref().and_then(|text| text.as_str()).unwrap_or_default();
             // The column holds f32; reading gives the same number as f64.
             Line { query, rank, id, score: score as f32, text: text.to_owned() }.push(&mut results)?;
         }

@@ -36,7 +36,7 @@ fn every_format_is_known_by_extension_by_option_and_by_its_first_bytes() {
 
 #[test]
 fn fields_have_usual_names_and_can_be_named() {
-    for name in ["text", "content", "body", "document"] {
+    for name in ["text", "content", "body", "document", "page_content", "contents", "passage"] {
         let row = format!("{{\"_id\": \"x\", \"{name}\": \"a tower\"}}");
         assert_eq!(rerank(&[], row).rows()[0][2..], ["x", "a tower"], "{name}");
     }
@@ -257,4 +257,131 @@ fn unreadable_input_is_an_error_that_names_it() {
     assert!(run(&["rerank", "--model", TINY, "--query", "x", "models"]).error().contains("models"));
     let cut = run_with_stdin(&["rerank", "--model", TINY, "--query", "x"], b"\x1F\x8B\x08").error();
     assert!(cut.contains("cannot read -: the gzip stream ends too early"), "{cut}");
+}
+
+#[test]
+fn numbers_are_passed_through_with_their_digits_and_their_spelling() {
+    let fields = r#""big":123456789012345678901234567890,"huge":1e400,"price":1.10,"zero":-0.0,"short":1E5,"in":{"list":[1.0,1e400]}"#;
+    let row = format!("{{\"id\": 123456789012345678901234567890, \"text\": \"a\", {fields}}}");
+    let jsonl = rerank(&["--format", "jsonl"], &row).quietly();
+    assert!(jsonl.contains(fields) && jsonl.contains("\"id\":\"123456789012345678901234567890\""), "{jsonl}");
+    let json = rerank(&["--format", "json"], &row).quietly();
+    for field in ["\"big\": 123456789012345678901234567890,", "\"huge\": 1e400,", "\"price\": 1.10,", "        1.0,\n"]
+    {
+        assert!(json.contains(field), "{field}: {json}");
+    }
+    let list = format!("{{\"query\": \"q\", \"candidates\": [{row}]}}");
+    let folder = Folder::new();
+    let lists = folder.with("lists.jsonl", &list);
+    let ran = run(&["rerank", "--model", TINY, "--candidates", &lists, "--format", "jsonl"]).quietly();
+    assert!(ran.contains(fields), "{ran}");
+}
+
+#[test]
+fn a_score_that_is_none_stops_only_what_needs_scores() {
+    let rows = "{\"text\": \"a\", \"score\": \"high\"}\n{\"text\": \"b\", \"score\": \"low\"}\n";
+    let message = rerank(&[], rows).error();
+    assert!(
+        message.contains("-:1: the score 'high' is not a number; name another field with --score-field"),
+        "{message}"
+    );
+    for args in [&["--blend", "none"][..], &["--scoring", "cosine"], &["--score-field", "bm25"]] {
+        let jsonl = rerank(&[args, &["--format", "jsonl"]].concat(), rows).quietly();
+        assert!(jsonl.contains("\"input_score\":\"high\""), "{jsonl}");
+    }
+    let folder = Folder::new();
+    let lists = folder.with(
+        "lists.jsonl",
+        &format!("{{\"query\": \"q\", \"candidates\": [{}]}}", rows.trim_end().replace('\n', ",")),
+    );
+    let candidates = |args: &[&str]| run(&[&["rerank", "--model", TINY, "--candidates", &lists], args].concat());
+    assert!(candidates(&[]).error().contains("name another field with --score-field"));
+    assert!(candidates(&["--blend", "none", "--depth", "1"]).error().contains("--score-field"));
+    assert_eq!(candidates(&["--blend", "none"]).quietly().lines().count(), 2);
+    let (file, out) = (folder.with("rows.jsonl", rows), folder.text("out.npy"));
+    run(&["embed", "--model", TINY, &file, "--output", &out]).quietly();
+    let extreme = "{\"text\": \"a\", \"score\": 1.7e308}\n{\"text\": \"b\", \"score\": \"-1.7e308\"}\n";
+    for normalize in ["none", "minmax", "zscore"] {
+        let scores: Vec<f32> =
+            rerank(&["--normalize", normalize], extreme).rows().iter().map(|row| row[1].parse().unwrap()).collect();
+        assert!(scores.iter().all(|score| score.is_finite()) && scores[0] > scores[1], "{normalize}: {scores:?}");
+    }
+}
+
+#[test]
+fn every_verb_that_reads_rows_takes_a_delimiter() {
+    let folder = Folder::new();
+    let csv = folder.with("rows.csv", "ID;Text\n1;a tower\n2;some bread\n");
+    let queries = folder.with("queries.csv", "qid;query\nq;tower\n");
+    let (index, out) = (folder.text("rows.index"), folder.text("out.npy"));
+    let hint = run(&["rerank", "--model", TINY, "--query", "tower", &csv]).error();
+    assert!(hint.contains("--delimiter ';'"), "{hint}");
+    let with = |args: &[&str]| run(&[args, &["--delimiter", ";", "--model", TINY]].concat()).quietly();
+    assert_eq!(with(&["rerank", "--query", "tower", &csv]).lines().count(), 2);
+    assert_eq!(with(&["rerank", "--query-file", &queries, &csv]).lines().count(), 2);
+    with(&["embed", &csv, "--output", &out]);
+    with(&["index", "build", &csv, "--output", &index]);
+    assert_eq!(with(&["search", "--index", &index, "--queries", &queries]).lines().count(), 2);
+    let run_file = folder.with("run.trec", "q Q0 1 1 2.0 t\nq Q0 2 2 1.0 t\n");
+    assert_eq!(with(&["rerank", "--queries", &queries, "--corpus", &csv, "--run", &run_file]).lines().count(), 2);
+    let wrong = run(&["rerank", "--query", "x", "--delimiter", "ab", &csv]);
+    assert!(wrong.code == 2 && wrong.err.contains("one ASCII character"), "{}", wrong.err);
+    let tabs = folder.with("tabs.csv", "id\ttext\n1\ta\n");
+    assert_eq!(
+        run(&["rerank", "--model", TINY, "--query", "x", "--delimiter", "tab", &tabs]).quietly().lines().count(),
+        1
+    );
+}
+
+/// What a message says after `before`, done by a shell, makes of the file one that is read.
+#[cfg(unix)]
+fn remedied(folder: &Folder, file: &str, message: &str, before: &str) -> String {
+    let new = folder.text("new.txt");
+    let command = message.rsplit_once(before).unwrap_or_else(|| panic!("{message}")).1;
+    let command = format!("{before}{}", command.trim().replace("FILE", file).replace("NEW", &new));
+    let done = std::process::Command::new("sh").arg("-c").arg(&command).status().unwrap();
+    assert!(done.success(), "{command}");
+    std::fs::read_to_string(&new).unwrap()
+}
+
+#[cfg(unix)]
+#[test]
+fn the_remedies_for_other_encodings_keep_every_character() {
+    let folder = Folder::new();
+    let text = "a caf\u{e9} tower\n\u{411}\u{430}\u{448}\u{43d}\u{44f} \u{1f5fc}\nsome bread\n";
+    let le = |c: u16| c.to_le_bytes();
+    let be = |c: u16| c.to_be_bytes();
+    let utf16 = |text: &str, order: &dyn Fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(order).collect::<Vec<u8>>();
+    let marked = format!("\u{feff}{text}");
+    let utf32: Vec<u8> = marked.chars().flat_map(|c| u32::from(c).to_le_bytes()).collect();
+    let cases = [utf16(&marked, &le), utf16(&marked, &be), utf16(text, &le), utf16(text, &be), utf32];
+    for (number, bytes) in cases.into_iter().enumerate() {
+        let file = folder.with(&format!("{number}.txt"), bytes);
+        let message = run(&["rerank", "--model", TINY, "--query", "tower", &file]).error();
+        assert_eq!(remedied(&folder, &file, &message, "iconv "), text, "{message}");
+    }
+    // Curly quotes, a dash and the euro are not in Latin-1.
+    let file = folder.with("western.txt", b"\x93caf\xE9\x94 \x96 5 \x80\n");
+    let message = run(&["rerank", "--model", TINY, "--query", "tower", &file]).error();
+    let expected = "\u{201c}caf\u{e9}\u{201d} \u{2013} 5 \u{20ac}\n";
+    assert_eq!(remedied(&folder, &file, &message, "iconv "), expected, "{message}");
+    let file = folder.with("joined.jsonl", "{\"text\": \"a\"}\n\u{feff}{\"text\": \"b\"}\n");
+    let message = run(&["rerank", "--model", TINY, "--query", "tower", &file]).error();
+    assert_eq!(remedied(&folder, &file, &message, "sed "), "{\"text\": \"a\"}\n{\"text\": \"b\"}\n");
+}
+
+/// Files of some bytes with a gigabyte of texts: 1,024 rows that have one string of a megabyte.
+#[cfg(unix)]
+#[test]
+fn small_files_with_large_rows_take_little_memory() {
+    let folder = Folder::new();
+    let (out, stats) = (folder.text("out.npy"), folder.text("stats.json"));
+    for name in ["dictionary_bomb.parquet", "delta_bomb.parquet", "plain_bomb.parquet"] {
+        let file = format!("tests/io/tables/{name}");
+        let ran = run(&["embed", "--model", TINY, "--threads", "1", &file, "--output", &out, "--stats", &stats]);
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        let stats: serde_json::Value = serde_json::from_slice(&std::fs::read(&stats).unwrap()).unwrap();
+        let peak = stats["peak_rss_bytes"].as_u64().unwrap();
+        assert!(stats["documents"] == 1024 && peak < 600 << 20, "{name}: {peak} bytes");
+    }
 }

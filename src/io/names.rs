@@ -1,0 +1,181 @@
+//! Under which names the parts of a row are looked for, and how they are found.
+
+use std::borrow::Cow;
+
+use super::json::{self, JsonType};
+use super::row::{Given, GivenField};
+use super::rows::ReadOptions;
+
+/// Fields taken as the text, the best first.
+pub(super) const TEXT_NAMES: [&str; 7] = ["text", "content", "body", "document", "page_content", "contents", "passage"];
+/// Fields taken as the id, the best first. The last one is what pandas calls an index without a name.
+const ID_NAMES: [&str; 3] = ["id", "_id", PANDAS_INDEX];
+const TITLE_NAMES: [&str; 1] = ["title"];
+const SCORE_NAMES: [&str; 1] = ["score"];
+
+/// What pandas calls the column of an index without a name.
+pub(super) const PANDAS_INDEX: &str = "__index_level_0__";
+
+/// How many field names a message lists.
+pub(super) const LISTED_NAMES: usize = 10;
+
+/// The names under which each part of a row is looked for, the best first, and what is done with the rest.
+#[derive(Debug, Clone)]
+pub(super) struct FieldNames {
+    pub text: Vec<String>,
+    pub id: Vec<String>,
+    pub title: Vec<String>,
+    pub score: Vec<String>,
+    /// Whether a score that is none is an error.
+    pub needs_score: bool,
+    /// Whether other fields are kept.
+    pub keeps_extra: bool,
+}
+
+/// Where a part of a row was found.
+pub(super) struct Spot<'f, 'n> {
+    /// The field's number.
+    pub at: usize,
+    /// The name under which it was found.
+    pub path: &'n str,
+    /// The value, if it is a part of the field's.
+    pub inside: Option<Given<'f>>,
+}
+
+impl FieldNames {
+    /// The names that the options ask for.
+    pub fn of(options: &ReadOptions) -> Self {
+        let ReadOptions { text_field, id_field, title_field, .. } = options;
+        let mut names = Self::new(text_field.as_deref(), id_field.as_deref(), title_field.as_deref());
+        if let Some(score) = &options.score_field {
+            names.score = vec![score.clone()];
+        }
+        Self { needs_score: options.needs_score, keeps_extra: options.extra, ..names }
+    }
+
+    /// The usual names, except where one was asked for: then only that one counts.
+    pub fn new(text: Option<&str>, id: Option<&str>, title: Option<&str>) -> Self {
+        let pick = |asked: Option<&str>, usual: &[&str]| match asked {
+            Some(name) => vec![name.to_owned()],
+            None => usual.iter().map(|&name| name.to_owned()).collect(),
+        };
+        Self {
+            text: pick(text, &TEXT_NAMES),
+            id: pick(id, &ID_NAMES),
+            title: pick(title, &TITLE_NAMES),
+            score: pick(None, &SCORE_NAMES),
+            needs_score: true,
+            keeps_extra: true,
+        }
+    }
+}
+
+/// The best-named field that is not null; if all are null, the best-named one.
+///
+/// # Errors
+/// When the field is there twice.
+pub(super) fn find<'f, 'n>(fields: &[GivenField<'f>], names: &'n [String]) -> Result<Option<Spot<'f, 'n>>, String> {
+    let mut null = None;
+    for name in names {
+        let Some(spot) = find_one(fields, name)? else { continue };
+        match spot.value(fields).is_null() {
+            false => return Ok(Some(spot)),
+            true => null = null.or(Some(spot)),
+        }
+    }
+    Ok(null)
+}
+
+fn find_one<'f, 'n>(fields: &[GivenField<'f>], name: &'n str) -> Result<Option<Spot<'f, 'n>>, String> {
+    if let Some(at) = position(fields.iter().map(|(field, _)| field.as_ref()), name, "this row has the field")? {
+        return Ok(Some(Spot { at, path: name, inside: None }));
+    }
+    let path = path(name).unwrap_or_default();
+    let [first, rest @ ..] = path.as_slice() else { return Ok(None) };
+    let Some(at) = fields.iter().position(|(field, _)| field == first) else { return Ok(None) };
+    let inside = match &fields[at].1 {
+        Given::Json(Cow::Borrowed(json)) => step_into(json, rest)?.map(Cow::Borrowed),
+        Given::Json(Cow::Owned(json)) => step_into(json, rest)?.map(|inside| Cow::Owned(inside.to_owned())),
+        Given::Text(_) => None,
+    };
+    Ok(inside.map(|inside| Spot { at, path: name, inside: Some(Given::Json(inside)) }))
+}
+
+/// Where `name` stands among the names: as it is written, else in other letters' cases.
+///
+/// # Errors
+/// When it stands there twice. `has` begins to say where.
+pub(super) fn position<'n>(
+    names: impl Iterator<Item = &'n str> + Clone,
+    name: &str,
+    has: &str,
+) -> Result<Option<usize>, String> {
+    let twice = |first: &str, second: &str| {
+        let both = if first == second { format!("'{first}' twice") } else { format!("'{first}' and '{second}'") };
+        Err(format!("{has} {both}; keep one of them"))
+    };
+    let mut exact = names.clone().enumerate().filter(|(_, found)| *found == name);
+    match (exact.next(), exact.next()) {
+        (Some((_, first)), Some((_, second))) => return twice(first, second),
+        (Some((at, _)), None) => return Ok(Some(at)),
+        _ => {}
+    }
+    let mut alike = names.enumerate().filter(|(_, found)| found.eq_ignore_ascii_case(name));
+    match (alike.next(), alike.next()) {
+        (Some((_, first)), Some((_, second))) => twice(first, second),
+        (found, _) => Ok(found.map(|(at, _)| at)),
+    }
+}
+
+/// The steps of a name that leads into nested fields: `_source.text`, or as a JSON pointer `/_source/text`.
+pub(super) fn path(name: &str) -> Option<Vec<String>> {
+    match name.strip_prefix('/') {
+        Some(pointer) => Some(pointer.split('/').map(|step| step.replace("~1", "/").replace("~0", "~")).collect()),
+        None if name.contains('.') => Some(name.split('.').map(str::to_owned).collect()),
+        None => None,
+    }
+}
+
+/// The value that the steps lead to, by names in objects and by numbers from 0 in arrays.
+fn step_into<'j>(json: &'j str, steps: &[String]) -> Result<Option<&'j str>, String> {
+    let [step, rest @ ..] = steps else { return Ok(Some(json)) };
+    let next = match JsonType::of(json) {
+        JsonType::Object => {
+            let fields = json::fields(json).unwrap_or_default();
+            let place = position(fields.iter().map(|(name, _)| name.as_ref()), step, "this row has the nested field")?;
+            place.map(|at| fields[at].1)
+        }
+        JsonType::Array => {
+            let at = step.parse::<usize>().ok();
+            at.and_then(|at| json::elements(json).unwrap_or_default().get(at).copied())
+        }
+        _ => None,
+    };
+    next.map_or(Ok(None), |next| step_into(next, rest))
+}
+
+/// The complaint about a row, a header or a file (as `has` begins to say) in which no field is the text.
+pub(super) fn no_text<'n>(names: &FieldNames, has: &str, found: impl Iterator<Item = &'n str>) -> String {
+    let found: Vec<String> = found.map(|name| format!("'{name}'")).collect();
+    let wanted = match names.text.as_slice() {
+        [name] => format!("no text '{name}'"),
+        _ => "no text".to_owned(),
+    };
+    let plural = if found.len() == 1 { "" } else { "s" };
+    let more = if found.len() > LISTED_NAMES { " ..." } else { "" };
+    let list = found[..found.len().min(LISTED_NAMES)].join(", ");
+    match found.len() {
+        0 => format!("{wanted}: this row is an object without fields"),
+        _ => format!("{wanted}: this {has}{plural} {list}{more}; name the one to use with --text-field"),
+    }
+}
+
+/// What to add to the complaint where a nested object has a text.
+pub(super) fn nested_text(fields: &[GivenField<'_>]) -> Option<String> {
+    fields.iter().find_map(|(outer, value)| {
+        let Given::Json(json) = value else { return None };
+        let nested = if JsonType::of(json) == JsonType::Object { json::fields(json).ok()? } else { return None };
+        let text = TEXT_NAMES.iter().find(|name| nested.iter().any(|(inner, _)| inner == *name))?;
+        Some(format!(", such as {outer}.{text}"))
+    })
+}

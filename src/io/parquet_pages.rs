@@ -1,0 +1,342 @@
+//! What the pages of a Parquet file say of themselves, read before anything is unpacked.
+//!
+//! A page of some bytes may unpack to gigabytes, and a batch of rows may have a megabyte in each although the file has it once. So the headers
+//! of the pages are read first: they bound what reading takes, and say how many rows may be read together.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+
+use parquet::basic::{Compression, Type};
+use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
+
+/// What the rows that are read together should take.
+const BATCH_BYTES: u64 = 16 << 20;
+/// The most rows that are read together.
+const BATCH_ROWS: u64 = 1024;
+/// What the pages that are unpacked together may take, however small they are in the file.
+const FREE_BYTES: u64 = 256 << 20;
+/// How many times their size in the file they may take beyond that.
+const MAX_RATIO: u64 = 64;
+/// Values of nested columns that a group of rows may have, however small they are.
+const FREE_VALUES: u64 = 16 << 20;
+/// What a value of a nested column takes beside its bytes.
+const VALUE_BYTES: u64 = 16;
+/// How much of the file is read at a time, and how long a header may be.
+const WINDOW_BYTES: [usize; 2] = [4 << 10, 16 << 20];
+/// Encoding in which a value begins with the beginning of the one before: a page of it may grow with the square of its length.
+const DELTA_BYTE_ARRAY: i64 = 7;
+
+/// A header of a page.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct PageHeader {
+    is_dictionary: bool,
+    unpacked_bytes: u64,
+    packed_bytes: u64,
+    values: u64,
+    encoding: i64,
+}
+
+/// Why a group of rows is not read.
+#[derive(Debug)]
+pub(super) enum PageFault {
+    Io(io::Error),
+    Damaged(String),
+    /// What it needs that is not there, and what to do.
+    Refused(String),
+}
+
+/// How many rows of the group may be read together. `columns`: those that are read. `views`: strings that a page has once are not copied for each
+/// row.
+pub(super) fn batch_rows(
+    file: &File,
+    group: &RowGroupMetaData,
+    columns: &[usize],
+    views: bool,
+) -> Result<usize, PageFault> {
+    let mut needs = Needs::default();
+    for &column in columns {
+        let column = group.column(column);
+        check_codec(column)?;
+        needs.add(column, &pages(file, column)?, group.num_rows().max(1) as u64, views)?;
+    }
+    needs.check()?;
+    Ok((BATCH_BYTES / needs.row_bytes.max(1)).clamp(1, BATCH_ROWS) as usize)
+}
+
+fn check_codec(column: &ColumnChunkMetaData) -> Result<(), PageFault> {
+    let codec = match column.compression() {
+        Compression::BROTLI(_) => "Brotli",
+        Compression::LZO => "LZO",
+        _ => return Ok(()),
+    };
+    Err(PageFault::Refused(format!(
+        "the column '{}' is compressed with {codec}, which is not read here; write it with zstd, e.g. python3 -c \"import pyarrow.parquet as p; \
+         p.write_table(p.read_table('FILE'), 'NEW.parquet', compression='zstd')\"",
+        column.column_path().string()
+    )))
+}
+
+/// What reading a group takes.
+#[derive(Default)]
+struct Needs {
+    /// The largest page and the dictionary of every column.
+    unpacked_bytes: u64,
+    packed_bytes: u64,
+    /// At most, of every column.
+    row_bytes: u64,
+}
+
+/// What the pages of a column come to in a group of rows.
+#[derive(Debug, Default)]
+struct Pages {
+    /// Unpacked and in the file.
+    dictionary: [u64; 2],
+    /// The same of the largest page of data.
+    largest: [u64; 2],
+    /// Of a value, at most.
+    value_bytes: u64,
+    values: u64,
+    bytes: u64,
+    /// What values that share their beginnings may take together.
+    grown: u64,
+}
+
+impl Pages {
+    fn add(&mut self, page: &PageHeader) {
+        let sizes = [page.unpacked_bytes, page.packed_bytes];
+        if page.is_dictionary {
+            self.dictionary = self.dictionary.max(sizes);
+            return;
+        }
+        self.largest = self.largest.max(sizes);
+        self.values = self.values.saturating_add(page.values);
+        self.bytes = self.bytes.saturating_add(page.unpacked_bytes);
+        let shares = page.encoding == DELTA_BYTE_ARRAY;
+        let value_bytes = if shares { page.unpacked_bytes } else { page.unpacked_bytes / page.values.max(1) };
+        self.value_bytes = self.value_bytes.max(value_bytes);
+        let grown = if shares { page.values.saturating_mul(page.unpacked_bytes) } else { 0 };
+        self.grown = self.grown.saturating_add(grown);
+    }
+}
+
+impl Needs {
+    fn add(&mut self, column: &ColumnChunkMetaData, pages: &Pages, rows: u64, views: bool) -> Result<(), PageFault> {
+        for [unpacked, packed] in [pages.dictionary, pages.largest] {
+            self.unpacked_bytes = self.unpacked_bytes.saturating_add(unpacked);
+            self.packed_bytes = self.packed_bytes.saturating_add(packed);
+        }
+        let descriptor = column.column_descr();
+        let copied = match descriptor.physical_type() {
+            Type::BYTE_ARRAY if !views => pages.dictionary[0],
+            Type::FIXED_LEN_BYTE_ARRAY => u64::try_from(descriptor.type_length()).unwrap_or(0),
+            _ => 0,
+        };
+        self.row_bytes = self.row_bytes.saturating_add(match descriptor.max_rep_level() > 0 {
+            true => nested_row_bytes(column, pages, rows, copied)?,
+            false => pages.value_bytes.max(copied) + VALUE_BYTES,
+        });
+        Ok(())
+    }
+
+    fn check(&self) -> Result<(), PageFault> {
+        let limit = FREE_BYTES.max(self.packed_bytes.saturating_mul(MAX_RATIO));
+        if self.unpacked_bytes <= limit {
+            return Ok(());
+        }
+        Err(PageFault::Refused(format!(
+            "pages of {} bytes unpack to {}, more than {FREE_BYTES} bytes and {MAX_RATIO} times their size; write it with smaller pages",
+            self.packed_bytes, self.unpacked_bytes
+        )))
+    }
+}
+
+/// Of a column with lists, in which nothing says how many values a row has.
+fn nested_row_bytes(column: &ColumnChunkMetaData, pages: &Pages, rows: u64, copied: u64) -> Result<u64, PageFault> {
+    let Pages { values, bytes, .. } = *pages;
+    let name = column.column_path().string();
+    if values > FREE_VALUES.max(bytes.saturating_mul(MAX_RATIO)) {
+        return Err(PageFault::Refused(format!(
+            "the lists of the column '{name}' have {values} values in {bytes} bytes; write it with fewer rows per group"
+        )));
+    }
+    let expanded = pages.grown.max(copied.saturating_mul(values));
+    if expanded > FREE_BYTES.max(bytes.saturating_mul(MAX_RATIO)) {
+        return Err(PageFault::Refused(format!(
+            "the lists of the column '{name}' may take {expanded} bytes, because their values share bytes; write it with fewer rows per group, \
+             or without DELTA_BYTE_ARRAY"
+        )));
+    }
+    Ok(bytes.saturating_add(values.saturating_mul(VALUE_BYTES)) / rows)
+}
+
+/// What the pages of a column come to, by their headers.
+fn pages(file: &File, column: &ColumnChunkMetaData) -> Result<Pages, PageFault> {
+    let damaged =
+        || PageFault::Damaged(format!("a page of the column '{}' has no header", column.column_path().string()));
+    let (start, length) = column.byte_range();
+    let end = start.saturating_add(length);
+    let mut reader = Window { file, start: 0, bytes: Vec::new() };
+    let mut pages = Pages::default();
+    let mut at = start;
+    while at < end {
+        let (header, header_bytes) = reader.header(at, end).map_err(|fault| match fault {
+            HeaderFault::Io(error) => PageFault::Io(error),
+            HeaderFault::Broken => damaged(),
+        })?;
+        pages.add(&header);
+        at = at.saturating_add(header_bytes as u64).saturating_add(header.packed_bytes);
+    }
+    Ok(pages)
+}
+
+enum HeaderFault {
+    Io(io::Error),
+    Broken,
+}
+
+/// A part of the file.
+struct Window<'f> {
+    file: &'f File,
+    start: u64,
+    bytes: Vec<u8>,
+}
+
+impl Window<'_> {
+    /// The header at a place, and its length.
+    fn header(&mut self, at: u64, end: u64) -> Result<(PageHeader, usize), HeaderFault> {
+        let skipped = at.checked_sub(self.start).and_then(|skipped| usize::try_from(skipped).ok());
+        if let Some(found) = skipped.and_then(|skipped| parse(self.bytes.get(skipped..)?)) {
+            return Ok(found);
+        }
+        let mut length = WINDOW_BYTES[0];
+        loop {
+            let wanted = (length as u64).min(end - at);
+            self.bytes.clear();
+            self.start = at;
+            let mut file = self.file;
+            file.seek(SeekFrom::Start(at)).map_err(HeaderFault::Io)?;
+            let read = file.take(wanted).read_to_end(&mut self.bytes).map_err(HeaderFault::Io)?;
+            match parse(&self.bytes) {
+                Some(found) => return Ok(found),
+                None if read == length && length < WINDOW_BYTES[1] => length *= 4,
+                None => return Err(HeaderFault::Broken),
+            }
+        }
+    }
+}
+
+/// Reads a header in Thrift's compact protocol; `None` if the bytes are none, or end before it does.
+fn parse(bytes: &[u8]) -> Option<(PageHeader, usize)> {
+    let mut thrift = Thrift { bytes, at: 0 };
+    let mut header = PageHeader { is_dictionary: false, unpacked_bytes: 0, packed_bytes: 0, values: 0, encoding: 0 };
+    let mut seen = 0;
+    thrift.fields(0, &mut |thrift, field, kind, _| {
+        match (field, kind) {
+            (1..=3, INTEGER) => {
+                let value = thrift.zigzag()?;
+                match field {
+                    1 => header.is_dictionary = value == 2,
+                    2 => header.unpacked_bytes = u64::try_from(value).ok()?,
+                    _ => header.packed_bytes = u64::try_from(value).ok()?,
+                }
+                seen += 1;
+            }
+            // The headers of pages of data (versions 1 and 2) and of dictionaries.
+            (5 | 7 | 8, STRUCT) => {
+                let place = if field == 8 { 4 } else { 2 };
+                thrift.fields(1, &mut |thrift, inner, kind, depth| {
+                    match (inner, kind) {
+                        (1, INTEGER) => header.values = u64::try_from(thrift.zigzag()?).ok()?,
+                        (inner, INTEGER) if inner == place => header.encoding = thrift.zigzag()?,
+                        _ => thrift.skip(kind, depth)?,
+                    }
+                    Some(())
+                })?;
+            }
+            _ => thrift.skip(kind, 1)?,
+        }
+        Some(())
+    })?;
+    (seen == 3).then_some((header, thrift.at))
+}
+
+const INTEGER: u8 = 5;
+const STRUCT: u8 = 12;
+/// How deep a header's fields are nested at most.
+const MAX_DEPTH: usize = 8;
+
+struct Thrift<'b> {
+    bytes: &'b [u8],
+    at: usize,
+}
+
+type EachField<'e> = &'e mut dyn FnMut(&mut Thrift<'_>, i64, u8, usize) -> Option<()>;
+
+impl Thrift<'_> {
+    fn byte(&mut self) -> Option<u8> {
+        let byte = *self.bytes.get(self.at)?;
+        self.at += 1;
+        Some(byte)
+    }
+
+    fn varint(&mut self) -> Option<u64> {
+        let mut value = 0_u64;
+        for shift in (0..64).step_by(7) {
+            let byte = self.byte()?;
+            value |= u64::from(byte & 0x7F) << shift;
+            if byte < 0x80 {
+                return Some(value);
+            }
+        }
+        None
+    }
+
+    fn zigzag(&mut self) -> Option<i64> {
+        let value = self.varint()?;
+        Some((value >> 1) as i64 ^ -((value & 1) as i64))
+    }
+
+    /// Hands each field's number and type to `each`, which reads its value.
+    fn fields(&mut self, depth: usize, each: EachField<'_>) -> Option<()> {
+        let mut field = 0_i64;
+        loop {
+            let byte = self.byte()?;
+            if byte == 0 {
+                return Some(());
+            }
+            field = match byte >> 4 {
+                0 => self.zigzag()?,
+                step => field.checked_add(i64::from(step))?,
+            };
+            each(self, field, byte & 0x0F, depth + 1)?;
+        }
+    }
+
+    fn skip(&mut self, kind: u8, depth: usize) -> Option<()> {
+        if depth > MAX_DEPTH {
+            return None;
+        }
+        match kind {
+            1 | 2 => {}
+            3 => drop(self.byte()?),
+            4..=6 => drop(self.varint()?),
+            7 => self.at = self.at.checked_add(8)?,
+            8 => {
+                let length = usize::try_from(self.varint()?).ok()?;
+                self.at = self.at.checked_add(length).filter(|at| *at <= self.bytes.len())?;
+            }
+            9 | 10 => {
+                let head = self.byte()?;
+                let length = if head >> 4 == 15 { self.varint()? } else { u64::from(head >> 4) };
+                for _ in 0..length {
+                    // Booleans of a list have a byte each.
+                    let kind = if matches!(head & 0x0F, 1 | 2) { 3 } else { head & 0x0F };
+                    self.skip(kind, depth + 1)?;
+                }
+            }
+            STRUCT => self.fields(depth, &mut |thrift, _, kind, depth| thrift.skip(kind, depth))?,
+            _ => return None,
+        }
+        Some(())
+    }
+}
