@@ -175,7 +175,8 @@ mod tests {
                 for copies in [1, 300] {
                     let mut bytes = utf16(&text.repeat(copies), order);
                     assert_eq!(wide(&bytes), Some(expected), "{text}");
-                    bytes.truncate(4096.min(bytes.len() - 1));
+                    // Without its line end nothing may be left to tell a short one by.
+                    bytes.truncate(if copies == 1 { bytes.len() } else { 4095 });
                     assert_eq!(wide(&bytes), Some(expected), "{text}, cut");
                 }
             }
