@@ -123,7 +123,7 @@ fn is_control(code: u32) -> bool {
 /// Whether a text may have this character: no control, no private use, no character that is none.
 fn is_text(c: char) -> bool {
     let code = u32::from(c);
-    !is_control(code) && code & 0xFFFE != 0xFFFE && !(0xE000..0xF900).contains(&code) && code < 0xF_0000
+    !is_control(code) && code & 0xFFFE != 0xFFFE && !(0xE000..0xF900).contains(&code) && code < 0x4_0000
 }
 
 /// What to do about a row whose byte `at` is not UTF-8.

@@ -51,7 +51,7 @@ fn what_is_wrong_with_a_row_is_said_with_file_line_and_remedy() {
         ),
         (
             "{\"text\": \"a\",",
-            "broken JSON: EOF while parsing a value (column 13); JSON that goes over several lines is put on one by: jq -c . FILE > rows.jsonl",
+            "broken JSON: EOF while parsing an object (column 13); JSON that goes over several lines is put on one by: jq -c . FILE > rows.jsonl",
         ),
         (
             r#"{"_id": "1", "_source": {"text": "a"}}"#,

@@ -96,9 +96,11 @@ fn a_column_that_is_not_passed_through_is_not_read() {
 /// How much memory reading takes is tested on the command, in a process of its own.
 #[test]
 fn a_batch_that_unpacks_to_a_thousand_times_its_size_is_refused_and_is_not_damage() {
+    let message = error("plain_bomb.parquet");
+    assert!(message.contains("unpack to") && message.contains("write it with smaller pages"), "{message}");
     let message = error("zstd_bomb.arrow");
     assert!(message.contains("unpacks to") && message.contains("write it with smaller batches"), "{message}");
-    for name in ["dictionary_bomb.parquet", "delta_bomb.parquet", "plain_bomb.parquet"] {
+    for name in ["dictionary_bomb.parquet", "delta_bomb.parquet"] {
         let rows = Rows::open(path(name), &ReadOptions::default()).unwrap();
         assert_eq!(rows.map(|row| row.unwrap().text.len()).filter(|length| *length == 1 << 20).count(), 1024, "{name}");
     }
