@@ -96,10 +96,16 @@ impl Looks {
         let cut = units.last().is_some_and(|last| (0xD800..0xDC00).contains(last));
         let units = &units[..units.len() - usize::from(cut)];
         let is_all_text = char::decode_utf16(units.iter().copied()).all(|decoded| decoded.is_ok_and(is_text));
-        let low = units.iter().filter(|&&unit| unit >> 8 < 0x20).count();
+        let mut low: Vec<u16> = units.iter().map(|unit| unit >> 8).filter(|&block| block < 0x20).collect();
         // Bytes that are UTF-8 as well must be far from ordinary UTF-8: most of every other one below the first printable one.
         let enough = if is_utf8 { units.len().div_ceil(2) } else { 1 };
-        if units.is_empty() || !is_all_text || low < enough {
+        if units.is_empty() || !is_all_text || low.len() < enough {
+            return None;
+        }
+        // And nearly the same ones, those of one script beside ASCII: in UTF-8 with control characters they differ.
+        low.retain(|&block| block > 0);
+        let most = (1..0x20).map(|block| low.iter().filter(|&&other| other == block).count()).max().unwrap_or(0);
+        if is_utf8 && most * 4 < low.len() * 3 {
             return None;
         }
         let ascii = units.iter().filter(|&&unit| unit < 0x80).count();
@@ -188,13 +194,14 @@ mod tests {
 
     #[test]
     fn other_texts_are_not_taken_for_it() {
-        let others: [&[u8]; 7] = [
+        let others: [&[u8]; 8] = [
             b"",
             b"a",
             b"caf\xE9 and na\xEFve, in Latin-1\n",
             b"Bush hid the facts",
             b"one\0two\0three\0four\0five\0",
             b"one line\nanother \x01 line\n",
+            b"id\ttext\n\"\x01\"\t\"a\"\n",
             b"\0\0\0\0\0\0\0\0",
         ];
         for bytes in others {

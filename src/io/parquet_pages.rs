@@ -171,8 +171,6 @@ fn nested_row_bytes(column: &ColumnChunkMetaData, pages: &Pages, rows: u64, copi
 
 /// What the pages of a column come to, by their headers.
 fn pages(file: &File, column: &ColumnChunkMetaData) -> Result<Pages, PageFault> {
-    let damaged =
-        || PageFault::Damaged(format!("a page of the column '{}' has no header", column.column_path().string()));
     let (start, length) = column.byte_range();
     let end = start.saturating_add(length);
     let mut reader = Window { file, start: 0, bytes: Vec::new() };
@@ -181,12 +179,41 @@ fn pages(file: &File, column: &ColumnChunkMetaData) -> Result<Pages, PageFault> 
     while at < end {
         let (header, header_bytes) = reader.header(at, end).map_err(|fault| match fault {
             HeaderFault::Io(error) => PageFault::Io(error),
-            HeaderFault::Broken => damaged(),
+            HeaderFault::Broken => no_header(file, column),
         })?;
         pages.add(&header);
         at = at.saturating_add(header_bytes as u64).saturating_add(header.packed_bytes);
     }
     Ok(pages)
+}
+
+/// Why a page has no header: what is encrypted has none either, though the directory is open.
+fn no_header(file: &File, column: &ColumnChunkMetaData) -> PageFault {
+    let name = column.column_path().string();
+    match is_encrypted(file) {
+        Ok(true) => PageFault::Refused(format!(
+            "the column '{name}' is encrypted, which is not read here; write the file anew without encryption"
+        )),
+        Ok(false) => PageFault::Damaged(format!("a page of the column '{name}' has no header")),
+        Err(error) => PageFault::Io(error),
+    }
+}
+
+/// Whether the directory names an algorithm of encryption.
+fn is_encrypted(mut file: &File) -> io::Result<bool> {
+    let end = file.seek(SeekFrom::End(-8))?;
+    let mut length = [0; 4];
+    file.read_exact(&mut length)?;
+    let length = u64::from(u32::from_le_bytes(length)).min(end);
+    file.seek(SeekFrom::Start(end - length))?;
+    let mut bytes = Vec::new();
+    file.take(length).read_to_end(&mut bytes)?;
+    let mut is_encrypted = false;
+    Thrift { bytes: &bytes, at: 0 }.fields(0, &mut |thrift, field, kind, depth| {
+        is_encrypted |= (field, kind) == (8, STRUCT);
+        thrift.skip(kind, depth)
+    });
+    Ok(is_encrypted)
 }
 
 enum HeaderFault {
