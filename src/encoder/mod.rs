@@ -193,9 +193,10 @@ impl EncodedLengths {
     }
 
     /// Whether no token of text `index` is in the vocabulary, or there is none. `false` where the
-    /// encoder does not know.
+    /// encoder does not know, and where the prompt left no room for any.
     pub(crate) fn is_unknown(&self, index: usize) -> bool {
-        self.own.get(index).is_some_and(|own| *own <= self.unknown[index])
+        let has_no_room = |own| own == 0 && self.truncated.get(index) == Some(&true);
+        self.own.get(index).is_some_and(|&own| own <= self.unknown[index] && !has_no_room(own))
     }
 }
 

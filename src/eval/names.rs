@@ -233,6 +233,10 @@ fn parse(text: &str) -> Result<Measure, String> {
     let known = ALIASES.iter().find(|(alias, _)| *alias == lower).map(|&(_, name)| name);
     let spec = SPECS.iter().find(|spec| known.map_or(plain(spec.name) == lower, |known| spec.name == known));
     let spec = spec.ok_or_else(|| unknown(name))?;
+    // To trec_eval this is a row of cutoffs, and not the measure without one.
+    if ["ndcg_cut", "map_cut"].contains(&lower.as_str()) && at.or(suffix).is_none() && !inner.contains("cutoff") {
+        return Err(format!("it needs a cutoff, e.g. {}@10", spec.name));
+    }
     let mut given = Parameters { exponential: lower == "ndcg_burges", ..Parameters::default() };
     if let Some((at, level)) = at.or(suffix).map(split_level) {
         given.set("cutoff", at)?;

@@ -7,15 +7,16 @@ use super::run_line::{is_blank, lines};
 /// Names of the columns, in lower case with `_` between their words.
 const QUERY_NAMES: [&str; 9] =
     ["query_id", "queryid", "qid", "q_id", "query", "topic_id", "topicid", "topic", "topic_no"];
+/// PyTerrier's `docno` is the id, and its `docid` beside it a number of its own.
 const DOCUMENT_NAMES: [&str; 17] = [
+    "docno",
+    "doc_no",
     "doc_id",
     "docid",
     "did",
     "d_id",
     "document_id",
     "documentid",
-    "docno",
-    "doc_no",
     "document",
     "doc",
     "corpus_id",
@@ -79,7 +80,11 @@ impl Layout {
     /// The layout of judgements that begin so: by the names of a header, else by the number of columns; `None` where
     /// there are neither three nor four.
     pub fn of_judgements(head: &str) -> Option<Self> {
-        by_names(head, &GRADE_NAMES, &[]).or_else(|| by_numbers(head, &[(3, [0, 1, 2]), (4, [0, 2, 3])], is_grade))
+        let shapes = [(3, [0, 1, 2]), (4, [0, 2, 3])];
+        // Where no line has a grade, the first one is to be complained about.
+        by_names(head, &GRADE_NAMES, &[])
+            .or_else(|| by_numbers(head, &shapes, is_grade))
+            .or_else(|| by_numbers(head, &shapes, |_| true))
     }
 
     /// The layout of a run that begins so, and is not in TREC's six columns: by the names of a header, else three columns

@@ -497,8 +497,8 @@ struct Growth {
 }
 
 impl Growth {
-    /// Where the part is to be cut at once, because it has a document twice, which is found when it is parsed, or because blank lines
-    /// follow; 0 to go on. The error is the byte of a line and what is wrong there.
+    /// Where the part is to be cut at once, because it has a document twice or a line that cannot be read, which is found when it is
+    /// parsed, or because blank lines follow; 0 to go on. The error is the byte of a line and what is wrong there.
     fn check(&mut self, format: LineFormat, bytes: &[u8]) -> Result<usize, (u64, String)> {
         let Some(last) = bytes.iter().rposition(|&byte| !is_blank(byte)) else { return Ok(bytes.len()) };
         let end = memchr::memrchr(b'\n', bytes).map_or(0, |end| end + 1);
@@ -508,7 +508,7 @@ impl Growth {
         }
         let hasher = FixedState::default();
         for (_, line) in lines(&bytes[self.checked..end]) {
-            if format.document_of(line).is_some_and(|id| !self.seen.insert(hasher.hash_one(&*id))) {
+            if format.document_of(line).is_none_or(|id| !self.seen.insert(hasher.hash_one(&*id))) {
                 return Ok(end);
             }
         }

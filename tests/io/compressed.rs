@@ -150,8 +150,11 @@ fn a_run_or_judgements_cut_short_are_errors() {
         let expected = format!("the {kind} stream ends too early");
         let message = RunFile::open(&path).unwrap().map_queries(|_| ()).unwrap_err().to_string();
         assert!(message.contains(&expected) && message.contains(&path.display().to_string()), "{message}");
+        assert!(read_run(&path).unwrap_err().to_string().contains(&expected));
+        let whole = pack(&run.replace(" 1 0.5 t", " 1"));
+        let path = folder.path().join(format!("qrels.{extension}"));
+        fs::write(&path, &whole[..whole.len() - 3]).unwrap();
         let message = Qrels::read(&path).unwrap_err().to_string();
         assert!(message.contains(&expected) && message.contains(&path.display().to_string()), "{message}");
-        assert!(read_run(&path).unwrap_err().to_string().contains(&expected));
     }
 }

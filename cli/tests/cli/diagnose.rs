@@ -164,7 +164,8 @@ fn the_page_needs_nothing_else_and_markup_in_it_is_text() {
     let folder = collection.written();
     let path = folder.text("report.html");
     // A random model: some queries become worse, and are shown.
-    diagnose(&folder, &["--scoring", "cosine", "--html", &path]).quietly();
+    // The queries are longer than it reads, which is said.
+    diagnose(&folder, &["-q", "--scoring", "cosine", "--html", &path]).quietly();
     let page = std::fs::read_to_string(&path).unwrap();
     assert!(page.starts_with("<!doctype html>") && page.ends_with("</html>\n"));
     assert!(page.contains("&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;"), "the texts are not shown");
@@ -218,7 +219,7 @@ fn empty_texts_are_found() {
 fn a_wrong_prompt_is_found_and_the_models_own_is_recommended() {
     let folder = Collection::new().written();
     let prompt = "filler ".repeat(300);
-    let args = ["--real", "--scoring", "cosine", "--query-prompt", &prompt];
+    let args = ["-q", "--real", "--scoring", "cosine", "--query-prompt", &prompt];
     let answer = json(&folder, &args);
     let found = finding(&answer, "wrong-prompt");
     assert!(found["remedy"].as_str().unwrap().contains("--query-prompt ''"), "{found}");

@@ -76,7 +76,7 @@ fn a_file_of_lists_gives_what_the_run_gives() {
     }
     let bare = run_with_stdin(
         &["rerank", "--model", TINY, "--candidates", "-", "--format", "tsv"],
-        "{\"query\":\"x\",\"passages\":[\"one\",\"two\"]}",
+        "{\"query\":\"harbour\",\"passages\":[\"one\",\"two\"]}",
     );
     let ids: Vec<Vec<String>> = bare.rows();
     assert_eq!((ids.len(), ids[0][0].as_str(), ids[0].len()), (2, "1", 5));
@@ -109,7 +109,7 @@ fn broken_lists_are_errors_that_name_the_line() {
 fn candidates_and_lists_that_cannot_be_used_are_left_out_where_that_is_asked() {
     let folder = Folder::new();
     let lists = concat!(
-        "{\"query_id\":\"q1\",\"query\":\"door\",\"candidates\":[\"a red door\",{\"id\":\"x\",\"text\":7},\"bread\"]}\n",
+        "{\"query_id\":\"q1\",\"query\":\"door\",\"candidates\":[\"a red door\",{\"id\":\"x\",\"text\":[7]},\"bread\"]}\n",
         "{\"query_id\":\"q2\",\"candidates\":[\"a red door\"]}\n",
         "{\"query_id\":\"q3\",\"query\":\"bread\",\"candidates\":[\"salt\"]}\n",
     );
@@ -253,7 +253,7 @@ fn first_stage_scores_that_make_no_sense_are_said() {
     let named = rerank(&["--score-field", "bm25", "--format", "json"], "{\"text\":\"a\",\"bm25\":2}\n").json();
     assert_eq!((&named["score_kind"], &named["results"][0]["first_stage_score"]), (&json!("blend"), &json!(2.0)));
     let folder = Folder::new();
-    let queries = folder.with("q.txt", "x\n");
+    let queries = folder.with("q.txt", "door\n");
     let args = ["rerank", "--model", TINY, "--query-file", &queries, "--blend", "linear", "-"];
     assert!(run_with_stdin(&args, some).error().contains("--run or --candidates"));
     let many = run_with_stdin(&args[..5], some).quietly();

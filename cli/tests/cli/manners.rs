@@ -60,7 +60,7 @@ fn assert_harmless(shown: &str) {
 #[test]
 fn names_ids_and_texts_of_others_do_not_act_on_the_terminal() {
     let folder = Folder::new();
-    let text = serde_json::json!({ "id": ACTS, "text": format!("tower {ACTS}"), "score": "x" });
+    let text = serde_json::json!({ "id": ACTS, "text": format!("tower {ACTS}") });
     let mut with_score = text.clone();
     with_score["score"] = ACTS.into();
     let rows = folder.with("rows.jsonl", format!("{text}\n"));
