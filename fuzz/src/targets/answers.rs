@@ -1,0 +1,67 @@
+//! Answers of services: the first byte chooses who asked.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use nearsort::remote::judge::{JudgeOptions, JudgeScorer, ListwiseScorer, Windows};
+use nearsort::remote::{RemoteEncoder, RemoteOptions};
+use nearsort::service::{Origin, Provider, Reply, Request, Service, ServiceError};
+use nearsort::{Encoder, Role, Scorer};
+
+/// Answers everything by the same body.
+struct Says(Provider, serde_json::Value);
+
+impl Service for Says {
+    fn provider(&self) -> Provider {
+        self.0
+    }
+
+    fn model(&self) -> &str {
+        "text-embedding-3-large"
+    }
+
+    fn host(&self) -> String {
+        "localhost".into()
+    }
+
+    fn send(&self, _: &Request) -> Result<Reply, ServiceError> {
+        Ok(Reply { body: self.1.clone(), latency: Duration::ZERO, origin: Origin::Service })
+    }
+}
+
+const CANDIDATES: [&str; 3] = ["The Eiffel Tower", "Paris", "sourdough"];
+
+pub fn run(data: &[u8]) -> bool {
+    let Some((&chosen, body)) = data.split_first() else { return false };
+    let Ok(body) = serde_json::from_slice(body) else { return false };
+    let provider = if chosen & 4 == 0 { Provider::OpenAi } else { Provider::Anthropic };
+    let service: Arc<dyn Service> = Arc::new(Says(provider, body));
+    let options = JudgeOptions { concurrency: 1, ..JudgeOptions::default() };
+    match chosen % 4 {
+        0 | 3 => {
+            let Ok(encoder) = RemoteEncoder::new(service, 3, RemoteOptions::default()) else { return false };
+            let Ok(embeddings) = encoder.encode(&CANDIDATES[..2], Role::Document) else { return false };
+            assert!(embeddings.vectors.iter().all(|number| number.is_finite()), "a vector that is no vector");
+            true
+        }
+        1 => judged(&JudgeScorer::new(service, options).expect("a judge")),
+        _ => judged(&ListwiseScorer::new(service, options, Windows::default()).expect("a judge")),
+    }
+}
+
+fn judged(judge: &dyn Scorer) -> bool {
+    let Ok(scores) = judge.score("where is it", &CANDIDATES) else { return false };
+    assert_eq!(scores.values.len(), CANDIDATES.len());
+    assert!(scores.values.iter().all(|score| !score.is_nan()), "a score that is none");
+    scores.unscored.is_empty()
+}
+
+pub fn seeds() -> Vec<Vec<u8>> {
+    let embeddings = r#"{"data": [{"index": 0, "embedding": [0.1, 0.2, 0.3]}, {"index": 1, "embedding": "AACAPwAAAEAAAEBA"}], "usage": {"prompt_tokens": 5, "total_tokens": 5}}"#;
+    let grade = r#"{"choices": [{"message": {"content": "{\"score\": 7}", "refusal": null}, "finish_reason": "stop", "logprobs": {"content": [{"token": "7", "logprob": -0.1, "top_logprobs": [{"token": "7", "logprob": -0.1}, {"token": "8", "logprob": -2.5}]}]}}], "usage": {"prompt_tokens": 100, "completion_tokens": 5}}"#;
+    let order = r#"{"choices": [{"message": {"content": "{\"order\": [2, 1, 3]}"}, "finish_reason": "stop"}], "usage": {"prompt_tokens": 1, "completion_tokens": 1}}"#;
+    let message = r#"{"content": [{"type": "text", "text": "Score: 8/10"}], "stop_reason": "end_turn", "usage": {"input_tokens": 1, "output_tokens": 1}}"#;
+    [(0u8, embeddings), (1, grade), (2, order), (5, message), (6, message)]
+        .map(|(who, body)| [&[who], body.as_bytes()].concat())
+        .into()
+}
