@@ -267,8 +267,13 @@ mod tests {
         }
         let quoted = Layout::of_judgements("\"q,1\",\"d\"\"1\"\"\",2\n").unwrap();
         assert_eq!(quoted.fields("\"q,1\",\"d\"\"1\"\"\",2").unwrap(), ["q,1", "d\"1\"", "2"]);
-        for none in ["", "a\n", "1 a high\n", "1 0 a one\n2 0 a 1\n", "1 0 a 1 x\n", "q1 Q0 d1 1 2.5 t\n"] {
-            assert_eq!(Layout::of_judgements(none).filter(|layout| !layout.has_header), None, "{none:?}");
+        for none in ["", "a\n", "1 0 a 1 x\n", "q1 Q0 d1 1 2.5 t\n"] {
+            assert_eq!(Layout::of_judgements(none), None, "{none:?}");
+        }
+        // No grade, and nothing that looks like a header: the line is complained about.
+        for (wrong, count) in [("1 a high\n", 3), ("1 0 a one\n", 4)] {
+            let layout = Layout::of_judgements(wrong).unwrap();
+            assert_eq!((layout.count, layout.has_header), (count, false), "{wrong:?}");
         }
     }
 
@@ -283,7 +288,7 @@ mod tests {
         assert_eq!(of("7\t99\t1\n7\t98\t2\n"), found("7|99|1", Value::Rank));
         assert_eq!(of("qid,pid,rank\n7,99,3\n"), found("7|99|3", Value::Rank));
         assert_eq!(of("query_id,doc_id,rank,score\n7,99,3,0.5\n"), found("7|99|0.5", Value::Number));
-        assert_eq!(of(",qid,docid,docno,rank,score,query\n0,q,1,d,0,2.5,a b\n"), found("q|1|2.5", Value::Number));
+        assert_eq!(of(",qid,docid,docno,rank,score,query\n0,q,1,d,0,2.5,a b\n"), found("q|d|2.5", Value::Number));
         assert_eq!(of("q,Q0,d,1,2.5,t\n"), found("q|d|2.5", Value::Number));
         assert_eq!((of("q Q0 d 1 2.5 t\n"), of("q\tQ0\td\t1\t2.5\tt\n")), (None, None));
         assert_eq!(of("q d 2.5\n"), None);

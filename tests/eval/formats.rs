@@ -267,7 +267,7 @@ fn what_unpacks_to_much_more_is_read_in_bounded_memory() {
         ("qrels", "1 0 d 1\n2 0 d 1\n", "2"),
         ("qrels", "\n", "no judgements"),
         ("qrels", "x", "longer than 65536 bytes"),
-        ("qrels", "{\"a\":{\"x", "longer than 65536 bytes"),
+        ("qrels", "{\"a\":{\"x", "expected `:`"),
     ] {
         let (ended, peak) = in_a_process_of_its_own(kind, &repeated(text));
         assert!(ended.contains(ending), "{kind} {text:?}: {ended}");
