@@ -143,7 +143,7 @@ fn by_numbers(head: &str, shapes: &[(usize, [usize; 3])], is_value: impl Fn(&str
         let ids = [&fields[query], &fields[document]];
         // A comma in an id of a line that has blanks between its columns.
         let is_cut = separator != Separator::Blanks && separator != Separator::Byte(b'\t');
-        let is_whole = |id: &str| !id.is_empty() && !(is_cut && id.contains(is_blank_char));
+        let is_whole = |id: &str| !(id.is_empty() || is_cut && id.contains(is_blank_char));
         let layout = Layout { separator, count, query, document, value, kind: Value::Number, has_header };
         (is_value(&fields[value]) && ids.iter().all(|id| is_whole(id))).then_some(layout)
     };

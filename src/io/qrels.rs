@@ -160,10 +160,10 @@ impl Qrels {
                 number -= u64::from(line.last() != Some(&b'\n'));
             } else if line.len() as u64 == limit {
                 return Ok(Err((number, too_long(MAX_LINE_BYTES))));
-            } else if !std::mem::take(&mut header) {
-                if let Err(wrong) = self.push_line(layout, &line, number) {
-                    return Ok(Err(wrong));
-                }
+            } else if !std::mem::take(&mut header)
+                && let Err(wrong) = self.push_line(layout, &line, number)
+            {
+                return Ok(Err(wrong));
             }
         }
     }

@@ -18,8 +18,11 @@ fn values(qrels: &Qrels, run: &RunFile) -> Vec<Vec<f64>> {
     (0..measures.len()).map(|at| evaluation.values(at)).collect()
 }
 
+/// Query, document, rank and score.
+type Fields = (String, String, usize, f64);
+
 /// The lines of a run: query, document, rank by score from 1, score.
-fn lines(run: &Run) -> Vec<(String, String, usize, f64)> {
+fn lines(run: &Run) -> Vec<Fields> {
     let mut all = Vec::new();
     for (query, mut documents) in run.iter() {
         documents.sort_by(|a, b| b.score.total_cmp(&a.score));
@@ -52,7 +55,7 @@ fn runs_of_other_programs_give_the_same_numbers() {
     let reference = values(&qrels, &RunFile::open(&file).unwrap());
     let run = RunFile::open(&file).unwrap().read().unwrap();
     let lines = lines(&run);
-    let table = |header: &str, line: &dyn Fn(&(String, String, usize, f64)) -> String| {
+    let table = |header: &str, line: &dyn Fn(&Fields) -> String| {
         header.to_owned() + &lines.iter().map(|fields| line(fields) + "\n").collect::<String>()
     };
     let json = nested(lines.iter().map(|(query, document, _, score)| (query.clone(), document.clone(), *score)));

@@ -25,7 +25,7 @@ use crate::{Failure, output};
 /// What a journal holds: at first how far the answers are, then the slices of the block in work.
 #[derive(Debug, Deserialize)]
 enum Record {
-    Progress(Progress),
+    Progress(Box<Progress>),
     Slice(Slice),
 }
 
@@ -78,7 +78,7 @@ impl Job {
         let (mut progress, mut slices) = (Progress::default(), Vec::new());
         let journal = Journal::open(folder.file(JOURNAL), |record| {
             match record {
-                Record::Progress(found) => progress = found,
+                Record::Progress(found) => progress = *found,
                 Record::Slice(slice) => slices.push(slice),
             }
             Ok(())

@@ -290,10 +290,8 @@ fn a_score_that_is_none_stops_only_what_needs_scores() {
         assert!(jsonl.contains("\"input_score\":\"high\""), "{jsonl}");
     }
     let folder = Folder::new();
-    let lists = folder.with(
-        "lists.jsonl",
-        &format!("{{\"query\": \"q\", \"candidates\": [{}]}}", rows.trim_end().replace('\n', ",")),
-    );
+    let lists = folder
+        .with("lists.jsonl", format!("{{\"query\": \"q\", \"candidates\": [{}]}}", rows.trim_end().replace('\n', ",")));
     let candidates = |args: &[&str]| run(&[&["rerank", "--model", TINY, "--candidates", &lists], args].concat());
     assert!(candidates(&[]).error().contains("name another field with --score-field"));
     assert!(candidates(&["--blend", "none", "--depth", "1"]).error().contains("--score-field"));
