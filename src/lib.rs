@@ -41,6 +41,8 @@ pub mod ranking;
 pub mod remote;
 mod reranker;
 pub mod scorer;
+// What only answers of services need.
+#[cfg_attr(not(feature = "remote"), allow(dead_code))]
 mod scrub;
 pub mod service;
 pub mod similarity;

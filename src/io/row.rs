@@ -57,6 +57,7 @@ impl Row {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Given<'a> {
     /// A string that is read already.
+    #[cfg_attr(not(feature = "parquet"), allow(dead_code))]
     Text(Cow<'a, str>),
     /// The text of any JSON value, which is valid.
     Json(Cow<'a, str>),
