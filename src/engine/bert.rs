@@ -200,11 +200,14 @@ fn norm(builder: &Builder<'_>, name: &str, width: usize) -> Result<Norm> {
 /// The places of the columns by the size of their numbers; empty where no column is split. The norms behind attention show them best:
 /// they let the large columns through, which the ones at a layer's end hold down.
 fn column_ranks(builder: &Builder<'_>) -> Result<Vec<usize>> {
-    let Builder { kernels, precision, config, .. } = builder;
+    let Builder { kernels, precision, config, tensors } = builder;
     if !splits_columns(kernels, *precision) {
         return Ok(Vec::new());
     }
-    let norms = (0..config.num_layers).map(|layer| norm_vectors(builder, &attention_norm(layer), config.hidden_size));
+    // A layer that is missing is the error of the one that loads it.
+    let is_there = |norm: &String| ["gamma", "weight"].iter().any(|part| tensors.contains(&format!("{norm}.{part}")));
+    let names = (0..config.num_layers).map(attention_norm).take_while(is_there);
+    let norms = names.map(|norm| norm_vectors(builder, &norm, config.hidden_size));
     Ok(ranks(&norms.collect::<Result<Vec<_>>>()?))
 }
 
