@@ -6,6 +6,7 @@
 use serde_json::Value;
 
 use super::contract::{CONFIG, MODULES, Reader, TOKENIZER_CONFIG};
+use super::transformer_file;
 use crate::engine::layers_held;
 use crate::{Error, Result};
 
@@ -80,17 +81,6 @@ const ROPE_RULES: [Rule; 2] =
 const TOKENIZER_RULES: [Rule; 1] = [("model_max_length", Allowed::Limit)];
 const TRANSFORMER_RULES: [Rule; 1] = [("max_seq_length", Allowed::Whole(LEAST_TOKENS, NO_LIMIT))];
 
-/// The files that sentence-transformers takes the limit from.
-const TRANSFORMER_FILES: [&str; 7] = [
-    "sentence_bert_config.json",
-    "sentence_roberta_config.json",
-    "sentence_distilbert_config.json",
-    "sentence_camembert_config.json",
-    "sentence_albert_config.json",
-    "sentence_xlm-roberta_config.json",
-    "sentence_xlnet_config.json",
-];
-
 /// config.json in the folder of a module.
 const MODULE_RULES: [Rule; 5] = [
     ("word_embedding_dimension", WIDE),
@@ -132,7 +122,7 @@ pub(super) fn check(reader: &mut Reader<'_>, config: &Value) -> Result<()> {
     check_heads(reader, config)?;
     check_padding(reader, config)?;
     check_file(reader, TOKENIZER_CONFIG, &TOKENIZER_RULES)?;
-    TRANSFORMER_FILES.iter().try_for_each(|file| check_file(reader, file, &TRANSFORMER_RULES))?;
+    transformer_file::NAMES.iter().try_for_each(|file| check_file(reader, file, &TRANSFORMER_RULES))?;
     for folder in module_folders(reader)? {
         check_file(reader, &format!("{folder}/config.json"), &MODULE_RULES)?;
     }
