@@ -21,7 +21,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::layer::Batch;
+use super::batch::{Batch, Heads};
 use super::scratch::{HeadScratch, Pool};
 use crate::kernels::{Kernels, Left, Output, OutputRows, Right, SharedRows, padded_len};
 
@@ -29,23 +29,6 @@ use crate::kernels::{Kernels, Left, Output, OutputRows, Right, SharedRows, padde
 const SCORE_BYTES: usize = 24 << 10;
 /// Rows of a block: a multiple of every tile's rows.
 const BLOCK_ROWS: Range<usize> = 12..48;
-
-/// The shape of attention in a model.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Heads {
-    pub(super) count: usize,
-    /// Numbers of a head, padding included.
-    pub(super) dim: usize,
-    /// Tokens to each side that a token sees; `None`: all.
-    pub(super) window: Option<usize>,
-}
-
-impl Heads {
-    /// Width of queries, of keys, of values.
-    pub(super) fn width(&self) -> usize {
-        self.count * self.dim
-    }
-}
 
 /// Attention of all sequences of a batch: `qkv` is `[3, heads, tokens, head_dim]`, `context` `[tokens, width]`. With more than one thread,
 /// heads run side by side.

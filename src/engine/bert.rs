@@ -8,14 +8,15 @@
 //!     x = norm(x + down(gelu(up(x))))
 //! ```
 
+use super::batch::Batch;
 use super::config::{Config, Family};
-use super::layer::{self, Attention, Batch, Builder};
+use super::forward::{Forward, embedding_error};
+use super::layer::{self, Attention, Builder};
 use super::linear::{Linear, Norm, Then, splits_columns};
 use super::profile::{Laps, Operation};
 use super::scratch::Scratch;
 use super::split_columns::{SplitColumns, ranks};
 use super::weights::Tensor;
-use super::{Forward, embedding_error};
 use crate::Result;
 use crate::kernels::padded_len;
 

@@ -1,8 +1,7 @@
 //! What the layers of all architectures here have in common: how their weights are packed, and attention.
 
-use std::ops::Range;
-
-use super::attention::{self, Heads};
+use super::attention;
+use super::batch::{Batch, Heads};
 use super::config::Config;
 use super::linear::{Linear, NotFinite, Then};
 use super::profile::{Laps, Operation};
@@ -12,11 +11,6 @@ use super::weights::{Tensor, Tensors};
 use super::{Precision, rope::Rope};
 use crate::Result;
 use crate::kernels::{Kernels, padded_len};
-
-/// Rows that go through the feed-forward part together, which bounds what lies between its two layers: a micro-batch, or a part of a
-/// longer text. Fewer rows would stay in the L2 cache, but then each reads all weights again: 48 rows were slower by a tenth in i8 and by a
-/// quarter in f32, where the weights do not fit the cache of a shared machine.
-pub(super) const BLOCK_ROWS: usize = 384;
 
 /// What the parts of a layer need beside their weights.
 pub(super) struct Builder<'a> {
@@ -131,37 +125,6 @@ impl Builder<'_> {
     /// The heads of a layer that sees `window` tokens to each side, or all.
     pub(super) fn heads(&self, window: Option<usize>) -> Heads {
         Heads { count: self.config.num_heads, dim: self.config.padded_head_dim(), window }
-    }
-}
-
-/// One forward pass's view of its batch.
-pub(super) struct Batch<'a> {
-    pub(super) kernels: &'static Kernels,
-    pub(super) ids: &'a [u32],
-    /// Offsets of the sequences.
-    pub(super) cu_seqlens: &'a [usize],
-    /// Where each sequence's second part begins; its end if it has none.
-    pub(super) second_parts: &'a [usize],
-    /// How many of each sequence's tokens, from its first, its tokens attend to.
-    pub(super) attended: &'a [usize],
-    /// How many threads may work on it.
-    pub(super) threads: usize,
-}
-
-impl Batch<'_> {
-    pub(super) fn tokens(&self) -> usize {
-        self.cu_seqlens.last().copied().unwrap_or(0)
-    }
-
-    /// Whether some token is seen by no other.
-    pub(super) fn hides_tokens(&self) -> bool {
-        self.cu_seqlens.windows(2).zip(self.attended).any(|(edges, &attended)| attended < edges[1] - edges[0])
-    }
-
-    /// Rows that go through a chain of layers together. With several threads all of them: each layer is cut by columns then.
-    pub(super) fn blocks(&self) -> impl Iterator<Item = Range<usize>> {
-        let (tokens, rows) = (self.tokens(), if self.threads == 1 { BLOCK_ROWS } else { usize::MAX });
-        (0..tokens).step_by(rows).map(move |first| first..first.saturating_add(rows).min(tokens))
     }
 }
 

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::Precision;
 use super::aligned::{Aligned, Number};
-use super::layer::Batch;
+use super::batch::Batch;
 use super::profile::LapsOf;
 use super::scratch::Operand;
 use super::split_columns::SplitColumns;

@@ -1,8 +1,8 @@
 //! The CPU engine, and what a forward pass takes and gives, whoever computes it.
 //!
 //! [`NativeBackend`] computes BERT, its relatives and ModernBERT on the `kernels`. One file per architecture (`bert`, `modernbert`) reads like its
-//! paper; `linear` packs weights and calls the products, `attention` runs heads, `scratch` holds a worker's buffers, `profile` says where the time
-//! goes.
+//! paper; `batch` is what goes through the layers, `linear` packs weights and calls the products, `attention` runs heads, `scratch` holds a
+//! worker's buffers, `profile` says where the time goes.
 //!
 //! # Floors
 //! all-MiniLM-L6-v2 costs 21.2 M operations a token in linear layers, and `9,216 n^2` for attention of a text of `n` tokens: 1.76 G at 80
@@ -19,9 +19,11 @@
 mod aligned;
 mod answer;
 mod attention;
+mod batch;
 mod bert;
 mod config;
 mod finite;
+mod forward;
 mod head;
 mod layer;
 mod linear;
@@ -50,11 +52,6 @@ pub(crate) use weights::{distilbert_name, root_prefix};
 
 use crate::kernels::{Isa, Kernels};
 use crate::{Error, Result};
-use config::Config;
-use layer::Batch;
-use linear::Linear;
-use profile::Laps;
-use scratch::Scratch;
 
 /// Arithmetic of the linear layers, which are nearly all of a forward pass. Everything between them is f32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,30 +92,6 @@ impl FromStr for Precision {
         let known = Precision::ALL.into_iter().find(|precision| precision.to_string() == text);
         known.ok_or_else(|| Error::InvalidArgument(format!("'{text}' is not a precision; known are f32, bf16 and i8")))
     }
-}
-
-/// An architecture of the engine.
-trait Forward: Send + Sync {
-    fn config(&self) -> &Config;
-
-    /// Every linear layer with the operation that it is.
-    fn products(&self) -> Vec<(Operation, &Linear)>;
-
-    /// Leaves the last hidden states, `[tokens, padded hidden]`, in `scratch.hidden`.
-    fn forward(&self, batch: &Batch<'_>, scratch: &mut Scratch, laps: &mut Laps) -> Result<()>;
-}
-
-/// A token or a position outside the tables.
-fn embedding_error(config: &Config, id: u32, position: usize) -> Error {
-    let message = if id as usize >= config.vocab_size {
-        format!("the token {id} is outside the vocabulary of {}", config.vocab_size)
-    } else {
-        format!(
-            "a text has a token at position {position}; the model's last is {}",
-            config.max_positions.saturating_sub(1)
-        )
-    };
-    Error::Compute { context: "the forward pass failed".into(), message }
 }
 
 /// Token ids of several sequences, back to back.

@@ -11,14 +11,15 @@
 
 use serde_json::Value;
 
+use super::batch::Batch;
 use super::config::{Config, Reader};
-use super::layer::{self, Attention, Batch, Builder};
+use super::forward::{Forward, embedding_error};
+use super::layer::{self, Attention, Builder};
 use super::linear::{Linear, Norm, Then};
 use super::profile::{Laps, Operation};
 use super::rope::Rope;
 use super::scratch::Scratch;
 use super::weights::Tensor;
-use super::{Forward, embedding_error};
 use crate::Result;
 use crate::kernels::{Activation, padded_len};
 

@@ -6,14 +6,16 @@ use std::sync::Arc;
 use ndarray::{ArrayView2, s};
 use serde_json::Value;
 
+use super::batch::Batch;
 use super::bert::{self, Bert};
 use super::config::{Config, Family};
-use super::layer::{Batch, Builder};
+use super::forward::Forward;
+use super::layer::Builder;
 use super::modernbert::{self, ModernBert, Positions};
 use super::profile::{Laps, Operation, Profile};
 use super::scratch::{Pool, Scratch};
 use super::weights::{Tensors, WeightsFile};
-use super::{Backend, Forward, HiddenSink, Precision, RaggedBatch};
+use super::{Backend, HiddenSink, Precision, RaggedBatch};
 use crate::kernels::{Kernels, padded_len};
 use crate::{Error, Result};
 

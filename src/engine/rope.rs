@@ -1,7 +1,7 @@
 //! Rotary positions (Su et al. 2021), in the form of GPT-NeoX and transformers' `apply_rotary_pos_emb`: number `d` of a head is rotated
 //! with number `d + head_dim / 2`, by the angle `position * theta^(-2d / head_dim)`.
 
-use super::attention::Heads;
+use super::batch::Heads;
 
 /// The frequencies of one kind of layer.
 pub(super) struct Rope {
