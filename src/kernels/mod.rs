@@ -17,6 +17,8 @@
 //! `n * dim * size_of(element) / read bandwidth`: 1,000,000 rows of 1024 f32 (4.1 GB) take 137 ms at 30 GB/s. A block
 //! of queries reuses every row and is bound by arithmetic: `queries * n * dim / (16 * clock)` for f32.
 
+#[allow(clippy::needless_range_loop)] // indices are registers
+mod activation;
 mod dot;
 #[allow(clippy::needless_range_loop)] // indices are lanes and registers
 mod elementwise;
@@ -35,64 +37,11 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use std::sync::LazyLock;
-
-pub use dot::Dot;
-pub use elementwise::{Activation, Elementwise};
+pub use activation::Activation;
+pub use dot::{Dot, MAX_I8_LEN};
+pub use elementwise::Elementwise;
 pub use gemm::{Gemm, GemmI8, Left, Output, OutputRows, PackedI8, QuantizedRows, Right, Shape, SharedRows, Split};
 pub use isa::Isa;
 pub(crate) use scalar::cosine_wide;
 pub use simd::{ROW_PAD, padded_len};
-
-/// The longest i8 vectors whose dot product always fits an `i32`: `len * 128 * 128 < 2^31`.
-pub const MAX_I8_LEN: usize = (1 << 17) - 1;
-
-/// The kernels of one instruction set.
-///
-/// ```
-/// use nearsort::kernels::Kernels;
-/// let kernels = Kernels::best();
-/// let mut scores = [0.0; 2];
-/// kernels.dot_f32.rows(&[1.0, 2.0], &[3.0, 4.0, 0.5, 0.5], &mut scores);
-/// assert_eq!(scores, [11.0, 1.5]);
-/// ```
-#[derive(Debug, Clone, Copy)]
-pub struct Kernels {
-    isa: Isa,
-    /// f32 times f32, accumulated in f32.
-    pub dot_f32: Dot<f32, f32>,
-    /// IEEE half precision as bit patterns, accumulated in f32. Products are exact.
-    pub dot_f16: Dot<u16, f32>,
-    /// bfloat16 as bit patterns, accumulated in f32. Where the processor multiplies bfloat16 itself, subnormal
-    /// numbers count as zero.
-    pub dot_bf16: Dot<u16, f32>,
-    /// i8 times i8, accumulated in i32, exact; vectors of at most [`MAX_I8_LEN`].
-    pub dot_i8: Dot<i8, i32>,
-    /// f32 matrix products.
-    pub gemm_f32: Gemm<f32>,
-    /// Matrix products of bfloat16 as bit patterns, accumulated in f32. Where the processor multiplies bfloat16 itself, subnormal
-    /// numbers count as zero.
-    pub gemm_bf16: Gemm<u16>,
-    /// Matrix products of quantised rows with i8 weights, accumulated in i32, exact.
-    pub gemm_i8: GemmI8,
-    /// Row operations between the products.
-    pub elementwise: Elementwise,
-}
-
-impl Kernels {
-    /// The kernels of the best instruction set of this processor, looked up once.
-    pub fn best() -> &'static Kernels {
-        static BEST: LazyLock<Kernels> = LazyLock::new(|| table::table(Isa::detect()));
-        &BEST
-    }
-
-    /// The kernels of one instruction set, `None` where this processor lacks it.
-    pub fn for_isa(isa: Isa) -> Option<Kernels> {
-        isa.is_available().then(|| table::table(isa))
-    }
-
-    /// The instruction set that these kernels use.
-    pub fn isa(&self) -> Isa {
-        self.isa
-    }
-}
+pub use table::Kernels;

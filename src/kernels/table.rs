@@ -1,6 +1,7 @@
-//! Where an instruction set meets its kernels: the one place where generic code gets `#[target_feature]`.
+//! The kernels of an instruction set, and where it meets them: the one place where generic code gets `#[target_feature]`.
 
-use super::elementwise::{self, Activation, Elementwise, Norm, Transposition};
+use super::activation::Activation;
+use super::elementwise::{self, Elementwise, Norm, Transposition};
 use super::gemm::products::{self, Code};
 use super::gemm::{self, Gemm, GemmI8, Job, Product};
 use super::simd::Simd;
@@ -9,8 +10,62 @@ use super::simd::neon::Neon;
 use super::simd::portable::Portable;
 #[cfg(target_arch = "x86_64")]
 use super::simd::{avx2::Avx2, avx512::Avx512};
-use super::{Isa, Kernels, dot};
+use super::{
+    Isa,
+    dot::{self, Dot},
+};
 use std::marker::PhantomData;
+use std::sync::LazyLock;
+
+/// The kernels of one instruction set.
+///
+/// ```
+/// use nearsort::kernels::Kernels;
+/// let kernels = Kernels::best();
+/// let mut scores = [0.0; 2];
+/// kernels.dot_f32.rows(&[1.0, 2.0], &[3.0, 4.0, 0.5, 0.5], &mut scores);
+/// assert_eq!(scores, [11.0, 1.5]);
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct Kernels {
+    isa: Isa,
+    /// f32 times f32, accumulated in f32.
+    pub dot_f32: Dot<f32, f32>,
+    /// IEEE half precision as bit patterns, accumulated in f32. Products are exact.
+    pub dot_f16: Dot<u16, f32>,
+    /// bfloat16 as bit patterns, accumulated in f32. Where the processor multiplies bfloat16 itself, subnormal
+    /// numbers count as zero.
+    pub dot_bf16: Dot<u16, f32>,
+    /// i8 times i8, accumulated in i32, exact; vectors of at most [`MAX_I8_LEN`](dot::MAX_I8_LEN).
+    pub dot_i8: Dot<i8, i32>,
+    /// f32 matrix products.
+    pub gemm_f32: Gemm<f32>,
+    /// Matrix products of bfloat16 as bit patterns, accumulated in f32. Where the processor multiplies bfloat16 itself, subnormal
+    /// numbers count as zero.
+    pub gemm_bf16: Gemm<u16>,
+    /// Matrix products of quantised rows with i8 weights, accumulated in i32, exact.
+    pub gemm_i8: GemmI8,
+    /// Row operations between the products.
+    pub elementwise: Elementwise,
+}
+
+impl Kernels {
+    /// The kernels of the best instruction set of this processor, looked up once.
+    pub fn best() -> &'static Kernels {
+        static BEST: LazyLock<Kernels> = LazyLock::new(|| table(Isa::detect()));
+        &BEST
+    }
+
+    /// The kernels of one instruction set, `None` where this processor lacks it.
+    pub fn for_isa(isa: Isa) -> Option<Kernels> {
+        isa.is_available().then(|| table(isa))
+    }
+
+    /// The instruction set that these kernels use.
+    pub fn isa(&self) -> Isa {
+        self.isa
+    }
+}
 
 /// A product in tiles of `$rows` rows and `$vectors` vectors of columns: a function with the features, and its table entry.
 macro_rules! gemm {
@@ -98,7 +153,7 @@ macro_rules! elementwise {
 }
 
 /// The kernels of an instruction set, which the caller has seen to be available.
-pub(super) fn table(isa: Isa) -> Kernels {
+fn table(isa: Isa) -> Kernels {
     match isa {
         #[cfg(target_arch = "x86_64")]
         Isa::Avx512Bf16 => Kernels {

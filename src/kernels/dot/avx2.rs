@@ -1,6 +1,6 @@
 //! Dot products for AVX2 with FMA and F16C.
 
-use super::{Lane, UNROLL, padded};
+use super::lane::{Lane, UNROLL, padded};
 use std::arch::x86_64::*;
 
 pub(super) mod base {

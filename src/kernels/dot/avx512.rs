@@ -2,7 +2,7 @@
 //! masks, which never touch memory beyond them.
 
 use super::avx2::sum_lanes;
-use super::{Lane, UNROLL};
+use super::lane::{Lane, UNROLL};
 use std::arch::x86_64::*;
 
 pub(super) mod base {

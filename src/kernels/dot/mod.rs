@@ -1,19 +1,19 @@
 //! Dot products: the algorithm once, the vector operations per instruction set.
 //!
-//! A [`Lane`] says how one element type is loaded, multiplied and summed on one instruction set; `drivers!` expands
+//! A [`Lane`](lane::Lane) says how one element type is loaded, multiplied and summed on one instruction set; `drivers!` expands
 //! the algorithm (pair, block, sweep, tile) in each instruction set's file, so that `#[target_feature]` covers the
-//! loops and the intrinsics inline. The order of additions is fixed by [`Lane::WIDTH`] and [`UNROLL`] alone: chunk `c`
+//! loops and the intrinsics inline. The order of additions is fixed by [`Lane::WIDTH`](lane::Lane::WIDTH) and [`UNROLL`](lane::UNROLL) alone: chunk `c`
 //! of a vector goes to accumulator `c % UNROLL` of its own pair, whichever tile the pair is in.
 
 /// Expands the algorithm for one set of target features. `$queries` x `$rows` is the tile for several queries, as
 /// many as the registers hold. One query takes one row at a time: it waits for memory, and two or four rows at once
 /// read slower by half (streams that the prefetcher follows less well), while one row after the other overlaps in the
 /// core anyway. Prefetching by hand, 256 bytes to 16 KiB ahead, gained nothing with AVX-512 (0.74 to 1.06 times the speed); see
-/// [`Lane::prefetch`] for where it does.
+/// [`Lane::prefetch`](lane::Lane::prefetch) for where it does.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! drivers {
     ($features:literal, $queries:literal x $rows:literal) => {
-        use super::super::{Block, GROUP_BYTES, KEPT_CHUNKS, Lane, UNROLL};
+        use super::super::lane::{Block, GROUP_BYTES, KEPT_CHUNKS, Lane, UNROLL};
         use std::mem::MaybeUninit;
 
         /// # Safety
@@ -210,21 +210,15 @@ macro_rules! drivers {
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod lane;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 
-use super::{Isa, MAX_I8_LEN, scalar};
+use super::{Isa, scalar};
+use lane::Block;
 
-/// Accumulators per pair. Two hide enough latency together with the rows that a tile interleaves, and leave registers
-/// for tiles of several queries.
-const UNROLL: usize = 2;
-
-/// Chunks of a single query that are kept as [`Lane::load`] gives them: 512 elements or more, 1,024 on AVX2. Of a longer query the rest is converted for each row.
-const KEPT_CHUNKS: usize = 128;
-
-/// Rows are taken in groups of about this size when there are several queries, so that a group stays in the L2 cache
-/// while all queries pass over it.
-const GROUP_BYTES: usize = 128 << 10;
+/// The longest i8 vectors whose dot product always fits an `i32`: `len * 128 * 128 < 2^31`.
+pub const MAX_I8_LEN: usize = (1 << 17) - 1;
 
 /// The dot products of one element type `E` with scores of type `S`, on one instruction set.
 #[derive(Debug, Clone, Copy)]
@@ -232,15 +226,6 @@ pub struct Dot<E, S> {
     pair: unsafe fn(*const E, *const E, usize) -> S,
     block: unsafe fn(&Block<E>, *mut S),
     max_len: usize,
-}
-
-/// The operands of a block: row-major `queries` and `rows` of one `dim`.
-struct Block<E> {
-    queries: *const E,
-    num_queries: usize,
-    rows: *const E,
-    num_rows: usize,
-    dim: usize,
 }
 
 impl<E, S> Dot<E, S> {
@@ -312,49 +297,6 @@ fn shape(queries: usize, rows: usize, dim: usize, scores: usize) -> (usize, usiz
     assert_eq!(rows, num_rows * dim, "the rows must be whole rows of {dim}");
     assert_eq!(Some(scores), num_rows.checked_mul(num_queries), "one score per pair");
     (num_queries, num_rows)
-}
-
-/// One element type on one instruction set.
-///
-/// # Safety
-/// Every method may be called only where the instruction set of the implementation is available. Pointers must be good
-/// for the reads that the method names.
-unsafe trait Lane {
-    type Elem: Copy;
-    type Score: Copy;
-    /// A chunk of `WIDTH` elements, ready to multiply.
-    type Chunk: Copy;
-    /// A running sum.
-    type Sum: Copy;
-    const WIDTH: usize;
-
-    unsafe fn zero() -> Self::Sum;
-    /// Reads `WIDTH` elements.
-    unsafe fn load(at: *const Self::Elem) -> Self::Chunk;
-    /// Reads `len < WIDTH` elements; zeros follow.
-    unsafe fn load_tail(at: *const Self::Elem, len: usize) -> Self::Chunk;
-    unsafe fn multiply_add(sum: Self::Sum, query: Self::Chunk, row: Self::Chunk) -> Self::Sum;
-    /// Asks for what comes some rows behind the `num_bytes` of a row, where a row takes so many instructions for its bytes that the core does not look
-    /// that far ahead by itself.
-    unsafe fn prefetch(_row: *const u8, _num_bytes: usize) {}
-    /// What `finish` has to take off each score of this query; reads `dim` elements.
-    unsafe fn bias(_query: *const Self::Elem, _dim: usize) -> i32 {
-        0
-    }
-    unsafe fn finish(sums: [Self::Sum; UNROLL], bias: i32) -> Self::Score;
-}
-
-/// The first `len` elements at `at`, followed by zeros. Inlined, and without intrinsics: any caller will do.
-///
-/// # Safety
-/// `at` must be good for `len` reads, and `len <= WIDTH`.
-#[inline(always)]
-#[cfg_attr(not(any(target_arch = "x86_64", target_arch = "aarch64")), allow(dead_code))]
-unsafe fn padded<E: Copy + Default, const WIDTH: usize>(at: *const E, len: usize) -> [E; WIDTH] {
-    let mut chunk = [E::default(); WIDTH];
-    // SAFETY: the caller's promise; the chunk is a local.
-    unsafe { std::ptr::copy_nonoverlapping(at, chunk.as_mut_ptr(), len) };
-    chunk
 }
 
 /// The table entry of a lane from the drivers of a module.

@@ -3,7 +3,7 @@
 //! Compiled for aarch64 and tested under qemu; no Arm machine was there. Half precision is converted with integer operations, because the
 //! intrinsics for it are stable only from Rust 1.94 on; i8 goes through 16-bit products, because SDOT has no stable intrinsic.
 
-use super::{Lane, UNROLL, padded};
+use super::lane::{Lane, UNROLL, padded};
 use std::arch::aarch64::*;
 
 pub(super) mod base {

@@ -46,11 +46,13 @@
 //! multiplies bytes on AVX2, saturates at 16 bits and needs a second multiplication to widen: as slow, and wrong at the edges.
 
 pub(super) mod products;
+mod split;
 mod tile;
 
-use super::Activation;
+use super::activation::Activation;
 use super::gemm::tile::Finish;
 use super::simd::padded_len;
+pub use split::Split;
 pub(super) use tile::{ColumnMax, Job, Product, Store, run};
 
 /// Left operand of a product, row-major.
@@ -107,36 +109,6 @@ impl<'a> Output<'a> {
     pub fn plain(rows: OutputRows<'a>, stride: usize, columns: std::ops::Range<usize>) -> Self {
         let activation = Activation::None;
         Self { rows, stride, split: None, columns, bias: &[], add: false, activation, row_scales: &[] }
-    }
-}
-
-/// The columns of a result as matrices of their own, one behind the other: the heads of attention.
-#[derive(Debug, Clone, Copy)]
-pub struct Split {
-    /// Columns of each, padded.
-    pub width: usize,
-    /// Elements from one matrix to the next.
-    pub stride: usize,
-}
-
-impl Split {
-    /// Everything in one matrix.
-    const NONE: Self = Self { width: usize::MAX, stride: 0 };
-
-    fn is_padded(self) -> bool {
-        self.width > 0 && self.width.is_multiple_of(super::ROW_PAD) && self.stride >= self.width
-    }
-
-    /// Where a column of the first row lies.
-    pub(super) fn place(self, column: usize) -> usize {
-        column / self.width * self.stride + column % self.width
-    }
-
-    /// Elements of the first row up to the end of its first `columns` columns; where no `usize` holds
-    /// them, more than any slice has.
-    fn extent(self, columns: usize) -> usize {
-        let Some(last) = columns.checked_sub(1) else { return 0 };
-        (last / self.width).saturating_mul(self.stride).saturating_add(last % self.width + 1)
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::mem::MaybeUninit;
 
+use super::super::activation::{Activation, activated};
 use super::super::simd::Simd;
-use super::super::{Activation, elementwise};
-use super::Split;
+use super::split::Split;
 
 const CACHE_LINE: usize = 64;
 
@@ -320,7 +320,7 @@ unsafe fn finish<P: Product, const G: usize, const V: usize>(
                 y[g] = P::Simd::add(y[g], P::Simd::load(job.finish.residual.add(place)));
             }
         }
-        let y = elementwise::activated::<P::Simd, G>(job.finish.activation, y);
+        let y = activated::<P::Simd, G>(job.finish.activation, y);
         for g in 0..G {
             let place = (row + (first + g) / V) * job.out_stride + at.places[(first + g) % V];
             P::Simd::store(job.out.add(place), y[g]);

@@ -1,0 +1,33 @@
+//! Results in several matrices.
+
+use super::super::simd::ROW_PAD;
+
+/// The columns of a result as matrices of their own, one behind the other: the heads of attention.
+#[derive(Debug, Clone, Copy)]
+pub struct Split {
+    /// Columns of each, padded.
+    pub width: usize,
+    /// Elements from one matrix to the next.
+    pub stride: usize,
+}
+
+impl Split {
+    /// Everything in one matrix.
+    pub(super) const NONE: Self = Self { width: usize::MAX, stride: 0 };
+
+    pub(super) fn is_padded(self) -> bool {
+        self.width > 0 && self.width.is_multiple_of(ROW_PAD) && self.stride >= self.width
+    }
+
+    /// Where a column of the first row lies.
+    pub(super) fn place(self, column: usize) -> usize {
+        column / self.width * self.stride + column % self.width
+    }
+
+    /// Elements of the first row up to the end of its first `columns` columns; where no `usize` holds
+    /// them, more than any slice has.
+    pub(super) fn extent(self, columns: usize) -> usize {
+        let Some(last) = columns.checked_sub(1) else { return 0 };
+        (last / self.width).saturating_mul(self.stride).saturating_add(last % self.width + 1)
+    }
+}
