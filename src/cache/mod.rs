@@ -46,16 +46,12 @@ use std::time::{Duration, SystemTime};
 pub use encoder::{CacheCounts, CachedEncoder};
 pub use key::{CacheKey, CachedModel};
 pub use record::CachedVector;
+pub use store::{DEFAULT_MAX_BYTES, MIN_MAX_BYTES};
 
 use crate::{Error, Result};
 use key::MODEL_BYTES;
 use record::{Entry, record_key};
 use store::{MAX_LIMIT, Store};
-
-/// The limit of a cache that was never given one: 4 GiB, some two million vectors of 384 components.
-pub const DEFAULT_MAX_BYTES: u64 = 4 << 30;
-/// The smallest limit.
-pub const MIN_MAX_BYTES: u64 = 1 << 20;
 
 /// A time of use that is younger than this is left as it is, in seconds.
 const TOUCH_AFTER: u64 = 3600;

@@ -44,6 +44,14 @@ pub enum MeasureKind {
     NumRel,
 }
 
+/// Whether a measure takes a cutoff.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cutoff {
+    Never,
+    MayHave,
+    MustHave,
+}
+
 /// A measure with its parameters: `nDCG@10`, `P(rel=2)@5`, `AP(rel=2,judged_only=True)@100`.
 ///
 /// Parsed from and printed as ir_measures' names.
@@ -91,7 +99,7 @@ impl Measure {
 
     /// The same measure over the first `cutoff` results, `None` when it has no cutoff.
     pub fn at(&self, cutoff: usize) -> Option<Self> {
-        let takes_cutoff = self.kind.spec().cutoff != super::names::Cutoff::Never;
+        let takes_cutoff = self.kind.spec().cutoff != Cutoff::Never;
         takes_cutoff.then_some(Self { cutoff: Some(cutoff), ..*self })
     }
 

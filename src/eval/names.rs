@@ -3,16 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::measure::{Measure, MeasureKind};
+use super::measure::{Cutoff, Measure, MeasureKind};
 use crate::{Error, Result};
-
-/// Whether a measure takes a cutoff.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Cutoff {
-    Never,
-    MayHave,
-    MustHave,
-}
 
 /// What can be said about a measure.
 pub(super) struct Spec {

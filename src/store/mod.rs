@@ -16,6 +16,7 @@
 mod cache;
 #[cfg(any(feature = "hub", feature = "remote"))]
 mod certificates;
+mod failure;
 mod files;
 mod lock;
 mod names;
@@ -52,26 +53,9 @@ pub use verify::{FileCheck, Verdict};
 
 use crate::{Error, Result};
 use cache::{Cached, Target};
+use failure::Failure;
 use lock::Lock;
 use verify::Ledger;
-
-/// Why one source did not give the files.
-#[derive(Debug)]
-enum Failure {
-    /// The source's own fault: the reason, for the list in the final error.
-    Source(String),
-    /// The disk of this machine: no other source would fare better with it.
-    Disk(Error),
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        match error {
-            Error::Io { .. } => Self::Disk(error),
-            other => Self::Source(other.to_string()),
-        }
-    }
-}
 
 /// Gets models and keeps them. Cheap to make; holds no open files.
 #[derive(Debug, Clone)]

@@ -1,7 +1,7 @@
 //! Stands in for `network` in a build without the feature `hub`: the same functions, each a typed failure.
 
-use super::Failure;
 use super::cache::Target;
+use super::failure::Failure;
 use super::options::StoreOptions;
 use super::registry::Mirror;
 use crate::Error;

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use zip::ZipArchive;
 
 use crate::hex::hex;
-use crate::store::Failure;
+use crate::store::failure::Failure;
 use crate::store::names::is_plain_relative;
 use crate::store::options::{Step, StoreOptions};
 use crate::store::registry::FileEntry;

@@ -15,7 +15,7 @@ use crate::hex::hex;
 use crate::store::names::is_hex;
 use crate::store::options::Step;
 use crate::store::verify::CHUNK;
-use crate::store::{Failure, cache::Target};
+use crate::store::{cache::Target, failure::Failure};
 use crate::{Error, Result};
 
 /// The most that a file may have which holds no weights.

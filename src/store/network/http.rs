@@ -11,8 +11,9 @@ use ureq::tls::TlsConfig;
 use ureq::{Agent, Body};
 
 use crate::scrub::Scrubber;
+use crate::store::failure::Failure;
 use crate::store::options::{Step, StoreOptions, Token};
-use crate::store::{Failure, proxy_from_env, root_certs, secrets_of};
+use crate::store::{proxy_from_env, root_certs, secrets_of};
 
 /// More hops than any hub needs.
 const MAX_REDIRECTS: usize = 6;

@@ -8,8 +8,8 @@ use serde::Deserialize;
 
 use super::download::Repository;
 use super::http::{Client, Trouble};
-use crate::store::Failure;
 use crate::store::cache::Target;
+use crate::store::failure::Failure;
 use crate::store::files::{self, PICKLED, REQUIRED, TOP_FILES, WEIGHTS, WEIGHTS_INDEX};
 use crate::store::names::is_hex;
 use crate::store::options::StoreOptions;

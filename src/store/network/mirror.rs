@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 use super::archive;
 use super::program::command as command_in;
-use crate::store::Failure;
 use crate::store::cache::Target;
+use crate::store::failure::Failure;
 use crate::store::options::{Step, StoreOptions, of_programs};
 use crate::store::registry::{FileEntry, Mirror};
 use crate::{Error, Result};
