@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::ScoreKind;
+use super::kind::ScoreKind;
 
 /// What a pair's score is made of.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,0 +1,300 @@
+//! The files of a package as a graph: which file uses names that another one defines.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Component, Path, PathBuf};
+
+use super::source::{Declared, Segments, Source};
+
+/// What a module holds, whatever the files it is in.
+#[derive(Debug, Default)]
+struct Module {
+    files: BTreeSet<String>,
+    children: BTreeSet<String>,
+    items: BTreeMap<String, BTreeSet<String>>,
+    uses: BTreeMap<String, Vec<Segments>>,
+    globs: Vec<Segments>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Target {
+    Item { file: String, name: String },
+    Module(Segments),
+}
+
+/// The files of one package that its root leads to, and their imports.
+pub struct Graph {
+    /// For each file, the files whose names it uses, with these names.
+    pub uses: BTreeMap<String, BTreeMap<String, BTreeSet<String>>>,
+    /// Paths that begin in the package and lead nowhere: `file: path`.
+    pub unresolved: BTreeSet<String>,
+}
+
+/// Files that reach each other.
+pub type Circle = BTreeSet<String>;
+
+impl Graph {
+    /// Reads the package whose root file is `root`; `read` gives a file's text if it exists.
+    pub fn read(root: &str, read: impl Fn(&str) -> Option<String>) -> Self {
+        let sources = sources(root, &read);
+        let names = Names::of(&sources);
+        let mut graph = Graph { uses: BTreeMap::new(), unresolved: BTreeSet::new() };
+        for (file, source) in &sources {
+            graph.uses.entry(file.clone()).or_default();
+            graph.add_uses(file, source, &names);
+            graph.add_paths(file, source, &names);
+        }
+        graph
+    }
+
+    /// Of the package in the folder `src`; files are named from `root`.
+    pub fn of_folder(root: &Path, file: &str) -> Self {
+        Self::read(file, |path| std::fs::read_to_string(root.join(path)).ok())
+    }
+
+    fn add(&mut self, file: &str, targets: &[Target]) {
+        for target in targets {
+            let Target::Item { file: other, name } = target else { continue };
+            if other != file {
+                let names = self.uses.entry(file.to_owned()).or_default().entry(other.clone()).or_default();
+                names.insert(name.clone());
+            }
+        }
+    }
+
+    fn add_uses(&mut self, file: &str, source: &Source, names: &Names) {
+        for import in &source.uses {
+            let Some(path) = names.absolute(&import.scope, &import.path) else { continue };
+            let targets = names.resolve(&path);
+            if targets.is_empty() {
+                self.unresolved.insert(format!("{file}: {}", import.path.join("::")));
+            }
+            match &import.name {
+                // What a file only hands on is its own definer's.
+                Some(name) if import.public && !source.words.contains(name) => {}
+                Some(name) => {
+                    self.add(file, &targets);
+                    if !source.paths.iter().any(|(_, path)| path[0] == *name) {
+                        self.add(file, &names.faces(&targets));
+                    }
+                }
+                None => {
+                    self.add(file, &targets);
+                    let of_glob = |word: &String| names.resolve(&[path.clone(), vec![word.clone()]].concat());
+                    source.words.iter().filter(|_| !import.public).for_each(|word| self.add(file, &of_glob(word)));
+                }
+            }
+        }
+    }
+
+    fn add_paths(&mut self, file: &str, source: &Source, names: &Names) {
+        for (scope, path) in &source.paths {
+            let Some(absolute) = names.absolute(scope, path) else { continue };
+            let targets = names.resolve(&absolute);
+            if targets.is_empty() {
+                self.unresolved.insert(format!("{file}: {}", path.join("::")));
+            }
+            self.add(file, &targets);
+        }
+    }
+
+    /// Number of pairs of files.
+    pub fn arrows(&self) -> usize {
+        self.uses.values().map(BTreeMap::len).sum()
+    }
+
+    /// The largest sets of two files and more that all reach each other.
+    pub fn circles(&self) -> Vec<Circle> {
+        let reached: BTreeMap<&String, BTreeSet<&String>> = self.uses.keys().map(|file| (file, self.reach(file))).collect();
+        let mut circles: Vec<Circle> = Vec::new();
+        for (file, others) in &reached {
+            let back = others.iter().filter(|other| reached[**other].contains(file)).map(|other| (*other).clone());
+            let circle: Circle = back.chain([(*file).clone()]).collect();
+            if circle.len() > 1 && !circles.contains(&circle) {
+                circles.push(circle);
+            }
+        }
+        circles
+    }
+
+    fn reach(&self, file: &str) -> BTreeSet<&String> {
+        let mut reached = BTreeSet::new();
+        let mut open: Vec<&String> = self.uses[file].keys().collect();
+        while let Some(next) = open.pop() {
+            if reached.insert(next) {
+                open.extend(self.uses[next].keys());
+            }
+        }
+        reached
+    }
+
+    /// The imports that hold a circle together, one a line.
+    pub fn ties(&self, circle: &Circle) -> String {
+        let mut lines = String::new();
+        for file in circle {
+            for (other, names) in self.uses[file].iter().filter(|(other, _)| circle.contains(*other)) {
+                let names: Vec<&str> = names.iter().map(String::as_str).collect();
+                lines += &format!("\n  {file} -> {other}: {}", names.join(", "));
+            }
+        }
+        lines
+    }
+}
+
+/// Every file that the root leads to by `mod`, with its source.
+fn sources(root: &str, read: &impl Fn(&str) -> Option<String>) -> Vec<(String, Source)> {
+    let mut found = Vec::new();
+    let mut open = vec![(root.to_owned(), Segments::new())];
+    while let Some((file, module)) = open.pop() {
+        let text = read(&file).unwrap_or_else(|| panic!("{file} is missing"));
+        let source = Source::read(&text, &module);
+        for declared in &source.declared {
+            let child = [declared.scope.clone(), vec![declared.name.clone()]].concat();
+            let inline = &declared.scope[module.len()..];
+            let files = files_of(&file, inline, declared).into_iter().filter(|path| read(path).is_some());
+            let files: Vec<String> = files.collect();
+            assert!(!files.is_empty(), "{file}: no file of `mod {}`", declared.name);
+            open.extend(files.into_iter().map(|path| (path, child.clone())));
+        }
+        found.push((file, source));
+    }
+    found
+}
+
+/// Where the text of a declared module may stand.
+fn files_of(file: &str, inline: &[String], declared: &Declared) -> Vec<String> {
+    let path = Path::new(file);
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let is_face = ["mod", "lib", "main"].contains(&stem.as_ref());
+    let inside = inline.iter().fold(if is_face { folder.to_owned() } else { folder.join(&*stem) }, |at, name| at.join(name));
+    let name = &declared.name;
+    let usual = [inside.join(format!("{name}.rs")), inside.join(name).join("mod.rs")];
+    let files = match &declared.path {
+        None => usual.to_vec(),
+        Some((other, false)) => vec![folder.join(other)],
+        Some((other, true)) => [&usual[..], &[folder.join(other)]].concat(),
+    };
+    files.iter().map(|path| plain(path)).collect()
+}
+
+/// `src/io/../text.rs` -> `src/text.rs`.
+fn plain(path: &Path) -> String {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        if part == Component::ParentDir { plain.pop(); } else { plain.push(part) }
+    }
+    plain.to_string_lossy().into_owned()
+}
+
+/// Every name of a package, by module.
+struct Names {
+    modules: BTreeMap<Segments, Module>,
+}
+
+impl Names {
+    fn of(sources: &[(String, Source)]) -> Self {
+        let mut modules: BTreeMap<Segments, Module> = BTreeMap::new();
+        for (file, source) in sources {
+            for module in &source.modules {
+                modules.entry(module.clone()).or_default().files.insert(file.clone());
+                if let Some((name, parent)) = module.split_last() {
+                    modules.entry(parent.to_vec()).or_default().children.insert(name.clone());
+                }
+            }
+            for (scope, item) in &source.items {
+                let items = &mut modules.entry(scope.clone()).or_default().items;
+                items.entry(item.clone()).or_default().insert(file.clone());
+            }
+            for import in &source.uses {
+                let module = modules.entry(import.scope.clone()).or_default();
+                match &import.name {
+                    Some(name) => module.uses.entry(name.clone()).or_default().push(import.path.clone()),
+                    None => module.globs.push(import.path.clone()),
+                }
+            }
+        }
+        Self { modules }
+    }
+
+    /// The path from the package's root; `None` when it begins in another package.
+    fn absolute(&self, scope: &[String], path: &[String]) -> Option<Segments> {
+        let (first, rest) = path.split_first()?;
+        match first.as_str() {
+            "crate" => Some(rest.to_vec()),
+            "self" => Some([scope, rest].concat()),
+            "super" => {
+                let mut parent = scope.split_last()?.1;
+                let ups = rest.iter().take_while(|segment| *segment == "super").count();
+                for _ in 0..ups {
+                    parent = parent.split_last()?.1;
+                }
+                Some([parent, &rest[ups..]].concat())
+            }
+            name => {
+                let module = self.modules.get(scope)?;
+                // `use half::bf16;` makes `bf16::from_f32` a path of another package.
+                let bound = |name: &str| module.uses.get(name).into_iter().flatten();
+                let own_use = bound(name).any(|path| path[0] != *name && self.absolute(scope, path).is_some());
+                let own = module.children.contains(name) || module.items.contains_key(name) || own_use;
+                own.then(|| [scope, path].concat())
+            }
+        }
+    }
+
+    fn resolve(&self, path: &[String]) -> Vec<Target> {
+        self.resolve_within(path, 16)
+    }
+
+    /// `hops` bounds the imports that are followed, for they may go round.
+    fn resolve_within(&self, path: &[String], hops: usize) -> Vec<Target> {
+        let Some(hops) = hops.checked_sub(1) else { return Vec::new() };
+        let mut scope = Segments::new();
+        for (index, segment) in path.iter().enumerate() {
+            let Some(module) = self.modules.get(&scope) else { return Vec::new() };
+            let (rest, is_last) = (&path[index + 1..], index + 1 == path.len());
+            let item = module.items.get(segment);
+            let is_child = module.children.contains(segment);
+            if let Some(files) = item.filter(|_| is_last || !is_child) {
+                return files.iter().map(|file| Target::Item { file: file.clone(), name: segment.clone() }).collect();
+            }
+            if !is_child {
+                return self.resolve_import(&scope, module, segment, rest, hops);
+            }
+            scope.push(segment.clone());
+        }
+        vec![Target::Module(scope)]
+    }
+
+    /// A name that a module has by a `use`.
+    fn resolve_import(
+        &self,
+        scope: &[String],
+        module: &Module,
+        segment: &str,
+        rest: &[String],
+        hops: usize,
+    ) -> Vec<Target> {
+        let follow = |path: &Segments, behind: &[String]| {
+            let path = self.absolute(scope, path).filter(|_| path[0] != *segment || path.len() > 1);
+            path.map_or(Vec::new(), |path| self.resolve_within(&[&path[..], behind].concat(), hops))
+        };
+        if let Some(paths) = module.uses.get(segment) {
+            return paths.iter().flat_map(|path| follow(path, rest)).collect();
+        }
+        let behind = [&[segment.to_owned()], rest].concat();
+        let is_module = |path: &&Segments| matches!(follow(path, &[])[..], [Target::Module(_)]);
+        module.globs.iter().filter(is_module).flat_map(|path| follow(path, &behind)).collect()
+    }
+
+    /// The files of modules that are named without a name in them.
+    fn faces(&self, targets: &[Target]) -> Vec<Target> {
+        let mut faces = Vec::new();
+        for target in targets {
+            let Target::Module(module) = target else { continue };
+            let name = module.last().cloned().unwrap_or_default();
+            let files = self.modules.get(module).into_iter().flat_map(|module| &module.files);
+            faces.extend(files.map(|file| Target::Item { file: file.clone(), name: name.clone() }));
+        }
+        faces
+    }
+}

@@ -1,0 +1,219 @@
+//! One source file: what it declares, what it imports, and which paths stand in its code.
+
+use std::collections::BTreeSet;
+
+use super::tokens::{Token, code};
+
+/// The segments of a path; a module as a path from the root of its package.
+pub type Segments = Vec<String>;
+
+/// A name that a `use` brings into a module, or all names of a module.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Use {
+    /// The module in which it stands.
+    pub scope: Segments,
+    pub path: Segments,
+    /// The name in that module: the last segment, or what follows `as`. `None`: `*`.
+    pub name: Option<String>,
+    /// With `pub` of any kind.
+    pub public: bool,
+}
+
+/// `mod name;`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Declared {
+    pub scope: Segments,
+    pub name: String,
+    /// A file of another name, and whether that name holds in some builds only.
+    pub path: Option<(String, bool)>,
+}
+
+#[derive(Debug, Default)]
+pub struct Source {
+    /// Inline modules, and the file's own.
+    pub modules: Vec<Segments>,
+    pub declared: Vec<Declared>,
+    /// Items by the module in which they stand.
+    pub items: Vec<(Segments, String)>,
+    pub uses: Vec<Use>,
+    /// Paths of two segments and more outside of `use`.
+    pub paths: Vec<(Segments, Segments)>,
+    /// All words outside of `use`.
+    pub words: BTreeSet<String>,
+}
+
+const ITEMS: [&str; 8] = ["fn", "struct", "enum", "union", "trait", "type", "const", "static"];
+
+impl Source {
+    /// Reads the text of the module `module`.
+    pub fn read(text: &str, module: &[String]) -> Self {
+        let mut reader = Reader { tokens: code(text), at: 0, scopes: vec![(0, module.to_vec())], depth: 0, path: None };
+        let mut source = Source { modules: vec![module.to_vec()], ..Source::default() };
+        while reader.at < reader.tokens.len() {
+            reader.step(&mut source);
+        }
+        assert_eq!(reader.depth, 0, "braces of {module:?} do not match");
+        source
+    }
+}
+
+struct Reader {
+    tokens: Vec<Token>,
+    at: usize,
+    /// The modules that are open, with the depth of braces inside them.
+    scopes: Vec<(usize, Segments)>,
+    depth: usize,
+    /// What an attribute said about the file of the next `mod`.
+    path: Option<(String, bool)>,
+}
+
+impl Reader {
+    fn peek(&self, ahead: usize) -> &Token {
+        self.tokens.get(self.at + ahead).unwrap_or(&Token::Sign(' '))
+    }
+
+    fn before(&self) -> &Token {
+        self.at.checked_sub(1).map_or(&Token::Sign(' '), |at| &self.tokens[at])
+    }
+
+    fn scope(&self) -> Segments {
+        self.scopes.last().expect("the file's own module stays open").1.clone()
+    }
+
+    fn step(&mut self, source: &mut Source) {
+        match self.peek(0).clone() {
+            Token::Sign('#') => self.attribute(),
+            Token::Sign('{') => self.depth += 1,
+            Token::Sign('}') => {
+                if self.scopes.len() > 1 && self.scopes.last().is_some_and(|(depth, _)| *depth == self.depth) {
+                    self.scopes.pop();
+                }
+                self.depth -= 1;
+            }
+            Token::Word(word) => return self.word(&word, source),
+            _ => {}
+        }
+        self.at += 1;
+    }
+
+    /// Notes `path = "..."`; the attribute's other tokens are read like code.
+    fn attribute(&mut self) {
+        let conditional = self.peek(2).is("cfg_attr");
+        let rest = self.tokens[self.at..].iter().take_while(|token| **token != Token::Sign(']')).collect::<Vec<_>>();
+        for window in rest.windows(3) {
+            if let [name, Token::Sign('='), Token::Text(file)] = window {
+                if name.is("path") {
+                    self.path = Some((file.clone(), conditional));
+                }
+            }
+        }
+    }
+
+    fn word(&mut self, word: &str, source: &mut Source) {
+        match (word, self.peek(1).clone()) {
+            // `use<'a>` of a type, `use $name` of a macro.
+            ("use", next) if next != Token::Sign('<') && next != Token::Sign('$') => return self.uses(source),
+            ("mod", Token::Word(name)) => return self.module(name, source),
+            (keyword, Token::Word(name)) if ITEMS.contains(&keyword) && self.is_item_place() => {
+                // `const fn f`, `static mut X`, `const _`: the next word.
+                let name = if name == "mut" { self.peek(2).word().unwrap_or_default().to_owned() } else { name };
+                source.items.push((self.scope(), name));
+            }
+            ("macro_rules", Token::Sign('!')) => {
+                let name = self.peek(2).word().unwrap_or_default().to_owned();
+                source.items.push((self.scope(), name));
+            }
+            _ => {}
+        }
+        source.words.insert(word.to_owned());
+        self.path_of_code(word, source);
+    }
+
+    fn is_item_place(&self) -> bool {
+        self.scopes.last().is_some_and(|(depth, _)| *depth == self.depth)
+    }
+
+    /// `a::b::c`, unless it goes on from a type: `<T>::b::c`.
+    fn path_of_code(&mut self, first: &str, source: &mut Source) {
+        let goes_on = *self.before() == Token::Path;
+        let mut path = vec![first.to_owned()];
+        self.at += 1;
+        while let (Token::Path, Some(word)) = (self.peek(0), self.peek(1).word()) {
+            source.words.insert(word.to_owned());
+            path.push(word.to_owned());
+            self.at += 2;
+        }
+        if path.len() > 1 && !goes_on {
+            source.paths.push((self.scope(), path));
+        }
+    }
+
+    fn module(&mut self, name: String, source: &mut Source) {
+        let scope = self.scope();
+        let path = self.path.take();
+        if *self.peek(2) == Token::Sign('{') {
+            let inner = [scope, vec![name]].concat();
+            source.modules.push(inner.clone());
+            self.depth += 1;
+            self.scopes.push((self.depth, inner));
+            self.at += 3;
+        } else {
+            source.declared.push(Declared { scope, name, path });
+            self.at += 2;
+        }
+    }
+
+    fn uses(&mut self, source: &mut Source) {
+        // `pub use`, `pub(crate) use`.
+        let public = self.before().is("pub") || *self.before() == Token::Sign(')');
+        self.at += 1;
+        if *self.peek(0) == Token::Path {
+            // `use ::package::name`.
+            self.at += 1;
+        }
+        let mut found = Vec::new();
+        self.tree(&[], &mut found);
+        let scope = self.scope();
+        source.uses.extend(found.into_iter().map(|(path, name)| Use { scope: scope.clone(), path, name, public }));
+    }
+
+    /// One branch of a `use`, up to the comma, brace or semicolon behind it.
+    fn tree(&mut self, prefix: &[String], found: &mut Vec<(Segments, Option<String>)>) {
+        let mut path = prefix.to_vec();
+        loop {
+            match self.peek(0).clone() {
+                Token::Word(word) => path.push(word),
+                Token::Path => {}
+                Token::Sign('*') => {
+                    self.at += 1;
+                    return found.push((path, None));
+                }
+                Token::Sign('{') => return self.branches(&path, found),
+                _ => break,
+            }
+            self.at += 1;
+            if self.peek(0).is("as") {
+                let name = self.peek(1).word().unwrap_or_default().to_owned();
+                self.at += 2;
+                return found.push((path, Some(name)));
+            }
+        }
+        // `a::b::{self}` is `a::b`.
+        if path.len() > 1 && path.last().is_some_and(|last| last == "self") {
+            path.pop();
+        }
+        found.push((path.clone(), path.last().cloned()));
+    }
+
+    fn branches(&mut self, prefix: &[String], found: &mut Vec<(Segments, Option<String>)>) {
+        self.at += 1;
+        while *self.peek(0) != Token::Sign('}') && self.at < self.tokens.len() {
+            if *self.peek(0) == Token::Sign(',') {
+                self.at += 1;
+            } else {
+                self.tree(prefix, found);
+            }
+        }
+        self.at += 1;
+    }
+}
