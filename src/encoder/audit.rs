@@ -7,8 +7,8 @@
 
 use serde_json::{Value, json};
 
-use super::contract::{CONFIG, PROMPTS, Reader, TOKENIZER_CONFIG};
-use super::modules::Listed;
+use super::listed::Listed;
+use super::reader::{CONFIG, PROMPTS, Reader, TOKENIZER_CONFIG};
 use super::transformer_file::TransformerFile;
 use crate::Result;
 

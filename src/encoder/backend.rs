@@ -5,7 +5,8 @@ use std::sync::Arc;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use serde_json::Value;
 
-use super::{Engine, LocalEncoderOptions, Precision};
+use super::local_options::LocalEncoderOptions;
+use super::{Engine, Precision};
 use crate::candle_backend::{CandleBackend, Device};
 use crate::engine::{Backend, NativeBackend, WeightsFile};
 use crate::kernels::Kernels;

@@ -7,41 +7,21 @@
 
 use std::fmt;
 
-use serde::de::{DeserializeOwned, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use super::late_interaction::LateInteraction;
-use super::modules::{Module, SENTENCE, Shape, Shapes, TOKENS, overridden, shapes};
+use super::late_options::LateInteraction;
+use super::listed::{SENTENCE, TOKENS};
+use super::modules::{Module, Shape, Shapes, overridden, shapes};
+use super::numbers;
+use super::overrides::Overrides;
+use super::pooling::Pooling;
+use super::reader::{CONFIG, Finding, MODULES, PROMPTS, Reader, TOKENIZER, TOKENIZER_CONFIG};
 use super::tokenizer_settings::TokenizerSettings;
 use super::transformer_file::TransformerFile;
-use super::{Pooling, numbers};
 use crate::store::ModelFiles;
 use crate::{Error, Result};
-
-/// Settings of the user's that override the model's files.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Overrides {
-    /// Put before every query; `Some("")` removes the model's.
-    pub query_prompt: Option<String>,
-    /// Put before every document; `Some("")` removes the model's.
-    pub document_prompt: Option<String>,
-    /// Longest text in tokens.
-    pub max_tokens: Option<usize>,
-    /// How token vectors become one, whatever the model's files say.
-    pub pooling: Option<Pooling>,
-    /// Components to keep of a vector (Matryoshka): the vector is cut, then normalised.
-    pub dim: Option<usize>,
-}
-
-/// Something about a model's files that a user should know.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
-    /// The file that says it.
-    pub file: String,
-    /// What it says, what another file says, and what nearsort does.
-    pub message: String,
-}
 
 /// How a model is used. See the module's documentation for where each part comes from.
 #[derive(Debug, Clone)]
@@ -82,11 +62,6 @@ pub struct Contract {
     pub(crate) config: Value,
 }
 
-pub(super) const CONFIG: &str = "config.json";
-pub(super) const MODULES: &str = "modules.json";
-pub(super) const PROMPTS: &str = "config_sentence_transformers.json";
-pub(super) const TOKENIZER: &str = "tokenizer.json";
-pub(super) const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
 /// transformers' `VERY_LARGE_INTEGER` (1e30) and other ways of saying "no limit".
 const NO_LIMIT: u64 = 1 << 31;
 
@@ -127,12 +102,6 @@ impl Contract {
         let rest = if let [Module::Cut(_), rest @ ..] = rest { rest } else { rest };
         rest.is_empty() || rest == [Module::normalize()]
     }
-}
-
-/// Reads a model's files, and notes what a user should know of them.
-pub(super) struct Reader<'a> {
-    pub files: &'a ModelFiles,
-    pub findings: Vec<Finding>,
 }
 
 /// What is compared of tokenizer.json. Its vocabulary, megabytes in some models, is counted and not kept: the file is read at
@@ -290,23 +259,6 @@ impl Reader<'_> {
                 _ => Err(self.unusable(PROMPTS, &format!("truncate_dim is {value}, expected a number from 1"))),
             },
         }
-    }
-
-    pub(super) fn json(&self, file: &str) -> Result<Option<Value>> {
-        self.parsed(file)
-    }
-
-    fn parsed<T: DeserializeOwned>(&self, file: &str) -> Result<Option<T>> {
-        let Some(bytes) = self.files.read(file)? else { return Ok(None) };
-        serde_json::from_slice(&bytes).map(Some).map_err(|e| self.unusable(file, &format!("not JSON: {e}")))
-    }
-
-    pub(super) fn unusable(&self, file: &str, message: &str) -> Error {
-        Error::ModelFile { path: self.files.dir.join(file), message: message.to_owned() }
-    }
-
-    pub(super) fn note(&mut self, file: &str, message: String) {
-        self.findings.push(Finding { file: file.to_owned(), message });
     }
 
     /// The limit that sentence-transformers uses: its own file's, else the smaller of the tokenizer's and the positions'.

@@ -3,9 +3,9 @@
 
 use serde_json::Value;
 
-use super::contract::Reader;
+use super::listed::{Listed, SENTENCE, TOKENS, feature_names};
 use super::module_weights::{ModuleWeights, stanford_projection};
-use super::modules::{Listed, SENTENCE, TOKENS, feature_names};
+use super::reader::Reader;
 use crate::Result;
 use crate::kernels::{self, Kernels, padded_len};
 use crate::store::ModelFiles;

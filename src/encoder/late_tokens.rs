@@ -2,8 +2,8 @@
 
 use tokenizers::{AddedToken, Tokenizer};
 
-use super::late_interaction::LateInteraction;
-use super::tokenizer::{TokenizedText, unknown_id};
+use super::late_options::LateInteraction;
+use super::tokenized::{TokenizedText, unknown_id};
 use super::{Contract, Role};
 
 /// The options of a late-interaction model as ids.

@@ -1,8 +1,8 @@
 //! sentence-transformers' `LayerNorm` module.
 
-use super::contract::Reader;
+use super::listed::Listed;
 use super::module_weights::ModuleWeights;
-use super::modules::Listed;
+use super::reader::Reader;
 use crate::Result;
 use crate::store::ModelFiles;
 

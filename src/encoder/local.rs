@@ -6,9 +6,8 @@
 //! text after the other to the pooling step, and that a vector and the tokens' hidden states to whoever asked. Peak memory above the weights is what the backend needs for
 //! one batch per thread, plus what the receiver of the vectors keeps.
 
-use std::fmt;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use ndarray::{Array2, ArrayView2, Axis, s};
 use rayon::ThreadPool;
@@ -17,8 +16,10 @@ use sha2::{Digest, Sha256};
 
 use super::backend::{choose, load_backend, thread_pool};
 use super::batches::{Tokens, Work};
+use super::local_options::LocalEncoderOptions;
 use super::pipeline::{Features, Pipeline};
-use super::tokenizer::{TextTokenizer, TokenizedText};
+use super::tokenized::TokenizedText;
+use super::tokenizer::TextTokenizer;
 use super::{
     Contract, Embeddings, EncodedLengths, EncodedText, Encoder, Engine, ModelInfo, ModelKind, Overrides, Precision,
     Role, TextSink, TokenEncoder,
@@ -29,55 +30,6 @@ use crate::hex::hex;
 use crate::kernels::Kernels;
 use crate::store::ModelFiles;
 use crate::{Error, Result};
-
-/// Called with the number of texts just finished; from any thread.
-pub type ProgressFn = Arc<dyn Fn(usize) + Send + Sync>;
-
-/// How a local model is loaded and run.
-#[derive(Clone)]
-pub struct LocalEncoderOptions {
-    /// Where the forward pass runs.
-    pub device: Device,
-    /// Threads for tokenizing and the forward pass; `None`: rayon's global pool, one per core.
-    pub threads: Option<usize>,
-    /// What computes the forward pass; `None`: the native engine if it can, else candle.
-    pub engine: Option<Engine>,
-    /// Arithmetic of the forward pass; `None`: [`Precision::fastest`] by the native engine, f32 by candle.
-    pub precision: Option<Precision>,
-    /// Tokens per batch, padding included. More needs more memory; on a GPU it is faster up to a point.
-    pub batch_tokens: usize,
-    /// What overrides the model's own files.
-    pub overrides: Overrides,
-    /// Told about every finished text.
-    pub progress: Option<ProgressFn>,
-}
-
-impl Default for LocalEncoderOptions {
-    fn default() -> Self {
-        Self {
-            device: Device::Cpu,
-            threads: None,
-            engine: None,
-            precision: None,
-            batch_tokens: 16_384,
-            overrides: Overrides::default(),
-            progress: None,
-        }
-    }
-}
-
-impl fmt::Debug for LocalEncoderOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LocalEncoderOptions")
-            .field("device", &self.device)
-            .field("threads", &self.threads)
-            .field("engine", &self.engine)
-            .field("precision", &self.precision)
-            .field("batch_tokens", &self.batch_tokens)
-            .field("overrides", &self.overrides)
-            .finish_non_exhaustive()
-    }
-}
 
 /// A local model. `Send + Sync`; calls from many threads run side by side, there is no lock around the model.
 pub struct LocalEncoder {

@@ -9,18 +9,13 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::contract::{CONFIG, MODULES, PROMPTS, Reader};
 use super::dense::DenseConfig;
 use super::layer_norm::LayerNormConfig;
-use super::{Overrides, Pooling};
+use super::listed::{Listed, SENTENCE, TOKENS, feature_names};
+use super::overrides::Overrides;
+use super::pooling::Pooling;
+use super::reader::{CONFIG, MODULES, PROMPTS, Reader};
 use crate::{Error, Result};
-
-/// The vectors of the tokens, `[tokens, width]`.
-pub(crate) const TOKENS: &str = "token_embeddings";
-/// The vector of the text.
-pub(crate) const SENTENCE: &str = "sentence_embedding";
-/// What a cross-encoder gives.
-pub(crate) const SCORES: &str = "scores";
 
 /// One step from hidden states to the result.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,40 +36,6 @@ impl Module {
     /// [`SENTENCE`] to length 1, in its place.
     pub(crate) fn normalize() -> Self {
         Self::Normalize { input: SENTENCE.into(), output: SENTENCE.into() }
-    }
-}
-
-/// An entry of modules.json.
-#[derive(Debug, Clone)]
-pub(super) struct Listed {
-    /// The class with its Python module.
-    pub class: String,
-    /// The folder of the module's files; empty for the model's own.
-    pub path: String,
-    /// A field of the entry that is not known, or arguments that it passes on, as JSON.
-    more: Option<String>,
-}
-
-impl Listed {
-    /// The class without its Python module, which changes between releases.
-    pub fn name(&self) -> &str {
-        self.class.rsplit('.').next().unwrap_or_default()
-    }
-
-    /// Whether the class is one of sentence-transformers or PyLate: others are Python code beside the model.
-    fn is_known_package(&self) -> bool {
-        let package = self.class.split('.').next().unwrap_or_default();
-        ["sentence_transformers", "pylate"].contains(&package)
-    }
-
-    /// Whether PyLate wrote it: its modules have defaults of their own.
-    pub fn is_pylate(&self) -> bool {
-        self.class.starts_with("pylate.")
-    }
-
-    /// A file in the module's folder.
-    pub fn file(&self, name: &str) -> String {
-        if self.path.is_empty() { name.to_owned() } else { format!("{}/{name}", self.path) }
     }
 }
 
@@ -335,13 +296,6 @@ fn more(entry: &Value) -> Option<String> {
     let other =
         fields.find(|(name, value)| !["idx", "name", "path", "type"].contains(&name.as_str()) && !is_empty(value));
     other.map(|(name, value)| format!("'{name}' = {value}"))
-}
-
-/// What a module reads and writes: `module_input_name`, and `module_output_name` where it is another.
-pub(super) fn feature_names(config: &Value, default: &str) -> (String, String) {
-    let input = config["module_input_name"].as_str().unwrap_or(default);
-    let output = config["module_output_name"].as_str().unwrap_or(input);
-    (input.to_owned(), output.to_owned())
 }
 
 /// Applies what a user overrides: how tokens are pooled, and how many components are kept.

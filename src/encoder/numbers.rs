@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use super::contract::{CONFIG, MODULES, Reader, TOKENIZER_CONFIG};
+use super::reader::{CONFIG, MODULES, Reader, TOKENIZER_CONFIG};
 use super::transformer_file;
 use crate::engine::layers_held;
 use crate::{Error, Result};

@@ -2,11 +2,12 @@
 
 use std::ops::Range;
 
-use tokenizers::{Encoding, ModelWrapper, PostProcessor, Tokenizer};
+use tokenizers::{Encoding, PostProcessor, Tokenizer};
 
 use super::cuts::Cuts;
 use super::late_interaction::{trim_end, trim_start};
 use super::late_tokens::LateTokens;
+use super::tokenized::{TokenizedText, unknown_id};
 use super::{Contract, Role, tokenizer_file};
 use crate::store::ModelFiles;
 use crate::{Error, Result};
@@ -24,24 +25,6 @@ const WINDOW_OVERLAP: usize = 4; // a quarter
 /// Windows of one text at most: some 200 KB of English for MiniLM. What lies beyond counts as cut, so that one huge row does not take
 /// minutes.
 const MAX_WINDOWS: usize = 256;
-
-/// Token ids of one text.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct TokenizedText {
-    /// Special tokens included, at most the model's limit.
-    pub ids: Vec<u32>,
-    /// The positions in `ids` of the text's own tokens: without special tokens and prompt. Of a
-    /// late-interaction model all.
-    pub content: Range<usize>,
-    /// Positions of tokens in `content` whose vectors do not count, ascending.
-    pub skipped: Vec<usize>,
-    /// How many tokens, from the first, are attended to.
-    pub attended: usize,
-    /// Tokens of the text that stand for what the vocabulary lacks.
-    pub unknown: u32,
-    /// Whether the text had more.
-    pub truncated: bool,
-}
 
 /// Where the text's own tokens lie in the text, in bytes; at most as many as the model takes.
 struct Located {
@@ -317,18 +300,6 @@ impl TextTokenizer {
         let place = |at: usize| text.floor_char_boundary((at + cut).saturating_sub(prompt_bytes).min(text.len()));
         place(from)..place(to)
     }
-}
-
-/// The token for what the vocabulary lacks, if there is one.
-pub(super) fn unknown_id(tokenizer: &Tokenizer) -> Option<u32> {
-    let token = match tokenizer.get_model() {
-        ModelWrapper::WordPiece(model) => Some(model.unk_token.as_str()),
-        ModelWrapper::WordLevel(model) => Some(model.unk_token.as_str()),
-        ModelWrapper::BPE(model) => model.unk_token.as_deref(),
-        // The model does not tell; every vocabulary in use names it so.
-        ModelWrapper::Unigram(_) => Some("<unk>"),
-    };
-    tokenizer.token_to_id(token?)
 }
 
 /// The first tokens of an encoding without special ones.

@@ -2,7 +2,7 @@
 
 use tokenizers::{Encoding, PostProcessor, Tokenizer};
 
-use super::contract::TOKENIZER;
+use super::reader::TOKENIZER;
 use crate::store::ModelFiles;
 use crate::{Error, Result, foreign};
 

@@ -6,7 +6,7 @@ use tokenizers::normalizers::BertNormalizer;
 use tokenizers::pre_tokenizers::PreTokenizerWrapper;
 use tokenizers::{Tokenizer, TruncationDirection};
 
-use super::contract::{Reader, TOKENIZER_CONFIG};
+use super::reader::{Reader, TOKENIZER_CONFIG};
 use crate::{Error, Result};
 
 /// Classes that build BERT's normalizer out of tokenizer_config.json, whatever tokenizer.json has.

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::contract::{MODULES, Reader};
+use super::reader::{MODULES, Reader};
 use crate::Result;
 
 /// The names, in the order in which sentence-transformers looks for them.

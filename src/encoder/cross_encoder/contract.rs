@@ -2,9 +2,10 @@
 
 use serde_json::Value;
 
-use super::super::contract::{CONFIG, Finding, MODULES, PROMPTS, Reader, TOKENIZER_CONFIG};
-use super::super::modules::{Module, SCORES, Shape, shapes};
+use super::super::listed::SCORES;
+use super::super::modules::{Module, Shape, shapes};
 use super::super::numbers;
+use super::super::reader::{CONFIG, Finding, MODULES, PROMPTS, Reader, TOKENIZER_CONFIG};
 use super::super::tokenizer_settings::TokenizerSettings;
 use super::super::transformer_file::TransformerFile;
 use crate::store::ModelFiles;

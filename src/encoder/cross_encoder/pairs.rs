@@ -4,7 +4,8 @@ use tokenizers::{Encoding, PostProcessor, Tokenizer};
 
 use super::super::batches::Tokens;
 use super::super::cuts::Cuts;
-use super::super::tokenizer::{BYTES_PER_TOKEN, failed, first_tokens, last_tokens, unknown_id};
+use super::super::tokenized::unknown_id;
+use super::super::tokenizer::{BYTES_PER_TOKEN, failed, first_tokens, last_tokens};
 use super::super::tokenizer_file;
 use super::contract::{CrossContract, Form};
 use crate::store::ModelFiles;
