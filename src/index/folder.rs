@@ -7,8 +7,8 @@ use std::fs::{self, DirEntry};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::manifest::{MANIFEST, Manifest};
-use super::segment::{ID_TABLE, is_file_name};
+use super::manifest::Manifest;
+use super::names::{ID_TABLE, MANIFEST, is_file_name, is_numbered, is_segment_name, is_temporary};
 use crate::io::durable::remove_file;
 use crate::io::{IdTable, Journal};
 use crate::{Error, Result};
@@ -20,23 +20,6 @@ pub(super) const JOURNAL: &str = "journal";
 pub(super) const SEGMENT: &str = "segment";
 /// Held by whoever changes the index.
 pub(super) const LOCK: &str = "lock";
-
-/// `prefix` and six digits or more, as a counter gives them.
-pub(super) fn is_numbered(name: &str, prefix: &str) -> bool {
-    let digits = name.strip_prefix(prefix).unwrap_or_default();
-    (6..=18).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-/// Whether a name is that of a segment's folder.
-pub(super) fn is_segment_name(name: &str) -> bool {
-    is_numbered(name, "segment-")
-}
-
-/// Names of files that are being written, or have no name where the system has unnamed files.
-pub(super) fn is_temporary(name: &str) -> bool {
-    let is_unnamed = name.strip_prefix(".tmp").is_some_and(|rest| rest.len() == 6);
-    is_unnamed || (name.starts_with(".nearsort-") && name.ends_with(".tmp"))
-}
 
 /// Refuses a folder with anything in it but an index or the beginning of one.
 pub(super) fn refuse_other_files(folder: &Path) -> Result<()> {

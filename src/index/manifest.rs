@@ -12,14 +12,10 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::blocks::{FileEntry, damaged};
-use super::folder::{is_numbered, is_segment_name};
-use super::segment::is_block_file;
+use super::names::{MANIFEST, is_block_file, is_numbered, is_segment_name};
 use crate::encoder::{Encoder, LocalEncoder, ModelInfo, TokenEncoder, no_text_vectors};
 use crate::io::write_own;
 use crate::{Error, Result};
-
-/// The manifest's name in the index's folder.
-pub(super) const MANIFEST: &str = "manifest.json";
 
 /// The version of the format; another one is refused.
 const VERSION: u32 = 1;

@@ -20,6 +20,7 @@ mod builder;
 mod folder;
 mod journal;
 mod manifest;
+mod names;
 mod scorer;
 mod search;
 mod segment;

@@ -17,32 +17,13 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::blocks::{BLOCK_BYTES, BlockFile, BlockWriter, Damage, FileEntry, damaged, rebuild_hint, verify_hint};
-use super::folder::is_temporary;
 use super::manifest::{Deletions, Dtype, Manifest, SegmentEntry};
+use super::names::{EMPTY, ID_ENDS, ID_TABLE, IDS, SCALES, TOKEN_ENDS, TOKENS, VECTORS, is_temporary};
 use super::tokens;
 use super::vectors::{RowVector, Rows, row_bytes, row_len};
 use crate::io::durable::sync_folder;
 use crate::io::{IdTable, IdTableBuilder};
 use crate::{Error, Result};
-
-const VECTORS: &str = "vectors";
-const SCALES: &str = "scales";
-const IDS: &str = "ids";
-const ID_ENDS: &str = "id-ends";
-pub(super) const ID_TABLE: &str = "id-table";
-const EMPTY: &str = "empty";
-const TOKENS: &str = "tokens";
-const TOKEN_ENDS: &str = "token-ends";
-
-/// Whether a segment can have a file of this name, but for the marks of deleted rows.
-pub(super) fn is_file_name(name: &str) -> bool {
-    name == ID_TABLE || is_block_file(name)
-}
-
-/// Whether a manifest may name such a file.
-pub(super) fn is_block_file(name: &str) -> bool {
-    [VECTORS, SCALES, IDS, ID_ENDS, EMPTY, TOKENS, TOKEN_ENDS].contains(&name)
-}
 
 /// Names of a segment's block files.
 fn file_names(dtype: Dtype, with_tokens: bool) -> Vec<&'static str> {
