@@ -6,9 +6,9 @@ use std::hash::{BuildHasher, Hash, Hasher};
 use foldhash::fast::FixedState;
 use rayon::prelude::*;
 
+use super::figures::{EXAMPLES, share};
 use super::lists::{List, Scene};
 use super::report::Duplicates;
-use super::share;
 
 /// Words per shingle: long enough that other texts on the same matter share hardly any.
 const SHINGLE_WORDS: usize = 5;
@@ -61,7 +61,7 @@ pub(super) fn duplicates(scene: &Scene<'_>) -> Found {
     let sum = |count: fn(&OfList) -> usize| lists.iter().map(count).sum::<usize>();
     let all: usize = scene.lists.iter().map(|list| list.query.candidates.len()).sum();
     let pairs = |pair: fn(&OfList) -> &Option<String>| {
-        lists.iter().filter_map(pair_of(pair)).take(super::EXAMPLES).collect::<Vec<_>>()
+        lists.iter().filter_map(pair_of(pair)).take(EXAMPLES).collect::<Vec<_>>()
     };
     Found {
         duplicates: Duplicates {

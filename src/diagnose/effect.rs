@@ -1,5 +1,6 @@
 //! What reranking does to quality, and what it could do at best.
 
+use super::figures::share;
 use super::lists::{List, Scene};
 use super::report::{Ceiling, Effect, VerdictKind};
 use crate::Result;
@@ -78,7 +79,7 @@ pub(super) fn ceiling(scene: &Scene<'_>) -> Ceiling {
     Ceiling {
         oracle: mean(&scene.values(|list| list.judged.best_order())),
         queries_without_relevant: without,
-        share_without_relevant: super::share(without, with_relevant.len()),
+        share_without_relevant: share(without, with_relevant.len()),
         recall: if recalls.is_empty() { 0.0 } else { mean(&recalls) },
     }
 }

@@ -1,9 +1,9 @@
 //! How long the texts are, what of them is cut, and what of them the model knows.
 
+use super::figures::share;
 use super::lists::Scene;
 use super::observations::Document;
 use super::report::{Histogram, Lengths};
-use super::share;
 use crate::eval::Comparison;
 
 /// A document counts for letters per token when so much of it, blanks aside, is letters of scripts that write words of letters: figures, code

@@ -4,8 +4,9 @@ use std::collections::HashSet;
 
 use rayon::prelude::*;
 
+use super::Configuration;
 use super::observations::{Candidate, Document, Observations, Query};
-use super::{Configuration, Options};
+use super::options::Options;
 use crate::eval::{JudgedCandidates, Resampling};
 use crate::io::Grades;
 use crate::text::is_blank;

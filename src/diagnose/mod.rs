@@ -21,6 +21,7 @@ mod configuration;
 mod depth;
 mod duplicates;
 mod effect;
+mod figures;
 mod finding;
 mod findings;
 mod histogram;
@@ -29,6 +30,7 @@ mod lists;
 mod measured;
 mod modes;
 mod observations;
+mod options;
 mod profile;
 mod recommendation;
 mod report;
@@ -42,6 +44,7 @@ mod worst;
 pub use configuration::Configuration;
 pub use finding::{Finding, FindingKind, Number, Severity};
 pub use observations::{Candidate, Change, Document, ModeScores, Observations, Query, Setting, Trial, TrialList};
+pub use options::Options;
 pub use profile::Profile;
 pub use report::{
     Action, Agreement, Ceiling, Choice, Counts, DepthPoint, DepthSweep, Duplicates, Effect, Histogram, Lengths, Mode,
@@ -52,29 +55,6 @@ use lists::Scene;
 use measured::Measured;
 
 use crate::Result;
-use crate::eval::{Interval, Measure, Resampling};
-
-/// How many ids a finding shows.
-const EXAMPLES: usize = 5;
-
-/// How a diagnosis is made.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Options {
-    /// What quality is. Default: nDCG@10.
-    pub measure: Measure,
-    /// For intervals, tests and the folds.
-    pub resampling: Resampling,
-    /// Folds of the cross-validation, at least 2. Default: 5.
-    pub folds: usize,
-    /// How many of the worst queries are shown. Default: 5.
-    pub worst: usize,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self { measure: Measure::ndcg_at(10), resampling: Resampling::default(), folds: 5, worst: 5 }
-    }
-}
 
 /// Looks at what was observed.
 ///
@@ -106,24 +86,4 @@ pub fn diagnose(observations: &Observations, options: &Options) -> Result<Report
         findings,
         cannot_say,
     })
-}
-
-/// A part of a whole; 0 of nothing.
-fn share(part: usize, whole: usize) -> f64 {
-    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
-}
-
-/// The middle value, the lower one of two; 0 of nothing.
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    if values.is_empty() { 0.0 } else { values[(values.len() - 1) / 2] }
-}
-
-/// A difference with its interval, as people write it.
-fn interval(found: &Interval) -> String {
-    format!("{:+.3} (95 % interval {:+.3} to {:+.3})", found.mean, found.low, found.high)
-}
-
-fn plural<'a>(count: usize, one: &'a str, many: &'a str) -> &'a str {
-    if count == 1 { one } else { many }
 }

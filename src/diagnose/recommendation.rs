@@ -3,6 +3,7 @@
 use super::Profile;
 use super::depth::Sweep;
 use super::effect::{is_gain, is_loss};
+use super::figures::interval;
 use super::lists::Scene;
 use super::observations::Change;
 use super::report::{Action, Choice, Effect, Recommendation, TrialResult};
@@ -54,7 +55,7 @@ impl Grounds<'_> {
     }
 
     fn said(&self, comparison: &crate::eval::Comparison) -> String {
-        format!("{} {}", super::interval(&comparison.difference), self.scene.options.measure)
+        format!("{} {}", interval(&comparison.difference), self.scene.options.measure)
     }
 
     /// The recommendation. `sweeps` has the setting's depths, and gets those of another configuration if that is recommended.
@@ -87,7 +88,7 @@ impl Grounds<'_> {
         for trial in prompts.first().into_iter().chain(pooling.first()) {
             found.action = Action::Change;
             found.arguments.push_str(&format!(" {}", trial.arguments));
-            let gain = super::interval(&trial.comparison.difference);
+            let gain = interval(&trial.comparison.difference);
             let measure = self.scene.options.measure;
             found.reason.push_str(&format!("; {}: {gain} {measure} by {}", trial.name, trial.scoring));
             match &trial.change {

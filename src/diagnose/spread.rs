@@ -2,9 +2,9 @@
 
 use rayon::prelude::*;
 
+use super::figures::{median, share};
 use super::lists::{List, Scene};
 use super::report::{Histogram, Spread};
-use super::{median, share};
 
 struct OfList {
     deviation: f64,

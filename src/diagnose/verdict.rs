@@ -1,11 +1,11 @@
 //! The verdict in plain words.
 
 use super::effect::verdict_kind;
+use super::figures::{interval, plural};
 use super::finding::{Finding, FindingKind};
 use super::lists::Scene;
 use super::measured::Measured;
 use super::report::{Action, Effect, Quality, Recommendation, Verdict, VerdictKind};
-use super::{interval, plural};
 
 /// What a report begins with.
 pub(super) fn verdict(scene: &Scene<'_>, measured: &Measured, findings: &[Finding]) -> Verdict {

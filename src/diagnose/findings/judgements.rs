@@ -1,9 +1,9 @@
 //! Whether run and judgements belong together.
 
-use super::{Finding, FindingKind, Measured, Severity, percent};
+use super::{Finding, FindingKind, Measured, Severity};
 use crate::diagnose::effect::mean;
+use crate::diagnose::figures::{EXAMPLES, percent, share};
 use crate::diagnose::lists::{List, Scene};
-use crate::diagnose::{EXAMPLES, share};
 
 /// Below this share of judged queries with any judged candidate the ids do not match: a first stage finds something that somebody judged for
 /// far more than one query in twenty.

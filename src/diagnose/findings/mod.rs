@@ -20,12 +20,3 @@ pub(super) fn findings(scene: &Scene<'_>, measured: &Measured) -> Result<Vec<Fin
     findings.sort_by_key(|finding| (std::cmp::Reverse(finding.severity), finding.name));
     Ok(findings)
 }
-
-/// A share as people write it.
-fn percent(share: f64) -> String {
-    match 100.0 * share {
-        percent if percent > 0.0 && percent < 1.0 => format!("{percent:.2} %"),
-        percent if percent < 10.0 => format!("{percent:.1} %"),
-        percent => format!("{percent:.0} %"),
-    }
-}

@@ -1,10 +1,10 @@
 //! What the scores of both stages look like, and whether other prompts or another pooling give better ones.
 
-use super::{Finding, FindingKind, Measured, Severity, percent};
+use super::{Finding, FindingKind, Measured, Severity};
 use crate::Result;
 use crate::diagnose::agreement::tau_b;
 use crate::diagnose::effect::{is_gain, mean};
-use crate::diagnose::interval;
+use crate::diagnose::figures::{interval, percent};
 use crate::diagnose::lists::{List, Scene};
 use crate::diagnose::observations::Change;
 use crate::diagnose::trials::better;

@@ -1,12 +1,12 @@
 //! What is wrong with the texts.
 
-use super::{Finding, FindingKind, Measured, Severity, percent};
+use super::{Finding, FindingKind, Measured, Severity};
 use crate::LongText;
 use crate::diagnose::effect::{is_gain, is_loss};
+use crate::diagnose::figures::{EXAMPLES, interval, percent, plural};
 use crate::diagnose::lengths::documents;
 use crate::diagnose::lists::Scene;
 use crate::diagnose::recommendation::MIN_GAIN;
-use crate::diagnose::{EXAMPLES, interval, plural};
 
 /// From here on truncation is named; `rerank` says so on stderr from the same share on.
 const SOME_TRUNCATED: f64 = 0.01;
