@@ -252,13 +252,16 @@ impl Names {
         for (index, segment) in path.iter().enumerate() {
             let Some(module) = self.modules.get(&scope) else { return Vec::new() };
             let (rest, is_last) = (&path[index + 1..], index + 1 == path.len());
-            let item = module.items.get(segment);
             let is_child = module.children.contains(segment);
-            if let Some(files) = item.filter(|_| is_last || !is_child) {
-                return files.iter().map(|file| Target::Item { file: file.clone(), name: segment.clone() }).collect();
-            }
-            if !is_child {
-                return self.resolve_import(&scope, module, segment, rest, hops);
+            let items = module.items.get(segment).filter(|_| is_last || !is_child);
+            // A module of two files may define a name in one and import it in the other.
+            if items.is_some() || !is_child {
+                let item = |file: &String| Target::Item { file: file.clone(), name: segment.clone() };
+                let mut targets: Vec<Target> = items.into_iter().flatten().map(item).collect();
+                if items.is_none() || module.files.len() > 1 {
+                    targets.extend(self.resolve_import(&scope, module, segment, rest, hops));
+                }
+                return targets;
             }
             scope.push(segment.clone());
         }
