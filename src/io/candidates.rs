@@ -4,12 +4,14 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use super::format::InputFormat;
+use super::given::GivenField;
 use super::json::{self, JsonType};
 use super::names::{FieldNames, find};
+use super::options::ReadOptions;
 use super::parser::broken_message;
 use super::queries::Query;
-use super::row::{GivenField, JsonRow, Row, given_fields};
-use super::rows::{ReadOptions, Rows};
+use super::row::{JsonRow, Row, given_fields};
+use super::rows::Rows;
 use crate::{Error, Result};
 
 const QUERY_NAMES: [&str; 2] = ["query", "text"];

@@ -12,10 +12,11 @@ use arrow_schema::{DataType, Field, Schema};
 use super::arrow_stream::ArrowStream;
 use super::column_json::{JsonWriter, TooLarge, is_uuid, text};
 use super::format::{ColumnMagic, InputFormat};
+use super::given::Given;
 use super::names::{FieldNames, PANDAS_INDEX, no_text, path, position};
 use super::parquet_file::ParquetFile;
 use super::parser::{Fault, RowParser, too_long};
-use super::row::{Given, JsonRow, Row};
+use super::row::{JsonRow, Row};
 use super::source::Source;
 use crate::{Error, Result};
 

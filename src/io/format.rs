@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
-use super::header::is_header;
+use super::text_names::is_header;
 use crate::{Error, Result};
 
 /// The format of a file of candidates or queries.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::fields::Fields;
 use super::json;
-use super::names::{FieldNames, LISTED_NAMES, TEXT_NAMES, no_text, position};
+use super::names::{FieldNames, LISTED_NAMES, no_text, position};
 use super::row::{Row, parse_score};
 
 /// Separators of columns that a message can recognise, with the value of `--delimiter` that stands for each.
@@ -106,20 +106,4 @@ fn other_delimiter(columns: &[String], names: &FieldNames, delimiter: u8) -> Opt
     };
     let found = others.clone().find(has_text).or_else(|| others.clone().find(|_| columns.len() == 1));
     found.map(|(_, option)| format!("; its columns seem to be separated by {option}: --delimiter {option}"))
-}
-
-/// Whether the first line of a file, whose columns `delimiter` separates, is a header with a text.
-pub(super) fn is_header(line: &[u8], delimiter: u8, text_field: Option<&str>) -> bool {
-    let columns: Vec<&[u8]> = line.split(|&byte| byte == delimiter).map(unquoted_name).collect();
-    let names_text = |column: &&[u8]| match text_field {
-        Some(name) => column.eq_ignore_ascii_case(name.as_bytes()),
-        None => TEXT_NAMES.iter().any(|name| column.eq_ignore_ascii_case(name.as_bytes())),
-    };
-    columns.len() > 1 && columns.iter().any(names_text)
-}
-
-/// A column name without the blanks and the quotes around it.
-fn unquoted_name(column: &[u8]) -> &[u8] {
-    let column = column.trim_ascii();
-    column.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or(column)
 }

@@ -1,7 +1,7 @@
 //! What to do with JSON whose rows are not where rows are looked for: `{"documents": [...]}` and its like.
 
+use super::given::{Given, GivenField};
 use super::json::{self, JsonType};
-use super::row::{Given, GivenField};
 
 /// Names under which services and data sets keep their rows, the best first.
 const ROW_NAMES: [&str; 10] =

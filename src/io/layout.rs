@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::run_line::{is_blank, lines};
+use super::lines::{is_blank, lines};
 
 /// Names of the columns, in lower case with `_` between their words.
 const QUERY_NAMES: [&str; 9] =

@@ -2,12 +2,11 @@
 
 use std::borrow::Cow;
 
+use super::given::{Given, GivenField};
 use super::json::{self, JsonType};
-use super::row::{Given, GivenField};
-use super::rows::ReadOptions;
+use super::options::ReadOptions;
+use super::text_names::TEXT_NAMES;
 
-/// Fields taken as the text, the best first.
-pub(super) const TEXT_NAMES: [&str; 7] = ["text", "content", "body", "document", "page_content", "contents", "passage"];
 /// Fields taken as the id, the best first. The last one is what pandas calls an index without a name.
 const ID_NAMES: [&str; 3] = ["id", "_id", PANDAS_INDEX];
 const TITLE_NAMES: [&str; 1] = ["title"];

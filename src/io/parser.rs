@@ -8,9 +8,9 @@ use super::format::{InputFormat, UTF8_BOM};
 use super::header::Columns;
 use super::json::{Broken, Flaw};
 use super::names::FieldNames;
+use super::options::{BadRows, ReadOptions};
 use super::record::RawRow;
 use super::row::{JsonRow, Row};
-use super::rows::{BadRows, ReadOptions};
 use super::{encoding, json_file};
 use crate::Error;
 

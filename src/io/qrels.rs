@@ -9,8 +9,9 @@ use foldhash::fast::FixedState;
 
 use super::format::{SNIFF_BYTES, UTF8_BOM, refusal};
 use super::layout::{Layout, Separator, Value, grade, whole_grade};
+use super::lines::is_blank;
 use super::nested::{is_nested, read_nested};
-use super::run_line::{MAX_LINE_BYTES, is_blank, not_utf8, too_long};
+use super::run_line::{MAX_LINE_BYTES, not_utf8, too_long};
 use super::source::Source;
 use crate::{Error, Result};
 

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::fields::Fields;
+use super::given::{Given, GivenField};
 use super::json::JsonType;
 use super::names::{FieldNames, Spot, find, nested_text, no_text};
 use super::{json, json_file};
@@ -50,59 +51,6 @@ impl Row {
     pub(super) fn plain(line: u64, id: String, text: String) -> Self {
         let extra = Fields::default();
         Self { line, id, text, title: None, first_stage_score: None, extra, score_fault: None }
-    }
-}
-
-/// A field's value before it has a meaning.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Given<'a> {
-    /// A string that is read already.
-    #[cfg_attr(not(feature = "parquet"), allow(dead_code))]
-    Text(Cow<'a, str>),
-    /// The text of any JSON value, which is valid.
-    Json(Cow<'a, str>),
-}
-
-/// A field before it has a meaning.
-pub(super) type GivenField<'a> = (Cow<'a, str>, Given<'a>);
-
-impl<'a> Given<'a> {
-    pub fn json_type(&self) -> JsonType {
-        match self {
-            Self::Text(_) => JsonType::String,
-            Self::Json(json) => JsonType::of(json),
-        }
-    }
-
-    pub fn is_null(&self) -> bool {
-        self.json_type() == JsonType::Null
-    }
-
-    /// The value as a text: strings, and numbers and booleans as they are spelled. `None` for null; for all else the type that it is.
-    pub fn text(self) -> Result<Option<Cow<'a, str>>, JsonType> {
-        match (self.json_type(), self) {
-            (JsonType::Null, _) => Ok(None),
-            (JsonType::String, Self::Json(Cow::Borrowed(json))) => Ok(Some(json::string(json))),
-            (JsonType::String, Self::Json(Cow::Owned(json))) => Ok(Some(json::string(&json).into_owned().into())),
-            (kind @ (JsonType::Array | JsonType::Object), _) => Err(kind),
-            (_, Self::Text(text) | Self::Json(text)) => Ok(Some(text)),
-        }
-    }
-
-    /// The text of a value that was given as JSON.
-    pub fn text_of_json(self) -> Option<Cow<'a, str>> {
-        match self {
-            Self::Text(_) => None,
-            Self::Json(json) => Some(json),
-        }
-    }
-
-    /// The value as compact JSON.
-    fn into_json(self) -> String {
-        match self {
-            Self::Text(text) => json::quoted(&text),
-            Self::Json(json) => json::compact(&json),
-        }
     }
 }
 

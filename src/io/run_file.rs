@@ -17,10 +17,11 @@ use rayon::prelude::*;
 
 use super::format::{InputFormat, UTF8_BOM, refusal};
 use super::layout::Layout;
+use super::lines::{is_blank, lines};
 use super::nested::{is_nested, read_nested};
 use super::positioned::PositionedFile;
 use super::run::{QueryResults, Run, ScoredDocument, duplicate_message};
-use super::run_line::{BadLine, LineFormat, ParsedLine, ParsedLines, RunFormat, is_blank, lines, too_long};
+use super::run_line::{BadLine, LineFormat, ParsedLine, ParsedLines, RunFormat, too_long};
 use super::source;
 use crate::{Error, Result};
 

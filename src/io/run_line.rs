@@ -8,7 +8,8 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Visitor};
 
 use super::layout::{Layout, Value, score_of_rank};
-use super::rows::MAX_ROW_BYTES;
+use super::lines::{is_blank, lines};
+use super::options::MAX_ROW_BYTES;
 
 /// Longest line of a run that is not JSON, or of judgements.
 pub(super) const MAX_LINE_BYTES: usize = 64 << 10;
@@ -64,25 +65,6 @@ impl ParsedLines<'_> {
     pub fn slice(&self, range: &Range<u32>) -> &str {
         &self.text[range.start as usize..range.end as usize]
     }
-}
-
-/// The lines of `bytes` with the byte at which each begins, without their line ends, blank ones left out.
-pub(super) fn lines(bytes: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
-    let mut start = 0;
-    let ends = memchr::memchr_iter(b'\n', bytes).chain(std::iter::once(bytes.len()));
-    ends.map(move |end| {
-        let line = (start, &bytes[start..end]);
-        start = end + 1;
-        line
-    })
-    .filter(|(_, line)| !line.iter().all(|&byte| is_blank(byte)))
-}
-
-/// White space of ASCII, as trec_eval and C's `isspace` have it.
-#[inline]
-pub(super) fn is_blank(byte: u8) -> bool {
-    // One comparison settles nearly every byte.
-    byte <= b' ' && matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | 0x0B | 0x0C)
 }
 
 /// The first `N` fields of a line between white space, and how many there are in all.

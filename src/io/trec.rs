@@ -5,7 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::format::InputFormat;
-use super::rows::{ReadOptions, Rows};
+use super::options::ReadOptions;
+use super::rows::Rows;
 use super::run_line::{MAX_LINE_BYTES, finite_score, not_six_fields, too_long};
 use crate::{Error, Result};
 
