@@ -14,6 +14,7 @@ mod interrupt;
 mod judge;
 mod model;
 mod models;
+mod outcome;
 mod output;
 mod page;
 mod profile;
@@ -30,60 +31,12 @@ mod version;
 mod words;
 
 use std::io::{self, Write};
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::CommandFactory;
 
 use args::{Cli, Verb};
-
-/// What a verb comes to when it does not fail.
-pub enum Outcome {
-    Done,
-    /// The work was done and nothing passed the threshold.
-    Nothing,
-}
-
-/// What a verb fails with.
-pub enum Failure {
-    /// Said on stderr.
-    Error(String),
-    /// Whoever read our output has gone.
-    BrokenPipe,
-    /// Not a whole command line; the help was printed.
-    Usage,
-}
-
-impl Failure {
-    /// What the system says of a file: "cannot {action} {path}: ...", and what to do about a full disk.
-    pub fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
-        let path = path.into();
-        move |source| nearsort::Error::Io { action, path, source }.into()
-    }
-}
-
-pub type Run = Result<Outcome, Failure>;
-
-impl From<nearsort::Error> for Failure {
-    fn from(error: nearsort::Error) -> Self {
-        Failure::Error(error.to_string())
-    }
-}
-
-impl From<nearsort::service::ServiceError> for Failure {
-    fn from(error: nearsort::service::ServiceError) -> Self {
-        Failure::Error(error.to_string())
-    }
-}
-
-impl From<io::Error> for Failure {
-    fn from(error: io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::BrokenPipe => Failure::BrokenPipe,
-            _ => Failure::io("write", "to standard output")(error),
-        }
-    }
-}
+use outcome::{Failure, Outcome, Run};
 
 fn main() -> ExitCode {
     tell_candle_about_threads();
