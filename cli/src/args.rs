@@ -7,6 +7,7 @@ mod judge;
 mod model;
 mod rerank;
 mod service;
+mod shard;
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -29,6 +30,7 @@ pub use rerank::{BlendMethod, MergeArgs, ProgressMode, RerankArgs, ScoringArgs};
 use rerank::{MERGE_EXAMPLES, RERANK_EXAMPLES};
 use serde::{Deserialize, Serialize};
 pub use service::ServiceArgs;
+pub use shard::Shard;
 
 use crate::size;
 

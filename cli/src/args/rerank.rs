@@ -6,8 +6,8 @@ use std::str::FromStr;
 use clap::{Args, ValueEnum};
 use nearsort::{LongText, Normalize, Scoring, StageSpec};
 
+use super::shard::Shard;
 use super::{CacheArgs, JudgeArgs, ModelArgs, OutputFormat, ReadingArgs};
-use crate::batch::Shard;
 
 pub const RERANK_EXAMPLES: &str = "\
 Examples:

@@ -32,7 +32,6 @@ use folder::JobFolder;
 use job::Job;
 use manifest::Manifest;
 pub use plan::missing_message;
-pub use shard::Shard;
 use shard::ShardNote;
 use source::Source;
 use totals::Totals;

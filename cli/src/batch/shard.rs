@@ -1,50 +1,14 @@
-//! A job in parts for several machines: which lists are whose, and what a part leaves for `nearsort merge`.
+//! A job in parts for several machines: what a part leaves for `nearsort merge`.
 
-use std::fmt;
 use std::fs::File;
 use std::io;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
 use super::manifest::Manifest;
 use crate::Failure;
-use crate::args::OutputFormat;
-
-/// The part `index` of `of`, counted from 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Shard {
-    pub index: u64,
-    pub of: u64,
-}
-
-impl Shard {
-    /// The shard's share of `count` lists: neighbours, so that the shards' outputs one after the other are the whole's.
-    pub fn range(self, count: u64) -> Range<u64> {
-        let start = |index: u64| (u128::from(count) * u128::from(index) / u128::from(self.of)) as u64;
-        start(self.index - 1)..start(self.index)
-    }
-}
-
-impl fmt::Display for Shard {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.index, self.of)
-    }
-}
-
-impl FromStr for Shard {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let parsed = text.split_once('/').and_then(|(index, of)| Some((index.parse().ok()?, of.parse().ok()?)));
-        match parsed {
-            Some((index, of)) if (1..=of).contains(&index) => Ok(Self { index, of }),
-            _ => Err(format!("'{text}' is no shard; write i/n with i from 1 to n, such as 2/4")),
-        }
-    }
-}
+use crate::args::{OutputFormat, Shard};
 
 /// What lies beside a shard's output, so that `nearsort merge` knows what it has.
 #[derive(Debug, Serialize, Deserialize)]
@@ -115,25 +79,4 @@ fn size_and_sha256(path: &Path) -> Result<(u64, String), Failure> {
     let failed = |error: io::Error| Failure::Error(format!("cannot read {}: {error}", path.display()));
     let bytes = File::open(path).and_then(|file| file.metadata()).map_err(failed)?.len();
     Ok((bytes, nearsort::io::file_sha256(path)?))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn shards_are_neighbours_that_share_all_lists_evenly() {
-        for count in 0..40 {
-            for of in 1..9 {
-                let ranges: Vec<_> = (1..=of).map(|index| Shard { index, of }.range(count)).collect();
-                assert_eq!((ranges[0].start, ranges[of as usize - 1].end), (0, count));
-                assert!(ranges.windows(2).all(|pair| pair[0].end == pair[1].start));
-                assert!(ranges.iter().all(|range| (range.end - range.start).abs_diff(count / of) <= 1));
-            }
-        }
-        for wrong in ["", "1", "0/2", "3/2", "a/b", "1/0", "-1/2", "1/2/3"] {
-            assert!(wrong.parse::<Shard>().is_err(), "{wrong}");
-        }
-        assert_eq!("2/3".parse(), Ok(Shard { index: 2, of: 3 }));
-    }
 }

@@ -8,6 +8,7 @@ mod html;
 mod input;
 mod json;
 mod observe;
+mod scoreroom;
 mod tables;
 mod text;
 mod trials;
@@ -28,7 +29,7 @@ use crate::progress::Counter;
 use crate::words::this_call;
 use crate::{Failure, Outcome, Run, model};
 
-use observe::Scoreroom;
+use scoreroom::Scoreroom;
 
 /// Width of a report that does not go to a terminal.
 const PLAIN_WIDTH: usize = 110;

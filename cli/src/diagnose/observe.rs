@@ -3,19 +3,15 @@
 use nearsort::diagnose::{Candidate, Configuration, Document, ModeScores, Observations, Query, Setting};
 use nearsort::io::Row;
 use nearsort::scorer::less_window_margin;
-use nearsort::{Blend, CandidateList, LongText, Reranker, ScoreKind, ScoredCandidates, Scoring};
+use nearsort::{LongText, ScoredCandidates, Scoring};
 
 use super::input::Input;
+use super::scoreroom::{Scoreroom, mode_scores};
 use super::trials;
-use crate::args::{DiagnoseArgs, ModelArgs, ScoringArgs, Talk};
+use crate::args::ScoringArgs;
 use crate::output::ModelLine;
-use crate::progress::Counter;
 use crate::reading::{Reading, Readings};
-use crate::rerank::CHECK_MODEL;
 use crate::{Failure, model};
-
-/// Queries whose token vectors are in memory together, some 50 KB each.
-const QUERIES_AT_ONCE: usize = 1024;
 
 /// What was observed, and by what.
 pub struct Observed {
@@ -24,44 +20,6 @@ pub struct Observed {
     pub max_tokens: usize,
     /// Queries that other prompts and poolings were tried on.
     pub tried_queries: usize,
-}
-
-/// Loads models and scores with them.
-pub struct Scoreroom<'a> {
-    pub args: &'a DiagnoseArgs,
-    pub talk: Talk,
-    pub counter: &'a Counter,
-}
-
-impl Scoreroom<'_> {
-    /// A reranker of the model that is diagnosed, with other options where asked.
-    pub fn reranker(&self, model: &ModelArgs, scoring: Scoring, long_text: LongText) -> Result<Reranker, Failure> {
-        let ticks = self.counter.clone();
-        let builder = model::builder(model, self.talk, std::sync::Arc::new(move |texts| ticks.done(texts)))?;
-        Ok(builder.scoring(scoring).long_text(long_text).blend(Blend::None).build()?)
-    }
-
-    /// The scores of lists whose candidates are among `texts`.
-    pub fn score(
-        &self,
-        reranker: &Reranker,
-        lists: &[(&str, Vec<usize>)],
-        texts: &[&str],
-    ) -> Result<Vec<ScoredCandidates>, Failure> {
-        let mut scored = Vec::with_capacity(lists.len());
-        self.counter.expect(lists.len() + texts.len() * lists.len().div_ceil(QUERIES_AT_ONCE), true);
-        for some in lists.chunks(QUERIES_AT_ONCE) {
-            let asked: Vec<CandidateList<'_>> =
-                some.iter().map(|(query, candidates)| CandidateList { query, candidates }).collect();
-            scored.extend(reranker.score_lists(&asked, texts).map_err(|error| match &error {
-                nearsort::Error::QueryNotANumber { index } => {
-                    Failure::Error(format!("{error}: query \"{}\"; {CHECK_MODEL}", some[*index].0))
-                }
-                _ => error.into(),
-            })?);
-        }
-        Ok(scored)
-    }
 }
 
 /// What `nearsort rerank` would do with the same options.
@@ -148,15 +106,6 @@ fn queries(input: &Input, scored: &[ScoredCandidates]) -> Result<Vec<Query>, Fai
         Ok(Query { id: asked.query.id.clone(), text: asked.query.text.clone(), candidates })
     };
     input.queries.iter().zip(scored).map(query).collect()
-}
-
-/// The two parts of a hybrid score, and the score itself.
-pub fn mode_scores(scored: &ScoredCandidates) -> Result<Vec<ModeScores>, Failure> {
-    let part = |kind| scored.parts.iter().find(|part| part.kind == kind).map(|part| &part.values);
-    let parts = part(ScoreKind::Cosine).zip(part(ScoreKind::MaxSim));
-    let (cosine, maxsim) = parts.ok_or_else(|| Failure::Error("the hybrid score came without its parts".into()))?;
-    let all = cosine.iter().zip(maxsim).zip(&scored.scores);
-    Ok(all.map(|((&cosine, &maxsim), &hybrid)| ModeScores { cosine, maxsim, hybrid }).collect())
 }
 
 /// Reads the texts that were cut in windows, if there are any.

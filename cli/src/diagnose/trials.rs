@@ -6,7 +6,7 @@ use nearsort::diagnose::{Change, Observations, Trial, TrialList};
 use nearsort::{Contract, LocalEncoder, LongText, Overrides, Pooling, Scoring};
 
 use super::families::{Family, known};
-use super::observe::{Scoreroom, mode_scores};
+use super::scoreroom::{Scoreroom, mode_scores};
 use crate::Failure;
 use crate::args::ModelArgs;
 use crate::sample::draw;
