@@ -4,7 +4,8 @@
 
 use nearsort::diagnose::{Finding, Moved, Recommendation, VerdictKind, WorstQuery};
 
-use super::{View, charts, tables, words};
+use super::view::View;
+use super::{charts, tables, words};
 use crate::Failure;
 use crate::page::html::{self, bullets, chart, clipped, escaped, section, table};
 

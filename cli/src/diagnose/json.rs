@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::View;
+use super::view::View;
 use crate::Failure;
 use crate::output::model_fields;
 

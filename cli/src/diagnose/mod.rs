@@ -12,6 +12,7 @@ mod scoreroom;
 mod tables;
 mod text;
 mod trials;
+mod view;
 mod words;
 
 use std::io::{self, Write};
@@ -24,35 +25,15 @@ use nearsort::io::write_whole;
 
 use crate::args::{DiagnoseArgs, DiagnoseFormat, Talk};
 use crate::hints::say;
-use crate::output::ModelLine;
 use crate::progress::Counter;
 use crate::words::this_call;
 use crate::{Failure, Outcome, Run, model};
 
 use scoreroom::Scoreroom;
+use view::View;
 
 /// Width of a report that does not go to a terminal.
 const PLAIN_WIDTH: usize = 110;
-
-/// Everything that is shown.
-pub struct View {
-    pub report: Report,
-    pub model: ModelLine,
-    /// Longest text in tokens.
-    pub max_tokens: usize,
-    /// Queries that prompts and poolings were tried on.
-    pub tried_queries: usize,
-    /// What was left out.
-    pub notes: Vec<String>,
-    /// This call.
-    pub command: String,
-    /// What to type instead; `None` where nothing is recommended.
-    pub recommended: Option<String>,
-    /// The same by the profile that was saved.
-    pub by_profile: Option<String>,
-    pub seed: u64,
-    pub resamples: usize,
-}
 
 pub fn run(args: &DiagnoseArgs, talk: Talk) -> Run {
     check(args)?;

@@ -3,7 +3,8 @@
 use console::{Style, truncate_str};
 use nearsort::diagnose::{Finding, Moved, Recommendation, Severity, VerdictKind, WorstQuery};
 
-use super::{View, tables, words};
+use super::view::View;
+use super::{tables, words};
 use crate::page::terminal::{MIN_WIDTH, Page, clipped, padded};
 use crate::words::in_cell;
 

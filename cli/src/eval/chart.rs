@@ -5,7 +5,7 @@ use std::ops::Range;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use super::{Report, RunReport};
+use super::report::{Report, RunReport};
 use crate::Failure;
 
 const SIZE: (u32, u32) = (1200, 480);

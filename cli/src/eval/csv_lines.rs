@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::{Aggregate, Compared, Measured, Report, RunReport};
+use super::measured::{Aggregate, Compared, Measured};
+use super::report::{Report, RunReport};
 
 const COLUMNS: [&str; 15] = [
     "run",

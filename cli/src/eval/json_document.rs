@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Aggregate, Measured, Report, RunReport};
+use super::measured::{Aggregate, Measured};
+use super::report::{Report, RunReport};
 
 pub fn of(report: &Report, per_query: bool) -> String {
     let runs: Vec<Value> = report.runs.iter().map(|run| run_json(report, run, per_query)).collect();

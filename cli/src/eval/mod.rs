@@ -5,49 +5,25 @@ mod chart;
 mod csv_lines;
 mod json_document;
 mod measured;
+mod report;
 mod tables;
 
 use std::collections::HashSet;
 use std::io::{self, Write};
 use std::path::Path;
 
-use nearsort::eval::{Evaluation, Measure, Resampling, Test, curve_cutoffs, evaluate_run};
+use nearsort::eval::{Evaluation, Measure, Resampling, curve_cutoffs, evaluate_run};
 use nearsort::io::{Qrels, RunFile, write_whole};
 
 use crate::args::{EvalArgs, EvalFormat, Talk};
 use crate::hints::{Warning, warn};
 use crate::{Failure, Outcome, Run};
 pub use json_document::measured_json;
-pub use measured::{Aggregate, Compared, Measured, correct};
+pub use measured::{Aggregate, Measured, correct};
+use report::{Report, RunReport};
 
 /// The deepest cutoff of the depth curve.
 const MAX_CURVE_DEPTH: usize = 1000;
-
-/// All that is printed or drawn.
-struct Report {
-    /// As given on the command line.
-    qrels: String,
-    query_ids: Vec<String>,
-    measures: Vec<Measure>,
-    test: Test,
-    resampling: Resampling,
-    /// The first is what the others are compared with.
-    runs: Vec<RunReport>,
-}
-
-/// One run's part of it.
-struct RunReport {
-    /// The file's name, or its path where two files have one name.
-    name: String,
-    file: String,
-    /// Judged queries that the run lacks.
-    missing: Vec<String>,
-    num_unjudged: usize,
-    /// One per measure.
-    measured: Vec<Measured>,
-    /// By cutoff, for the chart: the mean of the first measure.
-    curve: Vec<(usize, f64)>,
-}
 
 pub fn run(args: &EvalArgs, talk: Talk) -> Run {
     let measures = Measure::parse_list(&args.measures)?;

@@ -4,7 +4,8 @@ use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, TableStyle, pr
 use console::{Term, measure_text_width};
 use nearsort::eval::{Interval, Test};
 
-use super::{Aggregate, Compared, Measured, Report};
+use super::measured::{Aggregate, Compared, Measured};
+use super::report::Report;
 use crate::words::{in_cell, p_value, visible};
 
 /// Width of a table that does not go to a terminal.

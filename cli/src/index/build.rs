@@ -72,7 +72,7 @@ pub fn add(args: &AddArgs, talk: Talk) -> Run {
     let inputs: Vec<_> = files.iter().map(Some).collect();
     model::with_rejects(&args.reading, Some(&args.index), &inputs, talk, |reading| {
         let mut rows = model::open_rows(&files, &reading, false, talk)?;
-        let named = super::named(&args.model, &index);
+        let named = super::model::named(&args.model, &index);
         if let Some(mut dry) = DryRun::of(&named)? {
             dry.rows(&mut rows)?;
             return dry.print();
@@ -80,7 +80,7 @@ pub fn add(args: &AddArgs, talk: Talk) -> Run {
         let counter = Counter::new(talk);
         let ticks = counter.clone();
         let cache = cache::open(&args.cache, &named)?;
-        let builder = super::builder(&args.model, &index, talk, Arc::new(move |texts| ticks.done(texts)))?;
+        let builder = super::model::builder(&args.model, &index, talk, Arc::new(move |texts| ticks.done(texts)))?;
         let prompts = [index.model().query_prompt.as_str(), &index.model().document_prompt];
         let (encoder, made) = load(builder, &named, cache.clone(), prompts)?;
         let builder = IndexBuilder::add(&args.index, &made, args.replace, args.restart)?;

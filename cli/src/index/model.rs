@@ -1,0 +1,51 @@
+//! The model that an index was made with.
+
+use nearsort::index::{Index, IndexModel};
+use nearsort::remote::known_dim;
+use nearsort::{Overrides, Pooling, RerankerBuilder};
+
+use crate::args::{ModelArgs, Talk};
+use crate::{Failure, model};
+
+/// As many tokens as a service's model takes whose limit nobody here knows.
+const UNKNOWN_TOKENS: usize = u32::MAX as usize;
+
+/// The arguments with the index's model, unless they name one.
+pub fn named(args: &ModelArgs, index: &Index) -> ModelArgs {
+    let name = args.name.clone().or_else(|| Some(index.model().name.clone()));
+    ModelArgs { name, ..args.clone() }
+}
+
+/// The dimension of the index, where the model must be asked for it: a service need not be for its model's own, and some refuse to be.
+fn dim_to_ask_for(args: &ModelArgs, made: &IndexModel) -> Option<usize> {
+    match args.service_name() {
+        None => Some(made.dim),
+        Some((provider, model)) => known_dim(provider, model).map(|_| made.dim),
+    }
+}
+
+/// A builder of the index's model: what the arguments leave open is as the index was made with.
+pub fn builder(
+    args: &ModelArgs,
+    index: &Index,
+    talk: Talk,
+    progress: nearsort::encoder::ProgressFn,
+) -> Result<RerankerBuilder, Failure> {
+    let made: &IndexModel = index.model();
+    let args = named(args, index);
+    let is_service = args.service_name().is_some();
+    let mut builder = model::builder(&args, talk, progress)?.overrides(Overrides {
+        query_prompt: args.query_prompt.clone().or_else(|| Some(made.query_prompt.clone())),
+        document_prompt: args.document_prompt.clone().or_else(|| Some(made.document_prompt.clone())),
+        max_tokens: args.max_tokens.or((!is_service || made.max_tokens < UNKNOWN_TOKENS).then_some(made.max_tokens)),
+        pooling: args.pooling.or_else(|| made.pooling.parse::<Pooling>().ok()),
+        dim: args.dim.or(dim_to_ask_for(&args, made)),
+    });
+    if let (None, Ok(engine)) = (args.engine.0, made.engine.parse()) {
+        builder = builder.engine(engine);
+    }
+    if let (None, Ok(precision)) = (args.precision.0, made.precision.parse()) {
+        builder = builder.precision(precision);
+    }
+    Ok(builder)
+}
