@@ -13,6 +13,7 @@ struct Module {
     items: BTreeMap<String, BTreeSet<String>>,
     uses: BTreeMap<String, Vec<Segments>>,
     globs: Vec<Segments>,
+    words: BTreeSet<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,7 +105,8 @@ impl Graph {
 
     /// The largest sets of two files and more that all reach each other.
     pub fn circles(&self) -> Vec<Circle> {
-        let reached: BTreeMap<&String, BTreeSet<&String>> = self.uses.keys().map(|file| (file, self.reach(file))).collect();
+        let reached: BTreeMap<&String, BTreeSet<&String>> =
+            self.uses.keys().map(|file| (file, self.reach(file))).collect();
         let mut circles: Vec<Circle> = Vec::new();
         for (file, others) in &reached {
             let back = others.iter().filter(|other| reached[**other].contains(file)).map(|other| (*other).clone());
@@ -166,7 +168,8 @@ fn files_of(file: &str, inline: &[String], declared: &Declared) -> Vec<String> {
     let folder = path.parent().unwrap_or(Path::new(""));
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     let is_face = ["mod", "lib", "main"].contains(&stem.as_ref());
-    let inside = inline.iter().fold(if is_face { folder.to_owned() } else { folder.join(&*stem) }, |at, name| at.join(name));
+    let inside =
+        inline.iter().fold(if is_face { folder.to_owned() } else { folder.join(&*stem) }, |at, name| at.join(name));
     let name = &declared.name;
     let usual = [inside.join(format!("{name}.rs")), inside.join(name).join("mod.rs")];
     let files = match &declared.path {
@@ -181,7 +184,11 @@ fn files_of(file: &str, inline: &[String], declared: &Declared) -> Vec<String> {
 fn plain(path: &Path) -> String {
     let mut plain = PathBuf::new();
     for part in path.components() {
-        if part == Component::ParentDir { plain.pop(); } else { plain.push(part) }
+        if part == Component::ParentDir {
+            plain.pop();
+        } else {
+            plain.push(part)
+        }
     }
     plain.to_string_lossy().into_owned()
 }
@@ -196,7 +203,9 @@ impl Names {
         let mut modules: BTreeMap<Segments, Module> = BTreeMap::new();
         for (file, source) in sources {
             for module in &source.modules {
-                modules.entry(module.clone()).or_default().files.insert(file.clone());
+                let own = modules.entry(module.clone()).or_default();
+                own.files.insert(file.clone());
+                own.words.extend(source.words.iter().cloned());
                 if let Some((name, parent)) = module.split_last() {
                     modules.entry(parent.to_vec()).or_default().children.insert(name.clone());
                 }
@@ -241,8 +250,20 @@ impl Names {
         }
     }
 
+    /// What a path names; nothing where it leads nowhere.
     fn resolve(&self, path: &[String]) -> Vec<Target> {
-        self.resolve_within(path, 16)
+        let targets = self.resolve_within(path, 16);
+        if targets.is_empty() { self.made_by_macro(path) } else { targets }
+    }
+
+    /// An item that no text declares, in a module whose text has its name.
+    fn made_by_macro(&self, path: &[String]) -> Vec<Target> {
+        let Some(split) = (1..path.len()).rev().find(|&at| self.modules.contains_key(&path[..at])) else {
+            return Vec::new();
+        };
+        let (module, name) = (&self.modules[&path[..split]], &path[split]);
+        let files = module.files.iter().filter(|_| module.words.contains(name));
+        files.map(|file| Target::Item { file: file.clone(), name: name.clone() }).collect()
     }
 
     /// `hops` bounds the imports that are followed, for they may go round.
@@ -299,5 +320,120 @@ impl Names {
             faces.extend(files.map(|file| Target::Item { file: file.clone(), name: name.clone() }));
         }
         faces
+    }
+}
+
+mod tests {
+    use super::*;
+
+    /// The arrows between the files of a package, and its circles.
+    fn read(files: &[(&str, &str)]) -> (Vec<String>, Vec<Circle>) {
+        let text = |path: &str| files.iter().find(|(name, _)| *name == path).map(|(_, text)| (*text).to_owned());
+        let graph = Graph::read("src/lib.rs", text);
+        assert_eq!(graph.unresolved, BTreeSet::new());
+        let shorter = |file: &str| file.trim_start_matches("src/").to_owned();
+        let arrow = |(from, to, names): (&String, &String, &BTreeSet<String>)| {
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            format!("{} -> {}: {}", shorter(from), shorter(to), names.join(" "))
+        };
+        let arrows =
+            graph.uses.iter().flat_map(|(from, others)| others.iter().map(move |(to, names)| (from, to, names)));
+        (arrows.map(arrow).collect(), graph.circles())
+    }
+
+    #[test]
+    fn a_name_counts_for_the_file_that_defines_it() {
+        let (arrows, circles) = read(&[
+            ("src/lib.rs", "mod a; mod b; pub use a::{Deep, Renamed}; pub const VERSION: u8 = 1;"),
+            ("src/a/mod.rs", "mod deep; mod other; pub use deep::Deep; pub use other::Old as Renamed; pub struct Own;"),
+            ("src/a/deep.rs", "pub struct Deep;"),
+            ("src/a/other.rs", "pub struct Old;"),
+            ("src/b.rs", "use crate::{Deep, Renamed as R, VERSION}; use crate::a::{self, Own}; fn f() { a::Deep }"),
+        ]);
+        assert_eq!(
+            arrows,
+            ["b.rs -> a/deep.rs: Deep", "b.rs -> a/mod.rs: Own", "b.rs -> a/other.rs: Old", "b.rs -> lib.rs: VERSION"]
+        );
+        assert_eq!(circles, [Circle::new(); 0]);
+    }
+
+    #[test]
+    fn what_a_file_hands_on_and_uses_itself_counts() {
+        let (arrows, _) = read(&[
+            ("src/lib.rs", "mod a; mod b; mod c; pub use a::A; pub use b::B; pub use c::c; fn f(x: A) { other::B }"),
+            ("src/a.rs", "pub struct A;"),
+            ("src/b.rs", "pub struct B;"),
+            ("src/c.rs", "pub fn c() {}"),
+        ]);
+        assert_eq!(arrows, ["lib.rs -> a.rs: A"]);
+    }
+
+    #[test]
+    fn paths_without_a_use_count_too() {
+        let (arrows, _) = read(&[
+            ("src/lib.rs", "mod a; mod b; mod c; fn f() { a::make(); }"),
+            ("src/a.rs", "use super::b; pub fn make() { b::made!(); crate::c::c() } fn other() { half::f16::MAX }"),
+            ("src/b.rs", "macro_rules! made { () => {} } use made;"),
+            ("src/c.rs", "pub fn c() { super::a::make() }"),
+        ]);
+        assert_eq!(arrows, ["a.rs -> b.rs: made", "a.rs -> c.rs: c", "c.rs -> a.rs: make", "lib.rs -> a.rs: make"]);
+    }
+
+    #[test]
+    fn globs_take_the_names_that_are_mentioned() {
+        let (arrows, _) = read(&[
+            ("src/lib.rs", "mod a; mod b; mod c;"),
+            ("src/a.rs", "pub use crate::b::*; pub struct A; pub struct Unused;"),
+            ("src/b.rs", "pub struct B; pub enum E { X }"),
+            ("src/c.rs", "use super::a::*; use crate::b::E::*; fn f(a: A, b: B) -> X {}"),
+        ]);
+        assert_eq!(arrows, ["c.rs -> a.rs: A", "c.rs -> b.rs: B E"]);
+    }
+
+    #[test]
+    fn a_circle_names_the_files_and_what_ties_them() {
+        let files = [
+            ("src/lib.rs", "mod a; mod d; mod e;"),
+            ("src/a/mod.rs", "mod b;\nmod c;\npub struct A(b::B);"),
+            ("src/a/b.rs", "use super::c::C; pub struct B(C);"),
+            ("src/a/c.rs", "#[cfg(test)] mod tests { use crate::e::E; } pub struct C(super::A);"),
+            ("src/d.rs", "use crate::a::A; pub struct D;"),
+            ("src/e.rs", "pub struct E(crate::d::D);"),
+        ];
+        let text = |path: &str| files.iter().find(|(name, _)| *name == path).map(|(_, text)| (*text).to_owned());
+        let graph = Graph::read("src/lib.rs", text);
+        let circles = graph.circles();
+        assert_eq!(circles, [Circle::from(["src/a/b.rs", "src/a/c.rs", "src/a/mod.rs"].map(str::to_owned))]);
+        let ties = "
+  src/a/b.rs -> src/a/c.rs: C
+  src/a/c.rs -> src/a/mod.rs: A
+  src/a/mod.rs -> src/a/b.rs: B";
+        assert_eq!(graph.ties(&circles[0]), ties);
+    }
+
+    #[test]
+    fn a_module_may_lie_in_two_files() {
+        let (arrows, _) = read(&[
+            ("src/lib.rs", "mod net; #[cfg(unix)] mod off; fn f() { net::get() }"),
+            (
+                "src/net.rs",
+                "#[path = \"net_on.rs\"] #[cfg(x)] mod way; #[cfg(not(x))] #[path = \"net_off.rs\"] mod way; pub use way::get;",
+            ),
+            ("src/net_on.rs", "pub fn get() { crate::off::g() }"),
+            ("src/net_off.rs", "pub fn get() {}"),
+            ("src/off.rs", "pub fn g() {}"),
+        ]);
+        assert_eq!(arrows, ["lib.rs -> net_off.rs: get", "lib.rs -> net_on.rs: get", "net_on.rs -> off.rs: g"]);
+    }
+
+    #[test]
+    fn a_path_that_leads_nowhere_is_told() {
+        let files = [("src/lib.rs", "mod a;"), ("src/a.rs", "use crate::gone::Gone; fn f() { self::lost() }")];
+        let text = |path: &str| files.iter().find(|(name, _)| *name == path).map(|(_, text)| (*text).to_owned());
+        let unresolved = Graph::read("src/lib.rs", text).unresolved;
+        assert_eq!(
+            unresolved,
+            BTreeSet::from(["src/a.rs: crate::gone::Gone", "src/a.rs: self::lost"].map(str::to_owned))
+        );
     }
 }

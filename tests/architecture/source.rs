@@ -38,7 +38,7 @@ pub struct Source {
     pub uses: Vec<Use>,
     /// Paths of two segments and more outside of `use`.
     pub paths: Vec<(Segments, Segments)>,
-    /// All words outside of `use`.
+    /// All words outside of `use` but methods and what goes on from a path.
     pub words: BTreeSet<String>,
 }
 
@@ -47,7 +47,8 @@ const ITEMS: [&str; 8] = ["fn", "struct", "enum", "union", "trait", "type", "con
 impl Source {
     /// Reads the text of the module `module`.
     pub fn read(text: &str, module: &[String]) -> Self {
-        let mut reader = Reader { tokens: code(text), at: 0, scopes: vec![(0, module.to_vec())], depth: 0, path: None };
+        let scopes = vec![(0, module.to_vec())];
+        let mut reader = Reader { tokens: code(text), at: 0, scopes, depth: 0, path: None, macro_end: 0 };
         let mut source = Source { modules: vec![module.to_vec()], ..Source::default() };
         while reader.at < reader.tokens.len() {
             reader.step(&mut source);
@@ -65,6 +66,8 @@ struct Reader {
     depth: usize,
     /// What an attribute said about the file of the next `mod`.
     path: Option<(String, bool)>,
+    /// The end of the `macro_rules!` that is being read.
+    macro_end: usize,
 }
 
 impl Reader {
@@ -115,18 +118,42 @@ impl Reader {
             ("use", next) if next != Token::Sign('<') && next != Token::Sign('$') => return self.uses(source),
             ("mod", Token::Word(name)) => return self.module(name, source),
             (keyword, Token::Word(name)) if ITEMS.contains(&keyword) && self.is_item_place() => {
-                // `const fn f`, `static mut X`, `const _`: the next word.
-                let name = if name == "mut" { self.peek(2).word().unwrap_or_default().to_owned() } else { name };
-                source.items.push((self.scope(), name));
+                match name.as_str() {
+                    // `const fn f` comes back with `fn f`, and so do `const unsafe fn f` and its like.
+                    "fn" | "unsafe" | "async" | "extern" => {}
+                    "mut" => source.items.push((self.scope(), self.peek(2).word().unwrap_or_default().to_owned())),
+                    _ => source.items.push((self.scope(), name)),
+                }
             }
             ("macro_rules", Token::Sign('!')) => {
                 let name = self.peek(2).word().unwrap_or_default().to_owned();
                 source.items.push((self.scope(), name));
+                self.macro_end = self.group_end(self.at + 3);
             }
             _ => {}
         }
-        source.words.insert(word.to_owned());
         self.path_of_code(word, source);
+    }
+
+    /// The end of the brackets that open at `at`.
+    fn group_end(&self, at: usize) -> usize {
+        let mut depth = 0;
+        for (index, token) in self.tokens.iter().enumerate().skip(at) {
+            match token {
+                Token::Sign('(' | '[' | '{') => depth += 1,
+                Token::Sign(')' | ']' | '}') => depth -= 1,
+                _ => {}
+            }
+            if depth == 0 {
+                return index;
+            }
+        }
+        self.tokens.len()
+    }
+
+    /// Whether a path means something else where the macro is used in which it stands.
+    fn is_relative_in_macro(&self, path: &[String]) -> bool {
+        self.at < self.macro_end && ["super", "self"].contains(&path[0].as_str())
     }
 
     fn is_item_place(&self) -> bool {
@@ -136,14 +163,19 @@ impl Reader {
     /// `a::b::c`, unless it goes on from a type: `<T>::b::c`.
     fn path_of_code(&mut self, first: &str, source: &mut Source) {
         let goes_on = *self.before() == Token::Path;
+        // `.parse()` is a method, `..PLAIN` a name.
+        let is_method =
+            *self.before() == Token::Sign('.') && self.tokens[..self.at - 1].last() != Some(&Token::Sign('.'));
+        if !goes_on && !is_method {
+            source.words.insert(first.to_owned());
+        }
         let mut path = vec![first.to_owned()];
         self.at += 1;
         while let (Token::Path, Some(word)) = (self.peek(0), self.peek(1).word()) {
-            source.words.insert(word.to_owned());
             path.push(word.to_owned());
             self.at += 2;
         }
-        if path.len() > 1 && !goes_on {
+        if path.len() > 1 && !goes_on && !self.is_relative_in_macro(&path) {
             source.paths.push((self.scope(), path));
         }
     }
@@ -174,6 +206,7 @@ impl Reader {
         let mut found = Vec::new();
         self.tree(&[], &mut found);
         let scope = self.scope();
+        found.retain(|(path, _)| !self.is_relative_in_macro(path));
         source.uses.extend(found.into_iter().map(|(path, name)| Use { scope: scope.clone(), path, name, public }));
     }
 
@@ -215,5 +248,114 @@ impl Reader {
             }
         }
         self.at += 1;
+    }
+}
+
+mod tests {
+    use super::*;
+
+    fn source(text: &str) -> Source {
+        Source::read(text, &["own".to_owned()])
+    }
+
+    fn joined(path: &[String]) -> String {
+        path.join("::")
+    }
+
+    fn uses(text: &str) -> Vec<String> {
+        let shown = |import: &Use| {
+            let name = import.name.as_deref().unwrap_or("*");
+            format!("{}{} = {}", if import.public { "pub " } else { "" }, name, joined(&import.path))
+        };
+        source(text).uses.iter().map(shown).collect()
+    }
+
+    #[test]
+    fn uses_may_nest_rename_and_go_over_lines() {
+        let text = "
+            use crate::a::{
+                self, b::{C, d::E as F}, // a comment, { and }
+                g::*,
+            };
+            pub(crate) use super::h as i; use ::std::fmt; pub use self::j::k;
+        ";
+        let expected = [
+            "a = crate::a",
+            "C = crate::a::b::C",
+            "F = crate::a::b::d::E",
+            "* = crate::a::g",
+            "pub i = super::h",
+            "fmt = std::fmt",
+            "pub k = self::j::k",
+        ];
+        assert_eq!(uses(text), expected);
+    }
+
+    #[test]
+    fn what_only_looks_like_a_use_is_none() {
+        assert_eq!(uses("fn f<'a>() -> impl Fn() + use<'a> { r#use(); x.use_it() }"), [""; 0]);
+        assert_eq!(
+            uses("macro_rules! m { ($d:path) => { use $d as d; use super::x; use crate::y; }; }"),
+            ["y = crate::y"]
+        );
+    }
+
+    #[test]
+    fn items_stand_in_their_modules_and_not_in_bodies() {
+        let text = "
+            pub const fn f() { const INNER: u8 = 0; struct Inner; }
+            impl S { fn method() {} const C: u8 = 0; }
+            static mut X: u8 = 0; type T = fn(u8); macro_rules! m { () => {} }
+            mod inner { pub trait U { fn g(); } }
+            enum V { A { x: u8 } }
+        ";
+        let items: Vec<String> =
+            source(text).items.iter().map(|(scope, name)| format!("{} {name}", joined(scope))).collect();
+        assert_eq!(items, ["own f", "own X", "own T", "own m", "own::inner U", "own V"]);
+    }
+
+    #[test]
+    fn modules_are_declared_with_the_names_of_their_files() {
+        let text = r#"
+            mod a;
+            #[cfg(feature = "b")] pub mod b;
+            #[cfg(not(feature = "b"))] #[path = "b_off.rs"] mod b;
+            #[cfg_attr(not(feature = "c"), path = "c_off.rs")] mod c;
+            mod d { mod e; }
+            #[cfg(test)] mod tests;
+        "#;
+        let shown = |declared: &Declared| format!("{}::{} {:?}", joined(&declared.scope), declared.name, declared.path);
+        let declared: Vec<String> = source(text).declared.iter().map(shown).collect();
+        let expected = [
+            "own::a None",
+            "own::b None",
+            r#"own::b Some(("b_off.rs", false))"#,
+            r#"own::c Some(("c_off.rs", true))"#,
+            "own::d::e None",
+        ];
+        assert_eq!(declared, expected);
+    }
+
+    #[test]
+    fn paths_of_code_have_the_module_in_which_they_stand() {
+        let text = "
+            fn f() { crate::a::b::<u8>(); <T as super::C>::d(); x::y!(z::w) }
+            mod inner { fn g() -> self::H { super::i::j } }
+            #[arg(value_parser = words::parse)] struct S;
+            macro_rules! m { () => { super::no::no(); $crate::k::l } }
+        ";
+        let shown = |(scope, path): &(Segments, Segments)| format!("{} {}", joined(scope), joined(path));
+        let paths: Vec<String> = source(text).paths.iter().map(shown).collect();
+        let expected = [
+            "own crate::a::b",
+            "own super::C",
+            "own x::y",
+            "own z::w",
+            "own::inner self::H",
+            "own::inner super::i::j",
+            "own words::parse",
+            "own crate::k::l",
+        ];
+        assert_eq!(paths, expected);
     }
 }

@@ -60,8 +60,12 @@ fn next(source: &[char], at: usize, found: &mut Vec<Token>) -> usize {
                 }
                 "b" | "c" if source.get(end) == Some(&'"') => string(source, end, 0, false, found),
                 "b" if source.get(end) == Some(&'\'') => character_or_lifetime_end(source, end),
-                // `r#type` is the name `type`, and no keyword.
-                "r" if hashes == 1 => end + 1,
+                // `r#use` is a name, and no keyword.
+                "r" if hashes == 1 => {
+                    let end = end + 1 + source[end + 1..].iter().take_while(|c| is_name(c)).count();
+                    found.push(Token::Word(source[at..end].iter().collect()));
+                    end
+                }
                 _ => {
                     found.push(Token::Word(word));
                     end
@@ -96,7 +100,8 @@ fn string(source: &[char], at: usize, hashes: usize, raw: bool, found: &mut Vec<
     let mut text = String::new();
     let mut at = at + 1;
     while at < source.len() {
-        let closing = source[at] == '"' && source[at + 1..].iter().take(hashes).filter(|c| **c == '#').count() == hashes;
+        let closing =
+            source[at] == '"' && source[at + 1..].iter().take(hashes).filter(|c| **c == '#').count() == hashes;
         if closing {
             break;
         }
@@ -113,7 +118,10 @@ fn character_or_lifetime_end(source: &[char], at: usize) -> usize {
     if source.get(at + 1) == Some(&'\\') {
         return at + 4 + source[(at + 3).min(source.len())..].iter().take_while(|c| **c != '\'').count();
     }
-    at + if source.get(at + 2) == Some(&'\'') { 3 } else { 1 }
+    if source.get(at + 2) == Some(&'\'') {
+        return at + 3;
+    }
+    at + 1 + source[at + 1..].iter().take_while(|c| c.is_alphanumeric() || **c == '_').count()
 }
 
 fn without_tests(tokens: &[Token]) -> Vec<Token> {
@@ -130,13 +138,14 @@ fn without_tests(tokens: &[Token]) -> Vec<Token> {
     kept
 }
 
-/// `#[cfg(test)]` and nothing else in its brackets.
+/// `#[cfg(test)]`, or `#[cfg(all(test, ...))]`.
 fn is_test_attribute(tokens: &[Token]) -> bool {
-    let [Token::Sign('#'), Token::Sign('['), cfg, Token::Sign('('), test, Token::Sign(')'), Token::Sign(']'), ..] = tokens
-    else {
-        return false;
+    let [Token::Sign('#'), Token::Sign('['), cfg, Token::Sign('('), rest @ ..] = tokens else { return false };
+    let rest = match rest {
+        [all, Token::Sign('('), rest @ ..] if all.is("all") => rest,
+        rest => rest,
     };
-    cfg.is("cfg") && test.is("test")
+    cfg.is("cfg") && rest.first().is_some_and(|first| first.is("test"))
 }
 
 /// Words that begin an item, in which a comma ends nothing: `fn f<A, B>()`.
@@ -200,10 +209,16 @@ mod tests {
             #[cfg(test)] fn g<A, B>(a: A, b: B) -> (A, B) { (a, b) } struct S { #[cfg(test)] field: u8, seven: u8 }
             S { seven: 1, #[cfg(test)] field: 1 };
             #[cfg(not(test))] five;
-            #[cfg(all(test, unix))] six;
+            #[cfg(all(test, unix))] mod other_tests; six;
         ";
         let found = words(source);
         let kept: Vec<&str> = found.iter().map(String::as_str).collect();
-        assert_eq!(kept, ["one", "two", "three", "four", "struct", "S", "seven", "u8", "S", "seven", "1", "cfg", "not", "test", "five", "cfg", "all", "test", "unix", "six"]);
+        assert_eq!(
+            kept,
+            [
+                "one", "two", "three", "four", "struct", "S", "seven", "u8", "S", "seven", "1", "cfg", "not", "test",
+                "five", "six"
+            ]
+        );
     }
 }
