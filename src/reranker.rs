@@ -128,11 +128,6 @@ pub struct StageInfo {
 }
 
 impl Reranker {
-    /// Starts from the default model on the CPU.
-    pub fn builder() -> RerankerBuilder {
-        RerankerBuilder::default()
-    }
-
     /// Ranks by a scorer of your own. First-stage scores are mixed in as z-scores where the scorer's have no known range, and not at all with a judge's grades
     /// and places.
     pub fn from_scorer(scorer: Arc<dyn Scorer>) -> Self {

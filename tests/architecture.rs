@@ -91,7 +91,6 @@ const OPEN_IN_LIBRARY: &[&str] = &[
     "src/remote/mod.rs",
     "src/remote/requests.rs",
     "src/reranker.rs",
-    "src/reranker/builder.rs",
     "src/reranker/distinct.rs",
     "src/service/meter.rs",
     "src/service/mod.rs",

@@ -46,6 +46,13 @@ pub struct RerankerBuilder {
     stages: Vec<StageSpec>,
 }
 
+impl Reranker {
+    /// Starts from the default model on the CPU.
+    pub fn builder() -> RerankerBuilder {
+        RerankerBuilder::default()
+    }
+}
+
 impl RerankerBuilder {
     /// A name of the registry, `org/name[@revision]` on the hub, a folder, or a model of a service: `openai:text-embedding-3-large` embeds,
     /// `openai:gpt-4o` and `anthropic:...` judge ([`RerankerBuilder::judge`]). Default: [`DEFAULT_MODEL`].
