@@ -93,10 +93,7 @@ const OPEN_IN_LIBRARY: &[&str] = &[
     "src/reranker.rs",
     "src/reranker/distinct.rs",
     "src/service/meter.rs",
-    "src/service/mod.rs",
-    "src/service/options.rs",
     "src/service/prices.rs",
-    "src/service/recording.rs",
 ];
 const OPEN_IN_COMMAND: &[&str] = &[
     "cli/src/args.rs",

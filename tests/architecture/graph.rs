@@ -80,7 +80,7 @@ impl Graph {
                 }
                 None => {
                     self.add(file, &targets);
-                    let of_glob = |word: &String| names.resolve(&[path.clone(), vec![word.clone()]].concat());
+                    let of_glob = |word: &String| names.declared(&[path.clone(), vec![word.clone()]].concat());
                     source.words.iter().filter(|_| !import.public).for_each(|word| self.add(file, &of_glob(word)));
                 }
             }
@@ -193,6 +193,9 @@ fn plain(path: &Path) -> String {
     plain.to_string_lossy().into_owned()
 }
 
+/// Imports that are followed from one name.
+const HOPS: usize = 16;
+
 /// Every name of a package, by module.
 struct Names {
     modules: BTreeMap<Segments, Module>,
@@ -252,22 +255,18 @@ impl Names {
 
     /// What a path names; nothing where it leads nowhere.
     fn resolve(&self, path: &[String]) -> Vec<Target> {
-        let targets = self.resolve_within(path, 16);
-        if targets.is_empty() { self.made_by_macro(path) } else { targets }
+        let targets = self.resolve_within(path, HOPS, false);
+        if targets.is_empty() { self.resolve_within(path, HOPS, true) } else { targets }
     }
 
-    /// An item that no text declares, in a module whose text has its name.
-    fn made_by_macro(&self, path: &[String]) -> Vec<Target> {
-        let Some(split) = (1..path.len()).rev().find(|&at| self.modules.contains_key(&path[..at])) else {
-            return Vec::new();
-        };
-        let (module, name) = (&self.modules[&path[..split]], &path[split]);
-        let files = module.files.iter().filter(|_| module.words.contains(name));
-        files.map(|file| Target::Item { file: file.clone(), name: name.clone() }).collect()
+    /// What a path names if a text declares it.
+    fn declared(&self, path: &[String]) -> Vec<Target> {
+        self.resolve_within(path, HOPS, false)
     }
 
-    /// `hops` bounds the imports that are followed, for they may go round.
-    fn resolve_within(&self, path: &[String], hops: usize) -> Vec<Target> {
+    /// `hops` bounds the imports that are followed, for they may go round. With `by_macro`, an item that no text declares is in the module
+    /// whose text has its name: a macro makes it.
+    fn resolve_within(&self, path: &[String], hops: usize, by_macro: bool) -> Vec<Target> {
         let Some(hops) = hops.checked_sub(1) else { return Vec::new() };
         let mut scope = Segments::new();
         for (index, segment) in path.iter().enumerate() {
@@ -280,7 +279,16 @@ impl Names {
                 let item = |file: &String| Target::Item { file: file.clone(), name: segment.clone() };
                 let mut targets: Vec<Target> = items.into_iter().flatten().map(item).collect();
                 if items.is_none() || module.files.len() > 1 {
-                    targets.extend(self.resolve_import(&scope, module, segment, rest, hops));
+                    targets.extend(self.resolve_import(
+                        &scope,
+                        module,
+                        [&[segment.clone()], rest].concat(),
+                        hops,
+                        by_macro,
+                    ));
+                }
+                if targets.is_empty() && by_macro && module.words.contains(segment) {
+                    targets.extend(module.files.iter().map(item));
                 }
                 return targets;
             }
@@ -289,25 +297,24 @@ impl Names {
         vec![Target::Module(scope)]
     }
 
-    /// A name that a module has by a `use`.
+    /// A path whose first name a module has by a `use`.
     fn resolve_import(
         &self,
         scope: &[String],
         module: &Module,
-        segment: &str,
-        rest: &[String],
+        path: Segments,
         hops: usize,
+        by_macro: bool,
     ) -> Vec<Target> {
-        let follow = |path: &Segments, behind: &[String]| {
-            let path = self.absolute(scope, path).filter(|_| path[0] != *segment || path.len() > 1);
-            path.map_or(Vec::new(), |path| self.resolve_within(&[&path[..], behind].concat(), hops))
+        let follow = |import: &Segments, behind: &[String], by_macro: bool| {
+            let absolute = self.absolute(scope, import).filter(|_| import[0] != path[0] || import.len() > 1);
+            absolute.map_or(Vec::new(), |absolute| self.resolve_within(&[&absolute, behind].concat(), hops, by_macro))
         };
-        if let Some(paths) = module.uses.get(segment) {
-            return paths.iter().flat_map(|path| follow(path, rest)).collect();
+        if let Some(imports) = module.uses.get(&path[0]) {
+            return imports.iter().flat_map(|import| follow(import, &path[1..], by_macro)).collect();
         }
-        let behind = [&[segment.to_owned()], rest].concat();
-        let is_module = |path: &&Segments| matches!(follow(path, &[])[..], [Target::Module(_)]);
-        module.globs.iter().filter(is_module).flat_map(|path| follow(path, &behind)).collect()
+        let is_module = |import: &&Segments| matches!(follow(import, &[], false)[..], [Target::Module(_)]);
+        module.globs.iter().filter(is_module).flat_map(|import| follow(import, &path, false)).collect()
     }
 
     /// The files of modules that are named without a name in them.
@@ -377,6 +384,17 @@ mod tests {
             ("src/c.rs", "pub fn c() { super::a::make() }"),
         ]);
         assert_eq!(arrows, ["a.rs -> b.rs: made", "a.rs -> c.rs: c", "c.rs -> a.rs: make", "lib.rs -> a.rs: make"]);
+    }
+
+    #[test]
+    fn what_a_macro_makes_is_in_the_file_that_names_it() {
+        let (arrows, _) = read(&[
+            ("src/lib.rs", "mod a; mod c;"),
+            ("src/a.rs", "mod b; pub use b::Made;"),
+            ("src/a/b.rs", "macro_rules! make { ($name:ident) => { pub struct $name; } } make!(Made);"),
+            ("src/c.rs", "use crate::a::Made;"),
+        ]);
+        assert_eq!(arrows, ["c.rs -> a/b.rs: Made"]);
     }
 
     #[test]

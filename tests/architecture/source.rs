@@ -38,7 +38,7 @@ pub struct Source {
     pub uses: Vec<Use>,
     /// Paths of two segments and more outside of `use`.
     pub paths: Vec<(Segments, Segments)>,
-    /// All words outside of `use` but methods and what goes on from a path.
+    /// All words outside of `use` but methods, variants where they are declared, and what goes on from a path.
     pub words: BTreeSet<String>,
 }
 
@@ -48,7 +48,16 @@ impl Source {
     /// Reads the text of the module `module`.
     pub fn read(text: &str, module: &[String]) -> Self {
         let scopes = vec![(0, module.to_vec())];
-        let mut reader = Reader { tokens: code(text), at: 0, scopes, depth: 0, path: None, macro_end: 0 };
+        let mut reader = Reader {
+            tokens: code(text),
+            at: 0,
+            scopes,
+            depth: 0,
+            path: None,
+            macro_end: 0,
+            enum_depth: 0,
+            parentheses: 0,
+        };
         let mut source = Source { modules: vec![module.to_vec()], ..Source::default() };
         while reader.at < reader.tokens.len() {
             reader.step(&mut source);
@@ -68,6 +77,10 @@ struct Reader {
     path: Option<(String, bool)>,
     /// The end of the `macro_rules!` that is being read.
     macro_end: usize,
+    /// The depth of braces inside the `enum` that is being read.
+    enum_depth: usize,
+    /// Parentheses that are open.
+    parentheses: usize,
 }
 
 impl Reader {
@@ -86,8 +99,13 @@ impl Reader {
     fn step(&mut self, source: &mut Source) {
         match self.peek(0).clone() {
             Token::Sign('#') => self.attribute(),
+            Token::Sign('(') => self.parentheses += 1,
+            Token::Sign(')') => self.parentheses = self.parentheses.saturating_sub(1),
             Token::Sign('{') => self.depth += 1,
             Token::Sign('}') => {
+                if self.depth == self.enum_depth {
+                    self.enum_depth = 0;
+                }
                 if self.scopes.len() > 1 && self.scopes.last().is_some_and(|(depth, _)| *depth == self.depth) {
                     self.scopes.pop();
                 }
@@ -118,6 +136,9 @@ impl Reader {
             ("use", next) if next != Token::Sign('<') && next != Token::Sign('$') => return self.uses(source),
             ("mod", Token::Word(name)) => return self.module(name, source),
             (keyword, Token::Word(name)) if ITEMS.contains(&keyword) && self.is_item_place() => {
+                if keyword == "enum" {
+                    self.enum_depth = self.depth + 1;
+                }
                 match name.as_str() {
                     // `const fn f` comes back with `fn f`, and so do `const unsafe fn f` and its like.
                     "fn" | "unsafe" | "async" | "extern" => {}
@@ -133,6 +154,17 @@ impl Reader {
             _ => {}
         }
         self.path_of_code(word, source);
+    }
+
+    /// `.parse()` is a method, `..PLAIN` a name.
+    fn is_method(&self) -> bool {
+        *self.before() == Token::Sign('.') && self.tokens[..self.at - 1].last() != Some(&Token::Sign('.'))
+    }
+
+    /// Whether the word is the name of a variant in the enum that is being read.
+    fn is_variant(&self) -> bool {
+        let begins = matches!(self.before(), Token::Sign('{' | ',' | ']'));
+        begins && self.depth == self.enum_depth && self.parentheses == 0
     }
 
     /// The end of the brackets that open at `at`.
@@ -163,10 +195,7 @@ impl Reader {
     /// `a::b::c`, unless it goes on from a type: `<T>::b::c`.
     fn path_of_code(&mut self, first: &str, source: &mut Source) {
         let goes_on = *self.before() == Token::Path;
-        // `.parse()` is a method, `..PLAIN` a name.
-        let is_method =
-            *self.before() == Token::Sign('.') && self.tokens[..self.at - 1].last() != Some(&Token::Sign('.'));
-        if !goes_on && !is_method {
+        if !goes_on && !self.is_method() && !self.is_variant() {
             source.words.insert(first.to_owned());
         }
         let mut path = vec![first.to_owned()];
@@ -334,6 +363,18 @@ mod tests {
             "own::d::e None",
         ];
         assert_eq!(declared, expected);
+    }
+
+    #[test]
+    fn words_are_names_that_may_come_from_elsewhere() {
+        let text = "
+            pub enum E { Variant, #[x] Other(Inner, Second), Third { f: Field } }
+            fn f() { a::B; x.method(); S { ..BASE }; E::Variant }
+        ";
+        let words = source(text).words;
+        let found = |word: &str| words.contains(word);
+        assert!(["Inner", "Second", "Field", "a", "x", "S", "BASE", "E"].into_iter().all(found), "{words:?}");
+        assert!(!["Variant", "Other", "Third", "B", "method"].into_iter().any(found), "{words:?}");
     }
 
     #[test]
