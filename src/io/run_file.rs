@@ -87,10 +87,10 @@ impl RunFile {
     /// [`Error::Io`] for a file that cannot be read; [`Error::BadInput`] for UTF-16 and Parquet files.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let (source::Source { head, rest, .. }, name) = source::Source::open(path)?;
+        let (source::Source { head, rest, compression }, name) = source::Source::open(path)?;
         let is_file = path.metadata().is_ok_and(|metadata| metadata.is_file()) && name != "-";
-        if let Some(message) = refusal(&head) {
-            return Err(Error::BadInput { file: name, message: message.to_owned() });
+        if let Some(message) = refusal(&head, compression) {
+            return Err(Error::BadInput { file: name, message });
         }
         let start = if head.starts_with(UTF8_BOM) { UTF8_BOM.len() } else { 0 };
         let (lines, header) = match InputFormat::from_extension(path) {
@@ -221,6 +221,10 @@ impl RunFile {
     /// What `map` makes of a stored query; `None` where nothing of it counts.
     fn map_stored<T>(&self, run: &Run, index: usize, map: impl FnOnce(&QueryResults<'_>) -> T) -> Result<Option<T>> {
         let (query_id, mut documents) = run.query_at(index);
+        if let Some(format) = self.lines {
+            let bad = |message| Error::BadInput { file: self.name.clone(), message };
+            format.check_ranks(query_id, documents.iter().map(|document| document.score)).map_err(bad)?;
+        }
         if self.ignore_identical_ids {
             documents.retain(|document| document.id != query_id);
             if documents.is_empty() {
@@ -407,6 +411,8 @@ impl Part {
         for group in parsed.lines.chunk_by(same_query) {
             let query_id = parsed.slice(&group[0].query);
             let document = |line: &ParsedLine| ScoredDocument { id: parsed.slice(&line.document), score: line.score };
+            // Where they are no ranks, the rest of them may stand elsewhere.
+            format.check_ranks(query_id, group.iter().map(|line| line.score)).map_err(|_| Stop::Scattered)?;
             documents.clear();
             documents.extend(group.iter().map(document).filter(|found| !run.leaves_out(query_id, found.id)));
             if !seen.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).insert(query_id.to_owned()) {

@@ -117,6 +117,22 @@ impl LineFormat {
         }
     }
 
+    /// Whether a query's numbers, in the file's order, can be what they are read as. Only ranks without a header can be something else: whole
+    /// scores, by which the order would be the reverse.
+    ///
+    /// # Errors
+    /// What speaks against it.
+    pub fn check_ranks(self, query_id: &str, scores: impl Iterator<Item = f64>) -> Result<(), String> {
+        let Self::Table(Layout { kind: Value::Rank, has_header: false, .. }) = self else { return Ok(()) };
+        match are_ranks(&scores.collect::<Vec<_>>()) {
+            true => Ok(()),
+            false => Err(format!(
+                "the third column of a run without a header is a rank, and those of the query '{query_id}' do not go from 1 up; put a header \
+                 above the lines: query_id, doc_id and score (or rank), separated as the columns are"
+            )),
+        }
+    }
+
     /// The document of one line, `None` when the line cannot be read.
     pub fn document_of(self, line: &[u8]) -> Option<Cow<'_, str>> {
         match self {
@@ -128,6 +144,15 @@ impl LineFormat {
             Self::Table(layout) => table_fields(layout, line).ok().map(|(_, document, _)| document),
         }
     }
+}
+
+/// Whether scores that were made of ranks ([`score_of_rank`]) go from rank 1 up: all ranks once, or some of them in their order.
+fn are_ranks(scores: &[f64]) -> bool {
+    let mut sorted = scores.to_vec();
+    sorted.sort_by(|a, b| b.total_cmp(a));
+    let falls = |scores: &[f64]| scores.is_sorted_by(|a, b| a > b);
+    let is_whole = sorted.last() == Some(&(1.0 / scores.len() as f64));
+    sorted.first() == Some(&1.0) && falls(&sorted) && (is_whole || falls(scores))
 }
 
 /// The complaint about a line that is longer than any line is.
@@ -148,7 +173,11 @@ pub(super) fn not_utf8(bytes: &[u8], byte: usize) -> BadLine {
 
 /// The complaint about a line with another number of fields.
 pub(super) fn not_six_fields(count: usize) -> String {
-    format!("{count} fields; a line of a run has six: query-id Q0 document-id rank score tag")
+    let advice = match count {
+        3 => "; a table of three columns needs a header that names them: query_id, doc_id and score",
+        _ => "",
+    };
+    format!("{count} fields; a line of a run has six: query-id Q0 document-id rank score tag{advice}")
 }
 
 /// A score as TREC's lines write it.
