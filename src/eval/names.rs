@@ -41,7 +41,7 @@ const SPECS: [Spec; 15] = [
 ];
 
 /// Other names, in lower case, and what they are here: those of ir_measures, trec_eval, pytrec_eval, BEIR, MTEB and ranx.
-const ALIASES: [(&str, &str); 26] = [
+const ALIASES: [(&str, &str); 30] = [
     ("ndcg", "nDCG"),
     ("ndcg_cut", "nDCG"),
     ("ndcg_burges", "nDCG"),
@@ -49,6 +49,9 @@ const ALIASES: [(&str, &str); 26] = [
     ("mrr", "RR"),
     ("recip_rank", "RR"),
     ("reciprocal_rank", "RR"),
+    ("mean_reciprocal_rank", "RR"),
+    ("average_precision", "AP"),
+    ("mean_average_precision", "AP"),
     ("ap", "AP"),
     ("map", "AP"),
     ("map_cut", "AP"),
@@ -63,6 +66,7 @@ const ALIASES: [(&str, &str); 26] = [
     ("hitrate", "Success"),
     ("rprec", "Rprec"),
     ("r_precision", "Rprec"),
+    ("r_prec", "Rprec"),
     ("num_q", "NumQ"),
     ("num_ret", "NumRet"),
     ("num_rel", "NumRel"),
@@ -251,14 +255,16 @@ fn is_known(name: &str) -> bool {
     ALIASES.iter().any(|(alias, _)| *alias == lower) || SPECS.iter().any(|spec| plain(spec.name) == lower)
 }
 
-/// Name and cutoff of `ndcg_cut_10`, `P.5` and `ndcg_at_10`.
+/// Name and cutoff of `ndcg_cut_10`, `P.5`, `ndcg_at_10` and `P10`.
 fn split_cutoff(text: &str) -> (&str, Option<&str>) {
     let digits = text.len() - text.bytes().rev().take_while(u8::is_ascii_digit).count();
     let (name, cutoff) = text.split_at(digits);
-    let name = name.strip_suffix("_at_").or_else(|| name.strip_suffix(['_', '.']));
-    match name {
-        Some(name) if !cutoff.is_empty() => (name, Some(cutoff)),
-        _ => (text, None),
+    let separator = ["_at_", "_", ".", "-"].into_iter().find(|separator| plain(name).ends_with(&plain(separator)));
+    match separator {
+        _ if cutoff.is_empty() => (text, None),
+        Some(separator) => (&name[..name.len() - separator.len()], Some(cutoff)),
+        None if is_known(name) => (name, Some(cutoff)),
+        None => (text, None),
     }
 }
 

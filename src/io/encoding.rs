@@ -1,5 +1,6 @@
 //! Texts that are not UTF-8: which encoding they have, and a conversion that keeps every character.
 
+use super::format;
 use super::source::Compression;
 
 /// How much of a text, in units of UTF-16, is looked at.
@@ -25,8 +26,12 @@ impl Wide {
     }
 }
 
-/// Says why an input that begins with `head` cannot be read, if it is UTF-16 or UTF-32, with a byte-order mark or without one.
+/// Says why an input that begins with `head` cannot be read as text, `None` if nothing speaks against it: a format of other files, or UTF-16 or
+/// UTF-32, with a byte-order mark or without one.
 pub(super) fn refusal(head: &[u8], compression: Option<Compression>) -> Option<String> {
+    if let Some(message) = format::refusal(head) {
+        return Some(message.to_owned());
+    }
     // The mark of UTF-32 begins with that of UTF-16.
     let marked = match head {
         [0xFF, 0xFE, 0, 0, ..] | [0, 0, 0xFE, 0xFF, ..] => Some("UTF-32"),

@@ -5,8 +5,8 @@ use std::path::Path;
 use super::byte_rows::ByteRows;
 #[cfg(feature = "parquet")]
 use super::columns::ColumnRows;
-use super::encoding;
-use super::format::{ColumnMagic, InputFormat, UTF8_BOM, refusal};
+use super::encoding::refusal;
+use super::format::{ColumnMagic, InputFormat, UTF8_BOM};
 use super::parser::{Fault, RowParser};
 use super::row::Row;
 use super::source::{Bytes, Source};
@@ -37,8 +37,7 @@ impl FileRows {
         if matches!(parser.format, InputFormat::Parquet | InputFormat::Arrow) {
             return Self::open_columns(source, path, parser);
         }
-        let refused = refusal(&source.head).map(str::to_owned);
-        match refused.or_else(|| encoding::refusal(&source.head, source.compression)) {
+        match refusal(&source.head, source.compression) {
             Some(message) => Err(Error::BadInput { file: parser.name, message }),
             None => Ok(Self::Bytes(Box::new(ByteRows::new(source, parser)))),
         }

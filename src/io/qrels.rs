@@ -7,7 +7,8 @@ use std::path::Path;
 
 use foldhash::fast::FixedState;
 
-use super::format::{SNIFF_BYTES, UTF8_BOM, refusal};
+use super::encoding::refusal;
+use super::format::{SNIFF_BYTES, UTF8_BOM};
 use super::layout::{Layout, Separator, Value, grade, whole_grade};
 use super::lines::is_blank;
 use super::nested::{is_nested, read_nested};
@@ -98,9 +99,11 @@ impl Qrels {
     /// UTF-16; [`Error::Io`] for a file that cannot be read.
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let (Source { head, rest, .. }, name) = Source::open(path)?;
-        let read = Self::parse_stream(&head, rest, &name);
-        read?.map_err(Error::io("read", path))
+        let (Source { head, rest, compression }, name) = Source::open(path)?;
+        if let Some(message) = refusal(&head, compression) {
+            return Err(Error::BadInput { file: name, message });
+        }
+        Self::parse_stream(&head, rest, &name)?.map_err(Error::io("read", path))
     }
 
     /// Reads judgements from memory, as [`Qrels::read`] does; `name` is used in messages.
@@ -109,15 +112,15 @@ impl Qrels {
     /// As [`Qrels::read`].
     pub fn parse(bytes: &[u8], name: &str) -> Result<Self> {
         let (head, rest) = bytes.split_at(bytes.len().min(SNIFF_BYTES));
+        if let Some(message) = refusal(head, None) {
+            return Err(Error::BadInput { file: name.to_owned(), message });
+        }
         Self::parse_stream(head, rest, name)?.map_err(Error::io("read", name))
     }
 
     /// The outer error is about the content, the inner one about reading it.
     fn parse_stream(head: &[u8], rest: impl Read, name: &str) -> Result<io::Result<Self>> {
         let bad_input = |message: &str| Error::BadInput { file: name.to_owned(), message: message.to_owned() };
-        if let Some(message) = refusal(head) {
-            return Err(bad_input(message));
-        }
         let head = head.strip_prefix(UTF8_BOM).unwrap_or(head);
         let input = BufReader::new(Cursor::new(head).chain(rest));
         let mut qrels = Self::default();

@@ -15,7 +15,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use foldhash::fast::FixedState;
 use rayon::prelude::*;
 
-use super::format::{InputFormat, UTF8_BOM, refusal};
+use super::encoding::refusal;
+use super::format::{InputFormat, UTF8_BOM};
 use super::layout::Layout;
 use super::lines::{is_blank, lines};
 use super::nested::{is_nested, read_nested};

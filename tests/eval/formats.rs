@@ -158,6 +158,10 @@ fn what_is_wrong_in_such_files_is_said() {
     }
     for (text, message) in [
         ("7\t9\t1\n7\t8\tx\n", "a.run:2: the rank 'x' is not a whole number of at least 1"),
+        (
+            "q\ta\t2.5\n",
+            "a.run:1: 3 fields; a line of a run has six: query-id Q0 document-id rank score tag; a table of three columns needs a header",
+        ),
         ("qid,docid,score\nq,a,1\nq,b,nan\n", "a.run:3: the score 'nan' is not a number"),
         ("qid,docid,score\nq,a,1\nq,a,0\n", "a.run:3: the document 'a' stands twice"),
         ("qid,docid,score\nq,a,1,4\n", "a.run:2: 4 columns or an empty one; the first line has 3"),
@@ -168,6 +172,60 @@ fn what_is_wrong_in_such_files_is_said() {
         let read = |path: &std::path::PathBuf| RunFile::open(path).unwrap().map_queries(|_| ());
         let error = with_file("a.run", text.as_bytes(), read).unwrap_err().to_string();
         assert!(error.contains(message), "{error}\ndoes not contain\n{message}");
+    }
+}
+
+/// Whole scores in three columns look like ranks; read as such they would turn the order round without a word.
+#[test]
+fn three_columns_are_ranks_only_where_they_go_from_1_up() {
+    let read = |text: &str| {
+        with_file("a.run", text.as_bytes(), |path| {
+            let run = RunFile::open(path).unwrap();
+            assert_eq!(run.format(), RunFormat::Table);
+            run.map_queries(|results| results.documents().len())
+        })
+    };
+    for (ranks, counts) in [
+        ("7\ta\t1\n7\tb\t2\n", vec![2]),
+        ("7\ta\t2\n7\tb\t1\n7\tc\t3\n", vec![3]),
+        // Some are left out, and the lines of a query do not stand together.
+        ("7\ta\t1\n7\tb\t5\n7\tc\t900\n", vec![3]),
+        ("7\ta\t1\n8\ta\t1\n7\tb\t2\n8\tb\t2\n", vec![2, 2]),
+    ] {
+        assert_eq!(read(ranks).unwrap(), counts, "{ranks:?}");
+    }
+    for scores in [
+        "7\ta\t25\n7\tb\t20\n",
+        "7\ta\t5\n7\tb\t3\n7\tc\t1\n",
+        "7\ta\t1\n7\tb\t1\n7\tc\t2\n",
+        "7\ta\t1\n8\ta\t9\n7\tb\t2\n",
+    ] {
+        let error = read(scores).unwrap_err().to_string();
+        assert!(
+            error.contains("do not go from 1 up; put a header above the lines: query_id, doc_id and score"),
+            "{error}"
+        );
+    }
+    assert_eq!(read("qid\tdocid\tscore\n7\ta\t25\n7\tb\t20\n").unwrap(), [2]);
+    assert_eq!(read("qid\tdocid\trank\n7\ta\t25\n7\tb\t20\n").unwrap(), [2]);
+}
+
+#[test]
+fn runs_and_judgements_that_are_not_utf8_are_named_as_rows_are() {
+    let utf16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+    let run = "q1 Q0 d1 1 2.5 t\nq1 Q0 d2 2 1.5 t\n";
+    for (bytes, expected) in [
+        (utf16(&format!("\u{feff}{run}")), "this is UTF-16; convert it first: iconv -f UTF-16 -t UTF-8 FILE > NEW"),
+        (utf16(run), "this is UTF-16 without a byte-order mark (UTF-16LE); convert it first"),
+    ] {
+        let errors = [
+            with_file("a.run", &bytes, |path| RunFile::open(path)).unwrap_err(),
+            with_file("a.qrels", &bytes, |path| Qrels::read(path)).unwrap_err(),
+            Qrels::parse(&bytes, "qrels").unwrap_err(),
+        ];
+        for error in errors {
+            assert!(error.to_string().contains(expected), "{error}");
+        }
     }
 }
 
@@ -182,6 +240,11 @@ fn names_of_measures_are_those_of_other_programs_too() {
             Ok(printed.as_str().unwrap().to_owned()),
             "{typed}"
         );
+    }
+    for (typed, printed) in
+        [("NDCG_AT_3", "nDCG@3"), ("P10", "P@10"), ("ndcg10", "nDCG@10"), ("R-Prec", "Rprec"), ("recall-at-5", "R@5")]
+    {
+        assert_eq!(typed.parse::<Measure>().unwrap().to_string(), printed);
     }
     let several: Vec<String> = parse("ndcg_cut.5,10 P.5,map").iter().map(Measure::to_string).collect();
     assert_eq!(several, ["nDCG@5", "nDCG@10", "P@5", "AP"]);
