@@ -347,7 +347,7 @@ impl Thrift<'_> {
             1 | 2 => {}
             3 => drop(self.byte()?),
             4..=6 => drop(self.varint()?),
-            7 => self.at = self.at.checked_add(8)?,
+            7 => self.at = self.at.checked_add(8).filter(|at| *at <= self.bytes.len())?,
             8 => {
                 let length = usize::try_from(self.varint()?).ok()?;
                 self.at = self.at.checked_add(length).filter(|at| *at <= self.bytes.len())?;
@@ -365,5 +365,21 @@ impl Thrift<'_> {
             _ => return None,
         }
         Some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A list says how many elements it has before any is there.
+    #[test]
+    fn a_header_of_endless_lists_ends() {
+        for element in 1..=12_u8 {
+            // Field 9, a list of 2^63 elements, of which none follows.
+            let mut header = vec![0x99, 0xF0 | element];
+            header.extend([0x80; 9].iter().chain(&[1]));
+            assert_eq!(parse(&header), None, "elements of kind {element}");
+        }
     }
 }
