@@ -250,7 +250,7 @@ fn unescaped(bytes: &[u8]) -> Option<(u8, usize)> {
         [b'\\', b'x', _, _, ..] => Some((digits(2..4, 16)?, 4)),
         [b'\\', sign @ (b'/' | b'\\' | b'"'), ..] => Some((*sign, 2)),
         [b'&', b'#', ..] => {
-            let end = bytes.iter().take(8).position(|&byte| byte == b';')?;
+            let end = bytes.iter().take(12).position(|&byte| byte == b';')?;
             let byte = if bytes[2] == b'x' { digits(3..end, 16) } else { digits(2..end, 10) };
             Some((byte?, end + 1))
         }
@@ -264,6 +264,8 @@ fn without(text: &str, mut hidden: Vec<(Range<usize>, bool)>) -> String {
     let mut clean = String::with_capacity(text.len());
     let mut done = 0;
     for (place, is_whole) in hidden {
+        // A secret's bytes may be parts of other characters.
+        let place = text.floor_char_boundary(place.start)..text.ceil_char_boundary(place.end);
         if place.end <= done {
             continue;
         }
@@ -304,9 +306,22 @@ mod tests {
             ("whole %73%6b%2d%74%65%73%74%2d%30%31%32%33%34%35%36%37 end", "whole [key] end"),
             ("twice sk%252Dtest%252D0123456789abcdefGHIJ", "twice [key]"),
             ("html sk&#45;test&#x2d;0123456789abcdefGHIJ/+x", "html [key]"),
+            ("html sk&#0000045;test&#x0000002d;0123456789abcdefGHIJ/+x", "html [key]"),
             ("hex 736b2d746573742d30313233", "hex [key]"),
         ] {
             assert_eq!(scrubbed(echo), expected, "{echo}");
+        }
+    }
+
+    /// A proxy's password may be of any characters; a text that has some of its bytes need not have its characters.
+    #[test]
+    fn secrets_of_other_characters_than_ascii_are_hidden_and_cut_none() {
+        let scrubber = Scrubber::new(["äpassw0rd1ä"]);
+        assert_eq!(scrubber.scrub("it is äpassw0rd1ä."), "it is [key].");
+        // These begin and end with halves of the characters of the secret.
+        for text in ["Ĥpassw0rd1ã", "passw0rd1ã ä", "ĤpassW0rd1ä"] {
+            let clean = scrubber.scrub(text);
+            assert!(clean.contains("[key]") && !clean.contains("w0rd"), "{clean}");
         }
     }
 
