@@ -115,6 +115,8 @@ struct TokenizerFile {
     #[serde(default)]
     normalizer: Value,
     #[serde(default)]
+    added_tokens: Value,
+    #[serde(default)]
     model: TokenizerModel,
 }
 
@@ -332,8 +334,10 @@ impl Reader<'_> {
             return Err(self.unusable(TOKENIZER, &message));
         }
         self.audit_tokenizer(tokenizer_config)?;
+        let names = self.token_names(tokenizer_config)?;
+        self.note_added_tokens(&names, &tokenizer.added_tokens)?;
         let of_json = (&tokenizer.truncation, &tokenizer.normalizer);
-        let settings = self.tokenizer_settings((tokenizer_config, config), of_json)?;
+        let settings = self.tokenizer_settings((&names, config), of_json)?;
         if !settings.is_bert() {
             self.compare_case(tokenizer_config, &tokenizer.normalizer);
         }

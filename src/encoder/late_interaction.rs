@@ -16,10 +16,10 @@ use super::modules::{Module, shapes};
 use super::overrides::Overrides;
 use super::pooling::Pooling;
 use super::reader::{CONFIG, MODULES, PROMPTS, Reader, TOKENIZER, TOKENIZER_CONFIG};
+use super::token_names::{SPECIAL_TOKENS, token_name};
 use crate::{Error, Result};
 
 const METADATA: &str = "artifact.metadata";
-const SPECIAL_TOKENS: &str = "special_tokens_map.json";
 const STANFORD: &str = "HF_ColBERT";
 /// Python's `string.punctuation`, whose characters are PyLate's default skip list.
 const PUNCTUATION: &str = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~";
@@ -171,7 +171,7 @@ impl Reader<'_> {
     fn special_token(&self, role: &str) -> Result<Option<String>> {
         for file in [TOKENIZER_CONFIG, SPECIAL_TOKENS] {
             let names = self.json(file)?.unwrap_or(Value::Null);
-            if let Some(name) = names[role].as_str().or(names[role]["content"].as_str()) {
+            if let Some(name) = token_name(&names[role]) {
                 return Ok(Some(name.to_owned()));
             }
         }

@@ -22,6 +22,7 @@ mod overrides;
 mod pipeline;
 mod pooling;
 mod reader;
+mod token_names;
 mod tokenized;
 mod tokenizer;
 mod tokenizer_file;

@@ -118,6 +118,7 @@ fn step(module: &Module, shapes: &mut Shapes) -> Result<(), String> {
 /// What a module that is not computed is, for the message that refuses it.
 fn unsupported(name: &str) -> &'static str {
     match name {
+        "Transformer" => "a transformer behind the first module",
         "Router" | "Asym" => "a router, which sends queries and documents through different modules",
         "StaticEmbedding" | "WordEmbeddings" | "BoW" => "a table of word vectors in place of a transformer",
         "CLIPModel" => "a model of images and texts",

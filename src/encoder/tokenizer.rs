@@ -92,7 +92,7 @@ impl TextTokenizer {
     pub(crate) fn load(files: &ModelFiles, contract: &Contract) -> Result<Self> {
         let unusable = |message: String| Error::ModelFile { path: files.dir.join("tokenizer.json"), message };
         let mut tokenizer = tokenizer_file::read(files, contract.least_limit(), false)?;
-        contract.tokenizer.apply(&mut tokenizer)?;
+        contract.tokenizer.apply(files, &mut tokenizer)?;
         let resolve = |late| LateTokens::resolve(&mut tokenizer, contract, late).map_err(unusable);
         let late = contract.late_interaction.as_ref().map(resolve).transpose()?;
         let limit = |role| late.as_ref().map_or(contract.max_tokens, |late| late.limit(role));

@@ -7,6 +7,8 @@ use tokenizers::pre_tokenizers::PreTokenizerWrapper;
 use tokenizers::{Tokenizer, TruncationDirection};
 
 use super::reader::{Reader, TOKENIZER_CONFIG};
+use super::token_names::Demands;
+use crate::store::ModelFiles;
 use crate::{Error, Result};
 
 /// Classes that build BERT's normalizer out of tokenizer_config.json, whatever tokenizer.json has.
@@ -32,6 +34,7 @@ pub(crate) struct TokenizerSettings {
     split_special: bool,
     /// Whether BERT's normalizer is another than that of tokenizer.json.
     other_normalizer: bool,
+    demands: Demands,
 }
 
 impl Reader<'_> {
@@ -51,6 +54,7 @@ impl Reader<'_> {
             other_normalizer: bert.is_some_and(|(_, differs)| differs),
             prefix_space: BYTES.contains(&class).then(|| config["add_prefix_space"] == Value::Bool(true)),
             split_special: config["split_special_tokens"] == Value::Bool(true),
+            demands: Demands::of(class, config),
         };
         self.note_padding(config, model);
         Ok(settings)
@@ -137,8 +141,9 @@ impl TokenizerSettings {
     /// Changes a tokenizer that was read from tokenizer.json.
     ///
     /// # Errors
-    /// [`Error::Compute`] when the tokenizers library refuses a normalizer.
-    pub(crate) fn apply(&self, tokenizer: &mut Tokenizer) -> Result<()> {
+    /// [`Error::Compute`] when the tokenizers library refuses a normalizer; [`Error::ModelFile`] for a tokenizer that transformers would
+    /// change otherwise.
+    pub(crate) fn apply(&self, files: &ModelFiles, tokenizer: &mut Tokenizer) -> Result<()> {
         let failed = |e: tokenizers::Error| Error::Compute {
             context: "preparing the tokenizer failed".into(),
             message: e.to_string(),
@@ -152,6 +157,8 @@ impl TokenizerSettings {
             let bytes = bytes.add_prefix_space(space);
             tokenizer.with_pre_tokenizer(Some(bytes));
         }
+        let unusable = |message| Error::ModelFile { path: files.dir.join(TOKENIZER_CONFIG), message };
+        self.demands.check(tokenizer).map_err(unusable)?;
         if self.split_special {
             tokenizer.set_encode_special_tokens(true);
         }

@@ -104,7 +104,7 @@ impl PairTokenizer {
         let path = files.dir.join("tokenizer.json");
         let unusable = |message: String| Error::ModelFile { path: path.clone(), message };
         let mut tokenizer = tokenizer_file::read(files, contract.max_tokens, contract.form != Form::Answering)?;
-        contract.tokenizer.apply(&mut tokenizer)?;
+        contract.tokenizer.apply(files, &mut tokenizer)?;
         let joining = match contract.form {
             Form::Classifier | Form::Modular => match tokenizer.get_post_processor() {
                 Some(template) => Joining::Template { special: template.added_tokens(true) },

@@ -1,0 +1,155 @@
+//! The tokens that tokenizer_config.json names, where tokenizer.json has others.
+//!
+//! Some of transformers' classes build a tokenizer anew out of its vocabulary and of the names in
+//! tokenizer_config.json: what tokenizer.json says of the tokens around a text then has no effect. And
+//! every class adds a named token that tokenizer.json does not have among its added ones.
+
+use serde_json::Value;
+use tokenizers::{ModelWrapper, Tokenizer};
+
+use super::reader::{Reader, TOKENIZER_CONFIG};
+use crate::Result;
+
+/// A file of older models: named tokens.
+pub(super) const SPECIAL_TOKENS: &str = "special_tokens_map.json";
+/// Another: tokens with their ids.
+const ADDED_TOKENS: &str = "added_tokens.json";
+/// Fields with several names.
+const LISTS: [&str; 4] =
+    ["additional_special_tokens", "extra_special_tokens", "model_specific_special_tokens", "added_tokens_decoder"];
+/// Names that a message lists.
+const SHOWN: usize = 5;
+
+/// What a class makes of the names, by the end of its name (`Fast` is left out).
+const CLASSES: [(&str, [&str; 2]); 6] = [
+    ("BertTokenizer", ["cls_token", "sep_token"]),
+    ("ElectraTokenizer", ["cls_token", "sep_token"]),
+    ("RobertaTokenizer", ["cls_token", "sep_token"]),
+    ("XLMRobertaTokenizer", ["bos_token", "eos_token"]),
+    ("CamembertTokenizer", ["bos_token", "eos_token"]),
+    ("Qwen2Tokenizer", ["", ""]),
+];
+
+/// What a tokenizer must be like for its class to leave it as it is. `None`: nothing is said.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Demands {
+    /// The fields that name the tokens before and behind a text, with the names.
+    ends: [Option<(&'static str, String)>; 2],
+    /// The token for what the vocabulary lacks.
+    unknown: Option<String>,
+    /// Whether a text begins with a space.
+    prefix_space: Option<bool>,
+}
+
+impl Demands {
+    /// Those of a class, by the names of tokenizer_config.json.
+    pub fn of(class: &str, config: &Value) -> Self {
+        let class = class.strip_suffix("Fast").unwrap_or(class);
+        let class = if class == "DistilBertTokenizer" { "BertTokenizer" } else { class };
+        let Some((_, fields)) = CLASSES.iter().find(|(known, _)| *known == class) else { return Self::default() };
+        let is_bert = fields[0] == "cls_token" && class != "RobertaTokenizer";
+        // RoBERTa's is set (`TokenizerSettings`), and BERT has none.
+        let has_space = fields[0] != "cls_token";
+        Self {
+            ends: fields.map(|field| Some((field, token_name(&config[field])?.to_owned()))),
+            unknown: token_name(&config["unk_token"]).filter(|_| is_bert).map(str::to_owned),
+            prefix_space: config["add_prefix_space"].as_bool().filter(|_| has_space),
+        }
+    }
+
+    /// Compares a tokenizer with them.
+    ///
+    /// # Errors
+    /// What is otherwise, in words.
+    pub fn check(&self, tokenizer: &Tokenizer) -> Result<(), String> {
+        let around = tokenizer.encode("", true).map_err(|e| format!("it cannot encode an empty text: {e}"))?;
+        let ids = [around.get_ids().first(), around.get_ids().last()];
+        for ((end, id), place) in self.ends.iter().zip(ids).zip(["before", "behind"]) {
+            if let Some((field, name)) = end
+                && tokenizer.token_to_id(name).as_ref() != id
+            {
+                let message = format!("{field} is '{name}', and tokenizer.json puts another token {place} a text");
+                return Err(differs(&message));
+            }
+        }
+        if let (Some(name), ModelWrapper::WordPiece(model)) = (&self.unknown, tokenizer.get_model())
+            && *name != model.unk_token
+        {
+            let message = format!("unk_token is '{name}', and that of tokenizer.json '{}'", model.unk_token);
+            return Err(differs(&message));
+        }
+        match self.prefix_space.filter(|space| *space != begins_with_space(tokenizer)) {
+            Some(space) => Err(differs(&format!("add_prefix_space is {space}, and tokenizer.json does the opposite"))),
+            None => Ok(()),
+        }
+    }
+}
+
+fn differs(message: &str) -> String {
+    format!(
+        "{message}; transformers goes by tokenizer_config.json, which is not supported here: make both files say the same with \
+         AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)"
+    )
+}
+
+fn begins_with_space(tokenizer: &Tokenizer) -> bool {
+    let steps = serde_json::to_string(&tokenizer.get_pre_tokenizer()).unwrap_or_default();
+    let signs = ["\"add_prefix_space\":true", "\"prepend_scheme\":\"always\"", "\"prepend_scheme\":\"first\""];
+    signs.iter().any(|sign| steps.contains(sign))
+}
+
+/// A token by its name, or by an object with its name.
+pub(super) fn token_name(value: &Value) -> Option<&str> {
+    value.as_str().or(value["content"].as_str()).filter(|name| !name.is_empty())
+}
+
+impl Reader<'_> {
+    /// tokenizer_config.json with the names that transformers reads of older files.
+    pub(super) fn token_names(&self, config: &Value) -> Result<Value> {
+        let mut names = config.clone();
+        let older = match config.get("added_tokens_decoder") {
+            Some(_) => None,
+            None => self.json(SPECIAL_TOKENS)?,
+        };
+        if let (Value::Object(older), Value::Object(names)) = (older.unwrap_or(Value::Null), &mut names) {
+            names.extend(older);
+        }
+        Ok(names)
+    }
+
+    /// Notes the named tokens that tokenizer.json, whose added tokens are `added`, does not have.
+    pub(super) fn note_added_tokens(&mut self, names: &Value, added: &Value) -> Result<()> {
+        let own: Vec<&str> = added.as_array().into_iter().flatten().filter_map(token_name).collect();
+        let single = names.as_object().into_iter().flatten().filter(|(field, _)| field.ends_with("_token"));
+        let lists = LISTS.iter().flat_map(|field| values(&names[*field]));
+        let mut lacking: Vec<String> =
+            single.map(|(_, value)| value).chain(lists).filter_map(token_name).map(str::to_owned).collect();
+        if names.get("added_tokens_decoder").is_none() {
+            let older = self.json(ADDED_TOKENS)?.unwrap_or(Value::Null);
+            lacking.extend(older.as_object().into_iter().flatten().map(|(name, _)| name.clone()));
+        }
+        lacking.retain(|name| !own.contains(&name.as_str()));
+        lacking.sort_unstable();
+        lacking.dedup();
+        if !lacking.is_empty() {
+            let more = if lacking.len() > SHOWN { ", ..." } else { "" };
+            lacking.truncate(SHOWN);
+            let message = format!(
+                "names tokens that tokenizer.json does not have among its added ones ('{}'{more}): transformers adds them, nearsort does not, \
+                 and a text in which one stands gets other tokens",
+                lacking.join("', '")
+            );
+            self.note(TOKENIZER_CONFIG, message);
+        }
+        Ok(())
+    }
+}
+
+/// The values of a list, or of an object.
+fn values(value: &Value) -> Vec<&Value> {
+    match value {
+        Value::Array(values) => values.iter().collect(),
+        Value::Object(fields) => fields.values().collect(),
+        _ => Vec::new(),
+    }
+}
