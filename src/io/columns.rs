@@ -13,7 +13,7 @@ use super::arrow_stream::ArrowStream;
 use super::column_json::{JsonWriter, TooLarge, is_uuid, text};
 use super::format::{ColumnMagic, InputFormat};
 use super::given::Given;
-use super::names::{FieldNames, PANDAS_INDEX, no_text, path, position};
+use super::names::{FieldNames, PANDAS_INDEX, no_text, path, position, refuse_twice};
 use super::parquet_file::ParquetFile;
 use super::parser::{Fault, RowParser, too_long};
 use super::row::{JsonRow, Row};
@@ -124,10 +124,13 @@ fn seekable<'p>(source: &Source, path: Option<&'p Path>, parser: &RowParser) -> 
 fn used_columns(schema: &Schema, parser: &RowParser) -> Result<Vec<usize>> {
     let bad = |message: String| Error::BadInput { file: parser.name.clone(), message };
     let names = &parser.names;
+    let all = || schema.fields().iter().map(|field| field.name().as_str());
     let mut used = find(schema, &names.text).map_err(bad)?;
     if used.is_empty() {
-        let all = schema.fields().iter().map(|field| field.name().as_str());
-        return Err(bad(no_text(names, "file has the column", all)));
+        return Err(bad(no_text(names, "file has the column", all())));
+    }
+    if names.keeps_extra {
+        refuse_twice(all(), "this file has the column").map_err(bad)?;
     }
     let roles = [
         ("text", &names.text, "text", "--text-field"),

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::fields::Fields;
 use super::json;
-use super::names::{FieldNames, LISTED_NAMES, no_text, position};
+use super::names::{FieldNames, LISTED_NAMES, no_text, position, refuse_twice};
 use super::row::{Row, parse_score};
 
 /// Separators of columns that a message can recognise, with the value of `--delimiter` that stands for each.
@@ -42,6 +42,9 @@ impl Columns {
         };
         let (id, title) = (find(&names.id)?, find(&names.title)?);
         let FieldNames { needs_score, keeps_extra, .. } = *names;
+        if keeps_extra {
+            refuse_twice(all(), "this header has the column")?;
+        }
         Ok(Self { names: columns, text, id, title, score, needs_score, keeps_extra })
     }
 

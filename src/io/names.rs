@@ -1,6 +1,7 @@
 //! Under which names the parts of a row are looked for, and how they are found.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use super::given::{Given, GivenField};
 use super::json::{self, JsonType};
@@ -123,6 +124,16 @@ pub(super) fn position<'n>(
     match (alike.next(), alike.next()) {
         (Some((_, first)), Some((_, second))) => twice(first, second),
         (found, _) => Ok(found.map(|(at, _)| at)),
+    }
+}
+
+/// Refuses two columns of one name where all are passed through: one would go without a word. Spreadsheets have empty names, which say
+/// nothing. `has` begins to say where.
+pub(super) fn refuse_twice<'n>(names: impl Iterator<Item = &'n str>, has: &str) -> Result<(), String> {
+    let mut seen = HashSet::new();
+    match names.filter(|name| !name.is_empty()).find(|name| !seen.insert(*name)) {
+        Some(name) => Err(format!("{has} '{name}' twice; keep one of them")),
+        None => Ok(()),
     }
 }
 
