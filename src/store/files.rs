@@ -36,6 +36,8 @@ pub(super) const TOP_FILES: [&str; 14] = [
     "special_tokens_map.json",
     "artifact.metadata",
 ];
+/// How a causal model is asked, where tokenizer_config.json does not say it.
+const CHAT_TEMPLATE: &str = "chat_template.jinja";
 pub(super) const REQUIRED: [&str; 2] = [TOP_FILES[0], TOP_FILES[1]];
 
 /// The files of one model, all in one folder.
@@ -251,6 +253,10 @@ pub(super) fn module_files(modules: &[u8]) -> Result<Vec<ModuleFile>, String> {
         let has_weights = [".Dense", ".LayerNorm"].iter().any(|class| kind.ends_with(class));
         let is_required = has_weights || kind.ends_with(".Pooling");
         files.push(ModuleFile { path: format!("{path}/config.json"), is_required });
+        if kind.ends_with(".LogitScore") {
+            // Its model is asked by the template, which newer releases keep in a file of its own.
+            files.push(ModuleFile { path: CHAT_TEMPLATE.to_owned(), is_required });
+        }
         if has_weights {
             files.push(ModuleFile { path: format!("{path}/{WEIGHTS}"), is_required });
         }
@@ -288,6 +294,8 @@ mod tests {
         let expected = required.map(|path| (path, true)).into_iter().chain([("3_Normalize/config.json", false)]);
         let found = module_files(modules).unwrap();
         assert!(found.iter().map(|file| (file.path.as_str(), file.is_required)).eq(expected), "{found:?}");
+        let asked = module_files(br#"[{"path": "1_LogitScore", "type": "m.LogitScore"}]"#).unwrap();
+        assert_eq!(asked[1], ModuleFile { path: "chat_template.jinja".into(), is_required: false });
         assert!(module_files(br#"[{"path": "../x"}]"#).is_err());
     }
 }
