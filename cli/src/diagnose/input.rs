@@ -63,10 +63,10 @@ pub fn read(args: &DiagnoseArgs, talk: Talk) -> Result<Input, Failure> {
     Ok(Input { queries, documents, qrels, is_sample, notes })
 }
 
-/// The run's lines. Only TREC's format states ranks; elsewhere they follow from the scores.
+/// The run's lines. Only TREC's format states ranks; elsewhere they follow from the scores. What can be read only once is TREC's.
 fn read_lines(args: &DiagnoseArgs) -> Result<Vec<RunLine>, Failure> {
     let mut lines = Vec::new();
-    if args.run.as_os_str() == "-" {
+    if args.run.metadata().is_ok_and(|found| !found.is_file()) || args.run.as_os_str() == "-" {
         lines = read_run(&args.run)?;
     } else {
         let run = RunFile::open(&args.run)?;

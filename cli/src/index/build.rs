@@ -23,22 +23,7 @@ struct Totals {
     texts: usize,
     tokens: u64,
     truncated: usize,
-    empty: usize,
-    /// The first of them.
-    empty_ids: Vec<String>,
     encode: Duration,
-}
-
-impl Totals {
-    /// Counts the rows without text, and keeps the ids that a warning shows.
-    fn note_empty(&mut self, rows: &[(&str, &str)]) {
-        for (id, _) in rows.iter().filter(|(_, text)| text.trim().is_empty()) {
-            self.empty += 1;
-            if self.empty_ids.len() < SHOWN_IDS {
-                self.empty_ids.push((*id).to_owned());
-            }
-        }
-    }
 }
 
 pub fn build(args: &BuildArgs, talk: Talk) -> Run {
@@ -132,7 +117,7 @@ fn fill(
     let index = builder.finish()?;
     let max_tokens = encoder.max_tokens();
     warn(talk, &Warning::Truncated { truncated: totals.truncated, candidates: totals.encoded, max_tokens });
-    warn(talk, &Warning::EmptyRows { number: totals.empty, ids: totals.empty_ids });
+    warn_of_empty(&index, totals.texts as u64, talk)?;
     warn_of_skipped(talk, rows.skipped(), rows.name(), rows.skip_reasons());
     if totals.texts == 0 {
         warn(talk, &Warning::NoCandidates { file: rows.name().to_owned() });
@@ -145,6 +130,14 @@ fn fill(
         ));
     }
     Ok(Outcome::Done)
+}
+
+/// Says which of the last rows of an index, those that were added now, no search finds.
+fn warn_of_empty(index: &Index, added: u64, talk: Talk) -> Result<(), Failure> {
+    let rows: Vec<u64> = index.blank_rows().filter(|row| *row >= index.rows().saturating_sub(added)).collect();
+    let ids = rows.iter().take(SHOWN_IDS).map(|&row| Ok(index.id(row)?.to_owned())).collect::<Result<_, Failure>>()?;
+    warn(talk, &Warning::EmptyRows { number: rows.len(), ids });
+    Ok(())
 }
 
 fn push_rows(
@@ -163,7 +156,6 @@ fn push_rows(
         let passages: Vec<_> = chunk.iter().map(Row::passage).collect();
         let texts: Vec<(&str, &str)> =
             chunk.iter().zip(&passages).map(|(row, text)| (row.id.as_str(), &**text)).collect();
-        totals.note_empty(&texts);
         let started = Instant::now();
         let lengths = builder.push_chunk(encoder, &texts)?;
         totals.texts += chunk.len();

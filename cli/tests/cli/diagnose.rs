@@ -188,6 +188,22 @@ fn an_inverted_run_is_found() {
     assert!(!has(&json(&Collection::new().written(), &["--real"]), "inverted-order"));
 }
 
+/// As `--run <(zcat bm25.trec.gz)` gives it: what is read from it is gone.
+#[cfg(unix)]
+#[test]
+fn a_run_may_come_from_a_pipe() {
+    let folder = Collection::new().written();
+    let expected = diagnose(&folder, &["--format", "json"]).json();
+    let content = std::fs::read(folder.path("bm25.trec")).unwrap();
+    let pipe = folder.path("bm25.trec");
+    std::fs::remove_file(&pipe).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let writer = std::thread::spawn(move || std::fs::write(pipe, content).unwrap());
+    let found = diagnose(&folder, &["--format", "json"]).json();
+    writer.join().unwrap();
+    assert_eq!(found["report"], expected["report"]);
+}
+
 #[test]
 fn ids_that_do_not_match_are_found() {
     let mut collection = Collection::new();

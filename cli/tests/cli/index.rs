@@ -328,6 +328,11 @@ fn texts_that_no_search_finds_are_said() {
     let built = build(&corpus, &index, &[]);
     let never = "warning: 1 row has no text, and `nearsort search` does not find it: d4";
     assert!(built.code == 0 && built.err.contains(never), "{}", built.err);
+    // What shows nothing is no text either.
+    let unseen =
+        folder.with("z.jsonl", "{\"_id\":\"a\",\"text\":\"door\"}\n{\"_id\":\"z\",\"text\":\"\u{200b} \u{2060}\"}\n");
+    let built = build(&unseen, &folder.text("z"), &[]);
+    assert!(built.err.contains("does not find it: z"), "{}", built.err);
     let info = run(&["index", "info", &index, "--json"]).json();
     assert_eq!((&info["rows"], &info["empty"], &info["deleted"]), (&json!(4), &json!(1), &json!(0)));
     assert!(run(&["index", "info", &index]).quietly().contains("empty             1\n"));
