@@ -247,8 +247,9 @@ impl HttpService {
         self.scrubber.scrub(text).into_owned()
     }
 
+    /// Also headers may echo the key.
     fn malformed(&self, message: String) -> ServiceError {
-        ServiceError::Malformed { host: self.host(), message }
+        ServiceError::Malformed { host: self.host(), message: self.scrubbed(&message) }
     }
 
     fn pauses(&self) -> impl Iterator<Item = Duration> {

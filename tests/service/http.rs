@@ -252,6 +252,10 @@ fn no_encoding_and_no_header_brings_the_key_out() {
         error.contains("https://elsewhere/[key]") && !error.contains("secret") && !error.contains("hunter2"),
         "{error}"
     );
+    let server = Server::start();
+    server.fault("", Fault::Header(200, "content-encoding", KEY.into()), 1);
+    let error = service(&server).send(&embedding_of("a")).unwrap_err().to_string();
+    assert!(error.contains("a compressed body ([key])"), "{error}");
 }
 
 #[test]

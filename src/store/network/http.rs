@@ -193,10 +193,10 @@ fn check_status(response: &Response<Body>, url: &str, has_withheld_token: bool) 
     let host = origin(url).unwrap_or(url);
     match status {
         200 | 206 | 416 => match header(response.headers(), "content-encoding") {
-            Some(coding) if coding != "identity" => Err(Trouble::failed(format!(
-                "{host} compresses its answer ({}), which was not asked for",
-                coding.chars().take(20).collect::<String>()
-            ))),
+            // Its name is not shown: a header may echo the token.
+            Some(coding) if coding != "identity" => {
+                Err(Trouble::failed(format!("{host} compresses its answer, which was not asked for")))
+            }
             _ => Ok(()),
         },
         404 => Err(Trouble::NotFound),
