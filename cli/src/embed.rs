@@ -43,6 +43,8 @@ struct Totals {
     documents: usize,
     tokens: u64,
     truncated: usize,
+    /// The id of the first text that was cut.
+    first_truncated: Option<String>,
     encode: Duration,
 }
 
@@ -85,7 +87,7 @@ fn embed(args: &EmbedArgs, reading: &ReadingArgs, talk: Talk) -> Run {
     let totals = totals?;
     writer.finish()?;
     let saved = cached.as_ref().map(CachedEncoder::counts);
-    report(&totals, &rows, model.max_tokens, saved, talk);
+    report(&totals, &rows, (args.role, model.max_tokens), saved, talk);
     if let Some(path) = &args.stats {
         let stats = stats(&totals, load, model, saved);
         let json = serde_json::to_string_pretty(&stats).map_err(|e| Failure::Error(e.to_string()))?;
@@ -124,7 +126,11 @@ fn encode_rows(
         totals.encode += started.elapsed();
         totals.documents += chunk.len();
         totals.tokens += embeddings.tokens.iter().copied().map(u64::from).sum::<u64>();
-        totals.truncated += embeddings.truncated.iter().filter(|&&cut| cut).count();
+        let cut = chunk.iter().zip(&embeddings.truncated).filter(|(_, cut)| **cut).map(|(row, _)| &row.id);
+        if totals.first_truncated.is_none() {
+            totals.first_truncated = cut.clone().next().cloned();
+        }
+        totals.truncated += cut.count();
         for (row, vector) in chunk.iter().zip(embeddings.vectors.rows()) {
             writer.push(&row.id, &vector.to_vec())?;
         }
@@ -143,8 +149,19 @@ fn metadata(model: &ModelInfo, fingerprint: String, role: Role) -> BTreeMap<Stri
     fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-fn report(totals: &Totals, rows: &Rows, max_tokens: usize, saved: Option<CacheCounts>, talk: Talk) {
-    warn(talk, &Warning::Truncated { truncated: totals.truncated, candidates: totals.documents, max_tokens });
+fn report(totals: &Totals, rows: &Rows, (role, max_tokens): (Role, usize), saved: Option<CacheCounts>, talk: Talk) {
+    let (truncated, texts, first) =
+        (totals.truncated, totals.documents, totals.first_truncated.clone().unwrap_or_default());
+    // A query that was cut is said always, as where it is searched for.
+    warn(
+        talk,
+        &match role {
+            Role::Query => {
+                Warning::TruncatedQueries { truncated, queries: texts, first, max_tokens, reads_pairs: false }
+            }
+            Role::Document => Warning::Truncated { truncated, candidates: texts, max_tokens },
+        },
+    );
     warn_of_skipped(talk, rows.skipped(), rows.name(), rows.skip_reasons());
     if totals.documents == 0 {
         warn(talk, &Warning::NoCandidates { file: rows.name().to_owned() });

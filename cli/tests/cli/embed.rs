@@ -97,6 +97,15 @@ fn the_role_decides_the_prompt() {
     assert_eq!(rows(&[]), rows(&["--role", "document"]));
     assert_ne!(rows(&["--role", "query"]), rows(&["--role", "document"]));
     assert_eq!(rows(&["--role", "query", "--query-prompt", ""]), rows(&["--document-prompt", ""]));
+    // One of very many: of documents that is not worth a line, of queries it is.
+    let texts = format!("{}{}\n", "a tower\n".repeat(150), "long ".repeat(200));
+    let said = |role: &str| embed(&texts, &folder.path("out.npy"), &["--role", role]).err;
+    assert!(
+        said("query").contains("warning: 1 of 151 queries ('151') is longer than the model reads"),
+        "{}",
+        said("query")
+    );
+    assert_eq!(said("document"), "");
     assert!(embed("a\n", &folder.path("out.npy"), &["--role", "title"]).error().contains("query and document"));
 }
 
