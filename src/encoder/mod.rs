@@ -8,6 +8,7 @@ mod contract;
 mod cross_encoder;
 mod cuts;
 mod dense;
+mod known_fields;
 mod late_interaction;
 mod late_options;
 mod late_tokens;
