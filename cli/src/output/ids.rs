@@ -55,6 +55,57 @@ impl IdAnswer<'_> {
         self.results.iter().filter(move |hit| !seen.insert(hit.id.as_str()))
     }
 
+    /// Scores for formats that know nothing but numbers.
+    fn written_scores(&self) -> Vec<f32> {
+        strictly_falling(self.results.iter().map(|hit| hit.score))
+    }
+
+    /// Columns for people.
+    fn table(&self, out: &mut Target, with_query: bool, with_model_score: bool) -> Result<(), Failure> {
+        if with_query {
+            writeln!(out, "{}", in_cell(&self.query.text))?;
+        }
+        let width = self.results.len().to_string().len();
+        for (rank, hit) in (1..).zip(&self.results) {
+            write!(out, "{rank:width$}  {:7.4}", hit.score)?;
+            if with_model_score {
+                write!(out, "  {:7.4}", hit.model_score)?;
+            }
+            writeln!(out, "  {}", in_cell(&hit.id))?;
+        }
+        Ok(())
+    }
+
+    /// Columns for programs.
+    fn tsv(&self, out: &mut Target, with_query: bool, with_model_score: bool) -> Result<(), Failure> {
+        for ((rank, hit), score) in (1..).zip(&self.results).zip(self.written_scores()) {
+            if with_query {
+                write!(out, "{}\t", one_line(&self.query.id))?;
+            }
+            write!(out, "{rank}\t{score}\t{}", one_line(&hit.id))?;
+            if with_model_score {
+                write!(out, "\t{}", hit.model_score)?;
+            }
+            writeln!(out)?;
+        }
+        Ok(())
+    }
+
+    /// A run.
+    fn trec(&self, out: &mut Target) -> Result<(), Failure> {
+        let model = self.model.name.replace(char::is_whitespace, "_");
+        let tag = format!("nearsort-{model}-{}", self.score_kind());
+        let mut line = String::new();
+        let once = self.once();
+        let scores = strictly_falling(once.iter().map(|hit| hit.score));
+        for ((rank, hit), score) in (1..).zip(once).zip(scores) {
+            line.clear();
+            write_run_line(&mut line, &self.query.id, &hit.id, rank, score, &tag)?;
+            out.write_all(line.as_bytes())?;
+        }
+        Ok(())
+    }
+
     fn header(&self, with_query: bool) -> Map<String, Value> {
         let model = self.model;
         let query_id = with_query.then(|| ("query_id", json!(self.query.id)));
@@ -122,34 +173,10 @@ impl IdAnswers {
     fn write_one(&mut self, answer: &IdAnswer<'_>) -> Result<(), Failure> {
         let (out, with_query) = (&mut self.out, self.with_query);
         let ranked = || (1..).zip(&answer.results);
-        let written = || strictly_falling(answer.results.iter().map(|hit| hit.score));
         let with_model_score = self.with_model_score && answer.blend.is_some();
         match self.format {
-            OutputFormat::Table => {
-                if with_query {
-                    writeln!(out, "{}", in_cell(&answer.query.text))?;
-                }
-                let width = answer.results.len().to_string().len();
-                for (rank, hit) in ranked() {
-                    write!(out, "{rank:width$}  {:7.4}", hit.score)?;
-                    if with_model_score {
-                        write!(out, "  {:7.4}", hit.model_score)?;
-                    }
-                    writeln!(out, "  {}", in_cell(&hit.id))?;
-                }
-            }
-            OutputFormat::Tsv => {
-                for ((rank, hit), score) in ranked().zip(written()) {
-                    if with_query {
-                        write!(out, "{}\t", one_line(&answer.query.id))?;
-                    }
-                    write!(out, "{rank}\t{score}\t{}", one_line(&hit.id))?;
-                    if with_model_score {
-                        write!(out, "\t{}", hit.model_score)?;
-                    }
-                    writeln!(out)?;
-                }
-            }
+            OutputFormat::Table => answer.table(out, with_query, with_model_score)?,
+            OutputFormat::Tsv => answer.tsv(out, with_query, with_model_score)?,
             OutputFormat::Json => {
                 if with_query {
                     out.write_all(if self.written == 0 { b"[\n" } else { b",\n" })?;
@@ -169,21 +196,10 @@ impl IdAnswers {
                     writeln!(out)?;
                 }
             }
-            OutputFormat::Trec => {
-                let model = answer.model.name.replace(char::is_whitespace, "_");
-                let tag = format!("nearsort-{model}-{}", answer.score_kind());
-                let mut line = String::new();
-                let once = answer.once();
-                let scores = strictly_falling(once.iter().map(|hit| hit.score));
-                for ((rank, hit), score) in (1..).zip(once).zip(scores) {
-                    line.clear();
-                    write_run_line(&mut line, &answer.query.id, &hit.id, rank, score, &tag)?;
-                    out.write_all(line.as_bytes())?;
-                }
-            }
+            OutputFormat::Trec => answer.trec(out)?,
             OutputFormat::Parquet => {
                 if let Target::Parquet(results) = out {
-                    ranked().zip(written()).try_for_each(|((rank, hit), score)| {
+                    ranked().zip(answer.written_scores()).try_for_each(|((rank, hit), score)| {
                         results.push(&answer.query.id, rank as u32, &hit.id, score, "")
                     })?;
                 }
