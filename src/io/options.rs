@@ -40,7 +40,8 @@ pub struct ReadOptions {
     pub score_field: Option<String>,
     /// Whether a score that is no finite number makes a row unusable. If not, the field is one of [`Row::extra`](super::Row::extra).
     pub needs_score: bool,
-    /// Whether other fields are kept in [`Row::extra`](super::Row::extra); without them reading is faster.
+    /// Whether other fields are kept in [`Row::extra`](super::Row::extra); without them reading is faster. With them two
+    /// columns of one name are an error.
     pub extra: bool,
     /// What separates the columns of CSV: an ASCII character. `None`: a comma. With it, what neither its extension nor its first bytes tell to be
     /// something else is CSV.

@@ -45,7 +45,7 @@ const MEMORY_BYTES: u64 = 16 << 20;
 /// | TREC | `query-id Q0 document-id rank score tag` |
 /// | JSON lines | an object, see below |
 /// | table | columns below a header that names query, document and score (or rank), between tabs, commas, semicolons or blanks |
-/// | MS MARCO | query, document and rank, without a header; the score is 1 over the rank |
+/// | MS MARCO | query, document and rank from 1 up, without a header; the score is 1 over the rank |
 /// | JSON | one object `{"q1": {"d1": 3.5}}`, as ranx, BEIR and pytrec_eval keep runs; in memory as a whole |
 ///
 /// Lines of JSON are objects with `query_id` or `qid`, with `docid`, `doc_id`, `document_id` or `id` (the first of

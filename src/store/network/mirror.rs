@@ -55,10 +55,18 @@ pub(in crate::store) fn from_mirror(options: &StoreOptions, target: &Target, mir
 /// Failing to remove costs disk space and nothing else.
 fn remove_unfinished(models: &Path, prefix: &str) {
     for entry in std::fs::read_dir(models).into_iter().flatten().flatten() {
-        if entry.file_name().to_string_lossy().starts_with(prefix) {
+        let is_folder = entry.file_type().is_ok_and(|found| found.is_dir());
+        if is_folder && is_unfinished(&entry.file_name().to_string_lossy(), prefix) {
             let _ = std::fs::remove_dir_all(entry.path());
         }
     }
+}
+
+/// Whether a name is one that [`tempfile`] makes of the prefix: what follows is no more of a longer name, whose model another
+/// process may be fetching.
+fn is_unfinished(name: &str, prefix: &str) -> bool {
+    let drawn = name.strip_prefix(prefix).unwrap_or_default();
+    drawn.len() == 6 && drawn.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 fn run_pip(options: &StoreOptions, requirement: &str, into: &Path) -> Result<(), Failure> {
@@ -177,4 +185,19 @@ fn install<'a>(unpacked: &Path, own: &Path, files: impl Iterator<Item = &'a File
         return Ok(());
     }
     std::fs::rename(unpacked, own).map_err(Error::io("rename", own))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unfinished_folders_of_another_model_are_not_ours() {
+        let folder = tempfile::tempdir().unwrap();
+        let (ours, other) = (".unfinished-mini-", ".unfinished-mini-large-");
+        let made = |prefix: &str| tempfile::Builder::new().prefix(prefix).tempdir_in(folder.path()).unwrap().keep();
+        let (mine, theirs) = (made(ours), made(other));
+        remove_unfinished(folder.path(), ours);
+        assert!(!mine.exists() && theirs.exists());
+    }
 }
