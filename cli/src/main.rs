@@ -34,6 +34,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::CommandFactory;
+use nearsort::encoder::MAX_THREADS;
 
 use args::{Cli, Verb};
 use outcome::{Failure, Outcome, Run};
@@ -75,6 +76,7 @@ fn run(cli: &Cli) -> Run {
     if cli.version {
         return version::print(cli.verbose);
     }
+    check_threads_of_environment()?;
     cli.verb.as_ref().map_or(Ok(()), service::check)?;
     match &cli.verb {
         Some(Verb::Rerank(args)) => rerank::run(args, cli.talk()),
@@ -113,6 +115,16 @@ fn man(verb: Option<&str>) -> Run {
     let page = page.ok_or_else(|| Failure::Error("there is no such verb; see nearsort --help".into()))?;
     clap_mangen::Man::new(page.clone()).render(&mut io::stdout())?;
     Ok(Outcome::Done)
+}
+
+/// rayon starts as many threads as its variable says: so many that no machine starts them would hang the program, as with --threads.
+fn check_threads_of_environment() -> Result<(), Failure> {
+    let name = "RAYON_NUM_THREADS";
+    let said = std::env::var(name).ok().and_then(|value| value.parse::<usize>().ok());
+    match said.filter(|threads| *threads > MAX_THREADS) {
+        Some(threads) => Err(Failure::Error(format!("{name} is {threads}: allowed are 1 to {MAX_THREADS}; unset it"))),
+        None => Ok(()),
+    }
 }
 
 /// Tells candle about threads, which it reads from the environment only.

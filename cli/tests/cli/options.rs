@@ -41,6 +41,9 @@ fn values_out_of_range_are_refused_by_name() {
         let message = rerank(&[option, "0"], THREE).error();
         assert!(message.contains(option), "{message}");
     }
+    // rayon would start as many as it can, and hang.
+    let many = command(&["rerank", "--query", "a", "--model", TINY, "-"]).env("RAYON_NUM_THREADS", "100000").spawn();
+    assert!(finish(many.unwrap()).error().contains("RAYON_NUM_THREADS is 100000: allowed are 1 to 1024"));
     assert!(rerank(&["--dim", "33"], THREE).error().contains("1 to 32"));
     assert!(rerank(&["--max-tokens", "65"], THREE).error().contains("3 to 64"));
     assert!(rerank(&["--precision", "f8"], THREE).error().contains("known are f32, bf16 and i8, and auto"));
