@@ -7,12 +7,13 @@ use rayon::prelude::*;
 use super::Precision;
 use super::aligned::{Aligned, Number};
 use super::batch::Batch;
+use super::finite::all_finite;
 use super::profile::LapsOf;
 use super::scratch::Operand;
 use super::split_columns::SplitColumns;
 use crate::kernels::{
-    Activation, Kernels, Left, Output, OutputRows, PackedI8, QuantizedRows, ROW_PAD, Right, Shape, SharedRows, Split,
-    padded_len,
+    Activation, Kernels, Left, Output, OutputRows, PackedI8, Parts, QuantizedRows, ROW_PAD, Right, Shape, SharedRows,
+    Split, padded_len,
 };
 
 /// `y = x W^T + b` for rows of `k` numbers; `n` numbers come out. Both are padded with zeros to whole blocks.
@@ -68,8 +69,7 @@ impl Linear {
             if column < n {
                 fill(column, &mut row[..k]);
             }
-            // The sum of numbers that are all finite is finite, or so large that no layer can compute with them.
-            if row.iter().sum::<f32>().is_finite() { Ok(()) } else { Err(NotFinite { column }) }
+            if all_finite(row) { Ok(()) } else { Err(NotFinite { column }) }
         };
         let weights = match precision {
             Precision::F32 => {
@@ -125,18 +125,8 @@ impl Linear {
                 let bytes = width * gemm.code_bytes();
                 let codes = operand.codes.at_least(m * bytes);
                 let (scales, zeros) = (operand.scales.at_least(m), operand.zeros.at_least(m));
-                match split {
-                    None => gemm.quantize_rows(Left { rows, stride: k, m }, k, codes, scales, zeros),
-                    Some(split) => {
-                        let parts = operand.parts.at_least(width);
-                        for (row, from) in rows.chunks_exact(k).enumerate() {
-                            split.split_row(from, parts);
-                            let left = Left { rows: parts, stride: width, m: 1 };
-                            let to = &mut codes[row * bytes..][..bytes];
-                            gemm.quantize_rows(left, width, to, &mut scales[row..=row], &mut zeros[row..=row]);
-                        }
-                    }
-                }
+                let parts = split.as_ref().map_or(Parts::default(), SplitColumns::parts);
+                gemm.quantize_parts(Left { rows, stride: k, m }, k, parts, codes, scales, zeros);
                 Prepared::I8(QuantizedRows { codes, scales, zeros })
             }
         }

@@ -24,8 +24,6 @@ pub(super) struct Operand {
     pub(super) codes: Aligned<u8>,
     pub(super) scales: Aligned<f32>,
     pub(super) zeros: Aligned<i32>,
-    /// One row with its large columns split.
-    pub(super) parts: Aligned<f32>,
 }
 
 /// Buffers of attention.
@@ -64,7 +62,6 @@ impl Scratch {
                 codes: Aligned::new(),
                 scales: Aligned::new(),
                 zeros: Aligned::new(),
-                parts: Aligned::new(),
             },
             attention: AttentionScratch { qkv: Aligned::new(), context: Aligned::new(), heads: Pool::new() },
         }

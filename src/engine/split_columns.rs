@@ -8,7 +8,7 @@
 //! front of a layer says how large its columns can become.
 
 use super::aligned::Aligned;
-use crate::kernels::{ROW_PAD, padded_len};
+use crate::kernels::{Parts, ROW_PAD, largest_size, nearest, padded_len};
 
 /// Columns that are added, as a share of a row: 32 for 384 columns. In cosine to f32 over the texts of models/parity, all-MiniLM-L6-v2
 /// has .9982 without, .9991 with 16 and .9992 with 32.
@@ -57,20 +57,15 @@ impl SplitColumns {
         self.factors.as_slice().len() + self.sources.len()
     }
 
-    /// Writes a row of inputs as parts.
-    pub(super) fn split_row(&self, row: &[f32], out: &mut [f32]) {
-        let (whole, added) = out.split_at_mut(row.len());
-        for ((out, x), factor) in whole.iter_mut().zip(row).zip(self.factors.as_slice()) {
-            *out = x * factor;
-        }
-        added.iter_mut().zip(&self.sources).for_each(|(out, &source)| *out = whole[source as usize]);
+    /// What the quantiser makes of a row: copies of a part have one code, so it is computed once.
+    pub(super) fn parts(&self) -> Parts<'_> {
+        Parts { factors: self.factors.as_slice(), copies: &self.sources }
     }
 
     /// Changes the weights of one output, which stand in front in `row`, so that their codes of 8 bits add up to those of the columns.
     pub(super) fn split_weights(&self, row: &mut [f32]) {
         let (whole, added) = row.split_at_mut(self.factors.as_slice().len());
-        let largest = whole.iter().fold(0.0, |largest: f32, w| if w.abs() > largest { w.abs() } else { largest });
-        let scale = largest / 127.0;
+        let scale = largest_size(whole) / 127.0;
         if scale == 0.0 {
             // An output of padding: what the output before it left here must not be taken for its weights.
             added.fill(0.0);
@@ -79,13 +74,13 @@ impl SplitColumns {
         let copies = self.sources.chunk_by(|a, b| a == b);
         let mut added = added.iter_mut();
         for copies in copies {
-            let parts = copies.len() as f32 + 1.0;
+            let parts = copies.len() as i32 + 1;
             let place = &mut whole[copies[0] as usize];
-            // The floors of (sum + j) / parts for j from 0 add up to the sum.
-            let sum = (*place / scale * parts).round_ties_even();
-            let code = |j: usize| ((sum + j as f32) / parts).floor() * scale;
+            // The floors of (sum + j) / parts for j from 0 add up to the sum. Integers: `floor` is a call where SSE4.1 cannot be assumed.
+            let sum = nearest(*place / scale * parts as f32);
+            let code = |j: i32| (sum + j).div_euclid(parts) as f32 * scale;
             *place = code(0);
-            added.by_ref().take(copies.len()).enumerate().for_each(|(j, weight)| *weight = code(j + 1));
+            (1..parts).zip(added.by_ref()).for_each(|(j, weight)| *weight = code(j));
         }
     }
 }
@@ -129,8 +124,9 @@ mod tests {
         let mut weights: Vec<f32> =
             (0..split.width()).map(|i| if i < WIDTH { (i as f32 * 0.7).sin() } else { 0.0 }).collect();
         let exact: f32 = row.iter().zip(&weights).map(|(x, w)| x * w).sum();
-        let mut parts = vec![0.0; split.width()];
-        split.split_row(&row, &mut parts);
+        let Parts { factors, copies } = split.parts();
+        let mut parts: Vec<f32> = row.iter().zip(factors).map(|(x, factor)| x * factor).collect();
+        parts.extend(copies.iter().map(|&column| parts[column as usize]).collect::<Vec<f32>>());
         split.split_weights(&mut weights);
         let sum: f32 = parts.iter().zip(&weights).map(|(x, w)| x * w).sum();
         // Weights of split columns are rounded to a part of a code.

@@ -59,20 +59,29 @@ pub(super) unsafe fn layer_norm<S: Simd>(x: *mut f32, norm: &Norm) {
         let count = norm.len as f32;
         let mut sums = [S::splat(0.0); 2];
         let mut i = 0;
+        while i + 2 * S::LANES <= norm.padded {
+            sums[0] = S::add(sums[0], S::load(x.add(i)));
+            sums[1] = S::add(sums[1], S::load(x.add(i + S::LANES)));
+            i += 2 * S::LANES;
+        }
         // ROW_PAD is an even number of vectors on every instruction set but AVX-512, where a row may end in a single one.
-        while i < norm.padded {
-            let which = i / S::LANES % 2;
-            sums[which] = S::add(sums[which], S::load(x.add(i)));
-            i += S::LANES;
+        if i < norm.padded {
+            sums[0] = S::add(sums[0], S::load(x.add(i)));
         }
         let mean = S::sum(S::add(sums[0], sums[1])) / count;
         let center = S::splat(mean);
         let mut squares = [S::splat(0.0); 2];
         let mut i = 0;
-        while i + S::LANES <= norm.len {
-            let which = i / S::LANES % 2;
+        while i + 2 * S::LANES <= norm.len {
+            for half in 0..2 {
+                let d = S::sub(S::load(x.add(i + half * S::LANES)), center);
+                squares[half] = S::mul_add(d, d, squares[half]);
+            }
+            i += 2 * S::LANES;
+        }
+        if i + S::LANES <= norm.len {
             let d = S::sub(S::load(x.add(i)), center);
-            squares[which] = S::mul_add(d, d, squares[which]);
+            squares[0] = S::mul_add(d, d, squares[0]);
             i += S::LANES;
         }
         let mut rest = S::sum(S::add(squares[0], squares[1]));
@@ -143,44 +152,120 @@ pub(super) unsafe fn exp_rows<S: Simd>(x: *mut f32, rows: usize, len: usize, sum
     }
 }
 
+/// A row to quantise.
+pub(super) struct ToCodes {
+    pub(super) x: *const f32,
+    /// Per number, what it is multiplied by first; null: nothing.
+    pub(super) factors: *const f32,
+    pub(super) len: usize,
+    pub(super) max_code: i32,
+    pub(super) codes: *mut u8,
+}
+
 /// Quantises a row to codes of 0 to `max_code` and gives its scale and zero point; see the `gemm` module. Codes cannot say NaN or
 /// infinity: a row with one of them has NaN as its scale.
 ///
 /// # Safety
-/// The instruction set is available; `x` is good for `len` reads, a multiple of `LANES`, and `codes` for as many codes.
+/// The instruction set is available; `x` is good for `len` reads, a multiple of `LANES`, and `codes` for as many codes; `factors` is null
+/// or good for as many reads.
 #[inline(always)]
-pub(super) unsafe fn quantize<S: Simd, C: Code>(
-    x: *const f32,
-    len: usize,
-    max_code: i32,
-    codes: *mut u8,
-) -> (f32, i32) {
+pub(super) unsafe fn quantize<S: Simd, C: Code>(row: &ToCodes) -> (f32, i32) {
     // SAFETY: the caller's promise.
     unsafe {
-        // 0 is always in the range: padding and zeros are exact.
-        let (mut least, mut largest) = (S::splat(0.0), S::splat(0.0));
-        // Stays 0 while all numbers are finite.
-        let mut poison = S::splat(0.0);
-        let mut i = 0;
-        while i < len {
-            let v = S::load(x.add(i));
-            (least, largest) = (S::min(least, v), S::max(largest, v));
-            poison = S::mul_add(v, S::splat(0.0), poison);
-            i += S::LANES;
+        match row.factors.is_null() {
+            true => quantize_numbers::<S, C, false>(row),
+            false => quantize_numbers::<S, C, true>(row),
         }
-        let least = -S::largest(S::sub(S::splat(0.0), least));
-        let range = S::largest(largest) - least;
-        let inverse = if range > 0.0 { max_code as f32 / range } else { 0.0 };
+    }
+}
+
+impl ToCodes {
+    /// The numbers from `i` on, times their factors if there are such.
+    ///
+    /// # Safety
+    /// As [`quantize`]; `i` is a multiple of `LANES` below `len`, and `factors` is not null if `SCALED`.
+    #[inline(always)]
+    unsafe fn numbers<S: Simd, const SCALED: bool>(&self, i: usize) -> S::F {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let x = S::load(self.x.add(i));
+            if SCALED { S::mul(x, S::load(self.factors.add(i))) } else { x }
+        }
+    }
+}
+
+/// [`quantize`] of numbers with factors or without.
+///
+/// # Safety
+/// As there; `factors` is not null if `SCALED`.
+#[inline(always)]
+unsafe fn quantize_numbers<S: Simd, C: Code, const SCALED: bool>(row: &ToCodes) -> (f32, i32) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let range = Range::<S>::of::<SCALED>(row);
+        let least = -S::largest(S::sub(S::splat(0.0), range.least));
+        let width = S::largest(range.largest) - least;
+        let inverse = if width > 0.0 { row.max_code as f32 / width } else { 0.0 };
         let zero = (-least * inverse).round_ties_even();
-        let (factor, offset, top) = (S::splat(inverse), S::splat(zero), S::splat(max_code as f32));
+        let (factor, offset, top) = (S::splat(inverse), S::splat(zero), S::splat(row.max_code as f32));
         let mut i = 0;
-        while i < len {
-            let code = S::mul_add(S::load(x.add(i)), factor, offset);
+        while i < row.len {
+            let code = S::mul_add(row.numbers::<S, SCALED>(i), factor, offset);
             let code = S::max(S::min(code, top), S::splat(0.0));
-            C::store::<S>(codes.add(i * C::BYTES), S::round(code));
+            C::store::<S>(row.codes.add(i * C::BYTES), S::round(code));
             i += S::LANES;
         }
-        (range / max_code as f32 + S::sum(poison), zero as i32 - C::SHIFT)
+        (width / row.max_code as f32 + S::sum(range.poison), zero as i32 - C::SHIFT)
+    }
+}
+
+/// The range of numbers, lane by lane.
+struct Range<S: Simd> {
+    least: S::F,
+    largest: S::F,
+    /// 0 while all numbers are finite.
+    poison: S::F,
+}
+
+impl<S: Simd> Range<S> {
+    /// The range of a row. 0 is always in it: padding and zeros are exact.
+    ///
+    /// # Safety
+    /// As [`quantize_numbers`].
+    #[inline(always)]
+    unsafe fn of<const SCALED: bool>(row: &ToCodes) -> Self {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let zero = S::splat(0.0);
+            // Two, because the next step of one waits for the one before.
+            let mut even = Self { least: zero, largest: zero, poison: zero };
+            let mut odd = Self { least: zero, largest: zero, poison: zero };
+            let mut i = 0;
+            while i + 2 * S::LANES <= row.len {
+                even.add(row.numbers::<S, SCALED>(i));
+                odd.add(row.numbers::<S, SCALED>(i + S::LANES));
+                i += 2 * S::LANES;
+            }
+            if i < row.len {
+                even.add(row.numbers::<S, SCALED>(i));
+            }
+            Self {
+                least: S::min(even.least, odd.least),
+                largest: S::max(even.largest, odd.largest),
+                poison: S::add(even.poison, odd.poison),
+            }
+        }
+    }
+
+    /// # Safety
+    /// The instruction set is available.
+    #[inline(always)]
+    unsafe fn add(&mut self, v: S::F) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            (self.least, self.largest) = (S::min(self.least, v), S::max(self.largest, v));
+            self.poison = S::mul_add(v, S::splat(0.0), self.poison);
+        }
     }
 }
 

@@ -715,3 +715,70 @@ fn absurd_lengths_of_rows_are_refused_or_hold_nothing() {
         assert!(is_refused(|| _ = kernels.dot_f32.pair(&[0.0; 3], &[0.0; 4])));
     }
 }
+
+#[test]
+fn columns_in_parts_have_the_codes_of_rows_that_hold_the_parts() {
+    let mut values = Values::new(9);
+    for kernels in every_isa() {
+        let gemm = &kernels.gemm_i8;
+        for k in [16, 48, 400] {
+            let rows = values.vec(3 * k, Values::f32);
+            let mut factors = vec![1.0; k];
+            (factors[1], factors[k - 1]) = (0.25, 0.5);
+            let copies: Vec<u32> = (0..16).map(|copy| if copy < 9 { 1 } else { k as u32 - 1 }).collect();
+            let spelled: Vec<f32> = rows
+                .chunks(k)
+                .flat_map(|row| {
+                    let whole: Vec<f32> = row.iter().zip(&factors).map(|(x, factor)| x * factor).collect();
+                    let copied: Vec<f32> = copies.iter().map(|&column| whole[column as usize]).collect();
+                    [whole, copied].concat()
+                })
+                .collect();
+            let width = k + copies.len();
+            let quantized = |rows: &[f32], k: usize, parts: Parts<'_>| {
+                let mut codes = vec![0; 3 * width * gemm.code_bytes()];
+                let (mut scales, mut zeros) = ([0.0; 3], [0; 3]);
+                gemm.quantize_parts(left(rows, k, 3), k, parts, &mut codes, &mut scales, &mut zeros);
+                (codes, scales, zeros)
+            };
+            let found = quantized(&rows, k, Parts { factors: &factors, copies: &copies });
+            assert_eq!(found, quantized(&spelled, width, Parts::default()), "{}, {k}", kernels.isa());
+        }
+        let refused = |parts: Parts<'_>| {
+            let (mut codes, mut scales, mut zeros) = (vec![0; 96], [0.0], [0]);
+            is_refused(|| gemm.quantize_parts(left(&[1.0; 16], 16, 1), 16, parts, &mut codes, &mut scales, &mut zeros))
+        };
+        let ones = [1.0; 16];
+        assert!(!refused(Parts { factors: &ones, copies: &[15; 16] }));
+        assert!(refused(Parts { factors: &ones, copies: &[16; 16] }), "a column that is not there");
+        assert!(refused(Parts { factors: &ones, copies: &[1; 8] }), "copies that are not padded");
+        assert!(refused(Parts { factors: &ones[1..], copies: &[] }), "fewer factors than columns");
+    }
+}
+
+#[test]
+fn a_packed_column_lies_where_its_panel_says_whatever_its_length() {
+    let mut values = Values::new(10);
+    for kernels in every_isa() {
+        let gemm = &kernels.gemm_i8;
+        for k in [1, 3, 16, 255, 256, 258, 784] {
+            let shape = Shape::padded(2 * gemm.nr(), k);
+            let column = gemm.nr() + 5;
+            let weights = values.vec(k, Values::f32);
+            let mut panels = vec![0; shape.len()];
+            let (scale, sum) = gemm.pack_column(&weights, column, shape, &mut panels);
+            assert_eq!(scale, weights.iter().fold(0.0f32, |largest, w| largest.max(w.abs())) / 127.0);
+            let mut expected = vec![0; shape.len()];
+            for (at, w) in weights.iter().enumerate() {
+                let (step, within) = (at / gemm.k_step, at % gemm.k_step);
+                let place = (gemm.nr() * shape.k) + (step * gemm.nr() + 5) * gemm.k_step + within;
+                expected[place] = (w / scale).round_ties_even() as i8;
+            }
+            let differ = panels.iter().zip(&expected).filter(|(a, b)| (**a - **b).abs() > 1).count();
+            assert_eq!(differ, 0, "{}, {k}", kernels.isa());
+            assert_eq!(sum, panels.iter().map(|&q| i32::from(q)).sum::<i32>());
+            let moved = panels.iter().zip(&expected).filter(|(a, b)| (**a == 0) != (**b == 0)).count();
+            assert!(moved <= k / 20, "{}, {k}: {moved} elsewhere", kernels.isa());
+        }
+    }
+}

@@ -40,7 +40,10 @@ mod tests;
 pub use activation::Activation;
 pub use dot::{Dot, MAX_I8_LEN};
 pub use elementwise::Elementwise;
-pub use gemm::{Gemm, GemmI8, Left, Output, OutputRows, PackedI8, QuantizedRows, Right, Shape, SharedRows, Split};
+pub use gemm::{
+    Gemm, GemmI8, Left, Output, OutputRows, PackedI8, Parts, QuantizedRows, Right, Shape, SharedRows, Split,
+};
+pub(crate) use gemm::{largest_size, nearest};
 pub use isa::Isa;
 pub(crate) use scalar::cosine_wide;
 pub use simd::{ROW_PAD, padded_len};

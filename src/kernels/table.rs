@@ -1,7 +1,7 @@
 //! The kernels of an instruction set, and where it meets them: the one place where generic code gets `#[target_feature]`.
 
 use super::activation::Activation;
-use super::elementwise::{self, Elementwise, Norm, Transposition};
+use super::elementwise::{self, Elementwise, Norm, ToCodes, Transposition};
 use super::gemm::products::{self, Code};
 use super::gemm::{self, Gemm, GemmI8, Job, Product};
 use super::simd::Simd;
@@ -99,9 +99,9 @@ macro_rules! gemm_i8 {
             unsafe { gemm::run::<$product, gemm::Store, $rows, $vectors>(job) }
         }
         $(#[target_feature(enable = $feature)])?
-        unsafe fn quantize(x: *const f32, len: usize, max_code: i32, codes: *mut u8) -> (f32, i32) {
+        unsafe fn quantize(row: &ToCodes) -> (f32, i32) {
             // SAFETY: the caller's promise.
-            unsafe { elementwise::quantize::<<$product as Product>::Simd, $code>(x, len, max_code, codes) }
+            unsafe { elementwise::quantize::<<$product as Product>::Simd, $code>(row) }
         }
         const { assert!(size_of::<<$product as Product>::A>() == <$code as Code>::BYTES) };
         GemmI8 {

@@ -10,7 +10,7 @@
 //! ```text
 //! for panel of nr columns:                    its k x nr elements stay in L1/L2
 //!     for tile of mr rows:                    mr x nr sums in registers over the whole of k
-//!         for step in k / k_step:             four written out, where the registers allow it
+//!         for step in k / k_step:             four written out, where the sums leave registers free
 //!             right[v] = load b               nr / LANES loads, contiguous
 //!             for row in mr:
 //!                 left = broadcast a          one load; k_step elements to every lane
@@ -50,6 +50,7 @@ mod split;
 mod tile;
 
 use super::activation::Activation;
+use super::elementwise::ToCodes;
 use super::gemm::tile::Finish;
 use super::simd::padded_len;
 pub use split::Split;
@@ -341,10 +342,32 @@ struct Place {
 }
 
 impl Place {
+    /// The place of the elements behind the first `count`, a multiple of `k_step`.
+    fn behind(&self, count: usize) -> Self {
+        Self { start: self.start + count / self.k_step * self.step, k: self.k - count, ..*self }
+    }
+
     fn write<T: Copy>(&self, values: impl ExactSizeIterator<Item = T>, packed: &mut [T]) {
         assert!(values.len() <= self.k, "a column of {} elements is longer than {}", values.len(), self.k);
-        for (at, value) in values.enumerate() {
-            packed[self.start + at / self.k_step * self.step + at % self.k_step] = value;
+        // Counted along: divisions took half of the time in which a model loads.
+        let (mut at, mut within) = (self.start, 0);
+        for value in values {
+            packed[at + within] = value;
+            within += 1;
+            if within == self.k_step {
+                (at, within) = (at + self.step, 0);
+            }
+        }
+    }
+
+    /// [`Place::write`] of bytes that lie in memory, a step at a time.
+    fn write_steps<const K_STEP: usize>(&self, values: &[i8], packed: &mut [i8]) {
+        let (steps, rest) = values.as_chunks::<K_STEP>();
+        let places = packed[self.start..].chunks_mut(self.step);
+        places.zip(steps).for_each(|(place, step)| place[..K_STEP].copy_from_slice(step));
+        if !rest.is_empty() {
+            let end = self.start + steps.len() * self.step;
+            packed[end..][..rest.len()].copy_from_slice(rest);
         }
     }
 }
@@ -353,11 +376,20 @@ impl Place {
 #[derive(Debug, Clone, Copy)]
 pub struct GemmI8 {
     pub(super) run: unsafe fn(&Job),
-    pub(super) quantize: unsafe fn(*const f32, usize, i32, *mut u8) -> (f32, i32),
+    pub(super) quantize: unsafe fn(&ToCodes) -> (f32, i32),
     pub(super) nr: usize,
     pub(super) k_step: usize,
     pub(super) code_bytes: usize,
     pub(super) max_code: i32,
+}
+
+/// What becomes of the columns of rows on the way to codes: some are fed in several equal parts.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Parts<'a> {
+    /// Per column, what its number is multiplied by; empty: nothing.
+    pub factors: &'a [f32],
+    /// Columns whose codes stand once more behind those of all columns.
+    pub copies: &'a [u32],
 }
 
 /// Rows of activation codes, with the scale and the zero point of each.
@@ -416,17 +448,49 @@ impl GemmI8 {
         scales: &mut [f32],
         zeros: &mut [i32],
     ) {
-        let bytes = k.saturating_mul(self.code_bytes);
-        assert!(k.is_multiple_of(super::ROW_PAD), "k must be padded");
+        self.quantize_parts(rows, k, Parts::default(), codes, scales, zeros);
+    }
+
+    /// [`GemmI8::quantize_rows`] of rows whose columns are fed in parts: each row becomes `k` codes and those of the copies. The copied
+    /// columns must be below `k`.
+    ///
+    /// # Panics
+    /// If a slice is shorter than `m` rows need, or a copied column is not there.
+    pub fn quantize_parts(
+        &self,
+        rows: Left<'_, f32>,
+        k: usize,
+        parts: Parts<'_>,
+        codes: &mut [u8],
+        scales: &mut [f32],
+        zeros: &mut [i32],
+    ) {
+        let width = k.saturating_add(parts.copies.len());
+        let bytes = width.saturating_mul(self.code_bytes);
+        assert!(k.is_multiple_of(super::ROW_PAD) && width.is_multiple_of(super::ROW_PAD), "k must be padded");
         rows.check(k);
+        assert!(parts.factors.is_empty() || parts.factors.len() >= k, "fewer factors than columns");
         assert!(codes.len() >= rows.m.saturating_mul(bytes), "the codes are shorter than their shape");
         assert!(scales.len() >= rows.m && zeros.len() >= rows.m, "fewer scales or zero points than rows");
-        let max_code = self.max_code(k);
+        let factors = if parts.factors.is_empty() { std::ptr::null() } else { parts.factors.as_ptr() };
+        let max_code = self.max_code(width);
         for row in 0..rows.m {
             let (from, to) = (&rows.rows[row * rows.stride..][..k], &mut codes[row * bytes..][..bytes]);
-            // SAFETY: `from` holds `k` elements and `to` `k` codes, as asserted; the kernel is one that this processor can run.
-            (scales[row], zeros[row]) = unsafe { (self.quantize)(from.as_ptr(), k, max_code, to.as_mut_ptr()) };
+            let job = ToCodes { x: from.as_ptr(), factors, len: k, max_code, codes: to.as_mut_ptr() };
+            // SAFETY: `from` holds `k` elements, `to` at least `k` codes, and the factors, if any, are `k`, as asserted; the kernel is one
+            // that this processor can run.
+            (scales[row], zeros[row]) = unsafe { (self.quantize)(&job) };
+            self.copy_codes(to, k, parts.copies);
         }
+    }
+
+    /// Copies the codes of columns behind the `k` codes of a row.
+    fn copy_codes(&self, row: &mut [u8], k: usize, copies: &[u32]) {
+        let (codes, copied) = row.split_at_mut(k * self.code_bytes);
+        let each = copied.chunks_exact_mut(self.code_bytes).zip(copies);
+        each.for_each(|(to, &column)| {
+            to.copy_from_slice(&codes[column as usize * self.code_bytes..][..self.code_bytes])
+        });
     }
 
     /// Computes `a x b` with `m = a.scales.len()` rows.
@@ -466,17 +530,43 @@ impl GemmI8 {
     /// If the column or `panels` does not fit the shape.
     pub fn pack_column(&self, weights: &[f32], column: usize, shape: Shape, panels: &mut [i8]) -> (f32, i32) {
         let place = shape.place(column, self.nr, self.k_step, panels.len());
-        let largest = weights.iter().fold(0.0, |largest: f32, w| if w.abs() > largest { w.abs() } else { largest });
-        let scale = largest / 127.0;
+        assert!(weights.len() <= shape.k, "a column of {} elements is longer than {}", weights.len(), shape.k);
+        let scale = largest_size(weights) / 127.0;
         let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
         let mut sum = 0;
-        place.write(weights.iter().map(|w| round_to_i8(w * inverse)).inspect(|q| sum += i32::from(*q)), panels);
+        let mut codes = [0; CODES];
+        // Blocks end where steps do.
+        for (block, weights) in weights.chunks(CODES).enumerate() {
+            let codes = &mut codes[..weights.len()];
+            codes.iter_mut().zip(weights).for_each(|(code, w)| *code = nearest(w * inverse) as i8);
+            sum += codes.iter().map(|&code| i32::from(code)).sum::<i32>();
+            let place = place.behind(block * CODES);
+            match self.k_step {
+                4 => place.write_steps::<4>(codes, panels),
+                _ => place.write(codes.iter().copied(), panels),
+            }
+        }
         (scale, sum)
     }
 }
 
-/// The nearest integer, halves to even, of a number within an i8. Adding 1.5 x 2^23 leaves it in the low bits of the mantissa: the
-/// library's `round` is a call where SSE4.1 cannot be assumed.
-fn round_to_i8(x: f32) -> i8 {
-    ((x + 12_582_912.0).to_bits() as i32 - 0x4b40_0000) as i8
+/// Weights that get codes together: a multiple of every `k_step`.
+const CODES: usize = 256;
+
+/// The largest size of a number; NaN is passed over.
+pub(crate) fn largest_size(numbers: &[f32]) -> f32 {
+    let larger = |a: f32, b: f32| if b > a { b } else { a };
+    let (blocks, rest) = numbers.as_chunks::<16>();
+    // One maximum per lane: of numbers one after another each comparison would wait for the one before.
+    let mut lanes = [0.0; 16];
+    for block in blocks {
+        lanes.iter_mut().zip(block).for_each(|(lane, x)| *lane = larger(*lane, x.abs()));
+    }
+    lanes.into_iter().chain(rest.iter().map(|x| x.abs())).fold(0.0, larger)
+}
+
+/// The nearest integer, halves to even, of a number of a size below 2^22. Adding 1.5 x 2^23 leaves it in the low bits of the mantissa:
+/// the library's `round` is a call where SSE4.1 cannot be assumed.
+pub(crate) fn nearest(x: f32) -> i32 {
+    (x + 12_582_912.0).to_bits().wrapping_sub(0x4b40_0000) as i32
 }

@@ -189,7 +189,7 @@ macro_rules! integer_product {
 
 #[cfg(target_arch = "x86_64")]
 integer_product!(
-    I8Vnni512, "Unsigned by signed bytes, four at a time (VPDPBUSD).", Avx512, u8, __m512i, __m512i, 4, 4,
+    I8Vnni512, "Unsigned by signed bytes, four at a time (VPDPBUSD).", Avx512, u8, __m512i, __m512i, 4, 1,
     "avx512f,avx512bw,avx512vl,avx512vnni",
     broadcast: |at| _mm512_set1_epi32(at.cast::<i32>().read_unaligned()),
     load: |at| _mm512_loadu_si512(at.cast()),

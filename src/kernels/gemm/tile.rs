@@ -63,8 +63,9 @@ pub(in super::super) unsafe trait Product {
     /// A running sum per lane.
     type Sum: Copy;
     const K_STEP: usize;
-    /// Steps that are written out one after another: four, or fewer where the compiler would then keep sums in memory.
-    const UNROLL: usize = 4;
+    /// Steps that are written out one after another. Four, which spares narrow vectors jumps and addresses; one where the sums fill
+    /// the registers (512 bits: 24 of 32), for of several steps the compiler reads all broadcasts first and keeps them in memory.
+    const UNROLL: usize = if Self::Simd::LANES < 16 { 4 } else { 1 };
 
     unsafe fn zero() -> Self::Sum;
     /// Reads `K_STEP` elements.
