@@ -1,15 +1,14 @@
-//! Files of an index, and journals.
+//! Files of an index.
 
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
 use nearsort::index::{BuildOptions, Dtype, IndexModel};
-use nearsort::io::Journal;
 use nearsort::{
     Encoder, Index, IndexBuilder, IndexScorer, LocalEncoder, LocalEncoderOptions, ModelStore, StoreOptions,
 };
 
-use crate::folder::{Template, file, temporary_folder};
+use crate::folder::{Template, temporary_folder};
 
 static ENCODER: LazyLock<Arc<LocalEncoder>> = LazyLock::new(|| {
     let cache = temporary_folder();
@@ -61,19 +60,4 @@ pub fn run(data: &[u8]) -> bool {
 
 pub fn seeds() -> Vec<Vec<u8>> {
     INDEX.seeds()
-}
-
-pub fn journal(data: &[u8]) -> bool {
-    let (_folder, path) = file("journal", data);
-    Journal::open(&path, |_: (u64, String, Vec<f32>)| Ok(())).is_ok()
-}
-
-pub fn journal_seeds() -> Vec<Vec<u8>> {
-    let folder = temporary_folder();
-    let path = folder.path().join("journal");
-    let mut journal = Journal::open(&path, |_: (u64, String, Vec<f32>)| Ok(())).expect("a journal");
-    for number in 0..3u64 {
-        journal.append(&(number, "text".repeat(number as usize), vec![0.5f32; 4])).expect("a record");
-    }
-    vec![std::fs::read(&path).expect("the journal")]
 }

@@ -19,7 +19,7 @@ pub fn run(data: &[u8]) -> bool {
 
 pub fn run_seeds() -> Vec<Vec<u8>> {
     let trec = "q1 Q0 d1 1 2.5 tag\nq1 Q0 d2 2 -1e-3 tag\nq2\tQ0\td1\t1\t7\ttag\n";
-    let lines = "{\"query_id\": \"q1\", \"id\": \"d1\", \"score\": 1.5}\n{\"query\": \"q1\", \"docid\": \"d2\", \"score\": 1}\n";
+    let lines = "{\"query_id\": \"q1\", \"id\": \"d1\", \"score\": 1.5}\n{\"qid\": \"q1\", \"docid\": \"d2\", \"score\": 1}\n";
     let nested = "{\"q1\": {\"d1\": 3.5, \"d2\": -1}, \"q2\": {}}";
     let marco = "q1\td1\t1\nq1\td2\t2\n";
     vec![

@@ -41,7 +41,7 @@ pub fn byte_seeds() -> Vec<Vec<u8>> {
     let texts: [&str; 5] = [
         "The Eiffel Tower\nParis\n\nNöstlinger 東京\r\nlast",
         "{\"id\": \"d1\", \"text\": \"Eiffel\", \"title\": \"T\", \"score\": 1.5, \"n\": [1, {\"a\": 1e3}]}\n\"plain\"\n{\"_id\": 7, \"content\": \"x\"}\n",
-        "[\"a\", {\"text\": \"b\\u00e9\\ud83d\\ude00\", \"id\": 3}, {\"text\": null, \"title\": \"t\"}]",
+        "[\"a\", {\"text\": \"b\\u00e9\\ud83d\\ude00\", \"id\": 30}, {\"text\": null, \"title\": \"t\"}]",
         "id,text,score,title\n1,\"a, \"\"b\"\"\nc\",2.5,t\n2,x,,\n",
         "id\ttext\tscore\n1\ta b\t2\n2\t\"c\t-1e3\n",
     ];
