@@ -89,6 +89,7 @@ mod rows;
 mod run;
 mod run_file;
 mod run_line;
+mod run_parts;
 mod source;
 mod text_names;
 mod trec;

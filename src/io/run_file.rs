@@ -6,34 +6,24 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::hash::BuildHasher;
 use std::io::{self, Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use foldhash::fast::FixedState;
 use rayon::prelude::*;
 
 use super::encoding::refusal;
 use super::format::{InputFormat, UTF8_BOM};
 use super::layout::Layout;
-use super::lines::{is_blank, lines};
+use super::lines::lines;
 use super::nested::{is_nested, read_nested};
 use super::positioned::PositionedFile;
-use super::run::{QueryResults, Run, ScoredDocument, duplicate_message};
-use super::run_line::{BadLine, LineFormat, ParsedLine, ParsedLines, RunFormat, too_long};
+use super::run::{QueryResults, Run, duplicate_message};
+use super::run_line::{LineFormat, ParsedLine, ParsedLines, RunFormat};
+use super::run_parts::{Parts, Stop};
 use super::source;
 use crate::{Error, Result};
-
-/// A part of a run: large enough that cutting it costs nothing, small enough to stay in the caches of its core.
-const PART_BYTES: usize = 1 << 20;
-
-/// The most that one query's lines may have in bytes. They are in memory together, with some 100 bytes for each line.
-const MAX_QUERY_BYTES: usize = 256 << 20;
-
-/// The most lines of one query.
-const MAX_QUERY_LINES: usize = 5_000_000;
 
 /// Of an input that can be read only once, what is kept in memory; more goes to a temporary file.
 const MEMORY_BYTES: u64 = 16 << 20;
@@ -69,15 +59,6 @@ enum Source {
     Memory(Vec<u8>),
     /// The same, unpacked, where it is large.
     Spool(PositionedFile),
-}
-
-/// Why a part came to nothing.
-enum Stop {
-    Io(io::Error),
-    /// At this byte of the file.
-    Bad(u64, String),
-    /// A query's lines do not stand together.
-    Scattered,
 }
 
 impl RunFile {
@@ -161,7 +142,9 @@ impl RunFile {
                 for part in self.parts(format).map_err(|stop| self.error(stop))? {
                     let part = part.map_err(|stop| self.error(stop))?;
                     let seen = Mutex::new(HashSet::new());
-                    let done = part.map_queries(self, &seen, &mut each).map_err(|stop| self.error(stop))?;
+                    let done = part
+                        .map_queries(self.ignore_identical_ids, &seen, &mut each)
+                        .map_err(|stop| self.error(stop))?;
                     done.into_iter().collect::<Result<()>>()?;
                 }
                 Ok(())
@@ -184,7 +167,7 @@ impl RunFile {
         let Some(format) = self.lines else { return self.read_object() };
         for part in self.parts(format).map_err(|stop| self.error(stop))? {
             let part = part.map_err(|stop| self.error(stop))?;
-            let parsed = part.parse(format).map_err(|stop| self.error(stop))?;
+            let parsed = part.parse().map_err(|stop| self.error(stop))?;
             for line in &parsed.lines {
                 run.push(parsed.slice(&line.query), parsed.slice(&line.document), line.score);
                 if let Some((query, document)) = run.repeated_while_growing() {
@@ -213,10 +196,6 @@ impl RunFile {
         });
         read.map_err(|(line, message)| Error::BadRow { file: self.name.clone(), line, message })?;
         Ok(run)
-    }
-
-    fn leaves_out(&self, query_id: &str, document_id: &str) -> bool {
-        self.ignore_identical_ids && query_id == document_id
     }
 
     /// What `map` makes of a stored query; `None` where nothing of it counts.
@@ -251,7 +230,7 @@ impl RunFile {
         };
         let format = self.lines;
         for part in format.and_then(|format| self.parts(format).ok()).into_iter().flatten().flatten() {
-            let Some(Ok(parsed)) = format.map(|format| part.parse(format)) else { break };
+            let Ok(parsed) = part.parse() else { break };
             if let Some(at) = second(&parsed) {
                 return self.error(Stop::Bad(part.offset + u64::from(at), duplicate_message(query_id, document_id)));
             }
@@ -269,7 +248,7 @@ impl RunFile {
             .par_bridge()
             .map(|part| {
                 let (offset, mapped) = match part {
-                    Ok(part) => (part.offset, part.map_queries(self, &seen, map)),
+                    Ok(part) => (part.offset, part.map_queries(self.ignore_identical_ids, &seen, map)),
                     Err(stop) => (u64::MAX, Err(stop)),
                 };
                 failed.fetch_or(mapped.is_err(), Ordering::Relaxed);
@@ -288,7 +267,7 @@ impl RunFile {
     fn parts(&self, format: LineFormat) -> Result<Parts<'_>, Stop> {
         let mut reader = self.open_source().map_err(Stop::Io)?;
         io::copy(&mut reader.by_ref().take(self.start), &mut io::sink()).map_err(Stop::Io)?;
-        Ok(Parts { reader, format, offset: self.start, carry: Vec::new(), ended: false })
+        Ok(Parts::new(reader, format, self.start))
     }
 
     fn open_source(&self) -> io::Result<Box<dyn Read + Send + '_>> {
@@ -382,199 +361,9 @@ impl io::Write for NewlineCounter {
     }
 }
 
-/// A part of the file that begins and ends where the query changes.
-struct Part {
-    /// Byte of the file at which the part begins.
-    offset: u64,
-    bytes: Vec<u8>,
-}
-
-impl Part {
-    fn parse(&self, format: LineFormat) -> Result<ParsedLines<'_>, Stop> {
-        format.parse(&self.bytes).map_err(|BadLine { at, message }| self.bad(at, message))
-    }
-
-    fn bad(&self, at: usize, message: String) -> Stop {
-        Stop::Bad(self.offset + at as u64, message)
-    }
-
-    fn map_queries<T>(
-        &self,
-        run: &RunFile,
-        seen: &Mutex<HashSet<String>>,
-        mut map: impl FnMut(&QueryResults<'_>) -> T,
-    ) -> Result<Vec<T>, Stop> {
-        let Some(format) = run.lines else { return Ok(Vec::new()) };
-        let parsed = self.parse(format)?;
-        let same_query = |a: &ParsedLine, b: &ParsedLine| parsed.slice(&a.query) == parsed.slice(&b.query);
-        let mut documents = Vec::new();
-        let mut mapped = Vec::new();
-        for group in parsed.lines.chunk_by(same_query) {
-            let query_id = parsed.slice(&group[0].query);
-            let document = |line: &ParsedLine| ScoredDocument { id: parsed.slice(&line.document), score: line.score };
-            // Where they are no ranks, the rest of them may stand elsewhere.
-            format.check_ranks(query_id, group.iter().map(|line| line.score)).map_err(|_| Stop::Scattered)?;
-            documents.clear();
-            documents.extend(group.iter().map(document).filter(|found| !run.leaves_out(query_id, found.id)));
-            if !seen.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).insert(query_id.to_owned()) {
-                return Err(Stop::Scattered);
-            }
-            let results = QueryResults::indexed(query_id, &documents).map_err(|twice| {
-                let line =
-                    group.iter().filter(|line| !run.leaves_out(query_id, parsed.slice(&line.document))).nth(twice);
-                let at = line.map_or(0, |line| line.at as usize);
-                self.bad(at, duplicate_message(query_id, documents[twice].id))
-            })?;
-            if !documents.is_empty() {
-                mapped.push(map(&results));
-            }
-        }
-        Ok(mapped)
-    }
-}
-
-/// Cuts a run into parts, reading ahead no further than the part itself.
-struct Parts<'a> {
-    reader: Box<dyn Read + Send + 'a>,
-    format: LineFormat,
-    offset: u64,
-    /// What was read and belongs to the next part.
-    carry: Vec<u8>,
-    ended: bool,
-}
-
-impl Iterator for Parts<'_> {
-    type Item = Result<Part, Stop>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        match self.read_part() {
-            Ok(bytes) if bytes.is_empty() => None,
-            Ok(bytes) => {
-                let offset = self.offset;
-                self.offset += bytes.len() as u64;
-                Some(Ok(Part { offset, bytes }))
-            }
-            Err(error) => {
-                (self.ended, self.carry) = (true, Vec::new());
-                Some(Err(error))
-            }
-        }
-    }
-}
-
-impl Parts<'_> {
-    fn read_part(&mut self) -> Result<Vec<u8>, Stop> {
-        let mut growth = Growth::default();
-        let mut bytes = std::mem::take(&mut self.carry);
-        let mut target = PART_BYTES;
-        while !self.ended {
-            let missing = target.saturating_sub(bytes.len());
-            bytes.reserve(missing);
-            let read = self.reader.by_ref().take(missing as u64).read_to_end(&mut bytes).map_err(Stop::Io)?;
-            self.ended = read < missing;
-            if self.ended {
-                break;
-            }
-            let cut = match last_query_start(self.format, &bytes) {
-                0 => growth.check(self.format, &bytes).map_err(|(at, message)| Stop::Bad(self.offset + at, message))?,
-                cut => cut,
-            };
-            if cut == bytes.len() && bytes.iter().all(|&byte| is_blank(byte)) {
-                // Nothing but line ends: they are counted and not kept.
-                self.offset += bytes.len() as u64;
-                bytes.clear();
-                continue;
-            }
-            if cut > 0 {
-                self.carry = bytes.split_off(cut);
-                break;
-            }
-            target *= 2;
-        }
-        Ok(bytes)
-    }
-}
-
-/// Watches a part that grows because all its lines may be one query's.
-#[derive(Default)]
-struct Growth {
-    /// Hashes of the documents' ids so far.
-    seen: HashSet<u64, FixedState>,
-    /// Bytes whose lines were looked at.
-    checked: usize,
-}
-
-impl Growth {
-    /// Where the part is to be cut at once, because it has a document twice or a line that cannot be read, which is found when it is
-    /// parsed, or because blank lines follow; 0 to go on. The error is the byte of a line and what is wrong there.
-    fn check(&mut self, format: LineFormat, bytes: &[u8]) -> Result<usize, (u64, String)> {
-        let Some(last) = bytes.iter().rposition(|&byte| !is_blank(byte)) else { return Ok(bytes.len()) };
-        let end = memchr::memrchr(b'\n', bytes).map_or(0, |end| end + 1);
-        let limit = format.max_line_bytes();
-        if bytes.len() - end > limit {
-            return Err((end as u64, too_long(limit)));
-        }
-        let hasher = FixedState::default();
-        for (_, line) in lines(&bytes[self.checked..end]) {
-            if format.document_of(line).is_none_or(|id| !self.seen.insert(hasher.hash_one(&*id))) {
-                return Ok(end);
-            }
-        }
-        self.checked = end;
-        if self.seen.len() > MAX_QUERY_LINES || bytes.len() >= MAX_QUERY_BYTES {
-            let query = lines(bytes).next().and_then(|(_, line)| format.query_of(line)).unwrap_or_default();
-            let message = format!(
-                "the query '{query}' has more than {MAX_QUERY_LINES} results, or more than {} MiB of them; \
-                 cut the run, e.g. to the best 1,000 of each query",
-                MAX_QUERY_BYTES >> 20
-            );
-            return Err((0, message));
-        }
-        // Many blank lines behind the last one are not worth keeping.
-        let behind = memchr::memchr(b'\n', &bytes[last..]).map(|end| last + end + 1);
-        Ok(behind.filter(|behind| bytes.len() - behind > PART_BYTES / 2).unwrap_or(0))
-    }
-}
-
-/// Where the last query's lines begin; 0 when all lines may be one query's.
-fn last_query_start(format: LineFormat, bytes: &[u8]) -> usize {
-    let Some(mut end) = memchr::memrchr(b'\n', bytes) else { return 0 };
-    let mut start_of_last = end + 1;
-    let mut last = None;
-    loop {
-        let start = memchr::memrchr(b'\n', &bytes[..end]).map_or(0, |before| before + 1);
-        if let Some((_, line)) = lines(&bytes[start..end]).next() {
-            let query = format.query_of(line);
-            match &last {
-                None => last = Some(query),
-                Some(last) if *last != query => return start_of_last,
-                Some(_) => {}
-            }
-            start_of_last = start;
-        }
-        match start {
-            0 => return 0,
-            _ => end = start - 1,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn cut(text: &str) -> &str {
-        &text[last_query_start(LineFormat::Trec, text.as_bytes())..]
-    }
-
-    #[test]
-    fn a_part_ends_where_the_query_changes() {
-        assert_eq!(cut("1 Q0 a 1 1 t\n2 Q0 a 1 1 t\n2 Q0 b 1 1 t\n2 Q0 c"), "2 Q0 a 1 1 t\n2 Q0 b 1 1 t\n2 Q0 c");
-        assert_eq!(cut("1 Q0 a 1 1 t\n\n2 Q0 b 1 1 t\n \n"), "2 Q0 b 1 1 t\n \n");
-        assert_eq!(cut("1 Q0 a 1 1 t\n1 Q0 b 1 1 t\n"), "1 Q0 a 1 1 t\n1 Q0 b 1 1 t\n");
-        assert_eq!(cut("1 Q0 a 1"), "1 Q0 a 1");
-        assert_eq!(cut(""), "");
-    }
 
     #[test]
     fn queries_come_in_the_files_order_whether_or_not_their_lines_stand_together() {
