@@ -7,6 +7,7 @@ use std::path::Path;
 use nearsort::Error;
 use nearsort::io::{BadRows, ReadOptions, Row, Rows};
 
+mod bombs;
 #[cfg(feature = "parquet")]
 mod columns;
 mod compressed;

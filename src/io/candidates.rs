@@ -3,13 +3,13 @@
 use std::collections::HashSet;
 use std::path::Path;
 
+use super::broken::broken_message;
 use super::format::InputFormat;
 use super::given::GivenField;
 use super::json::{self, JsonType};
 use super::names::{FieldNames, find};
 use super::options::ReadOptions;
-use super::parser::broken_message;
-use super::queries::Query;
+use super::queries::{MAX_QUERIES, Query};
 use super::row::{JsonRow, Row, given_fields};
 use super::rows::Rows;
 use crate::{Error, Result};
@@ -35,7 +35,8 @@ pub struct CandidateRow {
 ///
 /// A line is `{"query_id": "q1", "query": "...", "candidates": [{"id": "d1", "text": "...", "score": 12.5}, "a bare text"]}`. The id may be
 /// called `qid`, `id` or `_id`, the list `documents` or `passages`; candidates have the fields of any JSONL input, and without an id
-/// their place in the list, from 1. A list has at most 1,048,576 candidates, and a line at most [`MAX_ROW_BYTES`](super::MAX_ROW_BYTES).
+/// their place in the list, from 1. A list has at most 1,048,576 candidates, a file 2,097,152 lists, and a line at most
+/// [`MAX_ROW_BYTES`](super::MAX_ROW_BYTES). Memory: a list, and the ids of all queries.
 ///
 /// Where unusable rows are left out ([`ReadOptions::bad_rows`]), that is a candidate of its list, or the whole line where its query or its list cannot be used.
 pub struct CandidateRows {
@@ -116,7 +117,7 @@ impl CandidateRows {
         if JsonType::of(value) != JsonType::Object {
             return Err("this line is no object with a query and candidates".into());
         }
-        let mut fields = given_fields(value);
+        let mut fields = given_fields(value).map_err(|broken| broken_message(value, broken).1)?;
         let id = self.query_id(&mut fields, line.line)?;
         let text = match find(&fields, &self.parts.query)?.map(|spot| spot.take(&mut fields).1.text()) {
             Some(Ok(Some(text))) if !text.trim().is_empty() => text.into_owned(),
@@ -128,6 +129,9 @@ impl CandidateRows {
         let Some(list) = list.and_then(|list| list.text_of_json()) else {
             return Err("no candidates: the line needs a field 'candidates' with an array".into());
         };
+        if self.seen.len() == MAX_QUERIES {
+            return Err(format!("there are more than {MAX_QUERIES} lists; split the file"));
+        }
         if !self.seen.insert(id.clone()) {
             return Err(format!("the query id '{id}' is used already; ids of queries must differ"));
         }
@@ -148,14 +152,16 @@ impl CandidateRows {
 
     /// The candidates that can be used. They keep the numbers of their places, whatever is left out.
     fn rows(&mut self, line: u64, list: &str) -> Result<Vec<Row>> {
-        let list = json::elements(list).unwrap_or_default();
-        if list.len() > MAX_CANDIDATES {
-            let message = format!("this list has {} candidates, more than {MAX_CANDIDATES}; split it", list.len());
+        // It has been checked.
+        let (list, count) = json::elements(list, MAX_CANDIDATES).unwrap_or_default();
+        if count > MAX_CANDIDATES {
+            let message = format!("this list has {count} candidates, more than {MAX_CANDIDATES}; split it");
             return self.lines.leave_out(line, message).map(|()| Vec::new());
         }
         let mut rows = Vec::with_capacity(list.len());
         for (number, value) in (1..).zip(list) {
-            match JsonRow::of(value).into_row(&self.names, line, number) {
+            let row = JsonRow::of(value).map_err(|broken| broken_message(value, broken).1);
+            match row.and_then(|row| row.into_row(&self.names, line, number)) {
                 Ok(row) => rows.push(row),
                 Err(message) => self.lines.leave_out(line, format!("candidate {number}: {message}"))?,
             }

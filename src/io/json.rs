@@ -8,6 +8,9 @@ use std::borrow::Cow;
 /// How deep arrays and objects may be nested, as in `serde_json`.
 const MAX_DEPTH: usize = 127;
 
+/// The most fields of an object whose fields are looked at: each takes some fifty bytes, however little of it the text has.
+pub(super) const MAX_FIELDS: usize = 1 << 16;
+
 /// What JSON has no number for, as programs write it all the same. The longest of a common beginning comes first.
 const FOREIGN_NUMBERS: [&str; 8] = ["NaN", "nan", "-Infinity", "Infinity", "-inf", "inf", "+Infinity", "+inf"];
 
@@ -24,6 +27,8 @@ pub(super) enum Flaw {
     /// What `serde_json` has a message for.
     Syntax,
     TooDeep,
+    /// An object has more than [`MAX_FIELDS`] fields.
+    TooManyFields,
     /// NaN or an infinity, as it is written.
     ForeignNumber(&'static str),
     /// An escape that is half of a surrogate pair.
@@ -77,24 +82,58 @@ pub(super) fn value(text: &str) -> Result<&str, Broken> {
     Ok(value)
 }
 
-/// The fields of an object in their order, with the text of their values.
+/// The fields of an object in their order, with the text of their values: at most [`MAX_FIELDS`].
 pub(super) fn fields(object: &str) -> Result<Vec<(Cow<'_, str>, &str)>, Broken> {
     let mut cutter = Cutter { text: object, at: 0 };
     let mut fields = Vec::with_capacity(8);
+    let mut count = 0;
     cutter.blanks();
-    cutter.object(0, &mut |name, value| fields.push((string(name), value)))?;
+    cutter.object(0, &mut |name, value| {
+        count += 1;
+        if count <= MAX_FIELDS {
+            fields.push((string(name), value));
+        }
+    })?;
     cutter.end()?;
-    Ok(fields)
+    match count > MAX_FIELDS {
+        true => Err(Broken { at: 0, flaw: Flaw::TooManyFields }),
+        false => Ok(fields),
+    }
 }
 
-/// The texts of an array's elements.
-pub(super) fn elements(array: &str) -> Result<Vec<&str>, Broken> {
-    let mut cutter = Cutter { text: array, at: 0 };
+/// The texts of an array's first elements, at most so many, and how many there are.
+pub(super) fn elements(array: &str, most: usize) -> Result<(Vec<&str>, usize), Broken> {
     let mut elements = Vec::new();
+    let count = each_element(array, &mut |at, element| {
+        if at < most {
+            elements.push(element);
+        }
+    })?;
+    Ok((elements, count))
+}
+
+/// The text of the array's element of this number, from 0, if it has one.
+pub(super) fn element(array: &str, number: usize) -> Result<Option<&str>, Broken> {
+    let mut found = None;
+    each_element(array, &mut |at, element| {
+        if at == number {
+            found = Some(element);
+        }
+    })?;
+    Ok(found)
+}
+
+/// Gives the elements with their numbers from 0; says how many there are.
+fn each_element<'a>(array: &'a str, each: &mut dyn FnMut(usize, &'a str)) -> Result<usize, Broken> {
+    let mut cutter = Cutter { text: array, at: 0 };
+    let mut count = 0;
     cutter.blanks();
-    cutter.array(0, &mut |element| elements.push(element))?;
+    cutter.array(0, &mut |element| {
+        each(count, element);
+        count += 1;
+    })?;
     cutter.end()?;
-    Ok(elements)
+    Ok(count)
 }
 
 /// What a valid JSON string says.

@@ -1,7 +1,7 @@
 //! What to do with JSON whose rows are not where rows are looked for: `{"documents": [...]}` and its like.
 
 use super::given::{Given, GivenField};
-use super::json::{self, JsonType};
+use super::json::{self, JsonType, MAX_FIELDS};
 
 /// Names under which services and data sets keep their rows, the best first.
 const ROW_NAMES: [&str; 10] =
@@ -69,11 +69,13 @@ fn is_array_of_rows(array: &str) -> bool {
     matches!(array[1..].trim_start().as_bytes().first(), Some(b'{' | b'"'))
 }
 
-/// The fields of an object as far as it goes; the last value may be cut.
+/// The first fields of an object as far as it goes; the last value may be cut.
 fn partial_fields(object: &str) -> Vec<(&str, &str)> {
     let mut fields = Vec::new();
     let mut rest = object.trim_start().strip_prefix('{').unwrap_or_default();
-    while let Some(name) = rest.trim_start().strip_prefix('"') {
+    while fields.len() < MAX_FIELDS
+        && let Some(name) = rest.trim_start().strip_prefix('"')
+    {
         let Some((name, after)) = name.split_once('"') else { break };
         let Some(value) = after.trim_start().strip_prefix(':') else { break };
         let value = value.trim_start();

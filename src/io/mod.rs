@@ -42,6 +42,7 @@
 
 #[cfg(feature = "parquet")]
 mod arrow_stream;
+mod broken;
 mod byte_rows;
 #[cfg(feature = "parquet")]
 mod calendar;

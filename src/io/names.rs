@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
+use super::broken::broken_message;
 use super::given::{Given, GivenField};
 use super::json::{self, JsonType};
 use super::options::ReadOptions;
@@ -151,13 +152,13 @@ fn step_into<'j>(json: &'j str, steps: &[String]) -> Result<Option<&'j str>, Str
     let [step, rest @ ..] = steps else { return Ok(Some(json)) };
     let next = match JsonType::of(json) {
         JsonType::Object => {
-            let fields = json::fields(json).unwrap_or_default();
+            let fields = json::fields(json).map_err(|broken| broken_message(json, broken).1)?;
             let place = position(fields.iter().map(|(name, _)| name.as_ref()), step, "this row has the nested field")?;
             place.map(|at| fields[at].1)
         }
         JsonType::Array => {
-            let at = step.parse::<usize>().ok();
-            at.and_then(|at| json::elements(json).unwrap_or_default().get(at).copied())
+            // It has been checked.
+            step.parse().ok().and_then(|at| json::element(json, at).unwrap_or_default())
         }
         _ => None,
     };

@@ -4,9 +4,10 @@
 
 use std::borrow::Cow;
 
+use super::broken::{BYTE_ORDER_MARK, REMOVE_MARKS, broken_message, too_many_fields};
 use super::format::{InputFormat, UTF8_BOM};
 use super::header::Columns;
-use super::json::{Broken, Flaw};
+use super::json::{Broken, MAX_FIELDS};
 use super::names::FieldNames;
 use super::options::{BadRows, ReadOptions};
 use super::record::RawRow;
@@ -141,10 +142,18 @@ impl RowParser {
 
     /// The bytes as fields of CSV or TSV.
     fn fields<'a>(&self, raw: &'a RawRow) -> Result<Vec<Cow<'a, str>>, Fault> {
+        let too_many = || Err(Fault::Row(raw.line, too_many_fields()));
         if self.format == InputFormat::Tsv {
-            return Ok(self.text(raw)?.split('\t').map(without_quotes).collect());
+            let text = self.text(raw)?;
+            return match memchr::memchr_iter(b'\t', text.as_bytes()).nth(MAX_FIELDS - 1) {
+                Some(_) => too_many(),
+                None => Ok(text.split('\t').map(without_quotes).collect()),
+            };
         }
         self.check_length(raw)?;
+        if raw.too_many {
+            return too_many();
+        }
         if raw.unclosed_quote {
             return Err(Fault::Row(raw.line, "a quote opened in this row is never closed".to_owned()));
         }
@@ -176,39 +185,6 @@ impl RowParser {
         Fault::Row(line, message)
     }
 }
-
-/// What is wrong with a text that is no JSON, and how many lines below its beginning.
-pub(super) fn broken_message(text: &str, Broken { at, flaw }: Broken) -> (u64, String) {
-    let before = &text.as_bytes()[..at];
-    let line = memchr::memchr_iter(b'\n', before).count() as u64;
-    let column = at - memchr::memrchr(b'\n', before).map_or(0, |end| end + 1) + 1;
-    let message = match flaw {
-        Flaw::Syntax => return syntax_message(text).unwrap_or((line, format!("broken JSON (column {column})"))),
-        Flaw::TooDeep => {
-            format!("broken JSON: recursion limit exceeded (column {column}); more than 127 levels are not read")
-        }
-        Flaw::ForeignNumber(word) => {
-            format!("broken JSON: {word} is not a number of JSON (column {column}); write null")
-        }
-        Flaw::Surrogate(unit) => format!(
-            "broken JSON: \\u{unit:04x} is half of a character (a lone surrogate, column {column}); remove it or write the whole character"
-        ),
-        Flaw::ByteOrderMark => format!("{BYTE_ORDER_MARK} (column {column}); {REMOVE_MARKS}"),
-    };
-    (line, message)
-}
-
-/// What `serde_json` says.
-fn syntax_message(text: &str) -> Option<(u64, String)> {
-    let error = serde_json::from_str::<serde::de::IgnoredAny>(text).err()?;
-    let message = error.to_string();
-    let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(what, _)| what);
-    let line = (error.line() as u64).saturating_sub(1);
-    Some((line, format!("broken JSON: {message} (column {})", error.column())))
-}
-
-const BYTE_ORDER_MARK: &str = "a byte-order mark inside the file, as where files were joined";
-const REMOVE_MARKS: &str = "remove the marks: sed 's/^\\xEF\\xBB\\xBF//' FILE > NEW";
 
 /// A byte-order mark before a row of CSV or TSV would become a part of its first field.
 fn check_mark(raw: &RawRow) -> Result<(), Fault> {

@@ -1,6 +1,7 @@
 //! Files of queries.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
 
 use super::format::InputFormat;
@@ -10,6 +11,10 @@ use crate::{Error, Result};
 
 const TEXT_NAMES: [&str; 2] = ["text", "query"];
 const ID_NAMES: [&str; 4] = ["id", "_id", "qid", "query_id"];
+
+/// The most queries of a file, and the most bytes of their ids and texts. All are in memory together, with some 140 bytes for each.
+pub(super) const MAX_QUERIES: usize = 1 << 21;
+const MAX_QUERIES_BYTES: usize = 256 << 20;
 
 /// One query of a file of queries.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +42,8 @@ impl Query {
 ///
 /// # Errors
 /// [`Error::Io`] for a file that cannot be read; [`Error::BadRow`] for a row that is none, a blank query outside of
-/// text files, and an id that was used before; [`Error::BadInput`] as for [`Rows`].
+/// text files, an id that was used before, and more than 2,097,152 queries or 256 MiB of them;
+/// [`Error::BadInput`] as for [`Rows`].
 pub fn read_queries(path: impl AsRef<Path>) -> Result<Vec<Query>> {
     read_delimited_queries(path, None)
 }
@@ -50,8 +56,9 @@ pub fn read_delimited_queries(path: impl AsRef<Path>, delimiter: Option<u8>) -> 
     let rows = Rows::open_queries(path.as_ref(), query_fields(), delimiter)?;
     let (name, format) = (rows.name().to_owned(), rows.format());
     let bad = |line, message| Err(Error::BadRow { file: name.clone(), line, message });
-    let mut queries = Vec::new();
-    let mut lines = HashMap::new();
+    let mut queries: Vec<Query> = Vec::new();
+    let (mut seen, hasher) = (HashSet::new(), RandomState::new());
+    let mut bytes = 0;
     for row in rows {
         let row = row?;
         if row.text.trim().is_empty() {
@@ -60,11 +67,16 @@ pub fn read_delimited_queries(path: impl AsRef<Path>, delimiter: Option<u8>) -> 
             }
             return bad(row.line, format!("the query '{}' is blank; remove the row or write one", row.id));
         }
-        if let Some(first) = lines.insert(row.id.clone(), row.line) {
-            return bad(
-                row.line,
-                format!("the id '{}' is used already, on line {first}; ids of queries must differ", row.id),
-            );
+        let is_new = seen.insert(hasher.hash_one(&row.id));
+        if !is_new && let Some(Query { line, .. }) = queries.iter().find(|query| query.id == row.id) {
+            let message = format!("the id '{}' is used already, on line {line}; ids of queries must differ", row.id);
+            return bad(row.line, message);
+        }
+        bytes += row.id.len() + row.text.len();
+        if queries.len() == MAX_QUERIES || bytes > MAX_QUERIES_BYTES {
+            let most = MAX_QUERIES_BYTES >> 20;
+            let message = format!("more than {MAX_QUERIES} queries, or more than {most} MiB of them; split the file");
+            return bad(row.line, message);
         }
         queries.push(Query { id: row.id, text: row.text, line: row.line });
     }

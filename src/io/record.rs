@@ -5,6 +5,7 @@
 
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 
+use super::json::MAX_FIELDS;
 use super::json_file;
 
 /// Buffer between the input and the cutters. Larger brings nothing: the rows then leave the L2 cache.
@@ -33,6 +34,8 @@ pub(super) struct RawRow {
     pub ends: Vec<usize>,
     /// The row is over the cap; `bytes` then means nothing.
     pub too_long: bool,
+    /// The row has more than [`MAX_FIELDS`] fields; `bytes` and `ends` then mean nothing.
+    pub too_many: bool,
     /// For CSV: the input ended inside quotes.
     pub unclosed_quote: bool,
 }
@@ -57,6 +60,7 @@ impl RawRow {
         self.bytes.clear();
         self.ends.clear();
         self.too_long = false;
+        self.too_many = false;
         self.unclosed_quote = false;
     }
 }
@@ -301,10 +305,9 @@ impl CsvRecords {
             match result {
                 InputEmpty => {}
                 OutputFull if row.bytes.len() < input.max_row_bytes => row.bytes.resize(num_bytes * 2, 0),
-                OutputEndsFull if row.ends.len() < input.max_row_bytes / size_of::<usize>() => {
-                    row.ends.resize(num_fields * 2, 0);
-                }
-                OutputFull | OutputEndsFull => (row.too_long, num_bytes, num_fields) = (true, 0, 0),
+                OutputEndsFull if row.ends.len() <= MAX_FIELDS => row.ends.resize(num_fields * 2, 0),
+                OutputFull => (row.too_long, num_bytes, num_fields) = (true, 0, 0),
+                OutputEndsFull => (row.too_many, num_bytes, num_fields) = (true, 0, 0),
                 Record => {
                     // Only inside quotes does a line's end not end the record.
                     row.unclosed_quote = at_end && matches!(last_byte, b'\n' | b'\r');
@@ -316,6 +319,7 @@ impl CsvRecords {
         row.ends.truncate(num_fields);
         row.bytes.truncate(num_bytes);
         row.too_long |= num_bytes > input.max_row_bytes;
+        row.too_many |= num_fields > MAX_FIELDS;
         Ok(true)
     }
 }

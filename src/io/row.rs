@@ -65,18 +65,16 @@ pub(super) enum JsonRow<'a> {
 impl<'a> JsonRow<'a> {
     /// Cuts a text that is one value of JSON.
     pub fn parse(text: &'a str) -> Result<Self, json::Broken> {
-        let value = json::value(text)?;
-        Ok(Self::of(value))
+        Self::of(json::value(text)?)
     }
 
-    /// What a valid value is as a row.
-    pub fn of(value: &'a str) -> Self {
-        match JsonType::of(value) {
+    /// What a valid value is as a row. An object may have too many fields.
+    pub fn of(value: &'a str) -> Result<Self, json::Broken> {
+        Ok(match JsonType::of(value) {
             JsonType::String => Self::Text(json::string(value).into_owned()),
-            // It has been checked.
-            JsonType::Object => Self::Object(given_fields(value)),
+            JsonType::Object => Self::Object(given_fields(value)?),
             other => Self::Other(other),
-        }
+        })
     }
 
     /// The row that this is, or what is wrong with it. `number`: 1-based row number.
@@ -95,10 +93,10 @@ impl<'a> JsonRow<'a> {
     }
 }
 
-/// The fields of a valid object.
-pub(super) fn given_fields(object: &str) -> Vec<GivenField<'_>> {
-    let fields = json::fields(object).unwrap_or_default();
-    fields.into_iter().map(|(name, json)| (name, Given::Json(json.into()))).collect()
+/// The fields of a valid object, unless it has too many.
+pub(super) fn given_fields(object: &str) -> Result<Vec<GivenField<'_>>, json::Broken> {
+    let fields = json::fields(object)?;
+    Ok(fields.into_iter().map(|(name, json)| (name, Given::Json(json.into()))).collect())
 }
 
 /// Gives the fields their meaning.

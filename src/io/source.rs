@@ -131,6 +131,10 @@ impl Read for Unpacked {
                 return error;
             }
             let message = match error.kind() {
+                // Said in the frame's head: `zstd --long` beyond 27.
+                _ if error.to_string().contains("too much memory") => {
+                    "the zstd stream needs more than 128 MiB of memory to be unpacked (--long); unpack it first: zstd -d --long=31 FILE".to_owned()
+                }
                 io::ErrorKind::UnexpectedEof => {
                     format!("the {} stream ends too early; copy or fetch the file again", self.compression)
                 }

@@ -1,5 +1,7 @@
 //! `nearsort index delete`.
 
+use std::collections::HashSet;
+
 use nearsort::io::{InputFormat, ReadOptions, Rows};
 
 use crate::args::{DeleteArgs, Talk};
@@ -9,11 +11,14 @@ use crate::{Failure, Outcome, Run};
 pub fn delete(args: &DeleteArgs, talk: Talk) -> Run {
     let mut ids = args.id.clone();
     if let Some(file) = &args.ids {
+        // A small file may unpack to countless lines that say the same.
+        let mut seen: HashSet<String> = ids.iter().cloned().collect();
         let options = ReadOptions { format: Some(InputFormat::Text), ..ReadOptions::default() };
         for row in Rows::open(file, &options)? {
             let row = row?;
             let id = row.text.trim();
-            if !id.is_empty() {
+            if !id.is_empty() && !seen.contains(id) {
+                seen.insert(id.to_owned());
                 ids.push(id.to_owned());
             }
         }
