@@ -7,7 +7,7 @@ use nearsort::remote::judge::{
     JudgeCounts, JudgeMethod, JudgeOptions, LISTWISE_PROMPT, POINTWISE_PROMPT, PromptSource, Rehearsal, Windows,
 };
 use nearsort::service::Service;
-use nearsort::{Connect, Error, Reranker, StageSpec};
+use nearsort::{Connect, Reranker, StageSpec};
 use serde_json::{Map, Value};
 
 use crate::args::{JudgeArgs, RerankArgs, ServiceArgs, Talk};
@@ -100,14 +100,7 @@ pub fn print_prompt(args: &JudgeArgs) -> Run {
 
 /// How the arguments ask.
 pub fn asking(judge: &JudgeArgs) -> Result<(JudgeMethod, JudgeOptions), Failure> {
-    let prompt = match &judge.prompt {
-        Some(path) => {
-            let text = std::fs::read_to_string(path);
-            let text = text.map_err(|source| Error::Io { action: "read", path: path.clone(), source })?;
-            Some(PromptSource { name: path.display().to_string(), text })
-        }
-        None => None,
-    };
+    let prompt = judge.prompt.as_ref().map(PromptSource::read).transpose()?;
     let options = JudgeOptions {
         prompt,
         max_candidate_tokens: judge.max_candidate_tokens,

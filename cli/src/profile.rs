@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use nearsort::diagnose::Profile;
-use nearsort::{Blend, Error, ModelSpec};
+use nearsort::{Blend, ModelSpec};
 
 use crate::Failure;
 use crate::args::{BlendMethod, RerankArgs, ScoringArgs};
@@ -12,17 +12,11 @@ use crate::args::{BlendMethod, RerankArgs, ScoringArgs};
 pub fn applied(args: &RerankArgs) -> Result<RerankArgs, Failure> {
     let mut args = args.clone();
     if let Some(path) = &args.profile {
-        let profile = read(path)?;
+        let profile = Profile::read(path)?;
         check_model(args.model.name.as_deref(), profile.model.as_deref(), path)?;
         apply(&mut args, profile);
     }
     Ok(args)
-}
-
-fn read(path: &Path) -> Result<Profile, Failure> {
-    let text =
-        std::fs::read_to_string(path).map_err(|source| Error::Io { action: "read", path: path.to_owned(), source })?;
-    Ok(Profile::from_toml(&text, &path.display().to_string())?)
 }
 
 /// Weights, prompts and pooling were chosen for one model; for another they mean nothing.

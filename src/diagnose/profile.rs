@@ -1,11 +1,16 @@
 //! A profile: the settings of a reranker in a small TOML file, which `rerank --profile` reads.
 
+use std::path::Path;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
 use super::Configuration;
+use crate::store::read_small_text;
 use crate::{Blend, Error, LongText, Normalize, Pooling, Result, Scoring};
+
+/// A larger file is no profile.
+const MAX_BYTES: u64 = 1 << 20;
 
 /// Settings of a reranker; what is `None` is left to the command's defaults.
 ///
@@ -79,6 +84,16 @@ impl Profile {
         // Plain keys and values always have a form in TOML.
         text.push_str(&toml::to_string(&self.keys()).unwrap_or_default());
         text
+    }
+
+    /// Reads a regular file of at most 1 MiB.
+    ///
+    /// # Errors
+    /// [`Error::Io`] for a file that cannot be read, is a pipe or a device, or is larger; as [`Profile::from_toml`].
+    pub fn read(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let text = read_small_text(path, MAX_BYTES).map_err(Error::io("read", path))?;
+        Self::from_toml(&text, &path.display().to_string())
     }
 
     /// Reads a file's text; `name` is used in messages.

@@ -10,9 +10,13 @@ use super::files::{self, ModelFiles, REQUIRED, WEIGHTS, WEIGHTS_INDEX};
 use super::names::is_hex;
 use super::options::{Step, StoreOptions};
 use super::registry::Entry;
+use super::small_file::read_small_text;
 use super::spec::DEFAULT_REVISION;
 use super::verify::Ledger;
 use crate::{Error, Result};
+
+/// A larger file names no commit.
+const MAX_REF_BYTES: u64 = 4 << 10;
 
 /// A model that can be fetched: what a [`super::ModelSpec`] means, folders apart.
 #[derive(Debug, Clone)]
@@ -142,7 +146,7 @@ fn snapshot(options: &StoreOptions, target: &Target, revision: &str) -> Option<(
     let commit = if is_hex(revision, 40) {
         revision.to_owned()
     } else {
-        let noted = std::fs::read_to_string(target.hub_dir(options).join("refs").join(revision)).ok()?;
+        let noted = read_small_text(&target.hub_dir(options).join("refs").join(revision), MAX_REF_BYTES).ok()?;
         noted.trim().to_owned()
     };
     is_hex(&commit, 40).then(|| {

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::names::is_plain_relative;
 use super::registry::Entry;
+use super::small_file::{MAX_FILE_BYTES, read_small};
 use super::verify::Ledger;
 use crate::hex::hex;
 use crate::{Error, Result};
@@ -63,13 +64,13 @@ impl ModelFiles {
         (is_plain_relative(file) && path.is_file()).then_some(path)
     }
 
-    /// The content of a file, `None` when there is no such file.
+    /// The content of a file of at most 512 MiB, `None` when there is no such file.
     ///
     /// # Errors
     /// [`Error::Io`].
     pub fn read(&self, file: &str) -> Result<Option<Vec<u8>>> {
         match self.path(file) {
-            Some(path) => std::fs::read(&path).map(Some).map_err(Error::io("read", path)),
+            Some(path) => read_small(&path, MAX_FILE_BYTES).map(Some).map_err(Error::io("read", path)),
             None => Ok(None),
         }
     }

@@ -47,7 +47,7 @@ pub use options::{Limits, Progress, ProgressFn, Step, StoreOptions, Token};
 #[cfg(any(feature = "hub", feature = "remote"))]
 pub(crate) use proxy::secrets_of;
 pub use registry::{Entry, FileEntry, Mirror, Prompts, Registry};
-pub(crate) use small_file::read_small;
+pub(crate) use small_file::{read_small, read_small_text};
 pub use spec::ModelSpec;
 pub use verify::{FileCheck, Verdict};
 

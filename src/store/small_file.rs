@@ -1,8 +1,11 @@
-//! Small files that a user names: keys, certificates, prices, prompts.
+//! Small files that a user names: keys, certificates, prices, prompts, profiles.
 
 use std::fs::File;
 use std::io::{Error, ErrorKind, Read, Result};
 use std::path::Path;
+
+/// The most that a file of a model may have which holds no weights.
+pub(super) const MAX_FILE_BYTES: u64 = 512 << 20;
 
 /// Reads a regular file of at most `max` bytes.
 ///
@@ -22,6 +25,15 @@ pub(crate) fn read_small(path: &Path, max: u64) -> Result<Vec<u8>> {
         ));
     }
     Ok(bytes)
+}
+
+/// [`read_small`] of a text.
+///
+/// # Errors
+/// As [`read_small`]; [`ErrorKind::InvalidData`] for what is not UTF-8.
+pub(crate) fn read_small_text(path: &Path, max: u64) -> Result<String> {
+    let not_utf8 = |_| Error::new(ErrorKind::InvalidData, "it is not UTF-8; save it as UTF-8");
+    String::from_utf8(read_small(path, max)?).map_err(not_utf8)
 }
 
 #[cfg(test)]

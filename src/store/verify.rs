@@ -13,6 +13,7 @@ use std::time::UNIX_EPOCH;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::small_file::{MAX_FILE_BYTES, read_small};
 use crate::hex::hex;
 use crate::{Error, Result};
 
@@ -92,7 +93,7 @@ impl Ledger {
 
     /// Reads the note; a missing, unreadable or foreign one counts as empty, for everything in it can be computed again.
     pub(super) fn open(path: &Path, dir: &Path) -> Self {
-        let noted = std::fs::read(path).ok().and_then(|bytes| serde_json::from_slice::<Self>(&bytes).ok());
+        let noted = read_small(path, MAX_FILE_BYTES).ok().and_then(|bytes| serde_json::from_slice::<Self>(&bytes).ok());
         let ledger = noted.filter(|ledger| ledger.dir == dir).unwrap_or_default();
         Self { dir: dir.to_owned(), path: path.to_owned(), ..ledger }
     }

@@ -225,6 +225,26 @@ fn what_is_wrong_is_said_before_anything_is_sent() {
     assert_eq!(server.count(), 0);
 }
 
+#[cfg(unix)]
+#[test]
+fn prompts_and_profiles_that_may_never_end_are_errors_at_once() {
+    let (folder, server) = (Folder::new(), grading());
+    let (input, pipe) = (folder.with("texts.txt", TEXTS), folder.text("pipe"));
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let large = folder.with("large", "{{ candidate }}\n".repeat(1 << 17));
+    for option in ["--prompt", "--profile"] {
+        for (file, said) in [
+            (pipe.as_str(), "not a regular file"),
+            ("/dev/zero", "not a regular file"),
+            (&large, "more than 1048576 bytes"),
+        ] {
+            let error = run(&folder, &server, &rerank(&input, &[option, file])).error();
+            assert!(error.contains(said) && error.contains(file), "{option}: {error}");
+        }
+    }
+    assert_eq!(server.count(), 0);
+}
+
 #[test]
 fn a_prompt_of_ones_own_is_asked_and_the_usual_one_can_be_printed() {
     let (folder, server) = (Folder::new(), grading());

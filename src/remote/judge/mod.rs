@@ -30,6 +30,7 @@ mod tests;
 mod words;
 
 use std::fmt;
+use std::path::Path;
 use std::str::FromStr;
 
 use serde_json::Value;
@@ -44,6 +45,7 @@ pub(crate) use tally::Tally;
 use crate::encoder::{ModelInfo, ProgressFn};
 use crate::hex::hex;
 use crate::service::Service;
+use crate::store::read_small_text;
 use crate::{Error, Result};
 
 /// The prompt of [`JudgeScorer`] unless another is given; its head says how one is written.
@@ -103,6 +105,21 @@ pub struct PromptSource {
     pub name: String,
     /// What is in it.
     pub text: String,
+}
+
+/// A larger file is no prompt.
+const MAX_PROMPT_BYTES: u64 = 1 << 20;
+
+impl PromptSource {
+    /// Reads a regular file of at most 1 MiB.
+    ///
+    /// # Errors
+    /// [`Error::Io`] for a file that cannot be read, is a pipe or a device, is larger, or is not UTF-8.
+    pub fn read(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let text = read_small_text(path, MAX_PROMPT_BYTES).map_err(Error::io("read", path))?;
+        Ok(Self { name: path.display().to_string(), text })
+    }
 }
 
 /// How judges are asked.
