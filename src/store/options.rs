@@ -13,6 +13,9 @@ use crate::{Error, Result};
 /// The hub's address when `HF_ENDPOINT` is not set.
 const DEFAULT_ENDPOINT: &str = "https://huggingface.co";
 
+/// Says how much may be taken of a file whose length the server does not state.
+pub(super) const UNSTATED: &str = "NEARSORT_MAX_UNSTATED_BYTES";
+
 /// Called from the thread that does the work, several times per second while bytes arrive.
 pub type ProgressFn = Arc<dyn Fn(&Progress<'_>) + Send + Sync>;
 
@@ -96,6 +99,9 @@ pub struct Limits {
     pub retry_total: Duration,
     /// The longest that pip may run.
     pub pip: Duration,
+    /// The most bytes that are taken of a file whose length the server does not state: it might have no end, and fill
+    /// the disk.
+    pub unstated_bytes: u64,
 }
 
 impl Default for Limits {
@@ -108,6 +114,7 @@ impl Default for Limits {
             retry_pause: Duration::from_millis(500),
             retry_total: Duration::from_secs(60),
             pip: Duration::from_secs(1800),
+            unstated_bytes: 64 << 20,
         }
     }
 }
@@ -165,9 +172,9 @@ impl StoreOptions {
         }
     }
 
-    /// Options from the environment: `NEARSORT_CACHE`, `NEARSORT_OFFLINE`, `HF_HUB_OFFLINE`, `HF_ENDPOINT`, `HF_HOME`,
-    /// `HF_HUB_CACHE`, `HF_TOKEN` (else the file `token` in `HF_HOME`), `XDG_CACHE_HOME`, `HOME`, and the proxy
-    /// variables.
+    /// Options from the environment: `NEARSORT_CACHE`, `NEARSORT_OFFLINE`, `NEARSORT_MAX_UNSTATED_BYTES`
+    /// ([`Limits::unstated_bytes`]), `HF_HUB_OFFLINE`, `HF_ENDPOINT`, `HF_HOME`, `HF_HUB_CACHE`, `HF_TOKEN` (else the
+    /// file `token` in `HF_HOME`), `XDG_CACHE_HOME`, `HOME`, and the proxy variables.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] when no cache folder can be named or a value cannot be used.
@@ -207,6 +214,9 @@ impl StoreOptions {
         };
         options.offline =
             ["NEARSORT_OFFLINE", "HF_HUB_OFFLINE"].into_iter().any(|name| var(name).is_some_and(|v| is_on(&v)));
+        if let Some(value) = var(UNSTATED) {
+            options.limits.unstated_bytes = bytes_of(&value)?;
+        }
         options.proxy_from_env = true;
         Ok(options)
     }
@@ -241,6 +251,13 @@ pub(crate) fn proxy_from_env() -> std::result::Result<Option<ureq::Proxy>, Strin
 #[cfg(feature = "hub")]
 pub(super) fn of_programs(name: &str) -> Option<OsString> {
     std::env::var_os(name)
+}
+
+fn bytes_of(value: &OsString) -> Result<u64> {
+    let text = value.to_string_lossy();
+    let wrong =
+        || Error::InvalidArgument(format!("{UNSTATED} is '{text}'; it must be a number of bytes, such as 10000000000"));
+    text.trim().parse().map_err(|_| wrong())
 }
 
 fn endpoint_of(value: &OsString) -> Result<String> {
@@ -297,6 +314,17 @@ mod tests {
             [("NEARSORT_OFFLINE", "1", true), ("HF_HUB_OFFLINE", "TRUE", true), ("NEARSORT_OFFLINE", "0", false)]
         {
             assert_eq!(options(&[("HOME", "/h"), (name, value)]).unwrap().offline, expected, "{name}={value}");
+        }
+    }
+
+    #[test]
+    fn files_without_a_stated_length_have_a_limit_that_can_be_raised() {
+        assert_eq!(options(&[("HOME", "/h")]).unwrap().limits.unstated_bytes, 64 << 20);
+        let raised = options(&[("HOME", "/h"), (UNSTATED, " 10000000000\n")]).unwrap();
+        assert_eq!(raised.limits.unstated_bytes, 10_000_000_000);
+        for wrong in ["10 GB", "-1", "1e9"] {
+            let error = options(&[("HOME", "/h"), (UNSTATED, wrong)]).unwrap_err().to_string();
+            assert!(error.contains(UNSTATED) && error.contains(wrong), "{error}");
         }
     }
 

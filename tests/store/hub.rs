@@ -266,6 +266,22 @@ fn a_file_without_a_length_or_an_end_is_given_up_and_leaves_nothing() {
     assert!(files_named(&home.hub_cache(), ".part").is_empty());
 }
 
+/// Some mirrors pack or pass on files in chunks, and so state no length.
+#[test]
+fn a_file_without_a_length_is_taken_up_to_a_limit_that_can_be_raised() {
+    let (home, hub) = start();
+    hub.fault("resolve/", Fault::Chunked, 1000);
+    let mut options = home.options(&hub.url);
+    let length = model()[WEIGHTS].len() as u64;
+    options.limits.unstated_bytes = length - 1;
+    let told = attempts(ModelStore::new(options.clone()).get(&unregistered("main")).unwrap_err());
+    assert!(told[1].contains(&format!("more than {} bytes", length - 1)), "{told:?}");
+    assert!(told[1].contains("set NEARSORT_MAX_UNSTATED_BYTES to take more"), "{told:?}");
+    assert!(files_named(&home.hub_cache(), ".part").is_empty());
+    options.limits.unstated_bytes = length;
+    assert_is_the_model(&ModelStore::new(options).get(&unregistered("main")).unwrap());
+}
+
 #[test]
 fn a_compressed_answer_and_an_absurd_length_are_refused() {
     for (name, value, said) in

@@ -25,6 +25,8 @@ pub enum Fault {
     Wrong(Vec<u8>),
     /// Says no length and sends zeros until the client hangs up.
     Endless,
+    /// Says no length and sends the file in chunks.
+    Chunked,
     /// One more header.
     Header(&'static str, &'static str),
     /// Answers a range request with the whole file.
@@ -166,6 +168,9 @@ impl State {
         let file = path.strip_prefix("/storage/").map(str::to_owned).or_else(|| self.resolved(path));
         let content = file.as_ref().and_then(|file| self.files.lock().unwrap().get(file).cloned());
         match (file, content) {
+            (Some(file), Some(content)) if matches!(fault, Some(Fault::Chunked)) => {
+                self.send(stream, &file, content, request, fault)
+            }
             (Some(file), Some(content)) if file.ends_with(".safetensors") && !path.starts_with("/storage/") => {
                 self.redirect(stream, &file, &content)
             }
@@ -247,6 +252,9 @@ impl State {
                 stream.write_all(&[0; 1 << 16])?;
             }
         }
+        if let Some(Fault::Chunked) = fault {
+            return chunked(stream, &headers, &body);
+        }
         if let Some(Fault::Header(name, value)) = fault {
             headers.push((name, value.to_owned()));
         }
@@ -262,6 +270,17 @@ fn head(stream: &mut TcpStream, status: u16, headers: &[(&str, String)], length:
         text += &format!("{name}: {value}\r\n");
     }
     stream.write_all((text + "\r\n").as_bytes())
+}
+
+fn chunked(stream: &mut TcpStream, headers: &[(&str, String)], body: &[u8]) -> std::io::Result<()> {
+    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    write!(stream, "HTTP/1.1 200 X\r\nconnection: close\r\ntransfer-encoding: chunked\r\n{headers}\r\n")?;
+    for chunk in body.chunks(1000) {
+        write!(stream, "{:x}\r\n", chunk.len())?;
+        stream.write_all(chunk)?;
+        stream.write_all(b"\r\n")?;
+    }
+    stream.write_all(b"0\r\n\r\n")
 }
 
 fn read_request(stream: &TcpStream) -> Option<Request> {

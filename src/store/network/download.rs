@@ -13,17 +13,14 @@ use sha2::{Digest, Sha256};
 use super::http::{Answer, Client, Trouble, header};
 use crate::hex::hex;
 use crate::store::names::is_hex;
-use crate::store::options::Step;
+use crate::store::options::{Step, UNSTATED};
+use crate::store::small_file::MAX_FILE_BYTES;
 use crate::store::verify::CHUNK;
 use crate::store::{cache::Target, failure::Failure};
 use crate::{Error, Result};
 
-/// The most that a file may have which holds no weights.
-const MAX_FILE_BYTES: u64 = 512 << 20;
 /// The most that weights may have. Hubs cut larger models into several files.
 const MAX_WEIGHTS_BYTES: u64 = 1 << 40;
-/// The most that is taken of a file whose length nobody states: it might have no end.
-const MAX_UNSTATED_BYTES: u64 = 64 << 20;
 
 /// A repository at one revision, and its place in the cache.
 pub(super) struct Repository<'a> {
@@ -39,6 +36,24 @@ pub(super) struct Repository<'a> {
 struct Expected {
     size: Option<u64>,
     sha256: Option<String>,
+    /// What is taken at most where nobody states a size: the file might have no end.
+    most: u64,
+}
+
+impl Expected {
+    /// Whether so many bytes may be the file, or a part of it.
+    fn check_received(&self, done: u64) -> Result<(), Trouble> {
+        match self.size {
+            Some(size) if done > size => {
+                Err(Trouble::failed(format!("the server sent more than the {size} bytes of the file")))
+            }
+            None if done > self.most => Err(Trouble::failed(format!(
+                "the server does not say how long the file is, and sent more than {} bytes; set {UNSTATED} to take more",
+                self.most
+            ))),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl Repository<'_> {
@@ -89,6 +104,7 @@ impl Repository<'_> {
         Expected {
             size: known.and_then(|known| known.size).or(answer.size).or_else(length),
             sha256: known.and_then(|known| known.sha256.clone()).or(etag),
+            most: self.client.options.limits.unstated_bytes.min(most_bytes(file)),
         }
     }
 
@@ -108,8 +124,8 @@ impl Repository<'_> {
         let total = expected.size;
         let mut tick =
             |done| self.client.options.report(Step::Downloading, &self.client.options.endpoint, file, done, total);
-        let outcome =
-            sink.fill(answer.response.into_body().into_reader(), total, &mut tick).and_then(|()| sink.check(expected));
+        let body = answer.response.into_body().into_reader();
+        let outcome = sink.fill(body, expected, &mut tick).and_then(|()| sink.check(expected));
         match outcome {
             // A wrong beginning left by an earlier run must not make every later one fail: begin anew, once.
             Err(Trouble::Failed(Failure::Source(reason))) if resumed => {
@@ -169,25 +185,18 @@ impl<'a> Sink<'a> {
         Ok(Self { path, file, hasher, done: keep })
     }
 
-    fn fill(&mut self, mut body: impl Read, total: Option<u64>, tick: &mut dyn FnMut(u64)) -> Result<(), Trouble> {
+    fn fill(&mut self, mut body: impl Read, expected: &Expected, tick: &mut dyn FnMut(u64)) -> Result<(), Trouble> {
         let mut buffer = vec![0; CHUNK];
         loop {
             let count = match body.read(&mut buffer) {
-                Ok(0) => return self.ended(total),
+                Ok(0) => return self.ended(expected.size),
                 Ok(count) => count,
                 Err(error) => {
                     return Err(Trouble::again(format!("the transfer broke after {} bytes: {error}", self.done)));
                 }
             };
             self.done += count as u64;
-            if total.is_none() && self.done > MAX_UNSTATED_BYTES {
-                return Err(Trouble::failed(format!(
-                    "the server does not say how long the file is, and sent more than {MAX_UNSTATED_BYTES} bytes"
-                )));
-            }
-            if let Some(total) = total.filter(|total| self.done > *total) {
-                return Err(Trouble::failed(format!("the server sent more than the {total} bytes of the file")));
-            }
+            expected.check_received(self.done)?;
             self.file.write_all(&buffer[..count]).map_err(Error::io("write", self.path))?;
             self.hasher.update(&buffer[..count]);
             tick(self.done);
