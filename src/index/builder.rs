@@ -343,16 +343,20 @@ impl IndexBuilder {
 /// rows.
 ///
 /// # Errors
-/// [`Error::InvalidArgument`] for an id that the index does not have, and where another process writes; [`Error::Io`]. The index is then as it was.
+/// [`Error::InvalidArgument`] for an id that the index does not have, or has no longer, and where another process
+/// writes; [`Error::Io`]. The index is then as it was.
 pub fn delete(folder: impl AsRef<Path>, ids: &[impl AsRef<str>]) -> Result<u64> {
     let folder = folder.as_ref();
     Manifest::read(folder)?;
     let _lock = WriterLock::take(folder)?;
     let index = Index::open(folder)?;
     let find = |id: &str| {
-        let missing =
-            || Error::InvalidArgument(format!("the index {} has no id '{id}'; nothing was deleted", folder.display()));
-        index.find(id)?.ok_or_else(missing)
+        if let Some(row) = index.find(id)? {
+            return Ok(row);
+        }
+        let before = if index.was_deleted(id)? { "; its row was deleted before" } else { "" };
+        let shown = folder.display();
+        Err(Error::InvalidArgument(format!("the index {shown} has no id '{id}'; nothing was deleted{before}")))
     };
     let mut rows: Vec<u64> = ids.iter().map(|id| find(id.as_ref())).collect::<Result<_>>()?;
     rows.sort_unstable();

@@ -165,6 +165,16 @@ impl Index {
         Ok(None)
     }
 
+    /// Whether a row of this id was deleted.
+    pub(super) fn was_deleted(&self, id: &str) -> Result<bool> {
+        for segment in &self.segments {
+            if segment.find(id)?.is_some_and(|row| segment.is_deleted(row)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// [`Index::find`] for many ids, side by side.
     ///
     /// # Errors

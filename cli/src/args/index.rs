@@ -36,7 +36,7 @@ pub enum IndexVerb {
     Build(Box<BuildArgs>),
     /// Encode more texts into an index
     Add(Box<AddArgs>),
-    /// Delete texts from an index by their ids
+    /// Delete texts from an index by their ids: all of them, or none where one is not in the index (any more)
     Delete(DeleteArgs),
     /// Say what an index holds
     Info {
