@@ -122,10 +122,10 @@ impl Reader {
         let conditional = self.peek(2).is("cfg_attr");
         let rest = self.tokens[self.at..].iter().take_while(|token| **token != Token::Sign(']')).collect::<Vec<_>>();
         for window in rest.windows(3) {
-            if let [name, Token::Sign('='), Token::Text(file)] = window {
-                if name.is("path") {
-                    self.path = Some((file.clone(), conditional));
-                }
+            if let [name, Token::Sign('='), Token::Text(file)] = window
+                && name.is("path")
+            {
+                self.path = Some((file.clone(), conditional));
             }
         }
     }
