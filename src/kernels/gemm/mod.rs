@@ -54,6 +54,7 @@ use super::elementwise::ToCodes;
 use super::gemm::tile::Finish;
 use super::simd::padded_len;
 pub use split::Split;
+pub(super) use split::extent;
 pub(super) use tile::{ColumnMax, Job, Product, Store, run};
 
 /// Left operand of a product, row-major.
@@ -160,15 +161,6 @@ impl OutputRows<'_> {
             OutputRows::Whole(rows) => (rows.as_mut_ptr(), rows.len()),
             OutputRows::Shared(shared) => (shared.at, shared.len),
         }
-    }
-}
-
-/// Elements of a matrix of `rows` rows of `width`, `stride` apart; where no `usize` holds them,
-/// more than any slice has.
-pub(super) fn extent(rows: usize, width: usize, stride: usize) -> usize {
-    match rows.checked_sub(1) {
-        None => 0,
-        Some(before) => before.saturating_mul(stride).saturating_add(width),
     }
 }
 

@@ -31,3 +31,12 @@ impl Split {
         (last / self.width).saturating_mul(self.stride).saturating_add(last % self.width + 1)
     }
 }
+
+/// Elements of a matrix of `rows` rows of `width`, `stride` apart; where no `usize` holds them,
+/// more than any slice has.
+pub(in super::super) fn extent(rows: usize, width: usize, stride: usize) -> usize {
+    match rows.checked_sub(1) {
+        None => 0,
+        Some(before) => before.saturating_mul(stride).saturating_add(width),
+    }
+}
