@@ -305,9 +305,11 @@ impl CsvRecords {
             match result {
                 InputEmpty => {}
                 OutputFull if row.bytes.len() < input.max_row_bytes => row.bytes.resize(num_bytes * 2, 0),
-                OutputEndsFull if row.ends.len() <= MAX_FIELDS => row.ends.resize(num_fields * 2, 0),
-                OutputFull => (row.too_long, num_bytes, num_fields) = (true, 0, 0),
-                OutputEndsFull => (row.too_many, num_bytes, num_fields) = (true, 0, 0),
+                OutputEndsFull if row.ends.len() > MAX_FIELDS => (row.too_many, num_bytes, num_fields) = (true, 0, 0),
+                OutputEndsFull if row.ends.len() < input.max_row_bytes / size_of::<usize>() => {
+                    row.ends.resize(num_fields * 2, 0);
+                }
+                OutputFull | OutputEndsFull => (row.too_long, num_bytes, num_fields) = (true, 0, 0),
                 Record => {
                     // Only inside quotes does a line's end not end the record.
                     row.unclosed_quote = at_end && matches!(last_byte, b'\n' | b'\r');
