@@ -20,6 +20,7 @@ use super::local_options::LocalEncoderOptions;
 use super::pipeline::{Features, Pipeline};
 use super::tokenized::TokenizedText;
 use super::tokenizer::TextTokenizer;
+use super::version::arithmetic_version;
 use super::{
     Contract, Embeddings, EncodedLengths, EncodedText, Encoder, Engine, ModelInfo, ModelKind, Overrides, Precision,
     Role, TextSink, TokenEncoder,
@@ -215,7 +216,8 @@ impl LocalEncoder {
         let contract = &self.contract;
         let numbers = (contract.dim, contract.max_tokens, contract.normalize, contract.pooling);
         // Instruction sets round in their own ways, in i8 visibly so.
-        let arithmetic = (arithmetic_version(self.precision), self.engine, self.precision, Kernels::best().isa());
+        let arithmetic =
+            (arithmetic_version(self.precision, &contract.config), self.engine, self.precision, Kernels::best().isa());
         let prompts = (&contract.query_prompt, &contract.document_prompt);
         // Earlier releases computed lists of other modules in another way; the rest keeps its fingerprint.
         let mut modules = if contract.is_plain() { String::new() } else { format!(" {:?}", contract.modules) };
@@ -229,13 +231,6 @@ impl LocalEncoder {
             Sha256::digest(format!("{} {numbers:?} {arithmetic:?} {prompts:?}{modules}", self.files.fingerprint()?));
         Ok(hex(hash))
     }
-}
-
-/// Raised when a release computes other bits from the same files: indexes and caches of older releases must not be
-/// taken for its own. Codes of 8 bits have been of split columns since version 2.
-pub(super) fn arithmetic_version(precision: Precision) -> u32 {
-    let codes_of_8_bits = precision == Precision::I8 && Kernels::best().gemm_i8.code_bytes() == 1;
-    if codes_of_8_bits { 2 } else { 1 }
 }
 
 /// The lengths of texts, noted by many threads.

@@ -29,6 +29,7 @@ mod tokenizer;
 mod tokenizer_file;
 mod tokenizer_settings;
 mod transformer_file;
+mod version;
 mod weights_check;
 
 use std::fmt;

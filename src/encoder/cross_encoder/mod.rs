@@ -16,8 +16,9 @@ use sha2::{Digest, Sha256};
 
 use super::backend::{choose, load_backend, map_weights, thread_pool};
 use super::batches::Work;
-use super::local::{Lengths, arithmetic_version, is_finite};
+use super::local::{Lengths, is_finite};
 use super::pipeline::Pipeline;
+use super::version::arithmetic_version;
 use super::{EncodedLengths, Engine, LocalEncoderOptions, ModelInfo, Overrides, Precision};
 use crate::engine::{AnswerHead, Backend, ClassificationHead, RaggedBatch};
 use crate::hex::hex;
@@ -151,7 +152,12 @@ impl CrossEncoder {
         if let Some(fingerprint) = self.fingerprint.get() {
             return Ok(fingerprint.clone());
         }
-        let arithmetic = (arithmetic_version(self.precision), self.engine, self.precision, Kernels::best().isa());
+        let arithmetic = (
+            arithmetic_version(self.precision, &self.contract.config),
+            self.engine,
+            self.precision,
+            Kernels::best().isa(),
+        );
         let settings = (self.contract.max_tokens, &self.options.instruction);
         let hash = Sha256::digest(format!("{} cross {settings:?} {arithmetic:?}", self.files.fingerprint()?));
         Ok(self.fingerprint.get_or_init(|| hex(hash)).clone())

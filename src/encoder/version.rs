@@ -1,0 +1,75 @@
+//! Which release's arithmetic a model's vectors and logits come from.
+
+use serde_json::Value;
+
+use super::Precision;
+use crate::kernels::Kernels;
+
+/// Part of every fingerprint, and raised when a release computes other bits from the same files: indexes and caches of
+/// older releases must not be taken for its own.
+///
+/// Codes of 8 bits have been of split columns since version 2. Versions 3 and 4 are 1 and 2 for files whose config.json
+/// older releases read otherwise than transformers; all other files keep their number.
+pub(super) fn arithmetic_version(precision: Precision, config: &Value) -> u32 {
+    let codes_of_8_bits = precision == Precision::I8 && Kernels::best().gemm_i8.code_bytes() == 1;
+    let codes = if codes_of_8_bits { 2 } else { 1 };
+    if was_read_otherwise(config) { codes + 2 } else { codes }
+}
+
+/// Whether releases before this rule took another epsilon or other angles from this config.json.
+fn was_read_otherwise(config: &Value) -> bool {
+    let ropes = &config["rope_parameters"];
+    // They preferred the older form of the angles where a file has both.
+    let differs = |older: &Value, newer: &Value| !older.is_null() && !newer.is_null() && older != newer;
+    match config["model_type"].as_str().unwrap_or_default() {
+        "roberta" | "xlm-roberta" | "camembert" => config["layer_norm_eps"].is_null(),
+        "modernbert" => {
+            let norm = &config["layer_norm_eps"];
+            (!norm.is_null() && *norm != config["norm_eps"])
+                || differs(&config["global_rope_theta"], &ropes["full_attention"]["rope_theta"])
+                || differs(&config["local_rope_theta"], &ropes["sliding_attention"]["rope_theta"])
+        }
+        "qwen3" => {
+            let (older, newer) = (&config["rope_theta"], &ropes["rope_theta"]);
+            (older.is_null() && newer.is_null()) || differs(older, newer)
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn only_files_that_older_releases_read_otherwise_have_another_version() {
+        let version = |config: Value| arithmetic_version(Precision::F32, &config);
+        let ropes = json!({ "full_attention": { "rope_theta": 5e4 }, "sliding_attention": { "rope_theta": 1e4 } });
+        for kept in [
+            json!({ "model_type": "bert" }),
+            json!({ "model_type": "distilbert" }),
+            json!({ "model_type": "roberta", "layer_norm_eps": 1e-5 }),
+            json!({ "model_type": "modernbert", "norm_eps": 1e-5, "layer_norm_eps": 1e-5 }),
+            json!({ "model_type": "modernbert", "norm_eps": 1e-5, "rope_parameters": ropes }),
+            json!({ "model_type": "modernbert", "global_rope_theta": 5e4, "rope_parameters": ropes }),
+            json!({ "model_type": "qwen3", "rope_theta": 1e6 }),
+            json!({ "model_type": "qwen3", "rope_parameters": { "rope_theta": 1e6 } }),
+        ] {
+            assert_eq!(version(kept.clone()), 1, "{kept}");
+        }
+        for changed in [
+            json!({ "model_type": "roberta" }),
+            json!({ "model_type": "xlm-roberta", "layer_norm_eps": null }),
+            json!({ "model_type": "camembert" }),
+            json!({ "model_type": "modernbert", "norm_eps": 1e-5, "layer_norm_eps": 1e-12 }),
+            json!({ "model_type": "modernbert", "global_rope_theta": 1.6e5, "rope_parameters": ropes }),
+            json!({ "model_type": "modernbert", "local_rope_theta": 1.6e5, "rope_parameters": ropes }),
+            json!({ "model_type": "qwen3" }),
+            json!({ "model_type": "qwen3", "rope_theta": 1e6, "rope_parameters": { "rope_theta": 1e4 } }),
+        ] {
+            assert_eq!(version(changed.clone()), 3, "{changed}");
+        }
+    }
+}
