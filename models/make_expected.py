@@ -16,8 +16,8 @@
     golden/all-MiniLM-L6-v2.json           four short texts with their full vectors
 `tiny` writes models/tiny-*/: checkpoints of random weights in the layout of the
 hub, each with an expected.json (see tiny_models.py).
-`cross` writes models/cross-tiny-*/: the same for cross-encoders (see cross_encoders.py and
-modular_cross_encoders.py).
+`cross` writes models/cross-tiny-*/: the same for cross-encoders (see cross_encoders.py,
+modular_cross_encoders.py and logit_score.py).
 `variants` writes models/variants/: tiny models with other files (see variants.py).
 
 Every text is encoded alone, so that padding has no part in the numbers. Running
@@ -40,6 +40,7 @@ import torch
 from sentence_transformers import SentenceTransformer
 
 from cross_encoders import write_cross
+from logit_score import write_logit_score
 from modular_cross_encoders import write_modular
 from parity_texts import parity_texts
 from tiny_models import write_tiny
@@ -173,6 +174,7 @@ def main():
     else:
         write_cross(args.out, versions())
         write_modular(args.out, versions())
+        write_logit_score(args.out, versions())
 
 
 if __name__ == "__main__":

@@ -26,6 +26,8 @@ const CLASSIFIERS: [&str; 8] = [
     "cross-tiny-modular-roberta",
 ];
 const QWEN3: &str = "cross-tiny-qwen3";
+/// The same as sentence-transformers saves it, with a LogitScore module.
+const LOGIT_SCORE: &str = "cross-tiny-logit-score";
 
 #[derive(Deserialize)]
 struct Expected {
@@ -60,7 +62,7 @@ fn load(name: &str, local: LocalEncoderOptions) -> CrossEncoder {
 /// The engines that compute a fixture.
 fn engines(name: &str) -> &'static [Engine] {
     match name {
-        QWEN3 => &[Engine::Candle],
+        QWEN3 | LOGIT_SCORE => &[Engine::Candle],
         // Its embeddings are narrower than its layers, which candle does not compute.
         "cross-tiny-electra" => &[Engine::Native],
         _ => &[Engine::Native, Engine::Candle],
@@ -73,7 +75,7 @@ fn on(engine: Engine) -> LocalEncoderOptions {
 
 #[test]
 fn scores_are_those_of_transformers_and_sentence_transformers_on_every_engine() {
-    for name in CLASSIFIERS.into_iter().chain([QWEN3]) {
+    for name in CLASSIFIERS.into_iter().chain([QWEN3, LOGIT_SCORE]) {
         let expected = expected(name);
         for &engine in engines(name) {
             let model = load(name, on(engine));

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::{Folder, Ran, TINY, run, run_with_stdin};
+use crate::support::{Folder, Ran, TINY, root, run, run_with_stdin};
 
 /// Wants probabilities; the other logits.
 const CROSS: &str = "./models/cross-tiny-modernbert";
@@ -129,5 +129,22 @@ fn a_job_scores_as_a_single_list_does() {
                 assert_eq!(of_job[field], alone[field], "{field}");
             }
         }
+    }
+}
+
+#[test]
+fn a_document_of_one_letter_is_a_text_to_a_causal_model() {
+    // The space in front of the document becomes one token with the letter, so the document adds no token.
+    for model in ["cross-tiny-qwen3", "cross-tiny-logit-score"] {
+        let folder = root().join("models").join(model);
+        let expected = std::fs::read_to_string(folder.join("expected.json")).unwrap();
+        let expected: Value = serde_json::from_str(&expected).unwrap();
+        let texts = expected["texts"].as_array().unwrap();
+        let row = texts.iter().find(|row| row["document"] == "a").unwrap();
+        let query = row["query"].as_str().unwrap();
+        let args = ["rerank", "--model", &format!("./models/{model}"), "--query", query, "--format", "json"];
+        let answer = run_with_stdin(&args, "a\n").json();
+        let score = answer["results"][0]["score"].as_f64().unwrap();
+        assert!((score - row["score"].as_f64().unwrap()).abs() < 1e-4, "{model}: {score}, expected {}", row["score"]);
     }
 }

@@ -59,7 +59,7 @@ enum Asked {
     /// Not a question.
     Nothing,
     /// What stands before the document, and its tokens.
-    Before(String, usize),
+    Before(String, Vec<u32>),
     /// The query fills the model's limit: the tokens of the question, the same for every document.
     Full(Vec<u32>),
 }
@@ -172,7 +172,7 @@ impl PairTokenizer {
         // The last token may change with the document behind it.
         Ok(match encoding.len() > self.room {
             true => Asked::Full(encoding.get_ids()[..self.room].to_vec()),
-            false => Asked::Before(question, encoding.len()),
+            false => Asked::Before(question, encoding.get_ids().to_vec()),
         })
     }
 
@@ -185,7 +185,9 @@ impl PairTokenizer {
             (Joining::Question { prefix, suffix, .. }, Asked::Before(question, before)) => {
                 let encoding = self.encode_prefix(question, document, self.room)?;
                 let texts = &encoding.get_ids()[..encoding.len().min(self.room)];
-                let own = encoding.len().saturating_sub(*before);
+                // A short document may do no more than change the question's last token: " " becomes " a".
+                let same = encoding.get_ids().iter().zip(before).take_while(|(whole, before)| whole == before).count();
+                let own = encoding.len() - same;
                 Ok(self.surround(texts, (prefix, suffix), own, encoding.len() > self.room))
             }
             _ => self.join(query, document),
