@@ -37,6 +37,9 @@ mod hex;
 pub mod index;
 pub mod io;
 pub mod kernels;
+// What only requests to services need.
+#[cfg_attr(not(feature = "remote"), allow(dead_code))]
+mod provider;
 pub mod ranking;
 pub mod remote;
 mod reranker;

@@ -263,7 +263,7 @@ impl Reranker {
             .collect();
         let scores = self.scorer.score_lists(&asked, &distinct.texts)?;
         check(&scores, &asked)?;
-        let lowest = self.scorer.kind().lowest();
+        let lowest = self.scorer.lowest();
         Ok(lists
             .iter()
             .zip(&asked)

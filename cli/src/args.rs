@@ -20,7 +20,7 @@ pub use compare::{CompareArgs, CompareFormat};
 pub use free_text::parse;
 pub use index::{AddArgs, BuildArgs, DeleteArgs, IndexArgs, IndexVerb, SearchArgs};
 use index::{INDEX_EXAMPLES, SEARCH_EXAMPLES};
-pub use judge::{JudgeArgs, ServiceKind};
+pub use judge::JudgeArgs;
 pub use model::{ModelArgs, ModelsArgs, ModelsVerb, StoreArgs, default_batch_tokens};
 use nearsort::Role;
 use nearsort::eval::{Measure, Test};

@@ -1,4 +1,4 @@
-//! Language models of services as judges.
+//! Language models of services as judges; what asking a service would take.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use nearsort::remote::judge::{
     JudgeCounts, JudgeMethod, JudgeOptions, LISTWISE_PROMPT, POINTWISE_PROMPT, PromptSource, Rehearsal, Windows,
 };
-use nearsort::service::Service;
+use nearsort::service::{Service, ServiceKind, TokenCount};
 use nearsort::{Connect, Reranker, StageSpec};
 use serde_json::{Map, Value};
 
@@ -18,10 +18,17 @@ use crate::{Failure, Outcome, Run, batch, model, rerank, service};
 /// What can be known to be wrong before anything is sent.
 pub fn check(args: &RerankArgs) -> Result<(), Failure> {
     let wrong = |message: String| Err(Failure::Error(message));
-    if args.judge.kind.is_some() && !args.stages.is_empty() && !args.uses_service() {
-        return wrong("--kind is for models of services, and no stage is one; leave it out".into());
+    let is_judge = args.asks(ServiceKind::Judge);
+    if args.judge.kind.is_some() && !args.uses_service() {
+        if !args.stages.is_empty() {
+            return wrong("--kind is for models of services, and no stage is one; leave it out".into());
+        }
+        if !is_judge {
+            let name = args.model.name();
+            return wrong(format!("--kind is for models of services, and '{name}' runs on this machine; leave it out"));
+        }
     }
-    if !args.asks_judge() {
+    if !is_judge {
         return match args.judge.first_given() {
             Some(option) => wrong(format!(
                 "{option} is for LLM judges, such as --model openai:gpt-4o; leave it out, or say --kind judge"
@@ -142,11 +149,23 @@ impl Rehearsals {
         let mut text = String::new();
         for rehearsal in self.lock().iter() {
             let (provider, model, estimate) = (rehearsal.provider(), rehearsal.model(), rehearsal.estimate());
-            let (tokens, at_most) = (estimate.tokens, if rehearsal.is_exact() { "" } else { " at most" });
+            let at_most = if rehearsal.is_exact() { "" } else { " at most" };
+            let TokenCount { input, output, search_units } = estimate.tokens;
+            // A judge answers in tokens, and is asked once more where the answer is of no use.
+            let (requests, mut tokens) = match provider.offers(ServiceKind::Judge) {
+                false => (estimate.requests.to_string(), format!("{input} sent{at_most}")),
+                true => (
+                    format!("{}, and one more for each answer of no use", estimate.requests),
+                    format!("{input} sent{at_most}, {output} answered at most"),
+                ),
+            };
+            if search_units > 0 {
+                tokens += &format!("; {search_units} search units at most");
+            }
             for (name, value) in [
                 ("model", format!("{provider}:{model}")),
-                ("requests", format!("{}, and one more for each answer of no use", estimate.requests)),
-                ("tokens", format!("{} sent{at_most}, {} answered at most", tokens.input, tokens.output)),
+                ("requests", requests),
+                ("tokens", tokens),
                 ("cost", service::shown_cost(provider, model, args, |price| estimate.dollars(price))?),
             ] {
                 text += &format!("{name:9} {value}\n");
@@ -156,9 +175,10 @@ impl Rehearsals {
     }
 }
 
-/// Says what judging would take, and sends nothing. Stages that run on this machine do run, for they choose what is judged.
+/// Says what judging or reranking would take, and sends nothing. Stages that run on this machine do run, for they choose what is judged.
 pub fn rehearse(args: &RerankArgs, talk: Talk) -> Run {
-    let embeds = |stage: &&StageSpec| stage.service().is_some_and(|service| !args.judge.is_asked_of_stage(service));
+    let kind_of = |stage: &StageSpec| stage.service().map(|service| args.judge.kind_of_stage(service));
+    let embeds = |stage: &&StageSpec| kind_of(stage) == Some(ServiceKind::Embeddings);
     if let Some(stage) = args.stages.iter().find(embeds) {
         return Err(Failure::Error(format!(
             "--dry-run cannot know the vectors of the stage {stage}, and so not which candidates come next; ask about its model alone with --model"

@@ -12,9 +12,10 @@ use std::time::Instant;
 use nearsort::encoder::ProgressFn;
 use nearsort::io::{Query, Row, Rows, read_delimited_queries};
 use nearsort::ranking::{self, TopK};
+use nearsort::service::ServiceKind;
 use nearsort::{Blend, Hit, Reranker, RerankerBuilder, ScoredCandidates};
 
-use crate::args::{BlendMethod, OutputFormat, RerankArgs, ServiceKind, Talk};
+use crate::args::{BlendMethod, OutputFormat, RerankArgs, Talk};
 use crate::hints::{Warning, say, unscored_example, warn, warn_of_skipped};
 use crate::output::{self, Answer, Answers, Facts, ModelLine, Ranked};
 use crate::progress::Counter;
@@ -43,7 +44,8 @@ pub fn run(args: &RerankArgs, talk: Talk) -> Run {
 }
 
 fn rank(args: &RerankArgs, talk: Talk) -> Run {
-    if args.model.service.dry_run && (args.asks_judge() || !args.stages.is_empty()) {
+    let is_asked = args.asks(ServiceKind::Judge) || args.asks(ServiceKind::Rerank);
+    if args.model.service.dry_run && (is_asked || !args.stages.is_empty()) {
         return judge::rehearse(args, talk);
     }
     if let Some(dry) = DryRun::of(&args.model)? {
@@ -125,12 +127,12 @@ pub fn load(args: &RerankArgs, talk: Talk, counter: &Counter) -> Result<Reranker
 /// Everything that the arguments say about a reranker, but for the cache.
 pub fn builder(args: &RerankArgs, talk: Talk, progress: ProgressFn) -> Result<RerankerBuilder, Failure> {
     let mut builder = model::reranker(&args.model, &args.scoring, talk, progress)?.stages(args.stages.clone());
-    if args.asks_judge() {
+    if args.asks(ServiceKind::Judge) {
         let (method, options) = judge::asking(&args.judge)?;
         builder = builder.judge(method, options);
     }
     if let Some(kind) = args.judge.kind {
-        builder = builder.embeddings(kind == ServiceKind::Embeddings);
+        builder = builder.kind(kind);
     }
     if let Some(raw_scores) = args.raw_scores {
         builder = builder.raw_scores(raw_scores);

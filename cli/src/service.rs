@@ -8,7 +8,8 @@ use nearsort::cache::CacheCounts;
 use nearsort::io::{Row, Rows};
 use nearsort::remote::{Estimate, RemoteOptions};
 use nearsort::service::{
-    Account, HttpService, Price, Prices, Provider, Recording, Secret, Service, ServiceError, ServiceOptions, Summary,
+    Account, HttpService, Price, Prices, Provider, Recording, Secret, Service, ServiceError, ServiceKind,
+    ServiceOptions, Summary,
 };
 use nearsort::{Connect, RerankerBuilder, StoreOptions};
 use serde_json::{Map, Value, json};
@@ -113,10 +114,11 @@ pub fn shown_cost(
 ) -> Result<String, Failure> {
     Ok(match price(provider, model, args)? {
         Some(price) => format!(
-            "{} at most (${} per million tokens sent, ${} answered; {}, {})",
+            "{} at most (${} per million tokens sent, ${} answered{}; {}, {})",
             money(dollars(&price)),
             price.input,
             price.output,
+            if price.searches > 0.0 { format!(", ${} per thousand searches", price.searches) } else { String::new() },
             if price.date.is_empty() { "-" } else { &price.date },
             if price.source.is_empty() { "-" } else { &price.source },
         ),
@@ -141,7 +143,12 @@ pub fn summarize(args: &ModelArgs, talk: Talk) {
             said += &format!(", {number} {what}");
         }
     }
-    said += &format!(", {} tokens sent", usage.input);
+    if usage.search_units > 0 {
+        said += &format!(", {} search units", usage.search_units);
+    }
+    if usage.input > 0 || usage.search_units == 0 {
+        said += &format!(", {} tokens sent", usage.input);
+    }
     if usage.output > 0 {
         said += &format!(", {} answered", usage.output);
     }
@@ -163,7 +170,11 @@ pub fn usage(args: &ModelArgs, cache: Option<CacheCounts>) -> Option<Map<String,
         "cost_dollars": dollars,
         "cache_hits": from_cache + cache.map_or(0, |counts| counts.hits),
     });
-    fields.as_object().cloned()
+    let mut fields = fields.as_object().cloned()?;
+    if usage.search_units > 0 {
+        fields.insert("search_units".into(), usage.search_units.into());
+    }
+    Some(fields)
 }
 
 /// What a run would send, counted instead of sent.
@@ -185,6 +196,7 @@ impl DryRun {
                 args.name()
             )));
         };
+        provider.check_offers(ServiceKind::Embeddings)?;
         let options = RemoteOptions { max_tokens: args.max_tokens, ..RemoteOptions::default() };
         let estimate = Estimate::new(provider, model, &options);
         Ok(Some(Self { estimate, price: price(provider, model, &args.service)?, args: args.clone() }))

@@ -8,73 +8,26 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::answer::{self, Wrong};
-use super::ask_and_read;
+use super::asking::{ask_and_read, malformed};
+use super::options::RemoteOptions;
 use super::parallel;
-use super::requests::{Input, Limits, MAX_INPUT_TOKENS, MAX_REQUEST_INPUTS, MAX_REQUEST_TOKENS, request};
-use crate::encoder::{Embeddings, Encoder, ModelInfo, PartSink, ProgressFn, Role};
+use super::requests::{Input, Limits, request};
+use crate::encoder::{Embeddings, Encoder, ModelInfo, PartSink, Role};
 use crate::hex::hex;
-use crate::service::{Provider, Service, ServiceError, TokenCounter};
+use crate::provider::Embeds;
+use crate::service::{Service, ServiceError};
 use crate::{Error, Result};
-
-/// Characters of a text that an error shows.
-const SHOWN: usize = 48;
-
-/// How texts are sent to a model that embeds.
-#[derive(Clone)]
-pub struct RemoteOptions {
-    /// Components of a vector, which the service is asked for; `None`: the model's own.
-    pub dimensions: Option<usize>,
-    /// Tokens per text; what is beyond is cut and reported. `None`: [`MAX_INPUT_TOKENS`] for OpenAI's models, and for others no cut here, for their
-    /// tokens are not known; the service may cut or refuse.
-    pub max_tokens: Option<usize>,
-    /// Put before every query.
-    pub query_prompt: String,
-    /// Put before every document.
-    pub document_prompt: String,
-    /// Requests under way at once.
-    pub concurrency: usize,
-    /// Texts in one request.
-    pub request_inputs: usize,
-    /// Tokens in one request.
-    pub request_tokens: usize,
-    /// Called with the number of texts just embedded; from any thread.
-    pub progress: Option<ProgressFn>,
-}
-
-impl Default for RemoteOptions {
-    fn default() -> Self {
-        Self {
-            dimensions: None,
-            max_tokens: None,
-            query_prompt: String::new(),
-            document_prompt: String::new(),
-            concurrency: 8,
-            request_inputs: MAX_REQUEST_INPUTS,
-            request_tokens: MAX_REQUEST_TOKENS,
-            progress: None,
-        }
-    }
-}
-
-impl RemoteOptions {
-    pub(super) fn limits(&self, provider: Provider, model: &str) -> Limits {
-        let counter = TokenCounter::for_model(provider, model);
-        let max_tokens = self.max_tokens.or(counter.is_exact().then_some(MAX_INPUT_TOKENS));
-        let (request_inputs, request_tokens) = (self.request_inputs.max(1), self.request_tokens.max(1));
-        Limits { counter, max_tokens, request_inputs, request_tokens }
-    }
-}
 
 /// An [`Encoder`] whose vectors come from a service, scaled to length 1. An empty text has the vector of zeros and is never sent.
 ///
 /// Its fingerprint is of provider, host, model, dimension, longest text and prompts: a service may change the model behind a name, and nobody here can tell.
 pub struct RemoteEncoder {
     service: Arc<dyn Service>,
+    wire: &'static dyn Embeds,
     options: RemoteOptions,
     limits: Limits,
     dim: usize,
-    /// Whether the service takes `encoding_format: base64`, a quarter of the bytes; learnt from a refusal.
+    /// Whether the service gives vectors as base64, a quarter of the bytes; learnt from a refusal.
     base64: AtomicBool,
 }
 
@@ -82,17 +35,15 @@ impl RemoteEncoder {
     /// An encoder whose vectors have `dim` components; see [`super::known_dim`] and [`super::ask_dim`].
     ///
     /// # Errors
-    /// [`ServiceError::Setup`] for Anthropic, which has no embeddings, and for a dimension of 0.
+    /// [`ServiceError::Setup`] for a provider without embeddings, and for a dimension of 0.
     pub fn new(service: Arc<dyn Service>, dim: usize, options: RemoteOptions) -> Result<Self> {
         let setup = |message: &str| Err(Error::Service(ServiceError::Setup(message.into())));
-        if service.provider() == Provider::Anthropic {
-            return setup("Anthropic has no embeddings; use openai:, azure: or a local model for them");
-        }
+        let wire = service.provider().embeds().map_err(Error::Service)?;
         if dim == 0 || options.dimensions == Some(0) {
             return setup("an embedding needs at least 1 component");
         }
         let limits = options.limits(service.provider(), service.model());
-        Ok(Self { service, options, limits, dim, base64: AtomicBool::new(true) })
+        Ok(Self { service, wire, options, limits, dim, base64: AtomicBool::new(true) })
     }
 
     fn prompt(&self, role: Role) -> &str {
@@ -106,31 +57,21 @@ impl RemoteEncoder {
     fn ask(&self, inputs: &[Input<'_>]) -> Result<Vec<Vec<f32>>> {
         let texts: Vec<&str> = inputs.iter().map(|input| input.text.as_ref()).collect();
         let tokens = inputs.iter().map(|input| input.tokens).sum();
-        let read = |body: &Value| answer::vectors(body, texts.len(), Some(self.dim));
+        let read = |body: &Value| self.wire.vectors(body, texts.len(), Some(self.dim));
         let ask = |base64| {
-            let request = request(self.service.model(), &texts, tokens, self.options.dimensions, base64);
+            let request = request(self.wire, self.service.model(), &texts, tokens, self.options.dimensions, base64);
             ask_and_read(&*self.service, &request, read, Result::is_ok)
         };
         let vectors = match ask(self.base64.load(Ordering::Relaxed)) {
-            Err(ServiceError::Refused { status: 400 | 422, param: Some(param), .. }) if param == "encoding_format" => {
+            Err(ServiceError::Refused { status: 400 | 422, param: Some(param), .. })
+                if param == self.wire.compact_parameter() =>
+            {
                 self.base64.store(false, Ordering::Relaxed);
                 ask(false)
             }
             answer => answer,
         };
-        vectors.map_err(Error::Service)?.map_err(|wrong| self.malformed(wrong, inputs))
-    }
-
-    fn malformed(&self, wrong: Wrong, inputs: &[Input<'_>]) -> Error {
-        let text = wrong.index.and_then(|index| inputs.get(index));
-        let message = match text {
-            Some(input) => {
-                let shown: String = input.text.chars().take(SHOWN).collect();
-                format!("{} (text {}, counted from 0: '{shown}')", wrong.message, input.position)
-            }
-            None => wrong.message,
-        };
-        Error::Service(ServiceError::Malformed { host: self.service.host(), message })
+        vectors.map_err(Error::Service)?.map_err(|wrong| malformed(&*self.service, wrong, inputs))
     }
 
     /// Sends batches side by side and hands each to `sink`. After an error no further one is begun; those under way are finished, for they are paid.

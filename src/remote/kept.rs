@@ -2,7 +2,6 @@
 
 use serde_json::Value;
 
-use super::answer;
 use crate::Error;
 use crate::cache::{CachedModel, EmbeddingCache};
 use crate::service::{Origin, Provider, Reply, Request, Service, ServiceError, question_hash};
@@ -28,9 +27,10 @@ impl KeptAnswers {
     }
 }
 
-/// Texts of a request for embeddings.
-fn inputs(request: &Request) -> usize {
-    request.body["input"].as_array().map_or(1, Vec::len)
+/// Whether an answer has the vectors that were asked for, which are read alike by all who ask.
+fn has_vectors(provider: Provider, request: &Request, reply: &Reply) -> bool {
+    let embeds = provider.wire().embeds().filter(|embeds| embeds.path() == request.path);
+    embeds.is_some_and(|embeds| embeds.vectors(&reply.body, embeds.count(&request.body), None).is_ok())
 }
 
 impl Service for KeptAnswers {
@@ -56,8 +56,7 @@ impl Service for KeptAnswers {
             return Ok(Reply { body, latency: std::time::Duration::ZERO, origin: Origin::Cache });
         }
         let reply = self.inner.send(request)?;
-        // Vectors are read alike by all who ask for them.
-        if request.path == "/embeddings" && answer::vectors(&reply.body, inputs(request), None).is_ok() {
+        if has_vectors(self.provider(), request, &reply) {
             self.keep(request, &reply)?;
         }
         Ok(reply)

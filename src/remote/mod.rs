@@ -1,27 +1,27 @@
-//! Embeddings and judgements of services: an [`crate::Encoder`] over a [`Service`], and [`judge`]s.
+//! Embeddings, judgements and scores of services: an [`crate::Encoder`], [`judge`]s and a rerank scorer over a [`Service`].
 //!
 //! [`RemoteEncoder`] cuts texts into requests within the service's limits, has several under way at once, and puts the vectors back by their index. An answer
 //! with a vector too few, too many, twice, of another length or with a component that is no number is an error that names the text: never a vector of zeros.
 
-mod answer;
+mod asking;
 mod encoder;
+mod estimate;
 pub mod judge;
 mod kept;
+mod options;
 mod parallel;
 mod requests;
+mod rerank;
 
-pub use encoder::{RemoteEncoder, RemoteOptions};
+pub use crate::provider::{MAX_INPUT_TOKENS, MAX_REQUEST_INPUTS, MAX_REQUEST_TOKENS};
+pub use encoder::RemoteEncoder;
+pub use estimate::Estimate;
 pub use kept::KeptAnswers;
-pub use requests::{Estimate, MAX_INPUT_TOKENS, MAX_REQUEST_INPUTS, MAX_REQUEST_TOKENS};
+pub use options::RemoteOptions;
+pub use rerank::{RerankScorer, RerankServiceOptions};
 
-use serde_json::Value;
-
-use crate::service::{Origin, Prices, Provider, Request, Service, ServiceError};
-
-/// Whether a model of a service embeds, by its name: those that embed have `embed` in it, at OpenAI and elsewhere; Anthropic has none.
-pub fn is_embedding_model(provider: Provider, model: &str) -> bool {
-    provider != Provider::Anthropic && model.to_ascii_lowercase().contains("embed")
-}
+use crate::service::{Prices, Provider, Service, ServiceError};
+use asking::ask_and_read;
 
 /// Components of a model's vectors, where they are known: by name from the list of prices.
 pub fn known_dim(provider: Provider, model: &str) -> Option<usize> {
@@ -33,28 +33,9 @@ pub fn known_dim(provider: Provider, model: &str) -> Option<usize> {
 /// # Errors
 /// [`ServiceError::Malformed`] when the answer is none; what the service fails with.
 pub fn ask_dim(service: &dyn Service) -> Result<usize, ServiceError> {
-    let request = requests::request(service.model(), &["dimension"], 9, None, true);
-    let vectors = ask_and_read(service, &request, |body| answer::vectors(body, 1, None), Result::is_ok)?
+    let wire = service.provider().embeds()?;
+    let request = requests::request(wire, service.model(), &["dimension"], 9, None, true);
+    let vectors = ask_and_read(service, &request, |body| wire.vectors(body, 1, None), Result::is_ok)?
         .map_err(|wrong| ServiceError::Malformed { host: service.host(), message: wrong.message })?;
     Ok(vectors[0].len())
-}
-
-/// Asks and reads the answer. One that is worth keeping is kept; one that is not and comes from a cache or a recording is asked for anew.
-fn ask_and_read<T>(
-    service: &dyn Service,
-    request: &Request,
-    read: impl Fn(&Value) -> T,
-    is_worth_keeping: impl Fn(&T) -> bool,
-) -> Result<T, ServiceError> {
-    let mut reply = service.send(request)?;
-    let mut result = read(&reply.body);
-    if !is_worth_keeping(&result) && reply.origin != Origin::Service {
-        let Some(anew) = service.ask_anew(request) else { return Ok(result) };
-        reply = anew?;
-        result = read(&reply.body);
-    }
-    if is_worth_keeping(&result) {
-        service.keep(request, &reply)?;
-    }
-    Ok(result)
 }

@@ -3,16 +3,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use serde_json::{Value, json};
-
-use crate::service::{Price, Provider, Request, TokenCount, TokenCounter, Usage};
-
-/// Texts in one request, as OpenAI limits them.
-pub const MAX_REQUEST_INPUTS: usize = 2_048;
-/// Tokens in one request, as OpenAI limits them.
-pub const MAX_REQUEST_TOKENS: usize = 300_000;
-/// Tokens of one text, as OpenAI limits them.
-pub const MAX_INPUT_TOKENS: usize = 8_192;
+use crate::provider::Embeds;
+use crate::service::{Request, TokenCount, TokenCounter};
 
 /// A text as it is sent.
 pub(super) struct Input<'a> {
@@ -79,58 +71,23 @@ impl Limits {
 }
 
 /// The request for the vectors of texts.
-pub(super) fn request(model: &str, texts: &[&str], tokens: usize, dimensions: Option<usize>, base64: bool) -> Request {
-    let format = if base64 { "base64" } else { "float" };
-    let mut body = json!({ "model": model, "input": texts, "encoding_format": format });
-    if let (Some(dimensions), Value::Object(fields)) = (dimensions, &mut body) {
-        fields.insert("dimensions".into(), dimensions.into());
-    }
-    Request { path: "/embeddings", body, at_most: TokenCount { input: tokens as u64, output: 0 } }
-}
-
-/// What embedding texts would take, without a key and without sending anything. Texts that a cache has are counted too.
-pub struct Estimate {
-    limits: Limits,
-    /// Requests.
-    pub requests: u64,
-    /// Texts, without empty ones.
-    pub texts: u64,
-    /// Texts that would be cut.
-    pub truncated: u64,
-    /// Tokens, at most.
-    pub tokens: u64,
-}
-
-impl Estimate {
-    /// Of a model with the limits of [`super::RemoteOptions`].
-    pub fn new(provider: Provider, model: &str, options: &super::RemoteOptions) -> Self {
-        Self { limits: options.limits(provider, model), requests: 0, texts: 0, truncated: 0, tokens: 0 }
-    }
-
-    /// Adds what one call of [`crate::Encoder::encode`] would send.
-    pub fn add(&mut self, texts: &[&str], prompt: &str) {
-        let inputs = self.limits.inputs(texts, prompt);
-        self.requests += self.limits.batches(&inputs).len() as u64;
-        self.texts += inputs.len() as u64;
-        self.truncated += inputs.iter().filter(|input| input.truncated).count() as u64;
-        self.tokens += inputs.iter().map(|input| input.tokens as u64).sum::<u64>();
-    }
-
-    /// Whether the tokens are counted as the service counts them; else they are an estimate from above.
-    pub fn is_exact(&self) -> bool {
-        self.limits.counter.is_exact()
-    }
-
-    /// What it would cost, in dollars.
-    pub fn dollars(&self, price: &Price) -> f64 {
-        price.dollars(Usage { input: self.tokens, ..Usage::default() })
-    }
+pub(super) fn request(
+    wire: &dyn Embeds,
+    model: &str,
+    texts: &[&str],
+    tokens: usize,
+    dimensions: Option<usize>,
+    is_compact: bool,
+) -> Request {
+    let body = wire.body(model, texts, dimensions, is_compact);
+    Request { path: wire.path(), body, at_most: TokenCount { input: tokens as u64, ..TokenCount::default() } }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::remote::RemoteOptions;
+    use crate::service::Provider;
 
     fn limits(options: &RemoteOptions) -> Limits {
         options.limits(Provider::OpenAi, "text-embedding-3-small")
@@ -161,15 +118,5 @@ mod tests {
         let inputs = limits.inputs(&["one two three four five", "", "six"], "query: ");
         assert_eq!((inputs[0].text.as_ref(), inputs[0].tokens, inputs[0].truncated), ("query: one two", 4, true));
         assert_eq!((inputs[1].position, inputs[1].text.as_ref(), inputs[1].truncated), (2, "query: six", false));
-    }
-
-    #[test]
-    fn an_estimate_counts_what_would_be_sent() {
-        let mut estimate = Estimate::new(Provider::OpenAi, "text-embedding-3-large", &RemoteOptions::default());
-        let texts = vec!["antidisestablishmentarianism"; 3_000];
-        estimate.add(&texts, "");
-        assert_eq!((estimate.requests, estimate.texts, estimate.tokens), (2, 3_000, 18_000));
-        let price = Price { input: 0.13, ..Price::default() };
-        assert!((estimate.dollars(&price) - 0.00234).abs() < 1e-9 && estimate.is_exact());
     }
 }

@@ -2,6 +2,7 @@
 
 mod cascade;
 mod judge;
+mod rerank;
 mod service;
 
 use std::sync::Arc;
@@ -14,10 +15,9 @@ use crate::encoder::{
     CrossEncoder, CrossEncoderOptions, Encoder, Engine, LocalEncoder, LocalEncoderOptions, ModelKind, Overrides,
     Precision, ProgressFn, no_text_vectors,
 };
-use crate::remote::is_embedding_model;
 use crate::remote::judge::{JudgeMethod, JudgeOptions};
 use crate::scorer::{BiEncoderScorer, CrossEncoderScorer, LongText, Scorer, Scoring};
-use crate::service::{Provider, Service};
+use crate::service::{Provider, Service, ServiceKind};
 use crate::store::{ModelFiles, ModelSpec, ModelStore, StoreOptions};
 use crate::{Error, Result};
 
@@ -39,7 +39,7 @@ pub struct RerankerBuilder {
     cache: Option<EmbeddingCache>,
     connect: Option<Connect>,
     concurrency: Option<usize>,
-    embeds: Option<bool>,
+    kind: Option<ServiceKind>,
     judge: Option<(JudgeMethod, JudgeOptions)>,
     raw_scores: Option<bool>,
     instruction: Option<String>,
@@ -55,7 +55,7 @@ impl Reranker {
 
 impl RerankerBuilder {
     /// A name of the registry, `org/name[@revision]` on the hub, a folder, or a model of a service: `openai:text-embedding-3-large` embeds,
-    /// `openai:gpt-4o` and `anthropic:...` judge ([`RerankerBuilder::judge`]). Default: [`DEFAULT_MODEL`].
+    /// `openai:gpt-4o` and `anthropic:...` judge ([`RerankerBuilder::judge`]), `cohere:rerank-v4.0-pro` reranks ([`RerankerBuilder::kind`]). Default: [`DEFAULT_MODEL`].
     pub fn model(mut self, name: impl Into<String>) -> Self {
         self.model = Some(name.into());
         self
@@ -166,10 +166,10 @@ impl RerankerBuilder {
         self
     }
 
-    /// Takes models of services, the model's own and those of stages, for ones that embed (`true`) or judge (`false`), whatever their names say. Default: what
-    /// [`is_embedding_model`] makes of the name.
-    pub fn embeddings(mut self, embeds: bool) -> Self {
-        self.embeds = Some(embeds);
+    /// What models of services do, the model's own and those of stages. Default: what
+    /// [`Provider::guess_kind`] makes of the name.
+    pub fn kind(mut self, kind: ServiceKind) -> Self {
+        self.kind = Some(kind);
         self
     }
 
@@ -190,9 +190,11 @@ impl RerankerBuilder {
             return self.build_cascade();
         }
         if let Some((provider, model)) = self.remote_name() {
-            return match self.judge.is_none() && self.is_embedding(provider, &model) {
-                true => self.build_remote(provider, &model),
-                false => self.build_judge(provider, &model),
+            let kind = if self.judge.is_some() { ServiceKind::Judge } else { self.kind_of(provider, &model) };
+            return match kind {
+                ServiceKind::Embeddings => self.build_remote(provider, &model),
+                ServiceKind::Judge => self.build_judge(provider, &model),
+                ServiceKind::Rerank => self.build_rerank(provider, &model),
             };
         }
         if self.judge.is_some() {
@@ -213,8 +215,8 @@ impl RerankerBuilder {
         }
     }
 
-    fn is_embedding(&self, provider: Provider, model: &str) -> bool {
-        self.embeds.unwrap_or_else(|| is_embedding_model(provider, model))
+    fn kind_of(&self, provider: Provider, model: &str) -> ServiceKind {
+        self.kind.unwrap_or_else(|| provider.guess_kind(model))
     }
 
     /// `default`: how it scores when nobody says.

@@ -116,6 +116,11 @@ pub trait Scorer: Send + Sync {
     /// What the scores mean.
     fn kind(&self) -> ScoreKind;
 
+    /// Score of a candidate without text; no candidate with text scores lower. Default: the end of the kind's scale.
+    fn lowest(&self) -> f32 {
+        self.kind().lowest()
+    }
+
     /// What computes the scores; `None` where the scorer does not say.
     fn model(&self) -> Option<ModelInfo> {
         None
@@ -129,8 +134,8 @@ pub trait Scorer: Send + Sync {
         Ok(None)
     }
 
-    /// Whether a score depends on the other candidates, so that a list must be given in one piece: those who score many candidates bit by bit
-    /// then do not.
+    /// Whether a list is to be given in one piece, because a score depends on the other candidates or because pieces cost more: those who score
+    /// many candidates bit by bit then do not.
     fn needs_whole_lists(&self) -> bool {
         false
     }

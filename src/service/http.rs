@@ -14,7 +14,6 @@ use ureq::{Agent, Body, Timeout};
 use super::answer_size;
 use super::limits::PerMinute;
 use super::meter::Reservation;
-use super::options::ANTHROPIC_VERSION;
 use super::refusal::{Refusal, pause};
 use super::{Account, Origin, Provider, Reply, Request, Secret, Service, ServiceError, ServiceOptions, Usage};
 use crate::scrub::Scrubber;
@@ -114,7 +113,9 @@ impl HttpService {
                 self.malformed(format!("a compressed body ({coding}), which was not asked for")),
             ));
         }
-        let text = match self.read(&mut response, answer_size::bytes(request).min(self.options.max_answer_bytes)) {
+        let text = match self
+            .read(&mut response, answer_size::bytes(self.options.provider, request).min(self.options.max_answer_bytes))
+        {
             Ok(text) => text,
             Err(error) => return Err(self.no_answer(&error, reservation)),
         };
@@ -136,7 +137,7 @@ impl HttpService {
 
     /// The answer's JSON without secrets: a server may echo the key, even in an answer that is written down.
     fn parsed(&self, text: &str, request: &Request) -> Result<Value, Trouble> {
-        if let Some(most) = answer_size::too_many_values(text, request) {
+        if let Some(most) = answer_size::too_many_values(text, self.options.provider, request) {
             return Err(Trouble::Final(self.malformed(format!("more than {most} values"))));
         }
         let mut body: Value = serde_json::from_str(text).map_err(|error| {
@@ -154,16 +155,9 @@ impl HttpService {
     fn post(&self, url: &str, body: &[u8]) -> Result<Response<Body>, ureq::Error> {
         let mut request = self.agent.post(url).content_type("application/json").header("accept", "application/json");
         let options = &self.options;
-        if let Some(key) = &options.key {
-            request = match options.provider {
-                Provider::OpenAi => request.header("authorization", format!("Bearer {}", key.reveal())),
-                Provider::Azure => request.header("api-key", key.reveal()),
-                Provider::Anthropic => request.header("x-api-key", key.reveal()),
-            };
-        }
-        if options.provider == Provider::Anthropic {
-            let version = options.api_version.as_deref().unwrap_or(ANTHROPIC_VERSION);
-            request = request.header("anthropic-version", version);
+        let key = options.key.as_ref().map(Secret::reveal);
+        for (name, value) in options.provider.wire().headers(key, options.api_version.as_deref()) {
+            request = request.header(name, value);
         }
         request.send(body)
     }

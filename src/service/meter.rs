@@ -3,50 +3,10 @@
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use serde_json::Value;
-
-use super::{Price, Provider, ServiceError, TokenCount};
+use super::{Price, ServiceError, TokenCount, Usage};
 
 /// Sums of dollars are compared with this tolerance, far below the price of a token.
 const ROUNDING: f64 = 1e-9;
-
-/// Tokens of one answer, as the service counted them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Usage {
-    /// Tokens sent, those that the service had in its own cache included.
-    pub input: u64,
-    /// Of these, tokens that the service had in its own cache.
-    pub cached_input: u64,
-    /// Tokens answered, hidden reasoning included.
-    pub output: u64,
-}
-
-impl Usage {
-    /// Reads the `usage` of an answer; `None` where it has none, as some compatible servers.
-    pub fn of(provider: Provider, body: &Value) -> Option<Self> {
-        let usage = body.get("usage")?;
-        let number = |path: &str| usage.pointer(path).and_then(Value::as_u64);
-        match provider {
-            Provider::OpenAi | Provider::Azure => Some(Self {
-                input: number("/prompt_tokens")?,
-                cached_input: number("/prompt_tokens_details/cached_tokens").unwrap_or(0),
-                output: number("/completion_tokens").unwrap_or(0),
-            }),
-            // Anthropic's input_tokens are those that its cache had nothing to do with.
-            Provider::Anthropic => {
-                let cached = number("/cache_read_input_tokens").unwrap_or(0);
-                let written = number("/cache_creation_input_tokens").unwrap_or(0);
-                let input = number("/input_tokens")?.saturating_add(cached).saturating_add(written);
-                Some(Self { input, cached_input: cached, output: number("/output_tokens")? })
-            }
-        }
-    }
-
-    /// The most that a request may take.
-    fn at_most(count: TokenCount) -> Self {
-        Self { input: count.input, cached_input: 0, output: count.output }
-    }
-}
 
 /// What was asked, and what came of it. Equal for a run and its replay, but for `tries` and `from_recording`.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -59,7 +19,7 @@ pub struct Summary {
     pub from_cache: u64,
     /// Requests sent, each try counted.
     pub tries: u64,
-    /// Tokens of the answers.
+    /// Tokens and search units of the answers.
     pub usage: Usage,
     /// What the answers cost in dollars; `None` where a price is not known.
     pub dollars: Option<f64>,
@@ -158,7 +118,7 @@ impl Account {
     /// Sets aside the most that one try may cost, until the answer says how much it was.
     #[cfg_attr(not(feature = "remote"), allow(dead_code))]
     pub(super) fn reserve(&self, at_most: TokenCount) -> Result<Reservation<'_>, ServiceError> {
-        let most = Usage::at_most(at_most);
+        let most = Usage::from(at_most);
         let dollars = self.dollars(most);
         self.meter.reserve(dollars)?;
         Ok(Reservation { account: self, most, dollars })
@@ -187,6 +147,7 @@ impl Account {
             (&mut sum.usage.input, usage.input),
             (&mut sum.usage.cached_input, usage.cached_input),
             (&mut sum.usage.output, usage.output),
+            (&mut sum.usage.search_units, usage.search_units),
         ] {
             *sum = sum.saturating_add(more);
         }
@@ -236,6 +197,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::service::Provider;
 
     fn account(budget: Option<f64>, input: f64, output: f64) -> Account {
         let price = Price { input, output, ..Price::default() };
@@ -244,6 +206,10 @@ mod tests {
 
     const MILLION: u64 = 1_000_000;
 
+    fn input(tokens: u64) -> TokenCount {
+        TokenCount { input: tokens, ..TokenCount::default() }
+    }
+
     #[test]
     fn a_budget_is_not_exceeded_by_eight_threads() {
         let account = account(Some(1.0), 0.03, 0.0);
@@ -251,7 +217,7 @@ mod tests {
         let refused = thread::scope(|scope| {
             let work = || {
                 (0..40)
-                    .filter(|_| match account.reserve(TokenCount { input: MILLION, output: 0 }) {
+                    .filter(|_| match account.reserve(input(MILLION)) {
                         Ok(reservation) => {
                             thread::yield_now();
                             reservation.settle(Some(spent));
@@ -273,7 +239,7 @@ mod tests {
     #[test]
     fn a_lost_answer_is_paid_from_the_budget_and_a_refused_request_is_not() {
         let account = account(Some(1.0), 0.6, 0.0);
-        let most = TokenCount { input: MILLION, output: 0 };
+        let most = input(MILLION);
         drop(account.reserve(most).unwrap());
         account.reserve(most).unwrap().lose();
         let error = account.reserve(most).err().unwrap();
@@ -285,12 +251,12 @@ mod tests {
     #[test]
     fn what_a_recording_cost_is_shown_and_not_spent() {
         let account = account(Some(1.0), 1.0, 2.0);
-        account.recorded(Some(Usage { input: MILLION, cached_input: 0, output: MILLION }));
+        account.recorded(Some(Usage { input: MILLION, output: MILLION, ..Usage::default() }));
         account.kept();
         let summary = account.meter().summary();
         assert_eq!((summary.requests, summary.from_recording, summary.from_cache), (1, 1, 1));
         assert_eq!(summary.dollars, Some(3.0));
-        account.reserve(TokenCount { input: MILLION, output: 0 }).unwrap().settle(None);
+        account.reserve(input(MILLION)).unwrap().settle(None);
         assert_eq!(account.meter().summary().dollars, Some(4.0));
     }
 
@@ -299,7 +265,7 @@ mod tests {
         let error = Account::new(Arc::new(Meter::new(Some(2.0))), "own", None).err().unwrap().to_string();
         assert!(error.contains("'own'") && error.contains("--prices"), "{error}");
         let account = Account::new(Arc::default(), "own", None).unwrap();
-        account.reserve(TokenCount { input: 5, output: 0 }).unwrap().settle(None);
+        account.reserve(input(5)).unwrap().settle(None);
         assert_eq!((account.meter().summary().dollars, account.meter().summary().usage.input), (None, 5));
     }
 
@@ -313,17 +279,5 @@ mod tests {
         let summary = account.meter().summary();
         assert_eq!((summary.usage.input, summary.usage.output), (u64::MAX, u64::MAX));
         assert!(summary.dollars.unwrap().is_finite());
-    }
-
-    #[test]
-    fn usage_is_read_in_each_providers_form() {
-        let openai = json!({"usage": {"prompt_tokens": 9, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 4}}});
-        let found = Usage::of(Provider::OpenAi, &openai);
-        assert_eq!(found, Some(Usage { input: 9, cached_input: 4, output: 2 }));
-        let embedding = json!({"usage": {"prompt_tokens": 8, "total_tokens": 8}});
-        assert_eq!(Usage::of(Provider::Azure, &embedding), Some(Usage { input: 8, cached_input: 0, output: 0 }));
-        let claude = json!({"usage": {"input_tokens": 3, "cache_creation_input_tokens": 1, "cache_read_input_tokens": 5, "output_tokens": 2}});
-        assert_eq!(Usage::of(Provider::Anthropic, &claude), Some(Usage { input: 9, cached_input: 5, output: 2 }));
-        assert_eq!(Usage::of(Provider::OpenAi, &json!({"data": []})), None);
     }
 }

@@ -1,7 +1,7 @@
-//! Services over HTTP that embed or judge texts: what is asked, what comes back, what it may cost.
+//! Services over HTTP that embed, judge or rerank texts: what is asked, what comes back, what it may cost.
 //!
-//! Nothing here knows what a request means: encoders and judges (`remote`) write the bodies and read the answers. A [`Service`] sends
-//! one, and sees to everything that services have in common: keys, time-outs, what is tried again and when, limits per minute, prices, the budget,
+//! Nothing here knows what a request means: `provider` has the formats, and encoders, judges and rerankers (`remote`) ask by them. A [`Service`] sends
+//! a request, and sees to everything that services have in common: keys, time-outs, what is tried again and when, limits per minute, prices, the budget,
 //! recordings.
 //!
 //! [`HttpService`] sends. [`Recording`] before it writes down what was asked and answered, or answers without it. An [`Account`] at a [`Meter`] counts and keeps
@@ -34,54 +34,24 @@ mod tokens;
 #[path = "tokens_off.rs"]
 mod tokens;
 
-use std::fmt;
 use std::time::Duration;
 
 use serde_json::Value;
 
 pub use crate::error::ServiceError;
+pub use crate::provider::{ANTHROPIC_VERSION, AZURE_API_VERSION, Provider, ServiceKind, TokenCount, Usage};
 pub use http::HttpService;
-pub use meter::{Account, Meter, Summary, Usage};
-pub use options::{ANTHROPIC_VERSION, AZURE_API_VERSION, ServiceOptions};
+pub use meter::{Account, Meter, Summary};
+pub use options::ServiceOptions;
 pub use prices::{Price, Prices};
 pub use recording::{Recording, question_hash};
 pub use secret::Secret;
 pub use tokens::TokenCounter;
 
-/// Whose requests and answers these are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Provider {
-    /// OpenAI, and every server that speaks its formats.
-    OpenAi,
-    /// OpenAI's models in Azure: another form of address, and the key in a header of its own.
-    Azure,
-    /// Anthropic.
-    Anthropic,
-}
-
-impl fmt::Display for Provider {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Provider::OpenAi => "openai",
-            Provider::Azure => "azure",
-            Provider::Anthropic => "anthropic",
-        })
-    }
-}
-
-/// Tokens as a service counts them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct TokenCount {
-    /// Of what is sent.
-    pub input: u64,
-    /// Of what is answered.
-    pub output: u64,
-}
-
 /// One question to a service.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Request {
-    /// What is asked for, under the service's address: `/embeddings`, `/chat/completions`, `/messages`.
+    /// What is asked for, under the service's address: `/embeddings`, `/chat/completions`, `/messages`, `/rerank`.
     pub path: &'static str,
     /// The body. Equal bodies are equal questions: recordings and caches go by it.
     pub body: Value,

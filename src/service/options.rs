@@ -7,11 +7,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{Provider, Secret, ServiceError};
+use crate::provider::Facts;
 
-/// The version of Anthropic's format that is spoken unless another is asked for.
-pub const ANTHROPIC_VERSION: &str = "2023-06-01";
-/// The version of Azure's addresses that is used unless another is asked for.
-pub const AZURE_API_VERSION: &str = "2024-10-21";
 /// The key for an address of your own.
 const OWN_KEY_VARIABLE: &str = "NEARSORT_API_KEY";
 
@@ -31,7 +28,7 @@ pub struct ServiceOptions {
     pub key_host: Option<String>,
     /// Whether a key may go over `http://` to another machine, where anybody on the way can read it.
     pub allow_insecure_base_url: bool,
-    /// Anthropic's `anthropic-version`, Azure's `api-version`; `None`: [`ANTHROPIC_VERSION`], [`AZURE_API_VERSION`].
+    /// Anthropic's `anthropic-version`, Azure's `api-version`; `None`: [`super::ANTHROPIC_VERSION`], [`super::AZURE_API_VERSION`].
     pub api_version: Option<String>,
     /// The longest that one try may take, from connecting to the last byte.
     pub timeout: Duration,
@@ -80,8 +77,9 @@ impl ServiceOptions {
         }
     }
 
-    /// Options from the environment: the key (`OPENAI_API_KEY`, `AZURE_OPENAI_API_KEY`, `ANTHROPIC_API_KEY`), the address (`OPENAI_BASE_URL`,
-    /// `AZURE_OPENAI_ENDPOINT`, `ANTHROPIC_BASE_URL`), and the proxy variables.
+    /// Options from the environment: the key (`OPENAI_API_KEY`, `AZURE_OPENAI_API_KEY`, `ANTHROPIC_API_KEY`, `COHERE_API_KEY` or `CO_API_KEY`,
+    /// `JINA_API_KEY`, `VOYAGE_API_KEY`), the address (`OPENAI_BASE_URL`, `AZURE_OPENAI_ENDPOINT`, `ANTHROPIC_BASE_URL`, `COHERE_BASE_URL`,
+    /// `JINA_BASE_URL`, `VOYAGE_BASE_URL`, `TEI_BASE_URL`), and the proxy variables.
     ///
     /// # Errors
     /// As [`ServiceOptions::from_env_at`].
@@ -110,13 +108,14 @@ impl ServiceOptions {
     ) -> Result<Self, ServiceError> {
         let var = |name: &str| lookup(name).filter(|value| !value.is_empty());
         let mut options = Self::new(provider, model);
-        options.base_url = var(provider.address_variable()).map(|value| value.to_string_lossy().into_owned());
+        let facts = provider.wire().facts();
+        options.base_url = var(facts.base_url_variable).map(|value| value.to_string_lossy().into_owned());
         let environments_host = options.host();
         if let Some(base) = base_url {
             options.base_url = Some(base.to_owned());
         }
         let own = Some(OWN_KEY_VARIABLE).filter(|_| options.base_url.is_some());
-        for variable in own.into_iter().chain([provider.key_variable()]) {
+        for variable in own.into_iter().chain(facts.key_variables.iter().copied()) {
             let Some(key) = var(variable) else { continue };
             options.key = Some(Secret::new(&key.to_string_lossy(), variable)?);
             options.key_host = (variable != OWN_KEY_VARIABLE).then_some(environments_host);
@@ -132,24 +131,17 @@ impl ServiceOptions {
     /// [`ServiceError::Setup`] for an address that is none, or that holds a password.
     pub fn url(&self, path: &str) -> Result<String, ServiceError> {
         let base = self.checked_base()?;
-        match self.provider {
-            Provider::OpenAi | Provider::Anthropic => Ok(format!("{base}{path}")),
-            // The newer form of address is OpenAI's own, and has the model in the body.
-            Provider::Azure if base.ends_with("/v1") => Ok(format!("{base}{path}")),
-            Provider::Azure => {
-                let version = self.api_version.as_deref().unwrap_or(AZURE_API_VERSION);
-                let deployment = match base.contains("/openai/deployments/") {
-                    true => String::new(),
-                    false => format!("/openai/deployments/{}", self.model),
-                };
-                Ok(format!("{base}{deployment}{path}?api-version={version}"))
-            }
-        }
+        Ok(self.provider.wire().url(base, path, &self.model, self.api_version.as_deref()))
+    }
+
+    fn facts(&self) -> &'static Facts {
+        self.provider.wire().facts()
     }
 
     /// Host and port.
     pub fn host(&self) -> String {
-        let base = self.base_url.as_deref().or(self.provider.own_address()).unwrap_or("azure");
+        let facts = self.facts();
+        let base = self.base_url.as_deref().or(facts.base_url).unwrap_or(facts.name);
         let rest = base.split_once("://").map_or(base, |(_, rest)| rest);
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         rest[..end].rsplit('@').next().unwrap_or_default().to_owned()
@@ -157,8 +149,8 @@ impl ServiceOptions {
 
     fn checked_base(&self) -> Result<&str, ServiceError> {
         let setup = |message: String| Err(ServiceError::Setup(message));
-        let Some(base) = self.base_url.as_deref().or(self.provider.own_address()) else {
-            return setup("azure: models need the address of your resource; give --base-url https://NAME.openai.azure.com or set AZURE_OPENAI_ENDPOINT".into());
+        let Some(base) = self.base_url.as_deref().or(self.facts().base_url) else {
+            return setup(self.facts().missing_base_url.into());
         };
         let base = base.trim().trim_end_matches('/');
         let web = ["https://", "http://"].into_iter().find_map(|scheme| base.strip_prefix(scheme));
@@ -176,13 +168,19 @@ impl ServiceOptions {
     /// The key, which the provider's own address cannot do without.
     #[cfg(feature = "remote")]
     pub(super) fn checked_key(&self) -> Result<Option<&Secret>, ServiceError> {
-        if self.key.is_none() && (self.base_url.is_none() || self.provider == Provider::Azure) {
-            let variable = self.provider.key_variable();
+        if self.key.is_none() && (self.base_url.is_none() || self.facts().always_needs_key) {
+            let variable = self.key_variables();
             let message = format!("{} needs a key; set {variable}, or give a file with --api-key-file", self.host());
             return Err(ServiceError::Setup(message));
         }
         self.check_where_the_key_goes()?;
         Ok(self.key.as_ref())
+    }
+
+    /// The variables that may hold the provider's key, for a message.
+    #[cfg(feature = "remote")]
+    fn key_variables(&self) -> String {
+        self.facts().key_variables.join(" or ")
     }
 
     #[cfg(feature = "remote")]
@@ -192,7 +190,7 @@ impl ServiceOptions {
             return Ok(());
         }
         if let Some(meant) = self.key_host.as_ref().filter(|meant| !self.is_for(meant, &host)) {
-            let variable = self.provider.key_variable();
+            let variable = self.key_variables();
             return Err(ServiceError::Setup(format!(
                 "the key of {variable} is for {meant} and is not sent to {host}; give that host's own key with --api-key-file or {OWN_KEY_VARIABLE}, \
                  or unset {variable} where it needs none"
@@ -211,7 +209,7 @@ impl ServiceOptions {
     fn is_for(&self, meant: &str, host: &str) -> bool {
         let is_same =
             |other: &str| without_port(other).eq_ignore_ascii_case(without_port(host)) && port(other) == port(host);
-        is_same(meant) || self.provider.owns(host)
+        is_same(meant) || owns(self.provider, host)
     }
 
     /// Whether requests stay on this machine, where a proxy could not bring them.
@@ -243,64 +241,12 @@ fn is_this_machine(host: &str) -> bool {
     name.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
 }
 
-impl Provider {
-    /// Reads `openai:MODEL`, `azure:DEPLOYMENT` and `anthropic:MODEL`; `None` for anything else.
-    ///
-    /// ```
-    /// use nearsort::service::Provider;
-    /// assert_eq!(Provider::of_name("openai:gpt-4o-mini"), Some((Provider::OpenAi, "gpt-4o-mini")));
-    /// assert_eq!(Provider::of_name("BAAI/bge-m3"), None);
-    /// ```
-    pub fn of_name(name: &str) -> Option<(Self, &str)> {
-        let (provider, model) = name.trim().split_once(':')?;
-        let all = [Self::OpenAi, Self::Azure, Self::Anthropic];
-        let provider = all.into_iter().find(|known| known.to_string() == provider)?;
-        (!model.is_empty()).then_some((provider, model))
-    }
-
-    fn own_address(self) -> Option<&'static str> {
-        match self {
-            Provider::OpenAi => Some("https://api.openai.com/v1"),
-            Provider::Anthropic => Some("https://api.anthropic.com/v1"),
-            Provider::Azure => None,
-        }
-    }
-
-    /// Whether a host is the provider's, at its scheme's own port.
-    #[cfg(feature = "remote")]
-    fn owns(self, host: &str) -> bool {
-        let name = without_port(host).to_ascii_lowercase();
-        let is_under =
-            |domain: &str| name == domain || name.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'));
-        let domains: &[&str] = match self {
-            Provider::OpenAi => &["api.openai.com"],
-            Provider::Anthropic => &["api.anthropic.com"],
-            Provider::Azure => &[
-                "openai.azure.com",
-                "cognitiveservices.azure.com",
-                "services.ai.azure.com",
-                "openai.azure.us",
-                "openai.azure.cn",
-            ],
-        };
-        port(host).is_none() && domains.iter().any(|domain| is_under(domain))
-    }
-
-    fn key_variable(self) -> &'static str {
-        match self {
-            Provider::OpenAi => "OPENAI_API_KEY",
-            Provider::Azure => "AZURE_OPENAI_API_KEY",
-            Provider::Anthropic => "ANTHROPIC_API_KEY",
-        }
-    }
-
-    fn address_variable(self) -> &'static str {
-        match self {
-            Provider::OpenAi => "OPENAI_BASE_URL",
-            Provider::Azure => "AZURE_OPENAI_ENDPOINT",
-            Provider::Anthropic => "ANTHROPIC_BASE_URL",
-        }
-    }
+/// Whether a host is the provider's, at its scheme's own port.
+#[cfg(feature = "remote")]
+fn owns(provider: Provider, host: &str) -> bool {
+    let name = without_port(host).to_ascii_lowercase();
+    let is_under = |domain: &str| name == domain || name.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'));
+    port(host).is_none() && provider.wire().facts().domains.iter().any(|domain| is_under(domain))
 }
 
 #[cfg(test)]
@@ -409,14 +355,5 @@ mod tests {
         assert_eq!(goes(Provider::Azure, None, &all[..3]), Ok(Some("azure".into())));
         assert_eq!(goes(Provider::Azure, Some("https://n.openai.azure.com"), &all[..3]), Ok(Some("azure".into())));
         assert!(goes(Provider::Azure, Some("https://elsewhere/a"), &all[..3]).is_err());
-    }
-
-    #[test]
-    fn names_of_services_have_a_provider_before_the_colon() {
-        assert_eq!(Provider::of_name("azure:my-deployment"), Some((Provider::Azure, "my-deployment")));
-        assert_eq!(Provider::of_name("openai:BAAI/bge:x"), Some((Provider::OpenAi, "BAAI/bge:x")));
-        for other in ["openai", "openai:", "org/name", "mistral:x", "./openai:x"] {
-            assert_eq!(Provider::of_name(other), None, "{other}");
-        }
     }
 }

@@ -11,12 +11,14 @@ use crate::store::read_small;
 const BUILT_IN: &str = include_str!("prices.toml");
 /// Prices are per so many tokens.
 const PER: f64 = 1e6;
+/// Prices of searches are per so many units.
+const PER_SEARCHES: f64 = 1e3;
 /// The most that a price may be; sums of it stay numbers.
 const MAX_RATE: f64 = 1e9;
 /// A file of prices is not larger.
 const MAX_BYTES: u64 = 16 << 20;
 
-/// What one model costs, in dollars per million tokens, and its limits.
+/// What one model costs, in dollars per million tokens or thousand searches, and its limits.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Price {
@@ -33,6 +35,9 @@ pub struct Price {
     /// Tokens answered.
     #[serde(default)]
     pub output: f64,
+    /// Dollars per thousand search units, by which some services bill.
+    #[serde(default)]
+    pub searches: f64,
     /// Longest input in tokens, answer included; `None`: not known.
     #[serde(default)]
     pub context_tokens: Option<u64>,
@@ -51,21 +56,18 @@ pub struct Price {
 }
 
 impl Price {
-    /// What tokens cost, in dollars.
+    /// What tokens and searches cost, in dollars.
     pub fn dollars(&self, usage: Usage) -> f64 {
         let cached = usage.cached_input.min(usage.input);
         let fresh = (usage.input - cached) as f64 * self.input;
         let kept = cached as f64 * self.cached_input.unwrap_or(self.input);
-        (fresh + kept + usage.output as f64 * self.output) / PER
+        let tokens = (fresh + kept + usage.output as f64 * self.output) / PER;
+        tokens + usage.search_units as f64 * self.searches / PER_SEARCHES
     }
 
     fn covers(&self, provider: Provider, model: &str) -> bool {
-        // Azure sells OpenAI's models.
-        let family = match provider {
-            Provider::Azure => Provider::OpenAi,
-            other => other,
-        };
-        let named = |name: &String| *name == family.to_string() || *name == provider.to_string();
+        let facts = provider.wire().facts();
+        let named = |name: &String| [facts.prices_of, facts.name].contains(&name.as_str());
         let fits = match self.name.strip_suffix('*') {
             Some(beginning) => model.starts_with(beginning),
             None => model == self.name,
@@ -74,7 +76,7 @@ impl Price {
     }
 
     fn is_sound(&self) -> bool {
-        let rates = [self.input, self.output, self.cached_input.unwrap_or(0.0)];
+        let rates = [self.input, self.output, self.cached_input.unwrap_or(0.0), self.searches];
         !self.name.is_empty() && rates.iter().all(|rate| (0.0..=MAX_RATE).contains(rate))
     }
 }
@@ -170,8 +172,10 @@ mod tests {
     #[test]
     fn a_million_tokens_cost_the_price() {
         let price = Price { input: 2.5, cached_input: Some(1.25), output: 10.0, ..Price::default() };
-        let usage = Usage { input: 2_000_000, cached_input: 1_000_000, output: 100_000 };
+        let usage = Usage { input: 2_000_000, cached_input: 1_000_000, output: 100_000, search_units: 7 };
         assert!((price.dollars(usage) - (2.5 + 1.25 + 1.0)).abs() < 1e-12);
+        let searches = Price { searches: 2.0, ..price };
+        assert!((searches.dollars(usage) - (2.5 + 1.25 + 1.0 + 0.014)).abs() < 1e-12);
     }
 
     #[test]
@@ -187,6 +191,7 @@ mod tests {
         for (bad, said) in [
             ("[[model]]\nname = \"m\"\n", "input"),
             ("[[model]]\nname = \"m\"\ninput = -1\n", "at least 0"),
+            ("[[model]]\nname = \"m\"\ninput = 0\nsearches = -1\n", "at least 0"),
             ("[[modle]]", "modle"),
         ] {
             std::fs::write(&path, bad).unwrap();

@@ -4,12 +4,13 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
+use super::Provider;
+use crate::provider::any_error_words;
+
 /// What is shown of a message, in characters.
 const SHOWN: usize = 600;
 /// What is kept of a code or a parameter's name.
 const SHOWN_CODE: usize = 100;
-/// Codes behind a 429 that no waiting cures: the account has no credit.
-const FINAL_CODES: [&str; 3] = ["insufficient_quota", "enforced_spend_limit_reached", "billing_hard_limit_reached"];
 
 /// The content of an error body, whichever of the known forms it has.
 #[derive(Debug, Default, PartialEq)]
@@ -36,7 +37,8 @@ impl Refusal {
         };
         let message = text("message").or_else(|| text("error")).or_else(|| json.get("detail").map(plain));
         let (code, kind) = (text("code"), text("type").or_else(|| text("error_type")));
-        let is_final = [&code, &kind].into_iter().flatten().any(|code| FINAL_CODES.contains(&code.as_str()));
+        let has_no_credit = |code: &String| any_error_words(|words| words.no_credit.contains(&code.as_str()));
+        let is_final = [&code, &kind].into_iter().flatten().any(has_no_credit);
         let mut refusal = Self::of_message(&message.unwrap_or_else(|| body.to_owned()));
         refusal.param = text("param").map(short).or(refusal.param);
         refusal.status = [&code, &text("status")].into_iter().flatten().find_map(|code| code.parse().ok());
@@ -46,8 +48,8 @@ impl Refusal {
     /// The refusal in an answer of 200: gateways pass errors on with it. An answer that has an `error` beside a result is none.
     pub fn of_success(body: &Value) -> Option<Self> {
         let is_error = body.get("error").is_some_and(|error| error.is_object() || error.is_string());
-        let has_result =
-            ["choices", "content", "data"].iter().any(|name| body.get(name).is_some_and(|it| !it.is_null()));
+        let mut results = Provider::ALL.iter().flat_map(|provider| provider.wire().facts().results);
+        let has_result = results.any(|name| body.get(name).is_some_and(|it| !it.is_null()));
         (is_error && !has_result).then(|| Self::read(&body.to_string()))
     }
 
@@ -84,21 +86,12 @@ fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// The parameter that a message speaks of where the body does not name it: `temperature: Extra inputs are not permitted`,
-/// `` `temperature` is deprecated for this model ``, `Unsupported parameter: 'temperature'`.
+/// The parameter that a message speaks of where the body does not name it, in the words of any provider.
 fn param_of(message: &str) -> Option<String> {
     let is_name =
-        |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '.');
-    let before_colon = message.split_once(": Extra inputs").map(|(name, _)| name);
-    let quoted = |mark: char, after: &str| {
-        let rest = message.split_once(after)?.1;
-        rest.strip_prefix(mark)?.split(mark).next()
-    };
-    let name = before_colon.or_else(|| quoted('\'', "arameter: ")).or_else(|| {
-        let name = message.strip_prefix('`')?.split('`').next()?;
-        message.contains("deprecated").then_some(name).or_else(|| message.contains("support").then_some(name))
-    });
-    name.filter(|name| is_name(name)).map(str::to_owned)
+        |text: &&str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '.');
+    let mut named = Provider::ALL.iter().filter_map(|provider| provider.wire().refused_parameter(message));
+    named.find(is_name).map(str::to_owned)
 }
 
 /// The pause that a service asks for: `retry-after-ms`, else `retry-after` as seconds or as a date.

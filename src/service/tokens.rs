@@ -26,10 +26,7 @@ pub struct TokenCounter {
 impl TokenCounter {
     /// The counter for a model of a provider. Azure's deployments have names of the user's own: those that begin like OpenAI's models count as these.
     pub fn for_model(provider: Provider, model: &str) -> Self {
-        let known = match provider {
-            Provider::OpenAi | Provider::Azure => get_tokenizer(model),
-            Provider::Anthropic => None,
-        };
+        let known = provider.wire().facts().has_openai_tokens.then(|| get_tokenizer(model)).flatten();
         match known {
             Some(Tokenizer::O200kBase) => Self { vocabulary: tiktoken_rs::o200k_base_singleton(), exact: true },
             Some(Tokenizer::Cl100kBase) => Self { vocabulary: tiktoken_rs::cl100k_base_singleton(), exact: true },

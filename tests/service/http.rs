@@ -39,7 +39,7 @@ pub fn service(server: &Server) -> HttpService {
 
 pub fn embedding_of(text: &str) -> Request {
     let body = json!({"model": "text-embedding-3-small", "input": [text], "encoding_format": "base64"});
-    Request { path: "/embeddings", body, at_most: TokenCount { input: 1, output: 0 } }
+    Request { path: "/embeddings", body, at_most: TokenCount { input: 1, ..TokenCount::default() } }
 }
 
 #[test]
@@ -65,7 +65,13 @@ fn azure_and_anthropic_have_headers_and_addresses_of_their_own() {
     HttpService::new(azure, account(None)).unwrap().send(&embedding_of("a")).unwrap();
     let claude = HttpService::new(options(&server, Provider::Anthropic), account(None)).unwrap();
     let body = json!({"model": "claude", "max_tokens": 5, "messages": [{"role": "user", "content": "hi"}]});
-    claude.send(&Request { path: "/messages", body, at_most: TokenCount { input: 9, output: 5 } }).unwrap();
+    claude
+        .send(&Request {
+            path: "/messages",
+            body,
+            at_most: TokenCount { input: 9, output: 5, ..TokenCount::default() },
+        })
+        .unwrap();
     let seen = server.requests();
     assert_eq!(seen[0].path, "/openai/deployments/text-embedding-3-small/embeddings?api-version=2024-10-21");
     assert_eq!((seen[0].headers["api-key"].as_str(), seen[0].headers.get("authorization")), (KEY, None));
@@ -285,7 +291,11 @@ fn an_answer_is_read_as_far_as_its_request_can_explain() {
     let service = service(&server);
     let error = |text: &str| {
         let body = json!({ "messages": [{ "role": "user", "content": text }] });
-        let request = Request { path: "/chat/completions", body, at_most: TokenCount { input: 9, output: 64 } };
+        let request = Request {
+            path: "/chat/completions",
+            body,
+            at_most: TokenCount { input: 9, output: 64, ..TokenCount::default() },
+        };
         service.send(&request).unwrap_err().to_string()
     };
     assert!(error("grade").contains("more than 1052672 bytes"));

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use nearsort::cache::{CacheOptions, CachedEncoder, EmbeddingCache};
 use nearsort::remote::{KeptAnswers, RemoteEncoder, RemoteOptions, ask_dim};
-use nearsort::service::{Account, HttpService, Origin, Provider, Service, ServiceOptions};
+use nearsort::service::{Account, HttpService, Origin, Provider, Service, ServiceKind, ServiceOptions};
 use nearsort::{Encoder, Engine, LongText, RerankOptions, Reranker, RerankerBuilder, Role, Scoring};
 use serde_json::{Value, json};
 
@@ -227,7 +227,7 @@ fn an_unknown_dimension_is_asked_for_once() {
         let service = Arc::new(HttpService::new(options, account).unwrap());
         Reranker::builder()
             .model("openai:own/model")
-            .embeddings(true)
+            .kind(ServiceKind::Embeddings)
             .service(service)
             .cache(cache_in(&folder))
             .build()
@@ -251,7 +251,7 @@ fn what_a_service_cannot_do_is_an_error_that_says_so() {
     assert!(build(|b| b.engine(Engine::Native)).contains("local models"));
     let claude = over(&server)
         .model("anthropic:claude-3-5-sonnet-20241022")
-        .embeddings(true)
+        .kind(ServiceKind::Embeddings)
         .overrides(nearsort::Overrides { dim: Some(8), ..Default::default() });
     let http = HttpService::new(options(&server, Provider::Anthropic), account(None)).unwrap();
     let error = claude.service(Arc::new(http)).build().err().unwrap().to_string();

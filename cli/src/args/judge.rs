@@ -3,10 +3,9 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use clap::{Args, ValueEnum};
-use nearsort::remote::is_embedding_model;
+use clap::Args;
 use nearsort::remote::judge::{JudgeMethod, Unparsed};
-use nearsort::service::Provider;
+use nearsort::service::{Provider, ServiceKind};
 
 use super::ModelArgs;
 
@@ -14,8 +13,8 @@ use super::ModelArgs;
 #[derive(Args, Debug, Clone)]
 #[command(next_help_heading = "LLM judges (openai:gpt-4o, anthropic:claude-...)")]
 pub struct JudgeArgs {
-    /// What the model of a service does [default: embeddings where its name has `embed` in it, else judge]
-    #[arg(long, value_name = "embeddings|judge")]
+    /// What the model of a service does [default: by its provider and name; of openai: and azure: embeddings where the name has `embed` in it, else judge]
+    #[arg(long, value_name = "embeddings|judge|rerank", value_parser = ServiceKind::from_str)]
     pub kind: Option<ServiceKind>,
     /// Grade each candidate alone (0 to 10), or order windows of candidates as RankGPT does [default: pointwise]
     #[arg(long, value_name = "pointwise|listwise", value_parser = JudgeMethod::from_str)]
@@ -43,27 +42,16 @@ pub struct JudgeArgs {
     pub no_logprobs: bool,
 }
 
-#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ServiceKind {
-    /// It embeds
-    Embeddings,
-    /// It answers questions
-    Judge,
-}
-
 impl JudgeArgs {
-    /// Whether the model is asked to judge.
-    pub fn is_asked(&self, model: &ModelArgs) -> bool {
-        let by_name = || model.service_name().is_some_and(|(provider, name)| !is_embedding_model(provider, name));
-        match self.kind {
-            Some(kind) => kind == ServiceKind::Judge,
-            None => self.judge.is_some() || by_name(),
-        }
+    /// What the model does as a service's; `None` where it is none and nothing asks it to be.
+    pub fn kind_of(&self, model: &ModelArgs) -> Option<ServiceKind> {
+        let guess = || model.service_name().map(|(provider, name)| provider.guess_kind(name));
+        self.kind.or(self.judge.map(|_| ServiceKind::Judge)).or_else(guess)
     }
 
-    /// Whether a model of a service judges as a stage, where --judge says how and not whether.
-    pub fn is_asked_of_stage(&self, (provider, model): (Provider, &str)) -> bool {
-        self.kind.map_or_else(|| !is_embedding_model(provider, model), |kind| kind == ServiceKind::Judge)
+    /// What a model of a service does as a stage, where --judge says how and not whether.
+    pub fn kind_of_stage(&self, (provider, model): (Provider, &str)) -> ServiceKind {
+        self.kind.unwrap_or_else(|| provider.guess_kind(model))
     }
 
     /// An option that is given and means nothing to a model that embeds.

@@ -38,7 +38,7 @@ pub fn default_batch_tokens() -> usize {
 #[derive(Args, Debug, Clone)]
 #[command(next_help_heading = "Model")]
 pub struct ModelArgs {
-    /// A name from `nearsort models list`, org/name[@revision] on the hub, a folder, or openai:MODEL and azure:DEPLOYMENT for embeddings of a service [default: all-MiniLM-L6-v2]
+    /// A name from `nearsort models list`, org/name[@revision] on the hub, a folder, or a model of a service: openai:MODEL and azure:DEPLOYMENT embed or judge, anthropic:MODEL judges, cohere:MODEL, jina:MODEL, voyage:MODEL and tei:NAME rerank [default: all-MiniLM-L6-v2]
     #[arg(long = "model", value_name = "MODEL")]
     pub name: Option<String>,
     /// Where the model runs: cpu, cuda, cuda:N or metal

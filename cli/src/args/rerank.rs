@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
+use nearsort::service::ServiceKind;
 use nearsort::{LongText, Normalize, Scoring, StageSpec};
 
 use super::shard::Shard;
@@ -124,11 +125,13 @@ impl RerankArgs {
         }
     }
 
-    /// Whether the model is asked to judge, or where there are stages one of them.
-    pub fn asks_judge(&self) -> bool {
+    /// Whether the model, or where there are stages one of them, is a service's of this kind.
+    pub fn asks(&self, kind: ServiceKind) -> bool {
         match self.stages.as_slice() {
-            [] => self.judge.is_asked(&self.model),
-            stages => stages.iter().filter_map(StageSpec::service).any(|service| self.judge.is_asked_of_stage(service)),
+            [] => self.judge.kind_of(&self.model) == Some(kind),
+            stages => {
+                stages.iter().filter_map(StageSpec::service).any(|service| self.judge.kind_of_stage(service) == kind)
+            }
         }
     }
 }
@@ -140,7 +143,7 @@ pub struct ScoringArgs {
     /// With an embedding model: cosine of the embeddings, maxsim over the token vectors, or hybrid: a fixed mean of both [default: hybrid]
     #[arg(long, value_name = "cosine|maxsim|hybrid", value_parser = Scoring::from_str)]
     pub scoring: Option<Scoring>,
-    /// How the first stage's scores count, where candidates have them (field `score`, or --run) [default: linear; none with --scoring cosine, cross-encoders and --stages]
+    /// How the first stage's scores count, where candidates have them (field `score`, or --run) [default: linear; none with --scoring cosine, cross-encoders, rerank services and --stages]
     #[arg(long, value_name = "none|linear|rrf")]
     pub blend: Option<BlendMethod>,
     /// Their share, from 0 to 1 [default: 0.06 for linear, 0.15 with zscore, 0.3 for rrf]

@@ -8,12 +8,14 @@ use nearsort::service::Meter;
 
 /// How a service is reached, and what it may cost.
 #[derive(Args, Debug, Clone)]
-#[command(next_help_heading = "Services (openai:MODEL, azure:DEPLOYMENT, anthropic:MODEL)")]
+#[command(
+    next_help_heading = "Services (openai:MODEL, azure:DEPLOYMENT, anthropic:MODEL, cohere:MODEL, jina:MODEL, voyage:MODEL, tei:NAME)"
+)]
 pub struct ServiceArgs {
-    /// Address of the service, or of a server that speaks its formats, such as http://localhost:8000/v1 [env: OPENAI_BASE_URL, AZURE_OPENAI_ENDPOINT, ANTHROPIC_BASE_URL]
+    /// Address of the service, or of a server that speaks its formats, such as http://localhost:8000/v1 [env: OPENAI_BASE_URL, AZURE_OPENAI_ENDPOINT, ANTHROPIC_BASE_URL, COHERE_BASE_URL, JINA_BASE_URL, VOYAGE_BASE_URL, TEI_BASE_URL]
     #[arg(long, value_name = "URL")]
     pub base_url: Option<String>,
-    /// Read the key from a file [env: OPENAI_API_KEY, AZURE_OPENAI_API_KEY, ANTHROPIC_API_KEY; for another address: NEARSORT_API_KEY]
+    /// Read the key from a file [env: OPENAI_API_KEY, AZURE_OPENAI_API_KEY, ANTHROPIC_API_KEY, COHERE_API_KEY or CO_API_KEY, JINA_API_KEY, VOYAGE_API_KEY; for another address: NEARSORT_API_KEY]
     #[arg(long, value_name = "FILE")]
     pub api_key_file: Option<PathBuf>,
     /// Send the key over http:// to another machine, where anybody on the way can read it
@@ -46,7 +48,7 @@ pub struct ServiceArgs {
     /// Print requests, tokens and price, and send nothing; needs no key
     #[arg(long)]
     pub dry_run: bool,
-    /// Prices of models, before those that nearsort knows: TOML with [[model]], name, input, output (dollars per million tokens)
+    /// Prices of models, before those that nearsort knows: TOML with [[model]], name, input, output (dollars per million tokens), searches (dollars per thousand search units)
     #[arg(long, value_name = "FILE.toml")]
     pub prices: Option<PathBuf>,
     /// Keep every request and answer in a folder; what it has already is not asked again

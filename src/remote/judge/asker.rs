@@ -5,10 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
 
-use super::chat::{self, Answer, Form, Question, Unusable};
+use super::Tally;
 use super::parameters::Parameters;
-use super::{Prompt, Tally};
-use crate::remote::{ask_and_read, parallel};
+use crate::Error;
+use crate::provider::{Answer, Chats, Form, Prompt, Question, Unusable, any_error_words};
+use crate::remote::asking::ask_and_read;
+use crate::remote::parallel;
 use crate::scorer::{CandidateList, Scores};
 use crate::service::{Request, Service, ServiceError, TokenCount, TokenCounter};
 
@@ -18,19 +20,6 @@ const THINKING_TOKENS: u64 = 4096;
 const LONGER: u64 = 4;
 /// Tokens around messages that services count and nobody sees, generously.
 const OVERHEAD_TOKENS: usize = 64;
-
-/// Codes of services that refuse a request for what its texts say, or for their length.
-const REFUSED_TEXTS: [&str; 6] = [
-    "content_filter",
-    "content_policy_violation",
-    "ResponsibleAIPolicyViolation",
-    "invalid_prompt",
-    "context_length_exceeded",
-    "request_too_large",
-];
-/// Said where there is no code.
-const REFUSED_TEXT_MESSAGES: [&str; 3] =
-    ["prompt is too long", "content filtering policy", "content management policy"];
 
 /// What an answer was of use for, or why there is none.
 pub(super) type Outcome<T> = std::result::Result<T, String>;
@@ -45,6 +34,7 @@ pub(super) struct Sent<'a> {
 /// A model that answers questions of one form.
 pub(super) struct Asker {
     service: Arc<dyn Service>,
+    wire: &'static dyn Chats,
     form: Form,
     max_candidate_tokens: usize,
     parameters: Parameters,
@@ -56,18 +46,27 @@ pub(super) struct Asker {
 }
 
 impl Asker {
-    pub fn new(service: Arc<dyn Service>, form: Form, wants_logprobs: bool, max_candidate_tokens: usize) -> Self {
+    /// # Errors
+    /// [`ServiceError::Setup`] for a provider without language models.
+    pub fn new(
+        service: Arc<dyn Service>,
+        form: Form,
+        wants_logprobs: bool,
+        max_candidate_tokens: usize,
+    ) -> crate::Result<Self> {
         let (provider, model) = (service.provider(), service.model());
-        Self {
+        let wire = provider.chats().map_err(Error::Service)?;
+        Ok(Self {
+            wire,
             form,
             max_candidate_tokens,
-            parameters: Parameters::of_model(provider, model),
+            parameters: Parameters::of_model(wire, model),
             counter: TokenCounter::for_model(provider, model),
             wants_logprobs,
             is_settled: AtomicBool::new(false),
             tally: Arc::new(Tally::default()),
             service,
-        }
+        })
     }
 
     pub fn service(&self) -> &dyn Service {
@@ -155,9 +154,7 @@ impl Asker {
         read: &impl Fn(&Answer) -> Outcome<T>,
     ) -> Result<Result<T, Unusable>, ServiceError> {
         let question = Question { prompt, form: &self.form, max_output_tokens, wants_logprobs: self.wants_logprobs };
-        let provider = self.service.provider();
-        let read =
-            |body: &Value| chat::read(provider, body).and_then(|answer| read(&answer).map_err(Unusable::because));
+        let read = |body: &Value| self.wire.answer(body).and_then(|answer| read(&answer).map_err(Unusable::because));
         match self.send(&question, read) {
             Err(error) if is_about_texts(&error) => {
                 Ok(Err(Unusable { is_final: true, ..Unusable::because(error.to_string()) }))
@@ -172,15 +169,15 @@ impl Asker {
         question: &Question<'_>,
         read: impl Fn(&Value) -> Result<T, Unusable>,
     ) -> Result<Result<T, Unusable>, ServiceError> {
-        let provider = self.service.provider();
         let prompt = question.prompt;
         let schema = question.form.schema.to_string();
         let input = [&prompt.system, &prompt.user, &schema].map(|text| self.counter.count(text));
         let input = (input.iter().sum::<usize>() + OVERHEAD_TOKENS) as u64;
         loop {
-            let body = chat::body(provider, self.service.model(), question, &self.parameters);
-            let at_most = TokenCount { input, output: question.max_output_tokens };
-            let request = Request { path: chat::path(provider), body, at_most };
+            let takes = |parameter| self.parameters.takes(parameter);
+            let body = self.wire.body(self.service.model(), question, &takes);
+            let at_most = TokenCount { input, output: question.max_output_tokens, ..TokenCount::default() };
+            let request = Request { path: self.wire.path(), body, at_most };
             match ask_and_read(&*self.service, &request, &read, is_worth_keeping) {
                 Err(error) if !is_about_texts(&error) && self.parameters.learn(&error, &request.body).is_some() => {}
                 Err(error) => return Err(error),
@@ -201,6 +198,7 @@ fn is_worth_keeping<T>(answer: &Result<T, Unusable>) -> bool {
 /// Whether a service refuses a request for what its texts say or how long they are: others may pass.
 fn is_about_texts(error: &ServiceError) -> bool {
     let ServiceError::Refused { status, code, message, .. } = error else { return false };
-    let is_code = code.as_deref().is_some_and(|code| REFUSED_TEXTS.contains(&code));
-    *status == 413 || is_code || REFUSED_TEXT_MESSAGES.iter().any(|said| message.contains(said))
+    let is_code = |known: &[&str]| code.as_deref().is_some_and(|code| known.contains(&code));
+    let is_message = |known: &[&str]| known.iter().any(|said| message.contains(said));
+    *status == 413 || any_error_words(|words| is_code(words.about_texts) || is_message(words.about_texts_messages))
 }

@@ -8,28 +8,10 @@
 //! (as G-Eval does; Liu et al. 2023). "10" may be one token, or "1" followed by "0": then the probability of "1" is divided
 //! between the two grades by that of the "0" behind it.
 
-use serde::Deserialize;
+use crate::provider::{Alternative, Token};
 
 /// Probability that must be on grades: with less, other words were about as likely, and the grade itself says more.
 const MIN_MASS: f64 = 0.5;
-
-/// A token of an answer, as OpenAI's `logprobs.content` has it.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-pub struct Token {
-    #[serde(flatten)]
-    chosen: Alternative,
-    #[serde(default)]
-    top_logprobs: Vec<Alternative>,
-}
-
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-struct Alternative {
-    token: String,
-    logprob: f64,
-    /// A token can be a part of a character; then `token` is not what it says.
-    #[serde(default)]
-    bytes: Option<Vec<u8>>,
-}
 
 impl Alternative {
     fn bytes(&self) -> &[u8] {

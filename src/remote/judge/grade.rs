@@ -6,7 +6,8 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::words::{excerpt, unfenced};
+use super::words::unfenced;
+use crate::provider::excerpt;
 
 /// The best grade; the worst is 0.
 pub const MAX_GRADE: f32 = 10.0;

@@ -1,19 +1,20 @@
 //! An order of several candidates at once, in windows that slide over the list, as RankGPT does (Sun et al. 2023).
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use serde_json::{Value, json};
 
 use super::asker::{Asker, Outcome, Sent};
-use super::chat::{Answer, Form};
 use super::marker::{between, marker};
 use super::permutation::{self, Permutation};
 use super::template::Template;
-use super::{JudgeCounts, JudgeOptions, LISTWISE_PROMPT, Tally, Unparsed, fingerprint, model_info};
+use super::windows::Windows;
+use super::{JudgeCounts, JudgeOptions, LISTWISE_PROMPT, Tally, Unparsed};
 use crate::encoder::ModelInfo;
+use crate::provider::{Answer, Form};
+use crate::remote::asking::{fingerprint, model_info};
 use crate::scorer::{CandidateList, ScoreKind, Scorer, Scores, Unscored, score_one_list};
 use crate::service::Service;
 use crate::{Error, Result};
@@ -24,47 +25,6 @@ const TOKENS_PER_PASSAGE: u64 = 6;
 /// Put behind the question when the first answer was of no use.
 const REMINDER: &str = "Answer with nothing but a JSON object that has the numbers of all passages as \"ranking\", the best first, such as \
                         {\"ranking\": [3, 1, 2]}.";
-
-/// How windows slide over a list, from its end to its beginning.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Windows {
-    /// Candidates of a window, at least 2.
-    pub size: usize,
-    /// How far the next window lies before it, from 1 to `size`: the best `size - step` of a window are in the next one too.
-    pub step: usize,
-}
-
-impl Default for Windows {
-    /// RankGPT's.
-    fn default() -> Self {
-        Self { size: 20, step: 10 }
-    }
-}
-
-impl Windows {
-    fn check(self) -> Result<Self> {
-        if self.size < 2 || self.step < 1 || self.step > self.size {
-            return Err(Error::InvalidArgument(format!(
-                "windows of {} candidates with steps of {}: a window needs at least 2 candidates, and a step 1 to the window's size",
-                self.size, self.step
-            )));
-        }
-        Ok(self)
-    }
-
-    /// The windows over `count` candidates, in the order in which they are asked about.
-    pub(super) fn over(self, count: usize) -> Vec<Range<usize>> {
-        let mut windows = Vec::new();
-        let mut end = if count < 2 { 0 } else { count };
-        while end > 0 {
-            let start = end.saturating_sub(self.size);
-            // One candidate alone is nothing to order.
-            windows.push(start..end.max(2));
-            end = if start == 0 { 0 } else { end - self.step };
-        }
-        windows
-    }
-}
 
 /// Orders lists of candidates by a language model that sees several at once.
 ///
@@ -109,7 +69,7 @@ impl ListwiseScorer {
             return Err(Error::BadInput { file: file.into(), message });
         }
         let max_candidate_tokens = options.max_candidate_tokens.unwrap_or(Self::MAX_CANDIDATE_TOKENS);
-        let asker = Asker::new(service, form(), false, max_candidate_tokens);
+        let asker = Asker::new(service, form(), false, max_candidate_tokens)?;
         Ok(Self { asker, template, options, windows: windows.check()? })
     }
 

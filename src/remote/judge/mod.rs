@@ -10,7 +10,6 @@
 //! a quota or a budget that is used up, a service that is not there) end it with an error; answers so far are in the cache, if there is one.
 
 mod asker;
-mod chat;
 mod expected;
 mod grade;
 mod listwise;
@@ -27,24 +26,21 @@ mod template;
 mod template;
 #[cfg(all(test, feature = "remote"))]
 mod tests;
+mod windows;
 mod words;
 
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
-use serde_json::Value;
-use sha2::{Digest, Sha256};
-
-pub use listwise::{ListwiseScorer, Windows};
+pub use listwise::ListwiseScorer;
 pub use pointwise::JudgeScorer;
 pub use rehearsal::{JudgeEstimate, Rehearsal};
 pub use tally::JudgeCounts;
 pub(crate) use tally::Tally;
+pub use windows::Windows;
 
-use crate::encoder::{ModelInfo, ProgressFn};
-use crate::hex::hex;
-use crate::service::Service;
+use crate::encoder::ProgressFn;
 use crate::store::read_small_text;
 use crate::{Error, Result};
 
@@ -172,35 +168,4 @@ impl FromStr for Unparsed {
             _ => Err(Error::InvalidArgument(format!("'{text}' is unknown; known are unscored and zero"))),
         }
     }
-}
-
-/// What a model is told and asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Prompt {
-    /// Empty: there are no instructions.
-    system: String,
-    user: String,
-}
-
-/// A model of a service, for those who report it.
-fn model_info(service: &dyn Service, max_candidate_tokens: usize) -> ModelInfo {
-    ModelInfo {
-        name: format!("{}:{}", service.provider(), service.model()),
-        revision: None,
-        device: service.host(),
-        engine: service.provider().to_string(),
-        precision: String::new(),
-        max_tokens: max_candidate_tokens,
-    }
-}
-
-/// A hash of everything that decides a judge's questions. (Services change models under a name; that cannot be seen from here.)
-fn fingerprint(service: &dyn Service, settings: &Value) -> String {
-    let everything = serde_json::json!({
-        "provider": service.provider().to_string(),
-        "host": service.host(),
-        "model": service.model(),
-        "settings": settings,
-    });
-    hex(Sha256::digest(everything.to_string()))
 }

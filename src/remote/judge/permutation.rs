@@ -2,7 +2,8 @@
 
 use serde::Deserialize;
 
-use super::words::{excerpt, unfenced};
+use super::words::unfenced;
+use crate::provider::excerpt;
 
 /// The object that is asked for.
 #[derive(Deserialize)]

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::asker::{Asker, Outcome, Sent};
-use super::chat::{Answer, Form};
 use super::marker::{between, marker};
 use super::template::Template;
-use super::{JudgeCounts, JudgeOptions, POINTWISE_PROMPT, Tally, Unparsed, expected, fingerprint, grade, model_info};
+use super::{JudgeCounts, JudgeOptions, POINTWISE_PROMPT, Tally, Unparsed, expected, grade};
 use crate::encoder::ModelInfo;
+use crate::provider::{Answer, Form};
+use crate::remote::asking::{fingerprint, model_info};
 use crate::scorer::{CandidateList, ScoreKind, Scorer, Scores, Unscored, score_one_list};
 use crate::service::Service;
 use crate::{Error, Result};
@@ -55,7 +56,7 @@ impl JudgeScorer {
             return Err(Error::BadInput { file: file.into(), message });
         }
         let max_candidate_tokens = options.max_candidate_tokens.unwrap_or(Self::MAX_CANDIDATE_TOKENS);
-        let asker = Asker::new(service, form(), options.logprobs, max_candidate_tokens);
+        let asker = Asker::new(service, form(), options.logprobs, max_candidate_tokens)?;
         Ok(Self { asker, template, options })
     }
 

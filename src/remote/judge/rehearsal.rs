@@ -3,9 +3,9 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::service::{Origin, Price, Provider, Reply, Request, Service, ServiceError, TokenCount, TokenCounter, Usage};
+use crate::service::{Origin, Price, Provider, Reply, Request, Service, ServiceError, TokenCount, TokenCounter};
 
 /// An answer that every judge can read.
 const ANSWER: &str = r#"{"score": 0, "ranking": [1]}"#;
@@ -30,7 +30,7 @@ pub struct JudgeEstimate {
 impl JudgeEstimate {
     /// The most that it would cost, in dollars.
     pub fn dollars(&self, price: &Price) -> f64 {
-        price.dollars(Usage { input: self.tokens.input, cached_input: 0, output: self.tokens.output })
+        price.dollars(self.tokens.into())
     }
 }
 
@@ -50,10 +50,11 @@ impl Rehearsal {
         TokenCounter::for_model(self.provider, &self.model).is_exact()
     }
 
-    fn answer(&self) -> Value {
-        match self.provider {
-            Provider::OpenAi | Provider::Azure => json!({ "choices": [{ "message": { "content": ANSWER } }] }),
-            Provider::Anthropic => json!({ "content": [{ "type": "text", "text": ANSWER }] }),
+    fn answer(&self, request: &Request) -> Result<Value, ServiceError> {
+        let reranks = self.provider.reranks().ok().filter(|reranks| reranks.path() == request.path);
+        match reranks {
+            Some(reranks) => Ok(reranks.example(reranks.count(&request.body))),
+            None => Ok(self.provider.chats()?.example(ANSWER)),
         }
     }
 }
@@ -76,6 +77,7 @@ impl Service for Rehearsal {
         estimate.requests += 1;
         estimate.tokens.input += request.at_most.input;
         estimate.tokens.output += request.at_most.output;
-        Ok(Reply { body: self.answer(), latency: Duration::ZERO, origin: Origin::Recording })
+        estimate.tokens.search_units += request.at_most.search_units;
+        Ok(Reply { body: self.answer(request)?, latency: Duration::ZERO, origin: Origin::Recording })
     }
 }

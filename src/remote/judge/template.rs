@@ -4,7 +4,7 @@ use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior};
 use serde_json::Value;
 
-use super::Prompt;
+use crate::provider::Prompt;
 use crate::{Error, Result};
 
 /// Lines that begin the parts of a template, which are templates of these names.

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::Prompt;
+use crate::provider::Prompt;
 use crate::{Error, Result};
 
 /// Never there: [`Template::parse`] fails.

@@ -3,11 +3,11 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::scorer::{CandidateList, Scorer};
-use crate::service::{Origin, Provider, Reply, Request, ServiceError};
+use crate::service::{Origin, Provider, Reply, Request, Service, ServiceError};
 
 /// Answers by a function of the request's body; keeps the bodies.
 struct Closure<F> {

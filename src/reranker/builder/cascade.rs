@@ -7,7 +7,7 @@ use crate::blend::Blend;
 use crate::encoder::{Encoder, LocalEncoder, LocalEncoderOptions, Overrides};
 use crate::reranker::{Reranker, StageBy, StageInfo, StageSpec};
 use crate::scorer::{BiEncoderScorer, CascadeScorer, Scorer, Scoring, Stage};
-use crate::service::Provider;
+use crate::service::{Provider, ServiceKind};
 use crate::{Error, Result};
 
 impl RerankerBuilder {
@@ -55,7 +55,8 @@ impl RerankerBuilder {
             )));
         }
         let mut services = self.stages.iter().filter_map(StageSpec::service);
-        if self.judge.is_some() && services.all(|(provider, model)| self.is_embedding(provider, model)) {
+        if self.judge.is_some() && services.all(|(provider, model)| self.kind_of(provider, model) != ServiceKind::Judge)
+        {
             return Err(Error::InvalidArgument("no stage judges; name one, such as openai:gpt-4o:20".into()));
         }
         let given = [("--scoring", self.scoring.is_some()), ("--cache", self.cache.is_some() && !has_service)];
@@ -74,8 +75,8 @@ impl RerankerBuilder {
         let store = self.store.clone();
         match Provider::of_name(&model) {
             Some((provider, name)) => Self {
-                judge: self.judge.clone().filter(|_| !self.is_embedding(provider, name)),
-                embeds: self.embeds,
+                judge: self.judge.clone().filter(|_| self.kind_of(provider, name) == ServiceKind::Judge),
+                kind: self.kind,
                 connect: self.connect.clone(),
                 concurrency: self.concurrency,
                 cache: self.cache.clone(),

@@ -11,8 +11,8 @@ use crate::service::Provider;
 use crate::{Error, Result};
 
 impl RerankerBuilder {
-    /// Asks the model of a service to judge, whatever its name, and so, of stages ([`RerankerBuilder::stages`]), each that is a service's and does not embed. Default:
-    /// pointwise, where [`crate::remote::is_embedding_model`] says that a model of a service does not embed.
+    /// Asks the model of a service to judge, whatever its name, and so, of stages ([`RerankerBuilder::stages`]), each whose kind is to judge
+    /// ([`RerankerBuilder::kind`]). Default: pointwise, where that is the model's kind.
     pub fn judge(mut self, method: JudgeMethod, options: JudgeOptions) -> Self {
         self.judge = Some((method, options));
         self

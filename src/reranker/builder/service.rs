@@ -9,7 +9,7 @@ use crate::encoder::Encoder;
 use crate::remote::{KeptAnswers, RemoteEncoder, RemoteOptions, ask_dim, known_dim};
 use crate::reranker::Reranker;
 use crate::scorer::{BiEncoderScorer, LongText, Scorer, Scoring};
-use crate::service::{Account, HttpService, Meter, Prices, Provider, Service, ServiceOptions};
+use crate::service::{Account, HttpService, Meter, Prices, Provider, Service, ServiceKind, ServiceOptions};
 use crate::{Error, Result};
 
 impl RerankerBuilder {
@@ -55,6 +55,7 @@ impl RerankerBuilder {
         cache: Option<&EmbeddingCache>,
     ) -> Result<Arc<dyn Encoder>> {
         self.check_remote()?;
+        provider.check_offers(ServiceKind::Embeddings).map_err(Error::Service)?;
         let overrides = &self.encoder.overrides;
         let own_dim = known_dim(provider, model);
         let mut options = RemoteOptions {
@@ -92,6 +93,8 @@ impl RerankerBuilder {
             ("a precision", self.encoder.precision.is_some()),
             ("a device", self.encoder.device != Device::Cpu),
             ("a pooling", self.encoder.overrides.pooling.is_some()),
+            ("a choice of raw scores", self.raw_scores.is_some()),
+            ("an instruction", self.instruction.is_some()),
         ];
         match local.iter().find(|(_, is_given)| *is_given) {
             Some((what, _)) => Err(Error::InvalidArgument(format!(

@@ -1,21 +1,16 @@
-//! Vectors out of an answer of `/embeddings`, and everything that can be wrong with them.
+//! Vectors out of an answer in OpenAI's form, and everything that can be wrong with them.
 
 use serde_json::Value;
 
-/// What is wrong, and with which text of the request where it is about one.
-#[derive(Debug, PartialEq)]
-pub(super) struct Wrong {
-    pub message: String,
-    pub index: Option<usize>,
-}
+use super::answer::Wrong;
 
 /// The vectors of `count` texts in the texts' order, each of length 1. They may come in any order, as numbers or as base64 of little-endian f32; `dim` is
 /// how many components they must have.
 pub(super) fn vectors(body: &Value, count: usize, dim: Option<usize>) -> Result<Vec<Vec<f32>>, Wrong> {
-    let about_all = |message: String| Wrong { message, index: None };
-    let data = body.get("data").and_then(Value::as_array).ok_or_else(|| about_all("there is no list 'data'".into()))?;
+    let data = body.get("data").and_then(Value::as_array);
+    let data = data.ok_or_else(|| Wrong::about_all("there is no list 'data'"))?;
     if data.len() != count {
-        return Err(about_all(format!("{} vectors for {count} texts", data.len())));
+        return Err(Wrong::about_all(format!("{} vectors for {count} texts", data.len())));
     }
     let mut vectors: Vec<Option<Vec<f32>>> = vec![None; count];
     for (place, item) in data.iter().enumerate() {
@@ -24,17 +19,16 @@ pub(super) fn vectors(body: &Value, count: usize, dim: Option<usize>) -> Result<
             None | Some(Value::Null) => place,
             Some(index) => index.as_u64().and_then(|index| usize::try_from(index).ok()).unwrap_or(usize::MAX),
         };
-        let slot =
-            vectors.get_mut(index).ok_or_else(|| about_all(format!("a vector has the index {}", item["index"])))?;
+        let slot = vectors
+            .get_mut(index)
+            .ok_or_else(|| Wrong::about_all(format!("a vector has the index {}", item["index"])))?;
         if slot.is_some() {
-            return Err(Wrong { message: "two vectors have the same index".into(), index: Some(index) });
+            return Err(Wrong::about(index, "two vectors have the same index"));
         }
-        let named = |message: String| Wrong { message, index: Some(index) };
-        let vector = numbers(item.get("embedding")).map_err(named)?;
-        let vector = sound(vector, dim).map_err(|message| Wrong { message, index: Some(index) })?;
-        *slot = Some(vector);
+        let vector = numbers(item.get("embedding")).and_then(|vector| sound(vector, dim));
+        *slot = Some(vector.map_err(|message| Wrong::about(index, message))?);
     }
-    vectors.into_iter().collect::<Option<Vec<_>>>().ok_or_else(|| about_all("a vector is missing".into()))
+    vectors.into_iter().collect::<Option<Vec<_>>>().ok_or_else(|| Wrong::about_all("a vector is missing"))
 }
 
 fn numbers(embedding: Option<&Value>) -> Result<Vec<f32>, String> {

@@ -1,0 +1,31 @@
+//! The wire formats of services: what each provider expects in a request and says in an answer.
+//!
+//! A provider is one file here with an `impl` of [`Wire`], and one line in `providers!` of
+//! `known.rs`. Everything is data and pure functions: [`crate::service`] sends, [`crate::remote`]
+//! makes encoders, judges and rerankers of it, and neither knows one provider from another.
+//!
+//! What a provider can do is which of [`Embeds`], [`Chats`] and [`Reranks`] it gives.
+//!
+//! [`Wire`]: wire::Wire
+
+mod answer;
+mod anthropic;
+mod azure;
+mod chat;
+mod kind;
+mod known;
+mod openai;
+mod rerank;
+mod vectors;
+mod wire;
+
+pub(crate) use answer::{AnswerSize, Wrong};
+pub use answer::{TokenCount, Usage};
+pub use anthropic::ANTHROPIC_VERSION;
+pub use azure::AZURE_API_VERSION;
+pub(crate) use chat::{Alternative, Answer, Chats, Form, Parameter, Prompt, Question, Token, Unusable, excerpt};
+pub use kind::ServiceKind;
+pub use known::Provider;
+pub(crate) use known::any_error_words;
+pub use openai::{MAX_INPUT_TOKENS, MAX_REQUEST_INPUTS, MAX_REQUEST_TOKENS};
+pub(crate) use wire::{Embeds, Facts, Reranks};

@@ -1,0 +1,70 @@
+//! What all who ask a service do.
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::requests::Input;
+use crate::Error;
+use crate::encoder::ModelInfo;
+use crate::hex::hex;
+use crate::provider::Wrong;
+use crate::service::{Origin, Request, Service, ServiceError};
+
+/// Characters of a text that an error shows.
+const SHOWN: usize = 48;
+
+/// Asks and reads the answer. One that is worth keeping is kept; one that is not and comes from a cache or a recording is asked for anew.
+pub(super) fn ask_and_read<T>(
+    service: &dyn Service,
+    request: &Request,
+    read: impl Fn(&Value) -> T,
+    is_worth_keeping: impl Fn(&T) -> bool,
+) -> Result<T, ServiceError> {
+    let mut reply = service.send(request)?;
+    let mut result = read(&reply.body);
+    if !is_worth_keeping(&result) && reply.origin != Origin::Service {
+        let Some(anew) = service.ask_anew(request) else { return Ok(result) };
+        reply = anew?;
+        result = read(&reply.body);
+    }
+    if is_worth_keeping(&result) {
+        service.keep(request, &reply)?;
+    }
+    Ok(result)
+}
+
+/// An answer that cannot be read, with the text that it is about.
+pub(super) fn malformed(service: &dyn Service, wrong: Wrong, inputs: &[Input<'_>]) -> Error {
+    let text = wrong.index.and_then(|index| inputs.get(index));
+    let message = match text {
+        Some(input) => {
+            let shown: String = input.text.chars().take(SHOWN).collect();
+            format!("{} (text {}, counted from 0: '{shown}')", wrong.message, input.position)
+        }
+        None => wrong.message,
+    };
+    Error::Service(ServiceError::Malformed { host: service.host(), message })
+}
+
+/// A model of a service, for those who report it.
+pub(super) fn model_info(service: &dyn Service, max_tokens: usize) -> ModelInfo {
+    ModelInfo {
+        name: format!("{}:{}", service.provider(), service.model()),
+        revision: None,
+        device: service.host(),
+        engine: service.provider().to_string(),
+        precision: String::new(),
+        max_tokens,
+    }
+}
+
+/// A hash of everything that decides a model's answers. (Services change models under a name; that cannot be seen from here.)
+pub(super) fn fingerprint(service: &dyn Service, settings: &Value) -> String {
+    let everything = serde_json::json!({
+        "provider": service.provider().to_string(),
+        "host": service.host(),
+        "model": service.model(),
+        "settings": settings,
+    });
+    hex(Sha256::digest(everything.to_string()))
+}

@@ -1,0 +1,52 @@
+//! How texts are sent to a model that embeds.
+
+use super::requests::Limits;
+use crate::encoder::ProgressFn;
+use crate::provider::{MAX_INPUT_TOKENS, MAX_REQUEST_INPUTS, MAX_REQUEST_TOKENS};
+use crate::service::{Provider, TokenCounter};
+
+/// How texts are sent to a model that embeds.
+#[derive(Clone)]
+pub struct RemoteOptions {
+    /// Components of a vector, which the service is asked for; `None`: the model's own.
+    pub dimensions: Option<usize>,
+    /// Tokens per text; what is beyond is cut and reported. `None`: [`MAX_INPUT_TOKENS`] for OpenAI's models, and for others no cut here, for their
+    /// tokens are not known; the service may cut or refuse.
+    pub max_tokens: Option<usize>,
+    /// Put before every query.
+    pub query_prompt: String,
+    /// Put before every document.
+    pub document_prompt: String,
+    /// Requests under way at once.
+    pub concurrency: usize,
+    /// Texts in one request.
+    pub request_inputs: usize,
+    /// Tokens in one request.
+    pub request_tokens: usize,
+    /// Called with the number of texts just embedded; from any thread.
+    pub progress: Option<ProgressFn>,
+}
+
+impl Default for RemoteOptions {
+    fn default() -> Self {
+        Self {
+            dimensions: None,
+            max_tokens: None,
+            query_prompt: String::new(),
+            document_prompt: String::new(),
+            concurrency: 8,
+            request_inputs: MAX_REQUEST_INPUTS,
+            request_tokens: MAX_REQUEST_TOKENS,
+            progress: None,
+        }
+    }
+}
+
+impl RemoteOptions {
+    pub(super) fn limits(&self, provider: Provider, model: &str) -> Limits {
+        let counter = TokenCounter::for_model(provider, model);
+        let max_tokens = self.max_tokens.or(counter.is_exact().then_some(MAX_INPUT_TOKENS));
+        let (request_inputs, request_tokens) = (self.request_inputs.max(1), self.request_tokens.max(1));
+        Limits { counter, max_tokens, request_inputs, request_tokens }
+    }
+}

@@ -1,0 +1,183 @@
+//! A scorer over `/rerank`.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::asking::{ask_and_read, fingerprint, malformed, model_info};
+use super::parallel;
+use super::requests::{Input, Limits};
+use crate::encoder::{ModelInfo, ProgressFn};
+use crate::provider::Reranks;
+use crate::scorer::{CandidateList, ScoreKind, Scorer, Scores, score_one_list};
+use crate::service::{Request, Service, TokenCount, TokenCounter};
+use crate::text::is_blank;
+use crate::{Error, Result};
+
+/// Tokens that a model puts around a query and a document, generously.
+const PAIR_OVERHEAD: usize = 8;
+
+/// How candidates are sent to a model that reranks.
+#[derive(Clone)]
+pub struct RerankServiceOptions {
+    /// Tokens of a candidate; what is beyond is cut here and reported. `None`: candidates are sent
+    /// whole, and the service cuts those that are too long for its model, without saying so.
+    pub max_tokens: Option<usize>,
+    /// Candidates in one request, at least 1. `None`: as many as the provider takes.
+    pub request_documents: Option<usize>,
+    /// Requests under way at once, at least 1.
+    pub concurrency: usize,
+    /// Called with the number of candidates that were just scored; from any thread.
+    pub progress: Option<ProgressFn>,
+}
+
+impl Default for RerankServiceOptions {
+    fn default() -> Self {
+        Self { max_tokens: None, request_documents: None, concurrency: 8, progress: None }
+    }
+}
+
+impl RerankServiceOptions {
+    fn check(&self) -> Result<()> {
+        let wrong = |message: &str| Err(Error::InvalidArgument(message.into()));
+        match self {
+            Self { concurrency: 0, .. } => wrong("the number of requests at once must be at least 1"),
+            Self { max_tokens: Some(0), .. } => wrong("candidates need at least one token"),
+            Self { request_documents: Some(0), .. } => wrong("a request needs at least one candidate"),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Scores candidates by a service that reranks.
+///
+/// The scores are the service's: [`ScoreKind::Probability`] where the provider promises numbers from
+/// 0 to 1 (Cohere, text-embeddings-inference), else [`ScoreKind::Custom`]. The service scores each
+/// pair of query and candidate by itself, so a long list goes out in several requests. Candidates
+/// without text are never sent.
+///
+/// An answer with too few or too many results, an index that is missing, out of range or there
+/// twice, or a score that is no finite number is an error that names what is wrong.
+pub struct RerankScorer {
+    service: Arc<dyn Service>,
+    wire: &'static dyn Reranks,
+    options: RerankServiceOptions,
+    limits: Limits,
+}
+
+/// Candidates of one list that go into one request.
+struct Piece {
+    list: usize,
+    inputs: Range<usize>,
+}
+
+impl RerankScorer {
+    /// A scorer over a model of a service.
+    ///
+    /// # Errors
+    /// [`ServiceError::Setup`](crate::service::ServiceError::Setup) for a provider without rerank models; [`Error::InvalidArgument`] for
+    /// options out of range.
+    pub fn new(service: Arc<dyn Service>, options: RerankServiceOptions) -> Result<Self> {
+        options.check()?;
+        let wire = service.provider().reranks().map_err(Error::Service)?;
+        let limits = Limits {
+            counter: TokenCounter::for_model(service.provider(), service.model()),
+            max_tokens: options.max_tokens,
+            request_inputs: options.request_documents.unwrap_or(usize::MAX).min(wire.max_documents()),
+            request_tokens: wire.max_tokens(),
+        };
+        Ok(Self { service, wire, options, limits })
+    }
+
+    /// A list's candidates as they are sent; `tokens` counts the pair.
+    fn inputs<'a>(&self, list: &CandidateList<'_>, query_tokens: usize, texts: &[&'a str]) -> Vec<Input<'a>> {
+        let candidates: Vec<&'a str> = list.candidates.iter().map(|&text| texts[text]).collect();
+        let mut inputs = self.limits.inputs(&candidates, "");
+        inputs.retain(|input| !is_blank(&input.text));
+        inputs.iter_mut().for_each(|input| input.tokens += query_tokens + PAIR_OVERHEAD);
+        inputs
+    }
+
+    /// The scores of one request's candidates.
+    fn ask(&self, query: &str, inputs: &[Input<'_>]) -> Result<Vec<f32>> {
+        let documents: Vec<&str> = inputs.iter().map(|input| input.text.as_ref()).collect();
+        let mut pairs = inputs.iter().map(|input| input.tokens);
+        let at_most = TokenCount {
+            input: pairs.clone().map(|tokens| tokens as u64).sum(),
+            output: 0,
+            search_units: self.wire.search_units(&mut pairs),
+        };
+        let body = self.wire.body(self.service.model(), query, &documents);
+        let request = Request { path: self.wire.path(), body, at_most };
+        let read = |body: &Value| self.wire.scores(body, documents.len());
+        let scores = ask_and_read(&*self.service, &request, read, Result::is_ok).map_err(Error::Service)?;
+        let scores = scores.map_err(|wrong| malformed(&*self.service, wrong, inputs))?;
+        if let Some(progress) = &self.options.progress {
+            progress(inputs.len());
+        }
+        Ok(scores)
+    }
+
+    /// A list's scores before any is known: as of candidates without text.
+    fn unscored(&self, list: &CandidateList<'_>, inputs: &[Input<'_>]) -> Scores {
+        let count = list.candidates.len();
+        let (mut blank, mut truncated) = (vec![true; count], vec![false; count]);
+        for input in inputs {
+            (blank[input.position], truncated[input.position]) = (false, input.truncated);
+        }
+        Scores { values: vec![self.lowest(); count], blank, truncated, ..Scores::default() }
+    }
+}
+
+impl Scorer for RerankScorer {
+    fn kind(&self) -> ScoreKind {
+        if self.wire.has_probabilities() { ScoreKind::Probability } else { ScoreKind::Custom }
+    }
+
+    /// Services round, so a candidate with text may get 0, and still ranks above one without.
+    fn lowest(&self) -> f32 {
+        f32::NEG_INFINITY
+    }
+
+    fn model(&self) -> Option<ModelInfo> {
+        Some(model_info(&*self.service, self.limits.max_tokens.unwrap_or(u32::MAX as usize)))
+    }
+
+    /// A score depends on its pair alone, but each piece of a list sends the query again, and
+    /// searches are billed by the request.
+    fn needs_whole_lists(&self) -> bool {
+        true
+    }
+
+    fn fingerprint(&self) -> Result<Option<String>> {
+        let settings = json!({ "rerank": true, "max_tokens": self.limits.max_tokens });
+        Ok(Some(fingerprint(&*self.service, &settings)))
+    }
+
+    fn score(&self, query: &str, candidates: &[&str]) -> Result<Scores> {
+        score_one_list(self, query, candidates)
+    }
+
+    fn score_lists(&self, lists: &[CandidateList<'_>], texts: &[&str]) -> Result<Vec<Scores>> {
+        let of_list = |list: &CandidateList<'_>| self.inputs(list, self.limits.counter.count(list.query), texts);
+        let inputs: Vec<Vec<Input<'_>>> = lists.iter().map(of_list).collect();
+        let pieces = inputs.iter().enumerate().flat_map(|(list, inputs)| {
+            self.limits.batches(inputs).into_iter().map(move |inputs| Piece { list, inputs })
+        });
+        let pieces: Vec<Piece> = pieces.collect();
+        let ask = |at: usize| {
+            let Piece { list, inputs: range } = &pieces[at];
+            self.ask(lists[*list].query, &inputs[*list][range.clone()])
+        };
+        let answers = parallel::in_order(pieces.len(), self.options.concurrency, ask)?;
+        let unscored = lists.iter().zip(&inputs).map(|(list, inputs)| self.unscored(list, inputs));
+        let mut scores: Vec<Scores> = unscored.collect();
+        for (Piece { list, inputs: range }, answer) in pieces.into_iter().zip(answers) {
+            for (input, score) in inputs[list][range].iter().zip(answer) {
+                scores[list].values[input.position] = score;
+            }
+        }
+        Ok(scores)
+    }
+}
