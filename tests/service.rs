@@ -11,5 +11,7 @@ mod real;
 mod recording;
 #[path = "service/remote.rs"]
 mod remote;
+#[path = "service/rerank.rs"]
+mod rerank;
 #[path = "service/server.rs"]
 pub mod server;

@@ -1,4 +1,5 @@
-//! A service on 127.0.0.1 that embeds and answers in the formats of OpenAI and Anthropic, writes down what it is asked, and fails on demand.
+//! A service on 127.0.0.1 that embeds, reranks and answers in the formats of OpenAI, Anthropic, Cohere, Jina, Voyage and TEI, writes down what it is
+//! asked, and fails on demand.
 
 // Not every test program uses all of it.
 #![allow(dead_code)]
@@ -59,6 +60,11 @@ pub struct Seen {
 }
 
 impl Seen {
+    /// The documents of a request for scores.
+    pub fn documents(&self) -> Vec<String> {
+        documents(&self.body).into_iter().map(str::to_owned).collect()
+    }
+
     /// The texts of a request for embeddings.
     pub fn input(&self) -> Vec<String> {
         self.body["input"].as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_owned()).collect()
@@ -188,9 +194,11 @@ impl State {
 
     fn body_of(&self, seen: &Seen) -> Option<Value> {
         let path = seen.path.split('?').next()?;
-        let known =
-            ["/embeddings", "/chat/completions", "/messages"].into_iter().find(|known| path.ends_with(known))?;
+        let known = ["/embeddings", "/chat/completions", "/messages", "/rerank"]
+            .into_iter()
+            .find(|known| path.ends_with(known))?;
         match known {
+            "/rerank" => Some(reranked(&seen.body)),
             "/embeddings" => Some(embeddings(&seen.body, self.dim.load(Ordering::SeqCst))),
             other => Some((self.answer)(other, &seen.body)),
         }
@@ -241,6 +249,45 @@ fn embeddings(body: &Value, own_dim: usize) -> Value {
         .collect();
     let tokens: usize = inputs.iter().map(|text| text.split_whitespace().count()).sum();
     json!({"object": "list", "data": data, "model": body["model"], "usage": {"prompt_tokens": tokens, "total_tokens": tokens}})
+}
+
+fn documents(body: &Value) -> Vec<&str> {
+    let texts = body.get("documents").or(body.get("texts")).unwrap().as_array().unwrap();
+    texts.iter().map(|text| text.as_str().unwrap()).collect()
+}
+
+/// The score of a pair: the number that the document ends with of 1000, or for a query of the word `raw` a logit; 0 without one.
+pub fn score_of(query: &str, document: &str) -> f64 {
+    let number: f64 = document.rsplit(' ').next().unwrap().parse().unwrap_or(0.0);
+    if query == "raw" { number - 500.0 } else { number / 1000.0 }
+}
+
+/// The answer of `/rerank`, the best first and equal scores in reverse as TEI gives them. Who asks tells the form: TEI by `texts`, Voyage by its
+/// model, Cohere and Jina share one but for the usage.
+fn reranked(body: &Value) -> Value {
+    let query = body["query"].as_str().unwrap();
+    let texts = documents(body);
+    let mut scored: Vec<(usize, f64)> = texts.iter().map(|text| score_of(query, text)).enumerate().collect();
+    scored.sort_by(|a, b| a.1.total_cmp(&b.1));
+    scored.reverse();
+    let named =
+        |name: &str| scored.iter().map(|(index, score)| json!({"index": index, name: score})).collect::<Value>();
+    let words = |text: &str| text.split_whitespace().count();
+    let tokens: usize = texts.iter().map(|text| words(text) + words(query)).sum();
+    let model = body["model"].as_str().unwrap_or_default();
+    if body.get("texts").is_some() {
+        return named("score");
+    }
+    let results = named("relevance_score");
+    let usage = json!({"total_tokens": tokens});
+    if model.starts_with("rerank-2") {
+        return json!({"object": "list", "data": results, "model": model, "usage": usage});
+    }
+    if body.get("return_documents").is_some() {
+        return json!({"model": model, "object": "list", "usage": usage, "results": results});
+    }
+    let units = texts.len().div_ceil(100);
+    json!({"id": "07734bd2", "results": results, "meta": {"api_version": {"version": "2"}, "billed_units": {"search_units": units}}})
 }
 
 /// The vector of a text: another one for every text, of length 1.

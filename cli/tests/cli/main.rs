@@ -23,6 +23,7 @@ mod not_finite;
 mod options;
 mod output;
 mod queries;
+mod rerank_service;
 mod scores;
 #[path = "../../../tests/service/server.rs"]
 mod server;

@@ -129,7 +129,7 @@ impl Folder {
 pub fn nearsort_by(folder: &Folder, server: &Server, args: &[&str]) -> Command {
     let mut command = command(args);
     command.env("NEARSORT_CACHE", folder.path("cache"));
-    for provider in ["OPENAI", "ANTHROPIC"] {
+    for provider in ["OPENAI", "ANTHROPIC", "COHERE", "JINA", "VOYAGE", "TEI"] {
         command.env(format!("{provider}_API_KEY"), KEY).env(format!("{provider}_BASE_URL"), &server.url);
     }
     for proxy in ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy"] {
