@@ -19,7 +19,9 @@ mod rerank;
 mod vectors;
 mod wire;
 
-pub(crate) use answer::{AnswerSize, Wrong};
+#[cfg(feature = "remote")]
+pub(crate) use answer::AnswerSize;
+pub(crate) use answer::Wrong;
 pub use answer::{TokenCount, Usage};
 pub use anthropic::ANTHROPIC_VERSION;
 pub use azure::AZURE_API_VERSION;

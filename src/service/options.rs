@@ -306,6 +306,24 @@ mod tests {
         assert!(error.contains("OPENAI_API_KEY") && !error.contains("bad key"), "{error}");
     }
 
+    #[test]
+    fn the_first_variable_that_is_set_has_the_key() {
+        let from = |provider, pairs: &[(&str, &str)]| {
+            let lookup =
+                |name: &str| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| OsString::from(value));
+            ServiceOptions::from_lookup(provider, "m".into(), None, &lookup).unwrap()
+        };
+        let key = |key: &str| Secret::new(key, "x").ok();
+        let both = [("CO_API_KEY", "second"), ("COHERE_API_KEY", "first")];
+        assert_eq!(from(Provider::Cohere, &both).key, key("first"));
+        assert_eq!(from(Provider::Cohere, &both[..1]).key, key("second"));
+        assert_eq!(from(Provider::Cohere, &both).host(), "api.cohere.com");
+        assert_eq!(from(Provider::Jina, &both).key, None);
+        let tei = [("TEI_BASE_URL", "http://gpu:8080"), ("OPENAI_API_KEY", "sk-openai")];
+        let options = from(Provider::Tei, &tei);
+        assert_eq!((options.host(), options.key), ("gpu:8080".to_owned(), None));
+    }
+
     #[cfg(feature = "remote")]
     #[test]
     fn a_key_goes_only_where_it_was_said_to_go() {

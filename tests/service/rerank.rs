@@ -121,9 +121,12 @@ fn logits_of_servers_in_jinas_form_are_taken_as_they_are() {
     }
 }
 
+/// Changes the list of results.
+type Change = fn(&mut Vec<Value>);
+
 #[test]
 fn what_is_wrong_with_a_result_is_said_and_names_the_document() {
-    let in_list = |change: fn(&mut Vec<Value>)| {
+    let in_list = |change: Change| {
         move |mut body: Value| {
             let named = ["results", "data"].into_iter().find(|name| body.get(name).is_some());
             let results = match named {
@@ -134,7 +137,7 @@ fn what_is_wrong_with_a_result_is_said_and_names_the_document() {
             body
         }
     };
-    let cases: [(fn(&mut Vec<Value>), &str); 7] = [
+    let cases: [(Change, &str); 7] = [
         (|results| drop(results.pop()), "2 results for 3 documents"),
         (|results| results.push(results[0].clone()), "4 results for 3 documents"),
         (|results| results[0] = results[1].clone(), "two results have the index"),
