@@ -8,7 +8,6 @@ use super::answer::Usage;
 use super::chat::Chats;
 use super::kind::ServiceKind;
 use super::wire::{Embeds, ErrorWords, Reranks, Wire};
-use super::{anthropic, azure, openai, rerank};
 use crate::error::ServiceError;
 
 /// The providers: one line each, in the order in which messages name them.
@@ -36,20 +35,20 @@ macro_rules! providers {
 
 providers! {
     /// OpenAI, and every server that speaks its formats.
-    OpenAi = openai::OpenAi;
+    OpenAi = super::openai::OpenAi;
     /// OpenAI's models in Azure: other addresses, and the key in another header.
-    Azure = azure::Azure;
+    Azure = super::azure::Azure;
     /// Anthropic.
-    Anthropic = anthropic::Anthropic;
+    Anthropic = super::anthropic::Anthropic;
     /// Cohere's rerank models.
-    Cohere = rerank::COHERE;
+    Cohere = super::rerank::COHERE;
     /// Jina's rerank models, and every server with Jina's form of `/rerank`: vLLM, infinity,
     /// llama.cpp, LocalAI.
-    Jina = rerank::JINA;
+    Jina = super::rerank::JINA;
     /// Voyage's rerank models.
-    Voyage = rerank::VOYAGE;
+    Voyage = super::rerank::VOYAGE;
     /// A server of text-embeddings-inference with a rerank model.
-    Tei = rerank::TEI;
+    Tei = super::rerank::TEI;
 }
 
 impl Usage {

@@ -1,7 +1,7 @@
 //! The wire formats of services: what each provider expects in a request and says in an answer.
 //!
-//! A provider is one file here with an `impl` of [`Wire`], and one line in `providers!` of
-//! `known.rs`. Everything is data and pure functions: [`crate::service`] sends, [`crate::remote`]
+//! A provider is one file here with an `impl` of [`Wire`], declared below, and one line in
+//! `providers!` of `known.rs`. Everything is data and pure functions: [`crate::service`] sends, [`crate::remote`]
 //! makes encoders, judges and rerankers of it, and neither knows one provider from another.
 //!
 //! What a provider can do is which of [`Embeds`], [`Chats`] and [`Reranks`] it gives.
