@@ -159,6 +159,14 @@ fn a_wrong_answer_and_a_wrong_option_are_errors_that_say_what_is_wrong() {
         let error = run(&folder, &server, &rerank(model, &input, more)).error();
         assert!(error.contains(said), "{more:?}: {error}");
     }
+    let index = folder.text("index");
+    run(&folder, &server, &["index", "build", "--model", TINY, &input, "--output", &index, "--quiet"]).quietly();
+    for verb in ["rerank", "search"] {
+        let mut args = vec![verb, "--model", MODEL, "--query", "q", "--index", &index];
+        args.extend((verb == "rerank").then_some(input.as_str()));
+        let error = run(&folder, &server, &args).error();
+        assert!(error.contains("Cohere has no embeddings"), "{verb}: {error}");
+    }
     let mut homeless = command(&rerank("tei:x", &input, &[]));
     homeless.env("NEARSORT_CACHE", folder.path("cache"));
     let error = finish(homeless.spawn().unwrap()).error();

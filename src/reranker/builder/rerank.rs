@@ -11,8 +11,8 @@ use crate::{Error, Result};
 
 impl RerankerBuilder {
     pub(super) fn build_rerank(self, provider: Provider, model: &str) -> Result<Reranker> {
-        self.check_rerank()?;
         provider.check_offers(ServiceKind::Rerank).map_err(Error::Service)?;
+        self.check_rerank()?;
         let blend = self.blend.unwrap_or(Blend::None).check()?;
         let mut options = RerankServiceOptions {
             max_tokens: self.encoder.overrides.max_tokens,

@@ -54,8 +54,8 @@ impl RerankerBuilder {
         model: &str,
         cache: Option<&EmbeddingCache>,
     ) -> Result<Arc<dyn Encoder>> {
-        self.check_remote()?;
         provider.check_offers(ServiceKind::Embeddings).map_err(Error::Service)?;
+        self.check_remote()?;
         let overrides = &self.encoder.overrides;
         let own_dim = known_dim(provider, model);
         let mut options = RemoteOptions {
