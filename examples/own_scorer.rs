@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use nearsort::{BiEncoderScorer, RerankOptions, Reranker, Result, ScoreKind, Scorer, Scores};
+use nearsort::{BiEncoderScorer, RerankOptions, Reranker, Result, ScoreKind, ScoredList, Scorer};
 
 /// Share of the query's words that occur in a candidate, in [0, 1].
 struct WordOverlap;
@@ -14,7 +14,7 @@ impl Scorer for WordOverlap {
         ScoreKind::Custom
     }
 
-    fn score(&self, query: &str, candidates: &[&str]) -> Result<Scores> {
+    fn score(&self, query: &str, candidates: &[&str]) -> Result<ScoredList> {
         let wanted = words(query);
         let share = |text: &&str| words(text).intersection(&wanted).count() as f32 / wanted.len().max(1) as f32;
         Ok(candidates.iter().map(share).collect::<Vec<f32>>().into())
@@ -29,9 +29,9 @@ impl Scorer for Mean {
         ScoreKind::Custom
     }
 
-    fn score(&self, query: &str, candidates: &[&str]) -> Result<Scores> {
+    fn score(&self, query: &str, candidates: &[&str]) -> Result<ScoredList> {
         let (a, b) = (self.0.score(query, candidates)?, self.1.score(query, candidates)?);
-        Ok(a.values.iter().zip(&b.values).map(|(a, b)| (a + b) / 2.0).collect::<Vec<f32>>().into())
+        Ok(a.pairs.iter().zip(&b.pairs).map(|(a, b)| (a.score + b.score) / 2.0).collect::<Vec<f32>>().into())
     }
 }
 

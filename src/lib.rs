@@ -78,11 +78,9 @@ pub use encoder::{
 pub use error::{Error, Result};
 pub use index::{Index, IndexBuilder, IndexScorer};
 pub use ranking::Hit;
-pub use reranker::{
-    Connect, DEFAULT_MODEL, RerankOptions, Reranker, RerankerBuilder, ScoredCandidates, StageBy, StageInfo, StageSpec,
-};
+pub use reranker::{Connect, DEFAULT_MODEL, RerankOptions, Reranker, RerankerBuilder, StageBy, StageInfo, StageSpec};
 pub use scorer::{
-    BiEncoderScorer, CandidateList, CascadeScorer, CrossEncoderScorer, LongText, ScoreKind, Scorer, Scores, Scoring,
-    StageScore, Unscored,
+    BiEncoderScorer, CandidateList, CascadeScorer, CrossEncoderScorer, LongText, QueryReading, ScoreKind, Scored,
+    ScoredList, Scorer, Scoring, StageScore, WhyNot,
 };
 pub use store::{ModelSpec, ModelStore, StoreOptions};

@@ -4,7 +4,7 @@ mod builder;
 mod distinct;
 mod stages;
 
-use std::ops::{Add, Range};
+use std::ops::Add;
 use std::sync::Arc;
 
 pub use builder::{Connect, DEFAULT_MODEL, RerankerBuilder};
@@ -13,9 +13,9 @@ pub use stages::{StageBy, StageSpec};
 use crate::blend::{Blend, Normalize};
 use crate::cache::{CacheCounts, CachedEncoder};
 use crate::encoder::{LocalEncoder, ModelInfo};
-use crate::ranking::{self, Hit};
+use crate::ranking::Hit;
 use crate::remote::judge::{JudgeCounts, JudgeMethod, JudgeOptions, JudgeScorer, ListwiseScorer, Tally};
-use crate::scorer::{self, CandidateList, Explanation, LongText, Part, ScoreKind, Scorer, StageScore, Unscored};
+use crate::scorer::{CandidateList, Explanation, ListOptions, LongText, ScoreKind, ScoredList, Scorer, list};
 use crate::service::Service;
 use crate::text::is_blank;
 use crate::{Error, Result};
@@ -28,63 +28,6 @@ pub struct RerankOptions {
     pub top_k: Option<usize>,
     /// Only those whose score by the model is at least this much.
     pub min_score: Option<f32>,
-}
-
-impl RerankOptions {
-    /// The best by `ranked_by`, among those that the scores by the `model` allow.
-    fn select(&self, ranked_by: &[f32], model: &[f32]) -> Result<Vec<Hit>> {
-        let mut hits = ranking::top_k(ranked_by, self.top_k.unwrap_or(ranked_by.len()))?;
-        if let Some(least) = self.min_score {
-            hits.retain(|hit| model[hit.index] >= least);
-        }
-        Ok(hits)
-    }
-}
-
-/// Scores of candidates in input order, with what they cost.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ScoredCandidates {
-    /// One per candidate; higher is better. A candidate without text has the lowest score of its kind, an unscored one minus infinity.
-    pub scores: Vec<f32>,
-    /// Candidates that the scorer could not score, by ascending position.
-    pub unscored: Vec<Unscored>,
-    /// What the scores were made of, if of several; as [`ScoredCandidates::scores`].
-    pub parts: Vec<Part>,
-    /// Who scored each candidate last, where several stages do; `None` for those that no stage looked at. Else empty.
-    pub stages: Vec<Option<StageScore>>,
-    /// Bytes of each candidate that its score comes from, where long texts are read in windows; else empty.
-    pub best_windows: Vec<Range<usize>>,
-    /// Tokens encoded per candidate after truncation; 0 where the scorer does not say, and for candidates without text.
-    pub tokens: Vec<u32>,
-    /// Tokens per candidate that the model's vocabulary lacks; as [`ScoredCandidates::tokens`].
-    pub unknown: Vec<u32>,
-    /// Whether a candidate was longer than the model takes, and was cut.
-    pub truncated: Vec<bool>,
-    /// Tokens of the query.
-    pub query_tokens: u32,
-    /// Whether the query was longer than the model takes, and was cut; see [`crate::Scores::query_truncated`].
-    pub query_truncated: bool,
-    /// Whether the model knows no token of the query; see [`crate::Scores::query_unknown`].
-    pub query_unknown: bool,
-    /// Tokens of all candidates of the list, every distinct text counted once.
-    pub document_tokens: u64,
-    /// Positions of the candidates without text, or with nothing in it that the model reads.
-    pub empty: Vec<usize>,
-}
-
-impl ScoredCandidates {
-    /// What candidates are ranked by: the scores, and for probabilities the logits behind them ([`crate::Scores::ranking`]).
-    pub fn ranking(&self) -> &[f32] {
-        scorer::ranking(&self.scores, &self.parts)
-    }
-
-    /// Positions of the candidates without text or without score, ascending: they are ranked below all others.
-    pub fn left_out(&self) -> Vec<usize> {
-        let unscored = self.unscored.iter().map(|unscored| unscored.index);
-        let mut left_out: Vec<usize> = self.empty.iter().copied().chain(unscored).collect();
-        left_out.sort_unstable();
-        left_out
-    }
 }
 
 /// Puts the best candidates first.
@@ -181,9 +124,7 @@ impl Reranker {
     /// [`Error::InvalidArgument`] for an empty query; [`Error::NotANumber`] naming the candidate; what the scorer fails with.
     pub fn rerank(&self, query: &str, candidates: &[impl AsRef<str>], options: &RerankOptions) -> Result<Vec<Hit>> {
         let scored = self.score(query, candidates)?;
-        let mut hits = options.select(scored.ranking(), &scored.scores)?;
-        hits.iter_mut().for_each(|hit| hit.score = scored.scores[hit.index]);
-        Ok(hits)
+        Ok(list::order(&scored.pairs, &[], &self.list_options(options))?.hits)
     }
 
     /// [`Reranker::rerank`] with the scores of the search that found the candidates, one per candidate, higher is better: they are mixed
@@ -199,33 +140,24 @@ impl Reranker {
         options: &RerankOptions,
     ) -> Result<Vec<Hit>> {
         let scored = self.score(query, candidates)?;
-        let mixed = self.mix(&scored.scores, &scored.left_out(), first_stage)?;
-        options.select(&mixed, &scored.scores)
+        if first_stage.len() != candidates.len() {
+            let (found, expected) = (first_stage.len(), candidates.len());
+            return Err(Error::InvalidArgument(format!("{found} first-stage scores for {expected} candidates")));
+        }
+        let first_stage: Vec<Option<f64>> = first_stage.iter().copied().map(Some).collect();
+        Ok(list::order(&scored.pairs, &first_stage, &self.list_options(options))?.hits)
     }
 
-    /// Mixes a list's scores with the first stage's, which has one per candidate. The candidates without text or score, `left_out`
-    /// ([`ScoredCandidates::left_out`]), do not count, and stay below all others in the first stage's order.
-    ///
-    /// # Errors
-    /// [`Error::InvalidArgument`] when there is not one finite first-stage score per candidate.
-    pub fn mix(&self, scores: &[f32], left_out: &[usize], first_stage: &[f64]) -> Result<Vec<f32>> {
-        let wrong = |message: String| Err(Error::InvalidArgument(message));
-        if first_stage.len() != scores.len() {
-            return wrong(format!("{} first-stage scores for {} candidates", first_stage.len(), scores.len()));
-        }
-        if let Some(index) = first_stage.iter().position(|score| !score.is_finite()) {
-            return wrong(format!(
-                "the first-stage score of candidate {index} (counted from 0) is not a finite number"
-            ));
-        }
-        Ok(self.blend.combine_without(scores, left_out, first_stage))
+    /// How this reranker orders a list, for those who score first and order later.
+    pub fn list_options(&self, options: &RerankOptions) -> ListOptions {
+        ListOptions::new(self.blend).top_k(options.top_k).min_score(options.min_score)
     }
 
     /// Scores candidates without ordering them: for callers that stream, or that want parts, tokens and truncation.
     ///
     /// # Errors
     /// As [`Reranker::rerank`], except that a score may be NaN.
-    pub fn score(&self, query: &str, candidates: &[impl AsRef<str>]) -> Result<ScoredCandidates> {
+    pub fn score(&self, query: &str, candidates: &[impl AsRef<str>]) -> Result<ScoredList> {
         self.score_queries(&[query], candidates).map(|mut scored| scored.swap_remove(0))
     }
 
@@ -233,7 +165,7 @@ impl Reranker {
     ///
     /// # Errors
     /// As [`Reranker::score`].
-    pub fn score_queries(&self, queries: &[&str], candidates: &[impl AsRef<str>]) -> Result<Vec<ScoredCandidates>> {
+    pub fn score_queries(&self, queries: &[&str], candidates: &[impl AsRef<str>]) -> Result<Vec<ScoredList>> {
         let all: Vec<usize> = (0..candidates.len()).collect();
         let lists: Vec<CandidateList<'_>> =
             queries.iter().map(|query| CandidateList { query, candidates: &all }).collect();
@@ -244,7 +176,7 @@ impl Reranker {
     ///
     /// # Errors
     /// As [`Reranker::score`]; [`Error::InvalidArgument`] for a list that names a text that is not there.
-    pub fn score_lists(&self, lists: &[CandidateList<'_>], texts: &[impl AsRef<str>]) -> Result<Vec<ScoredCandidates>> {
+    pub fn score_lists(&self, lists: &[CandidateList<'_>], texts: &[impl AsRef<str>]) -> Result<Vec<ScoredList>> {
         if lists.iter().any(|list| list.query.trim().is_empty()) {
             return Err(Error::InvalidArgument("the query is empty".into()));
         }
@@ -263,12 +195,12 @@ impl Reranker {
             .collect();
         let scores = self.scorer.score_lists(&asked, &distinct.texts)?;
         check(&scores, &asked)?;
-        let lowest = self.scorer.lowest();
+        let kind = self.scorer.kind();
         Ok(lists
             .iter()
             .zip(&asked)
             .zip(scores)
-            .map(|((list, asked), s)| distinct.spread(list, asked, &s, lowest))
+            .map(|((list, asked), s)| distinct.spread(list, asked, &s, kind))
             .collect())
     }
 
@@ -340,7 +272,7 @@ impl Reranker {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scorer::Scores;
+    use crate::scorer::{QueryReading, Scored};
 
     /// Scores a text by its length, and records nothing else.
     struct ByLength;
@@ -350,17 +282,13 @@ mod tests {
             ScoreKind::Custom
         }
 
-        fn score(&self, _: &str, candidates: &[&str]) -> Result<Scores> {
+        fn score(&self, _: &str, candidates: &[&str]) -> Result<ScoredList> {
             let mut distinct = candidates.to_vec();
             distinct.dedup();
             assert_eq!(distinct.len(), candidates.len(), "equal texts must arrive once");
-            Ok(Scores {
-                values: candidates.iter().map(|text| text.len() as f32).collect(),
-                query_tokens: 2,
-                tokens: vec![5; candidates.len()],
-                truncated: candidates.iter().map(|text| text.len() > 3).collect(),
-                ..Scores::default()
-            })
+            let pair = |text: &&str| Scored { tokens: 5, truncated: text.len() > 3, ..Scored::new(text.len() as f32) };
+            let query = QueryReading { tokens: 2, ..QueryReading::default() };
+            Ok(ScoredList { query, ..candidates.iter().map(pair).collect::<Vec<_>>().into() })
         }
     }
 
@@ -371,7 +299,7 @@ mod tests {
             ScoreKind::Custom
         }
 
-        fn score(&self, _: &str, _: &[&str]) -> Result<Scores> {
+        fn score(&self, _: &str, _: &[&str]) -> Result<ScoredList> {
             Ok(self.0.clone().into())
         }
     }
@@ -383,10 +311,11 @@ mod tests {
         let hits = reranker.rerank("q", &candidates, &RerankOptions::default()).unwrap();
         assert_eq!(hits.iter().map(|hit| hit.index).collect::<Vec<_>>(), [2, 1, 3, 5, 0, 4]);
         let scored = reranker.score("q", &candidates).unwrap();
-        assert_eq!(scored.empty, [0, 4]);
-        assert_eq!((scored.query_tokens, scored.document_tokens), (2, 3 * 5));
-        assert_eq!(scored.tokens, [0, 5, 5, 5, 0, 5]);
-        assert_eq!(scored.truncated, [false, false, true, false, false, false]);
+        assert_eq!(scored.empty().collect::<Vec<_>>(), [0, 4]);
+        assert_eq!((scored.query.tokens, scored.document_tokens), (2, 3 * 5));
+        assert_eq!(scored.pairs.iter().map(|pair| pair.tokens).collect::<Vec<_>>(), [0, 5, 5, 5, 0, 5]);
+        let truncated: Vec<usize> = (0..6).filter(|&at| scored.pairs[at].truncated).collect();
+        assert_eq!((truncated, scored.num_truncated()), (vec![2], 1));
     }
 
     /// Probabilities that are all the same in f32, and their logits.
@@ -397,10 +326,9 @@ mod tests {
             ScoreKind::Probability
         }
 
-        fn score(&self, _: &str, candidates: &[&str]) -> Result<Scores> {
-            let logits = candidates.iter().map(|text| 20.0 + text.len() as f32).collect();
-            let parts = vec![Part { kind: ScoreKind::Logit, values: logits }];
-            Ok(Scores { values: vec![1.0; candidates.len()], parts, ..Scores::default() })
+        fn score(&self, _: &str, candidates: &[&str]) -> Result<ScoredList> {
+            let pair = |text: &&str| Scored { ranked_by: 20.0 + text.len() as f32, ..Scored::new(1.0) };
+            Ok(candidates.iter().map(pair).collect::<Vec<_>>().into())
         }
     }
 
@@ -457,13 +385,12 @@ mod tests {
             ScoreKind::Custom
         }
 
-        fn score(&self, _: &str, candidates: &[&str]) -> Result<Scores> {
-            let short = |(index, text): (usize, &&str)| {
-                (text.len() == 1).then(|| Unscored { index, reason: format!("'{text}' is too short") })
+        fn score(&self, _: &str, candidates: &[&str]) -> Result<ScoredList> {
+            let pair = |text: &&str| match text.len() {
+                1 => Scored::unscored(format!("'{text}' is too short")),
+                length => Scored::new(length as f32 - 9.0),
             };
-            let unscored = candidates.iter().enumerate().filter_map(short).collect();
-            let values = candidates.iter().map(|text| text.len() as f32 - 9.0).collect();
-            Ok(Scores { values, unscored, ..Scores::default() })
+            Ok(candidates.iter().map(pair).collect::<Vec<_>>().into())
         }
     }
 
@@ -475,8 +402,9 @@ mod tests {
         let options = RerankOptions::default();
         assert_eq!(order(reranker.rerank("q", &candidates, &options).unwrap()), [4, 1, 0, 2, 3, 5]);
         let scored = reranker.score("q", &candidates).unwrap();
-        assert_eq!(scored.unscored.iter().map(|unscored| unscored.index).collect::<Vec<_>>(), [0, 3, 5]);
-        assert_eq!((scored.left_out(), &*scored.unscored[2].reason), (vec![0, 2, 3, 5], "'a' is too short"));
+        let unscored: Vec<(usize, &str)> = scored.unscored().collect();
+        assert_eq!(unscored.iter().map(|(at, _)| *at).collect::<Vec<_>>(), [0, 3, 5]);
+        assert_eq!((unscored[2].1, scored.empty().collect::<Vec<_>>()), ("'a' is too short", vec![2]));
         let first_stage = [0.1, 0.2, 0.3, 0.9, 0.2, 0.5];
         let hits = reranker.rerank_with_first_stage("q", &candidates, &first_stage, &options).unwrap();
         assert_eq!(order(hits), [4, 1, 3, 5, 2, 0], "in the first stage's order");

@@ -84,9 +84,13 @@ fn scores_are_those_of_transformers_and_sentence_transformers_on_every_engine() 
             for row in &expected.texts {
                 let what = format!("{name} {engine}: {:.30} | {:.30}", row.query, row.document);
                 let scored = scorer.score(&row.query, &[&row.document]).unwrap();
-                assert_eq!((scored.tokens[0] as usize, scored.truncated[0]), (row.ids.len(), row.truncated), "{what}");
+                assert_eq!(
+                    (scored.pairs[0].tokens as usize, scored.pairs[0].truncated),
+                    (row.ids.len(), row.truncated),
+                    "{what}"
+                );
                 let logit = if name == QWEN3 { row.logits[1] - row.logits[0] } else { row.logits[0] };
-                let (found, score) = (scored.ranking()[0], scored.values[0]);
+                let (found, score) = (scored.pairs[0].ranked_by, scored.pairs[0].score);
                 assert!((found - logit).abs() <= TOLERANCE, "{what}: logit {found}, expected {logit}");
                 assert!((score - row.score).abs() <= TOLERANCE, "{what}: score {score}, expected {}", row.score);
             }
@@ -168,7 +172,7 @@ fn one_list_or_many_the_scores_are_the_same() {
     let together = reranker.score_queries(&queries, &documents).unwrap();
     for (query, scored) in queries.iter().zip(&together) {
         assert_eq!(scored, &reranker.score(query, &documents).unwrap());
-        assert_eq!(scored.scores[0], scored.scores[3]);
+        assert_eq!(scored.pairs[0].score, scored.pairs[3].score);
     }
 }
 
@@ -342,15 +346,15 @@ fn a_cascade_gives_the_best_to_the_cross_encoder_and_says_who_scored_what() {
         .collect();
     let alone = Reranker::builder().model(&cross).build().unwrap().score("harbour", &documents).unwrap();
     let mut best = first[..2].to_vec();
-    best.sort_by(|&a, &b| alone.scores[b].total_cmp(&alone.scores[a]));
+    best.sort_by(|&a, &b| alone.pairs[b].score.total_cmp(&alone.pairs[a].score));
     let expected: Vec<usize> = best.iter().chain(&first[2..]).copied().chain([5, 6]).collect();
     assert_eq!(order, expected);
     assert!(cascade.needs_whole_lists() && cascade.score_kind() == ScoreKind::Place);
-    for (place, stage) in scored.stages.iter().enumerate() {
+    for (place, stage) in scored.pairs.iter().map(|pair| pair.stage).enumerate() {
         let number = stage.map(|scored| scored.stage);
         assert_eq!(number, if best.contains(&place) { Some(1) } else { first.contains(&place).then_some(0) });
         if number == Some(1) {
-            assert_eq!(stage.unwrap().value, alone.scores[place]);
+            assert_eq!(stage.unwrap().value, alone.pairs[place].score);
         }
     }
     let kinds: Vec<ScoreKind> = cascade.stages().iter().map(|stage| stage.kind).collect();

@@ -121,8 +121,8 @@ fn maxsim_times_the_querys_tokens_is_pylates_score() {
         let documents: Vec<&str> = expected.documents.iter().map(String::as_str).collect();
         for (query, sums) in expected.queries.iter().zip(&expected.scores) {
             let scores = scorer.score(query, &documents).unwrap();
-            for ((score, sum), document) in scores.values.iter().zip(sums).zip(&documents) {
-                let found = f64::from(*score) * f64::from(scores.query_tokens);
+            for ((pair, sum), document) in scores.pairs.iter().zip(sums).zip(&documents) {
+                let found = f64::from(pair.score) * f64::from(scores.query.tokens);
                 // One cosine's tolerance for each of up to 24 tokens.
                 assert!((found - sum).abs() < 5e-4, "{model} {query:?} {document:?}: {found}, expected {sum}");
             }
@@ -186,10 +186,12 @@ fn long_documents_are_cut_or_read_in_windows() {
     }
     let by = |long_text| BiEncoderScorer::new(Arc::clone(&encoder) as Arc<dyn Encoder>, Scoring::MaxSim, long_text);
     let cut = by(LongText::Truncate).unwrap().score("dog", &[&long, "The dog."]).unwrap();
-    assert_eq!(cut.truncated, [true, false]);
+    let truncated = |list: &nearsort::ScoredList| [list.pairs[0].truncated, list.pairs[1].truncated];
+    assert_eq!(truncated(&cut), [true, false]);
     let whole = by(LongText::Window).unwrap().score("dog", &[&long, "The dog."]).unwrap();
-    assert_eq!(whole.truncated, [false, false]);
-    assert!(whole.values[0] >= cut.values[0] && whole.values[1] == cut.values[1]);
+    assert_eq!(truncated(&whole), [false, false]);
+    let (whole, cut) = (whole.scores(), cut.scores());
+    assert!(whole[0] >= cut[0] && whole[1] == cut[1]);
 }
 
 fn files(folder: &Path) -> nearsort::Result<nearsort::store::ModelFiles> {

@@ -31,7 +31,7 @@ fn several_queries_score_as_they_do_alone() {
     for (query, scored) in queries.iter().zip(&together) {
         assert_eq!(&reranker.score(query, &CANDIDATES).unwrap(), scored);
     }
-    assert_ne!(together[0].scores, together[1].scores);
+    assert_ne!(together[0].scores(), together[1].scores());
 }
 
 #[test]

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
+use nearsort::scorer::Parts;
 use nearsort::{
-    Blend, CandidateList, Encoder, LongText, Normalize, Precision, RerankOptions, Reranker, Role, ScoreKind, Scoring,
-    TokenEncoder,
+    Blend, CandidateList, Encoder, LongText, Normalize, Precision, RerankOptions, Reranker, Role, ScoreKind,
+    ScoredList, Scoring, TokenEncoder,
 };
 use serde::Deserialize;
 
@@ -54,14 +55,13 @@ fn cosine_and_maxsim_are_the_references_and_hybrid_is_their_mean() {
         let (query, document) = (texts[&pair.query].as_str(), [texts[&pair.document].as_str()]);
         let score = |reranker: &Reranker| reranker.score(query, &document).unwrap();
         let what = format!("{} and {}", pair.query, pair.document);
-        let (c, m) = (score(&cosine).scores[0], score(&maxsim).scores[0]);
+        let (c, m) = (score(&cosine).pairs[0].score, score(&maxsim).pairs[0].score);
         assert!((c - pair.cosine).abs() <= TOLERANCE, "{what}: cosine {c}, expected {}", pair.cosine);
         assert!((m - pair.maxsim).abs() <= TOLERANCE, "{what}: maxsim {m}, expected {}", pair.maxsim);
         let both = score(&hybrid);
-        assert_eq!(both.scores[0], Scoring::Hybrid.combine(c, m), "{what}");
-        assert!((both.scores[0] - (0.4 * c + 0.6 * m)).abs() < 1e-6, "{what}");
-        let parts: Vec<_> = both.parts.iter().map(|part| (part.kind, part.values[0])).collect();
-        assert_eq!(parts, [(ScoreKind::Cosine, c), (ScoreKind::MaxSim, m)], "{what}");
+        assert_eq!(both.pairs[0].score, Scoring::Hybrid.combine(c, m), "{what}");
+        assert!((both.pairs[0].score - (0.4 * c + 0.6 * m)).abs() < 1e-6, "{what}");
+        assert_eq!(both.pairs[0].parts, Some(Parts { cosine: c, maxsim: m }), "{what}");
     }
 }
 
@@ -79,9 +79,9 @@ fn a_text_in_many_lists_has_the_score_that_it_has_alone() {
             let candidates: Vec<&str> = list.candidates.iter().map(|&at| texts[at]).collect();
             assert_eq!(&reranker.score(list.query, &candidates).unwrap(), scored, "{scoring}");
         }
-        assert_eq!(together[0].empty, [2]);
-        assert_eq!(together[0].scores[0], together[0].scores[3]);
-        assert_eq!(together[0].scores[2], -1.0);
+        assert_eq!(together[0].empty().collect::<Vec<_>>(), [2]);
+        assert_eq!(together[0].pairs[0].score, together[0].pairs[3].score);
+        assert_eq!(together[0].pairs[2].score, -1.0);
         let missing = reranker.score_lists(&[CandidateList { query: "x", candidates: &[9] }], &texts);
         assert!(missing.unwrap_err().to_string().contains("beyond the 5"));
     }
@@ -105,14 +105,15 @@ fn windows_find_the_answer_at_the_end_and_say_where() {
             reranker.score(query, &[text.as_str(), "short"]).unwrap()
         };
         let (cut, read) = (score(LongText::Truncate), score(LongText::Window));
-        assert!(read.scores[0] > cut.scores[0] + 0.1, "{scoring}: {} {}", read.scores[0], cut.scores[0]);
-        assert_eq!(read.scores[1], cut.scores[1], "a short text has one window");
-        assert_eq!((&cut.truncated, &read.truncated), (&vec![true, false], &vec![false, false]));
-        assert!(cut.best_windows.is_empty());
-        assert_eq!(read.best_windows[1], 0..5);
-        let window = read.best_windows[0].clone();
+        assert!(read.scores()[0] > cut.scores()[0] + 0.1, "{scoring}: {:?} {:?}", read.scores(), cut.scores());
+        assert_eq!(read.pairs[1].score, cut.pairs[1].score, "a short text has one window");
+        let truncated = |list: &ScoredList| [list.pairs[0].truncated, list.pairs[1].truncated];
+        assert_eq!((truncated(&cut), truncated(&read)), ([true, false], [false, false]));
+        assert!(cut.pairs.iter().all(|pair| pair.window.is_none()));
+        assert_eq!(read.pairs[1].window, Some(0..5));
+        let window = read.pairs[0].window.clone().unwrap();
         assert!(window.start <= answer.start && window.end == answer.end, "{scoring}: {window:?}, not {answer:?}");
-        assert!(read.tokens[0] > 5 * cut.tokens[0]);
+        assert!(read.pairs[0].tokens > 5 * cut.pairs[0].tokens);
     }
 }
 
@@ -175,8 +176,8 @@ fn explanations_name_the_words_that_met() {
         explanation.matches.iter().map(|m| (&query[m.query.clone()], &candidate[m.candidate.clone()])).collect();
     assert_eq!((met["Eiffel"], met["Tower"], met["height"]), ("Eiffel", "tower", "tall"));
     let scored = reranker.score(query, &[candidate]).unwrap();
-    let parts: Vec<_> = scored.parts.iter().map(|part| (part.kind, part.values[0])).collect();
-    assert_eq!(explanation.parts, parts);
+    let Parts { cosine, maxsim } = scored.pairs[0].parts.unwrap();
+    assert_eq!(explanation.parts, [(ScoreKind::Cosine, cosine), (ScoreKind::MaxSim, maxsim)]);
     let alike = explanation.matches.iter().all(|m| (-1.0..=1.0).contains(&m.similarity));
     assert!(alike && explanation.matches.len() == 3);
     assert!(reranker.explain(query, " ").unwrap().is_none());

@@ -10,21 +10,19 @@ pub use json::model_fields;
 
 use std::collections::HashSet;
 use std::io::{self, BufWriter, IsTerminal, Write};
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use nearsort::io::{CheckedFile, FileMark, ParquetResults, Query, Row, WholeFile, write_run_line};
 use nearsort::kernels::Isa;
 use nearsort::ranking::strictly_falling;
 use nearsort::scorer::Explanation;
-use nearsort::{Encoder, Hit, LongText, ModelInfo, Reranker, ScoreKind, StageInfo, StageScore};
+use nearsort::{Encoder, Hit, LongText, ModelInfo, QueryReading, Reranker, ScoreKind, Scored, StageInfo};
 use serde_json::{Map, Value};
 
 use crate::Failure;
 use crate::args::{OutputFormat, RerankArgs, Talk};
 use crate::hints::{Warning, warn};
 use crate::interrupt::remove_on_interrupt;
-use crate::reading::Reading;
 use crate::words::one_line;
 
 /// What produced the scores.
@@ -71,31 +69,13 @@ impl ModelLine {
     }
 }
 
-/// Why a candidate without text has no score, where the kind of score has no lowest one for it.
-pub fn without_text(score: f32, is_empty: bool) -> Option<String> {
-    (is_empty && !score.is_finite()).then(|| "the candidate has no text".to_owned())
-}
-
-/// What is known of a pair beside its score.
-#[derive(Clone)]
-pub struct Facts {
-    /// The score before the first stage's was mixed in.
-    pub model_score: f32,
-    /// Why there is no score that means anything.
-    pub unscored: Option<String>,
-    pub tokens: u32,
-    pub truncated: bool,
-    /// Bytes of the passage that the score comes from, where long texts are read in windows.
-    pub window: Option<Range<usize>>,
-    /// Which stage scored it last, and how, where there are several.
-    pub stage: Option<StageScore>,
-}
-
 /// A candidate in its place.
 pub struct Ranked<'a> {
+    /// Its place in the input, and the score to show: the model's, or where the first stage counts the mixed one.
     pub hit: Hit,
     pub row: &'a Row,
-    pub facts: Facts,
+    /// What the model made of it.
+    pub pair: Scored,
     pub first_stage: Option<f64>,
     pub explanation: Option<Explanation>,
 }
@@ -106,7 +86,7 @@ pub struct Answer<'a> {
     pub model: &'a ModelLine,
     /// How the first stage's scores were mixed in, if they were.
     pub blend: Option<String>,
-    pub reading: Reading,
+    pub reading: QueryReading,
     pub tokens: u64,
     pub truncated: usize,
     /// What a service was asked for the whole command, as fields of `usage`; not in a job's answers, which must not depend on interruptions.
@@ -338,7 +318,7 @@ fn tsv(
             write!(out, "\t{}", one_line(&ranked.row.passage()))?;
         }
         if with_model_score {
-            write!(out, "\t{}", ranked.facts.model_score)?;
+            write!(out, "\t{}", ranked.pair.score)?;
         }
         if let Some(explanation) = &ranked.explanation {
             for column in table::explained(&answer.query.text, ranked, explanation) {

@@ -1,38 +1,10 @@
 //! What became of queries on their way into the model, for answers and warnings.
 
-use nearsort::index::IndexQuery;
-use nearsort::{ScoreKind, ScoredCandidates};
+use nearsort::{QueryReading, ScoreKind};
 use serde::{Deserialize, Serialize};
 
 use crate::args::Talk;
 use crate::hints::{Warning, warn};
-
-/// How a model read a query.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reading {
-    pub tokens: u32,
-    /// The query was longer than the model takes, and was cut.
-    pub truncated: bool,
-    /// The model knows no token of it.
-    pub unknown: bool,
-}
-
-impl Reading {
-    pub fn of(scored: &ScoredCandidates) -> Self {
-        Self { tokens: scored.query_tokens, truncated: scored.query_truncated, unknown: scored.query_unknown }
-    }
-
-    pub fn of_index(query: &IndexQuery) -> Self {
-        Self { tokens: query.tokens(), truncated: query.is_truncated(), unknown: query.is_unknown() }
-    }
-
-    /// Adds how the same query was read beside other candidates.
-    pub fn merge(&mut self, other: Self) {
-        self.tokens = self.tokens.max(other.tokens);
-        self.truncated |= other.truncated;
-        self.unknown |= other.unknown;
-    }
-}
 
 /// The queries of a run that were cut, and those that the model does not know.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,7 +17,7 @@ pub struct Readings {
 }
 
 impl Readings {
-    pub fn add(&mut self, id: &str, reading: Reading) {
+    pub fn add(&mut self, id: &str, reading: QueryReading) {
         self.queries += 1;
         if reading.truncated {
             self.truncated += 1;

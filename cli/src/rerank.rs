@@ -12,14 +12,15 @@ use std::time::Instant;
 use nearsort::encoder::ProgressFn;
 use nearsort::io::{Query, Row, Rows, read_delimited_queries};
 use nearsort::ranking::{self, TopK};
+use nearsort::scorer::list;
 use nearsort::service::ServiceKind;
-use nearsort::{Blend, Hit, Reranker, RerankerBuilder, ScoredCandidates};
+use nearsort::{Blend, Hit, QueryReading, Reranker, RerankerBuilder, Scored};
 
 use crate::args::{BlendMethod, OutputFormat, RerankArgs, Talk};
 use crate::hints::{Warning, say, unscored_example, warn, warn_of_skipped};
-use crate::output::{self, Answer, Answers, Facts, ModelLine, Ranked};
+use crate::output::{self, Answer, Answers, ModelLine, Ranked};
 use crate::progress::Counter;
-use crate::reading::{Reading, Readings};
+use crate::reading::Readings;
 use crate::service::DryRun;
 use crate::{Failure, Outcome, Run, batch, cache, judge, model, profile, rerank_index, service};
 
@@ -217,43 +218,20 @@ pub fn check_query_id(query: &Query, file: &str) -> Result<(), Failure> {
     )))
 }
 
-/// The first stage's scores, of which a candidate that it does not know gets the worst; `None` when it knows none.
-pub fn with_worst_for_unknown(first_stage: &[Option<f64>]) -> Option<Vec<f64>> {
-    let worst = first_stage.iter().flatten().copied().reduce(f64::min)?;
-    Some(first_stage.iter().map(|score| score.unwrap_or(worst)).collect())
-}
-
-/// The facts of the candidate at `offset` of a scored list.
-pub fn facts(scored: &ScoredCandidates, offset: usize) -> Facts {
-    let reason = scored.unscored.binary_search_by_key(&offset, |unscored| unscored.index);
-    let unscored = match reason {
-        Ok(found) => Some(scored.unscored[found].reason.clone()),
-        Err(_) => output::without_text(scored.scores[offset], scored.empty.binary_search(&offset).is_ok()),
-    };
-    Facts {
-        model_score: scored.scores[offset],
-        unscored,
-        tokens: scored.tokens[offset],
-        truncated: scored.truncated[offset],
-        window: scored.best_windows.get(offset).cloned(),
-        stage: scored.stages.get(offset).copied().flatten(),
-    }
-}
-
 /// What is kept of one query.
 struct PerQuery {
     /// The id that no candidate may have.
     ignored: Option<String>,
     best: TopK,
-    reading: Reading,
+    reading: QueryReading,
     /// Of the candidates that can still be printed.
-    facts: HashMap<usize, Facts>,
+    pairs: HashMap<usize, Scored>,
 }
 
 impl PerQuery {
     fn new(query: &Query, top_k: usize, args: &RerankArgs) -> Self {
         let ignored = args.ignore_identical_ids.then(|| query.id.clone());
-        Self { ignored, best: TopK::new(top_k), reading: Reading::default(), facts: HashMap::new() }
+        Self { ignored, best: TopK::new(top_k), reading: QueryReading::default(), pairs: HashMap::new() }
     }
 }
 
@@ -369,39 +347,40 @@ impl Collected {
         let scored = reranker.score_queries(&texts, &passages);
         let scored = scored.map_err(|error| name_query(error, |at| queries.get(at)))?;
         for scored in &scored {
-            self.unscored += scored.unscored.len();
-            if let (None, Some(first)) = (&self.unscored_example, scored.unscored.first()) {
-                self.unscored_example = Some(unscored_example(&chunk[first.index].id, &first.reason));
+            self.unscored += scored.unscored().count();
+            if let (None, Some((at, reason))) = (&self.unscored_example, scored.unscored().next()) {
+                self.unscored_example = Some(unscored_example(&chunk[at].id, reason));
             }
         }
         for (query, scored) in self.queries.iter_mut().zip(&scored) {
-            query.reading.merge(Reading::of(scored));
-            for (offset, &score) in scored.ranking().iter().enumerate() {
+            query.reading.merge(scored.query);
+            for (offset, pair) in scored.pairs.iter().enumerate() {
                 if query.ignored.as_ref() == Some(&chunk[offset].id) {
                     continue;
                 }
-                query.best.push(first + offset, score).map_err(|e| name_candidate(e, &chunk, first))?;
-                query.facts.insert(first + offset, facts(scored, offset));
+                query.best.push(first + offset, pair.ranked_by).map_err(|e| name_candidate(e, &chunk, first))?;
+                query.pairs.insert(first + offset, pair.clone());
             }
         }
         if first == 0 {
             // Once, not once per chunk.
-            self.total_tokens += scored.iter().map(|scored| u64::from(scored.query_tokens)).sum::<u64>();
+            self.total_tokens += scored.iter().map(|scored| u64::from(scored.query.tokens)).sum::<u64>();
         }
         // Tokens, truncation and emptiness of a candidate do not depend on the query.
         let Some(any) = scored.first() else { return Ok(()) };
         if let Some(mixing) = &mut self.mixing {
-            mixing.model.extend_from_slice(&any.scores);
+            mixing.model.extend(any.pairs.iter().map(|pair| pair.score));
             mixing.first_stage.extend(chunk.iter().map(|row| row.first_stage_score));
-            mixing.left_out.extend(any.left_out().iter().map(|offset| first + offset));
+            let left_out = (first..).zip(&any.pairs).filter(|(_, pair)| !pair.is_scored());
+            mixing.left_out.extend(left_out.map(|(at, _)| at));
         }
         self.total_tokens += any.document_tokens;
-        self.truncated += any.truncated.iter().filter(|&&cut| cut).count();
-        self.empty += any.empty.len();
+        self.truncated += any.num_truncated();
+        self.empty += any.empty().count();
         let room = KEPT_IDS - self.empty_ids.len();
-        self.empty_ids.extend(any.empty.iter().take(room).map(|&offset| chunk[offset].id.clone()));
+        self.empty_ids.extend(any.empty().take(room).map(|offset| chunk[offset].id.clone()));
         drop(passages);
-        self.candidates = first + any.scores.len();
+        self.candidates = first + any.pairs.len();
         self.rows.extend((first..).zip(chunk));
         Ok(())
     }
@@ -409,14 +388,14 @@ impl Collected {
     fn forget_losers(&mut self, k: usize) {
         if let Some(mixing) = &self.mixing {
             let winners = mixing.winners(self.rows.keys().copied(), k);
-            self.queries.iter_mut().for_each(|query| query.facts.retain(|index, _| winners.contains(index)));
+            self.queries.iter_mut().for_each(|query| query.pairs.retain(|index, _| winners.contains(index)));
         } else {
             for query in &mut self.queries {
                 let winners: HashSet<usize> = query.best.indices().collect();
-                query.facts.retain(|index, _| winners.contains(index));
+                query.pairs.retain(|index, _| winners.contains(index));
             }
         }
-        let needed: HashSet<usize> = self.queries.iter().flat_map(|query| query.facts.keys().copied()).collect();
+        let needed: HashSet<usize> = self.queries.iter().flat_map(|query| query.pairs.keys().copied()).collect();
         self.rows.retain(|index, _| needed.contains(index));
     }
 
@@ -449,9 +428,9 @@ impl Collected {
     ) -> Result<Vec<Answer<'a>>, Failure> {
         let k = args.top_k.unwrap_or(usize::MAX);
         let mixed = match &self.mixing {
-            Some(mixing) => {
-                let first_stage = with_worst_for_unknown(&mixing.first_stage).unwrap_or_default();
-                Some(ranking::top_k(&reranker.mix(&mixing.model, &mixing.left_out, &first_stage)?, k)?)
+            Some(Mixing { model, left_out, first_stage }) => {
+                let mixed = list::mix(reranker.blend(), model, left_out, first_stage)?;
+                mixed.map(|mixed| ranking::top_k(&mixed, k)).transpose()?
             }
             None => None,
         };
@@ -465,15 +444,17 @@ impl Collected {
         let mut answers = Vec::with_capacity(queries.len());
         for ((query, per_query), hits) in queries.iter().zip(&self.queries).zip(hits) {
             let ranked = |mut hit: Hit| {
-                let (row, facts) = (&self.rows[&hit.index], per_query.facts[&hit.index].clone());
+                let (row, pair) = (&self.rows[&hit.index], per_query.pairs[&hit.index].clone());
                 if blend.is_none() {
                     // What it is ranked by may be a finer number.
-                    hit.score = facts.model_score;
+                    hit.score = pair.score;
                 }
-                Ranked { hit, row, facts, first_stage: row.first_stage_score, explanation: None }
+                Ranked { hit, row, pair, first_stage: row.first_stage_score, explanation: None }
             };
-            let mut results: Vec<Ranked<'a>> = hits.into_iter().map(ranked).collect();
-            finish_results(&mut results, query, reranker, args)?;
+            let least = args.min_score.unwrap_or(f32::NEG_INFINITY);
+            let results = hits.into_iter().map(ranked).filter(|ranked| ranked.pair.score >= least);
+            let mut results: Vec<Ranked<'a>> = results.collect();
+            explain_results(&mut results, query, reranker, args)?;
             let (tokens, truncated, blend) = (self.total_tokens, self.truncated, blend.clone());
             let (reading, service) = (per_query.reading, service.clone());
             answers.push(Answer { query, model, blend, reading, tokens, truncated, service, results });
@@ -482,15 +463,13 @@ impl Collected {
     }
 }
 
-/// Drops what scores too little, and explains the rest if that was asked.
-pub fn finish_results(
-    results: &mut Vec<Ranked<'_>>,
+/// Says why each result has its score, if that was asked.
+pub fn explain_results(
+    results: &mut [Ranked<'_>],
     query: &Query,
     reranker: &Reranker,
     args: &RerankArgs,
 ) -> Result<(), Failure> {
-    let least = args.min_score.unwrap_or(f32::NEG_INFINITY);
-    results.retain(|ranked| ranked.facts.model_score >= least);
     if args.explain {
         for ranked in results {
             ranked.explanation = reranker.explain(&query.text, &ranked.row.passage())?;

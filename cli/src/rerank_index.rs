@@ -5,19 +5,20 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use nearsort::Blend;
 use nearsort::encoder::ProgressFn;
 use nearsort::index::{Index, IndexQuery, IndexScorer};
 use nearsort::io::{InputFormat, Query, RunFile, read_delimited_queries};
-use nearsort::ranking;
+use nearsort::scorer::ListOptions;
+use nearsort::scorer::list::order;
+use nearsort::{Blend, Hit};
 
 use crate::args::{OutputFormat, RerankArgs, Talk};
 use crate::hints::{Warning, say, warn, warn_of_skipped};
 use crate::output::ids::{IdAnswer, IdAnswers, IdHit};
 use crate::output::{self, ModelLine};
 use crate::progress::Counter;
-use crate::reading::{Reading, Readings};
-use crate::rerank::{CHECK_MODEL, check_query_id, name_query, with_worst_for_unknown};
+use crate::reading::Readings;
+use crate::rerank::{CHECK_MODEL, check_query_id, name_query};
 use crate::{Failure, Outcome, Run, index, model};
 
 /// A query with its candidates.
@@ -60,7 +61,7 @@ pub fn run(args: &RerankArgs, folder: &Path, talk: Talk, counter: &Counter) -> R
     for (list, query) in lists.iter().zip(&queries) {
         let (results, is_blended) = rank(list, query, &scorer, blend, args, &mut unknown)?;
         let blend = is_blended.then(|| blend.to_string());
-        let (dtype, reading) = (index.dtype().to_string(), Reading::of_index(query));
+        let (dtype, reading) = (index.dtype().to_string(), query.reading());
         answers.push(IdAnswer { query: &list.query, model: &model, dtype, empty_rows, blend, reading, results });
     }
     unknown.judge(&index, args, talk)?;
@@ -149,37 +150,24 @@ fn rank(
         }
     }
     let rows: Vec<u64> = known.iter().map(|(_, row)| *row).collect();
-    let scores = scorer.score(query, &rows)?.values;
+    let pairs = scorer.score(query, &rows)?.pairs;
     let first: Vec<Option<f64>> = known.iter().map(|(place, _)| list.first_stage[*place]).collect();
-    let is_blended = blend != Blend::None && first.iter().any(Option::is_some);
-    let mixed = match with_worst_for_unknown(&first).filter(|_| is_blended) {
-        None => scores.clone(),
-        Some(filled) => {
-            let mut empty = Vec::new();
-            for (at, row) in rows.iter().enumerate() {
-                if index.is_blank(*row)? {
-                    empty.push(at);
-                }
-            }
-            blend.combine_without(&scores, &empty, &filled)
-        }
-    };
-    let least = args.min_score.unwrap_or(f32::NEG_INFINITY);
-    let hits = ranking::top_k(&mixed, args.top_k.unwrap_or(usize::MAX)).map_err(|error| match error {
+    let options = ListOptions::new(blend).top_k(args.top_k).min_score(args.min_score);
+    let ordered = order(&pairs, &first, &options).map_err(|error| match error {
         nearsort::Error::NotANumber { index } => {
             let id = &list.ids[known[index].0];
             Failure::Error(format!("{error}: query '{}', id '{id}'; {CHECK_MODEL}", list.query.id))
         }
         other => other.into(),
     })?;
-    let hit = |hit: ranking::Hit| IdHit {
+    let hit = |hit: &Hit| IdHit {
         row: rows[hit.index],
         id: list.ids[known[hit.index].0].clone(),
         score: hit.score,
-        model_score: scores[hit.index],
+        model_score: pairs[hit.index].score,
         first_stage: first[hit.index],
     };
-    Ok((hits.into_iter().map(hit).filter(|hit| hit.model_score >= least).collect(), is_blended))
+    Ok((ordered.hits.iter().map(hit).collect(), ordered.is_blended))
 }
 
 fn lists_of_run(run: &Path, queries: &Path, args: &RerankArgs) -> Result<Vec<List>, Failure> {

@@ -13,7 +13,7 @@ use crate::hints::{Warning, say, warn};
 use crate::output::ids::{IdAnswer, IdAnswers, IdHit};
 use crate::output::{self, ModelLine};
 use crate::progress::Counter;
-use crate::reading::{Reading, Readings};
+use crate::reading::Readings;
 use crate::rerank::{check_query_id, name_query};
 use crate::service::DryRun;
 use crate::{Failure, Outcome, Run, index, model};
@@ -53,7 +53,7 @@ pub fn run(args: &SearchArgs, talk: Talk) -> Run {
         let hits = scorer.search(&encoded, top_k)?;
         searching += started.elapsed();
         for ((query, read), hits) in queries.iter().zip(&encoded).zip(hits) {
-            let reading = Reading::of_index(read);
+            let reading = read.reading();
             readings.add(&query.id, reading);
             let mut results = hits.iter().map(|hit| id_hit(&index, hit)).collect::<Result<Vec<_>, Failure>>()?;
             results.retain(|hit| !args.ignore_identical_ids || hit.id != query.id);

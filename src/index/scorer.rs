@@ -9,7 +9,7 @@ use super::vectors::RowVector;
 use super::{Index, tokens};
 use crate::encoder::{Embeddings, EncodedLengths, Encoder, Role};
 use crate::ranking::Hit;
-use crate::scorer::{Part, ScoreKind, Scores, Scoring};
+use crate::scorer::{Parts, QueryReading, ScoreKind, Scored, ScoredList, Scoring, WhyNot};
 use crate::similarity::QueryTokens;
 use crate::{Error, Result};
 
@@ -21,9 +21,7 @@ pub struct IndexQuery {
     vector: Vec<f32>,
     row: RowVector,
     tokens: Option<QueryTokens>,
-    encoded_tokens: u32,
-    truncated: bool,
-    unknown: bool,
+    reading: QueryReading,
 }
 
 impl IndexQuery {
@@ -32,19 +30,9 @@ impl IndexQuery {
         &self.vector
     }
 
-    /// Tokens of the query, special tokens and prompt included.
-    pub fn tokens(&self) -> u32 {
-        self.encoded_tokens
-    }
-
-    /// Whether the query was longer than the model takes, and was cut: what lies beyond does not count.
-    pub fn is_truncated(&self) -> bool {
-        self.truncated
-    }
-
-    /// Whether the model knows no token of the query; `false` where the encoder does not know.
-    pub fn is_unknown(&self) -> bool {
-        self.unknown
+    /// How the query was read.
+    pub fn reading(&self) -> QueryReading {
+        self.reading
     }
 }
 
@@ -125,9 +113,11 @@ impl IndexScorer {
                 row: self.index.query(position, &vector)?,
                 vector,
                 tokens,
-                encoded_tokens: lengths.tokens[position],
-                truncated: lengths.truncated[position],
-                unknown: lengths.is_unknown(position),
+                reading: QueryReading {
+                    tokens: lengths.tokens[position],
+                    truncated: lengths.truncated[position],
+                    unknown: lengths.is_unknown(position),
+                },
             })
         };
         vectors.into_iter().enumerate().map(query).collect()
@@ -137,32 +127,16 @@ impl IndexScorer {
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for a row that is not there or was deleted; [`Error::Corrupted`].
-    pub fn score(&self, query: &IndexQuery, rows: &[u64]) -> Result<Scores> {
-        let parts: Vec<(f32, f32, bool)> = rows
+    pub fn score(&self, query: &IndexQuery, rows: &[u64]) -> Result<ScoredList> {
+        let pairs: Vec<Scored> = rows
             .par_iter()
             .with_min_len(ROWS_PER_TASK)
             .map(|&row| self.score_row(query, row))
             .collect::<Result<_>>()?;
-        let value = |&(cosine, maxsim, is_empty): &(f32, f32, bool)| match is_empty {
-            true => self.kind().lowest(),
-            false => self.scoring.combine(cosine, maxsim),
-        };
-        let part =
-            |kind, values: fn(&(f32, f32, bool)) -> f32| Part { kind, values: parts.iter().map(values).collect() };
-        Ok(Scores {
-            values: parts.iter().map(value).collect(),
-            parts: match self.scoring {
-                Scoring::Hybrid => vec![part(ScoreKind::Cosine, |p| p.0), part(ScoreKind::MaxSim, |p| p.1)],
-                Scoring::Cosine | Scoring::MaxSim => Vec::new(),
-            },
-            query_tokens: query.encoded_tokens,
-            query_truncated: query.truncated,
-            query_unknown: query.unknown,
-            ..Scores::default()
-        })
+        Ok(ScoredList { query: query.reading, ..pairs.into() })
     }
 
-    fn score_row(&self, query: &IndexQuery, row: u64) -> Result<(f32, f32, bool)> {
+    fn score_row(&self, query: &IndexQuery, row: u64) -> Result<Scored> {
         let (segment, local) = self.index.place(row)?;
         let segment = &self.index.segments[segment];
         if segment.is_deleted(local) {
@@ -181,7 +155,11 @@ impl IndexScorer {
             (Some(query), Some(bytes)) => query.maxsim(&tokens::decode(bytes, self.index.model().token_dim)),
             _ => 0.0,
         };
-        Ok((cosine[0], maxsim, segment.is_empty_text(local)))
+        let parts = (self.scoring == Scoring::Hybrid).then_some(Parts { cosine: cosine[0], maxsim });
+        Ok(match segment.is_empty_text(local) {
+            true => Scored { parts, why_not: Some(WhyNot::NoText), ..Scored::new(self.kind().lowest()) },
+            false => Scored { parts, ..Scored::new(self.scoring.combine(cosine[0], maxsim)) },
+        })
     }
 
     /// Searches by the queries' embeddings, as [`Index::search`].

@@ -10,7 +10,7 @@ use super::parallel;
 use super::requests::{Input, Limits};
 use crate::encoder::{ModelInfo, ProgressFn};
 use crate::provider::Reranks;
-use crate::scorer::{CandidateList, ScoreKind, Scorer, Scores, score_one_list};
+use crate::scorer::{CandidateList, ScoreKind, Scored, ScoredList, Scorer, WhyNot, score_one_list};
 use crate::service::{Request, Service, TokenCount, TokenCounter};
 use crate::text::is_blank;
 use crate::{Error, Result};
@@ -119,25 +119,20 @@ impl RerankScorer {
         Ok(scores)
     }
 
-    /// A list's scores before any is known: as of candidates without text.
-    fn unscored(&self, list: &CandidateList<'_>, inputs: &[Input<'_>]) -> Scores {
-        let count = list.candidates.len();
-        let (mut blank, mut truncated) = (vec![true; count], vec![false; count]);
+    /// A list before any score is known: as if no candidate had a text.
+    fn unscored(&self, list: &CandidateList<'_>, inputs: &[Input<'_>]) -> ScoredList {
+        let without_text = Scored { why_not: Some(WhyNot::NoText), ..Scored::new(self.kind().lowest()) };
+        let mut pairs = vec![without_text; list.candidates.len()];
         for input in inputs {
-            (blank[input.position], truncated[input.position]) = (false, input.truncated);
+            pairs[input.position] = Scored { truncated: input.truncated, ..Scored::new(0.0) };
         }
-        Scores { values: vec![self.lowest(); count], blank, truncated, ..Scores::default() }
+        pairs.into()
     }
 }
 
 impl Scorer for RerankScorer {
     fn kind(&self) -> ScoreKind {
         if self.wire.has_probabilities() { ScoreKind::Probability } else { ScoreKind::Custom }
-    }
-
-    /// Services round, so a candidate with text may get 0, and still ranks above one without.
-    fn lowest(&self) -> f32 {
-        f32::NEG_INFINITY
     }
 
     fn model(&self) -> Option<ModelInfo> {
@@ -155,11 +150,11 @@ impl Scorer for RerankScorer {
         Ok(Some(fingerprint(&*self.service, &settings)))
     }
 
-    fn score(&self, query: &str, candidates: &[&str]) -> Result<Scores> {
+    fn score(&self, query: &str, candidates: &[&str]) -> Result<ScoredList> {
         score_one_list(self, query, candidates)
     }
 
-    fn score_lists(&self, lists: &[CandidateList<'_>], texts: &[&str]) -> Result<Vec<Scores>> {
+    fn score_lists(&self, lists: &[CandidateList<'_>], texts: &[&str]) -> Result<Vec<ScoredList>> {
         let of_list = |list: &CandidateList<'_>| self.inputs(list, self.limits.counter.count(list.query), texts);
         let inputs: Vec<Vec<Input<'_>>> = lists.iter().map(of_list).collect();
         let pieces = inputs.iter().enumerate().flat_map(|(list, inputs)| {
@@ -172,10 +167,11 @@ impl Scorer for RerankScorer {
         };
         let answers = parallel::in_order(pieces.len(), self.options.concurrency, ask)?;
         let unscored = lists.iter().zip(&inputs).map(|(list, inputs)| self.unscored(list, inputs));
-        let mut scores: Vec<Scores> = unscored.collect();
+        let mut scores: Vec<ScoredList> = unscored.collect();
         for (Piece { list, inputs: range }, answer) in pieces.into_iter().zip(answers) {
             for (input, score) in inputs[list][range].iter().zip(answer) {
-                scores[list].values[input.position] = score;
+                let pair = &mut scores[list].pairs[input.position];
+                (pair.score, pair.ranked_by) = (score, score);
             }
         }
         Ok(scores)

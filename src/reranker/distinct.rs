@@ -2,8 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::ScoredCandidates;
-use crate::scorer::{CandidateList, Part, Scores, Unscored};
+use crate::scorer::{CandidateList, ScoreKind, Scored, ScoredList};
 use crate::text::is_blank;
 use crate::{Error, Result};
 
@@ -41,88 +40,35 @@ impl<'a> Distinct<'a> {
         &self,
         list: &CandidateList<'_>,
         asked: &CandidateList<'_>,
-        scores: &Scores,
-        lowest: f32,
-    ) -> ScoredCandidates {
+        scored: &ScoredList,
+        kind: ScoreKind,
+    ) -> ScoredList {
         let place: HashMap<usize, usize> = asked.candidates.iter().enumerate().map(|(at, &text)| (text, at)).collect();
-        let places: Vec<Option<usize>> =
-            list.candidates.iter().map(|&candidate| self.position[candidate].map(|text| place[&text])).collect();
-        let is_read = |at: &usize| scores.blank.get(*at) != Some(&true);
-        let places: Vec<Option<usize>> = places.into_iter().map(|place| place.filter(is_read)).collect();
-        let empty = |(index, place): (usize, &Option<usize>)| place.is_none().then_some(index);
-        let unscored = spread_unscored(&places, &scores.unscored);
-        let spread = |values: &[f32], lowest: f32| {
-            let mut values = pick(&places, values, &lowest);
-            unscored.iter().for_each(|unscored| values[unscored.index] = f32::NEG_INFINITY);
-            values
+        let without_text = Scored::without_text(kind, scored);
+        let pair = |&candidate: &usize| {
+            let found = self.position[candidate].map(|text| &scored.pairs[place[&text]]);
+            found
+                .filter(|pair| !pair.is_empty())
+                .map_or_else(|| without_text.clone(), |pair| pair.clone().without_score())
         };
-        let part = |part: &Part| Part { kind: part.kind, values: spread(&part.values, part.kind.lowest()) };
-        ScoredCandidates {
-            scores: spread(&scores.values, lowest),
-            parts: scores.parts.iter().map(part).collect(),
-            stages: match scores.stages.as_slice() {
-                [] => Vec::new(),
-                stages => pick(&places, stages, &None),
-            },
-            best_windows: if scores.best_windows.is_empty() {
-                Vec::new()
-            } else {
-                pick(&places, &scores.best_windows, &(0..0))
-            },
-            tokens: pick(&places, &scores.tokens, &0),
-            unknown: pick(&places, &scores.unknown, &0),
-            truncated: pick(&places, &scores.truncated, &false),
-            query_tokens: scores.query_tokens,
-            query_truncated: scores.query_truncated,
-            query_unknown: scores.query_unknown,
-            document_tokens: scores.tokens.iter().copied().map(u64::from).sum(),
-            empty: places.iter().enumerate().filter_map(empty).collect(),
-            unscored,
+        ScoredList {
+            query: scored.query,
+            pairs: list.candidates.iter().map(pair).collect(),
+            document_tokens: scored.document_tokens,
         }
     }
-}
-
-/// The candidates whose text got no score.
-fn spread_unscored(places: &[Option<usize>], unscored: &[Unscored]) -> Vec<Unscored> {
-    let of_candidate = |(index, place): (usize, &Option<usize>)| {
-        let found = unscored.binary_search_by_key(&(*place)?, |unscored| unscored.index).ok()?;
-        Some(Unscored { index, reason: unscored[found].reason.clone() })
-    };
-    places.iter().enumerate().filter_map(of_candidate).collect()
-}
-
-/// The value of each place; `missing` for none, and where the scorer gave no values.
-fn pick<T: Clone>(places: &[Option<usize>], values: &[T], missing: &T) -> Vec<T> {
-    places.iter().map(|place| place.and_then(|at| values.get(at)).unwrap_or(missing).clone()).collect()
 }
 
 /// A scorer of the user's own may break its contract.
-pub(super) fn check(scores: &[Scores], lists: &[CandidateList<'_>]) -> Result<()> {
+pub(super) fn check(scored: &[ScoredList], lists: &[CandidateList<'_>]) -> Result<()> {
     let wrong = |message| Err(Error::Compute { context: "the scorer broke its contract".into(), message });
-    if scores.len() != lists.len() {
-        return wrong(format!("answers to {} queries for {}", scores.len(), lists.len()));
+    if scored.len() != lists.len() {
+        return wrong(format!("answers to {} queries for {}", scored.len(), lists.len()));
     }
-    for (scores, list) in scores.iter().zip(lists) {
-        let expected = list.candidates.len();
-        if scores.values.len() != expected {
-            return wrong(format!("{} scores for {expected} candidates", scores.values.len()));
-        }
-        let is_ascending = scores.unscored.is_sorted_by(|a, b| a.index < b.index);
-        if !is_ascending || scores.unscored.last().is_some_and(|last| last.index >= expected) {
-            return wrong(format!("positions of unscored candidates that are not ascending and below {expected}"));
-        }
-        let windows = scores.best_windows.len();
-        let optional = [
-            scores.tokens.len(),
-            scores.unknown.len(),
-            scores.truncated.len(),
-            scores.blank.len(),
-            windows,
-            scores.stages.len(),
-        ];
-        let parts = scores.parts.iter().map(|part| part.values.len());
-        if optional.into_iter().any(|len| len != 0 && len != expected) || parts.into_iter().any(|len| len != expected) {
-            return wrong(format!("what belongs to the scores is not there for each of {expected} candidates"));
+    for (scored, list) in scored.iter().zip(lists) {
+        let (found, expected) = (scored.pairs.len(), list.candidates.len());
+        if found != expected {
+            return wrong(format!("{found} scores for {expected} candidates"));
         }
     }
     Ok(())

@@ -9,7 +9,7 @@ use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::explanation::{Explanation, Match, matches_of_words};
-use super::{CandidateList, Part, ScoreKind, Scorer, Scores, score_one_list};
+use super::{CandidateList, Parts, QueryReading, ScoreKind, Scored, ScoredList, Scorer, WhyNot, score_one_list};
 use crate::blend::Blend;
 use crate::encoder::{EncodedLengths, EncodedText, Encoder, ModelInfo, Role};
 use crate::similarity::{DocumentTokens, QueryTokens, cosine_similarity};
@@ -141,13 +141,6 @@ pub struct BiEncoderScorer {
     long_text: LongText,
 }
 
-/// The scores that a pair's value is made of; a part that was not asked for is 0.
-#[derive(Debug, Clone, Copy, Default)]
-struct Parts {
-    cosine: f32,
-    maxsim: f32,
-}
-
 /// An encoded query.
 struct QueryVectors {
     vector: Vec<f32>,
@@ -164,6 +157,7 @@ struct Piece {
 #[derive(Clone, Copy)]
 struct Best {
     value: f32,
+    /// A part that was not asked for is 0.
     parts: Parts,
     /// Position among the pieces; `usize::MAX`: none yet.
     piece: usize,
@@ -325,30 +319,24 @@ impl BiEncoderScorer {
         Ok((best.into_inner().unwrap_or_else(PoisonError::into_inner)?, lengths))
     }
 
-    fn answer(&self, best: &[Best], list: &CandidateList<'_>, pieces: &[Piece], lengths: &EncodedLengths) -> Scores {
-        let part = |kind, value: fn(&Parts) -> f32| Part {
-            kind,
-            values: best.iter().map(|best| value(&best.parts)).collect(),
-        };
-        let parts = match self.scoring {
-            Scoring::Hybrid => vec![part(ScoreKind::Cosine, |p| p.cosine), part(ScoreKind::MaxSim, |p| p.maxsim)],
-            Scoring::Cosine | Scoring::MaxSim => Vec::new(),
-        };
+    fn scored(
+        &self,
+        best: &[Best],
+        list: &CandidateList<'_>,
+        pieces: &[Piece],
+        lengths: &EncodedLengths,
+    ) -> Vec<Scored> {
         let window = |best: &Best| pieces.get(best.piece).map_or(0..0, |piece| piece.range.clone());
-        let of_list = |values: &[u32]| list.candidates.iter().map(|&text| values[text]).collect();
-        Scores {
-            values: best.iter().map(|best| best.value).collect(),
-            parts,
-            best_windows: match self.long_text {
-                LongText::Truncate => Vec::new(),
-                LongText::Window => best.iter().map(window).collect(),
-            },
-            tokens: of_list(&lengths.tokens),
-            unknown: of_list(&lengths.unknown),
-            truncated: list.candidates.iter().map(|&text| lengths.truncated[text]).collect(),
-            blank: list.candidates.iter().map(|&text| lengths.is_nothing(text)).collect(),
-            ..Scores::default()
-        }
+        let pair = |(best, &text): (&Best, &usize)| Scored {
+            parts: (self.scoring == Scoring::Hybrid).then_some(best.parts),
+            tokens: lengths.tokens[text],
+            unknown: lengths.unknown[text],
+            truncated: lengths.truncated[text],
+            window: (self.long_text == LongText::Window).then(|| window(best)),
+            why_not: lengths.is_nothing(text).then_some(WhyNot::NoText),
+            ..Scored::new(best.value)
+        };
+        best.iter().zip(list.candidates).map(pair).collect()
     }
 }
 
@@ -401,20 +389,23 @@ impl Scorer for BiEncoderScorer {
         self.encoder.fingerprint().map(Some)
     }
 
-    fn score(&self, query: &str, candidates: &[&str]) -> Result<Scores> {
+    fn score(&self, query: &str, candidates: &[&str]) -> Result<ScoredList> {
         score_one_list(self, query, candidates)
     }
 
-    fn score_lists(&self, lists: &[CandidateList<'_>], texts: &[&str]) -> Result<Vec<Scores>> {
+    fn score_lists(&self, lists: &[CandidateList<'_>], texts: &[&str]) -> Result<Vec<ScoredList>> {
         let (queries, query_lengths) = self.encode_queries(lists)?;
         let pieces = self.pieces(texts)?;
         let (best, lengths) = self.score_pieces(&queries, lists, texts, &pieces)?;
         let lengths = lengths_of_texts(&pieces, &lengths, texts);
-        let answer = |(number, (best, list)): (usize, (&Vec<Best>, &CandidateList<'_>))| Scores {
-            query_tokens: query_lengths.tokens[number],
-            query_truncated: query_lengths.truncated[number],
-            query_unknown: query_lengths.is_unknown(number),
-            ..self.answer(best, list, &pieces, &lengths)
+        let query = |number: usize| QueryReading {
+            tokens: query_lengths.tokens[number],
+            truncated: query_lengths.truncated[number],
+            unknown: query_lengths.is_unknown(number),
+        };
+        let answer = |(number, (best, list)): (usize, (&Vec<Best>, &CandidateList<'_>))| ScoredList {
+            query: query(number),
+            ..self.scored(best, list, &pieces, &lengths).into()
         };
         Ok(best.iter().zip(lists).enumerate().map(answer).collect())
     }

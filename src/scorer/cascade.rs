@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::{CandidateList, ScoreKind, Scorer, Scores, StageScore, score_one_list};
+use super::{CandidateList, QueryReading, ScoreKind, Scored, ScoredList, Scorer, StageScore, WhyNot, score_one_list};
 use crate::encoder::ModelInfo;
 use crate::hex::hex;
 use crate::ranking;
@@ -28,7 +28,7 @@ pub struct Stage {
 /// best first, those without a score behind; the others stay where they are. So the candidates of the last stage come first, by its score, then
 /// those that only the stage before scored, by its score, and so on, and at last those that no stage looked at, as they were given.
 /// Scores of two stages cannot be compared; a candidate's value is therefore its place, `1 / rank` ([`ScoreKind::Place`]), and
-/// [`Scores::stages`] has the score that it got last.
+/// [`Scored::stage`] has the score that it got last.
 pub struct CascadeScorer {
     stages: Vec<Stage>,
 }
@@ -36,16 +36,10 @@ pub struct CascadeScorer {
 /// A list on its way through the stages; candidates are named by their places in it.
 struct Progress {
     order: Vec<usize>,
-    stages: Vec<Option<StageScore>>,
+    pairs: Vec<Scored>,
     /// Candidates whose score by some stage is not a number.
     not_numbers: Vec<usize>,
-    query_tokens: u32,
-    query_truncated: bool,
-    query_unknown: bool,
-    tokens: Vec<u32>,
-    unknown: Vec<u32>,
-    truncated: Vec<bool>,
-    blank: Vec<bool>,
+    query: QueryReading,
 }
 
 impl CascadeScorer {
@@ -113,62 +107,48 @@ impl Progress {
     fn new(candidates: usize) -> Self {
         Self {
             order: (0..candidates).collect(),
-            stages: vec![None; candidates],
+            pairs: vec![Scored::new(0.0); candidates],
             not_numbers: Vec::new(),
-            query_tokens: 0,
-            query_truncated: false,
-            query_unknown: false,
-            tokens: vec![0; candidates],
-            unknown: vec![0; candidates],
-            truncated: vec![false; candidates],
-            blank: vec![false; candidates],
+            query: QueryReading::default(),
         }
     }
 
     /// Sorts the first of the order by their scores. Tokens add up; what the last stage says of a text's words and its end counts.
-    fn take(&mut self, stage: usize, scores: &Scores) -> Result<()> {
-        let ranking = scores.ranking();
-        let is_scored = |at: &usize| scores.unscored.binary_search_by_key(at, |unscored| unscored.index).is_err();
-        let (scored, without): (Vec<usize>, Vec<usize>) = (0..ranking.len()).partition(is_scored);
-        let chosen = self.order[..ranking.len()].to_vec();
+    fn take(&mut self, stage: usize, list: &ScoredList) -> Result<()> {
+        let (scored, without): (Vec<usize>, Vec<usize>) =
+            (0..list.pairs.len()).partition(|&at| list.pairs[at].reason().is_none());
+        let chosen = self.order[..list.pairs.len()].to_vec();
+        let ranked_by = |&at: &usize| list.pairs[at].ranked_by;
         // What is not a number has no place. It stays one to the end, where whoever ranks knows the candidate.
-        let not_numbers = scored.iter().filter(|&&at| ranking[at].is_nan());
-        self.not_numbers.extend(not_numbers.map(|&at| chosen[at]));
-        let value = |&at: &usize| if ranking[at].is_nan() { f32::NEG_INFINITY } else { ranking[at] };
+        self.not_numbers.extend(scored.iter().filter(|at| ranked_by(at).is_nan()).map(|&at| chosen[at]));
+        let value = |at| if ranked_by(at).is_nan() { f32::NEG_INFINITY } else { ranked_by(at) };
         let hits = ranking::rank(&scored.iter().map(value).collect::<Vec<f32>>())?;
         let sorted = hits.iter().map(|hit| scored[hit.index]).chain(without);
         self.order.iter_mut().zip(sorted).for_each(|(to, at)| *to = chosen[at]);
-        for at in scored {
-            self.stages[chosen[at]] = Some(StageScore { stage, value: scores.values[at] });
-        }
-        self.query_tokens += scores.query_tokens;
-        self.query_truncated |= scores.query_truncated;
-        self.query_unknown |= scores.query_unknown;
-        for (at, &place) in chosen.iter().enumerate() {
-            self.tokens[place] += scores.tokens.get(at).copied().unwrap_or(0);
-            self.unknown[place] = scores.unknown.get(at).copied().unwrap_or(0);
-            self.truncated[place] = scores.truncated.get(at).copied().unwrap_or(false);
-            self.blank[place] = scores.blank.get(at).copied().unwrap_or(false);
+        self.query.tokens += list.query.tokens;
+        self.query.truncated |= list.query.truncated;
+        self.query.unknown |= list.query.unknown;
+        for (pair, &place) in list.pairs.iter().zip(&chosen) {
+            let all = &mut self.pairs[place];
+            all.tokens += pair.tokens;
+            all.unknown = pair.unknown;
+            all.truncated = pair.truncated;
+            all.why_not = pair.is_empty().then_some(WhyNot::NoText);
+            if pair.reason().is_none() {
+                all.stage = Some(StageScore { stage, value: pair.score });
+            }
         }
         Ok(())
     }
 
-    fn scores(self) -> Scores {
-        let mut values = vec![0.0; self.order.len()];
-        self.order.iter().zip(1u32..).for_each(|(&place, rank)| values[place] = 1.0 / rank as f32);
-        self.not_numbers.iter().for_each(|&place| values[place] = f32::NAN);
-        Scores {
-            values,
-            stages: self.stages,
-            query_tokens: self.query_tokens,
-            query_truncated: self.query_truncated,
-            query_unknown: self.query_unknown,
-            tokens: self.tokens,
-            unknown: self.unknown,
-            truncated: self.truncated,
-            blank: self.blank,
-            ..Scores::default()
-        }
+    fn scores(mut self) -> ScoredList {
+        let mut set = |place: usize, value: f32| {
+            self.pairs[place].score = value;
+            self.pairs[place].ranked_by = value;
+        };
+        self.order.iter().zip(1u32..).for_each(|(&place, rank)| set(place, 1.0 / rank as f32));
+        self.not_numbers.iter().for_each(|&place| set(place, f32::NAN));
+        ScoredList { query: self.query, ..self.pairs.into() }
     }
 }
 
@@ -201,11 +181,11 @@ impl Scorer for CascadeScorer {
         true
     }
 
-    fn score(&self, query: &str, candidates: &[&str]) -> Result<Scores> {
+    fn score(&self, query: &str, candidates: &[&str]) -> Result<ScoredList> {
         score_one_list(self, query, candidates)
     }
 
-    fn score_lists(&self, lists: &[CandidateList<'_>], texts: &[&str]) -> Result<Vec<Scores>> {
+    fn score_lists(&self, lists: &[CandidateList<'_>], texts: &[&str]) -> Result<Vec<ScoredList>> {
         let mut progress: Vec<Progress> = lists.iter().map(|list| Progress::new(list.candidates.len())).collect();
         for number in 0..self.stages.len() {
             self.pass(number, lists, texts, &mut progress)?;
@@ -222,7 +202,6 @@ impl Scorer for CascadeScorer {
 mod tests {
     use std::sync::Mutex;
 
-    use super::super::Unscored;
     use super::*;
 
     /// Scores a text by the number in it times a factor, and notes what it was asked; texts that end with `?` get no score.
@@ -233,17 +212,15 @@ mod tests {
             ScoreKind::Custom
         }
 
-        fn score(&self, _: &str, candidates: &[&str]) -> Result<Scores> {
+        fn score(&self, _: &str, candidates: &[&str]) -> Result<ScoredList> {
             self.1.lock().unwrap().push(candidates.join(" "));
             let number = |text: &&str| self.0 * text.trim_end_matches('?').parse::<f32>().unwrap_or(f32::NAN);
-            let missing = candidates.iter().enumerate().filter(|(_, text)| text.ends_with('?'));
-            Ok(Scores {
-                values: candidates.iter().map(number).collect(),
-                unscored: missing.map(|(index, _)| Unscored { index, reason: "?".into() }).collect(),
-                tokens: vec![1; candidates.len()],
-                query_tokens: 1,
-                ..Scores::default()
-            })
+            let pair = |text: &&str| match text.ends_with('?') {
+                true => Scored { tokens: 1, ..Scored::unscored("?") },
+                false => Scored { tokens: 1, ..Scored::new(number(text)) },
+            };
+            let query = QueryReading { tokens: 1, ..QueryReading::default() };
+            Ok(ScoredList { query, ..candidates.iter().map(pair).collect::<Vec<_>>().into() })
         }
     }
 
@@ -258,8 +235,8 @@ mod tests {
         (CascadeScorer::new(scorers.iter().zip(stages).map(stage).collect()).unwrap(), scorers)
     }
 
-    fn order(scores: &Scores) -> Vec<usize> {
-        ranking::rank(&scores.values).unwrap().iter().map(|hit| hit.index).collect()
+    fn order(scores: &ScoredList) -> Vec<usize> {
+        ranking::rank(&scores.scores()).unwrap().iter().map(|hit| hit.index).collect()
     }
 
     #[test]
@@ -270,8 +247,10 @@ mod tests {
         assert_eq!(order(&scores), [3, 1, 2, 0, 4, 5]);
         assert_eq!(scorers.iter().map(|s| s.1.lock().unwrap().join("|")).collect::<Vec<_>>(), ["1 4 2 3", "4 3"]);
         let by = |stage, value| Some(StageScore { stage, value });
-        assert_eq!(scores.stages, [by(0, 1.0), by(1, -4.0), by(0, 2.0), by(1, -3.0), None, None]);
-        assert_eq!((scores.tokens, scores.query_tokens), (vec![1, 2, 1, 2, 0, 0], 2));
+        let stages: Vec<_> = scores.pairs.iter().map(|pair| pair.stage).collect();
+        assert_eq!(stages, [by(0, 1.0), by(1, -4.0), by(0, 2.0), by(1, -3.0), None, None]);
+        let tokens: Vec<u32> = scores.pairs.iter().map(|pair| pair.tokens).collect();
+        assert_eq!((tokens, scores.query.tokens), (vec![1, 2, 1, 2, 0, 0], 2));
     }
 
     #[test]
@@ -285,7 +264,7 @@ mod tests {
         ];
         let scores = cascade.score_lists(&lists, &texts).unwrap();
         assert_eq!(scores.iter().map(order).collect::<Vec<_>>(), [vec![2, 1, 0, 3], vec![1, 0], vec![]]);
-        assert_eq!(scores[0].stages[0], None);
+        assert_eq!(scores[0].pairs[0].stage, None);
         assert_eq!(scorers[1].1.lock().unwrap().as_slice(), ["6", "8", ""]);
     }
 
@@ -293,8 +272,9 @@ mod tests {
     fn a_score_that_is_no_number_stays_none_and_bad_depths_are_refused() {
         let (scorer, scorers) = cascade(&[(1.0, 2), (1.0, 2)]);
         let scores = scorer.score("q", &["1", "x"]).unwrap();
-        assert!(scores.values[1].is_nan() && !scores.values[0].is_nan(), "{scores:?}");
-        assert!(matches!(ranking::rank(&scores.values), Err(Error::NotANumber { index: 1 })));
+        let values = scores.scores();
+        assert!(values[1].is_nan() && !values[0].is_nan(), "{scores:?}");
+        assert!(matches!(ranking::rank(&values), Err(Error::NotANumber { index: 1 })));
         assert_eq!(scorers[1].1.lock().unwrap().as_slice(), [""; 0], "a stage after a score that is none");
         let stage =
             |depth| Stage { name: format!("s{depth}"), scorer: Arc::new(ByNumber(1.0, Mutex::default())), depth };

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use super::{CandidateList, Part, ScoreKind, Scorer, Scores, score_one_list};
+use super::{CandidateList, QueryReading, ScoreKind, Scored, ScoredList, Scorer, WhyNot, score_one_list};
 use crate::Result;
-use crate::encoder::{CrossEncoder, EncodedLengths, ModelInfo, PairLogits};
+use crate::encoder::{CrossEncoder, ModelInfo, PairLogits};
 
 /// Scores candidates by a [`CrossEncoder`]: every pair is one forward pass.
 ///
-/// Scores are the model's logits, or their sigmoids. Both rank alike, because what is ranked is always the logit: a probability of f32 is
-/// the same for logits of 17 and of 20. With probabilities the logits are [`Scores::parts`].
+/// Scores are the model's logits, or their sigmoids. Both rank alike, because what is ranked is always
+/// the logit ([`Scored::ranked_by`]): a probability of f32 is the same for logits of 17 and of 20.
 pub struct CrossEncoderScorer {
     model: Arc<CrossEncoder>,
     raw_scores: bool,
@@ -28,27 +28,25 @@ impl CrossEncoderScorer {
         self
     }
 
-    fn answer(&self, scored: &PairLogits, list: usize, pairs: std::ops::Range<usize>) -> Scores {
-        let logits = scored.logits[pairs.clone()].to_vec();
-        let EncodedLengths { tokens, unknown, truncated, .. } = &scored.lengths;
-        let (values, parts) = match self.raw_scores {
-            true => (logits, Vec::new()),
-            false => {
-                (logits.iter().copied().map(sigmoid).collect(), vec![Part { kind: ScoreKind::Logit, values: logits }])
-            }
+    fn answer(&self, scored: &PairLogits, list: usize, pairs: std::ops::Range<usize>) -> ScoredList {
+        let query = QueryReading {
+            tokens: scored.query_tokens[list],
+            truncated: scored.query_truncated[list],
+            unknown: scored.query_unknown[list],
         };
-        Scores {
-            values,
-            parts,
-            query_tokens: scored.query_tokens[list],
-            query_truncated: scored.query_truncated[list],
-            query_unknown: scored.query_unknown[list],
-            blank: pairs.clone().map(|pair| scored.lengths.is_nothing(pair)).collect(),
+        ScoredList { query, ..pairs.map(|pair| self.pair(scored, pair)).collect::<Vec<_>>().into() }
+    }
+
+    fn pair(&self, scored: &PairLogits, pair: usize) -> Scored {
+        let (logit, lengths) = (scored.logits[pair], &scored.lengths);
+        Scored {
+            ranked_by: logit,
             // A query is read again with every candidate: the tokens are the pair's.
-            tokens: tokens[pairs.clone()].to_vec(),
-            unknown: unknown[pairs.clone()].to_vec(),
-            truncated: truncated[pairs].to_vec(),
-            ..Scores::default()
+            tokens: lengths.tokens[pair],
+            unknown: lengths.unknown[pair],
+            truncated: lengths.truncated[pair],
+            why_not: lengths.is_nothing(pair).then_some(WhyNot::NoText),
+            ..Scored::new(if self.raw_scores { logit } else { sigmoid(logit) })
         }
     }
 }
@@ -71,11 +69,11 @@ impl Scorer for CrossEncoderScorer {
         self.model.fingerprint().map(Some)
     }
 
-    fn score(&self, query: &str, candidates: &[&str]) -> Result<Scores> {
+    fn score(&self, query: &str, candidates: &[&str]) -> Result<ScoredList> {
         score_one_list(self, query, candidates)
     }
 
-    fn score_lists(&self, lists: &[CandidateList<'_>], texts: &[&str]) -> Result<Vec<Scores>> {
+    fn score_lists(&self, lists: &[CandidateList<'_>], texts: &[&str]) -> Result<Vec<ScoredList>> {
         let queries: Vec<&str> = lists.iter().map(|list| list.query).collect();
         let of_list = |(number, list)| {
             let list: &CandidateList<'_> = list;

@@ -105,7 +105,7 @@ fn no_flipped_bit_becomes_another_answer() {
         let ids: Vec<String> = (0..index.rows()).map(|row| index.id(row).map(str::to_owned)).collect::<Result<_>>()?;
         let named = index.find_all(&ids)?;
         let scores = scorer.score(&query, &[0, 7, 11, 39, 44])?;
-        Ok((format!("{found:?}"), ids, named, scores.values, index.len()))
+        Ok((format!("{found:?}"), ids, named, scores.scores(), index.len()))
     };
     for dtype in [Dtype::F32, Dtype::F16, Dtype::I8] {
         build(path, &rows, BuildOptions { dtype, tokens: true, replace: true, ..PLAIN }).unwrap();

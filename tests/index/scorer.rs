@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use nearsort::Scoring;
 use nearsort::index::{BuildOptions, Dtype, IndexScorer};
+use nearsort::scorer::Parts;
 use nearsort::similarity::{DocumentTokens, QueryTokens, cosine_similarity};
 
 use super::{PLAIN, build, corpus, message, token_vectors, vector, words};
@@ -22,24 +23,26 @@ fn rows_score_as_their_texts_would() {
         assert_eq!(hybrid.scoring(), Scoring::Hybrid);
         let asked = [199, 17, 3, 17];
         let score = |scorer: &IndexScorer| scorer.score(&scorer.encode(&[text]).unwrap()[0], &asked).unwrap();
-        let (c, m, h) = (score(&cosine), score(&maxsim), score(&hybrid));
+        let list = score(&hybrid);
+        let (c, m, h) = (score(&cosine).scores(), score(&maxsim).scores(), list.scores());
         let query = QueryTokens::new(token_vectors(text).view());
         for (at, row) in asked.iter().enumerate() {
             let document = &rows[*row as usize].1;
             let expected = cosine_similarity(&vector(text), &vector(document)).unwrap();
-            assert!((c.values[at] - expected).abs() < tolerance, "{dtype}");
+            assert!((c[at] - expected).abs() < tolerance, "{dtype}");
             let expected = query.maxsim(&DocumentTokens::new(token_vectors(document).view()));
-            assert!((m.values[at] - expected).abs() < 0.05, "{} {expected}", m.values[at]);
-            assert_eq!(h.values[at], Scoring::Hybrid.combine(c.values[at], m.values[at]));
+            assert!((m[at] - expected).abs() < 0.05, "{} {expected}", m[at]);
+            assert_eq!(h[at], Scoring::Hybrid.combine(c[at], m[at]));
         }
-        assert_eq!((&h.parts[0].values, &h.parts[1].values), (&c.values, &m.values));
-        assert_eq!(c.values[1], c.values[3]);
+        let parts: Vec<_> = c.iter().zip(&m).map(|(&cosine, &maxsim)| Some(Parts { cosine, maxsim })).collect();
+        assert_eq!(list.pairs.iter().map(|pair| pair.parts).collect::<Vec<_>>(), parts);
+        assert_eq!(c[1], c[3]);
         // What a search finds has the score that it has as a candidate.
         let query = cosine.encode(&[text]).unwrap();
         let hits = cosine.search(&query, 5).unwrap().remove(0);
         let found: Vec<u64> = hits.iter().map(|hit| hit.index as u64).collect();
         let scores: Vec<f32> = hits.iter().map(|hit| hit.score).collect();
-        assert_eq!(cosine.score(&query[0], &found).unwrap().values, scores);
+        assert_eq!(cosine.score(&query[0], &found).unwrap().scores(), scores);
         assert!(message(cosine.score(&query[0], &[200])).contains("no row 200"));
         assert!(message(cosine.encode(&[" "])).contains("the query is empty"));
     }

@@ -126,7 +126,7 @@ fn blank_texts_keep_their_rows_and_are_never_found() {
     assert_eq!([0, 1, 2].map(|row| index.is_blank(row).unwrap()), [false, true, true]);
     let scorer = IndexScorer::new(index, Arc::new(words()), None).unwrap();
     let query = scorer.encode(&["x"]).unwrap().remove(0);
-    assert_eq!(scorer.score(&query, &[1, 2]).unwrap().values, [-1.0, -1.0]);
+    assert_eq!(scorer.score(&query, &[1, 2]).unwrap().scores(), [-1.0, -1.0]);
 }
 
 #[test]

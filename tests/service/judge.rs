@@ -55,7 +55,7 @@ fn texts(count: usize) -> Vec<String> {
 fn assert_graded(reranker: &Reranker, texts: &[String]) {
     let scored = reranker.score("which?", texts).unwrap();
     let expected: Vec<f32> = texts.iter().map(|text| grade(text) as f32).collect();
-    assert_eq!((scored.scores, scored.unscored), (expected, Vec::new()));
+    assert_eq!((scored.scores(), scored.unscored().count()), (expected, 0));
 }
 
 #[test]
@@ -177,7 +177,7 @@ fn answers_of_every_form_are_read_asked_again_or_said_to_be_none() {
     let order: Vec<usize> = hits.iter().map(|hit| hit.index).collect();
     assert_eq!(order, [1, 3, 10, 11, 12, 13, 0, 2, 4, 5, 6, 7, 8, 9], "unscored ones below, as they stood");
     let scored = reranker.score("which?", &texts).unwrap();
-    let reasons: Vec<&str> = scored.unscored.iter().map(|unscored| unscored.reason.as_str()).collect();
+    let reasons: Vec<&str> = scored.unscored().map(|(_, reason)| reason).collect();
     for (reason, said) in reasons.iter().zip([
         "no number in the answer: 'eight'",
         "refuses: 'I will not.'",
@@ -278,8 +278,8 @@ fn a_replay_gives_the_same_scores_without_a_service() {
     let http = HttpService::new(reached(&server, Provider::OpenAi, "gpt-4o"), account(None)).unwrap();
     let recording = Recording::record(folder.path(), Box::new(http), account(None)).unwrap();
     let first = pointwise(Arc::new(recording)).score("which?", &texts(60)).unwrap();
-    assert_eq!(first.unscored.len(), 1);
-    assert!(first.scores[6] < first.scores[7], "token probabilities break ties");
+    assert_eq!(first.unscored().count(), 1);
+    assert!(first.pairs[6].score < first.pairs[7].score, "token probabilities break ties");
     let sent = server.count();
     let replay =
         Recording::replay(folder.path(), &reached(&server, Provider::OpenAi, "gpt-4o"), account(None)).unwrap();

@@ -51,7 +51,7 @@ fn every_form_gives_the_services_scores_in_the_candidates_order() {
         let texts = texts(70);
         let scores = scorer.score("which tower", &refs(&texts)).unwrap();
         let expected: Vec<f32> = texts.iter().map(|text| score_of("which tower", text) as f32).collect();
-        assert_eq!(scores.values, expected, "{of:?}");
+        assert_eq!(scores.scores(), expected, "{of:?}");
         let promises = matches!(of.0, Provider::Cohere | Provider::Tei);
         assert_eq!(scorer.kind(), if promises { ScoreKind::Probability } else { ScoreKind::Custom });
         let seen = &server.requests()[0];
@@ -73,14 +73,14 @@ fn a_long_list_is_cut_into_requests_and_keeps_its_scores_whatever_the_faults() {
     let texts = texts(1000);
     let scores = scorer.score("q", &refs(&texts)).unwrap();
     let expected: Vec<f32> = texts.iter().map(|text| score_of("q", text) as f32).collect();
-    assert_eq!(scores.values, expected);
+    assert_eq!(scores.scores(), expected);
     let sizes: Vec<usize> = server.requests().iter().map(|seen| seen.documents().len()).collect();
     assert_eq!((sizes.len(), sizes.iter().max()), (32 + 6, Some(&32)), "TEI takes 32 texts, and 6 tries failed");
 
     let server = Server::start();
     let options = RerankServiceOptions { request_documents: Some(300), ..RerankServiceOptions::default() };
     let few = RerankScorer::new(service(&server, ALL[0]), options).unwrap();
-    assert_eq!(few.score("q", &refs(&texts)).unwrap().values, expected);
+    assert_eq!(few.score("q", &refs(&texts)).unwrap().scores(), expected);
     let mut sizes: Vec<usize> = server.requests().iter().map(|seen| seen.documents().len()).collect();
     sizes.sort_unstable();
     assert_eq!(sizes, [100, 300, 300, 300]);
@@ -113,7 +113,7 @@ fn the_order_is_that_of_the_scores_and_ties_stay_in_the_inputs_order() {
 fn logits_of_servers_in_jinas_form_are_taken_as_they_are() {
     let server = Server::start();
     let scores = scorer(&server, ALL[1]).score("raw", &["tower 3", "tower 900", "tower 500"]).unwrap();
-    assert_eq!(scores.values, [-497.0, 400.0, 0.0]);
+    assert_eq!(scores.scores(), [-497.0, 400.0, 0.0]);
     let server = Server::start();
     let error = scorer(&server, ALL[0]).score("raw", &["tower 900", "tower 3"]).unwrap_err().to_string();
     for said in ["is not between 0 and 1, as Cohere promises", "jina:MODEL", "counted from 0: 'tower 900'"] {
@@ -252,7 +252,7 @@ fn long_candidates_are_cut_where_that_is_asked_for_and_it_is_said() {
     let cutting = RerankScorer::new(service(&server, ALL[0]), options).unwrap();
     let long = "tower ".repeat(50) + "9";
     let scores = cutting.score("q", &[&long, "tower 9"]).unwrap();
-    assert_eq!((scores.truncated, scores.values[1]), (vec![true, false], 0.009));
+    assert_eq!((scores.pairs[0].truncated, scores.pairs[1].truncated, scores.pairs[1].score), (true, false, 0.009));
     assert!(server.requests()[0].documents()[0].len() < 60);
     assert_ne!(cutting.fingerprint().unwrap(), scorer(&server, ALL[0]).fingerprint().unwrap());
     for wrong in [
@@ -274,8 +274,8 @@ fn an_answer_is_kept_when_its_scores_were_read_and_only_then() {
         let score = || RerankScorer::new(kept(), RerankServiceOptions::default()).unwrap().score("q", &["tower 3"]);
         server.fault("", Fault::Text("{\"results\": [], \"data\": []}".into()), 1);
         assert!(score().is_err());
-        assert_eq!(score().unwrap().values, [0.003], "{of:?}: the server's bad day is not kept");
-        assert_eq!((score().unwrap().values, server.count()), (vec![0.003], 2), "{of:?}: the answer is");
+        assert_eq!(score().unwrap().scores(), [0.003], "{of:?}: the server's bad day is not kept");
+        assert_eq!((score().unwrap().scores(), server.count()), (vec![0.003], 2), "{of:?}: the answer is");
     }
 }
 

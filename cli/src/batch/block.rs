@@ -2,14 +2,13 @@
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
-use std::ops::{Range, RangeInclusive};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use nearsort::io::{Corpus, Query, Row};
-use nearsort::{CandidateList, Reranker, ScoredCandidates};
+use nearsort::{CandidateList, QueryReading, Reranker, Scored, ScoredList};
 use serde::{Deserialize, Serialize};
 
-use crate::reading::Reading;
 use crate::{Failure, rerank};
 
 /// Queries of a block. A document that several of them share is encoded once; their token vectors are in memory, some 50 KB each.
@@ -58,32 +57,14 @@ impl Documents {
     }
 }
 
-/// What became of a pair.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Pair {
-    pub score: f32,
-    /// What it is ranked by: the score, or a finer number in the same order.
-    pub ranked_by: f32,
-    pub tokens: u32,
-    pub truncated: bool,
-    /// The document has no text.
-    pub is_empty: bool,
-    /// Why the scorer has no score for it; then `score` means nothing.
-    pub unscored: Option<String>,
-    /// Bytes of the passage that the score comes from, where long texts are read in windows.
-    pub window: Option<Range<usize>>,
-    /// Position of the stage that scored it last, and its score.
-    pub stage: Option<(usize, f32)>,
-}
-
 /// What became of a list in a slice.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ListSlice {
     pub list: usize,
-    pub reading: Reading,
+    pub reading: QueryReading,
     pub document_tokens: u64,
     /// In the order of the list.
-    pub pairs: Vec<Pair>,
+    pub pairs: Vec<Scored>,
 }
 
 /// What became of the documents of a slice.
@@ -98,10 +79,10 @@ pub struct Slice {
 /// The scores of a list.
 #[derive(Debug, Default)]
 pub struct ListScores {
-    pub reading: Reading,
+    pub reading: QueryReading,
     pub document_tokens: u64,
     /// As the list's documents.
-    pub pairs: Vec<Pair>,
+    pub pairs: Vec<Scored>,
 }
 
 /// What is scored at a time.
@@ -210,16 +191,20 @@ impl Scoring {
         let scored = reranker.score_lists(&asked, &texts).map_err(|error| rerank::name_query(error, query))?;
         let mut tokens = vec![0; texts.len()];
         for (scored, candidates) in scored.iter().zip(&candidates) {
-            candidates.iter().zip(&scored.tokens).for_each(|(&at, &count)| tokens[at] = u64::from(count));
+            candidates.iter().zip(&scored.pairs).for_each(|(&at, pair)| tokens[at] = u64::from(pair.tokens));
         }
-        let lists = places.iter().zip(&scored).map(|((list, _), scored)| list_slice(*list, scored)).collect();
+        let slice = |((list, _), scored): (&(usize, Vec<usize>), ScoredList)| {
+            let ScoredList { query: reading, pairs, document_tokens, .. } = scored;
+            ListSlice { list: *list, reading, document_tokens, pairs }
+        };
+        let lists = places.iter().zip(scored).map(slice).collect();
         Ok(Some(Slice { lists, tokens: tokens.iter().sum() }))
     }
 
     /// The scores of a list once all slices are done.
     pub fn scores(&self) -> Vec<ListScores> {
         let mut scores: Vec<ListScores> = self.block.lists.iter().map(|_| ListScores::default()).collect();
-        let mut placed: Vec<Vec<(usize, &Pair)>> = vec![Vec::new(); scores.len()];
+        let mut placed: Vec<Vec<(usize, &Scored)>> = vec![Vec::new(); scores.len()];
         for (slice, cut) in self.done.iter().zip(&self.cuts) {
             for (list, (at, places)) in slice.lists.iter().zip(&cut.lists) {
                 scores[*at].reading.merge(list.reading);
@@ -235,32 +220,13 @@ impl Scoring {
     }
 }
 
-fn list_slice(list: usize, scored: &ScoredCandidates) -> ListSlice {
-    let reason = |at: usize| {
-        let found = scored.unscored.binary_search_by_key(&at, |unscored| unscored.index).ok()?;
-        Some(scored.unscored[found].reason.clone())
-    };
-    let pair = |at: usize| Pair {
-        score: scored.scores[at],
-        ranked_by: scored.ranking()[at],
-        tokens: scored.tokens[at],
-        truncated: scored.truncated[at],
-        is_empty: scored.empty.binary_search(&at).is_ok(),
-        unscored: reason(at),
-        window: scored.best_windows.get(at).cloned(),
-        stage: scored.stages.get(at).copied().flatten().map(|by| (by.stage, by.value)),
-    };
-    let pairs = (0..scored.scores.len()).map(pair).collect();
-    ListSlice { list, reading: Reading::of(scored), document_tokens: scored.document_tokens, pairs }
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Cursor;
     use std::sync::Mutex;
 
     use nearsort::io::{ReadOptions, Rows};
-    use nearsort::{Result, ScoreKind, Scorer, Scores};
+    use nearsort::{Result, ScoreKind, Scorer};
 
     use super::*;
 
@@ -280,7 +246,7 @@ mod tests {
             self.whole
         }
 
-        fn score(&self, _: &str, candidates: &[&str]) -> Result<Scores> {
+        fn score(&self, _: &str, candidates: &[&str]) -> Result<ScoredList> {
             self.lengths.lock().unwrap().push(candidates.len());
             Ok((1..=candidates.len()).map(|place| 1.0 / place as f32).collect::<Vec<f32>>().into())
         }

@@ -13,7 +13,7 @@ use crate::args::{OutputFormat, RerankArgs};
 use crate::output;
 
 /// Of the files that a job leaves behind.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 
 /// Inputs by content, model and options: everything that the output depends on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

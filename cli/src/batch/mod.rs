@@ -18,16 +18,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use nearsort::io::{CandidateRow, WholeFile};
-use nearsort::{Blend, Hit, Reranker, StageScore, ranking};
+use nearsort::scorer::list::order;
+use nearsort::scorer::{ListOptions, OrderedList};
+use nearsort::{Blend, Reranker};
 
 use crate::args::{OutputFormat, RerankArgs, Talk};
 use crate::hints::{Warning, say, warn};
 use crate::interrupt::on_interrupt;
-use crate::output::{self, Answer, Answers, Facts, ModelLine, Ranked};
+use crate::output::{self, Answer, Answers, ModelLine, Ranked};
 use crate::progress::{Counter, Summary};
 use crate::service::DryRun;
 use crate::{Failure, Outcome, Run, judge, rerank};
-use block::{List, ListScores, Pair, Scoring};
+use block::{List, ListScores, Scoring};
 use folder::JobFolder;
 use job::Job;
 use manifest::Manifest;
@@ -239,15 +241,9 @@ impl<'a> Batch<'a> {
 
     fn write(&mut self, scoring: &Scoring, list: &List, scores: &ListScores) -> Result<(), Failure> {
         let documents = &scoring.block.documents;
-        let first_stage = self.first_stage(list)?;
-        let model_scores: Vec<f32> = scores.pairs.iter().map(|pair| pair.score).collect();
-        let left_out = |at: &usize| scores.pairs[*at].is_empty || scores.pairs[*at].unscored.is_some();
-        let left_out: Vec<usize> = (0..scores.pairs.len()).filter(left_out).collect();
-        let mixed = match &first_stage {
-            Some(first_stage) => self.reranker.mix(&model_scores, &left_out, first_stage)?,
-            None => scores.pairs.iter().map(|pair| pair.ranked_by).collect(),
-        };
-        let hits = match ranking::top_k(&mixed, self.args.top_k.unwrap_or(usize::MAX)) {
+        self.check_first_stage(list)?;
+        let options = ListOptions::new(self.reranker.blend()).top_k(self.args.top_k).min_score(self.args.min_score);
+        let OrderedList { hits, is_blended } = match order(&scores.pairs, &list.first_stage, &options) {
             Err(nearsort::Error::NotANumber { index }) => {
                 let row = documents.row(list.documents[index])?;
                 let error = nearsort::Error::NotANumber { index };
@@ -259,30 +255,26 @@ impl<'a> Batch<'a> {
                     rerank::CHECK_MODEL
                 )));
             }
-            hits => hits?,
+            ordered => ordered?,
         };
         let rows = hits.iter().map(|hit| documents.row(list.documents[hit.index])).collect::<Result<Vec<_>, _>>()?;
-        let ranked = hits.into_iter().zip(&rows).map(|(hit, row): (Hit, _)| {
-            let pair = &scores.pairs[hit.index];
-            Ranked {
-                row,
-                facts: facts(pair),
-                first_stage: list.first_stage[hit.index],
-                explanation: None,
-                hit: Hit { score: if first_stage.is_some() { hit.score } else { pair.score }, ..hit },
-            }
+        let ranked = hits.into_iter().zip(&rows).map(|(hit, row)| Ranked {
+            hit,
+            row,
+            pair: scores.pairs[hit.index].clone(),
+            first_stage: list.first_stage[hit.index],
+            explanation: None,
         });
         let mut results: Vec<Ranked<'_>> = ranked.collect();
-        rerank::finish_results(&mut results, &list.query, self.reranker, self.args)?;
-        for &at in &left_out {
-            let id = || Ok(documents.row(list.documents[at])?.id.clone());
-            self.totals.note_left_out(&scores.pairs[at], id)?;
+        rerank::explain_results(&mut results, &list.query, self.reranker, self.args)?;
+        for (pair, &document) in scores.pairs.iter().zip(&list.documents).filter(|(pair, _)| !pair.is_scored()) {
+            self.totals.note_left_out(pair, || Ok(documents.row(document)?.id.clone()))?;
         }
-        self.totals.add_list(list, scores, results.len(), first_stage.is_some());
+        self.totals.add_list(list, scores, results.len(), is_blended);
         let answer = Answer {
             query: &list.query,
             model: &self.model,
-            blend: first_stage.map(|_| self.reranker.blend().to_string()),
+            blend: is_blended.then(|| self.reranker.blend().to_string()),
             reading: scores.reading,
             tokens: scores.document_tokens + u64::from(scores.reading.tokens),
             truncated: scores.pairs.iter().filter(|pair| pair.truncated).count(),
@@ -295,18 +287,16 @@ impl<'a> Batch<'a> {
         self.answers.write(&answer)
     }
 
-    /// The first stage's scores where they count.
-    fn first_stage(&self, list: &List) -> Result<Option<Vec<f64>>, Failure> {
-        if self.reranker.blend() == Blend::None {
-            return Ok(None);
-        }
-        match rerank::with_worst_for_unknown(&list.first_stage) {
-            None if self.args.scoring.blend.is_some() && !list.documents.is_empty() => Err(Failure::Error(format!(
+    /// Whoever asks for a blend means it to be made.
+    fn check_first_stage(&self, list: &List) -> Result<(), Failure> {
+        let is_asked = self.args.scoring.blend.is_some() && self.reranker.blend() != Blend::None;
+        if is_asked && !list.documents.is_empty() && list.first_stage.iter().all(Option::is_none) {
+            return Err(Failure::Error(format!(
                 "--blend needs the first stage's scores, and no candidate of the query '{}' has a field 'score'; name the field with --score-field",
                 list.query.id
-            ))),
-            filled => Ok(filled),
+            )));
         }
+        Ok(())
     }
 
     /// Ends the output; a file appears under its name.
@@ -326,16 +316,5 @@ impl<'a> Batch<'a> {
         }
         job.end();
         Ok(self.totals)
-    }
-}
-
-fn facts(pair: &Pair) -> Facts {
-    Facts {
-        model_score: pair.score,
-        unscored: pair.unscored.clone().or_else(|| output::without_text(pair.score, pair.is_empty)),
-        tokens: pair.tokens,
-        truncated: pair.truncated,
-        window: pair.window.clone(),
-        stage: pair.stage.map(|(stage, value)| StageScore { stage, value }),
     }
 }

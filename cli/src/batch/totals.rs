@@ -1,9 +1,9 @@
 //! What a job comes to, for its warnings and its closing summary.
 
-use nearsort::ScoreKind;
+use nearsort::{ScoreKind, Scored};
 use serde::{Deserialize, Serialize};
 
-use super::block::{List, ListScores, Pair};
+use super::block::{List, ListScores};
 use crate::Failure;
 use crate::args::Talk;
 use crate::hints::{Warning, unscored_example, warn};
@@ -48,16 +48,20 @@ impl Totals {
         self.results += results;
         self.candidates += list.documents.len();
         self.truncated += scores.pairs.iter().filter(|pair| pair.truncated).count();
-        self.empty += scores.pairs.iter().filter(|pair| pair.is_empty).count();
-        self.unscored += scores.pairs.iter().filter(|pair| pair.unscored.is_some()).count();
+        self.empty += scores.pairs.iter().filter(|pair| pair.is_empty()).count();
+        self.unscored += scores.pairs.iter().filter(|pair| pair.reason().is_some()).count();
         if is_mixed {
             self.no_first_stage += list.first_stage.iter().filter(|score| score.is_none()).count();
         }
     }
 
     /// Keeps the id of a candidate without text or score, if there is room for it.
-    pub fn note_left_out(&mut self, pair: &Pair, id: impl FnOnce() -> Result<String, Failure>) -> Result<(), Failure> {
-        match &pair.unscored {
+    pub fn note_left_out(
+        &mut self,
+        pair: &Scored,
+        id: impl FnOnce() -> Result<String, Failure>,
+    ) -> Result<(), Failure> {
+        match pair.reason() {
             Some(reason) if self.unscored_example.is_none() => {
                 self.unscored_example = Some(unscored_example(&id()?, reason));
             }

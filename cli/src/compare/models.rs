@@ -7,7 +7,8 @@ use std::time::Instant;
 use nearsort::encoder::ProgressFn;
 use nearsort::eval::{OVERLAP_DEPTH, RankedList, Ties, untied_scores};
 use nearsort::io::{Row, Run};
-use nearsort::{Blend, Reranker, ScoredCandidates, ranking};
+use nearsort::scorer::list::order;
+use nearsort::{QueryReading, RerankOptions, Reranker, ScoredList};
 
 use super::input::Texts;
 use super::spec::Spec;
@@ -17,7 +18,7 @@ use crate::batch::missing_message;
 use crate::hints::{Warning, warn};
 use crate::output::ModelLine;
 use crate::progress::Counter;
-use crate::reading::{Reading, Readings};
+use crate::reading::Readings;
 use crate::rerank::CHECK_MODEL;
 use crate::{Failure, model};
 
@@ -53,7 +54,7 @@ struct Answer {
     candidates: usize,
     tokens: u64,
     truncated: usize,
-    reading: Reading,
+    reading: QueryReading,
 }
 
 impl<'a> Lists<'a> {
@@ -139,8 +140,9 @@ impl<'a> Lists<'a> {
             _ => Failure::Error(format!("the query '{}': {error}", list.query_id)),
         };
         let (scored, seconds) = timed(reranker, list.query, &rows).map_err(wrong)?;
-        let first_stage: Vec<f64> = asked.iter().map(|&at| head[at].score).collect();
-        let hits = mixed(reranker, &scored, &first_stage).and_then(|mixed| ranking::rank(&mixed)).map_err(wrong)?;
+        let first_stage: Vec<Option<f64>> = asked.iter().map(|&at| Some(head[at].score)).collect();
+        let options = reranker.list_options(&RerankOptions::default());
+        let hits = order(&scored.pairs, &first_stage, &options).map_err(wrong)?.hits;
         let below = (0..head.len()).filter(|at| !has_text(at)).map(|at| &head[at]).chain(tail);
         let ids = hits.iter().map(|hit| head[asked[hit.index]].id).chain(below.map(|document| document.id));
         let ids: Vec<String> = ids.map(str::to_owned).collect();
@@ -149,14 +151,14 @@ impl<'a> Lists<'a> {
         Ok(Answer {
             ids,
             scores: untied_scores(&scores),
-            ties: Ties::of(&scored.scores, OVERLAP_DEPTH),
-            unscored: scored.unscored.len() + head.len() - asked.len(),
-            empty: scored.empty.iter().map(|&at| head[asked[at]].id.to_owned()).collect(),
+            ties: Ties::of(&scored.scores(), OVERLAP_DEPTH),
+            unscored: scored.unscored().count() + head.len() - asked.len(),
+            empty: scored.empty().map(|at| head[asked[at]].id.to_owned()).collect(),
             seconds,
             candidates: asked.len(),
-            tokens: scored.document_tokens + u64::from(scored.query_tokens),
-            truncated: scored.truncated.iter().filter(|&&truncated| truncated).count(),
-            reading: Reading::of(&scored),
+            tokens: scored.document_tokens + u64::from(scored.query.tokens),
+            truncated: scored.num_truncated(),
+            reading: scored.query,
         })
     }
 
@@ -203,7 +205,7 @@ fn complain(
 }
 
 /// Scores a list, and the seconds that it took.
-fn timed(reranker: &Reranker, query: &str, rows: &[Row]) -> Result<(ScoredCandidates, f64), nearsort::Error> {
+fn timed(reranker: &Reranker, query: &str, rows: &[Row]) -> Result<(ScoredList, f64), nearsort::Error> {
     let passages: Vec<_> = rows.iter().map(Row::passage).collect();
     let started = Instant::now();
     let scored = reranker.score(query, &passages)?;
@@ -220,13 +222,5 @@ fn cost(answers: &[Answer], reranker: &Reranker, dollars: Option<f64>) -> Cost {
         truncated: answers.iter().map(|answer| answer.truncated).sum(),
         truncated_queries: answers.iter().filter(|answer| answer.reading.truncated).count(),
         dollars,
-    }
-}
-
-/// The scores that order a list: the model's, with the first stage's mixed in where they count.
-fn mixed(reranker: &Reranker, scored: &ScoredCandidates, first_stage: &[f64]) -> Result<Vec<f32>, nearsort::Error> {
-    match reranker.blend() {
-        Blend::None => Ok(scored.ranking().to_vec()),
-        _ => reranker.mix(&scored.scores, &scored.left_out(), first_stage),
     }
 }

@@ -3,14 +3,14 @@
 use nearsort::diagnose::{Candidate, Configuration, Document, ModeScores, Observations, Query, Setting};
 use nearsort::io::Row;
 use nearsort::scorer::less_window_margin;
-use nearsort::{LongText, ScoredCandidates, Scoring};
+use nearsort::{LongText, ScoredList, Scoring};
 
 use super::input::Input;
 use super::scoreroom::{Scoreroom, mode_scores};
 use super::trials;
 use crate::args::ScoringArgs;
 use crate::output::ModelLine;
-use crate::reading::{Reading, Readings};
+use crate::reading::Readings;
 use crate::{Failure, model};
 
 /// What was observed, and by what.
@@ -50,7 +50,7 @@ pub fn observe(input: Input, room: &Scoreroom<'_>) -> Result<Observed, Failure> 
     note_lengths(&mut documents, &lists, &scored);
     let mut readings = Readings::default();
     let ids = input.queries.iter().map(|asked| &asked.query.id);
-    ids.zip(&scored).for_each(|(id, scored)| readings.add(id, Reading::of(scored)));
+    ids.zip(&scored).for_each(|(id, scored)| readings.add(id, scored.query));
     readings.warn(room.talk, contract.max_tokens, reranker.score_kind());
     let mut queries = queries(&input, &scored)?;
     add_windows(&mut queries, &documents, &texts, configuration, room)?;
@@ -81,19 +81,19 @@ fn document(row: &Row) -> Document {
 }
 
 /// Tokens, unknown ones and truncation do not depend on the query.
-fn note_lengths(documents: &mut [Document], lists: &[(&str, Vec<usize>)], scored: &[ScoredCandidates]) {
+fn note_lengths(documents: &mut [Document], lists: &[(&str, Vec<usize>)], scored: &[ScoredList]) {
     for ((_, candidates), scored) in lists.iter().zip(scored) {
         for (at, &document) in candidates.iter().enumerate() {
-            let document = &mut documents[document];
-            document.tokens = scored.tokens[at];
-            document.unknown = scored.unknown[at];
-            document.truncated = scored.truncated[at];
+            let (document, pair) = (&mut documents[document], &scored.pairs[at]);
+            document.tokens = pair.tokens;
+            document.unknown = pair.unknown;
+            document.truncated = pair.truncated;
         }
     }
 }
 
-fn queries(input: &Input, scored: &[ScoredCandidates]) -> Result<Vec<Query>, Failure> {
-    let query = |(asked, scored): (&super::input::Asked, &ScoredCandidates)| {
+fn queries(input: &Input, scored: &[ScoredList]) -> Result<Vec<Query>, Failure> {
+    let query = |(asked, scored): (&super::input::Asked, &ScoredList)| {
         let scores = mode_scores(scored)?;
         let candidate = |(found, scores): (&super::input::Found, ModeScores)| Candidate {
             document: found.document,
@@ -132,8 +132,8 @@ fn add_windows(
     if setting.long_text == LongText::Window && setting.scoring != Scoring::Hybrid {
         // What is diagnosed is scored exactly as it is reranked; by hybrid's best window it would only be near.
         let exact = score_windows(&lists, &texts, setting.scoring, room)?;
-        let exact = exact.iter().flat_map(|scored| &scored.scores);
-        for (scores, &exact) in windowed.iter_mut().flatten().zip(exact) {
+        let exact = exact.iter().flat_map(ScoredList::scores);
+        for (scores, exact) in windowed.iter_mut().flatten().zip(exact) {
             match setting.scoring {
                 Scoring::Cosine => scores.cosine = exact,
                 Scoring::MaxSim => scores.maxsim = exact,
@@ -154,17 +154,18 @@ fn score_windows(
     texts: &[&str],
     scoring: Scoring,
     room: &Scoreroom<'_>,
-) -> Result<Vec<ScoredCandidates>, Failure> {
+) -> Result<Vec<ScoredList>, Failure> {
     let reranker = room.reranker(&room.args.model, scoring, LongText::Window)?;
     room.score(&reranker, lists, texts)
 }
 
 /// The hybrid score of the best windows and its parts. The hybrid score has the margin of later windows in it, its parts have not.
-fn best_window_scores(scored: &ScoredCandidates) -> Result<Vec<ModeScores>, Failure> {
+fn best_window_scores(scored: &ScoredList) -> Result<Vec<ModeScores>, Failure> {
     let mut scores = mode_scores(scored)?;
-    for (scores, window) in scores.iter_mut().zip(&scored.best_windows) {
-        scores.cosine = less_window_margin(scores.cosine, window.start);
-        scores.maxsim = less_window_margin(scores.maxsim, window.start);
+    for (scores, pair) in scores.iter_mut().zip(&scored.pairs) {
+        let start = pair.window.as_ref().map_or(0, |window| window.start);
+        scores.cosine = less_window_margin(scores.cosine, start);
+        scores.maxsim = less_window_margin(scores.maxsim, start);
     }
     Ok(scores)
 }

@@ -1,7 +1,8 @@
 //! Loading models and scoring with them.
 
 use nearsort::diagnose::ModeScores;
-use nearsort::{Blend, CandidateList, LongText, Reranker, ScoreKind, ScoredCandidates, Scoring};
+use nearsort::scorer::{Parts, Scored};
+use nearsort::{Blend, CandidateList, LongText, Reranker, ScoredList, Scoring};
 
 use crate::args::{DiagnoseArgs, ModelArgs, Talk};
 use crate::progress::Counter;
@@ -32,7 +33,7 @@ impl Scoreroom<'_> {
         reranker: &Reranker,
         lists: &[(&str, Vec<usize>)],
         texts: &[&str],
-    ) -> Result<Vec<ScoredCandidates>, Failure> {
+    ) -> Result<Vec<ScoredList>, Failure> {
         let mut scored = Vec::with_capacity(lists.len());
         self.counter.expect(lists.len() + texts.len() * lists.len().div_ceil(QUERIES_AT_ONCE), true);
         for some in lists.chunks(QUERIES_AT_ONCE) {
@@ -50,10 +51,11 @@ impl Scoreroom<'_> {
 }
 
 /// The two parts of a hybrid score, and the score itself.
-pub fn mode_scores(scored: &ScoredCandidates) -> Result<Vec<ModeScores>, Failure> {
-    let part = |kind| scored.parts.iter().find(|part| part.kind == kind).map(|part| &part.values);
-    let parts = part(ScoreKind::Cosine).zip(part(ScoreKind::MaxSim));
-    let (cosine, maxsim) = parts.ok_or_else(|| Failure::Error("the hybrid score came without its parts".into()))?;
-    let all = cosine.iter().zip(maxsim).zip(&scored.scores);
-    Ok(all.map(|((&cosine, &maxsim), &hybrid)| ModeScores { cosine, maxsim, hybrid }).collect())
+pub fn mode_scores(scored: &ScoredList) -> Result<Vec<ModeScores>, Failure> {
+    let missing = || Failure::Error("the hybrid score came without its parts".into());
+    let scores = |pair: &Scored| {
+        let Parts { cosine, maxsim } = pair.parts.ok_or_else(missing)?;
+        Ok(ModeScores { cosine, maxsim, hybrid: pair.score })
+    };
+    scored.pairs.iter().map(scores).collect()
 }

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::io::{self, Write};
 use std::path::Path;
 
+use nearsort::QueryReading;
 use nearsort::io::{Query, write_run_line};
 use nearsort::ranking::strictly_falling;
 use serde_json::{Map, Value, json};
@@ -11,7 +12,6 @@ use serde_json::{Map, Value, json};
 use super::{ModelLine, Target, model_fields, one_line};
 use crate::Failure;
 use crate::args::OutputFormat;
-use crate::reading::Reading;
 use crate::words::in_cell;
 
 /// A row in its place.
@@ -34,7 +34,7 @@ pub struct IdAnswer<'a> {
     pub empty_rows: u64,
     /// How the first stage's scores were mixed in, if they were.
     pub blend: Option<String>,
-    pub reading: Reading,
+    pub reading: QueryReading,
     pub results: Vec<IdHit>,
 }
 

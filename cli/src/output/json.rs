@@ -80,24 +80,24 @@ pub fn result<'a>(
     answer: &Answer<'_>,
     with_text: bool,
 ) -> RawObject<'a> {
-    let (row, facts) = (ranked.row, &ranked.facts);
+    let (row, pair) = (ranked.row, &ranked.pair);
     let passage = row.passage();
     object.insert("rank".into(), rank.into());
     object.insert("index".into(), ranked.hit.index.into());
     object.insert("id".into(), row.id.clone().into());
-    let score = if facts.unscored.is_some() { Value::Null } else { number(ranked.hit.score) };
+    let score = if pair.shown_reason().is_some() { Value::Null } else { number(ranked.hit.score) };
     object.insert("score".into(), score);
-    if let Some(reason) = &facts.unscored {
-        object.insert("unscored".into(), reason.clone().into());
-    } else if ranked.hit.score != facts.model_score {
-        object.insert("model_score".into(), number(facts.model_score));
+    if let Some(reason) = pair.shown_reason() {
+        object.insert("unscored".into(), reason.into());
+    } else if ranked.hit.score != pair.score {
+        object.insert("model_score".into(), number(pair.score));
     }
     if !answer.model.stages.is_empty() {
-        object.insert("stage".into(), stage(answer.model, facts.stage));
+        object.insert("stage".into(), stage(answer.model, pair.stage));
     }
-    object.insert("tokens".into(), facts.tokens.into());
-    object.insert("truncated".into(), facts.truncated.into());
-    if let Some(window) = &facts.window {
+    object.insert("tokens".into(), pair.tokens.into());
+    object.insert("truncated".into(), pair.truncated.into());
+    if let Some(window) = &pair.window {
         object.insert("best_window".into(), characters(&passage, window));
     }
     if let Some(score) = ranked.first_stage {

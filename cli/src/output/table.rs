@@ -36,13 +36,13 @@ pub fn table(
     let text_width = width.saturating_sub(rank_width + id_width + score_widths + 4).max(MIN_TEXT_WIDTH);
     for ((rank, ranked), id) in (1..).zip(&answer.results).zip(&ids) {
         let id = fit(id, id_width);
-        let score = match ranked.facts.unscored {
+        let score = match ranked.pair.shown_reason() {
             Some(_) => "-".to_owned(),
             None => format!("{:.4}", ranked.hit.score),
         };
         write!(out, "{rank:rank_width$}  {score:>7}")?;
         if with_model_score {
-            write!(out, "  {:>7.4}", ranked.facts.model_score)?;
+            write!(out, "  {:>7.4}", ranked.pair.score)?;
         }
         write!(out, "  {id}")?;
         if with_text {
@@ -67,8 +67,8 @@ pub fn explained(query: &str, ranked: &Ranked<'_>, explanation: &Explanation) ->
     let passage = ranked.row.passage();
     let word = |text: &str, range: &Range<usize>| one_line(text.get(range.clone()).unwrap_or_default());
     let mut parts: Vec<String> = explanation.parts.iter().map(|(kind, value)| format!("{kind} {value:.4}")).collect();
-    if ranked.hit.score != ranked.facts.model_score {
-        parts.push(format!("model {:.4}", ranked.facts.model_score));
+    if ranked.hit.score != ranked.pair.score {
+        parts.push(format!("model {:.4}", ranked.pair.score));
     }
     parts.extend(ranked.first_stage.map(|score| format!("first stage {score}")));
     let met = |m: &Match| format!("{} ~ {} {:.2}", word(query, &m.query), word(&passage, &m.candidate), m.similarity);

@@ -56,9 +56,9 @@ pub fn run(data: &[u8]) -> bool {
 
 fn scored(scorer: &dyn Scorer) -> bool {
     let Ok(scores) = scorer.score("where is it", &CANDIDATES) else { return false };
-    assert_eq!(scores.values.len(), CANDIDATES.len());
-    assert!(scores.values.iter().all(|score| !score.is_nan()), "a score that is none");
-    scores.unscored.is_empty()
+    assert_eq!(scores.pairs.len(), CANDIDATES.len());
+    assert!(scores.pairs.iter().all(|pair| !pair.score.is_nan()), "a score that is none");
+    scores.unscored().count() == 0
 }
 
 pub fn seeds() -> Vec<Vec<u8>> {

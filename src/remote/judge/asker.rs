@@ -11,7 +11,7 @@ use crate::Error;
 use crate::provider::{Answer, Chats, Form, Prompt, Question, Unusable, any_error_words};
 use crate::remote::asking::ask_and_read;
 use crate::remote::parallel;
-use crate::scorer::{CandidateList, Scores};
+use crate::scorer::{CandidateList, QueryReading, Scored, ScoredList};
 use crate::service::{Request, Service, ServiceError, TokenCount, TokenCounter};
 
 /// Tokens of a thinking model's answer beyond what is asked for.
@@ -83,15 +83,15 @@ impl Asker {
         Sent { text: cut, tokens: tokens as u32, truncated: cut.len() < text.len() }
     }
 
-    /// What is known of a list beside its scores.
-    pub fn unvalued_scores(&self, list: &CandidateList<'_>, sent: &[Sent<'_>]) -> Scores {
-        let of_list = list.candidates.iter().map(|&text| &sent[text]);
-        Scores {
-            query_tokens: self.counter.count(list.query) as u32,
-            tokens: of_list.clone().map(|sent| sent.tokens).collect(),
-            truncated: of_list.map(|sent| sent.truncated).collect(),
-            ..Scores::default()
-        }
+    /// The pairs of a list, each with what was sent of its candidate.
+    pub fn scored(&self, list: &CandidateList<'_>, sent: &[Sent<'_>], pairs: Vec<Scored>) -> ScoredList {
+        let query = QueryReading { tokens: self.counter.count(list.query) as u32, ..QueryReading::default() };
+        let with_lengths = |(pair, &text): (Scored, &usize)| {
+            let Sent { tokens, truncated, .. } = sent[text];
+            Scored { tokens, truncated, ..pair }
+        };
+        let pairs: Vec<Scored> = pairs.into_iter().zip(list.candidates).map(with_lengths).collect();
+        ScoredList { query, ..pairs.into() }
     }
 
     /// Does `count` pieces of work that ask, on `threads` threads; results in the order of the pieces. Until a question was answered pieces are done one

@@ -15,7 +15,7 @@ use super::{JudgeCounts, JudgeOptions, LISTWISE_PROMPT, Tally, Unparsed};
 use crate::encoder::ModelInfo;
 use crate::provider::{Answer, Form};
 use crate::remote::asking::{fingerprint, model_info};
-use crate::scorer::{CandidateList, ScoreKind, Scorer, Scores, Unscored, score_one_list};
+use crate::scorer::{CandidateList, ScoreKind, Scored, ScoredList, Scorer, score_one_list};
 use crate::service::Service;
 use crate::{Error, Result};
 
@@ -91,7 +91,7 @@ impl ListwiseScorer {
         self.asker.ask(&prompt, REMINDER, max_tokens, read).map_err(Error::Service)
     }
 
-    fn score_list(&self, list: &CandidateList<'_>, sent: &[Sent<'_>]) -> Result<Scores> {
+    fn score_list(&self, list: &CandidateList<'_>, sent: &[Sent<'_>]) -> Result<ScoredList> {
         let count = list.candidates.len();
         let mut order: Vec<usize> = (0..count).collect();
         let mut unjudged: BTreeMap<usize, String> = BTreeMap::new();
@@ -112,24 +112,19 @@ impl ListwiseScorer {
         if let Some(progress) = &self.options.progress {
             progress(count);
         }
-        Ok(self.scores(list, &order, unjudged, sent))
+        Ok(self.asker.scored(list, sent, pairs(&order, unjudged)))
     }
+}
 
-    fn scores(
-        &self,
-        list: &CandidateList<'_>,
-        order: &[usize],
-        unjudged: BTreeMap<usize, String>,
-        sent: &[Sent<'_>],
-    ) -> Scores {
-        let count = order.len();
-        let mut values = vec![0.0; count];
-        for (place, &at) in order.iter().enumerate() {
-            values[at] = (count - place) as f32 / count as f32;
-        }
-        let unscored = unjudged.into_iter().map(|(index, reason)| Unscored { index, reason }).collect();
-        Scores { values, unscored, ..self.asker.unvalued_scores(list, sent) }
+/// Pairs in the candidates' order; `order` has their positions, best first.
+fn pairs(order: &[usize], unjudged: BTreeMap<usize, String>) -> Vec<Scored> {
+    let count = order.len();
+    let mut pairs = vec![Scored::new(0.0); count];
+    for (place, &at) in order.iter().enumerate() {
+        pairs[at] = Scored::new((count - place) as f32 / count as f32);
     }
+    unjudged.into_iter().for_each(|(at, reason)| pairs[at] = Scored::unscored(reason));
+    pairs
 }
 
 /// What a template is filled in with.
@@ -173,11 +168,11 @@ impl Scorer for ListwiseScorer {
         Ok(Some(fingerprint(self.asker.service(), &settings)))
     }
 
-    fn score(&self, query: &str, candidates: &[&str]) -> Result<Scores> {
+    fn score(&self, query: &str, candidates: &[&str]) -> Result<ScoredList> {
         score_one_list(self, query, candidates)
     }
 
-    fn score_lists(&self, lists: &[CandidateList<'_>], texts: &[&str]) -> Result<Vec<Scores>> {
+    fn score_lists(&self, lists: &[CandidateList<'_>], texts: &[&str]) -> Result<Vec<ScoredList>> {
         let sent: Vec<Sent<'_>> = texts.iter().map(|text| self.asker.cut(text)).collect();
         self.asker.in_order(lists.len(), self.options.concurrency, |at| self.score_list(&lists[at], &sent))
     }

@@ -11,7 +11,7 @@ use super::{JudgeCounts, JudgeOptions, POINTWISE_PROMPT, Tally, Unparsed, expect
 use crate::encoder::ModelInfo;
 use crate::provider::{Answer, Form};
 use crate::remote::asking::{fingerprint, model_info};
-use crate::scorer::{CandidateList, ScoreKind, Scorer, Scores, Unscored, score_one_list};
+use crate::scorer::{CandidateList, ScoreKind, Scored, ScoredList, Scorer, score_one_list};
 use crate::service::Service;
 use crate::{Error, Result};
 
@@ -94,15 +94,11 @@ impl JudgeScorer {
         self.asker.in_order(pairs.len(), self.options.concurrency, grade)
     }
 
-    fn scores(&self, list: &CandidateList<'_>, grades: &[Outcome<f32>], sent: &[Sent<'_>]) -> Scores {
-        let unscored = |(index, grade): (usize, &Outcome<f32>)| {
-            let reason = grade.as_ref().err()?.clone();
-            (self.options.unparsed == Unparsed::Unscored).then_some(Unscored { index, reason })
-        };
-        Scores {
-            values: grades.iter().map(|grade| *grade.as_ref().unwrap_or(&0.0)).collect(),
-            unscored: grades.iter().enumerate().filter_map(unscored).collect(),
-            ..self.asker.unvalued_scores(list, sent)
+    fn pair(&self, grade: &Outcome<f32>) -> Scored {
+        match (grade, self.options.unparsed) {
+            (Ok(grade), _) => Scored::new(*grade),
+            (Err(reason), Unparsed::Unscored) => Scored::unscored(reason),
+            (Err(_), Unparsed::Zero) => Scored::new(0.0),
         }
     }
 }
@@ -145,11 +141,11 @@ impl Scorer for JudgeScorer {
         Ok(Some(fingerprint(self.asker.service(), &settings)))
     }
 
-    fn score(&self, query: &str, candidates: &[&str]) -> Result<Scores> {
+    fn score(&self, query: &str, candidates: &[&str]) -> Result<ScoredList> {
         score_one_list(self, query, candidates)
     }
 
-    fn score_lists(&self, lists: &[CandidateList<'_>], texts: &[&str]) -> Result<Vec<Scores>> {
+    fn score_lists(&self, lists: &[CandidateList<'_>], texts: &[&str]) -> Result<Vec<ScoredList>> {
         let sent: Vec<Sent<'_>> = texts.iter().map(|text| self.asker.cut(text)).collect();
         let pairs = lists.iter().flat_map(|list| list.candidates.iter().map(|&text| (list.query, text)));
         let grades = self.grades(&pairs.collect::<Vec<_>>(), &sent)?;
@@ -157,7 +153,7 @@ impl Scorer for JudgeScorer {
         let scores = lists.iter().map(|list| {
             let (grades, others) = rest.split_at(list.candidates.len());
             rest = others;
-            self.scores(list, grades, &sent)
+            self.asker.scored(list, &sent, grades.iter().map(|grade| self.pair(grade)).collect())
         });
         Ok(scores.collect())
     }

@@ -1,0 +1,243 @@
+//! What is known of a pair of a query and a candidate, and of a whole list.
+
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
+use super::kind::ScoreKind;
+
+/// All that is known of one pair of a query and a candidate.
+///
+/// A scorer of your own makes one by [`Scored::new`] and sets the fields that it knows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Scored {
+    /// The score, of the scorer's kind; higher is better. Without meaning where [`Scored::why_not`]
+    /// says why there is none.
+    pub score: f32,
+    /// What the pair is ranked by: the score, or a finer number in the same order. Probabilities near 1
+    /// are the same number in f32 where their logits still differ.
+    pub ranked_by: f32,
+    /// The scores that a hybrid score is made of. A job's journal does not keep them.
+    #[serde(skip)]
+    pub parts: Option<Parts>,
+    /// Tokens that were read of the candidate, special tokens included; of a cross-encoder those of the
+    /// pair. 0 where the scorer does not say.
+    pub tokens: u32,
+    /// Tokens of the candidate that the model's vocabulary lacks.
+    pub unknown: u32,
+    /// Whether the candidate was longer than the model takes, and was cut.
+    pub truncated: bool,
+    /// Bytes of the candidate that the score comes from, where long texts are read in windows.
+    pub window: Option<Range<usize>>,
+    /// Which stage of a cascade scored the pair last; `None` where no stage looked at it.
+    pub stage: Option<StageScore>,
+    /// Why the candidate has no score of its own.
+    pub why_not: Option<WhyNot>,
+}
+
+/// The scores that a hybrid score is made of, each in [-1, 1].
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Parts {
+    /// The cosine of the embeddings.
+    pub cosine: f32,
+    /// Late interaction of the token vectors.
+    pub maxsim: f32,
+}
+
+/// Why a candidate has no score of its own. It is ranked below all that have one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum WhyNot {
+    /// The candidate is empty, or has nothing in it that the model reads. Its score is the lowest of the
+    /// scorer's kind.
+    NoText,
+    /// The scorer was asked and has no score; the reason in words.
+    Unscored(String),
+}
+
+/// The score of a candidate by one stage of a cascade.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct StageScore {
+    /// Position of the stage, from 0.
+    pub stage: usize,
+    /// Its score, of the stage's kind.
+    pub value: f32,
+}
+
+/// How a model read a query.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueryReading {
+    /// Tokens, special tokens and prompt included; 0 where the scorer does not say.
+    pub tokens: u32,
+    /// Whether the query was longer than the model takes, and was cut: what lies beyond does not count
+    /// in any score. Of a model that reads query and candidate together, whether it was cut beside at
+    /// least one candidate.
+    pub truncated: bool,
+    /// Whether the model knows no token of the query, so that the scores mean nothing. `false` where the
+    /// scorer does not know.
+    pub unknown: bool,
+}
+
+/// The scores of a list, in the candidates' order.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ScoredList {
+    /// How the query was read.
+    pub query: QueryReading,
+    /// One per candidate.
+    pub pairs: Vec<Scored>,
+    /// Tokens of the candidates, every distinct text counted once.
+    pub document_tokens: u64,
+}
+
+impl Scored {
+    /// A pair of which nothing but the score is known.
+    pub fn new(score: f32) -> Self {
+        Self {
+            score,
+            ranked_by: score,
+            parts: None,
+            tokens: 0,
+            unknown: 0,
+            truncated: false,
+            window: None,
+            stage: None,
+            why_not: None,
+        }
+    }
+
+    /// A pair that the scorer was asked about and has no score for.
+    pub fn unscored(reason: impl Into<String>) -> Self {
+        Self { why_not: Some(WhyNot::Unscored(reason.into())), ..Self::new(f32::NEG_INFINITY) }
+    }
+
+    /// Whether the pair has a score that counts.
+    pub fn is_scored(&self) -> bool {
+        self.why_not.is_none()
+    }
+
+    /// Whether the candidate has nothing that the model reads.
+    pub fn is_empty(&self) -> bool {
+        self.why_not == Some(WhyNot::NoText)
+    }
+
+    /// Why the scorer, which was asked, has no score.
+    pub fn reason(&self) -> Option<&str> {
+        match &self.why_not {
+            Some(WhyNot::Unscored(reason)) => Some(reason),
+            _ => None,
+        }
+    }
+
+    /// Why no score can be shown: [`Scored::reason`], or that there is no text where the kind of score
+    /// has no lowest number for it.
+    pub fn shown_reason(&self) -> Option<&str> {
+        match &self.why_not {
+            Some(WhyNot::NoText) if !self.score.is_finite() => Some("the candidate has no text"),
+            _ => self.reason(),
+        }
+    }
+
+    /// The pair of a candidate without text beside `others`: the lowest score of each kind that they
+    /// have, and below all of them in the order.
+    pub(crate) fn without_text(kind: ScoreKind, others: &ScoredList) -> Self {
+        let has_parts = others.pairs.iter().any(|pair| pair.parts.is_some());
+        let lowest = Parts { cosine: ScoreKind::Cosine.lowest(), maxsim: ScoreKind::MaxSim.lowest() };
+        Self {
+            ranked_by: f32::NEG_INFINITY,
+            parts: has_parts.then_some(lowest),
+            window: others.pairs.iter().any(|pair| pair.window.is_some()).then_some(0..0),
+            why_not: Some(WhyNot::NoText),
+            ..Self::new(kind.lowest())
+        }
+    }
+
+    /// The same pair with no number that could be taken for a score, where it is unscored.
+    pub(crate) fn without_score(self) -> Self {
+        const NONE: f32 = f32::NEG_INFINITY;
+        match self.reason() {
+            None => self,
+            Some(_) => {
+                let parts = self.parts.map(|_| Parts { cosine: NONE, maxsim: NONE });
+                Self { score: NONE, ranked_by: NONE, parts, ..self }
+            }
+        }
+    }
+}
+
+impl QueryReading {
+    /// Adds how the same query was read beside other candidates.
+    pub fn merge(&mut self, other: Self) {
+        self.tokens = self.tokens.max(other.tokens);
+        self.truncated |= other.truncated;
+        self.unknown |= other.unknown;
+    }
+}
+
+impl From<Vec<Scored>> for ScoredList {
+    fn from(pairs: Vec<Scored>) -> Self {
+        let document_tokens = pairs.iter().map(|pair| u64::from(pair.tokens)).sum();
+        Self { query: QueryReading::default(), pairs, document_tokens }
+    }
+}
+
+impl From<Vec<f32>> for ScoredList {
+    fn from(scores: Vec<f32>) -> Self {
+        scores.into_iter().map(Scored::new).collect::<Vec<_>>().into()
+    }
+}
+
+impl ScoredList {
+    /// The scores alone, in the candidates' order.
+    pub fn scores(&self) -> Vec<f32> {
+        self.pairs.iter().map(|pair| pair.score).collect()
+    }
+
+    /// Positions of the candidates without text, ascending.
+    pub fn empty(&self) -> impl Iterator<Item = usize> + '_ {
+        (0..).zip(&self.pairs).filter(|(_, pair)| pair.is_empty()).map(|(at, _)| at)
+    }
+
+    /// Positions of the candidates that were asked about and got no score, with the reasons, ascending.
+    pub fn unscored(&self) -> impl Iterator<Item = (usize, &str)> {
+        (0..).zip(&self.pairs).filter_map(|(at, pair)| Some((at, pair.reason()?)))
+    }
+
+    /// Candidates that were longer than the model takes.
+    pub fn num_truncated(&self) -> usize {
+        self.pairs.iter().filter(|pair| pair.truncated).count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_says_which_candidates_have_no_score_and_why() {
+        let mut empty = Scored::new(-1.0);
+        empty.why_not = Some(WhyNot::NoText);
+        let mut read = Scored::new(0.5);
+        (read.tokens, read.truncated) = (7, true);
+        let list = ScoredList::from(vec![read, empty.clone(), Scored::unscored("refused")]);
+        assert_eq!((list.document_tokens, list.num_truncated()), (7, 1));
+        assert_eq!(list.empty().collect::<Vec<_>>(), [1]);
+        assert_eq!(list.unscored().collect::<Vec<_>>(), [(2, "refused")]);
+        assert_eq!((empty.shown_reason(), list.pairs[2].shown_reason()), (None, Some("refused")));
+        empty.score = f32::NEG_INFINITY;
+        assert_eq!(empty.shown_reason(), Some("the candidate has no text"));
+    }
+
+    #[test]
+    fn a_candidate_without_text_has_the_lowest_number_of_whatever_its_neighbours_have() {
+        let plain: ScoredList = vec![0.5f32].into();
+        let lowest = Scored::without_text(ScoreKind::Cosine, &plain);
+        assert_eq!((lowest.score, lowest.parts, &lowest.window), (-1.0, None, &None));
+        let mut hybrid = plain.clone();
+        hybrid.pairs[0].window = Some(2..9);
+        hybrid.pairs[0].parts = Some(Parts::default());
+        let lowest = Scored::without_text(ScoreKind::Probability, &hybrid);
+        assert_eq!((lowest.score, lowest.ranked_by, lowest.window), (0.0, f32::NEG_INFINITY, Some(0..0)));
+        assert_eq!(lowest.parts, Some(Parts { cosine: -1.0, maxsim: -1.0 }));
+    }
+}
