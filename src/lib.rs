@@ -24,6 +24,7 @@
 //! in nearsort's cache folder; see [`StoreOptions`]. Embeddings are kept for the next time if that is asked for; see [`cache`].
 #![deny(missing_docs)]
 
+pub mod answer;
 pub mod blend;
 pub mod cache;
 pub mod candle_backend;
@@ -68,6 +69,7 @@ pub const FEATURES: &[&str] = &[
     "metal",
 ];
 
+pub use answer::{Answer, ModelRun, Ranked};
 pub use blend::{Blend, Normalize};
 pub use cache::{CacheOptions, CachedEncoder, EmbeddingCache};
 pub use candle_backend::Device;
@@ -78,9 +80,9 @@ pub use encoder::{
 pub use error::{Error, Result};
 pub use index::{Index, IndexBuilder, IndexScorer};
 pub use ranking::Hit;
-pub use reranker::{Connect, DEFAULT_MODEL, RerankOptions, Reranker, RerankerBuilder, StageBy, StageInfo, StageSpec};
+pub use reranker::{Connect, DEFAULT_MODEL, RerankOptions, Reranker, RerankerBuilder, StageBy, StageSpec};
 pub use scorer::{
     BiEncoderScorer, CandidateList, CascadeScorer, CrossEncoderScorer, LongText, QueryReading, ScoreKind, Scored,
-    ScoredList, Scorer, Scoring, StageScore, WhyNot,
+    ScoredList, Scorer, Scoring, StageInfo, StageScore, WhyNot,
 };
 pub use store::{ModelSpec, ModelStore, StoreOptions};

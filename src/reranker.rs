@@ -10,12 +10,15 @@ use std::sync::Arc;
 pub use builder::{Connect, DEFAULT_MODEL, RerankerBuilder};
 pub use stages::{StageBy, StageSpec};
 
+use crate::answer::ModelRun;
 use crate::blend::{Blend, Normalize};
 use crate::cache::{CacheCounts, CachedEncoder};
 use crate::encoder::{LocalEncoder, ModelInfo};
 use crate::ranking::Hit;
 use crate::remote::judge::{JudgeCounts, JudgeMethod, JudgeOptions, JudgeScorer, ListwiseScorer, Tally};
-use crate::scorer::{CandidateList, Explanation, ListOptions, LongText, ScoreKind, ScoredList, Scorer, list};
+use crate::scorer::{
+    CandidateList, Explanation, ListOptions, LongText, ScoreKind, ScoredList, Scorer, StageInfo, list,
+};
 use crate::service::Service;
 use crate::text::is_blank;
 use crate::{Error, Result};
@@ -57,17 +60,6 @@ pub struct Reranker {
     long_text: LongText,
     blend: Blend,
     stages: Vec<StageInfo>,
-}
-
-/// A stage of a cascade, for those who report it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StageInfo {
-    /// What it scores by: a way of scoring, or a model.
-    pub name: String,
-    /// What its scores mean.
-    pub kind: ScoreKind,
-    /// So many of the best so far it scores.
-    pub depth: usize,
 }
 
 impl Reranker {
@@ -256,6 +248,12 @@ impl Reranker {
     /// The stages of [`RerankerBuilder::stages`], in their order; empty without.
     pub fn stages(&self) -> &[StageInfo] {
         &self.stages
+    }
+
+    /// What answers say of the model and how it ran.
+    pub fn model_run(&self) -> ModelRun {
+        let stages = self.stages.clone();
+        ModelRun::new(self.model(), self.score_kind(), self.long_text).with_stages(stages)
     }
 
     /// Whether scores depend on the whole list, which must then be given in one call.

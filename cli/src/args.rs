@@ -23,12 +23,12 @@ use index::{INDEX_EXAMPLES, SEARCH_EXAMPLES};
 pub use judge::JudgeArgs;
 pub use model::{ModelArgs, ModelsArgs, ModelsVerb, StoreArgs, default_batch_tokens};
 use nearsort::Role;
+use nearsort::answer::Format;
 use nearsort::eval::{Measure, Test};
 use nearsort::io::{InputFormat, Rejects};
 use nearsort::service::Provider;
 pub use rerank::{BlendMethod, MergeArgs, ProgressMode, RerankArgs, ScoringArgs};
 use rerank::{MERGE_EXAMPLES, RERANK_EXAMPLES};
-use serde::{Deserialize, Serialize};
 pub use service::ServiceArgs;
 pub use shard::Shard;
 
@@ -371,8 +371,7 @@ pub enum CacheVerb {
     },
 }
 
-#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OutputFormat {
     /// Aligned columns, cut to the terminal's width
     Table,
@@ -386,6 +385,19 @@ pub enum OutputFormat {
     Trec,
     /// Columns query_id, rank, id, score, text, to a file
     Parquet,
+}
+
+impl From<OutputFormat> for Format {
+    fn from(format: OutputFormat) -> Self {
+        match format {
+            OutputFormat::Table => Self::Table,
+            OutputFormat::Tsv => Self::Tsv,
+            OutputFormat::Json => Self::Json,
+            OutputFormat::Jsonl => Self::Jsonl,
+            OutputFormat::Trec => Self::Trec,
+            OutputFormat::Parquet => Self::Parquet,
+        }
+    }
 }
 
 #[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]

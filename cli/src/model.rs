@@ -8,9 +8,7 @@ use nearsort::encoder::ProgressFn;
 use nearsort::io::{BadRows, ReadOptions, Rejects, Row, Rows};
 use nearsort::{Blend, Encoder, ModelStore, Overrides, Reranker, RerankerBuilder, StoreOptions};
 
-use crate::args::{
-    BadRowsArg, BlendMethod, ModelArgs, OutputFormat, ReadingArgs, RerankArgs, ScoringArgs, StoreArgs, Talk,
-};
+use crate::args::{BadRowsArg, BlendMethod, ModelArgs, ReadingArgs, RerankArgs, ScoringArgs, StoreArgs, Talk};
 use crate::hints::say;
 use crate::interrupt::remove_on_interrupt;
 use crate::progress::store_progress;
@@ -151,7 +149,7 @@ pub fn reading(args: &ReadingArgs) -> ReadOptions {
 /// The same for `rerank`, which prints other fields in JSON.
 pub fn reading_for(args: &RerankArgs) -> Result<ReadOptions, Failure> {
     let format = output::format(args)?;
-    let extra = matches!(format, OutputFormat::Json | OutputFormat::Jsonl);
+    let extra = matches!(format, nearsort::answer::Format::Json | nearsort::answer::Format::Jsonl);
     Ok(ReadOptions { extra, ..reading(&args.reading) })
 }
 

@@ -32,7 +32,10 @@ pub type Run = Result<Outcome, Failure>;
 
 impl From<nearsort::Error> for Failure {
     fn from(error: nearsort::Error) -> Self {
-        Failure::Error(error.to_string())
+        match &error {
+            nearsort::Error::Io { source, .. } if source.kind() == io::ErrorKind::BrokenPipe => Failure::BrokenPipe,
+            _ => Failure::Error(error.to_string()),
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
+use nearsort::answer::{Answer, Format, ModelRun, Ranked, WorkDone, check_trec_id};
 use nearsort::encoder::ProgressFn;
 use nearsort::io::{Query, Row, Rows, read_delimited_queries};
 use nearsort::ranking::{self, TopK};
@@ -16,9 +17,9 @@ use nearsort::scorer::list;
 use nearsort::service::ServiceKind;
 use nearsort::{Blend, Hit, QueryReading, Reranker, RerankerBuilder, Scored};
 
-use crate::args::{BlendMethod, OutputFormat, RerankArgs, Talk};
+use crate::args::{BlendMethod, RerankArgs, Talk};
 use crate::hints::{Warning, say, unscored_example, warn, warn_of_skipped};
-use crate::output::{self, Answer, Answers, ModelLine, Ranked};
+use crate::output;
 use crate::progress::Counter;
 use crate::reading::Readings;
 use crate::service::DryRun;
@@ -68,7 +69,7 @@ fn rank(args: &RerankArgs, talk: Talk) -> Run {
     let collected = Collected::from_rows(&mut rows, &reranker, &queries, args, &counter);
     counter.finish();
     let mut collected = collected?;
-    let model = ModelLine::of(&reranker);
+    let model = reranker.model_run();
     collected.warn(&rows, &queries, &reranker, talk);
     judge::summarize(&reranker, talk);
     if talk == Talk::Verbose {
@@ -86,11 +87,11 @@ fn rank(args: &RerankArgs, talk: Talk) -> Run {
         ));
     }
     let answers = collected.answers(&queries, &model, &reranker, args)?;
-    let mut out = Answers::open(args)?;
+    let mut out = output::open_for(args)?;
     answers.iter().try_for_each(|answer| out.write(answer))?;
     out.finish()?;
-    if output::format(args)? == OutputFormat::Trec {
-        let repeated: Vec<&str> = answers.iter().flat_map(Answer::repeated).map(|hit| hit.row.id.as_str()).collect();
+    if output::format(args)? == Format::Trec {
+        let repeated: Vec<&str> = answers.iter().flat_map(Answer::repeated).map(|ranked| &*ranked.id).collect();
         output::warn_of_repeated(talk, repeated.len(), repeated.first().copied());
     }
     Ok(if answers.iter().all(|answer| answer.results.is_empty()) { Outcome::Nothing } else { Outcome::Done })
@@ -198,7 +199,7 @@ pub fn queries(args: &RerankArgs) -> Result<Vec<Query>, Failure> {
             if queries.is_empty() {
                 return Err(Failure::Error(format!("{}: the file has no queries", path.display())));
             }
-            if output::format(args)? == OutputFormat::Trec {
+            if output::format(args)? == Format::Trec {
                 queries.iter().try_for_each(|query| check_query_id(query, &path.display().to_string()))?;
             }
             Ok(queries)
@@ -294,7 +295,7 @@ impl Collected {
             unscored: 0,
             unscored_example: None,
         };
-        let is_trec = output::format(args)? == OutputFormat::Trec;
+        let is_trec = output::format(args)? == Format::Trec;
         let chunk_rows = if reranker.needs_whole_lists() { usize::MAX } else { CHUNK_ROWS };
         counter.expect(queries.len(), false);
         if args.query.is_some() && reranker.blend() != Blend::None {
@@ -306,7 +307,7 @@ impl Collected {
                 return Ok(collected);
             }
             if is_trec {
-                chunk.iter().try_for_each(|row| output::check_trec_id(row, rows.name()))?;
+                chunk.iter().try_for_each(|row| check_trec_id(row, rows.name()))?;
             }
             if args.query.is_some() && reranker.blend() != Blend::None {
                 collected.decide_mixing(&chunk, rows.name(), args)?;
@@ -422,7 +423,7 @@ impl Collected {
     fn answers<'a>(
         &'a mut self,
         queries: &'a [Query],
-        model: &'a ModelLine,
+        model: &'a ModelRun,
         reranker: &Reranker,
         args: &RerankArgs,
     ) -> Result<Vec<Answer<'a>>, Failure> {
@@ -434,7 +435,7 @@ impl Collected {
             }
             None => None,
         };
-        let blend = mixed.is_some().then(|| reranker.blend().to_string());
+        let blend = mixed.is_some().then(|| reranker.blend());
         let hits = self.queries.iter_mut().map(|query| {
             let best = std::mem::replace(&mut query.best, TopK::new(0));
             mixed.clone().unwrap_or_else(|| best.into_hits())
@@ -449,15 +450,16 @@ impl Collected {
                     // What it is ranked by may be a finer number.
                     hit.score = pair.score;
                 }
-                Ranked { hit, row, pair, first_stage: row.first_stage_score, explanation: None }
+                let (id, first_stage) = (row.id.as_str().into(), row.first_stage_score);
+                Ranked { hit, id, row: Some(row), pair, first_stage, explanation: None }
             };
             let least = args.min_score.unwrap_or(f32::NEG_INFINITY);
             let results = hits.into_iter().map(ranked).filter(|ranked| ranked.pair.score >= least);
             let mut results: Vec<Ranked<'a>> = results.collect();
             explain_results(&mut results, query, reranker, args)?;
-            let (tokens, truncated, blend) = (self.total_tokens, self.truncated, blend.clone());
-            let (reading, service) = (per_query.reading, service.clone());
-            answers.push(Answer { query, model, blend, reading, tokens, truncated, service, results });
+            let work = WorkDone { tokens: self.total_tokens, truncated: self.truncated, service: service.clone() };
+            let (reading, work) = (per_query.reading, Some(work));
+            answers.push(Answer { query, model, index: None, blend, reading, work, results });
         }
         Ok(answers)
     }
@@ -472,7 +474,7 @@ pub fn explain_results(
 ) -> Result<(), Failure> {
     if args.explain {
         for ranked in results {
-            ranked.explanation = reranker.explain(&query.text, &ranked.row.passage())?;
+            ranked.explanation = reranker.explain(&query.text, &ranked.passage())?;
         }
     }
     Ok(())

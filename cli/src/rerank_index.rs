@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use nearsort::answer::{Answer, Format, IndexRun, ModelRun, Ranked};
 use nearsort::encoder::ProgressFn;
 use nearsort::index::{Index, IndexQuery, IndexScorer};
 use nearsort::io::{InputFormat, Query, RunFile, read_delimited_queries};
@@ -12,10 +13,9 @@ use nearsort::scorer::ListOptions;
 use nearsort::scorer::list::order;
 use nearsort::{Blend, Hit};
 
-use crate::args::{OutputFormat, RerankArgs, Talk};
+use crate::args::{RerankArgs, Talk};
 use crate::hints::{Warning, say, warn, warn_of_skipped};
-use crate::output::ids::{IdAnswer, IdAnswers, IdHit};
-use crate::output::{self, ModelLine};
+use crate::output;
 use crate::progress::Counter;
 use crate::reading::Readings;
 use crate::rerank::{CHECK_MODEL, check_query_id, name_query};
@@ -40,14 +40,14 @@ pub fn run(args: &RerankArgs, folder: &Path, talk: Talk, counter: &Counter) -> R
         (Some(run), Some(queries)) => lists_of_run(run, queries, args)?,
         _ => same_list(args, blend != Blend::None, talk)?,
     };
-    if format == OutputFormat::Trec && args.query.is_none() {
+    if format == Format::Trec && args.query.is_none() {
         lists.iter().try_for_each(|list| check_query_id(&list.query, "queries"))?;
     }
     let ticks = counter.clone();
     let progress: ProgressFn = Arc::new(move |texts| ticks.done(texts));
     let encoder = index::builder(&args.model, &index, talk, progress)?.build_any_encoder()?;
     let scorer = IndexScorer::new(Arc::clone(&index), Arc::clone(&encoder), args.scoring.scoring)?;
-    let model = ModelLine::of_encoder(encoder.as_ref(), scorer.kind());
+    let model = ModelRun::of_encoder(encoder.as_ref(), scorer.kind());
     counter.expect(lists.len(), true);
     let texts: Vec<&str> = lists.iter().map(|list| list.query.text.as_str()).collect();
     let started = Instant::now();
@@ -60,9 +60,9 @@ pub fn run(args: &RerankArgs, folder: &Path, talk: Talk, counter: &Counter) -> R
     let mut answers = Vec::with_capacity(lists.len());
     for (list, query) in lists.iter().zip(&queries) {
         let (results, is_blended) = rank(list, query, &scorer, blend, args, &mut unknown)?;
-        let blend = is_blended.then(|| blend.to_string());
-        let (dtype, reading) = (index.dtype().to_string(), query.reading());
-        answers.push(IdAnswer { query: &list.query, model: &model, dtype, empty_rows, blend, reading, results });
+        let (blend, reading) = (is_blended.then_some(blend), query.reading());
+        let index = Some(IndexRun { dtype: index.dtype().to_string(), empty_rows });
+        answers.push(Answer { query: &list.query, model: &model, index, blend, reading, work: None, results });
     }
     unknown.judge(&index, args, talk)?;
     let mut readings = Readings::default();
@@ -76,13 +76,12 @@ pub fn run(args: &RerankArgs, folder: &Path, talk: Talk, counter: &Counter) -> R
             lists.len()
         ));
     }
-    let out = IdAnswers::open(args.output.as_deref(), format, args.query.is_none())?;
-    let mut out = out.with_model_score(args.min_score.is_some());
+    let mut out = output::open_for(args)?;
     answers.iter().try_for_each(|answer| out.write(answer))?;
     out.finish()?;
     warn_of_empty(&index, &lists, talk)?;
-    if format == OutputFormat::Trec {
-        let repeated: Vec<&str> = answers.iter().flat_map(IdAnswer::repeated).map(|hit| hit.id.as_str()).collect();
+    if format == Format::Trec {
+        let repeated: Vec<&str> = answers.iter().flat_map(Answer::repeated).map(|ranked| &*ranked.id).collect();
         output::warn_of_repeated(talk, repeated.len(), repeated.first().copied());
     }
     Ok(if answers.iter().all(|answer| answer.results.is_empty()) { Outcome::Nothing } else { Outcome::Done })
@@ -129,14 +128,14 @@ impl Unknown {
 }
 
 /// The candidates of a list in their order, and whether the first stage counted.
-fn rank(
-    list: &List,
+fn rank<'a>(
+    list: &'a List,
     query: &IndexQuery,
     scorer: &IndexScorer,
     blend: Blend,
     args: &RerankArgs,
     unknown: &mut Unknown,
-) -> Result<(Vec<IdHit>, bool), Failure> {
+) -> Result<(Vec<Ranked<'a>>, bool), Failure> {
     let index = scorer.index();
     let places = index.find_all(&list.ids)?;
     let mut known = Vec::with_capacity(list.ids.len());
@@ -160,14 +159,15 @@ fn rank(
         }
         other => other.into(),
     })?;
-    let hit = |hit: &Hit| IdHit {
-        row: rows[hit.index],
-        id: list.ids[known[hit.index].0].clone(),
-        score: hit.score,
-        model_score: pairs[hit.index].score,
+    let ranked = |hit: &Hit| Ranked {
+        hit: Hit { index: rows[hit.index] as usize, ..*hit },
+        id: list.ids[known[hit.index].0].as_str().into(),
+        row: None,
+        pair: pairs[hit.index].clone(),
         first_stage: first[hit.index],
+        explanation: None,
     };
-    Ok((ordered.hits.iter().map(hit).collect(), ordered.is_blended))
+    Ok((ordered.hits.iter().map(ranked).collect(), ordered.is_blended))
 }
 
 fn lists_of_run(run: &Path, queries: &Path, args: &RerankArgs) -> Result<Vec<List>, Failure> {

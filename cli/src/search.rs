@@ -1,17 +1,16 @@
 //! `nearsort search`: an index as its own first stage.
 
-use std::io::{self, IsTerminal};
 use std::sync::Arc;
 use std::time::Instant;
 
+use nearsort::answer::{Answer, Format, IndexRun, ModelRun, Ranked, Shape};
 use nearsort::index::{Index, IndexScorer};
 use nearsort::io::{Query, read_delimited_queries};
-use nearsort::{Hit, Scoring};
+use nearsort::{Hit, Scored, Scoring};
 
-use crate::args::{OutputFormat, SearchArgs, Talk};
+use crate::args::{SearchArgs, Talk};
 use crate::hints::{Warning, say, warn};
-use crate::output::ids::{IdAnswer, IdAnswers, IdHit};
-use crate::output::{self, ModelLine};
+use crate::output;
 use crate::progress::Counter;
 use crate::reading::Readings;
 use crate::rerank::{check_query_id, name_query};
@@ -36,10 +35,11 @@ pub fn run(args: &SearchArgs, talk: Talk) -> Run {
     let ticks = counter.clone();
     let progress = Arc::new(move |texts| ticks.done(texts));
     let encoder = index::builder(&args.model, &index, talk, progress)?.build_any_encoder()?;
-    let model = ModelLine::of_encoder(encoder.as_ref(), nearsort::ScoreKind::Cosine);
+    let model = ModelRun::of_encoder(encoder.as_ref(), nearsort::ScoreKind::Cosine);
     let max_tokens = encoder.max_tokens();
     let scorer = IndexScorer::new(Arc::clone(&index), encoder, Some(Scoring::Cosine))?;
-    let mut out = IdAnswers::open(args.output.as_deref(), format, args.query_file.is_some())?;
+    let shape = Shape { with_query: args.query_file.is_some(), ..Shape::default() };
+    let mut out = output::open(args.output.as_deref(), format, shape)?;
     counter.expect(queries.len(), true);
     let (mut searching, mut found) = (std::time::Duration::ZERO, 0);
     let mut readings = Readings::default();
@@ -55,12 +55,12 @@ pub fn run(args: &SearchArgs, talk: Talk) -> Run {
         for ((query, read), hits) in queries.iter().zip(&encoded).zip(hits) {
             let reading = read.reading();
             readings.add(&query.id, reading);
-            let mut results = hits.iter().map(|hit| id_hit(&index, hit)).collect::<Result<Vec<_>, Failure>>()?;
+            let mut results = hits.iter().map(|hit| ranked(&index, *hit)).collect::<Result<Vec<_>, Failure>>()?;
             results.retain(|hit| !args.ignore_identical_ids || hit.id != query.id);
             results.truncate(args.top_k as usize);
             found += results.len();
-            let dtype = index.dtype().to_string();
-            out.write(&IdAnswer { query, model: &model, dtype, empty_rows, blend: None, reading, results })?;
+            let index = Some(IndexRun { dtype: index.dtype().to_string(), empty_rows });
+            out.write(&Answer { query, model: &model, index, blend: None, reading, work: None, results })?;
         }
     }
     counter.finish();
@@ -76,21 +76,21 @@ pub fn run(args: &SearchArgs, talk: Talk) -> Run {
     Ok(if found == 0 { Outcome::Nothing } else { Outcome::Done })
 }
 
-fn id_hit(index: &Index, hit: &Hit) -> Result<IdHit, Failure> {
-    let row = hit.index as u64;
-    Ok(IdHit { row, id: index.id(row)?.to_owned(), score: hit.score, model_score: hit.score, first_stage: None })
+fn ranked(index: &Index, hit: Hit) -> Result<Ranked<'_>, Failure> {
+    let id = index.id(hit.index as u64)?.into();
+    Ok(Ranked { hit, id, row: None, pair: Scored::new(hit.score), first_stage: None, explanation: None })
 }
 
-fn format(args: &SearchArgs) -> Result<OutputFormat, Failure> {
+fn format(args: &SearchArgs) -> Result<Format, Failure> {
     match (args.format, &args.output) {
-        (Some(format), _) => Ok(format),
+        (Some(format), _) => Ok(format.into()),
         (None, Some(path)) => output::by_extension(path),
-        (None, None) if args.query_file.is_some() => Ok(OutputFormat::Trec),
-        (None, None) => Ok(if io::stdout().is_terminal() { OutputFormat::Table } else { OutputFormat::Tsv }),
+        (None, None) if args.query_file.is_some() => Ok(Format::Trec),
+        (None, None) => Ok(output::fitting_stdout()),
     }
 }
 
-fn queries(args: &SearchArgs, format: OutputFormat) -> Result<Vec<Query>, Failure> {
+fn queries(args: &SearchArgs, format: Format) -> Result<Vec<Query>, Failure> {
     let Some(path) = &args.query_file else {
         let text = args.query.as_deref().unwrap_or_default();
         return match text.trim().is_empty() {
@@ -102,7 +102,7 @@ fn queries(args: &SearchArgs, format: OutputFormat) -> Result<Vec<Query>, Failur
     if queries.is_empty() {
         return Err(Failure::Error(format!("{}: the file has no queries", path.display())));
     }
-    if format == OutputFormat::Trec {
+    if format == Format::Trec {
         queries.iter().try_for_each(|query| check_query_id(query, &path.display().to_string()))?;
     }
     Ok(queries)

@@ -2,10 +2,7 @@
 
 use std::borrow::Cow;
 
-/// Tabs and line ends would break the columns of TSV, and other control characters have no place in it.
-pub fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
-}
+use nearsort::answer::one_line;
 
 /// Text as a terminal may get it: control characters, and what turns the direction of writing or ends a line unseen, as `\u{1b}`. Line ends and tabs stay.
 /// Nothing is taken away: two names that differ are shown to differ.
@@ -63,11 +60,6 @@ pub fn this_call() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn control_characters_do_not_reach_the_terminal() {
-        assert_eq!(one_line("a\tb\nc\u{1b}[31md"), "a b c [31md");
-    }
 
     #[test]
     fn what_acts_unseen_is_shown_and_the_rest_stays() {

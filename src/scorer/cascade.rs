@@ -22,6 +22,17 @@ pub struct Stage {
     pub depth: usize,
 }
 
+/// A stage of a cascade, for those who report it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StageInfo {
+    /// What it scores by: a way of scoring, or a model.
+    pub name: String,
+    /// What its scores mean.
+    pub kind: ScoreKind,
+    /// So many of the best so far it scores.
+    pub depth: usize,
+}
+
 /// Lets each stage put the best of the order so far into a new order.
 ///
 /// The first stage's order is the one in which the candidates are given. Stage after stage the first [`Stage::depth`] of the order are scored and sorted,

@@ -9,7 +9,7 @@ pub mod list;
 mod scored;
 
 pub use bi_encoder::{BiEncoderScorer, HYBRID_MAXSIM, LongText, Scoring, WINDOW_MARGIN, less_window_margin};
-pub use cascade::{CascadeScorer, Stage};
+pub use cascade::{CascadeScorer, Stage, StageInfo};
 pub use cross_encoder::CrossEncoderScorer;
 pub use explanation::{Explanation, Match};
 pub use kind::ScoreKind;

@@ -12,6 +12,7 @@
 
 use std::path::Path;
 
+use nearsort::answer::{Format, write_columns};
 use nearsort::io::{CheckedFile, FileMark, Journal, publish_file};
 use serde::{Deserialize, Serialize};
 
@@ -19,8 +20,7 @@ use super::block::Slice;
 use super::folder::{ANSWERS, COLUMNS, JOURNAL, JobFolder, MANIFEST};
 use super::manifest::Manifest;
 use super::totals::Totals;
-use crate::args::OutputFormat;
-use crate::{Failure, output};
+use crate::Failure;
 
 /// What a journal holds: at first how far the answers are, then the slices of the block in work.
 #[derive(Debug, Deserialize)]
@@ -50,7 +50,7 @@ pub struct Progress {
 /// A job under way.
 pub struct Job {
     folder: JobFolder,
-    format: OutputFormat,
+    format: Format,
     journal: Journal,
     progress: Progress,
     /// Slices of the block in work that were scored before.
@@ -59,7 +59,7 @@ pub struct Job {
 
 impl Job {
     /// Begins the job of the manifest, or goes on with it.
-    pub fn begin(folder: JobFolder, manifest: &Manifest, format: OutputFormat) -> Result<Self, Failure> {
+    pub fn begin(folder: JobFolder, manifest: &Manifest, format: Format) -> Result<Self, Failure> {
         let path = folder.file(MANIFEST);
         if path.exists() {
             let shown = folder.path().display();
@@ -146,7 +146,7 @@ impl Job {
     /// Whether a run before this one gave the answers their name, and only then was ended. Columns are another file than the
     /// answers, which are then still there.
     fn is_published(&self) -> bool {
-        let may_be = self.progress.is_finished && self.format != OutputFormat::Parquet;
+        let may_be = self.progress.is_finished && self.format != Format::Parquet;
         may_be && !self.folder.file(ANSWERS).exists() && self.output().exists()
     }
 
@@ -157,10 +157,10 @@ impl Job {
         }
         let answers = self.folder.file(ANSWERS);
         let whole = match self.format {
-            OutputFormat::Parquet => {
+            Format::Parquet => {
                 // In the job's folder: what a killed process leaves of it goes with the folder.
                 let columns = self.folder.file(COLUMNS);
-                output::parquet::write(&answers, &columns, with_text)?;
+                write_columns(&answers, &columns, with_text)?;
                 columns
             }
             _ => answers,

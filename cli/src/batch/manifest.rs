@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use nearsort::Reranker;
+use nearsort::answer::Format;
 use nearsort::io::{expand_paths, file_sha256};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::source::Source;
 use crate::Failure;
-use crate::args::{OutputFormat, RerankArgs};
+use crate::args::RerankArgs;
 use crate::output;
 
 /// Of the files that a job leaves behind.
@@ -109,7 +110,7 @@ impl Manifest {
     }
 
     /// Whether the output has this format.
-    pub fn has_format(&self, format: OutputFormat) -> bool {
+    pub fn has_format(&self, format: Format) -> bool {
         self.options["format"] == json!(format)
     }
 

@@ -5,12 +5,13 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use nearsort::answer::{Format, join_columns};
 use nearsort::io::WholeFile;
 
 use super::shard::ShardNote;
-use crate::args::{MergeArgs, OutputFormat};
+use crate::args::MergeArgs;
 use crate::interrupt::remove_on_interrupt;
-use crate::{Failure, Outcome, Run, model, output};
+use crate::{Failure, Outcome, Run, model};
 
 /// Missing shards that are named.
 const NAMED_MISSING: usize = 10;
@@ -26,8 +27,8 @@ pub fn run(args: &MergeArgs) -> Run {
     check(&shards)?;
     let paths: Vec<&Path> = shards.iter().map(|(_, path)| *path).collect();
     let first = &shards[0].0;
-    if first.format == OutputFormat::Parquet {
-        output::parquet::join(&paths, &args.output, first.job.has_texts())?;
+    if first.format == Format::Parquet {
+        join_columns(&paths, &args.output, first.job.has_texts())?;
         return Ok(Outcome::Done);
     }
     let mut out = WholeFile::create(&args.output)?;
@@ -83,7 +84,7 @@ fn refuse_missing(of: u64, found: &HashSet<u64>) -> Result<(), Failure> {
 }
 
 /// The files one after the other; arrays of JSON become one.
-fn join(shards: &[&Path], format: OutputFormat, out: &mut WholeFile) -> Result<(), Failure> {
+fn join(shards: &[&Path], format: Format, out: &mut WholeFile) -> Result<(), Failure> {
     let output = out.path().to_owned();
     let written = |error: io::Error| Failure::io("write", &output)(error);
     let mut is_first = true;
@@ -92,14 +93,14 @@ fn join(shards: &[&Path], format: OutputFormat, out: &mut WholeFile) -> Result<(
         let mut file = File::open(path).map_err(failed)?;
         let bytes = file.metadata().map_err(failed)?.len();
         let content = match format {
-            OutputFormat::Json => JSON_BEGIN.len() as u64..bytes.saturating_sub(JSON_END.len() as u64),
+            Format::Json => JSON_BEGIN.len() as u64..bytes.saturating_sub(JSON_END.len() as u64),
             _ => 0..bytes,
         };
         // "[]\n" has no content.
         if content.start >= content.end {
             continue;
         }
-        if format == OutputFormat::Json {
+        if format == Format::Json {
             let before = if is_first { JSON_BEGIN } else { b",\n" };
             out.write_all(before).map_err(written)?;
         }
@@ -116,7 +117,7 @@ fn join(shards: &[&Path], format: OutputFormat, out: &mut WholeFile) -> Result<(
             content.consume(read);
         }
     }
-    if format == OutputFormat::Json {
+    if format == Format::Json {
         let end = if is_first { b"[]\n" } else { JSON_END };
         out.write_all(end).map_err(written)?;
     }

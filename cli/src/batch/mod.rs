@@ -17,15 +17,16 @@ mod totals;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use nearsort::answer::{Answer, AnswerWriter, Format, ModelRun, Ranked, Shape, WorkDone, check_trec_id};
 use nearsort::io::{CandidateRow, WholeFile};
 use nearsort::scorer::list::order;
 use nearsort::scorer::{ListOptions, OrderedList};
 use nearsort::{Blend, Reranker};
 
-use crate::args::{OutputFormat, RerankArgs, Talk};
+use crate::args::{RerankArgs, Talk};
 use crate::hints::{Warning, say, warn};
 use crate::interrupt::on_interrupt;
-use crate::output::{self, Answer, Answers, ModelLine, Ranked};
+use crate::output;
 use crate::progress::{Counter, Summary};
 use crate::service::DryRun;
 use crate::{Failure, Outcome, Run, judge, rerank};
@@ -137,13 +138,13 @@ impl Folder {
 
 /// Whether the answers are a run in TREC's format, whose ids have no white space.
 fn is_trec(args: &RerankArgs) -> Result<bool, Failure> {
-    Ok(output::format(args)? == OutputFormat::Trec)
+    Ok(output::format(args)? == Format::Trec)
 }
 
 /// Says that ids of a list do not fit into a TREC run, before minutes are spent on scoring them.
 fn check_ids(list: &CandidateRow, file: &str) -> Result<(), Failure> {
     rerank::check_query_id(&list.query, file)?;
-    list.candidates.iter().try_for_each(|row| output::check_trec_id(row, file))
+    Ok(list.candidates.iter().try_for_each(|row| check_trec_id(row, file))?)
 }
 
 /// Lists being scored.
@@ -151,11 +152,11 @@ struct Batch<'a> {
     args: &'a RerankArgs,
     counter: &'a Counter,
     reranker: &'a Reranker,
-    model: ModelLine,
+    model: ModelRun,
     job: Option<(Job, Manifest)>,
     /// Removed when all is done.
     _temporary: Option<tempfile::TempDir>,
-    answers: Answers,
+    answers: AnswerWriter,
     totals: Totals,
 }
 
@@ -184,12 +185,14 @@ impl<'a> Batch<'a> {
                     let of = source.num_lists().map_or(String::new(), |lists| format!(" of {lists}"));
                     say(format_args!("going on with an interrupted job: {done}{of} queries are answered"));
                 }
-                Answers::part(args, job.answers()?, job.output(), totals.lists)?
+                let shape = Shape { with_query: true, ..output::shape(args) };
+                let format = output::format(args)?;
+                output::draws_tables(AnswerWriter::resume(job.answers()?, job.output(), format, shape, totals.lists))
             }
-            None => Answers::open(args)?,
+            None => output::open_for(args)?,
         };
         totals.max_tokens = reranker.model().map_or(0, |model| model.max_tokens);
-        let model = ModelLine::of(reranker);
+        let model = reranker.model_run();
         Ok(Self { args, counter, reranker, model, job, _temporary: temporary, answers, totals })
     }
 
@@ -260,7 +263,8 @@ impl<'a> Batch<'a> {
         let rows = hits.iter().map(|hit| documents.row(list.documents[hit.index])).collect::<Result<Vec<_>, _>>()?;
         let ranked = hits.into_iter().zip(&rows).map(|(hit, row)| Ranked {
             hit,
-            row,
+            id: row.id.as_str().into(),
+            row: Some(row),
             pair: scores.pairs[hit.index].clone(),
             first_stage: list.first_stage[hit.index],
             explanation: None,
@@ -271,20 +275,24 @@ impl<'a> Batch<'a> {
             self.totals.note_left_out(pair, || Ok(documents.row(document)?.id.clone()))?;
         }
         self.totals.add_list(list, scores, results.len(), is_blended);
-        let answer = Answer {
-            query: &list.query,
-            model: &self.model,
-            blend: is_blended.then(|| self.reranker.blend().to_string()),
-            reading: scores.reading,
+        let work = WorkDone {
             tokens: scores.document_tokens + u64::from(scores.reading.tokens),
             truncated: scores.pairs.iter().filter(|pair| pair.truncated).count(),
             service: None,
+        };
+        let answer = Answer {
+            query: &list.query,
+            model: &self.model,
+            index: None,
+            blend: is_blended.then(|| self.reranker.blend()),
+            reading: scores.reading,
+            work: Some(work),
             results,
         };
         if is_trec(self.args)? {
             self.totals.note_repeated(&answer);
         }
-        self.answers.write(&answer)
+        Ok(self.answers.write(&answer)?)
     }
 
     /// Whoever asks for a blend means it to be made.

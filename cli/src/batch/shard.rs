@@ -4,17 +4,18 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use nearsort::answer::Format;
 use serde::{Deserialize, Serialize};
 
 use super::manifest::Manifest;
 use crate::Failure;
-use crate::args::{OutputFormat, Shard};
+use crate::args::Shard;
 
 /// What lies beside a shard's output, so that `nearsort merge` knows what it has.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct ShardNote {
     pub shard: Shard,
-    pub format: OutputFormat,
+    pub format: Format,
     pub bytes: u64,
     /// Of the output, in hex.
     pub sha256: String,
@@ -31,7 +32,7 @@ impl ShardNote {
     }
 
     /// Notes what lies under the output's name.
-    pub fn write(output: &Path, shard: Shard, format: OutputFormat, job: Manifest) -> Result<(), Failure> {
+    pub fn write(output: &Path, shard: Shard, format: Format, job: Manifest) -> Result<(), Failure> {
         let (bytes, sha256) = size_and_sha256(output)?;
         let note = Self { shard, format, bytes, sha256, job };
         let json = serde_json::to_string_pretty(&note).map_err(|error| Failure::Error(error.to_string()))?;

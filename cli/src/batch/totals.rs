@@ -1,13 +1,13 @@
 //! What a job comes to, for its warnings and its closing summary.
 
-use nearsort::{ScoreKind, Scored};
+use nearsort::{Answer, ScoreKind, Scored};
 use serde::{Deserialize, Serialize};
 
 use super::block::{List, ListScores};
 use crate::Failure;
 use crate::args::Talk;
 use crate::hints::{Warning, unscored_example, warn};
-use crate::output::{Answer, warn_of_repeated};
+use crate::output::warn_of_repeated;
 use crate::reading::Readings;
 
 /// Ids of candidates without text that are kept.
@@ -75,7 +75,7 @@ impl Totals {
     pub fn note_repeated(&mut self, answer: &Answer<'_>) {
         for ranked in answer.repeated() {
             self.repeated += 1;
-            self.repeated_example.get_or_insert_with(|| ranked.row.id.clone());
+            self.repeated_example.get_or_insert_with(|| ranked.id.to_string());
         }
     }
 

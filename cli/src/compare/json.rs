@@ -61,7 +61,7 @@ fn cost(cost: &Cost) -> Value {
         "precision": cost.model.precision,
         "isa": cost.model.isa,
         "score_kind": cost.model.scoring.to_string(),
-        "long": cost.model.long_text,
+        "long": cost.model.long_text.to_string(),
         "blend": cost.blend,
         "seconds": { "total": seconds, "p50": percentile(0.5), "p95": percentile(0.95) },
         "candidates": cost.candidates,

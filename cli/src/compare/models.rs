@@ -16,7 +16,6 @@ use super::system::{Cost, Kind, System};
 use crate::args::{CompareArgs, ModelArgs, Talk};
 use crate::batch::missing_message;
 use crate::hints::{Warning, warn};
-use crate::output::ModelLine;
 use crate::progress::Counter;
 use crate::reading::Readings;
 use crate::rerank::CHECK_MODEL;
@@ -214,7 +213,7 @@ fn timed(reranker: &Reranker, query: &str, rows: &[Row]) -> Result<(ScoredList, 
 
 fn cost(answers: &[Answer], reranker: &Reranker, dollars: Option<f64>) -> Cost {
     Cost {
-        model: ModelLine::of(reranker),
+        model: reranker.model_run(),
         blend: reranker.blend().to_string(),
         seconds: answers.iter().map(|answer| answer.seconds).collect(),
         candidates: answers.iter().map(|answer| answer.candidates).sum(),

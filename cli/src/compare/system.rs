@@ -3,12 +3,12 @@
 use std::collections::HashSet;
 use std::path::Path;
 
+use nearsort::ModelRun;
 use nearsort::eval::{OVERLAP_DEPTH, RankedList, Ties};
 use nearsort::io::Run;
 
 use crate::Failure;
 use crate::eval::file_name;
-use crate::output::ModelLine;
 
 /// One of the systems.
 pub struct System {
@@ -48,7 +48,7 @@ impl Kind {
 
 /// What a model took for all lists.
 pub struct Cost {
-    pub model: ModelLine,
+    pub model: ModelRun,
     /// How the first stage's scores were mixed in.
     pub blend: String,
     /// Of each list, the model being loaded.

@@ -1,15 +1,22 @@
 //! The report as one JSON object: the library's, and what made it.
 
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::view::View;
 use crate::Failure;
-use crate::output::model_fields;
 
 pub fn document(view: &View) -> Result<String, Failure> {
     let failed = |error: serde_json::Error| Failure::Error(format!("the report cannot be written as JSON: {error}"));
-    let fields = model_fields(&view.model).into_iter().chain([("max_tokens", json!(view.max_tokens))]);
-    let model: Map<String, Value> = fields.map(|(name, value)| (name.to_owned(), value)).collect();
+    let model = &view.model;
+    let model = json!({
+        "model": model.name,
+        "revision": model.revision,
+        "device": model.device,
+        "engine": model.engine,
+        "precision": model.precision,
+        "isa": model.isa,
+        "max_tokens": view.max_tokens,
+    });
     let document = json!({
         "nearsort": env!("CARGO_PKG_VERSION"),
         "command": view.command,

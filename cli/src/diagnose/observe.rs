@@ -3,20 +3,19 @@
 use nearsort::diagnose::{Candidate, Configuration, Document, ModeScores, Observations, Query, Setting};
 use nearsort::io::Row;
 use nearsort::scorer::less_window_margin;
-use nearsort::{LongText, ScoredList, Scoring};
+use nearsort::{LongText, ModelRun, ScoredList, Scoring};
 
 use super::input::Input;
 use super::scoreroom::{Scoreroom, mode_scores};
 use super::trials;
 use crate::args::ScoringArgs;
-use crate::output::ModelLine;
 use crate::reading::Readings;
 use crate::{Failure, model};
 
 /// What was observed, and by what.
 pub struct Observed {
     pub observations: Observations,
-    pub model: ModelLine,
+    pub model: ModelRun,
     pub max_tokens: usize,
     /// Queries that other prompts and poolings were tried on.
     pub tried_queries: usize,
@@ -62,8 +61,8 @@ pub fn observe(input: Input, room: &Scoreroom<'_>) -> Result<Observed, Failure> 
         document_prompt: contract.document_prompt.clone(),
         pooling: contract.pooling.to_string(),
     };
-    let model = ModelLine { scoring: configuration.scoring.kind(), ..ModelLine::of(&reranker) };
-    let model = ModelLine { long_text: configuration.long_text.to_string(), ..model };
+    let mut model = reranker.model_run();
+    (model.scoring, model.long_text) = (configuration.scoring.kind(), configuration.long_text);
     let mut observations = Observations {
         setting,
         documents,

@@ -2,12 +2,12 @@
 
 use nearsort::diagnose::Report;
 
-use crate::output::ModelLine;
+use nearsort::ModelRun;
 
 /// Everything that is shown.
 pub struct View {
     pub report: Report,
-    pub model: ModelLine,
+    pub model: ModelRun,
     /// Longest text in tokens.
     pub max_tokens: usize,
     /// Queries that prompts and poolings were tried on.

@@ -1,13 +1,11 @@
 //! The table for a terminal: aligned columns, texts cut to the width, with what matched in bold.
 
 use std::io::{self, Write};
-use std::ops::Range;
 
 use console::{Style, Term, measure_text_width};
-use nearsort::scorer::{Explanation, Match};
+use nearsort::answer::{Answer, Ranked, Rendered, Shape, explained};
 
-use super::{Answer, Ranked};
-use crate::words::{in_cell, one_line, visible};
+use crate::words::{in_cell, visible};
 
 /// Width of a table that does not go to a terminal.
 const PLAIN_WIDTH: usize = 120;
@@ -18,69 +16,79 @@ const MIN_MARKED_CHARS: usize = 3;
 /// Words that are less alike than this did not really meet.
 const MIN_MARKED_SIMILARITY: f32 = 0.5;
 
-pub fn table(
-    out: &mut impl Write,
-    answer: &Answer<'_>,
-    with_text: bool,
-    with_query: bool,
-    with_model_score: bool,
-) -> io::Result<()> {
-    if with_query {
+pub fn table(out: &mut dyn Write, answer: &Answer<'_>, shape: Shape) -> Rendered {
+    if shape.with_query {
         writeln!(out, "{}", Style::new().bold().apply_to(in_cell(&answer.query.text)))?;
     }
-    let width = Term::stdout().size_checked().map_or(PLAIN_WIDTH, |(_, columns)| usize::from(columns));
-    let rank_width = answer.results.len().to_string().len();
-    let ids: Vec<String> = answer.results.iter().map(|ranked| in_cell(&ranked.row.id)).collect();
-    let id_width = ids.iter().map(|id| measure_text_width(id)).max().unwrap_or(0).min(width / 3);
-    let score_widths = "  -0.0000".len() * (1 + usize::from(with_model_score));
-    let text_width = width.saturating_sub(rank_width + id_width + score_widths + 4).max(MIN_TEXT_WIDTH);
-    for ((rank, ranked), id) in (1..).zip(&answer.results).zip(&ids) {
-        let id = fit(id, id_width);
-        let score = match ranked.pair.shown_reason() {
-            Some(_) => "-".to_owned(),
-            None => format!("{:.4}", ranked.hit.score),
-        };
-        write!(out, "{rank:rank_width$}  {score:>7}")?;
-        if with_model_score {
-            write!(out, "  {:>7.4}", ranked.pair.score)?;
-        }
-        write!(out, "  {id}")?;
-        if with_text {
-            let padding = " ".repeat(id_width.saturating_sub(measure_text_width(&id)));
-            let words = marked_words(&answer.query.text, ranked);
-            write!(out, "{padding}  {}", snippet(&in_cell(&ranked.row.passage()), &words, text_width))?;
-        }
-        writeln!(out)?;
+    let widths = Widths::of(answer, shape);
+    for (rank, ranked) in (1..).zip(&answer.results) {
+        row(out, answer, (rank, ranked), &widths)?;
         if let Some(explanation) = &ranked.explanation {
             let dim = Style::new().dim();
-            let indent = " ".repeat(rank_width + 2);
+            let indent = " ".repeat(widths.rank + 2);
             for line in explained(&answer.query.text, ranked, explanation) {
-                writeln!(out, "{indent}{}", dim.apply_to(fit(&visible(&line), width.saturating_sub(rank_width + 2))))?;
+                let line = fit(&visible(&line), widths.all.saturating_sub(widths.rank + 2));
+                writeln!(out, "{indent}{}", dim.apply_to(line))?;
             }
         }
     }
     Ok(())
 }
 
-/// What a score is made of, and what met what: one line each.
-pub fn explained(query: &str, ranked: &Ranked<'_>, explanation: &Explanation) -> [String; 2] {
-    let passage = ranked.row.passage();
-    let word = |text: &str, range: &Range<usize>| one_line(text.get(range.clone()).unwrap_or_default());
-    let mut parts: Vec<String> = explanation.parts.iter().map(|(kind, value)| format!("{kind} {value:.4}")).collect();
-    if ranked.hit.score != ranked.pair.score {
-        parts.push(format!("model {:.4}", ranked.pair.score));
+/// Columns of the table.
+struct Widths {
+    all: usize,
+    rank: usize,
+    id: usize,
+    /// `None` where texts are left out.
+    text: Option<usize>,
+    with_model_score: bool,
+}
+
+impl Widths {
+    fn of(answer: &Answer<'_>, shape: Shape) -> Self {
+        let all = Term::stdout().size_checked().map_or(PLAIN_WIDTH, |(_, columns)| usize::from(columns));
+        let rank = answer.results.len().to_string().len();
+        let widest = answer.results.iter().map(|ranked| measure_text_width(&in_cell(&ranked.id))).max().unwrap_or(0);
+        let has_texts = answer.index.is_none();
+        // Of an index nothing stands beside the id.
+        let id = if has_texts { widest.min(all / 3) } else { widest };
+        let with_model_score = shape.with_model_score && answer.blend.is_some();
+        let scores = "  -0.0000".len() * (1 + usize::from(with_model_score));
+        let text = all.saturating_sub(rank + id + scores + 4).max(MIN_TEXT_WIDTH);
+        Self { all, rank, id, text: (shape.with_text && has_texts).then_some(text), with_model_score }
     }
-    parts.extend(ranked.first_stage.map(|score| format!("first stage {score}")));
-    let met = |m: &Match| format!("{} ~ {} {:.2}", word(query, &m.query), word(&passage, &m.candidate), m.similarity);
-    let matches: Vec<String> = explanation.matches.iter().map(met).collect();
-    [parts.join("  "), matches.join("  ")]
+}
+
+fn row(
+    out: &mut dyn Write,
+    answer: &Answer<'_>,
+    (rank, ranked): (usize, &Ranked<'_>),
+    widths: &Widths,
+) -> io::Result<()> {
+    let id = fit(&in_cell(&ranked.id), widths.id);
+    let score = match ranked.pair.shown_reason() {
+        Some(_) => "-".to_owned(),
+        None => format!("{:.4}", ranked.hit.score),
+    };
+    write!(out, "{rank:width$}  {score:>7}", width = widths.rank)?;
+    if widths.with_model_score {
+        write!(out, "  {:>7.4}", ranked.pair.score)?;
+    }
+    write!(out, "  {id}")?;
+    if let Some(width) = widths.text {
+        let padding = " ".repeat(widths.id.saturating_sub(measure_text_width(&id)));
+        let words = marked_words(&answer.query.text, ranked);
+        write!(out, "{padding}  {}", snippet(&in_cell(&ranked.passage()), &words, width))?;
+    }
+    writeln!(out)
 }
 
 /// Lower-cased words to mark in a candidate: those that met a word of the query, if that is known, else the query's own, the short ones
 /// left out.
 fn marked_words(query: &str, ranked: &Ranked<'_>) -> Vec<String> {
     let Some(explanation) = &ranked.explanation else { return long_words(query) };
-    let passage = ranked.row.passage();
+    let passage = ranked.passage();
     let met = explanation.matches.iter().filter(|m| m.similarity >= MIN_MARKED_SIMILARITY);
     met.filter_map(|m| passage.get(m.candidate.clone())).flat_map(long_words).collect()
 }

@@ -4,11 +4,12 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 
-use nearsort::io::{ParquetResults, ReadOptions, Row, Rows};
 use serde::{Deserialize, Serialize};
 
-use super::Answer;
-use crate::Failure;
+use super::format::{Rendered, Shape};
+use super::value::Answer;
+use crate::io::{ParquetResults, ReadOptions, Row, Rows};
+use crate::{Error, Result};
 
 /// A row of the output.
 #[derive(Serialize, Deserialize)]
@@ -21,38 +22,41 @@ struct Line {
 }
 
 impl Line {
-    fn push(&self, results: &mut ParquetResults) -> Result<(), Failure> {
-        Ok(results.push(&self.query, self.rank, &self.id, self.score, &self.text)?)
+    fn push(&self, results: &mut ParquetResults) -> Result<()> {
+        results.push(&self.query, self.rank, &self.id, self.score, &self.text)
     }
 }
 
-fn lines(answer: &Answer<'_>, with_text: bool) -> impl Iterator<Item = Line> {
-    let results = (1..).zip(&answer.results).zip(answer.written_scores());
+fn lines(answer: &Answer<'_>, shape: Shape) -> impl Iterator<Item = Line> {
+    let results = (1..).zip(&answer.results).zip(answer.falling_scores());
     results.map(move |((rank, ranked), score)| Line {
         query: answer.query.id.clone(),
         rank,
-        id: ranked.row.id.clone(),
+        id: ranked.id.clone().into_owned(),
         score,
-        text: if with_text { ranked.row.passage().into_owned() } else { String::new() },
+        text: if shape.with_text { ranked.passage().into_owned() } else { String::new() },
     })
 }
 
-pub fn push(results: &mut ParquetResults, answer: &Answer<'_>, with_text: bool) -> Result<(), Failure> {
-    lines(answer, with_text).try_for_each(|line| line.push(results))
+pub(super) fn push(results: &mut ParquetResults, answer: &Answer<'_>, shape: Shape) -> Result<()> {
+    lines(answer, shape).try_for_each(|line| line.push(results))
 }
 
-/// What [`write`] reads.
-pub fn write_lines(out: &mut impl Write, answer: &Answer<'_>, with_text: bool) -> Result<(), Failure> {
-    for line in lines(answer, with_text) {
+/// What [`write_columns`] reads.
+pub(super) fn write_lines(out: &mut dyn Write, answer: &Answer<'_>, shape: Shape) -> Rendered {
+    for line in lines(answer, shape) {
         serde_json::to_writer(&mut *out, &line).map_err(std::io::Error::from)?;
         writeln!(out)?;
     }
     Ok(())
 }
 
-/// Makes a file of Parquet from the lines of a job.
-pub fn write(answers: &Path, output: &Path, with_text: bool) -> Result<(), Failure> {
-    let failed = |error: std::io::Error| Failure::Error(format!("cannot read {}: {error}", answers.display()));
+/// Makes a file of Parquet from the `answers` of a job, which are lines of JSON.
+///
+/// # Errors
+/// [`Error::Io`] for what cannot be read or written.
+pub fn write_columns(answers: &Path, output: &Path, with_text: bool) -> Result<()> {
+    let failed = |error: std::io::Error| Error::io("read", answers)(error);
     let mut results = ParquetResults::create(output, with_text)?;
     for line in BufReader::new(File::open(answers).map_err(failed)?).lines() {
         let line: Line = serde_json::from_str(&line.map_err(failed)?).map_err(|error| failed(error.into()))?;
@@ -62,8 +66,11 @@ pub fn write(answers: &Path, output: &Path, with_text: bool) -> Result<(), Failu
     Ok(())
 }
 
-/// Puts the rows of several files into one.
-pub fn join(files: &[&Path], output: &Path, with_text: bool) -> Result<(), Failure> {
+/// Puts the rows of several files, which `rerank` wrote, into one.
+///
+/// # Errors
+/// [`Error::BadInput`] for a file that `rerank` did not write; those of reading and writing Parquet.
+pub fn join_columns(files: &[&Path], output: &Path, with_text: bool) -> Result<()> {
     let name = |name: &str| Some(name.to_owned());
     let columns = ReadOptions {
         id_field: name("query_id"),
@@ -78,10 +85,8 @@ pub fn join(files: &[&Path], output: &Path, with_text: bool) -> Result<(), Failu
             let Row { id: query, text: id, first_stage_score, extra, .. } = row?;
             let rank = extra.get("rank").and_then(|rank| rank.parse::<u32>().ok());
             let (Some(rank), Some(score)) = (rank, first_stage_score) else {
-                return Err(Failure::Error(format!(
-                    "{}: a row without rank or score; `rerank` did not write it",
-                    file.display()
-                )));
+                let message = "a row without rank or score; `rerank` did not write it".into();
+                return Err(Error::BadInput { file: file.display().to_string(), message });
             };
             let text = extra.value("text");
             let text = text.as_ref().and_then(|text| text.as_str()).unwrap_or_default();

@@ -1,0 +1,142 @@
+//! How answers are written.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::value::Answer;
+use super::{columns, json, lines, raw_json};
+use crate::Error;
+
+/// The formats of answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// Aligned columns for people. How they look is the renderer's affair: [`AnswerWriter`](super::AnswerWriter) needs one.
+    Table,
+    /// rank, score, id, text.
+    Tsv,
+    /// One object with everything; with a file of queries an array of them.
+    Json,
+    /// One object per candidate.
+    Jsonl,
+    /// A TREC run.
+    Trec,
+    /// Columns query_id, rank, id, score, text, in a file.
+    Parquet,
+}
+
+/// What is written of an answer, beside the format.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Shape {
+    /// The candidates' texts.
+    pub with_text: bool,
+    /// The query's id: where queries come from a file, every line says its query, and JSON is an array.
+    pub with_query: bool,
+    /// In TSV and tables beside a blended score the model's.
+    pub with_model_score: bool,
+}
+
+/// What becomes of writing an answer.
+pub type Rendered = Result<(), RenderError>;
+
+/// Why an answer could not be written.
+#[derive(Debug)]
+pub enum RenderError {
+    /// The target took no more.
+    Io(io::Error),
+    /// The answer does not fit the format.
+    Answer(Error),
+}
+
+impl From<io::Error> for RenderError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl From<Error> for RenderError {
+    fn from(error: Error) -> Self {
+        Self::Answer(error)
+    }
+}
+
+impl From<serde_json::Error> for RenderError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Io(error.into())
+    }
+}
+
+/// Draws tables.
+pub type Renderer = fn(&mut dyn Write, &Answer<'_>, Shape) -> Rendered;
+
+impl Format {
+    /// The format that a file's extension names: .trec and .run, .tsv, .json, .jsonl, .txt (a table), .parquet.
+    pub fn by_extension(path: &Path) -> Option<Self> {
+        match path.extension()?.to_str()? {
+            "trec" | "run" => Some(Self::Trec),
+            "tsv" => Some(Self::Tsv),
+            "json" => Some(Self::Json),
+            "jsonl" => Some(Self::Jsonl),
+            "txt" => Some(Self::Table),
+            "parquet" => Some(Self::Parquet),
+            _ => None,
+        }
+    }
+
+    /// Writes an answer behind `written` others.
+    pub(super) fn write(
+        self,
+        out: &mut dyn Write,
+        answer: &Answer<'_>,
+        (shape, table): (Shape, Option<Renderer>),
+        written: usize,
+    ) -> Rendered {
+        match (self, table) {
+            (Self::Table, Some(table)) => table(out, answer, shape),
+            (Self::Table, None) => Err(Error::InvalidArgument("no table can be drawn here".into()).into()),
+            (Self::Tsv, _) => lines::tsv(out, answer, shape),
+            (Self::Trec, _) => lines::trec(out, answer),
+            (Self::Parquet, _) => columns::write_lines(out, answer, shape),
+            (Self::Jsonl, _) => {
+                for line in json::lines(answer, shape)? {
+                    writeln!(out, "{}", line?)?;
+                }
+                Ok(())
+            }
+            (Self::Json, _) => {
+                if shape.with_query {
+                    out.write_all(if written == 0 { b"[\n" } else { b",\n" })?;
+                }
+                out.write_all(raw_json::indented(&json::answer(answer, shape)?).as_bytes())?;
+                if !shape.with_query {
+                    writeln!(out)?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// What comes behind the last of `written` answers.
+    pub(super) fn end(self, out: &mut dyn Write, shape: Shape, written: usize) -> io::Result<()> {
+        match self {
+            Self::Json if shape.with_query => out.write_all(if written == 0 { b"[]\n" } else { b"\n]\n" }),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Table => "table",
+            Self::Tsv => "tsv",
+            Self::Json => "json",
+            Self::Jsonl => "jsonl",
+            Self::Trec => "trec",
+            Self::Parquet => "parquet",
+        })
+    }
+}

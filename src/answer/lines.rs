@@ -1,0 +1,88 @@
+//! Answers as lines of text: TSV and TREC's format.
+
+use std::io::Write;
+use std::ops::Range;
+
+use super::format::{Rendered, Shape};
+use super::value::{Answer, Ranked};
+use crate::io::{Row, write_run_line};
+use crate::ranking::strictly_falling;
+use crate::scorer::{Explanation, Match};
+use crate::{Error, Result};
+
+/// Tabs and line ends would break the columns of TSV, and other control characters have no place in it.
+pub fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+pub(super) fn tsv(out: &mut dyn Write, answer: &Answer<'_>, shape: Shape) -> Rendered {
+    let with_model_score = shape.with_model_score && answer.blend.is_some();
+    for ((rank, ranked), score) in (1..).zip(&answer.results).zip(answer.falling_scores()) {
+        if shape.with_query {
+            write!(out, "{}\t", one_line(&answer.query.id))?;
+        }
+        write!(out, "{rank}\t{score}\t{}", one_line(&ranked.id))?;
+        if shape.with_text && ranked.row.is_some() {
+            write!(out, "\t{}", one_line(&ranked.passage()))?;
+        }
+        if with_model_score {
+            write!(out, "\t{}", ranked.pair.score)?;
+        }
+        if let Some(explanation) = &ranked.explanation {
+            for column in explained(&answer.query.text, ranked, explanation) {
+                write!(out, "\t{column}")?;
+            }
+        }
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
+/// A run has a document once, at its best place; tools refuse one that names it again.
+pub(super) fn trec(out: &mut dyn Write, answer: &Answer<'_>) -> Rendered {
+    let model = answer.model.name.replace(char::is_whitespace, "_");
+    let tag = format!("nearsort-{model}-{}", answer.score_kind());
+    let once = answer.once();
+    let scores = strictly_falling(once.iter().map(|ranked| ranked.hit.score));
+    let mut line = String::new();
+    for ((rank, ranked), score) in (1..).zip(once).zip(scores) {
+        line.clear();
+        write_run_line(&mut line, &answer.query.id, &ranked.id, rank, score, &tag)?;
+        out.write_all(line.as_bytes())?;
+    }
+    Ok(())
+}
+
+/// What a score is made of, and what met what: one line each, with no line end.
+pub fn explained(query: &str, ranked: &Ranked<'_>, explanation: &Explanation) -> [String; 2] {
+    let passage = ranked.passage();
+    let word = |text: &str, range: &Range<usize>| one_line(text.get(range.clone()).unwrap_or_default());
+    let mut parts: Vec<String> = explanation.parts.iter().map(|(kind, value)| format!("{kind} {value:.4}")).collect();
+    if ranked.hit.score != ranked.pair.score {
+        parts.push(format!("model {:.4}", ranked.pair.score));
+    }
+    parts.extend(ranked.first_stage.map(|score| format!("first stage {score}")));
+    let met = |m: &Match| format!("{} ~ {} {:.2}", word(query, &m.query), word(&passage, &m.candidate), m.similarity);
+    let matches: Vec<String> = explanation.matches.iter().map(met).collect();
+    [parts.join("  "), matches.join("  ")]
+}
+
+/// Refuses a row whose id does not fit into a TREC run, for those who want to know it before minutes are
+/// spent on scoring. `file`: where the row comes from.
+///
+/// # Errors
+/// [`Error::BadRow`] with the line.
+pub fn check_trec_id(row: &Row, file: &str) -> Result<()> {
+    let line = write_run_line(&mut String::new(), "query", &row.id, 1, 0.0, "tag");
+    line.map_err(|error| Error::BadRow { file: file.to_owned(), line: row.line, message: error.to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_do_not_break_a_line() {
+        assert_eq!(one_line("a\tb\nc\u{1b}[31md"), "a b c [31md");
+    }
+}

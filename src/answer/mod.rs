@@ -1,0 +1,27 @@
+//! Answers: the ranked candidates of a query, and every documented form of them.
+//!
+//! An [`Answer`] is a value, and each [`Format`] a pure function of it. [`AnswerWriter`] puts answers one after the other
+//! into a file that appears when it is whole, into a part of a job's output, or into whatever can be written to.
+//! `docs/answer.schema.json` is the JSON schema of the JSON form ([`AnswerDocument`]) and of the lines of JSONL ([`LineDocument`]).
+//!
+//! Formats that know nothing but numbers (TREC, TSV, Parquet) get scores that fall strictly
+//! ([`strictly_falling`](crate::ranking::strictly_falling)), so that whoever sorts by score keeps the order.
+
+mod columns;
+mod document;
+mod format;
+mod json;
+mod lines;
+mod model_run;
+mod raw_json;
+mod value;
+mod writer;
+
+pub use columns::{join_columns, write_columns};
+pub use document::{AnswerDocument, HeaderDocument, LineDocument, ResultDocument};
+pub use format::{Format, RenderError, Rendered, Renderer, Shape};
+pub use lines::{check_trec_id, explained, one_line};
+pub use model_run::ModelRun;
+pub use raw_json::indented;
+pub use value::{Answer, IndexRun, Ranked, WorkDone};
+pub use writer::AnswerWriter;

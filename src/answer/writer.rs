@@ -1,0 +1,160 @@
+//! Where answers go, one after the other.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use super::columns;
+use super::format::{Format, RenderError, Renderer, Shape};
+use super::value::Answer;
+use crate::io::{CheckedFile, FileMark, ParquetResults, WholeFile};
+use crate::{Error, Result};
+
+/// Writes answers in one format.
+pub struct AnswerWriter {
+    target: Target,
+    format: Format,
+    shape: Shape,
+    table: Option<Renderer>,
+    written: usize,
+}
+
+enum Target {
+    /// Anything, and what it is called in errors.
+    Any(Box<dyn Write + Send>, PathBuf),
+    File(Box<WholeFile>),
+    Parquet(Box<ParquetResults>),
+    /// The answers of a job so far, and the output that they will be.
+    Part(Box<CheckedFile>, PathBuf),
+}
+
+impl AnswerWriter {
+    /// Into a file, which appears under its name when it is whole.
+    ///
+    /// # Errors
+    /// Those of [`WholeFile::create`] and [`ParquetResults::create`].
+    pub fn create(path: &Path, format: Format, shape: Shape) -> Result<Self> {
+        let target = match format {
+            Format::Parquet => Target::Parquet(Box::new(ParquetResults::create(path, shape.with_text)?)),
+            _ => Target::File(Box::new(WholeFile::create(path)?)),
+        };
+        Ok(Self::new(target, format, shape, 0))
+    }
+
+    /// Into anything; errors call it `name`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for Parquet, which needs a file.
+    pub fn to(out: impl Write + Send + 'static, name: &str, format: Format, shape: Shape) -> Result<Self> {
+        if format == Format::Parquet {
+            return Err(Error::InvalidArgument("Parquet goes to a file: give the name of one".into()));
+        }
+        Ok(Self::new(Target::Any(Box::new(out), name.into()), format, shape, 0))
+    }
+
+    /// Behind the first `written` answers of a job, which lie in `part`; errors speak of the `output` that it will be. Columns
+    /// are lines of JSON there, for [`write_columns`](super::write_columns).
+    pub fn resume(part: CheckedFile, output: &Path, format: Format, shape: Shape, written: usize) -> Self {
+        Self::new(Target::Part(Box::new(part), output.to_owned()), format, shape, written)
+    }
+
+    fn new(target: Target, format: Format, shape: Shape, written: usize) -> Self {
+        Self { target, format, shape, table: None, written }
+    }
+
+    /// Draws tables by `table`.
+    pub fn table(self, table: Renderer) -> Self {
+        Self { table: Some(table), ..self }
+    }
+
+    /// The file without a name of its own that is there while answers are written, for those who remove it when the
+    /// process is interrupted.
+    pub fn temporary_path(&self) -> Option<&Path> {
+        match &self.target {
+            Target::File(file) => Some(file.temporary_path()),
+            Target::Parquet(results) => Some(results.temporary_path()),
+            Target::Any(..) | Target::Part(..) => None,
+        }
+    }
+
+    /// Writes the next answer.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Error::InvalidArgument`] for an answer that does not fit the format.
+    pub fn write(&mut self, answer: &Answer<'_>) -> Result<()> {
+        let (format, shape, table, written) = (self.format, self.shape, self.table, self.written);
+        self.written += 1;
+        if let Target::Parquet(results) = &mut self.target {
+            return columns::push(results, answer, shape);
+        }
+        format.write(&mut self.target, answer, (shape, table), written).map_err(|error| match error {
+            RenderError::Answer(error) => error,
+            RenderError::Io(error) => self.target.failed(error),
+        })
+    }
+
+    /// Waits until the disk has the answers of a job so far, and says how far they are.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn sync(&mut self) -> Result<FileMark> {
+        let Target::Part(file, output) = &mut self.target else { return Ok(FileMark::default()) };
+        file.sync().map_err(|error| match error {
+            Error::Io { source, .. } => Error::io("write", &*output)(source),
+            error => error,
+        })
+    }
+
+    /// Writes what comes behind the last answer.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn end(&mut self) -> Result<()> {
+        let (format, shape, written) = (self.format, self.shape, self.written);
+        format.end(&mut self.target, shape, written).map_err(|error| self.target.failed(error))
+    }
+
+    /// Ends the output; a file appears under its name, the answers of a job stay where they are.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn finish(mut self) -> Result<()> {
+        self.end()?;
+        match self.target {
+            Target::File(file) => file.finish().map(drop),
+            Target::Parquet(results) => results.finish().map(drop),
+            mut target => target.flush().map_err(|error| target.failed(error)),
+        }
+    }
+}
+
+impl Target {
+    fn failed(&self, error: io::Error) -> Error {
+        let path = match self {
+            Target::Any(_, name) => name,
+            Target::File(file) => file.path(),
+            Target::Parquet(results) => results.path(),
+            Target::Part(_, output) => output,
+        };
+        Error::io("write", path)(error)
+    }
+}
+
+impl Write for Target {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Target::Any(out, _) => out.write(bytes),
+            Target::File(file) => file.write(bytes),
+            Target::Part(file, _) => file.write(bytes),
+            Target::Parquet(_) => Err(io::Error::other("columns are no bytes")),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Target::Any(out, _) => out.flush(),
+            Target::File(file) => file.flush(),
+            Target::Part(file, _) => file.flush(),
+            Target::Parquet(_) => Ok(()),
+        }
+    }
+}
