@@ -19,7 +19,7 @@ const LAYERS: [&[&str]; 8] = [
     &["candle_backend", "service"],
     &["encoder"],
     &["scorer", "cache"],
-    &["remote"],
+    &["remote", "answer"],
     &["reranker", "eval", "index"],
     &["diagnose"],
 ];
