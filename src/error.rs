@@ -1,9 +1,11 @@
 //! The one error type of the library.
 
+mod job;
 mod service;
 
 use std::path::PathBuf;
 
+pub use job::{Difference, JobError};
 pub use service::ServiceError;
 
 /// The library's result.
@@ -119,6 +121,29 @@ pub enum Error {
         /// 0-based position of the query.
         index: usize,
     },
+    /// Another error, with the name of what it is about: a query, a candidate, the line of a file.
+    #[error("{source}: {place}")]
+    At {
+        /// What is wrong.
+        source: Box<Error>,
+        /// With what.
+        place: String,
+    },
+    /// What a run names is not there.
+    #[error("{message}")]
+    MissingTexts {
+        /// The run, how many queries or documents, and the file that lacks them.
+        message: String,
+    },
+    /// A blend was asked for, and there are no first-stage scores.
+    #[error("a blend needs the first stage's scores, and no candidate of the query '{query}' has one")]
+    NoFirstStage {
+        /// The query's id.
+        query: String,
+    },
+    /// A job cannot begin, or cannot go on.
+    #[error(transparent)]
+    Job(#[from] JobError),
     /// An argument is out of its range.
     #[error("{0}")]
     InvalidArgument(String),
@@ -155,6 +180,11 @@ fn remedy(error: &std::io::Error) -> &'static str {
 }
 
 impl Error {
+    /// The same error with the name of what it is about.
+    pub(crate) fn at(error: Error, place: String) -> Self {
+        Error::At { source: Box::new(error), place }
+    }
+
     /// An [`Error::Io`] closure for `map_err`.
     pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();

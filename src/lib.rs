@@ -37,6 +37,7 @@ mod foreign;
 mod hex;
 pub mod index;
 pub mod io;
+pub mod job;
 pub mod kernels;
 // What only requests to services need.
 #[cfg_attr(not(feature = "remote"), allow(dead_code))]
@@ -77,7 +78,7 @@ pub use encoder::{
     Contract, CrossEncoder, CrossEncoderOptions, Embeddings, Encoder, Engine, LocalEncoder, LocalEncoderOptions,
     ModelInfo, ModelKind, Overrides, Pooling, Precision, Role, TokenEncoder,
 };
-pub use error::{Error, Result};
+pub use error::{Error, JobError, Result};
 pub use index::{Index, IndexBuilder, IndexScorer};
 pub use ranking::Hit;
 pub use reranker::{Connect, DEFAULT_MODEL, RerankOptions, Reranker, RerankerBuilder, StageBy, StageSpec};

@@ -21,7 +21,7 @@ const LAYERS: [&[&str]; 8] = [
     &["scorer", "cache"],
     &["remote", "answer"],
     &["reranker", "eval", "index"],
-    &["diagnose"],
+    &["diagnose", "job"],
 ];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {

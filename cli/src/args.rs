@@ -7,7 +7,6 @@ mod judge;
 mod model;
 mod rerank;
 mod service;
-mod shard;
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -30,7 +29,6 @@ use nearsort::service::Provider;
 pub use rerank::{BlendMethod, MergeArgs, ProgressMode, RerankArgs, ScoringArgs};
 use rerank::{MERGE_EXAMPLES, RERANK_EXAMPLES};
 pub use service::ServiceArgs;
-pub use shard::Shard;
 
 use crate::size;
 

@@ -114,7 +114,7 @@ fn encode_rows(
 ) -> Result<Totals, Failure> {
     let mut totals = Totals::default();
     loop {
-        let chunk = model::next_rows(rows, CHUNK_ROWS)?;
+        let chunk = rows.next_chunk(CHUNK_ROWS)?;
         if chunk.is_empty() {
             return Ok(totals);
         }

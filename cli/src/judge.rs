@@ -200,7 +200,7 @@ fn rehearse_rows(args: &RerankArgs, reranker: &Reranker, talk: Talk) -> Result<(
     let mut rows = model::open_rows(std::slice::from_ref(&args.input), &args.reading, false, talk)?;
     let size = if reranker.needs_whole_lists() { usize::MAX } else { CHUNK_ROWS };
     loop {
-        let chunk = model::next_rows(&mut rows, size)?;
+        let chunk = rows.next_chunk(size)?;
         if chunk.is_empty() {
             return Ok(());
         }

@@ -82,7 +82,7 @@ fn run(cli: &Cli) -> Run {
         Some(Verb::Rerank(args)) => rerank::run(args, cli.talk()),
         Some(Verb::Embed(args)) => embed::run(args, cli.talk()),
         Some(Verb::Diagnose(args)) => diagnose::run(args, cli.talk()),
-        Some(Verb::Merge(args)) => batch::merge::run(args),
+        Some(Verb::Merge(args)) => batch::merge(args),
         Some(Verb::Eval(args)) => eval::run(args, cli.talk()),
         Some(Verb::Compare(args)) => compare::run(args, cli.talk()),
         Some(Verb::Index(args)) => index::run(args, cli.talk()),

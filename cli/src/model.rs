@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use nearsort::encoder::ProgressFn;
-use nearsort::io::{BadRows, ReadOptions, Rejects, Row, Rows};
+use nearsort::io::{BadRows, ReadOptions, Rejects, Rows};
 use nearsort::{Blend, Encoder, ModelStore, Overrides, Reranker, RerankerBuilder, StoreOptions};
 
 use crate::args::{BadRowsArg, BlendMethod, ModelArgs, ReadingArgs, RerankArgs, ScoringArgs, StoreArgs, Talk};
@@ -102,27 +102,6 @@ pub fn open_rows(inputs: &[PathBuf], args: &ReadingArgs, extra: bool, talk: Talk
         say(format_args!("reading texts from the keyboard, one per line; Ctrl-D ends them"));
     }
     Ok(Rows::open_all(inputs, &ReadOptions { extra, ..reading(args) })?)
-}
-
-/// How many bytes of rows are held at a time, beyond the one that goes over it.
-pub const CHUNK_BYTES: usize = 64 << 20;
-
-/// The next rows: at most so many, and fewer where they are large; none at the end. A `max_rows` of `usize::MAX` means all.
-pub fn next_rows(rows: &mut Rows, max_rows: usize) -> Result<Vec<Row>, Failure> {
-    let mut chunk = Vec::new();
-    let mut bytes = 0;
-    while chunk.len() < max_rows && (bytes < CHUNK_BYTES || max_rows == usize::MAX) {
-        let Some(row) = rows.next().transpose()? else { break };
-        bytes += bytes_of(&row);
-        chunk.push(row);
-    }
-    Ok(chunk)
-}
-
-/// What a row takes.
-pub fn bytes_of(row: &Row) -> usize {
-    let extra: usize = row.extra.iter().map(|(name, json)| name.len() + json.len()).sum();
-    row.id.len() + row.text.len() + row.title.as_ref().map_or(0, String::len) + extra
 }
 
 /// How input is read.

@@ -2,6 +2,8 @@
 
 mod table;
 
+pub use table::table;
+
 use std::io::{self, BufWriter, IsTerminal};
 use std::path::Path;
 
@@ -52,7 +54,7 @@ pub fn open(output: Option<&Path>, format: Format, shape: Shape) -> Result<Answe
     if let Some(path) = writer.temporary_path() {
         remove_on_interrupt(path);
     }
-    Ok(writer.table(table::table))
+    Ok(writer.table(table))
 }
 
 /// What errors call standard output, as in "cannot write to standard output".
@@ -66,11 +68,6 @@ pub fn open_for(args: &RerankArgs) -> Result<AnswerWriter, Failure> {
 /// The shape depends on how the query was given, not on how many there are.
 pub fn shape(args: &RerankArgs) -> Shape {
     Shape { with_text: !args.no_text, with_query: args.query.is_none(), with_model_score: args.min_score.is_some() }
-}
-
-/// Goes on with the answers of a job.
-pub fn draws_tables(writer: AnswerWriter) -> AnswerWriter {
-    writer.table(table::table)
 }
 
 /// Says that results were left out of a TREC run because of their ids.

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use nearsort::answer::{Answer, Format, ModelRun, Ranked, WorkDone, check_trec_id};
+use nearsort::answer::{Answer, Format, ModelRun, Ranked, Readings, WorkDone, check_trec_id, check_trec_query};
 use nearsort::encoder::ProgressFn;
 use nearsort::io::{Query, Row, Rows, read_delimited_queries};
 use nearsort::ranking::{self, TopK};
@@ -19,9 +19,10 @@ use nearsort::{Blend, Hit, QueryReading, Reranker, RerankerBuilder, Scored};
 
 use crate::args::{BlendMethod, RerankArgs, Talk};
 use crate::hints::{Warning, say, unscored_example, warn, warn_of_skipped};
+use crate::outcome::CHECK_MODEL;
 use crate::output;
 use crate::progress::Counter;
-use crate::reading::Readings;
+use crate::reading::warn_of_readings;
 use crate::service::DryRun;
 use crate::{Failure, Outcome, Run, batch, cache, judge, model, profile, rerank_index, service};
 
@@ -200,23 +201,12 @@ pub fn queries(args: &RerankArgs) -> Result<Vec<Query>, Failure> {
                 return Err(Failure::Error(format!("{}: the file has no queries", path.display())));
             }
             if output::format(args)? == Format::Trec {
-                queries.iter().try_for_each(|query| check_query_id(query, &path.display().to_string()))?;
+                queries.iter().try_for_each(|query| check_trec_query(query, &path.display().to_string()))?;
             }
             Ok(queries)
         }
         (None, None) => Err(Failure::Error("give --query TEXT or --query-file FILE".into())),
     }
-}
-
-/// Says that a query's id does not fit into a TREC run.
-pub fn check_query_id(query: &Query, file: &str) -> Result<(), Failure> {
-    if !query.id.contains(char::is_whitespace) {
-        return Ok(());
-    }
-    let Query { id, line, .. } = query;
-    Err(Failure::Error(format!(
-        "{file}:{line}: the query id '{id}' has white space in it, which a TREC run cannot carry"
-    )))
 }
 
 /// What is kept of one query.
@@ -302,7 +292,7 @@ impl Collected {
             rows.need_scores();
         }
         loop {
-            let chunk = model::next_rows(rows, chunk_rows)?;
+            let chunk = rows.next_chunk(chunk_rows)?;
             if chunk.is_empty() {
                 return Ok(collected);
             }
@@ -404,7 +394,7 @@ impl Collected {
         let max_tokens = reranker.model().map_or(0, |model| model.max_tokens);
         let mut readings = Readings::default();
         queries.iter().zip(&self.queries).for_each(|(query, read)| readings.add(&query.id, read.reading));
-        readings.warn(talk, max_tokens, reranker.score_kind());
+        warn_of_readings(talk, &readings, max_tokens, reranker.score_kind());
         warn(talk, &Warning::Truncated { truncated: self.truncated, candidates: self.candidates, max_tokens });
         warn(talk, &Warning::Empty { number: self.empty, ids: self.empty_ids.clone() });
         let candidates = self.candidates * self.queries.len();
@@ -479,9 +469,6 @@ pub fn explain_results(
     }
     Ok(())
 }
-
-/// What to do about a model whose scores are not numbers.
-pub const CHECK_MODEL: &str = "`nearsort models verify` says whether the model's weights are sound";
 
 /// An error of the ranking names a position; the user knows the row.
 fn name_candidate(error: nearsort::Error, chunk: &[Row], first: usize) -> Failure {

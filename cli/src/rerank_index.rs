@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use nearsort::answer::{Answer, Format, IndexRun, ModelRun, Ranked};
+use nearsort::answer::{Answer, Format, IndexRun, ModelRun, Ranked, Readings, check_trec_query};
 use nearsort::encoder::ProgressFn;
 use nearsort::index::{Index, IndexQuery, IndexScorer};
 use nearsort::io::{InputFormat, Query, RunFile, read_delimited_queries};
@@ -15,10 +15,11 @@ use nearsort::{Blend, Hit};
 
 use crate::args::{RerankArgs, Talk};
 use crate::hints::{Warning, say, warn, warn_of_skipped};
+use crate::outcome::CHECK_MODEL;
 use crate::output;
 use crate::progress::Counter;
-use crate::reading::Readings;
-use crate::rerank::{CHECK_MODEL, check_query_id, name_query};
+use crate::reading::warn_of_readings;
+use crate::rerank::name_query;
 use crate::{Failure, Outcome, Run, index, model};
 
 /// A query with its candidates.
@@ -41,7 +42,7 @@ pub fn run(args: &RerankArgs, folder: &Path, talk: Talk, counter: &Counter) -> R
         _ => same_list(args, blend != Blend::None, talk)?,
     };
     if format == Format::Trec && args.query.is_none() {
-        lists.iter().try_for_each(|list| check_query_id(&list.query, "queries"))?;
+        lists.iter().try_for_each(|list| check_trec_query(&list.query, "queries"))?;
     }
     let ticks = counter.clone();
     let progress: ProgressFn = Arc::new(move |texts| ticks.done(texts));
@@ -67,7 +68,7 @@ pub fn run(args: &RerankArgs, folder: &Path, talk: Talk, counter: &Counter) -> R
     unknown.judge(&index, args, talk)?;
     let mut readings = Readings::default();
     answers.iter().for_each(|answer| readings.add(&answer.query.id, answer.reading));
-    readings.warn(talk, encoder.max_tokens(), scorer.kind());
+    warn_of_readings(talk, &readings, encoder.max_tokens(), scorer.kind());
     if talk == Talk::Verbose {
         let candidates: usize = lists.iter().map(|list| list.ids.len()).sum();
         let (encoding, all) = (encoding.as_secs_f64(), started.elapsed().as_secs_f64());

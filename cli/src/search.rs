@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use nearsort::answer::{Answer, Format, IndexRun, ModelRun, Ranked, Shape};
+use nearsort::answer::{Answer, Format, IndexRun, ModelRun, Ranked, Readings, Shape, check_trec_query};
 use nearsort::index::{Index, IndexScorer};
 use nearsort::io::{Query, read_delimited_queries};
 use nearsort::{Hit, Scored, Scoring};
@@ -12,8 +12,8 @@ use crate::args::{SearchArgs, Talk};
 use crate::hints::{Warning, say, warn};
 use crate::output;
 use crate::progress::Counter;
-use crate::reading::Readings;
-use crate::rerank::{check_query_id, name_query};
+use crate::reading::warn_of_readings;
+use crate::rerank::name_query;
 use crate::service::DryRun;
 use crate::{Failure, Outcome, Run, index, model};
 
@@ -64,7 +64,7 @@ pub fn run(args: &SearchArgs, talk: Talk) -> Run {
         }
     }
     counter.finish();
-    readings.warn(talk, max_tokens, nearsort::ScoreKind::Cosine);
+    warn_of_readings(talk, &readings, max_tokens, nearsort::ScoreKind::Cosine);
     out.finish()?;
     if index.len().saturating_sub(empty_rows) < u64::from(args.top_k) {
         warn(talk, &Warning::FewerFound { rows: index.len(), empty: empty_rows, top_k: args.top_k });
@@ -103,7 +103,7 @@ fn queries(args: &SearchArgs, format: Format) -> Result<Vec<Query>, Failure> {
         return Err(Failure::Error(format!("{}: the file has no queries", path.display())));
     }
     if format == Format::Trec {
-        queries.iter().try_for_each(|query| check_query_id(query, &path.display().to_string()))?;
+        queries.iter().try_for_each(|query| check_trec_query(query, &path.display().to_string()))?;
     }
     Ok(queries)
 }

@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 use crate::args::{ModelArgs, ServiceArgs, Talk, Verb};
 use crate::hints::say;
 use crate::words::visible;
-use crate::{Failure, Outcome, Run, model};
+use crate::{Failure, Outcome, Run};
 
 /// Rows that an estimate reads at a time, as the verbs do that send them.
 const CHUNK_ROWS: usize = 4096;
@@ -216,7 +216,7 @@ impl DryRun {
     /// All rows of an input.
     pub fn rows(&mut self, rows: &mut Rows) -> Result<(), Failure> {
         loop {
-            let chunk = model::next_rows(rows, CHUNK_ROWS)?;
+            let chunk = rows.next_chunk(CHUNK_ROWS)?;
             if chunk.is_empty() {
                 return Ok(());
             }

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::format::{Rendered, Shape};
 use super::value::{Answer, Ranked};
-use crate::io::{Row, write_run_line};
+use crate::io::{Query, Row, write_run_line};
 use crate::ranking::strictly_falling;
 use crate::scorer::{Explanation, Match};
 use crate::{Error, Result};
@@ -73,8 +73,31 @@ pub fn explained(query: &str, ranked: &Ranked<'_>, explanation: &Explanation) ->
 /// # Errors
 /// [`Error::BadRow`] with the line.
 pub fn check_trec_id(row: &Row, file: &str) -> Result<()> {
-    let line = write_run_line(&mut String::new(), "query", &row.id, 1, 0.0, "tag");
-    line.map_err(|error| Error::BadRow { file: file.to_owned(), line: row.line, message: error.to_string() })
+    check_trec_ids("query", &row.id).map_err(|error| Error::BadRow {
+        file: file.to_owned(),
+        line: row.line,
+        message: error.to_string(),
+    })
+}
+
+/// Refuses a query whose id does not fit into a TREC run; as [`check_trec_id`].
+///
+/// # Errors
+/// [`Error::BadRow`] with the line.
+pub fn check_trec_query(query: &Query, file: &str) -> Result<()> {
+    if !query.id.contains(char::is_whitespace) {
+        return Ok(());
+    }
+    let message = format!("the query id '{}' has white space in it, which a TREC run cannot carry", query.id);
+    Err(Error::BadRow { file: file.to_owned(), line: query.line, message })
+}
+
+/// Refuses ids that do not fit into a TREC run.
+///
+/// # Errors
+/// [`Error::InvalidArgument`].
+pub fn check_trec_ids(query_id: &str, document_id: &str) -> Result<()> {
+    write_run_line(&mut String::new(), query_id, document_id, 1, 0.0, "tag")
 }
 
 #[cfg(test)]

@@ -14,14 +14,16 @@ mod json;
 mod lines;
 mod model_run;
 mod raw_json;
+mod readings;
 mod value;
 mod writer;
 
 pub use columns::{join_columns, write_columns};
 pub use document::{AnswerDocument, HeaderDocument, LineDocument, ResultDocument};
 pub use format::{Format, RenderError, Rendered, Renderer, Shape};
-pub use lines::{check_trec_id, explained, one_line};
+pub use lines::{check_trec_id, check_trec_ids, check_trec_query, explained, one_line};
 pub use model_run::ModelRun;
 pub use raw_json::indented;
+pub use readings::Readings;
 pub use value::{Answer, IndexRun, Ranked, WorkDone};
 pub use writer::AnswerWriter;

@@ -146,7 +146,9 @@ impl Layer {
         let (hidden, middle) = (builder.config.hidden_size, builder.config.intermediate_size);
         let own = format!("{name}.attention.self");
         let parts = ["query", "key", "value"];
-        let weight = |part: &str| Ok((builder.tensors.get(&format!("{own}.{part}.weight"), &[hidden, hidden])?, 0));
+        let weight = |part: &str| {
+            Ok::<_, crate::Error>((builder.tensors.get(&format!("{own}.{part}.weight"), &[hidden, hidden])?, 0))
+        };
         let sources = [weight(parts[0])?, weight(parts[1])?, weight(parts[2])?];
         let biases = parts.map(|part| builder.tensors.vector(&format!("{own}.{part}.bias"), hidden));
         let biases = biases.into_iter().collect::<Result<Vec<_>>>()?;

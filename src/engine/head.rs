@@ -100,7 +100,7 @@ impl ClassificationHead {
         let hidden = config.hidden_size;
         let norm = (config.family == Family::ModernBert).then(|| {
             let gamma = tensors.values_exactly("head.norm.weight", &[hidden])?;
-            Ok(Norm::new(&gamma, &[], config.norm_eps))
+            Ok::<_, crate::Error>(Norm::new(&gamma, &[], config.norm_eps))
         });
         let num_labels = json["id2label"].as_object().map_or(2, |labels| labels.len());
         let head = Self {

@@ -124,7 +124,10 @@ impl Layer {
         let (hidden, middle) = (builder.config.hidden_size, builder.config.intermediate_size);
         let qkv = format!("{name}.attn.Wqkv");
         let part = |part: usize| {
-            Ok((builder.tensors.get(&format!("{qkv}.weight"), &[hidden.saturating_mul(3), hidden])?, part * hidden))
+            Ok::<_, crate::Error>((
+                builder.tensors.get(&format!("{qkv}.weight"), &[hidden.saturating_mul(3), hidden])?,
+                part * hidden,
+            ))
         };
         let sources = [part(0)?, part(1)?, part(2)?];
         let global = positions.is_global(index);

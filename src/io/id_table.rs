@@ -129,7 +129,7 @@ fn write_table(sorter: EntrySorter, file: &mut (impl Write + Seek), path: &Path)
     let mut directory = Vec::with_capacity(len.div_ceil(BLOCK_ENTRIES as u64) as usize * DIRECTORY_ENTRY_BYTES);
     let mut block = Vec::with_capacity(BLOCK_BYTES);
     let mut flush = |block: &mut Vec<u8>, directory: &mut Vec<u8>| {
-        let Some((first_hash, _)) = entries(block).next() else { return Ok(()) };
+        let Some((first_hash, _)) = entries(block).next() else { return Ok::<_, Error>(()) };
         directory.extend(first_hash.to_le_bytes());
         directory.extend(crc32fast::hash(block).to_le_bytes());
         file.write_all(block).map_err(write())?;

@@ -105,7 +105,7 @@ pub use fields::Fields;
 pub use format::InputFormat;
 pub use id_table::{IdTable, IdTableBuilder};
 pub use journal::Journal;
-pub use options::{BadRows, MAX_ROW_BYTES, ReadOptions};
+pub use options::{BadRows, CHUNK_BYTES, MAX_ROW_BYTES, ReadOptions};
 pub use parquet_results::ParquetResults;
 pub use paths::expand_paths;
 pub(crate) use positioned::PositionedFile;

@@ -5,6 +5,9 @@ use std::sync::Arc;
 use super::format::InputFormat;
 use super::rejects::Rejects;
 
+/// Bytes of rows that are held at a time, beyond the one that goes over it.
+pub const CHUNK_BYTES: usize = 64 << 20;
+
 /// The longest row that is read unless [`ReadOptions::max_row_bytes`] says otherwise: 64 MiB, a few hundred times what
 /// any model reads of a candidate, and little enough for any machine.
 pub const MAX_ROW_BYTES: usize = 64 << 20;

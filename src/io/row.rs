@@ -30,6 +30,12 @@ pub struct Row {
 }
 
 impl Row {
+    /// Bytes that the row takes, about.
+    pub fn num_bytes(&self) -> usize {
+        let extra: usize = self.extra.iter().map(|(name, json)| name.len() + json.len()).sum();
+        self.id.len() + self.text.len() + self.title.as_ref().map_or(0, String::len) + extra
+    }
+
     /// What is to be encoded: title and text joined by one space, or the one that is not blank.
     ///
     /// ```

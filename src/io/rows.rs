@@ -7,7 +7,7 @@ use super::byte_rows::ByteRows;
 use super::file_rows::FileRows;
 use super::format::InputFormat;
 use super::names::FieldNames;
-use super::options::{BadRows, ReadOptions};
+use super::options::{BadRows, CHUNK_BYTES, ReadOptions};
 use super::parser::{Fault, RowParser};
 use super::row::Row;
 use super::source::{Bytes, open_input};
@@ -107,6 +107,22 @@ impl Rows {
             reasons: Vec::new(),
             done: false,
         }
+    }
+
+    /// The next rows: at most so many, and fewer where they take more than [`CHUNK_BYTES`](super::CHUNK_BYTES); none at the end. A
+    /// `max_rows` of `usize::MAX` means all.
+    ///
+    /// # Errors
+    /// As the iterator's.
+    pub fn next_chunk(&mut self, max_rows: usize) -> Result<Vec<Row>> {
+        let mut chunk = Vec::new();
+        let mut bytes = 0;
+        while chunk.len() < max_rows && (bytes < CHUNK_BYTES || max_rows == usize::MAX) {
+            let Some(row) = self.next().transpose()? else { break };
+            bytes += row.num_bytes();
+            chunk.push(row);
+        }
+        Ok(chunk)
     }
 
     /// From now on a row whose score is no finite number is unusable: for who learns late that scores count.

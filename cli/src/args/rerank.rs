@@ -7,8 +7,8 @@ use clap::{Args, ValueEnum};
 use nearsort::service::ServiceKind;
 use nearsort::{LongText, Normalize, Scoring, StageSpec};
 
-use super::shard::Shard;
 use super::{CacheArgs, JudgeArgs, ModelArgs, OutputFormat, ReadingArgs};
+use nearsort::job::Shard;
 
 pub const RERANK_EXAMPLES: &str = "\
 Examples:

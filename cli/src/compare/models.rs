@@ -14,12 +14,13 @@ use super::input::Texts;
 use super::spec::Spec;
 use super::system::{Cost, Kind, System};
 use crate::args::{CompareArgs, ModelArgs, Talk};
-use crate::batch::missing_message;
 use crate::hints::{Warning, warn};
+use crate::outcome::CHECK_MODEL;
 use crate::progress::Counter;
-use crate::reading::Readings;
-use crate::rerank::CHECK_MODEL;
+use crate::reading::warn_of_readings;
 use crate::{Failure, model};
+use nearsort::answer::Readings;
+use nearsort::job::missing_message;
 
 /// Ids that are kept for a warning.
 const SHOWN_IDS: usize = 6;
@@ -175,7 +176,7 @@ impl<'a> Lists<'a> {
         let truncated = answers.iter().map(|answer| answer.truncated).sum();
         let max_tokens = reranker.model().map_or(0, |model| model.max_tokens);
         warn(talk, &Warning::Truncated { truncated, candidates, max_tokens });
-        self.readings(answers).warn(talk, max_tokens, reranker.score_kind());
+        warn_of_readings(talk, &self.readings(answers), max_tokens, reranker.score_kind());
     }
 }
 

@@ -9,10 +9,10 @@ use nearsort::io::{
 };
 
 use crate::args::{DiagnoseArgs, Talk};
-use crate::batch::missing_message;
 use crate::hints::warn_of_skipped;
 use crate::sample::draw;
 use crate::{Failure, model};
+use nearsort::job::missing_message;
 
 /// Everything that was read.
 pub struct Input {

@@ -9,8 +9,9 @@ use super::input::Input;
 use super::scoreroom::{Scoreroom, mode_scores};
 use super::trials;
 use crate::args::ScoringArgs;
-use crate::reading::Readings;
+use crate::reading::warn_of_readings;
 use crate::{Failure, model};
+use nearsort::answer::Readings;
 
 /// What was observed, and by what.
 pub struct Observed {
@@ -50,7 +51,7 @@ pub fn observe(input: Input, room: &Scoreroom<'_>) -> Result<Observed, Failure> 
     let mut readings = Readings::default();
     let ids = input.queries.iter().map(|asked| &asked.query.id);
     ids.zip(&scored).for_each(|(id, scored)| readings.add(id, scored.query));
-    readings.warn(room.talk, contract.max_tokens, reranker.score_kind());
+    warn_of_readings(room.talk, &readings, contract.max_tokens, reranker.score_kind());
     let mut queries = queries(&input, &scored)?;
     add_windows(&mut queries, &documents, &texts, configuration, room)?;
     let setting = Setting {

@@ -5,8 +5,8 @@ use nearsort::scorer::{Parts, Scored};
 use nearsort::{Blend, CandidateList, LongText, Reranker, ScoredList, Scoring};
 
 use crate::args::{DiagnoseArgs, ModelArgs, Talk};
+use crate::outcome::CHECK_MODEL;
 use crate::progress::Counter;
-use crate::rerank::CHECK_MODEL;
 use crate::{Failure, model};
 
 /// Queries whose token vectors are in memory together, some 50 KB each.

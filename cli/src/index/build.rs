@@ -148,7 +148,7 @@ fn push_rows(
 ) -> Result<Totals, Failure> {
     let mut totals = Totals::default();
     loop {
-        let chunk = model::next_rows(rows, builder.chunk_rows())?;
+        let chunk = rows.next_chunk(builder.chunk_rows())?;
         if chunk.is_empty() {
             return Ok(totals);
         }

@@ -12,15 +12,15 @@
 
 use std::path::Path;
 
-use nearsort::answer::{Format, write_columns};
-use nearsort::io::{CheckedFile, FileMark, Journal, publish_file};
 use serde::{Deserialize, Serialize};
 
 use super::block::Slice;
 use super::folder::{ANSWERS, COLUMNS, JOURNAL, JobFolder, MANIFEST};
 use super::manifest::Manifest;
 use super::totals::Totals;
-use crate::Failure;
+use crate::answer::{Format, write_columns};
+use crate::io::{CheckedFile, FileMark, Journal, publish_file};
+use crate::{Error, JobError, Result};
 
 /// What a journal holds: at first how far the answers are, then the slices of the block in work.
 #[derive(Debug, Deserialize)]
@@ -47,8 +47,8 @@ pub struct Progress {
     pub is_finished: bool,
 }
 
-/// A job under way.
-pub struct Job {
+/// How far a job is, on the disk.
+pub struct Checkpoint {
     folder: JobFolder,
     format: Format,
     journal: Journal,
@@ -57,18 +57,15 @@ pub struct Job {
     slices: Vec<Slice>,
 }
 
-impl Job {
+impl Checkpoint {
     /// Begins the job of the manifest, or goes on with it.
-    pub fn begin(folder: JobFolder, manifest: &Manifest, format: Format) -> Result<Self, Failure> {
+    pub fn begin(folder: JobFolder, manifest: &Manifest, format: Format) -> Result<Self> {
         let path = folder.file(MANIFEST);
         if path.exists() {
-            let shown = folder.path().display();
-            let hint = "give everything as it was to go on with it, or --restart to begin anew";
-            let of_job = Manifest::read(&path).map_err(|error| {
-                Failure::Error(format!("{}: not the manifest of a job: {error}; {hint}", path.display()))
-            })?;
+            let of_job =
+                Manifest::read(&path).map_err(|error| JobError::NoManifest { file: path.clone(), why: error })?;
             if let Some(difference) = of_job.difference(manifest) {
-                return Err(Failure::Error(format!("{shown} holds an unfinished job, but {difference}; {hint}")));
+                return Err(JobError::Differs { folder: folder.path().to_owned(), difference }.into());
             }
         } else {
             // Of a job that was being removed; its records would be taken for this one's.
@@ -103,25 +100,24 @@ impl Job {
     }
 
     /// Keeps a scored slice.
-    pub fn keep(&mut self, slice: &Slice) -> Result<(), Failure> {
+    pub fn keep(&mut self, slice: &Slice) -> Result<()> {
         // Before it is kept: an interruption between the two must not throw it away.
         self.folder.keep(true);
-        self.journal.append(&NewRecord::Slice(slice))?;
-        Ok(())
+        self.journal.append(&NewRecord::Slice(slice))
     }
 
     /// Keeps that another block is answered; its answers are on the disk already.
-    pub fn advance(&mut self, answers: FileMark, totals: &Totals) -> Result<(), Failure> {
+    pub fn advance(&mut self, answers: FileMark, totals: &Totals) -> Result<()> {
         let blocks = self.progress.blocks + 1;
         self.record(Progress { blocks, answers, totals: totals.clone(), is_finished: false })
     }
 
     /// Keeps that the answers are whole.
-    pub fn finish(&mut self, answers: FileMark) -> Result<(), Failure> {
+    pub fn finish(&mut self, answers: FileMark) -> Result<()> {
         self.record(Progress { answers, is_finished: true, ..self.progress.clone() })
     }
 
-    fn record(&mut self, progress: Progress) -> Result<(), Failure> {
+    fn record(&mut self, progress: Progress) -> Result<()> {
         self.folder.keep(true);
         self.journal.replace(&NewRecord::Progress(&progress))?;
         self.progress = progress;
@@ -129,11 +125,11 @@ impl Job {
     }
 
     /// The answers so far, open behind the last whole block, and checked.
-    pub fn answers(&self) -> Result<CheckedFile, Failure> {
+    pub fn answers(&self) -> Result<CheckedFile> {
         if self.is_published() {
             CheckedFile::verify(self.output(), &self.progress.answers).map_err(or_restart)?;
             // Nothing will be written.
-            return Ok(CheckedFile::unnamed(self.folder.path())?);
+            return CheckedFile::unnamed(self.folder.path());
         }
         CheckedFile::resume(self.folder.file(ANSWERS), &self.progress.answers).map_err(or_restart)
     }
@@ -151,7 +147,7 @@ impl Job {
     }
 
     /// Gives the finished answers their name, unless a run before this one got as far as that.
-    pub fn publish(&self, with_text: bool) -> Result<(), Failure> {
+    pub fn publish(&self, with_text: bool) -> Result<()> {
         if self.is_published() {
             return Ok(());
         }
@@ -165,7 +161,7 @@ impl Job {
             }
             _ => answers,
         };
-        Ok(publish_file(whole, self.output())?)
+        publish_file(whole, self.output())
     }
 
     /// The output is there, and the disk has it: nothing of the job is needed any more.
@@ -175,6 +171,6 @@ impl Job {
 }
 
 /// What cannot be continued can be begun anew.
-fn or_restart(error: nearsort::Error) -> Failure {
-    Failure::Error(format!("cannot go on with the job: {error}; begin anew with --restart"))
+fn or_restart(error: Error) -> Error {
+    JobError::CannotGoOn { why: error.to_string() }.into()
 }

@@ -11,9 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::manifest::Manifest;
-use crate::Failure;
-use crate::hints::say;
-use crate::interrupt::on_interrupt;
+use crate::{Error, JobError, Result};
 
 pub const MANIFEST: &str = "job.json";
 pub const JOURNAL: &str = "journal";
@@ -39,19 +37,12 @@ pub struct JobFolder {
 
 impl JobFolder {
     /// Creates or opens `OUTPUT.job`, and makes sure that it is ours and that nobody else is at work on it.
-    pub fn open(output: &Path, restart: bool) -> Result<Self, Failure> {
+    pub fn open(output: &Path, restart: bool) -> Result<Self> {
         let mut name = output.as_os_str().to_owned();
         name.push(".job");
         let path = PathBuf::from(name);
         let lock = take(&path, output, restart)?;
         let is_worth_keeping = Arc::new(AtomicBool::new(path.join(MANIFEST).exists()));
-        let (folder, keep) = (path.clone(), Arc::clone(&is_worth_keeping));
-        on_interrupt(move || match keep.load(Ordering::Relaxed) {
-            true => {
-                say(format_args!("interrupted; the job lies in {}, the same command goes on with it", folder.display()))
-            }
-            false => remove(&folder),
-        });
         let folder = Self { path, output: output.to_owned(), _lock: lock, is_worth_keeping };
         if restart {
             folder.forget_work()?;
@@ -62,6 +53,11 @@ impl JobFolder {
 
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// What to do about the folder when the process is told to leave.
+    pub fn cleanup(&self) -> Cleanup {
+        Cleanup { folder: self.path.clone(), is_worth_keeping: Arc::clone(&self.is_worth_keeping) }
     }
 
     /// What the job is to write.
@@ -79,16 +75,39 @@ impl JobFolder {
     }
 
     /// Removes all work: without its manifest nobody knows what it is part of.
-    pub fn forget_work(&self) -> Result<(), Failure> {
+    pub fn forget_work(&self) -> Result<()> {
         [ANSWERS, COLUMNS, JOURNAL].into_iter().try_for_each(|name| self.remove_file(name))
     }
 
-    fn remove_file(&self, name: &str) -> Result<(), Failure> {
+    fn remove_file(&self, name: &str) -> Result<()> {
         let path = self.file(name);
         match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Failure::io("remove", &path)(error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io("remove", &path)(error)),
             _ => Ok(()),
         }
+    }
+}
+
+/// What to do about a job's folder when the process is told to leave, for a face that handles signals. A
+/// process that dies without it leaves the folder, which the next run takes up or removes.
+pub struct Cleanup {
+    folder: PathBuf,
+    is_worth_keeping: Arc<AtomicBool>,
+}
+
+impl Cleanup {
+    /// Of a folder that holds nothing that a later run would miss.
+    pub(super) fn of_temporary(folder: PathBuf) -> Self {
+        Self { folder, is_worth_keeping: Arc::new(AtomicBool::new(false)) }
+    }
+
+    /// Removes the folder, or gives its path if the same job can go on from it.
+    pub fn leave(self) -> Option<PathBuf> {
+        if self.is_worth_keeping.load(Ordering::Relaxed) {
+            return Some(self.folder);
+        }
+        remove(&self.folder);
+        None
     }
 }
 
@@ -101,28 +120,25 @@ impl Drop for JobFolder {
 }
 
 /// Locks the folder, which is made if it is not there.
-fn take(path: &Path, output: &Path, restart: bool) -> Result<File, Failure> {
-    let busy = || {
-        let output = output.display();
-        Failure::Error(format!("another process is at work on {output}; wait for it, or give another --output"))
-    };
+fn take(path: &Path, output: &Path, restart: bool) -> Result<File> {
+    let busy = || Error::from(JobError::Busy { output: output.to_owned() });
     for _ in 0..TRIES {
         if fs::symlink_metadata(path).is_ok() {
             refuse_what_is_no_job(path, restart)?;
         } else {
-            fs::create_dir_all(path).map_err(Failure::io("create", path))?;
+            fs::create_dir_all(path).map_err(Error::io("create", path))?;
         }
         let lock = File::options().read(true).write(true).create(true).truncate(false).open(path.join(LOCK));
         let lock = match lock {
             // The process that was at work here removed the folder in between.
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            lock => lock.map_err(Failure::io("write in", path))?,
+            lock => lock.map_err(Error::io("write in", path))?,
         };
         match lock.try_lock() {
-            Ok(()) if !is_removed(&lock) => return marked(lock).map_err(Failure::io("write in", path)),
+            Ok(()) if !is_removed(&lock) => return marked(lock).map_err(Error::io("write in", path)),
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(busy()),
-            Err(TryLockError::Error(error)) => return Err(Failure::io("lock", path)(error)),
+            Err(TryLockError::Error(error)) => return Err(Error::io("lock", path)(error)),
         }
     }
     Err(busy())
@@ -148,13 +164,9 @@ fn is_removed(_: &File) -> bool {
 }
 
 /// The files of a folder that may be a job's, or an error that names what makes it another's.
-fn refuse_what_is_no_job(path: &Path, restart: bool) -> Result<(), Failure> {
-    let foreign = |why: String| {
-        let shown = path.display();
-        let remedy = "nothing in it was changed; move it away, or give another --output";
-        Err(Failure::Error(format!("{shown} is needed for the job, but it is not nearsort's: {why}; {remedy}")))
-    };
-    let read = Failure::io("read", path);
+fn refuse_what_is_no_job(path: &Path, restart: bool) -> Result<()> {
+    let foreign = |why: String| Err(JobError::Foreign { folder: path.to_owned(), why }.into());
+    let read = Error::io("read", path);
     if !fs::symlink_metadata(path).is_ok_and(|found| found.is_dir()) {
         return foreign("it is not a folder".to_owned());
     }

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use nearsort::io::{BadRows, CandidateRow, CandidateRows, InputFormat, ReadOptions, Row, Rows};
-
 use super::block::{Block, Documents, List, MAX_LISTS, SLICE_DOCUMENTS};
+use super::observer::{Notice, Observer};
+use super::options::{JobInput, JobOptions};
 use super::plan::Plan;
-use crate::args::{RerankArgs, Talk};
-use crate::hints::warn_of_skipped;
-use crate::{Failure, model};
+use crate::Result;
+use crate::answer::{Format, check_trec_id, check_trec_query};
+use crate::io::{BadRows, CHUNK_BYTES, CandidateRow, CandidateRows, InputFormat, ReadOptions, Row, Rows};
 
 pub enum Source {
     Run(Box<Plan>),
@@ -17,16 +17,17 @@ pub enum Source {
 
 impl Source {
     /// Reads as much as it takes to know that the inputs fit together. `folder`: for what is looked up later.
-    pub fn open(args: &RerankArgs, folder: &Path, talk: Talk) -> Result<Self, Failure> {
-        match (&args.candidates, &args.query_file, &args.run) {
-            (Some(candidates), ..) => Ok(Self::Lists(Box::new(Lists::open(candidates, args)?))),
-            (None, Some(queries), Some(run)) => Ok(Self::Run(Box::new(Plan::make(queries, run, args, folder, talk)?))),
-            _ => Err(Failure::Error("give --queries, --corpus and --run, or --candidates".into())),
+    pub fn open(options: &JobOptions, folder: &Path, observer: &dyn Observer) -> Result<Self> {
+        match &options.input {
+            JobInput::Lists(lists) => Ok(Self::Lists(Box::new(Lists::open(lists, options)?))),
+            JobInput::Run { queries, run, corpus } => {
+                Ok(Self::Run(Box::new(Plan::make((queries, run, corpus), options, folder, observer)?)))
+            }
         }
     }
 
     /// The next block; `None` at the end.
-    pub fn next_block(&mut self) -> Result<Option<Block>, Failure> {
+    pub fn next_block(&mut self) -> Result<Option<Block>> {
         match self {
             Self::Run(plan) => plan.next_block(),
             Self::Lists(lists) => lists.next_block(),
@@ -49,9 +50,10 @@ impl Source {
     }
 
     /// Says what was left out of a file of lists; of a run that is said when it is planned.
-    pub fn warn_of_skipped(&self, talk: Talk) {
+    pub fn tell_skipped(&self, observer: &dyn Observer) {
         if let Self::Lists(lists) = self {
-            warn_of_skipped(talk, lists.rows.skipped(), lists.rows.name(), lists.rows.skip_reasons());
+            let rows = &lists.rows;
+            observer.notice(&Notice::Skipped { rows: rows.skipped(), file: rows.name(), reasons: rows.skip_reasons() });
         }
     }
 
@@ -79,22 +81,22 @@ pub struct Lists {
 }
 
 impl Lists {
-    fn open(path: &Path, args: &RerankArgs) -> Result<Self, Failure> {
-        let range = match &args.shard {
-            Some(shard) => Some(shard.range(count_lists(path, args.reading.leaves_out())?)),
+    fn open(path: &Path, options: &JobOptions) -> Result<Self> {
+        let range = match &options.shard {
+            Some(shard) => Some(shard.range(count_lists(path, options.leaves_out())?)),
             None => None,
         };
         let mut lists = Self {
-            rows: CandidateRows::open(path, &model::reading_for(args)?)?,
-            depth: args.depth,
-            check_ids: super::is_trec(args)?,
-            ignore_identical_ids: args.ignore_identical_ids,
+            rows: CandidateRows::open(path, &options.reading)?,
+            depth: options.depth,
+            check_ids: options.format == Format::Trec,
+            ignore_identical_ids: options.ignore_identical_ids,
             left: range.as_ref().map(|range| range.end - range.start),
             expected: range.as_ref().map(|range| range.end - range.start),
             first: Vec::new(),
             needs_scores: false,
         };
-        if args.depth.is_some() {
+        if options.depth.is_some() {
             lists.need_scores();
         }
         for _ in 0..range.map_or(0, |range| range.start) {
@@ -111,11 +113,11 @@ impl Lists {
         self.rows.need_scores();
     }
 
-    fn next_block(&mut self) -> Result<Option<Block>, Failure> {
+    fn next_block(&mut self) -> Result<Option<Block>> {
         let lists = match std::mem::take(&mut self.first) {
             first if first.is_empty() => self.read_lists()?,
             first if self.needs_scores => {
-                first.into_iter().map(|list| self.rows.check_scores(list)).collect::<Result<Vec<_>, _>>()?
+                first.into_iter().map(|list| self.rows.check_scores(list)).collect::<Result<Vec<_>>>()?
             }
             first => first,
         };
@@ -123,21 +125,21 @@ impl Lists {
     }
 
     /// Lists of the largest slice's candidates together, unless one has more or they are large; none at the end.
-    fn read_lists(&mut self) -> Result<Vec<CandidateRow>, Failure> {
+    fn read_lists(&mut self) -> Result<Vec<CandidateRow>> {
         let (mut lists, mut documents, mut bytes) = (Vec::new(), 0, 0);
         while lists.len() < MAX_LISTS
             && documents < *SLICE_DOCUMENTS.end()
-            && bytes < model::CHUNK_BYTES
+            && bytes < CHUNK_BYTES
             && self.left != Some(0)
         {
             let Some(mut row) = self.rows.next().transpose()? else { break };
             self.left = self.left.map(|left| left - 1);
             if self.check_ids {
-                super::check_ids(&row, self.rows.name())?;
+                check_ids(&row, self.rows.name())?;
             }
             row.candidates.retain(|candidate| !self.ignore_identical_ids || candidate.id != row.query.id);
             documents += row.candidates.len().min(self.depth.unwrap_or(usize::MAX));
-            bytes += row.candidates.iter().map(model::bytes_of).sum::<usize>();
+            bytes += row.candidates.iter().map(Row::num_bytes).sum::<usize>();
             lists.push(row);
         }
         Ok(lists)
@@ -158,6 +160,12 @@ impl Lists {
     }
 }
 
+/// Refuses ids of a list that do not fit into a TREC run, before minutes are spent on scoring them.
+fn check_ids(list: &CandidateRow, file: &str) -> Result<()> {
+    check_trec_query(&list.query, file)?;
+    list.candidates.iter().try_for_each(|row| check_trec_id(row, file))
+}
+
 /// Sorted by the first stage where it has scores, equal ones in their order, and cut.
 fn in_first_stage_order(mut candidates: Vec<Row>, depth: Option<usize>) -> Vec<Row> {
     if candidates.iter().all(|candidate| candidate.first_stage_score.is_some()) {
@@ -169,7 +177,7 @@ fn in_first_stage_order(mut candidates: Vec<Row>, depth: Option<usize>) -> Vec<R
 }
 
 /// Lines with something in them, unusable lists included.
-fn count_lists(path: &Path, leaves_out: bool) -> Result<u64, Failure> {
+fn count_lists(path: &Path, leaves_out: bool) -> Result<u64> {
     let bad_rows = if leaves_out { BadRows::Skip } else { BadRows::Fail };
     let lines = Rows::open(path, &ReadOptions { format: Some(InputFormat::Text), bad_rows, ..ReadOptions::default() })?;
     let mut count = 0;

@@ -2,16 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
-use nearsort::Reranker;
-use nearsort::answer::Format;
-use nearsort::io::{expand_paths, file_sha256};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::options::{JobInput, JobOptions};
 use super::source::Source;
-use crate::Failure;
-use crate::args::RerankArgs;
-use crate::output;
+use crate::Error;
+use crate::answer::Format;
+use crate::error::{Difference, Result};
+use crate::io::{BadRows, expand_paths, file_sha256, write_whole};
+use crate::reranker::Reranker;
+use crate::scorer::StageInfo;
 
 /// Of the files that a job leaves behind.
 const FORMAT: u32 = 4;
@@ -42,47 +43,50 @@ impl PartialEq for Input {
 }
 
 impl Manifest {
-    pub fn of(args: &RerankArgs, source: &Source, reranker: &Reranker) -> Result<Self, Failure> {
+    pub fn of(options: &JobOptions, source: &Source, reranker: &Reranker) -> Result<Self> {
         let mut inputs = Vec::new();
-        let named = [("queries", &args.query_file), ("run", &args.run), ("candidates", &args.candidates)];
-        for (name, path) in named {
-            if let Some(path) = path {
-                inputs.push(Input { name: name.into(), files: vec![path.clone()], sha256: file_sha256(path)? });
-            }
+        let named: &[(&str, &PathBuf)] = match &options.input {
+            JobInput::Run { queries, run, .. } => &[("queries", queries), ("run", run)],
+            JobInput::Lists(lists) => &[("candidates", lists)],
+        };
+        for &(name, path) in named {
+            inputs.push(Input { name: name.into(), files: vec![path.clone()], sha256: file_sha256(path)? });
         }
-        if let Source::Run(plan) = source {
-            let files = expand_paths(&args.corpus)?;
+        if let (Source::Run(plan), JobInput::Run { corpus, .. }) = (source, &options.input) {
+            let files = expand_paths(corpus)?;
             inputs.push(Input { name: "corpus".into(), files, sha256: plan.corpus().digest().to_owned() });
         }
         let fingerprint = reranker.fingerprint()?;
         let name = reranker.model().map(|model| model.name);
-        let reading = &args.reading;
+        let reading = &options.reading;
+        let stage = |stage: &StageInfo| format!("{}:{}", stage.name, stage.depth);
         let options = json!({
-            "stages": args.stages.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "stages": reranker.stages().iter().map(stage).collect::<Vec<_>>(),
             "scoring": reranker.score_kind().to_string(),
             "blend": reranker.blend().to_string(),
             "long": reranker.long_text().to_string(),
-            "depth": args.depth,
-            "top-k": args.top_k,
-            "min-score": args.min_score, "ignore-identical-ids": args.ignore_identical_ids,
-            "format": output::format(args)?,
-            "no-text": args.no_text,
-            "explain": args.explain,
-            "input-format": reading.input_format.map(|format| format.to_string()),
+            "depth": options.depth,
+            "top-k": options.top_k,
+            "min-score": options.min_score,
+            "ignore-identical-ids": options.ignore_identical_ids,
+            "format": options.format,
+            "no-text": !options.shape.with_text,
+            "explain": options.explain,
+            "input-format": reading.format.map(|format| format.to_string()),
             "text-field": reading.text_field,
             "id-field": reading.id_field,
             "title-field": reading.title_field,
             "score-field": reading.score_field,
-            "delimiter": reading.table.delimiter.map(|byte| char::from(byte).to_string()),
-            "bad-rows": if reading.leaves_out() { "skip" } else { "fail" },
+            "delimiter": reading.delimiter.map(|byte| char::from(byte).to_string()),
+            "bad-rows": if matches!(reading.bad_rows, BadRows::Fail) { "fail" } else { "skip" },
         });
         Ok(Self { format: FORMAT, inputs, model: json!({ "name": name, "fingerprint": fingerprint }), options })
     }
 
     /// The first thing in which another job differs, with both values; `None` when nothing does.
-    pub fn difference(&self, other: &Self) -> Option<String> {
+    pub fn difference(&self, other: &Self) -> Option<Difference> {
         let told = |what: &str, old: &dyn std::fmt::Display, new: &dyn std::fmt::Display| {
-            Some(format!("{what} was {old} and is {new} now"))
+            Some(Difference::Other(format!("{what} was {old} and is {new} now")))
         };
         if self.format != other.format {
             return told("the format of jobs", &self.format, &other.format);
@@ -90,18 +94,20 @@ impl Manifest {
         for (old, new) in self.inputs.iter().zip(&other.inputs) {
             if old != new {
                 let shown: Vec<String> = new.files.iter().map(|file| file.display().to_string()).collect();
-                return Some(format!("the content of {} ({}) has changed", shown.join(", "), new.name));
+                let changed = format!("the content of {} ({}) has changed", shown.join(", "), new.name);
+                return Some(Difference::Other(changed));
             }
         }
         if self.inputs.len() != other.inputs.len() {
-            return Some("it has other inputs".into());
+            return Some(Difference::Other("it has other inputs".into()));
         }
         if self.model != other.model {
             return told("the model", &shown_model(&self.model), &shown_model(&other.model));
         }
         let (Value::Object(old), Value::Object(new)) = (&self.options, &other.options) else { return None };
         let (name, value) = old.iter().find(|(name, value)| new.get(*name) != Some(value))?;
-        told(&format!("--{name}"), value, new.get(name).unwrap_or(&Value::Null))
+        let is = new.get(name).unwrap_or(&Value::Null).to_string();
+        Some(Difference::Option { name: name.clone(), was: value.to_string(), is })
     }
 
     /// Whether the output has the candidates' texts.
@@ -119,9 +125,9 @@ impl Manifest {
         serde_json::from_str(&text).map_err(|error| error.to_string())
     }
 
-    pub fn write(&self, path: &Path) -> Result<(), Failure> {
-        let json = serde_json::to_string_pretty(self).map_err(|error| Failure::Error(error.to_string()))?;
-        Ok(nearsort::io::write_whole(path, format!("{json}\n").as_bytes())?)
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let json = serde_json::to_string_pretty(self).map_err(|error| Error::io("write", path)(error.into()))?;
+        write_whole(path, format!("{json}\n").as_bytes())
     }
 }
 

@@ -7,15 +7,15 @@ use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use nearsort::io::{Corpus, Query, QueryResults, RunFile, expand_paths, read_delimited_queries};
-
 use super::block::{Block, Documents, List, MAX_LISTS, MAX_PAIRS};
-use crate::args::{RerankArgs, Talk};
-use crate::hints::{Warning, warn, warn_of_skipped};
-use crate::{Failure, model};
+use super::observer::{Notice, Observer};
+use super::options::JobOptions;
+use crate::answer::{Format, check_trec_ids};
+use crate::io::{Corpus, Query, QueryResults, RunFile, expand_paths, read_delimited_queries};
+use crate::{Error, Result};
 
 pub struct Plan {
     queries: Vec<Query>,
@@ -31,13 +31,21 @@ pub struct Plan {
 
 impl Plan {
     /// Reads a run and what it names. Queries and documents that the run names must be there, unless bad rows are to be left out.
-    pub fn make(queries: &Path, run: &Path, args: &RerankArgs, folder: &Path, talk: Talk) -> Result<Self, Failure> {
-        let all_queries = read_delimited_queries(queries, args.reading.table.delimiter)?;
-        let run_file = RunFile::open(run)?.ignore_identical_ids(args.ignore_identical_ids);
-        let corpus_files = expand_paths(&args.corpus)?;
-        let corpus = Corpus::open(&corpus_files, &model::reading_for(args)?, folder)?;
-        warn_of_skipped(talk, corpus.skipped(), corpus.name(), corpus.skip_reasons());
-        let mut spool = Spool::create(folder, &all_queries, &corpus, args)?;
+    pub fn make(
+        (queries, run, corpus): (&Path, &Path, &[PathBuf]),
+        options: &JobOptions,
+        folder: &Path,
+        observer: &dyn Observer,
+    ) -> Result<Self> {
+        let all_queries = read_delimited_queries(queries, options.reading.delimiter)?;
+        let run_file = RunFile::open(run)?.ignore_identical_ids(options.ignore_identical_ids);
+        let corpus = Corpus::open(&expand_paths(corpus)?, &options.reading, folder)?;
+        observer.notice(&Notice::Skipped {
+            rows: corpus.skipped(),
+            file: corpus.name(),
+            reasons: corpus.skip_reasons(),
+        });
+        let mut spool = Spool::create(folder, &all_queries, &corpus, options)?;
         let mut failure = None;
         run_file.for_each_query(|results| {
             if failure.is_none() {
@@ -50,11 +58,12 @@ impl Plan {
         }
         let Spool { missing, any_line, extents, lists, .. } = spool;
         if !any_line {
-            return Err(Failure::Error(format!("{}: the run is empty", run.display())));
+            let (file, message) = (run.display().to_string(), "the run is empty".to_owned());
+            return Err(Error::BadInput { file, message });
         }
-        missing.judge(queries, corpus.name(), run, args, talk)?;
+        missing.judge([queries, run], corpus.name(), options, observer)?;
         let lists = lists.into_inner().map_err(|error| in_folder(folder)(error.into_error()))?;
-        let range = args.shard.map(|shard| shard.range(extents.len() as u64));
+        let range = options.shard.map(|shard| shard.range(extents.len() as u64));
         let ahead = range.map_or(0..extents.len(), |range| range.start as usize..range.end as usize);
         Ok(Self {
             num_lists: ahead.len(),
@@ -81,7 +90,7 @@ impl Plan {
     }
 
     /// Documents that will be encoded, each once for every block that it is in.
-    pub fn count_documents(&mut self) -> Result<usize, Failure> {
+    pub fn count_documents(&mut self) -> Result<usize> {
         let ahead = self.ahead.clone();
         let mut documents = 0;
         while let Some(block) = self.next_block()? {
@@ -92,7 +101,7 @@ impl Plan {
     }
 
     /// As many lists as belong together; `None` at the end.
-    pub fn next_block(&mut self) -> Result<Option<Block>, Failure> {
+    pub fn next_block(&mut self) -> Result<Option<Block>> {
         let mut pairs = 0;
         let mut fits = |&(_, count): &(u64, u32)| {
             pairs += count as usize;
@@ -121,13 +130,12 @@ impl Plan {
         Ok(Some(Block { lists, documents: Documents::Corpus(Arc::clone(&self.corpus), positions) }))
     }
 
-    fn read(&mut self, lists: Range<usize>) -> Result<Vec<StoredList>, Failure> {
+    fn read(&mut self, lists: Range<usize>) -> Result<Vec<StoredList>> {
         let read = |reader: &mut BufReader<File>, extents: &[(u64, u32)]| {
             reader.seek(SeekFrom::Start(extents[0].0))?;
             extents.iter().map(|&(_, count)| StoredList::read(reader, count)).collect::<std::io::Result<Vec<_>>>()
         };
-        read(&mut self.lists, &self.extents[lists])
-            .map_err(|error| Failure::Error(format!("cannot read the lists of {} again: {error}", self.name)))
+        read(&mut self.lists, &self.extents[lists]).map_err(Error::io("read again the lists of", &self.name))
     }
 }
 
@@ -180,7 +188,7 @@ struct Spool<'a> {
 }
 
 impl<'a> Spool<'a> {
-    fn create(folder: &'a Path, queries: &'a [Query], corpus: &'a Corpus, args: &RerankArgs) -> Result<Self, Failure> {
+    fn create(folder: &'a Path, queries: &'a [Query], corpus: &'a Corpus, options: &JobOptions) -> Result<Self> {
         // Without a name: every run makes it anew.
         let file = tempfile::tempfile_in(folder);
         Ok(Self {
@@ -192,12 +200,12 @@ impl<'a> Spool<'a> {
             num_bytes: 0,
             missing: Missing::default(),
             any_line: false,
-            depth: args.depth.unwrap_or(usize::MAX),
-            check_ids: super::is_trec(args)?,
+            depth: options.depth.unwrap_or(usize::MAX),
+            check_ids: options.format == Format::Trec,
         })
     }
 
-    fn push(&mut self, results: &QueryResults<'_>) -> Result<(), Failure> {
+    fn push(&mut self, results: &QueryResults<'_>) -> Result<()> {
         self.any_line = true;
         let Some(&query) = self.positions.get(results.query_id()) else {
             self.missing.queries.note(results.query_id());
@@ -206,7 +214,7 @@ impl<'a> Spool<'a> {
         let mut documents = Vec::with_capacity(results.documents().len());
         for document in results.documents() {
             if self.check_ids {
-                nearsort::io::write_run_line(&mut String::new(), results.query_id(), document.id, 1, 0.0, "tag")?;
+                check_trec_ids(results.query_id(), document.id)?;
             }
             match self.corpus.position(document.id)? {
                 Some(position) => documents.push((position, document.score)),
@@ -223,8 +231,8 @@ impl<'a> Spool<'a> {
     }
 }
 
-fn in_folder(folder: &Path) -> impl FnOnce(std::io::Error) -> Failure {
-    Failure::io("write to", folder)
+fn in_folder(folder: &Path) -> impl FnOnce(std::io::Error) -> Error {
+    Error::io("write to", folder)
 }
 
 /// What a run names and nobody has.
@@ -252,7 +260,13 @@ impl MissingIds {
 }
 
 impl Missing {
-    fn judge(&self, queries: &Path, corpus: &str, run: &Path, args: &RerankArgs, talk: Talk) -> Result<(), Failure> {
+    fn judge(
+        &self,
+        [queries, run]: [&Path; 2],
+        corpus: &str,
+        options: &JobOptions,
+        observer: &dyn Observer,
+    ) -> Result<()> {
         let queries = queries.display().to_string();
         for (ids, [one, many], file) in [
             (&self.queries, ["query", "queries"], queries.as_str()),
@@ -260,12 +274,10 @@ impl Missing {
         ] {
             let Some(example) = &ids.example else { continue };
             let message = missing_message(run, ids.hashes.len(), [one, many], file, example);
-            if !args.reading.leaves_out() {
-                return Err(Failure::Error(format!(
-                    "{message}; check that the files belong together and which field is the id (--id-field), or leave them out with --skip-bad-rows"
-                )));
+            if !options.leaves_out() {
+                return Err(Error::MissingTexts { message });
             }
-            warn(talk, &Warning::LeftOut { message });
+            observer.notice(&Notice::LeftOut { message: &message });
         }
         Ok(())
     }

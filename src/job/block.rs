@@ -5,11 +5,12 @@ use std::collections::{HashMap, HashSet};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use nearsort::io::{Corpus, Query, Row};
-use nearsort::{CandidateList, QueryReading, Reranker, Scored, ScoredList};
 use serde::{Deserialize, Serialize};
 
-use crate::{Failure, rerank};
+use crate::io::{Corpus, Query, Row};
+use crate::reranker::Reranker;
+use crate::scorer::{CandidateList, QueryReading, Scored, ScoredList};
+use crate::{Error, JobError, Result};
 
 /// Queries of a block. A document that several of them share is encoded once; their token vectors are in memory, some 50 KB each.
 pub const MAX_LISTS: usize = 1024;
@@ -49,7 +50,7 @@ impl Documents {
         }
     }
 
-    pub fn row(&self, at: usize) -> Result<Cow<'_, Row>, Failure> {
+    pub fn row(&self, at: usize) -> Result<Cow<'_, Row>> {
         Ok(match self {
             Self::Rows(rows) => Cow::Borrowed(&rows[at]),
             Self::Corpus(corpus, positions) => Cow::Owned(corpus.row(positions[at])?),
@@ -159,21 +160,21 @@ impl Scoring {
     }
 
     /// Takes the next slice as it was recorded.
-    pub fn push(&mut self, slice: Slice) -> Result<(), Failure> {
+    pub fn push(&mut self, slice: Slice) -> Result<()> {
         let cut = self.cuts.get(self.done.len());
         let expected = cut.map(|cut| cut.lists.iter().map(|(list, places)| (*list, places.len())));
         let found = slice.lists.iter().map(|list| (list.list, list.pairs.len()));
         if !expected.is_some_and(|expected| expected.eq(found)) {
-            return Err(Failure::Error("the job's journal does not fit its inputs; start again with --restart".into()));
+            return Err(JobError::CannotGoOn { why: "its journal does not fit its inputs".into() }.into());
         }
         self.done.push(slice);
         Ok(())
     }
 
     /// Scores the next slice; `None` when all are done.
-    pub fn next_slice(&self, reranker: &Reranker) -> Result<Option<Slice>, Failure> {
+    pub fn next_slice(&self, reranker: &Reranker) -> Result<Option<Slice>> {
         let Some(Cut { documents, lists: places }) = self.cuts.get(self.done.len()) else { return Ok(None) };
-        let rows = documents.iter().map(|&at| self.block.documents.row(at)).collect::<Result<Vec<_>, _>>()?;
+        let rows = documents.iter().map(|&at| self.block.documents.row(at)).collect::<Result<Vec<_>>>()?;
         let texts: Vec<Cow<'_, str>> = rows.iter().map(|row| row.passage()).collect();
         let position: HashMap<usize, usize> =
             documents.iter().enumerate().map(|(at, &document)| (document, at)).collect();
@@ -188,7 +189,7 @@ impl Scoring {
             .map(|((list, _), candidates)| CandidateList { query: &self.block.lists[*list].query.text, candidates })
             .collect();
         let query = |at: usize| places.get(at).map(|(list, _)| &self.block.lists[*list].query);
-        let scored = reranker.score_lists(&asked, &texts).map_err(|error| rerank::name_query(error, query))?;
+        let scored = reranker.score_lists(&asked, &texts).map_err(|error| named(error, query))?;
         let mut tokens = vec![0; texts.len()];
         for (scored, candidates) in scored.iter().zip(&candidates) {
             candidates.iter().zip(&scored.pairs).for_each(|(&at, pair)| tokens[at] = u64::from(pair.tokens));
@@ -220,13 +221,25 @@ impl Scoring {
     }
 }
 
+/// An error about a query names a position; the user knows the id.
+fn named<'a>(error: Error, query: impl FnOnce(usize) -> Option<&'a Query>) -> Error {
+    let found = match &error {
+        Error::QueryNotANumber { index } => query(*index),
+        _ => None,
+    };
+    match found {
+        Some(query) => Error::at(error, format!("query '{}'", query.id)),
+        None => error,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::Cursor;
     use std::sync::Mutex;
 
-    use nearsort::io::{ReadOptions, Rows};
-    use nearsort::{Result, ScoreKind, Scorer};
+    use crate::io::{ReadOptions, Rows};
+    use crate::scorer::{ScoreKind, Scorer};
 
     use super::*;
 
@@ -272,8 +285,8 @@ mod tests {
         let scorer = Arc::new(ByPlace { whole, ..ByPlace::default() });
         let reranker = Reranker::from_scorer(Arc::clone(&scorer) as Arc<dyn Scorer>);
         let mut scoring = Scoring::new(block(), reranker.needs_whole_lists());
-        while let Some(slice) = scoring.next_slice(&reranker).map_err(|_| "scoring").unwrap() {
-            scoring.push(slice).map_err(|_| "a slice that does not fit").unwrap();
+        while let Some(slice) = scoring.next_slice(&reranker).unwrap() {
+            scoring.push(slice).unwrap();
         }
         assert_eq!(scoring.num_done(), scoring.block.documents.len());
         let lengths = scorer.lengths.lock().unwrap().clone();

@@ -1,14 +1,11 @@
 //! What a job comes to, for its warnings and its closing summary.
 
-use nearsort::{Answer, ScoreKind, Scored};
 use serde::{Deserialize, Serialize};
 
 use super::block::{List, ListScores};
-use crate::Failure;
-use crate::args::Talk;
-use crate::hints::{Warning, unscored_example, warn};
-use crate::output::warn_of_repeated;
-use crate::reading::Readings;
+use crate::Result;
+use crate::answer::{Answer, Readings};
+use crate::scorer::Scored;
 
 /// Ids of candidates without text that are kept.
 const KEPT_IDS: usize = 6;
@@ -16,33 +13,40 @@ const KEPT_IDS: usize = 6;
 /// Counts over the answered blocks.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Totals {
+    /// Lists.
     pub lists: usize,
+    /// Results of all lists.
     pub results: usize,
+    /// Candidates of all lists.
     pub candidates: usize,
-    /// Each once for every block that it is in.
+    /// Documents, each once for every block that it is in.
     pub documents: usize,
+    /// Tokens that were encoded for them.
     pub tokens: u64,
+    /// Candidates that were longer than the model takes.
     pub truncated: usize,
-    /// Without a first-stage score where these count.
+    /// Candidates without a first-stage score, in lists where these count.
     pub no_first_stage: usize,
-    /// Without a score of the scorer, though they have a text.
+    /// Candidates without a score of the scorer, though they have a text.
     pub unscored: usize,
-    /// One of them and why.
-    pub unscored_example: Option<String>,
+    /// The id of one of them, and why.
+    pub unscored_example: Option<(String, String)>,
+    /// Candidates without text.
     pub empty: usize,
+    /// The ids of the first six of them.
     pub empty_ids: Vec<String>,
+    /// The most tokens that the model takes; 0 where the scorer does not say.
     pub max_tokens: usize,
+    /// How the queries were read.
     pub readings: Readings,
     /// Results that a TREC run does not have, because a better one of their list has the same id.
-    #[serde(default)]
     pub repeated: usize,
     /// The id of one of them.
-    #[serde(default)]
     pub repeated_example: Option<String>,
 }
 
 impl Totals {
-    pub fn add_list(&mut self, list: &List, scores: &ListScores, results: usize, is_mixed: bool) {
+    pub(super) fn add_list(&mut self, list: &List, scores: &ListScores, results: usize, is_mixed: bool) {
         self.lists += 1;
         self.readings.add(&list.query.id, scores.reading);
         self.results += results;
@@ -56,14 +60,10 @@ impl Totals {
     }
 
     /// Keeps the id of a candidate without text or score, if there is room for it.
-    pub fn note_left_out(
-        &mut self,
-        pair: &Scored,
-        id: impl FnOnce() -> Result<String, Failure>,
-    ) -> Result<(), Failure> {
+    pub(super) fn note_left_out(&mut self, pair: &Scored, id: impl FnOnce() -> Result<String>) -> Result<()> {
         match pair.reason() {
             Some(reason) if self.unscored_example.is_none() => {
-                self.unscored_example = Some(unscored_example(&id()?, reason));
+                self.unscored_example = Some((id()?, reason.to_owned()));
             }
             None if self.empty_ids.len() < KEPT_IDS => self.empty_ids.push(id()?),
             _ => {}
@@ -72,21 +72,10 @@ impl Totals {
     }
 
     /// Counts the results that a TREC run does not have.
-    pub fn note_repeated(&mut self, answer: &Answer<'_>) {
+    pub(super) fn note_repeated(&mut self, answer: &Answer<'_>) {
         for ranked in answer.repeated() {
             self.repeated += 1;
             self.repeated_example.get_or_insert_with(|| ranked.id.to_string());
         }
-    }
-
-    pub fn warn(&self, talk: Talk, kind: ScoreKind) {
-        let Self { candidates, truncated, no_first_stage, unscored, max_tokens, .. } = *self;
-        self.readings.warn(talk, max_tokens, kind);
-        warn(talk, &Warning::Truncated { truncated, candidates, max_tokens });
-        warn(talk, &Warning::Empty { number: self.empty, ids: self.empty_ids.clone() });
-        warn(talk, &Warning::NoFirstStage { unscored: no_first_stage, candidates });
-        let example = self.unscored_example.clone().unwrap_or_default();
-        warn(talk, &Warning::Unscored { unscored, candidates, example });
-        warn_of_repeated(talk, self.repeated, self.repeated_example.as_deref());
     }
 }

@@ -1,74 +1,69 @@
-//! `nearsort merge`: the outputs of all shards as the one output of the whole job.
+//! The outputs of all shards as the one output of the whole job.
 
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use nearsort::answer::{Format, join_columns};
-use nearsort::io::WholeFile;
-
 use super::shard::ShardNote;
-use crate::args::MergeArgs;
-use crate::interrupt::remove_on_interrupt;
-use crate::{Failure, Outcome, Run, model};
+use crate::answer::{Format, join_columns};
+use crate::io::WholeFile;
+use crate::{Error, Result};
 
 /// Missing shards that are named.
 const NAMED_MISSING: usize = 10;
 
-pub fn run(args: &MergeArgs) -> Run {
-    let inputs: Vec<Option<&PathBuf>> = args.shards.iter().map(Some).collect();
-    model::check_target(&args.output, &inputs)?;
-    let mut shards = Vec::with_capacity(args.shards.len());
-    for path in &args.shards {
-        shards.push((ShardNote::read(path)?, path.as_path()));
-    }
+/// Joins the outputs of all shards of a job, in any order, into what the job would have written in one piece. Beside each lies
+/// the note that its job left. `unfinished` is told of the file without a name that is there meanwhile.
+///
+/// # Errors
+/// [`Error::BadInput`] for a note or an output that is not what the shard wrote; [`Error::InvalidArgument`] for shards that
+/// are missing, given twice or of different jobs; [`Error::Io`].
+pub fn merge(shards: &[impl AsRef<Path>], output: &Path, unfinished: impl FnOnce(&Path)) -> Result<()> {
+    let read = |path: &Path| Ok((ShardNote::read(path)?, path.to_owned()));
+    let mut shards = shards.iter().map(|path| read(path.as_ref())).collect::<Result<Vec<_>>>()?;
     shards.sort_by_key(|(note, _)| note.shard.index);
     check(&shards)?;
-    let paths: Vec<&Path> = shards.iter().map(|(_, path)| *path).collect();
+    let paths: Vec<&Path> = shards.iter().map(|(_, path)| path.as_path()).collect();
     let first = &shards[0].0;
     if first.format == Format::Parquet {
-        join_columns(&paths, &args.output, first.job.has_texts())?;
-        return Ok(Outcome::Done);
+        return join_columns(&paths, output, first.job.has_texts());
     }
-    let mut out = WholeFile::create(&args.output)?;
-    remove_on_interrupt(out.temporary_path());
+    let mut out = WholeFile::create(output)?;
+    unfinished(out.temporary_path());
     join(&paths, first.format, &mut out)?;
-    out.finish()?;
-    Ok(Outcome::Done)
+    out.finish().map(drop)
 }
 
 /// Whether these are all shards of one job, each once.
-fn check(shards: &[(ShardNote, &Path)]) -> Result<(), Failure> {
+fn check(shards: &[(ShardNote, PathBuf)]) -> Result<()> {
     let Some(((first, first_path), rest)) = shards.split_first() else {
-        return Err(Failure::Error("give the outputs of all shards".into()));
+        return Err(Error::InvalidArgument("give the outputs of all shards".into()));
     };
     for (note, path) in rest {
         let difference = match first.job.difference(&note.job) {
             None if note.shard.of != first.shard.of => {
                 Some(format!("one is of {} shards, the other of {}", first.shard.of, note.shard.of))
             }
-            difference => difference,
+            difference => difference.map(|difference| difference.to_string()),
         };
         if let Some(difference) = difference {
-            return Err(Failure::Error(format!(
-                "{} and {} are not of one job: {difference}",
-                first_path.display(),
-                path.display()
-            )));
+            let (first, other) = (first_path.display(), path.display());
+            return Err(Error::InvalidArgument(format!("{first} and {other} are not of one job: {difference}")));
         }
     }
     for pair in shards.windows(2) {
         if pair[0].0.shard == pair[1].0.shard {
             let [one, other] = [pair[0].1.display(), pair[1].1.display()];
-            return Err(Failure::Error(format!("{one} and {other} are both shard {}; leave one out", pair[0].0.shard)));
+            let shard = pair[0].0.shard;
+            return Err(Error::InvalidArgument(format!("{one} and {other} are both shard {shard}; leave one out")));
         }
     }
     refuse_missing(first.shard.of, &shards.iter().map(|(note, _)| note.shard.index).collect())
 }
 
 /// Says which shards are not there: the first few of them, for their number may be any.
-fn refuse_missing(of: u64, found: &HashSet<u64>) -> Result<(), Failure> {
+fn refuse_missing(of: u64, found: &HashSet<u64>) -> Result<()> {
     let missing = (1..=of).filter(|index| !found.contains(index));
     let named: Vec<String> = missing.take(NAMED_MISSING).map(|index| format!("{index}/{of}")).collect();
     // All that are found are among the `of`, each once.
@@ -76,7 +71,7 @@ fn refuse_missing(of: u64, found: &HashSet<u64>) -> Result<(), Failure> {
     let and_more = if more > 0 { format!(" and {more} more") } else { String::new() };
     match named.is_empty() {
         true => Ok(()),
-        false => Err(Failure::Error(format!(
+        false => Err(Error::InvalidArgument(format!(
             "there is no output of shard {}{and_more}; run it, or name its file",
             named.join(", ")
         ))),
@@ -84,12 +79,12 @@ fn refuse_missing(of: u64, found: &HashSet<u64>) -> Result<(), Failure> {
 }
 
 /// The files one after the other; arrays of JSON become one.
-fn join(shards: &[&Path], format: Format, out: &mut WholeFile) -> Result<(), Failure> {
+fn join(shards: &[&Path], format: Format, out: &mut WholeFile) -> Result<()> {
     let output = out.path().to_owned();
-    let written = |error: io::Error| Failure::io("write", &output)(error);
+    let written = |error: io::Error| Error::io("write", &output)(error);
     let mut is_first = true;
     for path in shards {
-        let failed = |error: io::Error| Failure::io("read", *path)(error);
+        let failed = |error: io::Error| Error::io("read", *path)(error);
         let mut file = File::open(path).map_err(failed)?;
         let bytes = file.metadata().map_err(failed)?.len();
         let content = match format {

@@ -1,0 +1,161 @@
+//! Reranking many lists, each with its own query: a run with its corpus, or a file of lists.
+//!
+//! Lists are scored block by block (`block.rs`), documents of a block slice by slice, each encoded once. With an output file every slice is
+//! kept in a journal (`checkpoint.rs`), so that a job that was killed goes on where it was; scores do not depend on how often that
+//! happens, nor on what is scored together, so the output is the same. Memory: the queries, a block's pairs and token vectors of its
+//! queries, a slice's texts.
+//!
+//! ```no_run
+//! use nearsort::Reranker;
+//! use nearsort::job::{Job, JobInput, JobOptions};
+//!
+//! # fn main() -> nearsort::Result<()> {
+//! let mut options = JobOptions::new(JobInput::Lists("lists.jsonl".into()));
+//! options.output = Some("reranked.trec".into());
+//! let job = Job::open(options, &())?; // what is wrong with the inputs is said before a model is loaded
+//! let report = job.run(&Reranker::builder().build()?, &())?;
+//! println!("{} lists", report.totals.lists);
+//! # Ok(())
+//! # }
+//! ```
+
+mod block;
+mod checkpoint;
+mod folder;
+mod manifest;
+mod merge;
+mod observer;
+mod options;
+mod plan;
+mod shard;
+mod source;
+mod totals;
+mod work;
+
+use std::path::Path;
+
+pub use folder::Cleanup;
+pub use merge::merge;
+pub use observer::{Notice, Observer};
+pub use options::{JobInput, JobOptions};
+pub use plan::missing_message;
+pub use shard::Shard;
+pub use totals::Totals;
+
+use crate::io::{Row, WholeFile};
+use crate::reranker::Reranker;
+use crate::{Error, JobError, Result};
+use block::Scoring;
+use folder::JobFolder;
+use source::Source;
+use work::Work;
+
+/// Documents that are read at a time where nothing is scored.
+const READ_AT_ONCE: usize = 1024;
+
+/// A job whose inputs fit together.
+pub struct Job {
+    options: JobOptions,
+    source: Source,
+    folder: Folder,
+}
+
+/// What a job came to.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct JobReport {
+    /// Counts over all runs of the job.
+    pub totals: Totals,
+    /// The input that a user would look at when there is nothing to rank.
+    pub input: String,
+}
+
+/// Where the job keeps what it needs on disk.
+enum Folder {
+    Job(JobFolder),
+    /// Nothing can go on: the output is not a file, or an input can be read only once.
+    Temporary(tempfile::TempDir),
+}
+
+impl Folder {
+    fn open(options: &JobOptions, observer: &dyn Observer) -> Result<Self> {
+        match &options.output {
+            Some(output) if !options.reads_stdin() => {
+                WholeFile::check_target(output)?;
+                let folder = JobFolder::open(output, options.restart)?;
+                observer.working_in(folder.cleanup());
+                Ok(Self::Job(folder))
+            }
+            _ if options.restart => Err(JobError::NotResumable.into()),
+            _ => {
+                let folder = tempfile::tempdir();
+                let folder = folder.map_err(Error::io("create a temporary folder in", std::env::temp_dir()))?;
+                observer.working_in(Cleanup::of_temporary(folder.path().to_owned()));
+                Ok(Self::Temporary(folder))
+            }
+        }
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Self::Job(folder) => folder.path(),
+            Self::Temporary(folder) => folder.path(),
+        }
+    }
+}
+
+impl Job {
+    /// Reads as much as it takes to know that the inputs fit together, and takes the job's folder.
+    ///
+    /// # Errors
+    /// [`Error::Job`] for a folder that is in use or somebody else's; [`Error::MissingTexts`]; what is wrong with an input.
+    pub fn open(options: JobOptions, observer: &dyn Observer) -> Result<Self> {
+        let folder = Folder::open(&options, observer)?;
+        let source = Source::open(&options, folder.path(), observer)?;
+        Ok(Self { options, source, folder })
+    }
+
+    /// Reranks all lists that no run before this one did, and writes the output.
+    ///
+    /// # Errors
+    /// [`Error::Job`] where the folder holds another job; [`Error::At`] naming the pair whose score is not a number;
+    /// [`Error::NoFirstStage`]; what reading, scoring and writing fail with.
+    pub fn run(self, reranker: &Reranker, observer: &dyn Observer) -> Result<JobReport> {
+        let Self { options, mut source, folder } = self;
+        let mut work = Work::begin(&options, observer, folder, &source, reranker)?;
+        work.score_all(&mut source)?;
+        let totals = work.finish()?;
+        source.tell_skipped(observer);
+        Ok(JobReport { totals, input: source.name().to_owned() })
+    }
+
+    /// Scores all lists by a reranker that only counts what it is asked; nothing is written.
+    ///
+    /// # Errors
+    /// As [`Job::run`].
+    pub fn rehearse(mut self, reranker: &Reranker) -> Result<()> {
+        while let Some(block) = self.source.next_block()? {
+            let mut scoring = Scoring::new(block, reranker.needs_whole_lists());
+            while let Some(slice) = scoring.next_slice(reranker)? {
+                scoring.push(slice)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands on all that a job would encode, each text once for every block that it is in; nothing is scored.
+    ///
+    /// # Errors
+    /// What reading fails with.
+    pub fn read(mut self, mut queries: impl FnMut(&[&str]), mut documents: impl FnMut(&[Row])) -> Result<()> {
+        while let Some(block) = self.source.next_block()? {
+            queries(&block.lists.iter().map(|list| list.query.text.as_str()).collect::<Vec<_>>());
+            for start in (0..block.documents.len()).step_by(READ_AT_ONCE) {
+                let end = block.documents.len().min(start + READ_AT_ONCE);
+                let rows = (start..end).map(|at| Ok(block.documents.row(at)?.into_owned()));
+                documents(&rows.collect::<Result<Vec<_>>>()?);
+            }
+        }
+        Ok(())
+    }
+}
