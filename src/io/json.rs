@@ -84,6 +84,11 @@ pub(super) fn value(text: &str) -> Result<&str, Broken> {
 
 /// The fields of an object in their order, with the text of their values: at most [`MAX_FIELDS`].
 pub(super) fn fields(object: &str) -> Result<Vec<(Cow<'_, str>, &str)>, Broken> {
+    fields_as(object, |name, value| (name, value))
+}
+
+/// The same, each as `field` makes it of its name and the text of its value.
+pub(super) fn fields_as<'a, T>(object: &'a str, field: impl Fn(Cow<'a, str>, &'a str) -> T) -> Result<Vec<T>, Broken> {
     let mut cutter = Cutter { text: object, at: 0 };
     let mut fields = Vec::with_capacity(8);
     let mut count = 0;
@@ -91,7 +96,7 @@ pub(super) fn fields(object: &str) -> Result<Vec<(Cow<'_, str>, &str)>, Broken> 
     cutter.object(0, &mut |name, value| {
         count += 1;
         if count <= MAX_FIELDS {
-            fields.push((string(name), value));
+            fields.push(field(string(name), value));
         }
     })?;
     cutter.end()?;
@@ -99,6 +104,11 @@ pub(super) fn fields(object: &str) -> Result<Vec<(Cow<'_, str>, &str)>, Broken> 
         true => Err(Broken { at: 0, flaw: Flaw::TooManyFields }),
         false => Ok(fields),
     }
+}
+
+/// Whether a text begins as an object, behind blanks.
+pub(super) fn begins_object(text: &str) -> bool {
+    text.trim_start_matches([' ', '\t', '\n', '\r']).starts_with('{')
 }
 
 /// The texts of an array's first elements, at most so many, and how many there are.
@@ -283,7 +293,8 @@ impl<'a> Cutter<'a> {
         loop {
             let rest = self.rest();
             let Some(length) = memchr::memchr2(b'"', b'\\', rest) else { return self.broken(Flaw::Syntax) };
-            if rest[..length].iter().any(|&byte| byte < 0x20) {
+            // Without a branch for each: vector instructions.
+            if rest[..length].iter().fold(false, |found, &byte| found | (byte < 0x20)) {
                 return self.broken(Flaw::Syntax);
             }
             self.at += length;
