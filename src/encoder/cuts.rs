@@ -12,15 +12,18 @@
 //!
 //! A piece can be as long as the text: Chinese, for a tokenizer that splits at spaces. Inside a
 //! piece a text may be cut between two characters that no token of the vocabulary has side by side:
-//! BPE merges nothing across such a place, and every path of Unigram passes through it. A piece
-//! without such a place (a run of one letter) has to be tokenized whole, for its first token can
-//! depend on its length.
+//! BPE merges nothing across such a place, and every path of Unigram passes through it. Unigram takes
+//! the best path through a text, and one that passes a place has its last token's end at most the
+//! longest token before it: where the best paths to all these ends agree, so do those of all texts
+//! that go on, whatever follows. A piece without such places (a run of one letter, of which a token
+//! is two) has to be tokenized whole, for its first token can depend on its length.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::OnceLock;
 
+use tokenizers::models::unigram::Unigram;
 use tokenizers::tokenizer::{OffsetReferential, OffsetType};
-use tokenizers::{ModelWrapper, PreTokenizer, Tokenizer};
+use tokenizers::{Model, ModelWrapper, PreTokenizer, Tokenizer};
 
 /// Bytes before and behind a place that are tried with it.
 const CONTEXT: usize = 128;
@@ -30,6 +33,10 @@ const REACHES: [usize; 2] = [256, 2048];
 
 /// Places that are tried within a reach.
 const TRIES: usize = 8;
+
+/// The longest token, in characters, of a vocabulary whose paths are compared: each of its lengths is a
+/// path.
+const LONGEST_TOKEN: usize = 64;
 
 /// Where texts may be cut for a tokenizer.
 pub(super) struct Cuts {
@@ -43,6 +50,8 @@ pub(super) struct Cuts {
     splits_in_pieces: bool,
     /// Neighbouring characters of all tokens; made when first needed.
     joined: OnceLock<HashSet<(char, char)>>,
+    /// Characters of the longest token; made when first needed.
+    longest: OnceLock<usize>,
 }
 
 /// A part of a text that becomes tokens by itself.
@@ -71,6 +80,7 @@ impl Cuts {
             // A character of a byte-level vocabulary is a byte: all of them have been neighbours.
             splits_in_pieces: undecorated && !steps.contains("ByteLevel"),
             joined: OnceLock::new(),
+            longest: OnceLock::new(),
         };
         let probes = ["over the moon", "Paris. The", "x, 12 b", "3 4 5", "I'd 'tis", "a-b_c d", "end\" q"];
         // An added token may have spaces of its own.
@@ -96,15 +106,18 @@ impl Cuts {
         REACHES.into_iter().filter(|_| self.is_local).find_map(find).map(|at| &text[..at])
     }
 
-    /// [`Cuts::beginning`], as much longer as need be: the whole text where there is no place.
+    /// [`Cuts::beginning`], as much longer as need be: the whole text where there is no place. Looks
+    /// for one more thoroughly.
     pub fn long_beginning<'a>(&self, tokenizer: &Tokenizer, text: &'a str, bytes: usize) -> &'a str {
-        let mut bytes = bytes;
-        loop {
-            if let Some(found) = self.beginning(tokenizer, text, bytes) {
-                return found;
-            }
-            bytes = bytes.saturating_mul(2);
+        if let Some(found) = self.beginning(tokenizer, text, bytes) {
+            return found;
         }
+        if let Some(at) = self.find_on_all_paths(tokenizer, text, bytes) {
+            return &text[..at];
+        }
+        let longer = std::iter::successors(Some(bytes.max(1).saturating_mul(2)), |bytes| Some(bytes.saturating_mul(2)));
+        let mut found = longer.filter_map(|bytes| self.beginning(tokenizer, text, bytes));
+        found.next().unwrap_or(text)
     }
 
     /// A place at most `reach` bytes behind `bytes`.
@@ -150,6 +163,50 @@ impl Cuts {
             (same && !whole.is_added && !joined.contains(&pair)).then_some(at)
         });
         found.next()
+    }
+
+    /// A place inside a piece through which every path of Unigram passes that is the best of a longer
+    /// text. Tokenizes the piece's beginning once for every length of a token.
+    fn find_on_all_paths(&self, tokenizer: &Tokenizer, text: &str, bytes: usize) -> Option<usize> {
+        let ModelWrapper::Unigram(model) = tokenizer.get_model() else { return None };
+        if !self.is_local {
+            return None;
+        }
+        let longest = *self.longest.get_or_init(|| longest_token(tokenizer));
+        let reach = text.ceil_char_boundary((bytes + REACHES[0] + 2 * CONTEXT).min(text.len()));
+        let all = self.pieces(tokenizer, &text[..reach])?;
+        let (piece, before) = all.split_last()?;
+        // What follows can change the end of a piece.
+        let sure = &piece.text[..piece.text.floor_char_boundary(piece.text.len().checked_sub(CONTEXT)?)];
+        if longest > LONGEST_TOKEN || piece.is_added || piece.start > bytes {
+            return None;
+        }
+        let common = common_ends(model, sure, longest)?;
+        let tries = common.into_iter().rev().take(TRIES);
+        let is_place = |&at: &usize| (bytes..reach).contains(&at) && may_be_cut(text, at);
+        tries.filter_map(|end| self.place_of(tokenizer, (text, reach), before, &sure[..end])).find(is_place)
+    }
+
+    /// Where a text has to end for its last piece to be `last`, behind the pieces `before`.
+    fn place_of(
+        &self,
+        tokenizer: &Tokenizer,
+        (text, reach): (&str, usize),
+        before: &[Piece],
+        last: &str,
+    ) -> Option<usize> {
+        let (mut low, mut high) = (0, reach);
+        while low < high {
+            let middle = text.floor_char_boundary(low + (high - low) / 2);
+            let head = self.pieces(tokenizer, &text[..middle])?;
+            let len = head.get(before.len()).map_or(0, |piece| piece.text.len());
+            if len == last.len() {
+                let same = head[..before.len()] == *before && head.len() == before.len() + 1;
+                return (same && head[before.len()].text == last).then_some(middle);
+            }
+            (low, high) = if len < last.len() { (text.ceil_char_boundary(middle + 1), high) } else { (low, middle) };
+        }
+        None
     }
 
     /// Whether the text falls apart before each of its spaces.
@@ -201,6 +258,28 @@ fn between_ascii_words(text: &str, bytes: usize) -> Option<usize> {
     let is_place = |&at: &usize| raw[at] == b' ' && ends_word(raw[at - 1]) && raw[at + 1].is_ascii_alphanumeric();
     // A space is one byte of its own in UTF-8: cutting before it never splits a character.
     (bytes.max(1)..(bytes + REACHES[0]).min(raw.len() - 1)).find(is_place)
+}
+
+/// Characters of the longest token.
+fn longest_token(tokenizer: &Tokenizer) -> usize {
+    tokenizer.get_vocab(false).keys().map(|token| token.chars().count()).max().unwrap_or(0)
+}
+
+/// The ends of tokens that all best paths have in common which lead to the last `longest` characters of
+/// a text; `None` for a text that is shorter.
+fn common_ends(model: &Unigram, text: &str, longest: usize) -> Option<BTreeSet<usize>> {
+    let mut common: Option<BTreeSet<usize>> = None;
+    // A token that passes the text's end begins at one of these.
+    let begins = text.char_indices().map(|(at, _)| at).skip(1).chain([text.len()]).collect::<Vec<_>>();
+    for &begin in &begins[begins.len().checked_sub(longest)?..] {
+        let tokens = model.tokenize(&text[..begin]).ok()?;
+        let ends: BTreeSet<usize> = tokens.iter().map(|token| token.offsets.1).collect();
+        common = Some(common.map_or(ends.clone(), |common| common.intersection(&ends).copied().collect()));
+        if common.as_ref().is_some_and(BTreeSet::is_empty) {
+            return None;
+        }
+    }
+    common
 }
 
 /// The pairs of characters that stand side by side in a token.
@@ -405,8 +484,9 @@ pub(super) mod tests {
                     let text = random.text();
                     let all = ids(&tokenizer, lower_case, &text);
                     for bytes in [0, 1, 30, 200, 700] {
-                        let Some(beginning) = cuts.beginning(&tokenizer, &text, bytes) else { continue };
-                        found += usize::from(beginning.len() < text.len());
+                        let short = cuts.beginning(&tokenizer, &text, bytes);
+                        let beginning = short.unwrap_or_else(|| cuts.long_beginning(&tokenizer, &text, bytes));
+                        found += usize::from(short.is_some_and(|short| short.len() < text.len()));
                         assert!(text.starts_with(beginning) && beginning.len() >= bytes.min(text.len()));
                         let first = ids(&tokenizer, lower_case, beginning);
                         // Unknown characters in a row can be one token: the last one may go on.
@@ -415,6 +495,20 @@ pub(super) mod tests {
                 }
             }
             assert!(found > 30 || name.contains("FixedLength"), "{name}: {found} places");
+        }
+    }
+
+    #[test]
+    fn unigram_has_places_where_all_paths_meet() {
+        let tokenizer = tokenizer(&file("tiny-xlm-roberta"));
+        let cuts = Cuts::new(&tokenizer, false);
+        // No space, and of all neighbours some token holds both.
+        for text in ["a.", "SGVsbG8gd29ybGQhIFRoaXMgaXMgYmFzZTY0Lg", "word", "thequickbrownfoxjumpsoverthelazydog"] {
+            let long = repeated(text, 6_000_000);
+            let found = cuts.long_beginning(&tokenizer, &long, 4_000);
+            assert!(found.len() < 4_700, "{} bytes of {text}", found.len());
+            let all = ids(&tokenizer, false, &long[..40_000]);
+            assert!(all.starts_with(&ids(&tokenizer, false, found)), "{text}");
         }
     }
 
