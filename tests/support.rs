@@ -45,7 +45,8 @@ pub fn tiny(name: &str) -> LocalEncoder {
 
 /// The engines that compute a tiny model: candle all of them, the native one those that it has.
 pub fn engines_of(folder: &Path) -> Vec<Engine> {
-    let only_candle = ["jina", "nomic", "qwen3"].iter().any(|name| folder.to_string_lossy().contains(name));
+    let only_candle =
+        ["jina", "nomic", "qwen3", "logit-score"].iter().any(|name| folder.to_string_lossy().contains(name));
     if only_candle { vec![Engine::Candle] } else { vec![Engine::Candle, Engine::Native] }
 }
 

@@ -1,17 +1,20 @@
 //! What can be typed. What it means is built by the verbs.
 
+mod cache;
 mod compare;
 mod free_text;
 mod index;
 mod judge;
 mod model;
+mod output;
+mod reading;
 mod rerank;
 mod service;
 
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::sync::Arc;
 
+pub use cache::{CacheArgs, CacheVerb, CacheVerbArgs};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use compare::COMPARE_EXAMPLES;
@@ -22,15 +25,13 @@ use index::{INDEX_EXAMPLES, SEARCH_EXAMPLES};
 pub use judge::JudgeArgs;
 pub use model::{ModelArgs, ModelsArgs, ModelsVerb, StoreArgs, default_batch_tokens};
 use nearsort::Role;
-use nearsort::answer::Format;
 use nearsort::eval::{Measure, Test};
-use nearsort::io::{InputFormat, Rejects};
+
 use nearsort::service::Provider;
+pub use reading::{BadRowsArg, ReadingArgs};
 pub use rerank::{BlendMethod, MergeArgs, ProgressMode, RerankArgs, ScoringArgs};
 use rerank::{MERGE_EXAMPLES, RERANK_EXAMPLES};
 pub use service::ServiceArgs;
-
-use crate::size;
 
 /// Put the best candidates first: a local reranker.
 #[derive(Parser, Debug)]
@@ -256,146 +257,6 @@ pub struct EvalArgs {
     /// Draw the first measure as SVG: differences by query, and the measure by cutoff
     #[arg(long, value_name = "OUT.svg")]
     pub plot: Option<PathBuf>,
-}
-
-/// How input is read.
-#[derive(Args, Debug, Clone)]
-#[command(next_help_heading = "Input")]
-pub struct ReadingArgs {
-    /// Format of the input [default: by extension, else by a look at the first bytes]
-    #[arg(long, value_name = "text|jsonl|json|csv|tsv|parquet|arrow", value_parser = InputFormat::from_str)]
-    pub input_format: Option<InputFormat>,
-    /// Field with the text, nested ones as _source.text or /_source/text [default: text, content, body, document, page_content, contents or passage, the first that is there]
-    #[arg(long, value_name = "NAME")]
-    pub text_field: Option<String>,
-    /// Field with the id [default: id, _id or pandas' __index_level_0__]
-    #[arg(long, value_name = "NAME")]
-    pub id_field: Option<String>,
-    /// Field with the title, put before the text with one space [default: title]
-    #[arg(long, value_name = "NAME")]
-    pub title_field: Option<String>,
-    /// Field with the first stage's score [default: score]
-    #[arg(long, value_name = "NAME")]
-    pub score_field: Option<String>,
-    #[command(flatten)]
-    pub table: DelimiterArgs,
-    /// What becomes of unusable rows: fail at the first, skip (leave them out and count them), or report (skip, and write them to a file) [default: fail]
-    #[arg(long, value_name = "fail|skip|report")]
-    pub bad_rows: Option<BadRowsArg>,
-    /// The same as --bad-rows skip
-    #[arg(long, conflicts_with = "bad_rows")]
-    pub skip_bad_rows: bool,
-    /// Where --bad-rows report writes: JSONL of {"file", "line", "message"} [default: rejects.jsonl, or OUT.rejects.jsonl beside --output]
-    #[arg(long, value_name = "FILE")]
-    pub rejects: Option<PathBuf>,
-    /// The file of --bad-rows report, once a verb has opened it.
-    #[arg(skip)]
-    pub opened_rejects: Option<Arc<Rejects>>,
-}
-
-impl ReadingArgs {
-    /// Whether unusable rows are left out.
-    pub fn leaves_out(&self) -> bool {
-        self.skip_bad_rows || !matches!(self.bad_rows, None | Some(BadRowsArg::Fail))
-    }
-}
-
-/// How CSV is cut into columns.
-#[derive(Args, Debug, Clone, Default)]
-pub struct DelimiterArgs {
-    /// What separates the columns of CSV, in all inputs of the call: one character such as ';' or '|', or tab [default: ,]
-    #[arg(long, value_name = "CHAR", value_parser = delimiter, help_heading = "Input")]
-    pub delimiter: Option<u8>,
-}
-
-fn delimiter(text: &str) -> Result<u8, String> {
-    match text.as_bytes() {
-        b"tab" | b"\\t" => Ok(b'\t'),
-        [byte @ (b'\t' | b' '..=b'~')] if !matches!(byte, b'"') => Ok(*byte),
-        _ => Err("a delimiter is one ASCII character that is no quote, such as ';', or tab".to_owned()),
-    }
-}
-
-#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BadRowsArg {
-    /// The first one is an error
-    Fail,
-    /// They are left out and counted
-    Skip,
-    /// They are left out, counted and written to a file
-    Report,
-}
-
-/// Whether embeddings are kept for the next time.
-#[derive(Args, Debug, Clone)]
-#[command(next_help_heading = "Cache")]
-pub struct CacheArgs {
-    /// Take embeddings that were computed before from the cache, and keep new ones in it (rerank: with --scoring cosine)
-    #[arg(long)]
-    pub cache: bool,
-    /// Do without the cache, which models of services have by default
-    #[arg(long, conflicts_with = "cache")]
-    pub no_cache: bool,
-    /// How large the cache may become, such as 4GB or 500MiB; it remembers [default: 4GiB]
-    #[arg(long, value_name = "SIZE", requires = "cache", value_parser = size::parse)]
-    pub cache_size: Option<u64>,
-}
-
-#[derive(Args, Debug)]
-pub struct CacheVerbArgs {
-    #[command(subcommand)]
-    pub verb: CacheVerb,
-}
-
-#[derive(Subcommand, Debug)]
-pub enum CacheVerb {
-    /// Folder, size, limit and models of the cache
-    Info {
-        /// As JSON
-        #[arg(long)]
-        json: bool,
-    },
-    /// Remove the cache, whatever its state
-    Clear,
-    /// Take out what was not used for long; the file keeps its size, its free pages are used again
-    #[command(group(clap::ArgGroup::new("what").required(true).multiple(true).args(["max_size", "older_than"])))]
-    Prune {
-        /// The longest unused embeddings, until the rest takes at most SIZE, such as 1GB
-        #[arg(long, value_name = "SIZE", value_parser = size::parse)]
-        max_size: Option<u64>,
-        /// Embeddings that were not used for DAYS days
-        #[arg(long, value_name = "DAYS")]
-        older_than: Option<u32>,
-    },
-}
-
-#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OutputFormat {
-    /// Aligned columns, cut to the terminal's width
-    Table,
-    /// rank, score, id, text
-    Tsv,
-    /// One object with everything
-    Json,
-    /// One object per candidate
-    Jsonl,
-    /// A TREC run
-    Trec,
-    /// Columns query_id, rank, id, score, text, to a file
-    Parquet,
-}
-
-impl From<OutputFormat> for Format {
-    fn from(format: OutputFormat) -> Self {
-        match format {
-            OutputFormat::Table => Self::Table,
-            OutputFormat::Tsv => Self::Tsv,
-            OutputFormat::Json => Self::Json,
-            OutputFormat::Jsonl => Self::Jsonl,
-            OutputFormat::Trec => Self::Trec,
-            OutputFormat::Parquet => Self::Parquet,
-        }
-    }
 }
 
 #[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]

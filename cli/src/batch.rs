@@ -11,7 +11,7 @@ use crate::interrupt::{on_interrupt, remove_on_interrupt};
 use crate::progress::{Counter, Summary};
 use crate::reading::warn_of_readings;
 use crate::service::DryRun;
-use crate::{Failure, Outcome, Run, judge, model, output, rerank};
+use crate::{Failure, Outcome, Run, judge, model, output, ranker};
 
 pub fn run(args: &RerankArgs, talk: Talk, counter: &Counter) -> Run {
     if args.resume && (args.output.is_none() || reads_stdin(args)) {
@@ -19,7 +19,7 @@ pub fn run(args: &RerankArgs, talk: Talk, counter: &Counter) -> Run {
     }
     let watch = Watch { counter, talk };
     let job = Job::open(options(args)?, &watch)?;
-    let reranker = rerank::load(args, talk, counter)?;
+    let reranker = ranker::load(args, talk, counter)?;
     let ran = job.run(&reranker, &watch);
     if ran.is_ok() {
         counter.finish();

@@ -73,17 +73,23 @@ fn of_a_job(error: &JobError) -> String {
             format!("{}: not the manifest of a job: {why}; {GO_ON}", file.display())
         }
         JobError::Differs { folder, difference } => {
-            let difference = match difference {
-                Difference::Option { name, was, is } => format!("--{name} was {was} and is {is} now"),
-                other => other.to_string(),
-            };
-            format!("{} holds an unfinished job, but {difference}; {GO_ON}", folder.display())
+            format!("{} holds an unfinished job, but {}; {GO_ON}", folder.display(), as_flags(difference))
+        }
+        JobError::NotOneJob { one, other, difference } => {
+            format!("{} and {} are not of one job: {}", one.display(), other.display(), as_flags(difference))
         }
         JobError::CannotGoOn { why } => format!("cannot go on with the job: {why}; begin anew with --restart"),
         JobError::NotResumable => {
             "only a job with --output, and without an input from standard input, can be resumed".into()
         }
         error => error.to_string(),
+    }
+}
+
+fn as_flags(difference: &Difference) -> String {
+    match difference {
+        Difference::Option { name, was, is } => format!("--{name} was {was} and is {is} now"),
+        other => other.to_string(),
     }
 }
 

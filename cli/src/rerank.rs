@@ -6,28 +6,24 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Instant;
 
-use nearsort::answer::{Answer, Format, ModelRun, Ranked, Readings, WorkDone, check_trec_id, check_trec_query};
-use nearsort::encoder::ProgressFn;
-use nearsort::io::{Query, Row, Rows, read_delimited_queries};
+use nearsort::answer::{Answer, Format, ModelRun, Ranked, Readings, WorkDone, check_trec_id};
+use nearsort::io::{Query, Row, Rows};
 use nearsort::ranking::{self, TopK};
 use nearsort::scorer::list;
 use nearsort::service::ServiceKind;
-use nearsort::{Blend, Hit, QueryReading, Reranker, RerankerBuilder, Scored};
+use nearsort::{Blend, Hit, QueryReading, Reranker, Scored};
 
 use crate::args::{BlendMethod, RerankArgs, Talk};
 use crate::hints::{Warning, say, unscored_example, warn, warn_of_skipped};
 use crate::outcome::CHECK_MODEL;
 use crate::output;
 use crate::progress::Counter;
+use crate::ranker::{CHUNK_ROWS, load, name_query, queries};
 use crate::reading::warn_of_readings;
 use crate::service::DryRun;
-use crate::{Failure, Outcome, Run, batch, cache, judge, model, profile, rerank_index, service};
-
-/// Rows scored at a time: enough for batches of like length, little enough to keep in memory at any text length.
-pub const CHUNK_ROWS: usize = 4096;
+use crate::{Failure, Outcome, Run, batch, judge, model, profile, rehearsal, rerank_index, service};
 
 /// Ids of candidates without text that are kept: one more than a warning shows.
 const KEPT_IDS: usize = 6;
@@ -49,7 +45,7 @@ pub fn run(args: &RerankArgs, talk: Talk) -> Run {
 fn rank(args: &RerankArgs, talk: Talk) -> Run {
     let is_asked = args.asks(ServiceKind::Judge) || args.asks(ServiceKind::Rerank);
     if args.model.service.dry_run && (is_asked || !args.stages.is_empty()) {
-        return judge::rehearse(args, talk);
+        return rehearsal::rehearse(args, talk);
     }
     if let Some(dry) = DryRun::of(&args.model)? {
         return dry_run(args, dry, talk);
@@ -111,41 +107,6 @@ fn dry_run(args: &RerankArgs, mut dry: DryRun, talk: Talk) -> Run {
     dry.print()
 }
 
-/// The reranker that the arguments ask for; `counter` counts what it encodes.
-pub fn load(args: &RerankArgs, talk: Talk, counter: &Counter) -> Result<Reranker, Failure> {
-    let ticks = counter.clone();
-    let mut builder = builder(args, talk, Arc::new(move |texts| ticks.done(texts)))?;
-    if let Some(cache) = cache::open_for(&args.cache, &args.model, args.uses_service())? {
-        builder = builder.cache(cache);
-    }
-    let reranker = builder.build()?;
-    if args.explain && reranker.encoder().is_none() {
-        return Err(Failure::Error(
-            "--explain is for embedding models: a cross-encoder does not tell which words met; leave it out".into(),
-        ));
-    }
-    Ok(reranker)
-}
-
-/// Everything that the arguments say about a reranker, but for the cache.
-pub fn builder(args: &RerankArgs, talk: Talk, progress: ProgressFn) -> Result<RerankerBuilder, Failure> {
-    let mut builder = model::reranker(&args.model, &args.scoring, talk, progress)?.stages(args.stages.clone());
-    if args.asks(ServiceKind::Judge) {
-        let (method, options) = judge::asking(&args.judge)?;
-        builder = builder.judge(method, options);
-    }
-    if let Some(kind) = args.judge.kind {
-        builder = builder.kind(kind);
-    }
-    if let Some(raw_scores) = args.raw_scores {
-        builder = builder.raw_scores(raw_scores);
-    }
-    if let Some(instruction) = &args.instruction {
-        builder = builder.instruction(instruction);
-    }
-    Ok(builder)
-}
-
 /// What can be known to be wrong before a model is loaded.
 fn check(args: &RerankArgs) -> Result<(), Failure> {
     let wrong = |message: &str| Err(Failure::Error(message.into()));
@@ -188,24 +149,6 @@ fn check(args: &RerankArgs) -> Result<(), Failure> {
             )
         }
         _ => Ok(()),
-    }
-}
-
-pub fn queries(args: &RerankArgs) -> Result<Vec<Query>, Failure> {
-    match (&args.query, &args.query_file) {
-        (Some(text), _) if text.trim().is_empty() => Err(Failure::Error("--query is empty".into())),
-        (Some(text), _) => Ok(vec![Query::new("1", text)]),
-        (None, Some(path)) => {
-            let queries = read_delimited_queries(path, args.reading.table.delimiter)?;
-            if queries.is_empty() {
-                return Err(Failure::Error(format!("{}: the file has no queries", path.display())));
-            }
-            if output::format(args)? == Format::Trec {
-                queries.iter().try_for_each(|query| check_trec_query(query, &path.display().to_string()))?;
-            }
-            Ok(queries)
-        }
-        (None, None) => Err(Failure::Error("give --query TEXT or --query-file FILE".into())),
     }
 }
 
@@ -478,18 +421,6 @@ fn name_candidate(error: nearsort::Error, chunk: &[Row], first: usize) -> Failur
     };
     match row {
         Some(row) => Failure::Error(format!("{error}: id '{}', line {}; {CHECK_MODEL}", row.id, row.line)),
-        None => error.into(),
-    }
-}
-
-/// An error about a query names a position; the user knows the id that `query` gives.
-pub fn name_query<'a>(error: nearsort::Error, query: impl FnOnce(usize) -> Option<&'a Query>) -> Failure {
-    let found = match &error {
-        nearsort::Error::QueryNotANumber { index } => query(*index),
-        _ => None,
-    };
-    match found {
-        Some(found) => Failure::Error(format!("{error}: query '{}'; {CHECK_MODEL}", found.id)),
         None => error.into(),
     }
 }

@@ -18,8 +18,8 @@ use crate::hints::{Warning, say, warn, warn_of_skipped};
 use crate::outcome::CHECK_MODEL;
 use crate::output;
 use crate::progress::Counter;
+use crate::ranker::name_query;
 use crate::reading::warn_of_readings;
-use crate::rerank::name_query;
 use crate::{Failure, Outcome, Run, index, model};
 
 /// A query with its candidates.

@@ -12,8 +12,8 @@ use crate::args::{SearchArgs, Talk};
 use crate::hints::{Warning, say, warn};
 use crate::output;
 use crate::progress::Counter;
+use crate::ranker::name_query;
 use crate::reading::warn_of_readings;
-use crate::rerank::name_query;
 use crate::service::DryRun;
 use crate::{Failure, Outcome, Run, index, model};
 

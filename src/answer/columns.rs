@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::format::{Rendered, Shape};
+use super::shape::{Rendered, Shape};
 use super::value::Answer;
 use crate::io::{ParquetResults, ReadOptions, Row, Rows};
 use crate::{Error, Result};

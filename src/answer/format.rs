@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::shape::{Rendered, Renderer, Shape};
 use super::value::Answer;
 use super::{columns, json, lines, raw_json};
 use crate::Error;
@@ -27,50 +28,6 @@ pub enum Format {
     /// Columns query_id, rank, id, score, text, in a file.
     Parquet,
 }
-
-/// What is written of an answer, beside the format.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Shape {
-    /// The candidates' texts.
-    pub with_text: bool,
-    /// The query's id: where queries come from a file, every line says its query, and JSON is an array.
-    pub with_query: bool,
-    /// In TSV and tables beside a blended score the model's.
-    pub with_model_score: bool,
-}
-
-/// What becomes of writing an answer.
-pub type Rendered = Result<(), RenderError>;
-
-/// Why an answer could not be written.
-#[derive(Debug)]
-pub enum RenderError {
-    /// The target took no more.
-    Io(io::Error),
-    /// The answer does not fit the format.
-    Answer(Error),
-}
-
-impl From<io::Error> for RenderError {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
-    }
-}
-
-impl From<Error> for RenderError {
-    fn from(error: Error) -> Self {
-        Self::Answer(error)
-    }
-}
-
-impl From<serde_json::Error> for RenderError {
-    fn from(error: serde_json::Error) -> Self {
-        Self::Io(error.into())
-    }
-}
-
-/// Draws tables.
-pub type Renderer = fn(&mut dyn Write, &Answer<'_>, Shape) -> Rendered;
 
 impl Format {
     /// The format that a file's extension names: .trec and .run, .tsv, .json, .jsonl, .txt (a table), .parquet.

@@ -7,9 +7,9 @@ use super::document::{
     CharacterRange, ExplanationDocument, HeaderDocument, MatchDocument, ResultDocument, StageDocument, UsageDocument,
     WordDocument,
 };
-use super::format::Shape;
 use super::model_run::ModelRun;
 use super::raw_json::RawObject;
+use super::shape::Shape;
 use super::value::{Answer, Ranked};
 use crate::scorer::{Explanation, Match, StageScore};
 

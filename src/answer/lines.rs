@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::ops::Range;
 
-use super::format::{Rendered, Shape};
+use super::shape::{Rendered, Shape};
 use super::value::{Answer, Ranked};
 use crate::io::{Query, Row, write_run_line};
 use crate::ranking::strictly_falling;

@@ -15,15 +15,17 @@ mod lines;
 mod model_run;
 mod raw_json;
 mod readings;
+mod shape;
 mod value;
 mod writer;
 
 pub use columns::{join_columns, write_columns};
 pub use document::{AnswerDocument, HeaderDocument, LineDocument, ResultDocument};
-pub use format::{Format, RenderError, Rendered, Renderer, Shape};
+pub use format::Format;
 pub use lines::{check_trec_id, check_trec_ids, check_trec_query, explained, one_line};
 pub use model_run::ModelRun;
 pub use raw_json::indented;
 pub use readings::Readings;
+pub use shape::{RenderError, Rendered, Renderer, Shape};
 pub use value::{Answer, IndexRun, Ranked, WorkDone};
 pub use writer::AnswerWriter;

@@ -4,7 +4,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::columns;
-use super::format::{Format, RenderError, Renderer, Shape};
+use super::format::Format;
+use super::shape::{RenderError, Renderer, Shape};
 use super::value::Answer;
 use crate::io::{CheckedFile, FileMark, ParquetResults, WholeFile};
 use crate::{Error, Result};

@@ -371,7 +371,7 @@ mod tests {
             let tokenizer = load(model, 64);
             let room = tokenizer.room(Role::Document);
             for text in TEXTS {
-                let mut before = usize::MAX / 5;
+                let mut before = usize::MAX / 7;
                 for length in [10_000, 40_000] {
                     let text = repeated(text, length);
                     let [windows, cut] = work(&tokenizer, &text);
@@ -379,7 +379,8 @@ mod tests {
                     // With one try a window has `room` tokens of at least a byte: TRY / room bytes for each of the text, 8.3. With two,
                     // TRY bytes held no more than room + UNSURE_TOKENS, so a window has room times as many: 10.2.
                     let most = 5 * (room + UNSURE_TOKENS) * text.len() / room;
-                    assert!(windows <= most + ONCE && windows <= 4 * before + ONCE, "{said}");
+                    // Four times the length. Windows that need a second try come at other places; a square would be 16 times as much.
+                    assert!(windows <= most + ONCE && windows <= 6 * before + ONCE, "{said}");
                     assert!(cut <= 7 * text.len() / 3, "{model}: {cut} bytes for cutting {length}: {:.20}", text);
                     before = windows;
                 }

@@ -43,6 +43,16 @@ pub enum JobError {
         /// What is damaged.
         why: String,
     },
+    /// Outputs that are to be joined are shards of different jobs.
+    #[error("{} and {} are not of one job: {difference}", one.display(), other.display())]
+    NotOneJob {
+        /// An output.
+        one: PathBuf,
+        /// Another.
+        other: PathBuf,
+        /// The first thing that differs.
+        difference: Difference,
+    },
     /// A job that leaves nothing on the disk cannot go on.
     #[error("only a job with an output file, and without an input from standard input, can be resumed")]
     NotResumable,

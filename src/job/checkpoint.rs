@@ -15,7 +15,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::block::Slice;
-use super::folder::{ANSWERS, COLUMNS, JOURNAL, JobFolder, MANIFEST};
+use super::cleanup::{ANSWERS, COLUMNS, JOURNAL, MANIFEST};
+use super::folder::JobFolder;
 use super::manifest::Manifest;
 use super::totals::Totals;
 use crate::answer::{Format, write_columns};

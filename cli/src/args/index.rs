@@ -6,7 +6,10 @@ use std::str::FromStr;
 use clap::{Args, Subcommand};
 use nearsort::index::Dtype;
 
-use super::{CacheArgs, DelimiterArgs, ModelArgs, OutputFormat, ReadingArgs};
+use super::cache::CacheArgs;
+use super::model::ModelArgs;
+use super::output::OutputFormat;
+use super::reading::{DelimiterArgs, ReadingArgs};
 
 pub const INDEX_EXAMPLES: &str = "\
 A build that was killed goes on where it stopped when the same command is given again.

@@ -7,7 +7,11 @@ use clap::{Args, ValueEnum};
 use nearsort::service::ServiceKind;
 use nearsort::{LongText, Normalize, Scoring, StageSpec};
 
-use super::{CacheArgs, JudgeArgs, ModelArgs, OutputFormat, ReadingArgs};
+use super::cache::CacheArgs;
+use super::judge::JudgeArgs;
+use super::model::ModelArgs;
+use super::output::OutputFormat;
+use super::reading::ReadingArgs;
 use nearsort::job::Shard;
 
 pub const RERANK_EXAMPLES: &str = "\
