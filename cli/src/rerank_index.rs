@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use nearsort::answer::{Answer, Format, IndexRun, ModelRun, Ranked, Readings, check_trec_query};
+use nearsort::answer::{Answer, Format, IndexRun, ModelRun, Ranked, Readings, Shape, check_trec_query};
 use nearsort::encoder::ProgressFn;
 use nearsort::index::{Index, IndexQuery, IndexScorer};
 use nearsort::io::{InputFormat, Query, RunFile, read_delimited_queries};
@@ -77,7 +77,9 @@ pub fn run(args: &RerankArgs, folder: &Path, talk: Talk, counter: &Counter) -> R
             lists.len()
         ));
     }
-    let mut out = output::open_for(args)?;
+    // An index keeps no texts.
+    let shape = Shape { with_text: false, ..output::shape(args) };
+    let mut out = output::open(args.output.as_deref(), format, shape)?;
     answers.iter().try_for_each(|answer| out.write(answer))?;
     out.finish()?;
     warn_of_empty(&index, &lists, talk)?;
