@@ -309,6 +309,9 @@ fn what_cannot_be_computed_is_refused_by_name() {
     assert!(try_load(&folder).err().unwrap().to_string().contains("has no projection"));
     let unknown = changed("colbert-tiny-bert", OPTIONS, json!({ "pool_factor": 2 }));
     assert!(try_load(&unknown).unwrap().contract().findings.iter().any(|f| f.message.contains("pool_factor = 2")));
+    let folder = changed("colbert-tiny-bert", "tokenizer_config.json", json!({ "truncation_side": "left" }));
+    let error = try_load(&folder).err().unwrap().to_string();
+    assert!(error.contains("tokenizer_config.json") && error.contains("truncation_side is left"), "{error}");
 }
 
 #[test]

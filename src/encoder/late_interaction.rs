@@ -72,6 +72,10 @@ impl Reader<'_> {
         }
         let tokenizer_config = self.json(TOKENIZER_CONFIG)?.unwrap_or(Value::Null);
         let tokenizer = self.compare_tokenizer(&config, &tokenizer_config, max_tokens)?;
+        if tokenizer.cuts_left() {
+            let message = "truncation_side is left; of a late-interaction (ColBERT) model only right is computed";
+            return Err(self.unusable(TOKENIZER_CONFIG, message));
+        }
         let transformer = self.transformer_file()?;
         self.audit_config(&config)?;
         self.audit_transformer(&transformer, "feature-extraction")?;
