@@ -39,6 +39,7 @@ pub mod index;
 pub mod io;
 pub mod job;
 pub mod kernels;
+pub mod model;
 // What only requests to services need.
 #[cfg_attr(not(feature = "remote"), allow(dead_code))]
 mod provider;
@@ -80,8 +81,9 @@ pub use encoder::{
 };
 pub use error::{Error, JobError, Result};
 pub use index::{Index, IndexBuilder, IndexScorer};
+pub use model::{Connect, DEFAULT_MODEL, Model, ModelOptions, RankOptions};
 pub use ranking::Hit;
-pub use reranker::{Connect, DEFAULT_MODEL, RerankOptions, Reranker, RerankerBuilder, StageBy, StageSpec};
+pub use reranker::{Ranking, RerankOptions, Reranked, Reranker, RerankerBuilder, StageBy, StageSpec};
 pub use scorer::{
     BiEncoderScorer, CandidateList, CascadeScorer, CrossEncoderScorer, LongText, QueryReading, ScoreKind, Scored,
     ScoredList, Scorer, Scoring, StageInfo, StageScore, WhyNot,

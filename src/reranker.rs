@@ -2,20 +2,23 @@
 
 mod builder;
 mod distinct;
+mod rank;
 mod stages;
 
 use std::ops::Add;
 use std::sync::Arc;
 
-pub use builder::{Connect, DEFAULT_MODEL, RerankerBuilder};
+pub use builder::RerankerBuilder;
+pub use rank::{Ranking, Reranked};
 pub use stages::{StageBy, StageSpec};
 
 use crate::answer::ModelRun;
-use crate::blend::{Blend, Normalize};
+use crate::blend::Blend;
 use crate::cache::{CacheCounts, CachedEncoder};
 use crate::encoder::{LocalEncoder, ModelInfo};
+use crate::model::{Model, Prepared, RankOptions, default_blend};
 use crate::ranking::Hit;
-use crate::remote::judge::{JudgeCounts, JudgeMethod, JudgeOptions, JudgeScorer, ListwiseScorer, Tally};
+use crate::remote::judge::{JudgeCounts, JudgeMethod, JudgeOptions, Tally};
 use crate::scorer::{
     CandidateList, Explanation, ListOptions, LongText, ScoreKind, ScoredList, Scorer, StageInfo, list,
 };
@@ -63,17 +66,28 @@ pub struct Reranker {
 }
 
 impl Reranker {
-    /// Ranks by a scorer of your own. First-stage scores are mixed in as z-scores where the scorer's have no known range, and not at all with a judge's grades
+    /// Ranks by a model as it ranks when nobody says otherwise. The model stays as it is, for other rerankers and threads.
+    ///
+    /// # Errors
+    /// As [`Reranker::with`].
+    pub fn new(model: &Model) -> Result<Self> {
+        Self::with(model, RankOptions::default())
+    }
+
+    /// Ranks by a model as these options say.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for a blend's weight that is no share, and for options that the model has no use for.
+    pub fn with(model: &Model, options: RankOptions) -> Result<Self> {
+        let Prepared { scorer, explainer, cached, encoder, judged, long_text, blend } = model.prepare(&options)?;
+        let (cached, judged) = (cached.into_iter().collect(), judged.into_iter().collect());
+        Ok(Self { scorer, explainer, cached, encoder, judged, long_text, blend, stages: Vec::new() })
+    }
+
+    /// Ranks by a scorer of your own. First-stage scores are mixed in as z-scores where the scorer's have no known range, and not at all with grades
     /// and places.
     pub fn from_scorer(scorer: Arc<dyn Scorer>) -> Self {
-        let blend = match scorer.kind() {
-            ScoreKind::Custom | ScoreKind::Logit => {
-                let normalize = Normalize::ZScore;
-                Blend::Linear { weight: Blend::linear_weight(normalize), normalize }
-            }
-            ScoreKind::Rating | ScoreKind::Place => Blend::None,
-            _ => Blend::default(),
-        };
+        let blend = default_blend(scorer.kind());
         let explainer = Arc::clone(&scorer);
         Self {
             scorer,
@@ -90,21 +104,9 @@ impl Reranker {
     /// Ranks by a language model of a service. First-stage scores are not mixed in: of candidates with equal grades the first in the input is first.
     ///
     /// # Errors
-    /// Those of [`JudgeScorer::new`] and [`ListwiseScorer::new`].
+    /// Those of [`Model::from_judge`].
     pub fn from_judge(service: Arc<dyn Service>, method: JudgeMethod, options: JudgeOptions) -> Result<Self> {
-        let (scorer, judged): (Arc<dyn Scorer>, _) = match method {
-            JudgeMethod::Pointwise => {
-                let judge = JudgeScorer::new(service, options)?;
-                let tally = judge.tally();
-                (Arc::new(judge), tally)
-            }
-            JudgeMethod::Listwise(windows) => {
-                let judge = ListwiseScorer::new(service, options, windows)?;
-                let tally = judge.tally();
-                (Arc::new(judge), tally)
-            }
-        };
-        Ok(Self { judged: vec![judged], ..Self::from_scorer(scorer) })
+        Self::new(&Model::from_judge(service, method, options)?)
     }
 
     /// Ranks candidates: score descending, equal scores in input order.

@@ -13,13 +13,14 @@ use source::Source;
 use crate::support::root;
 
 /// Modules of the library, lowest layer first; a module may use lower layers only, and its own.
-const LAYERS: [&[&str]; 8] = [
+const LAYERS: [&[&str]; 9] = [
     &["error", "foreign", "hex", "kernels", "scrub", "text"],
     &["engine", "similarity", "ranking", "blend", "store", "io", "provider"],
     &["candle_backend", "service"],
     &["encoder"],
     &["scorer", "cache"],
     &["remote", "answer"],
+    &["model"],
     &["reranker", "eval", "index"],
     &["diagnose", "job"],
 ];

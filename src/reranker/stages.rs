@@ -2,8 +2,13 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
-use crate::scorer::Scoring;
+use super::Reranker;
+use crate::blend::Blend;
+use crate::cache::CachedEncoder;
+use crate::remote::judge::Tally;
+use crate::scorer::{CascadeScorer, Scoring, Stage, StageInfo};
 use crate::service::Provider;
 use crate::{Error, Result};
 
@@ -12,7 +17,7 @@ use crate::{Error, Result};
 pub enum StageBy {
     /// The reranker's own embedding model.
     Scoring(Scoring),
-    /// A model of its own, named as [`super::RerankerBuilder::model`] takes it.
+    /// A model of its own, named as [`Model::load`](crate::Model::load) takes it.
     Model(String),
 }
 
@@ -25,7 +30,56 @@ pub struct StageSpec {
     pub depth: usize,
 }
 
+/// Rerankers on their way to being the stages of one.
+#[derive(Default)]
+pub(super) struct Stages {
+    stages: Vec<Stage>,
+    infos: Vec<StageInfo>,
+    cached: Vec<Arc<CachedEncoder>>,
+    judged: Vec<Arc<Tally>>,
+}
+
+impl Stages {
+    pub fn push(&mut self, name: String, reranker: Reranker, depth: usize) {
+        let Reranker { scorer, cached, judged, .. } = reranker;
+        self.cached.extend(cached);
+        self.judged.extend(judged);
+        self.infos.push(StageInfo { name: name.clone(), kind: scorer.kind(), depth });
+        self.stages.push(Stage { name, scorer, depth });
+    }
+
+    pub fn reranker(self, blend: Blend) -> Result<Reranker> {
+        let Self { stages, infos, cached, judged } = self;
+        let cascade = Reranker::from_scorer(Arc::new(CascadeScorer::new(stages)?));
+        Ok(Reranker { stages: infos, cached, judged, blend, ..cascade })
+    }
+}
+
+impl Reranker {
+    /// Ranks in stages, each the best so many of the order that the one before it left; see [`CascadeScorer`](crate::CascadeScorer).
+    ///
+    /// # Errors
+    /// Those of [`CascadeScorer::new`](crate::CascadeScorer::new).
+    pub fn cascade(stages: impl IntoIterator<Item = (Reranker, usize)>) -> Result<Self> {
+        let mut all = Stages::default();
+        for (reranker, depth) in stages {
+            let kind = reranker.score_kind().to_string();
+            let name = reranker.model().filter(|_| reranker.encoder.is_none()).map_or(kind, |model| model.name);
+            all.push(name, reranker, depth);
+        }
+        all.reranker(Blend::None)
+    }
+}
+
 impl StageSpec {
+    /// The way of scoring, where the stage goes by the reranker's own model.
+    pub(super) fn scoring(&self) -> Option<Scoring> {
+        match self.by {
+            StageBy::Scoring(scoring) => Some(scoring),
+            StageBy::Model(_) => None,
+        }
+    }
+
     /// Provider and model, where the stage is a service's.
     pub fn service(&self) -> Option<(Provider, &str)> {
         match &self.by {

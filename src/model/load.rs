@@ -1,0 +1,116 @@
+//! Loading models of this machine.
+
+use std::sync::Arc;
+
+use super::{Loaded, Model, ModelOptions, Task};
+use crate::cache::CachedEncoder;
+use crate::encoder::{CrossEncoder, CrossEncoderOptions, Encoder, LocalEncoder, ModelKind, no_text_vectors};
+use crate::scorer::Scoring;
+use crate::service::Provider;
+use crate::store::{ModelFiles, ModelSpec, ModelStore, StoreOptions};
+use crate::{Error, Result};
+
+impl Model {
+    /// Finds the model, downloads it if need be, and loads it. Its files tell what it does.
+    ///
+    /// `name`: a name of the registry, `org/name[@revision]` on the hub, a folder, or a model of a service:
+    /// `openai:text-embedding-3-large` embeds, `openai:gpt-4o` and `anthropic:...` judge, `cohere:rerank-v4.0-pro` reranks.
+    ///
+    /// # Errors
+    /// Those of [`ModelStore::get`], [`LocalEncoder::load`] and [`CrossEncoder::load`]; [`Error::InvalidArgument`] for options
+    /// that the kind of model has no use for.
+    pub fn load(name: &str, options: ModelOptions) -> Result<Self> {
+        Self::load_for(name, options, &|_, _| Ok(()))
+    }
+
+    /// [`Model::load`], with a look at what it does before anything is loaded or asked.
+    pub(crate) fn load_for(
+        name: &str,
+        options: ModelOptions,
+        check: &dyn Fn(Task, &str) -> Result<()>,
+    ) -> Result<Self> {
+        if let Some((provider, model)) = Provider::of_name(name) {
+            return Self::load_service(provider, model, options, check);
+        }
+        if options.judge.is_some() {
+            return Err(Error::InvalidArgument("only a model of a service can judge, such as openai:gpt-4o".into()));
+        }
+        let files = files(name, options.store.as_ref())?;
+        let task = match ModelKind::of(&files)? {
+            ModelKind::Encoder => Task::Embed,
+            ModelKind::LateInteraction => Task::EmbedTokens,
+            ModelKind::CrossEncoder => Task::CrossEncode,
+        };
+        check(task, &files.name)?;
+        options.check_local(task, &files.name)?;
+        match task {
+            Task::CrossEncode => Self::load_cross_encoder(files, options),
+            Task::EmbedTokens => Self::load_encoder(files, options, Scoring::MaxSim),
+            _ => Self::load_encoder(files, options, Scoring::Hybrid),
+        }
+    }
+
+    fn load_cross_encoder(files: ModelFiles, options: ModelOptions) -> Result<Self> {
+        let name = files.name.clone();
+        let options = CrossEncoderOptions { local: options.encoder, instruction: options.instruction };
+        Ok(Self { name, loaded: Loaded::CrossEncoder(Arc::new(CrossEncoder::load(files, options)?)) })
+    }
+
+    fn load_encoder(files: ModelFiles, options: ModelOptions, scoring: Scoring) -> Result<Self> {
+        let name = files.name.clone();
+        let progress = options.encoder.progress.clone();
+        let local = Arc::new(LocalEncoder::load(files, options.encoder)?);
+        let encoder = Arc::clone(&local) as Arc<dyn Encoder>;
+        let cached = match options.cache {
+            None => None,
+            Some(cache) => {
+                let cached = CachedEncoder::new(Arc::clone(&encoder), cache, &name)?;
+                Some(Arc::new(match progress {
+                    Some(progress) => cached.progress(progress),
+                    None => cached,
+                }))
+            }
+        };
+        Ok(Self { name, loaded: Loaded::Embedder { encoder, local: Some(local), cached, scoring } })
+    }
+
+    /// The encoder alone: for embedding a corpus.
+    ///
+    /// # Errors
+    /// Those of [`ModelStore::get`] and [`LocalEncoder::load`]; [`Error::InvalidArgument`] for a late-interaction model, which has no
+    /// embeddings of texts ([`LocalEncoder::load`] itself takes it).
+    pub fn load_local_encoder(name: &str, options: ModelOptions) -> Result<LocalEncoder> {
+        let files = files(name, options.store.as_ref())?;
+        if ModelKind::of(&files)? == ModelKind::LateInteraction {
+            return Err(no_text_vectors(&files.name));
+        }
+        LocalEncoder::load(files, options.encoder)
+    }
+}
+
+impl ModelOptions {
+    /// Refuses what a model of this machine has no use for.
+    fn check_local(&self, task: Task, name: &str) -> Result<()> {
+        let refused = |message: String| Err(Error::InvalidArgument(message));
+        match task {
+            Task::Embed | Task::EmbedTokens if self.instruction.is_some() => {
+                refused(format!("--instruction is for cross-encoders, and {name} is an embedding model: leave it out"))
+            }
+            Task::EmbedTokens if self.cache.is_some() => refused(format!(
+                "--cache keeps embeddings of texts, and {name} is a late-interaction (ColBERT) model, which has none: leave it out"
+            )),
+            Task::CrossEncode if self.cache.is_some() => refused(format!(
+                "--cache is for embedding models, and {name} is a cross-encoder, which has no embeddings to keep: leave it out"
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn files(name: &str, store: Option<&ModelStore>) -> Result<ModelFiles> {
+    let spec = ModelSpec::parse(name)?;
+    match store {
+        Some(store) => store.get(&spec),
+        None => ModelStore::new(StoreOptions::from_env()?).get(&spec),
+    }
+}

@@ -1,0 +1,192 @@
+//! What a loaded model does with lists.
+
+use std::sync::Arc;
+
+use super::{Loaded, Model, Task};
+use crate::blend::{Blend, Normalize};
+use crate::cache::CachedEncoder;
+use crate::encoder::{Encoder, LocalEncoder};
+use crate::remote::judge::Tally;
+use crate::scorer::{BiEncoderScorer, CrossEncoderScorer, LongText, ScoreKind, Scorer, Scoring};
+use crate::{Error, Result};
+
+/// What a model does with lists. What is left out follows from the model.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[non_exhaustive]
+pub struct RankOptions {
+    /// Which score of an embedding model's pass. Default: [`Scoring::Hybrid`]; [`Scoring::MaxSim`], the only one, of a
+    /// late-interaction (ColBERT) model; [`Scoring::Cosine`] of a service and of an encoder of your own.
+    pub scoring: Option<Scoring>,
+    /// What becomes of candidates that are longer than the model takes. Default: [`Scoring::default_long_text`].
+    pub long_text: Option<LongText>,
+    /// How first-stage scores are mixed in, where there are some. Default: [`Scoring::default_blend`]; none for cross-encoders, which
+    /// read the words themselves, for judges and rerank services; z-scores for scorers of your own.
+    pub blend: Option<Blend>,
+    /// Of a cross-encoder: logits (`true`) or probabilities as scores. Default: what the model's files want.
+    pub raw_scores: Option<bool>,
+}
+
+/// What a reranker needs of a model.
+pub(crate) struct Prepared {
+    pub scorer: Arc<dyn Scorer>,
+    /// The same scorer without a cache, which knows no tokens.
+    pub explainer: Arc<dyn Scorer>,
+    pub cached: Option<Arc<CachedEncoder>>,
+    pub encoder: Option<Arc<LocalEncoder>>,
+    pub judged: Option<Arc<Tally>>,
+    pub long_text: LongText,
+    pub blend: Blend,
+}
+
+impl RankOptions {
+    /// Refuses what a model has no use for.
+    pub(crate) fn check(&self, task: Task, name: &str) -> Result<()> {
+        let refused = |message: String| Err(Error::InvalidArgument(message));
+        match task {
+            Task::Embed | Task::EmbedTokens if self.raw_scores.is_some() => {
+                refused(format!("--raw-scores is for cross-encoders, and {name} is an embedding model: leave it out"))
+            }
+            Task::EmbedTokens if self.scoring.is_some_and(|scoring| scoring != Scoring::MaxSim) => {
+                let scoring = self.scoring.unwrap_or(Scoring::MaxSim);
+                refused(format!(
+                    "{name} is a late-interaction (ColBERT) model, which scores by maxsim alone: it has no vector of a text for --scoring {scoring} \
+                     (nor for `nearsort diagnose`); leave --scoring out"
+                ))
+            }
+            Task::CrossEncode if self.scoring.is_some() => refused(format!(
+                "--scoring (and `nearsort diagnose`) is for embedding models, and {name} is a cross-encoder, whose scores are its own: leave it out"
+            )),
+            Task::CrossEncode if self.long_text == Some(LongText::Window) => refused(format!(
+                "--long window is for embedding models, and {name} is a cross-encoder, which reads the beginning of a long text: leave it out"
+            )),
+            Task::Judge | Task::Rerank => self.check_service(task),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_service(&self, task: Task) -> Result<()> {
+        let has_blend = !matches!(self.blend, None | Some(Blend::None));
+        let given = [
+            ("a scoring", self.scoring.is_some()),
+            ("windows of long texts", self.long_text.is_some()),
+            ("a blend with the first stage", has_blend && task == Task::Judge),
+        ];
+        if self.raw_scores.is_some() {
+            return Err(Error::InvalidArgument(
+                "a choice of raw scores is for local models; a service decides by itself how it computes".into(),
+            ));
+        }
+        match given.iter().find(|(_, is_given)| *is_given) {
+            Some((what, _)) => Err(only_for_embedding(what, task)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// `what` is given to a model of a service that does not embed.
+pub(super) fn only_for_embedding(what: &str, task: Task) -> Error {
+    let other = match task {
+        Task::Judge => "a judge does not",
+        _ => "a rerank service scores by itself",
+    };
+    Error::InvalidArgument(format!("{what} is for models that embed, and {other}; leave it out"))
+}
+
+impl Model {
+    /// What a reranker by these options needs.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for a blend's weight that is no share, and for options that the model has no use for.
+    pub(crate) fn prepare(&self, options: &RankOptions) -> Result<Prepared> {
+        options.check(self.task(), self.name())?;
+        match &self.loaded {
+            Loaded::Embedder { encoder, local, cached, scoring } => {
+                let scoring = options.scoring.unwrap_or(*scoring);
+                let is_cut = LongText::Truncate;
+                let long_text = if local.is_some() { scoring.default_long_text() } else { is_cut };
+                let long_text = options.long_text.unwrap_or(long_text);
+                let by = |encoder: Arc<dyn Encoder>| BiEncoderScorer::new(encoder, scoring, long_text).map(Arc::new);
+                let explainer = by(Arc::clone(encoder))?;
+                let scorer = match cached {
+                    Some(cached) => {
+                        check_cached(scoring, long_text)?;
+                        by(Arc::clone(cached) as Arc<dyn Encoder>)?
+                    }
+                    None => Arc::clone(&explainer),
+                };
+                let blend = options.blend.unwrap_or(scoring.default_blend()).check()?;
+                let (cached, encoder) = (cached.clone(), local.clone());
+                Ok(Prepared { scorer, explainer, cached, encoder, judged: None, long_text, blend })
+            }
+            Loaded::CrossEncoder(model) => {
+                let mut scorer = CrossEncoderScorer::new(Arc::clone(model));
+                if let Some(raw_scores) = options.raw_scores {
+                    scorer = scorer.raw_scores(raw_scores);
+                }
+                let blend = options.blend.unwrap_or(Blend::None).check()?;
+                Ok(Prepared::of_scorer(Arc::new(scorer), None, blend))
+            }
+            Loaded::Scorer { scorer, judged, task } => {
+                let own = if *task == Task::Custom { default_blend(scorer.kind()) } else { Blend::None };
+                let blend = options.blend.unwrap_or(own).check()?;
+                Ok(Prepared::of_scorer(Arc::clone(scorer), judged.clone(), blend))
+            }
+        }
+    }
+}
+
+impl RankOptions {
+    /// By this score of an embedding model's pass.
+    pub fn by(scoring: Scoring) -> Self {
+        Self { scoring: Some(scoring), ..Self::default() }
+    }
+
+    /// What becomes of candidates that are longer than the model takes.
+    pub fn long_text(self, long_text: LongText) -> Self {
+        Self { long_text: Some(long_text), ..self }
+    }
+
+    /// How first-stage scores are mixed in.
+    pub fn blend(self, blend: Blend) -> Self {
+        Self { blend: Some(blend), ..self }
+    }
+
+    /// Of a cross-encoder: logits or probabilities.
+    pub fn raw_scores(self, raw_scores: bool) -> Self {
+        Self { raw_scores: Some(raw_scores), ..self }
+    }
+}
+
+impl Prepared {
+    fn of_scorer(scorer: Arc<dyn Scorer>, judged: Option<Arc<Tally>>, blend: Blend) -> Self {
+        let explainer = Arc::clone(&scorer);
+        Self { scorer, explainer, cached: None, encoder: None, judged, long_text: LongText::Truncate, blend }
+    }
+}
+
+/// First-stage scores are mixed in as z-scores where a scorer's have no known range, and not at all with grades and places.
+pub(crate) fn default_blend(kind: ScoreKind) -> Blend {
+    match kind {
+        ScoreKind::Custom | ScoreKind::Logit => {
+            let normalize = Normalize::ZScore;
+            Blend::Linear { weight: Blend::linear_weight(normalize), normalize }
+        }
+        ScoreKind::Rating | ScoreKind::Place => Blend::None,
+        _ => Blend::default(),
+    }
+}
+
+/// The cache keeps one vector per text.
+pub(crate) fn check_cached(scoring: Scoring, long_text: LongText) -> Result<()> {
+    let refused = |message: &str| Err(Error::InvalidArgument(message.into()));
+    match (scoring, long_text) {
+        (Scoring::Cosine, LongText::Truncate) => Ok(()),
+        (Scoring::Cosine, LongText::Window) => refused(
+            "the embedding cache keeps whole texts, not their windows; with --cache say --long truncate, or leave --cache out",
+        ),
+        (Scoring::MaxSim | Scoring::Hybrid, _) => refused(
+            "the embedding cache keeps embeddings, and this scoring needs the vectors of every token too, some 80 times as much; with --cache \
+             say --scoring cosine, or leave --cache out",
+        ),
+    }
+}

@@ -1,0 +1,184 @@
+//! Loading models of services.
+
+use std::sync::Arc;
+
+use super::{Loaded, Model, ModelOptions, Task};
+use crate::cache::CachedEncoder;
+use crate::candle_backend::Device;
+use crate::encoder::Encoder;
+use crate::remote::judge::{JudgeMethod, JudgeOptions, JudgeScorer, ListwiseScorer, Rehearsal, Tally};
+use crate::remote::{
+    KeptAnswers, RemoteEncoder, RemoteOptions, RerankScorer, RerankServiceOptions, ask_dim, known_dim,
+};
+use crate::scorer::{Scorer, Scoring};
+use crate::service::{Account, HttpService, Meter, Prices, Provider, Service, ServiceKind, ServiceOptions};
+use crate::{Error, Result};
+
+impl Model {
+    pub(super) fn load_service(
+        provider: Provider,
+        model: &str,
+        options: ModelOptions,
+        check: &dyn Fn(Task, &str) -> Result<()>,
+    ) -> Result<Self> {
+        let kind = if options.judge.is_some() { ServiceKind::Judge } else { options.kind_of(provider, model) };
+        let (task, name) = (task_of(kind), format!("{provider}:{model}"));
+        provider.check_offers(kind).map_err(Error::Service)?;
+        check(task, &name)?;
+        options.check_service(task)?;
+        let loaded = match kind {
+            ServiceKind::Embeddings => options.load_embeddings(provider, model)?,
+            ServiceKind::Judge => options.load_judge(provider, model)?,
+            ServiceKind::Rerank => options.load_rerank(provider, model)?,
+        };
+        Ok(Self { name, loaded })
+    }
+
+    /// A language model of a service that judges.
+    ///
+    /// # Errors
+    /// Those of [`JudgeScorer::new`] and [`ListwiseScorer::new`].
+    pub fn from_judge(service: Arc<dyn Service>, method: JudgeMethod, options: JudgeOptions) -> Result<Self> {
+        let name = format!("{}:{}", service.provider(), service.model());
+        Ok(Self { name, loaded: judge(service, method, options)? })
+    }
+}
+
+fn task_of(kind: ServiceKind) -> Task {
+    match kind {
+        ServiceKind::Embeddings => Task::Embed,
+        ServiceKind::Judge => Task::Judge,
+        ServiceKind::Rerank => Task::Rerank,
+    }
+}
+
+fn judge(service: Arc<dyn Service>, method: JudgeMethod, options: JudgeOptions) -> Result<Loaded> {
+    let (scorer, judged): (Arc<dyn Scorer>, Arc<Tally>) = match method {
+        JudgeMethod::Pointwise => {
+            let judge = JudgeScorer::new(service, options)?;
+            let tally = judge.tally();
+            (Arc::new(judge), tally)
+        }
+        JudgeMethod::Listwise(windows) => {
+            let judge = ListwiseScorer::new(service, options, windows)?;
+            let tally = judge.tally();
+            (Arc::new(judge), tally)
+        }
+    };
+    Ok(Loaded::Scorer { scorer, judged: Some(judged), task: Task::Judge })
+}
+
+impl ModelOptions {
+    fn load_embeddings(self, provider: Provider, model: &str) -> Result<Loaded> {
+        let (cache, progress) = (self.cache.clone(), self.encoder.progress.clone());
+        let encoder = self.remote_encoder(provider, model)?;
+        let cached = match cache {
+            None => None,
+            Some(cache) => {
+                let cached = CachedEncoder::new(Arc::clone(&encoder), cache, &format!("{provider}:{model}"))?;
+                Some(Arc::new(match progress {
+                    Some(progress) => cached.progress(progress),
+                    None => cached,
+                }))
+            }
+        };
+        Ok(Loaded::Embedder { encoder, local: None, cached, scoring: Scoring::Cosine })
+    }
+
+    fn load_judge(mut self, provider: Provider, model: &str) -> Result<Loaded> {
+        let (method, mut options) = self.judge.take().unwrap_or((JudgeMethod::Pointwise, JudgeOptions::default()));
+        // What cannot be asked is said before a key is looked for.
+        judge(Arc::new(Rehearsal::new(provider, model)), method, options.clone())?;
+        options.concurrency = self.concurrency.unwrap_or(options.concurrency);
+        options.progress = options.progress.or(self.encoder.progress.take());
+        judge(self.reach_kept(provider, model)?, method, options)
+    }
+
+    fn load_rerank(self, provider: Provider, model: &str) -> Result<Loaded> {
+        let mut options = RerankServiceOptions {
+            max_tokens: self.encoder.overrides.max_tokens,
+            progress: self.encoder.progress.clone(),
+            ..RerankServiceOptions::default()
+        };
+        options.concurrency = self.concurrency.unwrap_or(options.concurrency);
+        let scorer = Arc::new(RerankScorer::new(self.reach_kept(provider, model)?, options)?);
+        Ok(Loaded::Scorer { scorer, judged: None, task: Task::Rerank })
+    }
+
+    /// The encoder; a cache keeps the answer about an unknown dimension.
+    pub(crate) fn remote_encoder(self, provider: Provider, model: &str) -> Result<Arc<dyn Encoder>> {
+        provider.check_offers(ServiceKind::Embeddings).map_err(Error::Service)?;
+        self.check_service(Task::Embed)?;
+        let overrides = &self.encoder.overrides;
+        let own_dim = known_dim(provider, model);
+        let mut options = RemoteOptions {
+            dimensions: overrides.dim.filter(|dim| Some(*dim) != own_dim),
+            max_tokens: overrides.max_tokens,
+            query_prompt: overrides.query_prompt.clone().unwrap_or_default(),
+            document_prompt: overrides.document_prompt.clone().unwrap_or_default(),
+            progress: self.encoder.progress.clone(),
+            ..RemoteOptions::default()
+        };
+        options.concurrency = self.concurrency.unwrap_or(options.concurrency);
+        let service = self.reach(provider, model)?;
+        let dim = match (overrides.dim.or(own_dim), &self.cache) {
+            (Some(dim), _) => dim,
+            (None, Some(cache)) => {
+                let kept = KeptAnswers::new(Box::new(Arc::clone(&service)), cache.clone());
+                ask_dim(&kept).map_err(Error::Service)?
+            }
+            (None, None) => ask_dim(service.as_ref()).map_err(Error::Service)?,
+        };
+        Ok(Arc::new(RemoteEncoder::new(service, dim, options)?))
+    }
+
+    fn reach(&self, provider: Provider, model: &str) -> Result<Arc<dyn Service>> {
+        match &self.connect {
+            Some(connect) => connect(provider, model),
+            None => from_env(provider, model),
+        }
+    }
+
+    /// With a cache before it that keeps answers, if one was given.
+    fn reach_kept(&self, provider: Provider, model: &str) -> Result<Arc<dyn Service>> {
+        let service = self.reach(provider, model)?;
+        Ok(match &self.cache {
+            Some(cache) => Arc::new(KeptAnswers::new(Box::new(service), cache.clone())),
+            None => service,
+        })
+    }
+
+    /// Options of local models mean nothing to a service, nor those of models that embed to one that does not.
+    fn check_service(&self, task: Task) -> Result<()> {
+        let overrides = &self.encoder.overrides;
+        let local = [
+            ("an engine", self.encoder.engine.is_some()),
+            ("a precision", self.encoder.precision.is_some()),
+            ("a device", self.encoder.device != Device::Cpu),
+            ("a pooling", overrides.pooling.is_some()),
+            ("an instruction", self.instruction.is_some()),
+        ];
+        if let Some((what, _)) = local.iter().find(|(_, is_given)| *is_given) {
+            return Err(Error::InvalidArgument(format!(
+                "{what} is for local models; a service decides by itself how it computes"
+            )));
+        }
+        let embedding = [
+            ("a prompt before queries", overrides.query_prompt.is_some()),
+            ("a prompt before documents", overrides.document_prompt.is_some()),
+            ("a dimension", overrides.dim.is_some()),
+            ("a limit of the encoder's tokens", overrides.max_tokens.is_some() && task == Task::Judge),
+        ];
+        match embedding.iter().find(|(_, is_given)| *is_given && task != Task::Embed) {
+            Some((what, _)) => Err(super::rank::only_for_embedding(what, task)),
+            None => Ok(()),
+        }
+    }
+}
+
+fn from_env(provider: Provider, model: &str) -> Result<Arc<dyn Service>> {
+    let options = ServiceOptions::from_env(provider, model).map_err(Error::Service)?;
+    let price = Prices::built_in().find(provider, model).cloned();
+    let account = Account::new(Arc::new(Meter::default()), model, price).map_err(Error::Service)?;
+    Ok(Arc::new(HttpService::new(options, account).map_err(Error::Service)?))
+}
