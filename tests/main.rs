@@ -12,6 +12,7 @@ mod engine;
 mod eval;
 mod index;
 mod io;
+mod job;
 mod late_interaction;
 mod not_finite;
 mod parity;
