@@ -40,7 +40,7 @@ impl RerankerBuilder {
         self
     }
 
-    /// Where models are looked for. Default: what the environment says, [`StoreOptions::from_env`].
+    /// Where models are looked for. Default: what the environment says, [`StoreOptions::from_env`](crate::StoreOptions::from_env).
     pub fn store(mut self, store: ModelStore) -> Self {
         self.options = self.options.store(store);
         self
@@ -162,7 +162,7 @@ impl RerankerBuilder {
     /// [`Scoring::Cosine`], with texts cut, unless something else is asked for, which it cannot do.
     ///
     /// # Errors
-    /// Those of [`ModelStore::get`], [`LocalEncoder::load`] and [`CrossEncoder::load`]; [`Error::InvalidArgument`] for a blend's weight that
+    /// Those of [`ModelStore::get`], [`LocalEncoder::load`] and [`CrossEncoder::load`](crate::CrossEncoder::load); [`Error::InvalidArgument`](crate::Error::InvalidArgument) for a blend's weight that
     /// is no share, and for settings that the kind of model has no use for.
     pub fn build(self) -> Result<Reranker> {
         if !self.stages.is_empty() {
