@@ -107,7 +107,7 @@ fn find_one<'f, 'n>(fields: &[GivenField<'f>], name: &'n str) -> Result<Option<S
 /// # Errors
 /// When it stands there twice. `has` begins to say where.
 pub(super) fn position<'n>(
-    names: impl Iterator<Item = &'n str> + Clone,
+    names: impl Iterator<Item = &'n str>,
     name: &str,
     has: &str,
 ) -> Result<Option<usize>, String> {
@@ -115,16 +115,18 @@ pub(super) fn position<'n>(
         let both = if first == second { format!("'{first}' twice") } else { format!("'{first}' and '{second}'") };
         Err(format!("{has} {both}; keep one of them"))
     };
-    let mut exact = names.clone().enumerate().filter(|(_, found)| *found == name);
-    match (exact.next(), exact.next()) {
-        (Some((_, first)), Some((_, second))) => return twice(first, second),
-        (Some((at, _)), None) => return Ok(Some(at)),
-        _ => {}
+    let (mut exact, mut alike, mut second) = (None, None, None);
+    for (at, found) in names.enumerate().filter(|(_, found)| found.eq_ignore_ascii_case(name)) {
+        match (found == name, exact, alike) {
+            (true, Some((_, first)), _) => return twice(first, found),
+            (true, None, _) => exact = Some((at, found)),
+            (false, _, None) => alike = Some((at, found)),
+            (false, ..) => second = second.or(Some(found)),
+        }
     }
-    let mut alike = names.enumerate().filter(|(_, found)| found.eq_ignore_ascii_case(name));
-    match (alike.next(), alike.next()) {
-        (Some((_, first)), Some((_, second))) => twice(first, second),
-        (found, _) => Ok(found.map(|(at, _)| at)),
+    match (exact, alike, second) {
+        (None, Some((_, first)), Some(second)) => twice(first, second),
+        (found, alike, _) => Ok(found.or(alike).map(|(at, _)| at)),
     }
 }
 
