@@ -79,26 +79,20 @@ impl Reranker {
     /// # Errors
     /// [`Error::InvalidArgument`] for a blend's weight that is no share, and for options that the model has no use for.
     pub fn with(model: &Model, options: RankOptions) -> Result<Self> {
-        let Prepared { scorer, explainer, cached, encoder, judged, long_text, blend } = model.prepare(&options)?;
-        let (cached, judged) = (cached.into_iter().collect(), judged.into_iter().collect());
-        Ok(Self { scorer, explainer, cached, encoder, judged, long_text, blend, stages: Vec::new() })
+        Ok(Self::of(model.prepare(&options)?))
     }
 
     /// Ranks by a scorer of your own. First-stage scores are mixed in as z-scores where the scorer's have no known range, and not at all with grades
     /// and places.
     pub fn from_scorer(scorer: Arc<dyn Scorer>) -> Self {
         let blend = default_blend(scorer.kind());
-        let explainer = Arc::clone(&scorer);
-        Self {
-            scorer,
-            explainer,
-            cached: Vec::new(),
-            encoder: None,
-            judged: Vec::new(),
-            long_text: LongText::Truncate,
-            blend,
-            stages: Vec::new(),
-        }
+        Self::of(Prepared::of_scorer(scorer, None, blend))
+    }
+
+    fn of(prepared: Prepared) -> Self {
+        let Prepared { scorer, explainer, cached, encoder, judged, long_text, blend } = prepared;
+        let (cached, judged) = (cached.into_iter().collect(), judged.into_iter().collect());
+        Self { scorer, explainer, cached, encoder, judged, long_text, blend, stages: Vec::new() }
     }
 
     /// Ranks by a language model of a service. First-stage scores are not mixed in: of candidates with equal grades the first in the input is first.

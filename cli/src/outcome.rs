@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use nearsort::JobError;
+use nearsort::answer::STDOUT;
 use nearsort::error::Difference;
 
 /// What a verb comes to when it does not fail.
@@ -105,7 +106,7 @@ impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::BrokenPipe => Failure::BrokenPipe,
-            _ => Failure::io("write", "to standard output")(error),
+            _ => Failure::io("write", STDOUT)(error),
         }
     }
 }

@@ -4,7 +4,7 @@ mod table;
 
 pub use table::table;
 
-use std::io::{self, BufWriter, IsTerminal};
+use std::io::{self, IsTerminal};
 use std::path::Path;
 
 use nearsort::answer::{AnswerWriter, Format, Shape};
@@ -49,16 +49,13 @@ pub fn open(output: Option<&Path>, format: Format, shape: Shape) -> Result<Answe
     let writer = match output {
         Some(path) => AnswerWriter::create(path, format, shape)?,
         None if format == Format::Parquet => return Err(no_file_for_columns()),
-        None => AnswerWriter::to(BufWriter::new(io::stdout()), STDOUT, format, shape)?,
+        None => AnswerWriter::stdout(format, shape)?,
     };
     if let Some(path) = writer.temporary_path() {
         remove_on_interrupt(path);
     }
     Ok(writer.table(table))
 }
-
-/// What errors call standard output, as in "cannot write to standard output".
-pub const STDOUT: &str = "to standard output";
 
 /// Opens the output of `rerank`.
 pub fn open_for(args: &RerankArgs) -> Result<AnswerWriter, Failure> {

@@ -24,8 +24,7 @@ pub use document::{AnswerDocument, HeaderDocument, LineDocument, ResultDocument}
 pub use format::Format;
 pub use lines::{check_trec_id, check_trec_ids, check_trec_query, explained, one_line};
 pub use model_run::ModelRun;
-pub use raw_json::indented;
 pub use readings::Readings;
 pub use shape::{RenderError, Rendered, Renderer, Shape};
 pub use value::{Answer, IndexRun, Ranked, WorkDone};
-pub use writer::AnswerWriter;
+pub use writer::{AnswerWriter, STDOUT};

@@ -40,7 +40,7 @@ impl<'a> RawObject<'a> {
 }
 
 /// JSON without blanks, indented as `serde_json::to_string_pretty` does.
-pub fn indented(compact: &str) -> String {
+pub(super) fn indented(compact: &str) -> String {
     let bytes = compact.as_bytes();
     let mut out = String::with_capacity(compact.len() * 5 / 4);
     let (mut at, mut depth) = (0, 0_usize);

@@ -1,6 +1,6 @@
 //! Where answers go, one after the other.
 
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use super::columns;
@@ -9,6 +9,9 @@ use super::shape::{RenderError, Renderer, Shape};
 use super::value::Answer;
 use crate::io::{CheckedFile, FileMark, ParquetResults, WholeFile};
 use crate::{Error, Result};
+
+/// What errors call standard output, as in "cannot write to standard output".
+pub const STDOUT: &str = "to standard output";
 
 /// Writes answers in one format.
 pub struct AnswerWriter {
@@ -50,6 +53,14 @@ impl AnswerWriter {
             return Err(Error::InvalidArgument("Parquet goes to a file: give the name of one".into()));
         }
         Ok(Self::new(Target::Any(Box::new(out), name.into()), format, shape, 0))
+    }
+
+    /// To standard output.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for Parquet, which needs a file.
+    pub fn stdout(format: Format, shape: Shape) -> Result<Self> {
+        Self::to(BufWriter::new(io::stdout()), STDOUT, format, shape)
     }
 
     /// Behind the first `written` answers of a job, which lie in `part`; errors speak of the `output` that it will be. Columns

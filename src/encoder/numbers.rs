@@ -6,8 +6,8 @@
 use serde_json::Value;
 
 use super::reader::{CONFIG, MODULES, Reader, TOKENIZER_CONFIG};
-use super::transformer_file;
 use crate::engine::layers_held;
+use crate::store::TRANSFORMER_FILES;
 use crate::{Error, Result};
 
 /// The least tokens that a text may have: two special ones and one of its own.
@@ -122,7 +122,7 @@ pub(super) fn check(reader: &mut Reader<'_>, config: &Value) -> Result<()> {
     check_heads(reader, config)?;
     check_padding(reader, config)?;
     check_file(reader, TOKENIZER_CONFIG, &TOKENIZER_RULES)?;
-    transformer_file::NAMES.iter().try_for_each(|file| check_file(reader, file, &TRANSFORMER_RULES))?;
+    TRANSFORMER_FILES.iter().try_for_each(|file| check_file(reader, file, &TRANSFORMER_RULES))?;
     for folder in module_folders(reader)? {
         check_file(reader, &format!("{folder}/config.json"), &MODULE_RULES)?;
     }

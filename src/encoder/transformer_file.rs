@@ -4,17 +4,7 @@ use serde_json::Value;
 
 use super::reader::{MODULES, Reader};
 use crate::Result;
-
-/// The names, in the order in which sentence-transformers looks for them.
-pub(super) const NAMES: [&str; 7] = [
-    "sentence_bert_config.json",
-    "sentence_roberta_config.json",
-    "sentence_distilbert_config.json",
-    "sentence_camembert_config.json",
-    "sentence_albert_config.json",
-    "sentence_xlm-roberta_config.json",
-    "sentence_xlnet_config.json",
-];
+use crate::store::TRANSFORMER_FILES;
 
 /// The file with its name; `Null` where there is none.
 pub(super) struct TransformerFile {
@@ -39,7 +29,7 @@ impl TransformerFile {
 impl Reader<'_> {
     /// The first of the files that says anything. Without modules.json sentence-transformers reads none.
     pub(super) fn transformer_file(&mut self) -> Result<TransformerFile> {
-        for name in NAMES {
+        for name in TRANSFORMER_FILES {
             let Some(content) = self.json(name)? else { continue };
             if content.as_object().is_some_and(serde_json::Map::is_empty) {
                 continue;
@@ -51,6 +41,6 @@ impl Reader<'_> {
             }
             return Ok(TransformerFile { name, content });
         }
-        Ok(TransformerFile { name: NAMES[0], content: Value::Null })
+        Ok(TransformerFile { name: TRANSFORMER_FILES[0], content: Value::Null })
     }
 }

@@ -1,6 +1,5 @@
 //! What a job is to do.
 
-use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 
 use super::observer::Observer;
@@ -83,8 +82,7 @@ impl JobOptions {
     /// Where answers go that no later run goes on with.
     pub(super) fn writer(&self, observer: &dyn Observer) -> Result<AnswerWriter> {
         let Some(path) = &self.output else {
-            let out = BufWriter::new(io::stdout());
-            return AnswerWriter::to(out, "to standard output", self.format, self.shape);
+            return AnswerWriter::stdout(self.format, self.shape);
         };
         let writer = AnswerWriter::create(path, self.format, self.shape)?;
         if let Some(unfinished) = writer.temporary_path() {

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use super::{Loaded, Model, ModelOptions, Task};
-use crate::cache::CachedEncoder;
-use crate::encoder::{CrossEncoder, CrossEncoderOptions, Encoder, LocalEncoder, ModelKind, no_text_vectors};
+use crate::cache::{CachedEncoder, EmbeddingCache};
+use crate::encoder::{
+    CrossEncoder, CrossEncoderOptions, Encoder, LocalEncoder, ModelKind, ProgressFn, no_text_vectors,
+};
 use crate::scorer::Scoring;
 use crate::service::Provider;
 use crate::store::{ModelFiles, ModelSpec, ModelStore, StoreOptions};
@@ -61,16 +63,7 @@ impl Model {
         let progress = options.encoder.progress.clone();
         let local = Arc::new(LocalEncoder::load(files, options.encoder)?);
         let encoder = Arc::clone(&local) as Arc<dyn Encoder>;
-        let cached = match options.cache {
-            None => None,
-            Some(cache) => {
-                let cached = CachedEncoder::new(Arc::clone(&encoder), cache, &name)?;
-                Some(Arc::new(match progress {
-                    Some(progress) => cached.progress(progress),
-                    None => cached,
-                }))
-            }
-        };
+        let cached = cached(&encoder, options.cache, &name, progress)?;
         Ok(Self { name, loaded: Loaded::Embedder { encoder, local: Some(local), cached, scoring } })
     }
 
@@ -105,6 +98,21 @@ impl ModelOptions {
             _ => Ok(()),
         }
     }
+}
+
+/// The cache that stands before an encoder, if one was given. `name`: the model's; `progress` counts what the cache has.
+pub(super) fn cached(
+    encoder: &Arc<dyn Encoder>,
+    cache: Option<EmbeddingCache>,
+    name: &str,
+    progress: Option<ProgressFn>,
+) -> Result<Option<Arc<CachedEncoder>>> {
+    let Some(cache) = cache else { return Ok(None) };
+    let cached = CachedEncoder::new(Arc::clone(encoder), cache, name)?;
+    Ok(Some(Arc::new(match progress {
+        Some(progress) => cached.progress(progress),
+        None => cached,
+    })))
 }
 
 fn files(name: &str, store: Option<&ModelStore>) -> Result<ModelFiles> {

@@ -158,7 +158,7 @@ impl RankOptions {
 }
 
 impl Prepared {
-    fn of_scorer(scorer: Arc<dyn Scorer>, judged: Option<Arc<Tally>>, blend: Blend) -> Self {
+    pub fn of_scorer(scorer: Arc<dyn Scorer>, judged: Option<Arc<Tally>>, blend: Blend) -> Self {
         let explainer = Arc::clone(&scorer);
         Self { scorer, explainer, cached: None, encoder: None, judged, long_text: LongText::Truncate, blend }
     }

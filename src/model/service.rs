@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use super::load::cached;
 use super::{Loaded, Model, ModelOptions, Task};
-use crate::cache::CachedEncoder;
 use crate::candle_backend::Device;
 use crate::encoder::Encoder;
 use crate::remote::judge::{JudgeMethod, JudgeOptions, JudgeScorer, ListwiseScorer, Rehearsal, Tally};
@@ -72,16 +72,7 @@ impl ModelOptions {
     fn load_embeddings(self, provider: Provider, model: &str) -> Result<Loaded> {
         let (cache, progress) = (self.cache.clone(), self.encoder.progress.clone());
         let encoder = self.remote_encoder(provider, model)?;
-        let cached = match cache {
-            None => None,
-            Some(cache) => {
-                let cached = CachedEncoder::new(Arc::clone(&encoder), cache, &format!("{provider}:{model}"))?;
-                Some(Arc::new(match progress {
-                    Some(progress) => cached.progress(progress),
-                    None => cached,
-                }))
-            }
-        };
+        let cached = cached(&encoder, cache, &format!("{provider}:{model}"), progress)?;
         Ok(Loaded::Embedder { encoder, local: None, cached, scoring: Scoring::Cosine })
     }
 

@@ -37,6 +37,9 @@ pub(super) const TOP_FILES: [&str; 14] = [
     "special_tokens_map.json",
     "artifact.metadata",
 ];
+/// The `sentence_*_config.json`, in the order in which sentence-transformers looks for them.
+pub(crate) const TRANSFORMER_FILES: [&str; 7] =
+    [TOP_FILES[3], TOP_FILES[4], TOP_FILES[5], TOP_FILES[6], TOP_FILES[7], TOP_FILES[8], TOP_FILES[9]];
 /// How a causal model is asked, where tokenizer_config.json does not say it.
 const CHAT_TEMPLATE: &str = "chat_template.jinja";
 pub(super) const REQUIRED: [&str; 2] = [TOP_FILES[0], TOP_FILES[1]];

@@ -40,6 +40,7 @@ use std::sync::Arc;
 pub(crate) use certificates::read_certificates;
 #[cfg(any(feature = "hub", feature = "remote"))]
 pub(crate) use certificates::root_certs;
+pub(crate) use files::TRANSFORMER_FILES;
 pub use files::{MappedFile, ModelFiles};
 #[cfg(any(feature = "hub", feature = "remote"))]
 pub(crate) use options::proxy_from_env;
