@@ -23,7 +23,7 @@ use rayon::prelude::*;
 
 use super::batch::{Batch, Heads};
 use super::scratch::{HeadScratch, Pool};
-use crate::kernels::{Kernels, Left, Output, OutputRows, Right, SharedRows, padded_len};
+use crate::kernels::{self, Kernels, Left, Output, OutputRows, Right, SharedRows, Tiles, padded_len};
 
 /// Bytes of scores in flight per head: half an L1 cache, so that they and the keys stay near.
 const SCORE_BYTES: usize = 24 << 10;
@@ -58,6 +58,38 @@ pub(super) fn attend(batch: &Batch<'_>, heads: &Heads, qkv: &[f32], context: &mu
     }
 }
 
+/// The same on a matrix unit: `panels` are queries, keys and values in panels of 32 columns, `context` tiles of bfloat16.
+pub(super) fn attend_in_tiles(
+    tiles: &Tiles,
+    batch: &Batch<'_>,
+    heads: &Heads,
+    panels: &[u16],
+    context: &mut [u16],
+    pool: &Pool<HeadScratch>,
+) {
+    if batch.hides_tokens() {
+        // Rows without a key are passed over.
+        context.fill(0);
+    }
+    let attention = kernels::Attention {
+        heads: panels,
+        count: heads.count,
+        dim: heads.dim,
+        cu_seqlens: batch.cu_seqlens,
+        attended: batch.attended,
+        window: heads.window,
+        // SAFETY: `context` stays borrowed until the end, and heads write different columns.
+        context: unsafe { SharedRows::new(context) },
+    };
+    if batch.threads == 1 {
+        pool.with(HeadScratch::new, |scratch| tiles.attend(&attention, 0..heads.count, &mut scratch.tiles));
+    } else {
+        (0..heads.count).into_par_iter().for_each(|head| {
+            pool.with(HeadScratch::new, |scratch| tiles.attend(&attention, head..head + 1, &mut scratch.tiles));
+        });
+    }
+}
+
 /// One head of one sequence that has keys: matrices of queries `[tokens, head_dim]`, of keys and values `[attended, head_dim]`.
 struct Head<'a> {
     kernels: &'a Kernels,
@@ -80,7 +112,7 @@ impl Head<'_> {
     }
 
     /// Writes the head's columns of the sequence's rows, which begin at `context`.
-    fn attend(&self, context: SharedRows, scratch: &mut HeadScratch) {
+    fn attend(&self, context: SharedRows<f32>, scratch: &mut HeadScratch) {
         let tokens = self.seeing();
         let padded = padded_len(self.attended());
         let keys = scratch.keys.at_least(self.heads.dim * padded);
@@ -146,7 +178,7 @@ impl Head<'_> {
     }
 
     /// The weighted sums of the values that a block sees.
-    fn context(&self, seen: &Range<usize>, scores: &[f32], factors: &[f32], context: SharedRows) {
+    fn context(&self, seen: &Range<usize>, scores: &[f32], factors: &[f32], context: SharedRows<f32>) {
         let dim = self.heads.dim;
         let weights = Left { rows: scores, stride: seen.len(), m: factors.len() };
         let values = Right::RowMajor(&self.values[seen.start * dim..], dim);
@@ -225,6 +257,56 @@ mod tests {
                     check_hidden(kernels, &heads, &[32, 5, 17, 4, 90], &[7, 5, 1, 0, 34], 1);
                     check_hidden(kernels, &heads, &[60, 131], &[59, 16], 2);
                 }
+            }
+        }
+    }
+
+    /// As [`check_hidden`], by a matrix unit: the numbers are rounded to bfloat16, and so is every weight.
+    fn check_in_tiles(tiles: &Tiles, heads: &Heads, lengths: &[usize], attended: &[usize], threads: usize) {
+        let mut cu_seqlens = vec![0];
+        lengths.iter().for_each(|len| cu_seqlens.push(cu_seqlens[cu_seqlens.len() - 1] + len));
+        let tokens = cu_seqlens[lengths.len()];
+        let kernels = Kernels::best();
+        let batch = Batch { kernels, ids: &[], cu_seqlens: &cu_seqlens, second_parts: &[], attended, threads };
+        let rounded = |x: f32| half::bf16::from_f32(x).to_f32();
+        let qkv: Vec<f32> = numbers(3 * tokens * heads.width()).into_iter().map(rounded).collect();
+        let mut panels = vec![0x7fc0; 3 * kernels::panel_rows(tokens) * heads.width()];
+        tiles.round_heads(&qkv, heads.dim, 3 * heads.count, &mut panels);
+        let mut context = vec![0x7fc0; kernels::tiles_len(tokens, heads.width())];
+        attend_in_tiles(tiles, &batch, heads, &panels, &mut context, &Pool::new());
+        for (sequence, head) in (0..lengths.len()).flat_map(|s| (0..heads.count).map(move |head| (s, head))) {
+            let number = |part: usize, token: usize, d: usize| {
+                let row = (part * heads.count + head) * tokens + cu_seqlens[sequence] + token;
+                // Scores are powers of two there.
+                f64::from(qkv[row * heads.dim + d]) * if part == 0 { std::f64::consts::LN_2 } else { 1.0 }
+            };
+            for token in 0..lengths[sequence] {
+                let expected = plain(attended[sequence], token, heads, number);
+                for (d, expected) in expected.into_iter().enumerate() {
+                    let (row, column) = (cu_seqlens[sequence] + token, head * heads.dim + d);
+                    let tile = (row / 16 * heads.width() / 32 + column / 32) * 512;
+                    let found = half::bf16::from_bits(context[tile + row % 16 * 32 + column % 32]).to_f32();
+                    let error = (f64::from(found) - expected).abs();
+                    assert!(error < 8e-3, "{heads:?}, {lengths:?}, {attended:?}, token {token}: {found}, {expected}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn context_of_a_matrix_unit_agrees_with_plain_loops_in_all_shapes() {
+        let amx = Kernels::for_isa(Isa::Amx).and_then(|kernels| kernels.tiles);
+        for tiles in amx.into_iter().chain([Tiles::emulated()]) {
+            for (count, dim) in [(2, 32), (1, 64)] {
+                for window in [None, Some(0), Some(3), Some(20), Some(64)] {
+                    let heads = Heads { count, dim, window };
+                    check_in_tiles(&tiles, &heads, &[1, 0, 5, 16, 17, 40, 0], &[1, 0, 5, 16, 17, 40, 0], 1);
+                    check_in_tiles(&tiles, &heads, &[32, 5, 17, 4, 90], &[7, 5, 1, 0, 34], 1);
+                    check_in_tiles(&tiles, &heads, &[60, 131], &[59, 16], 2);
+                }
+                // Beyond the keys whose scores are in memory together.
+                check_in_tiles(&tiles, &Heads { count, dim, window: None }, &[300], &[290], 1);
+                check_in_tiles(&tiles, &Heads { count, dim, window: Some(150) }, &[420], &[420], 1);
             }
         }
     }

@@ -12,9 +12,9 @@ use super::batch::Batch;
 use super::config::{Config, Family};
 use super::forward::{Forward, embedding_error};
 use super::layer::{self, Attention, Builder};
-use super::linear::{Linear, Norm, Then, splits_columns};
+use super::linear::{Linear, Norm, Rows, To, splits_columns};
 use super::profile::{Laps, Operation};
-use super::scratch::Scratch;
+use super::scratch::{Operand, Scratch};
 use super::split_columns::{SplitColumns, ranks};
 use super::weights::Tensor;
 use crate::Result;
@@ -68,17 +68,24 @@ impl Bert {
         })
     }
 
-    /// Writes what the first layer gets.
-    fn embed(&self, batch: &Batch<'_>, rows: &mut [f32]) -> Result<()> {
-        let Some(projection) = &self.projection else {
+    /// Writes what the first layer gets, in rows and as its operand.
+    fn embed(&self, batch: &Batch<'_>, rows: &mut [f32], operand: &mut Operand) -> Result<()> {
+        let Some(Layer { attention: Attention { qkv, output, .. }, .. }) = self.layers.first() else {
             self.sum_embeddings(batch, rows)?;
             self.norm.apply(batch.kernels, rows);
+            return Ok(());
+        };
+        let Some(projection) = &self.projection else {
+            self.sum_embeddings(batch, rows)?;
+            self.norm.feed(rows, qkv, output, operand, 0);
             return Ok(());
         };
         let mut narrow = vec![0.0; batch.tokens() * padded_len(self.config.embedding_size)];
         self.sum_embeddings(batch, &mut narrow)?;
         self.norm.apply(batch.kernels, &mut narrow);
         projection.apply(batch, &narrow, rows);
+        qkv.prepare(Rows::F32(rows), operand, 0);
+        add_to_rows(rows, output.early_bias(), padded_len(self.config.hidden_size));
         Ok(())
     }
 
@@ -114,6 +121,13 @@ impl Bert {
             }
         }
         Ok(())
+    }
+}
+
+/// Adds a bias, which may be empty, to rows of the layers' width.
+fn add_to_rows(rows: &mut [f32], bias: &[f32], width: usize) {
+    if !bias.is_empty() {
+        rows.chunks_exact_mut(width).for_each(|row| row.iter_mut().zip(bias).for_each(|(x, b)| *x += b));
     }
 }
 
@@ -222,7 +236,7 @@ fn split_behind(builder: &Builder<'_>, norm: &str, ranks: &[usize]) -> Result<Op
         return Ok(None);
     }
     let (gamma, beta) = norm_vectors(builder, norm, hidden)?;
-    Ok(Some(SplitColumns::behind(&gamma, &beta, ranks)))
+    Ok(Some(SplitColumns::behind(&gamma, &beta, ranks, builder.added_columns(hidden))))
 }
 
 impl Forward for Bert {
@@ -236,27 +250,31 @@ impl Forward for Bert {
 
     fn forward(&self, batch: &Batch<'_>, scratch: &mut Scratch, laps: &mut Laps) -> Result<()> {
         let width = padded_len(self.config.hidden_size);
-        let Scratch { hidden, middle, operand, attention, .. } = scratch;
+        let Scratch { hidden, middle, operand, inner_operand, attention, .. } = scratch;
         let hidden = hidden.at_least(batch.tokens() * width);
         laps.layer(0);
-        self.embed(batch, hidden)?;
+        self.embed(batch, hidden, operand)?;
         laps.lap(Operation::Embeddings);
         for (index, layer) in self.layers.iter().enumerate() {
             laps.layer(index);
-            layer.attention.forward(batch, hidden, attention, operand, laps);
-            let inner = layer.attention.heads.width();
+            layer.attention.forward(batch, hidden, operand, attention, laps);
             for rows in batch.blocks() {
-                let context = &attention.context.as_slice()[rows.start * inner..rows.end * inner];
                 let hidden = &mut hidden[rows.start * width..rows.end * width];
-                let middle = middle.at_least(rows.len() * layer.up.n());
                 let output = &layer.attention.output;
-                output.apply(batch, context, hidden, &Then::Add, operand, laps.of(Operation::AttentionOutput));
-                layer.attention_norm.apply(batch.kernels, hidden);
+                let context = attention.context.of(output, rows.clone());
+                output.apply(batch, context, To::Add(hidden), inner_operand, laps.of(Operation::AttentionOutput));
+                layer.attention_norm.feed(hidden, &layer.up, &layer.down, inner_operand, 0);
                 laps.lap(Operation::Norm);
-                let activation = Then::Store(self.config.activation);
-                layer.up.apply(batch, hidden, middle, &activation, operand, laps.of(Operation::Up));
-                layer.down.apply(batch, middle, hidden, &Then::Add, operand, laps.of(Operation::Down));
-                layer.output_norm.apply(batch.kernels, hidden);
+                let to = middle.to(&layer.down, rows.len(), self.config.activation);
+                layer.up.multiply(batch, Rows::F32(hidden), inner_operand, to, laps.of(Operation::Up));
+                let between = middle.of(&layer.down, 0..rows.len());
+                layer.down.apply(batch, between, To::Add(hidden), inner_operand, laps.of(Operation::Down));
+                match self.layers.get(index + 1) {
+                    Some(Layer { attention: next, .. }) => {
+                        layer.output_norm.feed(hidden, &next.qkv, &next.output, operand, rows.start);
+                    }
+                    None => layer.output_norm.apply(batch.kernels, hidden),
+                }
                 laps.lap(Operation::Norm);
             }
         }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::kernels::{Activation, padded_len};
+use crate::kernels::Activation;
 
 /// The architectures, by what sets them apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,11 +91,6 @@ impl Config {
     pub(super) fn head_dim(&self) -> usize {
         self.hidden_size / self.num_heads
     }
-
-    /// Numbers of a head with its padding.
-    pub(super) fn padded_head_dim(&self) -> usize {
-        padded_len(self.head_dim())
-    }
 }
 
 /// Fields of config.json.
@@ -177,7 +172,7 @@ mod tests {
     fn defaults_fill_what_is_left_out() {
         let config = Config::read(&bert()).unwrap();
         assert_eq!((config.max_positions, config.type_vocab_size, config.norm_eps), (512, 2, 1e-12));
-        assert_eq!((config.head_dim(), config.padded_head_dim()), (8, 16));
+        assert_eq!(config.head_dim(), 8);
     }
 
     #[test]

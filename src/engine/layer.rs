@@ -1,16 +1,17 @@
 //! What the layers of all architectures here have in common: how their weights are packed, and attention.
 
+use super::aligned::Aligned;
 use super::attention;
 use super::batch::{Batch, Heads};
 use super::config::Config;
-use super::linear::{Linear, NotFinite, Then};
+use super::linear::{Linear, NotFinite, Rows, To, matrix_unit};
 use super::profile::{Laps, Operation};
 use super::scratch::{AttentionScratch, Operand};
-use super::split_columns::SplitColumns;
+use super::split_columns::{self, SplitColumns};
 use super::weights::{Tensor, Tensors};
 use super::{Precision, rope::Rope};
 use crate::Result;
-use crate::kernels::{Kernels, padded_len};
+use crate::kernels::{Kernels, Tiles, code_lines_len, lines_len, padded_len, panel_rows, tiles_len};
 
 /// What the parts of a layer need beside their weights.
 pub(super) struct Builder<'a> {
@@ -54,7 +55,28 @@ impl Builder<'_> {
         })
     }
 
-    /// Queries, keys and values as one layer: outputs `[3, heads, padded head_dim]`, the queries' divided by `sqrt(head_dim)`.
+    /// The matrix unit, if it computes the layers.
+    fn tiles(&self) -> Option<Tiles> {
+        matrix_unit(self.kernels, self.precision)
+    }
+
+    /// Columns that are added where those with large numbers are split: on the matrix unit as many as its padding leaves room for.
+    pub(super) fn added_columns(&self, width: usize) -> usize {
+        let added = split_columns::added(width);
+        match self.tiles() {
+            Some(_) => code_lines_len(padded_len(width) + added) - padded_len(width),
+            None => added,
+        }
+    }
+
+    /// Numbers of a head as they are stored, padding included.
+    fn padded_head_dim(&self) -> usize {
+        let dim = self.config.head_dim();
+        if self.tiles().is_some() { lines_len(dim) } else { padded_len(dim) }
+    }
+
+    /// Queries, keys and values as one layer: outputs `[3, heads, padded head_dim]`, the queries' divided by `sqrt(head_dim)`. For the matrix
+    /// unit, whose attention takes powers of two, they carry `log2(e)` as well.
     /// `sources` are the weights with their first row, and the three biases (or none); large columns of the input are split.
     pub(super) fn qkv(
         &self,
@@ -63,9 +85,10 @@ impl Builder<'_> {
         biases: &[Vec<f32>],
         split: Option<SplitColumns>,
     ) -> Result<Linear> {
-        let (dim, padded) = (self.config.head_dim(), self.config.padded_head_dim());
+        let (dim, padded) = (self.config.head_dim(), self.padded_head_dim());
         let width = self.config.num_heads * padded;
-        let factor = 1.0 / (dim as f32).sqrt();
+        let base = if self.tiles().is_some() { std::f32::consts::LOG2_E } else { 1.0 };
+        let factor = base / (dim as f32).sqrt();
         // Output `column` is number `d` of a head: which part, and which row of its weights; `None` in the padding.
         let source = |column: usize| {
             let (part, within) = (column / width, column % width);
@@ -92,7 +115,7 @@ impl Builder<'_> {
     /// The layer behind attention, whose inputs are padded heads.
     pub(super) fn attention_output(&self, name: &str, bias: bool) -> Result<Linear> {
         let hidden = self.config.hidden_size;
-        let (dim, padded) = (self.config.head_dim(), self.config.padded_head_dim());
+        let (dim, padded) = (self.config.head_dim(), self.padded_head_dim());
         let weight = self.tensors.get(&format!("{name}.weight"), &[hidden, hidden])?;
         let bias = if bias { self.tensors.vector(&format!("{name}.bias"), hidden)? } else { Vec::new() };
         let fill = |row: usize, out: &mut [f32]| {
@@ -124,7 +147,7 @@ impl Builder<'_> {
 
     /// The heads of a layer that sees `window` tokens to each side, or all.
     pub(super) fn heads(&self, window: Option<usize>) -> Heads {
-        Heads { count: self.config.num_heads, dim: self.config.padded_head_dim(), window }
+        Heads { count: self.config.num_heads, dim: self.padded_head_dim(), window }
     }
 }
 
@@ -143,24 +166,77 @@ pub(super) fn products<'a>(attention: &'a Attention, up: &'a Linear, down: &'a L
 }
 
 impl Attention {
-    /// From rows of hidden states to `scratch.context`.
+    /// From rows of hidden states, which are prepared for `qkv`, to `scratch.context`.
     pub(super) fn forward(
         &self,
         batch: &Batch<'_>,
         input: &[f32],
+        operand: &Operand,
         scratch: &mut AttentionScratch,
-        operand: &mut Operand,
         laps: &mut Laps,
     ) {
-        let AttentionScratch { qkv, context, heads } = scratch;
+        match batch.kernels.tiles.filter(|_| self.output.reads_tiles()) {
+            Some(tiles) => self.forward_in_tiles(&tiles, batch, input, operand, scratch, laps),
+            None => self.forward_in_rows(batch, input, operand, scratch, laps),
+        }
+    }
+
+    fn forward_in_rows(
+        &self,
+        batch: &Batch<'_>,
+        input: &[f32],
+        operand: &Operand,
+        scratch: &mut AttentionScratch,
+        laps: &mut Laps,
+    ) {
+        let AttentionScratch { qkv, context, heads, .. } = scratch;
+        let qkv = self.qkv_rows(batch, input, operand, qkv, laps);
+        let context = context.rows.at_least(batch.tokens() * self.heads.width());
+        attention::attend(batch, &self.heads, qkv, context, heads);
+        laps.lap(Operation::Attention);
+    }
+
+    /// Queries, keys and values in f32, turned.
+    fn qkv_rows<'a>(
+        &self,
+        batch: &Batch<'_>,
+        input: &[f32],
+        operand: &Operand,
+        qkv: &'a mut Aligned<f32>,
+        laps: &mut Laps,
+    ) -> &'a [f32] {
         let qkv = qkv.at_least(batch.tokens() * self.qkv.n());
-        self.qkv.apply(batch, input, qkv, &Then::Split(self.heads.dim), operand, laps.of(Operation::Qkv));
+        let to = To::Split(qkv, self.heads.dim);
+        self.qkv.multiply(batch, Rows::F32(input), operand, to, laps.of(Operation::Qkv));
         if let Some(rope) = &self.rope {
             rope.rotate(qkv, batch.cu_seqlens, &self.heads);
             laps.lap(Operation::Rope);
         }
-        let context = context.at_least(batch.tokens() * self.heads.width());
-        attention::attend(batch, &self.heads, qkv, context, heads);
+        qkv
+    }
+
+    /// The same on the matrix unit. Positions are turned before they are rounded.
+    fn forward_in_tiles(
+        &self,
+        tiles: &Tiles,
+        batch: &Batch<'_>,
+        input: &[f32],
+        operand: &Operand,
+        scratch: &mut AttentionScratch,
+        laps: &mut Laps,
+    ) {
+        let AttentionScratch { qkv, panels, context, heads } = scratch;
+        let panels = panels.at_least(panel_rows(batch.tokens()) * 3 * self.heads.width());
+        if self.rope.is_some() {
+            let qkv = self.qkv_rows(batch, input, operand, qkv, laps);
+            tiles.round_heads(qkv, self.heads.dim, 3 * self.heads.count, panels);
+            laps.lap(Operation::Rope);
+        } else {
+            let to = To::Panels(panels);
+            self.qkv.multiply(batch, Rows::F32(input), operand, to, laps.of(Operation::Qkv));
+        }
+        let context = context.tiles.at_least(tiles_len(batch.tokens(), self.heads.width()));
+        attention::attend_in_tiles(tiles, batch, &self.heads, panels, context, heads);
         laps.lap(Operation::Attention);
     }
 }

@@ -15,7 +15,7 @@ use super::batch::Batch;
 use super::config::{Config, Reader};
 use super::forward::{Forward, embedding_error};
 use super::layer::{self, Attention, Builder};
-use super::linear::{Linear, Norm, Then};
+use super::linear::{Linear, Norm, Rows, To};
 use super::profile::{Laps, Operation};
 use super::rope::Rope;
 use super::scratch::Scratch;
@@ -164,7 +164,7 @@ impl Forward for ModernBert {
     fn forward(&self, batch: &Batch<'_>, scratch: &mut Scratch, laps: &mut Laps) -> Result<()> {
         let width = padded_len(self.config.hidden_size);
         let elementwise = &batch.kernels.elementwise;
-        let Scratch { hidden, normed, middle, gated, operand, attention } = scratch;
+        let Scratch { hidden, normed, middle, gated, operand, attention, .. } = scratch;
         let hidden = hidden.at_least(batch.tokens() * width);
         let normed = normed.at_least(batch.tokens() * width);
         laps.layer(0);
@@ -178,30 +178,32 @@ impl Forward for ModernBert {
                 norm.apply(batch.kernels, normed);
             }
             laps.lap(Operation::Norm);
-            layer.attention.forward(batch, normed, attention, operand, laps);
-            let (inner, gate) = (layer.attention.heads.width(), layer.up.n() / 2);
+            layer.attention.qkv.prepare(Rows::F32(normed), operand, 0);
+            laps.lap(Operation::Quantize);
+            layer.attention.forward(batch, normed, operand, attention, laps);
+            let gate = layer.up.n() / 2;
             for rows in batch.blocks() {
-                let context = &attention.context.as_slice()[rows.start * inner..rows.end * inner];
                 let (hidden, normed) = (
                     &mut hidden[rows.start * width..rows.end * width],
                     &mut normed[rows.start * width..rows.end * width],
                 );
-                let middle = middle.at_least(rows.len() * 2 * gate);
+                let middle = middle.rows.at_least(rows.len() * 2 * gate);
                 let gated = gated.at_least(rows.len() * gate);
                 let output = &layer.attention.output;
-                output.apply(batch, context, hidden, &Then::Add, operand, laps.of(Operation::AttentionOutput));
+                let context = attention.context.of(output, rows.clone());
+                output.apply(batch, context, To::Add(hidden), operand, laps.of(Operation::AttentionOutput));
                 normed.copy_from_slice(hidden);
                 layer.feed_forward_norm.apply(batch.kernels, normed);
                 laps.lap(Operation::Norm);
-                let plain = Then::Store(Activation::None);
-                layer.up.apply(batch, normed, middle, &plain, operand, laps.of(Operation::Up));
+                let to = To::Store(middle, Activation::None);
+                layer.up.apply(batch, Rows::F32(normed), to, operand, laps.of(Operation::Up));
                 for (row, gated) in middle.chunks_exact(2 * gate).zip(gated.chunks_exact_mut(gate)) {
                     gated.copy_from_slice(&row[..gate]);
                     elementwise.activate(self.config.activation, gated);
                     elementwise.multiply(gated, &row[gate..]);
                 }
                 laps.lap(Operation::Gate);
-                layer.down.apply(batch, gated, hidden, &Then::Add, operand, laps.of(Operation::Down));
+                layer.down.apply(batch, Rows::F32(gated), To::Add(hidden), operand, laps.of(Operation::Down));
             }
         }
         self.final_norm.apply(batch.kernels, hidden);

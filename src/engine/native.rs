@@ -96,7 +96,7 @@ impl NativeBackend {
         for (operation, linear) in self.model.products() {
             profile.operations[operation as usize] += (linear.operations_per_row() * batch.token_ids.len()) as u64;
         }
-        let width = self.model.config().num_heads * self.model.config().padded_head_dim();
+        let width = self.model.config().hidden_size;
         let squares: usize = batch.sequences().zip(&batch.attended).map(|(ids, attended)| ids.len() * attended).sum();
         profile.operations[Operation::Attention as usize] =
             (4 * squares * width * self.model.config().num_layers) as u64;
@@ -179,7 +179,49 @@ impl Backend for NativeBackend {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use super::*;
+    use crate::kernels::Isa;
+
+    /// Hidden states of two short sequences, an expanded one and one of more than a block, by a tiny model of `models/`.
+    fn states(name: &str, kernels: &'static Kernels, precision: Precision, threads: usize) -> Vec<Vec<f32>> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("models").join(name);
+        let read = |file: &str| std::fs::read(folder.join(file)).unwrap();
+        let config = serde_json::from_slice(&read("config.json")).unwrap();
+        let weights: Vec<Arc<dyn WeightsFile>> = vec![Arc::new(read("model.safetensors"))];
+        let engine = NativeBackend::load(&config, weights, &folder, precision, kernels).unwrap();
+        let mut batch = RaggedBatch::of([&[5, 6, 7, 8, 9][..], &[4], &[10; 33], &[]].into_iter());
+        batch.push_expanded(&[11, 12, 13, 14], 2);
+        let rows = Mutex::new(vec![Vec::new(); batch.len()]);
+        let sink = |index: usize, hidden: ArrayView2<'_, f32>| {
+            rows.lock().unwrap()[index] = hidden.iter().copied().collect();
+        };
+        engine.forward(&batch, threads, &sink).unwrap();
+        rows.into_inner().unwrap()
+    }
+
+    #[test]
+    fn a_matrix_unit_computes_the_models_of_plain_kernels() {
+        let plain: &'static Kernels = Box::leak(Box::new(Kernels::for_isa(Isa::Scalar).unwrap()));
+        let tiles: &'static Kernels = Box::leak(Box::new(Kernels::emulating_tiles()));
+        for name in ["tiny-bert", "tiny-distilbert", "cross-tiny-electra", "tiny-roberta", "tiny-modernbert"] {
+            let expected = states(name, plain, Precision::F32, 1);
+            for (precision, least) in [(Precision::Bf16, 0.9999), (Precision::I8, 0.998), (Precision::F32, 1.0 - 1e-9)]
+            {
+                let found = states(name, tiles, precision, 1);
+                for (found, expected) in found.iter().flatten().zip(expected.iter().flatten()) {
+                    assert!(found.is_finite() && (found - expected).abs() < 0.5, "{name} {precision}: {found}");
+                }
+                let dot = |a: &[Vec<f32>], b: &[Vec<f32>]| -> f64 {
+                    a.iter().flatten().zip(b.iter().flatten()).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum()
+                };
+                let cosine = dot(&found, &expected) / (dot(&found, &found) * dot(&expected, &expected)).sqrt();
+                assert!(cosine >= least, "{name} {precision}: cosine {cosine}");
+                assert_eq!(states(name, tiles, precision, 3), found, "{name} {precision}: threads change bits");
+            }
+        }
+    }
 
     #[test]
     fn micro_batches_hold_every_sequence_once() {

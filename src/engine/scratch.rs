@@ -1,8 +1,11 @@
 //! A worker's buffers: allocated by the first batch, reused by all later ones.
 
+use std::ops::Range;
 use std::sync::{Mutex, MutexGuard};
 
 use super::aligned::Aligned;
+use super::linear::{Linear, Rows, To};
+use crate::kernels::{Activation, AttentionBuffers, tiles_len};
 
 /// Buffers of one worker. Each grows to the largest batch seen; see [`super::MICRO_BATCH_TOKENS`] for what that is.
 pub(super) struct Scratch {
@@ -11,10 +14,13 @@ pub(super) struct Scratch {
     /// A second set, where normalised states must not replace the residual.
     pub(super) normed: Aligned<f32>,
     /// Between the two layers of the feed-forward part, for a block of rows: `[rows, intermediate]`.
-    pub(super) middle: Aligned<f32>,
+    pub(super) middle: Between,
     /// The half of a gated layer that is kept, for a block of rows.
     pub(super) gated: Aligned<f32>,
+    /// What the first product of a layer reads: all rows.
     pub(super) operand: Operand,
+    /// What the products behind attention read: a block of rows.
+    pub(super) inner_operand: Operand,
     pub(super) attention: AttentionScratch,
 }
 
@@ -24,14 +30,60 @@ pub(super) struct Operand {
     pub(super) codes: Aligned<u8>,
     pub(super) scales: Aligned<f32>,
     pub(super) zeros: Aligned<i32>,
+    /// One row of numbers, and one of codes.
+    pub(super) row: Aligned<f32>,
+    pub(super) row_codes: Aligned<u8>,
+}
+
+impl Operand {
+    const fn new() -> Self {
+        Self {
+            halves: Aligned::new(),
+            codes: Aligned::new(),
+            scales: Aligned::new(),
+            zeros: Aligned::new(),
+            row: Aligned::new(),
+            row_codes: Aligned::new(),
+        }
+    }
+}
+
+/// Rows between two layers, in the form that the second one reads.
+pub(super) struct Between {
+    pub(super) rows: Aligned<f32>,
+    pub(super) tiles: Aligned<u16>,
+}
+
+impl Between {
+    const fn new() -> Self {
+        Self { rows: Aligned::new(), tiles: Aligned::new() }
+    }
+
+    /// Where a layer writes what `next` reads: `m` rows.
+    pub(super) fn to(&mut self, next: &Linear, m: usize, activation: Activation) -> To<'_> {
+        match next.reads_tiles() {
+            true => To::Tiles(self.tiles.at_least(tiles_len(m, next.tile_row())), activation),
+            false => To::Store(self.rows.at_least(m * next.k()), activation),
+        }
+    }
+
+    /// The rows `range` of what was written for `next`; in tiles a range begins at a block.
+    pub(super) fn of(&self, next: &Linear, range: Range<usize>) -> Rows<'_> {
+        match next.reads_tiles() {
+            true => Rows::Tiles(&self.tiles.as_slice()[range.start * next.tile_row()..], range.len()),
+            false => Rows::F32(&self.rows.as_slice()[range.start * next.k()..range.end * next.k()]),
+        }
+    }
 }
 
 /// Buffers of attention.
 pub(super) struct AttentionScratch {
     /// Queries, keys and values of each head, `[3, heads, tokens, head_dim]`.
     pub(super) qkv: Aligned<f32>,
+    /// The same for the matrix unit, in panels of 32 columns.
+    pub(super) panels: Aligned<u16>,
     /// What attention gives, `[tokens, heads x head_dim]`.
-    pub(super) context: Aligned<f32>,
+    pub(super) context: Between,
     /// Of those who work on heads.
     pub(super) heads: Pool<HeadScratch>,
 }
@@ -42,11 +94,13 @@ pub(super) struct HeadScratch {
     pub(super) keys: Aligned<f32>,
     /// `[rows, tokens]`.
     pub(super) scores: Aligned<f32>,
+    /// The matrix unit's.
+    pub(super) tiles: AttentionBuffers,
 }
 
 impl HeadScratch {
-    pub(super) const fn new() -> Self {
-        Self { keys: Aligned::new(), scores: Aligned::new() }
+    pub(super) fn new() -> Self {
+        Self { keys: Aligned::new(), scores: Aligned::new(), tiles: AttentionBuffers::new() }
     }
 }
 
@@ -55,15 +109,16 @@ impl Scratch {
         Self {
             hidden: Aligned::new(),
             normed: Aligned::new(),
-            middle: Aligned::new(),
+            middle: Between::new(),
             gated: Aligned::new(),
-            operand: Operand {
-                halves: Aligned::new(),
-                codes: Aligned::new(),
-                scales: Aligned::new(),
-                zeros: Aligned::new(),
+            operand: Operand::new(),
+            inner_operand: Operand::new(),
+            attention: AttentionScratch {
+                qkv: Aligned::new(),
+                panels: Aligned::new(),
+                context: Between::new(),
+                heads: Pool::new(),
             },
-            attention: AttentionScratch { qkv: Aligned::new(), context: Aligned::new(), heads: Pool::new() },
         }
     }
 }

@@ -18,6 +18,11 @@ const ADDED: usize = 12;
 const RANKS: [(usize, f32); 3] = [(1, 1.0), (8, 0.6), (16, 0.3)];
 const OTHERS: f32 = 0.2;
 
+/// Columns that are added to `width`.
+pub(super) fn added(width: usize) -> usize {
+    padded_len(width / ADDED)
+}
+
 /// How the columns of an input are split.
 pub(super) struct SplitColumns {
     /// Per column, what a number is multiplied by: 1 / its number of parts.
@@ -27,8 +32,8 @@ pub(super) struct SplitColumns {
 }
 
 impl SplitColumns {
-    /// Splits the columns behind a norm. `ranks` has each column's place among the columns with the largest numbers; see [`ranks`].
-    pub(super) fn behind(gamma: &[f32], beta: &[f32], ranks: &[usize]) -> Self {
+    /// Splits the columns behind a norm into `added` more, a multiple of `ROW_PAD`. `ranks` has each column's place among the columns with the largest numbers; see [`ranks`].
+    pub(super) fn behind(gamma: &[f32], beta: &[f32], ranks: &[usize], added: usize) -> Self {
         let largest = (gamma.len() as f32).sqrt();
         let sizes = gamma.iter().zip(beta).zip(ranks).map(|((gamma, beta), rank)| {
             let share = RANKS.iter().find(|(end, _)| rank < end).map_or(OTHERS, |(_, share)| *share);
@@ -36,7 +41,7 @@ impl SplitColumns {
         });
         let sizes: Vec<f32> = sizes.collect();
         let mut parts = vec![1u32; sizes.len()];
-        for _ in 0..padded_len(sizes.len() / ADDED) {
+        for _ in 0..added {
             let part = |column: &usize| sizes[*column] / parts[*column] as f32;
             // Of equals the first: the same columns on every machine.
             let widest =
@@ -110,7 +115,7 @@ mod tests {
         let gamma: Vec<f32> =
             (0..WIDTH).map(|column| if column == 7 { 5.0 } else { 0.5 + column as f32 / 100.0 }).collect();
         let beta = vec![0.1; WIDTH];
-        SplitColumns::behind(&gamma, &beta, &ranks(&[(gamma.clone(), beta.clone())]))
+        SplitColumns::behind(&gamma, &beta, &ranks(&[(gamma.clone(), beta.clone())]), added(WIDTH))
     }
 
     #[test]

@@ -39,22 +39,30 @@ const ERF: [f32; 13] = [
 /// Beyond, erf is 1 to the last digit.
 const ERF_END: f32 = 5.2;
 
-/// `x Phi(x) = x/2 + x/2 erf(x / sqrt 2)`, step by step for all `G` vectors: each step waits four cycles for the one before.
+/// The same for `|t| <= 4` in 6 powers, a fit that is exactly 1 at the end: GELU is within 1.9e-4, less than half a step of bfloat16 wherever
+/// its result is larger than 0.1.
+const ERF_FOR_BF16: [f32; 7] =
+    [0.351_941_53, -0.168_849_1, 0.110_790_23, -0.070_952_155, 0.048_295_79, -0.033_069_015, 0.011_842_723];
+/// Beyond, erf counts as 1.
+const ERF_FOR_BF16_END: f32 = 4.0;
+
+/// `x Phi(x) = x/2 + x/2 erf(x / sqrt 2)` by a polynomial up to `end`, step by step for all `G` vectors: each step waits four cycles for
+/// the one before.
 ///
 /// # Safety
 /// The instruction set is available.
 #[inline(always)]
-unsafe fn gelu<S: Simd, const G: usize>(x: [S::F; G]) -> [S::F; G] {
+unsafe fn gelu<S: Simd, const G: usize, const C: usize>(x: [S::F; G], erf: &[f32; C], end: f32) -> [S::F; G] {
     // SAFETY: the caller's promise.
     unsafe {
-        let (mut t, mut s, mut p, mut y) = (x, x, [S::splat(ERF[12]); G], x);
+        let (mut t, mut s, mut p, mut y) = (x, x, [S::splat(erf[C - 1]); G], x);
         for g in 0..G {
-            t[g] = S::max(S::min(x[g], S::splat(ERF_END)), S::splat(-ERF_END));
-            s[g] = S::mul_add(S::mul(t[g], t[g]), S::splat(2.0 / (ERF_END * ERF_END)), S::splat(-1.0));
+            t[g] = S::max(S::min(x[g], S::splat(end)), S::splat(-end));
+            s[g] = S::mul_add(S::mul(t[g], t[g]), S::splat(2.0 / (end * end)), S::splat(-1.0));
         }
-        for power in (0..12).rev() {
+        for power in (0..C - 1).rev() {
             for g in 0..G {
-                p[g] = S::mul_add(p[g], s[g], S::splat(ERF[power]));
+                p[g] = S::mul_add(p[g], s[g], S::splat(erf[power]));
             }
         }
         for g in 0..G {
@@ -89,7 +97,7 @@ pub(super) unsafe fn activated<S: Simd, const G: usize>(activation: Activation, 
     unsafe {
         match activation {
             Activation::None => {}
-            Activation::Gelu => return gelu::<S, G>(x),
+            Activation::Gelu => return gelu::<S, G, 13>(x, &ERF, ERF_END),
             Activation::GeluTanh => {
                 for x in &mut x {
                     // 0.5 (1 + tanh u) = sigmoid(2u), u = sqrt(2 / pi) (x + 0.044715 x^3).
@@ -101,5 +109,20 @@ pub(super) unsafe fn activated<S: Simd, const G: usize>(activation: Activation, 
             Activation::Silu => x.iter_mut().for_each(|x| *x = S::mul(*x, sigmoid::<S>(*x))),
         }
         x
+    }
+}
+
+/// [`activated`] for numbers that are rounded to bfloat16 next.
+///
+/// # Safety
+/// As there.
+#[inline(always)]
+pub(super) unsafe fn activated_for_bf16<S: Simd, const G: usize>(activation: Activation, x: [S::F; G]) -> [S::F; G] {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match activation {
+            Activation::Gelu => gelu::<S, G, 7>(x, &ERF_FOR_BF16, ERF_FOR_BF16_END),
+            other => activated::<S, G>(other, x),
+        }
     }
 }

@@ -48,6 +48,17 @@ pub(super) struct Norm {
     pub(super) eps: f32,
 }
 
+impl Norm {
+    /// # Panics
+    /// If the lengths are not padded or do not fit.
+    pub(super) fn new(gamma: &[f32], beta: &[f32], len: usize, eps: f32) -> Self {
+        let padded = gamma.len();
+        check_padded(padded);
+        assert!(beta.len() == padded && len <= padded, "gamma and beta of {padded}");
+        Self { gamma: gamma.as_ptr(), beta: beta.as_ptr(), len, padded, eps }
+    }
+}
+
 /// `(x - mean) / sqrt(variance + eps) * gamma + beta` (Ba et al. 2016), in place; the variance in a second pass over the row.
 ///
 /// # Safety
@@ -56,46 +67,75 @@ pub(super) struct Norm {
 pub(super) unsafe fn layer_norm<S: Simd>(x: *mut f32, norm: &Norm) {
     // SAFETY: the caller's promise.
     unsafe {
-        let count = norm.len as f32;
-        let mut sums = [S::splat(0.0); 2];
-        let mut i = 0;
-        while i + 2 * S::LANES <= norm.padded {
-            sums[0] = S::add(sums[0], S::load(x.add(i)));
-            sums[1] = S::add(sums[1], S::load(x.add(i + S::LANES)));
-            i += 2 * S::LANES;
-        }
-        // ROW_PAD is an even number of vectors on every instruction set but AVX-512, where a row may end in a single one.
-        if i < norm.padded {
-            sums[0] = S::add(sums[0], S::load(x.add(i)));
-        }
-        let mean = S::sum(S::add(sums[0], sums[1])) / count;
-        let center = S::splat(mean);
-        let mut squares = [S::splat(0.0); 2];
-        let mut i = 0;
-        while i + 2 * S::LANES <= norm.len {
-            for half in 0..2 {
-                let d = S::sub(S::load(x.add(i + half * S::LANES)), center);
-                squares[half] = S::mul_add(d, d, squares[half]);
-            }
-            i += 2 * S::LANES;
-        }
-        if i + S::LANES <= norm.len {
-            let d = S::sub(S::load(x.add(i)), center);
-            squares[0] = S::mul_add(d, d, squares[0]);
-            i += S::LANES;
-        }
-        let mut rest = S::sum(S::add(squares[0], squares[1]));
-        // The vector in which the padding begins, whose zeros are no zeros once the mean is taken off.
-        for at in i..norm.len {
-            rest += (*x.add(at) - mean) * (*x.add(at) - mean);
-        }
-        let variance = rest / count;
-        let scale = S::splat(1.0 / (variance + norm.eps).sqrt());
+        let moments = Moments::<S>::of(x, norm);
         let mut i = 0;
         while i < norm.padded {
-            let d = S::mul(S::sub(S::load(x.add(i)), center), scale);
-            S::store(x.add(i), S::mul_add(d, S::load(norm.gamma.add(i)), S::load(norm.beta.add(i))));
+            S::store(x.add(i), moments.normalized(x, norm, i));
             i += S::LANES;
+        }
+    }
+}
+
+/// The mean of a row, and one over its standard deviation.
+pub(super) struct Moments<S: Simd> {
+    center: S::F,
+    scale: S::F,
+}
+
+impl<S: Simd> Moments<S> {
+    /// # Safety
+    /// As [`layer_norm`].
+    #[inline(always)]
+    pub(super) unsafe fn of(x: *const f32, norm: &Norm) -> Self {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let count = norm.len as f32;
+            let mut sums = [S::splat(0.0); 2];
+            let mut i = 0;
+            while i + 2 * S::LANES <= norm.padded {
+                sums[0] = S::add(sums[0], S::load(x.add(i)));
+                sums[1] = S::add(sums[1], S::load(x.add(i + S::LANES)));
+                i += 2 * S::LANES;
+            }
+            // ROW_PAD is an even number of vectors on every instruction set but AVX-512, where a row may end in a single one.
+            if i < norm.padded {
+                sums[0] = S::add(sums[0], S::load(x.add(i)));
+            }
+            let mean = S::sum(S::add(sums[0], sums[1])) / count;
+            let center = S::splat(mean);
+            let mut squares = [S::splat(0.0); 2];
+            let mut i = 0;
+            while i + 2 * S::LANES <= norm.len {
+                for half in 0..2 {
+                    let d = S::sub(S::load(x.add(i + half * S::LANES)), center);
+                    squares[half] = S::mul_add(d, d, squares[half]);
+                }
+                i += 2 * S::LANES;
+            }
+            if i + S::LANES <= norm.len {
+                let d = S::sub(S::load(x.add(i)), center);
+                squares[0] = S::mul_add(d, d, squares[0]);
+                i += S::LANES;
+            }
+            let mut rest = S::sum(S::add(squares[0], squares[1]));
+            // The vector in which the padding begins, whose zeros are no zeros once the mean is taken off.
+            for at in i..norm.len {
+                rest += (*x.add(at) - mean) * (*x.add(at) - mean);
+            }
+            Self { center, scale: S::splat(1.0 / (rest / count + norm.eps).sqrt()) }
+        }
+    }
+
+    /// The vector of normalised numbers from `i` on.
+    ///
+    /// # Safety
+    /// As [`layer_norm`]; `i` is a multiple of `LANES` below `padded`.
+    #[inline(always)]
+    pub(super) unsafe fn normalized(&self, x: *const f32, norm: &Norm, i: usize) -> S::F {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let d = S::mul(S::sub(S::load(x.add(i)), self.center), self.scale);
+            S::mul_add(d, S::load(norm.gamma.add(i)), S::load(norm.beta.add(i)))
         }
     }
 }
@@ -364,11 +404,9 @@ impl Elementwise {
     /// # Panics
     /// If the lengths are not padded or do not fit.
     pub fn layer_norm(&self, rows: &mut [f32], gamma: &[f32], beta: &[f32], len: usize, eps: f32) {
-        let padded = gamma.len();
-        check_padded(padded);
-        assert!(beta.len() == padded && len <= padded && rows.len().is_multiple_of(padded), "rows of {padded}");
-        let norm = Norm { gamma: gamma.as_ptr(), beta: beta.as_ptr(), len, padded, eps };
-        for row in rows.chunks_exact_mut(padded) {
+        let norm = Norm::new(gamma, beta, len, eps);
+        assert!(rows.len().is_multiple_of(norm.padded), "rows of {}", norm.padded);
+        for row in rows.chunks_exact_mut(norm.padded) {
             // SAFETY: every slice is good for `padded` elements, and the kernel is one that this processor can run.
             unsafe { (self.layer_norm)(row.as_mut_ptr(), &norm) }
         }

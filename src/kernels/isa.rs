@@ -2,14 +2,20 @@
 
 use std::fmt;
 
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+use super::tiles::amx;
+
 /// An instruction set that kernels are written for, in order of preference.
 ///
 /// The AVX-512 levels are what processors have in fact: BF16 and VNNI (Zen 4 and 5, Sapphire Rapids and later), VNNI
-/// alone (Ice Lake, Cascade Lake), neither (Skylake-X). AVX2 stands for AVX2, FMA and F16C, which came together
+/// alone (Ice Lake, Cascade Lake), neither (Skylake-X). Sapphire Rapids and
+/// its successors have AMX beside all of it. AVX2 stands for AVX2, FMA and F16C, which came together
 /// (Haswell, Zen); AVX-VNNI came to it with Alder Lake, the dot product to Arm with ARMv8.2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Isa {
+    /// [`Isa::Avx512Bf16`] and AMX with bfloat16 and int8, where Linux permits it.
+    Amx,
     /// AVX-512 F, BW, VL, VNNI and BF16.
     Avx512Bf16,
     /// AVX-512 F, BW, VL and VNNI.
@@ -30,8 +36,17 @@ pub enum Isa {
 
 impl Isa {
     /// Every instruction set, best first.
-    pub const ALL: [Isa; 8] =
-        [Isa::Avx512Bf16, Isa::Avx512Vnni, Isa::Avx512, Isa::AvxVnni, Isa::Avx2, Isa::NeonDot, Isa::Neon, Isa::Scalar];
+    pub const ALL: [Isa; 9] = [
+        Isa::Amx,
+        Isa::Avx512Bf16,
+        Isa::Avx512Vnni,
+        Isa::Avx512,
+        Isa::AvxVnni,
+        Isa::Avx2,
+        Isa::NeonDot,
+        Isa::Neon,
+        Isa::Scalar,
+    ];
 
     /// Whether this processor and this operating system can run it.
     pub fn is_available(self) -> bool {
@@ -43,6 +58,8 @@ impl Isa {
             Isa::NeonDot => Isa::Neon.is_available() && std::arch::is_aarch64_feature_detected!("dotprod"),
             #[cfg(target_arch = "x86_64")]
             Isa::AvxVnni => Isa::Avx2.is_available() && is_x86_feature_detected!("avxvnni"),
+            #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+            Isa::Amx => Isa::Avx512Bf16.is_available() && amx::availability().is_ok(),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512Bf16 => Isa::Avx512Vnni.is_available() && is_x86_feature_detected!("avx512bf16"),
             #[cfg(target_arch = "x86_64")]
@@ -62,6 +79,15 @@ impl Isa {
         }
     }
 
+    /// Why AMX cannot be used here, in words; `None` where it can.
+    pub fn why_no_amx() -> Option<String> {
+        #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+        let reason = amx::availability().err().map(|reason| reason.to_string());
+        #[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
+        let reason = Some("it is used on Linux and x86-64 only".to_owned());
+        reason
+    }
+
     /// The available ones, best first; the last is always [`Isa::Scalar`].
     pub fn available() -> impl Iterator<Item = Isa> {
         Isa::ALL.into_iter().filter(|isa| isa.is_available())
@@ -75,6 +101,7 @@ impl Isa {
     /// The name in answers and reports, such as `avx512-bf16`.
     pub fn name(self) -> &'static str {
         match self {
+            Isa::Amx => "amx",
             Isa::Avx512Bf16 => "avx512-bf16",
             Isa::Avx512Vnni => "avx512-vnni",
             Isa::Avx512 => "avx512",

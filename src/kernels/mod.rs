@@ -36,6 +36,8 @@ mod simd;
 mod table;
 #[cfg(test)]
 mod tests;
+#[allow(clippy::needless_range_loop)] // indices are lanes and rows of tiles
+mod tiles;
 
 pub use activation::Activation;
 pub use dot::{Dot, MAX_I8_LEN};
@@ -48,3 +50,7 @@ pub use isa::Isa;
 pub(crate) use scalar::cosine_wide;
 pub use simd::{ROW_PAD, padded_len};
 pub use table::Kernels;
+pub use tiles::{
+    Attention, AttentionBuffers, Bf16Output, Codes, NormOf, TILE_BLOCK, TileOutput, TileSource, Tiles, code_lines_len,
+    lines_len, panel_rows, tiles_len,
+};

@@ -10,6 +10,7 @@ use super::simd::neon::Neon;
 use super::simd::portable::Portable;
 #[cfg(target_arch = "x86_64")]
 use super::simd::{avx2::Avx2, avx512::Avx512};
+use super::tiles::Tiles;
 use super::{
     Isa,
     dot::{self, Dot},
@@ -47,6 +48,8 @@ pub struct Kernels {
     pub gemm_i8: GemmI8,
     /// Row operations between the products.
     pub elementwise: Elementwise,
+    /// Products and attention of a matrix unit, where there is one.
+    pub tiles: Option<Tiles>,
 }
 
 impl Kernels {
@@ -59,6 +62,12 @@ impl Kernels {
     /// The kernels of one instruction set, `None` where this processor lacks it.
     pub fn for_isa(isa: Isa) -> Option<Kernels> {
         isa.is_available().then(|| table(isa))
+    }
+
+    /// The scalar kernels with a matrix unit in plain Rust.
+    #[cfg(test)]
+    pub(crate) fn emulating_tiles() -> Kernels {
+        Kernels { tiles: Some(Tiles::emulated()), ..scalar() }
     }
 
     /// The instruction set that these kernels use.
@@ -155,6 +164,8 @@ macro_rules! elementwise {
 /// The kernels of an instruction set, which the caller has seen to be available.
 fn table(isa: Isa) -> Kernels {
     match isa {
+        #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+        Isa::Amx => Kernels { isa, tiles: Some(Tiles::amx()), ..table(Isa::Avx512Bf16) },
         #[cfg(target_arch = "x86_64")]
         Isa::Avx512Bf16 => Kernels {
             isa,
@@ -222,6 +233,7 @@ fn scalar() -> Kernels {
         gemm_bf16: gemm!(products::Bf16Widened<Portable>, 4 x 2),
         gemm_i8: gemm_i8!(products::I8Portable, products::CodeU8, 4 x 2),
         elementwise: elementwise!(Portable),
+        tiles: None,
     }
 }
 

@@ -49,13 +49,15 @@ pub(super) mod products;
 mod split;
 mod tile;
 
+use std::ops::Range;
+
 use super::activation::Activation;
 use super::elementwise::ToCodes;
-use super::gemm::tile::Finish;
 use super::simd::padded_len;
+pub(super) use products::dequantize;
 pub use split::Split;
 pub(super) use split::extent;
-pub(super) use tile::{ColumnMax, Job, Product, Store, run};
+pub(super) use tile::{ColumnMax, Finish, Job, Product, Store, run};
 
 /// Left operand of a product, row-major.
 #[derive(Debug, Clone, Copy)]
@@ -95,7 +97,7 @@ pub struct Output<'a> {
     /// Whether the columns lie in several matrices.
     pub split: Option<Split>,
     /// The columns to compute, of `n`: all, or a part that begins and (but for the last) ends at a multiple of `nr`.
-    pub columns: std::ops::Range<usize>,
+    pub columns: Range<usize>,
     /// Per column; empty: none.
     pub bias: &'a [f32],
     /// Whether what stands in `rows` is added to the result.
@@ -108,7 +110,7 @@ pub struct Output<'a> {
 
 impl<'a> Output<'a> {
     /// An output without bias, residual or activation.
-    pub fn plain(rows: OutputRows<'a>, stride: usize, columns: std::ops::Range<usize>) -> Self {
+    pub fn plain(rows: OutputRows<'a>, stride: usize, columns: Range<usize>) -> Self {
         let activation = Activation::None;
         Self { rows, stride, split: None, columns, bias: &[], add: false, activation, row_scales: &[] }
     }
@@ -120,28 +122,38 @@ pub enum OutputRows<'a> {
     /// All of it.
     Whole(&'a mut [f32]),
     /// Shared with other threads that compute other columns of the same rows: pointer and number of elements.
-    Shared(SharedRows),
+    Shared(SharedRows<f32>),
 }
 
 /// A matrix that several threads write, each its own columns.
 #[derive(Debug, Clone, Copy)]
-pub struct SharedRows {
-    at: *mut f32,
+pub struct SharedRows<T> {
+    at: *mut T,
     len: usize,
 }
 
 // SAFETY: a pointer with a length; whoever makes one promises that no two threads write the same element.
-unsafe impl Send for SharedRows {}
+unsafe impl<T: Send> Send for SharedRows<T> {}
 // SAFETY: as above.
-unsafe impl Sync for SharedRows {}
+unsafe impl<T: Send> Sync for SharedRows<T> {}
 
-impl SharedRows {
+impl<T> SharedRows<T> {
     /// Shares `rows` for as long as the caller keeps them borrowed.
     ///
     /// # Safety
     /// The result must not outlive the borrow, and the threads that use it must write different columns.
-    pub unsafe fn new(rows: &mut [f32]) -> Self {
+    pub unsafe fn new(rows: &mut [T]) -> Self {
         Self { at: rows.as_mut_ptr(), len: rows.len() }
+    }
+
+    /// Where the elements begin.
+    pub(super) fn start(self) -> *mut T {
+        self.at
+    }
+
+    /// Number of elements.
+    pub(super) fn len(self) -> usize {
+        self.len
     }
 
     /// The elements from `first` on.
@@ -256,39 +268,45 @@ impl<T: Copy> Gemm<T> {
     }
 }
 
-impl Job {
-    /// The part of a job that its output decides.
-    fn towards(mut out: Output<'_>, m: usize, nr: usize, finish: Finish) -> Self {
-        let columns = out.columns.clone();
-        let (rows, len) = out.rows.parts();
+impl Output<'_> {
+    /// Pointer, stride, split and columns of an output of `m` rows whose panels have `nr` columns, and what a job that has `finish` so far
+    /// does last.
+    ///
+    /// # Panics
+    /// If the output is shorter than its shape says.
+    pub(super) fn towards(
+        mut self,
+        m: usize,
+        nr: usize,
+        finish: Finish,
+    ) -> (*mut f32, usize, Split, Range<usize>, Finish) {
+        let columns = self.columns.clone();
+        let (rows, len) = self.rows.parts();
         assert!(columns.start.is_multiple_of(nr), "a part must begin at a panel");
         assert!(columns.end.is_multiple_of(super::ROW_PAD), "columns must be padded");
-        let split = out.split.unwrap_or(Split::NONE);
+        let split = self.split.unwrap_or(Split::NONE);
         assert!(
-            m == 0 || out.split.is_none_or(Split::is_padded),
+            m == 0 || self.split.is_none_or(Split::is_padded),
             "the matrices of an output must be padded, and not overlap"
         );
         let width = if m == 0 { 0 } else { split.extent(columns.end) };
-        assert!(m < 2 || out.stride >= columns.end.min(split.width), "the rows of the output overlap");
-        assert!(len >= extent(m, width, out.stride), "the output is shorter than its shape");
-        assert!(out.bias.is_empty() || out.bias.len() >= columns.end, "the bias is shorter than the columns");
-        assert!(!(out.add && out.activation != Activation::None), "an activation would cover the residual too");
-        let bias = if out.bias.is_empty() { std::ptr::null() } else { out.bias.as_ptr() };
-        let residual = if out.add { rows.cast_const() } else { std::ptr::null() };
-        Self {
-            m,
-            steps: 0,
-            a: std::ptr::null(),
-            a_stride: 0,
-            b: std::ptr::null(),
-            b_stride: 0,
-            // Without rows there is no work, and a split without meaning does no harm.
-            columns: if m == 0 { 0..0 } else { columns },
-            out: rows,
-            out_stride: out.stride,
-            split,
-            finish: Finish { bias, residual, activation: out.activation, ..finish },
-        }
+        assert!(m < 2 || self.stride >= columns.end.min(split.width), "the rows of the output overlap");
+        assert!(len >= extent(m, width, self.stride), "the output is shorter than its shape");
+        assert!(self.bias.is_empty() || self.bias.len() >= columns.end, "the bias is shorter than the columns");
+        assert!(!(self.add && self.activation != Activation::None), "an activation would cover the residual too");
+        let residual = if self.add { rows.cast_const() } else { std::ptr::null() };
+        // Without rows there is no work, and a split without meaning does no harm.
+        let columns = if m == 0 { 0..0 } else { columns };
+        (rows, self.stride, split, columns, Finish { residual, ..finish.then(self.bias, self.activation) })
+    }
+}
+
+impl Job {
+    /// The part of a job that its output decides.
+    fn towards(out: Output<'_>, m: usize, nr: usize, finish: Finish) -> Self {
+        let (out, out_stride, split, columns, finish) = out.towards(m, nr, finish);
+        let (a, b) = (std::ptr::null(), std::ptr::null());
+        Self { m, steps: 0, a, a_stride: 0, b, b_stride: 0, columns, out, out_stride, split, finish }
     }
 }
 
@@ -317,7 +335,7 @@ impl Shape {
         self.len() == 0
     }
 
-    fn place(self, column: usize, nr: usize, k_step: usize, len: usize) -> Place {
+    pub(super) fn place(self, column: usize, nr: usize, k_step: usize, len: usize) -> Place {
         assert!(column < self.n && len >= self.len(), "column {column} is outside the packed shape {self:?}");
         let first = column / nr * nr;
         let width = nr.min(self.n - first);
@@ -326,7 +344,7 @@ impl Shape {
 }
 
 /// Where the elements of one column lie.
-struct Place {
+pub(super) struct Place {
     start: usize,
     step: usize,
     k_step: usize,
@@ -339,7 +357,7 @@ impl Place {
         Self { start: self.start + count / self.k_step * self.step, k: self.k - count, ..*self }
     }
 
-    fn write<T: Copy>(&self, values: impl ExactSizeIterator<Item = T>, packed: &mut [T]) {
+    pub(super) fn write<T: Copy>(&self, values: impl ExactSizeIterator<Item = T>, packed: &mut [T]) {
         assert!(values.len() <= self.k, "a column of {} elements is longer than {}", values.len(), self.k);
         // Counted along: divisions took half of the time in which a model loads.
         let (mut at, mut within) = (self.start, 0);
@@ -421,10 +439,7 @@ impl GemmI8 {
 
     /// The largest activation code for rows of `k` elements: all the kernel's bits, or as many as cannot overflow the sum.
     pub fn max_code(&self, k: usize) -> i32 {
-        let safe = i32::MAX as usize / k.max(1).saturating_mul(127);
-        // A whole number of bits: 2^b - 1.
-        let bits = usize::BITS - 1 - (safe + 1).leading_zeros();
-        self.max_code.min(((1u64 << bits) - 1).min(i32::MAX as u64) as i32)
+        max_code(self.max_code, k)
     }
 
     /// Quantises rows of `k` elements (padded), `stride` apart: `x = scale (code - zero)`, the range of codes spread over the row's own
@@ -496,13 +511,7 @@ impl GemmI8 {
         assert!(b.panels.len() >= b.shape.len() && b.scales.len() >= n && b.sums.len() >= n, "b is shorter than n x k");
         assert!(out.columns.end <= n, "there are {n} columns");
         assert!(out.row_scales.is_empty(), "the rows of an integer product have scales of their own");
-        let finish = Finish {
-            row_scales: a.scales.as_ptr(),
-            row_zeros: a.zeros.as_ptr(),
-            column_scales: b.scales.as_ptr(),
-            column_sums: b.sums.as_ptr(),
-            ..Finish::none()
-        };
+        let finish = Finish::integers(a.scales, a.zeros, b.scales, b.sums);
         let job = Job {
             m,
             steps: k / self.k_step,
@@ -522,24 +531,40 @@ impl GemmI8 {
     /// If the column or `panels` does not fit the shape.
     pub fn pack_column(&self, weights: &[f32], column: usize, shape: Shape, panels: &mut [i8]) -> (f32, i32) {
         let place = shape.place(column, self.nr, self.k_step, panels.len());
-        assert!(weights.len() <= shape.k, "a column of {} elements is longer than {}", weights.len(), shape.k);
-        let scale = largest_size(weights) / 127.0;
-        let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
-        let mut sum = 0;
-        let mut codes = [0; CODES];
-        // Blocks end where steps do.
-        for (block, weights) in weights.chunks(CODES).enumerate() {
-            let codes = &mut codes[..weights.len()];
-            codes.iter_mut().zip(weights).for_each(|(code, w)| *code = nearest(w * inverse) as i8);
-            sum += codes.iter().map(|&code| i32::from(code)).sum::<i32>();
-            let place = place.behind(block * CODES);
-            match self.k_step {
-                4 => place.write_steps::<4>(codes, panels),
-                _ => place.write(codes.iter().copied(), panels),
-            }
-        }
-        (scale, sum)
+        pack_codes(weights, shape, place, self.k_step, panels)
     }
+}
+
+/// The largest code of at most `limit` for rows of `k` codes: as many bits as cannot overflow the sum.
+pub(super) fn max_code(limit: i32, k: usize) -> i32 {
+    let safe = i32::MAX as usize / k.max(1).saturating_mul(127);
+    // A whole number of bits: 2^b - 1.
+    let bits = usize::BITS - 1 - (safe + 1).leading_zeros();
+    limit.min(((1u64 << bits) - 1).min(i32::MAX as u64) as i32)
+}
+
+/// Quantises a column of weights and writes it into its place; gives its scale and the sum of its weights.
+///
+/// # Panics
+/// If the column does not fit the shape.
+pub(super) fn pack_codes(weights: &[f32], shape: Shape, place: Place, k_step: usize, panels: &mut [i8]) -> (f32, i32) {
+    assert!(weights.len() <= shape.k, "a column of {} elements is longer than {}", weights.len(), shape.k);
+    let scale = largest_size(weights) / 127.0;
+    let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
+    let mut sum = 0;
+    let mut codes = [0; CODES];
+    // Blocks end where steps do.
+    for (block, weights) in weights.chunks(CODES).enumerate() {
+        let codes = &mut codes[..weights.len()];
+        codes.iter_mut().zip(weights).for_each(|(code, w)| *code = nearest(w * inverse) as i8);
+        sum += codes.iter().map(|&code| i32::from(code)).sum::<i32>();
+        let place = place.behind(block * CODES);
+        match k_step {
+            4 => place.write_steps::<4>(codes, panels),
+            _ => place.write(codes.iter().copied(), panels),
+        }
+    }
+    (scale, sum)
 }
 
 /// Weights that get codes together: a multiple of every `k_step`.

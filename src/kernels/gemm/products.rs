@@ -125,7 +125,7 @@ unsafe impl<S: Simd> Product for Bf16Widened<S> {
 /// # Safety
 /// As [`Product::to_f32`].
 #[inline(always)]
-unsafe fn dequantize<S: Simd>(sum: S::I, finish: &Finish, row: usize, column: usize) -> S::F {
+pub(in super::super) unsafe fn dequantize<S: Simd>(sum: S::I, finish: &Finish, row: usize, column: usize) -> S::F {
     // SAFETY: the caller's promise.
     unsafe {
         let sums = S::load_i32(finish.column_sums.add(column));

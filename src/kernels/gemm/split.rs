@@ -20,7 +20,7 @@ impl Split {
     }
 
     /// Where a column of the first row lies.
-    pub(super) fn place(self, column: usize) -> usize {
+    pub(in super::super) fn place(self, column: usize) -> usize {
         column / self.width * self.stride + column % self.width
     }
 

@@ -39,10 +39,10 @@ pub(in super::super) struct Finish {
     /// Per column: the sum of its weights.
     pub(super) column_sums: *const i32,
     /// Per column.
-    pub(super) bias: *const f32,
+    pub(in super::super) bias: *const f32,
     /// Like `out`; may be `out`.
-    pub(super) residual: *const f32,
-    pub(super) activation: Activation,
+    pub(in super::super) residual: *const f32,
+    pub(in super::super) activation: Activation,
 }
 
 /// One way of multiplying a row by a panel.
@@ -390,7 +390,24 @@ impl Finish {
             && self.activation == Activation::None
     }
 
-    pub(super) fn none() -> Self {
+    /// What is done last to an integer product: scales and zero points of rows, scales and sums of columns.
+    pub(in super::super) fn integers(row_scales: &[f32], row_zeros: &[i32], scales: &[f32], sums: &[i32]) -> Self {
+        Self {
+            row_scales: row_scales.as_ptr(),
+            row_zeros: row_zeros.as_ptr(),
+            column_scales: scales.as_ptr(),
+            column_sums: sums.as_ptr(),
+            ..Self::none()
+        }
+    }
+
+    /// With a bias (or none, if empty) and an activation.
+    pub(in super::super) fn then(self, bias: &[f32], activation: Activation) -> Self {
+        let bias = if bias.is_empty() { std::ptr::null() } else { bias.as_ptr() };
+        Self { bias, activation, ..self }
+    }
+
+    pub(in super::super) fn none() -> Self {
         Self {
             row_scales: std::ptr::null(),
             row_zeros: std::ptr::null(),

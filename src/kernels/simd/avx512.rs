@@ -186,7 +186,19 @@ unsafe impl Simd for Avx512 {
     }
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    unsafe fn widen_bf16(at: *const u16) -> Self::F {
+        // SAFETY: good for LANES reads by contract.
+        let halves = unsafe { _mm256_loadu_si256(at.cast()) };
+        _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(halves)))
+    }
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
     unsafe fn prefetch(at: *const u8) {
         _mm_prefetch::<_MM_HINT_T0>(at.cast());
+    }
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    unsafe fn prefetch_l2(at: *const u8) {
+        _mm_prefetch::<_MM_HINT_T1>(at.cast());
     }
 }

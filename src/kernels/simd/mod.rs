@@ -82,8 +82,25 @@ pub(super) unsafe trait Simd {
     /// Writes the low half of each lane.
     unsafe fn store_low_u16(at: *mut u16, x: Self::I);
 
+    /// Reads bfloat16.
+    #[inline(always)]
+    unsafe fn widen_bf16(at: *const u16) -> Self::F {
+        // SAFETY: good for LANES reads by contract.
+        unsafe {
+            let mut wide = [0; ROW_PAD];
+            (0..Self::LANES).for_each(|lane| wide[lane] = i32::from(at.add(lane).read_unaligned()));
+            Self::from_bits(Self::shift_left::<16>(Self::load_i32(wide.as_ptr())))
+        }
+    }
+
     /// Asks for the cache line that holds an address, which may be anywhere.
     unsafe fn prefetch(at: *const u8);
+    /// The same, into the L2 cache.
+    #[inline(always)]
+    unsafe fn prefetch_l2(at: *const u8) {
+        // SAFETY: an address may be anywhere.
+        unsafe { Self::prefetch(at) }
+    }
 }
 
 /// `e^x`, for `x` up to about 88; below -87.3 the smallest normal number; NaN for NaN.

@@ -1,0 +1,510 @@
+//! Products and attention on a matrix unit: a register file of tiles of 16 rows of 64 bytes, which multiplies two of them at a time.
+//!
+//! # Shapes
+//! The left operand is in tiles, `[rows / 16][k / line][16][line]` with lines of 64 bytes (32 numbers of bfloat16, 64 codes), whole
+//! blocks of 32 rows: what stands in rows behind the last is computed and never stored. `b` is packed as in `gemm`, panels of 32
+//! columns with steps of 4 bytes; `n` is padded to whole panels and `k` to whole lines, with zeros in bfloat16.
+//!
+//! # Algorithm
+//! ```text
+//! for panel of 32 columns:                                       24 KB at k = 384 in bfloat16: stays in L1
+//!     for chunk of 12 lines of k:                                longer rows: the sums of 12 blocks wait in memory
+//!         for block of 32 rows:                                  four tiles of sums, in the unit
+//!             for line of the chunk:
+//!                 4 loads, 4 multiplications of tiles            64 cycles
+//!                 three rows of the block before: + bias, activation, store       by the vectors, meanwhile
+//! ```
+//! A sum in bfloat16 is f32: loaded and stored between chunks, it keeps its bits. So an element depends on its row and its column
+//! alone, as in `gemm`. What leaves a product is f32, or bfloat16 in the form that the next operation reads: tiles
+//! for a product, panels of 32 columns for attention.
+//!
+//! # Floor
+//! A multiplication takes 16 cycles: 1,024 multiply-adds of bfloat16 a cycle, 2,048 of codes. GELU with bias and stores is some 20 instructions a
+//! vector, 640 cycles a block, beside 768 of multiplications at `k` = 384 in bfloat16: it hides behind them, and is the floor in
+//! integers.
+
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+pub(super) mod amx;
+mod attention;
+#[cfg(test)]
+mod emulated;
+mod product;
+mod rows;
+#[cfg(test)]
+mod tests;
+mod unit;
+
+use std::ops::Range;
+
+use self::attention::{Block, Context, HeadBuffers, HeadJob, attend};
+use self::product::{TileJob, To};
+use self::rows::{Norming, Paneling, Quantizing, Rounding, Source};
+use self::unit::{BLOCK, LINE, ROW_BYTES, Sums, Unit};
+use super::activation::Activation;
+use super::elementwise::Norm;
+use super::gemm::{Finish, Output, PackedI8, Parts, QuantizedRows, Shape, SharedRows, max_code, pack_codes};
+
+/// Columns of a panel, and the rows in which the left operand comes.
+pub const TILE_BLOCK: usize = BLOCK;
+
+/// A matrix unit's operations.
+#[derive(Debug, Clone, Copy)]
+pub struct Tiles {
+    multiply: [unsafe fn(&TileJob); 2],
+    round: unsafe fn(&Rounding),
+    normalize: unsafe fn(&Norming),
+    panel: unsafe fn(&Paneling),
+    quantize: unsafe fn(&Quantizing<'_>),
+    attend: unsafe fn(&mut dyn Iterator<Item = HeadJob>, &HeadBuffers),
+}
+
+/// The table of one unit, whose functions carry `$feature`.
+macro_rules! tiles {
+    ($($feature:literal,)? $unit:ty, $vectors:literal) => {{
+        $(#[target_feature(enable = $feature)])?
+        unsafe fn multiply_bf16(job: &TileJob) {
+            // SAFETY: the caller's promise.
+            unsafe { product::run::<$unit, $vectors, false>(job) }
+        }
+        $(#[target_feature(enable = $feature)])?
+        unsafe fn multiply_i8(job: &TileJob) {
+            // SAFETY: the caller's promise.
+            unsafe { product::run::<$unit, $vectors, true>(job) }
+        }
+        $(#[target_feature(enable = $feature)])?
+        unsafe fn round(job: &Rounding) {
+            // SAFETY: the caller's promise.
+            unsafe { rows::round::<$unit, $vectors>(job) }
+        }
+        $(#[target_feature(enable = $feature)])?
+        unsafe fn normalize(job: &Norming) {
+            // SAFETY: the caller's promise.
+            unsafe { rows::normalize::<$unit, $vectors>(job) }
+        }
+        $(#[target_feature(enable = $feature)])?
+        unsafe fn panel(job: &Paneling) {
+            // SAFETY: the caller's promise.
+            unsafe { rows::panel::<$unit, $vectors>(job) }
+        }
+        $(#[target_feature(enable = $feature)])?
+        unsafe fn quantize(job: &Quantizing<'_>) {
+            // SAFETY: the caller's promise.
+            unsafe { rows::quantize::<$unit>(job) }
+        }
+        $(#[target_feature(enable = $feature)])?
+        unsafe fn attend_all(jobs: &mut dyn Iterator<Item = HeadJob>, buffers: &HeadBuffers) {
+            // SAFETY: the caller's promise.
+            unsafe {
+                let mut unit = <$unit>::enter();
+                for job in jobs {
+                    attend::<$unit, $vectors>(&mut unit, &job, buffers);
+                }
+            }
+        }
+        Tiles { multiply: [multiply_bf16, multiply_i8], round, normalize, panel, quantize, attend: attend_all }
+    }};
+}
+
+impl Tiles {
+    /// AMX's; only where it is available.
+    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+    pub(super) fn amx() -> Self {
+        tiles!("avx512f,avx512bw,avx512vl,avx512bf16", amx::Amx, 2)
+    }
+
+    /// The same in plain Rust, everywhere.
+    #[cfg(test)]
+    pub(crate) fn emulated() -> Self {
+        tiles!(emulated::Emulated, 4)
+    }
+}
+
+/// Numbers of a row of bfloat16 tiles that hold `len`: whole lines.
+pub fn lines_len(len: usize) -> usize {
+    len.next_multiple_of(LINE)
+}
+
+/// Codes of a row of tiles that hold `len`: whole lines.
+pub fn code_lines_len(len: usize) -> usize {
+    len.next_multiple_of(ROW_BYTES)
+}
+
+/// Elements of the tiles of `m` rows of `row_len` elements, whole lines: those of whole blocks of rows.
+pub fn tiles_len(m: usize, row_len: usize) -> usize {
+    m.next_multiple_of(BLOCK).saturating_mul(row_len)
+}
+
+/// Rows of a panel of heads that holds `tokens`: a block of queries may be read beyond the last.
+pub fn panel_rows(tokens: usize) -> usize {
+    tokens + BLOCK
+}
+
+/// Where a product in tiles goes.
+#[derive(Debug)]
+pub enum TileOutput<'a> {
+    /// Rows of f32.
+    Rows(Output<'a>),
+    /// bfloat16 for another product.
+    Tiles(Bf16Output<'a>),
+    /// bfloat16 for attention: `[n / 32][panel_rows(m)][32]`.
+    Panels(Bf16Output<'a>),
+}
+
+/// bfloat16 in tiles or panels.
+#[derive(Debug)]
+pub struct Bf16Output<'a> {
+    /// Tiles of rows of `width` numbers, or panels of `width` numbers together.
+    pub numbers: SharedRows<u16>,
+    /// Padded columns of the whole.
+    pub width: usize,
+    /// The columns to compute.
+    pub columns: Range<usize>,
+    /// Per column of whole panels; empty: none.
+    pub bias: &'a [f32],
+    /// Applied last.
+    pub activation: Activation,
+}
+
+impl Tiles {
+    /// Rounds `rows` of `len` numbers (padded) to tiles of `lines_len(len)`.
+    ///
+    /// # Panics
+    /// If a slice is shorter than its shape says.
+    pub fn round_rows(&self, rows: &[f32], len: usize, tiles: &mut [u16]) {
+        check_padded(len);
+        let m = rows.len() / len;
+        let steps = len.div_ceil(LINE);
+        assert!(tiles.len() >= tiles_len(m, steps * LINE), "the tiles are shorter than their shape");
+        let job = Rounding { rows: rows.as_ptr(), len, m, tiles: tiles.as_mut_ptr(), steps };
+        // SAFETY: the lengths were checked, and the table holds only functions that this processor can run.
+        unsafe { (self.round)(&job) }
+    }
+
+    /// Layer norm of rows of `gamma.len()` numbers (padded), of which the first `len` count, in place and rounded to tiles; what stays in place
+    /// has `bias` (padded; empty: none) added.
+    ///
+    /// # Panics
+    /// If a slice is shorter than its shape says.
+    pub fn layer_norm(&self, rows: &mut [f32], norm: &NormOf<'_>, bias: &[f32], tiles: &mut [u16]) {
+        let norm = Norm::new(norm.gamma, norm.beta, norm.len, norm.eps);
+        assert!(rows.len().is_multiple_of(norm.padded), "rows of {}", norm.padded);
+        assert!(bias.is_empty() || bias.len() >= norm.padded, "the bias is shorter than a row");
+        let (m, steps) = (rows.len() / norm.padded, norm.padded.div_ceil(LINE));
+        assert!(tiles.len() >= tiles_len(m, steps * LINE), "the tiles are shorter than their shape");
+        let bias = if bias.is_empty() { std::ptr::null() } else { bias.as_ptr() };
+        let job = Norming { rows: rows.as_mut_ptr(), m, norm, bias, tiles: tiles.as_mut_ptr(), steps };
+        // SAFETY: as above.
+        unsafe { (self.normalize)(&job) }
+    }
+
+    /// Rounds `matrices` matrices of rows of `len` numbers, whole lines, to panels of 32 columns: `[matrices][len / 32][panel_rows(m)][32]`.
+    ///
+    /// # Panics
+    /// If a slice is shorter than its shape says.
+    pub fn round_heads(&self, rows: &[f32], len: usize, matrices: usize, panels: &mut [u16]) {
+        assert!(len > 0 && len.is_multiple_of(LINE), "heads must have whole lines");
+        let m = rows.len() / (len * matrices.max(1));
+        let out_rows = panel_rows(m);
+        assert!(panels.len() >= out_rows.saturating_mul(len * matrices), "the panels are shorter than their shape");
+        let job = Paneling { rows: rows.as_ptr(), len, m, matrices, panels: panels.as_mut_ptr(), out_rows };
+        // SAFETY: as above.
+        unsafe { (self.panel)(&job) }
+    }
+
+    /// Quantises rows of `len` numbers (padded), as [`super::GemmI8::quantize_parts`] does, to tiles of `code_lines_len(len + copies)`
+    /// codes a row.
+    ///
+    /// # Panics
+    /// If a slice is shorter than its shape says, or a copied column is not there.
+    pub fn quantize(&self, rows: TileSource<'_>, len: usize, parts: Parts<'_>, to: Codes<'_>) {
+        check_padded(len);
+        let (m, source) = match rows {
+            TileSource::Rows(rows) => (rows.len() / len, Source::Rows(rows.as_ptr())),
+            TileSource::Tiles(tiles, m) => {
+                assert!(tiles.len() >= tiles_len(m, lines_len(len)), "the tiles are shorter than their shape");
+                (m, Source::Tiles(tiles.as_ptr(), len.div_ceil(LINE)))
+            }
+        };
+        let width = code_lines_len(len + parts.copies.len());
+        assert!(parts.factors.is_empty() || parts.factors.len() >= len, "fewer factors than columns");
+        assert!(parts.copies.iter().all(|&column| (column as usize) < len), "a copied column is not there");
+        assert!(to.codes.len() >= tiles_len(m, width), "the codes are shorter than their shape");
+        assert!(to.scales.len() >= m && to.zeros.len() >= m, "fewer scales or zero points than rows");
+        assert!(to.numbers.len() >= len && to.row.len() >= width, "the buffers are shorter than a row");
+        let factors = if parts.factors.is_empty() { std::ptr::null() } else { parts.factors.as_ptr() };
+        let job = Quantizing {
+            rows: source,
+            len,
+            m,
+            factors,
+            copies: parts.copies,
+            max_code: max_code(255, width),
+            tiles: to.codes.as_mut_ptr(),
+            steps: width / ROW_BYTES,
+            scales: to.scales.as_mut_ptr(),
+            zeros: to.zeros.as_mut_ptr(),
+            buffers: (to.numbers.as_mut_ptr(), to.row.as_mut_ptr()),
+        };
+        // SAFETY: as above.
+        unsafe { (self.quantize)(&job) }
+    }
+
+    /// Computes `a x b` with `m` rows of `shape.k` numbers of bfloat16, whole lines, in tiles.
+    ///
+    /// # Panics
+    /// If an operand is shorter than its shape says.
+    pub fn multiply_bf16(&self, a: &[u16], m: usize, b: &[u16], shape: Shape, out: TileOutput<'_>) {
+        assert!(shape.k.is_multiple_of(LINE), "k must be whole lines");
+        assert!(a.len() >= tiles_len(m, shape.k) && b.len() >= shape.len(), "an operand is shorter than its shape");
+        let job = TileJob {
+            m,
+            steps: shape.k / LINE,
+            a: a.as_ptr().cast(),
+            b: b.as_ptr().cast(),
+            ..towards(out, m, shape.n, Finish::none())
+        };
+        // SAFETY: as above.
+        unsafe { (self.multiply[0])(&job) }
+    }
+
+    /// Computes `a x b` with `a.scales.len()` rows of codes in tiles.
+    ///
+    /// # Panics
+    /// If an operand is shorter than its shape says.
+    pub fn multiply_i8(&self, a: QuantizedRows<'_>, b: PackedI8<'_>, out: TileOutput<'_>) {
+        let (m, Shape { n, k }) = (a.scales.len(), b.shape);
+        assert!(k.is_multiple_of(ROW_BYTES), "k must be whole lines");
+        assert!(a.codes.len() >= tiles_len(m, k) && a.zeros.len() >= m, "a is shorter than its shape");
+        assert!(b.panels.len() >= b.shape.len() && b.scales.len() >= n && b.sums.len() >= n, "b is shorter than n x k");
+        let finish = Finish::integers(a.scales, a.zeros, b.scales, b.sums);
+        let job = TileJob {
+            m,
+            steps: k / ROW_BYTES,
+            a: a.codes.as_ptr(),
+            b: b.panels.as_ptr().cast(),
+            ..towards(out, m, n, finish)
+        };
+        // SAFETY: as above.
+        unsafe { (self.multiply[1])(&job) }
+    }
+
+    /// Writes a column (a row of a linear layer's weights) into its place of the panels of `shape`.
+    ///
+    /// # Panics
+    /// If the column or `packed` does not fit the shape.
+    pub fn pack_bf16(
+        &self,
+        values: impl ExactSizeIterator<Item = u16>,
+        column: usize,
+        shape: Shape,
+        packed: &mut [u16],
+    ) {
+        shape.place(column, BLOCK, 2, packed.len()).write(values, packed);
+    }
+
+    /// Quantises a column and writes it into its place, as [`super::GemmI8::pack_column`].
+    ///
+    /// # Panics
+    /// If the column or `panels` does not fit the shape.
+    pub fn pack_i8(&self, weights: &[f32], column: usize, shape: Shape, panels: &mut [i8]) -> (f32, i32) {
+        pack_codes(weights, shape, shape.place(column, BLOCK, 4, panels.len()), 4, panels)
+    }
+
+    /// Attention of the heads `heads` over ragged sequences; see [`Attention`]. What a head's sequence sees no key of is left as it is.
+    ///
+    /// # Panics
+    /// If a slice is shorter than its shape says.
+    pub fn attend(&self, attention: &Attention<'_>, heads: Range<usize>, buffers: &mut AttentionBuffers) {
+        attention.check(&heads);
+        let longest = attention.attended.iter().copied().max().unwrap_or(0);
+        let pointers = buffers.at_least(longest, attention.dim);
+        let mut jobs = heads.flat_map(|head| attention.jobs(head));
+        // SAFETY: the lengths were checked, the buffers are large enough for the longest sequence, and the table holds only functions that
+        // this processor can run.
+        unsafe { (self.attend)(&mut jobs, &pointers) }
+    }
+}
+
+fn check_padded(len: usize) {
+    assert!(len > 0 && len.is_multiple_of(super::ROW_PAD), "rows must be padded, found {len}");
+}
+
+/// The part of a job that its output decides.
+fn towards(out: TileOutput<'_>, m: usize, n: usize, finish: Finish) -> TileJob {
+    let (to, columns, finish) = match out {
+        TileOutput::Rows(out) => {
+            let bias = out.bias.len();
+            let (out, stride, split, columns, finish) = out.towards(m, BLOCK, finish);
+            assert!(bias == 0 || bias >= columns.end.next_multiple_of(BLOCK), "the bias is shorter than the panels");
+            (To::Rows { out, stride, split }, columns, finish)
+        }
+        TileOutput::Tiles(out) => {
+            assert!(out.width.is_multiple_of(LINE) && out.numbers.len() >= tiles_len(m, out.width), "short tiles");
+            (To::Tiles { out: out.numbers.start(), steps: out.width / LINE }, out.check(), out.finish(finish))
+        }
+        TileOutput::Panels(out) => {
+            let rows = panel_rows(m);
+            assert!(out.width.is_multiple_of(LINE), "panels must be whole");
+            assert!(out.numbers.len() >= rows.saturating_mul(out.width), "the panels are shorter than their shape");
+            (To::Panels { out: out.numbers.start(), rows }, out.check(), out.finish(finish))
+        }
+    };
+    assert!(columns.end.next_multiple_of(BLOCK) <= n.next_multiple_of(BLOCK), "there are {n} columns");
+    TileJob { m, steps: 0, a: std::ptr::null(), b: std::ptr::null(), columns, finish, to }
+}
+
+impl Bf16Output<'_> {
+    fn check(&self) -> Range<usize> {
+        let Range { start, end } = self.columns;
+        assert!(start.is_multiple_of(BLOCK) && end.is_multiple_of(BLOCK) && end <= self.width, "columns in panels");
+        assert!(self.bias.is_empty() || self.bias.len() >= end, "the bias is shorter than the columns");
+        start..end
+    }
+
+    fn finish(&self, finish: Finish) -> Finish {
+        finish.then(self.bias, self.activation)
+    }
+}
+
+/// A layer norm.
+#[derive(Debug, Clone, Copy)]
+pub struct NormOf<'a> {
+    /// Per column, padded.
+    pub gamma: &'a [f32],
+    /// Per column, padded.
+    pub beta: &'a [f32],
+    /// Columns that count; the others are zeros in both, and in the rows.
+    pub len: usize,
+    /// Added to the variance.
+    pub eps: f32,
+}
+
+/// Rows on their way to codes.
+#[derive(Debug, Clone, Copy)]
+pub enum TileSource<'a> {
+    /// f32, one row behind the other.
+    Rows(&'a [f32]),
+    /// So many rows of bfloat16, in tiles.
+    Tiles(&'a [u16], usize),
+}
+
+/// Where codes go, and a row of buffers.
+#[derive(Debug)]
+pub struct Codes<'a> {
+    /// Tiles.
+    pub codes: &'a mut [u8],
+    /// Per row.
+    pub scales: &'a mut [f32],
+    /// Per row.
+    pub zeros: &'a mut [i32],
+    /// A buffer of a row of numbers.
+    pub numbers: &'a mut [f32],
+    /// A buffer of a row of codes.
+    pub row: &'a mut [u8],
+}
+
+/// Queries, keys and values of sequences, `[3][count][dim / 32][panel_rows(tokens)][32]`, and where their context goes.
+#[derive(Debug)]
+pub struct Attention<'a> {
+    /// bfloat16; queries carry the factor `log2(e) / sqrt(head_dim)`.
+    pub heads: &'a [u16],
+    /// Number of heads.
+    pub count: usize,
+    /// Numbers of a head, whole lines.
+    pub dim: usize,
+    /// Offsets of the sequences.
+    pub cu_seqlens: &'a [usize],
+    /// Tokens of each sequence, from its first, that are attended to.
+    pub attended: &'a [usize],
+    /// Tokens to each side that a token sees; `None`: all.
+    pub window: Option<usize>,
+    /// Tiles of rows of `count * dim` numbers; each head writes its own lines.
+    pub context: SharedRows<u16>,
+}
+
+impl Attention<'_> {
+    fn tokens(&self) -> usize {
+        self.cu_seqlens.last().copied().unwrap_or(0)
+    }
+
+    fn check(&self, heads: &Range<usize>) {
+        let (tokens, width) = (self.tokens(), self.count.saturating_mul(self.dim));
+        assert!(self.dim > 0 && self.dim.is_multiple_of(LINE), "heads must have whole lines");
+        assert!(heads.end <= self.count, "there are {} heads", self.count);
+        assert!(self.heads.len() >= (3 * width).saturating_mul(panel_rows(tokens)), "heads shorter than their shape");
+        assert!(self.context.len() >= tiles_len(tokens, width), "the context is shorter than its shape");
+        assert!(self.attended.len() + 1 == self.cu_seqlens.len().max(1), "one number of attended tokens a sequence");
+        let mut sequences = self.cu_seqlens.windows(2).zip(self.attended);
+        assert!(sequences.all(|(edges, attended)| edges[0] <= edges[1] && *attended <= edges[1] - edges[0]), "lengths");
+    }
+
+    /// A head of each sequence that has keys.
+    fn jobs(&self, head: usize) -> impl Iterator<Item = HeadJob> {
+        let (rows, panels) = (panel_rows(self.tokens()), self.dim / LINE);
+        let window = self.window.unwrap_or(usize::MAX / 2);
+        let part = move |part: usize, first: usize| {
+            self.heads[((part * self.count + head) * panels * rows + first) * LINE..].as_ptr()
+        };
+        let sequences = self.cu_seqlens.windows(2).zip(self.attended).filter(|(_, attended)| **attended > 0);
+        sequences.map(move |(edges, &attended)| HeadJob {
+            queries: part(0, edges[0]),
+            keys: part(1, edges[0]),
+            values: part(2, edges[0]),
+            panel: rows * LINE,
+            panels,
+            tokens: (edges[1] - edges[0]).min(attended.saturating_add(window)),
+            attended,
+            window,
+            context: Context {
+                tiles: self.context.start(),
+                steps: self.count * panels,
+                row: edges[0],
+                line: head * panels,
+            },
+        })
+    }
+}
+
+/// A worker's buffers of [`Tiles::attend`]; they grow to the longest sequence.
+pub struct AttentionBuffers {
+    keys: Vec<Step>,
+    values: Vec<Step>,
+    context: Vec<Sums>,
+    block: Box<[Block]>,
+}
+
+/// Packed numbers of 32 keys or values.
+#[repr(C, align(64))]
+#[derive(Clone, Copy)]
+struct Step([u16; BLOCK * LINE]);
+
+impl AttentionBuffers {
+    /// No buffers yet.
+    pub fn new() -> Self {
+        Self { keys: Vec::new(), values: Vec::new(), context: Vec::new(), block: Box::new([]) }
+    }
+
+    fn at_least(&mut self, keys: usize, dim: usize) -> HeadBuffers {
+        let panels = dim / LINE;
+        let steps = keys.div_ceil(BLOCK).saturating_mul(panels);
+        for numbers in [&mut self.keys, &mut self.values] {
+            numbers.resize(steps.max(numbers.len()), Step([0; BLOCK * LINE]));
+        }
+        self.context.resize(panels.max(self.context.len()), Sums::ZERO);
+        if self.block.is_empty() {
+            self.block = vec![Block::ZERO].into_boxed_slice();
+        }
+        HeadBuffers {
+            keys: self.keys.as_mut_ptr().cast(),
+            values: self.values.as_mut_ptr().cast(),
+            context: self.context.as_mut_ptr(),
+            block: self.block.as_mut_ptr(),
+        }
+    }
+}
+
+impl Default for AttentionBuffers {
+    fn default() -> Self {
+        Self::new()
+    }
+}
