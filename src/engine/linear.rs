@@ -8,8 +8,8 @@ use super::Precision;
 use super::aligned::{Aligned, Number};
 use super::batch::Batch;
 use super::finite::all_finite;
+use super::operand::Operand;
 use super::profile::LapsOf;
-use super::scratch::Operand;
 use super::split_columns::SplitColumns;
 use crate::kernels::{
     Activation, Bf16Output, Codes, Kernels, Left, NormOf, Output, OutputRows, PackedI8, Parts, QuantizedRows, ROW_PAD,

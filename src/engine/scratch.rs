@@ -1,11 +1,11 @@
 //! A worker's buffers: allocated by the first batch, reused by all later ones.
 
-use std::ops::Range;
 use std::sync::{Mutex, MutexGuard};
 
 use super::aligned::Aligned;
-use super::linear::{Linear, Rows, To};
-use crate::kernels::{Activation, AttentionBuffers, tiles_len};
+use super::between::Between;
+use super::operand::Operand;
+use crate::kernels::AttentionBuffers;
 
 /// Buffers of one worker. Each grows to the largest batch seen; see [`super::MICRO_BATCH_TOKENS`] for what that is.
 pub(super) struct Scratch {
@@ -22,58 +22,6 @@ pub(super) struct Scratch {
     /// What the products behind attention read: a block of rows.
     pub(super) inner_operand: Operand,
     pub(super) attention: AttentionScratch,
-}
-
-/// Rows as a product wants them.
-pub(super) struct Operand {
-    pub(super) halves: Aligned<u16>,
-    pub(super) codes: Aligned<u8>,
-    pub(super) scales: Aligned<f32>,
-    pub(super) zeros: Aligned<i32>,
-    /// One row of numbers, and one of codes.
-    pub(super) row: Aligned<f32>,
-    pub(super) row_codes: Aligned<u8>,
-}
-
-impl Operand {
-    const fn new() -> Self {
-        Self {
-            halves: Aligned::new(),
-            codes: Aligned::new(),
-            scales: Aligned::new(),
-            zeros: Aligned::new(),
-            row: Aligned::new(),
-            row_codes: Aligned::new(),
-        }
-    }
-}
-
-/// Rows between two layers, in the form that the second one reads.
-pub(super) struct Between {
-    pub(super) rows: Aligned<f32>,
-    pub(super) tiles: Aligned<u16>,
-}
-
-impl Between {
-    const fn new() -> Self {
-        Self { rows: Aligned::new(), tiles: Aligned::new() }
-    }
-
-    /// Where a layer writes what `next` reads: `m` rows.
-    pub(super) fn to(&mut self, next: &Linear, m: usize, activation: Activation) -> To<'_> {
-        match next.reads_tiles() {
-            true => To::Tiles(self.tiles.at_least(tiles_len(m, next.tile_row())), activation),
-            false => To::Store(self.rows.at_least(m * next.k()), activation),
-        }
-    }
-
-    /// The rows `range` of what was written for `next`; in tiles a range begins at a block.
-    pub(super) fn of(&self, next: &Linear, range: Range<usize>) -> Rows<'_> {
-        match next.reads_tiles() {
-            true => Rows::Tiles(&self.tiles.as_slice()[range.start * next.tile_row()..], range.len()),
-            false => Rows::F32(&self.rows.as_slice()[range.start * next.k()..range.end * next.k()]),
-        }
-    }
 }
 
 /// Buffers of attention.

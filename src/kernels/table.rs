@@ -64,9 +64,8 @@ impl Kernels {
         isa.is_available().then(|| table(isa))
     }
 
-    /// The scalar kernels with a matrix unit in plain Rust.
-    #[cfg(test)]
-    pub(crate) fn emulating_tiles() -> Kernels {
+    /// The scalar kernels with a matrix unit in plain Rust, [`Tiles::emulated`]: for tests where there is none.
+    pub fn emulating_tiles() -> Kernels {
         Kernels { tiles: Some(Tiles::emulated()), ..scalar() }
     }
 

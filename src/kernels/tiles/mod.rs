@@ -26,7 +26,6 @@
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 pub(super) mod amx;
 mod attention;
-#[cfg(test)]
 mod emulated;
 mod product;
 mod rows;
@@ -36,13 +35,13 @@ mod unit;
 
 use std::ops::Range;
 
-use self::attention::{Block, Context, HeadBuffers, HeadJob, attend};
-use self::product::{TileJob, To};
-use self::rows::{Norming, Paneling, Quantizing, Rounding, Source};
-use self::unit::{BLOCK, LINE, ROW_BYTES, Sums, Unit};
 use super::activation::Activation;
 use super::elementwise::Norm;
 use super::gemm::{Finish, Output, PackedI8, Parts, QuantizedRows, Shape, SharedRows, max_code, pack_codes};
+use attention::{Block, Context, HeadBuffers, HeadJob, attend};
+use product::{TileJob, To};
+use rows::{Norming, Paneling, Quantizing, Rounding, Source};
+use unit::{BLOCK, LINE, ROW_BYTES, Sums, Unit};
 
 /// Columns of a panel, and the rows in which the left operand comes.
 pub const TILE_BLOCK: usize = BLOCK;
@@ -112,9 +111,8 @@ impl Tiles {
         tiles!("avx512f,avx512bw,avx512vl,avx512bf16", amx::Amx, 2)
     }
 
-    /// The same in plain Rust, everywhere.
-    #[cfg(test)]
-    pub(crate) fn emulated() -> Self {
+    /// The same in plain Rust, everywhere: bfloat16 products have the same bits, at a thousandth of the speed. For tests.
+    pub fn emulated() -> Self {
         tiles!(emulated::Emulated, 4)
     }
 }

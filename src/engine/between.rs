@@ -1,0 +1,35 @@
+//! What one layer writes for the next.
+
+use std::ops::Range;
+
+use super::aligned::Aligned;
+use super::linear::{Linear, Rows, To};
+use crate::kernels::{Activation, tiles_len};
+
+/// Rows between two layers, in the form that the second one reads.
+pub(super) struct Between {
+    pub(super) rows: Aligned<f32>,
+    pub(super) tiles: Aligned<u16>,
+}
+
+impl Between {
+    pub(super) const fn new() -> Self {
+        Self { rows: Aligned::new(), tiles: Aligned::new() }
+    }
+
+    /// Where a layer writes what `next` reads: `m` rows.
+    pub(super) fn to(&mut self, next: &Linear, m: usize, activation: Activation) -> To<'_> {
+        match next.reads_tiles() {
+            true => To::Tiles(self.tiles.at_least(tiles_len(m, next.tile_row())), activation),
+            false => To::Store(self.rows.at_least(m * next.k()), activation),
+        }
+    }
+
+    /// The rows `range` of what was written for `next`; in tiles a range begins at a block.
+    pub(super) fn of(&self, next: &Linear, range: Range<usize>) -> Rows<'_> {
+        match next.reads_tiles() {
+            true => Rows::Tiles(&self.tiles.as_slice()[range.start * next.tile_row()..], range.len()),
+            false => Rows::F32(&self.rows.as_slice()[range.start * next.k()..range.end * next.k()]),
+        }
+    }
+}
