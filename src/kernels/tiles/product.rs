@@ -167,7 +167,8 @@ unsafe fn begin<U: Unit>(unit: &mut U, job: &TileJob, column: usize) {
 /// As [`run`]; there is a bias or a residual, not both, and no activation.
 #[inline(always)]
 unsafe fn in_place<U: Unit>(job: &TileJob, rows: &Rows) {
-    let mut tail = MaybeUninit::<Sums>::uninit();
+    let mut tail = Sums::ZERO;
+    let adds = !job.finish.residual.is_null();
     // SAFETY: rows, columns and steps stay inside the job. Only whole blocks touch 32 rows and columns of the output; others, one of a whole panel
     // and each of a narrow one, go through `tail`, which is written by their first chunk.
     unsafe {
@@ -187,7 +188,7 @@ unsafe fn in_place<U: Unit>(job: &TileJob, rows: &Rows) {
                     if first == 0 {
                         fetch_ahead::<U>(job, column + BLOCK, row);
                     }
-                    if first == 0 && job.finish.residual.is_null() {
+                    if first == 0 && !adds {
                         begin(&mut unit, job, column);
                     } else if whole {
                         unit.load_rows(places.map(<*mut f32>::cast_const), rows.1);
@@ -195,15 +196,25 @@ unsafe fn in_place<U: Unit>(job: &TileJob, rows: &Rows) {
                         if first == 0 {
                             block.gather(rows, &mut tail);
                         }
-                        unit.load(tail.as_ptr());
+                        unit.load(&raw const tail);
                     }
-                    for at in first..job.steps.min(first + chunk) {
+                    let steps = first..job.steps.min(first + chunk);
+                    let rows_a_step = BLOCK.div_ceil(steps.len());
+                    for (index, at) in steps.enumerate() {
                         step::<U, false>(&mut unit, job, row, panel, at);
+                        if first == 0 && adds {
+                            // The rows of the next block, which nobody has touched for a while.
+                            let next = row + BLOCK + index * rows_a_step;
+                            for ahead in next..job.m.min(next + rows_a_step) {
+                                U::Simd::prefetch(rows.at(ahead, column).cast());
+                                U::Simd::prefetch(rows.at(ahead, column + 16).cast());
+                            }
+                        }
                     }
                     if whole {
                         unit.store_rows(places, rows.1);
                     } else {
-                        unit.store(tail.as_mut_ptr());
+                        unit.store(&raw mut tail);
                         if first + chunk >= job.steps {
                             block.scatter(&tail, rows);
                         }
@@ -225,33 +236,34 @@ impl Part {
         self.rows.len() == BLOCK && self.columns.len() == BLOCK
     }
 
-    /// Reads the rows as sums, the others zero.
+    /// Each row's part of 16 columns that is there: its place in a block of sums and in the output.
+    #[inline(always)]
+    fn each(&self, rows: &Rows, mut copy: impl FnMut(usize, *mut f32)) {
+        for (within, row) in self.rows.clone().enumerate() {
+            for half in 0..self.columns.len() / 16 {
+                copy(Sums::place(within, half), rows.at(row, self.columns.start + 16 * half));
+            }
+        }
+    }
+
+    /// Reads the rows as sums.
     ///
     /// # Safety
     /// The rows and columns are inside the output.
-    unsafe fn gather(&self, rows: &Rows, sums: &mut MaybeUninit<Sums>) {
-        let sums = sums.write(Sums::ZERO);
-        for (within, row) in self.rows.clone().enumerate() {
-            for (at, column) in self.columns.clone().enumerate() {
-                // SAFETY: the caller's promise.
-                sums.0[Sums::place(within, at / 16) + at % 16] = unsafe { (*rows.at(row, column)).to_bits() };
-            }
-        }
+    #[inline(always)]
+    unsafe fn gather(&self, rows: &Rows, sums: &mut Sums) {
+        // SAFETY: the caller's promise.
+        self.each(rows, |place, row| unsafe { row.copy_to_nonoverlapping(sums.0.as_mut_ptr().add(place).cast(), 16) });
     }
 
     /// Writes sums as rows.
     ///
     /// # Safety
-    /// As [`Part::gather`]; the sums were written.
-    unsafe fn scatter(&self, sums: &MaybeUninit<Sums>, rows: &Rows) {
+    /// As [`Part::gather`].
+    #[inline(always)]
+    unsafe fn scatter(&self, sums: &Sums, rows: &Rows) {
         // SAFETY: the caller's promise.
-        let sums = unsafe { sums.assume_init_ref() };
-        for (within, row) in self.rows.clone().enumerate() {
-            for (at, column) in self.columns.clone().enumerate() {
-                // SAFETY: the caller's promise.
-                unsafe { *rows.at(row, column) = f32::from_bits(sums.0[Sums::place(within, at / 16) + at % 16]) }
-            }
-        }
+        self.each(rows, |place, row| unsafe { row.copy_from_nonoverlapping(sums.0.as_ptr().add(place).cast(), 16) });
     }
 }
 
