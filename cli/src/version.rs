@@ -15,6 +15,9 @@ pub fn print(verbose: bool) -> Run {
         let available: Vec<&str> = Isa::available().map(Isa::name).collect();
         writeln!(out, "features: {}", features.join(", "))?;
         writeln!(out, "isa: {} (available: {})", Isa::detect().name(), available.join(", "))?;
+        if let Some(reason) = Isa::why_no_amx() {
+            writeln!(out, "amx: not used: {reason}")?;
+        }
         let precision = Precision::fastest(Kernels::best());
         writeln!(out, "precision: {precision} by the native engine, f32 by candle")?;
         writeln!(out, "devices: {}", Device::compiled().join(", "))?;

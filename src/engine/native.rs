@@ -152,17 +152,23 @@ pub(super) fn unsupported(lacking: String) -> Error {
     }
 }
 
-/// Runs of sequences of at most [`MICRO_BATCH_TOKENS`] tokens; a longer one is alone.
+/// Runs of sequences of at most [`MICRO_BATCH_TOKENS`] tokens, a longer one alone; of like size, for a small rest would read all
+/// weights once more.
 fn micro_batches(cu_seqlens: &[usize]) -> impl Iterator<Item = std::ops::Range<usize>> {
+    let sequences = cu_seqlens.len().saturating_sub(1);
     let mut first = 0;
     std::iter::from_fn(move || {
-        let start = *cu_seqlens.get(first)?;
-        if first + 1 == cu_seqlens.len() {
+        if first == sequences {
             return None;
         }
-        let fitting = cu_seqlens[first + 1..].iter().take_while(|&&end| end - start <= MICRO_BATCH_TOKENS).count();
-        let range = first..first + fitting.max(1);
-        first = range.end;
+        let tokens = |end: usize| cu_seqlens[end] - cu_seqlens[first];
+        let share = tokens(sequences) / tokens(sequences).div_ceil(MICRO_BATCH_TOKENS).max(1);
+        let mut end = first + 1;
+        while end < sequences && tokens(end + 1) <= MICRO_BATCH_TOKENS && tokens(end) < share {
+            end += 1;
+        }
+        let range = first..end;
+        first = end;
         Some(range)
     })
 }
@@ -236,6 +242,8 @@ mod tests {
         assert!(cut(&[]).is_empty());
         let whole = |cut: Vec<std::ops::Range<usize>>| cut.len() == 1 && cut[0] == (0..1);
         assert!(whole(cut(&[0])) && whole(cut(&[1000])));
-        assert_eq!(cut(&[MICRO_BATCH_TOKENS - 1, 1, 1, 1000, 0, 2]), [0..2, 2..3, 3..4, 4..6]);
+        assert_eq!(cut(&[MICRO_BATCH_TOKENS - 1, 1, 1, 1000, 0, 2]), [0..1, 1..3, 3..4, 4..6]);
+        assert_eq!(cut(&[86; 9]), [0..3, 3..6, 6..9], "not four, four and one");
+        assert_eq!(cut(&[86; 4]), [0..4]);
     }
 }

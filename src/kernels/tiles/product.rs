@@ -168,7 +168,6 @@ unsafe fn begin<U: Unit>(unit: &mut U, job: &TileJob, column: usize) {
 #[inline(always)]
 unsafe fn in_place<U: Unit>(job: &TileJob, rows: &Rows) {
     let mut tail = Sums::ZERO;
-    let adds = !job.finish.residual.is_null();
     // SAFETY: rows, columns and steps stay inside the job. Only whole blocks touch 32 rows and columns of the output; others, one of a whole panel
     // and each of a narrow one, go through `tail`, which is written by their first chunk.
     unsafe {
@@ -188,7 +187,7 @@ unsafe fn in_place<U: Unit>(job: &TileJob, rows: &Rows) {
                     if first == 0 {
                         fetch_ahead::<U>(job, column + BLOCK, row);
                     }
-                    if first == 0 && !adds {
+                    if first == 0 && job.finish.residual.is_null() {
                         begin(&mut unit, job, column);
                     } else if whole {
                         unit.load_rows(places.map(<*mut f32>::cast_const), rows.1);
@@ -198,18 +197,8 @@ unsafe fn in_place<U: Unit>(job: &TileJob, rows: &Rows) {
                         }
                         unit.load(&raw const tail);
                     }
-                    let steps = first..job.steps.min(first + chunk);
-                    let rows_a_step = BLOCK.div_ceil(steps.len());
-                    for (index, at) in steps.enumerate() {
+                    for at in first..job.steps.min(first + chunk) {
                         step::<U, false>(&mut unit, job, row, panel, at);
-                        if first == 0 && adds {
-                            // The rows of the next block, which nobody has touched for a while.
-                            let next = row + BLOCK + index * rows_a_step;
-                            for ahead in next..job.m.min(next + rows_a_step) {
-                                U::Simd::prefetch(rows.at(ahead, column).cast());
-                                U::Simd::prefetch(rows.at(ahead, column + 16).cast());
-                            }
-                        }
                     }
                     if whole {
                         unit.store_rows(places, rows.1);
