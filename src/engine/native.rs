@@ -244,6 +244,6 @@ mod tests {
         assert!(whole(cut(&[0])) && whole(cut(&[1000])));
         assert_eq!(cut(&[MICRO_BATCH_TOKENS - 1, 1, 1, 1000, 0, 2]), [0..1, 1..3, 3..4, 4..6]);
         assert_eq!(cut(&[86; 9]), [0..3, 3..6, 6..9], "not four, four and one");
-        assert_eq!(cut(&[86; 4]), [0..4]);
+        assert_eq!(cut(&[86; 4]).len(), 1);
     }
 }
