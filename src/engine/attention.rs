@@ -198,6 +198,13 @@ mod tests {
         (0..count as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 8) as f32 / (1 << 23) as f32 - 1.0).collect()
     }
 
+    /// The offsets of sequences of these lengths.
+    fn offsets(lengths: &[usize]) -> Vec<usize> {
+        let mut cu_seqlens = vec![0];
+        lengths.iter().for_each(|len| cu_seqlens.push(cu_seqlens[cu_seqlens.len() - 1] + len));
+        cu_seqlens
+    }
+
     /// Row `token` of a head's context, by plain loops: `[query, key, value]` give number `d` of a token.
     fn plain(attended: usize, token: usize, heads: &Heads, number: impl Fn(usize, usize, usize) -> f64) -> Vec<f64> {
         let window = heads.window.unwrap_or(usize::MAX / 2);
@@ -218,8 +225,7 @@ mod tests {
 
     /// As [`check`], of sequences of which so many tokens are attended to.
     fn check_hidden(kernels: &'static Kernels, heads: &Heads, lengths: &[usize], attended: &[usize], threads: usize) {
-        let mut cu_seqlens = vec![0];
-        lengths.iter().for_each(|len| cu_seqlens.push(cu_seqlens[cu_seqlens.len() - 1] + len));
+        let cu_seqlens = offsets(lengths);
         let tokens = cu_seqlens[lengths.len()];
         let batch = Batch { kernels, ids: &[], cu_seqlens: &cu_seqlens, second_parts: &[], attended, threads };
         let qkv = numbers(3 * tokens * heads.width());
@@ -263,8 +269,7 @@ mod tests {
 
     /// As [`check_hidden`], by a matrix unit: the numbers are rounded to bfloat16, and so is every weight.
     fn check_in_tiles(tiles: &Tiles, heads: &Heads, lengths: &[usize], attended: &[usize], threads: usize) {
-        let mut cu_seqlens = vec![0];
-        lengths.iter().for_each(|len| cu_seqlens.push(cu_seqlens[cu_seqlens.len() - 1] + len));
+        let cu_seqlens = offsets(lengths);
         let tokens = cu_seqlens[lengths.len()];
         let kernels = Kernels::best();
         let batch = Batch { kernels, ids: &[], cu_seqlens: &cu_seqlens, second_parts: &[], attended, threads };

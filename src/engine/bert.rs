@@ -12,7 +12,8 @@ use super::batch::Batch;
 use super::config::{Config, Family};
 use super::forward::{Forward, embedding_error};
 use super::layer::{self, Attention, Builder};
-use super::linear::{Linear, Norm, Rows, To, splits_columns};
+use super::linear::{Linear, Rows, To, splits_columns};
+use super::norm::Norm;
 use super::operand::Operand;
 use super::profile::{Laps, Operation};
 use super::scratch::Scratch;
@@ -71,23 +72,38 @@ impl Bert {
 
     /// Writes what the first layer gets, in rows and as its operand.
     fn embed(&self, batch: &Batch<'_>, rows: &mut [f32], operand: &mut Operand) -> Result<()> {
-        let Some(Layer { attention: Attention { qkv, output, .. }, .. }) = self.layers.first() else {
-            self.sum_embeddings(batch, rows)?;
-            self.norm.apply(batch.kernels, rows);
-            return Ok(());
-        };
         let Some(projection) = &self.projection else {
             self.sum_embeddings(batch, rows)?;
-            self.norm.feed(rows, qkv, output, operand, 0);
+            self.feed(0, &self.norm, batch, rows, operand, 0);
             return Ok(());
         };
         let mut narrow = vec![0.0; batch.tokens() * padded_len(self.config.embedding_size)];
         self.sum_embeddings(batch, &mut narrow)?;
         self.norm.apply(batch.kernels, &mut narrow);
         projection.apply(batch, &narrow, rows);
-        qkv.prepare(Rows::F32(rows), operand, 0);
-        add_to_rows(rows, output.early_bias(), padded_len(self.config.hidden_size));
+        if let Some(Layer { attention, .. }) = self.layers.first() {
+            attention.qkv.prepare(Rows::F32(rows), operand, 0);
+            add_to_rows(rows, attention.output.early_bias(), padded_len(self.config.hidden_size));
+        }
         Ok(())
+    }
+
+    /// Normalises rows in place and prepares them for layer `index`, if there is one, as rows of its operand from `first` on.
+    fn feed(
+        &self,
+        index: usize,
+        norm: &Norm,
+        batch: &Batch<'_>,
+        rows: &mut [f32],
+        operand: &mut Operand,
+        first: usize,
+    ) {
+        match self.layers.get(index) {
+            Some(Layer { attention: Attention { qkv, output, .. }, .. }) => {
+                norm.feed(batch.kernels, rows, (qkv, output), operand, first);
+            }
+            None => norm.apply(batch.kernels, rows),
+        }
     }
 
     /// Writes the sum of the embeddings of all tokens.
@@ -264,18 +280,13 @@ impl Forward for Bert {
                 let output = &layer.attention.output;
                 let context = attention.context.of(output, rows.clone());
                 output.apply(batch, context, To::Add(hidden), inner_operand, laps.of(Operation::AttentionOutput));
-                layer.attention_norm.feed(hidden, &layer.up, &layer.down, inner_operand, 0);
+                layer.attention_norm.feed(batch.kernels, hidden, (&layer.up, &layer.down), inner_operand, 0);
                 laps.lap(Operation::Norm);
                 let to = middle.to(&layer.down, rows.len(), self.config.activation);
                 layer.up.multiply(batch, Rows::F32(hidden), inner_operand, to, laps.of(Operation::Up));
                 let between = middle.of(&layer.down, 0..rows.len());
                 layer.down.apply(batch, between, To::Add(hidden), inner_operand, laps.of(Operation::Down));
-                match self.layers.get(index + 1) {
-                    Some(Layer { attention: next, .. }) => {
-                        layer.output_norm.feed(hidden, &next.qkv, &next.output, operand, rows.start);
-                    }
-                    None => layer.output_norm.apply(batch.kernels, hidden),
-                }
+                self.feed(index + 1, &layer.output_norm, batch, hidden, operand, rows.start);
                 laps.lap(Operation::Norm);
             }
         }

@@ -19,17 +19,17 @@ impl Between {
 
     /// Where a layer writes what `next` reads: `m` rows.
     pub(super) fn to(&mut self, next: &Linear, m: usize, activation: Activation) -> To<'_> {
-        match next.reads_tiles() {
-            true => To::Tiles(self.tiles.at_least(tiles_len(m, next.tile_row())), activation),
-            false => To::Store(self.rows.at_least(m * next.k()), activation),
+        match next.tiles() {
+            Some(_) => To::Tiles(self.tiles.at_least(tiles_len(m, next.tile_row())), activation),
+            None => To::Store(self.rows.at_least(m * next.k()), activation),
         }
     }
 
     /// The rows `range` of what was written for `next`; in tiles a range begins at a block.
     pub(super) fn of(&self, next: &Linear, range: Range<usize>) -> Rows<'_> {
-        match next.reads_tiles() {
-            true => Rows::Tiles(&self.tiles.as_slice()[range.start * next.tile_row()..], range.len()),
-            false => Rows::F32(&self.rows.as_slice()[range.start * next.k()..range.end * next.k()]),
+        match next.tiles() {
+            Some(_) => Rows::Tiles(&self.tiles.as_slice()[range.start * next.tile_row()..], range.len()),
+            None => Rows::F32(&self.rows.as_slice()[range.start * next.k()..range.end * next.k()]),
         }
     }
 }

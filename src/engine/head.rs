@@ -18,8 +18,8 @@ use ndarray::{ArrayView2, Axis};
 use serde_json::Value;
 
 use super::config::{Config, Family};
-use super::linear::Norm;
 use super::native::{open_tensors, unsupported};
+use super::norm::Norm;
 use super::weights::{Tensors, WeightsFile};
 use crate::Result;
 use crate::kernels::{Activation, Kernels, padded_len};

@@ -176,8 +176,8 @@ impl Attention {
         scratch: &mut AttentionScratch,
         laps: &mut Laps,
     ) {
-        match batch.kernels.tiles.filter(|_| self.output.reads_tiles()) {
-            Some(tiles) => self.forward_in_tiles(&tiles, batch, input, operand, scratch, laps),
+        match self.output.tiles() {
+            Some(tiles) => self.forward_in_tiles(tiles, batch, input, operand, scratch, laps),
             None => self.forward_in_rows(batch, input, operand, scratch, laps),
         }
     }

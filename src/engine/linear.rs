@@ -12,9 +12,8 @@ use super::operand::Operand;
 use super::profile::LapsOf;
 use super::split_columns::SplitColumns;
 use crate::kernels::{
-    Activation, Bf16Output, Codes, Kernels, Left, NormOf, Output, OutputRows, PackedI8, Parts, QuantizedRows, ROW_PAD,
-    Right, Shape, SharedRows, Split, TILE_BLOCK, TileOutput, TileSource, Tiles, code_lines_len, lines_len, padded_len,
-    tiles_len,
+    Activation, Bf16Output, Codes, Kernels, Left, Output, OutputRows, PackedI8, Parts, QuantizedRows, Right, Shape,
+    SharedRows, Split, TILE_BLOCK, TileOutput, TileSource, Tiles, code_lines_len, lines_len, tiles_len,
 };
 
 /// `y = x W^T + b` for rows of `k` numbers; `n` numbers come out. Both are padded with zeros to whole blocks.
@@ -148,18 +147,20 @@ impl Linear {
         lines_len(self.shape.k)
     }
 
-    /// Whether the layer reads tiles of bfloat16.
-    pub(super) fn reads_tiles(&self) -> bool {
-        self.tiles.is_some()
+    /// The matrix unit, if it computes the layer, which then reads tiles of bfloat16.
+    pub(super) fn tiles(&self) -> Option<&Tiles> {
+        self.tiles.as_ref()
     }
 
     /// The bias that rows must hold before this layer is added to them: a matrix unit's sums in bfloat16 are the rows themselves. Empty
     /// where the layer adds it.
     pub(super) fn early_bias(&self) -> &[f32] {
-        match (&self.tiles, &self.weights) {
-            (Some(_), Weights::Bf16(_)) => self.bias.as_slice(),
-            _ => &[],
-        }
+        self.bf16_tiles().map_or(&[], |_| self.bias.as_slice())
+    }
+
+    /// The matrix unit, if the layer multiplies bfloat16 on it: tiles of [`Linear::tile_row`] numbers a row.
+    pub(super) fn bf16_tiles(&self) -> Option<&Tiles> {
+        self.tiles.as_ref().filter(|_| matches!(self.weights, Weights::Bf16(_)))
     }
 
     /// Makes rows what the kernel multiplies: the same, rounded, or quantised. They become the rows of `operand` from `first` on; on a matrix
@@ -483,46 +484,4 @@ fn pack_i8(
 /// Whether columns with large numbers are split: only where a row has no more than 256 codes.
 pub(super) fn splits_columns(kernels: &Kernels, precision: Precision) -> bool {
     precision == Precision::I8 && (kernels.tiles.is_some() || kernels.gemm_i8.code_bytes() == 1)
-}
-
-/// Gamma and beta of a layer norm, padded.
-pub(super) struct Norm {
-    gamma: Aligned<f32>,
-    beta: Aligned<f32>,
-    len: usize,
-    eps: f32,
-}
-
-impl Norm {
-    /// `beta` may be empty: there is none.
-    pub(super) fn new(gamma: &[f32], beta: &[f32], eps: f32) -> Self {
-        let padded = padded_len(gamma.len());
-        let pad = |values: &[f32]| {
-            let zeros = std::iter::repeat_n(0.0, padded - values.len());
-            values.iter().copied().chain(zeros).collect::<Aligned<f32>>()
-        };
-        Self { gamma: pad(gamma), beta: pad(beta), len: gamma.len(), eps }
-    }
-
-    /// Normalises rows of padded numbers in place.
-    pub(super) fn apply(&self, kernels: &Kernels, rows: &mut [f32]) {
-        debug_assert!(rows.len().is_multiple_of(ROW_PAD));
-        kernels.elementwise.layer_norm(rows, self.gamma.as_slice(), self.beta.as_slice(), self.len, self.eps);
-    }
-
-    /// Normalises rows in place and prepares them for `next`, as rows of its operand from `first` on. Then they get the
-    /// [`Linear::early_bias`] of `adder`, which is added to them later.
-    pub(super) fn feed(&self, rows: &mut [f32], next: &Linear, adder: &Linear, operand: &mut Operand, first: usize) {
-        if let (Some(tiles), Weights::Bf16(_)) = (&next.tiles, &next.weights) {
-            let end = first + rows.len() / self.gamma.as_slice().len();
-            let rounded = &mut operand.halves.at_least(tiles_len(end, next.packed.k))[first * next.packed.k..];
-            let norm =
-                NormOf { gamma: self.gamma.as_slice(), beta: self.beta.as_slice(), len: self.len, eps: self.eps };
-            tiles.layer_norm(rows, &norm, adder.early_bias(), rounded);
-            return;
-        }
-        self.apply(next.kernels, rows);
-        next.prepare(Rows::F32(rows), operand, first);
-        debug_assert!(adder.early_bias().is_empty(), "all layers of a model are of one precision");
-    }
 }

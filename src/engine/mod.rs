@@ -1,7 +1,7 @@
 //! The CPU engine, and what a forward pass takes and gives, whoever computes it.
 //!
 //! [`NativeBackend`] computes BERT, its relatives and ModernBERT on the `kernels`. One file per architecture (`bert`, `modernbert`) reads like its
-//! paper; `batch` is what goes through the layers, `linear` packs weights and calls the products, `attention` runs heads, `scratch` holds a
+//! paper; `batch` is what goes through the layers, `linear` packs weights and calls the products, `norm` feeds them, `attention` runs heads, `scratch` holds a
 //! worker's buffers, `profile` says where the time goes.
 //!
 //! # Floors
@@ -30,6 +30,7 @@ mod layer;
 mod linear;
 mod modernbert;
 mod native;
+mod norm;
 mod operand;
 mod profile;
 mod rope;

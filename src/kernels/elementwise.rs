@@ -372,7 +372,7 @@ pub struct Elementwise {
     pub(super) transpose: unsafe fn(&Transposition),
 }
 
-fn check_padded(len: usize) {
+pub(super) fn check_padded(len: usize) {
     assert!(len.is_multiple_of(ROW_PAD), "rows must be padded to a multiple of {ROW_PAD}, found {len}");
 }
 

@@ -13,19 +13,19 @@ fn sum_tolerance(k: usize) -> f64 {
 const ROWS: std::ops::RangeInclusive<usize> = 0..=25;
 
 /// A product of padded shape with everything that an output can have.
-struct Case {
-    m: usize,
-    n: usize,
-    k: usize,
-    a: Vec<f32>,
+pub(super) struct Case {
+    pub(super) m: usize,
+    pub(super) n: usize,
+    pub(super) k: usize,
+    pub(super) a: Vec<f32>,
     /// Column by column: a linear layer's weights.
-    b: Vec<f32>,
-    bias: Vec<f32>,
-    residual: Vec<f32>,
+    pub(super) b: Vec<f32>,
+    pub(super) bias: Vec<f32>,
+    pub(super) residual: Vec<f32>,
 }
 
 impl Case {
-    fn new(m: usize, n: usize, k: usize, values: &mut Values) -> Self {
+    pub(super) fn new(m: usize, n: usize, k: usize, values: &mut Values) -> Self {
         let mut vec = |len: usize| values.vec(len, Values::f32);
         Self { m, n, k, a: vec(m * k), b: vec(n * k), bias: vec(n), residual: vec(m * n) }
     }
@@ -44,7 +44,7 @@ impl Case {
     }
 
     /// Checks a result that was added to the residual.
-    fn check(&self, what: &str, a: &[f32], b: &[f32], found: &[f32]) {
+    pub(super) fn check(&self, what: &str, a: &[f32], b: &[f32], found: &[f32]) {
         for row in 0..self.m {
             for column in 0..self.n {
                 let (sum, size) = self.exact(a, b, row, column);

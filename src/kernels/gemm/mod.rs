@@ -57,7 +57,7 @@ use super::simd::padded_len;
 pub(super) use products::dequantize;
 pub use split::Split;
 pub(super) use split::extent;
-pub(super) use tile::{ColumnMax, Finish, Job, Product, Store, run};
+pub(super) use tile::{ColumnMax, Finish, Job, Product, Store, pointer, run};
 
 /// Left operand of a product, row-major.
 #[derive(Debug, Clone, Copy)]
@@ -218,8 +218,7 @@ impl<T: Copy> Gemm<T> {
             }
         };
         assert!(out.row_scales.is_empty() || out.row_scales.len() >= a.m, "fewer row scales than rows");
-        let row_scales = if out.row_scales.is_empty() { std::ptr::null() } else { out.row_scales.as_ptr() };
-        let finish = Finish { row_scales, ..Finish::none() };
+        let finish = Finish { row_scales: pointer(out.row_scales), ..Finish::none() };
         let job = Job {
             m: a.m,
             steps: k / self.k_step,
@@ -479,7 +478,7 @@ impl GemmI8 {
         assert!(parts.factors.is_empty() || parts.factors.len() >= k, "fewer factors than columns");
         assert!(codes.len() >= rows.m.saturating_mul(bytes), "the codes are shorter than their shape");
         assert!(scales.len() >= rows.m && zeros.len() >= rows.m, "fewer scales or zero points than rows");
-        let factors = if parts.factors.is_empty() { std::ptr::null() } else { parts.factors.as_ptr() };
+        let factors = pointer(parts.factors);
         let max_code = self.max_code(width);
         for row in 0..rows.m {
             let (from, to) = (&rows.rows[row * rows.stride..][..k], &mut codes[row * bytes..][..bytes]);

@@ -45,6 +45,11 @@ pub(in super::super) struct Finish {
     pub(in super::super) activation: Activation,
 }
 
+/// Where a slice begins; null if it is empty.
+pub(in super::super) fn pointer<T>(slice: &[T]) -> *const T {
+    if slice.is_empty() { std::ptr::null() } else { slice.as_ptr() }
+}
+
 /// One way of multiplying a row by a panel.
 ///
 /// # Safety
@@ -403,8 +408,7 @@ impl Finish {
 
     /// With a bias (or none, if empty) and an activation.
     pub(in super::super) fn then(self, bias: &[f32], activation: Activation) -> Self {
-        let bias = if bias.is_empty() { std::ptr::null() } else { bias.as_ptr() };
-        Self { bias, activation, ..self }
+        Self { bias: pointer(bias), activation, ..self }
     }
 
     pub(in super::super) fn none() -> Self {

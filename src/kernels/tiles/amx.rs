@@ -11,7 +11,7 @@ use std::fmt;
 use std::sync::LazyLock;
 
 use super::super::simd::avx512::Avx512;
-use super::unit::{Sums, Unit};
+use super::unit::Unit;
 
 /// Why a processor's AMX cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,7 +72,6 @@ fn xgetbv() -> u64 {
 }
 
 /// Asks Linux for the tile registers: `arch_prctl(ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA)`, since 5.16 (Documentation/arch/x86/xstate.rst).
-#[cfg(target_os = "linux")]
 fn request() -> Result<(), Unavailable> {
     const ARCH_PRCTL: isize = 158;
     const ARCH_REQ_XCOMP_PERM: usize = 0x1023;
@@ -91,11 +90,6 @@ fn request() -> Result<(), Unavailable> {
         );
     }
     if result == 0 { Ok(()) } else { Err(Unavailable::Refused(-result as i32)) }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn request() -> Result<(), Unavailable> {
-    Err(Unavailable::System)
 }
 
 /// What LDTILECFG reads: palette 1, all eight tiles of 16 rows of 64 bytes.
@@ -177,45 +171,7 @@ unsafe impl Unit for Amx {
     }
 
     #[inline(always)]
-    unsafe fn load(&mut self, from: *const Sums) {
-        // SAFETY: the registers are configured; four tiles of 1 KB are there by contract.
-        unsafe {
-            asm!(
-                "tileloadd tmm0, [{from} + {line}]",
-                "tileloadd tmm1, [{from} + {line} + 1024]",
-                "tileloadd tmm2, [{from} + {line} + 2048]",
-                "tileloadd tmm3, [{from} + {line} + 3072]",
-                from = in(reg) from,
-                line = in(reg) 64usize,
-                options(nostack, preserves_flags, readonly)
-            );
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn store(&self, to: *mut Sums) {
-        // SAFETY: as above.
-        unsafe {
-            asm!(
-                "tilestored [{to} + {line}], tmm0",
-                "tilestored [{to} + {line} + 1024], tmm1",
-                "tilestored [{to} + {line} + 2048], tmm2",
-                "tilestored [{to} + {line} + 3072], tmm3",
-                to = in(reg) to,
-                line = in(reg) 64usize,
-                options(nostack, preserves_flags)
-            );
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn broadcast(&mut self, from: [*const f32; 2]) {
-        // SAFETY: every row is read from the same 64 bytes, which are there by contract.
-        unsafe { self.load_rows(from, 0) }
-    }
-
-    #[inline(always)]
-    unsafe fn load_rows(&mut self, from: [*const f32; 2], stride: usize) {
+    unsafe fn load(&mut self, from: [*const f32; 2], stride: usize) {
         // SAFETY: the registers are configured; 32 rows of 64 bytes are at each pointer by contract.
         unsafe {
             asm!(
@@ -234,7 +190,7 @@ unsafe impl Unit for Amx {
     }
 
     #[inline(always)]
-    unsafe fn store_rows(&self, to: [*mut f32; 2], stride: usize) {
+    unsafe fn store(&self, to: [*mut f32; 2], stride: usize) {
         // SAFETY: as above.
         unsafe {
             asm!(

@@ -16,8 +16,7 @@ use std::ops::Range;
 
 use super::super::elementwise::{self, Transposition};
 use super::super::simd::Simd;
-use super::product::line_place;
-use super::unit::{BLOCK, LINE, Sums, TILE_BYTES, Unit, exp2};
+use super::unit::{BLOCK, LINE, Lines, Sums, TILE_BYTES, Unit, exp2};
 
 /// Panels of 32 keys whose scores are in memory together.
 const KEY_PANELS: usize = 8;
@@ -44,11 +43,11 @@ pub(in super::super) struct HeadJob {
     pub(super) context: Context,
 }
 
-/// Where the context of a head goes: tiles of `steps` lines a row, from row `row` and line `line` on.
+/// Where the context of a head goes: from row `row` and line `line` on.
 #[derive(Clone, Copy)]
 pub(super) struct Context {
     pub(super) tiles: *mut u16,
-    pub(super) steps: usize,
+    pub(super) lines: Lines,
     pub(super) row: usize,
     pub(super) line: usize,
 }
@@ -169,7 +168,7 @@ impl HeadJob {
                     let keys = buffers.keys.add((panel * self.panels + part) * STEP).cast();
                     unit.step_bf16([upper, upper.add(TILE_BYTES)], keys);
                 }
-                unit.store(scores.add(at));
+                unit.store(Sums::halves(scores.add(at)), Sums::STRIDE);
             }
         }
     }
@@ -193,7 +192,7 @@ impl HeadJob {
                 for column in (0..BLOCK).step_by(S::LANES) {
                     // SAFETY: the row's scores are in the block.
                     unsafe {
-                        let place = scores.add(Sums::place(within, column / 16) + column % 16);
+                        let place = scores.add(Sums::place(within, column));
                         let limits = Limits::of(&sees, keys.start + column, S::LANES);
                         S::store(place, limits.apply::<S>(S::load(place)));
                     }
@@ -221,17 +220,18 @@ impl HeadJob {
             let block = &*buffers.block;
             for part in 0..self.panels {
                 let context = buffers.context.add(part);
+                let places = Sums::halves(context);
                 if first {
                     unit.clear();
                 } else {
                     scale::<U::Simd>(context, &block.factors[..rows.len()]);
-                    unit.load(context);
+                    unit.load(places.map(<*mut f32>::cast_const), Sums::STRIDE);
                 }
                 for (at, panel) in panels.clone().enumerate() {
                     let weights = [block.weights[0][at].as_ptr().cast(), block.weights[1][at].as_ptr().cast()];
                     unit.step_bf16(weights, buffers.values.add((part * key_panels + panel) * STEP).cast());
                 }
-                unit.store(context);
+                unit.store(places, Sums::STRIDE);
             }
         }
     }
@@ -243,7 +243,7 @@ impl HeadJob {
     #[inline(always)]
     unsafe fn write_context<U: Unit, const V: usize>(&self, rows: &Range<usize>, buffers: &HeadBuffers) {
         let lanes = <U::Simd as Simd>::LANES;
-        let Context { tiles, steps, row, line } = self.context;
+        let Context { tiles, lines, row, line } = self.context;
         // SAFETY: the context has a block of sums for every part, the tiles a line for it in each row.
         unsafe {
             for within in 0..rows.len() {
@@ -252,10 +252,9 @@ impl HeadJob {
                     let from = buffers.context.add(part).cast::<f32>();
                     let mut x = [factor; V];
                     for v in 0..V {
-                        let place = Sums::place(within, v * lanes / 16) + v * lanes % 16;
-                        x[v] = U::Simd::mul(U::Simd::load(from.add(place)), factor);
+                        x[v] = U::Simd::mul(U::Simd::load(from.add(Sums::place(within, v * lanes))), factor);
                     }
-                    U::store_bf16::<V>(tiles.add(line_place(row + rows.start + within, line + part, steps)), x);
+                    U::store_bf16::<V>(tiles.add(lines.place(row + rows.start + within, line + part)), x);
                 }
             }
         }
@@ -272,7 +271,7 @@ unsafe fn scale<S: Simd>(sums: *mut Sums, factors: &[f32]) {
     unsafe {
         for (row, &factor) in factors.iter().enumerate() {
             for column in (0..BLOCK).step_by(S::LANES) {
-                let place = sums.cast::<f32>().add(Sums::place(row, column / 16) + column % 16);
+                let place = sums.cast::<f32>().add(Sums::place(row, column));
                 S::store(place, S::mul(S::load(place), S::splat(factor)));
             }
         }
@@ -291,9 +290,8 @@ unsafe fn softmax<U: Unit, const V: usize>(block: &mut Block, first: usize, pane
     let scores = block.scores.as_ptr().cast::<f32>();
     let weights = block.weights.as_mut_ptr().cast::<u16>();
     let stride = size_of::<Sums>() / 4;
-    let score = |panel: usize, row: usize, v: usize| {
-        scores.wrapping_add(panel * stride + Sums::place(first + row, v * lanes / 16) + v * lanes % 16)
-    };
+    let score =
+        |panel: usize, row: usize, v: usize| scores.wrapping_add(panel * stride + Sums::place(first + row, v * lanes));
     // SAFETY: rows below 32 and panels below KEY_PANELS are in the block.
     unsafe {
         let mut largest = [U::Simd::splat(LOWEST); R];

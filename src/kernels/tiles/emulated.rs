@@ -2,18 +2,18 @@
 
 use super::super::simd::portable::Portable;
 use super::super::simd::{self, Simd};
-use super::unit::{BLOCK, LINE, ROW_BYTES, Sums, TILE_ROWS, Unit};
+use super::unit::{BLOCK, LINE, ROW_BYTES, TILE_ROWS, Unit};
 
 /// A matrix unit in plain Rust, by the definition of AMX's instructions (Intel SDM, TDPBF16PS and TDPBUSD): the same loops and layouts
 /// can be tested where no processor has one.
-pub(in super::super) struct Emulated(Sums);
+pub(in super::super) struct Emulated([[u32; BLOCK]; BLOCK]);
 
 impl Emulated {
     /// Applies `add` to each sum with its row of `a` and its column of `b`, which are the place of 64 bytes and of 4.
     fn each(&mut self, a: [*const u8; 2], b: *const u8, add: impl Fn(u32, *const u8, *const u8) -> u32) {
         for row in 0..BLOCK {
             for column in 0..BLOCK {
-                let sum = &mut self.0.0[Sums::place(row, column / 16) + column % 16];
+                let sum = &mut self.0[row][column];
                 let left = a[row / TILE_ROWS].wrapping_add(row % TILE_ROWS * ROW_BYTES);
                 *sum = add(*sum, left, b.wrapping_add(4 * column));
             }
@@ -32,36 +32,23 @@ unsafe impl Unit for Emulated {
     type Simd = Portable;
 
     unsafe fn enter() -> Self {
-        Self(Sums::ZERO)
+        Self([[0; BLOCK]; BLOCK])
     }
     unsafe fn clear(&mut self) {
-        self.0 = Sums::ZERO;
+        self.0 = [[0; BLOCK]; BLOCK];
     }
-    unsafe fn broadcast(&mut self, from: [*const f32; 2]) {
-        // SAFETY: the caller's promise; every row is the first.
-        unsafe { self.load_rows(from, 0) }
-    }
-    unsafe fn load_rows(&mut self, from: [*const f32; 2], stride: usize) {
+    unsafe fn load(&mut self, from: [*const f32; 2], stride: usize) {
         for (row, column) in (0..BLOCK).flat_map(|row| (0..BLOCK).map(move |column| (row, column))) {
             // SAFETY: the caller's promise.
             let x = unsafe { *from[column / 16].add(row * stride + column % 16) };
-            self.0.0[Sums::place(row, column / 16) + column % 16] = x.to_bits();
+            self.0[row][column] = x.to_bits();
         }
     }
-    unsafe fn store_rows(&self, to: [*mut f32; 2], stride: usize) {
+    unsafe fn store(&self, to: [*mut f32; 2], stride: usize) {
         for (row, column) in (0..BLOCK).flat_map(|row| (0..BLOCK).map(move |column| (row, column))) {
-            let x = f32::from_bits(self.0.0[Sums::place(row, column / 16) + column % 16]);
             // SAFETY: the caller's promise.
-            unsafe { *to[column / 16].add(row * stride + column % 16) = x }
+            unsafe { *to[column / 16].add(row * stride + column % 16) = f32::from_bits(self.0[row][column]) }
         }
-    }
-    unsafe fn load(&mut self, from: *const Sums) {
-        // SAFETY: the caller's promise.
-        self.0 = unsafe { *from };
-    }
-    unsafe fn store(&self, to: *mut Sums) {
-        // SAFETY: the caller's promise.
-        unsafe { *to = self.0 }
     }
     unsafe fn step_bf16(&mut self, a: [*const u8; 2], b: *const u8) {
         self.each(a, b, |sum, left, right| {

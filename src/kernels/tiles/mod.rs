@@ -14,6 +14,9 @@
 //!                 4 loads, 4 multiplications of tiles            64 cycles
 //!                 three rows of the block before: + bias, activation, store       by the vectors, meanwhile
 //! ```
+//! Where f32 leaves a product of bfloat16 without an activation, the rows of the output are the sums themselves: loaded, with a residual in them,
+//! or begun with the bias, and stored, with nothing for the vectors to do.
+//!
 //! A sum in bfloat16 is f32: loaded and stored between chunks, it keeps its bits. So an element depends on its row and its column
 //! alone, as in `gemm`. What leaves a product is f32, or bfloat16 in the form that the next operation reads: tiles
 //! for a product, panels of 32 columns for attention.
@@ -36,12 +39,12 @@ mod unit;
 use std::ops::Range;
 
 use super::activation::Activation;
-use super::elementwise::Norm;
-use super::gemm::{Finish, Output, PackedI8, Parts, QuantizedRows, Shape, SharedRows, max_code, pack_codes};
+use super::elementwise::{Norm, check_padded};
+use super::gemm::{Finish, Output, PackedI8, Parts, QuantizedRows, Shape, SharedRows, max_code, pack_codes, pointer};
 use attention::{Block, Context, HeadBuffers, HeadJob, attend};
 use product::{TileJob, To};
-use rows::{Norming, Paneling, Quantizing, Rounding, Source};
-use unit::{BLOCK, LINE, ROW_BYTES, Sums, Unit};
+use rows::{Norming, Quantizing, Rounding, Source};
+use unit::{BLOCK, LINE, Lines, ROW_BYTES, Sums, Unit};
 
 /// Columns of a panel, and the rows in which the left operand comes.
 pub const TILE_BLOCK: usize = BLOCK;
@@ -49,10 +52,10 @@ pub const TILE_BLOCK: usize = BLOCK;
 /// A matrix unit's operations.
 #[derive(Debug, Clone, Copy)]
 pub struct Tiles {
-    multiply: [unsafe fn(&TileJob); 2],
+    multiply_bf16: unsafe fn(&TileJob),
+    multiply_i8: unsafe fn(&TileJob),
     round: unsafe fn(&Rounding),
     normalize: unsafe fn(&Norming),
-    panel: unsafe fn(&Paneling),
     quantize: unsafe fn(&Quantizing<'_>),
     attend: unsafe fn(&mut dyn Iterator<Item = HeadJob>, &HeadBuffers),
 }
@@ -81,11 +84,6 @@ macro_rules! tiles {
             unsafe { rows::normalize::<$unit, $vectors>(job) }
         }
         $(#[target_feature(enable = $feature)])?
-        unsafe fn panel(job: &Paneling) {
-            // SAFETY: the caller's promise.
-            unsafe { rows::panel::<$unit, $vectors>(job) }
-        }
-        $(#[target_feature(enable = $feature)])?
         unsafe fn quantize(job: &Quantizing<'_>) {
             // SAFETY: the caller's promise.
             unsafe { rows::quantize::<$unit>(job) }
@@ -100,7 +98,7 @@ macro_rules! tiles {
                 }
             }
         }
-        Tiles { multiply: [multiply_bf16, multiply_i8], round, normalize, panel, quantize, attend: attend_all }
+        Tiles { multiply_bf16, multiply_i8, round, normalize, quantize, attend: attend_all }
     }};
 }
 
@@ -159,7 +157,7 @@ pub struct Bf16Output<'a> {
     pub columns: Range<usize>,
     /// Per column of whole panels; empty: none.
     pub bias: &'a [f32],
-    /// Applied last.
+    /// Applied last; panels have none.
     pub activation: Activation,
 }
 
@@ -171,10 +169,14 @@ impl Tiles {
     pub fn round_rows(&self, rows: &[f32], len: usize, tiles: &mut [u16]) {
         check_padded(len);
         let m = rows.len() / len;
-        let steps = len.div_ceil(LINE);
-        assert!(tiles.len() >= tiles_len(m, steps * LINE), "the tiles are shorter than their shape");
-        let job = Rounding { rows: rows.as_ptr(), len, m, tiles: tiles.as_mut_ptr(), steps };
-        // SAFETY: the lengths were checked, and the table holds only functions that this processor can run.
+        assert!(tiles.len() >= tiles_len(m, lines_len(len)), "the tiles are shorter than their shape");
+        self.round(rows, len, tiles, Lines::tiles(len.div_ceil(LINE)));
+    }
+
+    /// Rounds rows to lines that are there.
+    fn round(&self, rows: &[f32], len: usize, out: &mut [u16], lines: Lines) {
+        let job = Rounding { rows: rows.as_ptr(), len, m: rows.len() / len, out: out.as_mut_ptr(), lines };
+        // SAFETY: the callers checked the lengths, and the table holds only functions that this processor can run.
         unsafe { (self.round)(&job) }
     }
 
@@ -187,10 +189,10 @@ impl Tiles {
         let norm = Norm::new(norm.gamma, norm.beta, norm.len, norm.eps);
         assert!(rows.len().is_multiple_of(norm.padded), "rows of {}", norm.padded);
         assert!(bias.is_empty() || bias.len() >= norm.padded, "the bias is shorter than a row");
-        let (m, steps) = (rows.len() / norm.padded, norm.padded.div_ceil(LINE));
-        assert!(tiles.len() >= tiles_len(m, steps * LINE), "the tiles are shorter than their shape");
-        let bias = if bias.is_empty() { std::ptr::null() } else { bias.as_ptr() };
-        let job = Norming { rows: rows.as_mut_ptr(), m, norm, bias, tiles: tiles.as_mut_ptr(), steps };
+        let m = rows.len() / norm.padded;
+        assert!(tiles.len() >= tiles_len(m, lines_len(norm.padded)), "the tiles are shorter than their shape");
+        let (rows, tiles) = (rows.as_mut_ptr(), tiles.as_mut_ptr());
+        let job = Norming { rows, m, norm, bias: pointer(bias), tiles };
         // SAFETY: as above.
         unsafe { (self.normalize)(&job) }
     }
@@ -204,9 +206,10 @@ impl Tiles {
         let m = rows.len() / (len * matrices.max(1));
         let out_rows = panel_rows(m);
         assert!(panels.len() >= out_rows.saturating_mul(len * matrices), "the panels are shorter than their shape");
-        let job = Paneling { rows: rows.as_ptr(), len, m, matrices, panels: panels.as_mut_ptr(), out_rows };
-        // SAFETY: as above.
-        unsafe { (self.panel)(&job) }
+        for matrix in 0..matrices {
+            let rows = &rows[matrix * m * len..][..m * len];
+            self.round(rows, len, &mut panels[matrix * out_rows * len..], Lines::panels(out_rows));
+        }
     }
 
     /// Quantises rows of `len` numbers (padded), as [`super::GemmI8::quantize_parts`] does, to tiles of `code_lines_len(len + copies)`
@@ -220,7 +223,7 @@ impl Tiles {
             TileSource::Rows(rows) => (rows.len() / len, Source::Rows(rows.as_ptr())),
             TileSource::Tiles(tiles, m) => {
                 assert!(tiles.len() >= tiles_len(m, lines_len(len)), "the tiles are shorter than their shape");
-                (m, Source::Tiles(tiles.as_ptr(), len.div_ceil(LINE)))
+                (m, Source::Tiles(tiles.as_ptr()))
             }
         };
         let width = code_lines_len(len + parts.copies.len());
@@ -229,12 +232,11 @@ impl Tiles {
         assert!(to.codes.len() >= tiles_len(m, width), "the codes are shorter than their shape");
         assert!(to.scales.len() >= m && to.zeros.len() >= m, "fewer scales or zero points than rows");
         assert!(to.numbers.len() >= len && to.row.len() >= width, "the buffers are shorter than a row");
-        let factors = if parts.factors.is_empty() { std::ptr::null() } else { parts.factors.as_ptr() };
         let job = Quantizing {
             rows: source,
             len,
             m,
-            factors,
+            factors: pointer(parts.factors),
             copies: parts.copies,
             max_code: max_code(255, width),
             tiles: to.codes.as_mut_ptr(),
@@ -262,7 +264,7 @@ impl Tiles {
             ..towards(out, m, shape.n, Finish::none())
         };
         // SAFETY: as above.
-        unsafe { (self.multiply[0])(&job) }
+        unsafe { (self.multiply_bf16)(&job) }
     }
 
     /// Computes `a x b` with `a.scales.len()` rows of codes in tiles.
@@ -283,7 +285,7 @@ impl Tiles {
             ..towards(out, m, n, finish)
         };
         // SAFETY: as above.
-        unsafe { (self.multiply[1])(&job) }
+        unsafe { (self.multiply_i8)(&job) }
     }
 
     /// Writes a column (a row of a linear layer's weights) into its place of the panels of `shape`.
@@ -323,10 +325,6 @@ impl Tiles {
     }
 }
 
-fn check_padded(len: usize) {
-    assert!(len > 0 && len.is_multiple_of(super::ROW_PAD), "rows must be padded, found {len}");
-}
-
 /// The part of a job that its output decides.
 fn towards(out: TileOutput<'_>, m: usize, n: usize, finish: Finish) -> TileJob {
     let (to, columns, finish) = match out {
@@ -338,13 +336,13 @@ fn towards(out: TileOutput<'_>, m: usize, n: usize, finish: Finish) -> TileJob {
         }
         TileOutput::Tiles(out) => {
             assert!(out.width.is_multiple_of(LINE) && out.numbers.len() >= tiles_len(m, out.width), "short tiles");
-            (To::Tiles { out: out.numbers.start(), steps: out.width / LINE }, out.check(), out.finish(finish))
+            (out.to(Lines::tiles(out.width / LINE)), out.check(), finish.then(out.bias, out.activation))
         }
         TileOutput::Panels(out) => {
             let rows = panel_rows(m);
             assert!(out.width.is_multiple_of(LINE), "panels must be whole");
             assert!(out.numbers.len() >= rows.saturating_mul(out.width), "the panels are shorter than their shape");
-            (To::Panels { out: out.numbers.start(), rows }, out.check(), out.finish(finish))
+            (out.to(Lines::panels(rows)), out.check(), finish.then(out.bias, Activation::None))
         }
     };
     assert!(columns.end.next_multiple_of(BLOCK) <= n.next_multiple_of(BLOCK), "there are {n} columns");
@@ -352,15 +350,15 @@ fn towards(out: TileOutput<'_>, m: usize, n: usize, finish: Finish) -> TileJob {
 }
 
 impl Bf16Output<'_> {
+    fn to(&self, lines: Lines) -> To {
+        To::Lines { out: self.numbers.start(), lines }
+    }
+
     fn check(&self) -> Range<usize> {
         let Range { start, end } = self.columns;
         assert!(start.is_multiple_of(BLOCK) && end.is_multiple_of(BLOCK) && end <= self.width, "columns in panels");
         assert!(self.bias.is_empty() || self.bias.len() >= end, "the bias is shorter than the columns");
         start..end
-    }
-
-    fn finish(&self, finish: Finish) -> Finish {
-        finish.then(self.bias, self.activation)
     }
 }
 
@@ -455,7 +453,7 @@ impl Attention<'_> {
             window,
             context: Context {
                 tiles: self.context.start(),
-                steps: self.count * panels,
+                lines: Lines::tiles(self.count * panels),
                 row: edges[0],
                 line: head * panels,
             },

@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::super::activation::{Activation, activated, activated_for_bf16};
 use super::super::gemm::{Finish, Split, dequantize};
 use super::super::simd::Simd;
-use super::unit::{BLOCK, LINE, ROW_BYTES, Sums, TILE_BYTES, TILE_ROWS, Unit};
+use super::unit::{BLOCK, LINE, Lines, ROW_BYTES, Sums, TILE_BYTES, TILE_ROWS, Unit};
 
 /// Steps that go through all rows before the next ones do: 24 KB of a panel, which stay in the L1 cache.
 const CHUNK: usize = 12;
@@ -35,10 +35,8 @@ pub(in super::super) struct TileJob {
 pub(super) enum To {
     /// Rows of f32, `stride` numbers apart.
     Rows { out: *mut f32, stride: usize, split: Split },
-    /// bfloat16, in the tiles of a product of `steps` steps.
-    Tiles { out: *mut u16, steps: usize },
-    /// bfloat16, each panel a matrix of `rows` rows of 32 columns.
-    Panels { out: *mut u16, rows: usize },
+    /// bfloat16, in tiles or panels.
+    Lines { out: *mut u16, lines: Lines },
 }
 
 /// What is done with the sums of a row of a block.
@@ -48,15 +46,22 @@ trait Emit<U: Unit, const V: usize> {
     unsafe fn emit(&self, job: &TileJob, row: usize, column: usize, x: [<U::Simd as Simd>::F; V]);
 }
 
-struct Rows(*mut f32, usize, Split);
-struct Tiles(*mut u16, usize);
-struct Panels(*mut u16, usize);
+struct Rows {
+    out: *mut f32,
+    stride: usize,
+    split: Split,
+}
+
+struct Bf16 {
+    out: *mut u16,
+    lines: Lines,
+}
 
 impl Rows {
     /// Where a number lies; of columns behind the last, an address that nobody may use.
     #[inline(always)]
     fn at(&self, row: usize, column: usize) -> *mut f32 {
-        self.0.wrapping_add(row * self.1 + self.2.place(column))
+        self.out.wrapping_add(row * self.stride + self.split.place(column))
     }
 }
 
@@ -80,29 +85,15 @@ impl<U: Unit, const V: usize> Emit<U, V> for Rows {
     }
 }
 
-impl<U: Unit, const V: usize> Emit<U, V> for Tiles {
+impl<U: Unit, const V: usize> Emit<U, V> for Bf16 {
     #[inline(always)]
     unsafe fn emit(&self, job: &TileJob, row: usize, column: usize, x: [<U::Simd as Simd>::F; V]) {
-        // SAFETY: tiles hold whole lines of 32 numbers, for all rows of the job and all panels.
+        // SAFETY: the output has a line of 32 numbers for each panel, in all rows of the job.
         unsafe {
             let x = activated_for_bf16::<U::Simd, V>(job.finish.activation, x);
-            U::store_bf16::<V>(self.0.add(line_place(row, column / LINE, self.1)), x);
+            U::store_bf16::<V>(self.out.add(self.lines.place(row, column / LINE)), x);
         }
     }
-}
-
-impl<U: Unit, const V: usize> Emit<U, V> for Panels {
-    #[inline(always)]
-    unsafe fn emit(&self, _: &TileJob, row: usize, column: usize, x: [<U::Simd as Simd>::F; V]) {
-        // SAFETY: each panel's matrix has the job's rows.
-        unsafe { U::store_bf16::<V>(self.0.add((column / BLOCK * self.1 + row) * LINE), x) }
-    }
-}
-
-/// Where line `line` (64 bytes) of a row begins in tiles of `steps` lines a row, in numbers of bfloat16.
-#[inline(always)]
-pub(super) fn line_place(row: usize, line: usize, steps: usize) -> usize {
-    (row / TILE_ROWS * steps + line) * (TILE_BYTES / 2) + row % TILE_ROWS * LINE
 }
 
 /// Runs a job; `INTEGER`: codes by weights of 8 bits.
@@ -115,7 +106,7 @@ pub(in super::super) unsafe fn run<U: Unit, const V: usize, const INTEGER: bool>
     unsafe {
         match job.to {
             To::Rows { out, stride, split } => {
-                let rows = Rows(out, stride, split);
+                let rows = Rows { out, stride, split };
                 let one_sum = job.finish.bias.is_null() || job.finish.residual.is_null();
                 if !INTEGER && one_sum && job.finish.activation == Activation::None {
                     in_place::<U>(job, &rows);
@@ -123,40 +114,83 @@ pub(in super::super) unsafe fn run<U: Unit, const V: usize, const INTEGER: bool>
                     blocks::<U, _, V, INTEGER>(job, &rows);
                 }
             }
-            To::Tiles { out, steps } => blocks::<U, _, V, INTEGER>(job, &Tiles(out, steps)),
-            To::Panels { out, rows } => blocks::<U, _, V, INTEGER>(job, &Panels(out, rows)),
+            To::Lines { out, lines } => blocks::<U, _, V, INTEGER>(job, &Bf16 { out, lines }),
         }
     }
 }
 
-/// The steps `steps` of a block of rows from `row` on.
-///
-/// # Safety
-/// As [`run`]; `panel` is the panel's first step.
-#[inline(always)]
-unsafe fn step<U: Unit, const INTEGER: bool>(unit: &mut U, job: &TileJob, row: usize, panel: *const u8, step: usize) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        let upper = job.a.add(row * job.steps * ROW_BYTES + step * TILE_BYTES);
-        let a = [upper, upper.add(job.steps * TILE_BYTES)];
-        match INTEGER {
-            true => unit.step_i8(a, panel.add(step * STEP_BYTES)),
-            false => unit.step_bf16(a, panel.add(step * STEP_BYTES)),
-        }
-    }
+/// A block's turn: some steps of a panel.
+struct Turn {
+    row: usize,
+    column: usize,
+    steps: Range<usize>,
 }
 
-/// What a block of bfloat16 begins with, but for what stands in its output: the bias.
-///
-/// # Safety
-/// As [`run`].
+/// The turns of a job: panel by panel, `group` rows together, chunk by chunk of `chunk(column)` steps, a block of rows at a time.
 #[inline(always)]
-unsafe fn begin<U: Unit>(unit: &mut U, job: &TileJob, column: usize) {
-    // SAFETY: the bias is padded to whole panels.
-    unsafe {
-        match job.finish.bias.is_null() {
-            true => unit.clear(),
-            false => unit.broadcast([job.finish.bias.add(column), job.finish.bias.add(column + 16)]),
+fn turns(job: &TileJob, group: usize, chunk: impl Fn(usize) -> usize + Copy) -> impl Iterator<Item = Turn> {
+    let (m, steps) = (job.m, job.steps);
+    job.columns.clone().step_by(BLOCK).flat_map(move |column| {
+        (0..m).step_by(group.max(1)).flat_map(move |first_row| {
+            let rows = first_row..m.min(first_row + group);
+            (0..steps).step_by(chunk(column)).flat_map(move |first| {
+                let steps = first..steps.min(first + chunk(column));
+                rows.clone().step_by(BLOCK).map(move |row| Turn { row, column, steps: steps.clone() })
+            })
+        })
+    })
+}
+
+impl Turn {
+    /// Multiplies one step of the block.
+    ///
+    /// # Safety
+    /// As [`run`].
+    #[inline(always)]
+    unsafe fn step<U: Unit, const INTEGER: bool>(&self, unit: &mut U, job: &TileJob, step: usize) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let upper = job.a.add(self.row * job.steps * ROW_BYTES + step * TILE_BYTES);
+            let a = [upper, upper.add(job.steps * TILE_BYTES)];
+            let b = job.b.add((self.column / BLOCK * job.steps + step) * STEP_BYTES);
+            match INTEGER {
+                true => unit.step_i8(a, b),
+                false => unit.step_bf16(a, b),
+            }
+        }
+    }
+
+    /// What a block begins with, but for what stands in its output: the bias, of bfloat16.
+    ///
+    /// # Safety
+    /// As [`run`].
+    #[inline(always)]
+    unsafe fn begin<U: Unit, const INTEGER: bool>(&self, unit: &mut U, job: &TileJob) {
+        // SAFETY: the bias is padded to whole panels.
+        unsafe {
+            match INTEGER || job.finish.bias.is_null() {
+                true => unit.clear(),
+                false => unit.load([0, 16].map(|half| job.finish.bias.add(self.column + half)), 0),
+            }
+        }
+    }
+
+    /// Asks for this block's share of the next panel.
+    ///
+    /// # Safety
+    /// The instruction set is available.
+    #[inline(always)]
+    unsafe fn fetch_ahead<S: Simd>(&self, job: &TileJob) {
+        let column = self.column + BLOCK;
+        if self.steps.start > 0 || column >= job.columns.end {
+            return;
+        }
+        let lines = job.steps * STEP_BYTES / ROW_BYTES;
+        let (block, blocks) = (self.row / BLOCK, job.m.div_ceil(BLOCK));
+        let panel = job.b.wrapping_add(column / BLOCK * job.steps * STEP_BYTES);
+        for line in block * lines / blocks..(block + 1) * lines / blocks {
+            // SAFETY: a prefetch may name any address.
+            unsafe { S::prefetch_l2(panel.wrapping_add(line * ROW_BYTES)) }
         }
     }
 }
@@ -168,47 +202,33 @@ unsafe fn begin<U: Unit>(unit: &mut U, job: &TileJob, column: usize) {
 #[inline(always)]
 unsafe fn in_place<U: Unit>(job: &TileJob, rows: &Rows) {
     let mut tail = Sums::ZERO;
-    // SAFETY: rows, columns and steps stay inside the job. Only whole blocks touch 32 rows and columns of the output; others, one of a whole panel
-    // and each of a narrow one, go through `tail`, which is written by their first chunk.
+    // A narrow last panel is computed row by row: `tail` holds one block.
+    let chunk = |column: usize| if column + BLOCK <= job.columns.end { CHUNK } else { job.steps };
+    // SAFETY: rows, columns and steps stay inside the job. Only whole blocks touch 32 rows and columns of the output; others, one of
+    // a whole panel and each of a narrow one, go through `tail`.
     unsafe {
         let mut unit = U::enter();
-        for column in job.columns.clone().step_by(BLOCK) {
-            let panel = job.b.add(column / BLOCK * job.steps * STEP_BYTES);
-            // A narrow last panel is computed row by row: `tail` holds one block.
-            let chunk = if column + BLOCK <= job.columns.end { CHUNK } else { job.steps.max(1) };
-            for first in (0..job.steps).step_by(chunk) {
-                for row in (0..job.m).step_by(BLOCK) {
-                    let block = Part {
-                        rows: row..job.m.min(row + BLOCK),
-                        columns: column..job.columns.end.min(column + BLOCK),
-                    };
-                    let places = [rows.at(row, column), rows.at(row, column + 16)];
-                    let whole = block.is_whole();
-                    if first == 0 {
-                        fetch_ahead::<U>(job, column + BLOCK, row);
-                    }
-                    if first == 0 && job.finish.residual.is_null() {
-                        begin(&mut unit, job, column);
-                    } else if whole {
-                        unit.load_rows(places.map(<*mut f32>::cast_const), rows.1);
-                    } else {
-                        if first == 0 {
-                            block.gather(rows, &mut tail);
-                        }
-                        unit.load(&raw const tail);
-                    }
-                    for at in first..job.steps.min(first + chunk) {
-                        step::<U, false>(&mut unit, job, row, panel, at);
-                    }
-                    if whole {
-                        unit.store_rows(places, rows.1);
-                    } else {
-                        unit.store(&raw mut tail);
-                        if first + chunk >= job.steps {
-                            block.scatter(&tail, rows);
-                        }
-                    }
+        for turn in turns(job, job.m, chunk) {
+            let part = Part::of(&turn, job);
+            let (places, stride) = match part.is_whole() {
+                true => ([0, 16].map(|half| rows.at(turn.row, turn.column + half)), rows.stride),
+                false => (Sums::halves(&raw mut tail), Sums::STRIDE),
+            };
+            turn.fetch_ahead::<U::Simd>(job);
+            if turn.steps.start == 0 && job.finish.residual.is_null() {
+                turn.begin::<U, false>(&mut unit, job);
+            } else {
+                if turn.steps.start == 0 && !part.is_whole() {
+                    part.gather(rows, &raw mut tail);
                 }
+                unit.load(places.map(<*mut f32>::cast_const), stride);
+            }
+            for step in turn.steps.clone() {
+                turn.step::<U, false>(&mut unit, job, step);
+            }
+            unit.store(places, stride);
+            if turn.steps.end == job.steps && !part.is_whole() {
+                part.scatter(rows, &raw const tail);
             }
         }
     }
@@ -221,16 +241,21 @@ struct Part {
 }
 
 impl Part {
+    fn of(turn: &Turn, job: &TileJob) -> Self {
+        let (row, column) = (turn.row, turn.column);
+        Self { rows: row..job.m.min(row + BLOCK), columns: column..job.columns.end.min(column + BLOCK) }
+    }
+
     fn is_whole(&self) -> bool {
         self.rows.len() == BLOCK && self.columns.len() == BLOCK
     }
 
-    /// Each row's part of 16 columns that is there: its place in a block of sums and in the output.
+    /// Each row's part of 16 columns that is there: its place in a block of sums, and in the output.
     #[inline(always)]
     fn each(&self, rows: &Rows, mut copy: impl FnMut(usize, *mut f32)) {
         for (within, row) in self.rows.clone().enumerate() {
-            for half in 0..self.columns.len() / 16 {
-                copy(Sums::place(within, half), rows.at(row, self.columns.start + 16 * half));
+            for half in (0..self.columns.len()).step_by(16) {
+                copy(Sums::place(within, half), rows.at(row, self.columns.start + half));
             }
         }
     }
@@ -240,9 +265,9 @@ impl Part {
     /// # Safety
     /// The rows and columns are inside the output.
     #[inline(always)]
-    unsafe fn gather(&self, rows: &Rows, sums: &mut Sums) {
+    unsafe fn gather(&self, rows: &Rows, sums: *mut Sums) {
         // SAFETY: the caller's promise.
-        self.each(rows, |place, row| unsafe { row.copy_to_nonoverlapping(sums.0.as_mut_ptr().add(place).cast(), 16) });
+        self.each(rows, |place, row| unsafe { row.copy_to_nonoverlapping(sums.cast::<f32>().add(place), 16) });
     }
 
     /// Writes sums as rows.
@@ -250,67 +275,51 @@ impl Part {
     /// # Safety
     /// As [`Part::gather`].
     #[inline(always)]
-    unsafe fn scatter(&self, sums: &Sums, rows: &Rows) {
+    unsafe fn scatter(&self, rows: &Rows, sums: *const Sums) {
         // SAFETY: the caller's promise.
-        self.each(rows, |place, row| unsafe { row.copy_from_nonoverlapping(sums.0.as_ptr().add(place).cast(), 16) });
+        self.each(rows, |place, row| unsafe { row.copy_from_nonoverlapping(sums.cast::<f32>().add(place), 16) });
     }
 }
 
 /// A block whose sums are complete and wait for their last part.
-#[derive(Clone, Copy)]
 struct Done {
     sums: *const Sums,
     row: usize,
     column: usize,
 }
 
-/// All blocks of a job: panel by panel, chunk by chunk, 32 rows at a time. The last part of each block (conversion, bias, activation,
-/// stores) is spread over the steps of the next one: the unit multiplies while the vectors finish.
+/// Blocks whose sums the vectors finish: conversion, bias of integers, activation, stores. Each block's last part is spread over the steps of the
+/// next turn: the unit multiplies while the vectors finish.
 ///
 /// # Safety
 /// As [`run`].
 #[inline(always)]
 unsafe fn blocks<U: Unit, E: Emit<U, V>, const V: usize, const INTEGER: bool>(job: &TileJob, emit: &E) {
     let mut sums = [const { MaybeUninit::<Sums>::uninit() }; WAITING];
-    let waiting = if job.steps > CHUNK { WAITING } else { 2 };
+    let (slots, group) = if job.steps > CHUNK { (WAITING, WAITING * BLOCK) } else { (2, job.m) };
     let mut done: Option<Done> = None;
-    let mut slot = 0;
-    // SAFETY: rows, columns and steps stay inside the job. A slot is stored before it is read: by a block's first chunk before its next,
-    // and by its last before its last part; and a complete block's slot is used again only after that.
+    // SAFETY: rows, columns and steps stay inside the job. A slot is stored before it is read: by a block's first turn before its next, and by
+    // its last before its last part; and a complete block's slot is stored again only when that is done.
     unsafe {
         let mut unit = U::enter();
-        for column in job.columns.clone().step_by(BLOCK) {
-            let panel = job.b.add(column / BLOCK * job.steps * STEP_BYTES);
-            let group = if job.steps > CHUNK { WAITING * BLOCK } else { job.m.max(1) };
-            for first_row in (0..job.m).step_by(group) {
-                let rows = first_row..job.m.min(first_row + group);
-                for first in (0..job.steps).step_by(CHUNK) {
-                    let steps = first..job.steps.min(first + CHUNK);
-                    for row in rows.clone().step_by(BLOCK) {
-                        slot = if job.steps > CHUNK { (row - rows.start) / BLOCK } else { (slot + 1) % waiting };
-                        let to = sums.as_mut_ptr().add(slot).cast::<Sums>();
-                        match (first, INTEGER) {
-                            (0, true) => unit.clear(),
-                            (0, false) => begin(&mut unit, job, column),
-                            _ => unit.load(to),
-                        }
-                        if first == 0 {
-                            fetch_ahead::<U>(job, column + BLOCK, row);
-                        }
-                        let rows_a_step = BLOCK.div_ceil(steps.len());
-                        let mut finished = 0;
-                        for at in steps.clone() {
-                            step::<U, INTEGER>(&mut unit, job, row, panel, at);
-                            if let Some(done) = &done {
-                                finish::<U, E, V, INTEGER>(job, emit, done, finished..finished + rows_a_step);
-                                finished += rows_a_step;
-                            }
-                        }
-                        unit.store(to);
-                        done = (steps.end == job.steps).then_some(Done { sums: to, row, column });
-                    }
+        for turn in turns(job, group, |_| CHUNK) {
+            let to = sums.as_mut_ptr().add(turn.row / BLOCK % slots).cast::<Sums>();
+            turn.fetch_ahead::<U::Simd>(job);
+            match turn.steps.start {
+                0 => turn.begin::<U, INTEGER>(&mut unit, job),
+                _ => unit.load(Sums::halves(to).map(<*mut f32>::cast_const), Sums::STRIDE),
+            }
+            let rows_a_step = BLOCK.div_ceil(turn.steps.len());
+            for (index, step) in turn.steps.clone().enumerate() {
+                turn.step::<U, INTEGER>(&mut unit, job, step);
+                if let Some(done) = &done {
+                    let rows = index * rows_a_step..(index + 1) * rows_a_step;
+                    finish::<U, E, V, INTEGER>(job, emit, done, rows);
                 }
             }
+            unit.store(Sums::halves(to), Sums::STRIDE);
+            let complete = turn.steps.end == job.steps;
+            done = complete.then_some(Done { sums: to, row: turn.row, column: turn.column });
         }
         drop(unit);
         if let Some(done) = &done {
@@ -339,7 +348,7 @@ unsafe fn finish<U: Unit, E: Emit<U, V>, const V: usize, const INTEGER: bool>(
             let mut x = [U::Simd::splat(0.0); V];
             for v in 0..V {
                 let column = done.column + v * lanes;
-                let sum = done.sums.cast::<f32>().add(Sums::place(within, v * lanes / 16) + v * lanes % 16);
+                let sum = done.sums.cast::<f32>().add(Sums::place(within, v * lanes));
                 x[v] = U::Simd::load(sum);
                 if INTEGER {
                     x[v] = dequantize::<U::Simd>(U::Simd::load_i32(sum.cast()), &job.finish, row, column);
@@ -350,23 +359,5 @@ unsafe fn finish<U: Unit, E: Emit<U, V>, const V: usize, const INTEGER: bool>(
             }
             emit.emit(job, row, done.column, x);
         }
-    }
-}
-
-/// Asks for a share of the next panel, while a block of rows from `row` on is multiplied with this one.
-///
-/// # Safety
-/// The instruction set is available.
-#[inline(always)]
-unsafe fn fetch_ahead<U: Unit>(job: &TileJob, column: usize, row: usize) {
-    if column >= job.columns.end {
-        return;
-    }
-    let lines = job.steps * STEP_BYTES / 64;
-    let (block, blocks) = (row / BLOCK, job.m.div_ceil(BLOCK));
-    let panel = job.b.wrapping_add(column / BLOCK * job.steps * STEP_BYTES);
-    for line in block * lines / blocks..(block + 1) * lines / blocks {
-        // SAFETY: a prefetch may name any address.
-        unsafe { U::Simd::prefetch_l2(panel.wrapping_add(line * 64)) }
     }
 }

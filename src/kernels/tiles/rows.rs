@@ -3,24 +3,22 @@
 use super::super::elementwise::{self, Moments, Norm, ToCodes};
 use super::super::gemm::products::CodeU8;
 use super::super::simd::Simd;
-use super::product::line_place;
-use super::unit::{LINE, ROW_BYTES, TILE_BYTES, TILE_ROWS, Unit};
+use super::unit::{LINE, Lines, ROW_BYTES, TILE_BYTES, TILE_ROWS, Unit};
 
-/// Rows of f32 and the tiles that become of them.
+/// Rows of f32 and the lines of bfloat16 that become of them.
 pub(in super::super) struct Rounding {
     pub(super) rows: *const f32,
     /// Numbers of a row, a multiple of `ROW_PAD`, and from one row to the next.
     pub(super) len: usize,
     pub(super) m: usize,
-    pub(super) tiles: *mut u16,
-    /// Lines of a row of tiles; those behind `len` become zeros.
-    pub(super) steps: usize,
+    pub(super) out: *mut u16,
+    pub(super) lines: Lines,
 }
 
-/// Rounds rows to bfloat16, in tiles.
+/// Rounds rows to bfloat16; what a row's last line has behind `len` becomes zeros.
 ///
 /// # Safety
-/// The unit is available; `rows` is good for `m` rows, `tiles` for as many rows of tiles.
+/// The unit is available; `rows` is good for `m` rows, `out` for as many rows of lines.
 #[inline(always)]
 pub(in super::super) unsafe fn round<U: Unit, const V: usize>(job: &Rounding) {
     let lanes = <U::Simd as Simd>::LANES;
@@ -28,12 +26,12 @@ pub(in super::super) unsafe fn round<U: Unit, const V: usize>(job: &Rounding) {
     unsafe {
         for row in 0..job.m {
             let from = job.rows.add(row * job.len);
-            for line in 0..job.steps {
+            for line in 0..job.len.div_ceil(LINE) {
                 let mut x = [U::Simd::splat(0.0); V];
-                for v in 0..V.min(job.len.saturating_sub(line * LINE) / lanes) {
+                for v in 0..V.min((job.len - line * LINE) / lanes) {
                     x[v] = U::Simd::load(from.add(line * LINE + v * lanes));
                 }
-                U::store_bf16::<V>(job.tiles.add(line_place(row, line, job.steps)), x);
+                U::store_bf16::<V>(job.out.add(job.lines.place(row, line)), x);
             }
         }
     }
@@ -48,8 +46,6 @@ pub(in super::super) struct Norming {
     /// What the rows themselves get besides; null: nothing.
     pub(super) bias: *const f32,
     pub(super) tiles: *mut u16,
-    /// Lines of a row of tiles.
-    pub(super) steps: usize,
 }
 
 /// Layer norm of rows, rounded to tiles; in place with a bias.
@@ -59,12 +55,14 @@ pub(in super::super) struct Norming {
 #[inline(always)]
 pub(in super::super) unsafe fn normalize<U: Unit, const V: usize>(job: &Norming) {
     let lanes = <U::Simd as Simd>::LANES;
+    let count = job.norm.padded.div_ceil(LINE);
+    let lines = Lines::tiles(count);
     // SAFETY: the caller's promise.
     unsafe {
         for row in 0..job.m {
             let x = job.rows.add(row * job.norm.padded);
             let moments = Moments::<U::Simd>::of(x, &job.norm);
-            for line in 0..job.steps {
+            for line in 0..count {
                 let mut y = [U::Simd::splat(0.0); V];
                 for v in 0..V.min((job.norm.padded - line * LINE) / lanes) {
                     let at = line * LINE + v * lanes;
@@ -75,45 +73,7 @@ pub(in super::super) unsafe fn normalize<U: Unit, const V: usize>(job: &Norming)
                     };
                     U::Simd::store(x.add(at), biased);
                 }
-                U::store_bf16::<V>(job.tiles.add(line_place(row, line, job.steps)), y);
-            }
-        }
-    }
-}
-
-/// Rows of f32 heads and the panels that become of them.
-pub(in super::super) struct Paneling {
-    /// Matrices of `m` rows of `len` numbers, one behind the other.
-    pub(super) rows: *const f32,
-    pub(super) len: usize,
-    pub(super) m: usize,
-    pub(super) matrices: usize,
-    /// `[matrices][len / 32][out_rows][32]`.
-    pub(super) panels: *mut u16,
-    pub(super) out_rows: usize,
-}
-
-/// Rounds heads to bfloat16, in panels of 32 columns.
-///
-/// # Safety
-/// The unit is available; the pointers are good for the shapes.
-#[inline(always)]
-pub(in super::super) unsafe fn panel<U: Unit, const V: usize>(job: &Paneling) {
-    let lanes = <U::Simd as Simd>::LANES;
-    let panels = job.len / LINE;
-    // SAFETY: the caller's promise.
-    unsafe {
-        for matrix in 0..job.matrices {
-            for row in 0..job.m {
-                let from = job.rows.add((matrix * job.m + row) * job.len);
-                for panel in 0..panels {
-                    let mut x = [U::Simd::splat(0.0); V];
-                    for v in 0..V {
-                        x[v] = U::Simd::load(from.add(panel * LINE + v * lanes));
-                    }
-                    let place = ((matrix * panels + panel) * job.out_rows + row) * LINE;
-                    U::store_bf16::<V>(job.panels.add(place), x);
-                }
+                U::store_bf16::<V>(job.tiles.add(lines.place(row, line)), y);
             }
         }
     }
@@ -152,8 +112,8 @@ pub(in super::super) struct Quantizing<'a> {
 pub(super) enum Source {
     /// One row behind the other.
     Rows(*const f32),
-    /// bfloat16, in tiles of so many lines a row.
-    Tiles(*const u16, usize),
+    /// bfloat16, in tiles.
+    Tiles(*const u16),
 }
 
 /// Quantises rows to tiles of codes; see the `gemm` module. Codes behind those of a row's numbers are whatever stood in the buffer:
@@ -170,8 +130,8 @@ pub(in super::super) unsafe fn quantize<U: Unit>(job: &Quantizing<'_>) {
         for row in 0..job.m {
             let x = match job.rows {
                 Source::Rows(rows) => rows.add(row * job.len),
-                Source::Tiles(tiles, steps) => {
-                    widen::<U::Simd>(tiles, row, steps, job.len, numbers);
+                Source::Tiles(tiles) => {
+                    widen::<U::Simd>(tiles, row, job.len, numbers);
                     numbers.cast_const()
                 }
             };
@@ -195,11 +155,12 @@ pub(in super::super) unsafe fn quantize<U: Unit>(job: &Quantizing<'_>) {
 /// # Safety
 /// As [`quantize`].
 #[inline(always)]
-unsafe fn widen<S: Simd>(tiles: *const u16, row: usize, steps: usize, len: usize, to: *mut f32) {
+unsafe fn widen<S: Simd>(tiles: *const u16, row: usize, len: usize, to: *mut f32) {
+    let lines = Lines::tiles(len.div_ceil(LINE));
     // SAFETY: the caller's promise.
     unsafe {
         for column in (0..len).step_by(S::LANES) {
-            let from = tiles.add(line_place(row, column / LINE, steps) + column % LINE);
+            let from = tiles.add(lines.place(row, column / LINE) + column % LINE);
             S::store(to.add(column), S::widen_bf16(from));
         }
     }

@@ -1,5 +1,6 @@
 //! Tiles against plain loops in f64 and i64: the emulated unit on every machine, AMX where there is one.
 
+use super::super::engine_tests::Case;
 use super::super::simd::portable::Portable;
 use super::super::tests::Values;
 use super::super::{Activation, Isa, Kernels, OutputRows};
@@ -20,48 +21,24 @@ fn f32_of(bits: u16) -> f32 {
     half::bf16::from_bits(bits).to_f32()
 }
 
-/// A product: rows of `k` numbers, columns of as many, both as bfloat16.
-struct Case {
-    m: usize,
-    n: usize,
-    k: usize,
-    a: Vec<f32>,
-    b: Vec<f32>,
-    bias: Vec<f32>,
-    residual: Vec<f32>,
-}
-
 /// Rows around the tiles and the blocks, widths around panels, `k` of one line, of several, and beyond a chunk of 12.
+/// The operands are numbers of bfloat16.
 fn cases() -> Vec<Case> {
     let mut values = Values::new(11);
     let shapes = [0, 1, 15, 16, 17, 31, 32, 33, 64, 65].map(|m| [(m, 16, 16), (m, 48, 80)]);
     let large: [(usize, usize, usize); 3] = [(5, 32, 400), (40, 80, 416), (400, 32, 800)];
-    shapes
-        .into_iter()
-        .flatten()
-        .chain(large)
-        .map(|(m, n, k)| {
-            let mut vec = |len: usize| values.vec(len, |values| f32_of(bf16(values.f32())));
-            let padded = n.next_multiple_of(BLOCK);
-            let mut bias = vec(n);
-            bias.resize(padded, 0.0);
-            Case { m, n, k, a: vec(m * k), b: vec(n * k), bias, residual: vec(m * n) }
-        })
-        .collect()
+    let case = |(m, n, k): (usize, usize, usize)| {
+        let mut case = Case::new(m, n, k, &mut values);
+        [&mut case.a, &mut case.b].into_iter().flatten().for_each(|x| *x = f32_of(bf16(*x)));
+        case.bias.resize(n.next_multiple_of(BLOCK), 0.0);
+        case
+    };
+    shapes.into_iter().flatten().chain(large).map(case).collect()
 }
 
 impl Case {
     fn shape(&self, k: usize) -> Shape {
         Shape { n: self.n.next_multiple_of(BLOCK), k }
-    }
-
-    /// The exact product, and the sum of absolute products.
-    fn exact(&self, row: usize, column: usize) -> (f64, f64) {
-        let products = self.a[row * self.k..][..self.k].iter().zip(&self.b[column * self.k..][..self.k]);
-        products.fold((0.0, 0.0), |(sum, size), (x, y)| {
-            let product = f64::from(*x) * f64::from(*y);
-            (sum + product, size + product.abs())
-        })
     }
 
     fn packed(&self, tiles: &Tiles) -> Vec<u16> {
@@ -96,14 +73,7 @@ fn products_agree_with_exact_sums_and_units_with_each_other_bit_for_bit() {
         let mut bits: Option<Vec<u32>> = None;
         for (name, tiles) in units() {
             let found = case.product(&tiles, true, 0..case.n);
-            for (at, found) in found.iter().enumerate() {
-                let (row, column) = (at / case.n, at % case.n);
-                let (sum, size) = case.exact(row, column);
-                let expected = sum + f64::from(case.bias[column]) + f64::from(case.residual[at]);
-                let tolerance = (case.k + 8) as f64 * 2f64.powi(-24) * (size + 2.0);
-                let error = (f64::from(*found) - expected).abs();
-                assert!(error <= tolerance, "{name}: {} x {} x {}: {row}, {column}", case.m, case.n, case.k);
-            }
+            case.check(&format!("{name}: {} x {} x {}", case.m, case.n, case.k), &case.a, &case.b, &found);
             let found: Vec<u32> = found.iter().map(|x| x.to_bits()).collect();
             assert!(bits.get_or_insert_with(|| found.clone()) == &found, "{name} differs: {} {}", case.m, case.k);
         }
@@ -156,7 +126,7 @@ fn tiles_and_panels_are_the_rounded_product_in_their_own_order() {
                     tiles.multiply_bf16(&case.rounded(&tiles), case.m, &case.packed(&tiles), shape, out);
                 }
                 for (row, column) in (0..case.m).flat_map(|row| (0..shape.n).map(move |column| (row, column))) {
-                    let in_tiles = product::line_place(row, column / LINE, lines) + column % LINE;
+                    let in_tiles = Lines::tiles(lines).place(row, column / LINE) + column % LINE;
                     let in_panels = (column / BLOCK * panel_rows(case.m) + row) * LINE + column % LINE;
                     let of = |at| if column < case.n { expected[row * case.n + at] } else { 0.0 };
                     let error = (f32_of(found[0][in_tiles]) - of(column)).abs();
@@ -245,7 +215,7 @@ fn a_number_that_is_none_stays_one() {
             rows[48 + 47] = bad;
             let mut rounded = vec![0; tiles_len(3, 64)];
             tiles.round_rows(&rows, 48, &mut rounded);
-            let lost = |row: usize| !f32_of(rounded[product::line_place(row, 1, 2) + 15]).is_finite();
+            let lost = |row: usize| !f32_of(rounded[Lines::tiles(2).place(row, 1) + 15]).is_finite();
             assert_eq!([lost(0), lost(1), lost(2)], [false, true, false], "{name}: rounded");
             let mut scales = [0.0; 3];
             let to = Codes {
@@ -274,7 +244,7 @@ fn a_number_that_is_none_stays_one() {
             };
             tiles.attend(&attention, 0..1, &mut AttentionBuffers::new());
             for row in 0..40 {
-                let x = f32_of(context[product::line_place(row, 0, 1)]);
+                let x = f32_of(context[Lines::tiles(1).place(row, 0)]);
                 assert_eq!(!x.is_finite(), row < 20, "{name}: context of row {row}: {x}");
             }
         }

@@ -13,19 +13,56 @@ pub(super) const BLOCK: usize = 32;
 /// Numbers of bfloat16 in a row of a tile.
 pub(super) const LINE: usize = ROW_BYTES / 2;
 
-/// The sums of a block: four tiles of 16 x 16 numbers of 32 bits, first the upper two. The padding keeps the same rows of
-/// neighbouring blocks out of one set of the L1 cache.
+/// The sums of a block: its left 16 columns, then its right ones, numbers of 32 bits. The padding keeps the same rows of neighbouring
+/// blocks out of one set of the L1 cache.
 #[repr(C, align(64))]
 #[derive(Clone, Copy)]
-pub(super) struct Sums(pub(super) [u32; 4 * 256 + 16]);
+pub(super) struct Sums([u32; 2 * Self::HALF + 16]);
 
 impl Sums {
-    pub(super) const ZERO: Self = Self([0; 4 * 256 + 16]);
+    pub(super) const ZERO: Self = Self([0; 2 * Self::HALF + 16]);
+    /// Numbers from one row to the next.
+    pub(super) const STRIDE: usize = 16;
+    const HALF: usize = BLOCK * Self::STRIDE;
 
-    /// Where columns `half * 16 ..` of a row begin, in numbers.
+    /// Where a number lies.
     #[inline(always)]
-    pub(super) const fn place(row: usize, half: usize) -> usize {
-        ((row / TILE_ROWS) * 2 + half) * 256 + row % TILE_ROWS * TILE_ROWS
+    pub(super) const fn place(row: usize, column: usize) -> usize {
+        column / 16 * Self::HALF + row * Self::STRIDE + column % 16
+    }
+
+    /// Where both halves of some sums begin, as [`Unit::load`] takes them.
+    #[inline(always)]
+    pub(super) const fn halves(sums: *mut Self) -> [*mut f32; 2] {
+        let left = sums.cast::<f32>();
+        [left, left.wrapping_add(Self::HALF)]
+    }
+}
+
+/// Where the lines (64 bytes) of rows of bfloat16 lie: those of 16 rows are a tile, one behind the other.
+#[derive(Clone, Copy)]
+pub(super) struct Lines {
+    /// Numbers from a row to the sixteenth behind it.
+    rows: usize,
+    /// Numbers from a line to the next.
+    line: usize,
+}
+
+impl Lines {
+    /// Tiles of a product: the `count` lines of 16 rows together.
+    pub(super) const fn tiles(count: usize) -> Self {
+        Self { rows: count * TILE_BYTES / 2, line: TILE_BYTES / 2 }
+    }
+
+    /// Panels for attention: each line's `rows` rows together.
+    pub(super) const fn panels(rows: usize) -> Self {
+        Self { rows: TILE_BYTES / 2, line: rows * LINE }
+    }
+
+    /// Where a line of a row begins, in numbers.
+    #[inline(always)]
+    pub(super) const fn place(self, row: usize, line: usize) -> usize {
+        row / TILE_ROWS * self.rows + row % TILE_ROWS * LINE + line * self.line
     }
 }
 
@@ -44,14 +81,10 @@ pub(in super::super) unsafe trait Unit: Sized {
     unsafe fn enter() -> Self;
     /// Sets the sums to zero.
     unsafe fn clear(&mut self);
-    /// Sets the sums of every row to those of one row, 16 columns at each pointer.
-    unsafe fn broadcast(&mut self, from: [*const f32; 2]);
-    unsafe fn load(&mut self, from: *const Sums);
-    unsafe fn store(&self, to: *mut Sums);
-    /// Reads the sums from rows that are `stride` numbers apart, 16 columns at each pointer.
-    unsafe fn load_rows(&mut self, from: [*const f32; 2], stride: usize);
+    /// Reads the sums from rows that are `stride` numbers apart, 16 columns at each pointer; 0: all rows are one.
+    unsafe fn load(&mut self, from: [*const f32; 2], stride: usize);
     /// Writes them so.
-    unsafe fn store_rows(&self, to: [*mut f32; 2], stride: usize);
+    unsafe fn store(&self, to: [*mut f32; 2], stride: usize);
     /// Adds products of bfloat16 to sums of f32: even and odd `k` of the step summed apart, added, then added to the sum.
     unsafe fn step_bf16(&mut self, a: [*const u8; 2], b: *const u8);
     /// Adds products of unsigned codes with signed weights to sums of i32.
