@@ -4,34 +4,49 @@
 //! thread. For products: operations a second, and their share of the peak of the same instructions on registers alone, measured in the same
 //! run. For all operations: their share of the time.
 //! On what: all-MiniLM-L6-v2; fetched on the first run.
-//! How: `cargo bench --bench layers`. The best of seven passes is shown: a shared machine only ever makes one slower.
+//! How: `cargo bench --bench layers [-- WORD ...]`, where words name instruction sets (`amx`, `avx512-vnni`; default: the best), precisions and
+//! lengths; none of a kind: all. The best pass of some seconds is shown: a shared machine only ever makes one slower.
 
 mod peak;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nearsort::engine::{NativeBackend, Operation, Profile, RaggedBatch, WeightsFile};
-use nearsort::kernels::Kernels;
+use nearsort::kernels::{Isa, Kernels};
 use nearsort::{ModelSpec, ModelStore, Precision, StoreOptions};
 
 /// About as many tokens in each batch.
 const TOKENS: usize = 2048;
 const LENGTHS: [usize; 4] = [16, 80, 256, 512];
 const PASSES: usize = 7;
+/// And as many more as take this long.
+const SPREAD: Duration = Duration::from_secs(3);
 /// The length whose layers are shown one by one.
 const BY_LAYER: usize = 80;
 
 fn main() {
-    let kernels = Kernels::best();
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let named = |name: String| words.contains(&name);
+    let isas: Vec<Isa> = Isa::ALL.into_iter().filter(|isa| named(isa.to_string())).collect();
+    for isa in if isas.is_empty() { vec![Kernels::best().isa()] } else { isas } {
+        match Kernels::for_isa(isa) {
+            Some(kernels) => show(Box::leak(Box::new(kernels)), &words),
+            None => println!("{isa}: not on this machine"),
+        }
+    }
+}
+
+fn show(kernels: &'static Kernels, words: &[String]) {
     println!(
         "{}: time of operations on one thread; products also in Gop/s and in % of the peak on registers",
         kernels.isa()
     );
-    for precision in Precision::ALL {
-        let engine = load(precision);
+    let precisions = named_or_all(Precision::ALL, words);
+    for precision in precisions {
+        let engine = load(precision, kernels);
         let peak = peak::peak(kernels.isa(), precision);
-        for length in LENGTHS {
+        for length in named_or_all(LENGTHS, words) {
             let batch = batch(length);
             let profile = best_of(&engine, &batch);
             let seconds = total(&profile).as_secs_f64();
@@ -46,14 +61,19 @@ fn main() {
     }
 }
 
-fn load(precision: Precision) -> NativeBackend {
+fn named_or_all<T: ToString, const N: usize>(all: [T; N], words: &[String]) -> Vec<T> {
+    let names_one = all.iter().any(|value| words.contains(&value.to_string()));
+    all.into_iter().filter(|value| !names_one || words.contains(&value.to_string())).collect()
+}
+
+fn load(precision: Precision, kernels: &'static Kernels) -> NativeBackend {
     let store = ModelStore::new(StoreOptions::from_env().expect("an environment with a home folder"));
     let spec = ModelSpec::parse(nearsort::DEFAULT_MODEL).expect("a registered model");
     let files = store.get(&spec).unwrap_or_else(|error| panic!("{error}"));
     let read = |name: &str| std::fs::read(files.dir.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
     let config = serde_json::from_slice(&read("config.json")).expect("config.json");
     let weights: Arc<dyn WeightsFile> = Arc::new(read("model.safetensors"));
-    NativeBackend::load(&config, vec![weights], &files.dir, precision, Kernels::best())
+    NativeBackend::load(&config, vec![weights], &files.dir, precision, kernels)
         .unwrap_or_else(|error| panic!("{error}"))
 }
 
@@ -65,8 +85,10 @@ fn batch(length: usize) -> RaggedBatch {
 }
 
 fn best_of(engine: &NativeBackend, batch: &RaggedBatch) -> Profile {
-    let passes = (0..PASSES).map(|_| engine.profile(batch).unwrap_or_else(|error| panic!("{error}")));
-    passes.min_by_key(total).expect("there are passes")
+    let started = Instant::now();
+    let passes = (0..).take_while(|pass| *pass < PASSES || started.elapsed() < SPREAD);
+    let profiles = passes.map(|_| engine.profile(batch).unwrap_or_else(|error| panic!("{error}")));
+    profiles.min_by_key(total).expect("there are passes")
 }
 
 fn total(profile: &Profile) -> Duration {
