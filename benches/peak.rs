@@ -58,8 +58,24 @@ mod architecture {
     }
 
     chains!(f32_512, "avx512f", zmm_reg, _mm512_setzero_si512(), 12, 32, "vfmadd231ps {s}, {a}, {b} /* {t} */");
-    chains!(bf16_512, "avx512f,avx512bf16", zmm_reg, _mm512_setzero_si512(), 24, 64, "vdpbf16ps {s}, {a}, {b} /* {t} */");
-    chains!(vnni_512, "avx512f,avx512vnni", zmm_reg, _mm512_setzero_si512(), 12, 128, "vpdpbusd {s}, {a}, {b} /* {t} */");
+    chains!(
+        bf16_512,
+        "avx512f,avx512bf16",
+        zmm_reg,
+        _mm512_setzero_si512(),
+        24,
+        64,
+        "vdpbf16ps {s}, {a}, {b} /* {t} */"
+    );
+    chains!(
+        vnni_512,
+        "avx512f,avx512vnni",
+        zmm_reg,
+        _mm512_setzero_si512(),
+        12,
+        128,
+        "vpdpbusd {s}, {a}, {b} /* {t} */"
+    );
     chains!(
         pairs_512,
         "avx512f,avx512bw",
@@ -71,8 +87,25 @@ mod architecture {
         "vpaddd {s}, {s}, {t}"
     );
     chains!(f32_256, "avx2,fma", ymm_reg, _mm256_setzero_si256(), 12, 16, "vfmadd231ps {s}, {a}, {b} /* {t} */");
-    chains!(vnni_256, "avx2,avxvnni", ymm_reg, _mm256_setzero_si256(), 12, 64, "{{vex}} vpdpbusd {s}, {a}, {b} /* {t} */");
-    chains!(pairs_256, "avx2", ymm_reg, _mm256_setzero_si256(), 12, 32, "vpmaddwd {t}, {a}, {b}", "vpaddd {s}, {s}, {t}");
+    chains!(
+        vnni_256,
+        "avx2,avxvnni",
+        ymm_reg,
+        _mm256_setzero_si256(),
+        12,
+        64,
+        "{{vex}} vpdpbusd {s}, {a}, {b} /* {t} */"
+    );
+    chains!(
+        pairs_256,
+        "avx2",
+        ymm_reg,
+        _mm256_setzero_si256(),
+        12,
+        32,
+        "vpmaddwd {t}, {a}, {b}",
+        "vpaddd {s}, {s}, {t}"
+    );
 
     /// Palette 1, eight tiles of 16 rows of 64 bytes.
     #[repr(C, align(64))]

@@ -9,18 +9,20 @@
 //! ```
 
 use super::batch::Batch;
+use super::between::Between;
 use super::config::{Config, Family};
 use super::forward::{Forward, embedding_error};
 use super::layer::{self, Attention, Builder};
-use super::linear::{Linear, Rows, To, splits_columns};
+use super::linear::{Linear, Rows, To};
 use super::norm::Norm;
 use super::operand::Operand;
+use super::packing::splits_columns;
 use super::profile::{Laps, Operation};
 use super::scratch::Scratch;
 use super::split_columns::{SplitColumns, ranks};
 use super::weights::Tensor;
 use crate::Result;
-use crate::kernels::padded_len;
+use crate::kernels::{Activation, padded_len};
 
 /// The tensor that every checkpoint has.
 pub(super) const ANCHOR: &str = "embeddings.word_embeddings.weight";
@@ -203,6 +205,30 @@ impl Layer {
     }
 }
 
+impl Layer {
+    /// Adds the feed-forward part to rows that are prepared for `up`.
+    fn feed_forward(
+        &self,
+        batch: &Batch<'_>,
+        rows: &mut [f32],
+        (middle, activation): (&mut Between, Activation),
+        operand: &mut Operand,
+        laps: &mut Laps,
+    ) {
+        let Self { up, down, .. } = self;
+        let m = rows.len() / up.k();
+        for part in down.input_parts(batch) {
+            let to = middle.to(down, m, part.len(), activation);
+            up.multiply(batch, Rows::F32(rows), operand, up.outputs(part.clone()), to, laps.of(Operation::Up));
+            let between = middle.all(down, m);
+            down.prepare(between, operand, 0);
+            laps.lap(Operation::Quantize);
+            let part = down.from_inputs(part);
+            down.multiply(batch, between, operand, part, To::Add(rows), laps.of(Operation::Down));
+        }
+    }
+}
+
 fn layer_name(index: usize) -> String {
     format!("encoder.layer.{index}")
 }
@@ -234,7 +260,7 @@ fn norm(builder: &Builder<'_>, name: &str, width: usize) -> Result<Norm> {
 /// The places of the columns by the size of their numbers; empty where no column is split. The norms behind attention show them best:
 /// they let the large columns through, which the ones at a layer's end hold down.
 fn column_ranks(builder: &Builder<'_>) -> Result<Vec<usize>> {
-    let Builder { kernels, precision, config, tensors } = builder;
+    let Builder { kernels, precision, config, tensors, .. } = builder;
     if !splits_columns(kernels, *precision) {
         return Ok(Vec::new());
     }
@@ -282,10 +308,7 @@ impl Forward for Bert {
                 output.apply(batch, context, To::Add(hidden), inner_operand, laps.of(Operation::AttentionOutput));
                 layer.attention_norm.feed(batch.kernels, hidden, (&layer.up, &layer.down), inner_operand, 0);
                 laps.lap(Operation::Norm);
-                let to = middle.to(&layer.down, rows.len(), self.config.activation);
-                layer.up.multiply(batch, Rows::F32(hidden), inner_operand, to, laps.of(Operation::Up));
-                let between = middle.of(&layer.down, 0..rows.len());
-                layer.down.apply(batch, between, To::Add(hidden), inner_operand, laps.of(Operation::Down));
+                layer.feed_forward(batch, hidden, (middle, self.config.activation), inner_operand, laps);
                 self.feed(index + 1, &layer.output_norm, batch, hidden, operand, rows.start);
                 laps.lap(Operation::Norm);
             }

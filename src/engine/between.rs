@@ -17,15 +17,23 @@ impl Between {
         Self { rows: Aligned::new(), tiles: Aligned::new() }
     }
 
-    /// Where a layer writes what `next` reads: `m` rows.
-    pub(super) fn to(&mut self, next: &Linear, m: usize, activation: Activation) -> To<'_> {
+    /// Where a layer writes what `next` reads: `m` rows of so many of its inputs, of all but in tiles.
+    pub(super) fn to(&mut self, next: &Linear, m: usize, inputs: usize, activation: Activation) -> To<'_> {
         match next.tiles() {
-            Some(_) => To::Tiles(self.tiles.at_least(tiles_len(m, next.tile_row())), activation),
+            Some(_) => To::Tiles(self.tiles.at_least(tiles_len(m, inputs)), activation),
             None => To::Store(self.rows.at_least(m * next.k()), activation),
         }
     }
 
-    /// The rows `range` of what was written for `next`; in tiles a range begins at a block.
+    /// `m` rows of some inputs as [`Between::to`] had them written.
+    pub(super) fn all(&self, next: &Linear, m: usize) -> Rows<'_> {
+        match next.tiles() {
+            Some(_) => Rows::Tiles(self.tiles.as_slice(), m),
+            None => Rows::F32(&self.rows.as_slice()[..m * next.k()]),
+        }
+    }
+
+    /// The rows `range` of all inputs of `next`; in tiles a range begins at a block.
     pub(super) fn of(&self, next: &Linear, range: Range<usize>) -> Rows<'_> {
         match next.tiles() {
             Some(_) => Rows::Tiles(&self.tiles.as_slice()[range.start * next.tile_row()..], range.len()),

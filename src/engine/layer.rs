@@ -4,8 +4,10 @@ use super::aligned::Aligned;
 use super::attention;
 use super::batch::{Batch, Heads};
 use super::config::Config;
-use super::linear::{Linear, NotFinite, Rows, To, matrix_unit};
+use super::linear::{Linear, Rows, To};
 use super::operand::Operand;
+use super::packed::Memory;
+use super::packing::{NotFinite, Site, matrix_unit};
 use super::profile::{Laps, Operation};
 use super::scratch::AttentionScratch;
 use super::split_columns::{self, SplitColumns};
@@ -18,6 +20,7 @@ use crate::kernels::{Kernels, Tiles, code_lines_len, lines_len, padded_len, pane
 pub(super) struct Builder<'a> {
     pub(super) kernels: &'static Kernels,
     pub(super) precision: Precision,
+    pub(super) memory: &'a Memory,
     pub(super) tensors: &'a Tensors,
     pub(super) config: &'a Config,
 }
@@ -50,7 +53,8 @@ impl Builder<'_> {
         bias: &[f32],
         split: Option<SplitColumns>,
     ) -> Result<Linear> {
-        Linear::pack(self.kernels, self.precision, shape, fill, bias, split).map_err(|NotFinite { column }| {
+        let site = Site { kernels: self.kernels, precision: self.precision, memory: self.memory };
+        Linear::pack(&site, shape, fill, bias, split).map_err(|NotFinite { column }| {
             let message = format!("'{name}' holds a number that is not finite (row {column}); fetch the model again");
             self.tensors.unusable(message)
         })
@@ -208,7 +212,7 @@ impl Attention {
     ) -> &'a [f32] {
         let qkv = qkv.at_least(batch.tokens() * self.qkv.n());
         let to = To::Split(qkv, self.heads.dim);
-        self.qkv.multiply(batch, Rows::F32(input), operand, to, laps.of(Operation::Qkv));
+        self.qkv.multiply(batch, Rows::F32(input), operand, self.qkv.whole(), to, laps.of(Operation::Qkv));
         if let Some(rope) = &self.rope {
             rope.rotate(qkv, batch.cu_seqlens, &self.heads);
             laps.lap(Operation::Rope);
@@ -234,7 +238,7 @@ impl Attention {
             laps.lap(Operation::Rope);
         } else {
             let to = To::Panels(panels);
-            self.qkv.multiply(batch, Rows::F32(input), operand, to, laps.of(Operation::Qkv));
+            self.qkv.multiply(batch, Rows::F32(input), operand, self.qkv.whole(), to, laps.of(Operation::Qkv));
         }
         let context = context.tiles.at_least(tiles_len(batch.tokens(), self.heads.width()));
         attention::attend_in_tiles(tiles, batch, &self.heads, panels, context, heads);

@@ -4,16 +4,17 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::Precision;
-use super::aligned::{Aligned, Number};
+use super::aligned::Aligned;
 use super::batch::Batch;
 use super::finite::all_finite;
 use super::operand::Operand;
+use super::packed::Packed;
+use super::packing::{NotFinite, Site, Weights, matrix_unit};
 use super::profile::LapsOf;
 use super::split_columns::SplitColumns;
 use crate::kernels::{
-    Activation, Bf16Output, Codes, Kernels, Left, Output, OutputRows, PackedI8, Parts, QuantizedRows, Right, Shape,
-    SharedRows, Split, TILE_BLOCK, TileOutput, TileSource, Tiles, code_lines_len, lines_len, tiles_len,
+    Activation, Bf16Output, Codes, Kernels, Left, Output, OutputRows, PackedBf16, PackedI8, Parts, QuantizedRows,
+    Right, Shape, SharedRows, Split, TILE_BLOCK, TileOutput, TileSource, Tiles, lines_len, tiles_len,
 };
 
 /// `y = x W^T + b` for rows of `k` numbers; `n` numbers come out. Both are padded with zeros to whole blocks.
@@ -27,12 +28,6 @@ pub(super) struct Linear {
     shape: Shape,
     /// The shape of the packed weights: whole panels and steps, added columns included.
     packed: Shape,
-}
-
-enum Weights {
-    F32(Aligned<f32>),
-    Bf16(Aligned<u16>),
-    I8 { panels: Aligned<i8>, scales: Aligned<f32>, sums: Aligned<i32>, split: Option<SplitColumns> },
 }
 
 /// What a layer reads.
@@ -58,17 +53,15 @@ pub(super) enum To<'a> {
     Panels(&'a mut [u16]),
 }
 
-/// Whether a matrix unit computes layers of this precision.
-pub(super) fn matrix_unit(kernels: &Kernels, precision: Precision) -> Option<Tiles> {
-    kernels.tiles.filter(|_| precision != Precision::F32)
+/// What of a layer is computed: the share of some inputs in some outputs.
+#[derive(Clone)]
+pub(super) struct Part {
+    inputs: Range<usize>,
+    outputs: Range<usize>,
 }
 
-/// A number in a weight that is none.
-#[derive(Debug)]
-pub(super) struct NotFinite {
-    /// The column: an output of the layer.
-    pub(super) column: usize,
-}
+/// Inputs that [`Linear::input_parts`] gives at a time.
+const INPUT_PART: usize = 384;
 
 impl Linear {
     /// Packs a layer of `n` outputs for inputs of `k` numbers. `fill` writes the weights of one output into a row of `k` zeros;
@@ -78,14 +71,12 @@ impl Linear {
     /// # Errors
     /// When a weight or a bias is not a finite number.
     pub(super) fn pack(
-        kernels: &'static Kernels,
-        precision: Precision,
+        site: &Site<'_>,
         (n, k): (usize, usize),
         fill: impl Fn(usize, &mut [f32]) + Sync,
         bias: &[f32],
         split: Option<SplitColumns>,
     ) -> Result<Self, NotFinite> {
-        let split = split.filter(|_| splits_columns(kernels, precision));
         let shape = Shape::padded(n, k);
         let row = |column: usize, row: &mut [f32]| {
             row.fill(0.0);
@@ -94,36 +85,13 @@ impl Linear {
             }
             if all_finite(row) { Ok(()) } else { Err(NotFinite { column }) }
         };
-        let tiles = matrix_unit(kernels, precision);
-        let packed = packed_shape(tiles.is_some(), precision, shape, split.as_ref());
-        let weights = match precision {
-            Precision::F32 => {
-                let gemm = &kernels.gemm_f32;
-                Weights::F32(pack_panels(packed, gemm.nr(), |column, place, packed, panel, buffer| {
-                    row(column, buffer)?;
-                    gemm.pack_column(buffer.iter().copied(), place, packed, panel);
-                    Ok(())
-                })?)
-            }
-            Precision::Bf16 => {
-                let nr = tiles.map_or(kernels.gemm_bf16.nr(), |_| TILE_BLOCK);
-                Weights::Bf16(pack_panels(packed, nr, |column, place, packed, panel, buffer| {
-                    row(column, &mut buffer[..shape.k])?;
-                    let values = buffer.iter().map(|w| half::bf16::from_f32(*w).to_bits());
-                    match tiles {
-                        Some(tiles) => tiles.pack_bf16(values, place, packed, panel),
-                        None => kernels.gemm_bf16.pack_column(values, place, packed, panel),
-                    }
-                    Ok(())
-                })?)
-            }
-            Precision::I8 => pack_i8(kernels, tiles, packed, shape.k, row, split)?,
-        };
+        let (weights, packed) = Weights::pack(site, shape, row, split)?;
         if let Some(column) = bias.iter().position(|b| !b.is_finite()) {
             return Err(NotFinite { column });
         }
         let mut padded = Aligned::zeroed(if bias.is_empty() { 0 } else { packed.n });
         padded.as_mut_slice()[..bias.len()].copy_from_slice(bias);
+        let (kernels, tiles) = (site.kernels, matrix_unit(site.kernels, site.precision));
         Ok(Self { kernels, tiles, weights, bias: padded, shape, packed })
     }
 
@@ -258,34 +226,59 @@ impl Linear {
     ) {
         self.prepare(input, operand, 0);
         laps.prepared();
-        self.multiply(batch, input, operand, to, laps);
+        self.multiply(batch, input, operand, self.whole(), to, laps);
     }
 
-    /// Computes rows that are prepared. With more than one thread, each computes some panels of columns.
+    /// Computes a part of the layer for rows that are prepared. With more than one thread, each computes some panels of columns.
     pub(super) fn multiply(
         &self,
         batch: &Batch<'_>,
         input: Rows<'_>,
         operand: &Operand,
+        part: Part,
         to: To<'_>,
         mut laps: LapsOf<'_>,
     ) {
-        self.forward(self.prepared(input, operand), to, batch.threads);
+        self.forward(self.prepared(input, operand), part, to, batch.threads);
         laps.computed();
     }
 
-    fn forward(&self, rows: Prepared<'_>, mut to: To<'_>, threads: usize) {
+    /// All outputs from all inputs.
+    pub(super) fn whole(&self) -> Part {
+        Part { inputs: 0..self.packed.k, outputs: 0..self.shape.n }
+    }
+
+    /// The inputs in parts, each to be multiplied and added before the layer in front computes the next one: on a matrix unit in bfloat16 what lies
+    /// between two layers stays in the L2 cache. Elsewhere, and where threads share the outputs, there is one part.
+    pub(super) fn input_parts(&self, batch: &Batch<'_>) -> impl Iterator<Item = Range<usize>> + use<> {
+        let k = self.packed.k;
+        let step = if self.bf16_tiles().is_some() && batch.threads == 1 { INPUT_PART } else { k };
+        (0..k).step_by(step).map(move |first| first..k.min(first + step))
+    }
+
+    /// All outputs from some inputs: rows in tiles that hold these alone.
+    pub(super) fn from_inputs(&self, inputs: Range<usize>) -> Part {
+        Part { inputs, ..self.whole() }
+    }
+
+    /// Some outputs, whole panels, from all inputs.
+    pub(super) fn outputs(&self, outputs: Range<usize>) -> Part {
+        Part { outputs: outputs.start..outputs.end.min(self.shape.n), ..self.whole() }
+    }
+
+    fn forward(&self, rows: Prepared<'_>, part: Part, mut to: To<'_>, threads: usize) {
         let nr = self.nr();
-        let panels = self.shape.n.div_ceil(nr);
-        let parts = threads.min(panels).max(1);
-        // SAFETY: what `to` borrows stays borrowed until all parts are done, and their columns do not overlap.
+        let Range { start, end } = part.outputs;
+        let panels = (end - start).div_ceil(nr);
+        let shares = threads.min(panels).max(1);
+        // SAFETY: what `to` borrows stays borrowed until all shares are done, and their columns do not overlap.
         let shared = unsafe { SharedTo::new(&mut to) };
-        if parts == 1 {
-            return self.columns(rows, shared, 0..self.shape.n);
+        if shares == 1 {
+            return self.columns(rows, &part, shared, start..end);
         }
-        (0..parts).into_par_iter().for_each(|part| {
-            let edge = |part: usize| (part * panels / parts * nr).min(self.shape.n);
-            self.columns(rows, shared, edge(part)..edge(part + 1));
+        (0..shares).into_par_iter().for_each(|share| {
+            let edge = |share: usize| (start + share * panels / shares * nr).min(end);
+            self.columns(rows, &part, shared, edge(share)..edge(share + 1));
         });
     }
 
@@ -299,18 +292,20 @@ impl Linear {
         }
     }
 
-    fn columns(&self, input: Prepared<'_>, to: SharedTo, columns: Range<usize>) {
+    /// Some columns of a part.
+    fn columns(&self, input: Prepared<'_>, part: &Part, to: SharedTo, columns: Range<usize>) {
         match self.tiles {
-            Some(tiles) => self.columns_in_tiles(&tiles, input, to, columns),
+            Some(tiles) => self.columns_in_tiles(&tiles, input, part, to, columns),
             None => self.columns_in_rows(input, self.rows_output(to, input.rows(), columns)),
         }
     }
 
-    fn columns_in_tiles(&self, tiles: &Tiles, input: Prepared<'_>, to: SharedTo, columns: Range<usize>) {
+    fn columns_in_tiles(&self, tiles: &Tiles, input: Prepared<'_>, part: &Part, to: SharedTo, columns: Range<usize>) {
         let (whole, bias) = (columns.start..columns.end.next_multiple_of(TILE_BLOCK), self.bias.as_slice());
+        let Range { start: first, end } = part.outputs;
         let bf16 = |numbers, activation| {
-            let width = self.packed.n;
-            Bf16Output { numbers, width, columns: whole.clone(), bias, activation }
+            let width = end.next_multiple_of(TILE_BLOCK) - first;
+            Bf16Output { numbers, first, width, columns: whole.clone(), bias, activation }
         };
         let out = match to {
             SharedTo::Tiles(numbers, activation) => TileOutput::Tiles(bf16(numbers, activation)),
@@ -319,7 +314,8 @@ impl Linear {
         };
         match (&self.weights, input) {
             (Weights::Bf16(panels), Prepared::Tiles(rows, m)) => {
-                tiles.multiply_bf16(rows, m, panels.as_slice(), self.packed, out);
+                let (panels, inputs) = (panels.as_slice(), part.inputs.clone());
+                tiles.multiply_bf16(rows, m, PackedBf16 { panels, shape: self.packed, inputs }, out);
             }
             (Weights::I8 { panels, scales, sums, .. }, Prepared::I8(left)) => {
                 tiles.multiply_i8(left, self.packed_i8(panels, scales, sums), out);
@@ -364,7 +360,7 @@ impl Linear {
         }
     }
 
-    fn packed_i8<'a>(&self, panels: &'a Aligned<i8>, scales: &'a Aligned<f32>, sums: &'a Aligned<i32>) -> PackedI8<'a> {
+    fn packed_i8<'a>(&self, panels: &'a Packed<i8>, scales: &'a Aligned<f32>, sums: &'a Aligned<i32>) -> PackedI8<'a> {
         let (panels, scales, sums) = (panels.as_slice(), scales.as_slice(), sums.as_slice());
         PackedI8 { panels, scales, sums, shape: self.packed }
     }
@@ -397,16 +393,6 @@ impl SharedTo {
     }
 }
 
-/// The shape in which weights are packed.
-fn packed_shape(tiled: bool, precision: Precision, shape: Shape, split: Option<&SplitColumns>) -> Shape {
-    let k = split.map_or(shape.k, SplitColumns::width);
-    match (tiled, precision) {
-        (false, _) => Shape { n: shape.n, k },
-        (true, Precision::I8) => Shape { n: shape.n.next_multiple_of(TILE_BLOCK), k: code_lines_len(k) },
-        (true, _) => Shape { n: shape.n.next_multiple_of(TILE_BLOCK), k: lines_len(k) },
-    }
-}
-
 /// Rows as a layer multiplies them.
 #[derive(Clone, Copy)]
 enum Prepared<'a> {
@@ -426,62 +412,4 @@ impl Prepared<'_> {
             Prepared::Tiles(_, m) => *m,
         }
     }
-}
-
-/// Packs all panels in parallel: `pack` gets a column, its place in its panel, the panel's shape, the panel, and a buffer of `k` numbers.
-fn pack_panels<T: Number>(
-    shape: Shape,
-    nr: usize,
-    pack: impl Fn(usize, usize, Shape, &mut [T], &mut [f32]) -> Result<(), NotFinite> + Sync,
-) -> Result<Aligned<T>, NotFinite> {
-    let mut packed = Aligned::zeroed(shape.len());
-    packed.as_mut_slice().par_chunks_mut(nr * shape.k).enumerate().try_for_each_init(
-        || vec![0.0; shape.k],
-        |buffer, (panel, elements)| {
-            let shape = Shape { n: elements.len() / shape.k, k: shape.k };
-            (0..shape.n).try_for_each(|place| pack(panel * nr + place, place, shape, elements, buffer))
-        },
-    )?;
-    Ok(packed)
-}
-
-/// Packs weights as i8 in panels of `shape`; a row has `k` numbers, and those of the added columns.
-fn pack_i8(
-    kernels: &'static Kernels,
-    tiles: Option<Tiles>,
-    shape: Shape,
-    k: usize,
-    row: impl Fn(usize, &mut [f32]) -> Result<(), NotFinite> + Sync,
-    split: Option<SplitColumns>,
-) -> Result<Weights, NotFinite> {
-    let gemm = &kernels.gemm_i8;
-    let nr = tiles.map_or(gemm.nr(), |_| TILE_BLOCK);
-    let width = split.as_ref().map_or(k, SplitColumns::width);
-    let mut panels = Aligned::<i8>::zeroed(shape.len());
-    let (mut scales, mut sums) = (Aligned::<f32>::zeroed(shape.n), Aligned::<i32>::zeroed(shape.n));
-    let parts = panels.as_mut_slice().par_chunks_mut(nr * shape.k);
-    let parts = parts.zip(scales.as_mut_slice().par_chunks_mut(nr)).zip(sums.as_mut_slice().par_chunks_mut(nr));
-    parts.enumerate().try_for_each_init(
-        || vec![0.0; width],
-        |buffer, (panel, ((elements, scales), sums))| {
-            let shape = Shape { n: scales.len(), k: shape.k };
-            for place in 0..shape.n {
-                row(panel * nr + place, &mut buffer[..k])?;
-                if let Some(split) = &split {
-                    split.split_weights(buffer);
-                }
-                (scales[place], sums[place]) = match tiles {
-                    Some(tiles) => tiles.pack_i8(buffer, place, shape, elements),
-                    None => gemm.pack_column(buffer, place, shape, elements),
-                };
-            }
-            Ok(())
-        },
-    )?;
-    Ok(Weights::I8 { panels, scales, sums, split })
-}
-
-/// Whether columns with large numbers are split: only where a row has no more than 256 codes.
-pub(super) fn splits_columns(kernels: &Kernels, precision: Precision) -> bool {
-    precision == Precision::I8 && (kernels.tiles.is_some() || kernels.gemm_i8.code_bytes() == 1)
 }

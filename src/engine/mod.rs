@@ -32,6 +32,8 @@ mod modernbert;
 mod native;
 mod norm;
 mod operand;
+mod packed;
+mod packing;
 mod profile;
 mod rope;
 mod scratch;

@@ -12,6 +12,7 @@ use super::config::{Config, Family};
 use super::forward::Forward;
 use super::layer::Builder;
 use super::modernbert::{self, ModernBert, Positions};
+use super::packed::Memory;
 use super::profile::{Laps, Operation, Profile};
 use super::scratch::{Pool, Scratch};
 use super::weights::{Tensors, WeightsFile};
@@ -69,7 +70,8 @@ impl NativeBackend {
     ) -> Result<Self> {
         let Plan { config, positions } = Plan::read(json).map_err(unsupported)?;
         let tensors = open_tensors(&config, files, folder)?;
-        let builder = Builder { kernels, precision, tensors: &tensors, config: &config };
+        let memory = Memory::new();
+        let builder = Builder { kernels, precision, memory: &memory, tensors: &tensors, config: &config };
         let model: Box<dyn Forward> = match positions {
             Some(positions) => Box::new(ModernBert::load(&builder, &positions)?),
             None => Box::new(Bert::load(&builder)?),

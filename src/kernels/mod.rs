@@ -51,6 +51,6 @@ pub(crate) use scalar::cosine_wide;
 pub use simd::{ROW_PAD, padded_len};
 pub use table::Kernels;
 pub use tiles::{
-    Attention, AttentionBuffers, Bf16Output, Codes, NormOf, TILE_BLOCK, TileOutput, TileSource, Tiles, code_lines_len,
-    lines_len, panel_rows, tiles_len,
+    Attention, AttentionBuffers, Bf16Output, Codes, NormOf, PackedBf16, TILE_BLOCK, TileOutput, TileSource, Tiles,
+    code_lines_len, lines_len, panel_rows, tiles_len,
 };

@@ -146,12 +146,32 @@ pub enum TileOutput<'a> {
     Panels(Bf16Output<'a>),
 }
 
+/// Packed weights of bfloat16, and which of their inputs to multiply by.
+#[derive(Debug, Clone)]
+pub struct PackedBf16<'a> {
+    /// As [`Tiles::pack_bf16`] writes them.
+    pub panels: &'a [u16],
+    /// Their shape.
+    pub shape: Shape,
+    /// A part of `k`, whole lines; the rows of the left operand have these numbers alone.
+    pub inputs: Range<usize>,
+}
+
+impl<'a> PackedBf16<'a> {
+    /// All inputs.
+    pub fn whole(panels: &'a [u16], shape: Shape) -> Self {
+        Self { panels, shape, inputs: 0..shape.k }
+    }
+}
+
 /// bfloat16 in tiles or panels.
 #[derive(Debug)]
 pub struct Bf16Output<'a> {
     /// Tiles of rows of `width` numbers, or panels of `width` numbers together.
     pub numbers: SharedRows<u16>,
-    /// Padded columns of the whole.
+    /// The column that comes first in them.
+    pub first: usize,
+    /// Padded columns of the whole, from the first on.
     pub width: usize,
     /// The columns to compute.
     pub columns: Range<usize>,
@@ -249,18 +269,23 @@ impl Tiles {
         unsafe { (self.quantize)(&job) }
     }
 
-    /// Computes `a x b` with `m` rows of `shape.k` numbers of bfloat16, whole lines, in tiles.
+    /// Computes `a x b` with `m` rows of `b.inputs` numbers of bfloat16, in tiles. Parts of `k` that are added one after the other, in order, give the
+    /// bits of the whole.
     ///
     /// # Panics
-    /// If an operand is shorter than its shape says.
-    pub fn multiply_bf16(&self, a: &[u16], m: usize, b: &[u16], shape: Shape, out: TileOutput<'_>) {
-        assert!(shape.k.is_multiple_of(LINE), "k must be whole lines");
-        assert!(a.len() >= tiles_len(m, shape.k) && b.len() >= shape.len(), "an operand is shorter than its shape");
+    /// If an operand is shorter than its shape says, or the inputs are no whole lines of it.
+    pub fn multiply_bf16(&self, a: &[u16], m: usize, b: PackedBf16<'_>, out: TileOutput<'_>) {
+        let PackedBf16 { panels, shape, inputs } = b;
+        let whole_lines = [shape.k, inputs.start, inputs.end].iter().all(|edge| edge.is_multiple_of(LINE));
+        assert!(whole_lines && inputs.start <= inputs.end && inputs.end <= shape.k, "inputs must be whole lines of k");
+        assert!(a.len() >= tiles_len(m, inputs.len()), "a is shorter than its shape");
+        assert!(panels.len() >= shape.len(), "b is shorter than its shape");
         let job = TileJob {
             m,
-            steps: shape.k / LINE,
+            steps: inputs.len() / LINE,
             a: a.as_ptr().cast(),
-            b: b.as_ptr().cast(),
+            b: panels.as_ptr().wrapping_add(inputs.start * BLOCK).cast(),
+            panel_steps: shape.k / LINE,
             ..towards(out, m, shape.n, Finish::none())
         };
         // SAFETY: as above.
@@ -282,6 +307,7 @@ impl Tiles {
             steps: k / ROW_BYTES,
             a: a.codes.as_ptr(),
             b: b.panels.as_ptr().cast(),
+            panel_steps: k / ROW_BYTES,
             ..towards(out, m, n, finish)
         };
         // SAFETY: as above.
@@ -346,17 +372,18 @@ fn towards(out: TileOutput<'_>, m: usize, n: usize, finish: Finish) -> TileJob {
         }
     };
     assert!(columns.end.next_multiple_of(BLOCK) <= n.next_multiple_of(BLOCK), "there are {n} columns");
-    TileJob { m, steps: 0, a: std::ptr::null(), b: std::ptr::null(), columns, finish, to }
+    TileJob { m, steps: 0, a: std::ptr::null(), b: std::ptr::null(), panel_steps: 0, columns, finish, to }
 }
 
 impl Bf16Output<'_> {
     fn to(&self, lines: Lines) -> To {
-        To::Lines { out: self.numbers.start(), lines }
+        To::Lines { out: self.numbers.start().wrapping_sub(lines.place(0, self.first / LINE)), lines }
     }
 
     fn check(&self) -> Range<usize> {
         let Range { start, end } = self.columns;
-        assert!(start.is_multiple_of(BLOCK) && end.is_multiple_of(BLOCK) && end <= self.width, "columns in panels");
+        let in_panels = [self.first, start, end].iter().all(|edge| edge.is_multiple_of(BLOCK));
+        assert!(in_panels && self.first <= start && end <= self.first + self.width, "columns in panels");
         assert!(self.bias.is_empty() || self.bias.len() >= end, "the bias is shorter than the columns");
         start..end
     }

@@ -22,8 +22,10 @@ pub(in super::super) struct TileJob {
     pub(super) steps: usize,
     /// Tiles of whole blocks of rows.
     pub(super) a: *const u8,
-    /// Panels.
+    /// Panels, from the first of the steps on.
     pub(super) b: *const u8,
+    /// Steps of a whole panel: more where only a part of `k` is multiplied.
+    pub(super) panel_steps: usize,
     /// First and last column to compute; multiples of [`BLOCK`], but for the very last, a multiple of `ROW_PAD`.
     pub(super) columns: Range<usize>,
     pub(super) finish: Finish,
@@ -91,7 +93,7 @@ impl<U: Unit, const V: usize> Emit<U, V> for Bf16 {
         // SAFETY: the output has a line of 32 numbers for each panel, in all rows of the job.
         unsafe {
             let x = activated_for_bf16::<U::Simd, V>(job.finish.activation, x);
-            U::store_bf16::<V>(self.out.add(self.lines.place(row, column / LINE)), x);
+            U::store_bf16::<V>(self.out.wrapping_add(self.lines.place(row, column / LINE)), x);
         }
     }
 }
@@ -152,7 +154,7 @@ impl Turn {
         unsafe {
             let upper = job.a.add(self.row * job.steps * ROW_BYTES + step * TILE_BYTES);
             let a = [upper, upper.add(job.steps * TILE_BYTES)];
-            let b = job.b.add((self.column / BLOCK * job.steps + step) * STEP_BYTES);
+            let b = job.b.add((self.column / BLOCK * job.panel_steps + step) * STEP_BYTES);
             match INTEGER {
                 true => unit.step_i8(a, b),
                 false => unit.step_bf16(a, b),
@@ -187,7 +189,7 @@ impl Turn {
         }
         let lines = job.steps * STEP_BYTES / ROW_BYTES;
         let (block, blocks) = (self.row / BLOCK, job.m.div_ceil(BLOCK));
-        let panel = job.b.wrapping_add(column / BLOCK * job.steps * STEP_BYTES);
+        let panel = job.b.wrapping_add(column / BLOCK * job.panel_steps * STEP_BYTES);
         for line in block * lines / blocks..(block + 1) * lines / blocks {
             // SAFETY: a prefetch may name any address.
             unsafe { S::prefetch_l2(panel.wrapping_add(line * ROW_BYTES)) }

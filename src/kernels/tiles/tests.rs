@@ -62,7 +62,8 @@ impl Case {
         let mut found = self.residual.clone();
         let out = Output { bias: &self.bias, add, ..Output::plain(OutputRows::Whole(&mut found), self.n, columns) };
         let (a, b) = (self.rounded(tiles), self.packed(tiles));
-        tiles.multiply_bf16(&a, self.m, &b, self.shape(lines_len(self.k)), TileOutput::Rows(out));
+        let b = PackedBf16::whole(&b, self.shape(lines_len(self.k)));
+        tiles.multiply_bf16(&a, self.m, b, TileOutput::Rows(out));
         found
     }
 }
@@ -107,6 +108,39 @@ fn a_row_has_the_same_bits_alone_and_a_panel_by_itself() {
 }
 
 #[test]
+fn parts_of_both_products_in_turn_have_the_bits_of_the_whole() {
+    // Between two layers 416 numbers, computed and added in parts of whole panels and lines.
+    let mut values = Values::new(12);
+    let mut weights = |n: usize, k: usize| {
+        let mut case = Case::new(33, n, k, &mut values);
+        case.bias.resize(n.next_multiple_of(BLOCK), 0.0);
+        case
+    };
+    let (up, down) = (weights(416, 64), weights(48, 416));
+    for (name, tiles) in units() {
+        let (a, up_panels, down_panels) = (up.rounded(&tiles), up.packed(&tiles), down.packed(&tiles));
+        let in_parts = |step: usize| {
+            let (mut middle, mut found) = (vec![0u16; tiles_len(33, 416)], down.residual.clone());
+            for first in (0..416).step_by(step) {
+                let columns = first..416.min(first + step);
+                // SAFETY: used at once, by this thread.
+                let numbers = unsafe { SharedRows::new(&mut middle) };
+                let (inputs, width) = (columns.clone(), columns.len());
+                let out = Bf16Output { numbers, first, width, columns, bias: &up.bias, activation: Activation::Gelu };
+                let whole = PackedBf16::whole(&up_panels, up.shape(64));
+                tiles.multiply_bf16(&a, 33, whole, TileOutput::Tiles(out));
+                let out = Output { add: true, ..Output::plain(OutputRows::Whole(&mut found), 48, 0..48) };
+                let part = PackedBf16 { panels: &down_panels, shape: down.shape(416), inputs };
+                tiles.multiply_bf16(&middle, 33, part, TileOutput::Rows(out));
+            }
+            found.iter().map(|x| x.to_bits()).collect::<Vec<u32>>()
+        };
+        let whole = in_parts(416);
+        assert!(in_parts(384) == whole && in_parts(32) == whole && in_parts(160) == whole, "{name}");
+    }
+}
+
+#[test]
 fn tiles_and_panels_are_the_rounded_product_in_their_own_order() {
     let activations = [Activation::None, Activation::Gelu, Activation::GeluTanh, Activation::Relu, Activation::Silu];
     for (name, tiles) in units() {
@@ -121,9 +155,17 @@ fn tiles_and_panels_are_the_rounded_product_in_their_own_order() {
                 for (index, numbers) in found.iter_mut().enumerate() {
                     // SAFETY: used at once, by this thread.
                     let numbers = unsafe { SharedRows::new(numbers) };
-                    let out = Bf16Output { numbers, width: shape.n, columns: 0..shape.n, bias: &case.bias, activation };
+                    let out = Bf16Output {
+                        numbers,
+                        first: 0,
+                        width: shape.n,
+                        columns: 0..shape.n,
+                        bias: &case.bias,
+                        activation,
+                    };
                     let out = if index == 0 { TileOutput::Tiles(out) } else { TileOutput::Panels(out) };
-                    tiles.multiply_bf16(&case.rounded(&tiles), case.m, &case.packed(&tiles), shape, out);
+                    let b = case.packed(&tiles);
+                    tiles.multiply_bf16(&case.rounded(&tiles), case.m, PackedBf16::whole(&b, shape), out);
                 }
                 for (row, column) in (0..case.m).flat_map(|row| (0..shape.n).map(move |column| (row, column))) {
                     let in_tiles = Lines::tiles(lines).place(row, column / LINE) + column % LINE;
@@ -273,7 +315,7 @@ fn shapes_that_do_not_fit_are_refused() {
     let multiply = |a: usize, b: usize, out: usize, columns: Range<usize>| {
         let mut rows = vec![0.0; out];
         let out = TileOutput::Rows(Output::plain(OutputRows::Whole(&mut rows), 32, columns));
-        tiles.multiply_bf16(&vec![0; a], 3, &vec![0; b], shape, out);
+        tiles.multiply_bf16(&vec![0; a], 3, PackedBf16::whole(&vec![0; b], shape), out);
     };
     assert!(!refused(&|| multiply(32 * 32, 32 * 32, 96, 0..32)));
     assert!(refused(&|| multiply(3 * 32, 32 * 32, 96, 0..32)), "rows without the padding of a block");
