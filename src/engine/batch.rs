@@ -7,7 +7,7 @@ use crate::kernels::Kernels;
 /// Rows that go through the feed-forward part together, which bounds what lies between its two layers: a micro-batch, or a part of a
 /// longer text. Fewer rows would stay in the L2 cache, but then each reads all weights again: 48 rows were slower by a tenth in i8 and by a
 /// quarter in f32, where the weights do not fit the cache of a shared machine.
-const BLOCK_ROWS: usize = 384;
+const BLOCK_ROWS: usize = super::MICRO_BATCH_TOKENS;
 
 /// One forward pass's view of its batch.
 pub(super) struct Batch<'a> {

@@ -8,7 +8,7 @@
 //! all-MiniLM-L6-v2 costs 21.2 M operations a token in linear layers, and `9,216 n^2` for attention of a text of `n` tokens: 1.76 G at 80
 //! tokens. Two Zen 4 cores reach 927 Gop/s in i8, 467 in bf16, 230 in f32: 545, 265 and 131 passages of 80 tokens a second if nothing else
 //! were to do. On AVX2 a core's multipliers do 64 operations of 16-bit integers a cycle and 32 of f32: twice as fast in i8, not four times.
-//! Weights are 10.6 million numbers; a micro-batch of 384 tokens reads each once: at full speed in i8
+//! Weights are 10.6 million numbers; a micro-batch of 512 tokens reads each once: at full speed in i8
 //! some 0.3 GB/s a core, from the L3 cache, and in f32, where 42 MB may not fit it, 0.3 GB/s from memory.
 //!
 //! Batches are ragged: the token ids of many sequences back to back with their offsets. A backend that
