@@ -207,8 +207,7 @@ fn row(
             NoValue::TooLarge => too_long(parser.max_row_bytes),
             NoValue::NotUtf8 => format!("the bytes of '{}' are not UTF-8, so they are no text", field.name()),
         })?;
-        let (Given::Text(written) | Given::Json(written)) = &given;
-        left = left.checked_sub(written.len()).ok_or_else(|| too_long(parser.max_row_bytes))?;
+        left = left.checked_sub(given.num_bytes()).ok_or_else(|| too_long(parser.max_row_bytes))?;
         fields.push((Cow::Borrowed(field.name().as_str()), given));
     }
     JsonRow::Object(fields).into_row(&parser.names, line, number)

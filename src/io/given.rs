@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::json::{self, JsonType};
+use super::json::{self, Cut, JsonType};
 
 /// A field's value before it has a meaning.
 #[derive(Debug, Clone, PartialEq)]
@@ -12,15 +12,23 @@ pub(super) enum Given<'a> {
     Text(Cow<'a, str>),
     /// The text of any JSON value, which is valid.
     Json(Cow<'a, str>),
+    /// The text of a JSON string without escapes, quotes included.
+    Plain(&'a str),
 }
 
 /// A field before it has a meaning.
 pub(super) type GivenField<'a> = (Cow<'a, str>, Given<'a>);
 
+impl<'a> From<Cut<'a>> for Given<'a> {
+    fn from(Cut { json, is_plain }: Cut<'a>) -> Self {
+        if is_plain { Self::Plain(json) } else { Self::Json(json.into()) }
+    }
+}
+
 impl<'a> Given<'a> {
     pub fn json_type(&self) -> JsonType {
         match self {
-            Self::Text(_) => JsonType::String,
+            Self::Text(_) | Self::Plain(_) => JsonType::String,
             Self::Json(json) => JsonType::of(json),
         }
     }
@@ -29,9 +37,19 @@ impl<'a> Given<'a> {
         self.json_type() == JsonType::Null
     }
 
+    /// Bytes of the value as it is written.
+    #[cfg_attr(not(feature = "parquet"), allow(dead_code))]
+    pub fn num_bytes(&self) -> usize {
+        match self {
+            Self::Text(written) | Self::Json(written) => written.len(),
+            Self::Plain(written) => written.len(),
+        }
+    }
+
     /// The value as a text: strings, and numbers and booleans as they are spelled. `None` for null; for all else the type that it is.
     pub fn text(self) -> Result<Option<Cow<'a, str>>, JsonType> {
         match (self.json_type(), self) {
+            (_, Self::Plain(json)) => Ok(Some(json::unquoted(json).into())),
             (JsonType::Null, _) => Ok(None),
             (JsonType::String, Self::Json(Cow::Borrowed(json))) => Ok(Some(json::string(json))),
             (JsonType::String, Self::Json(Cow::Owned(json))) => Ok(Some(json::string(&json).into_owned().into())),
@@ -45,6 +63,7 @@ impl<'a> Given<'a> {
         match self {
             Self::Text(_) => None,
             Self::Json(json) => Some(json),
+            Self::Plain(json) => Some(json.into()),
         }
     }
 
@@ -53,6 +72,7 @@ impl<'a> Given<'a> {
         match self {
             Self::Text(text) => json::quoted(&text),
             Self::Json(json) => json::compact(&json),
+            Self::Plain(json) => json.to_owned(),
         }
     }
 }

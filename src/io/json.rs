@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use super::plain::plain_length;
+
 /// How deep arrays and objects may be nested, as in `serde_json`.
 const MAX_DEPTH: usize = 127;
 
@@ -48,6 +50,22 @@ pub(super) enum JsonType {
     Object,
 }
 
+/// A value as it was cut from a text.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Cut<'a> {
+    /// The value's text.
+    pub json: &'a str,
+    /// A string without escapes: it says what stands between its quotes.
+    pub is_plain: bool,
+}
+
+impl<'a> Cut<'a> {
+    /// What the value says, which is a string.
+    fn string(self) -> Cow<'a, str> {
+        if self.is_plain { Cow::Borrowed(unquoted(self.json)) } else { string(self.json) }
+    }
+}
+
 impl JsonType {
     /// Of a value's text, which is valid JSON.
     pub fn of(json: &str) -> Self {
@@ -79,16 +97,16 @@ pub(super) fn value(text: &str) -> Result<&str, Broken> {
     let mut cutter = Cutter { text, at: 0 };
     let value = cutter.value(0)?;
     cutter.end()?;
-    Ok(value)
+    Ok(value.json)
 }
 
 /// The fields of an object in their order, with the text of their values: at most [`MAX_FIELDS`].
 pub(super) fn fields(object: &str) -> Result<Vec<(Cow<'_, str>, &str)>, Broken> {
-    fields_as(object, |name, value| (name, value))
+    fields_as(object, |name, value| (name, value.json))
 }
 
-/// The same, each as `field` makes it of its name and the text of its value.
-pub(super) fn fields_as<'a, T>(object: &'a str, field: impl Fn(Cow<'a, str>, &'a str) -> T) -> Result<Vec<T>, Broken> {
+/// The same, each as `field` makes it of its name and its value.
+pub(super) fn fields_as<'a, T>(object: &'a str, field: impl Fn(Cow<'a, str>, Cut<'a>) -> T) -> Result<Vec<T>, Broken> {
     let mut cutter = Cutter { text: object, at: 0 };
     let mut fields = Vec::with_capacity(8);
     let mut count = 0;
@@ -96,7 +114,7 @@ pub(super) fn fields_as<'a, T>(object: &'a str, field: impl Fn(Cow<'a, str>, &'a
     cutter.object(0, &mut |name, value| {
         count += 1;
         if count <= MAX_FIELDS {
-            fields.push(field(string(name), value));
+            fields.push(field(name.string(), value));
         }
     })?;
     cutter.end()?;
@@ -139,7 +157,7 @@ fn each_element<'a>(array: &'a str, each: &mut dyn FnMut(usize, &'a str)) -> Res
     let mut count = 0;
     cutter.blanks();
     cutter.array(0, &mut |element| {
-        each(count, element);
+        each(count, element.json);
         count += 1;
     })?;
     cutter.end()?;
@@ -148,12 +166,17 @@ fn each_element<'a>(array: &'a str, each: &mut dyn FnMut(usize, &'a str)) -> Res
 
 /// What a valid JSON string says.
 pub(super) fn string(json: &str) -> Cow<'_, str> {
-    let inner = json.get(1..json.len().saturating_sub(1)).unwrap_or_default();
+    let inner = unquoted(json);
     match memchr::memchr(b'\\', inner.as_bytes()) {
         None => Cow::Borrowed(inner),
         // It has been checked; what cannot be read after all is left as it stands.
         Some(_) => serde_json::from_str(json).map_or(Cow::Borrowed(inner), Cow::Owned),
     }
+}
+
+/// What stands between the quotes of a JSON string.
+pub(super) fn unquoted(json: &str) -> &str {
+    json.get(1..json.len().saturating_sub(1)).unwrap_or_default()
 }
 
 /// A text as a JSON string.
@@ -209,13 +232,18 @@ impl<'a> Cutter<'a> {
         &self.text.as_bytes()[self.at..]
     }
 
+    fn next(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
     fn broken<T>(&self, flaw: Flaw) -> Result<T, Broken> {
         Err(Broken { at: self.at, flaw })
     }
 
     fn blanks(&mut self) {
-        let is_blank = |byte: &&u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
-        self.at += self.rest().iter().take_while(is_blank).count();
+        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.next() {
+            self.at += 1;
+        }
     }
 
     fn end(&mut self) -> Result<(), Broken> {
@@ -226,7 +254,7 @@ impl<'a> Cutter<'a> {
     /// Goes past `byte` if it is the next one after blanks.
     fn takes(&mut self, byte: u8) -> bool {
         self.blanks();
-        let found = self.rest().first() == Some(&byte);
+        let found = self.next() == Some(byte);
         self.at += usize::from(found);
         found
     }
@@ -235,20 +263,20 @@ impl<'a> Cutter<'a> {
         if self.takes(byte) { Ok(()) } else { self.broken(Flaw::Syntax) }
     }
 
-    fn value(&mut self, depth: usize) -> Result<&'a str, Broken> {
+    fn value(&mut self, depth: usize) -> Result<Cut<'a>, Broken> {
         self.blanks();
         let start = self.at;
-        match self.rest().first() {
-            Some(b'"') => drop(self.string()?),
+        match self.next() {
+            Some(b'"') => return self.string(),
             Some(b'{') => self.object(depth, &mut |_, _| {})?,
             Some(b'[') => self.array(depth, &mut |_| {})?,
             Some(b'-' | b'0'..=b'9') => self.number()?,
             _ => self.word()?,
         }
-        Ok(&self.text[start..self.at])
+        Ok(Cut { json: &self.text[start..self.at], is_plain: false })
     }
 
-    fn object(&mut self, depth: usize, each: &mut dyn FnMut(&'a str, &'a str)) -> Result<(), Broken> {
+    fn object(&mut self, depth: usize, each: &mut impl FnMut(Cut<'a>, Cut<'a>)) -> Result<(), Broken> {
         if depth == MAX_DEPTH {
             return self.broken(Flaw::TooDeep);
         }
@@ -267,7 +295,7 @@ impl<'a> Cutter<'a> {
         }
     }
 
-    fn array(&mut self, depth: usize, each: &mut dyn FnMut(&'a str)) -> Result<(), Broken> {
+    fn array(&mut self, depth: usize, each: &mut impl FnMut(Cut<'a>)) -> Result<(), Broken> {
         if depth == MAX_DEPTH {
             return self.broken(Flaw::TooDeep);
         }
@@ -284,24 +312,26 @@ impl<'a> Cutter<'a> {
     }
 
     /// A string with its quotes.
-    fn string(&mut self) -> Result<&'a str, Broken> {
+    fn string(&mut self) -> Result<Cut<'a>, Broken> {
         let start = self.at;
-        if self.rest().first() != Some(&b'"') {
+        if self.next() != Some(b'"') {
             return self.broken(Flaw::Syntax);
         }
         self.at += 1;
+        let mut is_plain = true;
         loop {
             let rest = self.rest();
-            let Some(length) = memchr::memchr2(b'"', b'\\', rest) else { return self.broken(Flaw::Syntax) };
-            // Without a branch for each: vector instructions.
-            if rest[..length].iter().fold(false, |found, &byte| found | (byte < 0x20)) {
-                return self.broken(Flaw::Syntax);
+            let length = plain_length(rest);
+            match rest.get(length) {
+                Some(b'"') => {
+                    self.at += length + 1;
+                    return Ok(Cut { json: &self.text[start..self.at], is_plain });
+                }
+                Some(b'\\') => self.at += length,
+                // A control character, or the end.
+                _ => return self.broken(Flaw::Syntax),
             }
-            self.at += length;
-            if rest[length] == b'"' {
-                self.at += 1;
-                return Ok(&self.text[start..self.at]);
-            }
+            is_plain = false;
             self.escape()?;
         }
     }
@@ -342,8 +372,10 @@ impl<'a> Cutter<'a> {
     }
 
     fn number(&mut self) -> Result<(), Broken> {
-        self.foreign_number()?;
-        self.at += usize::from(self.rest().first() == Some(&b'-'));
+        if self.next() == Some(b'-') {
+            self.foreign_number()?;
+            self.at += 1;
+        }
         match self.digits()? {
             // No number has a zero before other digits.
             digits if digits.len() > 1 && digits[0] == b'0' => {
@@ -352,13 +384,13 @@ impl<'a> Cutter<'a> {
             }
             _ => {}
         }
-        if self.rest().first() == Some(&b'.') {
+        if self.next() == Some(b'.') {
             self.at += 1;
             self.digits()?;
         }
-        if matches!(self.rest().first(), Some(b'e' | b'E')) {
+        if matches!(self.next(), Some(b'e' | b'E')) {
             self.at += 1;
-            self.at += usize::from(matches!(self.rest().first(), Some(b'+' | b'-')));
+            self.at += usize::from(matches!(self.next(), Some(b'+' | b'-')));
             self.digits()?;
         }
         Ok(())
@@ -376,15 +408,15 @@ impl<'a> Cutter<'a> {
     }
 
     fn word(&mut self) -> Result<(), Broken> {
-        self.foreign_number()?;
-        if self.rest().starts_with("\u{feff}".as_bytes()) {
-            return self.broken(Flaw::ByteOrderMark);
+        if let Some(word) = ["null", "true", "false"].iter().find(|word| self.rest().starts_with(word.as_bytes())) {
+            self.at += word.len();
+            return Ok(());
         }
-        let Some(word) = ["null", "true", "false"].iter().find(|word| self.rest().starts_with(word.as_bytes())) else {
-            return self.broken(Flaw::Syntax);
-        };
-        self.at += word.len();
-        Ok(())
+        self.foreign_number()?;
+        self.broken(match self.rest().starts_with("\u{feff}".as_bytes()) {
+            true => Flaw::ByteOrderMark,
+            false => Flaw::Syntax,
+        })
     }
 
     fn foreign_number(&self) -> Result<(), Broken> {

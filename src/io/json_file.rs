@@ -21,7 +21,7 @@ pub(super) fn advice_for_fields(fields: &[GivenField<'_>]) -> Option<String> {
     }
     let objects = fields.iter().filter_map(|(name, value)| match value {
         Given::Json(json) => Some((name.as_ref(), json.as_ref())),
-        Given::Text(_) => None,
+        Given::Text(_) | Given::Plain(_) => None,
     });
     let path = best_path(objects, 0)?;
     Some(format!("; if the rows are in {}, take them out: {}", shown(&path), jq(&path)))

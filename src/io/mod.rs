@@ -80,6 +80,7 @@ mod parquet_pages;
 mod parquet_results;
 mod parser;
 mod paths;
+mod plain;
 mod positioned;
 mod qrels;
 mod queries;

@@ -95,7 +95,7 @@ fn find_one<'f, 'n>(fields: &[GivenField<'f>], name: &'n str) -> Result<Option<S
     let [first, rest @ ..] = path.as_slice() else { return Ok(None) };
     let Some(at) = fields.iter().position(|(field, _)| field == first) else { return Ok(None) };
     let inside = match &fields[at].1 {
-        Given::Json(Cow::Borrowed(json)) => step_into(json, rest)?.map(Cow::Borrowed),
+        Given::Json(Cow::Borrowed(json)) | Given::Plain(json) => step_into(json, rest)?.map(Cow::Borrowed),
         Given::Json(Cow::Owned(json)) => step_into(json, rest)?.map(|inside| Cow::Owned(inside.to_owned())),
         Given::Text(_) => None,
     };
@@ -111,12 +111,24 @@ pub(super) fn position<'n>(
     name: &str,
     has: &str,
 ) -> Result<Option<usize>, String> {
+    // Most names have another length, and most of the others are the same.
+    let is_alike = |found: &str| found.len() == name.len() && (found == name || found.eq_ignore_ascii_case(name));
+    let mut alike = names.enumerate().filter(|(_, found)| is_alike(found));
+    let Some(first) = alike.next() else { return Ok(None) };
+    match alike.next() {
+        None => Ok(Some(first.0)),
+        Some(second) => meant([first, second].into_iter().chain(alike), name, has),
+    }
+}
+
+/// Which of the names is meant, all of which are `name` but for letters' cases.
+fn meant<'n>(names: impl Iterator<Item = (usize, &'n str)>, name: &str, has: &str) -> Result<Option<usize>, String> {
     let twice = |first: &str, second: &str| {
         let both = if first == second { format!("'{first}' twice") } else { format!("'{first}' and '{second}'") };
         Err(format!("{has} {both}; keep one of them"))
     };
     let (mut exact, mut alike, mut second) = (None, None, None);
-    for (at, found) in names.enumerate().filter(|(_, found)| found.eq_ignore_ascii_case(name)) {
+    for (at, found) in names {
         match (found == name, exact, alike) {
             (true, Some((_, first)), _) => return twice(first, found),
             (true, None, _) => exact = Some((at, found)),

@@ -105,16 +105,16 @@ impl Input {
     /// The next line, without `\n` or `\r\n`. False at the end of the input.
     pub fn next_line(&mut self, row: &mut RawRow) -> io::Result<bool> {
         row.start(self.line, self.offset);
-        let limit = self.max_row_bytes.saturating_add(2) as u64; // the row and its "\r\n"
-        let read = self.reader.by_ref().take(limit).read_until(b'\n', &mut row.bytes)?;
-        if read == 0 {
+        let limit = self.max_row_bytes.saturating_add(2); // the row and its "\r\n"
+        self.read_line(limit, &mut row.bytes)?;
+        if row.bytes.is_empty() {
             return Ok(false);
         }
-        self.offset += read as u64;
+        self.offset += row.bytes.len() as u64;
         self.line += 1;
         if row.bytes.last() == Some(&b'\n') {
             row.bytes.pop();
-        } else if row.bytes.len() as u64 == limit {
+        } else if row.bytes.len() == limit {
             self.offset += self.reader.skip_until(b'\n')? as u64;
         }
         if row.bytes.last() == Some(&b'\r') {
@@ -122,6 +122,22 @@ impl Input {
         }
         row.too_long = row.bytes.len() > self.max_row_bytes;
         Ok(true)
+    }
+
+    /// Reads to a line's end or to the end of the input, at most `limit` bytes.
+    fn read_line(&mut self, limit: usize, line: &mut Vec<u8>) -> io::Result<()> {
+        while line.len() < limit {
+            let chunk = fill(&mut self.reader)?;
+            let chunk = &chunk[..chunk.len().min(limit - line.len())];
+            let end = memchr::memchr(b'\n', chunk).map(|at| at + 1);
+            let num_bytes = end.unwrap_or(chunk.len());
+            line.extend_from_slice(&chunk[..num_bytes]);
+            self.reader.consume(num_bytes);
+            if end.is_some() || num_bytes == 0 {
+                break;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -105,7 +105,7 @@ impl<'a> JsonRow<'a> {
 
 /// The fields of an object, unless it has too many.
 pub(super) fn given_fields(object: &str) -> Result<Vec<GivenField<'_>>, json::Broken> {
-    json::fields_as(object, |name, json| (name, Given::Json(json.into())))
+    json::fields_as(object, |name, value| (name, value.into()))
 }
 
 /// Gives the fields their meaning.
@@ -144,7 +144,7 @@ fn row_of(mut fields: Vec<GivenField<'_>>, names: &FieldNames, line: u64, number
     })
 }
 
-fn json_id((name, value): (String, Given<'_>)) -> Result<Option<String>, String> {
+fn json_id((name, value): (Cow<'_, str>, Given<'_>)) -> Result<Option<String>, String> {
     match value.json_type() {
         JsonType::Null => Ok(None),
         JsonType::String | JsonType::Number => Ok(value.text().ok().flatten().map(Cow::into_owned)),
@@ -177,6 +177,7 @@ fn given_score(name: &str, value: &Given<'_>) -> Result<Option<f64>, String> {
     match (value.json_type(), value) {
         (JsonType::Null, _) => Ok(None),
         (JsonType::String, Given::Json(json)) => parse_score(&json::string(json)),
+        (_, Given::Plain(json)) => parse_score(json::unquoted(json)),
         (JsonType::String, Given::Text(text)) => parse_score(text),
         (JsonType::Number, Given::Json(json)) => parse_score(json),
         (other, _) => {
@@ -202,7 +203,7 @@ pub(super) fn parse_score(score: &str) -> Result<Option<f64>, String> {
     }
 }
 
-impl<'f> Spot<'f, '_> {
+impl<'f, 'n> Spot<'f, 'n> {
     /// The field's value.
     pub fn value<'v>(&'v self, fields: &'v [GivenField<'f>]) -> &'v Given<'f> {
         match &self.inside {
@@ -220,13 +221,14 @@ impl<'f> Spot<'f, '_> {
     }
 
     /// Takes the field out, unless it is a part of another, which stays as it is.
-    pub fn take(self, fields: &mut Vec<GivenField<'f>>) -> (String, Given<'f>) {
+    pub fn take<'s>(self, fields: &mut Vec<GivenField<'f>>) -> (Cow<'s, str>, Given<'f>)
+    where
+        'f: 's,
+        'n: 's,
+    {
         match self.inside {
-            Some(inside) => (self.path.to_owned(), inside),
-            None => {
-                let (name, value) = fields.remove(self.at);
-                (name.into_owned(), value)
-            }
+            Some(inside) => (Cow::Borrowed(self.path), inside),
+            None => fields.remove(self.at),
         }
     }
 }
