@@ -46,9 +46,10 @@ use std::str::FromStr;
 use ndarray::ArrayView2;
 
 pub use answer::AnswerHead;
+pub use batch::MICRO_BATCH_TOKENS;
 pub(crate) use finite::{all_finite, first_not_finite};
 pub use head::ClassificationHead;
-pub use native::{MICRO_BATCH_TOKENS, NativeBackend};
+pub use native::NativeBackend;
 pub use profile::{Operation, Profile};
 pub use weights::WeightsFile;
 pub(crate) use weights::{Float, layers_held};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ndarray::{ArrayView2, s};
 use serde_json::Value;
 
-use super::batch::Batch;
+use super::batch::{Batch, MICRO_BATCH_TOKENS};
 use super::bert::{self, Bert};
 use super::config::{Config, Family};
 use super::forward::Forward;
@@ -19,12 +19,6 @@ use super::weights::{Tensors, WeightsFile};
 use super::{Backend, HiddenSink, Precision, RaggedBatch};
 use crate::kernels::{Kernels, padded_len};
 use crate::{Error, Result};
-
-/// Tokens that go through the layers together on one core, unless one text is longer: enough rows to pass over each panel of weights while
-/// it is in the L1 cache, and few passes over all weights. On vectors the speed is the same from 192 to 768 within the noise; on a matrix unit, which
-/// waits for weights most, products are a tenth faster with 512 than with 344, and beyond it what lies between two products leaves the L2 cache.
-/// More needs more memory per thread (6 MB for MiniLM).
-pub const MICRO_BATCH_TOKENS: usize = 512;
 
 /// A transformer on this processor's own instructions.
 pub struct NativeBackend {
