@@ -18,6 +18,11 @@ pub fn print(verbose: bool) -> Run {
         if let Some(reason) = Isa::why_no_amx() {
             writeln!(out, "amx: not used: {reason}")?;
         }
+        for isa in Isa::available() {
+            if let Some(reason) = isa.why_passed_over() {
+                writeln!(out, "{isa}: not chosen: {reason}")?;
+            }
+        }
         let precision = Precision::fastest(Kernels::best());
         writeln!(out, "precision: {precision} by the native engine, f32 by candle")?;
         writeln!(out, "devices: {}", Device::compiled().join(", "))?;

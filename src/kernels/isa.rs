@@ -93,9 +93,20 @@ impl Isa {
         Isa::ALL.into_iter().filter(|isa| isa.is_available())
     }
 
-    /// The best available one.
+    /// The best available one. By what the processor is, never by a measurement: that would change bits from run to run.
     pub fn detect() -> Isa {
-        Isa::available().next().unwrap_or(Isa::Scalar)
+        Isa::available().find(|isa| isa.why_not_on(vendor()).is_none()).unwrap_or(Isa::Scalar)
+    }
+
+    /// Why [`Isa::detect`] passes over this instruction set here though it is available, in words; `None` where it does not.
+    pub fn why_passed_over(self) -> Option<&'static str> {
+        self.why_not_on(vendor())
+    }
+
+    /// The same for processors of a vendor, as CPUID spells it.
+    fn why_not_on(self, vendor: [u8; 12]) -> Option<&'static str> {
+        let slow = self == Isa::Avx512Bf16 && &vendor != b"AuthenticAMD";
+        slow.then_some("VDPBF16PS is slower than multiply-adds of f32 on Intel's processors")
     }
 
     /// The name in answers and reports, such as `avx512-bf16`.
@@ -114,8 +125,38 @@ impl Isa {
     }
 }
 
+/// The vendor of an x86-64 processor, as CPUID spells it; elsewhere zeros.
+fn vendor() -> [u8; 12] {
+    #[cfg(target_arch = "x86_64")]
+    let words = {
+        let leaf = std::arch::x86_64::__cpuid(0);
+        [leaf.ebx, leaf.edx, leaf.ecx]
+    };
+    #[cfg(not(target_arch = "x86_64"))]
+    let words = [0u32; 3];
+    let mut vendor = [0; 12];
+    vendor.chunks_exact_mut(4).zip(words).for_each(|(to, word)| to.copy_from_slice(&word.to_le_bytes()));
+    vendor
+}
+
 impl fmt::Display for Isa {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn native_bf16_products_are_for_amd() {
+        assert_eq!(Isa::Avx512Bf16.why_not_on(*b"AuthenticAMD"), None);
+        assert!(Isa::Avx512Bf16.why_not_on(*b"GenuineIntel").is_some());
+        assert_eq!(Isa::Avx512Vnni.why_not_on(*b"GenuineIntel"), None);
+        assert_eq!(Isa::Amx.why_not_on(*b"GenuineIntel"), None);
+        assert!(Isa::detect().is_available());
+        #[cfg(target_arch = "x86_64")]
+        assert!(vendor().iter().all(u8::is_ascii_graphic), "{:?}", vendor());
     }
 }
