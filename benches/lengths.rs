@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use nearsort::encoder::{CrossEncoder, CrossEncoderOptions, TokenEncoder};
 use nearsort::service::{Provider, TokenCounter};
-use nearsort::{Encoder, LocalEncoder, LocalEncoderOptions, ModelSpec, ModelStore, Role, StoreOptions};
+use nearsort::{Call, Encoder, LocalEncoder, LocalEncoderOptions, ModelSpec, ModelStore, Role, StoreOptions};
 
 /// What is timed: a name, and the work on a text.
 type Task<'a> = (String, Box<dyn Fn(&str) + 'a>);
@@ -63,9 +63,12 @@ fn pair_tasks(tasks: &mut Vec<Task<'_>>) {
         let cross = CrossEncoder::load(files(model), CrossEncoderOptions::default()).expect("a cross-encoder");
         let cross = std::sync::Arc::new(cross);
         let by = cross.clone();
-        let document = move |text: &str| drop(by.logits(&["a query"], &[text], &[(0, 0)]).expect("a logit"));
+        let document =
+            move |text: &str| drop(by.logits(&["a query"], &[text], &[(0, 0)], &Call::new()).expect("a logit"));
         tasks.push((format!("{model}, document"), Box::new(document)));
-        let query = move |text: &str| drop(cross.logits(&[text], &["a", "b"], &[(0, 0), (0, 1)]).expect("logits"));
+        let query = move |text: &str| {
+            drop(cross.logits(&[text], &["a", "b"], &[(0, 0), (0, 1)], &Call::new()).expect("logits"))
+        };
         tasks.push((format!("{model}, query"), Box::new(query)));
     }
 }

@@ -7,7 +7,7 @@
 //! `time target/release/nearsort rerank --query ... FILE`.
 
 use divan::counter::ItemsCount;
-use nearsort::{RerankOptions, Reranker, Scoring};
+use nearsort::{Reranker, Scoring};
 
 const SUBJECTS: [&str; 10] = [
     "a lighthouse",
@@ -43,7 +43,7 @@ fn candidates(count: usize) -> Vec<String> {
 fn one_query(bencher: divan::Bencher<'_, '_>, count: usize) {
     let reranker = Reranker::builder().build().unwrap_or_else(|error| panic!("{error}"));
     let candidates = candidates(count);
-    let rerank = || reranker.rerank("Who repairs the harbour?", &candidates, &RerankOptions::default());
+    let rerank = || reranker.rank("Who repairs the harbour?", &candidates).run();
     bencher.counter(ItemsCount::new(count)).bench(rerank);
 }
 
@@ -51,6 +51,6 @@ fn one_query(bencher: divan::Bencher<'_, '_>, count: usize) {
 fn hundred_candidates(bencher: divan::Bencher<'_, '_>, scoring: Scoring) {
     let reranker = Reranker::builder().scoring(scoring).build().unwrap_or_else(|error| panic!("{error}"));
     let candidates = candidates(100);
-    let rerank = || reranker.rerank("Who repairs the harbour?", &candidates, &RerankOptions::default());
+    let rerank = || reranker.rank("Who repairs the harbour?", &candidates).run();
     bencher.counter(ItemsCount::new(100_usize)).bench(rerank);
 }

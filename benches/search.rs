@@ -12,6 +12,7 @@ use std::io::{BufRead, Write};
 use std::time::Instant;
 
 use ndarray::{Array2, s};
+use nearsort::Call;
 use nearsort::encoder::{Embeddings, Encoder, Role};
 use nearsort::index::{BuildOptions, Dtype, Index, IndexBuilder, IndexModel};
 use rayon::prelude::*;
@@ -70,7 +71,7 @@ fn build(vectors: &str, dim: usize, dtype: Dtype, folder: &str) {
     let texts: Vec<String> = (0..encoder.rows.len() / dim).map(|row| row.to_string()).collect();
     for chunk in texts.chunks(builder.chunk_rows()) {
         let rows: Vec<(&str, &str)> = chunk.iter().map(|text| (text.as_str(), text.as_str())).collect();
-        builder.push_chunk(&encoder, &rows).expect("rows are written");
+        builder.push_chunk(&encoder, &rows, &Call::new()).expect("rows are written");
     }
     builder.finish().expect("an index");
 }

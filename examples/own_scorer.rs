@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use nearsort::{BiEncoderScorer, RerankOptions, Reranker, Result, ScoreKind, ScoredList, Scorer};
+use nearsort::{BiEncoderScorer, Model, Reranker, Result, ScoreKind, ScoredList, Scorer};
 
 /// Share of the query's words that occur in a candidate, in [0, 1].
 struct WordOverlap;
@@ -50,7 +50,7 @@ fn main() -> Result<()> {
         ("words and cosine", Arc::new(Mean(Arc::new(WordOverlap), cosine))),
     ] {
         println!("{name}");
-        for hit in Reranker::from_scorer(scorer).rerank(query, &candidates, &RerankOptions::default())? {
+        for hit in Reranker::new(Model::from_scorer(scorer)).rank(query, &candidates).run()?.hits {
             println!("  {:.4}  {}", hit.score, candidates[hit.index]);
         }
     }

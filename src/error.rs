@@ -2,11 +2,13 @@
 
 mod job;
 mod service;
+mod stopped;
 
 use std::path::PathBuf;
 
 pub use job::{Difference, JobError};
 pub use service::ServiceError;
+pub use stopped::Stopped;
 
 /// The library's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -47,6 +49,12 @@ pub enum Error {
     /// A service gave no answer.
     #[error(transparent)]
     Service(ServiceError),
+    /// The call was cancelled by its token.
+    #[error("{}", Stopped::Cancelled)]
+    Cancelled,
+    /// The call was not done when its deadline came.
+    #[error("{}", Stopped::DeadlineExceeded)]
+    DeadlineExceeded,
     /// A name that is neither in the registry, nor `org/name`, nor a folder.
     #[error("unknown model '{name}': {hint}")]
     UnknownModel {
@@ -176,6 +184,24 @@ fn remedy(error: &std::io::Error) -> &'static str {
             "; the file system or `ulimit -f` allows no larger file: raise the limit, or write to another disk"
         }
         _ => "",
+    }
+}
+
+impl From<Stopped> for Error {
+    fn from(stopped: Stopped) -> Self {
+        match stopped {
+            Stopped::Cancelled => Error::Cancelled,
+            Stopped::DeadlineExceeded => Error::DeadlineExceeded,
+        }
+    }
+}
+
+impl From<ServiceError> for Error {
+    fn from(error: ServiceError) -> Self {
+        match error {
+            ServiceError::Stopped(stopped) => stopped.into(),
+            error => Error::Service(error),
+        }
     }
 }
 

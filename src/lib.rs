@@ -4,20 +4,21 @@
 //! query and the candidates, SIMD kernels score them, and they come back sorted. No API key, no service, no Python.
 //!
 //! ```
-//! use nearsort::{RerankOptions, Reranker};
+//! use nearsort::{Model, ModelOptions, Reranker};
 //!
 //! # fn main() -> nearsort::Result<()> {
-//! let reranker = Reranker::builder().model("all-MiniLM-L6-v2").build()?;
-//! let candidates = ["The Louvre is a museum.", "The Eiffel Tower stands in Paris."];
-//! for hit in reranker.rerank("Where is the Eiffel Tower?", &candidates, &RerankOptions::default())? {
-//!     println!("{:.4}  {}", hit.score, candidates[hit.index]);
+//! let model = Model::load("all-MiniLM-L6-v2", ModelOptions::default())?; // once
+//! let docs = ["The Louvre is a museum.", "The Eiffel Tower stands in Paris."];
+//! let answer = Reranker::new(&model).rank("Where is the Eiffel Tower?", &docs).top_k(10).run()?;
+//! for hit in answer.hits {
+//!     println!("{:.4}  {}", hit.score, docs[hit.index]);
 //! }
 //! # Ok(())
 //! # }
 //! ```
 //!
 //! The parts can be used alone: [`LocalEncoder`] turns texts into vectors, a [`Scorer`] of your own goes into
-//! [`Reranker::from_scorer`], [`similarity`] and [`ranking`] work on any matrix, [`store`] fetches and verifies models,
+//! [`Model::from_scorer`], [`similarity`] and [`ranking`] work on any matrix, [`store`] fetches and verifies models,
 //! [`eval`] measures and compares runs, [`diagnose`] says why reranking does not help.
 //!
 //! Downloaded models lie where the hub's own tools keep theirs (`HF_HUB_CACHE`, `HF_HOME`) or, when they came from a mirror,
@@ -27,6 +28,7 @@
 pub mod answer;
 pub mod blend;
 pub mod cache;
+pub mod call;
 pub mod candle_backend;
 pub mod diagnose;
 pub mod encoder;
@@ -71,9 +73,10 @@ pub const FEATURES: &[&str] = &[
     "metal",
 ];
 
-pub use answer::{Answer, ModelRun, Ranked};
+pub use answer::{ModelRun, Ranked};
 pub use blend::{Blend, Normalize};
 pub use cache::{CacheOptions, CachedEncoder, EmbeddingCache};
+pub use call::{Call, CancelToken, Usage};
 pub use candle_backend::Device;
 pub use encoder::{
     Contract, CrossEncoder, CrossEncoderOptions, Embeddings, Encoder, Engine, LocalEncoder, LocalEncoderOptions,
@@ -81,9 +84,9 @@ pub use encoder::{
 };
 pub use error::{Error, JobError, Result};
 pub use index::{Index, IndexBuilder, IndexScorer};
-pub use model::{Connect, DEFAULT_MODEL, Model, ModelOptions, RankOptions};
+pub use model::{Connect, DEFAULT_MODEL, Model, ModelOptions, ModelStage, RankOptions};
 pub use ranking::Hit;
-pub use reranker::{Ranking, RerankOptions, Reranked, Reranker, RerankerBuilder, StageBy, StageSpec};
+pub use reranker::{Answer, Ranking, Reranker, RerankerBuilder, StageBy, StageSpec};
 pub use scorer::{
     BiEncoderScorer, CandidateList, CascadeScorer, CrossEncoderScorer, LongText, QueryReading, ScoreKind, Scored,
     ScoredList, Scorer, Scoring, StageInfo, StageScore, WhyNot,

@@ -13,8 +13,9 @@ use source::Source;
 use crate::support::root;
 
 /// Modules of the library, lowest layer first; a module may use lower layers only, and its own.
-const LAYERS: [&[&str]; 9] = [
+const LAYERS: [&[&str]; 10] = [
     &["error", "foreign", "hex", "kernels", "scrub", "text"],
+    &["call"],
     &["engine", "similarity", "ranking", "blend", "store", "io", "provider"],
     &["candle_backend", "service"],
     &["encoder"],

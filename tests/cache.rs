@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ndarray::Array2;
-use nearsort::cache::{CacheCounts, CacheKey, CachedModel, CachedVector, MIN_MAX_BYTES};
+use nearsort::cache::{CacheKey, CachedModel, CachedVector, MIN_MAX_BYTES};
 use nearsort::{
-    CacheOptions, CachedEncoder, EmbeddingCache, Embeddings, Encoder, Error, LongText, RerankOptions, Reranker, Result,
-    Role, Scoring,
+    CacheOptions, CachedEncoder, Call, EmbeddingCache, Embeddings, Encoder, Error, LongText, Reranker, Result, Role,
+    Scoring,
 };
 
 use crate::support::{tiny, tiny_path};
@@ -74,11 +74,13 @@ fn a_text_is_encoded_once_whatever_the_call_and_the_order() {
     let first = cached(&encoder, &cache);
     let texts = ["one", "three", "one", "", "three"];
     let expected = encoder.encode(&texts, Role::Document).unwrap();
-    assert_eq!(first.encode(&texts, Role::Document).unwrap(), expected);
-    assert_eq!((encoder.encoded(), first.counts()), (5 + 3, CacheCounts { hits: 2, misses: 3 }));
+    let call = Call::new();
+    assert_eq!(first.encode_with(&texts, Role::Document, &call).unwrap(), expected);
+    assert_eq!((encoder.encoded(), call.usage().cached, call.usage().texts), (5 + 3, 2, 3));
     let second = cached(&encoder, &cache);
-    assert_eq!(second.encode(&["three", "two", "one"], Role::Document).unwrap().tokens, [4, 3, 3]);
-    assert_eq!((encoder.encoded(), second.counts()), (5 + 4, CacheCounts { hits: 2, misses: 1 }));
+    let call = Call::new();
+    assert_eq!(second.encode_with(&["three", "two", "one"], Role::Document, &call).unwrap().tokens, [4, 3, 3]);
+    assert_eq!((encoder.encoded(), call.usage().cached, call.usage().texts), (5 + 4, 2, 1));
     assert!(second.encode(&[], Role::Document).unwrap().is_empty());
 }
 
@@ -211,14 +213,13 @@ fn a_reranker_scores_from_the_cache_as_without_it_and_still_explains() {
     let builder = || Reranker::builder().model(tiny_path("tiny-bert")).scoring(Scoring::Cosine);
     let candidates = ["a tower", "some bread", "a tower"];
     let plain = builder().build().unwrap();
-    let expected = plain.rerank("tower", &candidates, &RerankOptions::default()).unwrap();
+    let expected = plain.rank("tower", &candidates).run().unwrap().hits;
     for hits in [0, 3] {
         let reranker = builder().cache(open(folder.path())).build().unwrap();
-        assert_eq!(reranker.rerank("tower", &candidates, &RerankOptions::default()).unwrap(), expected);
-        assert_eq!(reranker.cache_counts(), Some(CacheCounts { hits, misses: 3 - hits }));
+        let answer = reranker.rank("tower", &candidates).run().unwrap();
+        assert_eq!((answer.hits, answer.usage.cached, answer.usage.texts), (expected.clone(), hits, 3 - hits));
         assert_eq!(reranker.explain("tower", "a tower").unwrap(), plain.explain("tower", "a tower").unwrap());
     }
-    assert_eq!(plain.cache_counts(), None);
 }
 
 #[test]

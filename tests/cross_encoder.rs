@@ -4,8 +4,8 @@ use std::path::Path;
 
 use nearsort::encoder::{CrossEncoderOptions, DEFAULT_INSTRUCTION};
 use nearsort::{
-    CrossEncoder, CrossEncoderScorer, Device, Engine, LocalEncoderOptions, LongText, ModelKind, ModelSpec, ModelStore,
-    Overrides, Precision, RerankOptions, Reranker, ScoreKind, Scorer, Scoring, StageSpec, StoreOptions,
+    Call, CrossEncoder, CrossEncoderScorer, Device, Engine, LocalEncoderOptions, LongText, ModelKind, ModelSpec,
+    ModelStore, Overrides, Precision, Reranker, ScoreKind, Scorer, Scoring, StageSpec, StoreOptions,
 };
 use serde::Deserialize;
 
@@ -101,7 +101,7 @@ fn scores_are_those_of_transformers_and_sentence_transformers_on_every_engine() 
 /// Bits of the logits of every text of a fixture with its first query.
 fn bits(model: &CrossEncoder, documents: &[&str]) -> Vec<u32> {
     let pairs: Vec<(usize, usize)> = (0..documents.len()).map(|document| (0, document)).collect();
-    let scored = model.logits(&["where is the harbour"], documents, &pairs).unwrap();
+    let scored = model.logits(&["where is the harbour"], documents, &pairs, &Call::new()).unwrap();
     scored.logits.iter().map(|logit| logit.to_bits()).collect()
 }
 
@@ -132,7 +132,7 @@ fn of_a_huge_document_its_beginning_counts() {
         let beginning = "the ferry leaves the harbour ".repeat(200);
         let huge = beginning.repeat(1000);
         let pairs = [(0, 0), (0, 1)];
-        let scored = model.logits(&["harbour"], &[&beginning, &huge], &pairs).unwrap();
+        let scored = model.logits(&["harbour"], &[&beginning, &huge], &pairs, &Call::new()).unwrap();
         assert_eq!(scored.logits[0].to_bits(), scored.logits[1].to_bits(), "{name}");
         assert_eq!(scored.lengths.truncated, [true, true]);
         assert_eq!(scored.lengths.tokens, [model.contract().max_tokens as u32; 2]);
@@ -153,7 +153,7 @@ fn a_model_says_whether_it_wants_logits_and_the_user_may_say_otherwise() {
     assert_eq!(kind("cross-tiny-modernbert", Some(true)), ScoreKind::Logit);
     let documents = ["The ferry leaves at seven.", "", "harbour"];
     let order = |raw| {
-        let ranked = reranker("cross-tiny-bert", Some(raw)).rerank("where", &documents, &RerankOptions::default());
+        let ranked = reranker("cross-tiny-bert", Some(raw)).rank("where", &documents).run();
         ranked.unwrap().iter().map(|hit| (hit.index, hit.score)).unzip::<usize, f32, Vec<_>, Vec<_>>()
     };
     let ((by_logit, logits), (by_probability, probabilities)) = (order(true), order(false));
@@ -169,7 +169,7 @@ fn one_list_or_many_the_scores_are_the_same() {
     let reranker = Reranker::builder().model(tiny_path("cross-tiny-modernbert")).build().unwrap();
     let documents = ["The ferry leaves.", "bread and salt", "a", "The ferry leaves."];
     let queries = ["ferry", "bread"];
-    let together = reranker.score_queries(&queries, &documents).unwrap();
+    let together = reranker.score_queries(&queries, &documents, &Call::new()).unwrap();
     for (query, scored) in queries.iter().zip(&together) {
         assert_eq!(scored, &reranker.score(query, &documents).unwrap());
         assert_eq!(scored.pairs[0].score, scored.pairs[3].score);
@@ -297,7 +297,7 @@ fn precisions_run_and_change_the_fingerprint_as_limits_and_instructions_do() {
     let asked = |instruction: &str| CrossEncoderOptions { instruction: Some(instruction.into()), ..Default::default() };
     assert_ne!(fingerprint(QWEN3, asked("a")), fingerprint(QWEN3, asked("b")));
     let i8 = load("cross-tiny-bert", LocalEncoderOptions { precision: Some(Precision::I8), ..Default::default() });
-    assert!(i8.logits(&["a"], &["b"], &[(0, 0)]).unwrap().logits[0].is_finite());
+    assert!(i8.logits(&["a"], &["b"], &[(0, 0)], &Call::new()).unwrap().logits[0].is_finite());
 }
 
 #[test]
@@ -305,12 +305,12 @@ fn an_instruction_changes_what_is_asked_and_a_document_cannot_end_the_question()
     let logit = |instruction: Option<&str>| {
         let options = CrossEncoderOptions { instruction: instruction.map(Into::into), ..Default::default() };
         let model = try_load(&tiny_path(QWEN3), options).unwrap();
-        model.logits(&["harbour"], &["the ferry"], &[(0, 0)]).unwrap().logits[0]
+        model.logits(&["harbour"], &["the ferry"], &[(0, 0)], &Call::new()).unwrap().logits[0]
     };
     assert_eq!(logit(None), logit(Some(DEFAULT_INSTRUCTION)));
     assert_ne!(logit(None), logit(Some("Find recipes")));
     let model = load(QWEN3, LocalEncoderOptions::default());
-    let scored = model.logits(&["q"], &["", "<|im_end|>"], &[(0, 0), (0, 1)]).unwrap();
+    let scored = model.logits(&["q"], &["", "<|im_end|>"], &[(0, 0), (0, 1)], &Call::new()).unwrap();
     // Spelt out, not the one token that ends a turn.
     assert!(scored.lengths.tokens[1] - scored.lengths.tokens[0] > 5, "{:?}", scored.lengths.tokens);
 }
@@ -335,15 +335,11 @@ fn a_cascade_gives_the_best_to_the_cross_encoder_and_says_who_scored_what() {
     let documents = ["red door", "the harbour", "a ship", "salt and bread", "stone wall", "tower", "harbour ship"];
     let scored = cascade.score("harbour", &documents).unwrap();
     let order: Vec<usize> =
-        cascade.rerank("harbour", &documents, &RerankOptions::default()).unwrap().iter().map(|hit| hit.index).collect();
+        cascade.rank("harbour", &documents).run().unwrap().hits.iter().map(|hit| hit.index).collect();
 
     let by_cosine = builder().scoring(Scoring::Cosine).build().unwrap();
-    let first: Vec<usize> = by_cosine
-        .rerank("harbour", &documents[..5], &RerankOptions::default())
-        .unwrap()
-        .iter()
-        .map(|hit| hit.index)
-        .collect();
+    let first: Vec<usize> =
+        by_cosine.rank("harbour", &documents[..5]).run().unwrap().hits.iter().map(|hit| hit.index).collect();
     let alone = Reranker::builder().model(&cross).build().unwrap().score("harbour", &documents).unwrap();
     let mut best = first[..2].to_vec();
     best.sort_by(|&a, &b| alone.pairs[b].score.total_cmp(&alone.pairs[a].score));

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use nearsort::encoder::CrossEncoderOptions;
 use nearsort::{
     BiEncoderScorer, CrossEncoder, CrossEncoderScorer, Encoder, Engine, Error, LocalEncoder, LocalEncoderOptions,
-    LongText, ModelKind, ModelSpec, ModelStore, RerankOptions, Reranker, Scorer, Scoring, StoreOptions,
+    LongText, Model, ModelKind, ModelSpec, ModelStore, Reranker, Scorer, Scoring, StoreOptions,
 };
 use safetensors::Dtype;
 use serde_json::{Value, json};
@@ -98,7 +98,7 @@ fn answer(folder: &Path, engine: Option<Engine>) -> Result<(), Error> {
         }
     };
     let long = "the boats leave the harbour at seven ".repeat(20);
-    let hits = Reranker::from_scorer(scorer).rerank("when do they leave", &["x", &long], &RerankOptions::default())?;
+    let hits = Reranker::new(Model::from_scorer(scorer)).rank("when do they leave", &["x", &long]).run()?.hits;
     assert!(hits.len() == 2 && hits.iter().all(|hit| hit.score.is_finite()), "{hits:?}");
     Ok(())
 }

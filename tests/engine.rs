@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use nearsort::engine::{Backend, ClassificationHead, NativeBackend, Operation, RaggedBatch, WeightsFile};
 use nearsort::kernels::{Isa, Kernels};
-use nearsort::{Error, Precision};
+use nearsort::{Call, Error, Precision};
 use safetensors::SafeTensors;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -81,7 +81,9 @@ fn cross_encoders_give_the_logits_of_transformers_on_every_instruction_set() {
             };
             let head = load_head(&folder, kernels(isa)).unwrap();
             let logits = Mutex::new(vec![Vec::new(); batch.len()]);
-            engine.forward(&batch, 1, &|index, hidden| logits.lock().unwrap()[index] = head.logits(hidden)).unwrap();
+            engine
+                .forward(&batch, 1, &Call::new(), &|index, hidden| logits.lock().unwrap()[index] = head.logits(hidden))
+                .unwrap();
             for (found, row) in logits.into_inner().unwrap().iter().zip(&expected.rows) {
                 assert_eq!(found.len(), row.logits.len(), "{name}");
                 for (found, expected) in found.iter().zip(&row.logits) {
@@ -111,7 +113,7 @@ fn threads_do_not_change_a_bit_of_a_hidden_state() {
                 let sink = |index: usize, hidden: ndarray::ArrayView2<'_, f32>| {
                     rows.lock().unwrap()[index] = hidden.iter().map(|x| x.to_bits()).collect::<Vec<u32>>();
                 };
-                engine.forward(&batch, threads, &sink).unwrap();
+                engine.forward(&batch, threads, &Call::new(), &sink).unwrap();
                 rows.into_inner().unwrap()
             };
             let alone = states(1);
@@ -127,12 +129,13 @@ fn a_token_or_a_position_outside_the_tables_is_an_error() {
     for name in ["tiny-bert", "tiny-roberta", "tiny-modernbert"] {
         let folder = model(name);
         let engine = load(&config(&folder), weights(&folder), Precision::F32, Kernels::best()).unwrap();
-        let fails =
-            |ids: &[u32]| engine.forward(&RaggedBatch::of([ids].into_iter()), 1, &|_, _| ()).unwrap_err().to_string();
+        let fails = |ids: &[u32]| {
+            engine.forward(&RaggedBatch::of([ids].into_iter()), 1, &Call::new(), &|_, _| ()).unwrap_err().to_string()
+        };
         assert!(fails(&[5, 100_000]).contains("the token 100000 is outside the vocabulary"), "{name}");
         assert!(fails(&[5; 400]).contains("the model's last is"), "{name}");
         // The buffers of a failed batch are good for the next.
-        engine.forward(&RaggedBatch::of([&[5, 6][..]].into_iter()), 1, &|_, _| ()).unwrap();
+        engine.forward(&RaggedBatch::of([&[5, 6][..]].into_iter()), 1, &Call::new(), &|_, _| ()).unwrap();
     }
 }
 

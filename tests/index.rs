@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use ndarray::Array2;
 use nearsort::encoder::{EncodedLengths, EncodedText, Encoder, Role, TextSink, TokenEncoder};
 use nearsort::index::{BuildOptions, Dtype, Index, IndexBuilder, IndexModel};
-use nearsort::{Embeddings, Result};
+use nearsort::{Call, Embeddings, Result};
 
 const DIM: usize = 40;
 const TYPES: [Dtype; 3] = [Dtype::F32, Dtype::F16, Dtype::I8];
@@ -63,7 +63,13 @@ impl TokenEncoder for Words {
     fn token_dim(&self) -> usize {
         DIM
     }
-    fn encode_each(&self, texts: &[&str], _role: Role, sink: &TextSink<'_>) -> Result<EncodedLengths> {
+    fn encode_each(
+        &self,
+        texts: &[&str],
+        _role: Role,
+        _call: &Call<'_>,
+        sink: &TextSink<'_>,
+    ) -> Result<EncodedLengths> {
         for (index, text) in texts.iter().enumerate() {
             sink(index, &EncodedText { vector: &vector(text), tokens: token_vectors(text).view() });
         }
@@ -115,7 +121,7 @@ fn borrowed(rows: &[(String, String)]) -> Vec<(&str, &str)> {
 fn push(builder: &mut IndexBuilder, rows: &[(String, String)], limit: usize) -> Result<bool> {
     let chunks: Vec<_> = rows.chunks(builder.chunk_rows()).collect();
     for chunk in chunks.iter().take(limit) {
-        builder.push_chunk(&words(), &borrowed(chunk))?;
+        builder.push_chunk(&words(), &borrowed(chunk), &Call::new())?;
     }
     Ok(limit >= chunks.len())
 }

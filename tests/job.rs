@@ -7,7 +7,7 @@ use std::process::Command;
 
 use nearsort::answer::Format;
 use nearsort::job::{Job, JobInput, JobOptions, Notice, Observer, Shard, merge};
-use nearsort::{Error, JobError, Model, Reranker};
+use nearsort::{Call, Error, JobError, Model, Reranker};
 
 const LISTS: usize = 90;
 const CANDIDATES: usize = 100;
@@ -40,11 +40,11 @@ fn options(folder: &Path, format: Format) -> JobOptions {
 }
 
 fn reranker() -> Reranker {
-    Reranker::new(&Model::from_fn(|_, text| (text.len() % 17) as f32)).unwrap()
+    Reranker::new(Model::from_fn(|_, text| (text.len() % 17) as f32))
 }
 
 fn run(options: JobOptions, observer: &dyn Observer) -> nearsort::Result<usize> {
-    Ok(Job::open(options, observer)?.run(&reranker(), observer)?.totals.lists)
+    Ok(Job::open(options, observer)?.run(&reranker(), observer, &Call::new())?.totals.lists)
 }
 
 /// Ends the process, as a kill does, when so many slices and blocks are safely on the disk.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use nearsort::encoder::{Expansion, LateInteraction};
 use nearsort::index::IndexModel;
 use nearsort::{
-    BiEncoderScorer, Encoder, Engine, Error, LocalEncoder, LocalEncoderOptions, LongText, ModelKind, ModelSpec,
+    BiEncoderScorer, Call, Encoder, Engine, Error, LocalEncoder, LocalEncoderOptions, LongText, ModelKind, ModelSpec,
     ModelStore, Overrides, Pooling, Precision, Reranker, Role, Scorer, Scoring, StoreOptions, TokenEncoder,
 };
 use serde::Deserialize;
@@ -70,7 +70,7 @@ fn engines_of(model: &str) -> &'static [Engine] {
 /// The tokens' vectors of one text, of length 1, and the number of tokens encoded.
 fn vectors_of(encoder: &LocalEncoder, text: &str, role: Role) -> (Vec<Vec<f32>>, u32) {
     let found = Mutex::new(Vec::new());
-    let lengths = encoder.encode_each(&[text], role, &|_, encoded| {
+    let lengths = encoder.encode_each(&[text], role, &Call::new(), &|_, encoded| {
         assert!(encoded.vector.is_empty());
         let unit = |row: ndarray::ArrayView1<'_, f32>| {
             let norm = row.dot(&row).sqrt();

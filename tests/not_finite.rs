@@ -8,8 +8,8 @@ use std::sync::Arc;
 use nearsort::encoder::CrossEncoderOptions;
 use nearsort::store::ModelFiles;
 use nearsort::{
-    BiEncoderScorer, CrossEncoder, CrossEncoderScorer, Encoder, Engine, Error, LocalEncoder, LocalEncoderOptions,
-    LongText, ModelSpec, ModelStore, Precision, RerankOptions, Reranker, Role, Scorer, Scoring, StoreOptions,
+    BiEncoderScorer, Call, CrossEncoder, CrossEncoderScorer, Encoder, Engine, Error, LocalEncoder, LocalEncoderOptions,
+    LongText, Model, ModelSpec, ModelStore, Precision, Reranker, Role, Scorer, Scoring, StoreOptions,
 };
 use safetensors::SafeTensors;
 use tempfile::TempDir;
@@ -104,10 +104,10 @@ fn arithmetics(folder: &Path) -> Vec<(Engine, Precision)> {
 
 /// The error of ranking a sound text, a broken one and the sound one again.
 fn error_of_ranking(scorer: Arc<dyn Scorer>, broken: &str) -> Error {
-    let reranker = Reranker::from_scorer(scorer);
-    let sound = reranker.rerank(QUERY, &[SOUND, "another"], &RerankOptions::default()).unwrap();
+    let reranker = Reranker::new(Model::from_scorer(scorer));
+    let sound = reranker.rank(QUERY, &[SOUND, "another"]).run().unwrap().hits;
     assert!(sound.iter().all(|hit| hit.score.is_finite()));
-    reranker.rerank(QUERY, &[SOUND, broken, SOUND], &RerankOptions::default()).unwrap_err()
+    reranker.rank(QUERY, &[SOUND, broken, SOUND]).run().unwrap_err()
 }
 
 #[test]
@@ -151,8 +151,8 @@ fn a_query_whose_numbers_are_not_finite_is_named_and_no_candidate_gets_the_blame
         let encoder: Arc<dyn Encoder> = Arc::new(model.encoder(engine, precision).unwrap());
         for scoring in Scoring::ALL {
             let scorer = BiEncoderScorer::new(Arc::clone(&encoder), scoring, LongText::Truncate).unwrap();
-            let reranker = Reranker::from_scorer(Arc::new(scorer));
-            let error = reranker.score_queries(&[QUERY, BROKEN], &[SOUND]).unwrap_err();
+            let reranker = Reranker::new(Model::from_scorer(Arc::new(scorer)));
+            let error = reranker.score_queries(&[QUERY, BROKEN], &[SOUND], &Call::new()).unwrap_err();
             assert!(matches!(error, Error::QueryNotANumber { index: 1 }), "{engine} {precision} {scoring}: {error}");
         }
     }

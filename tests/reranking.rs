@@ -1,6 +1,6 @@
 //! From a query and candidates to sorted results, with the real model.
 
-use nearsort::{Error, Overrides, Precision, RerankOptions, Reranker, Scoring};
+use nearsort::{Call, Error, Overrides, Precision, Reranker, Scoring};
 
 const QUERY: &str = "Where is the Eiffel Tower located?";
 const CANDIDATES: [&str; 3] =
@@ -14,7 +14,7 @@ fn the_eiffel_tower_example_has_the_reference_scores() {
     // What each precision may be off by; f32 is promised to four digits.
     for (precision, tolerance) in [(Precision::F32, 1e-4), (Precision::Bf16, 2e-3), (Precision::I8, 1e-2)] {
         let reranker = Reranker::builder().scoring(Scoring::Cosine).precision(precision).build().unwrap();
-        let hits = reranker.rerank(QUERY, &CANDIDATES, &RerankOptions::default()).unwrap();
+        let hits = reranker.rank(QUERY, &CANDIDATES).run().unwrap().hits;
         assert_eq!(hits.len(), SCORES.len());
         for (hit, (index, score)) in hits.iter().zip(SCORES) {
             assert_eq!(hit.index, index);
@@ -27,7 +27,7 @@ fn the_eiffel_tower_example_has_the_reference_scores() {
 fn several_queries_score_as_they_do_alone() {
     let reranker = Reranker::builder().build().unwrap();
     let queries = [QUERY, "What do people eat in Paris?"];
-    let together = reranker.score_queries(&queries, &CANDIDATES).unwrap();
+    let together = reranker.score_queries(&queries, &CANDIDATES, &Call::new()).unwrap();
     for (query, scored) in queries.iter().zip(&together) {
         assert_eq!(&reranker.score(query, &CANDIDATES).unwrap(), scored);
     }
@@ -41,7 +41,7 @@ fn equal_texts_are_encoded_once_and_ranked_in_input_order() {
     let thrice = [CANDIDATES[0]; 3];
     let scored = reranker.score(QUERY, &thrice).unwrap();
     assert_eq!(scored.document_tokens, once.document_tokens);
-    let hits = reranker.rerank(QUERY, &thrice, &RerankOptions::default()).unwrap();
+    let hits = reranker.rank(QUERY, &thrice).run().unwrap().hits;
     assert_eq!(hits.iter().map(|hit| hit.index).collect::<Vec<_>>(), [0, 1, 2]);
 }
 

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use nearsort::scorer::Parts;
 use nearsort::{
-    Blend, CandidateList, Encoder, LongText, Normalize, Precision, RerankOptions, Reranker, Role, ScoreKind,
-    ScoredList, Scoring, TokenEncoder,
+    Blend, Call, CandidateList, Encoder, LongText, Normalize, Precision, Reranker, Role, ScoreKind, ScoredList,
+    Scoring, TokenEncoder,
 };
 use serde::Deserialize;
 
@@ -74,7 +74,7 @@ fn a_text_in_many_lists_has_the_score_that_it_has_alone() {
         let reranker = Reranker::builder().scoring(scoring).build().unwrap();
         let asked: Vec<CandidateList<'_>> =
             queries.iter().zip(lists).map(|(query, candidates)| CandidateList { query, candidates }).collect();
-        let together = reranker.score_lists(&asked, &texts).unwrap();
+        let together = reranker.score_lists(&asked, &texts, &Call::new()).unwrap();
         for (list, scored) in asked.iter().zip(&together) {
             let candidates: Vec<&str> = list.candidates.iter().map(|&at| texts[at]).collect();
             assert_eq!(&reranker.score(list.query, &candidates).unwrap(), scored, "{scoring}");
@@ -82,7 +82,7 @@ fn a_text_in_many_lists_has_the_score_that_it_has_alone() {
         assert_eq!(together[0].empty().collect::<Vec<_>>(), [2]);
         assert_eq!(together[0].pairs[0].score, together[0].pairs[3].score);
         assert_eq!(together[0].pairs[2].score, -1.0);
-        let missing = reranker.score_lists(&[CandidateList { query: "x", candidates: &[9] }], &texts);
+        let missing = reranker.score_lists(&[CandidateList { query: "x", candidates: &[9] }], &texts, &Call::new());
         assert!(missing.unwrap_err().to_string().contains("beyond the 5"));
     }
 }
@@ -158,12 +158,13 @@ fn tokens_are_located_without_special_tokens_and_prompt() {
     let words: Vec<&str> = ranges.iter().map(|range| &text[range.clone()]).collect();
     assert_eq!(words, ["Where", "is", "the", "E", "iff", "el", "Tower", "?"]);
     let mut rows = std::sync::Mutex::new(0);
-    let lengths = encoder.encode_each(&[text], Role::Query, &|_, text| *rows.lock().unwrap() = text.tokens.nrows());
+    let lengths =
+        encoder.encode_each(&[text], Role::Query, &Call::new(), &|_, text| *rows.lock().unwrap() = text.tokens.nrows());
     assert_eq!(*rows.get_mut().unwrap(), words.len());
     // [CLS] query : ... [SEP]
     assert_eq!(lengths.unwrap().tokens, [words.len() as u32 + 4]);
     let plain = default_model();
-    let unknown = plain.encode_each(&["ok 𠀀𠜎"], Role::Document, &|_, _| ()).unwrap().unknown;
+    let unknown = plain.encode_each(&["ok 𠀀𠜎"], Role::Document, &Call::new(), &|_, _| ()).unwrap().unknown;
     assert!(unknown[0] >= 1, "{unknown:?}");
 }
 
@@ -222,7 +223,7 @@ fn cosine_is_plain_cosine_by_default() {
     assert_eq!((hybrid.long_text(), hybrid.blend()), (LongText::Window, Blend::default()));
     assert_eq!(hybrid.score_kind(), ScoreKind::Hybrid);
     for reranker in [cosine, hybrid] {
-        let hits = reranker.rerank("a", &["a", "b"], &RerankOptions::default()).unwrap();
+        let hits = reranker.rank("a", &["a", "b"]).run().unwrap().hits;
         assert!(hits.iter().all(|hit| (-1.0..=1.0).contains(&hit.score)));
     }
 }

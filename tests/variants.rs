@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use nearsort::{Encoder, LocalEncoder, LocalEncoderOptions, ModelSpec, ModelStore, Role, StoreOptions};
+use nearsort::{Call, Encoder, LocalEncoder, LocalEncoderOptions, ModelSpec, ModelStore, Role, StoreOptions};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -86,7 +86,7 @@ fn token_vectors_are_those_that_the_modules_leave() {
             let unit = text.tokens.rows().into_iter().all(|row| (row.dot(&row) - 1.0).abs() < 1e-5);
             *seen.lock().unwrap() = (text.tokens.ncols(), unit);
         };
-        tokens.encode_each(&["the harbour"], Role::Document, &sink).unwrap();
+        tokens.encode_each(&["the harbour"], Role::Document, &Call::new(), &sink).unwrap();
         let (width, unit) = *seen.lock().unwrap();
         assert_eq!(width, tokens.token_dim(), "{name}");
         (width, unit)

@@ -19,20 +19,21 @@ pub fn run(args: &RerankArgs, talk: Talk, counter: &Counter) -> Run {
     }
     let watch = Watch { counter, talk };
     let job = Job::open(options(args)?, &watch)?;
-    let reranker = ranker::load(args, talk, counter)?;
-    let ran = job.run(&reranker, &watch);
+    let reranker = ranker::load(args, talk)?;
+    let call = counter.call();
+    let ran = job.run(&reranker, &watch, &call);
     if ran.is_ok() {
         counter.finish();
     }
     let report = ran?;
     warn_of(&report.totals, talk, reranker.score_kind());
-    judge::summarize(&reranker, talk);
+    judge::summarize(args, &call.usage(), talk);
     counter.summarize(&Summary {
         queries: report.totals.lists,
         pairs: report.totals.candidates,
         documents: report.totals.documents,
         tokens: report.totals.tokens,
-        cache_hits: reranker.cache_counts().map_or(0, |counts| counts.hits),
+        cache_hits: call.usage().cached,
     });
     if report.totals.lists == 0 {
         warn(talk, &Warning::NoCandidates { file: report.input });

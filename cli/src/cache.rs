@@ -12,7 +12,6 @@ use serde_json::{Value, json};
 
 use crate::args::{CacheArgs, CacheVerb, CacheVerbArgs, ModelArgs, Talk};
 use crate::hints::say;
-use crate::progress::Counter;
 use crate::words::visible;
 use crate::{Failure, Outcome, Run, model};
 
@@ -40,15 +39,9 @@ pub fn open_for(args: &CacheArgs, model: &ModelArgs, uses_service: bool) -> Resu
 }
 
 /// The encoder behind the cache, if there is one.
-pub fn before(
-    cache: Option<EmbeddingCache>,
-    encoder: &Arc<dyn Encoder>,
-    counter: &Counter,
-) -> Result<Option<CachedEncoder>, Failure> {
+pub fn before(cache: Option<EmbeddingCache>, encoder: &Arc<dyn Encoder>) -> Result<Option<CachedEncoder>, Failure> {
     let Some(cache) = cache else { return Ok(None) };
-    let ticks = counter.clone();
-    let cached = CachedEncoder::new(Arc::clone(encoder), cache, &model::name_of(encoder.as_ref()))?;
-    Ok(Some(cached.progress(Arc::new(move |texts| ticks.done(texts)))))
+    Ok(Some(CachedEncoder::new(Arc::clone(encoder), cache, &model::name_of(encoder.as_ref()))?))
 }
 
 pub fn run(args: &CacheVerbArgs, talk: Talk) -> Run {

@@ -2,13 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use nearsort::cache::{CacheCounts, CachedEncoder};
 use nearsort::io::{EmbeddingWriter, Row, Rows};
 use nearsort::kernels::Isa;
-use nearsort::{Encoder, ModelInfo, Role};
+use nearsort::{Call, Encoder, ModelInfo, Role};
 use serde::Serialize;
 
 use crate::args::{EmbedArgs, ReadingArgs, Talk};
@@ -67,26 +65,26 @@ fn embed(args: &EmbedArgs, reading: &ReadingArgs, talk: Talk) -> Run {
         return dry.print();
     }
     let counter = Counter::new(talk);
-    let ticks = counter.clone();
     let started = Instant::now();
-    let mut builder = model::builder(&args.model, talk, Arc::new(move |texts| ticks.done(texts)))?;
+    let mut builder = model::builder(&args.model, talk)?;
     let cache = cache::open(&args.cache, &args.model)?;
     if let Some(cache) = &cache {
         builder = builder.cache(cache.clone());
     }
     let encoder = builder.build_any_encoder()?;
     let model = encoder.model().ok_or_else(|| Failure::Error("the encoder does not say what it is".into()))?;
-    let cached = cache::before(cache, &encoder, &counter)?;
+    let cached = cache::before(cache, &encoder)?;
     let load = started.elapsed();
     let mut writer =
         EmbeddingWriter::create(&args.output, encoder.dim(), &metadata(&model, encoder.fingerprint()?, args.role))?;
     remove_on_interrupt(writer.temporary_path());
     let encode: &dyn Encoder = cached.as_ref().map_or(encoder.as_ref(), |cached| cached);
-    let totals = encode_rows(&mut rows, encode, args.role, &counter, &mut writer);
+    let call = counter.call();
+    let totals = encode_rows(&mut rows, encode, args.role, (&counter, &call), &mut writer);
     counter.finish();
     let totals = totals?;
     writer.finish()?;
-    let saved = cached.as_ref().map(CachedEncoder::counts);
+    let saved = cached.as_ref().map(|_| call.usage().cached);
     report(&totals, &rows, (args.role, model.max_tokens), saved, talk);
     if let Some(path) = &args.stats {
         let stats = stats(&totals, load, model, saved);
@@ -109,7 +107,7 @@ fn encode_rows(
     rows: &mut Rows,
     encoder: &dyn Encoder,
     role: Role,
-    counter: &Counter,
+    (counter, call): (&Counter, &Call<'_>),
     writer: &mut EmbeddingWriter,
 ) -> Result<Totals, Failure> {
     let mut totals = Totals::default();
@@ -122,7 +120,7 @@ fn encode_rows(
         let passages: Vec<_> = chunk.iter().map(Row::passage).collect();
         let texts: Vec<&str> = passages.iter().map(AsRef::as_ref).collect();
         let started = Instant::now();
-        let embeddings = encoder.encode(&texts, role)?;
+        let embeddings = encoder.encode_with(&texts, role, call)?;
         totals.encode += started.elapsed();
         totals.documents += chunk.len();
         totals.tokens += embeddings.tokens.iter().copied().map(u64::from).sum::<u64>();
@@ -149,7 +147,7 @@ fn metadata(model: &ModelInfo, fingerprint: String, role: Role) -> BTreeMap<Stri
     fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-fn report(totals: &Totals, rows: &Rows, (role, max_tokens): (Role, usize), saved: Option<CacheCounts>, talk: Talk) {
+fn report(totals: &Totals, rows: &Rows, (role, max_tokens): (Role, usize), saved: Option<u64>, talk: Talk) {
     let (truncated, texts, first) =
         (totals.truncated, totals.documents, totals.first_truncated.clone().unwrap_or_default());
     // A query that was cut is said always, as where it is searched for.
@@ -169,13 +167,13 @@ fn report(totals: &Totals, rows: &Rows, (role, max_tokens): (Role, usize), saved
     if talk == Talk::Verbose {
         let seconds = totals.encode.as_secs_f64();
         say(format_args!("{} texts, {} tokens in {seconds:.3} s", totals.documents, totals.tokens));
-        if let Some(CacheCounts { hits, misses }) = saved {
-            say(format_args!("{hits} from the cache, {misses} encoded"));
+        if let Some(hits) = saved {
+            say(format_args!("{hits} from the cache, {} encoded", totals.documents as u64 - hits));
         }
     }
 }
 
-fn stats(totals: &Totals, load: Duration, model: ModelInfo, saved: Option<CacheCounts>) -> Stats {
+fn stats(totals: &Totals, load: Duration, model: ModelInfo, saved: Option<u64>) -> Stats {
     Stats {
         documents: totals.documents as u64,
         tokens: totals.tokens,
@@ -186,7 +184,7 @@ fn stats(totals: &Totals, load: Duration, model: ModelInfo, saved: Option<CacheC
         isa: Isa::detect().name(),
         device: model.device,
         peak_rss_bytes: peak_rss_bytes(),
-        cache_hits: saved.map(|saved| saved.hits),
+        cache_hits: saved,
     }
 }
 

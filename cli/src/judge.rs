@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use nearsort::Reranker;
+use nearsort::Usage;
 use nearsort::remote::judge::{
     JudgeCounts, JudgeMethod, JudgeOptions, LISTWISE_PROMPT, POINTWISE_PROMPT, PromptSource, Windows,
 };
@@ -125,9 +125,11 @@ pub fn asking(judge: &JudgeArgs) -> Result<(JudgeMethod, JudgeOptions), Failure>
 }
 
 /// Says what judging came to, where there is anything to say.
-pub fn summarize(reranker: &Reranker, talk: Talk) {
-    let Some(counts) = reranker.judge_counts().filter(|_| talk > Talk::Quiet) else { return };
-    let JudgeCounts { questions, asked_again, unparsed, refined, repairs } = counts;
+pub fn summarize(args: &RerankArgs, used: &Usage, talk: Talk) {
+    if talk == Talk::Quiet || !args.asks(ServiceKind::Judge) {
+        return;
+    }
+    let JudgeCounts { questions, asked_again, unparsed, refined, repairs } = used.judge;
     let mut said = format!("judge: {questions} questions");
     for (number, what) in [
         (asked_again, "asked again"),
@@ -143,9 +145,11 @@ pub fn summarize(reranker: &Reranker, talk: Talk) {
 }
 
 /// Adds what judging came to to the fields of a JSON answer's `usage`.
-pub fn add_usage(reranker: &Reranker, usage: Option<Map<String, Value>>) -> Option<Map<String, Value>> {
-    let Some(counts) = reranker.judge_counts() else { return usage };
-    let JudgeCounts { questions, asked_again, unparsed, refined, repairs } = counts;
+pub fn add_usage(args: &RerankArgs, used: &Usage, usage: Option<Map<String, Value>>) -> Option<Map<String, Value>> {
+    if !args.asks(ServiceKind::Judge) {
+        return usage;
+    }
+    let JudgeCounts { questions, asked_again, unparsed, refined, repairs } = used.judge;
     let fields = [
         ("questions", questions),
         ("asked_again", asked_again),

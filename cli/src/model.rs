@@ -4,7 +4,6 @@ use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use nearsort::encoder::ProgressFn;
 use nearsort::io::{BadRows, ReadOptions, Rejects, Rows};
 use nearsort::{Blend, Encoder, ModelStore, Overrides, Reranker, RerankerBuilder, StoreOptions};
 
@@ -21,7 +20,7 @@ pub fn store(args: &StoreArgs, talk: Talk) -> Result<ModelStore, Failure> {
     Ok(ModelStore::new(options))
 }
 
-pub fn builder(args: &ModelArgs, talk: Talk, progress: ProgressFn) -> Result<RerankerBuilder, Failure> {
+pub fn builder(args: &ModelArgs, talk: Talk) -> Result<RerankerBuilder, Failure> {
     let mut builder = Reranker::builder()
         .model(args.name())
         .store(store(&args.store, talk)?)
@@ -33,8 +32,7 @@ pub fn builder(args: &ModelArgs, talk: Talk, progress: ProgressFn) -> Result<Rer
             max_tokens: args.max_tokens,
             pooling: args.pooling,
             dim: args.dim,
-        })
-        .progress(progress);
+        });
     if let Some(engine) = args.engine.0 {
         builder = builder.engine(engine);
     }
@@ -76,13 +74,8 @@ pub fn blend(args: &ScoringArgs) -> Result<Option<Blend>, Failure> {
 }
 
 /// A builder with model and scoring.
-pub fn reranker(
-    model: &ModelArgs,
-    scoring: &ScoringArgs,
-    talk: Talk,
-    progress: ProgressFn,
-) -> Result<RerankerBuilder, Failure> {
-    let mut builder = builder(model, talk, progress)?;
+pub fn reranker(model: &ModelArgs, scoring: &ScoringArgs, talk: Talk) -> Result<RerankerBuilder, Failure> {
+    let mut builder = builder(model, talk)?;
     if let Some(blend) = blend(scoring)? {
         builder = builder.blend(blend);
     }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use indicatif::{
     HumanBytes, HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle,
 };
+use nearsort::Call;
 use nearsort::store::{Progress, ProgressFn, Step};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -113,6 +114,11 @@ impl Counter {
         if let Some(lines) = &self.lines {
             lines.skipped.fetch_add(texts as u64, Ordering::Relaxed);
         }
+    }
+
+    /// A call whose texts are counted.
+    pub fn call(&self) -> Call<'_> {
+        Call::new().progress(|texts| self.done(texts))
     }
 
     /// So many are done.

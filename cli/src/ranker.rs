@@ -1,25 +1,20 @@
 //! What `rerank` ranks by, and what it asks: the parts that jobs, rehearsals and candidates of an index share.
 
-use std::sync::Arc;
-
 use nearsort::answer::{Format, check_trec_query};
-use nearsort::encoder::ProgressFn;
 use nearsort::io::{Query, read_delimited_queries};
 use nearsort::service::ServiceKind;
 use nearsort::{Reranker, RerankerBuilder};
 
 use crate::args::{RerankArgs, Talk};
 use crate::outcome::CHECK_MODEL;
-use crate::progress::Counter;
 use crate::{Failure, cache, judge, model, output};
 
 /// Rows scored at a time: enough for batches of like length, little enough to keep in memory at any text length.
 pub const CHUNK_ROWS: usize = 4096;
 
-/// The reranker that the arguments ask for; `counter` counts what it encodes.
-pub fn load(args: &RerankArgs, talk: Talk, counter: &Counter) -> Result<Reranker, Failure> {
-    let ticks = counter.clone();
-    let mut builder = builder(args, talk, Arc::new(move |texts| ticks.done(texts)))?;
+/// The reranker that the arguments ask for.
+pub fn load(args: &RerankArgs, talk: Talk) -> Result<Reranker, Failure> {
+    let mut builder = builder(args, talk)?;
     if let Some(cache) = cache::open_for(&args.cache, &args.model, args.uses_service())? {
         builder = builder.cache(cache);
     }
@@ -33,8 +28,8 @@ pub fn load(args: &RerankArgs, talk: Talk, counter: &Counter) -> Result<Reranker
 }
 
 /// Everything that the arguments say about a reranker, but for the cache.
-pub fn builder(args: &RerankArgs, talk: Talk, progress: ProgressFn) -> Result<RerankerBuilder, Failure> {
-    let mut builder = model::reranker(&args.model, &args.scoring, talk, progress)?.stages(args.stages.clone());
+pub fn builder(args: &RerankArgs, talk: Talk) -> Result<RerankerBuilder, Failure> {
+    let mut builder = model::reranker(&args.model, &args.scoring, talk)?.stages(args.stages.clone());
     if args.asks(ServiceKind::Judge) {
         let (method, options) = judge::asking(&args.judge)?;
         builder = builder.judge(method, options);

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nearsort::remote::judge::Rehearsal;
 use nearsort::service::{Service, ServiceKind, TokenCount};
-use nearsort::{Connect, Reranker, StageSpec};
+use nearsort::{Call, Connect, Reranker, StageSpec};
 
 use crate::args::{RerankArgs, ServiceArgs, Talk};
 use crate::ranker::{CHUNK_ROWS, builder, queries};
@@ -70,7 +70,7 @@ pub fn rehearse(args: &RerankArgs, talk: Talk) -> Run {
         )));
     }
     let rehearsals = Rehearsals::default();
-    let reranker = builder(args, talk, Arc::new(|_| ()))?.connect(rehearsals.connect()).build()?;
+    let reranker = builder(args, talk)?.connect(rehearsals.connect()).build()?;
     match args.run.is_some() || args.candidates.is_some() {
         true => batch::rehearse(args, &reranker, talk)?,
         false => rehearse_rows(args, &reranker, talk)?,
@@ -89,6 +89,7 @@ fn rehearse_rows(args: &RerankArgs, reranker: &Reranker, talk: Talk) -> Result<(
         if chunk.is_empty() {
             return Ok(());
         }
-        reranker.score_queries(&queries, &chunk.iter().map(|row| row.passage()).collect::<Vec<_>>())?;
+        let passages: Vec<_> = chunk.iter().map(|row| row.passage()).collect();
+        reranker.score_queries(&queries, &passages, &Call::new())?;
     }
 }

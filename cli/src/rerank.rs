@@ -13,7 +13,7 @@ use nearsort::io::{Query, Row, Rows};
 use nearsort::ranking::{self, TopK};
 use nearsort::scorer::list;
 use nearsort::service::ServiceKind;
-use nearsort::{Blend, Hit, QueryReading, Reranker, Scored};
+use nearsort::{Blend, Call, Hit, QueryReading, Reranker, Scored, Usage};
 
 use crate::args::{BlendMethod, RerankArgs, Talk};
 use crate::hints::{Warning, say, unscored_example, warn, warn_of_skipped};
@@ -61,14 +61,16 @@ fn rank(args: &RerankArgs, talk: Talk) -> Run {
     let extra = model::reading_for(args)?.extra;
     let mut rows = model::open_rows(std::slice::from_ref(&args.input), &args.reading, extra, talk)?;
     let started = Instant::now();
-    let reranker = load(args, talk, &counter)?;
+    let reranker = load(args, talk)?;
     let loaded = started.elapsed();
-    let collected = Collected::from_rows(&mut rows, &reranker, &queries, args, &counter);
+    let call = counter.call();
+    let collected = Collected::from_rows(&mut rows, &reranker, &queries, args, (&counter, &call));
     counter.finish();
     let mut collected = collected?;
+    collected.used = call.usage();
     let model = reranker.model_run();
     collected.warn(&rows, &queries, &reranker, talk);
-    judge::summarize(&reranker, talk);
+    judge::summarize(args, &collected.used, talk);
     if talk == Talk::Verbose {
         say(format_args!(
             "{} candidates, {} tokens; model {} on {} ({}, {}, {}) loaded in {:.3} s, everything in {:.3} s",
@@ -205,6 +207,7 @@ struct Collected {
     unscored: usize,
     /// One of them and why.
     unscored_example: Option<String>,
+    used: Usage,
 }
 
 impl Collected {
@@ -213,7 +216,7 @@ impl Collected {
         reranker: &Reranker,
         queries: &[Query],
         args: &RerankArgs,
-        counter: &Counter,
+        (counter, call): (&Counter, &Call<'_>),
     ) -> Result<Self, Failure> {
         let top_k = args.top_k.unwrap_or(usize::MAX);
         let mut collected = Self {
@@ -227,6 +230,7 @@ impl Collected {
             empty_ids: Vec::new(),
             unscored: 0,
             unscored_example: None,
+            used: Usage::default(),
         };
         let is_trec = output::format(args)? == Format::Trec;
         let chunk_rows = if reranker.needs_whole_lists() { usize::MAX } else { CHUNK_ROWS };
@@ -246,7 +250,7 @@ impl Collected {
                 collected.decide_mixing(&chunk, rows.name(), args)?;
             }
             counter.expect(chunk.len(), chunk.len() < chunk_rows);
-            collected.add(chunk, reranker, queries)?;
+            collected.add(chunk, reranker, queries, call)?;
             if let Some(k) = args.top_k {
                 collected.forget_losers(k);
             }
@@ -274,11 +278,11 @@ impl Collected {
         Ok(())
     }
 
-    fn add(&mut self, chunk: Vec<Row>, reranker: &Reranker, queries: &[Query]) -> Result<(), Failure> {
+    fn add(&mut self, chunk: Vec<Row>, reranker: &Reranker, queries: &[Query], call: &Call<'_>) -> Result<(), Failure> {
         let first = self.candidates;
         let passages: Vec<_> = chunk.iter().map(Row::passage).collect();
         let texts: Vec<&str> = queries.iter().map(|query| query.text.as_str()).collect();
-        let scored = reranker.score_queries(&texts, &passages);
+        let scored = reranker.score_queries(&texts, &passages, call);
         let scored = scored.map_err(|error| name_query(error, |at| queries.get(at)))?;
         for scored in &scored {
             self.unscored += scored.unscored().count();
@@ -374,7 +378,7 @@ impl Collected {
             mixed.clone().unwrap_or_else(|| best.into_hits())
         });
         let hits: Vec<Vec<Hit>> = hits.collect();
-        let service = judge::add_usage(reranker, service::usage(&args.model, reranker.cache_counts()));
+        let service = judge::add_usage(args, &self.used, service::usage(&args.model, &self.used));
         let mut answers = Vec::with_capacity(queries.len());
         for ((query, per_query), hits) in queries.iter().zip(&self.queries).zip(hits) {
             let ranked = |mut hit: Hit| {

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use nearsort::answer::{Answer, Format, IndexRun, ModelRun, Ranked, Readings, Shape, check_trec_query};
-use nearsort::encoder::ProgressFn;
 use nearsort::index::{Index, IndexQuery, IndexScorer};
 use nearsort::io::{InputFormat, Query, RunFile, read_delimited_queries};
 use nearsort::scorer::ListOptions;
@@ -44,16 +43,14 @@ pub fn run(args: &RerankArgs, folder: &Path, talk: Talk, counter: &Counter) -> R
     if format == Format::Trec && args.query.is_none() {
         lists.iter().try_for_each(|list| check_trec_query(&list.query, "queries"))?;
     }
-    let ticks = counter.clone();
-    let progress: ProgressFn = Arc::new(move |texts| ticks.done(texts));
-    let encoder = index::builder(&args.model, &index, talk, progress)?.build_any_encoder()?;
+    let encoder = index::builder(&args.model, &index, talk)?.build_any_encoder()?;
     let scorer = IndexScorer::new(Arc::clone(&index), Arc::clone(&encoder), args.scoring.scoring)?;
     let model = ModelRun::of_encoder(encoder.as_ref(), scorer.kind());
     counter.expect(lists.len(), true);
     let texts: Vec<&str> = lists.iter().map(|list| list.query.text.as_str()).collect();
     let started = Instant::now();
     let query = |at: usize| lists.get(at).map(|list| &list.query);
-    let queries = scorer.encode(&texts).map_err(|error| name_query(error, query))?;
+    let queries = scorer.encode(&texts, &counter.call()).map_err(|error| name_query(error, query))?;
     let encoding = started.elapsed();
     counter.finish();
     let mut unknown = Unknown::default();

@@ -32,9 +32,8 @@ pub fn run(args: &SearchArgs, talk: Talk) -> Run {
         dry.queries(queries.iter().map(|query| query.text.as_str()));
         return dry.print();
     }
-    let ticks = counter.clone();
-    let progress = Arc::new(move |texts| ticks.done(texts));
-    let encoder = index::builder(&args.model, &index, talk, progress)?.build_any_encoder()?;
+    let call = counter.call();
+    let encoder = index::builder(&args.model, &index, talk)?.build_any_encoder()?;
     let model = ModelRun::of_encoder(encoder.as_ref(), nearsort::ScoreKind::Cosine);
     let max_tokens = encoder.max_tokens();
     let scorer = IndexScorer::new(Arc::clone(&index), encoder, Some(Scoring::Cosine))?;
@@ -46,11 +45,11 @@ pub fn run(args: &SearchArgs, talk: Talk) -> Run {
     let empty_rows = index.blank_rows().count() as u64;
     for queries in queries.chunks(QUERIES_AT_ONCE) {
         let texts: Vec<&str> = queries.iter().map(|query| query.text.as_str()).collect();
-        let encoded = scorer.encode(&texts).map_err(|error| name_query(error, |at| queries.get(at)))?;
+        let encoded = scorer.encode(&texts, &call).map_err(|error| name_query(error, |at| queries.get(at)))?;
         let started = Instant::now();
         // One more, where one may be left out.
         let top_k = args.top_k as usize + usize::from(args.ignore_identical_ids);
-        let hits = scorer.search(&encoded, top_k)?;
+        let hits = scorer.search(&encoded, top_k, &call)?;
         searching += started.elapsed();
         for ((query, read), hits) in queries.iter().zip(&encoded).zip(hits) {
             let reading = read.reading();

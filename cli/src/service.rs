@@ -4,14 +4,13 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
-use nearsort::cache::CacheCounts;
 use nearsort::io::{Row, Rows};
 use nearsort::remote::{Estimate, RemoteOptions};
 use nearsort::service::{
     Account, HttpService, Price, Prices, Provider, Recording, Secret, Service, ServiceError, ServiceKind,
-    ServiceOptions, Summary,
+    ServiceOptions, ServiceUsage,
 };
-use nearsort::{Connect, RerankerBuilder, StoreOptions};
+use nearsort::{Connect, RerankerBuilder, StoreOptions, Usage};
 use serde_json::{Map, Value, json};
 
 use crate::args::{ModelArgs, ServiceArgs, Talk, Verb};
@@ -129,7 +128,7 @@ pub fn shown_cost(
 /// Says what was sent and what it cost, if a service was reached.
 pub fn summarize(args: &ModelArgs, talk: Talk) {
     let Some(meter) = args.service.used_meter().filter(|_| talk > Talk::Quiet) else { return };
-    let Summary { requests, from_recording, from_cache, tries, usage, dollars } = meter.summary();
+    let ServiceUsage { requests, from_recording, from_cache, tries, tokens, dollars, .. } = meter.usage();
     if requests + from_cache + tries == 0 {
         return;
     }
@@ -143,14 +142,14 @@ pub fn summarize(args: &ModelArgs, talk: Talk) {
             said += &format!(", {number} {what}");
         }
     }
-    if usage.search_units > 0 {
-        said += &format!(", {} search units", usage.search_units);
+    if tokens.search_units > 0 {
+        said += &format!(", {} search units", tokens.search_units);
     }
-    if usage.input > 0 || usage.search_units == 0 {
-        said += &format!(", {} tokens sent", usage.input);
+    if tokens.input > 0 || tokens.search_units == 0 {
+        said += &format!(", {} tokens sent", tokens.input);
     }
-    if usage.output > 0 {
-        said += &format!(", {} answered", usage.output);
+    if tokens.output > 0 {
+        said += &format!(", {} answered", tokens.output);
     }
     said += &match dollars {
         Some(dollars) => format!(", {}", money(dollars)),
@@ -160,19 +159,19 @@ pub fn summarize(args: &ModelArgs, talk: Talk) {
 }
 
 /// The summary as fields of a JSON answer; a replay has those of the run that was recorded.
-pub fn usage(args: &ModelArgs, cache: Option<CacheCounts>) -> Option<Map<String, Value>> {
-    let Summary { requests, from_cache, usage, dollars, .. } = args.service.used_meter()?.summary();
+pub fn usage(args: &ModelArgs, used: &Usage) -> Option<Map<String, Value>> {
+    let ServiceUsage { requests, from_cache, tokens, dollars, .. } = args.service.used_meter()?.usage();
     let fields = json!({
         "requests": requests,
-        "input_tokens": usage.input,
-        "cached_input_tokens": usage.cached_input,
-        "output_tokens": usage.output,
+        "input_tokens": tokens.input,
+        "cached_input_tokens": tokens.cached_input,
+        "output_tokens": tokens.output,
         "cost_dollars": dollars,
-        "cache_hits": from_cache + cache.map_or(0, |counts| counts.hits),
+        "cache_hits": from_cache + used.cached,
     });
     let mut fields = fields.as_object().cloned()?;
-    if usage.search_units > 0 {
-        fields.insert("search_units".into(), usage.search_units.into());
+    if tokens.search_units > 0 {
+        fields.insert("search_units".into(), tokens.search_units.into());
     }
     Some(fields)
 }

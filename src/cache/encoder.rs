@@ -2,14 +2,13 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::ops::Add;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ndarray::{Array2, ArrayView1};
 
 use super::{CacheKey, CachedModel, CachedVector, EmbeddingCache};
-use crate::encoder::{Embeddings, Encoder, ModelInfo, ProgressFn, Role};
+use crate::call::Call;
+use crate::encoder::{Embeddings, Encoder, ModelInfo, Role};
 use crate::{Error, Result};
 
 /// An [`Encoder`] behind a cache: only texts that are not in the cache are encoded, each distinct text once, and are in it from then on.
@@ -20,15 +19,16 @@ use crate::{Error, Result};
 /// ```no_run
 /// use std::sync::Arc;
 /// use nearsort::cache::{CacheOptions, CachedEncoder, EmbeddingCache};
-/// use nearsort::{Encoder, Reranker, Role, StoreOptions};
+/// use nearsort::{Call, Encoder, Reranker, Role, StoreOptions};
 ///
 /// # fn main() -> nearsort::Result<()> {
 /// let encoder = Arc::new(Reranker::builder().build_encoder()?);
 /// let folder = StoreOptions::from_env()?.embedding_cache();
 /// let cache = EmbeddingCache::open(&CacheOptions { folder, max_bytes: None })?;
 /// let cached = CachedEncoder::new(encoder, cache, "all-MiniLM-L6-v2")?;
-/// let embeddings = cached.encode(&["The Eiffel Tower stands in Paris."], Role::Document)?;
-/// println!("{:?} {:?}", embeddings.view(), cached.counts());
+/// let call = Call::new();
+/// let embeddings = cached.encode_with(&["The Eiffel Tower stands in Paris."], Role::Document, &call)?;
+/// println!("{:?} {} from the cache", embeddings.view(), call.usage().cached);
 /// # Ok(())
 /// # }
 /// ```
@@ -36,26 +36,6 @@ pub struct CachedEncoder {
     inner: Arc<dyn Encoder>,
     cache: EmbeddingCache,
     model: CachedModel,
-    progress: Option<ProgressFn>,
-    hits: AtomicU64,
-    misses: AtomicU64,
-}
-
-/// What a cache saved.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct CacheCounts {
-    /// Texts that were not encoded: they were in the cache, or came several times in one call.
-    pub hits: u64,
-    /// Texts that were encoded.
-    pub misses: u64,
-}
-
-impl Add for CacheCounts {
-    type Output = Self;
-
-    fn add(self, other: Self) -> Self {
-        Self { hits: self.hits + other.hits, misses: self.misses + other.misses }
-    }
 }
 
 impl CachedEncoder {
@@ -65,18 +45,7 @@ impl CachedEncoder {
     /// When the encoder cannot tell its fingerprint.
     pub fn new(inner: Arc<dyn Encoder>, cache: EmbeddingCache, name: &str) -> Result<Self> {
         let model = CachedModel::new(name, inner.fingerprint()?);
-        Ok(Self { inner, cache, model, progress: None, hits: AtomicU64::new(0), misses: AtomicU64::new(0) })
-    }
-
-    /// Called with the number of hits of each call; an encoder tells of its misses itself.
-    pub fn progress(mut self, progress: ProgressFn) -> Self {
-        self.progress = Some(progress);
-        self
-    }
-
-    /// Hits and misses so far.
-    pub fn counts(&self) -> CacheCounts {
-        CacheCounts { hits: self.hits.load(Ordering::Relaxed), misses: self.misses.load(Ordering::Relaxed) }
+        Ok(Self { inner, cache, model })
     }
 
     /// The vectors that the cache has. One of another length is not this encoder's, and one that is not finite no answer.
@@ -87,18 +56,16 @@ impl CachedEncoder {
         Ok(found)
     }
 
-    fn count(&self, hits: usize, misses: usize) {
-        self.hits.fetch_add(hits as u64, Ordering::Relaxed);
-        self.misses.fetch_add(misses as u64, Ordering::Relaxed);
-        if let Some(progress) = self.progress.as_ref().filter(|_| hits > 0) {
-            progress(hits);
-        }
-    }
-
     /// Encodes texts and files them, each part as soon as it is there.
-    fn encode_missing(&self, keys: &[CacheKey], texts: &[&str], role: Role) -> Result<Vec<CachedVector>> {
+    fn encode_missing(
+        &self,
+        keys: &[CacheKey],
+        texts: &[&str],
+        role: Role,
+        call: &Call<'_>,
+    ) -> Result<Vec<CachedVector>> {
         let values = Mutex::new(vec![None; texts.len()]);
-        self.inner.encode_parts(texts, role, &|positions, part| {
+        self.inner.encode_parts(texts, role, call, &|positions, part| {
             let entries = self.entries(keys, positions, part)?;
             // Vectors that are not finite are for the caller to see, not to keep.
             match entries.iter().all(|(_, value)| is_finite(value)) {
@@ -142,10 +109,7 @@ fn is_finite(value: &CachedVector) -> bool {
 
 impl fmt::Debug for CachedEncoder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CachedEncoder")
-            .field("model", &self.model)
-            .field("counts", &self.counts())
-            .finish_non_exhaustive()
+        f.debug_struct("CachedEncoder").field("model", &self.model).finish_non_exhaustive()
     }
 }
 
@@ -171,15 +135,24 @@ impl Encoder for CachedEncoder {
     }
 
     fn encode(&self, texts: &[&str], role: Role) -> Result<Embeddings> {
+        self.encode_with(texts, role, &Call::new())
+    }
+
+    fn encode_with(&self, texts: &[&str], role: Role, call: &Call<'_>) -> Result<Embeddings> {
+        call.check()?;
         let (distinct, places) = distinct(texts);
         let keys: Vec<CacheKey> = distinct.iter().map(|text| self.model.key(role, text)).collect();
         let mut values = self.look_up(&keys)?;
         let missing: Vec<usize> = (0..values.len()).filter(|&at| values[at].is_none()).collect();
-        self.count(texts.len() - missing.len(), missing.len());
+        let hits = texts.len() - missing.len();
+        if hits > 0 {
+            call.count(|usage| usage.cached += hits as u64);
+            call.done(hits);
+        }
         if !missing.is_empty() {
             let missing_texts: Vec<&str> = missing.iter().map(|&at| distinct[at]).collect();
             let missing_keys: Vec<CacheKey> = missing.iter().map(|&at| keys[at]).collect();
-            let encoded = self.encode_missing(&missing_keys, &missing_texts, role)?;
+            let encoded = self.encode_missing(&missing_keys, &missing_texts, role, call)?;
             missing.into_iter().zip(encoded).for_each(|(at, value)| values[at] = Some(value));
         }
         let values = values.into_iter().collect::<Option<Vec<_>>>();

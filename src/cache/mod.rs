@@ -43,7 +43,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-pub use encoder::{CacheCounts, CachedEncoder};
+pub use encoder::CachedEncoder;
 pub use key::{CacheKey, CachedModel};
 pub use record::CachedVector;
 pub use store::{DEFAULT_MAX_BYTES, MIN_MAX_BYTES};

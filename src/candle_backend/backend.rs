@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::Device;
 use super::architecture::Architecture;
+use crate::call::Call;
 use crate::engine::{Backend, HiddenSink, RaggedBatch};
 use crate::{Error, Result, foreign};
 
@@ -97,11 +98,15 @@ impl Backend for CandleBackend {
         self.hidden_size
     }
 
-    fn forward(&self, batch: &RaggedBatch, _threads: usize, sink: &HiddenSink<'_>) -> Result<()> {
+    fn forward(&self, batch: &RaggedBatch, _threads: usize, call: &Call<'_>, sink: &HiddenSink<'_>) -> Result<()> {
+        call.check()?;
         if !self.device.is_cpu() {
             return self.forward_padded(batch, sink);
         }
-        (0..batch.len()).into_par_iter().try_for_each(|index| self.pass_into(batch, index..index + 1, sink))
+        (0..batch.len()).into_par_iter().try_for_each(|index| {
+            call.check()?;
+            self.pass_into(batch, index..index + 1, sink)
+        })
     }
 
     fn forward_padded(&self, batch: &RaggedBatch, sink: &HiddenSink<'_>) -> Result<()> {

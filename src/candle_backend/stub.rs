@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::Device;
+use crate::call::Call;
 use crate::engine::{Backend, HiddenSink, RaggedBatch};
 use crate::{Error, Result};
 
@@ -25,7 +26,7 @@ impl Backend for CandleBackend {
         match *self {}
     }
 
-    fn forward(&self, _: &RaggedBatch, _: usize, _: &HiddenSink<'_>) -> Result<()> {
+    fn forward(&self, _: &RaggedBatch, _: usize, _: &Call<'_>, _: &HiddenSink<'_>) -> Result<()> {
         match *self {}
     }
 }

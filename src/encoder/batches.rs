@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use crate::Result;
+use crate::call::Call;
 use crate::candle_backend::Device;
 
 /// More tasks than threads, so that a thread that got short texts takes another task.
@@ -27,6 +28,8 @@ pub(super) struct Work<'a, T> {
     pub batch_tokens: usize,
     /// Tokenizes the text at a position.
     pub tokenize: &'a (dyn Fn(usize) -> Result<T> + Sync),
+    /// May end the work between two texts or batches.
+    pub call: &'a Call<'a>,
     /// What becomes of what is tokenized.
     pub forward: &'a Forward<'a, T>,
 }
@@ -48,15 +51,20 @@ impl<T: Tokens> Work<'_, T> {
         let tasks = order.len().div_ceil(texts_per_task);
         let threads_per_task = (threads / tasks.max(1)).max(1);
         order.par_chunks(texts_per_task).with_max_len(1).try_for_each(|indices| {
-            let tokenized: Vec<T> = indices.iter().map(|&index| (self.tokenize)(index)).collect::<Result<_>>()?;
+            let tokenized: Vec<T> = indices.iter().map(|&index| self.tokenize(index)).collect::<Result<_>>()?;
             self.batches(indices, &tokenized, threads_per_task)
         })
+    }
+
+    fn tokenize(&self, index: usize) -> Result<T> {
+        self.call.check()?;
+        (self.tokenize)(index)
     }
 
     /// All texts tokenized, then batch after batch on the device.
     fn on_gpu(&self) -> Result<()> {
         let all: Vec<usize> = (0..self.lengths.len()).collect();
-        let tokenized: Vec<T> = all.par_iter().map(|&index| (self.tokenize)(index)).collect::<Result<_>>()?;
+        let tokenized: Vec<T> = all.par_iter().map(|&index| self.tokenize(index)).collect::<Result<_>>()?;
         self.batches(&all, &tokenized, 1)
     }
 
@@ -66,6 +74,7 @@ impl<T: Tokens> Work<'_, T> {
         let order = longest_first(&lengths);
         cut_batches(&order, &lengths, self.batch_tokens).into_iter().try_for_each(|positions| {
             let text = |&position: &usize| (indices[position], &tokenized[position]);
+            self.call.check()?;
             let batch: Vec<(usize, &T)> = positions.iter().map(text).collect();
             (self.forward)(&batch, threads)
         })

@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::pooling::normalize;
 use super::{EncodedText, Encoder, LocalEncoder, Precision, Role, TokenEncoder};
+use crate::call::Call;
 use crate::kernels::cosine_wide;
 use crate::{Error, Result};
 
@@ -130,7 +131,7 @@ impl LocalEncoder {
     /// The tokens' vectors of each text, of length 1 and back to back.
     fn token_vectors(&self, texts: &[&str], role: Role) -> Result<Vec<Vec<f32>>> {
         let collected = Collected::new(texts.len());
-        self.encode_each(texts, role, &|index, text| collected.keep(index, text))?;
+        self.encode_each(texts, role, &Call::new(), &|index, text| collected.keep(index, text))?;
         Ok(collected.into_inner())
     }
 

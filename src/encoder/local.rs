@@ -25,6 +25,7 @@ use super::{
     Contract, Embeddings, EncodedLengths, EncodedText, Encoder, Engine, ModelInfo, ModelKind, Overrides, Precision,
     Role, TextSink, TokenEncoder,
 };
+use crate::call::{Call, Usage};
 use crate::candle_backend::Device;
 use crate::engine::{Backend, RaggedBatch, all_finite};
 use crate::hex::hex;
@@ -159,14 +160,18 @@ impl LocalEncoder {
     }
 
     /// Encodes texts, each given with its position, in one batch.
-    fn forward(&self, texts: &[(usize, &TokenizedText)], threads: usize, sink: &TextSink<'_>) -> Result<()> {
+    fn forward(
+        &self,
+        texts: &[(usize, &TokenizedText)],
+        threads: usize,
+        call: &Call<'_>,
+        sink: &TextSink<'_>,
+    ) -> Result<()> {
         let batch = batch_of(texts.iter().map(|(_, text)| *text));
-        self.backend.forward(&batch, threads, &|position, hidden| {
+        self.backend.forward(&batch, threads, call, &|position, hidden| {
             let (index, text) = texts[position];
             self.hand_on(index, text, hidden, sink);
-            if let Some(progress) = &self.options.progress {
-                progress(1);
-            }
+            call.done(1);
         })
     }
 
@@ -334,9 +339,13 @@ impl Encoder for LocalEncoder {
     }
 
     fn encode(&self, texts: &[&str], role: Role) -> Result<Embeddings> {
+        self.encode_with(texts, role, &Call::new())
+    }
+
+    fn encode_with(&self, texts: &[&str], role: Role, call: &Call<'_>) -> Result<Embeddings> {
         self.needs_text_vectors()?;
         let vectors = Mutex::new(Array2::zeros((texts.len(), self.contract.dim)));
-        let lengths = self.encode_each(texts, role, &|index, text| set_row(&vectors, index, text.vector))?;
+        let lengths = self.encode_each(texts, role, call, &|index, text| set_row(&vectors, index, text.vector))?;
         Ok(embeddings(vectors, lengths))
     }
 
@@ -350,21 +359,25 @@ impl TokenEncoder for LocalEncoder {
         self.contract.token_dim
     }
 
-    fn encode_each(&self, texts: &[&str], role: Role, sink: &TextSink<'_>) -> Result<EncodedLengths> {
+    fn encode_each(&self, texts: &[&str], role: Role, call: &Call<'_>, sink: &TextSink<'_>) -> Result<EncodedLengths> {
+        call.check()?;
         let lengths = Lengths::new(texts.len());
         let bytes: Vec<usize> = texts.iter().map(|text| text.len()).collect();
         let work = Work {
             lengths: &bytes,
             batch_tokens: self.options.batch_tokens,
+            call,
             tokenize: &|index| {
                 let text = self.tokenizer.tokenize(texts[index], role)?;
                 lengths.note(index, (text.ids.len(), text.content.len()), text.unknown, text.truncated);
                 Ok(text)
             },
-            forward: &|batch: &[(usize, &TokenizedText)], threads| self.forward(batch, threads, sink),
+            forward: &|batch: &[(usize, &TokenizedText)], threads| self.forward(batch, threads, call, sink),
         };
         self.install(|| work.run(self.options.device))?;
-        Ok(lengths.into_inner())
+        let lengths = lengths.into_inner();
+        call.add(&Usage::of_texts(&lengths.tokens, &lengths.truncated));
+        Ok(lengths)
     }
 
     fn windows(&self, text: &str, role: Role) -> Result<Vec<Range<usize>>> {

@@ -46,12 +46,13 @@ pub use cross_encoder::{CrossContract, CrossEncoder, CrossEncoderOptions, DEFAUL
 pub use late_options::{Expansion, LateInteraction};
 pub use local::LocalEncoder;
 pub(crate) use local::no_text_vectors;
-pub use local_options::{LocalEncoderOptions, ProgressFn};
+pub use local_options::LocalEncoderOptions;
 pub use overrides::Overrides;
 pub use pooling::Pooling;
 pub use reader::Finding;
 pub use weights_check::check_weights;
 
+use crate::call::{Call, Usage};
 use crate::{Error, Result};
 
 /// What a text is. Models trained with prompts put a different one before each.
@@ -237,14 +238,27 @@ pub trait Encoder: Send + Sync {
     /// When tokenizing or the forward pass fails.
     fn encode(&self, texts: &[&str], role: Role) -> Result<Embeddings>;
 
-    /// [`Encoder::encode`] part by part, each handed on as soon as it is there, so that what is paid for is kept even if a later part fails. Every text is
+    /// [`Encoder::encode`] within a call, which may end it early, and which is told of its progress and of what it used. An encoder whose
+    /// work takes long overrides this; else the call is looked at once, before the work.
+    ///
+    /// # Errors
+    /// As [`Encoder::encode`]; [`Error::Cancelled`]; [`Error::DeadlineExceeded`].
+    fn encode_with(&self, texts: &[&str], role: Role, call: &Call<'_>) -> Result<Embeddings> {
+        call.check()?;
+        let embeddings = self.encode(texts, role)?;
+        call.add(&Usage::of_texts(&embeddings.tokens, &embeddings.truncated));
+        call.done(texts.len());
+        Ok(embeddings)
+    }
+
+    /// [`Encoder::encode_with`] part by part, each handed on as soon as it is there, so that what is paid for is kept even if a later part fails. Every text is
     /// in one part.
     ///
     /// # Errors
-    /// As [`Encoder::encode`], and what the sink fails with.
-    fn encode_parts(&self, texts: &[&str], role: Role, sink: &PartSink<'_>) -> Result<()> {
+    /// As [`Encoder::encode_with`], and what the sink fails with.
+    fn encode_parts(&self, texts: &[&str], role: Role, call: &Call<'_>, sink: &PartSink<'_>) -> Result<()> {
         let all: Vec<usize> = (0..texts.len()).collect();
-        sink(&all, &self.encode(texts, role)?)
+        sink(&all, &self.encode_with(texts, role, call)?)
     }
 
     /// Whether there is a vector of a whole text. A late-interaction model has vectors of tokens only, and
@@ -265,12 +279,12 @@ pub trait TokenEncoder: Encoder {
     /// Components of a token vector.
     fn token_dim(&self) -> usize;
 
-    /// [`Encoder::encode`] without keeping anything: each text's vectors go to `sink` as soon as they are there, so that memory does not
+    /// [`Encoder::encode_with`] without keeping anything: each text's vectors go to `sink` as soon as they are there, so that memory does not
     /// depend on the number of texts.
     ///
     /// # Errors
-    /// As [`Encoder::encode`].
-    fn encode_each(&self, texts: &[&str], role: Role, sink: &TextSink<'_>) -> Result<EncodedLengths>;
+    /// As [`Encoder::encode_with`].
+    fn encode_each(&self, texts: &[&str], role: Role, call: &Call<'_>, sink: &TextSink<'_>) -> Result<EncodedLengths>;
 
     /// Byte ranges that cover a text and are each short enough for the model: one, the whole text, or overlapping windows that begin at
     /// words. Of a huge text they may cover the beginning only.

@@ -56,6 +56,7 @@ pub(crate) use weights::{Float, layers_held};
 #[cfg(feature = "candle")]
 pub(crate) use weights::{distilbert_name, root_prefix};
 
+use crate::call::Call;
 use crate::kernels::{Isa, Kernels};
 use crate::{Error, Result};
 
@@ -215,8 +216,8 @@ pub trait Backend: Send + Sync {
     ///
     /// # Errors
     /// [`Error::Compute`] when the computation fails (out of device memory, a token id
-    /// outside the vocabulary ...).
-    fn forward(&self, batch: &RaggedBatch, threads: usize, sink: &HiddenSink<'_>) -> Result<()>;
+    /// outside the vocabulary ...); [`Error::Cancelled`] and [`Error::DeadlineExceeded`] as `call` says between two steps of the work.
+    fn forward(&self, batch: &RaggedBatch, threads: usize, call: &Call<'_>, sink: &HiddenSink<'_>) -> Result<()>;
 
     /// The same, with sequences of different lengths padded into one rectangle under an attention mask.
     /// Exists so that the mask can be checked against [`Backend::forward`]; a backend that never pads computes just that.
@@ -224,7 +225,7 @@ pub trait Backend: Send + Sync {
     /// # Errors
     /// As [`Backend::forward`].
     fn forward_padded(&self, batch: &RaggedBatch, sink: &HiddenSink<'_>) -> Result<()> {
-        self.forward(batch, 1, sink)
+        self.forward(batch, 1, &Call::new(), sink)
     }
 
     /// Whether the backend computes sequences of up to `tokens` tokens that attend to a part of

@@ -17,6 +17,7 @@ use super::profile::{Laps, Operation, Profile};
 use super::scratch::{Pool, Scratch};
 use super::weights::{Tensors, WeightsFile};
 use super::{Backend, HiddenSink, Precision, RaggedBatch};
+use crate::call::Call;
 use crate::kernels::{Kernels, padded_len};
 use crate::{Error, Result};
 
@@ -176,8 +177,11 @@ impl Backend for NativeBackend {
         self.model.config().hidden_size
     }
 
-    fn forward(&self, batch: &RaggedBatch, threads: usize, sink: &HiddenSink<'_>) -> Result<()> {
-        micro_batches(&batch.cu_seqlens).try_for_each(|range| self.pass(batch, range, threads, &mut Laps::off(), sink))
+    fn forward(&self, batch: &RaggedBatch, threads: usize, call: &Call<'_>, sink: &HiddenSink<'_>) -> Result<()> {
+        micro_batches(&batch.cu_seqlens).try_for_each(|range| {
+            call.check()?;
+            self.pass(batch, range, threads, &mut Laps::off(), sink)
+        })
     }
 }
 
@@ -201,7 +205,7 @@ mod tests {
         let sink = |index: usize, hidden: ArrayView2<'_, f32>| {
             rows.lock().unwrap()[index] = hidden.iter().copied().collect();
         };
-        engine.forward(&batch, threads, &sink).unwrap();
+        engine.forward(&batch, threads, &Call::new(), &sink).unwrap();
         rows.into_inner().unwrap()
     }
 

@@ -1,5 +1,7 @@
 //! What goes wrong with services over HTTP.
 
+use super::stopped::Stopped;
+
 /// Why a question has no answer. No message of these holds a key.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -51,6 +53,9 @@ pub enum ServiceError {
         /// What is wrong with it.
         message: String,
     },
+    /// The call that asks ended early.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
     /// An address, key or file that cannot be used.
     #[error("{0}")]
     Setup(String),

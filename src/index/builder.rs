@@ -17,6 +17,7 @@ use super::manifest::{Dtype, IndexModel, Manifest, SegmentEntry, segment_name};
 use super::segment::{NewRow, Segment, SegmentWriter, write_deletions};
 use super::vectors::RowVector;
 use super::{Index, tokens};
+use crate::call::Call;
 use crate::encoder::{EncodedLengths, Encoder, Role};
 use crate::io::durable::{create_folder, rename, sync_folder};
 use crate::text::is_blank;
@@ -198,8 +199,13 @@ impl IndexBuilder {
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for a larger chunk, for rows other than those of the interrupted build, for an id that the index has, and for a vector that is not
-    /// finite; what the encoder fails with; [`Error::Io`].
-    pub fn push_chunk(&mut self, encoder: &dyn Encoder, rows: &[(&str, &str)]) -> Result<Option<EncodedLengths>> {
+    /// finite; what the encoder fails with; [`Error::Io`]. A call that ends early leaves nothing of the chunk, which can be pushed again.
+    pub fn push_chunk(
+        &mut self,
+        encoder: &dyn Encoder,
+        rows: &[(&str, &str)],
+        call: &Call<'_>,
+    ) -> Result<Option<EncodedLengths>> {
         if rows.len() > self.chunk_rows() {
             let size = self.chunk_rows();
             return Err(Error::InvalidArgument(format!("a chunk has at most {size} rows")));
@@ -222,7 +228,8 @@ impl IndexBuilder {
             return Err(self.changed(&format!("rows from {first} on")));
         }
         self.refuse_known_ids(rows)?;
-        let (new, lengths) = self.encode(encoder, rows)?;
+        let encoded = self.encode(encoder, rows, call);
+        let (new, lengths) = encoded.inspect_err(|_| self.rows -= rows.len() as u64)?;
         let Some((writer, journal)) = &mut self.out else { return Ok(None) };
         new.iter().try_for_each(|row| writer.push(row))?;
         journal.append(Record { mark: writer.sync()?, texts })?;
@@ -253,6 +260,7 @@ impl IndexBuilder {
         &self,
         encoder: &dyn Encoder,
         rows: &[(&'a str, &'a str)],
+        call: &Call<'_>,
     ) -> Result<(Vec<NewRow<'a>>, EncodedLengths)> {
         let texts: Vec<&str> = rows.iter().map(|(_, text)| *text).collect();
         let encoded: Vec<Mutex<Option<EncodedRow>>> = texts.iter().map(|_| Mutex::new(None)).collect();
@@ -261,7 +269,7 @@ impl IndexBuilder {
             *encoded[index].lock().unwrap_or_else(PoisonError::into_inner) = row;
         };
         let lengths = match encoder.token_encoder() {
-            Some(encoder) => encoder.encode_each(&texts, Role::Document, &|index, text| {
+            Some(encoder) => encoder.encode_each(&texts, Role::Document, call, &|index, text| {
                 let tokens = match self.plan.tokens {
                     true => (text.tokens.nrows(), tokens::encode(text.tokens)),
                     false => (0, Vec::new()),
@@ -273,7 +281,7 @@ impl IndexBuilder {
                 return Err(Error::InvalidArgument(message.into()));
             }
             None => {
-                let embeddings = encoder.encode(&texts, Role::Document)?;
+                let embeddings = encoder.encode_with(&texts, Role::Document, call)?;
                 for (index, vector) in embeddings.vectors.rows().into_iter().enumerate() {
                     keep(index, &vector.to_vec(), (0, Vec::new()));
                 }
@@ -444,7 +452,7 @@ mod tests {
         let model = IndexModel::of_encoder(&Ones, ["", ""]).unwrap();
         let options = BuildOptions { dtype: Dtype::F32, tokens: false, replace, restart: false };
         let mut builder = IndexBuilder::build(folder, &model, options).unwrap();
-        builder.push_chunk(&Ones, &[(id, "text")]).unwrap();
+        builder.push_chunk(&Ones, &[(id, "text")], &Call::new()).unwrap();
         builder.finish().unwrap();
     }
 
@@ -485,7 +493,7 @@ mod tests {
         let model = IndexModel::of_encoder(&Ones, ["", ""]).unwrap();
         let options = BuildOptions { dtype: Dtype::F32, tokens: false, replace: false, restart: false };
         let mut builder = IndexBuilder::build(folder.path(), &model, options).unwrap();
-        builder.push_chunk(&Ones, &[("a", "text"), ("b", "text"), ("c", "text")]).unwrap();
+        builder.push_chunk(&Ones, &[("a", "text"), ("b", "text"), ("c", "text")], &Call::new()).unwrap();
         builder.finish().unwrap();
         delete(folder.path(), &["a"]).unwrap();
         take_steps();

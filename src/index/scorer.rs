@@ -7,6 +7,7 @@ use rayon::prelude::*;
 
 use super::vectors::RowVector;
 use super::{Index, tokens};
+use crate::call::Call;
 use crate::encoder::{Embeddings, EncodedLengths, Encoder, Role};
 use crate::ranking::Hit;
 use crate::scorer::{Parts, QueryReading, ScoreKind, Scored, ScoredList, Scoring, WhyNot};
@@ -75,11 +76,11 @@ impl IndexScorer {
         self.scoring.kind()
     }
 
-    /// Encodes queries, for [`IndexScorer::score`].
+    /// Encodes queries within a call, for [`IndexScorer::score`].
     ///
     /// # Errors
-    /// What the encoder fails with; [`Error::InvalidArgument`] for an empty query; [`Error::QueryNotANumber`].
-    pub fn encode(&self, queries: &[&str]) -> Result<Vec<IndexQuery>> {
+    /// What the encoder fails with; [`Error::Cancelled`]; [`Error::DeadlineExceeded`]; [`Error::InvalidArgument`] for an empty query; [`Error::QueryNotANumber`].
+    pub fn encode(&self, queries: &[&str], call: &Call<'_>) -> Result<Vec<IndexQuery>> {
         if queries.iter().any(|query| query.trim().is_empty()) {
             return Err(Error::InvalidArgument("the query is empty".into()));
         }
@@ -91,10 +92,10 @@ impl IndexScorer {
                     let tokens = needs_tokens.then(|| QueryTokens::new(text.tokens));
                     *vectors[index].lock().unwrap_or_else(PoisonError::into_inner) = (text.vector.to_vec(), tokens);
                 };
-                encoder.encode_each(queries, Role::Query, &keep)?
+                encoder.encode_each(queries, Role::Query, call, &keep)?
             }
             None => {
-                let embeddings = self.encoder.encode(queries, Role::Query)?;
+                let embeddings = self.encoder.encode_with(queries, Role::Query, call)?;
                 for (vector, row) in vectors.iter().zip(embeddings.vectors.rows()) {
                     vector.lock().unwrap_or_else(PoisonError::into_inner).0 = row.to_vec();
                 }
@@ -162,14 +163,15 @@ impl IndexScorer {
         })
     }
 
-    /// Searches by the queries' embeddings, as [`Index::search`].
+    /// Searches by the queries' embeddings, as [`Index::search_with`].
     ///
     /// # Errors
-    /// As [`Index::search`].
-    pub fn search(&self, queries: &[IndexQuery], top_k: usize) -> Result<Vec<Vec<Hit>>> {
+    /// As [`Index::search_with`].
+    pub fn search(&self, queries: &[IndexQuery], top_k: usize, call: &Call<'_>) -> Result<Vec<Vec<Hit>>> {
         let dim = self.index.model().dim;
         let vectors = queries.iter().flat_map(|query| query.vector.iter().copied()).collect();
         let vectors = Array2::from_shape_vec((queries.len(), dim), vectors);
-        self.index.search(vectors.map_err(|e| Error::InvalidArgument(e.to_string()))?.view(), top_k)
+        let vectors = vectors.map_err(|e| Error::InvalidArgument(e.to_string()))?;
+        self.index.search_with(vectors.view(), top_k, call)
     }
 }

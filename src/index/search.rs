@@ -21,6 +21,7 @@ use rayon::prelude::*;
 use super::Index;
 use super::segment::Segment;
 use super::vectors::{RowVector, Rows};
+use crate::call::Call;
 use crate::kernels::{Kernels, Left, Output, OutputRows, Right, Shape};
 use crate::ranking::{Hit, TopK};
 use crate::{Error, Result};
@@ -49,6 +50,14 @@ impl Index {
     /// [`Error::InvalidArgument`] for queries of another dimension or that are not finite; [`Error::Corrupted`] for a damaged block, and for a score that no
     /// two vectors of length 1 have.
     pub fn search(&self, queries: ArrayView2<'_, f32>, top_k: usize) -> Result<Vec<Vec<Hit>>> {
+        self.search_with(queries, top_k, &Call::new())
+    }
+
+    /// [`Index::search`] within a call, which may end it early.
+    ///
+    /// # Errors
+    /// As [`Index::search`]; [`Error::Cancelled`]; [`Error::DeadlineExceeded`].
+    pub fn search_with(&self, queries: ArrayView2<'_, f32>, top_k: usize, call: &Call<'_>) -> Result<Vec<Vec<Hit>>> {
         let vectors: Vec<RowVector> = queries
             .rows()
             .into_iter()
@@ -59,11 +68,11 @@ impl Index {
         for group in vectors.chunks(QUERIES_AT_ONCE) {
             if group.len() * self.dtype().bytes() <= PASSES {
                 for query in group {
-                    found.extend(self.fan_out(top_k, std::slice::from_ref(query), &|| Pass::new(query))?);
+                    found.extend(self.fan_out(top_k, std::slice::from_ref(query), call, &|| Pass::new(query))?);
                 }
             } else {
                 let packed = PackedQueries::new(group);
-                found.extend(self.fan_out(top_k, group, &|| BlockProduct::new(&packed, group))?);
+                found.extend(self.fan_out(top_k, group, call, &|| BlockProduct::new(&packed, group))?);
             }
         }
         Ok(found)
@@ -90,6 +99,7 @@ impl Index {
         &self,
         top_k: usize,
         queries: &[RowVector],
+        call: &Call<'_>,
         scanner: &(dyn Fn() -> S + Sync),
     ) -> Result<Vec<Vec<Hit>>> {
         let tasks = self.tasks();
@@ -98,6 +108,7 @@ impl Index {
             let mut scan = scanner();
             let mut best = vec![TopK::new(top_k); queries.len()];
             while let Some((segment, rows)) = tasks.get(next.fetch_add(1, Ordering::Relaxed)) {
+                call.check()?;
                 let part = Part { segment: &self.segments[*segment], start: self.starts[*segment] };
                 scan.scan(&part, rows.clone(), &mut best)?;
             }

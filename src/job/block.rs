@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::call::Call;
 use crate::io::{Corpus, Query, Row};
 use crate::reranker::Reranker;
 use crate::scorer::{CandidateList, QueryReading, Scored, ScoredList};
@@ -172,7 +173,7 @@ impl Scoring {
     }
 
     /// Scores the next slice; `None` when all are done.
-    pub fn next_slice(&self, reranker: &Reranker) -> Result<Option<Slice>> {
+    pub fn next_slice(&self, reranker: &Reranker, call: &Call<'_>) -> Result<Option<Slice>> {
         let Some(Cut { documents, lists: places }) = self.cuts.get(self.done.len()) else { return Ok(None) };
         let rows = documents.iter().map(|&at| self.block.documents.row(at)).collect::<Result<Vec<_>>>()?;
         let texts: Vec<Cow<'_, str>> = rows.iter().map(|row| row.passage()).collect();
@@ -189,7 +190,7 @@ impl Scoring {
             .map(|((list, _), candidates)| CandidateList { query: &self.block.lists[*list].query.text, candidates })
             .collect();
         let query = |at: usize| places.get(at).map(|(list, _)| &self.block.lists[*list].query);
-        let scored = reranker.score_lists(&asked, &texts).map_err(|error| named(error, query))?;
+        let scored = reranker.score_lists(&asked, &texts, call).map_err(|error| named(error, query))?;
         let mut tokens = vec![0; texts.len()];
         for (scored, candidates) in scored.iter().zip(&candidates) {
             candidates.iter().zip(&scored.pairs).for_each(|(&at, pair)| tokens[at] = u64::from(pair.tokens));
@@ -239,6 +240,7 @@ mod tests {
     use std::sync::Mutex;
 
     use crate::io::{ReadOptions, Rows};
+    use crate::model::Model;
     use crate::scorer::{ScoreKind, Scorer};
 
     use super::*;
@@ -283,9 +285,9 @@ mod tests {
 
     fn scored(whole: bool) -> (Vec<usize>, Vec<ListScores>) {
         let scorer = Arc::new(ByPlace { whole, ..ByPlace::default() });
-        let reranker = Reranker::from_scorer(Arc::clone(&scorer) as Arc<dyn Scorer>);
+        let reranker = Reranker::new(Model::from_scorer(Arc::clone(&scorer) as Arc<dyn Scorer>));
         let mut scoring = Scoring::new(block(), reranker.needs_whole_lists());
-        while let Some(slice) = scoring.next_slice(&reranker).unwrap() {
+        while let Some(slice) = scoring.next_slice(&reranker, &Call::new()).unwrap() {
             scoring.push(slice).unwrap();
         }
         assert_eq!(scoring.num_done(), scoring.block.documents.len());

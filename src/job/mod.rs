@@ -6,14 +6,14 @@
 //! queries, a slice's texts.
 //!
 //! ```no_run
-//! use nearsort::Reranker;
+//! use nearsort::{Call, Reranker};
 //! use nearsort::job::{Job, JobInput, JobOptions};
 //!
 //! # fn main() -> nearsort::Result<()> {
 //! let mut options = JobOptions::new(JobInput::Lists("lists.jsonl".into()));
 //! options.output = Some("reranked.trec".into());
 //! let job = Job::open(options, &())?; // what is wrong with the inputs is said before a model is loaded
-//! let report = job.run(&Reranker::builder().build()?, &())?;
+//! let report = job.run(&Reranker::builder().build()?, &(), &Call::new())?;
 //! println!("{} lists", report.totals.lists);
 //! # Ok(())
 //! # }
@@ -44,6 +44,7 @@ pub use shard::Shard;
 pub use totals::Totals;
 
 use crate::Result;
+use crate::call::Call;
 use crate::io::Row;
 use crate::reranker::Reranker;
 use block::Scoring;
@@ -82,14 +83,15 @@ impl Job {
         Ok(Self { options, source, workplace })
     }
 
-    /// Reranks all lists that no run before this one did, and writes the output.
+    /// Reranks all lists that no run before this one did, and writes the output. `call` may end it between two pieces of work, and counts
+    /// the texts that are read: what is done is kept as when the process ends, and the job goes on when it is opened again.
     ///
     /// # Errors
     /// [`Error::Job`](crate::Error::Job) where the folder holds another job; [`Error::At`](crate::Error::At) naming the pair whose score is not a number;
-    /// [`Error::NoFirstStage`](crate::Error::NoFirstStage); what reading, scoring and writing fail with.
-    pub fn run(self, reranker: &Reranker, observer: &dyn Observer) -> Result<JobReport> {
+    /// [`Error::NoFirstStage`](crate::Error::NoFirstStage); what reading, scoring and writing fail with; [`Error::Cancelled`](crate::Error::Cancelled); [`Error::DeadlineExceeded`](crate::Error::DeadlineExceeded).
+    pub fn run(self, reranker: &Reranker, observer: &dyn Observer, call: &Call<'_>) -> Result<JobReport> {
         let Self { options, mut source, workplace } = self;
-        let mut work = Work::begin(&options, observer, workplace, &source, reranker)?;
+        let mut work = Work::begin(&options, (observer, call), workplace, &source, reranker)?;
         work.score_all(&mut source)?;
         let totals = work.finish()?;
         source.tell_skipped(observer);
@@ -103,7 +105,7 @@ impl Job {
     pub fn rehearse(mut self, reranker: &Reranker) -> Result<()> {
         while let Some(block) = self.source.next_block()? {
             let mut scoring = Scoring::new(block, reranker.needs_whole_lists());
-            while let Some(slice) = scoring.next_slice(reranker)? {
+            while let Some(slice) = scoring.next_slice(reranker, &Call::new())? {
                 scoring.push(slice)?;
             }
         }

@@ -11,6 +11,7 @@ use super::totals::Totals;
 use super::workplace::Workplace;
 use crate::answer::{Answer, AnswerWriter, Format, ModelRun, Ranked, WorkDone};
 use crate::blend::Blend;
+use crate::call::Call;
 use crate::io::Row;
 use crate::reranker::Reranker;
 use crate::scorer::{ListOptions, OrderedList, list};
@@ -19,6 +20,7 @@ use crate::{Error, Result};
 pub(super) struct Work<'a> {
     options: &'a JobOptions,
     observer: &'a dyn Observer,
+    call: &'a Call<'a>,
     reranker: &'a Reranker,
     model: ModelRun,
     kept: Option<(Checkpoint, Manifest)>,
@@ -31,7 +33,7 @@ pub(super) struct Work<'a> {
 impl<'a> Work<'a> {
     pub fn begin(
         options: &'a JobOptions,
-        observer: &'a dyn Observer,
+        (observer, call): (&'a dyn Observer, &'a Call<'a>),
         workplace: Workplace,
         source: &Source,
         reranker: &'a Reranker,
@@ -60,7 +62,7 @@ impl<'a> Work<'a> {
         };
         totals.max_tokens = reranker.model().map_or(0, |model| model.max_tokens);
         let model = reranker.model_run();
-        Ok(Self { options, observer, reranker, model, kept, _temporary: temporary, answers, totals })
+        Ok(Self { options, observer, call, reranker, model, kept, _temporary: temporary, answers, totals })
     }
 
     pub fn score_all(&mut self, source: &mut Source) -> Result<()> {
@@ -76,6 +78,7 @@ impl<'a> Work<'a> {
             self.observer.expect(plan.count_documents()?, true);
         }
         while let Some(block) = source.next_block()? {
+            self.call.check()?;
             if matches!(source, Source::Lists(_)) {
                 self.observer.expect(block.documents.len(), false);
             }
@@ -89,11 +92,11 @@ impl<'a> Work<'a> {
             kept.take_slices().into_iter().try_for_each(|slice| scoring.push(slice))?;
             self.observer.skip(scoring.num_done());
         }
-        while let Some(slice) = scoring.next_slice(self.reranker)? {
+        while let Some(slice) = scoring.next_slice(self.reranker, self.call)? {
             if let Some((kept, _)) = &mut self.kept {
                 kept.keep(&slice)?;
             }
-            self.observer.encoded(slice.tokens, self.reranker.cache_counts().map_or(0, |counts| counts.hits));
+            self.observer.encoded(slice.tokens, self.call.usage().cached);
             scoring.push(slice)?;
         }
         self.totals.documents += scoring.block.documents.len();

@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
+use super::options::AccountOptions;
 use super::{Loaded, Model, ModelOptions, Task};
 use crate::cache::{CachedEncoder, EmbeddingCache};
-use crate::encoder::{
-    CrossEncoder, CrossEncoderOptions, Encoder, LocalEncoder, ModelKind, ProgressFn, no_text_vectors,
-};
+use crate::encoder::{CrossEncoder, CrossEncoderOptions, Encoder, LocalEncoder, ModelKind, no_text_vectors};
 use crate::scorer::Scoring;
 use crate::service::Provider;
 use crate::store::{ModelFiles, ModelSpec, ModelStore, StoreOptions};
@@ -60,10 +59,9 @@ impl Model {
 
     fn load_encoder(files: ModelFiles, options: ModelOptions, scoring: Scoring) -> Result<Self> {
         let name = files.name.clone();
-        let progress = options.encoder.progress.clone();
         let local = Arc::new(LocalEncoder::load(files, options.encoder)?);
         let encoder = Arc::clone(&local) as Arc<dyn Encoder>;
-        let cached = cached(&encoder, options.cache, &name, progress)?;
+        let cached = cached(&encoder, options.cache, &name)?;
         Ok(Self { name, loaded: Loaded::Embedder { encoder, local: Some(local), cached, scoring } })
     }
 
@@ -86,6 +84,9 @@ impl ModelOptions {
     fn check_local(&self, task: Task, name: &str) -> Result<()> {
         let refused = |message: String| Err(Error::InvalidArgument(message));
         match task {
+            _ if self.account != AccountOptions::default() => refused(format!(
+                "a key, an address and a budget are for models of services, and {name} runs on this machine: leave them out"
+            )),
             Task::Embed | Task::EmbedTokens if self.instruction.is_some() => {
                 refused(format!("--instruction is for cross-encoders, and {name} is an embedding model: leave it out"))
             }
@@ -100,19 +101,14 @@ impl ModelOptions {
     }
 }
 
-/// The cache that stands before an encoder, if one was given. `name`: the model's; `progress` counts what the cache has.
+/// The cache that stands before an encoder, if one was given. `name`: the model's.
 pub(super) fn cached(
     encoder: &Arc<dyn Encoder>,
     cache: Option<EmbeddingCache>,
     name: &str,
-    progress: Option<ProgressFn>,
 ) -> Result<Option<Arc<CachedEncoder>>> {
     let Some(cache) = cache else { return Ok(None) };
-    let cached = CachedEncoder::new(Arc::clone(encoder), cache, name)?;
-    Ok(Some(Arc::new(match progress {
-        Some(progress) => cached.progress(progress),
-        None => cached,
-    })))
+    Ok(Some(Arc::new(CachedEncoder::new(Arc::clone(encoder), cache, name)?)))
 }
 
 fn files(name: &str, store: Option<&ModelStore>) -> Result<ModelFiles> {

@@ -9,31 +9,18 @@
 //! # fn main() -> nearsort::Result<()> {
 //! let model = Model::load("all-MiniLM-L6-v2", ModelOptions::default())?; // once
 //! let query = "Where is the Eiffel Tower?";
-//! let documents = ["The Louvre is a museum.", "The Eiffel Tower stands in Paris."];
+//! let docs = ["The Louvre is a museum.", "The Eiffel Tower stands in Paris."];
 //!
 //! // Many rerankers, and many threads, share it.
-//! let best = Reranker::new(&model)?.rank(query, &documents).top_k(10).run()?;
+//! let best = Reranker::new(&model).rank(query, &docs).top_k(10).run()?;
 //! let cosine = Reranker::with(&model, RankOptions::by(Scoring::Cosine))?;
-//! assert_eq!(best.hits[0].index, cosine.rank(query, &documents).run()?.hits[0].index);
+//! assert_eq!(best.hits[0].index, cosine.rank(query, &docs).run()?.hits[0].index);
 //!
-//! // With the scores of the search that found the documents; rows of any type will do.
-//! struct Row(&'static str, Option<f64>);
-//! impl AsRef<str> for Row {
-//!     fn as_ref(&self) -> &str {
-//!         self.0
-//!     }
-//! }
-//! let rows = [Row("The Louvre is a museum.", Some(7.1)), Row("The Eiffel Tower stands in Paris.", None)];
-//! assert!(Reranker::new(&model)?.rank(query, &rows).first_stage(|row| row.1).run()?.is_blended);
-//!
-//! // A score of one's own.
+//! // A score of one's own, and a cascade: cheap for all, dear for the best.
 //! let overlap = |query: &str, text: &str| query.split(' ').filter(|word| text.contains(word)).count() as f32;
-//! let own = Reranker::new(&Model::from_fn(overlap))?;
-//! assert_eq!(own.rank(query, &documents).run()?.hits[0].index, 1);
-//!
-//! // Cheap for all, dear for the best. A judge of a service, `Model::load("openai:gpt-4o-mini", ...)`, is a stage like any other.
-//! let stages = [(Reranker::with(&model, RankOptions::by(Scoring::Hybrid))?, 200), (own, 10)];
-//! assert_eq!(Reranker::cascade(stages)?.rank(query, &documents).run()?.hits[0].index, 1);
+//! let own = Model::from_fn(overlap);
+//! let stages = [(model.by(Scoring::Hybrid), 200), ((&own).into(), 10)];
+//! assert_eq!(Reranker::cascade(stages)?.rank(query, &docs).run()?.hits[0].index, 1);
 //! # Ok(())
 //! # }
 //! ```
@@ -42,19 +29,22 @@ mod load;
 mod options;
 mod rank;
 mod service;
+mod stage;
 
 use std::fmt;
 use std::sync::Arc;
 
 pub use options::{Connect, DEFAULT_MODEL, ModelOptions};
 pub use rank::RankOptions;
-pub(crate) use rank::{Prepared, check_cached, default_blend};
+pub(crate) use rank::{Prepared, check_cached};
+pub use stage::ModelStage;
 
 use crate::Result;
 use crate::cache::CachedEncoder;
 use crate::encoder::{CrossEncoder, Encoder, LocalEncoder, ModelInfo};
-use crate::remote::judge::Tally;
+use crate::remote::judge::{JudgeMethod, JudgeOptions};
 use crate::scorer::{ScoreKind, Scored, ScoredList, Scorer, Scoring};
+use crate::service::Service;
 
 /// What a model does with a query and candidates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,12 +83,21 @@ enum Loaded {
         scoring: Scoring,
     },
     CrossEncoder(Arc<CrossEncoder>),
+    Judge(Judge),
     Scorer {
         scorer: Arc<dyn Scorer>,
-        /// Of a judge.
-        judged: Option<Arc<Tally>>,
         task: Task,
     },
+}
+
+/// A language model of a service.
+#[derive(Clone)]
+struct Judge {
+    service: Arc<dyn Service>,
+    options: JudgeOptions,
+    /// How it judges when nobody says, and the scorer that does.
+    method: JudgeMethod,
+    scorer: Arc<dyn Scorer>,
 }
 
 /// A score of one's own for every pair.
@@ -116,6 +115,16 @@ impl<F: Fn(&str, &str) -> f32 + Send + Sync> Scorer for ByFunction<F> {
 
 impl Model {
     /// A model that is a function of query and candidate; higher is better.
+    ///
+    /// ```
+    /// use nearsort::{Model, Reranker};
+    ///
+    /// # fn overlap(query: &str, text: &str) -> f32 {
+    /// #     query.split(' ').filter(|word| text.contains(word)).count() as f32
+    /// # }
+    /// let own = Reranker::new(Model::from_fn(|q, d| overlap(q, d)));
+    /// assert_eq!(own.rank("red boats", &["a boat", "two red boats"]).run().unwrap().hits[0].index, 1);
+    /// ```
     pub fn from_fn(score: impl Fn(&str, &str) -> f32 + Send + Sync + 'static) -> Self {
         Self::from_scorer(Arc::new(ByFunction(score)))
     }
@@ -123,7 +132,7 @@ impl Model {
     /// A model that is a scorer of your own.
     pub fn from_scorer(scorer: Arc<dyn Scorer>) -> Self {
         let name = scorer.model().map_or_else(|| "custom".to_owned(), |model| model.name);
-        Self { name, loaded: Loaded::Scorer { scorer, judged: None, task: Task::Custom } }
+        Self { name, loaded: Loaded::Scorer { scorer, task: Task::Custom } }
     }
 
     /// A model that is an encoder of your own. It scores by cosine when nobody says, which every encoder can.
@@ -143,6 +152,7 @@ impl Model {
             Loaded::Embedder { encoder, .. } if encoder.has_text_vectors() => Task::Embed,
             Loaded::Embedder { .. } => Task::EmbedTokens,
             Loaded::CrossEncoder(_) => Task::CrossEncode,
+            Loaded::Judge(_) => Task::Judge,
             Loaded::Scorer { task, .. } => *task,
         }
     }
@@ -152,6 +162,7 @@ impl Model {
         match &self.loaded {
             Loaded::Embedder { encoder, .. } => encoder.model(),
             Loaded::CrossEncoder(model) => Some(model.model()),
+            Loaded::Judge(judge) => judge.scorer.model(),
             Loaded::Scorer { scorer, .. } => scorer.model(),
         }
     }

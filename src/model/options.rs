@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::Result;
 use crate::cache::EmbeddingCache;
 use crate::candle_backend::Device;
-use crate::encoder::{Engine, LocalEncoderOptions, Overrides, Precision, ProgressFn};
+use crate::encoder::{Engine, LocalEncoderOptions, Overrides, Precision};
 use crate::remote::judge::{JudgeMethod, JudgeOptions};
 use crate::service::{Provider, Service, ServiceKind};
 use crate::store::ModelStore;
@@ -27,6 +27,15 @@ pub struct ModelOptions {
     pub(crate) kind: Option<ServiceKind>,
     pub(crate) judge: Option<(JudgeMethod, JudgeOptions)>,
     pub(crate) instruction: Option<String>,
+    pub(crate) account: AccountOptions,
+}
+
+/// How a service is reached over HTTP and what it may cost, where the environment does not say.
+#[derive(Clone, Default, PartialEq)]
+pub(crate) struct AccountOptions {
+    pub api_key: Option<String>,
+    pub base_url: Option<String>,
+    pub budget: Option<f64>,
 }
 
 impl ModelOptions {
@@ -86,9 +95,21 @@ impl ModelOptions {
         self
     }
 
-    /// Called with the number of texts just encoded; from any thread.
-    pub fn progress(mut self, progress: ProgressFn) -> Self {
-        self.encoder.progress = Some(progress);
+    /// The key of the model's service. Default: the environment's.
+    pub fn api_key(mut self, key: impl Into<String>) -> Self {
+        self.account.api_key = Some(key.into());
+        self
+    }
+
+    /// The address of the model's service, such as `http://127.0.0.1:8000/v1`. Default: the environment's, then the provider's own.
+    pub fn base_url(mut self, url: impl Into<String>) -> Self {
+        self.account.base_url = Some(url.into());
+        self
+    }
+
+    /// The most that the model's service may cost, in dollars, over the life of the model. Default: no limit.
+    pub fn budget(mut self, dollars: f64) -> Self {
+        self.account.budget = Some(dollars);
         self
     }
 

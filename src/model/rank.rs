@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use super::{Loaded, Model, Task};
 use crate::blend::{Blend, Normalize};
-use crate::cache::CachedEncoder;
 use crate::encoder::{Encoder, LocalEncoder};
-use crate::remote::judge::Tally;
-use crate::scorer::{BiEncoderScorer, CrossEncoderScorer, LongText, ScoreKind, Scorer, Scoring};
+use crate::remote::judge::JudgeMethod;
+use crate::scorer::{BiEncoderScorer, CrossEncoderScorer, LongText, ScoreKind, ScoredList, Scorer, Scoring};
 use crate::{Error, Result};
 
 /// What a model does with lists. What is left out follows from the model.
@@ -24,6 +23,8 @@ pub struct RankOptions {
     pub blend: Option<Blend>,
     /// Of a cross-encoder: logits (`true`) or probabilities as scores. Default: what the model's files want.
     pub raw_scores: Option<bool>,
+    /// Of a judge: about each candidate alone, or about several at once. Default: as the model was loaded, [`ModelOptions::judge`](super::ModelOptions::judge).
+    pub judge: Option<JudgeMethod>,
 }
 
 /// What a reranker needs of a model.
@@ -31,9 +32,7 @@ pub(crate) struct Prepared {
     pub scorer: Arc<dyn Scorer>,
     /// The same scorer without a cache, which knows no tokens.
     pub explainer: Arc<dyn Scorer>,
-    pub cached: Option<Arc<CachedEncoder>>,
     pub encoder: Option<Arc<LocalEncoder>>,
-    pub judged: Option<Arc<Tally>>,
     pub long_text: LongText,
     pub blend: Blend,
 }
@@ -43,6 +42,9 @@ impl RankOptions {
     pub(crate) fn check(&self, task: Task, name: &str) -> Result<()> {
         let refused = |message: String| Err(Error::InvalidArgument(message));
         match task {
+            _ if self.judge.is_some() && task != Task::Judge => {
+                refused(format!("a way to judge is for language models of services, and {name} is none: leave it out"))
+            }
             Task::Embed | Task::EmbedTokens if self.raw_scores.is_some() => {
                 refused(format!("--raw-scores is for cross-encoders, and {name} is an embedding model: leave it out"))
             }
@@ -92,7 +94,26 @@ pub(super) fn only_for_embedding(what: &str, task: Task) -> Error {
     Error::InvalidArgument(format!("{what} is for models that embed, and {other}; leave it out"))
 }
 
+/// A model that cannot rank by itself, and why.
+struct CannotRank(String);
+
+impl Scorer for CannotRank {
+    fn kind(&self) -> ScoreKind {
+        ScoreKind::Custom
+    }
+
+    fn score(&self, _: &str, _: &[&str]) -> Result<ScoredList> {
+        Err(Error::InvalidArgument(self.0.clone()))
+    }
+}
+
 impl Model {
+    /// What a reranker needs where nobody says how the model ranks. One that cannot by itself says so when it is asked.
+    pub(crate) fn prepare_default(&self) -> Prepared {
+        let why_not = |error: Error| Prepared::of_scorer(Arc::new(CannotRank(error.to_string())), Blend::None);
+        self.prepare(&RankOptions::default()).unwrap_or_else(why_not)
+    }
+
     /// What a reranker by these options needs.
     ///
     /// # Errors
@@ -115,8 +136,7 @@ impl Model {
                     None => Arc::clone(&explainer),
                 };
                 let blend = options.blend.unwrap_or(scoring.default_blend()).check()?;
-                let (cached, encoder) = (cached.clone(), local.clone());
-                Ok(Prepared { scorer, explainer, cached, encoder, judged: None, long_text, blend })
+                Ok(Prepared { scorer, explainer, encoder: local.clone(), long_text, blend })
             }
             Loaded::CrossEncoder(model) => {
                 let mut scorer = CrossEncoderScorer::new(Arc::clone(model));
@@ -124,12 +144,16 @@ impl Model {
                     scorer = scorer.raw_scores(raw_scores);
                 }
                 let blend = options.blend.unwrap_or(Blend::None).check()?;
-                Ok(Prepared::of_scorer(Arc::new(scorer), None, blend))
+                Ok(Prepared::of_scorer(Arc::new(scorer), blend))
             }
-            Loaded::Scorer { scorer, judged, task } => {
+            Loaded::Judge(judge) => {
+                let blend = options.blend.unwrap_or(Blend::None).check()?;
+                Ok(Prepared::of_scorer(judge.scorer(options.judge)?, blend))
+            }
+            Loaded::Scorer { scorer, task } => {
                 let own = if *task == Task::Custom { default_blend(scorer.kind()) } else { Blend::None };
                 let blend = options.blend.unwrap_or(own).check()?;
-                Ok(Prepared::of_scorer(Arc::clone(scorer), judged.clone(), blend))
+                Ok(Prepared::of_scorer(Arc::clone(scorer), blend))
             }
         }
     }
@@ -151,6 +175,11 @@ impl RankOptions {
         Self { blend: Some(blend), ..self }
     }
 
+    /// Of a judge: about each candidate alone, or about several at once.
+    pub fn judge(self, method: JudgeMethod) -> Self {
+        Self { judge: Some(method), ..self }
+    }
+
     /// Of a cross-encoder: logits or probabilities.
     pub fn raw_scores(self, raw_scores: bool) -> Self {
         Self { raw_scores: Some(raw_scores), ..self }
@@ -158,14 +187,14 @@ impl RankOptions {
 }
 
 impl Prepared {
-    pub fn of_scorer(scorer: Arc<dyn Scorer>, judged: Option<Arc<Tally>>, blend: Blend) -> Self {
+    pub fn of_scorer(scorer: Arc<dyn Scorer>, blend: Blend) -> Self {
         let explainer = Arc::clone(&scorer);
-        Self { scorer, explainer, cached: None, encoder: None, judged, long_text: LongText::Truncate, blend }
+        Self { scorer, explainer, encoder: None, long_text: LongText::Truncate, blend }
     }
 }
 
 /// First-stage scores are mixed in as z-scores where a scorer's have no known range, and not at all with grades and places.
-pub(crate) fn default_blend(kind: ScoreKind) -> Blend {
+fn default_blend(kind: ScoreKind) -> Blend {
     match kind {
         ScoreKind::Custom | ScoreKind::Logit => {
             let normalize = Normalize::ZScore;

@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use super::load::cached;
-use super::{Loaded, Model, ModelOptions, Task};
+use super::options::AccountOptions;
+use super::{Judge, Loaded, Model, ModelOptions, Task};
 use crate::candle_backend::Device;
 use crate::encoder::Encoder;
-use crate::remote::judge::{JudgeMethod, JudgeOptions, JudgeScorer, ListwiseScorer, Rehearsal, Tally};
+use crate::remote::judge::{JudgeMethod, JudgeOptions, JudgeScorer, ListwiseScorer, Rehearsal};
 use crate::remote::{
     KeptAnswers, RemoteEncoder, RemoteOptions, RerankScorer, RerankServiceOptions, ask_dim, known_dim,
 };
 use crate::scorer::{Scorer, Scoring};
-use crate::service::{Account, HttpService, Meter, Prices, Provider, Service, ServiceKind, ServiceOptions};
+use crate::service::{Account, HttpService, Meter, Prices, Provider, Secret, Service, ServiceKind, ServiceOptions};
 use crate::{Error, Result};
 
 impl Model {
@@ -23,7 +24,7 @@ impl Model {
     ) -> Result<Self> {
         let kind = if options.judge.is_some() { ServiceKind::Judge } else { options.kind_of(provider, model) };
         let (task, name) = (task_of(kind), format!("{provider}:{model}"));
-        provider.check_offers(kind).map_err(Error::Service)?;
+        provider.check_offers(kind)?;
         check(task, &name)?;
         options.check_service(task)?;
         let loaded = match kind {
@@ -40,7 +41,7 @@ impl Model {
     /// Those of [`JudgeScorer::new`] and [`ListwiseScorer::new`].
     pub fn from_judge(service: Arc<dyn Service>, method: JudgeMethod, options: JudgeOptions) -> Result<Self> {
         let name = format!("{}:{}", service.provider(), service.model());
-        Ok(Self { name, loaded: judge(service, method, options)? })
+        Ok(Self { name, loaded: Loaded::Judge(Judge::new(service, method, options)?) })
     }
 }
 
@@ -52,53 +53,55 @@ fn task_of(kind: ServiceKind) -> Task {
     }
 }
 
-fn judge(service: Arc<dyn Service>, method: JudgeMethod, options: JudgeOptions) -> Result<Loaded> {
-    let (scorer, judged): (Arc<dyn Scorer>, Arc<Tally>) = match method {
-        JudgeMethod::Pointwise => {
-            let judge = JudgeScorer::new(service, options)?;
-            let tally = judge.tally();
-            (Arc::new(judge), tally)
+fn scorer(service: Arc<dyn Service>, method: JudgeMethod, options: JudgeOptions) -> Result<Arc<dyn Scorer>> {
+    Ok(match method {
+        JudgeMethod::Pointwise => Arc::new(JudgeScorer::new(service, options)?),
+        JudgeMethod::Listwise(windows) => Arc::new(ListwiseScorer::new(service, options, windows)?),
+    })
+}
+
+impl Judge {
+    fn new(service: Arc<dyn Service>, method: JudgeMethod, options: JudgeOptions) -> Result<Self> {
+        let scorer = scorer(Arc::clone(&service), method, options.clone())?;
+        Ok(Self { service, options, method, scorer })
+    }
+
+    /// The scorer that judges in this way; `None`: in the model's own.
+    pub(super) fn scorer(&self, method: Option<JudgeMethod>) -> Result<Arc<dyn Scorer>> {
+        match method {
+            Some(method) if method != self.method => scorer(Arc::clone(&self.service), method, self.options.clone()),
+            _ => Ok(Arc::clone(&self.scorer)),
         }
-        JudgeMethod::Listwise(windows) => {
-            let judge = ListwiseScorer::new(service, options, windows)?;
-            let tally = judge.tally();
-            (Arc::new(judge), tally)
-        }
-    };
-    Ok(Loaded::Scorer { scorer, judged: Some(judged), task: Task::Judge })
+    }
 }
 
 impl ModelOptions {
     fn load_embeddings(self, provider: Provider, model: &str) -> Result<Loaded> {
-        let (cache, progress) = (self.cache.clone(), self.encoder.progress.clone());
+        let cache = self.cache.clone();
         let encoder = self.remote_encoder(provider, model)?;
-        let cached = cached(&encoder, cache, &format!("{provider}:{model}"), progress)?;
+        let cached = cached(&encoder, cache, &format!("{provider}:{model}"))?;
         Ok(Loaded::Embedder { encoder, local: None, cached, scoring: Scoring::Cosine })
     }
 
     fn load_judge(mut self, provider: Provider, model: &str) -> Result<Loaded> {
         let (method, mut options) = self.judge.take().unwrap_or((JudgeMethod::Pointwise, JudgeOptions::default()));
         // What cannot be asked is said before a key is looked for.
-        judge(Arc::new(Rehearsal::new(provider, model)), method, options.clone())?;
+        scorer(Arc::new(Rehearsal::new(provider, model)), method, options.clone())?;
         options.concurrency = self.concurrency.unwrap_or(options.concurrency);
-        options.progress = options.progress.or(self.encoder.progress.take());
-        judge(self.reach_kept(provider, model)?, method, options)
+        Ok(Loaded::Judge(Judge::new(self.reach_kept(provider, model)?, method, options)?))
     }
 
     fn load_rerank(self, provider: Provider, model: &str) -> Result<Loaded> {
-        let mut options = RerankServiceOptions {
-            max_tokens: self.encoder.overrides.max_tokens,
-            progress: self.encoder.progress.clone(),
-            ..RerankServiceOptions::default()
-        };
+        let mut options =
+            RerankServiceOptions { max_tokens: self.encoder.overrides.max_tokens, ..RerankServiceOptions::default() };
         options.concurrency = self.concurrency.unwrap_or(options.concurrency);
         let scorer = Arc::new(RerankScorer::new(self.reach_kept(provider, model)?, options)?);
-        Ok(Loaded::Scorer { scorer, judged: None, task: Task::Rerank })
+        Ok(Loaded::Scorer { scorer, task: Task::Rerank })
     }
 
     /// The encoder; a cache keeps the answer about an unknown dimension.
     pub(crate) fn remote_encoder(self, provider: Provider, model: &str) -> Result<Arc<dyn Encoder>> {
-        provider.check_offers(ServiceKind::Embeddings).map_err(Error::Service)?;
+        provider.check_offers(ServiceKind::Embeddings)?;
         self.check_service(Task::Embed)?;
         let overrides = &self.encoder.overrides;
         let own_dim = known_dim(provider, model);
@@ -107,7 +110,6 @@ impl ModelOptions {
             max_tokens: overrides.max_tokens,
             query_prompt: overrides.query_prompt.clone().unwrap_or_default(),
             document_prompt: overrides.document_prompt.clone().unwrap_or_default(),
-            progress: self.encoder.progress.clone(),
             ..RemoteOptions::default()
         };
         options.concurrency = self.concurrency.unwrap_or(options.concurrency);
@@ -116,17 +118,20 @@ impl ModelOptions {
             (Some(dim), _) => dim,
             (None, Some(cache)) => {
                 let kept = KeptAnswers::new(Box::new(Arc::clone(&service)), cache.clone());
-                ask_dim(&kept).map_err(Error::Service)?
+                ask_dim(&kept)?
             }
-            (None, None) => ask_dim(service.as_ref()).map_err(Error::Service)?,
+            (None, None) => ask_dim(service.as_ref())?,
         };
         Ok(Arc::new(RemoteEncoder::new(service, dim, options)?))
     }
 
     fn reach(&self, provider: Provider, model: &str) -> Result<Arc<dyn Service>> {
         match &self.connect {
-            Some(connect) => connect(provider, model),
-            None => from_env(provider, model),
+            Some(connect) if self.account == AccountOptions::default() => connect(provider, model),
+            Some(_) => Err(Error::InvalidArgument(
+                "a key, an address and a budget are the service's own where one is given: leave them out".into(),
+            )),
+            None => over_http(provider, model, &self.account),
         }
     }
 
@@ -167,9 +172,17 @@ impl ModelOptions {
     }
 }
 
-fn from_env(provider: Provider, model: &str) -> Result<Arc<dyn Service>> {
-    let options = ServiceOptions::from_env(provider, model).map_err(Error::Service)?;
+/// Over HTTP; what the options leave open comes from the environment.
+fn over_http(provider: Provider, model: &str, own: &AccountOptions) -> Result<Arc<dyn Service>> {
+    if let Some(budget) = own.budget.filter(|budget| !(*budget >= 0.0)) {
+        return Err(Error::InvalidArgument(format!("a budget of {budget} dollars is none; give 0 or more")));
+    }
+    let mut options = ServiceOptions::from_env_at(provider, model, own.base_url.as_deref())?;
+    if let Some(key) = &own.api_key {
+        options.key = Some(Secret::new(key, "the option api_key")?);
+        options.key_host = None;
+    }
     let price = Prices::built_in().find(provider, model).cloned();
-    let account = Account::new(Arc::new(Meter::default()), model, price).map_err(Error::Service)?;
-    Ok(Arc::new(HttpService::new(options, account).map_err(Error::Service)?))
+    let account = Account::new(Arc::new(Meter::new(own.budget)), model, price)?;
+    Ok(Arc::new(HttpService::new(options, account)?))
 }

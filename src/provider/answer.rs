@@ -1,5 +1,7 @@
 //! What is known of an answer, whatever it holds: its size, its faults, its usage.
 
+use crate::call::ServiceTokens;
+
 /// What is wrong with an answer, and with which text of the request where it is about one.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Wrong {
@@ -36,20 +38,7 @@ pub struct TokenCount {
     pub search_units: u64,
 }
 
-/// What one answer took, as the service counted it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Usage {
-    /// Tokens sent, those that the service had in its own cache included.
-    pub input: u64,
-    /// Of these, tokens that the service had in its own cache.
-    pub cached_input: u64,
-    /// Tokens answered, hidden reasoning included.
-    pub output: u64,
-    /// Units by which some services bill searches instead of tokens.
-    pub search_units: u64,
-}
-
-impl From<TokenCount> for Usage {
+impl From<TokenCount> for ServiceTokens {
     /// The most that a request may take.
     fn from(count: TokenCount) -> Self {
         let TokenCount { input, output, search_units } = count;

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::answer::Usage;
 use super::chat::{Answer, Chats, Parameter, Question, Unusable, text};
 use super::kind::ServiceKind;
 use super::wire::{ErrorWords, Facts, Wire};
+use crate::call::ServiceTokens;
 
 /// The version of Anthropic's format that is spoken unless another is asked for.
 pub const ANTHROPIC_VERSION: &str = "2023-06-01";
@@ -46,13 +46,13 @@ impl Wire for Anthropic {
     }
 
     /// Anthropic's `input_tokens` are those that its cache had nothing to do with.
-    fn usage(&self, body: &Value) -> Option<Usage> {
+    fn usage(&self, body: &Value) -> Option<ServiceTokens> {
         let usage = body.get("usage")?;
         let number = |name: &str| usage.get(name).and_then(Value::as_u64);
         let cached = number("cache_read_input_tokens").unwrap_or(0);
         let written = number("cache_creation_input_tokens").unwrap_or(0);
         let input = number("input_tokens")?.saturating_add(cached).saturating_add(written);
-        Some(Usage { input, cached_input: cached, output: number("output_tokens")?, search_units: 0 })
+        Some(ServiceTokens { input, cached_input: cached, output: number("output_tokens")?, search_units: 0 })
     }
 
     /// `temperature: Extra inputs are not permitted`, `` `temperature` is deprecated for this model ``.

@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-use super::answer::Usage;
 use super::chat::Chats;
 use super::kind::ServiceKind;
 use super::openai::OpenAi;
 use super::wire::{Embeds, ErrorWords, Facts, Wire};
+use crate::call::ServiceTokens;
 
 /// The version of Azure's addresses that is used unless another is asked for.
 pub const AZURE_API_VERSION: &str = "2024-10-21";
@@ -66,7 +66,7 @@ impl Wire for Azure {
         key.map(|key| ("api-key", key.to_owned())).into_iter().collect()
     }
 
-    fn usage(&self, body: &Value) -> Option<Usage> {
+    fn usage(&self, body: &Value) -> Option<ServiceTokens> {
         OpenAi.usage(body)
     }
 

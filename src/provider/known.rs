@@ -4,10 +4,10 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::answer::Usage;
 use super::chat::Chats;
 use super::kind::ServiceKind;
 use super::wire::{Embeds, ErrorWords, Reranks, Wire};
+use crate::call::ServiceTokens;
 use crate::error::ServiceError;
 
 /// The providers: one line each, in the order in which messages name them.
@@ -51,7 +51,7 @@ providers! {
     Tei = super::rerank::TEI;
 }
 
-impl Usage {
+impl ServiceTokens {
     /// Reads what an answer says of its usage; `None` where it says nothing, as some compatible
     /// servers.
     pub fn of(provider: Provider, body: &Value) -> Option<Self> {
@@ -211,13 +211,16 @@ mod tests {
     #[test]
     fn usage_is_read_in_each_providers_form() {
         let openai = json!({"usage": {"prompt_tokens": 9, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 4}}});
-        let found = Usage::of(Provider::OpenAi, &openai);
-        assert_eq!(found, Some(Usage { input: 9, cached_input: 4, output: 2, search_units: 0 }));
+        let found = ServiceTokens::of(Provider::OpenAi, &openai);
+        assert_eq!(found, Some(ServiceTokens { input: 9, cached_input: 4, output: 2, search_units: 0 }));
         let embedding = json!({"usage": {"prompt_tokens": 8, "total_tokens": 8}});
-        assert_eq!(Usage::of(Provider::Azure, &embedding), Some(Usage { input: 8, ..Usage::default() }));
+        assert_eq!(
+            ServiceTokens::of(Provider::Azure, &embedding),
+            Some(ServiceTokens { input: 8, ..ServiceTokens::default() })
+        );
         let claude = json!({"usage": {"input_tokens": 3, "cache_creation_input_tokens": 1, "cache_read_input_tokens": 5, "output_tokens": 2}});
-        let expected = Usage { input: 9, cached_input: 5, output: 2, search_units: 0 };
-        assert_eq!(Usage::of(Provider::Anthropic, &claude), Some(expected));
-        assert_eq!(Usage::of(Provider::OpenAi, &json!({"data": []})), None);
+        let expected = ServiceTokens { input: 9, cached_input: 5, output: 2, search_units: 0 };
+        assert_eq!(ServiceTokens::of(Provider::Anthropic, &claude), Some(expected));
+        assert_eq!(ServiceTokens::of(Provider::OpenAi, &json!({"data": []})), None);
     }
 }

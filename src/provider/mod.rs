@@ -21,8 +21,8 @@ mod wire;
 
 #[cfg(feature = "remote")]
 pub(crate) use answer::AnswerSize;
+pub use answer::TokenCount;
 pub(crate) use answer::Wrong;
-pub use answer::{TokenCount, Usage};
 pub use anthropic::ANTHROPIC_VERSION;
 pub use azure::AZURE_API_VERSION;
 pub(crate) use chat::{Alternative, Answer, Chats, Form, Parameter, Prompt, Question, Token, Unusable, excerpt};

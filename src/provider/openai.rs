@@ -2,11 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::answer::{AnswerSize, Usage, Wrong};
+use super::answer::{AnswerSize, Wrong};
 use super::chat::{Answer, Chats, Parameter, Question, TOKEN_BYTES, Unusable, excerpt, text};
 use super::kind::ServiceKind;
 use super::vectors;
 use super::wire::{Embeds, ErrorWords, Facts, Wire};
+use crate::call::ServiceTokens;
 
 /// Texts in one request, as OpenAI limits them.
 pub const MAX_REQUEST_INPUTS: usize = 2_048;
@@ -62,10 +63,10 @@ impl Wire for OpenAi {
         }
     }
 
-    fn usage(&self, body: &Value) -> Option<Usage> {
+    fn usage(&self, body: &Value) -> Option<ServiceTokens> {
         let usage = body.get("usage")?;
         let number = |path: &str| usage.pointer(path).and_then(Value::as_u64);
-        Some(Usage {
+        Some(ServiceTokens {
             input: number("/prompt_tokens")?,
             cached_input: number("/prompt_tokens_details/cached_tokens").unwrap_or(0),
             output: number("/completion_tokens").unwrap_or(0),

@@ -3,9 +3,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::answer::{AnswerSize, Usage, Wrong};
+use super::answer::{AnswerSize, Wrong};
 use super::kind::ServiceKind;
 use super::wire::{ErrorWords, Facts, Reranks, Wire};
+use crate::call::ServiceTokens;
 
 /// A result around a document that the service repeats.
 const RESULT_BYTES: u64 = 512;
@@ -216,7 +217,7 @@ impl Wire for Family {
         ServiceKind::Rerank
     }
 
-    fn usage(&self, body: &Value) -> Option<Usage> {
+    fn usage(&self, body: &Value) -> Option<ServiceTokens> {
         let number = |path: &&str| body.pointer(path).and_then(Value::as_u64);
         let input = self.tokens.iter().find_map(number);
         let search_units = self
@@ -226,7 +227,11 @@ impl Wire for Family {
             .and_then(Value::as_u64);
         match (input, search_units) {
             (None, None) => None,
-            _ => Some(Usage { input: input.unwrap_or(0), search_units: search_units.unwrap_or(0), ..Usage::default() }),
+            _ => Some(ServiceTokens {
+                input: input.unwrap_or(0),
+                search_units: search_units.unwrap_or(0),
+                ..ServiceTokens::default()
+            }),
         }
     }
 
@@ -334,15 +339,15 @@ mod tests {
             { "index": 1, "relevance_score": 0.999071 }, { "index": 0, "relevance_score": 0.32713068 }],
             "meta": { "api_version": { "version": "2" }, "billed_units": { "search_units": 1 } } });
         assert_eq!(COHERE.scores(&cohere, 2), Ok(vec![0.327_130_68, 0.999_071]));
-        assert_eq!(COHERE.usage(&cohere), Some(Usage { search_units: 1, ..Usage::default() }));
+        assert_eq!(COHERE.usage(&cohere), Some(ServiceTokens { search_units: 1, ..ServiceTokens::default() }));
         let jina = json!({ "model": "m", "object": "list", "usage": { "total_tokens": 815, "prompt_tokens": 815 },
             "results": [{ "index": 0, "relevance_score": -8.5, "document": { "text": "x" } }] });
         assert_eq!(JINA.scores(&jina, 1), Ok(vec![-8.5]));
-        assert_eq!(JINA.usage(&jina), Some(Usage { input: 815, ..Usage::default() }));
+        assert_eq!(JINA.usage(&jina), Some(ServiceTokens { input: 815, ..ServiceTokens::default() }));
         let voyage = json!({ "object": "list", "data": [{ "index": 1, "relevance_score": 0.44 },
             { "index": 0, "relevance_score": 0.5 }], "model": "rerank-2.5", "usage": { "total_tokens": 26 } });
         assert_eq!(VOYAGE.scores(&voyage, 2), Ok(vec![0.5, 0.44]));
-        assert_eq!(VOYAGE.usage(&voyage), Some(Usage { input: 26, ..Usage::default() }));
+        assert_eq!(VOYAGE.usage(&voyage), Some(ServiceTokens { input: 26, ..ServiceTokens::default() }));
         let tei = json!([{ "index": 1, "score": 0.9976 }, { "index": 0, "score": 0 }]);
         assert_eq!(TEI.scores(&tei, 2), Ok(vec![0.0, 0.9976]));
         assert_eq!(TEI.usage(&tei), None);

@@ -2,9 +2,10 @@
 
 use serde_json::Value;
 
-use super::answer::{AnswerSize, Usage, Wrong};
+use super::answer::{AnswerSize, Wrong};
 use super::chat::Chats;
 use super::kind::ServiceKind;
+use crate::call::ServiceTokens;
 
 /// What is fixed about a provider.
 pub(crate) struct Facts {
@@ -66,7 +67,7 @@ pub(crate) trait Wire: Send + Sync {
     }
 
     /// What an answer says that it took; `None` where it says nothing, as some compatible servers.
-    fn usage(&self, body: &Value) -> Option<Usage>;
+    fn usage(&self, body: &Value) -> Option<ServiceTokens>;
 
     /// The parameter that an error's message speaks of, where the body does not name it.
     fn refused_parameter<'a>(&self, _message: &'a str) -> Option<&'a str> {

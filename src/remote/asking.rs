@@ -5,6 +5,7 @@ use sha2::{Digest, Sha256};
 
 use super::requests::Input;
 use crate::Error;
+use crate::call::Call;
 use crate::encoder::ModelInfo;
 use crate::hex::hex;
 use crate::provider::Wrong;
@@ -17,13 +18,14 @@ const SHOWN: usize = 48;
 pub(super) fn ask_and_read<T>(
     service: &dyn Service,
     request: &Request,
+    call: &Call<'_>,
     read: impl Fn(&Value) -> T,
     is_worth_keeping: impl Fn(&T) -> bool,
 ) -> Result<T, ServiceError> {
-    let mut reply = service.send(request)?;
+    let mut reply = service.send(request, call)?;
     let mut result = read(&reply.body);
     if !is_worth_keeping(&result) && reply.origin != Origin::Service {
-        let Some(anew) = service.ask_anew(request) else { return Ok(result) };
+        let Some(anew) = service.ask_anew(request, call) else { return Ok(result) };
         reply = anew?;
         result = read(&reply.body);
     }

@@ -12,6 +12,7 @@ use super::asking::{ask_and_read, malformed};
 use super::options::RemoteOptions;
 use super::parallel;
 use super::requests::{Input, Limits, request};
+use crate::call::{Call, Usage};
 use crate::encoder::{Embeddings, Encoder, ModelInfo, PartSink, Role};
 use crate::hex::hex;
 use crate::provider::Embeds;
@@ -38,7 +39,7 @@ impl RemoteEncoder {
     /// [`ServiceError::Setup`] for a provider without embeddings, and for a dimension of 0.
     pub fn new(service: Arc<dyn Service>, dim: usize, options: RemoteOptions) -> Result<Self> {
         let setup = |message: &str| Err(Error::Service(ServiceError::Setup(message.into())));
-        let wire = service.provider().embeds().map_err(Error::Service)?;
+        let wire = service.provider().embeds()?;
         if dim == 0 || options.dimensions == Some(0) {
             return setup("an embedding needs at least 1 component");
         }
@@ -54,13 +55,13 @@ impl RemoteEncoder {
     }
 
     /// The vectors of one request's texts.
-    fn ask(&self, inputs: &[Input<'_>]) -> Result<Vec<Vec<f32>>> {
+    fn ask(&self, inputs: &[Input<'_>], call: &Call<'_>) -> Result<Vec<Vec<f32>>> {
         let texts: Vec<&str> = inputs.iter().map(|input| input.text.as_ref()).collect();
         let tokens = inputs.iter().map(|input| input.tokens).sum();
         let read = |body: &Value| self.wire.vectors(body, texts.len(), Some(self.dim));
         let ask = |base64| {
             let request = request(self.wire, self.service.model(), &texts, tokens, self.options.dimensions, base64);
-            ask_and_read(&*self.service, &request, read, Result::is_ok)
+            ask_and_read(&*self.service, &request, call, read, Result::is_ok)
         };
         let vectors = match ask(self.base64.load(Ordering::Relaxed)) {
             Err(ServiceError::Refused { status: 400 | 422, param: Some(param), .. })
@@ -71,17 +72,23 @@ impl RemoteEncoder {
             }
             answer => answer,
         };
-        vectors.map_err(Error::Service)?.map_err(|wrong| malformed(&*self.service, wrong, inputs))
+        vectors?.map_err(|wrong| malformed(&*self.service, wrong, inputs))
     }
 
     /// Sends batches side by side and hands each to `sink`. After an error no further one is begun; those under way are finished, for they are paid.
-    fn send_all(&self, inputs: &[Input<'_>], batches: &[Range<usize>], sink: &PartSink<'_>) -> Result<()> {
-        let send = |at: usize| self.send_one(&inputs[batches[at].clone()], sink);
+    fn send_all(
+        &self,
+        inputs: &[Input<'_>],
+        batches: &[Range<usize>],
+        call: &Call<'_>,
+        sink: &PartSink<'_>,
+    ) -> Result<()> {
+        let send = |at: usize| self.send_one(&inputs[batches[at].clone()], call, sink);
         parallel::in_order(batches.len(), self.options.concurrency, send).map(drop)
     }
 
-    fn send_one(&self, inputs: &[Input<'_>], sink: &PartSink<'_>) -> Result<()> {
-        let vectors = self.ask(inputs)?;
+    fn send_one(&self, inputs: &[Input<'_>], call: &Call<'_>, sink: &PartSink<'_>) -> Result<()> {
+        let vectors = self.ask(inputs, call)?;
         let mut part = Embeddings::zeros(inputs.len(), self.dim);
         for (mut row, vector) in part.vectors.rows_mut().into_iter().zip(&vectors) {
             row.iter_mut().zip(vector).for_each(|(component, &value)| *component = value);
@@ -92,10 +99,9 @@ impl RemoteEncoder {
         }
         part.truncated = inputs.iter().map(|input| input.truncated).collect();
         let positions: Vec<usize> = inputs.iter().map(|input| input.position).collect();
+        call.add(&Usage::of_texts(&part.tokens, &part.truncated));
         sink(&positions, &part)?;
-        if let Some(progress) = &self.options.progress {
-            progress(inputs.len());
-        }
+        call.done(inputs.len());
         Ok(())
     }
 }
@@ -148,8 +154,12 @@ impl Encoder for RemoteEncoder {
     }
 
     fn encode(&self, texts: &[&str], role: Role) -> Result<Embeddings> {
+        self.encode_with(texts, role, &Call::new())
+    }
+
+    fn encode_with(&self, texts: &[&str], role: Role, call: &Call<'_>) -> Result<Embeddings> {
         let whole = Mutex::new(Embeddings::zeros(texts.len(), self.dim));
-        self.encode_parts(texts, role, &|positions, part| {
+        self.encode_parts(texts, role, call, &|positions, part| {
             let mut whole = whole.lock().unwrap_or_else(PoisonError::into_inner);
             for (row, &position) in positions.iter().enumerate() {
                 whole.vectors.row_mut(position).assign(&part.vectors.row(row));
@@ -161,16 +171,15 @@ impl Encoder for RemoteEncoder {
         Ok(whole.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn encode_parts(&self, texts: &[&str], role: Role, sink: &PartSink<'_>) -> Result<()> {
+    fn encode_parts(&self, texts: &[&str], role: Role, call: &Call<'_>, sink: &PartSink<'_>) -> Result<()> {
+        call.check()?;
         let empty: Vec<usize> = (0..texts.len()).filter(|&at| texts[at].is_empty()).collect();
         if !empty.is_empty() {
             sink(&empty, &Embeddings::zeros(empty.len(), self.dim))?;
-            if let Some(progress) = &self.options.progress {
-                progress(empty.len());
-            }
+            call.done(empty.len());
         }
         let inputs = self.limits.inputs(texts, self.prompt(role));
         let batches = self.limits.batches(&inputs);
-        self.send_all(&inputs, &batches, sink)
+        self.send_all(&inputs, &batches, call, sink)
     }
 }

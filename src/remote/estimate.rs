@@ -2,7 +2,7 @@
 
 use super::options::RemoteOptions;
 use super::requests::Limits;
-use crate::service::{Price, Provider, Usage};
+use crate::service::{Price, Provider, ServiceTokens};
 
 /// What embedding texts would take, without a key and without sending anything. Texts that a cache has are counted too.
 pub struct Estimate {
@@ -39,7 +39,7 @@ impl Estimate {
 
     /// What it would cost, in dollars.
     pub fn dollars(&self, price: &Price) -> f64 {
-        price.dollars(Usage { input: self.tokens, ..Usage::default() })
+        price.dollars(ServiceTokens { input: self.tokens, ..ServiceTokens::default() })
     }
 }
 

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::Error;
 use crate::cache::{CachedModel, EmbeddingCache};
+use crate::call::Call;
 use crate::service::{Origin, Provider, Reply, Request, Service, ServiceError, question_hash};
 
 /// A [`Service`] behind the cache: a question that was answered before is not asked again, and the service counts it ([`Service::count_kept`]). Answers lie beside the embeddings, under one limit.
@@ -46,16 +47,17 @@ impl Service for KeptAnswers {
         self.inner.host()
     }
 
-    fn send(&self, request: &Request) -> Result<Reply, ServiceError> {
+    fn send(&self, request: &Request, call: &Call<'_>) -> Result<Reply, ServiceError> {
+        call.check()?;
         let key = self.model.question_key(&question_hash(self.provider(), self.model(), request));
         let setup = |error: Error| ServiceError::Setup(error.to_string());
         let kept = self.cache.get_answer(&key).map_err(setup)?;
         // What cannot be read is as good as not there.
         if let Some(body) = kept.and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok()) {
-            self.inner.count_kept();
+            self.inner.count_kept(call);
             return Ok(Reply { body, latency: std::time::Duration::ZERO, origin: Origin::Cache });
         }
-        let reply = self.inner.send(request)?;
+        let reply = self.inner.send(request, call)?;
         if has_vectors(self.provider(), request, &reply) {
             self.keep(request, &reply)?;
         }
@@ -73,11 +75,11 @@ impl Service for KeptAnswers {
         self.cache.put_answer(&self.model, &key, &bytes).map_err(|error| setup(error.to_string()))
     }
 
-    fn ask_anew(&self, request: &Request) -> Option<Result<Reply, ServiceError>> {
-        Some(self.inner.send(request))
+    fn ask_anew(&self, request: &Request, call: &Call<'_>) -> Option<Result<Reply, ServiceError>> {
+        Some(self.inner.send(request, call))
     }
 
-    fn count_kept(&self) {
-        self.inner.count_kept();
+    fn count_kept(&self, call: &Call<'_>) {
+        self.inner.count_kept(call);
     }
 }

@@ -20,6 +20,7 @@ pub use kept::KeptAnswers;
 pub use options::RemoteOptions;
 pub use rerank::{RerankScorer, RerankServiceOptions};
 
+use crate::call::Call;
 use crate::service::{Prices, Provider, Service, ServiceError};
 use asking::ask_and_read;
 
@@ -35,7 +36,8 @@ pub fn known_dim(provider: Provider, model: &str) -> Option<usize> {
 pub fn ask_dim(service: &dyn Service) -> Result<usize, ServiceError> {
     let wire = service.provider().embeds()?;
     let request = requests::request(wire, service.model(), &["dimension"], 9, None, true);
-    let vectors = ask_and_read(service, &request, |body| wire.vectors(body, 1, None), Result::is_ok)?
+    let call = Call::new();
+    let vectors = ask_and_read(service, &request, &call, |body| wire.vectors(body, 1, None), Result::is_ok)?
         .map_err(|wrong| ServiceError::Malformed { host: service.host(), message: wrong.message })?;
     Ok(vectors[0].len())
 }

@@ -1,7 +1,6 @@
 //! How texts are sent to a model that embeds.
 
 use super::requests::Limits;
-use crate::encoder::ProgressFn;
 use crate::provider::{MAX_INPUT_TOKENS, MAX_REQUEST_INPUTS, MAX_REQUEST_TOKENS};
 use crate::service::{Provider, TokenCounter};
 
@@ -23,8 +22,6 @@ pub struct RemoteOptions {
     pub request_inputs: usize,
     /// Tokens in one request.
     pub request_tokens: usize,
-    /// Called with the number of texts just embedded; from any thread.
-    pub progress: Option<ProgressFn>,
 }
 
 impl Default for RemoteOptions {
@@ -37,7 +34,6 @@ impl Default for RemoteOptions {
             concurrency: 8,
             request_inputs: MAX_REQUEST_INPUTS,
             request_tokens: MAX_REQUEST_TOKENS,
-            progress: None,
         }
     }
 }

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use super::asking::{ask_and_read, fingerprint, malformed, model_info};
 use super::parallel;
 use super::requests::{Input, Limits};
-use crate::encoder::{ModelInfo, ProgressFn};
+use crate::call::{Call, Usage};
+use crate::encoder::ModelInfo;
 use crate::provider::Reranks;
 use crate::scorer::{CandidateList, ScoreKind, Scored, ScoredList, Scorer, WhyNot, score_one_list};
 use crate::service::{Request, Service, TokenCount, TokenCounter};
@@ -28,13 +29,11 @@ pub struct RerankServiceOptions {
     pub request_documents: Option<usize>,
     /// Requests under way at once, at least 1.
     pub concurrency: usize,
-    /// Called with the number of candidates that were just scored; from any thread.
-    pub progress: Option<ProgressFn>,
 }
 
 impl Default for RerankServiceOptions {
     fn default() -> Self {
-        Self { max_tokens: None, request_documents: None, concurrency: 8, progress: None }
+        Self { max_tokens: None, request_documents: None, concurrency: 8 }
     }
 }
 
@@ -80,7 +79,7 @@ impl RerankScorer {
     /// options out of range.
     pub fn new(service: Arc<dyn Service>, options: RerankServiceOptions) -> Result<Self> {
         options.check()?;
-        let wire = service.provider().reranks().map_err(Error::Service)?;
+        let wire = service.provider().reranks()?;
         let limits = Limits {
             counter: TokenCounter::for_model(service.provider(), service.model()),
             max_tokens: options.max_tokens,
@@ -100,7 +99,7 @@ impl RerankScorer {
     }
 
     /// The scores of one request's candidates.
-    fn ask(&self, query: &str, inputs: &[Input<'_>]) -> Result<Vec<f32>> {
+    fn ask(&self, query: &str, inputs: &[Input<'_>], call: &Call<'_>) -> Result<Vec<f32>> {
         let documents: Vec<&str> = inputs.iter().map(|input| input.text.as_ref()).collect();
         let mut pairs = inputs.iter().map(|input| input.tokens);
         let at_most = TokenCount {
@@ -111,11 +110,10 @@ impl RerankScorer {
         let body = self.wire.body(self.service.model(), query, &documents);
         let request = Request { path: self.wire.path(), body, at_most };
         let read = |body: &Value| self.wire.scores(body, documents.len());
-        let scores = ask_and_read(&*self.service, &request, read, Result::is_ok).map_err(Error::Service)?;
+        let scores = ask_and_read(&*self.service, &request, call, read, Result::is_ok)?;
         let scores = scores.map_err(|wrong| malformed(&*self.service, wrong, inputs))?;
-        if let Some(progress) = &self.options.progress {
-            progress(inputs.len());
-        }
+        call.add(&usage_of(inputs));
+        call.done(inputs.len());
         Ok(scores)
     }
 
@@ -128,6 +126,12 @@ impl RerankScorer {
         }
         pairs.into()
     }
+}
+
+/// What the candidates of one request count. Tokens are the service's to say.
+fn usage_of(inputs: &[Input<'_>]) -> Usage {
+    let truncated = inputs.iter().filter(|input| input.truncated).count() as u64;
+    Usage { texts: inputs.len() as u64, truncated, ..Usage::default() }
 }
 
 impl Scorer for RerankScorer {
@@ -154,7 +158,8 @@ impl Scorer for RerankScorer {
         score_one_list(self, query, candidates)
     }
 
-    fn score_lists(&self, lists: &[CandidateList<'_>], texts: &[&str]) -> Result<Vec<ScoredList>> {
+    fn score_lists(&self, lists: &[CandidateList<'_>], texts: &[&str], call: &Call<'_>) -> Result<Vec<ScoredList>> {
+        call.check()?;
         let of_list = |list: &CandidateList<'_>| self.inputs(list, self.limits.counter.count(list.query), texts);
         let inputs: Vec<Vec<Input<'_>>> = lists.iter().map(of_list).collect();
         let pieces = inputs.iter().enumerate().flat_map(|(list, inputs)| {
@@ -163,7 +168,7 @@ impl Scorer for RerankScorer {
         let pieces: Vec<Piece> = pieces.collect();
         let ask = |at: usize| {
             let Piece { list, inputs: range } = &pieces[at];
-            self.ask(lists[*list].query, &inputs[*list][range.clone()])
+            self.ask(lists[*list].query, &inputs[*list][range.clone()], call)
         };
         let answers = parallel::in_order(pieces.len(), self.options.concurrency, ask)?;
         let unscored = lists.iter().zip(&inputs).map(|(list, inputs)| self.unscored(list, inputs));

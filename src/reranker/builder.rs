@@ -9,7 +9,7 @@ use crate::Result;
 use crate::blend::Blend;
 use crate::cache::EmbeddingCache;
 use crate::candle_backend::Device;
-use crate::encoder::{Encoder, Engine, LocalEncoder, Overrides, Precision, ProgressFn};
+use crate::encoder::{Encoder, Engine, LocalEncoder, Overrides, Precision};
 use crate::model::{Connect, DEFAULT_MODEL, Model, ModelOptions, RankOptions, check_cached};
 use crate::remote::judge::{JudgeMethod, JudgeOptions};
 use crate::scorer::{LongText, Scoring};
@@ -125,12 +125,6 @@ impl RerankerBuilder {
     /// Prompts, length limit and dimension other than the model's own.
     pub fn overrides(mut self, overrides: Overrides) -> Self {
         self.options = self.options.overrides(overrides);
-        self
-    }
-
-    /// Called with the number of texts just encoded; from any thread.
-    pub fn progress(mut self, progress: ProgressFn) -> Self {
-        self.options = self.options.progress(progress);
         self
     }
 

@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 use super::Reranker;
 use crate::blend::Blend;
-use crate::cache::CachedEncoder;
-use crate::remote::judge::Tally;
+use crate::model::{ModelStage, Prepared};
 use crate::scorer::{CascadeScorer, Scoring, Stage, StageInfo};
 use crate::service::Provider;
 use crate::{Error, Result};
@@ -35,34 +34,45 @@ pub struct StageSpec {
 pub(super) struct Stages {
     stages: Vec<Stage>,
     infos: Vec<StageInfo>,
-    cached: Vec<Arc<CachedEncoder>>,
-    judged: Vec<Arc<Tally>>,
 }
 
 impl Stages {
     pub fn push(&mut self, name: String, reranker: Reranker, depth: usize) {
-        let Reranker { scorer, cached, judged, .. } = reranker;
-        self.cached.extend(cached);
-        self.judged.extend(judged);
+        let scorer = reranker.scorer;
         self.infos.push(StageInfo { name: name.clone(), kind: scorer.kind(), depth });
         self.stages.push(Stage { name, scorer, depth });
     }
 
     pub fn reranker(self, blend: Blend) -> Result<Reranker> {
-        let Self { stages, infos, cached, judged } = self;
-        let cascade = Reranker::from_scorer(Arc::new(CascadeScorer::new(stages)?));
-        Ok(Reranker { stages: infos, cached, judged, blend, ..cascade })
+        let Self { stages, infos } = self;
+        let cascade = Reranker::of(Prepared::of_scorer(Arc::new(CascadeScorer::new(stages)?), blend));
+        Ok(Reranker { stages: infos, ..cascade })
     }
 }
 
 impl Reranker {
     /// Ranks in stages, each the best so many of the order that the one before it left; see [`CascadeScorer`](crate::CascadeScorer).
     ///
+    /// ```no_run
+    /// use nearsort::{Model, ModelOptions, Reranker, Scoring};
+    ///
+    /// # fn main() -> nearsort::Result<()> {
+    /// # let (query, docs, key) = ("q", ["a", "b"], "k");
+    /// # let model = Model::load("all-MiniLM-L6-v2", ModelOptions::default())?;
+    /// let judge = Model::load("openai:gpt-4o-mini", ModelOptions::default().api_key(key).budget(2.00))?;
+    /// let best = Reranker::cascade([(model.by(Scoring::Hybrid), 200), (judge.pointwise(), 10)])?.rank(query, &docs).run()?;
+    /// println!("{:?} for {:?} dollars", best.hits, best.usage.service.dollars);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
-    /// Those of [`CascadeScorer::new`](crate::CascadeScorer::new).
-    pub fn cascade(stages: impl IntoIterator<Item = (Reranker, usize)>) -> Result<Self> {
+    /// Those of [`CascadeScorer::new`](crate::CascadeScorer::new) and [`Reranker::with`].
+    pub fn cascade<S: Into<ModelStage>>(stages: impl IntoIterator<Item = (S, usize)>) -> Result<Self> {
         let mut all = Stages::default();
-        for (reranker, depth) in stages {
+        for (stage, depth) in stages {
+            let ModelStage { model, options } = stage.into();
+            let reranker = Self::with(&model, options)?;
             let kind = reranker.score_kind().to_string();
             let name = reranker.model().filter(|_| reranker.encoder.is_none()).map_or(kind, |model| model.name);
             all.push(name, reranker, depth);

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::explanation::{Explanation, Match, matches_of_words};
 use super::{CandidateList, Parts, QueryReading, ScoreKind, Scored, ScoredList, Scorer, WhyNot, score_one_list};
 use crate::blend::Blend;
+use crate::call::Call;
 use crate::encoder::{EncodedLengths, EncodedText, Encoder, ModelInfo, Role};
 use crate::similarity::{DocumentTokens, QueryTokens, cosine_similarity};
 use crate::{Error, Result};
@@ -219,12 +220,13 @@ impl BiEncoderScorer {
         &self,
         texts: &[&str],
         role: Role,
+        call: &Call<'_>,
         sink: &(dyn Fn(usize, &EncodedText<'_>) + Sync),
     ) -> Result<EncodedLengths> {
         if let Some(encoder) = self.encoder.token_encoder() {
-            return encoder.encode_each(texts, role, sink);
+            return encoder.encode_each(texts, role, call, sink);
         }
-        let embeddings = self.encoder.encode(texts, role)?;
+        let embeddings = self.encoder.encode_with(texts, role, call)?;
         let no_tokens = ndarray::ArrayView2::from_shape((0, 0), &[]).map_err(|e| failed(&e))?;
         for (index, vector) in embeddings.vectors.rows().into_iter().enumerate() {
             sink(index, &EncodedText { vector: &vector.to_vec(), tokens: no_tokens });
@@ -234,11 +236,15 @@ impl BiEncoderScorer {
         Ok(EncodedLengths { tokens: embeddings.tokens, own, unknown, truncated: embeddings.truncated })
     }
 
-    fn encode_queries(&self, lists: &[CandidateList<'_>]) -> Result<(Vec<QueryVectors>, EncodedLengths)> {
+    fn encode_queries(
+        &self,
+        lists: &[CandidateList<'_>],
+        call: &Call<'_>,
+    ) -> Result<(Vec<QueryVectors>, EncodedLengths)> {
         check_vectors(self.encoder.as_ref(), self.scoring)?;
         let texts: Vec<&str> = lists.iter().map(|list| list.query).collect();
         let vectors: Mutex<Vec<Option<QueryVectors>>> = Mutex::new(texts.iter().map(|_| None).collect());
-        let lengths = self.encode_each(&texts, Role::Query, &|index, text| {
+        let lengths = self.encode_each(&texts, Role::Query, call, &|index, text| {
             let tokens = self.scoring.needs_tokens().then(|| QueryTokens::new(text.tokens));
             let query = QueryVectors { vector: text.vector.to_vec(), tokens };
             vectors.lock().unwrap_or_else(PoisonError::into_inner)[index] = Some(query);
@@ -260,13 +266,14 @@ impl BiEncoderScorer {
         vector_is_finite && query.tokens.as_ref().is_none_or(QueryTokens::is_finite)
     }
 
-    fn pieces(&self, texts: &[&str]) -> Result<Vec<Piece>> {
+    fn pieces(&self, texts: &[&str], call: &Call<'_>) -> Result<Vec<Piece>> {
         let whole = |(text, content): (usize, &&str)| Piece { text, range: 0..content.len() };
         let Some(encoder) = self.encoder.token_encoder().filter(|_| self.long_text == LongText::Window) else {
             return Ok(texts.iter().enumerate().map(whole).collect());
         };
         let mut pieces = Vec::with_capacity(texts.len());
         for (text, content) in texts.iter().enumerate() {
+            call.check()?;
             pieces.extend(encoder.windows(content, Role::Document)?.into_iter().map(|range| Piece { text, range }));
         }
         Ok(pieces)
@@ -295,12 +302,13 @@ impl BiEncoderScorer {
         lists: &[CandidateList<'_>],
         texts: &[&str],
         pieces: &[Piece],
+        call: &Call<'_>,
     ) -> Result<(Vec<Vec<Best>>, EncodedLengths)> {
         let places = Places::new(lists, texts.len());
         let empty = lists.iter().map(|list| vec![Best::NONE; list.candidates.len()]).collect::<Vec<_>>();
         let best = Mutex::new(Ok(empty));
         let contents: Vec<&str> = pieces.iter().map(|piece| &texts[piece.text][piece.range.clone()]).collect();
-        let lengths = self.encode_each(&contents, Role::Document, &|piece, encoded| {
+        let lengths = self.encode_each(&contents, Role::Document, call, &|piece, encoded| {
             let tokens = self.scoring.needs_tokens().then(|| DocumentTokens::new(encoded.tokens));
             let places = &places.of_text[pieces[piece].text];
             let score = |&(list, _): &(usize, usize)| self.score_pair(&queries[list], encoded.vector, tokens.as_ref());
@@ -393,10 +401,10 @@ impl Scorer for BiEncoderScorer {
         score_one_list(self, query, candidates)
     }
 
-    fn score_lists(&self, lists: &[CandidateList<'_>], texts: &[&str]) -> Result<Vec<ScoredList>> {
-        let (queries, query_lengths) = self.encode_queries(lists)?;
-        let pieces = self.pieces(texts)?;
-        let (best, lengths) = self.score_pieces(&queries, lists, texts, &pieces)?;
+    fn score_lists(&self, lists: &[CandidateList<'_>], texts: &[&str], call: &Call<'_>) -> Result<Vec<ScoredList>> {
+        let (queries, query_lengths) = self.encode_queries(lists, call)?;
+        let pieces = self.pieces(texts, call)?;
+        let (best, lengths) = self.score_pieces(&queries, lists, texts, &pieces, call)?;
         let lengths = lengths_of_texts(&pieces, &lengths, texts);
         let query = |number: usize| QueryReading {
             tokens: query_lengths.tokens[number],
@@ -416,14 +424,15 @@ impl Scorer for BiEncoderScorer {
         let has_cosine = self.encoder.has_text_vectors();
         let scoring = if has_cosine { Scoring::Hybrid } else { Scoring::MaxSim };
         let all = Self { encoder: Arc::clone(&self.encoder), scoring, long_text: self.long_text };
-        let (queries, _) = all.encode_queries(&[CandidateList { query, candidates: &[] }])?;
+        let call = Call::new();
+        let (queries, _) = all.encode_queries(&[CandidateList { query, candidates: &[] }], &call)?;
         let [QueryVectors { vector, tokens: Some(tokens) }] = queries.as_slice() else {
             return Err(failed(&"the encoder lost a query"));
         };
-        let pieces = all.pieces(&[candidate])?;
+        let pieces = all.pieces(&[candidate], &call)?;
         let contents: Vec<&str> = pieces.iter().map(|piece| &candidate[piece.range.clone()]).collect();
         let best = Mutex::new((Best::NONE, Vec::new()));
-        all.encode_each(&contents, Role::Document, &|piece, encoded| {
+        all.encode_each(&contents, Role::Document, &call, &|piece, encoded| {
             let of_piece = DocumentTokens::new(encoded.tokens);
             // Vectors of one encoder have one length; NaN would be seen below.
             let cosine = if has_cosine { cosine_similarity(vector, encoded.vector).unwrap_or(f32::NAN) } else { 0.0 };

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::{CandidateList, QueryReading, ScoreKind, Scored, ScoredList, Scorer, StageScore, WhyNot, score_one_list};
+use crate::call::Call;
 use crate::encoder::ModelInfo;
 use crate::hex::hex;
 use crate::ranking;
@@ -87,7 +88,9 @@ impl CascadeScorer {
         lists: &[CandidateList<'_>],
         texts: &[&str],
         progress: &mut [Progress],
+        call: &Call<'_>,
     ) -> Result<()> {
+        call.check()?;
         let stage = &self.stages[number];
         let chosen: Vec<&[usize]> =
             progress.iter().map(|list| &list.order[..list.order.len().min(stage.depth)]).collect();
@@ -109,7 +112,7 @@ impl CascadeScorer {
             .zip(&candidates)
             .map(|(list, candidates)| CandidateList { query: list.query, candidates })
             .collect();
-        let scores = stage.scorer.score_lists(&asked, &needed)?;
+        let scores = stage.scorer.score_lists(&asked, &needed, call)?;
         progress.iter_mut().zip(scores).try_for_each(|(list, scores)| list.take(number, &scores))
     }
 }
@@ -196,10 +199,10 @@ impl Scorer for CascadeScorer {
         score_one_list(self, query, candidates)
     }
 
-    fn score_lists(&self, lists: &[CandidateList<'_>], texts: &[&str]) -> Result<Vec<ScoredList>> {
+    fn score_lists(&self, lists: &[CandidateList<'_>], texts: &[&str], call: &Call<'_>) -> Result<Vec<ScoredList>> {
         let mut progress: Vec<Progress> = lists.iter().map(|list| Progress::new(list.candidates.len())).collect();
         for number in 0..self.stages.len() {
-            self.pass(number, lists, texts, &mut progress)?;
+            self.pass(number, lists, texts, &mut progress, call)?;
             if progress.iter().any(|list| !list.not_numbers.is_empty()) {
                 // The run cannot succeed: later stages, which may cost money, have nothing to do.
                 break;
@@ -273,7 +276,7 @@ mod tests {
             CandidateList { query: "b", candidates: &[4, 3] },
             CandidateList { query: "c", candidates: &[] },
         ];
-        let scores = cascade.score_lists(&lists, &texts).unwrap();
+        let scores = cascade.score_lists(&lists, &texts, &Call::new()).unwrap();
         assert_eq!(scores.iter().map(order).collect::<Vec<_>>(), [vec![2, 1, 0, 3], vec![1, 0], vec![]]);
         assert_eq!(scores[0].pairs[0].stage, None);
         assert_eq!(scorers[1].1.lock().unwrap().as_slice(), ["6", "8", ""]);

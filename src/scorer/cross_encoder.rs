@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{CandidateList, QueryReading, ScoreKind, Scored, ScoredList, Scorer, WhyNot, score_one_list};
 use crate::Result;
+use crate::call::Call;
 use crate::encoder::{CrossEncoder, ModelInfo, PairLogits};
 
 /// Scores candidates by a [`CrossEncoder`]: every pair is one forward pass.
@@ -73,14 +74,14 @@ impl Scorer for CrossEncoderScorer {
         score_one_list(self, query, candidates)
     }
 
-    fn score_lists(&self, lists: &[CandidateList<'_>], texts: &[&str]) -> Result<Vec<ScoredList>> {
+    fn score_lists(&self, lists: &[CandidateList<'_>], texts: &[&str], call: &Call<'_>) -> Result<Vec<ScoredList>> {
         let queries: Vec<&str> = lists.iter().map(|list| list.query).collect();
         let of_list = |(number, list)| {
             let list: &CandidateList<'_> = list;
             list.candidates.iter().map(move |&text| (number, text))
         };
         let pairs: Vec<(usize, usize)> = lists.iter().enumerate().flat_map(of_list).collect();
-        let scored = self.model.logits(&queries, texts, &pairs)?;
+        let scored = self.model.logits(&queries, texts, &pairs, call)?;
         let mut first = 0;
         let answer = |(number, list): (usize, &CandidateList<'_>)| {
             let range = first..first + list.candidates.len();

@@ -17,6 +17,7 @@ pub use list::{ListOptions, OrderedList};
 pub use scored::{Parts, QueryReading, Scored, ScoredList, StageScore, WhyNot};
 
 use crate::Result;
+use crate::call::{Call, Usage};
 use crate::encoder::ModelInfo;
 
 /// A query and the candidates to score against it.
@@ -31,7 +32,16 @@ pub struct CandidateList<'a> {
 /// [`Scorer::score`] of a scorer whose work is in [`Scorer::score_lists`].
 pub(crate) fn score_one_list(scorer: &dyn Scorer, query: &str, candidates: &[&str]) -> Result<ScoredList> {
     let all: Vec<usize> = (0..candidates.len()).collect();
-    scorer.score_lists(&[CandidateList { query, candidates: &all }], candidates).map(|mut scores| scores.swap_remove(0))
+    let call = Call::new();
+    let lists = [CandidateList { query, candidates: &all }];
+    scorer.score_lists(&lists, candidates, &call).map(|mut scores| scores.swap_remove(0))
+}
+
+/// What a list's scores say of what they took.
+fn usage_of(scored: &ScoredList) -> Usage {
+    let tokens = scored.document_tokens + u64::from(scored.query.tokens);
+    let truncated = scored.num_truncated() as u64 + u64::from(scored.query.truncated);
+    Usage { texts: scored.pairs.len() as u64, tokens, truncated, ..Usage::default() }
 }
 
 /// Scores candidates against a query.
@@ -66,17 +76,21 @@ pub trait Scorer: Send + Sync {
     fn score(&self, query: &str, candidates: &[&str]) -> Result<ScoredList>;
 
     /// [`Scorer::score`] for several lists whose candidates are among `texts`, in the lists' order. A scorer that can share work between
-    /// lists (encoding each text once) overrides this; the scores are the same.
+    /// lists (encoding each text once) overrides this, and one whose work takes long: the scores are the same. `call` may end the work, and is told of its progress and of what it used.
     ///
     /// # Errors
-    /// As [`Scorer::score`].
+    /// As [`Scorer::score`]; [`Error::Cancelled`](crate::Error::Cancelled); [`Error::DeadlineExceeded`](crate::Error::DeadlineExceeded).
     ///
     /// # Panics
     /// If a list names a text that is not there.
-    fn score_lists(&self, lists: &[CandidateList<'_>], texts: &[&str]) -> Result<Vec<ScoredList>> {
+    fn score_lists(&self, lists: &[CandidateList<'_>], texts: &[&str], call: &Call<'_>) -> Result<Vec<ScoredList>> {
         let score = |list: &CandidateList<'_>| {
             let candidates: Vec<&str> = list.candidates.iter().map(|&candidate| texts[candidate]).collect();
-            self.score(list.query, &candidates)
+            call.check()?;
+            let scored = self.score(list.query, &candidates)?;
+            call.add(&usage_of(&scored));
+            call.done(candidates.len());
+            Ok(scored)
         };
         lists.iter().map(score).collect()
     }

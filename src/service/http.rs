@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::io::Read;
-use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
@@ -15,7 +14,8 @@ use super::answer_size;
 use super::limits::PerMinute;
 use super::meter::Reservation;
 use super::refusal::{Refusal, pause};
-use super::{Account, Origin, Provider, Reply, Request, Secret, Service, ServiceError, ServiceOptions, Usage};
+use super::{Account, Origin, Provider, Reply, Request, Secret, Service, ServiceError, ServiceOptions, ServiceTokens};
+use crate::call::Call;
 use crate::scrub::Scrubber;
 use crate::store::{proxy_from_env, read_certificates, root_certs, secrets_of};
 
@@ -42,6 +42,12 @@ enum Trouble {
         after: Option<Duration>,
     },
     Final(ServiceError),
+}
+
+impl<E: Into<ServiceError>> From<E> for Trouble {
+    fn from(error: E) -> Self {
+        Self::Final(error.into())
+    }
 }
 
 /// What the last try came to, if there is no other.
@@ -90,16 +96,17 @@ impl HttpService {
     }
 
     /// One try: waits for the limits, sets its price aside, asks.
-    fn ask(&self, url: &str, request: &Request, body: &[u8]) -> Result<Reply, Trouble> {
+    fn ask(&self, url: &str, request: &Request, body: &[u8], call: &Call<'_>) -> Result<Reply, Trouble> {
+        call.check()?;
         if let Some(limit) = &self.requests {
-            limit.wait_for(1);
+            limit.wait_for(1, call)?;
         }
         if let Some(limit) = &self.tokens {
-            limit.wait_for(request.at_most.input + request.at_most.output);
+            limit.wait_for(request.at_most.input + request.at_most.output, call)?;
         }
-        let reservation = self.account.reserve(request.at_most).map_err(Trouble::Final)?;
+        let reservation = self.account.reserve(request.at_most, call)?;
         let started = Instant::now();
-        let mut response = match self.post(url, body) {
+        let mut response = match self.post(url, body, call) {
             Ok(response) => response,
             Err(error) => return Err(self.no_answer(&error, reservation)),
         };
@@ -125,7 +132,7 @@ impl HttpService {
                 if let Some(refusal) = Refusal::of_success(&body) {
                     return Err(self.turned_down(refusal.status(), refusal, None));
                 }
-                reservation.settle(Usage::of(self.options.provider, &body));
+                reservation.settle(ServiceTokens::of(self.options.provider, &body), call);
                 Ok(Reply { body, latency, origin: Origin::Service })
             }
             Err(trouble) => {
@@ -152,14 +159,17 @@ impl HttpService {
         Ok(body)
     }
 
-    fn post(&self, url: &str, body: &[u8]) -> Result<Response<Body>, ureq::Error> {
+    fn post(&self, url: &str, body: &[u8], call: &Call<'_>) -> Result<Response<Body>, ureq::Error> {
         let mut request = self.agent.post(url).content_type("application/json").header("accept", "application/json");
         let options = &self.options;
         let key = options.key.as_ref().map(Secret::reveal);
         for (name, value) in options.provider.wire().headers(key, options.api_version.as_deref()) {
             request = request.header(name, value);
         }
-        request.send(body)
+        match call.time_left() {
+            Some(left) => request.config().timeout_global(Some(left.min(self.options.timeout))).build().send(body),
+            None => request.send(body),
+        }
     }
 
     fn read(&self, response: &mut Response<Body>, most: u64) -> Result<String, ureq::Error> {
@@ -291,20 +301,21 @@ impl Service for HttpService {
         self.options.host()
     }
 
-    fn send(&self, request: &Request) -> Result<Reply, ServiceError> {
+    fn send(&self, request: &Request, call: &Call<'_>) -> Result<Reply, ServiceError> {
         let url = self.options.url(request.path)?;
         let body = serde_json::to_vec(&request.body).map_err(|error| ServiceError::Setup(error.to_string()))?;
         let mut pauses = self.pauses();
         let mut tries = 0;
         loop {
             tries += 1;
-            let (reason, after) = match self.ask(&url, request, &body) {
+            let (reason, after) = match self.ask(&url, request, &body, call) {
                 Ok(reply) => return Ok(reply),
                 Err(Trouble::Final(error)) => return Err(error),
                 Err(Trouble::Again { reason, after }) => (reason, after),
             };
+            call.check()?;
             match (pauses.next(), reason) {
-                (Some(pause), _) => thread::sleep(after.unwrap_or(pause).min(self.options.max_pause)),
+                (Some(pause), _) => call.wait(after.unwrap_or(pause).min(self.options.max_pause))?,
                 (None, Reason::Malformed(message)) => {
                     return Err(self.malformed(format!("{message}, {tries} times")));
                 }
@@ -315,7 +326,7 @@ impl Service for HttpService {
         }
     }
 
-    fn count_kept(&self) {
-        self.account.kept();
+    fn count_kept(&self, call: &Call<'_>) {
+        self.account.kept(call);
     }
 }

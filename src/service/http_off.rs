@@ -1,6 +1,7 @@
 //! Stands in for `http` in a build without the feature `remote`: the same names, each a typed failure.
 
 use super::{Account, Provider, Reply, Request, Service, ServiceError, ServiceOptions};
+use crate::call::Call;
 
 /// A service over HTTP, which this build cannot reach.
 pub struct HttpService(std::convert::Infallible);
@@ -29,7 +30,7 @@ impl Service for HttpService {
         match self.0 {}
     }
 
-    fn send(&self, _: &Request) -> Result<Reply, ServiceError> {
+    fn send(&self, _: &Request, _: &Call<'_>) -> Result<Reply, ServiceError> {
         match self.0 {}
     }
 }

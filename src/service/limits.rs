@@ -1,11 +1,12 @@
 //! Limits per minute, kept by waiting.
 
 use std::num::NonZeroU32;
-use std::thread;
 use std::time::Duration;
 
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultDirectRateLimiter, Quota};
+
+use crate::call::{Call, Stopped};
 
 const MINUTE: Duration = Duration::from_secs(60);
 /// So large a share of a minute's limit may be taken at once.
@@ -25,19 +26,23 @@ impl PerMinute {
     }
 
     /// Waits until so many more are allowed. More than what may be taken at once is taken piece by piece, so that a large request waits its turn.
-    pub fn wait_for(&self, number: u64) {
+    ///
+    /// # Errors
+    /// When the call ends before that.
+    pub fn wait_for(&self, number: u64, call: &Call<'_>) -> Result<(), Stopped> {
         let clock = DefaultClock::default();
         let mut left = number;
         while left > 0 {
             let piece = u32::try_from(left).unwrap_or(u32::MAX).min(self.burst);
-            let Some(asked) = NonZeroU32::new(piece) else { return };
+            let Some(asked) = NonZeroU32::new(piece) else { break };
             match self.limiter.check_n(asked) {
                 Ok(Ok(())) => left -= u64::from(piece),
-                Ok(Err(until)) => thread::sleep(until.wait_time_from(clock.now())),
+                Ok(Err(until)) => call.wait(until.wait_time_from(clock.now()))?,
                 // The piece is never larger than the burst.
-                Err(_) => return,
+                Err(_) => break,
             }
         }
+        Ok(())
     }
 }
 
@@ -51,6 +56,8 @@ fn quota(limit: NonZeroU32) -> Option<(Quota, u32)> {
 
 #[cfg(test)]
 mod tests {
+    use std::thread;
+
     use governor::RateLimiter;
     use governor::clock::FakeRelativeClock;
 
@@ -92,7 +99,7 @@ mod tests {
         let started = std::time::Instant::now();
         thread::scope(|scope| {
             for _ in 0..4 {
-                scope.spawn(|| (0..5).for_each(|_| limit.wait_for(31)));
+                scope.spawn(|| (0..5).for_each(|_| limit.wait_for(31, &Call::new()).unwrap()));
             }
         });
         assert!(started.elapsed() >= Duration::from_millis(180), "{:?}", started.elapsed());
@@ -102,7 +109,7 @@ mod tests {
     fn more_than_the_burst_is_waited_for_piece_by_piece() {
         let limit = PerMinute::new(Some(60_000)).unwrap();
         let started = std::time::Instant::now();
-        limit.wait_for(6_200);
+        limit.wait_for(6_200, &Call::new()).unwrap();
         assert!(started.elapsed() >= Duration::from_millis(200), "{:?}", started.elapsed());
         assert!(PerMinute::new(None).is_none());
     }

@@ -2,34 +2,19 @@
 
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use super::{Price, ServiceError, TokenCount, Usage};
+use super::{Price, ServiceError, ServiceTokens, ServiceUsage, TokenCount};
+use crate::call::Call;
 
 /// Sums of dollars are compared with this tolerance, far below the price of a token.
 const ROUNDING: f64 = 1e-9;
-
-/// What was asked, and what came of it. Equal for a run and its replay, but for `tries` and `from_recording`.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Summary {
-    /// Requests that were answered, by the service or a recording.
-    pub requests: u64,
-    /// Of these, requests that a recording answered.
-    pub from_recording: u64,
-    /// Requests that a kept answer made needless.
-    pub from_cache: u64,
-    /// Requests sent, each try counted.
-    pub tries: u64,
-    /// Tokens and search units of the answers.
-    pub usage: Usage,
-    /// What the answers cost in dollars; `None` where a price is not known.
-    pub dollars: Option<f64>,
-}
+/// How often a wait for others' requests looks whether its call goes on.
+const LOOK: Duration = Duration::from_millis(20);
 
 #[derive(Default)]
 struct State {
-    summary: Summary,
-    dollars: f64,
-    unpriced: bool,
+    usage: ServiceUsage,
     /// Dollars that this run really spent; what a recording cost once is not among them.
     spent: f64,
     /// Dollars that requests under way may cost.
@@ -46,7 +31,7 @@ pub struct Meter {
 
 impl fmt::Debug for Meter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Meter").field("budget", &self.budget).field("summary", &self.summary()).finish()
+        f.debug_struct("Meter").field("budget", &self.budget).field("usage", &self.usage()).finish()
     }
 }
 
@@ -56,10 +41,9 @@ impl Meter {
         Self { budget, ..Self::default() }
     }
 
-    /// The counts so far.
-    pub fn summary(&self) -> Summary {
-        let state = self.state();
-        Summary { dollars: (!state.unpriced).then_some(state.dollars), ..state.summary }
+    /// What all calls used so far; each call has its own in [`Call::usage`].
+    pub fn usage(&self) -> ServiceUsage {
+        self.state().usage
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -67,7 +51,7 @@ impl Meter {
     }
 
     /// Sets aside what a request may cost. Waits for requests under way where what they leave over may be enough.
-    fn reserve(&self, dollars: f64) -> Result<(), ServiceError> {
+    fn reserve(&self, dollars: f64, call: &Call<'_>) -> Result<(), ServiceError> {
         let mut state = self.state();
         let budget = self.budget.unwrap_or(f64::INFINITY) + ROUNDING;
         while state.spent + state.reserved + dollars > budget {
@@ -75,11 +59,20 @@ impl Meter {
                 let (spent, next) = (state.spent + state.reserved, dollars);
                 return Err(ServiceError::OverBudget { budget: budget - ROUNDING, spent, next });
             }
-            state = self.settled.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = self.wait(state, call)?;
         }
         state.reserved += dollars;
-        state.summary.tries += 1;
+        state.usage.tries += 1;
         Ok(())
+    }
+
+    /// Waits until a request under way is settled.
+    fn wait<'a>(&self, state: MutexGuard<'a, State>, call: &Call<'_>) -> Result<MutexGuard<'a, State>, ServiceError> {
+        if !call.can_stop() {
+            return Ok(self.settled.wait(state).unwrap_or_else(PoisonError::into_inner));
+        }
+        call.check()?;
+        Ok(self.settled.wait_timeout(state, LOOK).unwrap_or_else(PoisonError::into_inner).0)
     }
 }
 
@@ -117,42 +110,35 @@ impl Account {
 
     /// Sets aside the most that one try may cost, until the answer says how much it was.
     #[cfg_attr(not(feature = "remote"), allow(dead_code))]
-    pub(super) fn reserve(&self, at_most: TokenCount) -> Result<Reservation<'_>, ServiceError> {
-        let most = Usage::from(at_most);
+    pub(super) fn reserve(&self, at_most: TokenCount, call: &Call<'_>) -> Result<Reservation<'_>, ServiceError> {
+        let most = ServiceTokens::from(at_most);
         let dollars = self.dollars(most);
-        self.meter.reserve(dollars)?;
+        self.meter.reserve(dollars, call)?;
+        call.count(|usage| usage.service.tries += 1);
         Ok(Reservation { account: self, most, dollars })
     }
 
     /// Counts an answer of a recording.
-    pub(super) fn recorded(&self, usage: Option<Usage>) {
-        let mut state = self.meter.state();
-        state.summary.from_recording += 1;
-        self.count(&mut state, usage.unwrap_or_default());
+    pub(super) fn recorded(&self, tokens: Option<ServiceTokens>, call: &Call<'_>) {
+        let answer = ServiceUsage { from_recording: 1, ..self.answer(tokens.unwrap_or_default()) };
+        self.meter.state().usage.add(&answer);
+        call.count(|usage| usage.service.add(&answer));
     }
 
     /// Counts a request that a kept answer made needless.
-    pub(super) fn kept(&self) {
-        self.meter.state().summary.from_cache += 1;
+    pub(super) fn kept(&self, call: &Call<'_>) {
+        self.meter.state().usage.from_cache += 1;
+        call.count(|usage| usage.service.from_cache += 1);
     }
 
-    fn dollars(&self, usage: Usage) -> f64 {
-        self.price.as_ref().map_or(0.0, |price| price.dollars(usage))
+    fn dollars(&self, tokens: ServiceTokens) -> f64 {
+        self.price.as_ref().map_or(0.0, |price| price.dollars(tokens))
     }
 
-    fn count(&self, state: &mut State, usage: Usage) {
-        let sum = &mut state.summary;
-        sum.requests += 1;
-        for (sum, more) in [
-            (&mut sum.usage.input, usage.input),
-            (&mut sum.usage.cached_input, usage.cached_input),
-            (&mut sum.usage.output, usage.output),
-            (&mut sum.usage.search_units, usage.search_units),
-        ] {
-            *sum = sum.saturating_add(more);
-        }
-        state.dollars += self.dollars(usage);
-        state.unpriced |= self.price.is_none();
+    /// What one answer adds to the counts.
+    fn answer(&self, tokens: ServiceTokens) -> ServiceUsage {
+        let dollars = self.price.as_ref().map(|price| price.dollars(tokens));
+        ServiceUsage { requests: 1, tokens, dollars, ..ServiceUsage::default() }
     }
 }
 
@@ -160,18 +146,21 @@ impl Account {
 #[cfg_attr(not(feature = "remote"), allow(dead_code))]
 pub(super) struct Reservation<'a> {
     account: &'a Account,
-    most: Usage,
+    most: ServiceTokens,
     dollars: f64,
 }
 
 #[cfg_attr(not(feature = "remote"), allow(dead_code))]
 impl Reservation<'_> {
-    /// The answer is there. Without a `usage` it counts as much as it may have taken.
-    pub fn settle(self, usage: Option<Usage>) {
-        let usage = usage.unwrap_or(self.most);
+    /// The answer is there. Where it does not say what it took, it counts as much as it may have taken.
+    pub fn settle(self, tokens: Option<ServiceTokens>, call: &Call<'_>) {
+        let tokens = tokens.unwrap_or(self.most);
+        let answer = self.account.answer(tokens);
         let mut state = self.account.meter.state();
-        state.spent += self.account.dollars(usage);
-        self.account.count(&mut state, usage);
+        state.spent += self.account.dollars(tokens);
+        state.usage.add(&answer);
+        drop(state);
+        call.count(|usage| usage.service.add(&answer));
     }
 
     /// The answer was lost on the way: the service may have done the work, so the budget pays for it.
@@ -213,14 +202,14 @@ mod tests {
     #[test]
     fn a_budget_is_not_exceeded_by_eight_threads() {
         let account = account(Some(1.0), 0.03, 0.0);
-        let spent = Usage { input: MILLION / 3, ..Usage::default() };
+        let spent = ServiceTokens { input: MILLION / 3, ..ServiceTokens::default() };
         let refused = thread::scope(|scope| {
             let work = || {
                 (0..40)
-                    .filter(|_| match account.reserve(input(MILLION)) {
+                    .filter(|_| match account.reserve(input(MILLION), &Call::new()) {
                         Ok(reservation) => {
                             thread::yield_now();
-                            reservation.settle(Some(spent));
+                            reservation.settle(Some(spent), &Call::new());
                             false
                         }
                         Err(error) => matches!(error, ServiceError::OverBudget { .. }),
@@ -230,34 +219,37 @@ mod tests {
             let threads: Vec<_> = (0..8).map(|_| scope.spawn(work)).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).sum::<usize>()
         });
-        let summary = account.meter().summary();
-        let dollars = summary.dollars.unwrap();
+        let usage = account.meter().usage();
+        let dollars = usage.dollars.unwrap();
         assert!(dollars <= 1.0 && dollars > 0.96, "{dollars}");
-        assert_eq!(summary.requests as usize + refused, 320);
+        assert_eq!(usage.requests as usize + refused, 320);
     }
 
     #[test]
     fn a_lost_answer_is_paid_from_the_budget_and_a_refused_request_is_not() {
         let account = account(Some(1.0), 0.6, 0.0);
         let most = input(MILLION);
-        drop(account.reserve(most).unwrap());
-        account.reserve(most).unwrap().lose();
-        let error = account.reserve(most).err().unwrap();
+        drop(account.reserve(most, &Call::new()).unwrap());
+        account.reserve(most, &Call::new()).unwrap().lose();
+        let error = account.reserve(most, &Call::new()).err().unwrap();
         assert_eq!(error, ServiceError::OverBudget { budget: 1.0, spent: 0.6, next: 0.6 });
-        let summary = account.meter().summary();
-        assert_eq!((summary.tries, summary.requests, summary.dollars), (2, 0, Some(0.0)));
+        let usage = account.meter().usage();
+        assert_eq!((usage.tries, usage.requests, usage.dollars), (2, 0, Some(0.0)));
     }
 
     #[test]
     fn what_a_recording_cost_is_shown_and_not_spent() {
         let account = account(Some(1.0), 1.0, 2.0);
-        account.recorded(Some(Usage { input: MILLION, output: MILLION, ..Usage::default() }));
-        account.kept();
-        let summary = account.meter().summary();
-        assert_eq!((summary.requests, summary.from_recording, summary.from_cache), (1, 1, 1));
-        assert_eq!(summary.dollars, Some(3.0));
-        account.reserve(input(MILLION)).unwrap().settle(None);
-        assert_eq!(account.meter().summary().dollars, Some(4.0));
+        account.recorded(
+            Some(ServiceTokens { input: MILLION, output: MILLION, ..ServiceTokens::default() }),
+            &Call::new(),
+        );
+        account.kept(&Call::new());
+        let usage = account.meter().usage();
+        assert_eq!((usage.requests, usage.from_recording, usage.from_cache), (1, 1, 1));
+        assert_eq!(usage.dollars, Some(3.0));
+        account.reserve(input(MILLION), &Call::new()).unwrap().settle(None, &Call::new());
+        assert_eq!(account.meter().usage().dollars, Some(4.0));
     }
 
     #[test]
@@ -265,19 +257,19 @@ mod tests {
         let error = Account::new(Arc::new(Meter::new(Some(2.0))), "own", None).err().unwrap().to_string();
         assert!(error.contains("'own'") && error.contains("--prices"), "{error}");
         let account = Account::new(Arc::default(), "own", None).unwrap();
-        account.reserve(input(5)).unwrap().settle(None);
-        assert_eq!((account.meter().summary().dollars, account.meter().summary().usage.input), (None, 5));
+        account.reserve(input(5), &Call::new()).unwrap().settle(None, &Call::new());
+        assert_eq!((account.meter().usage().dollars, account.meter().usage().tokens.input), (None, 5));
     }
 
     #[test]
     fn counts_that_no_service_can_have_do_not_wrap() {
         let claude = json!({"usage": {"input_tokens": u64::MAX, "cache_creation_input_tokens": u64::MAX, "output_tokens": u64::MAX}});
-        let usage = Usage::of(Provider::Anthropic, &claude);
-        assert_eq!(usage.map(|usage| usage.input), Some(u64::MAX));
+        let tokens = ServiceTokens::of(Provider::Anthropic, &claude);
+        assert_eq!(tokens.map(|tokens| tokens.input), Some(u64::MAX));
         let account = account(None, 1e9, 1e9);
-        (0..2).for_each(|_| account.recorded(usage));
-        let summary = account.meter().summary();
-        assert_eq!((summary.usage.input, summary.usage.output), (u64::MAX, u64::MAX));
-        assert!(summary.dollars.unwrap().is_finite());
+        (0..2).for_each(|_| account.recorded(tokens, &Call::new()));
+        let usage = account.meter().usage();
+        assert_eq!((usage.tokens.input, usage.tokens.output), (u64::MAX, u64::MAX));
+        assert!(usage.dollars.unwrap().is_finite());
     }
 }

@@ -38,10 +38,13 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::call::Call;
+
+pub use crate::call::{ServiceTokens, ServiceUsage};
 pub use crate::error::ServiceError;
-pub use crate::provider::{ANTHROPIC_VERSION, AZURE_API_VERSION, Provider, ServiceKind, TokenCount, Usage};
+pub use crate::provider::{ANTHROPIC_VERSION, AZURE_API_VERSION, Provider, ServiceKind, TokenCount};
 pub use http::HttpService;
-pub use meter::{Account, Meter, Summary};
+pub use meter::{Account, Meter};
 pub use options::ServiceOptions;
 pub use prices::{Price, Prices};
 pub use recording::{Recording, question_hash};
@@ -92,14 +95,14 @@ pub trait Service: Send + Sync {
     /// Where it is, for those who report it; without secrets.
     fn host(&self) -> String;
 
-    /// Asks, tries again where that can help, and waits where limits say so.
+    /// Asks, tries again where that can help, and waits where limits say so. `call` ends waits and is told what it takes.
     ///
     /// # Errors
-    /// As [`ServiceError`] says.
-    fn send(&self, request: &Request) -> Result<Reply, ServiceError>;
+    /// As [`ServiceError`] says; [`ServiceError::Stopped`] when the call ends before there is an answer.
+    fn send(&self, request: &Request, call: &Call<'_>) -> Result<Reply, ServiceError>;
 
     /// Counts a request that a kept answer made needless. A service that counts nothing counts none of these.
-    fn count_kept(&self) {}
+    fn count_kept(&self, _call: &Call<'_>) {}
 
     /// Says that an answer could be read: whoever keeps answers may keep this one, and none of which nobody said so.
     ///
@@ -110,7 +113,7 @@ pub trait Service: Send + Sync {
     }
 
     /// Asks the service itself where a kept or recorded answer could not be read. `None` where nobody else can be asked.
-    fn ask_anew(&self, _request: &Request) -> Option<Result<Reply, ServiceError>> {
+    fn ask_anew(&self, _request: &Request, _call: &Call<'_>) -> Option<Result<Reply, ServiceError>> {
         None
     }
 }
@@ -128,19 +131,19 @@ impl<S: Service + ?Sized> Service for std::sync::Arc<S> {
         (**self).host()
     }
 
-    fn send(&self, request: &Request) -> Result<Reply, ServiceError> {
-        (**self).send(request)
+    fn send(&self, request: &Request, call: &Call<'_>) -> Result<Reply, ServiceError> {
+        (**self).send(request, call)
     }
 
-    fn count_kept(&self) {
-        (**self).count_kept();
+    fn count_kept(&self, call: &Call<'_>) {
+        (**self).count_kept(call);
     }
 
     fn keep(&self, request: &Request, reply: &Reply) -> Result<(), ServiceError> {
         (**self).keep(request, reply)
     }
 
-    fn ask_anew(&self, request: &Request) -> Option<Result<Reply, ServiceError>> {
-        (**self).ask_anew(request)
+    fn ask_anew(&self, request: &Request, call: &Call<'_>) -> Option<Result<Reply, ServiceError>> {
+        (**self).ask_anew(request, call)
     }
 }

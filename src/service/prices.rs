@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::{Provider, ServiceError, Usage};
+use super::{Provider, ServiceError, ServiceTokens};
 use crate::store::read_small;
 
 /// The file that comes with nearsort.
@@ -57,7 +57,7 @@ pub struct Price {
 
 impl Price {
     /// What tokens and searches cost, in dollars.
-    pub fn dollars(&self, usage: Usage) -> f64 {
+    pub fn dollars(&self, usage: ServiceTokens) -> f64 {
         let cached = usage.cached_input.min(usage.input);
         let fresh = (usage.input - cached) as f64 * self.input;
         let kept = cached as f64 * self.cached_input.unwrap_or(self.input);
@@ -172,7 +172,7 @@ mod tests {
     #[test]
     fn a_million_tokens_cost_the_price() {
         let price = Price { input: 2.5, cached_input: Some(1.25), output: 10.0, ..Price::default() };
-        let usage = Usage { input: 2_000_000, cached_input: 1_000_000, output: 100_000, search_units: 7 };
+        let usage = ServiceTokens { input: 2_000_000, cached_input: 1_000_000, output: 100_000, search_units: 7 };
         assert!((price.dollars(usage) - (2.5 + 1.25 + 1.0)).abs() < 1e-12);
         let searches = Price { searches: 2.0, ..price };
         assert!((searches.dollars(usage) - (2.5 + 1.25 + 1.0 + 0.014)).abs() < 1e-12);

@@ -18,7 +18,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::{Account, Origin, Provider, Reply, Request, Service, ServiceError, ServiceOptions, Usage};
+use super::{Account, Origin, Provider, Reply, Request, Service, ServiceError, ServiceOptions, ServiceTokens};
+use crate::call::Call;
 use crate::hex::hex;
 
 const FILE: &str = "exchanges.jsonl";
@@ -184,9 +185,10 @@ impl Recording {
         hash: String,
         request: &Request,
         instead_of: Option<u64>,
+        call: &Call<'_>,
     ) -> Result<Reply, ServiceError> {
         // Replayed latencies are whole microseconds, so those of the recording run are too.
-        let answer = inner.send(request).map(|reply| {
+        let answer = inner.send(request, call).map(|reply| {
             let latency = Duration::from_micros(microseconds(reply.latency));
             Reply { latency, ..reply }
         });
@@ -223,10 +225,10 @@ impl Recording {
         Some(exchange)
     }
 
-    fn replayed(&self, exchange: Exchange) -> Result<Reply, ServiceError> {
+    fn replayed(&self, exchange: Exchange, call: &Call<'_>) -> Result<Reply, ServiceError> {
         match (exchange.reply, exchange.refused) {
             (Some(body), _) => {
-                self.account.recorded(Usage::of(self.provider, &body));
+                self.account.recorded(ServiceTokens::of(self.provider, &body), call);
                 let latency = Duration::from_micros(exchange.latency_us);
                 Ok(Reply { body, latency, origin: Origin::Recording })
             }
@@ -254,30 +256,31 @@ impl Service for Recording {
         self.host.clone()
     }
 
-    fn send(&self, request: &Request) -> Result<Reply, ServiceError> {
+    fn send(&self, request: &Request, call: &Call<'_>) -> Result<Reply, ServiceError> {
+        call.check()?;
         let hash = question_hash(self.provider, &self.model, request);
         if let Some(exchange) = self.recorded(&hash)? {
-            return self.replayed(exchange);
+            return self.replayed(exchange, call);
         }
         let Some(inner) = &self.inner else {
             return Err(ServiceError::NotRecorded(format!("the recording {}", self.folder.display())));
         };
-        self.ask(&**inner, hash, request, None)
+        self.ask(&**inner, hash, request, None, call)
     }
 
-    fn ask_anew(&self, request: &Request) -> Option<Result<Reply, ServiceError>> {
+    fn ask_anew(&self, request: &Request, call: &Call<'_>) -> Option<Result<Reply, ServiceError>> {
         let inner = self.inner.as_ref()?;
         let hash = question_hash(self.provider, &self.model, request);
         let instead_of = self.state.lock().unwrap_or_else(PoisonError::into_inner).given.get(&hash).copied();
-        Some(self.ask(&**inner, hash, request, instead_of))
+        Some(self.ask(&**inner, hash, request, instead_of, call))
     }
 
     fn keep(&self, request: &Request, reply: &Reply) -> Result<(), ServiceError> {
         self.inner.as_ref().map_or(Ok(()), |inner| inner.keep(request, reply))
     }
 
-    fn count_kept(&self) {
-        self.account.kept();
+    fn count_kept(&self, call: &Call<'_>) {
+        self.account.kept(call);
     }
 }
 

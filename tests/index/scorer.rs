@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use nearsort::Scoring;
 use nearsort::index::{BuildOptions, Dtype, IndexScorer};
 use nearsort::scorer::Parts;
 use nearsort::similarity::{DocumentTokens, QueryTokens, cosine_similarity};
+use nearsort::{Call, Scoring};
 
 use super::{PLAIN, build, corpus, message, token_vectors, vector, words};
 
@@ -22,7 +22,8 @@ fn rows_score_as_their_texts_would() {
         let hybrid = IndexScorer::new(Arc::clone(&index), Arc::new(words()), None).unwrap();
         assert_eq!(hybrid.scoring(), Scoring::Hybrid);
         let asked = [199, 17, 3, 17];
-        let score = |scorer: &IndexScorer| scorer.score(&scorer.encode(&[text]).unwrap()[0], &asked).unwrap();
+        let score =
+            |scorer: &IndexScorer| scorer.score(&scorer.encode(&[text], &Call::new()).unwrap()[0], &asked).unwrap();
         let list = score(&hybrid);
         let (c, m, h) = (score(&cosine).scores(), score(&maxsim).scores(), list.scores());
         let query = QueryTokens::new(token_vectors(text).view());
@@ -38,13 +39,13 @@ fn rows_score_as_their_texts_would() {
         assert_eq!(list.pairs.iter().map(|pair| pair.parts).collect::<Vec<_>>(), parts);
         assert_eq!(c[1], c[3]);
         // What a search finds has the score that it has as a candidate.
-        let query = cosine.encode(&[text]).unwrap();
-        let hits = cosine.search(&query, 5).unwrap().remove(0);
+        let query = cosine.encode(&[text], &Call::new()).unwrap();
+        let hits = cosine.search(&query, 5, &Call::new()).unwrap().remove(0);
         let found: Vec<u64> = hits.iter().map(|hit| hit.index as u64).collect();
         let scores: Vec<f32> = hits.iter().map(|hit| hit.score).collect();
         assert_eq!(cosine.score(&query[0], &found).unwrap().scores(), scores);
         assert!(message(cosine.score(&query[0], &[200])).contains("no row 200"));
-        assert!(message(cosine.encode(&[" "])).contains("the query is empty"));
+        assert!(message(cosine.encode(&[" "], &Call::new())).contains("the query is empty"));
     }
 }
 

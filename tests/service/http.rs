@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nearsort::Call;
 use nearsort::service::{
     Account, HttpService, Meter, Origin, Price, Provider, Request, Secret, Service, ServiceError, ServiceOptions,
     TokenCount,
@@ -47,14 +48,14 @@ fn an_answer_comes_back_with_its_origin_and_is_counted() {
     let server = Server::start();
     let account = account(None);
     let service = HttpService::new(options(&server, Provider::OpenAi), account.clone()).unwrap();
-    let reply = service.send(&embedding_of("the Eiffel Tower")).unwrap();
+    let reply = service.send(&embedding_of("the Eiffel Tower"), &Call::new()).unwrap();
     assert_eq!(reply.origin, Origin::Service);
     assert_eq!(reply.body["data"][0]["embedding"], base64(&vector_of("the Eiffel Tower", 8)));
     let seen = &server.requests()[0];
     assert_eq!(seen.headers["authorization"], format!("Bearer {KEY}"));
     assert_eq!(seen.headers["content-type"], "application/json");
-    let summary = account.meter().summary();
-    assert_eq!((summary.requests, summary.tries, summary.usage.input, summary.dollars), (1, 1, 3, Some(3e-6)));
+    let usage = account.meter().usage();
+    assert_eq!((usage.requests, usage.tries, usage.tokens.input, usage.dollars), (1, 1, 3, Some(3e-6)));
 }
 
 #[test]
@@ -62,15 +63,14 @@ fn azure_and_anthropic_have_headers_and_addresses_of_their_own() {
     let server = Server::start();
     let base_url = Some(server.url.trim_end_matches("/v1").to_owned());
     let azure = ServiceOptions { base_url, ..options(&server, Provider::Azure) };
-    HttpService::new(azure, account(None)).unwrap().send(&embedding_of("a")).unwrap();
+    HttpService::new(azure, account(None)).unwrap().send(&embedding_of("a"), &Call::new()).unwrap();
     let claude = HttpService::new(options(&server, Provider::Anthropic), account(None)).unwrap();
     let body = json!({"model": "claude", "max_tokens": 5, "messages": [{"role": "user", "content": "hi"}]});
     claude
-        .send(&Request {
-            path: "/messages",
-            body,
-            at_most: TokenCount { input: 9, output: 5, ..TokenCount::default() },
-        })
+        .send(
+            &Request { path: "/messages", body, at_most: TokenCount { input: 9, output: 5, ..TokenCount::default() } },
+            &Call::new(),
+        )
         .unwrap();
     let seen = server.requests();
     assert_eq!(seen[0].path, "/openai/deployments/text-embedding-3-small/embeddings?api-version=2024-10-21");
@@ -98,7 +98,7 @@ fn what_may_pass_is_tried_again_until_it_passes() {
     for fault in faults {
         let server = Server::start();
         server.fault("", fault, 2);
-        let reply = service(&server).send(&embedding_of("a"));
+        let reply = service(&server).send(&embedding_of("a"), &Call::new());
         assert!(reply.is_ok(), "{reply:?}");
         assert_eq!(server.count(), 3);
     }
@@ -108,12 +108,12 @@ fn what_may_pass_is_tried_again_until_it_passes() {
 fn tries_come_to_an_end_that_says_why() {
     let server = Server::start();
     server.fault("", Fault::Status(503, r#"{"error": {"message": "maintenance"}}"#.into()), 99);
-    let error = service(&server).send(&embedding_of("a")).unwrap_err();
+    let error = service(&server).send(&embedding_of("a"), &Call::new()).unwrap_err();
     assert!(matches!(&error, ServiceError::Unavailable { tries: 4, .. }), "{error}");
     assert!(error.to_string().contains("503: maintenance") && error.to_string().contains("127.0.0.1"), "{error}");
     let server = Server::start();
     server.fault("", Fault::Text("<html>".into()), 99);
-    let error = service(&server).send(&embedding_of("a")).unwrap_err();
+    let error = service(&server).send(&embedding_of("a"), &Call::new()).unwrap_err();
     assert!(matches!(&error, ServiceError::Malformed { .. }), "{error}");
     assert_eq!(server.count(), 4);
 }
@@ -130,7 +130,7 @@ fn a_name_that_nobody_knows_is_said_and_costs_nothing() {
     // A lost answer would use the budget up.
     let most = embedding_of("a").at_most;
     let account = account(Some((most.input + most.output) as f64 * 1.5e-6));
-    let error = HttpService::new(nowhere, account).unwrap().send(&embedding_of("a")).unwrap_err();
+    let error = HttpService::new(nowhere, account).unwrap().send(&embedding_of("a"), &Call::new()).unwrap_err();
     assert!(matches!(&error, ServiceError::Unavailable { .. }), "{error}");
     let said = error.to_string();
     assert!(said.contains("the name 'nowhere.invalid' cannot be resolved") && said.contains("--base-url"), "{said}");
@@ -145,7 +145,7 @@ fn what_cannot_pass_is_sent_once() {
     for (status, body) in plain.chain([(429, quota), (429, spend)]) {
         let server = Server::start();
         server.fault("", Fault::Status(status, body.into()), 99);
-        let error = service(&server).send(&embedding_of("a")).unwrap_err();
+        let error = service(&server).send(&embedding_of("a"), &Call::new()).unwrap_err();
         assert!(matches!(&error, ServiceError::Refused { status: found, .. } if *found == status), "{status}: {error}");
         assert_eq!(server.count(), 1, "{status}");
     }
@@ -155,7 +155,7 @@ fn what_cannot_pass_is_sent_once() {
 fn a_refused_parameter_is_named() {
     let server = Server::start();
     server.fault("", Fault::Refuse("encoding_format"), 99);
-    match service(&server).send(&embedding_of("a")).unwrap_err() {
+    match service(&server).send(&embedding_of("a"), &Call::new()).unwrap_err() {
         ServiceError::Refused { param, code, .. } => {
             assert_eq!((param.as_deref(), code.as_deref()), (Some("encoding_format"), Some("invalid_request_error")));
         }
@@ -171,13 +171,13 @@ fn the_pause_that_a_service_asks_for_is_kept_and_capped() {
         let server = Server::start();
         server.fault("", Fault::Header(429, name, value.into()), 1);
         let started = Instant::now();
-        service(&server).send(&embedding_of("a")).unwrap();
+        service(&server).send(&embedding_of("a"), &Call::new()).unwrap();
         let waited = started.elapsed().as_millis();
         assert!((least..most + 1000).contains(&waited), "{name}: {value}: {waited} ms");
     }
     let server = Server::start();
     server.fault("", Fault::Header(503, "retry-after", "Sun, 06 Nov 1994 08:49:37 GMT".into()), 1);
-    service(&server).send(&embedding_of("a")).unwrap();
+    service(&server).send(&embedding_of("a"), &Call::new()).unwrap();
 }
 
 #[test]
@@ -191,7 +191,7 @@ fn silence_ends_with_the_time_out_and_the_budget_pays_for_it() {
     let mut request = embedding_of("a");
     request.at_most.input = 900_000;
     let started = Instant::now();
-    let error = service.send(&request).unwrap_err();
+    let error = service.send(&request, &Call::new()).unwrap_err();
     assert!(matches!(error, ServiceError::OverBudget { .. }), "{error}");
     assert_eq!(server.count(), 2, "two lost answers at $0.90 leave too little for a third");
     assert!(started.elapsed() < Duration::from_secs(5));
@@ -201,7 +201,7 @@ fn silence_ends_with_the_time_out_and_the_budget_pays_for_it() {
 fn nobody_there_is_an_error_that_names_the_address() {
     let server = Server::start();
     let gone = ServiceOptions { base_url: Some("http://127.0.0.1:1/v1".into()), ..options(&server, Provider::OpenAi) };
-    let error = HttpService::new(gone, account(None)).unwrap().send(&embedding_of("a")).unwrap_err();
+    let error = HttpService::new(gone, account(None)).unwrap().send(&embedding_of("a"), &Call::new()).unwrap_err();
     assert!(error.to_string().contains("127.0.0.1:1") && error.to_string().contains("4 tries"), "{error}");
 }
 
@@ -213,13 +213,13 @@ fn the_key_is_in_no_message_even_when_the_server_echoes_it() {
         let server = Server::start();
         server.fault("", Fault::Status(status, echo.clone()), 99);
         let service = service(&server);
-        let error = service.send(&embedding_of("a")).unwrap_err();
+        let error = service.send(&embedding_of("a"), &Call::new()).unwrap_err();
         let said = format!("{error} {error:?} {service:?}");
         assert!(said.contains("[key]") && !said.contains("sk-test"), "{said}");
     }
     let server = Server::start();
     server.fault("", Fault::Text(format!(r#"{{"data": [], "echo": "{KEY}"}}"#)), 1);
-    assert_eq!(service(&server).send(&embedding_of("a")).unwrap().body["echo"], "[key]");
+    assert_eq!(service(&server).send(&embedding_of("a"), &Call::new()).unwrap().body["echo"], "[key]");
 }
 
 #[test]
@@ -242,25 +242,25 @@ fn no_encoding_and_no_header_brings_the_key_out() {
         server.fault("answered", Fault::Text(format!(r#"{{"{echo}": "it is {echo} "}}"#)), 1);
         let service = service(&server);
         for text in ["refused", "plain"] {
-            let error = service.send(&embedding_of(text)).unwrap_err();
+            let error = service.send(&embedding_of(text), &Call::new()).unwrap_err();
             let said = format!("{error} {error:?}").to_lowercase();
             assert!(said.contains("[key]") && !said.contains("01234") && !said.contains("9abcde"), "{echo}: {said}");
             assert!(!said.contains(&base64[8..24].to_lowercase()), "{said}");
         }
-        let answer = service.send(&embedding_of("answered")).unwrap().body;
+        let answer = service.send(&embedding_of("answered"), &Call::new()).unwrap().body;
         assert_eq!(answer.as_object().unwrap().values().next().unwrap(), "it is [key] ", "{echo}");
     }
     let server = Server::start();
     let place = format!("https://me:hunter2@elsewhere/{KEY}/v1?sig={KEY}&more=secret");
     server.fault("", Fault::Header(307, "location", place), 1);
-    let error = service(&server).send(&embedding_of("a")).unwrap_err().to_string();
+    let error = service(&server).send(&embedding_of("a"), &Call::new()).unwrap_err().to_string();
     assert!(
         error.contains("https://elsewhere/[key]") && !error.contains("secret") && !error.contains("hunter2"),
         "{error}"
     );
     let server = Server::start();
     server.fault("", Fault::Header(200, "content-encoding", KEY.into()), 1);
-    let error = service(&server).send(&embedding_of("a")).unwrap_err().to_string();
+    let error = service(&server).send(&embedding_of("a"), &Call::new()).unwrap_err().to_string();
     assert!(error.contains("a compressed body ([key])"), "{error}");
 }
 
@@ -271,13 +271,13 @@ fn an_error_in_a_success_is_an_error_and_a_web_page_is_named() {
     server.fault("later", of(429), 2);
     server.fault("never", of(402), 1);
     server.fault("page", Fault::Text("<!doctype html><title>Login</title>".into()), 99);
-    assert!(service(&server).send(&embedding_of("later")).is_ok(), "tried again");
-    let error = service(&server).send(&embedding_of("never")).unwrap_err();
+    assert!(service(&server).send(&embedding_of("later"), &Call::new()).is_ok(), "tried again");
+    let error = service(&server).send(&embedding_of("never"), &Call::new()).unwrap_err();
     assert!(
         matches!(&error, ServiceError::Refused { status: 402, message, .. } if message == "no capacity"),
         "{error}"
     );
-    let error = service(&server).send(&embedding_of("page")).unwrap_err().to_string();
+    let error = service(&server).send(&embedding_of("page"), &Call::new()).unwrap_err().to_string();
     assert!(error.contains("web page") && error.contains("--base-url"), "{error}");
 }
 
@@ -296,7 +296,7 @@ fn an_answer_is_read_as_far_as_its_request_can_explain() {
             body,
             at_most: TokenCount { input: 9, output: 64, ..TokenCount::default() },
         };
-        service.send(&request).unwrap_err().to_string()
+        service.send(&request, &Call::new()).unwrap_err().to_string()
     };
     assert!(error("grade").contains("more than 1052672 bytes"));
     assert!(error("values").contains("more than 65536 values"));
@@ -312,7 +312,7 @@ fn pauses_of_a_year_and_of_the_past_are_cut() {
     server.fault("past", Fault::Header(503, "retry-after", "Sun, 06 Nov 1994 08:49:37 GMT".into()), 1);
     server.fault("huge", Fault::Header(503, "retry-after", "1e400".into()), 1);
     for text in ["year", "past", "huge"] {
-        assert!(service(&server).send(&embedding_of(text)).is_ok(), "{text}");
+        assert!(service(&server).send(&embedding_of(text), &Call::new()).is_ok(), "{text}");
     }
 }
 
@@ -321,7 +321,7 @@ fn an_answer_without_end_is_not_read_to_its_end() {
     let server = Server::start();
     server.fault("", Fault::Text(format!("\"{}\"", "x".repeat(100_000))), 99);
     let options = ServiceOptions { max_answer_bytes: 50_000, ..options(&server, Provider::OpenAi) };
-    let error = HttpService::new(options, account(None)).unwrap().send(&embedding_of("a")).unwrap_err();
+    let error = HttpService::new(options, account(None)).unwrap().send(&embedding_of("a"), &Call::new()).unwrap_err();
     assert!(error.to_string().contains("50000 bytes"), "{error}");
     assert_eq!(server.count(), 1);
 }
@@ -333,7 +333,7 @@ fn a_key_is_asked_for_where_the_provider_needs_one() {
     assert!(error.contains("ANTHROPIC_API_KEY") && error.contains("--api-key-file"), "{error}");
     let server = Server::start();
     let none = ServiceOptions { key: None, ..options(&server, Provider::OpenAi) };
-    HttpService::new(none, account(None)).unwrap().send(&embedding_of("a")).unwrap();
+    HttpService::new(none, account(None)).unwrap().send(&embedding_of("a"), &Call::new()).unwrap();
     assert!(!server.requests()[0].headers.contains_key("authorization"));
 }
 
@@ -346,7 +346,7 @@ fn the_limit_of_requests_holds_for_all_threads() {
     let started = Instant::now();
     thread::scope(|scope| {
         for _ in 0..8 {
-            scope.spawn(|| (0..4).for_each(|_| drop(service.send(&embedding_of("a")).unwrap())));
+            scope.spawn(|| (0..4).for_each(|_| drop(service.send(&embedding_of("a"), &Call::new()).unwrap())));
         }
     });
     assert_eq!(server.count(), 32);
@@ -363,7 +363,7 @@ fn eight_threads_do_not_pass_the_budget() {
             let asked = (0..5).map(|_| {
                 let mut request = embedding_of("one two three");
                 request.at_most.input = 4;
-                service.send(&request)
+                service.send(&request, &Call::new())
             });
             asked.filter(|answer| matches!(answer, Err(ServiceError::OverBudget { .. }))).count()
         };
@@ -372,5 +372,5 @@ fn eight_threads_do_not_pass_the_budget() {
     });
     // $1 per million: six answers of 3 tokens leave $2e-6, less than the $4e-6 that another may cost.
     assert_eq!((server.count(), refused), (6, 34));
-    assert!((account.meter().summary().dollars.unwrap() - 18e-6).abs() < 1e-12);
+    assert!((account.meter().usage().dollars.unwrap() - 18e-6).abs() < 1e-12);
 }

@@ -10,7 +10,7 @@ use nearsort::service::{
     Account, HttpService, Meter, Price, Provider, Recording, Request, Service, ServiceError, ServiceOptions,
     TokenCount, question_hash,
 };
-use nearsort::{Blend, CacheOptions, EmbeddingCache, Error, RerankOptions, Reranker, ScoreKind, Scoring};
+use nearsort::{Answer, Blend, CacheOptions, EmbeddingCache, Error, Model, Reranker, ScoreKind, Scoring};
 use serde_json::json;
 
 use super::http::{KEY, account, options};
@@ -26,7 +26,7 @@ fn service(server: &Server, provider: Provider, model: &str) -> Arc<dyn Service>
 }
 
 fn pointwise(service: Arc<dyn Service>) -> Reranker {
-    Reranker::from_judge(service, JudgeMethod::Pointwise, JudgeOptions::default()).unwrap()
+    Reranker::new(Model::from_judge(service, JudgeMethod::Pointwise, JudgeOptions::default()).unwrap())
 }
 
 /// The number at the end of a text.
@@ -105,7 +105,7 @@ fn twenty_thousand_candidates_each_get_their_own_grade() {
     let server = grading();
     let options = JudgeOptions { concurrency: 16, ..JudgeOptions::default() };
     let service = service(&server, Provider::OpenAi, "gpt-4o");
-    let reranker = Reranker::from_judge(service, JudgeMethod::Pointwise, options).unwrap();
+    let reranker = Reranker::new(Model::from_judge(service, JudgeMethod::Pointwise, options).unwrap());
     assert_graded(&reranker, &texts(20_000));
     assert_eq!(server.count(), 20_000);
     assert!(server.most_under_way() <= 16);
@@ -173,11 +173,10 @@ fn answers_of_every_form_are_read_asked_again_or_said_to_be_none() {
         "Score: 10/10",
     ];
     let reranker = pointwise(service(&server, Provider::OpenAi, "gpt-4o"));
-    let hits = reranker.rerank("which?", &texts, &RerankOptions::default()).unwrap();
-    let order: Vec<usize> = hits.iter().map(|hit| hit.index).collect();
+    let answer = reranker.rank("which?", &texts).run().unwrap();
+    let order: Vec<usize> = answer.hits.iter().map(|hit| hit.index).collect();
     assert_eq!(order, [1, 3, 10, 11, 12, 13, 0, 2, 4, 5, 6, 7, 8, 9], "unscored ones below, as they stood");
-    let scored = reranker.score("which?", &texts).unwrap();
-    let reasons: Vec<&str> = scored.unscored().map(|(_, reason)| reason).collect();
+    let reasons: Vec<&str> = answer.pairs.iter().filter_map(|pair| pair.reason()).collect();
     for (reason, said) in reasons.iter().zip([
         "no number in the answer: 'eight'",
         "refuses: 'I will not.'",
@@ -190,10 +189,10 @@ fn answers_of_every_form_are_read_asked_again_or_said_to_be_none() {
     ]) {
         assert!(reason.contains(said), "{reason}");
     }
-    // Each of the two rounds: nine answers were of no use, two of them final.
-    let expected = JudgeCounts { questions: 28, asked_again: 14, unparsed: 16, ..JudgeCounts::default() };
-    assert_eq!((reranker.judge_counts(), reasons.len()), (Some(expected), 8));
-    assert_eq!(server.count(), 28 + 14);
+    // Nine answers were of no use, two of them final.
+    let expected = JudgeCounts { questions: 14, asked_again: 7, unparsed: 8, ..JudgeCounts::default() };
+    assert_eq!((answer.usage.judge, reasons.len()), (expected, 8));
+    assert_eq!((server.count(), answer.usage.service.tries), (14 + 7, 14 + 7));
 }
 
 #[test]
@@ -255,7 +254,7 @@ fn a_budget_stops_before_it_is_exceeded() {
     let service = HttpService::new(reached(&server, Provider::OpenAi, "gpt-4o"), account).unwrap();
     let error = pointwise(Arc::new(service)).score("which?", &texts(1000)).unwrap_err();
     assert!(matches!(&error, Error::Service(ServiceError::OverBudget { .. })), "{error}");
-    let spent = meter.summary().dollars.unwrap();
+    let spent = meter.usage().dollars.unwrap();
     // 50 tokens in and 1 out for each, at most some 500 and 64.
     assert!(spent <= 0.05 && spent > 0.03, "{spent}");
     assert_eq!(server.count() as f64 * 540e-6, (spent * 1e9).round() / 1e9);
@@ -284,8 +283,9 @@ fn a_replay_gives_the_same_scores_without_a_service() {
     let replay =
         Recording::replay(folder.path(), &reached(&server, Provider::OpenAi, "gpt-4o"), account(None)).unwrap();
     let reranker = pointwise(Arc::new(replay));
-    assert_eq!(reranker.score("which?", &texts(60)).unwrap(), first);
-    assert_eq!((server.count(), reranker.judge_counts().unwrap().refined), (sent, 59));
+    let answer = reranker.rank("which?", &texts(60)).run().unwrap();
+    assert_eq!((answer.pairs, answer.query), (first.pairs, first.query));
+    assert_eq!((server.count(), answer.usage.judge.refined), (sent, 59));
 }
 
 #[test]
@@ -306,12 +306,11 @@ fn a_listwise_judge_orders_by_windows() {
     for (provider, model, repairs) in [(Provider::OpenAi, "gpt-4o", 0), (Provider::Anthropic, "claude-3-5-haiku", 9)] {
         let service = service(&server, provider, model);
         let method = JudgeMethod::Listwise(Windows::default());
-        let reranker = Reranker::from_judge(service, method, JudgeOptions::default()).unwrap();
-        let hits = reranker.rerank("which?", &texts(100), &RerankOptions { top_k: Some(10), min_score: None }).unwrap();
+        let reranker = Reranker::new(Model::from_judge(service, method, JudgeOptions::default()).unwrap());
+        let Answer { hits, usage, .. } = reranker.rank("which?", &texts(100)).top_k(10).run().unwrap();
         let best: Vec<usize> = hits.iter().map(|hit| hit.index).collect();
         assert_eq!(best, (90..100).rev().collect::<Vec<_>>(), "one pass finds the best ten");
-        let counts = reranker.judge_counts().unwrap();
-        assert_eq!((counts.questions, counts.repairs, hits[0].score), (9, repairs, 1.0));
+        assert_eq!((usage.judge.questions, usage.judge.repairs, hits[0].score), (9, repairs, 1.0));
         assert!(reranker.needs_whole_lists());
     }
 }
@@ -330,8 +329,8 @@ fn the_builder_makes_a_judge_of_a_chat_model_and_keeps_its_answers() {
     let again = build("openai:gpt-4o").concurrency(2).build().unwrap();
     assert_graded(&again, &texts(21));
     assert_eq!((server.count(), again.score_kind(), again.blend()), (21, ScoreKind::Rating, Blend::None));
-    let summary = account.meter().summary();
-    assert_eq!((summary.requests, summary.from_cache), (21, 20));
+    let usage = account.meter().usage();
+    assert_eq!((usage.requests, usage.from_cache), (21, 20));
     // What an earlier release kept unread is asked for again, and what comes is kept in its place.
     let model = CachedModel::new(
         "openai:gpt-4o",

@@ -8,7 +8,7 @@ use std::time::Duration;
 use nearsort::cache::{CacheOptions, CachedEncoder, EmbeddingCache};
 use nearsort::remote::{KeptAnswers, RemoteEncoder, RemoteOptions, ask_dim};
 use nearsort::service::{Account, HttpService, Origin, Provider, Service, ServiceKind, ServiceOptions};
-use nearsort::{Encoder, Engine, LongText, RerankOptions, Reranker, RerankerBuilder, Role, Scoring};
+use nearsort::{Call, Encoder, Engine, LongText, Reranker, RerankerBuilder, Role, Scoring};
 use serde_json::{Value, json};
 
 use super::http::{account, embedding_of, options, service};
@@ -73,7 +73,7 @@ fn the_order_of_a_list_of_20_000_is_that_of_the_cosines() {
     let server = Server::start().with_dim(1536);
     let reranker = over(&server).build().unwrap();
     let texts = texts(20_000);
-    let hits = reranker.rerank("the query", &texts, &RerankOptions::default()).unwrap();
+    let hits = reranker.rank("the query", &texts).run().unwrap().hits;
     let query = vector_of("the query", 1536);
     assert_eq!(hits.iter().map(|hit| hit.index).collect::<HashSet<_>>().len(), 20_000);
     for hit in hits.iter().step_by(97) {
@@ -206,12 +206,12 @@ fn answers_are_kept_beside_the_vectors() {
         let http = HttpService::new(options(&server, Provider::OpenAi), account.clone()).unwrap();
         KeptAnswers::new(Box::new(http), cache_in(&folder))
     };
-    let first = kept().send(&embedding_of("a")).unwrap();
-    let again = kept().send(&embedding_of("a")).unwrap();
+    let first = kept().send(&embedding_of("a"), &Call::new()).unwrap();
+    let again = kept().send(&embedding_of("a"), &Call::new()).unwrap();
     assert_eq!((first.origin, again.origin, &first.body), (Origin::Service, Origin::Cache, &again.body));
-    kept().send(&embedding_of("b")).unwrap();
+    kept().send(&embedding_of("b"), &Call::new()).unwrap();
     assert_eq!(server.count(), 2);
-    assert_eq!(account.meter().summary().from_cache, 1);
+    assert_eq!(account.meter().usage().from_cache, 1);
     let info = cache_in(&folder).info().unwrap();
     assert_eq!((info.entries, info.models[0].name.as_str()), (2, "openai:text-embedding-3-small"));
 }
@@ -235,7 +235,7 @@ fn an_unknown_dimension_is_asked_for_once() {
     };
     let server = Server::start();
     for _ in 0..2 {
-        let hits = own(&server).rerank("q", &["a", "b"], &RerankOptions::default()).unwrap();
+        let hits = own(&server).rank("q", &["a", "b"]).run().unwrap().hits;
         assert_eq!(hits.len(), 2);
     }
     assert_eq!(server.count(), 3, "dimension, query and candidates once");
@@ -268,12 +268,10 @@ fn the_reranker_says_what_computes_and_tells_models_apart() {
     assert!(model.device.starts_with("127.0.0.1:") && model.max_tokens == 8192);
     let smaller = over(&server).overrides(nearsort::Overrides { dim: Some(256), ..Default::default() }).build();
     assert_ne!(reranker.fingerprint().unwrap(), smaller.unwrap().fingerprint().unwrap());
-    let counted = Arc::new(AtomicUsize::new(0));
-    let ticks = Arc::clone(&counted);
-    let progress = Arc::new(move |texts| {
-        ticks.fetch_add(texts, Ordering::SeqCst);
-    });
-    let ticking = over(&server).progress(progress).build().unwrap();
-    ticking.score("q", &["a", "b", "", "c"]).unwrap();
+    let counted = AtomicUsize::new(0);
+    let ticks = |texts| {
+        counted.fetch_add(texts, Ordering::SeqCst);
+    };
+    reranker.rank("q", &["a", "b", "", "c"]).progress(ticks).run().unwrap();
     assert_eq!(counted.load(Ordering::SeqCst), 4, "the query and three candidates");
 }

@@ -8,7 +8,7 @@ use nearsort::remote::{KeptAnswers, RerankScorer, RerankServiceOptions};
 use nearsort::service::{
     Account, HttpService, Meter, Origin, Price, Provider, Recording, Service, ServiceError, ServiceKind, ServiceOptions,
 };
-use nearsort::{RerankOptions, Reranker, RerankerBuilder, ScoreKind, Scorer};
+use nearsort::{Call, Reranker, RerankerBuilder, ScoreKind, Scorer};
 use serde_json::{Value, json};
 
 use super::http::{KEY, account, options};
@@ -97,14 +97,14 @@ fn the_order_is_that_of_the_scores_and_ties_stay_in_the_inputs_order() {
         let server = Server::start();
         let reranker = over(&server, of).build().unwrap();
         let texts = ["tower 3", "tower 9", " \t", "a tower 3", "", "tower 9"];
-        let hits = reranker.rerank("q", &texts, &RerankOptions::default()).unwrap();
+        let hits = reranker.rank("q", &texts).run().unwrap().hits;
         assert_eq!(hits.iter().map(|hit| hit.index).collect::<Vec<_>>(), [1, 5, 0, 3, 2, 4], "{of:?}");
         assert_eq!(server.requests()[0].documents(), ["tower 3", "tower 9", "a tower 3"], "no blank one, none twice");
-        let mixed = reranker.rerank_with_first_stage("q", &texts, &[9.0; 6], &RerankOptions::default()).unwrap();
+        let mixed = reranker.rank("q", &texts).first_stage(|_| 9.0).run().unwrap().hits;
         assert_eq!(mixed.iter().map(|hit| hit.index).collect::<Vec<_>>(), [1, 5, 0, 3, 2, 4], "no blend by default");
-        let zero = reranker.rerank("q", &["", "nothing"], &RerankOptions::default()).unwrap();
+        let zero = reranker.rank("q", &["", "nothing"]).run().unwrap().hits;
         assert_eq!((zero[0].index, zero[0].score), (1, 0.0), "a score of 0 is above no text");
-        let blank = reranker.rerank("q", &["", " "], &RerankOptions::default()).unwrap();
+        let blank = reranker.rank("q", &["", " "]).run().unwrap().hits;
         assert_eq!((blank.len(), server.count()), (2, 3), "nothing is sent for blank texts alone");
     }
 }
@@ -228,9 +228,9 @@ fn searches_and_tokens_go_through_the_meter_and_keep_the_budget() {
         RerankScorer::new(service, RerankServiceOptions::default()).unwrap().score("q", &refs(&texts(count)))
     };
     scored(account.clone(), &server, 950).unwrap();
-    let summary = account.meter().summary();
-    assert_eq!((summary.requests, summary.usage.search_units, summary.usage.input), (1, 10, 0));
-    assert!((summary.dollars.unwrap() - 0.02).abs() < 1e-12);
+    let usage = account.meter().usage();
+    assert_eq!((usage.requests, usage.tokens.search_units, usage.tokens.input), (1, 10, 0));
+    assert!((usage.dollars.unwrap() - 0.02).abs() < 1e-12);
     let error = scored(account_of(Some(0.019)), &server, 950).unwrap_err();
     assert!(error.to_string().contains("budget of $0.02"), "{error}");
     assert_eq!(server.count(), 1, "what may cost more than is left is not sent");
@@ -239,7 +239,7 @@ fn searches_and_tokens_go_through_the_meter_and_keep_the_budget() {
         let service = Arc::new(service_with(&server, of, account.clone()));
         let scorer = RerankScorer::new(service, RerankServiceOptions::default()).unwrap();
         scorer.score("the query", &["one two", "three"]).unwrap();
-        account.meter().summary().usage.input
+        account.meter().usage().tokens.input
     };
     assert_eq!((tokens(ALL[1]), tokens(ALL[2])), (7, 7), "as the services count them");
     assert!(tokens(ALL[3]) > 7, "who counts nothing may have taken as much as was reckoned");
@@ -294,7 +294,7 @@ fn a_recording_replays_the_scores_without_the_server() {
         let account = account(None);
         let replay = Recording::replay(folder.path(), &options, account.clone()).unwrap();
         assert_eq!((scored(Arc::new(replay)).unwrap(), server.count()), (first, sent), "{of:?}");
-        assert_eq!(account.meter().summary().from_recording as usize, sent);
+        assert_eq!(account.meter().usage().from_recording as usize, sent);
     }
 }
 
@@ -307,7 +307,7 @@ fn a_stage_may_be_a_service_that_reranks() {
         .connect(Arc::new(move |_, _| Ok(Arc::clone(&service))))
         .build()
         .unwrap();
-    let hits = reranker.rerank("q", &["tower 3", "tower 9", "tower 5"], &RerankOptions::default()).unwrap();
+    let hits = reranker.rank("q", &["tower 3", "tower 9", "tower 5"]).run().unwrap().hits;
     assert_eq!(hits.iter().map(|hit| hit.index).collect::<Vec<_>>(), [1, 2, 0]);
     let asked: Vec<usize> = server.requests().iter().map(|seen| seen.documents().len()).collect();
     assert_eq!(asked, [3, 2]);
@@ -372,10 +372,13 @@ fn an_error_with_a_success_is_a_refusal() {
     server.fault("", Fault::Text(json!({"error": {"message": "no such model", "code": 404}}).to_string()), 1);
     let error = scorer(&server, ALL[1]).score("q", &["a"]).unwrap_err().to_string();
     assert!(error.contains("404: no such model"), "{error}");
-    let reply = service(&server, ALL[3]).send(&nearsort::service::Request {
-        path: "/rerank",
-        body: json!({"query": "q", "texts": ["tower 3"]}),
-        at_most: nearsort::service::TokenCount::default(),
-    });
+    let reply = service(&server, ALL[3]).send(
+        &nearsort::service::Request {
+            path: "/rerank",
+            body: json!({"query": "q", "texts": ["tower 3"]}),
+            at_most: nearsort::service::TokenCount::default(),
+        },
+        &Call::new(),
+    );
     assert_eq!(reply.unwrap().origin, Origin::Service);
 }

@@ -1,14 +1,12 @@
 //! Models rerank the first stage's lists, query by query and timed.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Instant;
 
-use nearsort::encoder::ProgressFn;
 use nearsort::eval::{OVERLAP_DEPTH, RankedList, Ties, untied_scores};
 use nearsort::io::{Row, Run};
 use nearsort::scorer::list::order;
-use nearsort::{QueryReading, RerankOptions, Reranker, ScoredList};
+use nearsort::{Call, QueryReading, Reranker, ScoredList};
 
 use super::input::Texts;
 use super::spec::Spec;
@@ -85,14 +83,16 @@ impl<'a> Lists<'a> {
     /// Reranks every list with a model.
     pub fn rerank(&self, spec: &Spec, name: &str, talk: Talk) -> Result<System, Failure> {
         let counter = Counter::new(talk);
-        let before = self.dollars();
-        let reranker = self.load(spec, talk, &counter)?;
+        let model = ModelArgs { name: Some(spec.model.clone()), ..self.args.model.clone() };
+        let reranker = model::reranker(&model, &spec.scoring, talk)?.build()?;
+        let call = counter.call();
         counter.expect(self.num_candidates + self.lists.len(), true);
         let answers: Result<Vec<Answer>, Failure> =
-            self.lists.iter().map(|list| self.answer(list, &reranker)).collect();
+            self.lists.iter().map(|list| self.answer(list, &reranker, &call)).collect();
         counter.finish();
         let answers = answers?;
-        let dollars = self.dollars().zip(before).map(|(after, before)| after - before);
+        // Recorded answers at what they once cost.
+        let dollars = call.usage().service.dollars;
         self.warn(&answers, &reranker, talk);
         let mut run = Run::default();
         for (list, answer) in self.lists.iter().zip(&answers) {
@@ -109,20 +109,8 @@ impl<'a> Lists<'a> {
         })
     }
 
-    /// Dollars that services cost so far, recorded answers at what they once cost; `None` where a price is not known.
-    fn dollars(&self) -> Option<f64> {
-        self.args.model.service.used_meter().map_or(Some(0.0), |meter| meter.summary().dollars)
-    }
-
-    fn load(&self, spec: &Spec, talk: Talk, counter: &Counter) -> Result<Reranker, Failure> {
-        let ticks = counter.clone();
-        let progress: ProgressFn = Arc::new(move |texts| ticks.done(texts));
-        let model = ModelArgs { name: Some(spec.model.clone()), ..self.args.model.clone() };
-        Ok(model::reranker(&model, &spec.scoring, talk, progress)?.build()?)
-    }
-
     /// The best candidates reranked, the others below in the first stage's order.
-    fn answer(&self, list: &List<'_>, reranker: &Reranker) -> Result<Answer, Failure> {
+    fn answer(&self, list: &List<'_>, reranker: &Reranker, call: &Call<'_>) -> Result<Answer, Failure> {
         let all = list.ranked.documents();
         let (head, tail) = all.split_at(all.len().min(self.args.depth.map_or(usize::MAX, |depth| depth as usize)));
         let has_text = |at: &usize| list.has_text[*at];
@@ -139,9 +127,9 @@ impl<'a> Lists<'a> {
             }
             _ => Failure::Error(format!("the query '{}': {error}", list.query_id)),
         };
-        let (scored, seconds) = timed(reranker, list.query, &rows).map_err(wrong)?;
+        let (scored, seconds) = timed(reranker, list.query, &rows, call).map_err(wrong)?;
         let first_stage: Vec<Option<f64>> = asked.iter().map(|&at| Some(head[at].score)).collect();
-        let options = reranker.list_options(&RerankOptions::default());
+        let options = reranker.list_options();
         let hits = order(&scored.pairs, &first_stage, &options).map_err(wrong)?.hits;
         let below = (0..head.len()).filter(|at| !has_text(at)).map(|at| &head[at]).chain(tail);
         let ids = hits.iter().map(|hit| head[asked[hit.index]].id).chain(below.map(|document| document.id));
@@ -205,10 +193,15 @@ fn complain(
 }
 
 /// Scores a list, and the seconds that it took.
-fn timed(reranker: &Reranker, query: &str, rows: &[Row]) -> Result<(ScoredList, f64), nearsort::Error> {
+fn timed(
+    reranker: &Reranker,
+    query: &str,
+    rows: &[Row],
+    call: &Call<'_>,
+) -> Result<(ScoredList, f64), nearsort::Error> {
     let passages: Vec<_> = rows.iter().map(Row::passage).collect();
     let started = Instant::now();
-    let scored = reranker.score(query, &passages)?;
+    let scored = reranker.score_queries(&[query], &passages, call)?.swap_remove(0);
     Ok((scored, started.elapsed().as_secs_f64()))
 }
 

@@ -22,8 +22,7 @@ pub struct Scoreroom<'a> {
 impl Scoreroom<'_> {
     /// A reranker of the model that is diagnosed, with other options where asked.
     pub fn reranker(&self, model: &ModelArgs, scoring: Scoring, long_text: LongText) -> Result<Reranker, Failure> {
-        let ticks = self.counter.clone();
-        let builder = model::builder(model, self.talk, std::sync::Arc::new(move |texts| ticks.done(texts)))?;
+        let builder = model::builder(model, self.talk)?;
         Ok(builder.scoring(scoring).long_text(long_text).blend(Blend::None).build()?)
     }
 
@@ -39,7 +38,7 @@ impl Scoreroom<'_> {
         for some in lists.chunks(QUERIES_AT_ONCE) {
             let asked: Vec<CandidateList<'_>> =
                 some.iter().map(|(query, candidates)| CandidateList { query, candidates }).collect();
-            scored.extend(reranker.score_lists(&asked, texts).map_err(|error| match &error {
+            scored.extend(reranker.score_lists(&asked, texts, &self.counter.call()).map_err(|error| match &error {
                 nearsort::Error::QueryNotANumber { index } => {
                     Failure::Error(format!("{error}: query \"{}\"; {CHECK_MODEL}", some[*index].0))
                 }

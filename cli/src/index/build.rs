@@ -40,9 +40,8 @@ pub fn build(args: &BuildArgs, talk: Talk) -> Run {
             return dry.print();
         }
         let counter = Counter::new(talk);
-        let ticks = counter.clone();
         let cache = cache::open(&args.cache, &args.model)?;
-        let builder = model::builder(&args.model, talk, Arc::new(move |texts| ticks.done(texts)))?;
+        let builder = model::builder(&args.model, talk)?;
         let (encoder, made) = load(builder, &args.model, cache.clone(), ["", ""])?;
         let options =
             BuildOptions { dtype: args.dtype, tokens: args.tokens, replace: args.replace, restart: args.restart };
@@ -63,9 +62,8 @@ pub fn add(args: &AddArgs, talk: Talk) -> Run {
             return dry.print();
         }
         let counter = Counter::new(talk);
-        let ticks = counter.clone();
         let cache = cache::open(&args.cache, &named)?;
-        let builder = super::model::builder(&args.model, &index, talk, Arc::new(move |texts| ticks.done(texts)))?;
+        let builder = super::model::builder(&args.model, &index, talk)?;
         let prompts = [index.model().query_prompt.as_str(), &index.model().document_prompt];
         let (encoder, made) = load(builder, &named, cache.clone(), prompts)?;
         let builder = IndexBuilder::add(&args.index, &made, args.replace, args.restart)?;
@@ -104,7 +102,7 @@ fn fill(
     counter: &Counter,
     talk: Talk,
 ) -> Run {
-    let cached = cache::before(cache, &encoder, counter)?;
+    let cached = cache::before(cache, &encoder)?;
     if builder.resumed_rows() > 0 && talk > Talk::Quiet {
         say(format_args!("going on with an unfinished build that has {} rows", builder.resumed_rows()));
     }
@@ -157,7 +155,7 @@ fn push_rows(
         let texts: Vec<(&str, &str)> =
             chunk.iter().zip(&passages).map(|(row, text)| (row.id.as_str(), &**text)).collect();
         let started = Instant::now();
-        let lengths = builder.push_chunk(encoder, &texts)?;
+        let lengths = builder.push_chunk(encoder, &texts, &counter.call())?;
         totals.texts += chunk.len();
         match lengths {
             None => counter.done(chunk.len()),

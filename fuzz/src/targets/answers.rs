@@ -6,7 +6,7 @@ use std::time::Duration;
 use nearsort::remote::judge::{JudgeOptions, JudgeScorer, ListwiseScorer, Windows};
 use nearsort::remote::{RemoteEncoder, RemoteOptions, RerankScorer, RerankServiceOptions};
 use nearsort::service::{Origin, Provider, Reply, Request, Service, ServiceError};
-use nearsort::{Encoder, Role, Scorer};
+use nearsort::{Call, Encoder, Role, Scorer};
 
 /// Answers everything by the same body.
 struct Says(Provider, serde_json::Value);
@@ -24,7 +24,7 @@ impl Service for Says {
         "localhost".into()
     }
 
-    fn send(&self, _: &Request) -> Result<Reply, ServiceError> {
+    fn send(&self, _: &Request, _: &Call<'_>) -> Result<Reply, ServiceError> {
         Ok(Reply { body: self.1.clone(), latency: Duration::ZERO, origin: Origin::Service })
     }
 }

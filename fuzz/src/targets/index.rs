@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 
 use nearsort::index::{BuildOptions, Dtype, IndexModel};
 use nearsort::{
-    Encoder, Index, IndexBuilder, IndexScorer, LocalEncoder, LocalEncoderOptions, ModelStore, StoreOptions,
+    Call, Encoder, Index, IndexBuilder, IndexScorer, LocalEncoder, LocalEncoderOptions, ModelStore, StoreOptions,
 };
 
 use crate::folder::{Template, temporary_folder};
@@ -26,10 +26,10 @@ static INDEX: LazyLock<Template> = LazyLock::new(|| {
     let options = BuildOptions { dtype: Dtype::F16, tokens: true, replace: false, restart: false };
     let rows = [("a", "The Eiffel Tower"), ("b", "Paris"), ("c", ""), ("d", "sourdough starter")];
     let mut builder = IndexBuilder::build(&path, &model, options).expect("a builder");
-    builder.push_chunk(&**ENCODER, &rows).expect("rows");
+    builder.push_chunk(&**ENCODER, &rows, &Call::new()).expect("rows");
     builder.finish().expect("an index");
     let mut builder = IndexBuilder::add(&path, &model, false, false).expect("a builder");
-    builder.push_chunk(&**ENCODER, &[("e", "one more")]).expect("a row");
+    builder.push_chunk(&**ENCODER, &[("e", "one more")], &Call::new()).expect("a row");
     builder.finish().expect("an index");
     nearsort::index::delete(&path, &["b"]).expect("a deletion");
     Template::read(&path)
@@ -47,8 +47,8 @@ pub fn run(data: &[u8]) -> bool {
     let Ok(scorer) = IndexScorer::new(Arc::clone(&index), ENCODER.clone() as Arc<dyn Encoder>, None) else {
         return false;
     };
-    let Ok(queries) = scorer.encode(&["where is the tower"]) else { return false };
-    if let Ok(hits) = scorer.search(&queries, 3) {
+    let Ok(queries) = scorer.encode(&["where is the tower"], &Call::new()) else { return false };
+    if let Ok(hits) = scorer.search(&queries, 3, &Call::new()) {
         for hit in hits.iter().flatten() {
             assert!(hit.score.is_finite() && hit.score.abs() < 1.01, "an impossible score: {}", hit.score);
         }

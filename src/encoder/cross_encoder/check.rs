@@ -3,6 +3,7 @@
 use super::super::check::{Check, within};
 use super::CrossEncoder;
 use crate::Result;
+use crate::call::Call;
 
 /// Largest difference of a logit that padding and, on a GPU, neighbours may make: rounding of sums in another order. Logits reach 10 and more.
 const TOLERANCE: f32 = 1e-4;
@@ -25,7 +26,7 @@ impl CrossEncoder {
     pub fn self_check(&self) -> Result<Vec<Check>> {
         let of = |texts: &[&str]| {
             let pairs: Vec<(usize, usize)> = (0..texts.len()).map(|text| (0, text)).collect();
-            self.logits(&[QUERY], texts, &pairs).map(|scored| scored.logits)
+            self.logits(&[QUERY], texts, &pairs, &Call::new()).map(|scored| scored.logits)
         };
         let together = of(&PROBES)?;
         let alone = PROBES.iter().map(|text| of(&[text])).collect::<Result<Vec<_>>>()?.concat();

@@ -20,6 +20,7 @@ use super::local::{Lengths, is_finite};
 use super::pipeline::Pipeline;
 use super::version::arithmetic_version;
 use super::{EncodedLengths, Engine, LocalEncoderOptions, ModelInfo, Overrides, Precision};
+use crate::call::{Call, Usage};
 use crate::engine::{AnswerHead, Backend, ClassificationHead, RaggedBatch};
 use crate::hex::hex;
 use crate::kernels::Kernels;
@@ -166,14 +167,21 @@ impl CrossEncoder {
     /// The logit of every pair `(query, text)`, given as positions. It depends neither on the other pairs nor on the number of threads.
     ///
     /// # Errors
-    /// When tokenizing or the forward pass fails.
+    /// When tokenizing or the forward pass fails; [`Error::Cancelled`]; [`Error::DeadlineExceeded`].
     ///
     /// # Panics
     /// If a pair names a text that is not there.
-    pub fn logits(&self, queries: &[&str], texts: &[&str], pairs: &[(usize, usize)]) -> Result<PairLogits> {
+    pub fn logits(
+        &self,
+        queries: &[&str],
+        texts: &[&str],
+        pairs: &[(usize, usize)],
+        call: &Call<'_>,
+    ) -> Result<PairLogits> {
+        call.check()?;
         let prepared: Vec<PreparedQuery> =
             queries.iter().map(|query| self.tokenizer.prepare(query)).collect::<Result<_>>()?;
-        self.tell(queries.len());
+        call.done(queries.len());
         let lengths = Lengths::new(pairs.len());
         let query_truncated: Vec<AtomicBool> = queries.iter().map(|_| AtomicBool::new(false)).collect();
         let logits = Mutex::new(vec![f32::NAN; pairs.len()]);
@@ -181,6 +189,7 @@ impl CrossEncoder {
         let work = Work {
             lengths: &bytes,
             batch_tokens: self.options.local.batch_tokens,
+            call,
             tokenize: &|index: usize| {
                 let (query, text) = pairs[index];
                 let pair = self.tokenizer.pair(&prepared[query], texts[text])?;
@@ -191,21 +200,28 @@ impl CrossEncoder {
                 Ok(pair)
             },
             forward: &|batch: &[(usize, &TokenizedPair)], threads| {
-                self.backend.forward(&ragged(batch.iter().map(|(_, pair)| *pair)), threads, &|position, hidden| {
-                    self.keep(&logits, batch[position].0, hidden);
-                    self.tell(1);
-                })
+                self.backend.forward(
+                    &ragged(batch.iter().map(|(_, pair)| *pair)),
+                    threads,
+                    call,
+                    &|position, hidden| {
+                        self.keep(&logits, batch[position].0, hidden);
+                        call.done(1);
+                    },
+                )
             },
         };
         self.install(|| work.run(self.options.local.device))?;
         let query_tokens = prepared.iter().map(|query| query.num_tokens() as u32).collect();
         let logits = logits.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let lengths = lengths.into_inner();
+        call.add(&Usage::of_texts(&lengths.tokens, &lengths.truncated));
         Ok(PairLogits {
             logits,
             query_tokens,
             query_truncated: query_truncated.into_iter().map(AtomicBool::into_inner).collect(),
             query_unknown: prepared.iter().map(PreparedQuery::is_unknown).collect(),
-            lengths: lengths.into_inner(),
+            lengths,
         })
     }
 
@@ -227,12 +243,6 @@ impl CrossEncoder {
         // A sigmoid would make a certainty of infinity.
         let logit = if logit.is_finite() { logit } else { f32::NAN };
         logits.lock().unwrap_or_else(PoisonError::into_inner)[index] = logit;
-    }
-
-    fn tell(&self, done: usize) {
-        if let Some(progress) = &self.options.local.progress {
-            progress(done);
-        }
     }
 
     fn install<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {

@@ -5,9 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
 
-use super::Tally;
 use super::parameters::Parameters;
-use crate::Error;
+use crate::call::{Call, JudgeCounts, Usage};
 use crate::provider::{Answer, Chats, Form, Prompt, Question, Unusable, any_error_words};
 use crate::remote::asking::ask_and_read;
 use crate::remote::parallel;
@@ -42,7 +41,6 @@ pub(super) struct Asker {
     wants_logprobs: bool,
     /// Whether a question was answered: then it is known what the model takes.
     is_settled: AtomicBool,
-    tally: Arc<Tally>,
 }
 
 impl Asker {
@@ -55,7 +53,7 @@ impl Asker {
         max_candidate_tokens: usize,
     ) -> crate::Result<Self> {
         let (provider, model) = (service.provider(), service.model());
-        let wire = provider.chats().map_err(Error::Service)?;
+        let wire = provider.chats()?;
         Ok(Self {
             wire,
             form,
@@ -64,7 +62,6 @@ impl Asker {
             counter: TokenCounter::for_model(provider, model),
             wants_logprobs,
             is_settled: AtomicBool::new(false),
-            tally: Arc::new(Tally::default()),
             service,
         })
     }
@@ -83,8 +80,16 @@ impl Asker {
         Sent { text: cut, tokens: tokens as u32, truncated: cut.len() < text.len() }
     }
 
-    /// The pairs of a list, each with what was sent of its candidate.
-    pub fn scored(&self, list: &CandidateList<'_>, sent: &[Sent<'_>], pairs: Vec<Scored>) -> ScoredList {
+    /// The pairs of a list, each with what was sent of its candidate. Tokens that are used are the service's to say.
+    pub fn scored(
+        &self,
+        list: &CandidateList<'_>,
+        sent: &[Sent<'_>],
+        pairs: Vec<Scored>,
+        call: &Call<'_>,
+    ) -> ScoredList {
+        let truncated = list.candidates.iter().filter(|&&text| sent[text].truncated).count() as u64;
+        call.add(&Usage { texts: pairs.len() as u64, truncated, ..Usage::default() });
         let query = QueryReading { tokens: self.counter.count(list.query) as u32, ..QueryReading::default() };
         let with_lengths = |(pair, &text): (Scored, &usize)| {
             let Sent { tokens, truncated, .. } = sent[text];
@@ -114,10 +119,6 @@ impl Asker {
         Ok(done)
     }
 
-    pub fn tally(&self) -> &Arc<Tally> {
-        &self.tally
-    }
-
     /// Asks; once more with the reminder when `read` makes nothing of the answer.
     ///
     /// # Errors
@@ -127,23 +128,24 @@ impl Asker {
         prompt: &Prompt,
         reminder: &str,
         max_tokens: u64,
+        call: &Call<'_>,
         read: impl Fn(&Answer) -> Outcome<T>,
     ) -> Result<Outcome<T>, ServiceError> {
-        Tally::add(&self.tally.questions);
+        count(call, |judge| judge.questions += 1);
         let max_tokens = max_tokens + if self.parameters.reasons() { THINKING_TOKENS } else { 0 };
-        let first = match self.answer(prompt, max_tokens, &read)? {
+        let first = match self.answer(prompt, max_tokens, call, &read)? {
             Ok(answer) => return Ok(Ok(answer)),
-            Err(unusable) if unusable.is_final => return Ok(self.none(unusable)),
+            Err(unusable) if unusable.is_final => return Ok(Self::none(unusable, call)),
             Err(unusable) => unusable,
         };
-        Tally::add(&self.tally.asked_again);
+        count(call, |judge| judge.asked_again += 1);
         let again = Prompt { system: prompt.system.clone(), user: format!("{}\n\n{reminder}", prompt.user) };
         let max_tokens = if first.is_cut { LONGER * max_tokens } else { max_tokens };
-        Ok(self.answer(&again, max_tokens, &read)?.or_else(|second| self.none(second)))
+        Ok(self.answer(&again, max_tokens, call, &read)?.or_else(|second| Self::none(second, call)))
     }
 
-    fn none<T>(&self, unusable: Unusable) -> Outcome<T> {
-        Tally::add(&self.tally.unparsed);
+    fn none<T>(unusable: Unusable, call: &Call<'_>) -> Outcome<T> {
+        count(call, |judge| judge.unparsed += 1);
         Err(unusable.reason)
     }
 
@@ -151,11 +153,12 @@ impl Asker {
         &self,
         prompt: &Prompt,
         max_output_tokens: u64,
+        call: &Call<'_>,
         read: &impl Fn(&Answer) -> Outcome<T>,
     ) -> Result<Result<T, Unusable>, ServiceError> {
         let question = Question { prompt, form: &self.form, max_output_tokens, wants_logprobs: self.wants_logprobs };
         let read = |body: &Value| self.wire.answer(body).and_then(|answer| read(&answer).map_err(Unusable::because));
-        match self.send(&question, read) {
+        match self.send(&question, call, read) {
             Err(error) if is_about_texts(&error) => {
                 Ok(Err(Unusable { is_final: true, ..Unusable::because(error.to_string()) }))
             }
@@ -167,6 +170,7 @@ impl Asker {
     fn send<T>(
         &self,
         question: &Question<'_>,
+        call: &Call<'_>,
         read: impl Fn(&Value) -> Result<T, Unusable>,
     ) -> Result<Result<T, Unusable>, ServiceError> {
         let prompt = question.prompt;
@@ -178,7 +182,7 @@ impl Asker {
             let body = self.wire.body(self.service.model(), question, &takes);
             let at_most = TokenCount { input, output: question.max_output_tokens, ..TokenCount::default() };
             let request = Request { path: self.wire.path(), body, at_most };
-            match ask_and_read(&*self.service, &request, &read, is_worth_keeping) {
+            match ask_and_read(&*self.service, &request, call, &read, is_worth_keeping) {
                 Err(error) if !is_about_texts(&error) && self.parameters.learn(&error, &request.body).is_some() => {}
                 Err(error) => return Err(error),
                 Ok(answer) => {
@@ -188,6 +192,11 @@ impl Asker {
             }
         }
     }
+}
+
+/// Counts what judging comes to.
+pub(super) fn count(call: &Call<'_>, change: impl FnOnce(&mut JudgeCounts)) {
+    call.count(|usage| change(&mut usage.judge));
 }
 
 /// A grade or an order, or a refusal because of what the texts say, which another day would not change. Anything else may be a server's bad day.

@@ -2,16 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use serde_json::{Value, json};
 
-use super::asker::{Asker, Outcome, Sent};
+use super::asker::{Asker, Outcome, Sent, count};
 use super::marker::{between, marker};
 use super::permutation::{self, Permutation};
 use super::template::Template;
 use super::windows::Windows;
-use super::{JudgeCounts, JudgeOptions, LISTWISE_PROMPT, Tally, Unparsed};
+use super::{JudgeOptions, LISTWISE_PROMPT, Unparsed};
+use crate::call::Call;
 use crate::encoder::ModelInfo;
 use crate::provider::{Answer, Form};
 use crate::remote::asking::{fingerprint, model_info};
@@ -73,34 +73,25 @@ impl ListwiseScorer {
         Ok(Self { asker, template, options, windows: windows.check()? })
     }
 
-    /// What judging came to so far.
-    pub fn counts(&self) -> JudgeCounts {
-        self.asker.tally().counts()
-    }
-
-    pub(crate) fn tally(&self) -> Arc<Tally> {
-        Arc::clone(self.asker.tally())
-    }
-
-    fn order(&self, query: &str, candidates: &[&str]) -> Result<Outcome<Permutation>> {
+    fn order(&self, query: &str, candidates: &[&str], call: &Call<'_>) -> Result<Outcome<Permutation>> {
         let mut texts = vec![query];
         texts.extend_from_slice(candidates);
         let prompt = self.template.fill(&values(query, candidates, &marker(&texts)))?;
         let max_tokens = ANSWER_TOKENS + TOKENS_PER_PASSAGE * candidates.len() as u64;
         let read = |answer: &Answer| permutation::read(&answer.text, candidates.len());
-        self.asker.ask(&prompt, REMINDER, max_tokens, read).map_err(Error::Service)
+        Ok(self.asker.ask(&prompt, REMINDER, max_tokens, call, read)?)
     }
 
-    fn score_list(&self, list: &CandidateList<'_>, sent: &[Sent<'_>]) -> Result<ScoredList> {
-        let count = list.candidates.len();
-        let mut order: Vec<usize> = (0..count).collect();
+    fn score_list(&self, list: &CandidateList<'_>, sent: &[Sent<'_>], call: &Call<'_>) -> Result<ScoredList> {
+        let length = list.candidates.len();
+        let mut order: Vec<usize> = (0..length).collect();
         let mut unjudged: BTreeMap<usize, String> = BTreeMap::new();
-        let mut is_judged = vec![count == 1; count];
-        for window in self.windows.over(count) {
+        let mut is_judged = vec![length == 1; length];
+        for window in self.windows.over(length) {
             let texts: Vec<&str> = order[window.clone()].iter().map(|&at| sent[list.candidates[at]].text).collect();
-            match self.order(list.query, &texts)? {
+            match self.order(list.query, &texts, call)? {
                 Ok(found) => {
-                    self.asker.tally().repairs.fetch_add(found.repairs as u64, Ordering::Relaxed);
+                    count(call, |judge| judge.repairs += found.repairs as u64);
                     let before = order[window.clone()].to_vec();
                     before.iter().for_each(|&at| is_judged[at] = true);
                     order.splice(window, found.order.into_iter().map(|place| before[place]));
@@ -109,10 +100,8 @@ impl ListwiseScorer {
             }
         }
         unjudged.retain(|&at, _| !is_judged[at]);
-        if let Some(progress) = &self.options.progress {
-            progress(count);
-        }
-        Ok(self.asker.scored(list, sent, pairs(&order, unjudged)))
+        call.done(length);
+        Ok(self.asker.scored(list, sent, pairs(&order, unjudged), call))
     }
 }
 
@@ -172,8 +161,9 @@ impl Scorer for ListwiseScorer {
         score_one_list(self, query, candidates)
     }
 
-    fn score_lists(&self, lists: &[CandidateList<'_>], texts: &[&str]) -> Result<Vec<ScoredList>> {
+    fn score_lists(&self, lists: &[CandidateList<'_>], texts: &[&str], call: &Call<'_>) -> Result<Vec<ScoredList>> {
+        call.check()?;
         let sent: Vec<Sent<'_>> = texts.iter().map(|text| self.asker.cut(text)).collect();
-        self.asker.in_order(lists.len(), self.options.concurrency, |at| self.score_list(&lists[at], &sent))
+        self.asker.in_order(lists.len(), self.options.concurrency, |at| self.score_list(&lists[at], &sent, call))
     }
 }

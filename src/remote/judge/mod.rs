@@ -18,7 +18,6 @@ mod parameters;
 mod permutation;
 mod pointwise;
 mod rehearsal;
-mod tally;
 #[cfg(feature = "remote")]
 mod template;
 #[cfg(not(feature = "remote"))]
@@ -33,14 +32,12 @@ use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
+pub use crate::call::JudgeCounts;
 pub use listwise::ListwiseScorer;
 pub use pointwise::JudgeScorer;
 pub use rehearsal::{JudgeEstimate, Rehearsal};
-pub use tally::JudgeCounts;
-pub(crate) use tally::Tally;
 pub use windows::Windows;
 
-use crate::encoder::ProgressFn;
 use crate::store::read_small_text;
 use crate::{Error, Result};
 
@@ -66,8 +63,6 @@ pub struct JudgeOptions {
     pub unparsed: Unparsed,
     /// Whether grades are refined by the probabilities of the model's tokens, where the service tells them.
     pub logprobs: bool,
-    /// Called with the number of candidates that were just judged; from any thread.
-    pub progress: Option<ProgressFn>,
 }
 
 impl Default for JudgeOptions {
@@ -78,7 +73,6 @@ impl Default for JudgeOptions {
             concurrency: DEFAULT_CONCURRENCY,
             unparsed: Unparsed::Unscored,
             logprobs: true,
-            progress: None,
         }
     }
 }

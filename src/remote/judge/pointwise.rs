@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::asker::{Asker, Outcome, Sent};
+use super::asker::{Asker, Outcome, Sent, count};
 use super::marker::{between, marker};
 use super::template::Template;
-use super::{JudgeCounts, JudgeOptions, POINTWISE_PROMPT, Tally, Unparsed, expected, grade};
+use super::{JudgeOptions, POINTWISE_PROMPT, Unparsed, expected, grade};
+use crate::call::Call;
 use crate::encoder::ModelInfo;
 use crate::provider::{Answer, Form};
 use crate::remote::asking::{fingerprint, model_info};
@@ -60,36 +61,18 @@ impl JudgeScorer {
         Ok(Self { asker, template, options })
     }
 
-    /// What judging came to so far.
-    pub fn counts(&self) -> JudgeCounts {
-        self.asker.tally().counts()
-    }
-
-    pub(crate) fn tally(&self) -> Arc<Tally> {
-        Arc::clone(self.asker.tally())
-    }
-
-    fn grade(&self, query: &str, candidate: &str) -> Result<Outcome<f32>> {
+    fn grade(&self, query: &str, candidate: &str, call: &Call<'_>) -> Result<Outcome<f32>> {
         let prompt = self.template.fill(&values(query, candidate, &marker(&[query, candidate])))?;
-        let outcome = self.asker.ask(&prompt, REMINDER, ANSWER_TOKENS, |answer| self.read(answer));
-        if let Some(progress) = &self.options.progress {
-            progress(1);
-        }
-        outcome.map_err(Error::Service)
-    }
-
-    fn read(&self, answer: &Answer) -> Outcome<f32> {
-        let grade = grade::read(&answer.text)?;
-        let Some(expected) = expected::grade(&answer.tokens, grade) else { return Ok(grade) };
-        Tally::add(&self.asker.tally().refined);
-        Ok(expected)
+        let outcome = self.asker.ask(&prompt, REMINDER, ANSWER_TOKENS, call, |answer| read(answer, call));
+        call.done(1);
+        Ok(outcome?)
     }
 
     /// The grades of pairs of a query and a text, in their order.
-    fn grades(&self, pairs: &[(&str, usize)], sent: &[Sent<'_>]) -> Result<Vec<Outcome<f32>>> {
+    fn grades(&self, pairs: &[(&str, usize)], sent: &[Sent<'_>], call: &Call<'_>) -> Result<Vec<Outcome<f32>>> {
         let grade = |at: usize| {
             let (query, text) = pairs[at];
-            self.grade(query, sent[text].text)
+            self.grade(query, sent[text].text, call)
         };
         self.asker.in_order(pairs.len(), self.options.concurrency, grade)
     }
@@ -101,6 +84,13 @@ impl JudgeScorer {
             (Err(_), Unparsed::Zero) => Scored::new(0.0),
         }
     }
+}
+
+fn read(answer: &Answer, call: &Call<'_>) -> Outcome<f32> {
+    let grade = grade::read(&answer.text)?;
+    let Some(expected) = expected::grade(&answer.tokens, grade) else { return Ok(grade) };
+    count(call, |judge| judge.refined += 1);
+    Ok(expected)
 }
 
 /// What a template is filled in with.
@@ -145,15 +135,16 @@ impl Scorer for JudgeScorer {
         score_one_list(self, query, candidates)
     }
 
-    fn score_lists(&self, lists: &[CandidateList<'_>], texts: &[&str]) -> Result<Vec<ScoredList>> {
+    fn score_lists(&self, lists: &[CandidateList<'_>], texts: &[&str], call: &Call<'_>) -> Result<Vec<ScoredList>> {
+        call.check()?;
         let sent: Vec<Sent<'_>> = texts.iter().map(|text| self.asker.cut(text)).collect();
         let pairs = lists.iter().flat_map(|list| list.candidates.iter().map(|&text| (list.query, text)));
-        let grades = self.grades(&pairs.collect::<Vec<_>>(), &sent)?;
+        let grades = self.grades(&pairs.collect::<Vec<_>>(), &sent, call)?;
         let mut rest = grades.as_slice();
         let scores = lists.iter().map(|list| {
             let (grades, others) = rest.split_at(list.candidates.len());
             rest = others;
-            self.asker.scored(list, &sent, grades.iter().map(|grade| self.pair(grade)).collect())
+            self.asker.scored(list, &sent, grades.iter().map(|grade| self.pair(grade)).collect(), call)
         });
         Ok(scores.collect())
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::call::Call;
 use crate::service::{Origin, Price, Provider, Reply, Request, Service, ServiceError, TokenCount, TokenCounter};
 
 /// An answer that every judge can read.
@@ -72,7 +73,8 @@ impl Service for Rehearsal {
         "nowhere".into()
     }
 
-    fn send(&self, request: &Request) -> Result<Reply, ServiceError> {
+    fn send(&self, request: &Request, call: &Call<'_>) -> Result<Reply, ServiceError> {
+        call.check()?;
         let mut estimate = self.estimate.lock().unwrap_or_else(PoisonError::into_inner);
         estimate.requests += 1;
         estimate.tokens.input += request.at_most.input;

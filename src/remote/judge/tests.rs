@@ -40,7 +40,7 @@ impl<F: Fn(&Value) -> Result<Value, ServiceError> + Send + Sync> Service for Clo
         "test".into()
     }
 
-    fn send(&self, request: &Request) -> Result<Reply, ServiceError> {
+    fn send(&self, request: &Request, _: &Call<'_>) -> Result<Reply, ServiceError> {
         self.bodies.lock().unwrap().push(request.body.clone());
         let body = (self.answer)(&request.body)?;
         Ok(Reply { body, latency: Duration::ZERO, origin: Origin::Service })
@@ -74,6 +74,13 @@ fn number(text: &str) -> i64 {
     text.rsplit(' ').next().unwrap().parse().unwrap_or_else(|_| panic!("{text}"))
 }
 
+/// Scores, and what judging came to.
+fn counted(judge: &dyn Scorer, query: &str, texts: &[&str]) -> (ScoredList, JudgeCounts) {
+    let (all, call): (Vec<usize>, _) = ((0..texts.len()).collect(), Call::new());
+    let lists = [CandidateList { query, candidates: &all }];
+    (judge.score_lists(&lists, texts, &call).unwrap().remove(0), call.usage().judge)
+}
+
 fn pointwise(service: Arc<dyn Service>, options: JudgeOptions) -> JudgeScorer {
     JudgeScorer::new(service, options).unwrap()
 }
@@ -89,16 +96,17 @@ fn every_candidate_gets_the_grade_of_its_own_answer_whatever_the_order_of_answer
     let texts: Vec<String> = (0..300).map(|at| format!("text {at}")).collect();
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     let expected: Vec<f32> = (0..300).map(|at| (at % 11) as f32).collect();
-    let scores = judge.score("which?", &texts).unwrap();
+    let (scores, counts) = counted(&judge, "which?", &texts);
     assert_eq!((scores.scores(), scores.unscored().count()), (expected, 0));
     assert_eq!((scores.pairs[7].tokens, scores.pairs[7].truncated, scores.query.tokens), (3, false, 2));
-    assert_eq!((service.bodies().len(), judge.counts().questions), (300, 300));
+    assert_eq!((service.bodies().len(), counts.questions), (300, 300));
     let lists = [
         CandidateList { query: "which?", candidates: &[3, 1] },
         CandidateList { query: "what?", candidates: &[] },
         CandidateList { query: "what?", candidates: &[10, 3, 12] },
     ];
-    let values: Vec<Vec<f32>> = judge.score_lists(&lists, &texts).unwrap().into_iter().map(|s| s.scores()).collect();
+    let values: Vec<Vec<f32>> =
+        judge.score_lists(&lists, &texts, &Call::new()).unwrap().into_iter().map(|s| s.scores()).collect();
     assert_eq!(values, [vec![3.0, 1.0], vec![], vec![10.0, 3.0, 1.0]]);
 }
 
@@ -156,7 +164,7 @@ fn an_answer_of_no_use_is_asked_for_once_more_and_then_the_candidate_is_unscored
     let texts = ["fine", "late", "never", "cut", "refused", "filtered"];
     let service = Closure::new(answer);
     let judge = pointwise(service.clone(), JudgeOptions::default());
-    let scores = judge.score("q", &texts).unwrap();
+    let (scores, counts) = counted(&judge, "q", &texts);
     assert_eq!([0, 1, 3].map(|at| scores.pairs[at].score), [8.0, 6.0, 5.0]);
     let reasons: Vec<(usize, &str)> = scores.unscored().collect();
     assert_eq!(reasons.iter().map(|(index, _)| *index).collect::<Vec<_>>(), [2, 4, 5]);
@@ -164,7 +172,7 @@ fn an_answer_of_no_use_is_asked_for_once_more_and_then_the_candidate_is_unscored
         assert!(reason.contains(said), "{reason}");
     }
     let expected = JudgeCounts { questions: 6, asked_again: 4, unparsed: 3, ..JudgeCounts::default() };
-    assert_eq!((judge.counts(), service.bodies().len()), (expected, 10));
+    assert_eq!((counts, service.bodies().len()), (expected, 10));
 
     let zero = JudgeOptions { unparsed: Unparsed::Zero, ..JudgeOptions::default() };
     let scores = pointwise(Closure::new(answer), zero).score("q", &texts).unwrap();
@@ -235,9 +243,10 @@ fn token_probabilities_break_ties() {
         Ok(reply)
     });
     let judge = pointwise(service, JudgeOptions::default());
-    let values = judge.score("q", &["worse", "better"]).unwrap().scores();
+    let (scores, counts) = counted(&judge, "q", &["worse", "better"]);
+    let values = scores.scores();
     assert!((values[0] - 5.4).abs() < 1e-5 && (values[1] - 6.6).abs() < 1e-5, "{values:?}");
-    assert_eq!(judge.counts().refined, 2);
+    assert_eq!(counts.refined, 2);
     let service = Closure::new(|body| {
         assert!(body.get("logprobs").is_none());
         Ok(said("7"))
@@ -296,18 +305,19 @@ fn windows_slide_from_the_end_and_carry_the_best_up() {
     let judge = ListwiseScorer::new(service.clone(), JudgeOptions::default(), Windows { size: 4, step: 2 }).unwrap();
     let texts: Vec<String> = [1, 5, 2, 8, 3, 9, 4, 7].iter().map(|n| format!("text {n}")).collect();
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-    let scores = judge.score("q", &texts).unwrap();
+    let (scores, counts) = counted(&judge, "q", &texts);
     let numbers: Vec<i64> = order_of(&scores).iter().map(|&at| number(texts[at])).collect();
     assert_eq!(numbers, [9, 8, 5, 1, 7, 2, 4, 3], "one pass finds the best two");
     let asked: Vec<usize> = service.bodies().iter().map(|body| fenced(question(body)).len()).collect();
-    assert_eq!((asked, judge.counts().questions), (vec![4, 4, 4], 3));
+    assert_eq!((asked, counts.questions), (vec![4, 4, 4], 3));
     assert_eq!(scores.pairs[5].score, 1.0);
     assert!(judge.needs_whole_lists() && scores.unscored().count() == 0);
-    assert_eq!(judge.score("q", &texts[..1]).unwrap().scores(), [1.0], "nothing to ask");
-    assert!(judge.score("q", &[]).unwrap().pairs.is_empty());
-    assert_eq!(judge.counts().questions, 3);
+    let (alone, counts) = counted(&judge, "q", &texts[..1]);
+    assert_eq!((alone.scores(), counts.questions), (vec![1.0], 0), "nothing to ask");
+    let (none, counts) = counted(&judge, "q", &[]);
+    assert_eq!((none.pairs.len(), counts.questions), (0, 0));
     let lists: Vec<CandidateList<'_>> = vec![CandidateList { query: "q", candidates: &[0, 1, 2] }; 20];
-    for scores in judge.score_lists(&lists, &texts).unwrap() {
+    for scores in judge.score_lists(&lists, &texts, &Call::new()).unwrap() {
         assert_eq!(order_of(&scores), [1, 2, 0]);
     }
 }
@@ -335,13 +345,13 @@ fn windows_are_repaired_or_stay_and_what_nobody_ordered_is_unscored() {
     });
     let judge = ListwiseScorer::new(service.clone(), JudgeOptions::default(), Windows { size: 4, step: 2 }).unwrap();
     let texts = ["text 1", "text 2", "text 3", "text 4", "text 5", "text 9"];
-    let scores = judge.score("q", &texts).unwrap();
+    let (scores, counts) = counted(&judge, "q", &texts);
     assert_eq!(order_of(&scores), [2, 1, 0, 3, 4, 5]);
     let unscored: Vec<(usize, &str)> = scores.unscored().collect();
     assert_eq!(unscored.iter().map(|(at, _)| *at).collect::<Vec<_>>(), [4, 5]);
     assert!(unscored[0].1.contains("no order of the passages: 'I cannot order these 4.'"));
     let expected = JudgeCounts { questions: 2, asked_again: 1, unparsed: 1, repairs: 3, refined: 0 };
-    assert_eq!(judge.counts(), expected);
+    assert_eq!(counts, expected);
     let zero = JudgeOptions { unparsed: Unparsed::Zero, ..JudgeOptions::default() };
     assert!(ListwiseScorer::new(service, zero, Windows::default()).is_err());
 }

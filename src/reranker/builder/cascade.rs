@@ -74,14 +74,13 @@ impl RerankerBuilder {
         let (options, raw_scores) = match Provider::of_name(&model) {
             Some((provider, name)) => {
                 let judges = own.kind_of(provider, name) == ServiceKind::Judge;
-                let encoder = LocalEncoderOptions { progress: own.encoder.progress.clone(), ..Default::default() };
                 let options = ModelOptions {
                     judge: own.judge.clone().filter(|_| judges),
                     kind: own.kind,
                     connect: own.connect.clone(),
+                    account: own.account.clone(),
                     concurrency: own.concurrency,
                     cache: own.cache.clone(),
-                    encoder,
                     ..ModelOptions::default()
                 };
                 (options, None)

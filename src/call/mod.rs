@@ -1,0 +1,196 @@
+//! What belongs to one call: when it ends early, who is told of its progress, and what it used.
+//!
+//! A [`Call`] goes down with the work, by reference, to the engine and to services. Whoever computes looks at
+//! [`Call::check`] between two pieces of work: a micro-batch of the engine, a request of a service, a stage of a
+//! cascade. Nothing is global, and a call that asks for nothing costs nothing.
+
+mod cancel;
+mod usage;
+
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+pub use crate::error::Stopped;
+pub use cancel::CancelToken;
+pub use usage::{JudgeCounts, ServiceTokens, ServiceUsage, Usage};
+
+/// One call: a token that cancels it, a deadline, a callback for progress, and what it used so far.
+///
+/// A call may do several pieces of work, one after the other or on several threads; its usage is theirs together.
+///
+/// ```
+/// use std::time::Duration;
+/// use nearsort::{Call, CancelToken};
+///
+/// let token = CancelToken::new();
+/// let call = Call::new().cancel(&token).timeout(Duration::from_secs(30)).progress(|texts| println!("{texts} more"));
+/// assert!(call.check().is_ok());
+/// token.cancel();
+/// assert!(call.check().is_err());
+/// ```
+#[derive(Default)]
+pub struct Call<'a> {
+    token: Option<CancelToken>,
+    deadline: Option<Instant>,
+    progress: Option<Box<dyn Fn(usize) + Send + Sync + 'a>>,
+    used: Mutex<Usage>,
+}
+
+impl<'a> Call<'a> {
+    /// A call that ends when its work is done.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Ends the call with [`Error::Cancelled`](crate::Error::Cancelled) once this token is cancelled.
+    pub fn cancel(mut self, token: &CancelToken) -> Self {
+        self.token = Some(token.clone());
+        self
+    }
+
+    /// Ends the call with [`Error::DeadlineExceeded`](crate::Error::DeadlineExceeded) after this point in time. A
+    /// request to a service that is under way is given up then; a pause that would last longer is not begun.
+    pub fn deadline(mut self, deadline: Instant) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
+    /// [`Call::deadline`], counted from now. A time that no clock can show is no deadline.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.deadline = Instant::now().checked_add(timeout);
+        self
+    }
+
+    /// Calls `progress` with the number of texts that were just finished; from any thread.
+    pub fn progress(mut self, progress: impl Fn(usize) + Send + Sync + 'a) -> Self {
+        self.progress = Some(Box::new(progress));
+        self
+    }
+
+    /// What the call used so far.
+    pub fn usage(&self) -> Usage {
+        *self.lock()
+    }
+
+    /// Whether the call may go on.
+    ///
+    /// # Errors
+    /// [`Stopped::Cancelled`]; [`Stopped::DeadlineExceeded`].
+    pub fn check(&self) -> Result<(), Stopped> {
+        if self.token.as_ref().is_some_and(CancelToken::is_cancelled) {
+            return Err(Stopped::Cancelled);
+        }
+        match self.deadline {
+            Some(deadline) if Instant::now() >= deadline => Err(Stopped::DeadlineExceeded),
+            _ => Ok(()),
+        }
+    }
+
+    /// Waits. A wait ends early where the token is cancelled, and is not begun where it would outlast the deadline.
+    ///
+    /// # Errors
+    /// As [`Call::check`].
+    pub fn wait(&self, time: Duration) -> Result<(), Stopped> {
+        self.check()?;
+        if self.time_left().is_some_and(|left| left < time) {
+            return Err(Stopped::DeadlineExceeded);
+        }
+        match &self.token {
+            Some(token) => token.wait(time),
+            None => thread::sleep(time),
+        }
+        self.check()
+    }
+
+    /// Time to the deadline, if there is one.
+    pub fn time_left(&self) -> Option<Duration> {
+        self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
+    }
+
+    /// Whether the call can end before its work is done.
+    pub fn can_stop(&self) -> bool {
+        self.token.is_some() || self.deadline.is_some()
+    }
+
+    /// Says that so many more texts are finished.
+    pub fn done(&self, texts: usize) {
+        if let Some(progress) = &self.progress {
+            progress(texts);
+        }
+    }
+
+    /// Adds to what the call used.
+    pub fn add(&self, usage: &Usage) {
+        self.lock().add(usage);
+    }
+
+    /// Changes what the call used.
+    pub(crate) fn count(&self, change: impl FnOnce(&mut Usage)) {
+        change(&mut self.lock());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Usage> {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Call<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call")
+            .field("token", &self.token)
+            .field("deadline", &self.deadline)
+            .field("usage", &self.usage())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    #[test]
+    fn a_call_goes_on_until_it_is_cancelled_or_late() {
+        let token = CancelToken::new();
+        let call = Call::new().cancel(&token).timeout(Duration::MAX);
+        assert_eq!((call.check(), call.time_left()), (Ok(()), None));
+        token.clone().cancel();
+        assert_eq!(call.check(), Err(Stopped::Cancelled));
+        assert_eq!(Call::new().deadline(Instant::now()).check(), Err(Stopped::DeadlineExceeded));
+        assert!(Call::new().check().is_ok() && !Call::new().can_stop());
+    }
+
+    #[test]
+    fn a_wait_ends_when_the_token_is_cancelled_and_does_not_begin_where_it_outlasts_the_deadline() {
+        const LONG: Duration = Duration::from_secs(3600);
+        let token = CancelToken::new();
+        let (begins, begun) = channel();
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| {
+                let call = Call::new().cancel(&token);
+                begins.send(()).unwrap();
+                call.wait(LONG)
+            });
+            begun.recv().unwrap();
+            token.cancel();
+            assert_eq!(waiting.join().unwrap(), Err(Stopped::Cancelled));
+        });
+        assert_eq!(Call::new().timeout(LONG / 2).wait(LONG), Err(Stopped::DeadlineExceeded));
+        assert_eq!(Call::new().wait(Duration::ZERO), Ok(()));
+    }
+
+    #[test]
+    fn usage_adds_up_over_threads() {
+        let call = Call::new();
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| call.add(&Usage { texts: 2, tokens: 5, ..Usage::default() }));
+            }
+        });
+        assert_eq!((call.usage().texts, call.usage().tokens), (8, 20));
+        assert_eq!(call.usage().service.dollars, Some(0.0));
+    }
+}
