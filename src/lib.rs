@@ -3,6 +3,8 @@
 //! A first stage (BM25, a vector store, a list) gives candidates for a query. A transformer on this machine embeds the
 //! query and the candidates, SIMD kernels score them, and they come back sorted. No API key, no service, no Python.
 //!
+//! A model is loaded once, and ranked by in many ways and from many threads. Every ranking gives an [`Answer`].
+//!
 //! ```
 //! use nearsort::{Model, ModelOptions, Reranker};
 //!
@@ -10,9 +12,44 @@
 //! let model = Model::load("all-MiniLM-L6-v2", ModelOptions::default())?; // once
 //! let docs = ["The Louvre is a museum.", "The Eiffel Tower stands in Paris."];
 //! let answer = Reranker::new(&model).rank("Where is the Eiffel Tower?", &docs).top_k(10).run()?;
-//! for hit in answer.hits {
+//! for hit in &answer.hits {
 //!     println!("{:.4}  {}", hit.score, docs[hit.index]);
 //! }
+//! println!("{} tokens by {}", answer.usage.tokens, answer.model.name);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! With the scores of the search that found the documents, which may be rows of any type, and with a token that ends the
+//! call early; see [`Ranking`] and [`Call`] for deadlines and progress:
+//!
+//! ```
+//! # use nearsort::{CancelToken, Model, ModelOptions, Reranker};
+//! # struct Row { text: String, bm25: f64 }
+//! # impl AsRef<str> for Row { fn as_ref(&self) -> &str { &self.text } }
+//! # fn main() -> nearsort::Result<()> {
+//! # let (model, query) = (Model::load("all-MiniLM-L6-v2", ModelOptions::default())?, "Where is the Eiffel Tower?");
+//! # let rows = [Row { text: "The Louvre.".into(), bm25: 7.1 }, Row { text: "The Eiffel Tower.".into(), bm25: 6.9 }];
+//! # let token = CancelToken::new();
+//! let answer = Reranker::new(&model).rank(query, &rows).first_stage(|r| r.bm25).cancel(&token).run()?;
+//! # assert!(answer.is_blended && answer.hits[0].index == 1);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! By a score of one's own, or by a language model of a service; and in stages, cheap ones for all, dear ones for the best:
+//!
+//! ```no_run
+//! # use nearsort::{Model, ModelOptions, Reranker, Scoring};
+//! # fn overlap(query: &str, text: &str) -> f32 { query.split(' ').filter(|word| text.contains(word)).count() as f32 }
+//! # fn main() -> nearsort::Result<()> {
+//! # let (query, docs, key) = ("Where is the Eiffel Tower?", ["The Louvre.", "The Eiffel Tower."], "sk-...");
+//! # let model = Model::load("all-MiniLM-L6-v2", ModelOptions::default())?;
+//! let own = Reranker::new(Model::from_fn(|q, d| overlap(q, d)));
+//! # own.rank(query, &docs).run()?;
+//! let judge = Model::load("openai:gpt-4o-mini", ModelOptions::default().api_key(key).budget(2.00))?;
+//! let best = Reranker::cascade([(model.by(Scoring::Hybrid), 200), (judge.pointwise(), 10)])?.rank(query, &docs).run()?;
+//! # println!("{:?} for {:?} dollars", best.hits, best.usage.service.dollars);
 //! # Ok(())
 //! # }
 //! ```

@@ -154,7 +154,7 @@ fn a_model_says_whether_it_wants_logits_and_the_user_may_say_otherwise() {
     let documents = ["The ferry leaves at seven.", "", "harbour"];
     let order = |raw| {
         let ranked = reranker("cross-tiny-bert", Some(raw)).rank("where", &documents).run();
-        ranked.unwrap().iter().map(|hit| (hit.index, hit.score)).unzip::<usize, f32, Vec<_>, Vec<_>>()
+        ranked.unwrap().hits.iter().map(|hit| (hit.index, hit.score)).unzip::<usize, f32, Vec<_>, Vec<_>>()
     };
     let ((by_logit, logits), (by_probability, probabilities)) = (order(true), order(false));
     assert_eq!(by_logit, by_probability);

@@ -63,13 +63,8 @@ impl TokenEncoder for Words {
     fn token_dim(&self) -> usize {
         DIM
     }
-    fn encode_each(
-        &self,
-        texts: &[&str],
-        _role: Role,
-        _call: &Call<'_>,
-        sink: &TextSink<'_>,
-    ) -> Result<EncodedLengths> {
+    fn encode_each(&self, texts: &[&str], _role: Role, call: &Call<'_>, sink: &TextSink<'_>) -> Result<EncodedLengths> {
+        call.check()?;
         for (index, text) in texts.iter().enumerate() {
             sink(index, &EncodedText { vector: &vector(text), tokens: token_vectors(text).view() });
         }

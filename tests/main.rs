@@ -4,6 +4,7 @@ mod allocations;
 mod architecture;
 mod audit;
 mod cache;
+mod calls;
 mod contract;
 mod cross_encoder;
 mod damaged_models;

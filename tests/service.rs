@@ -1,6 +1,8 @@
 //! Services against a local server that speaks their formats, with faults on demand. Nothing here leaves 127.0.0.1.
 #![cfg(feature = "remote")]
 
+#[path = "service/calls.rs"]
+mod calls;
 #[path = "service/http.rs"]
 mod http;
 #[path = "service/judge.rs"]

@@ -39,16 +39,19 @@ pub(super) fn in_order<T: Send, E: Send>(
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::sync::Barrier;
 
     use super::*;
 
     #[test]
-    fn results_are_in_order_and_no_more_threads_work_than_asked() {
-        let (working, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    fn results_are_in_order_and_as_many_threads_work_as_asked() {
+        let (working, most, together) = (AtomicUsize::new(0), AtomicUsize::new(0), Barrier::new(4));
         let work = |at: usize| {
             most.fetch_max(working.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-            thread::sleep(Duration::from_millis((at % 3) as u64));
+            if at < 4 {
+                // Nobody goes on before four are at work.
+                together.wait();
+            }
             working.fetch_sub(1, Ordering::SeqCst);
             Ok::<_, ()>(at * at)
         };
@@ -63,10 +66,19 @@ mod tests {
         let begun = AtomicUsize::new(0);
         let work = |at: usize| {
             begun.fetch_add(1, Ordering::Relaxed);
-            thread::sleep(Duration::from_millis(1));
             if at == 3 { Err("three") } else { Ok(at) }
         };
-        assert_eq!(in_order(1000, 2, work), Err("three"));
-        assert!(begun.into_inner() < 20);
+        assert_eq!(in_order(1000, 1, work), Err("three"));
+        assert_eq!(begun.into_inner(), 4);
+    }
+
+    #[test]
+    fn of_several_failures_the_first_piece_counts_and_those_under_way_are_done() {
+        let both = Barrier::new(2);
+        let work = |at: usize| -> Result<(), usize> {
+            both.wait();
+            Err(at)
+        };
+        assert_eq!(in_order(2, 2, work), Err(0));
     }
 }

@@ -53,17 +53,15 @@ impl Stages {
 impl Reranker {
     /// Ranks in stages, each the best so many of the order that the one before it left; see [`CascadeScorer`](crate::CascadeScorer).
     ///
-    /// ```no_run
-    /// use nearsort::{Model, ModelOptions, Reranker, Scoring};
+    /// ```
+    /// use nearsort::{Model, Reranker};
     ///
-    /// # fn main() -> nearsort::Result<()> {
-    /// # let (query, docs, key) = ("q", ["a", "b"], "k");
-    /// # let model = Model::load("all-MiniLM-L6-v2", ModelOptions::default())?;
-    /// let judge = Model::load("openai:gpt-4o-mini", ModelOptions::default().api_key(key).budget(2.00))?;
-    /// let best = Reranker::cascade([(model.by(Scoring::Hybrid), 200), (judge.pointwise(), 10)])?.rank(query, &docs).run()?;
-    /// println!("{:?} for {:?} dollars", best.hits, best.usage.service.dollars);
-    /// # Ok(())
-    /// # }
+    /// let shorter = Model::from_fn(|_, text| -(text.len() as f32));
+    /// let overlap = Model::from_fn(|query, text| query.split(' ').filter(|word| text.contains(word)).count() as f32);
+    /// let cascade = Reranker::cascade([(shorter, 200), (overlap, 2)])?;
+    /// let answer = cascade.rank("red boats", &["two red boats at sea", "a boat", "a red boat"]).run()?;
+    /// assert_eq!(answer.hits[0].index, 2, "the best of the two shortest");
+    /// # Ok::<(), nearsort::Error>(())
     /// ```
     ///
     /// # Errors

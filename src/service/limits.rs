@@ -62,6 +62,7 @@ mod tests {
     use governor::clock::FakeRelativeClock;
 
     use super::*;
+    use crate::call::CancelToken;
 
     /// When requests are let through in three minutes, by a clock that jumps in steps of `step`.
     fn passed(limit: u32, step: Duration) -> Vec<Duration> {
@@ -90,6 +91,20 @@ mod tests {
             let last = passed.iter().filter(|time| **time >= 2 * MINUTE).count();
             assert!(last as f64 >= 0.6 * f64::from(limit), "{last} of {limit}");
         }
+    }
+
+    #[test]
+    fn a_wait_ends_with_its_call() {
+        let limit = PerMinute::new(Some(1)).unwrap();
+        limit.wait_for(1, &Call::new()).unwrap();
+        let token = CancelToken::new();
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| limit.wait_for(1, &Call::new().cancel(&token)));
+            token.cancel();
+            assert_eq!(waiting.join().unwrap(), Err(Stopped::Cancelled));
+        });
+        let call = Call::new().timeout(MINUTE / 2);
+        assert_eq!(limit.wait_for(1, &call), Err(Stopped::DeadlineExceeded), "a minute is longer");
     }
 
     #[test]

@@ -186,6 +186,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::call::{CancelToken, Stopped};
     use crate::service::Provider;
 
     fn account(budget: Option<f64>, input: f64, output: f64) -> Account {
@@ -235,6 +236,24 @@ mod tests {
         assert_eq!(error, ServiceError::OverBudget { budget: 1.0, spent: 0.6, next: 0.6 });
         let usage = account.meter().usage();
         assert_eq!((usage.tries, usage.requests, usage.dollars), (2, 0, Some(0.0)));
+    }
+
+    #[test]
+    fn a_call_has_its_own_usage_and_ends_a_wait_for_the_budget() {
+        let account = account(Some(1.0), 0.6, 0.0);
+        let (one, other, token) = (Call::new(), Call::new(), CancelToken::new());
+        let under_way = account.reserve(input(MILLION), &one).unwrap();
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| account.reserve(input(MILLION), &Call::new().cancel(&token)).err());
+            token.cancel();
+            assert_eq!(waiting.join().unwrap(), Some(ServiceError::Stopped(Stopped::Cancelled)));
+        });
+        under_way.settle(None, &one);
+        account.kept(&other);
+        let of = |call: &Call<'_>| (call.usage().service.requests, call.usage().service.from_cache);
+        assert_eq!((of(&one), of(&other)), ((1, 0), (0, 1)));
+        assert_eq!((one.usage().service.dollars, other.usage().service.dollars), (Some(0.6), Some(0.0)));
+        assert_eq!((account.meter().usage().requests, account.meter().usage().from_cache), (1, 1));
     }
 
     #[test]

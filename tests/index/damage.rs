@@ -3,8 +3,8 @@
 use std::fs;
 use std::sync::Arc;
 
-use nearsort::Result;
 use nearsort::index::{BuildOptions, Dtype, Index, IndexScorer, delete};
+use nearsort::{Call, Result};
 
 use super::{PLAIN, add, build, corpus, files, message, queries, words};
 
@@ -100,7 +100,7 @@ fn no_flipped_bit_becomes_another_answer() {
     let answers = || -> Result<_> {
         let index = Arc::new(Index::open(path)?);
         let scorer = IndexScorer::new(Arc::clone(&index), Arc::new(words()), None)?;
-        let query = scorer.encode(&["text number 5 of 5"])?.remove(0);
+        let query = scorer.encode(&["text number 5 of 5"], &Call::new())?.remove(0);
         let found = [index.search(queries(&["a"]).view(), 9)?, index.search(queries(&["a"; 8]).view(), 9)?];
         let ids: Vec<String> = (0..index.rows()).map(|row| index.id(row).map(str::to_owned)).collect::<Result<_>>()?;
         let named = index.find_all(&ids)?;

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use ndarray::{Array2, ArrayView2};
-use nearsort::index::{BuildOptions, Dtype, IndexScorer};
+use nearsort::index::{BuildOptions, Dtype, IndexBuilder, IndexScorer};
 use nearsort::similarity::cosine_similarity;
+use nearsort::{Call, CancelToken, Error};
 use proptest::prelude::*;
 
-use super::{Corpus, DIM, PLAIN, TYPES, add, build, corpus, message, queries, vector, words};
+use super::{Corpus, DIM, PLAIN, TYPES, add, borrowed, build, corpus, message, model, queries, vector, words};
 
 #[test]
 fn what_is_built_is_found_by_id_and_by_vector() {
@@ -33,7 +34,7 @@ fn what_is_built_is_found_by_id_and_by_vector() {
 #[test]
 fn scores_are_cosines_and_the_order_is_score_then_row() {
     let folder = tempfile::tempdir().unwrap();
-    let mut rows = corpus(0..300);
+    let mut rows = corpus(0..20);
     // Equal texts have equal scores.
     let same = rows[5].1.clone();
     rows.extend((300..320).map(|row| (format!("d{row}"), same.clone())));
@@ -125,7 +126,7 @@ fn blank_texts_keep_their_rows_and_are_never_found() {
     }
     assert_eq!([0, 1, 2].map(|row| index.is_blank(row).unwrap()), [false, true, true]);
     let scorer = IndexScorer::new(index, Arc::new(words()), None).unwrap();
-    let query = scorer.encode(&["x"]).unwrap().remove(0);
+    let query = scorer.encode(&["x"], &Call::new()).unwrap().remove(0);
     assert_eq!(scorer.score(&query, &[1, 2]).unwrap().scores(), [-1.0, -1.0]);
 }
 
@@ -142,4 +143,20 @@ fn an_added_index_searches_like_one_built_at_once() {
             assert_eq!(added.search(queries.view(), 50).unwrap(), whole.search(queries.view(), 50).unwrap());
         }
     }
+}
+
+#[test]
+fn a_cancelled_search_or_build_ends_and_can_be_done_again() {
+    let (folder, token, rows) = (tempfile::tempdir().unwrap(), CancelToken::new(), corpus(0..20));
+    let mut builder = IndexBuilder::build(&folder.path().join("i"), &model(), PLAIN).unwrap();
+    token.cancel();
+    let call = Call::new().cancel(&token);
+    let ended = builder.push_chunk(&words(), &borrowed(&rows), &call);
+    assert!(matches!(ended, Err(Error::Cancelled)), "{ended:?}");
+    builder.push_chunk(&words(), &borrowed(&rows), &Call::new()).unwrap();
+    let index = builder.finish().unwrap();
+    assert_eq!(index.rows(), 20);
+    let query = queries(&["text"]);
+    assert!(matches!(index.search_with(query.view(), 3, &call), Err(Error::Cancelled)));
+    assert_eq!(index.search(query.view(), 3).unwrap()[0].len(), 3);
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::scorer::{CandidateList, Scorer};
+use crate::call::Call;
+use crate::scorer::{CandidateList, ScoredList, Scorer};
 use crate::service::{Origin, Provider, Reply, Request, Service, ServiceError};
 
 /// Answers by a function of the request's body; keeps the bodies.
