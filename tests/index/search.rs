@@ -34,7 +34,7 @@ fn what_is_built_is_found_by_id_and_by_vector() {
 #[test]
 fn scores_are_cosines_and_the_order_is_score_then_row() {
     let folder = tempfile::tempdir().unwrap();
-    let mut rows = corpus(0..20);
+    let mut rows = corpus(0..300);
     // Equal texts have equal scores.
     let same = rows[5].1.clone();
     rows.extend((300..320).map(|row| (format!("d{row}"), same.clone())));
