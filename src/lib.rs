@@ -56,7 +56,7 @@
 //!
 //! The parts can be used alone: [`LocalEncoder`] turns texts into vectors, a [`Scorer`] of your own goes into
 //! [`Model::from_scorer`], [`similarity`] and [`ranking`] work on any matrix, [`store`] fetches and verifies models,
-//! [`eval`] measures and compares runs, [`diagnose`] says why reranking does not help.
+//! [`eval`] measures runs, [`compare`] puts models, runs and grades beside each other, [`diagnose`] says why reranking does not help.
 //!
 //! Downloaded models lie where the hub's own tools keep theirs (`HF_HUB_CACHE`, `HF_HOME`) or, when they came from a mirror,
 //! in nearsort's cache folder; see [`StoreOptions`]. Embeddings are kept for the next time if that is asked for; see [`cache`].
@@ -67,6 +67,7 @@ pub mod blend;
 pub mod cache;
 pub mod call;
 pub mod candle_backend;
+pub mod compare;
 pub mod diagnose;
 pub mod encoder;
 pub mod engine;

@@ -24,12 +24,12 @@ mod reading;
 mod rehearsal;
 mod rerank;
 mod rerank_index;
-mod sample;
 mod search;
 mod service;
 mod size;
 mod verify;
 mod version;
+mod watch;
 mod words;
 
 use std::io::{self, Write};

@@ -2,7 +2,7 @@
 //!
 //! [`diagnose`] looks at [`Observations`] (texts, scores of both stages, judgements) and gives a [`Report`]: a verdict, numbers with
 //! intervals, and [`Finding`]s, each with evidence and a remedy. It sees no model, so it can be asked about any: what has to be tried with the
-//! model (windows, prompts, pooling) comes in as scores.
+//! model (windows, prompts, pooling) comes in as scores, which [`observe()`] makes with a model of this machine.
 //!
 //! # How it is judged
 //!
@@ -12,7 +12,7 @@
 //! - **Choice.** What is recommended is chosen by cross-validation: no query has a part in choosing what it is then used to report on.
 //! - **Chance.** Intervals are bootstrapped over queries, differences tested by randomisation, several at once corrected by Holm.
 //!
-//! No model, no printing, no files and no environment is used here.
+//! No printing and no environment is used here. [`observe()`] alone sees a model and files: it scores what is read and gives [`Observations`].
 
 mod agreement;
 mod cannot_say;
@@ -30,6 +30,7 @@ mod lists;
 mod measured;
 mod modes;
 mod observations;
+mod observe;
 mod options;
 mod profile;
 mod recommendation;
@@ -43,7 +44,13 @@ mod worst;
 
 pub use configuration::Configuration;
 pub use finding::{Finding, FindingKind, Number, Severity};
-pub use observations::{Candidate, Change, Document, ModeScores, Observations, Query, Setting, Trial, TrialList};
+pub use observations::{
+    Candidate, Change, Document, ModeScores, Observations, Query, Setting, Trial, TrialList, shell_word,
+};
+pub use observe::{
+    AskedQuery, DiagnoseFiles, Found, Material, ObserveOptions, Observed, Passage, TRIED_CANDIDATES, TRIED_QUERIES,
+    observe,
+};
 pub use options::Options;
 pub use profile::Profile;
 pub use report::{

@@ -145,6 +145,34 @@ pub enum Change {
     Pooling(String),
 }
 
+impl Change {
+    /// The options of `nearsort rerank` that ask for it, as a shell reads them.
+    pub fn arguments(&self) -> String {
+        match self {
+            Self::Prompts { query, document } => {
+                format!("--query-prompt {} --document-prompt {}", shell_word(query), shell_word(document))
+            }
+            Self::Pooling(pooling) => format!("--pooling {pooling}"),
+        }
+    }
+}
+
+/// A word as a POSIX shell reads it.
+///
+/// ```
+/// use nearsort::diagnose::shell_word;
+/// assert_eq!(["a/b-c.trec", "", "query: "].map(shell_word), ["a/b-c.trec", "''", "'query: '"]);
+/// assert_eq!(shell_word("it's $HOME"), r"'it'\''s $HOME'");
+/// assert_eq!(shell_word("two\nlines"), "'two\nlines'");
+/// ```
+pub fn shell_word(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
 /// The scores of a trial for one query.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrialList {

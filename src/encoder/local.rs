@@ -7,7 +7,7 @@
 //! one batch per thread, plus what the receiver of the vectors keeps.
 
 use std::ops::Range;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use ndarray::{Array2, ArrayView2, Axis, s};
 use rayon::ThreadPool;
@@ -37,13 +37,13 @@ use crate::{Error, Result};
 pub struct LocalEncoder {
     contract: Contract,
     tokenizer: TextTokenizer,
-    backend: Box<dyn Backend>,
+    backend: Arc<dyn Backend>,
     engine: Engine,
     precision: Precision,
     pipeline: Pipeline,
     files: ModelFiles,
     options: LocalEncoderOptions,
-    pool: Option<ThreadPool>,
+    pool: Option<Arc<ThreadPool>>,
     fingerprint: OnceLock<String>,
 }
 
@@ -65,7 +65,7 @@ impl LocalEncoder {
         if options.batch_tokens == 0 {
             return Err(Error::InvalidArgument("--batch-tokens must be at least 1".into()));
         }
-        let pool = options.threads.map(thread_pool).transpose()?;
+        let pool = options.threads.map(thread_pool).transpose()?.map(Arc::new);
         let (engine, precision) = choose(&contract.config, &options)?;
         let load = || {
             let arithmetic = (engine, precision);
@@ -90,7 +90,7 @@ impl LocalEncoder {
         }
         Ok(Self {
             tokenizer,
-            backend,
+            backend: backend.into(),
             contract,
             engine,
             precision,
@@ -100,6 +100,38 @@ impl LocalEncoder {
             pool,
             fingerprint: OnceLock::new(),
         })
+    }
+
+    /// The same model used otherwise: with these overrides in the place of those that it was loaded with. Weights and threads are shared.
+    ///
+    /// # Errors
+    /// Those of [`Contract::read`]; for texts that are longer than the model was loaded for, those of [`LocalEncoder::load`].
+    pub fn with_overrides(&self, overrides: Overrides) -> Result<Self> {
+        let contract = Contract::read(&self.files, &overrides)?;
+        let (files, options) = (self.files.clone(), LocalEncoderOptions { overrides, ..self.options.clone() });
+        if contract.longest_text() > self.contract.longest_text() {
+            return Self::load(files, options);
+        }
+        if let Some(tokens) = contract.longest_partly_seen() {
+            self.backend.check_expanded(tokens)?;
+        }
+        Ok(Self {
+            tokenizer: TextTokenizer::load(&files, &contract)?,
+            backend: Arc::clone(&self.backend),
+            engine: self.engine,
+            precision: self.precision,
+            pipeline: Pipeline::load(&files, &contract.modules, contract.hidden_size)?,
+            pool: self.pool.clone(),
+            contract,
+            files,
+            options,
+            fingerprint: OnceLock::new(),
+        })
+    }
+
+    /// What it was loaded with beside what the model's files say.
+    pub fn overrides(&self) -> &Overrides {
+        &self.options.overrides
     }
 
     /// How the model is used.

@@ -166,6 +166,11 @@ impl Evaluation {
         &self.missing
     }
 
+    /// Their ids.
+    pub fn missing_query_ids(&self) -> Vec<String> {
+        self.missing.iter().map(|&at| self.query_ids[at].clone()).collect()
+    }
+
     /// How many queries of the run have no judgements and were left out.
     pub fn num_unjudged_queries(&self) -> usize {
         self.num_unjudged

@@ -34,11 +34,15 @@
 
 mod agreement;
 mod comparison;
+mod csv;
 mod evaluation;
 mod graded;
 mod measure;
+mod measured;
 mod names;
 mod ranking;
+mod report;
+mod sample;
 mod significance;
 
 pub use agreement::{
@@ -49,5 +53,11 @@ pub use comparison::{Comparison, TIE, Test, compare, curve_cutoffs};
 pub use evaluation::{Evaluation, evaluate, evaluate_file, evaluate_run};
 pub use graded::{GradedList, untied_scores};
 pub use measure::{Measure, MeasureKind};
+#[cfg(test)]
+pub(crate) use measured::MeasuredDocument;
+pub use measured::{Aggregate, Compared, Measured, measure_runs};
 pub use ranking::{JudgedCandidates, JudgedRanking};
+pub(crate) use report::Pairs;
+pub use report::{EvalOptions, EvalReport, EvaluatedRun, RunReport};
+pub(crate) use sample::draw;
 pub use significance::{Interval, Resampling, bootstrap_mean, holm, percentile, randomisation_test, t_test};

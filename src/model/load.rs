@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::options::AccountOptions;
 use super::{Loaded, Model, ModelOptions, Task};
 use crate::cache::{CachedEncoder, EmbeddingCache};
-use crate::encoder::{CrossEncoder, CrossEncoderOptions, Encoder, LocalEncoder, ModelKind, no_text_vectors};
+use crate::encoder::{CrossEncoder, CrossEncoderOptions, Encoder, LocalEncoder, ModelKind, Overrides, no_text_vectors};
 use crate::scorer::Scoring;
 use crate::service::Provider;
 use crate::store::{ModelFiles, ModelSpec, ModelStore, StoreOptions};
@@ -48,6 +48,28 @@ impl Model {
             Task::CrossEncode => Self::load_cross_encoder(files, options),
             Task::EmbedTokens => Self::load_encoder(files, options, Scoring::MaxSim),
             _ => Self::load_encoder(files, options, Scoring::Hybrid),
+        }
+    }
+
+    /// The same embedding model of this machine used otherwise: with these prompts, this pooling, limit or dimension in the place of those
+    /// that it was loaded with. The weights are shared.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for any other model, and for one with a cache; those of [`LocalEncoder::with_overrides`].
+    pub fn with_overrides(&self, overrides: Overrides) -> Result<Self> {
+        match &self.loaded {
+            Loaded::Embedder { local: Some(local), cached: None, scoring, .. } => {
+                let (local, scoring) = (Arc::new(local.with_overrides(overrides)?), *scoring);
+                let encoder = Arc::clone(&local) as Arc<dyn Encoder>;
+                Ok(Self {
+                    name: self.name.clone(),
+                    loaded: Loaded::Embedder { encoder, local: Some(local), cached: None, scoring },
+                })
+            }
+            _ => Err(Error::InvalidArgument(format!(
+                "{} is no embedding model of this machine without a cache, and keeps its prompts and pooling",
+                self.name
+            ))),
         }
     }
 

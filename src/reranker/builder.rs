@@ -46,6 +46,12 @@ impl RerankerBuilder {
         self
     }
 
+    /// How the model ranks, all at once.
+    pub fn rank(mut self, options: RankOptions) -> Self {
+        self.rank = options;
+        self
+    }
+
     /// Which score of an embedding model's pass. Default: [`Scoring::Hybrid`]; [`Scoring::MaxSim`], the only one, of a late-interaction
     /// (ColBERT) model.
     pub fn scoring(mut self, scoring: Scoring) -> Self {
@@ -162,14 +168,21 @@ impl RerankerBuilder {
         if !self.stages.is_empty() {
             return self.build_cascade();
         }
+        let rank = self.rank;
+        Reranker::with(&self.load()?, rank)
+    }
+
+    /// The model alone, for many rerankers. Stages are not looked at.
+    ///
+    /// # Errors
+    /// As [`RerankerBuilder::build`].
+    pub fn load(self) -> Result<Model> {
         let name = self.name();
         if let (Some(_), Some(scoring), None) = (&self.options.cache, self.rank.scoring, Provider::of_name(name)) {
             // Before a model is fetched for nothing.
             check_cached(scoring, self.rank.long_text.unwrap_or(scoring.default_long_text()))?;
         }
-        let rank = self.rank;
-        let model = Model::load_for(name, self.options.clone(), &|task, name| rank.check(task, name))?;
-        Reranker::with(&model, rank)
+        Model::load_for(name, self.options.clone(), &|task, name| self.rank.check(task, name))
     }
 
     /// The encoder alone, local or of a service.

@@ -1,14 +1,12 @@
 //! The report's charts.
 
+use nearsort::compare::{ComparisonReport, SystemKind, SystemReport};
 use nearsort::eval::{Interval, percentile};
 use plotters::prelude::*;
 
-use super::report::{Report, SystemReport};
-use super::system::Kind;
 use crate::Failure;
-use crate::eval::Aggregate;
 use crate::page::Chart;
-use crate::page::svg::*;
+use crate::page::svg::{self, *};
 
 /// Letters of a system's name.
 const NAME_CHARS: usize = 44;
@@ -20,11 +18,8 @@ type Point<'a> = (usize, &'a SystemReport, Interval);
 type Drawing = (Vec<(&'static str, String)>, String);
 
 /// All charts that have something to show.
-pub fn all<'a>(report: &'a Report) -> Result<Vec<Chart>, Failure> {
-    let mean = |(at, system): (usize, &'a SystemReport)| match system.measured.first()?.aggregate {
-        Aggregate::Mean(interval) => Some((at, system, interval)),
-        Aggregate::Sum(_) => None,
-    };
+pub fn all<'a>(report: &'a ComparisonReport) -> Result<Vec<Chart>, Failure> {
+    let mean = |(at, system): (usize, &'a SystemReport)| Some((at, system, system.measured.first()?.mean()?));
     let points: Vec<Point<'_>> = report.systems.iter().enumerate().filter_map(mean).collect();
     let mut charts = Vec::new();
     if !points.is_empty() {
@@ -32,33 +27,31 @@ pub fn all<'a>(report: &'a Report) -> Result<Vec<Chart>, Failure> {
         charts.extend(against_time(report, &points));
         charts.extend(against_money(report, &points));
     }
-    let drawn: Result<Vec<Chart>, String> = charts.into_iter().collect();
-    drawn.map_err(|error| Failure::Error(format!("cannot draw a chart: {error}")))
+    svg::all(charts)
 }
 
-fn colour(kind: Kind) -> (RGBColor, &'static str) {
+fn colour(kind: SystemKind) -> (RGBColor, &'static str) {
     match kind {
-        Kind::FirstStage => (FIRST, "first"),
-        Kind::Model => (SETTING, "setting"),
-        Kind::Run => (INK, "ink"),
-        Kind::Grades => (CHOICE, "choice"),
+        SystemKind::FirstStage => (FIRST, "first"),
+        SystemKind::Model => (SETTING, "setting"),
+        SystemKind::Run => (INK, "ink"),
+        SystemKind::Grades => (CHOICE, "choice"),
     }
 }
 
 /// The measure as a chart names it: whose judgements it rests on is never left out.
-fn measure(report: &Report) -> String {
+fn measure(report: &ComparisonReport) -> String {
     let by_model = report.judgements.as_ref().is_some_and(|judgements| judgements.by_model);
-    format!("{}{}", report.measures[0], if by_model { " by a model's grades" } else { "" })
+    format!("{}{}", report.options.measures[0], if by_model { " by a model's grades" } else { "" })
 }
 
 fn legend(points: &[Point<'_>]) -> Vec<(&'static str, String)> {
-    let kinds = [Kind::FirstStage, Kind::Model, Kind::Run, Kind::Grades];
-    let is_there = |kind: &Kind| points.iter().any(|(_, system, _)| system.system.kind == *kind);
-    kinds.into_iter().filter(is_there).map(|kind| (colour(kind).1, kind.name().to_owned())).collect()
+    let is_there = |kind: &SystemKind| points.iter().any(|(_, system, _)| system.system.kind == *kind);
+    SystemKind::ALL.into_iter().filter(is_there).map(|kind| (colour(kind).1, kind.name().to_owned())).collect()
 }
 
 /// Each system's mean with its interval.
-fn quality(report: &Report, points: &[Point<'_>]) -> Result<Chart, String> {
+fn quality(report: &ComparisonReport, points: &[Point<'_>]) -> Result<Chart, String> {
     let first = points[0].2.mean;
     let name = |(at, system, interval): &Point<'_>| {
         let name: String = system.system.name.chars().take(NAME_CHARS).collect();
@@ -66,17 +59,8 @@ fn quality(report: &Report, points: &[Point<'_>]) -> Result<Chart, String> {
     };
     let xs = range(points.iter().flat_map(|(.., interval)| [interval.low, interval.high]));
     let rows = Rows { names: points.iter().map(name).collect(), xs };
-    let svg = svg(rows.height(), |area| {
-        rows.draw(area, &measure(report), |chart, at, y| {
-            let (_, system, interval) = points[at];
-            let colour = colour(system.system.kind).0;
-            let line = |from: (f64, f64), to: (f64, f64), style: ShapeStyle| PathElement::new([from, to], style);
-            let reference = line((first, y - 0.28), (first, y + 0.28), FIRST.mix(0.6).stroke_width(1));
-            let whole = line((interval.low, y), (interval.high, y), colour.stroke_width(3));
-            told(chart.draw_series([reference, whole]))?;
-            told(chart.draw_series([Circle::new((interval.mean, y), 6, colour.filled())])).map(drop)
-        })
-    })?;
+    let means: Vec<_> = points.iter().map(|(_, system, mean)| (*mean, colour(system.system.kind).0)).collect();
+    let svg = rows.means(&measure(report), first, &means)?;
     let note = "Means with 95 % intervals; the thin line is the first system. Intervals of two means may overlap and their difference still be sure: \
                 see the table."
         .to_owned();
@@ -85,7 +69,7 @@ fn quality(report: &Report, points: &[Point<'_>]) -> Result<Chart, String> {
 
 /// Points with the systems' numbers, where at least two have a place on the axis.
 fn scatter(
-    report: &Report,
+    report: &ComparisonReport,
     points: &[Point<'_>],
     x_title: &str,
     place: impl Fn(&SystemReport) -> Option<f64>,
@@ -114,7 +98,7 @@ fn scatter(
 }
 
 /// Quality by the time of a query, where models were timed.
-fn against_time(report: &Report, points: &[Point<'_>]) -> Option<Result<Chart, String>> {
+fn against_time(report: &ComparisonReport, points: &[Point<'_>]) -> Option<Result<Chart, String>> {
     let place = |system: &SystemReport| {
         let seconds = percentile(&system.system.cost.as_ref()?.seconds, 0.5)?;
         (seconds > 0.0).then(|| (1000.0 * seconds).log10())
@@ -126,7 +110,7 @@ fn against_time(report: &Report, points: &[Point<'_>]) -> Option<Result<Chart, S
 }
 
 /// Quality by money, where any is spent.
-fn against_money(report: &Report, points: &[Point<'_>]) -> Option<Result<Chart, String>> {
+fn against_money(report: &ComparisonReport, points: &[Point<'_>]) -> Option<Result<Chart, String>> {
     let dollars = |system: &SystemReport| system.system.cost.as_ref()?.dollars_per_1000();
     if !points.iter().any(|(_, system, _)| dollars(system).is_some_and(|dollars| dollars > 0.0)) {
         return None;

@@ -1,7 +1,8 @@
 //! The report as one page that needs nothing else.
 
-use super::report::{Disputed, Report, Top};
-use super::{charts, tables};
+use nearsort::compare::{ComparisonReport, DisputedQuery, TopDocument};
+
+use super::{View, charts, tables};
 use crate::Failure;
 use crate::page::html::{self, bullets, chart, clipped, escaped, section, table};
 
@@ -11,7 +12,8 @@ const EXCERPT_CHARS: usize = 280;
 /// Opacity of a cell of the heat map where two systems agree in all; beyond this numbers are hard to read.
 const HEAT: f64 = 0.55;
 
-pub fn page(report: &Report) -> Result<String, Failure> {
+pub fn page(view: &View) -> Result<String, Failure> {
+    let report = &view.report;
     let charts: String = charts::all(report)?.iter().map(chart).collect();
     let all = std::iter::once(tables::overview(report)).chain(tables::others(report));
     let tables: String = all.map(|found| table(&found)).collect();
@@ -21,17 +23,17 @@ pub fn page(report: &Report) -> Result<String, Failure> {
         section("Charts", &format!("<div class=\"charts\">{charts}{}</div>", heat_map(report))),
         section("Numbers", &tables),
         section("Most disputed queries", &queries),
-        section("How this was made", &made(report)),
+        section("How this was made", &made(view)),
     ];
     Ok(html::document("nearsort comparison", &sections.concat()))
 }
 
-fn summary(report: &Report) -> String {
+fn summary(report: &ComparisonReport) -> String {
     let by_model = report.judgements.as_ref().filter(|judgements| judgements.by_model);
     let warning = by_model.map_or(String::new(), |judgements| {
         format!(
             "<p class=\"verdict hurts\">The judgements are a model's, not people's: {}. Read the quality below as agreement with it.</p>\n",
-            escaped(&judgements.file)
+            escaped(&judgements.source)
         )
     });
     let lines: String = tables::heading(report).iter().map(|line| format!("<p>{}</p>\n", escaped(line))).collect();
@@ -39,7 +41,7 @@ fn summary(report: &Report) -> String {
 }
 
 /// Rank-biased overlaps as numbers on colours.
-fn heat_map(report: &Report) -> String {
+fn heat_map(report: &ComparisonReport) -> String {
     let systems = &report.systems;
     let header: String = (1..=systems.len()).map(|at| format!("<th>{at}</th>")).collect();
     let value = |row: usize, column: usize| match (row.max(column), row.min(column)) {
@@ -66,8 +68,8 @@ fn heat_map(report: &Report) -> String {
     )
 }
 
-fn disputed(report: &Report, query: &Disputed) -> String {
-    let column = |(at, tops): (usize, &Option<Vec<Top>>)| {
+fn disputed(report: &ComparisonReport, query: &DisputedQuery) -> String {
+    let column = |(at, tops): (usize, &Option<Vec<TopDocument>>)| {
         let items = match tops {
             None => "<p class=\"soft\">does not have the query</p>".to_owned(),
             Some(tops) => format!("<ol>\n{}</ol>\n", tops.iter().map(|found| top(report, found)).collect::<String>()),
@@ -84,7 +86,7 @@ fn disputed(report: &Report, query: &Disputed) -> String {
     )
 }
 
-fn top(report: &Report, top: &Top) -> String {
+fn top(report: &ComparisonReport, top: &TopDocument) -> String {
     let grade = match (&report.judgements, top.grade) {
         (None, _) => String::new(),
         (Some(_), None) => ", not judged".to_owned(),
@@ -95,12 +97,13 @@ fn top(report: &Report, top: &Top) -> String {
     format!("<li><b>{}</b><span class=\"soft\">{grade}</span> {text}</li>\n", clipped(&top.id, 60))
 }
 
-fn made(report: &Report) -> String {
+fn made(view: &View) -> String {
+    let resampling = &view.report.options.resampling;
     format!(
         "<pre><code>{}</code></pre>\n<p>nearsort {}. Intervals from {} bootstrap resamples, seed {}.</p>\n",
-        escaped(&report.command),
+        escaped(&view.command),
         env!("CARGO_PKG_VERSION"),
-        report.resampling.resamples,
-        report.resampling.seed,
+        resampling.resamples,
+        resampling.seed,
     )
 }

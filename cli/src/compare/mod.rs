@@ -1,34 +1,34 @@
-//! `nearsort compare`: systems beside each other. Everything that is shown comes from one [`Report`]; terminal, Markdown, JSON and HTML are
-//! functions of it.
+//! `nearsort compare`: systems beside each other. The library compares; terminal, Markdown and HTML are functions of its report.
 
 mod charts;
 mod html;
-mod input;
-mod json;
-mod models;
-mod report;
-mod spec;
-mod system;
+mod names;
+mod rerank;
 mod tables;
 mod text;
 
 use std::fs;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use console::Term;
-use nearsort::eval::{GradedList, Measure, OVERLAP_DEPTH, RankedList, Ties};
-use nearsort::io::{Qrels, Run as RankedRun, write_run_line, write_whole};
+use nearsort::RankOptions;
+use nearsort::compare::{
+    Collection, CompareFiles, CompareOptions, ComparisonReport, RankedModel, System, SystemKind, Texts, check_measures,
+    compare,
+};
+use nearsort::eval::{Measure, Resampling};
+use nearsort::io::{write_run_line, write_whole};
 use nearsort::service::Provider;
 
-use crate::args::{CompareArgs, CompareFormat, Talk};
+use crate::args::{CompareArgs, CompareFormat, ScoringArgs, Talk};
+use crate::eval::{check_read_once, say_what_is_odd};
 use crate::hints::{Warning, warn};
+use crate::page::terminal;
+use crate::watch::Watch;
+use crate::words::this_call;
 use crate::{Failure, Outcome, Run, model};
-use input::{Input, Texts};
-use models::Lists;
-use report::Report;
-use spec::Spec;
-use system::{Kind, Source, System, names};
+use names::{Source, file_stem, names};
+use rerank::rerank;
 
 /// Width of a report that does not go to a terminal.
 const PLAIN_WIDTH: usize = 160;
@@ -39,65 +39,121 @@ pub fn run(args: &CompareArgs, talk: Talk) -> Run {
     check(&args)?;
     let inputs = inputs(&args);
     model::with_rejects(&args.reading, args.html.as_deref(), &inputs, talk, |reading| {
-        compare(&CompareArgs { reading, ..args.clone() }, talk)
+        let args = CompareArgs { reading, ..args.clone() };
+        show(&report(&args, talk)?, &args)
     })
 }
 
-fn compare(args: &CompareArgs, talk: Talk) -> Run {
-    let specs = args.models.iter().map(|model| Spec::parse(model, &args.scoring)).collect::<Result<Vec<_>, _>>()?;
-    specs.iter().try_for_each(|spec| model::blend(&spec.scoring).map(drop))?;
-    if !args.model.service.is_recorded() && specs.iter().any(|spec| Provider::of_name(&spec.model).is_some()) {
+/// What is shown: what the library found, and this call.
+struct View {
+    report: ComparisonReport,
+    command: String,
+}
+
+/// What is compared, in the systems' order.
+struct Plan {
+    models: Vec<RankedModel>,
+    names: Vec<String>,
+    /// Where each system's run is kept.
+    targets: Vec<Option<PathBuf>>,
+}
+
+fn report(args: &CompareArgs, talk: Talk) -> Result<View, Failure> {
+    let base = rank_options(&args.scoring)?;
+    let models = args.models.iter().map(|model| RankedModel::parse(model, base)).collect::<Result<Vec<_>, _>>()?;
+    if !args.model.service.is_recorded() && models.iter().any(|model| Provider::of_name(&model.model).is_some()) {
         let message = "answers of services are not kept here; with --record DIR another run asks only what is missing, and what they cost stays known";
         warn(talk, &Warning::Note { message: message.to_owned() });
     }
     let names = names(&sources(args))?;
-    let targets = targets(args, &names)?;
-    let input = Input::read(args)?;
-    let texts = Texts::open(args, &args.reading, talk)?;
-    let Input { first_stage, runs, grades, judgements, notes } = input;
-    let mut systems = Vec::new();
-    if let (Some(path), Some(run)) = (&args.run, &first_stage) {
-        systems.push(System::of_run(names[0].clone(), Kind::FirstStage, path, run.clone()));
-        let lists = (!specs.is_empty()).then(|| Lists::new(args, run, &texts, talk)).transpose()?;
-        for (spec, lists) in specs.iter().zip(std::iter::repeat(lists.as_ref())) {
-            let Some(lists) = lists else { break };
-            systems.push(lists.rerank(spec, &names[systems.len()], talk)?);
-            keep(&systems, &targets)?;
-        }
+    let plan = Plan { models, targets: targets(args, &names)?, names };
+    let mut collection = files(args).read()?;
+    if let Some(number) = args.sample {
+        collection.sample(number as usize, args.seed)?;
     }
-    for (path, run) in args.runs.iter().zip(runs) {
-        systems.push(System::of_run(names[systems.len()].clone(), Kind::Run, path, run));
+    let reading = model::reading(&args.reading);
+    let texts = Texts::open(args.queries.as_deref(), &args.corpus, &reading, &Watch::silent(talk))?;
+    let systems = systems(args, &mut collection, &texts, &plan, talk)?;
+    let mut report = compare(systems, collection.judgements, &texts, &options(args)?)?;
+    report.notes.iter().for_each(|message| warn(talk, &Warning::Note { message: message.clone() }));
+    for found in &report.systems {
+        found.evaluation.iter().for_each(|evaluation| say_what_is_odd(talk, &found.system.name, evaluation));
     }
-    for (path, grades) in args.grades.iter().zip(&grades) {
-        let run = first_stage.as_ref();
-        systems.extend(run.map(|run| by_grades(names[systems.len()].clone(), path, run, grades)));
-        keep(&systems, &targets)?;
-    }
-    let report = Report::new(systems, judgements, notes, &texts, args, talk)?;
-    show(&report, args)
+    report.notes.splice(0..0, collection.notes);
+    Ok(View { report, command: this_call() })
 }
 
-fn show(report: &Report, args: &CompareArgs) -> Run {
+/// All systems, each kept as soon as it is whole.
+fn systems(
+    args: &CompareArgs,
+    collection: &mut Collection,
+    texts: &Texts,
+    plan: &Plan,
+    talk: Talk,
+) -> Result<Vec<System>, Failure> {
+    let Plan { models, names, targets } = plan;
+    let mut systems = Vec::new();
+    let shown = |path: &PathBuf| path.display().to_string();
+    if let (Some(path), Some(run)) = (&args.run, &collection.first_stage) {
+        systems.push(System::of_run(&names[0], SystemKind::FirstStage, shown(path), run.clone()));
+        rerank(args, run, texts, models, talk, |system| {
+            systems.push(system);
+            keep(&systems, targets)
+        })?;
+    }
+    for (path, run) in args.runs.iter().zip(std::mem::take(&mut collection.runs)) {
+        systems.push(System::of_run(&names[systems.len()], SystemKind::Run, shown(path), run));
+    }
+    for (path, grades) in args.grades.iter().zip(&collection.grades) {
+        let run = collection.first_stage.as_ref();
+        systems.extend(run.map(|run| System::by_grades(&names[systems.len()], shown(path), run, grades)));
+        keep(&systems, targets)?;
+    }
+    Ok(systems)
+}
+
+fn show(view: &View, args: &CompareArgs) -> Run {
     if let Some(path) = &args.html {
-        write_whole(path, html::page(report)?.as_bytes())?;
+        write_whole(path, html::page(view)?.as_bytes())?;
     }
     let text = match args.format {
-        CompareFormat::Json => json::document(report),
-        CompareFormat::Markdown => text::markdown(report),
-        CompareFormat::Table => {
-            let width = Term::stdout().size_checked().map_or(PLAIN_WIDTH, |(_, columns)| usize::from(columns));
-            text::report(report, width)
-        }
+        CompareFormat::Json => view.report.to_json(Some(&view.command)),
+        CompareFormat::Markdown => text::markdown(&view.report),
+        CompareFormat::Table => text::report(&view.report, terminal::width(PLAIN_WIDTH)),
     };
     io::stdout().write_all(text.as_bytes())?;
     Ok(Outcome::Done)
 }
 
+fn files(args: &CompareArgs) -> CompareFiles {
+    CompareFiles {
+        first_stage: args.run.clone(),
+        runs: args.runs.clone(),
+        grades: args.grades.clone(),
+        qrels: args.qrels.clone(),
+        judge_as_qrels: args.judge_as_qrels.clone(),
+        ignore_identical_ids: args.ignore_identical_ids,
+    }
+}
+
+fn options(args: &CompareArgs) -> Result<CompareOptions, Failure> {
+    let resampling = Resampling { resamples: args.resamples as usize, seed: args.seed };
+    let (measures, test) = (Measure::parse_list(&args.measures)?, args.test);
+    Ok(CompareOptions { measures, test, resampling, disputed: args.disputed })
+}
+
+/// How models rank when their words say nothing else.
+fn rank_options(args: &ScoringArgs) -> Result<RankOptions, Failure> {
+    let mut options = RankOptions::default();
+    (options.scoring, options.long_text, options.blend) = (args.scoring, args.long, model::blend(args)?);
+    Ok(options)
+}
+
 /// The systems in their order.
-fn sources<'a>(args: &'a CompareArgs) -> Vec<Source<'a>> {
-    let file = |path: &'a PathBuf| Source::File(path);
+fn sources(args: &CompareArgs) -> Vec<Source<'_>> {
     let models = args.models.iter().map(|model| Source::Model(model));
-    args.run.iter().map(file).chain(models).chain(args.runs.iter().chain(&args.grades).map(file)).collect()
+    let files = args.runs.iter().chain(&args.grades).map(|path| Source::File(path));
+    args.run.iter().map(|path| Source::File(path)).chain(models).chain(files).collect()
 }
 
 fn inputs(args: &CompareArgs) -> Vec<Option<&PathBuf>> {
@@ -109,9 +165,7 @@ fn inputs(args: &CompareArgs) -> Vec<Option<&PathBuf>> {
 fn check(args: &CompareArgs) -> Result<(), Failure> {
     let wrong = |message: String| Err(Failure::Error(message));
     let inputs = inputs(args);
-    if inputs.iter().flatten().filter(|path| path.as_os_str() == "-").count() > 1 {
-        return wrong("standard input can be read once; give the other files by name".into());
-    }
+    check_read_once(inputs.iter().copied().flatten())?;
     let number = sources(args).len();
     if number < 2 {
         return wrong(format!(
@@ -122,10 +176,7 @@ fn check(args: &CompareArgs) -> Result<(), Failure> {
     if !args.models.is_empty() && (args.run.is_none() || args.queries.is_none() || args.corpus.is_empty()) {
         return wrong("--models rerank the lists of --run and need --queries and --corpus for the texts".into());
     }
-    let measures = Measure::parse_list(&args.measures)?;
-    if let Some(count) = measures.first().filter(|measure| measure.is_count()) {
-        return wrong(format!("{count} is a count, not a quality; name another measure first, e.g. nDCG@10"));
-    }
+    check_measures(&Measure::parse_list(&args.measures)?)?;
     if let Some(path) = &args.html {
         model::check_target(path, &inputs)?;
     }
@@ -148,12 +199,6 @@ fn targets(args: &CompareArgs, names: &[String]) -> Result<Vec<Option<PathBuf>>,
     names.iter().enumerate().map(target).collect()
 }
 
-/// A system's name as a part of a path and as a run's tag.
-fn file_stem(name: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.+@".contains(c);
-    name.chars().map(|c| if is_plain(c) { c } else { '-' }).collect()
-}
-
 /// Writes the last system's run, if it is to be kept.
 fn keep(systems: &[System], targets: &[Option<PathBuf>]) -> Result<(), Failure> {
     let Some((system, Some(path))) = systems.iter().zip(targets).next_back() else { return Ok(()) };
@@ -164,17 +209,4 @@ fn keep(systems: &[System], targets: &[Option<PathBuf>]) -> Result<(), Failure> 
         }
     }
     Ok(write_whole(path, text.as_bytes())?)
-}
-
-/// The first stage's candidates by their grades.
-fn by_grades(name: String, path: &Path, first_stage: &RankedRun, grades: &Qrels) -> System {
-    let (mut run, mut ties, mut ungraded) = (RankedRun::default(), Vec::new(), 0);
-    for (query_id, documents) in first_stage.iter() {
-        let list = GradedList::new(&RankedList::new(&documents), grades.grades(query_id));
-        list.documents.iter().for_each(|document| run.push(query_id, document.id, document.score));
-        ties.push(Ties::of(&list.scores(), OVERLAP_DEPTH));
-        ungraded += list.num_ungraded();
-    }
-    let source = path.display().to_string();
-    System { name, kind: Kind::Grades, source, run, ties, unscored: Some(ungraded), cost: None }
 }

@@ -1,10 +1,8 @@
 //! The report's numbers as rows of words, for every rendering alike.
 
-use nearsort::eval::{Interval, MeanAgreement, Test, percentile};
+use nearsort::compare::{ComparisonReport, Cost, SystemReport};
+use nearsort::eval::{Interval, MeanAgreement, Measured, Test, percentile};
 
-use super::report::{Report, SystemReport};
-use super::system::Cost;
-use crate::eval::{Aggregate, Measured};
 use crate::page::table::{Row, Table, counts, percent, words};
 use crate::words::p_value;
 
@@ -15,7 +13,7 @@ const NOTHING: &str = "-";
 type Column = (String, Vec<String>);
 
 /// What is compared, in a sentence each.
-pub fn heading(report: &Report) -> Vec<String> {
+pub fn heading(report: &ComparisonReport) -> Vec<String> {
     let mut heading = vec![format!("{} systems, {} queries.", report.systems.len(), report.num_queries)];
     if let Some(judgements) = &report.judgements {
         let queries = judgements.qrels.num_queries();
@@ -27,13 +25,9 @@ pub fn heading(report: &Report) -> Vec<String> {
 }
 
 /// Who wins by the first measure, and whether that is more than chance against the first system.
-fn best(report: &Report) -> Option<String> {
-    let measure = report.measures.first()?;
-    let mean = |system: &SystemReport| match system.measured.first()?.aggregate {
-        Aggregate::Mean(interval) => Some(interval),
-        Aggregate::Sum(_) => None,
-    };
-    let all = report.systems.iter().filter_map(|system| Some((system, mean(system)?)));
+fn best(report: &ComparisonReport) -> Option<String> {
+    let measure = report.options.measures.first()?;
+    let all = report.systems.iter().filter_map(|system| Some((system, system.measured.first()?.mean()?)));
     let (best, Interval { mean, low, high }) = all.reduce(|a, b| if b.1.mean > a.1.mean { b } else { a })?;
     let first = &report.systems[0].system.name;
     let than = match best.measured.first()?.compared.as_ref() {
@@ -48,21 +42,21 @@ fn best(report: &Report) -> Option<String> {
 }
 
 /// A judge that is a system too, or whose grades order one, judges itself.
-fn self_judged(report: &Report) -> Option<String> {
+fn self_judged(report: &ComparisonReport) -> Option<String> {
     let judgements = report.judgements.as_ref().filter(|judgements| judgements.by_model)?;
-    let itself = report.systems.iter().find(|system| system.system.source == judgements.file)?;
+    let itself = report.systems.iter().find(|system| system.system.source == judgements.source)?;
     Some(format!("{} is judged by itself: its quality here says nothing.", itself.system.name))
 }
 
 /// All that is known of each system in one table.
-pub fn overview(report: &Report) -> Table {
+pub fn overview(report: &ComparisonReport) -> Table {
     let columns = [quality(report), observed(report)].concat();
     let note = [quality_note(report), observed_note(report)].join(" ");
     systems("Systems", note.trim().to_owned(), report, columns)
 }
 
 /// The same in two tables, for narrow terminals.
-pub fn narrow(report: &Report) -> Vec<Table> {
+pub fn narrow(report: &ComparisonReport) -> Vec<Table> {
     let mut tables = Vec::new();
     if report.judgements.is_some() {
         tables.push(systems("Quality", quality_note(report), report, quality(report)));
@@ -73,7 +67,7 @@ pub fn narrow(report: &Report) -> Vec<Table> {
 }
 
 /// The tables that come after the systems'.
-pub fn others(report: &Report) -> Vec<Table> {
+pub fn others(report: &ComparisonReport) -> Vec<Table> {
     let mut tables: Vec<Table> = other_measures(report).into_iter().collect();
     tables.extend([
         matrix(report, "Agreement: rank-biased overlap", "Of the orders, p = 0.9, extrapolated; 0 to 1.", |mean| {
@@ -90,7 +84,7 @@ pub fn others(report: &Report) -> Vec<Table> {
     tables
 }
 
-fn systems(title: &'static str, note: String, report: &Report, columns: Vec<Column>) -> Table {
+fn systems(title: &'static str, note: String, report: &ComparisonReport, columns: Vec<Column>) -> Table {
     let header = words(["#", "system"]).into_iter().chain(columns.iter().map(|(name, _)| name.clone())).collect();
     let row = |(at, system): (usize, &SystemReport)| {
         let named = [(at + 1).to_string(), system.system.name.clone()];
@@ -99,25 +93,28 @@ fn systems(title: &'static str, note: String, report: &Report, columns: Vec<Colu
     Table { title, note, header, rows: report.systems.iter().enumerate().map(row).collect(), names: 2 }
 }
 
-fn quality_note(report: &Report) -> String {
+fn quality_note(report: &ComparisonReport) -> String {
     let Some(judgements) = &report.judgements else { return String::new() };
     let others = report.systems.len() - 1;
-    let tested = match report.test {
+    let tested = match report.options.test {
         Test::Randomisation => "randomisation test",
         Test::T => "t-test",
         _ => "not tested",
     };
-    let corrected =
-        if others > 1 && report.test != Test::None { format!(", Holm-adjusted over {others}") } else { String::new() };
+    let corrected = if others > 1 && report.options.test != Test::None {
+        format!(", Holm-adjusted over {others}")
+    } else {
+        String::new()
+    };
     format!(
         "{} {}; 95 % intervals ({} bootstrap resamples); difference to 1 ({tested}{corrected}); queries won, tied and lost against 1.",
-        report.measures[0],
+        report.options.measures[0],
         judgements.label(),
-        report.resampling.resamples
+        report.options.resampling.resamples
     )
 }
 
-fn observed_note(report: &Report) -> String {
+fn observed_note(report: &ComparisonReport) -> String {
     let mut note =
         "tied: share of pairs with the same score; at 10: lists in which a tie decides who is among the first ten."
             .to_owned();
@@ -130,16 +127,16 @@ fn observed_note(report: &Report) -> String {
     note
 }
 
-fn column(name: &str, report: &Report, cell: impl Fn(&SystemReport) -> String) -> Column {
+fn column(name: &str, report: &ComparisonReport, cell: impl Fn(&SystemReport) -> String) -> Column {
     (name.to_owned(), report.systems.iter().map(cell).collect())
 }
 
 /// The first measure.
-fn quality(report: &Report) -> Vec<Column> {
-    if report.measures.is_empty() {
+fn quality(report: &ComparisonReport) -> Vec<Column> {
+    if report.options.measures.is_empty() {
         return Vec::new();
     }
-    let names = [&report.measures[0].to_string(), "95 % interval", "difference", "p", "w/t/l"];
+    let names = [&report.options.measures[0].to_string(), "95 % interval", "difference", "p", "w/t/l"];
     let cells: Vec<[String; 5]> = report.systems.iter().map(|system| measured_cells(&system.measured[0])).collect();
     let of = |(at, name): (usize, &str)| (name.to_owned(), cells.iter().map(|cells| cells[at].clone()).collect());
     names.into_iter().enumerate().map(of).collect()
@@ -147,7 +144,7 @@ fn quality(report: &Report) -> Vec<Column> {
 
 /// Mean, interval, difference, p, wins and losses.
 fn measured_cells(measured: &Measured) -> [String; 5] {
-    let Aggregate::Mean(Interval { mean, low, high }) = measured.aggregate else {
+    let Some(Interval { mean, low, high }) = measured.mean() else {
         let sum = measured.values.iter().sum::<f64>();
         return [sum.to_string(), NOTHING.into(), NOTHING.into(), NOTHING.into(), NOTHING.into()];
     };
@@ -162,7 +159,7 @@ fn measured_cells(measured: &Measured) -> [String; 5] {
 }
 
 /// Ties, and what models took.
-fn observed(report: &Report) -> Vec<Column> {
+fn observed(report: &ComparisonReport) -> Vec<Column> {
     let mut columns = vec![
         column("tied", report, |system| percent(system.system.tied_pairs())),
         column("at 10", report, |system| system.system.tied_at_cutoff().to_string()),
@@ -194,13 +191,13 @@ pub fn milliseconds(seconds: f64) -> String {
 }
 
 /// The measures after the first, a row per measure and system.
-fn other_measures(report: &Report) -> Option<Table> {
+fn other_measures(report: &ComparisonReport) -> Option<Table> {
     let judgements = report.judgements.as_ref()?;
     let row = |at: usize, system: &SystemReport| {
-        let named = [report.measures[at].to_string(), system.system.name.clone()];
+        let named = [report.options.measures[at].to_string(), system.system.name.clone()];
         Row::plain(named.into_iter().chain(measured_cells(&system.measured[at])))
     };
-    let rows: Vec<Row> = (1..report.measures.len())
+    let rows: Vec<Row> = (1..report.options.measures.len())
         .flat_map(|at| report.systems.iter().map(move |system| (at, system)))
         .map(|(at, system)| row(at, system))
         .collect();
@@ -214,7 +211,12 @@ fn other_measures(report: &Report) -> Option<Table> {
 }
 
 /// Each system with those before it.
-fn matrix(report: &Report, title: &'static str, note: &str, value: impl Fn(&MeanAgreement) -> Option<f64>) -> Table {
+fn matrix(
+    report: &ComparisonReport,
+    title: &'static str,
+    note: &str,
+    value: impl Fn(&MeanAgreement) -> Option<f64>,
+) -> Table {
     let columns = report.systems.len() - 1;
     let cell = |found: &Option<MeanAgreement>| found.as_ref().and_then(&value).map_or(NOTHING.into(), hundredths);
     let row = |at: usize| {

@@ -1,8 +1,8 @@
 //! The report for a terminal, and as Markdown.
 
 use console::measure_text_width;
+use nearsort::compare::{ComparisonReport, DisputedQuery, TopDocument};
 
-use super::report::{Disputed, Report, Top};
 use super::tables;
 use crate::page::markdown;
 use crate::page::table::Table;
@@ -19,7 +19,7 @@ const ID_WIDTH: usize = 12;
 /// Characters of a document's text in Markdown.
 const EXCERPT_WIDTH: usize = 80;
 
-pub fn report(report: &Report, width: usize) -> String {
+pub fn report(report: &ComparisonReport, width: usize) -> String {
     let page = Page { width: width.clamp(MIN_WIDTH, MAX_WIDTH) };
     let mut parts =
         vec![tables::heading(report).iter().map(|line| page.wrapped(line, 0)).collect::<Vec<_>>().join("\n")];
@@ -43,7 +43,7 @@ fn natural_width(table: &Table) -> usize {
     (0..table.header.len()).map(|column| widest(column) + 2).sum()
 }
 
-fn disputed(page: &Page, report: &Report, query: &Disputed) -> String {
+fn disputed(page: &Page, report: &ComparisonReport, query: &DisputedQuery) -> String {
     let text = query.text.as_ref().map_or(String::new(), |text| format!(": {}", clipped(text, QUERY_WIDTH)));
     let head = format!("{}{text} (disagreement {:.2})", in_cell(&query.id), query.disagreement);
     let widest = report.systems.iter().map(|system| measure_text_width(&system.system.name)).max().unwrap_or(0);
@@ -65,17 +65,17 @@ fn disputed(page: &Page, report: &Report, query: &Disputed) -> String {
 }
 
 /// Id, grade and text of a document.
-fn shown(report: &Report, top: &Top) -> String {
+fn shown(report: &ComparisonReport, top: &TopDocument) -> String {
     let id = padded(&in_cell(&top.id), ID_WIDTH, true);
     let grade = report.judgements.as_ref().map_or(String::new(), |_| format!("  {}", grade(top)));
     format!("{id}{grade}  {}", top.text.as_deref().map_or(String::new(), in_cell))
 }
 
-fn grade(top: &Top) -> String {
+fn grade(top: &TopDocument) -> String {
     format!("{:>2}", top.grade.map_or("?".to_owned(), |grade| grade.to_string()))
 }
 
-pub fn markdown(report: &Report) -> String {
+pub fn markdown(report: &ComparisonReport) -> String {
     let mut parts = vec![tables::heading(report).join(" ")];
     if !report.notes.is_empty() {
         parts.push(report.notes.iter().map(|note| format!("- {}", in_cell(note))).collect::<Vec<_>>().join("\n"));
@@ -87,14 +87,14 @@ pub fn markdown(report: &Report) -> String {
 }
 
 /// A row per system, with its first documents.
-pub fn disputed_table(report: &Report, query: &Disputed) -> Table {
+pub fn disputed_table(report: &ComparisonReport, query: &DisputedQuery) -> Table {
     let text = query.text.as_ref().map_or(String::new(), |text| format!(": {}", clipped(text, QUERY_WIDTH)));
-    let cell = |top: &Top| {
+    let cell = |top: &TopDocument| {
         let grade = report.judgements.as_ref().map_or(String::new(), |_| format!(" ({})", grade(top).trim()));
         let text = top.text.as_ref().map_or(String::new(), |text| format!(" {}", clipped(text, EXCERPT_WIDTH)));
         format!("{}{grade}{text}", in_cell(&top.id))
     };
-    let row = |(at, tops): (usize, &Option<Vec<Top>>)| {
+    let row = |(at, tops): (usize, &Option<Vec<TopDocument>>)| {
         let name = format!("{} {}", at + 1, report.systems[at].system.name);
         let cells = tops.iter().flatten().map(cell);
         let mut cells: Vec<String> = std::iter::once(name).chain(cells).collect();

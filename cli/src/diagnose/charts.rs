@@ -5,7 +5,7 @@ use plotters::prelude::*;
 
 use crate::Failure;
 use crate::page::Chart;
-use crate::page::svg::*;
+use crate::page::svg::{self, *};
 use crate::page::table::percent;
 
 /// All charts that have something to show.
@@ -19,8 +19,7 @@ pub fn all(report: &Report, max_tokens: usize) -> Result<Vec<Chart>, Failure> {
     }
     charts.push(scores(report));
     charts.push(tokens(report, max_tokens));
-    let drawn: Result<Vec<Chart>, String> = charts.into_iter().collect();
-    drawn.map_err(|error| Failure::Error(format!("cannot draw a chart: {error}")))
+    svg::all(charts)
 }
 
 /// Each judged query's difference, the greatest first.
@@ -80,16 +79,8 @@ fn modes(report: &Report, quality: &Quality) -> Result<Chart, String> {
         (_, _, true) => SETTING,
         _ => INK,
     };
-    let svg = svg(rows.height(), |area| {
-        rows.draw(area, &report.measure, |chart, at, y| {
-            let (mean, colour) = (&modes[at].mean, colour(at));
-            let line = |from: (f64, f64), to: (f64, f64), style: ShapeStyle| PathElement::new([from, to], style);
-            let reference = line((first, y - 0.28), (first, y + 0.28), FIRST.mix(0.6).stroke_width(1));
-            let interval = line((mean.low, y), (mean.high, y), colour.stroke_width(3));
-            told(chart.draw_series([reference, interval]))?;
-            told(chart.draw_series([Circle::new((mean.mean, y), 6, colour.filled())])).map(drop)
-        })
-    })?;
+    let means: Vec<_> = modes.iter().enumerate().map(|(at, mode)| (mode.mean, colour(at))).collect();
+    let svg = rows.means(&report.measure, first, &means)?;
     let note = "Means with 95 % intervals; the thin line is the first stage. Intervals of two means may overlap and their difference \
                 still be sure: see the table."
         .to_owned();

@@ -3,33 +3,32 @@
 
 mod charts;
 mod command;
-mod families;
 mod html;
-mod input;
 mod json;
-mod observe;
-mod scoreroom;
 mod tables;
 mod text;
-mod trials;
 mod view;
 mod words;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use console::Term;
-use nearsort::diagnose::{Action, Options, Report, diagnose};
+use nearsort::diagnose::{
+    Action, Configuration, DiagnoseFiles, ObserveOptions, Observed, Options, Report, diagnose, observe,
+};
 use nearsort::eval::Resampling;
 use nearsort::io::write_whole;
+use nearsort::{Error, Scoring};
 
-use crate::args::{DiagnoseArgs, DiagnoseFormat, Talk};
+use crate::args::{DiagnoseArgs, DiagnoseFormat, ScoringArgs, Talk};
+use crate::eval::check_read_once;
 use crate::hints::say;
+use crate::page::terminal;
 use crate::progress::Counter;
+use crate::reading::warn_of_readings;
+use crate::watch::Watch;
 use crate::words::this_call;
 use crate::{Failure, Outcome, Run, model};
-
-use scoreroom::Scoreroom;
 use view::View;
 
 /// Width of a report that does not go to a terminal.
@@ -44,12 +43,7 @@ pub fn run(args: &DiagnoseArgs, talk: Talk) -> Run {
 }
 
 fn report(args: &DiagnoseArgs, talk: Talk) -> Run {
-    let counter = Counter::new(talk);
-    let mut input = input::read(args, talk)?;
-    let notes = std::mem::take(&mut input.notes);
-    let observed = observe::observe(input, &Scoreroom { args, talk, counter: &counter });
-    counter.finish();
-    let observed = observed?;
+    let observed = observed(args, talk)?;
     let resampling = Resampling { seed: args.seed, ..Resampling::default() };
     let options = Options { measure: args.measure, resampling, ..Options::default() };
     let mut report = diagnose(&observed.observations, &options)?;
@@ -63,7 +57,7 @@ fn report(args: &DiagnoseArgs, talk: Talk) -> Run {
         model: observed.model,
         max_tokens: observed.max_tokens,
         tried_queries: observed.tried_queries,
-        notes,
+        notes: observed.notes,
         command: this_call(),
         seed: args.seed,
         resamples: resampling.resamples,
@@ -71,13 +65,53 @@ fn report(args: &DiagnoseArgs, talk: Talk) -> Run {
     write_files(args, &view)?;
     let text = match args.format {
         DiagnoseFormat::Json => json::document(&view)?,
-        DiagnoseFormat::Table => {
-            let width = Term::stdout().size_checked().map_or(PLAIN_WIDTH, |(_, columns)| usize::from(columns));
-            text::report(&view, width)
-        }
+        DiagnoseFormat::Table => text::report(&view, terminal::width(PLAIN_WIDTH)),
     };
     io::stdout().write_all(text.as_bytes())?;
     Ok(Outcome::Done)
+}
+
+/// Reads, loads the model, and scores.
+fn observed(args: &DiagnoseArgs, talk: Talk) -> Result<Observed, Failure> {
+    let counter = Counter::new(talk);
+    let files = DiagnoseFiles {
+        queries: args.queries.clone(),
+        run: args.run.clone(),
+        corpus: args.corpus.clone(),
+        qrels: args.qrels.clone(),
+        reading: model::reading(&args.reading),
+        ignore_identical_ids: args.ignore_identical_ids,
+        sample: args.sample.map(|number| number as usize),
+        seed: args.seed,
+    };
+    let material = files.read(&Watch::silent(talk)).map_err(of_files)?;
+    let configuration = configuration(&args.scoring)?;
+    let model = model::builder(&args.model, talk)?.scoring(Scoring::Hybrid).load()?;
+    let options = ObserveOptions { model: Some(args.model.name().to_owned()), configuration, seed: args.seed };
+    let observed = observe(material, &model, &options, &Watch { counter: Some(&counter), talk }, &counter.call());
+    counter.finish();
+    let observed = observed?;
+    warn_of_readings(talk, &observed.readings, observed.max_tokens, observed.model.scoring);
+    Ok(observed)
+}
+
+/// What `nearsort rerank` would do with the same options.
+fn configuration(scoring: &ScoringArgs) -> Result<Configuration, Failure> {
+    let chosen = scoring.scoring.unwrap_or(Configuration::default().scoring);
+    Ok(Configuration {
+        scoring: chosen,
+        blend: model::blend(scoring)?.unwrap_or(chosen.default_blend()),
+        long_text: scoring.long.unwrap_or(chosen.default_long_text()),
+    })
+}
+
+fn of_files(error: Error) -> Failure {
+    match error {
+        Error::MissingTexts { message } => Failure::Error(format!(
+            "{message}; check that the files belong together and which field is the id (--id-field)"
+        )),
+        error => error.into(),
+    }
 }
 
 fn inputs(args: &DiagnoseArgs) -> Vec<Option<&PathBuf>> {
@@ -89,9 +123,7 @@ fn inputs(args: &DiagnoseArgs) -> Vec<Option<&PathBuf>> {
 fn check(args: &DiagnoseArgs) -> Result<(), Failure> {
     let wrong = |message: String| Err(Failure::Error(message));
     let inputs = inputs(args);
-    if inputs.iter().flatten().filter(|path| path.as_os_str() == "-").count() > 1 {
-        return wrong("standard input can be read once; give the other files by name".into());
-    }
+    check_read_once(inputs.iter().copied().flatten())?;
     if args.model.service_name().is_some() {
         return wrong(format!(
             "'{}' is a service, and only local embedding models are diagnosed; see what a service gains with `nearsort compare`",

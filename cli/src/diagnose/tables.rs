@@ -1,6 +1,6 @@
 //! The report's numbers.
 
-use nearsort::diagnose::{DepthSweep, Mode, Quality, Report, TrialResult};
+use nearsort::diagnose::{DepthSweep, Mode, Quality, Report, TRIED_CANDIDATES, TrialResult};
 use nearsort::eval::Comparison;
 
 use crate::page::table::{Row, Table, counts, difference, interval, list, percent, words};
@@ -168,9 +168,7 @@ fn trials(report: &Report) -> Option<Table> {
         note: format!(
             "Tried on {} judged queries and their first {} candidates, without any blend; difference of {} to what was diagnosed, p after Holm's \
              correction.",
-            first.queries,
-            super::trials::CANDIDATES,
-            report.measure
+            first.queries, TRIED_CANDIDATES, report.measure
         ),
         header: words(["", "difference", "95 % interval", "p", "w/t/l"]),
         rows: report.trials.iter().map(row).collect(),

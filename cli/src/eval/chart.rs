@@ -2,11 +2,11 @@
 
 use std::ops::Range;
 
-use plotters::coord::Shift;
+use nearsort::eval::{EvalReport, RunReport};
 use plotters::prelude::*;
 
-use super::report::{Report, RunReport};
 use crate::Failure;
+use crate::page::svg::{Area, Drawn, MARGIN, drawn, told};
 
 const SIZE: (u32, u32) = (1200, 480);
 /// Of Okabe and Ito: told apart by all eyes, and in grey.
@@ -21,11 +21,6 @@ const COLOURS: [RGBColor; 7] = [
 ];
 /// Longer names would cover the curves.
 const MAX_NAME_WIDTH: usize = 36;
-/// Share of an axis that is left free beyond the values.
-const MARGIN: f64 = 0.05;
-
-type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-
 /// A named line.
 struct Line {
     name: String,
@@ -44,24 +39,19 @@ struct Panel {
 }
 
 /// The whole chart as the text of an SVG file.
-pub fn svg(report: &Report) -> Result<String, Failure> {
-    let mut text = String::new();
-    {
-        let root = SVGBackend::with_string(&mut text, SIZE).into_drawing_area();
-        let drawn = root.fill(&WHITE).map_err(|error| error.to_string()).and_then(|()| {
-            let (left, right) = root.split_horizontally(SIZE.0 / 2);
-            draw(&left, &queries_panel(report))?;
-            draw(&right, &depth_panel(report))?;
-            root.present().map_err(|error| error.to_string())
-        });
-        drawn.map_err(|error| Failure::Error(format!("cannot draw the chart: {error}")))?;
-    }
-    Ok(text)
+pub fn svg(report: &EvalReport) -> Result<String, Failure> {
+    let text = drawn(SIZE, |root| {
+        told(root.fill(&WHITE))?;
+        let (left, right) = root.split_horizontally(SIZE.0 / 2);
+        draw(&left, &queries_panel(report))?;
+        draw(&right, &depth_panel(report))
+    });
+    text.map_err(|error| Failure::Error(format!("cannot draw the chart: {error}")))
 }
 
 /// With several runs their differences to the first, each run's in its own order; with one run its values.
-fn queries_panel(report: &Report) -> Panel {
-    let measure = report.measures[0];
+fn queries_panel(report: &EvalReport) -> Panel {
+    let measure = report.options.measures[0];
     let (first, others) = (&report.runs[0], &report.runs[1..]);
     let values = |run: &RunReport| run.measured[0].values.clone();
     let differences = |run: &RunReport| values(run).iter().zip(values(first)).map(|(run, first)| run - first).collect();
@@ -84,8 +74,8 @@ fn sorted_line(run: &RunReport, at: usize, mut values: Vec<f64>) -> Line {
     Line { name: name(run), colour: COLOURS[at % COLOURS.len()], points }
 }
 
-fn depth_panel(report: &Report) -> Panel {
-    let measure = report.measures[0].at(1).unwrap_or(report.measures[0]).to_string();
+fn depth_panel(report: &EvalReport) -> Panel {
+    let measure = report.options.measures[0].at(1).unwrap_or(report.options.measures[0]).to_string();
     let measure = measure.trim_end_matches("@1");
     let lines = report.runs.iter().enumerate().map(|(at, run)| Line {
         name: name(run),
@@ -97,29 +87,24 @@ fn depth_panel(report: &Report) -> Panel {
     Panel { title, x_title: "cutoff k", y_title, legend, lines: lines.collect() }
 }
 
-fn draw(area: &Area<'_>, panel: &Panel) -> Result<(), String> {
+fn draw(area: &Area<'_>, panel: &Panel) -> Drawn {
     let points = || panel.lines.iter().flat_map(|line| &line.points);
     let (xs, ys) = (range(points().map(|&(x, _)| x), 1.0), range(points().map(|&(_, y)| y), 0.0));
-    let mut chart = ChartBuilder::on(area)
-        .caption(&panel.title, ("sans-serif", 18))
-        .margin(12)
-        .x_label_area_size(42)
-        .y_label_area_size(64)
-        .build_cartesian_2d(xs.clone(), ys)
-        .map_err(|error| error.to_string())?;
-    let mesh = chart.configure_mesh().x_desc(panel.x_title).y_desc(&panel.y_title).light_line_style(TRANSPARENT).draw();
-    mesh.map_err(|error| error.to_string())?;
-    let zero = chart.draw_series(LineSeries::new([(xs.start, 0.0), (xs.end, 0.0)], BLACK.mix(0.5)));
-    zero.map_err(|error| error.to_string())?;
+    let builder = &mut ChartBuilder::on(area);
+    builder.caption(&panel.title, ("sans-serif", 18)).margin(12).x_label_area_size(42).y_label_area_size(64);
+    let mut chart = told(builder.build_cartesian_2d(xs.clone(), ys))?;
+    let mut mesh = chart.configure_mesh();
+    told(mesh.x_desc(panel.x_title).y_desc(&panel.y_title).light_line_style(TRANSPARENT).draw())?;
+    told(chart.draw_series(LineSeries::new([(xs.start, 0.0), (xs.end, 0.0)], BLACK.mix(0.5))))?;
     for line in &panel.lines {
         let colour = line.colour;
         let series = LineSeries::new(line.points.iter().copied(), colour.stroke_width(2)).point_size(2);
-        let drawn = chart.draw_series(series).map_err(|error| error.to_string())?;
-        drawn.label(&line.name).legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2)));
+        let drawn = told(chart.draw_series(series))?.label(&line.name);
+        drawn.legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2)));
     }
     let mut legend = chart.configure_series_labels();
     let legend = legend.background_style(WHITE.mix(0.8)).border_style(BLACK.mix(0.3));
-    legend.position(panel.legend.clone()).draw().map_err(|error| error.to_string())
+    told(legend.position(panel.legend.clone()).draw())
 }
 
 /// From the least to the greatest number, `origin` within, a little wider; never empty.

@@ -1,26 +1,20 @@
-//! `nearsort eval`: measures runs and compares them. Everything is computed into a [`Report`]; printing and drawing
-//! are functions of it.
+//! `nearsort eval`: measures runs and compares them. The library computes an [`EvalReport`]; printing and drawing are functions of it.
 
 mod chart;
-mod csv_lines;
-mod json_document;
-mod measured;
-mod report;
 mod tables;
 
 use std::collections::HashSet;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use nearsort::eval::{Evaluation, Measure, Resampling, curve_cutoffs, evaluate_run};
+use nearsort::eval::{
+    EvalOptions, EvalReport, EvaluatedRun, Evaluation, Measure, Resampling, curve_cutoffs, evaluate_run,
+};
 use nearsort::io::{Qrels, RunFile, write_whole};
 
 use crate::args::{EvalArgs, EvalFormat, Talk};
 use crate::hints::{Warning, warn};
 use crate::{Failure, Outcome, Run};
-pub use json_document::measured_json;
-pub use measured::{Aggregate, Measured, correct};
-use report::{Report, RunReport};
 
 /// The deepest cutoff of the depth curve.
 const MAX_CURVE_DEPTH: usize = 1000;
@@ -36,8 +30,8 @@ pub fn run(args: &EvalArgs, talk: Talk) -> Run {
     let text = match args.format {
         EvalFormat::Table => tables::plain(&report, args.per_query),
         EvalFormat::Markdown => tables::markdown(&report, args.per_query),
-        EvalFormat::Json => json_document::of(&report, args.per_query),
-        EvalFormat::Csv => csv_lines::of(&report, args.per_query),
+        EvalFormat::Json => report.to_json(args.per_query),
+        EvalFormat::Csv => report.to_csv(args.per_query),
     };
     io::stdout().write_all(text.as_bytes())?;
     Ok(Outcome::Done)
@@ -45,10 +39,7 @@ pub fn run(args: &EvalArgs, talk: Talk) -> Run {
 
 /// Refuses before the work what cannot come to a result.
 fn check(args: &EvalArgs, measures: &[Measure]) -> Result<(), Failure> {
-    let inputs = args.runs.iter().chain([&args.qrels]);
-    if inputs.filter(|path| path.as_os_str() == "-").count() > 1 {
-        return Err(Failure::Error("standard input can be read once; give the other files by name".into()));
-    }
+    check_read_once(args.runs.iter().chain([&args.qrels]))?;
     let Some(plot) = &args.plot else { return Ok(()) };
     if plot.extension().is_none_or(|extension| !extension.eq_ignore_ascii_case("svg")) {
         let shown = plot.display();
@@ -65,32 +56,29 @@ fn check(args: &EvalArgs, measures: &[Measure]) -> Result<(), Failure> {
     }
 }
 
-fn report(args: &EvalArgs, qrels: &Qrels, measures: Vec<Measure>, talk: Talk) -> Result<Report, Failure> {
-    let cutoffs = if args.plot.is_some() { curve_cutoffs(MAX_CURVE_DEPTH) } else { Vec::new() };
-    let curve = cutoffs.iter().filter_map(|&cutoff| measures[0].at(cutoff));
-    let all: Vec<Measure> = measures.iter().copied().chain(curve).collect();
-    let resampling = Resampling { resamples: args.resamples as usize, seed: args.seed };
-    let mut runs: Vec<RunReport> = Vec::new();
-    for (path, name) in args.runs.iter().zip(names(args)) {
-        let run = RunFile::open(path)?.ignore_identical_ids(args.ignore_identical_ids);
-        let evaluation = evaluate_run(qrels, &run, &all)?;
-        say_what_is_odd(talk, &path.display().to_string(), &evaluation);
-        let baseline = runs.first().map(|first| first.measured.as_slice());
-        let measured = (0..measures.len()).map(|at| Measured::of(&evaluation, at, baseline, args.test, &resampling));
-        let curve = cutoffs.iter().enumerate().map(|(at, &cutoff)| (cutoff, evaluation.aggregate(measures.len() + at)));
-        runs.push(RunReport {
-            name,
-            file: path.display().to_string(),
-            missing: evaluation.missing_queries().iter().map(|&at| evaluation.query_ids()[at].clone()).collect(),
-            num_unjudged: evaluation.num_unjudged_queries(),
-            measured: measured.collect::<Result<_, _>>()?,
-            curve: curve.take_while(|&(cutoff, _)| cutoff <= evaluation.max_depth()).collect(),
-        });
+/// Refuses to read standard input for two files.
+pub fn check_read_once<'a>(mut inputs: impl Iterator<Item = &'a PathBuf>) -> Result<(), Failure> {
+    let is_stdin = |path: &PathBuf| path.as_os_str() == "-";
+    match inputs.any(is_stdin) && inputs.any(is_stdin) {
+        true => Err(Failure::Error("standard input can be read once; give the other files by name".into())),
+        false => Ok(()),
     }
-    correct(&mut runs.iter_mut().map(|run| run.measured.as_mut_slice()).collect::<Vec<_>>());
-    let query_ids = qrels.query_ids().map(str::to_owned).collect();
-    let (qrels, test) = (args.qrels.display().to_string(), args.test);
-    Ok(Report { qrels, query_ids, measures, test, resampling, runs })
+}
+
+fn report(args: &EvalArgs, qrels: &Qrels, measures: Vec<Measure>, talk: Talk) -> Result<EvalReport, Failure> {
+    let cutoffs = if args.plot.is_some() { curve_cutoffs(MAX_CURVE_DEPTH) } else { Vec::new() };
+    let resampling = Resampling { resamples: args.resamples as usize, seed: args.seed };
+    let options = EvalOptions { measures, cutoffs, test: args.test, resampling };
+    let measures = options.all_measures();
+    let evaluated = |(path, name): (&PathBuf, String)| {
+        let run = RunFile::open(path)?.ignore_identical_ids(args.ignore_identical_ids);
+        let evaluation = evaluate_run(qrels, &run, &measures)?;
+        let source = path.display().to_string();
+        say_what_is_odd(talk, &source, &evaluation);
+        Ok(EvaluatedRun { name, source, evaluation })
+    };
+    let runs = args.runs.iter().zip(names(args)).map(evaluated).collect::<Result<_, Failure>>()?;
+    Ok(EvalReport::new(args.qrels.display().to_string(), options, runs)?)
 }
 
 /// A name for each run: the file's, or its whole path when another has the same.
@@ -115,8 +103,7 @@ pub fn say_what_is_odd(talk: Talk, run: &str, evaluation: &Evaluation) {
         let [ids, judged] = evaluation.example_documents().map(<[String]>::to_vec);
         warn(talk, &Warning::NoJudgedDocument { run: run.clone(), ids, judged });
     }
-    let ids = evaluation.missing_queries().iter().map(|&at| evaluation.query_ids()[at].clone()).collect();
-    let judged = evaluation.query_ids().len();
+    let (ids, judged) = (evaluation.missing_query_ids(), evaluation.query_ids().len());
     warn(talk, &Warning::MissingQueries { run: run.clone(), ids, judged });
     let (number, ids) = (evaluation.num_unjudged_queries(), evaluation.unjudged_queries().to_vec());
     warn(talk, &Warning::UnjudgedQueries { run, number, ids });

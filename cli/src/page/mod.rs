@@ -1,5 +1,6 @@
 //! What reports look like, on a terminal and as a page.
 
+pub mod grid;
 pub mod html;
 pub mod markdown;
 pub mod svg;

@@ -5,9 +5,12 @@
 
 use std::ops::Range;
 
+use nearsort::eval::Interval;
 use plotters::coord::Shift;
 use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
+
+use crate::Failure;
 
 pub const WIDTH: u32 = 500;
 pub const HEIGHT: u32 = 290;
@@ -52,15 +55,26 @@ pub fn told<T>(result: Result<T, impl std::fmt::Display>) -> Result<T, String> {
     result.map_err(|error| error.to_string())
 }
 
-/// Draws into an SVG element without a size of its own.
-pub fn svg(height: u32, draw: impl FnOnce(&Area<'_>) -> Drawn) -> Result<String, String> {
+/// The text of an SVG file of this size.
+pub fn drawn(size: (u32, u32), draw: impl FnOnce(&Area<'_>) -> Drawn) -> Result<String, String> {
     let mut text = String::new();
     {
-        let area = SVGBackend::with_string(&mut text, (WIDTH, height)).into_drawing_area();
+        let area = SVGBackend::with_string(&mut text, size).into_drawing_area();
         draw(&area)?;
         told(area.present())?;
     }
-    Ok(themed(&text, height))
+    Ok(text)
+}
+
+/// An SVG element without a size of its own, in the page's colours.
+pub fn svg(height: u32, draw: impl FnOnce(&Area<'_>) -> Drawn) -> Result<String, String> {
+    drawn((WIDTH, height), draw).map(|text| themed(&text, height))
+}
+
+/// All charts, or why one cannot be drawn.
+pub fn all<T>(charts: impl IntoIterator<Item = Result<T, String>>) -> Result<Vec<T>, Failure> {
+    let drawn: Result<Vec<T>, String> = charts.into_iter().collect();
+    drawn.map_err(|error| Failure::Error(format!("cannot draw a chart: {error}")))
 }
 
 fn themed(svg: &str, height: u32) -> String {
@@ -139,6 +153,20 @@ impl Rows {
             told(chart.draw_series([text]))?;
         }
         Ok(())
+    }
+
+    /// Means with their intervals, each in its colour, and a thin line at `reference` beside each.
+    pub fn means(&self, x_title: &str, reference: f64, means: &[(Interval, RGBColor)]) -> Result<String, String> {
+        let line = |from: (f64, f64), to: (f64, f64), style: ShapeStyle| PathElement::new([from, to], style);
+        svg(self.height(), |area| {
+            self.draw(area, x_title, |chart, at, y| {
+                let (interval, colour) = means[at];
+                let thin = line((reference, y - 0.28), (reference, y + 0.28), FIRST.mix(0.6).stroke_width(1));
+                let whole = line((interval.low, y), (interval.high, y), colour.stroke_width(3));
+                told(chart.draw_series([thin, whole]))?;
+                told(chart.draw_series([Circle::new((interval.mean, y), 6, colour.filled())])).map(drop)
+            })
+        })
     }
 
     pub fn height(&self) -> u32 {

@@ -1,6 +1,6 @@
 //! Tables and paragraphs for a terminal.
 
-use console::{Style, measure_text_width, truncate_str};
+use console::{Style, Term, measure_text_width, truncate_str};
 
 use super::table::Table;
 use crate::words::{in_cell, visible};
@@ -9,6 +9,11 @@ use crate::words::{in_cell, visible};
 pub const MIN_WIDTH: usize = 40;
 /// Columns of a table's last column of names.
 const NAME_WIDTH: usize = 56;
+
+/// The terminal's width, or `plain` where there is none.
+pub fn width(plain: usize) -> usize {
+    Term::stdout().size_checked().map_or(plain, |(_, columns)| usize::from(columns))
+}
 
 pub struct Page {
     pub width: usize,

@@ -68,7 +68,7 @@ pub fn known(names: &[&str]) -> Vec<Family> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use nearsort::store::Registry;
+    use crate::store::Registry;
 
     #[test]
     fn the_registrys_models_have_their_prompts_in_the_table() {

@@ -1,7 +1,7 @@
 //! Some of many, drawn by a seed.
 
-/// At most `number` members of `pool`, as good as at random, ascending.
-pub fn draw<'a>(pool: &[usize], number: usize, seed: u64, id: impl Fn(usize) -> &'a str) -> Vec<usize> {
+/// At most `number` members of `pool`, as good as at random, ascending. Whether one is drawn depends on its id and the seed.
+pub(crate) fn draw<'a>(pool: &[usize], number: usize, seed: u64, id: impl Fn(usize) -> &'a str) -> Vec<usize> {
     let mut order = pool.to_vec();
     order.sort_by_cached_key(|&at| (mixed(seed, id(at)), at));
     order.truncate(number);

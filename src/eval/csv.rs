@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::measured::{Aggregate, Compared, Measured};
-use super::report::{Report, RunReport};
+use super::report::{EvalReport, RunReport};
 
 const COLUMNS: [&str; 15] = [
     "run",
@@ -23,10 +23,13 @@ const COLUMNS: [&str; 15] = [
     "unjudged_queries",
 ];
 
-pub fn of(report: &Report, per_query: bool) -> String {
-    let records = if per_query { query_records(report) } else { measure_records(report) };
-    let line = |record: &Vec<String>| record.iter().map(|field| quoted(field)).collect::<Vec<_>>().join(",") + "\n";
-    records.iter().map(line).collect()
+impl EvalReport {
+    /// As CSV, with a header. `per_query`: a line per run and query, in place of one per run and measure.
+    pub fn to_csv(&self, per_query: bool) -> String {
+        let records = if per_query { query_records(self) } else { measure_records(self) };
+        let line = |record: &Vec<String>| record.iter().map(|field| quoted(field)).collect::<Vec<_>>().join(",") + "\n";
+        records.iter().map(line).collect()
+    }
 }
 
 /// A field as RFC 4180 has it.
@@ -37,10 +40,10 @@ fn quoted(field: &str) -> Cow<'_, str> {
     }
 }
 
-fn measure_records(report: &Report) -> Vec<Vec<String>> {
+fn measure_records(report: &EvalReport) -> Vec<Vec<String>> {
     let header = COLUMNS.map(str::to_owned).to_vec();
     let records = report.runs.iter().flat_map(|run| {
-        let measured = report.measures.iter().zip(&run.measured);
+        let measured = report.options.measures.iter().zip(&run.measured);
         measured.map(|(measure, measured)| measure_record(run, measure.to_string(), measured))
     });
     std::iter::once(header).chain(records).collect()
@@ -65,8 +68,8 @@ fn measure_record(run: &RunReport, measure: String, measured: &Measured) -> Vec<
     record
 }
 
-fn query_records(report: &Report) -> Vec<Vec<String>> {
-    let names = report.measures.iter().map(ToString::to_string);
+fn query_records(report: &EvalReport) -> Vec<Vec<String>> {
+    let names = report.options.measures.iter().map(ToString::to_string);
     let header = ["run".to_owned(), "query_id".to_owned()].into_iter().chain(names).collect();
     let records = report.runs.iter().flat_map(|run| {
         report.query_ids.iter().enumerate().map(|(query, id)| {

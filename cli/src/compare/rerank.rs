@@ -1,0 +1,74 @@
+//! The models of a comparison: loaded, timed, paid and warned of.
+
+use nearsort::compare::{Cost, FirstStage, FirstStageOptions, RankedModel, System, Texts};
+use nearsort::io::Run;
+use nearsort::{Error, ScoreKind};
+
+use crate::args::{CompareArgs, ModelArgs, Talk};
+use crate::hints::{Warning, warn};
+use crate::outcome::CHECK_MODEL;
+use crate::progress::Counter;
+use crate::reading::warn_of_readings;
+use crate::watch::Watch;
+use crate::{Failure, model};
+
+/// Reranks the first stage's lists by each model, and hands every system on.
+pub fn rerank(
+    args: &CompareArgs,
+    run: &Run,
+    texts: &Texts,
+    models: &[RankedModel],
+    talk: Talk,
+    mut done: impl FnMut(System) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    if models.is_empty() {
+        return Ok(());
+    }
+    let source = args.run.as_ref().map_or(String::new(), |path| path.display().to_string());
+    let depth = args.depth.map(|depth| depth as usize);
+    let options = FirstStageOptions { source, depth, leaves_out: args.reading.leaves_out() };
+    let first_stage = FirstStage::new(run, texts, &options, &Watch::silent(talk)).map_err(of_lists)?;
+    models.iter().try_for_each(|model| done(by_model(args, &first_stage, model, talk)?))
+}
+
+fn by_model(
+    args: &CompareArgs,
+    first_stage: &FirstStage<'_>,
+    asked: &RankedModel,
+    talk: Talk,
+) -> Result<System, Failure> {
+    let counter = Counter::new(talk);
+    let model = ModelArgs { name: Some(asked.model.clone()), ..args.model.clone() };
+    let reranker = model::builder(&model, talk)?.rank(asked.options).build()?;
+    let watch = Watch { counter: Some(&counter), talk };
+    let reranked = first_stage.rerank(&asked.text, &asked.text, &reranker, &watch, &counter.call());
+    counter.finish();
+    let system = reranked.map_err(of_a_query)?;
+    system.cost.iter().for_each(|cost| warn_of(cost, reranker.score_kind(), talk));
+    Ok(system)
+}
+
+fn warn_of(cost: &Cost, kind: ScoreKind, talk: Talk) {
+    let &Cost { truncated, candidates, max_tokens, empty, .. } = cost;
+    warn(talk, &Warning::Empty { number: empty, ids: cost.empty_ids.clone() });
+    warn(talk, &Warning::Truncated { truncated, candidates, max_tokens });
+    warn_of_readings(talk, &cost.readings, max_tokens, kind);
+}
+
+fn of_lists(error: Error) -> Failure {
+    match error {
+        Error::MissingTexts { message } => Failure::Error(format!(
+            "{message}; give the files that belong together, or leave them out with --bad-rows skip"
+        )),
+        error => error.into(),
+    }
+}
+
+/// The query first, then what is wrong with it.
+fn of_a_query(error: Error) -> Failure {
+    let Error::At { source, place } = error else { return error.into() };
+    Failure::Error(match *source {
+        Error::At { .. } | Error::QueryNotANumber { .. } => format!("{place}: {source}; {CHECK_MODEL}"),
+        source => format!("{place}: {source}"),
+    })
+}

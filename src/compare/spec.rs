@@ -1,0 +1,104 @@
+//! A model with how it ranks, as one word: `all-MiniLM-L6-v2+cosine+none`.
+
+use std::path::Path;
+use std::str::FromStr;
+
+use crate::blend::{Blend, Normalize};
+use crate::model::RankOptions;
+use crate::scorer::{LongText, Scoring};
+use crate::{Error, Result};
+
+/// A model with how it ranks.
+///
+/// ```
+/// use nearsort::{Blend, LongText, RankOptions, Scoring, compare::RankedModel};
+/// let found = RankedModel::parse("org/name@main+cosine+none+window", RankOptions::default())?;
+/// assert_eq!((&*found.model, found.options.scoring), ("org/name@main", Some(Scoring::Cosine)));
+/// assert_eq!((found.options.blend, found.options.long_text), (Some(Blend::None), Some(LongText::Window)));
+/// # Ok::<(), nearsort::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct RankedModel {
+    /// As it was asked for.
+    pub text: String,
+    /// The model's name.
+    pub model: String,
+    /// How it ranks.
+    pub options: RankOptions,
+}
+
+/// What a word after a plus asks for.
+enum Word {
+    Scoring(Scoring),
+    Blend(Blend),
+    Long(LongText),
+}
+
+impl Word {
+    fn parse(word: &str) -> Option<Self> {
+        let scoring = Scoring::from_str(word).ok().map(Self::Scoring);
+        let normalize = Normalize::default();
+        let blend = || match word {
+            "none" => Some(Self::Blend(Blend::None)),
+            "linear" => Some(Self::Blend(Blend::Linear { weight: Blend::linear_weight(normalize), normalize })),
+            "rrf" => Some(Self::Blend(Blend::Rrf { weight: Blend::RRF_WEIGHT })),
+            _ => None,
+        };
+        scoring.or_else(blend).or_else(|| LongText::from_str(word).ok().map(Self::Long))
+    }
+}
+
+impl RankedModel {
+    /// Reads a model and the words behind it, which stand in for the options of `base`: a scoring, a blend (`none`, `linear`, `rrf`, with its
+    /// own weight) or what becomes of long texts. A plus in the name of a folder that is there is a part of the name.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for an unknown word, listing the known ones, and for a text without a model.
+    pub fn parse(text: &str, base: RankOptions) -> Result<Self> {
+        let (mut options, mut model) = (base, text);
+        while let Some((before, word)) = model.rsplit_once('+') {
+            match Word::parse(word) {
+                Some(Word::Scoring(chosen)) => options.scoring = Some(chosen),
+                Some(Word::Long(chosen)) => options.long_text = Some(chosen),
+                Some(Word::Blend(chosen)) => options.blend = Some(chosen),
+                None if Path::new(model).exists() => break,
+                None => return Err(unknown(word, text)),
+            }
+            model = before;
+        }
+        if model.trim().is_empty() {
+            return Err(Error::InvalidArgument(format!("'{text}' names no model")));
+        }
+        Ok(Self { text: text.to_owned(), model: model.to_owned(), options })
+    }
+}
+
+fn unknown(word: &str, text: &str) -> Error {
+    Error::InvalidArgument(format!(
+        "'{word}' in '{text}' is no word for a model; known are cosine, maxsim, hybrid (scoring), none, linear, rrf (blend), truncate, window (long texts)"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn base() -> RankOptions {
+        RankOptions::default().blend(Blend::Linear { weight: 0.5, normalize: Normalize::ZScore })
+    }
+
+    #[test]
+    fn words_stand_in_for_options_and_the_rest_stays() {
+        let linear = RankedModel::parse("name+linear", base()).unwrap();
+        assert_eq!(linear.options.blend, Some(Blend::default()), "with its own weight");
+        let plain = RankedModel::parse("openai:gpt-4o-mini", base()).unwrap();
+        assert_eq!((&*plain.model, plain.options), ("openai:gpt-4o-mini", base()));
+    }
+
+    #[test]
+    fn a_word_that_nobody_knows_is_an_error() {
+        let message = |text| RankedModel::parse(text, base()).unwrap_err().to_string();
+        assert!(message("model+cosin").contains("'cosin'"), "{}", message("model+cosin"));
+        assert!(message("+cosine").contains("names no model"));
+    }
+}

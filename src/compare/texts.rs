@@ -1,0 +1,89 @@
+//! Queries and documents by id.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use crate::io::{Corpus, ReadOptions, expand_paths, read_delimited_queries};
+use crate::job::{Notice, Observer};
+use crate::{Error, Result};
+
+/// The texts of queries and documents, by their ids.
+#[derive(Default)]
+pub struct Texts {
+    queries: HashMap<String, String>,
+    documents: Documents,
+    /// As messages name them.
+    names: [String; 2],
+}
+
+#[derive(Default)]
+enum Documents {
+    #[default]
+    None,
+    Memory(HashMap<String, String>),
+    /// In files, with the folder of what was noted of them.
+    Files(Box<(Corpus, TempDir)>),
+}
+
+impl Texts {
+    /// Texts in memory, each with its id.
+    pub fn new<'a>(
+        queries: impl IntoIterator<Item = (&'a str, &'a str)>,
+        documents: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Self {
+        let owned = |(id, text): (&str, &str)| (id.to_owned(), text.to_owned());
+        let documents = Documents::Memory(documents.into_iter().map(owned).collect());
+        let names = ["the queries", "the documents"].map(str::to_owned);
+        Self { queries: queries.into_iter().map(owned).collect(), documents, names }
+    }
+
+    /// A file of queries and files of documents, or patterns such as `parts/*.parquet`. Queries are read into memory; of documents
+    /// only where they lie is kept.
+    ///
+    /// # Errors
+    /// Those of [`read_delimited_queries`] and [`Corpus::open`].
+    pub fn open(
+        queries: Option<&Path>,
+        corpus: &[PathBuf],
+        reading: &ReadOptions,
+        observer: &dyn Observer,
+    ) -> Result<Self> {
+        let read = queries.map(|path| read_delimited_queries(path, reading.delimiter)).transpose()?;
+        let by_id = read.unwrap_or_default().into_iter().map(|query| (query.id, query.text)).collect();
+        let queries = queries.map_or(String::new(), |path| path.display().to_string());
+        if corpus.is_empty() {
+            return Ok(Self { queries: by_id, documents: Documents::None, names: [queries, String::new()] });
+        }
+        let folder = tempfile::tempdir().map_err(Error::io("create a folder in", std::env::temp_dir()))?;
+        let corpus = Corpus::open(&expand_paths(corpus)?, reading, folder.path())?;
+        let (rows, file, reasons) = (corpus.skipped(), corpus.name(), corpus.skip_reasons());
+        observer.notice(&Notice::Skipped { rows, file, reasons });
+        let names = [queries, file.to_owned()];
+        Ok(Self { queries: by_id, documents: Documents::Files(Box::new((corpus, folder))), names })
+    }
+
+    /// The text of a query; `None` where there is none.
+    pub fn query(&self, id: &str) -> Option<&str> {
+        self.queries.get(id).map(String::as_str)
+    }
+
+    /// The passage of a document, title and text; `None` where there is none.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or has changed.
+    pub fn document(&self, id: &str) -> Result<Option<Cow<'_, str>>> {
+        match &self.documents {
+            Documents::None => Ok(None),
+            Documents::Memory(texts) => Ok(texts.get(id).map(|text| Cow::Borrowed(text.as_str()))),
+            Documents::Files(files) => Ok(files.0.find(id)?.map(|(_, row)| Cow::Owned(row.passage().into_owned()))),
+        }
+    }
+
+    /// Queries and documents as messages name them.
+    pub(super) fn names(&self) -> [&str; 2] {
+        [&self.names[0], &self.names[1]]
+    }
+}

@@ -1,0 +1,198 @@
+//! Reads what is observed. What does not fit together is noted; nothing to look at is an error.
+
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::material::{AskedQuery, Found, Material, Passage};
+use crate::eval::draw;
+use crate::io::{
+    Corpus, Qrels, Query, QueryResults, ReadOptions, RunFile, RunFormat, RunLine, ScoredDocument, expand_paths,
+    read_delimited_queries, read_run,
+};
+use crate::job::{Notice, Observer, missing_message};
+use crate::{Error, Result};
+
+/// The files of a diagnosis, and how they are read.
+#[derive(Debug, Clone, Default)]
+pub struct DiagnoseFiles {
+    /// A file of queries.
+    pub queries: PathBuf,
+    /// The first stage's run, in any format that [`RunFile`] reads.
+    pub run: PathBuf,
+    /// Files of documents, or patterns such as `parts/*.parquet`.
+    pub corpus: Vec<PathBuf>,
+    /// Judgements.
+    pub qrels: Option<PathBuf>,
+    /// How texts are read.
+    pub reading: ReadOptions,
+    /// Leaves a document out whose id is its query's, as BEIR does for ArguAna and Quora.
+    pub ignore_identical_ids: bool,
+    /// So many of the queries, judged ones where there are some; `None`: all.
+    pub sample: Option<usize>,
+    /// Which ones.
+    pub seed: u64,
+}
+
+/// The lines of a query.
+type Lines<'a> = (Query, Vec<&'a RunLine>);
+
+impl DiagnoseFiles {
+    /// Reads the run, and the queries and documents that it names, into memory.
+    ///
+    /// # Errors
+    /// [`Error::BadInput`] for a run without results; [`Error::MissingTexts`] when none of its queries, or of its documents, is there;
+    /// those of reading the files.
+    pub fn read(&self, observer: &dyn Observer) -> Result<Material> {
+        let qrels = self.qrels.as_ref().map(Qrels::read).transpose()?;
+        let lines = self.read_lines()?;
+        if lines.is_empty() {
+            return Err(Error::BadInput { file: self.run.display().to_string(), message: "the run is empty".into() });
+        }
+        let mut notes = Vec::new();
+        let all = self.group(&lines, &mut notes)?;
+        let number = all.len();
+        let some = self.sampled(all, qrels.as_ref());
+        let is_sample = some.len() < number;
+        if is_sample {
+            notes.push(format!(
+                "a sample of {} of the run's {number} queries, drawn with seed {}",
+                some.len(),
+                self.seed
+            ));
+        }
+        let wanted: HashSet<&str> =
+            some.iter().flat_map(|(_, lines)| lines).map(|line| line.document_id.as_str()).collect();
+        let documents = self.read_documents(&wanted, observer)?;
+        let queries = self.find(some, &documents, &mut notes)?;
+        Ok(Material { queries, documents, qrels, is_sample, notes })
+    }
+
+    /// The run's lines. Only TREC's format states ranks; elsewhere they follow from the scores. What can be read only once is TREC's.
+    fn read_lines(&self) -> Result<Vec<RunLine>> {
+        let mut lines = Vec::new();
+        if self.run.metadata().is_ok_and(|found| !found.is_file()) || self.run.as_os_str() == "-" {
+            lines = read_run(&self.run)?;
+        } else {
+            let run = RunFile::open(&self.run)?;
+            let states_ranks = run.format() == RunFormat::Trec;
+            // Also for TREC's: what is wrong with a run is found here.
+            run.for_each_query(|results| {
+                if !states_ranks {
+                    lines.extend(ranked(results));
+                }
+                Ok(())
+            })?;
+            if states_ranks {
+                lines = read_run(&self.run)?;
+            }
+        }
+        lines.retain(|line| !self.ignore_identical_ids || *line.query_id != *line.document_id);
+        Ok(lines)
+    }
+
+    /// The documents of the corpus that are wanted, in the corpus's order.
+    fn read_documents(&self, wanted: &HashSet<&str>, observer: &dyn Observer) -> Result<Vec<Passage>> {
+        let folder = tempfile::tempdir().map_err(Error::io("create a folder in", std::env::temp_dir()))?;
+        let corpus = Corpus::open(&expand_paths(&self.corpus)?, &self.reading, folder.path())?;
+        let (rows, file, reasons) = (corpus.skipped(), corpus.name(), corpus.skip_reasons());
+        observer.notice(&Notice::Skipped { rows, file, reasons });
+        let mut positions = Vec::with_capacity(wanted.len());
+        for id in wanted {
+            positions.extend(corpus.position(id)?);
+        }
+        positions.sort_unstable();
+        let passage = |position| {
+            let row = corpus.row(position)?;
+            Ok(Passage { text: row.passage().into_owned(), id: row.id })
+        };
+        positions.into_iter().map(passage).collect()
+    }
+
+    /// The run's lines by query, in the run's order.
+    fn group<'a>(&self, lines: &'a [RunLine], notes: &mut Vec<String>) -> Result<Vec<Lines<'a>>> {
+        let queries = read_delimited_queries(&self.queries, self.reading.delimiter)?;
+        let by_id: HashMap<String, Query> = queries.into_iter().map(|query| (query.id.clone(), query)).collect();
+        let mut missing: HashSet<&str> = HashSet::new();
+        let mut groups: Vec<Lines<'a>> = Vec::new();
+        let mut group_of: HashMap<&str, usize> = HashMap::new();
+        for line in lines {
+            let Some(query) = by_id.get(&*line.query_id) else {
+                missing.insert(&line.query_id);
+                continue;
+            };
+            let at = *group_of.entry(&line.query_id).or_insert_with(|| {
+                groups.push((query.clone(), Vec::new()));
+                groups.len() - 1
+            });
+            groups[at].1.push(line);
+        }
+        self.note_missing(&missing, groups.is_empty(), ["query", "queries"], notes)?;
+        Ok(groups)
+    }
+
+    /// Some of the queries, judged ones where there are some, in the run's order. Whether a query is drawn depends on its id and the seed.
+    fn sampled<'a>(&self, all: Vec<Lines<'a>>, qrels: Option<&Qrels>) -> Vec<Lines<'a>> {
+        let Some(number) = self.sample else { return all };
+        let is_judged = |(query, _): &Lines<'_>| qrels.is_some_and(|qrels| qrels.grades(&query.id).is_some());
+        let any_judged = all.iter().any(is_judged);
+        let pool: Vec<usize> = (0..all.len()).filter(|&at| !any_judged || is_judged(&all[at])).collect();
+        let drawn: HashSet<usize> = draw(&pool, number, self.seed, |at| &all[at].0.id).into_iter().collect();
+        all.into_iter().enumerate().filter(|(at, _)| drawn.contains(at)).map(|(_, lines)| lines).collect()
+    }
+
+    /// Positions for ids; candidates without a document are left out.
+    fn find(&self, groups: Vec<Lines<'_>>, documents: &[Passage], notes: &mut Vec<String>) -> Result<Vec<AskedQuery>> {
+        let place: HashMap<&str, usize> = documents.iter().enumerate().map(|(at, row)| (row.id.as_str(), at)).collect();
+        let mut missing: HashSet<&str> = HashSet::new();
+        let mut queries = Vec::with_capacity(groups.len());
+        for (Query { id, text, .. }, lines) in groups {
+            let mut candidates = Vec::with_capacity(lines.len());
+            for line in lines {
+                match place.get(line.document_id.as_str()) {
+                    Some(&document) => {
+                        candidates.push(Found { document, score: line.score, rank: Some(line.rank) });
+                    }
+                    None => drop(missing.insert(&line.document_id)),
+                }
+            }
+            queries.push(AskedQuery { id, text, candidates });
+        }
+        self.note_missing(&missing, documents.is_empty(), ["document", "documents"], notes)?;
+        Ok(queries)
+    }
+
+    /// What the run names and nobody has is a note, unless nothing is left.
+    fn note_missing(
+        &self,
+        ids: &HashSet<&str>,
+        nothing_left: bool,
+        noun: [&str; 2],
+        notes: &mut Vec<String>,
+    ) -> Result<()> {
+        let Some(example) = ids.iter().min() else { return Ok(()) };
+        let corpus: Vec<String> = self.corpus.iter().map(|file| file.display().to_string()).collect();
+        let file = if noun[0] == "query" { self.queries.display().to_string() } else { corpus.join(", ") };
+        let message = missing_message(&self.run, ids.len(), noun, &file, example);
+        if nothing_left {
+            return Err(Error::MissingTexts { message });
+        }
+        notes.push(format!("{message}; left out"));
+        Ok(())
+    }
+}
+
+/// The lines of a query, with ranks by their scores.
+fn ranked(results: &QueryResults<'_>) -> Vec<RunLine> {
+    let mut documents = results.documents().to_vec();
+    documents.sort_by(|a, b| b.score.total_cmp(&a.score));
+    let (query_id, tag) = (Arc::from(results.query_id()), Arc::from("run"));
+    let line = |(rank, document): (u64, &ScoredDocument<'_>)| RunLine {
+        query_id: Arc::clone(&query_id),
+        document_id: document.id.to_owned(),
+        rank,
+        score: document.score,
+        tag: Arc::clone(&tag),
+    };
+    (1..).zip(&documents).map(line).collect()
+}
