@@ -1,12 +1,19 @@
 //! The one error type of the library.
+//!
+//! Messages name options by their names in the library: `` `max_tokens=` ``, and with a value `` `blend=none` ``. Who speaks to people
+//! that know them by other names puts these there by [`with_names`]. What to do that differs from face to face is a [`Remedy`].
 
 mod job;
+mod names;
+mod remedy;
 mod service;
 mod stopped;
 
 use std::path::PathBuf;
 
 pub use job::{Difference, JobError};
+pub use names::with_names;
+pub use remedy::Remedy;
 pub use service::ServiceError;
 pub use stopped::Stopped;
 
@@ -83,7 +90,7 @@ pub enum Error {
         /// The file's own.
         found: String,
         /// What to do.
-        hint: String,
+        hint: Remedy,
     },
     /// A model's own file says something that cannot be used.
     #[error("{}: {message}", path.display())]
@@ -144,7 +151,9 @@ pub enum Error {
         message: String,
     },
     /// A blend was asked for, and there are no first-stage scores.
-    #[error("a blend needs the first stage's scores, and no candidate of the query '{query}' has one")]
+    #[error(
+        "`blend=` needs the first stage's scores, and no candidate of the query '{query}' has a field 'score'; name the field with `score_field=`"
+    )]
     NoFirstStage {
         /// The query's id.
         query: String,
@@ -155,6 +164,22 @@ pub enum Error {
     /// An argument is out of its range.
     #[error("{0}")]
     InvalidArgument(String),
+    /// An option has a value that cannot be used, or has no use here.
+    #[error("{option} {why}")]
+    InvalidOption {
+        /// The option's name, such as `max_tokens`.
+        option: &'static str,
+        /// Why not, and what to do. It goes on where the option's name stands.
+        why: String,
+    },
+    /// Another error, with what to do about it.
+    #[error("{source}; {remedy}")]
+    Advised {
+        /// What is wrong.
+        source: Box<Error>,
+        /// What helps.
+        remedy: Remedy,
+    },
     /// The embedding cache cannot be used.
     #[error("cannot {action} the embedding cache {}: {message}", folder.display())]
     Cache {
@@ -209,6 +234,11 @@ impl Error {
     /// The same error with the name of what it is about.
     pub(crate) fn at(error: Error, place: String) -> Self {
         Error::At { source: Box::new(error), place }
+    }
+
+    /// The same error with what to do about it.
+    pub(crate) fn advised(self, remedy: Remedy) -> Self {
+        Error::Advised { source: Box::new(self), remedy }
     }
 
     /// An [`Error::Io`] closure for `map_err`.

@@ -13,7 +13,7 @@ use source::Source;
 use crate::support::root;
 
 /// Modules of the library, lowest layer first; a module may use lower layers only, and its own.
-const LAYERS: [&[&str]; 10] = [
+const LAYERS: [&[&str]; 11] = [
     &["error", "foreign", "hex", "kernels", "scrub", "text"],
     &["call"],
     &["engine", "similarity", "ranking", "blend", "store", "io", "provider"],

@@ -179,7 +179,7 @@ fn what_is_no_cache_is_an_error_that_says_what_to_do() {
     std::fs::create_dir(&place).unwrap();
     std::fs::write(place.join("data.mdb"), "no tables ".repeat(5000)).unwrap();
     let error = EmbeddingCache::open(&options(folder.path())).err().unwrap().to_string();
-    assert!(error.contains("damaged") && error.contains("nearsort cache clear"), "{error}");
+    assert!(error.contains("damaged") && error.contains("EmbeddingCache::clear"), "{error}");
     assert!(error.contains(&place.display().to_string()), "{error}");
     assert!(EmbeddingCache::clear(&place).unwrap() >= 50_000);
     open(folder.path());
@@ -190,7 +190,7 @@ fn a_folder_that_cannot_be_made_is_named() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("embeddings"), "a file").unwrap();
     let error = EmbeddingCache::open(&options(folder.path())).err().unwrap().to_string();
-    assert!(error.contains("embeddings") && error.contains("leave --cache out"), "{error}");
+    assert!(error.contains("embeddings") && error.contains("leave `cache=` out"), "{error}");
     let error = EmbeddingCache::open(&CacheOptions { folder: "/".into(), max_bytes: None }).err().unwrap();
     assert!(error.to_string().contains("no name"), "{error}");
 }
@@ -230,9 +230,9 @@ fn a_cache_is_refused_where_token_vectors_are_needed() {
         builder.cache(open(folder.path())).build().err().unwrap().to_string()
     };
     for scoring in [Scoring::Hybrid, Scoring::MaxSim] {
-        assert!(refused(scoring, LongText::Truncate).contains("--scoring cosine"));
+        assert!(refused(scoring, LongText::Truncate).contains("`scoring=cosine`"));
     }
-    assert!(refused(Scoring::Cosine, LongText::Window).contains("--long truncate"));
+    assert!(refused(Scoring::Cosine, LongText::Window).contains("`long_text=truncate`"));
 }
 
 /// Encodes like another encoder, but one text as NaN.

@@ -255,27 +255,30 @@ fn options_without_a_meaning_are_refused_with_the_way_out() {
     let prompt = || Overrides { query_prompt: Some("q: ".into()), ..Default::default() };
     let few = |max_tokens| Overrides { max_tokens: Some(max_tokens), ..Default::default() };
     let refused = [
-        (cross().scoring(Scoring::Cosine), "--scoring"),
-        (cross().long_text(LongText::Window), "--long window"),
-        (cross().overrides(prompt()), "--query-prompt"),
-        (cross().overrides(Overrides { dim: Some(3), ..Default::default() }), "--dim"),
-        (cross().overrides(few(4)), "--max-tokens 4"),
-        (cross().overrides(few(100)), "--max-tokens 100"),
-        (cross().instruction("find"), "--instruction"),
-        (cross().batch_tokens(0), "--batch-tokens"),
-        (qwen3().overrides(prompt()), "--instruction says what is asked"),
-        (qwen3().overrides(few(100)), "--max-tokens 100"),
+        (cross().scoring(Scoring::Cosine), "`scoring=`"),
+        (cross().long_text(LongText::Window), "`long_text=window`"),
+        (cross().overrides(prompt()), "query_prompt is for"),
+        (cross().overrides(Overrides { dim: Some(3), ..Default::default() }), "dim is for"),
+        (cross().overrides(few(4)), "max_tokens 4:"),
+        (cross().overrides(few(100)), "max_tokens 100:"),
+        (cross().instruction("find"), "instruction is for"),
+        (cross().batch_tokens(0), "batch_tokens must"),
+        (qwen3().overrides(prompt()), "`instruction=` says what is asked"),
+        (qwen3().overrides(few(100)), "max_tokens 100:"),
         (qwen3().engine(Engine::Native), "qwen3"),
-        (encoder().raw_scores(true), "--raw-scores"),
-        (encoder().instruction("find"), "--instruction"),
-        (encoder().scoring(Scoring::Cosine).stages(vec!["cosine:1".parse::<StageSpec>().unwrap()]), "--scoring"),
+        (encoder().raw_scores(true), "`raw_scores=`"),
+        (encoder().instruction("find"), "`instruction=`"),
+        (
+            encoder().scoring(Scoring::Cosine).stages(vec!["cosine:1".parse::<StageSpec>().unwrap()]),
+            "scoring has no place",
+        ),
     ];
     for (builder, said) in refused {
         let error = builder.build().err().unwrap().to_string();
         assert!(error.contains(said), "{error}, expected {said}");
     }
     let error = cross().build_encoder().err().unwrap().to_string();
-    assert!(error.contains("is a cross-encoder") && error.contains("nearsort rerank --model"), "{error}");
+    assert!(error.contains("is a cross-encoder") && error.contains("a `Reranker` uses it"), "{error}");
     assert!(cross().long_text(LongText::Truncate).device(Device::Cpu).build().is_ok());
 }
 

@@ -455,7 +455,7 @@ fn absurd_numbers_of_threads_are_refused() {
                 _ => CrossEncoder::load(files, CrossEncoderOptions { local, instruction: None }).err(),
             };
             let message = error.unwrap().to_string();
-            assert_eq!(message, format!("--threads {threads}: allowed are 1 to 1024"));
+            assert_eq!(message, format!("threads {threads}: allowed are 1 to 1024"));
         }
     }
 }

@@ -319,8 +319,8 @@ fn overrides_that_mean_nothing_here_are_refused() {
     let with = |overrides| LocalEncoderOptions { overrides, ..f32_options() };
     let folder = root().join("models/colbert-tiny-bert");
     let error = |overrides| LocalEncoder::load(files(&folder).unwrap(), with(overrides)).err().unwrap().to_string();
-    assert!(error(Overrides { dim: Some(8), ..Default::default() }).contains("--dim"));
-    assert!(error(Overrides { pooling: Some(Pooling::Cls), ..Default::default() }).contains("--pooling"));
+    assert!(error(Overrides { dim: Some(8), ..Default::default() }).contains("dim is for"));
+    assert!(error(Overrides { pooling: Some(Pooling::Cls), ..Default::default() }).contains("pooling is for"));
     assert!(error(Overrides { max_tokens: Some(3), ..Default::default() }).contains("at least 4"));
     let overrides = Overrides { max_tokens: Some(12), document_prompt: Some(" page: ".into()), ..Default::default() };
     let shorter = LocalEncoder::load(files(&folder).unwrap(), with(overrides)).unwrap();

@@ -84,7 +84,7 @@ fn overrides_out_of_range_are_refused_with_the_range() {
         (Overrides { max_tokens: Some(2), ..Default::default() }, "3 to 512"),
     ] {
         let error = Reranker::builder().overrides(overrides).build().err().unwrap();
-        assert!(matches!(error, Error::InvalidArgument(_)) && error.to_string().contains(range), "{error}");
+        assert!(matches!(error, Error::InvalidOption { .. }) && error.to_string().contains(range), "{error}");
     }
 }
 

@@ -29,7 +29,9 @@ use nearsort::eval::{Measure, Test};
 
 use nearsort::service::Provider;
 pub use reading::{BadRowsArg, ReadingArgs};
-pub use rerank::{BlendMethod, MergeArgs, ProgressMode, RerankArgs, ScoringArgs};
+pub use rerank::{
+    BlendMethod, JobArgs, MergeArgs, ProgressMode, RankerArgs, RerankArgs, ScoringArgs, ShownArgs, SourceArgs,
+};
 use rerank::{MERGE_EXAMPLES, RERANK_EXAMPLES};
 pub use service::ServiceArgs;
 
@@ -123,7 +125,7 @@ impl Verb {
     /// Whether a service is asked, by the model or beside it.
     pub fn uses_service(&self) -> bool {
         let beside = match self {
-            Verb::Rerank(args) => args.uses_service(),
+            Verb::Rerank(args) => args.ranker.uses_service(&args.model),
             Verb::Compare(args) => args.models.iter().any(|model| Provider::of_name(model).is_some()),
             _ => false,
         };

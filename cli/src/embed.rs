@@ -1,23 +1,20 @@
 //! `nearsort embed`: one vector per input row.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use nearsort::io::{EmbeddingWriter, Row, Rows};
+use nearsort::io::{EmbeddingWriter, Rows};
+use nearsort::job::{Embedded, embed_rows};
 use nearsort::kernels::Isa;
-use nearsort::{Call, Encoder, ModelInfo, Role};
+use nearsort::{Encoder, ModelInfo, Role};
 use serde::Serialize;
 
-use crate::args::{EmbedArgs, ReadingArgs, Talk};
+use crate::args::{EmbedArgs, Talk};
 use crate::hints::{Warning, say, warn, warn_of_skipped};
-use crate::interrupt::remove_on_interrupt;
 use crate::progress::Counter;
 use crate::service::DryRun;
+use crate::session::Session;
 use crate::{Failure, Outcome, Run, cache, model};
-
-/// Rows encoded at a time. Like lengths are grouped within a chunk; memory holds one chunk's texts and vectors.
-const CHUNK_ROWS: usize = 4096;
 
 /// What --stats writes.
 #[derive(Serialize)]
@@ -36,17 +33,7 @@ struct Stats {
     cache_hits: Option<u64>,
 }
 
-#[derive(Default)]
-struct Totals {
-    documents: usize,
-    tokens: u64,
-    truncated: usize,
-    /// The id of the first text that was cut.
-    first_truncated: Option<String>,
-    encode: Duration,
-}
-
-pub fn run(args: &EmbedArgs, talk: Talk) -> Run {
+pub fn run(args: &EmbedArgs, session: &Session) -> Run {
     for path in [Some(&args.output), args.stats.as_ref()].into_iter().flatten() {
         model::check_target(path, &[Some(&args.input)])?;
     }
@@ -55,18 +42,19 @@ pub fn run(args: &EmbedArgs, talk: Talk) -> Run {
     }
     EmbeddingWriter::check_name(&args.output)?;
     let inputs = [Some(&args.input), args.stats.as_ref()];
-    model::with_rejects(&args.reading, Some(&args.output), &inputs, talk, |reading| embed(args, &reading, talk))
+    session.with_rejects(&args.reading, Some(&args.output), &inputs, || embed(args, session))
 }
 
-fn embed(args: &EmbedArgs, reading: &ReadingArgs, talk: Talk) -> Run {
-    let mut rows = model::open_rows(std::slice::from_ref(&args.input), reading, false, talk)?;
+fn embed(args: &EmbedArgs, session: &Session) -> Run {
+    let talk = session.talk;
+    let mut rows = model::open_rows(std::slice::from_ref(&args.input), &session.reading(&args.reading), talk)?;
     if let Some(mut dry) = DryRun::of(&args.model)? {
         dry.rows(&mut rows)?;
         return dry.print();
     }
     let counter = Counter::new(talk);
     let started = Instant::now();
-    let mut builder = model::builder(&args.model, talk)?;
+    let mut builder = model::builder(&args.model, session)?;
     let cache = cache::open(&args.cache, &args.model)?;
     if let Some(cache) = &cache {
         builder = builder.cache(cache.clone());
@@ -75,19 +63,15 @@ fn embed(args: &EmbedArgs, reading: &ReadingArgs, talk: Talk) -> Run {
     let model = encoder.model().ok_or_else(|| Failure::Error("the encoder does not say what it is".into()))?;
     let cached = cache::before(cache, &encoder)?;
     let load = started.elapsed();
-    let mut writer =
-        EmbeddingWriter::create(&args.output, encoder.dim(), &metadata(&model, encoder.fingerprint()?, args.role))?;
-    remove_on_interrupt(writer.temporary_path());
     let encode: &dyn Encoder = cached.as_ref().map_or(encoder.as_ref(), |cached| cached);
     let call = counter.call();
-    let totals = encode_rows(&mut rows, encode, args.role, (&counter, &call), &mut writer);
+    let embedded = embed_rows(&mut rows, encode, args.role, &args.output, &counter, &call);
     counter.finish();
-    let totals = totals?;
-    writer.finish()?;
+    let embedded = embedded?;
     let saved = cached.as_ref().map(|_| call.usage().cached);
-    report(&totals, &rows, (args.role, model.max_tokens), saved, talk);
+    report(&embedded, &rows, (args.role, model.max_tokens), saved, talk);
     if let Some(path) = &args.stats {
-        let stats = stats(&totals, load, model, saved);
+        let stats = stats(&embedded, load, model, saved);
         let json = serde_json::to_string_pretty(&stats).map_err(|e| Failure::Error(e.to_string()))?;
         nearsort::io::write_whole(path, format!("{json}\n").as_bytes())?;
     }
@@ -103,53 +87,9 @@ fn same_file(a: &Path, b: &Path) -> bool {
     place(a).is_some_and(|a| Some(a) == place(b))
 }
 
-fn encode_rows(
-    rows: &mut Rows,
-    encoder: &dyn Encoder,
-    role: Role,
-    (counter, call): (&Counter, &Call<'_>),
-    writer: &mut EmbeddingWriter,
-) -> Result<Totals, Failure> {
-    let mut totals = Totals::default();
-    loop {
-        let chunk = rows.next_chunk(CHUNK_ROWS)?;
-        if chunk.is_empty() {
-            return Ok(totals);
-        }
-        counter.expect(chunk.len(), chunk.len() < CHUNK_ROWS);
-        let passages: Vec<_> = chunk.iter().map(Row::passage).collect();
-        let texts: Vec<&str> = passages.iter().map(AsRef::as_ref).collect();
-        let started = Instant::now();
-        let embeddings = encoder.encode_with(&texts, role, call)?;
-        totals.encode += started.elapsed();
-        totals.documents += chunk.len();
-        totals.tokens += embeddings.tokens.iter().copied().map(u64::from).sum::<u64>();
-        let cut = chunk.iter().zip(&embeddings.truncated).filter(|(_, cut)| **cut).map(|(row, _)| &row.id);
-        if totals.first_truncated.is_none() {
-            totals.first_truncated = cut.clone().next().cloned();
-        }
-        totals.truncated += cut.count();
-        for (row, vector) in chunk.iter().zip(embeddings.vectors.rows()) {
-            writer.push(&row.id, &vector.to_vec())?;
-        }
-    }
-}
-
-fn metadata(model: &ModelInfo, fingerprint: String, role: Role) -> BTreeMap<String, String> {
-    let fields = [
-        ("model", model.name.clone()),
-        ("revision", model.revision.clone().unwrap_or_default()),
-        ("fingerprint", fingerprint),
-        ("role", role.to_string()),
-        ("engine", model.engine.clone()),
-        ("precision", model.precision.clone()),
-    ];
-    fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
-}
-
-fn report(totals: &Totals, rows: &Rows, (role, max_tokens): (Role, usize), saved: Option<u64>, talk: Talk) {
+fn report(embedded: &Embedded, rows: &Rows, (role, max_tokens): (Role, usize), saved: Option<u64>, talk: Talk) {
     let (truncated, texts, first) =
-        (totals.truncated, totals.documents, totals.first_truncated.clone().unwrap_or_default());
+        (embedded.truncated, embedded.rows, embedded.first_truncated.clone().unwrap_or_default());
     // A query that was cut is said always, as where it is searched for.
     warn(
         talk,
@@ -161,24 +101,24 @@ fn report(totals: &Totals, rows: &Rows, (role, max_tokens): (Role, usize), saved
         },
     );
     warn_of_skipped(talk, rows.skipped(), rows.name(), rows.skip_reasons());
-    if totals.documents == 0 {
+    if embedded.rows == 0 {
         warn(talk, &Warning::NoCandidates { file: rows.name().to_owned() });
     }
     if talk == Talk::Verbose {
-        let seconds = totals.encode.as_secs_f64();
-        say(format_args!("{} texts, {} tokens in {seconds:.3} s", totals.documents, totals.tokens));
+        let seconds = embedded.encoding.as_secs_f64();
+        say(format_args!("{} texts, {} tokens in {seconds:.3} s", embedded.rows, embedded.tokens));
         if let Some(hits) = saved {
-            say(format_args!("{hits} from the cache, {} encoded", totals.documents as u64 - hits));
+            say(format_args!("{hits} from the cache, {} encoded", embedded.rows as u64 - hits));
         }
     }
 }
 
-fn stats(totals: &Totals, load: Duration, model: ModelInfo, saved: Option<u64>) -> Stats {
+fn stats(embedded: &Embedded, load: Duration, model: ModelInfo, saved: Option<u64>) -> Stats {
     Stats {
-        documents: totals.documents as u64,
-        tokens: totals.tokens,
+        documents: embedded.rows as u64,
+        tokens: embedded.tokens,
         load_seconds: load.as_secs_f64(),
-        encode_seconds: totals.encode.as_secs_f64(),
+        encode_seconds: embedded.encoding.as_secs_f64(),
         engine: model.engine,
         precision: model.precision,
         isa: Isa::detect().name(),

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::{self, Write};
 
 use crate::args::Talk;
+use crate::outcome::{as_flags, in_our_words};
 use crate::words::visible;
 
 /// Cutting fewer candidates than this is not worth a line.
@@ -217,12 +218,12 @@ pub fn warn(talk: Talk, warning: &Warning) {
 
 /// A candidate without score, as a warning shows it.
 pub fn unscored_example(id: &str, reason: &str) -> String {
-    format!("'{id}' ({reason})")
+    format!("'{id}' ({})", as_flags(reason))
 }
 
 /// Says that rows of an input were left out, and why the first of them.
 pub fn warn_of_skipped(talk: Talk, rows: u64, file: &str, reasons: &[nearsort::Error]) {
-    let reasons = reasons.iter().map(ToString::to_string).collect();
+    let reasons = reasons.iter().map(in_our_words).collect();
     warn(talk, &Warning::Skipped { rows, file: file.to_owned(), reasons });
 }
 

@@ -9,20 +9,21 @@ use nearsort::remote::judge::{
 use nearsort::service::ServiceKind;
 use serde_json::{Map, Value};
 
-use crate::args::{JudgeArgs, RerankArgs, Talk};
+use crate::args::{JudgeArgs, ModelArgs, RankerArgs, Talk};
 use crate::hints::say;
+use crate::ranker::Ranker;
 use crate::{Failure, Outcome, Run};
 
 /// What can be known to be wrong before anything is sent.
-pub fn check(args: &RerankArgs) -> Result<(), Failure> {
+pub fn check(args: &RankerArgs, model: &ModelArgs, has_index: bool) -> Result<(), Failure> {
     let wrong = |message: String| Err(Failure::Error(message));
-    let is_judge = args.asks(ServiceKind::Judge);
-    if args.judge.kind.is_some() && !args.uses_service() {
+    let is_judge = args.asks(ServiceKind::Judge, model);
+    if args.judge.kind.is_some() && !args.uses_service(model) {
         if !args.stages.is_empty() {
             return wrong("--kind is for models of services, and no stage is one; leave it out".into());
         }
         if !is_judge {
-            let name = args.model.name();
+            let name = model.name();
             return wrong(format!("--kind is for models of services, and '{name}' runs on this machine; leave it out"));
         }
     }
@@ -40,22 +41,22 @@ pub fn check(args: &RerankArgs) -> Result<(), Failure> {
         return wrong(format!("{option} is for --judge listwise"));
     }
     // Beside a stage that judges, others may embed.
-    if args.stages.is_empty() { check_alone(args) } else { Ok(()) }
+    if args.stages.is_empty() { check_alone(args, model, has_index) } else { Ok(()) }
 }
 
 /// What is wrong with a judge that is the only model.
-fn check_alone(args: &RerankArgs) -> Result<(), Failure> {
+fn check_alone(args: &RankerArgs, model: &ModelArgs, has_index: bool) -> Result<(), Failure> {
     let wrong = |message: String| Err(Failure::Error(message));
-    if args.model.service_name().is_none() {
+    if model.service_name().is_none() {
         return wrong(format!(
             "'{}' is no model of a service; a judge is named as openai:MODEL, azure:DEPLOYMENT or anthropic:MODEL",
-            args.model.name()
+            model.name()
         ));
     }
-    match of_encoders(args) {
+    match of_encoders(args, model, has_index) {
         Some(option) => wrong(format!(
             "{option} is for models that embed, and '{}' judges; leave it out{}",
-            args.model.name(),
+            model.name(),
             instead(option)
         )),
         None => Ok(()),
@@ -63,8 +64,8 @@ fn check_alone(args: &RerankArgs) -> Result<(), Failure> {
 }
 
 /// An option that is given and means nothing to a judge.
-fn of_encoders(args: &RerankArgs) -> Option<&'static str> {
-    let (scoring, model) = (&args.scoring, &args.model);
+fn of_encoders(args: &RankerArgs, model: &ModelArgs, has_index: bool) -> Option<&'static str> {
+    let scoring = &args.scoring;
     let given = [
         ("--scoring", scoring.scoring.is_some()),
         ("--blend", scoring.blend.is_some_and(|blend| blend != crate::args::BlendMethod::None)),
@@ -72,7 +73,7 @@ fn of_encoders(args: &RerankArgs) -> Option<&'static str> {
         ("--normalize", scoring.normalize.is_some()),
         ("--long", scoring.long.is_some()),
         ("--explain", args.explain),
-        ("--index", args.index.is_some()),
+        ("--index", has_index),
         ("--query-prompt", model.query_prompt.is_some()),
         ("--document-prompt", model.document_prompt.is_some()),
         ("--pooling", model.pooling.is_some()),
@@ -125,8 +126,8 @@ pub fn asking(judge: &JudgeArgs) -> Result<(JudgeMethod, JudgeOptions), Failure>
 }
 
 /// Says what judging came to, where there is anything to say.
-pub fn summarize(args: &RerankArgs, used: &Usage, talk: Talk) {
-    if talk == Talk::Quiet || !args.asks(ServiceKind::Judge) {
+pub fn summarize(ranker: &Ranker<'_>, used: &Usage) {
+    if ranker.session.talk == Talk::Quiet || !ranker.asks(ServiceKind::Judge) {
         return;
     }
     let JudgeCounts { questions, asked_again, unparsed, refined, repairs } = used.judge;
@@ -145,8 +146,8 @@ pub fn summarize(args: &RerankArgs, used: &Usage, talk: Talk) {
 }
 
 /// Adds what judging came to to the fields of a JSON answer's `usage`.
-pub fn add_usage(args: &RerankArgs, used: &Usage, usage: Option<Map<String, Value>>) -> Option<Map<String, Value>> {
-    if !args.asks(ServiceKind::Judge) {
+pub fn add_usage(ranker: &Ranker<'_>, used: &Usage, usage: Option<Map<String, Value>>) -> Option<Map<String, Value>> {
+    if !ranker.asks(ServiceKind::Judge) {
         return usage;
     }
     let JudgeCounts { questions, asked_again, unparsed, refined, repairs } = used.judge;

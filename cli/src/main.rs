@@ -14,6 +14,7 @@ mod interrupt;
 mod judge;
 mod model;
 mod models;
+mod notices;
 mod outcome;
 mod output;
 mod page;
@@ -26,10 +27,11 @@ mod rerank;
 mod rerank_index;
 mod search;
 mod service;
+mod session;
 mod size;
+mod targets;
 mod verify;
 mod version;
-mod watch;
 mod words;
 
 use std::io::{self, Write};
@@ -40,16 +42,18 @@ use nearsort::encoder::MAX_THREADS;
 
 use args::{Cli, Verb};
 use outcome::{Failure, Outcome, Run};
+use session::Session;
 
 fn main() -> ExitCode {
     tell_candle_about_threads();
     show_panics();
     let cli = args::parse();
     interrupt::leave_quietly();
-    let ran = run(&cli);
+    let session = Session::new(cli.talk());
+    let ran = run(&cli, &session);
     // Also after a failure: what was sent is to be paid.
     if let Some(model) = cli.verb.as_ref().and_then(args::Verb::model) {
-        service::summarize(model, cli.talk());
+        service::summarize(model, &session);
     }
     match ran {
         Ok(Outcome::Done) | Err(Failure::BrokenPipe) => ExitCode::SUCCESS,
@@ -74,23 +78,23 @@ fn show_panics() {
     }));
 }
 
-fn run(cli: &Cli) -> Run {
+fn run(cli: &Cli, session: &Session) -> Run {
     if cli.version {
         return version::print(cli.verbose);
     }
     check_threads_of_environment()?;
     cli.verb.as_ref().map_or(Ok(()), service::check)?;
     match &cli.verb {
-        Some(Verb::Rerank(args)) => rerank::run(args, cli.talk()),
-        Some(Verb::Embed(args)) => embed::run(args, cli.talk()),
-        Some(Verb::Diagnose(args)) => diagnose::run(args, cli.talk()),
+        Some(Verb::Rerank(args)) => rerank::run(args, session),
+        Some(Verb::Embed(args)) => embed::run(args, session),
+        Some(Verb::Diagnose(args)) => diagnose::run(args, session),
         Some(Verb::Merge(args)) => batch::merge(args),
-        Some(Verb::Eval(args)) => eval::run(args, cli.talk()),
-        Some(Verb::Compare(args)) => compare::run(args, cli.talk()),
-        Some(Verb::Index(args)) => index::run(args, cli.talk()),
-        Some(Verb::Search(args)) => search::run(args, cli.talk()),
-        Some(Verb::Models(args)) => models::run(args, cli.talk()),
-        Some(Verb::Cache(args)) => cache::run(args, cli.talk()),
+        Some(Verb::Eval(args)) => eval::run(args, session.talk),
+        Some(Verb::Compare(args)) => compare::run(args, session),
+        Some(Verb::Index(args)) => index::run(args, session),
+        Some(Verb::Search(args)) => search::run(args, session),
+        Some(Verb::Models(args)) => models::run(args, session.talk),
+        Some(Verb::Cache(args)) => cache::run(args, session.talk),
         Some(Verb::Completions { shell }) => {
             // Into memory first: clap_complete panics when it cannot write.
             let mut script = Vec::new();

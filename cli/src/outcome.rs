@@ -3,15 +3,25 @@
 use std::io;
 use std::path::PathBuf;
 
+use clap::CommandFactory;
 use nearsort::JobError;
 use nearsort::answer::STDOUT;
-use nearsort::error::Difference;
+use nearsort::error::{Difference, Remedy, with_names};
+
+use crate::args::Cli;
 
 /// What a verb comes to when it does not fail.
 pub enum Outcome {
     Done,
     /// The work was done and nothing passed the threshold.
     Nothing,
+}
+
+impl Outcome {
+    /// Of work that came to so many results.
+    pub fn of(results: usize) -> Self {
+        if results == 0 { Self::Nothing } else { Self::Done }
+    }
 }
 
 /// What a verb fails with.
@@ -47,18 +57,76 @@ impl From<nearsort::Error> for Failure {
 pub const CHECK_MODEL: &str = "`nearsort models verify` says whether the model's weights are sound";
 
 /// The library names options; whoever sits at a terminal types flags and verbs.
-fn in_our_words(error: &nearsort::Error) -> String {
+pub fn in_our_words(error: &nearsort::Error) -> String {
     match error {
         nearsort::Error::At { .. } => format!("{error}; {CHECK_MODEL}"),
         nearsort::Error::MissingTexts { message } => format!(
             "{message}; check that the files belong together and which field is the id (--id-field), or leave them out with --skip-bad-rows"
         ),
-        nearsort::Error::NoFirstStage { query } => format!(
-            "--blend needs the first stage's scores, and no candidate of the query '{query}' has a field 'score'; name the field with --score-field"
-        ),
         nearsort::Error::Job(error) => of_a_job(error),
-        error => error.to_string(),
+        nearsort::Error::Advised { source, remedy } => format!("{}; {}", in_our_words(source), remedied(remedy)),
+        nearsort::Error::Corrupted { path, expected, found, hint } => {
+            format!("{} is corrupted: expected {expected}, found {found}; {}", path.display(), remedied(hint))
+        }
+        nearsort::Error::InvalidOption { option, why } => format!("{} {}", flag(option), as_flags(why)),
+        error => as_flags(&error.to_string()),
     }
+}
+
+/// What the command does against an error.
+fn remedied(remedy: &Remedy) -> String {
+    let said = match remedy {
+        Remedy::AddToIndex => {
+            "add their texts to the index (nearsort index add), or leave them out with --skip-bad-rows"
+        }
+        Remedy::LeaveListsOut => "leave such lists out with --skip-bad-rows",
+        Remedy::BuildIndex => "make one with `nearsort index build CORPUS --output DIR`",
+        Remedy::AddToOrReplaceIndex => "add to it (nearsort index add), or replace it with --replace",
+        Remedy::RebuildIndex => REBUILD,
+        Remedy::VerifyIndex => {
+            return format!("see what else is damaged with `nearsort index verify`, then {REBUILD}");
+        }
+        Remedy::ClearCache => "remove it with `nearsort cache clear`, or leave --cache out",
+        Remedy::VerifyModel => "does the model compute right? see nearsort models verify",
+        Remedy::UseCpu => "is the driver installed and the device visible? `--device cpu` always works",
+        Remedy::RebuildOrUseCpu { feature } => {
+            return format!("rebuild with `--features {feature}`, or use `--device cpu`");
+        }
+        Remedy::RerankWithIt => {
+            "`nearsort rerank --model` uses it, for all else give an embedding model, such as all-MiniLM-L6-v2"
+        }
+        Remedy::RerankByMaxSim => {
+            "`nearsort rerank --model` uses it (scoring maxsim), for all else give an embedding model, such as all-MiniLM-L6-v2"
+        }
+        other => return as_flags(&other.to_string()),
+    };
+    said.to_owned()
+}
+
+const REBUILD: &str = "build the index again (nearsort index build --replace), or restore the file from a copy";
+
+/// A message of the library with options as they are typed.
+pub fn as_flags(message: &str) -> String {
+    with_names(message, |option| is_option(option).then(|| flag(option)))
+}
+
+fn flag(option: &str) -> String {
+    format!("--{}", long_name(option))
+}
+
+/// The option of the command that has this name in the library.
+fn long_name(option: &str) -> String {
+    match option {
+        "long_text" => "long".to_owned(),
+        other => other.replace('_', "-"),
+    }
+}
+
+/// Whether an option of the library is one of a verb.
+fn is_option(option: &str) -> bool {
+    let long = long_name(option);
+    let has = |verb: &clap::Command| verb.get_arguments().any(|arg| arg.get_long() == Some(&long));
+    Cli::command().get_subcommands().any(|verb| has(verb) || verb.get_subcommands().any(has))
 }
 
 fn of_a_job(error: &JobError) -> String {
@@ -74,10 +142,10 @@ fn of_a_job(error: &JobError) -> String {
             format!("{}: not the manifest of a job: {why}; {GO_ON}", file.display())
         }
         JobError::Differs { folder, difference } => {
-            format!("{} holds an unfinished job, but {}; {GO_ON}", folder.display(), as_flags(difference))
+            format!("{} holds an unfinished job, but {}; {GO_ON}", folder.display(), differs(difference))
         }
         JobError::NotOneJob { one, other, difference } => {
-            format!("{} and {} are not of one job: {}", one.display(), other.display(), as_flags(difference))
+            format!("{} and {} are not of one job: {}", one.display(), other.display(), differs(difference))
         }
         JobError::CannotGoOn { why } => format!("cannot go on with the job: {why}; begin anew with --restart"),
         JobError::NotResumable => {
@@ -87,7 +155,7 @@ fn of_a_job(error: &JobError) -> String {
     }
 }
 
-fn as_flags(difference: &Difference) -> String {
+fn differs(difference: &Difference) -> String {
     match difference {
         Difference::Option { name, was, is } => format!("--{name} was {was} and is {is} now"),
         other => other.to_string(),
@@ -98,7 +166,7 @@ const GO_ON: &str = "give everything as it was to go on with it, or --restart to
 
 impl From<nearsort::service::ServiceError> for Failure {
     fn from(error: nearsort::service::ServiceError) -> Self {
-        Failure::Error(error.to_string())
+        Failure::Error(as_flags(&error.to_string()))
     }
 }
 

@@ -5,69 +5,93 @@ mod table;
 pub use table::table;
 
 use std::io::{self, IsTerminal};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use nearsort::answer::{AnswerWriter, Format, Shape};
+use nearsort::answer::{Answer, AnswerWriter, Format, Shape};
 
 use crate::Failure;
-use crate::args::{RerankArgs, Talk};
+use crate::args::{SearchArgs, ShownArgs, SourceArgs, Talk};
 use crate::hints::{Warning, warn};
 use crate::interrupt::remove_on_interrupt;
 
-/// The format that was asked for, by name or by the output's extension, or that fits where the answers go.
-pub fn format(args: &RerankArgs) -> Result<Format, Failure> {
-    let many = args.run.is_some() || args.candidates.is_some();
-    match (args.format.map(Format::from), &args.output) {
-        (Some(Format::Parquet), None) => Err(no_file_for_columns()),
-        (Some(format), _) => Ok(format),
-        (None, Some(path)) => by_extension(path),
-        (None, None) if many => Ok(Format::Trec),
-        (None, None) => Ok(fitting_stdout()),
+/// Where answers go, and in which form.
+pub struct Target {
+    /// `None`: standard output.
+    pub path: Option<PathBuf>,
+    pub format: Format,
+    pub shape: Shape,
+}
+
+impl Target {
+    /// Where answers of `rerank` go. Their shape depends on how the query was given, not on how many there are.
+    pub fn of_rerank(source: &SourceArgs, output: Option<&Path>, shown: &ShownArgs) -> Result<Self, Failure> {
+        let shape = Shape {
+            with_text: !shown.no_text,
+            with_query: source.query.is_none(),
+            with_model_score: shown.min_score.is_some(),
+        };
+        let format = format(shown.format, output, source.has_lists())?;
+        if (format, output) == (Format::Parquet, None) {
+            return Err(no_file_for_columns());
+        }
+        Ok(Self { path: output.map(Path::to_owned), format, shape })
+    }
+
+    /// Where answers of `search` go.
+    pub fn of_search(args: &SearchArgs) -> Result<Self, Failure> {
+        let shape = Shape { with_query: args.query_file.is_some(), ..Shape::default() };
+        let format = format(args.format, args.output.as_deref(), args.query_file.is_some())?;
+        Ok(Self { path: args.output.clone(), format, shape })
+    }
+
+    /// Opens the file, or standard output.
+    pub fn open(&self) -> Result<AnswerWriter, Failure> {
+        self.open_as(self.shape)
+    }
+
+    /// The same for answers of another shape.
+    pub fn open_as(&self, shape: Shape) -> Result<AnswerWriter, Failure> {
+        let Some(path) = &self.path else { return stdout(self.format, shape) };
+        let writer = AnswerWriter::create(path, self.format, shape)?;
+        if let Some(path) = writer.temporary_path() {
+            remove_on_interrupt(path);
+        }
+        Ok(writer.table(table))
     }
 }
 
-/// What is printed when nobody names a format.
-pub fn fitting_stdout() -> Format {
-    if io::stdout().is_terminal() { Format::Table } else { Format::Tsv }
+/// The format that was asked for, by name or by the output's extension, or that fits where the answers go.
+fn format(asked: Option<Format>, output: Option<&Path>, is_run: bool) -> Result<Format, Failure> {
+    match (asked, output) {
+        (Some(format), _) => Ok(format),
+        (None, Some(path)) => Format::by_extension(path).ok_or_else(|| {
+            Failure::Error(format!(
+                "{}: the extension names no format; use .trec, .tsv, .json, .jsonl, .parquet or .txt, or say --format",
+                path.display()
+            ))
+        }),
+        (None, None) if is_run => Ok(Format::Trec),
+        (None, None) => Ok(if io::stdout().is_terminal() { Format::Table } else { Format::Tsv }),
+    }
+}
+
+/// Writes answers to standard output.
+pub fn stdout(format: Format, shape: Shape) -> Result<AnswerWriter, Failure> {
+    if format == Format::Parquet {
+        return Err(no_file_for_columns());
+    }
+    Ok(AnswerWriter::stdout(format, shape)?.table(table))
 }
 
 fn no_file_for_columns() -> Failure {
     Failure::Error("Parquet goes to a file: give --output FILE.parquet".into())
 }
 
-pub fn by_extension(path: &Path) -> Result<Format, Failure> {
-    Format::by_extension(path).ok_or_else(|| {
-        Failure::Error(format!(
-            "{}: the extension names no format; use .trec, .tsv, .json, .jsonl, .parquet or .txt, or say --format",
-            path.display()
-        ))
-    })
-}
-
-/// Opens a file, or standard output for none.
-pub fn open(output: Option<&Path>, format: Format, shape: Shape) -> Result<AnswerWriter, Failure> {
-    let writer = match output {
-        Some(path) => AnswerWriter::create(path, format, shape)?,
-        None if format == Format::Parquet => return Err(no_file_for_columns()),
-        None => AnswerWriter::stdout(format, shape)?,
-    };
-    if let Some(path) = writer.temporary_path() {
-        remove_on_interrupt(path);
+/// Says that results are left out of a TREC run because of their ids.
+pub fn warn_of_repeated(talk: Talk, format: Format, answers: &[Answer<'_>]) {
+    if format == Format::Trec {
+        let repeated: Vec<&str> = answers.iter().flat_map(Answer::repeated).map(|ranked| &*ranked.id).collect();
+        let example = repeated.first().copied().unwrap_or_default().to_owned();
+        warn(talk, &Warning::Repeated { number: repeated.len(), example });
     }
-    Ok(writer.table(table))
-}
-
-/// Opens the output of `rerank`.
-pub fn open_for(args: &RerankArgs) -> Result<AnswerWriter, Failure> {
-    open(args.output.as_deref(), format(args)?, shape(args))
-}
-
-/// The shape depends on how the query was given, not on how many there are.
-pub fn shape(args: &RerankArgs) -> Shape {
-    Shape { with_text: !args.no_text, with_query: args.query.is_none(), with_model_score: args.min_score.is_some() }
-}
-
-/// Says that results were left out of a TREC run because of their ids.
-pub fn warn_of_repeated(talk: Talk, number: usize, example: Option<&str>) {
-    warn(talk, &Warning::Repeated { number, example: example.unwrap_or_default().to_owned() });
 }

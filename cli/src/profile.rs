@@ -11,7 +11,7 @@ use crate::args::{BlendMethod, RerankArgs, ScoringArgs};
 /// The arguments with what the profile adds, if there is one.
 pub fn applied(args: &RerankArgs) -> Result<RerankArgs, Failure> {
     let mut args = args.clone();
-    if let Some(path) = &args.profile {
+    if let Some(path) = &args.ranker.profile {
         let profile = Profile::read(path)?;
         check_model(args.model.name.as_deref(), profile.model.as_deref(), path)?;
         apply(&mut args, profile);
@@ -33,7 +33,7 @@ fn check_model(asked: Option<&str>, of_profile: Option<&str>, path: &Path) -> Re
 }
 
 fn apply(args: &mut RerankArgs, profile: Profile) {
-    let (scoring, model) = (&mut args.scoring, &mut args.model);
+    let (scoring, model) = (&mut args.ranker.scoring, &mut args.model);
     // The three options of a blend belong together.
     if let Some(blend) = profile.blend
         && scoring.blend.is_none()
@@ -44,7 +44,7 @@ fn apply(args: &mut RerankArgs, profile: Profile) {
     }
     scoring.scoring = scoring.scoring.or(profile.scoring);
     scoring.long = scoring.long.or(profile.long_text);
-    args.depth = args.depth.or(profile.depth);
+    args.source.depth = args.source.depth.or(profile.depth);
     model.name = model.name.take().or(profile.model);
     model.query_prompt = model.query_prompt.take().or(profile.query_prompt);
     model.document_prompt = model.document_prompt.take().or(profile.document_prompt);

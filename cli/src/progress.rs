@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::io::{self, IsTerminal};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -11,6 +12,7 @@ use indicatif::{
     HumanBytes, HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle,
 };
 use nearsort::Call;
+use nearsort::job::{Cleanup, Notice, Observer};
 use nearsort::store::{Progress, ProgressFn, Step};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -18,6 +20,7 @@ use serde_json::{Value, json};
 use crate::args::{ProgressMode, Talk};
 use crate::hints::{say, say_json};
 use crate::interrupt;
+use crate::notices::Speaker;
 use crate::words::visible;
 
 /// Work that is done sooner shows no bar.
@@ -32,6 +35,7 @@ const UNASKED_INTERVAL: Duration = Duration::from_secs(30);
 pub struct Counter {
     bar: ProgressBar,
     started: Instant,
+    talk: Talk,
     shows_bar: bool,
     lines: Option<Arc<Lines>>,
 }
@@ -67,7 +71,7 @@ impl Counter {
         let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::hidden());
         let shown = bar.clone();
         interrupt::on_interrupt(move || shown.finish_and_clear());
-        Self { bar, started: Instant::now(), shows_bar: talk > Talk::Quiet, lines: None }
+        Self { bar, started: Instant::now(), talk, shows_bar: talk > Talk::Quiet, lines: None }
     }
 
     /// As [`Counter::new`], for work of hours.
@@ -100,22 +104,6 @@ impl Counter {
         }
     }
 
-    /// So many lists are to be answered, if that is known.
-    pub fn expect_lists(&self, lists: Option<usize>) {
-        if let (Some(state), Some(lists)) = (&self.lines, lists) {
-            state.all_queries.store(lists as u64, Ordering::Relaxed);
-        }
-    }
-
-    /// So many texts need not be encoded, because a run before this one did.
-    pub fn skip(&self, texts: usize) {
-        self.bar.inc(texts as u64);
-        self.bar.reset_eta();
-        if let Some(lines) = &self.lines {
-            lines.skipped.fetch_add(texts as u64, Ordering::Relaxed);
-        }
-    }
-
     /// A call whose texts are counted.
     pub fn call(&self) -> Call<'_> {
         Call::new().progress(|texts| self.done(texts))
@@ -134,27 +122,6 @@ impl Counter {
         }
         if let Some(lines) = &self.lines {
             lines.tick(&self.bar, self.started);
-        }
-    }
-
-    /// So many lists are answered.
-    pub fn done_lists(&self, lists: usize) {
-        if let Some(state) = &self.lines {
-            state.queries.fetch_add(lists as u64, Ordering::Relaxed);
-        }
-    }
-
-    /// So many tokens were encoded.
-    pub fn add_tokens(&self, tokens: u64) {
-        if let Some(lines) = &self.lines {
-            lines.tokens.fetch_add(tokens, Ordering::Relaxed);
-        }
-    }
-
-    /// So many embeddings have come from a cache so far.
-    pub fn set_cache_hits(&self, hits: u64) {
-        if let Some(lines) = &self.lines {
-            lines.cache_hits.store(hits, Ordering::Relaxed);
         }
     }
 
@@ -183,6 +150,52 @@ impl Counter {
             }
             _ => {}
         }
+    }
+}
+
+/// Shows how far a job is, and says what it tells.
+impl Observer for Counter {
+    fn expect(&self, texts: usize, last: bool) {
+        Counter::expect(self, texts, last);
+    }
+
+    fn expect_lists(&self, lists: Option<usize>) {
+        if let (Some(state), Some(lists)) = (&self.lines, lists) {
+            state.all_queries.store(lists as u64, Ordering::Relaxed);
+        }
+    }
+
+    fn skip(&self, texts: usize) {
+        self.bar.inc(texts as u64);
+        self.bar.reset_eta();
+        if let Some(lines) = &self.lines {
+            lines.skipped.fetch_add(texts as u64, Ordering::Relaxed);
+        }
+    }
+
+    fn encoded(&self, tokens: u64, cache_hits: u64) {
+        if let Some(lines) = &self.lines {
+            lines.tokens.fetch_add(tokens, Ordering::Relaxed);
+            lines.cache_hits.store(cache_hits, Ordering::Relaxed);
+        }
+    }
+
+    fn answered(&self, lists: usize) {
+        if let Some(state) = &self.lines {
+            state.queries.fetch_add(lists as u64, Ordering::Relaxed);
+        }
+    }
+
+    fn notice(&self, notice: &Notice<'_>) {
+        Speaker(self.talk).notice(notice);
+    }
+
+    fn writing(&self, unfinished: &Path) {
+        Speaker(self.talk).writing(unfinished);
+    }
+
+    fn working_in(&self, cleanup: Cleanup) {
+        Speaker(self.talk).working_in(cleanup);
     }
 }
 

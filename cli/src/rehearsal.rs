@@ -3,13 +3,15 @@
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use nearsort::io::{Query, Rows};
+use nearsort::job::CHUNK_ROWS;
 use nearsort::remote::judge::Rehearsal;
 use nearsort::service::{Service, ServiceKind, TokenCount};
 use nearsort::{Call, Connect, Reranker, StageSpec};
 
-use crate::args::{RerankArgs, ServiceArgs, Talk};
-use crate::ranker::{CHUNK_ROWS, builder, queries};
-use crate::{Failure, Outcome, Run, batch, model, service};
+use crate::args::ServiceArgs;
+use crate::ranker::Ranker;
+use crate::{Failure, Outcome, Run, service};
 
 /// In the place of every service: counts what each is asked.
 #[derive(Clone, Default)]
@@ -60,29 +62,25 @@ impl Rehearsals {
     }
 }
 
-/// Says what judging or reranking would take, and sends nothing. Stages that run on this machine do run, for they choose what is judged.
-pub fn rehearse(args: &RerankArgs, talk: Talk) -> Run {
-    let kind_of = |stage: &StageSpec| stage.service().map(|service| args.judge.kind_of_stage(service));
+/// Says what judging or reranking would take, and sends nothing. Stages that run on this machine do run, for they choose what is judged. `score`: scores
+/// everything by the reranker that it is given.
+pub fn rehearse(ranker: &Ranker<'_>, score: impl FnOnce(&Reranker) -> Result<(), Failure>) -> Run {
+    let kind_of = |stage: &StageSpec| stage.service().map(|service| ranker.args.judge.kind_of_stage(service));
     let embeds = |stage: &&StageSpec| kind_of(stage) == Some(ServiceKind::Embeddings);
-    if let Some(stage) = args.stages.iter().find(embeds) {
+    if let Some(stage) = ranker.args.stages.iter().find(embeds) {
         return Err(Failure::Error(format!(
             "--dry-run cannot know the vectors of the stage {stage}, and so not which candidates come next; ask about its model alone with --model"
         )));
     }
     let rehearsals = Rehearsals::default();
-    let reranker = builder(args, talk)?.connect(rehearsals.connect()).build()?;
-    match args.run.is_some() || args.candidates.is_some() {
-        true => batch::rehearse(args, &reranker, talk)?,
-        false => rehearse_rows(args, &reranker, talk)?,
-    }
-    io::stdout().write_all(rehearsals.report(&args.model.service)?.as_bytes())?;
+    score(&ranker.builder()?.connect(rehearsals.connect()).build()?)?;
+    io::stdout().write_all(rehearsals.report(&ranker.model.service)?.as_bytes())?;
     Ok(Outcome::Done)
 }
 
-fn rehearse_rows(args: &RerankArgs, reranker: &Reranker, talk: Talk) -> Result<(), Failure> {
-    let queries = queries(args)?;
+/// Scores the rows of an input for each query.
+pub fn score_rows(reranker: &Reranker, queries: &[Query], rows: &mut Rows) -> Result<(), Failure> {
     let queries: Vec<&str> = queries.iter().map(|query| query.text.as_str()).collect();
-    let mut rows = model::open_rows(std::slice::from_ref(&args.input), &args.reading, false, talk)?;
     let size = if reranker.needs_whole_lists() { usize::MAX } else { CHUNK_ROWS };
     loop {
         let chunk = rows.next_chunk(size)?;

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nearsort::io::{Row, Rows};
+use nearsort::job::CHUNK_ROWS;
 use nearsort::remote::{Estimate, RemoteOptions};
 use nearsort::service::{
-    Account, HttpService, Price, Prices, Provider, Recording, Secret, Service, ServiceError, ServiceKind,
+    Account, HttpService, Meter, Price, Prices, Provider, Recording, Secret, Service, ServiceError, ServiceKind,
     ServiceOptions, ServiceUsage,
 };
 use nearsort::{Connect, RerankerBuilder, StoreOptions, Usage};
@@ -15,19 +16,17 @@ use serde_json::{Map, Value, json};
 
 use crate::args::{ModelArgs, ServiceArgs, Talk, Verb};
 use crate::hints::say;
+use crate::session::Session;
 use crate::words::visible;
 use crate::{Failure, Outcome, Run};
 
-/// Rows that an estimate reads at a time, as the verbs do that send them.
-const CHUNK_ROWS: usize = 4096;
-
 /// The builder with a way to the services of its model and its stages.
-pub fn attach(builder: RerankerBuilder, args: &ModelArgs) -> RerankerBuilder {
+pub fn attach(builder: RerankerBuilder, args: &ModelArgs, session: &Session) -> RerankerBuilder {
     let concurrency = usize::from(args.service.concurrency);
-    let args = args.clone();
+    let (args, meter) = (args.clone(), session.lazy_meter(args.service.budget));
     let reach: Connect = Arc::new(move |provider, model| {
         let name = format!("{provider}:{model}");
-        let service = check_offline(&args, &name).and_then(|()| connect(provider, model, &args.service));
+        let service = check_offline(&args, &name).and_then(|()| connect(provider, model, &args.service, meter()));
         service.map_err(|failure| match failure {
             Failure::Error(message) => nearsort::Error::Service(ServiceError::Setup(message)),
             Failure::BrokenPipe | Failure::Usage => nearsort::Error::Service(ServiceError::Setup(name)),
@@ -59,9 +58,14 @@ fn check_offline(args: &ModelArgs, name: &str) -> Result<(), Failure> {
 }
 
 /// The service over HTTP, with a recording before it or in its place.
-fn connect(provider: Provider, model: &str, args: &ServiceArgs) -> Result<Arc<dyn Service>, Failure> {
+fn connect(
+    provider: Provider,
+    model: &str,
+    args: &ServiceArgs,
+    meter: Arc<Meter>,
+) -> Result<Arc<dyn Service>, Failure> {
     let options = options(provider, model, args)?;
-    let account = Account::new(args.meter(), model, price(provider, model, args)?)?;
+    let account = Account::new(meter, model, price(provider, model, args)?)?;
     if let Some(folder) = &args.replay {
         return Ok(Arc::new(Recording::replay(folder, &options, account)?));
     }
@@ -126,8 +130,8 @@ pub fn shown_cost(
 }
 
 /// Says what was sent and what it cost, if a service was reached.
-pub fn summarize(args: &ModelArgs, talk: Talk) {
-    let Some(meter) = args.service.used_meter().filter(|_| talk > Talk::Quiet) else { return };
+pub fn summarize(args: &ModelArgs, session: &Session) {
+    let Some(meter) = session.used_meter().filter(|_| session.talk > Talk::Quiet) else { return };
     let ServiceUsage { requests, from_recording, from_cache, tries, tokens, dollars, .. } = meter.usage();
     if requests + from_cache + tries == 0 {
         return;
@@ -159,8 +163,8 @@ pub fn summarize(args: &ModelArgs, talk: Talk) {
 }
 
 /// The summary as fields of a JSON answer; a replay has those of the run that was recorded.
-pub fn usage(args: &ModelArgs, used: &Usage) -> Option<Map<String, Value>> {
-    let ServiceUsage { requests, from_cache, tokens, dollars, .. } = args.service.used_meter()?.usage();
+pub fn usage(session: &Session, used: &Usage) -> Option<Map<String, Value>> {
+    let ServiceUsage { requests, from_cache, tokens, dollars, .. } = session.used_meter()?.usage();
     let fields = json!({
         "requests": requests,
         "input_tokens": tokens.input,

@@ -3,13 +3,14 @@
 use std::fmt;
 use std::io::{self, Write};
 use std::path::Path;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
 use super::shape::{Rendered, Renderer, Shape};
 use super::value::Answer;
 use super::{columns, json, lines, raw_json};
-use crate::Error;
+use crate::{Error, Result};
 
 /// The formats of answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +31,21 @@ pub enum Format {
 }
 
 impl Format {
+    /// Every format.
+    pub const ALL: [Self; 6] = [Self::Table, Self::Tsv, Self::Json, Self::Jsonl, Self::Trec, Self::Parquet];
+
+    /// Its name, as [`Format::from_str`] reads it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Table => "table",
+            Self::Tsv => "tsv",
+            Self::Json => "json",
+            Self::Jsonl => "jsonl",
+            Self::Trec => "trec",
+            Self::Parquet => "parquet",
+        }
+    }
+
     /// The format that a file's extension names: .trec and .run, .tsv, .json, .jsonl, .txt (a table), .parquet.
     pub fn by_extension(path: &Path) -> Option<Self> {
         match path.extension()?.to_str()? {
@@ -85,15 +101,18 @@ impl Format {
     }
 }
 
+impl FromStr for Format {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        let found = Self::ALL.into_iter().find(|format| format.name() == name);
+        let wrong = || format!("{name}: allowed are {}", Self::ALL.map(Self::name).join(", "));
+        found.ok_or_else(|| Error::InvalidOption { option: "format", why: wrong() })
+    }
+}
+
 impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Table => "table",
-            Self::Tsv => "tsv",
-            Self::Json => "json",
-            Self::Jsonl => "jsonl",
-            Self::Trec => "trec",
-            Self::Parquet => "parquet",
-        })
+        f.pad(self.name())
     }
 }

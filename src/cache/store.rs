@@ -14,6 +14,7 @@ use heed::{CommitOrAbort, Database, Env, EnvFlags, EnvOpenOptions, MdbError, Put
 use super::pages::{self, Snapshot};
 use super::record::{self, Entry, record_key};
 use super::{CacheKey, stamp};
+use crate::error::Remedy;
 use crate::io::PositionedFile;
 use crate::{Error, Result};
 
@@ -355,8 +356,7 @@ fn beside(folder: &Path, suffix: &str) -> Result<PathBuf> {
 }
 
 fn unusable(action: &'static str, folder: &Path, why: &str) -> Error {
-    let message = format!("{why}; remove it with `nearsort cache clear`, or leave --cache out");
-    Error::Cache { action, folder: folder.to_owned(), message }
+    Error::Cache { action, folder: folder.to_owned(), message: why.to_owned() }.advised(Remedy::ClearCache)
 }
 
 fn failed(action: &'static str, folder: &Path, error: heed::Error) -> Error {
@@ -364,21 +364,23 @@ fn failed(action: &'static str, folder: &Path, error: heed::Error) -> Error {
     let message = match error {
         heed::Error::Io(error) if error.kind() == ErrorKind::OutOfMemory => {
             format!(
-                "{error}: it takes {} GiB of addresses, not of memory; raise `ulimit -v`, or leave --cache out",
+                "{error}: it takes {} GiB of addresses, not of memory; raise `ulimit -v`, or leave `cache=` out",
                 MAP_BYTES >> 30
             )
         }
         heed::Error::Io(error) if is_full(&error, action) => {
             format!(
-                "{error}: the disk is full, or a quota or `ulimit -f` is reached; see to the disk's free space, or leave --cache out"
+                "{error}: the disk is full, or a quota or `ulimit -f` is reached; see to the disk's free space, or leave `cache=` out"
             )
         }
-        heed::Error::Io(error) => format!("{error}; see to the folder and the disk's free space, or leave --cache out"),
+        heed::Error::Io(error) => {
+            format!("{error}; see to the folder and the disk's free space, or leave `cache=` out")
+        }
         heed::Error::Mdb(MdbError::VersionMismatch) => return unusable(action, folder, "another LMDB wrote it"),
-        heed::Error::Mdb(MdbError::MapFull) => "it is full; give it a lower --cache-size".to_owned(),
+        heed::Error::Mdb(MdbError::MapFull) => "it is full; give it a lower `cache_size=`".to_owned(),
         heed::Error::Mdb(MdbError::ReadersFull) => format!("more than {MAX_READERS} threads read it at once"),
         heed::Error::Mdb(error) => return damaged(&error),
-        error => format!("{error}; leave --cache out"),
+        error => format!("{error}; leave `cache=` out"),
     };
     Error::Cache { action, folder: folder.to_owned(), message }
 }

@@ -166,7 +166,7 @@ fn a_cache_of_another_format_is_refused_with_what_to_do() {
     drop(cache);
     let options = CacheOptions { folder: folder.path().join("embeddings"), max_bytes: None };
     let error = EmbeddingCache::open(&options).err().unwrap().to_string();
-    for part in ["another release", "nearsort cache clear", options.folder.to_str().unwrap()] {
+    for part in ["another release", "EmbeddingCache::clear", options.folder.to_str().unwrap()] {
         assert!(error.contains(part), "{error}");
     }
     assert!(EmbeddingCache::clear(&options.folder).unwrap() > 0);
@@ -189,7 +189,7 @@ fn a_file_that_was_cut_short_ends_nobody() {
         let found = EmbeddingCache::open(&options).and_then(|cache| cache.get_many(&keys(0..200)));
         match found {
             Ok(found) => assert!(found.iter().flatten().all(|value| *value == vector(256))),
-            Err(error) => assert!(error.to_string().contains("nearsort cache clear"), "{error}"),
+            Err(error) => assert!(error.to_string().contains("EmbeddingCache::clear"), "{error}"),
         }
     }
 }
@@ -229,7 +229,7 @@ fn used(folder: &Path, dims: &[(std::ops::Range<usize>, usize)]) -> bool {
         Ok(()) => false,
         Err(error) => {
             let message = error.to_string();
-            assert!(message.contains("nearsort cache clear") || message.contains("cache-size"), "{message}");
+            assert!(message.contains("EmbeddingCache::clear") || message.contains("cache_size"), "{message}");
             true
         }
     }

@@ -12,6 +12,7 @@ use super::Device;
 use super::architecture::Architecture;
 use crate::call::Call;
 use crate::engine::{Backend, HiddenSink, RaggedBatch};
+use crate::error::Remedy;
 use crate::{Error, Result, foreign};
 
 /// A model on one of candle's devices.
@@ -138,12 +139,11 @@ fn open_device(device: Device) -> Result<CandleDevice> {
         Device::Metal => (CandleDevice::new_metal(0), "metal"),
     };
     let compiled = Device::compiled().contains(&feature);
-    opened.map_err(|e| Error::Device {
-        device: device.to_string(),
-        message: if compiled {
-            format!("{e}; is the driver installed and the device visible? `--device cpu` always works")
-        } else {
-            format!("this build has no {feature} support; rebuild with `--features {feature}`, or use `--device cpu`")
-        },
+    opened.map_err(|e| {
+        let (message, remedy) = match compiled {
+            true => (e.to_string(), Remedy::UseCpu),
+            false => (format!("this build has no {feature} support"), Remedy::RebuildOrUseCpu { feature }),
+        };
+        Error::Device { device: device.to_string(), message }.advised(remedy)
     })
 }

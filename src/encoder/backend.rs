@@ -20,7 +20,7 @@ pub(super) fn choose(config: &Value, options: &LocalEncoderOptions) -> Result<(E
     let engine = match (options.engine, options.device) {
         (None | Some(Engine::Candle), device) if device != Device::Cpu => Engine::Candle,
         (Some(Engine::Native), device) if device != Device::Cpu => {
-            return refused(format!("the native engine runs on the CPU, not on {device}; leave --engine out"));
+            return refused(format!("the native engine runs on the CPU, not on {device}; leave `engine=` out"));
         }
         (Some(Engine::Candle), _) => Engine::Candle,
         (Some(Engine::Native), _) => native.map(|()| Engine::Native)?,
@@ -34,7 +34,7 @@ pub(super) fn choose(config: &Value, options: &LocalEncoderOptions) -> Result<(E
         (Engine::Native, precision) => Ok((engine, precision.unwrap_or(Precision::fastest(Kernels::best())))),
         (Engine::Candle, None | Some(Precision::F32)) => Ok((engine, Precision::F32)),
         (Engine::Candle, Some(precision)) => refused(format!(
-            "candle computes in f32, not in {precision}; use --precision f32, or the native engine on the CPU"
+            "candle computes in f32, not in {precision}; use `precision=f32`, or the native engine on the CPU"
         )),
     }
 }
@@ -81,7 +81,8 @@ pub const MAX_THREADS: usize = 1024;
 /// A pool of `threads` threads.
 pub(super) fn thread_pool(threads: usize) -> Result<ThreadPool> {
     if !(1..=MAX_THREADS).contains(&threads) {
-        return Err(Error::InvalidArgument(format!("--threads {threads}: allowed are 1 to {MAX_THREADS}")));
+        let why = format!("{threads}: allowed are 1 to {MAX_THREADS}");
+        return Err(Error::InvalidOption { option: "threads", why });
     }
     ThreadPoolBuilder::new()
         .num_threads(threads)

@@ -244,7 +244,8 @@ impl Reader<'_> {
     fn check_dim(&self, full_dim: usize, wanted: Option<usize>) -> Result<()> {
         match wanted {
             Some(dim) if dim == 0 || dim > full_dim => {
-                Err(Error::InvalidArgument(format!("--dim {dim}: the model's vectors have 1 to {full_dim} components")))
+                let why = format!("{dim}: the model's vectors have 1 to {full_dim} components");
+                Err(Error::InvalidOption { option: "dim", why })
             }
             _ => Ok(()),
         }
@@ -301,7 +302,8 @@ impl Reader<'_> {
             None => Ok(model_limit),
             // Two special tokens and one of the text: anything less encodes nothing.
             Some(tokens) if tokens < 3 || tokens > positions => {
-                Err(Error::InvalidArgument(format!("--max-tokens {tokens}: the model takes 3 to {positions} tokens")))
+                let why = format!("{tokens}: the model takes 3 to {positions} tokens");
+                Err(Error::InvalidOption { option: "max_tokens", why })
             }
             Some(tokens) => Ok(tokens),
         }
@@ -386,7 +388,7 @@ impl Reader<'_> {
             self.note(PROMPTS, "names no prompts; the registry's, from the model's card, are used".into());
         }
         if prompts == (None, None) && self.files.entry.is_none() {
-            self.note(PROMPTS, "names no prompts, and none are used; models such as E5, BGE and Nomic need them (--query-prompt, --document-prompt)".into());
+            self.note(PROMPTS, "names no prompts, and none are used; models such as E5, BGE and Nomic need them (`query_prompt=`, `document_prompt=`)".into());
         }
         let pick = |wanted: &Option<String>, own: Option<&str>| match wanted {
             Some(prompt) => prompt.clone(),

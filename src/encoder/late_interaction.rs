@@ -66,9 +66,8 @@ impl Reader<'_> {
         let own_limit = self.document_length(&config, &options)?;
         let max_tokens = self.max_tokens_override(&config, own_limit, overrides.max_tokens)?;
         if max_tokens < LEAST_LENGTH {
-            let message =
-                format!("--max-tokens {max_tokens}: this model needs at least {LEAST_LENGTH}, its prefix included");
-            return Err(Error::InvalidArgument(message));
+            let why = format!("{max_tokens}: this model needs at least {LEAST_LENGTH}, its prefix included");
+            return Err(Error::InvalidOption { option: "max_tokens", why });
         }
         let tokenizer_config = self.json(TOKENIZER_CONFIG)?.unwrap_or(Value::Null);
         let tokenizer = self.compare_tokenizer(&config, &tokenizer_config, max_tokens)?;
@@ -104,15 +103,16 @@ impl Reader<'_> {
     }
 
     fn refuse_overrides(&self, overrides: &Overrides) -> Result<()> {
-        let refused = |option: &str, why: &str| {
+        let refused = |option: &'static str, why: &str| {
             let name = &self.files.name;
-            Err(Error::InvalidArgument(format!(
-                "{option} is for embedding models, and {name} is a late-interaction (ColBERT) model, {why}: leave it out"
-            )))
+            let why = format!(
+                "is for embedding models, and {name} is a late-interaction (ColBERT) model, {why}: leave it out"
+            );
+            Err(Error::InvalidOption { option, why })
         };
         match overrides {
-            Overrides { pooling: Some(_), .. } => refused("--pooling", "which does not pool its tokens"),
-            Overrides { dim: Some(_), .. } => refused("--dim", "whose token vectors cannot be cut"),
+            Overrides { pooling: Some(_), .. } => refused("pooling", "which does not pool its tokens"),
+            Overrides { dim: Some(_), .. } => refused("dim", "whose token vectors cannot be cut"),
             _ => Ok(()),
         }
     }

@@ -28,6 +28,7 @@ use super::{
 use crate::call::{Call, Usage};
 use crate::candle_backend::Device;
 use crate::engine::{Backend, RaggedBatch, all_finite};
+use crate::error::Remedy;
 use crate::hex::hex;
 use crate::kernels::Kernels;
 use crate::store::ModelFiles;
@@ -56,14 +57,14 @@ impl LocalEncoder {
     pub fn load(files: ModelFiles, options: LocalEncoderOptions) -> Result<Self> {
         if ModelKind::of(&files)? == ModelKind::CrossEncoder {
             return Err(Error::InvalidArgument(format!(
-                "{} is a cross-encoder: it reads query and document together and has no embeddings; `nearsort rerank --model` uses it, for all \
-                 else give an embedding model, such as all-MiniLM-L6-v2",
+                "{} is a cross-encoder: it reads query and document together and has no embeddings",
                 files.name
-            )));
+            ))
+            .advised(Remedy::RerankWithIt));
         }
         let contract = Contract::read(&files, &options.overrides)?;
         if options.batch_tokens == 0 {
-            return Err(Error::InvalidArgument("--batch-tokens must be at least 1".into()));
+            return Err(Error::InvalidOption { option: "batch_tokens", why: "must be at least 1".into() });
         }
         let pool = options.threads.map(thread_pool).transpose()?.map(Arc::new);
         let (engine, precision) = choose(&contract.config, &options)?;
@@ -305,8 +306,9 @@ fn batch_of<'a>(texts: impl Iterator<Item = &'a TokenizedText>) -> RaggedBatch {
 pub(crate) fn no_text_vectors(name: &str) -> Error {
     Error::InvalidArgument(format!(
         "{name} is a late-interaction (ColBERT) model: it has a vector per token and none of the text, so there are no embeddings to write, \
-         keep or search; `nearsort rerank --model` uses it (scoring maxsim), for all else give an embedding model, such as all-MiniLM-L6-v2"
+         keep or search"
     ))
+    .advised(Remedy::RerankByMaxSim)
 }
 
 /// The text's vector. The contract refuses modules that give none.

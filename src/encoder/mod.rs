@@ -29,6 +29,7 @@ mod tokenizer;
 mod tokenizer_file;
 mod tokenizer_settings;
 mod transformer_file;
+mod verification;
 mod version;
 mod weights_check;
 
@@ -50,6 +51,9 @@ pub use local_options::LocalEncoderOptions;
 pub use overrides::Overrides;
 pub use pooling::Pooling;
 pub use reader::Finding;
+pub use verification::{
+    CheckDocument, ContractDocument, FileDocument, FindingDocument, Reads, Verification, VerificationDocument,
+};
 pub use weights_check::check_weights;
 
 use crate::call::{Call, Usage};

@@ -146,7 +146,7 @@ pub(super) fn unsupported(lacking: String) -> Error {
     Error::UnsupportedArchitecture {
         found: lacking,
         supported: "by the native engine: bert, distilbert, electra, roberta, xlm-roberta, camembert and modernbert with absolute or rotary positions; \
-                    --engine candle has others"
+                    `engine=candle` has others"
             .into(),
     }
 }

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use memmap2::Mmap;
 use serde::{Deserialize, Serialize};
 
+use crate::error::Remedy;
 use crate::io::durable::{remove_file, sync_file};
 use crate::{Error, Result};
 
@@ -69,8 +70,7 @@ impl BlockWriter {
             writer.note(&buffer[..read]);
         }
         if writer.entry() != *entry {
-            let hint = "the unfinished build cannot be continued; start it again with --restart".to_owned();
-            return Err(damaged(path, "what the journal says", "other bytes", hint));
+            return Err(damaged(path, "what the journal says", "other bytes", Remedy::RestartBuild));
         }
         let file = writer.out.get_mut();
         file.set_len(entry.bytes).map_err(Error::io("cut", path))?;
@@ -143,7 +143,7 @@ impl BlockFile {
         let found = file.metadata().map_err(Error::io("read", path))?.len();
         let expected = entry.bytes.saturating_add(4 * entry.bytes.div_ceil(BLOCK_BYTES as u64));
         if found != expected {
-            return Err(damaged(path, format_args!("{expected} bytes"), format_args!("{found}"), rebuild_hint()));
+            return Err(damaged(path, format_args!("{expected} bytes"), format_args!("{found}"), Remedy::RebuildIndex));
         }
         let map = match found {
             0 => None,
@@ -156,7 +156,7 @@ impl BlockFile {
         let file = Self { path: path.to_owned(), map, bytes: entry.bytes as usize, checked };
         if crc32fast::hash(file.table()) != entry.crc32 {
             let table = format_args!("a table of checksums of {:08x}", entry.crc32);
-            return Err(damaged(path, table, "another", rebuild_hint()));
+            return Err(damaged(path, table, "another", Remedy::RebuildIndex));
         }
         Ok(file)
     }
@@ -217,7 +217,7 @@ impl BlockFile {
             return Ok(());
         }
         let expected = format_args!("block {block} (bytes {first} to {}) as it was written", first + content.len() - 1);
-        Err(damaged(&self.path, expected, "other bytes", verify_hint()))
+        Err(damaged(&self.path, expected, "other bytes", Remedy::VerifyIndex))
     }
 
     /// What is wrong with each damaged block; reads everything.
@@ -265,15 +265,12 @@ pub(super) fn damaged(
     path: &Path,
     expected: impl std::fmt::Display,
     found: impl std::fmt::Display,
-    hint: String,
+    hint: impl Into<Remedy>,
 ) -> Error {
-    Error::Corrupted { path: path.to_owned(), expected: expected.to_string(), found: found.to_string(), hint }
-}
-
-pub(super) fn rebuild_hint() -> String {
-    "build the index again (nearsort index build --replace), or restore the file from a copy".to_owned()
-}
-
-pub(super) fn verify_hint() -> String {
-    format!("see what else is damaged with `nearsort index verify`, then {}", rebuild_hint())
+    Error::Corrupted {
+        path: path.to_owned(),
+        expected: expected.to_string(),
+        found: found.to_string(),
+        hint: hint.into(),
+    }
 }

@@ -19,6 +19,7 @@ use super::vectors::RowVector;
 use super::{Index, tokens};
 use crate::call::Call;
 use crate::encoder::{EncodedLengths, Encoder, Role};
+use crate::error::Remedy;
 use crate::io::durable::{create_folder, rename, sync_folder};
 use crate::text::is_blank;
 use crate::{Error, Result};
@@ -86,10 +87,8 @@ impl IndexBuilder {
         };
         let begun = Self::begin(folder, lock, plan, base, options.restart)?;
         if begun.base.is_some() && !options.replace && begun.out.is_some() {
-            return Err(Error::InvalidArgument(format!(
-                "there is an index in {} already; add to it (nearsort index add), or replace it with --replace",
-                folder.display()
-            )));
+            return Err(Error::InvalidArgument(format!("there is an index in {} already", folder.display()))
+                .advised(Remedy::AddToOrReplaceIndex));
         }
         Ok(begun)
     }
@@ -164,7 +163,7 @@ impl IndexBuilder {
         if plan != self.plan {
             let differences = self.plan.differences(&plan).join(", ");
             return Err(Error::InvalidArgument(format!(
-                "the unfinished build in {} was begun with another {differences}; continue it with what it was begun with, or throw it away with --restart",
+                "the unfinished build in {} was begun with another {differences}; continue it with what it was begun with, or throw it away with `restart=`",
                 building.display()
             )));
         }
@@ -238,7 +237,7 @@ impl IndexBuilder {
 
     fn changed(&self, which: &str) -> Error {
         Error::InvalidArgument(format!(
-            "{which} of the corpus are not those of the unfinished build in {}; continue it with the corpus that it was begun with, or throw it away with --restart",
+            "{which} of the corpus are not those of the unfinished build in {}; continue it with the corpus that it was begun with, or throw it away with `restart=`",
             self.folder.join(BUILDING).display()
         ))
     }
@@ -248,7 +247,7 @@ impl IndexBuilder {
         for (id, _) in rows {
             if old.find(id)?.is_some() {
                 return Err(Error::InvalidArgument(format!(
-                    "the id '{id}' is in the index {} already; to put new rows in the place of old ones say --replace",
+                    "the id '{id}' is in the index {} already; to put new rows in the place of old ones say `replace=`",
                     self.folder.display()
                 )));
             }
@@ -277,7 +276,7 @@ impl IndexBuilder {
                 keep(index, text.vector, tokens);
             })?,
             None if self.plan.tokens => {
-                let message = "this encoder gives no token vectors; build the index without --tokens";
+                let message = "this encoder gives no token vectors; build the index without `tokens=`";
                 return Err(Error::InvalidArgument(message.into()));
             }
             None => {
@@ -292,7 +291,8 @@ impl IndexBuilder {
         let row = |(at, ((id, text), encoded)): (usize, (&(&'a str, &'a str), Mutex<Option<_>>))| {
             let found = encoded.into_inner().unwrap_or_else(PoisonError::into_inner);
             let (vector, tokens) = found.ok_or_else(|| {
-                Error::InvalidArgument(format!("the vector of the row '{id}' is not finite; does the model compute right? see nearsort models verify"))
+                Error::InvalidArgument(format!("the vector of the row '{id}' is not finite"))
+                    .advised(Remedy::VerifyModel)
             })?;
             Ok(NewRow { id, is_empty: is_blank(text) || lengths.is_nothing(at), vector, tokens })
         };

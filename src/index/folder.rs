@@ -72,7 +72,7 @@ fn check_building(building: &Path, restart: bool) -> Result<()> {
     let journal = building.join(JOURNAL);
     if (is_begun || journal.exists()) && !restart && !Journal::is_one(&journal)? {
         return Err(Error::InvalidArgument(format!(
-            "{} holds no build of this version of nearsort that could be continued; if it is one, throw it away with --restart, else move it away",
+            "{} holds no build of this version of nearsort that could be continued; if it is one, throw it away with `restart=`, else move it away",
             building.display()
         )));
     }

@@ -33,15 +33,15 @@ impl Plan {
         let (a, b) = (&self.model, &other.model);
         let fields = [
             ("kind of change (build or add)", self.whole == other.whole),
-            ("--replace", self.replace == other.replace),
-            ("--dtype", self.dtype == other.dtype),
-            ("--tokens", self.tokens == other.tokens),
+            ("`replace=`", self.replace == other.replace),
+            ("`dtype=`", self.dtype == other.dtype),
+            ("`tokens=`", self.tokens == other.tokens),
             ("model", (&a.name, &a.revision) == (&b.name, &b.revision)),
-            ("--precision or --engine", (&a.precision, &a.engine) == (&b.precision, &b.engine)),
+            ("`precision=` or `engine=`", (&a.precision, &a.engine) == (&b.precision, &b.engine)),
             ("prompts", (&a.query_prompt, &a.document_prompt) == (&b.query_prompt, &b.document_prompt)),
-            ("--max-tokens", a.max_tokens == b.max_tokens),
-            ("--dim", a.dim == b.dim),
-            ("--pooling", a.pooling == b.pooling),
+            ("`max_tokens=`", a.max_tokens == b.max_tokens),
+            ("`dim=`", a.dim == b.dim),
+            ("`pooling=`", a.pooling == b.pooling),
         ];
         let differing: Vec<&str> = fields.iter().filter(|(_, same)| !same).map(|(name, _)| *name).collect();
         match differing.is_empty() && self != other {

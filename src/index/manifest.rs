@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::blocks::{FileEntry, damaged};
 use super::names::{MANIFEST, is_block_file, is_numbered, is_segment_name};
 use crate::encoder::{Encoder, LocalEncoder, ModelInfo, TokenEncoder, no_text_vectors};
+use crate::error::Remedy;
 use crate::io::write_own;
 use crate::{Error, Result};
 
@@ -225,11 +226,8 @@ impl Manifest {
     /// Reads the manifest of the index in a folder.
     pub fn read(folder: &Path) -> Result<Self> {
         Self::find(folder)?.ok_or_else(|| {
-            let message = format!(
-                "there is no index in {} (no {MANIFEST}); make one with `nearsort index build CORPUS --output DIR`",
-                folder.display()
-            );
-            Error::InvalidArgument(message)
+            Error::InvalidArgument(format!("there is no index in {} (no {MANIFEST})", folder.display()))
+                .advised(Remedy::BuildIndex)
         })
     }
 

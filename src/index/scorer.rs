@@ -54,7 +54,7 @@ impl IndexScorer {
         let scoring = scoring.unwrap_or(if index.has_tokens() { Scoring::Hybrid } else { Scoring::Cosine });
         if scoring != Scoring::Cosine && !(index.has_tokens() && encoder.token_encoder().is_some()) {
             return Err(Error::InvalidArgument(format!(
-                "the scoring '{scoring}' needs token vectors, and the index {} has none; use --scoring cosine, or build the index with --tokens",
+                "the scoring '{scoring}' needs token vectors, and the index {} has none; use `scoring=cosine`, or build the index with `tokens=`",
                 index.folder().display()
             )));
         }

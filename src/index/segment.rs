@@ -16,11 +16,12 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use super::blocks::{BLOCK_BYTES, BlockFile, BlockWriter, Damage, FileEntry, damaged, rebuild_hint, verify_hint};
+use super::blocks::{BLOCK_BYTES, BlockFile, BlockWriter, Damage, FileEntry, damaged};
 use super::manifest::{Deletions, Dtype, Manifest, SegmentEntry};
 use super::names::{EMPTY, ID_ENDS, ID_TABLE, IDS, SCALES, TOKEN_ENDS, TOKENS, VECTORS, is_temporary};
 use super::tokens;
 use super::vectors::{RowVector, Rows, row_bytes, row_len};
+use crate::error::Remedy;
 use crate::io::durable::sync_folder;
 use crate::io::{IdTable, IdTableBuilder};
 use crate::{Error, Result};
@@ -153,7 +154,7 @@ fn refuse_equal_ids(table: &IdTable, ids: &Ids) -> Result<()> {
                 let (id, first, second) = (ids.get(row)?, other + 1, row + 1);
                 return Err(Error::InvalidArgument(format!(
                     "rows {first} and {second} of the corpus both have the id '{id}'; ids must differ: correct the corpus and build with \
-                     --restart, or name another field with --id-field"
+                     `restart=`, or name another field with `id_field=`"
                 )));
             }
         }
@@ -181,7 +182,7 @@ impl Ids {
         let range = range_before(self.ends.numbers(), row as usize);
         self.bytes.check(range.clone())?;
         let id = self.bytes.content().get(range).and_then(|bytes| std::str::from_utf8(bytes).ok());
-        id.ok_or_else(|| damaged(self.bytes.path(), format_args!("an id for row {row}"), "none", rebuild_hint()))
+        id.ok_or_else(|| damaged(self.bytes.path(), format_args!("an id for row {row}"), "none", Remedy::RebuildIndex))
     }
 }
 
@@ -198,7 +199,7 @@ fn range_before(ends: &[u64], row: usize) -> Range<usize> {
 }
 
 fn entry(folder: &Path, files: &BTreeMap<String, FileEntry>, name: &str) -> Result<FileEntry> {
-    let missing = || damaged(folder, format_args!("a file '{name}' in the manifest"), "none", rebuild_hint());
+    let missing = || damaged(folder, format_args!("a file '{name}' in the manifest"), "none", Remedy::RebuildIndex);
     files.get(name).copied().ok_or_else(missing)
 }
 
@@ -235,7 +236,7 @@ impl Segment {
             let entry = entry(&folder, &segment.files, name)?;
             if let Some(expected) = bytes.filter(|bytes| *bytes != entry.bytes) {
                 let expected = format_args!("{expected} bytes for {} rows", segment.rows);
-                return Err(damaged(&folder.join(name), expected, entry.bytes, rebuild_hint()));
+                return Err(damaged(&folder.join(name), expected, entry.bytes, Remedy::RebuildIndex));
             }
             BlockFile::open(&folder.join(name), &entry)
         };
@@ -248,7 +249,7 @@ impl Segment {
         let table = IdTable::open(folder.join(ID_TABLE))?;
         if table.len() != rows {
             let found = format_args!("{} rows", table.len());
-            return Err(damaged(&folder.join(ID_TABLE), format_args!("{rows} rows"), found, rebuild_hint()));
+            return Err(damaged(&folder.join(ID_TABLE), format_args!("{rows} rows"), found, Remedy::RebuildIndex));
         }
         open(ID_ENDS, Some(rows * 8))?;
         Ok(Self {
@@ -286,7 +287,7 @@ impl Segment {
     pub fn impossible_score(&self, row: usize) -> Error {
         let block = row * self.row_len * self.dtype.bytes() / BLOCK_BYTES;
         let found = format_args!("another number for row {row} (block {block})");
-        damaged(self.vectors.path(), "cosines from -1 to 1", found, verify_hint())
+        damaged(self.vectors.path(), "cosines from -1 to 1", found, Remedy::VerifyIndex)
     }
 
     /// Components of a row, padding included.
@@ -340,7 +341,8 @@ impl Segment {
         let range = start.saturating_mul(*stride)..end.saturating_mul(*stride);
         bytes.check(range.clone())?;
         let found = bytes.content().get(range);
-        let missing = || damaged(bytes.path(), format_args!("token vectors of row {row}"), "none", rebuild_hint());
+        let missing =
+            || damaged(bytes.path(), format_args!("token vectors of row {row}"), "none", Remedy::RebuildIndex);
         found.map(Some).ok_or_else(missing)
     }
 
@@ -371,14 +373,14 @@ fn open_deletions(folder: &Path, deletions: &Deletions, rows: u64) -> Result<Blo
     let path = folder.join(&deletions.name);
     if deletions.file.bytes != rows.div_ceil(8) {
         let expected = format_args!("a bit for each of {rows} rows");
-        return Err(damaged(&path, expected, format_args!("{} bytes", deletions.file.bytes), rebuild_hint()));
+        return Err(damaged(&path, expected, format_args!("{} bytes", deletions.file.bytes), Remedy::RebuildIndex));
     }
     let file = BlockFile::open(&path, &deletions.file)?;
     file.check_all()?;
     let found: u64 = file.content().iter().map(|byte| u64::from(byte.count_ones())).sum();
     match found == deletions.rows {
         true => Ok(file),
-        false => Err(damaged(&path, format_args!("{} deleted rows", deletions.rows), found, rebuild_hint())),
+        false => Err(damaged(&path, format_args!("{} deleted rows", deletions.rows), found, Remedy::RebuildIndex)),
     }
 }
 
@@ -389,7 +391,7 @@ fn sound_empty(file: BlockFile, rows: u64) -> Result<BlockFile> {
     let blank = if is_whole { file.numbers::<u64>() } else { &[] };
     match is_whole && blank.is_sorted_by(|a, b| a < b) && blank.last().is_none_or(|&last| last < rows) {
         true => Ok(file),
-        false => Err(damaged(file.path(), "ascending row numbers", "others", rebuild_hint())),
+        false => Err(damaged(file.path(), "ascending row numbers", "others", Remedy::RebuildIndex)),
     }
 }
 

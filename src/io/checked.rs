@@ -149,7 +149,7 @@ fn other_bytes(path: &Path, mark: &FileMark, found: String) -> Error {
         path: path.to_owned(),
         expected: format!("the {} bytes that were written (crc32 {:08x})", mark.bytes, mark.crc32),
         found,
-        hint: "it cannot be continued".to_owned(),
+        hint: "it cannot be continued".into(),
     }
 }
 

@@ -133,9 +133,9 @@ fn used_columns(schema: &Schema, parser: &RowParser) -> Result<Vec<usize>> {
         refuse_twice(all(), "this file has the column").map_err(bad)?;
     }
     let roles = [
-        ("text", &names.text, "text", "--text-field"),
-        ("id", &names.id, "text or a whole number", "--id-field"),
-        ("title", &names.title, "text", "--title-field"),
+        ("text", &names.text, "text", "`text_field=`"),
+        ("id", &names.id, "text or a whole number", "`id_field=`"),
+        ("title", &names.title, "text", "`title_field=`"),
     ];
     for (role, wanted, kind, option) in roles {
         let found = find(schema, wanted).map_err(bad)?;

@@ -146,7 +146,7 @@ pub(super) fn advice(row: &[u8], at: usize) -> String {
     let (before, after) = (&row[..at], row.get(at + 1..).unwrap_or_default());
     let has_others = !before.is_ascii() || after.utf8_chunks().any(|chunk| !chunk.valid().is_ascii());
     if has_others {
-        return "the rest of it is UTF-8, so a character was cut or damaged here; repair the row, or leave it out with --bad-rows skip".to_owned();
+        return "the rest of it is UTF-8, so a character was cut or damaged here; repair the row, or leave it out with `bad_rows=skip`".to_owned();
     }
     let undefined = row.iter().any(|byte| matches!(byte, 0x81 | 0x8D | 0x8F | 0x90 | 0x9D));
     match undefined {

@@ -7,7 +7,7 @@ use super::json;
 use super::names::{FieldNames, LISTED_NAMES, no_text, position, refuse_twice};
 use super::row::{Row, parse_score};
 
-/// Separators of columns that a message can recognise, with the value of `--delimiter` that stands for each.
+/// Separators of columns that a message can recognise, with the value of the option `delimiter` that stands for each.
 const DELIMITERS: [(u8, &str); 4] = [(b'\t', "tab"), (b';', "';'"), (b'|', "'|'"), (b',', "','")];
 
 /// Which column is what.
@@ -108,5 +108,5 @@ fn other_delimiter(columns: &[String], names: &FieldNames, delimiter: u8) -> Opt
         header.split(char::from(other)).any(is_text)
     };
     let found = others.clone().find(has_text).or_else(|| others.clone().find(|_| columns.len() == 1));
-    found.map(|(_, option)| format!("; its columns seem to be separated by {option}: --delimiter {option}"))
+    found.map(|(_, option)| format!("; its columns seem to be separated by {option}: `delimiter={option}`"))
 }

@@ -288,7 +288,7 @@ fn read(file: &PositionedFile, bytes: &mut [u8], offset: u64) -> Result<()> {
 }
 
 fn corrupted(file: &PositionedFile, expected: &str, found: &str) -> Error {
-    let hint = "remove it and have it written again".to_owned();
+    let hint = "remove it and have it written again".into();
     Error::Corrupted { path: file.path().to_owned(), expected: expected.to_owned(), found: found.to_owned(), hint }
 }
 

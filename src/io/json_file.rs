@@ -17,7 +17,7 @@ pub(super) fn advice_for_head(head: &str) -> Option<String> {
 pub(super) fn advice_for_fields(fields: &[GivenField<'_>]) -> Option<String> {
     let is_list = fields.iter().any(|(name, _)| name == "query") && fields.iter().any(|(name, _)| name == "candidates");
     if is_list {
-        return Some("; a query with its candidates is read with --candidates FILE".to_owned());
+        return Some("; a query with its candidates is read with `candidates=FILE`".to_owned());
     }
     let objects = fields.iter().filter_map(|(name, value)| match value {
         Given::Json(json) => Some((name.as_ref(), json.as_ref())),
@@ -117,7 +117,7 @@ pub(super) fn no_array(head: &[u8]) -> String {
     let head = String::from_utf8_lossy(head);
     let first_line = head.lines().next().unwrap_or_default();
     let is_line = json::value(first_line).is_ok_and(|row| JsonType::of(row) != JsonType::Object || has_more(&head));
-    let message = "a JSON input must be one array; for one object or string per line use --input-format jsonl";
+    let message = "a JSON input must be one array; for one object or string per line use `input_format=jsonl`";
     if is_line || !head.starts_with('{') {
         return message.to_owned();
     }

@@ -191,7 +191,7 @@ pub(super) fn no_text<'n>(names: &FieldNames, has: &str, found: impl Iterator<It
     let list = found[..found.len().min(LISTED_NAMES)].join(", ");
     match found.len() {
         0 => format!("{wanted}: this row is an object without fields"),
-        _ => format!("{wanted}: this {has}{plural} {list}{more}; name the one to use with --text-field"),
+        _ => format!("{wanted}: this {has}{plural} {list}{more}; name the one to use with `text_field=`"),
     }
 }
 

@@ -16,6 +16,7 @@ use crate::{Error, Result};
 #[derive(Debug)]
 pub struct Rejects {
     path: PathBuf,
+    words: fn(&str) -> String,
     state: Mutex<State>,
 }
 
@@ -41,7 +42,13 @@ impl Rejects {
     pub fn create(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref().to_owned();
         let file = Some(WholeFile::create(&path)?);
-        Ok(Self { path, state: Mutex::new(State { file, count: 0 }) })
+        Ok(Self { path, words: str::to_owned, state: Mutex::new(State { file, count: 0 }) })
+    }
+
+    /// Puts messages into other words, as [`with_names`](crate::error::with_names) does.
+    pub fn words(mut self, words: fn(&str) -> String) -> Self {
+        self.words = words;
+        self
     }
 
     /// Writes a row. `line` counts from 1.
@@ -54,6 +61,7 @@ impl Rejects {
             return Err(Error::InvalidArgument(format!("{} is finished and takes no more rows", self.path.display())));
         };
         let write = |error| Error::io("write", &self.path)(error);
+        let message = &(self.words)(message);
         let mut json = serde_json::to_vec(&Reject { file, line, message }).map_err(|error| write(error.into()))?;
         json.push(b'\n');
         out.write_all(&json).map_err(write)?;

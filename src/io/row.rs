@@ -94,7 +94,7 @@ impl<'a> JsonRow<'a> {
             Self::Object(fields) => fields,
             Self::Other(found) => {
                 let is_array = found == JsonType::Array;
-                let hint = if is_array { " (an array over many lines: --input-format json)" } else { "" };
+                let hint = if is_array { " (an array over many lines: `input_format=json`)" } else { "" };
                 let found = found.name();
                 return Err(format!("this row is {found}, not a string or an object with a text{hint}"));
             }
@@ -117,7 +117,7 @@ fn row_of(mut fields: Vec<GivenField<'_>>, names: &FieldNames, line: u64, number
     };
     let (name, text) = spot.take(&mut fields);
     let text = text.text().map_err(|found| {
-        format!("the text '{name}' is {}, not a string; name another field with --text-field", found.name())
+        format!("the text '{name}' is {}, not a string; name another field with `text_field=`", found.name())
     })?;
     let id = find(&fields, &names.id)?.map(|spot| spot.take(&mut fields));
     let title = find(&fields, &names.title)?.map(|spot| spot.take(&mut fields));
@@ -125,7 +125,7 @@ fn row_of(mut fields: Vec<GivenField<'_>>, names: &FieldNames, line: u64, number
     let id = id.map_or(Ok(None), json_id)?;
     let title = title.map_or(Ok(None), |(name, title)| {
         title.text().map_err(|found| {
-            format!("the title '{name}' is {}, not a string; name another field with --title-field", found.name())
+            format!("the title '{name}' is {}, not a string; name another field with `title_field=`", found.name())
         })
     })?;
     let extra = match names.keeps_extra {
@@ -149,7 +149,7 @@ fn json_id((name, value): (Cow<'_, str>, Given<'_>)) -> Result<Option<String>, S
         JsonType::Null => Ok(None),
         JsonType::String | JsonType::Number => Ok(value.text().ok().flatten().map(Cow::into_owned)),
         other => Err(format!(
-            "the id '{name}' is {}, not a string or a number; name another field with --id-field",
+            "the id '{name}' is {}, not a string or a number; name another field with `id_field=`",
             other.name()
         )),
     }
@@ -181,7 +181,7 @@ fn given_score(name: &str, value: &Given<'_>) -> Result<Option<f64>, String> {
         (JsonType::String, Given::Text(text)) => parse_score(text),
         (JsonType::Number, Given::Json(json)) => parse_score(json),
         (other, _) => {
-            Err(format!("the score '{name}' is {}, not a number; name another field with --score-field", other.name()))
+            Err(format!("the score '{name}' is {}, not a number; name another field with `score_field=`", other.name()))
         }
     }
 }
@@ -192,7 +192,7 @@ pub(super) fn parse_score(score: &str) -> Result<Option<f64>, String> {
     if trimmed.is_empty() {
         return Ok(None);
     }
-    let remedy = "name another field with --score-field";
+    let remedy = "name another field with `score_field=`";
     match trimmed.parse::<f64>() {
         Ok(number) if number.is_finite() => Ok(Some(number)),
         Ok(_) if trimmed.bytes().any(|byte| byte.is_ascii_digit()) => {

@@ -74,7 +74,7 @@ impl<'a> QueryResults<'a> {
 pub(super) fn duplicate_message(query_id: &str, document_id: &str) -> String {
     format!(
         "the document '{document_id}' stands twice in the results of the query '{query_id}'; keep one of the two, or \
-         the measures mean nothing (nearsort writes a document once with --format trec)"
+         the measures mean nothing (nearsort writes a document once with `format=trec`)"
     )
 }
 

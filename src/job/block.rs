@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::named::of_query;
 use crate::call::Call;
 use crate::io::{Corpus, Query, Row};
 use crate::reranker::Reranker;
 use crate::scorer::{CandidateList, QueryReading, Scored, ScoredList};
-use crate::{Error, JobError, Result};
+use crate::{JobError, Result};
 
 /// Queries of a block. A document that several of them share is encoded once; their token vectors are in memory, some 50 KB each.
 pub const MAX_LISTS: usize = 1024;
@@ -190,7 +191,7 @@ impl Scoring {
             .map(|((list, _), candidates)| CandidateList { query: &self.block.lists[*list].query.text, candidates })
             .collect();
         let query = |at: usize| places.get(at).map(|(list, _)| &self.block.lists[*list].query);
-        let scored = reranker.score_lists(&asked, &texts, call).map_err(|error| named(error, query))?;
+        let scored = reranker.score_lists(&asked, &texts, call).map_err(|error| of_query(error, query))?;
         let mut tokens = vec![0; texts.len()];
         for (scored, candidates) in scored.iter().zip(&candidates) {
             candidates.iter().zip(&scored.pairs).for_each(|(&at, pair)| tokens[at] = u64::from(pair.tokens));
@@ -219,18 +220,6 @@ impl Scoring {
             scores.pairs = placed.into_iter().map(|(_, pair)| pair.clone()).collect();
         }
         scores
-    }
-}
-
-/// An error about a query names a position; the user knows the id.
-fn named<'a>(error: Error, query: impl FnOnce(usize) -> Option<&'a Query>) -> Error {
-    let found = match &error {
-        Error::QueryNotANumber { index } => query(*index),
-        _ => None,
-    };
-    match found {
-        Some(query) => Error::at(error, format!("query '{}'", query.id)),
-        None => error,
     }
 }
 

@@ -1,4 +1,6 @@
-//! Reranking many lists, each with its own query: a run with its corpus, or a file of lists.
+//! Reranking many lists, each with its own query: a run with its corpus, or a file of lists. [`rank_rows`] ranks one list, for one query
+//! or many; [`rank_ids`] and [`search_index`] rank rows of an index;
+//! [`embed_rows`] and [`fill_index`] encode rows.
 //!
 //! Lists are scored block by block (`block.rs`), documents of a block slice by slice, each encoded once. With an output file every slice is
 //! kept in a journal (`checkpoint.rs`), so that a job that was killed goes on where it was; scores do not depend on how often that
@@ -22,12 +24,16 @@
 mod block;
 mod checkpoint;
 mod cleanup;
+mod embed;
 mod folder;
+mod ids;
 mod manifest;
 mod merge;
+mod named;
 mod observer;
 mod options;
 mod plan;
+mod rows;
 mod shard;
 mod shard_note;
 mod source;
@@ -36,14 +42,18 @@ mod work;
 mod workplace;
 
 pub use cleanup::Cleanup;
+pub use embed::{Embedded, embed_rows, fill_index};
+pub use ids::{IdList, RankedIds, RunOfIds, Searched, Unknown, rank_ids, search_index};
 pub use merge::merge;
 pub use observer::{Notice, Observer};
 pub use options::{JobInput, JobOptions};
 pub use plan::missing_message;
+pub use rows::{CHUNK_ROWS, FirstStage, RankedRows, RowsOptions, rank_rows};
 pub use shard::Shard;
 pub use totals::Totals;
 
 use crate::Result;
+use crate::answer::AnswerWriter;
 use crate::call::Call;
 use crate::io::Row;
 use crate::reranker::Reranker;
@@ -83,15 +93,40 @@ impl Job {
         Ok(Self { options, source, workplace })
     }
 
-    /// Reranks all lists that no run before this one did, and writes the output. `call` may end it between two pieces of work, and counts
+    /// Reranks all lists that no run before this one did, and writes the output, a file. `call` may end it between two pieces of work, and counts
     /// the texts that are read: what is done is kept as when the process ends, and the job goes on when it is opened again.
     ///
     /// # Errors
     /// [`Error::Job`](crate::Error::Job) where the folder holds another job; [`Error::At`](crate::Error::At) naming the pair whose score is not a number;
-    /// [`Error::NoFirstStage`](crate::Error::NoFirstStage); what reading, scoring and writing fail with; [`Error::Cancelled`](crate::Error::Cancelled); [`Error::DeadlineExceeded`](crate::Error::DeadlineExceeded).
+    /// [`Error::NoFirstStage`](crate::Error::NoFirstStage); what reading, scoring and writing fail with; [`Error::Cancelled`](crate::Error::Cancelled);
+    /// [`Error::DeadlineExceeded`](crate::Error::DeadlineExceeded).
     pub fn run(self, reranker: &Reranker, observer: &dyn Observer, call: &Call<'_>) -> Result<JobReport> {
+        let out = |options: &JobOptions| options.create_output(observer);
+        self.run_with(reranker, (observer, call), out)
+    }
+
+    /// The same where [`JobOptions::output`] names no file: answers go into `out`, and nothing can go on after an interruption.
+    ///
+    /// # Errors
+    /// As [`Job::run`].
+    pub fn run_into(
+        self,
+        out: AnswerWriter,
+        reranker: &Reranker,
+        observer: &dyn Observer,
+        call: &Call<'_>,
+    ) -> Result<JobReport> {
+        self.run_with(reranker, (observer, call), |_| Ok(out))
+    }
+
+    fn run_with(
+        self,
+        reranker: &Reranker,
+        (observer, call): (&dyn Observer, &Call<'_>),
+        out: impl FnOnce(&JobOptions) -> Result<AnswerWriter>,
+    ) -> Result<JobReport> {
         let Self { options, mut source, workplace } = self;
-        let mut work = Work::begin(&options, (observer, call), workplace, &source, reranker)?;
+        let mut work = Work::begin(&options, (observer, call), workplace, &source, reranker, out)?;
         work.score_all(&mut source)?;
         let totals = work.finish()?;
         source.tell_skipped(observer);

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use super::observer::Observer;
 use super::shard::Shard;
-use crate::Result;
 use crate::answer::{AnswerWriter, Format, Renderer, Shape};
 use crate::io::{BadRows, ReadOptions};
+use crate::{Error, Result};
 
 /// What a job reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub struct JobOptions {
     pub input: JobInput,
     /// How it is read.
     pub reading: ReadOptions,
-    /// Where answers go; `None`: standard output, and nothing can go on after an interruption.
+    /// The file that answers go to; `None`: they go where [`Job::run_into`](super::Job::run_into) is told.
     pub output: Option<PathBuf>,
     /// How they are written.
     pub format: Format,
@@ -59,7 +59,7 @@ pub struct JobOptions {
 }
 
 impl JobOptions {
-    /// All results of all lists, as a TREC run on standard output.
+    /// All results of all lists, as a TREC run.
     pub fn new(input: JobInput) -> Self {
         Self {
             input,
@@ -79,10 +79,10 @@ impl JobOptions {
         }
     }
 
-    /// Where answers go that no later run goes on with.
-    pub(super) fn writer(&self, observer: &dyn Observer) -> Result<AnswerWriter> {
+    /// The file that answers go to where no later run goes on with it.
+    pub(super) fn create_output(&self, observer: &dyn Observer) -> Result<AnswerWriter> {
         let Some(path) = &self.output else {
-            return AnswerWriter::stdout(self.format, self.shape);
+            return Err(Error::InvalidOption { option: "output", why: "names no file for the answers".into() });
         };
         let writer = AnswerWriter::create(path, self.format, self.shape)?;
         if let Some(unfinished) = writer.temporary_path() {

@@ -37,6 +37,7 @@ impl<'a> Work<'a> {
         workplace: Workplace,
         source: &Source,
         reranker: &'a Reranker,
+        out: impl FnOnce(&JobOptions) -> Result<AnswerWriter>,
     ) -> Result<Self> {
         let (kept, temporary) = match workplace {
             Workplace::Job(folder) => {
@@ -54,7 +55,7 @@ impl<'a> Work<'a> {
                 }
                 AnswerWriter::resume(kept.answers()?, kept.output(), options.format, options.shape, totals.lists)
             }
-            None => options.writer(observer)?,
+            None => out(options)?,
         };
         let answers = match options.table {
             Some(table) => answers.table(table),

@@ -110,13 +110,13 @@ impl ModelOptions {
                 "a key, an address and a budget are for models of services, and {name} runs on this machine: leave them out"
             )),
             Task::Embed | Task::EmbedTokens if self.instruction.is_some() => {
-                refused(format!("--instruction is for cross-encoders, and {name} is an embedding model: leave it out"))
+                refused(format!("`instruction=` is for cross-encoders, and {name} is an embedding model: leave it out"))
             }
             Task::EmbedTokens if self.cache.is_some() => refused(format!(
-                "--cache keeps embeddings of texts, and {name} is a late-interaction (ColBERT) model, which has none: leave it out"
+                "`cache=` keeps embeddings of texts, and {name} is a late-interaction (ColBERT) model, which has none: leave it out"
             )),
             Task::CrossEncode if self.cache.is_some() => refused(format!(
-                "--cache is for embedding models, and {name} is a cross-encoder, which has no embeddings to keep: leave it out"
+                "`cache=` is for embedding models, and {name} is a cross-encoder, which has no embeddings to keep: leave it out"
             )),
             _ => Ok(()),
         }

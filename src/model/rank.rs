@@ -46,20 +46,20 @@ impl RankOptions {
                 refused(format!("a way to judge is for language models of services, and {name} is none: leave it out"))
             }
             Task::Embed | Task::EmbedTokens if self.raw_scores.is_some() => {
-                refused(format!("--raw-scores is for cross-encoders, and {name} is an embedding model: leave it out"))
+                refused(format!("`raw_scores=` is for cross-encoders, and {name} is an embedding model: leave it out"))
             }
             Task::EmbedTokens if self.scoring.is_some_and(|scoring| scoring != Scoring::MaxSim) => {
                 let scoring = self.scoring.unwrap_or(Scoring::MaxSim);
                 refused(format!(
-                    "{name} is a late-interaction (ColBERT) model, which scores by maxsim alone: it has no vector of a text for --scoring {scoring} \
-                     (nor for `nearsort diagnose`); leave --scoring out"
+                    "{name} is a late-interaction (ColBERT) model, which scores by maxsim alone: it has no vector of a text for `scoring={scoring}` \
+                     (nor for `nearsort diagnose`); leave `scoring=` out"
                 ))
             }
             Task::CrossEncode if self.scoring.is_some() => refused(format!(
-                "--scoring (and `nearsort diagnose`) is for embedding models, and {name} is a cross-encoder, whose scores are its own: leave it out"
+                "`scoring=` (and `nearsort diagnose`) is for embedding models, and {name} is a cross-encoder, whose scores are its own: leave it out"
             )),
             Task::CrossEncode if self.long_text == Some(LongText::Window) => refused(format!(
-                "--long window is for embedding models, and {name} is a cross-encoder, which reads the beginning of a long text: leave it out"
+                "`long_text=window` is for embedding models, and {name} is a cross-encoder, which reads the beginning of a long text: leave it out"
             )),
             Task::Judge | Task::Rerank => self.check_service(task),
             _ => Ok(()),
@@ -211,11 +211,11 @@ pub(crate) fn check_cached(scoring: Scoring, long_text: LongText) -> Result<()> 
     match (scoring, long_text) {
         (Scoring::Cosine, LongText::Truncate) => Ok(()),
         (Scoring::Cosine, LongText::Window) => refused(
-            "the embedding cache keeps whole texts, not their windows; with --cache say --long truncate, or leave --cache out",
+            "the embedding cache keeps whole texts, not their windows; with `cache=` say `long_text=truncate`, or leave `cache=` out",
         ),
         (Scoring::MaxSim | Scoring::Hybrid, _) => refused(
-            "the embedding cache keeps embeddings, and this scoring needs the vectors of every token too, some 80 times as much; with --cache \
-             say --scoring cosine, or leave --cache out",
+            "the embedding cache keeps embeddings, and this scoring needs the vectors of every token too, some 80 times as much; with `cache=` \
+             say `scoring=cosine`, or leave `cache=` out",
         ),
     }
 }

@@ -15,7 +15,7 @@ static FACTS: Facts = Facts {
     name: "azure",
     title: "Azure",
     base_url: None,
-    missing_base_url: "azure: models need the address of your resource; give --base-url https://NAME.openai.azure.com or set AZURE_OPENAI_ENDPOINT",
+    missing_base_url: "azure: models need the address of your resource; give `base_url=https://NAME.openai.azure.com` or set AZURE_OPENAI_ENDPOINT",
     base_url_variable: "AZURE_OPENAI_ENDPOINT",
     key_variables: &["AZURE_OPENAI_API_KEY"],
     always_needs_key: true,

@@ -63,7 +63,7 @@ fn decoded(_: &str) -> Result<Vec<u8>, String> {
 /// A vector scaled to length 1.
 fn sound(mut vector: Vec<f32>, dim: Option<usize>) -> Result<Vec<f32>, String> {
     if let Some(dim) = dim.filter(|&dim| dim != vector.len()) {
-        return Err(format!("the vector has {} components instead of {dim}; say how many with --dim", vector.len()));
+        return Err(format!("the vector has {} components instead of {dim}; say how many with `dim=`", vector.len()));
     }
     if let Some(component) = vector.iter().find(|component| !component.is_finite()) {
         return Err(format!("a component is {component}"));

@@ -149,7 +149,7 @@ impl HttpService {
         }
         let mut body: Value = serde_json::from_str(text).map_err(|error| {
             let hint = if text.trim_start().starts_with('<') {
-                "; it is a web page: check the address (--base-url)"
+                "; it is a web page: check the address (`base_url=`)"
             } else {
                 ""
             };
@@ -186,7 +186,7 @@ impl HttpService {
         let mut refusal = Refusal::read(&String::from_utf8_lossy(&bytes));
         if let Some(place) = header("location").filter(|_| response.status().is_redirection()) {
             refusal.message = format!(
-                "it redirects to {}, which is not followed; give that address as --base-url",
+                "it redirects to {}, which is not followed; give that address as `base_url=`",
                 without_secrets(&place)
             );
         }
@@ -217,7 +217,7 @@ impl HttpService {
             }
             ureq::Error::Io(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => again(said),
             _ if said.contains("certificate") => {
-                setup(format!("{said}; where a network re-signs TLS, give its certificate with --ca-file"))
+                setup(format!("{said}; where a network re-signs TLS, give its certificate with `ca_file=`"))
             }
             ureq::Error::BodyExceedsLimit(limit) => {
                 reservation.lose();
@@ -242,7 +242,7 @@ impl HttpService {
     fn unresolved(&self, said: &str) -> String {
         let of_proxy = if self.agent.config().proxy().is_some() { ", or the proxy's," } else { "" };
         format!(
-            "the name '{}'{of_proxy} cannot be resolved ({said}); check the address (--base-url) and this machine's network",
+            "the name '{}'{of_proxy} cannot be resolved ({said}); check the address (`base_url=`) and this machine's network",
             self.host()
         )
     }

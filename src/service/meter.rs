@@ -91,7 +91,7 @@ impl Account {
     pub fn new(meter: Arc<Meter>, model: &str, price: Option<Price>) -> Result<Self, ServiceError> {
         if let (Some(budget), None) = (meter.budget, &price) {
             return Err(ServiceError::Setup(format!(
-                "a budget of ${budget:.2} cannot be kept: the price of '{model}' is not known; give it in a file with --prices, \
+                "a budget of ${budget:.2} cannot be kept: the price of '{model}' is not known; give it in a file with `prices=`, \
                  as lines [[model]], name = \"{model}\", input = 0.15, output = 0.60 (dollars per million tokens)"
             )));
         }
@@ -274,7 +274,7 @@ mod tests {
     #[test]
     fn a_budget_without_a_price_is_an_error_and_costs_without_one_are_unknown() {
         let error = Account::new(Arc::new(Meter::new(Some(2.0))), "own", None).err().unwrap().to_string();
-        assert!(error.contains("'own'") && error.contains("--prices"), "{error}");
+        assert!(error.contains("'own'") && error.contains("`prices=`"), "{error}");
         let account = Account::new(Arc::default(), "own", None).unwrap();
         account.reserve(input(5), &Call::new()).unwrap().settle(None, &Call::new());
         assert_eq!((account.meter().usage().dollars, account.meter().usage().tokens.input), (None, 5));

@@ -170,7 +170,7 @@ impl ServiceOptions {
     pub(super) fn checked_key(&self) -> Result<Option<&Secret>, ServiceError> {
         if self.key.is_none() && (self.base_url.is_none() || self.facts().always_needs_key) {
             let variable = self.key_variables();
-            let message = format!("{} needs a key; set {variable}, or give a file with --api-key-file", self.host());
+            let message = format!("{} needs a key; set {variable}, or give a file with `api_key_file=`", self.host());
             return Err(ServiceError::Setup(message));
         }
         self.check_where_the_key_goes()?;
@@ -192,14 +192,14 @@ impl ServiceOptions {
         if let Some(meant) = self.key_host.as_ref().filter(|meant| !self.is_for(meant, &host)) {
             let variable = self.key_variables();
             return Err(ServiceError::Setup(format!(
-                "the key of {variable} is for {meant} and is not sent to {host}; give that host's own key with --api-key-file or {OWN_KEY_VARIABLE}, \
+                "the key of {variable} is for {meant} and is not sent to {host}; give that host's own key with `api_key_file=` or {OWN_KEY_VARIABLE}, \
                  or unset {variable} where it needs none"
             )));
         }
         if self.checked_base()?.starts_with("http://") && !self.allow_insecure_base_url {
             return Err(ServiceError::Setup(format!(
                 "the key would go to {host} over http://, where anybody on the way can read it; use https://, or allow it with \
-                 --allow-insecure-base-url"
+                 `allow_insecure_base_url=`"
             )));
         }
         Ok(())
@@ -366,7 +366,7 @@ mod tests {
             );
         }
         let plain = openai(Some("http://api.openai.com/v1")).unwrap_err().to_string();
-        assert!(plain.contains("--allow-insecure-base-url"), "{plain}");
+        assert!(plain.contains("allow_insecure_base_url"), "{plain}");
         assert_eq!(goes(Provider::OpenAi, Some("https://host/v1"), &all), Ok(Some("own-key".into())));
         assert_eq!(goes(Provider::OpenAi, None, &all), Ok(Some("sk-openai".into())), "an own address was not named");
         assert!(goes(Provider::OpenAi, Some("http://host/v1"), &all).is_err());

@@ -213,7 +213,7 @@ pub(super) fn blob_sha256(path: &Path) -> Option<String> {
 
 fn corrupted(path: &Path, expected: String, found: String) -> Error {
     let hint = "remove it and run again with network access, or copy the file from another machine to this place";
-    Error::Corrupted { path: path.to_owned(), expected, found, hint: hint.to_owned() }
+    Error::Corrupted { path: path.to_owned(), expected, found, hint: hint.into() }
 }
 
 /// Moves a damaged file out of the way, keeping it for whoever wants to know what happened. In the hub's cache the

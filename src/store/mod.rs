@@ -331,12 +331,12 @@ impl Attempts {
             false => String::new(),
         };
         let mut hint = format!(
-            "what to do: {folder}give a folder (--model ./DIR); or set HF_ENDPOINT to a mirror of the hub; or run `nearsort models pull {name}` \
+            "what to do: {folder}give a folder (`model=./DIR`); or set HF_ENDPOINT to a mirror of the hub; or run `nearsort models pull {name}` \
              on a machine with access and copy the folder that `nearsort models path {name}` prints to {} here (follow links: cp -rL)",
             target.own_dir(options).display()
         );
         if options.offline {
-            hint += "; or run once without --offline and NEARSORT_OFFLINE";
+            hint += "; or run once without `offline=` and NEARSORT_OFFLINE";
         }
         Error::ModelUnavailable { model: name.clone(), attempts: self.lines, hint }
     }

@@ -49,6 +49,18 @@ pub enum Verdict {
     Missing,
 }
 
+impl Verdict {
+    /// As it is written: what is wrong stands out.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Matches => "matches",
+            Self::Differs => "DIFFERS",
+            Self::Unknown => "unverified",
+            Self::Missing => "MISSING",
+        }
+    }
+}
+
 /// The sha256 of a whole file, reporting the bytes done.
 pub(super) fn sha256_of(path: &Path, tick: &mut dyn FnMut(u64)) -> Result<String> {
     let mut file = File::open(path).map_err(Error::io("open", path))?;

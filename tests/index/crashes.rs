@@ -87,14 +87,14 @@ fn an_unfinished_build_refuses_another_corpus_and_other_options() {
     assert!(message(build(path, &changed, PLAIN)).contains("rows 1 to 4096 of the corpus are not those"));
     assert!(message(build(path, &[], PLAIN)).contains("rows after 0 of the corpus"));
     let halves = BuildOptions { dtype: Dtype::F16, ..PLAIN };
-    assert!(message(build(path, &rows, halves)).contains("begun with another --dtype"));
+    assert!(message(build(path, &rows, halves)).contains("begun with another `dtype=`"));
     let other = IndexModel { fingerprint: "other".into(), max_tokens: 9, ..model() };
-    assert!(message(IndexBuilder::build(path, &other, PLAIN).map(drop)).contains("--max-tokens"));
+    assert!(message(IndexBuilder::build(path, &other, PLAIN).map(drop)).contains("`max_tokens=`"));
     let vectors = path.join("building/segment/vectors");
     let mut bytes = fs::read(&vectors).unwrap();
     bytes[1000] ^= 1;
     fs::write(&vectors, bytes).unwrap();
-    assert!(message(build(path, &rows, PLAIN)).contains("--restart"));
+    assert!(message(build(path, &rows, PLAIN)).contains("`restart=`"));
     let index = build(path, &changed, BuildOptions { restart: true, ..halves }).unwrap();
     assert_eq!((index.len(), index.dtype()), (5000, Dtype::F16));
     assert!(!path.join("building").exists());

@@ -82,7 +82,7 @@ fn a_damaged_block_is_an_error_of_the_search_that_names_it() {
         for texts in [&["x"][..], &["x"; 8]] {
             let message = message(index.search(queries(texts).view(), 3));
             assert!(
-                message.contains(&format!("block {block} (bytes")) && message.contains("index verify"),
+                message.contains(&format!("block {block} (bytes")) && message.contains("Index::damages"),
                 "{message}"
             );
             assert!(message.contains("segment-000001/vectors"), "{message}");

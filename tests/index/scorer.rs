@@ -54,6 +54,6 @@ fn scores_that_need_token_vectors_are_refused_without_them() {
     let folder = tempfile::tempdir().unwrap();
     let index = Arc::new(build(folder.path(), &corpus(0..5), PLAIN).unwrap());
     let message = message(IndexScorer::new(Arc::clone(&index), Arc::new(words()), Some(Scoring::Hybrid)).map(drop));
-    assert!(message.contains("--tokens"), "{message}");
+    assert!(message.contains("`tokens=`"), "{message}");
     assert_eq!(IndexScorer::new(index, Arc::new(words()), None).unwrap().scoring(), Scoring::Cosine);
 }

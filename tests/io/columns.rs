@@ -158,19 +158,19 @@ fn columns_that_are_missing_or_of_the_wrong_type_are_errors_that_say_which_there
     let columns = || vec![("a", strings(&["x"])), ("b", strings(&["y"]))];
     assert_eq!(
         message(columns(), &usual),
-        ": no text: this file has the columns 'a', 'b'; name the one to use with --text-field"
+        ": no text: this file has the columns 'a', 'b'; name the one to use with `text_field=`"
     );
     assert_eq!(
         message(columns(), &asked),
-        ": no text 'passage': this file has the columns 'a', 'b'; name the one to use with --text-field"
+        ": no text 'passage': this file has the columns 'a', 'b'; name the one to use with `text_field=`"
     );
     assert_eq!(
         message(vec![("text", strings(&["a"])), ("id", Arc::new(Float64Array::from(vec![1.0])))], &usual),
-        ": the id 'id' has the type Float64, not text or a whole number; name another column with --id-field"
+        ": the id 'id' has the type Float64, not text or a whole number; name another column with `id_field=`"
     );
     assert_eq!(
         message(vec![("text", strings(&["a"])), ("score", strings(&["high"]))], &usual),
-        ":1: the score 'high' is not a number; name another field with --score-field"
+        ":1: the score 'high' is not a number; name another field with `score_field=`"
     );
     let list = || -> ArrayRef { Arc::new(ListArray::from_iter_primitive::<Int32Type, _, _>([Some(vec![Some(1)])])) };
     for role in ["text", "title"] {
@@ -180,7 +180,7 @@ fn columns_that_are_missing_or_of_the_wrong_type_are_errors_that_say_which_there
     }
     assert_eq!(
         message(vec![("text", strings(&["a"])), ("score", list())], &usual),
-        ":1: the score 'score' is an array, not a number; name another field with --score-field"
+        ":1: the score 'score' is an array, not a number; name another field with `score_field=`"
     );
 }
 
@@ -192,7 +192,7 @@ fn a_row_that_cannot_be_used_is_an_error_with_its_number_and_can_be_skipped() {
     let columns = || vec![("text", text.clone()), ("score", score.clone())];
     assert_eq!(
         message(columns(), &ReadOptions::default()),
-        ":4: the score 'inf' is not a finite number; leave it empty, or name another field with --score-field"
+        ":4: the score 'inf' is not a finite number; leave it empty, or name another field with `score_field=`"
     );
     let folder = tempfile::tempdir().unwrap();
     let options = ReadOptions { bad_rows: BadRows::Skip, max_row_bytes: 10, ..ReadOptions::default() };

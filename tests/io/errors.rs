@@ -13,33 +13,33 @@ fn what_is_wrong_with_a_row_is_said_with_file_line_and_remedy() {
     let cases = [
         (
             r#"{"foo": 1, "bar": 2}"#,
-            "no text: this row has the fields 'foo', 'bar'; name the one to use with --text-field",
+            "no text: this row has the fields 'foo', 'bar'; name the one to use with `text_field=`",
         ),
         ("{}", "no text: this row is an object without fields"),
-        (r#"{"text": ["a"]}"#, "the text 'text' is an array, not a string; name another field with --text-field"),
+        (r#"{"text": ["a"]}"#, "the text 'text' is an array, not a string; name another field with `text_field=`"),
         (
             r#"{"text": "a", "score": "high"}"#,
-            "the score 'high' is not a number; name another field with --score-field",
+            "the score 'high' is not a number; name another field with `score_field=`",
         ),
         (
             r#"{"text": "a", "score": "-inf"}"#,
-            "the score '-inf' is not a finite number; leave it empty, or name another field with --score-field",
+            "the score '-inf' is not a finite number; leave it empty, or name another field with `score_field=`",
         ),
         (
             r#"{"text": "a", "score": 1e400}"#,
-            "the score 1e400 is beyond the range of 64-bit numbers (1.8e308); name another field with --score-field",
+            "the score 1e400 is beyond the range of 64-bit numbers (1.8e308); name another field with `score_field=`",
         ),
         (
             r#"{"text": "a", "score": true}"#,
-            "the score 'score' is a boolean, not a number; name another field with --score-field",
+            "the score 'score' is a boolean, not a number; name another field with `score_field=`",
         ),
         (
             r#"{"text": "a", "id": [1]}"#,
-            "the id 'id' is an array, not a string or a number; name another field with --id-field",
+            "the id 'id' is an array, not a string or a number; name another field with `id_field=`",
         ),
         (
             r#"{"text": "a", "title": {"en": "b"}}"#,
-            "the title 'title' is an object, not a string; name another field with --title-field",
+            "the title 'title' is an object, not a string; name another field with `title_field=`",
         ),
         (r#"{"text": "a", "n": NaN}"#, "broken JSON: NaN is not a number of JSON (column 20); write null"),
         (r#"{"score": -Infinity}"#, "broken JSON: -Infinity is not a number of JSON (column 11); write null"),
@@ -55,17 +55,17 @@ fn what_is_wrong_with_a_row_is_said_with_file_line_and_remedy() {
         ),
         (
             r#"{"_id": "1", "_source": {"text": "a"}}"#,
-            "no text: this row has the fields '_id', '_source'; name the one to use with --text-field, such as _source.text",
+            "no text: this row has the fields '_id', '_source'; name the one to use with `text_field=`, such as _source.text",
         ),
         (
             r#"{"documents": [{"text": "a"}]}"#,
-            "no text: this row has the field 'documents'; name the one to use with --text-field; if the rows are in 'documents', take them out: jq -c '.documents[]' FILE > rows.jsonl",
+            "no text: this row has the field 'documents'; name the one to use with `text_field=`; if the rows are in 'documents', take them out: jq -c '.documents[]' FILE > rows.jsonl",
         ),
         ("17", "this row is a number, not a string or an object with a text"),
         ("null", "this row is null, not a string or an object with a text"),
         (
             r#"["a"]"#,
-            "this row is an array, not a string or an object with a text (an array over many lines: --input-format json)",
+            "this row is an array, not a string or an object with a text (an array over many lines: `input_format=json`)",
         ),
         (r#"{"text": "a""#, "broken JSON: EOF while parsing an object (column 12)"),
         (r#"{"text": "a"} x"#, "broken JSON: trailing characters (column 15)"),
@@ -116,7 +116,7 @@ fn csv_rows_of_the_wrong_width_are_errors_that_can_be_skipped() {
     let (rows, skipped, reasons) = skipping("a.csv", content);
     assert_eq!((ids(&rows), skipped), (vec!["1", "4"], 2));
     assert!(reasons[1].starts_with("a.csv:4: this row has 1 fields"), "{reasons:?}");
-    let remedy = "leave it empty, or name another field with --score-field";
+    let remedy = "leave it empty, or name another field with `score_field=`";
     assert_eq!(
         error("a.csv", "text,score\na,nan\n"),
         format!("a.csv:2: the score 'nan' is not a finite number; {remedy}")
@@ -133,7 +133,7 @@ fn a_quote_that_is_never_closed_is_an_error_on_the_line_where_its_row_begins() {
 
 #[test]
 fn a_header_without_a_text_column_is_refused_even_when_bad_rows_are_skipped() {
-    let message = "no text: this header has the columns 'a', 'b'; name the one to use with --text-field; a file without a header needs one first";
+    let message = "no text: this header has the columns 'a', 'b'; name the one to use with `text_field=`; a file without a header needs one first";
     let options = ReadOptions { bad_rows: BadRows::Skip, ..ReadOptions::default() };
     for (name, content) in [("a.csv", "a,b\n1,2\n"), ("a.tsv", "a\tb\n1\t2\n")] {
         let error = rows_of(name, content, &options).unwrap_err();
@@ -162,7 +162,7 @@ fn broken_syntax_in_an_array_cannot_be_skipped_but_a_bad_element_can() {
         ("[", "a.json:1: broken JSON: the file ends inside the array"),
         (
             "{\"text\": \"a\"}\n",
-            "a.json:1: a JSON input must be one array; for one object or string per line use --input-format jsonl",
+            "a.json:1: a JSON input must be one array; for one object or string per line use `input_format=jsonl`",
         ),
     ];
     let skip = ReadOptions { bad_rows: BadRows::Skip, ..ReadOptions::default() };

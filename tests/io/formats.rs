@@ -109,7 +109,7 @@ fn asked_for_fields_are_the_only_ones_that_count() {
     let error = rows_of("a.jsonl", r#"{"text": "b"}"#, &options).unwrap_err().to_string();
     assert_eq!(
         error,
-        "a.jsonl:1: no text 'abstract': this row has the field 'text'; name the one to use with --text-field"
+        "a.jsonl:1: no text 'abstract': this row has the field 'text'; name the one to use with `text_field=`"
     );
 }
 

@@ -88,7 +88,7 @@ fn a_score_may_be_a_string_and_one_that_is_none_matters_only_where_it_counts() {
     for (name, content, passed) in contents {
         let rows = rows_of(name, content, &lenient()).unwrap();
         assert_eq!((rows[0].first_stage_score, rows[0].extra.get("score")), (None, Some(passed)), "{content}");
-        assert!(error(name, content).contains("name another field with --score-field"), "{}", error(name, content));
+        assert!(error(name, content).contains("name another field with `score_field=`"), "{}", error(name, content));
         let mut late = Rows::new(Cursor::new(content), name, &lenient()).unwrap();
         late.need_scores();
         assert!(late.next().unwrap().is_err(), "{content}");
@@ -178,18 +178,18 @@ fn columns_may_be_separated_by_another_character() {
     with_file("q.csv", "qid;query\nq1;where\n", |path| {
         assert_eq!(read_delimited_queries(path, Some(b';')).unwrap()[0].text, "where");
         let hint = read_queries(path).unwrap_err().to_string();
-        assert!(hint.ends_with("; its columns seem to be separated by ';': --delimiter ';'"), "{hint}");
+        assert!(hint.ends_with("; its columns seem to be separated by ';': `delimiter=';'`"), "{hint}");
     });
     for (content, option) in
         [("id;text\n1;a\n", "';'"), ("id|text\n1|a\n", "'|'"), ("id\ttext\n1\ta\n", "tab"), ("x;y\n1;a\n", "';'")]
     {
         let hint = error("a.csv", content);
         assert!(
-            hint.ends_with(&format!("; its columns seem to be separated by {option}: --delimiter {option}")),
+            hint.ends_with(&format!("; its columns seem to be separated by {option}: `delimiter={option}`")),
             "{hint}"
         );
     }
-    assert!(error("a.tsv", "id,text\n1,a\n").ends_with("--delimiter ','"));
+    assert!(error("a.tsv", "id,text\n1,a\n").ends_with("`delimiter=','`"));
 }
 
 #[test]

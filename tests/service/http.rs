@@ -133,7 +133,7 @@ fn a_name_that_nobody_knows_is_said_and_costs_nothing() {
     let error = HttpService::new(nowhere, account).unwrap().send(&embedding_of("a"), &Call::new()).unwrap_err();
     assert!(matches!(&error, ServiceError::Unavailable { .. }), "{error}");
     let said = error.to_string();
-    assert!(said.contains("the name 'nowhere.invalid' cannot be resolved") && said.contains("--base-url"), "{said}");
+    assert!(said.contains("the name 'nowhere.invalid' cannot be resolved") && said.contains("`base_url=`"), "{said}");
 }
 
 #[test]
@@ -278,7 +278,7 @@ fn an_error_in_a_success_is_an_error_and_a_web_page_is_named() {
         "{error}"
     );
     let error = service(&server).send(&embedding_of("page"), &Call::new()).unwrap_err().to_string();
-    assert!(error.contains("web page") && error.contains("--base-url"), "{error}");
+    assert!(error.contains("web page") && error.contains("`base_url=`"), "{error}");
 }
 
 #[test]
@@ -330,7 +330,7 @@ fn an_answer_without_end_is_not_read_to_its_end() {
 fn a_key_is_asked_for_where_the_provider_needs_one() {
     let own = ServiceOptions::new(Provider::Anthropic, "claude");
     let error = HttpService::new(own, account(None)).unwrap_err().to_string();
-    assert!(error.contains("ANTHROPIC_API_KEY") && error.contains("--api-key-file"), "{error}");
+    assert!(error.contains("ANTHROPIC_API_KEY") && error.contains("`api_key_file=`"), "{error}");
     let server = Server::start();
     let none = ServiceOptions { key: None, ..options(&server, Provider::OpenAi) };
     HttpService::new(none, account(None)).unwrap().send(&embedding_of("a"), &Call::new()).unwrap();

@@ -4,11 +4,12 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, Subcommand};
+use nearsort::answer::Format;
 use nearsort::index::Dtype;
 
 use super::cache::CacheArgs;
 use super::model::ModelArgs;
-use super::output::OutputFormat;
+use super::output;
 use super::reading::{DelimiterArgs, ReadingArgs};
 
 pub const INDEX_EXAMPLES: &str = "\
@@ -140,8 +141,8 @@ pub struct SearchArgs {
     #[arg(long, short, value_name = "OUT")]
     pub output: Option<PathBuf>,
     /// How to print [default: table on a terminal, else tsv; trec with --queries]
-    #[arg(long, value_name = "FORMAT")]
-    pub format: Option<OutputFormat>,
+    #[arg(long, value_name = "FORMAT", value_parser = output::format())]
+    pub format: Option<Format>,
     #[command(flatten)]
     pub table: DelimiterArgs,
     #[command(flatten)]

@@ -1,33 +1,22 @@
 //! How results are printed.
 
-use clap::ValueEnum;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use nearsort::answer::Format;
 
-#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OutputFormat {
-    /// Aligned columns, cut to the terminal's width
-    Table,
-    /// rank, score, id, text
-    Tsv,
-    /// One object with everything
-    Json,
-    /// One object per candidate
-    Jsonl,
-    /// A TREC run
-    Trec,
-    /// Columns query_id, rank, id, score, text, to a file
-    Parquet,
+/// Reads the name of a format of answers.
+pub fn format() -> impl TypedValueParser<Value = Format> {
+    let value = |format: Format| PossibleValue::new(format.name()).help(help(format));
+    let names = PossibleValuesParser::new(Format::ALL.into_iter().map(value));
+    names.try_map(|name| name.parse::<Format>())
 }
 
-impl From<OutputFormat> for Format {
-    fn from(format: OutputFormat) -> Self {
-        match format {
-            OutputFormat::Table => Self::Table,
-            OutputFormat::Tsv => Self::Tsv,
-            OutputFormat::Json => Self::Json,
-            OutputFormat::Jsonl => Self::Jsonl,
-            OutputFormat::Trec => Self::Trec,
-            OutputFormat::Parquet => Self::Parquet,
-        }
+fn help(format: Format) -> &'static str {
+    match format {
+        Format::Table => "Aligned columns, cut to the terminal's width",
+        Format::Tsv => "rank, score, id, text",
+        Format::Json => "One object with everything",
+        Format::Jsonl => "One object per candidate",
+        Format::Trec => "A TREC run",
+        Format::Parquet => "Columns query_id, rank, id, score, text, to a file",
     }
 }

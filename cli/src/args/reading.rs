@@ -2,10 +2,9 @@
 
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
-use nearsort::io::{InputFormat, Rejects};
+use nearsort::io::InputFormat;
 
 /// How input is read.
 #[derive(Args, Debug, Clone)]
@@ -37,9 +36,6 @@ pub struct ReadingArgs {
     /// Where --bad-rows report writes: JSONL of {"file", "line", "message"} [default: rejects.jsonl, or OUT.rejects.jsonl beside --output]
     #[arg(long, value_name = "FILE")]
     pub rejects: Option<PathBuf>,
-    /// The file of --bad-rows report, once a verb has opened it.
-    #[arg(skip)]
-    pub opened_rejects: Option<Arc<Rejects>>,
 }
 
 impl ReadingArgs {

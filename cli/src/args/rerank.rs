@@ -4,15 +4,16 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
+use nearsort::answer::Format;
+use nearsort::job::Shard;
 use nearsort::service::ServiceKind;
 use nearsort::{LongText, Normalize, Scoring, StageSpec};
 
 use super::cache::CacheArgs;
 use super::judge::JudgeArgs;
 use super::model::ModelArgs;
-use super::output::OutputFormat;
+use super::output;
 use super::reading::ReadingArgs;
-use nearsort::job::Shard;
 
 pub const RERANK_EXAMPLES: &str = "\
 Examples:
@@ -31,8 +32,29 @@ Examples:
   nearsort rerank --queries q.jsonl --corpus c.jsonl --run bm25.trec --shard 2/2 --output part2.trec   # on another
   nearsort merge part1.trec part2.trec --output reranked.trec";
 
+/// Every group of what can be typed after `rerank`.
 #[derive(Args, Debug, Clone)]
 pub struct RerankArgs {
+    #[command(flatten)]
+    pub source: SourceArgs,
+    /// Write to a file, which appears when it is whole; the extension tells the format [default: standard output]
+    #[arg(long, short, value_name = "OUT")]
+    pub output: Option<PathBuf>,
+    #[command(flatten)]
+    pub job: JobArgs,
+    #[command(flatten)]
+    pub shown: ShownArgs,
+    #[command(flatten)]
+    pub ranker: RankerArgs,
+    #[command(flatten)]
+    pub reading: ReadingArgs,
+    #[command(flatten)]
+    pub model: ModelArgs,
+}
+
+/// What is asked, and where the candidates are.
+#[derive(Args, Debug, Clone)]
+pub struct SourceArgs {
     /// Candidates: text lines, JSONL, a JSON array, CSV, TSV, Parquet or Arrow, also compressed (.gz, .zst); `-` is standard input
     #[arg(value_name = "FILE", default_value = "-", conflicts_with_all = ["run", "candidates"])]
     pub input: PathBuf,
@@ -61,9 +83,11 @@ pub struct RerankArgs {
     /// Leave a candidate out whose id is its query's, as BEIR does for ArguAna and Quora
     #[arg(long, conflicts_with = "query")]
     pub ignore_identical_ids: bool,
-    /// Write to a file, which appears when it is whole; the extension tells the format [default: standard output]
-    #[arg(long, short, value_name = "OUT")]
-    pub output: Option<PathBuf>,
+}
+
+/// How a job with many lists goes on, and shows how far it is.
+#[derive(Args, Debug, Clone)]
+pub struct JobArgs {
     /// Go on with an interrupted job of --run or --candidates, which the same command does by itself
     #[arg(long, conflicts_with = "restart")]
     pub resume: bool,
@@ -76,6 +100,11 @@ pub struct RerankArgs {
     /// How a job with --run or --candidates says how far it is: a bar, or JSON lines on stderr [default: a bar on a terminal, else JSON every half minute]
     #[arg(long, value_name = "HOW", default_value = "auto")]
     pub progress: ProgressMode,
+}
+
+/// Which candidates are printed, and how.
+#[derive(Args, Debug, Clone)]
+pub struct ShownArgs {
     /// Print at most so many per query [default: all]
     #[arg(long, value_name = "N")]
     pub top_k: Option<usize>,
@@ -83,14 +112,19 @@ pub struct RerankArgs {
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     pub min_score: Option<f32>,
     /// How to print [default: table on a terminal, else tsv; with --run and --candidates trec]
-    #[arg(long, value_name = "FORMAT")]
-    pub format: Option<OutputFormat>,
+    #[arg(long, value_name = "FORMAT", value_parser = output::format())]
+    pub format: Option<Format>,
     /// Print the candidates' texts (the default)
     #[arg(long, overrides_with = "no_text")]
     pub with_text: bool,
     /// Leave the candidates' texts out
     #[arg(long)]
     pub no_text: bool,
+}
+
+/// What ranks, beside the model.
+#[derive(Args, Debug, Clone)]
+pub struct RankerArgs {
     /// Of a cross-encoder: print logits as scores instead of probabilities; =false prints probabilities [default: what the model's files want]
     #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     #[arg(conflicts_with = "index")]
@@ -114,25 +148,34 @@ pub struct RerankArgs {
     pub scoring: ScoringArgs,
     #[command(flatten)]
     pub judge: JudgeArgs,
-    #[command(flatten)]
-    pub reading: ReadingArgs,
-    #[command(flatten)]
-    pub model: ModelArgs,
 }
 
-impl RerankArgs {
+impl SourceArgs {
+    /// Whether every query has candidates of its own.
+    pub fn has_lists(&self) -> bool {
+        self.run.is_some() || self.candidates.is_some()
+    }
+
+    /// Every file that is read.
+    pub fn inputs(&self) -> Vec<Option<&PathBuf>> {
+        let named = [&self.query_file, &self.run, &self.candidates].map(Option::as_ref);
+        named.into_iter().chain([Some(&self.input)]).chain(self.corpus.iter().map(Some)).collect()
+    }
+}
+
+impl RankerArgs {
     /// Whether the model is a service's, or where there are stages one of them.
-    pub fn uses_service(&self) -> bool {
+    pub fn uses_service(&self, model: &ModelArgs) -> bool {
         match self.stages.as_slice() {
-            [] => self.model.service_name().is_some(),
+            [] => model.service_name().is_some(),
             stages => stages.iter().any(|stage| stage.service().is_some()),
         }
     }
 
     /// Whether the model, or where there are stages one of them, is a service's of this kind.
-    pub fn asks(&self, kind: ServiceKind) -> bool {
+    pub fn asks(&self, kind: ServiceKind, model: &ModelArgs) -> bool {
         match self.stages.as_slice() {
-            [] => self.judge.kind_of(&self.model) == Some(kind),
+            [] => self.judge.kind_of(model) == Some(kind),
             stages => {
                 stages.iter().filter_map(StageSpec::service).any(|service| self.judge.kind_of_stage(service) == kind)
             }

@@ -1,10 +1,8 @@
 //! What can be said about a model of a service.
 
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
 
 use clap::Args;
-use nearsort::service::Meter;
 
 /// How a service is reached, and what it may cost.
 #[derive(Args, Debug, Clone)]
@@ -57,22 +55,9 @@ pub struct ServiceArgs {
     /// Answer from a folder that --record filled, without the service
     #[arg(long, value_name = "DIR")]
     pub replay: Option<PathBuf>,
-    /// One for all clones of these arguments, made when the first service is reached.
-    #[arg(skip)]
-    meter: Arc<OnceLock<Arc<Meter>>>,
 }
 
 impl ServiceArgs {
-    /// The meter of the run, with the budget.
-    pub fn meter(&self) -> Arc<Meter> {
-        Arc::clone(self.meter.get_or_init(|| Arc::new(Meter::new(self.budget))))
-    }
-
-    /// The meter, if a service was reached.
-    pub fn used_meter(&self) -> Option<&Meter> {
-        self.meter.get().map(AsRef::as_ref)
-    }
-
     /// Whether answers come from a recording or go into one, which the cache would keep from being whole.
     pub fn is_recorded(&self) -> bool {
         self.record.is_some() || self.replay.is_some()

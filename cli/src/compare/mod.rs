@@ -20,11 +20,12 @@ use nearsort::eval::{Measure, Resampling};
 use nearsort::io::{write_run_line, write_whole};
 use nearsort::service::Provider;
 
-use crate::args::{CompareArgs, CompareFormat, ScoringArgs, Talk};
+use crate::args::{CompareArgs, CompareFormat, ScoringArgs};
 use crate::eval::{check_read_once, say_what_is_odd};
 use crate::hints::{Warning, warn};
+use crate::notices::Speaker;
 use crate::page::terminal;
-use crate::watch::Watch;
+use crate::session::Session;
 use crate::words::this_call;
 use crate::{Failure, Outcome, Run, model};
 use names::{Source, file_stem, names};
@@ -33,15 +34,12 @@ use rerank::rerank;
 /// Width of a report that does not go to a terminal.
 const PLAIN_WIDTH: usize = 160;
 
-pub fn run(args: &CompareArgs, talk: Talk) -> Run {
+pub fn run(args: &CompareArgs, session: &Session) -> Run {
     let mut args = args.clone();
     args.models.splice(0..0, args.model.name.take());
     check(&args)?;
     let inputs = inputs(&args);
-    model::with_rejects(&args.reading, args.html.as_deref(), &inputs, talk, |reading| {
-        let args = CompareArgs { reading, ..args.clone() };
-        show(&report(&args, talk)?, &args)
-    })
+    session.with_rejects(&args.reading, args.html.as_deref(), &inputs, || show(&report(&args, session)?, &args))
 }
 
 /// What is shown: what the library found, and this call.
@@ -58,7 +56,8 @@ struct Plan {
     targets: Vec<Option<PathBuf>>,
 }
 
-fn report(args: &CompareArgs, talk: Talk) -> Result<View, Failure> {
+fn report(args: &CompareArgs, session: &Session) -> Result<View, Failure> {
+    let talk = session.talk;
     let base = rank_options(&args.scoring)?;
     let models = args.models.iter().map(|model| RankedModel::parse(model, base)).collect::<Result<Vec<_>, _>>()?;
     if !args.model.service.is_recorded() && models.iter().any(|model| Provider::of_name(&model.model).is_some()) {
@@ -71,9 +70,9 @@ fn report(args: &CompareArgs, talk: Talk) -> Result<View, Failure> {
     if let Some(number) = args.sample {
         collection.sample(number as usize, args.seed)?;
     }
-    let reading = model::reading(&args.reading);
-    let texts = Texts::open(args.queries.as_deref(), &args.corpus, &reading, &Watch::silent(talk))?;
-    let systems = systems(args, &mut collection, &texts, &plan, talk)?;
+    let reading = session.reading(&args.reading);
+    let texts = Texts::open(args.queries.as_deref(), &args.corpus, &reading, &Speaker(talk))?;
+    let systems = systems(args, &mut collection, &texts, &plan, session)?;
     let mut report = compare(systems, collection.judgements, &texts, &options(args)?)?;
     report.notes.iter().for_each(|message| warn(talk, &Warning::Note { message: message.clone() }));
     for found in &report.systems {
@@ -89,14 +88,14 @@ fn systems(
     collection: &mut Collection,
     texts: &Texts,
     plan: &Plan,
-    talk: Talk,
+    session: &Session,
 ) -> Result<Vec<System>, Failure> {
     let Plan { models, names, targets } = plan;
     let mut systems = Vec::new();
     let shown = |path: &PathBuf| path.display().to_string();
     if let (Some(path), Some(run)) = (&args.run, &collection.first_stage) {
         systems.push(System::of_run(&names[0], SystemKind::FirstStage, shown(path), run.clone()));
-        rerank(args, run, texts, models, talk, |system| {
+        rerank(args, run, texts, models, session, |system| {
             systems.push(system);
             keep(&systems, targets)
         })?;

@@ -6,10 +6,11 @@ use nearsort::{Error, ScoreKind};
 
 use crate::args::{CompareArgs, ModelArgs, Talk};
 use crate::hints::{Warning, warn};
+use crate::notices::Speaker;
 use crate::outcome::CHECK_MODEL;
 use crate::progress::Counter;
 use crate::reading::warn_of_readings;
-use crate::watch::Watch;
+use crate::session::Session;
 use crate::{Failure, model};
 
 /// Reranks the first stage's lists by each model, and hands every system on.
@@ -18,7 +19,7 @@ pub fn rerank(
     run: &Run,
     texts: &Texts,
     models: &[RankedModel],
-    talk: Talk,
+    session: &Session,
     mut done: impl FnMut(System) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     if models.is_empty() {
@@ -27,21 +28,21 @@ pub fn rerank(
     let source = args.run.as_ref().map_or(String::new(), |path| path.display().to_string());
     let depth = args.depth.map(|depth| depth as usize);
     let options = FirstStageOptions { source, depth, leaves_out: args.reading.leaves_out() };
-    let first_stage = FirstStage::new(run, texts, &options, &Watch::silent(talk)).map_err(of_lists)?;
-    models.iter().try_for_each(|model| done(by_model(args, &first_stage, model, talk)?))
+    let first_stage = FirstStage::new(run, texts, &options, &Speaker(session.talk)).map_err(of_lists)?;
+    models.iter().try_for_each(|model| done(by_model(args, &first_stage, model, session)?))
 }
 
 fn by_model(
     args: &CompareArgs,
     first_stage: &FirstStage<'_>,
     asked: &RankedModel,
-    talk: Talk,
+    session: &Session,
 ) -> Result<System, Failure> {
+    let talk = session.talk;
     let counter = Counter::new(talk);
     let model = ModelArgs { name: Some(asked.model.clone()), ..args.model.clone() };
-    let reranker = model::builder(&model, talk)?.rank(asked.options).build()?;
-    let watch = Watch { counter: Some(&counter), talk };
-    let reranked = first_stage.rerank(&asked.text, &asked.text, &reranker, &watch, &counter.call());
+    let reranker = model::builder(&model, session)?.rank(asked.options).build()?;
+    let reranked = first_stage.rerank(&asked.text, &asked.text, &reranker, &counter, &counter.call());
     counter.finish();
     let system = reranked.map_err(of_a_query)?;
     system.cost.iter().for_each(|cost| warn_of(cost, reranker.score_kind(), talk));

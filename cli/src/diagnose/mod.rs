@@ -23,10 +23,11 @@ use nearsort::{Error, Scoring};
 use crate::args::{DiagnoseArgs, DiagnoseFormat, ScoringArgs, Talk};
 use crate::eval::check_read_once;
 use crate::hints::say;
+use crate::notices::Speaker;
 use crate::page::terminal;
 use crate::progress::Counter;
 use crate::reading::warn_of_readings;
-use crate::watch::Watch;
+use crate::session::Session;
 use crate::words::this_call;
 use crate::{Failure, Outcome, Run, model};
 use view::View;
@@ -34,16 +35,14 @@ use view::View;
 /// Width of a report that does not go to a terminal.
 const PLAIN_WIDTH: usize = 110;
 
-pub fn run(args: &DiagnoseArgs, talk: Talk) -> Run {
+pub fn run(args: &DiagnoseArgs, session: &Session) -> Run {
     check(args)?;
     let inputs = inputs(args);
-    model::with_rejects(&args.reading, None, &inputs, talk, |reading| {
-        report(&DiagnoseArgs { reading, ..args.clone() }, talk)
-    })
+    session.with_rejects(&args.reading, None, &inputs, || report(args, session))
 }
 
-fn report(args: &DiagnoseArgs, talk: Talk) -> Run {
-    let observed = observed(args, talk)?;
+fn report(args: &DiagnoseArgs, session: &Session) -> Run {
+    let observed = observed(args, session)?;
     let resampling = Resampling { seed: args.seed, ..Resampling::default() };
     let options = Options { measure: args.measure, resampling, ..Options::default() };
     let mut report = diagnose(&observed.observations, &options)?;
@@ -52,7 +51,7 @@ fn report(args: &DiagnoseArgs, talk: Talk) -> Run {
     }
     let view = View {
         recommended: command::recommended(args, &report),
-        by_profile: save_profile(args, &report, talk)?,
+        by_profile: save_profile(args, &report, session.talk)?,
         report,
         model: observed.model,
         max_tokens: observed.max_tokens,
@@ -72,23 +71,24 @@ fn report(args: &DiagnoseArgs, talk: Talk) -> Run {
 }
 
 /// Reads, loads the model, and scores.
-fn observed(args: &DiagnoseArgs, talk: Talk) -> Result<Observed, Failure> {
+fn observed(args: &DiagnoseArgs, session: &Session) -> Result<Observed, Failure> {
+    let talk = session.talk;
     let counter = Counter::new(talk);
     let files = DiagnoseFiles {
         queries: args.queries.clone(),
         run: args.run.clone(),
         corpus: args.corpus.clone(),
         qrels: args.qrels.clone(),
-        reading: model::reading(&args.reading),
+        reading: session.reading(&args.reading),
         ignore_identical_ids: args.ignore_identical_ids,
         sample: args.sample.map(|number| number as usize),
         seed: args.seed,
     };
-    let material = files.read(&Watch::silent(talk)).map_err(of_files)?;
+    let material = files.read(&Speaker(talk)).map_err(of_files)?;
     let configuration = configuration(&args.scoring)?;
-    let model = model::builder(&args.model, talk)?.scoring(Scoring::Hybrid).load()?;
+    let model = model::builder(&args.model, session)?.scoring(Scoring::Hybrid).load()?;
     let options = ObserveOptions { model: Some(args.model.name().to_owned()), configuration, seed: args.seed };
-    let observed = observe(material, &model, &options, &Watch { counter: Some(&counter), talk }, &counter.call());
+    let observed = observe(material, &model, &options, &counter, &counter.call());
     counter.finish();
     let observed = observed?;
     warn_of_readings(talk, &observed.readings, observed.max_tokens, observed.model.scoring);

@@ -6,14 +6,15 @@ mod info;
 mod model;
 
 use crate::Run;
-use crate::args::{IndexArgs, IndexVerb, Talk};
+use crate::args::{IndexArgs, IndexVerb};
+use crate::session::Session;
 pub use model::{builder, named};
 
-pub fn run(args: &IndexArgs, talk: Talk) -> Run {
+pub fn run(args: &IndexArgs, session: &Session) -> Run {
     match &args.verb {
-        IndexVerb::Build(args) => build::build(args, talk),
-        IndexVerb::Add(args) => build::add(args, talk),
-        IndexVerb::Delete(args) => edit::delete(args, talk),
+        IndexVerb::Build(args) => build::build(args, session),
+        IndexVerb::Add(args) => build::add(args, session),
+        IndexVerb::Delete(args) => edit::delete(args, session.talk),
         IndexVerb::Info { index, json } => info::info(index, *json),
         IndexVerb::Verify { index } => info::verify(index),
     }

@@ -4,7 +4,8 @@ use nearsort::index::{Index, IndexModel};
 use nearsort::remote::known_dim;
 use nearsort::{Overrides, Pooling, RerankerBuilder};
 
-use crate::args::{ModelArgs, Talk};
+use crate::args::ModelArgs;
+use crate::session::Session;
 use crate::{Failure, model};
 
 /// As many tokens as a service's model takes whose limit nobody here knows.
@@ -25,11 +26,11 @@ fn dim_to_ask_for(args: &ModelArgs, made: &IndexModel) -> Option<usize> {
 }
 
 /// A builder of the index's model: what the arguments leave open is as the index was made with.
-pub fn builder(args: &ModelArgs, index: &Index, talk: Talk) -> Result<RerankerBuilder, Failure> {
+pub fn builder(args: &ModelArgs, index: &Index, session: &Session) -> Result<RerankerBuilder, Failure> {
     let made: &IndexModel = index.model();
     let args = named(args, index);
     let is_service = args.service_name().is_some();
-    let mut builder = model::builder(&args, talk)?.overrides(Overrides {
+    let mut builder = model::builder(&args, session)?.overrides(Overrides {
         query_prompt: args.query_prompt.clone().or_else(|| Some(made.query_prompt.clone())),
         document_prompt: args.document_prompt.clone().or_else(|| Some(made.document_prompt.clone())),
         max_tokens: args.max_tokens.or((!is_service || made.max_tokens < UNKNOWN_TOKENS).then_some(made.max_tokens)),

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::{Folder, Ran, TINY, command, finish, run, run_with_stdin};
+use crate::support::{Folder, Ran, TINY, command, finish, killed_until_done, run, run_with_stdin};
 
 /// Documents of the collection: several slices of a block.
 const DOCUMENTS: usize = 20_000;
@@ -68,36 +68,13 @@ fn whole(name: &str, more: &[&str]) -> Vec<u8> {
     std::fs::read(folder.path(name)).unwrap()
 }
 
-/// Kills the job whenever it has done something, until it gets through. Where jobs stop is up to the machine; `tests/job.rs` of the library stops
-/// them at every point.
-fn killed_until_done(args: &[&str], folder: &Path) {
-    let journal = folder.join("journal");
-    let length = || journal.metadata().map_or(0, |journal| journal.len());
-    loop {
-        let before = length();
-        let mut child = command(args).stderr(Stdio::null()).spawn().unwrap();
-        while length() == before || length() == 0 {
-            if let Some(status) = child.try_wait().unwrap() {
-                assert!(status.success());
-                return;
-            }
-            std::thread::yield_now();
-        }
-        child.kill().unwrap();
-        // It may have been done when the kill came.
-        if child.wait().unwrap().success() {
-            return;
-        }
-    }
-}
-
 #[test]
 fn a_job_that_is_killed_at_any_point_goes_on_and_writes_the_same_bytes() {
     for name in ["o.trec", "o.jsonl", "o.json", "o.parquet"] {
         let folder = Folder::new();
         let args = job(&folder.path(name));
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
-        killed_until_done(&args, &folder.path(&format!("{name}.job")));
+        killed_until_done(&args, &folder.path(&format!("{name}.job")).join("journal"));
         assert!(std::fs::read(folder.path(name)).unwrap() == whole(name, &[]), "{name}: other bytes");
         assert_eq!(folder.names(), [name]);
     }
@@ -108,7 +85,7 @@ fn a_job_over_a_file_of_lists_goes_on_too() {
     let folder = Folder::new();
     let (lists, output) = (collection().text("lists.jsonl"), folder.text("o.trec"));
     let args = ["rerank", "--model", TINY, "--candidates", &lists, "--output", &output, "--resume"];
-    killed_until_done(&args, &folder.path("o.trec.job"));
+    killed_until_done(&args, &folder.path("o.trec.job").join("journal"));
     // The run has the same lists.
     assert!(std::fs::read(&output).unwrap() == whole("o.trec", &[]));
 }

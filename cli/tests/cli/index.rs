@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write;
 use std::path::Path;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::{Folder, Ran, TINY, command, finish, run, run_with_stdin};
+use crate::support::{Folder, Ran, TINY, command, killed_until_done, run, run_with_stdin};
 
 const CORPUS: &str = "\
 {\"_id\":\"d1\",\"title\":\"Doors\",\"text\":\"a red door in the wall\"}
@@ -141,42 +141,18 @@ fn rows_are_added_replaced_and_deleted() {
 
 /// Chunks of 1,024 rows with tokens: some points at which a build can stop.
 #[test]
-fn a_build_that_is_killed_ten_times_ends_with_the_bytes_of_one_that_was_not() {
+fn a_build_that_is_killed_again_and_again_ends_with_the_bytes_of_one_that_was_not() {
     let folder = Folder::new();
     let row = |row: usize| {
         format!("{{\"id\":\"r{row}\",\"text\":\"{}\"}}\n", format!("word {row} and more ").repeat(row % 5 + 1))
     };
     let corpus = folder.with("c.jsonl", (0..12_000).map(row).collect::<String>());
-    let started = std::time::Instant::now();
     build(&corpus, &folder.text("whole"), &["--dtype", "i8", "--tokens"]).quietly();
-    let whole = started.elapsed();
-    let expected = files(&folder.path("whole"));
     let broken = folder.text("broken");
     let args = ["index", "build", &corpus, "--output", &broken, "--model", TINY, "--dtype", "i8", "--tokens"];
-    let (mut kills, mut state) = (0, 0x2545_f491_u64);
-    while kills < 10 {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        // Of the time that is left the first tenths, so that ten kills come before the end.
-        let wait = whole.mul_f64(0.05 + 0.25 * (state >> 40) as f64 / (1u64 << 24) as f64);
-        let mut child = command(&args).spawn().unwrap();
-        std::thread::sleep(wait);
-        let ended = child.try_wait().unwrap().is_some();
-        child.kill().unwrap();
-        child.wait().unwrap();
-        if ended {
-            // Whole already: what was promised holds, and the next kills hit another build.
-            assert_eq!(files(Path::new(&broken)), expected);
-            fs::remove_dir_all(&broken).unwrap();
-        } else {
-            assert!(
-                !Path::new(&broken).join("manifest.json").exists() || files(Path::new(&broken)).len() >= expected.len()
-            );
-            kills += 1;
-        }
-    }
-    let last = finish(command(&args).spawn().unwrap());
-    assert_eq!(last.code, 0, "{}", last.err);
-    assert_eq!(files(Path::new(&broken)), expected);
+    let kills = killed_until_done(&args, &Path::new(&broken).join("building/journal"));
+    assert!(kills > 0);
+    assert_eq!(files(Path::new(&broken)), files(&folder.path("whole")));
 }
 
 #[test]
@@ -190,7 +166,13 @@ fn an_index_that_is_there_is_not_touched_by_a_build_that_fails_or_is_killed() {
     assert!(refused.contains("other.jsonl:2"), "{refused}");
     let mut child = command(&["index", "build", "-", "--output", &index, "--model", TINY, "--replace", "--restart"]);
     let mut child = child.stdin(std::process::Stdio::piped()).spawn().unwrap();
-    std::thread::sleep(Duration::from_millis(300));
+    let rows: String = (0..3000).map(|row| format!("{{\"id\":\"n{row}\",\"text\":\"word {row}\"}}\n")).collect();
+    child.stdin.as_mut().unwrap().write_all(rows.as_bytes()).unwrap();
+    // It has kept a chunk, and waits for more rows.
+    while fs::metadata(Path::new(&index).join("building/journal")).map_or(0, |journal| journal.len()) == 0 {
+        assert!(child.try_wait().unwrap().is_none());
+        std::thread::yield_now();
+    }
     child.kill().unwrap();
     child.wait().unwrap();
     let mut after = files(Path::new(&index));

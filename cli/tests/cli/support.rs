@@ -144,3 +144,25 @@ pub fn run_by(folder: &Folder, server: &Server, args: &[&str]) -> Ran {
     assert!(!ran.out.contains(KEY) && !ran.err.contains(KEY), "the key is shown: {} {}", ran.out, ran.err);
     ran
 }
+
+/// Kills the command whenever its journal has grown, until it gets through; how often it was killed. Tests of the library stop it at every point.
+pub fn killed_until_done(args: &[&str], journal: &Path) -> usize {
+    let length = || journal.metadata().map_or(0, |journal| journal.len());
+    for kills in 0.. {
+        let before = length();
+        let mut child = command(args).stderr(Stdio::null()).spawn().unwrap();
+        while length() == before || length() == 0 {
+            if let Some(status) = child.try_wait().unwrap() {
+                assert!(status.success());
+                return kills;
+            }
+            std::thread::yield_now();
+        }
+        child.kill().unwrap();
+        // It may have been done when the kill came.
+        if child.wait().unwrap().success() {
+            return kills;
+        }
+    }
+    unreachable!()
+}

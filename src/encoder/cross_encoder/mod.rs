@@ -261,24 +261,27 @@ fn ragged<'a>(pairs: impl Iterator<Item = &'a TokenizedPair>) -> RaggedBatch {
 
 /// Options that mean nothing to a cross-encoder, or to this one.
 fn check_options(files: &ModelFiles, contract: &CrossContract, options: &CrossEncoderOptions) -> Result<()> {
-    let refused = |message: String| Err(Error::InvalidArgument(message));
+    let refused = |option: &'static str, why: String| Err(Error::InvalidOption { option, why });
     let name = &files.name;
     let Overrides { query_prompt, document_prompt, max_tokens: _, pooling, dim } = &options.local.overrides;
     let given = [
-        ("--query-prompt", query_prompt.is_some()),
-        ("--document-prompt", document_prompt.is_some()),
-        ("--pooling", pooling.is_some()),
-        ("--dim", dim.is_some()),
+        ("query_prompt", query_prompt.is_some()),
+        ("document_prompt", document_prompt.is_some()),
+        ("pooling", pooling.is_some()),
+        ("dim", dim.is_some()),
     ];
     match given.iter().find(|(_, is_given)| *is_given) {
         Some((option, _)) => {
-            let instead = if contract.form == Form::Answering { "; --instruction says what is asked" } else { "" };
-            refused(format!("{option} is for embedding models, and {name} is a cross-encoder: leave it out{instead}"))
+            let instead = if contract.form == Form::Answering { "; `instruction=` says what is asked" } else { "" };
+            refused(option, format!("is for embedding models, and {name} is a cross-encoder: leave it out{instead}"))
         }
-        None if options.local.batch_tokens == 0 => refused("--batch-tokens must be at least 1".into()),
-        None if options.instruction.is_some() && contract.form != Form::Answering => refused(format!(
-            "--instruction is for models that are asked a question, such as Qwen3-Reranker; {name} reads query and document alone: leave it out"
-        )),
+        None if options.local.batch_tokens == 0 => refused("batch_tokens", "must be at least 1".into()),
+        None if options.instruction.is_some() && contract.form != Form::Answering => refused(
+            "instruction",
+            format!(
+                "is for models that are asked a question, such as Qwen3-Reranker; {name} reads query and document alone: leave it out"
+            ),
+        ),
         None => Ok(()),
     }
 }

@@ -118,10 +118,9 @@ impl PairTokenizer {
         };
         let room = contract.max_tokens.saturating_sub(around);
         if room < 2 {
-            return Err(Error::InvalidArgument(format!(
-                "--max-tokens {}: {around} of them stand around the texts, which need two at least",
-                contract.max_tokens
-            )));
+            let why =
+                format!("{}: {around} of them stand around the texts, which need two at least", contract.max_tokens);
+            return Err(Error::InvalidOption { option: "max_tokens", why });
         }
         let (has_types, lower_case) = (contract.has_types, contract.lower_case);
         let (unknown_id, cuts) = (unknown_id(&tokenizer), Cuts::new(&tokenizer, lower_case));

@@ -41,7 +41,7 @@ impl RerankerBuilder {
         let by_scoring = self.stages.iter().find(|stage| matches!(stage.by, StageBy::Scoring(_)));
         if let (Some(stage), Some((provider, model))) = (by_scoring, Provider::of_name(self.name())) {
             return Err(Error::InvalidArgument(format!(
-                "the stage {stage} scores by a model of this machine, and '{provider}:{model}' is a service's; name another --model, and the service as a stage of \
+                "the stage {stage} scores by a model of this machine, and '{provider}:{model}' is a service's; name another `model=`, and the service as a stage of \
                  its own, as {provider}:{model}:{}",
                 stage.depth
             )));
@@ -52,12 +52,12 @@ impl RerankerBuilder {
         {
             return Err(Error::InvalidArgument("no stage judges; name one, such as openai:gpt-4o:20".into()));
         }
-        let given =
-            [("--scoring", self.rank.scoring.is_some()), ("--cache", self.options.cache.is_some() && !has_service)];
+        let given = [("scoring", self.rank.scoring.is_some()), ("cache", self.options.cache.is_some() && !has_service)];
         match given.iter().find(|(_, is_given)| *is_given) {
-            Some((option, _)) => Err(Error::InvalidArgument(format!(
-                "{option} has no place beside --stages, where each stage says how it scores: leave it out"
-            ))),
+            Some(&(option, _)) => {
+                let why = "has no place beside `stages=`, where each stage says how it scores: leave it out".into();
+                Err(Error::InvalidOption { option, why })
+            }
             None => Ok(()),
         }
     }

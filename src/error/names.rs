@@ -1,0 +1,59 @@
+//! Options by the names that their users know.
+
+/// A message with other names of options. A message names an option as `` `max_tokens=` ``, a setting as `` `blend=none` ``; where `named`
+/// knows the option, its name takes the place, with the value behind it. All else stays.
+///
+/// ```
+/// use nearsort::error::with_names;
+///
+/// let flag = |name: &str| (name == "blend").then(|| format!("--{name}"));
+/// assert_eq!(with_names("say `blend=none`, or see `ulimit -v`", flag), "say --blend none, or see `ulimit -v`");
+/// ```
+pub fn with_names(message: &str, named: impl Fn(&str) -> Option<String>) -> String {
+    let mut renamed = String::with_capacity(message.len());
+    let mut rest = message;
+    while let Some((before, after)) = rest.split_once('`') {
+        renamed.push_str(before);
+        let found = after.split_once('`').and_then(|(span, after)| {
+            let (name, value) = span.split_once('=')?;
+            Some((named(name)?, value, after))
+        });
+        rest = match found {
+            Some((name, value, after)) => {
+                renamed.push_str(&name);
+                if !value.is_empty() {
+                    renamed.push(' ');
+                    renamed.push_str(value);
+                }
+                after
+            }
+            None => {
+                renamed.push('`');
+                after
+            }
+        };
+    }
+    renamed + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_of_options_between_backticks_are_replaced() {
+        let named = |name: &str| (name == "top_k").then(|| "--top-k".to_owned());
+        for (message, renamed) in [
+            ("`top_k=` must be at least 1", "--top-k must be at least 1"),
+            (
+                "top_k; `top_k=3`; `top_ks=`; missing field `top_k`",
+                "top_k; --top-k 3; `top_ks=`; missing field `top_k`",
+            ),
+            ("a`b: `top_k=`", "a`b: --top-k"),
+            ("`x` and `top_k=", "`x` and `top_k="),
+            ("é`top_k=`", "é--top-k"),
+        ] {
+            assert_eq!(with_names(message, named), renamed);
+        }
+    }
+}

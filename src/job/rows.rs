@@ -1,0 +1,327 @@
+//! One list of candidates, ranked for one query or for many.
+//!
+//! Rows are read and scored in chunks of at most [`CHUNK_ROWS`] rows and some 64 MiB. With a top-k only the rows that can still be answers are
+//! kept, so that memory depends on k and not on the number of candidates. Where a first stage's scores are mixed in, which needs the
+//! whole list, 16 bytes per candidate are kept as well. Of a scorer that needs whole lists all rows are one chunk.
+
+use std::collections::{HashMap, HashSet};
+
+use serde_json::{Map, Value};
+
+use super::named::{of_candidate, of_query};
+use super::observer::Observer;
+use super::totals::Totals;
+use crate::answer::{Answer, Format, ModelRun, Ranked, WorkDone, check_trec_id};
+use crate::blend::Blend;
+use crate::call::Call;
+use crate::io::{Query, Row, Rows};
+use crate::ranking::{self, Hit, TopK};
+use crate::reranker::Reranker;
+use crate::scorer::{Explanation, QueryReading, Scored, ScoredList, list};
+use crate::{Error, Result};
+
+/// Rows scored at a time: enough for batches of like length, little enough to keep in memory at any text length.
+pub const CHUNK_ROWS: usize = 4096;
+
+/// Whether the scores of the search that found the candidates count.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum FirstStage {
+    /// They do not: a candidate's score belongs to one query, and there are many.
+    Ignored,
+    /// They do where candidates have them, and the reranker blends.
+    #[default]
+    Taken,
+    /// The same, and candidates without them are an error.
+    Needed,
+}
+
+/// How one list of candidates is ranked.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct RowsOptions {
+    /// At most so many results of each query; `None`: all.
+    pub top_k: Option<usize>,
+    /// Only results that the model scores at least this much.
+    pub min_score: Option<f32>,
+    /// Leaves a candidate out whose id is its query's, as BEIR does for ArguAna and Quora.
+    pub ignore_identical_ids: bool,
+    /// Says why each result has its score.
+    pub explain: bool,
+    /// Whether first-stage scores count.
+    pub first_stage: FirstStage,
+    /// What is written: ids that do not fit into it are refused before they are scored.
+    pub format: Option<Format>,
+}
+
+/// The candidates of an input in their order, for each query.
+#[derive(Debug)]
+pub struct RankedRows<'a> {
+    lists: Vec<RankedList<'a>>,
+    rows: HashMap<usize, Row>,
+    blend: Option<Blend>,
+    totals: Totals,
+}
+
+#[derive(Debug)]
+struct RankedList<'a> {
+    query: &'a Query,
+    reading: QueryReading,
+    /// Best first.
+    results: Vec<(Hit, Scored, Option<Explanation>)>,
+}
+
+/// Ranks the rows of an input for each query. A row's place among the rows is its [`Hit::index`].
+///
+/// # Errors
+/// [`Error::At`] naming the query or the row whose score is not a number; [`Error::BadInput`] and
+/// [`Error::BadRow`] for first-stage scores that are missing, and for ids that do not fit the format; what reading and scoring fail with.
+pub fn rank_rows<'a>(
+    rows: &mut Rows,
+    reranker: &Reranker,
+    queries: &'a [Query],
+    options: &RowsOptions,
+    observer: &dyn Observer,
+    call: &Call<'_>,
+) -> Result<RankedRows<'a>> {
+    let mixes = options.first_stage != FirstStage::Ignored && reranker.blend() != Blend::None;
+    if mixes {
+        rows.need_scores();
+    }
+    let mut collected = Collected::new(queries, options, reranker);
+    let chunk_rows = if reranker.needs_whole_lists() { usize::MAX } else { CHUNK_ROWS };
+    observer.expect(queries.len(), false);
+    loop {
+        let chunk = rows.next_chunk(chunk_rows)?;
+        if chunk.is_empty() {
+            return collected.ranked(reranker, options);
+        }
+        if options.format == Some(Format::Trec) {
+            chunk.iter().try_for_each(|row| check_trec_id(row, rows.name()))?;
+        }
+        if mixes {
+            collected.decide_mixing(&chunk, rows.name(), options.first_stage)?;
+        }
+        observer.expect(chunk.len(), chunk.len() < chunk_rows);
+        collected.add(chunk, reranker, call)?;
+        if let Some(k) = options.top_k {
+            collected.forget_losers(k);
+        }
+    }
+}
+
+impl RankedRows<'_> {
+    /// Counts for warnings and summaries. A candidate that several queries rank is one document, and as many candidates.
+    pub fn totals(&self) -> &Totals {
+        &self.totals
+    }
+
+    /// The answers in the queries' order. `service`: what services were asked for, as further fields of `usage`.
+    pub fn answers<'a>(&'a self, model: &'a ModelRun, service: Option<&Map<String, Value>>) -> Vec<Answer<'a>> {
+        let answer = |list: &'a RankedList<'_>| Answer {
+            query: list.query,
+            model,
+            index: None,
+            blend: self.blend,
+            reading: list.reading,
+            work: Some(WorkDone {
+                tokens: self.totals.tokens,
+                truncated: self.totals.truncated,
+                service: service.cloned(),
+            }),
+            results: list.results.iter().map(|result| self.result(result)).collect(),
+        };
+        self.lists.iter().map(answer).collect()
+    }
+
+    fn result<'a>(&'a self, (hit, pair, explanation): &(Hit, Scored, Option<Explanation>)) -> Ranked<'a> {
+        let row = &self.rows[&hit.index];
+        Ranked {
+            hit: *hit,
+            id: row.id.as_str().into(),
+            row: Some(row),
+            pair: pair.clone(),
+            first_stage: row.first_stage_score,
+            explanation: explanation.clone(),
+        }
+    }
+}
+
+/// What is kept of one query.
+struct PerQuery<'a> {
+    query: &'a Query,
+    best: TopK,
+    reading: QueryReading,
+    /// Of the candidates that can still be answers.
+    pairs: HashMap<usize, Scored>,
+}
+
+/// Both stages' scores of every candidate so far.
+#[derive(Default)]
+struct Mixing {
+    model: Vec<f32>,
+    first_stage: Vec<Option<f64>>,
+    /// Candidates without text or score, ascending.
+    left_out: Vec<usize>,
+}
+
+impl Mixing {
+    fn add(&mut self, first: usize, chunk: &[Row], pairs: &[Scored]) {
+        self.model.extend(pairs.iter().map(|pair| pair.score));
+        self.first_stage.extend(chunk.iter().map(|row| row.first_stage_score));
+        let left_out = (first..).zip(pairs).filter(|(_, pair)| !pair.is_scored());
+        self.left_out.extend(left_out.map(|(at, _)| at));
+    }
+
+    /// The candidates among `kept` that can still be among the best `k`.
+    fn winners(&self, kept: impl Iterator<Item = usize>, k: usize) -> HashSet<usize> {
+        let scores = |index: usize| {
+            let first_stage = self.first_stage[index].unwrap_or(f64::NEG_INFINITY);
+            match self.left_out.binary_search(&index) {
+                Ok(_) => (index, f64::NEG_INFINITY, first_stage),
+                Err(_) => (index, f64::from(self.model[index]), first_stage),
+            }
+        };
+        let kept: Vec<(usize, f64, f64)> = kept.map(scores).collect();
+        ranking::undominated(&kept, k).into_iter().collect()
+    }
+}
+
+struct Collected<'a> {
+    queries: Vec<PerQuery<'a>>,
+    ignore_identical_ids: bool,
+    rows: HashMap<usize, Row>,
+    /// Where the first stage's scores count.
+    mixing: Option<Mixing>,
+    totals: Totals,
+}
+
+impl<'a> Collected<'a> {
+    fn new(queries: &'a [Query], options: &RowsOptions, reranker: &Reranker) -> Self {
+        let top_k = options.top_k.unwrap_or(usize::MAX);
+        let per_query =
+            |query| PerQuery { query, best: TopK::new(top_k), reading: QueryReading::default(), pairs: HashMap::new() };
+        let max_tokens = reranker.model().map_or(0, |model| model.max_tokens);
+        Self {
+            queries: queries.iter().map(per_query).collect(),
+            ignore_identical_ids: options.ignore_identical_ids,
+            rows: HashMap::new(),
+            mixing: None,
+            totals: Totals { max_tokens, lists: queries.len(), ..Totals::default() },
+        }
+    }
+
+    /// The first rows decide whether there is a first stage; later ones must not contradict them.
+    fn decide_mixing(&mut self, chunk: &[Row], file: &str, first_stage: FirstStage) -> Result<()> {
+        let scored = chunk.iter().find(|row| row.first_stage_score.is_some());
+        match (self.totals.documents, scored) {
+            (0, Some(_)) => self.mixing = Some(Mixing::default()),
+            (0, None) if first_stage == FirstStage::Needed => {
+                let message = "`blend=` needs the first stage's scores, and no candidate has a field 'score'; name the field with `score_field=`";
+                return Err(Error::BadInput { file: file.to_owned(), message: message.to_owned() });
+            }
+            (before @ 1.., Some(row)) if self.mixing.is_none() => {
+                let message = format!(
+                    "this row has a first-stage score, the first {before} have none; give one to all, or say `blend=none`"
+                );
+                return Err(Error::BadRow { file: file.to_owned(), line: row.line, message });
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, chunk: Vec<Row>, reranker: &Reranker, call: &Call<'_>) -> Result<()> {
+        let first = self.totals.documents;
+        let passages: Vec<_> = chunk.iter().map(Row::passage).collect();
+        let texts: Vec<&str> = self.queries.iter().map(|asked| asked.query.text.as_str()).collect();
+        let scored = reranker.score_queries(&texts, &passages, call);
+        let scored = scored.map_err(|error| of_query(error, |at| self.queries.get(at).map(|asked| asked.query)))?;
+        drop(passages);
+        for (asked, scored) in self.queries.iter_mut().zip(&scored) {
+            asked.reading.merge(scored.query);
+            for ((at, pair), row) in (first..).zip(&scored.pairs).zip(&chunk) {
+                if self.ignore_identical_ids && row.id == asked.query.id {
+                    continue;
+                }
+                asked.best.push(at, pair.ranked_by).map_err(|error| of_candidate(error, row))?;
+                asked.pairs.insert(at, pair.clone());
+            }
+        }
+        self.count(&scored, &chunk)?;
+        self.rows.extend((first..).zip(chunk));
+        Ok(())
+    }
+
+    fn count(&mut self, scored: &[ScoredList], chunk: &[Row]) -> Result<()> {
+        let totals = &mut self.totals;
+        if totals.documents == 0 {
+            // Once, not once per chunk.
+            totals.tokens += scored.iter().map(|scored| u64::from(scored.query.tokens)).sum::<u64>();
+        }
+        for scored in scored {
+            totals.unscored += scored.unscored().count();
+            for (at, _) in scored.unscored() {
+                totals.note_left_out(&scored.pairs[at], || Ok(chunk[at].id.clone()))?;
+            }
+        }
+        totals.candidates += scored.len() * chunk.len();
+        // Tokens, truncation and emptiness of a candidate do not depend on the query.
+        let Some(any) = scored.first() else { return Ok(()) };
+        if let Some(mixing) = &mut self.mixing {
+            mixing.add(totals.documents, chunk, &any.pairs);
+            totals.no_first_stage += chunk.iter().filter(|row| row.first_stage_score.is_none()).count();
+        }
+        totals.tokens += any.document_tokens;
+        totals.truncated += any.num_truncated();
+        for at in any.empty() {
+            totals.empty += 1;
+            totals.note_left_out(&any.pairs[at], || Ok(chunk[at].id.clone()))?;
+        }
+        totals.documents += any.pairs.len();
+        Ok(())
+    }
+
+    fn forget_losers(&mut self, k: usize) {
+        let winners = self.mixing.as_ref().map(|mixing| mixing.winners(self.rows.keys().copied(), k));
+        for asked in &mut self.queries {
+            let own = || asked.best.indices().collect();
+            let winners = winners.clone().unwrap_or_else(own);
+            asked.pairs.retain(|index, _| winners.contains(index));
+        }
+        let needed: HashSet<usize> = self.queries.iter().flat_map(|asked| asked.pairs.keys().copied()).collect();
+        self.rows.retain(|index, _| needed.contains(index));
+    }
+
+    fn ranked(self, reranker: &Reranker, options: &RowsOptions) -> Result<RankedRows<'a>> {
+        let Self { queries, rows, mixing, mut totals, .. } = self;
+        let k = options.top_k.unwrap_or(usize::MAX);
+        let mixed = match &mixing {
+            Some(Mixing { model, left_out, first_stage }) => {
+                let mixed = list::mix(reranker.blend(), model, left_out, first_stage)?;
+                mixed.map(|mixed| ranking::top_k(&mixed, k)).transpose()?
+            }
+            None => None,
+        };
+        let mut lists = Vec::with_capacity(queries.len());
+        for PerQuery { query, best, reading, mut pairs } in queries {
+            totals.readings.add(&query.id, reading);
+            let hits = mixed.clone().unwrap_or_else(|| best.into_hits());
+            let mut results = Vec::new();
+            for mut hit in hits {
+                let Some(pair) = pairs.remove(&hit.index) else { continue };
+                if options.min_score.is_some_and(|least| pair.score < least || pair.score.is_nan()) {
+                    continue;
+                }
+                if mixed.is_none() {
+                    // What it is ranked by may be a finer number.
+                    hit.score = pair.score;
+                }
+                let passage = rows[&hit.index].passage();
+                let explanation = options.explain.then(|| reranker.explain(&query.text, &passage)).transpose()?;
+                results.push((hit, pair, explanation.flatten()));
+            }
+            totals.results += results.len();
+            lists.push(RankedList { query, reading, results });
+        }
+        Ok(RankedRows { lists, rows, blend: mixed.is_some().then(|| reranker.blend()), totals })
+    }
+}
