@@ -10,6 +10,7 @@ mod contract;
 mod cross_encoder;
 mod damaged_models;
 mod determinism;
+mod device;
 mod diagnose;
 mod engine;
 mod eval;

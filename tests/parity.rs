@@ -12,9 +12,9 @@ use crate::support::{
 
 /// expected.json of a tiny model.
 #[derive(Deserialize)]
-struct Expected {
+pub struct Expected {
     contract: ExpectedContract,
-    rows: Vec<ExpectedRow>,
+    pub rows: Vec<ExpectedRow>,
 }
 
 #[derive(Deserialize)]
@@ -28,15 +28,15 @@ struct ExpectedContract {
 }
 
 #[derive(Deserialize)]
-struct ExpectedRow {
-    text: String,
-    role: String,
+pub struct ExpectedRow {
+    pub text: String,
+    pub role: String,
     tokens: u32,
     truncated: bool,
-    embedding: Vec<f32>,
+    pub embedding: Vec<f32>,
 }
 
-fn expected(folder: &std::path::Path) -> Expected {
+pub fn expected(folder: &std::path::Path) -> Expected {
     serde_json::from_slice(&std::fs::read(folder.join("expected.json")).unwrap()).unwrap()
 }
 
@@ -99,6 +99,14 @@ struct ParityText {
 
 #[test]
 fn the_default_model_agrees_with_sentence_transformers_on_hundreds_of_texts() {
+    for engine in [Engine::Native, Engine::Candle] {
+        let options = LocalEncoderOptions { engine: Some(engine), ..f32_options() };
+        assert_default_model_parity(&load(nearsort::DEFAULT_MODEL, options));
+    }
+}
+
+/// Fails unless all-MiniLM-L6-v2 encodes the texts of `models/parity` as sentence-transformers does.
+pub fn assert_default_model_parity(encoder: &LocalEncoder) {
     let folder = root().join("models/parity");
     let lines = std::fs::read_to_string(folder.join("texts.jsonl")).unwrap();
     let texts: Vec<ParityText> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -110,14 +118,12 @@ fn the_default_model_agrees_with_sentence_transformers_on_hundreds_of_texts() {
     let truncated = expected.tensor("truncated").unwrap().data().to_vec();
 
     let inputs: Vec<&str> = texts.iter().map(|text| text.text.as_str()).collect();
-    for engine in [Engine::Native, Engine::Candle] {
-        let encoder = load(nearsort::DEFAULT_MODEL, LocalEncoderOptions { engine: Some(engine), ..f32_options() });
-        let found = encoder.encode(&inputs, Role::Document).unwrap();
-        assert_eq!(found.tokens, tokens);
-        assert_eq!(found.truncated.iter().map(|&cut| u8::from(cut)).collect::<Vec<_>>(), truncated);
-        for ((text, row), expected) in texts.iter().zip(found.vectors.rows()).zip(vectors.chunks(encoder.dim())) {
-            assert_parity(&format!("{} by {engine}", text.id), row.as_slice().unwrap(), expected);
-        }
+    let found = encoder.encode(&inputs, Role::Document).unwrap();
+    assert_eq!(found.tokens, tokens);
+    assert_eq!(found.truncated.iter().map(|&cut| u8::from(cut)).collect::<Vec<_>>(), truncated);
+    for ((text, row), expected) in texts.iter().zip(found.vectors.rows()).zip(vectors.chunks(encoder.dim())) {
+        let what = format!("{} by {} on {}", text.id, encoder.engine(), encoder.device());
+        assert_parity(&what, row.as_slice().unwrap(), expected);
     }
 }
 

@@ -132,18 +132,36 @@ impl Backend for CandleBackend {
     }
 }
 
+/// Opens a device. What is missing, a driver or the device itself, is an error, also where the driver's bindings panic.
 fn open_device(device: Device) -> Result<CandleDevice> {
-    let (opened, feature) = match device {
-        Device::Cpu => return Ok(CandleDevice::Cpu),
-        Device::Cuda(number) => (CandleDevice::new_cuda(number), "cuda"),
-        Device::Metal => (CandleDevice::new_metal(0), "metal"),
+    let open = || match device {
+        Device::Cpu => Ok(CandleDevice::Cpu),
+        Device::Cuda(number) => CandleDevice::new_cuda(number),
+        Device::Metal => CandleDevice::new_metal(0),
     };
-    let compiled = Device::compiled().contains(&feature);
-    opened.map_err(|e| {
-        let (message, remedy) = match compiled {
-            true => (e.to_string(), Remedy::UseCpu),
-            false => (format!("this build has no {feature} support"), Remedy::RebuildOrUseCpu { feature }),
-        };
-        Error::Device { device: device.to_string(), message }.advised(remedy)
-    })
+    let lacking = match foreign::call(open) {
+        Ok(Ok(opened)) => return Ok(opened),
+        Ok(Err(error)) => error.to_string(),
+        Err(panic) => panic,
+    };
+    let feature = if device == Device::Metal { "metal" } else { "cuda" };
+    let (message, remedy) = match Device::compiled().contains(&feature) {
+        true => (lacking, Remedy::UseCpu),
+        false => (format!("this build has no {feature} support"), Remedy::RebuildOrUseCpu { feature }),
+    };
+    Err(Error::Device { device: device.to_string(), message }.advised(remedy))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// No machine has so many, so this needs neither a driver nor a device, and holds where they are.
+    #[test]
+    fn a_device_that_cannot_be_opened_is_an_error_that_names_it() {
+        assert!(open_device(Device::Cpu).is_ok());
+        let error = open_device(Device::Cuda(9_999)).err().unwrap().to_string();
+        assert!(error.contains("cuda:9999"), "{error}");
+        assert_eq!(error.contains("this build has no cuda support"), !cfg!(feature = "cuda"), "{error}");
+    }
 }
