@@ -102,7 +102,7 @@ def nearsort_round(options, corpus, candidates):
     said, seconds = run([*command, *device, "--batch-tokens", batch.split()[0], candidates])
     loading = float(re.search(r"loaded in ([0-9.]+) s", said).group(1))
     rates = {batch: rate for batch, (rate, _) in tried.items()}
-    return {"rates": rates, "vectors": tried[batch][1], "rerank": seconds - loading, "loading": loading}
+    return {"rates": rates, "vectors": tried[batch][1], "rerank": seconds - loading, "loading": loading, "precision": stats["precision"]}
 
 
 def peer_round(options, corpus, candidates):
@@ -141,9 +141,7 @@ def row(name, rounds, exact):
     step = max(1, len(exact) // 1000)
     cosines = [cosine(a, b) for a, b in zip(rounds[-1]["vectors"][::step], exact[::step])]
     median = lambda key: statistics.median(found[key] for found in rounds)
-    if precision := rounds[0].get("precision"):
-        name = f"{name}, {precision}"
-    cells = [name, best, f"{medians[best]:.0f}", f"{statistics.fmean(cosines):.6f}", f"{min(cosines):.6f}"]
+    cells = [f"{name}, {rounds[0]['precision']}", best, f"{medians[best]:.0f}", f"{statistics.fmean(cosines):.6f}", f"{min(cosines):.6f}"]
     return "| " + " | ".join([*cells, f"{median('rerank'):.3f}", f"{median('loading'):.3f}"]) + " |"
 
 
