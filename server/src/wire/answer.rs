@@ -1,0 +1,130 @@
+//! A ranking, and its reply in the dialect of the request.
+
+use serde_json::{Map, Value, json};
+
+use super::dialect::Dialect;
+use super::error::WireError;
+use super::reply::Reply;
+use super::rerank::{DocumentForm, RerankRequest, Span};
+use super::scores::{Contract, Native, ScoreMap};
+use super::{cohere, infinity, jina, nim, tei, union, vllm, voyage, weaviate};
+
+/// A document's number from the model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Candidate {
+    /// Position in the request.
+    pub index: usize,
+    /// The model's number, finite.
+    pub native: f64,
+    /// Candidates for `relevant_spans`; the reply applies threshold and count.
+    pub spans: Vec<Span>,
+}
+
+/// Tokens that the model read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Usage {
+    pub tokens: u64,
+}
+
+/// An answer to a rerank request.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RerankAnswer {
+    pub id: String,
+    /// Seconds since 1970.
+    pub created: u64,
+    pub model: String,
+    pub native: Native,
+    /// By score, then input. Private: the order is checked once.
+    ranked: Vec<Candidate>,
+    pub usage: Usage,
+    /// How many documents the last stage scored, if a deadline cut it short.
+    pub scored: Option<usize>,
+}
+
+impl RerankAnswer {
+    /// Orders the candidates by the model's number, ties by position. The order is taken before a map to [0, 1] can round.
+    ///
+    /// # Errors
+    /// A number that is not finite.
+    pub fn new(id: String, model: String, native: Native, mut candidates: Vec<Candidate>) -> Result<Self, WireError> {
+        if let Some(bad) = candidates.iter().find(|candidate| !candidate.native.is_finite()) {
+            return Err(WireError::NotFinite { index: bad.index });
+        }
+        // 0.0 - -0.0: equal numbers must tie, which total_cmp denies to the two zeros.
+        let key = |candidate: &Candidate| candidate.native + 0.0;
+        candidates.sort_by(|a, b| key(b).total_cmp(&key(a)).then(a.index.cmp(&b.index)));
+        Ok(Self { id, created: 0, model, native, ranked: candidates, usage: Usage { tokens: 0 }, scored: None })
+    }
+
+    /// Best first.
+    pub fn ranked(&self) -> &[Candidate] {
+        &self.ranked
+    }
+
+    /// The map that this request is answered with.
+    pub(super) fn score_map(&self, request: &RerankRequest) -> ScoreMap {
+        let raw = request.raw_scores || request.dialect == Dialect::Nim;
+        ScoreMap::choose(self.native, if raw { Contract::Raw } else { Contract::Unit })
+    }
+
+    /// The first `top_n`.
+    pub(super) fn top(&self, request: &RerankRequest) -> &[Candidate] {
+        let wanted = request.top_n.unwrap_or(usize::MAX).min(self.ranked.len());
+        &self.ranked[..wanted]
+    }
+
+    /// `{index, relevance_score, document?, relevant_spans?}`: what all but TEI, NIM and Weaviate share.
+    pub(super) fn results(&self, request: &RerankRequest) -> Value {
+        let map = self.score_map(request);
+        self.top(request).iter().map(|candidate| result(candidate, request, map)).collect()
+    }
+
+    pub(super) fn usage(&self) -> Value {
+        json!({ "prompt_tokens": self.usage.tokens, "total_tokens": self.usage.tokens })
+    }
+}
+
+/// Writes the answer in the dialect of the request.
+///
+/// # Errors
+/// A candidate whose index is not a document of the request.
+pub fn rerank_reply(request: &RerankRequest, answer: &RerankAnswer) -> Result<Reply, WireError> {
+    let documents = request.documents.len();
+    if let Some(bad) = answer.ranked().iter().find(|candidate| candidate.index >= documents) {
+        return Err(WireError::Backend { detail: format!("index {} of {documents} documents", bad.index) });
+    }
+    let kind = answer.score_map(request).name();
+    let bare = |body: Value| Reply::json(&body).with_notes(kind, &request.warnings);
+    Ok(match request.dialect {
+        Dialect::Union => Reply::json(&union::write(request, answer)),
+        Dialect::Cohere => Reply::json(&cohere::write(request, answer)),
+        Dialect::Jina => bare(jina::write(request, answer)),
+        Dialect::Voyage => bare(voyage::write(request, answer)),
+        Dialect::Tei => bare(tei::write(request, answer)),
+        Dialect::Infinity => bare(infinity::write(request, answer)),
+        Dialect::Vllm => bare(vllm::write(request, answer)),
+        Dialect::Nim => bare(nim::write(request, answer)),
+        Dialect::Weaviate => bare(weaviate::write(request, answer)),
+    })
+}
+
+fn result(candidate: &Candidate, request: &RerankRequest, map: ScoreMap) -> Value {
+    let mut result = Map::new();
+    result.insert("index".into(), json!(candidate.index));
+    result.insert("relevance_score".into(), json!(map.apply(candidate.native)));
+    // Absent, never null: LiteLLM's and xinference's clients die of a null.
+    if let (Some(form), Some(document)) = (request.return_documents, request.documents.get(candidate.index)) {
+        let value = match form {
+            DocumentForm::Object => json!({ "text": document.text }),
+            DocumentForm::Text => json!(document.text),
+        };
+        result.insert("document".into(), value);
+    }
+    if let Some(options) = request.relevant_spans {
+        let relevant = candidate.spans.iter().filter(|span| span.score > options.threshold);
+        let spans = relevant.take(options.max_spans.unwrap_or(usize::MAX));
+        let list = spans.map(|s| json!({ "start": s.start, "end": s.end, "score": s.score.clamp(0.0, 1.0) }));
+        result.insert("relevant_spans".into(), list.collect());
+    }
+    Value::Object(result)
+}

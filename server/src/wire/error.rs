@@ -1,0 +1,64 @@
+//! Why a request is refused.
+
+use std::time::Duration;
+
+/// The reason for a refusal. The text names the key, what was found, and what is wanted.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum WireError {
+    #[error("the body is not valid JSON: {detail}")]
+    NotJson { detail: String },
+    #[error("the body is {found}; wanted: a JSON object")]
+    NotAnObject { found: String },
+    #[error("the body has {bytes} bytes; the limit is {limit}: send fewer or shorter texts")]
+    BodyTooLarge { bytes: usize, limit: usize },
+    #[error("'{key}' is missing; wanted: {wanted}")]
+    Missing { key: String, wanted: &'static str },
+    #[error("'{key}' is {found}; wanted: {wanted}")]
+    Wrong { key: String, found: String, wanted: String },
+    #[error("'{key}' is an empty list; wanted: at least one text")]
+    Empty { key: String },
+    #[error("'{key}' has {found} entries; the limit is {limit}: split the request")]
+    TooMany { key: String, found: usize, limit: usize },
+    #[error(
+        "'{key}' holds token ids, which belong to another model's tokenizer; send the texts themselves \
+         (langchain-openai: OpenAIEmbeddings(check_embedding_ctx_length=False))"
+    )]
+    TokenIds { key: String },
+    #[error("unknown model '{model}'; this server has: {}", known.join(", "))]
+    UnknownModel { model: String, known: Vec<String> },
+    #[error("there is no endpoint {path}")]
+    UnknownPath { path: String },
+    #[error("{path} takes {wanted}, not {found}")]
+    WrongMethod { path: String, found: String, wanted: &'static str },
+    #[error("{path} is not offered: {reason}")]
+    NotOffered { path: String, reason: &'static str },
+    #[error("the API key is missing or wrong; send 'Authorization: Bearer KEY'")]
+    Unauthorized,
+    #[error("the server is overloaded; try again in {} ms", retry_after.as_millis())]
+    Overloaded { retry_after: Duration },
+    #[error("the server is not ready: {reason}")]
+    Unavailable { reason: String },
+    #[error("the deadline of {ms} ms has passed; ask for fewer documents or set 'on_deadline' to 'partial'")]
+    Deadline { ms: u64 },
+    #[error("the tokenizer failed: {detail}")]
+    Tokenizer { detail: String },
+    #[error("the model gave a number that is not finite at index {index}")]
+    NotFinite { index: usize },
+    #[error("the model failed: {detail}")]
+    Backend { detail: String },
+}
+
+impl WireError {
+    /// The key of the body that is wrong, for OpenAI's `param`.
+    pub fn key(&self) -> Option<&str> {
+        match self {
+            Self::Missing { key, .. }
+            | Self::Wrong { key, .. }
+            | Self::Empty { key }
+            | Self::TooMany { key, .. }
+            | Self::TokenIds { key } => Some(key),
+            Self::UnknownModel { .. } => Some("model"),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! A rerank request, whatever dialect it came in.
+
+use std::num::NonZeroU32;
+use std::ops::Range;
+
+use super::dialect::Dialect;
+
+/// A rerank request.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RerankRequest {
+    /// The dialect to answer in.
+    pub dialect: Dialect,
+    /// Cohere's, from the path: `/v1/` or not.
+    pub api_version: ApiVersion,
+    /// None: the client names none, or infinity-client's placeholder.
+    pub model: Option<String>,
+    pub query: String,
+    /// At least one. Empty texts are allowed.
+    pub documents: Vec<Document>,
+    /// Results wanted, at least 1; None (also for 0): all. May exceed the documents.
+    pub top_n: Option<usize>,
+    /// Whether the body has a key for it, null included: Voyage's clients have none.
+    pub names_top_n: bool,
+    /// None: results carry no document.
+    pub return_documents: Option<DocumentForm>,
+    /// Scores as the model gives them: logits, cosines.
+    pub raw_scores: bool,
+    pub instruction: Option<String>,
+    /// A prompt of the model, by name.
+    pub prompt_name: Option<String>,
+    pub max_tokens_per_doc: Option<NonZeroU32>,
+    pub max_tokens_per_query: Option<NonZeroU32>,
+    /// vLLM's `truncate_prompt_tokens`: query and document together.
+    pub max_tokens_per_pair: Option<NonZeroU32>,
+    /// Whether long texts are cut; false: an error instead. None: the server's default.
+    pub truncation: Option<bool>,
+    /// Which end is cut away.
+    pub truncation_side: Option<Side>,
+    pub relevant_spans: Option<SpanOptions>,
+    /// 0 to 999; lower is sooner.
+    pub priority: u16,
+    /// Milliseconds from the arrival, at least 1.
+    pub deadline_ms: Option<u64>,
+    pub on_deadline: OnDeadline,
+    /// Fields that were ignored.
+    pub warnings: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ApiVersion {
+    V1,
+    V2,
+}
+
+/// How a result carries its document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DocumentForm {
+    /// `{"text": …}`: Cohere v1, Jina, vLLM; LiteLLM's model refuses null and strings.
+    Object,
+    /// The text itself: infinity, Voyage, TEI; infinity-client's model refuses objects.
+    Text,
+}
+
+/// A candidate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document {
+    /// What is scored and given back.
+    pub text: String,
+    /// The fields that `text` was read from; empty if the document was a string.
+    pub fields: Vec<String>,
+}
+
+/// The end of a text that truncation removes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    Left,
+    Right,
+}
+
+/// What to do when the deadline passes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnDeadline {
+    /// A refusal.
+    Error,
+    /// What is scored so far, marked `"scored": n`.
+    Partial,
+}
+
+/// Cohere's `relevant_spans` with mode "enabled".
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SpanOptions {
+    /// In [0, 1]; only spans that score higher are returned. Cohere's default: 0.1.
+    pub threshold: f64,
+    /// Spans per document; None: all.
+    pub max_spans: Option<usize>,
+}
+
+/// A relevant stretch of a document, in code points, end exclusive (cohere 7.3.1, `RerankRelevantSpanResponse`).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Span {
+    pub start: usize,
+    pub end: usize,
+    /// In [0, 1].
+    pub score: f64,
+}
+
+/// The span of a byte range of `text`. None if the range does not lie on characters of the text.
+pub fn span(text: &str, bytes: Range<usize>, score: f64) -> Option<Span> {
+    let inside = text.get(bytes.clone())?;
+    let start = text.get(..bytes.start)?.chars().count();
+    Some(Span { start, end: start + inside.chars().count(), score })
+}

@@ -1,0 +1,120 @@
+//! Paths: which endpoint, and which dialect a prefix forces.
+
+use super::dialect::Dialect;
+use super::error::WireError;
+use super::rerank::ApiVersion;
+
+/// What a path asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Endpoint {
+    Rerank,
+    /// OpenAI's and Voyage's form.
+    Embeddings,
+    /// TEI's form.
+    Embed,
+    Score,
+    Similarity,
+    Predict,
+    Tokenize,
+    Info,
+    /// `POST /`: by the kind of the model.
+    Root,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Method {
+    Get,
+    Post,
+}
+
+/// A path that is served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Route {
+    pub endpoint: Endpoint,
+    /// None: the keys of the body decide.
+    pub dialect: Option<Dialect>,
+    pub api_version: ApiVersion,
+}
+
+/// A way out where bodies do not tell: LiteLLM's `infinity/` sends the bytes of its `hosted_vllm/`.
+const PREFIXES: &[(&str, Dialect)] = &[
+    ("/cohere", Dialect::Cohere),
+    ("/jina", Dialect::Jina),
+    ("/voyage", Dialect::Voyage),
+    ("/tei", Dialect::Tei),
+    ("/infinity", Dialect::Infinity),
+    ("/vllm", Dialect::Vllm),
+    ("/nim", Dialect::Nim),
+];
+
+const PATHS: &[(&str, Method, Endpoint)] = &[
+    ("/rerank", Method::Post, Endpoint::Rerank),
+    ("/v1/rerank", Method::Post, Endpoint::Rerank),
+    ("/v2/rerank", Method::Post, Endpoint::Rerank),
+    // llama.cpp's other names.
+    ("/reranking", Method::Post, Endpoint::Rerank),
+    ("/v1/reranking", Method::Post, Endpoint::Rerank),
+    ("/ranking", Method::Post, Endpoint::Rerank),
+    (RANKING, Method::Post, Endpoint::Rerank),
+    ("/embeddings", Method::Post, Endpoint::Embeddings),
+    ("/v1/embeddings", Method::Post, Endpoint::Embeddings),
+    ("/embed", Method::Post, Endpoint::Embed),
+    ("/score", Method::Post, Endpoint::Score),
+    ("/v1/score", Method::Post, Endpoint::Score),
+    ("/similarity", Method::Post, Endpoint::Similarity),
+    ("/predict", Method::Post, Endpoint::Predict),
+    ("/tokenize", Method::Post, Endpoint::Tokenize),
+    ("/info", Method::Get, Endpoint::Info),
+    ("/", Method::Post, Endpoint::Root),
+];
+
+/// NIM's own path: always its dialect.
+const RANKING: &str = "/v1/ranking";
+
+/// TEI's endpoints that nearsort does not have: 501.
+const NOT_OFFERED: &[(&str, &str)] = &[
+    ("/embed_sparse", "nearsort has no sparse models"),
+    ("/embed_all", "nearsort gives one vector a text; use /embed"),
+    ("/decode", "nearsort does not turn token ids into text"),
+];
+
+/// Finds the route of a path without its query string. A slash at the end does not matter.
+///
+/// # Errors
+/// An unknown path, another method, or an endpoint of TEI that is not offered.
+pub fn route(method: &str, path: &str) -> Result<Route, WireError> {
+    let (dialect, rest) = split(path);
+    let rest = if rest.len() > 1 { rest.strip_suffix('/').unwrap_or(rest) } else { rest };
+    if let Some((_, reason)) = NOT_OFFERED.iter().find(|(known, _)| *known == rest) {
+        return Err(WireError::NotOffered { path: rest.to_owned(), reason });
+    }
+    let known = PATHS.iter().find(|(known, _, _)| *known == rest);
+    let (_, wanted, endpoint) = known.ok_or_else(|| WireError::UnknownPath { path: path.to_owned() })?;
+    check_method(method, *wanted, path)?;
+    let own = matches!(rest, RANKING | "/ranking").then_some(Dialect::Nim);
+    let api_version = if rest.starts_with("/v1/") { ApiVersion::V1 } else { ApiVersion::V2 };
+    Ok(Route { endpoint: *endpoint, dialect: own.or(dialect), api_version })
+}
+
+/// The forced dialect and the path behind its prefix.
+fn split(path: &str) -> (Option<Dialect>, &str) {
+    let behind = |prefix: &str| path.strip_prefix(prefix).filter(|rest| rest.is_empty() || rest.starts_with('/'));
+    let found = PREFIXES.iter().find_map(|(prefix, dialect)| Some((Some(*dialect), behind(prefix)?)));
+    match found {
+        Some((dialect, "")) => (dialect, "/"),
+        Some(found) => found,
+        None => (None, path),
+    }
+}
+
+fn check_method(method: &str, wanted: Method, path: &str) -> Result<(), WireError> {
+    let wanted = match wanted {
+        Method::Get => "GET",
+        Method::Post => "POST",
+    };
+    if method == wanted {
+        return Ok(());
+    }
+    let found = if method.len() <= 16 { method } else { "another method" };
+    Err(WireError::WrongMethod { path: path.to_owned(), found: found.to_owned(), wanted })
+}
