@@ -27,6 +27,7 @@ mod route;
 mod score;
 mod scores;
 mod tei;
+mod tei_embed;
 mod tei_predict;
 mod tei_tokenize;
 mod union;
@@ -34,8 +35,9 @@ mod value;
 mod vllm;
 mod voyage;
 mod weaviate;
+mod write;
 
-pub use answer::{Candidate, RerankAnswer, Usage, rerank_reply};
+pub use answer::{Candidate, RerankAnswer, Usage};
 pub use body::Limits;
 pub use dialect::Dialect;
 pub use embed::{EmbedRequest, EmbedSurface, Embeddings, Format, Input, TokenIds};
@@ -49,6 +51,7 @@ pub use rerank::{ApiVersion, Document, DocumentForm, OnDeadline, RerankRequest, 
 pub use route::{Endpoint, Route, route};
 pub use score::{ScoreAnswer, ScoreRequest, ScoreSurface, read_score, read_similarity};
 pub use scores::{Contract, Native, ScoreMap};
-pub use tei::{RootRequest, read_embed, read_root};
+pub use tei_embed::{RootRequest, read_embed, read_root};
 pub use tei_predict::{PredictRequest, PredictText, Prediction, predict_reply, read_predict};
 pub use tei_tokenize::{Token, TokenizeRequest, read_tokenize, tokenize_reply};
+pub use write::rerank_reply;

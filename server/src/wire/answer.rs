@@ -1,13 +1,11 @@
-//! A ranking, and its reply in the dialect of the request.
+//! A ranking, and the parts of replies that dialects share.
 
 use serde_json::{Map, Value, json};
 
 use super::dialect::Dialect;
 use super::error::WireError;
-use super::reply::Reply;
 use super::rerank::{DocumentForm, RerankRequest, Span};
 use super::scores::{Contract, Native, ScoreMap};
-use super::{cohere, infinity, jina, nim, tei, union, vllm, voyage, weaviate};
 
 /// A document's number from the model.
 #[derive(Debug, Clone, PartialEq)]
@@ -82,30 +80,6 @@ impl RerankAnswer {
     pub(super) fn usage(&self) -> Value {
         json!({ "prompt_tokens": self.usage.tokens, "total_tokens": self.usage.tokens })
     }
-}
-
-/// Writes the answer in the dialect of the request.
-///
-/// # Errors
-/// A candidate whose index is not a document of the request.
-pub fn rerank_reply(request: &RerankRequest, answer: &RerankAnswer) -> Result<Reply, WireError> {
-    let documents = request.documents.len();
-    if let Some(bad) = answer.ranked().iter().find(|candidate| candidate.index >= documents) {
-        return Err(WireError::Backend { detail: format!("index {} of {documents} documents", bad.index) });
-    }
-    let kind = answer.score_map(request).name();
-    let bare = |body: Value| Reply::json(&body).with_notes(kind, &request.warnings);
-    Ok(match request.dialect {
-        Dialect::Union => Reply::json(&union::write(request, answer)),
-        Dialect::Cohere => Reply::json(&cohere::write(request, answer)),
-        Dialect::Jina => bare(jina::write(request, answer)),
-        Dialect::Voyage => bare(voyage::write(request, answer)),
-        Dialect::Tei => bare(tei::write(request, answer)),
-        Dialect::Infinity => bare(infinity::write(request, answer)),
-        Dialect::Vllm => bare(vllm::write(request, answer)),
-        Dialect::Nim => bare(nim::write(request, answer)),
-        Dialect::Weaviate => bare(weaviate::write(request, answer)),
-    })
 }
 
 fn result(candidate: &Candidate, request: &RerankRequest, map: ScoreMap) -> Value {

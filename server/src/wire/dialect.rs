@@ -2,9 +2,6 @@
 
 use serde_json::{Map, Value};
 
-use super::keys::Keys;
-use super::{cohere, infinity, jina, nim, tei, union, vllm, voyage, weaviate};
-
 /// Whose request and answer bodies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
@@ -46,21 +43,6 @@ impl Dialect {
             Sign::ObjectWithout(key, other) => given(key).is_some_and(Value::is_object) && given(other).is_none(),
         };
         SIGNS.iter().find(|(sign, _)| shown(sign)).map_or(Self::Union, |(_, dialect)| *dialect)
-    }
-
-    /// The keys of its request bodies, beside the common ones.
-    pub(super) fn keys(self) -> Keys {
-        match self {
-            Self::Union => union::KEYS,
-            Self::Cohere => cohere::KEYS,
-            Self::Jina => jina::KEYS,
-            Self::Voyage => voyage::KEYS,
-            Self::Tei => tei::KEYS,
-            Self::Infinity => infinity::KEYS,
-            Self::Vllm => vllm::KEYS,
-            Self::Nim => nim::KEYS,
-            Self::Weaviate => weaviate::KEYS,
-        }
     }
 
     /// Whether documents come back when the request does not say.

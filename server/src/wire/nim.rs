@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::answer::RerankAnswer;
+use super::answer::{Candidate, RerankAnswer};
 use super::keys::{Field, Keys};
 use super::rerank::RerankRequest;
 
@@ -13,7 +13,7 @@ pub(super) const KEYS: Keys =
 /// Raw numbers, best first.
 pub(super) fn write(request: &RerankRequest, answer: &RerankAnswer) -> Value {
     let map = answer.score_map(request);
-    let ranking = |c: &super::Candidate| json!({ "index": c.index, "logit": map.apply(c.native) });
+    let ranking = |c: &Candidate| json!({ "index": c.index, "logit": map.apply(c.native) });
     let rankings: Vec<Value> = answer.top(request).iter().map(ranking).collect();
     json!({ "rankings": rankings, "usage": answer.usage() })
 }

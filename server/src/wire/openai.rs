@@ -7,7 +7,6 @@ use serde_json::{Map, Value};
 use super::body::{Limits, object, unknown_keys};
 use super::embed::{EmbedRequest, EmbedSurface, Format, TokenIds, inputs};
 use super::error::WireError;
-use super::rerank::Side;
 use super::value::{boolean, integer, text, wrong};
 
 const KEYS: &[&str] = &[
@@ -45,7 +44,7 @@ pub fn read_embeddings(bytes: &[u8], ids: TokenIds, limits: &Limits) -> Result<E
         normalize: None,
         prompt_name: role.map(|(key, value)| text(key, value)).transpose()?,
         truncation: given(&body, "truncation").map(|value| boolean("truncation", value)).transpose()?,
-        truncation_side: None::<Side>,
+        truncation_side: None,
         warnings: unknown_keys(&body, KEYS.iter().copied()),
     })
 }

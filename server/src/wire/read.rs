@@ -7,9 +7,10 @@ use serde_json::{Map, Value};
 use super::body::{Limits, object, unknown_keys};
 use super::dialect::Dialect;
 use super::error::WireError;
-use super::keys::{COMMON, Field};
+use super::keys::{COMMON, Field, Keys};
 use super::rerank::{ApiVersion, Document, DocumentForm, OnDeadline, RerankRequest, Side, SpanOptions};
 use super::value::{as_boolean, boolean, found, integer, text, wrong};
+use super::{cohere, infinity, jina, nim, tei, union, vllm, voyage, weaviate};
 
 /// How to read a body; most of it comes from the route.
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +39,21 @@ pub fn read_rerank(bytes: &[u8], reading: &Reading) -> Result<RerankRequest, (Wi
     Fields::of(&body, dialect).request(reading).map_err(|error| (error, dialect))
 }
 
+/// The keys of a dialect's request bodies, beside the common ones.
+fn keys(dialect: Dialect) -> Keys {
+    match dialect {
+        Dialect::Union => union::KEYS,
+        Dialect::Cohere => cohere::KEYS,
+        Dialect::Jina => jina::KEYS,
+        Dialect::Voyage => voyage::KEYS,
+        Dialect::Tei => tei::KEYS,
+        Dialect::Infinity => infinity::KEYS,
+        Dialect::Vllm => vllm::KEYS,
+        Dialect::Nim => nim::KEYS,
+        Dialect::Weaviate => weaviate::KEYS,
+    }
+}
+
 /// The values of a body by field.
 struct Fields<'a> {
     body: &'a Map<String, Value>,
@@ -50,12 +66,12 @@ type Given<'a> = Option<(&'a str, &'a Value)>;
 
 impl<'a> Fields<'a> {
     fn of(body: &'a Map<String, Value>, dialect: Dialect) -> Self {
-        let known = dialect.keys().iter().chain(COMMON).map(|(key, _)| *key);
+        let known = keys(dialect).iter().chain(COMMON).map(|(key, _)| *key);
         Self { body, dialect, warnings: unknown_keys(body, known) }
     }
 
     fn keys_of(&self, field: Field) -> impl Iterator<Item = &'static str> + use<> {
-        self.dialect.keys().iter().chain(COMMON).filter(move |(_, f)| *f == field).map(|(key, _)| *key)
+        keys(self.dialect).iter().chain(COMMON).filter(move |(_, f)| *f == field).map(|(key, _)| *key)
     }
 
     /// The first key of the field that is not null. A second one is ignored with a warning.
@@ -87,14 +103,13 @@ impl<'a> Fields<'a> {
         let query = self.query()?;
         let documents = self.documents(&reading.limits)?;
         let raw = self.given(Field::RawScores).is_some();
-        let named = |fields: &Self| fields.keys_of(Field::TopN).any(|key| fields.body.contains_key(key));
         Ok(RerankRequest {
             dialect: self.dialect,
             api_version: reading.api_version,
             model: self.read(Field::Model, text)?.filter(|name| !is_placeholder(name)),
             query,
             documents,
-            names_top_n: named(&self),
+            names_top_n: self.body.contains_key("top_n"),
             top_n: self.read(Field::TopN, top_n)?.flatten(),
             return_documents: self.return_documents(raw)?,
             raw_scores: self.read(Field::RawScores, boolean)?.unwrap_or(false),

@@ -19,7 +19,7 @@ pub struct RerankRequest {
     pub documents: Vec<Document>,
     /// Results wanted, at least 1; None (also for 0): all. May exceed the documents.
     pub top_n: Option<usize>,
-    /// Whether the body has a key for it, null included: Voyage's clients have none.
+    /// Whether the body has the key `top_n`, null included: Voyage's clients send `top_k`.
     pub names_top_n: bool,
     /// None: results carry no document.
     pub return_documents: Option<DocumentForm>,

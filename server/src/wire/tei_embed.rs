@@ -1,0 +1,71 @@
+//! TEI's `/embed` and `POST /` (`router/src/http/types.rs`).
+
+use super::body::{Limits, object, unknown_keys};
+use super::dialect::Dialect;
+use super::embed::{EmbedRequest, EmbedSurface, Format, TokenIds, inputs};
+use super::error::WireError;
+use super::info::ModelKind;
+use super::openai::{dimension, given};
+use super::read::{Reading, read_rerank, side};
+use super::rerank::RerankRequest;
+use super::score::{ScoreRequest, read_similarity};
+use super::tei_predict::{PredictRequest, read_predict};
+use super::value::{boolean, text};
+
+const EMBED_KEYS: &[&str] =
+    &["inputs", "truncate", "truncation_direction", "prompt_name", "normalize", "dimensions", "model", "parameters"];
+
+/// Reads an `/embed` body.
+///
+/// # Errors
+/// A required key missing, a value of a wrong type, token ids where they are refused, more inputs than the limits allow.
+pub fn read_embed(bytes: &[u8], ids: TokenIds, limits: &Limits) -> Result<EmbedRequest, WireError> {
+    let body = object(bytes, limits)?;
+    let list = given(&body, "inputs")
+        .ok_or(WireError::Missing { key: "inputs".to_owned(), wanted: "a string or a list of strings" })?;
+    let flag = |key: &str| given(&body, key).map(|value| boolean(key, value)).transpose();
+    let word = |key: &str| given(&body, key).map(|value| text(key, value)).transpose();
+    Ok(EmbedRequest {
+        surface: EmbedSurface::Tei,
+        model: word("model")?,
+        inputs: inputs("inputs", list, ids, limits)?,
+        format: Format::Float,
+        dimensions: given(&body, "dimensions").map(|value| dimension("dimensions", value)).transpose()?,
+        normalize: flag("normalize")?,
+        prompt_name: word("prompt_name")?,
+        truncation: flag("truncate")?,
+        truncation_side: given(&body, "truncation_direction").map(|v| side("truncation_direction", v)).transpose()?,
+        warnings: unknown_keys(&body, EMBED_KEYS.iter().copied()),
+    })
+}
+
+/// What `POST /` asks for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RootRequest {
+    Embed(EmbedRequest),
+    Similarity(ScoreRequest),
+    Predict(PredictRequest),
+    Rerank(RerankRequest),
+}
+
+/// Reads a body of `POST /`: by the kind of the model, as TEI does. huggingface_hub's `sentence_similarity` and
+/// `feature_extraction` post there; the first is told by its `source_sentence`.
+///
+/// # Errors
+/// As the endpoint of its own.
+pub fn read_root(bytes: &[u8], kind: ModelKind, ids: TokenIds, limits: &Limits) -> Result<RootRequest, WireError> {
+    let body = object(bytes, limits)?;
+    if given(&body, "inputs").is_some_and(|inputs| inputs.get("source_sentence").is_some()) {
+        return read_similarity(bytes, limits).map(RootRequest::Similarity);
+    }
+    match kind {
+        ModelKind::Embedding if given(&body, "texts").is_none() => {
+            read_embed(bytes, ids, limits).map(RootRequest::Embed)
+        }
+        ModelKind::Classifier => read_predict(bytes, limits).map(RootRequest::Predict),
+        _ => {
+            let reading = Reading { dialect: Some(Dialect::Tei), limits: *limits, ..Reading::default() };
+            read_rerank(bytes, &reading).map(RootRequest::Rerank).map_err(|(error, _)| error)
+        }
+    }
+}
