@@ -13,7 +13,7 @@ use super::value::{found, text, wrong};
 const SIDES: &[(&str, &str)] =
     &[("text_1", "text_2"), ("queries", "documents"), ("queries", "items"), ("data_1", "data_2")];
 
-const OTHER_KEYS: &[&str] = &["model", "user", "instruction", "truncate_prompt_tokens", "priority", "encoding_format"];
+const OTHER_KEYS: &[&str] = &["model", "user", "instruction"];
 
 const SIMILARITY_KEYS: &[&str] = &["inputs", "parameters", "model"];
 

@@ -13,7 +13,7 @@ use super::tei_predict::{PredictRequest, read_predict};
 use super::value::{boolean, text};
 
 const EMBED_KEYS: &[&str] =
-    &["inputs", "truncate", "truncation_direction", "prompt_name", "normalize", "dimensions", "model", "parameters"];
+    &["inputs", "truncate", "truncation_direction", "prompt_name", "normalize", "dimensions", "model"];
 
 /// Reads an `/embed` body.
 ///
