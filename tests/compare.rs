@@ -42,7 +42,7 @@ fn judgements() -> Judgements {
 /// Counts the words of the query that are in the text.
 fn overlap() -> Reranker {
     let overlap = |query: &str, text: &str| query.split(' ').filter(|word| text.contains(word)).count() as f32;
-    Reranker::with(&Model::from_fn(overlap), RankOptions::default().blend(nearsort::Blend::None)).unwrap()
+    Reranker::with(Model::from_fn(overlap), RankOptions::default().blend(nearsort::Blend::None)).unwrap()
 }
 
 /// Keeps what it is told.

@@ -81,5 +81,5 @@ fn neighbours_and_padding_change_nothing_but_last_bits() {
 fn a_device_that_is_not_there_is_an_error() {
     let builder = nearsort::Reranker::builder().device(Device::Cuda(9_999));
     let error = builder.build().err().unwrap().to_string();
-    assert!(error.contains("cuda:9999") && error.contains("--device cpu"), "{error}");
+    assert!(error.contains("cuda:9999") && error.contains("`device=cpu`"), "{error}");
 }

@@ -40,7 +40,7 @@ pub fn run(options: JobOptions, args: &JobArgs, ranker: &Ranker<'_>) -> Run {
     warn_of_totals(talk, &report.totals, report.totals.candidates, reranker.score_kind());
     let (number, example) = (report.totals.repeated, report.totals.repeated_example.clone().unwrap_or_default());
     warn(talk, &Warning::Repeated { number, example });
-    judge::summarize(ranker, &call.usage());
+    judge::summarize(ranker.args, ranker.model, &call.usage(), talk);
     counter.summarize(&Summary {
         queries: report.totals.lists,
         pairs: report.totals.candidates,

@@ -11,7 +11,6 @@ use serde_json::{Map, Value};
 
 use crate::args::{JudgeArgs, ModelArgs, RankerArgs, Talk};
 use crate::hints::say;
-use crate::ranker::Ranker;
 use crate::{Failure, Outcome, Run};
 
 /// What can be known to be wrong before anything is sent.
@@ -126,8 +125,8 @@ pub fn asking(judge: &JudgeArgs) -> Result<(JudgeMethod, JudgeOptions), Failure>
 }
 
 /// Says what judging came to, where there is anything to say.
-pub fn summarize(ranker: &Ranker<'_>, used: &Usage) {
-    if ranker.session.talk == Talk::Quiet || !ranker.asks(ServiceKind::Judge) {
+pub fn summarize(args: &RankerArgs, model: &ModelArgs, used: &Usage, talk: Talk) {
+    if talk == Talk::Quiet || !args.asks(ServiceKind::Judge, model) {
         return;
     }
     let JudgeCounts { questions, asked_again, unparsed, refined, repairs } = used.judge;
@@ -146,8 +145,13 @@ pub fn summarize(ranker: &Ranker<'_>, used: &Usage) {
 }
 
 /// Adds what judging came to to the fields of a JSON answer's `usage`.
-pub fn add_usage(ranker: &Ranker<'_>, used: &Usage, usage: Option<Map<String, Value>>) -> Option<Map<String, Value>> {
-    if !ranker.asks(ServiceKind::Judge) {
+pub fn add_usage(
+    args: &RankerArgs,
+    model: &ModelArgs,
+    used: &Usage,
+    usage: Option<Map<String, Value>>,
+) -> Option<Map<String, Value>> {
+    if !args.asks(ServiceKind::Judge, model) {
         return usage;
     }
     let JudgeCounts { questions, asked_again, unparsed, refined, repairs } = used.judge;

@@ -113,7 +113,7 @@ impl Rerank<'_> {
         let model = reranker.model_run();
         self.warn(&ranked, &rows, &reranker);
         let used = call.usage();
-        judge::summarize(ranker, &used);
+        judge::summarize(ranker.args, ranker.model, &used, self.session.talk);
         if self.session.talk == Talk::Verbose {
             let ModelRun { name, device, engine, precision, isa, .. } = &model;
             let (candidates, tokens) = (ranked.totals().documents, ranked.totals().tokens);
@@ -122,7 +122,7 @@ impl Rerank<'_> {
                 "{candidates} candidates, {tokens} tokens; model {name} on {device} ({engine}, {precision}, {isa}) loaded in {loaded:.3} s, everything in {all:.3} s"
             ));
         }
-        let asked = judge::add_usage(ranker, &used, service::usage(self.session, &used));
+        let asked = judge::add_usage(ranker.args, ranker.model, &used, service::usage(self.session, &used));
         let answers = ranked.answers(&model, asked.as_ref());
         let mut out = self.target.open()?;
         answers.iter().try_for_each(|answer| out.write(answer))?;

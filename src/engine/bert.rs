@@ -223,7 +223,7 @@ impl Layer {
             let between = middle.all(down, m);
             down.prepare(between, operand, 0);
             laps.lap(Operation::Quantize);
-            let part = down.from_inputs(part);
+            let part = down.inputs(part);
             down.multiply(batch, between, operand, part, To::Add(rows), laps.of(Operation::Down));
         }
     }

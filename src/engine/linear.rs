@@ -257,7 +257,7 @@ impl Linear {
     }
 
     /// All outputs from some inputs: rows in tiles that hold these alone.
-    pub(super) fn from_inputs(&self, inputs: Range<usize>) -> Part {
+    pub(super) fn inputs(&self, inputs: Range<usize>) -> Part {
         Part { inputs, ..self.whole() }
     }
 

@@ -174,7 +174,7 @@ impl ModelOptions {
 
 /// Over HTTP; what the options leave open comes from the environment.
 fn over_http(provider: Provider, model: &str, own: &AccountOptions) -> Result<Arc<dyn Service>> {
-    if let Some(budget) = own.budget.filter(|budget| !(*budget >= 0.0)) {
+    if let Some(budget) = own.budget.filter(|budget| budget.is_nan() || *budget < 0.0) {
         return Err(Error::InvalidArgument(format!("a budget of {budget} dollars is none; give 0 or more")));
     }
     let mut options = ServiceOptions::from_env_at(provider, model, own.base_url.as_deref())?;

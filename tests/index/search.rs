@@ -148,7 +148,7 @@ fn an_added_index_searches_like_one_built_at_once() {
 #[test]
 fn a_cancelled_search_or_build_ends_and_can_be_done_again() {
     let (folder, token, rows) = (tempfile::tempdir().unwrap(), CancelToken::new(), corpus(0..20));
-    let mut builder = IndexBuilder::build(&folder.path().join("i"), &model(), PLAIN).unwrap();
+    let mut builder = IndexBuilder::build(folder.path().join("i"), &model(), PLAIN).unwrap();
     token.cancel();
     let call = Call::new().cancel(&token);
     let ended = builder.push_chunk(&words(), &borrowed(&rows), &call);

@@ -2,7 +2,8 @@
 
 use nearsort::compare::{ComparisonReport, DisputedQuery, TopDocument};
 
-use super::{View, charts, tables};
+use super::view::View;
+use super::{charts, tables};
 use crate::Failure;
 use crate::page::html::{self, bullets, chart, clipped, escaped, section, table};
 

@@ -6,6 +6,7 @@ mod names;
 mod rerank;
 mod tables;
 mod text;
+mod view;
 
 use std::fs;
 use std::io::{self, Write};
@@ -13,8 +14,7 @@ use std::path::PathBuf;
 
 use nearsort::RankOptions;
 use nearsort::compare::{
-    Collection, CompareFiles, CompareOptions, ComparisonReport, RankedModel, System, SystemKind, Texts, check_measures,
-    compare,
+    Collection, CompareFiles, CompareOptions, RankedModel, System, SystemKind, Texts, check_measures, compare,
 };
 use nearsort::eval::{Measure, Resampling};
 use nearsort::io::{write_run_line, write_whole};
@@ -30,6 +30,7 @@ use crate::words::this_call;
 use crate::{Failure, Outcome, Run, model};
 use names::{Source, file_stem, names};
 use rerank::rerank;
+use view::View;
 
 /// Width of a report that does not go to a terminal.
 const PLAIN_WIDTH: usize = 160;
@@ -40,12 +41,6 @@ pub fn run(args: &CompareArgs, session: &Session) -> Run {
     check(&args)?;
     let inputs = inputs(&args);
     session.with_rejects(&args.reading, args.html.as_deref(), &inputs, || show(&report(&args, session)?, &args))
-}
-
-/// What is shown: what the library found, and this call.
-struct View {
-    report: ComparisonReport,
-    command: String,
 }
 
 /// What is compared, in the systems' order.

@@ -31,7 +31,7 @@ const REMINDER: &str = "Answer with nothing but a JSON object that has the numbe
 /// Windows slide from the end of the list, which is in the first stage's order, to its beginning: each moves its best candidates up into the next. The
 /// score is the candidate's place, `(n - p) / n` for place p from 0 among n: it orders one list and says nothing outside of it.
 ///
-/// Numbers that an answer repeats or that name nothing are dropped, and candidates that it leaves out follow as they stood ([`JudgeCounts::repairs`]). A window whose answer
+/// Numbers that an answer repeats or that name nothing are dropped, and candidates that it leaves out follow as they stood ([`JudgeCounts::repairs`](crate::call::JudgeCounts::repairs)). A window whose answer
 /// is of no use, even when it is asked for again, stays as it was; a candidate that was in no other window is unscored. A list of one is asked about
 /// by nobody. The windows of a list are asked about one after the other, lists side by side.
 pub struct ListwiseScorer {
