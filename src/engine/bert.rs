@@ -220,11 +220,8 @@ impl Layer {
         for part in down.input_parts(batch) {
             let to = middle.to(down, m, part.len(), activation);
             up.multiply(batch, Rows::F32(rows), operand, up.outputs(part.clone()), to, laps.of(Operation::Up));
-            let between = middle.all(down, m);
-            down.prepare(between, operand, 0);
-            laps.lap(Operation::Quantize);
-            let part = down.inputs(part);
-            down.multiply(batch, between, operand, part, To::Add(rows), laps.of(Operation::Down));
+            let (between, part) = (middle.of(down, 0..m), down.inputs(part));
+            down.apply(batch, between, operand, part, To::Add(rows), laps.of(Operation::Down));
         }
     }
 }
@@ -305,7 +302,8 @@ impl Forward for Bert {
                 let hidden = &mut hidden[rows.start * width..rows.end * width];
                 let output = &layer.attention.output;
                 let context = attention.context.of(output, rows.clone());
-                output.apply(batch, context, To::Add(hidden), inner_operand, laps.of(Operation::AttentionOutput));
+                let laps_of = laps.of(Operation::AttentionOutput);
+                output.apply(batch, context, inner_operand, output.whole(), To::Add(hidden), laps_of);
                 layer.attention_norm.feed(batch.kernels, hidden, (&layer.up, &layer.down), inner_operand, 0);
                 laps.lap(Operation::Norm);
                 layer.feed_forward(batch, hidden, (middle, self.config.activation), inner_operand, laps);

@@ -25,15 +25,7 @@ impl Between {
         }
     }
 
-    /// `m` rows of some inputs as [`Between::to`] had them written.
-    pub(super) fn all(&self, next: &Linear, m: usize) -> Rows<'_> {
-        match next.tiles() {
-            Some(_) => Rows::Tiles(self.tiles.as_slice(), m),
-            None => Rows::F32(&self.rows.as_slice()[..m * next.k()]),
-        }
-    }
-
-    /// The rows `range` of all inputs of `next`; in tiles a range begins at a block.
+    /// The rows `range` of what was written for `next`; in tiles a range begins at a block, and at the first one where only some inputs were written.
     pub(super) fn of(&self, next: &Linear, range: Range<usize>) -> Rows<'_> {
         match next.tiles() {
             Some(_) => Rows::Tiles(&self.tiles.as_slice()[range.start * next.tile_row()..], range.len()),

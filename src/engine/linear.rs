@@ -215,18 +215,19 @@ impl Linear {
         }
     }
 
-    /// Prepares rows and computes them.
+    /// Prepares rows and computes a part of the layer for them.
     pub(super) fn apply(
         &self,
         batch: &Batch<'_>,
         input: Rows<'_>,
-        to: To<'_>,
         operand: &mut Operand,
+        part: Part,
+        to: To<'_>,
         mut laps: LapsOf<'_>,
     ) {
         self.prepare(input, operand, 0);
         laps.prepared();
-        self.multiply(batch, input, operand, self.whole(), to, laps);
+        self.multiply(batch, input, operand, part, to, laps);
     }
 
     /// Computes a part of the layer for rows that are prepared. With more than one thread, each computes some panels of columns.

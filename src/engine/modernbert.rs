@@ -192,19 +192,21 @@ impl Forward for ModernBert {
                 let gated = gated.at_least(rows.len() * gate);
                 let output = &layer.attention.output;
                 let context = attention.context.of(output, rows.clone());
-                output.apply(batch, context, To::Add(hidden), operand, laps.of(Operation::AttentionOutput));
+                let laps_of = laps.of(Operation::AttentionOutput);
+                output.apply(batch, context, operand, output.whole(), To::Add(hidden), laps_of);
                 normed.copy_from_slice(hidden);
                 layer.feed_forward_norm.apply(batch.kernels, normed);
                 laps.lap(Operation::Norm);
                 let to = To::Store(middle, Activation::None);
-                layer.up.apply(batch, Rows::F32(normed), to, operand, laps.of(Operation::Up));
+                layer.up.apply(batch, Rows::F32(normed), operand, layer.up.whole(), to, laps.of(Operation::Up));
                 for (row, gated) in middle.chunks_exact(2 * gate).zip(gated.chunks_exact_mut(gate)) {
                     gated.copy_from_slice(&row[..gate]);
                     elementwise.activate(self.config.activation, gated);
                     elementwise.multiply(gated, &row[gate..]);
                 }
                 laps.lap(Operation::Gate);
-                layer.down.apply(batch, Rows::F32(gated), To::Add(hidden), operand, laps.of(Operation::Down));
+                let (down, laps_of) = (&layer.down, laps.of(Operation::Down));
+                down.apply(batch, Rows::F32(gated), operand, down.whole(), To::Add(hidden), laps_of);
             }
         }
         self.final_norm.apply(batch.kernels, hidden);
