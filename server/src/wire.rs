@@ -8,12 +8,14 @@
 //! found and what is wanted.
 
 mod answer;
+mod api_key;
 mod body;
 mod cohere;
 mod dialect;
 mod embed;
 mod error;
 mod error_body;
+mod health;
 mod infinity;
 mod info;
 mod jina;
@@ -26,10 +28,12 @@ mod rerank;
 mod route;
 mod score;
 mod scores;
+mod search;
 mod tei;
 mod tei_embed;
 mod tei_predict;
 mod tei_tokenize;
+mod token_ids;
 mod union;
 mod value;
 mod vllm;
@@ -38,11 +42,13 @@ mod weaviate;
 mod write;
 
 pub use answer::{Candidate, RerankAnswer, Usage};
+pub use api_key::{KEY_HEADERS, presented_keys};
 pub use body::Limits;
 pub use dialect::Dialect;
-pub use embed::{EmbedRequest, EmbedSurface, Embeddings, Format, Input, TokenIds};
+pub use embed::{EmbedRequest, EmbedSurface, Embeddings, Format};
 pub use error::WireError;
 pub use error_body::error_reply;
+pub use health::{ModelEntry, health_reply, models_reply};
 pub use info::{Info, ModelKind};
 pub use openai::read_embeddings;
 pub use read::{Reading, read_rerank};
@@ -51,7 +57,9 @@ pub use rerank::{ApiVersion, Document, DocumentForm, OnDeadline, RerankRequest, 
 pub use route::{Endpoint, Route, route};
 pub use score::{ScoreAnswer, ScoreRequest, ScoreSurface, read_score, read_similarity};
 pub use scores::{Contract, Native, ScoreMap};
+pub use search::{SearchAnswer, SearchHit, SearchRequest, read_search};
 pub use tei_embed::{RootRequest, read_embed, read_root};
 pub use tei_predict::{PredictRequest, PredictText, Prediction, predict_reply, read_predict};
 pub use tei_tokenize::{Token, TokenizeRequest, read_tokenize, tokenize_reply};
+pub use token_ids::TokenIds;
 pub use write::rerank_reply;

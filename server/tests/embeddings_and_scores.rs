@@ -44,12 +44,61 @@ fn token_ids_are_refused_with_the_remedy() {
     for input in [json!([1, 2]), json!([[1, 2], [3]])] {
         let error = embeddings(json!({ "input": input })).unwrap_err();
         assert!(error.to_string().contains("check_embedding_ctx_length=False"), "{error}");
-        let body = json!({ "input": input }).to_string();
-        let kept = read_embeddings(body.as_bytes(), TokenIds::HandOn, &Limits::default()).unwrap();
-        assert_eq!(kept.inputs[0], Input::TokenIds(vec![1, 2]));
+        assert!(error.to_string().contains("--openai-token-ids cl100k_base"), "{error}");
     }
     assert!(matches!(embeddings(json!({ "input": ["a", 1] })), Err(WireError::Wrong { .. })));
     assert!(matches!(embeddings(json!({ "input": [] })), Err(WireError::Empty { .. })));
+}
+
+fn decoded(ids: Value) -> Result<EmbedRequest, WireError> {
+    let body = json!({ "input": ids }).to_string();
+    read_embeddings(body.as_bytes(), TokenIds::Cl100kBase, &Limits::default())
+}
+
+/// The ids are those of Python's tiktoken 0.12 for "The Eiffel Tower stands in Paris. 🗼".
+#[test]
+fn token_ids_are_decoded_by_cl100k_base_on_request() {
+    let ids = json!([791, 469, 3168, 301, 22703, 13656, 304, 12366, 13, 11410, 245, 120]);
+    let text = "The Eiffel Tower stands in Paris. 🗼";
+    assert_eq!(decoded(ids.clone()).unwrap().inputs, [text]);
+    assert_eq!(decoded(json!([ids, [9906]])).unwrap().inputs, [text, "Hello"]);
+    // A text that was cut within the character, as LangChain cuts after 8191 ids.
+    assert_eq!(decoded(json!([12366, 13, 11410])).unwrap().inputs, [" Paris. "]);
+    assert_eq!(decoded(json!([245, 120, 9906])).unwrap().inputs, ["Hello"]);
+    let error = decoded(json!([9906, 245, 9906])).unwrap_err().to_string();
+    assert!(
+        error.starts_with("'input' is a list of ids that spell no text; wanted: token ids of cl100k_base"),
+        "{error}"
+    );
+    let error = decoded(json!([[9906], [4_000_000_000_u32]])).unwrap_err();
+    assert!(error.to_string().starts_with("'input[1]' is a list with an id that is no token"), "{error}");
+    assert!(matches!(decoded(json!([[]])), Err(WireError::Empty { .. })));
+}
+
+#[test]
+fn dimensions_are_checked_against_the_models() {
+    let kept = |body: Value| embeddings(body).unwrap().kept_dimensions("m", 384);
+    assert_eq!(kept(json!({ "input": "a" })), Ok(384));
+    assert_eq!(kept(json!({ "input": "a", "dimensions": 128 })), Ok(128));
+    assert_eq!(kept(json!({ "input": "a", "dimensions": 384 })), Ok(384));
+    let error = kept(json!({ "input": "a", "dimensions": 385 })).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "'dimensions' is the number 385; wanted: an integer from 1 to 384, the dimensions of m"
+    );
+}
+
+#[test]
+fn warnings_of_embeddings_are_in_a_header() {
+    let openai = embeddings(json!({ "input": "a", "dimension": 8 })).unwrap();
+    let tei = read_embed(br#"{"inputs": "a", "normalise": true}"#, TokenIds::Refuse, &Limits::default()).unwrap();
+    let warning = |request: &EmbedRequest| vectors().reply(request).unwrap().headers;
+    let expected = |key: &str, near: &str| {
+        vec![("x-nearsort-warnings", format!("unknown field '{key}' is ignored; did you mean '{near}'?"))]
+    };
+    assert_eq!(warning(&openai), expected("dimension", "dimensions"));
+    assert_eq!(warning(&tei), expected("normalise", "normalize"));
+    assert_eq!(warning(&embeddings(json!({ "input": "a" })).unwrap()), vec![]);
 }
 
 #[test]
@@ -102,6 +151,47 @@ fn similarity_is_a_bare_list_in_the_order_of_the_sentences() {
     let (id, model) = (String::new(), String::new());
     let answer = ScoreAnswer { id, created: 0, model, native: Native::Cosine, scores: vec![0.25, 0.5], tokens: 0 };
     assert_eq!(json_of(request.reply(&answer).unwrap()), json!([0.25, 0.5]));
+}
+
+#[test]
+fn similarity_takes_teis_parameters_and_score_takes_vllms() {
+    let body = json!({ "inputs": { "source_sentence": "q", "sentences": ["a"] },
+        "parameters": { "truncate": false, "truncation_direction": "Left", "prompt_name": "query", "colour": 1 } });
+    let request = read_similarity(body.to_string().as_bytes(), &Limits::default()).unwrap();
+    assert_eq!((request.truncation, request.truncation_side), (Some(false), Some(Side::Left)));
+    assert_eq!(request.prompt_name.as_deref(), Some("query"));
+    assert_eq!(request.warnings, ["unknown field 'colour' is ignored"]);
+    let body = json!({ "text_1": "q", "text_2": "a", "truncate_prompt_tokens": 64, "truncation_side": "left" });
+    let request = read_score(body.to_string().as_bytes(), &Limits::default()).unwrap();
+    assert_eq!(request.max_tokens_per_pair.map(|n| n.get()), Some(64));
+    assert_eq!((request.truncation_side, request.warnings.len()), (Some(Side::Left), 0));
+    let wrong = read_similarity(
+        br#"{"inputs": {"source_sentence": "q", "sentences": ["a"]}, "parameters": 1}"#,
+        &Limits::default(),
+    );
+    assert!(wrong.is_err());
+}
+
+#[test]
+fn a_search_names_an_index_and_gets_the_scores_of_the_command() {
+    let read = |body: Value| read_search(body.to_string().as_bytes(), &Limits { texts: 50, ..Limits::default() });
+    let request = read(json!({ "query": "q", "index": null, "model": "news", "top_k": 3, "colour": 1 })).unwrap();
+    assert_eq!((request.index.as_deref(), request.top_n), (Some("news"), 3));
+    assert_eq!(read(json!({ "query": "q" })).unwrap().top_n, 10);
+    for bad in
+        [json!({}), json!({ "query": " " }), json!({ "query": "q", "top_n": 0 }), json!({ "query": "q", "top_n": 51 })]
+    {
+        assert!(read(bad.clone()).is_err(), "{bad}");
+    }
+    let hits = vec![SearchHit { row: 7, id: "seven".into(), score: -0.25 }];
+    let mut answer = SearchAnswer { id: "r".into(), index: "news".into(), model: "m".into(), hits, tokens: 4 };
+    let reply = answer.reply(&request).unwrap();
+    assert_eq!(reply.headers, [("x-nearsort-warnings", "unknown field 'colour' is ignored".to_owned())]);
+    let body = json_of(reply);
+    assert_eq!(body["results"], json!([{ "row": 7, "id": "seven", "score": -0.25 }]));
+    assert_eq!((&body["index"], &body["score_kind"]), (&json!("news"), &json!("cosine")));
+    answer.hits[0].score = f64::NAN;
+    assert_eq!(answer.reply(&request), Err(WireError::NotFinite { index: 0 }));
 }
 
 #[test]

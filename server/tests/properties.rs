@@ -96,7 +96,7 @@ fn read_all(bytes: &[u8]) {
             }
         }
     }
-    for ids in [TokenIds::Refuse, TokenIds::HandOn] {
+    for ids in [TokenIds::Refuse, TokenIds::Cl100kBase] {
         let _ = read_embeddings(bytes, ids, &limits);
         let _ = read_embed(bytes, ids, &limits);
         for kind in [ModelKind::Embedding, ModelKind::Reranker, ModelKind::Classifier] {
@@ -106,6 +106,7 @@ fn read_all(bytes: &[u8]) {
     let _ = read_predict(bytes, &limits);
     let _ = read_tokenize(bytes, &limits);
     let _ = read_similarity(bytes, &limits);
+    let _ = read_search(bytes, &limits);
     if let Ok(request) = read_score(bytes, &limits) {
         assert_eq!(request.pairs().count(), request.right.len());
     }

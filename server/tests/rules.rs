@@ -313,6 +313,118 @@ fn relevant_spans_have_coheres_form_in_code_points() {
 }
 
 #[test]
+fn a_key_is_found_in_every_form_that_clients_send() {
+    let keys =
+        |headers: &[(&str, &str)]| presented_keys(headers.iter().copied()).map(str::to_owned).collect::<Vec<_>>();
+    for value in ["Bearer k", "bearer k", "BEARER  k", "k", " k "] {
+        assert_eq!(keys(&[("host", "x"), ("authorization", value)]), ["k"], "{value}");
+    }
+    assert_eq!(keys(&[("x-api-key", "k")]), ["k"]);
+    assert_eq!(keys(&[("api-key", "k")]), ["k"]);
+    assert_eq!(keys(&[("authorization", "Bearer hf_token"), ("x-api-key", "k")]), ["hf_token", "k"]);
+    assert!(keys(&[("authorization", "Bearer "), ("x-api-key", ""), ("cookie", "k")]).is_empty());
+}
+
+#[test]
+fn a_partial_answer_says_so_in_every_dialect() {
+    let text = "the deadline has passed: 2 of 4 documents are scored";
+    let mut partial = answer(Native::Logit);
+    partial.scored = Some(2);
+    for dialect in [Dialect::Union, Dialect::Cohere, Dialect::Jina, Dialect::Voyage, Dialect::Infinity, Dialect::Vllm] {
+        let request = read_as(Some(dialect), &with(json!({}))).unwrap();
+        let reply = rerank_reply(&request, &partial).unwrap();
+        assert!(reply.headers.contains(&("x-nearsort-scored", "2/4".to_owned())), "{dialect:?}");
+        let body: Value = serde_json::from_slice(&reply.body).unwrap();
+        let warned = reply.headers.contains(&("x-nearsort-warnings", text.to_owned()));
+        assert!(warned || body["meta"]["warnings"] == json!([text]), "{dialect:?}");
+        assert!(body["meta"].get("scored").is_none(), "LiteLLM's model of meta knows no such key");
+    }
+    let bodies = [
+        json!({ "query": "q", "texts": ["a", "b", "c", "d"] }),
+        json!({ "query": { "text": "q" }, "passages": ["a", "b", "c", "d"] }),
+        with(json!({ "property": "" })),
+    ];
+    for body in bodies {
+        let reply = rerank_reply(&read(&body), &partial).unwrap();
+        assert!(reply.headers.contains(&("x-nearsort-scored", "2/4".to_owned())), "{body}");
+        assert!(reply.headers.contains(&("x-nearsort-warnings", text.to_owned())), "{body}");
+    }
+}
+
+/// The library gives minus infinity to a document without text, and to one that a judge refuses.
+#[test]
+fn a_document_without_a_score_comes_last_with_the_least_number() {
+    let last = |native, more: Value| {
+        let candidates = [f64::NEG_INFINITY, 0.5].into_iter().enumerate();
+        let candidates = candidates.map(|(index, native)| Candidate { index, native, spans: vec![] }).collect();
+        let answer = RerankAnswer::new("r".into(), "m".into(), native, candidates).unwrap();
+        let body: Value = serde_json::from_slice(&rerank_reply(&read(&with(more)), &answer).unwrap().body).unwrap();
+        assert_eq!(indexes(&body["results"]), [1, 0]);
+        body["results"][1]["relevance_score"].as_f64().unwrap()
+    };
+    for native in [Native::Logit, Native::Cosine, Native::Hybrid, Native::Rating, Native::Unit] {
+        assert_eq!(last(native, json!({})), 0.0, "{native:?}");
+    }
+    assert_eq!(last(Native::Logit, json!({ "raw_scores": true })), f64::from(f32::MIN));
+}
+
+/// Probabilities near 1 are one number in f32, but the library ranks by their logits.
+#[test]
+fn equal_numbers_keep_the_order_they_come_in() {
+    let candidates = [2, 0, 1].map(|index| Candidate { index, native: 1.0, spans: vec![] }).to_vec();
+    let answer = RerankAnswer::new("r".into(), "m".into(), Native::Unit, candidates).unwrap();
+    assert_eq!(answer.ranked().iter().map(|c| c.index).collect::<Vec<_>>(), [2, 0, 1]);
+}
+
+#[test]
+fn every_kind_of_score_has_a_named_map() {
+    let maps = [
+        (Native::Hybrid, Contract::Unit, -0.5, "hybrid_clamped", 0.0),
+        (Native::Hybrid, Contract::Similarity, -0.5, "hybrid", -0.5),
+        (Native::MaxSim, Contract::Unit, 0.5, "maxsim_clamped", 0.5),
+        (Native::MaxSim, Contract::Raw, -0.5, "maxsim", -0.5),
+        (Native::Cosine, Contract::Similarity, -0.5, "cosine", -0.5),
+        (Native::Rating, Contract::Unit, 7.5, "rating_tenth", 0.75),
+        (Native::Rating, Contract::Raw, 7.5, "rating", 7.5),
+        (Native::Unit, Contract::Raw, 0.25, "unit", 0.25),
+        (Native::Logit, Contract::Similarity, 0.0, "sigmoid", 0.5),
+    ];
+    for (native, contract, number, name, score) in maps {
+        let map = ScoreMap::choose(native, contract);
+        assert_eq!((map.name(), map.apply(number)), (name, score), "{native:?} {contract:?}");
+    }
+}
+
+#[test]
+fn probes_and_models_have_the_paths_that_clients_ask() {
+    let ready = ["/health", "/healthz", "/readyz", "/ping", "/.well-known/ready", "/v1/health/ready"];
+    assert!(ready.iter().all(|path| route("GET", path).unwrap().endpoint == Endpoint::Ready));
+    for path in ["/livez", "/.well-known/live", "/v1/health/live"] {
+        assert_eq!(route("GET", path).unwrap().endpoint, Endpoint::Live);
+    }
+    assert_eq!(route("GET", "/nim/v1/models").unwrap().endpoint, Endpoint::Models);
+    assert_eq!(route("POST", "/search").unwrap().endpoint, Endpoint::Search);
+    assert_eq!(health_reply(Ok(())).status, 200);
+    let down = health_reply(Err("the model is loading"));
+    let body: Value = serde_json::from_slice(&down.body).unwrap();
+    assert_eq!((down.status, &body["error"]), (503, &json!("the model is loading")));
+    let alias = ModelEntry { id: "rerank".into(), root: Some("m".into()), created: 1 };
+    let body: Value = serde_json::from_slice(&models_reply(&[alias]).body).unwrap();
+    let expected = json!({ "id": "rerank", "object": "model", "created": 1, "owned_by": "nearsort", "root": "m" });
+    assert_eq!(body, json!({ "object": "list", "data": [expected] }));
+}
+
+#[test]
+fn refusals_before_the_body_is_read_have_the_dialect_of_their_path() {
+    let dialect = |method, path| route(method, path).unwrap().error_dialect();
+    assert_eq!(dialect("POST", "/rerank"), Dialect::Union);
+    assert_eq!(dialect("POST", "/tei/rerank"), Dialect::Tei);
+    assert_eq!(dialect("POST", "/embed"), Dialect::Tei);
+    assert_eq!(dialect("GET", "/info"), Dialect::Tei);
+    assert_eq!(dialect("POST", "/v1/embeddings"), Dialect::Union);
+}
+
+#[test]
 fn one_error_body_that_all_sdks_show_as_text() {
     let error = read_as(None, &json!({ "documents": ["a"] })).unwrap_err().0;
     let reply = error_reply(&error, Dialect::Union, "r9");

@@ -12,7 +12,7 @@ use super::scores::{Contract, Native, ScoreMap};
 pub struct Candidate {
     /// Position in the request.
     pub index: usize,
-    /// The model's number, finite.
+    /// The model's number: finite, or minus infinity for a document without text or without a score.
     pub native: f64,
     /// Candidates for `relevant_spans`; the reply applies threshold and count.
     pub spans: Vec<Span>,
@@ -35,22 +35,23 @@ pub struct RerankAnswer {
     /// By score, then input. Private: the order is checked once.
     ranked: Vec<Candidate>,
     pub usage: Usage,
-    /// How many documents the last stage scored, if a deadline cut it short.
+    /// How many documents were scored, if a deadline cut the work short.
     pub scored: Option<usize>,
 }
 
 impl RerankAnswer {
-    /// Orders the candidates by the model's number, ties by position. The order is taken before a map to [0, 1] can round.
+    /// Orders the candidates by the model's number. Equal ones keep their order, which is the order of the request or, of
+    /// a model that ranks by a finer number, the library's. The order is taken before a map to [0, 1] can round.
     ///
     /// # Errors
-    /// A number that is not finite.
+    /// NaN or plus infinity.
     pub fn new(id: String, model: String, native: Native, mut candidates: Vec<Candidate>) -> Result<Self, WireError> {
-        if let Some(bad) = candidates.iter().find(|candidate| !candidate.native.is_finite()) {
+        if let Some(bad) = candidates.iter().find(|candidate| !is_score(candidate.native)) {
             return Err(WireError::NotFinite { index: bad.index });
         }
         // 0.0 - -0.0: equal numbers must tie, which total_cmp denies to the two zeros.
         let key = |candidate: &Candidate| candidate.native + 0.0;
-        candidates.sort_by(|a, b| key(b).total_cmp(&key(a)).then(a.index.cmp(&b.index)));
+        candidates.sort_by(|a, b| key(b).total_cmp(&key(a)));
         Ok(Self { id, created: 0, model, native, ranked: candidates, usage: Usage { tokens: 0 }, scored: None })
     }
 
@@ -77,9 +78,20 @@ impl RerankAnswer {
         self.top(request).iter().map(|candidate| result(candidate, request, map)).collect()
     }
 
+    /// What the client should know: fields that were ignored, and that a deadline cut the work short.
+    pub(super) fn warnings(&self, request: &RerankRequest) -> Vec<String> {
+        let documents = request.documents.len();
+        let partial = |scored| format!("the deadline has passed: {scored} of {documents} documents are scored");
+        request.warnings.iter().cloned().chain(self.scored.map(partial)).collect()
+    }
+
     pub(super) fn usage(&self) -> Value {
         json!({ "prompt_tokens": self.usage.tokens, "total_tokens": self.usage.tokens })
     }
+}
+
+fn is_score(native: f64) -> bool {
+    native.is_finite() || native == f64::NEG_INFINITY
 }
 
 fn result(candidate: &Candidate, request: &RerankRequest, map: ScoreMap) -> Value {

@@ -28,7 +28,7 @@ pub(super) fn write(request: &RerankRequest, answer: &RerankAnswer) -> Value {
     })
 }
 
-/// Only keys and types that LiteLLM's strict model knows, but for `scored` in a partial answer.
+/// Only keys and types that LiteLLM's model knows; that the answer is partial is a warning and a header.
 pub(super) fn meta(request: &RerankRequest, answer: &RerankAnswer) -> Value {
     let version = match request.api_version {
         ApiVersion::V1 => "1",
@@ -38,11 +38,9 @@ pub(super) fn meta(request: &RerankRequest, answer: &RerankAnswer) -> Value {
     meta.insert("api_version".into(), json!({ "version": version }));
     meta.insert("billed_units".into(), json!({ "search_units": request.documents.len().div_ceil(SEARCH_UNIT) }));
     meta.insert("tokens".into(), json!({ "input_tokens": answer.usage.tokens }));
-    if !request.warnings.is_empty() {
-        meta.insert("warnings".into(), json!(request.warnings));
-    }
-    if let Some(scored) = answer.scored {
-        meta.insert("scored".into(), json!(scored));
+    let warnings = answer.warnings(request);
+    if !warnings.is_empty() {
+        meta.insert("warnings".into(), json!(warnings));
     }
     Value::Object(meta)
 }

@@ -12,7 +12,8 @@ use super::body::Limits;
 use super::error::WireError;
 use super::reply::Reply;
 use super::rerank::Side;
-use super::value::{found, wrong};
+use super::token_ids::TokenIds;
+use super::value::wrong;
 
 /// Whose answer an embeddings request wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,23 +22,6 @@ pub enum EmbedSurface {
     OpenAi,
     /// `/embed` and `POST /`: a bare list of vectors.
     Tei,
-}
-
-/// What to do with token ids.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum TokenIds {
-    /// Say how to send texts. The ids are of cl100k_base, mostly, and in the range of BERT's vocabulary: to embed them as they
-    /// are gives wrong vectors without a word.
-    #[default]
-    Refuse,
-    /// Hand them on as [`Input::TokenIds`], to be decoded.
-    HandOn,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Input {
-    Text(String),
-    TokenIds(Vec<u32>),
 }
 
 /// OpenAI's `encoding_format`.
@@ -54,7 +38,7 @@ pub struct EmbedRequest {
     pub surface: EmbedSurface,
     pub model: Option<String>,
     /// At least one.
-    pub inputs: Vec<Input>,
+    pub inputs: Vec<String>,
     pub format: Format,
     /// Leading dimensions to keep; None: all.
     pub dimensions: Option<NonZeroUsize>,
@@ -65,6 +49,26 @@ pub struct EmbedRequest {
     pub truncation: Option<bool>,
     pub truncation_side: Option<Side>,
     pub warnings: Vec<String>,
+}
+
+impl EmbedRequest {
+    /// Checks `dimensions` against the model's and gives the number of components to keep.
+    ///
+    /// A vector that is cut has another length, so it has to be normalized again.
+    ///
+    /// # Errors
+    /// More dimensions than the model has.
+    pub fn kept_dimensions(&self, model: &str, dimensions: usize) -> Result<usize, WireError> {
+        match self.dimensions.map(NonZeroUsize::get) {
+            None => Ok(dimensions),
+            Some(wanted) if wanted <= dimensions => Ok(wanted),
+            Some(wanted) => Err(WireError::Wrong {
+                key: "dimensions".to_owned(),
+                found: format!("the number {wanted}"),
+                wanted: format!("an integer from 1 to {dimensions}, the dimensions of {model}"),
+            }),
+        }
+    }
 }
 
 /// Vectors in the order of the inputs.
@@ -105,12 +109,17 @@ impl Embeddings {
     /// Another number of vectors than of inputs, or a number that is not finite: JSON would say null.
     pub fn reply(&self, request: &EmbedRequest) -> Result<Reply, WireError> {
         self.check(request)?;
-        if request.surface == EmbedSurface::Tei {
-            return Reply::of(&self.vectors);
-        }
+        let reply = match request.surface {
+            EmbedSurface::Tei => Reply::of(&self.vectors),
+            EmbedSurface::OpenAi => self.openai(request.format),
+        };
+        Ok(reply?.with_warnings(&request.warnings))
+    }
+
+    fn openai(&self, format: Format) -> Result<Reply, WireError> {
         let usage = json!({ "prompt_tokens": self.usage.tokens, "total_tokens": self.usage.tokens });
         let entries = self.vectors.iter().enumerate();
-        let data = entries.map(|(index, vector)| entry(index, vector, request.format)).collect();
+        let data = entries.map(|(index, vector)| entry(index, vector, format)).collect();
         Reply::of(&List { object: "list", data, model: &self.model, usage })
     }
 
@@ -139,32 +148,31 @@ fn base64(vector: &[f32]) -> String {
     STANDARD.encode(bytes)
 }
 
-/// A string, a list of strings, a list of token ids, or a list of lists of them.
-pub(super) fn inputs(key: &str, value: &Value, ids: TokenIds, limits: &Limits) -> Result<Vec<Input>, WireError> {
+/// Reads a string, a list of strings, a list of token ids, or a list of lists of them.
+pub(super) fn inputs(key: &str, value: &Value, ids: TokenIds, limits: &Limits) -> Result<Vec<String>, WireError> {
     let list = match value {
-        Value::String(text) => return Ok(vec![Input::Text(text.clone())]),
+        Value::String(text) => return Ok(vec![text.clone()]),
         Value::Array(list) => list,
         other => return Err(wrong(key, other, "a string or a list of strings")),
     };
     limits.check(key, list.len())?;
     if list.iter().all(Value::is_number) {
-        return Ok(vec![token_ids(key, value, ids)?]);
+        return Ok(vec![decoded(key, value, ids)?]);
     }
     let one = |(i, value): (usize, &Value)| match value {
-        Value::String(text) => Ok(Input::Text(text.clone())),
-        Value::Array(_) => token_ids(&format!("{key}[{i}]"), value, ids),
+        Value::String(text) => Ok(text.clone()),
+        Value::Array(_) => decoded(&format!("{key}[{i}]"), value, ids),
         other => Err(wrong(&format!("{key}[{i}]"), other, "a string")),
     };
     list.iter().enumerate().map(one).collect()
 }
 
-fn token_ids(key: &str, value: &Value, policy: TokenIds) -> Result<Input, WireError> {
+fn decoded(key: &str, value: &Value, policy: TokenIds) -> Result<String, WireError> {
     let id = |value: &Value| value.as_u64().and_then(|id| u32::try_from(id).ok());
     let ids: Option<Vec<u32>> = value.as_array().and_then(|list| list.iter().map(id).collect());
-    match (ids, policy) {
-        (Some(ids), _) if ids.is_empty() => Err(WireError::Empty { key: key.to_owned() }),
-        (Some(_), TokenIds::Refuse) => Err(WireError::TokenIds { key: key.to_owned() }),
-        (Some(ids), TokenIds::HandOn) => Ok(Input::TokenIds(ids)),
-        (None, _) => Err(WireError::Wrong { key: key.to_owned(), found: found(value), wanted: "a string".to_owned() }),
+    match ids {
+        Some(ids) if ids.is_empty() => Err(WireError::Empty { key: key.to_owned() }),
+        Some(ids) => policy.text(key, &ids),
+        None => Err(wrong(key, value, "a string")),
     }
 }

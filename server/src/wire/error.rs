@@ -21,7 +21,8 @@ pub enum WireError {
     TooMany { key: String, found: usize, limit: usize },
     #[error(
         "'{key}' holds token ids, which belong to another model's tokenizer; send the texts themselves \
-         (langchain-openai: OpenAIEmbeddings(check_embedding_ctx_length=False))"
+         (langchain-openai: OpenAIEmbeddings(check_embedding_ctx_length=False)), or start the server with \
+         --openai-token-ids cl100k_base to have them decoded"
     )]
     TokenIds { key: String },
     #[error("unknown model '{model}'; this server has: {}", known.join(", "))]

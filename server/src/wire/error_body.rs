@@ -6,7 +6,7 @@ use super::dialect::Dialect;
 use super::error::WireError;
 use super::reply::Reply;
 
-/// A refusal in words that the clients of `dialect` show.
+/// Writes a refusal in words that the clients of `dialect` show.
 ///
 /// On the shared paths one body serves all: Cohere's SDK shows `message`, Voyage's and FastAPI's clients the string
 /// `detail`, OpenAI's `error.message`. TEI's and Weaviate's clients want `error` as a string. The body never holds `results`,
@@ -14,14 +14,14 @@ use super::reply::Reply;
 ///
 /// `id` is the request id.
 pub fn error_reply(error: &WireError, dialect: Dialect, id: &str) -> Reply {
-    let text = error.to_string();
+    let (text, facts) = (error.to_string(), facts(error));
     let body = match dialect {
-        Dialect::Tei => json!({ "error": text, "error_type": tei_type(error) }),
+        Dialect::Tei => json!({ "error": text, "error_type": facts.tei_type }),
         Dialect::Weaviate => json!({ "error": text, "message": text, "detail": text, "id": id }),
-        _ => shared(error, &text, id),
+        _ => shared(error, &facts, &text, id),
     };
     let mut reply = Reply::json(&body);
-    reply.status = status(error, dialect);
+    reply.status = if dialect == Dialect::Tei { facts.tei_status } else { facts.status };
     if let WireError::Overloaded { retry_after } = error {
         // Cohere's and OpenAI's SDKs read both; Retry-After has whole seconds only.
         let milliseconds = retry_after.as_millis();
@@ -31,79 +31,54 @@ pub fn error_reply(error: &WireError, dialect: Dialect, id: &str) -> Reply {
     reply
 }
 
-fn shared(error: &WireError, text: &str, id: &str) -> Value {
+fn shared(error: &WireError, facts: &Facts, text: &str, id: &str) -> Value {
     json!({
         "message": text,
         "detail": text,
-        "error": { "message": text, "type": openai_type(error), "code": code(error), "param": error.key() },
+        "error": { "message": text, "type": facts.openai_type, "code": facts.code, "param": error.key() },
         "id": id,
     })
 }
 
-/// Validation is 400, but 422 on TEI requests: infinity-client reads a 422 as FastAPI's list of objects, and dies of a string
-/// `detail`. TEI's own statuses are 422 for validation and the tokenizer, 400 for an empty batch, 424 for the model.
-fn status(error: &WireError, dialect: Dialect) -> u16 {
-    let tei = dialect == Dialect::Tei;
-    match error {
-        WireError::BodyTooLarge { .. } => 413,
-        WireError::Empty { .. } => 400,
-        WireError::UnknownModel { .. } | WireError::UnknownPath { .. } => 404,
-        WireError::WrongMethod { .. } => 405,
-        WireError::NotOffered { .. } => 501,
-        WireError::Unauthorized => 401,
-        WireError::Overloaded { .. } => 429,
-        WireError::Unavailable { .. } => 503,
-        WireError::Deadline { .. } => 504,
-        WireError::NotFinite { .. } | WireError::Backend { .. } => if_tei(tei, 424, 500),
-        _ => if_tei(tei, 422, 400),
-    }
+/// What a kind of refusal is called in the clients' words.
+struct Facts {
+    status: u16,
+    /// On TEI requests: 422 for validation and the tokenizer, 400 for an empty batch, 424 for the model.
+    tei_status: u16,
+    /// TEI's `ErrorType`, as Rust's serde writes it: capitalised.
+    tei_type: &'static str,
+    openai_type: &'static str,
+    code: &'static str,
 }
 
-fn if_tei(tei: bool, there: u16, elsewhere: u16) -> u16 {
-    if tei { there } else { elsewhere }
-}
+const INVALID: &str = "invalid_request_error";
+const SERVER: &str = "server_error";
 
-/// TEI's `ErrorType`, as Rust's serde writes it: capitalised.
-fn tei_type(error: &WireError) -> &'static str {
+/// The table of refusals. Validation is 400 outside TEI: infinity-client reads a 422 as FastAPI's list of objects, and dies of
+/// a string `detail`.
+fn facts(error: &WireError) -> Facts {
+    let row =
+        |status, tei_status, tei_type, openai_type, code| Facts { status, tei_status, tei_type, openai_type, code };
     match error {
-        WireError::Empty { .. } => "Empty",
-        WireError::Overloaded { .. } => "Overloaded",
-        WireError::Unavailable { .. } => "Unhealthy",
-        WireError::Tokenizer { .. } => "Tokenizer",
-        WireError::NotFinite { .. } | WireError::Backend { .. } | WireError::Deadline { .. } => "Backend",
-        _ => "Validation",
-    }
-}
-
-fn openai_type(error: &WireError) -> &'static str {
-    match error {
-        WireError::Unauthorized => "authentication_error",
-        WireError::Overloaded { .. } => "rate_limit_error",
-        WireError::Unavailable { .. } | WireError::Deadline { .. } => "server_error",
-        WireError::Tokenizer { .. } | WireError::NotFinite { .. } | WireError::Backend { .. } => "server_error",
-        _ => "invalid_request_error",
-    }
-}
-
-fn code(error: &WireError) -> &'static str {
-    match error {
-        WireError::NotJson { .. } | WireError::NotAnObject { .. } => "invalid_json",
-        WireError::BodyTooLarge { .. } => "body_too_large",
-        WireError::Missing { .. } => "missing_field",
-        WireError::Wrong { .. } => "invalid_field",
-        WireError::Empty { .. } => "empty_list",
-        WireError::TooMany { .. } => "too_many_texts",
-        WireError::TokenIds { .. } => "token_ids_not_supported",
-        WireError::UnknownModel { .. } => "model_not_found",
-        WireError::UnknownPath { .. } => "not_found",
-        WireError::WrongMethod { .. } => "method_not_allowed",
-        WireError::NotOffered { .. } => "not_implemented",
-        WireError::Unauthorized => "invalid_api_key",
-        WireError::Overloaded { .. } => "rate_limit_exceeded",
-        WireError::Unavailable { .. } => "unavailable",
-        WireError::Deadline { .. } => "deadline_exceeded",
-        WireError::Tokenizer { .. } => "tokenizer_failed",
-        WireError::NotFinite { .. } => "score_not_finite",
-        WireError::Backend { .. } => "inference_failed",
+        WireError::NotJson { .. } | WireError::NotAnObject { .. } => {
+            row(400, 422, "Validation", INVALID, "invalid_json")
+        }
+        WireError::Missing { .. } => row(400, 422, "Validation", INVALID, "missing_field"),
+        WireError::Wrong { .. } => row(400, 422, "Validation", INVALID, "invalid_field"),
+        WireError::TooMany { .. } => row(400, 422, "Validation", INVALID, "too_many_texts"),
+        WireError::TokenIds { .. } => row(400, 422, "Validation", INVALID, "token_ids_not_supported"),
+        WireError::Empty { .. } => row(400, 400, "Empty", INVALID, "empty_list"),
+        WireError::Tokenizer { .. } => row(400, 422, "Tokenizer", SERVER, "tokenizer_failed"),
+        WireError::Unauthorized => row(401, 401, "Validation", "authentication_error", "invalid_api_key"),
+        WireError::UnknownModel { .. } => row(404, 404, "Validation", INVALID, "model_not_found"),
+        WireError::UnknownPath { .. } => row(404, 404, "Validation", INVALID, "not_found"),
+        WireError::WrongMethod { .. } => row(405, 405, "Validation", INVALID, "method_not_allowed"),
+        WireError::BodyTooLarge { .. } => row(413, 413, "Validation", INVALID, "body_too_large"),
+        WireError::Overloaded { .. } => row(429, 429, "Overloaded", "rate_limit_error", "rate_limit_exceeded"),
+        WireError::NotFinite { .. } => row(500, 424, "Backend", SERVER, "score_not_finite"),
+        WireError::Backend { .. } => row(500, 424, "Backend", SERVER, "inference_failed"),
+        WireError::NotOffered { .. } => row(501, 501, "Validation", INVALID, "not_implemented"),
+        WireError::Unavailable { .. } => row(503, 503, "Unhealthy", SERVER, "unavailable"),
+        WireError::Deadline { .. } => row(504, 504, "Backend", SERVER, "deadline_exceeded"),
     }
 }

@@ -5,8 +5,9 @@ use std::num::NonZeroUsize;
 use serde_json::{Map, Value};
 
 use super::body::{Limits, object, unknown_keys};
-use super::embed::{EmbedRequest, EmbedSurface, Format, TokenIds, inputs};
+use super::embed::{EmbedRequest, EmbedSurface, Format, inputs};
 use super::error::WireError;
+use super::token_ids::TokenIds;
 use super::value::{boolean, integer, text, wrong};
 
 const KEYS: &[&str] = &[
@@ -52,6 +53,15 @@ pub fn read_embeddings(bytes: &[u8], ids: TokenIds, limits: &Limits) -> Result<E
 /// The value of a key unless it is null.
 pub(super) fn given<'a>(body: &'a Map<String, Value>, key: &str) -> Option<&'a Value> {
     body.get(key).filter(|value| !value.is_null())
+}
+
+/// The value of a key, read, unless it is null.
+pub(super) fn optional<T>(
+    body: &Map<String, Value>,
+    key: &str,
+    reader: impl Fn(&str, &Value) -> Result<T, WireError>,
+) -> Result<Option<T>, WireError> {
+    given(body, key).map(|value| reader(key, value)).transpose()
 }
 
 pub(super) fn dimension(key: &str, value: &Value) -> Result<NonZeroUsize, WireError> {

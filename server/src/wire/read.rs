@@ -182,7 +182,7 @@ fn top_n(key: &str, value: &Value) -> Result<Option<usize>, WireError> {
 }
 
 /// At least 1; vLLM's -1 and 0 mean the model's own limit.
-fn tokens(key: &str, value: &Value) -> Result<Option<NonZeroU32>, WireError> {
+pub(super) fn tokens(key: &str, value: &Value) -> Result<Option<NonZeroU32>, WireError> {
     if value.as_i64() == Some(-1) {
         return Ok(None);
     }

@@ -28,6 +28,11 @@ impl Reply {
     /// Adds what a body without a `meta` cannot carry: the kind of the scores, and warnings.
     pub(super) fn with_notes(mut self, score_kind: &str, warnings: &[String]) -> Self {
         self.headers.push(("x-nearsort-score-kind", score_kind.to_owned()));
+        self.with_warnings(warnings)
+    }
+
+    /// Adds the warnings, if there are any.
+    pub(super) fn with_warnings(mut self, warnings: &[String]) -> Self {
         if !warnings.is_empty() {
             self.headers.push(("x-nearsort-warnings", printable(&warnings.join("; "))));
         }

@@ -17,6 +17,14 @@ pub enum Endpoint {
     Predict,
     Tokenize,
     Info,
+    /// `POST /search`: nearsort's own.
+    Search,
+    /// The list of models.
+    Models,
+    /// Whether the process works.
+    Live,
+    /// Whether the server takes requests.
+    Ready,
     /// `POST /`: by the kind of the model.
     Root,
 }
@@ -34,6 +42,18 @@ pub struct Route {
     /// None: the keys of the body decide.
     pub dialect: Option<Dialect>,
     pub api_version: ApiVersion,
+}
+
+impl Route {
+    /// The dialect of a refusal that comes before the body is read, and of endpoints other than rerank.
+    pub fn error_dialect(&self) -> Dialect {
+        let own = match self.endpoint {
+            Endpoint::Embed | Endpoint::Similarity | Endpoint::Predict => Dialect::Tei,
+            Endpoint::Tokenize | Endpoint::Info | Endpoint::Root => Dialect::Tei,
+            _ => Dialect::Union,
+        };
+        self.dialect.unwrap_or(own)
+    }
 }
 
 /// A way out where bodies do not tell: LiteLLM's `infinity/` sends the bytes of its `hosted_vllm/`.
@@ -65,6 +85,20 @@ const PATHS: &[(&str, Method, Endpoint)] = &[
     ("/predict", Method::Post, Endpoint::Predict),
     ("/tokenize", Method::Post, Endpoint::Tokenize),
     ("/info", Method::Get, Endpoint::Info),
+    ("/search", Method::Post, Endpoint::Search),
+    ("/models", Method::Get, Endpoint::Models),
+    ("/v1/models", Method::Get, Endpoint::Models),
+    ("/livez", Method::Get, Endpoint::Live),
+    // Weaviate's names.
+    ("/.well-known/live", Method::Get, Endpoint::Live),
+    ("/.well-known/ready", Method::Get, Endpoint::Ready),
+    ("/readyz", Method::Get, Endpoint::Ready),
+    // TEI's, infinity's and vLLM's names; NIM's.
+    ("/health", Method::Get, Endpoint::Ready),
+    ("/healthz", Method::Get, Endpoint::Ready),
+    ("/ping", Method::Get, Endpoint::Ready),
+    ("/v1/health/live", Method::Get, Endpoint::Live),
+    ("/v1/health/ready", Method::Get, Endpoint::Ready),
     ("/", Method::Post, Endpoint::Root),
 ];
 

@@ -1,21 +1,27 @@
 //! Scores of pairs: vLLM's `/score` and `/v1/score`, TEI's `/similarity`.
 
+use std::num::NonZeroU32;
+
 use serde_json::{Map, Value, json};
 
 use super::body::{Limits, object, unknown_keys};
 use super::error::WireError;
-use super::openai::given;
+use super::openai::{given, optional};
+use super::read::{side as side_of_text, tokens};
 use super::reply::Reply;
+use super::rerank::Side;
 use super::scores::{Contract, Native, ScoreMap};
-use super::value::{found, text, wrong};
+use super::value::{boolean, found, text, wrong};
 
 /// The names of the two sides, as vLLM's four request types have them.
 const SIDES: &[(&str, &str)] =
     &[("text_1", "text_2"), ("queries", "documents"), ("queries", "items"), ("data_1", "data_2")];
 
-const OTHER_KEYS: &[&str] = &["model", "user", "instruction"];
+const OTHER_KEYS: &[&str] = &["model", "user", "instruction", "truncate_prompt_tokens", "truncation_side"];
 
 const SIMILARITY_KEYS: &[&str] = &["inputs", "parameters", "model"];
+
+const PARAMETERS: &[&str] = &["truncate", "truncation_direction", "prompt_name"];
 
 /// Whose answer a score request wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +37,14 @@ pub struct ScoreRequest {
     pub surface: ScoreSurface,
     pub model: Option<String>,
     pub instruction: Option<String>,
+    /// A prompt of the model, by name.
+    pub prompt_name: Option<String>,
+    /// vLLM's `truncate_prompt_tokens`: both texts together.
+    pub max_tokens_per_pair: Option<NonZeroU32>,
+    /// Whether long texts are cut; false: an error instead. None: the server's default.
+    pub truncation: Option<bool>,
+    /// Which end is cut away.
+    pub truncation_side: Option<Side>,
     /// At least one; one text goes with every text of `right`, several with one each.
     pub left: Vec<String>,
     pub right: Vec<String>,
@@ -110,6 +124,10 @@ pub fn read_score(bytes: &[u8], limits: &Limits) -> Result<ScoreRequest, WireErr
         surface: ScoreSurface::Vllm,
         model: word("model")?,
         instruction: word("instruction")?,
+        prompt_name: None,
+        max_tokens_per_pair: optional(&body, "truncate_prompt_tokens", tokens)?.flatten(),
+        truncation: None,
+        truncation_side: optional(&body, "truncation_side", side_of_text)?,
         left,
         right,
         warnings: unknown_keys(&body, known),
@@ -146,7 +164,7 @@ fn one(key: &str, value: &Value) -> Result<String, WireError> {
     inner.as_str().map(str::to_owned).ok_or_else(|| wrong(key, value, "a string or an object {\"text\": …}"))
 }
 
-/// Reads a `/similarity` body: `{inputs: {source_sentence, sentences}}` (huggingface_hub's `sentence_similarity`).
+/// Reads a `/similarity` body: `{inputs: {source_sentence, sentences}, parameters?}` (huggingface_hub's `sentence_similarity`).
 ///
 /// # Errors
 /// A required key missing, a value of a wrong type, more sentences than the limits allow.
@@ -167,13 +185,24 @@ pub fn read_similarity(bytes: &[u8], limits: &Limits) -> Result<ScoreRequest, Wi
         wanted: "a list of strings".to_owned(),
     })?;
     limits.check("inputs.sentences", sentences.len())?;
+    let none = Map::new();
+    let parameters = match given(&body, "parameters") {
+        Some(value) => value.as_object().ok_or_else(|| wrong("parameters", value, "an object"))?,
+        None => &none,
+    };
+    let mut warnings = unknown_keys(&body, SIMILARITY_KEYS.iter().copied());
+    warnings.extend(unknown_keys(parameters, PARAMETERS.iter().copied()));
     let sentence = |(i, value): (usize, &Value)| text(&format!("inputs.sentences[{i}]"), value);
     Ok(ScoreRequest {
         surface: ScoreSurface::Tei,
         model: given(&body, "model").map(|value| text("model", value)).transpose()?,
         instruction: None,
+        prompt_name: optional(parameters, "prompt_name", text)?,
+        max_tokens_per_pair: None,
+        truncation: optional(parameters, "truncate", boolean)?,
+        truncation_side: optional(parameters, "truncation_direction", side_of_text)?,
         left: vec![source],
         right: sentences.iter().enumerate().map(sentence).collect::<Result<_, _>>()?,
-        warnings: unknown_keys(&body, SIMILARITY_KEYS.iter().copied()),
+        warnings,
     })
 }

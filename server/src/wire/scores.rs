@@ -3,11 +3,17 @@
 /// What the model gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Native {
-    /// A cross-encoder's logit, any finite number.
+    /// A cross-encoder's logit, any finite number. Where the library gives a probability, take what it ranks by.
     Logit,
     /// An embedding model's cosine, in [-1, 1].
     Cosine,
-    /// A judge's or service's score, in [0, 1].
+    /// Late interaction of token vectors, in [-1, 1].
+    MaxSim,
+    /// A mean of the two, in [-1, 1].
+    Hybrid,
+    /// A judge's grade, in [0, 10].
+    Rating,
+    /// A probability of a service, or a place in a cascade's order, in [0, 1].
     Unit,
 }
 
@@ -24,42 +30,53 @@ pub enum Contract {
 
 /// The map from the model's number to the score. Its name is the `score_kind` of the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ScoreMap {
-    Logit,
+pub struct ScoreMap {
+    name: &'static str,
+    rule: Rule,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rule {
+    /// The number itself.
+    Same,
     Sigmoid,
-    Cosine,
-    /// Negative cosines become 0. Unlike (1 + x) / 2 this keeps the thresholds that people know for a model.
-    CosineClamped,
-    Unit,
+    /// Negative numbers become 0. Unlike (1 + x) / 2 this keeps the thresholds that people know for a model.
+    Clamped,
+    /// From [0, 10] to [0, 1].
+    Tenth,
 }
 
 impl ScoreMap {
     pub fn choose(native: Native, contract: Contract) -> Self {
-        match (native, contract) {
-            (Native::Logit, Contract::Raw) => Self::Logit,
-            (Native::Logit, _) => Self::Sigmoid,
-            (Native::Cosine, Contract::Unit) => Self::CosineClamped,
-            (Native::Cosine, _) => Self::Cosine,
-            (Native::Unit, _) => Self::Unit,
-        }
+        let unit = contract == Contract::Unit;
+        let (name, rule) = match native {
+            Native::Logit if contract == Contract::Raw => ("logit", Rule::Same),
+            Native::Logit => ("sigmoid", Rule::Sigmoid),
+            Native::Cosine if unit => ("cosine_clamped", Rule::Clamped),
+            Native::Cosine => ("cosine", Rule::Same),
+            Native::MaxSim if unit => ("maxsim_clamped", Rule::Clamped),
+            Native::MaxSim => ("maxsim", Rule::Same),
+            Native::Hybrid if unit => ("hybrid_clamped", Rule::Clamped),
+            Native::Hybrid => ("hybrid", Rule::Same),
+            Native::Rating if contract == Contract::Raw => ("rating", Rule::Same),
+            Native::Rating => ("rating_tenth", Rule::Tenth),
+            Native::Unit => ("unit", Rule::Clamped),
+        };
+        Self { name, rule }
     }
 
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Logit => "logit",
-            Self::Sigmoid => "sigmoid",
-            Self::Cosine => "cosine",
-            Self::CosineClamped => "cosine_clamped",
-            Self::Unit => "unit",
-        }
+        self.name
     }
 
-    /// Monotone, in f64: f32 rounds the sigmoid of logits above 17 to 1.
+    /// Monotone, in f64: f32 rounds the sigmoid of logits above 17 to 1. A document without a score, which has minus
+    /// infinity, gets the least score, 0 or the least f32: JSON has no infinity.
     pub fn apply(self, native: f64) -> f64 {
-        match self {
-            Self::Logit | Self::Cosine => native,
-            Self::Sigmoid => 1.0 / (1.0 + (-native).exp()),
-            Self::CosineClamped | Self::Unit => native.clamp(0.0, 1.0),
+        match self.rule {
+            Rule::Same => native.max(f64::from(f32::MIN)),
+            Rule::Sigmoid => 1.0 / (1.0 + (-native).exp()),
+            Rule::Clamped => native.clamp(0.0, 1.0),
+            Rule::Tenth => (native / 10.0).clamp(0.0, 1.0),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::body::{Limits, object, unknown_keys};
 use super::dialect::Dialect;
-use super::embed::{EmbedRequest, EmbedSurface, Format, TokenIds, inputs};
+use super::embed::{EmbedRequest, EmbedSurface, Format, inputs};
 use super::error::WireError;
 use super::info::ModelKind;
 use super::openai::{dimension, given};
@@ -10,6 +10,7 @@ use super::read::{Reading, read_rerank, side};
 use super::rerank::RerankRequest;
 use super::score::{ScoreRequest, read_similarity};
 use super::tei_predict::{PredictRequest, read_predict};
+use super::token_ids::TokenIds;
 use super::value::{boolean, text};
 
 const EMBED_KEYS: &[&str] =

@@ -9,7 +9,8 @@ use super::reply::Reply;
 use super::rerank::RerankRequest;
 use super::{cohere, infinity, jina, nim, tei, union, vllm, voyage, weaviate};
 
-/// Writes the answer in the dialect of the request.
+/// Writes the answer in the dialect of the request. A partial answer says so in the header `x-nearsort-scored: n/m`, and in a
+/// warning.
 ///
 /// # Errors
 /// A candidate whose index is not a document of the request.
@@ -19,8 +20,9 @@ pub fn rerank_reply(request: &RerankRequest, answer: &RerankAnswer) -> Result<Re
         return Err(WireError::Backend { detail: format!("index {} of {documents} documents", bad.index) });
     }
     let kind = answer.score_map(request).name();
-    let bare = |body: Value| Reply::json(&body).with_notes(kind, &request.warnings);
-    Ok(match request.dialect {
+    let warnings = answer.warnings(request);
+    let bare = |body: Value| Reply::json(&body).with_notes(kind, &warnings);
+    let mut reply = match request.dialect {
         Dialect::Union => Reply::json(&union::write(request, answer)),
         Dialect::Cohere => Reply::json(&cohere::write(request, answer)),
         Dialect::Jina => bare(jina::write(request, answer)),
@@ -30,5 +32,9 @@ pub fn rerank_reply(request: &RerankRequest, answer: &RerankAnswer) -> Result<Re
         Dialect::Vllm => bare(vllm::write(request, answer)),
         Dialect::Nim => bare(nim::write(request, answer)),
         Dialect::Weaviate => bare(weaviate::write(request, answer)),
-    })
+    };
+    if let Some(scored) = answer.scored {
+        reply.headers.push(("x-nearsort-scored", format!("{scored}/{documents}")));
+    }
+    Ok(reply)
 }

@@ -1,0 +1,49 @@
+//! Token ids in the place of texts.
+
+use super::error::WireError;
+
+/// What to do with token ids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TokenIds {
+    /// Say how to send texts. The ids are of cl100k_base, mostly, and in the range of BERT's vocabulary: to embed them as they
+    /// are gives wrong vectors without a word.
+    #[default]
+    Refuse,
+    /// Decode them by OpenAI's cl100k_base, which langchain-openai encodes with for a model that it does not know.
+    Cl100kBase,
+}
+
+impl TokenIds {
+    /// Turns ids into the text that they were made from.
+    ///
+    /// LangChain cuts long texts every 8191 ids and so may cut a character in two. Its bytes at the two ends are dropped.
+    ///
+    /// # Errors
+    /// [`WireError::TokenIds`] where ids are refused; ids that cl100k_base lacks, or that do not spell a text in UTF-8.
+    pub(super) fn text(self, key: &str, ids: &[u32]) -> Result<String, WireError> {
+        if self == Self::Refuse {
+            return Err(WireError::TokenIds { key: key.to_owned() });
+        }
+        let wrong = |found: String| WireError::Wrong {
+            key: key.to_owned(),
+            found,
+            wanted: "token ids of cl100k_base (--openai-token-ids), or a text".to_owned(),
+        };
+        let vocabulary = tiktoken_rs::cl100k_base_singleton();
+        let bytes = vocabulary.decode_bytes(ids).map_err(|_| wrong("a list with an id that is no token".to_owned()))?;
+        whole(&bytes).map(str::to_owned).ok_or_else(|| wrong("a list of ids that spell no text".to_owned()))
+    }
+}
+
+/// The text without the pieces of characters at its ends; None if it is not UTF-8 in between.
+fn whole(bytes: &[u8]) -> Option<&str> {
+    let is_continuation = |byte: &u8| byte & 0b1100_0000 == 0b1000_0000;
+    let cut = bytes.iter().take(3).take_while(|byte| is_continuation(byte)).count();
+    let bytes = bytes.get(cut..)?;
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Some(text),
+        // No length: the bytes end within a character.
+        Err(error) if error.error_len().is_none() => std::str::from_utf8(bytes.get(..error.valid_up_to())?).ok(),
+        Err(_) => None,
+    }
+}
