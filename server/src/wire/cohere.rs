@@ -37,7 +37,7 @@ pub(super) fn meta(request: &RerankRequest, answer: &RerankAnswer) -> Value {
     let mut meta = Map::new();
     meta.insert("api_version".into(), json!({ "version": version }));
     meta.insert("billed_units".into(), json!({ "search_units": request.documents.len().div_ceil(SEARCH_UNIT) }));
-    meta.insert("tokens".into(), json!({ "input_tokens": answer.usage.tokens }));
+    meta.insert("tokens".into(), json!({ "input_tokens": answer.usage.tokens, "output_tokens": 0 }));
     let warnings = answer.warnings(request);
     if !warnings.is_empty() {
         meta.insert("warnings".into(), json!(warnings));

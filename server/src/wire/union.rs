@@ -25,6 +25,9 @@ pub(super) const KEYS: Keys = &[
     ("max_chunks_per_doc", Field::NoEffect),
     ("return_len", Field::NoEffect),
     ("output_dtype", Field::NoEffect),
+    // Xinference's client and RAGFlow's for SiliconFlow.
+    ("kwargs", Field::NoEffect),
+    ("overlap_tokens", Field::NoEffect),
     // Read only to be null: a body that has one of them is of another dialect.
     ("texts", Field::NoEffect),
     ("passages", Field::NoEffect),
