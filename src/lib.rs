@@ -94,6 +94,7 @@ pub mod service;
 pub mod similarity;
 pub mod store;
 mod text;
+mod threads;
 
 /// The cargo features of this build.
 pub const FEATURES: &[&str] = &[

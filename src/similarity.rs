@@ -17,6 +17,7 @@ use rayon::prelude::*;
 
 use crate::error::{Error, Result};
 use crate::kernels::{Kernels, MAX_I8_LEN, cosine_wide};
+use crate::threads::on_shared;
 
 /// From this many bytes of rows on (times queries), blocks of rows are shared among threads. Measured on two busy Zen 4
 /// cores: sharing costs 14 to 20 us whatever the size, and one thread takes 16 us for each MiB that is in the cache. So
@@ -203,7 +204,7 @@ fn share<E: Sync, S: Send>(
         scores.chunks_mut(scores_step).zip(rows.chunks(rows_step)).for_each(|(scores, rows)| score(rows, scores));
     } else {
         let blocks = scores.par_chunks_mut(scores_step).zip(rows.par_chunks(rows_step));
-        blocks.for_each(|(scores, rows)| score(rows, scores));
+        on_shared(|| blocks.for_each(|(scores, rows)| score(rows, scores)));
     }
 }
 

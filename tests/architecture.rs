@@ -15,7 +15,7 @@ use crate::support::root;
 /// Modules of the library, lowest layer first; a module may use lower layers only, and its own.
 const LAYERS: [&[&str]; 11] = [
     &["error", "foreign", "hex", "kernels", "scrub", "text"],
-    &["call"],
+    &["call", "threads"],
     &["engine", "similarity", "ranking", "blend", "store", "io", "provider"],
     &["candle_backend", "service"],
     &["encoder"],

@@ -14,6 +14,8 @@ mod device;
 mod diagnose;
 mod engine;
 mod eval;
+#[cfg(unix)]
+mod fork;
 mod index;
 mod io;
 mod job;

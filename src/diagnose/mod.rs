@@ -62,6 +62,7 @@ use lists::Scene;
 use measured::Measured;
 
 use crate::Result;
+use crate::threads::on_shared;
 
 /// Looks at what was observed.
 ///
@@ -69,6 +70,10 @@ use crate::Result;
 /// [`crate::Error::InvalidArgument`] when no query has a candidate, a candidate names a document that is not there, a score is not finite, a
 /// trial names a query that is not there or has more scores than it has candidates, the measure is a count, or there are fewer than 2 folds.
 pub fn diagnose(observations: &Observations, options: &Options) -> Result<Report> {
+    on_shared(|| report(observations, options))
+}
+
+fn report(observations: &Observations, options: &Options) -> Result<Report> {
     let scene = Scene::new(observations, options)?;
     let measured = Measured::new(&scene)?;
     let findings = findings::findings(&scene, &measured)?;

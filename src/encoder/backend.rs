@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use rayon::{ThreadPool, ThreadPoolBuilder};
 use serde_json::Value;
 
 use super::local_options::LocalEncoderOptions;
@@ -73,19 +72,4 @@ impl WeightsFile for Mapped {
     fn release(&self) {
         self.0.release();
     }
-}
-
-/// The most threads of a pool, several times the cores of the largest machines. Each takes memory of its own, and a system stops at some number.
-pub const MAX_THREADS: usize = 1024;
-
-/// A pool of `threads` threads.
-pub(super) fn thread_pool(threads: usize) -> Result<ThreadPool> {
-    if !(1..=MAX_THREADS).contains(&threads) {
-        let why = format!("{threads}: allowed are 1 to {MAX_THREADS}");
-        return Err(Error::InvalidOption { option: "threads", why });
-    }
-    ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .build()
-        .map_err(|e| Error::Compute { context: format!("cannot start {threads} threads"), message: e.to_string() })
 }

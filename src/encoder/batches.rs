@@ -5,11 +5,15 @@ use rayon::prelude::*;
 use crate::Result;
 use crate::call::Call;
 use crate::candle_backend::Device;
+use crate::engine::MICRO_BATCH_TOKENS;
+use crate::threads::Threads;
 
 /// More tasks than threads, so that a thread that got short texts takes another task.
 const TASKS_PER_THREAD: usize = 16;
 /// Texts that a thread takes at a time at most: what it tokenized waits in memory.
 const MAX_TEXTS_PER_TASK: usize = 32;
+/// Bytes that a thread takes at a time, about a micro-batch of English, or one text if it is longer: then the next call has its turn.
+const BYTES_PER_TASK: usize = 4 * MICRO_BATCH_TOKENS;
 
 /// Something tokenized.
 pub(super) trait Tokens: Send + Sync {
@@ -35,22 +39,22 @@ pub(super) struct Work<'a, T> {
 }
 
 impl<T: Tokens> Work<'_, T> {
-    /// Does all of it on the threads of the caller's pool.
-    pub fn run(&self, device: Device) -> Result<()> {
+    /// Does all of it on these threads, in turns with other calls.
+    pub fn run(&self, threads: &Threads, device: Device) -> Result<()> {
         match device {
-            Device::Cpu => self.on_cpu(),
-            _ => self.on_gpu(),
+            Device::Cpu => self.on_cpu(threads),
+            _ => threads.run(|| self.on_gpu())?,
         }
     }
 
     /// A few texts at a time on each thread.
-    fn on_cpu(&self) -> Result<()> {
-        let threads = rayon::current_num_threads();
+    fn on_cpu(&self, threads: &Threads) -> Result<()> {
+        let count = threads.count()?;
         let order = longest_first(self.lengths);
-        let texts_per_task = order.len().div_ceil(threads * TASKS_PER_THREAD).clamp(1, MAX_TEXTS_PER_TASK);
-        let tasks = order.len().div_ceil(texts_per_task);
-        let threads_per_task = (threads / tasks.max(1)).max(1);
-        order.par_chunks(texts_per_task).with_max_len(1).try_for_each(|indices| {
+        let texts_per_task = order.len().div_ceil(count * TASKS_PER_THREAD).clamp(1, MAX_TEXTS_PER_TASK);
+        let tasks = cut_tasks(&order, self.lengths, texts_per_task);
+        let threads_per_task = (count / tasks.len().max(1)).max(1);
+        threads.in_turns(tasks, |indices| {
             let tokenized: Vec<T> = indices.iter().map(|&index| self.tokenize(index)).collect::<Result<_>>()?;
             self.batches(indices, &tokenized, threads_per_task)
         })
@@ -89,6 +93,22 @@ fn longest_first(lengths: &[usize]) -> Vec<usize> {
     order
 }
 
+/// Cuts `order` into runs of at most so many texts and [`BYTES_PER_TASK`]. A longer text is a run of its own.
+fn cut_tasks<'a>(order: &'a [usize], lengths: &[usize], texts: usize) -> Vec<&'a [usize]> {
+    let mut bytes = 0;
+    let mut first = 0;
+    let mut tasks = Vec::new();
+    for (at, &index) in order.iter().enumerate() {
+        if at > first && (at - first == texts || bytes + lengths[index] > BYTES_PER_TASK) {
+            tasks.push(&order[first..at]);
+            (first, bytes) = (at, 0);
+        }
+        bytes += lengths[index];
+    }
+    tasks.extend((first < order.len()).then(|| &order[first..]));
+    tasks
+}
+
 /// Cuts `order` (longest first) into runs whose padded size, texts times the longest (the first), stays within `budget` tokens. A
 /// text longer than the budget is a batch of its own.
 fn cut_batches<'a>(order: &'a [usize], lengths: &[usize], budget: usize) -> Vec<&'a [usize]> {
@@ -121,5 +141,20 @@ mod tests {
             }
         }
         assert!(cut_batches(&[], &[], 10).is_empty());
+    }
+
+    #[test]
+    fn tasks_hold_every_text_once_and_about_a_micro_batch() {
+        let lengths: Vec<usize> = (0..300).map(|at| at * 37 % (2 * BYTES_PER_TASK)).collect();
+        let order = longest_first(&lengths);
+        for texts in [1, 7, MAX_TEXTS_PER_TASK] {
+            let tasks = cut_tasks(&order, &lengths, texts);
+            assert_eq!(tasks.concat(), order);
+            for task in tasks {
+                let bytes: usize = task.iter().map(|&index| lengths[index]).sum();
+                assert!(task.len() == 1 || (task.len() <= texts && bytes <= BYTES_PER_TASK), "{texts}: {task:?}");
+            }
+        }
+        assert!(cut_tasks(&[], &[], 7).is_empty());
     }
 }

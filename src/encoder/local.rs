@@ -10,11 +10,10 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use ndarray::{Array2, ArrayView2, Axis, s};
-use rayon::ThreadPool;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
-use super::backend::{choose, load_backend, thread_pool};
+use super::backend::{choose, load_backend};
 use super::batches::{Tokens, Work};
 use super::local_options::LocalEncoderOptions;
 use super::pipeline::{Features, Pipeline};
@@ -32,6 +31,7 @@ use crate::error::Remedy;
 use crate::hex::hex;
 use crate::kernels::Kernels;
 use crate::store::ModelFiles;
+use crate::threads::Threads;
 use crate::{Error, Result};
 
 /// A local model. `Send + Sync`; calls from many threads run side by side, there is no lock around the model.
@@ -44,7 +44,7 @@ pub struct LocalEncoder {
     pipeline: Pipeline,
     files: ModelFiles,
     options: LocalEncoderOptions,
-    pool: Option<Arc<ThreadPool>>,
+    threads: Threads,
     fingerprint: OnceLock<String>,
 }
 
@@ -66,7 +66,7 @@ impl LocalEncoder {
         if options.batch_tokens == 0 {
             return Err(Error::InvalidOption { option: "batch_tokens", why: "must be at least 1".into() });
         }
-        let pool = options.threads.map(thread_pool).transpose()?.map(Arc::new);
+        let threads = Threads::new(options.threads)?;
         let (engine, precision) = choose(&contract.config, &options)?;
         let load = || {
             let arithmetic = (engine, precision);
@@ -74,10 +74,7 @@ impl LocalEncoder {
             let backend = || load_backend(&files, &contract.config, arithmetic, options.device, longest);
             rayon::join(|| TextTokenizer::load(&files, &contract), backend)
         };
-        let (tokenizer, backend) = match &pool {
-            Some(pool) => pool.install(load),
-            None => load(),
-        };
+        let (tokenizer, backend) = threads.run(load)?;
         let pipeline = Pipeline::load(&files, &contract.modules, contract.hidden_size)?;
         let (tokenizer, backend) = (tokenizer?, backend?);
         if let Some(tokens) = contract.longest_partly_seen() {
@@ -98,7 +95,7 @@ impl LocalEncoder {
             pipeline,
             files,
             options,
-            pool,
+            threads,
             fingerprint: OnceLock::new(),
         })
     }
@@ -122,7 +119,7 @@ impl LocalEncoder {
             engine: self.engine,
             precision: self.precision,
             pipeline: Pipeline::load(&files, &contract.modules, contract.hidden_size)?,
-            pool: self.pool.clone(),
+            threads: self.threads.clone(),
             contract,
             files,
             options,
@@ -171,7 +168,7 @@ impl LocalEncoder {
     /// # Errors
     /// As [`Encoder::encode`].
     pub fn encode_padded(&self, texts: &[&str], role: Role) -> Result<Embeddings> {
-        self.install(|| {
+        self.threads.run(|| {
             let tokenized = self.tokenize(texts, role)?;
             self.needs_text_vectors()?;
             let batch = batch_of(tokenized.iter());
@@ -185,7 +182,7 @@ impl LocalEncoder {
                 lengths.note(index, (text.ids.len(), text.content.len()), text.unknown, text.truncated);
             }
             Ok(embeddings(vectors, lengths.into_inner()))
-        })
+        })?
     }
 
     fn tokenize(&self, texts: &[&str], role: Role) -> Result<Vec<TokenizedText>> {
@@ -229,24 +226,17 @@ impl LocalEncoder {
 
     /// [`TokenEncoder::encode_each`] by one padded rectangle, as [`LocalEncoder::encode_padded`] is [`Encoder::encode`].
     pub(super) fn encode_each_padded(&self, texts: &[&str], role: Role, sink: &TextSink<'_>) -> Result<()> {
-        self.install(|| {
+        self.threads.run(|| {
             let tokenized = self.tokenize(texts, role)?;
             let hand_on = |position: usize, hidden: ArrayView2<'_, f32>| {
                 self.hand_on(position, &tokenized[position], hidden, sink);
             };
             self.backend.forward_padded(&batch_of(tokenized.iter()), &hand_on)
-        })
+        })?
     }
 
     fn needs_text_vectors(&self) -> Result<()> {
         if self.has_text_vectors() { Ok(()) } else { Err(no_text_vectors(&self.files.name)) }
-    }
-
-    fn install<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
-        match &self.pool {
-            Some(pool) => pool.install(work),
-            None => work(),
-        }
     }
 
     /// The files, and the settings that an override or a later release may change.
@@ -408,7 +398,7 @@ impl TokenEncoder for LocalEncoder {
             },
             forward: &|batch: &[(usize, &TokenizedText)], threads| self.forward(batch, threads, call, sink),
         };
-        self.install(|| work.run(self.options.device))?;
+        work.run(&self.threads, self.options.device)?;
         let lengths = lengths.into_inner();
         call.add(&Usage::of_texts(&lengths.tokens, &lengths.truncated));
         Ok(lengths)

@@ -40,7 +40,7 @@ use std::str::FromStr;
 use ndarray::{Array2, ArrayView2};
 
 pub use crate::engine::Precision;
-pub use backend::MAX_THREADS;
+pub use crate::threads::MAX_THREADS;
 pub use check::Check;
 pub use contract::Contract;
 pub use cross_encoder::{CrossContract, CrossEncoder, CrossEncoderOptions, DEFAULT_INSTRUCTION, ModelKind, PairLogits};

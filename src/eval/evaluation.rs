@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use super::measure::{MAX_ERR_GRADE, Measure, MeasureKind};
 use super::ranking::JudgedRanking;
 use crate::io::{Grades, Qrels, QueryResults, Run, RunFile};
+use crate::threads::on_shared;
 use crate::{Error, Result};
 
 /// How many ids a message shows.
@@ -51,7 +52,7 @@ pub fn evaluate(qrels: &Qrels, run: &Run, measures: &[Measure]) -> Result<Evalua
     let values = queries
         .par_iter()
         .map(|(query_id, documents)| Ok(QueryValues::of(qrels, &QueryResults::new(query_id, documents)?, measures)));
-    let values = values.collect::<Result<Vec<_>>>()?;
+    let values = on_shared(|| values.collect::<Result<Vec<_>>>())?;
     Evaluation::new(qrels, measures, values).map_err(Error::InvalidArgument)
 }
 

@@ -9,6 +9,8 @@ use rayon::prelude::*;
 use serde::Serialize;
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
+use crate::threads::on_shared;
+
 /// How much probability an interval holds.
 const CONFIDENCE: f64 = 0.95;
 
@@ -69,12 +71,13 @@ pub fn bootstrap_mean(values: &[f64], resampling: &Resampling) -> Interval {
 fn resample(resampling: &Resampling, draw: impl Fn(&mut Xoshiro256PlusPlus) -> f64 + Sync) -> Vec<f64> {
     let resamples = resampling.resamples.max(1);
     let mut drawn = vec![0.0; resamples];
-    drawn.par_chunks_mut(BLOCK).enumerate().for_each(|(block, chunk)| {
+    let fill = |(block, chunk): (usize, &mut [f64])| {
         // Far apart for neighbouring seeds, so that these do not share blocks.
         let seed = resampling.seed.wrapping_mul(SEED_STRIDE).wrapping_add(block as u64);
         let mut generator = Xoshiro256PlusPlus::seed_from_u64(seed);
         chunk.iter_mut().for_each(|number| *number = draw(&mut generator));
-    });
+    };
+    on_shared(|| drawn.par_chunks_mut(BLOCK).enumerate().for_each(fill));
     drawn
 }
 

@@ -37,6 +37,7 @@ pub use scorer::{IndexQuery, IndexScorer};
 use rayon::prelude::*;
 
 use crate::encoder::Encoder;
+use crate::threads::on_shared;
 use crate::{Error, Result};
 use manifest::Manifest;
 use segment::Segment;
@@ -180,7 +181,7 @@ impl Index {
     /// # Errors
     /// As [`Index::find`].
     pub fn find_all(&self, ids: &[impl AsRef<str> + Sync]) -> Result<Vec<Option<u64>>> {
-        ids.par_iter().with_min_len(IDS_PER_TASK).map(|id| self.find(id.as_ref())).collect()
+        on_shared(|| ids.par_iter().with_min_len(IDS_PER_TASK).map(|id| self.find(id.as_ref())).collect())
     }
 
     /// Whether a row's text has nothing in it: it scores lowest, and no search finds it.

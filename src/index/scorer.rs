@@ -12,6 +12,7 @@ use crate::encoder::{Embeddings, EncodedLengths, Encoder, Role};
 use crate::ranking::Hit;
 use crate::scorer::{Parts, QueryReading, ScoreKind, Scored, ScoredList, Scoring, WhyNot};
 use crate::similarity::QueryTokens;
+use crate::threads::on_shared;
 use crate::{Error, Result};
 
 /// Rows that a thread scores at a time, at least.
@@ -129,11 +130,8 @@ impl IndexScorer {
     /// # Errors
     /// [`Error::InvalidArgument`] for a row that is not there or was deleted; [`Error::Corrupted`].
     pub fn score(&self, query: &IndexQuery, rows: &[u64]) -> Result<ScoredList> {
-        let pairs: Vec<Scored> = rows
-            .par_iter()
-            .with_min_len(ROWS_PER_TASK)
-            .map(|&row| self.score_row(query, row))
-            .collect::<Result<_>>()?;
+        let scored = rows.par_iter().with_min_len(ROWS_PER_TASK).map(|&row| self.score_row(query, row));
+        let pairs: Vec<Scored> = on_shared(|| scored.collect::<Result<_>>())?;
         Ok(ScoredList { query: query.reading, ..pairs.into() })
     }
 

@@ -24,6 +24,7 @@ use super::vectors::{RowVector, Rows};
 use crate::call::Call;
 use crate::kernels::{Kernels, Left, Output, OutputRows, Right, Shape};
 use crate::ranking::{Hit, TopK};
+use crate::threads::on_shared;
 use crate::{Error, Result};
 
 /// Queries that go through one product: their panels pass through the cache once for each block of rows.
@@ -114,8 +115,10 @@ impl Index {
             }
             Ok(best)
         };
-        let threads = rayon::current_num_threads().min(tasks.len()).max(1);
-        let parts: Vec<Vec<TopK>> = (0..threads).into_par_iter().with_max_len(1).map(work).collect::<Result<_>>()?;
+        let parts: Vec<Vec<TopK>> = on_shared(|| {
+            let threads = rayon::current_num_threads().min(tasks.len()).max(1);
+            (0..threads).into_par_iter().with_max_len(1).map(work).collect::<Result<_>>()
+        })?;
         let mut merged = vec![TopK::new(top_k); queries.len()];
         for part in parts {
             for (all, best) in merged.iter_mut().zip(part) {

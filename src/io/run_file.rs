@@ -21,8 +21,9 @@ use super::nested::{is_nested, read_nested};
 use super::positioned::PositionedFile;
 use super::run::{QueryResults, Run, duplicate_message};
 use super::run_line::{LineFormat, ParsedLine, ParsedLines, RunFormat};
-use super::run_parts::{Parts, Stop};
+use super::run_parts::{Part, Parts, Stop};
 use super::source;
+use crate::threads::on_shared;
 use crate::{Error, Result};
 
 /// Of an input that can be read only once, what is kept in memory; more goes to a temporary file.
@@ -123,7 +124,8 @@ impl RunFile {
             Err(Stop::Scattered) => {
                 let run = self.read()?;
                 let mapped = (0..run.num_queries()).into_par_iter().map(|index| self.map_stored(&run, index, &map));
-                Ok(mapped.collect::<Result<Vec<Option<T>>>>()?.into_iter().flatten().collect())
+                let mapped = on_shared(|| mapped.collect::<Result<Vec<Option<T>>>>())?;
+                Ok(mapped.into_iter().flatten().collect())
             }
             Err(stop) => Err(self.error(stop)),
         }
@@ -244,17 +246,15 @@ impl RunFile {
         // One object is read as a whole.
         let format = self.lines.ok_or(Stop::Scattered)?;
         let parts = self.parts(format)?.take_while(|_| !failed.load(Ordering::Relaxed));
-        let mut mapped: Vec<(u64, Result<Vec<T>, Stop>)> = parts
-            .par_bridge()
-            .map(|part| {
-                let (offset, mapped) = match part {
-                    Ok(part) => (part.offset, part.map_queries(self.ignore_identical_ids, &seen, map)),
-                    Err(stop) => (u64::MAX, Err(stop)),
-                };
-                failed.fetch_or(mapped.is_err(), Ordering::Relaxed);
-                (offset, mapped)
-            })
-            .collect();
+        let map_part = |part: Result<Part, Stop>| {
+            let (offset, mapped) = match part {
+                Ok(part) => (part.offset, part.map_queries(self.ignore_identical_ids, &seen, map)),
+                Err(stop) => (u64::MAX, Err(stop)),
+            };
+            failed.fetch_or(mapped.is_err(), Ordering::Relaxed);
+            (offset, mapped)
+        };
+        let mut mapped: Vec<(u64, Result<Vec<T>, Stop>)> = on_shared(|| parts.par_bridge().map(map_part).collect());
         // Parts are handed out in the file's order, so the first bad line is among those that were read.
         mapped.sort_by_key(|&(offset, _)| offset);
         if mapped.iter().any(|(_, part)| matches!(part, Err(Stop::Scattered))) {

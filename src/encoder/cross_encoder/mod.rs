@@ -11,10 +11,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use ndarray::ArrayView2;
-use rayon::ThreadPool;
 use sha2::{Digest, Sha256};
 
-use super::backend::{choose, load_backend, map_weights, thread_pool};
+use super::backend::{choose, load_backend, map_weights};
 use super::batches::Work;
 use super::local::{Lengths, is_finite};
 use super::pipeline::Pipeline;
@@ -25,6 +24,7 @@ use crate::engine::{AnswerHead, Backend, ClassificationHead, RaggedBatch};
 use crate::hex::hex;
 use crate::kernels::Kernels;
 use crate::store::ModelFiles;
+use crate::threads::Threads;
 use crate::{Error, Result};
 use contract::Form;
 pub use contract::{CrossContract, ModelKind};
@@ -85,7 +85,7 @@ pub struct CrossEncoder {
     precision: Precision,
     files: ModelFiles,
     options: CrossEncoderOptions,
-    pool: Option<ThreadPool>,
+    threads: Threads,
     fingerprint: OnceLock<String>,
 }
 
@@ -100,17 +100,14 @@ impl CrossEncoder {
         check_options(&files, &contract, &options)?;
         options.local.precision.get_or_insert(Precision::F32);
         let local = &options.local;
-        let pool = local.threads.map(thread_pool).transpose()?;
+        let threads = Threads::new(local.threads)?;
         let (engine, precision) = choose(&contract.config, local)?;
         let tokenizer = PairTokenizer::load(&files, &contract, options.instruction.as_deref())?;
         let load = || load_backend(&files, &contract.config, (engine, precision), local.device, contract.max_tokens);
-        let backend = match &pool {
-            Some(pool) => pool.install(load)?,
-            None => load()?,
-        };
+        let backend = threads.run(load)??;
         let head = load_head(&files, &contract, &tokenizer)?;
         let fingerprint = OnceLock::new();
-        Ok(Self { contract, tokenizer, backend, head, engine, precision, files, options, pool, fingerprint })
+        Ok(Self { contract, tokenizer, backend, head, engine, precision, files, options, threads, fingerprint })
     }
 
     /// How the model is used.
@@ -211,7 +208,7 @@ impl CrossEncoder {
                 )
             },
         };
-        self.install(|| work.run(self.options.local.device))?;
+        work.run(&self.threads, self.options.local.device)?;
         let query_tokens = prepared.iter().map(|query| query.num_tokens() as u32).collect();
         let logits = logits.into_inner().unwrap_or_else(PoisonError::into_inner);
         let lengths = lengths.into_inner();
@@ -232,9 +229,9 @@ impl CrossEncoder {
         let pairs: Vec<TokenizedPair> =
             texts.iter().map(|text| self.tokenizer.pair(&prepared, text)).collect::<Result<_>>()?;
         let logits = Mutex::new(vec![f32::NAN; texts.len()]);
-        self.install(|| {
+        self.threads.run(|| {
             self.backend.forward_padded(&ragged(pairs.iter()), &|index, hidden| self.keep(&logits, index, hidden))
-        })?;
+        })??;
         Ok(logits.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -243,13 +240,6 @@ impl CrossEncoder {
         // A sigmoid would make a certainty of infinity.
         let logit = if logit.is_finite() { logit } else { f32::NAN };
         logits.lock().unwrap_or_else(PoisonError::into_inner)[index] = logit;
-    }
-
-    fn install<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
-        match &self.pool {
-            Some(pool) => pool.install(work),
-            None => work(),
-        }
     }
 }
 
