@@ -16,6 +16,8 @@ use crate::{Failure, Run};
 /// Made once by `main`, and lent to the verbs.
 pub struct Session {
     pub talk: Talk,
+    /// This call as it could be typed.
+    pub command_line: String,
     /// Made when the first service is reached.
     meter: Arc<OnceLock<Arc<Meter>>>,
     /// The file of `--bad-rows report`, while a verb works.
@@ -23,8 +25,8 @@ pub struct Session {
 }
 
 impl Session {
-    pub fn new(talk: Talk) -> Self {
-        Self { talk, meter: Arc::default(), rejects: OnceLock::new() }
+    pub fn new(talk: Talk, command_line: String) -> Self {
+        Self { talk, command_line, meter: Arc::default(), rejects: OnceLock::new() }
     }
 
     /// Makes the meter of all services of the process when the first is reached; `budget` is in dollars.

@@ -1,6 +1,7 @@
 //! Words and numbers as every verb shows them.
 
 use std::borrow::Cow;
+use std::ffi::OsString;
 
 use nearsort::answer::one_line;
 pub use nearsort::diagnose::shell_word as quoted;
@@ -43,9 +44,9 @@ pub fn p_value(p: Option<f64>) -> String {
     }
 }
 
-/// This call's command line.
-pub fn this_call() -> String {
-    let words = std::env::args_os().skip(1).map(|word| quoted(&word.to_string_lossy()));
+/// A call as it could be typed. `args`: the program's name first.
+pub fn command_line(args: &[OsString]) -> String {
+    let words = args.iter().skip(1).map(|word| quoted(&word.to_string_lossy()));
     std::iter::once("nearsort".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
 }
 

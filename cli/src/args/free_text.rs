@@ -21,10 +21,12 @@ const FREE_TEXT: [&str; 8] =
 const MAX_TYPOS: usize = 2;
 
 /// Parses the command line, or says what is wrong with it and ends the process.
-pub fn parse() -> Cli {
+///
+/// `args`: the program's name first.
+pub fn parse(args: Vec<OsString>) -> Cli {
     let mut command = Cli::command();
     command.build();
-    let args = joined(std::env::args_os().collect(), &command);
+    let args = joined(args, &command);
     Cli::try_parse_from(&args).unwrap_or_else(|error| refuse(&args, error))
 }
 

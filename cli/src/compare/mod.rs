@@ -26,7 +26,6 @@ use crate::hints::{Warning, warn};
 use crate::notices::Speaker;
 use crate::page::terminal;
 use crate::session::Session;
-use crate::words::this_call;
 use crate::{Failure, Outcome, Run, model};
 use names::{Source, file_stem, names};
 use rerank::rerank;
@@ -74,7 +73,7 @@ fn report(args: &CompareArgs, session: &Session) -> Result<View, Failure> {
         found.evaluation.iter().for_each(|evaluation| say_what_is_odd(talk, &found.system.name, evaluation));
     }
     report.notes.splice(0..0, collection.notes);
-    Ok(View { report, command: this_call() })
+    Ok(View { report, command: session.command_line.clone() })
 }
 
 /// All systems, each kept as soon as it is whole.

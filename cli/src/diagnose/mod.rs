@@ -28,7 +28,6 @@ use crate::page::terminal;
 use crate::progress::Counter;
 use crate::reading::warn_of_readings;
 use crate::session::Session;
-use crate::words::this_call;
 use crate::{Failure, Outcome, Run, model};
 use view::View;
 
@@ -51,13 +50,13 @@ fn report(args: &DiagnoseArgs, session: &Session) -> Run {
     }
     let view = View {
         recommended: command::recommended(args, &report),
-        by_profile: save_profile(args, &report, session.talk)?,
+        by_profile: save_profile(args, &report, session)?,
         report,
         model: observed.model,
         max_tokens: observed.max_tokens,
         tried_queries: observed.tried_queries,
         notes: observed.notes,
-        command: this_call(),
+        command: session.command_line.clone(),
         seed: args.seed,
         resamples: resampling.resamples,
     };
@@ -145,10 +144,10 @@ fn check(args: &DiagnoseArgs) -> Result<(), Failure> {
 }
 
 /// Writes the profile, if there is something to recommend, and gives the command that uses it.
-fn save_profile(args: &DiagnoseArgs, report: &Report, talk: Talk) -> Result<Option<String>, Failure> {
+fn save_profile(args: &DiagnoseArgs, report: &Report, session: &Session) -> Result<Option<String>, Failure> {
     let Some(path) = &args.save_profile else { return Ok(None) };
     let Some(found) = report.recommendation.as_ref().filter(|found| found.action != Action::DoNotRerank) else {
-        if talk > Talk::Quiet {
+        if session.talk > Talk::Quiet {
             let why = report.recommendation.as_ref().map_or("no query is judged", |found| &found.reason);
             say(format_args!("warning: nothing is recommended, so {} was not written: {why}", path.display()));
         }
@@ -163,7 +162,7 @@ fn save_profile(args: &DiagnoseArgs, report: &Report, talk: Talk) -> Result<Opti
     };
     let comment = format!(
         "For nearsort rerank --profile. Written by {}\n{}{beside}",
-        this_call().replace('\n', " "),
+        session.command_line.replace('\n', " "),
         found.reason
     );
     write_whole(path, found.profile.to_toml(&comment).as_bytes())?;
