@@ -9,6 +9,8 @@ mod cache;
 mod compare;
 mod cross_encoder;
 mod diagnose;
+#[cfg(unix)]
+mod docs;
 mod embed;
 mod eval;
 mod index;
