@@ -3,7 +3,12 @@ CARGO ?= cargo
 # Texts run side by side; candle's own pool inside each of them would only cost time. See src/candle_backend.
 export CANDLE_NUM_THREADS ?= 1
 
-.PHONY: check fmt clippy test doc bench expected
+PYTHON ?= python3
+# Where `make wheel` puts the wheel, and the virtual environments of Python's builds and tests.
+WHEELS = target/wheels
+VENVS = target/python
+
+.PHONY: check fmt clippy test doc bench expected wheel test-python
 
 check: fmt clippy test doc
 
@@ -35,3 +40,22 @@ expected:
 	python3 models/make_expected.py parity --model-dir $(MODEL_DIR)
 	python3 models/make_expected.py tiny
 	python3 models/make_expected.py cross
+
+# The Python package. maturin builds in the same target folder by the same profile, so that candle is compiled once for all wheels.
+wheel: $(VENVS)/build
+	rm -f $(WHEELS)/nearsort-*.whl
+	$(VENVS)/build/bin/maturin build --release --locked --manifest-path bindings/python/Cargo.toml --out $(WHEELS)
+
+$(VENVS)/build:
+	$(PYTHON) -m venv $@
+	$@/bin/pip install --quiet 'maturin>=1.16,<2'
+
+# Into an environment of its own, which is made anew: what the wheel lacks is missing here. The program, which the wheel's command is compared
+# with, is built with the wheel's features: only its last lines are compiled.
+test-python: wheel
+	$(CARGO) build --release --bins -p nearsort-cli -p nearsort-python
+	$(PYTHON) -m venv --clear $(VENVS)/test
+	$(VENVS)/test/bin/pip install --quiet $(WHEELS)/nearsort-*.whl -r bindings/python/tests/requirements.txt
+	cd bindings/python/tests && NEARSORT_PROGRAM=$(CURDIR)/target/release/nearsort ../../../$(VENVS)/test/bin/python -m pytest .
+	$(VENVS)/test/bin/python -m mypy.stubtest nearsort._native --ignore-missing-stub
+	cd bindings/python && ../../$(VENVS)/test/bin/python -m mypy nearsort

@@ -1,0 +1,96 @@
+"""Ranked documents."""
+
+from __future__ import annotations
+
+from ._html import answer_html
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ._documents import Documents
+
+
+class Hit:
+    """A document in its place.
+
+    Attributes:
+        index: Its position in the input, from 0.
+        score: Its score, higher is better; for the kind and the range see ``Reranker.score_kind``. NaN if it has none, see ``why``.
+        text: What the model read, with ``return_documents=True``; else ``None``.
+        id: The document's own id, if it has one.
+        document: The document as it was given, with ``return_documents=True``; else ``None``.
+        best_window: Where long texts are read in windows: begin and end of the one that the score comes from, in characters of the text.
+        tokens: Tokens that were read of it.
+        truncated: Whether it was longer than the model takes, and was cut.
+        why: Why it has no score; ``None`` if it has one.
+    """
+
+    __slots__ = ("best_window", "document", "id", "index", "score", "text", "tokens", "truncated", "why")
+
+    def __init__(
+        self,
+        index: int,
+        score: float,
+        text: str | None = None,
+        id: Any = None,
+        document: Any = None,
+        best_window: tuple[int, int] | None = None,
+        tokens: int = 0,
+        truncated: bool = False,
+        why: str | None = None,
+    ) -> None:
+        self.index = index
+        self.score = score
+        self.text = text
+        self.id = id
+        self.document = document
+        self.best_window = best_window
+        self.tokens = tokens
+        self.truncated = truncated
+        self.why = why
+
+    def __repr__(self) -> str:
+        shown = f"Hit(index={self.index}, score={self.score:.6g}"
+        if self.id is not None:
+            shown += f", id={self.id!r}"
+        if self.text is not None:
+            shown += f", text={self.text!r}"
+        if self.truncated:
+            shown += ", truncated=True"
+        if self.why is not None:
+            shown += f", why={self.why!r}"
+        return shown + ")"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Hit):
+            return NotImplemented
+        return all(getattr(self, name) == getattr(other, name) for name in self.__slots__)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class Answer(list[Hit]):
+    """A list of hits, best first, and how they came about. Notebooks show it as a table.
+
+    Attributes:
+        query: What was asked.
+        model: Who scored and how it ran: ``name``, ``revision``, ``device``, ``engine``, ``precision``, ``isa``, ``scoring``, ``long_text``.
+        usage: What the call used: ``texts``, ``tokens``, ``truncated``, ``cached``, ``requests``, ``dollars``.
+    """
+
+    def __init__(
+        self, hits: list[Hit], query: str, model: dict[str, Any], usage: dict[str, Any], documents: Documents
+    ) -> None:
+        super().__init__(hits)
+        self.query = query
+        self.model = model
+        self.usage = usage
+        self._documents = documents
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (list, (list(self),))
+
+    def _repr_html_(self) -> str:
+        texts = [self._documents.text(hit.index) for hit in self]
+        return answer_html(self, texts)

@@ -1,0 +1,65 @@
+"""Cross-encoders, as sentence-transformers makes them."""
+
+from __future__ import annotations
+
+from ._reranker import Reranker
+from .errors import InvalidInput
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable
+    from typing import Any
+
+
+class CrossEncoder(Reranker):
+    """A reranker of a cross-encoder, which reads query and document together, with the arguments of sentence-transformers' ``CrossEncoder``.
+
+    Args:
+        model_name_or_path: A name of ``nearsort models list``, ``org/name`` on the hub, or a folder.
+        max_length: The longest pair in tokens; ``max_tokens`` of ``Reranker``.
+        cache_folder: nearsort's own folder for models; ``cache_dir`` of ``Reranker``.
+        local_files_only: Opens no network connection; ``offline`` of ``Reranker``.
+        activation_fn: What ``predict`` and ``rank`` do with the logits by default.
+
+    ``trust_remote_code`` and what else only says how PyTorch loads is refused if it is given. Other arguments are those of ``Reranker``.
+    """
+
+    def __init__(
+        self,
+        model_name_or_path: str,
+        *,
+        max_length: int | None = None,
+        device: str | None = None,
+        revision: str | None = None,
+        cache_folder: str | os.PathLike[str] | None = None,
+        local_files_only: bool = False,
+        activation_fn: Callable[..., Any] | None = None,
+        **options: Any,
+    ) -> None:
+        options.setdefault("max_tokens", max_length)
+        options.setdefault("cache_dir", cache_folder)
+        options.setdefault("offline", local_files_only)
+        self.activation_fn = activation_fn
+        super().__init__(model_name_or_path, device=device, revision=revision, **options)
+        if self.kind != "cross-encode":
+            raise InvalidInput(f"{self.model_id} is no cross-encoder; use Reranker, which takes every kind of model")
+
+    def predict(self, inputs: Any = None, *args: Any, **options: Any) -> Any:
+        """As ``Reranker.predict``, with the activation of the class."""
+        if len(args) < 5:
+            options.setdefault("activation_fn", self.activation_fn)
+        return super().predict(inputs, *args, **options)
+
+    def rank(self, query: str, documents: Any, *args: Any, **options: Any) -> list[dict[str, Any]]:
+        """As ``Reranker.rank``, with the activation of the class."""
+        if len(args) < 7:
+            options.setdefault("activation_fn", self.activation_fn)
+        return super().rank(query, documents, *args, **options)
+
+    def _state(self) -> dict[str, Any]:
+        return super()._state() | {"activation_fn": self.activation_fn}
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        super()._restore(state)
+        self.activation_fn = state["activation_fn"]

@@ -1,0 +1,183 @@
+//! A model that ranks: lists in, their scores or orders out.
+
+use std::sync::Arc;
+
+use nearsort::answer::ModelRun;
+use nearsort::scorer::list;
+use nearsort::{Call, CandidateList, Reranker, Scored, ScoredList, Usage};
+use numpy::{IntoPyArray, PyArray1};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::call::{Limits, run};
+use crate::errors::{invalid, raised};
+use crate::model::Model;
+use crate::options::RankConfig;
+use crate::texts::texts;
+
+/// A model that ranks in one way. Threads share it.
+#[pyclass(frozen, module = "nearsort._native")]
+pub struct Ranker {
+    pub inner: Arc<Reranker>,
+}
+
+/// Queries, and which of the texts are the candidates of each.
+struct Lists {
+    queries: Vec<String>,
+    texts: Vec<String>,
+    candidates: Vec<Vec<usize>>,
+}
+
+/// Of one list in its order: `(index, score, window, tokens, truncated, why)` per hit. `index` counts within the list, `window` is the best
+/// window's beginning and end in characters, `why` why there is no score.
+type RankedHits = Vec<(usize, f32, Option<(usize, usize)>, u32, bool, Option<String>)>;
+
+/// How a list is cut, and the first stage's scores of each.
+struct Order {
+    top_k: Option<usize>,
+    min_score: Option<f32>,
+    first_stage: Option<Vec<Vec<Option<f64>>>>,
+}
+
+#[pymethods]
+impl Ranker {
+    #[new]
+    fn new(py: Python<'_>, model: &Model, config: RankConfig) -> PyResult<Self> {
+        let made = config.options().and_then(|options| Reranker::with(&model.inner, options));
+        made.map(|inner| Self { inner: Arc::new(inner) }).map_err(|error| raised(py, &error))
+    }
+
+    /// What the scores mean, such as "hybrid" or "probability".
+    #[getter]
+    fn score_kind(&self) -> String {
+        self.inner.score_kind().to_string()
+    }
+
+    /// Whether scores depend on the whole list.
+    #[getter]
+    fn needs_whole_lists(&self) -> bool {
+        self.inner.needs_whole_lists()
+    }
+
+    /// What answers say of the model and how it ran.
+    fn model_run<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let ModelRun { name, revision, device, engine, precision, isa, scoring, long_text, .. } =
+            self.inner.model_run();
+        let run = PyDict::new(py);
+        run.set_item("name", name)?;
+        run.set_item("revision", revision)?;
+        run.set_item("device", device)?;
+        run.set_item("engine", engine)?;
+        run.set_item("precision", precision)?;
+        run.set_item("isa", isa)?;
+        run.set_item("scoring", scoring.to_string())?;
+        run.set_item("long_text", long_text.to_string())?;
+        Ok(run)
+    }
+
+    /// Scores of each list, in its candidates' order: float32 `(n,)`; NaN for what has no score. With what the call used.
+    #[pyo3(signature = (queries, texts, candidates=None, deadline=None, progress=None))]
+    fn score<'py>(
+        &self,
+        py: Python<'py>,
+        queries: Vec<String>,
+        texts: &Bound<'py, PyAny>,
+        candidates: Option<Vec<Vec<usize>>>,
+        deadline: Option<f64>,
+        progress: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<(Vec<Bound<'py, PyArray1<f32>>>, Bound<'py, PyDict>)> {
+        let lists = Lists::new(queries, texts, candidates)?;
+        let reranker = Arc::clone(&self.inner);
+        let (scored, usage) = run(py, Limits { deadline, progress }, move |call| {
+            let scored = lists.score(&reranker, call)?;
+            Ok((scored, call.usage()))
+        })?;
+        let shown = |pair: &Scored| if pair.reason().is_some() { f32::NAN } else { pair.score };
+        let scores = scored.iter().map(|list| list.pairs.iter().map(shown).collect::<Vec<_>>().into_pyarray(py));
+        Ok((scores.collect(), usage_dict(py, &usage)?))
+    }
+
+    /// The hits of each list, best first, with what the call used.
+    #[pyo3(signature = (queries, texts, candidates=None, *, top_k=None, min_score=None, first_stage=None, deadline=None, progress=None))]
+    #[expect(clippy::too_many_arguments, reason = "keyword arguments of Python")]
+    fn rank<'py>(
+        &self,
+        py: Python<'py>,
+        queries: Vec<String>,
+        texts: &Bound<'py, PyAny>,
+        candidates: Option<Vec<Vec<usize>>>,
+        top_k: Option<usize>,
+        min_score: Option<f32>,
+        first_stage: Option<Vec<Vec<Option<f64>>>>,
+        deadline: Option<f64>,
+        progress: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<(Vec<RankedHits>, Bound<'py, PyDict>)> {
+        let lists = Lists::new(queries, texts, candidates)?;
+        if first_stage.as_ref().is_some_and(|scores| scores.len() != lists.queries.len()) {
+            return Err(invalid(py, "first_stage has not one list of scores per query"));
+        }
+        let order = Order { top_k, min_score, first_stage };
+        let reranker = Arc::clone(&self.inner);
+        let (hits, usage) = run(py, Limits { deadline, progress }, move |call| {
+            let scored = lists.score(&reranker, call)?;
+            let hits = scored.iter().enumerate().map(|(at, scored)| lists.ordered(at, scored, &reranker, &order));
+            Ok((hits.collect::<nearsort::Result<Vec<_>>>()?, call.usage()))
+        })?;
+        Ok((hits, usage_dict(py, &usage)?))
+    }
+}
+
+impl Lists {
+    fn new(queries: Vec<String>, texts: &Bound<'_, PyAny>, candidates: Option<Vec<Vec<usize>>>) -> PyResult<Self> {
+        let texts = self::texts(texts, "documents")?;
+        let candidates = candidates.unwrap_or_else(|| vec![(0..texts.len()).collect(); queries.len()]);
+        match candidates.len() == queries.len() {
+            true => Ok(Self { queries, texts, candidates }),
+            false => Err(pyo3::exceptions::PyValueError::new_err("candidates has not one list per query")),
+        }
+    }
+
+    fn score(&self, reranker: &Reranker, call: &Call<'_>) -> nearsort::Result<Vec<ScoredList>> {
+        let list = |(query, candidates)| CandidateList { query, candidates };
+        let queries = self.queries.iter().map(String::as_str);
+        let lists: Vec<_> = queries.zip(self.candidates.iter().map(Vec::as_slice)).map(list).collect();
+        reranker.score_lists(&lists, &self.texts, call)
+    }
+
+    fn ordered(
+        &self,
+        at: usize,
+        scored: &ScoredList,
+        reranker: &Reranker,
+        order: &Order,
+    ) -> nearsort::Result<RankedHits> {
+        let options = reranker.list_options().top_k(order.top_k).min_score(order.min_score);
+        let first_stage = order.first_stage.as_ref().map_or(&[][..], |lists| &lists[at]);
+        let ordered = list::order(&scored.pairs, first_stage, &options)?;
+        let hit = |hit: nearsort::Hit| {
+            let (pair, text) = (&scored.pairs[hit.index], &self.texts[self.candidates[at][hit.index]]);
+            let window = pair.window.as_ref().map(|window| in_characters(text, window.start, window.end));
+            (hit.index, hit.score, window, pair.tokens, pair.truncated, pair.shown_reason().map(str::to_owned))
+        };
+        Ok(ordered.hits.into_iter().map(hit).collect())
+    }
+}
+
+/// A range of bytes as Python counts.
+fn in_characters(text: &str, start: usize, end: usize) -> (usize, usize) {
+    let before = text.get(..start).map_or(0, |part| part.chars().count());
+    let within = text.get(start..end).map_or(0, |part| part.chars().count());
+    (before, before + within)
+}
+
+/// What a call used.
+fn usage_dict<'py>(py: Python<'py>, usage: &Usage) -> PyResult<Bound<'py, PyDict>> {
+    let dict = PyDict::new(py);
+    dict.set_item("texts", usage.texts)?;
+    dict.set_item("tokens", usage.tokens)?;
+    dict.set_item("truncated", usage.truncated)?;
+    dict.set_item("cached", usage.cached)?;
+    dict.set_item("requests", usage.service.requests)?;
+    dict.set_item("dollars", usage.service.dollars)?;
+    Ok(dict)
+}
