@@ -195,13 +195,25 @@ fn a_search_names_an_index_and_gets_the_scores_of_the_command() {
 }
 
 #[test]
-fn the_root_goes_by_the_kind_of_the_model() {
+fn the_root_goes_by_the_keys_and_then_by_the_kind_of_the_model() {
     let read = |body: &[u8], kind| read_root(body, kind, TokenIds::Refuse, &Limits::default()).unwrap();
     assert!(matches!(read(br#"{"inputs": "a"}"#, ModelKind::Embedding), RootRequest::Embed(_)));
     assert!(matches!(read(br#"{"inputs": "a"}"#, ModelKind::Classifier), RootRequest::Predict(_)));
     let rerank = br#"{"query": "q", "texts": ["a"]}"#;
     assert!(matches!(read(rerank, ModelKind::Reranker), RootRequest::Rerank(_)));
     assert!(matches!(read(rerank, ModelKind::Embedding), RootRequest::Rerank(_)));
+    // Of an embedding model that says "reranker" in its info, too.
+    assert!(matches!(
+        read(br#"{"inputs": "a", "encoding_format": "float"}"#, ModelKind::Reranker),
+        RootRequest::Embed(_)
+    ));
+    let base64 = read_root(
+        br#"{"inputs": "a", "encoding_format": "base64"}"#,
+        ModelKind::Embedding,
+        TokenIds::Refuse,
+        &Limits::default(),
+    );
+    assert_eq!(base64.unwrap_err().key(), Some("encoding_format"));
 }
 
 #[test]

@@ -11,10 +11,18 @@ use super::rerank::RerankRequest;
 use super::score::{ScoreRequest, read_similarity};
 use super::tei_predict::{PredictRequest, read_predict};
 use super::token_ids::TokenIds;
-use super::value::{boolean, text};
+use super::value::{boolean, text, wrong};
 
-const EMBED_KEYS: &[&str] =
-    &["inputs", "truncate", "truncation_direction", "prompt_name", "normalize", "dimensions", "model"];
+const EMBED_KEYS: &[&str] = &[
+    "inputs",
+    "truncate",
+    "truncation_direction",
+    "prompt_name",
+    "normalize",
+    "dimensions",
+    "encoding_format",
+    "model",
+];
 
 /// Reads an `/embed` body.
 ///
@@ -24,6 +32,10 @@ pub fn read_embed(bytes: &[u8], ids: TokenIds, limits: &Limits) -> Result<EmbedR
     let body = object(bytes, limits)?;
     let list = given(&body, "inputs")
         .ok_or(WireError::Missing { key: "inputs".to_owned(), wanted: "a string or a list of strings" })?;
+    // huggingface_hub has the field, but reads only numbers.
+    if let Some(other) = given(&body, "encoding_format").filter(|format| format.as_str() != Some("float")) {
+        return Err(wrong("encoding_format", other, "\"float\""));
+    }
     let flag = |key: &str| given(&body, key).map(|value| boolean(key, value)).transpose();
     let word = |key: &str| given(&body, key).map(|value| text(key, value)).transpose();
     Ok(EmbedRequest {
@@ -49,8 +61,9 @@ pub enum RootRequest {
     Rerank(RerankRequest),
 }
 
-/// Reads a body of `POST /`: by the kind of the model, as TEI does. huggingface_hub's `sentence_similarity` and
-/// `feature_extraction` post there; the first is told by its `source_sentence`.
+/// Reads a body of `POST /`. huggingface_hub's `sentence_similarity` and `feature_extraction` post there; the first is told by
+/// its `source_sentence`. Other `inputs` are classified by a classifier and embedded by other models; without `inputs` it is
+/// a rerank request.
 ///
 /// # Errors
 /// As the endpoint of its own.
@@ -59,14 +72,12 @@ pub fn read_root(bytes: &[u8], kind: ModelKind, ids: TokenIds, limits: &Limits) 
     if given(&body, "inputs").is_some_and(|inputs| inputs.get("source_sentence").is_some()) {
         return read_similarity(bytes, limits).map(RootRequest::Similarity);
     }
+    if given(&body, "inputs").is_none() && given(&body, "texts").is_some() {
+        let reading = Reading { dialect: Some(Dialect::Tei), limits: *limits, ..Reading::default() };
+        return read_rerank(bytes, &reading).map(RootRequest::Rerank).map_err(|(error, _)| error);
+    }
     match kind {
-        ModelKind::Embedding if given(&body, "texts").is_none() => {
-            read_embed(bytes, ids, limits).map(RootRequest::Embed)
-        }
         ModelKind::Classifier => read_predict(bytes, limits).map(RootRequest::Predict),
-        _ => {
-            let reading = Reading { dialect: Some(Dialect::Tei), limits: *limits, ..Reading::default() };
-            read_rerank(bytes, &reading).map(RootRequest::Rerank).map_err(|(error, _)| error)
-        }
+        ModelKind::Embedding | ModelKind::Reranker => read_embed(bytes, ids, limits).map(RootRequest::Embed),
     }
 }
