@@ -8,7 +8,7 @@ PYTHON ?= python3
 WHEELS = target/wheels
 VENVS = target/python
 
-.PHONY: check fmt clippy test doc bench expected wheel test-python
+.PHONY: check fmt clippy test test-clients doc bench expected wheel test-python
 
 check: fmt clippy test doc
 
@@ -24,6 +24,11 @@ clippy:
 test:
 	$(CARGO) test --release -p nearsort-server
 	$(CARGO) test --release
+
+# Real clients from PyPI and npm against `nearsort serve`; server/tests/clients/run.py says what it needs.
+test-clients:
+	$(CARGO) build --release
+	$(PYTHON) server/tests/clients/run.py
 
 doc:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --no-deps --lib
