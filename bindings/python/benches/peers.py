@@ -4,7 +4,8 @@ usage: peers.py --lists lists.jsonl [--engines nearsort,nearsort-f32,sentence-tr
                 [--rounds 3] [--threads 2] [--home ~/.cache/nearsort-peers]
 
 Run it by a python that has nearsort's wheel and the peers (see the setup of the peers, which exports all-MiniLM-L6-v2 for each of them to
---home). A line of --lists is {"query": ..., "documents": [...]}; 100 documents each are taken.
+--home). A line of --lists is {"query": ..., "candidates": [{"text": ...}, ...]}, as `nearsort rerank` reads it; 100 candidates each are taken, and the
+lists again from the first if they are fewer than --lists-number.
 
 steady: ranking all lists by cosine, one after the other, the model being loaded; engines take turns, medians.
 process: a fresh process that loads the model and ranks the first list.
@@ -91,10 +92,8 @@ ENGINES = {
 def read(path, number):
     with open(path) as lines:
         rows = [json.loads(line) for line in itertools.islice(lines, number)]
-    return [
-        (row["query"], [text if isinstance(text, str) else text["text"] for text in row["documents"][:DEPTH]])
-        for row in rows
-    ]
+    lists = [(row["query"], [text["text"] for text in row["candidates"][:DEPTH]]) for row in rows]
+    return list(itertools.islice(itertools.cycle(lists), number))
 
 
 def fresh(engine, given):

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+    from typing import Any
 
 
-@contextmanager
-def progress(wanted: bool, total: int, unit: str = "texts") -> Iterator[Callable[[int], object] | None]:
-    """What a call tells of the texts that it has finished; ``None`` if nobody wants to know or tqdm is not installed."""
-    bar = None
-    if wanted:
-        try:
-            from tqdm.auto import tqdm  # type: ignore[import-untyped,unused-ignore]
-        except ImportError:
-            tqdm = None
-        bar = tqdm and tqdm(total=total, unit=unit)
-    try:
-        yield bar.update if bar is not None else None
-    finally:
-        if bar is not None:
-            bar.close()
+class progress:
+    """Within it: what a call tells of the texts that it has finished; ``None`` if nobody wants to know or tqdm is not installed.
+
+    A class, for ``contextlib`` would be a fourth of the time of importing nearsort.
+    """
+
+    def __init__(self, wanted: bool, total: int, unit: str = "texts") -> None:
+        self._bar: Any = None
+        if wanted:
+            try:
+                from tqdm.auto import tqdm
+            except ImportError:
+                return
+            self._bar = tqdm(total=total, unit=unit)
+
+    def __enter__(self) -> Callable[[int], object] | None:
+        return self._bar.update if self._bar is not None else None
+
+    def __exit__(self, *error: object) -> None:
+        if self._bar is not None:
+            self._bar.close()

@@ -18,7 +18,9 @@ class Chat(BaseHTTPRequestHandler):
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
         self.server.keys.append(self.headers.get("Authorization"))
-        grade = '{"score": 9}' if "stands in Paris" in body else '{"score": 1}' if "cake" in body else "I would rather not."
+        grade = (
+            '{"score": 9}' if "stands in Paris" in body else '{"score": 1}' if "cake" in body else "I would rather not."
+        )
         message = {"role": "assistant", "content": grade, "refusal": None}
         reply = {
             "object": "chat.completion",
@@ -49,7 +51,9 @@ def service():
 
 
 def judge(service, **options):
-    return Judge("openai:gpt-4o-mini", base_url=f"http://127.0.0.1:{service.server_port}/v1", api_key="sk-test", **options)
+    return Judge(
+        "openai:gpt-4o-mini", base_url=f"http://127.0.0.1:{service.server_port}/v1", api_key="sk-test", **options
+    )
 
 
 def test_grades_rank_and_cost(service):

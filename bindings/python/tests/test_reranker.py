@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import sys
 import threading
 
 import numpy as np
@@ -141,3 +142,13 @@ def test_progress_counts_every_text(reranker):
     ranker.score([QUERY], ["a boat", "a ship", "a car"], progress=told.append)
     assert sum(told) >= 3
     assert json.dumps(dict(reranker.rerank(QUERY, DOCUMENTS).usage))
+
+
+def test_a_progress_bar_is_shown_by_tqdm_and_left_out_without_it(reranker, encoder, capsys, monkeypatch):
+    reranker.rerank(QUERY, DOCUMENTS, show_progress=True)
+    assert "texts" in capsys.readouterr().err
+    assert reranker.predict([(QUERY, DOCUMENTS[0])], show_progress_bar=True).shape == (1,)
+    assert "pairs" in capsys.readouterr().err
+    monkeypatch.setitem(sys.modules, "tqdm.auto", None)
+    assert encoder.encode(["a"], show_progress_bar=True).shape == (1, 384)
+    assert capsys.readouterr().err == ""
