@@ -62,5 +62,5 @@ test-python: wheel
 	$(PYTHON) -m venv --clear $(VENVS)/test
 	$(VENVS)/test/bin/pip install --quiet $(WHEELS)/nearsort-*.whl -r bindings/python/tests/requirements.txt
 	cd bindings/python/tests && NEARSORT_PROGRAM=$(CURDIR)/target/release/nearsort ../../../$(VENVS)/test/bin/python -m pytest .
-	$(VENVS)/test/bin/python -m mypy.stubtest nearsort._native --ignore-missing-stub
+	$(VENVS)/test/bin/python -m mypy.stubtest nearsort._native
 	cd bindings/python && ../../$(VENVS)/test/bin/python -m mypy nearsort

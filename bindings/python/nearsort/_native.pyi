@@ -8,6 +8,20 @@ from typing import Any, TypeAlias, final
 import numpy as np
 import numpy.typing as npt
 
+__all__ = [
+    "DEFAULT_MODEL",
+    "Index",
+    "Model",
+    "Ranker",
+    "__version__",
+    "compare",
+    "diagnose",
+    "environment",
+    "evaluate",
+    "main",
+    "read_texts",
+]
+
 __version__: str
 DEFAULT_MODEL: str
 
