@@ -117,13 +117,12 @@ pub fn shown_cost(
 ) -> Result<String, Failure> {
     Ok(match price(provider, model, args)? {
         Some(price) => format!(
-            "{} at most (${} per million tokens sent, ${} answered{}; {}, {})",
+            "{} at most (${} per million tokens sent, ${} answered{}; {})",
             money(dollars(&price)),
             price.input,
             price.output,
             if price.searches > 0.0 { format!(", ${} per thousand searches", price.searches) } else { String::new() },
-            if price.date.is_empty() { "-" } else { &price.date },
-            if price.source.is_empty() { "-" } else { &price.source },
+            price.origin(),
         ),
         None => "unknown; give the price with --prices".to_owned(),
     })
@@ -233,9 +232,7 @@ impl DryRun {
         let cost = match &self.price {
             Some(price) => {
                 let (dollars, rate) = (money(estimate.dollars(price)), price.input);
-                let since =
-                    [&price.date, &price.source].map(|text| if text.is_empty() { "-" } else { text }).join(", ");
-                format!("{dollars} (${rate} per million tokens; {since})")
+                format!("{dollars} (${rate} per million tokens; {})", price.origin())
             }
             None => "unknown; give the price with --prices".to_owned(),
         };

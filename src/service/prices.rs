@@ -53,6 +53,9 @@ pub struct Price {
     /// Where it stands.
     #[serde(default)]
     pub source: String,
+    /// Whether a part of it stands in no source that could be read.
+    #[serde(default)]
+    pub estimate: bool,
 }
 
 impl Price {
@@ -63,6 +66,13 @@ impl Price {
         let kept = cached as f64 * self.cached_input.unwrap_or(self.input);
         let tokens = (fresh + kept + usage.output as f64 * self.output) / PER;
         tokens + usage.search_units as f64 * self.searches / PER_SEARCHES
+    }
+
+    /// Date and source of the price for a message, `-` for what is not known; an estimate is called so.
+    pub fn origin(&self) -> String {
+        let known = |text: &str| if text.is_empty() { "-".to_owned() } else { text.to_owned() };
+        let estimate = if self.estimate { "an estimate, " } else { "" };
+        format!("{estimate}{}, {}", known(&self.date), known(&self.source))
     }
 
     fn covers(&self, provider: Provider, model: &str) -> bool {
@@ -176,6 +186,15 @@ mod tests {
         assert!((price.dollars(usage) - (2.5 + 1.25 + 1.0)).abs() < 1e-12);
         let searches = Price { searches: 2.0, ..price };
         assert!((searches.dollars(usage) - (2.5 + 1.25 + 1.0 + 0.014)).abs() < 1e-12);
+    }
+
+    #[test]
+    fn an_estimate_is_called_so() {
+        let prices = Prices::built_in();
+        let origin = |model| prices.find(Provider::OpenAi, model).unwrap().origin();
+        assert_eq!(origin("gpt-4o"), "2025-01-15, https://platform.openai.com/docs/models/gpt-4o");
+        assert!(origin("gpt-4o-2024-11-20").starts_with("an estimate, 2025-01-15, "));
+        assert_eq!(Price::default().origin(), "-, -");
     }
 
     #[test]
