@@ -8,7 +8,7 @@ PYTHON ?= python3
 WHEELS = target/wheels
 VENVS = target/python
 
-.PHONY: check fmt clippy test test-clients doc bench expected wheel test-python
+.PHONY: check fmt clippy test test-clients doc bench expected wheel test-python lint-packaging
 
 check: fmt clippy test doc
 
@@ -64,3 +64,7 @@ test-python: wheel
 	cd bindings/python/tests && NEARSORT_PROGRAM=$(CURDIR)/target/release/nearsort ../../../$(VENVS)/test/bin/python -m pytest .
 	$(VENVS)/test/bin/python -m mypy.stubtest nearsort._native
 	cd bindings/python && ../../$(VENVS)/test/bin/python -m mypy nearsort
+
+# Container file, workflows, manifest, unit, formula and flake, as far as linters can tell.
+lint-packaging:
+	packaging/lint.sh
