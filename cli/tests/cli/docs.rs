@@ -3,6 +3,7 @@
 //! docs/contributing.md says what each kind of fenced block is checked for.
 
 mod blocks;
+mod figures;
 mod links;
 mod reference;
 mod transcript;
@@ -142,6 +143,11 @@ fn is_json(lines: &[String]) -> bool {
 #[test]
 fn every_link_leads_somewhere() {
     none(links::broken(&pages()));
+}
+
+#[test]
+fn every_figure_of_a_measurement_stands_in_a_record() {
+    none(pages().iter().flat_map(figures::without_source).collect());
 }
 
 #[test]

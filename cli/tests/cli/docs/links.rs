@@ -36,6 +36,22 @@ pub fn missing_in_summary(pages: &[Page]) -> Vec<String> {
     chapters.filter(|name| !listed.contains(*name)).map(|name| format!("{SUMMARY} lacks {name}")).collect()
 }
 
+/// Targets of a text's links.
+pub fn targets(text: &str) -> Vec<String> {
+    links(text).into_iter().map(|(_, target)| target).collect()
+}
+
+/// The file of the repository that a link of a page leads to, if it does.
+pub fn file(page: &str, target: &str) -> Option<String> {
+    let path = target.split('#').next().unwrap_or_default();
+    match REPOSITORY.iter().find_map(|prefix| path.strip_prefix(prefix)) {
+        Some(inside) => Some(inside.to_owned()),
+        None if path.contains("://") || path.starts_with("mailto:") => None,
+        None if path.is_empty() => Some(page.to_owned()),
+        None => Some(normal(&Path::new(page).parent().unwrap().join(path))),
+    }
+}
+
 /// Line numbers and targets of a page's links.
 fn links(text: &str) -> Vec<(usize, String)> {
     let mut found = Vec::new();
@@ -53,13 +69,8 @@ fn without_code(line: &str) -> String {
 }
 
 fn fault(page: &str, target: &str) -> Option<String> {
-    let (path, anchor) = target.split_once('#').unwrap_or((target, ""));
-    let file = match REPOSITORY.iter().find_map(|prefix| path.strip_prefix(prefix)) {
-        Some(inside) => inside.to_owned(),
-        None if path.contains("://") || path.starts_with("mailto:") => return None,
-        None if path.is_empty() => page.to_owned(),
-        None => normal(&Path::new(page).parent().unwrap().join(path)),
-    };
+    let anchor = target.split_once('#').map_or("", |(_, anchor)| anchor);
+    let file = file(page, target)?;
     if PENDING.contains(&file.as_str()) && !root().join(&file).exists() {
         return None;
     }
