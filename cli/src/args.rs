@@ -9,6 +9,8 @@ mod model;
 mod output;
 mod reading;
 mod rerank;
+#[cfg(feature = "serve")]
+mod serve;
 mod service;
 
 use std::path::PathBuf;
@@ -33,6 +35,10 @@ pub use rerank::{
     BlendMethod, JobArgs, MergeArgs, ProgressMode, RankerArgs, RerankArgs, ScoringArgs, ShownArgs, SourceArgs,
 };
 use rerank::{MERGE_EXAMPLES, RERANK_EXAMPLES};
+#[cfg(feature = "serve")]
+use serve::SERVE_EXAMPLES;
+#[cfg(feature = "serve")]
+pub use serve::ServeArgs;
 pub use service::ServiceArgs;
 
 /// Put the best candidates first: a local reranker.
@@ -97,6 +103,10 @@ pub enum Verb {
     /// Find the best texts of an index, exactly
     #[command(after_help = SEARCH_EXAMPLES)]
     Search(Box<SearchArgs>),
+    /// Serve rerank and embedding clients over HTTP
+    #[cfg(feature = "serve")]
+    #[command(after_help = SERVE_EXAMPLES)]
+    Serve(Box<ServeArgs>),
     /// List, fetch, locate and check models
     Models(ModelsArgs),
     /// Show, shrink or remove the cache of embeddings
@@ -120,6 +130,14 @@ impl Verb {
             Verb::Index(IndexArgs { verb: IndexVerb::Add(args) }) => Some(&args.model),
             _ => None,
         }
+    }
+
+    /// Whether the verb ends by itself when it is asked to, after the work that it has begun.
+    pub fn drains(&self) -> bool {
+        #[cfg(feature = "serve")]
+        return matches!(self, Verb::Serve(_));
+        #[cfg(not(feature = "serve"))]
+        return false;
     }
 
     /// Whether a service is asked, by the model or beside it.

@@ -28,6 +28,8 @@ mod rehearsal;
 mod rerank;
 mod rerank_index;
 mod search;
+#[cfg(feature = "serve")]
+mod serve;
 mod service;
 mod session;
 mod size;
@@ -63,7 +65,9 @@ pub fn environment() -> [(&'static str, usize); 2] {
 pub fn run(args: Vec<OsString>) -> u8 {
     show_panics();
     let cli = args::parse(args.clone());
-    interrupt::leave_quietly();
+    if !cli.verb.as_ref().is_some_and(Verb::drains) {
+        interrupt::leave_quietly();
+    }
     let session = Session::new(cli.talk(), words::command_line(&args));
     let ran = run_verb(&cli, &session);
     // Also after a failure: what was sent is to be paid.
@@ -113,6 +117,8 @@ fn run_verb(cli: &Cli, session: &Session) -> Run {
         Some(Verb::Compare(args)) => compare::run(args, session),
         Some(Verb::Index(args)) => index::run(args, session),
         Some(Verb::Search(args)) => search::run(args, session),
+        #[cfg(feature = "serve")]
+        Some(Verb::Serve(args)) => serve::run(args, session.talk),
         Some(Verb::Models(args)) => models::run(args, session.talk),
         Some(Verb::Cache(args)) => cache::run(args, session.talk),
         Some(Verb::Completions { shell }) => {

@@ -1,4 +1,37 @@
-//! The server of nearsort. So far only [`wire`]: the bodies that clients send and expect, as pure data. There is no
-//! network code here yet, and nothing that knows a model.
+//! The server of nearsort: the local endpoint that rerank and embedding clients talk to.
+//!
+//! [`Server::bind`] opens the sockets, [`Server::run`] serves until a shutdown is asked for, and [`serve`] does both on the
+//! calling thread. What a server does is said by [`Settings`]: flags, environment and a TOML file are three ways to write the
+//! same fields, and [`Options`] is what they come to.
+//!
+//! Rooms: [`wire`] has the bodies of all dialects as pure data; `net` accepts connections and ends slow ones; `http` has the
+//! routes and what holds for every request (keys, ids, limits, log); `handle` has one file per endpoint; `models` loads
+//! models by name; `admission` bounds the work; `ops` has health and metrics.
 
+#![deny(missing_docs)]
+
+mod admission;
+mod app;
+mod context;
+mod environment;
+mod error;
+mod handle;
+mod http;
+mod indexes;
+mod models;
+mod net;
+mod ops;
+mod options;
+mod server;
+mod settings;
+#[allow(missing_docs)] // Plain data, documented where a name does not say it.
 pub mod wire;
+mod work;
+
+pub use app::App;
+pub use context::Context;
+pub use error::{Error, Result};
+pub use net::Listen;
+pub use options::{ApiKey, Limits, Options, TimeOuts};
+pub use server::{Server, serve};
+pub use settings::{CascadeSettings, Settings};

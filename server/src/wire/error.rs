@@ -11,6 +11,18 @@ pub enum WireError {
     NotAnObject { found: String },
     #[error("the body has {bytes} bytes; the limit is {limit}: send fewer or shorter texts")]
     BodyTooLarge { bytes: usize, limit: usize },
+    #[error("the request has about {tokens} tokens; the limit is {limit}: split it, or raise max_queue_tokens")]
+    TooManyTokens { tokens: u64, limit: u64 },
+    #[error("the body ended early or could not be read: {detail}")]
+    BodyUnread { detail: String },
+    #[error("the body did not arrive within {ms} ms")]
+    BodyTimeOut { ms: u128 },
+    #[error("the body has the type '{found}'; wanted: application/json")]
+    MediaType { found: String },
+    #[error("'{key}' cannot be used here: {reason}")]
+    NotSupported { key: String, reason: String },
+    #[error("the host '{host}' is not known to this server, which has no API keys; start it with allowed_host ({host}) if it is yours")]
+    Host { host: String },
     #[error("'{key}' is missing; wanted: {wanted}")]
     Missing { key: String, wanted: &'static str },
     #[error("'{key}' is {found}; wanted: {wanted}")]
@@ -57,6 +69,7 @@ impl WireError {
             | Self::Wrong { key, .. }
             | Self::Empty { key }
             | Self::TooMany { key, .. }
+            | Self::NotSupported { key, .. }
             | Self::TokenIds { key } => Some(key),
             Self::UnknownModel { .. } => Some("model"),
             _ => None,

@@ -1,0 +1,41 @@
+//! `POST /search`: the best rows of an index of `nearsort index`.
+
+use std::sync::Arc;
+
+use nearsort::index::IndexQuery;
+
+use crate::app::App;
+use crate::context::Context;
+use crate::wire::{Reply, SearchAnswer, SearchHit, SearchRequest, WireError};
+use crate::work::run;
+
+/// From a request that was read to the reply.
+pub(super) async fn answer(
+    app: &Arc<App>,
+    request: Result<SearchRequest, WireError>,
+    context: &Context,
+) -> Result<Reply, WireError> {
+    let request = request?;
+    let entry = app.indexes.entry(request.index.as_deref())?;
+    let scorer = entry.scorer(&app.models).await?;
+    let deadline = app.deadline(context, request.deadline_ms);
+    let (query, top_n, name) = (request.query.clone(), request.top_n, entry.name.clone());
+    let tokens = query.len() as u64 / 4 + 2;
+    let (answer, usage) = run(app, tokens, deadline, move |job| {
+        let call = job.call();
+        let query: Vec<IndexQuery> = scorer.encode(&[query.as_str()], &call)?;
+        let found = scorer.search(&query, top_n, &call)?.pop().unwrap_or_default();
+        let hit = |hit: &nearsort::Hit| {
+            let id = scorer.index().id(hit.index as u64)?.to_owned();
+            Ok(SearchHit { row: hit.index as u64, id, score: f64::from(hit.score) })
+        };
+        let hits = found.iter().map(hit).collect::<nearsort::Result<Vec<_>>>()?;
+        let usage = call.usage();
+        let model = scorer.index().model().name.clone();
+        Ok((SearchAnswer { id: String::new(), index: name, model, hits, tokens: usage.tokens }, usage))
+    })
+    .await?;
+    app.metrics.worked(&answer.model, &usage);
+    context.record.worked(&answer.model, 1, &usage);
+    SearchAnswer { id: context.id.clone(), ..answer }.reply(&request)
+}

@@ -1,0 +1,78 @@
+//! A request of the clients' endpoints: route, body, answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Request, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+
+use super::{body, respond};
+use crate::app::App;
+use crate::context::Context;
+use crate::handle;
+use crate::wire::{self, Dialect, Endpoint, Route, WireError};
+
+/// Answers a request by the table of paths.
+pub(super) async fn dispatch(State(app): State<Arc<App>>, request: Request) -> Response {
+    let context = context(&request);
+    let route = match wire::route(request.method().as_str(), request.uri().path()) {
+        Ok(route) => route,
+        Err(error) => return refused(&error, dialect(&request), &context),
+    };
+    match answer(&app, route, request, &context).await {
+        Ok(reply) => respond::json(reply),
+        Err((error, dialect)) => refused(&error, dialect, &context),
+    }
+}
+
+async fn answer(
+    app: &Arc<App>,
+    route: Route,
+    request: Request,
+    context: &Context,
+) -> Result<wire::Reply, handle::Refusal> {
+    let (parts, body) = request.into_parts();
+    if takes_no_body(route.endpoint) {
+        return handle::answer(app, route, Vec::new(), context).await;
+    }
+    let received = body::receive(app, &parts.headers, body).await;
+    let received = received.map_err(|error| (error, route.error_dialect()))?;
+    // Held until the answer is there: the texts are in memory until then.
+    let _share = received.share;
+    handle::answer(app, route, received.bytes, context).await
+}
+
+fn takes_no_body(endpoint: Endpoint) -> bool {
+    matches!(endpoint, Endpoint::Info | Endpoint::Models | Endpoint::Live | Endpoint::Ready)
+}
+
+fn refused(error: &WireError, dialect: Dialect, context: &Context) -> Response {
+    context.record.refused(error.to_string());
+    context.record.dialect(dialect);
+    respond::json(wire::error_reply(error, dialect, &context.id))
+}
+
+/// The dialect to refuse a request in before its body is read.
+pub(super) fn dialect(request: &Request) -> Dialect {
+    let route = wire::route(request.method().as_str(), request.uri().path());
+    route.map_or(Dialect::Union, |route| route.error_dialect())
+}
+
+/// The context that the outermost layer gave the request.
+pub(super) fn context(request: &Request) -> Context {
+    request.extensions().get().cloned().unwrap_or_default()
+}
+
+/// A context by the headers of a request.
+pub(super) fn new_context(headers: &HeaderMap) -> Context {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let is_id = |id: &&str| !id.is_empty() && id.len() <= 128 && id.bytes().all(|byte| byte.is_ascii_graphic());
+    let id = text("x-request-id").filter(is_id).map(str::to_owned);
+    let time = text("x-request-timeout-ms").and_then(|ms| ms.trim().parse().ok()).map(Duration::from_millis);
+    let mut context = Context { time, ..Context::new() };
+    if let Some(id) = id {
+        context.id = id;
+    }
+    context
+}

@@ -1,0 +1,28 @@
+//! `GET /metrics`.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+
+use crate::app::App;
+use crate::ops::Figures;
+
+/// The type of the OpenMetrics form.
+const TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// All metrics.
+pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
+    let figures = Figures {
+        queue_tokens: app.admission.queued(),
+        queue_bytes: app.bytes.taken(),
+        rate: app.admission.rate(),
+        models: app.models.entries().iter().map(|entry| (entry.name.clone(), entry.is_loaded())).collect(),
+    };
+    match app.metrics.write(&figures) {
+        Ok(text) => ([(CONTENT_TYPE, TYPE)], text).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}

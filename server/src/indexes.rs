@@ -1,0 +1,112 @@
+//! Indexes of `nearsort index` by name, opened on first use.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use nearsort::index::IndexModel;
+use nearsort::service::Provider;
+use nearsort::{Encoder, Index, IndexScorer, Model, ModelOptions, Overrides, Pooling, Scoring};
+use tokio::sync::OnceCell;
+
+use crate::models::Catalog;
+use crate::options::{Named, Options};
+use crate::wire::WireError;
+
+/// All indexes that clients can ask for.
+pub(crate) struct Indexes(Vec<IndexEntry>);
+
+/// An index, opened or not.
+pub(crate) struct IndexEntry {
+    pub name: String,
+    folder: String,
+    /// Opened, with its model, on first use.
+    open: OnceCell<Arc<IndexScorer>>,
+}
+
+impl Indexes {
+    pub fn new(options: &Options) -> Self {
+        let entry = |named: &Named| IndexEntry { name: name(named), folder: named.name.clone(), open: OnceCell::new() };
+        Self(options.indexes.iter().map(entry).collect())
+    }
+
+    /// The index that a request names; the first where it names none.
+    pub fn entry(&self, name: Option<&str>) -> Result<&IndexEntry, WireError> {
+        if self.0.is_empty() {
+            return Err(WireError::NotOffered { path: "/search".into(), reason: "start the server with --index DIR" });
+        }
+        let found = match name {
+            None => self.0.first(),
+            Some(name) => self.0.iter().find(|entry| entry.name == name),
+        };
+        found.ok_or_else(|| WireError::Wrong {
+            key: "index".into(),
+            found: "a name that this server does not have".into(),
+            wanted: format!("one of {}", self.0.iter().map(|e| e.name.as_str()).collect::<Vec<_>>().join(", ")),
+        })
+    }
+}
+
+/// What clients call an index: its alias, else the last part of its path.
+fn name(named: &Named) -> String {
+    let last = Path::new(&named.name).file_name().map(|name| name.to_string_lossy().into_owned());
+    named.alias.clone().or(last).unwrap_or_else(|| named.name.clone())
+}
+
+impl IndexEntry {
+    /// The open index with its model.
+    ///
+    /// # Errors
+    /// An index or a model that cannot be used.
+    pub async fn scorer(&self, models: &Catalog) -> Result<Arc<IndexScorer>, WireError> {
+        self.open.get_or_try_init(|| open(models, self)).await.cloned()
+    }
+}
+
+/// Opens an index and loads its model: one that the server has by the same name, else its own.
+async fn open(models: &Catalog, entry: &IndexEntry) -> Result<Arc<IndexScorer>, WireError> {
+    let wrong = |reason: String| {
+        tracing::error!(index = entry.name, reason, "cannot open the index");
+        WireError::Unavailable { reason: format!("the index '{}' cannot be used: {reason}", entry.name) }
+    };
+    let folder = entry.folder.clone();
+    let opened = tokio::task::spawn_blocking(move || Index::open(folder)).await;
+    let index = Arc::new(opened.map_err(|e| wrong(e.to_string()))?.map_err(|e| wrong(e.to_string()))?);
+    let named = index.model().name.clone();
+    let shared = match models.entry(Some(&named)) {
+        Ok(known) => models.load(known).await.ok().and_then(|served| served.encoder()),
+        Err(_) => None,
+    };
+    if Provider::of_name(&named).is_some() && !models.allows_services() {
+        return Err(wrong(format!("its model {named} is a service's, and the server runs without allow_services")));
+    }
+    let options = models.options().clone();
+    let scorer = tokio::task::spawn_blocking(move || {
+        let encoder = match shared.filter(|encoder| index.check_model(encoder.as_ref()).is_ok()) {
+            Some(encoder) => encoder,
+            None => own_encoder(index.model(), options)?,
+        };
+        IndexScorer::new(index, encoder, Some(Scoring::Cosine))
+    });
+    let scorer = scorer.await.map_err(|e| wrong(e.to_string()))?.map_err(|e| wrong(e.to_string()))?;
+    Ok(Arc::new(scorer))
+}
+
+/// The index's model as it was made with.
+fn own_encoder(made: &IndexModel, options: ModelOptions) -> nearsort::Result<Arc<dyn Encoder>> {
+    let is_service = Provider::of_name(&made.name).is_some();
+    let mut options = options.overrides(Overrides {
+        query_prompt: Some(made.query_prompt.clone()),
+        document_prompt: Some(made.document_prompt.clone()),
+        max_tokens: (!is_service).then_some(made.max_tokens),
+        pooling: made.pooling.parse::<Pooling>().ok(),
+        dim: (!is_service).then_some(made.dim),
+    });
+    if let Ok(engine) = made.engine.parse() {
+        options = options.engine(engine);
+    }
+    if let Ok(precision) = made.precision.parse() {
+        options = options.precision(precision);
+    }
+    let no_vectors = || nearsort::Error::InvalidArgument(format!("{} gives no vectors", made.name));
+    Model::load(&made.name, options)?.encoder().ok_or_else(no_vectors)
+}

@@ -1,0 +1,92 @@
+//! A name that clients can ask for, and the model behind it, loaded or not.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use nearsort::{Model, ModelOptions};
+use tokio::sync::Mutex;
+
+use super::served::Served;
+use crate::options::Cascade;
+
+/// What is behind a name.
+#[derive(Debug, Clone)]
+pub(super) enum Source {
+    Model(String),
+    Cascade(Cascade),
+}
+
+/// A name, and the model behind it.
+pub(crate) struct Entry {
+    pub name: String,
+    pub(super) source: Source,
+    /// Seconds since 1970 of the server's start, for lists of models.
+    pub created: u64,
+    /// Whoever loads holds it, so that a model is loaded once.
+    slot: Mutex<Option<Arc<Served>>>,
+    is_loaded: AtomicBool,
+    began: Instant,
+    /// Milliseconds since `began`.
+    used: AtomicU64,
+}
+
+impl Entry {
+    pub(super) fn new(name: String, source: Source) -> Self {
+        let created = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let (slot, is_loaded, used) = (Mutex::new(None), AtomicBool::new(false), AtomicU64::new(0));
+        Self { name, source, created, slot, is_loaded, began: Instant::now(), used }
+    }
+
+    /// The name in the registry or of a folder, where it is not the one that clients use.
+    pub fn root(&self) -> Option<&str> {
+        match &self.source {
+            Source::Model(name) if *name != self.name => Some(name),
+            _ => None,
+        }
+    }
+
+    pub fn is_loaded(&self) -> bool {
+        self.is_loaded.load(Ordering::Acquire)
+    }
+
+    /// The model, loaded by `load` if it is not; several callers wait for one load.
+    pub async fn get<E>(&self, load: impl AsyncFnOnce() -> Result<Arc<Served>, E>) -> Result<Arc<Served>, E> {
+        let mut slot = self.slot.lock().await;
+        self.touch();
+        if let Some(served) = slot.as_ref() {
+            return Ok(Arc::clone(served));
+        }
+        let served = load().await?;
+        *slot = Some(Arc::clone(&served));
+        self.is_loaded.store(true, Ordering::Release);
+        Ok(served)
+    }
+
+    /// Forgets the model; requests that use it keep it until they end. Nothing happens while it is being loaded.
+    pub fn unload(&self) -> bool {
+        let Ok(mut slot) = self.slot.try_lock() else { return false };
+        self.is_loaded.store(false, Ordering::Release);
+        slot.take().is_some()
+    }
+
+    pub fn touch(&self) {
+        let now = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.used.fetch_max(now, Ordering::AcqRel);
+    }
+
+    /// Time since the last use.
+    pub fn unused(&self) -> Duration {
+        self.began.elapsed().saturating_sub(Duration::from_millis(self.used.load(Ordering::Acquire)))
+    }
+}
+
+/// Loads a model of this machine or of a service. It may take minutes.
+pub(super) async fn load(name: String, options: ModelOptions) -> nearsort::Result<Model> {
+    let loading = tokio::task::spawn_blocking(move || Model::load(&name, options));
+    loading.await.unwrap_or_else(|error| Err(panicked(&error)))
+}
+
+pub(super) fn panicked(error: &tokio::task::JoinError) -> nearsort::Error {
+    nearsort::Error::Compute { context: "loading the model".into(), message: error.to_string() }
+}

@@ -1,0 +1,135 @@
+//! Several models by name: loaded at the start or on first use, unloaded when idle.
+
+mod entry;
+mod served;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use nearsort::{ModelOptions, Reranker, StageBy};
+
+pub(crate) use entry::Entry;
+use entry::{Source, load, panicked};
+pub(crate) use served::Served;
+
+use crate::options::{Cascade, Loading, Options};
+use crate::wire::WireError;
+
+/// All models that clients can ask for.
+pub(crate) struct Catalog {
+    /// The first answers requests that name none.
+    entries: Vec<Arc<Entry>>,
+    options: ModelOptions,
+    loading: Loading,
+    allows_services: bool,
+}
+
+impl Catalog {
+    pub fn new(options: &Options) -> Self {
+        let model = |named: &crate::options::Named| (named.shown().to_owned(), Source::Model(named.name.clone()));
+        let cascade = |cascade: &Cascade| (cascade.name.clone(), Source::Cascade(cascade.clone()));
+        let all = options.models.iter().map(model).chain(options.cascades.iter().map(cascade));
+        Self {
+            entries: all.map(|(name, source)| Arc::new(Entry::new(name, source))).collect(),
+            options: options.model_options.clone(),
+            loading: options.loading,
+            allows_services: options.allows_services,
+        }
+    }
+
+    pub fn entries(&self) -> &[Arc<Entry>] {
+        &self.entries
+    }
+
+    /// How models are loaded.
+    pub fn options(&self) -> &ModelOptions {
+        &self.options
+    }
+
+    /// Whether texts may go to services.
+    pub fn allows_services(&self) -> bool {
+        self.allows_services
+    }
+
+    /// The entry that a request names, by what clients call it or by the model's own name; the first where it names none.
+    ///
+    /// # Errors
+    /// A name that is not known, with those that are.
+    pub fn entry(&self, name: Option<&str>) -> Result<&Arc<Entry>, WireError> {
+        let name = name.filter(|_| !self.loading.ignores_names);
+        let found = match name {
+            None => self.entries.first(),
+            Some(name) => {
+                let by_name = self.entries.iter().find(|entry| entry.name == name);
+                by_name.or_else(|| self.entries.iter().find(|entry| entry.root() == Some(name)))
+            }
+        };
+        found.ok_or_else(|| WireError::UnknownModel {
+            model: name.unwrap_or_default().to_owned(),
+            known: self.entries.iter().map(|entry| entry.name.clone()).collect(),
+        })
+    }
+
+    /// The model that a request names, loaded.
+    ///
+    /// # Errors
+    /// A name that is not known; a model that cannot be loaded.
+    pub async fn served(&self, name: Option<&str>) -> Result<Arc<Served>, WireError> {
+        let entry = self.entry(name)?;
+        self.load(entry).await.map_err(|error| {
+            tracing::error!(model = entry.name, %error, "cannot load the model");
+            WireError::Unavailable { reason: format!("the model '{}' cannot be loaded: {error}", entry.name) }
+        })
+    }
+
+    /// Loads an entry, if it is not.
+    pub async fn load(&self, entry: &Entry) -> nearsort::Result<Arc<Served>> {
+        entry
+            .get(async || {
+                let began = Instant::now();
+                let served = match &entry.source {
+                    Source::Model(name) => {
+                        Served::new(entry.name.clone(), load(name.clone(), self.options.clone()).await?)
+                    }
+                    Source::Cascade(cascade) => self.cascade(cascade).await?,
+                };
+                tracing::info!(model = entry.name, seconds = began.elapsed().as_secs_f64(), "model loaded");
+                Ok(Arc::new(served))
+            })
+            .await
+    }
+
+    /// Loads a cascade's models, each once.
+    async fn cascade(&self, cascade: &Cascade) -> nearsort::Result<Served> {
+        let mut loaded: Vec<(String, nearsort::Model)> = Vec::new();
+        let mut stages = Vec::new();
+        for stage in &cascade.stages {
+            let name = match &stage.by {
+                StageBy::Scoring(_) => &cascade.model,
+                StageBy::Model(name) => name,
+            };
+            let model = match loaded.iter().find(|(known, _)| known == name) {
+                Some((_, model)) => model.clone(),
+                None => load(name.clone(), self.options.clone()).await?,
+            };
+            loaded.push((name.clone(), model.clone()));
+            stages.push(match stage.by {
+                StageBy::Scoring(scoring) => (model.by(scoring), stage.depth),
+                StageBy::Model(_) => ((&model).into(), stage.depth),
+            });
+        }
+        let reranker = tokio::task::spawn_blocking(move || Reranker::cascade(stages)).await;
+        let reranker = reranker.unwrap_or_else(|error| Err(panicked(&error)))?;
+        Ok(Served { name: cascade.name.clone(), model: None, reranker })
+    }
+
+    /// Unloads what was not used for too long.
+    pub fn unload_idle(&self) {
+        let Some(after) = self.loading.unload_after else { return };
+        for entry in self.entries.iter().filter(|entry| entry.is_loaded() && entry.unused() >= after) {
+            if entry.unload() {
+                tracing::info!(model = entry.name, "model unloaded: not used");
+            }
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! A loaded model, and what requests ask of it.
+
+use std::sync::Arc;
+
+use nearsort::model::Task;
+use nearsort::{Encoder, LongText, Model, ModelInfo, Reranker, ScoreKind};
+
+use crate::wire::{ModelKind, Native, WireError};
+
+/// A model that is loaded.
+pub(crate) struct Served {
+    /// What clients call it.
+    pub name: String,
+    /// None: a cascade.
+    pub model: Option<Model>,
+    pub reranker: Reranker,
+}
+
+impl Served {
+    pub fn new(name: String, model: Model) -> Self {
+        let reranker = Reranker::new(&model);
+        Self { name, model: Some(model), reranker }
+    }
+
+    pub fn task(&self) -> Option<Task> {
+        self.model.as_ref().map(Model::task)
+    }
+
+    /// What its numbers are, for the map to the scores of a contract.
+    pub fn native(&self) -> Native {
+        match self.reranker.score_kind() {
+            ScoreKind::Cosine => Native::Cosine,
+            ScoreKind::MaxSim => Native::MaxSim,
+            ScoreKind::Hybrid => Native::Hybrid,
+            ScoreKind::Rating => Native::Rating,
+            ScoreKind::Logit => Native::Logit,
+            // A model of this machine ranks by its logits; a service gives probabilities only.
+            ScoreKind::Probability if self.task() == Some(Task::CrossEncode) => Native::Logit,
+            _ => Native::Unit,
+        }
+    }
+
+    /// Whether `POST /` and `/info` may say that it embeds.
+    pub fn kind(&self, of_embedders: ModelKind) -> ModelKind {
+        match self.task() {
+            Some(Task::Embed) => of_embedders,
+            _ => ModelKind::Reranker,
+        }
+    }
+
+    /// The encoder, where there are vectors of texts.
+    pub fn encoder(&self) -> Option<Arc<dyn Encoder>> {
+        self.model.as_ref().and_then(Model::encoder).filter(|encoder| encoder.has_text_vectors())
+    }
+
+    pub fn info(&self) -> Option<ModelInfo> {
+        self.reranker.model()
+    }
+
+    /// Whether asking it sends texts to a service.
+    pub fn is_remote(&self) -> bool {
+        matches!(self.task(), Some(Task::Judge | Task::Rerank))
+    }
+
+    /// Longest text in tokens, or query and text where they are read together; 0 where the model does not say.
+    pub fn max_tokens(&self) -> usize {
+        self.info().map_or(0, |info| info.max_tokens)
+    }
+
+    /// What it cannot do, in words.
+    pub fn refuse(&self, what: &str) -> WireError {
+        let is = match self.task() {
+            Some(Task::CrossEncode) => "a cross-encoder",
+            Some(Task::EmbedTokens) => "a late-interaction (ColBERT) model",
+            Some(Task::Judge | Task::Rerank) => "a model of a service",
+            None => "a cascade",
+            _ => "no embedding model",
+        };
+        WireError::NotSupported { key: "model".into(), reason: format!("{} is {is}, which cannot {what}", self.name) }
+    }
+
+    /// About how many tokens it reads to rank these documents.
+    pub fn tokens_to_rank<'a>(&self, query: &str, documents: impl Iterator<Item = &'a str>) -> u64 {
+        let (longest, asked) = (self.max_tokens() as u64, about_tokens(query));
+        let is_cut = self.reranker.long_text() == LongText::Truncate && longest > 0;
+        let most = |tokens: u64| if is_cut { tokens.min(longest) } else { tokens };
+        match self.task() {
+            // It reads the query beside each document.
+            Some(Task::CrossEncode | Task::Judge | Task::Rerank) => {
+                documents.map(|text| most(asked.saturating_add(about_tokens(text)))).sum()
+            }
+            _ => most(asked) + documents.map(|text| most(about_tokens(text))).sum::<u64>(),
+        }
+    }
+
+    /// About how many tokens it reads to embed these texts.
+    pub fn tokens_to_embed<'a>(&self, texts: impl Iterator<Item = &'a str>) -> u64 {
+        let longest = self.max_tokens() as u64;
+        texts.map(|text| if longest > 0 { about_tokens(text).min(longest) } else { about_tokens(text) }).sum()
+    }
+}
+
+/// Admission and the rate that follows from it use the same estimate, so that it need not be right, only alike for all
+/// requests: some four bytes a token, and the special tokens.
+fn about_tokens(text: &str) -> u64 {
+    text.len() as u64 / 4 + 2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_estimate_grows_with_every_document() {
+        let model = Model::from_fn(|_, text| text.len() as f32);
+        let served = Served::new("m".into(), model);
+        let one = served.tokens_to_rank("query", ["a document"].into_iter());
+        let two = served.tokens_to_rank("query", ["a document", ""].into_iter());
+        assert_eq!((one, two), (3 + 4, 3 + 4 + 2));
+    }
+}

@@ -1,0 +1,179 @@
+//! A server: bind, run, drain.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::app::App;
+use crate::error::{Error, Result};
+use crate::handle::prove;
+use crate::http;
+use crate::net::{Accept, Listen, Listener, Phase};
+use crate::ops::log_to_stderr;
+use crate::options::Options;
+
+/// How long answers of cancelled requests may take to be written.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// How often it is looked whether a model is idle.
+const HOUSEKEEPING: Duration = Duration::from_secs(1);
+
+/// A server whose sockets are open; it serves once [`Server::run`] is called.
+pub struct Server {
+    app: Arc<App>,
+    listener: Listener,
+    metrics: Option<Listener>,
+    phase: watch::Sender<Phase>,
+}
+
+impl Server {
+    /// Opens the sockets. Models are loaded by [`Server::run`].
+    ///
+    /// # Errors
+    /// [`Error::Listen`]; [`Error::Open`] for an address beyond this machine without keys and without `no_auth`.
+    pub async fn bind(options: Options) -> Result<Self> {
+        let failed = |listen: &Listen| {
+            let listen = listen.clone();
+            move |source| Error::Listen { listen, source }
+        };
+        let is_guarded = !options.api_keys.is_empty() || options.no_auth;
+        if !is_guarded && !options.listen.is_local().await.map_err(failed(&options.listen))? {
+            return Err(Error::Open(options.listen));
+        }
+        let listener = Listener::bind(&options.listen).await.map_err(failed(&options.listen))?;
+        let metrics = match &options.metrics_listen {
+            Some(listen) => Some(Listener::bind(listen).await.map_err(failed(listen))?),
+            None => None,
+        };
+        let (phase, follow) = watch::channel(Phase::Serving);
+        Ok(Self { app: App::new(options, follow), listener, metrics, phase })
+    }
+
+    /// Where it listens, with the port that was taken.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn local_addr(&self) -> std::io::Result<Listen> {
+        self.listener.local_addr()
+    }
+
+    /// Where it listens for health and metrics alone, if it does.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn metrics_addr(&self) -> std::io::Result<Option<Listen>> {
+        self.metrics.as_ref().map(Listener::local_addr).transpose()
+    }
+
+    /// What requests share, for tools beside the server.
+    pub fn app(&self) -> &Arc<App> {
+        &self.app
+    }
+
+    /// Serves until `shutdown` is done; then takes no more connections, answers the requests that are there, and cancels what
+    /// is left after the drain time-out. Probes are answered while models are loaded.
+    ///
+    /// # Errors
+    /// A model that cannot be loaded at the start.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<()> {
+        let Self { app, listener, metrics, phase } = self;
+        let (limits, time_outs) = (app.options.limits, app.options.time_outs);
+        let accept = |listener, router| {
+            Accept { listener, router, limits, time_outs, phase: phase.subscribe() }.run()
+        };
+        let mut serving = JoinSet::new();
+        serving.spawn(accept(listener, http::router(&app)));
+        if let Some(listener) = metrics {
+            serving.spawn(accept(listener, http::metrics_router(&app)));
+        }
+        let ended = tokio::select! {
+            () = shutdown => Ok(()),
+            error = warm_up_and_keep_house(&app) => Err(error),
+        };
+        phase.send_replace(Phase::Draining);
+        tracing::info!(tokens = app.admission.queued(), "draining");
+        let drained = async { while serving.join_next().await.is_some() {} };
+        let drained = std::pin::pin!(drained);
+        drain(drained, &phase, if ended.is_ok() { time_outs.drain } else { Duration::ZERO }).await;
+        Ok(ended?)
+    }
+}
+
+/// Loads models, then looks after them. It ends with an error only.
+async fn warm_up_and_keep_house(app: &Arc<App>) -> nearsort::Error {
+    if let Err(error) = warm_up(app).await {
+        return error;
+    }
+    tracing::info!(models = app.model_names().join(", "), "ready");
+    loop {
+        tokio::time::sleep(HOUSEKEEPING).await;
+        app.models.unload_idle();
+    }
+}
+
+/// Loads what is to be loaded at the start, and has it prove that it ranks.
+async fn warm_up(app: &Arc<App>) -> nearsort::Result<()> {
+    if !app.options.loading.is_lazy {
+        for entry in app.models.entries() {
+            prove(app, &app.models.load(entry).await?).await;
+        }
+    }
+    app.proofs.warmed_up();
+    Ok(())
+}
+
+async fn drain(mut drained: impl Future<Output = ()> + Unpin, phase: &watch::Sender<Phase>, time: Duration) {
+    for (next, time) in [(Phase::Cancelling, time), (Phase::Ended, LAST_WORDS)] {
+        if tokio::time::timeout(time, &mut drained).await.is_ok() {
+            return;
+        }
+        tracing::warn!(?next, "requests are still there");
+        phase.send_replace(next);
+    }
+    drained.await;
+}
+
+/// Runs a server on this thread until the process is asked to end (SIGINT, SIGTERM), and calls `began` with its address first.
+///
+/// # Errors
+/// Those of [`Server::bind`] and [`Server::run`].
+pub fn serve(options: Options, began: impl FnOnce(&Listen)) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Error::Threads)?;
+    log_to_stderr(&options.log);
+    let served = runtime.block_on(async {
+        // Before the sockets: a signal from here on drains.
+        let signal = shutdown_signal().map_err(Error::Threads)?;
+        let listen = options.listen.clone();
+        let server = Server::bind(options).await?;
+        began(&server.local_addr().map_err(|source| Error::Listen { listen, source })?);
+        server.run(signal).await
+    });
+    // Work that was cancelled ends within a micro-batch; a model that is being loaded is not waited for.
+    runtime.shutdown_timeout(LAST_WORDS);
+    served
+}
+
+/// Done when the process is asked to end.
+#[cfg(unix)]
+fn shutdown_signal() -> std::io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => (),
+            _ = interrupt.recv() => (),
+        }
+    })
+}
+
+/// Done when the process is asked to end.
+#[cfg(not(unix))]
+fn shutdown_signal() -> std::io::Result<impl Future<Output = ()>> {
+    Ok(async {
+        // Without it the process cannot be asked; it ends as the system ends it.
+        let _ = tokio::signal::ctrl_c().await;
+    })
+}

@@ -1,0 +1,113 @@
+//! Work of requests on threads that may block, cancelled when nobody waits for it any more.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use nearsort::{Call, CancelToken};
+
+use crate::app::App;
+use crate::wire::WireError;
+
+/// What work is told: when to end early, and whom to tell of progress.
+pub(crate) struct Job {
+    pub token: CancelToken,
+    pub deadline: Option<Instant>,
+    app: Arc<App>,
+}
+
+/// Cancels work when it is dropped: the client has hung up, or the answer is there and it does not matter.
+struct CancelOnDrop(CancelToken);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+impl Job {
+    /// A call of the library with all this.
+    pub fn call(&self) -> Call<'_> {
+        let call = Call::new().cancel(&self.token).progress(self.progress());
+        match self.deadline {
+            Some(deadline) => call.deadline(deadline),
+            None => call,
+        }
+    }
+
+    /// Tells that some texts are finished.
+    pub fn progress(&self) -> impl Fn(usize) + Send + Sync + '_ {
+        |_| self.app.heart.beat()
+    }
+}
+
+/// Admits work of about so many tokens, and runs it on a thread of its own.
+///
+/// # Errors
+/// No room; what the work fails with; a shutdown that does not wait any longer.
+pub(crate) async fn run<T: Send + 'static>(
+    app: &Arc<App>,
+    tokens: u64,
+    deadline: Option<Instant>,
+    work: impl FnOnce(&Job) -> nearsort::Result<T> + Send + 'static,
+) -> Result<T, WireError> {
+    let admitted = app.admit(tokens)?;
+    let token = CancelToken::new();
+    let guard = CancelOnDrop(token.clone());
+    let job = Job { token, deadline, app: Arc::clone(app) };
+    let asked = Instant::now();
+    let running = tokio::task::spawn_blocking(move || {
+        let _running = job.app.metrics.running(asked.elapsed());
+        job.app.heart.beat();
+        let result = work(&job);
+        match &result {
+            Ok(_) => admitted.done(),
+            Err(nearsort::Error::Cancelled) => job.app.metrics.cancelled(),
+            Err(_) => (),
+        };
+        result
+    });
+    let result = tokio::select! {
+        result = running => result,
+        () = app.ended() => return Err(WireError::Unavailable { reason: "it is shutting down".into() }),
+    };
+    drop(guard);
+    match result {
+        Ok(result) => result.map_err(|error| in_our_words(error, deadline.map(|deadline| deadline - asked))),
+        Err(panic) => {
+            tracing::error!(error = %panic, "a request ended in a panic, which should be reported");
+            Err(internal())
+        }
+    }
+}
+
+/// Runs what takes its time, such as reading megabytes of JSON, away from the threads that serve connections.
+pub(crate) async fn offload<T: Send + 'static>(bytes: usize, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    /// Some tenth of a millisecond.
+    const SMALL: usize = 64 << 10;
+    if bytes <= SMALL {
+        return Some(work());
+    }
+    tokio::task::spawn_blocking(work).await.ok()
+}
+
+/// A panic, which the log has in full.
+pub(crate) fn internal() -> WireError {
+    WireError::Backend { detail: "an internal error, which should be reported".into() }
+}
+
+/// The library's error as a refusal.
+fn in_our_words(error: nearsort::Error, budget: Option<std::time::Duration>) -> WireError {
+    use nearsort::Error;
+    match error {
+        Error::DeadlineExceeded => {
+            WireError::Deadline { ms: budget.map_or(0, |b| u64::try_from(b.as_millis()).unwrap_or(u64::MAX)) }
+        }
+        Error::NotANumber { index } | Error::QueryNotANumber { index } => WireError::NotFinite { index },
+        Error::InvalidArgument(reason) if reason.contains("the query is empty") => WireError::Wrong {
+            key: "query".into(),
+            found: "empty".into(),
+            wanted: "a text to rank by".into(),
+        },
+        error => WireError::Backend { detail: error.to_string() },
+    }
+}
