@@ -132,6 +132,13 @@ fn no_files_of_the_command_import_each_other_in_a_circle() {
 }
 
 #[test]
+fn no_files_of_the_server_import_each_other_in_a_circle() {
+    let graph = graph_of("server/src", "lib.rs");
+    assert!(graph.arrows() > 100, "only {} arrows were found: the reader of this test is broken", graph.arrows());
+    check_circles(&graph, &[]);
+}
+
+#[test]
 fn the_kernels_use_only_the_standard_library_and_themselves() {
     for path in sources(&root().join("src/kernels")) {
         let source = Source::read(&std::fs::read_to_string(&path).unwrap(), &[]);

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use nearsort::{DEFAULT_MODEL, Device, ModelOptions, Precision, StageSpec};
+use nearsort::{DEFAULT_MODEL, Device, Model, ModelOptions, Precision, StageSpec};
 use subtle::{Choice, ConstantTimeEq};
 
-use crate::net::Listen;
 use crate::error::{Error, Result};
+use crate::net::Listen;
 use crate::settings::{CascadeSettings, Settings};
 use crate::wire::{self, ModelKind, TokenIds};
 
@@ -67,6 +67,8 @@ pub struct TimeOuts {
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Options {
+    /// Models that are loaded already.
+    pub(crate) own: Vec<(String, Model)>,
     pub(crate) models: Vec<Named>,
     pub(crate) cascades: Vec<Cascade>,
     pub(crate) indexes: Vec<Named>,
@@ -97,7 +99,6 @@ pub(crate) struct Loading {
     pub is_lazy: bool,
     pub ignores_names: bool,
     pub unload_after: Option<Duration>,
-    pub max_bytes: Option<u64>,
 }
 
 /// What is logged, and how.
@@ -181,7 +182,8 @@ impl Options {
         let limits = limits(&settings)?;
         let time_outs = time_outs(&settings)?;
         let options = Self {
-            models: models(&settings)?,
+            own: Vec::new(),
+            models: named(settings.model.as_deref())?,
             cascades: settings.cascade.iter().flatten().map(cascade).collect::<Result<_>>()?,
             indexes: named(settings.index.as_deref())?,
             model_options: model_options(&settings)?,
@@ -189,7 +191,6 @@ impl Options {
                 is_lazy: settings.lazy.unwrap_or(false),
                 ignores_names: settings.ignore_model.unwrap_or(false),
                 unload_after: seconds("unload_after", settings.unload_after)?,
-                max_bytes: settings.max_model_bytes,
             },
             listen: address("listen", settings.listen.as_deref().unwrap_or(LISTEN))?,
             metrics_listen: settings.metrics_listen.as_deref().map(|a| address("metrics_listen", a)).transpose()?,
@@ -207,6 +208,13 @@ impl Options {
         options.check_services()?;
         options.check_names()?;
         Ok(options)
+    }
+
+    /// Serves a model that is loaded already, such as one of your own, under this name and before all others. Scores of a scorer of
+    /// your own should be in [0, 1]: clients are promised that, and what is beyond is cut.
+    pub fn model(mut self, name: impl Into<String>, model: Model) -> Self {
+        self.own.push((name.into(), model));
+        self
     }
 
     /// Texts go to services, and money: only where that was said.
@@ -230,17 +238,11 @@ impl Options {
             self.models.iter().map(Named::shown).chain(self.cascades.iter().map(|c| c.name.as_str())).collect();
         let twice = names.iter().enumerate().find(|(at, name)| names[..*at].contains(name));
         match twice {
-            Some((_, name)) => Err(Error::Setting(format!("two models are called '{name}'; give one an alias: NAME=ALIAS"))),
+            Some((_, name)) => {
+                Err(Error::Setting(format!("two models are called '{name}'; give one an alias: NAME=ALIAS")))
+            }
             None => Ok(()),
         }
-    }
-}
-
-fn models(settings: &Settings) -> Result<Vec<Named>> {
-    let has_cascades = settings.cascade.as_ref().is_some_and(|all| !all.is_empty());
-    match named(settings.model.as_deref())? {
-        none if none.is_empty() && !has_cascades => Ok(vec![DEFAULT_MODEL.parse()?]),
-        models => Ok(models),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -17,6 +17,9 @@ use crate::options::Options;
 
 /// How long answers of cancelled requests may take to be written.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// How often a server without work tests itself.
+const SELF_TEST: Duration = Duration::from_secs(60);
 
 /// How often it is looked whether a model is idle.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
@@ -81,9 +84,7 @@ impl Server {
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<()> {
         let Self { app, listener, metrics, phase } = self;
         let (limits, time_outs) = (app.options.limits, app.options.time_outs);
-        let accept = |listener, router| {
-            Accept { listener, router, limits, time_outs, phase: phase.subscribe() }.run()
-        };
+        let accept = |listener, router| Accept { listener, router, limits, time_outs, phase: phase.subscribe() }.run();
         let mut serving = JoinSet::new();
         serving.spawn(accept(listener, http::router(&app)));
         if let Some(listener) = metrics {
@@ -108,9 +109,17 @@ async fn warm_up_and_keep_house(app: &Arc<App>) -> nearsort::Error {
         return error;
     }
     tracing::info!(models = app.model_names().join(", "), "ready");
+    let mut proved = Instant::now();
     loop {
         tokio::time::sleep(HOUSEKEEPING).await;
         app.models.unload_idle();
+        // Requests are proof enough.
+        if proved.elapsed() >= SELF_TEST && !app.metrics.is_working() {
+            for served in app.models.loaded() {
+                prove(app, &served).await;
+            }
+            proved = Instant::now();
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Instant;
 use nearsort::{Call, CancelToken};
 
 use crate::app::App;
+use crate::context::Context;
 use crate::wire::WireError;
 
 /// What work is told: when to end early, and whom to tell of progress.
@@ -40,16 +41,18 @@ impl Job {
     }
 }
 
-/// Admits work of about so many tokens, and runs it on a thread of its own.
+/// Admits work of about so many tokens, and runs it on a thread of its own. `time`: milliseconds that the body allows.
 ///
 /// # Errors
 /// No room; what the work fails with; a shutdown that does not wait any longer.
 pub(crate) async fn run<T: Send + 'static>(
     app: &Arc<App>,
+    context: &Context,
     tokens: u64,
-    deadline: Option<Instant>,
+    time: Option<u64>,
     work: impl FnOnce(&Job) -> nearsort::Result<T> + Send + 'static,
 ) -> Result<T, WireError> {
+    let deadline = app.deadline(context, time);
     let admitted = app.admit(tokens)?;
     let token = CancelToken::new();
     let guard = CancelOnDrop(token.clone());
@@ -72,7 +75,7 @@ pub(crate) async fn run<T: Send + 'static>(
     };
     drop(guard);
     match result {
-        Ok(result) => result.map_err(|error| in_our_words(error, deadline.map(|deadline| deadline - asked))),
+        Ok(result) => result.map_err(|error| in_our_words(error, deadline.map(|deadline| deadline - context.arrived))),
         Err(panic) => {
             tracing::error!(error = %panic, "a request ended in a panic, which should be reported");
             Err(internal())
@@ -103,11 +106,9 @@ fn in_our_words(error: nearsort::Error, budget: Option<std::time::Duration>) -> 
             WireError::Deadline { ms: budget.map_or(0, |b| u64::try_from(b.as_millis()).unwrap_or(u64::MAX)) }
         }
         Error::NotANumber { index } | Error::QueryNotANumber { index } => WireError::NotFinite { index },
-        Error::InvalidArgument(reason) if reason.contains("the query is empty") => WireError::Wrong {
-            key: "query".into(),
-            found: "empty".into(),
-            wanted: "a text to rank by".into(),
-        },
+        Error::InvalidArgument(reason) if reason.contains("the query is empty") => {
+            WireError::Wrong { key: "query".into(), found: "empty".into(), wanted: "a text to rank by".into() }
+        }
         error => WireError::Backend { detail: error.to_string() },
     }
 }

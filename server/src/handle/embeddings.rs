@@ -31,8 +31,7 @@ pub(super) async fn answer(
     let kept = request.kept_dimensions(&served.name, encoder.dim())?;
     let tokens = served.tokens_to_embed(request.inputs.iter().map(String::as_str));
     let (name, count) = (served.name.clone(), request.inputs.len());
-    let deadline = app.deadline(context, None);
-    let (reply, usage) = run(app, tokens, deadline, move |job| {
+    let (reply, usage) = run(app, context, tokens, None, move |job| {
         let call = job.call();
         let texts: Vec<&str> = request.inputs.iter().map(String::as_str).collect();
         let found = encoder.encode_with(&texts, role, &call)?;

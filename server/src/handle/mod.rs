@@ -24,12 +24,7 @@ use crate::wire::{self, Endpoint, Reply, Route, WireError};
 ///
 /// # Errors
 /// What is wrong with it, or with the server.
-pub(crate) async fn answer(
-    app: &Arc<App>,
-    route: Route,
-    body: Vec<u8>,
-    context: &Context,
-) -> Result<Reply, Refusal> {
+pub(crate) async fn answer(app: &Arc<App>, route: Route, body: Vec<u8>, context: &Context) -> Result<Reply, Refusal> {
     let (limits, ids) = (app.options.limits.request, app.options.token_ids);
     let reply = match route.endpoint {
         Endpoint::Rerank => return rerank::answer(app, route, body, context).await,

@@ -9,8 +9,10 @@ use super::fields;
 use crate::app::App;
 use crate::context::Context;
 use crate::models::Served;
-use crate::wire::{self, Contract, PredictRequest, PredictText, Prediction, Reply, ScoreAnswer, ScoreMap, ScoreRequest};
 use crate::wire::WireError;
+use crate::wire::{
+    self, Contract, PredictRequest, PredictText, Prediction, Reply, ScoreAnswer, ScoreMap, ScoreRequest,
+};
 use crate::work::run;
 
 type Read<T> = Result<T, WireError>;
@@ -76,8 +78,7 @@ async fn scores(
 ) -> Result<(Vec<f64>, Usage), WireError> {
     let tokens = pairs.iter().map(|(left, right)| served.tokens_to_rank(left, std::iter::once(right.as_str()))).sum();
     let (by, count) = (Arc::clone(served), pairs.len());
-    let deadline = app.deadline(context, None);
-    let (scores, usage) = run(app, tokens, deadline, move |job| {
+    let (scores, usage) = run(app, context, tokens, None, move |job| {
         let call = job.call();
         let texts: Vec<&str> = pairs.iter().map(|(_, right)| right.as_str()).collect();
         let groups = by_query(&pairs);

@@ -33,7 +33,7 @@ pub(crate) async fn prove(app: &Arc<App>, served: &Arc<Served>) {
     if served.is_remote() {
         return;
     }
-    let answer = rank(app, served, &golden_request(), &Context::new()).await;
+    let answer = rank(app, served, &Arc::new(golden_request()), &Context::new()).await;
     let checked = answer.map_err(|error| error.to_string()).and_then(|answer| check(served, &answer));
     if let Err(reason) = &checked {
         tracing::error!(model = served.name, reason, "the self-test failed");

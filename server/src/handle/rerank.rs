@@ -10,16 +10,11 @@ use super::reading::Refusal;
 use crate::app::App;
 use crate::context::Context;
 use crate::models::Served;
-use crate::wire::{self, Candidate, Dialect, Document, Reply, RerankAnswer, RerankRequest, Route, WireError};
+use crate::wire::{self, Candidate, Dialect, Reply, RerankAnswer, RerankRequest, Route, Span, WireError};
 use crate::work::{internal, offload, run};
 
 /// From the body to the reply.
-pub(super) async fn answer(
-    app: &Arc<App>,
-    route: Route,
-    body: Vec<u8>,
-    context: &Context,
-) -> Result<Reply, Refusal> {
+pub(super) async fn answer(app: &Arc<App>, route: Route, body: Vec<u8>, context: &Context) -> Result<Reply, Refusal> {
     let limits = app.options.limits.request;
     let reading = wire::Reading { dialect: route.dialect, api_version: route.api_version, limits };
     let read = offload(body.len(), move || wire::read_rerank(&body, &reading)).await;
@@ -31,6 +26,7 @@ pub(super) async fn answer(
 /// The reply to a request that was read.
 pub(super) async fn reply(app: &Arc<App>, request: RerankRequest, context: &Context) -> Result<Reply, WireError> {
     context.record.dialect(request.dialect);
+    let request = Arc::new(request);
     let answer = app.rank(&request, context).await?;
     if request.return_documents.is_none() && request.dialect != Dialect::Weaviate {
         return wire::rerank_reply(&request, &answer);
@@ -47,16 +43,13 @@ impl App {
     /// A model that is not known or cannot be loaded; a field that the model has no use for; no room; a deadline.
     pub async fn rank(
         self: &Arc<Self>,
-        request: &RerankRequest,
+        request: &Arc<RerankRequest>,
         context: &Context,
     ) -> Result<RerankAnswer, WireError> {
         let served = self.models.served(request.model.as_deref()).await?;
         rank(self, &served, request, context).await
     }
 }
-
-/// Texts that go to a thread of their own.
-struct Documents(Vec<Document>);
 
 /// Ranks a request's documents by a model.
 ///
@@ -65,18 +58,16 @@ struct Documents(Vec<Document>);
 pub(super) async fn rank(
     app: &Arc<App>,
     served: &Arc<Served>,
-    request: &RerankRequest,
+    request: &Arc<RerankRequest>,
     context: &Context,
 ) -> Result<RerankAnswer, WireError> {
     fields::check_rerank(request, served)?;
     let texts = request.documents.iter().map(|document| document.text.as_str());
     let tokens = served.tokens_to_rank(&request.query, texts);
-    let deadline = app.deadline(context, request.deadline_ms);
-    let (query, documents) = (request.query.clone(), Documents(request.documents.clone()));
-    let by = Arc::clone(served);
-    let answer = run(app, tokens, deadline, move |job| {
-        let texts: Vec<&str> = documents.0.iter().map(|document| document.text.as_str()).collect();
-        let ranking = by.reranker.rank(&query, &texts).cancel(&job.token).progress(job.progress());
+    let (by, asked) = (Arc::clone(served), Arc::clone(request));
+    let answer = run(app, context, tokens, request.deadline_ms, move |job| {
+        let texts: Vec<&str> = asked.documents.iter().map(|document| document.text.as_str()).collect();
+        let ranking = by.reranker.rank(&asked.query, &texts).cancel(&job.token).progress(job.progress());
         match job.deadline {
             Some(deadline) => ranking.deadline(deadline).run(),
             None => ranking.run(),
@@ -85,7 +76,12 @@ pub(super) async fn rank(
     .await?;
     app.metrics.worked(&served.name, &answer.usage);
     context.record.worked(&served.name, request.documents.len(), &answer.usage);
-    let candidate = |index: usize| candidate(index, &answer.pairs[index], &request.documents[index].text, served);
+    let has_spans = request.relevant_spans.is_some();
+    let candidate = |index: usize| {
+        let (pair, text) = (&answer.pairs[index], &request.documents[index].text);
+        let spans = if has_spans { spans(pair, text, served) } else { Vec::new() };
+        Candidate { index, native: f64::from(pair.ranked_by), spans }
+    };
     let candidates = answer.hits.iter().map(|hit| candidate(hit.index)).collect();
     let mut ranked = RerankAnswer::new(context.id.clone(), served.name.clone(), served.native(), candidates)?;
     ranked.created = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
@@ -93,11 +89,9 @@ pub(super) async fn rank(
     Ok(ranked)
 }
 
-/// A document's number, and its best window as a span.
-fn candidate(index: usize, pair: &Scored, text: &str, served: &Served) -> Candidate {
-    let native = f64::from(pair.ranked_by);
-    let unit = wire::ScoreMap::choose(served.native(), wire::Contract::Unit).apply(native);
+/// A document's best window, where the model reads long texts in windows.
+fn spans(pair: &Scored, text: &str, served: &Served) -> Vec<Span> {
+    let score = wire::ScoreMap::choose(served.native(), wire::Contract::Unit).apply(f64::from(pair.ranked_by));
     let window = pair.window.clone().filter(|window| !window.is_empty());
-    let spans = window.and_then(|window| wire::span(text, window, unit)).into_iter().collect();
-    Candidate { index, native, spans }
+    window.and_then(|window| wire::span(text, window, score)).into_iter().collect()
 }

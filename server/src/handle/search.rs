@@ -18,10 +18,9 @@ pub(super) async fn answer(
     let request = request?;
     let entry = app.indexes.entry(request.index.as_deref())?;
     let scorer = entry.scorer(&app.models).await?;
-    let deadline = app.deadline(context, request.deadline_ms);
     let (query, top_n, name) = (request.query.clone(), request.top_n, entry.name.clone());
     let tokens = query.len() as u64 / 4 + 2;
-    let (answer, usage) = run(app, tokens, deadline, move |job| {
+    let (answer, usage) = run(app, context, tokens, request.deadline_ms, move |job| {
         let call = job.call();
         let query: Vec<IndexQuery> = scorer.encode(&[query.as_str()], &call)?;
         let found = scorer.search(&query, top_n, &call)?.pop().unwrap_or_default();

@@ -80,7 +80,8 @@ mod tests {
 
     #[test]
     fn hosts_of_this_machine_are_told_from_names() {
-        for here in ["localhost", "LOCALHOST:8787", "127.0.0.1:1", "[::1]:1", "[::1]", "a.localhost", "192.168.1.2:80"] {
+        for here in ["localhost", "LOCALHOST:8787", "127.0.0.1:1", "[::1]:1", "[::1]", "a.localhost", "192.168.1.2:80"]
+        {
             assert!(is_here(here), "{here}");
         }
         for other in ["evil.example", "localhost.evil.example:8787", "127.0.0.1.nip.io", "a:b"] {

@@ -15,7 +15,11 @@ use crate::wire::{self, Dialect, Endpoint, Route, WireError};
 
 /// Answers a request by the table of paths.
 pub(super) async fn dispatch(State(app): State<Arc<App>>, request: Request) -> Response {
-    let context = context(&request);
+    let mut context = context(&request);
+    match time(request.headers()) {
+        Ok(time) => context.time = time,
+        Err(error) => return refused(&error, dialect(&request), &context),
+    }
     let route = match wire::route(request.method().as_str(), request.uri().path()) {
         Ok(route) => route,
         Err(error) => return refused(&error, dialect(&request), &context),
@@ -64,13 +68,25 @@ pub(super) fn context(request: &Request) -> Context {
     request.extensions().get().cloned().unwrap_or_default()
 }
 
+/// The time that a request gives its work, by header.
+fn time(headers: &HeaderMap) -> Result<Option<Duration>, WireError> {
+    const NAME: &str = "x-request-timeout-ms";
+    let Some(value) = headers.get(NAME) else { return Ok(None) };
+    let milliseconds = value.to_str().ok().and_then(|text| text.trim().parse().ok());
+    let wrong = || WireError::Wrong {
+        key: NAME.to_owned(),
+        found: "no whole number".to_owned(),
+        wanted: "milliseconds, such as 2000".to_owned(),
+    };
+    milliseconds.map(|ms| Some(Duration::from_millis(ms))).ok_or_else(wrong)
+}
+
 /// A context by the headers of a request.
 pub(super) fn new_context(headers: &HeaderMap) -> Context {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let is_id = |id: &&str| !id.is_empty() && id.len() <= 128 && id.bytes().all(|byte| byte.is_ascii_graphic());
     let id = text("x-request-id").filter(is_id).map(str::to_owned);
-    let time = text("x-request-timeout-ms").and_then(|ms| ms.trim().parse().ok()).map(Duration::from_millis);
-    let mut context = Context { time, ..Context::new() };
+    let mut context = Context::new();
     if let Some(id) = id {
         context.id = id;
     }

@@ -13,6 +13,8 @@ use crate::options::Cascade;
 /// What is behind a name.
 #[derive(Debug, Clone)]
 pub(super) enum Source {
+    /// One that was given to the server.
+    Own(Model),
     Model(String),
     Cascade(Cascade),
 }
@@ -68,6 +70,11 @@ impl Entry {
         let Ok(mut slot) = self.slot.try_lock() else { return false };
         self.is_loaded.store(false, Ordering::Release);
         slot.take().is_some()
+    }
+
+    /// The model, if it is loaded. This is no use of it.
+    pub fn loaded(&self) -> Option<Arc<Served>> {
+        self.slot.try_lock().ok()?.clone()
     }
 
     pub fn touch(&self) {

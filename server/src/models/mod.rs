@@ -6,7 +6,7 @@ mod served;
 use std::sync::Arc;
 use std::time::Instant;
 
-use nearsort::{ModelOptions, Reranker, StageBy};
+use nearsort::{DEFAULT_MODEL, Model, ModelOptions, Reranker, StageBy};
 
 pub(crate) use entry::Entry;
 use entry::{Source, load, panicked};
@@ -28,9 +28,14 @@ impl Catalog {
     pub fn new(options: &Options) -> Self {
         let model = |named: &crate::options::Named| (named.shown().to_owned(), Source::Model(named.name.clone()));
         let cascade = |cascade: &Cascade| (cascade.name.clone(), Source::Cascade(cascade.clone()));
-        let all = options.models.iter().map(model).chain(options.cascades.iter().map(cascade));
+        let own = |(name, model): &(String, Model)| (name.clone(), Source::Own(model.clone()));
+        let all = options.own.iter().map(own).chain(options.models.iter().map(model));
+        let mut all: Vec<(String, Source)> = all.chain(options.cascades.iter().map(cascade)).collect();
+        if all.is_empty() {
+            all.push((DEFAULT_MODEL.to_owned(), Source::Model(DEFAULT_MODEL.to_owned())));
+        }
         Self {
-            entries: all.map(|(name, source)| Arc::new(Entry::new(name, source))).collect(),
+            entries: all.into_iter().map(|(name, source)| Arc::new(Entry::new(name, source))).collect(),
             options: options.model_options.clone(),
             loading: options.loading,
             allows_services: options.allows_services,
@@ -91,6 +96,7 @@ impl Catalog {
                     Source::Model(name) => {
                         Served::new(entry.name.clone(), load(name.clone(), self.options.clone()).await?)
                     }
+                    Source::Own(model) => Served::new(entry.name.clone(), model.clone()),
                     Source::Cascade(cascade) => self.cascade(cascade).await?,
                 };
                 tracing::info!(model = entry.name, seconds = began.elapsed().as_secs_f64(), "model loaded");
@@ -101,7 +107,7 @@ impl Catalog {
 
     /// Loads a cascade's models, each once.
     async fn cascade(&self, cascade: &Cascade) -> nearsort::Result<Served> {
-        let mut loaded: Vec<(String, nearsort::Model)> = Vec::new();
+        let mut loaded: Vec<(String, Model)> = Vec::new();
         let mut stages = Vec::new();
         for stage in &cascade.stages {
             let name = match &stage.by {
@@ -121,6 +127,11 @@ impl Catalog {
         let reranker = tokio::task::spawn_blocking(move || Reranker::cascade(stages)).await;
         let reranker = reranker.unwrap_or_else(|error| Err(panicked(&error)))?;
         Ok(Served { name: cascade.name.clone(), model: None, reranker })
+    }
+
+    /// The models that are loaded.
+    pub fn loaded(&self) -> Vec<Arc<Served>> {
+        self.entries.iter().filter_map(|entry| entry.loaded()).collect()
     }
 
     /// Unloads what was not used for too long.

@@ -12,8 +12,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 /// Upper bounds of the buckets of a request's time, in seconds.
-const SECONDS: [f64; 14] =
-    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0];
+const SECONDS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0];
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Request {
@@ -122,11 +121,8 @@ impl Metrics {
 
     /// A request was answered.
     pub fn answered(&self, route: &str, status: u16, dialect: &str, time: Duration) {
-        let labels = Request {
-            http_route: route.to_owned(),
-            http_response_status_code: status,
-            dialect: dialect.to_owned(),
-        };
+        let labels =
+            Request { http_route: route.to_owned(), http_response_status_code: status, dialect: dialect.to_owned() };
         self.requests.get_or_create(&labels).observe(time.as_secs_f64());
     }
 

@@ -21,7 +21,9 @@ pub enum WireError {
     MediaType { found: String },
     #[error("'{key}' cannot be used here: {reason}")]
     NotSupported { key: String, reason: String },
-    #[error("the host '{host}' is not known to this server, which has no API keys; start it with allowed_host ({host}) if it is yours")]
+    #[error(
+        "the host '{host}' is not known to this server, which has no API keys; start it with allowed_host ({host}) if it is yours"
+    )]
     Host { host: String },
     #[error("'{key}' is missing; wanted: {wanted}")]
     Missing { key: String, wanted: &'static str },

@@ -1,0 +1,11 @@
+//! The server over real sockets, with the real model.
+
+mod access;
+mod faults;
+mod load;
+mod models;
+mod operations;
+mod rules;
+mod shutdown;
+mod sockets;
+mod support;
