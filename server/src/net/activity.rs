@@ -84,10 +84,11 @@ impl Activity {
             if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
                 return;
             }
-            // A busy connection has the time-outs of its request; it is looked at again when it may have become idle.
-            let deadline = deadline.unwrap_or_else(|| Instant::now() + self.idle);
+            // A busy connection has the time-outs of its request. Its requests come and go without a word to this task, so it looks again
+            // after the shorter of the two times.
+            let again = Instant::now() + self.headers.min(self.idle);
             tokio::select! {
-                () = tokio::time::sleep_until(deadline) => (),
+                () = tokio::time::sleep_until(deadline.map_or(again, |deadline| deadline.min(again))) => (),
                 () = self.sooner.notified() => (),
             }
         }
