@@ -18,11 +18,9 @@ fmt:
 clippy:
 	$(CARGO) clippy --release --all-targets -- -D warnings
 	$(CARGO) clippy --release -p nearsort --no-default-features --lib -- -D warnings
-	$(CARGO) clippy --release -p nearsort-server --all-targets -- -D warnings
 
 # The real model is fetched on the first run (the hub, else pip); without it the tests fail.
 test:
-	$(CARGO) test --release -p nearsort-server
 	$(CARGO) test --release
 
 # Real clients from PyPI and npm against `nearsort serve`; server/tests/clients/run.py says what it needs.
