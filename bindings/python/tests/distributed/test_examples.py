@@ -1,0 +1,32 @@
+"""The examples of Ray and Spark run, and give the same rows."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+@pytest.mark.parametrize(("example", "library"), [("ray_job.py", "ray"), ("spark_job.py", "pyspark")])
+def test_the_best_text_of_each_query(
+    example: str, library: str, table: pa.Table, expected: bytes, tmp_path: Path
+) -> None:
+    pytest.importorskip(library)
+    pairs, output = tmp_path / "pairs.parquet", tmp_path / "best"
+    pq.write_table(table.select(["query", "text"]), pairs)
+    environment = os.environ | {"PYSPARK_PYTHON": sys.executable}
+    subprocess.run(
+        [sys.executable, EXAMPLES / example, pairs, output], check=True, capture_output=True, env=environment
+    )
+    best = pq.read_table(output)
+    scored = table.append_column("score", pa.array(memoryview(expected).cast("f"), pa.float32()))
+    highest = scored.group_by("query").aggregate([("score", "max")])
+    wanted = dict(zip(highest.column("query").to_pylist(), highest.column("score_max").to_pylist()))
+    assert dict(zip(best.column("query").to_pylist(), best.column("score").to_pylist())) == wanted
