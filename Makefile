@@ -8,7 +8,7 @@ PYTHON ?= python3
 WHEELS = target/wheels
 VENVS = target/python
 
-.PHONY: check fmt clippy test test-clients doc bench expected wheel test-python lint-packaging
+.PHONY: check fmt clippy test test-clients doc bench expected wheel test-python test-integrations test-distributed lint-packaging
 
 check: fmt clippy test doc
 
@@ -62,6 +62,22 @@ test-python: wheel
 	cd bindings/python/tests && NEARSORT_PROGRAM=$(CURDIR)/target/release/nearsort ../../../$(VENVS)/test/bin/python -m pytest .
 	$(VENVS)/test/bin/python -m mypy.stubtest nearsort._native
 	cd bindings/python && ../../$(VENVS)/test/bin/python -m mypy nearsort
+
+# The adapters, against the libraries themselves: about 3 GB of packages, most of it PyTorch, fetched once.
+test-integrations: wheel $(VENVS)/integrations/ready
+	$(VENVS)/integrations/bin/pip install --quiet --force-reinstall --no-deps $(WHEELS)/nearsort-*.whl
+	cd bindings/python/tests/integrations && $(abspath $(VENVS))/integrations/bin/python -m pytest .
+
+# Ray, Spark and Daft on this machine, two workers each, against the command: about 0.6 GB of packages, and Java 17.
+# NEARSORT_TEST_PAIRS: how many pairs, default 2,000.
+test-distributed: wheel $(VENVS)/distributed/ready
+	$(VENVS)/distributed/bin/pip install --quiet --force-reinstall --no-deps $(WHEELS)/nearsort-*.whl
+	cd bindings/python/tests/distributed && $(abspath $(VENVS))/distributed/bin/python -m pytest .
+
+$(VENVS)/%/ready: bindings/python/tests/%/requirements.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/pip install --quiet -r $<
+	touch $@
 
 # Container file, workflows, manifest, unit, formula and flake, as far as linters can tell.
 lint-packaging:

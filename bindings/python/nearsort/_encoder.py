@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from . import _native
+from ._card import ModelCardData
 from ._config import DEFAULT_MODEL, ModelConfig
 from ._documents import is_arrow
 from ._model import Loaded
@@ -74,6 +75,7 @@ class Encoder:
     def _begin(self, loaded: Loaded) -> None:
         self._loaded = loaded
         self._prompted: dict[str, _native.Model] = {}
+        self.model_card_data = ModelCardData()
 
     @property
     def config(self) -> ModelConfig:
@@ -121,6 +123,7 @@ class Encoder:
         device: Any = None,
         normalize_embeddings: bool = False,
         *,
+        truncate_dim: int | None = None,
         normalize: bool | None = None,
         deadline: float | None = None,
         **ignored: Any,
@@ -136,6 +139,7 @@ class Encoder:
             convert_to_numpy: An array, else a list of arrays.
             convert_to_tensor: A ``torch.Tensor``.
             normalize_embeddings: Scales vectors to length 1; many models do that anyway. ``normalize`` is the same.
+            truncate_dim: Keeps the first components of each vector, before it is scaled.
             deadline: Seconds until the call fails with ``DeadlineExceeded``.
 
         ``batch_size`` and what else only says how PyTorch computes is ignored.
@@ -161,6 +165,8 @@ class Encoder:
         with progress(bool(show_progress_bar), len(texts) if show_progress_bar else 0) as told:
             encoded, _, _ = model.encode(texts, role, deadline=deadline, progress=told)
         vectors: Any = encoded
+        if truncate_dim is not None:
+            vectors = vectors[:, :truncate_dim]
         if normalize_embeddings if normalize is None else normalize:
             vectors = _normalized(vectors)
         if convert_to_tensor:
@@ -171,25 +177,28 @@ class Encoder:
             vectors = list(vectors)
         return vectors[0] if one else vectors
 
-    def encode_query(self, inputs: Any, **options: Any) -> Any:
-        """``encode`` with the model's prompt for queries."""
-        return self.encode(inputs, prompt_name="query", **options)
+    def encode_query(self, inputs: Any, prompt_name: str | None = None, **options: Any) -> Any:
+        """``encode`` with the model's prompt for queries, where no other is given."""
+        return self.encode(inputs, prompt_name=prompt_name or "query", **options)
 
-    def encode_document(self, inputs: Any, **options: Any) -> Any:
-        """``encode`` with the model's prompt for documents."""
-        return self.encode(inputs, prompt_name="document", **options)
+    def encode_document(self, inputs: Any, prompt_name: str | None = None, **options: Any) -> Any:
+        """``encode`` with the model's prompt for documents, where no other is given."""
+        return self.encode(inputs, prompt_name=prompt_name or "document", **options)
 
-    def similarity(self, embeddings1: Any, embeddings2: Any) -> Vectors:
-        """Cosine similarities of all pairs: ``(n, d)`` and ``(m, d)`` give float32 ``(n, m)``."""
+    @property
+    def similarity_fn_name(self) -> str:
+        """What ``similarity`` is, as sentence-transformers calls it."""
+        return "cosine"
+
+    def similarity(self, embeddings1: Any, embeddings2: Any) -> Any:
+        """Cosine similarities of all pairs: ``(n, d)`` and ``(m, d)`` give float32 ``(n, m)``; a tensor for tensors."""
         first, second = _normalized(_matrix(embeddings1)), _normalized(_matrix(embeddings2))
-        found: Vectors = first @ second.T
-        return found
+        return _like(embeddings1, first @ second.T)
 
-    def similarity_pairwise(self, embeddings1: Any, embeddings2: Any) -> Vectors:
-        """Cosine similarities row by row: twice ``(n, d)`` gives float32 ``(n,)``."""
+    def similarity_pairwise(self, embeddings1: Any, embeddings2: Any) -> Any:
+        """Cosine similarities row by row: twice ``(n, d)`` gives float32 ``(n,)``; a tensor for tensors."""
         first, second = _normalized(_matrix(embeddings1)), _normalized(_matrix(embeddings2))
-        found: Vectors = (first * second).sum(axis=1)
-        return found
+        return _like(embeddings1, (first * second).sum(axis=1))
 
     def _with_prompt(self, prompt: str) -> _native.Model:
         if prompt not in self._prompted:
@@ -218,6 +227,15 @@ def _restored(kind: type[Encoder], loaded: Loaded) -> Encoder:
     encoder = kind.__new__(kind)
     encoder._begin(loaded)
     return encoder
+
+
+def _like(given: Any, found: Vectors) -> Any:
+    """A tensor where a tensor was given, as sentence-transformers' evaluators expect it."""
+    if type(given).__module__.partition(".")[0] != "torch":
+        return found
+    import torch
+
+    return torch.from_numpy(found)
 
 
 def _matrix(vectors: Any) -> Vectors:

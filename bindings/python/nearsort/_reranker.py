@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from . import _native
 from ._answer import Answer, Hit
+from ._card import ModelCardData
 from ._config import DEFAULT_MODEL, ModelConfig
 from ._documents import Documents, first_stage_scores, is_arrow
 from ._model import Loaded
@@ -21,19 +22,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     Scores = npt.NDArray[np.float32]
-
-
-class ModelCardData:
-    """What sentence-transformers' evaluators write their results to. It keeps them and does nothing else."""
-
-    def __init__(self) -> None:
-        self.evaluations: list[dict[str, Any]] = []
-
-    def set_evaluation_metrics(self, evaluator: Any, metrics: dict[str, Any], epoch: int = 0, step: int = 0) -> None:
-        """Keeps the metrics of an evaluator."""
-        self.evaluations.append(
-            {"evaluator": type(evaluator).__name__, "metrics": dict(metrics), "epoch": epoch, "step": step}
-        )
 
 
 class Reranker:
@@ -318,6 +306,8 @@ class Reranker:
         apply_softmax: bool | None = False,
         convert_to_numpy: bool = True,
         convert_to_tensor: bool = False,
+        *,
+        raw_scores: bool | None = None,
         **ignored: Any,
     ) -> Any:
         """Scores of pairs, with the signature of sentence-transformers' ``CrossEncoder.predict``.
@@ -331,6 +321,7 @@ class Reranker:
             activation_fn: ``torch.nn.Identity`` gives logits, ``torch.nn.Sigmoid`` probabilities, all others are called with the logits.
             convert_to_numpy: An array, else a list.
             convert_to_tensor: A ``torch.Tensor``.
+            raw_scores: As for ``rerank``, without an ``activation_fn``.
 
         Returns:
             float32, shape ``(n,)``; of one pair a number.
@@ -341,9 +332,12 @@ class Reranker:
             raise InvalidInput("predict needs inputs: pairs of a query and a text")
         one = is_pair(inputs)
         queries, texts, candidates, place = grouped([inputs] if one else inputs)
-        raw_scores, activation = _activation(activation_fn)
+        if activation_fn is not None and raw_scores is not None:
+            raise InvalidInput("predict has activation_fn= and raw_scores=, which say the same; give one of them")
+        of_activation, activation = _activation(activation_fn)
+        ranker = self._ranker(of_activation if raw_scores is None else raw_scores)
         with progress(bool(show_progress_bar), len(texts), "pairs") as told:
-            lists, _ = self._ranker(raw_scores).score(queries, texts, candidates, progress=told)
+            lists, _ = ranker.score(queries, texts, candidates, progress=told)
         scores = activation(place(lists))
         if convert_to_tensor:
             import torch

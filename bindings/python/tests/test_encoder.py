@@ -40,3 +40,16 @@ def test_dimensions_can_be_cut_and_pickles_load():
 def test_a_list_of_arrays_on_demand(encoder):
     rows = encoder.encode(["a", "b"], convert_to_numpy=False)
     assert isinstance(rows, list) and rows[0].shape == (384,)
+
+
+def test_vectors_can_be_cut_in_a_call(encoder):
+    whole, short = encoder.encode_query(["a tower"]), encoder.encode_query(["a tower"], truncate_dim=8)
+    assert np.array_equal(short, whole[:, :8])
+    scaled = encoder.encode_query("a tower", truncate_dim=8, normalize_embeddings=True)
+    assert abs(np.linalg.norm(scaled) - 1) < 1e-6
+
+
+def test_no_prompt_name_is_the_role_of_the_method(encoder):
+    assert np.array_equal(
+        encoder.encode_query("a tower", prompt_name=None, prompt=None), encoder.encode_query("a tower")
+    )

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nearsort import CrossEncoder, InvalidInput
+from nearsort import CrossEncoder, InvalidInput, Reranker
 from nearsort.fastembed import TextCrossEncoder, TextEmbedding
 from nearsort.flashrank import Ranker, RerankRequest
 from nearsort.sentence_transformers import SentenceTransformer
@@ -61,3 +61,12 @@ def test_cross_encoder():
 def test_evaluators_find_a_model_card(reranker):
     reranker.model_card_data.set_evaluation_metrics(object(), {"map": 0.5}, epoch=1, step=2)
     assert reranker.model_card_data.evaluations[-1]["metrics"] == {"map": 0.5}
+
+
+def test_predict_gives_logits_or_probabilities_by_raw_scores():
+    model = Reranker(TINY)
+    pairs = [("a query", "a text"), ("a query", "another text")]
+    logits, probabilities = model.predict(pairs, raw_scores=True), model.predict(pairs, raw_scores=False)
+    assert np.allclose(1 / (1 + np.exp(-logits)), probabilities, atol=1e-6)
+    with pytest.raises(InvalidInput, match="give one of them"):
+        model.predict(pairs, activation_fn=lambda scores: scores, raw_scores=True)

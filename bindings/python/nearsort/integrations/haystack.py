@@ -64,8 +64,12 @@ class NearsortRanker:
 
     def warm_up(self) -> None:
         """Loads the model, once."""
+        self._loaded()
+
+    def _loaded(self) -> Reranker:
         if self._reranker is None:
             self._reranker = Reranker(self.model, **self.options)
+        return self._reranker
 
     def to_dict(self) -> dict[str, Any]:
         """The component as a dictionary."""
@@ -101,10 +105,9 @@ class NearsortRanker:
         _check(top_k)
         if not documents:
             return {"documents": []}
-        self.warm_up()
         least = self.score_threshold if score_threshold is None else score_threshold
         texts = [self._text(document) for document in documents]
-        hits = self._reranker.rerank(query, texts, top_k=top_k, min_score=least)
+        hits = self._loaded().rerank(query, texts, top_k=top_k, min_score=least)
         return {"documents": [replace(documents[hit.index], score=hit.score) for hit in hits]}
 
     @component.output_types(documents=list[Document])

@@ -60,7 +60,7 @@ class NearsortSearch:
         self.depth = depth
         self.mteb_model_meta = _meta(self.reranker)
         self._encoder = encoder
-        self._corpus: dict[str, str] | None = None
+        self._corpus: dict[str, str] = {}
         self._vectors: np.ndarray | None = None
 
     def index(self, corpus: Dataset, **task: Any) -> None:
@@ -73,7 +73,7 @@ class NearsortSearch:
         self, queries: Dataset, *, top_k: int, top_ranked: dict[str, list[str]] | None = None, **task: Any
     ) -> dict[str, dict[str, float]]:
         """Scores of each query's documents, by query id and document id."""
-        if self._corpus is None:
+        if not self._corpus:
             raise InvalidInput("search comes after index: there is no corpus yet")
         texts = dict(zip(queries["id"], queries["text"]))
         if top_ranked is None:

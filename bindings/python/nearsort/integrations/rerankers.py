@@ -41,8 +41,9 @@ class NearsortRanker(BaseRanker):
     def __init__(
         self, model_name_or_path: str | Reranker = "all-MiniLM-L6-v2", verbose: int = 0, **options: Any
     ) -> None:
-        loaded = isinstance(model_name_or_path, Reranker)
-        self.model = model_name_or_path if loaded else Reranker(model_name_or_path, **options)
+        if isinstance(model_name_or_path, str):
+            model_name_or_path = Reranker(model_name_or_path, **options)
+        self.model = model_name_or_path
         self.verbose = verbose
 
     def score(self, query: str, doc: str) -> float:
