@@ -17,7 +17,7 @@ use crate::wire::WireError;
 /// What all requests share: models, bounds, metrics. One per server.
 pub struct App {
     pub(crate) options: Options,
-    pub(crate) models: Catalog,
+    pub(crate) models: Arc<Catalog>,
     pub(crate) indexes: Indexes,
     pub(crate) admission: Arc<Admission>,
     /// Bytes of bodies.
@@ -30,7 +30,7 @@ pub struct App {
 
 impl App {
     pub(crate) fn new(options: Options, phase: watch::Receiver<Phase>) -> Arc<Self> {
-        let models = Catalog::new(&options);
+        let models = Arc::new(Catalog::new(&options));
         let indexes = Indexes::new(&options);
         let limits = options.limits;
         Arc::new(Self {

@@ -13,7 +13,7 @@ use crate::options::{Named, Options};
 use crate::wire::WireError;
 
 /// All indexes that clients can ask for.
-pub(crate) struct Indexes(Vec<IndexEntry>);
+pub(crate) struct Indexes(Vec<Arc<IndexEntry>>);
 
 /// An index, opened or not.
 pub(crate) struct IndexEntry {
@@ -25,12 +25,14 @@ pub(crate) struct IndexEntry {
 
 impl Indexes {
     pub fn new(options: &Options) -> Self {
-        let entry = |named: &Named| IndexEntry { name: name(named), folder: named.name.clone(), open: OnceCell::new() };
+        let entry = |named: &Named| {
+            Arc::new(IndexEntry { name: name(named), folder: named.name.clone(), open: OnceCell::new() })
+        };
         Self(options.indexes.iter().map(entry).collect())
     }
 
     /// The index that a request names; the first where it names none.
-    pub fn entry(&self, name: Option<&str>) -> Result<&IndexEntry, WireError> {
+    pub fn entry(&self, name: Option<&str>) -> Result<&Arc<IndexEntry>, WireError> {
         if self.0.is_empty() {
             return Err(WireError::NotOffered { path: "/search".into(), reason: "start the server with --index DIR" });
         }
@@ -57,8 +59,14 @@ impl IndexEntry {
     ///
     /// # Errors
     /// An index or a model that cannot be used.
-    pub async fn scorer(&self, models: &Catalog) -> Result<Arc<IndexScorer>, WireError> {
-        self.open.get_or_try_init(|| open(models, self)).await.cloned()
+    pub async fn scorer(self: &Arc<Self>, models: &Arc<Catalog>) -> Result<Arc<IndexScorer>, WireError> {
+        if let Some(scorer) = self.open.get() {
+            return Ok(Arc::clone(scorer));
+        }
+        // In a task of its own, as models are loaded.
+        let (entry, models) = (Arc::clone(self), Arc::clone(models));
+        let opened = tokio::spawn(async move { entry.open.get_or_try_init(|| open(&models, &entry)).await.cloned() });
+        opened.await.unwrap_or_else(|_| Err(WireError::internal()))
     }
 }
 

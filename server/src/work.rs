@@ -78,7 +78,7 @@ pub(crate) async fn run<T: Send + 'static>(
         Ok(result) => result.map_err(|error| in_our_words(error, deadline.map(|deadline| deadline - context.arrived))),
         Err(panic) => {
             tracing::error!(error = %panic, "a request ended in a panic, which should be reported");
-            Err(internal())
+            Err(WireError::internal())
         }
     }
 }
@@ -91,11 +91,6 @@ pub(crate) async fn offload<T: Send + 'static>(bytes: usize, work: impl FnOnce()
         return Some(work());
     }
     tokio::task::spawn_blocking(work).await.ok()
-}
-
-/// A panic, which the log has in full.
-pub(crate) fn internal() -> WireError {
-    WireError::Backend { detail: "an internal error, which should be reported".into() }
 }
 
 /// The library's error as a refusal.

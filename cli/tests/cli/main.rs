@@ -27,6 +27,8 @@ mod output;
 mod queries;
 mod rerank_service;
 mod scores;
+#[cfg(unix)]
+mod serve;
 #[path = "../../../tests/service/server.rs"]
 mod server;
 mod service;

@@ -1,7 +1,7 @@
 //! Bodies into requests, and what can go wrong.
 
 use crate::wire::{Dialect, WireError};
-use crate::work::{internal, offload};
+use crate::work::offload;
 
 /// Why a request is refused, and the dialect to say it in.
 pub(crate) type Refusal = (WireError, Dialect);
@@ -12,5 +12,5 @@ pub(super) async fn read<T: Send + 'static>(
     reader: impl FnOnce(&[u8]) -> Result<T, WireError> + Send + 'static,
 ) -> Result<T, WireError> {
     let read = offload(body.len(), move || reader(&body)).await;
-    read.unwrap_or_else(|| Err(internal()))
+    read.unwrap_or_else(|| Err(WireError::internal()))
 }

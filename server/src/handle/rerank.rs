@@ -11,14 +11,14 @@ use crate::app::App;
 use crate::context::Context;
 use crate::models::Served;
 use crate::wire::{self, Candidate, Dialect, Reply, RerankAnswer, RerankRequest, Route, Span, WireError};
-use crate::work::{internal, offload, run};
+use crate::work::{offload, run};
 
 /// From the body to the reply.
 pub(super) async fn answer(app: &Arc<App>, route: Route, body: Vec<u8>, context: &Context) -> Result<Reply, Refusal> {
     let limits = app.options.limits.request;
     let reading = wire::Reading { dialect: route.dialect, api_version: route.api_version, limits };
     let read = offload(body.len(), move || wire::read_rerank(&body, &reading)).await;
-    let request = read.unwrap_or_else(|| Err((internal(), route.error_dialect())))?;
+    let request = read.unwrap_or_else(|| Err((WireError::internal(), route.error_dialect())))?;
     let dialect = request.dialect;
     reply(app, request, context).await.map_err(|error| (error, dialect))
 }
@@ -33,7 +33,7 @@ pub(super) async fn reply(app: &Arc<App>, request: RerankRequest, context: &Cont
     }
     let bytes = request.documents.iter().map(|document| document.text.len()).sum();
     let written = offload(bytes, move || wire::rerank_reply(&request, &answer)).await;
-    written.unwrap_or_else(|| Err(internal()))
+    written.unwrap_or_else(|| Err(WireError::internal()))
 }
 
 impl App {

@@ -8,6 +8,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 
 use crate::app::App;
+use crate::models::Entry;
 use crate::ops::Figures;
 
 /// The type of the OpenMetrics form.
@@ -15,11 +16,12 @@ const TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// All metrics.
 pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
+    let of_model = |entry: &Arc<Entry>| (entry.name.clone(), entry.is_loaded(), entry.loads());
     let figures = Figures {
         queue_tokens: app.admission.queued(),
         queue_bytes: app.bytes.taken(),
         rate: app.admission.rate(),
-        models: app.models.entries().iter().map(|entry| (entry.name.clone(), entry.is_loaded())).collect(),
+        models: app.models.entries().iter().map(of_model).collect(),
     };
     match app.metrics.write(&figures) {
         Ok(text) => ([(CONTENT_TYPE, TYPE)], text).into_response(),

@@ -28,6 +28,7 @@ pub(crate) struct Entry {
     /// Whoever loads holds it, so that a model is loaded once.
     slot: Mutex<Option<Arc<Served>>>,
     is_loaded: AtomicBool,
+    loads: AtomicU64,
     began: Instant,
     /// Milliseconds since `began`.
     used: AtomicU64,
@@ -36,8 +37,9 @@ pub(crate) struct Entry {
 impl Entry {
     pub(super) fn new(name: String, source: Source) -> Self {
         let created = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        let (slot, is_loaded, used) = (Mutex::new(None), AtomicBool::new(false), AtomicU64::new(0));
-        Self { name, source, created, slot, is_loaded, began: Instant::now(), used }
+        let (slot, is_loaded) = (Mutex::new(None), AtomicBool::new(false));
+        let (loads, used) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { name, source, created, slot, is_loaded, loads, began: Instant::now(), used }
     }
 
     /// The name in the registry or of a folder, where it is not the one that clients use.
@@ -52,6 +54,11 @@ impl Entry {
         self.is_loaded.load(Ordering::Acquire)
     }
 
+    /// How often it was loaded.
+    pub fn loads(&self) -> u64 {
+        self.loads.load(Ordering::Relaxed)
+    }
+
     /// The model, loaded by `load` if it is not; several callers wait for one load.
     pub async fn get<E>(&self, load: impl AsyncFnOnce() -> Result<Arc<Served>, E>) -> Result<Arc<Served>, E> {
         let mut slot = self.slot.lock().await;
@@ -62,6 +69,7 @@ impl Entry {
         let served = load().await?;
         *slot = Some(Arc::clone(&served));
         self.is_loaded.store(true, Ordering::Release);
+        self.loads.fetch_add(1, Ordering::Relaxed);
         Ok(served)
     }
 

@@ -79,9 +79,18 @@ impl Catalog {
     ///
     /// # Errors
     /// A name that is not known; a model that cannot be loaded.
-    pub async fn served(&self, name: Option<&str>) -> Result<Arc<Served>, WireError> {
+    pub async fn served(self: &Arc<Self>, name: Option<&str>) -> Result<Arc<Served>, WireError> {
         let entry = self.entry(name)?;
-        self.load(entry).await.map_err(|error| {
+        if entry.is_loaded() {
+            if let Some(served) = entry.loaded() {
+                entry.touch();
+                return Ok(served);
+            }
+        }
+        // In a task of its own: a client that hangs up does not end the load, and does not have the next one begin another.
+        let (catalog, loading) = (Arc::clone(self), Arc::clone(entry));
+        let loaded = tokio::spawn(async move { catalog.load(&loading).await }).await;
+        loaded.unwrap_or_else(|error| Err(panicked(&error))).map_err(|error| {
             tracing::error!(model = entry.name, %error, "cannot load the model");
             WireError::Unavailable { reason: format!("the model '{}' cannot be loaded: {error}", entry.name) }
         })

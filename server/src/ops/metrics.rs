@@ -48,6 +48,7 @@ pub(crate) struct Metrics {
     queue_bytes: Gauge<i64>,
     rate: Gauge<f64, AtomicU64>,
     loaded: Family<OfModel, Gauge>,
+    loads: Family<OfModel, Gauge>,
     memory: Gauge,
     threads: Gauge,
 }
@@ -58,8 +59,8 @@ pub(crate) struct Figures {
     pub queue_bytes: u64,
     /// Tokens per second.
     pub rate: f64,
-    /// Names, and whether they are loaded.
-    pub models: Vec<(String, bool)>,
+    /// Names, whether they are loaded, and how often they were.
+    pub models: Vec<(String, bool, u64)>,
 }
 
 /// A request that is being worked on; when it is dropped, there is one less.
@@ -91,6 +92,7 @@ impl Metrics {
             queue_bytes: Gauge::default(),
             rate: Gauge::default(),
             loaded: Family::default(),
+            loads: Family::default(),
             memory: Gauge::default(),
             threads: Gauge::default(),
         };
@@ -115,6 +117,7 @@ impl Metrics {
         r.register("nearsort_queue_bytes", "Bytes of all bodies in memory", self.queue_bytes.clone());
         r.register("nearsort_tokens_per_second", "Speed that Retry-After follows from", self.rate.clone());
         r.register("nearsort_model_loaded", "Whether a model is loaded", self.loaded.clone());
+        r.register("nearsort_model_loads", "How often a model was loaded", self.loads.clone());
         r.register_with_unit("process_resident_memory", "Resident memory", Unit::Bytes, self.memory.clone());
         r.register("process_threads", "Threads", self.threads.clone());
     }
@@ -163,9 +166,10 @@ impl Metrics {
         self.queue_tokens.set(i64::try_from(now.queue_tokens).unwrap_or(i64::MAX));
         self.queue_bytes.set(i64::try_from(now.queue_bytes).unwrap_or(i64::MAX));
         self.rate.set(now.rate);
-        for (model, is_loaded) in &now.models {
+        for (model, is_loaded, loads) in &now.models {
             let labels = OfModel { model: model.clone() };
             self.loaded.get_or_create(&labels).set(i64::from(*is_loaded));
+            self.loads.get_or_create(&labels).set(i64::try_from(*loads).unwrap_or(i64::MAX));
         }
         let (memory, threads) = process();
         self.memory.set(memory);

@@ -64,6 +64,11 @@ pub enum WireError {
 }
 
 impl WireError {
+    /// A panic, which the log has in full.
+    pub(crate) fn internal() -> Self {
+        Self::Backend { detail: "an internal error, which should be reported".to_owned() }
+    }
+
     /// The key of the body that is wrong, for OpenAI's `param`.
     pub fn key(&self) -> Option<&str> {
         match self {

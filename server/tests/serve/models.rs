@@ -63,6 +63,21 @@ fn a_lazy_model_is_loaded_by_its_first_request_and_once() {
 }
 
 #[test]
+fn clients_that_hang_up_while_a_model_loads_do_not_have_it_loaded_again() {
+    let server = Running::start(Settings { lazy: Some(true), ..two() });
+    let clients: Vec<_> = (0..16)
+        .map(|_| {
+            let mut client = server.client();
+            client.begin("/rerank", &[], by("rerank-v3.5").to_string().as_bytes());
+            client
+        })
+        .collect();
+    clients.into_iter().for_each(|client| client.hang_up());
+    assert_eq!(server.post("/rerank", &by("rerank-v3.5")).status, 200);
+    assert_eq!(server.metric("nearsort_model_loads{model=\"rerank-v3.5\"}"), 1.0);
+}
+
+#[test]
 fn an_idle_model_is_unloaded_and_comes_back() {
     let server = Running::start(Settings { unload_after: Some(0.0), ..Settings::default() });
     let loaded = || server.metric("nearsort_model_loaded{model=\"all-MiniLM-L6-v2\"}");
