@@ -10,8 +10,9 @@ use serde_json::Value;
 
 use super::Device;
 use super::architecture::Architecture;
+use super::weights;
 use crate::call::Call;
-use crate::engine::{Backend, HiddenSink, RaggedBatch};
+use crate::engine::{Backend, HiddenSink, ModelMemory, RaggedBatch};
 use crate::error::Remedy;
 use crate::{Error, Result, foreign};
 
@@ -21,6 +22,7 @@ pub struct CandleBackend {
     device: CandleDevice,
     hidden_size: usize,
     pad_token_id: u32,
+    memory: ModelMemory,
 }
 
 impl CandleBackend {
@@ -30,13 +32,14 @@ impl CandleBackend {
     /// # Errors
     /// [`Error::UnsupportedArchitecture`]; [`Error::ModelFile`] when config and weights disagree;
     /// [`Error::Device`] when the device is not there or not compiled in.
-    pub fn load(config: &Value, weights: &[PathBuf], device: Device, max_tokens: usize) -> Result<Self> {
+    pub fn load(config: &Value, files: &[PathBuf], device: Device, max_tokens: usize) -> Result<Self> {
         let device = open_device(device)?;
-        let architecture = Architecture::load(config, weights, &device, max_tokens)?;
+        let architecture = Architecture::load(config, files, &device, max_tokens)?;
         let number = |field: &str| config[field].as_u64();
         let hidden_size = number("hidden_size").or(number("n_embd")).or(number("dim")).unwrap_or(0) as usize;
         let pad_token_id = number("pad_token_id").unwrap_or(0) as u32;
-        Ok(Self { architecture, device, hidden_size, pad_token_id })
+        let memory = ModelMemory::of_process(weights::bytes(files)?);
+        Ok(Self { architecture, device, hidden_size, pad_token_id, memory })
     }
 
     /// One forward pass over sequences padded on the right to the longest. [`Backend::check_expanded`] says whether tokens that nobody
@@ -97,6 +100,10 @@ impl CandleBackend {
 impl Backend for CandleBackend {
     fn hidden_size(&self) -> usize {
         self.hidden_size
+    }
+
+    fn memory(&self) -> ModelMemory {
+        self.memory
     }
 
     fn forward(&self, batch: &RaggedBatch, _threads: usize, call: &Call<'_>, sink: &HiddenSink<'_>) -> Result<()> {

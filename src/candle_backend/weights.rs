@@ -43,11 +43,7 @@ struct Weights {
 pub(super) fn open(paths: &[PathBuf], anchor: &str, naming: Naming, device: &Device) -> Result<VarBuilder<'static>> {
     let shown = paths.first().cloned().unwrap_or_default();
     let unusable = |message: String| Error::ModelFile { path: shown.clone(), message };
-    // SAFETY: a mapped file must not change while it is mapped. The store never writes to a model file in place
-    // (it renames whole files over old ones, and the mapping keeps the old one); a foreign program that truncates
-    // the user's own folder during a run is outside what a mapping can guard against.
-    let tensors = unsafe { MmapedSafetensors::multi(paths) }
-        .map_err(|e| unusable(format!("not a readable safetensors file: {e}")))?;
+    let tensors = map(paths)?;
     let names = tensors.tensors();
     let root = root_prefix(names.iter().map(|(name, _)| name.as_str()), anchor).ok_or_else(|| {
         unusable(format!("no tensor '{anchor}': these are not weights of the architecture in config.json"))
@@ -55,6 +51,22 @@ pub(super) fn open(paths: &[PathBuf], anchor: &str, naming: Naming, device: &Dev
     let words = format!("{root}{anchor}");
     let backend = Weights { tensors, root, naming, words };
     Ok(VarBuilder::from_backend(Box::new(backend), DType::F32, device.clone()))
+}
+
+/// Bytes of all tensors in f32.
+pub(super) fn bytes(paths: &[PathBuf]) -> Result<u64> {
+    let numbers = |shape: &[usize]| shape.iter().map(|&size| size as u64).product::<u64>();
+    Ok(map(paths)?.tensors().iter().map(|(_, tensor)| 4 * numbers(tensor.shape())).sum())
+}
+
+fn map(paths: &[PathBuf]) -> Result<MmapedSafetensors> {
+    let shown = paths.first().cloned().unwrap_or_default();
+    let unusable =
+        |e: CandleError| Error::ModelFile { path: shown, message: format!("not a readable safetensors file: {e}") };
+    // SAFETY: a mapped file must not change while it is mapped. The store never writes to a model file in place
+    // (it renames whole files over old ones, and the mapping keeps the old one); a foreign program that truncates
+    // the user's own folder during a run is outside what a mapping can guard against.
+    unsafe { MmapedSafetensors::multi(paths) }.map_err(unusable)
 }
 
 impl Weights {

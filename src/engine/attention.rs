@@ -227,7 +227,8 @@ mod tests {
     fn check_hidden(kernels: &'static Kernels, heads: &Heads, lengths: &[usize], attended: &[usize], threads: usize) {
         let cu_seqlens = offsets(lengths);
         let tokens = cu_seqlens[lengths.len()];
-        let batch = Batch { kernels, ids: &[], cu_seqlens: &cu_seqlens, second_parts: &[], attended, threads };
+        let batch =
+            Batch { kernels, ids: &[], cu_seqlens: &cu_seqlens, second_parts: &[], attended, threads, call: None };
         let qkv = numbers(3 * tokens * heads.width());
         let mut context = vec![f32::NAN; tokens * heads.width()];
         attend(&batch, heads, &qkv, &mut context, &Pool::new());
@@ -272,7 +273,8 @@ mod tests {
         let cu_seqlens = offsets(lengths);
         let tokens = cu_seqlens[lengths.len()];
         let kernels = Kernels::best();
-        let batch = Batch { kernels, ids: &[], cu_seqlens: &cu_seqlens, second_parts: &[], attended, threads };
+        let batch =
+            Batch { kernels, ids: &[], cu_seqlens: &cu_seqlens, second_parts: &[], attended, threads, call: None };
         let rounded = |x: f32| half::bf16::from_f32(x).to_f32();
         let qkv: Vec<f32> = numbers(3 * tokens * heads.width()).into_iter().map(rounded).collect();
         let mut panels = vec![0x7fc0; 3 * kernels::panel_rows(tokens) * heads.width()];

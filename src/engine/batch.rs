@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::Result;
+use crate::call::Call;
 use crate::kernels::Kernels;
 
 /// Tokens that go through the layers together on one core, unless one text is longer: enough rows to pass over each panel of weights while
@@ -27,11 +29,18 @@ pub(super) struct Batch<'a> {
     pub(super) attended: &'a [usize],
     /// How many threads may work on it.
     pub(super) threads: usize,
+    /// What may end the pass between two layers. Of more than a micro-batch alone: less is done soon.
+    pub(super) call: Option<&'a Call<'a>>,
 }
 
 impl Batch<'_> {
     pub(super) fn tokens(&self) -> usize {
         self.cu_seqlens.last().copied().unwrap_or(0)
+    }
+
+    /// Whether the pass may go on with the next layer.
+    pub(super) fn check(&self) -> Result<()> {
+        Ok(self.call.map_or(Ok(()), Call::check)?)
     }
 
     /// Whether some token is seen by no other.

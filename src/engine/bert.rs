@@ -296,6 +296,7 @@ impl Forward for Bert {
         self.embed(batch, hidden, operand)?;
         laps.lap(Operation::Embeddings);
         for (index, layer) in self.layers.iter().enumerate() {
+            batch.check()?;
             laps.layer(index);
             layer.attention.forward(batch, hidden, operand, attention, laps);
             for rows in batch.blocks() {

@@ -204,10 +204,34 @@ impl RaggedBatch {
 /// Called once per sequence, in any order, possibly from several threads at once.
 pub type HiddenSink<'a> = dyn Fn(usize, ArrayView2<'_, f32>) + Sync + 'a;
 
+/// Bytes that the weights of a loaded model take. What a forward pass takes comes on top, and the tokenizer's vocabulary: some 10 MB for
+/// 30,000 tokens.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ModelMemory {
+    /// In memory of the process, or of the device.
+    pub own: u64,
+    /// In files that are mapped into memory. Only rows of word embeddings are read of them once the model is loaded, and the system can
+    /// take the pages back.
+    pub mapped: u64,
+}
+
+impl ModelMemory {
+    /// So many bytes of the process.
+    pub fn of_process(own: u64) -> Self {
+        Self { own, mapped: 0 }
+    }
+}
+
 /// A transformer's forward pass.
 pub trait Backend: Send + Sync {
     /// Width of a hidden state.
     fn hidden_size(&self) -> usize;
+
+    /// Bytes that the weights take; 0 where the backend does not say.
+    fn memory(&self) -> ModelMemory {
+        ModelMemory::default()
+    }
 
     /// Computes the last hidden states of every sequence and hands each to `sink`. On a CPU at most `threads` threads work on it, those of
     /// the caller's rayon pool.

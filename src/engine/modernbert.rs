@@ -173,6 +173,7 @@ impl Forward for ModernBert {
         self.norm.apply(batch.kernels, hidden);
         laps.lap(Operation::Embeddings);
         for (index, layer) in self.layers.iter().enumerate() {
+            batch.check()?;
             laps.layer(index);
             normed.copy_from_slice(hidden);
             if let Some(norm) = &layer.attention_norm {

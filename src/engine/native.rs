@@ -16,7 +16,7 @@ use super::packed::Memory;
 use super::profile::{Laps, Operation, Profile};
 use super::scratch::{Pool, Scratch};
 use super::weights::{Tensors, WeightsFile};
-use super::{Backend, HiddenSink, Precision, RaggedBatch};
+use super::{Backend, HiddenSink, ModelMemory, Precision, RaggedBatch};
 use crate::call::Call;
 use crate::kernels::{Kernels, padded_len};
 use crate::{Error, Result};
@@ -27,6 +27,7 @@ pub struct NativeBackend {
     kernels: &'static Kernels,
     precision: Precision,
     scratch: Pool<Scratch>,
+    memory: ModelMemory,
 }
 
 /// A model that the engine computes, as config.json tells.
@@ -66,6 +67,7 @@ impl NativeBackend {
         kernels: &'static Kernels,
     ) -> Result<Self> {
         let Plan { config, positions } = Plan::read(json).map_err(unsupported)?;
+        let mapped = files.iter().map(|file| file.bytes().len() as u64).sum();
         let tensors = open_tensors(&config, files, folder)?;
         let memory = Memory::new();
         let builder = Builder { kernels, precision, memory: &memory, tensors: &tensors, config: &config };
@@ -74,7 +76,8 @@ impl NativeBackend {
             None => Box::new(Bert::load(&builder)?),
         };
         tensors.release();
-        Ok(Self { model, kernels, precision, scratch: Pool::new() })
+        let memory = ModelMemory { own: memory.used(), mapped };
+        Ok(Self { model, kernels, precision, scratch: Pool::new(), memory })
     }
 
     /// Arithmetic of the linear layers.
@@ -89,7 +92,7 @@ impl NativeBackend {
     pub fn profile(&self, batch: &RaggedBatch) -> Result<Profile> {
         let mut laps = Laps::started();
         for range in micro_batches(&batch.cu_seqlens) {
-            self.pass(batch, range, 1, &mut laps, &|_, _| ())?;
+            self.pass((batch, range), 1, &Call::new(), &mut laps, &|_, _| ())?;
         }
         let mut profile = laps.profile();
         for (operation, linear) in self.model.products() {
@@ -102,12 +105,12 @@ impl NativeBackend {
         Ok(profile)
     }
 
-    /// Computes the sequences `range` and hands each to `sink`.
+    /// Computes the sequences `range` and hands each to `sink`. Of more than a micro-batch `call` is looked at before each layer.
     fn pass(
         &self,
-        batch: &RaggedBatch,
-        range: std::ops::Range<usize>,
+        (batch, range): (&RaggedBatch, std::ops::Range<usize>),
         threads: usize,
+        call: &Call<'_>,
         laps: &mut Laps,
         sink: &HiddenSink<'_>,
     ) -> Result<()> {
@@ -121,7 +124,8 @@ impl NativeBackend {
         let (hidden, width) = (config.hidden_size, padded_len(config.hidden_size));
         self.scratch.scratch(|scratch| {
             let (cu_seqlens, second_parts) = (cu_seqlens.as_slice(), second_parts.as_slice());
-            let view = Batch { kernels: self.kernels, ids, cu_seqlens, second_parts, attended, threads };
+            let call = (ids.len() > MICRO_BATCH_TOKENS).then_some(call);
+            let view = Batch { kernels: self.kernels, ids, cu_seqlens, second_parts, attended, threads, call };
             self.model.forward(&view, scratch, laps)?;
             let states = &scratch.hidden.as_slice()[..ids.len() * width];
             let failed = |e: ndarray::ShapeError| Error::Compute { context: CONTEXT.into(), message: e.to_string() };
@@ -177,10 +181,14 @@ impl Backend for NativeBackend {
         self.model.config().hidden_size
     }
 
+    fn memory(&self) -> ModelMemory {
+        self.memory
+    }
+
     fn forward(&self, batch: &RaggedBatch, threads: usize, call: &Call<'_>, sink: &HiddenSink<'_>) -> Result<()> {
         micro_batches(&batch.cu_seqlens).try_for_each(|range| {
             call.check()?;
-            self.pass(batch, range, threads, &mut Laps::off(), sink)
+            self.pass((batch, range), threads, call, &mut Laps::off(), sink)
         })
     }
 }
@@ -190,15 +198,12 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
+    use crate::call::CancelToken;
     use crate::kernels::Isa;
 
     /// Hidden states of two short sequences, an expanded one and one of more than a block, by a tiny model of `models/`.
     fn states(name: &str, kernels: &'static Kernels, precision: Precision, threads: usize) -> Vec<Vec<f32>> {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("models").join(name);
-        let read = |file: &str| std::fs::read(folder.join(file)).unwrap();
-        let config = serde_json::from_slice(&read("config.json")).unwrap();
-        let weights: Vec<Arc<dyn WeightsFile>> = vec![Arc::new(read("model.safetensors"))];
-        let engine = NativeBackend::load(&config, weights, &folder, precision, kernels).unwrap();
+        let engine = engine(name, kernels, precision);
         let mut batch = RaggedBatch::of([&[5, 6, 7, 8, 9][..], &[4], &[10; 33], &[]].into_iter());
         batch.push_expanded(&[11, 12, 13, 14], 2);
         let rows = Mutex::new(vec![Vec::new(); batch.len()]);
@@ -207,6 +212,29 @@ mod tests {
         };
         engine.forward(&batch, threads, &Call::new(), &sink).unwrap();
         rows.into_inner().unwrap()
+    }
+
+    fn engine(name: &str, kernels: &'static Kernels, precision: Precision) -> NativeBackend {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("models").join(name);
+        let read = |file: &str| std::fs::read(folder.join(file)).unwrap();
+        let config = serde_json::from_slice(&read("config.json")).unwrap();
+        let weights: Vec<Arc<dyn WeightsFile>> = vec![Arc::new(read("model.safetensors"))];
+        NativeBackend::load(&config, weights, &folder, precision, kernels).unwrap()
+    }
+
+    #[test]
+    fn a_long_text_is_given_up_between_two_layers_and_a_short_one_is_finished() {
+        let token = CancelToken::new();
+        token.cancel();
+        let call = Call::new().cancel(&token);
+        let engine = engine("tiny-modernbert", Kernels::best(), Precision::F32);
+        // The tiny model has 80 positions: texts that go together stand for a long one.
+        for (texts, tokens, is_given_up) in [(8, MICRO_BATCH_TOKENS / 8, false), (9, MICRO_BATCH_TOKENS / 9 + 1, true)]
+        {
+            let batch = RaggedBatch::of(std::iter::repeat_n([5; 80].split_at(tokens).0, texts));
+            let result = engine.pass((&batch, 0..texts), 1, &call, &mut Laps::off(), &|_, _| ());
+            assert_eq!(matches!(result, Err(Error::Cancelled)), is_given_up, "{tokens}: {result:?}");
+        }
     }
 
     #[test]

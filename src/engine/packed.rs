@@ -6,6 +6,7 @@
 
 use std::alloc::{Layout, handle_alloc_error};
 use std::marker::PhantomData;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use memmap2::{MmapMut, MmapOptions};
@@ -20,7 +21,11 @@ const HUGE_PAGE: usize = 2 << 20;
 const LINE: usize = 64;
 
 /// Hands out memory for the weights of a model, one matrix behind the other.
-pub(super) struct Memory(Mutex<Option<Current>>);
+pub(super) struct Memory {
+    current: Mutex<Option<Current>>,
+    /// Bytes handed out.
+    used: AtomicU64,
+}
 
 /// The region in use, and its first free byte.
 struct Current {
@@ -57,7 +62,12 @@ impl Region {
 
 impl Memory {
     pub(super) const fn new() -> Self {
-        Self(Mutex::new(None))
+        Self { current: Mutex::new(None), used: AtomicU64::new(0) }
+    }
+
+    /// Bytes handed out.
+    pub(super) fn used(&self) -> u64 {
+        self.used.load(Ordering::Relaxed)
     }
 
     /// `len` numbers, zero at first, that `fill` writes.
@@ -82,7 +92,8 @@ impl Memory {
 
     /// Bytes of a region that nobody has, and where they begin.
     fn take(&self, bytes: usize) -> (Arc<Region>, usize) {
-        let mut current = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        self.used.fetch_add(bytes as u64, Ordering::Relaxed);
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         let Current { region, free } = match current.take() {
             Some(current) if bytes <= current.region.len - current.free => current,
             _ => Current { region: Arc::new(Region::new(bytes)), free: 0 },
