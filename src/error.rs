@@ -8,6 +8,7 @@ mod names;
 mod remedy;
 mod service;
 mod stopped;
+mod text_name;
 
 use std::path::PathBuf;
 
@@ -16,6 +17,7 @@ pub use names::with_names;
 pub use remedy::Remedy;
 pub use service::ServiceError;
 pub use stopped::Stopped;
+pub use text_name::TextName;
 
 /// The library's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -172,6 +174,18 @@ pub enum Error {
         /// Why not, and what to do. It goes on where the option's name stands.
         why: String,
     },
+    /// A text is longer than what is read of it, and was not to be cut.
+    #[error(
+        "{text} has {tokens} tokens, more than the {limit} that are read; shorten it, or have it cut with `truncate=end`"
+    )]
+    TooLong {
+        /// Which text.
+        text: TextName,
+        /// Its tokens; special tokens and prompt included where `limit` is that of all tokens.
+        tokens: usize,
+        /// The most that are read.
+        limit: usize,
+    },
     /// Another error, with what to do about it.
     #[error("{source}; {remedy}")]
     Advised {
@@ -239,6 +253,16 @@ impl Error {
     /// The same error with what to do about it.
     pub(crate) fn advised(self, remedy: Remedy) -> Self {
         Error::Advised { source: Box::new(self), remedy }
+    }
+
+    /// The same error, where it names a text, by the text's position elsewhere.
+    pub(crate) fn renumbered(self, query: impl Fn(usize) -> usize, document: impl Fn(usize) -> usize) -> Self {
+        match self {
+            Error::TooLong { text, tokens, limit } => {
+                Error::TooLong { text: text.renumbered(query, document), tokens, limit }
+            }
+            other => other,
+        }
     }
 
     /// An [`Error::Io`] closure for `map_err`.

@@ -119,15 +119,17 @@ pub use call::{Call, CancelToken, Usage};
 pub use candle_backend::Device;
 pub use encoder::{
     Contract, CrossEncoder, CrossEncoderOptions, Embeddings, Encoder, Engine, LocalEncoder, LocalEncoderOptions,
-    ModelInfo, ModelKind, Overrides, Pooling, Precision, Role, TokenEncoder,
+    ModelInfo, ModelKind, Overrides, Pooling, Precision, Prompt, Reading, Role, Token, TokenEncoder, Truncate,
 };
 pub use error::{Error, JobError, Result};
 pub use index::{Index, IndexBuilder, IndexScorer};
-pub use model::{Connect, DEFAULT_MODEL, Model, ModelOptions, ModelStage, RankOptions};
+pub use model::{
+    Connect, DEFAULT_MODEL, Embedded, Embedding, Model, ModelConfig, ModelOptions, ModelStage, Predicted, RankOptions,
+};
 pub use ranking::Hit;
-pub use reranker::{Answer, Ranking, Reranker, RerankerBuilder, StageBy, StageSpec};
+pub use reranker::{Answer, OnDeadline, Ranking, Reranker, RerankerBuilder, StageBy, StageSpec};
 pub use scorer::{
     BiEncoderScorer, CandidateList, CascadeScorer, CrossEncoderScorer, LongText, QueryReading, ScoreKind, Scored,
-    ScoredList, Scorer, Scoring, StageInfo, StageScore, WhyNot,
+    ScoredList, Scorer, Scoring, StageInfo, StageScore, WhyNot, WindowScore,
 };
 pub use store::{ModelSpec, ModelStore, StoreOptions};

@@ -9,7 +9,7 @@ use std::borrow::Borrow;
 use std::sync::Arc;
 
 pub use builder::RerankerBuilder;
-pub use rank::{Answer, Ranking};
+pub use rank::{Answer, OnDeadline, Ranking};
 pub use stages::{StageBy, StageSpec};
 
 use crate::answer::ModelRun;
@@ -17,7 +17,9 @@ use crate::blend::Blend;
 use crate::call::Call;
 use crate::encoder::{LocalEncoder, ModelInfo};
 use crate::model::{Model, Prepared, RankOptions};
-use crate::scorer::{CandidateList, Explanation, ListOptions, LongText, ScoreKind, ScoredList, Scorer, StageInfo};
+use crate::scorer::{
+    CandidateList, Explanation, ListOptions, LongText, ScoreKind, ScoredList, Scorer, StageInfo, score_in_parts,
+};
 use crate::text::is_blank;
 use crate::{Error, Result};
 use distinct::{Distinct, check};
@@ -123,7 +125,8 @@ impl Reranker {
             .zip(&distinct_lists)
             .map(|(list, candidates)| CandidateList { query: list.query, candidates })
             .collect();
-        let scores = self.scorer.score_lists(&asked, &distinct.texts, call)?;
+        let scores = score_in_parts(self.scorer.as_ref(), &asked, &distinct.texts, call);
+        let scores = scores.map_err(|error| error.renumbered(|query| query, |text| distinct.candidate(text)))?;
         check(&scores, &asked)?;
         let kind = self.scorer.kind();
         Ok(lists
@@ -139,10 +142,18 @@ impl Reranker {
     /// # Errors
     /// What the scorer fails with.
     pub fn explain(&self, query: &str, candidate: &str) -> Result<Option<Explanation>> {
+        self.explain_with(query, candidate, &Call::new())
+    }
+
+    /// [`Reranker::explain`] within a call.
+    ///
+    /// # Errors
+    /// As [`Reranker::explain`]; [`Error::Cancelled`]; [`Error::DeadlineExceeded`].
+    pub fn explain_with(&self, query: &str, candidate: &str, call: &Call<'_>) -> Result<Option<Explanation>> {
         if is_blank(query) || is_blank(candidate) {
             return Ok(None);
         }
-        self.explainer.explain(query, candidate)
+        self.explainer.explain(query, candidate, call)
     }
 
     /// What becomes of candidates that are longer than the model takes.

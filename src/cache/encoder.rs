@@ -48,11 +48,22 @@ impl CachedEncoder {
         Ok(Self { inner, cache, model })
     }
 
-    /// The vectors that the cache has. One of another length is not this encoder's, and one that is not finite no answer.
+    /// The same cache before another encoder.
+    ///
+    /// # Errors
+    /// When the encoder cannot tell its fingerprint.
+    pub fn before(&self, inner: Arc<dyn Encoder>) -> Result<Self> {
+        Self::new(inner, self.cache.clone(), &self.model.name)
+    }
+
+    /// The vectors that the cache has. One of another length is not this encoder's, and one that is not finite no answer. One of a
+    /// text that was cut is none where texts are refused instead.
     fn look_up(&self, keys: &[CacheKey]) -> Result<Vec<Option<CachedVector>>> {
         let mut found = self.cache.get_many(keys)?;
-        let dim = self.inner.dim();
-        found.iter_mut().for_each(|value| drop(value.take_if(|value| value.vector.len() != dim || !is_finite(value))));
+        let (dim, refuses) = (self.inner.dim(), self.inner.refuses_long_texts());
+        let is_none =
+            |value: &CachedVector| value.vector.len() != dim || !is_finite(value) || (refuses && value.truncated);
+        found.iter_mut().for_each(|value| drop(value.take_if(|value| is_none(value))));
         Ok(found)
     }
 
@@ -122,6 +133,10 @@ impl Encoder for CachedEncoder {
         self.inner.has_text_vectors()
     }
 
+    fn refuses_long_texts(&self) -> bool {
+        self.inner.refuses_long_texts()
+    }
+
     fn max_tokens(&self) -> usize {
         self.inner.max_tokens()
     }
@@ -152,7 +167,10 @@ impl Encoder for CachedEncoder {
         if !missing.is_empty() {
             let missing_texts: Vec<&str> = missing.iter().map(|&at| distinct[at]).collect();
             let missing_keys: Vec<CacheKey> = missing.iter().map(|&at| keys[at]).collect();
-            let encoded = self.encode_missing(&missing_keys, &missing_texts, role, call)?;
+            // An error names a text by its position among those that are given.
+            let given = |at: usize| places.iter().position(|&place| Some(&place) == missing.get(at)).unwrap_or(at);
+            let encoded = self.encode_missing(&missing_keys, &missing_texts, role, call);
+            let encoded = encoded.map_err(|error| error.renumbered(given, given))?;
             missing.into_iter().zip(encoded).for_each(|(at, value)| values[at] = Some(value));
         }
         let values = values.into_iter().collect::<Option<Vec<_>>>();

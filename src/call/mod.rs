@@ -8,6 +8,7 @@ mod cancel;
 mod usage;
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -36,6 +37,9 @@ pub struct Call<'a> {
     deadline: Option<Instant>,
     progress: Option<Box<dyn Fn(usize) + Send + Sync + 'a>>,
     used: Mutex<Usage>,
+    /// Whether what is done when the deadline passes is an answer.
+    is_partial: bool,
+    was_cut_off: AtomicBool,
 }
 
 impl<'a> Call<'a> {
@@ -67,6 +71,27 @@ impl<'a> Call<'a> {
     pub fn progress(mut self, progress: impl Fn(usize) + Send + Sync + 'a) -> Self {
         self.progress = Some(Box::new(progress));
         self
+    }
+
+    /// What is done when the deadline passes is an answer; only for those who say what of it is missing.
+    pub(crate) fn partial(mut self) -> Self {
+        self.is_partial = true;
+        self
+    }
+
+    /// Whether what is done when the deadline passes is an answer.
+    pub(crate) fn is_partial(&self) -> bool {
+        self.is_partial
+    }
+
+    /// Notes that the deadline has cut something off a partial answer.
+    pub(crate) fn cut_off(&self) {
+        self.was_cut_off.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the deadline has cut something off a partial answer.
+    pub(crate) fn is_cut_off(&self) -> bool {
+        self.was_cut_off.load(Ordering::Relaxed)
     }
 
     /// What the call used so far.

@@ -5,6 +5,7 @@
 //! sentence-transformers obeys wins and the disagreement is kept as a [`Finding`]: such disagreements are the
 //! usual reason for a model that ranks worse here than there.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -18,6 +19,7 @@ use super::numbers;
 use super::overrides::Overrides;
 use super::pooling::Pooling;
 use super::reader::{CONFIG, Finding, MODULES, PROMPTS, Reader, TOKENIZER, TOKENIZER_CONFIG};
+use super::reading::Caps;
 use super::tokenizer_settings::TokenizerSettings;
 use super::transformer_file::TransformerFile;
 use crate::store::ModelFiles;
@@ -46,6 +48,8 @@ pub struct Contract {
     pub query_prompt: String,
     /// Put before every document.
     pub document_prompt: String,
+    /// The prompts that the model's files name, by their names: those of config_sentence_transformers.json, else the registry's.
+    pub prompts: BTreeMap<String, String>,
     /// Contradictions between the files, and assumptions where they are silent.
     pub findings: Vec<Finding>,
     /// What changes of tokenizer.json.
@@ -54,6 +58,8 @@ pub struct Contract {
     /// vector per token and none of the text: `dim` is that of a token's vector, nothing is pooled,
     /// and `max_tokens` is the limit of documents.
     pub late_interaction: Option<LateInteraction>,
+    /// How much of a text is read, and which end is cut.
+    pub(crate) caps: Caps,
     /// Components of a token's vector.
     pub(crate) token_dim: usize,
     /// What makes a vector of hidden states, in order.
@@ -79,6 +85,11 @@ impl Contract {
     pub(crate) fn longest_text(&self) -> usize {
         let query = self.late_interaction.as_ref().map_or(0, |late| late.query_length);
         query.max(self.max_tokens)
+    }
+
+    /// Whether the beginning of a text that is too long is cut, not its end.
+    pub(crate) fn cuts_left(&self) -> bool {
+        self.caps.cuts_left.unwrap_or(self.tokenizer.cuts_left())
     }
 
     /// Tokens that the tokenizer may give a text of the role with the lower limit.
@@ -185,7 +196,7 @@ impl Reader<'_> {
         self.audit_config(&config)?;
         self.audit_prompts(modules.last() == Some(&Module::normalize()))?;
         self.audit_transformer(&transformer, "feature-extraction")?;
-        let (query_prompt, document_prompt) = self.prompts(overrides)?;
+        let (query_prompt, document_prompt, prompts) = self.prompts(overrides)?;
         Ok(Contract {
             model_type,
             hidden_size,
@@ -200,8 +211,10 @@ impl Reader<'_> {
             max_tokens,
             query_prompt,
             document_prompt,
+            prompts,
             findings: self.findings,
             late_interaction: None,
+            caps: Caps::default(),
             config,
         })
     }
@@ -297,16 +310,7 @@ impl Reader<'_> {
         model_limit: usize,
         wanted: Option<usize>,
     ) -> Result<usize> {
-        let positions = usable_positions(config).map_or(usize::MAX, |positions| positions as usize);
-        match wanted {
-            None => Ok(model_limit),
-            // Two special tokens and one of the text: anything less encodes nothing.
-            Some(tokens) if tokens < 3 || tokens > positions => {
-                let why = format!("{tokens}: the model takes 3 to {positions} tokens");
-                Err(Error::InvalidOption { option: "max_tokens", why })
-            }
-            Some(tokens) => Ok(tokens),
-        }
+        wanted.map_or(Ok(model_limit), |tokens| checked_limit(config, tokens))
     }
 
     pub(super) fn compare_tokenizer(
@@ -372,12 +376,13 @@ impl Reader<'_> {
         Ok(Value::Null)
     }
 
-    /// (query, document): the user's, else the model's file's, else the registry's.
-    fn prompts(&mut self, overrides: &Overrides) -> Result<(String, String)> {
+    /// (query, document, all by name): the user's, else the model's file's, else the registry's.
+    fn prompts(&mut self, overrides: &Overrides) -> Result<(String, String, BTreeMap<String, String>)> {
         let config = self.prompt_file()?;
         let named = |names: &[&str]| {
             names.iter().find_map(|name| config["prompts"][name].as_str().filter(|prompt| !prompt.is_empty()))
         };
+        let mut all = named_prompts(&config);
         let mut prompts = (named(&["query"]), named(&["document", "passage", "corpus"]));
         if let Some(name) = config["default_prompt_name"].as_str() {
             self.note(PROMPTS, format!("names '{name}' as the default prompt; nearsort always knows whether a text is a query or a document, and uses no default"));
@@ -385,6 +390,7 @@ impl Reader<'_> {
         let card = self.files.entry.as_deref().map(|entry| (&*entry.prompts.query, &*entry.prompts.document));
         if let Some((query, document)) = card.filter(|&card| prompts == (None, None) && card != ("", "")) {
             prompts = (Some(query), Some(document));
+            all.extend([("query".to_owned(), query.to_owned()), ("document".to_owned(), document.to_owned())]);
             self.note(PROMPTS, "names no prompts; the registry's, from the model's card, are used".into());
         }
         if prompts == (None, None) && self.files.entry.is_none() {
@@ -394,7 +400,26 @@ impl Reader<'_> {
             Some(prompt) => prompt.clone(),
             None => own.unwrap_or_default().to_owned(),
         };
-        Ok((pick(&overrides.query_prompt, prompts.0), pick(&overrides.document_prompt, prompts.1)))
+        Ok((pick(&overrides.query_prompt, prompts.0), pick(&overrides.document_prompt, prompts.1), all))
+    }
+}
+
+/// The prompts of config_sentence_transformers.json.
+pub(super) fn named_prompts(config: &Value) -> BTreeMap<String, String> {
+    let named = config["prompts"].as_object().into_iter().flatten();
+    named.filter_map(|(name, prompt)| Some((name.clone(), prompt.as_str()?.to_owned()))).collect()
+}
+
+/// A limit of tokens that a user wants, where the model of this config.json has so many positions.
+pub(super) fn checked_limit(config: &Value, tokens: usize) -> Result<usize> {
+    let positions = usable_positions(config).map_or(usize::MAX, |positions| positions as usize);
+    match tokens {
+        // Two special tokens and one of the text: anything less encodes nothing.
+        tokens if tokens < 3 || tokens > positions => {
+            let why = format!("{tokens}: the model takes 3 to {positions} tokens");
+            Err(Error::InvalidOption { option: "max_tokens", why })
+        }
+        tokens => Ok(tokens),
     }
 }
 

@@ -7,7 +7,7 @@
 
 use serde_json::Value;
 
-use super::contract::{Contract, usable_positions};
+use super::contract::{Contract, named_prompts, usable_positions};
 use super::dense::DenseConfig;
 use super::late_options::{Expansion, LateInteraction};
 use super::listed::{Listed, TOKENS};
@@ -16,6 +16,7 @@ use super::modules::{Module, shapes};
 use super::overrides::Overrides;
 use super::pooling::Pooling;
 use super::reader::{CONFIG, MODULES, PROMPTS, Reader, TOKENIZER, TOKENIZER_CONFIG};
+use super::reading::Caps;
 use super::token_names::{SPECIAL_TOKENS, token_name};
 use crate::{Error, Result};
 
@@ -39,7 +40,7 @@ const KNOWN_KEYS: [&str; 12] = [
     "skiplist_words",
 ];
 /// First token, prefix, last token, and one of the text.
-const LEAST_LENGTH: usize = 4;
+pub(super) const LEAST_LENGTH: usize = 4;
 /// Where a model does not say how many positions it has.
 const MOST_POSITIONS: u64 = 8192;
 
@@ -79,6 +80,7 @@ impl Reader<'_> {
         self.audit_config(&config)?;
         self.audit_transformer(&transformer, "feature-extraction")?;
         let prompt = |wanted: &Option<String>, names: &[&str]| options.prompt(wanted.as_deref(), names);
+        let prompts = named_prompts(&options.own);
         Ok(Contract {
             model_type: config["model_type"].as_str().unwrap_or_default().to_owned(),
             hidden_size,
@@ -94,8 +96,10 @@ impl Reader<'_> {
             max_tokens,
             query_prompt: prompt(&overrides.query_prompt, &["query"]),
             document_prompt: prompt(&overrides.document_prompt, &["document", "passage", "corpus"]),
+            prompts,
             findings: self.findings,
             late_interaction: Some(late),
+            caps: Caps::default(),
             token_dim: shapes[TOKENS].width(),
             modules,
             config,

@@ -7,6 +7,7 @@ use super::tokenized::{TokenizedText, unknown_id};
 use super::{Contract, Role};
 
 /// The options of a late-interaction model as ids.
+#[derive(Clone)]
 pub(super) struct LateTokens {
     /// Of queries and of documents.
     prefixes: [Option<u32>; 2],
@@ -55,14 +56,18 @@ impl LateTokens {
         let names = [&late.query_prefix, &late.document_prefix].into_iter().filter(|name| !name.is_empty());
         let added: Vec<AddedToken> = names.map(|name| AddedToken::from(name.as_str(), false)).collect();
         tokenizer.add_tokens(added).map_err(|e| e.to_string())?;
-        let limit = |length: usize, prefix: Option<u32>| length - usize::from(prefix.is_some());
         Ok(Self {
-            limits: [limit(late.query_length, prefixes[0]), limit(contract.max_tokens, prefixes[1])],
+            limits: [without(prefixes[0], late.query_length), without(prefixes[1], contract.max_tokens)],
             prefixes,
             query_length: late.query_length,
             expansion,
             skiplist,
         })
+    }
+
+    /// The same with another limit of documents.
+    pub fn with_max_tokens(&self, max_tokens: usize) -> Self {
+        Self { limits: [self.limits[0], without(self.prefixes[1], max_tokens)], ..self.clone() }
     }
 
     /// Tokens that the tokenizer may give a text, special tokens included.
@@ -111,4 +116,9 @@ impl LateTokens {
         let skips = |id: &u32| role == Role::Document && self.skiplist.binary_search(id).is_ok();
         ids.iter().enumerate().filter(|(_, id)| skips(id)).map(|(at, _)| at).collect()
     }
+}
+
+/// Tokens of a text of this length without its prefix.
+fn without(prefix: Option<u32>, length: usize) -> usize {
+    length - usize::from(prefix.is_some())
 }

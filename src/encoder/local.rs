@@ -22,12 +22,12 @@ use super::tokenizer::TextTokenizer;
 use super::version::arithmetic_version;
 use super::{
     Contract, Embeddings, EncodedLengths, EncodedText, Encoder, Engine, ModelInfo, ModelKind, Overrides, Precision,
-    Role, TextSink, TokenEncoder,
+    Reading, Role, TextSink, Token, TokenEncoder,
 };
 use crate::call::{Call, Usage};
 use crate::candle_backend::Device;
-use crate::engine::{Backend, RaggedBatch, all_finite};
-use crate::error::Remedy;
+use crate::engine::{Backend, ModelMemory, RaggedBatch, all_finite};
+use crate::error::{Remedy, TextName};
 use crate::hex::hex;
 use crate::kernels::Kernels;
 use crate::store::ModelFiles;
@@ -46,6 +46,12 @@ pub struct LocalEncoder {
     options: LocalEncoderOptions,
     threads: Threads,
     fingerprint: OnceLock<String>,
+    /// That of the files alone.
+    files_fingerprint: Arc<OnceLock<String>>,
+    /// The longest text that the backend was loaded for; more only for the native engine.
+    loaded_tokens: usize,
+    /// Whether a [`Reading`] says something else than files and options.
+    reads_otherwise: bool,
 }
 
 impl LocalEncoder {
@@ -88,6 +94,7 @@ impl LocalEncoder {
         }
         Ok(Self {
             tokenizer,
+            loaded_tokens: contract.longest_text(),
             backend: backend.into(),
             contract,
             engine,
@@ -97,7 +104,24 @@ impl LocalEncoder {
             options,
             threads,
             fingerprint: OnceLock::new(),
+            files_fingerprint: Arc::default(),
+            reads_otherwise: false,
         })
+    }
+
+    /// The same model, reading texts otherwise. Weights, threads and vocabulary are shared, and no file is read: this takes microseconds.
+    ///
+    /// # Errors
+    /// [`Error::InvalidOption`] for an option that the model has no use for, and for a value out of range.
+    pub fn with_reading(&self, reading: &Reading) -> Result<Self> {
+        let contract = self.contract.reading(reading, &self.files.name)?;
+        if self.engine == Engine::Candle && contract.longest_text() > self.loaded_tokens {
+            let (tokens, loaded) = (contract.max_tokens, self.loaded_tokens);
+            let why = format!("{tokens}: candle's tables are for the {loaded} tokens that the model was loaded with");
+            return Err(Error::InvalidOption { option: "max_tokens", why });
+        }
+        let reads_otherwise = self.reads_otherwise || *reading != Reading::default();
+        Ok(Self { reads_otherwise, ..self.with_contract(contract, self.options.clone())? })
     }
 
     /// The same model used otherwise: with these overrides in the place of those that it was loaded with. Weights and threads are shared.
@@ -106,24 +130,32 @@ impl LocalEncoder {
     /// Those of [`Contract::read`]; for texts that are longer than the model was loaded for, those of [`LocalEncoder::load`].
     pub fn with_overrides(&self, overrides: Overrides) -> Result<Self> {
         let contract = Contract::read(&self.files, &overrides)?;
-        let (files, options) = (self.files.clone(), LocalEncoderOptions { overrides, ..self.options.clone() });
-        if contract.longest_text() > self.contract.longest_text() {
-            return Self::load(files, options);
+        let options = LocalEncoderOptions { overrides, ..self.options.clone() };
+        if self.engine == Engine::Candle && contract.longest_text() > self.loaded_tokens {
+            return Self::load(self.files.clone(), options);
         }
         if let Some(tokens) = contract.longest_partly_seen() {
             self.backend.check_expanded(tokens)?;
         }
+        self.with_contract(contract, options)
+    }
+
+    fn with_contract(&self, contract: Contract, options: LocalEncoderOptions) -> Result<Self> {
+        let files = self.files.clone();
         Ok(Self {
-            tokenizer: TextTokenizer::load(&files, &contract)?,
+            tokenizer: self.tokenizer.with_contract(&contract)?,
             backend: Arc::clone(&self.backend),
+            loaded_tokens: self.loaded_tokens,
             engine: self.engine,
             precision: self.precision,
-            pipeline: Pipeline::load(&files, &contract.modules, contract.hidden_size)?,
+            pipeline: self.pipeline.changed(&self.contract.modules, &files, &contract.modules, contract.hidden_size)?,
             threads: self.threads.clone(),
             contract,
             files,
             options,
             fingerprint: OnceLock::new(),
+            files_fingerprint: Arc::clone(&self.files_fingerprint),
+            reads_otherwise: false,
         })
     }
 
@@ -157,9 +189,50 @@ impl LocalEncoder {
         self.precision
     }
 
+    /// Bytes that the weights take. Models that read otherwise share them.
+    pub fn memory(&self) -> ModelMemory {
+        self.backend.memory()
+    }
+
+    /// Tokens of each text, all of it, without prompt and special tokens; no forward pass is made. Texts are read in parallel. One of more than 256
+    /// KiB is counted in pieces, and the number may be off by some tokens.
+    ///
+    /// # Errors
+    /// When tokenizing fails.
+    pub fn count_tokens(&self, texts: &[&str]) -> Result<Vec<usize>> {
+        let shared = self.tokenizer.shared();
+        self.threads.run(|| texts.par_iter().map(|text| shared.count(text)).collect())?
+    }
+
+    /// The tokens of a text, all of it, without prompt; with the special tokens that the tokenizer puts around a single text, or without.
+    ///
+    /// # Errors
+    /// When tokenizing fails.
+    pub fn tokens(&self, text: &str, with_special: bool) -> Result<Vec<Token>> {
+        self.tokenizer.shared().tokens(text, with_special)
+    }
+
     /// Whether vectors are made as the model's files say, without overrides.
     pub(super) fn is_unchanged(&self) -> bool {
-        self.options.overrides == Overrides::default()
+        self.options.overrides == Overrides::default() && !self.reads_otherwise
+    }
+
+    /// A text as the model reads it; `index`: its position, for errors.
+    fn tokenize_one(&self, texts: &[&str], index: usize, role: Role) -> Result<TokenizedText> {
+        let tokenized = self.tokenizer.tokenize(texts[index], role)?;
+        match tokenized.truncated && self.contract.caps.refuses {
+            true => Err(self.too_long(texts[index], index, role)?),
+            false => Ok(tokenized),
+        }
+    }
+
+    fn too_long(&self, text: &str, index: usize, role: Role) -> Result<Error> {
+        let (tokens, limit) = self.tokenizer.excess(text, role)?;
+        let text = match role {
+            Role::Query => TextName::Query(index),
+            Role::Document => TextName::Document(index),
+        };
+        Ok(Error::TooLong { text, tokens, limit })
     }
 
     /// [`Encoder::encode`] by one padded rectangle under an attention mask, whatever the device: for checking that padding and neighbours
@@ -186,7 +259,7 @@ impl LocalEncoder {
     }
 
     fn tokenize(&self, texts: &[&str], role: Role) -> Result<Vec<TokenizedText>> {
-        texts.par_iter().map(|text| self.tokenizer.tokenize(text, role)).collect()
+        (0..texts.len()).into_par_iter().map(|index| self.tokenize_one(texts, index, role)).collect()
     }
 
     /// Encodes texts, each given with its position, in one batch.
@@ -255,10 +328,19 @@ impl LocalEncoder {
         if let Some(late) = &contract.late_interaction {
             modules.push_str(&format!(" {late:?}"));
         }
-        let hash =
-            Sha256::digest(format!("{} {numbers:?} {arithmetic:?} {prompts:?}{modules}", self.files.fingerprint()?));
+        let (files, caps) = (files_fingerprint(&self.files_fingerprint, &self.files)?, contract.caps.fingerprint());
+        let hash = Sha256::digest(format!("{files} {numbers:?} {arithmetic:?} {prompts:?}{modules}{caps}"));
         Ok(hex(hash))
     }
+}
+
+/// The fingerprint of a model's files, computed once.
+pub(super) fn files_fingerprint<'a>(kept: &'a OnceLock<String>, files: &ModelFiles) -> Result<&'a str> {
+    if let Some(fingerprint) = kept.get() {
+        return Ok(fingerprint);
+    }
+    let fingerprint = files.fingerprint()?;
+    Ok(kept.get_or_init(|| fingerprint))
 }
 
 /// The lengths of texts, noted by many threads.
@@ -358,6 +440,10 @@ impl Encoder for LocalEncoder {
         })
     }
 
+    fn refuses_long_texts(&self) -> bool {
+        self.contract.caps.refuses
+    }
+
     fn has_text_vectors(&self) -> bool {
         self.contract.late_interaction.is_none()
     }
@@ -392,7 +478,7 @@ impl TokenEncoder for LocalEncoder {
             batch_tokens: self.options.batch_tokens,
             call,
             tokenize: &|index| {
-                let text = self.tokenizer.tokenize(texts[index], role)?;
+                let text = self.tokenize_one(texts, index, role)?;
                 lengths.note(index, (text.ids.len(), text.content.len()), text.unknown, text.truncated);
                 Ok(text)
             },
@@ -405,7 +491,13 @@ impl TokenEncoder for LocalEncoder {
     }
 
     fn windows(&self, text: &str, role: Role) -> Result<Vec<Range<usize>>> {
-        self.tokenizer.windows(text, role)
+        let windows = self.tokenizer.windows(text, role)?;
+        let (from, to) =
+            (windows.first().map_or(0, |window| window.start), windows.last().map_or(0, |window| window.end));
+        match self.contract.caps.refuses && (from, to) != (0, text.len()) {
+            true => Err(self.too_long(text, 0, role)?),
+            false => Ok(windows),
+        }
     }
 
     fn token_ranges(&self, text: &str, role: Role) -> Result<Vec<Range<usize>>> {

@@ -5,6 +5,7 @@ mod backend;
 mod batches;
 mod check;
 mod contract;
+mod contract_reading;
 mod cross_encoder;
 mod cuts;
 mod dense;
@@ -23,6 +24,9 @@ mod overrides;
 mod pipeline;
 mod pooling;
 mod reader;
+mod reading;
+mod shared_tokenizer;
+mod token;
 mod token_names;
 mod tokenized;
 mod tokenizer;
@@ -51,6 +55,8 @@ pub use local_options::LocalEncoderOptions;
 pub use overrides::Overrides;
 pub use pooling::Pooling;
 pub use reader::Finding;
+pub use reading::{Prompt, Reading, Truncate};
+pub use token::Token;
 pub use verification::{
     CheckDocument, ContractDocument, FileDocument, FindingDocument, Reads, Verification, VerificationDocument,
 };
@@ -265,6 +271,11 @@ pub trait Encoder: Send + Sync {
         sink(&all, &self.encode_with(texts, role, call)?)
     }
 
+    /// Whether a text that is longer than what is read of it is [`Error::TooLong`] instead of cut.
+    fn refuses_long_texts(&self) -> bool {
+        false
+    }
+
     /// Whether there is a vector of a whole text. A late-interaction model has vectors of tokens only, and
     /// fails to [`Encoder::encode`].
     fn has_text_vectors(&self) -> bool {
@@ -291,10 +302,10 @@ pub trait TokenEncoder: Encoder {
     fn encode_each(&self, texts: &[&str], role: Role, call: &Call<'_>, sink: &TextSink<'_>) -> Result<EncodedLengths>;
 
     /// Byte ranges that cover a text and are each short enough for the model: one, the whole text, or overlapping windows that begin at
-    /// words. Of a huge text they may cover the beginning only.
+    /// words. Of a huge text they may cover the beginning only, and where only a part of a text is read that part.
     ///
     /// # Errors
-    /// When tokenizing fails.
+    /// When tokenizing fails; [`Error::TooLong`], which names document 0, as [`Encoder::refuses_long_texts`] says.
     fn windows(&self, text: &str, role: Role) -> Result<Vec<Range<usize>>>;
 
     /// Byte ranges in the text of the tokens whose vectors [`TokenEncoder::encode_each`] gives, in the same order. Empty for

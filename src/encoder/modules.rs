@@ -315,6 +315,19 @@ pub(super) fn overridden(mut modules: Vec<Module>, overrides: &Overrides, full_d
     modules
 }
 
+/// The same modules with another end: cut to so many components, and normalised or not. Two cuts are one, and so are two norms.
+pub(super) fn ended(mut modules: Vec<Module>, dim: Option<usize>, normalize: bool) -> Vec<Module> {
+    while modules.last() == Some(&Module::normalize()) {
+        modules.pop();
+    }
+    if let Some(dim) = dim {
+        modules.pop_if(|module| matches!(module, Module::Cut(_)));
+        modules.push(Module::Cut(dim));
+    }
+    modules.extend(normalize.then(Module::normalize));
+    modules
+}
+
 /// Reads both forms of a pooling config: `pooling_mode` (a name or names), and one flag per mode.
 fn active_pooling_modes(config: &Value) -> Vec<String> {
     const FLAGS: [(&str, &str); 6] = [

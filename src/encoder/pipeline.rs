@@ -1,6 +1,8 @@
 //! The modules after the transformer, with their weights: from the hidden states of a sequence to
 //! its vector, its tokens' vectors or its score, in the order of modules.json.
 
+use std::sync::Arc;
+
 use ndarray::{Array2, ArrayView2, CowArray, Ix2};
 
 use super::Pooling;
@@ -30,8 +32,9 @@ enum Step {
 
 /// The modules of a model in their order. `Send + Sync`; nothing in it changes.
 pub(crate) struct Pipeline {
-    steps: Vec<Step>,
-    slots: usize,
+    steps: Vec<Arc<Step>>,
+    /// Names of the features; each has the slot of its position.
+    names: Vec<String>,
 }
 
 /// A feature: a vector per token, or one.
@@ -77,24 +80,54 @@ impl Pipeline {
     /// # Errors
     /// [`Error::ModelFile`] when weights are missing, or of another shape than the files say.
     pub(crate) fn load(files: &ModelFiles, modules: &[Module], hidden_size: usize) -> Result<Self> {
-        let unusable = |message: String| Error::ModelFile { path: files.dir.join("modules.json"), message };
-        let all = shapes(modules, hidden_size).map_err(unusable)?;
-        let mut names: Vec<&str> = vec![TOKENS, SENTENCE, SCORES];
-        let more = all.keys().map(String::as_str).filter(|name| ![TOKENS, SENTENCE, SCORES].contains(name));
-        names.extend(more);
-        // A name that is never written has no slot among those that are: the last, which stays empty.
-        let slot = |name: &str| names.iter().position(|known| *known == name).unwrap_or(names.len());
-        let steps = modules.iter().map(|module| Step::load(files, module, &slot)).collect::<Result<_>>()?;
-        Ok(Self { steps, slots: names.len() + 1 })
+        let names = names(files, modules, hidden_size)?;
+        let steps = load_steps(files, modules, &names)?;
+        Ok(Self { steps, names })
+    }
+
+    /// The steps for other modules of the same model. Those that it has in common with `before`, which this one is of, are shared.
+    ///
+    /// # Errors
+    /// As [`Pipeline::load`].
+    pub(crate) fn changed(
+        &self,
+        before: &[Module],
+        files: &ModelFiles,
+        modules: &[Module],
+        hidden_size: usize,
+    ) -> Result<Self> {
+        let names = names(files, modules, hidden_size)?;
+        let same = match names == self.names {
+            true => before.iter().zip(modules).take_while(|(before, after)| before == after).count(),
+            false => 0,
+        };
+        let mut steps = self.steps[..same].to_vec();
+        steps.extend(load_steps(files, &modules[same..], &names)?);
+        Ok(Self { steps, names })
     }
 
     /// Applies the modules to the hidden states of one sequence, `[tokens, hidden_size]`.
     pub(crate) fn run<'a>(&self, hidden: ArrayView2<'a, f32>) -> Features<'a> {
-        let mut features = vec![None; self.slots];
+        // A name that is never written has the slot behind all others, which stays empty.
+        let mut features = vec![None; self.names.len() + 1];
         features[TOKENS_SLOT] = Some(Feature::Tokens(hidden.into()));
         self.steps.iter().for_each(|step| step.apply(&mut features));
         Features(features)
     }
+}
+
+/// The features of these modules, the known ones in front.
+fn names(files: &ModelFiles, modules: &[Module], hidden_size: usize) -> Result<Vec<String>> {
+    let unusable = |message: String| Error::ModelFile { path: files.dir.join("modules.json"), message };
+    let known = [TOKENS, SENTENCE, SCORES];
+    let all = shapes(modules, hidden_size).map_err(unusable)?;
+    let more = all.into_keys().filter(|name| !known.contains(&name.as_str()));
+    Ok(known.map(str::to_owned).into_iter().chain(more).collect())
+}
+
+fn load_steps(files: &ModelFiles, modules: &[Module], names: &[String]) -> Result<Vec<Arc<Step>>> {
+    let slot = |name: &str| names.iter().position(|known| known == name).unwrap_or(names.len());
+    modules.iter().map(|module| Step::load(files, module, &slot).map(Arc::new)).collect()
 }
 
 impl Step {

@@ -1,19 +1,18 @@
 //! Text to token ids, as the model's contract wants them.
 
 use std::ops::Range;
+use std::sync::Arc;
 
-use tokenizers::{Encoding, PostProcessor, Tokenizer};
+use tokenizers::Encoding;
 
-use super::cuts::Cuts;
 use super::late_interaction::{trim_end, trim_start};
 use super::late_tokens::LateTokens;
-use super::tokenized::{TokenizedText, unknown_id};
+use super::reading::Caps;
+use super::shared_tokenizer::{BYTES_PER_TOKEN, SharedTokenizer, no_room};
+use super::tokenized::TokenizedText;
 use super::{Contract, Role, tokenizer_file};
 use crate::store::ModelFiles;
 use crate::{Error, Result};
-
-/// First guess of how much text fills one token, in bytes; generous, so that a second try is rare.
-pub(super) const BYTES_PER_TOKEN: usize = 32;
 
 /// Tokens before a cut of a window's text at no particular place that are not taken from it: what is
 /// cut can change the tokens before it, but hardly so many.
@@ -52,23 +51,18 @@ enum Ends {
 }
 
 pub(crate) struct TextTokenizer {
-    tokenizer: Tokenizer,
-    cuts: Cuts,
+    shared: Arc<SharedTokenizer>,
     /// Tokens that the tokenizer may give a text, special ones included, by role.
     limits: [usize; 2],
     /// Of these the special ones.
     special: usize,
     /// Of a late-interaction model.
     late: Option<LateTokens>,
-    lower_case: bool,
-    unknown_id: Option<u32>,
     query_prompt: String,
     document_prompt: String,
     /// Whether the beginning of a text that is too long is cut, not its end.
     cuts_left: bool,
-    /// Bytes that were tokenized.
-    #[cfg(test)]
-    work: std::sync::atomic::AtomicUsize,
+    caps: Caps,
 }
 
 impl Located {
@@ -95,25 +89,46 @@ impl TextTokenizer {
         contract.tokenizer.apply(files, &mut tokenizer)?;
         let resolve = |late| LateTokens::resolve(&mut tokenizer, contract, late).map_err(unusable);
         let late = contract.late_interaction.as_ref().map(resolve).transpose()?;
+        Ok(Self::of(Arc::new(SharedTokenizer::new(tokenizer, contract.lower_case)), late, contract))
+    }
+
+    fn of(shared: Arc<SharedTokenizer>, late: Option<LateTokens>, contract: &Contract) -> Self {
         let limit = |role| late.as_ref().map_or(contract.max_tokens, |late| late.limit(role));
-        let special = tokenizer.get_post_processor().map_or(0, |template| template.added_tokens(false));
-        Ok(Self {
-            unknown_id: unknown_id(&tokenizer),
-            cuts: Cuts::new(&tokenizer, contract.lower_case),
-            tokenizer,
+        Self {
             limits: [limit(Role::Query), limit(Role::Document)],
-            special,
+            special: shared.special(false),
+            shared,
             late,
-            lower_case: contract.lower_case,
             query_prompt: contract.query_prompt.clone(),
             document_prompt: contract.document_prompt.clone(),
-            cuts_left: contract.tokenizer.cuts_left(),
-            #[cfg(test)]
-            work: Default::default(),
-        })
+            cuts_left: contract.cuts_left(),
+            caps: contract.caps,
+        }
+    }
+
+    /// The same tokenizer for the same model with other prompts and limits. The vocabulary is shared.
+    ///
+    /// # Errors
+    /// [`Error::InvalidOption`] for a limit that leaves no token of a text.
+    pub(crate) fn with_contract(&self, contract: &Contract) -> Result<Self> {
+        let late = self.late.as_ref().map(|late| late.with_max_tokens(contract.max_tokens));
+        match self.special < contract.least_limit() {
+            true => Ok(Self::of(Arc::clone(&self.shared), late, contract)),
+            false => Err(no_room(contract.max_tokens, self.special)),
+        }
     }
 
     pub(crate) fn tokenize(&self, text: &str, role: Role) -> Result<TokenizedText> {
+        let part = match self.caps.most(role) {
+            // The model's own limit cuts more.
+            Some(most) if most < self.room(role) => self.part(text, role)?,
+            _ => 0..text.len(),
+        };
+        let tokenized = self.tokenize_part(&text[part.clone()], role)?;
+        Ok(TokenizedText { truncated: tokenized.truncated || part.len() < text.len(), ..tokenized })
+    }
+
+    fn tokenize_part(&self, text: &str, role: Role) -> Result<TokenizedText> {
         let prompt = self.prompt(role);
         // Where tokens lie in the text matters only for telling the prompt's tokens from the text's, and costs time.
         let with_offsets = !prompt.is_empty();
@@ -126,7 +141,7 @@ impl TextTokenizer {
         };
         let content = self.content(&encoding, prompt);
         let ids = encoding.get_ids();
-        let unknown = ids[content.clone()].iter().filter(|id| self.unknown_id == Some(**id)).count() as u32;
+        let unknown = self.shared.count_unknown(&ids[content.clone()]);
         let (ids, attended) = (ids.to_vec(), ids.len());
         let tokenized = TokenizedText { content, skipped: Vec::new(), attended, unknown, ids, truncated };
         Ok(match &self.late {
@@ -135,8 +150,48 @@ impl TextTokenizer {
         })
     }
 
+    /// The bytes of a text that are read of it at most.
+    fn part(&self, text: &str, role: Role) -> Result<Range<usize>> {
+        match self.caps.most(role) {
+            Some(most) => self.shared.part(text, most, self.cuts_left),
+            None => Ok(0..text.len()),
+        }
+    }
+
+    /// Of a text that is longer than what is read of it: its tokens, and the most that are read. Either its own tokens, or with the special
+    /// ones and the prompt, as the limit counts them.
+    pub(crate) fn excess(&self, text: &str, role: Role) -> Result<(usize, usize)> {
+        let own = self.shared.count(text)?;
+        match self.caps.most(role).filter(|&most| own > most) {
+            Some(most) => Ok((own, most)),
+            None => Ok((self.count(text, role)?, self.limit(role))),
+        }
+    }
+
+    /// What texts are tokenized by, whatever their roles.
+    pub(super) fn shared(&self) -> &SharedTokenizer {
+        &self.shared
+    }
+
+    /// Tokens of a whole text with prompt and special tokens.
+    pub(crate) fn count(&self, text: &str, role: Role) -> Result<usize> {
+        let prompt = self.prompt(role);
+        let own = match prompt.is_empty() {
+            true => self.shared.count(text)?,
+            false => self.shared.count(&format!("{prompt}{text}"))?,
+        };
+        Ok(own + self.special)
+    }
+
     /// The byte ranges of the text's own tokens, as many as the model takes, in order.
     pub(crate) fn locate(&self, text: &str, role: Role) -> Result<Vec<Range<usize>>> {
+        let part = self.part(text, role)?;
+        let mut ranges = self.locate_part(&text[part.clone()], role)?;
+        ranges.iter_mut().for_each(|range| *range = range.start + part.start..range.end + part.start);
+        Ok(ranges)
+    }
+
+    fn locate_part(&self, text: &str, role: Role) -> Result<Vec<Range<usize>>> {
         let prompt = self.prompt(role);
         let encoding = match self.cuts_left {
             true => self.ending(prompt, text, role, true)?.0,
@@ -172,6 +227,13 @@ impl TextTokenizer {
     ///
     /// Tokenizes a little more than a window at a time, so that memory does not depend on the text's length.
     pub(crate) fn windows(&self, text: &str, role: Role) -> Result<Vec<Range<usize>>> {
+        let part = self.part(text, role)?;
+        let mut windows = self.windows_of_part(&text[part.clone()], role)?;
+        windows.iter_mut().for_each(|window| *window = window.start + part.start..window.end + part.start);
+        Ok(windows)
+    }
+
+    fn windows_of_part(&self, text: &str, role: Role) -> Result<Vec<Range<usize>>> {
         let mut windows = Vec::new();
         let mut start = 0;
         // No token is shorter than a byte: most texts need no look.
@@ -215,12 +277,12 @@ impl TextTokenizer {
         with_offsets: bool,
         ends: Ends,
     ) -> Result<Beginning> {
-        let room = self.room(role);
+        let (room, cuts) = (self.room(role), self.shared.cuts());
         let mut bytes = self.limit(role).saturating_mul(bytes_per_token).max(1);
         loop {
             let (prefix, needed) = match ends {
-                Ends::Exact => (self.cuts.long_beginning(&self.tokenizer, text, bytes), room),
-                Ends::Anywhere => match self.cuts.beginning(&self.tokenizer, text, bytes) {
+                Ends::Exact => (cuts.long_beginning(self.shared.inner(), text, bytes), room),
+                Ends::Anywhere => match cuts.beginning(self.shared.inner(), text, bytes) {
                     Some(prefix) => (prefix, room),
                     None => (&text[..text.floor_char_boundary(bytes)], room + UNSURE_TOKENS),
                 },
@@ -229,7 +291,7 @@ impl TextTokenizer {
             if encoding.len() > needed || prefix.len() == text.len() {
                 let next = encoding.get_offsets().get(room).copied();
                 let encoding = if next.is_some() { first_tokens(&encoding, room) } else { encoding };
-                return Ok(Beginning { encoding: self.complete(encoding)?, next });
+                return Ok(Beginning { encoding: self.shared.complete(encoding)?, next });
             }
             // A text cut somewhere may be longer than what was asked for.
             bytes = bytes.max(prefix.len()).saturating_mul(4);
@@ -243,7 +305,7 @@ impl TextTokenizer {
         let room = self.room(role);
         let is_long = encoding.len() > room;
         let encoding = if is_long { last_tokens(&encoding, room) } else { encoding };
-        Ok((self.complete(encoding)?, is_long))
+        Ok((self.shared.complete(encoding)?, is_long))
     }
 
     fn prompt(&self, role: Role) -> &str {
@@ -255,24 +317,18 @@ impl TextTokenizer {
 
     /// All tokens of prompt and text, without special ones.
     fn encode(&self, prompt: &str, text: &str, with_offsets: bool) -> Result<Encoding> {
-        #[cfg(test)]
-        self.work.fetch_add(text.len(), std::sync::atomic::Ordering::Relaxed);
-        let mut input = format!("{prompt}{text}");
+        let joined;
+        let mut input = match prompt.is_empty() {
+            true => text,
+            false => {
+                joined = format!("{prompt}{text}");
+                joined.as_str()
+            }
+        };
         if self.late.is_some() {
-            input = trim_end(trim_start(&input)).to_owned();
+            input = trim_end(trim_start(input));
         }
-        if self.lower_case {
-            input = input.to_lowercase();
-        }
-        tokenizer_file::encoded(|| match with_offsets {
-            true => self.tokenizer.encode(input, false),
-            false => self.tokenizer.encode_fast(input, false),
-        })
-    }
-
-    /// With the special tokens.
-    fn complete(&self, encoding: Encoding) -> Result<Encoding> {
-        tokenizer_file::encoded(|| self.tokenizer.post_process(encoding, None, true))
+        self.shared.encode(input, with_offsets)
     }
 
     /// The positions of the text's own tokens: what is left between the special tokens at both ends, after the prompt.
@@ -290,7 +346,7 @@ impl TextTokenizer {
 
     /// Length of the prompt as the tokenizer sees it.
     fn prompt_bytes(&self, prompt: &str) -> usize {
-        if self.lower_case { prompt.to_lowercase().len() } else { prompt.len() }
+        if self.shared.lower_case() { prompt.to_lowercase().len() } else { prompt.len() }
     }
 
     /// From offsets in what was tokenized to a range of the text. Lower-casing can move a character by a byte or two; the range is
@@ -353,9 +409,9 @@ mod tests {
     /// Bytes that are tokenized for a text of about this length, in windows and cut.
     fn work(tokenizer: &TextTokenizer, text: &str) -> [usize; 2] {
         let spent = |task: &dyn Fn()| {
-            tokenizer.work.store(0, Ordering::Relaxed);
+            tokenizer.shared.work.store(0, Ordering::Relaxed);
             task();
-            tokenizer.work.load(Ordering::Relaxed)
+            tokenizer.shared.work.load(Ordering::Relaxed)
         };
         let windows = spent(&|| drop(tokenizer.windows(text, Role::Document).unwrap()));
         [windows, spent(&|| drop(tokenizer.tokenize(text, Role::Document).unwrap()))]
@@ -393,7 +449,7 @@ mod tests {
         for model in TOKENIZERS {
             let tokenizer = load(model, 40);
             // The library's own truncation of the whole text.
-            let mut whole = tokenizer.tokenizer.clone();
+            let mut whole = tokenizer.shared.inner().clone();
             whole.with_truncation(Some(TruncationParams { max_length: 40, ..Default::default() })).unwrap();
             for text in TEXTS {
                 let text = repeated(text, 12_000);

@@ -25,16 +25,24 @@
 //! # }
 //! ```
 
+mod config;
+mod embed;
 mod load;
 mod options;
+mod predict;
 mod rank;
+mod reading;
 mod service;
 mod stage;
+mod tokens;
 
 use std::fmt;
 use std::sync::Arc;
 
+pub use config::ModelConfig;
+pub use embed::{Embedded, Embedding};
 pub use options::{Connect, DEFAULT_MODEL, ModelOptions};
+pub use predict::Predicted;
 pub use rank::RankOptions;
 pub(crate) use rank::{Prepared, check_cached};
 pub use stage::ModelStage;
@@ -42,6 +50,7 @@ pub use stage::ModelStage;
 use crate::Result;
 use crate::cache::CachedEncoder;
 use crate::encoder::{CrossEncoder, Encoder, LocalEncoder, ModelInfo};
+use crate::engine::ModelMemory;
 use crate::remote::judge::{JudgeMethod, JudgeOptions};
 use crate::scorer::{ScoreKind, Scored, ScoredList, Scorer, Scoring};
 use crate::service::Service;
@@ -164,6 +173,16 @@ impl Model {
             Loaded::CrossEncoder(model) => Some(model.model()),
             Loaded::Judge(judge) => judge.scorer.model(),
             Loaded::Scorer { scorer, .. } => scorer.model(),
+        }
+    }
+
+    /// Bytes that its weights take on this machine; none of a service's model and of a scorer of your own. Clones and readings of a model
+    /// share them.
+    pub fn memory(&self) -> ModelMemory {
+        match &self.loaded {
+            Loaded::Embedder { local: Some(local), .. } => local.memory(),
+            Loaded::CrossEncoder(model) => model.memory(),
+            _ => ModelMemory::default(),
         }
     }
 

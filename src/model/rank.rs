@@ -18,6 +18,9 @@ pub struct RankOptions {
     pub scoring: Option<Scoring>,
     /// What becomes of candidates that are longer than the model takes. Default: [`Scoring::default_long_text`].
     pub long_text: Option<LongText>,
+    /// Whether every window of a long candidate is kept with its score, in [`Scored::windows`](crate::Scored::windows). Default: the best one
+    /// alone, in [`Scored::window`](crate::Scored::window).
+    pub windows: bool,
     /// How first-stage scores are mixed in, where there are some. Default: [`Scoring::default_blend`]; none for cross-encoders, which
     /// read the words themselves, for judges and rerank services; z-scores for scorers of your own.
     pub blend: Option<Blend>,
@@ -41,6 +44,11 @@ impl RankOptions {
     /// Refuses what a model has no use for.
     pub(crate) fn check(&self, task: Task, name: &str) -> Result<()> {
         let refused = |message: String| Err(Error::InvalidArgument(message));
+        if self.windows && !matches!(task, Task::Embed | Task::EmbedTokens) {
+            let why =
+                format!("is for embedding models, which read long texts in windows, and {name} is none: leave it out");
+            return Err(Error::InvalidOption { option: "windows", why });
+        }
         match task {
             _ if self.judge.is_some() && task != Task::Judge => {
                 refused(format!("a way to judge is for language models of services, and {name} is none: leave it out"))
@@ -126,7 +134,14 @@ impl Model {
                 let is_cut = LongText::Truncate;
                 let long_text = if local.is_some() { scoring.default_long_text() } else { is_cut };
                 let long_text = options.long_text.unwrap_or(long_text);
-                let by = |encoder: Arc<dyn Encoder>| BiEncoderScorer::new(encoder, scoring, long_text).map(Arc::new);
+                if options.windows && long_text == LongText::Truncate {
+                    let why = "needs long texts to be read in windows: say `long_text=window`, or leave it out";
+                    return Err(Error::InvalidOption { option: "windows", why: why.into() });
+                }
+                let by = |encoder: Arc<dyn Encoder>| {
+                    let scorer = BiEncoderScorer::new(encoder, scoring, long_text)?;
+                    Ok::<_, Error>(Arc::new(scorer.keeping_windows(options.windows)))
+                };
                 let explainer = by(Arc::clone(encoder))?;
                 let scorer = match cached {
                     Some(cached) => {
@@ -168,6 +183,11 @@ impl RankOptions {
     /// What becomes of candidates that are longer than the model takes.
     pub fn long_text(self, long_text: LongText) -> Self {
         Self { long_text: Some(long_text), ..self }
+    }
+
+    /// Keeps every window of a long candidate with its score.
+    pub fn windows(self, windows: bool) -> Self {
+        Self { windows, ..self }
     }
 
     /// How first-stage scores are mixed in.

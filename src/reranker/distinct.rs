@@ -35,6 +35,11 @@ impl<'a> Distinct<'a> {
         candidates.iter().filter_map(|&candidate| self.position[candidate]).filter(|&text| seen.insert(text)).collect()
     }
 
+    /// The first candidate that has this distinct text.
+    pub fn candidate(&self, text: usize) -> usize {
+        self.position.iter().position(|position| *position == Some(text)).unwrap_or(text)
+    }
+
     /// From the scores of a list's distinct texts to those of its candidates.
     pub fn spread(
         &self,

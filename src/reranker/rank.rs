@@ -7,7 +7,7 @@ use crate::Result;
 use crate::answer::ModelRun;
 use crate::call::{Call, CancelToken, Usage};
 use crate::ranking::Hit;
-use crate::scorer::{CandidateList, ListOptions, QueryReading, Scored, list};
+use crate::scorer::{CandidateList, ListOptions, QueryReading, Scored, WhyNot, list};
 
 /// A list that is to be ranked; nothing is done before [`Ranking::run`].
 pub struct Ranking<'a, D> {
@@ -16,7 +16,18 @@ pub struct Ranking<'a, D> {
     documents: &'a [D],
     first_stage: Vec<Option<f64>>,
     options: ListOptions,
+    on_deadline: OnDeadline,
     call: Call<'a>,
+}
+
+/// What becomes of a ranking that is not done when its deadline passes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OnDeadline {
+    /// [`Error::DeadlineExceeded`](crate::Error::DeadlineExceeded).
+    #[default]
+    Error,
+    /// An answer: the documents that are scored, and below them the others, in the first stage's order or else as they were given.
+    Partial,
 }
 
 /// A ranked list: what a [`Ranking`] gives.
@@ -37,6 +48,11 @@ pub struct Answer {
     pub model: ModelRun,
     /// What the ranking used.
     pub usage: Usage,
+    /// Documents that have a score of the model; of a cascade those that some stage scored. Fewer than all where documents have no text,
+    /// where a model gave no score, beyond a cascade's first depth, and where [`Answer::is_partial`].
+    pub scored: usize,
+    /// Whether the deadline passed before all was done, and this is what was: see [`Ranking::on_deadline`].
+    pub is_partial: bool,
 }
 
 impl Reranker {
@@ -59,7 +75,8 @@ impl Reranker {
     /// ```
     pub fn rank<'a, D: AsRef<str>>(&'a self, query: &'a str, documents: &'a [D]) -> Ranking<'a, D> {
         let options = ListOptions::new(self.blend);
-        Ranking { reranker: self, query, documents, first_stage: Vec::new(), options, call: Call::new() }
+        let on_deadline = OnDeadline::Error;
+        Ranking { reranker: self, query, documents, first_stage: Vec::new(), options, on_deadline, call: Call::new() }
     }
 }
 
@@ -125,6 +142,30 @@ impl<'a, D: AsRef<str>> Ranking<'a, D> {
         self
     }
 
+    /// What becomes of the ranking if the deadline passes before it is done. Default: an error.
+    ///
+    /// With [`OnDeadline::Partial`] the documents are scored part by part, the first stage's best first, so that a deadline cuts the least
+    /// promising ones off. What is scored has the bits of a whole run. [`WhyNot::NotReached`](crate::WhyNot::NotReached) marks what is not;
+    /// of a cascade, what the stages before the deadline made of the list counts. A cancelled ranking is an error all the same.
+    ///
+    /// ```
+    /// use std::time::{Duration, Instant};
+    /// use nearsort::{Model, OnDeadline, Reranker};
+    ///
+    /// let overlap = Model::from_fn(|query, text| query.split(' ').filter(|word| text.contains(word)).count() as f32);
+    /// let reranker = Reranker::new(overlap);
+    /// let docs = ["a boat", "two red boats"];
+    /// let late = reranker.rank("red boats", &docs).deadline(Instant::now()).on_deadline(OnDeadline::Partial).run()?;
+    /// assert_eq!((late.is_partial, late.scored, late.hits[0].index), (true, 0, 0));
+    /// let soon = reranker.rank("red boats", &docs).timeout(Duration::MAX).on_deadline(OnDeadline::Partial).run()?;
+    /// assert_eq!((soon.is_partial, soon.scored, soon.hits[0].index), (false, 2, 1));
+    /// # Ok::<(), nearsort::Error>(())
+    /// ```
+    pub fn on_deadline(mut self, on_deadline: OnDeadline) -> Self {
+        self.on_deadline = on_deadline;
+        self
+    }
+
     /// As [`Call::progress`].
     pub fn progress(mut self, progress: impl Fn(usize) + Send + Sync + 'a) -> Self {
         self.call = self.call.progress(progress);
@@ -138,12 +179,25 @@ impl<'a, D: AsRef<str>> Ranking<'a, D> {
     /// [`Error::NotANumber`](crate::Error::NotANumber) naming the document; [`Error::Cancelled`](crate::Error::Cancelled);
     /// [`Error::DeadlineExceeded`](crate::Error::DeadlineExceeded); what the model fails with.
     pub fn run(self) -> Result<Answer> {
-        let Self { reranker, query, documents, first_stage, options, call } = self;
-        let all: Vec<usize> = (0..documents.len()).collect();
-        let lists = [CandidateList { query, candidates: &all }];
-        let scored = reranker.score_lists(&lists, documents, &call)?.swap_remove(0);
-        let ordered = list::order(&scored.pairs, &first_stage, &options)?;
+        let Self { reranker, query, documents, first_stage, options, on_deadline, mut call } = self;
+        let is_partial = on_deadline == OnDeadline::Partial;
+        if is_partial {
+            call = call.partial();
+        }
+        let first_comes_first = is_partial && !reranker.needs_whole_lists();
+        let order =
+            if first_comes_first { best_first(documents.len(), &first_stage) } else { (0..documents.len()).collect() };
+        let lists = [CandidateList { query, candidates: &order }];
+        let mut scored = reranker.score_lists(&lists, documents, &call)?.swap_remove(0);
+        scored.pairs = in_input_order(scored.pairs, &order);
+        let ordered = match call.is_cut_off() {
+            true => order_in_part(&scored.pairs, &first_stage, &options)?,
+            false => list::order(&scored.pairs, &first_stage, &options)?,
+        };
+        let is_scored = |pair: &&Scored| pair.is_scored() && (reranker.stages.is_empty() || pair.stage.is_some());
         Ok(Answer {
+            scored: scored.pairs.iter().filter(is_scored).count(),
+            is_partial: call.is_cut_off(),
             hits: ordered.hits,
             is_blended: ordered.is_blended,
             pairs: scored.pairs,
@@ -153,4 +207,36 @@ impl<'a, D: AsRef<str>> Ranking<'a, D> {
             usage: call.usage(),
         })
     }
+}
+
+/// Positions of documents, those with the highest first-stage score first, those without one last.
+fn best_first(documents: usize, first_stage: &[Option<f64>]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..documents).collect();
+    if first_stage.len() == documents {
+        let score = |at: usize| first_stage[at].unwrap_or(f64::NEG_INFINITY);
+        order.sort_by(|&a, &b| score(b).total_cmp(&score(a)));
+    }
+    order
+}
+
+/// Pairs by the positions of their documents, of those that came in this order.
+fn in_input_order(pairs: Vec<Scored>, order: &[usize]) -> Vec<Scored> {
+    let mut placed: Vec<(usize, Scored)> = order.iter().copied().zip(pairs).collect();
+    placed.sort_by_key(|(at, _)| *at);
+    placed.into_iter().map(|(_, pair)| pair).collect()
+}
+
+/// [`list::order`] with the documents that the deadline cut off behind those with a score, in the first stage's order.
+fn order_in_part(pairs: &[Scored], first_stage: &[Option<f64>], options: &ListOptions) -> Result<list::OrderedList> {
+    let mut ordered = list::order(pairs, first_stage, &options.top_k(None))?;
+    let mut rank = vec![0; pairs.len()];
+    best_first(pairs.len(), first_stage).into_iter().enumerate().for_each(|(place, at)| rank[at] = place);
+    let place = |hit: &Hit| match &pairs[hit.index].why_not {
+        None => (0, 0),
+        Some(WhyNot::NotReached) => (1, rank[hit.index]),
+        Some(_) => (2, 0),
+    };
+    ordered.hits.sort_by_key(place);
+    ordered.hits.truncate(options.top_k.unwrap_or(usize::MAX));
+    Ok(ordered)
 }

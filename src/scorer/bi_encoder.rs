@@ -9,7 +9,9 @@ use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::explanation::{Explanation, Match, matches_of_words};
-use super::{CandidateList, Parts, QueryReading, ScoreKind, Scored, ScoredList, Scorer, WhyNot, score_one_list};
+use super::{
+    CandidateList, Parts, QueryReading, ScoreKind, Scored, ScoredList, Scorer, WhyNot, WindowScore, score_one_list,
+};
 use crate::blend::Blend;
 use crate::call::Call;
 use crate::encoder::{EncodedLengths, EncodedText, Encoder, ModelInfo, Role};
@@ -140,6 +142,7 @@ pub struct BiEncoderScorer {
     encoder: Arc<dyn Encoder>,
     scoring: Scoring,
     long_text: LongText,
+    keeps_windows: bool,
 }
 
 /// An encoded query.
@@ -181,6 +184,31 @@ impl Best {
     }
 }
 
+/// What the pieces of a pair came to.
+#[derive(Clone)]
+struct OfPieces {
+    best: Best,
+    /// Every piece with its value, where that is asked for, in any order.
+    all: Vec<(usize, f32)>,
+}
+
+impl OfPieces {
+    fn add(&mut self, piece: Best, keeps_all: bool) {
+        self.best.raise(piece);
+        if keeps_all {
+            self.all.push((piece.piece, piece.value));
+        }
+    }
+}
+
+/// Windows with their scores, in the text's order.
+fn windows(all: &[(usize, f32)], pieces: &[Piece]) -> Vec<WindowScore> {
+    let mut all = all.to_vec();
+    all.sort_unstable_by_key(|(piece, _)| *piece);
+    let window = |(piece, score): (usize, f32)| WindowScore { window: pieces[piece].range.clone(), score };
+    all.into_iter().map(window).collect()
+}
+
 /// For each text the lists that it is in, and its place in each.
 struct Places {
     of_text: Vec<Vec<(usize, usize)>>,
@@ -207,12 +235,17 @@ impl BiEncoderScorer {
             return Err(Error::InvalidArgument(message.into()));
         }
         check_vectors(encoder.as_ref(), scoring)?;
-        Ok(Self { encoder, scoring, long_text })
+        Ok(Self { encoder, scoring, long_text, keeps_windows: false })
     }
 
     /// Scores by cosine similarity alone, which every encoder can.
     pub fn cosine(encoder: Arc<dyn Encoder>) -> Self {
-        Self { encoder, scoring: Scoring::Cosine, long_text: LongText::Truncate }
+        Self { encoder, scoring: Scoring::Cosine, long_text: LongText::Truncate, keeps_windows: false }
+    }
+
+    /// Keeps the score of every window in [`Scored::windows`], where long texts are read in windows.
+    pub fn keeping_windows(self, keeps_windows: bool) -> Self {
+        Self { keeps_windows, ..self }
     }
 
     /// Encodes texts and hands each to `sink`, with its token vectors if the encoder has them.
@@ -274,7 +307,9 @@ impl BiEncoderScorer {
         let mut pieces = Vec::with_capacity(texts.len());
         for (text, content) in texts.iter().enumerate() {
             call.check()?;
-            pieces.extend(encoder.windows(content, Role::Document)?.into_iter().map(|range| Piece { text, range }));
+            let windows = encoder.windows(content, Role::Document);
+            let windows = windows.map_err(|error| error.renumbered(|query| query, |_| text))?;
+            pieces.extend(windows.into_iter().map(|range| Piece { text, range }));
         }
         Ok(pieces)
     }
@@ -295,7 +330,7 @@ impl BiEncoderScorer {
         Ok((self.scoring.combine(cosine, maxsim), parts))
     }
 
-    /// The best piece of every pair, list by list, and the pieces' lengths.
+    /// What the pieces of every pair came to, list by list, and the pieces' lengths.
     fn score_pieces(
         &self,
         queries: &[QueryVectors],
@@ -303,9 +338,11 @@ impl BiEncoderScorer {
         texts: &[&str],
         pieces: &[Piece],
         call: &Call<'_>,
-    ) -> Result<(Vec<Vec<Best>>, EncodedLengths)> {
+    ) -> Result<(Vec<Vec<OfPieces>>, EncodedLengths)> {
         let places = Places::new(lists, texts.len());
-        let empty = lists.iter().map(|list| vec![Best::NONE; list.candidates.len()]).collect::<Vec<_>>();
+        let none = OfPieces { best: Best::NONE, all: Vec::new() };
+        let empty = lists.iter().map(|list| vec![none.clone(); list.candidates.len()]).collect::<Vec<_>>();
+        let keeps_all = self.keeps_windows && self.long_text == LongText::Window;
         let best = Mutex::new(Ok(empty));
         let contents: Vec<&str> = pieces.iter().map(|piece| &texts[piece.text][piece.range.clone()]).collect();
         let lengths = self.encode_each(&contents, Role::Document, call, &|piece, encoded| {
@@ -317,34 +354,37 @@ impl BiEncoderScorer {
             match (&mut *best, scores) {
                 (Ok(best), Ok(scores)) => {
                     for (&(list, place), (value, parts)) in places.iter().zip(scores) {
-                        best[list][place].raise(Best::of(value, parts, piece, &pieces[piece]));
+                        best[list][place].add(Best::of(value, parts, piece, &pieces[piece]), keeps_all);
                     }
                 }
                 (Ok(_), Err(error)) => *best = Err(error),
                 (Err(_), _) => {}
             }
-        })?;
+        });
+        let text_of = |piece: usize| pieces.get(piece).map_or(piece, |piece| piece.text);
+        let lengths = lengths.map_err(|error| error.renumbered(|query| query, text_of))?;
         Ok((best.into_inner().unwrap_or_else(PoisonError::into_inner)?, lengths))
     }
 
     fn scored(
         &self,
-        best: &[Best],
+        scores: &[OfPieces],
         list: &CandidateList<'_>,
         pieces: &[Piece],
         lengths: &EncodedLengths,
     ) -> Vec<Scored> {
         let window = |best: &Best| pieces.get(best.piece).map_or(0..0, |piece| piece.range.clone());
-        let pair = |(best, &text): (&Best, &usize)| Scored {
+        let pair = |(OfPieces { best, all }, &text): (&OfPieces, &usize)| Scored {
             parts: (self.scoring == Scoring::Hybrid).then_some(best.parts),
             tokens: lengths.tokens[text],
             unknown: lengths.unknown[text],
             truncated: lengths.truncated[text],
             window: (self.long_text == LongText::Window).then(|| window(best)),
+            windows: windows(all, pieces),
             why_not: lengths.is_nothing(text).then_some(WhyNot::NoText),
             ..Scored::new(best.value)
         };
-        best.iter().zip(list.candidates).map(pair).collect()
+        scores.iter().zip(list.candidates).map(pair).collect()
     }
 }
 
@@ -359,7 +399,7 @@ fn check_vectors(encoder: &dyn Encoder, scoring: Scoring) -> Result<()> {
     )))
 }
 
-/// The lengths of texts from those of their pieces. A text is cut where a piece is, or where the pieces end before the text.
+/// The lengths of texts from those of their pieces. A text is cut where a piece is, and where the pieces leave out its beginning or end.
 fn lengths_of_texts(pieces: &[Piece], lengths: &EncodedLengths, texts: &[&str]) -> EncodedLengths {
     let count = texts.len();
     let zeros = || vec![0; count];
@@ -367,16 +407,17 @@ fn lengths_of_texts(pieces: &[Piece], lengths: &EncodedLengths, texts: &[&str]) 
     if lengths.own.is_empty() {
         whole.own.clear();
     }
-    let mut ends = vec![0; count];
+    let mut read: Vec<Option<Range<usize>>> = vec![None; count];
     for (index, piece) in pieces.iter().enumerate() {
         whole.tokens[piece.text] += lengths.tokens[index];
         whole.unknown[piece.text] += lengths.unknown[index];
         whole.own.get_mut(piece.text).zip(lengths.own.get(index)).into_iter().for_each(|(to, own)| *to += own);
         whole.truncated[piece.text] |= lengths.truncated[index];
-        ends[piece.text] = piece.range.end;
+        read[piece.text].get_or_insert(piece.range.clone()).end = piece.range.end;
     }
-    let ends_early = ends.iter().zip(texts).map(|(end, text)| *end < text.len());
-    whole.truncated.iter_mut().zip(ends_early).for_each(|(truncated, early)| *truncated |= early);
+    let is_whole = |(read, text): (Option<Range<usize>>, &&str)| read.unwrap_or_default() == (0..text.len());
+    let cut = read.into_iter().zip(texts).map(|pair| !is_whole(pair));
+    whole.truncated.iter_mut().zip(cut).for_each(|(truncated, cut)| *truncated |= cut);
     whole
 }
 
@@ -404,35 +445,34 @@ impl Scorer for BiEncoderScorer {
     fn score_lists(&self, lists: &[CandidateList<'_>], texts: &[&str], call: &Call<'_>) -> Result<Vec<ScoredList>> {
         let (queries, query_lengths) = self.encode_queries(lists, call)?;
         let pieces = self.pieces(texts, call)?;
-        let (best, lengths) = self.score_pieces(&queries, lists, texts, &pieces, call)?;
+        let (scores, lengths) = self.score_pieces(&queries, lists, texts, &pieces, call)?;
         let lengths = lengths_of_texts(&pieces, &lengths, texts);
         let query = |number: usize| QueryReading {
             tokens: query_lengths.tokens[number],
             truncated: query_lengths.truncated[number],
             unknown: query_lengths.is_unknown(number),
         };
-        let answer = |(number, (best, list)): (usize, (&Vec<Best>, &CandidateList<'_>))| ScoredList {
+        let answer = |(number, (scores, list)): (usize, (&Vec<OfPieces>, &CandidateList<'_>))| ScoredList {
             query: query(number),
-            ..self.scored(best, list, &pieces, &lengths).into()
+            ..self.scored(scores, list, &pieces, &lengths).into()
         };
-        Ok(best.iter().zip(lists).enumerate().map(answer).collect())
+        Ok(scores.iter().zip(lists).enumerate().map(answer).collect())
     }
 
-    fn explain(&self, query: &str, candidate: &str) -> Result<Option<Explanation>> {
+    fn explain(&self, query: &str, candidate: &str, call: &Call<'_>) -> Result<Option<Explanation>> {
         let Some(encoder) = self.encoder.token_encoder() else { return Ok(None) };
         // Every part that the model has is shown, whichever make the score.
         let has_cosine = self.encoder.has_text_vectors();
         let scoring = if has_cosine { Scoring::Hybrid } else { Scoring::MaxSim };
-        let all = Self { encoder: Arc::clone(&self.encoder), scoring, long_text: self.long_text };
-        let call = Call::new();
-        let (queries, _) = all.encode_queries(&[CandidateList { query, candidates: &[] }], &call)?;
+        let all = Self { encoder: Arc::clone(&self.encoder), scoring, ..*self };
+        let (queries, _) = all.encode_queries(&[CandidateList { query, candidates: &[] }], call)?;
         let [QueryVectors { vector, tokens: Some(tokens) }] = queries.as_slice() else {
             return Err(failed(&"the encoder lost a query"));
         };
-        let pieces = all.pieces(&[candidate], &call)?;
+        let pieces = all.pieces(&[candidate], call)?;
         let contents: Vec<&str> = pieces.iter().map(|piece| &candidate[piece.range.clone()]).collect();
         let best = Mutex::new((Best::NONE, Vec::new()));
-        all.encode_each(&contents, Role::Document, &call, &|piece, encoded| {
+        all.encode_each(&contents, Role::Document, call, &|piece, encoded| {
             let of_piece = DocumentTokens::new(encoded.tokens);
             // Vectors of one encoder have one length; NaN would be seen below.
             let cosine = if has_cosine { cosine_similarity(vector, encoded.vector).unwrap_or(f32::NAN) } else { 0.0 };

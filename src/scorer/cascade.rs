@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use super::partial::{in_time, score_in_parts};
 use super::{CandidateList, QueryReading, ScoreKind, Scored, ScoredList, Scorer, StageScore, WhyNot, score_one_list};
 use crate::call::Call;
 use crate::encoder::ModelInfo;
@@ -112,7 +113,10 @@ impl CascadeScorer {
             .zip(&candidates)
             .map(|(list, candidates)| CandidateList { query: list.query, candidates })
             .collect();
-        let scores = stage.scorer.score_lists(&asked, &needed, call)?;
+        let scores = score_in_parts(stage.scorer.as_ref(), &asked, &needed, call);
+        // An error names a text by its position among all.
+        let given = |at: usize| position.iter().find(|(_, needed)| **needed == at).map_or(at, |(text, _)| *text);
+        let scores = scores.map_err(|error| error.renumbered(|query| query, given))?;
         progress.iter_mut().zip(scores).try_for_each(|(list, scores)| list.take(number, &scores))
     }
 }
@@ -147,6 +151,11 @@ impl Progress {
             all.tokens += pair.tokens;
             all.unknown = pair.unknown;
             all.truncated = pair.truncated;
+            // A stage that reads no windows leaves the one of the stage before.
+            if pair.window.is_some() {
+                all.window = pair.window.clone();
+                all.windows = pair.windows.clone();
+            }
             all.why_not = pair.is_empty().then_some(WhyNot::NoText);
             if pair.reason().is_none() {
                 all.stage = Some(StageScore { stage, value: pair.score });
@@ -202,9 +211,11 @@ impl Scorer for CascadeScorer {
     fn score_lists(&self, lists: &[CandidateList<'_>], texts: &[&str], call: &Call<'_>) -> Result<Vec<ScoredList>> {
         let mut progress: Vec<Progress> = lists.iter().map(|list| Progress::new(list.candidates.len())).collect();
         for number in 0..self.stages.len() {
-            self.pass(number, lists, texts, &mut progress, call)?;
-            if progress.iter().any(|list| !list.not_numbers.is_empty()) {
-                // The run cannot succeed: later stages, which may cost money, have nothing to do.
+            let passed = self.pass(number, lists, texts, &mut progress, call);
+            // Where a part of an answer is wanted, what the stages before made of the list is one.
+            let in_time = if call.is_partial() { in_time(passed, call)?.is_some() } else { passed.map(|()| true)? };
+            if !in_time || call.is_cut_off() || progress.iter().any(|list| !list.not_numbers.is_empty()) {
+                // Later stages, which may cost money, have nothing to do.
                 break;
             }
         }

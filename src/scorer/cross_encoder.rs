@@ -53,7 +53,7 @@ impl CrossEncoderScorer {
 }
 
 /// `1 / (1 + exp(-x))`, as near as f32 can say it.
-fn sigmoid(logit: f32) -> f32 {
+pub(crate) fn sigmoid(logit: f32) -> f32 {
     (1.0 / (1.0 + (-f64::from(logit)).exp())) as f32
 }
 

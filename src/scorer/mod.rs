@@ -6,15 +6,18 @@ mod cross_encoder;
 mod explanation;
 mod kind;
 pub mod list;
+mod partial;
 mod scored;
 
 pub use bi_encoder::{BiEncoderScorer, HYBRID_MAXSIM, LongText, Scoring, WINDOW_MARGIN, less_window_margin};
 pub use cascade::{CascadeScorer, Stage, StageInfo};
 pub use cross_encoder::CrossEncoderScorer;
+pub(crate) use cross_encoder::sigmoid;
 pub use explanation::{Explanation, Match};
 pub use kind::ScoreKind;
 pub use list::{ListOptions, OrderedList};
-pub use scored::{Parts, QueryReading, Scored, ScoredList, StageScore, WhyNot};
+pub(crate) use partial::score_in_parts;
+pub use scored::{Parts, QueryReading, Scored, ScoredList, StageScore, WhyNot, WindowScore};
 
 use crate::Result;
 use crate::call::{Call, Usage};
@@ -95,11 +98,12 @@ pub trait Scorer: Send + Sync {
         lists.iter().map(score).collect()
     }
 
-    /// Why a candidate has its score; `None` where the scorer cannot tell.
+    /// Why a candidate has its score; `None` where the scorer cannot tell. `call` may end the work, and is told of what it used.
     ///
     /// # Errors
-    /// As [`Scorer::score`].
-    fn explain(&self, _query: &str, _candidate: &str) -> Result<Option<Explanation>> {
+    /// As [`Scorer::score_lists`].
+    fn explain(&self, query: &str, candidate: &str, call: &Call<'_>) -> Result<Option<Explanation>> {
+        let _ = (query, candidate, call);
         Ok(None)
     }
 }

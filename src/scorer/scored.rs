@@ -30,6 +30,10 @@ pub struct Scored {
     pub truncated: bool,
     /// Bytes of the candidate that the score comes from, where long texts are read in windows.
     pub window: Option<Range<usize>>,
+    /// Every window that was read, in the text's order, where [`RankOptions::windows`](crate::RankOptions::windows) asks for them. A job's journal
+    /// does not keep them.
+    #[serde(skip)]
+    pub windows: Vec<WindowScore>,
     /// Which stage of a cascade scored the pair last; `None` where no stage looked at it.
     pub stage: Option<StageScore>,
     /// Why the candidate has no score of its own.
@@ -45,6 +49,16 @@ pub struct Parts {
     pub maxsim: f32,
 }
 
+/// A window of a long candidate and its score.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WindowScore {
+    /// Bytes of the candidate.
+    pub window: Range<usize>,
+    /// The score that the candidate would have by this window: of a later one less [`WINDOW_MARGIN`](super::WINDOW_MARGIN). The highest is the
+    /// candidate's.
+    pub score: f32,
+}
+
 /// Why a candidate has no score of its own. It is ranked below all that have one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -54,6 +68,8 @@ pub enum WhyNot {
     NoText,
     /// The scorer was asked and has no score; the reason in words.
     Unscored(String),
+    /// The deadline of a call that is answered in part passed before the candidate was scored.
+    NotReached,
 }
 
 /// The score of a candidate by one stage of a cascade.
@@ -101,6 +117,7 @@ impl Scored {
             unknown: 0,
             truncated: false,
             window: None,
+            windows: Vec::new(),
             stage: None,
             why_not: None,
         }
@@ -125,6 +142,7 @@ impl Scored {
     pub fn reason(&self) -> Option<&str> {
         match &self.why_not {
             Some(WhyNot::Unscored(reason)) => Some(reason),
+            Some(WhyNot::NotReached) => Some("the deadline passed before it was scored"),
             _ => None,
         }
     }

@@ -2,10 +2,12 @@
 
 use serde_json::Value;
 
+use super::super::contract::checked_limit;
 use super::super::listed::SCORES;
 use super::super::modules::{Module, Shape, shapes};
 use super::super::numbers;
 use super::super::reader::{CONFIG, Finding, MODULES, PROMPTS, Reader, TOKENIZER_CONFIG};
+use super::super::reading::{Caps, Reading, Truncate};
 use super::super::tokenizer_settings::TokenizerSettings;
 use super::super::transformer_file::TransformerFile;
 use crate::store::ModelFiles;
@@ -68,6 +70,8 @@ pub struct CrossContract {
     pub(super) answers: Option<(u64, u64)>,
     /// What changes of tokenizer.json.
     pub(super) tokenizer: TokenizerSettings,
+    /// How much of a text is read, and which end is cut.
+    pub(super) caps: Caps,
     /// What makes a score of hidden states; empty but for [`Form::Modular`].
     pub(super) modules: Vec<Module>,
     /// Width of a hidden state.
@@ -175,12 +179,57 @@ impl CrossContract {
             query_prompt,
             answers,
             tokenizer: settings,
+            caps: Caps::default(),
             findings: reader.findings,
             modules,
             hidden_size,
             config,
         })
     }
+}
+
+impl CrossContract {
+    /// The name of the model's one label.
+    pub fn label(&self) -> &str {
+        let named = self.config["id2label"].as_object().and_then(|labels| labels.values().next());
+        named.and_then(Value::as_str).unwrap_or("LABEL_0")
+    }
+
+    /// Whether the beginning of texts that are too long is cut, not their end.
+    pub(super) fn cuts_left(&self) -> bool {
+        self.caps.cuts_left.unwrap_or(self.tokenizer.cuts_left())
+    }
+
+    /// How the model is used where texts are read as `reading` says; `name`: the model's. No file is read.
+    ///
+    /// # Errors
+    /// [`Error::InvalidOption`] for an option that the model has no use for, and for a value out of range.
+    pub(super) fn reading(&self, reading: &Reading, name: &str) -> Result<Self> {
+        let is_asked = self.form == Form::Answering;
+        reading.refuse(&["query_prompt", "document_prompt", "dim", "normalize"], |_| {
+            let instead = if is_asked { "; `instruction=` says what is asked" } else { "" };
+            format!("is for embedding models, and {name} is a cross-encoder: leave it out{instead}")
+        })?;
+        if !is_asked {
+            reading.refuse(&["instruction"], |_| not_asked(name))?;
+        }
+        if is_asked && reading.truncate == Some(Truncate::Start) {
+            let why = format!("is start, which would cut the question that {name} is asked; expected end or never");
+            return Err(Error::InvalidOption { option: "truncate", why });
+        }
+        let max_tokens = match reading.max_tokens {
+            Some(tokens) => checked_limit(&self.config, tokens)?,
+            None => self.max_tokens,
+        };
+        Ok(Self { caps: reading.caps(self.caps, self.tokenizer.cuts_left())?, max_tokens, ..self.clone() })
+    }
+}
+
+/// Why a cross-encoder takes no instruction.
+pub(super) fn not_asked(name: &str) -> String {
+    format!(
+        "is for models that are asked a question, such as Qwen3-Reranker; {name} reads query and document alone: leave it out"
+    )
 }
 
 /// The modules behind the encoder, which must end in one score.

@@ -8,26 +8,28 @@ mod contract;
 mod pairs;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use ndarray::ArrayView2;
+use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::backend::{choose, load_backend, map_weights};
 use super::batches::Work;
-use super::local::{Lengths, is_finite};
+use super::local::{Lengths, files_fingerprint, is_finite};
 use super::pipeline::Pipeline;
 use super::version::arithmetic_version;
-use super::{EncodedLengths, Engine, LocalEncoderOptions, ModelInfo, Overrides, Precision};
+use super::{EncodedLengths, Engine, LocalEncoderOptions, ModelInfo, Overrides, Precision, Reading, Token};
 use crate::call::{Call, Usage};
-use crate::engine::{AnswerHead, Backend, ClassificationHead, RaggedBatch};
+use crate::engine::{AnswerHead, Backend, ClassificationHead, ModelMemory, RaggedBatch};
+use crate::error::TextName;
 use crate::hex::hex;
 use crate::kernels::Kernels;
 use crate::store::ModelFiles;
 use crate::threads::Threads;
 use crate::{Error, Result};
-use contract::Form;
 pub use contract::{CrossContract, ModelKind};
+use contract::{Form, not_asked};
 pub use pairs::DEFAULT_INSTRUCTION;
 use pairs::{PairTokenizer, PreparedQuery, TokenizedPair};
 
@@ -79,14 +81,18 @@ pub struct PairLogits {
 pub struct CrossEncoder {
     contract: CrossContract,
     tokenizer: PairTokenizer,
-    backend: Box<dyn Backend>,
-    head: Head,
+    backend: Arc<dyn Backend>,
+    head: Arc<Head>,
     engine: Engine,
     precision: Precision,
     files: ModelFiles,
     options: CrossEncoderOptions,
     threads: Threads,
     fingerprint: OnceLock<String>,
+    /// That of the files alone.
+    files_fingerprint: Arc<OnceLock<String>>,
+    /// The longest pair that the backend was loaded for; more only for the native engine.
+    loaded_tokens: usize,
 }
 
 impl CrossEncoder {
@@ -105,9 +111,52 @@ impl CrossEncoder {
         let tokenizer = PairTokenizer::load(&files, &contract, options.instruction.as_deref())?;
         let load = || load_backend(&files, &contract.config, (engine, precision), local.device, contract.max_tokens);
         let backend = threads.run(load)??;
-        let head = load_head(&files, &contract, &tokenizer)?;
-        let fingerprint = OnceLock::new();
-        Ok(Self { contract, tokenizer, backend, head, engine, precision, files, options, threads, fingerprint })
+        let head = Arc::new(load_head(&files, &contract, &tokenizer)?);
+        let (backend, fingerprint, files_fingerprint) = (backend.into(), OnceLock::new(), Arc::default());
+        let loaded_tokens = contract.max_tokens;
+        Ok(Self {
+            contract,
+            tokenizer,
+            backend,
+            head,
+            engine,
+            precision,
+            files,
+            options,
+            threads,
+            fingerprint,
+            files_fingerprint,
+            loaded_tokens,
+        })
+    }
+
+    /// The same model, reading texts otherwise. Weights, threads and vocabulary are shared, and no file is read: this takes microseconds.
+    ///
+    /// # Errors
+    /// [`Error::InvalidOption`] for an option that the model has no use for, and for a value out of range.
+    pub fn with_reading(&self, reading: &Reading) -> Result<Self> {
+        let contract = self.contract.reading(reading, &self.files.name)?;
+        if self.engine == Engine::Candle && contract.max_tokens > self.loaded_tokens {
+            let (tokens, loaded) = (contract.max_tokens, self.loaded_tokens);
+            let why = format!("{tokens}: candle's tables are for the {loaded} tokens that the model was loaded with");
+            return Err(Error::InvalidOption { option: "max_tokens", why });
+        }
+        let instruction = reading.instruction.clone().or_else(|| self.options.instruction.clone());
+        let options = CrossEncoderOptions { instruction, ..self.options.clone() };
+        Ok(Self {
+            tokenizer: self.tokenizer.with_contract(&contract, options.instruction.as_deref())?,
+            contract,
+            backend: Arc::clone(&self.backend),
+            head: Arc::clone(&self.head),
+            engine: self.engine,
+            precision: self.precision,
+            files: self.files.clone(),
+            options,
+            threads: self.threads.clone(),
+            fingerprint: OnceLock::new(),
+            files_fingerprint: Arc::clone(&self.files_fingerprint),
+            loaded_tokens: self.loaded_tokens,
+        })
     }
 
     /// How the model is used.
@@ -157,8 +206,33 @@ impl CrossEncoder {
             Kernels::best().isa(),
         );
         let settings = (self.contract.max_tokens, &self.options.instruction);
-        let hash = Sha256::digest(format!("{} cross {settings:?} {arithmetic:?}", self.files.fingerprint()?));
+        let (files, caps) =
+            (files_fingerprint(&self.files_fingerprint, &self.files)?, self.contract.caps.fingerprint());
+        let hash = Sha256::digest(format!("{files} cross {settings:?} {arithmetic:?}{caps}"));
         Ok(self.fingerprint.get_or_init(|| hex(hash)).clone())
+    }
+
+    /// Bytes that the weights take. Models that read otherwise share them.
+    pub fn memory(&self) -> ModelMemory {
+        self.backend.memory()
+    }
+
+    /// Tokens of each text, all of it, without prompt and special tokens; no forward pass is made. Texts are read in parallel. One of more than 256
+    /// KiB is counted in pieces, and the number may be off by some tokens.
+    ///
+    /// # Errors
+    /// When tokenizing fails.
+    pub fn count_tokens(&self, texts: &[&str]) -> Result<Vec<usize>> {
+        let shared = self.tokenizer.shared();
+        self.threads.run(|| texts.par_iter().map(|text| shared.count(text)).collect())?
+    }
+
+    /// The tokens of a text, all of it, without prompt; with the special tokens that the tokenizer puts around a single text, or without.
+    ///
+    /// # Errors
+    /// When tokenizing fails.
+    pub fn tokens(&self, text: &str, with_special: bool) -> Result<Vec<Token>> {
+        self.tokenizer.shared().tokens(text, with_special)
     }
 
     /// The logit of every pair `(query, text)`, given as positions. It depends neither on the other pairs nor on the number of threads.
@@ -176,8 +250,8 @@ impl CrossEncoder {
         call: &Call<'_>,
     ) -> Result<PairLogits> {
         call.check()?;
-        let prepared: Vec<PreparedQuery> =
-            queries.iter().map(|query| self.tokenizer.prepare(query)).collect::<Result<_>>()?;
+        let prepare = |(index, query): (usize, &&str)| self.prepare(query, index);
+        let prepared: Vec<PreparedQuery> = queries.iter().enumerate().map(prepare).collect::<Result<_>>()?;
         call.done(queries.len());
         let lengths = Lengths::new(pairs.len());
         let query_truncated: Vec<AtomicBool> = queries.iter().map(|_| AtomicBool::new(false)).collect();
@@ -190,6 +264,9 @@ impl CrossEncoder {
             tokenize: &|index: usize| {
                 let (query, text) = pairs[index];
                 let pair = self.tokenizer.pair(&prepared[query], texts[text])?;
+                if pair.truncated && self.contract.caps.refuses {
+                    return Err(self.too_long((query, queries[query]), (text, texts[text]))?);
+                }
                 lengths.note(index, (pair.ids.len(), pair.own), pair.unknown, pair.truncated);
                 if pair.query_truncated {
                     query_truncated[query].store(true, Ordering::Relaxed);
@@ -220,6 +297,25 @@ impl CrossEncoder {
             query_unknown: prepared.iter().map(PreparedQuery::is_unknown).collect(),
             lengths,
         })
+    }
+
+    fn prepare(&self, query: &str, index: usize) -> Result<PreparedQuery> {
+        let prepared = self.tokenizer.prepare(query)?;
+        if !(self.contract.caps.refuses && prepared.is_part()) {
+            return Ok(prepared);
+        }
+        let (tokens, limit) = self.tokenizer.excess_of_query(query)?;
+        Err(Error::TooLong { text: TextName::Query(index), tokens, limit })
+    }
+
+    /// Names the text of a pair that is too long, or both where only together they are.
+    fn too_long(&self, (query, asked): (usize, &str), (document, text): (usize, &str)) -> Result<Error> {
+        if let Some((tokens, limit)) = self.tokenizer.excess_of_document(text)? {
+            return Ok(Error::TooLong { text: TextName::Document(document), tokens, limit });
+        }
+        let tokens = self.tokenizer.count(asked, text)?;
+        let text = TextName::Pair { query, document };
+        Ok(Error::TooLong { text, tokens, limit: self.contract.max_tokens })
     }
 
     /// The logits of one query's texts by one padded rectangle under an attention mask, whatever the device: for checking that padding does
@@ -266,12 +362,9 @@ fn check_options(files: &ModelFiles, contract: &CrossContract, options: &CrossEn
             refused(option, format!("is for embedding models, and {name} is a cross-encoder: leave it out{instead}"))
         }
         None if options.local.batch_tokens == 0 => refused("batch_tokens", "must be at least 1".into()),
-        None if options.instruction.is_some() && contract.form != Form::Answering => refused(
-            "instruction",
-            format!(
-                "is for models that are asked a question, such as Qwen3-Reranker; {name} reads query and document alone: leave it out"
-            ),
-        ),
+        None if options.instruction.is_some() && contract.form != Form::Answering => {
+            refused("instruction", not_asked(name))
+        }
         None => Ok(()),
     }
 }

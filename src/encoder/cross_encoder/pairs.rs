@@ -1,11 +1,15 @@
 //! Pairs of texts to token ids, as transformers makes them.
 
+use std::ops::Range;
+use std::sync::Arc;
+
 use tokenizers::{Encoding, PostProcessor, Tokenizer};
 
+use super::super::Role;
 use super::super::batches::Tokens;
-use super::super::cuts::Cuts;
-use super::super::tokenized::unknown_id;
-use super::super::tokenizer::{BYTES_PER_TOKEN, failed, first_tokens, last_tokens};
+use super::super::reading::Caps;
+use super::super::shared_tokenizer::SharedTokenizer;
+use super::super::tokenizer::{failed, first_tokens, last_tokens};
 use super::super::tokenizer_file;
 use super::contract::{CrossContract, Form};
 use crate::store::ModelFiles;
@@ -51,6 +55,8 @@ pub(super) struct PreparedQuery {
     unknown: u32,
     /// As many of them as fit into a pair.
     encoding: Encoding,
+    /// Whether only a part of it is read, beside whatever document.
+    is_part: bool,
     asked: Asked,
 }
 
@@ -70,6 +76,11 @@ impl PreparedQuery {
         self.tokens
     }
 
+    /// Whether only a part of the query is read, beside whatever document.
+    pub fn is_part(&self) -> bool {
+        self.is_part
+    }
+
     /// Whether the vocabulary lacks all of them, or there are none.
     pub fn is_unknown(&self) -> bool {
         self.tokens <= self.unknown as usize
@@ -77,6 +88,7 @@ impl PreparedQuery {
 }
 
 /// How a pair is put together.
+#[derive(Clone)]
 enum Joining {
     /// By the tokenizer's template, which adds this many special tokens.
     Template { special: usize },
@@ -84,18 +96,26 @@ enum Joining {
     Question { prefix: Vec<u32>, suffix: Vec<u32>, instruction: String },
 }
 
+impl Joining {
+    /// Tokens that stand around the texts.
+    fn around(&self) -> usize {
+        match self {
+            Self::Template { special } => *special,
+            Self::Question { prefix, suffix, .. } => prefix.len() + suffix.len(),
+        }
+    }
+}
+
 pub(super) struct PairTokenizer {
-    tokenizer: Tokenizer,
-    cuts: Cuts,
+    shared: Arc<SharedTokenizer>,
     joining: Joining,
     /// Tokens that the texts may take.
     room: usize,
     has_types: bool,
-    lower_case: bool,
-    unknown_id: Option<u32>,
     query_prompt: String,
     /// Whether the beginning of texts that are too long is cut, not their end.
     cuts_left: bool,
+    caps: Caps,
     named_answers: Option<(u64, u64)>,
 }
 
@@ -112,37 +132,49 @@ impl PairTokenizer {
             },
             Form::Answering => question(&mut tokenizer, instruction.unwrap_or(DEFAULT_INSTRUCTION))?,
         };
-        let around = match &joining {
-            Joining::Template { special } => *special,
-            Joining::Question { prefix, suffix, .. } => prefix.len() + suffix.len(),
-        };
+        Self::of(Arc::new(SharedTokenizer::new(tokenizer, contract.lower_case)), joining, contract)
+    }
+
+    fn of(shared: Arc<SharedTokenizer>, joining: Joining, contract: &CrossContract) -> Result<Self> {
+        let around = joining.around();
         let room = contract.max_tokens.saturating_sub(around);
         if room < 2 {
             let why =
                 format!("{}: {around} of them stand around the texts, which need two at least", contract.max_tokens);
             return Err(Error::InvalidOption { option: "max_tokens", why });
         }
-        let (has_types, lower_case) = (contract.has_types, contract.lower_case);
-        let (unknown_id, cuts) = (unknown_id(&tokenizer), Cuts::new(&tokenizer, lower_case));
-        let (query_prompt, named_answers) = (contract.query_prompt.clone(), contract.answers);
-        let cuts_left = contract.tokenizer.cuts_left();
         Ok(Self {
-            tokenizer,
-            cuts,
+            shared,
             joining,
             room,
-            has_types,
-            lower_case,
-            unknown_id,
-            query_prompt,
-            cuts_left,
-            named_answers,
+            has_types: contract.has_types,
+            query_prompt: contract.query_prompt.clone(),
+            cuts_left: contract.cuts_left(),
+            caps: contract.caps,
+            named_answers: contract.answers,
         })
+    }
+
+    /// The same tokenizer for the same model with another instruction and other limits. The vocabulary is shared.
+    ///
+    /// # Errors
+    /// [`Error::InvalidOption`] for a limit that leaves no token of a text.
+    pub fn with_contract(&self, contract: &CrossContract, instruction: Option<&str>) -> Result<Self> {
+        let mut joining = self.joining.clone();
+        if let (Joining::Question { instruction, .. }, Some(other)) = (&mut joining, instruction) {
+            other.clone_into(instruction);
+        }
+        Self::of(Arc::clone(&self.shared), joining, contract)
+    }
+
+    /// What texts are tokenized by.
+    pub fn shared(&self) -> &SharedTokenizer {
+        &self.shared
     }
 
     /// The ids of "yes" and "no".
     pub fn answers(&self) -> Result<(u32, u32)> {
-        let [yes, no] = ANSWERS.map(|answer| self.tokenizer.token_to_id(answer));
+        let [yes, no] = ANSWERS.map(|answer| self.shared.inner().token_to_id(answer));
         let missing = || Error::InvalidArgument("the model's tokenizer has no tokens \"yes\" and \"no\"".into());
         let found = yes.zip(no).ok_or_else(missing)?;
         match self.named_answers.filter(|&(yes, no)| (yes, no) != (found.0.into(), found.1.into())) {
@@ -155,19 +187,49 @@ impl PairTokenizer {
     }
 
     pub fn prepare(&self, query: &str) -> Result<PreparedQuery> {
+        let part = self.part(query, Role::Query)?;
+        let is_part = part.len() < query.len();
+        let query = &query[part];
         let asked = match &self.joining {
             Joining::Template { .. } => Asked::Nothing,
-            Joining::Question { instruction, .. } => {
-                self.asked(format!("<Instruct>: {instruction}\n<Query>: {query}\n<Document>: "))?
-            }
+            Joining::Question { instruction, .. } => self.asked(question_before(instruction, query))?,
         };
-        let whole = self.encode(&format!("{}{query}", self.query_prompt))?;
-        let (tokens, unknown) = (whole.len(), self.count_unknown(whole.get_ids()));
-        Ok(PreparedQuery { tokens, unknown, encoding: self.kept(&whole, self.room), asked })
+        let whole = self.shared.encode(&format!("{}{query}", self.query_prompt), false)?;
+        let (tokens, unknown) = (whole.len(), self.shared.count_unknown(whole.get_ids()));
+        Ok(PreparedQuery { tokens, unknown, encoding: self.kept(&whole, self.room), is_part, asked })
+    }
+
+    /// The bytes of a text that are read of it at most.
+    fn part(&self, text: &str, role: Role) -> Result<Range<usize>> {
+        match self.caps.most(role) {
+            Some(most) => self.shared.part(text, most, self.cuts_left),
+            None => Ok(0..text.len()),
+        }
+    }
+
+    /// Of a query that is longer than the cap: its tokens, and the most that are read.
+    pub fn excess_of_query(&self, query: &str) -> Result<(usize, usize)> {
+        Ok((self.shared.count(query)?, self.caps.most(Role::Query).unwrap_or(self.room)))
+    }
+
+    /// Of a document that is longer than the cap: its tokens, and the most that are read.
+    pub fn excess_of_document(&self, document: &str) -> Result<Option<(usize, usize)>> {
+        let Some(most) = self.caps.most(Role::Document) else { return Ok(None) };
+        let tokens = self.shared.count(document)?;
+        Ok((tokens > most).then_some((tokens, most)))
+    }
+
+    /// Tokens of a whole pair, with all that stands around the texts.
+    pub fn count(&self, query: &str, document: &str) -> Result<usize> {
+        let before = match &self.joining {
+            Joining::Template { .. } => format!("{}{query}", self.query_prompt),
+            Joining::Question { instruction, .. } => question_before(instruction, query),
+        };
+        Ok(self.shared.count(&before)? + self.shared.count(document)? + self.joining.around())
     }
 
     fn asked(&self, question: String) -> Result<Asked> {
-        let encoding = self.encode_prefix("", &question, self.room)?;
+        let encoding = self.shared.encode_beginning("", &question, self.room, false)?;
         // The last token may change with the document behind it.
         Ok(match encoding.len() > self.room {
             true => Asked::Full(encoding.get_ids()[..self.room].to_vec()),
@@ -177,12 +239,23 @@ impl PairTokenizer {
 
     /// The pair, its texts cut where they are too long.
     pub fn pair(&self, query: &PreparedQuery, document: &str) -> Result<TokenizedPair> {
+        let part = self.part(document, Role::Document)?;
+        let is_part = part.len() < document.len();
+        let pair = self.pair_of_parts(query, &document[part])?;
+        Ok(TokenizedPair {
+            truncated: pair.truncated || is_part || query.is_part,
+            query_truncated: pair.query_truncated || query.is_part,
+            ..pair
+        })
+    }
+
+    fn pair_of_parts(&self, query: &PreparedQuery, document: &str) -> Result<TokenizedPair> {
         match (&self.joining, &query.asked) {
             (Joining::Question { prefix, suffix, .. }, Asked::Full(texts)) => {
                 Ok(TokenizedPair { query_truncated: true, ..self.surround(texts, (prefix, suffix), 1, true) })
             }
             (Joining::Question { prefix, suffix, .. }, Asked::Before(question, before)) => {
-                let encoding = self.encode_prefix(question, document, self.room)?;
+                let encoding = self.shared.encode_beginning(question, document, self.room, false)?;
                 let texts = &encoding.get_ids()[..encoding.len().min(self.room)];
                 // A short document may do no more than change the question's last token: " " becomes " a".
                 let same = encoding.get_ids().iter().zip(before).take_while(|(whole, before)| whole == before).count();
@@ -202,7 +275,7 @@ impl PairTokenizer {
         truncated: bool,
     ) -> TokenizedPair {
         let ids = [prefix, texts, suffix].concat();
-        let unknown = self.count_unknown(texts);
+        let unknown = self.shared.count_unknown(texts);
         TokenizedPair { second: ids.len(), ids, own, unknown, truncated, query_truncated: false }
     }
 
@@ -211,15 +284,15 @@ impl PairTokenizer {
         // More tokens than these change neither what is cut nor which text counts as the longer.
         let enough = self.room.max(query.tokens);
         let document = match self.cuts_left {
-            true => self.encode(document)?,
-            false => self.encode_prefix("", document, enough)?,
+            true => self.shared.encode(document, false)?,
+            false => self.shared.encode_beginning("", document, enough, false)?,
         };
         let truncated = query.tokens + document.len() > self.room;
         let (first, second) = longest_first(query.tokens, document.len(), self.room);
         let query_truncated = first < query.tokens;
         let (first, second) = (self.kept(&query.encoding, first), self.kept(&document, second));
-        let (own, unknown) = (second.len(), self.count_unknown(second.get_ids()));
-        let template = self.tokenizer.get_post_processor().ok_or_else(|| failed("no post-processor"))?;
+        let (own, unknown) = (second.len(), self.shared.count_unknown(second.get_ids()));
+        let template = self.shared.inner().get_post_processor().ok_or_else(|| failed("no post-processor"))?;
         let joined = tokenizer_file::encoded(|| template.process(first, Some(second), true))?;
         let ids = joined.get_ids().to_vec();
         let typed = joined.get_type_ids().iter().position(|&kind| kind == 1).filter(|_| self.has_types);
@@ -230,32 +303,11 @@ impl PairTokenizer {
     fn kept(&self, encoding: &Encoding, count: usize) -> Encoding {
         if self.cuts_left { last_tokens(encoding, count) } else { first_tokens(encoding, count) }
     }
+}
 
-    /// Encodes `before` and the text behind it, or so much of the text that there are more than `enough` tokens: the rest of a huge text would be
-    /// tokenized to be dropped.
-    fn encode_prefix(&self, before: &str, text: &str, enough: usize) -> Result<Encoding> {
-        let mut bytes = enough.saturating_mul(BYTES_PER_TOKEN).max(1);
-        loop {
-            let prefix = self.cuts.long_beginning(&self.tokenizer, text, bytes);
-            let encoding = self.encode(&format!("{before}{prefix}"))?;
-            if encoding.len() > enough || prefix.len() == text.len() {
-                return Ok(encoding);
-            }
-            bytes = bytes.max(prefix.len()).saturating_mul(4);
-        }
-    }
-
-    /// All tokens of a text, without special ones.
-    fn encode(&self, text: &str) -> Result<Encoding> {
-        tokenizer_file::encoded(|| match self.lower_case {
-            true => self.tokenizer.encode_fast(text.to_lowercase(), false),
-            false => self.tokenizer.encode_fast(text, false),
-        })
-    }
-
-    fn count_unknown(&self, ids: &[u32]) -> u32 {
-        ids.iter().filter(|id| self.unknown_id == Some(**id)).count() as u32
-    }
+/// What a causal model reads before the document.
+fn question_before(instruction: &str, query: &str) -> String {
+    format!("<Instruct>: {instruction}\n<Query>: {query}\n<Document>: ")
 }
 
 /// Tokenizes what stands around a question. From then on `<|im_end|>` and its like in a text are text: no document ends the question.

@@ -1,0 +1,179 @@
+//! A model and how it is loaded, as data: for files of settings, and for those who load it again elsewhere.
+
+use serde::{Deserialize, Serialize};
+
+use super::{DEFAULT_MODEL, Model, ModelOptions};
+use crate::Result;
+use crate::candle_backend::Device;
+use crate::encoder::{Engine, Overrides, Pooling, Precision};
+use crate::service::ServiceKind;
+
+/// A model and how it is loaded, as data: the part of [`ModelOptions`] that can be written down. Choices are written as their names, such as
+/// `i8`; a field that is not known is an error. A key of a service is none of it: it comes from the environment, or by
+/// [`ModelOptions::api_key`].
+///
+/// ```
+/// use nearsort::{ModelConfig, ModelOptions};
+///
+/// # fn main() -> nearsort::Result<()> {
+/// let json = r#"{"model": "all-MiniLM-L6-v2", "precision": "f32", "max_tokens": 128}"#;
+/// let config: ModelConfig = serde_json::from_str(json).unwrap();
+/// let model = config.load()?;
+/// assert_eq!(model.info().map(|info| (info.precision, info.max_tokens)), Some(("f32".into(), 128)));
+/// let more = ModelOptions::from(&config).threads(2); // what cannot be written down comes on top
+/// # drop(more);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct ModelConfig {
+    /// As [`Model::load`] takes it. Default: [`DEFAULT_MODEL`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// As [`ModelOptions::device`].
+    #[serde(with = "by_name", skip_serializing_if = "Option::is_none")]
+    pub device: Option<Device>,
+    /// As [`ModelOptions::engine`].
+    #[serde(with = "by_name", skip_serializing_if = "Option::is_none")]
+    pub engine: Option<Engine>,
+    /// As [`ModelOptions::precision`].
+    #[serde(with = "by_name", skip_serializing_if = "Option::is_none")]
+    pub precision: Option<Precision>,
+    /// As [`ModelOptions::threads`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threads: Option<usize>,
+    /// As [`ModelOptions::batch_tokens`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch_tokens: Option<usize>,
+    /// As [`Overrides::query_prompt`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub query_prompt: Option<String>,
+    /// As [`Overrides::document_prompt`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub document_prompt: Option<String>,
+    /// As [`Overrides::max_tokens`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_tokens: Option<usize>,
+    /// As [`Overrides::pooling`].
+    #[serde(with = "by_name", skip_serializing_if = "Option::is_none")]
+    pub pooling: Option<Pooling>,
+    /// As [`Overrides::dim`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dim: Option<usize>,
+    /// As [`ModelOptions::instruction`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instruction: Option<String>,
+    /// As [`ModelOptions::kind`].
+    #[serde(with = "by_name", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<ServiceKind>,
+    /// As [`ModelOptions::base_url`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base_url: Option<String>,
+    /// As [`ModelOptions::budget`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budget: Option<f64>,
+    /// As [`ModelOptions::concurrency`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<usize>,
+}
+
+impl ModelConfig {
+    /// A model of this name, loaded as it is when nobody says otherwise.
+    pub fn new(model: impl Into<String>) -> Self {
+        Self { model: Some(model.into()), ..Self::default() }
+    }
+
+    /// The model's name.
+    pub fn name(&self) -> &str {
+        self.model.as_deref().unwrap_or(DEFAULT_MODEL)
+    }
+
+    /// Loads the model.
+    ///
+    /// # Errors
+    /// As [`Model::load`].
+    pub fn load(&self) -> Result<Model> {
+        Model::load(self.name(), self.into())
+    }
+}
+
+impl From<&ModelConfig> for ModelOptions {
+    fn from(config: &ModelConfig) -> Self {
+        let mut options = Self::default().overrides(Overrides {
+            query_prompt: config.query_prompt.clone(),
+            document_prompt: config.document_prompt.clone(),
+            max_tokens: config.max_tokens,
+            pooling: config.pooling,
+            dim: config.dim,
+        });
+        let local = &mut options.encoder;
+        local.device = config.device.unwrap_or(local.device);
+        (local.engine, local.precision, local.threads) = (config.engine, config.precision, config.threads);
+        local.batch_tokens = config.batch_tokens.unwrap_or(local.batch_tokens);
+        (options.instruction, options.kind) = (config.instruction.clone(), config.kind);
+        (options.account.base_url, options.account.budget) = (config.base_url.clone(), config.budget);
+        options.concurrency = config.concurrency;
+        options
+    }
+}
+
+/// Choices by their names.
+mod by_name {
+    use std::fmt::Display;
+    use std::str::FromStr;
+
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    pub fn serialize<T: Display, S: Serializer>(choice: &Option<T>, serializer: S) -> Result<S::Ok, S::Error> {
+        match choice {
+            Some(choice) => serializer.collect_str(choice),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub fn deserialize<'de, T: FromStr<Err: Display>, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<T>, D::Error> {
+        let name = Option::<String>::deserialize(deserializer)?;
+        name.map(|name| name.parse().map_err(de::Error::custom)).transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_configuration_reads_back_and_says_what_it_does_not_know() {
+        let mut config = ModelConfig::new("openai:gpt-4o");
+        (config.device, config.engine, config.precision) =
+            (Some(Device::Cuda(1)), Some(Engine::Native), Some(Precision::Bf16));
+        (config.threads, config.batch_tokens, config.max_tokens, config.dim) = (Some(3), Some(99), Some(64), Some(7));
+        (config.query_prompt, config.document_prompt) = (Some("q: ".into()), Some(String::new()));
+        (config.pooling, config.kind) = (Some(Pooling::Cls), Some(ServiceKind::Judge));
+        (config.instruction, config.base_url) = (Some("find".into()), Some("http://127.0.0.1:1/v1".into()));
+        (config.budget, config.concurrency) = (Some(0.5), Some(2));
+        let json = serde_json::to_string(&config).unwrap();
+        assert!(json.contains(r#""device":"cuda:1""#) && json.contains(r#""precision":"bf16""#), "{json}");
+        assert_eq!(serde_json::from_str::<ModelConfig>(&json).unwrap(), config);
+        let options = ModelOptions::from(&config);
+        assert_eq!((options.encoder.threads, options.encoder.batch_tokens), (Some(3), 99));
+        assert_eq!(options.encoder.overrides.dim, Some(7));
+        assert_eq!(
+            (options.account.budget, options.concurrency, options.kind),
+            (Some(0.5), Some(2), Some(ServiceKind::Judge))
+        );
+        assert_eq!(serde_json::to_string(&ModelConfig::default()).unwrap(), "{}");
+        assert_eq!(serde_json::from_str::<ModelConfig>("{}").unwrap().name(), DEFAULT_MODEL);
+        for (json, said) in [
+            (r#"{"precission": "i8"}"#, "unknown field `precission`"),
+            (r#"{"precision": "i4"}"#, "'i4' is not a precision"),
+            (r#"{"device": "gpu"}"#, "gpu"),
+        ] {
+            let error = serde_json::from_str::<ModelConfig>(json).unwrap_err().to_string();
+            assert!(error.contains(said), "{error}");
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! A loaded model that reads texts otherwise, for one request.
+
+use std::sync::Arc;
+
+use super::{Loaded, Model, Task};
+use crate::Result;
+use crate::cache::CachedEncoder;
+use crate::encoder::{Encoder, Reading};
+
+impl Model {
+    /// The model, reading texts as `reading` says: with another instruction, prompt, limit, end that is cut, dimension or norm.
+    /// Weights, threads and vocabulary are shared, and no file is read: this takes microseconds, so that each request may have its own.
+    ///
+    /// A reading is of the model as it is: what it leaves out stays. Where a cache stands before the model, vectors of another reading lie
+    /// apart.
+    ///
+    /// ```
+    /// use nearsort::{Error, Model, ModelOptions, Reading, Reranker, Truncate};
+    ///
+    /// # fn main() -> nearsort::Result<()> {
+    /// let model = Model::load("all-MiniLM-L6-v2", ModelOptions::default())?; // once
+    /// let short = model.reading(&Reading::new().max_document_tokens(5))?; // per request
+    /// let docs = ["The Eiffel Tower stands in Paris.", "The Eiffel Tower"];
+    /// let answer = Reranker::new(&short).rank("Where is the Eiffel Tower?", &docs).run()?;
+    /// assert!(answer.pairs[0].truncated && !answer.pairs[1].truncated);
+    ///
+    /// let strict = short.reading(&Reading::new().truncate(Truncate::Never))?;
+    /// let error = Reranker::new(&strict).rank("Where is the Eiffel Tower?", &docs).run().unwrap_err();
+    /// assert!(matches!(error, Error::TooLong { tokens: 9, limit: 5, .. }), "{error}");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::InvalidOption`](crate::Error::InvalidOption) for an option that the model has no use for, and for a value out of range.
+    pub fn reading(&self, reading: &Reading) -> Result<Self> {
+        let loaded = match &self.loaded {
+            _ if *reading == Reading::default() => self.loaded.clone(),
+            Loaded::Embedder { local: Some(local), cached, scoring, .. } => {
+                let local = Arc::new(local.with_reading(reading)?);
+                let encoder = Arc::clone(&local) as Arc<dyn Encoder>;
+                let before = |cached: &Arc<CachedEncoder>| cached.before(Arc::clone(&encoder)).map(Arc::new);
+                let cached = cached.as_ref().map(before).transpose()?;
+                Loaded::Embedder { encoder, local: Some(local), cached, scoring: *scoring }
+            }
+            Loaded::CrossEncoder(model) => Loaded::CrossEncoder(Arc::new(model.with_reading(reading)?)),
+            _ => return Err(self.reads_by_itself(reading)),
+        };
+        Ok(Self { name: self.name.clone(), loaded })
+    }
+
+    /// Refuses the options of a reading for a model that is not of this machine.
+    fn reads_by_itself(&self, reading: &Reading) -> crate::Error {
+        let kind = match self.task() {
+            Task::Judge => "a judge",
+            Task::Rerank => "a rerank service",
+            Task::Embed => "no model of this machine",
+            _ => "a scorer of your own",
+        };
+        let option = reading.given().first().copied().unwrap_or("reading");
+        let why = format!("is for models of this machine, and {} is {kind}: leave it out", self.name);
+        crate::Error::InvalidOption { option, why }
+    }
+}
