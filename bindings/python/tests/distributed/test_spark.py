@@ -150,7 +150,7 @@ def test_a_task_with_two_cpus_uses_two_threads(table: pa.Table, expected: bytes)
         schema = nearsort_spark.score(frame).schema.add("pid", "long").add("threads", "string").add("peak", "long")
         seen = frame.mapInArrow(_observed, schema).toArrow()
         of_pid = threads_of_models(seen.column("pid").to_pylist(), seen.column("threads").to_pylist())
-    assert set(of_pid.values()) == {2}
+        assert set(of_pid.values()) == {2}
         assert scores_by_id(seen) == expected
     finally:
         session.stop()
