@@ -7,7 +7,7 @@ pub use table::table;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
-use nearsort::answer::{Answer, AnswerWriter, Format, Shape};
+use nearsort::answer::{AnswerWriter, Format, RankedQuery, Shape};
 
 use crate::Failure;
 use crate::args::{SearchArgs, ShownArgs, SourceArgs, Talk};
@@ -88,9 +88,9 @@ fn no_file_for_columns() -> Failure {
 }
 
 /// Says that results are left out of a TREC run because of their ids.
-pub fn warn_of_repeated(talk: Talk, format: Format, answers: &[Answer<'_>]) {
+pub fn warn_of_repeated(talk: Talk, format: Format, answers: &[RankedQuery<'_>]) {
     if format == Format::Trec {
-        let repeated: Vec<&str> = answers.iter().flat_map(Answer::repeated).map(|ranked| &*ranked.id).collect();
+        let repeated: Vec<&str> = answers.iter().flat_map(RankedQuery::repeated).map(|ranked| &*ranked.id).collect();
         let example = repeated.first().copied().unwrap_or_default().to_owned();
         warn(talk, &Warning::Repeated { number: repeated.len(), example });
     }

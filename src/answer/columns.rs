@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::shape::{Rendered, Shape};
-use super::value::Answer;
+use super::value::RankedQuery;
 use crate::io::{ParquetResults, ReadOptions, Row, Rows};
 use crate::{Error, Result};
 
@@ -27,7 +27,7 @@ impl Line {
     }
 }
 
-fn lines(answer: &Answer<'_>, shape: Shape) -> impl Iterator<Item = Line> {
+fn lines(answer: &RankedQuery<'_>, shape: Shape) -> impl Iterator<Item = Line> {
     let results = (1..).zip(&answer.results).zip(answer.falling_scores());
     results.map(move |((rank, ranked), score)| Line {
         query: answer.query.id.clone(),
@@ -38,12 +38,12 @@ fn lines(answer: &Answer<'_>, shape: Shape) -> impl Iterator<Item = Line> {
     })
 }
 
-pub(super) fn push(results: &mut ParquetResults, answer: &Answer<'_>, shape: Shape) -> Result<()> {
+pub(super) fn push(results: &mut ParquetResults, answer: &RankedQuery<'_>, shape: Shape) -> Result<()> {
     lines(answer, shape).try_for_each(|line| line.push(results))
 }
 
 /// What [`write_columns`] reads.
-pub(super) fn write_lines(out: &mut dyn Write, answer: &Answer<'_>, shape: Shape) -> Rendered {
+pub(super) fn write_lines(out: &mut dyn Write, answer: &RankedQuery<'_>, shape: Shape) -> Rendered {
     for line in lines(answer, shape) {
         serde_json::to_writer(&mut *out, &line).map_err(std::io::Error::from)?;
         writeln!(out)?;

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::shape::{Rendered, Renderer, Shape};
-use super::value::Answer;
+use super::value::RankedQuery;
 use super::{columns, json, lines, raw_json};
 use crate::{Error, Result};
 
@@ -63,7 +63,7 @@ impl Format {
     pub(super) fn write(
         self,
         out: &mut dyn Write,
-        answer: &Answer<'_>,
+        answer: &RankedQuery<'_>,
         (shape, table): (Shape, Option<Renderer>),
         written: usize,
     ) -> Rendered {

@@ -10,7 +10,7 @@ use super::document::{
 use super::model_run::ModelRun;
 use super::raw_json::RawObject;
 use super::shape::Shape;
-use super::value::{Answer, Ranked};
+use super::value::{Ranked, RankedQuery};
 use crate::scorer::{Explanation, Match, StageScore};
 
 /// Names of a result that no field of the input takes, whether or not the result has them.
@@ -34,7 +34,7 @@ const RESULT_NAMES: [&str; 14] = [
 type Json<T> = Result<T, serde_json::Error>;
 
 /// The whole answer as JSON text without blanks.
-pub(super) fn answer(answer: &Answer<'_>, shape: Shape) -> Json<String> {
+pub(super) fn answer(answer: &RankedQuery<'_>, shape: Shape) -> Json<String> {
     let result = |(rank, ranked)| with_input(object(&result(rank, ranked, answer, shape))?, ranked).compact();
     let results = (1..).zip(&answer.results).map(result).collect::<Json<Vec<_>>>()?;
     let mut fields = object(&header(answer, shape))?;
@@ -50,7 +50,7 @@ pub(super) fn answer(answer: &Answer<'_>, shape: Shape) -> Json<String> {
 }
 
 /// The answer's lines of JSONL.
-pub(super) fn lines<'a>(answer: &'a Answer<'_>, shape: Shape) -> Json<impl Iterator<Item = Json<String>> + 'a> {
+pub(super) fn lines<'a>(answer: &'a RankedQuery<'_>, shape: Shape) -> Json<impl Iterator<Item = Json<String>> + 'a> {
     let header = object(&header(answer, shape))?;
     Ok((1..).zip(&answer.results).map(move |(rank, ranked)| {
         let mut fields = header.clone();
@@ -80,7 +80,7 @@ fn with_input<'a>(fields: Map<String, Value>, ranked: &Ranked<'a>) -> RawObject<
     object
 }
 
-fn header(answer: &Answer<'_>, shape: Shape) -> HeaderDocument {
+fn header(answer: &RankedQuery<'_>, shape: Shape) -> HeaderDocument {
     let (model, index) = (answer.model, answer.index.as_ref());
     HeaderDocument {
         query: answer.query.text.clone(),
@@ -102,7 +102,7 @@ fn header(answer: &Answer<'_>, shape: Shape) -> HeaderDocument {
     }
 }
 
-fn result(rank: usize, ranked: &Ranked<'_>, answer: &Answer<'_>, shape: Shape) -> ResultDocument {
+fn result(rank: usize, ranked: &Ranked<'_>, answer: &RankedQuery<'_>, shape: Shape) -> ResultDocument {
     let (pair, row, passage) = (&ranked.pair, ranked.row, ranked.passage());
     let reason = pair.shown_reason();
     let is_mixed = reason.is_none() && ranked.hit.score != pair.score;

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::ops::Range;
 
 use super::shape::{Rendered, Shape};
-use super::value::{Answer, Ranked};
+use super::value::{Ranked, RankedQuery};
 use crate::io::{Query, Row, write_run_line};
 use crate::ranking::strictly_falling;
 use crate::scorer::{Explanation, Match};
@@ -15,7 +15,7 @@ pub fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-pub(super) fn tsv(out: &mut dyn Write, answer: &Answer<'_>, shape: Shape) -> Rendered {
+pub(super) fn tsv(out: &mut dyn Write, answer: &RankedQuery<'_>, shape: Shape) -> Rendered {
     let with_model_score = shape.with_model_score && answer.blend.is_some();
     for ((rank, ranked), score) in (1..).zip(&answer.results).zip(answer.falling_scores()) {
         if shape.with_query {
@@ -39,7 +39,7 @@ pub(super) fn tsv(out: &mut dyn Write, answer: &Answer<'_>, shape: Shape) -> Ren
 }
 
 /// A run has a document once, at its best place; tools refuse one that names it again.
-pub(super) fn trec(out: &mut dyn Write, answer: &Answer<'_>) -> Rendered {
+pub(super) fn trec(out: &mut dyn Write, answer: &RankedQuery<'_>) -> Rendered {
     let model = answer.model.name.replace(char::is_whitespace, "_");
     let tag = format!("nearsort-{model}-{}", answer.score_kind());
     let once = answer.once();

@@ -1,6 +1,6 @@
 //! Answers: the ranked candidates of a query, and every documented form of them.
 //!
-//! An [`Answer`] is a value, and each [`Format`] a pure function of it. [`AnswerWriter`] puts answers one after the other
+//! A [`RankedQuery`] is a value, and each [`Format`] a pure function of it. [`AnswerWriter`] puts answers one after the other
 //! into a file that appears when it is whole, into a part of a job's output, or into whatever can be written to.
 //! `docs/answer.schema.json` is the JSON schema of the JSON form ([`AnswerDocument`]) and of the lines of JSONL ([`LineDocument`]).
 //!
@@ -26,5 +26,5 @@ pub use lines::{check_trec_id, check_trec_ids, check_trec_query, explained, one_
 pub use model_run::ModelRun;
 pub use readings::Readings;
 pub use shape::{RenderError, Rendered, Renderer, Shape};
-pub use value::{Answer, IndexRun, Ranked, WorkDone};
+pub use value::{IndexRun, Ranked, RankedQuery, WorkDone};
 pub use writer::{AnswerWriter, STDOUT};

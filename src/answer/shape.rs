@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::value::Answer;
+use super::value::RankedQuery;
 use crate::Error;
 
 /// What is written of an answer, beside the format.
@@ -47,4 +47,4 @@ impl From<serde_json::Error> for RenderError {
 }
 
 /// Draws tables.
-pub type Renderer = fn(&mut dyn Write, &Answer<'_>, Shape) -> Rendered;
+pub type Renderer = fn(&mut dyn Write, &RankedQuery<'_>, Shape) -> Rendered;

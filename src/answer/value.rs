@@ -13,6 +13,7 @@ use crate::scorer::{Explanation, QueryReading, ScoreKind, Scored};
 
 /// A candidate in its place.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Ranked<'a> {
     /// Its position in the input, or its row in the index, and the score to show: the model's, or where
     /// first-stage scores count the mixed one.
@@ -31,6 +32,7 @@ pub struct Ranked<'a> {
 
 /// The index whose rows an answer ranks.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct IndexRun {
     /// How it stores vectors, such as `f16`.
     pub dtype: String,
@@ -40,6 +42,7 @@ pub struct IndexRun {
 
 /// What an answer took. A job's answers have no [`WorkDone::service`], which depends on interruptions.
 #[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
 pub struct WorkDone {
     /// Tokens of the query and of the candidates, every distinct text counted once.
     pub tokens: u64,
@@ -51,7 +54,8 @@ pub struct WorkDone {
 
 /// Everything about one query.
 #[derive(Debug, Clone)]
-pub struct Answer<'a> {
+#[non_exhaustive]
+pub struct RankedQuery<'a> {
     /// What was asked.
     pub query: &'a Query,
     /// Who scored.
@@ -75,7 +79,7 @@ impl Ranked<'_> {
     }
 }
 
-impl<'a> Answer<'a> {
+impl<'a> RankedQuery<'a> {
     /// Scores for formats that know nothing but numbers, in the results' order.
     pub fn falling_scores(&self) -> Vec<f32> {
         strictly_falling(self.results.iter().map(|ranked| ranked.hit.score))

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::columns;
 use super::format::Format;
 use super::shape::{RenderError, Renderer, Shape};
-use super::value::Answer;
+use super::value::RankedQuery;
 use crate::io::{CheckedFile, FileMark, ParquetResults, WholeFile};
 use crate::{Error, Result};
 
@@ -92,7 +92,7 @@ impl AnswerWriter {
     ///
     /// # Errors
     /// [`Error::Io`]; [`Error::InvalidArgument`] for an answer that does not fit the format.
-    pub fn write(&mut self, answer: &Answer<'_>) -> Result<()> {
+    pub fn write(&mut self, answer: &RankedQuery<'_>) -> Result<()> {
         let (format, shape, table, written) = (self.format, self.shape, self.table, self.written);
         self.written += 1;
         if let Target::Parquet(results) = &mut self.target {

@@ -22,6 +22,7 @@ pub enum Prompt {
 /// What becomes of a text that is longer than what is read of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Truncate {
     /// Its end is cut.
     End,

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::named::of_query;
-use crate::answer::{Answer, IndexRun, ModelRun, Ranked, Readings};
+use crate::answer::{IndexRun, ModelRun, Ranked, RankedQuery, Readings};
 use crate::call::Call;
 use crate::error::Remedy;
 use crate::index::{Index, IndexQuery, IndexScorer};
@@ -52,7 +52,7 @@ pub struct Unknown {
 #[derive(Debug, Clone)]
 pub struct RankedIds<'a> {
     /// An answer for each list; [`Hit::index`] is a row of the index.
-    pub answers: Vec<Answer<'a>>,
+    pub answers: Vec<RankedQuery<'a>>,
     /// Candidates that are left out, because the index does not have them.
     pub unknown: Option<Unknown>,
     /// Ids of candidates without text, which come last.
@@ -172,7 +172,7 @@ pub fn rank_ids<'a>(
         let (blend, reading) = (is_blended.then_some(options.blend), query.reading());
         ranked.readings.add(&list.query.id, reading);
         let index = Some(index.clone());
-        ranked.answers.push(Answer { query: &list.query, model, index, blend, reading, work: None, results });
+        ranked.answers.push(RankedQuery { query: &list.query, model, index, blend, reading, work: None, results });
     }
     match &ranked.unknown {
         Some(unknown) if !leaves_out => {
@@ -249,7 +249,7 @@ pub fn search_index(
     (top_k, ignore_identical_ids): (usize, bool),
     model: &ModelRun,
     call: &Call<'_>,
-    mut answered: impl FnMut(&Answer<'_>) -> Result<()>,
+    mut answered: impl FnMut(&RankedQuery<'_>) -> Result<()>,
 ) -> Result<Searched> {
     let index = scorer.index();
     let run = index_run(index);
@@ -268,7 +268,7 @@ pub fn search_index(
             results.truncate(top_k);
             searched.results += results.len();
             let index = Some(run.clone());
-            answered(&Answer { query, model, index, blend: None, reading, work: None, results })?;
+            answered(&RankedQuery { query, model, index, blend: None, reading, work: None, results })?;
         }
     }
     Ok(searched)

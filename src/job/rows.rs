@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::named::{of_candidate, of_query};
 use super::observer::Observer;
 use super::totals::Totals;
-use crate::answer::{Answer, Format, ModelRun, Ranked, WorkDone, check_trec_id};
+use crate::answer::{Format, ModelRun, Ranked, RankedQuery, WorkDone, check_trec_id};
 use crate::blend::Blend;
 use crate::call::Call;
 use crate::io::{Query, Row, Rows};
@@ -92,7 +92,7 @@ pub fn rank_rows<'a>(
     loop {
         let chunk = rows.next_chunk(chunk_rows)?;
         if chunk.is_empty() {
-            return collected.ranked(reranker, options);
+            return collected.ranked(reranker, options, call);
         }
         if options.format == Some(Format::Trec) {
             chunk.iter().try_for_each(|row| check_trec_id(row, rows.name()))?;
@@ -115,8 +115,8 @@ impl RankedRows<'_> {
     }
 
     /// The answers in the queries' order. `service`: what services were asked for, as further fields of `usage`.
-    pub fn answers<'a>(&'a self, model: &'a ModelRun, service: Option<&Map<String, Value>>) -> Vec<Answer<'a>> {
-        let answer = |list: &'a RankedList<'_>| Answer {
+    pub fn answers<'a>(&'a self, model: &'a ModelRun, service: Option<&Map<String, Value>>) -> Vec<RankedQuery<'a>> {
+        let answer = |list: &'a RankedList<'_>| RankedQuery {
             query: list.query,
             model,
             index: None,
@@ -291,7 +291,7 @@ impl<'a> Collected<'a> {
         self.rows.retain(|index, _| needed.contains(index));
     }
 
-    fn ranked(self, reranker: &Reranker, options: &RowsOptions) -> Result<RankedRows<'a>> {
+    fn ranked(self, reranker: &Reranker, options: &RowsOptions, call: &Call<'_>) -> Result<RankedRows<'a>> {
         let Self { queries, rows, mixing, mut totals, .. } = self;
         let k = options.top_k.unwrap_or(usize::MAX);
         let mixed = match &mixing {
@@ -316,6 +316,9 @@ impl<'a> Collected<'a> {
                     hit.score = pair.score;
                 }
                 let passage = rows[&hit.index].passage();
+                if options.explain {
+                    call.check()?;
+                }
                 let explanation = options.explain.then(|| reranker.explain(&query.text, &passage)).transpose()?;
                 results.push((hit, pair, explanation.flatten()));
             }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::block::{List, ListScores};
 use crate::Result;
-use crate::answer::{Answer, Readings};
+use crate::answer::{RankedQuery, Readings};
 use crate::scorer::Scored;
 
 /// Ids of candidates without text that are kept.
@@ -72,7 +72,7 @@ impl Totals {
     }
 
     /// Counts the results that a TREC run does not have.
-    pub(super) fn note_repeated(&mut self, answer: &Answer<'_>) {
+    pub(super) fn note_repeated(&mut self, answer: &RankedQuery<'_>) {
         for ranked in answer.repeated() {
             self.repeated += 1;
             self.repeated_example.get_or_insert_with(|| ranked.id.to_string());

@@ -9,7 +9,7 @@ use super::shard_note::ShardNote;
 use super::source::Source;
 use super::totals::Totals;
 use super::workplace::Workplace;
-use crate::answer::{Answer, AnswerWriter, Format, ModelRun, Ranked, WorkDone};
+use crate::answer::{AnswerWriter, Format, ModelRun, Ranked, RankedQuery, WorkDone};
 use crate::blend::Blend;
 use crate::call::Call;
 use crate::io::Row;
@@ -133,6 +133,7 @@ impl<'a> Work<'a> {
         let mut results: Vec<Ranked<'_>> = ranked.collect();
         if self.options.explain {
             for ranked in &mut results {
+                self.call.check()?;
                 ranked.explanation = self.reranker.explain(&list.query.text, &ranked.passage())?;
             }
         }
@@ -145,7 +146,7 @@ impl<'a> Work<'a> {
             truncated: scores.pairs.iter().filter(|pair| pair.truncated).count(),
             service: None,
         };
-        let answer = Answer {
+        let answer = RankedQuery {
             query: &list.query,
             model: &self.model,
             index: None,

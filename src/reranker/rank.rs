@@ -22,6 +22,7 @@ pub struct Ranking<'a, D> {
 
 /// What becomes of a ranking that is not done when its deadline passes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum OnDeadline {
     /// [`Error::DeadlineExceeded`](crate::Error::DeadlineExceeded).
     #[default]

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use console::{Style, Term, measure_text_width};
-use nearsort::answer::{Answer, Ranked, Rendered, Shape, explained};
+use nearsort::answer::{Ranked, RankedQuery, Rendered, Shape, explained};
 
 use crate::words::{in_cell, visible};
 
@@ -16,7 +16,7 @@ const MIN_MARKED_CHARS: usize = 3;
 /// Words that are less alike than this did not really meet.
 const MIN_MARKED_SIMILARITY: f32 = 0.5;
 
-pub fn table(out: &mut dyn Write, answer: &Answer<'_>, shape: Shape) -> Rendered {
+pub fn table(out: &mut dyn Write, answer: &RankedQuery<'_>, shape: Shape) -> Rendered {
     if shape.with_query {
         writeln!(out, "{}", Style::new().bold().apply_to(in_cell(&answer.query.text)))?;
     }
@@ -46,7 +46,7 @@ struct Widths {
 }
 
 impl Widths {
-    fn of(answer: &Answer<'_>, shape: Shape) -> Self {
+    fn of(answer: &RankedQuery<'_>, shape: Shape) -> Self {
         let all = Term::stdout().size_checked().map_or(PLAIN_WIDTH, |(_, columns)| usize::from(columns));
         let rank = answer.results.len().to_string().len();
         let widest = answer.results.iter().map(|ranked| measure_text_width(&in_cell(&ranked.id))).max().unwrap_or(0);
@@ -62,7 +62,7 @@ impl Widths {
 
 fn row(
     out: &mut dyn Write,
-    answer: &Answer<'_>,
+    answer: &RankedQuery<'_>,
     (rank, ranked): (usize, &Ranked<'_>),
     widths: &Widths,
 ) -> io::Result<()> {
