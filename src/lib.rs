@@ -129,7 +129,7 @@ pub use model::{
 pub use ranking::Hit;
 pub use reranker::{Answer, OnDeadline, Ranking, Reranker, RerankerBuilder, StageBy, StageSpec};
 pub use scorer::{
-    BiEncoderScorer, CandidateList, CascadeScorer, CrossEncoderScorer, LongText, QueryReading, ScoreKind, Scored,
-    ScoredList, Scorer, Scoring, StageInfo, StageScore, WhyNot, WindowScore,
+    BiEncoderScorer, CandidateList, CascadeScorer, CrossEncoderScorer, Feedback, LongText, QueryReading, ScoreKind,
+    Scored, ScoredList, Scorer, Scoring, StageInfo, StageScore, WhyNot, WindowScore,
 };
 pub use store::{ModelSpec, ModelStore, StoreOptions};

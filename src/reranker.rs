@@ -18,7 +18,8 @@ use crate::call::Call;
 use crate::encoder::{LocalEncoder, ModelInfo};
 use crate::model::{Model, Prepared, RankOptions};
 use crate::scorer::{
-    CandidateList, Explanation, ListOptions, LongText, ScoreKind, ScoredList, Scorer, StageInfo, score_in_parts,
+    CandidateList, Explanation, Feedback, ListOptions, LongText, ScoreKind, ScoredList, Scorer, StageInfo,
+    score_in_parts,
 };
 use crate::text::is_blank;
 use crate::{Error, Result};
@@ -47,6 +48,7 @@ pub struct Reranker {
     encoder: Option<Arc<LocalEncoder>>,
     long_text: LongText,
     blend: Blend,
+    feedback: Feedback,
     stages: Vec<StageInfo>,
 }
 
@@ -60,19 +62,20 @@ impl Reranker {
     /// Ranks by a model as these options say.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for a blend's weight that is no share, and for options that the model has no use for.
+    /// [`Error::InvalidArgument`] for a blend's weight that is no share; [`Error::InvalidOption`] for a feedback's weight out of its range; both for
+    /// options that the model has no use for.
     pub fn with(model: impl Borrow<Model>, options: RankOptions) -> Result<Self> {
         Ok(Self::of(model.borrow().prepare(&options)?))
     }
 
     fn of(prepared: Prepared) -> Self {
-        let Prepared { scorer, explainer, encoder, long_text, blend } = prepared;
-        Self { scorer, explainer, encoder, long_text, blend, stages: Vec::new() }
+        let Prepared { scorer, explainer, encoder, long_text, blend, feedback } = prepared;
+        Self { scorer, explainer, encoder, long_text, blend, feedback, stages: Vec::new() }
     }
 
     /// How this reranker orders a list, for those who score first and order later.
     pub fn list_options(&self) -> ListOptions {
-        ListOptions::new(self.blend)
+        ListOptions::new(self.blend).feedback(self.feedback)
     }
 
     /// Scores candidates without ordering them: for callers that stream, or that want parts, tokens and truncation.
@@ -164,6 +167,16 @@ impl Reranker {
     /// How first-stage scores are mixed in.
     pub fn blend(&self) -> Blend {
         self.blend
+    }
+
+    /// Whether the best candidates of a list change the order of the others; of stages see [`Stage::feedback`](crate::scorer::Stage::feedback).
+    pub fn feedback(&self) -> Feedback {
+        self.feedback
+    }
+
+    /// How long the vectors of scored pairs are, which feedback needs; `None` where there are none.
+    pub fn vector_dim(&self) -> Option<usize> {
+        self.scorer.vector_dim()
     }
 
     /// What the scores mean.

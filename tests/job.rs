@@ -4,10 +4,14 @@ use std::cell::Cell;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 
 use nearsort::answer::Format;
 use nearsort::job::{Job, JobInput, JobOptions, Notice, Observer, Shard, merge};
-use nearsort::{Call, Error, JobError, Model, Reranker};
+use nearsort::scorer::UnitVector;
+use nearsort::{
+    Call, Error, Feedback, JobError, Model, RankOptions, Reranker, Result, ScoreKind, Scored, ScoredList, Scorer,
+};
 
 const LISTS: usize = 90;
 const CANDIDATES: usize = 100;
@@ -39,11 +43,39 @@ fn options(folder: &Path, format: Format) -> JobOptions {
     options
 }
 
-fn reranker() -> Reranker {
-    Reranker::new(Model::from_fn(|_, text| (text.len() % 17) as f32))
+/// Scores a text by its length, and gives it a vector, so that its list has feedback.
+struct ByLength;
+
+impl Scorer for ByLength {
+    fn kind(&self) -> ScoreKind {
+        ScoreKind::Custom
+    }
+
+    fn vector_dim(&self) -> Option<usize> {
+        Some(3)
+    }
+
+    fn score(&self, _: &str, candidates: &[&str]) -> Result<ScoredList> {
+        let pair = |text: &&str| {
+            let mut pair = Scored::new((text.len() % 17) as f32);
+            let numbers = [text.len() % 5, text.len() % 7, text.len() % 3].map(|number| number as f32 - 1.5);
+            pair.vector = UnitVector::new(&numbers);
+            pair
+        };
+        Ok(candidates.iter().map(pair).collect::<Vec<_>>().into())
+    }
 }
 
-fn run(options: JobOptions, observer: &dyn Observer) -> nearsort::Result<usize> {
+fn by(feedback: Feedback) -> Reranker {
+    let options = RankOptions::default().feedback(feedback);
+    Reranker::with(Model::from_scorer(Arc::new(ByLength)), options).unwrap()
+}
+
+fn reranker() -> Reranker {
+    by(Feedback::Auto)
+}
+
+fn run(options: JobOptions, observer: &dyn Observer) -> Result<usize> {
     Ok(Job::open(options, observer)?.run(&reranker(), observer, &Call::new())?.totals.lists)
 }
 
@@ -138,6 +170,22 @@ fn a_job_of_other_options_is_refused_by_name_and_can_be_begun_anew() {
     assert!(!child(folder.path(), Format::Trec, 5));
     run(options(folder.path(), Format::Trec), &resumed).unwrap();
     assert!(resumed.0.get().is_some(), "it says that it goes on");
+}
+
+#[test]
+fn feedback_is_a_part_of_what_a_job_is() {
+    let folder = tempfile::tempdir().unwrap();
+    lists(folder.path());
+    assert!(!child(folder.path(), Format::Trec, 5));
+    let without = |options: JobOptions| {
+        Job::open(options, &()).unwrap().run(&by(Feedback::Off), &(), &Call::new()).map(|report| report.totals.lists)
+    };
+    let error = without(options(folder.path(), Format::Trec)).unwrap_err();
+    assert!(error.to_string().contains("the option feedback was \"auto\" and is \"off\" now"), "{error}");
+    run(options(folder.path(), Format::Trec), &()).unwrap();
+    let with = fs::read(folder.path().join("out.trec")).unwrap();
+    assert_eq!(without(options(folder.path(), Format::Trec)).unwrap(), LISTS);
+    assert!(fs::read(folder.path().join("out.trec")).unwrap() != with, "the order is another without it");
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod device;
 mod diagnose;
 mod engine;
 mod eval;
+mod feedback;
 #[cfg(unix)]
 mod fork;
 mod index;

@@ -70,6 +70,7 @@ fn of_encoders(args: &RankerArgs, model: &ModelArgs, has_index: bool) -> Option<
         ("--blend", scoring.blend.is_some_and(|blend| blend != crate::args::BlendMethod::None)),
         ("--blend-weight", scoring.blend_weight.is_some()),
         ("--normalize", scoring.normalize.is_some()),
+        ("--feedback", matches!(scoring.feedback, Some(nearsort::Feedback::Weight(_)))),
         ("--long", scoring.long.is_some()),
         ("--explain", args.explain),
         ("--index", has_index),

@@ -79,6 +79,9 @@ pub fn reranker(model: &ModelArgs, scoring: &ScoringArgs, session: &Session) -> 
     if let Some(blend) = blend(scoring)? {
         builder = builder.blend(blend);
     }
+    if let Some(feedback) = scoring.feedback {
+        builder = builder.feedback(feedback);
+    }
     if let Some(scoring) = scoring.scoring {
         builder = builder.scoring(scoring);
     }

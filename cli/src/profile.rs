@@ -42,6 +42,7 @@ fn apply(args: &mut RerankArgs, profile: Profile) {
     {
         set_blend(scoring, blend);
     }
+    scoring.feedback = scoring.feedback.or(profile.feedback);
     scoring.scoring = scoring.scoring.or(profile.scoring);
     scoring.long = scoring.long.or(profile.long_text);
     args.source.depth = args.source.depth.or(profile.depth);

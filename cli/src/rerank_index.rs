@@ -31,6 +31,7 @@ pub fn run(
     let scoring = ranker.args.scoring.scoring;
     let own_blend = || scoring.map_or(Blend::default(), |scoring| scoring.default_blend());
     let blend = model::blend(&ranker.args.scoring)?.unwrap_or_else(own_blend);
+    let feedback = ranker.args.scoring.feedback.unwrap_or_default();
     let lists = lists(source, reading, blend != Blend::None, talk)?;
     if target.format == Format::Trec && source.query.is_none() {
         lists.iter().try_for_each(|list| check_trec_query(&list.query, "queries"))?;
@@ -41,7 +42,7 @@ pub fn run(
     let model = ModelRun::of_encoder(encoder.as_ref(), scorer.kind());
     counter.expect(lists.len(), true);
     let started = Instant::now();
-    let options = ListOptions::new(blend).top_k(shown.top_k).min_score(shown.min_score);
+    let options = ListOptions::new(blend).feedback(feedback).top_k(shown.top_k).min_score(shown.min_score);
     let leaves_out = !matches!(reading.bad_rows, BadRows::Fail);
     let ranked = rank_ids(&scorer, &lists, &options, &model, leaves_out, &counter.call());
     counter.finish();

@@ -66,7 +66,9 @@ pub struct HeaderDocument {
     pub long: Option<String>,
     /// How first-stage scores were mixed in; null where they were not.
     pub blend: Option<String>,
-    /// What `score` means: `scoring`, or `blend`.
+    /// The weight of the feedback inside the list; null where there was none.
+    pub feedback: Option<f64>,
+    /// What `score` means: `scoring`; where it depends on the whole list, `blend` or `feedback`.
     pub score_kind: String,
     /// Tokens of the query, special tokens and prompt included.
     pub query_tokens: u32,
@@ -103,7 +105,7 @@ pub struct ResultDocument {
     /// Why there is no score.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unscored: Option<String>,
-    /// The score before the first stage's was mixed in, where that is another number.
+    /// The model's score, before the first stage's was mixed in and before feedback, where that is another number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model_score: Option<f64>,
     /// Where there are stages, who scored the candidate last; null for one that no stage looked at.

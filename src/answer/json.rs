@@ -96,6 +96,7 @@ fn header(answer: &RankedQuery<'_>, shape: Shape) -> HeaderDocument {
         scoring: model.scoring.to_string(),
         long: index.is_none().then(|| model.long_text.to_string()),
         blend: answer.blend.map(|blend| blend.to_string()),
+        feedback: answer.feedback.and_then(number),
         score_kind: answer.score_kind().to_string(),
         query_tokens: answer.reading.tokens,
         query_truncated: answer.reading.truncated,

@@ -16,7 +16,7 @@ pub fn one_line(text: &str) -> String {
 }
 
 pub(super) fn tsv(out: &mut dyn Write, answer: &RankedQuery<'_>, shape: Shape) -> Rendered {
-    let with_model_score = shape.with_model_score && answer.blend.is_some();
+    let with_model_score = shape.with_model_score && answer.is_of_list();
     for ((rank, ranked), score) in (1..).zip(&answer.results).zip(answer.falling_scores()) {
         if shape.with_query {
             write!(out, "{}\t", one_line(&answer.query.id))?;

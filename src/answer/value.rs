@@ -16,7 +16,7 @@ use crate::scorer::{Explanation, QueryReading, ScoreKind, Scored};
 #[non_exhaustive]
 pub struct Ranked<'a> {
     /// Its position in the input, or its row in the index, and the score to show: the model's, or where
-    /// first-stage scores count the mixed one.
+    /// first-stage scores or feedback count what came of them.
     pub hit: Hit,
     /// Its id.
     pub id: Cow<'a, str>,
@@ -64,6 +64,8 @@ pub struct RankedQuery<'a> {
     pub index: Option<IndexRun>,
     /// How first-stage scores were mixed in, if they were.
     pub blend: Option<Blend>,
+    /// The weight of the feedback inside the list; `None` where there was none.
+    pub feedback: Option<f32>,
     /// How the model read the query.
     pub reading: QueryReading,
     /// What it took; `None` for rows of an index, which are not encoded.
@@ -99,6 +101,15 @@ impl<'a> RankedQuery<'a> {
 
     /// What the shown scores mean.
     pub fn score_kind(&self) -> ScoreKind {
-        if self.blend.is_some() { ScoreKind::Blend } else { self.model.scoring }
+        match (self.blend, self.feedback) {
+            (Some(_), _) => ScoreKind::Blend,
+            (None, Some(_)) => ScoreKind::Feedback,
+            (None, None) => self.model.scoring,
+        }
+    }
+
+    /// Whether the shown scores are others than the model's, and orders of this list alone.
+    pub fn is_of_list(&self) -> bool {
+        self.blend.is_some() || self.feedback.is_some()
     }
 }

@@ -110,6 +110,8 @@ struct CostDocument<'a> {
     long: String,
     /// How the first stage's scores were mixed in.
     blend: &'a str,
+    /// Whether a list's best candidates changed the order of the others: auto, off or a weight.
+    feedback: &'a str,
     /// The model being loaded.
     seconds: SecondsDocument,
     /// Candidates that were scored.
@@ -271,6 +273,7 @@ fn cost_document(cost: &Cost) -> CostDocument<'_> {
         score_kind: cost.model.scoring.to_string(),
         long: cost.model.long_text.to_string(),
         blend: &cost.blend,
+        feedback: &cost.feedback,
         seconds: SecondsDocument { total: cost.seconds.iter().sum(), p50: percentile(0.5), p95: percentile(0.95) },
         candidates: cost.candidates,
         candidates_per_second: cost.candidates_per_second(),

@@ -171,6 +171,7 @@ impl<'a> FirstStage<'a> {
         Cost {
             model: reranker.model_run(),
             blend: reranker.blend().to_string(),
+            feedback: reranker.feedback().to_string(),
             seconds: reranked.iter().map(|found| found.seconds).collect(),
             candidates: reranked.iter().map(|found| found.candidates).sum(),
             tokens: reranked.iter().map(|found| found.tokens).sum(),

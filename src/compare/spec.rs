@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use crate::blend::{Blend, Normalize};
 use crate::model::RankOptions;
-use crate::scorer::{LongText, Scoring};
+use crate::scorer::{Feedback, LongText, Scoring};
 use crate::{Error, Result};
 
 /// A model with how it ranks.
@@ -31,6 +31,7 @@ pub struct RankedModel {
 enum Word {
     Scoring(Scoring),
     Blend(Blend),
+    Feedback(Feedback),
     Long(LongText),
 }
 
@@ -44,13 +45,18 @@ impl Word {
             "rrf" => Some(Self::Blend(Blend::Rrf { weight: Blend::RRF_WEIGHT })),
             _ => None,
         };
-        scoring.or_else(blend).or_else(|| LongText::from_str(word).ok().map(Self::Long))
+        let feedback = || match word {
+            "feedback" => Some(Self::Feedback(Feedback::Weight(Feedback::WEIGHT))),
+            "no-feedback" => Some(Self::Feedback(Feedback::Off)),
+            _ => None,
+        };
+        scoring.or_else(blend).or_else(feedback).or_else(|| LongText::from_str(word).ok().map(Self::Long))
     }
 }
 
 impl RankedModel {
     /// Reads a model and the words behind it, which stand in for the options of `base`: a scoring, a blend (`none`, `linear`, `rrf`, with its
-    /// own weight) or what becomes of long texts. A plus in the name of a folder that is there is a part of the name.
+    /// own weight), feedback (`feedback`, `no-feedback`) or what becomes of long texts. A plus in the name of a folder that is there is a part of the name.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for an unknown word, listing the known ones, and for a text without a model.
@@ -60,6 +66,7 @@ impl RankedModel {
             match Word::parse(word) {
                 Some(Word::Scoring(chosen)) => options.scoring = Some(chosen),
                 Some(Word::Long(chosen)) => options.long_text = Some(chosen),
+                Some(Word::Feedback(chosen)) => options.feedback = chosen,
                 Some(Word::Blend(chosen)) => options.blend = Some(chosen),
                 None if Path::new(model).exists() => break,
                 None => return Err(unknown(word, text)),
@@ -75,7 +82,7 @@ impl RankedModel {
 
 fn unknown(word: &str, text: &str) -> Error {
     Error::InvalidArgument(format!(
-        "'{word}' in '{text}' is no word for a model; known are cosine, maxsim, hybrid (scoring), none, linear, rrf (blend), truncate, window (long texts)"
+        "'{word}' in '{text}' is no word for a model; known are cosine, maxsim, hybrid (scoring), none, linear, rrf (blend), feedback, no-feedback, truncate, window (long texts)"
     ))
 }
 
@@ -91,6 +98,9 @@ mod tests {
     fn words_stand_in_for_options_and_the_rest_stays() {
         let linear = RankedModel::parse("name+linear", base()).unwrap();
         assert_eq!(linear.options.blend, Some(Blend::default()), "with its own weight");
+        let feedback = ["name+feedback", "name+no-feedback", "name"]
+            .map(|text| RankedModel::parse(text, base().feedback(Feedback::Weight(0.1))).unwrap().options.feedback);
+        assert_eq!(feedback, [Feedback::Weight(0.5), Feedback::Off, Feedback::Weight(0.1)]);
         let plain = RankedModel::parse("openai:gpt-4o-mini", base()).unwrap();
         assert_eq!((&*plain.model, plain.options), ("openai:gpt-4o-mini", base()));
     }

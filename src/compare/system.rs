@@ -60,6 +60,8 @@ pub struct Cost {
     pub model: ModelRun,
     /// How the first stage's scores were mixed in.
     pub blend: String,
+    /// Whether the best candidates changed the order of the others.
+    pub feedback: String,
     /// Of each list, the model being loaded.
     pub seconds: Vec<f64>,
     /// Candidates that were scored.

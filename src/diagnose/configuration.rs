@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 
-use crate::{Blend, LongText, Normalize, Scoring};
+use crate::{Blend, Feedback, LongText, Normalize, Scoring};
 
 /// One way to score pairs with a given model.
 ///
@@ -20,6 +20,8 @@ pub struct Configuration {
     pub scoring: Scoring,
     /// How the first stage's scores count.
     pub blend: Blend,
+    /// Whether the best candidates change the order of the others.
+    pub feedback: Feedback,
     /// What becomes of long texts.
     pub long_text: LongText,
 }
@@ -28,7 +30,8 @@ impl Default for Configuration {
     /// What the command does when it is not told otherwise.
     fn default() -> Self {
         let scoring = Scoring::Hybrid;
-        Self { scoring, blend: scoring.default_blend(), long_text: scoring.default_long_text() }
+        let feedback = Feedback::Auto;
+        Self { scoring, blend: scoring.default_blend(), feedback, long_text: scoring.default_long_text() }
     }
 }
 
@@ -45,6 +48,9 @@ impl Configuration {
                 }
             }
             Blend::Rrf { weight } => arguments.push_str(&format!(" --blend-weight {weight}")),
+        }
+        if self.feedback != Feedback::Auto {
+            arguments.push_str(&format!(" --feedback {}", self.feedback));
         }
         // Said always: the command's own default depends on the scoring.
         arguments.push_str(&format!(" --long {}", self.long_text));
@@ -78,11 +84,14 @@ impl Configuration {
 }
 
 impl fmt::Display for Configuration {
-    /// A name for tables: `hybrid`, `cosine + linear 0.06 minmax`, `maxsim, windows`.
+    /// A name for tables: `hybrid`, `cosine + linear 0.06 minmax`, `maxsim, windows`, `hybrid, feedback off`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut name = self.scoring.to_string();
         if self.blend != Blend::None {
             name.push_str(&format!(" + {}", self.blend));
+        }
+        if self.feedback != Feedback::Auto {
+            name.push_str(&format!(", feedback {}", self.feedback));
         }
         if self.long_text == LongText::Window {
             name.push_str(", windows");
@@ -94,12 +103,13 @@ impl fmt::Display for Configuration {
 impl Serialize for Configuration {
     /// Its name, and its parts under the names of the command's options.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut fields = serializer.serialize_struct("Configuration", 6)?;
+        let mut fields = serializer.serialize_struct("Configuration", 7)?;
         fields.serialize_field("name", &self.to_string())?;
         fields.serialize_field("scoring", &self.scoring.to_string())?;
         fields.serialize_field("blend", self.blend_name())?;
         fields.serialize_field("blend_weight", &self.blend_weight())?;
         fields.serialize_field("normalize", &self.normalize().map(|normalize| normalize.to_string()))?;
+        fields.serialize_field("feedback", &self.feedback.to_string())?;
         fields.serialize_field("long", &self.long_text.to_string())?;
         fields.end()
     }

@@ -9,8 +9,10 @@ use super::observations::{Candidate, Document, Observations, Query};
 use super::options::Options;
 use crate::eval::{JudgedCandidates, Resampling};
 use crate::io::Grades;
+use crate::scorer::list::{FeedbackStep, contenders};
+use crate::scorer::{Feedback, MAX_FEEDBACK_CANDIDATES, UnitVector};
 use crate::text::is_blank;
-use crate::{Error, LongText, Result, Scoring};
+use crate::{Blend, Error, LongText, Result, Scoring, ranking};
 
 /// A query's distinct candidates with all that is known of them. A place is a position in `candidates`.
 pub(super) struct List<'a> {
@@ -34,6 +36,13 @@ pub(super) struct Scene<'a> {
     pub lists: Vec<List<'a>>,
     /// Whether windows were tried.
     pub has_windows: bool,
+}
+
+impl Candidate {
+    /// The embedding of what the score comes from.
+    fn vector(&self, is_windowed: bool) -> Option<&UnitVector> {
+        self.windowed_vector.as_ref().filter(|_| is_windowed).or(self.vector.as_ref())
+    }
 }
 
 impl Document {
@@ -123,7 +132,12 @@ impl<'a> List<'a> {
         let first: Vec<f64> = top.iter().map(|place| self.candidates[pick(place)].first_stage).collect();
         let is_empty = |&at: &usize| self.documents[top[at] as usize].is_empty();
         let empty: Vec<usize> = (0..top.len()).filter(is_empty).collect();
-        let mixed = configuration.blend.combine_without(&scores, &empty, &first);
+        let mut mixed = configuration.blend.combine_without(&scores, &empty, &first);
+        if let Some(weight) = configuration.feedback.weight(configuration.blend != Blend::None) {
+            let is_windowed = configuration.long_text == LongText::Window;
+            let vectors: Vec<_> = top.iter().map(|place| self.candidates[pick(place)].vector(is_windowed)).collect();
+            feed_back(&mut mixed, weight, &vectors, (&scores, &first, &empty));
+        }
         let mut by_place = vec![0.0; self.candidates.len()];
         top.iter().zip(mixed).for_each(|(place, score)| by_place[pick(place)] = score);
         self.judged.sort(&mut top, |place| by_place[place as usize]);
@@ -142,6 +156,25 @@ impl<'a> List<'a> {
     }
 }
 
+/// Scores by place after feedback, as [`list::order`](crate::scorer::list::order) gives them. They stay as they are where there are no vectors.
+fn feed_back(
+    mixed: &mut [f32],
+    weight: f32,
+    vectors: &[Option<&UnitVector>],
+    (scores, first, left_out): (&[f32], &[f64], &[usize]),
+) {
+    let is_long = mixed.len() > MAX_FEEDBACK_CANDIDATES;
+    let first_stage = || first.iter().copied().map(Some).collect::<Vec<_>>();
+    let contenders =
+        is_long.then(|| contenders(scores, &first_stage(), left_out, 0..scores.len(), MAX_FEEDBACK_CANDIDATES));
+    let step = FeedbackStep { feedback: Feedback::Auto, weight, left_out, contenders };
+    // What is observed is finite, and of one model.
+    let Ok(mut hits) = ranking::rank(mixed) else { return };
+    if step.reorder(&mut hits, |at| Ok(vectors[at].cloned())).is_ok_and(|is_moved| is_moved) {
+        hits.iter().for_each(|hit| mixed[hit.index] = hit.score);
+    }
+}
+
 fn check(observations: &Observations, options: &Options) -> Result<()> {
     let wrong = |message: String| Err(Error::InvalidArgument(message));
     if options.measure.is_count() {
@@ -151,6 +184,7 @@ fn check(observations: &Observations, options: &Options) -> Result<()> {
         return wrong(format!("{} folds; cross-validation needs at least 2", options.folds));
     }
     observations.setting.configuration.blend.check()?;
+    observations.setting.configuration.feedback.check()?;
     for query in &observations.queries {
         for candidate in &query.candidates {
             if candidate.document >= observations.documents.len() {

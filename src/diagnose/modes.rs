@@ -40,7 +40,7 @@ fn configurations(setting: Configuration, has_windows: bool) -> Vec<Configuratio
         }
         for scoring in Scoring::ALL {
             for blend in blends().into_iter().chain([setting.blend]) {
-                let configuration = Configuration { scoring, blend, long_text };
+                let configuration = Configuration { scoring, blend, long_text, ..setting };
                 if !all.contains(&configuration) {
                     all.push(configuration);
                 }
@@ -77,9 +77,8 @@ fn shown(grid: &Grid, chosen: Option<Configuration>) -> Vec<Configuration> {
     let linear = |normalize| Blend::Linear { weight: Blend::linear_weight(normalize), normalize };
     let rrf = Blend::Rrf { weight: Blend::RRF_WEIGHT };
     let blends = [Blend::None, Blend::default(), linear(Normalize::ZScore), rrf];
-    let by_blend = blends
-        .into_iter()
-        .flat_map(|blend| Scoring::ALL.map(|scoring| Configuration { scoring, blend, long_text: setting.long_text }));
+    let by_blend =
+        blends.into_iter().flat_map(|blend| Scoring::ALL.map(|scoring| Configuration { scoring, blend, ..setting }));
     let windows = [LongText::Truncate, LongText::Window].map(|long_text| Configuration { long_text, ..setting });
     let mut shown: Vec<Configuration> = Vec::new();
     for configuration in by_blend.chain(windows).chain([setting]).chain(chosen) {

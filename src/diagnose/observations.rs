@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::Configuration;
 use crate::Scoring;
 use crate::io::Qrels;
+use crate::scorer::UnitVector;
 
 /// Everything that was seen of one run and its reranking.
 #[derive(Debug, Clone)]
@@ -67,7 +68,7 @@ pub struct Query {
 }
 
 /// A candidate of a query.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Candidate {
     /// Position in [`Observations::documents`].
     pub document: usize,
@@ -80,6 +81,10 @@ pub struct Candidate {
     /// The model's scores with [`crate::LongText::Window`], for documents that are truncated; `None` for those that are not, and where windows were
     /// not tried.
     pub windowed: Option<ModeScores>,
+    /// The embedding of the text's beginning, for feedback; `None` for a document without text, and where the model gives none.
+    pub vector: Option<UnitVector>,
+    /// The embedding of the best window, where there is [`Candidate::windowed`].
+    pub windowed_vector: Option<UnitVector>,
 }
 
 /// A pair's score by each scoring, each in [-1, 1].

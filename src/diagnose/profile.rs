@@ -1,5 +1,6 @@
 //! A profile: the settings of a reranker in a small TOML file, which `rerank --profile` reads.
 
+use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
@@ -7,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Configuration;
 use crate::store::read_small_text;
-use crate::{Blend, Error, LongText, Normalize, Pooling, Result, Scoring};
+use crate::{Blend, Error, Feedback, LongText, Normalize, Pooling, Result, Scoring};
 
 /// A larger file is no profile.
 const MAX_BYTES: u64 = 1 << 20;
@@ -29,6 +30,8 @@ pub struct Profile {
     pub scoring: Option<Scoring>,
     /// How the first stage's scores count: `blend`, `blend-weight` and `normalize` in the file.
     pub blend: Option<Blend>,
+    /// Whether the best candidates change the order of the others: `auto`, `off` or a number in the file.
+    pub feedback: Option<Feedback>,
     /// How many of the first stage's best are reranked, at least 1.
     pub depth: Option<usize>,
     /// What becomes of long texts: `long` in the file.
@@ -56,6 +59,8 @@ struct Keys {
     #[serde(skip_serializing_if = "Option::is_none")]
     normalize: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    feedback: Option<Word>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     depth: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     long: Option<String>,
@@ -67,12 +72,21 @@ struct Keys {
     pooling: Option<String>,
 }
 
+/// A word or a number.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Word {
+    Number(f64),
+    Text(String),
+}
+
 impl Profile {
     /// The profile of a configuration; everything else is left open.
     pub fn of(configuration: &Configuration) -> Self {
         Self {
             scoring: Some(configuration.scoring),
             blend: Some(configuration.blend),
+            feedback: Some(configuration.feedback),
             long_text: Some(configuration.long_text),
             ..Self::default()
         }
@@ -120,11 +134,24 @@ impl Profile {
             blend: blend.map(str::to_owned),
             blend_weight: blend_weight.map(shortest_f64),
             normalize: normalize.map(|normalize| normalize.to_string()),
+            feedback: self.feedback.map(|feedback| match feedback {
+                Feedback::Weight(weight) => Word::Number(shortest_f64(weight)),
+                word => Word::Text(word.to_string()),
+            }),
             depth: self.depth,
             long: self.long_text.map(|long| long.to_string()),
             query_prompt: self.query_prompt.clone(),
             document_prompt: self.document_prompt.clone(),
             pooling: self.pooling.map(|pooling| pooling.to_string()),
+        }
+    }
+}
+
+impl fmt::Display for Word {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Word::Number(number) => number.fmt(f),
+            Word::Text(text) => text.fmt(f),
         }
     }
 }
@@ -139,6 +166,7 @@ impl Keys {
             model: self.model,
             scoring: parsed("scoring", self.scoring)?,
             blend,
+            feedback: parsed("feedback", self.feedback.map(|word| word.to_string()))?,
             depth: self.depth,
             long_text: parsed("long", self.long)?,
             query_prompt: self.query_prompt,
@@ -195,6 +223,7 @@ mod tests {
             model: Some("e5-small-v2".into()),
             scoring: Some(Scoring::MaxSim),
             blend: Some(Blend::Linear { weight: 0.1, normalize: Normalize::ZScore }),
+            feedback: Some(Feedback::Weight(0.3)),
             depth: Some(50),
             long_text: Some(LongText::Window),
             query_prompt: Some("query: \"quoted\"\n".into()),
@@ -207,7 +236,10 @@ mod tests {
     fn what_is_written_is_read_back() {
         let blends = [Blend::None, Blend::Rrf { weight: 0.3 }, Blend::default()];
         let with_blend = |blend| Profile { blend: Some(blend), ..Profile::default() };
-        for profile in [full(), Profile::default()].into_iter().chain(blends.map(with_blend)) {
+        let feedback = [Feedback::Auto, Feedback::Off, Feedback::Weight(1.0)];
+        let with_feedback = |feedback| Profile { feedback: Some(feedback), ..Profile::default() };
+        let some = blends.map(with_blend).into_iter().chain(feedback.map(with_feedback));
+        for profile in [full(), Profile::default()].into_iter().chain(some) {
             let text = profile.to_toml("where it comes from\nsecond line");
             assert!(text.starts_with("# where it comes from\n# second line\n"), "{text}");
             assert_eq!(Profile::from_toml(&text, "p.toml").unwrap(), profile, "{text}");
@@ -237,6 +269,8 @@ mod tests {
             ("blend = 'rrf'\nnormalize = 'zscore'", "normalize: it belongs to blend = \"linear\""),
             ("blend-weight = 0.1", "blend-weight: it needs blend"),
             ("blend = 'none'\nblend-weight = 0.1", "blend-weight: it needs blend"),
+            ("feedback = 'on'", "known are auto, off and a weight"),
+            ("feedback = -0.5", "its weight is a number from 0 to 10"),
             ("normalize = 'max'", "normalize: 'max' is not a normalisation"),
             ("long = 'cut'", "long: 'cut' is not known here"),
             ("pooling = 'max'", "pooling: 'max' is not a pooling; known are cls, mean and lasttoken"),

@@ -10,7 +10,7 @@ use super::{Index, tokens};
 use crate::call::Call;
 use crate::encoder::{Embeddings, EncodedLengths, Encoder, Role};
 use crate::ranking::Hit;
-use crate::scorer::{Parts, QueryReading, ScoreKind, Scored, ScoredList, Scoring, WhyNot};
+use crate::scorer::{Parts, QueryReading, ScoreKind, Scored, ScoredList, Scoring, UnitVector, WhyNot};
 use crate::similarity::QueryTokens;
 use crate::threads::on_shared;
 use crate::{Error, Result};
@@ -159,6 +159,18 @@ impl IndexScorer {
             true => Scored { parts, why_not: Some(WhyNot::NoText), ..Scored::new(self.kind().lowest()) },
             false => Scored { parts, ..Scored::new(self.scoring.combine(cosine[0], maxsim)) },
         })
+    }
+
+    /// The direction of a row's vector, as the index stores it, padded with zeros; `None` for one of zeros.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for a row that is not there; [`Error::Corrupted`].
+    pub(crate) fn unit_vector(&self, row: u64) -> Result<Option<UnitVector>> {
+        let (segment, local) = self.index.place(row)?;
+        let (segment, at) = (&self.index.segments[segment], local as usize);
+        segment.check_rows(at..at + 1)?;
+        let row = segment.vectors().slice(at..at + 1, segment.row_len());
+        Ok(UnitVector::new(row.widen(&mut Vec::new())))
     }
 
     /// Searches by the queries' embeddings, as [`Index::search_with`].

@@ -5,19 +5,22 @@ use std::collections::{HashMap, HashSet};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 use super::named::of_query;
+use super::slice::{ListSlice, Slice};
+use crate::blend::Blend;
 use crate::call::Call;
 use crate::io::{Corpus, Query, Row};
+use crate::ranking;
 use crate::reranker::Reranker;
-use crate::scorer::{CandidateList, QueryReading, Scored, ScoredList};
+use crate::scorer::{CandidateList, MAX_FEEDBACK_CANDIDATES, QueryReading, Scored, ScoredList};
 use crate::{JobError, Result};
 
 /// Queries of a block. A document that several of them share is encoded once; their token vectors are in memory, some 50 KB each.
 pub const MAX_LISTS: usize = 1024;
 /// Pairs of a block, unless one list has more; some 40 bytes each.
 pub const MAX_PAIRS: usize = 1 << 20;
+/// What the embeddings of a block's pairs take, unless one list has more.
+const MAX_VECTOR_BYTES: usize = 256 << 20;
 /// Documents of a slice: what is encoded between two records of the journal, and whose texts are in memory. Every slice encodes its queries again,
 /// so it grows with them: eight documents of some hundred tokens for each query make that one or two per cent.
 pub const SLICE_DOCUMENTS: RangeInclusive<usize> = 512..=8192;
@@ -60,25 +63,6 @@ impl Documents {
     }
 }
 
-/// What became of a list in a slice.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ListSlice {
-    pub list: usize,
-    pub reading: QueryReading,
-    pub document_tokens: u64,
-    /// In the order of the list.
-    pub pairs: Vec<Scored>,
-}
-
-/// What became of the documents of a slice.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Slice {
-    /// Only lists that have documents in it.
-    pub lists: Vec<ListSlice>,
-    /// Tokens of the distinct texts.
-    pub tokens: u64,
-}
-
 /// The scores of a list.
 #[derive(Debug, Default)]
 pub struct ListScores {
@@ -102,6 +86,21 @@ pub struct Scoring {
     pub block: Block,
     done: Vec<Slice>,
     cuts: Vec<Cut>,
+    feedback: Vec<ListFeedback>,
+}
+
+/// What a list's feedback needs.
+struct ListFeedback {
+    /// There is one.
+    is_on: bool,
+    /// First-stage scores count.
+    is_blended: bool,
+}
+
+/// Pairs of a block, unless one list has more, where their vectors of so many numbers are kept.
+pub fn max_pairs(vector_dim: Option<usize>) -> usize {
+    let of_vectors = |dim: usize| MAX_VECTOR_BYTES / (dim.max(1) * size_of::<f32>());
+    vector_dim.map_or(MAX_PAIRS, |dim| of_vectors(dim).min(MAX_PAIRS))
 }
 
 /// Cuts by documents: each is in one slice, a list may be in several.
@@ -144,10 +143,16 @@ fn cut_lists(lists: &[List]) -> Vec<Cut> {
 }
 
 impl Scoring {
-    /// `whole_lists`: the scores of a list depend on all of it ([`Reranker::needs_whole_lists`]).
-    pub fn new(block: Block, whole_lists: bool) -> Self {
-        let cuts = if whole_lists { cut_lists(&block.lists) } else { cut_documents(&block) };
-        Self { block, done: Vec::new(), cuts }
+    /// A block to be scored by this reranker, whole lists at a time where it needs them.
+    pub fn new(block: Block, reranker: &Reranker) -> Self {
+        let cuts = if reranker.needs_whole_lists() { cut_lists(&block.lists) } else { cut_documents(&block) };
+        let is_blended = |list: &List| reranker.blend() != Blend::None && list.first_stage.iter().any(Option::is_some);
+        let of_list = |list: &List| {
+            let is_blended = is_blended(list);
+            ListFeedback { is_on: reranker.feedback().weight(is_blended).is_some(), is_blended }
+        };
+        let feedback = block.lists.iter().map(of_list).collect();
+        Self { block, done: Vec::new(), cuts, feedback }
     }
 
     /// Documents that need not be scored again; one that is in several slices counts once.
@@ -170,7 +175,45 @@ impl Scoring {
             return Err(JobError::CannotGoOn { why: "its journal does not fit its inputs".into() }.into());
         }
         self.done.push(slice);
+        self.forget_vectors();
         Ok(())
+    }
+
+    /// Drops vectors that no feedback can need any more, of the lists in the newest slice.
+    fn forget_vectors(&mut self) {
+        let lists: Vec<usize> =
+            self.done.last().map_or(Vec::new(), |slice| slice.lists.iter().map(|list| list.list).collect());
+        for list in lists {
+            let Some(contenders) = self.contenders(list, None) else { continue };
+            for (slice, cut) in self.done.iter_mut().zip(&self.cuts) {
+                for (of_slice, (at, places)) in slice.lists.iter_mut().zip(&cut.lists) {
+                    if *at == list {
+                        keep_vectors(&mut of_slice.pairs, places, &contenders);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The candidates with vectors that can be among a list's best by the slices that are done, and the `next`; `None`: all.
+    fn contenders(&self, list: usize, next: Option<&Slice>) -> Option<HashSet<usize>> {
+        let (all, is_blended) = (&self.block.lists[list], self.feedback[list].is_blended);
+        if all.documents.len() <= MAX_FEEDBACK_CANDIDATES {
+            return None;
+        }
+        let both = |(pair, &place): (&Scored, &usize)| match (pair.is_scored(), is_blended) {
+            (true, true) => (place, f64::from(pair.score), first_stage_score(all, place)),
+            (true, false) => (place, f64::from(pair.ranked_by), f64::NEG_INFINITY),
+            (false, _) => (place, f64::NEG_INFINITY, first_stage_score(all, place)),
+        };
+        let mut among = Vec::new();
+        for (slice, cut) in self.done.iter().chain(next).zip(&self.cuts) {
+            for (of_slice, (_, places)) in slice.lists.iter().zip(&cut.lists).filter(|(_, (at, _))| *at == list) {
+                let with_vector = of_slice.pairs.iter().zip(places).filter(|(pair, _)| pair.vector.is_some());
+                among.extend(with_vector.map(both));
+            }
+        }
+        Some(ranking::undominated(&among, MAX_FEEDBACK_CANDIDATES).into_iter().collect())
     }
 
     /// Scores the next slice; `None` when all are done.
@@ -201,7 +244,23 @@ impl Scoring {
             ListSlice { list: *list, reading, document_tokens, pairs }
         };
         let lists = places.iter().zip(scored).map(slice).collect();
-        Ok(Some(Slice { lists, tokens: tokens.iter().sum() }))
+        let mut slice = Slice { lists, tokens: tokens.iter().sum() };
+        self.keep_needed_vectors(&mut slice, places);
+        Ok(Some(slice))
+    }
+
+    /// Drops the vectors of a new slice that no feedback can need.
+    fn keep_needed_vectors(&self, slice: &mut Slice, places: &[(usize, Vec<usize>)]) {
+        let needed: Vec<Option<HashSet<usize>>> = places
+            .iter()
+            .map(|&(list, _)| match self.feedback[list].is_on {
+                true => self.contenders(list, Some(slice)),
+                false => Some(HashSet::new()),
+            })
+            .collect();
+        for ((list, (_, places)), needed) in slice.lists.iter_mut().zip(places).zip(&needed) {
+            needed.iter().for_each(|needed| keep_vectors(&mut list.pairs, places, needed));
+        }
     }
 
     /// The scores of a list once all slices are done.
@@ -221,6 +280,17 @@ impl Scoring {
         }
         scores
     }
+}
+
+/// The worst where there is none.
+fn first_stage_score(list: &List, place: usize) -> f64 {
+    list.first_stage[place].unwrap_or(f64::NEG_INFINITY)
+}
+
+/// Drops the vectors of pairs whose places are not among those that are needed.
+fn keep_vectors(pairs: &mut [Scored], places: &[usize], needed: &HashSet<usize>) {
+    let dropped = pairs.iter_mut().zip(places).filter(|(_, place)| !needed.contains(place));
+    dropped.for_each(|(pair, _)| pair.vector = None);
 }
 
 #[cfg(test)]
@@ -275,7 +345,7 @@ mod tests {
     fn scored(whole: bool) -> (Vec<usize>, Vec<ListScores>) {
         let scorer = Arc::new(ByPlace { whole, ..ByPlace::default() });
         let reranker = Reranker::new(Model::from_scorer(Arc::clone(&scorer) as Arc<dyn Scorer>));
-        let mut scoring = Scoring::new(block(), reranker.needs_whole_lists());
+        let mut scoring = Scoring::new(block(), &reranker);
         while let Some(slice) = scoring.next_slice(&reranker, &Call::new()).unwrap() {
             scoring.push(slice).unwrap();
         }

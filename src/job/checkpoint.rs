@@ -14,10 +14,10 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::block::Slice;
 use super::cleanup::{ANSWERS, COLUMNS, JOURNAL, MANIFEST};
 use super::folder::JobFolder;
 use super::manifest::Manifest;
+use super::slice::Slice;
 use super::totals::Totals;
 use crate::answer::{Format, write_columns};
 use crate::io::{CheckedFile, FileMark, Journal, publish_file};

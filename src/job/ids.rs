@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::named::of_query;
 use crate::answer::{IndexRun, ModelRun, Ranked, RankedQuery, Readings};
+use crate::blend::Blend;
 use crate::call::Call;
 use crate::error::Remedy;
 use crate::index::{Index, IndexQuery, IndexScorer};
@@ -168,11 +169,12 @@ pub fn rank_ids<'a>(
         RankedIds { answers: Vec::new(), unknown: None, empty: Vec::new(), readings: Readings::default(), encoding };
     for (list, query) in lists.iter().zip(&queries) {
         let known = ranked.known(list, scorer.index(), index.empty_rows > 0)?;
-        let (results, is_blended) = rank(list, &known, query, scorer, options)?;
-        let (blend, reading) = (is_blended.then_some(options.blend), query.reading());
+        let RankedList { results, blend, feedback } = rank(list, &known, query, scorer, options)?;
+        let reading = query.reading();
         ranked.readings.add(&list.query.id, reading);
         let index = Some(index.clone());
-        ranked.answers.push(RankedQuery { query: &list.query, model, index, blend, reading, work: None, results });
+        let query = &list.query;
+        ranked.answers.push(RankedQuery { query, model, index, blend, feedback, reading, work: None, results });
     }
     match &ranked.unknown {
         Some(unknown) if !leaves_out => {
@@ -209,23 +211,32 @@ impl RankedIds<'_> {
     }
 }
 
-/// The candidates of a list in their order, and whether the first stage counted.
+/// The candidates of a list in their order, and how it came about.
+struct RankedList<'a> {
+    results: Vec<Ranked<'a>>,
+    blend: Option<Blend>,
+    feedback: Option<f32>,
+}
+
+/// Ranks a list of which the index has these places and rows.
 fn rank<'a>(
     list: &'a IdList,
     known: &[(usize, u64)],
     query: &IndexQuery,
     scorer: &IndexScorer,
     options: &ListOptions,
-) -> Result<(Vec<Ranked<'a>>, bool)> {
+) -> Result<RankedList<'a>> {
     let rows: Vec<u64> = known.iter().map(|(_, row)| *row).collect();
     let pairs = scorer.score(query, &rows)?.pairs;
     let first: Vec<Option<f64>> = known.iter().map(|(place, _)| list.first_stage[*place]).collect();
-    let OrderedList { hits, is_blended } = list::order(&pairs, &first, options).map_err(|error| match error {
-        Error::NotANumber { index } => {
-            Error::at(error, format!("query '{}', id '{}'", list.query.id, list.ids[known[index].0]))
-        }
-        error => error,
-    })?;
+    let vector = |at: usize| scorer.unit_vector(rows[at]);
+    let OrderedList { hits, is_blended, feedback } =
+        list::order_with(&pairs, &first, options, vector).map_err(|error| match error {
+            Error::NotANumber { index } => {
+                Error::at(error, format!("query '{}', id '{}'", list.query.id, list.ids[known[index].0]))
+            }
+            error => error,
+        })?;
     let ranked = |hit: &Hit| Ranked {
         hit: Hit { index: rows[hit.index] as usize, ..*hit },
         id: list.ids[known[hit.index].0].as_str().into(),
@@ -234,7 +245,7 @@ fn rank<'a>(
         first_stage: first[hit.index],
         explanation: None,
     };
-    Ok((hits.iter().map(ranked).collect(), is_blended))
+    Ok(RankedList { results: hits.iter().map(ranked).collect(), blend: is_blended.then_some(options.blend), feedback })
 }
 
 /// Finds the best rows of an index for each query, and hands each answer on as it is found. `model`: what answers say of the model.
@@ -268,7 +279,7 @@ pub fn search_index(
             results.truncate(top_k);
             searched.results += results.len();
             let index = Some(run.clone());
-            answered(&RankedQuery { query, model, index, blend: None, reading, work: None, results })?;
+            answered(&RankedQuery { query, model, index, blend: None, feedback: None, reading, work: None, results })?;
         }
     }
     Ok(searched)

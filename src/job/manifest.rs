@@ -15,7 +15,7 @@ use crate::reranker::Reranker;
 use crate::scorer::StageInfo;
 
 /// Of the files that a job leaves behind.
-const FORMAT: u32 = 4;
+const FORMAT: u32 = 5;
 
 /// Inputs by content, model and options: everything that the output depends on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -64,6 +64,7 @@ impl Manifest {
             "stages": reranker.stages().iter().map(stage).collect::<Vec<_>>(),
             "scoring": reranker.score_kind().to_string(),
             "blend": reranker.blend().to_string(),
+            "feedback": reranker.feedback().to_string(),
             "long": reranker.long_text().to_string(),
             "depth": options.depth,
             "top-k": options.top_k,

@@ -5,7 +5,9 @@
 //! Lists are scored block by block (`block.rs`), documents of a block slice by slice, each encoded once. With an output file every slice is
 //! kept in a journal (`checkpoint.rs`), so that a job that was killed goes on where it was; scores do not depend on how often that
 //! happens, nor on what is scored together, so the output is the same. Memory: the queries, a block's pairs and token vectors of its
-//! queries, a slice's texts.
+//! queries, a slice's texts. With feedback ([`Feedback`](crate::scorer::Feedback)) also the embeddings of a block's candidates: a block of a run has so
+//! few lists that they take at most 256 MiB, and of a longer list the embeddings of those are kept that can be among its
+//! [`MAX_FEEDBACK_CANDIDATES`](crate::scorer::MAX_FEEDBACK_CANDIDATES) best.
 //!
 //! ```no_run
 //! use nearsort::{Call, Reranker};
@@ -36,6 +38,7 @@ mod plan;
 mod rows;
 mod shard;
 mod shard_note;
+mod slice;
 mod source;
 mod totals;
 mod work;
@@ -139,7 +142,7 @@ impl Job {
     /// As [`Job::run`].
     pub fn rehearse(mut self, reranker: &Reranker) -> Result<()> {
         while let Some(block) = self.source.next_block()? {
-            let mut scoring = Scoring::new(block, reranker.needs_whole_lists());
+            let mut scoring = Scoring::new(block, reranker);
             while let Some(slice) = scoring.next_slice(reranker, &Call::new())? {
                 scoring.push(slice)?;
             }

@@ -27,6 +27,8 @@ pub struct Plan {
     /// Lists still to come.
     ahead: Range<usize>,
     num_lists: usize,
+    /// Of a block.
+    max_pairs: usize,
 }
 
 impl Plan {
@@ -73,6 +75,7 @@ impl Plan {
             lists: BufReader::new(lists),
             extents,
             ahead,
+            max_pairs: MAX_PAIRS,
         })
     }
 
@@ -82,6 +85,11 @@ impl Plan {
 
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// From now on a block has at most so many pairs, unless one list has more.
+    pub fn bound_pairs(&mut self, max_pairs: usize) {
+        self.max_pairs = max_pairs;
     }
 
     /// Lists of the shard.
@@ -105,7 +113,7 @@ impl Plan {
         let mut pairs = 0;
         let mut fits = |&(_, count): &(u64, u32)| {
             pairs += count as usize;
-            pairs <= MAX_PAIRS
+            pairs <= self.max_pairs
         };
         let ahead = &self.extents[self.ahead.clone()];
         let count = ahead.iter().take(MAX_LISTS).take_while(|extent| fits(extent)).count();

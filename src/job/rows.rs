@@ -2,7 +2,8 @@
 //!
 //! Rows are read and scored in chunks of at most [`CHUNK_ROWS`] rows and some 64 MiB. With a top-k only the rows that can still be answers are
 //! kept, so that memory depends on k and not on the number of candidates. Where a first stage's scores are mixed in, which needs the
-//! whole list, 16 bytes per candidate are kept as well. Of a scorer that needs whole lists all rows are one chunk.
+//! whole list, 16 bytes per candidate are kept as well. Feedback keeps the rows that can be among the
+//! [`MAX_FEEDBACK_CANDIDATES`] best, with their embeddings. Of a scorer that needs whole lists all rows are one chunk.
 
 use std::collections::{HashMap, HashSet};
 
@@ -17,7 +18,8 @@ use crate::call::Call;
 use crate::io::{Query, Row, Rows};
 use crate::ranking::{self, Hit, TopK};
 use crate::reranker::Reranker;
-use crate::scorer::{Explanation, QueryReading, Scored, ScoredList, list};
+use crate::scorer::list::{self, FeedbackStep};
+use crate::scorer::{Explanation, Feedback, MAX_FEEDBACK_CANDIDATES, QueryReading, Scored, ScoredList};
 use crate::{Error, Result};
 
 /// Rows scored at a time: enough for batches of like length, little enough to keep in memory at any text length.
@@ -65,6 +67,7 @@ pub struct RankedRows<'a> {
 struct RankedList<'a> {
     query: &'a Query,
     reading: QueryReading,
+    feedback: Option<f32>,
     /// Best first.
     results: Vec<(Hit, Scored, Option<Explanation>)>,
 }
@@ -105,6 +108,7 @@ pub fn rank_rows<'a>(
         if let Some(k) = options.top_k {
             collected.forget_losers(k);
         }
+        collected.forget_vectors();
     }
 }
 
@@ -121,6 +125,7 @@ impl RankedRows<'_> {
             model,
             index: None,
             blend: self.blend,
+            feedback: list.feedback,
             reading: list.reading,
             work: Some(WorkDone {
                 tokens: self.totals.tokens,
@@ -154,6 +159,42 @@ struct PerQuery<'a> {
     pairs: HashMap<usize, Scored>,
 }
 
+impl PerQuery<'_> {
+    /// The candidates with vectors that feedback can need.
+    fn with_needed_vectors(&self, mixing: Option<&Mixing>) -> HashSet<usize> {
+        let with_vector = self.pairs.iter().filter(|(_, pair)| pair.vector.is_some());
+        let Some(mixing) = mixing else {
+            let scores = with_vector.map(|(&index, pair)| (index, f64::from(pair.ranked_by), 0.0)).collect::<Vec<_>>();
+            return ranking::undominated(&scores, MAX_FEEDBACK_CANDIDATES).into_iter().collect();
+        };
+        mixing.winners(with_vector.map(|(&index, _)| index), MAX_FEEDBACK_CANDIDATES)
+    }
+
+    /// Gives hits, best first, the scores to show and the order after feedback; whether there was any.
+    fn reorder(&self, hits: &mut Vec<Hit>, mixing: Option<&Mixing>, feedback: Feedback) -> Result<Option<f32>> {
+        let weight = feedback.weight(mixing.is_some());
+        let model_score = |hit: &mut Hit| hit.score = self.pairs.get(&hit.index).map_or(hit.score, |pair| pair.score);
+        let is_scored = |hit: &Hit| self.pairs.get(&hit.index).is_none_or(Scored::is_scored);
+        if mixing.is_none() {
+            // What it is ranked by may be a finer number; nothing is known of a score that was left out.
+            hits.iter_mut().filter(|hit| weight.is_none() || !is_scored(hit)).for_each(model_score);
+        }
+        let Some(weight) = weight else { return Ok(None) };
+        let is_long = |mixing: &&Mixing| mixing.model.len() > MAX_FEEDBACK_CANDIDATES;
+        let winners = |mixing: &Mixing| mixing.winners(self.pairs.keys().copied(), MAX_FEEDBACK_CANDIDATES);
+        let contenders = mixing.filter(is_long).map(winners);
+        let mut left_out: Vec<usize> = hits.iter().filter(|hit| !is_scored(hit)).map(|hit| hit.index).collect();
+        left_out.sort_unstable();
+        let step = FeedbackStep { feedback, weight, left_out: &left_out, contenders };
+        let vector = |at: usize| Ok(self.pairs.get(&at).and_then(|pair| pair.vector.clone()));
+        let is_moved = step.reorder(hits, vector)?;
+        if !is_moved && mixing.is_none() {
+            hits.iter_mut().for_each(model_score);
+        }
+        Ok(is_moved.then_some(weight))
+    }
+}
+
 /// Both stages' scores of every candidate so far.
 #[derive(Default)]
 struct Mixing {
@@ -173,20 +214,13 @@ impl Mixing {
 
     /// The candidates among `kept` that can still be among the best `k`.
     fn winners(&self, kept: impl Iterator<Item = usize>, k: usize) -> HashSet<usize> {
-        let scores = |index: usize| {
-            let first_stage = self.first_stage[index].unwrap_or(f64::NEG_INFINITY);
-            match self.left_out.binary_search(&index) {
-                Ok(_) => (index, f64::NEG_INFINITY, first_stage),
-                Err(_) => (index, f64::from(self.model[index]), first_stage),
-            }
-        };
-        let kept: Vec<(usize, f64, f64)> = kept.map(scores).collect();
-        ranking::undominated(&kept, k).into_iter().collect()
+        list::contenders(&self.model, &self.first_stage, &self.left_out, kept, k)
     }
 }
 
 struct Collected<'a> {
     queries: Vec<PerQuery<'a>>,
+    feedback: Feedback,
     ignore_identical_ids: bool,
     rows: HashMap<usize, Row>,
     /// Where the first stage's scores count.
@@ -196,12 +230,14 @@ struct Collected<'a> {
 
 impl<'a> Collected<'a> {
     fn new(queries: &'a [Query], options: &RowsOptions, reranker: &Reranker) -> Self {
-        let top_k = options.top_k.unwrap_or(usize::MAX);
+        let feedback = reranker.feedback();
+        let top_k = needed(options.top_k.unwrap_or(usize::MAX), feedback.weight(false));
         let per_query =
             |query| PerQuery { query, best: TopK::new(top_k), reading: QueryReading::default(), pairs: HashMap::new() };
         let max_tokens = reranker.model().map_or(0, |model| model.max_tokens);
         Self {
             queries: queries.iter().map(per_query).collect(),
+            feedback,
             ignore_identical_ids: options.ignore_identical_ids,
             rows: HashMap::new(),
             mixing: None,
@@ -236,6 +272,7 @@ impl<'a> Collected<'a> {
         let scored = reranker.score_queries(&texts, &passages, call);
         let scored = scored.map_err(|error| of_query(error, |at| self.queries.get(at).map(|asked| asked.query)))?;
         drop(passages);
+        let keeps_vectors = self.feedback_weight().is_some();
         for (asked, scored) in self.queries.iter_mut().zip(&scored) {
             asked.reading.merge(scored.query);
             for ((at, pair), row) in (first..).zip(&scored.pairs).zip(&chunk) {
@@ -243,7 +280,8 @@ impl<'a> Collected<'a> {
                     continue;
                 }
                 asked.best.push(at, pair.ranked_by).map_err(|error| of_candidate(error, row))?;
-                asked.pairs.insert(at, pair.clone());
+                let vector = pair.vector.clone().filter(|_| keeps_vectors);
+                asked.pairs.insert(at, Scored { vector, ..pair.clone() });
             }
         }
         self.count(&scored, &chunk)?;
@@ -280,7 +318,22 @@ impl<'a> Collected<'a> {
         Ok(())
     }
 
+    /// The weight of the feedback; `None` without.
+    fn feedback_weight(&self) -> Option<f32> {
+        self.feedback.weight(self.mixing.is_some())
+    }
+
+    /// Drops the vectors of candidates that no feedback can need any more.
+    fn forget_vectors(&mut self) {
+        for asked in self.queries.iter_mut().filter(|asked| asked.pairs.len() > MAX_FEEDBACK_CANDIDATES) {
+            let needed = asked.with_needed_vectors(self.mixing.as_ref());
+            let dropped = asked.pairs.iter_mut().filter(|(index, _)| !needed.contains(index));
+            dropped.for_each(|(_, pair)| pair.vector = None);
+        }
+    }
+
     fn forget_losers(&mut self, k: usize) {
+        let k = needed(k, self.feedback_weight());
         let winners = self.mixing.as_ref().map(|mixing| mixing.winners(self.rows.keys().copied(), k));
         for asked in &mut self.queries {
             let own = || asked.best.indices().collect();
@@ -292,39 +345,44 @@ impl<'a> Collected<'a> {
     }
 
     fn ranked(self, reranker: &Reranker, options: &RowsOptions, call: &Call<'_>) -> Result<RankedRows<'a>> {
-        let Self { queries, rows, mixing, mut totals, .. } = self;
+        let weight = self.feedback_weight();
+        let Self { queries, rows, mixing, mut totals, feedback, .. } = self;
         let k = options.top_k.unwrap_or(usize::MAX);
         let mixed = match &mixing {
             Some(Mixing { model, left_out, first_stage }) => {
                 let mixed = list::mix(reranker.blend(), model, left_out, first_stage)?;
-                mixed.map(|mixed| ranking::top_k(&mixed, k)).transpose()?
+                mixed.map(|mixed| ranking::top_k(&mixed, needed(k, weight))).transpose()?
             }
             None => None,
         };
         let mut lists = Vec::with_capacity(queries.len());
-        for PerQuery { query, best, reading, mut pairs } in queries {
-            totals.readings.add(&query.id, reading);
-            let hits = mixed.clone().unwrap_or_else(|| best.into_hits());
+        for mut asked in queries {
+            totals.readings.add(&asked.query.id, asked.reading);
+            let best = std::mem::replace(&mut asked.best, TopK::new(0));
+            let mut hits = mixed.clone().unwrap_or_else(|| best.into_hits());
+            let weight = asked.reorder(&mut hits, mixing.as_ref(), feedback)?;
+            let PerQuery { query, reading, mut pairs, .. } = asked;
             let mut results = Vec::new();
-            for mut hit in hits {
+            for hit in hits.into_iter().take(k) {
                 let Some(pair) = pairs.remove(&hit.index) else { continue };
                 if options.min_score.is_some_and(|least| pair.score < least || pair.score.is_nan()) {
                     continue;
-                }
-                if mixed.is_none() {
-                    // What it is ranked by may be a finer number.
-                    hit.score = pair.score;
                 }
                 let passage = rows[&hit.index].passage();
                 if options.explain {
                     call.check()?;
                 }
                 let explanation = options.explain.then(|| reranker.explain(&query.text, &passage)).transpose()?;
-                results.push((hit, pair, explanation.flatten()));
+                results.push((hit, Scored { vector: None, ..pair }, explanation.flatten()));
             }
             totals.results += results.len();
-            lists.push(RankedList { query, reading, results });
+            lists.push(RankedList { query, reading, feedback: weight, results });
         }
         Ok(RankedRows { lists, rows, blend: mixed.is_some().then(|| reranker.blend()), totals })
     }
+}
+
+/// How many of the best are kept for the best `k`.
+fn needed(k: usize, feedback: Option<f32>) -> usize {
+    feedback.map_or(k, |_| k.max(MAX_FEEDBACK_CANDIDATES))
 }

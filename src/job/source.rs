@@ -41,6 +41,13 @@ impl Source {
         }
     }
 
+    /// From now on a block has at most so many pairs, unless one list has more. Of a file of lists, blocks are smaller than that.
+    pub fn bound_pairs(&mut self, max_pairs: usize) {
+        if let Self::Run(plan) = self {
+            plan.bound_pairs(max_pairs);
+        }
+    }
+
     /// Lists in all, where that is known.
     pub fn num_lists(&self) -> Option<usize> {
         match self {

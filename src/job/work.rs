@@ -1,6 +1,6 @@
 //! Lists being scored and answered.
 
-use super::block::{List, ListScores, Scoring};
+use super::block::{List, ListScores, Scoring, max_pairs};
 use super::checkpoint::Checkpoint;
 use super::manifest::Manifest;
 use super::observer::{Notice, Observer};
@@ -14,7 +14,7 @@ use crate::blend::Blend;
 use crate::call::Call;
 use crate::io::Row;
 use crate::reranker::Reranker;
-use crate::scorer::{ListOptions, OrderedList, list};
+use crate::scorer::{OrderedList, Scored, list};
 use crate::{Error, Result};
 
 pub(super) struct Work<'a> {
@@ -72,6 +72,7 @@ impl<'a> Work<'a> {
         if self.reranker.blend() != Blend::None {
             source.need_scores();
         }
+        source.bound_pairs(max_pairs(self.reranker.vector_dim()));
         for _ in 0..done {
             source.next_block()?;
         }
@@ -83,7 +84,7 @@ impl<'a> Work<'a> {
             if matches!(source, Source::Lists(_)) {
                 self.observer.expect(block.documents.len(), false);
             }
-            self.score_block(Scoring::new(block, self.reranker.needs_whole_lists()))?;
+            self.score_block(Scoring::new(block, self.reranker))?;
         }
         Ok(())
     }
@@ -114,7 +115,7 @@ impl<'a> Work<'a> {
 
     fn write(&mut self, scoring: &Scoring, list: &List, scores: &ListScores) -> Result<()> {
         let documents = &scoring.block.documents;
-        let OrderedList { hits, is_blended } = self.order(list, scores).map_err(|error| match error {
+        let OrderedList { hits, is_blended, feedback } = self.order(list, scores).map_err(|error| match error {
             Error::NotANumber { index } => match documents.row(list.documents[index]) {
                 Ok(row) => at_pair(Error::NotANumber { index }, list, &row),
                 Err(error) => error,
@@ -126,7 +127,7 @@ impl<'a> Work<'a> {
             hit,
             id: row.id.as_str().into(),
             row: Some(row),
-            pair: scores.pairs[hit.index].clone(),
+            pair: Scored { vector: None, ..scores.pairs[hit.index].clone() },
             first_stage: list.first_stage[hit.index],
             explanation: None,
         });
@@ -151,6 +152,7 @@ impl<'a> Work<'a> {
             model: &self.model,
             index: None,
             blend: is_blended.then(|| self.reranker.blend()),
+            feedback,
             reading: scores.reading,
             work: Some(work),
             results,
@@ -167,7 +169,7 @@ impl<'a> Work<'a> {
         if is_asked && !list.documents.is_empty() && list.first_stage.iter().all(Option::is_none) {
             return Err(Error::NoFirstStage { query: list.query.id.clone() });
         }
-        let options = ListOptions::new(blend).top_k(self.options.top_k).min_score(self.options.min_score);
+        let options = self.reranker.list_options().top_k(self.options.top_k).min_score(self.options.min_score);
         list::order(&scores.pairs, &list.first_stage, &options)
     }
 

@@ -6,7 +6,7 @@ use super::{Loaded, Model, Task};
 use crate::blend::{Blend, Normalize};
 use crate::encoder::{Encoder, LocalEncoder};
 use crate::remote::judge::JudgeMethod;
-use crate::scorer::{BiEncoderScorer, CrossEncoderScorer, LongText, ScoreKind, ScoredList, Scorer, Scoring};
+use crate::scorer::{BiEncoderScorer, CrossEncoderScorer, Feedback, LongText, ScoreKind, ScoredList, Scorer, Scoring};
 use crate::{Error, Result};
 
 /// What a model does with lists. What is left out follows from the model.
@@ -24,6 +24,9 @@ pub struct RankOptions {
     /// How first-stage scores are mixed in, where there are some. Default: [`Scoring::default_blend`]; none for cross-encoders, which
     /// read the words themselves, for judges and rerank services; z-scores for scorers of your own.
     pub blend: Option<Blend>,
+    /// Whether the best candidates of a list change the order of the others, by their embeddings. Default: where first-stage scores are
+    /// mixed in and the model embeds texts.
+    pub feedback: Feedback,
     /// Of a cross-encoder: logits (`true`) or probabilities as scores. Default: what the model's files want.
     pub raw_scores: Option<bool>,
     /// Of a judge: about each candidate alone, or about several at once. Default: as the model was loaded, [`ModelOptions::judge`](super::ModelOptions::judge).
@@ -38,6 +41,7 @@ pub(crate) struct Prepared {
     pub encoder: Option<Arc<LocalEncoder>>,
     pub long_text: LongText,
     pub blend: Blend,
+    pub feedback: Feedback,
 }
 
 impl RankOptions {
@@ -69,9 +73,21 @@ impl RankOptions {
             Task::CrossEncode if self.long_text == Some(LongText::Window) => refused(format!(
                 "`long_text=window` is for embedding models, and {name} is a cross-encoder, which reads the beginning of a long text: leave it out"
             )),
+            Task::EmbedTokens | Task::CrossEncode | Task::Judge | Task::Rerank if self.asks_feedback() => {
+                Err(Error::InvalidOption {
+                    option: "feedback",
+                    why: format!(
+                        "is for models that embed texts, and {name} does not; leave it out, or put an embedding stage before"
+                    ),
+                })
+            }
             Task::Judge | Task::Rerank => self.check_service(task),
             _ => Ok(()),
         }
+    }
+
+    fn asks_feedback(&self) -> bool {
+        matches!(self.feedback, Feedback::Weight(_))
     }
 
     fn check_service(&self, task: Task) -> Result<()> {
@@ -128,7 +144,8 @@ impl Model {
     /// [`Error::InvalidArgument`] for a blend's weight that is no share, and for options that the model has no use for.
     pub(crate) fn prepare(&self, options: &RankOptions) -> Result<Prepared> {
         options.check(self.task(), self.name())?;
-        match &self.loaded {
+        let feedback = options.feedback.check()?;
+        let prepared = match &self.loaded {
             Loaded::Embedder { encoder, local, cached, scoring } => {
                 let scoring = options.scoring.unwrap_or(*scoring);
                 let is_cut = LongText::Truncate;
@@ -138,9 +155,11 @@ impl Model {
                     let why = "needs long texts to be read in windows: say `long_text=window`, or leave it out";
                     return Err(Error::InvalidOption { option: "windows", why: why.into() });
                 }
+                let blend = options.blend.unwrap_or(scoring.default_blend()).check()?;
+                let needs_vectors = feedback.weight(blend != Blend::None).is_some();
                 let by = |encoder: Arc<dyn Encoder>| {
-                    let scorer = BiEncoderScorer::new(encoder, scoring, long_text)?;
-                    Ok::<_, Error>(Arc::new(scorer.keeping_windows(options.windows)))
+                    let scorer = BiEncoderScorer::new(encoder, scoring, long_text)?.keeping_windows(options.windows);
+                    Ok::<_, Error>(Arc::new(scorer.with_vectors(needs_vectors)))
                 };
                 let explainer = by(Arc::clone(encoder))?;
                 let scorer = match cached {
@@ -150,8 +169,7 @@ impl Model {
                     }
                     None => Arc::clone(&explainer),
                 };
-                let blend = options.blend.unwrap_or(scoring.default_blend()).check()?;
-                Ok(Prepared { scorer, explainer, encoder: local.clone(), long_text, blend })
+                Ok(Prepared { scorer, explainer, encoder: local.clone(), long_text, blend, feedback })
             }
             Loaded::CrossEncoder(model) => {
                 let mut scorer = CrossEncoderScorer::new(Arc::clone(model));
@@ -170,7 +188,8 @@ impl Model {
                 let blend = options.blend.unwrap_or(own).check()?;
                 Ok(Prepared::of_scorer(Arc::clone(scorer), blend))
             }
-        }
+        };
+        prepared.map(|prepared| Prepared { feedback, ..prepared })
     }
 }
 
@@ -195,6 +214,11 @@ impl RankOptions {
         Self { blend: Some(blend), ..self }
     }
 
+    /// Whether the best candidates of a list change the order of the others.
+    pub fn feedback(self, feedback: Feedback) -> Self {
+        Self { feedback, ..self }
+    }
+
     /// Of a judge: about each candidate alone, or about several at once.
     pub fn judge(self, method: JudgeMethod) -> Self {
         Self { judge: Some(method), ..self }
@@ -207,9 +231,11 @@ impl RankOptions {
 }
 
 impl Prepared {
+    /// Without feedback.
     pub fn of_scorer(scorer: Arc<dyn Scorer>, blend: Blend) -> Self {
         let explainer = Arc::clone(&scorer);
-        Self { scorer, explainer, encoder: None, long_text: LongText::Truncate, blend }
+        let (long_text, feedback) = (LongText::Truncate, Feedback::Off);
+        Self { scorer, explainer, encoder: None, long_text, blend, feedback }
     }
 }
 

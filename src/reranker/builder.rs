@@ -12,7 +12,7 @@ use crate::candle_backend::Device;
 use crate::encoder::{Encoder, Engine, LocalEncoder, Overrides, Precision};
 use crate::model::{Connect, DEFAULT_MODEL, Model, ModelOptions, RankOptions, check_cached};
 use crate::remote::judge::{JudgeMethod, JudgeOptions};
-use crate::scorer::{LongText, Scoring};
+use crate::scorer::{Feedback, LongText, Scoring};
 use crate::service::{Provider, Service, ServiceKind};
 use crate::store::ModelStore;
 
@@ -69,6 +69,13 @@ impl RerankerBuilder {
     /// read the words themselves, and for stages.
     pub fn blend(mut self, blend: Blend) -> Self {
         self.rank.blend = Some(blend);
+        self
+    }
+
+    /// Whether the best candidates of a list change the order of the others, by their embeddings. Default: [`Feedback::Auto`]. Of stages it holds
+    /// for those that embed.
+    pub fn feedback(mut self, feedback: Feedback) -> Self {
+        self.rank.feedback = feedback;
         self
     }
 

@@ -35,12 +35,14 @@ pub enum OnDeadline {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Answer {
-    /// Best first: positions among the documents, and scores; where first-stage scores count, the mixed ones.
+    /// Best first: positions among the documents, and scores; where first-stage scores or feedback count, what came of them.
     pub hits: Vec<Hit>,
     /// All that is known of every document, in their order.
     pub pairs: Vec<Scored>,
     /// Whether first-stage scores count.
     pub is_blended: bool,
+    /// The weight of the feedback inside the list; `None` where there was none.
+    pub feedback: Option<f32>,
     /// How the query was read.
     pub query: QueryReading,
     /// Tokens of the documents, every distinct text counted once.
@@ -75,7 +77,7 @@ impl Reranker {
     /// # }
     /// ```
     pub fn rank<'a, D: AsRef<str>>(&'a self, query: &'a str, documents: &'a [D]) -> Ranking<'a, D> {
-        let options = ListOptions::new(self.blend);
+        let options = self.list_options();
         let on_deadline = OnDeadline::Error;
         Ranking { reranker: self, query, documents, first_stage: Vec::new(), options, on_deadline, call: Call::new() }
     }
@@ -95,7 +97,8 @@ impl<'a, D: AsRef<str>> Ranking<'a, D> {
     }
 
     /// The score that the search which found a document gave it, higher is better; `None` where it gave none. It is called once for each
-    /// document, in their order. The scores are mixed in as [`Reranker::blend`] says.
+    /// document, in their order. The scores are mixed in as [`Reranker::blend`] says, and then the best documents change the order of the others as
+    /// [`Reranker::feedback`] says.
     ///
     /// ```
     /// use nearsort::{Model, ModelOptions, Reranker};
@@ -195,12 +198,15 @@ impl<'a, D: AsRef<str>> Ranking<'a, D> {
             true => order_in_part(&scored.pairs, &first_stage, &options)?,
             false => list::order(&scored.pairs, &first_stage, &options)?,
         };
+        // Whoever keeps the answer need not keep 1.5 KB a document.
+        scored.pairs.iter_mut().for_each(|pair| pair.vector = None);
         let is_scored = |pair: &&Scored| pair.is_scored() && (reranker.stages.is_empty() || pair.stage.is_some());
         Ok(Answer {
             scored: scored.pairs.iter().filter(is_scored).count(),
             is_partial: call.is_cut_off(),
             hits: ordered.hits,
             is_blended: ordered.is_blended,
+            feedback: ordered.feedback,
             pairs: scored.pairs,
             query: scored.query,
             document_tokens: scored.document_tokens,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::Reranker;
 use crate::blend::Blend;
 use crate::model::{ModelStage, Prepared};
-use crate::scorer::{CascadeScorer, Scoring, Stage, StageInfo};
+use crate::scorer::{CascadeScorer, Feedback, Scoring, Stage, StageInfo};
 use crate::service::Provider;
 use crate::{Error, Result};
 
@@ -37,10 +37,10 @@ pub(super) struct Stages {
 }
 
 impl Stages {
-    pub fn push(&mut self, name: String, reranker: Reranker, depth: usize) {
+    pub fn push(&mut self, name: String, reranker: Reranker, depth: usize, feedback: Feedback) {
         let scorer = reranker.scorer;
         self.infos.push(StageInfo { name: name.clone(), kind: scorer.kind(), depth });
-        self.stages.push(Stage { name, scorer, depth });
+        self.stages.push(Stage { name, scorer, depth, feedback });
     }
 
     pub fn reranker(self, blend: Blend) -> Result<Reranker> {
@@ -73,7 +73,7 @@ impl Reranker {
             let reranker = Self::with(&model, options)?;
             let kind = reranker.score_kind().to_string();
             let name = reranker.model().filter(|_| reranker.encoder.is_none()).map_or(kind, |model| model.name);
-            all.push(name, reranker, depth);
+            all.push(name, reranker, depth, options.feedback);
         }
         all.reranker(Blend::None)
     }

@@ -1,7 +1,8 @@
 //! Scores from one encoder pass over each text: the cosine of the embeddings, MaxSim over the token vectors, or both.
 //!
-//! Texts are scored as they leave the encoder, against every query that asks for them; no vector of a candidate is kept. So memory
-//! depends on the queries and on the number of scores, not on the candidates' lengths.
+//! Texts are scored as they leave the encoder, against every query that asks for them; token vectors of a candidate are not kept, and the embedding
+//! of its best window only for feedback ([`BiEncoderScorer::with_vectors`]). So memory depends on the queries and on the number of scores, not on the
+//! candidates' lengths.
 
 use std::fmt;
 use std::ops::Range;
@@ -10,7 +11,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::explanation::{Explanation, Match, matches_of_words};
 use super::{
-    CandidateList, Parts, QueryReading, ScoreKind, Scored, ScoredList, Scorer, WhyNot, WindowScore, score_one_list,
+    CandidateList, Parts, QueryReading, ScoreKind, Scored, ScoredList, Scorer, UnitVector, WhyNot, WindowScore,
+    score_one_list,
 };
 use crate::blend::Blend;
 use crate::call::Call;
@@ -143,6 +145,7 @@ pub struct BiEncoderScorer {
     scoring: Scoring,
     long_text: LongText,
     keeps_windows: bool,
+    keeps_vectors: bool,
 }
 
 /// An encoded query.
@@ -158,21 +161,28 @@ struct Piece {
 }
 
 /// The best piece of a pair so far.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Best {
     value: f32,
     /// A part that was not asked for is 0.
     parts: Parts,
     /// Position among the pieces; `usize::MAX`: none yet.
     piece: usize,
+    /// The piece's embedding, where vectors are kept.
+    vector: Option<UnitVector>,
 }
 
 impl Best {
-    const NONE: Self = Self { value: f32::NEG_INFINITY, parts: Parts { cosine: 0.0, maxsim: 0.0 }, piece: usize::MAX };
+    const NONE: Self =
+        Self { value: f32::NEG_INFINITY, parts: Parts { cosine: 0.0, maxsim: 0.0 }, piece: usize::MAX, vector: None };
 
     /// A piece with its value, less the margin of later windows.
     fn of(value: f32, parts: Parts, position: usize, piece: &Piece) -> Self {
-        Self { value: less_window_margin(value, piece.range.start), parts, piece: position }
+        Self { value: less_window_margin(value, piece.range.start), parts, piece: position, vector: None }
+    }
+
+    fn with_vector(self, vector: Option<UnitVector>) -> Self {
+        Self { vector, ..self }
     }
 
     /// The higher value, of equals the earlier piece, and a value that is not a number before all: it has to be seen.
@@ -194,10 +204,10 @@ struct OfPieces {
 
 impl OfPieces {
     fn add(&mut self, piece: Best, keeps_all: bool) {
-        self.best.raise(piece);
         if keeps_all {
             self.all.push((piece.piece, piece.value));
         }
+        self.best.raise(piece);
     }
 }
 
@@ -235,17 +245,24 @@ impl BiEncoderScorer {
             return Err(Error::InvalidArgument(message.into()));
         }
         check_vectors(encoder.as_ref(), scoring)?;
-        Ok(Self { encoder, scoring, long_text, keeps_windows: false })
+        Ok(Self { encoder, scoring, long_text, keeps_windows: false, keeps_vectors: false })
     }
 
     /// Scores by cosine similarity alone, which every encoder can.
     pub fn cosine(encoder: Arc<dyn Encoder>) -> Self {
-        Self { encoder, scoring: Scoring::Cosine, long_text: LongText::Truncate, keeps_windows: false }
+        let (scoring, long_text) = (Scoring::Cosine, LongText::Truncate);
+        Self { encoder, scoring, long_text, keeps_windows: false, keeps_vectors: false }
     }
 
     /// Keeps the score of every window in [`Scored::windows`], where long texts are read in windows.
     pub fn keeping_windows(self, keeps_windows: bool) -> Self {
         Self { keeps_windows, ..self }
+    }
+
+    /// Whether pairs have the embedding of their candidate's best window ([`Scored::vector`]), 1.5 KB for each text of 384 numbers; the pairs of
+    /// a text share it where they share the window. A model without embeddings of texts gives none. Default: no.
+    pub fn with_vectors(self, keeps_vectors: bool) -> Self {
+        Self { keeps_vectors: keeps_vectors && self.encoder.has_text_vectors(), ..self }
     }
 
     /// Encodes texts and hands each to `sink`, with its token vectors if the encoder has them.
@@ -350,11 +367,13 @@ impl BiEncoderScorer {
             let places = &places.of_text[pieces[piece].text];
             let score = |&(list, _): &(usize, usize)| self.score_pair(&queries[list], encoded.vector, tokens.as_ref());
             let scores: Result<Vec<(f32, Parts)>> = places.iter().map(score).collect();
+            let vector = self.keeps_vectors.then(|| UnitVector::new(encoded.vector)).flatten();
             let mut best = best.lock().unwrap_or_else(PoisonError::into_inner);
             match (&mut *best, scores) {
                 (Ok(best), Ok(scores)) => {
                     for (&(list, place), (value, parts)) in places.iter().zip(scores) {
-                        best[list][place].add(Best::of(value, parts, piece, &pieces[piece]), keeps_all);
+                        let of_piece = Best::of(value, parts, piece, &pieces[piece]).with_vector(vector.clone());
+                        best[list][place].add(of_piece, keeps_all);
                     }
                 }
                 (Ok(_), Err(error)) => *best = Err(error),
@@ -368,23 +387,24 @@ impl BiEncoderScorer {
 
     fn scored(
         &self,
-        scores: &[OfPieces],
+        scores: Vec<OfPieces>,
         list: &CandidateList<'_>,
         pieces: &[Piece],
         lengths: &EncodedLengths,
     ) -> Vec<Scored> {
         let window = |best: &Best| pieces.get(best.piece).map_or(0..0, |piece| piece.range.clone());
-        let pair = |(OfPieces { best, all }, &text): (&OfPieces, &usize)| Scored {
+        let pair = |(OfPieces { best, all }, &text): (OfPieces, &usize)| Scored {
             parts: (self.scoring == Scoring::Hybrid).then_some(best.parts),
             tokens: lengths.tokens[text],
             unknown: lengths.unknown[text],
             truncated: lengths.truncated[text],
-            window: (self.long_text == LongText::Window).then(|| window(best)),
-            windows: windows(all, pieces),
+            window: (self.long_text == LongText::Window).then(|| window(&best)),
+            windows: windows(&all, pieces),
+            vector: best.vector,
             why_not: lengths.is_nothing(text).then_some(WhyNot::NoText),
             ..Scored::new(best.value)
         };
-        scores.iter().zip(list.candidates).map(pair).collect()
+        scores.into_iter().zip(list.candidates).map(pair).collect()
     }
 }
 
@@ -438,6 +458,10 @@ impl Scorer for BiEncoderScorer {
         self.encoder.fingerprint().map(Some)
     }
 
+    fn vector_dim(&self) -> Option<usize> {
+        self.keeps_vectors.then(|| self.encoder.dim())
+    }
+
     fn score(&self, query: &str, candidates: &[&str]) -> Result<ScoredList> {
         score_one_list(self, query, candidates)
     }
@@ -452,11 +476,11 @@ impl Scorer for BiEncoderScorer {
             truncated: query_lengths.truncated[number],
             unknown: query_lengths.is_unknown(number),
         };
-        let answer = |(number, (scores, list)): (usize, (&Vec<OfPieces>, &CandidateList<'_>))| ScoredList {
+        let answer = |(number, (scores, list)): (usize, (Vec<OfPieces>, &CandidateList<'_>))| ScoredList {
             query: query(number),
             ..self.scored(scores, list, &pieces, &lengths).into()
         };
-        Ok(scores.iter().zip(lists).enumerate().map(answer).collect())
+        Ok(scores.into_iter().zip(lists).enumerate().map(answer).collect())
     }
 
     fn explain(&self, query: &str, candidate: &str, call: &Call<'_>) -> Result<Option<Explanation>> {
@@ -464,7 +488,7 @@ impl Scorer for BiEncoderScorer {
         // Every part that the model has is shown, whichever make the score.
         let has_cosine = self.encoder.has_text_vectors();
         let scoring = if has_cosine { Scoring::Hybrid } else { Scoring::MaxSim };
-        let all = Self { encoder: Arc::clone(&self.encoder), scoring, ..*self };
+        let all = Self { encoder: Arc::clone(&self.encoder), scoring, keeps_vectors: false, ..*self };
         let (queries, _) = all.encode_queries(&[CandidateList { query, candidates: &[] }], call)?;
         let [QueryVectors { vector, tokens: Some(tokens) }] = queries.as_slice() else {
             return Err(failed(&"the encoder lost a query"));
@@ -484,7 +508,7 @@ impl Scorer for BiEncoderScorer {
                 best.1 = tokens.matches(&of_piece);
             }
         })?;
-        let (Best { value, parts, piece }, matches) = best.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let (Best { value, parts, piece, .. }, matches) = best.into_inner().unwrap_or_else(PoisonError::into_inner);
         if value.is_nan() {
             return Err(Error::NotANumber { index: 0 });
         }

@@ -5,8 +5,11 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use super::list::FeedbackStep;
 use super::partial::{in_time, score_in_parts};
-use super::{CandidateList, QueryReading, ScoreKind, Scored, ScoredList, Scorer, StageScore, WhyNot, score_one_list};
+use super::{
+    CandidateList, Feedback, QueryReading, ScoreKind, Scored, ScoredList, Scorer, StageScore, WhyNot, score_one_list,
+};
 use crate::call::Call;
 use crate::encoder::ModelInfo;
 use crate::hex::hex;
@@ -22,6 +25,16 @@ pub struct Stage {
     pub scorer: Arc<dyn Scorer>,
     /// So many of the best so far it scores.
     pub depth: usize,
+    /// Whether its best candidates change the order of its others. A cascade's order depends on the list already, so that
+    /// [`Feedback::Auto`] is on; only a scorer that gives vectors ([`Scorer::vector_dim`]) has it.
+    pub feedback: Feedback,
+}
+
+impl Stage {
+    /// The weight of the feedback; `None` without.
+    fn feedback_weight(&self) -> Option<f32> {
+        self.scorer.vector_dim().and(self.feedback.weight(true))
+    }
 }
 
 /// A stage of a cascade, for those who report it.
@@ -40,6 +53,7 @@ pub struct StageInfo {
 /// The first stage's order is the one in which the candidates are given. Stage after stage the first [`Stage::depth`] of the order are scored and sorted,
 /// best first, those without a score behind; the others stay where they are. So the candidates of the last stage come first, by its score, then
 /// those that only the stage before scored, by its score, and so on, and at last those that no stage looked at, as they were given.
+/// The order of an embedding stage has feedback in it ([`Stage::feedback`]), so that it decides who comes to the next stage.
 /// Scores of two stages cannot be compared; a candidate's value is therefore its place, `1 / rank` ([`ScoreKind::Place`]), and
 /// [`Scored::stage`] has the score that it got last.
 pub struct CascadeScorer {
@@ -117,7 +131,8 @@ impl CascadeScorer {
         // An error names a text by its position among all.
         let given = |at: usize| position.iter().find(|(_, needed)| **needed == at).map_or(at, |(text, _)| *text);
         let scores = scores.map_err(|error| error.renumbered(|query| query, given))?;
-        progress.iter_mut().zip(scores).try_for_each(|(list, scores)| list.take(number, &scores))
+        let weight = stage.feedback_weight();
+        progress.iter_mut().zip(scores).try_for_each(|(list, scores)| list.take(number, &scores, weight))
     }
 }
 
@@ -132,7 +147,7 @@ impl Progress {
     }
 
     /// Sorts the first of the order by their scores. Tokens add up; what the last stage says of a text's words and its end counts.
-    fn take(&mut self, stage: usize, list: &ScoredList) -> Result<()> {
+    fn take(&mut self, stage: usize, list: &ScoredList, weight: Option<f32>) -> Result<()> {
         let (scored, without): (Vec<usize>, Vec<usize>) =
             (0..list.pairs.len()).partition(|&at| list.pairs[at].reason().is_none());
         let chosen = self.order[..list.pairs.len()].to_vec();
@@ -140,7 +155,16 @@ impl Progress {
         // What is not a number has no place. It stays one to the end, where whoever ranks knows the candidate.
         self.not_numbers.extend(scored.iter().filter(|at| ranked_by(at).is_nan()).map(|&at| chosen[at]));
         let value = |at| if ranked_by(at).is_nan() { f32::NEG_INFINITY } else { ranked_by(at) };
-        let hits = ranking::rank(&scored.iter().map(value).collect::<Vec<f32>>())?;
+        let mut hits = ranking::rank(&scored.iter().map(value).collect::<Vec<f32>>())?;
+        if let Some(weight) = weight.filter(|_| self.not_numbers.is_empty()) {
+            let is_empty = |at: &usize| list.pairs[scored[*at]].is_empty();
+            let left_out: Vec<usize> = (0..scored.len()).filter(is_empty).collect();
+            let step = FeedbackStep { feedback: Feedback::Auto, weight, left_out: &left_out, contenders: None };
+            match step.reorder(&mut hits, |at| Ok(list.pairs[scored[at]].vector.clone())) {
+                Err(Error::NotANumber { index }) => self.not_numbers.push(chosen[scored[index]]),
+                reordered => drop(reordered?),
+            }
+        }
         let sorted = hits.iter().map(|hit| scored[hit.index]).chain(without);
         self.order.iter_mut().zip(sorted).for_each(|(to, at)| *to = chosen[at]);
         self.query.tokens += list.query.tokens;
@@ -195,7 +219,8 @@ impl Scorer for CascadeScorer {
         let mut all = String::new();
         for stage in &self.stages {
             let Some(own) = stage.scorer.fingerprint()? else { return Ok(None) };
-            all += &format!("{own} {} {}\n", stage.scorer.kind(), stage.depth);
+            let feedback = stage.feedback_weight().map_or(String::new(), |weight| format!(" feedback {weight}"));
+            all += &format!("{own} {} {}{feedback}\n", stage.scorer.kind(), stage.depth);
         }
         Ok(Some(hex(Sha256::digest(all))))
     }
@@ -256,6 +281,7 @@ mod tests {
             name: "s".into(),
             scorer: Arc::clone(scorer) as Arc<dyn Scorer>,
             depth,
+            feedback: Feedback::Auto,
         };
         (CascadeScorer::new(scorers.iter().zip(stages).map(stage).collect()).unwrap(), scorers)
     }
@@ -301,8 +327,12 @@ mod tests {
         assert!(values[1].is_nan() && !values[0].is_nan(), "{scores:?}");
         assert!(matches!(ranking::rank(&values), Err(Error::NotANumber { index: 1 })));
         assert_eq!(scorers[1].1.lock().unwrap().as_slice(), [""; 0], "a stage after a score that is none");
-        let stage =
-            |depth| Stage { name: format!("s{depth}"), scorer: Arc::new(ByNumber(1.0, Mutex::default())), depth };
+        let stage = |depth| Stage {
+            name: format!("s{depth}"),
+            scorer: Arc::new(ByNumber(1.0, Mutex::default())),
+            depth,
+            feedback: Feedback::Auto,
+        };
         for (depths, said) in
             [(&[][..], "needs a stage"), (&[3, 0], "'s0' scores 0"), (&[3, 5], "more than the 3 of 's3'")]
         {

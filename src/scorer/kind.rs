@@ -20,8 +20,11 @@ pub enum ScoreKind {
     Rating,
     /// From a place in an order of the whole list, in (0, 1]; it says nothing about a pair.
     Place,
-    /// A score mixed with the first stage's: it orders one list, and means nothing outside of it.
+    /// A score mixed with the first stage's, with or without feedback inside the list: it orders one list, and means nothing outside of
+    /// it.
     Blend,
+    /// A score moved by feedback inside the list, without a first stage: it orders one list, and means nothing outside of it.
+    Feedback,
     /// Anything else; higher is better.
     Custom,
 }
@@ -37,6 +40,7 @@ impl fmt::Display for ScoreKind {
             ScoreKind::Rating => "rating",
             ScoreKind::Place => "place",
             ScoreKind::Blend => "blend",
+            ScoreKind::Feedback => "feedback",
             ScoreKind::Custom => "custom",
         })
     }
@@ -48,7 +52,9 @@ impl ScoreKind {
         match self {
             ScoreKind::Cosine | ScoreKind::MaxSim | ScoreKind::Hybrid => -1.0,
             ScoreKind::Probability | ScoreKind::Place => 0.0,
-            ScoreKind::Logit | ScoreKind::Rating | ScoreKind::Blend | ScoreKind::Custom => f32::NEG_INFINITY,
+            ScoreKind::Logit | ScoreKind::Rating | ScoreKind::Blend | ScoreKind::Feedback | ScoreKind::Custom => {
+                f32::NEG_INFINITY
+            }
         }
     }
 }

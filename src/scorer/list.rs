@@ -1,8 +1,12 @@
-//! How the scores of a list become an order: the first stage's scores, top-k and the least score.
+//! How the scores of a list become an order: the first stage's scores, feedback, top-k and the least score.
 //!
 //! Everybody who ranks a list that is scored as a whole comes here; `ranking` sorts numbers, and nothing else.
 
+use std::collections::HashSet;
+
+use super::feedback::{self, Feedback, MAX_CANDIDATES, Member};
 use super::scored::Scored;
+use super::unit_vector::UnitVector;
 use crate::blend::Blend;
 use crate::ranking::{self, Hit};
 use crate::{Error, Result};
@@ -13,6 +17,8 @@ use crate::{Error, Result};
 pub struct ListOptions {
     /// How first-stage scores count.
     pub blend: Blend,
+    /// Whether the best candidates change the order of the others.
+    pub feedback: Feedback,
     /// At most so many; `None`: all.
     pub top_k: Option<usize>,
     /// Only those whose score by the model is at least this much.
@@ -21,7 +27,7 @@ pub struct ListOptions {
 
 impl Default for ListOptions {
     fn default() -> Self {
-        Self { blend: Blend::None, top_k: None, min_score: None }
+        Self { blend: Blend::None, feedback: Feedback::Auto, top_k: None, min_score: None }
     }
 }
 
@@ -29,6 +35,11 @@ impl ListOptions {
     /// All candidates, in the order by this blend.
     pub fn new(blend: Blend) -> Self {
         Self { blend, ..Self::default() }
+    }
+
+    /// Whether the best candidates change the order of the others.
+    pub fn feedback(self, feedback: Feedback) -> Self {
+        Self { feedback, ..self }
     }
 
     /// At most so many candidates; `None`: all.
@@ -46,10 +57,12 @@ impl ListOptions {
 #[derive(Debug, Clone, PartialEq)]
 pub struct OrderedList {
     /// Best first: positions among the candidates, and the scores to show. These are the model's, or
-    /// where first-stage scores count the mixed ones.
+    /// where first-stage scores or feedback count what came of them.
     pub hits: Vec<Hit>,
     /// Whether first-stage scores count.
     pub is_blended: bool,
+    /// The weight of the feedback; `None` where there was none.
+    pub feedback: Option<f32>,
 }
 
 /// Orders a list: score descending, equal ones in the order of the candidates. Candidates without text
@@ -57,26 +70,133 @@ pub struct OrderedList {
 ///
 /// `first_stage`: a score per candidate, higher is better, `None` where the first stage has none; an
 /// empty slice where it has none at all. They count as [`ListOptions::blend`] says. A candidate that
-/// the first stage does not know gets its worst score.
+/// the first stage does not know gets its worst score. Feedback needs [`Scored::vector`].
 ///
 /// # Errors
 /// [`Error::NotANumber`] naming the candidate; [`Error::InvalidArgument`] when there are first-stage
-/// scores and not one per candidate, or one is not finite.
+/// scores and not one per candidate, or one is not finite; [`Error::InvalidOption`] where feedback is
+/// asked for and no candidate has a vector.
 pub fn order(pairs: &[Scored], first_stage: &[Option<f64>], options: &ListOptions) -> Result<OrderedList> {
+    order_with(pairs, first_stage, options, |index| Ok(pairs[index].vector.clone()))
+}
+
+/// [`order`] with vectors from elsewhere; `vector` is called for the at most [`MAX_CANDIDATES`] candidates
+/// that take part in the feedback.
+pub(crate) fn order_with(
+    pairs: &[Scored],
+    first_stage: &[Option<f64>],
+    options: &ListOptions,
+    vector: impl FnMut(usize) -> Result<Option<UnitVector>>,
+) -> Result<OrderedList> {
     let left_out: Vec<usize> = (0..pairs.len()).filter(|&at| !pairs[at].is_scored()).collect();
     let scores: Vec<f32> = pairs.iter().map(|pair| pair.score).collect();
     let mixed = mix(options.blend, &scores, &left_out, first_stage)?;
     let is_blended = mixed.is_some();
     let ranked_by = mixed.unwrap_or_else(|| pairs.iter().map(|pair| pair.ranked_by).collect());
-    let mut hits = ranking::top_k(&ranked_by, options.top_k.unwrap_or(usize::MAX))?;
+    let top_k = options.top_k.unwrap_or(usize::MAX);
+    let weight = options.feedback.weight(is_blended);
+    let needed = weight.map_or(top_k, |_| top_k.max(MAX_CANDIDATES));
+    let mut hits = ranking::top_k(&ranked_by, needed)?;
+    if !is_blended {
+        // What it is ranked by may be a finer number; nothing is known of a score that was left out.
+        let is_moved = |hit: &Hit| weight.is_some() && pairs[hit.index].is_scored();
+        hits.iter_mut().filter(|hit| !is_moved(hit)).for_each(|hit| hit.score = scores[hit.index]);
+    }
+    let mut feedback = None;
+    if let Some(weight) = weight {
+        let contenders = (is_blended && pairs.len() > MAX_CANDIDATES)
+            .then(|| contenders(&scores, first_stage, &left_out, 0..pairs.len(), MAX_CANDIDATES));
+        let step = FeedbackStep { feedback: options.feedback, weight, left_out: &left_out, contenders };
+        if step.reorder(&mut hits, vector)? {
+            feedback = Some(weight);
+        } else if !is_blended {
+            hits.iter_mut().for_each(|hit| hit.score = scores[hit.index]);
+        }
+    }
+    hits.truncate(top_k);
     if let Some(least) = options.min_score {
         hits.retain(|hit| scores[hit.index] >= least);
     }
-    if !is_blended {
-        // What it is ranked by may be a finer number.
-        hits.iter_mut().for_each(|hit| hit.score = scores[hit.index]);
+    Ok(OrderedList { hits, is_blended, feedback })
+}
+
+/// The feedback of a list, for those who have its order before it.
+pub(crate) struct FeedbackStep<'a> {
+    /// As it was asked for, and the weight that this list gets.
+    pub feedback: Feedback,
+    pub weight: f32,
+    /// Candidates without text or score, ascending.
+    pub left_out: &'a [usize],
+    /// Of a list of more than [`MAX_CANDIDATES`], those that can take part; `None`: all.
+    pub contenders: Option<HashSet<usize>>,
+}
+
+impl FeedbackStep<'_> {
+    /// Puts `hits`, the best first, at least [`MAX_CANDIDATES`] of them or all, into the order after feedback. `false` where no
+    /// candidate has a vector; then they stay as they are.
+    ///
+    /// # Errors
+    /// As [`order`].
+    pub fn reorder(
+        &self,
+        hits: &mut Vec<Hit>,
+        mut vector: impl FnMut(usize) -> Result<Option<UnitVector>>,
+    ) -> Result<bool> {
+        let (mut members, mut others, mut last) = (Vec::new(), Vec::new(), Vec::new());
+        for &hit in hits.iter() {
+            let is_contender = self.contenders.as_ref().is_none_or(|contenders| contenders.contains(&hit.index));
+            if self.left_out.binary_search(&hit.index).is_ok() {
+                last.push(hit);
+            } else if members.len() < MAX_CANDIDATES && is_contender {
+                members.push(Member { hit, vector: vector(hit.index)? });
+            } else {
+                others.push(hit);
+            }
+        }
+        let has_members = !members.is_empty();
+        match feedback::reordered(members, self.weight)? {
+            Some(reordered) => {
+                *hits = reordered;
+                put_below(hits, others);
+                put_below(hits, last);
+                Ok(true)
+            }
+            None if has_members && matches!(self.feedback, Feedback::Weight(_)) => Err(Error::InvalidOption {
+                option: "feedback",
+                why: "needs the embeddings of the candidates, and what scores them gives none; leave it out".into(),
+            }),
+            None => Ok(false),
+        }
     }
-    Ok(OrderedList { hits, is_blended })
+}
+
+/// Appends hits in their order; where their scores are not below those that are there, they are lowered together.
+fn put_below(hits: &mut Vec<Hit>, others: Vec<Hit>) {
+    let (Some(least), Some(best)) = (hits.last().map(|hit| hit.score), others.first().map(|hit| hit.score)) else {
+        return hits.extend(others);
+    };
+    let excess = (f64::from(best) - f64::from(least)).max(0.0);
+    let lowered = |score: f32| ((f64::from(score) - excess) as f32).min(least);
+    hits.extend(others.into_iter().map(|hit| Hit { score: lowered(hit.score), ..hit }));
+}
+
+/// Those `among` the candidates that can be among the best `k` however their scores are mixed: see [`ranking::undominated`].
+pub(crate) fn contenders(
+    scores: &[f32],
+    first_stage: &[Option<f64>],
+    left_out: &[usize],
+    among: impl Iterator<Item = usize>,
+    k: usize,
+) -> HashSet<usize> {
+    let both = |index: usize| {
+        let first_stage = first_stage[index].unwrap_or(f64::NEG_INFINITY);
+        match left_out.binary_search(&index) {
+            Ok(_) => (index, f64::NEG_INFINITY, first_stage),
+            Err(_) => (index, f64::from(scores[index]), first_stage),
+        }
+    };
+    let among: Vec<(usize, f64, f64)> = among.map(both).collect();
+    ranking::undominated(&among, k).into_iter().collect()
 }
 
 /// The scores of a list mixed with the first stage's; `None` where these do not count.

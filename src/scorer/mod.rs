@@ -4,20 +4,24 @@ mod bi_encoder;
 mod cascade;
 mod cross_encoder;
 mod explanation;
+mod feedback;
 mod kind;
 pub mod list;
 mod partial;
 mod scored;
+mod unit_vector;
 
 pub use bi_encoder::{BiEncoderScorer, HYBRID_MAXSIM, LongText, Scoring, WINDOW_MARGIN, less_window_margin};
 pub use cascade::{CascadeScorer, Stage, StageInfo};
 pub use cross_encoder::CrossEncoderScorer;
 pub(crate) use cross_encoder::sigmoid;
 pub use explanation::{Explanation, Match};
+pub use feedback::{Feedback, MAX_CANDIDATES as MAX_FEEDBACK_CANDIDATES};
 pub use kind::ScoreKind;
 pub use list::{ListOptions, OrderedList};
 pub(crate) use partial::score_in_parts;
 pub use scored::{Parts, QueryReading, Scored, ScoredList, StageScore, WhyNot, WindowScore};
+pub use unit_vector::UnitVector;
 
 use crate::Result;
 use crate::call::{Call, Usage};
@@ -63,6 +67,11 @@ pub trait Scorer: Send + Sync {
     /// When the model's files cannot be read.
     fn fingerprint(&self) -> Result<Option<String>> {
         Ok(None)
+    }
+
+    /// How long the vectors in [`Scored::vector`] are; `None` where the scorer gives none. Whoever keeps many pairs bounds their memory by it.
+    fn vector_dim(&self) -> Option<usize> {
+        None
     }
 
     /// Whether a list is to be given in one piece, because a score depends on the other candidates or because pieces cost more: those who score

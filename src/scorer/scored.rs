@@ -5,6 +5,7 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use super::kind::ScoreKind;
+use super::unit_vector::UnitVector;
 
 /// All that is known of one pair of a query and a candidate.
 ///
@@ -34,6 +35,10 @@ pub struct Scored {
     /// does not keep them.
     #[serde(skip)]
     pub windows: Vec<WindowScore>,
+    /// The embedding of what the score comes from, the whole candidate or its best window, for
+    /// [`Feedback`](super::Feedback); `None` where the scorer gives none or nobody asked for it.
+    #[serde(skip)]
+    pub vector: Option<UnitVector>,
     /// Which stage of a cascade scored the pair last; `None` where no stage looked at it.
     pub stage: Option<StageScore>,
     /// Why the candidate has no score of its own.
@@ -118,6 +123,7 @@ impl Scored {
             truncated: false,
             window: None,
             windows: Vec::new(),
+            vector: None,
             stage: None,
             why_not: None,
         }

@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use nearsort::answer::ModelRun;
 use nearsort::index::{BuildOptions, Dtype, IndexScorer};
-use nearsort::scorer::Parts;
+use nearsort::io::Query;
+use nearsort::job::{IdList, rank_ids};
+use nearsort::scorer::{ListOptions, Parts, Scored, UnitVector, list};
 use nearsort::similarity::{DocumentTokens, QueryTokens, cosine_similarity};
-use nearsort::{Call, Scoring};
+use nearsort::{Blend, Call, Feedback, Scoring};
 
 use super::{PLAIN, build, corpus, message, token_vectors, vector, words};
 
@@ -56,4 +59,39 @@ fn scores_that_need_token_vectors_are_refused_without_them() {
     let message = message(IndexScorer::new(Arc::clone(&index), Arc::new(words()), Some(Scoring::Hybrid)).map(drop));
     assert!(message.contains("`tokens=`"), "{message}");
     assert_eq!(IndexScorer::new(index, Arc::new(words()), None).unwrap().scoring(), Scoring::Cosine);
+}
+
+#[test]
+fn rows_have_feedback_by_the_vectors_that_the_index_keeps() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows = corpus(0..60);
+    let first_stage: Vec<Option<f64>> = (0..60).map(|row| Some(f64::from(row * 37 % 101))).collect();
+    for dtype in super::TYPES {
+        let path = folder.path().join(dtype.to_string());
+        let index = Arc::new(build(&path, &rows, BuildOptions { dtype, ..PLAIN }).unwrap());
+        let scorer = IndexScorer::new(index, Arc::new(words()), None).unwrap();
+        let query = Query::new("q", "text number 17 of 3");
+        let ids = rows.iter().map(|(id, _)| id.clone()).collect();
+        let lists = [IdList { query, ids, first_stage: first_stage.clone() }];
+        let model = ModelRun::of_encoder(&words(), scorer.kind());
+        let answer = |feedback: Feedback| {
+            let options = ListOptions::new(Blend::default()).feedback(feedback);
+            let ranked = rank_ids(&scorer, &lists, &options, &model, false, &Call::new()).unwrap();
+            let answer = &ranked.answers[0];
+            (answer.results.iter().map(|result| result.hit.index).collect::<Vec<_>>(), answer.feedback)
+        };
+        let (with, weight) = answer(Feedback::Auto);
+        assert_eq!(weight, Some(Feedback::WEIGHT));
+        let (without, none) = answer(Feedback::Off);
+        assert_eq!(none, None);
+        assert_ne!(with, without, "{dtype}");
+        if dtype == Dtype::F32 {
+            let scored = scorer.encode(&["text number 17 of 3"], &Call::new()).unwrap();
+            let all: Vec<u64> = (0..60).collect();
+            let mut pairs: Vec<Scored> = scorer.score(&scored[0], &all).unwrap().pairs;
+            pairs.iter_mut().zip(&rows).for_each(|(pair, (_, text))| pair.vector = UnitVector::new(&vector(text)));
+            let expected = list::order(&pairs, &first_stage, &ListOptions::new(Blend::default())).unwrap();
+            assert_eq!(with, expected.hits.iter().map(|hit| hit.index).collect::<Vec<_>>());
+        }
+    }
 }

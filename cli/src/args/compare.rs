@@ -13,7 +13,7 @@ use super::rerank::ScoringArgs;
 pub const COMPARE_EXAMPLES: &str = "\
 Systems are, in this order: the first stage (--run), models that rerank it (--models), existing runs (--runs), and orders by grades (--grades). All are
 compared with the first. A model may have words of its own after a plus: cosine, maxsim or hybrid; none, linear or rrf (see --blend); truncate or
-window (see --long).
+window (see --long); feedback or no-feedback (see --feedback).
 
 Examples:
   nearsort compare --runs bm25.trec a.trec b.trec --qrels qrels.tsv --html comparison.html

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use nearsort::answer::Format;
 use nearsort::job::Shard;
 use nearsort::service::ServiceKind;
-use nearsort::{LongText, Normalize, Scoring, StageSpec};
+use nearsort::{Feedback, LongText, Normalize, Scoring, StageSpec};
 
 use super::cache::CacheArgs;
 use super::judge::JudgeArgs;
@@ -108,7 +108,7 @@ pub struct ShownArgs {
     /// Print at most so many per query [default: all]
     #[arg(long, value_name = "N")]
     pub top_k: Option<usize>,
-    /// Print only candidates that the model scores at least this much, before the first stage's scores are blended in (JSON's model_score; TSV and table print it beside the blended score); scores of embedding models lie in -1..1, probabilities in 0..1, a judge's grades in 0..10
+    /// Print only candidates that the model scores at least this much, before the first stage's scores are blended in and before feedback (JSON's model_score; TSV and table print it beside the other score); scores of embedding models lie in -1..1, probabilities in 0..1, a judge's grades in 0..10
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     pub min_score: Option<f32>,
     /// How to print [default: table on a terminal, else tsv; with --run and --candidates trec]
@@ -139,7 +139,7 @@ pub struct RankerArgs {
     /// Show what each score is made of, and which word of the query met which word of the candidate
     #[arg(long)]
     pub explain: bool,
-    /// Take model, scoring, blend, depth and prompts from a file that `nearsort diagnose --save-profile` wrote; options given here win
+    /// Take model, scoring, blend, feedback, depth and prompts from a file that `nearsort diagnose --save-profile` wrote; options given here win
     #[arg(long, value_name = "FILE.toml")]
     pub profile: Option<PathBuf>,
     #[command(flatten)]
@@ -199,6 +199,9 @@ pub struct ScoringArgs {
     /// How linear makes the scores comparable: minmax (the first stage's, over the list), zscore (both), none [default: minmax]
     #[arg(long, value_name = "none|minmax|zscore", value_parser = Normalize::from_str)]
     pub normalize: Option<Normalize>,
+    /// Whether a list's best candidates change the order of the others, by their embeddings: auto (with weight 0.5, where the first stage's scores count, and in stages that embed), off, or a weight from 0 to 10 for every list
+    #[arg(long, value_name = "auto|off|WEIGHT", value_parser = Feedback::from_str, allow_negative_numbers = true)]
+    pub feedback: Option<Feedback>,
     /// What becomes of candidates longer than the model takes: cut, or read in overlapping windows of which the best counts [default: window; truncate with --scoring cosine]
     #[arg(long, value_name = "truncate|window", value_parser = LongText::from_str)]
     pub long: Option<LongText>,

@@ -139,6 +139,7 @@ fn options(args: &CompareArgs) -> Result<CompareOptions, Failure> {
 fn rank_options(args: &ScoringArgs) -> Result<RankOptions, Failure> {
     let mut options = RankOptions::default();
     (options.scoring, options.long_text, options.blend) = (args.scoring, args.long, model::blend(args)?);
+    options.feedback = args.feedback.unwrap_or_default();
     Ok(options)
 }
 

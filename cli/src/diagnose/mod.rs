@@ -100,6 +100,7 @@ fn configuration(scoring: &ScoringArgs) -> Result<Configuration, Failure> {
     Ok(Configuration {
         scoring: chosen,
         blend: model::blend(scoring)?.unwrap_or(chosen.default_blend()),
+        feedback: scoring.feedback.unwrap_or_default(),
         long_text: scoring.long.unwrap_or(chosen.default_long_text()),
     })
 }

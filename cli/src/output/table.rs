@@ -53,7 +53,7 @@ impl Widths {
         let has_texts = answer.index.is_none();
         // Of an index nothing stands beside the id.
         let id = if has_texts { widest.min(all / 3) } else { widest };
-        let with_model_score = shape.with_model_score && answer.blend.is_some();
+        let with_model_score = shape.with_model_score && answer.is_of_list();
         let scores = "  -0.0000".len() * (1 + usize::from(with_model_score));
         let text = all.saturating_sub(rank + id + scores + 4).max(MIN_TEXT_WIDTH);
         Self { all, rank, id, text: (shape.with_text && has_texts).then_some(text), with_model_score }

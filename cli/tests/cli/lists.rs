@@ -232,6 +232,38 @@ fn a_stream_with_first_stage_scores_keeps_the_best_of_the_whole_list() {
 }
 
 #[test]
+fn feedback_is_on_with_first_stage_scores_and_says_so() {
+    let rows = scored_rows(60);
+    let answer = |more: &[&str]| rerank(&[&["--format", "json"], more].concat(), &rows).json();
+    let (auto, off) = (answer(&[]), answer(&["--feedback", "off"]));
+    assert_eq!((&auto["feedback"], &off["feedback"]), (&json!(0.5), &json!(null)));
+    assert_eq!((&auto["score_kind"], &off["score_kind"]), (&json!("blend"), &json!("blend")));
+    let ids = |answer: &serde_json::Value| {
+        answer["results"].as_array().unwrap().iter().map(|result| result["id"].clone()).collect::<Vec<_>>()
+    };
+    assert_ne!(ids(&auto), ids(&off));
+    let by_id = |answer: &serde_json::Value, name: &str| {
+        let all = answer["results"].as_array().unwrap().iter();
+        let mut all: Vec<(String, String)> =
+            all.map(|result| (result["id"].to_string(), result[name].to_string())).collect();
+        all.sort();
+        all
+    };
+    assert_eq!(by_id(&auto, "model_score"), by_id(&off, "model_score"), "the model's scores stay");
+    assert_eq!(ids(&answer(&["--feedback", "0"])), ids(&off));
+    assert_eq!(ids(&answer(&["--feedback", "0.5"])), ids(&auto));
+    // Without first-stage scores it has to be asked for.
+    let none = answer(&["--blend", "none"]);
+    assert_eq!((&none["feedback"], &none["score_kind"]), (&json!(null), &json!("hybrid")));
+    let asked = answer(&["--blend", "none", "--feedback", "0.3"]);
+    assert_eq!((&asked["feedback"], &asked["score_kind"]), (&json!(0.3), &json!("feedback")));
+    assert!(asked["results"][0]["model_score"].is_number());
+    let error = |args: &[&str]| rerank(args, &rows).error();
+    assert!(error(&["--feedback", "on"]).contains("known are auto, off and a weight"));
+    assert!(error(&["--feedback", "-1"]).contains("from 0 to 10"));
+}
+
+#[test]
 fn first_stage_scores_that_make_no_sense_are_said() {
     let some = "{\"text\":\"a\",\"score\":1}\n{\"text\":\"b\"}\n{\"text\":\"c\",\"score\":3}\n";
     let ran = rerank(&[], some);

@@ -45,8 +45,19 @@ fn the_table_has_aligned_columns() {
 fn the_json_answer_has_exactly_the_promised_keys() {
     let answer = eiffel(&["--format", "json"]).json();
     let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
-    let made_by =
-        ["model", "revision", "device", "engine", "precision", "isa", "scoring", "long", "blend", "score_kind"];
+    let made_by = [
+        "model",
+        "revision",
+        "device",
+        "engine",
+        "precision",
+        "isa",
+        "scoring",
+        "long",
+        "blend",
+        "feedback",
+        "score_kind",
+    ];
     let reading = ["query_tokens", "query_truncated"];
     assert_eq!(keys(&answer), [&["query"], &made_by[..], &reading, &["usage", "results"]].concat());
     assert_eq!(keys(&answer["usage"]), ["tokens", "truncated"]);

@@ -8,7 +8,7 @@ use crate::call::Call;
 use crate::diagnose::{Candidate, Configuration, Document, ModeScores, Observations, Query, Setting};
 use crate::job::Observer;
 use crate::model::Model;
-use crate::scorer::{LongText, ScoredList, Scoring, less_window_margin};
+use crate::scorer::{LongText, Scored, ScoredList, Scoring, UnitVector, less_window_margin};
 use crate::{Error, Result};
 
 /// What is diagnosed.
@@ -106,14 +106,16 @@ fn note_lengths(documents: &mut [Document], lists: &[Asked<'_>], scored: &[Score
 }
 
 fn query(asked: &AskedQuery, scored: &ScoredList) -> Result<Query> {
-    let candidate = |(found, scores): (&Found, ModeScores)| Candidate {
+    let candidate = |((found, scores), pair): ((&Found, ModeScores), &Scored)| Candidate {
         document: found.document,
         first_stage: found.score,
         rank: found.rank,
         scores,
         windowed: None,
+        vector: pair.vector.clone(),
+        windowed_vector: None,
     };
-    let candidates = asked.candidates.iter().zip(mode_scores(scored)?).map(candidate).collect();
+    let candidates = asked.candidates.iter().zip(mode_scores(scored)?).zip(&scored.pairs).map(candidate).collect();
     Ok(Query { id: asked.id.clone(), text: asked.text.clone(), candidates })
 }
 
@@ -138,9 +140,11 @@ fn add_windows(
         .collect();
     let by_hybrid = score_windows(&lists, &texts, Scoring::Hybrid, room)?;
     let mut windowed = by_hybrid.iter().map(best_window_scores).collect::<Result<Vec<_>>>()?;
+    let mut vectors: Vec<Option<UnitVector>> = vectors_of(&by_hybrid);
     if setting.long_text == LongText::Window && setting.scoring != Scoring::Hybrid {
         // What is diagnosed is scored exactly as it is reranked; by hybrid's best window it would only be near.
         let exact = score_windows(&lists, &texts, setting.scoring, room)?;
+        vectors = vectors_of(&exact);
         let exact = exact.iter().flat_map(ScoredList::scores);
         for (scores, exact) in windowed.iter_mut().flatten().zip(exact) {
             match setting.scoring {
@@ -150,11 +154,19 @@ fn add_windows(
             }
         }
     }
+    let mut vectors = vectors.into_iter();
     for (query, scores) in queries.iter_mut().zip(windowed) {
         let cut = query.candidates.iter_mut().filter(|candidate| is_cut(candidate));
-        cut.zip(scores).for_each(|(candidate, scores)| candidate.windowed = Some(scores));
+        for (candidate, scores) in cut.zip(scores) {
+            (candidate.windowed, candidate.windowed_vector) = (Some(scores), vectors.next().flatten());
+        }
     }
     Ok(())
+}
+
+/// The embeddings of all pairs, list by list.
+fn vectors_of(lists: &[ScoredList]) -> Vec<Option<UnitVector>> {
+    lists.iter().flat_map(|list| &list.pairs).map(|pair| pair.vector.clone()).collect()
 }
 
 /// Scores by the best window of each text.

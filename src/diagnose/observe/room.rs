@@ -6,7 +6,7 @@ use crate::diagnose::ModeScores;
 use crate::job::Observer;
 use crate::model::{Model, RankOptions};
 use crate::reranker::Reranker;
-use crate::scorer::{CandidateList, LongText, Parts, Scored, ScoredList, Scoring};
+use crate::scorer::{CandidateList, Feedback, LongText, Parts, Scored, ScoredList, Scoring};
 use crate::{Error, Result};
 
 /// Queries whose token vectors are in memory together, some 50 KB each.
@@ -23,9 +23,10 @@ pub struct Room<'a> {
 pub type Asked<'a> = (&'a str, Vec<usize>);
 
 impl Room<'_> {
-    /// A reranker by the model.
+    /// A reranker by the model, whose pairs have their embeddings.
     pub fn reranker(&self, scoring: Scoring, long_text: LongText) -> Result<Reranker> {
-        Reranker::with(self.model, RankOptions::by(scoring).long_text(long_text).blend(Blend::None))
+        let options = RankOptions::by(scoring).long_text(long_text).blend(Blend::None);
+        Reranker::with(self.model, options.feedback(Feedback::Weight(Feedback::WEIGHT)))
     }
 
     /// The scores of lists whose candidates are among `texts`.

@@ -142,7 +142,7 @@ fn trial(observations: &mut Observations, change: Change, arguments: &str, gain:
 fn copied_texts(observations: &mut Observations, shift: f32, copy: impl Fn(&str) -> String) {
     for query in &mut observations.queries {
         for at in (1..query.candidates.len()).step_by(10) {
-            let (from, to) = (query.candidates[at - 1], query.candidates[at].document);
+            let (from, to) = (query.candidates[at - 1].clone(), query.candidates[at].document);
             observations.documents[to].text = copy(&observations.documents[from.document].text);
             let ModeScores { cosine, maxsim, .. } = from.scores;
             query.candidates[at].scores = ModeScores::from_parts(cosine + shift, maxsim + shift);
@@ -321,7 +321,7 @@ fn a_document_that_stands_in_a_list_twice_counts_once() {
     let healthy = healthy(Plan::default());
     let mut doubled = healthy.clone();
     for query in doubled.queries.iter_mut().step_by(2) {
-        query.candidates.insert(20, query.candidates[0]);
+        query.candidates.insert(20, query.candidates[0].clone());
     }
     let (before, after) = (report(&healthy), report(&doubled));
     assert_eq!(after.quality.unwrap().effect, before.quality.unwrap().effect);

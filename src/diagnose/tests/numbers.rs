@@ -56,6 +56,8 @@ fn one_list(cosines: &[f32], grades: &[i32]) -> Observations {
         rank: None,
         scores: ModeScores::from_parts(cosine, cosine),
         windowed: None,
+        vector: None,
+        windowed_vector: None,
     };
     let candidates = cosines.iter().enumerate().map(candidate).collect();
     let ids: Vec<String> = (0..grades.len()).map(|at| format!("d{at}")).collect();

@@ -102,7 +102,15 @@ pub fn healthy(plan: Plan) -> Observations {
             let document = documents.len();
             documents.push(document_of(&mut generator, document));
             judgements.push((query_id.clone(), documents[document].id.clone(), grade));
-            candidates.push(Candidate { document, first_stage, rank: None, scores, windowed: None });
+            candidates.push(Candidate {
+                document,
+                first_stage,
+                rank: None,
+                scores,
+                windowed: None,
+                vector: None,
+                windowed_vector: None,
+            });
         }
         if !has_relevant {
             judgements.push((query_id.clone(), format!("elsewhere{number}"), 1));

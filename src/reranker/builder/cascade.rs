@@ -6,6 +6,7 @@ use crate::encoder::{LocalEncoderOptions, Overrides};
 use crate::model::{Model, ModelOptions, RankOptions};
 use crate::reranker::stages::Stages;
 use crate::reranker::{Reranker, StageBy, StageSpec};
+use crate::scorer::Feedback;
 use crate::service::{Provider, ServiceKind};
 use crate::{Error, Result};
 
@@ -14,6 +15,7 @@ impl RerankerBuilder {
     pub(super) fn build_cascade(self) -> Result<Reranker> {
         self.check_cascade()?;
         let blend = self.rank.blend.unwrap_or(Blend::None).check()?;
+        self.rank.feedback.check()?;
         let own = match self.stages.iter().find_map(StageSpec::scoring) {
             Some(scoring) => {
                 let check = |task, name: &str| RankOptions::by(scoring).check(task, name);
@@ -26,12 +28,12 @@ impl RerankerBuilder {
             let name = stage.by.to_string();
             let reranker = match (&stage.by, &own) {
                 (StageBy::Scoring(scoring), Some(model)) => {
-                    let long_text = self.rank.long_text;
-                    Reranker::with(model, RankOptions { long_text, ..RankOptions::by(*scoring) })?
+                    let RankOptions { long_text, feedback, .. } = self.rank;
+                    Reranker::with(model, RankOptions { long_text, feedback, ..RankOptions::by(*scoring) })?
                 }
                 _ => self.of_stage(name.clone()).build()?,
             };
-            all.push(name, reranker, stage.depth);
+            all.push(name, reranker, stage.depth, self.rank.feedback);
         }
         all.reranker(blend)
     }
@@ -70,7 +72,7 @@ impl RerankerBuilder {
 
     /// A builder for the model of a stage, which runs as this one's.
     fn of_stage(&self, model: String) -> Self {
-        let own = &self.options;
+        let (own, own_feedback) = (&self.options, self.rank.feedback);
         let (options, raw_scores) = match Provider::of_name(&model) {
             Some((provider, name)) => {
                 let judges = own.kind_of(provider, name) == ServiceKind::Judge;
@@ -91,10 +93,15 @@ impl RerankerBuilder {
                 (ModelOptions { store, encoder, instruction, ..ModelOptions::default() }, self.rank.raw_scores)
             }
         };
+        // A weight is for those of them that embed; the stage has it.
+        let feedback = match own_feedback {
+            Feedback::Off => Feedback::Off,
+            _ => Feedback::Auto,
+        };
         Self {
             model: Some(model),
             options,
-            rank: RankOptions { raw_scores, ..RankOptions::default() },
+            rank: RankOptions { raw_scores, feedback, ..RankOptions::default() },
             ..Self::default()
         }
     }

@@ -160,12 +160,12 @@ fn a_job_of_the_version_before_is_refused_with_the_reason() {
     let folder = Folder::new();
     let args = half_done(&folder);
     let manifest = folder.path("o.jsonl.job/job.json");
-    let of_before = std::fs::read_to_string(&manifest).unwrap().replace("\"format\": 4", "\"format\": 3");
+    let of_before = std::fs::read_to_string(&manifest).unwrap().replace("\"format\": 5", "\"format\": 4");
     std::fs::write(manifest, of_before).unwrap();
     std::fs::write(folder.path("o.jsonl.job/lock"), "").unwrap();
     std::fs::write(folder.path("o.jsonl.job/lists"), "of the version before").unwrap();
     let error = with(&args, &[]).error();
-    assert!(error.contains("the format of jobs was 3 and is 4 now") && error.contains("--restart"), "{error}");
+    assert!(error.contains("the format of jobs was 4 and is 5 now") && error.contains("--restart"), "{error}");
     with(&args, &["--restart"]).quietly();
     assert_eq!(folder.names(), ["o.jsonl"]);
 }
