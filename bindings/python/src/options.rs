@@ -142,6 +142,7 @@ impl RankConfig {
             scoring,
             blend: self.blend()?.unwrap_or(scoring.default_blend()),
             long_text: self.options()?.long_text.unwrap_or(scoring.default_long_text()),
+            ..Configuration::default()
         })
     }
 
