@@ -200,6 +200,16 @@ def test_scores_that_do_not_fit_the_documents_are_named() -> None:
         batch.rerank(rows, first_stage="bm25")
 
 
+def test_a_cross_encoder_gives_logits_where_they_are_asked_for() -> None:
+    folder = str(Path(__file__).resolve().parents[4] / "models" / "cross-tiny-bert")
+    rows = _table([QUERY] * 3, TEXTS)
+    logits = batch.score(rows, Config(model=folder, raw_scores=True)).column("score").to_numpy()
+    probabilities = batch.score(rows, Config(model=folder, raw_scores=False)).column("score").to_numpy()
+    assert np.allclose(1 / (1 + np.exp(-logits)), probabilities, atol=1e-6)
+    with pytest.raises(InvalidInput):
+        batch.embed(rows, Config(model=folder))
+
+
 def test_a_configuration_is_small_and_pickles() -> None:
     config = Config(model="/a/long/path/" + "x" * 200, precision="f32", threads=4, cache_dir="/models", offline=True)
     pickled = pickle.dumps(config)
