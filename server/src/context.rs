@@ -58,6 +58,12 @@ impl Record {
         (facts.texts, facts.tokens, facts.truncated) = (texts, usage.tokens, usage.truncated);
     }
 
+    /// Which model was asked, and about how many texts.
+    pub fn asked(&self, model: &str, texts: usize) {
+        let mut facts = self.lock();
+        (facts.model, facts.texts) = (model.to_owned(), texts);
+    }
+
     /// Why it was refused. Refusals name fields and sizes, and a few characters of a wrong value at most.
     pub fn refused(&self, reason: String) {
         self.lock().refusal = Some(reason);

@@ -99,6 +99,7 @@ pub(crate) struct Loading {
     pub is_lazy: bool,
     pub ignores_names: bool,
     pub unload_after: Option<Duration>,
+    pub max_bytes: Option<u64>,
 }
 
 /// What is logged, and how.
@@ -191,6 +192,7 @@ impl Options {
                 is_lazy: settings.lazy.unwrap_or(false),
                 ignores_names: settings.ignore_model.unwrap_or(false),
                 unload_after: seconds("unload_after", settings.unload_after)?,
+                max_bytes: settings.max_model_bytes,
             },
             listen: address("listen", settings.listen.as_deref().unwrap_or(LISTEN))?,
             metrics_listen: settings.metrics_listen.as_deref().map(|a| address("metrics_listen", a)).transpose()?,

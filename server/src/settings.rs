@@ -60,6 +60,9 @@ pub struct Settings {
     /// Unload a model that was not used for so many seconds [default: never]
     #[cfg_attr(feature = "args", arg(long, value_name = "SECONDS", help_heading = "Models"))]
     pub unload_after: Option<f64>,
+    /// Bytes that the weights of loaded models may take together; the one that was used longest ago makes room [default: no bound]
+    #[cfg_attr(feature = "args", arg(long, value_name = "BYTES", help_heading = "Models"))]
+    pub max_model_bytes: Option<u64>,
     /// What /info says that an embedding model is: reranker or embedding [default: reranker]
     #[cfg_attr(feature = "args", arg(long, value_name = "KIND", help_heading = "Models"))]
     pub info_kind: Option<String>,

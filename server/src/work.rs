@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use nearsort::error::TextName;
 use nearsort::{Call, CancelToken};
 
 use crate::app::App;
@@ -101,9 +102,20 @@ fn in_our_words(error: nearsort::Error, budget: Option<std::time::Duration>) -> 
             WireError::Deadline { ms: budget.map_or(0, |b| u64::try_from(b.as_millis()).unwrap_or(u64::MAX)) }
         }
         Error::NotANumber { index } | Error::QueryNotANumber { index } => WireError::NotFinite { index },
+        Error::TooLong { text, tokens, limit } => WireError::TooLong { key: named(text), tokens, limit },
         Error::InvalidArgument(reason) if reason.contains("the query is empty") => {
             WireError::Wrong { key: "query".into(), found: "empty".into(), wanted: "a text to rank by".into() }
         }
         error => WireError::Backend { detail: error.to_string() },
+    }
+}
+
+/// A text by the names that rerank requests have.
+fn named(text: TextName) -> String {
+    match text {
+        TextName::Query(_) => "query".to_owned(),
+        TextName::Document(at) => format!("documents[{at}]"),
+        TextName::Pair { document, .. } => format!("query and documents[{document}]"),
+        _ => "documents".to_owned(),
     }
 }

@@ -1,75 +1,169 @@
-//! Fields that a request has and the library cannot follow yet: refused by name where they would change something.
+//! Fields of requests that say how texts are read, as the library's [`Reading`].
 
 use std::num::NonZeroU32;
 
+use nearsort::{Error, Model, Prompt, Reading, Role, Truncate};
+
 use crate::models::Served;
-use crate::wire::{OnDeadline, RerankRequest, ScoreRequest, Side, WireError};
+use crate::wire::{EmbedRequest, PredictRequest, RerankRequest, ScoreRequest, Side, WireError};
 
-/// Refuses what a ranking cannot follow.
-pub(super) fn check_rerank(request: &RerankRequest, served: &Served) -> Result<(), WireError> {
-    let fields = Fields {
-        instruction: request.instruction.as_deref(),
-        prompt_name: request.prompt_name.as_deref(),
-        caps: [
-            ("max_tokens_per_doc", request.max_tokens_per_doc),
-            ("max_tokens_per_query", request.max_tokens_per_query),
-            ("truncate_prompt_tokens", request.max_tokens_per_pair),
-        ],
-        truncation: request.truncation,
-        side: request.truncation_side,
-    };
-    fields.check(served)?;
-    match request.on_deadline {
-        OnDeadline::Partial => Err(unsupported("on_deadline", "partial answers are not there yet; leave it out")),
-        OnDeadline::Error => Ok(()),
-    }
-}
-
-/// Refuses what a score of pairs cannot follow.
-pub(super) fn check_score(request: &ScoreRequest, served: &Served) -> Result<(), WireError> {
-    let fields = Fields {
-        instruction: request.instruction.as_deref(),
-        prompt_name: request.prompt_name.as_deref(),
-        caps: [("truncate_prompt_tokens", request.max_tokens_per_pair), ("", None), ("", None)],
-        truncation: request.truncation,
-        side: request.truncation_side,
-    };
-    fields.check(served)
-}
-
-/// The fields that say how texts are read.
+/// What a request says of how its texts are read.
+#[derive(Debug, Default)]
 pub(super) struct Fields<'a> {
     pub instruction: Option<&'a str>,
     pub prompt_name: Option<&'a str>,
-    pub caps: [(&'static str, Option<NonZeroU32>); 3],
+    pub max_document_tokens: Option<NonZeroU32>,
+    pub max_query_tokens: Option<NonZeroU32>,
+    pub max_tokens: Option<NonZeroU32>,
     pub truncation: Option<bool>,
     pub side: Option<Side>,
+    pub dimensions: Option<usize>,
+    pub normalize: Option<bool>,
 }
 
-impl Fields<'_> {
-    pub fn check(&self, served: &Served) -> Result<(), WireError> {
-        if self.instruction.is_some() {
-            return Err(unsupported("instruction", "instructions per request are not there yet; leave it out"));
-        }
-        if self.prompt_name.is_some() {
-            return Err(unsupported("prompt_name", "prompts per request are not there yet; leave it out"));
-        }
-        // A cap beyond the model's own limit changes nothing: Cohere's clients send 4096.
-        let longest = served.max_tokens();
-        let cuts = |cap: NonZeroU32| longest == 0 || (cap.get() as usize) < longest;
-        if let Some((key, _)) = self.caps.iter().find(|(_, cap)| cap.is_some_and(cuts)) {
-            return Err(unsupported(key, "token limits per request are not there yet; leave it out"));
-        }
-        if self.truncation == Some(false) {
-            return Err(unsupported("truncation", "long texts are always cut or read in windows; leave it out"));
-        }
-        match self.side {
-            Some(Side::Left) => Err(unsupported("truncation_side", "only the end of a text is cut; leave it out")),
-            _ => Ok(()),
+/// The library's options and the fields of requests that set them.
+const OPTIONS: [(&str, &str); 9] = [
+    ("instruction", "instruction"),
+    ("query_prompt", "prompt_name"),
+    ("document_prompt", "prompt_name"),
+    ("max_document_tokens", "max_tokens_per_doc"),
+    ("max_query_tokens", "max_tokens_per_query"),
+    ("max_tokens", "truncate_prompt_tokens"),
+    ("truncate", "truncation"),
+    ("dim", "dimensions"),
+    ("normalize", "normalize"),
+];
+
+impl<'a> From<&'a RerankRequest> for Fields<'a> {
+    fn from(request: &'a RerankRequest) -> Self {
+        Self {
+            instruction: request.instruction.as_deref(),
+            prompt_name: request.prompt_name.as_deref(),
+            max_document_tokens: request.max_tokens_per_doc,
+            max_query_tokens: request.max_tokens_per_query,
+            max_tokens: request.max_tokens_per_pair,
+            truncation: request.truncation,
+            side: request.truncation_side,
+            ..Self::default()
         }
     }
 }
 
-fn unsupported(key: &str, reason: &str) -> WireError {
-    WireError::NotSupported { key: key.to_owned(), reason: reason.to_owned() }
+impl<'a> From<&'a ScoreRequest> for Fields<'a> {
+    fn from(request: &'a ScoreRequest) -> Self {
+        Self {
+            instruction: request.instruction.as_deref(),
+            prompt_name: request.prompt_name.as_deref(),
+            max_tokens: request.max_tokens_per_pair,
+            truncation: request.truncation,
+            side: request.truncation_side,
+            ..Self::default()
+        }
+    }
+}
+
+impl From<&PredictRequest> for Fields<'_> {
+    fn from(request: &PredictRequest) -> Self {
+        Self { truncation: request.truncation, ..Self::default() }
+    }
+}
+
+impl<'a> From<&'a EmbedRequest> for Fields<'a> {
+    fn from(request: &'a EmbedRequest) -> Self {
+        Self {
+            // The two that are roles are no prompts of a model by name.
+            prompt_name: request.prompt_name.as_deref().filter(|name| role_named(name).is_none()),
+            truncation: request.truncation,
+            side: request.truncation_side,
+            dimensions: request.dimensions.map(Into::into),
+            normalize: request.normalize,
+            ..Self::default()
+        }
+    }
+}
+
+/// Voyage's `input_type` and the names of prompts that mean a role.
+pub(super) fn role_named(name: &str) -> Option<Role> {
+    match name {
+        "query" => Some(Role::Query),
+        "document" | "passage" => Some(Role::Document),
+        _ => None,
+    }
+}
+
+impl Fields<'_> {
+    /// The reading of these fields. `prompted`: whose prompt `prompt_name` names.
+    ///
+    /// A limit beyond the model's own changes nothing, and is left out: Cohere's clients send 4096 to every model.
+    fn reading(&self, served: &Served, prompted: Role) -> Reading {
+        let longest = served.max_tokens();
+        let below =
+            |cap: Option<NonZeroU32>| cap.map(|cap| cap.get() as usize).filter(|cap| longest == 0 || *cap < longest);
+        let mut reading = Reading::new();
+        reading.instruction = self.instruction.map(str::to_owned);
+        if let Some(name) = self.prompt_name {
+            reading = reading.prompt(prompted, Prompt::Named(name.to_owned()));
+        }
+        reading.max_document_tokens = below(self.max_document_tokens);
+        reading.max_query_tokens = below(self.max_query_tokens);
+        reading.max_tokens = below(self.max_tokens);
+        reading.truncate = match (self.truncation, self.side) {
+            (Some(false), _) => Some(Truncate::Never),
+            (_, Some(Side::Left)) => Some(Truncate::Start),
+            _ => None,
+        };
+        reading.dim = self.dimensions;
+        reading.normalize = self.normalize;
+        reading
+    }
+
+    /// The model, reading as these fields say; `None` where that is as it was loaded.
+    ///
+    /// # Errors
+    /// A field that the model has no use for, or with a value that it does not take, by the field's name.
+    pub fn model(&self, served: &Served, prompted: Role) -> Result<Option<Model>, WireError> {
+        let reading = self.reading(served, prompted);
+        if reading == Reading::default() {
+            return Ok(None);
+        }
+        match &served.model {
+            Some(model) => model.reading(&reading).map(Some).map_err(|error| refused(&error)),
+            None => Err(WireError::NotSupported {
+                key: self.first_given().to_owned(),
+                reason: format!("{} is a cascade, whose stages read as they were loaded; leave it out", served.name),
+            }),
+        }
+    }
+
+    /// The first field that is given, by its name in requests.
+    fn first_given(&self) -> &'static str {
+        let given = [
+            ("instruction", self.instruction.is_some()),
+            ("prompt_name", self.prompt_name.is_some()),
+            ("max_tokens_per_doc", self.max_document_tokens.is_some()),
+            ("max_tokens_per_query", self.max_query_tokens.is_some()),
+            ("truncate_prompt_tokens", self.max_tokens.is_some()),
+            ("truncation", self.truncation == Some(false)),
+            ("truncation_side", self.side.is_some()),
+            ("dimensions", self.dimensions.is_some()),
+        ];
+        given.iter().find(|(_, is_given)| *is_given).map_or("normalize", |(name, _)| name)
+    }
+}
+
+/// A library's refusal of an option, by the name of the field that set it.
+fn refused(error: &Error) -> WireError {
+    match error {
+        Error::InvalidOption { option, why } => {
+            let field = OPTIONS.iter().find(|(known, _)| known == option).map_or(*option, |(_, field)| field);
+            WireError::NotSupported { key: field.to_owned(), reason: why.clone() }
+        }
+        error => WireError::NotSupported { key: "model".to_owned(), reason: error.to_string() },
+    }
+}
+
+/// The refusal with a request's own names in the place of "query" and "documents".
+pub(super) fn renamed(error: WireError, query: &str, documents: &str) -> WireError {
+    let WireError::TooLong { key, tokens, limit } = error else { return error };
+    WireError::TooLong { key: key.replace("documents", documents).replace("query", query), tokens, limit }
 }

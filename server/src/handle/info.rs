@@ -21,7 +21,7 @@ pub(super) async fn info(app: &Arc<App>) -> Result<Reply, WireError> {
         served_model_name: entry.name.clone(),
         model_dtype: dtype(&precision).to_owned(),
         kind: served.kind(app.options.info_kind),
-        pooling: (app.options.info_kind == wire::ModelKind::Embedding).then(|| "mean".to_owned()),
+        pooling: None,
         max_input_length: served.max_tokens(),
         max_batch_tokens: usize::try_from(limits.queue_tokens).unwrap_or(usize::MAX),
         max_concurrent_requests: limits.connections,

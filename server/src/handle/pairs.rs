@@ -3,15 +3,15 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use nearsort::{CandidateList, Usage};
+use nearsort::{CandidateList, Model, Reranker, Role, Usage};
 
-use super::fields;
+use super::fields::{Fields, renamed};
 use crate::app::App;
 use crate::context::Context;
 use crate::models::Served;
 use crate::wire::WireError;
 use crate::wire::{
-    self, Contract, PredictRequest, PredictText, Prediction, Reply, ScoreAnswer, ScoreMap, ScoreRequest,
+    self, Contract, PredictRequest, PredictText, Prediction, Reply, ScoreAnswer, ScoreMap, ScoreRequest, ScoreSurface,
 };
 use crate::work::run;
 
@@ -21,9 +21,14 @@ type Read<T> = Result<T, WireError>;
 pub(super) async fn score(app: &Arc<App>, request: Read<ScoreRequest>, context: &Context) -> Result<Reply, WireError> {
     let request = request?;
     let served = app.models.served(request.model.as_deref()).await?;
-    fields::check_score(&request, &served)?;
+    let model = Fields::from(&request).model(&served, Role::Query)?;
     let pairs = request.pairs().map(|(left, right)| (left.to_owned(), right.to_owned())).collect();
-    let (scores, usage) = scores(app, &served, pairs, context).await?;
+    let names = match request.surface {
+        ScoreSurface::Vllm => ("text_1", "text_2"),
+        ScoreSurface::Tei => ("inputs.source_sentence", "inputs.sentences"),
+    };
+    let scored = scores(app, &served, model, pairs, context).await;
+    let (scores, usage) = scored.map_err(|error| renamed(error, names.0, names.1))?;
     let answer = ScoreAnswer {
         id: context.id.clone(),
         created: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
@@ -43,18 +48,13 @@ pub(super) async fn predict(
 ) -> Result<Reply, WireError> {
     let request = request?;
     let served = app.models.served(request.model.as_deref()).await?;
-    let fields = fields::Fields {
-        instruction: None,
-        prompt_name: None,
-        caps: [("", None); 3],
-        truncation: request.truncation,
-        side: None,
-    };
-    fields.check(&served)?;
+    let model = Fields::from(&request).model(&served, Role::Query)?;
     let pairs = request.inputs.iter().enumerate().map(pair).collect::<Result<_, _>>()?;
-    let (scores, _) = scores(app, &served, pairs, context).await?;
+    let label = served.label();
+    let scored = scores(app, &served, model, pairs, context).await;
+    let (scores, _) = scored.map_err(|error| renamed(error, "inputs", "inputs"))?;
     let map = ScoreMap::choose(served.native(), if request.raw_scores { Contract::Raw } else { Contract::Unit });
-    let prediction = |score: f64| vec![Prediction { label: "LABEL_0".to_owned(), score: map.apply(score) }];
+    let prediction = |score: f64| vec![Prediction { label: label.clone(), score: map.apply(score) }];
     let predictions: Vec<Vec<Prediction>> = scores.into_iter().map(prediction).collect();
     wire::predict_reply(&request, &predictions)
 }
@@ -73,18 +73,20 @@ fn pair((at, input): (usize, &PredictText)) -> Result<(String, String), WireErro
 async fn scores(
     app: &Arc<App>,
     served: &Arc<Served>,
+    model: Option<Model>,
     pairs: Vec<(String, String)>,
     context: &Context,
 ) -> Result<(Vec<f64>, Usage), WireError> {
     let tokens = pairs.iter().map(|(left, right)| served.tokens_to_rank(left, std::iter::once(right.as_str()))).sum();
     let (by, count) = (Arc::clone(served), pairs.len());
+    let own = model.map(Reranker::new);
     let (scores, usage) = run(app, context, tokens, None, move |job| {
         let call = job.call();
         let texts: Vec<&str> = pairs.iter().map(|(_, right)| right.as_str()).collect();
         let groups = by_query(&pairs);
         let lists: Vec<CandidateList<'_>> =
             groups.iter().map(|(query, candidates)| CandidateList { query, candidates }).collect();
-        let scored = by.reranker.score_lists(&lists, &texts, &call)?;
+        let scored = own.as_ref().unwrap_or(&by.reranker).score_lists(&lists, &texts, &call)?;
         let mut scores = vec![f64::NAN; pairs.len()];
         for ((_, at), list) in groups.iter().zip(&scored) {
             at.iter().zip(&list.pairs).for_each(|(&at, pair)| scores[at] = f64::from(pair.ranked_by));

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use nearsort::Scored;
+use nearsort::{OnDeadline, RankOptions, Reranker, Role, Scored, WindowScore};
 
-use super::fields;
+use super::fields::Fields;
 use super::reading::Refusal;
 use crate::app::App;
 use crate::context::Context;
@@ -61,13 +61,19 @@ pub(super) async fn rank(
     request: &Arc<RerankRequest>,
     context: &Context,
 ) -> Result<RerankAnswer, WireError> {
-    fields::check_rerank(request, served)?;
+    let has_spans = request.relevant_spans.is_some();
+    let reranker = reranker(served, request)?;
     let texts = request.documents.iter().map(|document| document.text.as_str());
     let tokens = served.tokens_to_rank(&request.query, texts);
     let (by, asked) = (Arc::clone(served), Arc::clone(request));
     let answer = run(app, context, tokens, request.deadline_ms, move |job| {
         let texts: Vec<&str> = asked.documents.iter().map(|document| document.text.as_str()).collect();
-        let ranking = by.reranker.rank(&asked.query, &texts).cancel(&job.token).progress(job.progress());
+        let reranker = reranker.as_ref().unwrap_or(&by.reranker);
+        let ranking = reranker.rank(&asked.query, &texts).cancel(&job.token).progress(job.progress());
+        let ranking = ranking.on_deadline(match asked.on_deadline {
+            wire::OnDeadline::Error => OnDeadline::Error,
+            wire::OnDeadline::Partial => OnDeadline::Partial,
+        });
         match job.deadline {
             Some(deadline) => ranking.deadline(deadline).run(),
             None => ranking.run(),
@@ -76,7 +82,6 @@ pub(super) async fn rank(
     .await?;
     app.metrics.worked(&served.name, &answer.usage);
     context.record.worked(&served.name, request.documents.len(), &answer.usage);
-    let has_spans = request.relevant_spans.is_some();
     let candidate = |index: usize| {
         let (pair, text) = (&answer.pairs[index], &request.documents[index].text);
         let spans = if has_spans { spans(pair, text, served) } else { Vec::new() };
@@ -85,13 +90,37 @@ pub(super) async fn rank(
     let candidates = answer.hits.iter().map(|hit| candidate(hit.index)).collect();
     let mut ranked = RerankAnswer::new(context.id.clone(), served.name.clone(), served.native(), candidates)?;
     ranked.created = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    ranked.scored = answer.is_partial.then_some(answer.scored);
     ranked.usage = wire::Usage { tokens: answer.usage.tokens };
     Ok(ranked)
 }
 
-/// A document's best window, where the model reads long texts in windows.
+/// A reranker that reads as the request says, or keeps windows for it; `None` where the model's own does.
+fn reranker(served: &Served, request: &RerankRequest) -> Result<Option<Reranker>, WireError> {
+    let model = Fields::from(request).model(served, Role::Query)?;
+    let windows = request.relevant_spans.is_some() && served.reads_windows();
+    let model = match (model, &served.model) {
+        (Some(model), _) => model,
+        (None, Some(model)) if windows => model.clone(),
+        _ => return Ok(None),
+    };
+    let built = Reranker::with(&model, RankOptions::default().windows(windows));
+    built.map(Some).map_err(|error| WireError::Backend { detail: error.to_string() })
+}
+
+/// A document's windows, best first, where the model reads long texts in windows. One that overlaps a better one is left out.
 fn spans(pair: &Scored, text: &str, served: &Served) -> Vec<Span> {
-    let score = wire::ScoreMap::choose(served.native(), wire::Contract::Unit).apply(f64::from(pair.ranked_by));
-    let window = pair.window.clone().filter(|window| !window.is_empty());
-    window.and_then(|window| wire::span(text, window, score)).into_iter().collect()
+    let map = wire::ScoreMap::choose(served.native(), wire::Contract::Unit);
+    let mut windows: Vec<&WindowScore> = pair.windows.iter().filter(|window| !window.window.is_empty()).collect();
+    windows.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.window.start.cmp(&b.window.start)));
+    let mut kept: Vec<&WindowScore> = Vec::new();
+    for window in windows {
+        let overlaps =
+            |other: &&WindowScore| window.window.start < other.window.end && other.window.start < window.window.end;
+        if !kept.iter().any(overlaps) {
+            kept.push(window);
+        }
+    }
+    let span = |window: &WindowScore| wire::span(text, window.window.clone(), map.apply(f64::from(window.score)));
+    kept.into_iter().filter_map(span).collect()
 }

@@ -81,11 +81,9 @@ impl Catalog {
     /// A name that is not known; a model that cannot be loaded.
     pub async fn served(self: &Arc<Self>, name: Option<&str>) -> Result<Arc<Served>, WireError> {
         let entry = self.entry(name)?;
-        if entry.is_loaded() {
-            if let Some(served) = entry.loaded() {
-                entry.touch();
-                return Ok(served);
-            }
+        if let Some(served) = entry.loaded() {
+            entry.touch();
+            return Ok(served);
         }
         // In a task of its own: a client that hangs up does not end the load, and does not have the next one begin another.
         let (catalog, loading) = (Arc::clone(self), Arc::clone(entry));
@@ -108,10 +106,39 @@ impl Catalog {
                     Source::Own(model) => Served::new(entry.name.clone(), model.clone()),
                     Source::Cascade(cascade) => self.cascade(cascade).await?,
                 };
-                tracing::info!(model = entry.name, seconds = began.elapsed().as_secs_f64(), "model loaded");
+                self.make_room(entry, served.bytes())?;
+                let (seconds, bytes) = (began.elapsed().as_secs_f64(), served.bytes());
+                tracing::info!(model = entry.name, seconds, bytes, "model loaded");
                 Ok(Arc::new(served))
             })
             .await
+    }
+
+    /// Unloads those that were used longest ago, until there is room for so many bytes.
+    fn make_room(&self, entry: &Entry, bytes: u64) -> nearsort::Result<()> {
+        let Some(bound) = self.loading.max_bytes else { return Ok(()) };
+        if bytes > bound {
+            let why = format!("is {bound}, and {} takes {bytes} bytes: raise it", entry.name);
+            return Err(nearsort::Error::InvalidOption { option: "max_model_bytes", why });
+        }
+        let mut others: Vec<(&Arc<Entry>, u64)> = self
+            .entries
+            .iter()
+            .filter(|other| other.name != entry.name)
+            .filter_map(|other| Some((other, other.loaded()?.bytes())))
+            .collect();
+        others.sort_by_key(|(other, _)| std::cmp::Reverse(other.unused()));
+        let mut taken: u64 = others.iter().map(|(_, bytes)| bytes).sum();
+        for (other, freed) in others {
+            if taken + bytes <= bound {
+                break;
+            }
+            if other.unload() {
+                tracing::info!(model = other.name, "model unloaded: its memory is needed");
+                taken -= freed;
+            }
+        }
+        Ok(())
     }
 
     /// Loads a cascade's models, each once.
@@ -125,9 +152,12 @@ impl Catalog {
             };
             let model = match loaded.iter().find(|(known, _)| known == name) {
                 Some((_, model)) => model.clone(),
-                None => load(name.clone(), self.options.clone()).await?,
+                None => {
+                    let model = load(name.clone(), self.options.clone()).await?;
+                    loaded.push((name.clone(), model.clone()));
+                    model
+                }
             };
-            loaded.push((name.clone(), model.clone()));
             stages.push(match stage.by {
                 StageBy::Scoring(scoring) => (model.by(scoring), stage.depth),
                 StageBy::Model(_) => ((&model).into(), stage.depth),
@@ -135,7 +165,8 @@ impl Catalog {
         }
         let reranker = tokio::task::spawn_blocking(move || Reranker::cascade(stages)).await;
         let reranker = reranker.unwrap_or_else(|error| Err(panicked(&error)))?;
-        Ok(Served { name: cascade.name.clone(), model: None, reranker })
+        let weights = loaded.into_iter().map(|(_, model)| model).collect();
+        Ok(Served { name: cascade.name.clone(), model: None, reranker, weights })
     }
 
     /// The models that are loaded.

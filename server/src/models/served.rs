@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use nearsort::model::Task;
-use nearsort::{Encoder, LongText, Model, ModelInfo, Reranker, ScoreKind};
+use nearsort::{Call, Encoder, LongText, Model, ModelInfo, Reranker, ScoreKind};
 
 use crate::wire::{ModelKind, Native, WireError};
 
@@ -14,12 +14,14 @@ pub(crate) struct Served {
     /// None: a cascade.
     pub model: Option<Model>,
     pub reranker: Reranker,
+    /// The models that it has loaded, each once.
+    pub weights: Vec<Model>,
 }
 
 impl Served {
     pub fn new(name: String, model: Model) -> Self {
         let reranker = Reranker::new(&model);
-        Self { name, model: Some(model), reranker }
+        Self { name, model: Some(model.clone()), reranker, weights: vec![model] }
     }
 
     pub fn task(&self) -> Option<Task> {
@@ -55,6 +57,23 @@ impl Served {
 
     pub fn info(&self) -> Option<ModelInfo> {
         self.reranker.model()
+    }
+
+    /// What its score is called as a class, in the model's own words where it has some.
+    pub fn label(&self) -> String {
+        let none: &[(&str, &str)] = &[];
+        let own = self.model.as_ref().filter(|_| self.task() == Some(Task::CrossEncode));
+        own.and_then(|model| model.predict(none, &Call::new()).ok()).map_or_else(|| "LABEL_0".to_owned(), |p| p.label)
+    }
+
+    /// Bytes that its weights take in memory of the process or the device.
+    pub fn bytes(&self) -> u64 {
+        self.weights.iter().map(|model| model.memory().own).sum()
+    }
+
+    /// Whether it reads long texts in windows.
+    pub fn reads_windows(&self) -> bool {
+        self.model.is_some() && self.reranker.long_text() == LongText::Window
     }
 
     /// Whether asking it sends texts to a service.

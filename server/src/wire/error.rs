@@ -19,6 +19,8 @@ pub enum WireError {
     BodyTimeOut { ms: u128 },
     #[error("the body has the type '{found}'; wanted: application/json")]
     MediaType { found: String },
+    #[error("'{key}' is {tokens} tokens long, and {limit} are read; shorten it, or allow truncation")]
+    TooLong { key: String, tokens: usize, limit: usize },
     #[error("'{key}' cannot be used here: {reason}")]
     NotSupported { key: String, reason: String },
     #[error(
@@ -76,6 +78,7 @@ impl WireError {
             | Self::Wrong { key, .. }
             | Self::Empty { key }
             | Self::TooMany { key, .. }
+            | Self::TooLong { key, .. }
             | Self::NotSupported { key, .. }
             | Self::TokenIds { key } => Some(key),
             Self::UnknownModel { .. } => Some("model"),

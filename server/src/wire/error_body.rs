@@ -73,6 +73,7 @@ fn facts(error: &WireError) -> Facts {
         WireError::UnknownModel { .. } => row(404, 404, "Validation", INVALID, "model_not_found"),
         WireError::UnknownPath { .. } => row(404, 404, "Validation", INVALID, "not_found"),
         WireError::WrongMethod { .. } => row(405, 405, "Validation", INVALID, "method_not_allowed"),
+        WireError::TooLong { .. } => row(400, 422, "Validation", INVALID, "text_too_long"),
         WireError::NotSupported { .. } => row(400, 422, "Validation", INVALID, "unsupported_field"),
         WireError::BodyUnread { .. } => row(400, 400, "Validation", INVALID, "body_incomplete"),
         WireError::Host { .. } => row(403, 403, "Validation", INVALID, "host_not_allowed"),

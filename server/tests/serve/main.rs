@@ -6,6 +6,7 @@ mod load;
 mod models;
 mod operations;
 mod rules;
+mod search;
 mod shutdown;
 mod sockets;
 mod support;

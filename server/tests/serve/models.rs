@@ -86,6 +86,21 @@ fn an_idle_model_is_unloaded_and_comes_back() {
 }
 
 #[test]
+fn the_model_that_was_used_longest_ago_makes_room() {
+    let bytes = |name: &str| Model::load(name, Default::default()).unwrap().memory().own;
+    let (large, small) = (bytes("all-MiniLM-L6-v2"), bytes(CROSS));
+    let server = Running::start(Settings { lazy: Some(true), max_model_bytes: Some(large + small - 1), ..two() });
+    let loaded = |model: &str| server.metric(&format!("nearsort_model_loaded{{model=\"{model}\"}}"));
+    for (asked, other) in [("cross", "rerank-v3.5"), ("rerank-v3.5", "cross"), ("cross", "rerank-v3.5")] {
+        assert_eq!(server.post("/rerank", &by(asked)).status, 200);
+        assert_eq!((loaded(asked), loaded(other)), (1.0, 0.0));
+    }
+    let none = Running::start(Settings { lazy: Some(true), max_model_bytes: Some(1), ..two() });
+    let refused = none.post("/rerank", &by("cross"));
+    assert!(refused.status == 503 && refused.text().contains("max_model_bytes"), "{}", refused.text());
+}
+
+#[test]
 fn a_model_that_cannot_be_loaded_is_an_error_at_the_start_or_503_on_first_use() {
     let broken = |lazy| Settings {
         model: Some(vec!["./no-such-folder".into()]),

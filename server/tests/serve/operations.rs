@@ -43,23 +43,77 @@ fn a_server_that_loads_is_alive_and_not_ready() {
 }
 
 #[test]
-fn fields_that_would_change_something_and_cannot_be_followed_are_named() {
+fn fields_that_say_how_texts_are_read_are_followed() {
+    use nearsort::{Model, ModelOptions, Reading, Reranker, Truncate};
     let server = Running::start(Settings::default());
-    let refused = |more: Value| {
-        let mut body = eiffel();
-        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        let answer = server.post("/rerank", &body);
-        (answer.status, answer.json()["error"]["param"].clone())
-    };
-    for (field, value) in [
-        ("instruction", json!("find towers")),
-        ("prompt_name", json!("query")),
-        ("max_tokens_per_doc", json!(16)),
-        ("truncate_prompt_tokens", json!(16)),
-        ("truncation", json!(false)),
-        ("truncation_side", json!("left")),
-        ("on_deadline", json!("partial")),
+    let model = Model::load("all-MiniLM-L6-v2", ModelOptions::default()).unwrap();
+    let (query, text) = ("Where is the Eiffel Tower?", "Bananas are yellow, and the Eiffel Tower stands in Paris.");
+    for (more, reading) in [
+        (json!({ "max_tokens_per_doc": 4 }), Reading::new().max_document_tokens(4)),
+        (json!({ "max_tokens_per_query": 2 }), Reading::new().max_query_tokens(2)),
+        (json!({ "truncate_prompt_tokens": 8 }), Reading::new().max_tokens(8)),
+        (
+            json!({ "max_tokens_per_doc": 6, "truncation_side": "left" }),
+            Reading::new().max_document_tokens(6).truncate(Truncate::Start),
+        ),
+        (json!({ "max_tokens_per_doc": 4096, "truncation": true }), Reading::new()),
     ] {
-        assert_eq!(refused(json!({ field: value })), (400, json!(field)));
+        let mut body = json!({ "query": query, "documents": [text], "raw_scores": true });
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let reranker = Reranker::new(model.reading(&reading).unwrap());
+        let expected = reranker.score(query, &[text]).unwrap().scores()[0];
+        let found = server.post("/rerank", &body).json();
+        assert_eq!(found["results"][0]["relevance_score"].as_f64(), Some(f64::from(expected)), "{more} {found}");
     }
+    let long = json!({ "query": query, "documents": ["short", text], "max_tokens_per_doc": 4, "truncation": false });
+    let refused = server.post("/rerank", &long);
+    let param = refused.json()["error"]["param"].clone();
+    assert_eq!((refused.status, param), (400, json!("documents[1]")), "{}", refused.text());
+}
+
+#[test]
+fn fields_that_a_model_has_no_use_for_are_named() {
+    let server = Running::start(Settings::default());
+    for (field, value) in [("instruction", json!("find towers")), ("prompt_name", json!("no-such-prompt"))] {
+        let mut body = eiffel();
+        body[field] = value;
+        let refused = server.post("/rerank", &body);
+        assert_eq!(
+            (refused.status, refused.json()["error"]["param"].clone()),
+            (400, json!(field)),
+            "{}",
+            refused.text()
+        );
+    }
+}
+
+#[test]
+fn a_partial_answer_says_how_much_was_scored() {
+    let server = Running::start(Settings::default());
+    let documents: Vec<String> = (0..3000).map(|n| format!("document number {n} about towers")).collect();
+    let body = json!({ "query": "towers", "documents": documents, "deadline_ms": 1, "on_deadline": "partial" });
+    let answer = server.post("/rerank", &body);
+    let scored = answer.json()["meta"]["scored"].as_u64();
+    assert!(answer.status == 200 && scored.is_some_and(|scored| scored < 3000), "{}", answer.status);
+    assert_eq!(answer.json()["results"].as_array().unwrap().len(), 3000);
+    assert_eq!(answer.header("x-nearsort-scored"), format!("{}/3000", scored.unwrap()));
+}
+
+#[test]
+fn tokens_have_their_places_in_code_points() {
+    let server = Running::start(Settings::default());
+    let tokens = server.post("/tokenize", &json!({ "inputs": ["Ünter der Brücke", "a"] })).json();
+    let first = tokens[0].as_array().unwrap();
+    assert_eq!(
+        (first[0]["text"].clone(), first[0]["special"].clone(), first[0]["start"].clone()),
+        (json!("[CLS]"), json!(true), Value::Null)
+    );
+    let text: Vec<char> = "Ünter der Brücke".chars().collect();
+    for token in first.iter().filter(|token| token["special"] == false) {
+        let at = |key: &str| token[key].as_u64().unwrap() as usize;
+        let own: String = text[at("start")..at("stop")].iter().collect();
+        assert_eq!(token["text"], json!(own));
+    }
+    let bare = server.post("/tokenize", &json!({ "inputs": "a", "add_special_tokens": false })).json();
+    assert_eq!(bare[0].as_array().unwrap().len(), 1);
 }

@@ -164,6 +164,17 @@ fn relevant_spans_are_the_best_window_in_code_points() {
     let window: String = text.chars().skip(at("start")).take(at("end") - at("start")).collect();
     assert!(window.contains("Eiffel Tower") && window.len() < text.len() / 2, "{window}");
     assert!(answer["results"][1]["relevant_spans"].as_array().unwrap().len() <= 1);
+    let all =
+        json!({ "query": EIFFEL.0, "documents": [format!("{text} {text}")], "relevant_spans": { "threshold": 0.3 } });
+    let spans = server.post("/v2/rerank", &all).json()["results"][0]["relevant_spans"].clone();
+    let places: Vec<(u64, u64)> = spans
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|span| (span["start"].as_u64().unwrap(), span["end"].as_u64().unwrap()))
+        .collect();
+    assert!(places.len() >= 2, "both places that answer: {spans}");
+    assert!(places.iter().enumerate().all(|(at, a)| places[..at].iter().all(|b| a.1 <= b.0 || b.1 <= a.0)), "{spans}");
 }
 
 #[test]
