@@ -8,7 +8,7 @@ PYTHON ?= python3
 WHEELS = target/wheels
 VENVS = target/python
 
-.PHONY: check fmt clippy test test-clients doc bench expected wheel test-python test-integrations test-distributed lint-packaging
+.PHONY: check fmt clippy test test-clients test-page doc bench expected wheel test-python test-integrations test-distributed lint-packaging
 
 check: fmt clippy test doc
 
@@ -27,6 +27,11 @@ test:
 test-clients:
 	$(CARGO) build --release
 	$(PYTHON) server/tests/clients/run.py
+
+# The server's page in Chromium (Debian's package), against the real server: needs Node.js and npm.
+test-page:
+	$(CARGO) build --release
+	cd server/tests/browser && npm ci --no-audit --no-fund && npm test
 
 doc:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --no-deps --lib

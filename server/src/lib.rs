@@ -6,7 +6,8 @@
 //!
 //! Rooms: [`wire`] has the bodies of all dialects as pure data; `net` accepts connections and ends slow ones; `http` has the
 //! routes and what holds for every request (keys, ids, limits, log); `handle` has one file per endpoint; `models` loads
-//! models by name; `admission` bounds the work; `ops` has health and metrics.
+//! models by name; `admission` bounds the work; `ops` has health and metrics; `page` has the pages, `openapi` the description of
+//! the API.
 
 #![deny(missing_docs)]
 
@@ -20,8 +21,10 @@ mod http;
 mod indexes;
 mod models;
 mod net;
+mod openapi;
 mod ops;
 mod options;
+mod page;
 mod server;
 mod settings;
 #[allow(missing_docs)] // Plain data, documented where a name does not say it.

@@ -63,3 +63,19 @@ pub use tei_predict::{PredictRequest, PredictText, Prediction, predict_reply, re
 pub use tei_tokenize::{Token, TokenizeRequest, read_tokenize, tokenize_reply};
 pub use token_ids::TokenIds;
 pub use write::rerank_reply;
+
+// What the description of the API is made of.
+pub(crate) use keys::Field;
+pub(crate) use read::keys;
+pub(crate) use route::{paths, prefixes};
+
+/// The keys of the bodies that are read one by one, for the test of their description.
+#[cfg(test)]
+pub(crate) mod body_keys {
+    pub(crate) use super::openai::KEYS as EMBEDDINGS;
+    pub(crate) use super::score::{OTHER_KEYS as SCORE_OTHER, SIDES as SCORE_SIDES, SIMILARITY_KEYS as SIMILARITY};
+    pub(crate) use super::search::KEYS as SEARCH;
+    pub(crate) use super::tei_embed::EMBED_KEYS as EMBED;
+    pub(crate) use super::tei_predict::KEYS as PREDICT;
+    pub(crate) use super::tei_tokenize::KEYS as TOKENIZE;
+}

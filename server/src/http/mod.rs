@@ -4,6 +4,7 @@ mod access;
 mod body;
 mod dispatch;
 mod metrics;
+mod pages;
 mod respond;
 mod routes;
 

@@ -13,7 +13,7 @@ use axum::routing::get;
 use tower::ServiceExt;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-use super::{access, dispatch, metrics};
+use super::{access, dispatch, metrics, pages};
 use crate::app::App;
 use crate::context::Context;
 use crate::wire;
@@ -28,7 +28,7 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
         .fallback(dispatch::dispatch)
         .layer(from_fn_with_state(Arc::clone(app), access::check))
         .with_state(Arc::clone(app));
-    let open = probes();
+    let open = probes().merge(pages::routes());
     // A path of `open` by another method, such as POST / beside the page, is one of `keyed`.
     let beside = keyed.clone();
     let other_method = move |request: Request| beside.clone().oneshot(request);
@@ -118,7 +118,7 @@ impl Line {
     fn begin(app: Arc<App>, request: &Request, context: &Context) -> Self {
         let path = request.uri().path();
         // Only paths that are known: any other would make a label of its own.
-        let is_known = wire::route(request.method().as_str(), path).is_ok() || matches!(path, "/" | "/metrics");
+        let is_known = wire::route(request.method().as_str(), path).is_ok() || matches!(path, "/" | "/docs" | "/metrics" | "/openapi.json");
         let route = if is_known { path.to_owned() } else { "other".to_owned() };
         let trace = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
         let trace = trace.filter(|trace| is_traceparent(trace)).unwrap_or_default().to_owned();

@@ -2,7 +2,7 @@
 
 /// What a key sets in a [`super::RerankRequest`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Field {
+pub(crate) enum Field {
     Model,
     Query,
     Documents,

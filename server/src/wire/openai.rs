@@ -10,7 +10,7 @@ use super::error::WireError;
 use super::token_ids::TokenIds;
 use super::value::{boolean, integer, text, wrong};
 
-const KEYS: &[&str] = &[
+pub(crate) const KEYS: &[&str] = &[
     "model",
     "input",
     "encoding_format",

@@ -39,8 +39,13 @@ pub fn read_rerank(bytes: &[u8], reading: &Reading) -> Result<RerankRequest, (Wi
     Fields::of(&body, dialect).request(reading).map_err(|error| (error, dialect))
 }
 
+/// The keys of a dialect's request bodies, and what each sets.
+pub(crate) fn keys(dialect: Dialect) -> impl Iterator<Item = (&'static str, Field)> {
+    own_keys(dialect).iter().chain(COMMON).copied()
+}
+
 /// The keys of a dialect's request bodies, beside the common ones.
-fn keys(dialect: Dialect) -> Keys {
+fn own_keys(dialect: Dialect) -> Keys {
     match dialect {
         Dialect::Union => union::KEYS,
         Dialect::Cohere => cohere::KEYS,
@@ -66,12 +71,12 @@ type Given<'a> = Option<(&'a str, &'a Value)>;
 
 impl<'a> Fields<'a> {
     fn of(body: &'a Map<String, Value>, dialect: Dialect) -> Self {
-        let known = keys(dialect).iter().chain(COMMON).map(|(key, _)| *key);
+        let known = own_keys(dialect).iter().chain(COMMON).map(|(key, _)| *key);
         Self { body, dialect, warnings: unknown_keys(body, known) }
     }
 
     fn keys_of(&self, field: Field) -> impl Iterator<Item = &'static str> + use<> {
-        keys(self.dialect).iter().chain(COMMON).filter(move |(_, f)| *f == field).map(|(key, _)| *key)
+        own_keys(self.dialect).iter().chain(COMMON).filter(move |(_, f)| *f == field).map(|(key, _)| *key)
     }
 
     /// The first key of the field that is not null. A second one is ignored with a warning.

@@ -35,6 +35,15 @@ enum Method {
     Post,
 }
 
+impl Method {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+        }
+    }
+}
+
 /// A path that is served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Route {
@@ -112,6 +121,16 @@ const NOT_OFFERED: &[(&str, &str)] = &[
     ("/decode", "nearsort does not turn token ids into text"),
 ];
 
+/// Every method and path that [`route`] knows, without the prefixes that force a dialect.
+pub(crate) fn paths() -> impl Iterator<Item = (&'static str, &'static str)> {
+    PATHS.iter().map(|(path, method, _)| (method.name(), *path))
+}
+
+/// The prefixes that force a dialect, without their slash.
+pub(crate) fn prefixes() -> impl Iterator<Item = &'static str> {
+    PREFIXES.iter().map(|(prefix, _)| &prefix[1..])
+}
+
 /// Finds the route of a path without its query string. A slash at the end does not matter.
 ///
 /// # Errors
@@ -142,10 +161,7 @@ fn split(path: &str) -> (Option<Dialect>, &str) {
 }
 
 fn check_method(method: &str, wanted: Method, path: &str) -> Result<(), WireError> {
-    let wanted = match wanted {
-        Method::Get => "GET",
-        Method::Post => "POST",
-    };
+    let wanted = wanted.name();
     if method == wanted {
         return Ok(());
     }

@@ -14,12 +14,12 @@ use super::scores::{Contract, Native, ScoreMap};
 use super::value::{boolean, found, text, wrong};
 
 /// The names of the two sides, as vLLM's four request types have them.
-const SIDES: &[(&str, &str)] =
+pub(crate) const SIDES: &[(&str, &str)] =
     &[("text_1", "text_2"), ("queries", "documents"), ("queries", "items"), ("data_1", "data_2")];
 
-const OTHER_KEYS: &[&str] = &["model", "user", "instruction", "truncate_prompt_tokens", "truncation_side"];
+pub(crate) const OTHER_KEYS: &[&str] = &["model", "user", "instruction", "truncate_prompt_tokens", "truncation_side"];
 
-const SIMILARITY_KEYS: &[&str] = &["inputs", "parameters", "model"];
+pub(crate) const SIMILARITY_KEYS: &[&str] = &["inputs", "parameters", "model"];
 
 const PARAMETERS: &[&str] = &["truncate", "truncation_direction", "prompt_name"];
 

@@ -8,7 +8,7 @@ use super::openai::given;
 use super::reply::Reply;
 use super::value::{integer, text, wrong};
 
-const KEYS: &[&str] = &["query", "index", "model", "top_n", "top_k", "deadline_ms"];
+pub(crate) const KEYS: &[&str] = &["query", "index", "model", "top_n", "top_k", "deadline_ms"];
 
 /// Rows that a request gets when it does not say.
 const TOP_N: usize = 10;

@@ -13,7 +13,7 @@ use super::tei_predict::{PredictRequest, read_predict};
 use super::token_ids::TokenIds;
 use super::value::{boolean, text, wrong};
 
-const EMBED_KEYS: &[&str] = &[
+pub(crate) const EMBED_KEYS: &[&str] = &[
     "inputs",
     "truncate",
     "truncation_direction",

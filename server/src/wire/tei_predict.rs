@@ -8,7 +8,7 @@ use super::openai::given;
 use super::reply::Reply;
 use super::value::{boolean, text, wrong};
 
-const KEYS: &[&str] = &["inputs", "truncate", "raw_scores", "model"];
+pub(crate) const KEYS: &[&str] = &["inputs", "truncate", "raw_scores", "model"];
 
 /// One input of a classifier.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use super::reply::Reply;
 use super::rerank::span;
 use super::value::{boolean, text, texts};
 
-const KEYS: &[&str] = &["inputs", "add_special_tokens", "prompt_name", "model"];
+pub(crate) const KEYS: &[&str] = &["inputs", "add_special_tokens", "prompt_name", "model"];
 
 /// A tokenize request.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,0 +1,199 @@
+//! Every path and method, with what goes in and what comes out.
+
+use serde_json::{Map, Value, json};
+
+use super::{any_of, fields, reference};
+
+/// A path and a method.
+pub(super) struct Operation {
+    /// In lower case.
+    pub method: &'static str,
+    pub path: &'static str,
+    tag: &'static str,
+    summary: &'static str,
+    /// Any of these schemas; none: no body.
+    body: &'static [&'static str],
+    answer: Answer,
+}
+
+/// What a 200 holds.
+enum Answer {
+    /// JSON of any of these schemas.
+    Json(&'static [&'static str]),
+    /// Text of this media type.
+    Text(&'static str),
+}
+
+const RERANKING: &str = "Reranking";
+const EMBEDDING: &str = "Embeddings";
+const PAIRS: &str = "Pairs and tokens";
+const SEARCHING: &str = "Search";
+const SERVER: &str = "The server";
+
+const HEALTH: Answer = Answer::Json(&["Health"]);
+
+/// All answers of a rerank path.
+const RANKED: Answer = Answer::Json(&["Reranked", "RerankedTei", "RerankedNim", "RerankedWeaviate"]);
+
+const fn rerank(path: &'static str, summary: &'static str) -> Operation {
+    Operation { method: "post", path, tag: RERANKING, summary, body: fields::SHARED, answer: RANKED }
+}
+
+const fn post(
+    path: &'static str,
+    tag: &'static str,
+    summary: &'static str,
+    body: &'static [&'static str],
+    answer: &'static [&'static str],
+) -> Operation {
+    Operation { method: "post", path, tag, summary, body, answer: Answer::Json(answer) }
+}
+
+const fn get(path: &'static str, summary: &'static str, answer: Answer) -> Operation {
+    Operation { method: "get", path, tag: SERVER, summary, body: &[], answer }
+}
+
+pub(super) const OPERATIONS: &[Operation] = &[
+    rerank("/rerank", "Rank documents for a query; the keys of the body tell the dialect"),
+    rerank("/v1/rerank", "The same; Cohere v1"),
+    rerank("/v2/rerank", "The same; Cohere v2"),
+    rerank("/reranking", "The same; llama.cpp's name"),
+    rerank("/v1/reranking", "The same; llama.cpp's name"),
+    post("/ranking", RERANKING, "Rank passages; always NVIDIA NIM", &["RerankNim"], &["RerankedNim"]),
+    post("/v1/ranking", RERANKING, "Rank passages; always NVIDIA NIM", &["RerankNim"], &["RerankedNim"]),
+    post("/embeddings", EMBEDDING, "Vectors of texts, in OpenAI's and Voyage's form", &["Embeddings"], &["EmbeddingList"]),
+    post("/v1/embeddings", EMBEDDING, "The same", &["Embeddings"], &["EmbeddingList"]),
+    post("/embed", EMBEDDING, "Vectors of texts, in TEI's form", &["EmbedTei"], &["Vectors"]),
+    post("/score", PAIRS, "Scores of pairs, in vLLM's form", &["Score"], &["ScoreList"]),
+    post("/v1/score", PAIRS, "The same", &["Score"], &["ScoreList"]),
+    post("/similarity", PAIRS, "Similarities of a sentence to others, in TEI's form", &["Similarity"], &["Numbers"]),
+    post("/predict", PAIRS, "What a cross-encoder makes of texts or pairs, in TEI's form", &["Predict"], &["Predictions"]),
+    post("/tokenize", PAIRS, "Tokens of texts, in TEI's form", &["Tokenize"], &["TokenLists"]),
+    post(
+        "/",
+        PAIRS,
+        "TEI's root: vectors, similarities, predictions or a ranking, by the body and the kind of the model",
+        &["EmbedTei", "Similarity", "Predict", "RerankTei"],
+        &["Vectors", "Numbers", "Predictions", "RerankedTei"],
+    ),
+    post("/search", SEARCHING, "The best rows of an index of `nearsort index`", &["Search"], &["Found"]),
+    get("/info", "The first model, in TEI's form", Answer::Json(&["Info"])),
+    get("/v1/models", "The models that requests can name", Answer::Json(&["Models"])),
+    get("/models", "The same", Answer::Json(&["Models"])),
+    get("/livez", "Whether the workers move", HEALTH),
+    get("/.well-known/live", "The same; Weaviate's name", HEALTH),
+    get("/v1/health/live", "The same; NIM's name", HEALTH),
+    get("/readyz", "Whether the server ranks rightly and takes requests", HEALTH),
+    get("/.well-known/ready", "The same; Weaviate's name", HEALTH),
+    get("/health", "The same; TEI's name", HEALTH),
+    get("/healthz", "The same", HEALTH),
+    get("/ping", "The same", HEALTH),
+    get("/v1/health/ready", "The same; NIM's name", HEALTH),
+    get("/metrics", "Counters for Prometheus", Answer::Text("application/openmetrics-text")),
+    get("/", "A page to try the server", Answer::Text("text/html")),
+    get("/docs", "This description as a page", Answer::Text("text/html")),
+    get("/openapi.json", "This description", Answer::Json(&["Anything"])),
+];
+
+/// The groups, in the order of the page.
+pub(super) fn tags() -> Value {
+    [RERANKING, EMBEDDING, PAIRS, SEARCHING, SERVER].iter().map(|name| json!({ "name": name })).collect()
+}
+
+/// Statuses of refusals, and when they come. TEI's own are 422 and 424.
+const REFUSALS: &[(&str, &str)] = &[
+    ("400", "The request is wrong: the message says which field, what was found and what is wanted."),
+    ("404", "The server has no such model."),
+    ("408", "The body did not arrive in time."),
+    ("413", "The body or its texts are too large."),
+    ("415", "The body is said to be something else than JSON."),
+    ("422", "The request is wrong (TEI's status)."),
+    ("424", "The model failed (TEI's status)."),
+    ("429", "Too much is under way; `Retry-After` says when to try again."),
+    ("500", "The model failed."),
+    ("501", "The server was not started for this."),
+    ("503", "The server is starting or going down."),
+    ("504", "The deadline has passed."),
+];
+
+impl Operation {
+    /// Its object in the file. With `forced`: under a prefix that forces the dialect.
+    pub fn describe(&self, forced: bool) -> Value {
+        let mut described = json!({
+            "operationId": self.id(forced),
+            "tags": [self.tag],
+            "summary": self.summary,
+            "responses": self.responses(),
+        });
+        if !self.body.is_empty() {
+            let names = if forced && self.tag == RERANKING { fields::FORCED } else { self.body };
+            described["requestBody"] =
+                json!({ "required": true, "content": { "application/json": { "schema": any_of(names) } } });
+        }
+        if forced {
+            described["parameters"] = json!([dialect_parameter()]);
+        }
+        described
+    }
+
+    /// Such as `post_v1_rerank`.
+    fn id(&self, forced: bool) -> String {
+        let path = self.path.replace(['/', '.', '-'], "_");
+        let path = if path == "_" { "_root" } else { &path };
+        format!("{}{}{path}", self.method, if forced { "_dialect" } else { "" })
+    }
+
+    fn responses(&self) -> Value {
+        let mut responses = Map::new();
+        responses.insert("200".to_owned(), self.answer.describe());
+        if self.is_probe() {
+            let content = json!({ "application/json": { "schema": reference("Health") } });
+            responses.insert("503".to_owned(), json!({ "description": "No.", "content": content }));
+        }
+        if self.is_open() {
+            return Value::Object(responses);
+        }
+        responses.insert("401".to_owned(), refusal("The API key is missing or wrong."));
+        responses.insert("403".to_owned(), refusal("The server has no keys, and does not know the host that the request names."));
+        if !self.body.is_empty() {
+            responses.extend(REFUSALS.iter().map(|(status, text)| ((*status).to_owned(), refusal(text))));
+        }
+        Value::Object(responses)
+    }
+
+    /// Answered without a key.
+    fn is_open(&self) -> bool {
+        self.tag == SERVER && !matches!(self.path, "/info" | "/models" | "/v1/models")
+    }
+
+    fn is_probe(&self) -> bool {
+        matches!(self.answer, Answer::Json(["Health"]))
+    }
+}
+
+impl Answer {
+    fn describe(&self) -> Value {
+        match self {
+            Self::Json(names) => {
+                json!({ "description": "The answer.", "content": { "application/json": { "schema": any_of(names) } } })
+            }
+            Self::Text(kind) => {
+                json!({ "description": "The answer.", "content": { *kind: { "schema": { "type": "string" } } } })
+            }
+        }
+    }
+}
+
+fn refusal(description: &str) -> Value {
+    json!({ "description": description, "content": { "application/json": { "schema": reference("Refusal") } } })
+}
+
+fn dialect_parameter() -> Value {
+    json!({
+        "name": "dialect",
+        "in": "path",
+        "required": true,
+        "description": "The dialect to read and to answer in, whatever the body shows.",
+        "schema": { "enum": crate::wire::prefixes().collect::<Vec<_>>() },
+    })
+}
