@@ -154,6 +154,18 @@ fn similarity_is_a_bare_list_in_the_order_of_the_sentences() {
 }
 
 #[test]
+fn a_pair_without_text_has_the_least_score_and_not_a_number_is_an_error() {
+    let request = read_score(br#"{"text_1": "a", "text_2": ["b", ""]}"#, &Limits::default()).unwrap();
+    let (id, model) = ("1".to_owned(), "m".to_owned());
+    let scores = vec![0.5, f64::NEG_INFINITY];
+    let answer = ScoreAnswer { id, created: 0, model, native: Native::Cosine, scores, tokens: 0 };
+    let body: Value = serde_json::from_slice(&request.reply(&answer).unwrap().body).unwrap();
+    assert_eq!(body["data"][1]["score"], json!(f64::from(f32::MIN)));
+    let answer = ScoreAnswer { scores: vec![0.5, f64::NAN], ..answer };
+    assert_eq!(request.reply(&answer), Err(WireError::NotFinite { index: 1 }));
+}
+
+#[test]
 fn similarity_takes_teis_parameters_and_score_takes_vllms() {
     let body = json!({ "inputs": { "source_sentence": "q", "sentences": ["a"] },
         "parameters": { "truncate": false, "truncation_direction": "Left", "prompt_name": "query", "colour": 1 } });

@@ -1,5 +1,6 @@
 //! The description as a page, in the style of the page at `/`.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
@@ -19,6 +20,7 @@ pub(super) fn page(description: &Value) -> Page {
         group(&mut main, name, description);
     }
     prefixes(&mut main, description);
+    refusals(&mut main, description);
     main.push_str("<h2 id=\"schemas\">Bodies</h2>");
     for (name, schema) in entries(&description["components"]["schemas"]) {
         named_schema(&mut main, name, schema);
@@ -55,17 +57,45 @@ fn operation(out: &mut String, method: &str, path: &str, operation: &Value) {
     if !content.is_null() {
         let _ = write!(out, "<p>Body: {}</p>", kind(content));
     }
-    out.push_str("<p>Answers:</p><ul>");
-    for (status, response) in entries(&operation["responses"]) {
-        let body = entries(&response["content"]).map(|(media, content)| match media.as_str() {
-            "application/json" => kind(&content["schema"]),
-            other => format!("<code>{}</code>", escaped(other)),
-        });
-        let body: Vec<String> = body.collect();
-        let text = escaped(response["description"].as_str().unwrap_or_default());
-        let _ = write!(out, "<li><b>{}</b> {text} {}</li>", escaped(status), body.join(", "));
+    for (status, response) in entries(&operation["responses"]).filter(|(status, _)| is_answer(status)) {
+        let _ = write!(out, "<p>Answer {}: {}</p>", escaped(status), content_of(response));
     }
-    out.push_str("</ul></section>");
+    let refusals: Vec<String> = entries(&operation["responses"])
+        .filter(|(status, _)| !is_answer(status))
+        .map(|(status, _)| escaped(status))
+        .collect();
+    if !refusals.is_empty() {
+        let _ = write!(out, "<p>Otherwise: <a href=\"#refusals\">{}</a></p>", refusals.join(", "));
+    }
+    out.push_str("</section>");
+}
+
+fn is_answer(status: &str) -> bool {
+    status.starts_with('2')
+}
+
+/// What a response holds: a schema, or the type of another text.
+fn content_of(response: &Value) -> String {
+    let one = |(media, content): (&String, &Value)| match media.as_str() {
+        "application/json" => kind(&content["schema"]),
+        other => format!("<code>{}</code>", escaped(other)),
+    };
+    entries(&response["content"]).map(one).collect::<Vec<_>>().join(", ")
+}
+
+/// What each status of a refusal means, once for all operations.
+fn refusals(out: &mut String, description: &Value) {
+    let operations = entries(&description["paths"]).flat_map(|(_, item)| entries(item));
+    let responses = operations.flat_map(|(_, operation)| entries(&operation["responses"]));
+    let meanings: BTreeMap<&String, &str> = responses
+        .filter(|(status, _)| !is_answer(status))
+        .map(|(status, response)| (status, response["description"].as_str().unwrap_or_default()))
+        .collect();
+    out.push_str("<h2 id=\"refusals\">Refusals</h2><ul>");
+    for (status, meaning) in meanings {
+        let _ = write!(out, "<li><b>{}</b> {}</li>", escaped(status), code(&escaped(meaning)));
+    }
+    out.push_str("</ul>");
 }
 
 fn prefixes(out: &mut String, description: &Value) {

@@ -100,9 +100,13 @@ pub(super) fn tags() -> Value {
     [RERANKING, EMBEDDING, PAIRS, SEARCHING, SERVER].iter().map(|name| json!({ "name": name })).collect()
 }
 
+const UNAVAILABLE: &str = "The server is starting, stuck or going down.";
+
 /// Statuses of refusals, and when they come. TEI's own are 422 and 424.
 const REFUSALS: &[(&str, &str)] = &[
     ("400", "The request is wrong: the message says which field, what was found and what is wanted."),
+    ("401", "The API key is missing or wrong."),
+    ("403", "The server has no keys, and does not know the host that the request names."),
     ("404", "The server has no such model."),
     ("408", "The body did not arrive in time."),
     ("413", "The body or its texts are too large."),
@@ -112,7 +116,7 @@ const REFUSALS: &[(&str, &str)] = &[
     ("429", "Too much is under way; `Retry-After` says when to try again."),
     ("500", "The model failed."),
     ("501", "The server was not started for this."),
-    ("503", "The server is starting or going down."),
+    ("503", UNAVAILABLE),
     ("504", "The deadline has passed."),
 ];
 
@@ -148,16 +152,14 @@ impl Operation {
         responses.insert("200".to_owned(), self.answer.describe());
         if self.is_probe() {
             let content = json!({ "application/json": { "schema": reference("Health") } });
-            responses.insert("503".to_owned(), json!({ "description": "No.", "content": content }));
+            responses.insert("503".to_owned(), json!({ "description": UNAVAILABLE, "content": content }));
         }
         if self.is_open() {
             return Value::Object(responses);
         }
-        responses.insert("401".to_owned(), refusal("The API key is missing or wrong."));
-        responses.insert("403".to_owned(), refusal("The server has no keys, and does not know the host that the request names."));
-        if !self.body.is_empty() {
-            responses.extend(REFUSALS.iter().map(|(status, text)| ((*status).to_owned(), refusal(text))));
-        }
+        let of_access = |status: &str| matches!(status, "401" | "403");
+        let refusals = REFUSALS.iter().filter(|(status, _)| !self.body.is_empty() || of_access(status));
+        responses.extend(refusals.map(|(status, text)| ((*status).to_owned(), refusal(text))));
         Value::Object(responses)
     }
 

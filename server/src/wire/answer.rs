@@ -90,7 +90,8 @@ impl RerankAnswer {
     }
 }
 
-fn is_score(native: f64) -> bool {
+/// A number of a model, or minus infinity for a text that has none because there is nothing to read in it.
+pub(super) fn is_score(native: f64) -> bool {
     native.is_finite() || native == f64::NEG_INFINITY
 }
 

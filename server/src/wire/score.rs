@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 
 use serde_json::{Map, Value, json};
 
+use super::answer::is_score;
 use super::body::{Limits, object, unknown_keys};
 use super::error::WireError;
 use super::openai::{given, optional};
@@ -79,7 +80,7 @@ impl ScoreRequest {
         if got != wanted {
             return Err(WireError::Backend { detail: format!("{got} scores for {wanted} pairs") });
         }
-        if let Some(index) = answer.scores.iter().position(|score| !score.is_finite()) {
+        if let Some(index) = answer.scores.iter().position(|score| !is_score(*score)) {
             return Err(WireError::NotFinite { index });
         }
         let map = ScoreMap::choose(answer.native, Contract::Similarity);
