@@ -67,6 +67,7 @@ fn embed() -> Value {
             "truncation_direction": side(),
             "prompt_name": nullable("string", "A prompt of the model, by name."),
             "normalize": nullable("boolean", "Whether vectors get length 1. Default: as the model says."),
+            "encoding_format": { "enum": ["float", null] },
             "dimensions": integer(1, "Leading dimensions to keep. Default: all."),
         },
         "examples": [{ "inputs": "The Eiffel Tower stands in Paris." }],
