@@ -15,6 +15,7 @@ from ._judge import Judge
 from ._native import __version__
 from ._reports import Comparison, Diagnosis, Evaluation, compare, diagnose, evaluate
 from ._reranker import Reranker
+from ._server import Server, serve
 from .errors import (
     Cancelled,
     ComputeError,
@@ -54,10 +55,12 @@ __all__ = [
     "ModelError",
     "ModelNotFound",
     "Reranker",
+    "Server",
     "ServiceError",
     "UnsupportedModel",
     "__version__",
     "compare",
     "diagnose",
     "evaluate",
+    "serve",
 ]

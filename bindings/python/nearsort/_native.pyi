@@ -13,6 +13,7 @@ __all__ = [
     "Index",
     "Model",
     "Ranker",
+    "Server",
     "__version__",
     "compare",
     "diagnose",
@@ -154,3 +155,12 @@ class Index:
     def search(
         self, model: Model, queries: Sequence[str], top_k: int, deadline: float | None = None
     ) -> list[list[tuple[str, float]]]: ...
+
+@final
+class Server:
+    def __new__(cls, models: Sequence[tuple[str, Model]], settings: str) -> Server: ...
+    @property
+    def address(self) -> str: ...
+    @property
+    def is_running(self) -> bool: ...
+    def stop(self) -> None: ...

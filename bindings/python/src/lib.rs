@@ -13,6 +13,7 @@ mod model;
 mod options;
 mod ranker;
 mod reports;
+mod server;
 mod texts;
 
 use pyo3::pymodule;
@@ -33,6 +34,8 @@ mod _native {
     use crate::ranker::Ranker;
     #[pymodule_export]
     use crate::reports::{compare, diagnose, evaluate};
+    #[pymodule_export]
+    use crate::server::RunningServer;
     #[pymodule_export]
     use crate::texts::read_texts;
 
