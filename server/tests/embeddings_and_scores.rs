@@ -207,6 +207,18 @@ fn a_search_names_an_index_and_gets_the_scores_of_the_command() {
 }
 
 #[test]
+fn a_pair_without_text_gets_the_least_score_and_nan_is_an_error() {
+    let request = read_score(br#"{"text_1": "q", "text_2": ["a", ""]}"#, &Limits::default()).unwrap();
+    let (id, model) = (String::new(), String::new());
+    let scores = vec![0.0, f64::NEG_INFINITY];
+    let mut answer = ScoreAnswer { id, created: 0, model, native: Native::Logit, scores, tokens: 0 };
+    let body = json_of(request.reply(&answer).unwrap());
+    assert_eq!((&body["data"][0]["score"], &body["data"][1]["score"]), (&json!(0.5), &json!(0.0)));
+    answer.scores[1] = f64::NAN;
+    assert_eq!(request.reply(&answer), Err(WireError::NotFinite { index: 1 }));
+}
+
+#[test]
 fn the_root_goes_by_the_keys_and_then_by_the_kind_of_the_model() {
     let read = |body: &[u8], kind| read_root(body, kind, TokenIds::Refuse, &Limits::default()).unwrap();
     assert!(matches!(read(br#"{"inputs": "a"}"#, ModelKind::Embedding), RootRequest::Embed(_)));

@@ -8,6 +8,7 @@ mod probes;
 mod reading;
 mod rerank;
 mod search;
+mod similarity;
 mod tokenize;
 
 use std::sync::Arc;
@@ -36,7 +37,7 @@ pub(crate) async fn answer(app: &Arc<App>, route: Route, body: Vec<u8>, context:
         }
         Endpoint::Score => pairs::score(app, read(body, move |b| wire::read_score(b, &limits)).await, context).await,
         Endpoint::Similarity => {
-            pairs::score(app, read(body, move |b| wire::read_similarity(b, &limits)).await, context).await
+            similarity::answer(app, read(body, move |b| wire::read_similarity(b, &limits)).await, context).await
         }
         Endpoint::Predict => {
             pairs::predict(app, read(body, move |b| wire::read_predict(b, &limits)).await, context).await
@@ -64,7 +65,7 @@ async fn root(app: &Arc<App>, body: Vec<u8>, context: &Context) -> Result<Reply,
     let kind = served.kind(wire::ModelKind::Embedding);
     match read(body, move |b| wire::read_root(b, kind, ids, &limits)).await? {
         wire::RootRequest::Embed(request) => embeddings::answer(app, Ok(request), context).await,
-        wire::RootRequest::Similarity(request) => pairs::score(app, Ok(request), context).await,
+        wire::RootRequest::Similarity(request) => similarity::answer(app, Ok(request), context).await,
         wire::RootRequest::Predict(request) => pairs::predict(app, Ok(request), context).await,
         wire::RootRequest::Rerank(request) => rerank::reply(app, request, context).await,
     }

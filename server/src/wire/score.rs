@@ -60,6 +60,7 @@ pub struct ScoreAnswer {
     pub created: u64,
     pub model: String,
     pub native: Native,
+    /// Finite, or minus infinity for a pair without text.
     pub scores: Vec<f64>,
     pub tokens: u64,
 }
@@ -74,7 +75,7 @@ impl ScoreRequest {
     /// The reply, in the order of the pairs.
     ///
     /// # Errors
-    /// Another number of scores than of pairs, or a score that is not finite.
+    /// Another number of scores than of pairs; NaN or plus infinity.
     pub fn reply(&self, answer: &ScoreAnswer) -> Result<Reply, WireError> {
         let (got, wanted) = (answer.scores.len(), self.right.len());
         if got != wanted {

@@ -119,7 +119,7 @@ def server(nearsort, work, name, *options):
     keys.write_text(f"{KEY}\n", encoding="ascii")
     keys.chmod(0o600)
     address = f"127.0.0.1:{free_port()}"
-    call = [nearsort, "serve", "--model", MODEL, "--listen", address, "--api-key-file", keys, *options]
+    call = [nearsort, "serve", "--model", MODEL, "--listen", address, "--api-key-file", keys, "--log", "warn", *options]
     with log.open("wb") as out:
         process = subprocess.Popen([str(part) for part in call], stdout=out, stderr=out, preexec_fn=die_with_parent)
     try:
@@ -155,10 +155,13 @@ def wait_for(url, process, log):
         try:
             with urllib.request.urlopen(f"{url}/readyz", timeout=5):
                 return
-        except (urllib.error.URLError, OSError) as error:
-            if process.poll() is not None or time.monotonic() > end:
-                sys.exit(f"the server is not ready: {error}\n{log.read_text(errors='replace')}")
-            time.sleep(0.1)
+        except urllib.error.HTTPError as error:
+            reason = error.read().decode(errors="replace")
+        except OSError as error:
+            reason = str(error)
+        if process.poll() is not None or time.monotonic() > end:
+            sys.exit(f"the server is not ready: {reason}\n{log.read_text(errors='replace')[-4000:]}")
+        time.sleep(0.1)
 
 
 def tiktoken(work):

@@ -1,0 +1,40 @@
+//! `/similarity`: the cosine of a text with others.
+
+use std::sync::Arc;
+
+use nearsort::Role;
+use nearsort::similarity::cosine_similarity;
+
+use super::{fields, pairs};
+use crate::app::App;
+use crate::context::Context;
+use crate::wire::{Native, Reply, ScoreAnswer, ScoreRequest, WireError};
+use crate::work::run;
+
+/// Compares embeddings, whatever way the model ranks in: TEI's clients expect cosines. A model without embeddings scores pairs.
+pub(super) async fn answer(
+    app: &Arc<App>,
+    request: Result<ScoreRequest, WireError>,
+    context: &Context,
+) -> Result<Reply, WireError> {
+    let request = request?;
+    let served = app.models.served(request.model.as_deref()).await?;
+    let Some(encoder) = served.encoder() else { return pairs::score(app, Ok(request), context).await };
+    fields::check_score(&request, &served)?;
+    let texts: Vec<String> = request.left.iter().take(1).chain(&request.right).cloned().collect();
+    let tokens = served.tokens_to_embed(texts.iter().map(String::as_str));
+    let (scores, usage) = run(app, context, tokens, None, move |job| {
+        let call = job.call();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let vectors = encoder.encode_with(&texts, Role::Document, &call)?.vectors;
+        let rows: Vec<Vec<f32>> = vectors.rows().into_iter().map(|row| row.to_vec()).collect();
+        let cosine = |row: &Vec<f32>| cosine_similarity(&rows[0], row).map(f64::from);
+        let scores = rows.iter().skip(1).map(cosine).collect::<nearsort::Result<Vec<f64>>>()?;
+        Ok((scores, call.usage()))
+    })
+    .await?;
+    app.metrics.worked(&served.name, &usage);
+    context.record.worked(&served.name, request.right.len() + 1, &usage);
+    let (id, model) = (context.id.clone(), served.name.clone());
+    request.reply(&ScoreAnswer { id, created: 0, model, native: Native::Cosine, scores, tokens: usage.tokens })
+}
