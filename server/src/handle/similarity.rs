@@ -5,7 +5,8 @@ use std::sync::Arc;
 use nearsort::Role;
 use nearsort::similarity::cosine_similarity;
 
-use super::{fields, pairs};
+use super::fields::{Fields, renamed};
+use super::pairs;
 use crate::app::App;
 use crate::context::Context;
 use crate::wire::{Native, Reply, ScoreAnswer, ScoreRequest, WireError};
@@ -20,10 +21,11 @@ pub(super) async fn answer(
     let request = request?;
     let served = app.models.served(request.model.as_deref()).await?;
     let Some(encoder) = served.encoder() else { return pairs::score(app, Ok(request), context).await };
-    fields::check_score(&request, &served)?;
+    let read = Fields::from(&request).model(&served, Role::Document)?;
+    let encoder = read.and_then(|model| model.encoder()).unwrap_or(encoder);
     let texts: Vec<String> = request.left.iter().take(1).chain(&request.right).cloned().collect();
     let tokens = served.tokens_to_embed(texts.iter().map(String::as_str));
-    let (scores, usage) = run(app, context, tokens, None, move |job| {
+    let compared = run(app, context, tokens, None, move |job| {
         let call = job.call();
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         let vectors = encoder.encode_with(&texts, Role::Document, &call)?.vectors;
@@ -32,7 +34,8 @@ pub(super) async fn answer(
         let scores = rows.iter().skip(1).map(cosine).collect::<nearsort::Result<Vec<f64>>>()?;
         Ok((scores, call.usage()))
     })
-    .await?;
+    .await;
+    let (scores, usage) = compared.map_err(|error| renamed(error, "inputs", "inputs"))?;
     app.metrics.worked(&served.name, &usage);
     context.record.worked(&served.name, request.right.len() + 1, &usage);
     let (id, model) = (context.id.clone(), served.name.clone());
