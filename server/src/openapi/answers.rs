@@ -50,7 +50,8 @@ fn usage() -> Value {
 }
 
 fn result() -> Value {
-    let span = object(&["start", "end", "score"], json!({ "start": count(), "end": count(), "score": { "type": "number" } }));
+    let span =
+        object(&["start", "end", "score"], json!({ "start": count(), "end": count(), "score": { "type": "number" } }));
     object(
         &["index", "relevance_score"],
         json!({

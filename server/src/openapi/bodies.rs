@@ -81,8 +81,12 @@ fn score() -> Value {
         properties.insert(key.to_owned(), texts("One side of the pairs: one text, or as many as the other side has."));
     }
     properties.insert("model".to_owned(), model());
-    properties.insert("instruction".to_owned(), nullable("string", "What a reranker that follows instructions shall look for."));
-    properties.insert("truncate_prompt_tokens".to_owned(), integer(-1, "Tokens of a pair; -1 or 0: the model's own limit."));
+    properties.insert(
+        "instruction".to_owned(),
+        nullable("string", "What a reranker that follows instructions shall look for."),
+    );
+    properties
+        .insert("truncate_prompt_tokens".to_owned(), integer(-1, "Tokens of a pair; -1 or 0: the model's own limit."));
     properties.insert("truncation_side".to_owned(), side());
     properties.insert("user".to_owned(), json!({ "description": "Accepted, without effect." }));
     json!({

@@ -46,12 +46,8 @@ fn group(out: &mut String, tag: &str, description: &Value) {
 }
 
 fn operation(out: &mut String, method: &str, path: &str, operation: &Value) {
-    let _ = write!(
-        out,
-        "<section class=\"operation\"><h3><code>{} {}</code></h3>",
-        method.to_uppercase(),
-        escaped(path)
-    );
+    let _ =
+        write!(out, "<section class=\"operation\"><h3><code>{} {}</code></h3>", method.to_uppercase(), escaped(path));
     paragraph(out, operation["summary"].as_str());
     let content = &operation["requestBody"]["content"]["application/json"]["schema"];
     if !content.is_null() {
@@ -102,8 +98,12 @@ fn prefixes(out: &mut String, description: &Value) {
     let forced: Vec<_> = entries(&description["paths"]).filter(|(path, _)| path.starts_with("/{")).collect();
     let Some((_, first)) = forced.first() else { return };
     let names = METHODS.iter().find_map(|method| first[*method]["parameters"][0]["schema"]["enum"].as_array());
-    let names: Vec<String> =
-        names.into_iter().flatten().filter_map(Value::as_str).map(|name| format!("<code>{}</code>", escaped(name))).collect();
+    let names: Vec<String> = names
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .map(|name| format!("<code>{}</code>", escaped(name)))
+        .collect();
     let _ = write!(
         out,
         "<h2>Forced dialects</h2><p>Under a prefix the body is read and answered in that dialect, whatever its keys show. \
@@ -157,7 +157,11 @@ fn kind(schema: &Value) -> String {
         return format!("<a href=\"#{0}\">{0}</a>", escaped(name));
     }
     if let Some(values) = schema["enum"].as_array() {
-        return values.iter().map(|value| format!("<code>{}</code>", escaped(&value.to_string()))).collect::<Vec<_>>().join(", ");
+        return values
+            .iter()
+            .map(|value| format!("<code>{}</code>", escaped(&value.to_string())))
+            .collect::<Vec<_>>()
+            .join(", ");
     }
     if !schema["const"].is_null() {
         return format!("<code>{}</code>", escaped(&schema["const"].to_string()));
@@ -170,7 +174,9 @@ fn kind(schema: &Value) -> String {
     match &schema["type"] {
         Value::String(name) if name == "array" => format!("list of {}", kind(&schema["items"])),
         Value::String(name) => escaped(name) + &range,
-        Value::Array(names) if names.iter().any(|name| name == "array") => format!("list of {} or null", kind(&schema["items"])),
+        Value::Array(names) if names.iter().any(|name| name == "array") => {
+            format!("list of {} or null", kind(&schema["items"]))
+        }
         Value::Array(names) => names.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" or ") + &range,
         _ => "anything".to_owned(),
     }
@@ -196,7 +202,13 @@ fn paragraph(out: &mut String, text: Option<&str>) {
 fn code(escaped: &str) -> String {
     let mut html = String::new();
     for (at, part) in escaped.split('`').enumerate() {
-        html.push_str(if at == 0 { "" } else if at % 2 == 1 { "<code>" } else { "</code>" });
+        html.push_str(if at == 0 {
+            ""
+        } else if at % 2 == 1 {
+            "<code>"
+        } else {
+            "</code>"
+        });
         html.push_str(part);
     }
     if escaped.matches('`').count() % 2 == 1 {

@@ -43,7 +43,8 @@ pub(crate) fn ranking() -> &'static Page {
 
 /// A page without a script around `main`, which is HTML.
 pub(crate) fn plain(title: &str, main: &str) -> Page {
-    let html = include_str!("plain.html").replace("{{style}}", STYLE).replace("{{title}}", title).replace("{{main}}", main);
+    let html =
+        include_str!("plain.html").replace("{{style}}", STYLE).replace("{{title}}", title).replace("{{main}}", main);
     Page { html, policy: policy("script-src 'none'") }
 }
 
