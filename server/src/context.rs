@@ -44,7 +44,7 @@ pub(crate) struct Facts {
     pub texts: usize,
     pub tokens: u64,
     pub truncated: u64,
-    pub refusal: Option<String>,
+    pub refusal: String,
 }
 
 impl Record {
@@ -64,9 +64,9 @@ impl Record {
         (facts.model, facts.texts) = (model.to_owned(), texts);
     }
 
-    /// Why it was refused. Refusals name fields and sizes, and a few characters of a wrong value at most.
-    pub fn refused(&self, reason: String) {
-        self.lock().refusal = Some(reason);
+    /// Why it was refused: a code, and the field that is wrong. The words of a refusal may repeat a value of the request.
+    pub fn refused(&self, code: &'static str, field: &str) {
+        self.lock().refusal = format!("{code} {field}").trim_end().to_owned();
     }
 
     pub fn facts(&self) -> Facts {

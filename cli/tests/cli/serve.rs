@@ -75,6 +75,8 @@ fn sigterm_and_ctrl_c_end_it_after_the_answers_and_the_log_has_no_texts_and_no_k
     for signal in [libc::SIGTERM, libc::SIGINT] {
         let serving = serve(&["--model", TINY], &[("NEARSORT_API_KEY", KEY)]);
         let key = format!("authorization: Bearer {KEY}\r\n");
+        let wrong = json!({ "query": "q", "documents": "a secretword", "model": "secretword" });
+        assert_eq!(serving.ask("POST /rerank", &key, &wrong.to_string()).0, 400);
         assert_eq!(serving.ask("POST /rerank", "", &towers(2).to_string()).0, 401);
         // Some thousand documents are still being scored when the signal comes; this one is admitted, since it is seen to run.
         let waiting = serving.send("POST /rerank", &key, &towers(3000).to_string());
@@ -89,6 +91,7 @@ fn sigterm_and_ctrl_c_end_it_after_the_answers_and_the_log_has_no_texts_and_no_k
         let (code, log) = serving.end();
         assert_eq!(code, Some(0), "{log}");
         assert!(log.contains("status=200") && log.contains("texts=3000"), "{log}");
+        assert!(log.contains("invalid_field documents"), "{log}");
         assert!(!log.contains("secretword") && !log.contains(KEY), "{log}");
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Request, State};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, Method};
 use axum::response::Response;
 
 use super::{body, respond};
@@ -20,7 +20,7 @@ pub(super) async fn dispatch(State(app): State<Arc<App>>, request: Request) -> R
         Ok(time) => context.time = time,
         Err(error) => return refused(&error, dialect(&request), &context),
     }
-    let route = match wire::route(request.method().as_str(), request.uri().path()) {
+    let route = match route(&request) {
         Ok(route) => route,
         Err(error) => return refused(&error, dialect(&request), &context),
     };
@@ -52,15 +52,23 @@ fn takes_no_body(endpoint: Endpoint) -> bool {
 }
 
 fn refused(error: &WireError, dialect: Dialect, context: &Context) -> Response {
-    context.record.refused(error.to_string());
+    context.record.refused(error.code(), error.key().unwrap_or_default());
+    if let WireError::Backend { .. } | WireError::NotFinite { .. } = error {
+        tracing::error!(id = context.id, %error, "a request failed");
+    }
     context.record.dialect(dialect);
     respond::json(wire::error_reply(error, dialect, &context.id))
 }
 
+/// HEAD is GET without its body, which HTTP leaves out by itself.
+fn route(request: &Request) -> Result<Route, WireError> {
+    let method = if request.method() == Method::HEAD { Method::GET } else { request.method().clone() };
+    wire::route(method.as_str(), request.uri().path())
+}
+
 /// The dialect to refuse a request in before its body is read.
 pub(super) fn dialect(request: &Request) -> Dialect {
-    let route = wire::route(request.method().as_str(), request.uri().path());
-    route.map_or(Dialect::Union, |route| route.error_dialect())
+    route(request).map_or(Dialect::Union, |route| route.error_dialect())
 }
 
 /// The context that the outermost layer gave the request.

@@ -147,7 +147,7 @@ impl Drop for Line {
             tokens = facts.tokens,
             truncated = facts.truncated,
             trace = self.trace,
-            refusal = facts.refusal.unwrap_or_default(),
+            refusal = facts.refusal,
         );
     }
 }

@@ -31,6 +31,13 @@ pub fn error_reply(error: &WireError, dialect: Dialect, id: &str) -> Reply {
     reply
 }
 
+impl WireError {
+    /// Its name in the bodies of OpenAI's form, such as `invalid_field`: for logs, which get no texts.
+    pub fn code(&self) -> &'static str {
+        facts(self).code
+    }
+}
+
 fn shared(error: &WireError, facts: &Facts, text: &str, id: &str) -> Value {
     json!({
         "message": text,

@@ -175,12 +175,16 @@ fn unknown_paths_and_methods_say_so() {
     let server = Running::start(Settings::default());
     let ask = |line: &str| {
         let mut client = server.client();
-        client.send(format!("{line} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n").as_bytes());
-        client.receive().unwrap().status
+        client.send(
+            format!("{line} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 0\r\n\r\n").as_bytes(),
+        );
+        let said = String::from_utf8(client.rest()).unwrap();
+        said.split(' ').nth(1).unwrap().parse::<u16>().unwrap()
     };
     for (line, status) in [
         ("GET /rerank", 405),
         ("DELETE /v1/rerank", 405),
+        ("HEAD /livez", 200),
         ("GET /nothing", 404),
         ("POST /embed_sparse", 501),
         ("GET /../etc/passwd", 404),
