@@ -5,6 +5,8 @@ mod compare;
 mod free_text;
 mod index;
 mod judge;
+#[cfg(feature = "serve")]
+mod mcp;
 mod model;
 mod output;
 mod reading;
@@ -25,6 +27,10 @@ pub use free_text::parse;
 pub use index::{AddArgs, BuildArgs, DeleteArgs, IndexArgs, IndexVerb, SearchArgs};
 use index::{INDEX_EXAMPLES, SEARCH_EXAMPLES};
 pub use judge::JudgeArgs;
+#[cfg(feature = "serve")]
+use mcp::MCP_EXAMPLES;
+#[cfg(feature = "serve")]
+pub use mcp::McpArgs;
 pub use model::{ModelArgs, ModelsArgs, ModelsVerb, StoreArgs, default_batch_tokens};
 use nearsort::Role;
 use nearsort::eval::{Measure, Test};
@@ -107,6 +113,10 @@ pub enum Verb {
     #[cfg(feature = "serve")]
     #[command(after_help = SERVE_EXAMPLES)]
     Serve(Box<ServeArgs>),
+    /// Serve the tools rerank, search and models to a language model (MCP), over stdin and stdout
+    #[cfg(feature = "serve")]
+    #[command(after_help = MCP_EXAMPLES)]
+    Mcp(Box<McpArgs>),
     /// List, fetch, locate and check models
     Models(ModelsArgs),
     /// Show, shrink or remove the cache of embeddings

@@ -14,6 +14,8 @@ mod hints;
 mod index;
 mod interrupt;
 mod judge;
+#[cfg(feature = "serve")]
+mod mcp;
 mod model;
 mod models;
 mod notices;
@@ -119,6 +121,8 @@ fn run_verb(cli: &Cli, session: &Session) -> Run {
         Some(Verb::Search(args)) => search::run(args, session),
         #[cfg(feature = "serve")]
         Some(Verb::Serve(args)) => serve::run(args, session.talk),
+        #[cfg(feature = "serve")]
+        Some(Verb::Mcp(args)) => mcp::run(args),
         Some(Verb::Models(args)) => models::run(args, session.talk),
         Some(Verb::Cache(args)) => cache::run(args, session.talk),
         Some(Verb::Completions { shell }) => {

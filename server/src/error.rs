@@ -38,6 +38,9 @@ pub enum Error {
     /// What the library says, such as of a model that cannot be loaded.
     #[error(transparent)]
     Model(#[from] nearsort::Error),
+    /// A client on stdin that does not keep to the Model Context Protocol.
+    #[error("the client on stdin broke off: {0}")]
+    Client(String),
     /// The threads that serve cannot be started.
     #[error("cannot start the server's threads: {0}")]
     Threads(std::io::Error),

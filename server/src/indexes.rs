@@ -31,6 +31,11 @@ impl Indexes {
         Self(options.indexes.iter().map(entry).collect())
     }
 
+    /// What clients call them, the one for requests without a name first.
+    pub fn names(&self) -> Vec<String> {
+        self.0.iter().map(|entry| entry.name.clone()).collect()
+    }
+
     /// The index that a request names; the first where it names none.
     pub fn entry(&self, name: Option<&str>) -> Result<&Arc<IndexEntry>, WireError> {
         if self.0.is_empty() {

@@ -7,7 +7,7 @@
 //! Rooms: [`wire`] has the bodies of all dialects as pure data; `net` accepts connections and ends slow ones; `http` has the
 //! routes and what holds for every request (keys, ids, limits, log); `handle` has one file per endpoint; `models` loads
 //! models by name; `admission` bounds the work; `ops` has health and metrics; `page` has the pages, `openapi` the description of
-//! the API.
+//! the API, `mcp` the tools of language models.
 
 #![deny(missing_docs)]
 
@@ -16,9 +16,11 @@ mod app;
 mod context;
 mod environment;
 mod error;
+mod files;
 mod handle;
 mod http;
 mod indexes;
+mod mcp;
 mod models;
 mod net;
 mod openapi;
@@ -27,6 +29,7 @@ mod options;
 mod page;
 mod server;
 mod settings;
+mod upkeep;
 #[allow(missing_docs)] // Plain data, documented where a name does not say it.
 pub mod wire;
 mod work;
@@ -34,6 +37,7 @@ mod work;
 pub use app::App;
 pub use context::Context;
 pub use error::{Error, Result};
+pub use mcp::stdio as serve_mcp;
 pub use net::Listen;
 pub use options::{ApiKey, Limits, Options, TimeOuts};
 pub use server::{Server, serve};

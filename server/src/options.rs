@@ -9,6 +9,7 @@ use nearsort::{DEFAULT_MODEL, Device, Model, ModelOptions, Precision, StageSpec}
 use subtle::{Choice, ConstantTimeEq};
 
 use crate::error::{Error, Result};
+use crate::files::Roots;
 use crate::net::Listen;
 use crate::settings::{CascadeSettings, Settings};
 use crate::wire::{self, ModelKind, TokenIds};
@@ -72,6 +73,7 @@ pub struct Options {
     pub(crate) models: Vec<Named>,
     pub(crate) cascades: Vec<Cascade>,
     pub(crate) indexes: Vec<Named>,
+    pub(crate) mcp_roots: Roots,
     pub(crate) model_options: ModelOptions,
     pub(crate) loading: Loading,
     /// Where to listen.
@@ -187,6 +189,7 @@ impl Options {
             models: named(settings.model.as_deref())?,
             cascades: settings.cascade.iter().flatten().map(cascade).collect::<Result<_>>()?,
             indexes: named(settings.index.as_deref())?,
+            mcp_roots: Roots::new(settings.mcp_root.as_deref().unwrap_or_default()).map_err(Error::Setting)?,
             model_options: model_options(&settings)?,
             loading: Loading {
                 is_lazy: settings.lazy.unwrap_or(false),

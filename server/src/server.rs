@@ -2,27 +2,21 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::app::App;
 use crate::error::{Error, Result};
-use crate::handle::prove;
 use crate::http;
 use crate::net::{Accept, Listen, Listener, Phase};
 use crate::ops::log_to_stderr;
 use crate::options::Options;
+use crate::upkeep::warm_up_and_keep_house;
 
 /// How long answers of cancelled requests may take to be written.
 const LAST_WORDS: Duration = Duration::from_secs(2);
-
-/// How often a server without work tests itself.
-const SELF_TEST: Duration = Duration::from_secs(60);
-
-/// How often it is looked whether a model is idle.
-const HOUSEKEEPING: Duration = Duration::from_secs(1);
 
 /// A server whose sockets are open; it serves once [`Server::run`] is called.
 pub struct Server {
@@ -101,37 +95,6 @@ impl Server {
         drain(drained, &phase, if ended.is_ok() { time_outs.drain } else { Duration::ZERO }).await;
         Ok(ended?)
     }
-}
-
-/// Loads models, then looks after them. It ends with an error only.
-async fn warm_up_and_keep_house(app: &Arc<App>) -> nearsort::Error {
-    if let Err(error) = warm_up(app).await {
-        return error;
-    }
-    tracing::info!(models = app.model_names().join(", "), "ready");
-    let mut proved = Instant::now();
-    loop {
-        tokio::time::sleep(HOUSEKEEPING).await;
-        app.models.unload_idle();
-        // Requests are proof enough.
-        if proved.elapsed() >= SELF_TEST && !app.metrics.is_working() {
-            for served in app.models.loaded() {
-                prove(app, &served).await;
-            }
-            proved = Instant::now();
-        }
-    }
-}
-
-/// Loads what is to be loaded at the start, and has it prove that it ranks.
-async fn warm_up(app: &Arc<App>) -> nearsort::Result<()> {
-    if !app.options.loading.is_lazy {
-        for entry in app.models.entries() {
-            prove(app, &app.models.load(entry).await?).await;
-        }
-    }
-    app.proofs.warmed_up();
-    Ok(())
 }
 
 async fn drain(mut drained: impl Future<Output = ()> + Unpin, phase: &watch::Sender<Phase>, time: Duration) {

@@ -21,6 +21,9 @@ pub struct Settings {
     /// An index of `nearsort index` for POST /search, with the name that clients use for it; repeat it for more
     #[cfg_attr(feature = "args", arg(long = "index", value_name = "DIR[=ALIAS]"))]
     pub index: Option<Vec<String>>,
+    /// A folder below which the tools of /mcp may read files; repeat it for more [default: none]
+    #[cfg_attr(feature = "args", arg(long, value_name = "DIR"))]
+    pub mcp_root: Option<Vec<PathBuf>>,
     /// Where to listen: HOST:PORT, or unix:PATH [default: 127.0.0.1:8787]
     #[cfg_attr(feature = "args", arg(long, value_name = "ADDRESS"))]
     pub listen: Option<String>,

@@ -20,6 +20,8 @@ mod late_interaction;
 #[cfg(unix)]
 mod lists;
 mod manners;
+#[cfg(feature = "serve")]
+mod mcp;
 mod models;
 mod not_finite;
 mod options;

@@ -16,6 +16,24 @@ pub(super) async fn answer(
     context: &Context,
 ) -> Result<Reply, WireError> {
     let request = request?;
+    search(app, &request, context).await?.reply(&request)
+}
+
+impl App {
+    /// Searches an index. Dropping the future ends the work within a task of the search.
+    ///
+    /// # Errors
+    /// No such index; one that cannot be opened; no room; a deadline; what the model fails with.
+    pub async fn search(
+        self: &Arc<Self>,
+        request: &SearchRequest,
+        context: &Context,
+    ) -> Result<SearchAnswer, WireError> {
+        search(self, request, context).await
+    }
+}
+
+async fn search(app: &Arc<App>, request: &SearchRequest, context: &Context) -> Result<SearchAnswer, WireError> {
     let entry = app.indexes.entry(request.index.as_deref())?;
     let scorer = entry.scorer(&app.models).await?;
     let (query, top_n, name) = (request.query.clone(), request.top_n, entry.name.clone());
@@ -36,5 +54,5 @@ pub(super) async fn answer(
     .await?;
     app.metrics.worked(&answer.model, &usage);
     context.record.worked(&answer.model, 1, &usage);
-    SearchAnswer { id: context.id.clone(), ..answer }.reply(&request)
+    Ok(SearchAnswer { id: context.id.clone(), ..answer })
 }

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method};
+use axum::middleware::Next;
 use axum::response::Response;
 
 use super::{body, respond};
@@ -45,6 +47,22 @@ async fn answer(
     // Held until the answer is there: the texts are in memory until then.
     let _share = received.share;
     handle::answer(app, route, received.bytes, context).await
+}
+
+/// Receives a request's body, bounded in bytes and in time, before a handler that has bounds of neither.
+pub(super) async fn whole(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let context = context(&request);
+    let (parts, body) = request.into_parts();
+    if parts.method != Method::POST {
+        return next.run(Request::from_parts(parts, body)).await;
+    }
+    match body::receive(&app, &parts.headers, body).await {
+        Ok(received) => {
+            let _share = received.share;
+            next.run(Request::from_parts(parts, Body::from(received.bytes))).await
+        }
+        Err(error) => refused(&error, Dialect::Union, &context),
+    }
 }
 
 fn takes_no_body(endpoint: Endpoint) -> bool {

@@ -16,15 +16,19 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use super::{access, dispatch, metrics, pages};
 use crate::app::App;
 use crate::context::Context;
-use crate::wire;
+use crate::{mcp, wire};
 
 /// All routes.
 ///
 /// `open` is for everybody: what it shows holds no secret, and it asks `keyed` as every client does. Pages go there. `keyed`
 /// needs a key, where there are keys.
 pub(crate) fn router(app: &Arc<App>) -> Router {
+    let tools = Router::new()
+        .route_service("/mcp", mcp::service(app))
+        .layer(from_fn_with_state(Arc::clone(app), dispatch::whole));
     let keyed = Router::new()
         .route("/metrics", get(metrics::metrics))
+        .merge(tools)
         .fallback(dispatch::dispatch)
         .layer(from_fn_with_state(Arc::clone(app), access::check))
         .with_state(Arc::clone(app));
@@ -119,7 +123,7 @@ impl Line {
         let path = request.uri().path();
         // Only paths that are known: any other would make a label of its own.
         let is_known = wire::route(request.method().as_str(), path).is_ok()
-            || matches!(path, "/" | "/docs" | "/metrics" | "/openapi.json");
+            || matches!(path, "/" | "/docs" | "/mcp" | "/metrics" | "/openapi.json");
         let route = if is_known { path.to_owned() } else { "other".to_owned() };
         let trace = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
         let trace = trace.filter(|trace| is_traceparent(trace)).unwrap_or_default().to_owned();

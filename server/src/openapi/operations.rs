@@ -102,6 +102,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     get("/ping", "The same", HEALTH),
     get("/v1/health/ready", "The same; NIM's name", HEALTH),
     get("/metrics", "Counters for Prometheus", Answer::Text("application/openmetrics-text")),
+    post("/mcp", SERVER, "The Model Context Protocol: tools `rerank`, `search` and `models`", &["Anything"], &["Anything"]),
     get("/", "A page to try the server", Answer::Text("text/html")),
     get("/docs", "This description as a page", Answer::Text("text/html")),
     get("/openapi.json", "This description", Answer::Json(&["Anything"])),

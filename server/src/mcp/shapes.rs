@@ -1,0 +1,113 @@
+//! What the tools take and give. The doc comments are the descriptions that clients and language models read.
+
+use rmcp::schemars::{self, JsonSchema};
+use serde::{Deserialize, Serialize};
+
+/// Results that are given when a call does not say how many.
+pub(super) const TOP_K: usize = 10;
+
+/// Characters of a text that an answer shows: tokens cost the caller money.
+const SHOWN: usize = 300;
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RerankInput {
+    /// What the candidates are ranked for
+    pub query: String,
+    /// The candidates themselves; give these or `file`
+    pub documents: Option<Vec<String>>,
+    /// A file with the candidates, below a root of the server: text lines, JSONL, JSON, CSV, TSV, Parquet or Arrow
+    pub file: Option<String>,
+    /// How many results to give; 10 if left out
+    #[schemars(range(min = 1))]
+    pub top_k: Option<usize>,
+    /// A model of the tool `models`; the server's first if left out
+    pub model: Option<String>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct RerankOutput {
+    /// The model that scored
+    pub model: String,
+    /// What the scores are
+    pub score_kind: String,
+    /// How many candidates were ranked
+    pub candidates: usize,
+    /// The best, best first
+    pub results: Vec<RankedText>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct RankedText {
+    /// Position of the candidate in the input, from 0
+    pub index: usize,
+    /// Its id, where it comes from a file
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Higher is better
+    pub score: f64,
+    /// The part of the candidate that its score comes from, or its beginning; at most 300 characters
+    pub best_window: String,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SearchInput {
+    /// What is searched for
+    pub query: String,
+    /// An index of the tool `models`; the only one if left out
+    pub index: Option<String>,
+    /// How many results to give; 10 if left out
+    #[schemars(range(min = 1))]
+    pub top_k: Option<usize>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct SearchOutput {
+    /// The index that was searched
+    pub index: String,
+    /// The model that read the query
+    pub model: String,
+    /// The best rows, best first
+    pub results: Vec<FoundRow>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct FoundRow {
+    /// The id of the text; an index keeps no texts
+    pub id: String,
+    /// The row of the index, from 0
+    pub row: u64,
+    /// The cosine; higher is better
+    pub score: f64,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct ModelsOutput {
+    /// Names for `model` of the tool `rerank`, the default first
+    pub models: Vec<String>,
+    /// Names for `index` of the tool `search`
+    pub indexes: Vec<String>,
+}
+
+/// A part of a text, cut to what an answer shows.
+pub(super) fn shown(text: &str) -> String {
+    let text = text.trim();
+    match text.char_indices().nth(SHOWN) {
+        None => text.to_owned(),
+        Some((at, _)) => format!("{}…", &text[..at]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_text_is_cut_between_characters() {
+        assert_eq!(shown("  short "), "short");
+        let long = "é".repeat(SHOWN);
+        assert_eq!(shown(&long), long);
+        assert_eq!(shown(&(long.clone() + "é")), long + "…");
+    }
+}

@@ -1,0 +1,159 @@
+//! The tools.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use rmcp::handler::server::wrapper::{Json, Parameters};
+use rmcp::model::{Implementation, ServerCapabilities, ServerConfig};
+use rmcp::service::RequestContext;
+use rmcp::{RoleServer, ServerHandler, tool, tool_handler, tool_router};
+
+use super::shapes::{
+    FoundRow, ModelsOutput, RankedText, RerankInput, RerankOutput, SearchInput, SearchOutput, TOP_K, shown,
+};
+use crate::app::App;
+use crate::context::Context;
+use crate::files::{Candidate, Roots};
+use crate::wire::{self, Contract, Dialect, RerankAnswer, ScoreMap, SearchRequest};
+
+const INSTRUCTIONS: &str = "Ranks texts by how well they answer a query, with a model on this machine. Use `rerank` for candidates that \
+you have or that lie in a file, `search` for an index, `models` to see what there is.";
+
+/// A tool's result; the text of a failure is for the language model, which can try again.
+type Answer<T> = Result<Json<T>, String>;
+
+/// The tools of one server.
+#[derive(Clone)]
+pub(crate) struct Tools {
+    app: Arc<App>,
+    roots: Roots,
+}
+
+impl Tools {
+    pub fn new(app: Arc<App>, roots: Roots) -> Self {
+        Self { app, roots }
+    }
+}
+
+#[tool_router]
+impl Tools {
+    /// Rank texts by how well they answer a query, best first. Give the texts as `documents`, or a `file` on the server.
+    #[tool(annotations(title = "Rerank", read_only_hint = true, destructive_hint = false, idempotent_hint = true, open_world_hint = false))]
+    async fn rerank(
+        &self,
+        Parameters(input): Parameters<RerankInput>,
+        context: RequestContext<RoleServer>,
+    ) -> Answer<RerankOutput> {
+        until_cancelled(&context, self.ranked(input)).await
+    }
+
+    /// Find the texts of an index that are closest to a query. Gives ids: an index keeps no texts.
+    #[tool(annotations(title = "Search", read_only_hint = true, destructive_hint = false, idempotent_hint = true, open_world_hint = false))]
+    async fn search(
+        &self,
+        Parameters(input): Parameters<SearchInput>,
+        context: RequestContext<RoleServer>,
+    ) -> Answer<SearchOutput> {
+        until_cancelled(&context, self.found(input)).await
+    }
+
+    /// List the models for `rerank` and the indexes for `search`.
+    #[tool(annotations(title = "Models", read_only_hint = true, destructive_hint = false, idempotent_hint = true, open_world_hint = false))]
+    async fn models(&self) -> Answer<ModelsOutput> {
+        Ok(Json(ModelsOutput { models: self.app.model_names(), indexes: self.app.indexes.names() }))
+    }
+}
+
+#[tool_handler]
+impl ServerHandler for Tools {
+    fn get_info(&self) -> ServerConfig {
+        ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
+            .with_server_info(Implementation::new("nearsort", env!("CARGO_PKG_VERSION")))
+            .with_instructions(INSTRUCTIONS)
+    }
+}
+
+/// Drops the work of a call that its client cancels; what is dropped ends.
+async fn until_cancelled<T>(context: &RequestContext<RoleServer>, work: impl Future<Output = Answer<T>>) -> Answer<T> {
+    tokio::select! {
+        answer = work => answer,
+        () = context.ct.cancelled() => Err("the call was cancelled".into()),
+    }
+}
+
+impl Tools {
+    async fn ranked(&self, input: RerankInput) -> Answer<RerankOutput> {
+        let candidates = self.candidates(input.documents, input.file).await?;
+        let limits = self.app.options.limits.request;
+        let texts: Vec<&str> = candidates.iter().map(|candidate| candidate.text.as_str()).collect();
+        let body = serde_json::json!({
+            "query": input.query, "documents": texts, "model": input.model, "top_n": top_k(input.top_k)?,
+        });
+        let reading = wire::Reading { dialect: Some(Dialect::Union), limits, ..wire::Reading::default() };
+        let request = wire::read_rerank(body.to_string().as_bytes(), &reading).map_err(|(error, _)| error.to_string())?;
+        drop(body);
+        let answer = self.app.rank(&request, &Context::new()).await.map_err(|error| error.to_string())?;
+        Ok(Json(output(&answer, &candidates, request.top_n.unwrap_or(TOP_K))))
+    }
+
+    async fn found(&self, input: SearchInput) -> Answer<SearchOutput> {
+        if input.query.trim().is_empty() {
+            return Err("'query' is blank; wanted: a text to search for".into());
+        }
+        let request = SearchRequest {
+            index: input.index,
+            query: input.query,
+            top_n: top_k(input.top_k)?.min(self.app.options.limits.request.texts),
+            deadline_ms: None,
+            warnings: Vec::new(),
+        };
+        let found = self.app.search(&request, &Context::new()).await.map_err(|error| error.to_string())?;
+        let results = found.hits.into_iter().map(|hit| FoundRow { id: hit.id, row: hit.row, score: hit.score }).collect();
+        Ok(Json(SearchOutput { index: found.index, model: found.model, results }))
+    }
+
+    async fn candidates(&self, documents: Option<Vec<String>>, file: Option<String>) -> Result<Vec<Candidate>, String> {
+        match (documents, file) {
+            (Some(texts), None) => Ok(texts.into_iter().map(|text| Candidate { id: None, text }).collect()),
+            (None, Some(file)) => {
+                let (roots, limit) = (self.roots.clone(), self.app.options.limits.request.texts);
+                let read = tokio::task::spawn_blocking(move || roots.candidates(&file, limit)).await;
+                read.unwrap_or_else(|_| Err("the file could not be read".into()))
+            }
+            (Some(_), Some(_)) => Err("both 'documents' and 'file' are given; wanted: one of them".into()),
+            (None, None) => Err("'documents' and 'file' are missing; wanted: one of them".into()),
+        }
+    }
+}
+
+fn top_k(given: Option<usize>) -> Result<usize, String> {
+    match given {
+        Some(0) => Err("'top_k' is 0; wanted: at least 1".into()),
+        given => Ok(given.unwrap_or(TOP_K)),
+    }
+}
+
+fn output(answer: &RerankAnswer, candidates: &[Candidate], top_k: usize) -> RerankOutput {
+    let map = ScoreMap::choose(answer.native, Contract::Unit);
+    let result = |ranked: &wire::Candidate| {
+        let candidate = &candidates[ranked.index];
+        RankedText {
+            index: ranked.index,
+            id: candidate.id.clone(),
+            score: map.apply(ranked.native),
+            best_window: shown(window(&candidate.text, ranked.spans.first())),
+        }
+    };
+    RerankOutput {
+        model: answer.model.clone(),
+        score_kind: map.name().to_owned(),
+        candidates: candidates.len(),
+        results: answer.ranked().iter().take(top_k).map(result).collect(),
+    }
+}
+
+/// The part of a text that its score comes from; without one all of it.
+fn window<'a>(text: &'a str, span: Option<&wire::Span>) -> &'a str {
+    let place = |points: usize| text.char_indices().nth(points).map_or(text.len(), |(at, _)| at);
+    span.map_or(text, |span| &text[place(span.start)..place(span.end).max(place(span.start))])
+}
