@@ -34,7 +34,8 @@ impl Running {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().join("root");
         fs::create_dir(&root).unwrap();
-        let lines: Vec<String> = TEXTS.iter().zip(["l", "e", "b"]).map(|(text, id)| json!({ "id": id, "text": text }).to_string()).collect();
+        let lines: Vec<String> =
+            TEXTS.iter().zip(["l", "e", "b"]).map(|(text, id)| json!({ "id": id, "text": text }).to_string()).collect();
         fs::write(root.join("texts.jsonl"), lines.join("\n")).unwrap();
         fs::write(folder.path().join("secret.txt"), "secret\n").unwrap();
         std::os::unix::fs::symlink(folder.path().join("secret.txt"), root.join("link.txt")).unwrap();
@@ -178,7 +179,11 @@ async fn what_is_wrong_is_told_in_words_that_a_language_model_can_act_on() {
         ("rerank", json!({ "query": QUERY, "documents": [] }), "'documents' is an empty list"),
         ("rerank", json!({ "query": " ", "documents": ["a"] }), "query"),
         ("rerank", json!({ "query": QUERY, "documents": ["a"], "top_k": 0 }), "'top_k' is 0"),
-        ("rerank", json!({ "query": QUERY, "documents": ["a"], "model": "x" }), "unknown model 'x'; this server has: all-MiniLM"),
+        (
+            "rerank",
+            json!({ "query": QUERY, "documents": ["a"], "model": "x" }),
+            "unknown model 'x'; this server has: all-MiniLM",
+        ),
         ("rerank", json!({ "query": QUERY, "file": "../secret.txt" }), "there is no '../secret.txt' below"),
         ("rerank", json!({ "query": QUERY, "file": "link.txt" }), "there is no 'link.txt' below"),
         ("rerank", json!({ "query": QUERY, "file": "/etc/passwd" }), "there is no '/etc/passwd' below"),

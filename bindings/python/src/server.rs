@@ -72,7 +72,8 @@ impl RunningServer {
         let (stop, stopped) = oneshot::channel();
         let (tell, began) = sync_channel(1);
         let serve = move || {
-            let runtime = Builder::new_multi_thread().enable_all().build().map_err(|error| failed(&error.to_string()))?;
+            let runtime =
+                Builder::new_multi_thread().enable_all().build().map_err(|error| failed(&error.to_string()))?;
             let served = runtime.block_on(serve(options, &tell, stopped));
             Runtime::shutdown_timeout(runtime, LAST_WORK);
             served
@@ -81,7 +82,9 @@ impl RunningServer {
         let ended = spawned.map_err(|error| failed(&format!("cannot start a thread: {error}")))?;
         match began.recv() {
             Ok(address) => Ok(Self { address, running: Mutex::new(Some(Running { stop, ended })) }),
-            Err(_) => Err(ended.join().ok().and_then(Result::err).unwrap_or_else(|| failed("the server did not begin"))),
+            Err(_) => {
+                Err(ended.join().ok().and_then(Result::err).unwrap_or_else(|| failed("the server did not begin")))
+            }
         }
     }
 }

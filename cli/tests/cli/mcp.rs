@@ -13,7 +13,8 @@ use crate::support::{EIFFEL, command};
 /// A folder with a file of candidates.
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("texts.txt"), "The Louvre is a museum.\nThe Eiffel Tower is located in Paris.\n").unwrap();
+    fs::write(folder.path().join("texts.txt"), "The Louvre is a museum.\nThe Eiffel Tower is located in Paris.\n")
+        .unwrap();
     folder
 }
 

@@ -19,8 +19,8 @@ use tokio::sync::watch;
 use tools::Tools;
 
 use crate::app::App;
-use crate::net::Phase;
 use crate::error::{Error, Result};
+use crate::net::Phase;
 use crate::options::Options;
 use crate::upkeep::warm_up_and_keep_house;
 

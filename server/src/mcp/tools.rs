@@ -38,7 +38,13 @@ impl Tools {
 #[tool_router]
 impl Tools {
     /// Rank texts by how well they answer a query, best first. Give the texts as `documents`, or a `file` on the server.
-    #[tool(annotations(title = "Rerank", read_only_hint = true, destructive_hint = false, idempotent_hint = true, open_world_hint = false))]
+    #[tool(annotations(
+        title = "Rerank",
+        read_only_hint = true,
+        destructive_hint = false,
+        idempotent_hint = true,
+        open_world_hint = false
+    ))]
     async fn rerank(
         &self,
         Parameters(input): Parameters<RerankInput>,
@@ -48,7 +54,13 @@ impl Tools {
     }
 
     /// Find the texts of an index that are closest to a query. Gives ids: an index keeps no texts.
-    #[tool(annotations(title = "Search", read_only_hint = true, destructive_hint = false, idempotent_hint = true, open_world_hint = false))]
+    #[tool(annotations(
+        title = "Search",
+        read_only_hint = true,
+        destructive_hint = false,
+        idempotent_hint = true,
+        open_world_hint = false
+    ))]
     async fn search(
         &self,
         Parameters(input): Parameters<SearchInput>,
@@ -58,7 +70,13 @@ impl Tools {
     }
 
     /// List the models for `rerank` and the indexes for `search`.
-    #[tool(annotations(title = "Models", read_only_hint = true, destructive_hint = false, idempotent_hint = true, open_world_hint = false))]
+    #[tool(annotations(
+        title = "Models",
+        read_only_hint = true,
+        destructive_hint = false,
+        idempotent_hint = true,
+        open_world_hint = false
+    ))]
     async fn models(&self) -> Answer<ModelsOutput> {
         Ok(Json(ModelsOutput { models: self.app.model_names(), indexes: self.app.indexes.names() }))
     }
@@ -90,10 +108,12 @@ impl Tools {
             "query": input.query, "documents": texts, "model": input.model, "top_n": top_k(input.top_k)?,
         });
         let reading = wire::Reading { dialect: Some(Dialect::Union), limits, ..wire::Reading::default() };
-        let request = wire::read_rerank(body.to_string().as_bytes(), &reading).map_err(|(error, _)| error.to_string())?;
+        let request =
+            wire::read_rerank(body.to_string().as_bytes(), &reading).map_err(|(error, _)| error.to_string())?;
         drop(body);
-        let answer = self.app.rank(&request, &Context::new()).await.map_err(|error| error.to_string())?;
-        Ok(Json(output(&answer, &candidates, request.top_n.unwrap_or(TOP_K))))
+        let best = request.top_n.unwrap_or(TOP_K);
+        let answer = self.app.rank(&Arc::new(request), &Context::new()).await.map_err(|error| error.to_string())?;
+        Ok(Json(output(&answer, &candidates, best)))
     }
 
     async fn found(&self, input: SearchInput) -> Answer<SearchOutput> {
@@ -108,7 +128,8 @@ impl Tools {
             warnings: Vec::new(),
         };
         let found = self.app.search(&request, &Context::new()).await.map_err(|error| error.to_string())?;
-        let results = found.hits.into_iter().map(|hit| FoundRow { id: hit.id, row: hit.row, score: hit.score }).collect();
+        let results =
+            found.hits.into_iter().map(|hit| FoundRow { id: hit.id, row: hit.row, score: hit.score }).collect();
         Ok(Json(SearchOutput { index: found.index, model: found.model, results }))
     }
 

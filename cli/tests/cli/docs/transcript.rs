@@ -12,8 +12,6 @@ const NEAR: f64 = 0.05;
 const NEAR_WHOLE: f64 = 1.0;
 /// A line that stands for any lines.
 const ANY: &str = "...";
-/// Verbs that are being written elsewhere: the program may not have them. The list only becomes shorter.
-const PENDING: [&str; 1] = ["nearsort mcp"];
 /// `cargo run --release -- ...` is the program that is tested.
 const PREAMBLE: &str = "cargo() { [ \"$1 $2 $3\" = \"run --release --\" ] || return 1; shift 3; nearsort \"$@\"; }\n";
 
@@ -78,9 +76,7 @@ impl Shell {
         let script =
             lines.iter().map(|line| line.split(" #").next().unwrap_or_default()).collect::<Vec<_>>().join("\n");
         let script = script.replace("\\\n", " ").replace("cargo run --release -- ", "nearsort ");
-        let is_pending = |piece: &&str| PENDING.iter().any(|verb| piece.starts_with(verb));
         let pieces = script.split(['\n', '|', '&', ';']).map(str::trim).filter(|piece| piece.starts_with("nearsort "));
-        let pieces = pieces.filter(|piece| !is_pending(piece));
         let complaint = |piece: &str| match self.run(&format!("{piece} --help")) {
             (true, _) => None,
             (false, printed) => Some(format!("{piece}\n{printed}")),
