@@ -60,9 +60,8 @@ impl Roots {
         check(&real).map_err(|reason| format!("'{path}' {reason}"))?;
         let options = ReadOptions { needs_score: false, extra: false, ..ReadOptions::default() };
         let without_place = |error: nearsort::Error| error.to_string().replace(&real.display().to_string(), path);
-        let mut rows = Rows::open(&real, &options).map_err(without_place)?;
         let mut candidates = Vec::new();
-        while let Some(row) = rows.next() {
+        for row in Rows::open(&real, &options).map_err(without_place)? {
             let row = row.map_err(without_place)?;
             if candidates.len() == limit {
                 return Err(format!("'{path}' has more than {limit} candidates, which is the limit of a request"));
