@@ -264,7 +264,8 @@ fn a_stage_that_embeds_has_it_and_one_that_does_not_keeps_its_order() {
     for (staged, alone) in [(&staged_off, &off), (&staged_with, &with)] {
         assert_eq!(places(&staged.hits[5..]), places(&alone.hits[5..]));
         let (mut five, mut best) = (places(&staged.hits[..5]), places(&alone.hits[..5]));
-        (five.sort_unstable(), best.sort_unstable());
+        five.sort_unstable();
+        best.sort_unstable();
         assert_eq!(five, best);
         assert_eq!(staged.feedback, None, "the last order is the cross-encoder's");
         // A stage's score is the model's.
@@ -380,7 +381,8 @@ fn a_job_ranks_lists_of_any_length_as_the_library_does() {
         let found: Vec<serde_json::Value> =
             fs::read_to_string(output).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         for (number, rows) in lists.iter().enumerate() {
-            let of_list: Vec<_> = found.iter().filter(|line| line["query_id"] == number.to_string()).collect();
+            let id = number.to_string();
+            let of_list: Vec<_> = found.iter().filter(|line| line["query_id"].as_str() == Some(&id)).collect();
             // A job's lists are in the first stage's order, which decides between equal scores.
             let mut sorted: Vec<&Row> = rows.iter().collect();
             sorted.sort_by(|a, b| b.1.total_cmp(&a.1));
