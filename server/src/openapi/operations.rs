@@ -28,6 +28,7 @@ const RERANKING: &str = "Reranking";
 const EMBEDDING: &str = "Embeddings";
 const PAIRS: &str = "Pairs and tokens";
 const SEARCHING: &str = "Search";
+const TOOLS: &str = "Tools of language models";
 const SERVER: &str = "The server";
 
 const HEALTH: Answer = Answer::Json(&["Health"]);
@@ -104,7 +105,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     get("/metrics", "Counters for Prometheus", Answer::Text("application/openmetrics-text")),
     post(
         "/mcp",
-        SERVER,
+        TOOLS,
         "The Model Context Protocol: tools `rerank`, `search` and `models`",
         &["Anything"],
         &["Anything"],
@@ -116,7 +117,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
 
 /// The groups, in the order of the page.
 pub(super) fn tags() -> Value {
-    [RERANKING, EMBEDDING, PAIRS, SEARCHING, SERVER].iter().map(|name| json!({ "name": name })).collect()
+    [RERANKING, EMBEDDING, PAIRS, SEARCHING, TOOLS, SERVER].iter().map(|name| json!({ "name": name })).collect()
 }
 
 const UNAVAILABLE: &str = "The server is starting, stuck or going down.";
@@ -173,7 +174,12 @@ impl Operation {
             let content = json!({ "application/json": { "schema": reference("Health") } });
             responses.insert("503".to_owned(), json!({ "description": UNAVAILABLE, "content": content }));
         }
-        if self.is_open() {
+        if self.tag == TOOLS {
+            responses.insert("202".to_owned(), json!({ "description": "A notification was taken." }));
+            responses
+                .insert("default".to_owned(), json!({ "description": "A refusal of the protocol or of the server." }));
+        }
+        if self.is_open() || self.tag == TOOLS {
             return Value::Object(responses);
         }
         let of_access = |status: &str| matches!(status, "401" | "403");
