@@ -9,6 +9,7 @@ mod bodies;
 mod docs;
 mod fields;
 mod operations;
+mod references;
 
 use serde_json::{Map, Value, json};
 
@@ -81,18 +82,6 @@ fn schemas() -> Map<String, Value> {
     all.extend(bodies::schemas());
     all.extend(answers::schemas());
     all
-}
-
-fn reference(name: &str) -> Value {
-    json!({ "$ref": format!("#/components/schemas/{name}") })
-}
-
-/// One schema, or any of several.
-fn any_of(names: &[&str]) -> Value {
-    match names {
-        [one] => reference(one),
-        many => json!({ "anyOf": many.iter().map(|name| reference(name)).collect::<Vec<_>>() }),
-    }
 }
 
 impl Operation {

@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{any_of, fields, reference};
+use super::fields;
+use super::references::{any_of, reference};
 
 /// A path and a method.
 pub(super) struct Operation {
