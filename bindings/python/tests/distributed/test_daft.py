@@ -62,7 +62,7 @@ class Observed:
         return [json.dumps(row) for row in seen.select(["pid", "threads", "peak"]).to_pylist()]
 
 
-#: What docs/distributed.md says of a worker with the default model.
+#: The most that a worker with the default model may take, with the engine's own part.
 WORKER_MIB = 400
 
 

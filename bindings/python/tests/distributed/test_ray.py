@@ -124,7 +124,7 @@ def test_workers_use_the_threads_that_they_have_and_little_memory(actors: int, c
     assert max(seen.column("peak").to_pylist()) < WORKER_MIB
 
 
-#: What docs/distributed.md says of a Ray actor with the default model.
+#: The most that a worker with the default model may take, with the engine's own part.
 WORKER_MIB = 450
 
 

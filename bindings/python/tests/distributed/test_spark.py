@@ -21,7 +21,7 @@ from nearsort import InvalidInput, batch  # noqa: E402
 from nearsort.batch import Config  # noqa: E402
 from nearsort.integrations import spark as nearsort_spark  # noqa: E402
 
-#: What docs/distributed.md says of a Python worker with the default model.
+#: The most that a worker with the default model may take, with the engine's own part.
 WORKER_MIB = 400
 
 
