@@ -335,7 +335,8 @@ fn a_cross_encoder_cuts_either_end_and_refuses_by_name() {
     assert_too_long(rank(&strict, &text, &["a"]), TextName::Query(0), own, own - 2);
     let limit = model.info().unwrap().max_tokens;
     let together = TextName::Pair { query: 0, document: 1 };
-    assert_too_long(rank(&strict, &medium, &["a", &medium]), together, 2 * count(&medium) + 3, limit);
+    // Only one pair is read: with two that are too long, either may be named.
+    assert_too_long(rank(&strict, &medium, &["", &medium]), together, 2 * count(&medium) + 3, limit);
     assert!(rank(&strict, QUERY, &["a"]).is_ok());
 }
 

@@ -50,7 +50,12 @@ impl Running {
         let server = Server::bind(Options::new(settings).unwrap()).await.unwrap();
         let (end, ended) = oneshot::channel();
         let serving = tokio::spawn(server.run(async { drop(ended.await) }));
-        Self { folder, end, serving }
+        let server = Self { folder, end, serving };
+        // The self-test counts as a running request.
+        while !server.get("/readyz").await.starts_with("HTTP/1.1 200") {
+            tokio::task::yield_now().await;
+        }
+        server
     }
 
     fn socket(&self) -> String {
@@ -65,13 +70,18 @@ impl Running {
         ().serve_with_lifecycle(transport, lifecycle).await.unwrap()
     }
 
-    /// A line of /metrics, without its name.
-    async fn metric(&self, name: &str) -> String {
+    async fn get(&self, path: &str) -> String {
         let mut stream = UnixStream::connect(self.socket()).await.unwrap();
-        let request = "GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+        let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    /// A line of /metrics, without its name.
+    async fn metric(&self, name: &str) -> String {
+        let answer = self.get("/metrics").await;
         let line = answer.lines().find_map(|line| line.strip_prefix(&format!("{name} ")));
         line.unwrap_or_else(|| panic!("no {name} in {answer}")).to_owned()
     }

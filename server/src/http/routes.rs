@@ -24,7 +24,7 @@ use crate::{mcp, wire};
 /// needs a key, where there are keys.
 pub(crate) fn router(app: &Arc<App>) -> Router {
     let tools = Router::new()
-        .route_service("/mcp", mcp::service(app))
+        .route("/mcp", axum::routing::post_service(mcp::service(app)))
         .layer(from_fn_with_state(Arc::clone(app), dispatch::whole));
     let keyed = Router::new()
         .route("/metrics", get(metrics::metrics))

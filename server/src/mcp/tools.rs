@@ -35,6 +35,7 @@ impl Tools {
     }
 }
 
+// The macro reads the output's schema off `Result<Json<..>, ..>`, which must be spelt out.
 #[tool_router]
 impl Tools {
     /// Rank texts by how well they answer a query, best first. Give the texts as `documents`, or a `file` on the server.
@@ -49,7 +50,7 @@ impl Tools {
         &self,
         Parameters(input): Parameters<RerankInput>,
         context: RequestContext<RoleServer>,
-    ) -> Answer<RerankOutput> {
+    ) -> Result<Json<RerankOutput>, String> {
         until_cancelled(&context, self.ranked(input)).await
     }
 
@@ -65,7 +66,7 @@ impl Tools {
         &self,
         Parameters(input): Parameters<SearchInput>,
         context: RequestContext<RoleServer>,
-    ) -> Answer<SearchOutput> {
+    ) -> Result<Json<SearchOutput>, String> {
         until_cancelled(&context, self.found(input)).await
     }
 
@@ -77,7 +78,7 @@ impl Tools {
         idempotent_hint = true,
         open_world_hint = false
     ))]
-    async fn models(&self) -> Answer<ModelsOutput> {
+    async fn models(&self) -> Result<Json<ModelsOutput>, String> {
         Ok(Json(ModelsOutput { models: self.app.model_names(), indexes: self.app.indexes.names() }))
     }
 }
@@ -106,6 +107,7 @@ impl Tools {
         let texts: Vec<&str> = candidates.iter().map(|candidate| candidate.text.as_str()).collect();
         let body = serde_json::json!({
             "query": input.query, "documents": texts, "model": input.model, "top_n": top_k(input.top_k)?,
+            "relevant_spans": { "mode": "enabled", "max_spans": 1 },
         });
         let reading = wire::Reading { dialect: Some(Dialect::Union), limits, ..wire::Reading::default() };
         let request =
