@@ -170,6 +170,14 @@ onPage("the best window of a long text is marked", async (page) => {
   assert.ok(whole === long, "all of the text is shown");
 });
 
+onPage("of a long text that is read whole the part with the query's first word is shown", async (page) => {
+  const filler = "Rivers carry sand to the sea. ".repeat(12);
+  await rank(page, QUERY, [`${filler}The Eiffel Tower stands in Paris. ${filler}`, "Bread."]);
+  const first = page.locator("tbody tr").first();
+  assert.deepEqual(await first.locator("mark").allInnerTexts(), ["Eiffel", "Tower", "stands"]);
+  assert.match(await first.locator("td.text").innerText(), /^… .*Eiffel/);
+});
+
 onPage("markup in a candidate, a query and an error stays text", async (page) => {
   const markup = `<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>`;
   await rank(page, markup, [markup, "a"]);

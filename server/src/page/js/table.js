@@ -106,7 +106,7 @@ function scoreCell(score, scale) {
 function textCell(entry, words) {
   const { text, window } = entry;
   if (text.trim() === "") return element("td", "text soft", "(no text)");
-  const excerpt = excerptOf(text, window);
+  const excerpt = excerptOf(text, window, words);
   const cell = element("td", "text", ...marked(text, excerpt.start, excerpt.end, words, window));
   if (excerpt.start > 0) cell.prepend("… ");
   if (excerpt.start === 0 && excerpt.end === text.length) return cell;

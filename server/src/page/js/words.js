@@ -67,12 +67,23 @@ function unitsOf(text, points) {
 
 const EXCERPT = 420;
 
-/** The part of a long text that is shown first: around its window, else its beginning. */
-function excerptOf(text, window) {
+/** How far a text is looked through for a word of the query. */
+const SEARCHED = 20000;
+
+/** The part of a long text that is shown first: around its window, else from its first word of the query on, else its beginning. */
+function excerptOf(text, window, words) {
   if (text.length <= EXCERPT + 80) return { start: 0, end: text.length };
-  const start = window ? Math.max(0, window.start - 60) : 0;
+  const first = window ?? firstMeeting(text.slice(0, SEARCHED), words);
+  const start = first && first.start > EXCERPT / 2 ? first.start - 60 : 0;
   const end = Math.min(text.length, Math.max(start + EXCERPT, window ? Math.min(window.end + 60, start + 2 * EXCERPT) : 0));
   return { start: whole(text, start), end: whole(text, end) };
+}
+
+function firstMeeting(text, words) {
+  for (const found of wordsOf(text)) {
+    if (words.some((word) => meets(word, found.word))) return found;
+  }
+  return null;
 }
 
 /** Not between the two units of one character. */
