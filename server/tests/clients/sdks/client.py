@@ -27,7 +27,7 @@ def cohere():
     checks.that("cohere ClientV2 gets no warnings", response.meta.warnings is None, response.meta)
 
     v2 = ClientV2(base_url=URL, api_key=KEY)
-    response = v2.rerank(model=MODEL, query=QUERY, documents=DOCUMENTS, top_n=3, max_tokens_per_doc=4096, priority=1)
+    response = v2.rerank(model=MODEL, query=QUERY, documents=DOCUMENTS, top_n=3, max_tokens_per_doc=200, priority=1)
     checks.ranking("cohere ClientV2 with top_n", of(response.results), 3)
     checks.refused("cohere ClientV2, empty list", lambda: v2.rerank(model=MODEL, query=QUERY, documents=[]),
                    "BadRequestError", "'documents' is an empty list")
