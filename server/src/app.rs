@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use nearsort::Usage;
 use tokio::sync::watch;
 
 use crate::admission::{Admission, Admitted, Budget, Refused};
@@ -49,6 +50,12 @@ impl App {
     /// The names that requests can give as their model, the one for requests without first.
     pub fn model_names(&self) -> Vec<String> {
         self.models.entries().iter().map(|entry| entry.name.clone()).collect()
+    }
+
+    /// Notes what a model did for a request, in the metrics and for its log line.
+    pub(crate) fn worked(&self, context: &Context, model: &str, texts: usize, usage: &Usage) {
+        self.metrics.worked(model, usage);
+        context.record.worked(model, texts, usage);
     }
 
     pub(crate) fn admit(&self, tokens: u64) -> Result<Admitted, WireError> {

@@ -1,7 +1,7 @@
 //! A request as all endpoints see it, and what is known of it when its log line is written. No texts.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use nearsort::Usage;
 
@@ -76,6 +76,11 @@ impl Record {
     fn lock(&self) -> MutexGuard<'_, Facts> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Seconds since 1970; 0 where the clock stands before.
+pub(crate) fn unix_time() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 /// An id for a request without one: 16 hexadecimal digits.

@@ -42,7 +42,6 @@ pub(super) async fn answer(
     })
     .await;
     let (reply, usage) = embedded.map_err(|error| renamed(error, key, key))?;
-    app.metrics.worked(&served.name, &usage);
-    context.record.worked(&served.name, count, &usage);
+    app.worked(context, &served.name, count, &usage);
     reply
 }

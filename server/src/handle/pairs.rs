@@ -1,13 +1,12 @@
 //! Scores of pairs: `/score`, `/similarity`, `/predict`.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use nearsort::{CandidateList, Model, Reranker, Role, Usage};
 
 use super::fields::{Fields, renamed};
 use crate::app::App;
-use crate::context::Context;
+use crate::context::{Context, unix_time};
 use crate::models::Served;
 use crate::wire::WireError;
 use crate::wire::{
@@ -31,7 +30,7 @@ pub(super) async fn score(app: &Arc<App>, request: Read<ScoreRequest>, context: 
     let (scores, usage) = scored.map_err(|error| renamed(error, names.0, names.1))?;
     let answer = ScoreAnswer {
         id: context.id.clone(),
-        created: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+        created: unix_time(),
         model: served.name.clone(),
         native: served.native(),
         scores,
@@ -95,8 +94,7 @@ async fn scores(
         Ok((scores, call.usage()))
     })
     .await?;
-    app.metrics.worked(&served.name, &usage);
-    context.record.worked(&served.name, count, &usage);
+    app.worked(context, &served.name, count, &usage);
     Ok((scores, usage))
 }
 

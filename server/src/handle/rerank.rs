@@ -1,14 +1,13 @@
 //! `/rerank` in all dialects.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use nearsort::{OnDeadline, RankOptions, Reranker, Role, Scored, WindowScore};
 
 use super::fields::Fields;
 use super::reading::Refusal;
 use crate::app::App;
-use crate::context::Context;
+use crate::context::{Context, unix_time};
 use crate::models::Served;
 use crate::wire::{self, Candidate, Dialect, Reply, RerankAnswer, RerankRequest, Route, Span, WireError};
 use crate::work::{offload, run};
@@ -80,8 +79,7 @@ pub(super) async fn rank(
         }
     })
     .await?;
-    app.metrics.worked(&served.name, &answer.usage);
-    context.record.worked(&served.name, request.documents.len(), &answer.usage);
+    app.worked(context, &served.name, request.documents.len(), &answer.usage);
     let candidate = |index: usize| {
         let (pair, text) = (&answer.pairs[index], &request.documents[index].text);
         let spans = if has_spans { spans(pair, text, served) } else { Vec::new() };
@@ -89,7 +87,7 @@ pub(super) async fn rank(
     };
     let candidates = answer.hits.iter().map(|hit| candidate(hit.index)).collect();
     let mut ranked = RerankAnswer::new(context.id.clone(), served.name.clone(), served.native(), candidates)?;
-    ranked.created = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    ranked.created = unix_time();
     ranked.scored = answer.is_partial.then_some(answer.scored);
     ranked.usage = wire::Usage { tokens: answer.usage.tokens };
     Ok(ranked)

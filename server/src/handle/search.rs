@@ -6,6 +6,7 @@ use nearsort::index::IndexQuery;
 
 use crate::app::App;
 use crate::context::Context;
+use crate::models::about_tokens;
 use crate::wire::{Reply, SearchAnswer, SearchHit, SearchRequest, WireError};
 use crate::work::run;
 
@@ -37,7 +38,7 @@ async fn search(app: &Arc<App>, request: &SearchRequest, context: &Context) -> R
     let entry = app.indexes.entry(request.index.as_deref())?;
     let scorer = entry.scorer(&app.models).await?;
     let (query, top_n, name) = (request.query.clone(), request.top_n, entry.name.clone());
-    let tokens = query.len() as u64 / 4 + 2;
+    let tokens = about_tokens(&query);
     let (answer, usage) = run(app, context, tokens, request.deadline_ms, move |job| {
         let call = job.call();
         let query: Vec<IndexQuery> = scorer.encode(&[query.as_str()], &call)?;
@@ -52,7 +53,6 @@ async fn search(app: &Arc<App>, request: &SearchRequest, context: &Context) -> R
         Ok((SearchAnswer { id: String::new(), index: name, model, hits, tokens: usage.tokens }, usage))
     })
     .await?;
-    app.metrics.worked(&answer.model, &usage);
-    context.record.worked(&answer.model, 1, &usage);
+    app.worked(context, &answer.model, 1, &usage);
     Ok(SearchAnswer { id: context.id.clone(), ..answer })
 }

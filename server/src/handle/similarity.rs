@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use nearsort::Role;
-use nearsort::similarity::cosine_similarity;
+use nearsort::similarity::cosine_similarities;
 
 use super::fields::{Fields, renamed};
 use super::pairs;
@@ -29,15 +29,13 @@ pub(super) async fn answer(
         let call = job.call();
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         let vectors = encoder.encode_with(&texts, Role::Document, &call)?.vectors;
-        let rows: Vec<Vec<f32>> = vectors.rows().into_iter().map(|row| row.to_vec()).collect();
-        let cosine = |row: &Vec<f32>| cosine_similarity(&rows[0], row).map(f64::from);
-        let scores = rows.iter().skip(1).map(cosine).collect::<nearsort::Result<Vec<f64>>>()?;
-        Ok((scores, call.usage()))
+        // The first row is the text that the others are compared with.
+        let all = cosine_similarities(vectors.row(0), vectors.view())?;
+        Ok((all.into_iter().skip(1).map(f64::from).collect(), call.usage()))
     })
     .await;
     let (scores, usage) = compared.map_err(|error| renamed(error, "inputs", "inputs"))?;
-    app.metrics.worked(&served.name, &usage);
-    context.record.worked(&served.name, request.right.len() + 1, &usage);
+    app.worked(context, &served.name, request.right.len() + 1, &usage);
     let (id, model) = (context.id.clone(), served.name.clone());
     request.reply(&ScoreAnswer { id, created: 0, model, native: Native::Cosine, scores, tokens: usage.tokens })
 }

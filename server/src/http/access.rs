@@ -10,7 +10,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use subtle::Choice;
 
-use super::{dispatch, respond};
+use super::dispatch;
 use crate::app::App;
 use crate::options::Options;
 use crate::wire::{self, WireError};
@@ -23,10 +23,7 @@ pub(super) async fn check(State(app): State<Arc<App>>, request: Request, next: N
     };
     match is_known {
         Ok(()) => next.run(request).await,
-        Err(error) => {
-            let id = dispatch::context(&request).id;
-            respond::json(wire::error_reply(&error, dispatch::dialect(&request), &id))
-        }
+        Err(error) => dispatch::refused(&error, dispatch::dialect(&request), &dispatch::context(&request)),
     }
 }
 

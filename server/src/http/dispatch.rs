@@ -69,7 +69,7 @@ fn takes_no_body(endpoint: Endpoint) -> bool {
     matches!(endpoint, Endpoint::Info | Endpoint::Models | Endpoint::Live | Endpoint::Ready)
 }
 
-fn refused(error: &WireError, dialect: Dialect, context: &Context) -> Response {
+pub(super) fn refused(error: &WireError, dialect: Dialect, context: &Context) -> Response {
     context.record.refused(error.code(), error.key().unwrap_or_default());
     if let WireError::Backend { .. } | WireError::NotFinite { .. } = error {
         tracing::error!(id = context.id, %error, "a request failed");
@@ -78,10 +78,8 @@ fn refused(error: &WireError, dialect: Dialect, context: &Context) -> Response {
     respond::json(wire::error_reply(error, dialect, &context.id))
 }
 
-/// HEAD is GET without its body, which HTTP leaves out by itself.
-fn route(request: &Request) -> Result<Route, WireError> {
-    let method = if request.method() == Method::HEAD { Method::GET } else { request.method().clone() };
-    wire::route(method.as_str(), request.uri().path())
+pub(super) fn route(request: &Request) -> Result<Route, WireError> {
+    wire::route(request.method().as_str(), request.uri().path())
 }
 
 /// The dialect to refuse a request in before its body is read.

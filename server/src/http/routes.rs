@@ -16,7 +16,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use super::{access, dispatch, metrics, pages};
 use crate::app::App;
 use crate::context::Context;
-use crate::{mcp, wire};
+use crate::mcp;
 
 /// All routes.
 ///
@@ -122,8 +122,8 @@ impl Line {
     fn begin(app: Arc<App>, request: &Request, context: &Context) -> Self {
         let path = request.uri().path();
         // Only paths that are known: any other would make a label of its own.
-        let is_known = wire::route(request.method().as_str(), path).is_ok()
-            || matches!(path, "/" | "/docs" | "/mcp" | "/metrics" | "/openapi.json");
+        let is_known =
+            dispatch::route(request).is_ok() || matches!(path, "/" | "/docs" | "/mcp" | "/metrics" | "/openapi.json");
         let route = if is_known { path.to_owned() } else { "other".to_owned() };
         let trace = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
         let trace = trace.filter(|trace| is_traceparent(trace)).unwrap_or_default().to_owned();

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use nearsort::{Model, ModelOptions};
 use tokio::sync::Mutex;
 
 use super::served::Served;
+use crate::context::unix_time;
 use crate::options::Cascade;
 
 /// What is behind a name.
@@ -36,10 +37,9 @@ pub(crate) struct Entry {
 
 impl Entry {
     pub(super) fn new(name: String, source: Source) -> Self {
-        let created = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let (slot, is_loaded) = (Mutex::new(None), AtomicBool::new(false));
         let (loads, used) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { name, source, created, slot, is_loaded, loads, began: Instant::now(), used }
+        Self { name, source, created: unix_time(), slot, is_loaded, loads, began: Instant::now(), used }
     }
 
     /// The name in the registry or of a folder, where it is not the one that clients use.

@@ -10,7 +10,7 @@ use nearsort::{DEFAULT_MODEL, Model, ModelOptions, Reranker, StageBy};
 
 pub(crate) use entry::Entry;
 use entry::{Source, load, panicked};
-pub(crate) use served::Served;
+pub(crate) use served::{Served, about_tokens};
 
 use crate::options::{Cascade, Loading, Options};
 use crate::wire::WireError;

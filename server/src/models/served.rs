@@ -121,7 +121,7 @@ impl Served {
 
 /// Admission and the rate that follows from it use the same estimate, so that it need not be right, only alike for all
 /// requests: some four bytes a token, and the special tokens.
-fn about_tokens(text: &str) -> u64 {
+pub(crate) fn about_tokens(text: &str) -> u64 {
     text.len() as u64 / 4 + 2
 }
 
