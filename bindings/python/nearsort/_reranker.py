@@ -101,13 +101,7 @@ class Reranker:
             instruction=instruction,
             **options,
         )
-        rank = {
-            "scoring": scoring,
-            "window": _window(window),
-            "blend": blend,
-            "blend_weight": blend_weight,
-            "normalize": normalize,
-        }
+        rank = _rank_options(window, scoring, blend, blend_weight, normalize)
         self._begin(Loaded(config), rank)
         self._ranker(None)
 
@@ -134,13 +128,7 @@ class Reranker:
         """Another reranker of the same loaded model, which ranks in another way. See the class for the arguments."""
         self._loaded.get()
         other = Reranker.__new__(Reranker)
-        rank = {
-            "scoring": scoring,
-            "window": _window(window),
-            "blend": blend,
-            "blend_weight": blend_weight,
-            "normalize": normalize,
-        }
+        rank = _rank_options(window, scoring, blend, blend_weight, normalize)
         other._begin(self._loaded, rank)
         other._ranker(None)
         return other
@@ -410,6 +398,23 @@ def _restored(kind: type[Reranker], state: dict[str, Any]) -> Reranker:
     reranker = kind.__new__(kind)
     reranker._restore(state)
     return reranker
+
+
+def _rank_options(
+    window: bool | Literal["auto"],
+    scoring: str | None,
+    blend: str | None,
+    blend_weight: float | None,
+    normalize: str | None,
+) -> dict[str, Any]:
+    """How a list is ranked, as the extension takes it."""
+    return {
+        "scoring": scoring,
+        "window": _window(window),
+        "blend": blend,
+        "blend_weight": blend_weight,
+        "normalize": normalize,
+    }
 
 
 def _window(window: bool | str | None) -> bool | None:

@@ -22,7 +22,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache, partial
 from typing import Any, TypeVar
@@ -286,6 +286,15 @@ def _check(batch: Rows, wanted: dict[str, Callable[[pa.DataType], bool]], out: s
         kind = batch.schema.field(name).type
         if not is_right(kind):
             raise InvalidInput(f"column '{name}' has the type {kind}; cast it to {is_right.__doc__}")
+    check_new(names, out)
+
+
+def check_new(names: Collection[str], out: str) -> None:
+    """Refuses a new column with a name that is there already.
+
+    Raises:
+        InvalidInput: ``out`` is among ``names``.
+    """
     if out in names:
         raise InvalidInput(f"a column '{out}' is there already; choose another name with `out=`")
 

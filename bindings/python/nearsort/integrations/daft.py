@@ -11,7 +11,7 @@ in each worker, on its first batch.
 
 from __future__ import annotations
 
-from nearsort import InvalidInput, batch
+from nearsort import batch
 from nearsort.batch import Config
 
 from ._needs import missing
@@ -85,7 +85,7 @@ def score(
     Raises:
         InvalidInput: A column ``out`` is there already.
     """
-    _check(df, out)
+    batch.check_new(df.column_names, out)
     scorer = _workers(_Scorer, workers, cpus_per_worker)((config or Config()).on(cpus_per_worker))
     return df.with_column(out, scorer(df[query], df[text]))
 
@@ -101,15 +101,10 @@ def embed(
     cpus_per_worker: int = 1,
 ) -> DataFrame:
     """Embeds each row's text; see :func:`nearsort.batch.embed`, and :func:`score` for the other arguments."""
-    _check(df, out)
+    batch.check_new(df.column_names, out)
     embedder = _workers(_Embedder, workers, cpus_per_worker)((config or Config()).on(cpus_per_worker), role)
     return df.with_column(out, embedder(df[text]))
 
 
 def _workers(kind: type, workers: int, cpus: int) -> type:
     return daft.cls(kind, cpus=cpus, max_concurrency=workers, use_process=True)
-
-
-def _check(df: DataFrame, out: str) -> None:
-    if out in df.column_names:
-        raise InvalidInput(f"a column '{out}' is there already; choose another name with `out=`")

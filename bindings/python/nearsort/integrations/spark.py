@@ -83,6 +83,5 @@ def _with_column(df: DataFrame, texts: tuple[str, ...], out: str, kind: DataType
             raise InvalidInput(f"column '{name}' is missing; the columns are: {', '.join(types)}")
         if not isinstance(types[name], StringType):
             raise InvalidInput(f"column '{name}' has the type {types[name].simpleString()}; cast it to string")
-    if out in types:
-        raise InvalidInput(f"a column '{out}' is there already; choose another name with `out=`")
+    batch.check_new(types, out)
     return StructType([*df.schema.fields, StructField(out, kind)])
