@@ -81,22 +81,32 @@ impl Threads {
         Ok(self.pool()?.map_or_else(rayon::current_num_threads, ThreadPool::current_num_threads))
     }
 
-    /// Does `work` for every piece, in turns with the pieces of concurrent calls. After an error no further piece is begun.
+    /// Does `work` for every piece, in turns with the pieces of concurrent calls, and hands each result to `done`. After an error no
+    /// further piece is begun.
+    ///
+    /// `done` runs on the caller's thread, unless that is a pool's. It may wait for another call: a thread of a pool must not, because the
+    /// other call's work may lie below it on the same stack.
     ///
     /// # Errors
     /// The first one that a piece ends with; [`Error::Compute`] where the threads cannot be started.
-    pub fn in_turns<P: Send>(&self, pieces: Vec<P>, work: impl Fn(P) -> Result<()> + Sync) -> Result<()> {
+    pub fn in_turns<P: Send, T: Send>(
+        &self,
+        pieces: Vec<P>,
+        work: impl Fn(P) -> Result<T> + Sync,
+        done: impl Fn(T) + Sync,
+    ) -> Result<()> {
         match self.pool()? {
-            Some(pool) => in_turns(pool, pieces.into_iter(), &work),
-            None => pieces.into_par_iter().with_max_len(1).try_for_each(&work),
+            Some(pool) => in_turns(pool, pieces.into_iter(), &work, &done),
+            None => pieces.into_par_iter().with_max_len(1).try_for_each(|piece| work(piece).map(&done)),
         }
     }
 }
 
-fn in_turns<P: Send>(
+fn in_turns<P: Send, T: Send>(
     pool: &ThreadPool,
     pieces: impl Iterator<Item = P>,
-    work: &(impl Fn(P) -> Result<()> + Sync),
+    work: &(impl Fn(P) -> Result<T> + Sync),
+    done: &impl Fn(T),
 ) -> Result<()> {
     // One more than run at once, so that no thread waits for the caller to wake.
     let most_queued = pool.current_num_threads() + 1;
@@ -105,32 +115,33 @@ fn in_turns<P: Send>(
         let mut queued = 0;
         for piece in pieces {
             if queued == most_queued {
-                ended.recv().unwrap_or(Ok(()))?;
+                ended.recv().ok().flatten().map_or(Ok(()), |result| result.map(done))?;
                 queued -= 1;
             }
-            let end = End { sender: sender.clone(), result: Ok(()) };
+            let end = End { sender: sender.clone(), result: None };
             scope.spawn(move |_| {
                 let mut end = end;
-                end.result = work(piece);
+                end.result = Some(work(piece));
             });
             queued += 1;
         }
         drop(sender);
-        ended.into_iter().collect()
+        ended.into_iter().flatten().try_for_each(|result| result.map(done))
     })
 }
 
 /// Says how a piece ended, also where it panicked: whoever waits for it must not wait for ever. The panic itself goes
 /// up through the scope.
-struct End {
-    sender: Sender<Result<()>>,
-    result: Result<()>,
+struct End<T> {
+    sender: Sender<Option<Result<T>>>,
+    /// `None` until the piece is done.
+    result: Option<Result<T>>,
 }
 
-impl Drop for End {
+impl<T> Drop for End<T> {
     fn drop(&mut self) {
         // Nobody listens after an error.
-        let _ = self.sender.send(mem::replace(&mut self.result, Ok(())));
+        let _ = self.sender.send(self.result.take());
     }
 }
 
@@ -189,8 +200,8 @@ impl Drop for Generation {
 #[cfg(test)]
 mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind};
-    use std::sync::Mutex;
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::{Barrier, Mutex};
     use std::{iter, thread};
 
     use super::*;
@@ -214,7 +225,7 @@ mod tests {
                     log.lock().unwrap().push(("long", piece));
                     Ok(())
                 };
-                in_turns(&pool, 0..9, &long).unwrap();
+                in_turns(&pool, 0..9, &long, &drop).unwrap();
             });
             begun.recv().unwrap();
             // A piece is queued when the next one is asked for.
@@ -226,7 +237,7 @@ mod tests {
                 log.lock().unwrap().push(("short", piece));
                 Ok(())
             };
-            in_turns(&pool, iter::once(0).chain(none_left), &short).unwrap();
+            in_turns(&pool, iter::once(0).chain(none_left), &short, &drop).unwrap();
         });
         let log = log.into_inner().unwrap();
         assert_eq!((log[..4].to_vec(), log.len()), (vec![("long", 0), ("long", 1), ("short", 0), ("long", 2)], 10));
@@ -238,31 +249,54 @@ mod tests {
             let threads = Threads::new(Some(threads)).unwrap();
             for pieces in [0, 1, 2, 100] {
                 let sum = AtomicUsize::new(0);
-                let add = |piece: usize| {
-                    sum.fetch_add(piece + 1, Ordering::Relaxed);
-                    Ok(())
-                };
-                threads.in_turns((0..pieces).collect(), add).unwrap();
+                let add = |piece: usize| _ = sum.fetch_add(piece, Ordering::Relaxed);
+                threads.in_turns((0..pieces).collect(), |piece| Ok(piece + 1), add).unwrap();
                 assert_eq!(sum.into_inner(), pieces * (pieces + 1) / 2);
             }
         }
     }
 
+    /// A piece that waits for shares of its own work takes another call's piece meanwhile, and cannot go on before that ends.
+    #[test]
+    fn who_is_told_of_a_piece_may_wait_for_another_call_although_pieces_run_inside_each_other() {
+        let (threads, both) = (Threads::new(Some(2)).unwrap(), Barrier::new(2));
+        let call = || {
+            let shares = |_| {
+                (0..64).into_par_iter().with_max_len(1).for_each(|_| thread::yield_now());
+                Ok(())
+            };
+            let was_told = AtomicUsize::new(0);
+            let wait = |()| {
+                if was_told.fetch_add(1, Ordering::SeqCst) == 0 {
+                    both.wait();
+                }
+            };
+            for _ in 0..200 {
+                was_told.store(0, Ordering::SeqCst);
+                threads.in_turns(vec![()], shares, wait).unwrap();
+            }
+        };
+        thread::scope(|scope| {
+            scope.spawn(call);
+            call();
+        });
+    }
+
     #[test]
     fn after_an_error_no_further_piece_is_begun() {
         let (pool, begun) = (pool(1), AtomicUsize::new(0));
-        let fail = |_| {
+        let fail = |_| -> Result<()> {
             begun.fetch_add(1, Ordering::Relaxed);
             Err(Error::InvalidArgument("no".into()))
         };
-        assert!(in_turns(&pool, 0..100, &fail).is_err());
+        assert!(in_turns(&pool, 0..100, &fail, &drop).is_err());
         assert!(begun.into_inner() <= 3, "one piece, and those that were queued");
     }
 
     #[test]
     fn a_panic_in_a_piece_reaches_the_caller() {
         let panics = |piece: usize| if piece == 3 { panic!("piece 3") } else { Ok(()) };
-        let caught = catch_unwind(AssertUnwindSafe(|| in_turns(&pool(2), 0..50, &panics)));
+        let caught = catch_unwind(AssertUnwindSafe(|| in_turns(&pool(2), 0..50, &panics, &drop)));
         assert_eq!(caught.unwrap_err().downcast_ref::<&str>(), Some(&"piece 3"));
     }
 
@@ -274,7 +308,7 @@ mod tests {
             assert_eq!(shared.run(rayon::current_num_threads).unwrap(), 5);
             assert_eq!(own.run(rayon::current_num_threads).unwrap(), 3);
             assert_eq!(on_shared(rayon::current_num_threads), 5);
-            shared.in_turns((0..20).collect(), |_| Ok(())).unwrap();
+            shared.in_turns((0..20).collect(), |_| Ok(()), drop).unwrap();
         });
     }
 

@@ -67,7 +67,8 @@ impl<'a> Call<'a> {
         self
     }
 
-    /// Calls `progress` with the number of texts that were just finished; from any thread.
+    /// Calls `progress` with the number of texts that were just finished: from the caller's thread where a model computes on the CPU, from
+    /// any thread elsewhere.
     pub fn progress(mut self, progress: impl Fn(usize) + Send + Sync + 'a) -> Self {
         self.progress = Some(Box::new(progress));
         self

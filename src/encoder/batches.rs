@@ -54,10 +54,12 @@ impl<T: Tokens> Work<'_, T> {
         let texts_per_task = order.len().div_ceil(count * TASKS_PER_THREAD).clamp(1, MAX_TEXTS_PER_TASK);
         let tasks = cut_tasks(&order, self.lengths, texts_per_task);
         let threads_per_task = (count / tasks.len().max(1)).max(1);
-        threads.in_turns(tasks, |indices| {
+        let task = |indices: &[usize]| {
             let tokenized: Vec<T> = indices.iter().map(|&index| self.tokenize(index)).collect::<Result<_>>()?;
-            self.batches(indices, &tokenized, threads_per_task)
-        })
+            self.batches(indices, &tokenized, threads_per_task, &|_| ())?;
+            Ok(indices.len())
+        };
+        threads.in_turns(tasks, task, |texts| self.call.done(texts))
     }
 
     fn tokenize(&self, index: usize) -> Result<T> {
@@ -69,18 +71,20 @@ impl<T: Tokens> Work<'_, T> {
     fn on_gpu(&self) -> Result<()> {
         let all: Vec<usize> = (0..self.lengths.len()).collect();
         let tokenized: Vec<T> = all.par_iter().map(|&index| self.tokenize(index)).collect::<Result<_>>()?;
-        self.batches(&all, &tokenized, 1)
+        self.batches(&all, &tokenized, 1, &|texts| self.call.done(texts))
     }
 
-    /// Cuts tokenized texts into batches of like lengths; `indices` are their positions.
-    fn batches(&self, indices: &[usize], tokenized: &[T], threads: usize) -> Result<()> {
+    /// Cuts tokenized texts into batches of like lengths; `indices` are their positions. `done` is told the texts of each.
+    fn batches(&self, indices: &[usize], tokenized: &[T], threads: usize, done: &dyn Fn(usize)) -> Result<()> {
         let lengths: Vec<usize> = tokenized.iter().map(Tokens::num_tokens).collect();
         let order = longest_first(&lengths);
         cut_batches(&order, &lengths, self.batch_tokens).into_iter().try_for_each(|positions| {
             let text = |&position: &usize| (indices[position], &tokenized[position]);
             self.call.check()?;
             let batch: Vec<(usize, &T)> = positions.iter().map(text).collect();
-            (self.forward)(&batch, threads)
+            (self.forward)(&batch, threads)?;
+            done(batch.len());
+            Ok(())
         })
     }
 }

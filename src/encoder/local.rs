@@ -274,7 +274,6 @@ impl LocalEncoder {
         self.backend.forward(&batch, threads, call, &|position, hidden| {
             let (index, text) = texts[position];
             self.hand_on(index, text, hidden, sink);
-            call.done(1);
         })
     }
 

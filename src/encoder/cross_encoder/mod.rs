@@ -278,10 +278,7 @@ impl CrossEncoder {
                     &ragged(batch.iter().map(|(_, pair)| *pair)),
                     threads,
                     call,
-                    &|position, hidden| {
-                        self.keep(&logits, batch[position].0, hidden);
-                        call.done(1);
-                    },
+                    &|position, hidden| self.keep(&logits, batch[position].0, hidden),
                 )
             },
         };
