@@ -110,7 +110,7 @@ fn in_turns<P: Send, T: Send>(
 ) -> Result<()> {
     // One more than run at once, so that no thread waits for the caller to wake.
     let most_queued = pool.current_num_threads() + 1;
-    let (sender, ended) = channel();
+    let (sender, ended) = channel::<Option<Result<T>>>();
     pool.in_place_scope(|scope| {
         let mut queued = 0;
         for piece in pieces {
