@@ -271,7 +271,7 @@ mod tests {
                     both.wait();
                 }
             };
-            for _ in 0..200 {
+            for _ in 0..50 {
                 was_told.store(0, Ordering::SeqCst);
                 threads.in_turns(vec![()], shares, wait).unwrap();
             }

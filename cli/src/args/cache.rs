@@ -8,14 +8,18 @@ use crate::size;
 #[derive(Args, Debug, Clone)]
 #[command(next_help_heading = "Cache")]
 pub struct CacheArgs {
-    /// Take embeddings that were computed before from the cache, and keep new ones in it (rerank: with --scoring cosine)
+    /// Take embeddings from the cache, and keep new ones in it
+    ///
+    /// With rerank it needs --scoring cosine.
     #[arg(long)]
     pub cache: bool,
     /// Do without the cache, which models of services have by default
     #[arg(long, conflicts_with = "cache")]
+    #[arg(hide_short_help = true)]
     pub no_cache: bool,
     /// How large the cache may become, such as 4GB or 500MiB; it remembers [default: 4GiB]
     #[arg(long, value_name = "SIZE", requires = "cache", value_parser = size::parse)]
+    #[arg(hide_short_help = true)]
     pub cache_size: Option<u64>,
 }
 

@@ -38,7 +38,11 @@ pub fn default_batch_tokens() -> usize {
 #[derive(Args, Debug, Clone)]
 #[command(next_help_heading = "Model")]
 pub struct ModelArgs {
-    /// A name from `nearsort models list`, org/name[@revision] on the hub, a folder, or a model of a service: openai:MODEL and azure:DEPLOYMENT embed or judge, anthropic:MODEL judges, cohere:MODEL, jina:MODEL, voyage:MODEL and tei:NAME rerank [default: all-MiniLM-L6-v2]
+    /// A registered name, org/name[@revision], a folder, or PROVIDER:MODEL [default: all-MiniLM-L6-v2]
+    ///
+    /// `nearsort models list` has the registered names; org/name is on the hub. Services:
+    /// openai:MODEL and azure:DEPLOYMENT embed or judge, anthropic:MODEL judges, cohere:MODEL,
+    /// jina:MODEL, voyage:MODEL and tei:NAME rerank.
     #[arg(long = "model", value_name = "MODEL")]
     pub name: Option<String>,
     /// Where the model runs: cpu, cuda, cuda:N or metal
@@ -46,8 +50,11 @@ pub struct ModelArgs {
     pub device: Device,
     /// What computes the model: nearsort's own engine (CPU), or candle (GPUs, more architectures)
     #[arg(long, default_value = "auto", value_name = "auto|native|candle", value_parser = or_auto::<Engine>)]
+    #[arg(hide_short_help = true)]
     pub engine: OrAuto<Engine>,
-    /// Arithmetic of the forward pass; auto is the fastest that keeps a mean cosine of 0.999 to f32
+    /// Arithmetic of the forward pass
+    ///
+    /// auto is the fastest that keeps a mean cosine of 0.999 to f32.
     #[arg(long, default_value = "auto", value_name = "auto|f32|bf16|i8", value_parser = or_auto::<Precision>)]
     pub precision: OrAuto<Precision>,
     /// Threads, up to 1024 [default: one per core]
@@ -55,21 +62,26 @@ pub struct ModelArgs {
     pub threads: Option<usize>,
     /// Tokens per batch; bounds the memory of a forward pass
     #[arg(long, value_name = "N", default_value_t = default_batch_tokens())]
+    #[arg(hide_short_help = true)]
     pub batch_tokens: usize,
     /// Put before every query instead of the model's own prompt
     #[arg(long, value_name = "TEXT")]
+    #[arg(hide_short_help = true)]
     pub query_prompt: Option<String>,
     /// Put before every document instead of the model's own prompt
     #[arg(long, value_name = "TEXT")]
+    #[arg(hide_short_help = true)]
     pub document_prompt: Option<String>,
     /// How token vectors become one, whatever the model's own files say
     #[arg(long, value_name = "cls|mean|lasttoken", value_parser = Pooling::from_str)]
+    #[arg(hide_short_help = true)]
     pub pooling: Option<Pooling>,
     /// Cut texts after so many tokens instead of the model's own limit
     #[arg(long, value_name = "N")]
     pub max_tokens: Option<usize>,
     /// Keep the first N components of a vector (Matryoshka models)
     #[arg(long, value_name = "N")]
+    #[arg(hide_short_help = true)]
     pub dim: Option<usize>,
     #[command(flatten)]
     pub store: StoreArgs,
@@ -92,7 +104,9 @@ impl ModelArgs {
 /// Where models come from.
 #[derive(Args, Debug, Clone)]
 pub struct StoreArgs {
-    /// Open no network connection: use only models that are on this machine [env: NEARSORT_OFFLINE=1]
+    /// Open no network connection [env: NEARSORT_OFFLINE=1]
+    ///
+    /// Only models that are on this machine are used.
     #[arg(long)]
     pub offline: bool,
 }

@@ -10,31 +10,41 @@ use nearsort::io::InputFormat;
 #[derive(Args, Debug, Clone)]
 #[command(next_help_heading = "Input")]
 pub struct ReadingArgs {
-    /// Format of the input [default: by extension, else by a look at the first bytes]
+    /// Format of the input [default: by extension, else by the first bytes]
     #[arg(long, value_name = "text|jsonl|json|csv|tsv|parquet|arrow", value_parser = InputFormat::from_str)]
     pub input_format: Option<InputFormat>,
-    /// Field with the text, nested ones as _source.text or /_source/text [default: text, content, body, document, page_content, contents or passage, the first that is there]
+    /// Field with the text; nested: _source.text or /_source/text
+    ///
+    /// [default: text, content, body, document, page_content, contents or passage, the first that is
+    /// there]
     #[arg(long, value_name = "NAME")]
     pub text_field: Option<String>,
-    /// Field with the id [default: id, _id or pandas' __index_level_0__]
+    /// Field with the id [default: id or _id]
+    ///
+    /// Also pandas' __index_level_0__.
     #[arg(long, value_name = "NAME")]
     pub id_field: Option<String>,
     /// Field with the title, put before the text with one space [default: title]
     #[arg(long, value_name = "NAME")]
+    #[arg(hide_short_help = true)]
     pub title_field: Option<String>,
     /// Field with the first stage's score [default: score]
     #[arg(long, value_name = "NAME")]
+    #[arg(hide_short_help = true)]
     pub score_field: Option<String>,
     #[command(flatten)]
     pub table: DelimiterArgs,
-    /// What becomes of unusable rows: fail at the first, skip (leave them out and count them), or report (skip, and write them to a file) [default: fail]
+    /// What becomes of unusable rows [default: fail]
     #[arg(long, value_name = "fail|skip|report")]
+    #[arg(hide_short_help = true)]
     pub bad_rows: Option<BadRowsArg>,
     /// The same as --bad-rows skip
     #[arg(long, conflicts_with = "bad_rows")]
+    #[arg(hide_short_help = true)]
     pub skip_bad_rows: bool,
     /// Where --bad-rows report writes: JSONL of {"file", "line", "message"} [default: rejects.jsonl, or OUT.rejects.jsonl beside --output]
     #[arg(long, value_name = "FILE")]
+    #[arg(hide_short_help = true)]
     pub rejects: Option<PathBuf>,
 }
 
@@ -50,6 +60,7 @@ impl ReadingArgs {
 pub struct DelimiterArgs {
     /// What separates the columns of CSV, in all inputs of the call: one character such as ';' or '|', or tab [default: ,]
     #[arg(long, value_name = "CHAR", value_parser = delimiter, help_heading = "Input")]
+    #[arg(hide_short_help = true)]
     pub delimiter: Option<u8>,
 }
 

@@ -37,7 +37,9 @@ Examples:
 pub struct RerankArgs {
     #[command(flatten)]
     pub source: SourceArgs,
-    /// Write to a file, which appears when it is whole; the extension tells the format [default: standard output]
+    /// Write to a file instead of standard output; the extension tells the format
+    ///
+    /// The file appears when it is whole.
     #[arg(long, short, value_name = "OUT")]
     pub output: Option<PathBuf>,
     #[command(flatten)]
@@ -55,33 +57,44 @@ pub struct RerankArgs {
 /// What is asked, and where the candidates are.
 #[derive(Args, Debug, Clone)]
 pub struct SourceArgs {
-    /// Candidates: text lines, JSONL, a JSON array, CSV, TSV, Parquet or Arrow, also compressed (.gz, .zst); `-` is standard input
+    /// Candidates: text lines, JSONL, JSON, CSV, TSV, Parquet or Arrow; `-` is standard input
+    ///
+    /// Files may be compressed (.gz, .zst).
     #[arg(value_name = "FILE", default_value = "-", conflicts_with_all = ["run", "candidates"])]
     pub input: PathBuf,
     /// What the user asks
     #[arg(long, value_name = "TEXT", required_unless_present_any = ["query_file", "candidates", "print_prompt"])]
     #[arg(conflicts_with_all = ["query_file", "candidates", "run"])]
     pub query: Option<String>,
-    /// A file of queries (text lines, JSONL, TSV of id and text): each ranks the same candidates, or with --run its own
+    /// A file of queries: text lines, JSONL, or TSV of id and text
+    ///
+    /// Each query ranks the same candidates, or with --run its own.
     #[arg(long, visible_alias = "queries", value_name = "FILE", conflicts_with = "candidates")]
     pub query_file: Option<PathBuf>,
-    /// A first stage's run, in TREC's format or another that `nearsort eval` reads: each query ranks its documents, and their scores count (--blend)
+    /// The first stage's run, in TREC's format or another that `nearsort eval` reads
+    ///
+    /// Each query ranks the documents of its list, and their first-stage scores count (--blend).
     #[arg(long, value_name = "FILE", requires = "texts", requires = "query_file", conflicts_with = "candidates")]
     pub run: Option<PathBuf>,
-    /// The texts of the documents that --run names: one or several files, or a pattern such as 'parts/*.parquet'
+    /// The texts of the documents that --run names: files, or a pattern such as 'parts/*.parquet'
     #[arg(long, value_name = "FILE", requires = "run", num_args = 1.., group = "texts")]
     pub corpus: Vec<PathBuf>,
-    /// Use the vectors of an index (`nearsort index build`) and encode only queries: candidates are ids, one per line or as --run names them
+    /// Use the vectors of an index, and encode only the queries
+    ///
+    /// `nearsort index build` makes the index. Candidates are ids, one per line or as --run names them.
     #[arg(long, value_name = "DIR", group = "texts", conflicts_with_all = ["candidates", "explain", "long"])]
     pub index: Option<PathBuf>,
     /// Lists with their queries: JSONL of {"query_id", "query", "candidates": [{"id", "text", "score"}]}
     #[arg(long, value_name = "FILE")]
     pub candidates: Option<PathBuf>,
-    /// Rerank only the first stage's best N of each list, with --run and --candidates; the others are left out [default: all]
+    /// Rerank only the first stage's best N of each list [default: all]
+    ///
+    /// For --run and --candidates. The other candidates are left out.
     #[arg(long, value_name = "N")]
     pub depth: Option<usize>,
     /// Leave a candidate out whose id is its query's, as BEIR does for ArguAna and Quora
     #[arg(long, conflicts_with = "query")]
+    #[arg(hide_short_help = true)]
     pub ignore_identical_ids: bool,
 }
 
@@ -90,15 +103,18 @@ pub struct SourceArgs {
 pub struct JobArgs {
     /// Go on with an interrupted job of --run or --candidates, which the same command does by itself
     #[arg(long, conflicts_with = "restart")]
+    #[arg(hide_short_help = true)]
     pub resume: bool,
     /// Throw away what an interrupted job has done
     #[arg(long)]
+    #[arg(hide_short_help = true)]
     pub restart: bool,
-    /// Do the i-th of n parts of a job, for several machines; `nearsort merge` joins the outputs
+    /// Do the i-th of n parts of a job; `nearsort merge` joins the outputs
     #[arg(long, value_name = "i/n", value_parser = Shard::from_str)]
     pub shard: Option<Shard>,
-    /// How a job with --run or --candidates says how far it is: a bar, or JSON lines on stderr [default: a bar on a terminal, else JSON every half minute]
+    /// How a job with --run or --candidates shows its progress
     #[arg(long, value_name = "HOW", default_value = "auto")]
+    #[arg(hide_short_help = true)]
     pub progress: ProgressMode,
 }
 
@@ -108,17 +124,23 @@ pub struct ShownArgs {
     /// Print at most so many per query [default: all]
     #[arg(long, value_name = "N")]
     pub top_k: Option<usize>,
-    /// Print only candidates that the model scores at least this much, before the first stage's scores are blended in and before feedback (JSON's model_score; TSV and table print it beside the other score); scores of embedding models lie in -1..1, probabilities in 0..1, a judge's grades in 0..10
+    /// Print only candidates with at least this model score
+    ///
+    /// The model score is the score before the first stage's scores are blended in and before
+    /// feedback: JSON's model_score, which TSV and table print beside the other score. Scores of
+    /// embedding models lie in -1..1, probabilities in 0..1, a judge's grades in 0..10.
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     pub min_score: Option<f32>,
-    /// How to print [default: table on a terminal, else tsv; with --run and --candidates trec]
+    /// Output format [default: table on a terminal, else tsv; with --run and --candidates trec]
     #[arg(long, value_name = "FORMAT", value_parser = output::format())]
     pub format: Option<Format>,
     /// Print the candidates' texts (the default)
     #[arg(long, overrides_with = "no_text")]
+    #[arg(hide_short_help = true)]
     pub with_text: bool,
     /// Leave the candidates' texts out
     #[arg(long)]
+    #[arg(hide_short_help = true)]
     pub no_text: bool,
 }
 
@@ -128,18 +150,25 @@ pub struct RankerArgs {
     /// Of a cross-encoder: print logits as scores instead of probabilities; =false prints probabilities [default: what the model's files want]
     #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     #[arg(conflicts_with = "index")]
+    #[arg(hide_short_help = true)]
     pub raw_scores: Option<bool>,
     /// What a reranker that is asked a question (Qwen3-Reranker) is to look for [default: the one of its card]
     #[arg(long, value_name = "TEXT", conflicts_with = "index")]
+    #[arg(hide_short_help = true)]
     pub instruction: Option<String>,
-    /// Score in stages, each the best N of the order so far: cosine, maxsim or hybrid by --model, or a model of its own, as in hybrid:200,cross-encoder/ms-marco-MiniLM-L6-v2:50
+    /// Score in stages, each the best N of the order so far, as in hybrid:200,MODEL:50
+    ///
+    /// A stage is cosine, maxsim or hybrid by --model, or a model of its own:
+    /// hybrid:200,cross-encoder/ms-marco-MiniLM-L6-v2:50.
     #[arg(long, value_name = "SCORING|MODEL:N,...", value_delimiter = ',', value_parser = StageSpec::from_str)]
     #[arg(conflicts_with_all = ["index", "scoring", "cache", "explain", "min_score"])]
     pub stages: Vec<StageSpec>,
-    /// Show what each score is made of, and which word of the query met which word of the candidate
+    /// Show what each score is made of, and which words of query and candidate met
     #[arg(long)]
     pub explain: bool,
-    /// Take model, scoring, blend, feedback, depth and prompts from a file that `nearsort diagnose --save-profile` wrote; options given here win
+    /// Take options from a profile that `nearsort diagnose --save-profile` wrote
+    ///
+    /// A profile holds model, scoring, blend, feedback, depth and prompts. Options given here win.
     #[arg(long, value_name = "FILE.toml")]
     pub profile: Option<PathBuf>,
     #[command(flatten)]
@@ -187,22 +216,35 @@ impl RankerArgs {
 #[derive(Args, Debug, Clone)]
 #[command(next_help_heading = "Scoring")]
 pub struct ScoringArgs {
-    /// With an embedding model: cosine of the embeddings, maxsim over the token vectors, or hybrid: a fixed mean of both [default: hybrid]
+    /// How an embedding model scores [default: hybrid]
+    ///
+    /// cosine: of the embeddings; maxsim: over the token vectors; hybrid: a fixed mean of both.
     #[arg(long, value_name = "cosine|maxsim|hybrid", value_parser = Scoring::from_str)]
     pub scoring: Option<Scoring>,
-    /// How the first stage's scores count, where candidates have them (field `score`, or --run) [default: linear; none with --scoring cosine, cross-encoders, rerank services and --stages]
+    /// How the first stage's scores count, where candidates have them
+    ///
+    /// First-stage scores come from the field `score`, or from --run. [default: linear; none with
+    /// --scoring cosine, cross-encoders, rerank services and --stages]
     #[arg(long, value_name = "none|linear|rrf")]
     pub blend: Option<BlendMethod>,
     /// Their share, from 0 to 1 [default: 0.06 for linear, 0.15 with zscore, 0.3 for rrf]
     #[arg(long, value_name = "W")]
+    #[arg(hide_short_help = true)]
     pub blend_weight: Option<f32>,
     /// How linear makes the scores comparable: minmax (the first stage's, over the list), zscore (both), none [default: minmax]
     #[arg(long, value_name = "none|minmax|zscore", value_parser = Normalize::from_str)]
+    #[arg(hide_short_help = true)]
     pub normalize: Option<Normalize>,
-    /// Whether a list's best candidates change the order of the others, by their embeddings: auto (with weight 0.5, where the first stage's scores count, and in stages that embed), off, or a weight from 0 to 10 for every list
+    /// Whether a list's best candidates change the order of the others [default: auto]
+    ///
+    /// By their embeddings. auto: with weight 0.5 where the first stage's scores count, and in stages
+    /// that embed; off; or a weight from 0 to 10 for every list.
     #[arg(long, value_name = "auto|off|WEIGHT", value_parser = Feedback::from_str, allow_negative_numbers = true)]
     pub feedback: Option<Feedback>,
-    /// What becomes of candidates longer than the model takes: cut, or read in overlapping windows of which the best counts [default: window; truncate with --scoring cosine]
+    /// How candidates are read that are longer than the model takes
+    ///
+    /// truncate: cut; window: in overlapping windows of which the best counts. [default: window;
+    /// truncate with --scoring cosine]
     #[arg(long, value_name = "truncate|window", value_parser = LongText::from_str)]
     pub long: Option<LongText>,
 }

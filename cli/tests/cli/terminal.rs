@@ -122,3 +122,21 @@ fn a_pipe_shows_no_progress() {
     assert_eq!((ran.code, ran.out.lines().count()), (0, 41));
     assert!(ran.err.contains("41 candidates") && !ran.err.contains("/41"), "{}", ran.err);
 }
+
+/// `-h` is what most people read: the options that most people need, on two screens of 40 lines.
+#[test]
+fn the_short_help_of_rerank_fits_two_screens_and_the_long_one_has_everything() {
+    let help = |flag: &str| {
+        let ran = finish(command(&["rerank", flag]).env("COLUMNS", "100").spawn().unwrap());
+        assert_eq!(ran.code, 0);
+        ran.out
+    };
+    let (short, long) = (help("-h"), help("--help"));
+    assert!(short.lines().count() <= 80, "{} lines\n{short}", short.lines().count());
+    for common in ["--query ", "--candidates", "--run", "--top-k", "--model", "--stages", "--explain", "--help"] {
+        assert!(short.contains(common), "{common}");
+    }
+    for rare in ["--batch-tokens", "--normalize", "--unparsed", "--ca-file"] {
+        assert!(!short.contains(rare) && long.contains(rare), "{rare}");
+    }
+}
