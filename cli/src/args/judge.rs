@@ -29,6 +29,7 @@ pub struct JudgeArgs {
     ///
     /// `nearsort rerank --print-prompt` prints the one that is used otherwise.
     #[arg(long, value_name = "FILE")]
+    #[arg(hide_short_help = true)]
     pub prompt: Option<PathBuf>,
     /// Print the judge's own prompt, with what is to be known for writing another
     #[arg(long)]

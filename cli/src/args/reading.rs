@@ -23,6 +23,7 @@ pub struct ReadingArgs {
     ///
     /// Also pandas' __index_level_0__.
     #[arg(long, value_name = "NAME")]
+    #[arg(hide_short_help = true)]
     pub id_field: Option<String>,
     /// Field with the title, put before the text with one space [default: title]
     #[arg(long, value_name = "NAME")]

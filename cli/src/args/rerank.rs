@@ -19,12 +19,10 @@ pub const RERANK_EXAMPLES: &str = "\
 Examples:
   nearsort rerank --query \"Where is the Eiffel Tower?\" landmarks.txt
   search-tool \"eiffel tower\" | nearsort rerank --query \"eiffel tower\" --top-k 5 -
-  nearsort rerank --query-file queries.tsv passages.jsonl --format trec > run.trec
-  nearsort rerank --queries queries.jsonl --corpus corpus.jsonl --run bm25.trec --output reranked.trec
-  nearsort rerank --candidates lists.jsonl --output reranked.jsonl
-  nearsort rerank --model cross-encoder/ms-marco-MiniLM-L6-v2 --query \"eiffel tower\" landmarks.txt
-  nearsort rerank --stages hybrid:200,cross-encoder/ms-marco-MiniLM-L6-v2:50 --candidates lists.jsonl --output reranked.jsonl
-  nearsort rerank --index corpus.index --queries queries.jsonl --run bm25.trec --output reranked.trec";
+  nearsort rerank --queries queries.tsv passages.jsonl --format trec > run.trec
+  nearsort rerank --queries queries.jsonl --corpus corpus.jsonl --run bm25.trec -o best.trec
+  nearsort rerank --index corpus.index --queries queries.jsonl --run bm25.trec -o best.trec
+  nearsort rerank --candidates lists.jsonl --stages hybrid:200,MODEL:50 -o best.jsonl";
 
 pub const MERGE_EXAMPLES: &str = "\
 Examples:
@@ -37,7 +35,7 @@ Examples:
 pub struct RerankArgs {
     #[command(flatten)]
     pub source: SourceArgs,
-    /// Write to a file instead of standard output; the extension tells the format
+    /// Write to a file; its extension tells the format
     ///
     /// The file appears when it is whole.
     #[arg(long, short, value_name = "OUT")]
@@ -71,9 +69,9 @@ pub struct SourceArgs {
     /// Each query ranks the same candidates, or with --run its own.
     #[arg(long, visible_alias = "queries", value_name = "FILE", conflicts_with = "candidates")]
     pub query_file: Option<PathBuf>,
-    /// The first stage's run, in TREC's format or another that `nearsort eval` reads
+    /// The first stage's run, as `nearsort eval` reads runs
     ///
-    /// Each query ranks the documents of its list, and their first-stage scores count (--blend).
+    /// In TREC's format, for example. Each query ranks the documents of its list, and their first-stage scores count (--blend).
     #[arg(long, value_name = "FILE", requires = "texts", requires = "query_file", conflicts_with = "candidates")]
     pub run: Option<PathBuf>,
     /// The texts of the documents that --run names: files, or a pattern such as 'parts/*.parquet'
@@ -111,6 +109,7 @@ pub struct JobArgs {
     pub restart: bool,
     /// Do the i-th of n parts of a job; `nearsort merge` joins the outputs
     #[arg(long, value_name = "i/n", value_parser = Shard::from_str)]
+    #[arg(hide_short_help = true)]
     pub shard: Option<Shard>,
     /// How a job with --run or --candidates shows its progress
     #[arg(long, value_name = "HOW", default_value = "auto")]
@@ -163,12 +162,14 @@ pub struct RankerArgs {
     #[arg(long, value_name = "SCORING|MODEL:N,...", value_delimiter = ',', value_parser = StageSpec::from_str)]
     #[arg(conflicts_with_all = ["index", "scoring", "cache", "explain", "min_score"])]
     pub stages: Vec<StageSpec>,
-    /// Show what each score is made of, and which words of query and candidate met
+    /// Show what each score is made of
+    ///
+    /// And which word of the query met which word of the candidate.
     #[arg(long)]
     pub explain: bool,
-    /// Take options from a profile that `nearsort diagnose --save-profile` wrote
+    /// Take options from a profile of `nearsort diagnose`
     ///
-    /// A profile holds model, scoring, blend, feedback, depth and prompts. Options given here win.
+    /// Its option --save-profile writes one. A profile holds model, scoring, blend, feedback, depth and prompts. Options given here win.
     #[arg(long, value_name = "FILE.toml")]
     pub profile: Option<PathBuf>,
     #[command(flatten)]

@@ -19,6 +19,7 @@ pub struct ServiceArgs {
     /// [env: OPENAI_API_KEY, AZURE_OPENAI_API_KEY, ANTHROPIC_API_KEY, COHERE_API_KEY or CO_API_KEY,
     /// JINA_API_KEY, VOYAGE_API_KEY; for another address: NEARSORT_API_KEY]
     #[arg(long, value_name = "FILE")]
+    #[arg(hide_short_help = true)]
     pub api_key_file: Option<PathBuf>,
     /// Send the key over http:// to another machine, where anybody on the way can read it
     #[arg(long)]
@@ -57,6 +58,7 @@ pub struct ServiceArgs {
     pub budget: Option<f64>,
     /// Print requests, tokens and price, and send nothing; needs no key
     #[arg(long)]
+    #[arg(hide_short_help = true)]
     pub dry_run: bool,
     /// Prices of models, before those that nearsort knows: TOML with [[model]], name, input, output (dollars per million tokens), searches (dollars per thousand search units)
     #[arg(long, value_name = "FILE.toml")]
