@@ -161,6 +161,7 @@ impl Verification {
         if encoder.engine() == Engine::Native && Precision::fastest(Kernels::best()) != encoder.precision() {
             let fastest = LocalEncoder::load(self.files.clone(), LocalEncoderOptions::default())?;
             self.checks.push(fastest.agreement_check(&encoder)?);
+            self.checks.extend(fastest.scores_check(&encoder)?);
         }
         self.model = Some(Loaded::Encoder(Box::new(encoder)));
         Ok(())
