@@ -29,9 +29,10 @@ const GOLDEN: [(&str, &str); 1] = [("all-MiniLM-L6-v2", include_str!("../../mode
 /// Queries and passages, each query with each passage a pair.
 const PAIRS: &str = include_str!("../../models/golden/pairs.json");
 
-/// Largest difference between the cosines of a pair in two precisions, for 99 pairs of 100. i8 with
-/// the 8-bit activations of VNNI has .0113 over 4,300 pairs of dl19; other models may have more.
-const SCORE_TOLERANCE: f32 = 0.03;
+/// Largest difference between the cosines of a pair in two precisions, for 99 pairs of 100. With the
+/// 8-bit activations of VNNI i8 has .0113 over 4,300 pairs of dl19. The bound is for what is broken:
+/// vectors that pass [`LEAST_AGREEMENT`] may differ so much.
+const SCORE_TOLERANCE: f32 = 0.1;
 
 /// Texts of very different lengths, so that a rectangle of them is mostly padding.
 const PROBES: [&str; 5] = [

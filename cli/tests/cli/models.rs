@@ -67,7 +67,7 @@ fn verify_prints_the_contract_the_contradictions_and_the_checks() {
         "\n  ok      the vectors are sentence-transformers' own",
         "\n  ok      the fastest precision gives the vectors of f32",
         "\n  ok      the fastest precision gives the scores of f32 (",
-        " at the 99th percentile, allowed 0.03)",
+        " at the 99th percentile, allowed 0.1)",
     ] {
         assert!(report.contains(part), "{part}: {report}");
     }
