@@ -1,4 +1,4 @@
-//! How many texts are spread over threads and batches.
+//! The distribution of many texts over threads and batches.
 
 use rayon::prelude::*;
 
@@ -8,38 +8,39 @@ use crate::candle_backend::Device;
 use crate::engine::MICRO_BATCH_TOKENS;
 use crate::threads::Threads;
 
-/// More tasks than threads, so that a thread that got short texts takes another task.
+/// There are more tasks than threads, so that a thread with short texts takes another task.
 const TASKS_PER_THREAD: usize = 16;
-/// Texts that a thread takes at a time at most: what it tokenized waits in memory.
+/// Maximum number of texts in one task. Tokenized texts wait in memory.
 const MAX_TEXTS_PER_TASK: usize = 32;
-/// Bytes that a thread takes at a time, about a micro-batch of English, or one text if it is longer: then the next call has its turn.
+/// Maximum number of bytes in one task, about a micro-batch of English; a longer text is a task of
+/// its own. After each task another call can have its turn.
 const BYTES_PER_TASK: usize = 4 * MICRO_BATCH_TOKENS;
 
-/// Something tokenized.
+/// A tokenized text or pair.
 pub(super) trait Tokens: Send + Sync {
     /// Number of tokens.
     fn num_tokens(&self) -> usize;
 }
 
-/// Computes a batch of texts, each with its position, on so many threads.
+/// Computes a batch of texts, each with its position, on a number of threads.
 pub(super) type Forward<'a, T> = dyn Fn(&[(usize, &T)], usize) -> Result<()> + Sync + 'a;
 
-/// Texts, or pairs of them, on their way through a model.
+/// A list of texts or pairs to run through a model.
 pub(super) struct Work<'a, T> {
-    /// Of every text, in bytes: what is long is begun first.
+    /// The length of every text in bytes. Long texts are started first.
     pub lengths: &'a [usize],
-    /// Tokens of a batch, padding included.
+    /// Maximum number of tokens in a batch, padding included.
     pub batch_tokens: usize,
     /// Tokenizes the text at a position.
     pub tokenize: &'a (dyn Fn(usize) -> Result<T> + Sync),
-    /// May end the work between two texts or batches.
+    /// The call, which may end the work between two texts or batches.
     pub call: &'a Call<'a>,
-    /// What becomes of what is tokenized.
+    /// The step that computes a tokenized batch.
     pub forward: &'a Forward<'a, T>,
 }
 
 impl<T: Tokens> Work<'_, T> {
-    /// Does all of it on these threads, in turns with other calls.
+    /// Runs all of the work on these threads, in turns with other calls.
     pub fn run(&self, threads: &Threads, device: Device) -> Result<()> {
         match device {
             Device::Cpu => self.on_cpu(threads),
@@ -47,7 +48,7 @@ impl<T: Tokens> Work<'_, T> {
         }
     }
 
-    /// A few texts at a time on each thread.
+    /// Gives each thread a few texts at a time.
     fn on_cpu(&self, threads: &Threads) -> Result<()> {
         let count = threads.count()?;
         let order = longest_first(self.lengths);
@@ -67,14 +68,15 @@ impl<T: Tokens> Work<'_, T> {
         (self.tokenize)(index)
     }
 
-    /// All texts tokenized, then batch after batch on the device.
+    /// Tokenizes all texts, then runs batch after batch on the device.
     fn on_gpu(&self) -> Result<()> {
         let all: Vec<usize> = (0..self.lengths.len()).collect();
         let tokenized: Vec<T> = all.par_iter().map(|&index| self.tokenize(index)).collect::<Result<_>>()?;
         self.batches(&all, &tokenized, 1, &|texts| self.call.done(texts))
     }
 
-    /// Cuts tokenized texts into batches of like lengths; `indices` are their positions. `done` is told the texts of each.
+    /// Cuts tokenized texts into batches of similar lengths. `indices` are their positions. `done`
+    /// receives the number of texts of each batch.
     fn batches(&self, indices: &[usize], tokenized: &[T], threads: usize, done: &dyn Fn(usize)) -> Result<()> {
         let lengths: Vec<usize> = tokenized.iter().map(Tokens::num_tokens).collect();
         let order = longest_first(&lengths);
@@ -89,15 +91,16 @@ impl<T: Tokens> Work<'_, T> {
     }
 }
 
-/// Positions of the texts, longest first: texts of like length share a batch, and the last ones to run are short, so that no core
-/// waits long for another.
+/// Returns the positions of the texts, longest first. Texts of similar length share a batch, and
+/// the last texts to run are short, so that no core waits long for another.
 fn longest_first(lengths: &[usize]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..lengths.len()).collect();
     order.sort_by_key(|&index| (std::cmp::Reverse(lengths[index]), index));
     order
 }
 
-/// Cuts `order` into runs of at most so many texts and [`BYTES_PER_TASK`]. A longer text is a run of its own.
+/// Cuts `order` into runs of at most `texts` texts and [`BYTES_PER_TASK`]. A longer text is a run
+/// of its own.
 fn cut_tasks<'a>(order: &'a [usize], lengths: &[usize], texts: usize) -> Vec<&'a [usize]> {
     let mut bytes = 0;
     let mut first = 0;
@@ -113,8 +116,9 @@ fn cut_tasks<'a>(order: &'a [usize], lengths: &[usize], texts: usize) -> Vec<&'a
     tasks
 }
 
-/// Cuts `order` (longest first) into runs whose padded size, texts times the longest (the first), stays within `budget` tokens. A
-/// text longer than the budget is a batch of its own.
+/// Cuts `order` (longest first) into batches whose padded size stays within `budget` tokens. The
+/// padded size is the number of texts times the longest (the first). A text longer than the budget
+/// is a batch of its own.
 fn cut_batches<'a>(order: &'a [usize], lengths: &[usize], budget: usize) -> Vec<&'a [usize]> {
     let mut batches = Vec::new();
     let mut rest = order;

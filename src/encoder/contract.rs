@@ -1,9 +1,10 @@
-//! What a model's own files say about how it wants to be used.
+//! The contract of a model: how to use it, as its own files say.
 //!
-//! Pooling, normalisation, length limit and prompts come from the files that sentence-transformers writes
-//! (`modules.json` and what it points to), never from the architecture's habit. Where two files disagree, the one that
-//! sentence-transformers obeys wins and the disagreement is kept as a [`Finding`]: such disagreements are the
-//! usual reason for a model that ranks worse here than there.
+//! Pooling, normalisation, length limit and prompts come from the files that sentence-transformers
+//! writes (`modules.json` and what it points to), never from the architecture's habit. Where two
+//! files disagree, the one that sentence-transformers obeys wins and the disagreement is kept as a
+//! [`Finding`]: such disagreements are the usual reason for a model that ranks worse here than
+//! there.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -25,46 +26,47 @@ use super::transformer_file::TransformerFile;
 use crate::store::ModelFiles;
 use crate::{Error, Result};
 
-/// How a model is used. See the module's documentation for where each part comes from.
+/// The settings that a model is used with. See the module's documentation for the source of each.
 #[derive(Debug, Clone)]
 pub struct Contract {
     /// `model_type` of config.json.
     pub model_type: String,
     /// Width of a hidden state.
     pub hidden_size: usize,
-    /// Components of a vector.
+    /// Number of components of a vector.
     pub dim: usize,
-    /// How token vectors become one.
+    /// The operation that makes one vector of the token vectors.
     pub pooling: Pooling,
     /// Folders of the dense layers, in order.
     pub dense: Vec<String>,
-    /// Whether vectors are scaled to length 1 at the end.
+    /// True if vectors are scaled to length 1 at the end.
     pub normalize: bool,
-    /// Whether texts are lower-cased before tokenizing, apart from what the tokenizer itself does.
+    /// True if texts are lower-cased before tokenizing, apart from what the tokenizer itself does.
     pub lower_case: bool,
     /// Longest text in tokens, special tokens and prompt included.
     pub max_tokens: usize,
-    /// Put before every query.
+    /// The text put before every query.
     pub query_prompt: String,
-    /// Put before every document.
+    /// The text put before every document.
     pub document_prompt: String,
-    /// The prompts that the model's files name, by their names: those of config_sentence_transformers.json, else the registry's.
+    /// The prompts that the model's files name, by name. They come from
+    /// config_sentence_transformers.json, else from the registry.
     pub prompts: BTreeMap<String, String>,
-    /// Contradictions between the files, and assumptions where they are silent.
+    /// Contradictions between the files, and assumptions where the files are silent.
     pub findings: Vec<Finding>,
-    /// What changes of tokenizer.json.
+    /// Changes to tokenizer.json.
     pub(crate) tokenizer: TokenizerSettings,
-    /// How a late-interaction (ColBERT) model reads texts; `None` for other models. Such a model has a
-    /// vector per token and none of the text: `dim` is that of a token's vector, nothing is pooled,
-    /// and `max_tokens` is the limit of documents.
+    /// The options of a late-interaction (ColBERT) model; `None` for other models. A
+    /// late-interaction model gives one vector per token and no vector of the text. Its `dim` is
+    /// the width of a token vector, nothing is pooled, and `max_tokens` is the limit of documents.
     pub late_interaction: Option<LateInteraction>,
-    /// How much of a text is read, and which end is cut.
+    /// The limits on how much of a text is read, and the end that is cut.
     pub(crate) caps: Caps,
-    /// Components of a token's vector.
+    /// Number of components of a token vector.
     pub(crate) token_dim: usize,
-    /// What makes a vector of hidden states, in order.
+    /// The modules that turn hidden states into a vector, in order.
     pub(crate) modules: Vec<Module>,
-    /// config.json, whole.
+    /// The whole config.json.
     pub(crate) config: Value,
 }
 
@@ -75,39 +77,42 @@ impl Contract {
     /// Reads the files of a model and applies the user's overrides.
     ///
     /// # Errors
-    /// [`Error::ModelFile`] when a file is missing that must be there, is not JSON, or asks for a module that nearsort does
-    /// not compute; [`Error::InvalidArgument`] when an override is out of range.
+    /// [`Error::ModelFile`] when a file is missing that must be there, is not JSON, or asks for a
+    /// module that nearsort does not compute; [`Error::InvalidArgument`] when an override is out of
+    /// range.
     pub fn read(files: &ModelFiles, overrides: &Overrides) -> Result<Self> {
         Reader { files, findings: Vec::new() }.contract(overrides)
     }
 
-    /// Longest text of either role in tokens.
+    /// Returns the longest text of either role in tokens.
     pub(crate) fn longest_text(&self) -> usize {
         let query = self.late_interaction.as_ref().map_or(0, |late| late.query_length);
         query.max(self.max_tokens)
     }
 
-    /// Whether the beginning of a text that is too long is cut, not its end.
+    /// Returns true if truncation cuts the beginning of a text, not its end.
     pub(crate) fn cuts_left(&self) -> bool {
         self.caps.cuts_left.unwrap_or(self.tokenizer.cuts_left())
     }
 
-    /// Tokens that the tokenizer may give a text of the role with the lower limit.
+    /// Returns the number of tokens that the tokenizer may give a text, for the role with the lower
+    /// limit.
     pub(crate) fn least_limit(&self) -> usize {
         match &self.late_interaction {
-            // One for the prefix.
+            // One token is the prefix.
             Some(late) => late.query_length.min(self.max_tokens) - 1,
             None => self.max_tokens,
         }
     }
 
-    /// Longest text in tokens of which a part is not attended to; `None`: there are none.
+    /// Returns the longest text in tokens that has tokens without attention. `None` if no text has
+    /// any.
     pub(crate) fn longest_partly_seen(&self) -> Option<usize> {
         let late = self.late_interaction.as_ref()?;
         late.expansion.as_ref().filter(|expansion| !expansion.attended).map(|_| late.query_length)
     }
 
-    /// Whether the modules only pool, cut and normalise.
+    /// Returns true if the modules only pool, cut and normalise.
     pub(crate) fn is_plain(&self) -> bool {
         let rest = self.modules.strip_prefix(&[Module::Pooling(self.pooling)]).unwrap_or(&self.modules);
         let rest = if let [Module::Cut(_), rest @ ..] = rest { rest } else { rest };
@@ -115,8 +120,8 @@ impl Contract {
     }
 }
 
-/// What is compared of tokenizer.json. Its vocabulary, megabytes in some models, is counted and not kept: the file is read at
-/// every start.
+/// The parts of tokenizer.json that are compared. The vocabulary, megabytes in some models, is
+/// counted and not kept, because the file is read at every start.
 #[derive(Deserialize)]
 struct TokenizerFile {
     #[serde(default)]
@@ -137,7 +142,7 @@ struct TokenizerModel {
     vocab: VocabularySize,
 }
 
-/// `None` where the vocabulary is a list, as Unigram's.
+/// The number of tokens; `None` where the vocabulary is a list, as in Unigram.
 #[derive(Default)]
 struct VocabularySize(Option<u64>);
 
@@ -219,13 +224,13 @@ impl Reader<'_> {
         })
     }
 
-    /// Width of a hidden state.
+    /// Returns the width of a hidden state.
     pub(super) fn hidden_size(&self, config: &Value) -> Result<usize> {
         let width = ["hidden_size", "n_embd", "dim"].iter().find_map(|field| config[field].as_u64());
         width.map(|width| width as usize).ok_or_else(|| self.unusable(CONFIG, "no hidden_size"))
     }
 
-    /// The modules that the files name, or those that sentence-transformers takes where they name none.
+    /// Returns the modules that the files name, else sentence-transformers' default modules.
     fn own_modules(&mut self, config: &Value, hidden_size: usize) -> Result<Vec<Module>> {
         if let Some(listed) = self.listed()? {
             return self.modules(&listed, hidden_size);
@@ -236,7 +241,7 @@ impl Reader<'_> {
         Ok(vec![Module::Pooling(pooling)])
     }
 
-    /// The features at the end of the modules, one vector of the text among them.
+    /// Returns the features at the end of the modules. One of them must be one vector of the text.
     fn shapes(&self, modules: &[Module], hidden_size: usize) -> Result<Shapes> {
         let shapes = shapes(modules, hidden_size).map_err(|message| self.unusable(MODULES, &message))?;
         match shapes.get(SENTENCE) {
@@ -264,8 +269,8 @@ impl Reader<'_> {
         }
     }
 
-    /// Components that the model's files keep of `full_dim`, where they are fewer. sentence-transformers
-    /// does not scale what is left.
+    /// Returns the number of components that the model's files keep, if it is less than `full_dim`.
+    /// sentence-transformers does not rescale the cut vector.
     fn truncate_dim(&self, full_dim: usize) -> Result<Option<usize>> {
         let own = self.json(PROMPTS)?.filter(|_| self.files.path(MODULES).is_some());
         match &own.unwrap_or(Value::Null)["truncate_dim"] {
@@ -277,7 +282,8 @@ impl Reader<'_> {
         }
     }
 
-    /// The limit that sentence-transformers uses: its own file's, else the smaller of the tokenizer's and the positions'.
+    /// Returns the limit that sentence-transformers uses: its own file's, else the tokenizer's,
+    /// else the number of positions. The number of positions bounds all of them.
     pub(super) fn max_tokens(&mut self, config: &Value, transformer: &TransformerFile, tokenizer: &Value) -> usize {
         let positions = usable_positions(config);
         // Larger integers than u64 come as floats; both mean "no limit".
@@ -363,7 +369,8 @@ impl Reader<'_> {
         }
     }
 
-    /// config_sentence_transformers.json, which sentence-transformers reads beside modules.json only.
+    /// Reads config_sentence_transformers.json. sentence-transformers reads it only beside
+    /// modules.json.
     fn prompt_file(&mut self) -> Result<Value> {
         let config = self.json(PROMPTS)?.unwrap_or(Value::Null);
         if self.json(MODULES)?.is_some() {
@@ -376,7 +383,8 @@ impl Reader<'_> {
         Ok(Value::Null)
     }
 
-    /// (query, document, all by name): the user's, else the model's file's, else the registry's.
+    /// Returns (query prompt, document prompt, all prompts by name): the user's, else the model's,
+    /// else the registry's.
     fn prompts(&mut self, overrides: &Overrides) -> Result<(String, String, BTreeMap<String, String>)> {
         let config = self.prompt_file()?;
         let named = |names: &[&str]| {
@@ -404,17 +412,17 @@ impl Reader<'_> {
     }
 }
 
-/// The prompts of config_sentence_transformers.json.
+/// Returns the prompts of config_sentence_transformers.json.
 pub(super) fn named_prompts(config: &Value) -> BTreeMap<String, String> {
     let named = config["prompts"].as_object().into_iter().flatten();
     named.filter_map(|(name, prompt)| Some((name.clone(), prompt.as_str()?.to_owned()))).collect()
 }
 
-/// A limit of tokens that a user wants, where the model of this config.json has so many positions.
+/// Checks a user's token limit against the number of positions in config.json.
 pub(super) fn checked_limit(config: &Value, tokens: usize) -> Result<usize> {
     let positions = usable_positions(config).map_or(usize::MAX, |positions| positions as usize);
     match tokens {
-        // Two special tokens and one of the text: anything less encodes nothing.
+        // Fewer than three tokens (two special ones and one of the text) encode nothing.
         tokens if tokens < 3 || tokens > positions => {
             let why = format!("{tokens}: the model takes 3 to {positions} tokens");
             Err(Error::InvalidOption { option: "max_tokens", why })
@@ -423,7 +431,8 @@ pub(super) fn checked_limit(config: &Value, tokens: usize) -> Result<usize> {
     }
 }
 
-/// How sentence-transformers pools without modules.json, and in words: a causal model by its last token.
+/// Returns sentence-transformers' pooling without modules.json, and its description. A causal model
+/// pools by its last token.
 fn default_pooling(config: &Value) -> (Pooling, &'static str) {
     let is_causal = config["is_causal"] != Value::Bool(false);
     match config["architectures"][0].as_str() {
@@ -432,7 +441,7 @@ fn default_pooling(config: &Value) -> (Pooling, &'static str) {
     }
 }
 
-/// How the vector of a text is pooled; the mean where nothing is.
+/// Returns the last pooling among the modules; the mean if none pools.
 fn last_pooling(modules: &[Module]) -> Pooling {
     let pooling = |module: &Module| if let Module::Pooling(pooling) = module { Some(*pooling) } else { None };
     modules.iter().rev().find_map(pooling).unwrap_or(Pooling::Mean)
@@ -442,7 +451,8 @@ fn dense_folder(module: &Module) -> Option<String> {
     if let Module::Dense(dense) = module { Some(dense.folder.clone()) } else { None }
 }
 
-/// Positions that a text can take. RoBERTa numbers positions from `pad_token_id + 1`.
+/// Returns the number of positions that a text can take. RoBERTa numbers positions from
+/// `pad_token_id + 1`.
 pub(super) fn usable_positions(config: &Value) -> Option<u64> {
     let positions = config["max_position_embeddings"].as_u64().or(config["n_positions"].as_u64())?;
     match config["model_type"].as_str() {

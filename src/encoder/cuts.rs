@@ -1,22 +1,25 @@
 //! Finds places where a long text may be cut, so that the tokens of its beginning are the first
 //! tokens of the whole.
 //!
-//! A tokenizer takes added tokens out of a text, normalises the rest and splits it into pieces;
-//! each piece becomes tokens by itself. So a text may be cut where a piece begins, if everything
-//! before comes out the same without what follows. Both are tried on the neighbourhood of a place
-//! with the tokenizer's own steps, whatever these are.
+//! A tokenizer takes added tokens out of a text, normalises the rest and splits it into pieces.
+//! Each piece becomes tokens by itself. Therefore a text may be cut where a piece begins, if
+//! everything before the cut comes out the same without the text behind it. Both conditions are
+//! tried around a place with the tokenizer's own steps, whatever these are.
 //!
-//! One thing is assumed: no step looks further than [`CONTEXT`] bytes, except along digits (patterns
-//! that group them from the right) and white space (patterns that look for a line end). No place
-//! inside a run of these is taken, and tokenizers that split by position have no places.
+//! This relies on one assumption: no step looks further than [`CONTEXT`] bytes. The exceptions are
+//! digits (patterns that group them from the right) and white space (patterns that look for a line
+//! end). No place inside a run of these is taken. Tokenizers that split by position have no places.
 //!
-//! A piece can be as long as the text: Chinese, for a tokenizer that splits at spaces. Inside a
-//! piece a text may be cut between two characters that no token of the vocabulary has side by side:
-//! BPE merges nothing across such a place, and every path of Unigram passes through it. Unigram takes
-//! the best path through a text, and one that passes a place has its last token's end at most the
-//! longest token before it: where the best paths to all these ends agree, so do those of all texts
-//! that go on, whatever follows. A piece without such places (a run of one letter, of which a token
-//! is two) has to be tokenized whole, for its first token can depend on its length.
+//! A piece can be as long as the text, such as Chinese with a tokenizer that splits at spaces. A
+//! piece may be cut between two characters that are side by side in no token of the vocabulary. BPE
+//! merges nothing across such a place, and every path of Unigram passes through it.
+//!
+//! Unigram takes the best path through a text. A path across a position has its last token before it
+//! end at most the longest token's length before it. Where the best paths to all these ends agree, the
+//! best paths of all longer texts agree as well, whatever follows.
+//!
+//! A piece without such places must be tokenized whole, because its first token can depend on its
+//! length. An example is a run of one letter, where a token is two of that letter.
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::OnceLock;
@@ -25,32 +28,33 @@ use tokenizers::models::unigram::Unigram;
 use tokenizers::tokenizer::{OffsetReferential, OffsetType};
 use tokenizers::{Model, ModelWrapper, PreTokenizer, Tokenizer};
 
-/// Bytes before and behind a place that are tried with it.
+/// Number of bytes before and behind a place that are tokenized to test it.
 const CONTEXT: usize = 128;
 
-/// Bytes behind the wanted length in which a place is looked for; the second if the first has none.
+/// Number of bytes behind the wanted length that are searched for a place. The second is used if
+/// the first has no place.
 const REACHES: [usize; 2] = [256, 2048];
 
-/// Places that are tried within a reach.
+/// Maximum number of places to try within a reach.
 const TRIES: usize = 8;
 
-/// The longest token, in characters, of a vocabulary whose paths are compared: each of its lengths is a
-/// path.
+/// Maximum length of the longest token, in characters, for comparing paths. Each length up to the
+/// longest token is one path.
 const LONGEST_TOKEN: usize = 64;
 
-/// Where texts may be cut for a tokenizer.
+/// The places where texts may be cut for one tokenizer.
 pub(super) struct Cuts {
-    /// Whether texts are lower-cased before they reach the tokenizer.
+    /// True if texts are lower-cased before they reach the tokenizer.
     lower_case: bool,
-    /// Whether there are places at all.
+    /// True if texts have places at all.
     is_local: bool,
-    /// Whether a space between two ASCII words is always a place.
+    /// True if a space between two ASCII words is always a place.
     splits_at_spaces: bool,
-    /// Whether pieces decompose between characters that no token joins.
+    /// True if a piece can be cut between two characters that no token joins.
     splits_in_pieces: bool,
-    /// Neighbouring characters of all tokens; made when first needed.
+    /// The neighbouring characters of all tokens; computed on first use.
     joined: OnceLock<HashSet<(char, char)>>,
-    /// Characters of the longest token; made when first needed.
+    /// The length of the longest token in characters; computed on first use.
     longest: OnceLock<usize>,
 }
 
@@ -58,14 +62,14 @@ pub(super) struct Cuts {
 #[derive(Debug, PartialEq, Eq)]
 struct Piece {
     text: String,
-    /// Where it begins in the text, in bytes.
+    /// The byte position in the text where the piece begins.
     start: usize,
-    /// Whether it is an added token.
+    /// True if the piece is an added token.
     is_added: bool,
 }
 
 impl Cuts {
-    /// The places of this tokenizer, as it is set up now.
+    /// Finds out where this tokenizer, as it is set up now, allows cuts.
     pub fn new(tokenizer: &Tokenizer, lower_case: bool) -> Self {
         let steps = serde_json::to_string(&tokenizer.get_pre_tokenizer()).unwrap_or_default();
         let undecorated = match tokenizer.get_model() {
@@ -77,13 +81,14 @@ impl Cuts {
             lower_case,
             is_local: !steps.contains("FixedLength"),
             splits_at_spaces: false,
-            // A character of a byte-level vocabulary is a byte: all of them have been neighbours.
+            // A byte-level vocabulary has one character per byte, and any two of them are
+            // neighbours.
             splits_in_pieces: undecorated && !steps.contains("ByteLevel"),
             joined: OnceLock::new(),
             longest: OnceLock::new(),
         };
         let probes = ["over the moon", "Paris. The", "x, 12 b", "3 4 5", "I'd 'tis", "a-b_c d", "end\" q"];
-        // An added token may have spaces of its own.
+        // An added token may contain spaces.
         let added = tokenizer.get_added_vocabulary().get_added_tokens_decoder();
         let is_whole = added.values().all(|token| !token.content.contains(' '));
         cuts.splits_at_spaces =
@@ -91,8 +96,8 @@ impl Cuts {
         cuts
     }
 
-    /// The shortest beginning of at least `bytes` bytes whose tokens are the first of the text's;
-    /// `None` where the text has no place near that length.
+    /// Returns the shortest beginning of at least `bytes` bytes whose tokens are the first tokens
+    /// of the text. `None` if the text has no place near that length.
     pub fn beginning<'a>(&self, tokenizer: &Tokenizer, text: &'a str, bytes: usize) -> Option<&'a str> {
         if text.len() <= bytes.saturating_add(2 * CONTEXT) {
             return Some(text);
@@ -106,8 +111,8 @@ impl Cuts {
         REACHES.into_iter().filter(|_| self.is_local).find_map(find).map(|at| &text[..at])
     }
 
-    /// [`Cuts::beginning`], as much longer as need be: the whole text where there is no place. Looks
-    /// for one more thoroughly.
+    /// Returns [`Cuts::beginning`], but searches more thoroughly and further on. Returns the whole
+    /// text if it has no place.
     pub fn long_beginning<'a>(&self, tokenizer: &Tokenizer, text: &'a str, bytes: usize) -> &'a str {
         if let Some(found) = self.beginning(tokenizer, text, bytes) {
             return found;
@@ -120,7 +125,7 @@ impl Cuts {
         found.next().unwrap_or(text)
     }
 
-    /// A place at most `reach` bytes behind `bytes`.
+    /// Finds a place at most `reach` bytes behind `bytes`.
     fn find(&self, tokenizer: &Tokenizer, text: &str, bytes: usize, reach: usize) -> Option<usize> {
         let low = text.floor_char_boundary(bytes.saturating_sub(CONTEXT));
         let high = text.ceil_char_boundary((bytes + reach + CONTEXT).min(text.len()));
@@ -134,7 +139,7 @@ impl Cuts {
         found.next().or_else(|| self.find_in_piece(tokenizer, text, (low, &all), (bytes, reach)))
     }
 
-    /// A place inside a piece, between characters that no token joins.
+    /// Finds a place inside a piece, between characters that no token joins.
     fn find_in_piece(
         &self,
         tokenizer: &Tokenizer,
@@ -157,7 +162,7 @@ impl Cuts {
             let head = self.pieces(tokenizer, &text[low..at])?;
             let (last, whole) = (head.last()?, all.get(head.len() - 1)?);
             let rest = whole.text.strip_prefix(last.text.as_str())?;
-            // What the tokenizer made of the two characters decides.
+            // The pair comes from the pieces, because the tokenizer may change the two characters.
             let pair = (last.text.chars().next_back()?, rest.chars().next()?);
             let same = head[..head.len() - 1] == all[..head.len() - 1] && last.start == whole.start;
             (same && !whole.is_added && !joined.contains(&pair)).then_some(at)
@@ -165,8 +170,8 @@ impl Cuts {
         found.next()
     }
 
-    /// A place inside a piece through which every path of Unigram passes that is the best of a longer
-    /// text. Tokenizes the piece's beginning once for every length of a token.
+    /// Finds a place inside a piece that the best Unigram paths of all longer texts pass through.
+    /// Tokenizes the piece's beginning once for every length of a token.
     fn find_on_all_paths(&self, tokenizer: &Tokenizer, text: &str, bytes: usize) -> Option<usize> {
         let ModelWrapper::Unigram(model) = tokenizer.get_model() else { return None };
         if !self.is_local {
@@ -176,7 +181,7 @@ impl Cuts {
         let reach = text.ceil_char_boundary((bytes + REACHES[0] + 2 * CONTEXT).min(text.len()));
         let all = self.pieces(tokenizer, &text[..reach])?;
         let (piece, before) = all.split_last()?;
-        // What follows can change the end of a piece.
+        // The text behind a piece can change the piece's end.
         let sure = &piece.text[..piece.text.floor_char_boundary(piece.text.len().checked_sub(CONTEXT)?)];
         if longest > LONGEST_TOKEN || piece.is_added || piece.start > bytes {
             return None;
@@ -187,7 +192,7 @@ impl Cuts {
         tries.filter_map(|end| self.place_of(tokenizer, (text, reach), before, &sure[..end])).find(is_place)
     }
 
-    /// Where a text has to end for its last piece to be `last`, behind the pieces `before`.
+    /// Finds the end of a text whose last piece is `last`, behind the pieces `before`.
     fn place_of(
         &self,
         tokenizer: &Tokenizer,
@@ -209,7 +214,7 @@ impl Cuts {
         None
     }
 
-    /// Whether the text falls apart before each of its spaces.
+    /// Returns true if the text splits into pieces before each of its spaces.
     fn splits_at_each_space(&self, tokenizer: &Tokenizer, text: &str) -> bool {
         let Some(all) = self.pieces(tokenizer, text) else { return false };
         text.match_indices(' ').all(|(at, _)| {
@@ -219,7 +224,7 @@ impl Cuts {
         })
     }
 
-    /// The pieces of a text; `None` if lower-casing moves its characters.
+    /// Returns the pieces of a text; `None` if lower-casing moves its characters.
     fn pieces(&self, tokenizer: &Tokenizer, text: &str) -> Option<Vec<Piece>> {
         let lowered = self.lower_case.then(|| text.to_lowercase());
         let input = lowered.as_deref().unwrap_or(text);
@@ -242,7 +247,7 @@ impl Cuts {
     }
 }
 
-/// Whether a text is not inside a run of digits or white space here.
+/// Returns true if `at` is not inside a run of digits or white space.
 fn may_be_cut(text: &str, at: usize) -> bool {
     if !text.is_char_boundary(at) {
         return false;
@@ -251,7 +256,7 @@ fn may_be_cut(text: &str, at: usize) -> bool {
     !(before.is_numeric() && after.is_numeric() || before.is_whitespace() && after.is_whitespace())
 }
 
-/// The first space between two words of ASCII, at `bytes` or a little behind.
+/// Returns the first space between two ASCII words, at `bytes` or a little behind it.
 fn between_ascii_words(text: &str, bytes: usize) -> Option<usize> {
     let raw = text.as_bytes();
     let ends_word = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b',' | b'"' | b'\'');
@@ -260,16 +265,16 @@ fn between_ascii_words(text: &str, bytes: usize) -> Option<usize> {
     (bytes.max(1)..(bytes + REACHES[0]).min(raw.len() - 1)).find(is_place)
 }
 
-/// Characters of the longest token.
+/// Returns the length of the longest token in characters.
 fn longest_token(tokenizer: &Tokenizer) -> usize {
     tokenizer.get_vocab(false).keys().map(|token| token.chars().count()).max().unwrap_or(0)
 }
 
-/// The ends of tokens that all best paths have in common which lead to the last `longest` characters of
-/// a text; `None` for a text that is shorter.
+/// Returns the token ends that all best paths to the last `longest` characters of a text have in
+/// common. `None` for a shorter text, or if they have none in common.
 fn common_ends(model: &Unigram, text: &str, longest: usize) -> Option<BTreeSet<usize>> {
     let mut common: Option<BTreeSet<usize>> = None;
-    // A token that passes the text's end begins at one of these.
+    // A token that reaches across the text's end begins at one of these positions.
     let begins = text.char_indices().map(|(at, _)| at).skip(1).chain([text.len()]).collect::<Vec<_>>();
     for &begin in &begins[begins.len().checked_sub(longest)?..] {
         let tokens = model.tokenize(&text[..begin]).ok()?;
@@ -282,7 +287,7 @@ fn common_ends(model: &Unigram, text: &str, longest: usize) -> Option<BTreeSet<u
     common
 }
 
-/// The pairs of characters that stand side by side in a token.
+/// Returns the pairs of characters that stand side by side in a token.
 fn neighbours(tokenizer: &Tokenizer) -> HashSet<(char, char)> {
     let vocabulary = tokenizer.get_vocab(false);
     vocabulary.keys().flat_map(|token| token.chars().zip(token.chars().skip(1))).collect()
@@ -300,7 +305,7 @@ pub(super) mod tests {
     pub const TOKENIZERS: [&str; 5] =
         ["tiny-bert", "tiny-bert-cls", "tiny-roberta", "tiny-modernbert", "tiny-xlm-roberta"];
 
-    /// What texts are made of: scripts with and without spaces, and what is long without a break.
+    /// Texts for the tests: scripts with and without spaces, and long runs without a break.
     pub const TEXTS: [&str; 22] = [
         "The quick brown fox jumps over the lazy dog. ",
         "Съешь же ещё этих мягких французских булок, да выпей чаю. ",
@@ -330,7 +335,7 @@ pub(super) mod tests {
         text.repeat(bytes / text.len())
     }
 
-    /// Fragments that are put side by side at random: what joins, what splits and what looks around.
+    /// Fragments that are put side by side at random: some join, some split, some look around.
     const FRAGMENTS: [&str; 40] = [
         " ",
         "  ",
@@ -374,7 +379,7 @@ pub(super) mod tests {
         "\u{600}",
     ];
 
-    /// A generator with a name, so that a failure can be repeated: xorshift64.
+    /// A random generator with a fixed seed (xorshift64), so that a failure can be repeated.
     struct Random(u64);
 
     impl Random {
@@ -385,7 +390,7 @@ pub(super) mod tests {
             (self.0 % end as u64) as usize
         }
 
-        /// Mostly of a few fragments, so that runs get long.
+        /// Makes a text mostly of a few fragments, so that runs get long.
         fn text(&mut self) -> String {
             let few: Vec<&str> = (0..1 + self.below(5)).map(|_| FRAGMENTS[self.below(40)]).collect();
             let mut text = String::new();
@@ -415,8 +420,8 @@ pub(super) mod tests {
         json!({ "type": "Sequence", "pretokenizers": [split, bytes] })
     }
 
-    /// The tokenizers of `models/`, and their models behind the other normalizers and pre-tokenizers
-    /// that are in use.
+    /// Returns the tokenizers of `models/`, and their models behind the other normalizers and
+    /// pre-tokenizers that are in use.
     fn kinds() -> Vec<(String, Tokenizer)> {
         let mut all: Vec<(String, Value)> = TOKENIZERS.map(|model| (model.to_owned(), file(model))).into();
         // Qwen2 and Llama 3, o200k, and a pattern that groups digits from the right.

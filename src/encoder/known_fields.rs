@@ -1,11 +1,12 @@
-//! The fields of a model's files that nearsort knows, and the values that have no effect of their own.
+//! The fields of a model's files that nearsort knows, and the values that have no effect of their
+//! own.
 //!
-//! Tables only: `audit.rs` says what becomes of other fields and values.
+//! Tables only. `audit.rs` handles all other fields and values.
 
-/// Fields with the only values, as JSON, that have no effect beside what nearsort computes.
+/// Fields with the only values, as JSON, that do not change what nearsort computes.
 pub(super) type Fixed = [(&'static str, &'static [&'static str])];
 
-/// What becomes of a field that is not listed.
+/// The handling of a field that is not listed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unknown {
     /// sentence-transformers does not load such a file.
@@ -15,13 +16,13 @@ pub(super) enum Unknown {
 
 /// The fields of one kind of file.
 pub(super) struct Fields {
-    /// Read elsewhere, or without an effect on what is computed.
+    /// Fields that are read elsewhere, or that do not change what is computed.
     pub(super) known: &'static [&'static [&'static str]],
     pub(super) fixed: &'static Fixed,
     pub(super) unknown: Unknown,
 }
 
-/// Fields of every config.json that concern training, the tool that wrote it, or other tasks.
+/// The fields of any config.json about training, the tool that wrote it, or other tasks.
 pub(super) const COMMON: &[&str] = &[
     "_attn_implementation_autoset",
     "_commit_hash",
@@ -99,7 +100,7 @@ pub(super) const COMMON: &[&str] = &[
     "use_bfloat16",
     "use_cache",
     "vocab_size",
-    // Written by other tools beside the model.
+    // Fields that other tools write into the model's config.
     "matryoshka_dimensions",
     "transformers.js_config",
     "unsloth_version",
@@ -272,7 +273,7 @@ pub(super) const NOMIC: &[&str] = &[
 
 pub(super) const JINA: &[&str] = &["emb_pooler", "feed_forward_type", "max_position_embeddings", "use_flash_attn"];
 
-/// Of all architectures.
+/// The fixed fields of all architectures.
 pub(super) const CONFIG_FIXED: &Fixed = &[
     ("is_encoder_decoder", &["false"]),
     ("is_decoder", &["false"]),
@@ -308,7 +309,8 @@ pub(super) const PROMPT_FIELDS: Fields = Fields {
     unknown: Unknown::Told,
 };
 
-/// Of the file about the transformer. Limits per role and query expansion belong to late interaction.
+/// The fields of the file about the transformer. Limits per role and query expansion belong to late
+/// interaction.
 pub(super) const TRANSFORMER_FIELDS: Fields = Fields {
     known: &[&[
         "max_seq_length",
@@ -399,7 +401,7 @@ pub(super) const TOKENIZER_FIELDS: Fields = Fields {
     unknown: Unknown::Told,
 };
 
-/// By class; the fields that a module reads are read by its own code.
+/// The fields of module configs, by class. A module's own code reads its other fields.
 pub(super) const MODULE_FIELDS: [(&str, Fields); 5] = [
     (
         "Pooling",
@@ -444,7 +446,8 @@ pub(super) const MODULE_FIELDS: [(&str, Fields); 5] = [
     ("Dropout", Fields { known: &[&["dropout"]], fixed: &[], unknown: Unknown::Refused }),
 ];
 
-/// Arguments to transformers in the file about the transformer, and those that change nothing here.
+/// The objects of arguments to transformers in the file about the transformer, each with the
+/// arguments that change nothing here.
 pub(super) const ARGUMENTS: [(&str, &[&str]); 4] = [
     ("model_args", MODEL_ARGUMENTS),
     ("model_kwargs", MODEL_ARGUMENTS),
@@ -455,7 +458,8 @@ const MODEL_ARGUMENTS: &[&str] =
     &["add_pooling_layer", "attn_implementation", "dtype", "torch_dtype", "trust_remote_code", "use_safetensors"];
 const TOKENIZER_ARGUMENTS: &[&str] = &["model_max_length", "padding_side", "trust_remote_code", "use_fast"];
 
-/// What each task gives: the feature, and the output of the model that it is.
+/// The outputs of each task: the task, the feature, and the model's output that becomes the
+/// feature.
 pub(super) const OUTPUTS: [(&str, &str, &str); 3] = [
     ("feature-extraction", "token_embeddings", "last_hidden_state"),
     ("sequence-classification", "scores", "logits"),

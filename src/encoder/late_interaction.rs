@@ -1,9 +1,10 @@
 //! Late-interaction models: ColBERT as PyLate saves it, and as Stanford's own code does.
 //!
-//! Such a model gives a vector per token, projected by its dense layers, and none of the text. A
-//! query and a document begin with a token that says which they are; a query is filled up with mask
-//! tokens, whose vectors count; punctuation of documents does not count. The options stand in
-//! config_sentence_transformers.json, or in Stanford's artifact.metadata, and have PyLate's defaults.
+//! A late-interaction model gives one vector per token, projected by its dense layers, and no
+//! vector of the text. Queries and documents begin with a prefix token that marks their role. A
+//! query is filled up with mask tokens, whose vectors count. The vectors of punctuation in
+//! documents do not count. The options come from config_sentence_transformers.json, or from
+//! Stanford's artifact.metadata, and have PyLate's defaults.
 
 use serde_json::Value;
 
@@ -39,13 +40,13 @@ const KNOWN_KEYS: [&str; 12] = [
     "similarity_fn_name",
     "skiplist_words",
 ];
-/// First token, prefix, last token, and one of the text.
+/// Smallest length: the first token, the prefix, the last token, and one token of the text.
 pub(super) const LEAST_LENGTH: usize = 4;
-/// Where a model does not say how many positions it has.
+/// The number of positions of a model that does not state it.
 const MOST_POSITIONS: u64 = 8192;
 
 impl Reader<'_> {
-    /// Whether the files are those of a ColBERT model.
+    /// Returns true if the files are those of a ColBERT model.
     pub(super) fn is_late_interaction(&self) -> Result<bool> {
         let (config, own) = (self.json(CONFIG)?.unwrap_or(Value::Null), self.json(PROMPTS)?.unwrap_or(Value::Null));
         let is_declared = match own["model_type"].as_str() {
@@ -56,7 +57,7 @@ impl Reader<'_> {
         Ok(is_declared || is_stanford(&config) || self.listed()?.iter().flatten().any(Listed::is_pylate))
     }
 
-    /// The contract of a model for which [`Reader::is_late_interaction`] holds.
+    /// Reads the contract of a model for which [`Reader::is_late_interaction`] holds.
     pub(super) fn late_contract(mut self, config: Value, overrides: &Overrides) -> Result<Contract> {
         self.refuse_overrides(overrides)?;
         let hidden_size = self.hidden_size(&config)?;
@@ -121,7 +122,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The dense layers that project the tokens' hidden states.
+    /// Returns the dense layers that project the tokens' hidden states.
     fn projection(&mut self, config: &Value, hidden_size: usize) -> Result<Vec<Module>> {
         let listed = self.listed()?.unwrap_or_default();
         if listed.iter().all(|entry| entry.name() != "Dense") && is_stanford(config) {
@@ -147,7 +148,7 @@ impl Reader<'_> {
                     "lists another module than Transformer and Dense, while other files say that this is a late-interaction (ColBERT) model",
                 ));
             };
-            // PyLate applies them to the tokens whatever they name.
+            // PyLate applies them to the tokens, whatever features they name.
             (dense.input, dense.output) = (TOKENS.to_owned(), TOKENS.to_owned());
         }
         if modules.is_empty() { Err(self.no_projection()) } else { Ok(modules) }
@@ -161,7 +162,7 @@ impl Reader<'_> {
         )
     }
 
-    /// The longest document that the model's files allow.
+    /// Returns the longest document that the model's files allow.
     fn document_length(&mut self, config: &Value, options: &Options) -> Result<usize> {
         let length = options.length(self, "document_length", "doc_maxlen", 180)?;
         match usable_positions(config).map(|positions| positions as usize) {
@@ -175,7 +176,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The name of a special token, such as `mask_token`.
+    /// Returns the name of a special token, such as `mask_token`.
     fn special_token(&self, role: &str) -> Result<Option<String>> {
         for file in [TOKENIZER_CONFIG, SPECIAL_TOKENS] {
             let names = self.json(file)?.unwrap_or(Value::Null);
@@ -187,19 +188,19 @@ impl Reader<'_> {
     }
 }
 
-/// Whether config.json is that of a checkpoint of Stanford's ColBERT.
+/// Returns true if config.json is that of a checkpoint of Stanford's ColBERT.
 fn is_stanford(config: &Value) -> bool {
     config["architectures"][0] == STANFORD
 }
 
-/// What the files say about how texts are read.
+/// The files' options for reading texts.
 struct Options {
     /// config_sentence_transformers.json.
     own: Value,
-    /// Stanford's artifact.metadata, for a checkpoint of Stanford's.
+    /// Stanford's artifact.metadata, for one of Stanford's checkpoints.
     metadata: Value,
     is_stanford: bool,
-    /// Which of them to name.
+    /// The file that messages name.
     file: &'static str,
 }
 
@@ -219,7 +220,7 @@ impl Options {
         Ok(options)
     }
 
-    /// Refuses and notes what PyLate does not read.
+    /// Refuses or notes the metadata fields that PyLate does not read.
     fn check_metadata(&self, reader: &mut Reader<'_>) -> Result<()> {
         for (field, computed) in [("similarity", "cosine"), ("interaction", "colbert")] {
             if let Some(other) = self.metadata[field].as_str().filter(|value| *value != computed) {
@@ -253,7 +254,7 @@ impl Options {
         }
     }
 
-    /// The prompt of these names. White space in front of a text is cut, as PyLate does.
+    /// Returns the prompt of these names. White space in front of a text is cut, as in PyLate.
     fn prompt(&self, wanted: Option<&str>, names: &[&str]) -> String {
         let own = names.iter().find_map(|name| self.own["prompts"][name].as_str().filter(|prompt| !prompt.is_empty()));
         trim_start(wanted.or(own).unwrap_or_default()).to_owned()
@@ -285,7 +286,8 @@ impl Options {
         })
     }
 
-    /// The value under PyLate's name, else under Stanford's, with the file that has it; nulls count as absent.
+    /// Returns the value under PyLate's name, else under Stanford's, with the file that has it.
+    /// Nulls count as absent.
     fn value(&self, own: &str, stanford: &str) -> Option<(&Value, &'static str)> {
         let found = [(&self.own[own], PROMPTS), (&self.metadata[stanford], METADATA)];
         found.into_iter().find(|(value, _)| !value.is_null())
@@ -322,12 +324,13 @@ impl Options {
     }
 }
 
-/// What PyLate fills queries up with: the mask token, else the token that ends a text, else padding.
+/// Returns the token that PyLate fills queries up with: the mask token, else the token that ends a
+/// text, else padding.
 fn expansion_token(reader: &Reader<'_>) -> Result<String> {
     if let Some(token) = reader.special_token("mask_token")? {
         return Ok(token);
     }
-    // Some classes of tokenizers have a mask token without its being named in a file.
+    // Some tokenizer classes have a mask token that no file names.
     let tokenizer = reader.json(TOKENIZER)?.unwrap_or(Value::Null);
     let added = tokenizer["added_tokens"].as_array().into_iter().flatten();
     let added: Vec<&str> = added.filter_map(|token| token["content"].as_str()).collect();
@@ -356,7 +359,7 @@ pub(super) fn trim_end(text: &str) -> &str {
     text.trim_end_matches(is_python_space)
 }
 
-/// Python counts the separators of ASCII to white space.
+/// Returns true for white space in Python, which includes the separators of ASCII.
 fn is_python_space(c: char) -> bool {
     c.is_whitespace() || ('\x1c'..='\x1f').contains(&c)
 }

@@ -6,10 +6,10 @@ use super::reader::Reader;
 use crate::Result;
 use crate::store::ModelFiles;
 
-/// torch's default, which the module does not change.
+/// torch's default. The module does not change it.
 const EPS: f64 = 1e-5;
 
-/// What the config.json of a norm says.
+/// The config.json of a norm.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct LayerNormConfig {
     pub folder: String,
@@ -17,7 +17,7 @@ pub(crate) struct LayerNormConfig {
 }
 
 impl Reader<'_> {
-    /// The config.json of a norm.
+    /// Reads the config.json of a norm.
     pub(super) fn layer_norm(&mut self, entry: &Listed) -> Result<LayerNormConfig> {
         let file = entry.file("config.json");
         let config = self.module_config(&file)?;
@@ -38,7 +38,7 @@ impl LayerNorm {
     /// Reads the norm's weights.
     ///
     /// # Errors
-    /// [`crate::Error::ModelFile`] when they are missing or of another width.
+    /// [`crate::Error::ModelFile`] when weights are missing or of another width.
     pub(crate) fn load(files: &ModelFiles, config: &LayerNormConfig) -> Result<Self> {
         let shape = [config.width];
         let [weight, bias] = ModuleWeights::read(files, &config.folder)?

@@ -1,10 +1,16 @@
 //! A transformer on this machine as an [`Encoder`].
 //!
-//! On the CPU each thread takes a few texts at a time, the longest first, and tokenizes, encodes and pools them: all three overlap, and no
-//! thread waits for another before the end. A few texts on many threads share threads instead. On a GPU all texts are tokenized in
-//! parallel, ordered by length and cut into batches of at most `batch_tokens` tokens. Either way the backend hands the hidden states of one
-//! text after the other to the pooling step, and that a vector and the tokens' hidden states to whoever asked. Peak memory above the weights is what the backend needs for
-//! one batch per thread, plus what the receiver of the vectors keeps.
+//! On the CPU each thread takes a few texts at a time, the longest first, and tokenizes, encodes
+//! and pools them. All three steps overlap, and no thread waits for another before the end. A few
+//! texts on many threads share the threads instead.
+//!
+//! On a GPU all texts are tokenized in parallel, ordered by length and cut into batches of at most
+//! `batch_tokens` tokens.
+//!
+//! In both cases the backend passes the hidden states of each text to the pooling step. The pooling
+//! step passes the vector and the tokens' hidden states to the caller's sink. Above the weights,
+//! peak memory is the backend's need for one batch per thread, plus the vectors that the sink
+//! keeps.
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -34,7 +40,8 @@ use crate::store::ModelFiles;
 use crate::threads::Threads;
 use crate::{Error, Result};
 
-/// A local model. `Send + Sync`; calls from many threads run side by side, there is no lock around the model.
+/// A local model. It is `Send + Sync` and has no lock around it: calls from many threads run side
+/// by side.
 pub struct LocalEncoder {
     contract: Contract,
     tokenizer: TextTokenizer,
@@ -46,20 +53,21 @@ pub struct LocalEncoder {
     options: LocalEncoderOptions,
     threads: Threads,
     fingerprint: OnceLock<String>,
-    /// That of the files alone.
+    /// The fingerprint of the files alone.
     files_fingerprint: Arc<OnceLock<String>>,
-    /// The longest text that the backend was loaded for; more only for the native engine.
+    /// Length in tokens of the longest text that the backend was loaded for. Only the native engine
+    /// takes longer ones.
     loaded_tokens: usize,
-    /// Whether a [`Reading`] says something else than files and options.
+    /// True if a [`Reading`] differs from the files and the options.
     reads_otherwise: bool,
 }
 
 impl LocalEncoder {
     /// Loads a model.
     ///
-    /// # Errors
-    /// Those of [`Contract::read`]; [`Error::UnsupportedArchitecture`]; [`Error::ModelFile`] when weights or tokenizer are
-    /// unusable; [`Error::Device`] when the device is not there; [`Error::InvalidArgument`] for options out of range.
+    /// The errors of [`Contract::read`]; [`Error::UnsupportedArchitecture`]; [`Error::ModelFile`]
+    /// when weights or tokenizer are unusable; [`Error::Device`] when the device is missing;
+    /// [`Error::InvalidArgument`] for options out of range.
     pub fn load(files: ModelFiles, options: LocalEncoderOptions) -> Result<Self> {
         if ModelKind::of(&files)? == ModelKind::CrossEncoder {
             return Err(Error::InvalidArgument(format!(
@@ -109,10 +117,12 @@ impl LocalEncoder {
         })
     }
 
-    /// The same model, reading texts otherwise. Weights, threads and vocabulary are shared, and no file is read: this takes microseconds.
+    /// Returns the same model with other options for reading texts. It shares weights, threads and
+    /// vocabulary and reads no file: this takes microseconds.
     ///
     /// # Errors
-    /// [`Error::InvalidOption`] for an option that the model has no use for, and for a value out of range.
+    /// [`Error::InvalidOption`] for an option that does not apply to the model, and for a value out
+    /// of range.
     pub fn with_reading(&self, reading: &Reading) -> Result<Self> {
         let contract = self.contract.reading(reading, &self.files.name)?;
         if self.engine == Engine::Candle && contract.longest_text() > self.loaded_tokens {
@@ -124,10 +134,12 @@ impl LocalEncoder {
         Ok(Self { reads_otherwise, ..self.with_contract(contract, self.options.clone())? })
     }
 
-    /// The same model used otherwise: with these overrides in the place of those that it was loaded with. Weights and threads are shared.
+    /// Returns the same model with these overrides instead of those it was loaded with. Weights and
+    /// threads are shared.
     ///
     /// # Errors
-    /// Those of [`Contract::read`]; for texts that are longer than the model was loaded for, those of [`LocalEncoder::load`].
+    /// The errors of [`Contract::read`]; for texts that are longer than the model was loaded for,
+    /// those of [`LocalEncoder::load`].
     pub fn with_overrides(&self, overrides: Overrides) -> Result<Self> {
         let contract = Contract::read(&self.files, &overrides)?;
         let options = LocalEncoderOptions { overrides, ..self.options.clone() };
@@ -159,12 +171,12 @@ impl LocalEncoder {
         })
     }
 
-    /// What it was loaded with beside what the model's files say.
+    /// The overrides that the model was loaded with.
     pub fn overrides(&self) -> &Overrides {
         &self.options.overrides
     }
 
-    /// How the model is used.
+    /// The settings that the model is used with.
     pub fn contract(&self) -> &Contract {
         &self.contract
     }
@@ -174,28 +186,29 @@ impl LocalEncoder {
         &self.files
     }
 
-    /// Where the forward pass runs.
+    /// The device of the forward pass.
     pub fn device(&self) -> Device {
         self.options.device
     }
 
-    /// What computes the forward pass.
+    /// The engine of the forward pass.
     pub fn engine(&self) -> Engine {
         self.engine
     }
 
-    /// Arithmetic of the forward pass.
+    /// The arithmetic of the forward pass.
     pub fn precision(&self) -> Precision {
         self.precision
     }
 
-    /// Bytes that the weights take. Models that read otherwise share them.
+    /// The bytes that the weights take. Models with another [`Reading`] share them.
     pub fn memory(&self) -> ModelMemory {
         self.backend.memory()
     }
 
-    /// Tokens of each text, all of it, without prompt and special tokens; no forward pass is made. Texts are read in parallel. One of more than 256
-    /// KiB is counted in pieces, and the number may be off by some tokens.
+    /// Counts the tokens of each whole text, without prompt and special tokens. No forward pass is
+    /// made. Texts are read in parallel. A text of more than 256 KiB is counted in pieces, and the
+    /// number may be off by some tokens.
     ///
     /// # Errors
     /// When tokenizing fails.
@@ -204,7 +217,8 @@ impl LocalEncoder {
         self.threads.run(|| texts.par_iter().map(|text| shared.count(text)).collect())?
     }
 
-    /// The tokens of a text, all of it, without prompt; with the special tokens that the tokenizer puts around a single text, or without.
+    /// Returns the tokens of a whole text, without prompt. `with_special` adds the special tokens
+    /// that the tokenizer puts around a single text.
     ///
     /// # Errors
     /// When tokenizing fails.
@@ -212,12 +226,12 @@ impl LocalEncoder {
         self.tokenizer.shared().tokens(text, with_special)
     }
 
-    /// Whether vectors are made as the model's files say, without overrides.
+    /// Returns true if vectors are made as the model's files say, without overrides.
     pub(super) fn is_unchanged(&self) -> bool {
         self.options.overrides == Overrides::default() && !self.reads_otherwise
     }
 
-    /// A text as the model reads it; `index`: its position, for errors.
+    /// Tokenizes one text. `index` is its position, for errors.
     fn tokenize_one(&self, texts: &[&str], index: usize, role: Role) -> Result<TokenizedText> {
         let tokenized = self.tokenizer.tokenize(texts[index], role)?;
         match tokenized.truncated && self.contract.caps.refuses {
@@ -235,8 +249,9 @@ impl LocalEncoder {
         Ok(Error::TooLong { text, tokens, limit })
     }
 
-    /// [`Encoder::encode`] by one padded rectangle under an attention mask, whatever the device: for checking that padding and neighbours
-    /// do not change a vector. An engine that never pads encodes as ever.
+    /// Does [`Encoder::encode`] as one padded rectangle under an attention mask, on any device. It
+    /// serves to check that padding and neighbours do not change a vector. An engine that never
+    /// pads encodes as usual.
     ///
     /// # Errors
     /// As [`Encoder::encode`].
@@ -277,9 +292,9 @@ impl LocalEncoder {
         })
     }
 
-    /// Applies the modules to a text's hidden states and hands its vectors on. All are NaN where any hidden
-    /// state is not finite: it may be of a token that pooling leaves out, and what attention made of it
-    /// for the others is no number either, whatever it looks like.
+    /// Applies the modules to a text's hidden states and passes its vectors on. If any hidden state
+    /// is not finite, all vectors are NaN. The bad state may belong to a token that pooling leaves
+    /// out, but attention has spread it to the other tokens, even where their numbers look finite.
     fn hand_on(&self, index: usize, text: &TokenizedText, hidden: ArrayView2<'_, f32>, sink: &TextSink<'_>) {
         if !is_finite(hidden) {
             let tokens = Array2::from_elem((text.content.len().max(1), self.contract.token_dim), f32::NAN);
@@ -296,7 +311,8 @@ impl LocalEncoder {
         sink(index, &EncodedText { vector, tokens: tokens.select(Axis(0), &kept).view() });
     }
 
-    /// [`TokenEncoder::encode_each`] by one padded rectangle, as [`LocalEncoder::encode_padded`] is [`Encoder::encode`].
+    /// Does [`TokenEncoder::encode_each`] as one padded rectangle, like
+    /// [`LocalEncoder::encode_padded`] for [`Encoder::encode`].
     pub(super) fn encode_each_padded(&self, texts: &[&str], role: Role, sink: &TextSink<'_>) -> Result<()> {
         self.threads.run(|| {
             let tokenized = self.tokenize(texts, role)?;
@@ -311,15 +327,17 @@ impl LocalEncoder {
         if self.has_text_vectors() { Ok(()) } else { Err(no_text_vectors(&self.files.name)) }
     }
 
-    /// The files, and the settings that an override or a later release may change.
+    /// Computes the fingerprint of the files, and of the settings that an override or a later
+    /// release may change.
     fn compute_fingerprint(&self) -> Result<String> {
         let contract = &self.contract;
         let numbers = (contract.dim, contract.max_tokens, contract.normalize, contract.pooling);
-        // Instruction sets round in their own ways, in i8 visibly so.
+        // Instruction sets round differently, most visibly in i8.
         let arithmetic =
             (arithmetic_version(self.precision, &contract.config), self.engine, self.precision, Kernels::best().isa());
         let prompts = (&contract.query_prompt, &contract.document_prompt);
-        // Earlier releases computed lists of other modules in another way; the rest keeps its fingerprint.
+        // Earlier releases computed other lists of modules differently; plain lists keep their
+        // fingerprint.
         let mut modules = if contract.is_plain() { String::new() } else { format!(" {:?}", contract.modules) };
         if !contract.tokenizer.is_plain() {
             modules.push_str(&format!(" {:?}", contract.tokenizer));
@@ -333,7 +351,7 @@ impl LocalEncoder {
     }
 }
 
-/// The fingerprint of a model's files, computed once.
+/// Returns the fingerprint of a model's files, computed once.
 pub(super) fn files_fingerprint<'a>(kept: &'a OnceLock<String>, files: &ModelFiles) -> Result<&'a str> {
     if let Some(fingerprint) = kept.get() {
         return Ok(fingerprint);
@@ -342,7 +360,7 @@ pub(super) fn files_fingerprint<'a>(kept: &'a OnceLock<String>, files: &ModelFil
     Ok(kept.get_or_init(|| fingerprint))
 }
 
-/// The lengths of texts, noted by many threads.
+/// The lengths of texts, collected from many threads.
 pub(super) struct Lengths(Mutex<EncodedLengths>);
 
 impl Lengths {
@@ -352,7 +370,8 @@ impl Lengths {
         Self(Mutex::new(EncodedLengths { tokens, own, unknown, truncated }))
     }
 
-    /// `tokens` of text `index` went into the model, `own` of them the text's, `unknown` of those for what the vocabulary lacks.
+    /// Notes text `index`: `tokens` went into the model, `own` of them are the text's, and
+    /// `unknown` of those are outside the vocabulary.
     pub(super) fn note(&self, index: usize, (tokens, own): (usize, usize), unknown: u32, truncated: bool) {
         let mut lengths = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         lengths.tokens[index] = tokens as u32;
@@ -366,14 +385,14 @@ impl Lengths {
     }
 }
 
-/// The sequences as the backend takes them.
+/// Returns the sequences in the backend's form.
 fn batch_of<'a>(texts: impl Iterator<Item = &'a TokenizedText>) -> RaggedBatch {
     let mut batch = RaggedBatch::new();
     texts.for_each(|text| batch.push_expanded(&text.ids, text.attended));
     batch
 }
 
-/// Says that a late-interaction model has no vectors of whole texts.
+/// Returns the error that a late-interaction model has no vectors of whole texts.
 pub(crate) fn no_text_vectors(name: &str) -> Error {
     Error::InvalidArgument(format!(
         "{name} is a late-interaction (ColBERT) model: it has a vector per token and none of the text, so there are no embeddings to write, \
@@ -382,7 +401,7 @@ pub(crate) fn no_text_vectors(name: &str) -> Error {
     .advised(Remedy::RerankByMaxSim)
 }
 
-/// The text's vector. The contract refuses modules that give none.
+/// Returns the text's vector. The contract refuses modules that give none.
 fn vector<'a>(features: &'a Features<'_>) -> &'a [f32] {
     features.vector().unwrap_or_default()
 }
@@ -397,7 +416,7 @@ fn embeddings(vectors: Mutex<Array2<f32>>, lengths: EncodedLengths) -> Embedding
     Embeddings { vectors, tokens: lengths.tokens, truncated: lengths.truncated }
 }
 
-/// Whether all hidden states of a text are finite.
+/// Returns true if all hidden states of a text are finite.
 pub(super) fn is_finite(hidden: ArrayView2<'_, f32>) -> bool {
     hidden.rows().into_iter().all(|row| match row.as_slice() {
         Some(row) => all_finite(row),

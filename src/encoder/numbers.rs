@@ -1,7 +1,7 @@
-//! One check of every number in a model's JSON files, before anything is allocated, divided or cut by it.
+//! Checks every number in a model's JSON files before it is used to allocate, divide or cut.
 //!
-//! The engines and the contract read the same files and take these numbers as given. Each rule names what a key may be; a key that is left out
-//! or null has a default where it is read.
+//! The engines and the contract read the same files and trust these numbers. Each rule gives the
+//! allowed values of a key. A key that is missing or null gets its default where it is read.
 
 use serde_json::Value;
 
@@ -10,21 +10,21 @@ use crate::engine::layers_held;
 use crate::store::TRANSFORMER_FILES;
 use crate::{Error, Result};
 
-/// The least tokens that a text may have: two special ones and one of its own.
+/// Smallest token limit of a text: two special tokens and one of its own.
 pub(super) const LEAST_TOKENS: u64 = 3;
 
-/// The most positions. Tables of rotary positions grow with them.
+/// Maximum number of positions. Tables of rotary positions grow with it.
 const MOST_POSITIONS: u64 = 1 << 20;
 
 /// transformers' `VERY_LARGE_INTEGER` (1e30) and other ways of saying "no limit" begin here.
 const NO_LIMIT: u64 = 1 << 31;
 
-/// What a number may be.
+/// The allowed values of a number.
 #[derive(Clone, Copy)]
 enum Allowed {
     /// A whole number in a range, ends included.
     Whole(u64, u64),
-    /// A whole number of tokens, or more than anyone has.
+    /// A whole number of tokens, or a number so large that it means "no limit".
     Limit,
     /// A number in a range, ends included.
     Real(f64, f64),
@@ -38,7 +38,7 @@ const COUNT: Allowed = Allowed::Whole(1, 1 << 10);
 const EPSILON: Allowed = Allowed::Real(0.0, 1.0);
 const THETA: Allowed = Allowed::Real(1.0, 1e12);
 
-/// config.json, of every architecture. A key with slashes lies in an object.
+/// The rules of config.json, for every architecture. A slash in a key leads into an object.
 const CONFIG_RULES: [Rule; 32] = [
     ("hidden_size", WIDTH),
     ("dim", WIDTH),
@@ -74,14 +74,14 @@ const CONFIG_RULES: [Rule; 32] = [
     ("rotary_emb_fraction", Allowed::Real(0.0, 1.0)),
 ];
 
-/// The numbers of ModernBERT's two kinds of layers lie in objects of their own.
+/// The rules of ModernBERT's two kinds of layers, whose numbers are in objects of their own.
 const ROPE_RULES: [Rule; 2] =
     [("rope_parameters/full_attention/rope_theta", THETA), ("rope_parameters/sliding_attention/rope_theta", THETA)];
 
 const TOKENIZER_RULES: [Rule; 1] = [("model_max_length", Allowed::Limit)];
 const TRANSFORMER_RULES: [Rule; 1] = [("max_seq_length", Allowed::Whole(LEAST_TOKENS, NO_LIMIT))];
 
-/// config.json in the folder of a module.
+/// The rules of config.json in a module's folder.
 const MODULE_RULES: [Rule; 5] = [
     ("word_embedding_dimension", WIDE),
     ("embedding_dimension", WIDE),
@@ -150,12 +150,12 @@ fn wrong(reader: &Reader<'_>, file: &str, key: &str, found: &Value, allowed: &st
     reader.unusable(file, &format!("'{key}' is {found}; allowed are {allowed}"))
 }
 
-/// The first of several names of a number.
+/// Returns the first of several names that holds a number.
 fn number(config: &Value, names: &[&'static str]) -> Option<(&'static str, u64)> {
     names.iter().find_map(|&name| Some((name, config[name].as_u64()?)))
 }
 
-/// Heads must divide what they share.
+/// Checks that the number of heads divides the widths they share.
 fn check_heads(reader: &Reader<'_>, config: &Value) -> Result<()> {
     let Some((name, heads)) = number(config, &["num_attention_heads", "n_heads", "n_head"]) else { return Ok(()) };
     let width = number(config, &["hidden_size", "n_embd", "dim"]);
@@ -184,7 +184,7 @@ fn check_heads(reader: &Reader<'_>, config: &Value) -> Result<()> {
     }
 }
 
-/// The padding token must be one, and RoBERTa counts its positions from behind it.
+/// Checks that the padding token exists. RoBERTa counts its positions from behind it.
 fn check_padding(reader: &Reader<'_>, config: &Value) -> Result<()> {
     let Some(padding) = config["pad_token_id"].as_u64() else { return Ok(()) };
     let is_counted = matches!(config["model_type"].as_str(), Some("roberta" | "xlm-roberta" | "camembert"));
@@ -202,17 +202,19 @@ fn check_padding(reader: &Reader<'_>, config: &Value) -> Result<()> {
     }
 }
 
-/// The folders that modules.json names. What else is wrong with it is said by who reads it.
+/// Returns the folders that modules.json names. Other errors in modules.json are reported where it
+/// is read.
 fn module_folders(reader: &Reader<'_>) -> Result<Vec<String>> {
     let modules = reader.json(MODULES)?.unwrap_or(Value::Null);
     let paths = modules.as_array().into_iter().flatten().filter_map(|module| module["path"].as_str());
     Ok(paths.filter(|path| !path.is_empty()).map(str::to_owned).collect())
 }
 
-/// More layers than the weights hold are an error before room is made for them; fewer are noted, for transformers computes so too.
+/// Checks the number of layers against the weights. More layers than the weights hold are an error,
+/// before memory is allocated for them. Fewer are noted, because transformers accepts them.
 fn check_layers(reader: &mut Reader<'_>, config: &Value) -> Result<()> {
     let Some((name, layers)) = number(config, &["num_hidden_layers", "n_layers", "n_layer"]) else { return Ok(()) };
-    // Weights that cannot be read are said by who loads them.
+    // Unreadable weights are reported where they are loaded.
     let Ok(files) = reader.files.map_weights() else { return Ok(()) };
     let held = files.iter().filter_map(|file| layers_held(file.bytes())).max();
     match held {

@@ -1,4 +1,4 @@
-//! From the hidden states of a text's tokens to one vector.
+//! Pooling: makes one vector of the hidden states of a text's tokens.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,14 +7,14 @@ use ndarray::ArrayView2;
 
 use crate::{Error, Result};
 
-/// How token vectors become one vector; the names are sentence-transformers'.
+/// The operation that makes one vector of token vectors. The names are sentence-transformers'.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pooling {
-    /// The first token's.
+    /// The vector of the first token.
     Cls,
     /// The mean over all tokens, special ones included.
     Mean,
-    /// The last token's.
+    /// The vector of the last token.
     LastToken,
 }
 
@@ -40,7 +40,7 @@ impl FromStr for Pooling {
 }
 
 impl Pooling {
-    /// All of them.
+    /// All values.
     pub const ALL: [Pooling; 3] = [Pooling::Cls, Pooling::Mean, Pooling::LastToken];
 
     /// Pools `hidden`, `[tokens, hidden_size]`; zeros when there is no token.
@@ -65,13 +65,14 @@ impl Pooling {
 
 /// Scales `vector` to length 1; a zero vector stays zero, as in sentence-transformers.
 pub(crate) fn normalize(vector: &mut [f32]) {
-    // Summed in f64: the rounding of a sum of squares over 1,024 components would reach the seventh digit.
+    // Summed in f64: the rounding of a sum of squares over 1,024 components would reach the seventh
+    // digit.
     let norm = vector.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt();
     let scale = (1.0 / norm) as f32;
     if scale.is_normal() {
         vector.iter_mut().for_each(|x| *x *= scale);
     } else if norm > 0.0 {
-        // So small or so large that f32 has no such factor.
+        // The norm is so small or so large that f32 has no such factor.
         vector.iter_mut().for_each(|x| *x = (f64::from(*x) / norm) as f32);
     }
 }

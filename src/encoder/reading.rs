@@ -1,4 +1,4 @@
-//! How texts are read for one request, where that differs from how the model was loaded.
+//! The options of one request for reading texts, where they differ from how the model was loaded.
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,27 +13,28 @@ use crate::{Error, Result};
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Prompt {
-    /// This text; an empty one removes the model's prompt.
+    /// This text. An empty one removes the model's prompt.
     Text(String),
-    /// The prompt that the model's own files call by this name, see [`Contract::prompts`](super::Contract::prompts).
+    /// The prompt that the model's own files define under this name, see
+    /// [`Contract::prompts`](super::Contract::prompts).
     Named(String),
 }
 
-/// What becomes of a text that is longer than what is read of it.
+/// The truncation of a text that is longer than the limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Truncate {
-    /// Its end is cut.
+    /// Cuts the end.
     End,
-    /// Its beginning is cut. A prompt goes first, as in sentence-transformers.
+    /// Cuts the beginning. The prompt is cut first, as in sentence-transformers.
     Start,
-    /// Nothing is cut: [`Error::TooLong`].
+    /// Cuts nothing and returns [`Error::TooLong`].
     Never,
 }
 
 impl Truncate {
-    /// All of them.
+    /// All values.
     pub const ALL: [Truncate; 3] = [Truncate::End, Truncate::Start, Truncate::Never];
 }
 
@@ -57,58 +58,64 @@ impl FromStr for Truncate {
     }
 }
 
-/// How a model reads texts for one request. What is left out is as the model was loaded.
+/// Options for reading texts in one request. An option that is left out stays as the model was
+/// loaded.
 ///
-/// [`Model::reading`](crate::Model::reading) makes a model that reads so and shares the weights.
+/// [`Model::reading`](crate::Model::reading) returns a model with these options that shares the
+/// weights.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Reading {
-    /// What a reranker that is asked a question, such as Qwen3-Reranker, is to look for.
+    /// The instruction of a reranker that is asked a question, such as Qwen3-Reranker.
     pub instruction: Option<String>,
-    /// Put before every query. For embedding models.
+    /// The prompt before every query. For embedding models.
     pub query_prompt: Option<Prompt>,
-    /// Put before every document. For embedding models.
+    /// The prompt before every document. For embedding models.
     pub document_prompt: Option<Prompt>,
-    /// The most tokens that go through the model together, special tokens and prompt included: of a text, of a window of a long one, of a
-    /// pair of a cross-encoder. From 3 to the model's positions.
+    /// Maximum number of tokens that go through the model together, special tokens and prompt
+    /// included. It applies to a text, to a window of a long text, and to a pair of a
+    /// cross-encoder. From 3 to the model's positions.
     pub max_tokens: Option<usize>,
-    /// The most tokens that are read of a query, its own alone, without special tokens and prompt. From 1; more than the model takes are
-    /// no limit.
+    /// Maximum number of the query's own tokens that are read, without special tokens and prompt.
+    /// From 1; values above the model's limit have no effect.
     pub max_query_tokens: Option<usize>,
-    /// The same of a document. With [`LongText::Window`](crate::LongText::Window) the windows are of this part of it.
+    /// Maximum number of the document's own tokens that are read. With
+    /// [`LongText::Window`](crate::LongText::Window) the windows cover this part of the document.
     pub max_document_tokens: Option<usize>,
-    /// What becomes of a text that is too long.
+    /// The truncation of a text that is too long.
     pub truncate: Option<Truncate>,
-    /// Components to keep of a vector (Matryoshka): the vector is cut, then normalised. From 1 to those that the model gives.
+    /// Number of components to keep of a vector (Matryoshka): the vector is cut, then normalised.
+    /// From 1 to the model's dimension.
     pub dim: Option<usize>,
-    /// Whether vectors are scaled to length 1. Default: as the model's files say, and `true` with a dimension.
+    /// True to scale vectors to length 1. Default: as the model's files say, and `true` with a
+    /// dimension.
     pub normalize: Option<bool>,
 }
 
-/// What a reading says of how much of a text is read.
+/// The limits of a reading on how much of a text is read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Caps {
-    /// The most tokens of a query, and of a document.
+    /// Maximum number of tokens of a query, and of a document.
     pub tokens: [Option<usize>; 2],
-    /// Whether the beginning is cut; `None`: as the model's files say.
+    /// True if the beginning is cut; `None`: as the model's files say.
     pub cuts_left: Option<bool>,
-    /// Whether nothing is cut.
+    /// True if nothing is cut.
     pub refuses: bool,
 }
 
 impl Reading {
-    /// Everything as the model was loaded.
+    /// Creates options that change nothing.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// As the field `instruction`.
+    /// Sets the field `instruction`.
     pub fn instruction(self, instruction: impl Into<String>) -> Self {
         Self { instruction: Some(instruction.into()), ..self }
     }
 
-    /// As the fields `query_prompt` and `document_prompt`, by the role.
+    /// Sets the field `query_prompt` or `document_prompt`, by the role.
     pub fn prompt(self, role: Role, prompt: Prompt) -> Self {
         match role {
             Role::Query => Self { query_prompt: Some(prompt), ..self },
@@ -116,37 +123,37 @@ impl Reading {
         }
     }
 
-    /// As the field `max_tokens`.
+    /// Sets the field `max_tokens`.
     pub fn max_tokens(self, tokens: usize) -> Self {
         Self { max_tokens: Some(tokens), ..self }
     }
 
-    /// As the field `max_query_tokens`.
+    /// Sets the field `max_query_tokens`.
     pub fn max_query_tokens(self, tokens: usize) -> Self {
         Self { max_query_tokens: Some(tokens), ..self }
     }
 
-    /// As the field `max_document_tokens`.
+    /// Sets the field `max_document_tokens`.
     pub fn max_document_tokens(self, tokens: usize) -> Self {
         Self { max_document_tokens: Some(tokens), ..self }
     }
 
-    /// As the field `truncate`.
+    /// Sets the field `truncate`.
     pub fn truncate(self, truncate: Truncate) -> Self {
         Self { truncate: Some(truncate), ..self }
     }
 
-    /// As the field `dim`.
+    /// Sets the field `dim`.
     pub fn dim(self, components: usize) -> Self {
         Self { dim: Some(components), ..self }
     }
 
-    /// As the field `normalize`.
+    /// Sets the field `normalize`.
     pub fn normalize(self, normalize: bool) -> Self {
         Self { normalize: Some(normalize), ..self }
     }
 
-    /// The names of the options that are given, in their order.
+    /// Returns the names of the options that are set, in a fixed order.
     pub(crate) fn given(&self) -> Vec<&'static str> {
         let all = [
             ("instruction", self.instruction.is_some()),
@@ -162,7 +169,7 @@ impl Reading {
         all.into_iter().filter(|(_, is_given)| *is_given).map(|(name, _)| name).collect()
     }
 
-    /// Refuses the first of `options` that is given, for this reason.
+    /// Refuses the first option that is set and is one of `options`, for the given reason.
     pub(crate) fn refuse(&self, options: &[&'static str], why: impl Fn(&str) -> String) -> Result<()> {
         match self.given().into_iter().find(|given| options.contains(given)) {
             Some(option) => Err(Error::InvalidOption { option, why: why(option) }),
@@ -170,7 +177,8 @@ impl Reading {
         }
     }
 
-    /// The caps of a model that is read as `before`, read as this says. `cuts_left`: whether the model's files cut the beginning.
+    /// Returns the caps of a model that was read as `before`, changed by this reading. `cuts_left`
+    /// is true if the model's files cut the beginning.
     pub(super) fn caps(&self, before: Caps, cuts_left: bool) -> Result<Caps> {
         let most = |option, tokens: Option<usize>, before: Option<usize>| match tokens {
             Some(0) => Err(Error::InvalidOption { option, why: "must be at least 1".into() }),
@@ -192,14 +200,15 @@ impl Reading {
 }
 
 impl Caps {
-    /// The most tokens of a text of this role.
+    /// Returns the maximum number of tokens of a text of this role.
     pub fn most(self, role: Role) -> Option<usize> {
         self.tokens[role as usize]
     }
 
-    /// What decides a vector or a score, for fingerprints; nothing where all is as the model was loaded.
+    /// Returns the caps that decide a vector or a score, for fingerprints. Empty if nothing differs
+    /// from how the model was loaded.
     pub fn fingerprint(self) -> String {
-        // A refusal decides whether there is a vector, not which.
+        // A refusal decides only if there is a vector, not its values.
         match (Caps { refuses: false, ..self }) == Caps::default() {
             true => String::new(),
             false => format!(" caps {:?} {:?}", self.tokens, self.cuts_left),

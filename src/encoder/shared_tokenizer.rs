@@ -1,4 +1,4 @@
-//! A model's tokenizer, with what all who read texts by it share. The vocabulary is read once per model.
+//! A model's tokenizer, shared by all readers of its texts. The vocabulary is read once per model.
 
 use std::ops::Range;
 
@@ -10,23 +10,23 @@ use super::tokenized::unknown_id;
 use super::tokenizer_file;
 use crate::{Error, Result};
 
-/// First guess of how much text fills one token, in bytes; generous, so that a second try is rare.
+/// The first guess of the bytes of text per token. It is generous, so that a second try is rare.
 pub(super) const BYTES_PER_TOKEN: usize = 32;
 
-/// Bytes of a text that are tokenized at once where only the number of tokens is asked for.
+/// Number of bytes of a text that are tokenized at once to count tokens.
 const COUNTED_AT_ONCE: usize = 256 << 10;
 
 /// Byte ranges of tokens in a text.
 type Offsets = [(usize, usize)];
 
-/// A tokenizer that is set up as the model's files want it. Nothing in it changes.
+/// A tokenizer that is set up as the model's files say. It is immutable.
 pub(super) struct SharedTokenizer {
     tokenizer: Tokenizer,
     cuts: Cuts,
-    /// Whether texts are lower-cased before they reach the tokenizer.
+    /// True if texts are lower-cased before they reach the tokenizer.
     lower_case: bool,
     unknown_id: Option<u32>,
-    /// Bytes that were tokenized.
+    /// Number of bytes that were tokenized.
     #[cfg(test)]
     pub work: std::sync::atomic::AtomicUsize,
 }
@@ -43,27 +43,27 @@ impl SharedTokenizer {
         }
     }
 
-    /// The tokenizers library's own.
+    /// Returns the tokenizer of the tokenizers library.
     pub fn inner(&self) -> &Tokenizer {
         &self.tokenizer
     }
 
-    /// Where a text may be cut.
+    /// Returns the places where a text may be cut.
     pub fn cuts(&self) -> &Cuts {
         &self.cuts
     }
 
-    /// Whether texts are lower-cased first.
+    /// Returns true if texts are lower-cased first.
     pub fn lower_case(&self) -> bool {
         self.lower_case
     }
 
-    /// Special tokens that are put around a text, or around two.
+    /// Returns the number of special tokens around a text, or around two texts if `pairs`.
     pub fn special(&self, pairs: bool) -> usize {
         self.tokenizer.get_post_processor().map_or(0, |template| template.added_tokens(pairs))
     }
 
-    /// All tokens of a text, without special ones.
+    /// Encodes all tokens of a text, without special tokens.
     pub fn encode(&self, text: &str, with_offsets: bool) -> Result<Encoding> {
         #[cfg(test)]
         self.work.fetch_add(text.len(), std::sync::atomic::Ordering::Relaxed);
@@ -81,13 +81,13 @@ impl SharedTokenizer {
         })
     }
 
-    /// With the special tokens.
+    /// Adds the special tokens.
     pub fn complete(&self, encoding: Encoding) -> Result<Encoding> {
         tokenizer_file::encoded(|| self.tokenizer.post_process(encoding, None, true))
     }
 
-    /// Encodes `before` and the text behind it, or so much of the text that there are more than `enough` tokens: the rest of a huge text would be
-    /// tokenized to be dropped.
+    /// Encodes `before` and the text behind it. Of a huge text it encodes only a beginning with
+    /// more than `enough` tokens, because the rest would be dropped.
     pub fn encode_beginning(&self, before: &str, text: &str, enough: usize, with_offsets: bool) -> Result<Encoding> {
         let mut bytes = enough.saturating_mul(BYTES_PER_TOKEN).max(1);
         loop {
@@ -103,13 +103,13 @@ impl SharedTokenizer {
         }
     }
 
-    /// Tokens among these that stand for what the vocabulary lacks.
+    /// Counts the unknown tokens, those that stand for words outside the vocabulary.
     pub fn count_unknown(&self, ids: &[u32]) -> u32 {
         ids.iter().filter(|id| self.unknown_id == Some(**id)).count() as u32
     }
 
-    /// Tokens of a whole text, without special ones. A text of more than 256 KiB is counted in pieces, each as if it stood alone; memory does
-    /// not depend on its length.
+    /// Counts the tokens of a whole text, without special tokens. A text of more than 256 KiB is
+    /// counted in pieces, each as if it stood alone, so memory does not depend on its length.
     pub fn count(&self, text: &str) -> Result<usize> {
         let (mut rest, mut tokens) = (text, 0);
         while !rest.is_empty() {
@@ -120,7 +120,7 @@ impl SharedTokenizer {
         Ok(tokens)
     }
 
-    /// The tokens of a whole text, with special ones around it or without.
+    /// Returns the tokens of a whole text, with or without the special tokens around it.
     pub fn tokens(&self, text: &str, with_special: bool) -> Result<Vec<Token>> {
         let mut encoding = self.encode(text, true)?;
         if with_special {
@@ -143,9 +143,11 @@ impl SharedTokenizer {
         Ok((0..encoding.len()).map(token).collect())
     }
 
-    /// The bytes of the first tokens of a text, at most `most` of them, or of the last; all of it if it has no more.
+    /// Returns the byte range of the first `most` tokens of a text, or of the last `most` if
+    /// `of_end`. Returns the whole text if it has no more tokens.
     pub fn part(&self, text: &str, most: usize, of_end: bool) -> Result<Range<usize>> {
-        // A byte of ASCII is no more than a token, and there may be one for the beginning of a text.
+        // An ASCII byte is at most one token, and one more token may stand for the beginning of a
+        // text.
         if text.len() < most && text.is_ascii() {
             return Ok(0..text.len());
         }
@@ -165,7 +167,8 @@ impl SharedTokenizer {
                 true => place(start_of_last(offsets, kept))..text.len(),
                 false => 0..place(end_of_first(offsets, kept)),
             };
-            // A part that begins or ends inside a word can have more tokens than the same bytes had in the whole.
+            // A part that begins or ends inside a word can have more tokens than its bytes had in
+            // the whole text.
             let more = self.encode(&text[part.clone()], false)?.len().saturating_sub(most);
             if more == 0 || kept == 0 {
                 return Ok(part);
@@ -175,7 +178,7 @@ impl SharedTokenizer {
     }
 }
 
-/// Counts the code points before places of a text that hardly ever go back.
+/// Counts the code points before positions of a text. Positions should rarely go back.
 struct CharPlaces<'a> {
     text: &'a str,
     bytes: usize,
@@ -187,7 +190,7 @@ impl<'a> CharPlaces<'a> {
         Self { text, bytes: 0, chars: 0 }
     }
 
-    /// Code points before the character at this byte.
+    /// Returns the number of code points before the character at this byte.
     fn place(&mut self, at: usize) -> usize {
         match at >= self.bytes {
             true => self.chars += self.text[self.bytes..at].chars().count(),
@@ -198,7 +201,8 @@ impl<'a> CharPlaces<'a> {
     }
 }
 
-/// Where the first `most` tokens end, at the end of a character: tokens of bytes can share one.
+/// Returns the end of the first `most` tokens, at the end of a character. Byte tokens can share a
+/// character.
 fn end_of_first(offsets: &Offsets, most: usize) -> usize {
     let mut next = offsets[most].0;
     for &(from, to) in offsets[..most].iter().rev() {
@@ -210,7 +214,7 @@ fn end_of_first(offsets: &Offsets, most: usize) -> usize {
     0
 }
 
-/// Where the last `most` tokens begin, at the beginning of a character.
+/// Returns the start of the last `most` tokens, at the beginning of a character.
 fn start_of_last(offsets: &Offsets, most: usize) -> usize {
     let (before, last) = offsets.split_at(offsets.len() - most);
     let mut end = before.last().map_or(0, |offsets| offsets.1);
@@ -223,7 +227,8 @@ fn start_of_last(offsets: &Offsets, most: usize) -> usize {
     end
 }
 
-/// An option `max_tokens` that leaves no token for a text beside the special ones.
+/// Returns the error for an option `max_tokens` that leaves no room for the text beside the special
+/// tokens.
 pub(super) fn no_room(max_tokens: usize, special: usize) -> Error {
     let why = format!("{max_tokens}: {special} special tokens stand around a text, which needs one at least");
     Error::InvalidOption { option: "max_tokens", why }
@@ -235,7 +240,7 @@ mod tests {
 
     #[test]
     fn parts_end_and_begin_where_no_character_is_shared() {
-        // Three tokens of one character, between two of their own.
+        // Three tokens share one character, between two characters of one token each.
         let offsets = [(0, 1), (1, 4), (1, 4), (1, 4), (4, 5)];
         let ends: Vec<usize> = (0..5).map(|most| end_of_first(&offsets, most)).collect();
         assert_eq!(ends, [0, 1, 1, 1, 4]);

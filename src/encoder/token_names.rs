@@ -1,8 +1,8 @@
-//! The tokens that tokenizer_config.json names, where tokenizer.json has others.
+//! The tokens that tokenizer_config.json names, where they differ from those of tokenizer.json.
 //!
-//! Some of transformers' classes build a tokenizer anew out of its vocabulary and of the names in
-//! tokenizer_config.json: what tokenizer.json says of the tokens around a text then has no effect. And
-//! every class adds a named token that tokenizer.json does not have among its added ones.
+//! Some transformers classes rebuild a tokenizer from its vocabulary and the names in
+//! tokenizer_config.json. For these, the tokens around a text in tokenizer.json have no effect.
+//! Every class also adds named tokens that are missing from the added tokens of tokenizer.json.
 
 use serde_json::Value;
 use tokenizers::{ModelWrapper, Tokenizer};
@@ -10,17 +10,17 @@ use tokenizers::{ModelWrapper, Tokenizer};
 use super::reader::{Reader, TOKENIZER_CONFIG};
 use crate::Result;
 
-/// A file of older models: named tokens.
+/// The file of named tokens in older models.
 pub(super) const SPECIAL_TOKENS: &str = "special_tokens_map.json";
-/// Another: tokens with their ids.
+/// The file of tokens with their ids in older models.
 const ADDED_TOKENS: &str = "added_tokens.json";
-/// Fields with several names.
+/// The fields that hold several names.
 const LISTS: [&str; 4] =
     ["additional_special_tokens", "extra_special_tokens", "model_specific_special_tokens", "added_tokens_decoder"];
-/// Names that a message lists.
+/// Maximum number of names listed in a message.
 const SHOWN: usize = 5;
 
-/// What a class makes of the names, by the end of its name (`Fast` is left out).
+/// The fields of the tokens before and behind a text, by class name (without `Fast`).
 const CLASSES: [(&str, [&str; 2]); 6] = [
     ("BertTokenizer", ["cls_token", "sep_token"]),
     ("ElectraTokenizer", ["cls_token", "sep_token"]),
@@ -30,25 +30,25 @@ const CLASSES: [(&str, [&str; 2]); 6] = [
     ("Qwen2Tokenizer", ["", ""]),
 ];
 
-/// What a tokenizer must be like for its class to leave it as it is. `None`: nothing is said.
+/// The requirements of a class that leaves a tokenizer as it is. `None` stands for no requirement.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Demands {
-    /// The fields that name the tokens before and behind a text, with the names.
+    /// The tokens before and behind a text: the field that names each, and the name.
     ends: [Option<(&'static str, String)>; 2],
-    /// The token for what the vocabulary lacks.
+    /// The token for words outside the vocabulary.
     unknown: Option<String>,
-    /// Whether a text begins with a space.
+    /// True if a text begins with a space.
     prefix_space: Option<bool>,
 }
 
 impl Demands {
-    /// Those of a class, by the names of tokenizer_config.json.
+    /// Returns the demands of a class, with the names of tokenizer_config.json.
     pub fn of(class: &str, config: &Value) -> Self {
         let class = class.strip_suffix("Fast").unwrap_or(class);
         let class = if class == "DistilBertTokenizer" { "BertTokenizer" } else { class };
         let Some((_, fields)) = CLASSES.iter().find(|(known, _)| *known == class) else { return Self::default() };
         let is_bert = fields[0] == "cls_token" && class != "RobertaTokenizer";
-        // RoBERTa's is set (`TokenizerSettings`), and BERT has none.
+        // RoBERTa's space is set by `TokenizerSettings`, and BERT has none.
         let has_space = fields[0] != "cls_token";
         Self {
             ends: fields.map(|field| Some((field, token_name(&config[field])?.to_owned()))),
@@ -57,10 +57,10 @@ impl Demands {
         }
     }
 
-    /// Compares a tokenizer with them.
+    /// Checks a tokenizer against the demands.
     ///
     /// # Errors
-    /// What is otherwise, in words.
+    /// A message that says what differs.
     pub fn check(&self, tokenizer: &Tokenizer) -> Result<(), String> {
         let around = tokenizer.encode("", true).map_err(|e| format!("it cannot encode an empty text: {e}"))?;
         let ids = [around.get_ids().first(), around.get_ids().last()];
@@ -98,13 +98,13 @@ fn begins_with_space(tokenizer: &Tokenizer) -> bool {
     signs.iter().any(|sign| steps.contains(sign))
 }
 
-/// A token by its name, or by an object with its name.
+/// Returns the name of a token, which is a string or an object with the name.
 pub(super) fn token_name(value: &Value) -> Option<&str> {
     value.as_str().or(value["content"].as_str()).filter(|name| !name.is_empty())
 }
 
 impl Reader<'_> {
-    /// tokenizer_config.json with the names that transformers reads of older files.
+    /// Returns tokenizer_config.json with the names that transformers reads from older files.
     pub(super) fn token_names(&self, config: &Value) -> Result<Value> {
         let mut names = config.clone();
         let older = match config.get("added_tokens_decoder") {
@@ -117,7 +117,7 @@ impl Reader<'_> {
         Ok(names)
     }
 
-    /// Notes the named tokens that tokenizer.json, whose added tokens are `added`, does not have.
+    /// Notes the named tokens that are missing in tokenizer.json. `added` are its added tokens.
     pub(super) fn note_added_tokens(&mut self, names: &Value, added: &Value) -> Result<()> {
         let own: Vec<&str> = added.as_array().into_iter().flatten().filter_map(token_name).collect();
         let single = names.as_object().into_iter().flatten().filter(|(field, _)| field.ends_with("_token"));
@@ -145,7 +145,7 @@ impl Reader<'_> {
     }
 }
 
-/// The values of a list, or of an object.
+/// Returns the values of a list or of an object.
 fn values(value: &Value) -> Vec<&Value> {
     match value {
         Value::Array(values) => values.iter().collect(),

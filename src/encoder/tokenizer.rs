@@ -1,4 +1,4 @@
-//! Text to token ids, as the model's contract wants them.
+//! Turns text into token ids, as the model's contract requires.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -14,60 +14,63 @@ use super::{Contract, Role, tokenizer_file};
 use crate::store::ModelFiles;
 use crate::{Error, Result};
 
-/// Tokens before a cut of a window's text at no particular place that are not taken from it: what is
-/// cut can change the tokens before it, but hardly so many.
+/// Number of tokens dropped before an arbitrary cut of a window's text. The cut can change tokens
+/// before it, but hardly this many.
 const UNSURE_TOKENS: usize = 64;
 
-/// The part of a window that the next one repeats: a sentence or two, so that what an edge cuts is whole in one of the two.
+/// The part of a window that the next window repeats, a sentence or two. A passage that one
+/// window's edge cuts is then whole in the other.
 const WINDOW_OVERLAP: usize = 4; // a quarter
 
-/// Windows of one text at most: some 200 KB of English for MiniLM. What lies beyond counts as cut, so that one huge row does not take
-/// minutes.
+/// Maximum number of windows of one text: some 200 KB of English for MiniLM. The rest counts as
+/// cut, so that one huge row does not take minutes.
 const MAX_WINDOWS: usize = 256;
 
-/// Where the text's own tokens lie in the text, in bytes; at most as many as the model takes.
+/// The byte ranges of the text's own tokens; at most as many as the model takes.
 struct Located {
     ranges: Vec<Range<usize>>,
-    /// Where the first token begins that the model does not take.
+    /// The start of the first token that the model does not take.
     next: Option<usize>,
 }
 
 /// The tokens of a text that the model takes.
 struct Beginning {
-    /// Special tokens included.
+    /// The tokens, special tokens included.
     encoding: Encoding,
-    /// The bytes of the first token that it does not take, in prompt and text.
+    /// The byte range of the first token that the model does not take, in prompt and text.
     next: Option<(usize, usize)>,
 }
 
-/// Where the text that is tokenized may end.
+/// The places where the tokenized text may end.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Ends {
-    /// Only where the tokens are the first ones of the whole text.
+    /// Only where the tokens are the first tokens of the whole text.
     Exact,
-    /// Anywhere: the tokens are about those of the whole text, and exactly those of the text up to
+    /// Anywhere. The tokens are about those of the whole text, and exactly those of the text up to
     /// the last one.
     Anywhere,
 }
 
 pub(crate) struct TextTokenizer {
     shared: Arc<SharedTokenizer>,
-    /// Tokens that the tokenizer may give a text, special ones included, by role.
+    /// Maximum number of tokens that the tokenizer may give a text, special tokens included, by
+    /// role.
     limits: [usize; 2],
-    /// Of these the special ones.
+    /// Number of special tokens within the limit.
     special: usize,
-    /// Of a late-interaction model.
+    /// The token handling of a late-interaction model.
     late: Option<LateTokens>,
     query_prompt: String,
     document_prompt: String,
-    /// Whether the beginning of a text that is too long is cut, not its end.
+    /// True if truncation cuts the beginning of a text, not its end.
     cuts_left: bool,
     caps: Caps,
 }
 
 impl Located {
-    /// Where the last token ends that is whole, if there are more than the model takes: tokens of
-    /// bytes can share a character with the next, and a text that ends with it has one token more.
+    /// Returns the end of the last whole token, if there are more tokens than the model takes. Byte
+    /// tokens can share a character with the next token, and a text that ends with such a character
+    /// has one token more.
     fn end(&self) -> Option<usize> {
         let mut next = self.next?;
         let mut last = self.ranges.last()?;
@@ -106,10 +109,11 @@ impl TextTokenizer {
         }
     }
 
-    /// The same tokenizer for the same model with other prompts and limits. The vocabulary is shared.
+    /// Returns the tokenizer of the same model with other prompts and limits. The vocabulary is
+    /// shared.
     ///
     /// # Errors
-    /// [`Error::InvalidOption`] for a limit that leaves no token of a text.
+    /// [`Error::InvalidOption`] for a limit that leaves no room for the text.
     pub(crate) fn with_contract(&self, contract: &Contract) -> Result<Self> {
         let late = self.late.as_ref().map(|late| late.with_max_tokens(contract.max_tokens));
         match self.special < contract.least_limit() {
@@ -120,7 +124,7 @@ impl TextTokenizer {
 
     pub(crate) fn tokenize(&self, text: &str, role: Role) -> Result<TokenizedText> {
         let part = match self.caps.most(role) {
-            // The model's own limit cuts more.
+            // Otherwise the model's own limit cuts more.
             Some(most) if most < self.room(role) => self.part(text, role)?,
             _ => 0..text.len(),
         };
@@ -130,7 +134,8 @@ impl TextTokenizer {
 
     fn tokenize_part(&self, text: &str, role: Role) -> Result<TokenizedText> {
         let prompt = self.prompt(role);
-        // Where tokens lie in the text matters only for telling the prompt's tokens from the text's, and costs time.
+        // Offsets are only needed to separate the prompt's tokens from the text's, and they cost
+        // time.
         let with_offsets = !prompt.is_empty();
         let (encoding, truncated) = match self.cuts_left {
             true => self.ending(prompt, text, role, with_offsets)?,
@@ -150,7 +155,7 @@ impl TextTokenizer {
         })
     }
 
-    /// The bytes of a text that are read of it at most.
+    /// Returns the byte range of the text that the cap of its role allows.
     fn part(&self, text: &str, role: Role) -> Result<Range<usize>> {
         match self.caps.most(role) {
             Some(most) => self.shared.part(text, most, self.cuts_left),
@@ -158,8 +163,8 @@ impl TextTokenizer {
         }
     }
 
-    /// Of a text that is longer than what is read of it: its tokens, and the most that are read. Either its own tokens, or with the special
-    /// ones and the prompt, as the limit counts them.
+    /// Returns the number of tokens of a text that is too long, and the limit it exceeds. Both
+    /// count either the text's own tokens, or also special tokens and prompt, as the limit does.
     pub(crate) fn excess(&self, text: &str, role: Role) -> Result<(usize, usize)> {
         let own = self.shared.count(text)?;
         match self.caps.most(role).filter(|&most| own > most) {
@@ -168,12 +173,12 @@ impl TextTokenizer {
         }
     }
 
-    /// What texts are tokenized by, whatever their roles.
+    /// Returns the tokenizer that both roles share.
     pub(super) fn shared(&self) -> &SharedTokenizer {
         &self.shared
     }
 
-    /// Tokens of a whole text with prompt and special tokens.
+    /// Counts the tokens of a whole text, with prompt and special tokens.
     pub(crate) fn count(&self, text: &str, role: Role) -> Result<usize> {
         let prompt = self.prompt(role);
         let own = match prompt.is_empty() {
@@ -183,7 +188,7 @@ impl TextTokenizer {
         Ok(own + self.special)
     }
 
-    /// The byte ranges of the text's own tokens, as many as the model takes, in order.
+    /// Returns the byte ranges of the text's own tokens in order, as many as the model takes.
     pub(crate) fn locate(&self, text: &str, role: Role) -> Result<Vec<Range<usize>>> {
         let part = self.part(text, role)?;
         let mut ranges = self.locate_part(&text[part.clone()], role)?;
@@ -206,26 +211,28 @@ impl TextTokenizer {
         Ok(late.places(encoding.get_ids(), places, role))
     }
 
-    /// Tokens that the tokenizer may give a text of this role.
+    /// Returns the maximum number of tokens that the tokenizer may give a text of this role.
     fn limit(&self, role: Role) -> usize {
         self.limits[role as usize]
     }
 
-    /// Tokens that prompt and text may take.
+    /// Returns the maximum number of tokens of prompt and text together.
     fn room(&self, role: Role) -> usize {
         self.limit(role).saturating_sub(self.special)
     }
 
-    /// Bytes of white space that are cut in front of a text: those in front of prompt and text together,
-    /// and the contract leaves none in front of a prompt.
+    /// Returns the bytes of white space that are cut in front of a text. Only white space before
+    /// prompt and text together is cut, and the contract leaves none in front of a prompt.
     fn cut_in_front(&self, prompt: &str, text: &str) -> usize {
         if self.late.is_some() && prompt.is_empty() { text.len() - trim_start(text).len() } else { 0 }
     }
 
-    /// Byte ranges of pieces of the text that the model takes whole, each beginning at a word, each but the first repeating the last
-    /// quarter of the one before, at most [`MAX_WINDOWS`]. One range, the whole text, if the model takes it whole.
+    /// Returns the byte ranges of windows of the text, each short enough for the model and
+    /// beginning at a word. Each window but the first repeats the last quarter of the one before.
+    /// There are at most [`MAX_WINDOWS`]. A text that fits is one range.
     ///
-    /// Tokenizes a little more than a window at a time, so that memory does not depend on the text's length.
+    /// Tokenizes a little more than a window at a time, so that memory does not depend on the
+    /// text's length.
     pub(crate) fn windows(&self, text: &str, role: Role) -> Result<Vec<Range<usize>>> {
         let part = self.part(text, role)?;
         let mut windows = self.windows_of_part(&text[part.clone()], role)?;
@@ -236,7 +243,7 @@ impl TextTokenizer {
     fn windows_of_part(&self, text: &str, role: Role) -> Result<Vec<Range<usize>>> {
         let mut windows = Vec::new();
         let mut start = 0;
-        // No token is shorter than a byte: most texts need no look.
+        // No token is shorter than a byte, so most texts need no tokenizing here.
         while text.len() - start >= self.limit(role).saturating_sub(self.prompt(role).len()) {
             let located = self.located(&text[start..], role, BYTES_PER_TOKEN / 4, Ends::Anywhere)?;
             let Some(end) = located.end() else { break };
@@ -248,7 +255,7 @@ impl TextTokenizer {
             let repeated = located.ranges.len() - located.ranges.len() / WINDOW_OVERLAP;
             let begins_word = |range: &&Range<usize>| text[..start + range.start].ends_with(char::is_whitespace);
             let next = located.ranges[repeated..].iter().find(begins_word).map_or(end, |range| start + range.start);
-            // A prompt that fills the limit leaves no token of the text.
+            // A prompt that fills the limit leaves no room for the text.
             if next <= start {
                 break;
             }
@@ -267,8 +274,9 @@ impl TextTokenizer {
         Ok(Located { ranges: ranges.collect(), next: next.map(|offsets| self.in_text(text, prompt, offsets).start) })
     }
 
-    /// As many tokens of prompt and text as the model takes, with the special ones. Only a beginning that surely fills the limit is tokenized: the rest of a huge text
-    /// would be dropped. `bytes_per_token` is a guess that costs a second try when it is too low.
+    /// Encodes as many tokens of prompt and text as the model takes, with the special ones. Only a
+    /// beginning that surely fills the limit is tokenized, because the rest of a huge text would be
+    /// dropped. `bytes_per_token` is a guess; if it is too low, it costs a second try.
     fn beginning(
         &self,
         (prompt, text): (&str, &str),
@@ -293,13 +301,13 @@ impl TextTokenizer {
                 let encoding = if next.is_some() { first_tokens(&encoding, room) } else { encoding };
                 return Ok(Beginning { encoding: self.shared.complete(encoding)?, next });
             }
-            // A text cut somewhere may be longer than what was asked for.
+            // The beginning may be longer than requested.
             bytes = bytes.max(prefix.len()).saturating_mul(4);
         }
     }
 
-    /// The last tokens of prompt and text that the model takes, with the special ones, and whether there
-    /// were more.
+    /// Encodes the last tokens of prompt and text that the model takes, with the special ones. Also
+    /// returns true if there were more tokens.
     fn ending(&self, prompt: &str, text: &str, role: Role, with_offsets: bool) -> Result<(Encoding, bool)> {
         let encoding = self.encode(prompt, text, with_offsets)?;
         let room = self.room(role);
@@ -315,7 +323,7 @@ impl TextTokenizer {
         }
     }
 
-    /// All tokens of prompt and text, without special ones.
+    /// Encodes all tokens of prompt and text, without special tokens.
     fn encode(&self, prompt: &str, text: &str, with_offsets: bool) -> Result<Encoding> {
         let joined;
         let mut input = match prompt.is_empty() {
@@ -331,7 +339,8 @@ impl TextTokenizer {
         self.shared.encode(input, with_offsets)
     }
 
-    /// The positions of the text's own tokens: what is left between the special tokens at both ends, after the prompt.
+    /// Returns the positions of the text's own tokens: between the special tokens at both ends,
+    /// after the prompt.
     fn content(&self, encoding: &Encoding, prompt: &str) -> Range<usize> {
         let special = encoding.get_special_tokens_mask();
         let end = special.iter().rposition(|&special| special == 0).map_or(0, |last| last + 1);
@@ -344,13 +353,13 @@ impl TextTokenizer {
         start + encoding.get_offsets()[start..end].iter().take_while(is_prompt).count()..end
     }
 
-    /// Length of the prompt as the tokenizer sees it.
+    /// Returns the length in bytes of the prompt as the tokenizer sees it.
     fn prompt_bytes(&self, prompt: &str) -> usize {
         if self.shared.lower_case() { prompt.to_lowercase().len() } else { prompt.len() }
     }
 
-    /// From offsets in what was tokenized to a range of the text. Lower-casing can move a character by a byte or two; the range is
-    /// moved back to whole characters.
+    /// Converts offsets in the tokenized input to a range of the text. Lower-casing can move a
+    /// character by a byte or two, so the range is moved back to whole characters.
     fn in_text(&self, text: &str, prompt: &str, (from, to): (usize, usize)) -> Range<usize> {
         let (prompt_bytes, cut) = (self.prompt_bytes(prompt), self.cut_in_front(prompt, text));
         let place = |at: usize| text.floor_char_boundary((at + cut).saturating_sub(prompt_bytes).min(text.len()));
@@ -358,12 +367,12 @@ impl TextTokenizer {
     }
 }
 
-/// The first tokens of an encoding without special ones.
+/// Returns the first tokens of an encoding without special tokens.
 pub(super) fn first_tokens(encoding: &Encoding, count: usize) -> Encoding {
     tokens_in(encoding, 0..count.min(encoding.len()))
 }
 
-/// The last tokens of an encoding without special ones.
+/// Returns the last tokens of an encoding without special tokens.
 pub(super) fn last_tokens(encoding: &Encoding, count: usize) -> Encoding {
     tokens_in(encoding, encoding.len().saturating_sub(count)..encoding.len())
 }
@@ -406,7 +415,7 @@ mod tests {
         TextTokenizer::load(&files, &Contract::read(&files, &overrides).unwrap()).unwrap()
     }
 
-    /// Bytes that are tokenized for a text of about this length, in windows and cut.
+    /// Returns the bytes tokenized for a text: in windows, and with truncation.
     fn work(tokenizer: &TextTokenizer, text: &str) -> [usize; 2] {
         let spent = |task: &dyn Fn()| {
             tokenizer.shared.work.store(0, Ordering::Relaxed);
@@ -419,9 +428,11 @@ mod tests {
 
     #[test]
     fn work_grows_with_the_length_in_every_script() {
-        // A window is looked for in eight bytes a token, and in four times as many if these hold too few tokens.
+        // A window takes eight bytes per token, and four times as many if these hold too few
+        // tokens.
         const TRY: usize = 64 * BYTES_PER_TOKEN / 4;
-        // The last window may be short, and a place to cut at up to 2,048 bytes behind what was asked for.
+        // The last window may be short. A place to cut may be up to 2,048 bytes behind the
+        // requested length.
         const ONCE: usize = 5 * (TRY + 2_048);
         for model in TOKENIZERS {
             let tokenizer = load(model, 64);
@@ -432,10 +443,12 @@ mod tests {
                     let text = repeated(text, length);
                     let [windows, cut] = work(&tokenizer, &text);
                     let said = format!("{model}: {windows} bytes for windows of {length}: {text:.20}");
-                    // With one try a window has `room` tokens of at least a byte: TRY / room bytes for each of the text, 8.3. With two,
-                    // TRY bytes held no more than room + UNSURE_TOKENS, so a window has room times as many: 10.2.
+                    // With one try a window has `room` tokens of at least a byte: TRY / room bytes
+                    // for each of the text, 8.3. With two, TRY bytes held no more than room +
+                    // UNSURE_TOKENS, so a window has room times as many: 10.2.
                     let most = 5 * (room + UNSURE_TOKENS) * text.len() / room;
-                    // Four times the length. Windows that need a second try come at other places; a square would be 16 times as much.
+                    // Four times the length. Windows that need a second try come at other places; a
+                    // square would be 16 times as much.
                     assert!(windows <= most + ONCE && windows <= 6 * before + ONCE, "{said}");
                     assert!(cut <= 7 * text.len() / 3, "{model}: {cut} bytes for cutting {length}: {:.20}", text);
                     before = windows;

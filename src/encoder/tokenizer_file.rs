@@ -1,4 +1,4 @@
-//! tokenizer.json, read so that a damaged one is an error: what the tokenizers crate answers with a panic included.
+//! Reads tokenizer.json. Damage in it is an error, even where the tokenizers crate panics.
 
 use tokenizers::{Encoding, PostProcessor, Tokenizer};
 
@@ -6,13 +6,15 @@ use super::reader::TOKENIZER;
 use crate::store::ModelFiles;
 use crate::{Error, Result, foreign};
 
-/// Goes through normaliser, pre-tokenizer, model and template once.
+/// A text that exercises normaliser, pre-tokenizer, model and template once.
 const PROBE: &str = "Probe 1, über 試";
 
-/// The tokenizer of a model, without padding and truncation. `max_tokens` is the longest text; `pairs`: whether two texts will be joined.
+/// Reads a model's tokenizer, without padding and truncation. `max_tokens` is the longest text;
+/// `pairs` is true if two texts will be joined.
 ///
 /// # Errors
-/// [`Error::ModelFile`] when the file is missing, cannot be read, cannot encode a short text, or adds more special tokens than a text may have.
+/// [`Error::ModelFile`] when the file is missing, cannot be read, cannot encode a short text, or
+/// adds more special tokens than a text may have.
 pub(super) fn read(files: &ModelFiles, max_tokens: usize, pairs: bool) -> Result<Tokenizer> {
     let unusable = |message: String| Error::ModelFile { path: files.dir.join(TOKENIZER), message };
     let bytes = files.read(TOKENIZER)?.ok_or_else(|| unusable("the file is missing".into()))?;
@@ -38,7 +40,7 @@ pub(super) fn read(files: &ModelFiles, max_tokens: usize, pairs: bool) -> Result
     }
 }
 
-/// What `encode` gives; an error of the tokenizers library, or a panic in it, is ours.
+/// Calls `encode`. An error or panic of the tokenizers library becomes an error of ours.
 pub(super) fn encoded(encode: impl FnOnce() -> tokenizers::Result<Encoding>) -> Result<Encoding> {
     let failed = |message: String| Error::Compute { context: "tokenizing failed".into(), message };
     foreign::call(encode).map_err(failed)?.map_err(|e| failed(e.to_string()))

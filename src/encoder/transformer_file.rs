@@ -1,4 +1,4 @@
-//! sentence_bert_config.json, or the file of its kind that an older model has.
+//! sentence_bert_config.json, or its counterpart in an older model.
 
 use serde_json::Value;
 
@@ -6,28 +6,30 @@ use super::reader::{MODULES, Reader};
 use crate::Result;
 use crate::store::TRANSFORMER_FILES;
 
-/// The file with its name; `Null` where there is none.
+/// The file's name and content; the content is `Null` if there is no file.
 pub(super) struct TransformerFile {
     pub name: &'static str,
     pub content: Value,
 }
 
 impl TransformerFile {
-    /// The longest text in tokens: what is given to the tokenizer goes before the file's own field.
+    /// Returns the longest text in tokens. Arguments to the tokenizer win over the file's own
+    /// field.
     pub fn max_tokens(&self) -> Option<u64> {
         let mut given = ["processor_kwargs", "tokenizer_args"].into_iter();
         let given = given.find_map(|field| self.content[field]["model_max_length"].as_u64());
         given.or(self.content["max_seq_length"].as_u64())
     }
 
-    /// Whether texts are lower-cased before everything else.
+    /// Returns true if texts are lower-cased before everything else.
     pub fn lower_case(&self) -> bool {
         self.content["do_lower_case"] == Value::Bool(true)
     }
 }
 
 impl Reader<'_> {
-    /// The first of the files that says anything. Without modules.json sentence-transformers reads none.
+    /// Returns the first of the files that is not empty. sentence-transformers reads none of them
+    /// without modules.json.
     pub(super) fn transformer_file(&mut self) -> Result<TransformerFile> {
         for name in TRANSFORMER_FILES {
             let Some(content) = self.json(name)? else { continue };

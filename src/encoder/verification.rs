@@ -1,4 +1,4 @@
-//! Whether a model on this machine is sound: its files, its contract, and what it computes.
+//! The verification of a model on this machine: its files, its contract, and what it computes.
 
 use std::path::PathBuf;
 
@@ -17,15 +17,15 @@ use crate::engine::Precision;
 use crate::kernels::Kernels;
 use crate::store::{FileCheck, ModelFiles, ModelStore, Verdict};
 
-/// What was found about a model.
+/// The result of verifying a model.
 pub struct Verification {
-    /// Its files.
+    /// The model's files.
     pub files: ModelFiles,
-    /// What became of their checksums.
+    /// The checksum results of the files.
     pub file_checks: Vec<FileCheck>,
-    /// What was computed with it; nothing where a file is damaged.
+    /// The checks of what the model computes; empty if a file is damaged.
     pub checks: Vec<Check>,
-    /// `None` when a file is damaged or a weight is not finite: a model that is not the right one is not run.
+    /// `None` when a file is damaged or a weight is not finite: such a model is not run.
     model: Option<Loaded>,
 }
 
@@ -39,71 +39,71 @@ enum Loaded {
 pub struct VerificationDocument {
     /// The model's name.
     pub model: String,
-    /// Its folder.
+    /// The model's folder.
     pub path: PathBuf,
-    /// Its revision, where it is known.
+    /// The model's revision, where it is known.
     pub revision: Option<String>,
-    /// What tells it from other models, where it was loaded.
+    /// The model's fingerprint, if it was loaded.
     pub fingerprint: Option<String>,
-    /// Its files.
+    /// The model's files.
     pub files: Vec<FileDocument>,
-    /// How it reads texts, where it was loaded.
+    /// The contract of the model, if it was loaded.
     pub contract: Option<ContractDocument>,
-    /// What was computed.
+    /// The checks of what the model computes.
     pub checks: Vec<CheckDocument>,
 }
 
 /// A file of a model.
 #[derive(Debug, Clone, Serialize)]
 pub struct FileDocument {
-    /// Its name in the folder.
+    /// The file's name in the folder.
     pub file: String,
-    /// Bytes; 0 where it is missing.
+    /// Size in bytes; 0 if the file is missing.
     pub size_bytes: u64,
-    /// Its checksum.
+    /// The file's checksum.
     pub sha256: String,
-    /// What the checksum should be, where it is known.
+    /// The expected checksum, where it is known.
     pub expected: Option<String>,
     /// `matches`, `DIFFERS`, `unverified` or `MISSING`.
     pub verdict: &'static str,
 }
 
-/// A check of what a model computes.
+/// A check of a model's results.
 #[derive(Debug, Clone, Serialize)]
 pub struct CheckDocument {
-    /// What was checked.
+    /// The name of the check.
     pub name: &'static str,
-    /// Whether it is as it should be.
+    /// True if the check passed.
     pub passed: bool,
-    /// What was found.
+    /// The numbers behind the result.
     pub detail: String,
 }
 
-/// How a model reads texts, with what its files contradict and leave open.
+/// The contract of a model, with the contradictions and gaps of its files.
 #[derive(Debug, Clone, Serialize)]
 pub struct ContractDocument {
-    /// How it reads texts.
+    /// The way that the model reads texts.
     #[serde(flatten)]
     pub reads: Reads,
     /// Contradictions and assumptions.
     pub findings: Vec<FindingDocument>,
 }
 
-/// Something in a model's files that contradicts itself, or that was assumed.
+/// A contradiction in a model's files, or an assumption where they are silent.
 #[derive(Debug, Clone, Serialize)]
 pub struct FindingDocument {
     /// The file.
     pub file: String,
-    /// What was found.
+    /// The message.
     pub message: String,
 }
 
-/// How a model of each kind reads texts.
+/// The options by which a model of each kind reads texts.
 #[derive(Debug, Clone, Serialize)]
 #[serde(untagged)]
 #[allow(missing_docs)] // They are the options of a contract, by their names.
 pub enum Reads {
-    /// A vector of the text.
+    /// A model that gives a vector of the text.
     Embedding {
         architecture: String,
         dim: usize,
@@ -113,7 +113,7 @@ pub enum Reads {
         query_prompt: String,
         document_prompt: String,
     },
-    /// A vector of each token.
+    /// A model that gives a vector of each token.
     LateInteraction {
         architecture: String,
         kind: &'static str,
@@ -128,15 +128,17 @@ pub enum Reads {
         query_prompt: String,
         document_prompt: String,
     },
-    /// Query and document together.
+    /// A model that reads query and document together.
     CrossEncoder { architecture: String, kind: &'static str, max_tokens: usize, raw_scores: bool },
 }
 
 impl Verification {
-    /// Checks the files of a model, and if they are sound what it computes. Fetches the model if it is not there.
+    /// Checks the files of a model and, if they are sound, what it computes. Fetches a missing
+    /// model.
     ///
     /// # Errors
-    /// Those of [`ModelStore::get`], [`LocalEncoder::load`] and [`CrossEncoder::load`]. What is wrong with the model itself is no error.
+    /// The errors of [`ModelStore::get`], [`LocalEncoder::load`] and [`CrossEncoder::load`]. A
+    /// fault of the model itself is not an error.
     pub fn of(store: &ModelStore, name: &str) -> Result<Self> {
         let files = store.get(&store.parse(name)?)?;
         let file_checks = store.verify_files(&files)?;
@@ -144,7 +146,7 @@ impl Verification {
         if verification.num_damaged() == 0 {
             verification.checks.push(check_weights(&verification.files)?);
         }
-        // A model with weights that are not finite is not run: every engine refuses it, or its numbers are none.
+        // A model with weights that are not finite is not run: engines refuse it, or compute NaN.
         if verification.checks.iter().any(|check| check.passed) {
             match ModelKind::of(&verification.files)? {
                 ModelKind::Encoder | ModelKind::LateInteraction => verification.check_encoder()?,
@@ -174,26 +176,26 @@ impl Verification {
         Ok(())
     }
 
-    /// Files whose checksum differs, or that are missing.
+    /// Returns the number of files that are missing or have another checksum.
     pub fn num_damaged(&self) -> usize {
         let is_damaged = |check: &&FileCheck| matches!(check.verdict, Verdict::Differs | Verdict::Missing);
         self.file_checks.iter().filter(is_damaged).count()
     }
 
-    /// Checks that failed.
+    /// Returns the number of checks that failed.
     pub fn num_failed(&self) -> usize {
         self.checks.iter().filter(|check| !check.passed).count()
     }
 
-    /// How the model reads texts, if it was loaded.
+    /// Returns the contract of the model, if it was loaded.
     pub fn contract(&self) -> Option<ContractDocument> {
         self.model.as_ref().map(Loaded::contract)
     }
 
-    /// Everything, for a file or another program.
+    /// Returns the whole result in its JSON form.
     ///
     /// # Errors
-    /// What reading the model's files for its fingerprint fails with.
+    /// The errors of reading the model's files for its fingerprint.
     pub fn document(&self) -> Result<VerificationDocument> {
         let file = |check: &FileCheck| FileDocument {
             file: check.file.clone(),

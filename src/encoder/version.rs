@@ -1,25 +1,27 @@
-//! Which release's arithmetic a model's vectors and logits come from.
+//! The version of the arithmetic behind a model's vectors and logits.
 
 use serde_json::Value;
 
 use super::Precision;
 use crate::kernels::Kernels;
 
-/// Part of every fingerprint, and raised when a release computes other bits from the same files: indexes and caches of
-/// older releases must not be taken for its own.
+/// Returns the arithmetic version, a part of every fingerprint. It rises when a release computes
+/// other bits from the same files, so that indexes and caches of older releases are not reused.
 ///
-/// Codes of 8 bits have been of split columns since version 2. Versions 3 and 4 are 1 and 2 for files whose config.json
-/// older releases read otherwise than transformers; all other files keep their number.
+/// Since version 2, codes of 8 bits are of split columns. Versions 3 and 4 are versions 1 and 2 for
+/// files whose config.json older releases read differently from transformers. All other files keep
+/// their number.
 pub(super) fn arithmetic_version(precision: Precision, config: &Value) -> u32 {
     let codes_of_8_bits = precision == Precision::I8 && Kernels::best().gemm_i8.code_bytes() == 1;
     let codes = if codes_of_8_bits { 2 } else { 1 };
     if was_read_otherwise(config) { codes + 2 } else { codes }
 }
 
-/// Whether releases before this rule took another epsilon or other angles from this config.json.
+/// Returns true if releases before this rule took another epsilon or other angles from this
+/// config.json.
 fn was_read_otherwise(config: &Value) -> bool {
     let ropes = &config["rope_parameters"];
-    // They preferred the older form of the angles where a file has both.
+    // Those releases preferred the older form of the angles where a file has both.
     let differs = |older: &Value, newer: &Value| !older.is_null() && !newer.is_null() && older != newer;
     match config["model_type"].as_str().unwrap_or_default() {
         "roberta" | "xlm-roberta" | "camembert" => config["layer_norm_eps"].is_null(),
