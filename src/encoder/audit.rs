@@ -1,9 +1,9 @@
-//! The fields of a model's files: which ones nearsort knows, and which values it computes.
+//! Checks the fields of a model's files: nearsort must know each field and compute its value.
 //!
-//! A field that changes what a model computes is either read by the code that computes it, or listed
-//! in `known_fields.rs` with the values that have no effect of their own. Another value is an error. A field that
-//! nobody here knows becomes a [`super::Finding`], since nobody can say what it changes; null is always
-//! the default.
+//! A field that changes what a model computes is read by the code that computes it, or listed in
+//! `known_fields.rs` with the values that have no effect. Any other value is an error. An unknown
+//! field becomes a [`super::Finding`], because its effect is unknown. Null always means the
+//! default.
 
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ use super::transformer_file::TransformerFile;
 use crate::Result;
 
 impl Reader<'_> {
-    /// config.json, by its architecture.
+    /// Checks config.json, by its architecture.
     pub(super) fn audit_config(&mut self, config: &Value) -> Result<()> {
         let is_jina = config["position_embedding_type"] == "alibi";
         let (own, fixed): (&'static [&'static [&'static str]], &Fixed) = match config["model_type"].as_str() {
@@ -45,12 +45,12 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// config_sentence_transformers.json. `unit`: whether vectors end up at length 1.
+    /// Checks config_sentence_transformers.json. `unit` is true if vectors end up with length 1.
     pub(super) fn audit_prompts(&mut self, unit: bool) -> Result<()> {
         let Some(own) = self.json(PROMPTS)? else { return Ok(()) };
         self.audit(PROMPTS, &own, &PROMPT_FIELDS, &[])?;
         let name = own["similarity_fn_name"].as_str().unwrap_or("cosine");
-        // Of vectors of length 1 these order as the cosine does.
+        // For vectors of length 1 these give the same order as the cosine.
         let is_cosine = name == "cosine" || (unit && ["dot", "dot_product", "euclidean"].contains(&name));
         if !is_cosine {
             self.note(PROMPTS, format!("names the similarity '{name}'; nearsort compares vectors by their cosine"));
@@ -58,7 +58,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// The file about the transformer; `task` is what the modules behind it need of it.
+    /// Checks the file about the transformer. `task` is the one that the modules behind it need.
     pub(super) fn audit_transformer(&mut self, file: &TransformerFile, task: &str) -> Result<()> {
         let TransformerFile { name, content } = file;
         self.audit(name, content, &TRANSFORMER_FIELDS, &[])?;
@@ -81,7 +81,7 @@ impl Reader<'_> {
         output.map_or(Ok(()), |(_, feature, method)| self.audit_output(name, content, (feature, method)))
     }
 
-    /// What is taken of the transformer for a text, and how the text gets into it.
+    /// Checks which output of the transformer is used, and how a text is put into it.
     fn audit_output(&self, file: &str, content: &Value, (feature, output): (&str, &str)) -> Result<()> {
         let given = &content["module_output_name"];
         if !given.is_null() && given != feature {
@@ -102,12 +102,12 @@ impl Reader<'_> {
         }
     }
 
-    /// tokenizer_config.json.
+    /// Checks tokenizer_config.json.
     pub(super) fn audit_tokenizer(&mut self, config: &Value) -> Result<()> {
         self.audit(TOKENIZER_CONFIG, config, &TOKENIZER_FIELDS, &[])
     }
 
-    /// The config.json of a module, if it has one.
+    /// Checks the config.json of a module, if it has one.
     pub(super) fn audit_module(&mut self, entry: &Listed, config: &Value) -> Result<()> {
         match MODULE_FIELDS.iter().find(|(class, _)| *class == entry.name()) {
             Some((_, fields)) => self.audit(&entry.file("config.json"), config, fields, &[]),
@@ -115,7 +115,7 @@ impl Reader<'_> {
         }
     }
 
-    /// `more`: fields that are checked already.
+    /// Checks the fields of one file. `more` are fields that are checked already.
     fn audit(&mut self, file: &str, content: &Value, fields: &Fields, more: &Fixed) -> Result<()> {
         self.check_fixed(file, content, fields.fixed)?;
         let fixed = || fields.fixed.iter().chain(more).map(|(field, _)| *field);
@@ -154,7 +154,7 @@ impl Reader<'_> {
     }
 }
 
-/// A value for a message: a long one by its beginning.
+/// Returns a value for a message; a long value is shortened to its beginning.
 fn short(value: &Value) -> String {
     let text = value.to_string();
     match text.char_indices().nth(60) {

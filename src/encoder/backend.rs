@@ -1,4 +1,4 @@
-//! Which engine computes a model, and the model in it.
+//! The choice of the engine for a model, and loading the model into it.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::kernels::Kernels;
 use crate::store::{MappedFile, ModelFiles};
 use crate::{Error, Result};
 
-/// The engine and the precision for what was asked.
+/// Chooses the engine and the precision for the options.
 pub(super) fn choose(config: &Value, options: &LocalEncoderOptions) -> Result<(Engine, Precision)> {
     let refused = |message: String| Err(Error::InvalidArgument(message));
     let native = NativeBackend::check(config);
@@ -55,13 +55,14 @@ pub(super) fn load_backend(
     }
 }
 
-/// The weights as the engine takes them.
+/// Maps the weights in the form that the engine takes.
 pub(super) fn map_weights(files: &ModelFiles) -> Result<Vec<Arc<dyn WeightsFile>>> {
     let mapped = files.map_weights()?.into_iter();
     Ok(mapped.map(|file| Arc::new(Mapped(file)) as Arc<dyn WeightsFile>).collect())
 }
 
-/// The store's mapping as the engine takes it: the two do not know each other.
+/// The store's mapping in the form that the engine takes. Store and engine do not depend on each
+/// other.
 struct Mapped(MappedFile);
 
 impl WeightsFile for Mapped {

@@ -1,4 +1,4 @@
-//! Does a loaded model do what it should? What `nearsort models verify` runs.
+//! The self-check of a loaded model, which `nearsort models verify` runs.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -10,28 +10,32 @@ use crate::call::Call;
 use crate::kernels::cosine_wide;
 use crate::{Error, Result};
 
-/// Largest difference of a component that padding may make. The mask adds the most negative f32 to the scores of
-/// padding, which makes their softmax exactly 0; what remains is the rounding of sums in another order.
+/// Largest difference of a component that padding may cause. The mask adds the most negative f32 to
+/// the scores of padding, which makes their softmax exactly 0. Only the rounding of sums in another
+/// order remains.
 const PADDING_TOLERANCE: f32 = 1e-5;
 
-/// Largest difference of a component from a golden vector: the parity that is promised with sentence-transformers.
+/// Largest difference of a component from a golden vector: the promised parity with
+/// sentence-transformers.
 const GOLDEN_TOLERANCE: f32 = 1e-4;
 
-/// Smallest cosine between vectors of two precisions. For passages i8 keeps 0.997; the probes are harder, and other models may be too.
+/// Smallest cosine between vectors of two precisions. i8 keeps 0.997 for passages; the probes are
+/// harder, and other models may be too.
 const LEAST_AGREEMENT: f32 = 0.99;
 
-/// Vectors whose components differ by no more than this are the same but for rounding.
+/// Largest difference of components between two vectors that count as the same.
 const SAME_VECTOR: f32 = 1e-5;
 
-/// Vectors by sentence-transformers, per registered model. `models/make_expected.py` writes them.
+/// Vectors computed by sentence-transformers, per registered model. `models/make_expected.py`
+/// writes them.
 const GOLDEN: [(&str, &str); 1] = [("all-MiniLM-L6-v2", include_str!("../../models/golden/all-MiniLM-L6-v2.json"))];
 
-/// Queries and passages, each query with each passage a pair.
+/// Queries and passages; each query forms a pair with each passage.
 const PAIRS: &str = include_str!("../../models/golden/pairs.json");
 
-/// Largest difference between the cosines of a pair in two precisions, for 99 pairs of 100. With the
-/// 8-bit activations of VNNI i8 has .0113 over 4,300 pairs of dl19. The bound is for what is broken:
-/// vectors that pass [`LEAST_AGREEMENT`] may differ so much.
+/// Largest difference between the cosines of a pair in two precisions, for 99 pairs of 100. With
+/// VNNI's 8-bit activations, i8 has .0113 over 4,300 pairs of dl19. The bound only catches broken
+/// models: vectors that pass [`LEAST_AGREEMENT`] may differ this much.
 const SCORE_TOLERANCE: f32 = 0.1;
 
 /// Texts of very different lengths, so that a rectangle of them is mostly padding.
@@ -44,14 +48,14 @@ const PROBES: [&str; 5] = [
     "数字 12345 and Ünïcödé, mixed.",
 ];
 
-/// One question about a model and its answer.
+/// A check of a model and its result.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Check {
-    /// What was asked.
+    /// The name of the check.
     pub name: &'static str,
-    /// Whether the answer is good.
+    /// True if the check passed.
     pub passed: bool,
-    /// The numbers behind it.
+    /// The numbers behind the result.
     pub detail: String,
 }
 
@@ -73,11 +77,12 @@ struct GoldenText {
 }
 
 impl LocalEncoder {
-    /// Encodes probe texts and checks that the vectors are finite and differ, that neighbours and padding do not change
-    /// them, and, in f32 for registered models with known vectors, that they are the right ones.
+    /// Encodes probe texts and checks the vectors. They must be finite and differ, and neighbours
+    /// and padding must not change them. In f32, for registered models with golden vectors, they
+    /// must also be equal to those.
     ///
     /// # Errors
-    /// When encoding fails. A vector that is wrong is no error but a [`Check`] that did not pass.
+    /// When encoding fails. A wrong vector is not an error but a [`Check`] that did not pass.
     pub fn self_check(&self) -> Result<Vec<Check>> {
         if !self.has_text_vectors() {
             return self.late_self_check();
@@ -100,7 +105,8 @@ impl LocalEncoder {
         Ok(checks)
     }
 
-    /// Checks that this encoder's vectors of the probe texts point where those of `reference`, the same model in another precision, do.
+    /// Checks that this encoder's vectors of the probe texts point in the same direction as those
+    /// of `reference`, the same model in another precision.
     ///
     /// # Errors
     /// When encoding fails.
@@ -111,7 +117,7 @@ impl LocalEncoder {
         };
         let (found, expected) = (vectors(self)?, vectors(reference)?);
         let cosines = found.iter().zip(&expected).map(|(a, b)| cosine_wide(a, b));
-        // `min` would drop NaN, which has to fail.
+        // `min` would drop NaN, which must fail.
         let least =
             cosines.fold(1.0, |least: f32, cosine| if cosine < least || cosine.is_nan() { cosine } else { least });
         Ok(Check {
@@ -121,9 +127,9 @@ impl LocalEncoder {
         })
     }
 
-    /// Checks that the cosines of 300 pairs are near those of `reference`, the same model in another
-    /// precision, and says by how much they differ: in the mean, and for 99 pairs of 100. `None` for
-    /// a late-interaction model.
+    /// Checks that the cosines of 300 pairs are close to those of `reference`, the same model in
+    /// another precision. Reports the mean difference and that of the 99th percentile. `None` for a
+    /// late-interaction model.
     ///
     /// # Errors
     /// When encoding fails.
@@ -144,7 +150,8 @@ impl LocalEncoder {
         Ok(Some(score_difference(self.precision(), &cosines(self)?, &cosines(reference)?)))
     }
 
-    /// [`LocalEncoder::self_check`] of a late-interaction model: its token vectors of documents and queries.
+    /// Does [`LocalEncoder::self_check`] for a late-interaction model, on its token vectors of
+    /// documents and queries.
     fn late_self_check(&self) -> Result<Vec<Check>> {
         let mut vectors = [const { Vec::new() }; 3];
         for role in [Role::Document, Role::Query] {
@@ -165,14 +172,15 @@ impl LocalEncoder {
         ])
     }
 
-    /// The tokens' vectors of each text, of length 1 and back to back.
+    /// Returns the token vectors of each text, of length 1 and back to back.
     fn token_vectors(&self, texts: &[&str], role: Role) -> Result<Vec<Vec<f32>>> {
         let collected = Collected::new(texts.len());
         self.encode_each(texts, role, &Call::new(), &|index, text| collected.keep(index, text))?;
         Ok(collected.into_inner())
     }
 
-    /// `None` when no golden vectors are known, in another precision than theirs, or when the user changed what decides a vector.
+    /// Checks the golden vectors. `None` if there are none for the model, in another precision than
+    /// theirs, or if the user changed settings that decide a vector.
     fn golden_check(&self) -> Result<Option<Check>> {
         let known =
             GOLDEN.iter().find(|(name, _)| self.files().entry.as_ref().is_some_and(|entry| entry.name == *name));
@@ -191,13 +199,13 @@ fn unreadable(error: serde_json::Error) -> Error {
     Error::Compute { context: "the golden vectors are unreadable".into(), message: error.to_string() }
 }
 
-/// How far scores are from those of f32.
+/// Checks how far scores are from those of f32.
 fn score_difference(precision: Precision, found: &[f32], expected: &[f32]) -> Check {
     let mut differences: Vec<f32> = found.iter().zip(expected).map(|(a, b)| (a - b).abs()).collect();
     differences.sort_by(f32::total_cmp);
     let count = differences.len();
     let mean = differences.iter().sum::<f32>() / count.max(1) as f32;
-    // NaN is last in the order, and has to fail wherever it is.
+    // NaN is last in the order, and must fail wherever it is.
     let most = differences.get((count * 99).div_ceil(100).saturating_sub(1)).copied().unwrap_or(f32::NAN);
     Check {
         name: "the fastest precision gives the scores of f32",
@@ -209,7 +217,7 @@ fn score_difference(precision: Precision, found: &[f32], expected: &[f32]) -> Ch
     }
 }
 
-/// Texts' token vectors as they come.
+/// Collects the token vectors of texts as they arrive.
 struct Collected(Mutex<Vec<Vec<f32>>>);
 
 impl Collected {
@@ -254,7 +262,7 @@ fn distinct(rows: &[Vec<f32>]) -> Check {
 }
 
 pub(super) fn within(name: &'static str, found: &[f32], expected: &[f32], tolerance: f32) -> Check {
-    // `max` would drop NaN; a NaN difference has to fail.
+    // `max` would drop NaN; a NaN difference must fail.
     let largest = found
         .iter()
         .zip(expected)

@@ -1,4 +1,4 @@
-//! A contract for one request: the model's own with what a [`Reading`] says otherwise. No file is read.
+//! The contract for one request: the model's own, changed by a [`Reading`]. No file is read.
 
 use super::contract::checked_limit;
 use super::late_interaction::{LEAST_LENGTH, trim_start};
@@ -8,10 +8,11 @@ use super::{Contract, Role};
 use crate::{Error, Result};
 
 impl Contract {
-    /// How the model is used where a text is read as `reading` says; `name`: the model's.
+    /// Returns the contract with the options of `reading`. `name` is the model's name.
     ///
     /// # Errors
-    /// [`Error::InvalidOption`] for an option that the model has no use for, and for a value out of range.
+    /// [`Error::InvalidOption`] for an option that does not apply to the model, and for a value out
+    /// of range.
     pub(super) fn reading(&self, reading: &Reading, name: &str) -> Result<Self> {
         self.check_reading(reading, name)?;
         let mut contract = self.clone();

@@ -1,5 +1,5 @@
-//! sentence-transformers' `Dense` module: a linear layer with an activation, and perhaps a residual
-//! connection.
+//! sentence-transformers' `Dense` module: a linear layer with an activation and an optional
+//! residual connection.
 
 use serde_json::Value;
 
@@ -10,13 +10,13 @@ use crate::Result;
 use crate::kernels::{self, Kernels, padded_len};
 use crate::store::ModelFiles;
 
-/// The activations, by the names of torch's classes with their default arguments.
+/// An activation, named after torch's class with its default arguments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Activation {
     Identity,
     Tanh,
     Relu,
-    /// By erf.
+    /// The exact GELU, by erf.
     Gelu,
     /// Swish.
     Silu,
@@ -33,14 +33,14 @@ const ACTIVATIONS: [(&str, Activation); 6] = [
 ];
 
 impl Activation {
-    /// By the path of the class, such as `torch.nn.modules.activation.Tanh`. sentence-transformers loads
-    /// none but torch's own.
+    /// Returns the activation of a class path, such as `torch.nn.modules.activation.Tanh`.
+    /// sentence-transformers loads only torch's own.
     fn of(path: &str) -> Option<Self> {
         let name = path.strip_prefix("torch.")?.rsplit('.').next()?;
         ACTIVATIONS.iter().find(|(known, _)| *known == name).map(|(_, activation)| *activation)
     }
 
-    /// Applied to every component.
+    /// Applies the activation to every component.
     fn apply(self, kernels: &Kernels, vector: &mut Vec<f32>) {
         let known = match self {
             Self::Identity => return,
@@ -57,14 +57,14 @@ impl Activation {
     }
 }
 
-/// What the config.json of a dense layer says.
+/// The config.json of a dense layer.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct DenseConfig {
-    /// The layer's folder; empty where its weight lies among those of the model.
+    /// The layer's folder; empty if its weight is among those of the model.
     pub folder: String,
-    /// The feature that it reads.
+    /// The name of the feature that the layer reads.
     pub input: String,
-    /// The feature that it writes.
+    /// The name of the feature that the layer writes.
     pub output: String,
     pub in_features: usize,
     pub out_features: usize,
@@ -74,7 +74,7 @@ pub(crate) struct DenseConfig {
 }
 
 impl DenseConfig {
-    /// The projection that lies among the weights of a model itself (Stanford's ColBERT), of tokens.
+    /// Returns the projection of tokens that is among a model's own weights (Stanford's ColBERT).
     pub(super) fn of_model(in_features: usize, out_features: usize) -> Self {
         Self {
             folder: String::new(),
@@ -90,7 +90,7 @@ impl DenseConfig {
 }
 
 impl Reader<'_> {
-    /// The config.json of a dense layer.
+    /// Reads the config.json of a dense layer.
     pub(super) fn dense(&mut self, entry: &Listed) -> Result<DenseConfig> {
         let file = entry.file("config.json");
         let config = self.module_config(&file)?;
@@ -103,7 +103,7 @@ impl Reader<'_> {
             Value::Bool(value) => Ok(*value),
             other => Err(self.unusable(&file, &format!("{field} is {other}, expected true or false"))),
         };
-        // PyLate's layers project the tokens, and say nothing of it.
+        // PyLate's layers project the tokens, but do not name the feature.
         let default = if entry.is_pylate() { TOKENS } else { SENTENCE };
         let (input, output) = feature_names(&config, default);
         Ok(DenseConfig {
@@ -128,13 +128,13 @@ impl Reader<'_> {
     }
 }
 
-/// One layer; matrices are row-major `[out, in]`.
+/// A dense layer; matrices are row-major `[out, in]`.
 pub(crate) struct Dense {
     config: DenseConfig,
     weight: Vec<f32>,
     /// Empty without a bias.
     bias: Vec<f32>,
-    /// Projects the input of a residual connection; empty where the widths are the same.
+    /// The projection of the input for a residual connection; empty if the widths are equal.
     residual: Vec<f32>,
     kernels: &'static Kernels,
 }
@@ -143,7 +143,7 @@ impl Dense {
     /// Reads the layer's weights.
     ///
     /// # Errors
-    /// [`crate::Error::ModelFile`] when they are missing or are not those of the layer's config.json.
+    /// [`crate::Error::ModelFile`] when they are missing or do not match the layer's config.json.
     pub(crate) fn load(files: &ModelFiles, config: &DenseConfig, kernels: &'static Kernels) -> Result<Self> {
         let shape = [config.out_features, config.in_features];
         if config.folder.is_empty() {
@@ -163,7 +163,8 @@ impl Dense {
         &self.config
     }
 
-    /// `activation(weight x + bias)`, plus `x` or its projection where there is a residual connection.
+    /// Returns `activation(weight x + bias)`; with a residual connection, plus `x` or its
+    /// projection.
     pub(crate) fn apply(&self, vector: &[f32]) -> Vec<f32> {
         let mut out = self.product(vector, &self.weight);
         out.iter_mut().zip(&self.bias).for_each(|(y, b)| *y += b);

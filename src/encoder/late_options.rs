@@ -1,27 +1,27 @@
-//! How late-interaction models read texts.
+//! The options by which late-interaction models read texts.
 
-/// How a late-interaction model reads texts, beyond what every model does.
+/// The options by which a late-interaction model reads texts, beyond those of every model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LateInteraction {
-    /// The token put behind the first token of every query; none where it is empty.
+    /// The token behind the first token of every query; empty for none.
     pub query_prefix: String,
-    /// The token put behind the first token of every document; none where it is empty.
+    /// The token behind the first token of every document; empty for none.
     pub document_prefix: String,
     /// Longest query in tokens, special tokens, prompt and prefix included.
     pub query_length: usize,
-    /// How queries are filled up to `query_length`; `None`: they are not.
+    /// The tokens that fill queries up to `query_length`; `None` if queries are not filled up.
     pub expansion: Option<Expansion>,
-    /// Tokens of documents whose vectors do not count. A word that is no token stands for the
-    /// unknown token.
+    /// Document tokens whose vectors do not count. A word that is not in the vocabulary stands for
+    /// the unknown token.
     pub skiplist: Vec<String>,
 }
 
-/// How a query is filled up.
+/// The expansion of queries with extra tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expansion {
-    /// The token that it is filled up with.
+    /// The token that is added.
     pub token: String,
-    /// Whether the tokens of the query attend to those added. Added ones attend to the query's alone
-    /// if not.
+    /// True if the query's tokens attend to the added ones. If false, the added ones attend only to
+    /// the query's.
     pub attended: bool,
 }

@@ -1,4 +1,4 @@
-//! What a late-interaction model does to the tokens of a text, as PyLate does it.
+//! The changes that a late-interaction model makes to the tokens of a text, as in PyLate.
 
 use tokenizers::{AddedToken, Tokenizer};
 
@@ -6,25 +6,26 @@ use super::late_options::LateInteraction;
 use super::tokenized::{TokenizedText, unknown_id};
 use super::{Contract, Role};
 
-/// The options of a late-interaction model as ids.
+/// The options of a late-interaction model, with tokens as ids.
 #[derive(Clone)]
 pub(super) struct LateTokens {
-    /// Of queries and of documents.
+    /// The prefixes of queries and of documents.
     prefixes: [Option<u32>; 2],
-    /// Tokens of a query, and of a document, without the prefix.
+    /// Maximum number of tokens of a query, and of a document, without the prefix.
     limits: [usize; 2],
     query_length: usize,
-    /// The token that fills queries up, and whether it is attended to.
+    /// The token that fills queries up, and true if it is attended to.
     expansion: Option<(u32, bool)>,
-    /// Sorted.
+    /// The ids of the skip list, sorted.
     skiplist: Vec<u32>,
 }
 
 impl LateTokens {
-    /// Looks up the tokens, and makes the prefixes tokens of their own wherever a text spells them out.
+    /// Looks up the tokens' ids. Also makes each prefix a token of its own, wherever it occurs in a
+    /// text.
     ///
     /// # Errors
-    /// Which token is missing, in words.
+    /// A message that names the missing token.
     pub fn resolve(tokenizer: &mut Tokenizer, contract: &Contract, late: &LateInteraction) -> Result<Self, String> {
         let rows = contract.config["vocab_size"].as_u64().unwrap_or(u64::MAX);
         let known = |tokenizer: &Tokenizer, token: &str, what: &str| {
@@ -48,7 +49,8 @@ impl LateTokens {
                 Some((id, expansion.attended))
             }
         };
-        // PyLate looks words up before it adds the prefixes; a word that is no token becomes the unknown one.
+        // PyLate looks words up before it adds the prefixes. A word outside the vocabulary becomes
+        // the unknown token.
         let unknown = unknown_id(tokenizer);
         let ids = late.skiplist.iter().filter_map(|word| tokenizer.token_to_id(word).or(unknown));
         let mut skiplist: Vec<u32> = ids.collect();
@@ -65,17 +67,18 @@ impl LateTokens {
         })
     }
 
-    /// The same with another limit of documents.
+    /// Returns the same options with another limit of documents.
     pub fn with_max_tokens(&self, max_tokens: usize) -> Self {
         Self { limits: [self.limits[0], without(self.prefixes[1], max_tokens)], ..self.clone() }
     }
 
-    /// Tokens that the tokenizer may give a text, special tokens included.
+    /// Returns the maximum number of tokens that the tokenizer may give a text, special tokens
+    /// included.
     pub fn limit(&self, role: Role) -> usize {
         self.limits[role as usize]
     }
 
-    /// The tokens that the model reads, of those that the tokenizer gives.
+    /// Turns the tokenizer's tokens into those that the model reads.
     pub fn read(&self, text: TokenizedText, role: Role) -> TokenizedText {
         let own = text.ids.len();
         let prefix = self.prefixes[role as usize];
@@ -88,7 +91,8 @@ impl LateTokens {
         TokenizedText { content: 0..ids.len(), skipped: self.skipped(&ids, role), attended, ids, ..text }
     }
 
-    /// Places of the tokens whose vectors count, of those that the tokenizer gives; the others are empty.
+    /// Returns the places of the tokens whose vectors count. `ids` and `places` are the
+    /// tokenizer's; the places of added tokens are empty.
     pub fn places<T: Clone + Default>(&self, ids: &[u32], places: Vec<T>, role: Role) -> Vec<T> {
         let prefix = self.prefixes[role as usize].unwrap_or(0);
         let ids = self.arranged(ids.to_vec(), role, prefix, self.expansion.map_or(0, |(id, _)| id));
@@ -98,7 +102,7 @@ impl LateTokens {
         places.into_iter().enumerate().filter_map(counts).collect()
     }
 
-    /// Fills a query up, then puts the prefix behind the first token: PyLate's order.
+    /// Fills a query up, then puts the prefix behind the first token. This is PyLate's order.
     fn arranged<T: Clone>(&self, mut tokens: Vec<T>, role: Role, prefix: T, filling: T) -> Vec<T> {
         let has_prefix = self.prefixes[role as usize].is_some();
         if role == Role::Query && self.expansion.is_some() {
@@ -111,14 +115,14 @@ impl LateTokens {
         tokens
     }
 
-    /// Positions of a document's tokens whose vectors do not count.
+    /// Returns the positions of a document's tokens whose vectors do not count.
     fn skipped(&self, ids: &[u32], role: Role) -> Vec<usize> {
         let skips = |id: &u32| role == Role::Document && self.skiplist.binary_search(id).is_ok();
         ids.iter().enumerate().filter(|(_, id)| skips(id)).map(|(at, _)| at).collect()
     }
 }
 
-/// Tokens of a text of this length without its prefix.
+/// Returns the limit of `length` tokens without the prefix.
 fn without(prefix: Option<u32>, length: usize) -> usize {
     length - usize::from(prefix.is_some())
 }

@@ -1,23 +1,26 @@
-//! How local models are loaded and run.
+//! Options for loading and running local models.
 
 use super::overrides::Overrides;
 use super::{Engine, Precision};
 use crate::candle_backend::Device;
 
-/// How a local model is loaded and run.
+/// Options for loading and running a local model.
 #[derive(Debug, Clone)]
 pub struct LocalEncoderOptions {
-    /// Where the forward pass runs.
+    /// The device of the forward pass.
     pub device: Device,
-    /// Threads for tokenizing and the forward pass; `None`: rayon's global pool, one per core.
+    /// Number of threads for tokenizing and the forward pass; `None`: rayon's global pool, one per
+    /// core.
     pub threads: Option<usize>,
-    /// What computes the forward pass; `None`: the native engine if it can, else candle.
+    /// The engine of the forward pass; `None`: the native engine if it can, else candle.
     pub engine: Option<Engine>,
-    /// Arithmetic of the forward pass; `None`: [`Precision::fastest`] by the native engine, f32 by candle.
+    /// The arithmetic of the forward pass; `None`: [`Precision::fastest`] for the native engine,
+    /// f32 for candle.
     pub precision: Option<Precision>,
-    /// Tokens per batch, padding included. More needs more memory; on a GPU it is faster up to a point.
+    /// Maximum number of tokens per batch, padding included. A larger batch needs more memory; on a
+    /// GPU it is faster up to a point.
     pub batch_tokens: usize,
-    /// What overrides the model's own files.
+    /// The settings that override the model's own files.
     pub overrides: Overrides,
 }
 

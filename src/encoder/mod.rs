@@ -1,4 +1,4 @@
-//! Text in, vectors out; and pairs of texts in, a number out: the cross-encoders.
+//! Encoders (text to vectors) and cross-encoders (pairs of texts to a score).
 
 mod audit;
 mod backend;
@@ -65,12 +65,12 @@ pub use weights_check::check_weights;
 use crate::call::{Call, Usage};
 use crate::{Error, Result};
 
-/// What a text is. Models trained with prompts put a different one before each.
+/// The role of a text. Models trained with prompts put a different prompt before each role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {
-    /// What the user asks.
+    /// The text that the user searches with.
     Query,
-    /// What is ranked.
+    /// A text that is ranked.
     Document,
 }
 
@@ -95,7 +95,7 @@ impl FromStr for Role {
     }
 }
 
-/// What computes the forward pass.
+/// The engine of the forward pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Engine {
     /// nearsort's own, on the CPU: BERT and its relatives, ModernBERT.
@@ -125,20 +125,20 @@ impl FromStr for Engine {
     }
 }
 
-/// A model and how it runs, for those who report it.
+/// A model and how it runs, for reports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelInfo {
-    /// As it was asked for.
+    /// The name by which the model was requested.
     pub name: String,
-    /// Commit of the model's repository, where it is known.
+    /// The commit of the model's repository, where it is known.
     pub revision: Option<String>,
-    /// Where it runs: a [`crate::Device`], or the host of a service.
+    /// The device: a [`crate::Device`], or the host of a service.
     pub device: String,
-    /// What computes it: an [`Engine`], or a kind of service.
+    /// The engine: an [`Engine`], or a kind of service.
     pub engine: String,
-    /// Arithmetic of the forward pass; empty where nobody knows.
+    /// The arithmetic of the forward pass; empty if unknown.
     pub precision: String,
-    /// Longest text in tokens; what is beyond is cut.
+    /// Longest text in tokens; longer texts are cut.
     pub max_tokens: usize,
 }
 
@@ -149,95 +149,100 @@ pub struct Embeddings {
     pub vectors: Array2<f32>,
     /// Tokens encoded per text, special tokens and prompt included, after truncation.
     pub tokens: Vec<u32>,
-    /// Whether a text was longer than the model takes, and was cut.
+    /// True for a text that was longer than the model takes, and was cut.
     pub truncated: Vec<bool>,
 }
 
 impl Embeddings {
-    /// The matrix, `[texts, dim]`.
+    /// Returns the matrix, `[texts, dim]`.
     pub fn view(&self) -> ArrayView2<'_, f32> {
         self.vectors.view()
     }
 
-    /// Number of texts.
+    /// Returns the number of texts.
     pub fn len(&self) -> usize {
         self.vectors.nrows()
     }
 
-    /// Whether there is no text.
+    /// Returns true if there is no text.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Vectors of zeros, without tokens.
+    /// Creates vectors of zeros, without tokens.
     pub(crate) fn zeros(texts: usize, dim: usize) -> Self {
         Self { vectors: Array2::zeros((texts, dim)), tokens: vec![0; texts], truncated: vec![false; texts] }
     }
 }
 
-/// Receives texts whose vectors are there: their positions, and the vectors in the positions' order. Called in any order, possibly from several
-/// threads at once; an error ends the encoding.
+/// Receives a part of the texts as soon as their vectors are ready: their positions, and the
+/// vectors in the same order. It is called in any order, possibly from several threads at once. An
+/// error ends the encoding.
 pub type PartSink<'a> = dyn Fn(&[usize], &Embeddings) -> Result<()> + Sync + 'a;
 
-/// One text as it leaves the encoder. Where the model's numbers for it are not finite, its vector is not, and so are its token vectors.
+/// The vectors of one encoded text. If the model's numbers for it are not finite, its vector and
+/// its token vectors are not finite either.
 #[derive(Debug)]
 pub struct EncodedText<'a> {
-    /// The embedding, `[dim]`; empty where [`Encoder::has_text_vectors`] says that there is none.
+    /// The embedding, `[dim]`; empty if [`Encoder::has_text_vectors`] is false.
     pub vector: &'a [f32],
-    /// Vectors of the text's own tokens, `[tokens, token_dim]`, without special tokens and prompt: the
-    /// last hidden states, after the modules of the model that change them. Not normalised, unless a
-    /// module does it. Of a late-interaction model all tokens but those of its skip list.
+    /// Vectors of the text's own tokens, `[tokens, token_dim]`, without special tokens and prompt.
+    /// They are the last hidden states, after the model's modules that change them. They are not
+    /// normalised, unless a module does it. For a late-interaction model they are all tokens but
+    /// those of its skip list.
     pub tokens: ArrayView2<'a, f32>,
 }
 
-/// Receives texts as they are encoded: the text's position, and its vectors. Called once per text, in any order, possibly from several
-/// threads at once.
+/// Receives each text as it is encoded: its position and its vectors. It is called once per text,
+/// in any order, possibly from several threads at once.
 pub type TextSink<'a> = dyn Fn(usize, &EncodedText<'_>) + Sync + 'a;
 
-/// What became of texts on their way into the model; one element per text.
+/// The token counts of encoded texts; one element per text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EncodedLengths {
     /// Tokens encoded, special tokens and prompt included, after truncation.
     pub tokens: Vec<u32>,
-    /// Of these, the text's own, without special tokens and prompt; empty where the encoder does not
-    /// know.
+    /// The text's own tokens among these, without special tokens and prompt; empty if the encoder
+    /// does not know.
     pub own: Vec<u32>,
-    /// Of these, tokens that stand for what the vocabulary lacks.
+    /// The unknown tokens among the text's own: those that stand for words outside the vocabulary.
     pub unknown: Vec<u32>,
-    /// Whether the text was longer than the model takes, and was cut.
+    /// True for a text that was longer than the model takes, and was cut.
     pub truncated: Vec<bool>,
 }
 
 impl EncodedLengths {
-    /// Whether nothing of text `index` was left to read: the tokenizer drops all its characters.
-    /// `false` where the encoder does not know.
+    /// Returns true if text `index` has no tokens of its own, because the tokenizer drops all its
+    /// characters. Returns `false` if the encoder does not know.
     pub(crate) fn is_nothing(&self, index: usize) -> bool {
         self.own.get(index) == Some(&0)
     }
 
-    /// Whether no token of text `index` is in the vocabulary, or there is none. `false` where the
-    /// encoder does not know, and where the prompt left no room for any.
+    /// Returns true if text `index` has no token in the vocabulary, or no token at all. Returns
+    /// `false` if the encoder does not know, or if the prompt left no room for the text.
     pub(crate) fn is_unknown(&self, index: usize) -> bool {
         let has_no_room = |own| own == 0 && self.truncated.get(index) == Some(&true);
         self.own.get(index).is_some_and(|&own| own <= self.unknown[index] && !has_no_room(own))
     }
 }
 
-/// Turns texts into vectors. Local models implement it, and services ([`crate::remote`]).
+/// An encoder turns texts into vectors. Local models and services ([`crate::remote`]) implement it.
 pub trait Encoder: Send + Sync {
-    /// Components of a vector.
+    /// Returns the number of components of a vector.
     fn dim(&self) -> usize;
 
-    /// Longest text in tokens, special tokens and prompt included; what is beyond is cut.
+    /// Returns the longest text in tokens, special tokens and prompt included; longer texts are
+    /// cut.
     fn max_tokens(&self) -> usize;
 
-    /// Identifies the weights and everything else that decides a vector: equal fingerprints, equal vectors.
+    /// Identifies the weights and everything else that decides a vector. Equal fingerprints mean
+    /// equal vectors.
     ///
     /// # Errors
     /// When the model's files cannot be read.
     fn fingerprint(&self) -> Result<String>;
 
-    /// The model and how it runs; `None` where the encoder does not say.
+    /// Returns the model and how it runs; `None` if the encoder does not know.
     fn model(&self) -> Option<ModelInfo> {
         None
     }
@@ -248,8 +253,9 @@ pub trait Encoder: Send + Sync {
     /// When tokenizing or the forward pass fails.
     fn encode(&self, texts: &[&str], role: Role) -> Result<Embeddings>;
 
-    /// [`Encoder::encode`] within a call, which may end it early, and which is told of its progress and of what it used. An encoder whose
-    /// work takes long overrides this; else the call is looked at once, before the work.
+    /// Does [`Encoder::encode`] within a call. The call may end the work early, and receives its
+    /// progress and usage. Encoders that take long should override this method; the default checks
+    /// the call only once, before the work.
     ///
     /// # Errors
     /// As [`Encoder::encode`]; [`Error::Cancelled`]; [`Error::DeadlineExceeded`].
@@ -261,55 +267,58 @@ pub trait Encoder: Send + Sync {
         Ok(embeddings)
     }
 
-    /// [`Encoder::encode_with`] part by part, each handed on as soon as it is there, so that what is paid for is kept even if a later part fails. Every text is
-    /// in one part.
+    /// Does [`Encoder::encode_with`] in parts. Each part goes to `sink` as soon as it is ready, so
+    /// that paid results are kept even if a later part fails. Every text is in exactly one part.
     ///
     /// # Errors
-    /// As [`Encoder::encode_with`], and what the sink fails with.
+    /// The errors of [`Encoder::encode_with`], and those of the sink.
     fn encode_parts(&self, texts: &[&str], role: Role, call: &Call<'_>, sink: &PartSink<'_>) -> Result<()> {
         let all: Vec<usize> = (0..texts.len()).collect();
         sink(&all, &self.encode_with(texts, role, call)?)
     }
 
-    /// Whether a text that is longer than what is read of it is [`Error::TooLong`] instead of cut.
+    /// Returns true if a text that is too long is [`Error::TooLong`] instead of cut.
     fn refuses_long_texts(&self) -> bool {
         false
     }
 
-    /// Whether there is a vector of a whole text. A late-interaction model has vectors of tokens only, and
-    /// fails to [`Encoder::encode`].
+    /// Returns true if the encoder gives a vector of a whole text. A late-interaction model gives
+    /// only vectors of tokens, and its [`Encoder::encode`] fails.
     fn has_text_vectors(&self) -> bool {
         true
     }
 
-    /// This encoder with the vectors of the single tokens, if it has them.
+    /// Returns this encoder as a [`TokenEncoder`], if it gives token vectors.
     fn token_encoder(&self) -> Option<&dyn TokenEncoder> {
         None
     }
 }
 
-/// An encoder that also gives the token vectors of the same forward pass, which late interaction scores with, and that knows where tokens
-/// lie in a text.
+/// An encoder that also gives the token vectors of the same forward pass, for late interaction. It
+/// also knows the position of each token in a text.
 pub trait TokenEncoder: Encoder {
-    /// Components of a token vector.
+    /// Returns the number of components of a token vector.
     fn token_dim(&self) -> usize;
 
-    /// [`Encoder::encode_with`] without keeping anything: each text's vectors go to `sink` as soon as they are there, so that memory does not
-    /// depend on the number of texts.
+    /// Does [`Encoder::encode_with`] without keeping any vectors. Each text's vectors go to `sink`
+    /// as soon as they are ready, so that memory does not depend on the number of texts.
     ///
     /// # Errors
     /// As [`Encoder::encode_with`].
     fn encode_each(&self, texts: &[&str], role: Role, call: &Call<'_>, sink: &TextSink<'_>) -> Result<EncodedLengths>;
 
-    /// Byte ranges that cover a text and are each short enough for the model: one, the whole text, or overlapping windows that begin at
-    /// words. Of a huge text they may cover the beginning only, and where only a part of a text is read that part.
+    /// Returns byte ranges that cover a text, each short enough for the model. This is one range,
+    /// the whole text, or overlapping windows that begin at words. For a huge text the ranges may
+    /// cover the beginning only. If only a part of a text is read, they cover that part.
     ///
     /// # Errors
-    /// When tokenizing fails; [`Error::TooLong`], which names document 0, as [`Encoder::refuses_long_texts`] says.
+    /// When tokenizing fails; [`Error::TooLong`], which names document 0, as
+    /// [`Encoder::refuses_long_texts`] says.
     fn windows(&self, text: &str, role: Role) -> Result<Vec<Range<usize>>>;
 
-    /// Byte ranges in the text of the tokens whose vectors [`TokenEncoder::encode_each`] gives, in the same order. Empty for
-    /// a token that is not of the text.
+    /// Returns the byte ranges in the text of the tokens whose vectors
+    /// [`TokenEncoder::encode_each`] gives, in the same order. The range of a token that is not in
+    /// the text is empty.
     ///
     /// # Errors
     /// When tokenizing fails.

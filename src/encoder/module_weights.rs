@@ -28,8 +28,8 @@ impl ModuleWeights {
         }
     }
 
-    /// These tensors in f32, in the order of `wanted`: names and shapes. Any other tensor would belong
-    /// to a module that computes something else, so it is an error.
+    /// Returns the tensors in `wanted` (names and shapes) in f32, in the same order. Any other
+    /// tensor is an error, because it would belong to a module that computes something else.
     pub fn tensors<const N: usize>(&self, wanted: &[Option<(&str, &[usize])>; N]) -> Result<[Vec<f32>; N]> {
         let file =
             SafeTensors::deserialize(&self.bytes).map_err(|e| self.unusable(format!("model.safetensors: {e}")))?;
@@ -57,7 +57,7 @@ impl ModuleWeights {
     }
 }
 
-/// A tensor of this shape in f32.
+/// Returns a tensor of this shape in f32.
 fn floats(name: &str, view: &TensorView<'_>, shape: &[usize]) -> Result<Vec<f32>, String> {
     if view.shape() != shape {
         return Err(format!("{name} has the shape {:?}, expected {shape:?}", view.shape()));
@@ -71,13 +71,14 @@ fn floats(name: &str, view: &TensorView<'_>, shape: &[usize]) -> Result<Vec<f32>
     }
 }
 
-/// The tensor in which Stanford's ColBERT has its projection, among the weights of the encoder.
+/// The name of the tensor with the projection of Stanford's ColBERT, among the weights of the
+/// encoder.
 const PROJECTION: &str = "linear.weight";
 
-/// The shape of the projection of a checkpoint of Stanford's: outputs and inputs.
+/// Returns the shape of the projection of one of Stanford's checkpoints: outputs and inputs.
 ///
 /// # Errors
-/// [`Error::ModelFile`] when there is none.
+/// [`Error::ModelFile`] when there is no projection.
 pub(super) fn stanford_shape(files: &ModelFiles) -> Result<[usize; 2]> {
     with_projection(files, |view| match view.shape() {
         &[out, width] if out > 0 && width > 0 => Ok([out, width]),
@@ -85,12 +86,12 @@ pub(super) fn stanford_shape(files: &ModelFiles) -> Result<[usize; 2]> {
     })
 }
 
-/// The projection of a checkpoint of Stanford's.
+/// Reads the projection of one of Stanford's checkpoints.
 pub(super) fn stanford_projection(files: &ModelFiles, shape: &[usize; 2]) -> Result<Vec<f32>> {
     with_projection(files, |view| floats(PROJECTION, view, shape))
 }
 
-/// Finds the projection in the files of weights.
+/// Finds the projection in the weights files and reads it.
 fn with_projection<T>(files: &ModelFiles, read: impl Fn(&TensorView<'_>) -> Result<T, String>) -> Result<T> {
     let paths = files.weights()?;
     for (mapped, path) in files.map_weights()?.iter().zip(&paths) {

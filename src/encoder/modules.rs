@@ -1,9 +1,9 @@
-//! modules.json: what happens to the hidden states of a transformer, in the order in which it is
-//! listed.
+//! modules.json: the modules that are applied to a transformer's hidden states, in the order of the
+//! list.
 //!
-//! sentence-transformers hands a table of named features from module to module. The transformer
+//! sentence-transformers passes a table of named features from module to module. The transformer
 //! writes `token_embeddings`; a module reads features by name and writes others. A list that
-//! nearsort cannot compute as it stands is refused by the name of what it is.
+//! nearsort cannot compute is refused with a message that names the reason.
 
 use std::collections::BTreeMap;
 
@@ -20,26 +20,26 @@ use crate::{Error, Result};
 /// One step from hidden states to the result.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Module {
-    /// [`TOKENS`] to [`SENTENCE`].
+    /// Pools [`TOKENS`] into [`SENTENCE`].
     Pooling(Pooling),
     /// A linear layer.
     Dense(DenseConfig),
-    /// A norm of [`SENTENCE`] in its place.
+    /// Applies a norm to [`SENTENCE`] in place.
     LayerNorm(LayerNormConfig),
-    /// Scales a feature to length 1; for the tokens' vectors each of them.
+    /// Scales a feature to length 1; for token vectors, each of them.
     Normalize { input: String, output: String },
     /// Keeps the first components of [`SENTENCE`].
     Cut(usize),
 }
 
 impl Module {
-    /// [`SENTENCE`] to length 1, in its place.
+    /// Returns the module that scales [`SENTENCE`] to length 1 in place.
     pub(crate) fn normalize() -> Self {
         Self::Normalize { input: SENTENCE.into(), output: SENTENCE.into() }
     }
 }
 
-/// What a feature is at some place of the list; the number is its width.
+/// The shape of a feature at some place of the list; the number is its width.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shape {
     /// A vector per token.
@@ -66,10 +66,10 @@ impl Shape {
 /// The features at the end of a list of modules, by name.
 pub(crate) type Shapes = BTreeMap<String, Shape>;
 
-/// Follows the features through the modules, from hidden states of this width.
+/// Returns the shapes of the features after the modules, from hidden states of width `hidden_size`.
 ///
 /// # Errors
-/// The first module that reads what is not there, or has another width than what it reads.
+/// A message about the first module that reads a missing feature, or expects another width.
 pub(crate) fn shapes(modules: &[Module], hidden_size: usize) -> Result<Shapes, String> {
     let mut shapes = Shapes::from([(TOKENS.to_owned(), Shape::Tokens(hidden_size))]);
     for module in modules {
@@ -103,7 +103,7 @@ fn step(module: &Module, shapes: &mut Shapes) -> Result<(), String> {
         }
         Module::Normalize { input, output } => match shapes.get(input) {
             Some(&shape) => (output.as_str(), shape),
-            // sentence-transformers passes over a feature that is not there.
+            // sentence-transformers ignores a missing feature.
             None => return Ok(()),
         },
         Module::Cut(width) => (SENTENCE, Shape::Vector(*width)),
@@ -115,7 +115,7 @@ fn step(module: &Module, shapes: &mut Shapes) -> Result<(), String> {
     Ok(())
 }
 
-/// What a module that is not computed is, for the message that refuses it.
+/// Describes a module that is not supported, for the message that refuses it.
 fn unsupported(name: &str) -> &'static str {
     match name {
         "Transformer" => "a transformer behind the first module",
@@ -137,7 +137,7 @@ fn unsupported(name: &str) -> &'static str {
 const OTHER: &str = "not a module of sentence-transformers, but Python code of its own";
 
 impl Reader<'_> {
-    /// The entries of modules.json; `None` without the file.
+    /// Returns the entries of modules.json; `None` without the file.
     pub(super) fn listed(&self) -> Result<Option<Vec<Listed>>> {
         let Some(list) = self.json(MODULES)? else { return Ok(None) };
         let entries = list.as_array().ok_or_else(|| self.unusable(MODULES, "not a list of modules"))?;
@@ -151,7 +151,7 @@ impl Reader<'_> {
         listed.collect::<Result<Vec<_>>>().map(Some)
     }
 
-    /// What comes after the transformer, as listed.
+    /// Returns the modules after the transformer, as listed.
     pub(super) fn modules(&mut self, listed: &[Listed], hidden_size: usize) -> Result<Vec<Module>> {
         let Some((first, rest)) = listed.split_first() else {
             return Err(self.unusable(MODULES, "lists no modules"));
@@ -181,7 +181,7 @@ impl Reader<'_> {
         Ok(modules)
     }
 
-    /// `None` for a module that does nothing outside training.
+    /// Reads one module; `None` for a module that does nothing outside training.
     fn module(&mut self, entry: &Listed, before: &[Module], hidden_size: usize) -> Result<Option<Module>> {
         if let Some(config) = self.json(&entry.file("config.json"))?.filter(|_| !entry.path.is_empty()) {
             self.audit_module(entry, &config)?;
@@ -200,7 +200,8 @@ impl Reader<'_> {
         Ok(Some(module))
     }
 
-    /// Refuses what sentence-transformers and PyLate load with other classes than SentenceTransformer.
+    /// Refuses models that sentence-transformers and PyLate load with other classes than
+    /// SentenceTransformer.
     pub(super) fn check_kind(&self, config: &Value) -> Result<()> {
         let own = self.json(PROMPTS)?.unwrap_or(Value::Null);
         let is_colbert = |name: &Value| name.as_str().is_some_and(|name| name.contains("ColBERT"));
@@ -224,7 +225,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Refuses a model of which only the vectors of tokens mean something.
+    /// Returns the error for a late-interaction model of an unsupported form.
     pub(super) fn late_interaction(&self, file: &str, because: &str) -> Error {
         let message = format!(
             "{because}: this is a late-interaction (ColBERT) model of a form that is not supported; PyLate's and Stanford's folders are"
@@ -277,20 +278,21 @@ impl Reader<'_> {
         }
     }
 
-    /// Its config.json came with the names of features: older ones have no file.
+    /// Reads a Normalize module. Its config.json is newer than the names of features, so older
+    /// models have none.
     fn normalize(&self, entry: &Listed) -> Result<Module> {
         let config = self.json(&entry.file("config.json"))?.filter(|_| !entry.path.is_empty()).unwrap_or(Value::Null);
         let (input, output) = feature_names(&config, SENTENCE);
         Ok(Module::Normalize { input, output })
     }
 
-    /// The config.json of a module that must have one.
+    /// Reads the config.json of a module that must have one.
     pub(super) fn module_config(&self, file: &str) -> Result<Value> {
         self.json(file)?.ok_or_else(|| self.unusable(file, "the file is missing; modules.json points to it"))
     }
 }
 
-/// The first field of an entry that nobody here knows, with its value; no arguments are none.
+/// Returns the first unknown field of an entry, with its value. Empty arguments count as none.
 fn more(entry: &Value) -> Option<String> {
     let mut fields = entry.as_object().into_iter().flatten();
     let is_empty = |value: &Value| value.is_null() || value.as_array().is_some_and(Vec::is_empty);
@@ -299,14 +301,14 @@ fn more(entry: &Value) -> Option<String> {
     other.map(|(name, value)| format!("'{name}' = {value}"))
 }
 
-/// Applies what a user overrides: how tokens are pooled, and how many components are kept.
+/// Applies the user's overrides: the pooling, and the number of components to keep.
 pub(super) fn overridden(mut modules: Vec<Module>, overrides: &Overrides, full_dim: usize) -> Vec<Module> {
     if let Some(pooling) = overrides.pooling {
         let poolings = modules.iter_mut().filter(|module| matches!(module, Module::Pooling(_)));
         poolings.for_each(|module| *module = Module::Pooling(pooling));
     }
     if let Some(dim) = overrides.dim.filter(|&dim| dim < full_dim) {
-        // The cut comes before the last norm: the vector is scaled once.
+        // The cut comes before the last norm, so that the vector is scaled once.
         if modules.last() == Some(&Module::normalize()) {
             modules.pop();
         }
@@ -315,7 +317,8 @@ pub(super) fn overridden(mut modules: Vec<Module>, overrides: &Overrides, full_d
     modules
 }
 
-/// The same modules with another end: cut to so many components, and normalised or not. Two cuts are one, and so are two norms.
+/// Returns the modules with another end: cut to `dim` components, and normalised or not. Two cuts
+/// count as one, and so do two norms.
 pub(super) fn ended(mut modules: Vec<Module>, dim: Option<usize>, normalize: bool) -> Vec<Module> {
     while modules.last() == Some(&Module::normalize()) {
         modules.pop();

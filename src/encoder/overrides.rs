@@ -1,18 +1,18 @@
-//! What a user says otherwise than a model's files.
+//! The user's settings that override a model's files.
 
 use super::pooling::Pooling;
 
-/// Settings of the user's that override the model's files.
+/// The user's settings that override the model's files.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Overrides {
-    /// Put before every query; `Some("")` removes the model's.
+    /// The text put before every query; `Some("")` removes the model's.
     pub query_prompt: Option<String>,
-    /// Put before every document; `Some("")` removes the model's.
+    /// The text put before every document; `Some("")` removes the model's.
     pub document_prompt: Option<String>,
     /// Longest text in tokens.
     pub max_tokens: Option<usize>,
-    /// How token vectors become one, whatever the model's files say.
+    /// The pooling of token vectors, in place of the model's own.
     pub pooling: Option<Pooling>,
-    /// Components to keep of a vector (Matryoshka): the vector is cut, then normalised.
+    /// Number of components to keep of a vector (Matryoshka): the vector is cut, then normalised.
     pub dim: Option<usize>,
 }

@@ -1,5 +1,5 @@
-//! The modules after the transformer, with their weights: from the hidden states of a sequence to
-//! its vector, its tokens' vectors or its score, in the order of modules.json.
+//! The modules after the transformer, with their weights. They turn the hidden states of a sequence
+//! into its vector, its token vectors or its score, in the order of modules.json.
 
 use std::sync::Arc;
 
@@ -15,13 +15,13 @@ use crate::kernels::Kernels;
 use crate::store::ModelFiles;
 use crate::{Error, Result};
 
-/// A place in the table of features.
+/// An index into the table of features.
 type Slot = usize;
 const TOKENS_SLOT: Slot = 0;
 const SENTENCE_SLOT: Slot = 1;
 const SCORES_SLOT: Slot = 2;
 
-/// A module that can be applied; features are slots.
+/// A module with its weights, whose features are slots.
 enum Step {
     Pooling(Pooling),
     Dense { dense: Dense, input: Slot, output: Slot },
@@ -30,25 +30,25 @@ enum Step {
     Cut(usize),
 }
 
-/// The modules of a model in their order. `Send + Sync`; nothing in it changes.
+/// The modules of a model in their order. `Send + Sync` and immutable.
 pub(crate) struct Pipeline {
     steps: Vec<Arc<Step>>,
-    /// Names of the features; each has the slot of its position.
+    /// Names of the features; the slot of a feature is its index here.
     names: Vec<String>,
 }
 
-/// A feature: a vector per token, or one.
+/// A feature: one vector per token, or a single vector.
 #[derive(Clone)]
 enum Feature<'a> {
     Tokens(CowArray<'a, f32, Ix2>),
     Vector(Vec<f32>),
 }
 
-/// What the modules made of the hidden states of one sequence.
+/// The features of one sequence after the modules.
 pub(crate) struct Features<'a>(Vec<Option<Feature<'a>>>);
 
 impl<'a> Features<'a> {
-    /// `token_embeddings`, `[tokens, width]`: special tokens and prompt are among them.
+    /// Returns `token_embeddings`, `[tokens, width]`, with special tokens and prompt.
     pub(crate) fn tokens(&self) -> Option<ArrayView2<'_, f32>> {
         match self.0.get(TOKENS_SLOT) {
             Some(Some(Feature::Tokens(tokens))) => Some(tokens.view()),
@@ -56,12 +56,12 @@ impl<'a> Features<'a> {
         }
     }
 
-    /// `sentence_embedding`.
+    /// Returns `sentence_embedding`.
     pub(crate) fn vector(&self) -> Option<&[f32]> {
         self.at(SENTENCE_SLOT)
     }
 
-    /// `scores`, one per label.
+    /// Returns `scores`, one per label.
     pub(crate) fn scores(&self) -> Option<&[f32]> {
         self.at(SCORES_SLOT)
     }
@@ -75,17 +75,18 @@ impl<'a> Features<'a> {
 }
 
 impl Pipeline {
-    /// Reads the weights of the modules, which take hidden states of this width.
+    /// Reads the weights of the modules, which take hidden states of width `hidden_size`.
     ///
     /// # Errors
-    /// [`Error::ModelFile`] when weights are missing, or of another shape than the files say.
+    /// [`Error::ModelFile`] when weights are missing, or differ in shape from what the files say.
     pub(crate) fn load(files: &ModelFiles, modules: &[Module], hidden_size: usize) -> Result<Self> {
         let names = names(files, modules, hidden_size)?;
         let steps = load_steps(files, modules, &names)?;
         Ok(Self { steps, names })
     }
 
-    /// The steps for other modules of the same model. Those that it has in common with `before`, which this one is of, are shared.
+    /// Returns the pipeline of other modules for the same model. `before` are the modules of this
+    /// pipeline; steps that both have are shared.
     ///
     /// # Errors
     /// As [`Pipeline::load`].
@@ -108,7 +109,7 @@ impl Pipeline {
 
     /// Applies the modules to the hidden states of one sequence, `[tokens, hidden_size]`.
     pub(crate) fn run<'a>(&self, hidden: ArrayView2<'a, f32>) -> Features<'a> {
-        // A name that is never written has the slot behind all others, which stays empty.
+        // A name that is never written gets the slot after all others, which stays empty.
         let mut features = vec![None; self.names.len() + 1];
         features[TOKENS_SLOT] = Some(Feature::Tokens(hidden.into()));
         self.steps.iter().for_each(|step| step.apply(&mut features));
@@ -116,7 +117,7 @@ impl Pipeline {
     }
 }
 
-/// The features of these modules, the known ones in front.
+/// Returns the names of the features of these modules, the known ones first.
 fn names(files: &ModelFiles, modules: &[Module], hidden_size: usize) -> Result<Vec<String>> {
     let unusable = |message: String| Error::ModelFile { path: files.dir.join("modules.json"), message };
     let known = [TOKENS, SENTENCE, SCORES];
@@ -166,7 +167,7 @@ impl Step {
     }
 }
 
-/// Changes a feature row by row, as another one or in its place.
+/// Changes a feature row by row, in place or as a copy in another slot.
 fn in_place(features: &mut [Option<Feature<'_>>], input: Slot, output: Slot, change: impl Fn(&mut [f32])) {
     if input != output {
         features[output] = features[input].clone();
@@ -174,7 +175,8 @@ fn in_place(features: &mut [Option<Feature<'_>>], input: Slot, output: Slot, cha
     match &mut features[output] {
         Some(Feature::Vector(vector)) => change(vector),
         Some(Feature::Tokens(tokens)) => {
-            // Rows of a backend's hidden states may have padding between them; an owned copy has none.
+            // Rows of a backend's hidden states may have padding between them; an owned copy has
+            // none.
             let mut owned = tokens.as_standard_layout().into_owned();
             owned.rows_mut().into_iter().filter_map(|row| row.into_slice()).for_each(change);
             *tokens = owned.into();

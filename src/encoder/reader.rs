@@ -1,4 +1,4 @@
-//! The files of a model that say how it is used: their names, reading them, and what a user should know of them.
+//! Reading the model files that describe how the model is used, and the findings about them.
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -12,16 +12,16 @@ pub(super) const PROMPTS: &str = "config_sentence_transformers.json";
 pub(super) const TOKENIZER: &str = "tokenizer.json";
 pub(super) const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
 
-/// Something about a model's files that a user should know.
+/// A remark about a model's files for the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// The file that says it.
+    /// The file that the remark is about.
     pub file: String,
-    /// What it says, what another file says, and what nearsort does.
+    /// The content of the file, the content of another file, and nearsort's choice.
     pub message: String,
 }
 
-/// Reads a model's files, and notes what a user should know of them.
+/// Reads a model's files and collects findings for the user.
 pub(super) struct Reader<'a> {
     pub files: &'a ModelFiles,
     pub findings: Vec<Finding>,

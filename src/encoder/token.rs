@@ -1,4 +1,4 @@
-//! Tokens for those who look at them.
+//! Tokens of a text, for inspection.
 
 use std::ops::Range;
 
@@ -6,14 +6,16 @@ use std::ops::Range;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Token {
-    /// Its number in the vocabulary.
+    /// The token's id in the vocabulary.
     pub id: u32,
-    /// What stands in the text there; of a special token its name, such as `[CLS]`.
+    /// The token's part of the text; for a special token its name, such as `[CLS]`.
     pub text: String,
-    /// Whether it is a special token that the tokenizer puts around texts, and stands nowhere in the text.
+    /// True for a special token that the tokenizer puts around texts, which has no place in the
+    /// text.
     pub is_special: bool,
-    /// Where it stands in the text, in bytes, at the edges of characters. Tokens of bytes may share a character. Empty for a special token.
+    /// The token's byte range in the text, at the edges of characters. Byte tokens may share a
+    /// character. Empty for a special token.
     pub bytes: Range<usize>,
-    /// The same in code points.
+    /// The token's range in code points.
     pub chars: Range<usize>,
 }

@@ -1,5 +1,5 @@
-//! What transformers changes of tokenizer.json when it loads a tokenizer: some fields of
-//! tokenizer_config.json go before it.
+//! The changes that transformers makes to tokenizer.json when it loads a tokenizer. Some fields of
+//! tokenizer_config.json override it.
 
 use serde_json::Value;
 use tokenizers::normalizers::BertNormalizer;
@@ -11,7 +11,7 @@ use super::token_names::Demands;
 use crate::store::ModelFiles;
 use crate::{Error, Result};
 
-/// Classes that build BERT's normalizer out of tokenizer_config.json, whatever tokenizer.json has.
+/// Classes that build BERT's normalizer from tokenizer_config.json, whatever tokenizer.json has.
 const BERT: [&str; 6] = [
     "BertTokenizer",
     "BertTokenizerFast",
@@ -20,26 +20,26 @@ const BERT: [&str; 6] = [
     "ElectraTokenizer",
     "ElectraTokenizerFast",
 ];
-/// Classes that decide by tokenizer_config.json whether a text begins with a space.
+/// Classes for which tokenizer_config.json decides if a text begins with a space.
 const BYTES: [&str; 2] = ["RobertaTokenizer", "RobertaTokenizerFast"];
 
-/// The settings of a tokenizer beside tokenizer.json.
+/// The settings of a tokenizer that come from outside tokenizer.json.
 #[derive(Debug, Clone)]
 pub(crate) struct TokenizerSettings {
-    /// Where a text that is too long is cut.
+    /// The end of a long text that is cut.
     pub direction: TruncationDirection,
-    /// In place of the one of tokenizer.json.
+    /// The normalizer in place of that of tokenizer.json.
     bert: Option<BertNormalizer>,
     prefix_space: Option<bool>,
     split_special: bool,
-    /// Whether BERT's normalizer is another than that of tokenizer.json.
+    /// True if BERT's normalizer differs from that of tokenizer.json.
     other_normalizer: bool,
     demands: Demands,
 }
 
 impl Reader<'_> {
-    /// Reads tokenizer_config.json, beside config.json; `truncation` and `normalizer` are those of
-    /// tokenizer.json.
+    /// Reads the settings from tokenizer_config.json and config.json. `truncation` and `normalizer`
+    /// are those of tokenizer.json.
     pub(super) fn tokenizer_settings(
         &mut self,
         (config, model): (&Value, &Value),
@@ -60,7 +60,8 @@ impl Reader<'_> {
         Ok(settings)
     }
 
-    /// Padding before a text moves it to later positions, where they are numbered from the first token.
+    /// Notes padding on the left. It moves a text to later positions in models that number
+    /// positions from the first token.
     fn note_padding(&mut self, config: &Value, model: &Value) {
         let is_numbered = matches!(model["model_type"].as_str(), Some("bert" | "distilbert" | "electra"));
         if config["padding_side"] == "left" && is_numbered {
@@ -80,7 +81,8 @@ impl Reader<'_> {
         }
     }
 
-    /// Notes where the two files disagree: tokenizer_config.json is used.
+    /// Builds BERT's normalizer from tokenizer_config.json, and notes where tokenizer.json
+    /// disagrees.
     fn bert_normalizer(&mut self, config: &Value, normalizer: &Value) -> (BertNormalizer, bool) {
         let flag = |field: &str, default: bool| config[field].as_bool().unwrap_or(default);
         let (lowercase, chinese) = (flag("do_lower_case", true), flag("tokenize_chinese_chars", true));
@@ -112,7 +114,7 @@ impl Reader<'_> {
     }
 }
 
-/// The class of a model_type, where tokenizer_config.json names none.
+/// Returns the class of a model_type, for a tokenizer_config.json without one.
 fn default_class(config: &Value) -> &'static str {
     match config["model_type"].as_str() {
         Some("bert" | "distilbert" | "electra" | "nomic_bert") => BERT[0],
@@ -122,18 +124,18 @@ fn default_class(config: &Value) -> &'static str {
 }
 
 impl TokenizerSettings {
-    /// Whether texts become the tokens that tokenizer.json alone would give.
+    /// Returns true if texts become the tokens that tokenizer.json alone would give.
     pub(super) fn is_plain(&self) -> bool {
         let right = matches!(self.direction, TruncationDirection::Right);
         right && !self.other_normalizer && !self.split_special && self.prefix_space != Some(true)
     }
 
-    /// Whether the beginning of a text that is too long is cut, not its end.
+    /// Returns true if truncation cuts the beginning of a text, not its end.
     pub(super) fn cuts_left(&self) -> bool {
         matches!(self.direction, TruncationDirection::Left)
     }
 
-    /// Whether BERT's normalizer is that of tokenizer_config.json.
+    /// Returns true if BERT's normalizer is built from tokenizer_config.json.
     pub(super) fn is_bert(&self) -> bool {
         self.bert.is_some()
     }
@@ -141,8 +143,8 @@ impl TokenizerSettings {
     /// Changes a tokenizer that was read from tokenizer.json.
     ///
     /// # Errors
-    /// [`Error::Compute`] when the tokenizers library refuses a normalizer; [`Error::ModelFile`] for a tokenizer that transformers would
-    /// change otherwise.
+    /// [`Error::Compute`] when the tokenizers library refuses a normalizer; [`Error::ModelFile`]
+    /// for a tokenizer that transformers would change in another way.
     pub(crate) fn apply(&self, files: &ModelFiles, tokenizer: &mut Tokenizer) -> Result<()> {
         let failed = |e: tokenizers::Error| Error::Compute {
             context: "preparing the tokenizer failed".into(),

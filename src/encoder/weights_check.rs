@@ -1,4 +1,5 @@
-//! Are all weights of a model finite numbers? What `nearsort models verify` asks before the model is run.
+//! Checks that all weights of a model are finite. `nearsort models verify` does this before it runs
+//! the model.
 
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
@@ -8,11 +9,12 @@ use crate::engine::first_not_finite;
 use crate::store::ModelFiles;
 use crate::{Error, Result};
 
-/// Looks through all tensors of all weights files of a model, those of its modules included, for NaN and infinity. Reads the mapped files once, a tensor
-/// after the other.
+/// Searches all tensors of a model's weights files for NaN and infinity, those of its modules
+/// included. Reads the mapped files once, one tensor after the other.
 ///
 /// # Errors
-/// As [`ModelFiles::map_safetensors`]; [`Error::ModelFile`] for a file whose header cannot be read.
+/// The errors of [`ModelFiles::map_safetensors`]; [`Error::ModelFile`] for a file whose header
+/// cannot be read.
 pub fn check_weights(files: &ModelFiles) -> Result<Check> {
     let (mut tensors, mut bad, mut example) = (0, 0, None);
     for (name, mapped) in files.map_safetensors()? {
@@ -37,7 +39,7 @@ pub fn check_weights(files: &ModelFiles) -> Result<Check> {
     Ok(Check { name: "every weight is a finite number", passed: bad == 0, detail })
 }
 
-/// The number at a position and its place: `NaN at [3, 5]`.
+/// Returns the number at a position, with its place: `NaN at [3, 5]`.
 fn number(view: &TensorView<'_>, at: usize) -> String {
     let mut rest = at;
     let mut place: Vec<String> = Vec::with_capacity(view.shape().len());
@@ -49,7 +51,7 @@ fn number(view: &TensorView<'_>, at: usize) -> String {
     format!("{} at [{}]", value(view, at), place.join(", "))
 }
 
-/// NaN or an infinity, in the types that most weights have.
+/// Returns NaN or an infinity as text, for the usual types of weights.
 fn value(view: &TensorView<'_>, at: usize) -> String {
     let bytes = |size: usize| view.data().get(at * size..(at + 1) * size).unwrap_or_default();
     let shown = match view.dtype() {

@@ -1,11 +1,12 @@
-//! Does a loaded cross-encoder do what it should? What `nearsort models verify` runs.
+//! The self-check of a loaded cross-encoder, which `nearsort models verify` runs.
 
 use super::super::check::{Check, within};
 use super::CrossEncoder;
 use crate::Result;
 use crate::call::Call;
 
-/// Largest difference of a logit that padding and, on a GPU, neighbours may make: rounding of sums in another order. Logits reach 10 and more.
+/// Largest difference of a logit that padding and, on a GPU, neighbours may cause, by rounding of
+/// sums in another order. Logits reach 10 and more.
 const TOLERANCE: f32 = 1e-4;
 
 /// Texts of very different lengths, so that a rectangle of them is mostly padding.
@@ -19,10 +20,11 @@ const PROBES: [&str; 4] = [
 ];
 
 impl CrossEncoder {
-    /// Scores probe pairs and checks that the logits are finite and differ, and that neighbours and padding do not change them.
+    /// Scores probe pairs and checks that the logits are finite and differ, and that neighbours and
+    /// padding do not change them.
     ///
     /// # Errors
-    /// When scoring fails. A logit that is wrong is no error but a [`Check`] that did not pass.
+    /// When scoring fails. A wrong logit is not an error but a [`Check`] that did not pass.
     pub fn self_check(&self) -> Result<Vec<Check>> {
         let of = |texts: &[&str]| {
             let pairs: Vec<(usize, usize)> = (0..texts.len()).map(|text| (0, text)).collect();

@@ -1,4 +1,4 @@
-//! What a cross-encoder's own files say about how it wants to be used.
+//! The contract of a cross-encoder: how to use it, as its own files say.
 
 use serde_json::Value;
 
@@ -13,33 +13,33 @@ use super::super::transformer_file::TransformerFile;
 use crate::store::ModelFiles;
 use crate::{Error, Result};
 
-/// The limit that Qwen3-Reranker's card gives; its positions reach further.
+/// The limit on Qwen3-Reranker's card. The model has more positions.
 const ANSWERING_LIMIT: u64 = 8192;
 
-/// What a folder of model files is used for.
+/// The use of a folder of model files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ModelKind {
     /// Turns a text into vectors: [`crate::LocalEncoder`].
     Encoder,
-    /// Reads query and document together and gives a number: [`super::CrossEncoder`].
+    /// Reads query and document together and gives a score: [`super::CrossEncoder`].
     CrossEncoder,
-    /// Turns a text into a vector per token: [`crate::LocalEncoder`], for scores by MaxSim alone.
+    /// Turns a text into a vector per token: [`crate::LocalEncoder`], for MaxSim scores only.
     LateInteraction,
 }
 
-/// How a pair becomes a number.
+/// The way that a pair becomes a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
     /// A classification head over the pair.
     Classifier,
-    /// A causal model is asked, and answers yes or no: Qwen3-Reranker.
+    /// A causal model that answers a question with yes or no: Qwen3-Reranker.
     Answering,
     /// An encoder with the modules of modules.json behind it: Pooling, Dense, LayerNorm.
     Modular,
 }
 
 impl Form {
-    /// sentence-transformers' word for what the transformer gives.
+    /// Returns sentence-transformers' name for the transformer's task.
     fn task(self) -> &'static str {
         match self {
             Self::Classifier => "sequence-classification",
@@ -49,42 +49,45 @@ impl Form {
     }
 }
 
-/// How a cross-encoder is used.
+/// The settings that a cross-encoder is used with.
 #[derive(Debug, Clone)]
 pub struct CrossContract {
     /// `model_type` of config.json.
     pub model_type: String,
     /// Longest pair in tokens, special tokens and prompt included.
     pub max_tokens: usize,
-    /// Whether the model's files want logits as scores; else their sigmoid, a probability.
+    /// True if the model's files ask for logits as scores; else the score is their sigmoid, a
+    /// probability.
     pub gives_logits: bool,
     /// Contradictions between the files, and assumptions where they are silent.
     pub findings: Vec<Finding>,
     pub(super) form: Form,
-    /// Whether second parts have a token type of their own, where the tokenizer gives them one.
+    /// True if second texts have a token type of their own, where the tokenizer gives them one.
     pub(super) has_types: bool,
     pub(super) lower_case: bool,
-    /// Put before every query.
+    /// The text put before every query.
     pub(super) query_prompt: String,
-    /// The tokens for yes and no that modules.json names.
+    /// The tokens for yes and no in modules.json.
     pub(super) answers: Option<(u64, u64)>,
-    /// What changes of tokenizer.json.
+    /// Changes to tokenizer.json.
     pub(super) tokenizer: TokenizerSettings,
-    /// How much of a text is read, and which end is cut.
+    /// The limits on how much of a text is read, and the end that is cut.
     pub(super) caps: Caps,
-    /// What makes a score of hidden states; empty but for [`Form::Modular`].
+    /// The modules that make a score of hidden states; empty except for [`Form::Modular`].
     pub(super) modules: Vec<Module>,
     /// Width of a hidden state.
     pub(super) hidden_size: usize,
-    /// config.json, whole.
+    /// The whole config.json.
     pub(super) config: Value,
 }
 
 impl ModelKind {
-    /// What the files of a model are: by the architectures in config.json, and by what sentence-transformers writes beside it.
+    /// Returns the kind of a model, from the architectures in config.json and from the files of
+    /// sentence-transformers.
     ///
     /// # Errors
-    /// [`Error::ModelFile`] for a file that is not JSON; [`Error::UnsupportedArchitecture`] for a cross-encoder of an unknown kind.
+    /// [`Error::ModelFile`] for a file that is not JSON; [`Error::UnsupportedArchitecture`] for a
+    /// cross-encoder of an unknown kind.
     pub fn of(files: &ModelFiles) -> Result<Self> {
         let reader = Reader { files, findings: Vec::new() };
         Ok(match form(&reader)? {
@@ -95,7 +98,7 @@ impl ModelKind {
     }
 }
 
-/// `None` for a model that is no cross-encoder.
+/// Returns the form of a cross-encoder; `None` for any other model.
 fn form(reader: &Reader<'_>) -> Result<Option<Form>> {
     let json = |file| Ok::<_, Error>(reader.json(file)?.unwrap_or(Value::Null));
     let (config, listed) = (json(CONFIG)?, reader.listed()?.unwrap_or_default());
@@ -111,7 +114,7 @@ fn form(reader: &Reader<'_>) -> Result<Option<Form>> {
     if architectures.iter().any(|name| name.ends_with("ForSequenceClassification")) {
         return Ok(Some(Form::Classifier));
     }
-    // An embedding model may have the same architecture: Qwen3-Embedding has.
+    // An embedding model may have the same architecture, as Qwen3-Embedding does.
     if architectures.contains(&"Qwen3ForCausalLM") && (is_declared || is_named_reranker(reader.files)) {
         return Ok(Some(Form::Answering));
     }
@@ -124,7 +127,7 @@ fn form(reader: &Reader<'_>) -> Result<Option<Form>> {
     }
 }
 
-/// Whether a model calls itself a reranker: by the name it is asked for, or its folder's.
+/// Returns true if a model's requested name, or its folder's name, contains "reranker".
 fn is_named_reranker(files: &ModelFiles) -> bool {
     let folder = files.dir.canonicalize().unwrap_or_else(|_| files.dir.clone());
     let folder = folder.file_name().map(|name| name.to_string_lossy().to_lowercase());
@@ -135,8 +138,9 @@ impl CrossContract {
     /// Reads the files of a cross-encoder; `max_tokens` is the user's own limit.
     ///
     /// # Errors
-    /// [`Error::ModelFile`] when a file is missing that must be there, is not JSON, or describes a classifier of several labels;
-    /// [`Error::InvalidArgument`] for a model that is no cross-encoder, and for a limit out of range.
+    /// [`Error::ModelFile`] when a required file is missing, is not JSON, or describes a classifier
+    /// of several labels; [`Error::InvalidArgument`] for a model that is not a cross-encoder, and
+    /// for a limit out of range.
     pub fn read(files: &ModelFiles, max_tokens: Option<usize>) -> Result<Self> {
         let mut reader = Reader { files, findings: Vec::new() };
         let Some(form) = form(&reader)? else {
@@ -189,21 +193,23 @@ impl CrossContract {
 }
 
 impl CrossContract {
-    /// The name of the model's one label.
+    /// Returns the name of the model's one label.
     pub fn label(&self) -> &str {
         let named = self.config["id2label"].as_object().and_then(|labels| labels.values().next());
         named.and_then(Value::as_str).unwrap_or("LABEL_0")
     }
 
-    /// Whether the beginning of texts that are too long is cut, not their end.
+    /// Returns true if truncation cuts the beginning of texts, not their end.
     pub(super) fn cuts_left(&self) -> bool {
         self.caps.cuts_left.unwrap_or(self.tokenizer.cuts_left())
     }
 
-    /// How the model is used where texts are read as `reading` says; `name`: the model's. No file is read.
+    /// Returns the contract with the options of `reading`. `name` is the model's name. No file is
+    /// read.
     ///
     /// # Errors
-    /// [`Error::InvalidOption`] for an option that the model has no use for, and for a value out of range.
+    /// [`Error::InvalidOption`] for an option that does not apply to the model, and for a value out
+    /// of range.
     pub(super) fn reading(&self, reading: &Reading, name: &str) -> Result<Self> {
         let is_asked = self.form == Form::Answering;
         reading.refuse(&["query_prompt", "document_prompt", "dim", "normalize"], |_| {
@@ -225,14 +231,14 @@ impl CrossContract {
     }
 }
 
-/// Why a cross-encoder takes no instruction.
+/// Returns the reason why a cross-encoder takes no instruction.
 pub(super) fn not_asked(name: &str) -> String {
     format!(
         "is for models that are asked a question, such as Qwen3-Reranker; {name} reads query and document alone: leave it out"
     )
 }
 
-/// The modules behind the encoder, which must end in one score.
+/// Returns the modules behind the encoder, which must end in one score.
 fn modules(reader: &mut Reader<'_>, hidden_size: usize) -> Result<Vec<Module>> {
     let listed = reader.listed()?.unwrap_or_default();
     let modules = reader.modules(&listed, hidden_size)?;
@@ -253,7 +259,8 @@ fn several_labels(count: usize, named: &str) -> String {
     )
 }
 
-/// Only one label is a score. transformers takes two where config.json names none.
+/// Checks that there is one label, because several are not a score. transformers assumes two labels
+/// where config.json names none.
 fn check_labels(reader: &Reader<'_>, config: &Value) -> Result<()> {
     let labels: Vec<&str> =
         config["id2label"].as_object().into_iter().flatten().filter_map(|(_, l)| l.as_str()).collect();
@@ -265,7 +272,7 @@ fn check_labels(reader: &Reader<'_>, config: &Value) -> Result<()> {
     Err(reader.unusable(CONFIG, &several_labels(count, &named)))
 }
 
-/// The default prompt, which sentence-transformers puts before the first text of a pair.
+/// Returns the default prompt, which sentence-transformers puts before the first text of a pair.
 fn query_prompt(reader: &mut Reader<'_>, form: Form) -> Result<String> {
     let own = reader.json(PROMPTS)?.filter(|_| form != Form::Answering).unwrap_or(Value::Null);
     let Some(name) = own["default_prompt_name"].as_str() else { return Ok(String::new()) };
@@ -275,10 +282,11 @@ fn query_prompt(reader: &mut Reader<'_>, form: Form) -> Result<String> {
     }
 }
 
-/// What sets the question of Qwen3-Reranker's card apart.
+/// The sentence that identifies the question of Qwen3-Reranker's card.
 const QUESTION: &str = "Judge whether the Document meets the requirements based on the Query";
 
-/// The answers that a LogitScore module names. Its model must be asked what nearsort asks.
+/// Returns the answers that a LogitScore module names. The model's question must be the one that
+/// nearsort asks.
 fn answers(reader: &Reader<'_>, transformer: &TransformerFile, tokenizer: &Value) -> Result<Option<(u64, u64)>> {
     let listed = reader.listed()?.unwrap_or_default();
     let Some(entry) = listed.iter().find(|entry| entry.name() == "LogitScore") else { return Ok(None) };
@@ -312,7 +320,8 @@ fn answering_limit(config: &Value, tokenizer: &Value) -> usize {
     limits.into_iter().filter_map(Value::as_u64).fold(ANSWERING_LIMIT, u64::min) as usize
 }
 
-/// As sentence-transformers decides: its own file, else config.json in the form of now or of before version 4, else the sigmoid.
+/// Returns true if scores are logits, by the rules of sentence-transformers: its own file, else
+/// config.json in the current form or the one before version 4, else the sigmoid.
 fn gives_logits(reader: &mut Reader<'_>, config: &Value) -> Result<bool> {
     let own = reader.json(PROMPTS)?.unwrap_or(Value::Null);
     let places = [
@@ -322,7 +331,7 @@ fn gives_logits(reader: &mut Reader<'_>, config: &Value) -> Result<bool> {
     ];
     let named = places.into_iter().find_map(|(file, value)| Some((file, value.as_str()?)));
     let Some((file, name)) = named else { return Ok(false) };
-    // sentence-transformers runs none but torch's own.
+    // sentence-transformers runs only torch's own.
     match name.strip_prefix("torch.").and_then(|name| name.rsplit('.').next()).unwrap_or_default() {
         "Identity" => Ok(true),
         "Sigmoid" => Ok(false),

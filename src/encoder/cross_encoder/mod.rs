@@ -1,7 +1,8 @@
-//! Cross-encoders: models that read a query and a document together and give one number.
+//! Cross-encoders: models that read a query and a document together and give one score.
 //!
-//! `contract.rs` says what a model's files are and want, `pairs.rs` makes one sequence of two texts, [`CrossEncoder`] runs the sequences
-//! through the same engines as embedding models and gives the hidden states to a head.
+//! `contract.rs` reads the settings from a model's files, and `pairs.rs` makes one sequence of two
+//! texts. [`CrossEncoder`] runs the sequences through the same engines as embedding models and
+//! passes the hidden states to a head.
 
 mod check;
 mod contract;
@@ -33,17 +34,17 @@ use contract::{Form, not_asked};
 pub use pairs::DEFAULT_INSTRUCTION;
 use pairs::{PairTokenizer, PreparedQuery, TokenizedPair};
 
-/// How a cross-encoder is loaded and run.
+/// Options for loading and running a cross-encoder.
 #[derive(Debug, Clone, Default)]
 pub struct CrossEncoderOptions {
-    /// As for an encoder. Of the overrides only `max_tokens` means something. Without a precision it is f32: what less does to the scores of
-    /// trained cross-encoders was not measured.
+    /// The options of an encoder. Of the overrides only `max_tokens` applies. The default precision
+    /// is f32, because the effect of lower ones on trained cross-encoders' scores was not measured.
     pub local: LocalEncoderOptions,
-    /// What a causal model is asked, in place of [`DEFAULT_INSTRUCTION`].
+    /// The instruction for a causal model, in place of [`DEFAULT_INSTRUCTION`].
     pub instruction: Option<String>,
 }
 
-/// What makes one number of the hidden states of a pair.
+/// The head, which makes one number of the hidden states of a pair.
 enum Head {
     Classification(ClassificationHead),
     Answer(AnswerHead),
@@ -62,22 +63,25 @@ impl Head {
     }
 }
 
-/// What a cross-encoder says of pairs.
+/// The logits of pairs, with token counts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PairLogits {
-    /// One per pair, of any size; higher is better. NaN where the model's numbers are not finite.
+    /// One logit per pair, of any size; higher is better. NaN where the model's numbers are not
+    /// finite.
     pub logits: Vec<f32>,
-    /// Tokens of each query alone.
+    /// Number of tokens of each query alone.
     pub query_tokens: Vec<u32>,
-    /// Whether each query was cut beside at least one of its texts.
+    /// True for a query that was cut in at least one of its pairs.
     pub query_truncated: Vec<bool>,
-    /// Whether the vocabulary lacks all tokens of each query, or there are none.
+    /// True for a query whose tokens are all outside the vocabulary, or that has none.
     pub query_unknown: Vec<bool>,
-    /// What became of each pair: all tokens of the pair, and those of the document that the vocabulary lacks.
+    /// The lengths of each pair: all tokens of the pair, and the document's tokens outside the
+    /// vocabulary.
     pub lengths: EncodedLengths,
 }
 
-/// A local model that reads query and document together. `Send + Sync`, without a lock around the model.
+/// A local model that reads query and document together. It is `Send + Sync` and has no lock around
+/// it.
 pub struct CrossEncoder {
     contract: CrossContract,
     tokenizer: PairTokenizer,
@@ -89,9 +93,10 @@ pub struct CrossEncoder {
     options: CrossEncoderOptions,
     threads: Threads,
     fingerprint: OnceLock<String>,
-    /// That of the files alone.
+    /// The fingerprint of the files alone.
     files_fingerprint: Arc<OnceLock<String>>,
-    /// The longest pair that the backend was loaded for; more only for the native engine.
+    /// Length in tokens of the longest pair that the backend was loaded for. Only the native engine
+    /// takes longer ones.
     loaded_tokens: usize,
 }
 
@@ -99,8 +104,10 @@ impl CrossEncoder {
     /// Loads a model.
     ///
     /// # Errors
-    /// Those of [`CrossContract::read`]; [`Error::UnsupportedArchitecture`]; [`Error::ModelFile`] when weights or tokenizer are unusable;
-    /// [`Error::Device`] when the device is not there; [`Error::InvalidArgument`] for options out of range, or without a meaning here.
+    /// The errors of [`CrossContract::read`]; [`Error::UnsupportedArchitecture`];
+    /// [`Error::ModelFile`] when weights or tokenizer are unusable; [`Error::Device`] when the
+    /// device is missing; [`Error::InvalidArgument`] for options that are out of range or do not
+    /// apply.
     pub fn load(files: ModelFiles, mut options: CrossEncoderOptions) -> Result<Self> {
         let contract = CrossContract::read(&files, options.local.overrides.max_tokens)?;
         check_options(&files, &contract, &options)?;
@@ -130,10 +137,12 @@ impl CrossEncoder {
         })
     }
 
-    /// The same model, reading texts otherwise. Weights, threads and vocabulary are shared, and no file is read: this takes microseconds.
+    /// Returns the same model with other options for reading texts. It shares weights, threads and
+    /// vocabulary and reads no file: this takes microseconds.
     ///
     /// # Errors
-    /// [`Error::InvalidOption`] for an option that the model has no use for, and for a value out of range.
+    /// [`Error::InvalidOption`] for an option that does not apply to the model, and for a value out
+    /// of range.
     pub fn with_reading(&self, reading: &Reading) -> Result<Self> {
         let contract = self.contract.reading(reading, &self.files.name)?;
         if self.engine == Engine::Candle && contract.max_tokens > self.loaded_tokens {
@@ -159,7 +168,7 @@ impl CrossEncoder {
         })
     }
 
-    /// How the model is used.
+    /// The settings that the model is used with.
     pub fn contract(&self) -> &CrossContract {
         &self.contract
     }
@@ -169,12 +178,12 @@ impl CrossEncoder {
         &self.files
     }
 
-    /// What computes the forward pass.
+    /// The engine of the forward pass.
     pub fn engine(&self) -> Engine {
         self.engine
     }
 
-    /// Arithmetic of the forward pass; the head is in f32.
+    /// The arithmetic of the forward pass; the head is in f32.
     pub fn precision(&self) -> Precision {
         self.precision
     }
@@ -212,13 +221,14 @@ impl CrossEncoder {
         Ok(self.fingerprint.get_or_init(|| hex(hash)).clone())
     }
 
-    /// Bytes that the weights take. Models that read otherwise share them.
+    /// The bytes that the weights take. Models with another [`Reading`] share them.
     pub fn memory(&self) -> ModelMemory {
         self.backend.memory()
     }
 
-    /// Tokens of each text, all of it, without prompt and special tokens; no forward pass is made. Texts are read in parallel. One of more than 256
-    /// KiB is counted in pieces, and the number may be off by some tokens.
+    /// Counts the tokens of each whole text, without prompt and special tokens. No forward pass is
+    /// made. Texts are read in parallel. A text of more than 256 KiB is counted in pieces, and the
+    /// number may be off by some tokens.
     ///
     /// # Errors
     /// When tokenizing fails.
@@ -227,7 +237,8 @@ impl CrossEncoder {
         self.threads.run(|| texts.par_iter().map(|text| shared.count(text)).collect())?
     }
 
-    /// The tokens of a text, all of it, without prompt; with the special tokens that the tokenizer puts around a single text, or without.
+    /// Returns the tokens of a whole text, without prompt. `with_special` adds the special tokens
+    /// that the tokenizer puts around a single text.
     ///
     /// # Errors
     /// When tokenizing fails.
@@ -235,13 +246,15 @@ impl CrossEncoder {
         self.tokenizer.shared().tokens(text, with_special)
     }
 
-    /// The logit of every pair `(query, text)`, given as positions. It depends neither on the other pairs nor on the number of threads.
+    /// Computes the logit of every pair `(query, text)`, given as positions. It depends neither on
+    /// the other pairs nor on the number of threads.
     ///
     /// # Errors
-    /// When tokenizing or the forward pass fails; [`Error::Cancelled`]; [`Error::DeadlineExceeded`].
+    /// When tokenizing or the forward pass fails; [`Error::Cancelled`];
+    /// [`Error::DeadlineExceeded`].
     ///
     /// # Panics
-    /// If a pair names a text that is not there.
+    /// If a position in a pair is out of range.
     pub fn logits(
         &self,
         queries: &[&str],
@@ -305,7 +318,8 @@ impl CrossEncoder {
         Err(Error::TooLong { text: TextName::Query(index), tokens, limit })
     }
 
-    /// Names the text of a pair that is too long, or both where only together they are.
+    /// Returns the error that names the text of a pair that is too long, or both texts if only the
+    /// pair is too long.
     fn too_long(&self, (query, asked): (usize, &str), (document, text): (usize, &str)) -> Result<Error> {
         if let Some((tokens, limit)) = self.tokenizer.excess_of_document(text)? {
             return Ok(Error::TooLong { text: TextName::Document(document), tokens, limit });
@@ -315,8 +329,8 @@ impl CrossEncoder {
         Ok(Error::TooLong { text, tokens, limit: self.contract.max_tokens })
     }
 
-    /// The logits of one query's texts by one padded rectangle under an attention mask, whatever the device: for checking that padding does
-    /// not change them.
+    /// Computes the logits of one query's texts as one padded rectangle under an attention mask, on
+    /// any device. It serves to check that padding does not change them.
     fn logits_padded(&self, query: &str, texts: &[&str]) -> Result<Vec<f32>> {
         let prepared = self.tokenizer.prepare(query)?;
         let pairs: Vec<TokenizedPair> =
@@ -330,7 +344,7 @@ impl CrossEncoder {
 
     fn keep(&self, logits: &Mutex<Vec<f32>>, index: usize, hidden: ArrayView2<'_, f32>) {
         let logit = if is_finite(hidden) { self.head.logit(hidden) } else { f32::NAN };
-        // A sigmoid would make a certainty of infinity.
+        // A sigmoid would turn infinity into certainty.
         let logit = if logit.is_finite() { logit } else { f32::NAN };
         logits.lock().unwrap_or_else(PoisonError::into_inner)[index] = logit;
     }
@@ -342,7 +356,7 @@ fn ragged<'a>(pairs: impl Iterator<Item = &'a TokenizedPair>) -> RaggedBatch {
     batch
 }
 
-/// Options that mean nothing to a cross-encoder, or to this one.
+/// Refuses options that do not apply to cross-encoders, or to this one.
 fn check_options(files: &ModelFiles, contract: &CrossContract, options: &CrossEncoderOptions) -> Result<()> {
     let refused = |option: &'static str, why: String| Err(Error::InvalidOption { option, why });
     let name = &files.name;

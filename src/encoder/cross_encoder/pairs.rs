@@ -1,4 +1,4 @@
-//! Pairs of texts to token ids, as transformers makes them.
+//! Turns pairs of texts into token ids, as transformers does.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -15,10 +15,11 @@ use super::contract::{CrossContract, Form};
 use crate::store::ModelFiles;
 use crate::{Error, Result};
 
-/// What a causal model is asked when the user does not say: the instruction of Qwen3-Reranker's card.
+/// The default instruction for a causal model, from Qwen3-Reranker's card.
 pub const DEFAULT_INSTRUCTION: &str = "Given a web search query, retrieve relevant passages that answer the query";
 
-/// What stands before the instruction and behind the document; the wording that Qwen3-Reranker was trained with.
+/// The text before the instruction. Prefix and suffix have the wording that Qwen3-Reranker was
+/// trained with.
 const PREFIX: &str = "<|im_start|>system\nJudge whether the Document meets the requirements based on the Query and the Instruct provided. \
                       Note that the answer can only be \"yes\" or \"no\".<|im_end|>\n<|im_start|>user\n";
 const SUFFIX: &str = "<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n";
@@ -29,15 +30,15 @@ const ANSWERS: [&str; 2] = ["yes", "no"];
 pub(super) struct TokenizedPair {
     /// Special tokens and prompt included, at most the model's limit.
     pub ids: Vec<u32>,
-    /// Where the tokens of type 1 begin; their number where there are none.
+    /// The position where the tokens of type 1 begin; the number of tokens if there are none.
     pub second: usize,
-    /// Tokens of the document; at least 1 where it had no room.
+    /// Number of tokens of the document; at least 1 if there was no room for it.
     pub own: usize,
-    /// Tokens of the document that stand for what the vocabulary lacks.
+    /// Number of the document's tokens that stand for words outside the vocabulary.
     pub unknown: u32,
-    /// Whether query or document was cut.
+    /// True if query or document was cut.
     pub truncated: bool,
-    /// Whether the query was cut.
+    /// True if the query was cut.
     pub query_truncated: bool,
 }
 
@@ -49,55 +50,56 @@ impl Tokens for TokenizedPair {
 
 /// A query, tokenized once for all its documents.
 pub(super) struct PreparedQuery {
-    /// Tokens of all of it, without special tokens.
+    /// Number of tokens of the whole query, without special tokens.
     tokens: usize,
-    /// Tokens of these that the vocabulary lacks.
+    /// Number of these tokens that are outside the vocabulary.
     unknown: u32,
-    /// As many of them as fit into a pair.
+    /// The query's tokens that fit into a pair.
     encoding: Encoding,
-    /// Whether only a part of it is read, beside whatever document.
+    /// True if only a part of the query is read, whatever the document.
     is_part: bool,
     asked: Asked,
 }
 
-/// A causal model's question.
+/// The question to a causal model.
 enum Asked {
-    /// Not a question.
+    /// The model is not a causal one.
     Nothing,
-    /// What stands before the document, and its tokens.
+    /// The text before the document, and its tokens.
     Before(String, Vec<u32>),
-    /// The query fills the model's limit: the tokens of the question, the same for every document.
+    /// The query fills the model's limit. Holds the tokens of the question, the same for every
+    /// document.
     Full(Vec<u32>),
 }
 
 impl PreparedQuery {
-    /// Tokens of the query alone.
+    /// Returns the number of tokens of the query alone.
     pub fn num_tokens(&self) -> usize {
         self.tokens
     }
 
-    /// Whether only a part of the query is read, beside whatever document.
+    /// Returns true if only a part of the query is read, whatever the document.
     pub fn is_part(&self) -> bool {
         self.is_part
     }
 
-    /// Whether the vocabulary lacks all of them, or there are none.
+    /// Returns true if all of the query's tokens are outside the vocabulary, or it has none.
     pub fn is_unknown(&self) -> bool {
         self.tokens <= self.unknown as usize
     }
 }
 
-/// How a pair is put together.
+/// The way that a pair is put together.
 #[derive(Clone)]
 enum Joining {
-    /// By the tokenizer's template, which adds this many special tokens.
+    /// The tokenizer's template, which adds this many special tokens.
     Template { special: usize },
-    /// As a question to a causal model.
+    /// A question to a causal model.
     Question { prefix: Vec<u32>, suffix: Vec<u32>, instruction: String },
 }
 
 impl Joining {
-    /// Tokens that stand around the texts.
+    /// Returns the number of tokens around the texts.
     fn around(&self) -> usize {
         match self {
             Self::Template { special } => *special,
@@ -109,11 +111,11 @@ impl Joining {
 pub(super) struct PairTokenizer {
     shared: Arc<SharedTokenizer>,
     joining: Joining,
-    /// Tokens that the texts may take.
+    /// Maximum number of tokens of the two texts.
     room: usize,
     has_types: bool,
     query_prompt: String,
-    /// Whether the beginning of texts that are too long is cut, not their end.
+    /// True if truncation cuts the beginning of texts, not their end.
     cuts_left: bool,
     caps: Caps,
     named_answers: Option<(u64, u64)>,
@@ -155,10 +157,11 @@ impl PairTokenizer {
         })
     }
 
-    /// The same tokenizer for the same model with another instruction and other limits. The vocabulary is shared.
+    /// Returns the tokenizer of the same model with another instruction and other limits. The
+    /// vocabulary is shared.
     ///
     /// # Errors
-    /// [`Error::InvalidOption`] for a limit that leaves no token of a text.
+    /// [`Error::InvalidOption`] for a limit that leaves no room for the text.
     pub fn with_contract(&self, contract: &CrossContract, instruction: Option<&str>) -> Result<Self> {
         let mut joining = self.joining.clone();
         if let (Joining::Question { instruction, .. }, Some(other)) = (&mut joining, instruction) {
@@ -167,12 +170,12 @@ impl PairTokenizer {
         Self::of(Arc::clone(&self.shared), joining, contract)
     }
 
-    /// What texts are tokenized by.
+    /// Returns the shared tokenizer.
     pub fn shared(&self) -> &SharedTokenizer {
         &self.shared
     }
 
-    /// The ids of "yes" and "no".
+    /// Returns the ids of "yes" and "no".
     pub fn answers(&self) -> Result<(u32, u32)> {
         let [yes, no] = ANSWERS.map(|answer| self.shared.inner().token_to_id(answer));
         let missing = || Error::InvalidArgument("the model's tokenizer has no tokens \"yes\" and \"no\"".into());
@@ -199,7 +202,7 @@ impl PairTokenizer {
         Ok(PreparedQuery { tokens, unknown, encoding: self.kept(&whole, self.room), is_part, asked })
     }
 
-    /// The bytes of a text that are read of it at most.
+    /// Returns the byte range of the text that the cap of its role allows.
     fn part(&self, text: &str, role: Role) -> Result<Range<usize>> {
         match self.caps.most(role) {
             Some(most) => self.shared.part(text, most, self.cuts_left),
@@ -207,19 +210,19 @@ impl PairTokenizer {
         }
     }
 
-    /// Of a query that is longer than the cap: its tokens, and the most that are read.
+    /// Returns the number of tokens of a query that is longer than the cap, and the cap.
     pub fn excess_of_query(&self, query: &str) -> Result<(usize, usize)> {
         Ok((self.shared.count(query)?, self.caps.most(Role::Query).unwrap_or(self.room)))
     }
 
-    /// Of a document that is longer than the cap: its tokens, and the most that are read.
+    /// Returns the number of tokens of a document and the cap, if the document is longer.
     pub fn excess_of_document(&self, document: &str) -> Result<Option<(usize, usize)>> {
         let Some(most) = self.caps.most(Role::Document) else { return Ok(None) };
         let tokens = self.shared.count(document)?;
         Ok((tokens > most).then_some((tokens, most)))
     }
 
-    /// Tokens of a whole pair, with all that stands around the texts.
+    /// Counts the tokens of a whole pair, with everything around the texts.
     pub fn count(&self, query: &str, document: &str) -> Result<usize> {
         let before = match &self.joining {
             Joining::Template { .. } => format!("{}{query}", self.query_prompt),
@@ -230,14 +233,14 @@ impl PairTokenizer {
 
     fn asked(&self, question: String) -> Result<Asked> {
         let encoding = self.shared.encode_beginning("", &question, self.room, false)?;
-        // The last token may change with the document behind it.
+        // The last token of the question may change with the document behind it.
         Ok(match encoding.len() > self.room {
             true => Asked::Full(encoding.get_ids()[..self.room].to_vec()),
             false => Asked::Before(question, encoding.get_ids().to_vec()),
         })
     }
 
-    /// The pair, its texts cut where they are too long.
+    /// Tokenizes a pair and cuts texts that are too long.
     pub fn pair(&self, query: &PreparedQuery, document: &str) -> Result<TokenizedPair> {
         let part = self.part(document, Role::Document)?;
         let is_part = part.len() < document.len();
@@ -257,7 +260,7 @@ impl PairTokenizer {
             (Joining::Question { prefix, suffix, .. }, Asked::Before(question, before)) => {
                 let encoding = self.shared.encode_beginning(question, document, self.room, false)?;
                 let texts = &encoding.get_ids()[..encoding.len().min(self.room)];
-                // A short document may do no more than change the question's last token: " " becomes " a".
+                // A short document may only change the question's last token: " " becomes " a".
                 let same = encoding.get_ids().iter().zip(before).take_while(|(whole, before)| whole == before).count();
                 let own = encoding.len() - same;
                 Ok(self.surround(texts, (prefix, suffix), own, encoding.len() > self.room))
@@ -266,7 +269,7 @@ impl PairTokenizer {
         }
     }
 
-    /// A causal model's question between what stands around it.
+    /// Puts prefix and suffix around a causal model's question.
     fn surround(
         &self,
         texts: &[u32],
@@ -279,9 +282,10 @@ impl PairTokenizer {
         TokenizedPair { second: ids.len(), ids, own, unknown, truncated, query_truncated: false }
     }
 
-    /// `[CLS] query [SEP] document [SEP]` and its like: the longer text is cut until the other is as long, then both (`longest_first`).
+    /// Joins the texts as `[CLS] query [SEP] document [SEP]` or the like. The longer text is cut
+    /// until both are equally long, then both are cut (`longest_first`).
     fn join(&self, query: &PreparedQuery, document: &str) -> Result<TokenizedPair> {
-        // More tokens than these change neither what is cut nor which text counts as the longer.
+        // More tokens than this change neither the cut nor which text is the longer.
         let enough = self.room.max(query.tokens);
         let document = match self.cuts_left {
             true => self.shared.encode(document, false)?,
@@ -299,18 +303,19 @@ impl PairTokenizer {
         Ok(TokenizedPair { second: typed.unwrap_or(ids.len()), ids, own, unknown, truncated, query_truncated })
     }
 
-    /// What is kept of a text's tokens when so many have room.
+    /// Returns the `count` tokens of a text that truncation keeps.
     fn kept(&self, encoding: &Encoding, count: usize) -> Encoding {
         if self.cuts_left { last_tokens(encoding, count) } else { first_tokens(encoding, count) }
     }
 }
 
-/// What a causal model reads before the document.
+/// Returns the text that a causal model reads before the document.
 fn question_before(instruction: &str, query: &str) -> String {
     format!("<Instruct>: {instruction}\n<Query>: {query}\n<Document>: ")
 }
 
-/// Tokenizes what stands around a question. From then on `<|im_end|>` and its like in a text are text: no document ends the question.
+/// Tokenizes the text around a question. From then on `<|im_end|>` and the like in a text are plain
+/// text, so that no document can end the question.
 fn question(tokenizer: &mut Tokenizer, instruction: &str) -> Result<Joining> {
     let ids = |text: &str| {
         let encoding = tokenizer.encode_fast(text, false).map_err(|e| failed(&*e))?;
@@ -321,8 +326,9 @@ fn question(tokenizer: &mut Tokenizer, instruction: &str) -> Result<Joining> {
     Ok(Joining::Question { prefix, suffix, instruction: instruction.to_owned() })
 }
 
-/// How many tokens of two texts fit into `room`: the longer one is cut until the other is as long,
-/// then both. As `truncate_encodings` of the tokenizers library does it.
+/// Returns the number of tokens of each text that fit into `room`. The longer text is cut until
+/// both are equally long, then both are cut. This is `truncate_encodings` of the tokenizers
+/// library.
 fn longest_first(first: usize, second: usize, room: usize) -> (usize, usize) {
     let (shorter, longer) = (first.min(second), first.max(second));
     let (mut short, mut long) = (shorter, if shorter > room { shorter } else { shorter.max(room - shorter) });
