@@ -1,4 +1,5 @@
-//! Answers as columns. Those of a job are lines of JSON until they are whole: a file of Parquet cannot be gone on with.
+//! Answers as columns. A job's answers are lines of JSON until they are complete, because a Parquet
+//! file cannot be appended to.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
@@ -42,7 +43,7 @@ pub(super) fn push(results: &mut ParquetResults, answer: &RankedQuery<'_>, shape
     lines(answer, shape).try_for_each(|line| line.push(results))
 }
 
-/// What [`write_columns`] reads.
+/// Writes the lines that [`write_columns`] reads.
 pub(super) fn write_lines(out: &mut dyn Write, answer: &RankedQuery<'_>, shape: Shape) -> Rendered {
     for line in lines(answer, shape) {
         serde_json::to_writer(&mut *out, &line).map_err(std::io::Error::from)?;
@@ -51,10 +52,10 @@ pub(super) fn write_lines(out: &mut dyn Write, answer: &RankedQuery<'_>, shape: 
     Ok(())
 }
 
-/// Makes a file of Parquet from the `answers` of a job, which are lines of JSON.
+/// Converts the `answers` of a job, which are lines of JSON, to a Parquet file.
 ///
 /// # Errors
-/// [`Error::Io`] for what cannot be read or written.
+/// [`Error::Io`] when reading or writing fails.
 pub fn write_columns(answers: &Path, output: &Path, with_text: bool) -> Result<()> {
     let failed = |error: std::io::Error| Error::io("read", answers)(error);
     let mut results = ParquetResults::create(output, with_text)?;
@@ -66,10 +67,11 @@ pub fn write_columns(answers: &Path, output: &Path, with_text: bool) -> Result<(
     Ok(())
 }
 
-/// Puts the rows of several files, which `rerank` wrote, into one.
+/// Joins the rows of several files that `rerank` wrote.
 ///
 /// # Errors
-/// [`Error::BadInput`] for a file that `rerank` did not write; those of reading and writing Parquet.
+/// [`Error::BadInput`] for a file that `rerank` did not write; the errors of reading and writing
+/// Parquet.
 pub fn join_columns(files: &[&Path], output: &Path, with_text: bool) -> Result<()> {
     let name = |name: &str| Some(name.to_owned());
     let columns = ReadOptions {
@@ -90,7 +92,7 @@ pub fn join_columns(files: &[&Path], output: &Path, with_text: bool) -> Result<(
             };
             let text = extra.value("text");
             let text = text.as_ref().and_then(|text| text.as_str()).unwrap_or_default();
-            // The column holds f32; reading gives the same number as f64.
+            // The column holds f32; reading gives the same value as f64.
             Line { query, rank, id, score: score as f32, text: text.to_owned() }.push(&mut results)?;
         }
     }

@@ -89,8 +89,8 @@ pub struct UsageDocument {
     pub service: Map<String, Value>,
 }
 
-/// A candidate in its place. Other fields of the input follow behind these; one whose name is taken gets
-/// `input_` before it.
+/// A candidate in its place. Other fields of the input follow behind these; one whose name is taken
+/// gets `input_` before it.
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ResultDocument {
@@ -105,13 +105,15 @@ pub struct ResultDocument {
     /// Why there is no score.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unscored: Option<String>,
-    /// The model's score, before the first stage's was mixed in and before feedback, where that is another number.
+    /// The model's score, before the first stage's was mixed in and before feedback, where that is
+    /// another number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model_score: Option<f64>,
     /// Where there are stages, who scored the candidate last; null for one that no stage looked at.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stage: Option<Option<StageDocument>>,
-    /// Tokens that were read of the candidate; not there for rows of an index, nor are the two that follow.
+    /// Tokens that were read of the candidate; not there for rows of an index, nor are the two that
+    /// follow.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tokens: Option<u32>,
     /// Whether the candidate was longer than the model takes, and was cut.
@@ -193,7 +195,7 @@ pub struct WordDocument {
 }
 
 impl CharacterRange {
-    /// Of a range of bytes of `text`.
+    /// Converts a range of bytes of `text`.
     pub(super) fn of(text: &str, bytes: &Range<usize>) -> Self {
         let count = |end: usize| text.get(..end).map_or(0, |before| before.chars().count());
         Self { start: count(bytes.start), end: count(bytes.end) }
@@ -201,7 +203,7 @@ impl CharacterRange {
 }
 
 impl WordDocument {
-    /// Of a range of bytes of `text`.
+    /// Converts a range of bytes of `text`.
     pub(super) fn of(text: &str, bytes: &Range<usize>) -> Self {
         let CharacterRange { start, end } = CharacterRange::of(text, bytes);
         Self { start, end, text: text.get(bytes.clone()).unwrap_or_default().to_owned() }
@@ -212,7 +214,7 @@ impl WordDocument {
 mod tests {
     use super::*;
 
-    /// A schema that is out of date is written anew, for a look at what changed before it is committed.
+    /// Writes an outdated schema anew, so that the change can be reviewed before it is committed.
     #[test]
     fn the_schema_under_docs_is_that_of_the_documents() {
         #[derive(schemars::JsonSchema)]

@@ -1,4 +1,4 @@
-//! How answers are written.
+//! The formats of answers.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -12,29 +12,30 @@ use super::value::RankedQuery;
 use super::{columns, json, lines, raw_json};
 use crate::{Error, Result};
 
-/// The formats of answers.
+/// A format of answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
-    /// Aligned columns for people. How they look is the renderer's affair: [`AnswerWriter`](super::AnswerWriter) needs one.
+    /// Aligned columns for people. A renderer draws them, so [`AnswerWriter`](super::AnswerWriter)
+    /// needs one.
     Table,
-    /// rank, score, id, text.
+    /// Lines with rank, score, id, text.
     Tsv,
-    /// One object with everything; with a file of queries an array of them.
+    /// One object with everything; an array of them for a file of queries.
     Json,
     /// One object per candidate.
     Jsonl,
     /// A TREC run.
     Trec,
-    /// Columns query_id, rank, id, score, text, in a file.
+    /// A file with the columns query_id, rank, id, score, text.
     Parquet,
 }
 
 impl Format {
-    /// Every format.
+    /// All formats.
     pub const ALL: [Self; 6] = [Self::Table, Self::Tsv, Self::Json, Self::Jsonl, Self::Trec, Self::Parquet];
 
-    /// Its name, as [`Format::from_str`] reads it.
+    /// Returns the format's name, as [`Format::from_str`] reads it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Table => "table",
@@ -46,7 +47,8 @@ impl Format {
         }
     }
 
-    /// The format that a file's extension names: .trec and .run, .tsv, .json, .jsonl, .txt (a table), .parquet.
+    /// Returns the format of a file's extension: .trec and .run, .tsv, .json, .jsonl, .txt (a
+    /// table), .parquet.
     pub fn by_extension(path: &Path) -> Option<Self> {
         match path.extension()?.to_str()? {
             "trec" | "run" => Some(Self::Trec),
@@ -59,7 +61,7 @@ impl Format {
         }
     }
 
-    /// Writes an answer behind `written` others.
+    /// Writes an answer after `written` others.
     pub(super) fn write(
         self,
         out: &mut dyn Write,
@@ -92,7 +94,7 @@ impl Format {
         }
     }
 
-    /// What comes behind the last of `written` answers.
+    /// Writes the end of the output after `written` answers.
     pub(super) fn end(self, out: &mut dyn Write, shape: Shape, written: usize) -> io::Result<()> {
         match self {
             Self::Json if shape.with_query => out.write_all(if written == 0 { b"[]\n" } else { b"\n]\n" }),

@@ -1,4 +1,4 @@
-//! From answers to their JSON form.
+//! Converts answers to their JSON form.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -13,7 +13,7 @@ use super::shape::Shape;
 use super::value::{Ranked, RankedQuery};
 use crate::scorer::{Explanation, Match, StageScore};
 
-/// Names of a result that no field of the input takes, whether or not the result has them.
+/// Names of result fields. A field of the input never takes one, even if the result lacks it.
 const RESULT_NAMES: [&str; 14] = [
     "rank",
     "index",
@@ -33,7 +33,7 @@ const RESULT_NAMES: [&str; 14] = [
 
 type Json<T> = Result<T, serde_json::Error>;
 
-/// The whole answer as JSON text without blanks.
+/// Returns the whole answer as JSON text without blanks.
 pub(super) fn answer(answer: &RankedQuery<'_>, shape: Shape) -> Json<String> {
     let result = |(rank, ranked)| with_input(object(&result(rank, ranked, answer, shape))?, ranked).compact();
     let results = (1..).zip(&answer.results).map(result).collect::<Json<Vec<_>>>()?;
@@ -49,7 +49,7 @@ pub(super) fn answer(answer: &RankedQuery<'_>, shape: Shape) -> Json<String> {
     all.compact()
 }
 
-/// The answer's lines of JSONL.
+/// Returns the answer's lines of JSONL.
 pub(super) fn lines<'a>(answer: &'a RankedQuery<'_>, shape: Shape) -> Json<impl Iterator<Item = Json<String>> + 'a> {
     let header = object(&header(answer, shape))?;
     Ok((1..).zip(&answer.results).map(move |(rank, ranked)| {
@@ -66,11 +66,12 @@ fn object(document: &impl Serialize) -> Json<Map<String, Value>> {
     }
 }
 
-/// Adds what the input had beside what nearsort reads.
+/// Adds the input's fields that nearsort does not read.
 fn with_input<'a>(fields: Map<String, Value>, ranked: &Ranked<'a>) -> RawObject<'a> {
     let mut object = RawObject::new(fields);
     for (name, json) in ranked.row.into_iter().flat_map(|row| row.extra.iter()) {
-        // A field of the input never replaces one of ours, nor another of the input.
+        // A field of the input replaces neither a field of nearsort's nor another field of the
+        // input.
         let mut name = name.to_owned();
         while object.contains(&name) || RESULT_NAMES.contains(&name.as_str()) {
             name.insert_str(0, "input_");
@@ -128,7 +129,7 @@ fn result(rank: usize, ranked: &Ranked<'_>, answer: &RankedQuery<'_>, shape: Sha
     }
 }
 
-/// Who scored a candidate last, and how; `None` for one that no stage looked at.
+/// Returns the stage that scored a candidate last; `None` if no stage scored it.
 fn stage(model: &ModelRun, scored: Option<StageScore>) -> Option<StageDocument> {
     let scored = scored?;
     let info = model.stages.get(scored.stage)?;
@@ -152,7 +153,8 @@ fn explained(query: &str, passage: &str, explanation: &Explanation) -> Explanati
     }
 }
 
-/// The shortest decimal that is this f32: 0.79, not 0.7900000214576721. `None` where there is no finite score.
+/// Returns the shortest decimal of this f32: 0.79, not 0.7900000214576721. `None` if the score is
+/// not finite.
 fn number(score: f32) -> Option<f64> {
     score.to_string().parse().ok().filter(|number: &f64| number.is_finite())
 }

@@ -10,7 +10,7 @@ use crate::ranking::strictly_falling;
 use crate::scorer::{Explanation, Match};
 use crate::{Error, Result};
 
-/// Tabs and line ends would break the columns of TSV, and other control characters have no place in it.
+/// Replaces control characters by spaces. Tabs and line ends would break the columns of TSV.
 pub fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
@@ -38,7 +38,7 @@ pub(super) fn tsv(out: &mut dyn Write, answer: &RankedQuery<'_>, shape: Shape) -
     Ok(())
 }
 
-/// A run has a document once, at its best place; tools refuse one that names it again.
+/// Writes a TREC run. Each document occurs once, at its best rank, because tools refuse duplicates.
 pub(super) fn trec(out: &mut dyn Write, answer: &RankedQuery<'_>) -> Rendered {
     let model = answer.model.name.replace(char::is_whitespace, "_");
     let tag = format!("nearsort-{model}-{}", answer.score_kind());
@@ -53,7 +53,7 @@ pub(super) fn trec(out: &mut dyn Write, answer: &RankedQuery<'_>) -> Rendered {
     Ok(())
 }
 
-/// What a score is made of, and what met what: one line each, with no line end.
+/// Returns the parts of a score and the matches, one line each, without line ends.
 pub fn explained(query: &str, ranked: &Ranked<'_>, explanation: &Explanation) -> [String; 2] {
     let passage = ranked.passage();
     let word = |text: &str, range: &Range<usize>| one_line(text.get(range.clone()).unwrap_or_default());
@@ -67,8 +67,8 @@ pub fn explained(query: &str, ranked: &Ranked<'_>, explanation: &Explanation) ->
     [parts.join("  "), matches.join("  ")]
 }
 
-/// Refuses a row whose id does not fit into a TREC run, for those who want to know it before minutes are
-/// spent on scoring. `file`: where the row comes from.
+/// Refuses a row whose id does not fit into a TREC run, for callers that check before they score
+/// for minutes. `file` is the row's file.
 ///
 /// # Errors
 /// [`Error::BadRow`] with the line.
@@ -80,7 +80,7 @@ pub fn check_trec_id(row: &Row, file: &str) -> Result<()> {
     })
 }
 
-/// Refuses a query whose id does not fit into a TREC run; as [`check_trec_id`].
+/// Refuses a query whose id does not fit into a TREC run, like [`check_trec_id`].
 ///
 /// # Errors
 /// [`Error::BadRow`] with the line.

@@ -1,11 +1,13 @@
-//! Answers: the ranked candidates of a query, and every documented form of them.
+//! Answers: the ranked candidates of a query, and all documented forms of them.
 //!
-//! A [`RankedQuery`] is a value, and each [`Format`] a pure function of it. [`AnswerWriter`] puts answers one after the other
-//! into a file that appears when it is whole, into a part of a job's output, or into whatever can be written to.
-//! `docs/answer.schema.json` is the JSON schema of the JSON form ([`AnswerDocument`]) and of the lines of JSONL ([`LineDocument`]).
+//! A [`RankedQuery`] is a value, and each [`Format`] is a pure function of it. [`AnswerWriter`]
+//! writes answers one after the other: into a file that appears when it is whole, into a part of a
+//! job's output, or to any writer. `docs/answer.schema.json` is the JSON schema of the JSON form
+//! ([`AnswerDocument`]) and of the lines of JSONL ([`LineDocument`]).
 //!
-//! Formats that know nothing but numbers (TREC, TSV, Parquet) get scores that fall strictly
-//! ([`strictly_falling`](crate::ranking::strictly_falling)), so that whoever sorts by score keeps the order.
+//! Number-only formats (TREC, TSV, Parquet) get strictly decreasing scores
+//! ([`strictly_falling`](crate::ranking::strictly_falling)), so that tools that sort by score keep
+//! the order.
 
 mod columns;
 mod document;

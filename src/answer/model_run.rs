@@ -1,35 +1,35 @@
-//! What produced the scores of an answer.
+//! The model behind the scores of an answer.
 
 use crate::encoder::{Encoder, ModelInfo};
 use crate::kernels::Isa;
 use crate::scorer::{LongText, ScoreKind, StageInfo};
 
-/// Which model scored, and how it ran. `-` stands for what the scorer does not say.
+/// The model that scored, and how it ran. `-` stands for unknown values.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct ModelRun {
     /// The model's name.
     pub name: String,
-    /// Its revision, where it has one.
+    /// The model's revision, where it has one.
     pub revision: Option<String>,
-    /// Where it ran, such as `cpu`.
+    /// The device, such as `cpu`.
     pub device: String,
-    /// What computed the forward passes.
+    /// The engine of the forward passes.
     pub engine: String,
-    /// In which precision.
+    /// The precision of the forward passes.
     pub precision: String,
     /// The processor's instruction set.
     pub isa: &'static str,
-    /// What the scores mean.
+    /// The kind of the scores.
     pub scoring: ScoreKind,
-    /// What became of long texts.
+    /// The handling of long texts.
     pub long_text: LongText,
-    /// The stages of a cascade; else empty.
+    /// The stages of a cascade; empty without a cascade.
     pub stages: Vec<StageInfo>,
 }
 
 impl ModelRun {
-    /// Of a model, `None` where the scorer does not say, without stages.
+    /// Describes a run without stages. `model` is `None` for a scorer without that information.
     pub fn new(model: Option<ModelInfo>, scoring: ScoreKind, long_text: LongText) -> Self {
         let said = |value: fn(&ModelInfo) -> &str| {
             model.as_ref().map(value).filter(|value| !value.is_empty()).unwrap_or("-").to_owned()
@@ -47,12 +47,13 @@ impl ModelRun {
         }
     }
 
-    /// Of an encoder whose vectors an index is scored with: texts are cut, for an index has no windows.
+    /// Describes a run that scores an index with an encoder's vectors. Texts are cut, because an
+    /// index has no windows.
     pub fn of_encoder(encoder: &dyn Encoder, scoring: ScoreKind) -> Self {
         Self::new(encoder.model(), scoring, LongText::Truncate)
     }
 
-    /// With the stages of a cascade.
+    /// Adds the stages of a cascade.
     pub fn with_stages(self, stages: Vec<StageInfo>) -> Self {
         Self { stages, ..self }
     }

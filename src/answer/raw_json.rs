@@ -1,10 +1,11 @@
-//! Objects with fields whose values are JSON text already: what the input had is written as it was spelled.
+//! JSON objects with fields whose values are already JSON text, so that the input's values keep
+//! their spelling.
 
 use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
-/// Fields of ours, then fields of the input with the JSON texts of their values.
+/// An object with nearsort's fields, then the input's fields with the JSON texts of their values.
 pub struct RawObject<'a> {
     fields: Map<String, Value>,
     raw: Vec<(String, &'a str)>,
@@ -26,7 +27,7 @@ impl<'a> RawObject<'a> {
         self.raw.push((name, json));
     }
 
-    /// The object as JSON without blanks.
+    /// Returns the object as JSON without blanks.
     pub fn compact(&self) -> Result<String, serde_json::Error> {
         let mut text = serde_json::to_string(&self.fields)?;
         text.pop();
@@ -39,7 +40,7 @@ impl<'a> RawObject<'a> {
     }
 }
 
-/// JSON without blanks, indented as `serde_json::to_string_pretty` does.
+/// Indents JSON without blanks as `serde_json::to_string_pretty` does.
 pub(super) fn indented(compact: &str) -> String {
     let bytes = compact.as_bytes();
     let mut out = String::with_capacity(compact.len() * 5 / 4);
@@ -54,7 +55,7 @@ pub(super) fn indented(compact: &str) -> String {
         match bytes[at] {
             open @ (b'{' | b'[') => {
                 out.push(char::from(open));
-                // Of an empty one both brackets stand together.
+                // The two brackets of an empty object or array stay together.
                 if is_empty(open + 2) {
                     out.push(char::from(open + 2));
                     at = end + 1;
@@ -80,7 +81,8 @@ pub(super) fn indented(compact: &str) -> String {
     out
 }
 
-/// Where the string, the bracket, the mark or the other word that begins at `at` ends.
+/// Returns the end of the JSON token that begins at `at`: a string, a bracket, a punctuation mark
+/// or a word.
 fn token_end(bytes: &[u8], at: usize) -> usize {
     match bytes[at] {
         b'"' => {

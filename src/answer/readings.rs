@@ -1,21 +1,21 @@
-//! What became of queries on their way into the model.
+//! Counts of queries that were cut or that the model does not know.
 
 use serde::{Deserialize, Serialize};
 
 use crate::scorer::QueryReading;
 
-/// The queries of a run that were cut, and those that the model does not know.
+/// Counts of a run's queries that were cut, and of those that the model does not know.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Readings {
-    /// All.
+    /// Number of queries.
     pub queries: usize,
-    /// Those that were cut.
+    /// Number of queries that were cut.
     pub truncated: usize,
-    /// The id of the first of them.
+    /// The id of the first query that was cut.
     pub first_truncated: Option<String>,
-    /// Those of which the model knows no token.
+    /// Number of queries without any token that the model knows.
     pub unknown: usize,
-    /// The id of the first of them.
+    /// The id of the first query without any known token.
     pub first_unknown: Option<String>,
 }
 

@@ -1,28 +1,29 @@
-//! What is written of an answer, and what becomes of writing it.
+//! The parts of an answer that are written, and the errors of writing it.
 
 use std::io::{self, Write};
 
 use super::value::RankedQuery;
 use crate::Error;
 
-/// What is written of an answer, beside the format.
+/// The parts of an answer that are written, in any format.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Shape {
-    /// The candidates' texts.
+    /// True to write the candidates' texts.
     pub with_text: bool,
-    /// The query's id: where queries come from a file, every line says its query, and JSON is an array.
+    /// True to write the query's id, for queries from a file: every line names its query, and JSON
+    /// is an array.
     pub with_query: bool,
-    /// In TSV and tables beside a blended score the model's.
+    /// True to write the model's score beside a blended one, in TSV and tables.
     pub with_model_score: bool,
 }
 
-/// What becomes of writing an answer.
+/// The result of writing an answer.
 pub type Rendered = Result<(), RenderError>;
 
-/// Why an answer could not be written.
+/// The reason why an answer could not be written.
 #[derive(Debug)]
 pub enum RenderError {
-    /// The target took no more.
+    /// Writing to the target failed.
     Io(io::Error),
     /// The answer does not fit the format.
     Answer(Error),
@@ -46,5 +47,5 @@ impl From<serde_json::Error> for RenderError {
     }
 }
 
-/// Draws tables.
+/// A function that draws tables.
 pub type Renderer = fn(&mut dyn Write, &RankedQuery<'_>, Shape) -> Rendered;

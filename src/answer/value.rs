@@ -11,22 +11,22 @@ use crate::io::{Query, Row};
 use crate::ranking::{Hit, strictly_falling};
 use crate::scorer::{Explanation, QueryReading, ScoreKind, Scored};
 
-/// A candidate in its place.
+/// A ranked candidate.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Ranked<'a> {
-    /// Its position in the input, or its row in the index, and the score to show: the model's, or where
-    /// first-stage scores or feedback count what came of them.
+    /// The candidate's position in the input, or its row in the index, with the score to show. This
+    /// is the model's score, or the result of blending or feedback.
     pub hit: Hit,
-    /// Its id.
+    /// The candidate's id.
     pub id: Cow<'a, str>,
-    /// Its texts and other fields; `None` for a row of an index, which keeps none.
+    /// The candidate's texts and other fields; `None` for a row of an index, which keeps none.
     pub row: Option<&'a Row>,
-    /// What the model made of it.
+    /// The model's scoring of the candidate.
     pub pair: Scored,
-    /// The first stage's score, whether it counts or not.
+    /// The first stage's score, even if it does not count.
     pub first_stage: Option<f64>,
-    /// Why it has its score, if that was asked.
+    /// The explanation of the score, if it was requested.
     pub explanation: Option<Explanation>,
 }
 
@@ -34,72 +34,74 @@ pub struct Ranked<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct IndexRun {
-    /// How it stores vectors, such as `f16`.
+    /// The storage type of vectors, such as `f16`.
     pub dtype: String,
-    /// Rows without text, which no search finds.
+    /// Number of rows without text, which no search finds.
     pub empty_rows: u64,
 }
 
-/// What an answer took. A job's answers have no [`WorkDone::service`], which depends on interruptions.
+/// The work behind an answer. A job's answers have no [`WorkDone::service`], because it depends on
+/// interruptions.
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct WorkDone {
-    /// Tokens of the query and of the candidates, every distinct text counted once.
+    /// Number of tokens of the query and the candidates; every distinct text counts once.
     pub tokens: u64,
-    /// Candidates that were longer than the model takes.
+    /// Number of candidates that were longer than the model takes.
     pub truncated: usize,
-    /// What services were asked for, as further fields of `usage`.
+    /// The usage of services, as further fields of `usage`.
     pub service: Option<Map<String, Value>>,
 }
 
-/// Everything about one query.
+/// A query with its ranked candidates.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct RankedQuery<'a> {
-    /// What was asked.
+    /// The query.
     pub query: &'a Query,
-    /// Who scored.
+    /// The model that scored.
     pub model: &'a ModelRun,
-    /// Where the candidates are rows of an index, which one.
+    /// The index, if the candidates are rows of one.
     pub index: Option<IndexRun>,
-    /// How first-stage scores were mixed in, if they were.
+    /// The blend of first-stage scores, if they were mixed in.
     pub blend: Option<Blend>,
-    /// The weight of the feedback inside the list; `None` where there was none.
+    /// The weight of the feedback inside the list; `None` without feedback.
     pub feedback: Option<f32>,
-    /// How the model read the query.
+    /// The model's reading of the query.
     pub reading: QueryReading,
-    /// What it took; `None` for rows of an index, which are not encoded.
+    /// The work behind the answer; `None` for rows of an index, which are not encoded.
     pub work: Option<WorkDone>,
-    /// Best first.
+    /// The results, best first.
     pub results: Vec<Ranked<'a>>,
 }
 
 impl Ranked<'_> {
-    /// What the model read of the candidate; nothing for a row of an index.
+    /// Returns the text that the model read of the candidate; empty for a row of an index.
     pub fn passage(&self) -> Cow<'_, str> {
         self.row.map_or(Cow::Borrowed(""), Row::passage)
     }
 }
 
 impl<'a> RankedQuery<'a> {
-    /// Scores for formats that know nothing but numbers, in the results' order.
+    /// Returns strictly decreasing scores for number-only formats, in the results' order.
     pub fn falling_scores(&self) -> Vec<f32> {
         strictly_falling(self.results.iter().map(|ranked| ranked.hit.score))
     }
 
-    /// The results of a TREC run, which has a document once, at its best place.
+    /// Returns the results of a TREC run, which has each document once, at its best rank.
     pub fn once(&self) -> Vec<&Ranked<'a>> {
         let mut seen = HashSet::new();
         self.results.iter().filter(|ranked| seen.insert(&*ranked.id)).collect()
     }
 
-    /// The results that a TREC run does not have, because a better one of the list has the same id.
+    /// Returns the results that a TREC run leaves out, because a better one of the list has the
+    /// same id.
     pub fn repeated(&self) -> impl Iterator<Item = &Ranked<'a>> {
         let mut seen = HashSet::new();
         self.results.iter().filter(move |ranked| !seen.insert(&*ranked.id))
     }
 
-    /// What the shown scores mean.
+    /// Returns the kind of the shown scores.
     pub fn score_kind(&self) -> ScoreKind {
         match (self.blend, self.feedback) {
             (Some(_), _) => ScoreKind::Blend,
@@ -108,7 +110,7 @@ impl<'a> RankedQuery<'a> {
         }
     }
 
-    /// Whether the shown scores are others than the model's, and orders of this list alone.
+    /// Returns true if the shown scores differ from the model's and only order this list.
     pub fn is_of_list(&self) -> bool {
         self.blend.is_some() || self.feedback.is_some()
     }

@@ -1,4 +1,4 @@
-//! Where answers go, one after the other.
+//! Writing answers to an output, one after the other.
 
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use super::value::RankedQuery;
 use crate::io::{CheckedFile, FileMark, ParquetResults, WholeFile};
 use crate::{Error, Result};
 
-/// What errors call standard output, as in "cannot write to standard output".
+/// The name of standard output in errors, as in "cannot write to standard output".
 pub const STDOUT: &str = "to standard output";
 
 /// Writes answers in one format.
@@ -23,19 +23,19 @@ pub struct AnswerWriter {
 }
 
 enum Target {
-    /// Anything, and what it is called in errors.
+    /// Any writer, with its name in errors.
     Any(Box<dyn Write + Send>, PathBuf),
     File(Box<WholeFile>),
     Parquet(Box<ParquetResults>),
-    /// The answers of a job so far, and the output that they will be.
+    /// The answers of a job so far, with the path of the output that they will become.
     Part(Box<CheckedFile>, PathBuf),
 }
 
 impl AnswerWriter {
-    /// Into a file, which appears under its name when it is whole.
+    /// Creates a writer into a file, which appears under its name when it is whole.
     ///
     /// # Errors
-    /// Those of [`WholeFile::create`] and [`ParquetResults::create`].
+    /// The errors of [`WholeFile::create`] and [`ParquetResults::create`].
     pub fn create(path: &Path, format: Format, shape: Shape) -> Result<Self> {
         let target = match format {
             Format::Parquet => Target::Parquet(Box::new(ParquetResults::create(path, shape.with_text)?)),
@@ -44,7 +44,7 @@ impl AnswerWriter {
         Ok(Self::new(target, format, shape, 0))
     }
 
-    /// Into anything; errors call it `name`.
+    /// Creates a writer into any target. Errors call it `name`.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for Parquet, which needs a file.
@@ -55,7 +55,7 @@ impl AnswerWriter {
         Ok(Self::new(Target::Any(Box::new(out), name.into()), format, shape, 0))
     }
 
-    /// To standard output.
+    /// Creates a writer to standard output.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for Parquet, which needs a file.
@@ -63,8 +63,9 @@ impl AnswerWriter {
         Self::to(BufWriter::new(io::stdout()), STDOUT, format, shape)
     }
 
-    /// Behind the first `written` answers of a job, which lie in `part`; errors speak of the `output` that it will be. Columns
-    /// are lines of JSON there, for [`write_columns`](super::write_columns).
+    /// Creates a writer that continues after the first `written` answers of a job in `part`. Errors
+    /// name the final `output`. Columns are lines of JSON there, for
+    /// [`write_columns`](super::write_columns).
     pub fn resume(part: CheckedFile, output: &Path, format: Format, shape: Shape, written: usize) -> Self {
         Self::new(Target::Part(Box::new(part), output.to_owned()), format, shape, written)
     }
@@ -73,13 +74,13 @@ impl AnswerWriter {
         Self { target, format, shape, table: None, written }
     }
 
-    /// Draws tables by `table`.
+    /// Sets the renderer of tables.
     pub fn table(self, table: Renderer) -> Self {
         Self { table: Some(table), ..self }
     }
 
-    /// The file without a name of its own that is there while answers are written, for those who remove it when the
-    /// process is interrupted.
+    /// Returns the temporary file that exists while answers are written, so that it can be removed
+    /// when the process is interrupted.
     pub fn temporary_path(&self) -> Option<&Path> {
         match &self.target {
             Target::File(file) => Some(file.temporary_path()),
@@ -104,7 +105,7 @@ impl AnswerWriter {
         })
     }
 
-    /// Waits until the disk has the answers of a job so far, and says how far they are.
+    /// Waits until a job's answers so far are on disk, and returns the position reached.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -116,7 +117,7 @@ impl AnswerWriter {
         })
     }
 
-    /// Writes what comes behind the last answer.
+    /// Writes the end after the last answer.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -125,7 +126,7 @@ impl AnswerWriter {
         format.end(&mut self.target, shape, written).map_err(|error| self.target.failed(error))
     }
 
-    /// Ends the output; a file appears under its name, the answers of a job stay where they are.
+    /// Ends the output. A file appears under its name; the answers of a job stay where they are.
     ///
     /// # Errors
     /// [`Error::Io`].

@@ -1,4 +1,5 @@
-//! A model and how it is loaded, as data: for files of settings, and for those who load it again elsewhere.
+//! A model and its options as data, for configuration files and for loading the model again
+//! elsewhere.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,9 +9,9 @@ use crate::candle_backend::Device;
 use crate::encoder::{Engine, Overrides, Pooling, Precision};
 use crate::service::ServiceKind;
 
-/// A model and how it is loaded, as data: the part of [`ModelOptions`] that can be written down. Choices are written as their names, such as
-/// `i8`; a field that is not known is an error. A key of a service is none of it: it comes from the environment, or by
-/// [`ModelOptions::api_key`].
+/// A model and its options as data: the part of [`ModelOptions`] that can be serialized. Choices
+/// are written by name, such as `i8`. An unknown field is an error. A service's key is not
+/// included: it comes from the environment or from [`ModelOptions::api_key`].
 ///
 /// ```
 /// use nearsort::{ModelConfig, ModelOptions};
@@ -29,63 +30,63 @@ use crate::service::ServiceKind;
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct ModelConfig {
-    /// As [`Model::load`] takes it. Default: [`DEFAULT_MODEL`].
+    /// The model's name, as for [`Model::load`]. Default: [`DEFAULT_MODEL`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
-    /// As [`ModelOptions::device`].
+    /// See [`ModelOptions::device`].
     #[serde(with = "by_name", skip_serializing_if = "Option::is_none")]
     pub device: Option<Device>,
-    /// As [`ModelOptions::engine`].
+    /// See [`ModelOptions::engine`].
     #[serde(with = "by_name", skip_serializing_if = "Option::is_none")]
     pub engine: Option<Engine>,
-    /// As [`ModelOptions::precision`].
+    /// See [`ModelOptions::precision`].
     #[serde(with = "by_name", skip_serializing_if = "Option::is_none")]
     pub precision: Option<Precision>,
-    /// As [`ModelOptions::threads`].
+    /// See [`ModelOptions::threads`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threads: Option<usize>,
-    /// As [`ModelOptions::batch_tokens`].
+    /// See [`ModelOptions::batch_tokens`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batch_tokens: Option<usize>,
-    /// As [`Overrides::query_prompt`].
+    /// See [`Overrides::query_prompt`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub query_prompt: Option<String>,
-    /// As [`Overrides::document_prompt`].
+    /// See [`Overrides::document_prompt`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub document_prompt: Option<String>,
-    /// As [`Overrides::max_tokens`].
+    /// See [`Overrides::max_tokens`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_tokens: Option<usize>,
-    /// As [`Overrides::pooling`].
+    /// See [`Overrides::pooling`].
     #[serde(with = "by_name", skip_serializing_if = "Option::is_none")]
     pub pooling: Option<Pooling>,
-    /// As [`Overrides::dim`].
+    /// See [`Overrides::dim`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dim: Option<usize>,
-    /// As [`ModelOptions::instruction`].
+    /// See [`ModelOptions::instruction`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub instruction: Option<String>,
-    /// As [`ModelOptions::kind`].
+    /// See [`ModelOptions::kind`].
     #[serde(with = "by_name", skip_serializing_if = "Option::is_none")]
     pub kind: Option<ServiceKind>,
-    /// As [`ModelOptions::base_url`].
+    /// See [`ModelOptions::base_url`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub base_url: Option<String>,
-    /// As [`ModelOptions::budget`].
+    /// See [`ModelOptions::budget`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub budget: Option<f64>,
-    /// As [`ModelOptions::concurrency`].
+    /// See [`ModelOptions::concurrency`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<usize>,
 }
 
 impl ModelConfig {
-    /// A model of this name, loaded as it is when nobody says otherwise.
+    /// Creates the configuration of a model of this name, with default options.
     pub fn new(model: impl Into<String>) -> Self {
         Self { model: Some(model.into()), ..Self::default() }
     }
 
-    /// The model's name.
+    /// Returns the model's name.
     pub fn name(&self) -> &str {
         self.model.as_deref().unwrap_or(DEFAULT_MODEL)
     }
@@ -93,7 +94,7 @@ impl ModelConfig {
     /// Loads the model.
     ///
     /// # Errors
-    /// As [`Model::load`].
+    /// The errors of [`Model::load`].
     pub fn load(&self) -> Result<Model> {
         Model::load(self.name(), self.into())
     }
@@ -119,7 +120,7 @@ impl From<&ModelConfig> for ModelOptions {
     }
 }
 
-/// Choices by their names.
+/// Serializes choices by their names.
 mod by_name {
     use std::fmt::Display;
     use std::str::FromStr;

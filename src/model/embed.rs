@@ -1,4 +1,4 @@
-//! Embedding texts, said step by step.
+//! Embedding texts with a builder.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use crate::encoder::{Embeddings, Encoder, ModelInfo, Reading, Role, no_text_vect
 use crate::error::Remedy;
 use crate::{Error, Result};
 
-/// Texts that are to be embedded; nothing is done before [`Embedding::run`].
+/// A request to embed texts. Nothing is done before [`Embedding::run`].
 pub struct Embedding<'a, T> {
     model: &'a Model,
     texts: &'a [T],
@@ -17,20 +17,21 @@ pub struct Embedding<'a, T> {
     call: Call<'a>,
 }
 
-/// Texts as vectors: what an [`Embedding`] gives.
+/// Texts as vectors: the result of an [`Embedding`].
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Embedded {
-    /// One vector per text, with its tokens and whether it was cut.
+    /// One vector per text, with its number of tokens and if it was cut.
     pub embeddings: Embeddings,
-    /// The model, and how it ran; `None` for an encoder of your own that does not say.
+    /// The model, and how it ran; `None` for an encoder of your own without that information.
     pub model: Option<ModelInfo>,
-    /// What the call used.
+    /// The usage of the call.
     pub usage: Usage,
 }
 
 impl Model {
-    /// Begins to embed texts, which are documents unless [`Embedding::role`] says otherwise. A text's vector does not depend on the others.
+    /// Starts to embed texts. They are documents unless [`Embedding::role`] changes that. A text's
+    /// vector does not depend on the others.
     ///
     /// ```
     /// use nearsort::{Model, ModelOptions, Reading, Role};
@@ -49,7 +50,7 @@ impl Model {
         Embedding { model: self, texts, role, reading, call: Call::new() }
     }
 
-    /// The encoder behind it, where it embeds texts.
+    /// Returns the model's encoder, if it embeds texts.
     fn text_encoder(&self) -> Result<std::sync::Arc<dyn Encoder>> {
         if self.task() == Task::EmbedTokens {
             return Err(no_text_vectors(&self.name));
@@ -65,47 +66,49 @@ impl Model {
 }
 
 impl<'a, T: AsRef<str>> Embedding<'a, T> {
-    /// What the texts are. Default: documents.
+    /// Sets the role of the texts. Default: documents.
     pub fn role(mut self, role: Role) -> Self {
         self.role = role;
         self
     }
 
-    /// How they are read: prompts, limits, dimension, norm. Default: as the model was loaded.
+    /// Sets the options for reading the texts: prompts, limits, dimension, norm. Default: as the
+    /// model was loaded.
     pub fn reading(mut self, reading: Reading) -> Self {
         self.reading = reading;
         self
     }
 
-    /// As [`Call::cancel`].
+    /// Sets a cancel token, see [`Call::cancel`].
     pub fn cancel(mut self, token: &CancelToken) -> Self {
         self.call = self.call.cancel(token);
         self
     }
 
-    /// As [`Call::deadline`].
+    /// Sets a deadline, see [`Call::deadline`].
     pub fn deadline(mut self, deadline: Instant) -> Self {
         self.call = self.call.deadline(deadline);
         self
     }
 
-    /// As [`Call::timeout`].
+    /// Sets a timeout, see [`Call::timeout`].
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.call = self.call.timeout(timeout);
         self
     }
 
-    /// As [`Call::progress`].
+    /// Sets a progress callback, see [`Call::progress`].
     pub fn progress(mut self, progress: impl Fn(usize) + Send + Sync + 'a) -> Self {
         self.call = self.call.progress(progress);
         self
     }
 
-    /// Embeds.
+    /// Embeds the texts.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for a model that does not embed texts; those of [`Model::reading`]; [`Error::TooLong`];
-    /// [`Error::Cancelled`]; [`Error::DeadlineExceeded`]; what the model fails with. A vector may hold NaN where the model's numbers do.
+    /// [`Error::InvalidArgument`] for a model that does not embed texts; those of
+    /// [`Model::reading`]; [`Error::TooLong`]; [`Error::Cancelled`]; [`Error::DeadlineExceeded`];
+    /// the model's errors. A vector may hold NaN where the model's numbers do.
     pub fn run(self) -> Result<Embedded> {
         let Self { model, texts, role, reading, call } = self;
         model.text_encoder()?;

@@ -1,4 +1,4 @@
-//! Loading models of this machine.
+//! Loading models that run on this machine.
 
 use std::sync::Arc;
 
@@ -12,19 +12,21 @@ use crate::store::{ModelFiles, ModelSpec, ModelStore, StoreOptions};
 use crate::{Error, Result};
 
 impl Model {
-    /// Finds the model, downloads it if need be, and loads it. Its files tell what it does.
+    /// Finds the model, downloads it if it is missing, and loads it. Its files determine its task.
     ///
-    /// `name`: a name of the registry, `org/name[@revision]` on the hub, a folder, or a model of a service:
-    /// `openai:text-embedding-3-large` embeds, `openai:gpt-4o` and `anthropic:...` judge, `cohere:rerank-v4.0-pro` reranks.
+    /// `name` is a name of the registry, `org/name[@revision]` on the hub, a folder, or a model of
+    /// a service. `openai:text-embedding-3-large` embeds, `openai:gpt-4o` and `anthropic:...`
+    /// judge, `cohere:rerank-v4.0-pro` reranks.
     ///
     /// # Errors
-    /// Those of [`ModelStore::get`], [`LocalEncoder::load`] and [`CrossEncoder::load`]; [`Error::InvalidArgument`] for options
-    /// that the kind of model has no use for.
+    /// The errors of [`ModelStore::get`], [`LocalEncoder::load`] and [`CrossEncoder::load`];
+    /// [`Error::InvalidArgument`] for options that do not apply to the kind of model.
     pub fn load(name: &str, options: ModelOptions) -> Result<Self> {
         Self::load_for(name, options, &|_, _| Ok(()))
     }
 
-    /// [`Model::load`], with a look at what it does before anything is loaded or asked.
+    /// Does [`Model::load`], and calls `check` with the task before it loads the model or connects
+    /// to a service.
     pub(crate) fn load_for(
         name: &str,
         options: ModelOptions,
@@ -51,11 +53,12 @@ impl Model {
         }
     }
 
-    /// The same embedding model of this machine used otherwise: with these prompts, this pooling, limit or dimension in the place of those
-    /// that it was loaded with. The weights are shared.
+    /// Returns the same local embedding model with these prompts, pooling, limit or dimension
+    /// instead of those it was loaded with. The weights are shared.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for any other model, and for one with a cache; those of [`LocalEncoder::with_overrides`].
+    /// [`Error::InvalidArgument`] for any other model, and for one with a cache; the errors of
+    /// [`LocalEncoder::with_overrides`].
     pub fn with_overrides(&self, overrides: Overrides) -> Result<Self> {
         match &self.loaded {
             Loaded::Embedder { local: Some(local), cached: None, scoring, .. } => {
@@ -87,11 +90,12 @@ impl Model {
         Ok(Self { name, loaded: Loaded::Embedder { encoder, local: Some(local), cached, scoring } })
     }
 
-    /// The encoder alone: for embedding a corpus.
+    /// Loads only the encoder, for embedding a corpus.
     ///
     /// # Errors
-    /// Those of [`ModelStore::get`] and [`LocalEncoder::load`]; [`Error::InvalidArgument`] for a late-interaction model, which has no
-    /// embeddings of texts ([`LocalEncoder::load`] itself takes it).
+    /// The errors of [`ModelStore::get`] and [`LocalEncoder::load`]; [`Error::InvalidArgument`] for
+    /// a late-interaction model, which has no embeddings of texts ([`LocalEncoder::load`] itself
+    /// takes it).
     pub fn load_local_encoder(name: &str, options: ModelOptions) -> Result<LocalEncoder> {
         let files = files(name, options.store.as_ref())?;
         if ModelKind::of(&files)? == ModelKind::LateInteraction {
@@ -102,7 +106,7 @@ impl Model {
 }
 
 impl ModelOptions {
-    /// Refuses what a model of this machine has no use for.
+    /// Refuses options that do not apply to a model on this machine.
     fn check_local(&self, task: Task, name: &str) -> Result<()> {
         let refused = |message: String| Err(Error::InvalidArgument(message));
         match task {
@@ -123,7 +127,7 @@ impl ModelOptions {
     }
 }
 
-/// The cache that stands before an encoder, if one was given. `name`: the model's.
+/// Puts the cache, if one was given, before an encoder. `name` is the model's.
 pub(super) fn cached(
     encoder: &Arc<dyn Encoder>,
     cache: Option<EmbeddingCache>,

@@ -1,7 +1,7 @@
-//! A loaded model: loaded once, ranked by in many ways, from many threads.
+//! A loaded model: loaded once, shared by many rerankers and threads.
 //!
-//! [`Model::load`] finds a model by its name and loads it; what it is asked to do with a list is said later, by
-//! [`RankOptions`] of a [`Reranker`](crate::Reranker). A clone is the same model.
+//! [`Model::load`] finds a model by its name and loads it. [`RankOptions`] of a
+//! [`Reranker`](crate::Reranker) then set how it ranks lists. A clone is the same model.
 //!
 //! ```
 //! use nearsort::{Model, ModelOptions, RankOptions, Reranker, Scoring};
@@ -55,21 +55,21 @@ use crate::remote::judge::{JudgeMethod, JudgeOptions};
 use crate::scorer::{ScoreKind, Scored, ScoredList, Scorer, Scoring};
 use crate::service::Service;
 
-/// What a model does with a query and candidates.
+/// The task of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Task {
-    /// Vectors of texts, and where the model is local of their tokens.
+    /// Gives vectors of texts; local models also give vectors of their tokens.
     Embed,
-    /// Vectors of tokens alone: a late-interaction (ColBERT) model.
+    /// Gives only vectors of tokens: a late-interaction (ColBERT) model.
     EmbedTokens,
-    /// A number for a pair that is read together.
+    /// Reads a pair together and gives a score: a cross-encoder.
     CrossEncode,
-    /// Grades or orders, in words.
+    /// Answers with grades or orders, in words: a language model.
     Judge,
-    /// Scores of a service.
+    /// Gives the scores of a rerank service.
     Rerank,
-    /// Whatever a scorer of your own does.
+    /// Does what a scorer of your own does.
     Custom,
 }
 
@@ -83,12 +83,12 @@ pub struct Model {
 #[derive(Clone)]
 enum Loaded {
     Embedder {
-        /// Without a cache, which knows no tokens.
+        /// The encoder without a cache, because a cache keeps no token vectors.
         encoder: Arc<dyn Encoder>,
-        /// The same one, where it runs on this machine.
+        /// The same encoder, if it runs on this machine.
         local: Option<Arc<LocalEncoder>>,
         cached: Option<Arc<CachedEncoder>>,
-        /// How it scores when nobody says.
+        /// The default scoring.
         scoring: Scoring,
     },
     CrossEncoder(Arc<CrossEncoder>),
@@ -99,17 +99,17 @@ enum Loaded {
     },
 }
 
-/// A language model of a service.
+/// A language model of a service, as a judge.
 #[derive(Clone)]
 struct Judge {
     service: Arc<dyn Service>,
     options: JudgeOptions,
-    /// How it judges when nobody says, and the scorer that does.
+    /// The default method of judging, and its scorer.
     method: JudgeMethod,
     scorer: Arc<dyn Scorer>,
 }
 
-/// A score of one's own for every pair.
+/// A scorer by a function of the user's own.
 struct ByFunction<F>(F);
 
 impl<F: Fn(&str, &str) -> f32 + Send + Sync> Scorer for ByFunction<F> {
@@ -123,7 +123,7 @@ impl<F: Fn(&str, &str) -> f32 + Send + Sync> Scorer for ByFunction<F> {
 }
 
 impl Model {
-    /// A model that is a function of query and candidate; higher is better.
+    /// Creates a model from a function of query and candidate; higher is better.
     ///
     /// ```
     /// use nearsort::{Model, Reranker};
@@ -138,24 +138,25 @@ impl Model {
         Self::from_scorer(Arc::new(ByFunction(score)))
     }
 
-    /// A model that is a scorer of your own.
+    /// Creates a model from a scorer of your own.
     pub fn from_scorer(scorer: Arc<dyn Scorer>) -> Self {
         let name = scorer.model().map_or_else(|| "custom".to_owned(), |model| model.name);
         Self { name, loaded: Loaded::Scorer { scorer, task: Task::Custom } }
     }
 
-    /// A model that is an encoder of your own. It scores by cosine when nobody says, which every encoder can.
+    /// Creates a model from an encoder of your own. Its default scoring is cosine, which every
+    /// encoder supports.
     pub fn from_encoder(encoder: Arc<dyn Encoder>) -> Self {
         let name = encoder.model().map_or_else(|| "custom".to_owned(), |model| model.name);
         Self { name, loaded: Loaded::Embedder { encoder, local: None, cached: None, scoring: Scoring::Cosine } }
     }
 
-    /// Its name, as its files or its service have it.
+    /// Returns the model's name, as in its files or its service.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// What it does.
+    /// Returns the model's task.
     pub fn task(&self) -> Task {
         match &self.loaded {
             Loaded::Embedder { encoder, .. } if encoder.has_text_vectors() => Task::Embed,
@@ -166,7 +167,7 @@ impl Model {
         }
     }
 
-    /// How it runs; `None` for a scorer that does not say.
+    /// Returns the model and how it runs; `None` for a scorer without that information.
     pub fn info(&self) -> Option<ModelInfo> {
         match &self.loaded {
             Loaded::Embedder { encoder, .. } => encoder.model(),
@@ -176,8 +177,8 @@ impl Model {
         }
     }
 
-    /// Bytes that its weights take on this machine; none of a service's model and of a scorer of your own. Clones and readings of a model
-    /// share them.
+    /// Returns the bytes that the model's weights take on this machine; none for a service's model
+    /// and for a scorer of your own. Clones and readings of a model share them.
     pub fn memory(&self) -> ModelMemory {
         match &self.loaded {
             Loaded::Embedder { local: Some(local), .. } => local.memory(),
@@ -186,7 +187,7 @@ impl Model {
         }
     }
 
-    /// The encoder behind it, where it embeds; a cache stands before it, if one was given.
+    /// Returns the model's encoder, if it embeds. It includes the cache, if one was given.
     pub fn encoder(&self) -> Option<Arc<dyn Encoder>> {
         match &self.loaded {
             Loaded::Embedder { cached: Some(cached), .. } => Some(Arc::clone(cached) as Arc<dyn Encoder>),

@@ -1,26 +1,27 @@
-//! What a cross-encoder says of pairs, as a classifier's answer.
+//! The prediction of a cross-encoder for pairs of texts, as a classifier's answer.
 
 use super::{Loaded, Model};
 use crate::call::{Call, Usage};
 use crate::scorer::sigmoid;
 use crate::{Error, Result};
 
-/// What a cross-encoder says of pairs of texts: what a [`Model::predict`] gives.
+/// The predictions of a cross-encoder for pairs of texts: the result of [`Model::predict`].
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Predicted {
-    /// The model's one label, as its config.json names it; `LABEL_0` where it does not.
+    /// The model's one label, as its config.json names it; `LABEL_0` if it names none.
     pub label: String,
     /// The label's probability for each pair, in [0, 1].
     pub probabilities: Vec<f32>,
-    /// The logits that they come from: higher is better, of any size.
+    /// The logits behind the probabilities, of any size; higher is better.
     pub logits: Vec<f32>,
-    /// What the call used.
+    /// The usage of the call.
     pub usage: Usage,
 }
 
 impl Model {
-    /// The probability of a cross-encoder's label for each pair of texts, in their order. A pair's numbers do not depend on the others.
+    /// Returns the probability of a cross-encoder's label for each pair of texts, in their order. A
+    /// pair's numbers do not depend on the other pairs.
     ///
     /// ```no_run
     /// use nearsort::{Call, Model, ModelOptions};
@@ -34,8 +35,9 @@ impl Model {
     /// ```
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for a model that is no cross-encoder: classifiers of single texts are not supported;
-    /// [`Error::NotANumber`] naming the pair; [`Error::TooLong`]; [`Error::Cancelled`]; [`Error::DeadlineExceeded`]; what the model fails with.
+    /// [`Error::InvalidArgument`] for a model that is not a cross-encoder: classifiers of single
+    /// texts are not supported; [`Error::NotANumber`] naming the pair; [`Error::TooLong`];
+    /// [`Error::Cancelled`]; [`Error::DeadlineExceeded`]; the model's errors.
     pub fn predict(&self, pairs: &[(&str, &str)], call: &Call<'_>) -> Result<Predicted> {
         let Loaded::CrossEncoder(model) = &self.loaded else {
             return Err(Error::InvalidArgument(format!(

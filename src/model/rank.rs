@@ -1,4 +1,4 @@
-//! What a loaded model does with lists.
+//! Options for ranking lists with a loaded model.
 
 use std::sync::Arc;
 
@@ -9,34 +9,40 @@ use crate::remote::judge::JudgeMethod;
 use crate::scorer::{BiEncoderScorer, CrossEncoderScorer, Feedback, LongText, ScoreKind, ScoredList, Scorer, Scoring};
 use crate::{Error, Result};
 
-/// What a model does with lists. What is left out follows from the model.
+/// Options for ranking lists. An option that is left out follows from the model.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 #[non_exhaustive]
 pub struct RankOptions {
-    /// Which score of an embedding model's pass. Default: [`Scoring::Hybrid`]; [`Scoring::MaxSim`], the only one, of a
-    /// late-interaction (ColBERT) model; [`Scoring::Cosine`] of a service and of an encoder of your own.
+    /// The score of an embedding model. Default: [`Scoring::Hybrid`]; [`Scoring::MaxSim`] for a
+    /// late-interaction (ColBERT) model, which has no other; [`Scoring::Cosine`] for a service and
+    /// for an encoder of your own.
     pub scoring: Option<Scoring>,
-    /// What becomes of candidates that are longer than the model takes. Default: [`Scoring::default_long_text`].
+    /// The handling of candidates that are longer than the model takes. Default:
+    /// [`Scoring::default_long_text`].
     pub long_text: Option<LongText>,
-    /// Whether every window of a long candidate is kept with its score, in [`Scored::windows`](crate::Scored::windows). Default: the best one
-    /// alone, in [`Scored::window`](crate::Scored::window).
+    /// True to keep every window of a long candidate with its score, in
+    /// [`Scored::windows`](crate::Scored::windows). Default: only the best one, in
+    /// [`Scored::window`](crate::Scored::window).
     pub windows: bool,
-    /// How first-stage scores are mixed in, where there are some. Default: [`Scoring::default_blend`]; none for cross-encoders, which
-    /// read the words themselves, for judges and rerank services; z-scores for scorers of your own.
+    /// The blend of first-stage scores, where there are any. Default: [`Scoring::default_blend`];
+    /// z-scores for scorers of your own; none for judges, rerank services, and cross-encoders,
+    /// which read the words themselves.
     pub blend: Option<Blend>,
-    /// Whether the best candidates of a list change the order of the others, by their embeddings. Default: where first-stage scores are
-    /// mixed in and the model embeds texts.
+    /// Feedback: the best candidates of a list change the order of the others, by their embeddings.
+    /// Default: on where first-stage scores are mixed in and the model embeds texts.
     pub feedback: Feedback,
-    /// Of a cross-encoder: logits (`true`) or probabilities as scores. Default: what the model's files want.
+    /// For a cross-encoder: logits (`true`) or probabilities as scores. Default: as the model's
+    /// files say.
     pub raw_scores: Option<bool>,
-    /// Of a judge: about each candidate alone, or about several at once. Default: as the model was loaded, [`ModelOptions::judge`](super::ModelOptions::judge).
+    /// For a judge: grades each candidate alone, or orders several at once. Default: as the model
+    /// was loaded, [`ModelOptions::judge`](super::ModelOptions::judge).
     pub judge: Option<JudgeMethod>,
 }
 
-/// What a reranker needs of a model.
+/// The parts of a model that a reranker needs.
 pub(crate) struct Prepared {
     pub scorer: Arc<dyn Scorer>,
-    /// The same scorer without a cache, which knows no tokens.
+    /// The same scorer without a cache, because a cache keeps no token vectors.
     pub explainer: Arc<dyn Scorer>,
     pub encoder: Option<Arc<LocalEncoder>>,
     pub long_text: LongText,
@@ -45,7 +51,7 @@ pub(crate) struct Prepared {
 }
 
 impl RankOptions {
-    /// Refuses what a model has no use for.
+    /// Refuses options that do not apply to the model.
     pub(crate) fn check(&self, task: Task, name: &str) -> Result<()> {
         let refused = |message: String| Err(Error::InvalidArgument(message));
         if self.windows && !matches!(task, Task::Embed | Task::EmbedTokens) {
@@ -109,7 +115,7 @@ impl RankOptions {
     }
 }
 
-/// `what` is given to a model of a service that does not embed.
+/// Returns the error for an option `what` that was given to a service's model that does not embed.
 pub(super) fn only_for_embedding(what: &str, task: Task) -> Error {
     let other = match task {
         Task::Judge => "a judge does not",
@@ -118,7 +124,7 @@ pub(super) fn only_for_embedding(what: &str, task: Task) -> Error {
     Error::InvalidArgument(format!("{what} is for models that embed, and {other}; leave it out"))
 }
 
-/// A model that cannot rank by itself, and why.
+/// A model that cannot rank by itself, with the reason.
 struct CannotRank(String);
 
 impl Scorer for CannotRank {
@@ -132,16 +138,18 @@ impl Scorer for CannotRank {
 }
 
 impl Model {
-    /// What a reranker needs where nobody says how the model ranks. One that cannot by itself says so when it is asked.
+    /// Prepares a reranker with default options. A model that cannot rank by itself returns an
+    /// error when it scores.
     pub(crate) fn prepare_default(&self) -> Prepared {
         let why_not = |error: Error| Prepared::of_scorer(Arc::new(CannotRank(error.to_string())), Blend::None);
         self.prepare(&RankOptions::default()).unwrap_or_else(why_not)
     }
 
-    /// What a reranker by these options needs.
+    /// Prepares a reranker with these options.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for a blend's weight that is no share, and for options that the model has no use for.
+    /// [`Error::InvalidArgument`] for a blend's weight that is not a share, and for options that do
+    /// not apply to the model.
     pub(crate) fn prepare(&self, options: &RankOptions) -> Result<Prepared> {
         options.check(self.task(), self.name())?;
         let feedback = options.feedback.check()?;
@@ -194,44 +202,44 @@ impl Model {
 }
 
 impl RankOptions {
-    /// By this score of an embedding model's pass.
+    /// Creates options with this scoring, for embedding models.
     pub fn by(scoring: Scoring) -> Self {
         Self { scoring: Some(scoring), ..Self::default() }
     }
 
-    /// What becomes of candidates that are longer than the model takes.
+    /// Sets the handling of candidates that are longer than the model takes.
     pub fn long_text(self, long_text: LongText) -> Self {
         Self { long_text: Some(long_text), ..self }
     }
 
-    /// Keeps every window of a long candidate with its score.
+    /// Sets if every window of a long candidate is kept with its score.
     pub fn windows(self, windows: bool) -> Self {
         Self { windows, ..self }
     }
 
-    /// How first-stage scores are mixed in.
+    /// Sets the blend of first-stage scores.
     pub fn blend(self, blend: Blend) -> Self {
         Self { blend: Some(blend), ..self }
     }
 
-    /// Whether the best candidates of a list change the order of the others.
+    /// Sets the feedback from the best candidates of a list to the others.
     pub fn feedback(self, feedback: Feedback) -> Self {
         Self { feedback, ..self }
     }
 
-    /// Of a judge: about each candidate alone, or about several at once.
+    /// For a judge: sets if it grades each candidate alone, or orders several at once.
     pub fn judge(self, method: JudgeMethod) -> Self {
         Self { judge: Some(method), ..self }
     }
 
-    /// Of a cross-encoder: logits or probabilities.
+    /// For a cross-encoder: sets logits (`true`) or probabilities as scores.
     pub fn raw_scores(self, raw_scores: bool) -> Self {
         Self { raw_scores: Some(raw_scores), ..self }
     }
 }
 
 impl Prepared {
-    /// Without feedback.
+    /// Prepares a scorer without feedback.
     pub fn of_scorer(scorer: Arc<dyn Scorer>, blend: Blend) -> Self {
         let explainer = Arc::clone(&scorer);
         let (long_text, feedback) = (LongText::Truncate, Feedback::Off);
@@ -239,7 +247,8 @@ impl Prepared {
     }
 }
 
-/// First-stage scores are mixed in as z-scores where a scorer's have no known range, and not at all with grades and places.
+/// Returns the default blend of a scorer. First-stage scores are mixed in as z-scores if the scores
+/// have no known range, and not at all with grades and places.
 fn default_blend(kind: ScoreKind) -> Blend {
     match kind {
         ScoreKind::Custom | ScoreKind::Logit => {
@@ -251,7 +260,7 @@ fn default_blend(kind: ScoreKind) -> Blend {
     }
 }
 
-/// The cache keeps one vector per text.
+/// Checks that a cache can serve the scoring. It keeps one vector per text.
 pub(crate) fn check_cached(scoring: Scoring, long_text: LongText) -> Result<()> {
     let refused = |message: &str| Err(Error::InvalidArgument(message.into()));
     match (scoring, long_text) {

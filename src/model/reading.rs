@@ -1,4 +1,4 @@
-//! A loaded model that reads texts otherwise, for one request.
+//! A loaded model that reads texts with other options, for one request.
 
 use std::sync::Arc;
 
@@ -8,11 +8,12 @@ use crate::cache::CachedEncoder;
 use crate::encoder::{Encoder, Reading};
 
 impl Model {
-    /// The model, reading texts as `reading` says: with another instruction, prompt, limit, end that is cut, dimension or norm.
-    /// Weights, threads and vocabulary are shared, and no file is read: this takes microseconds, so that each request may have its own.
+    /// Returns the model with the options of `reading`: another instruction, prompt, limit,
+    /// truncation, dimension or norm. It shares weights, threads and vocabulary and reads no file.
+    /// This takes microseconds, so that each request may have its own.
     ///
-    /// A reading is of the model as it is: what it leaves out stays. Where a cache stands before the model, vectors of another reading lie
-    /// apart.
+    /// A reading changes the model as it is: an option that is left out stays. A cache keeps the
+    /// vectors of each reading apart.
     ///
     /// ```
     /// use nearsort::{Error, Model, ModelOptions, Reading, Reranker, Truncate};
@@ -32,7 +33,8 @@ impl Model {
     /// ```
     ///
     /// # Errors
-    /// [`Error::InvalidOption`](crate::Error::InvalidOption) for an option that the model has no use for, and for a value out of range.
+    /// [`Error::InvalidOption`](crate::Error::InvalidOption) for an option that does not apply to
+    /// the model, and for a value out of range.
     pub fn reading(&self, reading: &Reading) -> Result<Self> {
         let loaded = match &self.loaded {
             _ if *reading == Reading::default() => self.loaded.clone(),
@@ -49,7 +51,7 @@ impl Model {
         Ok(Self { name: self.name.clone(), loaded })
     }
 
-    /// Refuses the options of a reading for a model that is not of this machine.
+    /// Returns the error for a reading of a model that does not run on this machine.
     fn reads_by_itself(&self, reading: &Reading) -> crate::Error {
         let kind = match self.task() {
             Task::Judge => "a judge",

@@ -35,10 +35,10 @@ impl Model {
         Ok(Self { name, loaded })
     }
 
-    /// A language model of a service that judges.
+    /// Creates a model from a service's language model that judges.
     ///
     /// # Errors
-    /// Those of [`JudgeScorer::new`] and [`ListwiseScorer::new`].
+    /// The errors of [`JudgeScorer::new`] and [`ListwiseScorer::new`].
     pub fn from_judge(service: Arc<dyn Service>, method: JudgeMethod, options: JudgeOptions) -> Result<Self> {
         let name = format!("{}:{}", service.provider(), service.model());
         Ok(Self { name, loaded: Loaded::Judge(Judge::new(service, method, options)?) })
@@ -66,7 +66,7 @@ impl Judge {
         Ok(Self { service, options, method, scorer })
     }
 
-    /// The scorer that judges in this way; `None`: in the model's own.
+    /// Returns the scorer that judges by this method; `None` is the model's own method.
     pub(super) fn scorer(&self, method: Option<JudgeMethod>) -> Result<Arc<dyn Scorer>> {
         match method {
             Some(method) if method != self.method => scorer(Arc::clone(&self.service), method, self.options.clone()),
@@ -85,7 +85,7 @@ impl ModelOptions {
 
     fn load_judge(mut self, provider: Provider, model: &str) -> Result<Loaded> {
         let (method, mut options) = self.judge.take().unwrap_or((JudgeMethod::Pointwise, JudgeOptions::default()));
-        // What cannot be asked is said before a key is looked for.
+        // Invalid questions are refused before a key is looked up.
         scorer(Arc::new(Rehearsal::new(provider, model)), method, options.clone())?;
         options.concurrency = self.concurrency.unwrap_or(options.concurrency);
         Ok(Loaded::Judge(Judge::new(self.reach_kept(provider, model)?, method, options)?))
@@ -99,7 +99,7 @@ impl ModelOptions {
         Ok(Loaded::Scorer { scorer, task: Task::Rerank })
     }
 
-    /// The encoder; a cache keeps the answer about an unknown dimension.
+    /// Returns the encoder of a service. The cache keeps the answer about an unknown dimension.
     pub(crate) fn remote_encoder(self, provider: Provider, model: &str) -> Result<Arc<dyn Encoder>> {
         provider.check_offers(ServiceKind::Embeddings)?;
         self.check_service(Task::Embed)?;
@@ -135,7 +135,7 @@ impl ModelOptions {
         }
     }
 
-    /// With a cache before it that keeps answers, if one was given.
+    /// Connects to the service, behind the cache for answers if one was given.
     fn reach_kept(&self, provider: Provider, model: &str) -> Result<Arc<dyn Service>> {
         let service = self.reach(provider, model)?;
         Ok(match &self.cache {
@@ -144,7 +144,8 @@ impl ModelOptions {
         })
     }
 
-    /// Options of local models mean nothing to a service, nor those of models that embed to one that does not.
+    /// Refuses options of local models for a service, and options of embedding models for a service
+    /// that does not embed.
     fn check_service(&self, task: Task) -> Result<()> {
         let overrides = &self.encoder.overrides;
         let local = [
@@ -172,7 +173,7 @@ impl ModelOptions {
     }
 }
 
-/// Over HTTP; what the options leave open comes from the environment.
+/// Connects over HTTP. Options that are left open come from the environment.
 fn over_http(provider: Provider, model: &str, own: &AccountOptions) -> Result<Arc<dyn Service>> {
     if let Some(budget) = own.budget.filter(|budget| budget.is_nan() || *budget < 0.0) {
         return Err(Error::InvalidArgument(format!("a budget of {budget} dollars is none; give 0 or more")));

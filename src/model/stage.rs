@@ -4,7 +4,8 @@ use super::{Model, RankOptions};
 use crate::remote::judge::{JudgeMethod, Windows};
 use crate::scorer::Scoring;
 
-/// A model and how it ranks: what a stage of a cascade is made of, see [`Reranker::cascade`](crate::Reranker::cascade).
+/// A model with its options for ranking, as a stage of a cascade, see
+/// [`Reranker::cascade`](crate::Reranker::cascade).
 #[derive(Debug, Clone)]
 pub struct ModelStage {
     pub(crate) model: Model,
@@ -24,22 +25,22 @@ impl From<Model> for ModelStage {
 }
 
 impl Model {
-    /// The model, ranking as these options say.
+    /// Returns the model as a stage with these options.
     pub fn with(&self, options: RankOptions) -> ModelStage {
         ModelStage { model: self.clone(), options }
     }
 
-    /// The model, ranking by this score of an embedding model's pass.
+    /// Returns the model as a stage with this scoring, for embedding models.
     pub fn by(&self, scoring: Scoring) -> ModelStage {
         self.with(RankOptions::by(scoring))
     }
 
-    /// The model as a judge of each candidate alone.
+    /// Returns the model as a judge that grades each candidate alone.
     pub fn pointwise(&self) -> ModelStage {
         self.with(RankOptions::default().judge(JudgeMethod::Pointwise))
     }
 
-    /// The model as a judge of several candidates at once.
+    /// Returns the model as a judge that orders several candidates at once.
     pub fn listwise(&self, windows: Windows) -> ModelStage {
         self.with(RankOptions::default().judge(JudgeMethod::Listwise(windows)))
     }

@@ -5,10 +5,11 @@ use crate::encoder::Token;
 use crate::{Error, Result};
 
 impl Model {
-    /// Tokens of each text, all of it, without prompt and special tokens: for admission and for bounds. Texts are read in parallel. One of
-    /// more than 256 KiB is counted in pieces, and the number may be off by some tokens.
+    /// Counts the tokens of each whole text, without prompt and special tokens, for admission
+    /// control and for limits. Texts are read in parallel. A text of more than 256 KiB is counted
+    /// in pieces, and the number may be off by some tokens.
     ///
-    /// A text has at most a token per byte, but for tokenizers that spell ligatures out.
+    /// A text has at most one token per byte, except with tokenizers that expand ligatures.
     ///
     /// ```
     /// use nearsort::{Model, ModelOptions};
@@ -21,7 +22,8 @@ impl Model {
     /// ```
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for a model that is not of this machine; when tokenizing fails.
+    /// [`Error::InvalidArgument`] for a model that does not run on this machine; when tokenizing
+    /// fails.
     pub fn count_tokens(&self, texts: &[impl AsRef<str>]) -> Result<Vec<usize>> {
         let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
         match &self.loaded {
@@ -31,7 +33,8 @@ impl Model {
         }
     }
 
-    /// The tokens of a text, all of it, without prompt; with the special tokens that the tokenizer puts around a single text, or without.
+    /// Returns the tokens of a whole text, without prompt. `with_special` adds the special tokens
+    /// that the tokenizer puts around a single text.
     ///
     /// ```
     /// use nearsort::{Model, ModelOptions};
@@ -47,7 +50,7 @@ impl Model {
     /// ```
     ///
     /// # Errors
-    /// As [`Model::count_tokens`].
+    /// The errors of [`Model::count_tokens`].
     pub fn tokenize(&self, text: &str, with_special: bool) -> Result<Vec<Token>> {
         match &self.loaded {
             Loaded::Embedder { local: Some(local), .. } => local.tokens(text, with_special),
