@@ -1,4 +1,4 @@
-//! Selection and order on top of a [`Scorer`], and nothing else.
+//! Reranking: selection and order on top of a [`Scorer`].
 
 mod builder;
 mod distinct;
@@ -25,7 +25,7 @@ use crate::text::is_blank;
 use crate::{Error, Result};
 use distinct::{Distinct, check};
 
-/// Puts the best candidates first.
+/// A reranker puts the best candidates of a list first.
 ///
 /// `Send + Sync`: one instance serves many threads at once.
 ///
@@ -43,7 +43,7 @@ use distinct::{Distinct, check};
 /// ```
 pub struct Reranker {
     scorer: Arc<dyn Scorer>,
-    /// The same scorer without a cache, which knows no tokens.
+    /// The same scorer without a cache, because a cache keeps no token vectors.
     explainer: Arc<dyn Scorer>,
     encoder: Option<Arc<LocalEncoder>>,
     long_text: LongText,
@@ -53,17 +53,20 @@ pub struct Reranker {
 }
 
 impl Reranker {
-    /// Ranks by a model as it ranks when nobody says otherwise. The model stays as it is, for other rerankers and threads. A model that
-    /// cannot rank by itself says so when it is asked, as one with a cache, which only [`Scoring::Cosine`](crate::Scoring::Cosine) has a use for.
+    /// Creates a reranker that uses a model with its default options. The model is not changed and
+    /// can serve other rerankers and threads. A model that cannot rank by itself returns an error
+    /// when it scores. An example is a model with a cache, which only supports
+    /// [`Scoring::Cosine`](crate::Scoring::Cosine).
     pub fn new(model: impl Borrow<Model>) -> Self {
         Self::of(model.borrow().prepare_default())
     }
 
-    /// Ranks by a model as these options say.
+    /// Creates a reranker that uses a model with these options.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for a blend's weight that is no share; [`Error::InvalidOption`] for a feedback's weight out of its range; both for
-    /// options that the model has no use for.
+    /// [`Error::InvalidArgument`] for a blend's weight that is not a share;
+    /// [`Error::InvalidOption`] for a feedback's weight out of its range; both for options that do
+    /// not apply to the model.
     pub fn with(model: impl Borrow<Model>, options: RankOptions) -> Result<Self> {
         Ok(Self::of(model.borrow().prepare(&options)?))
     }
@@ -73,23 +76,26 @@ impl Reranker {
         Self { scorer, explainer, encoder, long_text, blend, feedback, stages: Vec::new() }
     }
 
-    /// How this reranker orders a list, for those who score first and order later.
+    /// Returns this reranker's options for ordering a list, for callers that score first and order
+    /// later.
     pub fn list_options(&self) -> ListOptions {
         ListOptions::new(self.blend).feedback(self.feedback)
     }
 
-    /// Scores candidates without ordering them: for callers that stream, or that want parts, tokens and truncation.
+    /// Scores candidates without ordering them, for callers that stream or need parts, tokens and
+    /// truncation.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for an empty query; what the scorer fails with. A score may be NaN.
+    /// [`Error::InvalidArgument`] for an empty query; the scorer's errors. A score may be NaN.
     pub fn score(&self, query: &str, candidates: &[impl AsRef<str>]) -> Result<ScoredList> {
         self.score_queries(&[query], candidates, &Call::new()).map(|mut scored| scored.swap_remove(0))
     }
 
-    /// [`Reranker::score`] within a call, for several queries over the same candidates, which are encoded once.
+    /// Does [`Reranker::score`] within a call, for several queries over the same candidates. The
+    /// candidates are encoded once.
     ///
     /// # Errors
-    /// As [`Reranker::score`]; [`Error::Cancelled`]; [`Error::DeadlineExceeded`].
+    /// The errors of [`Reranker::score`]; [`Error::Cancelled`]; [`Error::DeadlineExceeded`].
     pub fn score_queries(
         &self,
         queries: &[&str],
@@ -102,10 +108,12 @@ impl Reranker {
         self.score_lists(&lists, candidates, call)
     }
 
-    /// [`Reranker::score`] within a call, for several lists whose candidates are among `texts`; each distinct text is encoded once.
+    /// Does [`Reranker::score`] within a call, for several lists whose candidates are among
+    /// `texts`. Each distinct text is encoded once.
     ///
     /// # Errors
-    /// As [`Reranker::score_queries`]; [`Error::InvalidArgument`] for a list that names a text that is not there.
+    /// The errors of [`Reranker::score_queries`]; [`Error::InvalidArgument`] for a list with a
+    /// position out of range.
     pub fn score_lists(
         &self,
         lists: &[CandidateList<'_>],
@@ -140,18 +148,18 @@ impl Reranker {
             .collect())
     }
 
-    /// Why a candidate has its score; `None` where the scorer cannot tell.
+    /// Explains the score of a candidate; `None` if the scorer cannot.
     ///
     /// # Errors
-    /// What the scorer fails with.
+    /// The scorer's errors.
     pub fn explain(&self, query: &str, candidate: &str) -> Result<Option<Explanation>> {
         self.explain_with(query, candidate, &Call::new())
     }
 
-    /// [`Reranker::explain`] within a call.
+    /// Does [`Reranker::explain`] within a call.
     ///
     /// # Errors
-    /// As [`Reranker::explain`]; [`Error::Cancelled`]; [`Error::DeadlineExceeded`].
+    /// The errors of [`Reranker::explain`]; [`Error::Cancelled`]; [`Error::DeadlineExceeded`].
     pub fn explain_with(&self, query: &str, candidate: &str, call: &Call<'_>) -> Result<Option<Explanation>> {
         if is_blank(query) || is_blank(candidate) {
             return Ok(None);
@@ -159,37 +167,40 @@ impl Reranker {
         self.explainer.explain(query, candidate, call)
     }
 
-    /// What becomes of candidates that are longer than the model takes.
+    /// Returns the handling of candidates that are longer than the model takes.
     pub fn long_text(&self) -> LongText {
         self.long_text
     }
 
-    /// How first-stage scores are mixed in.
+    /// Returns the blend of first-stage scores.
     pub fn blend(&self) -> Blend {
         self.blend
     }
 
-    /// Whether the best candidates of a list change the order of the others; of stages see [`Stage::feedback`](crate::scorer::Stage::feedback).
+    /// Returns the feedback from the best candidates of a list to the others. For stages see
+    /// [`Stage::feedback`](crate::scorer::Stage::feedback).
     pub fn feedback(&self) -> Feedback {
         self.feedback
     }
 
-    /// How long the vectors of scored pairs are, which feedback needs; `None` where there are none.
+    /// Returns the length of the vectors of scored pairs, which feedback needs; `None` if pairs
+    /// have no vectors.
     pub fn vector_dim(&self) -> Option<usize> {
         self.scorer.vector_dim()
     }
 
-    /// What the scores mean.
+    /// Returns the kind of the scores.
     pub fn score_kind(&self) -> ScoreKind {
         self.scorer.kind()
     }
 
-    /// What computes the scores; `None` for a scorer that does not say.
+    /// Returns the model that computes the scores; `None` for a scorer without that information.
     pub fn model(&self) -> Option<ModelInfo> {
         self.scorer.model()
     }
 
-    /// Everything that decides a score: equal fingerprints, equal scores. `None` for a scorer that does not say.
+    /// Identifies everything that decides a score: equal fingerprints mean equal scores. `None` for
+    /// a scorer without a fingerprint.
     ///
     /// # Errors
     /// When the model's files cannot be read.
@@ -197,23 +208,23 @@ impl Reranker {
         self.scorer.fingerprint()
     }
 
-    /// The stages of [`RerankerBuilder::stages`], in their order; empty without.
+    /// Returns the stages of [`RerankerBuilder::stages`], in their order; empty without stages.
     pub fn stages(&self) -> &[StageInfo] {
         &self.stages
     }
 
-    /// What answers say of the model and how it ran.
+    /// Returns the description of the model and its run, for answers.
     pub fn model_run(&self) -> ModelRun {
         let stages = self.stages.clone();
         ModelRun::new(self.model(), self.score_kind(), self.long_text).with_stages(stages)
     }
 
-    /// Whether scores depend on the whole list, which must then be given in one call.
+    /// Returns true if scores depend on the whole list, which must then be given in one call.
     pub fn needs_whole_lists(&self) -> bool {
         self.scorer.needs_whole_lists()
     }
 
-    /// The local encoder behind the scores, if there is one.
+    /// Returns the local encoder behind the scores, if there is one.
     pub fn encoder(&self) -> Option<&LocalEncoder> {
         self.encoder.as_deref()
     }
@@ -225,7 +236,7 @@ mod tests {
     use crate::ranking::Hit;
     use crate::scorer::{QueryReading, Scored};
 
-    /// Scores a text by its length, and records nothing else.
+    /// A scorer that scores a text by its length.
     struct ByLength;
 
     impl Scorer for ByLength {
@@ -269,7 +280,7 @@ mod tests {
         assert_eq!((truncated, scored.num_truncated()), (vec![2], 1));
     }
 
-    /// Probabilities that are all the same in f32, and their logits.
+    /// A scorer whose probabilities are equal in f32 while their logits differ.
     struct Sure;
 
     impl Scorer for Sure {
@@ -330,7 +341,7 @@ mod tests {
         assert!(matches!(error, Error::NotANumber { index: 1 }), "{error}");
     }
 
-    /// Scores texts by their length, those of one letter not at all.
+    /// A scorer that scores texts by their length, but gives no score to texts of one letter.
     struct Unwilling;
 
     impl Scorer for Unwilling {

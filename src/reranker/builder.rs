@@ -1,4 +1,4 @@
-//! Collects what a [`Reranker`] is made of, by name.
+//! A builder of a [`Reranker`] from the name of a model.
 
 mod cascade;
 
@@ -16,7 +16,8 @@ use crate::scorer::{Feedback, LongText, Scoring};
 use crate::service::{Provider, Service, ServiceKind};
 use crate::store::ModelStore;
 
-/// Collects what a [`Reranker`] is made of: the name of a model, how it is loaded ([`ModelOptions`]), how it ranks ([`RankOptions`]), and stages.
+/// Builds a [`Reranker`] from the name of a model, options for loading it ([`ModelOptions`]) and
+/// for ranking ([`RankOptions`]), and stages.
 #[derive(Default)]
 pub struct RerankerBuilder {
     model: Option<String>,
@@ -26,151 +27,167 @@ pub struct RerankerBuilder {
 }
 
 impl Reranker {
-    /// Starts from the default model on the CPU.
+    /// Starts with the default model on the CPU.
     pub fn builder() -> RerankerBuilder {
         RerankerBuilder::default()
     }
 }
 
 impl RerankerBuilder {
-    /// A name of the registry, `org/name[@revision]` on the hub, a folder, or a model of a service: `openai:text-embedding-3-large` embeds,
-    /// `openai:gpt-4o` and `anthropic:...` judge ([`RerankerBuilder::judge`]), `cohere:rerank-v4.0-pro` reranks ([`RerankerBuilder::kind`]). Default: [`DEFAULT_MODEL`].
+    /// Sets the model: a name of the registry, `org/name[@revision]` on the hub, a folder, or a
+    /// model of a service. `openai:text-embedding-3-large` embeds, `openai:gpt-4o` and
+    /// `anthropic:...` judge ([`RerankerBuilder::judge`]), `cohere:rerank-v4.0-pro` reranks
+    /// ([`RerankerBuilder::kind`]). Default: [`DEFAULT_MODEL`].
     pub fn model(mut self, name: impl Into<String>) -> Self {
         self.model = Some(name.into());
         self
     }
 
-    /// Where models are looked for. Default: what the environment says, [`StoreOptions::from_env`](crate::StoreOptions::from_env).
+    /// Sets the store where models are looked up. Default: from the environment,
+    /// [`StoreOptions::from_env`](crate::StoreOptions::from_env).
     pub fn store(mut self, store: ModelStore) -> Self {
         self.options = self.options.store(store);
         self
     }
 
-    /// How the model ranks, all at once.
+    /// Sets all options for ranking at once.
     pub fn rank(mut self, options: RankOptions) -> Self {
         self.rank = options;
         self
     }
 
-    /// Which score of an embedding model's pass. Default: [`Scoring::Hybrid`]; [`Scoring::MaxSim`], the only one, of a late-interaction
-    /// (ColBERT) model.
+    /// Sets the score of an embedding model. Default: [`Scoring::Hybrid`]; [`Scoring::MaxSim`] for
+    /// a late-interaction (ColBERT) model, which has no other.
     pub fn scoring(mut self, scoring: Scoring) -> Self {
         self.rank.scoring = Some(scoring);
         self
     }
 
-    /// What becomes of candidates that are longer than the model takes. Default: [`Scoring::default_long_text`].
+    /// Sets the handling of candidates that are longer than the model takes. Default:
+    /// [`Scoring::default_long_text`].
     pub fn long_text(mut self, long_text: LongText) -> Self {
         self.rank.long_text = Some(long_text);
         self
     }
 
-    /// How the first stage's scores are mixed in, where there are some. Default: [`Scoring::default_blend`]; [`Blend::None`] for cross-encoders, which
-    /// read the words themselves, and for stages.
+    /// Sets the blend of first-stage scores, where there are any. Default:
+    /// [`Scoring::default_blend`]; [`Blend::None`] for stages and for cross-encoders, which read
+    /// the words themselves.
     pub fn blend(mut self, blend: Blend) -> Self {
         self.rank.blend = Some(blend);
         self
     }
 
-    /// Whether the best candidates of a list change the order of the others, by their embeddings. Default: [`Feedback::Auto`]. Of stages it holds
-    /// for those that embed.
+    /// Sets the feedback: the best candidates of a list change the order of the others, by their
+    /// embeddings. Default: [`Feedback::Auto`]. In a cascade it applies to the stages that embed.
     pub fn feedback(mut self, feedback: Feedback) -> Self {
         self.rank.feedback = feedback;
         self
     }
 
-    /// Takes the embeddings of texts from a cache, and puts new ones into it. For [`Scoring::Cosine`] with [`LongText::Truncate`] only: all
-    /// else needs the vectors of every token, which no cache keeps.
+    /// Uses a cache for the embeddings of texts, and adds new ones to it. It only works for
+    /// [`Scoring::Cosine`] with [`LongText::Truncate`]. Other scorings need the vectors of every
+    /// token, which no cache keeps.
     pub fn cache(mut self, cache: EmbeddingCache) -> Self {
         self.options = self.options.cache(cache);
         self
     }
 
-    /// Of a cross-encoder: logits (`true`) or probabilities as scores. Default: what the model's files want, which for most is probabilities.
+    /// For a cross-encoder: sets logits (`true`) or probabilities as scores. Default: as the
+    /// model's files say, which is probabilities for most.
     pub fn raw_scores(mut self, raw_scores: bool) -> Self {
         self.rank.raw_scores = Some(raw_scores);
         self
     }
 
-    /// What a reranker that is asked a question, such as Qwen3-Reranker, is to look for. Default: [`crate::encoder::DEFAULT_INSTRUCTION`].
+    /// Sets the instruction of a reranker that is asked a question, such as Qwen3-Reranker.
+    /// Default: [`crate::encoder::DEFAULT_INSTRUCTION`].
     pub fn instruction(mut self, instruction: impl Into<String>) -> Self {
         self.options = self.options.instruction(instruction);
         self
     }
 
-    /// Scores in stages, each the best of the order that the one before it left; see [`CascadeScorer`](crate::CascadeScorer). The overrides hold
-    /// for the model that ways of scoring go by, all else for every model.
+    /// Scores in stages. Each stage scores the best candidates of the order that the one before it
+    /// left; see [`CascadeScorer`](crate::CascadeScorer). The overrides apply to the reranker's own
+    /// model, all other options to every model.
     pub fn stages(mut self, stages: Vec<StageSpec>) -> Self {
         self.stages = stages;
         self
     }
 
-    /// Where the forward pass runs. Default: the CPU.
+    /// Sets the device of the forward pass. Default: the CPU.
     pub fn device(mut self, device: Device) -> Self {
         self.options = self.options.device(device);
         self
     }
 
-    /// What computes the forward pass. Default: the native engine where it knows the model and the device is the CPU, else candle.
+    /// Sets the engine of the forward pass. Default: the native engine if it supports the model and
+    /// the device is the CPU, else candle.
     pub fn engine(mut self, engine: Engine) -> Self {
         self.options = self.options.engine(engine);
         self
     }
 
-    /// Arithmetic of the forward pass. Default: [`Precision::fastest`] by the native engine, f32 by candle.
+    /// Sets the arithmetic of the forward pass. Default: [`Precision::fastest`] for the native
+    /// engine, f32 for candle.
     pub fn precision(mut self, precision: Precision) -> Self {
         self.options = self.options.precision(precision);
         self
     }
 
-    /// Threads for tokenizing and encoding. Default: one per core.
+    /// Sets the number of threads for tokenizing and encoding. Default: one per core.
     pub fn threads(mut self, threads: usize) -> Self {
         self.options = self.options.threads(threads);
         self
     }
 
-    /// Tokens per batch; bounds the memory of a forward pass.
+    /// Sets the maximum number of tokens per batch, which bounds the memory of a forward pass.
     pub fn batch_tokens(mut self, tokens: usize) -> Self {
         self.options = self.options.batch_tokens(tokens);
         self
     }
 
-    /// Prompts, length limit and dimension other than the model's own.
+    /// Sets prompts, length limit, pooling and dimension that replace the model's own.
     pub fn overrides(mut self, overrides: Overrides) -> Self {
         self.options = self.options.overrides(overrides);
         self
     }
 
-    /// The service behind the model. Default: over HTTP with key and address of the environment, [`crate::service::ServiceOptions::from_env`].
+    /// Sets the service behind the model. Default: HTTP with key and address of the environment,
+    /// [`crate::service::ServiceOptions::from_env`].
     pub fn service(self, service: Arc<dyn Service>) -> Self {
         self.connect(Arc::new(move |_, _| Ok(Arc::clone(&service))))
     }
 
-    /// How models of services are reached, the model's own and those of stages. Default: as [`RerankerBuilder::service`] says.
+    /// Sets the function that connects to services, for the model and for stages. Default: as for
+    /// [`RerankerBuilder::service`].
     pub fn connect(mut self, connect: Connect) -> Self {
         self.options = self.options.connect(connect);
         self
     }
 
-    /// What models of services do, the model's own and those of stages. Default: what
-    /// [`Provider::guess_kind`] makes of the name.
+    /// Sets the task of services' models, for the model and for stages. Default:
+    /// [`Provider::guess_kind`] of the name.
     pub fn kind(mut self, kind: ServiceKind) -> Self {
         self.options = self.options.kind(kind);
         self
     }
 
-    /// Requests to a service under way at once. Default: 8.
+    /// Sets the maximum number of concurrent requests to a service. Default: 8.
     pub fn concurrency(mut self, requests: usize) -> Self {
         self.options = self.options.concurrency(requests);
         self
     }
 
-    /// Finds the model, downloads it if need be, and loads it. Its files tell whether it is an embedding model or a cross-encoder. A service scores by
-    /// [`Scoring::Cosine`], with texts cut, unless something else is asked for, which it cannot do.
+    /// Finds the model, downloads it if it is missing, and loads it. Its files determine if it is
+    /// an embedding model or a cross-encoder. A service's embedding model scores by
+    /// [`Scoring::Cosine`] with texts cut, and supports nothing else.
     ///
     /// # Errors
-    /// Those of [`ModelStore::get`], [`LocalEncoder::load`] and [`CrossEncoder::load`](crate::CrossEncoder::load); [`Error::InvalidArgument`](crate::Error::InvalidArgument) for a blend's weight that
-    /// is no share, and for settings that the kind of model has no use for.
+    /// The errors of [`ModelStore::get`], [`LocalEncoder::load`] and
+    /// [`CrossEncoder::load`](crate::CrossEncoder::load);
+    /// [`Error::InvalidArgument`](crate::Error::InvalidArgument) for a blend's weight that is not a
+    /// share, and for settings that do not apply to the kind of model.
     pub fn build(self) -> Result<Reranker> {
         if !self.stages.is_empty() {
             return self.build_cascade();
@@ -179,23 +196,23 @@ impl RerankerBuilder {
         Reranker::with(&self.load()?, rank)
     }
 
-    /// The model alone, for many rerankers. Stages are not looked at.
+    /// Loads only the model, for many rerankers. Stages are ignored.
     ///
     /// # Errors
-    /// As [`RerankerBuilder::build`].
+    /// The errors of [`RerankerBuilder::build`].
     pub fn load(self) -> Result<Model> {
         let name = self.name();
         if let (Some(_), Some(scoring), None) = (&self.options.cache, self.rank.scoring, Provider::of_name(name)) {
-            // Before a model is fetched for nothing.
+            // Check this before a model is downloaded.
             check_cached(scoring, self.rank.long_text.unwrap_or(scoring.default_long_text()))?;
         }
         Model::load_for(name, self.options.clone(), &|task, name| self.rank.check(task, name))
     }
 
-    /// The encoder alone, local or of a service.
+    /// Loads only the encoder, local or of a service.
     ///
     /// # Errors
-    /// As [`RerankerBuilder::build`].
+    /// The errors of [`RerankerBuilder::build`].
     pub fn build_any_encoder(self) -> Result<Arc<dyn Encoder>> {
         match Provider::of_name(self.name()) {
             Some((provider, model)) => self.options.clone().remote_encoder(provider, model),
@@ -203,16 +220,17 @@ impl RerankerBuilder {
         }
     }
 
-    /// The encoder alone: for embedding a corpus.
+    /// Loads only the local encoder, for embedding a corpus.
     ///
     /// # Errors
-    /// As [`Model::load_local_encoder`].
+    /// The errors of [`Model::load_local_encoder`].
     pub fn build_encoder(self) -> Result<LocalEncoder> {
         Model::load_local_encoder(self.name(), self.options.clone())
     }
 
-    /// Asks the model of a service to judge, whatever its name, and so, of stages ([`RerankerBuilder::stages`]), each whose kind is to judge
-    /// ([`RerankerBuilder::kind`]). Default: pointwise, where that is the model's kind.
+    /// Makes a service's model a judge, whatever its name. In a cascade
+    /// ([`RerankerBuilder::stages`]) this applies to each stage whose kind is to judge
+    /// ([`RerankerBuilder::kind`]). Default: pointwise, if judging is the model's kind.
     pub fn judge(mut self, method: JudgeMethod, options: JudgeOptions) -> Self {
         self.options = self.options.judge(method, options);
         self

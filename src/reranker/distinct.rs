@@ -1,4 +1,4 @@
-//! Equal texts are scored once.
+//! The distinct texts of a list, so that equal texts are scored once.
 
 use std::collections::{HashMap, HashSet};
 
@@ -6,10 +6,10 @@ use crate::scorer::{CandidateList, ScoreKind, Scored, ScoredList};
 use crate::text::is_blank;
 use crate::{Error, Result};
 
-/// The distinct texts of a candidate list, and where each candidate's text is among them.
+/// The distinct texts of the candidates, and the position of each candidate's text among them.
 pub(super) struct Distinct<'a> {
     pub texts: Vec<&'a str>,
-    /// Per candidate; `None` for one without text.
+    /// The position of each candidate's text; `None` for a candidate without text.
     position: Vec<Option<usize>>,
 }
 
@@ -29,18 +29,18 @@ impl<'a> Distinct<'a> {
         Self { texts, position }
     }
 
-    /// The distinct texts of a list of candidates, each once, in the order of the first candidate that has it.
+    /// Returns the distinct texts of a list of candidates, in the order of their first candidates.
     pub fn list(&self, candidates: &[usize]) -> Vec<usize> {
         let mut seen = HashSet::with_capacity(candidates.len());
         candidates.iter().filter_map(|&candidate| self.position[candidate]).filter(|&text| seen.insert(text)).collect()
     }
 
-    /// The first candidate that has this distinct text.
+    /// Returns the first candidate with this distinct text.
     pub fn candidate(&self, text: usize) -> usize {
         self.position.iter().position(|position| *position == Some(text)).unwrap_or(text)
     }
 
-    /// From the scores of a list's distinct texts to those of its candidates.
+    /// Copies the scores of a list's distinct texts to its candidates.
     pub fn spread(
         &self,
         list: &CandidateList<'_>,
@@ -64,7 +64,7 @@ impl<'a> Distinct<'a> {
     }
 }
 
-/// A scorer of the user's own may break its contract.
+/// Checks the results of a scorer. A scorer of the user's own may break its contract.
 pub(super) fn check(scored: &[ScoredList], lists: &[CandidateList<'_>]) -> Result<()> {
     let wrong = |message| Err(Error::Compute { context: "the scorer broke its contract".into(), message });
     if scored.len() != lists.len() {

@@ -1,4 +1,4 @@
-//! Ranking one list, said step by step.
+//! Ranking one list with a builder.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use crate::call::{Call, CancelToken, Usage};
 use crate::ranking::Hit;
 use crate::scorer::{CandidateList, ListOptions, QueryReading, Scored, WhyNot, list};
 
-/// A list that is to be ranked; nothing is done before [`Ranking::run`].
+/// A list to rank. Nothing is done before [`Ranking::run`].
 pub struct Ranking<'a, D> {
     reranker: &'a Reranker,
     query: &'a str,
@@ -20,50 +20,54 @@ pub struct Ranking<'a, D> {
     call: Call<'a>,
 }
 
-/// What becomes of a ranking that is not done when its deadline passes.
+/// The outcome of a ranking whose deadline passes before it is done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnDeadline {
-    /// [`Error::DeadlineExceeded`](crate::Error::DeadlineExceeded).
+    /// Returns [`Error::DeadlineExceeded`](crate::Error::DeadlineExceeded).
     #[default]
     Error,
-    /// An answer: the documents that are scored, and below them the others, in the first stage's order or else as they were given.
+    /// Returns an answer with the scored documents, and below them the others, in the first stage's
+    /// order if there is one, else in input order.
     Partial,
 }
 
-/// A ranked list: what a [`Ranking`] gives.
+/// A ranked list: the result of a [`Ranking`].
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Answer {
-    /// Best first: positions among the documents, and scores; where first-stage scores or feedback count, what came of them.
+    /// The hits, best first: positions among the documents, and scores. The scores include the
+    /// blend of first-stage scores and the feedback, where these apply.
     pub hits: Vec<Hit>,
-    /// All that is known of every document, in their order.
+    /// The details of every document, in input order.
     pub pairs: Vec<Scored>,
-    /// Whether first-stage scores count.
+    /// True if first-stage scores count.
     pub is_blended: bool,
-    /// The weight of the feedback inside the list; `None` where there was none.
+    /// The weight of the feedback inside the list; `None` without feedback.
     pub feedback: Option<f32>,
-    /// How the query was read.
+    /// The model's reading of the query.
     pub query: QueryReading,
-    /// Tokens of the documents, every distinct text counted once.
+    /// Number of tokens of the documents; every distinct text counts once.
     pub document_tokens: u64,
-    /// Which model scored, and how it ran.
+    /// The model that scored, and how it ran.
     pub model: ModelRun,
-    /// What the ranking used.
+    /// The usage of the ranking.
     pub usage: Usage,
-    /// Documents that have a score of the model; of a cascade those that some stage scored. Fewer than all where documents have no text,
-    /// where a model gave no score, beyond a cascade's first depth, and where [`Answer::is_partial`].
+    /// Number of documents with a score of the model; in a cascade, with a score of any stage. It
+    /// is less than all for documents without text, where a model gave no score, beyond a cascade's
+    /// first depth, and if [`Answer::is_partial`].
     pub scored: usize,
-    /// Whether the deadline passed before all was done, and this is what was: see [`Ranking::on_deadline`].
+    /// True if the deadline passed before all documents were scored: see [`Ranking::on_deadline`].
     pub is_partial: bool,
 }
 
 impl Reranker {
-    /// Begins to rank documents for a query: what comes back is said step by step.
+    /// Starts to rank documents for a query, with options set on the returned [`Ranking`].
     ///
-    /// [`Hit::index`] is a document's position, [`Hit::score`] its score; for embedding models by default the hybrid of cosine similarity
-    /// and MaxSim, in [-1, 1], for others see [`Reranker::score_kind`]. Equal texts are scored once and ranked each. A document without text
-    /// (empty or white space) scores lowest.
+    /// [`Hit::index`] is a document's position, and [`Hit::score`] its score. For embedding models
+    /// the default score is the hybrid of cosine similarity and MaxSim, in [-1, 1]; for others see
+    /// [`Reranker::score_kind`]. Equal texts are scored once, and each is ranked. A document
+    /// without text (empty or white space) scores lowest.
     ///
     /// ```
     /// use nearsort::{Model, ModelOptions, Reranker};
@@ -84,21 +88,23 @@ impl Reranker {
 }
 
 impl<'a, D: AsRef<str>> Ranking<'a, D> {
-    /// The best so many. Default: all.
+    /// Keeps only the best `top_k` documents. Default: all.
     pub fn top_k(mut self, top_k: usize) -> Self {
         self.options.top_k = Some(top_k);
         self
     }
 
-    /// Only documents that the model scores at least this much, whatever the first stage says. Default: all.
+    /// Keeps only documents with at least this model score, whatever the first stage says. Default:
+    /// all.
     pub fn min_score(mut self, least: f32) -> Self {
         self.options.min_score = Some(least);
         self
     }
 
-    /// The score that the search which found a document gave it, higher is better; `None` where it gave none. It is called once for each
-    /// document, in their order. The scores are mixed in as [`Reranker::blend`] says, and then the best documents change the order of the others as
-    /// [`Reranker::feedback`] says.
+    /// Sets the first-stage score of each document: the score from the search that found it. Higher
+    /// is better; `None` is no score. `score` is called once for each document, in their order. The
+    /// scores are mixed in by [`Reranker::blend`]. Then the best documents change the order of the
+    /// others by [`Reranker::feedback`].
     ///
     /// ```
     /// use nearsort::{Model, ModelOptions, Reranker};
@@ -128,29 +134,31 @@ impl<'a, D: AsRef<str>> Ranking<'a, D> {
         self
     }
 
-    /// As [`Call::cancel`].
+    /// Sets a cancel token, see [`Call::cancel`].
     pub fn cancel(mut self, token: &CancelToken) -> Self {
         self.call = self.call.cancel(token);
         self
     }
 
-    /// As [`Call::deadline`].
+    /// Sets a deadline, see [`Call::deadline`].
     pub fn deadline(mut self, deadline: Instant) -> Self {
         self.call = self.call.deadline(deadline);
         self
     }
 
-    /// As [`Call::timeout`].
+    /// Sets a timeout, see [`Call::timeout`].
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.call = self.call.timeout(timeout);
         self
     }
 
-    /// What becomes of the ranking if the deadline passes before it is done. Default: an error.
+    /// Sets the outcome if the deadline passes before the ranking is done. Default: an error.
     ///
-    /// With [`OnDeadline::Partial`] the documents are scored part by part, the first stage's best first, so that a deadline cuts the least
-    /// promising ones off. What is scored has the bits of a whole run. [`WhyNot::NotReached`](crate::WhyNot::NotReached) marks what is not;
-    /// of a cascade, what the stages before the deadline made of the list counts. A cancelled ranking is an error all the same.
+    /// With [`OnDeadline::Partial`] the documents are scored part by part, the first stage's best
+    /// first, so that a deadline cuts off the least promising ones. Scored documents have the same
+    /// bits as in a whole run. The others are marked
+    /// [`WhyNot::NotReached`](crate::WhyNot::NotReached). In a cascade, the stages that ended
+    /// before the deadline count. A cancelled ranking is still an error.
     ///
     /// ```
     /// use std::time::{Duration, Instant};
@@ -170,18 +178,19 @@ impl<'a, D: AsRef<str>> Ranking<'a, D> {
         self
     }
 
-    /// As [`Call::progress`].
+    /// Sets a progress callback, see [`Call::progress`].
     pub fn progress(mut self, progress: impl Fn(usize) + Send + Sync + 'a) -> Self {
         self.call = self.call.progress(progress);
         self
     }
 
-    /// Ranks: score descending, equal scores in input order.
+    /// Ranks by descending score; equal scores keep the input order.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`](crate::Error::InvalidArgument) for an empty query and for a first-stage score that is not finite;
-    /// [`Error::NotANumber`](crate::Error::NotANumber) naming the document; [`Error::Cancelled`](crate::Error::Cancelled);
-    /// [`Error::DeadlineExceeded`](crate::Error::DeadlineExceeded); what the model fails with.
+    /// [`Error::InvalidArgument`](crate::Error::InvalidArgument) for an empty query and for a
+    /// first-stage score that is not finite; [`Error::NotANumber`](crate::Error::NotANumber) naming
+    /// the document; [`Error::Cancelled`](crate::Error::Cancelled);
+    /// [`Error::DeadlineExceeded`](crate::Error::DeadlineExceeded); the model's errors.
     pub fn run(self) -> Result<Answer> {
         let Self { reranker, query, documents, first_stage, options, on_deadline, mut call } = self;
         let is_partial = on_deadline == OnDeadline::Partial;
@@ -198,7 +207,7 @@ impl<'a, D: AsRef<str>> Ranking<'a, D> {
             true => order_in_part(&scored.pairs, &first_stage, &options)?,
             false => list::order(&scored.pairs, &first_stage, &options)?,
         };
-        // Whoever keeps the answer need not keep 1.5 KB a document.
+        // The answer drops the vectors, which take 1.5 KB per document.
         scored.pairs.iter_mut().for_each(|pair| pair.vector = None);
         let is_scored = |pair: &&Scored| pair.is_scored() && (reranker.stages.is_empty() || pair.stage.is_some());
         Ok(Answer {
@@ -216,7 +225,7 @@ impl<'a, D: AsRef<str>> Ranking<'a, D> {
     }
 }
 
-/// Positions of documents, those with the highest first-stage score first, those without one last.
+/// Returns the positions of documents by descending first-stage score, those without one last.
 fn best_first(documents: usize, first_stage: &[Option<f64>]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..documents).collect();
     if first_stage.len() == documents {
@@ -226,14 +235,15 @@ fn best_first(documents: usize, first_stage: &[Option<f64>]) -> Vec<usize> {
     order
 }
 
-/// Pairs by the positions of their documents, of those that came in this order.
+/// Returns the pairs in input order. `order` has the position of each pair's document.
 fn in_input_order(pairs: Vec<Scored>, order: &[usize]) -> Vec<Scored> {
     let mut placed: Vec<(usize, Scored)> = order.iter().copied().zip(pairs).collect();
     placed.sort_by_key(|(at, _)| *at);
     placed.into_iter().map(|(_, pair)| pair).collect()
 }
 
-/// [`list::order`] with the documents that the deadline cut off behind those with a score, in the first stage's order.
+/// Orders pairs as [`list::order`] does, but puts documents cut off by the deadline after those
+/// with a score, in the first stage's order.
 fn order_in_part(pairs: &[Scored], first_stage: &[Option<f64>], options: &ListOptions) -> Result<list::OrderedList> {
     let mut ordered = list::order(pairs, first_stage, &options.top_k(None))?;
     let mut rank = vec![0; pairs.len()];

@@ -1,4 +1,4 @@
-//! The stages of a cascade as users name them.
+//! The stages of a cascade, as users write them.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,25 +11,25 @@ use crate::scorer::{CascadeScorer, Feedback, Scoring, Stage, StageInfo};
 use crate::service::Provider;
 use crate::{Error, Result};
 
-/// What a stage scores by.
+/// The way that a stage scores.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StageBy {
     /// The reranker's own embedding model.
     Scoring(Scoring),
-    /// A model of its own, named as [`Model::load`](crate::Model::load) takes it.
+    /// Another model, with a name as in [`Model::load`](crate::Model::load).
     Model(String),
 }
 
-/// A stage: `hybrid:200`, `cross-encoder/ms-marco-MiniLM-L6-v2:50`.
+/// A stage as text: `hybrid:200`, `cross-encoder/ms-marco-MiniLM-L6-v2:50`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StageSpec {
-    /// What it scores by.
+    /// The way that the stage scores.
     pub by: StageBy,
-    /// So many of the best so far it scores.
+    /// Number of the best candidates so far that the stage scores.
     pub depth: usize,
 }
 
-/// Rerankers on their way to being the stages of one.
+/// Rerankers that will be the stages of one reranker.
 #[derive(Default)]
 pub(super) struct Stages {
     stages: Vec<Stage>,
@@ -51,7 +51,8 @@ impl Stages {
 }
 
 impl Reranker {
-    /// Ranks in stages, each the best so many of the order that the one before it left; see [`CascadeScorer`](crate::CascadeScorer).
+    /// Creates a reranker of stages. Each stage scores the best candidates of the order that the
+    /// one before it left; see [`CascadeScorer`](crate::CascadeScorer).
     ///
     /// ```
     /// use nearsort::{Model, Reranker};
@@ -65,7 +66,7 @@ impl Reranker {
     /// ```
     ///
     /// # Errors
-    /// Those of [`CascadeScorer::new`](crate::CascadeScorer::new) and [`Reranker::with`].
+    /// The errors of [`CascadeScorer::new`](crate::CascadeScorer::new) and [`Reranker::with`].
     pub fn cascade<S: Into<ModelStage>>(stages: impl IntoIterator<Item = (S, usize)>) -> Result<Self> {
         let mut all = Stages::default();
         for (stage, depth) in stages {
@@ -80,7 +81,7 @@ impl Reranker {
 }
 
 impl StageSpec {
-    /// The way of scoring, where the stage goes by the reranker's own model.
+    /// Returns the scoring, if the stage uses the reranker's own model.
     pub(super) fn scoring(&self) -> Option<Scoring> {
         match self.by {
             StageBy::Scoring(scoring) => Some(scoring),
@@ -88,7 +89,7 @@ impl StageSpec {
         }
     }
 
-    /// Provider and model, where the stage is a service's.
+    /// Returns provider and model, if the stage uses a service.
     pub fn service(&self) -> Option<(Provider, &str)> {
         match &self.by {
             StageBy::Scoring(_) => None,
@@ -121,7 +122,7 @@ impl FromStr for StageSpec {
                 "the stage '{text}' {what}; a stage is SCORING:N or MODEL:N, such as hybrid:200 or cross-encoder/ms-marco-MiniLM-L6-v2:50"
             )))
         };
-        // Names of models may have colons of their own.
+        // Model names may contain colons.
         let Some((name, depth)) = text.rsplit_once(':') else { return wrong("says no number of candidates") };
         match depth.parse() {
             _ if name.is_empty() => wrong("names nothing to score by"),

@@ -1,8 +1,10 @@
-//! Scores from one encoder pass over each text: the cosine of the embeddings, MaxSim over the token vectors, or both.
+//! Scores from one encoder pass over each text: the cosine of the embeddings, MaxSim over the token
+//! vectors, or both.
 //!
-//! Texts are scored as they leave the encoder, against every query that asks for them; token vectors of a candidate are not kept, and the embedding
-//! of its best window only for feedback ([`BiEncoderScorer::with_vectors`]). So memory depends on the queries and on the number of scores, not on the
-//! candidates' lengths.
+//! Texts are scored as they leave the encoder, against every query whose list has them. A
+//! candidate's token vectors are not kept, and the embedding of its best window only for feedback
+//! ([`BiEncoderScorer::with_vectors`]). Memory depends on the queries and on the number of scores,
+//! not on the candidates' lengths.
 
 use std::fmt;
 use std::ops::Range;
@@ -20,24 +22,26 @@ use crate::encoder::{EncodedLengths, EncodedText, Encoder, ModelInfo, Role};
 use crate::similarity::{DocumentTokens, QueryTokens, cosine_similarity};
 use crate::{Error, Result};
 
-/// MaxSim's share of the hybrid score; cosine has the rest. Chosen on three collections together, where 0.5 to 0.7 differ by less
-/// than 0.003 in nDCG@10; see benches/record. A fixed mean of raw scores ranks as well as one of per-list z-scores, and leaves a pair's
-/// score independent of the other candidates.
+/// MaxSim's share of the hybrid score; cosine has the rest. It was chosen on three collections
+/// together, where 0.5 to 0.7 differ by less than 0.003 in nDCG@10; see benches/record. A fixed
+/// mean of raw scores ranks as well as one of per-list z-scores, and keeps a pair's score
+/// independent of the other candidates.
 pub const HYBRID_MAXSIM: f32 = 0.6;
 
-/// By how much a later window of a long text has to beat the first. Without it a text gains by its length alone, for the highest of many
-/// windows is high by chance; with it, what an author puts first counts a little more.
+/// The margin by which a later window of a long text must beat the first. Without it a text gains
+/// by its length alone, because the highest of many windows is high by chance. With it, the
+/// beginning of a text counts a little more.
 pub const WINDOW_MARGIN: f32 = 0.03;
 
-/// A score of a window that begins at `start`, less [`WINDOW_MARGIN`] unless it is the first. At least -1, the lowest score, or `value` if that is
-/// lower; NaN stays NaN.
+/// Returns the score of a window that begins at `start`, less [`WINDOW_MARGIN`] unless it is the
+/// first. The result is at least -1, the lowest score, or `value` if that is lower. NaN stays NaN.
 pub fn less_window_margin(value: f32, start: usize) -> f32 {
     let margin = if start == 0 { 0.0 } else { WINDOW_MARGIN };
-    // `max` and `min` give the other number for NaN, and so a score.
+    // `max` and `min` ignore NaN and would return a score.
     if value.is_nan() { value } else { (value - margin).max(value.min(-1.0)) }
 }
 
-/// Which score of an encoder pass.
+/// The score computed from an encoder pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scoring {
     /// Cosine similarity of the embeddings.
@@ -49,10 +53,10 @@ pub enum Scoring {
 }
 
 impl Scoring {
-    /// All of them.
+    /// All values.
     pub const ALL: [Scoring; 3] = [Scoring::Cosine, Scoring::MaxSim, Scoring::Hybrid];
 
-    /// What its scores mean.
+    /// Returns the kind of the scores.
     pub fn kind(self) -> ScoreKind {
         match self {
             Scoring::Cosine => ScoreKind::Cosine,
@@ -61,7 +65,7 @@ impl Scoring {
         }
     }
 
-    /// The score of a pair from its cosine and its MaxSim.
+    /// Returns the score of a pair from its cosine and its MaxSim.
     pub fn combine(self, cosine: f32, maxsim: f32) -> f32 {
         match self {
             Scoring::Cosine => cosine,
@@ -70,7 +74,8 @@ impl Scoring {
         }
     }
 
-    /// What becomes of long texts when nobody says. Cosine is asked for by those who want just that.
+    /// Returns the default handling of long texts. A user who asks for cosine gets the plain cosine
+    /// of the truncated text.
     pub fn default_long_text(self) -> LongText {
         match self {
             Scoring::Cosine => LongText::Truncate,
@@ -78,7 +83,8 @@ impl Scoring {
         }
     }
 
-    /// How the first stage counts when nobody says; as [`Scoring::default_long_text`].
+    /// Returns the default blend of first-stage scores. Plain cosine has none, as in
+    /// [`Scoring::default_long_text`].
     pub fn default_blend(self) -> Blend {
         match self {
             Scoring::Cosine => Blend::None,
@@ -108,13 +114,14 @@ impl FromStr for Scoring {
     }
 }
 
-/// What becomes of a candidate that is longer than the model takes.
+/// The handling of a candidate that is longer than the model takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LongText {
-    /// Its beginning is read.
+    /// Reads only its beginning.
     Truncate,
-    /// All of it is read in windows of the model's length that overlap by a quarter; the best one counts, a later one
-    /// [`WINDOW_MARGIN`] less. Takes time in proportion to the text's length, a third more than that for the overlap.
+    /// Reads all of it, in windows of the model's length that overlap by a quarter. The best window
+    /// counts; a later one counts [`WINDOW_MARGIN`] less. The time is proportional to the text's
+    /// length, plus a third for the overlap.
     Window,
 }
 
@@ -139,7 +146,7 @@ impl FromStr for LongText {
     }
 }
 
-/// Scores candidates by the vectors of an encoder.
+/// A scorer of candidates by the vectors of an encoder.
 pub struct BiEncoderScorer {
     encoder: Arc<dyn Encoder>,
     scoring: Scoring,
@@ -154,7 +161,7 @@ struct QueryVectors {
     tokens: Option<QueryTokens>,
 }
 
-/// A text, or a window of one.
+/// A text, or a window of a text.
 struct Piece {
     text: usize,
     range: Range<usize>,
@@ -164,11 +171,11 @@ struct Piece {
 #[derive(Clone)]
 struct Best {
     value: f32,
-    /// A part that was not asked for is 0.
+    /// The parts of the value. A part that is not needed is 0.
     parts: Parts,
-    /// Position among the pieces; `usize::MAX`: none yet.
+    /// The position among the pieces; `usize::MAX` for none yet.
     piece: usize,
-    /// The piece's embedding, where vectors are kept.
+    /// The piece's embedding, if vectors are kept.
     vector: Option<UnitVector>,
 }
 
@@ -176,7 +183,7 @@ impl Best {
     const NONE: Self =
         Self { value: f32::NEG_INFINITY, parts: Parts { cosine: 0.0, maxsim: 0.0 }, piece: usize::MAX, vector: None };
 
-    /// A piece with its value, less the margin of later windows.
+    /// Returns a piece with its value, less the margin of later windows.
     fn of(value: f32, parts: Parts, position: usize, piece: &Piece) -> Self {
         Self { value: less_window_margin(value, piece.range.start), parts, piece: position, vector: None }
     }
@@ -185,7 +192,8 @@ impl Best {
         Self { vector, ..self }
     }
 
-    /// The higher value, of equals the earlier piece, and a value that is not a number before all: it has to be seen.
+    /// Keeps the higher value, and of equal values the earlier piece. NaN wins over all values, so
+    /// that it is seen.
     fn raise(&mut self, other: Self) {
         let higher = other.value > self.value || (other.value == self.value && other.piece < self.piece);
         if !self.value.is_nan() && (higher || other.value.is_nan()) {
@@ -194,11 +202,11 @@ impl Best {
     }
 }
 
-/// What the pieces of a pair came to.
+/// The results of a pair's pieces.
 #[derive(Clone)]
 struct OfPieces {
     best: Best,
-    /// Every piece with its value, where that is asked for, in any order.
+    /// Every piece with its value, if these are kept, in any order.
     all: Vec<(usize, f32)>,
 }
 
@@ -211,7 +219,7 @@ impl OfPieces {
     }
 }
 
-/// Windows with their scores, in the text's order.
+/// Returns the windows with their scores, in the text's order.
 fn windows(all: &[(usize, f32)], pieces: &[Piece]) -> Vec<WindowScore> {
     let mut all = all.to_vec();
     all.sort_unstable_by_key(|(piece, _)| *piece);
@@ -219,7 +227,7 @@ fn windows(all: &[(usize, f32)], pieces: &[Piece]) -> Vec<WindowScore> {
     all.into_iter().map(window).collect()
 }
 
-/// For each text the lists that it is in, and its place in each.
+/// For each text, its lists and its place in each.
 struct Places {
     of_text: Vec<Vec<(usize, usize)>>,
 }
@@ -235,7 +243,8 @@ impl Places {
 }
 
 impl BiEncoderScorer {
-    /// Scores by this encoder's vectors. Every encoder can [`Scoring::Cosine`] with [`LongText::Truncate`].
+    /// Creates a scorer with this encoder's vectors. Every encoder supports [`Scoring::Cosine`]
+    /// with [`LongText::Truncate`].
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] when the encoder gives no token vectors and they are needed.
@@ -248,24 +257,26 @@ impl BiEncoderScorer {
         Ok(Self { encoder, scoring, long_text, keeps_windows: false, keeps_vectors: false })
     }
 
-    /// Scores by cosine similarity alone, which every encoder can.
+    /// Creates a scorer by cosine similarity alone, which every encoder supports.
     pub fn cosine(encoder: Arc<dyn Encoder>) -> Self {
         let (scoring, long_text) = (Scoring::Cosine, LongText::Truncate);
         Self { encoder, scoring, long_text, keeps_windows: false, keeps_vectors: false }
     }
 
-    /// Keeps the score of every window in [`Scored::windows`], where long texts are read in windows.
+    /// Sets if the score of every window is kept in [`Scored::windows`], where long texts are read
+    /// in windows.
     pub fn keeping_windows(self, keeps_windows: bool) -> Self {
         Self { keeps_windows, ..self }
     }
 
-    /// Whether pairs have the embedding of their candidate's best window ([`Scored::vector`]), 1.5 KB for each text of 384 numbers; the pairs of
-    /// a text share it where they share the window. A model without embeddings of texts gives none. Default: no.
+    /// Sets if pairs keep the embedding of their candidate's best window ([`Scored::vector`]). It
+    /// takes 1.5 KB for each text of 384 numbers; the pairs of a text share it if they have the
+    /// same window. A model without embeddings of texts gives none. Default: no.
     pub fn with_vectors(self, keeps_vectors: bool) -> Self {
         Self { keeps_vectors: keeps_vectors && self.encoder.has_text_vectors(), ..self }
     }
 
-    /// Encodes texts and hands each to `sink`, with its token vectors if the encoder has them.
+    /// Encodes texts and passes each to `sink`, with its token vectors if the encoder has them.
     fn encode_each(
         &self,
         texts: &[&str],
@@ -302,14 +313,14 @@ impl BiEncoderScorer {
         let vectors = vectors.into_inner().unwrap_or_else(PoisonError::into_inner);
         let vectors = vectors.into_iter().collect::<Option<Vec<_>>>();
         let vectors = vectors.ok_or_else(|| failed(&"the encoder lost a query"))?;
-        // Every candidate would have NaN as its score, and the first one the blame.
+        // Otherwise every candidate would score NaN, and the error would name the first one.
         match vectors.iter().position(|query| !self.can_score_by(query)) {
             Some(index) => Err(Error::QueryNotANumber { index }),
             None => Ok((vectors, lengths)),
         }
     }
 
-    /// Whether the numbers of a query that this scoring reads are finite.
+    /// Returns true if the query's numbers that this scoring reads are finite.
     fn can_score_by(&self, query: &QueryVectors) -> bool {
         let is_read = self.scoring != Scoring::MaxSim;
         let vector_is_finite = !is_read || query.vector.iter().all(|x| x.is_finite());
@@ -331,7 +342,7 @@ impl BiEncoderScorer {
         Ok(pieces)
     }
 
-    /// The score of an encoded text against a query; `tokens` are the text's.
+    /// Returns the score of an encoded text against a query; `tokens` are the text's.
     fn score_pair(
         &self,
         query: &QueryVectors,
@@ -347,7 +358,7 @@ impl BiEncoderScorer {
         Ok((self.scoring.combine(cosine, maxsim), parts))
     }
 
-    /// What the pieces of every pair came to, list by list, and the pieces' lengths.
+    /// Scores the pieces of every pair. Returns the results list by list, and the pieces' lengths.
     fn score_pieces(
         &self,
         queries: &[QueryVectors],
@@ -408,7 +419,7 @@ impl BiEncoderScorer {
     }
 }
 
-/// Refuses scores of vectors that the model has not.
+/// Refuses a scoring that needs vectors which the model does not have.
 fn check_vectors(encoder: &dyn Encoder, scoring: Scoring) -> Result<()> {
     if encoder.has_text_vectors() || scoring == Scoring::MaxSim {
         return Ok(());
@@ -419,7 +430,8 @@ fn check_vectors(encoder: &dyn Encoder, scoring: Scoring) -> Result<()> {
     )))
 }
 
-/// The lengths of texts from those of their pieces. A text is cut where a piece is, and where the pieces leave out its beginning or end.
+/// Returns the lengths of texts from those of their pieces. A text is truncated if a piece is, or
+/// if the pieces leave out its beginning or end.
 fn lengths_of_texts(pieces: &[Piece], lengths: &EncodedLengths, texts: &[&str]) -> EncodedLengths {
     let count = texts.len();
     let zeros = || vec![0; count];
@@ -485,7 +497,7 @@ impl Scorer for BiEncoderScorer {
 
     fn explain(&self, query: &str, candidate: &str, call: &Call<'_>) -> Result<Option<Explanation>> {
         let Some(encoder) = self.encoder.token_encoder() else { return Ok(None) };
-        // Every part that the model has is shown, whichever make the score.
+        // All parts that the model has are shown, even if they are not part of the score.
         let has_cosine = self.encoder.has_text_vectors();
         let scoring = if has_cosine { Scoring::Hybrid } else { Scoring::MaxSim };
         let all = Self { encoder: Arc::clone(&self.encoder), scoring, keeps_vectors: false, ..*self };
@@ -498,7 +510,7 @@ impl Scorer for BiEncoderScorer {
         let best = Mutex::new((Best::NONE, Vec::new()));
         all.encode_each(&contents, Role::Document, call, &|piece, encoded| {
             let of_piece = DocumentTokens::new(encoded.tokens);
-            // Vectors of one encoder have one length; NaN would be seen below.
+            // Vectors of one encoder have equal lengths; NaN would be seen below.
             let cosine = if has_cosine { cosine_similarity(vector, encoded.vector).unwrap_or(f32::NAN) } else { 0.0 };
             let parts = Parts { cosine, maxsim: tokens.maxsim(&of_piece) };
             let value = self.scoring.combine(parts.cosine, parts.maxsim);
@@ -516,7 +528,7 @@ impl Scorer for BiEncoderScorer {
         let query_ranges = encoder.token_ranges(query, Role::Query)?;
         let candidate_ranges = encoder.token_ranges(&candidate[window.clone()], Role::Document)?;
         let place = |(query, (token, similarity)): (Range<usize>, (usize, f32))| {
-            // Special tokens, and those that fill a query up, are no words.
+            // Special tokens, and those that fill a query up, are not words.
             let found = candidate_ranges.get(token).filter(|found| !found.is_empty() && !query.is_empty())?;
             Some(Match { query, candidate: found.start + window.start..found.end + window.start, similarity })
         };

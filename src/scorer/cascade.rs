@@ -1,4 +1,4 @@
-//! Several scorers one after the other: cheap ones for all candidates, dear ones for the best.
+//! Several scorers one after the other: cheap ones for all candidates, expensive ones for the best.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,64 +16,71 @@ use crate::hex::hex;
 use crate::ranking;
 use crate::{Error, Result};
 
-/// One step of a cascade.
+/// A stage of a cascade.
 #[derive(Clone)]
 pub struct Stage {
-    /// For messages and answers, such as `hybrid` or a model's name.
+    /// The stage's name in messages and answers, such as `hybrid` or a model's name.
     pub name: String,
-    /// What it scores by.
+    /// The stage's scorer.
     pub scorer: Arc<dyn Scorer>,
-    /// So many of the best so far it scores.
+    /// Number of the best candidates so far that the stage scores.
     pub depth: usize,
-    /// Whether its best candidates change the order of its others. A cascade's order depends on the list already, so that
-    /// [`Feedback::Auto`] is on; only a scorer that gives vectors ([`Scorer::vector_dim`]) has it.
+    /// The feedback from the stage's best candidates to its others. [`Feedback::Auto`] is on,
+    /// because a cascade's order depends on the list already. Only a scorer that gives vectors
+    /// ([`Scorer::vector_dim`]) has feedback.
     pub feedback: Feedback,
 }
 
 impl Stage {
-    /// The weight of the feedback; `None` without.
+    /// Returns the weight of the feedback; `None` without feedback.
     fn feedback_weight(&self) -> Option<f32> {
         self.scorer.vector_dim().and(self.feedback.weight(true))
     }
 }
 
-/// A stage of a cascade, for those who report it.
+/// The description of a cascade's stage, for reports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StageInfo {
-    /// What it scores by: a way of scoring, or a model.
+    /// The name of the stage's scoring or model.
     pub name: String,
-    /// What its scores mean.
+    /// The kind of the stage's scores.
     pub kind: ScoreKind,
-    /// So many of the best so far it scores.
+    /// Number of the best candidates so far that the stage scores.
     pub depth: usize,
 }
 
-/// Lets each stage put the best of the order so far into a new order.
+/// A scorer whose stages each reorder the best candidates of the order so far.
 ///
-/// The first stage's order is the one in which the candidates are given. Stage after stage the first [`Stage::depth`] of the order are scored and sorted,
-/// best first, those without a score behind; the others stay where they are. So the candidates of the last stage come first, by its score, then
-/// those that only the stage before scored, by its score, and so on, and at last those that no stage looked at, as they were given.
-/// The order of an embedding stage has feedback in it ([`Stage::feedback`]), so that it decides who comes to the next stage.
-/// Scores of two stages cannot be compared; a candidate's value is therefore its place, `1 / rank` ([`ScoreKind::Place`]), and
-/// [`Scored::stage`] has the score that it got last.
+/// The first order is the input order. Each stage scores the first [`Stage::depth`] candidates of
+/// the order and sorts them, best first, those without a score last. The others stay where they
+/// are. At the end, the candidates of the last stage come first, by its score. Then come those that
+/// only the stage before scored, by its score, and so on. Unscored candidates come last, in input
+/// order.
+///
+/// The order of an embedding stage includes its feedback ([`Stage::feedback`]), so that feedback
+/// also decides which candidates reach the next stage.
+///
+/// Scores of two stages cannot be compared. Therefore a candidate's value is its place, `1 / rank`
+/// ([`ScoreKind::Place`]), and [`Scored::stage`] has the last score that it got.
 pub struct CascadeScorer {
     stages: Vec<Stage>,
 }
 
-/// A list on its way through the stages; candidates are named by their places in it.
+/// The state of a list between stages; candidates are named by their positions in it.
 struct Progress {
     order: Vec<usize>,
     pairs: Vec<Scored>,
-    /// Candidates whose score by some stage is not a number.
+    /// Candidates that got NaN as a score from a stage.
     not_numbers: Vec<usize>,
     query: QueryReading,
 }
 
 impl CascadeScorer {
-    /// A cascade of these stages, the cheapest first.
+    /// Creates a cascade of these stages, the cheapest first.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for no stage, a stage that scores nothing, and one that scores more than the stage before it.
+    /// [`Error::InvalidArgument`] for no stage, for a stage that scores nothing, and for one that
+    /// scores more candidates than the stage before it.
     pub fn new(stages: Vec<Stage>) -> Result<Self> {
         let wrong = |message: String| Err(Error::InvalidArgument(message));
         if stages.is_empty() {
@@ -91,12 +98,12 @@ impl CascadeScorer {
         Ok(Self { stages })
     }
 
-    /// The stages, in their order.
+    /// Returns the stages, in their order.
     pub fn stages(&self) -> &[Stage] {
         &self.stages
     }
 
-    /// Scores the best of every list by one stage, and puts them into its order.
+    /// Scores the best candidates of every list with one stage, and reorders them.
     fn pass(
         &self,
         number: usize,
@@ -109,7 +116,7 @@ impl CascadeScorer {
         let stage = &self.stages[number];
         let chosen: Vec<&[usize]> =
             progress.iter().map(|list| &list.order[..list.order.len().min(stage.depth)]).collect();
-        // A scorer may work on every text that it gets: it gets those that are asked for.
+        // A scorer may work on every text that it gets, so it only gets the texts to score.
         let (mut needed, mut position) = (Vec::new(), HashMap::new());
         let mut locate = |text: usize| {
             *position.entry(text).or_insert_with(|| {
@@ -128,7 +135,7 @@ impl CascadeScorer {
             .map(|(list, candidates)| CandidateList { query: list.query, candidates })
             .collect();
         let scores = score_in_parts(stage.scorer.as_ref(), &asked, &needed, call);
-        // An error names a text by its position among all.
+        // An error names a text by its position among all texts.
         let given = |at: usize| position.iter().find(|(_, needed)| **needed == at).map_or(at, |(text, _)| *text);
         let scores = scores.map_err(|error| error.renumbered(|query| query, given))?;
         let weight = stage.feedback_weight();
@@ -146,13 +153,15 @@ impl Progress {
         }
     }
 
-    /// Sorts the first of the order by their scores. Tokens add up; what the last stage says of a text's words and its end counts.
+    /// Sorts the first candidates of the order by their scores. Tokens add up; unknown tokens and
+    /// truncation are those of the last stage.
     fn take(&mut self, stage: usize, list: &ScoredList, weight: Option<f32>) -> Result<()> {
         let (scored, without): (Vec<usize>, Vec<usize>) =
             (0..list.pairs.len()).partition(|&at| list.pairs[at].reason().is_none());
         let chosen = self.order[..list.pairs.len()].to_vec();
         let ranked_by = |&at: &usize| list.pairs[at].ranked_by;
-        // What is not a number has no place. It stays one to the end, where whoever ranks knows the candidate.
+        // NaN has no place in the order. It is kept to the end, where the caller knows the
+        // candidate.
         self.not_numbers.extend(scored.iter().filter(|at| ranked_by(at).is_nan()).map(|&at| chosen[at]));
         let value = |at| if ranked_by(at).is_nan() { f32::NEG_INFINITY } else { ranked_by(at) };
         let mut hits = ranking::rank(&scored.iter().map(value).collect::<Vec<f32>>())?;
@@ -175,7 +184,7 @@ impl Progress {
             all.tokens += pair.tokens;
             all.unknown = pair.unknown;
             all.truncated = pair.truncated;
-            // A stage that reads no windows leaves the one of the stage before.
+            // A stage that reads no windows keeps the window of the stage before.
             if pair.window.is_some() {
                 all.window = pair.window.clone();
                 all.windows = pair.windows.clone();
@@ -204,7 +213,7 @@ impl Scorer for CascadeScorer {
         ScoreKind::Place
     }
 
-    /// The stages' names, and how the last one runs.
+    /// Returns the stages' names, and how the last one runs.
     fn model(&self) -> Option<ModelInfo> {
         let mut model = self.stages.last()?.scorer.model()?;
         let named = |stage: &Stage| {
@@ -237,10 +246,10 @@ impl Scorer for CascadeScorer {
         let mut progress: Vec<Progress> = lists.iter().map(|list| Progress::new(list.candidates.len())).collect();
         for number in 0..self.stages.len() {
             let passed = self.pass(number, lists, texts, &mut progress, call);
-            // Where a part of an answer is wanted, what the stages before made of the list is one.
+            // For a call that accepts partial answers, the stages that ended in time are one.
             let in_time = if call.is_partial() { in_time(passed, call)?.is_some() } else { passed.map(|()| true)? };
             if !in_time || call.is_cut_off() || progress.iter().any(|list| !list.not_numbers.is_empty()) {
-                // Later stages, which may cost money, have nothing to do.
+                // Later stages, which may cost money, are skipped.
                 break;
             }
         }
@@ -254,7 +263,8 @@ mod tests {
 
     use super::*;
 
-    /// Scores a text by the number in it times a factor, and notes what it was asked; texts that end with `?` get no score.
+    /// A scorer by the number in a text times a factor, which records its inputs. Texts that end
+    /// with `?` get no score.
     struct ByNumber(f32, Mutex<Vec<String>>);
 
     impl Scorer for ByNumber {
@@ -294,7 +304,8 @@ mod tests {
     fn each_stage_sorts_the_best_so_far_and_leaves_the_rest_where_it_was() {
         let (cascade, scorers) = cascade(&[(1.0, 4), (-1.0, 2)]);
         let scores = cascade.score("q", &["1", "4", "2", "3", "9", "0"]).unwrap();
-        // The first sorts 1 4 2 3 into 4 3 2 1, the second 4 3 into 3 4; 9 and 0 are as they came.
+        // The first stage sorts 1 4 2 3 into 4 3 2 1, the second 4 3 into 3 4; 9 and 0 stay in
+        // input order.
         assert_eq!(order(&scores), [3, 1, 2, 0, 4, 5]);
         assert_eq!(scorers.iter().map(|s| s.1.lock().unwrap().join("|")).collect::<Vec<_>>(), ["1 4 2 3", "4 3"]);
         let by = |stage, value| Some(StageScore { stage, value });

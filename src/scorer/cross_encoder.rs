@@ -1,4 +1,4 @@
-//! Scores by a model that reads query and candidate together.
+//! Scores by a cross-encoder, which reads query and candidate together.
 
 use std::sync::Arc;
 
@@ -7,23 +7,24 @@ use crate::Result;
 use crate::call::Call;
 use crate::encoder::{CrossEncoder, ModelInfo, PairLogits};
 
-/// Scores candidates by a [`CrossEncoder`]: every pair is one forward pass.
+/// A scorer of candidates by a [`CrossEncoder`]: every pair is one forward pass.
 ///
-/// Scores are the model's logits, or their sigmoids. Both rank alike, because what is ranked is always
-/// the logit ([`Scored::ranked_by`]): a probability of f32 is the same for logits of 17 and of 20.
+/// Scores are the model's logits, or their sigmoids. Both rank alike, because candidates are always
+/// ranked by the logit ([`Scored::ranked_by`]): in f32, logits of 17 and of 20 have the same
+/// probability.
 pub struct CrossEncoderScorer {
     model: Arc<CrossEncoder>,
     raw_scores: bool,
 }
 
 impl CrossEncoderScorer {
-    /// Scores by this model, as its own files want it: logits or probabilities.
+    /// Creates a scorer with this model. Its own files decide between logits and probabilities.
     pub fn new(model: Arc<CrossEncoder>) -> Self {
         let raw_scores = model.contract().gives_logits;
         Self { model, raw_scores }
     }
 
-    /// Logits (`true`) or probabilities, whatever the model's files say.
+    /// Sets logits (`true`) or probabilities as scores, whatever the model's files say.
     pub fn raw_scores(mut self, raw_scores: bool) -> Self {
         self.raw_scores = raw_scores;
         self
@@ -42,7 +43,7 @@ impl CrossEncoderScorer {
         let (logit, lengths) = (scored.logits[pair], &scored.lengths);
         Scored {
             ranked_by: logit,
-            // A query is read again with every candidate: the tokens are the pair's.
+            // The query is read again with every candidate, so the tokens are the pair's.
             tokens: lengths.tokens[pair],
             unknown: lengths.unknown[pair],
             truncated: lengths.truncated[pair],
@@ -52,7 +53,7 @@ impl CrossEncoderScorer {
     }
 }
 
-/// `1 / (1 + exp(-x))`, as near as f32 can say it.
+/// Computes `1 / (1 + exp(-x))`, rounded to f32.
 pub(crate) fn sigmoid(logit: f32) -> f32 {
     (1.0 / (1.0 + (-f64::from(logit)).exp())) as f32
 }

@@ -1,32 +1,33 @@
-//! Why a candidate has its score.
+//! Explanations of candidates' scores.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::kind::ScoreKind;
 
-/// What a pair's score is made of.
+/// The parts of a pair's score.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Explanation {
     /// Each score of the pair, in the order in which they are mixed.
     pub parts: Vec<(ScoreKind, f32)>,
-    /// For each word of the query, in its order, the word of the candidate that it met. Of a late-interaction model without
-    /// those that met a special token.
+    /// For each word of the query, in order, the most similar word of the candidate. For a
+    /// late-interaction model without those that matched a special token.
     pub matches: Vec<Match>,
 }
 
-/// A word of the query and the one of the candidate that is most like it.
+/// A word of the query and the most similar word of the candidate.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Match {
-    /// Bytes of the word in the query.
+    /// The word's byte range in the query.
     pub query: Range<usize>,
-    /// Bytes of the word in the candidate.
+    /// The word's byte range in the candidate.
     pub candidate: Range<usize>,
-    /// Cosine of their token vectors in [-1, 1]; of a word of several tokens the mean.
+    /// Cosine of their token vectors in [-1, 1]; for a word of several tokens the mean.
     pub similarity: f32,
 }
 
-/// Joins the matches of tokens to matches of words: the candidate's word is that of the token most alike.
+/// Joins matches of tokens to matches of words. The candidate's word is that of the most similar
+/// token.
 pub(super) fn matches_of_words(query: &str, candidate: &str, tokens: &[Match]) -> Vec<Match> {
     let (mut in_query, mut in_candidate) = (Words::of(query), Words::of(candidate));
     let mut words: Vec<(Range<usize>, &Match)> = Vec::with_capacity(tokens.len());
@@ -45,10 +46,10 @@ pub(super) fn matches_of_words(query: &str, candidate: &str, tokens: &[Match]) -
     words.chunk_by(same_word).filter_map(join).collect()
 }
 
-/// The words of a text that have been looked at: each is read once, however many tokens it has.
+/// A cache of a text's words, so that each word is read once, however many tokens it has.
 struct Words<'a> {
     text: &'a str,
-    /// Where words begin and end.
+    /// The end of each word by its start.
     ends: BTreeMap<usize, usize>,
 }
 
@@ -57,8 +58,8 @@ impl<'a> Words<'a> {
         Self { text, ends: BTreeMap::new() }
     }
 
-    /// The whole word that a token is part of; a token of something else than letters and digits stands for itself, and so does one of a
-    /// script that has no spaces between words.
+    /// Returns the whole word around a token. A token with other characters than letters and digits
+    /// stands for itself, and so does one of a script without spaces between words.
     fn around(&mut self, token: &Range<usize>) -> Range<usize> {
         let piece = self.text.get(token.clone()).unwrap_or_default().trim_start();
         let start = token.end - piece.len();
@@ -76,7 +77,7 @@ impl<'a> Words<'a> {
     }
 }
 
-/// Letters and digits, but for Thai, Lao, kana and ideographs.
+/// Returns true for letters and digits, except Thai, Lao, kana and ideographs.
 fn joins_words(c: char) -> bool {
     let unspaced = matches!(c, '\u{0e00}'..='\u{0eff}' | '\u{2e80}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}');
     c.is_alphanumeric() && !unspaced

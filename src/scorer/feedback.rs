@@ -1,4 +1,4 @@
-//! Feedback inside a list: the candidates that score best show what the others should be like.
+//! Feedback inside a list: the best candidates show what the others should be like.
 //!
 //! ```text
 //! p  = softmax(s / 0.02)               s  [n]       the scores that the list is ordered by
@@ -6,26 +6,33 @@
 //! s' = s + w (v . d)                   s' [n]       the new order; w = 0.5
 //! ```
 //!
-//! `d` points from the middle of the list to its best candidates. A list without a clear best has a short `d`, and stays as
-//! it is. Cost: `4 n dim` multiply-adds, 0.15 million for 100 candidates of 384 numbers; nothing is encoded.
+//! `d` points from the middle of the list to its best candidates. A list without a clear best
+//! candidate has a short `d`, and stays as it is. The cost is `4 n dim` multiply-adds, 0.15 million
+//! for 100 candidates of 384 numbers; nothing is encoded.
 //!
-//! - **It changes the order only.** [`Scored::score`](super::Scored::score), the least score and all that compares lists stay
-//!   with the score before it: after feedback, lists without a relevant candidate are harder to tell from others.
-//! - **Equal texts count once** in `p` and in the mean, by the best of their scores: copies do not outvote the rest. (Equal
-//!   texts have equal vectors; vectors are what is compared.)
-//! - **Fewer than three distinct texts** stay as they are. By the formula two never change places either.
-//! - **A candidate without text or score** stays out of it, last. One with a score and without a vector does not count in
-//!   `d`, and moves as the list's mean vector would: it neither gains nor loses beside the others.
-//! - **Of a list longer than [`MAX_CANDIDATES`]** the best so many take part; the others stay below them, in their order.
-//!   So vectors take at most 1.5 MB a list (of 384 numbers).
-//! - The sums are in f64 and in an order that the vectors decide, so that the result has the same bits whatever the
-//!   order of the candidates, the batch and the number of threads.
+//! - **It changes the order only.** [`Scored::score`](super::Scored::score), the least score and
+//!   everything that compares lists use the score before feedback. After feedback, lists without a
+//!   relevant candidate are harder to tell from others.
+//! - **Equal texts count once** in `p` and in the mean, by the best of their scores: copies do not
+//!   outvote the rest. (Equal texts have equal vectors; vectors are compared.)
+//! - **Lists of fewer than three distinct texts** stay as they are. By the formula, two texts never
+//!   change places either.
+//! - **A candidate without text or score** does not take part and comes last. A candidate with a
+//!   score but without a vector does not count in `d`. It moves as the list's mean vector would: it
+//!   neither gains nor loses against the others.
+//! - **In a list longer than [`MAX_CANDIDATES`]** only that many of the best take part; the others
+//!   stay below them, in their order. Therefore vectors take at most 1.5 MB per list (of 384
+//!   numbers).
+//! - The sums are in f64, in an order that the vectors decide. The result has the same bits for any
+//!   order of the candidates, batch and number of threads.
 //!
-//! Default on where first-stage scores are mixed in ([`Blend`](crate::Blend)): the order depends on the list there already.
-//! nDCG@10 of BM25's top 100 gains .006 on average over 14 collections that took no part in the choice of the constants, 11
-//! up and 3 down, the worst by .004; temperatures of .015 to .03 and weights of .3 to .6 differ little. Queries with 5 to 14 relevant
-//! candidates gain most, those with one nothing. `benches/record/2026-11-29-feedback.md` has what was measured, and what was
-//! tried instead.
+//! Feedback is on by default where first-stage scores are mixed in ([`Blend`](crate::Blend)),
+//! because the order depends on the list there already. nDCG@10 of BM25's top 100 gains .006 on
+//! average over 14 collections that took no part in the choice of the constants: 11 up and 3 down,
+//! the worst by .004. Temperatures of .015 to .03 and weights of .3 to .6 differ little. Queries
+//! with 5 to 14 relevant candidates gain most, those with one gain nothing.
+//! `benches/record/2026-11-29-feedback.md` has the measurements and the alternatives that were
+//! tried.
 
 use std::fmt;
 use std::str::FromStr;
@@ -34,28 +41,29 @@ use super::unit_vector::UnitVector;
 use crate::ranking::{self, Hit};
 use crate::{Error, Result};
 
-/// Scores are divided by it before the softmax.
+/// The temperature of the softmax, by which scores are divided.
 const TEMPERATURE: f64 = 0.02;
 
-/// So many of a list's best take part.
+/// Maximum number of a list's best candidates that take part.
 pub const MAX_CANDIDATES: usize = 1000;
 
-/// With fewer distinct texts nothing moves.
+/// Minimum number of distinct texts; with fewer the order stays as it is.
 const MIN_TEXTS: usize = 3;
 
-/// Partial sums of a dot product, side by side.
+/// Number of parallel partial sums of a dot product.
 const LANES: usize = 8;
 
-/// Whether the candidates that score best change the order of the others.
+/// Feedback: the best candidates of a list change the order of the others.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub enum Feedback {
-    /// With [`Feedback::WEIGHT`] where first-stage scores are mixed in and the scorer gives vectors.
+    /// On with [`Feedback::WEIGHT`], if first-stage scores are mixed in and the scorer gives
+    /// vectors.
     #[default]
     Auto,
-    /// No.
+    /// Off.
     Off,
-    /// With this weight, in [0, 10], also without first-stage scores; 0 is off. A scorer that gives no vectors is an
-    /// error.
+    /// On with this weight, in [0, 10], also without first-stage scores; 0 is off. A scorer that
+    /// gives no vectors is an error.
     Weight(f32),
 }
 
@@ -77,7 +85,8 @@ impl Feedback {
         }
     }
 
-    /// The weight for a list, `None` without feedback. `is_blended`: first-stage scores are mixed in.
+    /// Returns the weight for a list; `None` without feedback. `is_blended` is true if first-stage
+    /// scores are mixed in.
     pub fn weight(self, is_blended: bool) -> Option<f32> {
         match self {
             Feedback::Auto => is_blended.then_some(Self::WEIGHT),
@@ -115,17 +124,17 @@ impl FromStr for Feedback {
     }
 }
 
-/// A candidate that takes part: its position among all, its score, and its vector.
+/// A candidate that takes part, with its position and score, and its vector.
 pub(super) struct Member {
     pub hit: Hit,
     pub vector: Option<UnitVector>,
 }
 
-/// The members in their new order, with their new scores; `None` where none has a vector.
+/// Returns the members in their new order, with their new scores; `None` if none has a vector.
 ///
 /// # Errors
-/// [`Error::NotANumber`] for a vector that is not finite, naming the candidate; [`Error::InvalidArgument`] for vectors of
-/// different lengths.
+/// [`Error::NotANumber`] for a vector that is not finite, naming the candidate;
+/// [`Error::InvalidArgument`] for vectors of different lengths.
 pub(super) fn reordered(mut members: Vec<Member>, weight: f32) -> Result<Option<Vec<Hit>>> {
     if members.iter().all(|member| member.vector.is_none()) {
         return Ok(None);
@@ -148,11 +157,11 @@ pub(super) fn reordered(mut members: Vec<Member>, weight: f32) -> Result<Option<
 /// A text with a vector.
 struct Text<'a> {
     vector: &'a [f32],
-    /// The best of its candidates'.
+    /// The best score among the text's candidates.
     score: f64,
 }
 
-/// `s'` by the formula above, `[n]`, for `scores` `[n]` and `vectors` `[n, dim]`.
+/// Computes `s'` by the formula above, `[n]`, for `scores` `[n]` and `vectors` `[n, dim]`.
 fn moved(scores: &[f32], vectors: &[Option<&[f32]>], weight: f64, temperature: f64) -> Result<Vec<f32>> {
     let texts = distinct(scores, vectors);
     let dim = texts.first().map_or(0, |text| text.vector.len());
@@ -170,7 +179,8 @@ fn moved(scores: &[f32], vectors: &[Option<&[f32]>], weight: f64, temperature: f
     Ok(scores.iter().zip(vectors).map(|(&score, vector)| (f64::from(score) + shift(vector)) as f32).collect())
 }
 
-/// The texts with vectors, each once, in the order of their vectors' bits: the order of the candidates does not matter.
+/// Returns the texts with vectors, each once, in the order of their vectors' bits, so that the
+/// order of the candidates does not matter.
 fn distinct<'a>(scores: &[f32], vectors: &[Option<&'a [f32]>]) -> Vec<Text<'a>> {
     let known = scores.iter().zip(vectors);
     let mut known: Vec<(&[f32], f64)> =
@@ -185,10 +195,10 @@ fn distinct<'a>(scores: &[f32], vectors: &[Option<&'a [f32]>]) -> Vec<Text<'a>> 
     known.chunk_by(is_one_text).map(text).collect()
 }
 
-/// `d`, `[dim]`.
+/// Computes `d`, `[dim]`.
 fn direction(texts: &[Text<'_>], dim: usize, temperature: f64) -> Vec<f64> {
     let best = texts.iter().map(|text| text.score).fold(f64::NEG_INFINITY, f64::max);
-    // Infinities are ordinary scores, and their difference is not a number.
+    // Infinities are valid scores, but their difference is NaN.
     let power = |text: &Text<'_>| if text.score == best { 1.0 } else { ((text.score - best) / temperature).exp() };
     let powers: Vec<f64> = texts.iter().map(power).collect();
     let (total, mean) = (powers.iter().sum::<f64>(), 1.0 / texts.len() as f64);
@@ -200,7 +210,7 @@ fn direction(texts: &[Text<'_>], dim: usize, temperature: f64) -> Vec<f64> {
     direction
 }
 
-/// The dot product; the same bits on every processor.
+/// Computes the dot product, with the same bits on every processor.
 fn dot(vector: &[f32], direction: &[f64]) -> f64 {
     let mut lanes = [0.0; LANES];
     for (vector, direction) in vector.chunks(LANES).zip(direction.chunks(LANES)) {
@@ -216,7 +226,7 @@ mod tests {
 
     const WEIGHT: f64 = 0.5;
 
-    /// Vectors of so many numbers that none is a multiple of a lane's.
+    /// A vector length that is not a multiple of `LANES`.
     const DIM: usize = 11;
 
     fn unit(vector: &[f32]) -> UnitVector {
@@ -238,7 +248,7 @@ mod tests {
 
     #[test]
     fn the_best_draw_what_is_like_them() {
-        // The third is like the best, the second is not.
+        // The third vector is like the best one, the second is not.
         let vectors = [[1.0, 0.0], [0.0, 1.0], [0.9, 0.1], [-0.2, 1.0]].map(|vector| unit(&vector));
         let scores = [0.6, 0.42, 0.4, 0.3];
         assert_eq!(order(&scores), [0, 1, 2, 3]);
@@ -255,9 +265,9 @@ mod tests {
         // Three candidates of two texts.
         let copies = [vectors[0].clone(), vectors[1].clone(), vectors[1].clone()];
         assert_eq!(moved_by(&scores, &copies, WEIGHT, TEMPERATURE), scores);
-        // Every candidate counts the same: there is no direction.
+        // All candidates count the same, so that there is no direction.
         assert_eq!(bits(&moved_by(&scores, &vectors, WEIGHT, f64::INFINITY)), bits(&scores));
-        // The best alone: d = v_0 - mean, and mean = [1.6, 1.8] / 3.
+        // Only the best counts: d = v_0 - mean, and mean = [1.6, 1.8] / 3.
         let coldest = moved_by(&scores, &vectors, WEIGHT, 1e-300);
         let d = [1.0 - 1.6 / 3.0, -1.8 / 3.0];
         let expected = [0.5 + 0.5 * d[0], 0.4 + 0.5 * d[1], 0.3 + 0.5 * (0.6 * d[0] + 0.8 * d[1])];
@@ -265,7 +275,7 @@ mod tests {
             coldest.iter().zip(expected).all(|(a, b): (&f32, f64)| (f64::from(*a) - b).abs() < 1e-6),
             "{coldest:?}"
         );
-        // Infinities are scores, of which one takes all or nothing.
+        // Infinities are scores, and one of them takes all or nothing.
         let infinite = [f32::NEG_INFINITY, 0.4, f32::INFINITY];
         let moved = moved_by(&infinite, &vectors, WEIGHT, TEMPERATURE);
         assert_eq!((moved[0], moved[2], moved[1].is_finite()), (infinite[0], infinite[2], true));
@@ -303,7 +313,7 @@ mod tests {
         assert_eq!(weights(false), [None, None, Some(0.2), None]);
     }
 
-    /// Scores of two decimals, so that there are ties, and vectors from few directions, so that some are equal.
+    /// Scores of two decimals give ties, and vectors from few directions give equal vectors.
     fn list() -> impl Strategy<Value = Vec<(f32, UnitVector)>> {
         let numbers =
             prop::collection::vec(-2i8..3, DIM).prop_filter("zeros", |numbers| numbers.iter().any(|&x| x != 0));
@@ -323,7 +333,7 @@ mod tests {
             for pair in list.chunks_exact(2) {
                 let (scores, vectors): (Vec<f32>, Vec<UnitVector>) = pair.iter().cloned().unzip();
                 prop_assert_eq!(order(&moved_by(&scores, &vectors, weight, temperature)), order(&scores));
-                // Nor would it by the formula.
+                // The formula would not change the order either.
                 let texts: Vec<Text<'_>> = scores.iter().zip(&vectors).map(|(&score, vector)| Text { vector: vector.as_slice(), score: score.into() }).collect();
                 let d = direction(&texts, DIM, temperature);
                 let by_formula: Vec<f64> = texts.iter().map(|text| text.score + weight * dot(text.vector, &d)).collect();

@@ -1,31 +1,36 @@
-//! What kinds of scores there are.
+//! The kinds of scores.
 
 use std::fmt;
 
-/// What a score means, and so what may be compared with it. Machine-readable answers name it.
+/// The kind of a score, which decides what it may be compared with. Machine-readable answers name
+/// it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ScoreKind {
     /// Cosine similarity of two embeddings, in [-1, 1].
     Cosine,
-    /// Mean over the query's tokens of the largest cosine with a token of the candidate, in [-1, 1].
+    /// Mean over the query's tokens of the largest cosine with a token of the candidate, in [-1,
+    /// 1].
     MaxSim,
     /// A fixed mean of the two, in [-1, 1].
     Hybrid,
-    /// What a cross-encoder's head gives, of any size: higher is better, and a sigmoid makes it a [`ScoreKind::Probability`].
+    /// The output of a cross-encoder's head, of any size; higher is better. A sigmoid makes it a
+    /// [`ScoreKind::Probability`].
     Logit,
-    /// How likely a candidate is to answer the query, in [0, 1], as the model has it.
+    /// The model's probability that a candidate answers the query, in [0, 1].
     Probability,
     /// A judge's grade, in [0, 10].
     Rating,
-    /// From a place in an order of the whole list, in (0, 1]; it says nothing about a pair.
+    /// The reciprocal of the place in an order of the whole list, in (0, 1]. It says nothing about
+    /// a single pair.
     Place,
-    /// A score mixed with the first stage's, with or without feedback inside the list: it orders one list, and means nothing outside of
-    /// it.
+    /// A score mixed with the first stage's, with or without feedback inside the list. It orders
+    /// one list, and means nothing outside of it.
     Blend,
-    /// A score moved by feedback inside the list, without a first stage: it orders one list, and means nothing outside of it.
+    /// A score moved by feedback inside the list, without a first stage. It orders one list, and
+    /// means nothing outside of it.
     Feedback,
-    /// Anything else; higher is better.
+    /// The score of a scorer of your own; higher is better.
     Custom,
 }
 
@@ -47,7 +52,7 @@ impl fmt::Display for ScoreKind {
 }
 
 impl ScoreKind {
-    /// The score of a candidate with nothing in it: no candidate with a text scores lower.
+    /// Returns the score of a candidate without text: no candidate with a text scores lower.
     pub(crate) fn lowest(self) -> f32 {
         match self {
             ScoreKind::Cosine | ScoreKind::MaxSim | ScoreKind::Hybrid => -1.0,

@@ -1,6 +1,6 @@
-//! How the scores of a list become an order: the first stage's scores, feedback, top-k and the least score.
+//! Ordering a scored list: first-stage scores, feedback, top-k and the least score.
 //!
-//! Everybody who ranks a list that is scored as a whole comes here; `ranking` sorts numbers, and nothing else.
+//! All code that ranks a list as a whole uses this module; `ranking` only sorts numbers.
 
 use std::collections::HashSet;
 
@@ -11,17 +11,17 @@ use crate::blend::Blend;
 use crate::ranking::{self, Hit};
 use crate::{Error, Result};
 
-/// What comes back of a list, and in which order.
+/// Options for the order and the selection of a list.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct ListOptions {
-    /// How first-stage scores count.
+    /// The blend of first-stage scores.
     pub blend: Blend,
-    /// Whether the best candidates change the order of the others.
+    /// The feedback from the best candidates to the others.
     pub feedback: Feedback,
-    /// At most so many; `None`: all.
+    /// Maximum number of candidates; `None`: all.
     pub top_k: Option<usize>,
-    /// Only those whose score by the model is at least this much.
+    /// Minimum score by the model; `None`: all candidates.
     pub min_score: Option<f32>,
 }
 
@@ -32,56 +32,57 @@ impl Default for ListOptions {
 }
 
 impl ListOptions {
-    /// All candidates, in the order by this blend.
+    /// Creates options for all candidates, in the order by this blend.
     pub fn new(blend: Blend) -> Self {
         Self { blend, ..Self::default() }
     }
 
-    /// Whether the best candidates change the order of the others.
+    /// Sets the feedback from the best candidates to the others.
     pub fn feedback(self, feedback: Feedback) -> Self {
         Self { feedback, ..self }
     }
 
-    /// At most so many candidates; `None`: all.
+    /// Sets the maximum number of candidates; `None`: all.
     pub fn top_k(self, top_k: Option<usize>) -> Self {
         Self { top_k, ..self }
     }
 
-    /// Only candidates whose score by the model is at least this much; `None`: all.
+    /// Sets the minimum score by the model; `None`: all candidates.
     pub fn min_score(self, min_score: Option<f32>) -> Self {
         Self { min_score, ..self }
     }
 }
 
-/// A list in its order.
+/// An ordered list.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OrderedList {
-    /// Best first: positions among the candidates, and the scores to show. These are the model's, or
-    /// where first-stage scores or feedback count what came of them.
+    /// The hits, best first: positions among the candidates, and the scores to show. These are the
+    /// model's scores, or the results of blending and feedback, where these apply.
     pub hits: Vec<Hit>,
-    /// Whether first-stage scores count.
+    /// True if first-stage scores count.
     pub is_blended: bool,
-    /// The weight of the feedback; `None` where there was none.
+    /// The weight of the feedback; `None` without feedback.
     pub feedback: Option<f32>,
 }
 
-/// Orders a list: score descending, equal ones in the order of the candidates. Candidates without text
-/// or score come last.
+/// Orders a list by descending score; equal scores keep the order of the candidates. Candidates
+/// without text or score come last.
 ///
-/// `first_stage`: a score per candidate, higher is better, `None` where the first stage has none; an
-/// empty slice where it has none at all. They count as [`ListOptions::blend`] says. A candidate that
-/// the first stage does not know gets its worst score. Feedback needs [`Scored::vector`].
+/// `first_stage` has a score per candidate, higher is better, `None` where the first stage has
+/// none. It is an empty slice without a first stage. [`ListOptions::blend`] sets how the scores
+/// count. A candidate that is unknown to the first stage gets its worst score. Feedback needs
+/// [`Scored::vector`].
 ///
 /// # Errors
-/// [`Error::NotANumber`] naming the candidate; [`Error::InvalidArgument`] when there are first-stage
-/// scores and not one per candidate, or one is not finite; [`Error::InvalidOption`] where feedback is
-/// asked for and no candidate has a vector.
+/// [`Error::NotANumber`] naming the candidate; [`Error::InvalidArgument`] when there are
+/// first-stage scores but not one per candidate, or one is not finite; [`Error::InvalidOption`]
+/// when feedback is requested and no candidate has a vector.
 pub fn order(pairs: &[Scored], first_stage: &[Option<f64>], options: &ListOptions) -> Result<OrderedList> {
     order_with(pairs, first_stage, options, |index| Ok(pairs[index].vector.clone()))
 }
 
-/// [`order`] with vectors from elsewhere; `vector` is called for the at most [`MAX_CANDIDATES`] candidates
-/// that take part in the feedback.
+/// Does [`order`] with vectors from elsewhere. `vector` is called for the candidates that take part
+/// in the feedback, at most [`MAX_CANDIDATES`].
 pub(crate) fn order_with(
     pairs: &[Scored],
     first_stage: &[Option<f64>],
@@ -98,7 +99,8 @@ pub(crate) fn order_with(
     let needed = weight.map_or(top_k, |_| top_k.max(MAX_CANDIDATES));
     let mut hits = ranking::top_k(&ranked_by, needed)?;
     if !is_blended {
-        // What it is ranked by may be a finer number; nothing is known of a score that was left out.
+        // The number that a candidate is ranked by may be finer than its score. A candidate without
+        // a score has neither.
         let is_moved = |hit: &Hit| weight.is_some() && pairs[hit.index].is_scored();
         hits.iter_mut().filter(|hit| !is_moved(hit)).for_each(|hit| hit.score = scores[hit.index]);
     }
@@ -120,23 +122,23 @@ pub(crate) fn order_with(
     Ok(OrderedList { hits, is_blended, feedback })
 }
 
-/// The feedback of a list, for those who have its order before it.
+/// The feedback of a list whose order is known already.
 pub(crate) struct FeedbackStep<'a> {
-    /// As it was asked for, and the weight that this list gets.
+    /// The requested feedback, and the weight for this list.
     pub feedback: Feedback,
     pub weight: f32,
     /// Candidates without text or score, ascending.
     pub left_out: &'a [usize],
-    /// Of a list of more than [`MAX_CANDIDATES`], those that can take part; `None`: all.
+    /// The candidates that can take part, for a list of more than [`MAX_CANDIDATES`]; `None`: all.
     pub contenders: Option<HashSet<usize>>,
 }
 
 impl FeedbackStep<'_> {
-    /// Puts `hits`, the best first, at least [`MAX_CANDIDATES`] of them or all, into the order after feedback. `false` where no
-    /// candidate has a vector; then they stay as they are.
+    /// Reorders `hits` by the feedback. `hits` are the best first, at least [`MAX_CANDIDATES`] of
+    /// them or all. Returns `false` if no candidate has a vector; then the hits stay as they are.
     ///
     /// # Errors
-    /// As [`order`].
+    /// The errors of [`order`].
     pub fn reorder(
         &self,
         hits: &mut Vec<Hit>,
@@ -170,7 +172,8 @@ impl FeedbackStep<'_> {
     }
 }
 
-/// Appends hits in their order; where their scores are not below those that are there, they are lowered together.
+/// Appends hits in their order. If their scores are not below the present ones, all of them are
+/// lowered by the same amount.
 fn put_below(hits: &mut Vec<Hit>, others: Vec<Hit>) {
     let (Some(least), Some(best)) = (hits.last().map(|hit| hit.score), others.first().map(|hit| hit.score)) else {
         return hits.extend(others);
@@ -180,7 +183,8 @@ fn put_below(hits: &mut Vec<Hit>, others: Vec<Hit>) {
     hits.extend(others.into_iter().map(|hit| Hit { score: lowered(hit.score), ..hit }));
 }
 
-/// Those `among` the candidates that can be among the best `k` however their scores are mixed: see [`ranking::undominated`].
+/// Returns those `among` the candidates that can be among the best `k`, however their scores are
+/// mixed: see [`ranking::undominated`].
 pub(crate) fn contenders(
     scores: &[f32],
     first_stage: &[Option<f64>],
@@ -199,13 +203,14 @@ pub(crate) fn contenders(
     ranking::undominated(&among, k).into_iter().collect()
 }
 
-/// The scores of a list mixed with the first stage's; `None` where these do not count.
+/// Mixes the scores of a list with the first stage's; `None` if the first stage does not count.
 ///
-/// The candidates without text or score, `left_out` (ascending), do not count, and stay below all others
-/// in the first stage's order. A candidate that the first stage does not know gets its worst score.
+/// The candidates without text or score, `left_out` (ascending), do not count. They stay below all
+/// others, in the first stage's order. A candidate that is unknown to the first stage gets its
+/// worst score.
 ///
 /// # Errors
-/// [`Error::InvalidArgument`] as [`order`].
+/// [`Error::InvalidArgument`] as in [`order`].
 pub fn mix(blend: Blend, scores: &[f32], left_out: &[usize], first_stage: &[Option<f64>]) -> Result<Option<Vec<f32>>> {
     if let Some(index) = first_stage.iter().position(|score| score.is_some_and(|score| !score.is_finite())) {
         return Err(Error::InvalidArgument(format!(
@@ -223,7 +228,7 @@ pub fn mix(blend: Blend, scores: &[f32], left_out: &[usize], first_stage: &[Opti
     Ok(Some(blend.combine_without(scores, left_out, &filled)))
 }
 
-/// `None` when the first stage knows no candidate.
+/// Fills unknown scores with the worst one. `None` if the first stage knows no candidate.
 fn with_worst_for_unknown(first_stage: &[Option<f64>]) -> Option<Vec<f64>> {
     let worst = first_stage.iter().flatten().copied().reduce(f64::min)?;
     Some(first_stage.iter().map(|score| score.unwrap_or(worst)).collect())

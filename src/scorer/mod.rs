@@ -1,4 +1,4 @@
-//! How well each candidate answers a query: one number per candidate.
+//! Scorers: they give each candidate one number for how well it answers a query.
 
 mod bi_encoder;
 mod cascade;
@@ -30,13 +30,13 @@ use crate::encoder::ModelInfo;
 /// A query and the candidates to score against it.
 #[derive(Debug, Clone, Copy)]
 pub struct CandidateList<'a> {
-    /// What the user asks.
+    /// The user's query.
     pub query: &'a str,
     /// Positions of the candidates in a slice of texts that several lists share.
     pub candidates: &'a [usize],
 }
 
-/// [`Scorer::score`] of a scorer whose work is in [`Scorer::score_lists`].
+/// Does [`Scorer::score`] for a scorer that implements [`Scorer::score_lists`].
 pub(crate) fn score_one_list(scorer: &dyn Scorer, query: &str, candidates: &[&str]) -> Result<ScoredList> {
     let all: Vec<usize> = (0..candidates.len()).collect();
     let call = Call::new();
@@ -44,24 +44,25 @@ pub(crate) fn score_one_list(scorer: &dyn Scorer, query: &str, candidates: &[&st
     scorer.score_lists(&lists, candidates, &call).map(|mut scores| scores.swap_remove(0))
 }
 
-/// What a list's scores say of what they took.
+/// Returns the usage of a scored list.
 fn usage_of(scored: &ScoredList) -> Usage {
     let tokens = scored.document_tokens + u64::from(scored.query.tokens);
     let truncated = scored.num_truncated() as u64 + u64::from(scored.query.truncated);
     Usage { texts: scored.pairs.len() as u64, tokens, truncated, ..Usage::default() }
 }
 
-/// Scores candidates against a query.
+/// A scorer scores candidates against a query.
 pub trait Scorer: Send + Sync {
-    /// What the scores mean.
+    /// Returns the kind of the scores.
     fn kind(&self) -> ScoreKind;
 
-    /// What computes the scores; `None` where the scorer does not say.
+    /// Returns the model that computes the scores; `None` if unknown.
     fn model(&self) -> Option<ModelInfo> {
         None
     }
 
-    /// Everything that decides a score: equal fingerprints, equal scores. `None` where the scorer does not say.
+    /// Identifies everything that decides a score: equal fingerprints mean equal scores. `None` if
+    /// unknown.
     ///
     /// # Errors
     /// When the model's files cannot be read.
@@ -69,32 +70,37 @@ pub trait Scorer: Send + Sync {
         Ok(None)
     }
 
-    /// How long the vectors in [`Scored::vector`] are; `None` where the scorer gives none. Whoever keeps many pairs bounds their memory by it.
+    /// Returns the length of the vectors in [`Scored::vector`]; `None` if the scorer gives none.
+    /// Callers that keep many pairs bound their memory by it.
     fn vector_dim(&self) -> Option<usize> {
         None
     }
 
-    /// Whether a list is to be given in one piece, because a score depends on the other candidates or because pieces cost more: those who score
-    /// many candidates bit by bit then do not.
+    /// Returns true if a list must be given in one piece, because a score depends on the other
+    /// candidates or because pieces cost more. Callers then do not split lists of many candidates.
     fn needs_whole_lists(&self) -> bool {
         false
     }
 
-    /// One score per candidate, in input order. The score of a pair does not depend on the other candidates, unless
-    /// [`Scorer::needs_whole_lists`].
+    /// Scores all candidates, in input order. The score of a pair does not depend on the other
+    /// candidates, unless [`Scorer::needs_whole_lists`].
     ///
     /// # Errors
-    /// When a score cannot be computed. A scorer never answers with a made-up one; one that can go on without it says so in [`Scored::why_not`].
+    /// When a score cannot be computed. A scorer never makes up a score; one that can continue
+    /// without it sets [`Scored::why_not`].
     fn score(&self, query: &str, candidates: &[&str]) -> Result<ScoredList>;
 
-    /// [`Scorer::score`] for several lists whose candidates are among `texts`, in the lists' order. A scorer that can share work between
-    /// lists (encoding each text once) overrides this, and one whose work takes long: the scores are the same. `call` may end the work, and is told of its progress and of what it used.
+    /// Does [`Scorer::score`] for several lists whose candidates are among `texts`, in the lists'
+    /// order. A scorer that can share work between lists (encoding each text once), or whose work
+    /// takes long, should override this method; the scores must be the same. `call` may end the
+    /// work, and receives progress and usage.
     ///
     /// # Errors
-    /// As [`Scorer::score`]; [`Error::Cancelled`](crate::Error::Cancelled); [`Error::DeadlineExceeded`](crate::Error::DeadlineExceeded).
+    /// The errors of [`Scorer::score`]; [`Error::Cancelled`](crate::Error::Cancelled);
+    /// [`Error::DeadlineExceeded`](crate::Error::DeadlineExceeded).
     ///
     /// # Panics
-    /// If a list names a text that is not there.
+    /// If a list has a position out of range.
     fn score_lists(&self, lists: &[CandidateList<'_>], texts: &[&str], call: &Call<'_>) -> Result<Vec<ScoredList>> {
         let score = |list: &CandidateList<'_>| {
             let candidates: Vec<&str> = list.candidates.iter().map(|&candidate| texts[candidate]).collect();
@@ -107,10 +113,11 @@ pub trait Scorer: Send + Sync {
         lists.iter().map(score).collect()
     }
 
-    /// Why a candidate has its score; `None` where the scorer cannot tell. `call` may end the work, and is told of what it used.
+    /// Explains the score of a candidate; `None` if the scorer cannot. `call` may end the work, and
+    /// receives the usage.
     ///
     /// # Errors
-    /// As [`Scorer::score_lists`].
+    /// The errors of [`Scorer::score_lists`].
     fn explain(&self, query: &str, candidate: &str, call: &Call<'_>) -> Result<Option<Explanation>> {
         let _ = (query, candidate, call);
         Ok(None)

@@ -1,4 +1,4 @@
-//! Lists that are scored as far as a deadline allows.
+//! Scoring lists as far as a deadline allows.
 
 use std::ops::Range;
 
@@ -6,13 +6,15 @@ use super::{CandidateList, QueryReading, Scored, ScoredList, Scorer, WhyNot};
 use crate::call::Call;
 use crate::{Error, Result};
 
-/// Bytes of text that are scored together, so much is lost to a deadline in the middle: from a few micro-batches to some 150 passages.
+/// The range of bytes of text that are scored together, from a few micro-batches to some 150
+/// passages. This much work is lost to a deadline in the middle.
 const BYTES_AT_ONCE: Range<usize> = 8 << 10..64 << 10;
-/// Into so many parts a list is cut, unless they would be smaller or larger than that.
+/// The number of parts of a list, unless they would be outside that range.
 const PARTS: usize = 8;
 
-/// [`Scorer::score_lists`]. Of a call that may be answered in part, lists are scored part by part in the order of their candidates until the
-/// deadline; the candidates behind are [`WhyNot::NotReached`]. A pair has the bits that it has in a whole run.
+/// Does [`Scorer::score_lists`]. For a call that accepts partial answers, lists are scored part by
+/// part, in the order of their candidates, until the deadline. The remaining candidates are
+/// [`WhyNot::NotReached`]. A pair has the same bits as in a whole run.
 pub(crate) fn score_in_parts(
     scorer: &dyn Scorer,
     lists: &[CandidateList<'_>],
@@ -36,7 +38,7 @@ fn score_list(scorer: &dyn Scorer, list: &CandidateList<'_>, texts: &[&str], cal
         let part_texts: Vec<&str> = part.iter().map(|&text| texts[text]).collect();
         let all: Vec<usize> = (0..part.len()).collect();
         let asked = [CandidateList { query: list.query, candidates: &all }];
-        // An error names a text by its position among all.
+        // An error names a text by its position among all texts.
         let given = |at: usize| part.get(at).copied().unwrap_or(at);
         let scored = scorer.score_lists(&asked, &part_texts, call);
         let scored = scored.map_err(|error| error.renumbered(|query| query, given));
@@ -52,7 +54,7 @@ fn score_list(scorer: &dyn Scorer, list: &CandidateList<'_>, texts: &[&str], cal
     Ok(whole)
 }
 
-/// What was scored; `None` where the deadline has passed before.
+/// Returns the scores; `None` if the deadline passed first.
 pub(super) fn in_time<T>(scored: Result<T>, call: &Call<'_>) -> Result<Option<T>> {
     match scored {
         Err(Error::DeadlineExceeded) => {

@@ -1,4 +1,4 @@
-//! What is known of a pair of a query and a candidate, and of a whole list.
+//! The scores and details of a pair of query and candidate, and of a whole list.
 
 use std::ops::Range;
 
@@ -7,45 +7,46 @@ use serde::{Deserialize, Serialize};
 use super::kind::ScoreKind;
 use super::unit_vector::UnitVector;
 
-/// All that is known of one pair of a query and a candidate.
+/// The score and details of one pair of query and candidate.
 ///
-/// A scorer of your own makes one by [`Scored::new`] and sets the fields that it knows.
+/// A scorer of your own creates it with [`Scored::new`] and sets the fields that it knows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Scored {
-    /// The score, of the scorer's kind; higher is better. Without meaning where [`Scored::why_not`]
-    /// says why there is none.
+    /// The score, of the scorer's kind; higher is better. It has no meaning if [`Scored::why_not`]
+    /// gives a reason why there is none.
     pub score: f32,
-    /// What the pair is ranked by: the score, or a finer number in the same order. Probabilities near 1
-    /// are the same number in f32 where their logits still differ.
+    /// The number that the pair is ranked by: the score, or a finer number in the same order.
+    /// Probabilities near 1 can be equal in f32 while their logits differ.
     pub ranked_by: f32,
-    /// The scores that a hybrid score is made of. A job's journal does not keep them.
+    /// The parts of a hybrid score. A job's journal does not keep them.
     #[serde(skip)]
     pub parts: Option<Parts>,
-    /// Tokens that were read of the candidate, special tokens included; of a cross-encoder those of the
-    /// pair. 0 where the scorer does not say.
+    /// Number of tokens that were read of the candidate, special tokens included; for a
+    /// cross-encoder, those of the pair. 0 if the scorer does not know.
     pub tokens: u32,
-    /// Tokens of the candidate that the model's vocabulary lacks.
+    /// Number of the candidate's tokens that are outside the model's vocabulary.
     pub unknown: u32,
-    /// Whether the candidate was longer than the model takes, and was cut.
+    /// True if the candidate was longer than the model takes, and was cut.
     pub truncated: bool,
-    /// Bytes of the candidate that the score comes from, where long texts are read in windows.
+    /// The byte range of the candidate that gave the score, where long texts are read in windows.
     pub window: Option<Range<usize>>,
-    /// Every window that was read, in the text's order, where [`RankOptions::windows`](crate::RankOptions::windows) asks for them. A job's journal
-    /// does not keep them.
+    /// Every window that was read, in the text's order, if
+    /// [`RankOptions::windows`](crate::RankOptions::windows) is set. A job's journal does not keep
+    /// them.
     #[serde(skip)]
     pub windows: Vec<WindowScore>,
-    /// The embedding of what the score comes from, the whole candidate or its best window, for
-    /// [`Feedback`](super::Feedback); `None` where the scorer gives none or nobody asked for it.
+    /// The embedding behind the score, of the whole candidate or its best window, for
+    /// [`Feedback`](super::Feedback). `None` if the scorer gives none or it was not requested.
     #[serde(skip)]
     pub vector: Option<UnitVector>,
-    /// Which stage of a cascade scored the pair last; `None` where no stage looked at it.
+    /// The stage of a cascade that scored the pair last; `None` if no stage scored it.
     pub stage: Option<StageScore>,
-    /// Why the candidate has no score of its own.
+    /// The reason why the candidate has no score of its own.
     pub why_not: Option<WhyNot>,
 }
 
-/// The scores that a hybrid score is made of, each in [-1, 1].
+/// The parts of a hybrid score, each in [-1, 1].
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Parts {
     /// The cosine of the embeddings.
@@ -57,62 +58,63 @@ pub struct Parts {
 /// A window of a long candidate and its score.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WindowScore {
-    /// Bytes of the candidate.
+    /// The byte range of the window in the candidate.
     pub window: Range<usize>,
-    /// The score that the candidate would have by this window: of a later one less [`WINDOW_MARGIN`](super::WINDOW_MARGIN). The highest is the
-    /// candidate's.
+    /// The score that the candidate would have by this window; for a later one it is less
+    /// [`WINDOW_MARGIN`](super::WINDOW_MARGIN). The highest is the candidate's.
     pub score: f32,
 }
 
-/// Why a candidate has no score of its own. It is ranked below all that have one.
+/// The reason why a candidate has no score of its own. It is ranked below all candidates with a
+/// score.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum WhyNot {
-    /// The candidate is empty, or has nothing in it that the model reads. Its score is the lowest of the
+    /// The candidate is empty, or has nothing that the model reads. Its score is the lowest of the
     /// scorer's kind.
     NoText,
-    /// The scorer was asked and has no score; the reason in words.
+    /// The scorer was asked and has no score. Holds the reason as text.
     Unscored(String),
-    /// The deadline of a call that is answered in part passed before the candidate was scored.
+    /// The deadline of a call that accepts partial answers passed before the candidate was scored.
     NotReached,
 }
 
 /// The score of a candidate by one stage of a cascade.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct StageScore {
-    /// Position of the stage, from 0.
+    /// The position of the stage, from 0.
     pub stage: usize,
-    /// Its score, of the stage's kind.
+    /// The score, of the stage's kind.
     pub value: f32,
 }
 
-/// How a model read a query.
+/// The details of a model's reading of a query.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QueryReading {
-    /// Tokens, special tokens and prompt included; 0 where the scorer does not say.
+    /// Number of tokens, special tokens and prompt included; 0 if the scorer does not know.
     pub tokens: u32,
-    /// Whether the query was longer than the model takes, and was cut: what lies beyond does not count
-    /// in any score. Of a model that reads query and candidate together, whether it was cut beside at
+    /// True if the query was longer than the model takes, and was cut: the rest does not count in
+    /// any score. For a model that reads query and candidate together, true if it was cut beside at
     /// least one candidate.
     pub truncated: bool,
-    /// Whether the model knows no token of the query, so that the scores mean nothing. `false` where the
-    /// scorer does not know.
+    /// True if the model knows no token of the query, so that the scores mean nothing. `false` if
+    /// the scorer does not know.
     pub unknown: bool,
 }
 
 /// The scores of a list, in the candidates' order.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ScoredList {
-    /// How the query was read.
+    /// The model's reading of the query.
     pub query: QueryReading,
-    /// One per candidate.
+    /// The pairs, one per candidate.
     pub pairs: Vec<Scored>,
-    /// Tokens of the candidates, every distinct text counted once.
+    /// Number of tokens of the candidates; every distinct text counts once.
     pub document_tokens: u64,
 }
 
 impl Scored {
-    /// A pair of which nothing but the score is known.
+    /// Creates a pair with only a score.
     pub fn new(score: f32) -> Self {
         Self {
             score,
@@ -129,22 +131,23 @@ impl Scored {
         }
     }
 
-    /// A pair that the scorer was asked about and has no score for.
+    /// Creates a pair that the scorer was asked about and has no score for.
     pub fn unscored(reason: impl Into<String>) -> Self {
         Self { why_not: Some(WhyNot::Unscored(reason.into())), ..Self::new(f32::NEG_INFINITY) }
     }
 
-    /// Whether the pair has a score that counts.
+    /// Returns true if the pair has a score that counts.
     pub fn is_scored(&self) -> bool {
         self.why_not.is_none()
     }
 
-    /// Whether the candidate has nothing that the model reads.
+    /// Returns true if the candidate has nothing that the model reads.
     pub fn is_empty(&self) -> bool {
         self.why_not == Some(WhyNot::NoText)
     }
 
-    /// Why the scorer, which was asked, has no score.
+    /// Returns the reason why the scorer has no score: it failed to score the candidate, or the
+    /// deadline passed.
     pub fn reason(&self) -> Option<&str> {
         match &self.why_not {
             Some(WhyNot::Unscored(reason)) => Some(reason),
@@ -153,8 +156,8 @@ impl Scored {
         }
     }
 
-    /// Why no score can be shown: [`Scored::reason`], or that there is no text where the kind of score
-    /// has no lowest number for it.
+    /// Returns the reason why no score can be shown. This is [`Scored::reason`], or that there is
+    /// no text, if the kind of score has no lowest number.
     pub fn shown_reason(&self) -> Option<&str> {
         match &self.why_not {
             Some(WhyNot::NoText) if !self.score.is_finite() => Some("the candidate has no text"),
@@ -162,8 +165,8 @@ impl Scored {
         }
     }
 
-    /// The pair of a candidate without text beside `others`: the lowest score of each kind that they
-    /// have, and below all of them in the order.
+    /// Creates the pair of a candidate without text beside `others`. It has the lowest score of
+    /// each kind that they have, and is below all of them in the order.
     pub(crate) fn without_text(kind: ScoreKind, others: &ScoredList) -> Self {
         let has_parts = others.pairs.iter().any(|pair| pair.parts.is_some());
         let lowest = Parts { cosine: ScoreKind::Cosine.lowest(), maxsim: ScoreKind::MaxSim.lowest() };
@@ -176,7 +179,7 @@ impl Scored {
         }
     }
 
-    /// The same pair with no number that could be taken for a score, where it is unscored.
+    /// Returns the same pair; if it is unscored, without numbers that look like a score.
     pub(crate) fn without_score(self) -> Self {
         const NONE: f32 = f32::NEG_INFINITY;
         match self.reason() {
@@ -190,7 +193,7 @@ impl Scored {
 }
 
 impl QueryReading {
-    /// Adds how the same query was read beside other candidates.
+    /// Merges the reading of the same query beside other candidates.
     pub fn merge(&mut self, other: Self) {
         self.tokens = self.tokens.max(other.tokens);
         self.truncated |= other.truncated;
@@ -212,22 +215,22 @@ impl From<Vec<f32>> for ScoredList {
 }
 
 impl ScoredList {
-    /// The scores alone, in the candidates' order.
+    /// Returns the scores alone, in the candidates' order.
     pub fn scores(&self) -> Vec<f32> {
         self.pairs.iter().map(|pair| pair.score).collect()
     }
 
-    /// Positions of the candidates without text, ascending.
+    /// Returns the positions of the candidates without text, ascending.
     pub fn empty(&self) -> impl Iterator<Item = usize> + '_ {
         (0..).zip(&self.pairs).filter(|(_, pair)| pair.is_empty()).map(|(at, _)| at)
     }
 
-    /// Positions of the candidates that were asked about and got no score, with the reasons, ascending.
+    /// Returns the positions of the unscored candidates with the reasons, ascending.
     pub fn unscored(&self) -> impl Iterator<Item = (usize, &str)> {
         (0..).zip(&self.pairs).filter_map(|(at, pair)| Some((at, pair.reason()?)))
     }
 
-    /// Candidates that were longer than the model takes.
+    /// Returns the number of candidates that were longer than the model takes.
     pub fn num_truncated(&self) -> usize {
         self.pairs.iter().filter(|pair| pair.truncated).count()
     }

@@ -9,15 +9,15 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub struct UnitVector(Arc<[f32]>);
 
 impl UnitVector {
-    /// Scales a vector to length 1. `None` for a vector of zeros, or of no numbers: it has no direction. A vector with
-    /// NaN or an infinity in it gives one with NaN.
+    /// Scales a vector to length 1. `None` for an empty vector or one of zeros, which has no
+    /// direction. NaN or infinity in the vector leads to NaN in the result.
     pub fn new(vector: &[f32]) -> Option<Self> {
         let norm = vector.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt();
         let unit = |&x: &f32| (f64::from(x) / norm) as f32;
         (norm != 0.0).then(|| Self(vector.iter().map(unit).collect()))
     }
 
-    /// The numbers, `[dim]`.
+    /// Returns the numbers, `[dim]`.
     pub fn as_slice(&self) -> &[f32] {
         &self.0
     }

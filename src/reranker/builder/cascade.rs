@@ -1,4 +1,4 @@
-//! Building stages, each over a model of its own or the reranker's.
+//! Building stages, each with a model of its own or with the reranker's.
 
 use super::RerankerBuilder;
 use crate::blend::Blend;
@@ -11,7 +11,8 @@ use crate::service::{Provider, ServiceKind};
 use crate::{Error, Result};
 
 impl RerankerBuilder {
-    /// Every model by a reranker of its own; ways of scoring share one encoder.
+    /// Builds a cascade. Each named model has a reranker of its own; stages with a scoring share
+    /// one encoder.
     pub(super) fn build_cascade(self) -> Result<Reranker> {
         self.check_cascade()?;
         let blend = self.rank.blend.unwrap_or(Blend::None).check()?;
@@ -64,13 +65,14 @@ impl RerankerBuilder {
         }
     }
 
-    /// How the model that ways of scoring go by is loaded: what is said of judges, services and caches is for stages of their own.
+    /// Returns the options of the model that stages with a scoring use. The options of judges,
+    /// services and caches are for stages with models of their own.
     fn of_own_stages(&self) -> ModelOptions {
         let (store, encoder) = (self.options.store.clone(), self.options.encoder.clone());
         ModelOptions { store, encoder, ..ModelOptions::default() }
     }
 
-    /// A builder for the model of a stage, which runs as this one's.
+    /// Returns a builder for the model of a stage, with this builder's options.
     fn of_stage(&self, model: String) -> Self {
         let (own, own_feedback) = (&self.options, self.rank.feedback);
         let (options, raw_scores) = match Provider::of_name(&model) {
@@ -93,7 +95,7 @@ impl RerankerBuilder {
                 (ModelOptions { store, encoder, instruction, ..ModelOptions::default() }, self.rank.raw_scores)
             }
         };
-        // A weight is for those of them that embed; the stage has it.
+        // The weight only applies to stages that embed, and the stage itself has it.
         let feedback = match own_feedback {
             Feedback::Off => Feedback::Off,
             _ => Feedback::Auto,
