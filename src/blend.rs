@@ -1,8 +1,9 @@
-//! Mixing a model's scores with those of the search that found the candidates.
+//! Blending a model's scores with those of the first stage.
 //!
-//! A first stage sees what a small encoder does not (rare words, exact names), so its scores are worth a little even after reranking. They
-//! come on any scale: BM25's have no upper end, cosines lie close together. What is mixed is therefore their place in the list: a mixed score orders
-//! one list, and is no measure of relevance outside of it.
+//! A first stage sees rare words and exact names that a small encoder misses, so its scores are
+//! worth a little even after reranking. They come on any scale: BM25 scores have no upper end,
+//! cosines are close together. Therefore their place in the list is mixed in. A mixed score orders
+//! one list, and does not measure relevance outside of it.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,37 +13,38 @@ use crate::{Error, Result};
 /// The rank constant of reciprocal rank fusion (Cormack, Clarke and Buettcher, SIGIR 2009).
 const RRF_K: f64 = 60.0;
 
-/// The largest mixed score: below its negative there is room for candidates that are ranked last.
+/// The largest mixed score. Below its negative there is room for candidates that are ranked last.
 const LIMIT: f32 = f32::MAX / 2.0;
 
-/// How scores of two stages become comparable.
+/// The normalisation that makes the scores of two stages comparable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Normalize {
-    /// Both as they are: for first stages whose scores are on the model's scale.
+    /// Keeps both as they are, for first stages whose scores are on the model's scale.
     None,
-    /// The first stage's from 0 (the list's lowest) to 1 (its highest), and less in a short list, where the place among the others says
-    /// little: times `1 - 1/n`. The model's as they are, for they have a fixed range already (what Bruch, Gai and Ingber, TOIS 2023, call
-    /// theoretical min-max).
+    /// Scales the first stage's scores from 0 (the list's lowest) to 1 (its highest), times `1 -
+    /// 1/n`, because the place in a short list says little. Keeps the model's scores as they are,
+    /// because they have a fixed range already (theoretical min-max in Bruch, Gai and Ingber, TOIS
+    /// 2023).
     #[default]
     MinMax,
-    /// Both by their mean and standard deviation in the list; 0 where all are equal.
+    /// Scales both by their mean and standard deviation in the list; 0 if all are equal.
     ZScore,
 }
 
-/// Whether and how the first stage's scores count.
+/// The blend of first-stage scores with the model's.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Blend {
-    /// They do not.
+    /// The first stage's scores do not count.
     None,
     /// `(1 - weight) * model + weight * first stage`, both normalised.
     Linear {
         /// The first stage's share, in [0, 1].
         weight: f32,
-        /// How the scores become comparable.
+        /// The normalisation of the scores.
         normalize: Normalize,
     },
-    /// Reciprocal rank fusion: `(1 - weight) / (60 + rank by model) + weight / (60 + rank by first stage)`, ranks from 1, equal scores sharing the
-    /// better rank.
+    /// Reciprocal rank fusion: `(1 - weight) / (60 + rank by model) + weight / (60 + rank by first
+    /// stage)`. Ranks count from 1, and equal scores share the better rank.
     Rrf {
         /// The first stage's share, in [0, 1].
         weight: f32,
@@ -50,10 +52,10 @@ pub enum Blend {
 }
 
 impl Blend {
-    /// The default share of the first stage in [`Blend::Linear`], by what it is normalised to.
+    /// Returns the default share of the first stage in [`Blend::Linear`], for a normalisation.
     pub fn linear_weight(normalize: Normalize) -> f32 {
         match normalize {
-            // A bonus of at most 0.06 on a score whose spread within a list is some 0.1.
+            // This is a bonus of at most 0.06 on a score whose spread within a list is some 0.1.
             Normalize::MinMax | Normalize::None => 0.06,
             Normalize::ZScore => 0.15,
         }
@@ -75,9 +77,11 @@ impl Blend {
         }
     }
 
-    /// The mixed scores of a list: `model` and `first_stage` have an element per candidate, and so has the result. Higher is better in
-    /// all three. The order of the candidates does not matter. [`Blend::None`] gives `model`. A NaN of the model stays one. All else is finite:
-    /// mixed scores beyond half the range of f32, which only [`Normalize::None`] can have, become the last numbers of that range, in their order.
+    /// Mixes the scores of a list. `model` and `first_stage` have one element per candidate, and so
+    /// has the result. Higher is better in all three. The order of the candidates does not matter.
+    /// [`Blend::None`] returns `model`. A NaN of the model stays NaN. All other results are finite:
+    /// mixed scores beyond half the range of f32, which only [`Normalize::None`] can have, become
+    /// the last numbers of that range, in their order.
     ///
     /// # Panics
     /// If the lengths differ.
@@ -99,8 +103,9 @@ impl Blend {
         }
     }
 
-    /// [`Blend::combine`] for a list with candidates that have no text or no score: these do not count, and stay below all others, in the
-    /// first stage's order. `left_out` has their positions, ascending.
+    /// Does [`Blend::combine`] for a list with candidates that have no text or no score. These do
+    /// not count, and stay below all others, in the first stage's order. `left_out` has their
+    /// positions, ascending.
     ///
     /// # Panics
     /// If the lengths differ.
@@ -119,7 +124,8 @@ impl Blend {
         last.sort_by(|&a, &b| first_stage[b].total_cmp(&first_stage[a]).then(a.cmp(&b)));
         let mut above = below_all + 1.0;
         for (place, &index) in last.iter().enumerate() {
-            // Of numbers so large that 1 is nothing beside them, the next lower one.
+            // For numbers so large that subtracting 1 changes nothing, this takes the next lower
+            // one.
             above = (below_all - place as f32).min(above.next_down());
             all[index] = above;
         }
@@ -166,7 +172,8 @@ impl FromStr for Normalize {
     }
 }
 
-/// Scores as f32. What lies beyond its range is moved to the range's ends, different scores to different numbers.
+/// Converts scores to f32. Scores beyond the range are moved to its ends, different scores to
+/// different numbers.
 fn in_range(scores: Vec<f64>) -> Vec<f32> {
     if scores.iter().all(|score| score.is_nan() || score.abs() <= f64::from(LIMIT)) {
         return scores.iter().map(|&score| score as f32).collect();
@@ -192,12 +199,12 @@ fn in_range(scores: Vec<f64>) -> Vec<f32> {
     scores.iter().map(|&score| place(score)).collect()
 }
 
-/// From 0 to `1 - 1/n`; half of that where all are equal.
+/// Scales scores from 0 to `1 - 1/n`; to half of that if all are equal.
 fn min_max(scores: &[f64]) -> Vec<f64> {
     let most = 1.0 - 1.0 / scores.len().max(1) as f64;
     let lowest = scores.iter().copied().fold(f64::INFINITY, f64::min);
     let highest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    // What differs by rounding only is equal.
+    // Scores that differ only by rounding are equal.
     let is_spread = highest - lowest > 4.0 * f64::EPSILON * highest.abs().max(lowest.abs());
     let place = |score: &f64| match (highest - lowest).is_finite() {
         _ if !is_spread => 0.5,
@@ -208,20 +215,20 @@ fn min_max(scores: &[f64]) -> Vec<f64> {
 }
 
 fn z_scores(scores: &[f64]) -> Vec<f64> {
-    // Squares of these have no place in f64. A power of two changes no digit.
+    // Squares of these do not fit into f64. A power of two changes no digit.
     let largest = scores.iter().fold(0.0, |largest: f64, score| largest.max(score.abs()));
     if largest > 0.0 && !(1e-100..1e100).contains(&largest) {
         let scale = 2.0_f64.powf(-largest.log2().floor().clamp(-1000.0, 1000.0));
         let scaled: Vec<f64> = scores.iter().map(|score| score * scale).collect();
         return z_scores(&scaled);
     }
-    // Sums in the order of size, so that the order of the candidates does not change a bit.
+    // The sums are in the order of size, so that the order of the candidates does not change a bit.
     let mut sorted = scores.to_vec();
     sorted.sort_by(f64::total_cmp);
     let count = scores.len().max(1) as f64;
     let mean = sorted.iter().sum::<f64>() / count;
     let deviation = (sorted.iter().map(|score| (score - mean).powi(2)).sum::<f64>() / count).sqrt();
-    // Equal scores leave a deviation of rounding errors.
+    // Equal scores leave a deviation of rounding errors only.
     let is_spread = deviation > 4.0 * f64::EPSILON * mean.abs();
     scores.iter().map(|score| if is_spread { (score - mean) / deviation } else { score * 0.0 }).collect()
 }
@@ -265,7 +272,7 @@ mod tests {
         for blend in [Blend::default(), linear(0.15, Normalize::ZScore), Blend::Rrf { weight: 0.5 }] {
             assert!(blend.combine(&[], &[]).is_empty());
             let one = blend.combine(&[0.25], &[7.0]);
-            // Ranks know no rounding.
+            // Ranks ignore rounding.
             let second = if matches!(blend, Blend::Rrf { .. }) { 0.1 + 0.2 } else { 0.3 };
             let equal = blend.combine(&[0.25, 0.25], &[0.1 + 0.2, second]);
             assert!(one[0].is_finite() && equal[0].is_finite());
@@ -319,7 +326,8 @@ mod tests {
             ..Default::default()
         })]
 
-        /// What allows a reader with little memory to forget candidates that others beat in both scores.
+        /// This allows a reader with little memory to drop candidates that others beat in both
+        /// scores.
         #[test]
         fn better_in_both_is_never_worse_mixed_and_the_order_of_candidates_does_not_matter(
             pairs in prop::collection::vec((-1.0f32..1.0, -50.0f64..50.0), 1..40),

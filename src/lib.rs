@@ -1,9 +1,11 @@
 //! nearsort puts the best candidates first: a local reranker.
 //!
-//! A first stage (BM25, a vector store, a list) gives candidates for a query. A transformer on this machine embeds the
-//! query and the candidates, SIMD kernels score them, and they come back sorted. No API key, no service, no Python.
+//! A first stage (BM25, a vector store, a list) gives candidates for a query. A transformer on this
+//! machine embeds the query and the candidates, SIMD kernels score them, and they come back sorted.
+//! No API key, no service, no Python.
 //!
-//! A model is loaded once, and ranked by in many ways and from many threads. Every ranking gives an [`Answer`].
+//! A model is loaded once, and serves many rerankers and threads. Every ranking returns an
+//! [`Answer`].
 //!
 //! ```
 //! use nearsort::{Model, ModelOptions, Reranker};
@@ -20,8 +22,8 @@
 //! # }
 //! ```
 //!
-//! With the scores of the search that found the documents, which may be rows of any type, and with a token that ends the
-//! call early; see [`Ranking`] and [`Call`] for deadlines and progress:
+//! Documents may be rows of any type. This example adds the scores of the search that found them,
+//! and a token that cancels the call; see [`Ranking`] and [`Call`] for deadlines and progress:
 //!
 //! ```
 //! # use nearsort::{CancelToken, Model, ModelOptions, Reranker};
@@ -37,7 +39,8 @@
 //! # }
 //! ```
 //!
-//! By a score of one's own, or by a language model of a service; and in stages, cheap ones for all, dear ones for the best:
+//! Scores may come from a function of your own or from a language model of a service. Stages use
+//! cheap scores for all candidates and expensive ones for the best:
 //!
 //! ```no_run
 //! # use nearsort::{Model, ModelOptions, Reranker, Scoring};
@@ -54,12 +57,14 @@
 //! # }
 //! ```
 //!
-//! The parts can be used alone: [`LocalEncoder`] turns texts into vectors, a [`Scorer`] of your own goes into
-//! [`Model::from_scorer`], [`similarity`] and [`ranking`] work on any matrix, [`store`] fetches and verifies models,
-//! [`eval`] measures runs, [`compare`] puts models, runs and grades beside each other, [`diagnose`] says why reranking does not help.
+//! The parts can be used alone. [`LocalEncoder`] turns texts into vectors. A [`Scorer`] of your own
+//! goes into [`Model::from_scorer`]. [`similarity`] and [`ranking`] work on any matrix. [`store`]
+//! fetches and verifies models. [`eval`] measures runs. [`compare`] compares models, runs and
+//! grades. [`diagnose`] explains why reranking does not help.
 //!
-//! Downloaded models lie where the hub's own tools keep theirs (`HF_HUB_CACHE`, `HF_HOME`) or, when they came from a mirror,
-//! in nearsort's cache folder; see [`StoreOptions`]. Embeddings are kept for the next time if that is asked for; see [`cache`].
+//! Downloaded models are stored where the hub's own tools keep theirs (`HF_HUB_CACHE`, `HF_HOME`).
+//! Models from a mirror are stored in nearsort's cache folder; see [`StoreOptions`]. Embeddings are
+//! kept for later runs on request; see [`cache`].
 #![deny(missing_docs)]
 
 pub mod answer;
@@ -80,14 +85,14 @@ pub mod io;
 pub mod job;
 pub mod kernels;
 pub mod model;
-// What only requests to services need.
+// Only requests to services need this.
 #[cfg_attr(not(feature = "remote"), allow(dead_code))]
 mod provider;
 pub mod ranking;
 pub mod remote;
 mod reranker;
 pub mod scorer;
-// What only answers of services need.
+// Only answers of services need this.
 #[cfg_attr(not(feature = "remote"), allow(dead_code))]
 mod scrub;
 pub mod service;

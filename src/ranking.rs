@@ -1,8 +1,9 @@
-//! The one order of results: score descending, then input position ascending.
+//! The order of all results: score descending, then input position ascending.
 //!
-//! `-0.0` equals `0.0`. A score that is not a number has no place in any order, so it is an error that names the
-//! candidate; infinities are ordinary scores. [`rank`] sorts everything in O(n log n); [`top_k`] and [`TopK`] keep the
-//! best `k` in O(n log k) time and O(k) memory and give exactly the first `k` of [`rank`].
+//! `-0.0` equals `0.0`. NaN has no place in any order, so it is an error that names the candidate.
+//! Infinities are valid scores. [`rank`] sorts everything in O(n log n). [`top_k`] and [`TopK`]
+//! keep the best `k` in O(n log k) time and O(k) memory, and return exactly the first `k` of
+//! [`rank`].
 
 mod falling;
 
@@ -24,14 +25,15 @@ pub struct Hit {
 }
 
 impl Hit {
-    /// `Less` if `self` comes before `other` in the results. Total, provided that no score is NaN.
+    /// Returns `Less` if `self` comes before `other` in the results. The order is total if no score
+    /// is NaN.
     pub fn order(&self, other: &Hit) -> Ordering {
         let by_score = other.score.partial_cmp(&self.score).unwrap_or(Ordering::Equal);
         by_score.then(self.index.cmp(&other.index))
     }
 }
 
-/// All candidates, best first; `scores[i]` is the score of candidate `i`.
+/// Ranks all candidates, best first; `scores[i]` is the score of candidate `i`.
 ///
 /// # Errors
 /// [`Error::NotANumber`] with the first candidate whose score is NaN.
@@ -48,10 +50,12 @@ pub fn rank(scores: &[f32]) -> Result<Vec<Hit>> {
     Ok(hits)
 }
 
-/// The best `k` candidates, best first: all of them if there are no more than `k`, none if `k` is 0.
+/// Returns the best `k` candidates, best first: all of them if there are no more than `k`, none if
+/// `k` is 0.
 ///
 /// # Errors
-/// [`Error::NotANumber`] with the first candidate whose score is NaN, even one that `k` would leave out.
+/// [`Error::NotANumber`] with the first candidate whose score is NaN, even one that `k` would leave
+/// out.
 pub fn top_k(scores: &[f32], k: usize) -> Result<Vec<Hit>> {
     if k >= scores.len() {
         return rank(scores);
@@ -63,25 +67,25 @@ pub fn top_k(scores: &[f32], k: usize) -> Result<Vec<Hit>> {
     Ok(best.into_hits())
 }
 
-/// The best `k` of a stream of candidates, which may come in any order: position decides between equal scores, not
-/// arrival.
+/// Keeps the best `k` of a stream of candidates, which may come in any order. Of equal scores the
+/// lower position wins, not the earlier arrival.
 #[derive(Debug, Clone)]
 pub struct TopK {
     k: usize,
-    /// The worst of the kept ones on top.
+    /// The kept candidates, the worst on top.
     kept: BinaryHeap<Kept>,
 }
 
 impl TopK {
-    /// Keeps at most `k`.
+    /// Creates a heap that keeps at most `k` candidates.
     pub fn new(k: usize) -> Self {
         TopK { k, kept: BinaryHeap::new() }
     }
 
-    /// Takes the candidate at position `index` into account. Positions must be distinct.
+    /// Adds the candidate at position `index`. Positions must be distinct.
     ///
     /// # Errors
-    /// [`Error::NotANumber`] if the score is NaN; what was kept before stays.
+    /// [`Error::NotANumber`] if the score is NaN; the kept candidates stay.
     pub fn push(&mut self, index: usize, score: f32) -> Result<()> {
         let hit = numbered(index, score)?;
         if self.kept.len() < self.k {
@@ -94,8 +98,8 @@ impl TopK {
         Ok(())
     }
 
-    /// What a candidate has to score to be kept, or at an earlier position to share the last place: -inf while there is room, +inf where
-    /// nothing is kept.
+    /// Returns the score that a candidate must exceed to be kept, or reach at an earlier position
+    /// than the last kept one. This is -inf while there is room, and +inf if `k` is 0.
     pub fn least(&self) -> f32 {
         match self.kept.peek() {
             Some(worst) if self.kept.len() >= self.k => worst.0.score,
@@ -104,26 +108,29 @@ impl TopK {
         }
     }
 
-    /// Positions of the kept candidates, in no order.
+    /// Returns the positions of the kept candidates, in no order.
     pub fn indices(&self) -> impl Iterator<Item = usize> {
         self.kept.iter().map(|kept| kept.0.index)
     }
 
-    /// The kept candidates, best first.
+    /// Returns the kept candidates, best first.
     pub fn into_hits(self) -> Vec<Hit> {
         self.kept.into_sorted_vec().into_iter().map(|kept| kept.0).collect()
     }
 }
 
-/// Positions of the candidates that can be among the best `k` by some mean of two scores: those that fewer than `k` others beat in both. Each
-/// candidate is given with its position; the result is ascending. O(n log n).
+/// Returns the positions of the candidates that can be among the best `k` by some mean of two
+/// scores: those that fewer than `k` others beat in both. Each candidate is given with its
+/// position; the result is ascending. O(n log n).
 ///
-/// Lets a reader of many candidates forget most of them before the mean is known. Positions decide between equals, as everywhere;
-/// of two means that only rounding makes equal, the one that is higher in both scores counts as higher.
+/// A reader of many candidates can drop most of them with this before the mean is known. Positions
+/// decide between equals, as everywhere. Of two means that are equal only by rounding, the one that
+/// is higher in both scores counts as higher.
 pub fn undominated(candidates: &[(usize, f64, f64)], k: usize) -> Vec<usize> {
     let mut order: Vec<&(usize, f64, f64)> = candidates.iter().collect();
     order.sort_by(|a, b| b.1.total_cmp(&a.1).then(b.2.total_cmp(&a.2)).then(a.0.cmp(&b.0)));
-    // The k best second scores among the candidates before, whose first scores are at least as high; the worst of them on top.
+    // The k best second scores among the candidates before, whose first scores are at least as
+    // high. The worst of them is on top.
     let mut best: BinaryHeap<std::cmp::Reverse<Total>> = BinaryHeap::with_capacity(k.min(candidates.len()) + 1);
     let mut kept = Vec::new();
     for &&(index, _, second) in &order {
@@ -141,7 +148,7 @@ pub fn undominated(candidates: &[(usize, f64, f64)], k: usize) -> Vec<usize> {
     kept
 }
 
-/// A float in its total order.
+/// A float ordered by `total_cmp`.
 #[derive(PartialEq)]
 struct Total(f64);
 
@@ -163,7 +170,7 @@ fn numbered(index: usize, score: f32) -> Result<Hit> {
     if score.is_nan() { Err(Error::NotANumber { index }) } else { Ok(Hit { index, score }) }
 }
 
-/// A hit that is not NaN, ordered as in the results: the worst is the greatest.
+/// A hit that is not NaN, in the order of the results: the worst is the greatest.
 #[derive(Debug, Clone, Copy)]
 struct Kept(Hit);
 
@@ -237,7 +244,7 @@ mod tests {
         assert_eq!(json, r#"{"index":3,"score":0.5}"#);
     }
 
-    /// Few distinct scores make many ties; the special ones are among them.
+    /// Generates scores with few distinct values, so that there are many ties and special values.
     fn scores() -> impl Strategy<Value = Vec<f32>> {
         let score = prop_oneof![
             prop::sample::select(vec![0.0, -0.0, 1.0, -1.0, 0.25, f32::INFINITY, f32::NEG_INFINITY]),
@@ -246,7 +253,8 @@ mod tests {
         prop::collection::vec(score, 0..200)
     }
 
-    /// A fixed number of cases from a fixed seed, and no file of past failures beside the source.
+    /// Returns a configuration with a fixed number of cases and a fixed seed, without a file of
+    /// past failures.
     fn config() -> ProptestConfig {
         ProptestConfig {
             failure_persistence: None,
@@ -279,7 +287,7 @@ mod tests {
             for hit in top_k(&mixed, k).unwrap() {
                 prop_assert!(kept.contains(&hit.index), "{hit:?} was forgotten");
             }
-            // And forgetting in steps loses no more.
+            // Dropping candidates in steps loses no more.
             let (first, rest) = candidates.split_at(candidates.len() / 2);
             let mut stepwise: Vec<(usize, f64, f64)> = undominated(first, k).into_iter().map(|at| candidates[at]).collect();
             stepwise.extend_from_slice(rest);

@@ -1,11 +1,13 @@
-//! Similarity of queries with the rows of a matrix: dot products and cosines, in parallel over blocks of rows.
+//! Similarity of queries with the rows of a matrix: dot products and cosines, in parallel over
+//! blocks of rows.
 //!
-//! A score depends on its query and its row only: not on the number of rows, the row's position or the number of
-//! threads (see [`crate::kernels`]). So the results are bit-equal on one machine, however they are computed.
+//! A score depends only on its query and its row, not on the number of rows, the row's position or
+//! the number of threads (see [`crate::kernels`]). Therefore the results on one machine are always
+//! bit-equal.
 //!
 //! # Floor
-//! Above the size of the cache, reading the rows from memory once is what one query costs. The cosines keep to one such
-//! pass: a row is still in the cache when its norm is taken.
+//! For more rows than fit in the cache, the cost of one query is reading the rows from memory once.
+//! The cosines need only one pass: a row is still in the cache when its norm is computed.
 
 mod maxsim;
 
@@ -19,19 +21,22 @@ use crate::error::{Error, Result};
 use crate::kernels::{Kernels, MAX_I8_LEN, cosine_wide};
 use crate::threads::on_shared;
 
-/// From this many bytes of rows on (times queries), blocks of rows are shared among threads. Measured on two busy Zen 4
-/// cores: sharing costs 14 to 20 us whatever the size, and one thread takes 16 us for each MiB that is in the cache. So
-/// two threads break even at some 2.3 MiB; twice that keeps the gain clear of the noise.
+/// Minimum number of bytes of rows (times queries) for sharing blocks of rows among threads.
+/// Measured on two busy Zen 4 cores, sharing costs 14 to 20 us for any size, and one thread takes
+/// 16 us for each MiB in the cache. Two threads break even at some 2.3 MiB; twice that keeps the
+/// gain clear of the noise.
 const PARALLEL_BYTES: usize = 4 << 20;
 
-/// One task's share of the rows (times queries): large enough that handing it out costs little beside it, small enough
-/// for the L2 cache and for an even load.
+/// Size of one task's rows (times queries) in bytes. It is large enough that handing it out costs
+/// little, and small enough for the L2 cache and for an even load.
 const BLOCK_BYTES: usize = 256 << 10;
 
-/// Norms whose squares f32 holds to full precision, sums included. Others go the slow way in f64.
+/// The range of norms whose squares and sums f32 holds with full precision. Other norms are
+/// computed in f64.
 const SAFE_NORMS: std::ops::Range<f32> = 1e-16..1e18;
 
-/// The dot products of a query (`dim`) with every row (`n` x `dim`). For normalised vectors these are the cosines.
+/// Computes the dot products of a query (`dim`) with every row (`n` x `dim`). For normalised
+/// vectors these are the cosines.
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] if the query does not have as many elements as a row.
@@ -50,7 +55,8 @@ pub fn dot_products(query: ArrayView1<'_, f32>, rows: ArrayView2<'_, f32>) -> Re
     Ok(scores)
 }
 
-/// The dot products of every query (`m` x `dim`) with every row (`n` x `dim`), as `m` x `n`.
+/// Computes the dot products of every query (`m` x `dim`) with every row (`n` x `dim`), as `m` x
+/// `n`.
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] if queries and rows differ in `dim`.
@@ -58,8 +64,8 @@ pub fn dot_products_block(queries: ArrayView2<'_, f32>, rows: ArrayView2<'_, f32
     block(queries, rows, score_dots)
 }
 
-/// The cosines of a query (`dim`) with every row (`n` x `dim`), in [-1, 1]; 0 where a vector is all zeros, NaN where an
-/// element is NaN or infinite.
+/// Computes the cosines of a query (`dim`) with every row (`n` x `dim`), in [-1, 1]. A cosine is 0
+/// if a vector is all zeros, and NaN if an element is NaN or infinite.
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] if the query does not have as many elements as a row.
@@ -79,8 +85,8 @@ pub fn cosine_similarities(query: ArrayView1<'_, f32>, rows: ArrayView2<'_, f32>
     Ok(scores)
 }
 
-/// The cosines of every query (`m` x `dim`) with every row (`n` x `dim`), as `m` x `n`; values as in
-/// [`cosine_similarities`].
+/// Computes the cosines of every query (`m` x `dim`) with every row (`n` x `dim`), as `m` x `n`.
+/// Values are as in [`cosine_similarities`].
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] if queries and rows differ in `dim`.
@@ -88,7 +94,7 @@ pub fn cosine_similarities_block(queries: ArrayView2<'_, f32>, rows: ArrayView2<
     block(queries, rows, score_cosines)
 }
 
-/// The cosine of two vectors; values as in [`cosine_similarities`], bit for bit.
+/// Computes the cosine of two vectors. Values are as in [`cosine_similarities`], bit for bit.
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] if the vectors differ in length.
@@ -98,7 +104,8 @@ pub fn cosine_similarity(a: &[f32], b: &[f32]) -> Result<f32> {
     Ok(cosine(kernel.pair(a, b), (a, kernel.norm(a)), (b, kernel.norm(b))))
 }
 
-/// The dot products of a half-precision query with every row of `rows` (row-major, `query.len()` columns).
+/// Computes the dot products of a half-precision query with every row of `rows` (row-major,
+/// `query.len()` columns).
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] if the query is empty or `rows` is not whole rows.
@@ -110,7 +117,8 @@ pub fn dot_products_f16(query: &[f16], rows: &[f16]) -> Result<Vec<f32>> {
     Ok(scores)
 }
 
-/// The dot products of a bfloat16 query with every row of `rows` (row-major, `query.len()` columns).
+/// Computes the dot products of a bfloat16 query with every row of `rows` (row-major, `query.len()`
+/// columns).
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] if the query is empty or `rows` is not whole rows.
@@ -122,10 +130,12 @@ pub fn dot_products_bf16(query: &[bf16], rows: &[bf16]) -> Result<Vec<f32>> {
     Ok(scores)
 }
 
-/// The exact dot products of an i8 query with every row of `rows` (row-major, `query.len()` columns).
+/// Computes the exact dot products of an i8 query with every row of `rows` (row-major,
+/// `query.len()` columns).
 ///
 /// # Errors
-/// [`Error::InvalidArgument`] if the query is empty or longer than [`MAX_I8_LEN`], or if `rows` is not whole rows.
+/// [`Error::InvalidArgument`] if the query is empty or longer than [`MAX_I8_LEN`], or if `rows` is
+/// not whole rows.
 pub fn dot_products_i8(query: &[i8], rows: &[i8]) -> Result<Vec<i32>> {
     let mut scores = vec![0; count_rows(query.len(), rows.len())?];
     if query.len() > MAX_I8_LEN {
@@ -150,8 +160,8 @@ fn block(queries: ArrayView2<'_, f32>, rows: ArrayView2<'_, f32>, score: Score) 
     })?;
     let mut scores = vec![0.0; count];
     score(elements(&contiguous(queries)), elements(&contiguous(rows)), dim, &mut scores);
-    // The kernel writes the scores of one row side by side, so that blocks of rows are blocks of scores; a caller reads
-    // the scores of one query.
+    // The kernel writes the scores of one row side by side, so that blocks of rows are blocks of
+    // scores. A caller reads the scores of one query.
     let by_row = Array2::from_shape_vec(shape, scores).map_err(|e| Error::InvalidArgument(e.to_string()))?;
     Ok(by_row.reversed_axes().as_standard_layout().into_owned())
 }
@@ -177,7 +187,7 @@ fn score_cosines(queries: &[f32], rows: &[f32], dim: usize, scores: &mut [f32]) 
     });
 }
 
-/// The cosine of two vectors, each given with its norm, from their dot product.
+/// Computes the cosine of two vectors from their dot product and their norms.
 fn cosine(dot: f32, (a, a_norm): (&[f32], f32), (b, b_norm): (&[f32], f32)) -> f32 {
     if SAFE_NORMS.contains(&a_norm) && SAFE_NORMS.contains(&b_norm) {
         (dot / (a_norm * b_norm)).clamp(-1.0, 1.0)
@@ -186,8 +196,9 @@ fn cosine(dot: f32, (a, a_norm): (&[f32], f32), (b, b_norm): (&[f32], f32)) -> f
     }
 }
 
-/// Calls `score` for blocks of rows with their places in `scores` (`per_row` for each row), on several threads if that
-/// pays. Without elements or without scores there is nothing to do: scores stay as they are.
+/// Calls `score` for blocks of rows with their part of `scores` (`per_row` for each row), on
+/// several threads if that pays. Without elements or scores it does nothing: scores stay as they
+/// are.
 fn share<E: Sync, S: Send>(
     rows: &[E],
     dim: usize,
@@ -208,12 +219,13 @@ fn share<E: Sync, S: Send>(
     }
 }
 
-/// The array itself if its elements lie in row-major order without gaps, else a copy that does.
+/// Returns the array itself if its elements are in row-major order without gaps, else a copy in
+/// that order.
 fn contiguous<D: Dimension>(array: ndarray::ArrayView<'_, f32, D>) -> CowArray<'_, f32, D> {
     if array.is_standard_layout() { array.into() } else { array.as_standard_layout().into_owned().into() }
 }
 
-/// The elements of what [`contiguous`] returned.
+/// Returns the elements of an array from [`contiguous`].
 fn elements<'a, D: Dimension>(array: &'a CowArray<'_, f32, D>) -> &'a [f32] {
     array.as_slice().unwrap_or_default()
 }
@@ -238,7 +250,7 @@ mod tests {
     use super::*;
     use ndarray::{Array1, array, s};
 
-    /// Deterministic values in [-1, 1) without a pattern that a kernel could share.
+    /// Returns deterministic values in [-1, 1) without a pattern that a kernel could share.
     pub(super) fn matrix(rows: usize, dim: usize, seed: u32) -> Array2<f32> {
         let mut state = seed;
         Array2::from_shape_simple_fn((rows, dim), || {
@@ -281,7 +293,7 @@ mod tests {
 
     #[test]
     fn more_scores_than_memory_holds_are_an_error() {
-        // Rows of no elements take no memory, however many there are.
+        // Rows without elements take no memory, however many there are.
         let rows = Array2::<f32>::zeros((1 << 40, 0));
         for block in [dot_products_block, cosine_similarities_block] {
             assert!(matches!(block(rows.view(), rows.view()), Err(Error::InvalidArgument(_))));

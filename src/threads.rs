@@ -1,12 +1,15 @@
-//! Threads that compute: one pool per process and, for models with a number of threads of their own, one per model.
+//! Threads for computing: one pool per process, and one per model that has its own number of
+//! threads.
 //!
-//! **Fork.** The threads of a pool do not exist in a forked child, and work given to them there never ends. A pool is
-//! therefore looked up by the id of the process: a child starts threads of its own on first use, and leaves the
-//! parent's pool alone. rayon's global pool has the same fault and is not used, except where the caller is on it.
+//! **Fork.** The threads of a pool do not exist in a forked child, and work given to them there
+//! never ends. Therefore a pool is looked up by the id of the process: a child starts threads of
+//! its own on first use, and does not touch the parent's pool. rayon's global pool has the same
+//! fault and is not used, unless the caller runs on it.
 //!
-//! **Turns.** Work is cut into pieces of about one micro-batch. A call has only a few pieces in the pool's queue, first
-//! in, first out, so the pieces of concurrent calls alternate: a short call waits for a piece of a long one, not for
-//! its end. Which call a piece runs beside has no influence on its result.
+//! **Turns.** Work is cut into pieces of about one micro-batch. A call has only a few pieces in the
+//! pool's queue, first in, first out, so that the pieces of concurrent calls alternate. A short
+//! call waits for a piece of a long one, not for its end. The other calls do not influence a
+//! piece's result.
 
 use std::mem;
 use std::process;
@@ -18,14 +21,15 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::{Error, Result};
 
-/// The most threads of a pool, several times the cores of the largest machines. Each takes memory of its own, and a system stops at some number.
+/// Maximum number of threads of a pool, several times the cores of the largest machines. Each
+/// thread takes memory, and systems limit their number.
 pub const MAX_THREADS: usize = 1024;
 
-/// The pool of all who do not ask for a number of threads: one thread per core, or `RAYON_NUM_THREADS`.
+/// The default pool: one thread per core, or `RAYON_NUM_THREADS`.
 static SHARED: Pool = Pool::new(0);
 
-/// Runs `work` on the process's shared pool, so that rayon inside it uses that pool. A caller that is on a pool's thread
-/// already stays there.
+/// Runs `work` on the process's shared pool, so that rayon inside it uses that pool. A caller on a
+/// pool's thread stays there.
 pub(crate) fn on_shared<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     match SHARED.get() {
         Ok(pool) if rayon::current_thread_index().is_none() => pool.install(work),
@@ -33,15 +37,16 @@ pub(crate) fn on_shared<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     }
 }
 
-/// The threads of a model. A clone is the same threads.
+/// The threads of a model. Clones share the threads.
 #[derive(Clone)]
 pub(crate) struct Threads(Option<Arc<Pool>>);
 
 impl Threads {
-    /// So many threads, or those that are shared by all who do not say.
+    /// Creates `count` threads; `None` uses the shared pool.
     ///
     /// # Errors
-    /// [`Error::InvalidOption`] for none or more than [`MAX_THREADS`]; [`Error::Compute`] where they cannot be started.
+    /// [`Error::InvalidOption`] for 0 or more than [`MAX_THREADS`]; [`Error::Compute`] if they
+    /// cannot be started.
     pub fn new(count: Option<usize>) -> Result<Self> {
         let Some(count) = count else { return Ok(Self(None)) };
         if !(1..=MAX_THREADS).contains(&count) {
@@ -53,7 +58,8 @@ impl Threads {
         Ok(Self(Some(Arc::new(pool))))
     }
 
-    /// The pool to move work to; `None` for a caller that is on a shared pool's thread already and stays there.
+    /// Returns the pool to move work to; `None` for a caller that is on a shared pool's thread and
+    /// stays there.
     fn pool(&self) -> Result<Option<&ThreadPool>> {
         match &self.0 {
             Some(own) => own.get().map(Some),
@@ -65,7 +71,7 @@ impl Threads {
     /// Runs `work` on these threads, so that rayon inside it uses them.
     ///
     /// # Errors
-    /// [`Error::Compute`] where the threads cannot be started.
+    /// [`Error::Compute`] if the threads cannot be started.
     pub fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T> {
         Ok(match self.pool()? {
             Some(pool) => pool.install(work),
@@ -73,22 +79,23 @@ impl Threads {
         })
     }
 
-    /// How many there are.
+    /// Returns the number of threads.
     ///
     /// # Errors
-    /// [`Error::Compute`] where they cannot be started.
+    /// [`Error::Compute`] if they cannot be started.
     pub fn count(&self) -> Result<usize> {
         Ok(self.pool()?.map_or_else(rayon::current_num_threads, ThreadPool::current_num_threads))
     }
 
-    /// Does `work` for every piece, in turns with the pieces of concurrent calls, and hands each result to `done`. After an error no
-    /// further piece is begun.
+    /// Runs `work` for every piece, in turns with the pieces of concurrent calls, and passes each
+    /// result to `done`. After an error no further piece is started.
     ///
-    /// `done` runs on the caller's thread, unless that is a pool's. It may wait for another call: a thread of a pool must not, because the
-    /// other call's work may lie below it on the same stack.
+    /// `done` runs on the caller's thread, unless that is a pool's thread. It may wait for another
+    /// call. A thread of a pool must not wait, because the other call's work may be below it on the
+    /// same stack.
     ///
     /// # Errors
-    /// The first one that a piece ends with; [`Error::Compute`] where the threads cannot be started.
+    /// The first error of a piece; [`Error::Compute`] if the threads cannot be started.
     pub fn in_turns<P: Send, T: Send>(
         &self,
         pieces: Vec<P>,
@@ -108,7 +115,7 @@ fn in_turns<P: Send, T: Send>(
     work: &(impl Fn(P) -> Result<T> + Sync),
     done: &impl Fn(T),
 ) -> Result<()> {
-    // One more than run at once, so that no thread waits for the caller to wake.
+    // One more than run at once, so that no thread waits for the caller to wake up.
     let most_queued = pool.current_num_threads() + 1;
     let (sender, ended) = channel::<Option<Result<T>>>();
     pool.in_place_scope(|scope| {
@@ -130,8 +137,8 @@ fn in_turns<P: Send, T: Send>(
     })
 }
 
-/// Says how a piece ended, also where it panicked: whoever waits for it must not wait for ever. The panic itself goes
-/// up through the scope.
+/// Reports the end of a piece, even if it panicked, so that its caller does not wait forever. The
+/// panic itself goes up through the scope.
 struct End<T> {
     sender: Sender<Option<Result<T>>>,
     /// `None` until the piece is done.
@@ -140,20 +147,20 @@ struct End<T> {
 
 impl<T> Drop for End<T> {
     fn drop(&mut self) {
-        // Nobody listens after an error.
+        // After an error there is no receiver.
         let _ = self.sender.send(self.result.take());
     }
 }
 
 /// A pool for every process that uses it.
 struct Pool {
-    /// 0: as many as rayon takes by itself.
+    /// Number of threads; 0 for rayon's default.
     count: usize,
     first: OnceLock<Box<Generation>>,
 }
 
-/// The threads of one process, and those of its children. A list without locks: one that was held while the process
-/// forked would be held in the child for ever.
+/// The threads of one process, and those of its children. The list has no locks, because a lock
+/// that was held during a fork would be held forever in the child.
 struct Generation {
     pid: u32,
     /// `None` only while it is dropped.
@@ -173,7 +180,7 @@ impl Pool {
             match slot.get().map(Box::as_ref) {
                 Some(Generation { pid: theirs, pool: Some(pool), .. }) if *theirs == pid => return Ok(pool),
                 Some(other) => slot = &other.next,
-                // Where another thread was faster, this pool ends and that one counts.
+                // If another thread was faster, this pool ends and the other one is used.
                 None => drop(slot.set(Box::new(Generation::start(pid, self.count)?))),
             }
         }
@@ -190,7 +197,7 @@ impl Generation {
 
 impl Drop for Generation {
     fn drop(&mut self) {
-        // The threads of another process are not there to be stopped.
+        // The threads of another process do not exist here and cannot be stopped.
         if self.pid != process::id() {
             mem::forget(self.pool.take());
         }
@@ -228,7 +235,7 @@ mod tests {
                 in_turns(&pool, 0..9, &long, &drop).unwrap();
             });
             begun.recv().unwrap();
-            // A piece is queued when the next one is asked for.
+            // A piece is queued when the next one is requested.
             let none_left = iter::from_fn(|| {
                 is_queued.send(()).unwrap();
                 None
@@ -256,7 +263,8 @@ mod tests {
         }
     }
 
-    /// A piece that waits for shares of its own work takes another call's piece meanwhile, and cannot go on before that ends.
+    /// A piece that waits for shares of its own work runs another call's piece in the meantime, and
+    /// cannot continue before that ends.
     #[test]
     fn who_is_told_of_a_piece_may_wait_for_another_call_although_pieces_run_inside_each_other() {
         let (threads, both) = (Threads::new(Some(2)).unwrap(), Barrier::new(2));

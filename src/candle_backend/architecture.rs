@@ -1,8 +1,9 @@
 //! The architectures of candle-transformers, chosen by config.json.
 //!
-//! candle's `Config` types want every field of one generation of transformers. Checkpoints leave fields out that
-//! have a default, and newer ones moved some (`rope_parameters`), so config.json is completed first. What a
-//! checkpoint asks for and candle does not compute is an error here, never a different result.
+//! candle's `Config` types require every field of one generation of transformers. Checkpoints leave
+//! out fields that have a default, and newer ones moved some (`rope_parameters`), so config.json is
+//! completed first. A setting of a checkpoint that candle does not compute is an error here, never
+//! a different result.
 
 use std::path::{Path, PathBuf};
 
@@ -30,7 +31,7 @@ pub(super) enum Architecture {
     Qwen3(qwen3::Model),
 }
 
-/// What the loaders need.
+/// The inputs of the loaders.
 struct Source<'a> {
     config: Value,
     weights: &'a [PathBuf],
@@ -39,7 +40,8 @@ struct Source<'a> {
 }
 
 impl Architecture {
-    /// Loads the architecture that `config` (config.json) names. Position tables are built for `max_tokens`.
+    /// Loads the architecture that `config` (config.json) names. Position tables are built for
+    /// `max_tokens`.
     pub(super) fn load(config: &Value, weights: &[PathBuf], device: &Device, max_tokens: usize) -> Result<Self> {
         let model_type = config["model_type"].as_str().unwrap_or("(no model_type in config.json)");
         let source = Source { config: config.clone(), weights, device, max_tokens };
@@ -59,17 +61,20 @@ impl Architecture {
         }
     }
 
-    /// Whether rows of different lengths may share a rectangle. JinaBERT in candle takes no mask.
+    /// Returns true if rows of different lengths may share a rectangle. candle's JinaBERT takes no
+    /// mask.
     pub(super) fn pads(&self) -> bool {
         !matches!(self, Architecture::JinaBert(_))
     }
 
-    /// What is lacking for sequences of up to `tokens` tokens of which only the first are seen; `None`: nothing.
+    /// Returns the missing feature for sequences of up to `tokens` tokens of which only the first
+    /// are attended to. `None` if nothing is missing.
     pub(super) fn lacks_for_expanded(&self, tokens: usize) -> Option<String> {
         match self {
             Architecture::JinaBert(_) => Some("JinaBERT with an attention mask (query expansion)".into()),
             Architecture::Qwen3(_) => Some("Qwen3 with an attention mask (query expansion)".into()),
-            // A row whose window holds no key at all: PyTorch gives zeros, candle a mean of what is masked.
+            // For a row whose window holds no key, PyTorch gives zeros and candle a mean of the
+            // masked values.
             Architecture::ModernBert { window, .. } if tokens > window + 1 => Some(format!(
                 "ModernBERT with queries expanded to {tokens} tokens and a window of {window} to each side"
             )),
@@ -77,8 +82,9 @@ impl Architecture {
         }
     }
 
-    /// Last hidden states, `[batch, tokens, hidden_size]`. `ids`, `types` (of second parts 1) and `mask` (1: seen, 0: padding or not seen, on the
-    /// right) are u32 `[batch, tokens]`. Models with one type, or none, read no types.
+    /// Computes the last hidden states, `[batch, tokens, hidden_size]`. `ids`, `types` (1 in second
+    /// parts) and `mask` are u32 `[batch, tokens]`. In `mask`, 1 is attended to; 0 is padding or
+    /// not attended to, on the right. Models with one type, or none, read no types.
     pub(super) fn forward(&self, ids: &Tensor, types: &Tensor, mask: &Tensor) -> CandleResult<Tensor> {
         match self {
             Architecture::Bert { model, has_types: true } => model.forward(ids, types, Some(mask)),
@@ -87,8 +93,9 @@ impl Architecture {
             Architecture::ModernBert { model, .. } => model.forward(ids, mask),
             Architecture::NomicBert(model) => model.forward(ids, None, Some(mask)),
             Architecture::JinaBert(model) => model.forward(ids),
-            // Causal: a token never sees the padding to its right. The clone shares the weights and has an empty
-            // key-value cache, which candle's forward pass writes to.
+            // The model is causal, so a token never attends to the padding on its right. The clone
+            // shares the weights and has an empty key-value cache, which candle's forward pass
+            // writes to.
             Architecture::Qwen3(model) => model.clone().forward(ids, 0),
         }
     }
@@ -104,7 +111,7 @@ impl Source<'_> {
             "hidden_act": "gelu", "hidden_dropout_prob": 0.1, "initializer_range": 0.02, "layer_norm_eps": 1e-12,
             "max_position_embeddings": 512, "pad_token_id": 0, "type_vocab_size": 2,
         }));
-        // transformers' names for the tanh approximation, in candle's word for it.
+        // Maps transformers' names for the tanh approximation to candle's name.
         if matches!(self.config["hidden_act"].as_str(), Some("gelu_new" | "gelu_fast" | "gelu_pytorch_tanh")) {
             self.config["hidden_act"] = json!("geluapproximate");
         }
@@ -113,8 +120,8 @@ impl Source<'_> {
         Ok(Architecture::Bert { model, has_types: config.type_vocab_size > 1 })
     }
 
-    /// DistilBERT is BERT without token types. candle's own DistilBERT computes GELU by its tanh approximation where
-    /// transformers uses erf, which costs the third digit of an embedding.
+    /// Loads DistilBERT as BERT without token types. candle's own DistilBERT computes GELU by its
+    /// tanh approximation where transformers uses erf, which costs the third digit of an embedding.
     fn distilbert(mut self) -> Result<Architecture> {
         let renamed = [
             ("dim", "hidden_size"),
@@ -131,7 +138,8 @@ impl Source<'_> {
         self.bert(Naming::DistilBert)
     }
 
-    /// ELECTRA is BERT where its embeddings are as wide as its layers; candle has no layer between the two.
+    /// Loads ELECTRA as BERT, if its embeddings are as wide as its layers. candle has no layer
+    /// between the two.
     fn electra(self) -> Result<Architecture> {
         self.demand("embedding_size", &[self.config["hidden_size"].clone()])?;
         self.bert(Naming::Plain)
@@ -149,7 +157,8 @@ impl Source<'_> {
     }
 
     fn modernbert(mut self) -> Result<Architecture> {
-        // ModernBERT reads no layer_norm_eps, though files have one, and the newer form of the angles first.
+        // ModernBERT ignores layer_norm_eps, though files have it, and prefers the newer form of
+        // the angles.
         self.config["layer_norm_eps"] = self.config["norm_eps"].clone();
         let ropes = self.config["rope_parameters"].clone();
         for (field, layers) in [("global_rope_theta", "full_attention"), ("local_rope_theta", "sliding_attention")] {
@@ -218,8 +227,8 @@ impl Source<'_> {
         Ok(Architecture::Qwen3(model))
     }
 
-    /// Fails when config.json lists other kinds of layers than candle computes; the second number of
-    /// `kind` is `global_attn_every_n_layers`.
+    /// Fails if config.json lists other kinds of layers than candle computes. The second argument
+    /// of `kind` is `global_attn_every_n_layers`.
     fn demand_layers(&self, kind: impl Fn(u64, u64) -> &'static str) -> Result<()> {
         let every = self.config["global_attn_every_n_layers"].as_u64().unwrap_or(3).max(1);
         let listed = self.config["layer_types"].as_array().into_iter().flatten();
@@ -234,14 +243,14 @@ impl Source<'_> {
         }
     }
 
-    /// Sets a field to a value that goes before it, unless that is null.
+    /// Sets a field to a preferred value, unless that is null.
     fn prefer(&mut self, field: &str, value: &Value) {
         if !value.is_null() {
             self.config[field] = value.clone();
         }
     }
 
-    /// Sets the fields that config.json leaves out (or sets to null). Null defaults set nothing.
+    /// Sets the fields that are missing or null in config.json. Null defaults are ignored.
     fn fill(&mut self, defaults: Value) {
         let Value::Object(defaults) = defaults else { return };
         for (field, value) in defaults {
@@ -251,7 +260,8 @@ impl Source<'_> {
         }
     }
 
-    /// Fails when config.json sets `field` (of an object in it: `object/field`) to anything but one of `supported`.
+    /// Fails if config.json sets `field` (or a field in an object: `object/field`) to a value that
+    /// is not in `supported`.
     fn demand(&self, field: &str, supported: &[Value]) -> Result<()> {
         match self.config.pointer(&format!("/{field}")) {
             Some(value) if !supported.contains(value) => Err(self.unusable(format!(
@@ -262,7 +272,8 @@ impl Source<'_> {
         }
     }
 
-    /// Position tables longer than the longest text only cost memory and start-up time.
+    /// Caps the position table. A table longer than the longest text only costs memory and start-up
+    /// time.
     fn cap_positions(&mut self, field: &str) {
         if let Some(positions) = self.config[field].as_u64() {
             self.config[field] = json!(positions.min(self.max_tokens as u64));

@@ -1,4 +1,4 @@
-//! Ragged batches in, hidden states out, on candle's devices.
+//! The candle backend: computes hidden states of ragged batches on candle's devices.
 
 use std::ops::Range;
 use std::path::PathBuf;
@@ -26,12 +26,12 @@ pub struct CandleBackend {
 }
 
 impl CandleBackend {
-    /// Loads weights (safetensors: one file or its shards; f32, f16 or bf16, computed in f32) of the architecture that
-    /// `config` (config.json) names, for texts of up to `max_tokens` tokens.
+    /// Loads weights (safetensors: one file or its shards; f32, f16 or bf16, computed in f32) of
+    /// the architecture that `config` (config.json) names, for texts of up to `max_tokens` tokens.
     ///
     /// # Errors
     /// [`Error::UnsupportedArchitecture`]; [`Error::ModelFile`] when config and weights disagree;
-    /// [`Error::Device`] when the device is not there or not compiled in.
+    /// [`Error::Device`] when the device is missing or not compiled in.
     pub fn load(config: &Value, files: &[PathBuf], device: Device, max_tokens: usize) -> Result<Self> {
         let device = open_device(device)?;
         let architecture = Architecture::load(config, files, &device, max_tokens)?;
@@ -42,8 +42,8 @@ impl CandleBackend {
         Ok(Self { architecture, device, hidden_size, pad_token_id, memory })
     }
 
-    /// One forward pass over sequences padded on the right to the longest. [`Backend::check_expanded`] says whether tokens that nobody
-    /// attends to are masked.
+    /// Computes one forward pass over sequences padded on the right to the longest.
+    /// [`Backend::check_expanded`] checks if tokens that no token attends to are masked.
     fn pass(&self, batch: &RaggedBatch, range: Range<usize>) -> CandleResult<Tensor> {
         let width = range.clone().map(|index| batch.sequence(index).len()).max().unwrap_or(0);
         let shape = (range.len(), width);
@@ -139,7 +139,7 @@ impl Backend for CandleBackend {
     }
 }
 
-/// Opens a device. What is missing, a driver or the device itself, is an error, also where the driver's bindings panic.
+/// Opens a device. A missing driver or device is an error, even where the driver's bindings panic.
 fn open_device(device: Device) -> Result<CandleDevice> {
     let open = || match device {
         Device::Cpu => Ok(CandleDevice::Cpu),
@@ -163,7 +163,8 @@ fn open_device(device: Device) -> Result<CandleDevice> {
 mod tests {
     use super::*;
 
-    /// No machine has so many, so this needs neither a driver nor a device, and holds where they are.
+    /// No machine has this many devices, so the test needs neither a driver nor a device, and also
+    /// passes where they exist.
     #[test]
     fn a_device_that_cannot_be_opened_is_an_error_that_names_it() {
         assert!(open_device(Device::Cpu).is_ok());

@@ -1,8 +1,9 @@
 //! JinaBERT v2 with a position bias no larger than the texts need.
 //!
-//! candle builds the ALiBi bias of all heads for `max_position_embeddings` at once: at 8,192 positions and 8
-//! heads that is 2 GiB, whatever the texts' lengths. Here the model is built for the longest text met so far, rounded
-//! up to a power of two, and built again when a longer one comes; the weights are read from the same mapping.
+//! candle builds the ALiBi bias of all heads for `max_position_embeddings` at once: at 8,192
+//! positions and 8 heads this is 2 GiB, for texts of any length. Here the model is built for the
+//! longest text so far, rounded up to a power of two. It is built again for a longer text; the
+//! weights are read from the same mapping.
 
 use std::sync::{Arc, RwLock};
 
@@ -10,7 +11,8 @@ use candle_core::{Module, Result as CandleResult, Tensor};
 use candle_nn::VarBuilder;
 use candle_transformers::models::jina_bert::{BertModel, Config};
 
-/// Small, because growing is cheap and rare, and so that short texts take that path too.
+/// The initial number of positions. It is small, because growing is cheap and rare, and so that
+/// short texts test growing too.
 const MIN_POSITIONS: usize = 32;
 
 pub(super) struct JinaBert {
@@ -30,13 +32,15 @@ impl JinaBert {
         Ok(Self { config, weights, built: RwLock::new(Arc::new(built)) })
     }
 
-    /// `ids` is `[batch, tokens]` without padding: this architecture takes no mask.
+    /// Computes hidden states. `ids` is `[batch, tokens]` without padding, because this
+    /// architecture takes no mask.
     pub(super) fn forward(&self, ids: &Tensor) -> CandleResult<Tensor> {
         self.at_least(ids.dim(1)?)?.model.forward(ids)
     }
 
     fn at_least(&self, tokens: usize) -> CandleResult<Arc<Built>> {
-        // A panic elsewhere leaves a whole `Arc` behind: a poisoned lock holds nothing half-written.
+        // A panic elsewhere leaves a whole `Arc` behind, so a poisoned lock holds nothing
+        // half-written.
         let built = Arc::clone(&self.built.read().unwrap_or_else(|poisoned| poisoned.into_inner()));
         if built.positions >= tokens {
             return Ok(built);

@@ -1,16 +1,16 @@
-//! Forward passes through candle: the reference on the CPU, and CUDA and Metal.
+//! Forward passes with candle: the reference on the CPU, and CUDA and Metal.
 //!
-//! On the CPU every sequence is computed alone, at its exact length, and the sequences of a batch run in
-//! parallel. No padding is computed, and an embedding is bit-equal whatever its neighbours: candle's matrix
-//! product chooses its blocking by the number of rows, so rows of different batches would differ in the last
-//! bit. On a GPU one sequence does not fill the device: sequences are padded to the longest one of the batch,
-//! under an attention mask.
+//! On the CPU every sequence is computed alone, at its exact length, and the sequences of a batch
+//! run in parallel. No padding is computed, and an embedding has the same bits in any batch.
+//! (candle's matrix product chooses its blocking by the number of rows, so that rows of different
+//! batches would differ in the last bit.) On a GPU one sequence does not fill the device. Therefore
+//! sequences are padded to the longest one of the batch, under an attention mask.
 //!
-//! candle takes its own number of threads from the environment alone. A program that encodes on the CPU should set
-//! `CANDLE_NUM_THREADS=1` before it starts, as the command does: texts run side by side already, and candle's pool inside each
-//! of them costs half the speed.
+//! candle takes its number of threads only from the environment. A program that encodes on the CPU
+//! should set `CANDLE_NUM_THREADS=1` before it starts, as the command does. Texts already run in
+//! parallel, and candle's pool inside each of them halves the speed.
 //!
-//! Without the `candle` feature the same names exist and every call is a typed error.
+//! Without the `candle` feature the same names exist, and every call returns a typed error.
 
 use std::fmt;
 use std::str::FromStr;
@@ -33,7 +33,7 @@ mod stub;
 #[cfg(not(feature = "candle"))]
 pub use stub::CandleBackend;
 
-/// The values of `model_type` in config.json that have a forward pass here.
+/// The values of `model_type` in config.json that this backend supports.
 pub const SUPPORTED_MODEL_TYPES: [&str; 10] = [
     "bert",
     "distilbert",
@@ -47,21 +47,21 @@ pub const SUPPORTED_MODEL_TYPES: [&str; 10] = [
     "qwen3",
 ];
 
-/// Where the forward pass runs.
+/// The device of a forward pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Device {
     /// The processor.
     #[default]
     Cpu,
-    /// The CUDA device of this number. Needs the cargo feature `cuda`.
+    /// The CUDA device with this number. Needs the cargo feature `cuda`.
     Cuda(usize),
     /// Apple's GPU. Needs the cargo feature `metal`.
     Metal,
 }
 
 impl Device {
-    /// The devices that this build can address, whether or not one is plugged in.
+    /// Returns the devices that this build supports, whether or not the machine has one.
     pub fn compiled() -> Vec<&'static str> {
         let mut devices = vec!["cpu"];
         devices.extend(cfg!(feature = "cuda").then_some("cuda"));

@@ -1,4 +1,4 @@
-//! Stands in for the backend when the `candle` feature is off.
+//! A stub of the backend for builds without the `candle` feature.
 
 use std::path::PathBuf;
 
@@ -7,12 +7,12 @@ use crate::call::Call;
 use crate::engine::{Backend, HiddenSink, RaggedBatch};
 use crate::{Error, Result};
 
-/// Cannot be made: [`CandleBackend::load`] always fails.
+/// A type without values: [`CandleBackend::load`] always fails.
 #[derive(Debug)]
 pub enum CandleBackend {}
 
 impl CandleBackend {
-    /// Fails.
+    /// Always fails.
     ///
     /// # Errors
     /// Always [`Error::FeatureOff`].

@@ -1,8 +1,8 @@
-//! Tensors by the names that candle's architectures ask for, from files that name them in their own way.
+//! Tensors by the names that candle's architectures request, from files with other names.
 //!
-//! Checkpoints of one architecture differ in a root prefix (`bert.`, `model.`, none), and DistilBERT is BERT
-//! under other names and without token types. One adapter between the files and candle's `VarBuilder` covers
-//! both, so that an architecture is loaded by one piece of code whatever the checkpoint looks like.
+//! Checkpoints of one architecture differ in a root prefix (`bert.`, `model.`, none). DistilBERT is
+//! BERT with other names and without token types. One adapter between the files and candle's
+//! `VarBuilder` covers both, so that the same code loads every checkpoint of an architecture.
 
 use std::path::PathBuf;
 
@@ -14,14 +14,15 @@ use candle_nn::var_builder::SimpleBackend;
 use crate::engine::{Float, distilbert_name, first_not_finite, root_prefix};
 use crate::{Error, Result};
 
-/// How names asked for become names in the file.
+/// The mapping of requested names to names in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Naming {
-    /// As asked for.
+    /// The requested names, unchanged.
     Plain,
-    /// candle asks with a leading `model.` that is no part of the architecture.
+    /// The requested names without candle's leading `model.`, which is not part of the
+    /// architecture.
     ModelPrefix,
-    /// BERT's names asked for, DistilBERT's in the file.
+    /// DistilBERT's names in the file for BERT's names in requests.
     DistilBert,
 }
 
@@ -29,17 +30,17 @@ const TOKEN_TYPES: &str = "embeddings.token_type_embeddings.weight";
 
 struct Weights {
     tensors: MmapedSafetensors,
-    /// Precedes every name in the file.
+    /// The prefix of every name in the file.
     root: String,
     naming: Naming,
-    /// The table of word embeddings, by its name in the file.
+    /// The name of the table of word embeddings in the file.
     words: String,
 }
 
-/// Maps the safetensors files and gives them as a `VarBuilder` of f32 tensors on `device`.
+/// Maps the safetensors files and returns them as a `VarBuilder` of f32 tensors on `device`.
 ///
-/// `anchor` is a tensor that every checkpoint of the architecture has; what precedes it in the file is the root
-/// prefix of all names.
+/// `anchor` is a tensor that every checkpoint of the architecture has. Its prefix in the file is
+/// the root prefix of all names.
 pub(super) fn open(paths: &[PathBuf], anchor: &str, naming: Naming, device: &Device) -> Result<VarBuilder<'static>> {
     let shown = paths.first().cloned().unwrap_or_default();
     let unusable = |message: String| Error::ModelFile { path: shown.clone(), message };
@@ -53,7 +54,7 @@ pub(super) fn open(paths: &[PathBuf], anchor: &str, naming: Naming, device: &Dev
     Ok(VarBuilder::from_backend(Box::new(backend), DType::F32, device.clone()))
 }
 
-/// Bytes of all tensors in f32.
+/// Returns the bytes of all tensors in f32.
 pub(super) fn bytes(paths: &[PathBuf]) -> Result<u64> {
     let numbers = |shape: &[usize]| shape.iter().map(|&size| size as u64).product::<u64>();
     Ok(map(paths)?.tensors().iter().map(|(_, tensor)| 4 * numbers(tensor.shape())).sum())
@@ -63,9 +64,10 @@ fn map(paths: &[PathBuf]) -> Result<MmapedSafetensors> {
     let shown = paths.first().cloned().unwrap_or_default();
     let unusable =
         |e: CandleError| Error::ModelFile { path: shown, message: format!("not a readable safetensors file: {e}") };
-    // SAFETY: a mapped file must not change while it is mapped. The store never writes to a model file in place
-    // (it renames whole files over old ones, and the mapping keeps the old one); a foreign program that truncates
-    // the user's own folder during a run is outside what a mapping can guard against.
+    // SAFETY: a mapped file must not change while it is mapped. The store never writes to a model
+    // file in place (it renames whole files over old ones, and the mapping keeps the old one); a
+    // foreign program that truncates the user's own folder during a run is outside what a mapping
+    // can guard against.
     unsafe { MmapedSafetensors::multi(paths) }.map_err(unusable)
 }
 
@@ -79,10 +81,11 @@ impl Weights {
         format!("{}{name}", self.root)
     }
 
-    /// Fails for a type that the native engine does not read either, and for NaN and infinity, which maxima and activations would hide. Not
-    /// in the table of words: there they reach the hidden state of their token, where they are seen, and other texts are not concerned.
+    /// Refuses types that the native engine does not read either, and NaN and infinity, which
+    /// maxima and activations would hide. The table of words is not checked: bad numbers there
+    /// reach the hidden state of their token, where they are seen, and do not affect other texts.
     fn check_numbers(&self, name: &str) -> Result<(), String> {
-        // What is missing is said by the loading.
+        // A missing tensor is reported where it is loaded.
         let Ok(view) = self.tensors.get(name) else { return Ok(()) };
         Float::of(view.dtype()).map_err(|wrong| format!("the tensor '{name}' is of {wrong}"))?;
         let found = if name == self.words { None } else { first_not_finite(view.dtype(), view.data()) };

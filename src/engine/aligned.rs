@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-/// One cache line. A vector load that begins inside one and ends in the next costs two.
+/// A cache line. A vector load that crosses the border between two lines costs two loads.
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
 struct Line([u8; 64]);
@@ -41,10 +41,10 @@ impl<T: Number> Aligned<T> {
         new
     }
 
-    /// The first `len` numbers; what was never written is zero.
+    /// Returns the first `len` numbers. Numbers that were never written are zero.
     ///
     /// # Panics
-    /// If no memory holds so many.
+    /// If memory cannot hold that many numbers.
     pub(super) fn at_least(&mut self, len: usize) -> &mut [T] {
         assert!(len <= isize::MAX as usize / size_of::<T>(), "no memory holds {len} numbers");
         let lines = (len * size_of::<T>()).div_ceil(size_of::<Line>());
@@ -56,7 +56,8 @@ impl<T: Number> Aligned<T> {
     }
 
     pub(super) fn as_slice(&self) -> &[T] {
-        // SAFETY: the lines hold at least `len` numbers, initialised, aligned, and borrowed as long as `self`.
+        // SAFETY: the lines hold at least `len` numbers, initialised, aligned, and borrowed as long
+        // as `self`.
         unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.len) }
     }
 

@@ -1,4 +1,5 @@
-//! The head of a causal model that is asked a question: how much more it would go on with one token than with another.
+//! The head of a causal model that is asked a question: the log odds of one next token against
+//! another.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use crate::kernels::Kernels;
 
 /// The table of input embeddings, which every checkpoint has.
 const WORDS: &str = "embed_tokens.weight";
-/// The table of outputs, where it is not the same.
+/// The table of outputs, if it is a table of its own.
 const OUTPUTS: &str = "lm_head.weight";
 
 /// Two rows of a causal model's output layer, in f32.
@@ -22,10 +23,11 @@ pub struct AnswerHead {
 }
 
 impl AnswerHead {
-    /// The rows of the tokens `yes` and `no` of a table of `vocab_size` rows of `hidden_size` numbers; `folder` is for messages.
+    /// Reads the rows of the tokens `yes` and `no` from a table of `vocab_size` rows of
+    /// `hidden_size` numbers. `folder` is for messages.
     ///
     /// # Errors
-    /// [`crate::Error::ModelFile`] when the weights have no such table, or none of this size.
+    /// [`crate::Error::ModelFile`] when the weights have no table of this size.
     pub fn load(
         files: Vec<Arc<dyn WeightsFile>>,
         folder: &Path,
@@ -51,8 +53,9 @@ impl AnswerHead {
         Ok(Self { kernels, yes: row(yes)?, no: row(no)? })
     }
 
-    /// The logit of "yes" less that of "no" behind a sequence, from its last hidden states, `[tokens, hidden_size]`. Its sigmoid is the
-    /// softmax of the two. 0 for a sequence without tokens.
+    /// Returns the logit of "yes" minus that of "no" after a sequence, from its last hidden states,
+    /// `[tokens, hidden_size]`. Its sigmoid is the softmax of the two. 0 for a sequence without
+    /// tokens.
     pub fn log_odds(&self, hidden: ArrayView2<'_, f32>) -> f32 {
         let Some(last) = hidden.nrows().checked_sub(1).map(|last| hidden.row(last).to_vec()) else { return 0.0 };
         let logit = |row: &[f32]| {

@@ -1,5 +1,5 @@
-//! Multi-head attention over ragged batches: `softmax(Q K^T) V` per sequence and head (Vaswani et al. 2017). The factor
-//! `1 / sqrt(head_dim)` is in the weights of Q.
+//! Multi-head attention over ragged batches: `softmax(Q K^T) V` per sequence and head (Vaswani et
+//! al. 2017). The factor `1 / sqrt(head_dim)` is in the weights of Q.
 //!
 //! ```text
 //! for head, sequence:                              each head's queries, keys and values are matrices [tokens, head_dim] of their own
@@ -9,13 +9,15 @@
 //!         mask, e^(score - max), sums
 //!         context = scores x V / sums              [rows, head_dim]
 //! ```
-//! With a sliding window a block reads only the keys that its rows can see. Tokens that nobody attends to (ColBERT's expansion of
-//! queries) come last in a sequence: their keys and values are left out. A row that sees no key at all gets zeros, as from PyTorch.
-//! Floor: `4 n^2 head_dim` operations a head in f32; at 80
-//! tokens and 12 heads of 32 that is 59 MFLOP a passage in 6 layers, against 1,700 of the linear layers.
+//! With a sliding window a block only reads the keys that its rows attend to. Tokens that no token
+//! attends to (ColBERT's expansion of queries) come last in a sequence; their keys and values are
+//! left out. A row without any key gets zeros, as in PyTorch. Floor: `4 n^2 head_dim` operations
+//! per head in f32. At 80 tokens and 12 heads of 32 this is 59 MFLOP per passage in 6 layers,
+//! against 1,700 in the linear layers.
 //!
-//! Side by side in rows of `[3, heads, head_dim]`, the 128 bytes of a head would lie 4,608 apart: each token on another page, all of them in
-//! eight of the 64 sets of an L1 cache. So the layer in front writes each head's matrix by itself.
+//! In rows of `[3, heads, head_dim]`, the 128 bytes of a head would be 4,608 bytes apart. Each
+//! token would be on another page, and all of them in eight of the 64 sets of an L1 cache.
+//! Therefore the layer in front writes each head's matrix separately.
 
 use std::ops::Range;
 
@@ -25,16 +27,17 @@ use super::batch::{Batch, Heads};
 use super::scratch::{HeadScratch, Pool};
 use crate::kernels::{self, Kernels, Left, Output, OutputRows, Right, SharedRows, Tiles, padded_len};
 
-/// Bytes of scores in flight per head: half an L1 cache, so that they and the keys stay near.
+/// Size in bytes of a head's scores in flight: half an L1 cache, so that scores and keys stay in
+/// it.
 const SCORE_BYTES: usize = 24 << 10;
-/// Rows of a block: a multiple of every tile's rows.
+/// The range of the number of rows in a block; both are multiples of every tile's rows.
 const BLOCK_ROWS: Range<usize> = 12..48;
 
-/// Attention of all sequences of a batch: `qkv` is `[3, heads, tokens, head_dim]`, `context` `[tokens, width]`. With more than one thread,
-/// heads run side by side.
+/// Computes attention for all sequences of a batch: `qkv` is `[3, heads, tokens, head_dim]`,
+/// `context` `[tokens, width]`. With more than one thread, heads run in parallel.
 pub(super) fn attend(batch: &Batch<'_>, heads: &Heads, qkv: &[f32], context: &mut [f32], pool: &Pool<HeadScratch>) {
     if batch.hides_tokens() {
-        // Rows without a key are passed over below.
+        // Rows without a key are skipped below.
         context.fill(0.0);
     }
     // SAFETY: `context` stays borrowed until the end, and heads write different columns.
@@ -58,7 +61,8 @@ pub(super) fn attend(batch: &Batch<'_>, heads: &Heads, qkv: &[f32], context: &mu
     }
 }
 
-/// The same on a matrix unit: `panels` are queries, keys and values in panels of 32 columns, `context` tiles of bfloat16.
+/// Does [`attend`] on a matrix unit: `panels` are queries, keys and values in panels of 32 columns,
+/// `context` is tiles of bfloat16.
 pub(super) fn attend_in_tiles(
     tiles: &Tiles,
     batch: &Batch<'_>,
@@ -68,7 +72,7 @@ pub(super) fn attend_in_tiles(
     pool: &Pool<HeadScratch>,
 ) {
     if batch.hides_tokens() {
-        // Rows without a key are passed over.
+        // Rows without a key are skipped.
         context.fill(0);
     }
     let attention = kernels::Attention {
@@ -90,7 +94,8 @@ pub(super) fn attend_in_tiles(
     }
 }
 
-/// One head of one sequence that has keys: matrices of queries `[tokens, head_dim]`, of keys and values `[attended, head_dim]`.
+/// One head of one sequence that has keys: matrices of queries `[tokens, head_dim]`, of keys and
+/// values `[attended, head_dim]`.
 struct Head<'a> {
     kernels: &'a Kernels,
     heads: &'a Heads,
@@ -100,12 +105,13 @@ struct Head<'a> {
 }
 
 impl Head<'_> {
-    /// Tokens that are attended to.
+    /// Returns the number of tokens that are attended to.
     fn attended(&self) -> usize {
         self.keys.len() / self.heads.dim
     }
 
-    /// Tokens that see a key: all, unless the keys end more than a window before the tokens do.
+    /// Returns the number of tokens that attend to a key: all, unless the keys end more than a
+    /// window before the tokens do.
     fn seeing(&self) -> usize {
         let tokens = self.queries.len() / self.heads.dim;
         self.heads.window.map_or(tokens, |window| tokens.min(self.attended() + window))
@@ -132,7 +138,7 @@ impl Head<'_> {
         }
     }
 
-    /// Panels of the transposed keys; the columns behind the last token are zeros.
+    /// Packs panels of the transposed keys. The columns behind the last token are zeros.
     fn pack_keys(&self, packed: &mut [f32]) {
         let (nr, dim, tokens) = (self.panel(), self.heads.dim, self.attended());
         for (panel, first) in packed.chunks_mut(nr * dim).zip((0..tokens).step_by(nr)) {
@@ -141,12 +147,13 @@ impl Head<'_> {
         }
     }
 
-    /// Keys of a panel.
+    /// Returns the number of keys in a panel.
     fn panel(&self) -> usize {
         self.kernels.gemm_f32.nr()
     }
 
-    /// The keys that the rows of a block see, in whole panels; the last may be padding behind the last token.
+    /// Returns the keys that the rows of a block attend to, in whole panels. The last panel may
+    /// have padding behind the last token.
     fn seen(&self, rows: &Range<usize>) -> Range<usize> {
         let padded = padded_len(self.attended());
         match self.heads.window {
@@ -165,7 +172,7 @@ impl Head<'_> {
         self.kernels.gemm_f32.multiply(queries, Right::Packed(&keys[seen.start * dim..]), dim, out);
     }
 
-    /// What a row does not see gets -inf.
+    /// Sets the scores of keys that a row does not attend to to -inf.
     fn mask(&self, rows: &Range<usize>, seen: &Range<usize>, scores: &mut [f32]) {
         let attended = self.attended();
         for (token, scores) in rows.clone().zip(scores.chunks_exact_mut(seen.len())) {
@@ -177,7 +184,7 @@ impl Head<'_> {
         }
     }
 
-    /// The weighted sums of the values that a block sees.
+    /// Computes the weighted sums of the values that a block attends to.
     fn context(&self, seen: &Range<usize>, scores: &[f32], factors: &[f32], context: SharedRows<f32>) {
         let dim = self.heads.dim;
         let weights = Left { rows: scores, stride: seen.len(), m: factors.len() };
@@ -193,19 +200,20 @@ mod tests {
     use super::*;
     use crate::kernels::Isa;
 
-    /// Numbers between -1 and 1.
+    /// Returns numbers between -1 and 1.
     fn numbers(count: usize) -> Vec<f32> {
         (0..count as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 8) as f32 / (1 << 23) as f32 - 1.0).collect()
     }
 
-    /// The offsets of sequences of these lengths.
+    /// Returns the offsets of sequences of these lengths.
     fn offsets(lengths: &[usize]) -> Vec<usize> {
         let mut cu_seqlens = vec![0];
         lengths.iter().for_each(|len| cu_seqlens.push(cu_seqlens[cu_seqlens.len() - 1] + len));
         cu_seqlens
     }
 
-    /// Row `token` of a head's context, by plain loops: `[query, key, value]` give number `d` of a token.
+    /// Computes row `token` of a head's context by plain loops. `number` gives number `d` of a
+    /// token in `[query, key, value]`.
     fn plain(attended: usize, token: usize, heads: &Heads, number: impl Fn(usize, usize, usize) -> f64) -> Vec<f64> {
         let window = heads.window.unwrap_or(usize::MAX / 2);
         let seen = token.saturating_sub(window)..(token + window + 1).min(attended);
@@ -223,7 +231,7 @@ mod tests {
         check_hidden(kernels, heads, lengths, lengths, threads);
     }
 
-    /// As [`check`], of sequences of which so many tokens are attended to.
+    /// Does [`check`] for sequences of which only the first `attended` tokens are attended to.
     fn check_hidden(kernels: &'static Kernels, heads: &Heads, lengths: &[usize], attended: &[usize], threads: usize) {
         let cu_seqlens = offsets(lengths);
         let tokens = cu_seqlens[lengths.len()];
@@ -268,7 +276,8 @@ mod tests {
         }
     }
 
-    /// As [`check_hidden`], by a matrix unit: the numbers are rounded to bfloat16, and so is every weight.
+    /// Does [`check_hidden`] on a matrix unit, where the numbers and all weights are rounded to
+    /// bfloat16.
     fn check_in_tiles(tiles: &Tiles, heads: &Heads, lengths: &[usize], attended: &[usize], threads: usize) {
         let cu_seqlens = offsets(lengths);
         let tokens = cu_seqlens[lengths.len()];
@@ -284,7 +293,7 @@ mod tests {
         for (sequence, head) in (0..lengths.len()).flat_map(|s| (0..heads.count).map(move |head| (s, head))) {
             let number = |part: usize, token: usize, d: usize| {
                 let row = (part * heads.count + head) * tokens + cu_seqlens[sequence] + token;
-                // Scores are powers of two there.
+                // The matrix unit computes powers of two.
                 f64::from(qkv[row * heads.dim + d]) * if part == 0 { std::f64::consts::LN_2 } else { 1.0 }
             };
             for token in 0..lengths[sequence] {
@@ -311,7 +320,7 @@ mod tests {
                     check_in_tiles(&tiles, &heads, &[32, 5, 17, 4, 90], &[7, 5, 1, 0, 34], 1);
                     check_in_tiles(&tiles, &heads, &[60, 131], &[59, 16], 2);
                 }
-                // Beyond the keys whose scores are in memory together.
+                // These have more keys than fit in memory at once.
                 check_in_tiles(&tiles, &Heads { count, dim, window: None }, &[300], &[290], 1);
                 check_in_tiles(&tiles, &Heads { count, dim, window: Some(150) }, &[420], &[420], 1);
             }

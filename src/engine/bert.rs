@@ -1,5 +1,6 @@
-//! BERT (Devlin et al. 2018) and what computes the same: RoBERTa, XLM-RoBERTa and CamemBERT count positions from another number,
-//! DistilBERT has no token types and other names, ELECTRA's embeddings may be narrower than its layers (Clark et al. 2020).
+//! BERT (Devlin et al. 2018) and its relatives. RoBERTa, XLM-RoBERTa and CamemBERT count positions
+//! from another number. DistilBERT has other names and no token types. ELECTRA's embeddings may be
+//! narrower than its layers (Clark et al. 2020).
 //!
 //! ```text
 //! x = norm(words + positions + types)                          [tokens, hidden]; ELECTRA: project(norm(...)) where widths differ
@@ -31,14 +32,15 @@ pub(super) struct Bert {
     config: Config,
     words: Tensor,
     positions: Tensor,
-    /// The rows of the types; none where there are no types.
+    /// The rows of the token types; empty without token types.
     token_types: Vec<Vec<f32>>,
     norm: Norm,
     projection: Option<Projection>,
     layers: Vec<Layer>,
 }
 
-/// From the width of the embeddings to that of the layers, in f32: once a token, and small.
+/// A projection from the width of the embeddings to that of the layers, in f32. It is small and
+/// runs once per token.
 struct Projection {
     /// `[hidden, embedding]`, row-major, embeddings padded.
     weight: Vec<f32>,
@@ -72,7 +74,7 @@ impl Bert {
         })
     }
 
-    /// Writes what the first layer gets, in rows and as its operand.
+    /// Writes the input of the first layer, as rows and as its operand.
     fn embed(&self, batch: &Batch<'_>, rows: &mut [f32], operand: &mut Operand) -> Result<()> {
         let Some(projection) = &self.projection else {
             self.sum_embeddings(batch, rows)?;
@@ -90,7 +92,8 @@ impl Bert {
         Ok(())
     }
 
-    /// Normalises rows in place and prepares them for layer `index`, if there is one, as rows of its operand from `first` on.
+    /// Normalises rows in place. Prepares them for layer `index`, if there is one, as rows of its
+    /// operand from `first` on.
     fn feed(
         &self,
         index: usize,
@@ -114,7 +117,7 @@ impl Bert {
         let width = padded_len(embedding);
         let mut position_row = vec![0.0; embedding];
         for (sequence, &second_part) in batch.cu_seqlens.windows(2).zip(batch.second_parts) {
-            // Padding tokens that a text spells out have no position of their own in RoBERTa.
+            // In RoBERTa, padding tokens that a text spells out have no position of their own.
             let mut counted = 0;
             for token in sequence[0]..sequence[1] {
                 let id = batch.ids[token];
@@ -160,7 +163,7 @@ impl Projection {
         Ok(Self { weight, bias: builder.tensors.vector("embeddings_project.bias", hidden)? })
     }
 
-    /// From padded rows of embeddings to padded rows of hidden states.
+    /// Projects padded rows of embeddings to padded rows of hidden states.
     fn apply(&self, batch: &Batch<'_>, narrow: &[f32], rows: &mut [f32]) {
         let hidden = self.bias.len();
         let widths = (self.weight.len() / hidden, padded_len(hidden));
@@ -173,7 +176,7 @@ impl Projection {
 }
 
 impl Layer {
-    /// `ranks` as [`column_ranks`] gives them.
+    /// Loads a layer. `ranks` is the result of [`column_ranks`].
     fn load(builder: &Builder<'_>, index: usize, ranks: &[usize]) -> Result<Self> {
         let name = layer_name(index);
         let (hidden, middle) = (builder.config.hidden_size, builder.config.intermediate_size);
@@ -234,7 +237,7 @@ fn attention_norm(index: usize) -> String {
     format!("{}.attention.output.LayerNorm", layer_name(index))
 }
 
-/// The norm whose rows are the input of a layer.
+/// Returns the name of the norm whose rows are the input of a layer.
 fn norm_before(index: usize) -> String {
     match index.checked_sub(1) {
         None => "embeddings.LayerNorm".to_owned(),
@@ -242,7 +245,7 @@ fn norm_before(index: usize) -> String {
     }
 }
 
-/// Gamma and beta of a norm; older checkpoints call them so.
+/// Reads the weight and bias of a norm; older checkpoints call them gamma and beta.
 fn norm_vectors(builder: &Builder<'_>, name: &str, width: usize) -> Result<(Vec<f32>, Vec<f32>)> {
     let names = if builder.tensors.contains(&format!("{name}.gamma")) { ["gamma", "beta"] } else { ["weight", "bias"] };
     let vector = |part| builder.tensors.vector(&format!("{name}.{part}"), width);
@@ -254,24 +257,26 @@ fn norm(builder: &Builder<'_>, name: &str, width: usize) -> Result<Norm> {
     Ok(Norm::new(&gamma, &beta, builder.config.norm_eps))
 }
 
-/// The places of the columns by the size of their numbers; empty where no column is split. The norms behind attention show them best:
-/// they let the large columns through, which the ones at a layer's end hold down.
+/// Returns the ranks of the columns by the size of their numbers; empty if no column is split. The
+/// norms behind attention show them best: they pass the large columns on, while the norms at a
+/// layer's end reduce them.
 fn column_ranks(builder: &Builder<'_>) -> Result<Vec<usize>> {
     let Builder { kernels, precision, config, tensors, .. } = builder;
     if !splits_columns(kernels, *precision) {
         return Ok(Vec::new());
     }
-    // A layer that is missing is the error of the one that loads it.
+    // A missing layer is reported where it is loaded.
     let is_there = |norm: &String| ["gamma", "weight"].iter().any(|part| tensors.contains(&format!("{norm}.{part}")));
     let names = (0..config.num_layers).map(attention_norm).take_while(is_there);
     let norms = names.map(|norm| norm_vectors(builder, &norm, config.hidden_size));
     Ok(ranks(&norms.collect::<Result<Vec<_>>>()?))
 }
 
-/// How the columns behind a norm are split; `None` where they are not.
+/// Returns the splitting of the columns behind a norm; `None` if they are not split.
 fn split_behind(builder: &Builder<'_>, norm: &str, ranks: &[usize]) -> Result<Option<SplitColumns>> {
     let hidden = builder.config.hidden_size;
-    // Narrow embeddings are projected behind their norm, which then says nothing of the columns.
+    // Narrow embeddings are projected behind their norm, which then does not determine the columns'
+    // sizes.
     if ranks.is_empty() || (norm == norm_before(0) && builder.config.embedding_size != hidden) {
         return Ok(None);
     }

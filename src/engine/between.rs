@@ -1,4 +1,4 @@
-//! What one layer writes for the next.
+//! The data that one layer writes for the next.
 
 use std::ops::Range;
 
@@ -17,7 +17,8 @@ impl Between {
         Self { rows: Aligned::new(), tiles: Aligned::new() }
     }
 
-    /// Where a layer writes what `next` reads: `m` rows of so many of its inputs, of all but in tiles.
+    /// Returns the destination for a layer whose result `next` reads: `m` rows. Tiles have `inputs`
+    /// of its inputs per row, rows of f32 all of them.
     pub(super) fn to(&mut self, next: &Linear, m: usize, inputs: usize, activation: Activation) -> To<'_> {
         match next.tiles() {
             Some(_) => To::Tiles(self.tiles.at_least(tiles_len(m, inputs)), activation),
@@ -25,7 +26,8 @@ impl Between {
         }
     }
 
-    /// The rows `range` of what was written for `next`; in tiles a range begins at a block, and at the first one where only some inputs were written.
+    /// Returns the rows `range` that were written for `next`. In tiles a range begins at a block,
+    /// and at the first one if only some inputs were written.
     pub(super) fn of(&self, next: &Linear, range: Range<usize>) -> Rows<'_> {
         match next.tiles() {
             Some(_) => Rows::Tiles(&self.tiles.as_slice()[range.start * next.tile_row()..], range.len()),

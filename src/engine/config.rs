@@ -1,30 +1,31 @@
-//! What config.json says of an architecture that the engine computes.
+//! The config.json of the architectures that the engine computes.
 
 use serde_json::Value;
 
 use crate::kernels::Activation;
 
-/// The architectures, by what sets them apart.
+/// The families of architectures, by their differences.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Family {
-    /// BERT and what computes the same: MiniLM, BGE, E5, GTE.
+    /// BERT and equal architectures: MiniLM, BGE, E5, GTE.
     Bert,
-    /// BERT under other names and without token types.
+    /// BERT with other names and without token types.
     DistilBert,
     /// BERT whose embeddings may be narrower than its layers.
     Electra,
-    /// BERT with positions counted from behind the padding token: RoBERTa, XLM-RoBERTa, CamemBERT.
+    /// BERT with positions counted from the padding token: RoBERTa, XLM-RoBERTa, CamemBERT.
     Roberta,
-    /// Rotary positions, sliding windows, gated feed-forward, norms before.
+    /// An architecture with rotary positions, sliding windows, gated feed-forward, and norms in
+    /// front.
     ModernBert,
 }
 
-/// The numbers of a model.
+/// The sizes and constants of a model.
 #[derive(Debug, Clone)]
 pub(super) struct Config {
     pub(super) family: Family,
     pub(super) hidden_size: usize,
-    /// Width of the embeddings: the layers', but for ELECTRA.
+    /// Width of the embeddings: the layers' width, except for ELECTRA.
     pub(super) embedding_size: usize,
     pub(super) num_layers: usize,
     pub(super) num_heads: usize,
@@ -32,7 +33,7 @@ pub(super) struct Config {
     pub(super) activation: Activation,
     pub(super) norm_eps: f32,
     pub(super) vocab_size: usize,
-    /// Rows of the position table; for rotary positions the longest text.
+    /// Number of rows of the position table; for rotary positions the longest text.
     pub(super) max_positions: usize,
     pub(super) type_vocab_size: usize,
     pub(super) pad_token_id: u32,
@@ -42,7 +43,7 @@ impl Config {
     /// Reads config.json.
     ///
     /// # Errors
-    /// What the engine does not compute, in words.
+    /// A message about the part that the engine does not compute.
     pub(super) fn read(json: &Value) -> Result<Self, String> {
         let reader = Reader(json);
         let family = match json["model_type"].as_str() {
@@ -87,13 +88,13 @@ impl Config {
         }
     }
 
-    /// Numbers of a head.
+    /// Returns the width of a head.
     pub(super) fn head_dim(&self) -> usize {
         self.hidden_size / self.num_heads
     }
 }
 
-/// Fields of config.json.
+/// A reader of fields of config.json.
 #[derive(Clone, Copy)]
 pub(super) struct Reader<'a>(pub(super) &'a Value);
 
@@ -102,7 +103,7 @@ impl Reader<'_> {
         let modern = family == Family::ModernBert;
         let (activation, eps) =
             if modern { ("hidden_activation", "norm_eps") } else { ("hidden_act", "layer_norm_eps") };
-        // transformers': files of RoBERTa that say 1e-5 say it themselves.
+        // These are transformers' defaults: RoBERTa's files with 1e-5 state it.
         let default_eps = if modern { 1e-5 } else { 1e-12 };
         let hidden_size = self.number("hidden_size")?;
         let is_narrow = family == Family::Electra;
@@ -136,7 +137,7 @@ impl Reader<'_> {
         u32::try_from(number).map_err(|_| format!("'{field}' is {number}, which no token is"))
     }
 
-    /// Fails when the field is there and is none of `supported`.
+    /// Fails if the field is set to a value that is not in `supported`.
     pub(super) fn expect(self, field: &str, supported: &[&str]) -> Result<(), String> {
         match &self.0[field] {
             Value::Null => Ok(()),

@@ -1,11 +1,12 @@
-//! Looking for numbers of tensors that are NaN or infinite, in their bytes and in every type that has such numbers.
+//! Finds NaN and infinity in the bytes of tensors, for every type that has them.
 
 use safetensors::tensor::Dtype;
 
-/// Elements looked at together: without a branch for each, so that a scan is as fast as memory.
+/// Number of elements checked together. Without a branch per element, a scan is as fast as memory.
 const BLOCK: usize = 4096;
 
-/// The position of the first element that is NaN or infinite. `None` for integers, and for floats that have neither.
+/// Returns the position of the first element that is NaN or infinite. `None` for integers, and for
+/// floats that have neither.
 pub(crate) fn first_not_finite(dtype: Dtype, bytes: &[u8]) -> Option<usize> {
     match dtype {
         Dtype::F64 => first(bytes, |b: [u8; 8]| u64::from_le_bytes(b) << 1 >= 0x7ff << 53),
@@ -27,9 +28,10 @@ fn first<const N: usize>(bytes: &[u8], is_bad: impl Fn([u8; N]) -> bool) -> Opti
     Some(block * BLOCK + within)
 }
 
-/// Whether all numbers are finite.
+/// Returns true if all numbers are finite.
 pub(crate) fn all_finite(numbers: &[f32]) -> bool {
-    // Finite numbers times 0 are 0. One sum per lane: of numbers one after another each would wait for the one before.
+    // Finite numbers times 0 are 0. Each lane has its own sum; in a single sum, each addition would
+    // wait for the one before.
     let (blocks, rest) = numbers.as_chunks::<16>();
     let mut zeros = [0.0; 16];
     for block in blocks {
@@ -43,7 +45,7 @@ mod tests {
     use super::*;
     use half::{bf16, f16};
 
-    /// The first of `count` ones with one other number among them.
+    /// Searches `count` ones that have one other number among them.
     fn found<const N: usize>(dtype: Dtype, one: [u8; N], other: [u8; N], at: usize) -> Option<usize> {
         let mut numbers = [one; BLOCK + 100];
         numbers[at] = other;

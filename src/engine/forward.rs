@@ -1,4 +1,4 @@
-//! What an architecture of the engine is to whoever runs it.
+//! The interface of the engine's architectures.
 
 use super::batch::Batch;
 use super::config::Config;
@@ -11,14 +11,14 @@ use crate::{Error, Result};
 pub(super) trait Forward: Send + Sync {
     fn config(&self) -> &Config;
 
-    /// Every linear layer with the operation that it is.
+    /// Returns every linear layer with its operation.
     fn products(&self) -> Vec<(Operation, &Linear)>;
 
-    /// Leaves the last hidden states, `[tokens, padded hidden]`, in `scratch.hidden`.
+    /// Computes the last hidden states, `[tokens, padded hidden]`, into `scratch.hidden`.
     fn forward(&self, batch: &Batch<'_>, scratch: &mut Scratch, laps: &mut Laps) -> Result<()>;
 }
 
-/// A token or a position outside the tables.
+/// Returns the error for a token or a position outside the tables.
 pub(super) fn embedding_error(config: &Config, id: u32, position: usize) -> Error {
     let message = if id as usize >= config.vocab_size {
         format!("the token {id} is outside the vocabulary of {}", config.vocab_size)

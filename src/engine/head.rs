@@ -1,5 +1,5 @@
-//! The classification heads of cross-encoders, as transformers' `...ForSequenceClassification` have them: a dense layer over one vector of the
-//! sequence, and a linear layer to the labels.
+//! The classification heads of cross-encoders, as in transformers' `...ForSequenceClassification`:
+//! a dense layer over one vector of the sequence, and a linear layer to the labels.
 //!
 //! | family | vector | dense layer | labels |
 //! |---|---|---|---|
@@ -9,7 +9,8 @@
 //! | ELECTRA | first token | `classifier.dense`, gelu | `classifier.out_proj` |
 //! | ModernBERT | first token or mean | `head.dense`, gelu, `head.norm` | `classifier` |
 //!
-//! In f32 whatever the precision of the layers: 150,000 multiply-adds a pair, once.
+//! The head is in f32 for any precision of the layers: it costs 150,000 multiply-adds per pair,
+//! once.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -24,7 +25,7 @@ use super::weights::{Tensors, WeightsFile};
 use crate::Result;
 use crate::kernels::{Activation, Kernels, padded_len};
 
-/// What makes logits of the last hidden states of an encoder, whoever computed them.
+/// A head that computes logits from an encoder's last hidden states, for any backend.
 pub struct ClassificationHead {
     kernels: &'static Kernels,
     mean: bool,
@@ -47,7 +48,7 @@ struct Layer {
 }
 
 impl Layer {
-    /// A layer whose bias may be missing.
+    /// Loads a layer whose bias may be missing.
     fn load(tensors: &Tensors, name: &str, (out, input): (usize, usize)) -> Result<Self> {
         let weight = tensors.values_exactly(&format!("{name}.weight"), &[out, input])?;
         let bias_name = format!("{name}.bias");
@@ -67,10 +68,12 @@ impl Layer {
 }
 
 impl ClassificationHead {
-    /// The head of the model of `json` (config.json), whose tensors stand beside the encoder's; `folder` is for messages.
+    /// Loads the head of the model of `json` (config.json), whose tensors are beside the encoder's.
+    /// `folder` is for messages.
     ///
     /// # Errors
-    /// [`crate::Error::UnsupportedArchitecture`]; [`crate::Error::ModelFile`] when the weights have no such head, or one of another shape.
+    /// [`crate::Error::UnsupportedArchitecture`]; [`crate::Error::ModelFile`] when the head is
+    /// missing in the weights or has another shape.
     pub fn load(
         json: &Value,
         files: Vec<Arc<dyn WeightsFile>>,
@@ -115,7 +118,8 @@ impl ClassificationHead {
         Ok(head)
     }
 
-    /// One number per label, from the last hidden states of a sequence, `[tokens, hidden_size]`; one without tokens counts as zeros.
+    /// Returns one number per label, from the last hidden states of a sequence, `[tokens,
+    /// hidden_size]`. A sequence without tokens counts as zeros.
     pub fn logits(&self, hidden: ArrayView2<'_, f32>) -> Vec<f32> {
         let vector = match hidden.mean_axis(Axis(0)) {
             Some(mean) if self.mean => mean.to_vec(),

@@ -1,4 +1,4 @@
-//! What the layers of all architectures here have in common: how their weights are packed, and attention.
+//! The common parts of the layers of all architectures: packing of weights, and attention.
 
 use super::aligned::Aligned;
 use super::attention;
@@ -16,7 +16,7 @@ use super::{Precision, rope::Rope};
 use crate::Result;
 use crate::kernels::{Kernels, Tiles, code_lines_len, lines_len, padded_len, panel_rows, tiles_len};
 
-/// What the parts of a layer need beside their weights.
+/// The inputs for building a layer, beside its weights.
 pub(super) struct Builder<'a> {
     pub(super) kernels: &'static Kernels,
     pub(super) precision: Precision,
@@ -26,12 +26,13 @@ pub(super) struct Builder<'a> {
 }
 
 impl Builder<'_> {
-    /// A layer of `n` outputs and `k` inputs by the names of its weight and, if it has one, its bias.
+    /// Packs a layer of `n` outputs and `k` inputs, given the names of its weight and its bias, if
+    /// any.
     pub(super) fn linear(&self, name: &str, shape: (usize, usize), bias: bool) -> Result<Linear> {
         self.linear_behind(name, shape, bias, None)
     }
 
-    /// The same behind a norm, whose large columns are split.
+    /// Does [`Builder::linear`] for a layer behind a norm, and splits large columns.
     pub(super) fn linear_behind(
         &self,
         name: &str,
@@ -60,12 +61,13 @@ impl Builder<'_> {
         })
     }
 
-    /// The matrix unit, if it computes the layers.
+    /// Returns the matrix unit, if it computes the layers.
     fn tiles(&self) -> Option<Tiles> {
         matrix_unit(self.kernels, self.precision)
     }
 
-    /// Columns that are added where those with large numbers are split: on the matrix unit as many as its padding leaves room for.
+    /// Returns the number of columns that are added to split those with large numbers. On the
+    /// matrix unit these are as many as fit into its padding.
     pub(super) fn added_columns(&self, width: usize) -> usize {
         let added = split_columns::added(width);
         match self.tiles() {
@@ -74,15 +76,16 @@ impl Builder<'_> {
         }
     }
 
-    /// Numbers of a head as they are stored, padding included.
+    /// Returns the stored width of a head, padding included.
     fn padded_head_dim(&self) -> usize {
         let dim = self.config.head_dim();
         if self.tiles().is_some() { lines_len(dim) } else { padded_len(dim) }
     }
 
-    /// Queries, keys and values as one layer: outputs `[3, heads, padded head_dim]`, the queries' divided by `sqrt(head_dim)`. For the matrix
-    /// unit, whose attention takes powers of two, they carry `log2(e)` as well.
-    /// `sources` are the weights with their first row, and the three biases (or none); large columns of the input are split.
+    /// Packs queries, keys and values as one layer with the outputs `[3, heads, padded head_dim]`.
+    /// The queries are divided by `sqrt(head_dim)`. For the matrix unit, whose attention uses
+    /// powers of two, they are also multiplied by `log2(e)`. `sources` are the weights with their
+    /// first row, then the three biases (or none). Large columns of the input are split.
     pub(super) fn qkv(
         &self,
         name: &str,
@@ -94,7 +97,8 @@ impl Builder<'_> {
         let width = self.config.num_heads * padded;
         let base = if self.tiles().is_some() { std::f32::consts::LOG2_E } else { 1.0 };
         let factor = base / (dim as f32).sqrt();
-        // Output `column` is number `d` of a head: which part, and which row of its weights; `None` in the padding.
+        // Output `column` is number `d` of a head. Returns its part and the row of its weights;
+        // `None` in the padding.
         let source = |column: usize| {
             let (part, within) = (column / width, column % width);
             let (head, d) = (within / padded, within % padded);
@@ -117,7 +121,7 @@ impl Builder<'_> {
         self.pack(name, (3 * width, self.config.hidden_size), fill, &biases, split)
     }
 
-    /// The layer behind attention, whose inputs are padded heads.
+    /// Packs the layer behind attention, whose inputs are padded heads.
     pub(super) fn attention_output(&self, name: &str, bias: bool) -> Result<Linear> {
         let hidden = self.config.hidden_size;
         let (dim, padded) = (self.config.head_dim(), self.padded_head_dim());
@@ -136,7 +140,8 @@ impl Builder<'_> {
         self.pack(name, (hidden, self.config.num_heads * padded), fill, &bias, None)
     }
 
-    /// The first layer of a gated feed-forward part: both halves of its outputs padded on their own.
+    /// Packs the first layer of a gated feed-forward part. Both halves of its outputs are padded
+    /// separately.
     pub(super) fn gated(&self, name: &str) -> Result<Linear> {
         let (hidden, middle) = (self.config.hidden_size, self.config.intermediate_size);
         let weight = self.tensors.get(&format!("{name}.weight"), &[middle.saturating_mul(2), hidden])?;
@@ -150,7 +155,7 @@ impl Builder<'_> {
         self.pack(name, (2 * padded, hidden), fill, &[], None)
     }
 
-    /// The heads of a layer that sees `window` tokens to each side, or all.
+    /// Returns the heads of a layer that attends to `window` tokens on each side, or to all.
     pub(super) fn heads(&self, window: Option<usize>) -> Heads {
         Heads { count: self.config.num_heads, dim: self.padded_head_dim(), window }
     }
@@ -164,14 +169,14 @@ pub(super) struct Attention {
     pub(super) rope: Option<Rope>,
 }
 
-/// The products of a layer, with what each is.
+/// Returns the products of a layer, each with its operation.
 pub(super) fn products<'a>(attention: &'a Attention, up: &'a Linear, down: &'a Linear) -> [(Operation, &'a Linear); 4] {
     let Attention { qkv, output, .. } = attention;
     [(Operation::Qkv, qkv), (Operation::AttentionOutput, output), (Operation::Up, up), (Operation::Down, down)]
 }
 
 impl Attention {
-    /// From rows of hidden states, which are prepared for `qkv`, to `scratch.context`.
+    /// Computes `scratch.context` from rows of hidden states that are prepared for `qkv`.
     pub(super) fn forward(
         &self,
         batch: &Batch<'_>,
@@ -201,7 +206,7 @@ impl Attention {
         laps.lap(Operation::Attention);
     }
 
-    /// Queries, keys and values in f32, turned.
+    /// Computes queries, keys and values in f32, with rotary positions applied.
     fn qkv_rows<'a>(
         &self,
         batch: &Batch<'_>,
@@ -220,7 +225,8 @@ impl Attention {
         qkv
     }
 
-    /// The same on the matrix unit. Positions are turned before they are rounded.
+    /// Does [`Attention::forward`] on the matrix unit. Rotary positions are applied before
+    /// rounding.
     fn forward_in_tiles(
         &self,
         tiles: &Tiles,

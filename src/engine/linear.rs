@@ -1,4 +1,4 @@
-//! A linear layer: packed weights in one of three precisions, and the call that picks the kernel.
+//! A linear layer: packed weights in one of three precisions, and the choice of the kernel.
 
 use std::ops::Range;
 
@@ -17,56 +17,58 @@ use crate::kernels::{
     Right, Shape, SharedRows, Split, TILE_BLOCK, TileOutput, TileSource, Tiles, lines_len, tiles_len,
 };
 
-/// `y = x W^T + b` for rows of `k` numbers; `n` numbers come out. Both are padded with zeros to whole blocks.
+/// A layer `y = x W^T + b` for rows of `k` inputs and `n` outputs, both padded with zeros to whole
+/// blocks.
 pub(super) struct Linear {
     kernels: &'static Kernels,
     /// The matrix unit, if it computes this layer.
     tiles: Option<Tiles>,
     weights: Weights,
     bias: Aligned<f32>,
-    /// Outputs and inputs in rows of f32.
+    /// Number of outputs and inputs, for rows of f32.
     shape: Shape,
-    /// The shape of the packed weights: whole panels and steps, added columns included.
+    /// The shape of the packed weights: whole panels and steps, with the added columns.
     packed: Shape,
 }
 
-/// What a layer reads.
+/// The input of a layer.
 #[derive(Clone, Copy)]
 pub(super) enum Rows<'a> {
-    /// Rows of padded numbers.
+    /// Padded rows of f32.
     F32(&'a [f32]),
-    /// So many rows of bfloat16, in tiles.
+    /// A number of rows of bfloat16, in tiles.
     Tiles(&'a [u16], usize),
 }
 
-/// Where the result of a layer goes, and what is done to it on the way.
+/// The destination of a layer's result, and the operation on the way.
 pub(super) enum To<'a> {
-    /// Rows of [`Linear::n`] numbers.
+    /// Writes rows of [`Linear::n`] numbers.
     Store(&'a mut [f32], Activation),
-    /// Matrices of so many columns, one behind the other.
+    /// Writes matrices of this many columns, one after the other.
     Split(&'a mut [f32], usize),
-    /// Rows of [`Linear::n`] numbers, which it is added to; they hold its [`Linear::early_bias`].
+    /// Adds the result to rows of [`Linear::n`] numbers, which hold its [`Linear::early_bias`].
     Add(&'a mut [f32]),
-    /// Rounded to bfloat16, in tiles. Of a layer of the matrix unit only.
+    /// Writes tiles, rounded to bfloat16. Only for a layer of the matrix unit.
     Tiles(&'a mut [u16], Activation),
-    /// Rounded to bfloat16, in panels for attention. Of a layer of the matrix unit only.
+    /// Writes panels for attention, rounded to bfloat16. Only for a layer of the matrix unit.
     Panels(&'a mut [u16]),
 }
 
-/// What of a layer is computed: the share of some inputs in some outputs.
+/// A part of a layer: the share of some inputs in some outputs.
 #[derive(Clone)]
 pub(super) struct Part {
     inputs: Range<usize>,
     outputs: Range<usize>,
 }
 
-/// Inputs that [`Linear::input_parts`] gives at a time.
+/// Number of inputs in each part of [`Linear::input_parts`].
 const INPUT_PART: usize = 384;
 
 impl Linear {
-    /// Packs a layer of `n` outputs for inputs of `k` numbers. `fill` writes the weights of one output into a row of `k` zeros;
-    /// `bias` is empty or has one number per output. `split` says how columns with large numbers are split where activations have
-    /// codes of 8 bits; other precisions and kernels leave it aside.
+    /// Packs a layer of `n` outputs for `k` inputs. `fill` writes the weights of one output into a
+    /// row of `k` zeros; `bias` is empty or has one number per output. `split` sets how columns
+    /// with large numbers are split where activations have codes of 8 bits. Other precisions and
+    /// kernels ignore it.
     ///
     /// # Errors
     /// When a weight or a bias is not a finite number.
@@ -95,44 +97,45 @@ impl Linear {
         Ok(Self { kernels, tiles, weights, bias: padded, shape, packed })
     }
 
-    /// Numbers of an output row, padding included.
+    /// Returns the width of an output row, padding included.
     pub(super) fn n(&self) -> usize {
         self.shape.n
     }
 
-    /// Operations (a multiply-add is two) for one row.
+    /// Returns the operations (a multiply-add is two) for one row.
     pub(super) fn operations_per_row(&self) -> usize {
         2 * self.shape.len()
     }
 
-    /// Numbers of an input row, padding included.
+    /// Returns the width of an input row, padding included.
     pub(super) fn k(&self) -> usize {
         self.shape.k
     }
 
-    /// Numbers of an input row in tiles of bfloat16, padding included.
+    /// Returns the width of an input row in tiles of bfloat16, padding included.
     pub(super) fn tile_row(&self) -> usize {
         lines_len(self.shape.k)
     }
 
-    /// The matrix unit, if it computes the layer, which then reads tiles of bfloat16.
+    /// Returns the matrix unit, if it computes the layer. The layer then reads tiles of bfloat16.
     pub(super) fn tiles(&self) -> Option<&Tiles> {
         self.tiles.as_ref()
     }
 
-    /// The bias that rows must hold before this layer is added to them: a matrix unit's sums in bfloat16 are the rows themselves. Empty
-    /// where the layer adds it.
+    /// Returns the bias that rows must hold before this layer is added to them: on a matrix unit in
+    /// bfloat16, the sums are the rows themselves. Empty if the layer adds the bias.
     pub(super) fn early_bias(&self) -> &[f32] {
         self.bf16_tiles().map_or(&[], |_| self.bias.as_slice())
     }
 
-    /// The matrix unit, if the layer multiplies bfloat16 on it: tiles of [`Linear::tile_row`] numbers a row.
+    /// Returns the matrix unit, if the layer multiplies bfloat16 on it. A row in tiles then has
+    /// [`Linear::tile_row`] numbers.
     pub(super) fn bf16_tiles(&self) -> Option<&Tiles> {
         self.tiles.as_ref().filter(|_| matches!(self.weights, Weights::Bf16(_)))
     }
 
-    /// Makes rows what the kernel multiplies: the same, rounded, or quantised. They become the rows of `operand` from `first` on; on a matrix
-    /// unit `first` is a multiple of its block.
+    /// Converts rows to the kernel's input: unchanged, rounded or quantised. They become the rows
+    /// of `operand` from `first` on. On a matrix unit `first` is a multiple of its block.
     pub(super) fn prepare(&self, rows: Rows<'_>, operand: &mut Operand, first: usize) {
         match (rows, &self.tiles, &self.weights) {
             (rows, Some(tiles), Weights::I8 { split, .. }) => {
@@ -144,7 +147,7 @@ impl Linear {
                 tiles.round_rows(rows, self.shape.k, &mut rounded[first * self.packed.k..]);
             }
             (Rows::F32(rows), None, _) => self.prepare_rows(rows, operand, first),
-            // Read where they are.
+            // These are read in place.
             (Rows::Tiles(..), Some(_), _) => {}
             (Rows::Tiles(..), None, _) => unreachable!("a layer without a matrix unit is given no tiles"),
         }
@@ -193,7 +196,7 @@ impl Linear {
         tiles.quantize(source, self.shape.k, split.map_or(Parts::default(), SplitColumns::parts), to);
     }
 
-    /// What [`Linear::prepare`] made of `rows`, the first of the operand.
+    /// Returns the result of [`Linear::prepare`] for `rows`, which are the first of the operand.
     fn prepared<'a>(&self, rows: Rows<'a>, operand: &'a Operand) -> Prepared<'a> {
         let k = self.shape.k;
         let m = match rows {
@@ -230,7 +233,8 @@ impl Linear {
         self.multiply(batch, input, operand, part, to, laps);
     }
 
-    /// Computes a part of the layer for rows that are prepared. With more than one thread, each computes some panels of columns.
+    /// Computes a part of the layer for prepared rows. With more than one thread, each thread
+    /// computes some panels of columns.
     pub(super) fn multiply(
         &self,
         batch: &Batch<'_>,
@@ -244,25 +248,26 @@ impl Linear {
         laps.computed();
     }
 
-    /// All outputs from all inputs.
+    /// Returns the part of all outputs from all inputs.
     pub(super) fn whole(&self) -> Part {
         Part { inputs: 0..self.packed.k, outputs: 0..self.shape.n }
     }
 
-    /// The inputs in parts, each to be multiplied and added before the layer in front computes the next one: on a matrix unit in bfloat16 what lies
-    /// between two layers stays in the L2 cache. Elsewhere, and where threads share the outputs, there is one part.
+    /// Returns the inputs in parts. Each part is multiplied and added before the layer in front
+    /// computes the next one. On a matrix unit in bfloat16, the data between the two layers then
+    /// stays in the L2 cache. Otherwise, and if threads share the outputs, there is one part.
     pub(super) fn input_parts(&self, batch: &Batch<'_>) -> impl Iterator<Item = Range<usize>> + use<> {
         let k = self.packed.k;
         let step = if self.bf16_tiles().is_some() && batch.threads == 1 { INPUT_PART } else { k };
         (0..k).step_by(step).map(move |first| first..k.min(first + step))
     }
 
-    /// All outputs from some inputs: rows in tiles that hold these alone.
+    /// Returns the part of all outputs from some inputs: the rows' tiles hold only these inputs.
     pub(super) fn inputs(&self, inputs: Range<usize>) -> Part {
         Part { inputs, ..self.whole() }
     }
 
-    /// Some outputs, whole panels, from all inputs.
+    /// Returns the part of some outputs, in whole panels, from all inputs.
     pub(super) fn outputs(&self, outputs: Range<usize>) -> Part {
         Part { outputs: outputs.start..outputs.end.min(self.shape.n), ..self.whole() }
     }
@@ -272,7 +277,8 @@ impl Linear {
         let Range { start, end } = part.outputs;
         let panels = (end - start).div_ceil(nr);
         let shares = threads.min(panels).max(1);
-        // SAFETY: what `to` borrows stays borrowed until all shares are done, and their columns do not overlap.
+        // SAFETY: what `to` borrows stays borrowed until all shares are done, and their columns do
+        // not overlap.
         let shared = unsafe { SharedTo::new(&mut to) };
         if shares == 1 {
             return self.columns(rows, &part, shared, start..end);
@@ -283,7 +289,7 @@ impl Linear {
         });
     }
 
-    /// Columns of a panel.
+    /// Returns the number of columns of a panel.
     fn nr(&self) -> usize {
         match &self.weights {
             _ if self.tiles.is_some() => TILE_BLOCK,
@@ -293,7 +299,7 @@ impl Linear {
         }
     }
 
-    /// Some columns of a part.
+    /// Computes some columns of a part.
     fn columns(&self, input: Prepared<'_>, part: &Part, to: SharedTo, columns: Range<usize>) {
         match self.tiles {
             Some(tiles) => self.columns_in_tiles(&tiles, input, part, to, columns),
@@ -325,7 +331,7 @@ impl Linear {
         }
     }
 
-    /// An output in rows of f32.
+    /// Returns an output in rows of f32.
     fn rows_output(&self, to: SharedTo, m: usize, columns: Range<usize>) -> Output<'_> {
         let plain = |rows| Output {
             bias: self.bias.as_slice(),
@@ -367,7 +373,7 @@ impl Linear {
     }
 }
 
-/// [`To`] for threads that write different columns.
+/// A [`To`] for threads that write different columns.
 #[derive(Clone, Copy)]
 enum SharedTo {
     Store(SharedRows<f32>, Activation),
@@ -394,13 +400,13 @@ impl SharedTo {
     }
 }
 
-/// Rows as a layer multiplies them.
+/// Rows in the form that a layer multiplies.
 #[derive(Clone, Copy)]
 enum Prepared<'a> {
     F32(Left<'a, f32>),
     Bf16(Left<'a, u16>),
     I8(QuantizedRows<'a>),
-    /// So many rows of bfloat16, in tiles.
+    /// A number of rows of bfloat16, in tiles.
     Tiles(&'a [u16], usize),
 }
 

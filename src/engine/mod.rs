@@ -1,20 +1,23 @@
-//! The CPU engine, and what a forward pass takes and gives, whoever computes it.
+//! The CPU engine, and the input and output of a forward pass for all backends.
 //!
-//! [`NativeBackend`] computes BERT, its relatives and ModernBERT on the `kernels`. One file per architecture (`bert`, `modernbert`) reads like its
-//! paper; `batch` is what goes through the layers, `linear` packs weights and calls the products, `norm` feeds them, `attention` runs heads, `scratch` holds a
-//! worker's buffers, `profile` says where the time goes.
+//! [`NativeBackend`] computes BERT, its relatives and ModernBERT on the `kernels`. Each
+//! architecture has a file (`bert`, `modernbert`) that reads like its paper. `batch` is the input
+//! of the layers, `linear` packs weights and calls the products, `norm` prepares their input,
+//! `attention` computes heads, `scratch` holds a worker's buffers, and `profile` measures times.
 //!
 //! # Floors
-//! all-MiniLM-L6-v2 costs 21.2 M operations a token in linear layers, and `9,216 n^2` for attention of a text of `n` tokens: 1.76 G at 80
-//! tokens. Two Zen 4 cores reach 927 Gop/s in i8, 467 in bf16, 230 in f32: 545, 265 and 131 passages of 80 tokens a second if nothing else
-//! were to do. On AVX2 a core's multipliers do 64 operations of 16-bit integers a cycle and 32 of f32: twice as fast in i8, not four times.
-//! Weights are 10.6 million numbers; a micro-batch of 512 tokens reads each once: at full speed in i8
-//! some 0.3 GB/s a core, from the L3 cache, and in f32, where 42 MB may not fit it, 0.3 GB/s from memory.
+//! all-MiniLM-L6-v2 costs 21.2 M operations per token in linear layers, and `9,216 n^2` for
+//! attention of a text of `n` tokens: 1.76 G at 80 tokens. Two Zen 4 cores reach 927 Gop/s in i8,
+//! 467 in bf16, 230 in f32. Without any other work this is 545, 265 and 131 passages of 80 tokens
+//! per second. On AVX2 a core's multipliers do 64 operations of 16-bit integers per cycle and 32 of
+//! f32: i8 is twice as fast, not four times. The weights are 10.6 million numbers, and a
+//! micro-batch of 512 tokens reads each once. At full speed in i8 this is some 0.3 GB/s per core,
+//! from the L3 cache. In f32, where 42 MB may not fit it, it is 0.3 GB/s from memory.
 //!
-//! Batches are ragged: the token ids of many sequences back to back with their offsets. A backend that
-//! needs rectangles pads on its own side, and nobody above it sees padding. Hidden states leave the backend
-//! one sequence at a time through a sink, so that pooling costs no second copy and a caller that wants the
-//! token vectors themselves (late interaction) takes them from the same pass.
+//! Batches are ragged: the token ids of many sequences back to back, with their offsets. A backend
+//! that needs rectangles pads inside, and its callers never see padding. Hidden states leave the
+//! backend one sequence at a time through a sink. Therefore pooling needs no second copy, and a
+//! caller that needs the token vectors (late interaction) gets them from the same pass.
 
 mod aligned;
 mod answer;
@@ -60,7 +63,8 @@ use crate::call::Call;
 use crate::kernels::{Isa, Kernels};
 use crate::{Error, Result};
 
-/// Arithmetic of the linear layers, which are nearly all of a forward pass. Everything between them is f32.
+/// The arithmetic of the linear layers, which are nearly all of a forward pass. Everything between
+/// them is f32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Precision {
@@ -68,16 +72,18 @@ pub enum Precision {
     F32,
     /// Weights and inputs rounded to bfloat16, sums in f32.
     Bf16,
-    /// Weights as i8 with a scale per output, inputs as integers with a scale and a zero point per token, sums in i32.
+    /// Weights as i8 with a scale per output, inputs as integers with a scale and a zero point per
+    /// token, sums in i32.
     I8,
 }
 
 impl Precision {
-    /// All of them, the most exact first.
+    /// All values, the most exact first.
     pub const ALL: [Precision; 3] = [Precision::F32, Precision::Bf16, Precision::I8];
 
-    /// The fastest on these kernels that keeps embeddings within a mean cosine of 0.999 to f32: bf16 on a matrix unit, where i8 is hardly
-    /// faster and less exact, and i8 wherever else there are vectors.
+    /// Returns the fastest precision on these kernels that keeps embeddings within a mean cosine of
+    /// 0.999 to f32. This is bf16 on a matrix unit, where i8 is hardly faster and less exact, and
+    /// i8 on other vector units.
     pub fn fastest(kernels: &Kernels) -> Self {
         match kernels.isa() {
             _ if kernels.tiles.is_some() => Precision::Bf16,
@@ -112,19 +118,19 @@ pub struct RaggedBatch {
     token_ids: Vec<u32>,
     /// Offsets into `token_ids`; always one longer than the number of sequences, first 0.
     cu_seqlens: Vec<usize>,
-    /// Where a sequence's second part begins in `token_ids`; its end if it has none.
+    /// The start of each sequence's second part in `token_ids`; the sequence's end if it has none.
     second_parts: Vec<usize>,
-    /// Tokens of each sequence, from its first, that its tokens attend to.
+    /// For each sequence, the number of its first tokens that its tokens attend to.
     attended: Vec<usize>,
 }
 
 impl RaggedBatch {
-    /// An empty batch.
+    /// Creates an empty batch.
     pub fn new() -> Self {
         Self { token_ids: Vec::new(), cu_seqlens: vec![0], second_parts: Vec::new(), attended: Vec::new() }
     }
 
-    /// A batch of these sequences.
+    /// Creates a batch of these sequences.
     pub fn of<'a>(sequences: impl Iterator<Item = &'a [u32]>) -> Self {
         let mut batch = Self::new();
         sequences.for_each(|ids| batch.push(ids));
@@ -136,7 +142,8 @@ impl RaggedBatch {
         self.push_pair(token_ids, &[]);
     }
 
-    /// Appends a sequence of two parts, as cross-encoders read them: where a model has token types, `second` is of type 1.
+    /// Appends a sequence of two parts, as cross-encoders read them. In models with token types,
+    /// `second` is of type 1.
     pub fn push_pair(&mut self, first: &[u32], second: &[u32]) {
         self.token_ids.extend_from_slice(first);
         self.second_parts.push(self.token_ids.len());
@@ -145,9 +152,9 @@ impl RaggedBatch {
         self.attended.push(first.len() + second.len());
     }
 
-    /// Appends a sequence whose tokens attend to its first `attended` tokens only, as ColBERT
-    /// expands queries: hidden states are computed for the others too, but no token sees them. More
-    /// than all tokens count as all.
+    /// Appends a sequence whose tokens only attend to its first `attended` tokens, as ColBERT
+    /// expands queries. Hidden states are also computed for the other tokens, but no token attends
+    /// to them. A number above the length counts as all tokens.
     pub fn push_expanded(&mut self, token_ids: &[u32], attended: usize) {
         self.push(token_ids);
         if let Some(last) = self.attended.last_mut() {
@@ -155,17 +162,17 @@ impl RaggedBatch {
         }
     }
 
-    /// Number of sequences.
+    /// Returns the number of sequences.
     pub fn len(&self) -> usize {
         self.cu_seqlens.len() - 1
     }
 
-    /// Whether there is no sequence.
+    /// Returns true if there is no sequence.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Token ids of sequence `index`.
+    /// Returns the token ids of sequence `index`.
     ///
     /// # Panics
     /// When `index >= len()`.
@@ -173,7 +180,8 @@ impl RaggedBatch {
         &self.token_ids[self.cu_seqlens[index]..self.cu_seqlens[index + 1]]
     }
 
-    /// Number of tokens of sequence `index` that come before its second part; all of them if it has none.
+    /// Returns the number of tokens of sequence `index` before its second part; all of them if it
+    /// has none.
     ///
     /// # Panics
     /// When `index >= len()`.
@@ -181,7 +189,7 @@ impl RaggedBatch {
         self.second_parts[index] - self.cu_seqlens[index]
     }
 
-    /// Number of tokens of sequence `index`, from its first, that its tokens attend to.
+    /// Returns the number of first tokens of sequence `index` that its tokens attend to.
     ///
     /// # Panics
     /// When `index >= len()`.
@@ -189,35 +197,35 @@ impl RaggedBatch {
         self.attended[index]
     }
 
-    /// Token ids of every sequence, in order.
+    /// Returns the token ids of every sequence, in order.
     pub fn sequences(&self) -> impl ExactSizeIterator<Item = &[u32]> {
         self.cu_seqlens.windows(2).map(|w| &self.token_ids[w[0]..w[1]])
     }
 
-    /// Number of tokens of the longest sequence; 0 when empty.
+    /// Returns the number of tokens of the longest sequence; 0 when empty.
     pub fn max_seqlen(&self) -> usize {
         self.sequences().map(<[u32]>::len).max().unwrap_or(0)
     }
 }
 
-/// Receives the last hidden states of one sequence: its index in the batch, and `[tokens, hidden_size]`.
-/// Called once per sequence, in any order, possibly from several threads at once.
+/// Receives the last hidden states of one sequence: its index in the batch, and `[tokens,
+/// hidden_size]`. Called once per sequence, in any order, possibly from several threads at once.
 pub type HiddenSink<'a> = dyn Fn(usize, ArrayView2<'_, f32>) + Sync + 'a;
 
-/// Bytes that the weights of a loaded model take. What a forward pass takes comes on top, and the tokenizer's vocabulary: some 10 MB for
-/// 30,000 tokens.
+/// The bytes that the weights of a loaded model take. The memory of a forward pass is extra, and so
+/// is the tokenizer's vocabulary: some 10 MB for 30,000 tokens.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ModelMemory {
-    /// In memory of the process, or of the device.
+    /// Bytes in memory of the process, or of the device.
     pub own: u64,
-    /// In files that are mapped into memory. Only rows of word embeddings are read of them once the model is loaded, and the system can
-    /// take the pages back.
+    /// Bytes in files that are mapped into memory. Once the model is loaded, only rows of word
+    /// embeddings are read from them, and the system can take the pages back.
     pub mapped: u64,
 }
 
 impl ModelMemory {
-    /// So many bytes of the process.
+    /// Creates the value for this many bytes of the process.
     pub fn of_process(own: u64) -> Self {
         Self { own, mapped: 0 }
     }
@@ -225,34 +233,37 @@ impl ModelMemory {
 
 /// A transformer's forward pass.
 pub trait Backend: Send + Sync {
-    /// Width of a hidden state.
+    /// Returns the width of a hidden state.
     fn hidden_size(&self) -> usize;
 
-    /// Bytes that the weights take; 0 where the backend does not say.
+    /// Returns the bytes that the weights take; 0 if the backend does not know.
     fn memory(&self) -> ModelMemory {
         ModelMemory::default()
     }
 
-    /// Computes the last hidden states of every sequence and hands each to `sink`. On a CPU at most `threads` threads work on it, those of
-    /// the caller's rayon pool.
+    /// Computes the last hidden states of every sequence and passes each to `sink`. On a CPU it
+    /// uses at most `threads` threads, those of the caller's rayon pool.
     ///
-    /// The hidden states of a sequence depend neither on the other sequences of the batch nor on the number of threads.
+    /// The hidden states of a sequence depend neither on the other sequences of the batch nor on
+    /// the number of threads.
     ///
     /// # Errors
-    /// [`Error::Compute`] when the computation fails (out of device memory, a token id
-    /// outside the vocabulary ...); [`Error::Cancelled`] and [`Error::DeadlineExceeded`] as `call` says between two steps of the work.
+    /// [`Error::Compute`] when the computation fails (out of device memory, a token id outside the
+    /// vocabulary ...); [`Error::Cancelled`] and [`Error::DeadlineExceeded`] when `call` ends the
+    /// work between two steps.
     fn forward(&self, batch: &RaggedBatch, threads: usize, call: &Call<'_>, sink: &HiddenSink<'_>) -> Result<()>;
 
-    /// The same, with sequences of different lengths padded into one rectangle under an attention mask.
-    /// Exists so that the mask can be checked against [`Backend::forward`]; a backend that never pads computes just that.
+    /// Does [`Backend::forward`] with sequences of different lengths padded into one rectangle
+    /// under an attention mask. It serves to check the mask against [`Backend::forward`]. A backend
+    /// that never pads computes the same as there.
     ///
     /// # Errors
-    /// As [`Backend::forward`].
+    /// The errors of [`Backend::forward`].
     fn forward_padded(&self, batch: &RaggedBatch, sink: &HiddenSink<'_>) -> Result<()> {
         self.forward(batch, 1, &Call::new(), sink)
     }
 
-    /// Whether the backend computes sequences of up to `tokens` tokens that attend to a part of
+    /// Checks that the backend computes sequences of up to `tokens` tokens that attend to a part of
     /// themselves ([`RaggedBatch::push_expanded`]).
     ///
     /// # Errors

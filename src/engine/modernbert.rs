@@ -1,5 +1,5 @@
-//! ModernBERT (Warner et al. 2024): rotary positions, a sliding window in two layers of three, a gated feed-forward part, norms before
-//! each half, no biases.
+//! ModernBERT (Warner et al. 2024): rotary positions, a sliding window in two layers of three, a
+//! gated feed-forward part, norms before each half, no biases.
 //!
 //! ```text
 //! x = norm(words)                                              [tokens, hidden]
@@ -27,9 +27,9 @@ use crate::kernels::{Activation, padded_len};
 /// The tensor that every checkpoint has.
 pub(super) const ANCHOR: &str = "embeddings.tok_embeddings.weight";
 
-/// What config.json says beyond [`Config`].
+/// The fields of config.json beyond [`Config`].
 pub(super) struct Positions {
-    /// Per layer, whether it sees all tokens; empty: one in `global_every`.
+    /// Per layer, true if it attends to all tokens; empty: one in `global_every`.
     global_layers: Vec<bool>,
     global_every: usize,
     window: usize,
@@ -41,7 +41,7 @@ impl Positions {
     /// Reads config.json, of older and newer transformers.
     ///
     /// # Errors
-    /// What the engine does not compute, in words.
+    /// A message about the part that the engine does not compute.
     pub(super) fn read(json: &Value) -> Result<Self, String> {
         for bias in ["attention_bias", "mlp_bias", "norm_bias"] {
             if json[bias] == true {
@@ -63,7 +63,7 @@ impl Positions {
         Ok(Self {
             global_layers: layer_types.iter().map(is_global).collect::<Result<_, _>>()?,
             global_every: reader.number_or("global_attn_every_n_layers", 3)?.max(1),
-            // The window counts tokens of both sides.
+            // The window counts the tokens on both sides.
             window: reader.number_or("local_attention", 128)? / 2,
             global_theta: theta("full_attention", "global_rope_theta", 160_000.0)?,
             local_theta: theta("sliding_attention", "local_rope_theta", 10_000.0)?,

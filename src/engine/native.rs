@@ -1,4 +1,5 @@
-//! The engine as a [`Backend`]: picks the architecture, packs its weights, cuts batches into what one core's cache holds.
+//! The engine as a [`Backend`]. It picks the architecture, packs its weights, and cuts batches to
+//! the size of one core's cache.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use crate::call::Call;
 use crate::kernels::{Kernels, padded_len};
 use crate::{Error, Result};
 
-/// A transformer on this processor's own instructions.
+/// A transformer that runs on this processor's own instructions.
 pub struct NativeBackend {
     model: Box<dyn Forward>,
     kernels: &'static Kernels,
@@ -30,10 +31,10 @@ pub struct NativeBackend {
     memory: ModelMemory,
 }
 
-/// A model that the engine computes, as config.json tells.
+/// A model that the engine computes, from config.json.
 struct Plan {
     config: Config,
-    /// ModernBERT's.
+    /// The positions of ModernBERT.
     positions: Option<Positions>,
 }
 
@@ -46,7 +47,8 @@ impl Plan {
 }
 
 impl NativeBackend {
-    /// Whether the engine computes the model of this config.json; the error says what it lacks.
+    /// Checks that the engine computes the model of this config.json. The error names what is
+    /// missing.
     ///
     /// # Errors
     /// [`Error::UnsupportedArchitecture`].
@@ -54,11 +56,12 @@ impl NativeBackend {
         Plan::read(config).map(drop).map_err(unsupported)
     }
 
-    /// Packs the weights of the model of `json` (config.json); `folder` is for messages. Word embeddings are read from `files` row by row, when
-    /// a token needs one, so the files stay open.
+    /// Packs the weights of the model of `json` (config.json). `folder` is for messages. Rows of
+    /// word embeddings are read from `files` when a token needs them, so the files stay open.
     ///
     /// # Errors
-    /// [`Error::UnsupportedArchitecture`]; [`Error::ModelFile`] when config and weights disagree or a weight is not a finite number.
+    /// [`Error::UnsupportedArchitecture`]; [`Error::ModelFile`] when config and weights disagree or
+    /// a weight is not a finite number.
     pub fn load(
         json: &Value,
         files: Vec<Arc<dyn WeightsFile>>,
@@ -80,15 +83,15 @@ impl NativeBackend {
         Ok(Self { model, kernels, precision, scratch: Pool::new(), memory })
     }
 
-    /// Arithmetic of the linear layers.
+    /// The arithmetic of the linear layers.
     pub fn precision(&self) -> Precision {
         self.precision
     }
 
-    /// Runs a batch on this thread alone and says where the time went.
+    /// Runs a batch on this thread only, and returns the times of its operations.
     ///
     /// # Errors
-    /// As [`Backend::forward`].
+    /// The errors of [`Backend::forward`].
     pub fn profile(&self, batch: &RaggedBatch) -> Result<Profile> {
         let mut laps = Laps::started();
         for range in micro_batches(&batch.cu_seqlens) {
@@ -105,7 +108,8 @@ impl NativeBackend {
         Ok(profile)
     }
 
-    /// Computes the sequences `range` and hands each to `sink`. Of more than a micro-batch `call` is looked at before each layer.
+    /// Computes the sequences `range` and passes each to `sink`. For more than a micro-batch,
+    /// `call` is checked before each layer.
     fn pass(
         &self,
         (batch, range): (&RaggedBatch, std::ops::Range<usize>),
@@ -140,7 +144,7 @@ impl NativeBackend {
 
 const CONTEXT: &str = "the forward pass failed";
 
-/// The tensors of an encoder of this family, and what stands beside it.
+/// Opens the tensors of an encoder of this family, and those beside it.
 pub(super) fn open_tensors(config: &Config, files: Vec<Arc<dyn WeightsFile>>, folder: &Path) -> Result<Tensors> {
     let anchor = if config.family == Family::ModernBert { modernbert::ANCHOR } else { bert::ANCHOR };
     Tensors::open(files, folder.join("model.safetensors"), anchor, config.family == Family::DistilBert)
@@ -155,8 +159,8 @@ pub(super) fn unsupported(lacking: String) -> Error {
     }
 }
 
-/// Runs of sequences of at most [`MICRO_BATCH_TOKENS`] tokens, a longer one alone; of like size, for a small rest would read all
-/// weights once more.
+/// Cuts sequences into runs of at most [`MICRO_BATCH_TOKENS`] tokens; a longer sequence is alone.
+/// The runs have similar sizes, because a small rest would read all weights once more.
 fn micro_batches(cu_seqlens: &[usize]) -> impl Iterator<Item = std::ops::Range<usize>> {
     let sequences = cu_seqlens.len().saturating_sub(1);
     let mut first = 0;
@@ -201,7 +205,8 @@ mod tests {
     use crate::call::CancelToken;
     use crate::kernels::Isa;
 
-    /// Hidden states of two short sequences, an expanded one and one of more than a block, by a tiny model of `models/`.
+    /// Returns the hidden states of two short sequences, an expanded one and one of more than a
+    /// block, by a tiny model of `models/`.
     fn states(name: &str, kernels: &'static Kernels, precision: Precision, threads: usize) -> Vec<Vec<f32>> {
         let engine = engine(name, kernels, precision);
         let mut batch = RaggedBatch::of([&[5, 6, 7, 8, 9][..], &[4], &[10; 33], &[]].into_iter());
@@ -228,7 +233,7 @@ mod tests {
         token.cancel();
         let call = Call::new().cancel(&token);
         let engine = engine("tiny-modernbert", Kernels::best(), Precision::F32);
-        // The tiny model has 80 positions: texts that go together stand for a long one.
+        // The tiny model has 80 positions, so several texts stand for a long one.
         for (texts, tokens, is_given_up) in [(8, MICRO_BATCH_TOKENS / 8, false), (9, MICRO_BATCH_TOKENS / 9 + 1, true)]
         {
             let batch = RaggedBatch::of(std::iter::repeat_n([5; 80].split_at(tokens).0, texts));

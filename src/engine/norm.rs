@@ -1,4 +1,4 @@
-//! Layer norms, and what stands between them and the products that follow.
+//! Layer norms, and the preparation of the products behind them.
 
 use super::aligned::Aligned;
 use super::linear::{Linear, Rows};
@@ -14,7 +14,7 @@ pub(super) struct Norm {
 }
 
 impl Norm {
-    /// `beta` may be empty: there is none.
+    /// Creates a norm. `beta` is empty for a norm without bias.
     pub(super) fn new(gamma: &[f32], beta: &[f32], eps: f32) -> Self {
         let padded = padded_len(gamma.len());
         let pad = |values: &[f32]| {
@@ -24,14 +24,15 @@ impl Norm {
         Self { gamma: pad(gamma), beta: pad(beta), len: gamma.len(), eps }
     }
 
-    /// Normalises rows of padded numbers in place.
+    /// Normalises padded rows in place.
     pub(super) fn apply(&self, kernels: &Kernels, rows: &mut [f32]) {
         debug_assert!(rows.len().is_multiple_of(ROW_PAD));
         kernels.elementwise.layer_norm(rows, self.gamma.as_slice(), self.beta.as_slice(), self.len, self.eps);
     }
 
-    /// Normalises rows in place and prepares them for `next`, as rows of its operand from `first` on. Then they get the
-    /// [`Linear::early_bias`] of `adder`, which is added to them later.
+    /// Normalises rows in place and prepares them for `next`, as rows of its operand from `first`
+    /// on. Then adds the [`Linear::early_bias`] of `adder` to the rows, because `adder` is added to
+    /// them later.
     pub(super) fn feed(
         &self,
         kernels: &Kernels,

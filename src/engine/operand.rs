@@ -1,8 +1,8 @@
-//! Rows in the form in which a product reads them.
+//! Rows in the form that a product reads.
 
 use super::aligned::Aligned;
 
-/// Rows as a product wants them.
+/// Buffers of rows in the form that a product reads.
 pub(super) struct Operand {
     pub(super) halves: Aligned<u16>,
     pub(super) codes: Aligned<u8>,

@@ -1,8 +1,10 @@
-//! Memory for packed weights: regions that ask for huge pages.
+//! Memory for packed weights, in regions that request huge pages.
 //!
-//! Every micro-batch reads all weights from the L3 cache or from memory. In pages of 4 KB those of MiniLM in bfloat16 (21 MB) are 5,200 entries for
-//! a TLB of some 2,000, and a virtual machine looks each missing one up in two tables. In pages of 2 MB they are 11. `Vec` gets no huge
-//! pages where the system gives them only on request (`madvise`, the default of most distributions), and a single matrix of 1 MB would fill none.
+//! Every micro-batch reads all weights from the L3 cache or from memory. MiniLM's weights in
+//! bfloat16 (21 MB) take 5,200 pages of 4 KB. A TLB has some 2,000 entries, and a virtual machine
+//! looks up each missing one in two tables. In pages of 2 MB they take 11. `Vec` gets no huge pages
+//! where the system only gives them on request (`madvise`, the default of most distributions), and
+//! a single matrix of 1 MB would not fill one.
 
 use std::alloc::{Layout, handle_alloc_error};
 use std::marker::PhantomData;
@@ -13,17 +15,17 @@ use memmap2::{MmapMut, MmapOptions};
 
 use super::aligned::Number;
 
-/// Bytes of a region; what is not used of one is never touched.
+/// Size of a region in bytes. Unused bytes are never touched.
 const REGION: usize = 32 << 20;
-/// Bytes of a huge page of x86-64 and of most ARM systems.
+/// Size of a huge page in bytes, on x86-64 and on most ARM systems.
 const HUGE_PAGE: usize = 2 << 20;
-/// Where a matrix begins: at a cache line.
+/// Alignment of a matrix: a cache line.
 const LINE: usize = 64;
 
-/// Hands out memory for the weights of a model, one matrix behind the other.
+/// An allocator for the weights of a model, one matrix after the other.
 pub(super) struct Memory {
     current: Mutex<Option<Current>>,
-    /// Bytes handed out.
+    /// Number of bytes handed out.
     used: AtomicU64,
 }
 
@@ -33,26 +35,27 @@ struct Current {
     free: usize,
 }
 
-/// Some mapped bytes, zero at first, from a huge page's beginning on.
+/// Mapped bytes, initially zero, that begin at a huge page.
 struct Region {
     start: *mut u8,
     len: usize,
-    /// Unmapped with the region.
+    /// The mapping, which ends with the region.
     _map: MmapMut,
 }
 
-// SAFETY: plain memory. `Memory` hands each byte out once, and `Packed` lets it be written only before it exists.
+// SAFETY: plain memory. `Memory` hands each byte out once, and `Packed` lets it be written only
+// before it exists.
 unsafe impl Send for Region {}
 // SAFETY: as above.
 unsafe impl Sync for Region {}
 
 impl Region {
-    /// At least `len` bytes. Without memory for them it ends the process, as `Vec` does.
+    /// Maps at least `len` bytes. Without memory for them it ends the process, as `Vec` does.
     fn new(len: usize) -> Self {
         let whole = len.max(REGION).saturating_add(HUGE_PAGE);
         let layout = Layout::from_size_align(whole, LINE).unwrap_or(Layout::new::<Region>());
         let mut map = MmapOptions::new().len(whole).map_anon().unwrap_or_else(|_| handle_alloc_error(layout));
-        // A system without huge pages refuses, which costs speed and nothing else.
+        // A system without huge pages refuses this. That only costs speed.
         #[cfg(target_os = "linux")]
         let _ = map.advise(memmap2::Advice::HugePage);
         let skipped = map.as_ptr().align_offset(HUGE_PAGE).min(HUGE_PAGE);
@@ -65,18 +68,18 @@ impl Memory {
         Self { current: Mutex::new(None), used: AtomicU64::new(0) }
     }
 
-    /// Bytes handed out.
+    /// Returns the number of bytes handed out.
     pub(super) fn used(&self) -> u64 {
         self.used.load(Ordering::Relaxed)
     }
 
-    /// `len` numbers, zero at first, that `fill` writes.
+    /// Allocates `len` numbers, initially zero, and lets `fill` write them.
     ///
     /// # Errors
-    /// Those of `fill`.
+    /// The errors of `fill`.
     ///
     /// # Panics
-    /// If no memory holds so many.
+    /// If memory cannot hold that many numbers.
     pub(super) fn pack<T: Number, E>(
         &self,
         len: usize,
@@ -85,12 +88,13 @@ impl Memory {
         assert!(len <= isize::MAX as usize / (2 * size_of::<T>()), "no memory holds {len} numbers");
         let (region, first) = self.take((len * size_of::<T>()).next_multiple_of(LINE));
         let numbers = region.start.wrapping_add(first).cast::<T>();
-        // SAFETY: `take` gives bytes of the region that nobody else has, at a cache line; all bytes are numbers.
+        // SAFETY: `take` gives bytes of the region that nobody else has, at a cache line; all bytes
+        // are numbers.
         fill(unsafe { std::slice::from_raw_parts_mut(numbers, len) })?;
         Ok(Packed { region, first, len, element: PhantomData })
     }
 
-    /// Bytes of a region that nobody has, and where they begin.
+    /// Takes unused bytes of a region. Returns the region and their offset.
     fn take(&self, bytes: usize) -> (Arc<Region>, usize) {
         self.used.fetch_add(bytes as u64, Ordering::Relaxed);
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
@@ -103,10 +107,10 @@ impl Memory {
     }
 }
 
-/// Numbers in a region, which lives as long as they do.
+/// Numbers in a region. They keep the region alive.
 pub(super) struct Packed<T> {
     region: Arc<Region>,
-    /// Bytes in front of them.
+    /// The offset of the numbers in the region, in bytes.
     first: usize,
     len: usize,
     element: PhantomData<T>,

@@ -1,4 +1,4 @@
-//! Weights on their way into panels: in which precision and shape, and where large columns are split.
+//! Packing weights into panels: precision, shape, and splitting of large columns.
 
 use rayon::prelude::*;
 
@@ -8,7 +8,7 @@ use super::packed::{Memory, Packed};
 use super::split_columns::SplitColumns;
 use crate::kernels::{Kernels, Shape, TILE_BLOCK, Tiles, code_lines_len, lines_len};
 
-/// For whom weights are packed, and where they go.
+/// The kernels and precision that weights are packed for, and the memory for them.
 pub(super) struct Site<'a> {
     pub(super) kernels: &'static Kernels,
     pub(super) precision: Precision,
@@ -22,28 +22,29 @@ pub(super) enum Weights {
     I8 { panels: Packed<i8>, scales: Aligned<f32>, sums: Aligned<i32>, split: Option<SplitColumns> },
 }
 
-/// A number in a weight that is none.
+/// The error for NaN or infinity in a weight.
 #[derive(Debug)]
 pub(super) struct NotFinite {
-    /// The column: an output of the layer.
+    /// The column, which is an output of the layer.
     pub(super) column: usize,
 }
 
-/// Whether a matrix unit computes layers of this precision.
+/// Returns the matrix unit, if it computes layers of this precision.
 pub(super) fn matrix_unit(kernels: &Kernels, precision: Precision) -> Option<Tiles> {
     kernels.tiles.filter(|_| precision != Precision::F32)
 }
 
-/// Whether columns with large numbers are split: only where a row has no more than 256 codes.
+/// Returns true if columns with large numbers are split. This is done only where a row has no more
+/// than 256 codes.
 pub(super) fn splits_columns(kernels: &Kernels, precision: Precision) -> bool {
     precision == Precision::I8 && (kernels.tiles.is_some() || kernels.gemm_i8.code_bytes() == 1)
 }
 
 impl Weights {
-    /// Packs the weights of `shape`, whose columns `row` writes, and gives the shape in which they are packed.
+    /// Packs the weights of `shape`, whose columns `row` writes. Also returns the packed shape.
     ///
     /// # Errors
-    /// Those of `row`.
+    /// The errors of `row`.
     pub(super) fn pack(
         site: &Site<'_>,
         shape: Shape,
@@ -81,7 +82,7 @@ impl Weights {
     }
 }
 
-/// The shape in which weights are packed.
+/// Returns the shape of packed weights.
 fn packed_shape(tiled: bool, precision: Precision, shape: Shape, split: Option<&SplitColumns>) -> Shape {
     let k = split.map_or(shape.k, SplitColumns::width);
     match (tiled, precision) {
@@ -91,7 +92,8 @@ fn packed_shape(tiled: bool, precision: Precision, shape: Shape, split: Option<&
     }
 }
 
-/// Packs all panels in parallel: `pack` gets a column, its place in its panel, the panel's shape, the panel, and a buffer of `k` numbers.
+/// Packs all panels in parallel. `pack` receives a column, its place in its panel, the panel's
+/// shape, the panel, and a buffer of `k` numbers.
 fn pack_panels<T: Number>(
     memory: &Memory,
     shape: Shape,
@@ -109,7 +111,8 @@ fn pack_panels<T: Number>(
     })
 }
 
-/// Packs weights as i8 in panels of `shape`; a row has `k` numbers, and those of the added columns.
+/// Packs weights as i8 in panels of `shape`. A row has `k` numbers, then those of the added
+/// columns.
 fn pack_i8(
     site: &Site<'_>,
     shape: Shape,

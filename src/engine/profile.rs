@@ -1,4 +1,4 @@
-//! Where the time of a forward pass goes.
+//! The time of a forward pass, by layer and operation.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 /// A part of a forward pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operation {
-    /// Rows of the embedding tables, added, and their norm.
+    /// Adding rows of the embedding tables, and their norm.
     Embeddings,
-    /// Quantising or rounding what the products read.
+    /// Quantising or rounding the input of the products.
     Quantize,
     /// The product that gives queries, keys and values.
     Qkv,
@@ -22,14 +22,14 @@ pub enum Operation {
     Norm,
     /// The first product of the feed-forward part, with bias and activation.
     Up,
-    /// Activation and gate, where they stand alone.
+    /// Activation and gate, where they are a step of their own.
     Gate,
-    /// The second product, with bias and residual.
+    /// The second product of the feed-forward part, with bias and residual.
     Down,
 }
 
 impl Operation {
-    /// All of them, in the order of the forward pass.
+    /// All operations, in the order of the forward pass.
     pub const ALL: [Operation; 10] = [
         Operation::Embeddings,
         Operation::Quantize,
@@ -64,20 +64,22 @@ impl fmt::Display for Operation {
 /// Seconds by layer and operation of one or more forward passes.
 #[derive(Debug, Clone, Default)]
 pub struct Profile {
-    /// Per layer, the times of [`Operation::ALL`]; what precedes the first layer counts to it, what follows the last to that.
+    /// Per layer, the times of [`Operation::ALL`]. Work before the first layer counts to the first,
+    /// work after the last layer to the last.
     pub layers: Vec<[Duration; Operation::ALL.len()]>,
-    /// Operations (a multiply-add is two) of each of [`Operation::ALL`] in all layers; 0 where it is not counted in such.
+    /// Arithmetic operations (a multiply-add is two) for each of [`Operation::ALL`] in all layers;
+    /// 0 where they are not counted.
     pub operations: [u64; Operation::ALL.len()],
 }
 
 impl Profile {
-    /// The time of one operation in all layers.
+    /// Returns the time of one operation in all layers.
     pub fn total(&self, operation: Operation) -> Duration {
         self.layers.iter().map(|layer| layer[operation as usize]).sum()
     }
 }
 
-/// A stopwatch that runs through a forward pass; off, it costs nothing.
+/// A stopwatch for a forward pass. When it is off, it costs nothing.
 pub(super) struct Laps {
     watch: Option<(Instant, Profile)>,
     layer: usize,
@@ -92,12 +94,12 @@ impl Laps {
         Self { watch: Some((Instant::now(), Profile::default())), layer: 0 }
     }
 
-    /// Says which layer the next laps belong to.
+    /// Sets the layer of the next laps.
     pub(super) fn layer(&mut self, layer: usize) {
         self.layer = layer;
     }
 
-    /// Counts the time since the last lap to `operation`.
+    /// Adds the time since the last lap to `operation`.
     pub(super) fn lap(&mut self, operation: Operation) {
         let Some((last, profile)) = &mut self.watch else { return };
         let now = Instant::now();
@@ -108,7 +110,7 @@ impl Laps {
         *last = now;
     }
 
-    /// The laps of a product.
+    /// Returns the laps of a product.
     pub(super) fn of(&mut self, operation: Operation) -> LapsOf<'_> {
         LapsOf { laps: self, operation }
     }
@@ -118,7 +120,7 @@ impl Laps {
     }
 }
 
-/// The two laps of a product: its operand, and itself.
+/// The two laps of a product: preparing its operand, and the product itself.
 pub(super) struct LapsOf<'a> {
     laps: &'a mut Laps,
     operation: Operation,

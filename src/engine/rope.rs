@@ -1,9 +1,10 @@
-//! Rotary positions (Su et al. 2021), in the form of GPT-NeoX and transformers' `apply_rotary_pos_emb`: number `d` of a head is rotated
-//! with number `d + head_dim / 2`, by the angle `position * theta^(-2d / head_dim)`.
+//! Rotary positions (Su et al. 2021), in the form of GPT-NeoX and transformers'
+//! `apply_rotary_pos_emb`: number `d` of a head is rotated with number `d + head_dim / 2`, by the
+//! angle `position * theta^(-2d / head_dim)`.
 
 use super::batch::Heads;
 
-/// The frequencies of one kind of layer.
+/// The frequencies for one kind of layer.
 pub(super) struct Rope {
     /// `theta^(-2d / head_dim)` for `d` in `0..head_dim / 2`.
     frequencies: Vec<f32>,
@@ -25,7 +26,8 @@ impl Rope {
                 for (turn, frequency) in turns.iter_mut().zip(&self.frequencies) {
                     *turn = (position as f32 * frequency).sin_cos();
                 }
-                // The matrices of queries and keys; those of values behind them are not turned.
+                // The matrices of queries and keys are rotated, those of values behind them are
+                // not.
                 for matrix in 0..2 * heads.count {
                     let (first, second) = qkv[(matrix * tokens + row) * heads.dim..][..2 * half].split_at_mut(half);
                     for ((a, b), (sin, cos)) in first.iter_mut().zip(second).zip(&turns) {
@@ -51,7 +53,8 @@ mod tests {
         rope.rotate(&mut turned, &[0, 2], &heads);
         assert_eq!((&turned[..16], &turned[32..48]), (&original[..16], &original[32..48]), "the first position");
         assert_eq!(turned[64..], original[64..], "values are not turned");
-        // The second token of queries and of keys: number 0 turns with number 2 by one radian.
+        // In the second token of queries and of keys, number 0 is rotated with number 2 by one
+        // radian.
         let (sin, cos) = 1f32.sin_cos();
         for first in [16, 48] {
             let (a, b) = (original[first], original[first + 2]);

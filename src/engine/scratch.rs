@@ -7,42 +7,44 @@ use super::between::Between;
 use super::operand::Operand;
 use crate::kernels::AttentionBuffers;
 
-/// Buffers of one worker. Each grows to the largest batch seen; see [`super::MICRO_BATCH_TOKENS`] for what that is.
+/// The buffers of one worker. Each grows to the largest batch seen; see
+/// [`super::MICRO_BATCH_TOKENS`] for its size.
 pub(super) struct Scratch {
     /// Hidden states, `[tokens, hidden]`.
     pub(super) hidden: Aligned<f32>,
-    /// A second set, where normalised states must not replace the residual.
+    /// Hidden states after a norm, where they must not replace the residual.
     pub(super) normed: Aligned<f32>,
-    /// Between the two layers of the feed-forward part, for a block of rows: `[rows, intermediate]`.
+    /// The data between the two layers of the feed-forward part, for a block of rows: `[rows,
+    /// intermediate]`.
     pub(super) middle: Between,
-    /// The half of a gated layer that is kept, for a block of rows.
+    /// The kept half of a gated layer, for a block of rows.
     pub(super) gated: Aligned<f32>,
-    /// What the first product of a layer reads: all rows.
+    /// The input of a layer's first product, for all rows.
     pub(super) operand: Operand,
-    /// What the products behind attention read: a block of rows.
+    /// The input of the products behind attention, for a block of rows.
     pub(super) inner_operand: Operand,
     pub(super) attention: AttentionScratch,
 }
 
-/// Buffers of attention.
+/// The buffers of attention.
 pub(super) struct AttentionScratch {
     /// Queries, keys and values of each head, `[3, heads, tokens, head_dim]`.
     pub(super) qkv: Aligned<f32>,
-    /// The same for the matrix unit, in panels of 32 columns.
+    /// Queries, keys and values for the matrix unit, in panels of 32 columns.
     pub(super) panels: Aligned<u16>,
-    /// What attention gives, `[tokens, heads x head_dim]`.
+    /// The result of attention, `[tokens, heads x head_dim]`.
     pub(super) context: Between,
-    /// Of those who work on heads.
+    /// The buffers of the threads that compute heads.
     pub(super) heads: Pool<HeadScratch>,
 }
 
-/// Buffers of one head of one sequence.
+/// The buffers of one head of one sequence.
 pub(super) struct HeadScratch {
     /// Keys, packed for a product: panels of `[head_dim, tokens]`.
     pub(super) keys: Aligned<f32>,
-    /// `[rows, tokens]`.
+    /// The scores, `[rows, tokens]`.
     pub(super) scores: Aligned<f32>,
-    /// The matrix unit's.
+    /// The buffers of the matrix unit.
     pub(super) tiles: AttentionBuffers,
 }
 
@@ -71,7 +73,7 @@ impl Scratch {
     }
 }
 
-/// Buffers that are not in use.
+/// A pool of unused buffers.
 pub(super) struct Pool<T>(Mutex<Vec<Box<T>>>);
 
 impl<T> Pool<T> {

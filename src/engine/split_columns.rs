@@ -1,38 +1,43 @@
 //! Input columns that carry far larger numbers than the others, split for 8-bit codes.
 //!
-//! A trained transformer has a few columns of hidden states, the same in all its layers, whose numbers are ten times those of the
-//! others. A row of 8-bit codes has one scale; such a column makes it so coarse that the rest of the row loses three of its bits. So
-//! the column is fed in `p` equal parts: `x w = sum of p copies of (x / p) w`, exactly. The copies of `x / p` have equal codes, the
-//! row's range shrinks, and the codes of the `p` weights are chosen so that their sum is the nearest to `p w`, which also rounds the
-//! weights that matter most more finely. This is outlier channel splitting (Zhao et al. 2019), here without sample data: the norm in
-//! front of a layer says how large its columns can become.
+//! A trained transformer has a few columns of hidden states, the same in all its layers, whose
+//! numbers are ten times those of the others. A row of 8-bit codes has one scale. With a large
+//! column this scale is so coarse that the rest of the row loses three of its bits. Therefore the
+//! column is fed in `p` equal parts: `x w = sum of p copies of (x / p) w`, exactly. The copies of
+//! `x / p` have equal codes, and the row's range shrinks. The codes of the `p` weights are chosen
+//! so that their sum is the nearest to `p w`, which also rounds the most important weights more
+//! finely. This is outlier channel splitting (Zhao et al. 2019), here without sample data: the norm
+//! in front of a layer determines how large its columns can become.
 
 use super::aligned::Aligned;
 use crate::kernels::{Parts, ROW_PAD, largest_size, nearest, padded_len};
 
-/// Columns that are added, as a share of a row: 32 for 384 columns. In cosine to f32 over the texts of models/parity, all-MiniLM-L6-v2
-/// has .9982 without, .9991 with 16 and .9992 with 32.
+/// The divisor of a row's width that gives the number of added columns: 32 for 384 columns. In
+/// cosine to f32 over the texts of models/parity, all-MiniLM-L6-v2 has .9982 with no added columns,
+/// .9991 with 16 and .9992 with 32.
 const ADDED: usize = 12;
-/// How large a number a norm lets through, as a share of the largest that it can (the square root of the width): in the column that
-/// leads, in the next ones up to each rank, and in all others.
+/// The assumed size of a norm's outputs, as a share of the largest possible one (the square root of
+/// the width). It is given for the first column, for the next ones up to each rank, and for all
+/// others.
 const RANKS: [(usize, f32); 3] = [(1, 1.0), (8, 0.6), (16, 0.3)];
 const OTHERS: f32 = 0.2;
 
-/// Columns that are added to `width`.
+/// Returns the number of columns that are added to `width`.
 pub(super) fn added(width: usize) -> usize {
     padded_len(width / ADDED)
 }
 
-/// How the columns of an input are split.
+/// The splitting of the columns of an input.
 pub(super) struct SplitColumns {
-    /// Per column, what a number is multiplied by: 1 / its number of parts.
+    /// The factor for each column: 1 / its number of parts.
     factors: Aligned<f32>,
-    /// The column that each added one repeats, in ascending order.
+    /// The column that each added column repeats, in ascending order.
     sources: Vec<u32>,
 }
 
 impl SplitColumns {
-    /// Splits the columns behind a norm into `added` more, a multiple of `ROW_PAD`. `ranks` has each column's place among the columns with the largest numbers; see [`ranks`].
+    /// Splits the columns behind a norm into `added` more, a multiple of `ROW_PAD`. `ranks` has
+    /// each column's place among the columns with the largest numbers; see [`ranks`].
     pub(super) fn behind(gamma: &[f32], beta: &[f32], ranks: &[usize], added: usize) -> Self {
         let largest = (gamma.len() as f32).sqrt();
         let sizes = gamma.iter().zip(beta).zip(ranks).map(|((gamma, beta), rank)| {
@@ -43,7 +48,7 @@ impl SplitColumns {
         let mut parts = vec![1u32; sizes.len()];
         for _ in 0..added {
             let part = |column: &usize| sizes[*column] / parts[*column] as f32;
-            // Of equals the first: the same columns on every machine.
+            // Of equal columns the first one counts, so that it is the same on every machine.
             let widest =
                 (0..sizes.len()).reduce(|best, column| if part(&column) > part(&best) { column } else { best });
             if let Some(column) = widest {
@@ -56,23 +61,24 @@ impl SplitColumns {
         Self { factors: factors.collect(), sources: parts.iter().enumerate().flat_map(copies).collect() }
     }
 
-    /// Columns of a split row, padding included.
+    /// Returns the number of columns of a split row, padding included.
     pub(super) fn width(&self) -> usize {
         debug_assert!(self.sources.len().is_multiple_of(ROW_PAD));
         self.factors.as_slice().len() + self.sources.len()
     }
 
-    /// What the quantiser makes of a row: copies of a part have one code, so it is computed once.
+    /// Returns the parts for the quantiser. Copies of a part have one code, so it is computed once.
     pub(super) fn parts(&self) -> Parts<'_> {
         Parts { factors: self.factors.as_slice(), copies: &self.sources }
     }
 
-    /// Changes the weights of one output, which stand in front in `row`, so that their codes of 8 bits add up to those of the columns.
+    /// Changes the weights of one output, at the beginning of `row`, so that their 8-bit codes add
+    /// up to those of the columns.
     pub(super) fn split_weights(&self, row: &mut [f32]) {
         let (whole, added) = row.split_at_mut(self.factors.as_slice().len());
         let scale = largest_size(whole) / 127.0;
         if scale == 0.0 {
-            // An output of padding: what the output before it left here must not be taken for its weights.
+            // This output is padding. The previous output's weights must not remain in the buffer.
             added.fill(0.0);
             return;
         }
@@ -81,7 +87,8 @@ impl SplitColumns {
         for copies in copies {
             let parts = copies.len() as i32 + 1;
             let place = &mut whole[copies[0] as usize];
-            // The floors of (sum + j) / parts for j from 0 add up to the sum. Integers: `floor` is a call where SSE4.1 cannot be assumed.
+            // The floors of (sum + j) / parts for j from 0 add up to the sum. This uses integers,
+            // because `floor` is a call where SSE4.1 cannot be assumed.
             let sum = nearest(*place / scale * parts as f32);
             let code = |j: i32| (sum + j).div_euclid(parts) as f32 * scale;
             *place = code(0);
@@ -90,7 +97,8 @@ impl SplitColumns {
     }
 }
 
-/// Per column, its place (from 0) among the columns with the largest numbers, by all norms of a model together.
+/// Returns each column's place (from 0) among the columns with the largest numbers, over all norms
+/// of a model.
 pub(super) fn ranks(norms: &[(Vec<f32>, Vec<f32>)]) -> Vec<usize> {
     let width = norms.first().map_or(0, |(gamma, _)| gamma.len());
     let share = OTHERS * (width as f32).sqrt();
@@ -134,7 +142,7 @@ mod tests {
         parts.extend(copies.iter().map(|&column| parts[column as usize]).collect::<Vec<f32>>());
         split.split_weights(&mut weights);
         let sum: f32 = parts.iter().zip(&weights).map(|(x, w)| x * w).sum();
-        // Weights of split columns are rounded to a part of a code.
+        // Weights of split columns are rounded to a fraction of a code.
         assert!((sum - exact).abs() < 1.0, "{sum} for {exact}");
         let largest = parts.iter().fold(0.0f32, |largest, x| largest.max(x.abs()));
         assert!(largest <= 27.0, "the range of a row shrinks: {largest}");

@@ -1,4 +1,4 @@
-//! Tensors by name, out of safetensors files as bytes.
+//! Tensors by name, from the bytes of safetensors files.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -12,10 +12,11 @@ use crate::{Error, Result};
 
 /// The bytes of a weights file, mapped or read.
 pub trait WeightsFile: Send + Sync {
-    /// All of them.
+    /// Returns all bytes.
     fn bytes(&self) -> &[u8];
 
-    /// Told that most of the bytes will not be read again: a mapped file gives its pages back.
+    /// Receives the notice that most of the bytes will not be read again. A mapped file then gives
+    /// its pages back.
     fn release(&self) {}
 }
 
@@ -25,7 +26,7 @@ impl WeightsFile for Vec<u8> {
     }
 }
 
-/// `(BERT, DistilBERT)`, parts of names in the order they are tried.
+/// Parts of names as `(BERT, DistilBERT)`, in the order they are tried.
 const DISTILBERT_NAMES: [(&str, &str); 9] = [
     ("encoder.layer.", "transformer.layer."),
     (".attention.self.query.", ".attention.q_lin."),
@@ -38,13 +39,14 @@ const DISTILBERT_NAMES: [(&str, &str); 9] = [
     (".output.LayerNorm.", ".output_layer_norm."),
 ];
 
-/// DistilBERT's name of a tensor of BERT.
+/// Returns DistilBERT's name of a BERT tensor.
 pub(crate) fn distilbert_name(bert: &str) -> String {
     DISTILBERT_NAMES.iter().fold(bert.to_owned(), |name, (from, to)| name.replace(from, to))
 }
 
-/// What precedes `anchor`, a tensor that every checkpoint of the architecture has, in the names of a file: `bert.`, `model.`, nothing.
-/// The shortest, if there are several.
+/// Returns the prefix of `anchor`, a tensor that every checkpoint of the architecture has, in the
+/// names of a file: `bert.`, `model.` or nothing. Returns the shortest prefix, if there are
+/// several.
 pub(crate) fn root_prefix<'a>(names: impl Iterator<Item = &'a str>, anchor: &str) -> Option<String> {
     names
         .filter_map(|name| name.strip_suffix(anchor))
@@ -53,8 +55,9 @@ pub(crate) fn root_prefix<'a>(names: impl Iterator<Item = &'a str>, anchor: &str
         .map(str::to_owned)
 }
 
-/// Layers that a safetensors file has tensors of: one more than the largest number behind `layer.` or `layers.` in a name. `None` without such
-/// names, and for a header that cannot be read.
+/// Returns the number of layers in a safetensors file: one more than the largest number behind
+/// `layer.` or `layers.` in a tensor's name. `None` without such names, and for a header that
+/// cannot be read.
 pub(crate) fn layers_held(file: &[u8]) -> Option<u64> {
     let (_, header) = SafeTensors::read_metadata(file).ok()?;
     let layer = |name: &String| {
@@ -64,7 +67,7 @@ pub(crate) fn layers_held(file: &[u8]) -> Option<u64> {
     header.tensors().keys().filter_map(layer).max()?.checked_add(1)
 }
 
-/// Where a tensor lies.
+/// The position of a tensor in the files.
 #[derive(Debug, Clone)]
 struct Place {
     file: usize,
@@ -78,16 +81,16 @@ struct Place {
 pub(super) struct Tensors {
     files: Vec<Arc<dyn WeightsFile>>,
     places: HashMap<String, Place>,
-    /// Precedes every name asked for.
+    /// The prefix of every name.
     root: String,
-    /// Names are asked for as BERT's, and are DistilBERT's.
+    /// True if names are requested as BERT's, while the file has DistilBERT's.
     distilbert: bool,
-    /// For messages.
+    /// The path for messages.
     path: PathBuf,
 }
 
 impl Tensors {
-    /// Reads the headers. `anchor` tells the root of the names; see [`root_prefix`].
+    /// Reads the headers. `anchor` determines the root of the names; see [`root_prefix`].
     pub(super) fn open(
         files: Vec<Arc<dyn WeightsFile>>,
         path: PathBuf,
@@ -100,7 +103,8 @@ impl Tensors {
             let tensors = SafeTensors::deserialize(bytes)
                 .map_err(|e| unusable(format!("not a readable safetensors file: {e}")))?;
             for (name, view) in tensors.iter() {
-                // The view borrows from `bytes`: its distance from the beginning is its place.
+                // The view borrows from `bytes`, so that its distance from the beginning is its
+                // offset.
                 let start = view.data().as_ptr() as usize - bytes.as_ptr() as usize;
                 let end = start + view.data().len();
                 places.insert(
@@ -115,27 +119,28 @@ impl Tensors {
         Ok(Self { files, places, root, distilbert, path })
     }
 
-    /// Whether there is a tensor of this name.
+    /// Returns true if there is a tensor of this name.
     pub(super) fn contains(&self, name: &str) -> bool {
         self.places.contains_key(&self.name_in_file(name))
     }
 
-    /// The same without the root: heads stand beside the encoder.
+    /// Returns true if there is a tensor of this name without the root, such as a head beside the
+    /// encoder.
     pub(super) fn contains_exactly(&self, name: &str) -> bool {
         self.places.contains_key(name)
     }
 
-    /// What precedes the names of the encoder's tensors.
+    /// Returns the prefix of the names of the encoder's tensors.
     pub(super) fn root(&self) -> &str {
         &self.root
     }
 
-    /// The tensor of this name, which must have this shape.
+    /// Returns the tensor of this name, which must have this shape.
     pub(super) fn get(&self, name: &str, shape: &[usize]) -> Result<Tensor> {
         self.get_exactly(&self.name_in_file(name), shape)
     }
 
-    /// The same without the root: heads stand beside the encoder.
+    /// Does [`Tensors::get`] for a name without the root, such as a head beside the encoder.
     pub(super) fn get_exactly(&self, name: &str, shape: &[usize]) -> Result<Tensor> {
         let place = self.places.get(name).ok_or_else(|| self.unusable(format!("the tensor '{name}' is missing")))?;
         if place.shape != shape {
@@ -155,17 +160,17 @@ impl Tensors {
         })
     }
 
-    /// A vector of `len` finite numbers.
+    /// Reads a vector of `len` finite numbers.
     pub(super) fn vector(&self, name: &str, len: usize) -> Result<Vec<f32>> {
         self.values(name, &[len])
     }
 
-    /// The numbers of a tensor of this shape, row by row, all of them finite.
+    /// Reads the numbers of a tensor of this shape, row by row; all must be finite.
     pub(super) fn values(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
         self.values_exactly(&self.name_in_file(name), shape)
     }
 
-    /// The same without the root.
+    /// Does [`Tensors::values`] for a name without the root.
     pub(super) fn values_exactly(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
         let tensor = self.get_exactly(name, shape)?;
         let mut values = vec![0.0; shape.iter().product()];
@@ -175,7 +180,7 @@ impl Tensors {
         Ok(values)
     }
 
-    /// Fails when a number of a tensor is NaN or infinite.
+    /// Checks that all numbers of a tensor are finite.
     pub(super) fn check_finite(&self, name: &str, values: &[f32]) -> Result<()> {
         match values.iter().position(|x| !x.is_finite()) {
             None => Ok(()),
@@ -186,7 +191,7 @@ impl Tensors {
         }
     }
 
-    /// Says that what was read is not needed again, apart from single rows of tables.
+    /// Releases the files: they are not needed again, except for single rows of tables.
     pub(super) fn release(&self) {
         self.files.iter().for_each(|file| file.release());
     }
@@ -201,7 +206,7 @@ impl Tensors {
     }
 }
 
-/// A type of float in a weights file.
+/// A float type in a weights file.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Float {
     F64,
@@ -211,10 +216,10 @@ pub(crate) enum Float {
 }
 
 impl Float {
-    /// The type of a tensor that is computed with.
+    /// Returns the type of a tensor for computation.
     ///
     /// # Errors
-    /// The type and those that are supported, in words.
+    /// A message with the type and the supported ones.
     pub(crate) fn of(dtype: Dtype) -> Result<Self, String> {
         match dtype {
             Dtype::F64 => Ok(Float::F64),
@@ -248,7 +253,7 @@ impl Float {
     }
 }
 
-/// A tensor in its file: nothing is read before it is asked for.
+/// A tensor in its file. It is only read on request.
 pub(super) struct Tensor {
     file: Arc<dyn WeightsFile>,
     element: Float,
@@ -258,10 +263,10 @@ pub(super) struct Tensor {
 }
 
 impl Tensor {
-    /// Writes row `row` (of the last dimension) to the beginning of `out` as f32.
+    /// Writes row `row` (of the last dimension) as f32 to the beginning of `out`.
     ///
     /// # Panics
-    /// If there is no such row or `out` is shorter than one.
+    /// If there is no row `row`, or `out` is shorter than a row.
     pub(super) fn read_row(&self, row: usize, out: &mut [f32]) {
         let width = self.columns * self.element.bytes();
         let bytes = &self.file.bytes()[self.start..self.end][row * width..][..width];

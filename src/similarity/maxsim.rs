@@ -1,18 +1,20 @@
-//! Late interaction: a score from the vectors of single tokens.
+//! Late interaction: scores from the vectors of single tokens.
 //!
-//! MaxSim (Khattab and Zaharia, ColBERT, SIGIR 2020): each token of the query looks for the token of the document that is most like it;
-//! the score is what they find, here the mean instead of the sum, so that it lies in [-1, 1] whatever the query's length.
+//! In MaxSim (Khattab and Zaharia, ColBERT, SIGIR 2020) each token of the query finds the most
+//! similar token of the document. The score is the mean of these similarities instead of their sum,
+//! so that it is in [-1, 1] for any query length.
 //!
 //! # Floor
-//! `2 x query tokens x document tokens x dim` operations: 2 million for 16 x 150 tokens of 384, some 30 us on one core at its f32 peak,
-//! against 20 ms of forward pass for the document. So f32 is enough, and the product is never stored: a kernel keeps the running maxima in
-//! registers.
+//! The cost is `2 x query tokens x document tokens x dim` operations. For 16 x 150 tokens of 384
+//! these are 2 million, some 30 us on one core at its f32 peak, against 20 ms of forward pass for
+//! the document. Therefore f32 is fast enough. The product is never stored: a kernel keeps the
+//! running maxima in registers.
 
 use ndarray::ArrayView2;
 
 use crate::kernels::{Kernels, Left, Shape, padded_len};
 
-/// The normalised token vectors of a document, rows padded for the kernels.
+/// The normalised token vectors of a document, with rows padded for the kernels.
 pub struct DocumentTokens {
     rows: Vec<f32>,
     tokens: usize,
@@ -22,7 +24,8 @@ pub struct DocumentTokens {
 }
 
 impl DocumentTokens {
-    /// Normalises `vectors`, `[tokens, dim]`. A vector of zeros stays, and is as far from every other as a right angle.
+    /// Normalises `vectors`, `[tokens, dim]`. A vector of zeros stays zero, and has a cosine of 0
+    /// with every other vector.
     pub fn new(vectors: ArrayView2<'_, f32>) -> Self {
         let dot = Kernels::best().dot_f32;
         let (tokens, width) = (vectors.nrows(), padded_len(vectors.ncols()));
@@ -39,7 +42,8 @@ impl DocumentTokens {
         Self { rows, tokens, width, finite }
     }
 
-    /// `tokens` vectors of `dim` components, each written by `fill` to the zeros that it is given, and of length 1.
+    /// Creates `tokens` vectors of `dim` components. `fill` writes each of them, with length 1,
+    /// into zeros.
     pub(crate) fn from_unit_rows(tokens: usize, dim: usize, fill: impl Fn(usize, &mut [f32])) -> Self {
         let width = padded_len(dim);
         let mut rows = vec![0.0; tokens.saturating_mul(width)];
@@ -49,12 +53,12 @@ impl DocumentTokens {
         Self { rows, tokens, width, finite: true }
     }
 
-    /// Number of tokens.
+    /// Returns the number of tokens.
     pub fn len(&self) -> usize {
         self.tokens
     }
 
-    /// Whether there is no token.
+    /// Returns true if there is no token.
     pub fn is_empty(&self) -> bool {
         self.tokens == 0
     }
@@ -83,13 +87,14 @@ impl QueryTokens {
         Self { rows, panels, shape }
     }
 
-    /// Whether all components were finite.
+    /// Returns true if all components were finite.
     pub(crate) fn is_finite(&self) -> bool {
         self.rows.finite
     }
 
-    /// MaxSim, in [-1, 1]: the mean over the query's tokens of the largest cosine with a token of the document. 0 for a query without
-    /// tokens, -1 for a document without; NaN where a vector is not finite.
+    /// Computes MaxSim, in [-1, 1]: the mean over the query's tokens of the largest cosine with a
+    /// token of the document. 0 for a query without tokens, -1 for a document without tokens, NaN
+    /// if a vector is not finite.
     ///
     /// # Panics
     /// If the document's vectors have another dimension.
@@ -108,8 +113,9 @@ impl QueryTokens {
         (sum / self.rows.tokens as f32).clamp(-1.0, 1.0)
     }
 
-    /// For each of the query's tokens the document's token most like it, the first of equals, and their cosine: what
-    /// [`QueryTokens::maxsim`] is the mean of. Empty for a document without tokens.
+    /// Returns, for each of the query's tokens, the most similar token of the document (the first
+    /// of equals) and their cosine. [`QueryTokens::maxsim`] is the mean of these cosines. Empty for
+    /// a document without tokens.
     pub fn matches(&self, document: &DocumentTokens) -> Vec<(usize, f32)> {
         let dot = Kernels::best().dot_f32;
         let best = |token: usize| {
@@ -127,7 +133,7 @@ mod tests {
     use super::*;
     use ndarray::{Array2, array};
 
-    /// In f64, as the definition reads.
+    /// Computes MaxSim in f64, straight from the definition.
     fn plain_maxsim(query: &Array2<f32>, document: &Array2<f32>) -> f64 {
         let cosine = |a: ndarray::ArrayView1<'_, f32>, b: ndarray::ArrayView1<'_, f32>| {
             let dot = |a: ndarray::ArrayView1<'_, f32>, b: ndarray::ArrayView1<'_, f32>| {
@@ -145,7 +151,7 @@ mod tests {
             let (query, document) = (vectors(query_tokens, dim, 3), vectors(document_tokens, dim, 8));
             let (packed, tokens) = (QueryTokens::new(query.view()), DocumentTokens::new(document.view()));
             let (found, expected) = (f64::from(packed.maxsim(&tokens)), plain_maxsim(&query, &document));
-            // A cosine of 384 products in f32.
+            // This is the rounding of a cosine of 384 products in f32.
             assert!((found - expected).abs() < 1e-5, "{query_tokens} x {document_tokens} x {dim}: {found} {expected}");
             let matches = packed.matches(&tokens);
             let mean = matches.iter().map(|(_, cosine)| f64::from(*cosine)).sum::<f64>() / query_tokens as f64;
