@@ -1,4 +1,4 @@
-//! Functions of single numbers that stand behind a product.
+//! Functions of single numbers that are applied after a product.
 
 use super::simd::{self, Simd};
 
@@ -19,8 +19,9 @@ pub enum Activation {
     Silu,
 }
 
-/// `erf(t / sqrt 2) / t` for `|t| <= 5.2` as a polynomial in `s = 2 t^2 / 5.2^2 - 1`, lowest power first: a minimax fit (Lawson's
-/// weights over Chebyshev nodes) of 12 powers. GELU is within 1.3e-6 of the exact value for `|x| <= 12`.
+/// Coefficients of `erf(t / sqrt 2) / t` for `|t| <= 5.2` as a polynomial in `s = 2 t^2 / 5.2^2 -
+/// 1`, lowest power first. It is a minimax fit (Lawson's weights over Chebyshev nodes) of 12
+/// powers. GELU is within 1.3e-6 of the exact value for `|x| <= 12`.
 const ERF: [f32; 13] = [
     0.271_899_88,
     -0.135_486_81,
@@ -36,18 +37,18 @@ const ERF: [f32; 13] = [
     -0.005_007_403_4,
     0.001_717_511_4,
 ];
-/// Beyond, erf is 1 to the last digit.
+/// The bound beyond which erf is 1 to the last digit.
 const ERF_END: f32 = 5.2;
 
-/// The same for `|t| <= 4` in 6 powers, a fit that is exactly 1 at the end: GELU is within 1.9e-4, less than half a step of bfloat16 wherever
-/// its result is larger than 0.1.
+/// Coefficients for `|t| <= 4` in 6 powers, a fit that is exactly 1 at the end. GELU is within
+/// 1.9e-4, less than half a step of bfloat16 wherever its result is larger than 0.1.
 const ERF_FOR_BF16: [f32; 7] =
     [0.351_941_53, -0.168_849_1, 0.110_790_23, -0.070_952_155, 0.048_295_79, -0.033_069_015, 0.011_842_723];
-/// Beyond, erf counts as 1.
+/// The bound beyond which erf counts as 1.
 const ERF_FOR_BF16_END: f32 = 4.0;
 
-/// `x Phi(x) = x/2 + x/2 erf(x / sqrt 2)` by a polynomial up to `end`, step by step for all `G` vectors: each step waits four cycles for
-/// the one before.
+/// Computes `x Phi(x) = x/2 + x/2 erf(x / sqrt 2)` by a polynomial up to `end`. It advances all `G`
+/// vectors step by step, because each step waits four cycles for the one before.
 ///
 /// # Safety
 /// The instruction set is available.
@@ -73,7 +74,7 @@ unsafe fn gelu<S: Simd, const G: usize, const C: usize>(x: [S::F; G], erf: &[f32
     }
 }
 
-/// `1 / (1 + e^-x)`.
+/// Computes `1 / (1 + e^-x)`.
 ///
 /// # Safety
 /// The instruction set is available.
@@ -81,7 +82,8 @@ unsafe fn gelu<S: Simd, const G: usize, const C: usize>(x: [S::F; G], erf: &[f32
 unsafe fn sigmoid<S: Simd>(x: S::F) -> S::F {
     // SAFETY: the caller's promise.
     unsafe {
-        // e^88 is the largest that fits; the sigmoid is 0 there to the last digit that counts.
+        // e^88 is the largest power that fits. There the sigmoid is 0 to the last digit that
+        // counts.
         let e = simd::exp::<S>(S::min(S::sub(S::splat(0.0), x), S::splat(88.0)));
         S::div(S::splat(1.0), S::add(S::splat(1.0), e))
     }
@@ -112,7 +114,7 @@ pub(super) unsafe fn activated<S: Simd, const G: usize>(activation: Activation, 
     }
 }
 
-/// [`activated`] for numbers that are rounded to bfloat16 next.
+/// Does [`activated`] for numbers that are rounded to bfloat16 next.
 ///
 /// # Safety
 /// As there.

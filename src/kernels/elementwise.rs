@@ -1,9 +1,11 @@
-//! What a layer does between its products: activations, layer norm, softmax, quantising and rounding of rows.
+//! The operations of a layer between its products: activations, layer norm, softmax, quantising and
+//! rounding of rows.
 //!
-//! Floors, for a Zen 4 core and a passage of 80 tokens of all-MiniLM-L6-v2 (6 layers, 384 wide, 1,536 between): GELU 0.74 M elements of
-//! some 25 instructions, softmax 0.46 M of 18, quantising 1.3 M of 6, layer norm 0.4 M of 8. At two vector instructions a cycle and
-//! 16 lanes that is 1 M cycles, a tenth of the integer products' 2.3 GMAC / 64; on AVX2 with 8 lanes twice that, beside products
-//! that take twice as long too.
+//! Floors, for a Zen 4 core and a passage of 80 tokens of all-MiniLM-L6-v2 (6 layers, 384 wide,
+//! 1,536 between): GELU 0.74 M elements of some 25 instructions, softmax 0.46 M of 18, quantising
+//! 1.3 M of 6, layer norm 0.4 M of 8. At two vector instructions per cycle and 16 lanes this is 1 M
+//! cycles, a tenth of the integer products' 2.3 GMAC / 64. On AVX2 with 8 lanes it is twice that,
+//! but the products take twice as long too.
 
 use super::activation::{Activation, activated};
 use super::gemm::extent;
@@ -24,10 +26,11 @@ pub(super) unsafe fn activate<S: Simd>(activation: Activation, at: *mut f32, len
     }
 }
 
-/// `out = a * b`, elementwise; `out` may be `a`.
+/// Computes `out = a * b`, elementwise; `out` may be `a`.
 ///
 /// # Safety
-/// The instruction set is available, and the pointers are good for `len` elements, a multiple of `LANES`.
+/// The instruction set is available, and the pointers are good for `len` elements, a multiple of
+/// `LANES`.
 #[inline(always)]
 pub(super) unsafe fn multiply<S: Simd>(a: *const f32, b: *const f32, len: usize, out: *mut f32) {
     let mut i = 0;
@@ -38,11 +41,11 @@ pub(super) unsafe fn multiply<S: Simd>(a: *const f32, b: *const f32, len: usize,
     }
 }
 
-/// What [`layer_norm`] needs beside the row.
+/// The operands of [`layer_norm`] beside the row.
 pub(super) struct Norm {
     pub(super) gamma: *const f32,
     pub(super) beta: *const f32,
-    /// Elements that count; the rest of `padded` are zeros and stay so.
+    /// Number of elements that count; the rest of `padded` are zeros and stay so.
     pub(super) len: usize,
     pub(super) padded: usize,
     pub(super) eps: f32,
@@ -59,10 +62,12 @@ impl Norm {
     }
 }
 
-/// `(x - mean) / sqrt(variance + eps) * gamma + beta` (Ba et al. 2016), in place; the variance in a second pass over the row.
+/// Computes `(x - mean) / sqrt(variance + eps) * gamma + beta` (Ba et al. 2016) in place, with the
+/// variance in a second pass over the row.
 ///
 /// # Safety
-/// The instruction set is available; `x`, `gamma` and `beta` are good for `padded` elements, and those beyond `len` are zero.
+/// The instruction set is available; `x`, `gamma` and `beta` are good for `padded` elements, and
+/// those beyond `len` are zero.
 #[inline(always)]
 pub(super) unsafe fn layer_norm<S: Simd>(x: *mut f32, norm: &Norm) {
     // SAFETY: the caller's promise.
@@ -76,7 +81,7 @@ pub(super) unsafe fn layer_norm<S: Simd>(x: *mut f32, norm: &Norm) {
     }
 }
 
-/// The mean of a row, and one over its standard deviation.
+/// The mean of a row, and the reciprocal of its standard deviation.
 pub(super) struct Moments<S: Simd> {
     center: S::F,
     scale: S::F,
@@ -97,7 +102,8 @@ impl<S: Simd> Moments<S> {
                 sums[1] = S::add(sums[1], S::load(x.add(i + S::LANES)));
                 i += 2 * S::LANES;
             }
-            // ROW_PAD is an even number of vectors on every instruction set but AVX-512, where a row may end in a single one.
+            // ROW_PAD is an even number of vectors on every instruction set except AVX-512, where a
+            // row may end in a single one.
             if i < norm.padded {
                 sums[0] = S::add(sums[0], S::load(x.add(i)));
             }
@@ -118,7 +124,8 @@ impl<S: Simd> Moments<S> {
                 i += S::LANES;
             }
             let mut rest = S::sum(S::add(squares[0], squares[1]));
-            // The vector in which the padding begins, whose zeros are no zeros once the mean is taken off.
+            // The padding begins in this vector. Its zeros are no longer zero after the mean is
+            // subtracted.
             for at in i..norm.len {
                 rest += (*x.add(at) - mean) * (*x.add(at) - mean);
             }
@@ -126,7 +133,7 @@ impl<S: Simd> Moments<S> {
         }
     }
 
-    /// The vector of normalised numbers from `i` on.
+    /// Returns the vector of normalised numbers from `i` on.
     ///
     /// # Safety
     /// As [`layer_norm`]; `i` is a multiple of `LANES` below `padded`.
@@ -140,11 +147,13 @@ impl<S: Simd> Moments<S> {
     }
 }
 
-/// Replaces `R` rows, one behind the other, by `e^(x - max)` and writes the sum of each: softmaxes that are not yet divided by it. Side by
-/// side, because in one row each step waits for the one before.
+/// Replaces `R` consecutive rows by `e^(x - max)` and writes the sum of each: softmaxes that are
+/// not yet divided by it. Rows are computed in parallel, because in one row each step waits for the
+/// one before.
 ///
 /// # Safety
-/// The instruction set is available, `x` is good for `R` rows of `len` elements, a multiple of `LANES`, and `sums` for `R`.
+/// The instruction set is available, `x` is good for `R` rows of `len` elements, a multiple of
+/// `LANES`, and `sums` for `R`.
 #[inline(always)]
 unsafe fn exp_side_by_side<S: Simd, const R: usize>(x: *mut f32, len: usize, sums: *mut f32) {
     // SAFETY: the caller's promise.
@@ -172,10 +181,10 @@ unsafe fn exp_side_by_side<S: Simd, const R: usize>(x: *mut f32, len: usize, sum
     }
 }
 
-/// [`exp_side_by_side`] for any number of rows.
+/// Does [`exp_side_by_side`] for any number of rows.
 ///
 /// # Safety
-/// As there, for `rows` rows. What does not count in a row is -inf.
+/// As there, for `rows` rows. Elements that do not count are -inf.
 #[inline(always)]
 pub(super) unsafe fn exp_rows<S: Simd>(x: *mut f32, rows: usize, len: usize, sums: *mut f32) {
     let mut row = 0;
@@ -192,22 +201,22 @@ pub(super) unsafe fn exp_rows<S: Simd>(x: *mut f32, rows: usize, len: usize, sum
     }
 }
 
-/// A row to quantise.
+/// A row to quantise, and its destination.
 pub(super) struct ToCodes {
     pub(super) x: *const f32,
-    /// Per number, what it is multiplied by first; null: nothing.
+    /// The factor of each number, applied first; null for none.
     pub(super) factors: *const f32,
     pub(super) len: usize,
     pub(super) max_code: i32,
     pub(super) codes: *mut u8,
 }
 
-/// Quantises a row to codes of 0 to `max_code` and gives its scale and zero point; see the `gemm` module. Codes cannot say NaN or
-/// infinity: a row with one of them has NaN as its scale.
+/// Quantises a row to codes of 0 to `max_code` and returns its scale and zero point; see the `gemm`
+/// module. Codes cannot express NaN or infinity, so a row with one of them has NaN as its scale.
 ///
 /// # Safety
-/// The instruction set is available; `x` is good for `len` reads, a multiple of `LANES`, and `codes` for as many codes; `factors` is null
-/// or good for as many reads.
+/// The instruction set is available; `x` is good for `len` reads, a multiple of `LANES`, and
+/// `codes` for as many codes; `factors` is null or good for as many reads.
 #[inline(always)]
 pub(super) unsafe fn quantize<S: Simd, C: Code>(row: &ToCodes) -> (f32, i32) {
     // SAFETY: the caller's promise.
@@ -220,10 +229,11 @@ pub(super) unsafe fn quantize<S: Simd, C: Code>(row: &ToCodes) -> (f32, i32) {
 }
 
 impl ToCodes {
-    /// The numbers from `i` on, times their factors if there are such.
+    /// Returns the numbers from `i` on, times their factors if there are any.
     ///
     /// # Safety
-    /// As [`quantize`]; `i` is a multiple of `LANES` below `len`, and `factors` is not null if `SCALED`.
+    /// As [`quantize`]; `i` is a multiple of `LANES` below `len`, and `factors` is not null if
+    /// `SCALED`.
     #[inline(always)]
     unsafe fn numbers<S: Simd, const SCALED: bool>(&self, i: usize) -> S::F {
         // SAFETY: the caller's promise.
@@ -234,7 +244,7 @@ impl ToCodes {
     }
 }
 
-/// [`quantize`] of numbers with factors or without.
+/// Does [`quantize`] for numbers with or without factors.
 ///
 /// # Safety
 /// As there; `factors` is not null if `SCALED`.
@@ -259,7 +269,7 @@ unsafe fn quantize_numbers<S: Simd, C: Code, const SCALED: bool>(row: &ToCodes) 
     }
 }
 
-/// The range of numbers, lane by lane.
+/// The range of numbers, per lane.
 struct Range<S: Simd> {
     least: S::F,
     largest: S::F,
@@ -268,7 +278,7 @@ struct Range<S: Simd> {
 }
 
 impl<S: Simd> Range<S> {
-    /// The range of a row. 0 is always in it: padding and zeros are exact.
+    /// Returns the range of a row. It always includes 0, so that padding and zeros are exact.
     ///
     /// # Safety
     /// As [`quantize_numbers`].
@@ -277,7 +287,7 @@ impl<S: Simd> Range<S> {
         // SAFETY: the caller's promise.
         unsafe {
             let zero = S::splat(0.0);
-            // Two, because the next step of one waits for the one before.
+            // There are two, because each step of one waits for the step before.
             let mut even = Self { least: zero, largest: zero, poison: zero };
             let mut odd = Self { least: zero, largest: zero, poison: zero };
             let mut i = 0;
@@ -312,7 +322,8 @@ impl<S: Simd> Range<S> {
 /// Rounds a row to bfloat16.
 ///
 /// # Safety
-/// The instruction set is available; the pointers are good for `len` elements, a multiple of `LANES`.
+/// The instruction set is available; the pointers are good for `len` elements, a multiple of
+/// `LANES`.
 #[inline(always)]
 pub(super) unsafe fn to_bf16<S: Simd>(x: *const f32, len: usize, out: *mut u16) {
     let mut i = 0;
@@ -323,7 +334,7 @@ pub(super) unsafe fn to_bf16<S: Simd>(x: *const f32, len: usize, out: *mut u16) 
     }
 }
 
-/// Two matrices of a transposition; strides in elements.
+/// The two matrices of a transposition; strides in elements.
 pub(super) struct Transposition {
     pub(super) rows: *const f32,
     pub(super) stride: usize,
@@ -333,12 +344,13 @@ pub(super) struct Transposition {
     pub(super) out_stride: usize,
 }
 
-/// Writes the transpose of `num_rows` rows of `num_columns` numbers, block by block; the columns of the output beyond `num_rows`, up to its
-/// padding, become zero.
+/// Writes the transpose of `num_rows` rows of `num_columns` numbers, block by block. The output's
+/// columns beyond `num_rows`, up to its padding, become zero.
 ///
 /// # Safety
-/// The instruction set is available; the pointers are good for their shapes; `num_columns` is a multiple of `LANES`, and the output has
-/// a row for each, good for `num_rows` rounded up to a multiple of `LANES`.
+/// The instruction set is available; the pointers are good for their shapes; `num_columns` is a
+/// multiple of `LANES`, and the output has a row for each, good for `num_rows` rounded up to a
+/// multiple of `LANES`.
 #[inline(always)]
 pub(super) unsafe fn transpose<S: Simd>(job: &Transposition) {
     // SAFETY: the caller's promise.
@@ -383,23 +395,25 @@ impl Elementwise {
     /// If the length is not padded.
     pub fn activate(&self, activation: Activation, x: &mut [f32]) {
         check_padded(x.len());
-        // SAFETY: the slice is good for its padded length, and the kernel is one that this processor can run.
+        // SAFETY: the slice is good for its padded length, and the kernel is one that this
+        // processor can run.
         unsafe { (self.activate)(activation, x.as_mut_ptr(), x.len()) }
     }
 
-    /// `a *= b`, elementwise.
+    /// Computes `a *= b`, elementwise.
     ///
     /// # Panics
     /// If the lengths differ or are not padded.
     pub fn multiply(&self, a: &mut [f32], b: &[f32]) {
         check_padded(a.len());
         assert_eq!(a.len(), b.len(), "the operands must have one length");
-        // SAFETY: both slices are good for their padded length, and the kernel is one that this processor can run.
+        // SAFETY: both slices are good for their padded length, and the kernel is one that this
+        // processor can run.
         unsafe { (self.multiply)(a.as_ptr(), b.as_ptr(), a.len(), a.as_mut_ptr()) }
     }
 
-    /// Layer norm of each row of `gamma.len()` elements, of which the first `len` count; `eps` is added to the variance. Padding must be
-    /// zero in all three, and stays so.
+    /// Applies layer norm to each row of `gamma.len()` elements, of which the first `len` count.
+    /// `eps` is added to the variance. Padding must be zero in all three, and stays so.
     ///
     /// # Panics
     /// If the lengths are not padded or do not fit.
@@ -407,12 +421,14 @@ impl Elementwise {
         let norm = Norm::new(gamma, beta, len, eps);
         assert!(rows.len().is_multiple_of(norm.padded), "rows of {}", norm.padded);
         for row in rows.chunks_exact_mut(norm.padded) {
-            // SAFETY: every slice is good for `padded` elements, and the kernel is one that this processor can run.
+            // SAFETY: every slice is good for `padded` elements, and the kernel is one that this
+            // processor can run.
             unsafe { (self.layer_norm)(row.as_mut_ptr(), &norm) }
         }
     }
 
-    /// Replaces each of `sums.len()` rows by `e^(x - max)` and writes the sum of each; -inf counts as nothing.
+    /// Replaces each of `sums.len()` rows by `e^(x - max)` and writes the sum of each; -inf adds
+    /// nothing.
     ///
     /// # Panics
     /// If there are no rows of one padded length.
@@ -420,7 +436,8 @@ impl Elementwise {
         let len = rows.len() / sums.len();
         check_padded(len);
         assert_eq!(rows.len(), len * sums.len(), "the rows must have one length");
-        // SAFETY: the slices are good for `sums.len()` rows and sums, and the kernel is one that this processor can run.
+        // SAFETY: the slices are good for `sums.len()` rows and sums, and the kernel is one that
+        // this processor can run.
         unsafe { (self.exp_rows)(rows.as_mut_ptr(), sums.len(), len, sums.as_mut_ptr()) }
     }
 
@@ -431,12 +448,13 @@ impl Elementwise {
     pub fn to_bf16(&self, x: &[f32], out: &mut [u16]) {
         check_padded(x.len());
         assert_eq!(x.len(), out.len(), "the operands must have one length");
-        // SAFETY: both slices are good for their padded length, and the kernel is one that this processor can run.
+        // SAFETY: both slices are good for their padded length, and the kernel is one that this
+        // processor can run.
         unsafe { (self.to_bf16)(x.as_ptr(), x.len(), out.as_mut_ptr()) }
     }
 
-    /// Writes the transpose of the `num_rows` rows of `num_columns` numbers that begin `stride` apart in `rows`: `num_columns` rows of
-    /// `num_rows` numbers, padded with zeros.
+    /// Writes the transpose of the `num_rows` rows of `num_columns` numbers that begin `stride`
+    /// apart in `rows`. The output has `num_columns` rows of `num_rows` numbers, padded with zeros.
     ///
     /// # Panics
     /// If `num_columns` is not padded or a slice is shorter than its shape.
@@ -448,7 +466,7 @@ impl Elementwise {
         if num_columns == 0 {
             return;
         }
-        // Rows that no block of vectors reaches.
+        // Blocks of vectors do not reach these rows.
         for row in out.chunks_exact_mut(out_stride.max(1)) {
             row[num_rows..].fill(0.0);
         }

@@ -1,4 +1,4 @@
-//! The instruction sets, best first, and which of them this processor has.
+//! The instruction sets, best first, and the detection of this processor's ones.
 
 use std::fmt;
 
@@ -7,10 +7,10 @@ use super::tiles::amx;
 
 /// An instruction set that kernels are written for, in order of preference.
 ///
-/// The AVX-512 levels are what processors have in fact: BF16 and VNNI (Zen 4 and 5, Sapphire Rapids and later), VNNI
-/// alone (Ice Lake, Cascade Lake), neither (Skylake-X). Sapphire Rapids and
-/// its successors have AMX beside all of it. AVX2 stands for AVX2, FMA and F16C, which came together
-/// (Haswell, Zen); AVX-VNNI came to it with Alder Lake, the dot product to Arm with ARMv8.2.
+/// The AVX-512 levels are those of real processors: BF16 and VNNI (Zen 4 and 5, Sapphire Rapids and
+/// later), VNNI alone (Ice Lake, Cascade Lake), neither (Skylake-X). Sapphire Rapids and its
+/// successors also have AMX. AVX2 stands for AVX2, FMA and F16C, which came together (Haswell,
+/// Zen). Alder Lake added AVX-VNNI to it, and ARMv8.2 added the dot product to Arm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Isa {
@@ -35,7 +35,7 @@ pub enum Isa {
 }
 
 impl Isa {
-    /// Every instruction set, best first.
+    /// All instruction sets, best first.
     pub const ALL: [Isa; 9] = [
         Isa::Amx,
         Isa::Avx512Bf16,
@@ -48,7 +48,7 @@ impl Isa {
         Isa::Scalar,
     ];
 
-    /// Whether this processor and this operating system can run it.
+    /// Returns true if this processor and this operating system can run it.
     pub fn is_available(self) -> bool {
         match self {
             Isa::Scalar => true,
@@ -79,7 +79,7 @@ impl Isa {
         }
     }
 
-    /// Why AMX cannot be used here, in words; `None` where it can.
+    /// Returns the reason why AMX cannot be used here; `None` if it can.
     pub fn why_no_amx() -> Option<String> {
         #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
         let reason = amx::availability().err().map(|reason| reason.to_string());
@@ -88,28 +88,30 @@ impl Isa {
         reason
     }
 
-    /// The available ones, best first; the last is always [`Isa::Scalar`].
+    /// Returns the available instruction sets, best first; the last is always [`Isa::Scalar`].
     pub fn available() -> impl Iterator<Item = Isa> {
         Isa::ALL.into_iter().filter(|isa| isa.is_available())
     }
 
-    /// The best available one. By what the processor is, never by a measurement: that would change bits from run to run.
+    /// Returns the best available one. The processor's identity decides, never a measurement, which
+    /// would change bits from run to run.
     pub fn detect() -> Isa {
         Isa::available().find(|isa| isa.why_not_on(vendor()).is_none()).unwrap_or(Isa::Scalar)
     }
 
-    /// Why [`Isa::detect`] passes over this instruction set here though it is available, in words; `None` where it does not.
+    /// Returns the reason why [`Isa::detect`] skips this available instruction set here; `None` if
+    /// it does not.
     pub fn why_passed_over(self) -> Option<&'static str> {
         self.why_not_on(vendor())
     }
 
-    /// The same for processors of a vendor, as CPUID spells it.
+    /// Does [`Isa::why_passed_over`] for processors of a vendor, as CPUID spells it.
     fn why_not_on(self, vendor: [u8; 12]) -> Option<&'static str> {
         let slow = self == Isa::Avx512Bf16 && &vendor != b"AuthenticAMD";
         slow.then_some("VDPBF16PS is slower than multiply-adds of f32 on Intel's processors")
     }
 
-    /// The name in answers and reports, such as `avx512-bf16`.
+    /// Returns the name in answers and reports, such as `avx512-bf16`.
     pub fn name(self) -> &'static str {
         match self {
             Isa::Amx => "amx",
@@ -125,7 +127,7 @@ impl Isa {
     }
 }
 
-/// The vendor of an x86-64 processor, as CPUID spells it; elsewhere zeros.
+/// Returns the vendor of an x86-64 processor, as CPUID spells it; zeros on others.
 fn vendor() -> [u8; 12] {
     #[cfg(target_arch = "x86_64")]
     let words = {

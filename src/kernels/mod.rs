@@ -1,21 +1,23 @@
-//! Numeric kernels on slices: dot products and norms for scoring; matrix products and row operations for the engine. No
-//! allocation, no I/O, no threads.
+//! Numeric kernels on slices: dot products and norms for scoring; matrix products and row
+//! operations for the engine. No allocation, no I/O, no threads.
 //!
-//! A [`Kernels`] value is a table of function pointers for one instruction set ([`Isa`]). It exists only for an
-//! instruction set that this processor was seen to have, so calling through it is sound; its safe methods check the
-//! lengths once and make one `unsafe` call per block of rows.
+//! A [`Kernels`] value is a table of function pointers for one instruction set ([`Isa`]). It only
+//! exists for an instruction set that was detected on this processor, so calling through it is
+//! sound. Its safe methods check the lengths once and make one `unsafe` call per block of rows.
 //!
-//! **One score per pair.** On one instruction set the score of a (query, row) pair has the same bits by
-//! [`Dot::pair`], [`Dot::rows`] and [`Dot::block`], whatever the row's position and however many rows and queries
-//! there are: one driver (see `dot`) adds in one fixed order. Between instruction sets the float scores differ by
-//! rounding; the i8 scores are integers and agree everywhere.
+//! **One score per pair.** On one instruction set the score of a (query, row) pair has the same
+//! bits in [`Dot::pair`], [`Dot::rows`] and [`Dot::block`], for any position of the row and any
+//! number of rows and queries. The reason is that one driver (see `dot`) adds in one fixed order.
+//! Between instruction sets the float scores differ by rounding; the i8 scores are integers and
+//! always agree.
 //!
 //! # Floor
-//! One query against `n` rows reads every row once and does one multiply-add per element: 0.5 operations per byte of
-//! f32, 2 per byte of i8. A Zen 4 core at 3.7 GHz does 16 f32 (64 i8) multiply-adds per cycle, 237 GB/s of rows,
-//! against some 15 to 40 GB/s that one core reads from memory. So above the size of the cache the floor is
-//! `n * dim * size_of(element) / read bandwidth`: 1,000,000 rows of 1024 f32 (4.1 GB) take 137 ms at 30 GB/s. A block
-//! of queries reuses every row and is bound by arithmetic: `queries * n * dim / (16 * clock)` for f32.
+//! One query against `n` rows reads every row once and does one multiply-add per element: 0.5
+//! operations per byte of f32, 2 per byte of i8. A Zen 4 core at 3.7 GHz does 16 f32 (64 i8)
+//! multiply-adds per cycle, 237 GB/s of rows. One core reads some 15 to 40 GB/s from memory.
+//! Therefore the floor for more rows than fit in the cache is `n * dim * size_of(element) / read
+//! bandwidth`: 1,000,000 rows of 1024 f32 (4.1 GB) take 137 ms at 30 GB/s. A block of queries
+//! reuses every row and is bound by arithmetic: `queries * n * dim / (16 * clock)` for f32.
 
 #[allow(clippy::needless_range_loop)] // indices are registers
 mod activation;

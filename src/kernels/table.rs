@@ -1,4 +1,4 @@
-//! The kernels of an instruction set, and where it meets them: the one place where generic code gets `#[target_feature]`.
+//! The tables of kernels. This is the only place where generic code gets `#[target_feature]`.
 
 use super::activation::Activation;
 use super::elementwise::{self, Elementwise, Norm, ToCodes, Transposition};
@@ -30,52 +30,55 @@ use std::sync::LazyLock;
 #[derive(Debug, Clone, Copy)]
 pub struct Kernels {
     isa: Isa,
-    /// f32 times f32, accumulated in f32.
+    /// Dot products of f32 with f32, accumulated in f32.
     pub dot_f32: Dot<f32, f32>,
-    /// IEEE half precision as bit patterns, accumulated in f32. Products are exact.
+    /// Dot products of IEEE half precision as bit patterns, accumulated in f32. Products are exact.
     pub dot_f16: Dot<u16, f32>,
-    /// bfloat16 as bit patterns, accumulated in f32. Where the processor multiplies bfloat16 itself, subnormal
-    /// numbers count as zero.
+    /// Dot products of bfloat16 as bit patterns, accumulated in f32. Where the processor multiplies
+    /// bfloat16 itself, subnormal numbers count as zero.
     pub dot_bf16: Dot<u16, f32>,
-    /// i8 times i8, accumulated in i32, exact; vectors of at most [`MAX_I8_LEN`](dot::MAX_I8_LEN).
+    /// Dot products of i8 with i8, accumulated in i32, exact; for vectors of at most
+    /// [`MAX_I8_LEN`](dot::MAX_I8_LEN).
     pub dot_i8: Dot<i8, i32>,
-    /// f32 matrix products.
+    /// Matrix products of f32.
     pub gemm_f32: Gemm<f32>,
-    /// Matrix products of bfloat16 as bit patterns, accumulated in f32. Where the processor multiplies bfloat16 itself, subnormal
-    /// numbers count as zero.
+    /// Matrix products of bfloat16 as bit patterns, accumulated in f32. Where the processor
+    /// multiplies bfloat16 itself, subnormal numbers count as zero.
     pub gemm_bf16: Gemm<u16>,
     /// Matrix products of quantised rows with i8 weights, accumulated in i32, exact.
     pub gemm_i8: GemmI8,
     /// Row operations between the products.
     pub elementwise: Elementwise,
-    /// Products and attention of a matrix unit, where there is one.
+    /// Products and attention of the matrix unit, if there is one.
     pub tiles: Option<Tiles>,
 }
 
 impl Kernels {
-    /// The kernels of the best instruction set of this processor, looked up once.
+    /// Returns the kernels of this processor's best instruction set, looked up once.
     pub fn best() -> &'static Kernels {
         static BEST: LazyLock<Kernels> = LazyLock::new(|| table(Isa::detect()));
         &BEST
     }
 
-    /// The kernels of one instruction set, `None` where this processor lacks it.
+    /// Returns the kernels of one instruction set; `None` if this processor lacks it.
     pub fn for_isa(isa: Isa) -> Option<Kernels> {
         isa.is_available().then(|| table(isa))
     }
 
-    /// The scalar kernels with a matrix unit in plain Rust, [`Tiles::emulated`]: for tests where there is none.
+    /// Returns the scalar kernels with a matrix unit in plain Rust, [`Tiles::emulated`], for tests
+    /// without a matrix unit.
     pub fn emulating_tiles() -> Kernels {
         Kernels { tiles: Some(Tiles::emulated()), ..scalar() }
     }
 
-    /// The instruction set that these kernels use.
+    /// Returns the instruction set that these kernels use.
     pub fn isa(&self) -> Isa {
         self.isa
     }
 }
 
-/// A product in tiles of `$rows` rows and `$vectors` vectors of columns: a function with the features, and its table entry.
+/// A product in tiles of `$rows` rows and `$vectors` vectors of columns: a function with the
+/// features, and its table entry.
 macro_rules! gemm {
     ($($feature:literal,)? $product:ty, $rows:literal x $vectors:literal) => {{
         $(#[target_feature(enable = $feature)])?
@@ -98,7 +101,7 @@ macro_rules! gemm {
     }};
 }
 
-/// The same for integers, with the codes of its activations.
+/// An integer product like `gemm!`, with the codes of its activations.
 macro_rules! gemm_i8 {
     ($($feature:literal,)? $product:ty, $code:ty, $rows:literal x $vectors:literal) => {{
         $(#[target_feature(enable = $feature)])?
@@ -160,7 +163,7 @@ macro_rules! elementwise {
     }};
 }
 
-/// The kernels of an instruction set, which the caller has seen to be available.
+/// Returns the kernels of an instruction set, which the caller has found to be available.
 fn table(isa: Isa) -> Kernels {
     match isa {
         #[cfg(all(target_arch = "x86_64", target_os = "linux"))]

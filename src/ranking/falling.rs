@@ -1,15 +1,17 @@
-//! Scores for formats that know only numbers.
+//! Scores for number-only formats.
 
-/// How far below the last score the first of the candidates without one is written.
+/// Distance from the last score to the first candidate without a score.
 const STEP: f32 = 1.0;
 
-/// The scores of a list, best first, as numbers that fall strictly: all finite, each lower than the one before.
+/// Converts the scores of a list, best first, to strictly decreasing numbers: all finite, each
+/// lower than the one before.
 ///
-/// trec_eval and its like order a run by score, and equal scores by document id, so a list keeps its order
-/// only where no two scores are equal. A score that is not lower than the one before becomes the next
-/// lower f32. A candidate without a score (negative infinity, NaN) gets 1 less than the one before it, or 0
-/// in first place. Positive infinity becomes the greatest f32, `-0.0` becomes `0.0`. Where the numbers end,
-/// at the lowest f32, the scores before it move up instead, each by as little as possible.
+/// trec_eval and similar tools order a run by score, and equal scores by document id. Therefore a
+/// list only keeps its order if no two scores are equal. A score that is not lower than the one
+/// before becomes the next lower f32. A candidate without a score (negative infinity, NaN) gets 1
+/// less than the one before it, or 0 in first place. Positive infinity becomes the greatest f32,
+/// `-0.0` becomes `0.0`. At the lowest f32 no lower number exists; the scores before it then move
+/// up instead, each by as little as possible.
 ///
 /// ```
 /// use nearsort::ranking::strictly_falling;
@@ -23,7 +25,7 @@ pub fn strictly_falling(scores: impl IntoIterator<Item = f32>) -> Vec<f32> {
         written.push(below(written.last().copied(), score));
     }
     for at in (1..written.len()).rev() {
-        // At the lowest f32 there was no room below.
+        // There was no lower number at the lowest f32.
         if written[at - 1] > written[at] {
             break;
         }
@@ -32,9 +34,9 @@ pub fn strictly_falling(scores: impl IntoIterator<Item = f32>) -> Vec<f32> {
     written
 }
 
-/// The score as it is written after `last`; the lowest f32 where nothing is lower.
+/// Returns the score as it is written after `last`; the lowest f32 if nothing is lower.
 fn below(last: Option<f32>, score: f32) -> f32 {
-    // The sum makes 0.0 of -0.0.
+    // The sum turns -0.0 into 0.0.
     let score = if score == f32::INFINITY { f32::MAX } else { score + 0.0 };
     let Some(last) = last else { return if score.is_finite() { score } else { 0.0 } };
     let score = if score.is_finite() { score } else { last - STEP };

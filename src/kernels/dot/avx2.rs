@@ -7,7 +7,7 @@ pub(super) mod base {
     drivers!("avx2,fma,f16c", 2 x 2);
 }
 
-/// The sum of the lanes: halves added until one lane is left.
+/// Returns the sum of the lanes: halves are added until one lane is left.
 #[inline]
 #[target_feature(enable = "avx2")]
 pub(super) fn sum_lanes(v: __m256) -> f32 {
@@ -16,11 +16,13 @@ pub(super) fn sum_lanes(v: __m256) -> f32 {
     _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)))
 }
 
-/// How far ahead of a row memory is asked for. From 1 to 4 KiB are alike: one query against 1,000,000 x 384 bytes on two Zen 3 cores took 51.8 ms without, 46.9
-/// at 1 KiB, 44.4 at 4 KiB, a plain sum of the same bytes 44.6 (medians of 15 rounds).
+/// Distance of the prefetch behind a row, in bytes. Values from 1 to 4 KiB are alike. One query
+/// against 1,000,000 x 384 bytes on two Zen 3 cores took 51.8 ms without prefetch, 46.9 at 1 KiB,
+/// 44.4 at 4 KiB, and a plain sum of the same bytes 44.6 (medians of 15 rounds).
 const PREFETCH_BYTES: usize = 4096;
 
-/// Asks for the lines of memory that lie [`PREFETCH_BYTES`] behind those of a row. No address is wrong for that.
+/// Prefetches the cache lines that are [`PREFETCH_BYTES`] behind those of a row. A prefetch may
+/// name any address.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn prefetch_behind(row: *const u8, num_bytes: usize) {
@@ -29,7 +31,7 @@ fn prefetch_behind(row: *const u8, num_bytes: usize) {
     }
 }
 
-/// f32, 8 at a time.
+/// f32, in chunks of 8.
 pub(super) struct F32;
 
 // SAFETY: every method names the features that it needs and reads what the trait says.
@@ -69,7 +71,7 @@ unsafe impl Lane for F32 {
     }
 }
 
-/// Half precision, 8 at a time, converted to f32 on loading.
+/// Half precision, in chunks of 8, converted to f32 on loading.
 pub(super) struct F16;
 
 // SAFETY: every method names the features that it needs and reads what the trait says.
@@ -114,8 +116,8 @@ unsafe impl Lane for F16 {
     }
 }
 
-/// bfloat16, 16 at a time: a pair of them is one 32-bit lane, and either half of the lane with the other cleared is the
-/// f32 of that element. The chunk holds the even and the odd elements.
+/// bfloat16, in chunks of 16. A pair is one 32-bit lane, and either half of the lane, with the
+/// other cleared, is the f32 of that element. The chunk holds the even and the odd elements.
 pub(super) struct Bf16;
 
 // SAFETY: every method names the features that it needs and reads what the trait says.
@@ -158,7 +160,8 @@ unsafe impl Lane for Bf16 {
     }
 }
 
-/// i8, 16 at a time, widened to i16 on loading. VPMADDWD adds two products of at most 2^14: no overflow, -128 included.
+/// i8, in chunks of 16, widened to i16 on loading. VPMADDWD adds two products of at most 2^14: no
+/// overflow, -128 included.
 pub(super) struct I8;
 
 // SAFETY: every method names the features that it needs and reads what the trait says.

@@ -1,5 +1,5 @@
-//! Dot products for AVX-512 in three levels: the base (F, BW, VL), VNNI for i8, BF16 for bfloat16. Tails are read with
-//! masks, which never touch memory beyond them.
+//! Dot products for AVX-512 in three levels: the base (F, BW, VL), VNNI for i8, BF16 for bfloat16.
+//! Tails are read with masks, which never touch memory beyond them.
 
 use super::avx2::sum_lanes;
 use super::lane::{Lane, UNROLL};
@@ -15,7 +15,7 @@ pub(super) mod bf16 {
     drivers!("avx512f,avx512bw,avx512vl,avx512bf16", 4 x 2);
 }
 
-/// The sum of both accumulators' lanes: halves added until one lane is left.
+/// Returns the sum of both accumulators' lanes: halves are added until one lane is left.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 fn sum_f32([a, b]: [__m512; UNROLL]) -> f32 {
@@ -24,14 +24,14 @@ fn sum_f32([a, b]: [__m512; UNROLL]) -> f32 {
     sum_lanes(_mm256_add_ps(_mm512_castps512_ps256(sum), high))
 }
 
-/// As [`sum_f32`]; integers do not mind the order.
+/// Does [`sum_f32`] for integers, where the order does not matter.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 fn sum_i32([a, b]: [__m512i; UNROLL]) -> i32 {
     _mm512_reduce_add_epi32(_mm512_add_epi32(a, b))
 }
 
-/// f32, 16 at a time.
+/// f32, in chunks of 16.
 pub(super) struct F32;
 
 // SAFETY: every method names the features that it needs and reads what the trait says.
@@ -71,7 +71,7 @@ unsafe impl Lane for F32 {
     }
 }
 
-/// Half precision, 16 at a time, converted to f32 on loading.
+/// Half precision, in chunks of 16, converted to f32 on loading.
 pub(super) struct F16;
 
 // SAFETY: every method names the features that it needs and reads what the trait says.
@@ -111,11 +111,11 @@ unsafe impl Lane for F16 {
     }
 }
 
-/// bfloat16 without its own instructions, 32 at a time: a pair of them is one 32-bit lane, and either half of the lane
-/// with the other cleared is the f32 of that element.
+/// bfloat16 without its own instructions, in chunks of 32. A pair is one 32-bit lane, and either
+/// half of the lane, with the other cleared, is the f32 of that element.
 pub(super) struct Bf16;
 
-/// The even and the odd elements as f32.
+/// Returns the even and the odd elements as f32.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 fn split_bf16(pairs: __m512i) -> (__m512, __m512) {
@@ -161,11 +161,11 @@ unsafe impl Lane for Bf16 {
     }
 }
 
-/// bfloat16 by VDPBF16PS, 32 at a time. The instruction takes subnormal numbers for zero.
+/// bfloat16 by VDPBF16PS, in chunks of 32. The instruction treats subnormal numbers as zero.
 pub(super) struct Bf16Native;
 
-// SAFETY: every method names the features that it needs and reads what the trait says. `__m512bh` has the size of
-// `__m512i` and no invalid values.
+// SAFETY: every method names the features that it needs and reads what the trait says. `__m512bh`
+// has the size of `__m512i` and no invalid values.
 unsafe impl Lane for Bf16Native {
     type Elem = u16;
     type Score = f32;
@@ -202,8 +202,8 @@ unsafe impl Lane for Bf16Native {
     }
 }
 
-/// i8 without VNNI, 32 at a time, widened to i16 on loading. VPMADDWD adds two products of at most 2^14: no overflow,
-/// -128 included.
+/// i8 without VNNI, in chunks of 32, widened to i16 on loading. VPMADDWD adds two products of at
+/// most 2^14: no overflow, -128 included.
 pub(super) struct I8;
 
 // SAFETY: every method names the features that it needs and reads what the trait says.
@@ -243,9 +243,9 @@ unsafe impl Lane for I8 {
     }
 }
 
-/// i8 by VPDPBUSD, 64 at a time. The instruction multiplies unsigned by signed bytes; flipping the row's sign bits
-/// makes them unsigned and 128 too large, so each score comes out `128 * sum(query)` too large, which is the bias.
-/// Sums wrap, so only the final value has to fit.
+/// i8 by VPDPBUSD, in chunks of 64. The instruction multiplies unsigned by signed bytes. Flipping
+/// the row's sign bits makes them unsigned and 128 too large, so each score is `128 * sum(query)`
+/// too large, which is the bias. Sums wrap, so only the final value has to fit.
 pub(super) struct I8Vnni;
 
 // SAFETY: every method names the features that it needs and reads what the trait says.
@@ -289,7 +289,7 @@ unsafe impl Lane for I8Vnni {
             let len = (dim - at).min(64);
             // SAFETY: the mask admits the first `len >= 1` elements only, which are inside `dim`.
             let chunk = unsafe { _mm512_maskz_loadu_epi8(u64::MAX >> (64 - len), query.add(at)) };
-            // Taken as unsigned, the flipped zero is 128.
+            // The flipped zero is 128 as an unsigned number.
             sum = _mm512_dpbusd_epi32(sum, flipped, chunk);
             at += 64;
         }

@@ -1,14 +1,16 @@
-//! What each instruction set supplies for dot products, and the sizes that all of them share.
+//! The operations that each instruction set supplies for dot products, and the sizes that all of
+//! them share.
 
-/// Accumulators per pair. Two hide enough latency together with the rows that a tile interleaves, and leave registers
-/// for tiles of several queries.
+/// Number of accumulators per pair. Two hide enough latency, together with the rows that a tile
+/// interleaves, and leave registers for tiles of several queries.
 pub(super) const UNROLL: usize = 2;
 
-/// Chunks of a single query that are kept as [`Lane::load`] gives them: 512 elements or more, 1,024 on AVX2. Of a longer query the rest is converted for each row.
+/// Number of chunks of a single query that are kept as [`Lane::load`] returns them: 512 elements or
+/// more, 1,024 on AVX2. The rest of a longer query is converted for each row.
 pub(super) const KEPT_CHUNKS: usize = 128;
 
-/// Rows are taken in groups of about this size when there are several queries, so that a group stays in the L2 cache
-/// while all queries pass over it.
+/// Size in bytes of a group of rows, for several queries. A group stays in the L2 cache while all
+/// queries pass over it.
 pub(super) const GROUP_BYTES: usize = 128 << 10;
 
 /// The operands of a block: row-major `queries` and `rows` of one `dim`.
@@ -23,8 +25,8 @@ pub(super) struct Block<E> {
 /// One element type on one instruction set.
 ///
 /// # Safety
-/// Every method may be called only where the instruction set of the implementation is available. Pointers must be good
-/// for the reads that the method names.
+/// Every method may be called only where the instruction set of the implementation is available.
+/// Pointers must be good for the reads that the method names.
 pub(super) unsafe trait Lane {
     type Elem: Copy;
     type Score: Copy;
@@ -40,17 +42,19 @@ pub(super) unsafe trait Lane {
     /// Reads `len < WIDTH` elements; zeros follow.
     unsafe fn load_tail(at: *const Self::Elem, len: usize) -> Self::Chunk;
     unsafe fn multiply_add(sum: Self::Sum, query: Self::Chunk, row: Self::Chunk) -> Self::Sum;
-    /// Asks for what comes some rows behind the `num_bytes` of a row, where a row takes so many instructions for its bytes that the core does not look
-    /// that far ahead by itself.
+    /// Prefetches data some rows behind the `num_bytes` of a row. This pays where a row takes so
+    /// many instructions for its bytes that the core does not look that far ahead by itself.
     unsafe fn prefetch(_row: *const u8, _num_bytes: usize) {}
-    /// What `finish` has to take off each score of this query; reads `dim` elements.
+    /// Returns the number that `finish` subtracts from each score of this query; reads `dim`
+    /// elements.
     unsafe fn bias(_query: *const Self::Elem, _dim: usize) -> i32 {
         0
     }
     unsafe fn finish(sums: [Self::Sum; UNROLL], bias: i32) -> Self::Score;
 }
 
-/// The first `len` elements at `at`, followed by zeros. Inlined, and without intrinsics: any caller will do.
+/// Returns the first `len` elements at `at`, followed by zeros. It is inlined and uses no
+/// intrinsics, so that any caller can use it.
 ///
 /// # Safety
 /// `at` must be good for `len` reads, and `len <= WIDTH`.

@@ -1,14 +1,16 @@
 //! Dot products: the algorithm once, the vector operations per instruction set.
 //!
-//! A [`Lane`](lane::Lane) says how one element type is loaded, multiplied and summed on one instruction set; `drivers!` expands
-//! the algorithm (pair, block, sweep, tile) in each instruction set's file, so that `#[target_feature]` covers the
-//! loops and the intrinsics inline. The order of additions is fixed by [`Lane::WIDTH`](lane::Lane::WIDTH) and [`UNROLL`](lane::UNROLL) alone: chunk `c`
-//! of a vector goes to accumulator `c % UNROLL` of its own pair, whichever tile the pair is in.
+//! A [`Lane`](lane::Lane) defines how one element type is loaded, multiplied and summed on one
+//! instruction set. `drivers!` expands the algorithm (pair, block, sweep, tile) in each instruction
+//! set's file, so that `#[target_feature]` covers the loops and the intrinsics inline. Only
+//! [`Lane::WIDTH`](lane::Lane::WIDTH) and [`UNROLL`](lane::UNROLL) determine the order of
+//! additions: chunk `c` of a vector goes to accumulator `c % UNROLL` of its own pair, in any tile.
 
-/// Expands the algorithm for one set of target features. `$queries` x `$rows` is the tile for several queries, as
-/// many as the registers hold. One query takes one row at a time: it waits for memory, and two or four rows at once
-/// read slower by half (streams that the prefetcher follows less well), while one row after the other overlaps in the
-/// core anyway. Prefetching by hand, 256 bytes to 16 KiB ahead, gained nothing with AVX-512 (0.74 to 1.06 times the speed); see
+/// Expands the algorithm for one set of target features. `$queries` x `$rows` is the tile for
+/// several queries, as many as the registers hold. One query takes one row at a time, because it
+/// waits for memory. Two or four rows at once read slower by half, because the prefetcher follows
+/// such streams less well, while single rows overlap in the core anyway. Prefetching by hand, 256
+/// bytes to 16 KiB ahead, gained nothing with AVX-512 (0.74 to 1.06 times the speed); see
 /// [`Lane::prefetch`](lane::Lane::prefetch) for where it does.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! drivers {
@@ -25,8 +27,8 @@ macro_rules! drivers {
         }
 
         /// # Safety
-        /// The processor has the features; the block's pointers are good for its sizes and `scores` for
-        /// `num_rows * num_queries` writes.
+        /// The processor has the features; the block's pointers are good for its sizes and `scores`
+        /// for `num_rows * num_queries` writes.
         #[target_feature(enable = $features)]
         pub(in super::super) unsafe fn block<L: Lane>(block: &Block<L::Elem>, scores: *mut L::Score) {
             let Block { num_queries, num_rows, dim, .. } = *block;
@@ -34,7 +36,8 @@ macro_rules! drivers {
             for first in (0..num_rows).step_by(group) {
                 let count = group.min(num_rows - first);
                 let mut query = 0;
-                // SAFETY: `first + count <= num_rows` and the queries below are inside `num_queries`.
+                // SAFETY: `first + count <= num_rows` and the queries below are inside
+                // `num_queries`.
                 unsafe {
                     let rows = block.rows.add(first * dim);
                     let scores = scores.add(first * num_queries);
@@ -52,7 +55,8 @@ macro_rules! drivers {
             }
         }
 
-        /// `Q` queries against `count` rows, `R` at a time; the scores of neighbouring rows are `stride` apart.
+        /// Scores `Q` queries against `count` rows, `R` at a time. The scores of neighbouring rows
+        /// are `stride` apart.
         ///
         /// # Safety
         /// As `block`.
@@ -88,8 +92,9 @@ macro_rules! drivers {
             }
         }
 
-        /// One query against `count` rows, one after the other. The query is converted once and not for each row: so many instructions fewer
-        /// between one cache line and the next, by which the core looks further ahead.
+        /// Scores one query against `count` rows, one after the other. The query is converted once
+        /// and not for each row. This saves instructions between cache lines, so that the core
+        /// looks further ahead.
         ///
         /// # Safety
         /// As `block`.
@@ -106,7 +111,8 @@ macro_rules! drivers {
             const STEP: usize = 2 * UNROLL;
             let mut chunks = [MaybeUninit::<L::Chunk>::uninit(); KEPT_CHUNKS];
             let kept = (dim / L::WIDTH).min(KEPT_CHUNKS) / STEP * STEP;
-            // SAFETY: the caller's promise; the first `kept` chunks lie inside `dim` and are written before they are read.
+            // SAFETY: the caller's promise; the first `kept` chunks lie inside `dim` and are
+            // written before they are read.
             unsafe {
                 for c in 0..kept {
                     chunks[c].write(L::load(query.add(c * L::WIDTH)));
@@ -129,10 +135,11 @@ macro_rules! drivers {
             }
         }
 
-        /// The scores of `R` rows with `Q` queries, all sums in registers.
+        /// Computes the scores of `R` rows with `Q` queries, with all sums in registers.
         ///
         /// # Safety
-        /// The processor has the features; `queries` is good for `Q * dim` reads, `rows` for `R * dim`.
+        /// The processor has the features; `queries` is good for `Q * dim` reads, `rows` for `R *
+        /// dim`.
         #[inline]
         #[target_feature(enable = $features)]
         unsafe fn tile<L: Lane, const Q: usize, const R: usize>(
@@ -217,7 +224,7 @@ mod neon;
 use super::{Isa, scalar};
 use lane::Block;
 
-/// The longest i8 vectors whose dot product always fits an `i32`: `len * 128 * 128 < 2^31`.
+/// Maximum length of i8 vectors whose dot product always fits an `i32`: `len * 128 * 128 < 2^31`.
 pub const MAX_I8_LEN: usize = (1 << 17) - 1;
 
 /// The dot products of one element type `E` with scores of type `S`, on one instruction set.
@@ -229,38 +236,41 @@ pub struct Dot<E, S> {
 }
 
 impl<E, S> Dot<E, S> {
-    /// The dot product of two vectors of equal length.
+    /// Computes the dot product of two vectors of equal length.
     ///
     /// # Panics
     /// If the lengths differ, or if i8 vectors are longer than [`MAX_I8_LEN`].
     pub fn pair(&self, a: &[E], b: &[E]) -> S {
         assert_eq!(a.len(), b.len(), "the vectors must have one length");
         self.check_len(a.len());
-        // SAFETY: both pointers are good for `len` reads, and the table holds only kernels that this processor can run.
+        // SAFETY: both pointers are good for `len` reads, and the table holds only kernels that
+        // this processor can run.
         unsafe { (self.pair)(a.as_ptr(), b.as_ptr(), a.len()) }
     }
 
-    /// One query against many rows: `scores[r]` becomes the dot product of `query` and row `r`. `rows` is row-major,
-    /// `scores.len()` rows of `query.len()` elements.
+    /// Scores one query against many rows: `scores[r]` becomes the dot product of `query` and row
+    /// `r`. `rows` is row-major, `scores.len()` rows of `query.len()` elements.
     ///
     /// # Panics
-    /// If `rows.len()` is not `scores.len() * query.len()`, or if i8 rows are longer than [`MAX_I8_LEN`].
+    /// If `rows.len()` is not `scores.len() * query.len()`, or if i8 rows are longer than
+    /// [`MAX_I8_LEN`].
     pub fn rows(&self, query: &[E], rows: &[E], scores: &mut [S]) {
         self.block(query, rows, query.len(), scores);
     }
 
-    /// Many queries against many rows, both row-major with `dim` columns: `scores[r * num_queries + q]` becomes the
-    /// dot product of query `q` and row `r`.
+    /// Scores many queries against many rows, both row-major with `dim` columns: `scores[r *
+    /// num_queries + q]` becomes the dot product of query `q` and row `r`.
     ///
     /// # Panics
-    /// If `queries` or `rows` is not whole rows of `dim` elements, if `scores` is not one per pair, or if i8 rows are
-    /// longer than [`MAX_I8_LEN`].
+    /// If `queries` or `rows` is not whole rows of `dim` elements, if `scores` is not one per pair,
+    /// or if i8 rows are longer than [`MAX_I8_LEN`].
     pub fn block(&self, queries: &[E], rows: &[E], dim: usize, scores: &mut [S]) {
         self.check_len(dim);
         let (num_queries, num_rows) = shape(queries.len(), rows.len(), dim, scores.len());
         let block = Block { queries: queries.as_ptr(), num_queries, rows: rows.as_ptr(), num_rows, dim };
-        // SAFETY: `shape` checked that the pointers are good for `num_queries * dim` and `num_rows * dim` reads and
-        // `num_rows * num_queries` writes; the table holds only kernels that this processor can run.
+        // SAFETY: `shape` checked that the pointers are good for `num_queries * dim` and
+        // `num_rows * dim` reads and `num_rows * num_queries` writes; the table holds only kernels
+        // that this processor can run.
         unsafe { (self.block)(&block, scores.as_mut_ptr()) }
     }
 
@@ -270,14 +280,14 @@ impl<E, S> Dot<E, S> {
 }
 
 impl<E> Dot<E, f32> {
-    /// The L2 norm. 0 where all squares round to zero, infinite where their sum exceeds f32.
+    /// Computes the L2 norm. 0 if all squares round to zero, infinite if their sum exceeds f32.
     pub fn norm(&self, a: &[E]) -> f32 {
         self.pair(a, a).sqrt()
     }
 }
 
 impl Dot<i8, i32> {
-    /// The L2 norm.
+    /// Computes the L2 norm.
     ///
     /// # Panics
     /// If the vector is longer than [`MAX_I8_LEN`].
@@ -286,7 +296,8 @@ impl Dot<i8, i32> {
     }
 }
 
-/// The numbers of queries and rows. With `dim` 0 there is nothing to count them by: a single query is meant.
+/// Returns the numbers of queries and rows. With `dim` 0 they cannot be counted, and it is one
+/// query.
 fn shape(queries: usize, rows: usize, dim: usize, scores: usize) -> (usize, usize) {
     if dim == 0 {
         assert!(queries == 0 && rows == 0, "rows of no elements cannot hold any");
@@ -338,7 +349,7 @@ pub(super) struct Dots {
     pub(super) i8: Dot<i8, i32>,
 }
 
-/// The dot products of an instruction set, which the caller has seen to be available.
+/// Returns the dot products of an instruction set, which the caller has found to be available.
 pub(super) fn table(isa: Isa) -> Dots {
     const ANY: usize = usize::MAX;
     match isa {

@@ -1,7 +1,8 @@
 //! Dot products for 64-bit Arm (Advanced SIMD).
 //!
-//! Compiled for aarch64 and tested under qemu; no Arm machine was there. Half precision is converted with integer operations, because the
-//! intrinsics for it are stable only from Rust 1.94 on; i8 goes through 16-bit products, because SDOT has no stable intrinsic.
+//! Compiled for aarch64 and tested under qemu, because no Arm machine was available. Half precision
+//! is converted with integer operations, because its intrinsics are stable only from Rust 1.94 on.
+//! i8 uses 16-bit products, because SDOT has no stable intrinsic.
 
 use super::lane::{Lane, UNROLL, padded};
 use std::arch::aarch64::*;
@@ -10,7 +11,8 @@ pub(super) mod base {
     drivers!("neon", 2 x 2);
 }
 
-/// Eight f32 lanes in two registers: one register's chain of additions alone would wait for itself.
+/// Eight f32 lanes in two registers. With one register, each addition would wait for the one
+/// before.
 type Pair = (float32x4_t, float32x4_t);
 
 #[inline]
@@ -19,7 +21,7 @@ fn multiply_add_pair(sum: Pair, query: Pair, row: Pair) -> Pair {
     (vfmaq_f32(sum.0, query.0, row.0), vfmaq_f32(sum.1, query.1, row.1))
 }
 
-/// The sum of all lanes, neighbours first.
+/// Returns the sum of all lanes, neighbours first.
 #[inline]
 #[target_feature(enable = "neon")]
 fn sum_f32([a, b]: [Pair; UNROLL]) -> f32 {
@@ -28,7 +30,7 @@ fn sum_f32([a, b]: [Pair; UNROLL]) -> f32 {
     vgetq_lane_f32::<0>(vpaddq_f32(two, two))
 }
 
-/// f32, 8 at a time.
+/// f32, in chunks of 8.
 pub(super) struct F32;
 
 // SAFETY: every method names the features that it needs and reads what the trait says.
@@ -68,10 +70,10 @@ unsafe impl Lane for F32 {
     }
 }
 
-/// Half precision, 8 at a time, converted to f32 on loading.
+/// Half precision, in chunks of 8, converted to f32 on loading.
 pub(super) struct F16;
 
-/// Halves to f32, exactly; the same steps as the scalar conversion.
+/// Converts halves to f32, exactly, with the steps of the scalar conversion.
 #[inline]
 #[target_feature(enable = "neon")]
 fn widen_f16(halves: uint16x4_t) -> float32x4_t {
@@ -123,7 +125,7 @@ unsafe impl Lane for F16 {
     }
 }
 
-/// bfloat16, 8 at a time: the upper half of an f32.
+/// bfloat16, in chunks of 8: each is the upper half of an f32.
 pub(super) struct Bf16;
 
 // SAFETY: every method names the features that it needs and reads what the trait says.
@@ -166,7 +168,8 @@ unsafe impl Lane for Bf16 {
     }
 }
 
-/// i8, 16 at a time. A product is at most 2^14 and fits i16; SADALP widens as it adds pairs. No overflow, -128 included.
+/// i8, in chunks of 16. A product is at most 2^14 and fits i16; SADALP widens as it adds pairs. No
+/// overflow, -128 included.
 pub(super) struct I8;
 
 // SAFETY: every method names the features that it needs and reads what the trait says.

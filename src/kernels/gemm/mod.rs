@@ -1,9 +1,10 @@
 //! Matrix products with packed weights: `out = activation(a x b + bias) + residual`.
 //!
 //! # Shapes
-//! `a` is row-major `[m, k]`: one row per token. `b` holds `n` columns in panels of `nr` columns, `[n / nr][k / k_step][nr][k_step]`,
-//! so that one load gives `k_step` neighbouring elements of `k` for `LANES` columns, which is what the dot-product
-//! instructions take: `k_step` is 4 for bytes, 2 for pairs of 16 bits, 1 for f32. `n` and `k` are padded with zeros to multiples of
+//! `a` is row-major `[m, k]`: one row per token. `b` holds `n` columns in panels of `nr` columns,
+//! `[n / nr][k / k_step][nr][k_step]`. One load then gives `k_step` neighbouring elements of `k`
+//! for `LANES` columns, which is the input of the dot-product instructions: `k_step` is 4 for
+//! bytes, 2 for pairs of 16 bits, 1 for f32. `n` and `k` are padded with zeros to multiples of
 //! [`ROW_PAD`](super::ROW_PAD), so no kernel has a tail in `n` or `k`.
 //!
 //! # Algorithm
@@ -18,8 +19,9 @@
 //!             fetch a line of the next tile's rows
 //!         to f32 (integers: minus zero point, times both scales), plus bias, plus residual, activation, store
 //! ```
-//! `k` is never split: a sum lives in one register from the first product to the last. So there is no second pass over partial
-//! sums, and an element of the result has the same bits whatever `m`, the tile or the thread it was computed in.
+//! `k` is never split: a sum stays in one register from the first product to the last. Therefore
+//! there is no second pass over partial sums, and an element of the result has the same bits for
+//! any `m`, tile or thread.
 //!
 //! # Tiles and floors
 //! | instruction set | tile (rows x columns) | registers for sums | products a cycle and core |
@@ -29,21 +31,26 @@
 //! | AVX2 f32; i8; AVX-VNNI i8 | 6 x 16 | 12 of 16 | 16; 32; 64 |
 //! | NEON f32; i8; dot product i8 | 6 x 16 | 24 of 32 | 8 to 16; 8 to 16; 32 to 64 |
 //!
-//! A step of the 12 x 32 tile is 24 dot products (24 cycles on Zen 4, one 512-bit instruction a cycle), 2 loads and 12
-//! broadcasts, which other ports do; the tile's last part (24 conversions, 24 stores) is some 3 % of 96 steps (`k` = 384). A step of the
-//! 6 x 16 tile is 12 multiply-adds in 6 cycles, 8 loads. In i8 without VNNI it is 12 multiplications of 16-bit pairs in 6 cycles,
-//! 12 additions and 2 widenings, 26 instructions for four vector ports: 6.5 cycles, 92 % of the multipliers' peak.
+//! A step of the 12 x 32 tile is 24 dot products (24 cycles on Zen 4, one 512-bit instruction per
+//! cycle), 2 loads and 12 broadcasts, which run on other ports. The tile's last part (24
+//! conversions, 24 stores) is some 3 % of 96 steps (`k` = 384). A step of the 6 x 16 tile is 12
+//! multiply-adds in 6 cycles, and 8 loads. In i8 without VNNI it is 12 multiplications of 16-bit
+//! pairs in 6 cycles, 12 additions and 2 widenings. These 26 instructions take 6.5 cycles on four
+//! vector ports, 92 % of the multipliers' peak.
 //!
-//! The panel stays in L1 and L2, but the rows of a block (384 of 384 f32: 590 KB) do not: each tile's come from L2 or L3, 9 KB in 2,300
-//! cycles. Nobody can see them coming but the tile before, so it asks for them. A step of the 6 x 16 tile has 20 instructions that count; with
-//! a jump and seven addresses in each, it was bound by them and not by its multiply-adds.
+//! The panel stays in L1 and L2, but the rows of a block (384 of 384 f32: 590 KB) do not. Each
+//! tile's rows come from L2 or L3, 9 KB in 2,300 cycles. Only the tile before can know which rows
+//! come next, so it prefetches them. A step of the 6 x 16 tile has 20 useful instructions. With a
+//! jump and seven addresses in each step, these were the limit, not the multiply-adds.
 //!
 //! # Integers
-//! Weights are i8, symmetric per column: `w = scale_n * q`, `|q| <= 127`. Activations are unsigned codes with a scale and a zero point per
-//! row: `x = scale_m * (code - zero_m)`. So `sum x w = scale_m scale_n (sum code q - zero_m sum q)`, exact in i32 up to the last
-//! conversion. Codes have 8 bits where the instruction multiplies bytes. Where it multiplies 16-bit numbers anyway (AVX2,
-//! AVX-512 without VNNI, NEON without dot product) they have 12, for the same time and a smaller error. VPMADDUBSW, which
-//! multiplies bytes on AVX2, saturates at 16 bits and needs a second multiplication to widen: as slow, and wrong at the edges.
+//! Weights are i8, symmetric per column: `w = scale_n * q`, `|q| <= 127`. Activations are unsigned
+//! codes with a scale and a zero point per row: `x = scale_m * (code - zero_m)`. Therefore `sum x w
+//! = scale_m scale_n (sum code q - zero_m sum q)`, exact in i32 up to the last conversion. Codes
+//! have 8 bits where the instruction multiplies bytes. Where it multiplies 16-bit numbers anyway
+//! (AVX2, AVX-512 without VNNI, NEON without dot product) they have 12, for the same time and a
+//! smaller error. VPMADDUBSW, which multiplies bytes on AVX2, saturates at 16 bits and needs a
+//! second multiplication to widen: it is as slow, and wrong at the edges.
 
 pub(super) mod products;
 mod split;
@@ -59,57 +66,58 @@ pub use split::Split;
 pub(super) use split::extent;
 pub(super) use tile::{ColumnMax, Finish, Job, Product, Store, pointer, run};
 
-/// Left operand of a product, row-major.
+/// The left operand of a product, row-major.
 #[derive(Debug, Clone, Copy)]
 pub struct Left<'a, A> {
     /// `m` rows.
     pub rows: &'a [A],
-    /// Elements from one row to the next.
+    /// Distance from one row to the next, in elements.
     pub stride: usize,
     /// Number of rows.
     pub m: usize,
 }
 
 impl<A> Left<'_, A> {
-    /// Panics unless the rows of `k` elements are there, one behind the other.
+    /// Panics unless the slice holds all rows of `k` elements without overlap.
     fn check(&self, k: usize) {
         assert!(self.m < 2 || self.stride >= k, "the rows of a overlap");
         assert!(self.rows.len() >= extent(self.m, k, self.stride), "a is shorter than its shape");
     }
 }
 
-/// Right operand of a product: `n` columns of `k`, both padded.
+/// The right operand of a product: `n` columns of `k`, both padded.
 #[derive(Debug, Clone, Copy)]
 pub enum Right<'a, B> {
-    /// In panels, as `pack` writes them.
+    /// Panels, as `pack` writes them.
     Packed(&'a [B]),
-    /// Row-major `[k, n]` with a stride in elements; f32 only.
+    /// A row-major matrix `[k, n]` with a stride in elements; f32 only.
     RowMajor(&'a [B], usize),
 }
 
-/// Where a product goes and what is done to it on the way.
+/// The destination of a product, and the operations on the way.
 #[derive(Debug)]
 pub struct Output<'a> {
     /// Row-major `[m, n]`.
     pub rows: OutputRows<'a>,
-    /// Elements from one row to the next.
+    /// Distance from one row to the next, in elements.
     pub stride: usize,
-    /// Whether the columns lie in several matrices.
+    /// The split of the columns into several matrices; `None` for one matrix.
     pub split: Option<Split>,
-    /// The columns to compute, of `n`: all, or a part that begins and (but for the last) ends at a multiple of `nr`.
+    /// The columns to compute, of `n`: all, or a part that begins and (except for the last one)
+    /// ends at a multiple of `nr`.
     pub columns: Range<usize>,
-    /// Per column; empty: none.
+    /// The bias per column; empty for none.
     pub bias: &'a [f32],
-    /// Whether what stands in `rows` is added to the result.
+    /// True to add the result to the contents of `rows`.
     pub add: bool,
-    /// Applied last, to the sum with bias (and without an `add`).
+    /// The activation, applied last to the sum with bias (and not with `add`).
     pub activation: Activation,
-    /// Per row, for float products: what a sum is multiplied by first; empty: nothing.
+    /// For float products, the factor of each row, applied first; empty for none.
     pub row_scales: &'a [f32],
 }
 
 impl<'a> Output<'a> {
-    /// An output without bias, residual or activation.
+    /// Creates an output without bias, residual or activation.
     pub fn plain(rows: OutputRows<'a>, stride: usize, columns: Range<usize>) -> Self {
         let activation = Activation::None;
         Self { rows, stride, split: None, columns, bias: &[], add: false, activation, row_scales: &[] }
@@ -121,18 +129,20 @@ impl<'a> Output<'a> {
 pub enum OutputRows<'a> {
     /// All of it.
     Whole(&'a mut [f32]),
-    /// Shared with other threads that compute other columns of the same rows: pointer and number of elements.
+    /// Rows that are shared with other threads, which compute other columns of them: pointer and
+    /// number of elements.
     Shared(SharedRows<f32>),
 }
 
-/// A matrix that several threads write, each its own columns.
+/// A matrix that several threads write, each in its own columns.
 #[derive(Debug, Clone, Copy)]
 pub struct SharedRows<T> {
     at: *mut T,
     len: usize,
 }
 
-// SAFETY: a pointer with a length; whoever makes one promises that no two threads write the same element.
+// SAFETY: a pointer with a length; whoever makes one promises that no two threads write the same
+// element.
 unsafe impl<T: Send> Send for SharedRows<T> {}
 // SAFETY: as above.
 unsafe impl<T: Send> Sync for SharedRows<T> {}
@@ -141,25 +151,26 @@ impl<T> SharedRows<T> {
     /// Shares `rows` for as long as the caller keeps them borrowed.
     ///
     /// # Safety
-    /// The result must not outlive the borrow, and the threads that use it must write different columns.
+    /// The result must not outlive the borrow, and the threads that use it must write different
+    /// columns.
     pub unsafe fn new(rows: &mut [T]) -> Self {
         Self { at: rows.as_mut_ptr(), len: rows.len() }
     }
 
-    /// Where the elements begin.
+    /// Returns a pointer to the first element.
     pub(super) fn start(self) -> *mut T {
         self.at
     }
 
-    /// Number of elements.
+    /// Returns the number of elements.
     pub(super) fn len(self) -> usize {
         self.len
     }
 
-    /// The elements from `first` on.
+    /// Returns the elements from `first` on.
     ///
     /// # Panics
-    /// If there are fewer.
+    /// If there are fewer than `first` elements.
     pub fn from(self, first: usize) -> Self {
         assert!(first <= self.len, "{first} is beyond the {} elements", self.len);
         // SAFETY: inside the allocation, as asserted.
@@ -176,7 +187,8 @@ impl OutputRows<'_> {
     }
 }
 
-/// Bytes from one row to the next; 0 where there is no next row, whose distance nobody has checked.
+/// Returns the bytes from one row to the next; 0 without a next row, because that distance was not
+/// checked.
 fn step<T>(rows: usize, stride: usize) -> usize {
     if rows > 1 { stride * size_of::<T>() } else { 0 }
 }
@@ -192,7 +204,7 @@ pub struct Gemm<T> {
 }
 
 impl<T: Copy> Gemm<T> {
-    /// Columns of a panel.
+    /// Returns the number of columns of a panel.
     pub fn nr(&self) -> usize {
         self.nr
     }
@@ -200,7 +212,8 @@ impl<T: Copy> Gemm<T> {
     /// Computes `a x b` with `k` elements per row (padded).
     ///
     /// # Panics
-    /// If an operand is shorter than its shape says, if its rows overlap, if `k` or a column is not padded, or if bf16 is not packed.
+    /// If an operand is shorter than its shape says, if its rows overlap, if `k` or a column is not
+    /// padded, or if bf16 is not packed.
     pub fn multiply(&self, a: Left<'_, T>, b: Right<'_, T>, k: usize, out: Output<'_>) {
         assert_eq!(k % self.k_step, 0, "k must be padded");
         a.check(k);
@@ -213,7 +226,7 @@ impl<T: Copy> Gemm<T> {
                 assert_eq!(self.k_step, 1, "row-major operands are for f32");
                 assert!(k < 2 || stride >= out.columns.end, "the rows of b overlap");
                 assert!(rows.len() >= extent(k, out.columns.end, stride), "b is shorter than its shape");
-                // A single row lies as a packed one does.
+                // A single row has the same layout as a packed one.
                 (rows, step::<T>(k, stride))
             }
         };
@@ -228,13 +241,15 @@ impl<T: Copy> Gemm<T> {
             b_stride,
             ..Job::towards(out, a.m, self.nr, finish)
         };
-        // SAFETY: the lengths were checked, and the table holds only kernels that this processor can run.
+        // SAFETY: the lengths were checked, and the table holds only kernels that this processor
+        // can run.
         unsafe { (self.run)(&job) }
     }
 
-    /// The largest element of each column of `a x b`, over the rows of `a`, with `k` elements per row (padded): what MaxSim adds up. `b` is
-    /// packed panels of `out.len()` columns. Only tiles in registers exist of the product itself. Without rows the largest element is -inf;
-    /// a NaN in a row may be passed over.
+    /// Computes the largest element of each column of `a x b` over the rows of `a`, with `k`
+    /// elements per row (padded). MaxSim is a sum of these. `b` is packed panels of `out.len()`
+    /// columns. The product itself only exists as tiles in registers. Without rows the largest
+    /// element is -inf. NaN in a row may be ignored.
     ///
     /// # Panics
     /// If an operand is shorter than its shape says, or if `k` or the columns are not padded.
@@ -249,16 +264,16 @@ impl<T: Copy> Gemm<T> {
             a: a.rows.as_ptr().cast(),
             a_stride: step::<T>(a.m, a.stride),
             b: b.as_ptr().cast(),
-            // The output is one row whatever `m` is.
-            // All rows of no elements give the same.
+            // The output is one row for any `m`. All rows without elements give the same result.
             ..Job { m: if k == 0 { a.m.min(1) } else { a.m }, ..Job::towards(out, 1, self.nr, Finish::none()) }
         };
-        // SAFETY: the lengths were checked, and the table holds only kernels that this processor can run.
+        // SAFETY: the lengths were checked, and the table holds only kernels that this processor
+        // can run.
         unsafe { (self.run_column_max)(&job) }
     }
 
-    /// Writes a column (a row of a linear layer's weights, `[n, k]`) into its place of the packed panels of `n` columns of `k`
-    /// elements, both padded. What is not written must be zero.
+    /// Writes a column (a row of a linear layer's weights, `[n, k]`) into its place in the packed
+    /// panels of `n` columns of `k` elements, both padded. The other elements must be zero.
     ///
     /// # Panics
     /// If the column or `packed` does not fit the shape.
@@ -268,8 +283,8 @@ impl<T: Copy> Gemm<T> {
 }
 
 impl Output<'_> {
-    /// Pointer, stride, split and columns of an output of `m` rows whose panels have `nr` columns, and what a job that has `finish` so far
-    /// does last.
+    /// Returns pointer, stride, split and columns of an output of `m` rows whose panels have `nr`
+    /// columns, and the last operations of a job that has `finish` so far.
     ///
     /// # Panics
     /// If the output is shorter than its shape says.
@@ -294,14 +309,14 @@ impl Output<'_> {
         assert!(self.bias.is_empty() || self.bias.len() >= columns.end, "the bias is shorter than the columns");
         assert!(!(self.add && self.activation != Activation::None), "an activation would cover the residual too");
         let residual = if self.add { rows.cast_const() } else { std::ptr::null() };
-        // Without rows there is no work, and a split without meaning does no harm.
+        // Without rows there is no work, and a meaningless split does no harm.
         let columns = if m == 0 { 0..0 } else { columns };
         (rows, self.stride, split, columns, Finish { residual, ..finish.then(self.bias, self.activation) })
     }
 }
 
 impl Job {
-    /// The part of a job that its output decides.
+    /// Creates the part of a job that its output determines.
     fn towards(out: Output<'_>, m: usize, nr: usize, finish: Finish) -> Self {
         let (out, out_stride, split, columns, finish) = out.towards(m, nr, finish);
         let (a, b) = (std::ptr::null(), std::ptr::null());
@@ -312,24 +327,24 @@ impl Job {
 /// The shape of a packed operand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shape {
-    /// Columns, padded.
+    /// Number of columns, padded.
     pub n: usize,
-    /// Elements of a column, padded.
+    /// Number of elements of a column, padded.
     pub k: usize,
 }
 
 impl Shape {
-    /// The padded shape of `n` columns of `k` elements.
+    /// Returns the padded shape of `n` columns of `k` elements.
     pub fn padded(n: usize, k: usize) -> Self {
         Self { n: padded_len(n), k: padded_len(k) }
     }
 
-    /// Elements of the packed panels; `usize::MAX` where no `usize` holds them.
+    /// Returns the number of elements of the packed panels; `usize::MAX` if `usize` cannot hold it.
     pub fn len(self) -> usize {
         self.n.saturating_mul(self.k)
     }
 
-    /// Whether there are no elements.
+    /// Returns true if there are no elements.
     pub fn is_empty(self) -> bool {
         self.len() == 0
     }
@@ -342,7 +357,7 @@ impl Shape {
     }
 }
 
-/// Where the elements of one column lie.
+/// The positions of one column's elements.
 pub(super) struct Place {
     start: usize,
     step: usize,
@@ -351,14 +366,14 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// The place of the elements behind the first `count`, a multiple of `k_step`.
+    /// Returns the place of the elements after the first `count`, a multiple of `k_step`.
     fn behind(&self, count: usize) -> Self {
         Self { start: self.start + count / self.k_step * self.step, k: self.k - count, ..*self }
     }
 
     pub(super) fn write<T: Copy>(&self, values: impl ExactSizeIterator<Item = T>, packed: &mut [T]) {
         assert!(values.len() <= self.k, "a column of {} elements is longer than {}", values.len(), self.k);
-        // Counted along: divisions took half of the time in which a model loads.
+        // These are counted along, because divisions took half of a model's loading time.
         let (mut at, mut within) = (self.start, 0);
         for value in values {
             packed[at + within] = value;
@@ -369,7 +384,7 @@ impl Place {
         }
     }
 
-    /// [`Place::write`] of bytes that lie in memory, a step at a time.
+    /// Does [`Place::write`] for bytes in memory, a step at a time.
     fn write_steps<const K_STEP: usize>(&self, values: &[i8], packed: &mut [i8]) {
         let (steps, rest) = values.as_chunks::<K_STEP>();
         let places = packed[self.start..].chunks_mut(self.step);
@@ -392,12 +407,12 @@ pub struct GemmI8 {
     pub(super) max_code: i32,
 }
 
-/// What becomes of the columns of rows on the way to codes: some are fed in several equal parts.
+/// The conversion of columns before rows become codes: some columns are fed in several equal parts.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Parts<'a> {
-    /// Per column, what its number is multiplied by; empty: nothing.
+    /// The factor of each column's numbers; empty for none.
     pub factors: &'a [f32],
-    /// Columns whose codes stand once more behind those of all columns.
+    /// Columns whose codes are repeated after those of all columns.
     pub copies: &'a [u32],
 }
 
@@ -406,43 +421,44 @@ pub struct Parts<'a> {
 pub struct QuantizedRows<'a> {
     /// `m` rows of `k` codes of [`GemmI8::code_bytes`] bytes, back to back.
     pub codes: &'a [u8],
-    /// Per row.
+    /// The scale of each row.
     pub scales: &'a [f32],
-    /// Per row, as the kernel wants them.
+    /// The zero point of each row, in the kernel's form.
     pub zeros: &'a [i32],
 }
 
-/// i8 weights in panels, with what belongs to their columns.
+/// i8 weights in panels, with the data of their columns.
 #[derive(Debug, Clone, Copy)]
 pub struct PackedI8<'a> {
     /// The panels.
     pub panels: &'a [i8],
-    /// Per column.
+    /// The scale of each column.
     pub scales: &'a [f32],
-    /// Per column: the sum of its weights.
+    /// The sum of each column's weights.
     pub sums: &'a [i32],
     /// The padded shape.
     pub shape: Shape,
 }
 
 impl GemmI8 {
-    /// Columns of a panel.
+    /// Returns the number of columns of a panel.
     pub fn nr(&self) -> usize {
         self.nr
     }
 
-    /// Bytes of an activation code.
+    /// Returns the bytes of an activation code.
     pub fn code_bytes(&self) -> usize {
         self.code_bytes
     }
 
-    /// The largest activation code for rows of `k` elements: all the kernel's bits, or as many as cannot overflow the sum.
+    /// Returns the largest activation code for rows of `k` elements: all the kernel's bits, or as
+    /// many as cannot overflow the sum.
     pub fn max_code(&self, k: usize) -> i32 {
         max_code(self.max_code, k)
     }
 
-    /// Quantises rows of `k` elements (padded), `stride` apart: `x = scale (code - zero)`, the range of codes spread over the row's own
-    /// range, in which 0 is always included and exact.
+    /// Quantises rows of `k` elements (padded), `stride` apart: `x = scale (code - zero)`. The
+    /// range of codes is spread over the row's own range, in which 0 is always included and exact.
     ///
     /// # Panics
     /// If a slice is shorter than `m` rows need.
@@ -457,11 +473,11 @@ impl GemmI8 {
         self.quantize_parts(rows, k, Parts::default(), codes, scales, zeros);
     }
 
-    /// [`GemmI8::quantize_rows`] of rows whose columns are fed in parts: each row becomes `k` codes and those of the copies. The copied
-    /// columns must be below `k`.
+    /// Does [`GemmI8::quantize_rows`] for rows whose columns are fed in parts: each row becomes `k`
+    /// codes, then those of the copies. The copied columns must be below `k`.
     ///
     /// # Panics
-    /// If a slice is shorter than `m` rows need, or a copied column is not there.
+    /// If a slice is shorter than `m` rows need, or a copied column is out of range.
     pub fn quantize_parts(
         &self,
         rows: Left<'_, f32>,
@@ -483,14 +499,14 @@ impl GemmI8 {
         for row in 0..rows.m {
             let (from, to) = (&rows.rows[row * rows.stride..][..k], &mut codes[row * bytes..][..bytes]);
             let job = ToCodes { x: from.as_ptr(), factors, len: k, max_code, codes: to.as_mut_ptr() };
-            // SAFETY: `from` holds `k` elements, `to` at least `k` codes, and the factors, if any, are `k`, as asserted; the kernel is one
-            // that this processor can run.
+            // SAFETY: `from` holds `k` elements, `to` at least `k` codes, and the factors, if any,
+            // are `k`, as asserted; the kernel is one that this processor can run.
             (scales[row], zeros[row]) = unsafe { (self.quantize)(&job) };
             self.copy_codes(to, k, parts.copies);
         }
     }
 
-    /// Copies the codes of columns behind the `k` codes of a row.
+    /// Copies the codes of columns to the end of a row, after its `k` codes.
     fn copy_codes(&self, row: &mut [u8], k: usize, copies: &[u32]) {
         let (codes, copied) = row.split_at_mut(k * self.code_bytes);
         let each = copied.chunks_exact_mut(self.code_bytes).zip(copies);
@@ -519,12 +535,14 @@ impl GemmI8 {
             b: b.panels.as_ptr().cast(),
             ..Job::towards(out, m, self.nr, finish)
         };
-        // SAFETY: the lengths were checked, and the table holds only kernels that this processor can run.
+        // SAFETY: the lengths were checked, and the table holds only kernels that this processor
+        // can run.
         unsafe { (self.run)(&job) }
     }
 
-    /// Quantises a column (a row of a linear layer's weights, `[n, k]`) and writes it into its place of the panels. Gives the
-    /// column's scale and the sum of its weights. What is not written must be zero.
+    /// Quantises a column (a row of a linear layer's weights, `[n, k]`) and writes it into its
+    /// place in the panels. Returns the column's scale and the sum of its weights. The other
+    /// elements must be zero.
     ///
     /// # Panics
     /// If the column or `panels` does not fit the shape.
@@ -534,15 +552,17 @@ impl GemmI8 {
     }
 }
 
-/// The largest code of at most `limit` for rows of `k` codes: as many bits as cannot overflow the sum.
+/// Returns the largest code of at most `limit` for rows of `k` codes, with as many bits as cannot
+/// overflow the sum.
 pub(super) fn max_code(limit: i32, k: usize) -> i32 {
     let safe = i32::MAX as usize / k.max(1).saturating_mul(127);
-    // A whole number of bits: 2^b - 1.
+    // A code has a whole number of bits: 2^b - 1.
     let bits = usize::BITS - 1 - (safe + 1).leading_zeros();
     limit.min(((1u64 << bits) - 1).min(i32::MAX as u64) as i32)
 }
 
-/// Quantises a column of weights and writes it into its place; gives its scale and the sum of its weights.
+/// Quantises a column of weights and writes it into its place. Returns its scale and the sum of its
+/// weights.
 ///
 /// # Panics
 /// If the column does not fit the shape.
@@ -552,7 +572,7 @@ pub(super) fn pack_codes(weights: &[f32], shape: Shape, place: Place, k_step: us
     let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
     let mut sum = 0;
     let mut codes = [0; CODES];
-    // Blocks end where steps do.
+    // Blocks end at the ends of steps.
     for (block, weights) in weights.chunks(CODES).enumerate() {
         let codes = &mut codes[..weights.len()];
         codes.iter_mut().zip(weights).for_each(|(code, w)| *code = nearest(w * inverse) as i8);
@@ -566,14 +586,15 @@ pub(super) fn pack_codes(weights: &[f32], shape: Shape, place: Place, k_step: us
     (scale, sum)
 }
 
-/// Weights that get codes together: a multiple of every `k_step`.
+/// Number of weights that get codes together: a multiple of every `k_step`.
 const CODES: usize = 256;
 
-/// The largest size of a number; NaN is passed over.
+/// Returns the largest absolute value; NaN is ignored.
 pub(crate) fn largest_size(numbers: &[f32]) -> f32 {
     let larger = |a: f32, b: f32| if b > a { b } else { a };
     let (blocks, rest) = numbers.as_chunks::<16>();
-    // One maximum per lane: of numbers one after another each comparison would wait for the one before.
+    // Each lane has its own maximum. With one maximum, each comparison would wait for the one
+    // before.
     let mut lanes = [0.0; 16];
     for block in blocks {
         lanes.iter_mut().zip(block).for_each(|(lane, x)| *lane = larger(*lane, x.abs()));
@@ -581,8 +602,9 @@ pub(crate) fn largest_size(numbers: &[f32]) -> f32 {
     lanes.into_iter().chain(rest.iter().map(|x| x.abs())).fold(0.0, larger)
 }
 
-/// The nearest integer, halves to even, of a number of a size below 2^22. Adding 1.5 x 2^23 leaves it in the low bits of the mantissa:
-/// the library's `round` is a call where SSE4.1 cannot be assumed.
+/// Returns the nearest integer, halves to even, for an absolute value below 2^22. Adding 1.5 x 2^23
+/// leaves it in the low bits of the mantissa. The library's `round` is a call where SSE4.1 cannot
+/// be assumed.
 pub(crate) fn nearest(x: f32) -> i32 {
     (x + 12_582_912.0).to_bits().wrapping_sub(0x4b40_0000) as i32
 }

@@ -14,7 +14,7 @@ use std::arch::aarch64::*;
 use std::arch::x86_64::*;
 use std::marker::PhantomData;
 
-/// The sum of a float product times its row's scale, if there are such.
+/// Multiplies the sum of a float product by its row's scale, if there are scales.
 ///
 /// # Safety
 /// As [`Product::to_f32`].
@@ -70,7 +70,7 @@ unsafe impl<S: Simd> Product for F32<S> {
 /// bfloat16 by f32 multiply-adds: exact products, no faster than f32 but half the memory.
 pub(in super::super) struct Bf16Widened<S>(PhantomData<S>);
 
-/// The two elements of each 32-bit lane as f32.
+/// Returns the two elements of each 32-bit lane as f32.
 ///
 /// # Safety
 /// The instruction set is available.
@@ -120,7 +120,7 @@ unsafe impl<S: Simd> Product for Bf16Widened<S> {
     }
 }
 
-/// `scale_m scale_n (sum - zero_m sum_n)`.
+/// Computes `scale_m scale_n (sum - zero_m sum_n)`.
 ///
 /// # Safety
 /// As [`Product::to_f32`].
@@ -136,7 +136,7 @@ pub(in super::super) unsafe fn dequantize<S: Simd>(sum: S::I, finish: &Finish, r
     }
 }
 
-/// An integer product whose sum is a vector of i32: what all of them share.
+/// The common part of integer products whose sum is a vector of i32.
 macro_rules! integer_product {
     ($name:ident, $doc:literal, $simd:ty, $a:ty, $left:ty, $right:ty, $k_step:literal, $unroll:literal, $features:literal,
      broadcast: |$broadcast_at:ident| $broadcast:expr, load: |$load_at:ident| $load:expr,
@@ -298,8 +298,8 @@ unsafe impl Product for I8Portable {
 #[cfg(target_arch = "x86_64")]
 pub(in super::super) struct Bf16Native;
 
-// SAFETY: every method names the features that it needs and reads what the trait says. `__m512bh` has the size of `__m512i` and
-// no invalid values.
+// SAFETY: every method names the features that it needs and reads what the trait says. `__m512bh`
+// has the size of `__m512i` and no invalid values.
 #[cfg(target_arch = "x86_64")]
 unsafe impl Product for Bf16Native {
     type Simd = Avx512;
@@ -339,7 +339,7 @@ unsafe impl Product for Bf16Native {
     }
 }
 
-/// How an activation code is stored.
+/// The storage form of an activation code.
 ///
 /// # Safety
 /// As [`Simd`].
@@ -347,7 +347,7 @@ pub(in super::super) unsafe trait Code {
     const BYTES: usize;
     /// All bits set.
     const MAX: i32;
-    /// What is taken off a code, and so off the zero point, to store it.
+    /// The number that is subtracted from a code, and from the zero point, before storing it.
     const SHIFT: i32;
     /// Writes the codes of `LANES` elements.
     unsafe fn store<S: Simd>(at: *mut u8, codes: S::I);

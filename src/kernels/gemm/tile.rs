@@ -8,27 +8,28 @@ use super::split::Split;
 
 const CACHE_LINE: usize = 64;
 
-/// Rows, columns and operands of one product; all strides in bytes. See the parent module's documentation.
+/// Rows, columns and operands of one product; all strides in bytes. See the parent module's
+/// documentation.
 pub(in super::super) struct Job {
     pub(super) m: usize,
-    /// Steps of `k_step` elements.
+    /// Number of steps of `k_step` elements.
     pub(super) steps: usize,
     pub(super) a: *const u8,
     pub(super) a_stride: usize,
     pub(super) b: *const u8,
-    /// Between neighbouring `k` of a row-major `b` (f32 only); 0: packed.
+    /// Distance between neighbouring `k` of a row-major `b` (f32 only); 0 for a packed `b`.
     pub(super) b_stride: usize,
     /// First and last column to compute; multiples of `nr`, but for the very last.
     pub(super) columns: std::ops::Range<usize>,
     pub(super) out: *mut f32,
-    /// In elements.
+    /// Distance between rows, in elements.
     pub(super) out_stride: usize,
-    /// Where the columns of `out` lie.
+    /// The matrices that hold the columns of `out`.
     pub(super) split: Split,
     pub(super) finish: Finish,
 }
 
-/// What happens to a sum before it is stored. Null pointers stand for what is not there.
+/// The operations on a sum before it is stored. A null pointer stands for a missing operand.
 pub(in super::super) struct Finish {
     /// Per row.
     pub(super) row_scales: *const f32,
@@ -45,16 +46,16 @@ pub(in super::super) struct Finish {
     pub(in super::super) activation: Activation,
 }
 
-/// Where a slice begins; null if it is empty.
+/// Returns the start of a slice; null if it is empty.
 pub(in super::super) fn pointer<T>(slice: &[T]) -> *const T {
     if slice.is_empty() { std::ptr::null() } else { slice.as_ptr() }
 }
 
-/// One way of multiplying a row by a panel.
+/// A method to multiply a row by a panel.
 ///
 /// # Safety
-/// Every method may be called only where the instruction set of the implementation is available. Pointers must be good for the
-/// elements that the method names.
+/// Every method may be called only where the instruction set of the implementation is available.
+/// Pointers must be good for the elements that the method names.
 pub(in super::super) unsafe trait Product {
     type Simd: Simd;
     /// An element of `a`.
@@ -68,8 +69,9 @@ pub(in super::super) unsafe trait Product {
     /// A running sum per lane.
     type Sum: Copy;
     const K_STEP: usize;
-    /// Steps that are written out one after another. Four, which spares narrow vectors jumps and addresses; one where the sums fill
-    /// the registers (512 bits: 24 of 32), for of several steps the compiler reads all broadcasts first and keeps them in memory.
+    /// Number of steps that are written out one after another. Four saves narrow vectors jumps and
+    /// addresses. It is one where the sums fill the registers (512 bits: 24 of 32), because for
+    /// several steps the compiler reads all broadcasts first and keeps them in memory.
     const UNROLL: usize = if Self::Simd::LANES < 16 { 4 } else { 1 };
 
     unsafe fn zero() -> Self::Sum;
@@ -78,18 +80,19 @@ pub(in super::super) unsafe trait Product {
     /// Reads `K_STEP * LANES` elements.
     unsafe fn load(at: *const Self::B) -> Self::Right;
     unsafe fn multiply_add(sum: Self::Sum, left: Self::Left, right: Self::Right) -> Self::Sum;
-    /// Reads what `finish` holds of the row and of `LANES` columns.
+    /// Converts a sum, with the operands of `finish` for the row and for `LANES` columns.
     unsafe fn to_f32(sum: Self::Sum, finish: &Finish, row: usize, column: usize) -> <Self::Simd as Simd>::F;
 }
 
-/// What is made of the product of all rows with one panel.
+/// The operation on the product of all rows with one panel.
 pub(in super::super) trait Work {
     /// # Safety
-    /// As [`run`]; `b` is the panel's first row and `step` the bytes from one of its rows to the next, `column` its first column.
+    /// As [`run`]; `b` is the panel's first row and `step` the bytes from one of its rows to the
+    /// next, `column` its first column.
     unsafe fn panel<P: Product, const M: usize, const V: usize>(job: &Job, b: *const u8, step: usize, column: usize);
 }
 
-/// The product itself, finished and stored.
+/// Stores the finished product.
 pub(in super::super) struct Store;
 
 impl Work for Store {
@@ -100,8 +103,8 @@ impl Work for Store {
     }
 }
 
-/// The largest value of each column over all rows, of which there is at least one, into the one row `out`: late interaction. A tile's
-/// values never leave the registers.
+/// Writes the largest value of each column over all rows, of which there is at least one, into the
+/// one row `out`, for late interaction. A tile's values never leave the registers.
 pub(in super::super) struct ColumnMax;
 
 impl Work for ColumnMax {
@@ -132,7 +135,7 @@ pub(in super::super) unsafe fn run<P: Product, W: Work, const M: usize, const V:
             if width == nr {
                 W::panel::<P, M, V>(job, b, step, column);
             } else {
-                // The last panel of a tile that is wider than ROW_PAD.
+                // This is the last panel of a tile that is wider than ROW_PAD.
                 let mut rest = 0;
                 while rest < width {
                     W::panel::<P, M, 1>(job, b.add(rest * P::K_STEP * size), step, column + rest);
@@ -144,7 +147,7 @@ pub(in super::super) unsafe fn run<P: Product, W: Work, const M: usize, const V:
     }
 }
 
-/// All rows against one panel: tiles of `M` rows, then of 8, 4, 2 and 1.
+/// Multiplies all rows by one panel: in tiles of `M` rows, then of 8, 4, 2 and 1.
 ///
 /// # Safety
 /// As [`run`].
@@ -182,12 +185,12 @@ unsafe fn panel<P: Product, const M: usize, const V: usize>(job: &Job, b: *const
 /// The columns of a panel.
 struct Columns<const V: usize> {
     first: usize,
-    /// Where each vector of them lies in the first row of the output.
+    /// The position of each of their vectors in the first row of the output.
     places: [usize; V],
 }
 
-/// The sums of `M` rows from `row` on with `V` vectors of columns, in registers. On the way the rows of the next tile are fetched, which
-/// begin where these end.
+/// Computes the sums of `M` rows from `row` on with `V` vectors of columns, in registers. Meanwhile
+/// it prefetches the rows of the next tile, which begin where these end.
 ///
 /// # Safety
 /// As [`run`].
@@ -199,7 +202,8 @@ unsafe fn sums<P: Product, const M: usize, const V: usize>(
     row: usize,
 ) -> [[P::Sum; V]; M] {
     let left_step = P::K_STEP * size_of::<P::A>();
-    // SAFETY: `steps` steps from each row and from the panel are inside the operands by contract; a prefetch may name any address.
+    // SAFETY: `steps` steps from each row and from the panel are inside the operands by contract; a
+    // prefetch may name any address.
     unsafe {
         let mut sums = [[P::zero(); V]; M];
         let mut a = job.a.add(row * job.a_stride);
@@ -251,7 +255,7 @@ unsafe fn add_step<P: Product, const M: usize, const V: usize>(
     }
 }
 
-/// `M` rows against `V` vectors of columns.
+/// Multiplies `M` rows by `V` vectors of columns.
 ///
 /// # Safety
 /// As [`run`].
@@ -276,8 +280,9 @@ unsafe fn tile<P: Product, const M: usize, const V: usize>(
             }
             return;
         }
-        // Through memory, which is still L1: with the rest of the tile's work in a rolled loop over it, the sums above are
-        // addressed by constants only, and so stay in registers.
+        // This goes through memory, which is still L1. The rest of the tile's work is a rolled loop
+        // over that memory. The sums above are then addressed by constants only, and stay in
+        // registers.
         let mut spilled = [[MaybeUninit::uninit(); V]; M];
         for m in 0..M {
             for v in 0..V {
@@ -297,10 +302,12 @@ unsafe fn tile<P: Product, const M: usize, const V: usize>(
     }
 }
 
-/// Vectors that are finished together: enough that the polynomial of one hides the latency of another's.
+/// Number of vectors that are finished together: enough that one vector's polynomial hides the
+/// latency of another's.
 const GROUP: usize = 4;
 
-/// From sums to results: the `G` vectors of a tile from vector `first` on, row by row, of which `sums` are the sums.
+/// Turns sums into results: the `G` vectors of a tile from vector `first` on, row by row. `sums`
+/// are their sums.
 ///
 /// # Safety
 /// As [`run`].
@@ -312,7 +319,8 @@ unsafe fn finish<P: Product, const G: usize, const V: usize>(
     at: &Columns<V>,
     first: usize,
 ) {
-    // SAFETY: rows and columns of the tile are inside the result by contract, and so inside bias and residual.
+    // SAFETY: rows and columns of the tile are inside the result by contract, and so inside bias
+    // and residual.
     unsafe {
         let mut y = [P::Simd::splat(0.0); G];
         for g in 0..G {
@@ -334,7 +342,8 @@ unsafe fn finish<P: Product, const G: usize, const V: usize>(
     }
 }
 
-/// The maxima of one panel. The last tile goes back over rows that were seen: a maximum does not mind.
+/// Computes the maxima of one panel. The last tile reads some rows twice, which does not change a
+/// maximum.
 ///
 /// # Safety
 /// As [`run`].
@@ -386,7 +395,7 @@ unsafe fn tile_max<P: Product, const M: usize, const V: usize>(
 }
 
 impl Finish {
-    /// Whether a sum is stored as it is, but for its row's scale.
+    /// Returns true if a sum is stored unchanged, except for its row's scale.
     #[inline(always)]
     fn is_plain(&self) -> bool {
         self.column_scales.is_null()
@@ -395,7 +404,8 @@ impl Finish {
             && self.activation == Activation::None
     }
 
-    /// What is done last to an integer product: scales and zero points of rows, scales and sums of columns.
+    /// Returns the last operations on an integer product: scales and zero points of rows, scales
+    /// and sums of columns.
     pub(in super::super) fn integers(row_scales: &[f32], row_zeros: &[i32], scales: &[f32], sums: &[i32]) -> Self {
         Self {
             row_scales: row_scales.as_ptr(),
@@ -406,7 +416,7 @@ impl Finish {
         }
     }
 
-    /// With a bias (or none, if empty) and an activation.
+    /// Adds a bias (none, if empty) and an activation.
     pub(in super::super) fn then(self, bias: &[f32], activation: Activation) -> Self {
         Self { bias: pointer(bias), activation, ..self }
     }

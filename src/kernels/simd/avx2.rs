@@ -68,7 +68,7 @@ unsafe impl Simd for Avx2 {
     #[inline]
     #[target_feature(enable = "avx2,fma")]
     unsafe fn nan_to_infinity(x: Self::F) -> Self::F {
-        // Of two numbers of which one is NaN the instruction gives the second.
+        // If one of two numbers is NaN, the instruction returns the second.
         _mm256_min_ps(x, _mm256_set1_ps(f32::INFINITY))
     }
     #[inline]
@@ -90,7 +90,7 @@ unsafe impl Simd for Avx2 {
     unsafe fn transpose(block: &mut [Self::F]) {
         let mut quads = [_mm256_setzero_ps(); 8];
         for i in 0..4 {
-            // Rows 2i and 2i + 1 interleaved, then quarters of four rows side by side.
+            // This interleaves rows 2i and 2i + 1, then puts quarters of four rows side by side.
             let (a, b) = (block[2 * i], block[2 * i + 1]);
             quads[2 * i] = _mm256_unpacklo_ps(a, b);
             quads[2 * i + 1] = _mm256_unpackhi_ps(a, b);
@@ -189,17 +189,18 @@ unsafe impl Simd for Avx2 {
     }
 }
 
-/// The low half of each lane, in order.
+/// Returns the low half of each lane, in order.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn low_halves(x: __m256i) -> __m128i {
     let low = _mm256_and_si256(x, _mm256_set1_epi32(0xffff));
-    // The pack works on the two halves of the register apart: each holds its four values twice.
+    // The pack works on each half of the register separately, and each half then holds its four
+    // values twice.
     let packed = _mm256_packus_epi32(low, low);
     _mm_unpacklo_epi64(_mm256_castsi256_si128(packed), _mm256_extracti128_si256::<1>(packed))
 }
 
-/// The low byte of each lane, in order, in the lower 64 bits.
+/// Returns the low byte of each lane, in order, in the lower 64 bits.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn low_bytes(x: __m256i) -> __m128i {

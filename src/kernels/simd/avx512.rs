@@ -68,7 +68,7 @@ unsafe impl Simd for Avx512 {
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
     unsafe fn nan_to_infinity(x: Self::F) -> Self::F {
-        // Of two numbers of which one is NaN the instruction gives the second.
+        // If one of two numbers is NaN, the instruction returns the second.
         _mm512_min_ps(x, _mm512_set1_ps(f32::INFINITY))
     }
     #[inline]
@@ -90,7 +90,8 @@ unsafe impl Simd for Avx512 {
             pairs[2 * i] = _mm512_unpacklo_ps(a, b);
             pairs[2 * i + 1] = _mm512_unpackhi_ps(a, b);
         }
-        // In each 128-bit lane: four rows of one column. `quads[4 * g + c]` holds rows 4g.. of the columns c, c + 4, c + 8 and c + 12.
+        // Each 128-bit lane gets four rows of one column: `quads[4 * g + c]` holds rows 4g.. of the
+        // columns c, c + 4, c + 8 and c + 12.
         let mut quads = [_mm512_setzero_ps(); 16];
         for g in 0..4 {
             for i in 0..2 {

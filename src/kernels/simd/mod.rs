@@ -1,10 +1,12 @@
-//! Vectors of f32 and i32: what the engine's kernels are written in.
+//! Vectors of f32 and i32, the basis of the engine's kernels.
 //!
-//! An operation (a tile of a matrix product, a layer norm, a softmax) is written once over [`Simd`], and each instruction set
-//! supplies the vectors. The generic code is `#[inline(always)]` and carries no features of its own; the entry
-//! functions of a table (see the `entries!` macros) carry `#[target_feature]`, and everything below them is inlined there.
+//! An operation (a tile of a matrix product, a layer norm, a softmax) is written once over
+//! [`Simd`], and each instruction set supplies the vectors. The generic code is `#[inline(always)]`
+//! and has no target features of its own. The entry functions of a table (see the `entries!`
+//! macros) have `#[target_feature]`, and everything below them is inlined there.
 //!
-//! Rows are padded with zeros to whole blocks of [`ROW_PAD`] elements, a multiple of every `LANES`. So no kernel has a tail.
+//! Rows are padded with zeros to whole blocks of [`ROW_PAD`] elements, a multiple of every `LANES`.
+//! Therefore no kernel has a tail.
 
 #[cfg(target_arch = "x86_64")]
 pub(super) mod avx2;
@@ -14,10 +16,11 @@ pub(super) mod avx512;
 pub(super) mod neon;
 pub(super) mod portable;
 
-/// Rows of the engine's matrices are padded with zeros to a multiple of this many elements.
+/// Number of elements in a block: rows of the engine's matrices are padded with zeros to a multiple
+/// of it.
 pub const ROW_PAD: usize = 16;
 
-/// `len` rounded up to whole blocks of [`ROW_PAD`]; `usize::MAX` where no `usize` holds them.
+/// Returns `len` rounded up to whole blocks of [`ROW_PAD`]; `usize::MAX` if `usize` cannot hold it.
 pub const fn padded_len(len: usize) -> usize {
     match len.checked_next_multiple_of(ROW_PAD) {
         Some(padded) => padded,
@@ -28,8 +31,8 @@ pub const fn padded_len(len: usize) -> usize {
 /// Vectors of `LANES` elements.
 ///
 /// # Safety
-/// Methods may be called only where the implementation's instruction set is available. Pointers need no alignment, and must
-/// be good for `LANES` elements.
+/// Methods may be called only where the implementation's instruction set is available. Pointers
+/// need no alignment, and must be good for `LANES` elements.
 pub(super) unsafe trait Simd {
     /// A vector of f32.
     type F: Copy;
@@ -44,15 +47,16 @@ pub(super) unsafe trait Simd {
     unsafe fn sub(a: Self::F, b: Self::F) -> Self::F;
     unsafe fn mul(a: Self::F, b: Self::F) -> Self::F;
     unsafe fn div(a: Self::F, b: Self::F) -> Self::F;
-    /// `a * b + c`. Rounded once where the hardware does so; always in the same way on one instruction set.
+    /// Computes `a * b + c`. It is rounded once if the hardware does so, and always in the same way
+    /// on one instruction set.
     unsafe fn mul_add(a: Self::F, b: Self::F, c: Self::F) -> Self::F;
-    /// The larger of each pair. NaN in `b` comes out; NaN in `a` may be lost, as on x86.
+    /// Returns the larger of each pair. NaN in `b` is returned; NaN in `a` may be lost, as on x86.
     unsafe fn max(a: Self::F, b: Self::F) -> Self::F;
-    /// The smaller of each pair. NaN as in [`Simd::max`].
+    /// Returns the smaller of each pair. NaN as in [`Simd::max`].
     unsafe fn min(a: Self::F, b: Self::F) -> Self::F;
-    /// `x`, and infinity where it is NaN.
+    /// Returns `x`, with infinity in place of NaN.
     unsafe fn nan_to_infinity(x: Self::F) -> Self::F;
-    /// All lanes, added in a fixed order.
+    /// Returns the sum of all lanes, added in a fixed order.
     unsafe fn sum(x: Self::F) -> f32;
     unsafe fn largest(x: Self::F) -> f32;
 
@@ -63,18 +67,18 @@ pub(super) unsafe trait Simd {
     unsafe fn load_i32(at: *const i32) -> Self::I;
     unsafe fn add_i32(a: Self::I, b: Self::I) -> Self::I;
     unsafe fn sub_i32(a: Self::I, b: Self::I) -> Self::I;
-    /// The low halves of the products.
+    /// Returns the low halves of the products.
     unsafe fn mul_i32(a: Self::I, b: Self::I) -> Self::I;
     unsafe fn and_i32(a: Self::I, b: Self::I) -> Self::I;
     unsafe fn shift_left<const BITS: u32>(x: Self::I) -> Self::I;
     unsafe fn shift_right<const BITS: u32>(x: Self::I) -> Self::I;
-    /// The nearest integers, halves to even. Values must fit an i32.
+    /// Returns the nearest integers, halves to even. Values must fit an i32.
     unsafe fn round(x: Self::F) -> Self::I;
-    /// The nearest floats.
+    /// Returns the nearest floats.
     unsafe fn to_f32(x: Self::I) -> Self::F;
-    /// The same bits.
+    /// Returns the same bits as integers.
     unsafe fn bits(x: Self::F) -> Self::I;
-    /// The same bits.
+    /// Returns the same bits as floats.
     unsafe fn from_bits(x: Self::I) -> Self::F;
 
     /// Writes the low byte of each lane.
@@ -93,9 +97,9 @@ pub(super) unsafe trait Simd {
         }
     }
 
-    /// Asks for the cache line that holds an address, which may be anywhere.
+    /// Prefetches the cache line of an address, which may be any address.
     unsafe fn prefetch(at: *const u8);
-    /// The same, into the L2 cache.
+    /// Does [`Simd::prefetch`] into the L2 cache.
     #[inline(always)]
     unsafe fn prefetch_l2(at: *const u8) {
         // SAFETY: an address may be anywhere.
@@ -103,9 +107,11 @@ pub(super) unsafe trait Simd {
     }
 }
 
-/// `e^x`, for `x` up to about 88; below -87.3 the smallest normal number; NaN for NaN.
+/// Computes `e^x`, for `x` up to about 88. Returns the smallest normal number below -87.3, and NaN
+/// for NaN.
 ///
-/// `x = n ln 2 + r` with `|r| <= ln 2 / 2`, and a polynomial for `e^r` (Cephes `expf`, Moshier): within 2 ULP.
+/// It uses `x = n ln 2 + r` with `|r| <= ln 2 / 2`, and a polynomial for `e^r` (Cephes `expf`,
+/// Moshier): within 2 ULP.
 ///
 /// # Safety
 /// The instruction set is available.
@@ -123,14 +129,15 @@ pub(super) unsafe fn exp<S: Simd>(x: S::F) -> S::F {
             p = S::mul_add(p, r, S::splat(c));
         }
         let p = S::mul_add(p, S::mul(r, r), S::add(r, S::splat(1.0)));
-        // 2^n by its exponent bits.
+        // This computes 2^n from its exponent bits.
         let scale = S::from_bits(S::shift_left::<23>(S::add_i32(n, S::splat_i32(127))));
         S::mul(p, scale)
     }
 }
 
-/// The nearest bfloat16, halves to even, in the low half of each lane; the upper half is not cleared. NaN becomes infinity: the carry of
-/// rounding could turn some NaNs into zeros.
+/// Rounds to the nearest bfloat16, halves to even, in the low half of each lane; the upper half is
+/// not cleared. NaN becomes infinity, because the carry of rounding could turn some NaNs into
+/// zeros.
 ///
 /// # Safety
 /// The instruction set is available.

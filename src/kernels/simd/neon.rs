@@ -68,7 +68,7 @@ unsafe impl Simd for Neon {
     #[inline]
     #[target_feature(enable = "neon")]
     unsafe fn nan_to_infinity(x: Self::F) -> Self::F {
-        // minNum of IEEE 754: the number, where the other is NaN.
+        // This is minNum of IEEE 754: it returns the number if the other one is NaN.
         vminnmq_f32(x, vdupq_n_f32(f32::INFINITY))
     }
     #[inline]

@@ -1,10 +1,10 @@
-//! Vectors as arrays: for processors without a known instruction set, and the same code in plain Rust for tests.
+//! Vectors as arrays: for processors without a known instruction set, and as plain Rust for tests.
 
 use super::Simd;
 
 const LANES: usize = 8;
 
-/// Eight lanes, which compilers turn into what vectors there are.
+/// Eight lanes, which compilers turn into the processor's vectors.
 pub(in super::super) struct Portable;
 
 #[inline(always)]
@@ -53,7 +53,7 @@ unsafe impl Simd for Portable {
     unsafe fn div(a: Self::F, b: Self::F) -> Self::F {
         both(a, b, |a, b| a / b)
     }
-    // Not `f32::mul_add`: without the instruction that is a slow library call.
+    // This is not `f32::mul_add`, which is a slow library call without the instruction.
     #[inline(always)]
     unsafe fn mul_add(a: Self::F, b: Self::F, c: Self::F) -> Self::F {
         std::array::from_fn(|lane| a[lane] * b[lane] + c[lane])

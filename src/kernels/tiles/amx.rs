@@ -1,9 +1,10 @@
-//! AMX, the matrix unit of Intel's servers since Sapphire Rapids (2023): eight registers of 16 rows of 64 bytes. By inline assembly: its
-//! intrinsics are not stable in Rust 1.95.
+//! AMX, the matrix unit of Intel's servers since Sapphire Rapids (2023): eight registers of 16 rows
+//! of 64 bytes. It uses inline assembly, because its intrinsics are not stable in Rust 1.95.
 //!
-//! Tile registers are named here and nowhere else, and compiled Rust never touches them: they keep their values between two `asm!` blocks.
-//! `tmm0` to `tmm3` hold the sums of a block, `tmm4` to `tmm7` the operands of a step. The kernel saves them with the thread's
-//! other registers, from the `ldtilecfg` of [`Amx::enter`] until the `tilerelease` of its drop.
+//! Tile registers are only named here, and compiled Rust never touches them: they keep their values
+//! between two `asm!` blocks. `tmm0` to `tmm3` hold the sums of a block, `tmm4` to `tmm7` the
+//! operands of a step. The kernel saves them with the thread's other registers, from the
+//! `ldtilecfg` of [`Amx::enter`] until the `tilerelease` of its drop.
 
 use std::arch::asm;
 use std::arch::x86_64::*;
@@ -13,14 +14,14 @@ use std::sync::LazyLock;
 use super::super::simd::avx512::Avx512;
 use super::unit::Unit;
 
-/// Why a processor's AMX cannot be used.
+/// The reason why a processor's AMX cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in super::super) enum Unavailable {
-    /// CPUID names no AMX, or not both of bfloat16 and int8.
+    /// CPUID reports no AMX, or not both bfloat16 and int8.
     Processor,
     /// The operating system does not save tile registers.
     System,
-    /// The kernel refuses them to this process, with this error number.
+    /// The kernel refuses tile registers to this process, with this error number.
     Refused(i32),
 }
 
@@ -38,7 +39,8 @@ impl fmt::Display for Unavailable {
     }
 }
 
-/// Whether AMX can be used; asked once, for the permission holds for the whole process.
+/// Checks that AMX can be used. It is checked once, because the permission holds for the whole
+/// process.
 pub(in super::super) fn availability() -> Result<(), Unavailable> {
     static ANSWER: LazyLock<Result<(), Unavailable>> = LazyLock::new(|| {
         if !processor_has_it() {
@@ -52,13 +54,13 @@ pub(in super::super) fn availability() -> Result<(), Unavailable> {
     *ANSWER
 }
 
-/// CPUID leaf 7: bits 22 (bfloat16), 24 (tiles) and 25 (int8) of EDX.
+/// Checks CPUID leaf 7: bits 22 (bfloat16), 24 (tiles) and 25 (int8) of EDX.
 fn processor_has_it() -> bool {
     const BITS: u32 = 1 << 22 | 1 << 24 | 1 << 25;
     is_x86_feature_detected!("avx512bf16") && __cpuid_count(7, 0).edx & BITS == BITS
 }
 
-/// XCR0: bits 17 and 18, the configuration and the data of tiles.
+/// Checks XCR0: bits 17 and 18, the configuration and the data of tiles.
 fn system_saves_it() -> bool {
     const BITS: u64 = 0b11 << 17;
     // SAFETY: where AVX-512 is detected the system uses XSAVE, so XGETBV is there.
@@ -71,7 +73,8 @@ fn xgetbv() -> u64 {
     unsafe { _xgetbv(0) }
 }
 
-/// Asks Linux for the tile registers: `arch_prctl(ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA)`, since 5.16 (Documentation/arch/x86/xstate.rst).
+/// Requests the tile registers from Linux: `arch_prctl(ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA)`,
+/// since 5.16 (Documentation/arch/x86/xstate.rst).
 fn request() -> Result<(), Unavailable> {
     const ARCH_PRCTL: isize = 158;
     const ARCH_REQ_XCOMP_PERM: usize = 0x1023;
@@ -92,7 +95,7 @@ fn request() -> Result<(), Unavailable> {
     if result == 0 { Ok(()) } else { Err(Unavailable::Refused(-result as i32)) }
 }
 
-/// What LDTILECFG reads: palette 1, all eight tiles of 16 rows of 64 bytes.
+/// The operand of LDTILECFG: palette 1, all eight tiles of 16 rows of 64 bytes.
 #[repr(C, align(64))]
 struct Configuration {
     palette: u8,
@@ -110,9 +113,9 @@ static FULL_TILES: Configuration = Configuration {
     rows: [16, 16, 16, 16, 16, 16, 16, 16, 0, 0, 0, 0, 0, 0, 0, 0],
 };
 
-/// The tile registers of this thread, configured.
+/// The configured tile registers of this thread.
 pub(in super::super) struct Amx {
-    /// Registers belong to a thread.
+    /// A marker that makes the type not `Send`, because registers belong to a thread.
     not_send: std::marker::PhantomData<*const ()>,
 }
 
@@ -124,7 +127,8 @@ impl Drop for Amx {
     }
 }
 
-/// A step of a block by the instruction `$multiply`. Rows of `a` are read once a panel, past the L1 cache (T1), where the panel stays.
+/// A step of a block with the instruction `$multiply`. Rows of `a` are read once per panel, past
+/// the L1 cache (T1), where the panel stays.
 macro_rules! step {
     ($multiply:literal, $a:ident, $b:ident) => {
         asm!(
@@ -145,13 +149,15 @@ macro_rules! step {
     };
 }
 
-// SAFETY: `enter` configures the registers that the other methods name; they read and write what the trait says.
+// SAFETY: `enter` configures the registers that the other methods name; they read and write what
+// the trait says.
 unsafe impl Unit for Amx {
     type Simd = Avx512;
 
     #[inline(always)]
     unsafe fn enter() -> Self {
-        // SAFETY: the instruction is there by contract, and the configuration is 64 bytes of palette 1.
+        // SAFETY: the instruction is there by contract, and the configuration is 64 bytes of
+        // palette 1.
         unsafe { asm!("ldtilecfg [{}]", in(reg) &raw const FULL_TILES, options(nostack, preserves_flags, readonly)) }
         Self { not_send: std::marker::PhantomData }
     }
@@ -172,7 +178,8 @@ unsafe impl Unit for Amx {
 
     #[inline(always)]
     unsafe fn load(&mut self, from: [*const f32; 2], stride: usize) {
-        // SAFETY: the registers are configured; 32 rows of 64 bytes are at each pointer by contract.
+        // SAFETY: the registers are configured; 32 rows of 64 bytes are at each pointer by
+        // contract.
         unsafe {
             asm!(
                 "tileloadd tmm0, [{left} + {stride}]",
@@ -210,7 +217,8 @@ unsafe impl Unit for Amx {
 
     #[inline(always)]
     unsafe fn step_bf16(&mut self, a: [*const u8; 2], b: *const u8) {
-        // SAFETY: the registers are configured; two tiles of `a` and 2 KB of `b` are there by contract.
+        // SAFETY: the registers are configured; two tiles of `a` and 2 KB of `b` are there by
+        // contract.
         unsafe { step!("tdpbf16ps", a, b) }
     }
 
@@ -245,7 +253,7 @@ unsafe impl Unit for Amx {
     }
 }
 
-/// `0, 32, 1, 33, ...`: of two rows of 32 numbers, the lower halves in turn.
+/// The indices `0, 32, 1, 33, ...`: they interleave the lower halves of two rows of 32 numbers.
 static INTERLEAVED: [u16; 32] = {
     let mut index = [0; 32];
     let mut i = 0;

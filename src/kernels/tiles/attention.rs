@@ -1,4 +1,5 @@
-//! Attention in tiles: `softmax(Q K^T) V` of one head of one sequence, in bfloat16 with sums in f32.
+//! Attention in tiles: `softmax(Q K^T) V` of one head of one sequence, in bfloat16 with sums in
+//! f32.
 //!
 //! ```text
 //! keys = panels of 32 keys of the transpose of K, values = pairs of rows of V              once a head
@@ -10,7 +11,8 @@
 //!         context += weights x values
 //!     context / sums, as tiles of the next product
 //! ```
-//! The factor `log2(e) / sqrt(head_dim)` is in the weights of Q: powers of two are cheaper than powers of e.
+//! The factor `log2(e) / sqrt(head_dim)` is in the weights of Q, because powers of two are cheaper
+//! than powers of e.
 
 use std::ops::Range;
 
@@ -18,32 +20,35 @@ use super::super::elementwise::{self, Transposition};
 use super::super::simd::Simd;
 use super::unit::{BLOCK, LINE, Lines, Sums, TILE_BYTES, Unit, exp2};
 
-/// Panels of 32 keys whose scores are in memory together.
+/// Number of panels of 32 keys whose scores are in memory together.
 const KEY_PANELS: usize = 8;
-/// Rows of a softmax side by side: in one row each step waits for the one before.
+/// Number of rows of a softmax that are computed in parallel. In one row each step would wait for
+/// the one before.
 const SIDE_BY_SIDE: usize = 4;
-/// Lower than any score: what a row begins with, and stays at while it has seen no key.
+/// A number lower than any score: a row's initial maximum, which stays until the row attends to a
+/// key.
 const LOWEST: f32 = -1e30;
 
-/// One head of one sequence that has keys. Queries, keys and values are panels of 32 of the head's numbers, each a matrix of rows of 64 bytes.
+/// One head of one sequence that has keys. Queries, keys and values are panels of 32 of the head's
+/// numbers; each panel is a matrix of rows of 64 bytes.
 pub(in super::super) struct HeadJob {
     pub(super) queries: *const u16,
     pub(super) keys: *const u16,
     pub(super) values: *const u16,
-    /// Numbers from one panel to the next.
+    /// Distance from one panel to the next, in numbers.
     pub(super) panel: usize,
-    /// Panels of a head.
+    /// Number of panels of a head.
     pub(super) panels: usize,
-    /// Tokens that see a key; may be read up to the next multiple of [`BLOCK`].
+    /// Number of tokens that attend to a key. Reads may go up to the next multiple of [`BLOCK`].
     pub(super) tokens: usize,
-    /// Tokens that are attended to, the first ones.
+    /// Number of tokens that are attended to, the first ones.
     pub(super) attended: usize,
-    /// Tokens to each side that a token sees.
+    /// Number of tokens to each side that a token attends to.
     pub(super) window: usize,
     pub(super) context: Context,
 }
 
-/// Where the context of a head goes: from row `row` and line `line` on.
+/// The destination of a head's context, from row `row` and line `line` on.
 #[derive(Clone, Copy)]
 pub(super) struct Context {
     pub(super) tiles: *mut u16,
@@ -58,12 +63,12 @@ pub(in super::super) struct HeadBuffers {
     pub(super) keys: *mut u16,
     /// `[panels][attended / 32][16][32][2]`.
     pub(super) values: *mut u16,
-    /// The context of a block, a block of sums for each of [`HeadJob::panels`].
+    /// The context of a block: a block of sums for each of [`HeadJob::panels`].
     pub(super) context: *mut Sums,
     pub(super) block: *mut Block,
 }
 
-/// A block of queries against some keys.
+/// A block of queries with some keys.
 pub(in super::super) struct Block {
     scores: [Sums; KEY_PANELS],
     /// Tiles: upper rows, then lower ones.
@@ -83,13 +88,14 @@ impl Block {
     };
 }
 
-/// Numbers of a step of packed keys or values.
+/// Number of numbers in a step of packed keys or values.
 const STEP: usize = BLOCK * LINE;
 
-/// Attention of one head of one sequence.
+/// Computes attention for one head of one sequence.
 ///
 /// # Safety
-/// The job's and the buffers' pointers are good for its sizes, and `unit` was entered on this thread.
+/// The job's and the buffers' pointers are good for its sizes, and `unit` was entered on this
+/// thread.
 #[inline(always)]
 pub(in super::super) unsafe fn attend<U: Unit, const V: usize>(unit: &mut U, job: &HeadJob, buffers: &HeadBuffers) {
     // SAFETY: the caller's promise.
@@ -114,7 +120,8 @@ pub(in super::super) unsafe fn attend<U: Unit, const V: usize>(unit: &mut U, job
     }
 }
 
-/// Writes keys and values as the products read them. Panels end with keys behind the last one, which are masked, and with zeros for values.
+/// Packs keys and values as the products read them. The last panel ends with keys behind the last
+/// one, which are masked, and with zeros for values.
 ///
 /// # Safety
 /// As [`attend`].
@@ -128,7 +135,7 @@ unsafe fn pack<U: Unit>(job: &HeadJob, buffers: &HeadBuffers) {
             let (keys, values) = (job.keys.add(part * job.panel), job.values.add(part * job.panel));
             for panel in 0..key_panels {
                 let first = panel * BLOCK;
-                // Pairs of bfloat16 move as numbers of 32 bits do.
+                // A transposition moves pairs of bfloat16 like numbers of 32 bits.
                 elementwise::transpose::<U::Simd>(&Transposition {
                     rows: keys.add(first * LINE).cast(),
                     stride: LINE / 2,
@@ -148,7 +155,7 @@ unsafe fn pack<U: Unit>(job: &HeadJob, buffers: &HeadBuffers) {
 }
 
 impl HeadJob {
-    /// The panels of keys that the rows of a block see.
+    /// Returns the panels of keys that the rows of a block attend to.
     fn seen(&self, rows: &Range<usize>) -> Range<usize> {
         let end = rows.end.saturating_add(self.window).min(self.attended);
         rows.start.saturating_sub(self.window) / BLOCK..end.div_ceil(BLOCK)
@@ -173,7 +180,7 @@ impl HeadJob {
         }
     }
 
-    /// What a row does not see gets -inf.
+    /// Sets the scores of keys that a row does not attend to to -inf.
     ///
     /// # Safety
     /// The instruction set is available; scores of `panels` are in the block.
@@ -201,7 +208,8 @@ impl HeadJob {
         }
     }
 
-    /// Adds the weighted values of some keys to the context of a block, the first time in place of it.
+    /// Adds the weighted values of some keys to the context of a block. The first time it replaces
+    /// the context.
     ///
     /// # Safety
     /// As [`attend`].
@@ -244,7 +252,8 @@ impl HeadJob {
     unsafe fn write_context<U: Unit, const V: usize>(&self, rows: &Range<usize>, buffers: &HeadBuffers) {
         let lanes = <U::Simd as Simd>::LANES;
         let Context { tiles, lines, row, line } = self.context;
-        // SAFETY: the context has a block of sums for every part, the tiles a line for it in each row.
+        // SAFETY: the context has a block of sums for every part, the tiles a line for it in each
+        // row.
         unsafe {
             for within in 0..rows.len() {
                 let factor = U::Simd::splat(1.0 / (*buffers.block).sums[within]);
@@ -278,8 +287,8 @@ unsafe fn scale<S: Simd>(sums: *mut Sums, factors: &[f32]) {
     }
 }
 
-/// The softmax of some rows of a block over `panels` panels, not yet divided by its sum: weights, and sums and largest scores with those of
-/// earlier keys.
+/// Computes the softmax of some rows of a block over `panels` panels, not yet divided by its sum.
+/// Writes the weights, and updates the sums and largest scores, which include earlier keys.
 ///
 /// # Safety
 /// The unit's instruction set is available; the scores of the panels are in the block.
@@ -336,7 +345,8 @@ struct Limits {
     end: usize,
 }
 
-/// Infinities around zero: read from the right place, a vector whose first lanes are +inf, or whose last ones are.
+/// Infinities next to zeros. A vector read from the right offset has its first lanes at +inf, or
+/// its last ones.
 static FALLING: [f32; 32] = half_infinite(f32::INFINITY);
 static RISING: [f32; 32] = half_infinite(f32::NEG_INFINITY);
 
@@ -351,13 +361,13 @@ const fn half_infinite(first: f32) -> [f32; 32] {
 }
 
 impl Limits {
-    /// Of `lanes` keys from `key` on, those that are seen.
+    /// Returns those of `lanes` keys from `key` on that are attended to.
     fn of(sees: &Range<usize>, key: usize, lanes: usize) -> Self {
         let within = |edge: usize| edge.saturating_sub(key).min(lanes);
         Self { first: within(sees.start), end: within(sees.end) }
     }
 
-    /// -inf in the other lanes, whatever stands there.
+    /// Sets the other lanes to -inf, whatever their values.
     ///
     /// # Safety
     /// The instruction set is available.

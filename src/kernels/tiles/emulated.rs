@@ -4,12 +4,13 @@ use super::super::simd::portable::Portable;
 use super::super::simd::{self, Simd};
 use super::unit::{BLOCK, LINE, ROW_BYTES, TILE_ROWS, Unit};
 
-/// A matrix unit in plain Rust, by the definition of AMX's instructions (Intel SDM, TDPBF16PS and TDPBUSD): the same loops and layouts
-/// can be tested where no processor has one.
+/// A matrix unit in plain Rust, by the definition of AMX's instructions (Intel SDM, TDPBF16PS and
+/// TDPBUSD). It tests the same loops and layouts on processors without AMX.
 pub(in super::super) struct Emulated([[u32; BLOCK]; BLOCK]);
 
 impl Emulated {
-    /// Applies `add` to each sum with its row of `a` and its column of `b`, which are the place of 64 bytes and of 4.
+    /// Applies `add` to each sum, with its row of `a` (64 bytes) and its column of `b` (4 bytes per
+    /// row).
     fn each(&mut self, a: [*const u8; 2], b: *const u8, add: impl Fn(u32, *const u8, *const u8) -> u32) {
         for row in 0..BLOCK {
             for column in 0..BLOCK {
@@ -21,7 +22,7 @@ impl Emulated {
     }
 }
 
-/// A number of bfloat16, subnormal ones as zero.
+/// Converts a bfloat16 to f32, with subnormal numbers as zero.
 fn widened(bits: u16) -> f32 {
     let x = f32::from_bits(u32::from(bits) << 16);
     if x.is_subnormal() { 0.0 } else { x }
@@ -55,7 +56,8 @@ unsafe impl Unit for Emulated {
             let mut halves = [0.0f32; 2];
             for pair in 0..TILE_ROWS {
                 for (half, total) in halves.iter_mut().enumerate() {
-                    // SAFETY: inside the 64 bytes of a row of `a` and the 16 rows of 128 bytes of `b`.
+                    // SAFETY: inside the 64 bytes of a row of `a` and the 16 rows of 128 bytes of
+                    // `b`.
                     let (x, y) = unsafe {
                         let right = right.add(128 * pair).cast::<u16>().add(half);
                         (left.cast::<u16>().add(2 * pair + half).read_unaligned(), right.read_unaligned())

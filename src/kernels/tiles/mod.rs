@@ -1,9 +1,11 @@
-//! Products and attention on a matrix unit: a register file of tiles of 16 rows of 64 bytes, which multiplies two of them at a time.
+//! Products and attention on a matrix unit: a register file of tiles of 16 rows of 64 bytes, which
+//! multiplies two tiles at a time.
 //!
 //! # Shapes
-//! The left operand is in tiles, `[rows / 16][k / line][16][line]` with lines of 64 bytes (32 numbers of bfloat16, 64 codes), whole
-//! blocks of 32 rows: what stands in rows behind the last is computed and never stored. `b` is packed as in `gemm`, panels of 32
-//! columns with steps of 4 bytes; `n` is padded to whole panels and `k` to whole lines, with zeros in bfloat16.
+//! The left operand is in tiles, `[rows / 16][k / line][16][line]`, with lines of 64 bytes (32
+//! numbers of bfloat16, 64 codes) and whole blocks of 32 rows. Rows behind the last are computed
+//! but never stored. `b` is packed as in `gemm`, in panels of 32 columns with steps of 4 bytes. `n`
+//! is padded to whole panels and `k` to whole lines, with zeros in bfloat16.
 //!
 //! # Algorithm
 //! ```text
@@ -14,17 +16,20 @@
 //!                 4 loads, 4 multiplications of tiles            64 cycles
 //!                 three rows of the block before: + bias, activation, store       by the vectors, meanwhile
 //! ```
-//! Where f32 leaves a product of bfloat16 without an activation, the rows of the output are the sums themselves: loaded, with a residual in them,
-//! or begun with the bias, and stored, with nothing for the vectors to do.
+//! For a product of bfloat16 with an f32 result and no activation, the rows of the output are the
+//! sums themselves. They are loaded with a residual in them, or start with the bias, and are
+//! stored. The vectors have nothing to do.
 //!
-//! A sum in bfloat16 is f32: loaded and stored between chunks, it keeps its bits. So an element depends on its row and its column
-//! alone, as in `gemm`. What leaves a product is f32, or bfloat16 in the form that the next operation reads: tiles
-//! for a product, panels of 32 columns for attention.
+//! A sum in bfloat16 is f32: it keeps its bits when it is loaded and stored between chunks.
+//! Therefore an element only depends on its row and its column, as in `gemm`. The result of a
+//! product is f32, or bfloat16 in the form that the next operation reads: tiles for a product,
+//! panels of 32 columns for attention.
 //!
 //! # Floor
-//! A multiplication takes 16 cycles: 1,024 multiply-adds of bfloat16 a cycle, 2,048 of codes. GELU with bias and stores is some 20 instructions a
-//! vector, 640 cycles a block, beside 768 of multiplications at `k` = 384 in bfloat16: it hides behind them, and is the floor in
-//! integers.
+//! A multiplication takes 16 cycles: 1,024 multiply-adds of bfloat16 per cycle, 2,048 of codes.
+//! GELU with bias and stores is some 20 instructions per vector, 640 cycles per block.
+//! Multiplications take 768 cycles at `k` = 384 in bfloat16. There GELU hides behind them; in
+//! integers it is the floor.
 
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 pub(super) mod amx;
@@ -46,10 +51,10 @@ use product::{TileJob, To};
 use rows::{Norming, Quantizing, Rounding, Source};
 use unit::{BLOCK, LINE, Lines, ROW_BYTES, Sums, Unit};
 
-/// Columns of a panel, and the rows in which the left operand comes.
+/// Number of columns of a panel, and of rows in a block of the left operand.
 pub const TILE_BLOCK: usize = BLOCK;
 
-/// A matrix unit's operations.
+/// The operations of a matrix unit.
 #[derive(Debug, Clone, Copy)]
 pub struct Tiles {
     multiply_bf16: unsafe fn(&TileJob),
@@ -103,39 +108,42 @@ macro_rules! tiles {
 }
 
 impl Tiles {
-    /// AMX's; only where it is available.
+    /// Returns AMX's operations; only where it is available.
     #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
     pub(super) fn amx() -> Self {
         tiles!("avx512f,avx512bw,avx512vl,avx512bf16", amx::Amx, 2)
     }
 
-    /// The same in plain Rust, everywhere: bfloat16 products have the same bits, at a thousandth of the speed. For tests.
+    /// Returns the operations in plain Rust, for tests on any machine. Products of bfloat16 have
+    /// the same bits, at a thousandth of the speed.
     pub fn emulated() -> Self {
         tiles!(emulated::Emulated, 4)
     }
 }
 
-/// Numbers of a row of bfloat16 tiles that hold `len`: whole lines.
+/// Returns the number of bfloat16 numbers in a row of tiles for `len` numbers: whole lines.
 pub fn lines_len(len: usize) -> usize {
     len.next_multiple_of(LINE)
 }
 
-/// Codes of a row of tiles that hold `len`: whole lines.
+/// Returns the number of codes in a row of tiles for `len` codes: whole lines.
 pub fn code_lines_len(len: usize) -> usize {
     len.next_multiple_of(ROW_BYTES)
 }
 
-/// Elements of the tiles of `m` rows of `row_len` elements, whole lines: those of whole blocks of rows.
+/// Returns the number of elements in the tiles of `m` rows of `row_len` elements (whole lines), for
+/// whole blocks of rows.
 pub fn tiles_len(m: usize, row_len: usize) -> usize {
     m.next_multiple_of(BLOCK).saturating_mul(row_len)
 }
 
-/// Rows of a panel of heads that holds `tokens`: a block of queries may be read beyond the last.
+/// Returns the number of rows in a panel of heads for `tokens`. It has one block more, because a
+/// block of queries may be read beyond the last token.
 pub fn panel_rows(tokens: usize) -> usize {
     tokens + BLOCK
 }
 
-/// Where a product in tiles goes.
+/// The destination of a product in tiles.
 #[derive(Debug)]
 pub enum TileOutput<'a> {
     /// Rows of f32.
@@ -146,19 +154,20 @@ pub enum TileOutput<'a> {
     Panels(Bf16Output<'a>),
 }
 
-/// Packed weights of bfloat16, and which of their inputs to multiply by.
+/// Packed weights of bfloat16, and the inputs to multiply by.
 #[derive(Debug, Clone)]
 pub struct PackedBf16<'a> {
-    /// As [`Tiles::pack_bf16`] writes them.
+    /// The panels, as [`Tiles::pack_bf16`] writes them.
     pub panels: &'a [u16],
-    /// Their shape.
+    /// The shape of the panels.
     pub shape: Shape,
-    /// A part of `k`, whole lines; the rows of the left operand have these numbers alone.
+    /// The inputs: a part of `k`, in whole lines. The rows of the left operand only have these
+    /// numbers.
     pub inputs: Range<usize>,
 }
 
 impl<'a> PackedBf16<'a> {
-    /// All inputs.
+    /// Creates the weights with all inputs.
     pub fn whole(panels: &'a [u16], shape: Shape) -> Self {
         Self { panels, shape, inputs: 0..shape.k }
     }
@@ -169,15 +178,15 @@ impl<'a> PackedBf16<'a> {
 pub struct Bf16Output<'a> {
     /// Tiles of rows of `width` numbers, or panels of `width` numbers together.
     pub numbers: SharedRows<u16>,
-    /// The column that comes first in them.
+    /// The first column in `numbers`.
     pub first: usize,
-    /// Padded columns of the whole, from the first on.
+    /// Number of padded columns in total, from the first on.
     pub width: usize,
     /// The columns to compute.
     pub columns: Range<usize>,
-    /// Per column of whole panels; empty: none.
+    /// The bias per column, for whole panels; empty for none.
     pub bias: &'a [f32],
-    /// Applied last; panels have none.
+    /// The activation, applied last; panels have none.
     pub activation: Activation,
 }
 
@@ -193,15 +202,17 @@ impl Tiles {
         self.round(rows, len, tiles, Lines::tiles(len.div_ceil(LINE)));
     }
 
-    /// Rounds rows to lines that are there.
+    /// Rounds rows to the lines of an existing layout.
     fn round(&self, rows: &[f32], len: usize, out: &mut [u16], lines: Lines) {
         let job = Rounding { rows: rows.as_ptr(), len, m: rows.len() / len, out: out.as_mut_ptr(), lines };
-        // SAFETY: the callers checked the lengths, and the table holds only functions that this processor can run.
+        // SAFETY: the callers checked the lengths, and the table holds only functions that this
+        // processor can run.
         unsafe { (self.round)(&job) }
     }
 
-    /// Layer norm of rows of `gamma.len()` numbers (padded), of which the first `len` count, in place and rounded to tiles; what stays in place
-    /// has `bias` (padded; empty: none) added.
+    /// Applies layer norm to rows of `gamma.len()` numbers (padded), of which the first `len`
+    /// count, in place and rounded to tiles. The rows in place also get `bias` added (padded; empty
+    /// for none).
     ///
     /// # Panics
     /// If a slice is shorter than its shape says.
@@ -217,7 +228,8 @@ impl Tiles {
         unsafe { (self.normalize)(&job) }
     }
 
-    /// Rounds `matrices` matrices of rows of `len` numbers, whole lines, to panels of 32 columns: `[matrices][len / 32][panel_rows(m)][32]`.
+    /// Rounds `matrices` matrices of rows of `len` numbers (whole lines) to panels of 32 columns:
+    /// `[matrices][len / 32][panel_rows(m)][32]`.
     ///
     /// # Panics
     /// If a slice is shorter than its shape says.
@@ -232,11 +244,11 @@ impl Tiles {
         }
     }
 
-    /// Quantises rows of `len` numbers (padded), as [`super::GemmI8::quantize_parts`] does, to tiles of `code_lines_len(len + copies)`
-    /// codes a row.
+    /// Quantises rows of `len` numbers (padded), as [`super::GemmI8::quantize_parts`] does, to
+    /// tiles of `code_lines_len(len + copies)` codes per row.
     ///
     /// # Panics
-    /// If a slice is shorter than its shape says, or a copied column is not there.
+    /// If a slice is shorter than its shape says, or a copied column is out of range.
     pub fn quantize(&self, rows: TileSource<'_>, len: usize, parts: Parts<'_>, to: Codes<'_>) {
         check_padded(len);
         let (m, source) = match rows {
@@ -269,11 +281,11 @@ impl Tiles {
         unsafe { (self.quantize)(&job) }
     }
 
-    /// Computes `a x b` with `m` rows of `b.inputs` numbers of bfloat16, in tiles. Parts of `k` that are added one after the other, in order, give the
-    /// bits of the whole.
+    /// Computes `a x b` with `m` rows of `b.inputs` numbers of bfloat16, in tiles. Parts of `k`
+    /// that are added one after the other, in order, give the same bits as the whole.
     ///
     /// # Panics
-    /// If an operand is shorter than its shape says, or the inputs are no whole lines of it.
+    /// If an operand is shorter than its shape says, or the inputs are not whole lines of it.
     pub fn multiply_bf16(&self, a: &[u16], m: usize, b: PackedBf16<'_>, out: TileOutput<'_>) {
         let PackedBf16 { panels, shape, inputs } = b;
         let whole_lines = [shape.k, inputs.start, inputs.end].iter().all(|edge| edge.is_multiple_of(LINE));
@@ -314,7 +326,7 @@ impl Tiles {
         unsafe { (self.multiply_i8)(&job) }
     }
 
-    /// Writes a column (a row of a linear layer's weights) into its place of the panels of `shape`.
+    /// Writes a column (a row of a linear layer's weights) into its place in the panels of `shape`.
     ///
     /// # Panics
     /// If the column or `packed` does not fit the shape.
@@ -328,7 +340,7 @@ impl Tiles {
         shape.place(column, BLOCK, 2, packed.len()).write(values, packed);
     }
 
-    /// Quantises a column and writes it into its place, as [`super::GemmI8::pack_column`].
+    /// Quantises a column and writes it into its place, like [`super::GemmI8::pack_column`].
     ///
     /// # Panics
     /// If the column or `panels` does not fit the shape.
@@ -336,7 +348,8 @@ impl Tiles {
         pack_codes(weights, shape, shape.place(column, BLOCK, 4, panels.len()), 4, panels)
     }
 
-    /// Attention of the heads `heads` over ragged sequences; see [`Attention`]. What a head's sequence sees no key of is left as it is.
+    /// Computes attention of the heads `heads` over ragged sequences; see [`Attention`]. The
+    /// context of tokens that attend to no key is not written.
     ///
     /// # Panics
     /// If a slice is shorter than its shape says.
@@ -345,13 +358,13 @@ impl Tiles {
         let longest = attention.attended.iter().copied().max().unwrap_or(0);
         let pointers = buffers.at_least(longest, attention.dim);
         let mut jobs = heads.flat_map(|head| attention.jobs(head));
-        // SAFETY: the lengths were checked, the buffers are large enough for the longest sequence, and the table holds only functions that
-        // this processor can run.
+        // SAFETY: the lengths were checked, the buffers are large enough for the longest sequence,
+        // and the table holds only functions that this processor can run.
         unsafe { (self.attend)(&mut jobs, &pointers) }
     }
 }
 
-/// The part of a job that its output decides.
+/// Creates the part of a job that its output determines.
 fn towards(out: TileOutput<'_>, m: usize, n: usize, finish: Finish) -> TileJob {
     let (to, columns, finish) = match out {
         TileOutput::Rows(out) => {
@@ -392,33 +405,33 @@ impl Bf16Output<'_> {
 /// A layer norm.
 #[derive(Debug, Clone, Copy)]
 pub struct NormOf<'a> {
-    /// Per column, padded.
+    /// The scale of each column, padded.
     pub gamma: &'a [f32],
-    /// Per column, padded.
+    /// The bias of each column, padded.
     pub beta: &'a [f32],
-    /// Columns that count; the others are zeros in both, and in the rows.
+    /// Number of columns that count; the others are zeros in both, and in the rows.
     pub len: usize,
-    /// Added to the variance.
+    /// The number added to the variance.
     pub eps: f32,
 }
 
-/// Rows on their way to codes.
+/// Rows to quantise.
 #[derive(Debug, Clone, Copy)]
 pub enum TileSource<'a> {
-    /// f32, one row behind the other.
+    /// Rows of f32, one after the other.
     Rows(&'a [f32]),
-    /// So many rows of bfloat16, in tiles.
+    /// A number of rows of bfloat16, in tiles.
     Tiles(&'a [u16], usize),
 }
 
-/// Where codes go, and a row of buffers.
+/// The destination of codes, and buffers for a row.
 #[derive(Debug)]
 pub struct Codes<'a> {
-    /// Tiles.
+    /// The tiles of codes.
     pub codes: &'a mut [u8],
-    /// Per row.
+    /// The scale of each row.
     pub scales: &'a mut [f32],
-    /// Per row.
+    /// The zero point of each row.
     pub zeros: &'a mut [i32],
     /// A buffer of a row of numbers.
     pub numbers: &'a mut [f32],
@@ -426,22 +439,23 @@ pub struct Codes<'a> {
     pub row: &'a mut [u8],
 }
 
-/// Queries, keys and values of sequences, `[3][count][dim / 32][panel_rows(tokens)][32]`, and where their context goes.
+/// Queries, keys and values of sequences, `[3][count][dim / 32][panel_rows(tokens)][32]`, and the
+/// destination of their context.
 #[derive(Debug)]
 pub struct Attention<'a> {
-    /// bfloat16; queries carry the factor `log2(e) / sqrt(head_dim)`.
+    /// The numbers, in bfloat16; queries include the factor `log2(e) / sqrt(head_dim)`.
     pub heads: &'a [u16],
     /// Number of heads.
     pub count: usize,
-    /// Numbers of a head, whole lines.
+    /// Number of numbers in a head, whole lines.
     pub dim: usize,
     /// Offsets of the sequences.
     pub cu_seqlens: &'a [usize],
-    /// Tokens of each sequence, from its first, that are attended to.
+    /// For each sequence, the number of its first tokens that are attended to.
     pub attended: &'a [usize],
-    /// Tokens to each side that a token sees; `None`: all.
+    /// Number of tokens to each side that a token attends to; `None`: all.
     pub window: Option<usize>,
-    /// Tiles of rows of `count * dim` numbers; each head writes its own lines.
+    /// The context: tiles of rows of `count * dim` numbers; each head writes its own lines.
     pub context: SharedRows<u16>,
 }
 
@@ -461,7 +475,7 @@ impl Attention<'_> {
         assert!(sequences.all(|(edges, attended)| edges[0] <= edges[1] && *attended <= edges[1] - edges[0]), "lengths");
     }
 
-    /// A head of each sequence that has keys.
+    /// Returns a head of each sequence that has keys.
     fn jobs(&self, head: usize) -> impl Iterator<Item = HeadJob> {
         let (rows, panels) = (panel_rows(self.tokens()), self.dim / LINE);
         let window = self.window.unwrap_or(usize::MAX / 2);
@@ -488,7 +502,7 @@ impl Attention<'_> {
     }
 }
 
-/// A worker's buffers of [`Tiles::attend`]; they grow to the longest sequence.
+/// The buffers of one worker for [`Tiles::attend`]; they grow to the longest sequence.
 pub struct AttentionBuffers {
     keys: Vec<Step>,
     values: Vec<Step>,
@@ -502,7 +516,7 @@ pub struct AttentionBuffers {
 struct Step([u16; BLOCK * LINE]);
 
 impl AttentionBuffers {
-    /// No buffers yet.
+    /// Creates empty buffers.
     pub fn new() -> Self {
         Self { keys: Vec::new(), values: Vec::new(), context: Vec::new(), block: Box::new([]) }
     }

@@ -8,31 +8,33 @@ use super::super::gemm::{Finish, Split, dequantize};
 use super::super::simd::Simd;
 use super::unit::{BLOCK, LINE, Lines, ROW_BYTES, Sums, TILE_BYTES, TILE_ROWS, Unit};
 
-/// Steps that go through all rows before the next ones do: 24 KB of a panel, which stay in the L1 cache.
+/// Number of steps that all rows go through before the next steps: 24 KB of a panel, which stay in
+/// the L1 cache.
 const CHUNK: usize = 12;
-/// Blocks of rows whose sums wait in memory while a panel is cut into chunks.
+/// Number of blocks of rows whose sums stay in memory while a panel is cut into chunks.
 const WAITING: usize = 12;
-/// Bytes of a step of a panel.
+/// Size of a panel's step in bytes.
 const STEP_BYTES: usize = 4 * BLOCK * TILE_ROWS;
 
 /// Rows, columns and operands of one product.
 pub(in super::super) struct TileJob {
     pub(super) m: usize,
-    /// Steps of 64 bytes of `k`.
+    /// Number of steps of 64 bytes of `k`.
     pub(super) steps: usize,
-    /// Tiles of whole blocks of rows.
+    /// The left operand: tiles of whole blocks of rows.
     pub(super) a: *const u8,
-    /// Panels, from the first of the steps on.
+    /// The panels, from the first of the steps on.
     pub(super) b: *const u8,
-    /// Steps of a whole panel: more where only a part of `k` is multiplied.
+    /// Number of steps of a whole panel; more than `steps` if only a part of `k` is multiplied.
     pub(super) panel_steps: usize,
-    /// First and last column to compute; multiples of [`BLOCK`], but for the very last, a multiple of `ROW_PAD`.
+    /// First and last column to compute. They are multiples of [`BLOCK`], but the very last one may
+    /// be any multiple of `ROW_PAD`.
     pub(super) columns: Range<usize>,
     pub(super) finish: Finish,
     pub(super) to: To,
 }
 
-/// Where the results of a job go.
+/// The destination of a job's results.
 #[derive(Clone, Copy)]
 pub(super) enum To {
     /// Rows of f32, `stride` numbers apart.
@@ -41,7 +43,7 @@ pub(super) enum To {
     Lines { out: *mut u16, lines: Lines },
 }
 
-/// What is done with the sums of a row of a block.
+/// The operation on the sums of a row of a block.
 trait Emit<U: Unit, const V: usize> {
     /// # Safety
     /// The unit is available; `row` and the 32 columns from `column` on are inside the job.
@@ -60,7 +62,7 @@ struct Bf16 {
 }
 
 impl Rows {
-    /// Where a number lies; of columns behind the last, an address that nobody may use.
+    /// Returns the address of a number. For columns behind the last it must not be used.
     #[inline(always)]
     fn at(&self, row: usize, column: usize) -> *mut f32 {
         self.out.wrapping_add(row * self.stride + self.split.place(column))
@@ -72,7 +74,8 @@ impl<U: Unit, const V: usize> Emit<U, V> for Rows {
     unsafe fn emit(&self, job: &TileJob, row: usize, column: usize, mut x: [<U::Simd as Simd>::F; V]) {
         let lanes = <U::Simd as Simd>::LANES;
         let count = V.min((job.columns.end - column) / lanes);
-        // SAFETY: the columns below the job's last are inside the output, which is the residual too.
+        // SAFETY: the columns below the job's last are inside the output, which is the residual
+        // too.
         unsafe {
             if !job.finish.residual.is_null() {
                 for v in 0..count {
@@ -98,7 +101,7 @@ impl<U: Unit, const V: usize> Emit<U, V> for Bf16 {
     }
 }
 
-/// Runs a job; `INTEGER`: codes by weights of 8 bits.
+/// Runs a job. `INTEGER` multiplies codes by weights of 8 bits.
 ///
 /// # Safety
 /// The unit is available, and the job's pointers are good for its sizes.
@@ -121,14 +124,15 @@ pub(in super::super) unsafe fn run<U: Unit, const V: usize, const INTEGER: bool>
     }
 }
 
-/// A block's turn: some steps of a panel.
+/// A turn of a block: some steps of a panel.
 struct Turn {
     row: usize,
     column: usize,
     steps: Range<usize>,
 }
 
-/// The turns of a job: panel by panel, `group` rows together, chunk by chunk of `chunk(column)` steps, a block of rows at a time.
+/// Returns the turns of a job: panel by panel, `group` rows together, chunk by chunk of
+/// `chunk(column)` steps, a block of rows at a time.
 #[inline(always)]
 fn turns(job: &TileJob, group: usize, chunk: impl Fn(usize) -> usize + Copy) -> impl Iterator<Item = Turn> {
     let (m, steps) = (job.m, job.steps);
@@ -162,7 +166,8 @@ impl Turn {
         }
     }
 
-    /// What a block begins with, but for what stands in its output: the bias, of bfloat16.
+    /// Sets the initial sums of a block, apart from the contents of its output: the bias, for
+    /// bfloat16.
     ///
     /// # Safety
     /// As [`run`].
@@ -177,7 +182,7 @@ impl Turn {
         }
     }
 
-    /// Asks for this block's share of the next panel.
+    /// Prefetches this block's share of the next panel.
     ///
     /// # Safety
     /// The instruction set is available.
@@ -197,17 +202,19 @@ impl Turn {
     }
 }
 
-/// Blocks of bfloat16 whose sums are the rows of f32 themselves: the unit adds to them without a hand of the vectors.
+/// Computes blocks of bfloat16 whose sums are the rows of f32 themselves. The unit adds to them
+/// without any vector operation.
 ///
 /// # Safety
 /// As [`run`]; there is a bias or a residual, not both, and no activation.
 #[inline(always)]
 unsafe fn in_place<U: Unit>(job: &TileJob, rows: &Rows) {
     let mut tail = Sums::ZERO;
-    // A narrow last panel is computed row by row: `tail` holds one block.
+    // A narrow last panel is computed row by row, because `tail` holds one block.
     let chunk = |column: usize| if column + BLOCK <= job.columns.end { CHUNK } else { job.steps };
-    // SAFETY: rows, columns and steps stay inside the job. Only whole blocks touch 32 rows and columns of the output; others, one of
-    // a whole panel and each of a narrow one, go through `tail`.
+    // SAFETY: rows, columns and steps stay inside the job. Only whole blocks touch 32 rows and
+    // columns of the output; others, one of a whole panel and each of a narrow one, go through
+    // `tail`.
     unsafe {
         let mut unit = U::enter();
         for turn in turns(job, job.m, chunk) {
@@ -236,7 +243,7 @@ unsafe fn in_place<U: Unit>(job: &TileJob, rows: &Rows) {
     }
 }
 
-/// Rows and columns of a block that are there.
+/// The rows and columns of a block that exist.
 struct Part {
     rows: Range<usize>,
     columns: Range<usize>,
@@ -252,7 +259,8 @@ impl Part {
         self.rows.len() == BLOCK && self.columns.len() == BLOCK
     }
 
-    /// Each row's part of 16 columns that is there: its place in a block of sums, and in the output.
+    /// Calls `copy` for each existing 16-column part of each row, with its position in a block of
+    /// sums and in the output.
     #[inline(always)]
     fn each(&self, rows: &Rows, mut copy: impl FnMut(usize, *mut f32)) {
         for (within, row) in self.rows.clone().enumerate() {
@@ -262,7 +270,7 @@ impl Part {
         }
     }
 
-    /// Reads the rows as sums.
+    /// Reads the rows into sums.
     ///
     /// # Safety
     /// The rows and columns are inside the output.
@@ -272,7 +280,7 @@ impl Part {
         self.each(rows, |place, row| unsafe { row.copy_to_nonoverlapping(sums.cast::<f32>().add(place), 16) });
     }
 
-    /// Writes sums as rows.
+    /// Writes sums to the rows.
     ///
     /// # Safety
     /// As [`Part::gather`].
@@ -283,15 +291,16 @@ impl Part {
     }
 }
 
-/// A block whose sums are complete and wait for their last part.
+/// A block whose sums are complete and whose last part remains to be done.
 struct Done {
     sums: *const Sums,
     row: usize,
     column: usize,
 }
 
-/// Blocks whose sums the vectors finish: conversion, bias of integers, activation, stores. Each block's last part is spread over the steps of the
-/// next turn: the unit multiplies while the vectors finish.
+/// Computes blocks whose sums the vectors finish: conversion, bias of integers, activation, stores.
+/// Each block's last part is spread over the steps of the next turn, so that the unit multiplies
+/// while the vectors finish.
 ///
 /// # Safety
 /// As [`run`].
@@ -300,8 +309,9 @@ unsafe fn blocks<U: Unit, E: Emit<U, V>, const V: usize, const INTEGER: bool>(jo
     let mut sums = [const { MaybeUninit::<Sums>::uninit() }; WAITING];
     let (slots, group) = if job.steps > CHUNK { (WAITING, WAITING * BLOCK) } else { (2, job.m) };
     let mut done: Option<Done> = None;
-    // SAFETY: rows, columns and steps stay inside the job. A slot is stored before it is read: by a block's first turn before its next, and by
-    // its last before its last part; and a complete block's slot is stored again only when that is done.
+    // SAFETY: rows, columns and steps stay inside the job. A slot is stored before it is read: by a
+    // block's first turn before its next, and by its last before its last part; and a complete
+    // block's slot is stored again only when that is done.
     unsafe {
         let mut unit = U::enter();
         for turn in turns(job, group, |_| CHUNK) {
@@ -330,7 +340,7 @@ unsafe fn blocks<U: Unit, E: Emit<U, V>, const V: usize, const INTEGER: bool>(jo
     }
 }
 
-/// The last part of some rows of a block.
+/// Does the last part of some rows of a block.
 ///
 /// # Safety
 /// As [`run`]; the block's sums are complete.
@@ -343,7 +353,8 @@ unsafe fn finish<U: Unit, E: Emit<U, V>, const V: usize, const INTEGER: bool>(
 ) {
     let lanes = <U::Simd as Simd>::LANES;
     let end = rows.end.min(BLOCK).min(job.m - done.row);
-    // SAFETY: the caller's promise; rows beyond the job's are left out, and what belongs to columns is padded to whole panels.
+    // SAFETY: the caller's promise; rows beyond the job's are left out, and what belongs to columns
+    // is padded to whole panels.
     unsafe {
         for within in rows.start..end {
             let row = done.row + within;

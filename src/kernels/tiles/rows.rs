@@ -1,21 +1,22 @@
-//! From rows of f32 to the tiles that a product reads.
+//! Conversion of rows of f32 to the tiles that a product reads.
 
 use super::super::elementwise::{self, Moments, Norm, ToCodes};
 use super::super::gemm::products::CodeU8;
 use super::super::simd::Simd;
 use super::unit::{LINE, Lines, ROW_BYTES, TILE_BYTES, TILE_ROWS, Unit};
 
-/// Rows of f32 and the lines of bfloat16 that become of them.
+/// Rows of f32, and the destination of their lines of bfloat16.
 pub(in super::super) struct Rounding {
     pub(super) rows: *const f32,
-    /// Numbers of a row, a multiple of `ROW_PAD`, and from one row to the next.
+    /// Number of numbers in a row, a multiple of `ROW_PAD`, which is also the distance between
+    /// rows.
     pub(super) len: usize,
     pub(super) m: usize,
     pub(super) out: *mut u16,
     pub(super) lines: Lines,
 }
 
-/// Rounds rows to bfloat16; what a row's last line has behind `len` becomes zeros.
+/// Rounds rows to bfloat16. The numbers behind `len` in a row's last line become zeros.
 ///
 /// # Safety
 /// The unit is available; `rows` is good for `m` rows, `out` for as many rows of lines.
@@ -37,18 +38,18 @@ pub(in super::super) unsafe fn round<U: Unit, const V: usize>(job: &Rounding) {
     }
 }
 
-/// Rows to normalise, which become tiles too.
+/// Rows to normalise, which are also written as tiles.
 pub(in super::super) struct Norming {
     /// `m` rows of [`Norm::padded`] numbers.
     pub(super) rows: *mut f32,
     pub(super) m: usize,
     pub(super) norm: Norm,
-    /// What the rows themselves get besides; null: nothing.
+    /// The bias that is added to the rows themselves; null for none.
     pub(super) bias: *const f32,
     pub(super) tiles: *mut u16,
 }
 
-/// Layer norm of rows, rounded to tiles; in place with a bias.
+/// Applies layer norm to rows, rounded to tiles; in place with a bias.
 ///
 /// # Safety
 /// The unit is available; the pointers are good for the shapes.
@@ -79,49 +80,50 @@ pub(in super::super) unsafe fn normalize<U: Unit, const V: usize>(job: &Norming)
     }
 }
 
-/// Where code `column` of a row lies in tiles of `steps` lines a row.
+/// Returns the position of code `column` of a row in tiles of `steps` lines per row.
 #[inline(always)]
 pub(super) fn code_place(row: usize, column: usize, steps: usize) -> usize {
     (row / TILE_ROWS * steps + column / ROW_BYTES) * TILE_BYTES + row % TILE_ROWS * ROW_BYTES + column % ROW_BYTES
 }
 
-/// Rows and the codes that become of them.
+/// Rows, and the destination of their codes.
 pub(in super::super) struct Quantizing<'a> {
     pub(super) rows: Source,
-    /// Numbers of a row, a multiple of `ROW_PAD`.
+    /// Number of numbers in a row, a multiple of `ROW_PAD`.
     pub(super) len: usize,
     pub(super) m: usize,
-    /// Per column, what its numbers are multiplied by; null: nothing.
+    /// The factor of each column's numbers; null for none.
     pub(super) factors: *const f32,
-    /// Columns whose codes stand once more behind those of all columns.
+    /// Columns whose codes are repeated after those of all columns.
     pub(super) copies: &'a [u32],
     pub(super) max_code: i32,
     pub(super) tiles: *mut u8,
-    /// Lines of a row of tiles.
+    /// Number of lines in a row of tiles.
     pub(super) steps: usize,
-    /// Per row.
+    /// The scale of each row.
     pub(super) scales: *mut f32,
-    /// Per row.
+    /// The zero point of each row.
     pub(super) zeros: *mut i32,
-    /// A row of numbers, and a row of codes.
+    /// Buffers for a row of numbers and a row of codes.
     pub(super) buffers: (*mut f32, *mut u8),
 }
 
-/// Where the numbers of rows stand.
+/// The source of the numbers of rows.
 #[derive(Clone, Copy)]
 pub(super) enum Source {
-    /// One row behind the other.
+    /// Rows of f32, one after the other.
     Rows(*const f32),
     /// bfloat16, in tiles.
     Tiles(*const u16),
 }
 
-/// Quantises rows to tiles of codes; see the `gemm` module. Codes behind those of a row's numbers are whatever stood in the buffer:
-/// their weights are zeros.
+/// Quantises rows to tiles of codes; see the `gemm` module. The codes behind those of a row's
+/// numbers keep old values of the buffer, because their weights are zeros.
 ///
 /// # Safety
-/// The unit is available; `rows` is good for `m` rows, `tiles` for as many rows of tiles, `scales` and `zeros` for `m` numbers, the
-/// buffers for `len` numbers and for `steps` lines, which hold `len` codes and those of `copies`; these are below `len`.
+/// The unit is available; `rows` is good for `m` rows, `tiles` for as many rows of tiles, `scales`
+/// and `zeros` for `m` numbers, the buffers for `len` numbers and for `steps` lines, which hold
+/// `len` codes and those of `copies`; these are below `len`.
 #[inline(always)]
 pub(in super::super) unsafe fn quantize<U: Unit>(job: &Quantizing<'_>) {
     let (numbers, codes) = job.buffers;
