@@ -233,7 +233,7 @@ fn z_scores(scores: &[f64]) -> Vec<f64> {
     scores.iter().map(|score| if is_spread { (score - mean) / deviation } else { score * 0.0 }).collect()
 }
 
-/// `1 / (60 + rank)`.
+/// Returns `1 / (60 + rank)` for each score.
 fn reciprocal_ranks(scores: &[f64]) -> Vec<f64> {
     let mut sorted = scores.to_vec();
     sorted.sort_by(|a, b| b.total_cmp(a));

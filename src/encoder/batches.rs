@@ -18,7 +18,7 @@ const BYTES_PER_TASK: usize = 4 * MICRO_BATCH_TOKENS;
 
 /// A tokenized text or pair.
 pub(super) trait Tokens: Send + Sync {
-    /// Number of tokens.
+    /// Returns the number of tokens.
     fn num_tokens(&self) -> usize;
 }
 

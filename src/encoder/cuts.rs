@@ -14,9 +14,9 @@
 //! piece may be cut between two characters that are side by side in no token of the vocabulary. BPE
 //! merges nothing across such a place, and every path of Unigram passes through it.
 //!
-//! Unigram takes the best path through a text. A path across a position has its last token before it
-//! end at most the longest token's length before it. Where the best paths to all these ends agree, the
-//! best paths of all longer texts agree as well, whatever follows.
+//! Unigram takes the best path through a text. On a path across a position, the last token before
+//! that position ends at most the longest token's length before it. Where the best paths to all
+//! these ends agree, the best paths of all longer texts agree as well, whatever follows.
 //!
 //! A piece without such places must be tokenized whole, because its first token can depend on its
 //! length. An example is a run of one letter, where a token is two of that letter.

@@ -349,12 +349,12 @@ fn json_text(reader: &Reader<'_>, file: &str, field: &str) -> Result<Option<Stri
     Ok(reader.json(file)?.and_then(|json| json[field].as_str().map(str::to_owned)))
 }
 
-/// Python's `str.lstrip`.
+/// Strips white space in front, like Python's `str.lstrip`.
 pub(super) fn trim_start(text: &str) -> &str {
     text.trim_start_matches(is_python_space)
 }
 
-/// Python's `str.rstrip`.
+/// Strips white space at the end, like Python's `str.rstrip`.
 pub(super) fn trim_end(text: &str) -> &str {
     text.trim_end_matches(is_python_space)
 }

@@ -171,37 +171,37 @@ impl LocalEncoder {
         })
     }
 
-    /// The overrides that the model was loaded with.
+    /// Returns the overrides that the model was loaded with.
     pub fn overrides(&self) -> &Overrides {
         &self.options.overrides
     }
 
-    /// The settings that the model is used with.
+    /// Returns the settings that the model is used with.
     pub fn contract(&self) -> &Contract {
         &self.contract
     }
 
-    /// The model's files.
+    /// Returns the model's files.
     pub fn files(&self) -> &ModelFiles {
         &self.files
     }
 
-    /// The device of the forward pass.
+    /// Returns the device of the forward pass.
     pub fn device(&self) -> Device {
         self.options.device
     }
 
-    /// The engine of the forward pass.
+    /// Returns the engine of the forward pass.
     pub fn engine(&self) -> Engine {
         self.engine
     }
 
-    /// The arithmetic of the forward pass.
+    /// Returns the arithmetic of the forward pass.
     pub fn precision(&self) -> Precision {
         self.precision
     }
 
-    /// The bytes that the weights take. Models with another [`Reading`] share them.
+    /// Returns the bytes that the weights take. Models with another [`Reading`] share them.
     pub fn memory(&self) -> ModelMemory {
         self.backend.memory()
     }

@@ -10,7 +10,7 @@ struct Line([u8; 64]);
 /// Numbers for which all-zero bytes are zero and every bit pattern is a value.
 ///
 /// # Safety
-/// Only for such types, with an alignment of at most 64.
+/// Implement it only for types with these properties and an alignment of at most 64.
 pub(super) unsafe trait Number: Copy + Send + Sync + 'static {}
 // SAFETY: primitive numbers.
 unsafe impl Number for f32 {}

@@ -83,7 +83,7 @@ impl NativeBackend {
         Ok(Self { model, kernels, precision, scratch: Pool::new(), memory })
     }
 
-    /// The arithmetic of the linear layers.
+    /// Returns the arithmetic of the linear layers.
     pub fn precision(&self) -> Precision {
         self.precision
     }

@@ -88,8 +88,8 @@ impl Memory {
         assert!(len <= isize::MAX as usize / (2 * size_of::<T>()), "no memory holds {len} numbers");
         let (region, first) = self.take((len * size_of::<T>()).next_multiple_of(LINE));
         let numbers = region.start.wrapping_add(first).cast::<T>();
-        // SAFETY: `take` gives bytes of the region that nobody else has, at a cache line; all bytes
-        // are numbers.
+        // SAFETY: `take` gives bytes of the region that have no other user, at a cache line; all
+        // bytes are numbers.
         fill(unsafe { std::slice::from_raw_parts_mut(numbers, len) })?;
         Ok(Packed { region, first, len, element: PhantomData })
     }
@@ -118,7 +118,7 @@ pub(super) struct Packed<T> {
 
 impl<T: Number> Packed<T> {
     pub(super) fn as_slice(&self) -> &[T] {
-        // SAFETY: `Memory::pack` checked the place, and nobody writes there any more.
+        // SAFETY: `Memory::pack` checked the place, and there are no more writes to it.
         unsafe { std::slice::from_raw_parts(self.region.start.wrapping_add(self.first).cast(), self.len) }
     }
 }

@@ -1,18 +1,20 @@
-//! The engine's kernels: one suite for every instruction set that this processor has, against plain loops in f64 and i64.
+//! Tests of the engine's kernels, for every instruction set that this processor has, against plain
+//! loops in f64 and i64.
 
 use super::tests::{Values, every_isa};
 use super::*;
 
-/// A sum of `k` products in f32, in any order and with or without fusing, is within `k * 2^-24` of the sum of absolute products, and what is
-/// added to it within a few more roundings.
+/// Returns the tolerance of a sum of `k` products. In f32, in any order and with or without fusing,
+/// the sum is within `k * 2^-24` of the sum of absolute products. Numbers that are added to it cost
+/// a few more roundings.
 fn sum_tolerance(k: usize) -> f64 {
     (k + 8) as f64 * 2f64.powi(-24)
 }
 
-/// Every number of rows around the tiles: 1, 2, 4, 6, 8 and 12 rows, and all sums of them below 26.
+/// All numbers of rows around the tiles: 1, 2, 4, 6, 8 and 12 rows, and all sums of them below 26.
 const ROWS: std::ops::RangeInclusive<usize> = 0..=25;
 
-/// A product of padded shape with everything that an output can have.
+/// A product of padded shape with all operands that an output can have.
 pub(super) struct Case {
     pub(super) m: usize,
     pub(super) n: usize,
@@ -30,7 +32,7 @@ impl Case {
         Self { m, n, k, a: vec(m * k), b: vec(n * k), bias: vec(n), residual: vec(m * n) }
     }
 
-    /// The exact product of these operands, and the sum of absolute products.
+    /// Returns the exact product of these operands, and the sum of absolute products.
     fn exact(&self, a: &[f32], b: &[f32], row: usize, column: usize) -> (f64, f64) {
         let products = a[row * self.k..][..self.k].iter().zip(&b[column * self.k..][..self.k]);
         products.fold((0.0, 0.0), |(sum, size), (x, y)| {
@@ -58,7 +60,7 @@ impl Case {
     }
 }
 
-/// All shapes that the tests of products go through.
+/// Returns all shapes of the product tests.
 fn cases() -> impl Iterator<Item = Case> {
     let mut values = Values::new(4);
     let shapes = ROWS.flat_map(|m| [(m, 16, 16), (m, 48, 32), (m, 80, 144)]);
@@ -140,7 +142,7 @@ fn column_maxima_are_the_maxima_of_the_product() {
     }
 }
 
-/// The nearest bfloat16 as bits, halves to even.
+/// Returns the nearest bfloat16 as bits, halves to even.
 fn bf16(x: f32) -> u16 {
     let bits = x.to_bits();
     ((bits + 0x7fff + (bits >> 16 & 1)) >> 16) as u16
@@ -170,7 +172,7 @@ fn bf16_products_agree_with_exact_sums_of_the_rounded_operands() {
     }
 }
 
-/// A case as i8 kernels see it.
+/// The operands of a case as i8 kernels read them.
 struct Quantized {
     codes: Vec<u8>,
     row_scales: Vec<f32>,
@@ -208,9 +210,9 @@ impl Quantized {
     }
 }
 
-/// The codes of an element and of a weight, by the documented layout and definitions.
+/// Returns the codes of an element and of a weight, by the documented layout and definitions.
 fn code(gemm: &GemmI8, x: f32, scale: f32, zero: i32) -> i32 {
-    // What the kernel's shift of signed codes adds to the zero point cancels here.
+    // The kernel's shift of signed codes changes the zero point, which cancels here.
     let shift = if gemm.code_bytes() == 1 && zero < 0 { 128 } else { 0 };
     let zero = zero + shift;
     let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
@@ -228,7 +230,8 @@ fn i8_products_are_the_products_of_the_rounded_operands() {
             for row in 0..case.m {
                 for column in 0..case.n {
                     let (sx, sw) = (f64::from(quantized.row_scales[row]), f64::from(quantized.scales[column]));
-                    // Rounding a code may go either way at a half: half a step in each element bounds the difference.
+                    // Rounding a code may go either way at a half: half a step in each element
+                    // bounds the difference.
                     let (exact, _) = case.exact(&case.a, &case.b, row, column);
                     let size: f64 = case.a[row * case.k..][..case.k].iter().map(|x| f64::from(x.abs())).sum();
                     let weight: f64 = case.b[column * case.k..][..case.k].iter().map(|w| f64::from(w.abs())).sum();
@@ -245,7 +248,8 @@ fn i8_products_are_the_products_of_the_rounded_operands() {
 
 #[test]
 fn i8_sums_are_exact() {
-    // With weights and elements that are whole numbers within the codes' range, and scales that come out as powers of two, nothing is rounded.
+    // Weights and elements are whole numbers within the codes' range, and scales are powers of two,
+    // so that nothing is rounded.
     let mut values = Values::new(6);
     for kernels in every_isa() {
         let gemm = &kernels.gemm_i8;
@@ -283,7 +287,8 @@ fn i8_extremes_do_not_overflow_for_long_rows() {
     for k in [16, 1536, 4096, 16_384] {
         for kernels in every_isa() {
             let gemm = &kernels.gemm_i8;
-            // The largest code everywhere but in one element, which holds the range's other end; the largest weights.
+            // All elements have the largest code, except one with the other end of the range; all
+            // weights are the largest.
             let mut a = vec![1.0; k];
             a[0] = -1e-3;
             for sign in [1.0, -1.0] {
@@ -300,7 +305,8 @@ fn i8_extremes_do_not_overflow_for_long_rows() {
     }
 }
 
-/// Bits of a product for the rows `first..first + m` alone and columns in parts.
+/// Checks that the bits of a product are the same for the rows `first..first + m` alone and for
+/// columns in parts.
 fn check_independence(multiply: impl Fn(&Kernels, &Case, std::ops::Range<usize>, std::ops::Range<usize>) -> Vec<u32>) {
     let mut values = Values::new(7);
     let case = Case::new(25, 80, 144, &mut values);
@@ -353,7 +359,7 @@ fn quantised_rows_are_within_half_a_step_and_zero_is_exact() {
                 gemm.quantize_rows(rows, k, &mut codes, &mut scales, &mut zeros);
                 let code = |at: usize| match gemm.code_bytes() {
                     2 => i32::from(i16::from_ne_bytes([codes[2 * at], codes[2 * at + 1]])),
-                    // Signed codes are the ones that are shifted, and a shifted zero point is never positive.
+                    // Only signed codes are shifted, and a shifted zero point is never positive.
                     _ if kernels.isa() == Isa::NeonDot => i32::from(codes[at] as i8),
                     _ => i32::from(codes[at]),
                 };
@@ -370,7 +376,7 @@ fn quantised_rows_are_within_half_a_step_and_zero_is_exact() {
     }
 }
 
-/// `erf` by its Taylor series, good to 1e-12 for `|x| < 5`.
+/// Computes `erf` by its Taylor series, exact to 1e-12 for `|x| < 5`.
 fn erf(x: f64) -> f64 {
     if x.abs() > 5.0 {
         return x.signum();
@@ -406,7 +412,8 @@ fn activations_agree_with_their_definitions() {
             for (x, y) in xs.iter().zip(found) {
                 let expected = exact_activation(activation, f64::from(*x));
                 let error = (f64::from(y) - expected).abs();
-                // The polynomial's own error is 1.3e-6; beyond it f32's rounding of large numbers counts.
+                // The polynomial's own error is 1.3e-6; beyond it f32's rounding of large numbers
+                // counts.
                 let tolerance = 2e-6 + 4e-7 * f64::from(x.abs());
                 assert!(error <= tolerance, "{}: {activation:?}({x}) = {y}, expected {expected}", kernels.isa());
             }
@@ -455,7 +462,8 @@ fn layer_norms_agree_with_their_definition_whatever_the_padding() {
                 let scale = 1.0 / (variance + 1e-5).sqrt();
                 for at in 0..len {
                     let expected = (f64::from(row[at]) - mean) * scale * f64::from(gamma[at]) + f64::from(beta[at]);
-                    // The mean of numbers around 100 is off by up to 1e-5, and so is everything minus it.
+                    // The mean of numbers around 100 is off by up to 1e-5, and so is every
+                    // difference from it.
                     let tolerance = 2e-6 + 2e-5 * scale * f64::from(row[at].abs()) / 10.0;
                     let error = (f64::from(found[at]) - expected).abs();
                     assert!(error <= tolerance, "{}, length {len}: error {error}", kernels.isa());
@@ -592,10 +600,10 @@ fn columns_split_into_matrices_are_the_same_numbers() {
     }
 }
 
-/// Sizes at which products and sums of sizes wrap.
+/// Sizes for which products and sums overflow.
 const ABSURD: [usize; 7] = [usize::MAX, usize::MAX - 15, 1 << 63, (1 << 62) + 16, 1 << 61, 1 << 60, (1 << 60) + 16];
 
-/// Whether a call refuses its sizes, with or without checks of overflow.
+/// Returns true if a call refuses its sizes, with or without overflow checks.
 fn is_refused(call: impl FnOnce()) -> bool {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)).is_err()
 }
@@ -631,7 +639,7 @@ fn absurd_sizes_of_float_products_are_refused() {
                 let refused = multiply(left(&a, 16, 2), packed, 16, 16, 32.min(nr), Some(split));
                 assert!(refused || nr == 16, "{isa}: {split:?}");
             }
-            // One row has no next one: its stride means nothing.
+            // A single row has no next one, so its stride has no meaning.
             assert!(!multiply(left(&a, absurd, 1), packed, 16, absurd, nr, None), "{isa}: one row, {absurd}");
         }
         assert!(multiply(left(&a, 16, 2), Right::RowMajor(&b, 0), 16, nr, nr, None), "rows that overlap");
@@ -698,7 +706,7 @@ fn absurd_sizes_of_integer_products_are_refused() {
 fn absurd_lengths_of_rows_are_refused_or_hold_nothing() {
     for kernels in every_isa() {
         for absurd in ABSURD {
-            // No query and no row: there is nothing to read, whatever their length.
+            // Without queries and rows there is nothing to read, for any length.
             kernels.dot_f32.block(&[], &[], absurd, &mut []);
             kernels.dot_f16.block(&[], &[], absurd, &mut []);
             kernels.dot_bf16.block(&[], &[], absurd, &mut []);

@@ -1,15 +1,16 @@
-//! NaN must survive every operation of the engine: what rounds, clamps, compares or quantises must not make a number of it.
+//! NaN must survive every operation of the engine: rounding, clamping, comparing and quantising
+//! must not turn it into a number.
 
 use super::*;
 
-/// Quiet and signalling NaNs of both signs; the first two are those that a carry turns into zeros.
+/// Quiet and signalling NaNs of both signs. A carry turns the first two into zeros.
 const NANS: [u32; 6] = [0x7fff_ffff, 0xffff_ffff, 0x7fc0_0000, 0xffc0_0000, 0x7f80_0001, 0xff80_0001];
 
 fn every_isa() -> impl Iterator<Item = Kernels> {
     Isa::available().map(|isa| Kernels::for_isa(isa).unwrap())
 }
 
-/// Rows of ordinary numbers with one NaN, at every place of a row of 48.
+/// Returns rows of ordinary numbers with one NaN, at every position of a row of 48.
 fn rows_with_nan() -> impl Iterator<Item = (usize, Vec<f32>)> {
     (0..48).flat_map(|at| {
         NANS.map(|bits| {

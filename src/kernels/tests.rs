@@ -1,19 +1,22 @@
-//! One suite for every instruction set that this processor has, against the scalar kernels.
+//! A test suite for every instruction set that this processor has, against the scalar kernels.
 
 use super::scalar::{bf16_to_f32, cosine_wide, f16_to_f32};
 use super::*;
 
-/// Every length up to several chunks of the widest lane, whatever its tail.
+/// Every length up to several chunks of the widest lane, with every tail.
 const LENGTHS: std::ops::RangeInclusive<usize> = 0..=257;
 
-/// The sums of `n` products in any order differ from the exact one by at most about `n * 2^-24` of the sum of absolute
-/// products; twice that between two of them. 257 * 2^-24 * 2 = 3.1e-5.
+/// Tolerance between two sums in different orders. A sum of `n` products in any order differs from
+/// the exact one by at most about `n * 2^-24` of the sum of absolute products, and two of them by
+/// twice that: 257 * 2^-24 * 2 = 3.1e-5.
 const SUM_TOLERANCE: f32 = 3.1e-5;
 
-/// VDPBF16PS takes subnormal operands for zero: an error below the smallest normal f32 per element, and some.
+/// Tolerance for VDPBF16PS, which treats subnormal operands as zero: an error below the smallest
+/// normal f32 per element.
 const SUBNORMAL_TOLERANCE: f32 = 257.0 * f32::MIN_POSITIVE;
 
-/// A small generator (SplitMix64): the tests need variety, not statistics, and the same values on every run.
+/// A small generator (SplitMix64). The tests need variety, not statistics, and the same values on
+/// every run.
 pub(super) struct Values(u64);
 
 impl Values {
@@ -26,20 +29,20 @@ impl Values {
         let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)
     }
-    /// In [-1, 1).
+    /// Returns a number in [-1, 1).
     pub(super) fn f32(&mut self) -> f32 {
         (self.next() >> 40) as f32 / (1u32 << 23) as f32 - 1.0
     }
-    /// A finite half in about [-2, 2), subnormal ones included.
+    /// Returns a finite half in about [-2, 2), possibly subnormal.
     fn f16(&mut self) -> u16 {
         let bits = self.next() as u16;
         if bits & 0x7fff < 0x4000 { bits } else { bits & 0xbfff }
     }
-    /// The upper half of a float in [-1, 1).
+    /// Returns the upper half of a float in [-1, 1).
     fn bf16(&mut self) -> u16 {
         (self.f32().to_bits() >> 16) as u16
     }
-    /// All values, -128 included.
+    /// Returns any value, -128 included.
     fn i8(&mut self) -> i8 {
         self.next() as i8
     }
@@ -115,14 +118,14 @@ fn i8_equals_scalar_at_all_lengths() {
     }
 }
 
-/// Scores of pairs, rows and blocks of every size around the tiles, as bits.
+/// Compares the scores of pairs, rows and blocks of every size around the tiles, as bits.
 fn check_one_score_per_pair<E: Copy, S: Copy + PartialEq + Default + std::fmt::Debug>(
     dot: impl Fn(&Kernels) -> Dot<E, S>,
     mut next: impl FnMut(&mut Values) -> E,
     bits: impl Fn(S) -> u32,
 ) {
     let mut values = Values(3);
-    // The last two are longer than what is kept of a single query, whatever the width.
+    // The last two are longer than the part of a single query that is kept, for any width.
     for dim in [1, 7, 16, 33, 64, 100, 129, 200, 1_031, 8_229] {
         let many = if dim > 200 { 12 } else { 2_000 };
         for (num_queries, num_rows) in [(1, 1), (1, 11), (2, 5), (3, 4), (4, 9), (5, 3), (9, 10), (2, many)] {
@@ -188,7 +191,8 @@ fn i8_vectors_that_could_overflow_are_refused() {
     Kernels::best().dot_i8.pair(&long, &long);
 }
 
-/// A special value at every position of a vector must show in the score, whichever lane or tail it meets.
+/// Checks that a special value at every position of a vector shows in the score, in any lane or
+/// tail.
 #[test]
 fn nan_and_infinity_reach_the_score_from_every_position() {
     for len in [1, 5, 16, 31, 64, 97] {

@@ -227,12 +227,12 @@ impl RankOptions {
         Self { feedback, ..self }
     }
 
-    /// For a judge: sets if it grades each candidate alone, or orders several at once.
+    /// Sets the method of a judge: it grades each candidate alone, or orders several at once.
     pub fn judge(self, method: JudgeMethod) -> Self {
         Self { judge: Some(method), ..self }
     }
 
-    /// For a cross-encoder: sets logits (`true`) or probabilities as scores.
+    /// Sets logits (`true`) or probabilities as the scores of a cross-encoder.
     pub fn raw_scores(self, raw_scores: bool) -> Self {
         Self { raw_scores: Some(raw_scores), ..self }
     }

@@ -93,7 +93,7 @@ impl RerankerBuilder {
         self
     }
 
-    /// For a cross-encoder: sets logits (`true`) or probabilities as scores. Default: as the
+    /// Sets logits (`true`) or probabilities as the scores of a cross-encoder. Default: as the
     /// model's files say, which is probabilities for most.
     pub fn raw_scores(mut self, raw_scores: bool) -> Self {
         self.rank.raw_scores = Some(raw_scores);

@@ -168,27 +168,27 @@ impl CrossEncoder {
         })
     }
 
-    /// The settings that the model is used with.
+    /// Returns the settings that the model is used with.
     pub fn contract(&self) -> &CrossContract {
         &self.contract
     }
 
-    /// The model's files.
+    /// Returns the model's files.
     pub fn files(&self) -> &ModelFiles {
         &self.files
     }
 
-    /// The engine of the forward pass.
+    /// Returns the engine of the forward pass.
     pub fn engine(&self) -> Engine {
         self.engine
     }
 
-    /// The arithmetic of the forward pass; the head is in f32.
+    /// Returns the arithmetic of the forward pass; the head is in f32.
     pub fn precision(&self) -> Precision {
         self.precision
     }
 
-    /// The model and how it runs.
+    /// Returns the model and how it runs.
     pub fn model(&self) -> ModelInfo {
         ModelInfo {
             name: self.files.name.clone(),
@@ -221,7 +221,7 @@ impl CrossEncoder {
         Ok(self.fingerprint.get_or_init(|| hex(hash)).clone())
     }
 
-    /// The bytes that the weights take. Models with another [`Reading`] share them.
+    /// Returns the bytes that the weights take. Models with another [`Reading`] share them.
     pub fn memory(&self) -> ModelMemory {
         self.backend.memory()
     }

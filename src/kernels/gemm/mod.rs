@@ -141,7 +141,7 @@ pub struct SharedRows<T> {
     len: usize,
 }
 
-// SAFETY: a pointer with a length; whoever makes one promises that no two threads write the same
+// SAFETY: a pointer with a length; its maker promises that no two threads write the same
 // element.
 unsafe impl<T: Send> Send for SharedRows<T> {}
 // SAFETY: as above.

@@ -122,7 +122,7 @@ pub(in super::super) struct Amx {
 impl Drop for Amx {
     #[inline(always)]
     fn drop(&mut self) {
-        // SAFETY: whoever made this value saw that the instruction is there.
+        // SAFETY: the maker of this value checked that the instruction is there.
         unsafe { asm!("tilerelease", options(nostack, preserves_flags, nomem)) }
     }
 }

@@ -1,4 +1,5 @@
-//! Tiles against plain loops in f64 and i64: the emulated unit on every machine, AMX where there is one.
+//! Tests of tiles against plain loops in f64 and i64: the emulated unit on every machine, AMX if
+//! there is one.
 
 use super::super::engine_tests::Case;
 use super::super::simd::portable::Portable;
@@ -7,7 +8,7 @@ use super::super::{Activation, Isa, Kernels, OutputRows};
 use super::unit::exp2;
 use super::*;
 
-/// Every unit that can be had here, by name.
+/// Returns every unit that is available here, by name.
 fn units() -> Vec<(&'static str, Tiles)> {
     let amx = Kernels::for_isa(Isa::Amx).and_then(|kernels| kernels.tiles).map(|tiles| ("amx", tiles));
     amx.into_iter().chain([("emulated", Tiles::emulated())]).collect()
@@ -21,8 +22,8 @@ fn f32_of(bits: u16) -> f32 {
     half::bf16::from_bits(bits).to_f32()
 }
 
-/// Rows around the tiles and the blocks, widths around panels, `k` of one line, of several, and beyond a chunk of 12.
-/// The operands are numbers of bfloat16.
+/// Returns cases with rows around the tiles and the blocks, widths around panels, and `k` of one
+/// line, of several, and beyond a chunk of 12. The operands are numbers of bfloat16.
 fn cases() -> Vec<Case> {
     let mut values = Values::new(11);
     let shapes = [0, 1, 15, 16, 17, 31, 32, 33, 64, 65].map(|m| [(m, 16, 16), (m, 48, 80)]);
@@ -50,14 +51,15 @@ impl Case {
         packed
     }
 
-    /// Tiles, with NaN in the rows behind the last: what stands there must not matter.
+    /// Rounds `a` to tiles, with NaN in the rows behind the last, because their values must not
+    /// matter.
     fn rounded(&self, tiles: &Tiles) -> Vec<u16> {
         let mut rounded = vec![0x7fc0; tiles_len(self.m, lines_len(self.k))];
         tiles.round_rows(&self.a, self.k, &mut rounded);
         rounded
     }
 
-    /// The product with bias, and added to the residual if `add`.
+    /// Computes the product with bias, added to the residual if `add`.
     fn product(&self, tiles: &Tiles, add: bool, columns: Range<usize>) -> Vec<f32> {
         let mut found = self.residual.clone();
         let out = Output { bias: &self.bias, add, ..Output::plain(OutputRows::Whole(&mut found), self.n, columns) };
@@ -109,7 +111,8 @@ fn a_row_has_the_same_bits_alone_and_a_panel_by_itself() {
 
 #[test]
 fn parts_of_both_products_in_turn_have_the_bits_of_the_whole() {
-    // Between two layers 416 numbers, computed and added in parts of whole panels and lines.
+    // The layer in the middle has 416 numbers, computed and added in parts of whole panels and
+    // lines.
     let mut values = Values::new(12);
     let mut weights = |n: usize, k: usize| {
         let mut case = Case::new(33, n, k, &mut values);
@@ -269,7 +272,7 @@ fn a_number_that_is_none_stays_one() {
             };
             tiles.quantize(TileSource::Rows(&rows), 48, Parts::default(), to);
             assert_eq!(scales.map(f32::is_nan), [false, true, false], "{name}: a scale");
-            // A key that is no number: whoever sees it has no context.
+            // A key is NaN or infinite, and so is the context of the tokens that attend to it.
             let mut heads = vec![bf16(0.25); 3 * panel_rows(40) * 32];
             heads[(panel_rows(40) + 7) * 32] = bf16(bad);
             let mut context = vec![0; tiles_len(40, 32)];
