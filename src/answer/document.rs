@@ -1,4 +1,4 @@
-//! The JSON form of answers. Fields stand in the order in which they are written.
+//! The JSON form of answers. Fields are in the order in which they are written.
 
 use std::collections::BTreeMap;
 use std::ops::Range;

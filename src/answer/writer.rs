@@ -13,7 +13,7 @@ use crate::{Error, Result};
 /// The name of standard output in errors, as in "cannot write to standard output".
 pub const STDOUT: &str = "to standard output";
 
-/// Writes answers in one format.
+/// A writer of answers in one format.
 pub struct AnswerWriter {
     target: Target,
     format: Format,

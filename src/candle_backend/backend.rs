@@ -43,7 +43,7 @@ impl CandleBackend {
     }
 
     /// Computes one forward pass over sequences padded on the right to the longest.
-    /// [`Backend::check_expanded`] checks if tokens that no token attends to are masked.
+    /// [`Backend::check_expanded`] checks whether tokens that no token attends to are masked.
     fn pass(&self, batch: &RaggedBatch, range: Range<usize>) -> CandleResult<Tensor> {
         let width = range.clone().map(|index| batch.sequence(index).len()).max().unwrap_or(0);
         let shape = (range.len(), width);

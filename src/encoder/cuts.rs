@@ -507,7 +507,7 @@ pub(super) mod tests {
     fn unigram_has_places_where_all_paths_meet() {
         let tokenizer = tokenizer(&file("tiny-xlm-roberta"));
         let cuts = Cuts::new(&tokenizer, false);
-        // No space, and of all neighbours some token holds both.
+        // These texts have no spaces, and a token holds every pair of neighbours.
         for text in ["a.", "SGVsbG8gd29ybGQhIFRoaXMgaXMgYmFzZTY0Lg", "word", "thequickbrownfoxjumpsoverthelazydog"] {
             let long = repeated(text, 6_000_000);
             let found = cuts.long_beginning(&tokenizer, &long, 4_000);

@@ -20,7 +20,7 @@ const BERT: [&str; 6] = [
     "ElectraTokenizer",
     "ElectraTokenizerFast",
 ];
-/// Classes for which tokenizer_config.json decides if a text begins with a space.
+/// Classes for which tokenizer_config.json decides whether a text begins with a space.
 const BYTES: [&str; 2] = ["RobertaTokenizer", "RobertaTokenizerFast"];
 
 /// The settings of a tokenizer that come from outside tokenizer.json.

@@ -61,7 +61,7 @@ impl fmt::Display for Operation {
     }
 }
 
-/// Seconds by layer and operation of one or more forward passes.
+/// The times of one or more forward passes, by layer and operation.
 #[derive(Debug, Clone, Default)]
 pub struct Profile {
     /// Per layer, the times of [`Operation::ALL`]. Work before the first layer counts to the first,

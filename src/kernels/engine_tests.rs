@@ -135,7 +135,7 @@ fn column_maxima_are_the_maxima_of_the_product() {
             gemm.column_max(left(), &packed, case.k, &mut found);
             for (column, found) in found.iter().enumerate() {
                 let largest = product.chunks(case.n).map(|row| row[column]).fold(f32::NEG_INFINITY, f32::max);
-                // The same sums in the same order: the same bits.
+                // The same sums in the same order have the same bits.
                 assert_eq!(found.to_bits(), largest.to_bits(), "{}, {} rows, column {column}", kernels.isa(), case.m);
             }
         }
@@ -490,7 +490,7 @@ fn exponentials_of_rows_agree_and_minus_infinity_counts_as_nothing() {
             kernels.elementwise.exp_rows(&mut found, &mut sums);
             for ((row, found), sum) in given.chunks(padded).zip(found.chunks(padded)).zip(sums) {
                 check_exponentials(kernels.isa(), row, found, sum);
-                // Alone and among others, bit by bit.
+                // A row has the same bits alone and among others.
                 let (mut alone, mut alone_sum) = (row.to_vec(), [0.0]);
                 kernels.elementwise.exp_rows(&mut alone, &mut alone_sum);
                 assert_eq!((alone.as_slice(), alone_sum[0]), (found, sum), "{}", kernels.isa());

@@ -21,7 +21,7 @@ pub struct Embedding<'a, T> {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Embedded {
-    /// One vector per text, with its number of tokens and if it was cut.
+    /// One vector per text, with its number of tokens and a flag for truncation.
     pub embeddings: Embeddings,
     /// The model, and how it ran; `None` for an encoder of your own without that information.
     pub model: Option<ModelInfo>,

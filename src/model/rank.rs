@@ -212,7 +212,7 @@ impl RankOptions {
         Self { long_text: Some(long_text), ..self }
     }
 
-    /// Sets if every window of a long candidate is kept with its score.
+    /// Sets whether every window of a long candidate is kept with its score.
     pub fn windows(self, windows: bool) -> Self {
         Self { windows, ..self }
     }

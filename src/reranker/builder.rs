@@ -179,8 +179,8 @@ impl RerankerBuilder {
         self
     }
 
-    /// Finds the model, downloads it if it is missing, and loads it. Its files determine if it is
-    /// an embedding model or a cross-encoder. A service's embedding model scores by
+    /// Finds the model, downloads it if it is missing, and loads it. Its files determine whether it
+    /// is an embedding model or a cross-encoder. A service's embedding model scores by
     /// [`Scoring::Cosine`] with texts cut, and supports nothing else.
     ///
     /// # Errors

@@ -263,14 +263,14 @@ impl BiEncoderScorer {
         Self { encoder, scoring, long_text, keeps_windows: false, keeps_vectors: false }
     }
 
-    /// Sets if the score of every window is kept in [`Scored::windows`], where long texts are read
-    /// in windows.
+    /// Sets whether the score of every window is kept in [`Scored::windows`], where long texts are
+    /// read in windows.
     pub fn keeping_windows(self, keeps_windows: bool) -> Self {
         Self { keeps_windows, ..self }
     }
 
-    /// Sets if pairs keep the embedding of their candidate's best window ([`Scored::vector`]). It
-    /// takes 1.5 KB for each text of 384 numbers; the pairs of a text share it if they have the
+    /// Sets whether pairs keep the embedding of their candidate's best window ([`Scored::vector`]).
+    /// It takes 1.5 KB for each text of 384 numbers; the pairs of a text share it if they have the
     /// same window. A model without embeddings of texts gives none. Default: no.
     pub fn with_vectors(self, keeps_vectors: bool) -> Self {
         Self { keeps_vectors: keeps_vectors && self.encoder.has_text_vectors(), ..self }

@@ -111,7 +111,7 @@ mod tests {
         assert_eq!(&text[words.around(&(0..2))], "größe");
         assert_eq!(&text[words.around(&(2..4))], "größe");
         assert_eq!(words.around(&(8..9)), 8..9);
-        // Some tokenizers count the space before a word to the word.
+        // Some tokenizers count the space before a word as part of the word.
         assert_eq!(&text[words.around(&(7..9))], "x");
         assert_eq!(Words::of("").around(&(0..0)), 0..0);
         assert_eq!(Words::of("東京タワー").around(&(0..3)), 0..3);

@@ -148,9 +148,9 @@ pub fn panel_rows(tokens: usize) -> usize {
 pub enum TileOutput<'a> {
     /// Rows of f32.
     Rows(Output<'a>),
-    /// bfloat16 for another product.
+    /// Tiles of bfloat16 for another product.
     Tiles(Bf16Output<'a>),
-    /// bfloat16 for attention: `[n / 32][panel_rows(m)][32]`.
+    /// Panels of bfloat16 for attention: `[n / 32][panel_rows(m)][32]`.
     Panels(Bf16Output<'a>),
 }
 
@@ -173,7 +173,7 @@ impl<'a> PackedBf16<'a> {
     }
 }
 
-/// bfloat16 in tiles or panels.
+/// An output of bfloat16 in tiles or panels.
 #[derive(Debug)]
 pub struct Bf16Output<'a> {
     /// Tiles of rows of `width` numbers, or panels of `width` numbers together.
