@@ -1,4 +1,4 @@
-//! Under which names the parts of a row are looked for, and how they are found.
+//! The field names of the parts of a row, and the search for them.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -14,37 +14,38 @@ const ID_NAMES: [&str; 3] = ["id", "_id", PANDAS_INDEX];
 const TITLE_NAMES: [&str; 1] = ["title"];
 const SCORE_NAMES: [&str; 1] = ["score"];
 
-/// What pandas calls the column of an index without a name.
+/// The name that pandas gives the column of an index without a name.
 pub(super) const PANDAS_INDEX: &str = "__index_level_0__";
 
-/// How many field names a message lists.
+/// Maximum number of field names that a message lists.
 pub(super) const LISTED_NAMES: usize = 10;
 
-/// The names under which each part of a row is looked for, the best first, and what is done with the rest.
+/// The accepted field names of each part of a row, the best first, and the handling of other
+/// fields.
 #[derive(Debug, Clone)]
 pub(super) struct FieldNames {
     pub text: Vec<String>,
     pub id: Vec<String>,
     pub title: Vec<String>,
     pub score: Vec<String>,
-    /// Whether a score that is none is an error.
+    /// True if a score that is not a finite number is an error.
     pub needs_score: bool,
-    /// Whether other fields are kept.
+    /// True if other fields are kept.
     pub keeps_extra: bool,
 }
 
-/// Where a part of a row was found.
+/// The field in which a part of a row was found.
 pub(super) struct Spot<'f, 'n> {
-    /// The field's number.
+    /// The field's index.
     pub at: usize,
     /// The name under which it was found.
     pub path: &'n str,
-    /// The value, if it is a part of the field's.
+    /// The value, if it is nested in the field's value.
     pub inside: Option<Given<'f>>,
 }
 
 impl FieldNames {
-    /// The names that the options ask for.
+    /// Returns the names that the options give.
     pub fn of(options: &ReadOptions) -> Self {
         let ReadOptions { text_field, id_field, title_field, .. } = options;
         let mut names = Self::new(text_field.as_deref(), id_field.as_deref(), title_field.as_deref());
@@ -54,7 +55,7 @@ impl FieldNames {
         Self { needs_score: options.needs_score, keeps_extra: options.extra, ..names }
     }
 
-    /// The usual names, except where one was asked for: then only that one counts.
+    /// Returns the default names; a given name replaces the defaults of its part.
     pub fn new(text: Option<&str>, id: Option<&str>, title: Option<&str>) -> Self {
         let pick = |asked: Option<&str>, usual: &[&str]| match asked {
             Some(name) => vec![name.to_owned()],
@@ -71,7 +72,7 @@ impl FieldNames {
     }
 }
 
-/// The best-named field that is not null; if all are null, the best-named one.
+/// Returns the best-named field that is not null; if all are null, the best-named one.
 ///
 /// # Errors
 /// When the field is there twice.
