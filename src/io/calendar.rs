@@ -8,7 +8,8 @@ const NANOS_PER_SECOND: i128 = 1_000_000_000;
 
 /// Formats a date as `2024-02-29`; years have at least four digits. `days`: since 1970-01-01.
 pub(super) fn date(days: i64) -> String {
-    // Days since 0000-03-01 in eras of 400 years (Howard Hinnant, "chrono-compatible low-level date algorithms").
+    // Days since 0000-03-01 in eras of 400 years (Howard Hinnant, "chrono-compatible low-level date
+    // algorithms").
     let shifted = i128::from(days) + 719_468;
     let era = shifted.div_euclid(146_097);
     let day_of_era = shifted.rem_euclid(146_097);

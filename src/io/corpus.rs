@@ -196,8 +196,8 @@ impl Corpus {
     /// Returns the row at `position` < [`Corpus::len`], as [`Rows`] returned it.
     ///
     /// # Errors
-    /// [`Error::BadRow`] when its file has changed since it was first read; [`Error::Io`] when it cannot be read;
-    /// [`Error::InvalidArgument`] for a position beyond the last.
+    /// [`Error::BadRow`] when its file has changed since it was first read; [`Error::Io`] when it
+    /// cannot be read; [`Error::InvalidArgument`] for a position beyond the last.
     pub fn row(&self, position: u64) -> Result<Row> {
         let Some(file) = self.file_of(position) else {
             let message = format!("there is no row {position} (counted from 0): {} has {}", self.name, self.len);

@@ -90,8 +90,8 @@ impl EmbeddingWriter {
     /// formats have no place for it.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for an unknown extension and for `dim` 0; [`Error::Io`] when the target is a folder
-    /// or its folder cannot be written to.
+    /// [`Error::InvalidArgument`] for an unknown extension and for `dim` 0; [`Error::Io`] when the
+    /// target is a folder or its folder cannot be written to.
     pub fn create(path: impl AsRef<Path>, dim: usize, metadata: &BTreeMap<String, String>) -> Result<Self> {
         let path = path.as_ref();
         let layout = Layout::of(path, dim, metadata)?;
@@ -118,8 +118,8 @@ impl EmbeddingWriter {
     /// Appends one row. `id`: the input row's.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] when the row does not have `dim` numbers or one of them is not finite; [`Error::Io`]
-    /// when it cannot be written.
+    /// [`Error::InvalidArgument`] when the row does not have `dim` numbers or one of them is not
+    /// finite; [`Error::Io`] when it cannot be written.
     pub fn push(&mut self, id: &str, embedding: &[f32]) -> Result<()> {
         self.check(id, embedding)?;
         self.row.clear();

@@ -119,9 +119,9 @@ impl InputFormat {
 
     /// Detects the format from the first bytes of an input; text if they match no other format.
     ///
-    /// `{"` begins JSONL and `[` before an element or its end begins a JSON array. A first line that is a whole
-    /// JSON string is JSONL. A first line with at least two columns, one of them named like a text column
-    /// (`text_field` if given) in any case, is the header of TSV or CSV.
+    /// `{"` begins JSONL and `[` before an element or its end begins a JSON array. A first line
+    /// that is a whole JSON string is JSONL. A first line with at least two columns, one of them
+    /// named like a text column (`text_field` if given) in any case, is the header of TSV or CSV.
     pub(super) fn sniff(head: &[u8], text_field: Option<&str>) -> Self {
         let start = head.trim_ascii_start();
         let second = start.get(1..).unwrap_or_default().trim_ascii_start().first();

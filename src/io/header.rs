@@ -7,7 +7,8 @@ use super::json;
 use super::names::{FieldNames, LISTED_NAMES, no_text, position, refuse_twice};
 use super::row::{Row, parse_score};
 
-/// Separators of columns that a message can recognise, with the value of the option `delimiter` that stands for each.
+/// Separators of columns that a message can recognise, with the value of the option `delimiter`
+/// that stands for each.
 const DELIMITERS: [(u8, &str); 4] = [(b'\t', "tab"), (b';', "';'"), (b'|', "'|'"), (b',', "','")];
 
 /// The columns of a header and their roles.

@@ -29,7 +29,8 @@
 //! | Parquet | 1,024 rows of some 16 MiB; of the pages that are unpacked together 256 MiB, or 64 times their size in the file |
 //! | Arrow | a message as the file has it (1 GiB where the input is compressed as a whole); of compressed columns 256 MiB, or 64 times their size |
 //!
-//! Files compressed with gzip or zstd are read like any other, whatever their name; `corpus.jsonl.gz` is JSONL.
+//! Files compressed with gzip or zstd are read like any other, whatever their name;
+//! `corpus.jsonl.gz` is JSONL.
 //!
 //! A [`Corpus`] returns documents by id from files of any size, an [`IdTable`] returns rows by id.
 //! Both read from disk.

@@ -9,7 +9,8 @@ use super::json::{self, JsonType};
 use super::options::ReadOptions;
 use super::text_names::TEXT_NAMES;
 
-/// Fields taken as the id, the best first. The last one is what pandas calls an index without a name.
+/// Fields taken as the id, the best first. The last one is what pandas calls an index without a
+/// name.
 const ID_NAMES: [&str; 3] = ["id", "_id", PANDAS_INDEX];
 const TITLE_NAMES: [&str; 1] = ["title"];
 const SCORE_NAMES: [&str; 1] = ["score"];
@@ -75,7 +76,7 @@ impl FieldNames {
 /// Returns the best-named field that is not null; if all are null, the best-named one.
 ///
 /// # Errors
-/// When the field is there twice.
+/// A message if the field is there twice.
 pub(super) fn find<'f, 'n>(fields: &[GivenField<'f>], names: &'n [String]) -> Result<Option<Spot<'f, 'n>>, String> {
     let mut null = None;
     for name in names {
@@ -103,16 +104,17 @@ fn find_one<'f, 'n>(fields: &[GivenField<'f>], name: &'n str) -> Result<Option<S
     Ok(inside.map(|inside| Spot { at, path: name, inside: Some(Given::Json(inside)) }))
 }
 
-/// Where `name` stands among the names: as it is written, else in other letters' cases.
+/// Returns the position of `name` among the names. An exact match counts first, then one that
+/// differs only in case.
 ///
 /// # Errors
-/// When it stands there twice. `has` begins to say where.
+/// A message if it is there twice. `has` is the start of that message.
 pub(super) fn position<'n>(
     names: impl Iterator<Item = &'n str>,
     name: &str,
     has: &str,
 ) -> Result<Option<usize>, String> {
-    // Most names have another length, and most of the others are the same.
+    // Most names have another length, and most of the others are equal.
     let is_alike = |found: &str| found.len() == name.len() && (found == name || found.eq_ignore_ascii_case(name));
     let mut alike = names.enumerate().filter(|(_, found)| is_alike(found));
     let Some(first) = alike.next() else { return Ok(None) };
@@ -122,7 +124,7 @@ pub(super) fn position<'n>(
     }
 }
 
-/// Which of the names is meant, all of which are `name` but for letters' cases.
+/// Returns the name that is meant, among names that equal `name` except for case.
 fn meant<'n>(names: impl Iterator<Item = (usize, &'n str)>, name: &str, has: &str) -> Result<Option<usize>, String> {
     let twice = |first: &str, second: &str| {
         let both = if first == second { format!("'{first}' twice") } else { format!("'{first}' and '{second}'") };
@@ -143,8 +145,8 @@ fn meant<'n>(names: impl Iterator<Item = (usize, &'n str)>, name: &str, has: &st
     }
 }
 
-/// Refuses two columns of one name where all are passed through: one would go without a word. Spreadsheets have empty names, which say
-/// nothing. `has` begins to say where.
+/// Refuses two columns of one name where all are passed through: one would go without a word.
+/// Spreadsheets have empty names, which say nothing. `has` begins to say where.
 pub(super) fn refuse_twice<'n>(names: impl Iterator<Item = &'n str>, has: &str) -> Result<(), String> {
     let mut seen = HashSet::new();
     match names.filter(|name| !name.is_empty()).find(|name| !seen.insert(*name)) {
@@ -153,7 +155,8 @@ pub(super) fn refuse_twice<'n>(names: impl Iterator<Item = &'n str>, has: &str) 
     }
 }
 
-/// The steps of a name that leads into nested fields: `_source.text`, or as a JSON pointer `/_source/text`.
+/// Returns the steps of a name that leads into nested fields: `_source.text`, or as a JSON pointer
+/// `/_source/text`.
 pub(super) fn path(name: &str) -> Option<Vec<String>> {
     match name.strip_prefix('/') {
         Some(pointer) => Some(pointer.split('/').map(|step| step.replace("~1", "/").replace("~0", "~")).collect()),
@@ -162,7 +165,7 @@ pub(super) fn path(name: &str) -> Option<Vec<String>> {
     }
 }
 
-/// The value that the steps lead to, by names in objects and by numbers from 0 in arrays.
+/// Returns the value that the steps lead to: by names in objects, by numbers from 0 in arrays.
 fn step_into<'j>(json: &'j str, steps: &[String]) -> Result<Option<&'j str>, String> {
     let [step, rest @ ..] = steps else { return Ok(Some(json)) };
     let next = match JsonType::of(json) {
@@ -172,7 +175,7 @@ fn step_into<'j>(json: &'j str, steps: &[String]) -> Result<Option<&'j str>, Str
             place.map(|at| fields[at].1)
         }
         JsonType::Array => {
-            // It has been checked.
+            // The array has been checked.
             step.parse().ok().and_then(|at| json::element(json, at).unwrap_or_default())
         }
         _ => None,
@@ -180,7 +183,7 @@ fn step_into<'j>(json: &'j str, steps: &[String]) -> Result<Option<&'j str>, Str
     next.map_or(Ok(None), |next| step_into(next, rest))
 }
 
-/// The complaint about a row, a header or a file (as `has` begins to say) in which no field is the text.
+/// Returns the message about a row, a header or a file (`has` is its start) without a text field.
 pub(super) fn no_text<'n>(names: &FieldNames, has: &str, found: impl Iterator<Item = &'n str>) -> String {
     let found: Vec<String> = found.map(|name| format!("'{name}'")).collect();
     let wanted = match names.text.as_slice() {
@@ -196,7 +199,7 @@ pub(super) fn no_text<'n>(names: &FieldNames, has: &str, found: impl Iterator<It
     }
 }
 
-/// What to add to the complaint where a nested object has a text.
+/// Returns advice to append to the message if a nested object has a text.
 pub(super) fn nested_text(fields: &[GivenField<'_>]) -> Option<String> {
     fields.iter().find_map(|(outer, value)| {
         let Given::Json(json) = value else { return None };
