@@ -1,4 +1,5 @@
-//! A job that can be killed at any point: everything that it has done lies in a folder beside its output, and goes on from there.
+//! A job that can be killed at any point: everything that it has done lies in a folder beside its
+//! output, and goes on from there.
 //!
 //! | in `OUTPUT.job/` | what it is |
 //! |---|---|
@@ -8,7 +9,8 @@
 //! | `answers` | the output so far; it becomes the output |
 //! | `columns` | the output as Parquet, made of the answers at the end |
 //!
-//! What is looked up of the inputs lies in files without a name. [`folder`](super::folder) says whose folder it is.
+//! What is looked up of the inputs lies in files without a name. [`folder`](super::folder) says
+//! whose folder it is.
 
 use std::path::Path;
 
@@ -140,8 +142,8 @@ impl Checkpoint {
         self.folder.output()
     }
 
-    /// Whether a run before this one gave the answers their name, and only then was ended. Columns are another file than the
-    /// answers, which are then still there.
+    /// Whether a run before this one gave the answers their name, and only then was ended. Columns
+    /// are another file than the answers, which are then still there.
     fn is_published(&self) -> bool {
         let may_be = self.progress.is_finished && self.format != Format::Parquet;
         may_be && !self.folder.file(ANSWERS).exists() && self.output().exists()

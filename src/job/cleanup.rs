@@ -13,8 +13,9 @@ pub(super) const LOCK: &str = "lock";
 /// Earlier versions kept it under this name.
 const LISTS: &str = "lists";
 
-/// What to do about a job's folder when the process is told to leave, for a face that handles signals. A
-/// process that dies without it leaves the folder, which the next run takes up or removes.
+/// What to do about a job's folder when the process is told to leave, for a face that handles
+/// signals. A process that dies without it leaves the folder, which the next run takes up or
+/// removes.
 pub struct Cleanup {
     pub(super) folder: PathBuf,
     pub(super) is_worth_keeping: Arc<AtomicBool>,
@@ -36,15 +37,16 @@ impl Cleanup {
     }
 }
 
-/// Names of files that a job makes: its own, unfinished ones, and unnamed ones where the system has none.
+/// Names of files that a job makes: its own, unfinished ones, and unnamed ones where the system has
+/// none.
 pub(super) fn is_ours(name: &str) -> bool {
     let is_temporary = name.starts_with(".nearsort-") && name.ends_with(".tmp");
     let is_unnamed = name.strip_prefix(".tmp").is_some_and(|rest| rest.len() == 6);
     [MANIFEST, JOURNAL, ANSWERS, COLUMNS, LISTS, LOCK].contains(&name) || is_temporary || is_unnamed
 }
 
-/// Removes the files of a job by name, then the folder if nothing else is in it. What cannot be removed stays, and is taken by the
-/// next run: the lock, which says whose it is, goes last.
+/// Removes the files of a job by name, then the folder if nothing else is in it. What cannot be
+/// removed stays, and is taken by the next run: the lock, which says whose it is, goes last.
 pub(super) fn remove(path: &Path) {
     let names = fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.file_name());
     let temporary = names.filter(|name| name != LOCK && is_ours(&name.to_string_lossy()));

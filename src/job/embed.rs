@@ -41,12 +41,15 @@ impl Embedded {
     }
 }
 
-/// Writes a vector for each row into a file, which appears when it is whole; its extension tells the format.
+/// Writes a vector for each row into a file, which appears when it is whole; its extension tells
+/// the format.
 ///
-/// The file's metadata name the model, its revision and fingerprint, the role, the engine and the precision.
+/// The file's metadata name the model, its revision and fingerprint, the role, the engine and the
+/// precision.
 ///
 /// # Errors
-/// Those of [`EmbeddingWriter`]; [`Error::InvalidArgument`] for an encoder that does not say what it is; what reading and encoding fail with.
+/// Those of [`EmbeddingWriter`]; [`Error::InvalidArgument`] for an encoder that does not say what
+/// it is; what reading and encoding fail with.
 pub fn embed_rows(
     rows: &mut Rows,
     encoder: &dyn Encoder,
@@ -92,8 +95,8 @@ fn metadata(encoder: &dyn Encoder, role: Role) -> Result<BTreeMap<String, String
     Ok(fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
 }
 
-/// Encodes the rows of an input into an index that is being built; [`IndexBuilder::finish`] completes it. Rows that an unfinished build before
-/// this one has are not encoded again.
+/// Encodes the rows of an input into an index that is being built; [`IndexBuilder::finish`]
+/// completes it. Rows that an unfinished build before this one has are not encoded again.
 ///
 /// # Errors
 /// Those of [`IndexBuilder::push_chunk`]; what reading fails with.

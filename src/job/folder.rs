@@ -1,8 +1,9 @@
 //! The folder of a job: whose it is, who is at work in it, and what may be removed of it.
 //!
-//! A folder that is there already is taken only if it is a job's: it holds nothing but regular files of
-//! the names below, and its `lock` says so, or its manifest, or it has not got beyond the lock. Whatever
-//! else has this name is refused before anything in it is touched, and files are removed by name only.
+//! A folder that is there already is taken only if it is a job's: it holds nothing but regular
+//! files of the names below, and its `lock` says so, or its manifest, or it has not got beyond the
+//! lock. Whatever else has this name is refused before anything in it is touched, and files are
+//! removed by name only.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Write};
@@ -16,7 +17,8 @@ use crate::{Error, JobError, Result};
 
 /// What a lock of ours holds.
 const MARK: &[u8] = b"nearsort job\n";
-/// How often the folder may vanish under us: the process that held the lock removes it when its job is done.
+/// How often the folder may vanish under us: the process that held the lock removes it when its job
+/// is done.
 const TRIES: usize = 10;
 
 /// The folder of a job, locked.
@@ -29,7 +31,8 @@ pub struct JobFolder {
 }
 
 impl JobFolder {
-    /// Creates or opens `OUTPUT.job`, and makes sure that it is ours and that nobody else is at work on it.
+    /// Creates or opens `OUTPUT.job`, and makes sure that it is ours and that nobody else is at
+    /// work on it.
     pub fn open(output: &Path, restart: bool) -> Result<Self> {
         let mut name = output.as_os_str().to_owned();
         name.push(".job");

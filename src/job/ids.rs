@@ -81,8 +81,8 @@ impl IdList {
     /// The lists of a run, each with its query.
     ///
     /// # Errors
-    /// [`Error::Advised`] for a query that is not among `queries`, unless such lists are left out; [`Error::BadInput`] for an empty run;
-    /// what reading fails with.
+    /// [`Error::Advised`] for a query that is not among `queries`, unless such lists are left out;
+    /// [`Error::BadInput`] for an empty run; what reading fails with.
     pub fn of_run(run: &Path, queries: Vec<Query>, options: &RunOfIds) -> Result<Vec<Self>> {
         let queries: HashMap<String, Query> = queries.into_iter().map(|query| (query.id.clone(), query)).collect();
         let (mut lists, mut unknown): (Vec<Self>, Option<String>) = (Vec::new(), None);
@@ -111,7 +111,8 @@ impl IdList {
         Ok(lists)
     }
 
-    /// The same candidates for every query: a line of text is an id, a row of another format has one.
+    /// The same candidates for every query: a line of text is an id, a row of another format has
+    /// one.
     ///
     /// # Errors
     /// What reading fails with.
@@ -147,12 +148,13 @@ impl IdList {
     }
 }
 
-/// Ranks the candidates of each list by the vectors of an index; only the queries are encoded. `model`: what answers say of the model.
-/// Candidates that the index does not have are left out if `leaves_out` says so.
+/// Ranks the candidates of each list by the vectors of an index; only the queries are encoded.
+/// `model`: what answers say of the model. Candidates that the index does not have are left out if
+/// `leaves_out` says so.
 ///
 /// # Errors
-/// [`Error::At`] naming the pair whose score is not a number; [`Error::Advised`] for candidates that the index does not have; what encoding and
-/// reading the index fail with.
+/// [`Error::At`] naming the pair whose score is not a number; [`Error::Advised`] for candidates
+/// that the index does not have; what encoding and reading the index fail with.
 pub fn rank_ids<'a>(
     scorer: &IndexScorer,
     lists: &'a [IdList],
@@ -194,7 +196,8 @@ impl Unknown {
 }
 
 impl RankedIds<'_> {
-    /// The candidates that the index has: places in the list, and rows. The others, and those without text, are noted.
+    /// The candidates that the index has: places in the list, and rows. The others, and those
+    /// without text, are noted.
     fn known(&mut self, list: &IdList, index: &Index, has_blank: bool) -> Result<Vec<(usize, u64)>> {
         let mut known = Vec::with_capacity(list.ids.len());
         for ((place, id), row) in list.ids.iter().enumerate().zip(index.find_all(&list.ids)?) {
@@ -248,12 +251,14 @@ fn rank<'a>(
     Ok(RankedList { results: hits.iter().map(ranked).collect(), blend: is_blended.then_some(options.blend), feedback })
 }
 
-/// Finds the best rows of an index for each query, and hands each answer on as it is found. `model`: what answers say of the model.
+/// Finds the best rows of an index for each query, and hands each answer on as it is found.
+/// `model`: what answers say of the model.
 ///
 /// `ignore_identical_ids`: leaves a row out whose id is its query's.
 ///
 /// # Errors
-/// [`Error::At`] naming a query whose numbers are not finite; what encoding, reading the index and `answered` fail with.
+/// [`Error::At`] naming a query whose numbers are not finite; what encoding, reading the index and
+/// `answered` fail with.
 pub fn search_index(
     scorer: &IndexScorer,
     queries: &[Query],

@@ -14,12 +14,14 @@ use crate::{Error, JobError, Result};
 /// Missing shards that are named.
 const NAMED_MISSING: usize = 10;
 
-/// Joins the outputs of all shards of a job, in any order, into what the job would have written in one piece. Beside each lies
-/// the note that its job left. `unfinished` is told of the file without a name that is there meanwhile.
+/// Joins the outputs of all shards of a job, in any order, into what the job would have written in
+/// one piece. Beside each lies the note that its job left. `unfinished` is told of the file without
+/// a name that is there meanwhile.
 ///
 /// # Errors
-/// [`Error::BadInput`] for a note or an output that is not what the shard wrote; [`Error::InvalidArgument`] for shards that
-/// are missing, given twice or of different jobs; [`Error::Io`].
+/// [`Error::BadInput`] for a note or an output that is not what the shard wrote;
+/// [`Error::InvalidArgument`] for shards that are missing, given twice or of different jobs;
+/// [`Error::Io`].
 pub fn merge(shards: &[impl AsRef<Path>], output: &Path, unfinished: impl FnOnce(&Path)) -> Result<()> {
     let read = |path: &Path| Ok((ShardNote::read(path)?, path.to_owned()));
     let mut shards = shards.iter().map(|path| read(path.as_ref())).collect::<Result<Vec<_>>>()?;

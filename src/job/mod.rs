@@ -1,12 +1,14 @@
-//! Reranking many lists, each with its own query: a run with its corpus, or a file of lists. [`rank_rows`] ranks one list, for one query
-//! or many; [`rank_ids`] and [`search_index`] rank rows of an index;
-//! [`embed_rows`] and [`fill_index`] encode rows.
+//! Reranking many lists, each with its own query: a run with its corpus, or a file of lists.
+//! [`rank_rows`] ranks one list, for one query or many; [`rank_ids`] and [`search_index`] rank rows
+//! of an index; [`embed_rows`] and [`fill_index`] encode rows.
 //!
-//! Lists are scored block by block (`block.rs`), documents of a block slice by slice, each encoded once. With an output file every slice is
-//! kept in a journal (`checkpoint.rs`), so that a job that was killed goes on where it was; scores do not depend on how often that
-//! happens, nor on what is scored together, so the output is the same. Memory: the queries, a block's pairs and token vectors of its
-//! queries, a slice's texts. With feedback ([`Feedback`](crate::scorer::Feedback)) also the embeddings of a block's candidates: a block of a run has so
-//! few lists that they take at most 256 MiB, and of a longer list the embeddings of those are kept that can be among its
+//! Lists are scored block by block (`block.rs`), documents of a block slice by slice, each encoded
+//! once. With an output file every slice is kept in a journal (`checkpoint.rs`), so that a job that
+//! was killed goes on where it was; scores do not depend on how often that happens, nor on what is
+//! scored together, so the output is the same. Memory: the queries, a block's pairs and token
+//! vectors of its queries, a slice's texts. With feedback ([`Feedback`](crate::scorer::Feedback))
+//! also the embeddings of a block's candidates: a block of a run has so few lists that they take at
+//! most 256 MiB, and of a longer list the embeddings of those are kept that can be among its
 //! [`MAX_FEEDBACK_CANDIDATES`](crate::scorer::MAX_FEEDBACK_CANDIDATES) best.
 //!
 //! ```no_run
@@ -89,26 +91,31 @@ impl Job {
     /// Reads as much as it takes to know that the inputs fit together, and takes the job's folder.
     ///
     /// # Errors
-    /// [`Error::Job`](crate::Error::Job) for a folder that is in use or somebody else's; [`Error::MissingTexts`](crate::Error::MissingTexts); what is wrong with an input.
+    /// [`Error::Job`](crate::Error::Job) for a folder that is in use or somebody else's;
+    /// [`Error::MissingTexts`](crate::Error::MissingTexts); what is wrong with an input.
     pub fn open(options: JobOptions, observer: &dyn Observer) -> Result<Self> {
         let workplace = Workplace::open(&options, observer)?;
         let source = Source::open(&options, workplace.path(), observer)?;
         Ok(Self { options, source, workplace })
     }
 
-    /// Reranks all lists that no run before this one did, and writes the output, a file. `call` may end it between two pieces of work, and counts
-    /// the texts that are read: what is done is kept as when the process ends, and the job goes on when it is opened again.
+    /// Reranks all lists that no run before this one did, and writes the output, a file. `call` may
+    /// end it between two pieces of work, and counts the texts that are read: what is done is kept
+    /// as when the process ends, and the job goes on when it is opened again.
     ///
     /// # Errors
-    /// [`Error::Job`](crate::Error::Job) where the folder holds another job; [`Error::At`](crate::Error::At) naming the pair whose score is not a number;
-    /// [`Error::NoFirstStage`](crate::Error::NoFirstStage); what reading, scoring and writing fail with; [`Error::Cancelled`](crate::Error::Cancelled);
+    /// [`Error::Job`](crate::Error::Job) where the folder holds another job;
+    /// [`Error::At`](crate::Error::At) naming the pair whose score is not a number;
+    /// [`Error::NoFirstStage`](crate::Error::NoFirstStage); what reading, scoring and writing fail
+    /// with; [`Error::Cancelled`](crate::Error::Cancelled);
     /// [`Error::DeadlineExceeded`](crate::Error::DeadlineExceeded).
     pub fn run(self, reranker: &Reranker, observer: &dyn Observer, call: &Call<'_>) -> Result<JobReport> {
         let out = |options: &JobOptions| options.create_output(observer);
         self.run_with(reranker, (observer, call), out)
     }
 
-    /// The same where [`JobOptions::output`] names no file: answers go into `out`, and nothing can go on after an interruption.
+    /// The same where [`JobOptions::output`] names no file: answers go into `out`, and nothing can
+    /// go on after an interruption.
     ///
     /// # Errors
     /// As [`Job::run`].
@@ -150,7 +157,8 @@ impl Job {
         Ok(())
     }
 
-    /// Hands on all that a job would encode, each text once for every block that it is in; nothing is scored.
+    /// Hands on all that a job would encode, each text once for every block that it is in; nothing
+    /// is scored.
     ///
     /// # Errors
     /// What reading fails with.

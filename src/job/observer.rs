@@ -32,7 +32,8 @@ pub enum Notice<'a> {
     },
 }
 
-/// Watches a job. Every method has a default that does nothing; texts are counted by the call's progress ([`Call::progress`](crate::Call::progress)).
+/// Watches a job. Every method has a default that does nothing; texts are counted by the call's
+/// progress ([`Call::progress`](crate::Call::progress)).
 pub trait Observer {
     /// More texts are known to come. `last`: no more will be.
     fn expect(&self, _texts: usize, _last: bool) {}

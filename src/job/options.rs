@@ -32,7 +32,8 @@ pub struct JobOptions {
     pub input: JobInput,
     /// How it is read.
     pub reading: ReadOptions,
-    /// The file that answers go to; `None`: they go where [`Job::run_into`](super::Job::run_into) is told.
+    /// The file that answers go to; `None`: they go where [`Job::run_into`](super::Job::run_into)
+    /// is told.
     pub output: Option<PathBuf>,
     /// How they are written.
     pub format: Format,

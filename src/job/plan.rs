@@ -1,4 +1,5 @@
-//! What a run comes to with its queries and its corpus: lists of row numbers on disk, read again block by block.
+//! What a run comes to with its queries and its corpus: lists of row numbers on disk, read again
+//! block by block.
 //!
 //! Memory: the queries and eight bytes for each list; the rest lies in the job's folder.
 
@@ -32,7 +33,8 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Reads a run and what it names. Queries and documents that the run names must be there, unless bad rows are to be left out.
+    /// Reads a run and what it names. Queries and documents that the run names must be there,
+    /// unless bad rows are to be left out.
     pub fn make(
         (queries, run, corpus): (&Path, &Path, &[PathBuf]),
         options: &JobOptions,
@@ -147,7 +149,8 @@ impl Plan {
     }
 }
 
-/// A list as it lies on disk: the query's position, then the documents' positions in the corpus with their scores, the best first.
+/// A list as it lies on disk: the query's position, then the documents' positions in the corpus
+/// with their scores, the best first.
 struct StoredList {
     query: u32,
     documents: Vec<(u64, f64)>,

@@ -1,9 +1,11 @@
 //! One list of candidates, ranked for one query or for many.
 //!
-//! Rows are read and scored in chunks of at most [`CHUNK_ROWS`] rows and some 64 MiB. With a top-k only the rows that can still be answers are
-//! kept, so that memory depends on k and not on the number of candidates. Where a first stage's scores are mixed in, which needs the
-//! whole list, 16 bytes per candidate are kept as well. Feedback keeps the rows that can be among the
-//! [`MAX_FEEDBACK_CANDIDATES`] best, with their embeddings. Of a scorer that needs whole lists all rows are one chunk.
+//! Rows are read and scored in chunks of at most [`CHUNK_ROWS`] rows and some 64 MiB. With a top-k
+//! only the rows that can still be answers are kept, so that memory depends on k and not on the
+//! number of candidates. Where a first stage's scores are mixed in, which needs the whole list, 16
+//! bytes per candidate are kept as well. Feedback keeps the rows that can be among the
+//! [`MAX_FEEDBACK_CANDIDATES`] best, with their embeddings. Of a scorer that needs whole lists all
+//! rows are one chunk.
 
 use std::collections::{HashMap, HashSet};
 
@@ -22,7 +24,8 @@ use crate::scorer::list::{self, FeedbackStep};
 use crate::scorer::{Explanation, Feedback, MAX_FEEDBACK_CANDIDATES, QueryReading, Scored, ScoredList};
 use crate::{Error, Result};
 
-/// Rows scored at a time: enough for batches of like length, little enough to keep in memory at any text length.
+/// Rows scored at a time: enough for batches of like length, little enough to keep in memory at any
+/// text length.
 pub const CHUNK_ROWS: usize = 4096;
 
 /// Whether the scores of the search that found the candidates count.
@@ -76,7 +79,8 @@ struct RankedList<'a> {
 ///
 /// # Errors
 /// [`Error::At`] naming the query or the row whose score is not a number; [`Error::BadInput`] and
-/// [`Error::BadRow`] for first-stage scores that are missing, and for ids that do not fit the format; what reading and scoring fail with.
+/// [`Error::BadRow`] for first-stage scores that are missing, and for ids that do not fit the
+/// format; what reading and scoring fail with.
 pub fn rank_rows<'a>(
     rows: &mut Rows,
     reranker: &Reranker,
@@ -113,12 +117,14 @@ pub fn rank_rows<'a>(
 }
 
 impl RankedRows<'_> {
-    /// Counts for warnings and summaries. A candidate that several queries rank is one document, and as many candidates.
+    /// Counts for warnings and summaries. A candidate that several queries rank is one document,
+    /// and as many candidates.
     pub fn totals(&self) -> &Totals {
         &self.totals
     }
 
-    /// The answers in the queries' order. `service`: what services were asked for, as further fields of `usage`.
+    /// The answers in the queries' order. `service`: what services were asked for, as further
+    /// fields of `usage`.
     pub fn answers<'a>(&'a self, model: &'a ModelRun, service: Option<&Map<String, Value>>) -> Vec<RankedQuery<'a>> {
         let answer = |list: &'a RankedList<'_>| RankedQuery {
             query: list.query,
@@ -170,13 +176,15 @@ impl PerQuery<'_> {
         mixing.winners(with_vector.map(|(&index, _)| index), MAX_FEEDBACK_CANDIDATES)
     }
 
-    /// Gives hits, best first, the scores to show and the order after feedback; whether there was any.
+    /// Gives hits, best first, the scores to show and the order after feedback; whether there was
+    /// any.
     fn reorder(&self, hits: &mut Vec<Hit>, mixing: Option<&Mixing>, feedback: Feedback) -> Result<Option<f32>> {
         let weight = feedback.weight(mixing.is_some());
         let model_score = |hit: &mut Hit| hit.score = self.pairs.get(&hit.index).map_or(hit.score, |pair| pair.score);
         let is_scored = |hit: &Hit| self.pairs.get(&hit.index).is_none_or(Scored::is_scored);
         if mixing.is_none() {
-            // What it is ranked by may be a finer number; nothing is known of a score that was left out.
+            // What it is ranked by may be a finer number; nothing is known of a score that was left
+            // out.
             hits.iter_mut().filter(|hit| weight.is_none() || !is_scored(hit)).for_each(model_score);
         }
         let Some(weight) = weight else { return Ok(None) };

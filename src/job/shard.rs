@@ -18,7 +18,8 @@ pub struct Shard {
 }
 
 impl Shard {
-    /// The shard's share of `count` lists: neighbours, so that the shards' outputs one after the other are the whole's.
+    /// The shard's share of `count` lists: neighbours, so that the shards' outputs one after the
+    /// other are the whole's.
     pub fn range(self, count: u64) -> Range<u64> {
         let start = |index: u64| (u128::from(count) * u128::from(index) / u128::from(self.of)) as u64;
         start(self.index - 1)..start(self.index)

@@ -1,4 +1,5 @@
-//! What became of the documents of a slice. In a journal a vector that several pairs share is written once.
+//! What became of the documents of a slice. In a journal a vector that several pairs share is
+//! written once.
 
 use std::collections::HashMap;
 

@@ -16,7 +16,8 @@ pub enum Source {
 }
 
 impl Source {
-    /// Reads as much as it takes to know that the inputs fit together. `folder`: for what is looked up later.
+    /// Reads as much as it takes to know that the inputs fit together. `folder`: for what is looked
+    /// up later.
     pub fn open(options: &JobOptions, folder: &Path, observer: &dyn Observer) -> Result<Self> {
         match &options.input {
             JobInput::Lists(lists) => Ok(Self::Lists(Box::new(Lists::open(lists, options)?))),
@@ -34,14 +35,16 @@ impl Source {
         }
     }
 
-    /// From now on the first stage's scores count: a candidate of a file of lists whose score is no number is unusable.
+    /// From now on the first stage's scores count: a candidate of a file of lists whose score is no
+    /// number is unusable.
     pub fn need_scores(&mut self) {
         if let Self::Lists(lists) = self {
             lists.need_scores();
         }
     }
 
-    /// From now on a block has at most so many pairs, unless one list has more. Of a file of lists, blocks are smaller than that.
+    /// From now on a block has at most so many pairs, unless one list has more. Of a file of lists,
+    /// blocks are smaller than that.
     pub fn bound_pairs(&mut self, max_pairs: usize) {
         if let Self::Run(plan) = self {
             plan.bound_pairs(max_pairs);
@@ -131,7 +134,8 @@ impl Lists {
         Ok((!lists.is_empty()).then(|| self.block_of(lists)))
     }
 
-    /// Lists of the largest slice's candidates together, unless one has more or they are large; none at the end.
+    /// Lists of the largest slice's candidates together, unless one has more or they are large;
+    /// none at the end.
     fn read_lists(&mut self) -> Result<Vec<CandidateRow>> {
         let (mut lists, mut documents, mut bytes) = (Vec::new(), 0, 0);
         while lists.len() < MAX_LISTS
