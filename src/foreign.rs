@@ -1,4 +1,5 @@
-//! Calls into other people's code (tokenizers, candle, safetensors) that may panic on a damaged file: a panic there is an error here.
+//! Calls into other libraries (tokenizers, candle, safetensors) that may panic on a damaged file.
+//! Such a panic becomes an error.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -6,13 +7,15 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
 
 thread_local! {
-    /// Whether this thread is inside [`call`], so that its panics are told by our error alone.
+    /// True while this thread is inside [`call`], so that its panics are reported only as our
+    /// error.
     static IS_INSIDE: Cell<bool> = const { Cell::new(false) };
 }
 
 static HOOK: Once = Once::new();
 
-/// What `work` gives, or the message of its panic. Nothing is printed. What `work` was changing must not be used after a panic.
+/// Returns the result of `work`, or the message of its panic. Nothing is printed. Data that `work`
+/// was changing must not be used after a panic.
 pub(crate) fn call<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     HOOK.call_once(silence);
     let before = IS_INSIDE.replace(true);
@@ -21,7 +24,7 @@ pub(crate) fn call<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     outcome.map_err(|payload| message(payload.as_ref()))
 }
 
-/// Puts a hook before the program's own that passes on what does not come from inside of [`call`].
+/// Puts a hook before the program's own. It passes on only panics from outside of [`call`].
 fn silence() {
     let others = panic::take_hook();
     panic::set_hook(Box::new(move |info| {

@@ -1,7 +1,8 @@
-//! Keeping secrets out of texts: whole, in part, and in the encodings in which servers echo them.
+//! Removal of secrets from texts: whole, in part, and in the encodings in which servers echo them.
 //!
-//! Servers quote the key that they refuse, cut short, escaped for JSON, HTML or an address, or in base64. A text is looked at as it is and with its
-//! escapes undone; whatever has [`WINDOW`] characters of a secret in a row is hidden, from there to the end of the word.
+//! Servers quote the key that they refuse: truncated, escaped for JSON, HTML or a URL, or in
+//! base64. A text is searched as it is and with its escapes undone. [`WINDOW`] consecutive
+//! characters of a secret are hidden, from there to the end of the word.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -10,23 +11,24 @@ use std::ops::Range;
 
 use serde_json::Value;
 
-/// Takes a secret's place.
+/// The replacement of a secret.
 const HIDDEN: &str = "[key]";
-/// So many characters of a secret in a row give it away.
+/// Number of consecutive characters of a secret that reveal it.
 const WINDOW: usize = 8;
-/// A part of an answer that has to stay readable (a field's name, a vector in base64) is hidden for so many characters only.
+/// The same for parts of an answer that must stay readable (a field's name, a vector in base64).
 const LONG_RUN: usize = 16;
-/// Shorter ones, such as the "x" that some local servers ask for, are no secrets.
+/// Minimum length of a secret. Shorter ones, such as the "x" that some local servers ask for, are
+/// not secret.
 const SHORTEST: usize = 4;
-/// Escapes within escapes that are undone.
+/// Maximum number of nested levels of escapes that are undone.
 const LEVELS: usize = 3;
 
-/// What is known of a piece of a secret.
+/// The properties of a piece of a secret.
 #[derive(Debug, Clone, Copy, Default)]
 struct Piece {
-    /// It is no mere word: `required` in the key `none-required` gives nothing away.
+    /// False for a mere word: `required` in the key `none-required` reveals nothing.
     tells: bool,
-    /// It ends a secret.
+    /// True if it ends a secret.
     is_last: bool,
 }
 
@@ -34,9 +36,10 @@ struct Piece {
 #[derive(Clone, Default)]
 pub(crate) struct Scrubber {
     pieces: HashMap<[u8; WINDOW], Piece>,
-    /// Whether a piece begins with these two bytes; empty where there is no piece. Answers of 100 MB are looked through by it.
+    /// For each two bytes, true if a piece begins with them; empty without pieces. It makes the
+    /// search fast for answers of 100 MB.
     beginnings: Vec<bool>,
-    /// Lower-case secrets without a piece that tells.
+    /// Lower-case secrets without a revealing piece.
     short: Vec<Vec<u8>>,
 }
 
@@ -47,7 +50,7 @@ impl fmt::Debug for Scrubber {
 }
 
 impl Scrubber {
-    /// Hides these secrets.
+    /// Creates a scrubber of these secrets.
     pub fn new<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Self {
         let mut scrubber = Self::default();
         for secret in secrets.into_iter().filter(|secret| secret.len() >= SHORTEST) {
@@ -75,12 +78,13 @@ impl Scrubber {
         }
     }
 
-    /// A text without secrets.
+    /// Returns a text without secrets.
     pub fn scrub<'a>(&self, text: &'a str) -> Cow<'a, str> {
         self.scrub_runs(text, WINDOW, true)
     }
 
-    /// An answer without secrets in its strings and its fields' names. Vectors keep what may be chance.
+    /// Removes secrets from an answer's strings and field names. Vectors keep matches that may be
+    /// chance.
     pub fn scrub_value(&self, value: &mut Value) {
         if !self.pieces.is_empty() {
             self.scrub_named("", value);
@@ -126,7 +130,7 @@ impl Scrubber {
         if hidden.is_empty() { Cow::Borrowed(text) } else { Cow::Owned(without(text, hidden)) }
     }
 
-    /// Adds the places of secrets in a view, as places of the text, and whether they are whole.
+    /// Adds the ranges of secrets in a view, as ranges of the text, with true for a whole secret.
     fn find(&self, view: &View, run: usize, with_short: bool, hidden: &mut Vec<(Range<usize>, bool)>) {
         let bytes = view.bytes.as_slice();
         let mut at = 0;
@@ -147,7 +151,8 @@ impl Scrubber {
         }
     }
 
-    /// The end of a run of pieces, with whether any of them tells and whether the last one ends a secret.
+    /// Returns the end of a run of pieces, whether any of them reveals a secret, and whether the
+    /// last one ends a secret.
     fn run_from(&self, bytes: &[u8], start: usize) -> Option<(usize, Piece)> {
         let piece = |at: usize| {
             let window: &[u8; WINDOW] = bytes.get(at..at + WINDOW)?.try_into().ok()?;
@@ -168,7 +173,8 @@ fn beginning(window: &[u8; WINDOW]) -> usize {
     usize::from(window[0]) << 8 | usize::from(window[1])
 }
 
-/// A secret as it is and in the encodings that have no escapes: base64 at each of its three places among other bytes, and hexadecimal digits.
+/// Returns a secret as it is and in the encodings without escapes: base64 at each of its three
+/// offsets, and hexadecimal digits.
 fn forms(secret: &[u8]) -> Vec<Vec<u8>> {
     const STANDARD: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     const URL: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -180,7 +186,7 @@ fn forms(secret: &[u8]) -> Vec<Vec<u8>> {
     forms
 }
 
-/// The digits of base64 that depend on the secret alone, where `before` other bytes stand before it.
+/// Returns the base64 digits that depend on the secret alone, if `before` other bytes precede it.
 fn base64_within(secret: &[u8], before: usize, letters: &[u8; 64]) -> Vec<u8> {
     let bits = |at: usize| {
         let byte = secret[at / 8];
@@ -191,7 +197,7 @@ fn base64_within(secret: &[u8], before: usize, letters: &[u8; 64]) -> Vec<u8> {
     starts.map(|start| letters[(start..start + 6).fold(0, |digit, at| digit << 1 | usize::from(bits(at)))]).collect()
 }
 
-/// Whether a piece looks like a part of a key and not like a word.
+/// True if a piece looks like a part of a key and not like a word.
 fn tells(piece: &[u8]) -> bool {
     let mut distinct = piece.to_vec();
     distinct.sort_unstable();
@@ -201,10 +207,10 @@ fn tells(piece: &[u8]) -> bool {
     distinct.len() >= SHORTEST && is_mixed
 }
 
-/// A text in lower case with some escapes undone, and where each of its bytes comes from.
+/// A text in lower case with some escapes undone, and the origin of each of its bytes.
 struct View {
     bytes: Vec<u8>,
-    /// Where each byte begins in the text, and the text's end; empty where nothing was undone.
+    /// The start of each byte in the text, and the text's end; empty if nothing was undone.
     starts: Vec<usize>,
 }
 
@@ -221,7 +227,7 @@ impl View {
         self.start(range.start)..self.start(range.end)
     }
 
-    /// The view with one more level of escapes undone; `None` where it has none.
+    /// Returns the view with one more level of escapes undone; `None` if it has no escapes.
     fn decoded(&self) -> Option<Self> {
         if !self.bytes.iter().any(|byte| b"%\\&".contains(byte)) {
             return None;
@@ -238,7 +244,8 @@ impl View {
     }
 }
 
-/// The byte that an escape at the beginning stands for, and the escape's length: `%2d`, `\u002d`, `\x2d`, `\/`, `&#45;`, `&#x2d;`.
+/// Returns the byte of an escape at the start, and the escape's length: `%2d`, `\u002d`, `\x2d`,
+/// `\/`, `&#45;`, `&#x2d;`.
 fn unescaped(bytes: &[u8]) -> Option<(u8, usize)> {
     let digits = |range: Range<usize>, radix| {
         let text = std::str::from_utf8(bytes.get(range)?).ok()?;
@@ -258,7 +265,8 @@ fn unescaped(bytes: &[u8]) -> Option<(u8, usize)> {
     }
 }
 
-/// The text with these places hidden, each that is not whole to the end of its word.
+/// Returns the text with these ranges hidden. A range that is not a whole secret is extended to the
+/// end of its word.
 fn without(text: &str, mut hidden: Vec<(Range<usize>, bool)>) -> String {
     hidden.sort_by_key(|(place, _)| place.start);
     let mut clean = String::with_capacity(text.len());
@@ -313,7 +321,8 @@ mod tests {
         }
     }
 
-    /// A proxy's password may be of any characters; a text that has some of its bytes need not have its characters.
+    /// A proxy's password may have any characters; a text with some of its bytes need not have its
+    /// characters.
     #[test]
     fn secrets_of_other_characters_than_ascii_are_hidden_and_cut_none() {
         let scrubber = Scrubber::new(["äpassw0rd1ä"]);
@@ -329,7 +338,8 @@ mod tests {
     fn a_key_in_base64_is_hidden_wherever_it_begins() {
         let letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
         for before in ["", "x", "me", "me:"] {
-            // Whole digits only: what a secret of this length leaves over is not looked for.
+            // Whole digits only: the remaining bits of a secret of this length are not searched
+            // for.
             let all = [before.as_bytes(), KEY.as_bytes()].concat();
             let text = String::from_utf8(base64_within(&all, 0, letters)).unwrap();
             let clean = scrubbed(&format!("Basic {text}"));

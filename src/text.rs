@@ -1,19 +1,20 @@
-//! What can be said of a text without a model.
+//! Properties of a text that need no model.
 
-/// Whether there is nothing to read in a text: white space, control and format characters (zero-width
-/// spaces, byte-order marks, soft hyphens), combining marks with nothing to stand on.
+/// True if a text has nothing to read: only white space, control and format characters (zero-width
+/// spaces, byte-order marks, soft hyphens), and combining marks without a base character.
 ///
 /// Models drop these characters or give them tokens that mean nothing.
 pub(crate) fn is_blank(text: &str) -> bool {
     text.chars().all(is_invisible)
 }
 
-/// Whether a character shows nothing by itself.
+/// True if a character shows nothing by itself.
 fn is_invisible(c: char) -> bool {
     c.is_whitespace() || c.is_control() || is_ignorable(c) || is_combining(c)
 }
 
-/// Characters that Unicode calls ignorable (Default_Ignorable_Code_Point) or format controls.
+/// True for characters that Unicode calls ignorable (Default_Ignorable_Code_Point) or format
+/// controls.
 fn is_ignorable(c: char) -> bool {
     matches!(c,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
@@ -22,7 +23,8 @@ fn is_ignorable(c: char) -> bool {
         | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// The blocks of marks that stand on any character; marks of single scripts are part of their words.
+/// True for the blocks of marks that combine with any character. Marks of single scripts are part
+/// of their words.
 fn is_combining(c: char) -> bool {
     matches!(c,
         '\u{300}'..='\u{36f}' | '\u{483}'..='\u{489}' | '\u{1ab0}'..='\u{1aff}' | '\u{1dc0}'..='\u{1dff}'

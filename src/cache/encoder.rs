@@ -1,4 +1,4 @@
-//! An encoder that remembers.
+//! An encoder with a cache of embeddings.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -11,10 +11,12 @@ use crate::call::Call;
 use crate::encoder::{Embeddings, Encoder, ModelInfo, Role};
 use crate::{Error, Result};
 
-/// An [`Encoder`] behind a cache: only texts that are not in the cache are encoded, each distinct text once, and are in it from then on.
+/// An [`Encoder`] with a cache. It encodes only texts that are not in the cache, each distinct text
+/// once, and stores their vectors.
 ///
-/// The answers are the encoder's own, bit by bit: vectors, tokens and truncation. It has no token vectors, so a scorer over it knows the
-/// cosine only: the token vectors of a passage are some 80 times as large as its embedding.
+/// The answers are the encoder's own, bit by bit: vectors, tokens and truncation. It has no token
+/// vectors, so a scorer over it can only compute cosines: the token vectors of a passage are some
+/// 80 times as large as its embedding.
 ///
 /// ```no_run
 /// use std::sync::Arc;
@@ -39,25 +41,26 @@ pub struct CachedEncoder {
 }
 
 impl CachedEncoder {
-    /// Puts a cache before an encoder; the model's name is for [`EmbeddingCache::info`].
+    /// Puts a cache before an encoder. `name`: the model's name, for [`EmbeddingCache::info`].
     ///
     /// # Errors
-    /// When the encoder cannot tell its fingerprint.
+    /// When the encoder has no fingerprint.
     pub fn new(inner: Arc<dyn Encoder>, cache: EmbeddingCache, name: &str) -> Result<Self> {
         let model = CachedModel::new(name, inner.fingerprint()?);
         Ok(Self { inner, cache, model })
     }
 
-    /// The same cache before another encoder.
+    /// Returns the same cache before another encoder.
     ///
     /// # Errors
-    /// When the encoder cannot tell its fingerprint.
+    /// When the encoder has no fingerprint.
     pub fn before(&self, inner: Arc<dyn Encoder>) -> Result<Self> {
         Self::new(inner, self.cache.clone(), &self.model.name)
     }
 
-    /// The vectors that the cache has. One of another length is not this encoder's, and one that is not finite no answer. One of a
-    /// text that was cut is none where texts are refused instead.
+    /// Returns the vectors that the cache has. A vector of another length or with a number that is
+    /// not finite counts as missing. So does a vector of a truncated text if the encoder refuses
+    /// long texts.
     fn look_up(&self, keys: &[CacheKey]) -> Result<Vec<Option<CachedVector>>> {
         let mut found = self.cache.get_many(keys)?;
         let (dim, refuses) = (self.inner.dim(), self.inner.refuses_long_texts());
@@ -67,7 +70,7 @@ impl CachedEncoder {
         Ok(found)
     }
 
-    /// Encodes texts and files them, each part as soon as it is there.
+    /// Encodes texts and stores them, each part as soon as it is ready.
     fn encode_missing(
         &self,
         keys: &[CacheKey],
@@ -78,7 +81,7 @@ impl CachedEncoder {
         let values = Mutex::new(vec![None; texts.len()]);
         self.inner.encode_parts(texts, role, call, &|positions, part| {
             let entries = self.entries(keys, positions, part)?;
-            // Vectors that are not finite are for the caller to see, not to keep.
+            // Vectors that are not finite are returned to the caller, but not stored.
             match entries.iter().all(|(_, value)| is_finite(value)) {
                 true => self.cache.put_many(&self.model, &entries)?,
                 false => {
@@ -167,7 +170,7 @@ impl Encoder for CachedEncoder {
         if !missing.is_empty() {
             let missing_texts: Vec<&str> = missing.iter().map(|&at| distinct[at]).collect();
             let missing_keys: Vec<CacheKey> = missing.iter().map(|&at| keys[at]).collect();
-            // An error names a text by its position among those that are given.
+            // An error names a text by its position among the texts of the call.
             let given = |at: usize| places.iter().position(|&place| Some(&place) == missing.get(at)).unwrap_or(at);
             let encoded = self.encode_missing(&missing_keys, &missing_texts, role, call);
             let encoded = encoded.map_err(|error| error.renumbered(given, given))?;
@@ -178,7 +181,7 @@ impl Encoder for CachedEncoder {
     }
 }
 
-/// Every text once, and where each text is among them.
+/// Returns the distinct texts, and the position of each text among them.
 fn distinct<'a>(texts: &[&'a str]) -> (Vec<&'a str>, Vec<usize>) {
     let mut seen = HashMap::with_capacity(texts.len());
     let mut distinct = Vec::with_capacity(texts.len());

@@ -1,4 +1,5 @@
-//! Which entries go, and how: the longest unused first, in transactions that hold up other processes only shortly.
+//! Eviction: the longest unused entries go first, in transactions that block other processes only
+//! shortly.
 
 use std::ops::Bound;
 
@@ -6,21 +7,21 @@ use super::record::{Entry, record_key};
 use super::store::Store;
 use crate::Result;
 
-/// Entries deleted in one transaction.
+/// Maximum number of entries deleted in one transaction.
 const DELETED_AT_ONCE: usize = 4096;
-/// Entries looked at in one transaction.
+/// Maximum number of entries examined in one transaction.
 const SCANNED_AT_ONCE: usize = 1 << 16;
 
-/// What one transaction came to.
+/// The result of one transaction.
 struct Step {
     deleted: u64,
-    /// The last key that was looked at; `None` at the end.
+    /// The last key that was examined; `None` at the end.
     last: Option<Vec<u8>>,
 }
 
 impl Store {
-    /// Deletes the longest unused entries until at most so many bytes are in use, and gives their number. Takes 16 bytes of memory
-    /// per entry of the cache.
+    /// Deletes the longest unused entries until at most `bytes` bytes are in use. Returns the
+    /// number of deleted entries. Takes 16 bytes of memory per entry of the cache.
     pub fn evict_to(&self, bytes: u64) -> Result<u64> {
         let mut deleted = 0;
         while let Some(last) = self.last_to_go(bytes)? {
@@ -33,7 +34,7 @@ impl Store {
         Ok(deleted)
     }
 
-    /// Deletes every entry up to `last` in the order of use, and gives their number.
+    /// Deletes every entry up to `last` in the order of use. Returns their number.
     pub fn delete_through(&self, last: Entry) -> Result<u64> {
         let mut deleted = 0;
         let mut after = None;
@@ -47,7 +48,7 @@ impl Store {
         }
     }
 
-    /// The entry up to which all have to go, reckoned by their mean size.
+    /// Returns the entry up to which all must be deleted, estimated from their mean size.
     fn last_to_go(&self, bytes: u64) -> Result<Option<Entry>> {
         self.read(|txn| {
             let used = self.used_bytes(txn)?;
@@ -66,7 +67,7 @@ impl Store {
         })
     }
 
-    /// One step of [`Store::delete_through`], over the keys behind `after`.
+    /// Does one step of [`Store::delete_through`], over the keys after `after`.
     fn delete_some(&self, after: Option<&[u8]>, last: Entry) -> Result<Step> {
         self.write(|txn| {
             let mut going: Vec<(Vec<u8>, Entry)> = Vec::new();
@@ -92,7 +93,7 @@ impl Store {
     }
 }
 
-/// What is no entry goes first.
+/// Reads an entry. Invalid bytes count as the oldest entry.
 fn entry_of(bytes: &[u8]) -> Entry {
     Entry::from_bytes(bytes).unwrap_or(Entry { used: 0, id: u64::MAX })
 }

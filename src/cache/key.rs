@@ -1,35 +1,39 @@
-//! What an embedding is filed under: everything that decides its numbers, hashed.
+//! The key of an embedding: a hash of everything that decides its numbers.
 
 use sha2::{Digest, Sha256};
 
 use crate::encoder::Role;
 
-/// The first field of every hash. Another number makes every older entry unfindable: raise it when a stored vector's meaning changes.
+/// The first field of every hash. A new number makes every older entry unfindable: raise it when a
+/// stored vector's meaning changes.
 const FORMAT: &[u8] = b"nearsort embedding 1";
 /// The same for answers of services.
 const ANSWER_FORMAT: &[u8] = b"nearsort answer 1";
 
-/// Bytes of a key that name the model. Entries of one model lie together, so that counting them by model reads only keys.
+/// Number of bytes of a key that name the model. Entries of one model are adjacent, so counting
+/// them reads only keys.
 pub(super) const MODEL_BYTES: usize = 8;
-/// Bytes of a key.
+/// Number of bytes of a key.
 pub(super) const KEY_BYTES: usize = MODEL_BYTES + 32;
 
-/// The name of one text's embedding by one model: 8 bytes of the model's fingerprint's hash, then sha256 over everything.
+/// The key of one text's embedding by one model: 8 bytes of the hash of the model's fingerprint,
+/// then sha256 over everything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct CacheKey(pub(super) [u8; KEY_BYTES]);
 
-/// A model whose vectors are kept, as [`crate::Encoder::fingerprint`] tells it from others.
+/// A model whose vectors are stored, identified by [`crate::Encoder::fingerprint`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CachedModel {
-    /// What people call it; decides nothing.
+    /// The model's name, for display only.
     pub name: String,
-    /// Equal fingerprints, equal vectors: weights, prompts, longest text, dimension, precision, instruction set.
+    /// The fingerprint. Equal fingerprints mean equal vectors: weights, prompts, longest text,
+    /// dimension, precision, instruction set.
     pub fingerprint: String,
     prefix: [u8; MODEL_BYTES],
 }
 
 impl CachedModel {
-    /// A model by its fingerprint; `name` is shown by [`super::EmbeddingCache::info`].
+    /// Creates a model by its fingerprint. [`super::EmbeddingCache::info`] shows `name`.
     pub fn new(name: impl Into<String>, fingerprint: impl Into<String>) -> Self {
         let (name, fingerprint) = (name.into(), fingerprint.into());
         let hash: [u8; 32] = Sha256::digest(&fingerprint).into();
@@ -38,7 +42,7 @@ impl CachedModel {
         Self { name, fingerprint, prefix }
     }
 
-    /// The key of a text in a role.
+    /// Returns the key of a text in a role.
     pub fn key(&self, role: Role, text: &str) -> CacheKey {
         let role = match role {
             Role::Query => "query",
@@ -47,12 +51,12 @@ impl CachedModel {
         self.hashed([FORMAT, self.fingerprint.as_bytes(), role.as_bytes(), text.as_bytes()])
     }
 
-    /// The key of the answer to a question, which `hash` tells from all others.
+    /// Returns the key of the answer to a question. `hash` identifies the question.
     pub fn question_key(&self, hash: &str) -> CacheKey {
         self.hashed([ANSWER_FORMAT, self.fingerprint.as_bytes(), b"", hash.as_bytes()])
     }
 
-    /// Fields are hashed with their lengths, so that no two different inputs read alike.
+    /// Hashes fields with their lengths, so that two different inputs never give the same bytes.
     fn hashed(&self, fields: [&[u8]; 4]) -> CacheKey {
         let mut hash = Sha256::new();
         for field in fields {

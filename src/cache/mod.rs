@@ -1,32 +1,42 @@
-//! The embedding cache: what a text's vector was, kept on the disk for the next time.
+//! The embedding cache: vectors of texts, kept on disk.
 //!
-//! A vector is filed under a hash of everything that decides it ([`CachedModel::key`]), so that nothing in the cache is ever out of date:
-//! another text, prompt, precision or revision of a model is another key, and what nobody asks for any more goes by age.
-//! [`CachedEncoder`] puts the cache before any encoder; its answers are the encoder's, bit by bit. Answers of services lie beside the vectors, as bytes under a
-//! hash of the question ([`crate::remote::KeptAnswers`]).
+//! The key of a vector is a hash of everything that decides it ([`CachedModel::key`]), so no entry
+//! is ever out of date: another text, prompt, precision or revision of a model has another key.
+//! Unused entries are evicted by age.
+//!
+//! [`CachedEncoder`] puts the cache before any encoder; its answers are the encoder's, bit by bit.
+//! Answers of services are stored beside the vectors, as bytes under a hash of the question
+//! ([`crate::remote::KeptAnswers`]).
 //!
 //! # The store
 //!
-//! LMDB, by heed. Many processes read and write one cache at once, readers without waiting for anybody; a process that is killed in the
-//! middle of a write leaves the last whole transaction. Measured with 100,000 records of 1.5 KB (benches/record): four processes at once
-//! write them in 4.2 s and read them in 0.7 s; SQLite (WAL, mapped) takes 7.3 s and 1.2 s. redb lets one process in at a time, and reopened for
-//! each batch it takes 11.8 s and 4.4 s.
+//! LMDB, by heed. Many processes read and write one cache at once, and readers never wait. A
+//! process that is killed in the middle of a write leaves the last whole transaction. Measured with
+//! 100,000 records of 1.5 KB (benches/record): four processes at once write them in 4.2 s and read
+//! them in 0.7 s; SQLite (WAL, mapped) takes 7.3 s and 1.2 s. redb allows one process at a time,
+//! and reopened for each batch it takes 11.8 s and 4.4 s.
 //!
-//! Vectors lie in the order of writing under a number, and a small index leads from key to number and time of use. Hashes as keys of the
-//! vectors themselves would spread every batch over all pages of the tree: a third more on the disk. LMDB cannot live on a network file system.
+//! Vectors are stored in the order of writing under a number. A small index maps a key to the
+//! number and the time of use. If the vectors' keys were hashes, every batch would touch all pages
+//! of the tree, and take a third more disk. LMDB does not work on a network file system.
 //!
 //! # Age and size
 //!
-//! The time of use is kept to the hour: a hit writes only when its entry's time is older than that, and then all such entries of a
-//! batch in one transaction. A write that passes the limit evicts the longest unused entries down to nine tenths of it. Freed pages are used
-//! again, but the file keeps the size that it once had; [`EmbeddingCache::clear`] gives it back.
+//! The time of use has the resolution of an hour: a hit writes only if its entry's time is older,
+//! and then all such entries of a batch in one transaction. A write that exceeds the limit evicts
+//! the longest unused entries down to nine tenths of it. Freed pages are used again, but the file
+//! never shrinks; [`EmbeddingCache::clear`] removes it.
 //!
 //! # What can go wrong
 //!
-//! A record whose checksum is wrong is a miss, and is written anew. LMDB trusts its file, and a damaged one would end the process: so every page is looked at before
-//! LMDB follows it (`pages.rs`), unless the file is as the last process that knew it to be sound left it (`stamp.rs`). For 200,000 entries in 60 MB
-//! that takes a tenth of a second, and nothing with a stamp. A cache that cannot be opened, read or written is an
-//! [`crate::Error::Cache`] that names the folder and says what to do: never a run without it, which would cost what the cache was to save.
+//! A record with a wrong checksum is a miss, and is written again. LMDB trusts its file, and a
+//! damaged one would end the process. So every page is checked before LMDB uses it (`pages.rs`),
+//! unless the file is unchanged since a process that knew it to be sound (`stamp.rs`). For 200,000
+//! entries in 60 MB the check takes a tenth of a second, and no time with a stamp.
+//!
+//! A cache that cannot be opened, read or written is an [`crate::Error::Cache`] that names the
+//! folder and a remedy. nearsort never runs without the requested cache, because that would cost
+//! what the cache was to save.
 
 mod encoder;
 mod eviction;
@@ -53,77 +63,81 @@ use key::MODEL_BYTES;
 use record::{Entry, record_key};
 use store::{MAX_LIMIT, Store};
 
-/// A time of use that is younger than this is left as it is, in seconds.
+/// Age in seconds below which a time of use is not updated.
 const TOUCH_AFTER: u64 = 3600;
-/// Entries read in one snapshot.
+/// Number of entries read in one snapshot.
 const READ_AT_ONCE: usize = 4096;
-/// Entries written in one transaction: so long another process waits, and so much is lost when the process is killed.
+/// Number of entries written in one transaction. Another process waits that long, and a kill loses
+/// that many.
 const WRITTEN_AT_ONCE: usize = 1024;
 
-/// Where the embedding cache is, and how large it may become.
+/// The folder and the size limit of the embedding cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CacheOptions {
-    /// A folder of its own on a local disk, made if it is not there; see [`crate::StoreOptions::embedding_cache`].
+    /// A folder for the cache alone, on a local disk. It is created if it does not exist; see
+    /// [`crate::StoreOptions::embedding_cache`].
     pub folder: PathBuf,
-    /// The limit in bytes, from [`MIN_MAX_BYTES`] to 512 GiB, which the cache remembers for all who use it; `None`: what it remembers, at first
-    /// [`DEFAULT_MAX_BYTES`].
+    /// The limit in bytes, from [`MIN_MAX_BYTES`] to 512 GiB. The cache stores it for all its
+    /// users. `None`: the stored limit, at first [`DEFAULT_MAX_BYTES`].
     pub max_bytes: Option<u64>,
 }
 
-/// An open cache. Clones share it, threads may use it side by side, and so may other processes.
+/// An open cache. Clones share it, and threads and other processes may use it at the same time.
 #[derive(Clone)]
 pub struct EmbeddingCache {
     store: Arc<Store>,
-    /// Seconds since 1970.
+    /// Returns seconds since 1970.
     clock: fn() -> u64,
 }
 
-/// What is in a cache.
+/// The content of a cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CacheInfo {
-    /// Where it is.
+    /// The folder.
     pub folder: PathBuf,
-    /// Vectors in it.
+    /// The number of vectors.
     pub entries: u64,
-    /// Bytes in use; what the limit speaks of.
+    /// Bytes in use, which the limit applies to.
     pub bytes: u64,
-    /// Bytes on the disk, free pages included.
+    /// Bytes on disk, including free pages.
     pub file_bytes: u64,
     /// The limit in bytes.
     pub max_bytes: u64,
-    /// When the entry that goes next was last used, to the hour.
+    /// The last use of the entry that is evicted next, to the hour.
     pub oldest: Option<SystemTime>,
-    /// When an entry was last used, to the hour.
+    /// The latest use of any entry, to the hour.
     pub newest: Option<SystemTime>,
-    /// Entries by model, most first.
+    /// Entries by model, the model with the most entries first.
     pub models: Vec<ModelEntries>,
 }
 
-/// How much of a cache is one model's.
+/// One model's part of a cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelEntries {
-    /// The model's name when its first vector was kept.
+    /// The model's name when its first vector was stored.
     pub name: String,
     /// The model's fingerprint.
     pub fingerprint: String,
-    /// Its vectors.
+    /// The number of its vectors.
     pub entries: u64,
 }
 
-/// What is taken out of a cache.
+/// Selection of the entries to delete.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Prune {
-    /// The longest unused entries, until at most so many bytes are in use.
+    /// Deletes the longest unused entries until at most this many bytes are in use.
     pub max_bytes: Option<u64>,
-    /// Entries that were not used for so long.
+    /// Deletes entries that have not been used for this long.
     pub older_than: Option<Duration>,
 }
 
 impl EmbeddingCache {
-    /// Opens the cache in a folder, or makes one. Opened twice in a process it is the same cache.
+    /// Opens or creates the cache in a folder. A second open in the same process returns the same
+    /// cache.
     ///
     /// # Errors
-    /// [`Error::Cache`] when the folder cannot be written or holds something else; [`Error::InvalidArgument`] for a limit out of range.
+    /// [`Error::Cache`] when the folder cannot be written or has other content;
+    /// [`Error::InvalidArgument`] for a limit out of range.
     pub fn open(options: &CacheOptions) -> Result<Self> {
         if let Some(limit) = options.max_bytes.filter(|limit| !(MIN_MAX_BYTES..=MAX_LIMIT).contains(limit)) {
             let message = format!(
@@ -139,21 +153,23 @@ impl EmbeddingCache {
         Ok(Self { store, clock: now })
     }
 
-    /// Whether a folder has a cache in it, which [`EmbeddingCache::open`] would make otherwise.
+    /// True if a folder has a cache; otherwise [`EmbeddingCache::open`] would create one.
     pub fn exists(folder: &Path) -> bool {
         store::exists(folder)
     }
 
-    /// Removes the cache in a folder from the disk, whatever its state, and gives the bytes that it took; 0 where there is none. Processes that
-    /// have it open go on, and what they write is lost.
+    /// Removes the cache in a folder from the disk, in any state. Returns the bytes that it took; 0
+    /// if there is none. Processes that have it open continue, and what they write is lost.
     ///
     /// # Errors
-    /// [`Error::Cache`] when the files cannot be removed, when there are other files in the folder, or when this process has it open.
+    /// [`Error::Cache`] when the files cannot be removed, when the folder has other files, or when
+    /// this process has the cache open.
     pub fn clear(folder: &Path) -> Result<u64> {
         store::remove(folder)
     }
 
-    /// What is filed under each key, `None` where there is nothing. What was found counts as used now.
+    /// Returns the vectors under these keys, `None` for a missing one. It updates the times of use
+    /// of those found.
     ///
     /// # Errors
     /// [`Error::Cache`] when the cache cannot be read, or a time of use cannot be written.
@@ -161,7 +177,8 @@ impl EmbeddingCache {
         self.get_decoded(keys, record::decode)
     }
 
-    /// The answer of a service that is kept under a key ([`CachedModel::question_key`]); it counts as used now.
+    /// Returns the answer of a service under a key ([`CachedModel::question_key`]), and updates its
+    /// time of use.
     ///
     /// # Errors
     /// As [`EmbeddingCache::get_many`].
@@ -194,7 +211,7 @@ impl EmbeddingCache {
         Ok(found)
     }
 
-    /// Files vectors of a model. What is there already stays, unless it is damaged.
+    /// Stores vectors of a model. Existing entries stay, unless they are damaged.
     ///
     /// # Errors
     /// [`Error::Cache`] when the cache cannot be written.
@@ -210,7 +227,7 @@ impl EmbeddingCache {
         Ok(())
     }
 
-    /// Keeps the answer of a service, in place of one that is there.
+    /// Stores the answer of a service, replacing an existing one.
     ///
     /// # Errors
     /// [`Error::Cache`] when the cache cannot be written.
@@ -218,7 +235,7 @@ impl EmbeddingCache {
         self.put_records(model, &[(*key, record::encode_answer(key, answer))], true)
     }
 
-    /// Files records in one transaction, and makes room where they are too many.
+    /// Stores records in one transaction, and evicts entries if the limit is exceeded.
     fn put_records(&self, model: &CachedModel, records: &[(CacheKey, Vec<u8>)], replaces: bool) -> Result<()> {
         let (used, limit) = self.store.write(|txn| {
             if self.store.models.get(txn, model.prefix())?.is_none() {
@@ -241,7 +258,8 @@ impl EmbeddingCache {
         Ok(())
     }
 
-    /// What is in the cache. Reads the index, some 60 bytes per entry, and no vector.
+    /// Returns facts about the content. It reads the index, some 60 bytes per entry, and no
+    /// vectors.
     ///
     /// # Errors
     /// [`Error::Cache`] when the cache cannot be read.
@@ -280,14 +298,14 @@ impl EmbeddingCache {
         })
     }
 
-    /// Takes entries out, and gives their number.
+    /// Deletes entries, and returns their number.
     ///
     /// # Errors
     /// [`Error::Cache`] when the cache cannot be written.
     pub fn prune(&self, prune: Prune) -> Result<u64> {
         let mut deleted = 0;
         if let Some(age) = prune.older_than {
-            // An entry that is exactly as old is not older.
+            // An entry of exactly this age is not older.
             if let Some(used) = (self.clock)().checked_sub(age.as_secs().saturating_add(1)) {
                 deleted += self.store.delete_through(Entry { used, id: u64::MAX })?;
             }
@@ -298,12 +316,12 @@ impl EmbeddingCache {
         Ok(deleted)
     }
 
-    /// Notes that entries were used.
+    /// Updates the times of use of entries.
     fn touch(&self, keys: &[CacheKey], now: u64) -> Result<()> {
         keys.chunks(READ_AT_ONCE).try_for_each(|keys| {
             self.store.write(|txn| {
                 for key in keys {
-                    // Another process may have taken it out meanwhile.
+                    // Another process may have deleted it in between.
                     if let Some(entry) = self.store.entry(txn, key)? {
                         self.store.index.put(txn, &key.0, &Entry { used: now, ..entry }.to_bytes())?;
                     }
@@ -314,7 +332,7 @@ impl EmbeddingCache {
     }
 }
 
-/// Seconds since 1970; 0 where the machine's clock says less.
+/// Returns seconds since 1970; 0 if the clock is before that.
 fn now() -> u64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

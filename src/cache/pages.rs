@@ -1,29 +1,30 @@
-//! Whether a file of LMDB is sound, page by page.
+//! Check of the pages of an LMDB file.
 //!
-//! LMDB believes its file: it follows page numbers, offsets and lengths without looking whether they lie in the file, so a
-//! damaged one ends the process (42 of 360 flipped bits did). Therefore everything that LMDB follows is looked at before it does,
-//! by reads with checked bounds: both meta pages, and every page of the five trees and of the list of free pages
-//! that the newest meta page leads to. Each page must be of its kind and in one tree once, its entries must lie in it without
-//! overlapping, keys must ascend, and the trees must have the pages and entries that they are said to have. What the values hold is
-//! not looked at: records have checksums of their own.
+//! LMDB trusts its file. It follows page numbers, offsets and lengths without checking that they
+//! lie in the file, so a damaged file ends the process (42 of 360 flipped bits did). Therefore this
+//! module first checks everything that LMDB follows, by reads with checked bounds: both meta pages,
+//! and every page of the five trees and of the list of free pages that the newest meta page refers
+//! to. Each page must have the right kind and occur in one tree once. Its entries must lie in it
+//! without overlapping, keys must ascend, and the trees must have the stated numbers of pages and
+//! entries. The values are not checked: records have checksums of their own.
 //!
-//! The caller holds a read transaction of this snapshot, so that no writer uses its pages again.
+//! The caller holds a read transaction of this snapshot, so that no writer reuses its pages.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::io::PositionedFile;
 
-/// Why a file is not sound.
+/// The reason why a file is not sound.
 pub(super) type Damage = String;
 
 const HEADER: usize = 16;
 const NODE: usize = 8;
 const TABLE_BYTES: usize = 48;
 const META_BYTES: usize = HEADER + 136;
-/// Longest key, as LMDB is built.
+/// Maximum length of a key, as LMDB is built.
 const MAX_KEY: usize = 511;
-/// LMDB's cursors are 32 pages high. A tree of 16 TiB is 8.
+/// Maximum height of a tree. LMDB's cursors are 32 pages high, and a tree of 16 TiB has 8.
 const MAX_DEPTH: usize = 16;
 const NONE: u64 = u64::MAX;
 
@@ -31,10 +32,10 @@ const BRANCH: u16 = 1;
 const LEAF: u16 = 2;
 const OVERFLOW: u16 = 4;
 const META: u16 = 8;
-/// Of a node: the value lies in overflow pages; it is a table.
+/// Flags of a node: the value lies in overflow pages; the value is a table.
 const IS_BIG: u16 = 1;
 const IS_TABLE: u16 = 2;
-/// Of a table: keys are numbers.
+/// Flag of a table: keys are numbers.
 const INTEGER_KEYS: u16 = 8;
 
 fn u16_at(bytes: &[u8], at: usize) -> u16 {
@@ -86,12 +87,12 @@ pub(super) struct Snapshot {
 }
 
 impl Snapshot {
-    /// Reads both meta pages and gives the state of the newest transaction, or of this one, which another process may just be
-    /// replacing. `max_bytes`: as long as a file can be.
+    /// Reads both meta pages. Returns the state of the newest transaction or of `transaction`,
+    /// which another process may be replacing. `max_bytes`: maximum length of the file.
     pub fn read(file: &PositionedFile, transaction: Option<u64>, max_bytes: u64) -> Result<Self, Damage> {
         let first = Self::meta(file, 0, 0)?;
         let second = Self::meta(file, 1, first.page_bytes as u64)?;
-        // Every change writes the one that is older; at first both are 0.
+        // Every change writes the older meta page; at first both are 0.
         if first.transaction.abs_diff(second.transaction) > 1 || first.page_bytes != second.page_bytes {
             return Err("its two meta pages do not belong together".to_owned());
         }
@@ -100,7 +101,7 @@ impl Snapshot {
         let found = found.ok_or_else(|| "its meta pages are not those of its transaction".to_owned())?;
         let length = file.len().map_err(|error| error.to_string())?;
         let bytes = found.last_page.checked_add(1).and_then(|pages| pages.checked_mul(found.page_bytes as u64));
-        // The last pages may never have been written, if they were free again at once.
+        // The last pages may never have been written, if they were freed at once.
         let fits = bytes.is_some_and(|bytes| bytes <= max_bytes.min(length.saturating_add(MAX_UNWRITTEN)));
         match fits && found.last_page >= 1 {
             true => Ok(found),
@@ -131,16 +132,17 @@ impl Snapshot {
     }
 }
 
-/// Pages at the end of a file that may never have been written, in bytes: more than a transaction of ours has.
+/// Maximum bytes of pages at the end of a file that were never written: more than one of nearsort's
+/// transactions has.
 const MAX_UNWRITTEN: u64 = 64 << 20;
 
-/// What a table of ours may hold.
+/// The constraints of a table.
 #[derive(Clone, Copy)]
 struct Shape {
-    /// Length of its keys and its values; `None`: any.
+    /// Lengths of its keys and its values; `None`: any.
     key: Option<usize>,
     value: Option<usize>,
-    /// All its keys, where they are known.
+    /// All its keys, if they are known.
     keys: &'static [&'static [u8]],
 }
 
@@ -154,7 +156,7 @@ const TABLES: [(&[u8], Shape); 4] = [
     (b"vectors", Shape { key: Some(8), ..ANY }),
 ];
 
-/// Looks at every page of a snapshot.
+/// Checks every page of a snapshot.
 pub(super) fn check(file: &PositionedFile, snapshot: &Snapshot) -> Result<(), Damage> {
     let mut walk = Walk::new(file, snapshot);
     let (mut tables, mut free) = (BTreeMap::new(), Vec::new());
@@ -179,19 +181,19 @@ pub(super) fn check(file: &PositionedFile, snapshot: &Snapshot) -> Result<(), Da
     free.iter().try_for_each(|(transaction, pages)| walk.free(*transaction, pages))
 }
 
-/// What is done with an entry: its key, its kind and its value.
+/// Visitor of an entry: its key, its kind and its value.
 type Visit<'a> = dyn FnMut(&[u8], u16, &[u8]) -> Result<(), Damage> + 'a;
 
 struct Walk<'a> {
     file: &'a PositionedFile,
     snapshot: &'a Snapshot,
-    /// A bit for each page that has its place.
+    /// A bit for each page, set once the page was found in a tree or list.
     seen: Vec<u64>,
-    /// A page for each height, reused.
+    /// Buffers for pages, one for each height.
     pages: Vec<Vec<u8>>,
 }
 
-/// A tree that is walked.
+/// A tree that is being walked.
 struct Tree<'a> {
     is_free_list: bool,
     shape: Shape,
@@ -207,11 +209,11 @@ struct Tree<'a> {
 struct Node {
     flags: u16,
     key: Range<usize>,
-    /// Of a leaf: the value, or the number of its overflow page.
+    /// In a leaf: the range of the value, or of the number of its overflow page.
     data: Range<usize>,
-    /// Of a leaf: bytes of the value.
+    /// In a leaf: the length of the value in bytes.
     bytes: usize,
-    /// Of a branch.
+    /// In a branch: the child's page.
     child: u64,
 }
 
@@ -248,7 +250,7 @@ impl<'a> Walk<'a> {
         if found == *table { Ok(()) } else { Err("it has not the pages that it should have".to_owned()) }
     }
 
-    /// Takes pages for one place; none may have two.
+    /// Marks pages as used in one place. A page in two places is damage.
     fn take(&mut self, first: u64, count: u64) -> Result<(), Damage> {
         let end = first.checked_add(count).filter(|&end| end <= self.snapshot.last_page + 1);
         let end = end.ok_or_else(|| format!("page {first} is beyond the end"))?;
@@ -267,7 +269,8 @@ impl<'a> Walk<'a> {
         self.file.read_at(bytes, at).map_err(|error| format!("page {page}: {error}"))
     }
 
-    /// A page of a tree and what is below. `height`: 1 for a leaf; `end`: all keys are below.
+    /// Checks a page of a tree and the pages below. `height`: 1 for a leaf; `end`: all keys must be
+    /// smaller.
     fn page(&mut self, tree: &mut Tree<'_>, number: u64, height: usize, end: Option<&[u8]>) -> Result<(), Damage> {
         self.take(number, 1)?;
         let mut page = self.pages.pop().unwrap_or_default();
@@ -305,7 +308,7 @@ impl<'a> Walk<'a> {
         tree.branches += 1;
         for (at, node) in nodes.iter().enumerate() {
             let start = &page[node.key.clone()];
-            // The first child takes everything below the second's key.
+            // The first child has all keys below the second's key.
             if at > 0 && !tree.is_free_list && tree.last_key.as_deref().is_some_and(|last| last >= start) {
                 return Err(format!("page {number} has keys in a wrong order"));
             }
@@ -359,7 +362,8 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// A value in pages of its own: its content, where that is wanted, and how many pages it has.
+    /// Checks a value in overflow pages. Returns its content, if wanted, and the number of its
+    /// pages.
     fn overflow(&mut self, first: u64, bytes: usize, is_wanted: bool) -> Result<(Vec<u8>, u64), Damage> {
         let pages = (HEADER - 1 + bytes) / self.snapshot.page_bytes + 1;
         self.take(first, pages as u64)?;
@@ -373,7 +377,7 @@ impl<'a> Walk<'a> {
         Ok((value.split_off(HEADER), pages as u64))
     }
 
-    /// The pages that a transaction freed: their number, then each, descending.
+    /// Checks the pages that a transaction freed: their number, then each, descending.
     fn free(&mut self, transaction: u64, list: &[u8]) -> Result<(), Damage> {
         let (numbers, rest) = list.as_chunks::<8>();
         let mut numbers = numbers.iter().map(|bytes| u64::from_le_bytes(*bytes));
@@ -394,7 +398,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// The entries of a page; `None` if one is not in it, or in another.
+/// Returns the entries of a page; `None` if one is not in it, or overlaps another.
 fn nodes(page: &[u8], kind: u16) -> Option<Vec<Node>> {
     let (lower, upper) = (usize::from(u16_at(page, 12)), usize::from(u16_at(page, 14)));
     if lower < HEADER || !lower.is_multiple_of(2) || lower > upper || upper > page.len() {

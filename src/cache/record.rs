@@ -1,7 +1,8 @@
-//! How an entry lies on the disk.
+//! The format of entries on disk.
 //!
-//! The index maps a key to an [`Entry`], 16 bytes; the vectors lie apart, by number: `crc32 u32, tokens u32, truncated u8, f32 ...`, all
-//! little-endian. The checksum covers the key too, so that neither a flipped bit nor a record under a wrong number passes for a vector.
+//! The index maps a key to an [`Entry`] of 16 bytes. The vectors are stored separately, by number:
+//! `crc32 u32, tokens u32, truncated u8, f32 ...`, all little-endian. The checksum covers the key
+//! too, so a flipped bit or a record under a wrong number is detected.
 
 use super::CacheKey;
 
@@ -10,23 +11,24 @@ const HEAD: usize = 9;
 /// Bytes of the checksum.
 const SUM: usize = 4;
 
-/// An embedding as [`crate::Encoder::encode`] gives it.
+/// An embedding as returned by [`crate::Encoder::encode`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct CachedVector {
-    /// Components, `[dim]`; the very bits that the encoder gave.
+    /// The components, `[dim]`, bit by bit as the encoder returned them.
     pub vector: Vec<f32>,
-    /// Tokens encoded, special tokens and prompt included, after truncation.
+    /// The number of encoded tokens after truncation, including special tokens and prompt.
     pub tokens: u32,
-    /// Whether the text was longer than the model takes, and was cut.
+    /// True if the text was longer than the model's maximum, and was truncated.
     pub truncated: bool,
 }
 
-/// A record's place, and when it was last used.
+/// The number of a record and the time of its last use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Entry {
-    /// Seconds since 1970. First, for the order of entries is the order in which they go.
+    /// Time of the last use, in seconds since 1970. It is the first field, because entries are
+    /// evicted in their order.
     pub used: u64,
-    /// Number of the record; later ones were written later.
+    /// Number of the record; later records have greater numbers.
     pub id: u64,
 }
 
@@ -38,19 +40,20 @@ impl Entry {
         bytes
     }
 
-    /// `None` for bytes that are no entry.
+    /// Reads an entry; `None` for bytes of another length.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (used, id) = bytes.split_at_checked(8)?;
         Some(Self { used: u64::from_le_bytes(used.try_into().ok()?), id: u64::from_le_bytes(id.try_into().ok()?) })
     }
 }
 
-/// The key of a record in the table of vectors: big-endian, so that the table is in the order of writing and only ever grows at its end.
+/// Returns the key of a record in the table of vectors. It is big-endian, so that the table is in
+/// the order of writing and grows only at its end.
 pub(super) fn record_key(id: u64) -> [u8; 8] {
     id.to_be_bytes()
 }
 
-/// Writes a record into `bytes`, whatever was in it.
+/// Writes a record into `bytes`, replacing the old content.
 pub(super) fn encode(bytes: &mut Vec<u8>, key: &CacheKey, value: &CachedVector) {
     bytes.clear();
     bytes.extend([0; SUM]);
@@ -61,7 +64,7 @@ pub(super) fn encode(bytes: &mut Vec<u8>, key: &CacheKey, value: &CachedVector) 
     bytes[..SUM].copy_from_slice(&sum.to_le_bytes());
 }
 
-/// Reads a record; `None` when it is not what was written under this key.
+/// Reads a record; `None` if it is not what was written under this key.
 pub(super) fn decode(key: &CacheKey, bytes: &[u8]) -> Option<CachedVector> {
     if bytes.len() < HEAD || !is_sound(key, bytes) {
         return None;
@@ -72,17 +75,17 @@ pub(super) fn decode(key: &CacheKey, bytes: &[u8]) -> Option<CachedVector> {
     rest.is_empty().then_some(CachedVector { vector, tokens, truncated: bytes[HEAD - 1] != 0 })
 }
 
-/// Writes an answer's record: the checksum, then its bytes.
+/// Returns an answer's record: the checksum, then its bytes.
 pub(super) fn encode_answer(key: &CacheKey, answer: &[u8]) -> Vec<u8> {
     [&checksum(key, answer).to_le_bytes(), answer].concat()
 }
 
-/// Reads an answer's record; `None` when it is not what was written under this key.
+/// Reads an answer's record; `None` if it is not what was written under this key.
 pub(super) fn decode_answer(key: &CacheKey, bytes: &[u8]) -> Option<Vec<u8>> {
     is_sound(key, bytes).then(|| bytes[SUM..].to_vec())
 }
 
-/// Whether a record is what was written under this key.
+/// True if a record is what was written under this key.
 pub(super) fn is_sound(key: &CacheKey, bytes: &[u8]) -> bool {
     bytes.len() >= SUM && bytes[..SUM] == checksum(key, &bytes[SUM..]).to_le_bytes()
 }

@@ -1,8 +1,9 @@
-//! What a sound file looked like, so that it need not be looked through again.
+//! The stamp of a sound file, so that it need not be checked again.
 //!
-//! A process that has looked through the file, or that changed a sound one, gives it a time of modification that no write gives: its
-//! part below a second is drawn. Whoever writes into the file afterwards, be it LMDB in another process or a fault, changes the time, and
-//! the next process looks through it again. The stamp lies in the lock file beside the cache.
+//! A process that has checked the file, or changed a sound one, sets a time of modification that no
+//! write sets: its fraction of a second is random. A later write by another program, whether LMDB
+//! in another process or a fault, changes the time, and the next process checks the file again. The
+//! stamp is stored in the lock file beside the cache.
 
 use std::fs::File;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -12,17 +13,18 @@ use std::time::{Duration, SystemTime};
 /// Longer than any stamp.
 const MAX_BYTES: u64 = 256;
 
-/// Whether the file is as the stamp says.
+/// True if the file matches the stamp.
 pub(super) fn is_stamped(mut lock: &File, file: &File) -> bool {
     let mut stamp = String::new();
     let read = lock.seek(SeekFrom::Start(0)).and_then(|_| lock.take(MAX_BYTES).read_to_string(&mut stamp));
     read.is_ok() && state(file).is_ok_and(|state| state == stamp)
 }
 
-/// Marks the file as sound. Where that fails, or the file system keeps times too coarsely, it has no stamp, and is looked through the next time.
+/// Marks the file as sound. If that fails, or if the file system's times are too coarse, it has no
+/// stamp and is checked the next time.
 pub(super) fn stamp(lock: &File, file: &File) {
     if try_stamp(lock, file).is_err() {
-        // A stamp that was half written is no state of any file.
+        // A half-written stamp never matches a file.
         let _ = lock.set_len(0);
     }
 }
@@ -50,7 +52,7 @@ fn state(file: &File) -> io::Result<String> {
 #[cfg(unix)]
 fn identity(file: &std::fs::Metadata) -> String {
     use std::os::unix::fs::MetadataExt;
-    // With the time of the last change of the file or what is known of it, which nobody sets.
+    // Includes the time of the last change of the file or its metadata, which no program can set.
     format!("{}:{}:{}.{:09}", file.dev(), file.ino(), file.ctime(), file.ctime_nsec())
 }
 

@@ -1,4 +1,4 @@
-//! The tables on the disk: one LMDB environment per folder and process.
+//! The tables on disk: one LMDB environment per folder and process.
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
@@ -18,51 +18,53 @@ use crate::error::Remedy;
 use crate::io::PositionedFile;
 use crate::{Error, Result};
 
-/// The limit of a cache that was never given one: 4 GiB, some two million vectors of 384 components.
+/// Default limit of a cache: 4 GiB, some two million vectors of 384 components.
 pub const DEFAULT_MAX_BYTES: u64 = 4 << 30;
 /// The smallest limit.
 pub const MIN_MAX_BYTES: u64 = 1 << 20;
 
-/// The layout of the tables. A cache with another number belongs to another release.
+/// Version of the layout of the tables. A cache with another version belongs to another release.
 const FORMAT: u32 = 1;
-/// Address space, not memory and not disk: the file grows as it is written. LMDB wants one number that all processes can live with.
+/// Size of the map: address space, not memory or disk. The file grows as it is written. LMDB needs
+/// one size that suits all processes.
 const MAP_BYTES: usize = if usize::BITS == 64 { 1 << 40 } else { 1 << 30 };
-/// The largest limit: half the map, for pages are freed only after others have been written.
+/// The largest limit: half the map, because pages are freed only after others have been written.
 pub(super) const MAX_LIMIT: u64 = MAP_BYTES as u64 / 2;
-/// Read transactions of all processes together.
+/// Maximum number of read transactions of all processes together.
 const MAX_READERS: u32 = 1024;
-/// Files of LMDB in the folder; whatever else lies there is not ours.
+/// LMDB's files in the folder. Other files there are not nearsort's.
 const FILES: [&str; 2] = ["data.mdb", "lock.mdb"];
-/// How long it may take that a cache which this process is just closing is closed.
+/// Maximum time for closing a cache that this process is just closing.
 const CLOSING: Duration = Duration::from_secs(10);
 
-/// How often a writer may come between our look at the meta pages and our transaction.
+/// Maximum number of times that a writer may come between the read of the meta pages and the
+/// transaction.
 const TRIES: usize = 100;
-/// Whether LMDB's files are as `pages` reads them. Elsewhere they are not looked through.
+/// True if LMDB's files have the layout that `pages` reads. On other systems they are not checked.
 const IS_READABLE: bool = cfg!(all(target_pointer_width = "64", target_endian = "little"));
 
 type Table = Database<'static, Bytes, Bytes>;
 
-/// The environments that this process has open: LMDB allows each file once.
+/// The environments that this process has open. LMDB allows each file once per process.
 static OPEN: Mutex<Option<HashMap<PathBuf, Weak<Store>>>> = Mutex::new(None);
 
 pub(super) struct Store {
     pub folder: PathBuf,
     env: Env<WithoutTls>,
-    /// Key to [`Entry`].
+    /// Maps a key to its [`Entry`].
     pub index: Table,
-    /// Number to record.
+    /// Maps a number to its record.
     pub vectors: Table,
-    /// A key's model bytes to name and fingerprint.
+    /// Maps a key's model bytes to name and fingerprint.
     pub models: Table,
     /// The format and the limit.
     about: Table,
-    /// Whether this process changed the file.
+    /// True if this process changed the file.
     is_changed: AtomicBool,
 }
 
 impl Store {
-    /// Opens the cache in a folder, which is made if it is not there.
+    /// Opens the cache in a folder, which is created if it does not exist.
     pub fn open(folder: &Path) -> Result<Arc<Self>> {
         let alone = FolderLock::acquire(folder)?;
         fs::create_dir_all(folder).map_err(|e| failed("create", folder, e.into()))?;
@@ -119,7 +121,7 @@ impl Store {
         Ok(Self { folder: folder.to_owned(), env, index, vectors, models, about, is_changed })
     }
 
-    /// Reads in one snapshot. Keep it short: while it lasts no page is used again.
+    /// Reads in one snapshot. Keep it short: while it lasts, no freed page is reused.
     pub fn read<T>(&self, work: impl FnOnce(&RoTxn<'_, WithoutTls>) -> heed::Result<T>) -> Result<T> {
         let read = || work(&self.env.read_txn()?);
         read().map_err(|error| failed("read", &self.folder, error))
@@ -141,20 +143,20 @@ impl Store {
         Ok(self.index.get(txn, &key.0)?.and_then(Entry::from_bytes))
     }
 
-    /// The number of the next record.
+    /// Returns the number of the next record.
     pub fn next_id(&self, txn: &RoTxn<'_>) -> heed::Result<u64> {
         let last = self.vectors.last(txn)?.and_then(|(key, _)| key.try_into().ok());
         let next = last.map_or(Some(0), |last| u64::from_be_bytes(last).checked_add(1));
         next.ok_or(heed::Error::Mdb(MdbError::Corrupted))
     }
 
-    /// Whether there is a record for the key, and not a damaged one.
+    /// True if there is an undamaged record for the key.
     pub fn has_sound(&self, txn: &RoTxn<'_>, key: &CacheKey) -> heed::Result<bool> {
         let Some(entry) = self.entry(txn, key)? else { return Ok(false) };
         Ok(self.vectors.get(txn, &record_key(entry.id))?.is_some_and(|bytes| record::is_sound(key, bytes)))
     }
 
-    /// Writes a record under the next number, in place of an older one.
+    /// Writes a record under the next number, replacing an older one.
     pub fn put(&self, txn: &mut RwTxn<'_>, key: &CacheKey, entry: Entry, record: &[u8]) -> heed::Result<()> {
         if let Some(damaged) = self.entry(txn, key)? {
             self.vectors.delete(txn, &record_key(damaged.id))?;
@@ -163,7 +165,7 @@ impl Store {
         self.index.put(txn, &key.0, &entry.to_bytes())
     }
 
-    /// Bytes of the pages in use; the file is larger by the pages that were used once and are free.
+    /// Returns the bytes of the pages in use. The file also has free pages that were used once.
     pub fn used_bytes(&self, txn: &RoTxn<'_>) -> heed::Result<u64> {
         let mut bytes = 0;
         for table in [&self.index, &self.vectors, &self.models, &self.about] {
@@ -173,12 +175,12 @@ impl Store {
         Ok(bytes)
     }
 
-    /// Bytes of the file.
+    /// Returns the bytes of the file.
     pub fn file_bytes(&self) -> Result<u64> {
         self.env.real_disk_size().map_err(|error| failed("read", &self.folder, error))
     }
 
-    /// The limit that was last asked for.
+    /// Returns the limit that was set last.
     pub fn max_bytes(&self, txn: &RoTxn<'_>) -> heed::Result<u64> {
         let Some(bytes) = self.about.get(txn, b"max_bytes")? else { return Ok(DEFAULT_MAX_BYTES) };
         // The release before wrote no checksum.
@@ -195,13 +197,13 @@ impl Store {
     }
 }
 
-/// What a process that knew the file to be sound leaves is sound.
+/// Stamps the file: if this process knew it to be sound, it leaves a sound one.
 impl Drop for Store {
     fn drop(&mut self) {
         if !IS_READABLE || !self.is_changed.load(Ordering::Relaxed) {
             return;
         }
-        // Whoever opens the cache right now looks through it.
+        // A process that is opening the cache at this moment checks the file itself.
         let Ok(Some(lock)) = FolderLock::try_acquire(&self.folder) else { return };
         if let Ok(file) = self.env.try_clone_inner_file() {
             stamp::stamp(&lock.file, &file);
@@ -227,14 +229,15 @@ impl Store {
 fn open_environment(folder: &Path) -> heed::Result<Env<WithoutTls>> {
     let mut options = EnvOpenOptions::new().read_txn_without_tls();
     options.map_size(MAP_BYTES).max_dbs(8).max_readers(MAX_READERS);
-    // SAFETY: reading ahead or not is no matter of soundness.
+    // SAFETY: reading ahead or not does not affect soundness.
     unsafe { options.flags(EnvFlags::NO_READ_AHEAD) };
     loop {
-        // SAFETY: LMDB maps the file, which must not change under it but through LMDB. Nobody else writes into it: `clear` moves the
-        // whole folder away, and `fill_up` makes the file longer, never shorter.
+        // SAFETY: LMDB maps the file, which must be changed only through LMDB. No other code writes
+        // into it: `clear` moves the whole folder away, and `fill_up` makes the file longer, never
+        // shorter.
         match unsafe { options.open(folder) } {
             Err(heed::Error::EnvAlreadyOpened) => {
-                // Another thread is dropping the last handle of it.
+                // Another thread is dropping its last handle.
                 let closed = heed::env_closing_event(folder).is_none_or(|closing| closing.wait_timeout(CLOSING));
                 if !closed {
                     return Err(heed::Error::EnvAlreadyOpened);
@@ -245,25 +248,25 @@ fn open_environment(folder: &Path) -> heed::Result<Env<WithoutTls>> {
     }
 }
 
-/// Looks at all pages of the newest snapshot: an error of LMDB, or what is damaged.
+/// Checks all pages of the newest snapshot. The outer error is LMDB's, the inner one is the damage.
 fn look_through(env: &Env<WithoutTls>, file: &PositionedFile) -> heed::Result<Result<(), String>> {
     #[cfg(test)]
     super::tests::LOOKS.set(super::tests::LOOKS.get() + 1);
     let mut found = Ok(());
     for _ in 0..TRIES {
-        // It keeps writers from using the snapshot's pages again.
+        // The transaction keeps writers from reusing the snapshot's pages.
         let txn = env.read_txn()?;
         match Snapshot::read(file, Some(txn.id() as u64), MAP_BYTES as u64) {
             Ok(snapshot) => return Ok(pages::check(file, &snapshot)),
-            // A writer may have come between the two, twice.
+            // A writer may have come in between, twice.
             Err(why) => found = Err(why),
         }
     }
     Ok(found)
 }
 
-/// Makes a file that was cut short as long as it says it is. The pages that were lost are zeros then, which LMDB and the checksums
-/// recognise; a page beyond the end of the file would end the process.
+/// Extends a truncated file to its stated length. The lost pages are then zeros, which LMDB and the
+/// checksums detect; a page beyond the end of the file would end the process.
 fn fill_up(env: &Env<WithoutTls>) -> heed::Result<()> {
     let _no_writer = env.write_txn()?;
     let page_bytes = u64::from(env.unnamed_database_stat().page_size);
@@ -275,8 +278,8 @@ fn fill_up(env: &Env<WithoutTls>) -> heed::Result<()> {
     Ok(())
 }
 
-/// Removes the cache in a folder, whatever its state, and gives the bytes of its files. Other processes that have it open go on with the
-/// removed one.
+/// Removes the cache in a folder, in any state, and returns the bytes of its files. Other processes
+/// that have it open continue with the removed one.
 pub(super) fn remove(folder: &Path) -> Result<u64> {
     if !folder.exists() {
         return Ok(0);
@@ -298,7 +301,7 @@ pub(super) fn remove(folder: &Path) -> Result<u64> {
         }
         bytes += entry.metadata().map_err(named)?.len();
     }
-    // In one step: no process may find one file of the pair without the other.
+    // The rename is one step: no process may find one file of the pair without the other.
     let aside = beside(&canonical, "removed")?;
     remove_files(&aside).map_err(named)?;
     fs::rename(&canonical, &aside).map_err(named)?;
@@ -306,19 +309,20 @@ pub(super) fn remove(folder: &Path) -> Result<u64> {
     Ok(bytes)
 }
 
-/// Removes LMDB's files by name, then their folder: also what a process left that was killed in between.
+/// Removes LMDB's files by name, then their folder. It also removes the remains of a process that
+/// was killed in between.
 fn remove_files(folder: &Path) -> std::io::Result<()> {
     let absent = |error: std::io::Error| if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) };
     FILES.iter().try_for_each(|name| fs::remove_file(folder.join(name)).or_else(absent))?;
     fs::remove_dir(folder).or_else(absent)
 }
 
-/// Whether a folder has a cache in it.
+/// True if a folder has a cache.
 pub(super) fn exists(folder: &Path) -> bool {
     folder.join(FILES[0]).exists()
 }
 
-/// One process at a time opens or removes a cache. The file holds the stamp.
+/// Lock for opening and removing a cache, by one process at a time. Its file holds the stamp.
 struct FolderLock {
     file: File,
 }
@@ -330,7 +334,7 @@ impl FolderLock {
         Ok(lock)
     }
 
-    /// `None` while another has it.
+    /// Returns `None` while another process has the lock.
     fn try_acquire(folder: &Path) -> Result<Option<Self>> {
         let lock = Self::open(folder)?;
         Ok(lock.file.try_lock().is_ok().then_some(lock))
@@ -347,7 +351,7 @@ impl FolderLock {
     }
 }
 
-/// `embeddings` -> `embeddings.lock`.
+/// Returns a path beside the folder: `embeddings` -> `embeddings.lock`.
 fn beside(folder: &Path, suffix: &str) -> Result<PathBuf> {
     let name = folder.file_name().ok_or_else(|| unusable("open", folder, "the folder has no name"))?;
     let mut name = name.to_owned();
@@ -385,7 +389,7 @@ fn failed(action: &'static str, folder: &Path, error: heed::Error) -> Error {
     Error::Cache { action, folder: folder.to_owned(), message }
 }
 
-/// Whether there is no room. LMDB tells of a write that was cut short as of an error of the device.
+/// True if the disk is full. LMDB reports a short write as a device error.
 fn is_full(error: &std::io::Error, action: &str) -> bool {
     const DEVICE_ERROR: i32 = 5;
     let kind = error.kind();

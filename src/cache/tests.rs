@@ -1,4 +1,4 @@
-//! Time, size and damage: what the public tests cannot bring about.
+//! Time, size and damage, which public tests cannot control.
 
 use std::cell::Cell;
 use std::fs;
@@ -13,7 +13,7 @@ const HOUR: u64 = 3600;
 
 thread_local! {
     static NOW: Cell<u64> = const { Cell::new(1000 * HOUR) };
-    /// How often this thread has looked through a file.
+    /// Number of times that this thread has checked a file.
     pub(super) static LOOKS: Cell<usize> = const { Cell::new(0) };
 }
 
@@ -173,7 +173,7 @@ fn a_cache_of_another_format_is_refused_with_what_to_do() {
     EmbeddingCache::open(&options).unwrap();
 }
 
-/// As after a full disk during a copy. Whatever was lost, the process goes on.
+/// A truncated file, as after a full disk during a copy. The process continues, whatever was lost.
 #[test]
 fn a_file_that_was_cut_short_ends_nobody() {
     for kept in [1, 2, 5, 9] {
@@ -194,7 +194,8 @@ fn a_file_that_was_cut_short_ends_nobody() {
     }
 }
 
-/// The file of a cache with all that can be in one: trees of two levels, values in pages of their own, and free pages.
+/// Returns the file of a cache with all kinds of content: trees of two levels, values in overflow
+/// pages, and free pages.
 fn much_used(folder: &Path) -> Vec<u8> {
     let cache = open(folder, Some(MIN_MAX_BYTES));
     put(&cache, 0..300, 256);
@@ -207,7 +208,7 @@ fn much_used(folder: &Path) -> Vec<u8> {
     fs::read(folder.join("embeddings/data.mdb")).unwrap()
 }
 
-/// Everything that one does with a cache; whether it was found to be damaged.
+/// Uses a cache in all ways. Returns true if it was found to be damaged.
 fn used(folder: &Path, dims: &[(std::ops::Range<usize>, usize)]) -> bool {
     let options = CacheOptions { folder: folder.join("embeddings"), max_bytes: None };
     let work = || {
@@ -242,7 +243,8 @@ fn a_flipped_bit_anywhere_is_noticed_or_harmless_and_ends_nobody() {
     let file = folder.path().join("embeddings/data.mdb");
     let dims = [(0..40, 16), (300..330, 4000)];
     assert!(!used(folder.path(), &dims), "a sound cache is used");
-    // Every byte of the meta pages, the heads of all pages with what LMDB follows, and some of the rest.
+    // Every byte of the meta pages, the heads of all pages with what LMDB follows, and some of the
+    // rest.
     let of_metas = [0, 4096].into_iter().flat_map(|page| page..page + 152);
     let of_pages = (2..whole.len() / 4096).flat_map(|page| (0..40).map(move |at| 4096 * page + at));
     let others = (0..200).map(|number| number * 7919 * 13 % whole.len());
@@ -274,7 +276,7 @@ fn a_file_is_looked_through_only_when_others_may_have_changed_it() {
     put(&open(folder.path(), None), 300..310, 256);
     assert_eq!(there(&open(folder.path(), None), 0..310), 310);
     assert_eq!(looks(), 0, "who left it knew that it was sound");
-    // The same bytes, written by somebody else.
+    // The same bytes, written by another program.
     let bytes = fs::read(&file).unwrap();
     fs::write(&file, &bytes).unwrap();
     assert_eq!(there(&open(folder.path(), None), 0..310), 310);
@@ -286,7 +288,8 @@ fn a_file_is_looked_through_only_when_others_may_have_changed_it() {
     assert_eq!(looks(), 1);
 }
 
-/// Whatever LMDB makes of a file is sound by our reading too: trees that grow and shrink, pages that are freed and used again.
+/// Every file that LMDB writes passes the check too: trees that grow and shrink, pages that are
+/// freed and reused.
 #[test]
 fn what_lmdb_writes_is_sound() {
     let folder = tempfile::tempdir().unwrap();
@@ -307,7 +310,7 @@ fn what_lmdb_writes_is_sound() {
     assert!(LOOKS.get() >= 59);
 }
 
-/// Processes that write while another looks through the file do not make it damaged.
+/// A file is not reported as damaged because other processes write while it is checked.
 #[test]
 fn a_file_that_is_written_meanwhile_is_not_taken_for_damaged() {
     let folder = tempfile::tempdir().unwrap();
@@ -348,7 +351,7 @@ fn only_files_of_the_cache_are_removed() {
     assert!(EmbeddingCache::clear(&place).is_err());
     assert_eq!(fs::read(place.join("lock.mdb/thesis.txt")).unwrap(), b"work");
     fs::remove_dir_all(place.join("lock.mdb")).unwrap();
-    // A process that was killed between moving the folder away and removing it.
+    // A process was killed between moving the folder away and removing it.
     fs::create_dir(folder.path().join("embeddings.removed")).unwrap();
     fs::write(folder.path().join("embeddings.removed/data.mdb"), "old").unwrap();
     assert!(EmbeddingCache::clear(&place).unwrap() > 0);

@@ -1,4 +1,4 @@
-//! How far two rankings agree, and what a ranking leaves open by ties. No judgements are needed.
+//! Agreement of two rankings, and ties in a ranking. No judgements are needed.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
@@ -8,14 +8,16 @@ use serde::Serialize;
 use super::ranking::trec_order;
 use crate::io::ScoredDocument;
 
-/// Persistence of the reader of [`rank_biased_overlap`] in [`ListAgreement`]: 86 % of the weight is on the first ten.
+/// Persistence of the [`rank_biased_overlap`] in [`ListAgreement`]: 86 % of the weight is on the
+/// first ten.
 pub const RBO_P: f64 = 0.9;
 
 /// Depth of the overlap in [`ListAgreement`].
 pub const OVERLAP_DEPTH: usize = 10;
 
-/// Kendall's tau-b of two scores of the same items, in -1..=1, ties counted; `None` where one of the two is constant or there are fewer
-/// than two items. (Kendall, 1945) O(n log n), by Knight (1966).
+/// Returns Kendall's tau-b of two scores of the same items, in -1..=1, with ties counted. Returns
+/// `None` if one of the two is constant or there are fewer than two items. (Kendall, 1945) O(n log
+/// n), by Knight (1966).
 ///
 /// ```
 /// use nearsort::eval::kendall_tau_b;
@@ -44,12 +46,12 @@ fn num_pairs(count: usize) -> f64 {
     count as f64 * (count as f64 - 1.0) / 2.0
 }
 
-/// Pairs of equal values, of values in order.
+/// Returns the number of pairs of equal values. The values are in order.
 fn tied_pairs<T: PartialEq>(ordered: &[T]) -> f64 {
     ordered.chunk_by(|a, b| a == b).map(|group| num_pairs(group.len())).sum()
 }
 
-/// Sorts ascending by merging, and counts the pairs that stood the other way round.
+/// Sorts ascending by merging, and returns the number of pairs that were in the other order.
 fn sort_counting(values: &mut [f64]) -> usize {
     let middle = values.len() / 2;
     if middle == 0 {
@@ -72,12 +74,15 @@ fn sort_counting(values: &mut [f64]) -> usize {
     swaps
 }
 
-/// Rank-biased overlap of two orders, extrapolated, in 0..=1: RBO_EXT, equation 32 of Webber, Moffat and Zobel (2010), for lists of any
-/// two lengths, which may name other items. With X_d what the first d share, and s <= l the two lengths:
+/// Returns the rank-biased overlap of two orders, extrapolated, in 0..=1: RBO_EXT, equation 32 of
+/// Webber, Moffat and Zobel (2010), for lists of any two lengths, which may have different items.
+/// X_d is the number of items that the first d of both share, and s <= l are the two lengths:
 ///
-/// `(1-p)/p * (sum over d in 1..=l of X_d/d p^d + sum over d in s+1..=l of X_s (d-s)/(s d) p^d) + ((X_l-X_s)/l + X_s/s) p^l`
+/// `(1-p)/p * (sum over d in 1..=l of X_d/d p^d + sum over d in s+1..=l of X_s (d-s)/(s d) p^d) +
+/// ((X_l-X_s)/l + X_s/s) p^l`
 ///
-/// 1 for equal orders, 0 for those that share nothing; of an empty list and another one, 0. No item may stand in an order twice.
+/// It is 1 for equal orders, and 0 for orders without shared items or if only one list is empty. No
+/// item may occur twice in an order.
 ///
 /// ```
 /// use nearsort::eval::rank_biased_overlap;
@@ -103,7 +108,7 @@ pub fn rank_biased_overlap<T: Eq + Hash>(first: &[T], second: &[T], p: f64) -> f
     ((1.0 - p) / p * sum + ((at_long - at_short) / l + at_short / s) * weight).clamp(0.0, 1.0)
 }
 
-/// How many items the first d of both share, for every d up to the longer length.
+/// Returns the number of items that the first d of both share, for every d up to the longer length.
 fn shared_by_depth<T: Eq + Hash>(short: &[T], long: &[T]) -> Vec<f64> {
     let mut seen = HashSet::with_capacity(2 * long.len());
     let mut shared = 0.0;
@@ -116,7 +121,8 @@ fn shared_by_depth<T: Eq + Hash>(short: &[T], long: &[T]) -> Vec<f64> {
     long.iter().enumerate().map(at).collect()
 }
 
-/// The share of the first `depth` that two orders have in common, in 0..=1; of shorter lists, the share of the longer one. 1 for two empty ones.
+/// Returns the share of the first `depth` items that two orders have in common, in 0..=1. For
+/// shorter lists it is the share of the longer one. It is 1 for two empty lists.
 pub fn overlap<T: Eq + Hash>(first: &[T], second: &[T], depth: usize) -> f64 {
     let [first, second] = [first, second].map(|order| &order[..depth.min(order.len())]);
     let longer = first.len().max(second.len());
@@ -127,36 +133,36 @@ pub fn overlap<T: Eq + Hash>(first: &[T], second: &[T], depth: usize) -> f64 {
     second.iter().filter(|item| known.contains(item)).count() as f64 / longer as f64
 }
 
-/// A query's results in the order in which trec_eval takes them: scores as f32, descending, then ids descending.
+/// A query's results in trec_eval's order: scores as f32, descending, then ids descending.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RankedList<'a> {
     documents: Vec<ScoredDocument<'a>>,
 }
 
 impl<'a> RankedList<'a> {
-    /// Orders documents, none of which may stand there twice, with finite scores.
+    /// Orders documents with finite scores. No document may occur twice.
     pub fn new(documents: &[ScoredDocument<'a>]) -> Self {
         let (order, _) = trec_order(documents);
         Self { documents: order.into_iter().map(|place| documents[place as usize]).collect() }
     }
 
-    /// The documents, best first.
+    /// Returns the documents, best first.
     pub fn documents(&self) -> &[ScoredDocument<'a>] {
         &self.documents
     }
 
-    /// The documents' ids, best first.
+    /// Returns the documents' ids, best first.
     pub fn ids(&self) -> Vec<&'a str> {
         self.documents.iter().map(|document| document.id).collect()
     }
 
-    /// The documents' scores as f32, highest first.
+    /// Returns the documents' scores as f32, highest first.
     pub fn scores(&self) -> Vec<f32> {
         self.documents.iter().map(|document| document.score as f32).collect()
     }
 }
 
-/// How far two rankings of one query agree.
+/// The agreement of two rankings of one query.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct ListAgreement {
     /// [`kendall_tau_b`] of the scores of the documents that both have.
@@ -165,12 +171,12 @@ pub struct ListAgreement {
     pub rbo: f64,
     /// [`overlap`] of the orders to [`OVERLAP_DEPTH`].
     pub overlap_at_10: f64,
-    /// Documents that both have.
+    /// The number of documents that both have.
     pub num_common: usize,
 }
 
 impl ListAgreement {
-    /// Compares two rankings of one query. The same whichever comes first.
+    /// Compares two rankings of one query. The result does not depend on their order.
     ///
     /// ```
     /// use nearsort::eval::{ListAgreement, RankedList};
@@ -193,21 +199,21 @@ impl ListAgreement {
     }
 }
 
-/// How far two systems agree: means over the queries that both have.
+/// The agreement of two systems: means over the queries that both have.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct MeanAgreement {
-    /// Over the queries for which tau is defined; `None` where it is for none.
+    /// The mean over the queries for which tau is defined; `None` if there are none.
     pub kendall_tau: Option<f64>,
-    /// In 0..=1.
+    /// The mean, in 0..=1.
     pub rbo: f64,
-    /// In 0..=1.
+    /// The mean, in 0..=1.
     pub overlap_at_10: f64,
-    /// How many queries both have.
+    /// The number of queries that both have.
     pub queries: usize,
 }
 
 impl MeanAgreement {
-    /// The means; `None` without a query.
+    /// Returns the means; `None` without a query.
     pub fn over(queries: &[ListAgreement]) -> Option<Self> {
         let mean = |values: Vec<f64>| (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64);
         Some(Self {
@@ -219,8 +225,8 @@ impl MeanAgreement {
     }
 }
 
-/// How much several rankings of one query differ: 1 less the mean of their [`rank_biased_overlap`]s, pair by pair, in 0..=1. `None` for fewer than
-/// two rankings.
+/// Returns the disagreement of several rankings of one query: 1 minus the mean of their pairwise
+/// [`rank_biased_overlap`]s, in 0..=1. Returns `None` for fewer than two rankings.
 pub fn disagreement(rankings: &[RankedList<'_>]) -> Option<f64> {
     let ids: Vec<Vec<&str>> = rankings.iter().map(RankedList::ids).collect();
     let pairs = (1..ids.len()).flat_map(|second| (0..second).map(move |first| (first, second)));
@@ -229,17 +235,18 @@ pub fn disagreement(rankings: &[RankedList<'_>]) -> Option<f64> {
     (!overlaps.is_empty()).then(|| 1.0 - overlaps.iter().sum::<f64>() / overlaps.len() as f64)
 }
 
-/// What the scores of one list leave open.
+/// The ties of the scores of one list.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Ties {
-    /// The share of pairs of documents that have the same score, in 0..=1; 0 where there is no pair.
+    /// The share of pairs of documents with the same score, in 0..=1; 0 if there are no pairs.
     pub tied_pairs: f64,
-    /// Whether the last document above the cutoff has the score of the first one below: which of the two is in is left to chance.
+    /// True if the last document above the cutoff has the score of the first one below: chance
+    /// decides which of the two is in.
     pub at_cutoff: bool,
 }
 
 impl Ties {
-    /// Looks at the scores of a list in any order; none may be NaN.
+    /// Counts the ties of scores in any order. None may be NaN.
     pub fn of(scores: &[f32], cutoff: usize) -> Self {
         let mut ordered = scores.to_vec();
         ordered.sort_unstable_by(|a, b| b.total_cmp(a));

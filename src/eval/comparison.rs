@@ -1,4 +1,4 @@
-//! One run beside another, query by query.
+//! Comparison of two runs, query by query.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,19 +8,20 @@ use serde::Serialize;
 use super::significance::{Interval, Resampling, bootstrap_mean, randomisation_test, t_test};
 use crate::{Error, Result};
 
-/// Values of a query that differ by no more than this are a tie: the same sum in another order of additions.
+/// Maximum difference of two values that count as a tie: the same sum may differ by the order of
+/// additions.
 pub const TIE: f64 = 1e-9;
 
-/// How it is asked whether a difference is more than chance.
+/// The test of significance of a difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Test {
     /// [`randomisation_test`]: assumes no distribution.
     #[default]
     Randomisation,
-    /// [`t_test`]: for comparing with what others report.
+    /// [`t_test`]: for comparison with published results.
     T,
-    /// Not at all.
+    /// No test.
     None,
 }
 
@@ -28,7 +29,7 @@ impl Test {
     /// All tests, in the order in which messages list them.
     pub const ALL: [Self; 3] = [Self::Randomisation, Self::T, Self::None];
 
-    /// The name that [`FromStr`] and [`fmt::Display`] use.
+    /// Returns the name that [`FromStr`] and [`fmt::Display`] use.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Randomisation => "randomisation",
@@ -37,7 +38,7 @@ impl Test {
         }
     }
 
-    /// The p-value of paired differences, `None` when nothing is tested.
+    /// Returns the p-value of paired differences, `None` without a test.
     pub fn p_value(self, differences: &[f64], resampling: &Resampling) -> Option<f64> {
         match self {
             Self::Randomisation => Some(randomisation_test(differences, resampling)),
@@ -56,7 +57,7 @@ impl fmt::Display for Test {
 impl FromStr for Test {
     type Err = Error;
 
-    /// Reads a name as [`Test::name`] gives it; `randomization` is taken too.
+    /// Parses a name as [`Test::name`] returns it; also accepts `randomization`.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] lists the known names.
@@ -69,18 +70,18 @@ impl FromStr for Test {
     }
 }
 
-/// A run compared with a baseline, by one measure.
+/// The comparison of a run with a baseline, by one measure.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Comparison {
-    /// The mean difference, run less baseline, with its 95 % interval over queries.
+    /// The mean difference, run minus baseline, with its 95 % interval over queries.
     pub difference: Interval,
-    /// The p-value of the test, not corrected for other comparisons; `None` when nothing was tested.
+    /// The p-value of the test, not corrected for other comparisons; `None` without a test.
     pub p_value: Option<f64>,
-    /// Queries for which the run is better by more than [`TIE`].
+    /// The number of queries for which the run is better by more than [`TIE`].
     pub wins: usize,
-    /// Queries for which both are the same within [`TIE`].
+    /// The number of queries for which both are equal within [`TIE`].
     pub ties: usize,
-    /// Queries for which the run is worse by more than [`TIE`].
+    /// The number of queries for which the run is worse by more than [`TIE`].
     pub losses: usize,
 }
 
@@ -96,7 +97,7 @@ pub struct Comparison {
 /// ```
 ///
 /// # Errors
-/// [`Error::InvalidArgument`] when the two have not the same number of values.
+/// [`Error::InvalidArgument`] when the two have different numbers of values.
 pub fn compare(baseline: &[f64], run: &[f64], test: Test, resampling: &Resampling) -> Result<Comparison> {
     if baseline.len() != run.len() {
         let (baseline, run) = (baseline.len(), run.len());
@@ -114,8 +115,8 @@ pub fn compare(baseline: &[f64], run: &[f64], test: Test, resampling: &Resamplin
     })
 }
 
-/// Cutoffs at which a depth curve is worth a point: all up to 20, then some 20 per doubling less and less dense, and
-/// `max_depth` itself. Ascending.
+/// Returns the cutoffs for the points of a depth curve: all up to 40, then with steps of a
+/// twentieth of the cutoff, and `max_depth` itself. Ascending.
 pub fn curve_cutoffs(max_depth: usize) -> Vec<usize> {
     let mut cutoffs = Vec::new();
     let mut cutoff = 1;

@@ -24,7 +24,8 @@ const COLUMNS: [&str; 15] = [
 ];
 
 impl EvalReport {
-    /// As CSV, with a header. `per_query`: a line per run and query, in place of one per run and measure.
+    /// Returns the report as CSV, with a header. `per_query`: a line per run and query, instead of
+    /// one per run and measure.
     pub fn to_csv(&self, per_query: bool) -> String {
         let records = if per_query { query_records(self) } else { measure_records(self) };
         let line = |record: &Vec<String>| record.iter().map(|field| quoted(field)).collect::<Vec<_>>().join(",") + "\n";
@@ -32,7 +33,7 @@ impl EvalReport {
     }
 }
 
-/// A field as RFC 4180 has it.
+/// Quotes a field by RFC 4180.
 fn quoted(field: &str) -> Cow<'_, str> {
     match field.contains([',', '"', '\n', '\r']) {
         true => Cow::Owned(format!("\"{}\"", field.replace('"', "\"\""))),
@@ -80,7 +81,7 @@ fn query_records(report: &EvalReport) -> Vec<Vec<String>> {
     std::iter::once(header).chain(records).collect()
 }
 
-/// As few digits as make it the same number again.
+/// Returns the fewest digits that yield the same number again.
 fn number(value: f64) -> String {
     value.to_string()
 }

@@ -1,4 +1,4 @@
-//! A run against judgements: values by query and measure.
+//! Evaluation of a run: values by query and measure.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use crate::io::{Grades, Qrels, QueryResults, Run, RunFile};
 use crate::threads::on_shared;
 use crate::{Error, Result};
 
-/// How many ids a message shows.
+/// Maximum number of ids that a message shows.
 const SHOWN_IDS: usize = 3;
 
 /// The values of a run, for every judged query in the judgements' order and every measure.
@@ -21,19 +21,20 @@ pub struct Evaluation {
     /// Row-major: queries, then measures.
     values: Vec<f64>,
     missing: Vec<usize>,
-    /// Queries of the run without judgements: how many, and the first of them.
+    /// Queries of the run without judgements: their number, and the first of them.
     num_unjudged: usize,
     unjudged: Vec<String>,
     max_depth: usize,
     num_judged_retrieved: usize,
-    /// Documents of the run, and judged ones: for saying how the two name documents.
+    /// Example ids of the run's documents and of judged ones, for messages about ids that do not
+    /// match.
     examples: [Vec<String>; 2],
 }
 
-/// What one query of a run comes to.
+/// The values of one query of a run.
 struct QueryValues {
     query_id: String,
-    /// Where the query stands in the judgements; `None` for one that nobody judged.
+    /// The query's position in the judgements; `None` if it has no judgements.
     query: Option<usize>,
     values: Vec<f64>,
     num_retrieved: usize,
@@ -44,8 +45,8 @@ struct QueryValues {
 /// Evaluates a run in memory.
 ///
 /// # Errors
-/// [`Error::InvalidArgument`] when a document stands twice in a query's results, a score is not finite, no query of the
-/// run is judged, or `ERR` meets a grade above 4.
+/// [`Error::InvalidArgument`] when a document occurs twice in a query's results, a score is not
+/// finite, no query of the run is judged, or `ERR` meets a grade above 4.
 pub fn evaluate(qrels: &Qrels, run: &Run, measures: &[Measure]) -> Result<Evaluation> {
     check_grades(qrels, measures)?;
     let queries: Vec<(&str, Vec<_>)> = run.iter().collect();
@@ -56,17 +57,17 @@ pub fn evaluate(qrels: &Qrels, run: &Run, measures: &[Measure]) -> Result<Evalua
     Evaluation::new(qrels, measures, values).map_err(Error::InvalidArgument)
 }
 
-/// Evaluates a run as it is read: the file is never in memory as a whole (see [`RunFile::map_queries`]), only the
-/// values are.
+/// Evaluates a run while it is read. Only the values are in memory, not the file as a whole (see
+/// [`RunFile::map_queries`]).
 ///
 /// # Errors
-/// As [`RunFile::open`] and [`RunFile::map_queries`]; [`Error::BadInput`] when no query of the run is judged;
-/// [`Error::InvalidArgument`] when `ERR` meets a grade above 4.
+/// As [`RunFile::open`] and [`RunFile::map_queries`]; [`Error::BadInput`] when no query of the run
+/// is judged; [`Error::InvalidArgument`] when `ERR` meets a grade above 4.
 pub fn evaluate_file(qrels: &Qrels, path: impl AsRef<Path>, measures: &[Measure]) -> Result<Evaluation> {
     evaluate_run(qrels, &RunFile::open(path)?, measures)
 }
 
-/// [`evaluate_file`] of a run that is opened already, with what was set for reading it.
+/// Evaluates like [`evaluate_file`], for a run that is already open, with its settings.
 ///
 /// # Errors
 /// As [`evaluate_file`].
@@ -76,7 +77,7 @@ pub fn evaluate_run(qrels: &Qrels, run: &RunFile, measures: &[Measure]) -> Resul
     Evaluation::new(qrels, measures, values).map_err(|message| Error::BadInput { file: run.name().to_owned(), message })
 }
 
-/// `ERR` is defined up to a grade; a value for more would only look like one.
+/// Checks that `ERR` is defined for all grades. A value for higher grades would be meaningless.
 fn check_grades(qrels: &Qrels, measures: &[Measure]) -> Result<()> {
     let Some(err) = measures.iter().find(|measure| measure.kind() == MeasureKind::Err) else { return Ok(()) };
     let highest = qrels.iter().flat_map(|(_, grades)| grades.iter()).map(|(_, grade)| grade).max();
@@ -135,26 +136,27 @@ impl Evaluation {
         })
     }
 
-    /// The measures, in the order in which they were asked for.
+    /// Returns the measures, in the order requested.
     pub fn measures(&self) -> &[Measure] {
         &self.measures
     }
 
-    /// The judged queries, in the judgements' order.
+    /// Returns the judged queries, in the judgements' order.
     pub fn query_ids(&self) -> &[String] {
         &self.query_ids
     }
 
-    /// One measure's values, one per query of [`Evaluation::query_ids`]; 0 for queries that the run lacks.
+    /// Returns one measure's values, one per query of [`Evaluation::query_ids`]; 0 for queries that
+    /// the run lacks.
     ///
     /// # Panics
-    /// When `measure` is no position in [`Evaluation::measures`].
+    /// When `measure` is not a position in [`Evaluation::measures`].
     pub fn values(&self, measure: usize) -> Vec<f64> {
         assert!(measure < self.measures.len(), "there are {} measures", self.measures.len());
         self.values.chunks_exact(self.measures.len()).map(|row| row[measure]).collect()
     }
 
-    /// One measure over all queries: the mean, or the sum of counts.
+    /// Returns one measure over all queries: the mean, or the sum of counts.
     ///
     /// # Panics
     /// As [`Evaluation::values`].
@@ -162,38 +164,38 @@ impl Evaluation {
         self.measures[measure].aggregate(&self.values(measure))
     }
 
-    /// The judged queries that the run lacks, as positions in [`Evaluation::query_ids`].
+    /// Returns the judged queries that the run lacks, as positions in [`Evaluation::query_ids`].
     pub fn missing_queries(&self) -> &[usize] {
         &self.missing
     }
 
-    /// Their ids.
+    /// Returns the ids of these queries.
     pub fn missing_query_ids(&self) -> Vec<String> {
         self.missing.iter().map(|&at| self.query_ids[at].clone()).collect()
     }
 
-    /// How many queries of the run have no judgements and were left out.
+    /// Returns the number of queries of the run without judgements, which were left out.
     pub fn num_unjudged_queries(&self) -> usize {
         self.num_unjudged
     }
 
-    /// The first few queries of the run that have no judgements.
+    /// Returns the first few queries of the run without judgements.
     pub fn unjudged_queries(&self) -> &[String] {
         &self.unjudged
     }
 
-    /// How many documents the query with the most results has.
+    /// Returns the number of documents of the query with the most results.
     pub fn max_depth(&self) -> usize {
         self.max_depth
     }
 
-    /// How many retrieved documents have a judgement. None at all means that run and judgements name documents
-    /// differently, or that the run found nothing that anybody looked at.
+    /// Returns the number of retrieved documents with a judgement. Zero means that run and
+    /// judgements use different document ids, or that the run found no judged document.
     pub fn num_judged_retrieved(&self) -> usize {
         self.num_judged_retrieved
     }
 
-    /// A few ids of the run's documents, and a few of judged ones.
+    /// Returns a few ids of the run's documents, and a few of judged ones.
     pub fn example_documents(&self) -> [&[String]; 2] {
         [&self.examples[0], &self.examples[1]]
     }

@@ -1,10 +1,11 @@
-//! Grades and scores with ties as runs that everybody orders alike.
+//! Grades, and scores with ties, as runs with a unique order.
 
 use super::agreement::RankedList;
 use crate::io::{Grades, ScoredDocument};
 
-/// Scores by which a list, best first, keeps its order wherever it is evaluated: the given ones where all are finite and each is below the
-/// one before; otherwise n, n - 1, ... 1. trec_eval and others order equal scores by document ids, whatever the file's order is.
+/// Returns scores by which a list, best first, keeps its order in every evaluation. The given
+/// scores are returned if all are finite and each is below the one before; otherwise n, n - 1, ...
+/// 1. trec_eval and others order equal scores by document ids, whatever the file's order is.
 ///
 /// ```
 /// use nearsort::eval::untied_scores;
@@ -19,15 +20,15 @@ pub fn untied_scores(scores: &[f32]) -> Vec<f32> {
 /// A first stage's list ordered by grades.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GradedList<'a> {
-    /// Best first: grades descending, equal ones in the first stage's order; ungraded candidates below all others, in that order too. Scores are
-    /// n, n - 1, ... 1.
+    /// The documents, best first: grades descending, equal ones in the first stage's order.
+    /// Ungraded candidates come last, in that order too. Scores are n, n - 1, ... 1.
     pub documents: Vec<ScoredDocument<'a>>,
     /// The grade of each document.
     pub grades: Vec<Option<i32>>,
 }
 
 impl<'a> GradedList<'a> {
-    /// Orders the candidates of a query; `None` says that nothing is graded for it.
+    /// Orders the candidates of a query. `grades` is `None` if the query has no grades.
     pub fn new(first_stage: &RankedList<'a>, grades: Option<&Grades>) -> Self {
         let graded = first_stage.ids().into_iter().map(|id| (id, grades.and_then(|grades| grades.get(id))));
         let mut graded: Vec<(&'a str, Option<i32>)> = graded.collect();
@@ -39,12 +40,13 @@ impl<'a> GradedList<'a> {
         }
     }
 
-    /// Candidates without a grade.
+    /// Returns the number of candidates without a grade.
     pub fn num_ungraded(&self) -> usize {
         self.grades.iter().filter(|grade| grade.is_none()).count()
     }
 
-    /// The grades as scores, in the documents' order; minus infinity where there is none.
+    /// Returns the grades as scores, in the documents' order; minus infinity for documents without
+    /// a grade.
     pub fn scores(&self) -> Vec<f32> {
         self.grades.iter().map(|grade| grade.map_or(f32::NEG_INFINITY, |grade| grade as f32)).collect()
     }

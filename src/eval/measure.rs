@@ -1,50 +1,59 @@
-//! Measures, named as ir_measures names them.
+//! Measures, with the names of ir_measures.
 
 use super::ranking::{JudgedRanking, TieOrder};
 
-/// The highest grade that `ERR` knows, gdeval's: the chance that a document of this grade ends the search is 15/16.
+/// The highest grade for `ERR`, as in gdeval. A document of this grade ends the search with
+/// probability 15/16.
 pub(super) const MAX_ERR_GRADE: i32 = 4;
 
-/// What is measured. trec_eval's names are in brackets.
+/// The kind of a measure. trec_eval's names are in brackets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum MeasureKind {
-    /// `nDCG`, `nDCG@k` (`ndcg`, `ndcg_cut_k`): gains by rank over those of the best possible order, a gain being the grade
-    /// and its discount log2(rank + 1). In 0..=1. (Järvelin and Kekäläinen, 2002)
+    /// `nDCG`, `nDCG@k` (`ndcg`, `ndcg_cut_k`): gains by rank over those of the best possible
+    /// order, a gain being the grade and its discount log2(rank + 1). In 0..=1. (Järvelin and
+    /// Kekäläinen, 2002)
     Ndcg,
-    /// `nDCG(dcg='exp-log2')@k` (gdeval): the same with 2^grade - 1 as the gain. (Burges et al., 2005)
+    /// `nDCG(dcg='exp-log2')@k` (gdeval): the same with 2^grade - 1 as the gain. (Burges et
+    /// al., 2005)
     NdcgExp,
     /// `RR`, `RR@k` (`recip_rank`): 1 over the rank of the first relevant document. In 0..=1.
     Rr,
-    /// `AP`, `AP@k` (`map`, `map_cut_k`): the mean, over all relevant documents, of the precision at their ranks. In 0..=1.
+    /// `AP`, `AP@k` (`map`, `map_cut_k`): the mean, over all relevant documents, of the precision
+    /// at their ranks. In 0..=1.
     Ap,
-    /// `P@k` (`P_k`): the share of relevant documents among the first k, whether or not k were retrieved. In 0..=1.
+    /// `P@k` (`P_k`): the share of relevant documents among the first k, whether or not k were
+    /// retrieved. In 0..=1.
     P,
     /// `R@k` (`recall_k`): the share of the relevant documents that is among the first k. In 0..=1.
     R,
     /// `Success@k` (`success_k`): 1 when a relevant document is among the first k, else 0.
     Success,
-    /// `Judged`, `Judged@k`: the share of judged documents among the first k, or among all if they are fewer. In 0..=1.
+    /// `Judged`, `Judged@k`: the share of judged documents among the first k, or among all if they
+    /// are fewer. In 0..=1.
     Judged,
     /// `Rprec` (`Rprec`): precision at the rank that is the number of relevant documents. In 0..=1.
     Rprec,
-    /// `ERR@k` (gdeval): the expected reciprocal rank at which a reader stops who is content with a document of grade g
-    /// with the chance (2^g - 1) / 16; for grades up to 4. In 0..1. (Chapelle et al., 2009)
+    /// `ERR@k` (gdeval): the expected reciprocal rank at which a reader stops who is content with a
+    /// document of grade g with the chance (2^g - 1) / 16; for grades up to 4. In 0..1. (Chapelle
+    /// et al., 2009)
     Err,
-    /// `Bpref` (`bpref`): how many documents judged not relevant stand above relevant ones. In 0..=1. (Buckley and
-    /// Voorhees, 2004)
+    /// `Bpref` (`bpref`): how many documents judged not relevant stand above relevant ones. In
+    /// 0..=1. (Buckley and Voorhees, 2004)
     Bpref,
     /// `NumQ` (`num_q`): judged queries that the run has. Summed over queries.
     NumQ,
     /// `NumRet` (`num_ret`): retrieved documents. Summed over queries.
     NumRet,
-    /// `NumRelRet`, which is `NumRet(rel=1)` (`num_rel_ret`): relevant documents that were retrieved. Summed over queries.
+    /// `NumRelRet`, which is `NumRet(rel=1)` (`num_rel_ret`): relevant documents that were
+    /// retrieved. Summed over queries.
     NumRelRet,
-    /// `NumRel` (`num_rel`): relevant documents of the queries that the run has. Summed over queries.
+    /// `NumRel` (`num_rel`): relevant documents of the queries that the run has. Summed over
+    /// queries.
     NumRel,
 }
 
-/// Whether a measure takes a cutoff.
+/// The need of a measure for a cutoff.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cutoff {
     Never,
@@ -72,52 +81,55 @@ pub struct Measure {
 }
 
 impl Measure {
-    /// `nDCG@k`, what reranking is judged by when nothing else is asked for.
+    /// Returns `nDCG@k`, the default measure of reranking.
     pub const fn ndcg_at(cutoff: usize) -> Self {
         Self { kind: MeasureKind::Ndcg, cutoff: Some(cutoff), rel: 1, judged_only: false }
     }
 
-    /// What is measured.
+    /// Returns the kind of the measure.
     pub fn kind(&self) -> MeasureKind {
         self.kind
     }
 
-    /// How many results are looked at, `None` for all of them.
+    /// Returns the number of results that count, `None` for all of them.
     pub fn cutoff(&self) -> Option<usize> {
         self.cutoff
     }
 
-    /// The least grade that counts as relevant, at least 1.
+    /// Returns the lowest grade that counts as relevant, at least 1.
     pub fn rel(&self) -> i32 {
         self.rel
     }
 
-    /// Whether unjudged results are left out before ranks are counted.
+    /// True if unjudged results are left out before ranks are counted.
     pub fn judged_only(&self) -> bool {
         self.judged_only
     }
 
-    /// The same measure over the first `cutoff` results, `None` when it has no cutoff.
+    /// Returns the same measure over the first `cutoff` results, `None` if it takes no cutoff.
     pub fn at(&self, cutoff: usize) -> Option<Self> {
         let takes_cutoff = self.kind.spec().cutoff != Cutoff::Never;
         takes_cutoff.then_some(Self { cutoff: Some(cutoff), ..*self })
     }
 
-    /// Whether values are counts, which are summed over queries; all others are averaged.
+    /// True if values are counts, which are summed over queries; all others are averaged.
     pub fn is_count(&self) -> bool {
         use MeasureKind::{NumQ, NumRel, NumRelRet, NumRet};
         matches!(self.kind, NumQ | NumRet | NumRelRet | NumRel)
     }
 
-    /// The value over all queries: the mean, or the sum of counts. NaN for the mean of nothing.
+    /// Returns the value over all queries: the mean, or the sum of counts. The mean of no values is
+    /// NaN.
     pub fn aggregate(&self, values: &[f64]) -> f64 {
         let sum: f64 = values.iter().sum();
         if self.is_count() { sum } else { sum / values.len() as f64 }
     }
 
-    /// The value for one query that the run has. (For one that it lacks, every measure is 0.)
+    /// Returns the value for one query that the run has. (For a query that it lacks, every measure
+    /// is 0.)
     ///
-    /// What cannot be divided because no document is relevant is 0. Grades above 4 count as 4 in `ERR`.
+    /// A measure that would divide by zero because no document is relevant is 0. Grades above 4
+    /// count as 4 in `ERR`.
     pub fn value(&self, ranking: &JudgedRanking) -> f64 {
         let num_relevant = ranking.num_relevant(self.rel);
         let num_found = || self.relevant_ranks(ranking).count();
@@ -141,11 +153,11 @@ impl Measure {
             MeasureKind::NumRelRet => num_found() as f64,
             MeasureKind::NumRel => num_relevant as f64,
         };
-        // The sum of no floats is -0.0, which people would read.
+        // The sum of no floats is -0.0, which would be printed.
         value + 0.0
     }
 
-    /// By which program's order ir_measures computes the measure.
+    /// Returns the order in which ir_measures computes the measure.
     fn tie_order(&self) -> TieOrder {
         match (self.kind, self.cutoff) {
             (MeasureKind::Rr, Some(_)) | (MeasureKind::Judged, _) => TieOrder::Python,
@@ -154,7 +166,7 @@ impl Measure {
         }
     }
 
-    /// Ranks from 0 and grades of the results that count as judged, down to the cutoff.
+    /// Returns ranks, from 0, and grades of the results that count as judged, down to the cutoff.
     fn judged_ranks(&self, ranking: &JudgedRanking) -> impl Iterator<Item = (usize, i32)> {
         let (judged_only, cutoff) = (self.judged_only, self.cutoff.unwrap_or(usize::MAX));
         let hits = ranking.hits(self.tie_order()).iter().filter(|hit| hit.grade >= 0).enumerate();

@@ -1,4 +1,4 @@
-//! Runs measured beside the first of them.
+//! Measurements of several runs, compared with the first.
 
 use serde::{Serialize, Serializer};
 
@@ -7,19 +7,20 @@ use super::evaluation::Evaluation;
 use super::significance::{Interval, Resampling, bootstrap_mean, holm};
 use crate::Result;
 
-/// One run by one measure. As JSON: `mean`, `low` and `high`, or `sum`; with another run to compare with, `difference`.
+/// One run by one measure. As JSON: `mean`, `low` and `high`, or `sum`; if it is compared with
+/// another run, `difference`.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Measured {
-    /// One per judged query.
+    /// The values, one per judged query.
     pub values: Vec<f64>,
-    /// All of them as one number.
+    /// The aggregate of the values.
     pub aggregate: Aggregate,
-    /// With the first run; `None` for the first run itself, and for counts.
+    /// The comparison with the first run; `None` for the first run itself, and for counts.
     pub compared: Option<Compared>,
 }
 
-/// The values of a measure as one number.
+/// The aggregate of a measure's values.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Aggregate {
     /// The mean, with its 95 % interval.
@@ -28,18 +29,18 @@ pub enum Aggregate {
     Sum(f64),
 }
 
-/// A run beside the first one.
+/// A run compared with the first one.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct Compared {
-    /// The run less the first one.
+    /// The run minus the first one.
     pub comparison: Comparison,
-    /// Corrected for the number of runs that are compared (Holm); `None` when nothing was tested.
+    /// The p-value, corrected for the number of compared runs (Holm); `None` without a test.
     pub p_adjusted: Option<f64>,
 }
 
-/// Measures runs and compares each with the first one: the first `measures` measures of every evaluation. p-values are corrected by
-/// Holm over the runs, measure by measure.
+/// Measures runs and compares each with the first one, by the first `measures` measures of every
+/// evaluation. p-values are corrected by Holm over the runs, measure by measure.
 ///
 /// ```
 /// use nearsort::eval::{Aggregate, Resampling, Test, evaluate, measure_runs};
@@ -58,7 +59,8 @@ pub struct Compared {
 /// ```
 ///
 /// # Errors
-/// [`Error::InvalidArgument`](crate::Error::InvalidArgument) when two runs were not evaluated by the same judgements.
+/// [`Error::InvalidArgument`](crate::Error::InvalidArgument) when two runs were evaluated with
+/// different judgements.
 ///
 /// # Panics
 /// When an evaluation has fewer measures.
@@ -79,7 +81,7 @@ pub fn measure_runs(
 }
 
 impl Measured {
-    /// The measure at this place of the evaluation.
+    /// Computes the measure at position `at` of the evaluation.
     fn of(run: &Evaluation, at: usize, first: Option<&Measured>, test: Test, resampling: &Resampling) -> Result<Self> {
         let (measure, values) = (run.measures()[at], run.values(at));
         if measure.is_count() {
@@ -92,7 +94,7 @@ impl Measured {
         Ok(Self { values, aggregate, compared })
     }
 
-    /// The mean with its interval; `None` for counts.
+    /// Returns the mean with its interval; `None` for counts.
     pub fn mean(&self) -> Option<Interval> {
         match self.aggregate {
             Aggregate::Mean(interval) => Some(interval),
@@ -101,7 +103,7 @@ impl Measured {
     }
 }
 
-/// Holm's correction over the runs that are compared with the first, measure by measure.
+/// Applies Holm's correction over the runs that are compared with the first, measure by measure.
 fn correct(runs: &mut [Vec<Measured>], measures: usize) {
     for measure in 0..measures {
         let compared = runs.iter_mut().filter_map(|run| run[measure].compared.as_mut());

@@ -1,4 +1,5 @@
-//! Evaluation: how good a run is by relevance judgements, whether the difference between two runs is more than chance, and how far runs agree.
+//! Evaluation: the quality of a run by relevance judgements, the significance of the difference
+//! between two runs, and the agreement of runs.
 //!
 //! ```
 //! use nearsort::eval::{Measure, evaluate};
@@ -19,18 +20,21 @@
 //!
 //! # Which numbers these are
 //!
-//! Those of ir_measures 0.4.3 and of the programs that it calls, tests hold it to 1e-6:
+//! They equal those of ir_measures 0.4.3 and of the programs that it calls; tests check this to
+//! 1e-6:
 //!
-//! - **Queries.** A value per judged query. One that the run lacks counts 0, in every measure; one that the run has and
-//!   nobody judged is left out. Both are counted in the [`Evaluation`].
-//! - **Order.** Scores as f32, descending, then document ids descending by their bytes, as trec_eval orders. Some measures are
-//!   computed by other programs there, and so here: `ERR` and `nDCG(dcg='exp-log2')` order by the scores as f64, then by ids
-//!   descending (gdeval), `RR@k` and `Judged` by the scores as f64, then by ids *ascending*. The file's ranks are not
-//!   looked at.
-//! - **Grades.** Relevant is what has at least the grade `rel`, by default 1. A negative grade says that the document was
-//!   seen and not judged: for `Judged` it counts as judged, for everything else as unjudged.
+//! - **Queries.** Each judged query has a value. A query that the run lacks counts 0, in every
+//!   measure. A query of the run without judgements is left out. The [`Evaluation`] counts both.
+//! - **Order.** Scores as f32, descending, then document ids descending by their bytes, as in
+//!   trec_eval. ir_measures computes some measures with other programs, and so they differ here
+//!   too: `ERR` and `nDCG(dcg='exp-log2')` order by the scores as f64, then by ids descending
+//!   (gdeval); `RR@k` and `Judged` by the scores as f64, then by ids *ascending*. The file's ranks
+//!   are ignored.
+//! - **Grades.** A document is relevant if it has at least the grade `rel`, by default 1. A
+//!   negative grade means that the document was seen but not judged: it counts as judged for
+//!   `Judged`, and as unjudged for all other measures.
 //!
-//! No model, no printing and no environment is used here.
+//! This module uses no model, prints nothing and reads no environment variables.
 
 mod agreement;
 mod comparison;

@@ -1,4 +1,4 @@
-//! The names of measures: what each takes, reading and printing them.
+//! The names of measures: their parameters, parsing and printing.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,7 +6,7 @@ use std::str::FromStr;
 use super::measure::{Cutoff, Measure, MeasureKind};
 use crate::{Error, Result};
 
-/// What can be said about a measure.
+/// The name of a measure and the parameters that it takes.
 pub(super) struct Spec {
     pub kind: MeasureKind,
     pub name: &'static str,
@@ -21,7 +21,7 @@ const fn spec(kind: MeasureKind, name: &'static str, cutoff: Cutoff, takes_rel: 
 
 use Cutoff::{MayHave, MustHave, Never};
 
-/// Every measure by the name that it is printed as.
+/// Every measure with its printed name.
 const SPECS: [Spec; 15] = [
     spec(MeasureKind::Ndcg, "nDCG", MayHave, false, true),
     spec(MeasureKind::NdcgExp, "nDCG", MustHave, false, false),
@@ -40,7 +40,8 @@ const SPECS: [Spec; 15] = [
     spec(MeasureKind::NumRel, "NumRel", Never, false, false),
 ];
 
-/// Other names, in lower case, and what they are here: those of ir_measures, trec_eval, pytrec_eval, BEIR, MTEB and ranx.
+/// Other names, in lower case, with the names here: those of ir_measures, trec_eval, pytrec_eval,
+/// BEIR, MTEB and ranx.
 const ALIASES: [(&str, &str); 30] = [
     ("ndcg", "nDCG"),
     ("ndcg_cut", "nDCG"),
@@ -74,7 +75,7 @@ const ALIASES: [(&str, &str); 30] = [
     ("bpref", "Bpref"),
 ];
 
-/// Measures that other programs have and this one lacks, in lower case, and what is nearest to each.
+/// Measures that only other programs have, in lower case, with the nearest one here.
 const UNSUPPORTED: [(&str, &str); 40] = [
     ("accuracy", "Success@k (which BEIR calls so)"),
     ("hits", "P@k, the share of hits instead of their number, or Success@k"),
@@ -118,13 +119,13 @@ const UNSUPPORTED: [(&str, &str); 40] = [
     ("compat", "nDCG@k"),
 ];
 
-/// How many letters a name may be off to be suggested.
+/// Maximum number of wrong letters in a name for which a suggestion is made.
 const MAX_TYPOS: usize = 2;
 
 impl MeasureKind {
     pub(super) fn spec(self) -> &'static Spec {
         let is_it = |spec: &&Spec| spec.kind == self;
-        // Every kind is in the table: a test goes through them.
+        // Every kind is in the table; a test checks this.
         SPECS.iter().find(is_it).unwrap_or(&SPECS[0])
     }
 }
@@ -159,11 +160,14 @@ impl fmt::Display for Measure {
 impl FromStr for Measure {
     type Err = Error;
 
-    /// Reads a name such as `nDCG@10` or `P(rel=2,judged_only=True)@5`, and those of other programs: trec_eval's `ndcg_cut_10`, `P.5`
-    /// and `recip_rank`, BEIR's and ranx's `ndcg@10`, `map`, `hit_rate@5` and `precision@5-l2`, MTEB's `ndcg_at_10`. Case does not matter.
+    /// Parses a name such as `nDCG@10` or `P(rel=2,judged_only=True)@5`. Also accepts names of
+    /// other programs: trec_eval's `ndcg_cut_10`, `P.5` and `recip_rank`, BEIR's and ranx's
+    /// `ndcg@10`, `map`, `hit_rate@5` and `precision@5-l2`, MTEB's `ndcg_at_10`. Case does not
+    /// matter.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for an unknown name, with near ones, and for parameters that the measure does not take.
+    /// [`Error::InvalidArgument`] for an unknown name, with similar ones, and for parameters that
+    /// the measure does not take.
     fn from_str(text: &str) -> Result<Self> {
         let text = text.trim();
         parse(text).map_err(|message| Error::InvalidArgument(format!("the measure '{text}': {message}")))
@@ -171,10 +175,10 @@ impl FromStr for Measure {
 }
 
 impl Measure {
-    /// Reads several names with commas or blanks between them.
+    /// Parses several names, separated by commas or blanks.
     ///
     /// # Errors
-    /// As the reading of one; [`Error::InvalidArgument`] when there is none, or one twice.
+    /// As for one name; [`Error::InvalidArgument`] when there is none, or a measure occurs twice.
     pub fn parse_list(text: &str) -> Result<Vec<Self>> {
         let mut depth = 0_usize;
         let names = text.split(|c: char| {
@@ -205,7 +209,7 @@ impl Measure {
     }
 }
 
-/// The parameters of a measure as they are typed.
+/// The parameters of a measure as the user typed them.
 #[derive(Default)]
 struct Parameters {
     cutoff: Option<usize>,
@@ -229,7 +233,7 @@ fn parse(text: &str) -> Result<Measure, String> {
     let known = ALIASES.iter().find(|(alias, _)| *alias == lower).map(|&(_, name)| name);
     let spec = SPECS.iter().find(|spec| known.map_or(plain(spec.name) == lower, |known| spec.name == known));
     let spec = spec.ok_or_else(|| unknown(name))?;
-    // To trec_eval this is a row of cutoffs, and not the measure without one.
+    // In trec_eval this name means several cutoffs, and not the measure without one.
     if ["ndcg_cut", "map_cut"].contains(&lower.as_str()) && at.or(suffix).is_none() && !inner.contains("cutoff") {
         return Err(format!("it needs a cutoff, e.g. {}@10", spec.name));
     }
@@ -245,7 +249,7 @@ fn parse(text: &str) -> Result<Measure, String> {
     given.measure(spec.name, spec.kind)
 }
 
-/// A name as the tables have it.
+/// Returns a name in the spelling of the tables.
 fn plain(name: &str) -> String {
     name.to_lowercase().replace('-', "_")
 }
@@ -255,7 +259,7 @@ fn is_known(name: &str) -> bool {
     ALIASES.iter().any(|(alias, _)| *alias == lower) || SPECS.iter().any(|spec| plain(spec.name) == lower)
 }
 
-/// Name and cutoff of `ndcg_cut_10`, `P.5`, `ndcg_at_10` and `P10`.
+/// Splits `ndcg_cut_10`, `P.5`, `ndcg_at_10` and `P10` into name and cutoff.
 fn split_cutoff(text: &str) -> (&str, Option<&str>) {
     let digits = text.len() - text.bytes().rev().take_while(u8::is_ascii_digit).count();
     let (name, cutoff) = text.split_at(digits);
@@ -268,7 +272,7 @@ fn split_cutoff(text: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// Cutoff and least relevant grade of ranx's `@5-l2`.
+/// Splits ranx's `@5-l2` into cutoff and lowest relevant grade.
 fn split_level(at: &str) -> (&str, Option<&str>) {
     match at.split_once("-l") {
         Some((cutoff, level)) => (cutoff, Some(level)),
@@ -296,7 +300,7 @@ impl Parameters {
         Ok(())
     }
 
-    /// Puts the measure together, if it takes these parameters.
+    /// Builds the measure, if it takes these parameters.
     fn measure(&self, name: &str, kind: MeasureKind) -> Result<Measure, String> {
         let kind = match (kind, self.exponential, self.rel) {
             (MeasureKind::Ndcg, true, _) => MeasureKind::NdcgExp,
@@ -313,7 +317,7 @@ impl Parameters {
         if self.rel.is_some() && !spec.takes_rel {
             return Err(format!("{name} takes no rel"));
         }
-        // ir_measures has it computed by a program that knows no judged_only.
+        // ir_measures computes it with a program that has no judged_only.
         let cut_rr = kind == MeasureKind::Rr && self.cutoff.is_some();
         if self.judged_only && (!spec.takes_judged_only || cut_rr) {
             return Err(format!("{name}{} takes no judged_only", if cut_rr { "@k" } else { "" }));
@@ -322,7 +326,7 @@ impl Parameters {
     }
 }
 
-/// The complaint about a name, with those that may have been meant.
+/// Returns the message about an unknown name, with similar ones.
 fn unknown(name: &str) -> String {
     let lower = plain(name);
     let stem = lower.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.' || c == '_');

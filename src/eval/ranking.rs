@@ -1,12 +1,12 @@
-//! One query's results against its judgements: all that a measure needs to know.
+//! One query's results with their judgements: everything that a measure needs.
 
 use std::cmp::Ordering;
 
 use crate::io::{Grades, QueryResults, ScoredDocument};
 
-/// Where the judged documents of one query stand in its ranking.
+/// The ranks of one query's judged documents in its ranking.
 ///
-/// Nothing else of the ranking matters to any measure, so this is what is kept of a thousand results.
+/// No measure depends on the other results, so only these are kept.
 ///
 /// ```
 /// use nearsort::eval::{JudgedRanking, Measure};
@@ -20,29 +20,30 @@ use crate::io::{Grades, QueryResults, ScoredDocument};
 #[derive(Debug, Clone, Default)]
 pub struct JudgedRanking {
     by_trec: Vec<JudgedHit>,
-    /// In the two other orders, where scores are tied and these may differ.
+    /// The hits in the two other orders, which can differ only if scores are tied.
     by_gdeval_and_python: Option<[Vec<JudgedHit>; 2]>,
     num_retrieved: usize,
-    /// Of all judged documents, retrieved or not, highest first.
+    /// The grades of all judged documents, retrieved or not, highest first.
     grades: Vec<i32>,
 }
 
 /// A retrieved document that is judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct JudgedHit {
-    /// From 0, among all that was retrieved.
+    /// The rank among all retrieved documents, from 0.
     pub rank: u32,
     pub grade: i32,
 }
 
-/// Whose order of documents a measure goes by. They differ only in what has the same score as f32.
+/// The order of documents that a measure uses. The orders differ only for documents with the same
+/// score as f32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TieOrder {
-    /// trec_eval's: scores as f32, then ids descending.
+    /// The order of trec_eval: scores as f32, then ids descending.
     Trec,
-    /// gdeval's: scores as f64, then ids descending.
+    /// The order of gdeval: scores as f64, then ids descending.
     Gdeval,
-    /// That of ir_measures' programs in Python: scores as f64, then ids ascending.
+    /// The order of ir_measures' programs in Python: scores as f64, then ids ascending.
     Python,
 }
 
@@ -59,12 +60,12 @@ impl JudgedRanking {
         Self { by_trec, by_gdeval_and_python, num_retrieved: documents.len(), grades }
     }
 
-    /// How many documents were retrieved.
+    /// Returns the number of retrieved documents.
     pub fn num_retrieved(&self) -> usize {
         self.num_retrieved
     }
 
-    /// How many of the retrieved documents have a judgement, of whatever grade.
+    /// Returns the number of retrieved documents with a judgement of any grade.
     pub fn num_judged_retrieved(&self) -> usize {
         self.by_trec.len()
     }
@@ -76,12 +77,12 @@ impl JudgedRanking {
         }
     }
 
-    /// Grades of all judged documents, highest first.
+    /// Returns the grades of all judged documents, highest first.
     pub(super) fn grades(&self) -> &[i32] {
         &self.grades
     }
 
-    /// How many documents are known to have at least this grade.
+    /// Returns the number of documents with at least this grade.
     pub(super) fn num_relevant(&self, rel: i32) -> usize {
         self.grades.partition_point(|&grade| grade >= rel)
     }
@@ -89,7 +90,7 @@ impl JudgedRanking {
 
 /// Candidates of one query with their judgements, for measuring many orders of the same documents.
 ///
-/// The judgements are looked up once. Ties are broken as trec_eval breaks them, for every measure.
+/// The judgements are looked up once. Ties are broken as in trec_eval, for every measure.
 ///
 /// ```
 /// use nearsort::eval::{JudgedCandidates, Measure};
@@ -103,15 +104,15 @@ impl JudgedRanking {
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct JudgedCandidates {
-    /// Per candidate, how many of the candidates' ids are smaller.
+    /// For each candidate, the number of candidates with smaller ids.
     id_ranks: Vec<u32>,
     grades: Vec<Option<i32>>,
-    /// Of all judged documents, candidates or not, highest first.
+    /// The grades of all judged documents, candidates or not, highest first.
     all_grades: Vec<i32>,
 }
 
 impl JudgedCandidates {
-    /// Looks the candidates up; each id must be there once.
+    /// Looks up the judgements of the candidates. Each id must occur once.
     pub fn new(ids: &[&str], grades: &Grades) -> Self {
         let mut by_id: Vec<u32> = (0..ids.len() as u32).collect();
         by_id.sort_unstable_by_key(|&place| ids[place as usize]);
@@ -122,24 +123,25 @@ impl JudgedCandidates {
         Self { id_ranks, grades: ids.iter().map(|id| grades.get(id)).collect(), all_grades }
     }
 
-    /// The grade of each candidate, `None` where nobody judged it.
+    /// Returns the grade of each candidate, `None` if it is not judged.
     pub fn grades(&self) -> &[Option<i32>] {
         &self.grades
     }
 
-    /// The grades of all judged documents, candidates or not, highest first.
+    /// Returns the grades of all judged documents, candidates or not, highest first.
     pub fn all_grades(&self) -> &[i32] {
         &self.all_grades
     }
 
-    /// The candidates' places, best first: scores descending, then ids descending. `scores` has one per candidate, none NaN.
+    /// Returns the candidates' positions, best first: scores descending, then ids descending.
+    /// `scores` has one per candidate, none NaN.
     pub fn order(&self, scores: &[f32]) -> Vec<u32> {
         let mut order: Vec<u32> = (0..scores.len() as u32).collect();
         self.sort(&mut order, |place| scores[place as usize]);
         order
     }
 
-    /// The same for some of the candidates, given by their places.
+    /// Sorts the positions of some of the candidates in the same way.
     pub fn sort(&self, places: &mut [u32], score: impl Fn(u32) -> f32) {
         let id = |place: u32| self.id_ranks[place as usize];
         places.sort_unstable_by(|&a, &b| {
@@ -147,14 +149,15 @@ impl JudgedCandidates {
         });
     }
 
-    /// The places with the highest grades first, unjudged ones as not relevant: no order is better.
+    /// Returns the positions with the highest grades first; unjudged candidates count as not
+    /// relevant. No order is better.
     pub fn best_order(&self) -> Vec<u32> {
         let mut order: Vec<u32> = (0..self.grades.len() as u32).collect();
         order.sort_by_key(|&place| std::cmp::Reverse(self.grades[place as usize].unwrap_or(0)));
         order
     }
 
-    /// What a measure needs to know of this order of the candidates, which may leave some out.
+    /// Returns the ranking for this order of the candidates, which may leave some out.
     pub fn ranking(&self, order: &[u32]) -> JudgedRanking {
         let hit = |(rank, &place): (u32, &u32)| self.grades[place as usize].map(|grade| JudgedHit { rank, grade });
         JudgedRanking {
@@ -166,7 +169,8 @@ impl JudgedCandidates {
     }
 }
 
-/// The places of the documents, best first, and whether any two have the same score as f32.
+/// Returns the positions of the documents, best first, and true if any two have the same score as
+/// f32.
 pub(super) fn trec_order(documents: &[ScoredDocument<'_>]) -> (Vec<u32>, bool) {
     let score = |place: u32| documents[place as usize].score as f32;
     let compare = |&a: &u32, &b: &u32| {
@@ -174,7 +178,7 @@ pub(super) fn trec_order(documents: &[ScoredDocument<'_>]) -> (Vec<u32>, bool) {
         score(b).partial_cmp(&score(a)).unwrap_or(Ordering::Equal).then_with(by_id)
     };
     let mut order: Vec<u32> = (0..documents.len() as u32).collect();
-    // Most runs are in order already, and looking costs a fraction of sorting.
+    // Most runs are already in order, and the check costs a fraction of sorting.
     if !order.is_sorted_by(|a, b| compare(a, b) == Ordering::Less) {
         order.sort_unstable_by(compare);
     }
@@ -182,7 +186,7 @@ pub(super) fn trec_order(documents: &[ScoredDocument<'_>]) -> (Vec<u32>, bool) {
     (order, has_ties)
 }
 
-/// The places of the documents by score as f64, best first.
+/// Returns the positions of the documents by score as f64, best first.
 fn f64_order(documents: &[ScoredDocument<'_>], ties: TieOrder) -> Vec<u32> {
     let mut order: Vec<u32> = (0..documents.len() as u32).collect();
     order.sort_unstable_by(|&a, &b| {
@@ -193,7 +197,7 @@ fn f64_order(documents: &[ScoredDocument<'_>], ties: TieOrder) -> Vec<u32> {
     order
 }
 
-/// The judged ones among the documents in this order, with their ranks.
+/// Returns the judged documents in this order, with their ranks.
 fn judged_hits(order: &[u32], results: &QueryResults<'_>, grades: &Grades) -> Vec<JudgedHit> {
     let mut ranks = vec![0; order.len()];
     for (rank, &place) in (0..).zip(order) {

@@ -1,4 +1,4 @@
-//! All that an evaluation of runs comes to.
+//! The report of an evaluation of runs.
 
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
@@ -10,21 +10,22 @@ use super::measured::{Measured, measure_runs};
 use super::significance::Resampling;
 use crate::Result;
 
-/// What runs are measured by, and how they are compared.
+/// The measures, and the options for comparing runs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EvalOptions {
-    /// What is measured.
+    /// The measures.
     pub measures: Vec<Measure>,
-    /// Cutoffs of a curve of the first measure, ascending; empty for no curve. See [`curve_cutoffs`](super::curve_cutoffs).
+    /// Cutoffs of a curve of the first measure, ascending; empty for no curve. See
+    /// [`curve_cutoffs`](super::curve_cutoffs).
     pub cutoffs: Vec<usize>,
-    /// How differences to the first run are tested.
+    /// The test of differences to the first run.
     pub test: Test,
-    /// For intervals and tests.
+    /// The resampling for intervals and tests.
     pub resampling: Resampling,
 }
 
 impl EvalOptions {
-    /// All that a run is to be evaluated by: the measures, then the first of them at each cutoff.
+    /// Returns all measures of the evaluation: the measures, then the first of them at each cutoff.
     pub fn all_measures(&self) -> Vec<Measure> {
         let first = self.measures.first();
         let curve = self.cutoffs.iter().filter_map(|&cutoff| first?.at(cutoff));
@@ -32,17 +33,17 @@ impl EvalOptions {
     }
 }
 
-/// Runs by measures, each beside the first run.
+/// The runs by measures, each compared with the first run.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct EvalReport {
-    /// Whose judgements they are, such as a file's name.
+    /// The name of the judgements, such as a file's name.
     pub qrels: String,
     /// The judged queries.
     pub query_ids: Vec<String>,
-    /// What they were measured by, and how they were compared.
+    /// The measures and options of the evaluation.
     pub options: EvalOptions,
-    /// The first is what the others are compared with.
+    /// The runs. The others are compared with the first.
     pub runs: Vec<RunReport>,
 }
 
@@ -50,28 +51,28 @@ pub struct EvalReport {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct RunReport {
-    /// What it is called.
+    /// The name of the run.
     pub name: String,
-    /// Where it comes from.
+    /// The source of the run.
     pub source: String,
-    /// Judged queries that the run lacks.
+    /// The judged queries that the run lacks.
     pub missing: Vec<String>,
-    /// Queries of the run that nobody judged.
+    /// The number of queries of the run without judgements.
     pub num_unjudged: usize,
-    /// One per measure.
+    /// The results, one per measure.
     pub measured: Vec<Measured>,
-    /// By cutoff: the mean of the first measure. Empty where it was not evaluated at cutoffs.
+    /// The mean of the first measure by cutoff. Empty if it was not evaluated at cutoffs.
     pub curve: Vec<(usize, f64)>,
 }
 
-/// A run that was evaluated.
+/// A run with its evaluation.
 #[derive(Debug, Clone)]
 pub struct EvaluatedRun {
-    /// What it is called.
+    /// The name of the run.
     pub name: String,
-    /// Where it comes from.
+    /// The source of the run.
     pub source: String,
-    /// By [`EvalOptions::all_measures`].
+    /// The evaluation by [`EvalOptions::all_measures`].
     pub evaluation: Evaluation,
 }
 
@@ -79,10 +80,11 @@ impl EvalReport {
     /// Compares evaluated runs with the first of them.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`](crate::Error::InvalidArgument) when two runs were not evaluated by the same judgements.
+    /// [`Error::InvalidArgument`](crate::Error::InvalidArgument) when two runs were evaluated with
+    /// different judgements.
     ///
     /// # Panics
-    /// When a run was evaluated by fewer measures.
+    /// When an evaluation has fewer measures.
     pub fn new(qrels: String, options: EvalOptions, runs: Vec<EvaluatedRun>) -> Result<Self> {
         let (named, evaluations): (Vec<_>, Vec<_>) =
             runs.into_iter().map(|run| ((run.name, run.source), run.evaluation)).unzip();
@@ -104,7 +106,7 @@ impl EvalReport {
         Ok(Self { qrels, query_ids, options, runs })
     }
 
-    /// The JSON form, with a line end. `per_query`: with the values of every query.
+    /// Returns the report as JSON, with a line end. `per_query`: with the values of every query.
     pub fn to_json(&self, per_query: bool) -> String {
         let document = ReportDocument {
             qrels: &self.qrels,
@@ -117,7 +119,7 @@ impl EvalReport {
             seed: self.options.resampling.seed,
             runs: self.runs.iter().map(|run| self.run_document(run, per_query)).collect(),
         };
-        // Names and numbers always have a form in JSON.
+        // Names and numbers always have a JSON form.
         serde_json::to_string_pretty(&document).unwrap_or_default() + "\n"
     }
 
@@ -141,7 +143,7 @@ impl EvalReport {
     }
 }
 
-/// The JSON form. Fields stand in the order in which they are written.
+/// The JSON form. Fields are written in this order.
 #[derive(Serialize)]
 struct ReportDocument<'a> {
     qrels: &'a str,

@@ -1,6 +1,7 @@
-//! Some of many, drawn by a seed.
+//! A sample of a pool, drawn by a seed.
 
-/// At most `number` members of `pool`, as good as at random, ascending. Whether one is drawn depends on its id and the seed.
+/// Returns at most `number` members of `pool`, practically at random, ascending. The rank of a
+/// member in the draw depends only on its id and the seed.
 pub(crate) fn draw<'a>(pool: &[usize], number: usize, seed: u64, id: impl Fn(usize) -> &'a str) -> Vec<usize> {
     let mut order = pool.to_vec();
     order.sort_by_cached_key(|&at| (mixed(seed, id(at)), at));
@@ -9,7 +10,8 @@ pub(crate) fn draw<'a>(pool: &[usize], number: usize, seed: u64, id: impl Fn(usi
     order
 }
 
-/// FNV-1a of the id, then the finaliser of SplitMix64: near ids and near seeds come far apart.
+/// Hashes with FNV-1a of the id and the seed, then the finaliser of SplitMix64: similar ids and
+/// seeds get distant values.
 fn mixed(seed: u64, id: &str) -> u64 {
     let hash = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
     let mut state = id.as_bytes().iter().chain(&seed.to_le_bytes()).fold(0xcbf2_9ce4_8422_2325, hash);

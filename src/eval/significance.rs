@@ -1,7 +1,7 @@
-//! What chance can do: intervals of a mean, tests of paired differences.
+//! Statistical significance: intervals of a mean, tests of paired differences.
 //!
-//! Everything drawn is drawn from xoshiro256++, seeded by [`Resampling::seed`]: the same input and seed give the same
-//! bits on every machine and on any number of threads.
+//! All random numbers come from xoshiro256++, seeded by [`Resampling::seed`]. The same input and
+//! seed give the same bits on every machine and with any number of threads.
 
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
@@ -11,25 +11,27 @@ use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use crate::threads::on_shared;
 
-/// How much probability an interval holds.
+/// The probability that an interval covers.
 const CONFIDENCE: f64 = 0.95;
 
-/// Resamples that are drawn one after the other from one generator. Part of the result: another number draws others.
+/// Number of resamples that are drawn in sequence from one generator. It affects the results:
+/// another number draws others.
 const BLOCK: usize = 256;
 
-/// 2^64 over the golden ratio, odd: multiples of it lie far apart.
+/// 2^64 over the golden ratio, odd: multiples of it are far apart.
 const SEED_STRIDE: u64 = 0x9E37_79B9_7F4A_7C15;
 
-/// Sums that differ by less than this share are the same sum in another order of additions.
+/// Relative difference below which two sums count as equal: the same sum may differ by the order of
+/// additions.
 const SAME_SUM: f64 = 1e-12;
 
-/// How often is drawn, and from which seed.
+/// The number of resamples and the seed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Resampling {
-    /// How many resamples, at least 1. 10,000 by default: an interval's ends are then good to a few per cent of its
-    /// width, and a p-value of 0.05 to 0.004.
+    /// Number of resamples, at least 1. 10,000 by default: an interval's ends then have an error of
+    /// a few per cent of its width, and a p-value of 0.05 one of 0.004.
     pub resamples: usize,
-    /// 1 by default.
+    /// The seed, 1 by default.
     pub seed: u64,
 }
 
@@ -39,10 +41,10 @@ impl Default for Resampling {
     }
 }
 
-/// A mean, and where it may lie.
+/// A mean with a confidence interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Interval {
-    /// The mean of the values themselves.
+    /// The mean of the values.
     pub mean: f64,
     /// The lower end.
     pub low: f64,
@@ -50,8 +52,9 @@ pub struct Interval {
     pub high: f64,
 }
 
-/// The mean of `values` and its 95 % interval by the percentile bootstrap: the 2.5th and the 97.5th percentile of the
-/// means of as many values drawn with replacement (Efron, 1979), interpolated linearly.
+/// Returns the mean of `values` and its 95 % interval by the percentile bootstrap: the 2.5th and
+/// the 97.5th percentile of the means of as many values drawn with replacement (Efron, 1979),
+/// interpolated linearly.
 ///
 /// 300 values: 4 ms on one core of a Zen 3. All NaN without values.
 pub fn bootstrap_mean(values: &[f64], resampling: &Resampling) -> Interval {
@@ -67,12 +70,13 @@ pub fn bootstrap_mean(values: &[f64], resampling: &Resampling) -> Interval {
     Interval { mean, low: quantile(&means, tail), high: quantile(&means, 1.0 - tail) }
 }
 
-/// One number per resample. Each block has a generator of its own, so that blocks can be drawn side by side.
+/// Returns one number per resample. Each block has its own generator, so that blocks can be drawn
+/// in parallel.
 fn resample(resampling: &Resampling, draw: impl Fn(&mut Xoshiro256PlusPlus) -> f64 + Sync) -> Vec<f64> {
     let resamples = resampling.resamples.max(1);
     let mut drawn = vec![0.0; resamples];
     let fill = |(block, chunk): (usize, &mut [f64])| {
-        // Far apart for neighbouring seeds, so that these do not share blocks.
+        // Seeds of neighbours are far apart, so that these do not share blocks.
         let seed = resampling.seed.wrapping_mul(SEED_STRIDE).wrapping_add(block as u64);
         let mut generator = Xoshiro256PlusPlus::seed_from_u64(seed);
         chunk.iter_mut().for_each(|number| *number = draw(&mut generator));
@@ -81,7 +85,7 @@ fn resample(resampling: &Resampling, draw: impl Fn(&mut Xoshiro256PlusPlus) -> f
     drawn
 }
 
-/// The sum of as many values as there are, each drawn with replacement.
+/// Returns the sum of `values.len()` values, each drawn with replacement.
 fn resampled_sum(values: &[f64], generator: &mut Xoshiro256PlusPlus) -> f64 {
     let count = values.len() as u64;
     // The high half of a product is uniform below `count`, up to one part in 2^32 / count.
@@ -98,8 +102,8 @@ fn resampled_sum(values: &[f64], generator: &mut Xoshiro256PlusPlus) -> f64 {
     sums[0] + sums[1]
 }
 
-/// The value below which a share of the values lies, 0.95 for the 95th percentile, interpolated linearly between neighbours as numpy does;
-/// `None` without values.
+/// Returns the value below which a share of the values lies, 0.95 for the 95th percentile.
+/// Interpolates linearly between neighbours as numpy does. Returns `None` without values.
 ///
 /// ```
 /// assert_eq!(nearsort::eval::percentile(&[4.0, 1.0, 2.0], 0.5), Some(2.0));
@@ -114,7 +118,7 @@ pub fn percentile(values: &[f64], share: f64) -> Option<f64> {
     (!ordered.is_empty()).then(|| quantile(&ordered, share))
 }
 
-/// A quantile of ordered numbers, interpolated linearly between neighbours.
+/// Returns a quantile of ordered numbers, interpolated linearly between neighbours.
 fn quantile(ordered: &[f64], share: f64) -> f64 {
     let place = share * (ordered.len() - 1) as f64;
     let below = ordered[place.floor() as usize];
@@ -122,16 +126,17 @@ fn quantile(ordered: &[f64], share: f64) -> f64 {
     below + (above - below) * place.fract()
 }
 
-/// The two-sided p-value of Fisher's randomisation test for paired differences: how often a mean at least as far from
-/// zero comes about when the sign of each difference is decided by a coin (Smucker et al., 2007).
+/// Returns the two-sided p-value of Fisher's randomisation test for paired differences. It is the
+/// share of random sign assignments whose mean is at least as far from zero (Smucker et al., 2007).
 ///
-/// Exact, by going through all signs, where these are no more than `resampling.resamples` (13 differences by default);
-/// otherwise (1 + hits) / (1 + resamples). Differences of zero change nothing and are passed over; 1 when there are no
-/// others. 300 differences: 3 ms on one core of a Zen 3.
+/// It is exact, over all signs, if there are at most `resampling.resamples` of these (13
+/// differences by default); otherwise it is (1 + hits) / (1 + resamples). Differences of zero
+/// change nothing and are skipped; it is 1 when there are no others. 300 differences: 3 ms on one
+/// core of a Zen 3.
 pub fn randomisation_test(differences: &[f64], resampling: &Resampling) -> f64 {
     let differences: Vec<f64> = differences.iter().copied().filter(|&difference| difference != 0.0).collect();
     let observed = differences.iter().sum::<f64>().abs();
-    // As many additions in another order: what is equal must not be missed by rounding.
+    // The sums may be added in another order: rounding must not hide equal ones.
     let scale: f64 = differences.iter().map(|difference| difference.abs()).sum();
     let threshold = observed - scale * SAME_SUM;
     let all_signs = u32::try_from(differences.len()).ok().and_then(|count| 1_u64.checked_shl(count));
@@ -150,15 +155,16 @@ pub fn randomisation_test(differences: &[f64], resampling: &Resampling) -> f64 {
     }
 }
 
-/// The sum of at most 64 differences, those with their bit set taken negative.
+/// Returns the sum of at most 64 differences; those with their bit set count as negative.
 fn signed_sum(differences: &[f64], signs: u64) -> f64 {
     let signed = |(at, difference): (usize, &f64)| f64::from_bits(difference.to_bits() ^ ((signs >> at) << 63));
     differences.iter().enumerate().map(signed).sum()
 }
 
-/// The two-sided p-value of Student's t-test for paired differences.
+/// Returns the two-sided p-value of Student's t-test for paired differences.
 ///
-/// With fewer than two differences, or when all are zero, nothing can be told: 1. When all are the same and not zero: 0.
+/// It is 1 with fewer than two differences, or when all are zero. It is 0 when all are equal and
+/// not zero.
 pub fn t_test(differences: &[f64]) -> f64 {
     let count = differences.len() as f64;
     let mean = differences.iter().sum::<f64>() / count;
@@ -174,8 +180,9 @@ pub fn t_test(differences: &[f64]) -> f64 {
     }
 }
 
-/// Holm's step-down correction: the p-values of several tests, each so much greater that the chance of even one false
-/// alarm among them stays below the level that it is compared with (Holm, 1979). In the order given, at most 1.
+/// Returns Holm's step-down correction of the p-values of several tests. They become so much
+/// greater that the probability of even one false alarm among them stays below the significance
+/// level (Holm, 1979). In the order given, at most 1.
 pub fn holm(p_values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..p_values.len()).collect();
     order.sort_by(|&a, &b| p_values[a].total_cmp(&p_values[b]));

@@ -1,9 +1,12 @@
 //! Files whose every byte is covered by a checksum.
 //!
-//! A file is its content followed by a table: the CRC-32 of every mebibyte of the content, little-endian. The table's own CRC-32 and the
-//! content's length stand in whatever names the file (the manifest, the journal) as a [`FileEntry`]. So opening checks the table only, some bytes for each
-//! mebibyte; a block is compared with its checksum when it is first used ([`BlockFile::check`]), and afterwards costs one look at a bit; and content
-//! begins at the start of a page.
+//! A file is its content followed by a table: the CRC-32 of every mebibyte of the content,
+//! little-endian. The file that names it (the manifest, the journal) holds the table's own CRC-32
+//! and the content's length as a [`FileEntry`].
+//!
+//! So opening checks only the table, 4 bytes for each mebibyte. A block is compared with its
+//! checksum when it is first used ([`BlockFile::check`]). Later uses cost a look at one bit. The
+//! content begins at the start of a page.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
@@ -18,12 +21,12 @@ use crate::error::Remedy;
 use crate::io::durable::{remove_file, sync_file};
 use crate::{Error, Result};
 
-/// Bytes that one checksum covers.
+/// Number of bytes that one checksum covers.
 pub(super) const BLOCK_BYTES: usize = 1 << 20;
 
 const BUFFER_BYTES: usize = 1 << 20;
 
-/// What is known of a file's content without reading it.
+/// Length and checksum of a file's content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FileEntry {
@@ -33,19 +36,20 @@ pub struct FileEntry {
     pub crc32: u32,
 }
 
-/// Appends to a file and keeps its table.
+/// Appends to a file and keeps its table of checksums.
 pub(super) struct BlockWriter {
     path: PathBuf,
     out: BufWriter<File>,
     bytes: u64,
-    /// Of the whole blocks.
+    /// Checksums of the whole blocks.
     table: Vec<u32>,
-    /// Of the block that is being filled.
+    /// Checksum of the block that is being filled.
     block: crc32fast::Hasher,
 }
 
 impl BlockWriter {
-    /// A new file, in the place of one that is there: who has that one mapped keeps it, and a link is not followed.
+    /// Creates a new file and removes an existing one. A process that has mapped the old file keeps
+    /// it, and a link is not followed.
     pub fn create(path: &Path) -> Result<Self> {
         let file = remove_file(path).and_then(|()| File::create_new(path)).map_err(Error::io("create", path))?;
         Ok(Self::over(path, file))
@@ -56,7 +60,7 @@ impl BlockWriter {
         Self { path: path.to_owned(), out, bytes: 0, table: Vec::new(), block: crc32fast::Hasher::new() }
     }
 
-    /// Goes on with a file whose first bytes are known to be good; what lies behind them is cut off.
+    /// Continues a file whose first bytes are known to be good, and cuts off the bytes behind them.
     pub fn resume(path: &Path, entry: &FileEntry) -> Result<Self> {
         let file = OpenOptions::new().read(true).write(true).open(path).map_err(Error::io("open", path))?;
         let mut writer = Self::over(path, file);
@@ -101,22 +105,22 @@ impl BlockWriter {
         self.table.iter().copied().chain(part).flat_map(u32::to_le_bytes).collect()
     }
 
-    /// Bytes written so far.
+    /// Returns the number of bytes written so far.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// What was written so far.
+    /// Returns the entry of the content written so far.
     pub fn entry(&self) -> FileEntry {
         FileEntry { bytes: self.bytes, crc32: crc32fast::hash(&self.whole_table()) }
     }
 
-    /// Puts everything written so far on disk.
+    /// Syncs everything written so far to the disk.
     pub fn sync(&mut self) -> Result<()> {
         self.out.flush().and_then(|()| self.out.get_ref().sync_data()).map_err(Error::io("write", &self.path))
     }
 
-    /// Appends the table and puts the file on disk.
+    /// Appends the table and syncs the file to the disk.
     pub fn seal(mut self) -> Result<FileEntry> {
         let table = self.whole_table();
         let written = self.out.write_all(&table).and_then(|()| self.out.flush());
@@ -129,10 +133,10 @@ impl BlockWriter {
 #[derive(Debug)]
 pub(super) struct BlockFile {
     path: PathBuf,
-    /// `None`: an empty file cannot be mapped.
+    /// The mapping; `None` for an empty file, which cannot be mapped.
     map: Option<Mmap>,
     bytes: usize,
-    /// A bit for each block that was compared with its checksum.
+    /// A bit for each block, set once it was compared with its checksum.
     checked: Vec<AtomicU64>,
 }
 
@@ -147,8 +151,9 @@ impl BlockFile {
         }
         let map = match found {
             0 => None,
-            // SAFETY: files of an index are never changed once they have their names; whoever changes one by hand changes scores, and a file
-            // that is cut while it is mapped ends the process, as with any program that maps its data.
+            // SAFETY: an index's files are never changed once they have their names. If a user
+            // changes one by hand, scores change; truncating a mapped file ends the process, as
+            // with any program that maps its data.
             _ => Some(unsafe { Mmap::map(&file) }.map_err(Error::io("map", path))?),
         };
         let num_blocks = entry.bytes.div_ceil(BLOCK_BYTES as u64);
@@ -169,7 +174,7 @@ impl BlockFile {
         self.map.as_deref().unwrap_or_default()
     }
 
-    /// The content.
+    /// Returns the content.
     pub fn content(&self) -> &[u8] {
         &self.mapped()[..self.bytes]
     }
@@ -178,7 +183,7 @@ impl BlockFile {
         &self.mapped()[self.bytes..]
     }
 
-    /// The content as numbers.
+    /// Returns the content as numbers.
     pub fn numbers<T: Number>(&self) -> &[T] {
         // SAFETY: every bit pattern is a value of a `Number`.
         let (before, numbers, after) = unsafe { self.content().align_to::<T>() };
@@ -187,7 +192,8 @@ impl BlockFile {
         numbers
     }
 
-    /// Compares the blocks of a range of the content with their checksums, each block once: nothing of them is to be used before.
+    /// Compares the blocks of a range of the content with their checksums, each block once. Call it
+    /// before using the range.
     ///
     /// # Errors
     /// [`Error::Corrupted`], naming the block.
@@ -195,7 +201,7 @@ impl BlockFile {
         let end = if range.is_empty() { 0 } else { range.end.min(self.bytes).div_ceil(BLOCK_BYTES) };
         for block in range.start / BLOCK_BYTES..end {
             let (word, bit) = (&self.checked[block / 64], 1 << (block % 64));
-            // What is mapped does not change: no order between the bit and the bytes is needed.
+            // Mapped bytes do not change, so the bit and the bytes need no ordering.
             if word.load(Ordering::Relaxed) & bit == 0 {
                 self.check_block(block)?;
                 word.fetch_or(bit, Ordering::Relaxed);
@@ -204,7 +210,7 @@ impl BlockFile {
         Ok(())
     }
 
-    /// [`BlockFile::check`] of everything.
+    /// Checks all blocks, as [`BlockFile::check`] does.
     pub fn check_all(&self) -> Result<()> {
         self.check(0..self.bytes)
     }
@@ -220,7 +226,7 @@ impl BlockFile {
         Err(damaged(&self.path, expected, "other bytes", Remedy::VerifyIndex))
     }
 
-    /// What is wrong with each damaged block; reads everything.
+    /// Reads everything and returns each damaged block.
     pub fn damages(&self) -> Vec<Damage> {
         let blocks = self.content().chunks(BLOCK_BYTES).zip(self.table().chunks_exact(4)).enumerate();
         let bad = blocks.filter(|(_, (block, crc))| crc32fast::hash(block).to_le_bytes() != **crc);
@@ -257,7 +263,7 @@ unsafe impl Number for u64 {}
 pub struct Damage {
     /// The file.
     pub path: PathBuf,
-    /// Which block, and what is wrong with it.
+    /// The block and its damage.
     pub message: String,
 }
 

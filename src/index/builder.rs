@@ -1,9 +1,13 @@
-//! Making a segment: encode, append, record; and begin again where a killed process stopped.
+//! Building of a segment: encode, append, record, and resume after a kill.
 //!
-//! Everything is written to `building/` in the index's folder and moved when it is whole; then the manifest is replaced, and only that changes the index. Rows
-//! come in chunks of a fixed size. A chunk that is encoded is put on disk, then recorded in the journal. The same command after a crash reads the corpus again,
-//! compares the chunks that are there with the journal's hashes, cuts off what was not recorded and goes on; a text's vector depends on nothing but the text, so the finished
-//! files are those of a build that was never interrupted, byte for byte.
+//! All files are written to `building/` in the index's folder and moved when they are complete.
+//! Then the manifest is replaced; only that step changes the index.
+//!
+//! Rows come in chunks of a fixed size. An encoded chunk is synced to the disk, then recorded in
+//! the journal. After a crash the same command reads the corpus again, compares the existing chunks
+//! with the journal's hashes, cuts off what was not recorded, and continues. A text's vector
+//! depends only on the text. So the finished files equal those of an uninterrupted build, byte for
+//! byte.
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -24,50 +28,58 @@ use crate::io::durable::{create_folder, rename, sync_folder};
 use crate::text::is_blank;
 use crate::{Error, Result};
 
-/// Rows that are encoded, written and recorded together.
+/// Number of rows that are encoded, written and recorded together.
 const CHUNK_ROWS: usize = 4096;
-/// The same with token vectors, which wait in memory: 24 KiB for a text of 128 tokens of 384 components.
+/// The same with token vectors, which are kept in memory: 24 KiB for a text of 128 tokens of 384
+/// components.
 const TOKEN_CHUNK_ROWS: usize = 1024;
 
-/// What [`IndexBuilder::build`] makes.
+/// Options of [`IndexBuilder::build`].
 #[derive(Debug, Clone, Copy)]
 pub struct BuildOptions {
-    /// How vectors are stored.
+    /// The storage type of vectors.
     pub dtype: Dtype,
-    /// Whether token vectors are stored too.
+    /// True if token vectors are stored too.
     pub tokens: bool,
-    /// Whether an index that is there gives way when the new one is whole. Otherwise it is an error.
+    /// True if an existing index is replaced when the new one is complete. Otherwise it is an
+    /// error.
     pub replace: bool,
-    /// Whether an unfinished build is thrown away instead of continued.
+    /// True if an unfinished build is discarded instead of continued.
     pub restart: bool,
 }
 
-/// A vector, and what belongs to the tokens of a [`NewRow`].
+/// A vector, and the number and bytes of the token vectors of a [`NewRow`].
 type EncodedRow = (RowVector, (usize, Vec<u8>));
 
-/// Builds an index, or adds to one. Dropped before [`IndexBuilder::finish`], it leaves an unfinished build that the same calls continue.
+/// Builds an index, or adds to one. If it is dropped before [`IndexBuilder::finish`], it leaves an
+/// unfinished build that the same calls continue.
 pub struct IndexBuilder {
     folder: PathBuf,
     lock: WriterLock,
     plan: Plan,
-    /// The index as it is.
+    /// The manifest of the current index.
     base: Option<Manifest>,
-    /// To look for ids that are there already; with rows only where a segment is added.
+    /// The current index, to find ids that it already has. Its rows are open only if a segment is
+    /// added.
     old: Option<Index>,
-    /// Of the unfinished build, in order; those before `checked` were seen again.
+    /// The records of the unfinished build, in order. The rows of those before `checked` have been
+    /// compared.
     records: Vec<Record>,
     checked: usize,
     rows: u64,
-    /// `None`: all was written and moved by the process that was interrupted, and only the rest of the tidying is to be done.
+    /// The open segment. `None`: the interrupted process had written and moved everything, and only
+    /// the clean-up is left.
     out: Option<(SegmentWriter, Journal)>,
 }
 
 impl IndexBuilder {
-    /// Begins an index in a folder, which is made if it is not there, or continues an unfinished build.
+    /// Begins an index in a folder, which is created if it does not exist, or continues an
+    /// unfinished build.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] where an index is already and `replace` is not said, where the folder holds other files, where another process writes, and
-    /// where an unfinished build had other options; [`Error::Io`].
+    /// [`Error::InvalidArgument`] for an existing index without `replace`, for a folder with other
+    /// files, if another process writes, and for an unfinished build with other options;
+    /// [`Error::Io`].
     pub fn build(folder: impl AsRef<Path>, model: &IndexModel, options: BuildOptions) -> Result<Self> {
         let folder = folder.as_ref();
         let base = if folder.is_dir() { Manifest::find(folder)? } else { None };
@@ -93,7 +105,8 @@ impl IndexBuilder {
         Ok(begun)
     }
 
-    /// Begins to add a segment to an index, or continues to. With `replace`, rows with the same ids give way; otherwise such an id is an error.
+    /// Begins or continues to add a segment to an index. With `replace`, old rows with the same ids
+    /// are deleted; otherwise such an id is an error.
     ///
     /// # Errors
     /// As [`IndexBuilder::build`]; [`Error::InvalidArgument`] for another model than the index's.
@@ -135,9 +148,10 @@ impl IndexBuilder {
     fn start(&mut self) -> Result<()> {
         let building = self.folder.join(BUILDING);
         create_folder(&building)?;
-        // First, for it says whose the folder is; and a journal without records makes nothing of what is left of a build before.
+        // The journal comes first, because it marks the folder as a build's. Without records in it,
+        // files of an earlier build are ignored.
         let journal = Journal::create(&building.join(JOURNAL), &self.plan)?;
-        // A segment that no manifest names is what a thrown-away build had moved already.
+        // A segment that no manifest names is one that a discarded build had already moved.
         remove_segment(&self.folder.join(&self.plan.segment))?;
         let writer = self.new_segment()?;
         self.out = Some((writer, journal));
@@ -157,7 +171,7 @@ impl IndexBuilder {
         let building = self.folder.join(BUILDING);
         let is_moved = self.base.as_ref().is_some_and(|base| base.segments.iter().any(|s| s.name == plan.segment));
         if is_moved {
-            // The manifest names it: the number of the plan was that of the index before.
+            // The manifest names it: the plan's number was based on the earlier index.
             self.plan.segment.clone_from(&plan.segment);
         }
         if plan != self.plan {
@@ -184,21 +198,25 @@ impl IndexBuilder {
         Ok(())
     }
 
-    /// The most rows of a chunk. Fewer are for rows that are large: an interrupted build goes on only with the same chunks.
+    /// Returns the maximum number of rows of a chunk. Use fewer for large rows. An interrupted
+    /// build continues only with the same chunks.
     pub fn chunk_rows(&self) -> usize {
         if self.plan.tokens { TOKEN_CHUNK_ROWS } else { CHUNK_ROWS }
     }
 
-    /// Rows that an interrupted build had encoded already.
+    /// Returns the number of rows that an interrupted build has already encoded.
     pub fn resumed_rows(&self) -> u64 {
         self.records.last().map_or(0, |record| record.mark.rows)
     }
 
-    /// Encodes and writes the next rows, given as ids and texts. `None`: an interrupted build had them already, and they were only compared.
+    /// Encodes and writes the next rows, given as ids and texts. Returns `None` if an interrupted
+    /// build already had them; they are then only compared.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for a larger chunk, for rows other than those of the interrupted build, for an id that the index has, and for a vector that is not
-    /// finite; what the encoder fails with; [`Error::Io`]. A call that ends early leaves nothing of the chunk, which can be pushed again.
+    /// [`Error::InvalidArgument`] for a chunk that is too large, for rows that differ from the
+    /// interrupted build's, for an id that the index already has, and for a vector that is not
+    /// finite; errors of the encoder; [`Error::Io`]. A call that ends early writes nothing of the
+    /// chunk, which can be pushed again.
     pub fn push_chunk(
         &mut self,
         encoder: &dyn Encoder,
@@ -300,10 +318,11 @@ impl IndexBuilder {
         Ok((new, lengths))
     }
 
-    /// Completes the segment and puts it into the index. Gives the index as it is then.
+    /// Completes the segment, adds it to the index, and returns the new index.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] where two rows have one id, and where an interrupted build had more rows; [`Error::Io`]. The index is then as it was.
+    /// [`Error::InvalidArgument`] if two rows have the same id, or if an interrupted build had more
+    /// rows; [`Error::Io`]. The index is then unchanged.
     pub fn finish(mut self) -> Result<Index> {
         if self.checked < self.records.len() {
             return Err(self.changed(&format!("rows after {}", self.rows)));
@@ -335,7 +354,7 @@ impl IndexBuilder {
         manifest.write(&self.folder)
     }
 
-    /// Marks the rows whose ids are in the new segment.
+    /// Marks the old rows whose ids are in the new segment as deleted.
     fn delete_replaced(&self, manifest: &mut Manifest, added: &Segment) -> Result<()> {
         let Some(old) = &self.old else { return Ok(()) };
         let ids = (0..added.rows()).map(|row| added.id(row));
@@ -347,12 +366,12 @@ impl IndexBuilder {
     }
 }
 
-/// Deletes rows by their ids: a file of marks beside each segment that has some, then the manifest. The space is given back when the index is built again. Gives the number of
-/// rows.
+/// Deletes rows by their ids and returns their number. It writes a file of marks beside each
+/// affected segment, then the manifest. Building the index again frees the space.
 ///
 /// # Errors
-/// [`Error::InvalidArgument`] for an id that the index does not have, or has no longer, and where another process
-/// writes; [`Error::Io`]. The index is then as it was.
+/// [`Error::InvalidArgument`] for an id that the index does not have or no longer has, and if
+/// another process writes; [`Error::Io`]. The index is then unchanged.
 pub fn delete(folder: impl AsRef<Path>, ids: &[impl AsRef<str>]) -> Result<u64> {
     let folder = folder.as_ref();
     Manifest::read(folder)?;
@@ -380,7 +399,8 @@ pub fn delete(folder: impl AsRef<Path>, ids: &[impl AsRef<str>]) -> Result<u64> 
     Ok(rows.len() as u64)
 }
 
-/// Writes the marks of these rows (and those that are there already) as new files, and names them in the manifest.
+/// Writes the marks of these rows and of those already deleted to new files, and names them in the
+/// manifest.
 fn mark_deleted(folder: &Path, manifest: &mut Manifest, index: &Index, rows: &[u64]) -> Result<()> {
     let mut bits: Vec<Option<Vec<u8>>> = index.segments.iter().map(|_| None).collect();
     for &row in rows {
@@ -397,7 +417,8 @@ fn mark_deleted(folder: &Path, manifest: &mut Manifest, index: &Index, rows: &[u
     Ok(())
 }
 
-/// Only one process changes an index at a time. The system lets go of the lock when the process ends, however it ends.
+/// The lock of an index's writer: only one process changes an index at a time. The system releases
+/// the lock when the process ends, however it ends.
 struct WriterLock {
     _file: File,
 }
@@ -456,7 +477,8 @@ mod tests {
         builder.finish().unwrap();
     }
 
-    /// After a loss of power at any moment the manifest names what is on the disk, and what it names was not removed.
+    /// After a loss of power at any moment, the manifest names only files that are on the disk and
+    /// were not removed.
     #[test]
     fn everything_is_on_the_disk_before_what_relies_on_it() {
         let folder = tempfile::tempdir().unwrap();
@@ -486,7 +508,8 @@ mod tests {
         assert!(forgotten > named);
     }
 
-    /// The marks of deleted rows lie on the disk, under their name, before the manifest names them, and the old ones go after that.
+    /// The marks of deleted rows are on the disk, under their name, before the manifest names them.
+    /// The old ones are removed after that.
     #[test]
     fn marks_are_on_the_disk_before_the_manifest_names_them() {
         let folder = tempfile::tempdir().unwrap();
@@ -512,7 +535,8 @@ mod tests {
         assert!(order.is_sorted(), "{order:?}: {steps:#?}");
     }
 
-    /// Vectors of another length, although every checksum is right: whoever made the index did not make it so.
+    /// Vectors of another length, with correct checksums: the program that made the index was
+    /// wrong.
     #[test]
     fn a_score_that_no_two_vectors_have_is_an_error_that_names_the_block() {
         let folder = tempfile::tempdir().unwrap();

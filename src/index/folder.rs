@@ -1,7 +1,8 @@
-//! Whose the files in an index's folder are, and what may be removed of them.
+//! The files in an index's folder: which of them nearsort may overwrite or remove.
 //!
-//! Only regular files that are known by name are ever removed or written over, and folders only when they are empty then. What is
-//! in the place of something of ours, and is not ours, is refused by name before anything is changed.
+//! Only regular files with known names are ever removed or overwritten, and folders only when they
+//! are empty. A foreign file or folder with one of these names is refused by name before anything
+//! is changed.
 
 use std::fs::{self, DirEntry};
 use std::io;
@@ -15,13 +16,13 @@ use crate::{Error, Result};
 
 /// The folder of an unfinished build, in the index's.
 pub(super) const BUILDING: &str = "building";
-/// In it: the record, and the segment.
+/// The files of a build: the journal, and the segment's folder.
 pub(super) const JOURNAL: &str = "journal";
 pub(super) const SEGMENT: &str = "segment";
-/// Held by whoever changes the index.
+/// The lock file of a process that changes the index.
 pub(super) const LOCK: &str = "lock";
 
-/// Refuses a folder with anything in it but an index or the beginning of one.
+/// Refuses a folder with other content than an index or the start of one.
 pub(super) fn refuse_other_files(folder: &Path) -> Result<()> {
     if folder.exists() && !folder.is_dir() {
         return Err(Error::InvalidArgument(format!("{} is a file; give the name of a folder", folder.display())));
@@ -40,8 +41,8 @@ pub(super) fn refuse_other_files(folder: &Path) -> Result<()> {
     }
 }
 
-/// Refuses an unfinished build and segments that are not ours; those that the manifest names are. `restart`: the build is thrown away, whatever
-/// its journal is.
+/// Refuses an unfinished build or segments that are not nearsort's. Segments that the manifest
+/// names are accepted. `restart`: the build is discarded, whatever its journal contains.
 pub(super) fn refuse_foreign_parts(folder: &Path, base: Option<&Manifest>, restart: bool) -> Result<()> {
     for entry in entries(folder)? {
         let (name, path) = (name(&entry), entry.path());
@@ -82,7 +83,7 @@ fn check_building(building: &Path, restart: bool) -> Result<()> {
     }
 }
 
-/// A segment that no manifest names: what a thrown-away build had moved already.
+/// Checks a segment that no manifest names. A discarded build had already moved it.
 fn check_segment(segment: &Path) -> Result<()> {
     let files = folder_entries(segment)?;
     files.iter().try_for_each(|file| refuse_unless(file, is_segment_file(file)))?;
@@ -103,7 +104,7 @@ fn foreign(path: &Path, why: &str) -> Error {
     ))
 }
 
-/// What is in a folder that must be one, and not a link to one.
+/// Returns the entries of a folder. A link to a folder is refused.
 fn folder_entries(folder: &Path) -> Result<Vec<DirEntry>> {
     match fs::symlink_metadata(folder) {
         Ok(found) if !found.is_dir() => Err(foreign(folder, "it is not a folder")),
@@ -131,7 +132,8 @@ fn is_segment_file(entry: &DirEntry) -> bool {
     is_file(entry) && (is_file_name(&name) || is_numbered(&name, "deleted-") || is_temporary(&name))
 }
 
-/// Removes the files of a segment, the table of ids last: it says whose the folder is. Then the folder, unless something else is in it.
+/// Removes the files of a segment, the table of ids last, because it marks the folder as a segment.
+/// Then removes the folder if it is empty.
 pub(super) fn remove_segment(segment: &Path) -> Result<()> {
     if segment.is_symlink() {
         return Ok(());
@@ -163,14 +165,15 @@ fn remove_if_empty(folder: &Path) -> Result<()> {
     }
 }
 
-/// Removes what no manifest names any more. A reader that has it mapped keeps it; what cannot be removed costs space and nothing else.
+/// Removes files that no manifest names any more. A reader that has mapped one keeps it. A file
+/// that cannot be removed only costs space.
 pub(super) fn tidy(folder: &Path, manifest: &Manifest) {
     for entry in entries(folder).unwrap_or_default() {
         let (name, path) = (name(&entry), entry.path());
         let known = manifest.segments.iter().find(|segment| segment.name == name);
         match known {
             None if is_segment_name(&name) && check_segment(&path).is_ok() => drop(remove_segment(&path)),
-            // A manifest that was being written when its process was killed.
+            // A manifest whose process was killed while writing it.
             None if is_temporary(&name) && is_file(&entry) => drop(remove(&path)),
             None => {}
             Some(segment) => {

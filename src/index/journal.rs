@@ -1,6 +1,7 @@
-//! The record of an unfinished build: what is being built, and which rows are safely on disk.
+//! The journal of an unfinished build: its plan, and the rows that are safely on disk.
 //!
-//! The first entry is the [`Plan`], each other a [`Record`] that was added once the data it speaks of was on disk.
+//! The first entry is the [`Plan`]. Each other entry is a [`Record`], which is added after its data
+//! is on disk.
 
 use std::path::Path;
 
@@ -12,15 +13,15 @@ use super::segment::Mark;
 use crate::Result;
 use crate::hex::hex;
 
-/// What decides the bytes of a segment, apart from the corpus.
+/// Everything except the corpus that decides the bytes of a segment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Plan {
-    /// The folder that the segment will have.
+    /// The name of the segment's folder.
     pub segment: String,
-    /// Whether it takes the place of all segments before it.
+    /// True if it replaces all earlier segments.
     pub whole: bool,
-    /// Whether rows of segments before it give way to rows with the same ids.
+    /// True if it replaces rows of earlier segments with the same ids.
     pub replace: bool,
     pub model: IndexModel,
     pub dtype: Dtype,
@@ -28,7 +29,7 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// What two plans do not agree in.
+    /// Returns the names of the options in which two plans differ.
     pub fn differences(&self, other: &Self) -> Vec<&'static str> {
         let (a, b) = (&self.model, &other.model);
         let fields = [
@@ -55,13 +56,13 @@ impl Plan {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Record {
-    /// How far the segment is.
+    /// The size of the segment so far.
     pub mark: Mark,
-    /// SHA-256 of the ids and texts that were added since the record before.
+    /// SHA-256 of the ids and texts that were added since the last record.
     pub texts: String,
 }
 
-/// The hash of a chunk of rows, given as ids and texts.
+/// Returns the hash of a chunk of rows, given as ids and texts.
 pub(super) fn hash_texts(rows: &[(&str, &str)]) -> String {
     let mut hash = Sha256::new();
     for (id, text) in rows {
@@ -73,14 +74,14 @@ pub(super) fn hash_texts(rows: &[(&str, &str)]) -> String {
     hex(hash.finalize())
 }
 
-/// An entry of the journal: at first the plan, then records.
+/// An entry of the journal: first the plan, then records.
 #[derive(Serialize, Deserialize)]
 enum Entry {
     Plan(Box<Plan>),
     Record(Record),
 }
 
-/// Appends records.
+/// The journal, open for appending.
 pub(super) struct Journal(crate::io::Journal);
 
 impl Journal {
@@ -88,7 +89,8 @@ impl Journal {
         Ok(Self(crate::io::Journal::create(path, &Entry::Plan(Box::new(plan.clone())))?))
     }
 
-    /// Opens what is there, to go on behind its last whole record: `None` where there is not even a plan.
+    /// Opens a journal to continue behind its last whole record. Returns `None` if there is not
+    /// even a plan.
     pub fn open(path: &Path) -> Result<Option<(Self, Plan, Vec<Record>)>> {
         if !path.exists() {
             return Ok(None);

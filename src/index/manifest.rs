@@ -1,7 +1,8 @@
-//! What an index is made of: one small file that is replaced as a whole.
+//! The manifest of an index: one small file that is replaced as a whole.
 //!
-//! The file is JSON for people to read, but in exactly one spelling: reading it back and writing it again must give the same bytes, and its checksum
-//! must be that of its content. So a flipped byte is found here too, be it in a name, in a number or between them.
+//! The file is JSON for people to read, but has exactly one valid spelling: reading and writing it
+//! again must give the same bytes, and its checksum must be that of its content. So a flipped byte
+//! is detected here too, in a name, in a number or between them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -18,23 +19,23 @@ use crate::error::Remedy;
 use crate::io::write_own;
 use crate::{Error, Result};
 
-/// The version of the format; another one is refused.
+/// Version of the format. Other versions are refused.
 const VERSION: u32 = 1;
 
-/// How vectors are stored. All are of length 1, so that a dot product is a cosine.
+/// Storage type of vectors. All vectors have length 1, so a dot product is a cosine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Dtype {
-    /// 4 bytes a component, exact.
+    /// 4 bytes per component, exact.
     F32,
-    /// IEEE half precision, 2 bytes a component; a cosine is off by some 1e-5.
+    /// IEEE half precision, 2 bytes per component. The error of a cosine is some 1e-5.
     F16,
-    /// 1 byte a component and a scale for each vector; a cosine is off by some 1e-3.
+    /// 1 byte per component and a scale for each vector. The error of a cosine is some 1e-3.
     I8,
 }
 
 impl Dtype {
-    /// Bytes of a component.
+    /// Returns the bytes of a component.
     pub fn bytes(self) -> usize {
         match self {
             Dtype::F32 => 4,
@@ -68,35 +69,36 @@ impl FromStr for Dtype {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct IndexModel {
-    /// As it was asked for.
+    /// The name that the user gave.
     pub name: String,
-    /// The hub's commit, where known.
+    /// The hub's commit, if known.
     pub revision: Option<String>,
     /// [`Encoder::fingerprint`]: weights, prompts, limits, engine, precision, instruction set.
     pub fingerprint: String,
-    /// What computed the vectors.
+    /// The engine that computed the vectors.
     pub engine: String,
-    /// Arithmetic of the forward pass.
+    /// The arithmetic of the forward pass.
     pub precision: String,
-    /// Components of a vector.
+    /// The number of components of a vector.
     pub dim: usize,
-    /// Components of a token vector.
+    /// The number of components of a token vector.
     pub token_dim: usize,
-    /// Longest text in tokens; what was beyond is not in the index.
+    /// Maximum number of tokens of a text. Text beyond it is not in the index.
     pub max_tokens: usize,
-    /// How token vectors became one.
+    /// The pooling of token vectors into one vector.
     pub pooling: String,
-    /// What stood before every query.
+    /// The prompt before every query.
     pub query_prompt: String,
-    /// What stood before every document.
+    /// The prompt before every document.
     pub document_prompt: String,
 }
 
 impl IndexModel {
-    /// The model of a local encoder.
+    /// Returns the model of a local encoder.
     ///
     /// # Errors
-    /// When the model's files cannot be read; [`Error::InvalidArgument`] for a late-interaction model, which has no vectors of texts.
+    /// When the model's files cannot be read; [`Error::InvalidArgument`] for a late-interaction
+    /// model, which has no text vectors.
     pub fn of(encoder: &LocalEncoder) -> Result<Self> {
         if !encoder.has_text_vectors() {
             return Err(no_text_vectors(&encoder.files().name));
@@ -117,10 +119,11 @@ impl IndexModel {
         })
     }
 
-    /// The model of an encoder that is not local: a service has no token vectors, and tells nothing of its pooling.
+    /// Returns the model of an encoder that is not local. A service has no token vectors, and its
+    /// pooling is unknown.
     ///
     /// # Errors
-    /// When the encoder cannot tell its fingerprint.
+    /// When the encoder has no fingerprint.
     pub fn of_encoder(encoder: &dyn Encoder, prompts: [&str; 2]) -> Result<Self> {
         let info = encoder.model();
         let said =
@@ -146,15 +149,15 @@ impl IndexModel {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SegmentEntry {
-    /// The folder.
+    /// The name of its folder.
     pub name: String,
-    /// Rows, deleted ones included.
+    /// The number of rows, including deleted ones.
     pub rows: u64,
-    /// Token vectors; 0 without.
+    /// The number of token vectors; 0 without.
     pub tokens: u64,
     /// The files by name.
     pub files: BTreeMap<String, FileEntry>,
-    /// The rows that were deleted, if any.
+    /// The deleted rows, if any.
     pub deletions: Option<Deletions>,
 }
 
@@ -162,39 +165,39 @@ pub(super) struct SegmentEntry {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Deletions {
-    /// The file in the segment's folder.
+    /// The name of the file in the segment's folder.
     pub name: String,
-    /// How many rows are deleted.
+    /// The number of deleted rows.
     pub rows: u64,
-    /// Its content: a bit for each row of the segment.
+    /// The content of the file: a bit for each row of the segment.
     pub file: FileEntry,
 }
 
-/// Everything about an index but its data.
+/// The description of an index without its data.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Manifest {
-    /// Counts the changes.
+    /// The number of changes so far.
     pub generation: u64,
     pub model: IndexModel,
     pub dtype: Dtype,
-    /// Whether token vectors are stored.
+    /// True if token vectors are stored.
     pub tokens: bool,
     pub segments: Vec<SegmentEntry>,
 }
 
-/// The file.
+/// The content of the manifest file.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Stored {
     format: String,
     version: u32,
-    /// CRC-32 of `index`, as it stands in a file of its own.
+    /// CRC-32 of `index`, serialized on its own.
     crc32: u32,
     index: Manifest,
 }
 
-/// What any version says of itself.
+/// The fields that the manifests of all versions have.
 #[derive(Deserialize)]
 struct AnyVersion {
     format: String,
@@ -203,9 +206,9 @@ struct AnyVersion {
 
 const FORMAT: &str = "nearsort index";
 
-/// Rows, token vectors and changes are fewer: their bytes can be counted in 64 bits.
+/// Exclusive maximum of rows, token vectors and changes: their bytes can be counted in 64 bits.
 const MAX_COUNT: u64 = 1 << 40;
-/// Components of a vector, at most.
+/// Maximum number of components of a vector.
 const MAX_DIM: usize = 1 << 20;
 
 fn restore_hint() -> String {
@@ -213,7 +216,7 @@ fn restore_hint() -> String {
 }
 
 impl Manifest {
-    /// Reads the manifest of the index in a folder; `None` where there is none.
+    /// Reads the manifest of the index in a folder; `None` if there is none.
     pub fn find(folder: &Path) -> Result<Option<Self>> {
         let path = folder.join(MANIFEST);
         match fs::read(&path) {
@@ -247,7 +250,8 @@ impl Manifest {
         Ok(stored.index)
     }
 
-    /// Whether names are those of files of ours, so that nothing outside the folder is read or written, and numbers can be reckoned with.
+    /// Checks that names are those of an index's files, so that no path leads outside the folder,
+    /// and that numbers are small enough to compute with.
     fn check(&self) -> Result<(), String> {
         if self.generation >= MAX_COUNT || self.model.dim > MAX_DIM || self.model.token_dim > MAX_DIM {
             return Err("numbers without measure".to_owned());
@@ -287,22 +291,22 @@ impl Manifest {
         Ok(bytes)
     }
 
-    /// Puts the manifest in its place: the moment at which a change happens.
+    /// Writes the manifest in place of the old one. At this moment a change takes effect.
     pub fn write(&self, folder: &Path) -> Result<()> {
         write_own(&folder.join(MANIFEST), &self.to_bytes()?)
     }
 
-    /// Rows, deleted ones included.
+    /// Returns the number of rows, including deleted ones.
     pub fn rows(&self) -> u64 {
         self.segments.iter().map(|segment| segment.rows).sum()
     }
 
-    /// Deleted rows.
+    /// Returns the number of deleted rows.
     pub fn deleted(&self) -> u64 {
         self.segments.iter().filter_map(|segment| segment.deletions.as_ref()).map(|deletions| deletions.rows).sum()
     }
 
-    /// The folder of the next segment.
+    /// Returns the name of the next segment's folder.
     pub fn next_segment(&self) -> String {
         let number = |segment: &SegmentEntry| segment.name.rsplit('-').next()?.parse::<u64>().ok();
         segment_name(self.segments.iter().filter_map(number).max().unwrap_or(0) + 1)

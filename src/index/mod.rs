@@ -1,19 +1,28 @@
-//! Embeddings on disk: built once, searched exactly, and used in the place of encoding when candidates are reranked.
+//! Embeddings on disk: built once, searched exactly, and used instead of encoding the candidates of
+//! a rerank.
 //!
 //! # Layout
-//! An index is a folder: `manifest.json`, which is replaced as a whole and names everything else, and segments, which are never changed once the manifest names
-//! them. [`IndexBuilder::build`] makes an index of one segment, [`IndexBuilder::add`] adds one, [`delete`] marks rows. So every change happens at one moment, a reader that
-//! has an index open keeps it as it was, and a process that is killed leaves the old state and, in `building/`, what the same command continues. Each file
-//! carries checksums of its blocks ([`Index::damages`]). The parts: `manifest`, `segment` (files and their content), `vectors` (how a vector is stored),
+//! An index is a folder with `manifest.json` and segments. The manifest is replaced as a whole and
+//! names all other files. Segments are never changed once the manifest names them.
+//! [`IndexBuilder::build`] makes an index of one segment, [`IndexBuilder::add`] adds one,
+//! [`delete`] marks rows.
+//!
+//! So every change happens at one moment. A reader that has an index open keeps its old state. A
+//! killed process leaves the old state and, in `building/`, the work that the same command
+//! continues. Each file has checksums of its blocks ([`Index::damages`]).
+//!
+//! The parts: `manifest`, `segment` (files and their content), `vectors` (the storage of a vector),
 //! `tokens` (token vectors), `builder` and `journal` (crash safety), `search`, `scorer`.
 //!
 //! # Rows
-//! A row is a text of the corpus; rows are numbered through all segments in the order in which they were added, and keep their numbers until the index is built
-//! again. Each holds one vector of the text's beginning: as much as the model takes, for windows of long texts do not exist here. A text without anything in it is kept as a row
-//! that scores lowest and that no search finds.
+//! A row is a text of the corpus. Rows are numbered through all segments in the order in which they
+//! were added, and keep their numbers until the index is built again. Each row has one vector of
+//! the text's start, as much as the model takes: an index has no windows of long texts. A blank
+//! text is kept as a row that scores lowest and that no search finds.
 //!
 //! # Models
-//! An index belongs to the model that made it, down to the arithmetic: the manifest has the encoder's fingerprint, and another one is refused, naming both.
+//! An index belongs to the model that made it, including the arithmetic. The manifest has the
+//! encoder's fingerprint. Another encoder is refused with a message that names both.
 
 mod blocks;
 mod builder;
@@ -42,10 +51,10 @@ use crate::{Error, Result};
 use manifest::Manifest;
 use segment::Segment;
 
-/// Ids that a thread looks up at a time, at least: some 5 us each.
+/// Minimum number of ids that a thread looks up at a time: some 5 us each.
 const IDS_PER_TASK: usize = 16;
 
-/// An index that is open for reading. What a writer does meanwhile is not seen.
+/// An index that is open for reading. It does not see later changes.
 #[derive(Debug)]
 pub struct Index {
     folder: PathBuf,
@@ -56,11 +65,13 @@ pub struct Index {
 }
 
 impl Index {
-    /// Opens an index: maps its files and checks their lengths and tables of checksums, the blank and the deleted rows. What else is in
-    /// them is checked where it is first used: no answer is made of bytes that are not those that were written.
+    /// Opens an index. It maps the files and checks their lengths, their tables of checksums, and
+    /// the blank and deleted rows. All other data is checked when it is first used, so no answer
+    /// comes from damaged bytes.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for a folder without an index; [`Error::Corrupted`] for files that are not those that the manifest speaks of; [`Error::Io`].
+    /// [`Error::InvalidArgument`] for a folder without an index; [`Error::Corrupted`] for files
+    /// that do not match the manifest; [`Error::Io`].
     pub fn open(folder: impl AsRef<Path>) -> Result<Self> {
         let folder = folder.as_ref();
         if cfg!(target_endian = "big") {
@@ -72,7 +83,7 @@ impl Index {
                 Ok(index) => return Ok(index),
                 Err(error) => error,
             };
-            // A writer may have put another index there, and removed this one's files, in between.
+            // A writer may have replaced the index and removed this one's files in between.
             let current = Manifest::read(folder)?;
             if current == manifest {
                 return Err(failed);
@@ -93,67 +104,67 @@ impl Index {
         Ok(Self { folder: folder.to_owned(), manifest, segments, starts })
     }
 
-    /// The folder.
+    /// Returns the folder.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// The model that made the vectors.
+    /// Returns the model that made the vectors.
     pub fn model(&self) -> &IndexModel {
         &self.manifest.model
     }
 
-    /// How vectors are stored.
+    /// Returns the storage type of vectors.
     pub fn dtype(&self) -> Dtype {
         self.manifest.dtype
     }
 
-    /// Whether token vectors are stored, which MaxSim needs.
+    /// True if token vectors are stored, which MaxSim needs.
     pub fn has_tokens(&self) -> bool {
         self.manifest.tokens
     }
 
-    /// Token vectors in all, those of deleted rows included.
+    /// Returns the number of token vectors, including those of deleted rows.
     pub fn tokens(&self) -> u64 {
         self.manifest.segments.iter().map(|segment| segment.tokens).sum()
     }
 
-    /// Number of segments.
+    /// Returns the number of segments.
     pub fn num_segments(&self) -> usize {
         self.segments.len()
     }
 
-    /// Rows, deleted ones included: row numbers are below.
+    /// Returns the number of rows, including deleted ones. Row numbers are smaller.
     pub fn rows(&self) -> u64 {
         self.manifest.rows()
     }
 
-    /// Rows that are not deleted.
+    /// Returns the number of rows that are not deleted.
     pub fn len(&self) -> u64 {
         self.rows() - self.manifest.deleted()
     }
 
-    /// Whether there is no row.
+    /// True if there are no rows.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Bytes of all files but the manifest and the tables of ids.
+    /// Returns the bytes of all files except the manifest and the tables of ids.
     pub fn bytes(&self) -> u64 {
         let of = |segment: &manifest::SegmentEntry| segment.files.values().map(|file| file.bytes).sum::<u64>();
         self.manifest.segments.iter().map(of).sum()
     }
 
-    /// The id of a row, deleted or not.
+    /// Returns the id of a row, deleted or not.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for a row that is not there; [`Error::Corrupted`].
+    /// [`Error::InvalidArgument`] for a row that does not exist; [`Error::Corrupted`].
     pub fn id(&self, row: u64) -> Result<&str> {
         let (segment, row) = self.place(row)?;
         self.segments[segment].id(row)
     }
 
-    /// The row that has this id, `None` if no row has it or it was deleted.
+    /// Returns the row with this id, `None` if there is none or it was deleted.
     ///
     /// # Errors
     /// [`Error::Io`] and [`Error::Corrupted`] when the table of ids cannot be read.
@@ -166,7 +177,7 @@ impl Index {
         Ok(None)
     }
 
-    /// Whether a row of this id was deleted.
+    /// True if a row with this id was deleted.
     pub(super) fn was_deleted(&self, id: &str) -> Result<bool> {
         for segment in &self.segments {
             if segment.find(id)?.is_some_and(|row| segment.is_deleted(row)) {
@@ -176,7 +187,7 @@ impl Index {
         Ok(false)
     }
 
-    /// [`Index::find`] for many ids, side by side.
+    /// Finds many ids in parallel, each as [`Index::find`] does.
     ///
     /// # Errors
     /// As [`Index::find`].
@@ -184,22 +195,22 @@ impl Index {
         on_shared(|| ids.par_iter().with_min_len(IDS_PER_TASK).map(|id| self.find(id.as_ref())).collect())
     }
 
-    /// Whether a row's text has nothing in it: it scores lowest, and no search finds it.
+    /// True if a row's text is blank: it scores lowest, and no search finds it.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for a row that is not there.
+    /// [`Error::InvalidArgument`] for a row that does not exist.
     pub fn is_blank(&self, row: u64) -> Result<bool> {
         let (segment, row) = self.place(row)?;
         Ok(self.segments[segment].is_empty_text(row))
     }
 
-    /// The rows whose text has nothing in it, ascending, deleted ones left out: no search finds them.
+    /// Returns the rows with blank text that are not deleted, ascending. No search finds them.
     pub fn blank_rows(&self) -> impl Iterator<Item = u64> {
         let segments = self.segments.iter().zip(&self.starts);
         segments.flat_map(|(segment, start)| segment.empty_rows().map(move |row| *start + row))
     }
 
-    /// Whether vectors of this encoder can be compared with the index's.
+    /// Checks that vectors of this encoder can be compared with the index's.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`], naming both fingerprints, when they cannot.
@@ -207,12 +218,13 @@ impl Index {
         refuse_other_model(&self.manifest.model, &encoder.fingerprint()?)
     }
 
-    /// Reads everything and says what is not as it was written: nothing, in a sound index. What opening finds is an error of [`Index::open`] already.
+    /// Reads everything and returns the damaged parts; none for a sound index. Damage that opening
+    /// detects is an error of [`Index::open`].
     pub fn damages(&self) -> Vec<Damage> {
         self.segments.iter().flat_map(Segment::damages).collect()
     }
 
-    /// The segment of a row, and its number there.
+    /// Returns the segment of a row, and the row's number in it.
     fn place(&self, row: u64) -> Result<(usize, u64)> {
         if row >= self.rows() {
             return Err(Error::InvalidArgument(format!("there is no row {row}; the index has {} rows", self.rows())));

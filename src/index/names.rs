@@ -13,29 +13,29 @@ pub(super) const EMPTY: &str = "empty";
 pub(super) const TOKENS: &str = "tokens";
 pub(super) const TOKEN_ENDS: &str = "token-ends";
 
-/// `prefix` and six digits or more, as a counter gives them.
+/// True for a name of `prefix` and at least six digits of a counter.
 pub(super) fn is_numbered(name: &str, prefix: &str) -> bool {
     let digits = name.strip_prefix(prefix).unwrap_or_default();
     (6..=18).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Whether a name is that of a segment's folder.
+/// True for the name of a segment's folder.
 pub(super) fn is_segment_name(name: &str) -> bool {
     is_numbered(name, "segment-")
 }
 
-/// Names of files that are being written, or have no name where the system has unnamed files.
+/// True for names of unfinished files, and of temporary files of systems without unnamed files.
 pub(super) fn is_temporary(name: &str) -> bool {
     let is_unnamed = name.strip_prefix(".tmp").is_some_and(|rest| rest.len() == 6);
     is_unnamed || (name.starts_with(".nearsort-") && name.ends_with(".tmp"))
 }
 
-/// Whether a segment can have a file of this name, but for the marks of deleted rows.
+/// True if a segment can have a file of this name, except the marks of deleted rows.
 pub(super) fn is_file_name(name: &str) -> bool {
     name == ID_TABLE || is_block_file(name)
 }
 
-/// Whether a manifest may name such a file.
+/// True if a manifest may name this file.
 pub(super) fn is_block_file(name: &str) -> bool {
     [VECTORS, SCALES, IDS, ID_ENDS, EMPTY, TOKENS, TOKEN_ENDS].contains(&name)
 }

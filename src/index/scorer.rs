@@ -1,4 +1,4 @@
-//! Candidates that are rows of an index, scored against queries: only the query is encoded.
+//! Scoring of candidates that are rows of an index: only the query is encoded.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,7 +15,7 @@ use crate::similarity::QueryTokens;
 use crate::threads::on_shared;
 use crate::{Error, Result};
 
-/// Rows that a thread scores at a time, at least.
+/// Minimum number of rows that a thread scores at a time.
 const ROWS_PER_TASK: usize = 16;
 
 /// An encoded query.
@@ -27,12 +27,12 @@ pub struct IndexQuery {
 }
 
 impl IndexQuery {
-    /// The embedding, `[dim]`.
+    /// Returns the embedding, `[dim]`.
     pub fn vector(&self) -> &[f32] {
         &self.vector
     }
 
-    /// How the query was read.
+    /// Returns the facts about the query's text, such as truncation.
     pub fn reading(&self) -> QueryReading {
         self.reading
     }
@@ -46,10 +46,12 @@ pub struct IndexScorer {
 }
 
 impl IndexScorer {
-    /// Scores by this encoder and index. `scoring`: by default hybrid where the index has token vectors, else cosine.
+    /// Creates a scorer with this encoder and index. The default of `scoring` is hybrid if the
+    /// index has token vectors, else cosine.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for another model than the index's, and for a scoring that needs token vectors where there are none.
+    /// [`Error::InvalidArgument`] for another model than the index's, and for a scoring that needs
+    /// token vectors that the index lacks.
     pub fn new(index: Arc<Index>, encoder: Arc<dyn Encoder>, scoring: Option<Scoring>) -> Result<Self> {
         index.check_model(encoder.as_ref())?;
         let scoring = scoring.unwrap_or(if index.has_tokens() { Scoring::Hybrid } else { Scoring::Cosine });
@@ -62,25 +64,26 @@ impl IndexScorer {
         Ok(Self { index, encoder, scoring })
     }
 
-    /// The index.
+    /// Returns the index.
     pub fn index(&self) -> &Index {
         &self.index
     }
 
-    /// Which score.
+    /// Returns the scoring.
     pub fn scoring(&self) -> Scoring {
         self.scoring
     }
 
-    /// What the scores mean.
+    /// Returns the kind of the scores.
     pub fn kind(&self) -> ScoreKind {
         self.scoring.kind()
     }
 
-    /// Encodes queries within a call, for [`IndexScorer::score`].
+    /// Encodes queries for [`IndexScorer::score`], within a call.
     ///
     /// # Errors
-    /// What the encoder fails with; [`Error::Cancelled`]; [`Error::DeadlineExceeded`]; [`Error::InvalidArgument`] for an empty query; [`Error::QueryNotANumber`].
+    /// Errors of the encoder; [`Error::Cancelled`]; [`Error::DeadlineExceeded`];
+    /// [`Error::InvalidArgument`] for an empty query; [`Error::QueryNotANumber`].
     pub fn encode(&self, queries: &[&str], call: &Call<'_>) -> Result<Vec<IndexQuery>> {
         if queries.iter().any(|query| query.trim().is_empty()) {
             return Err(Error::InvalidArgument("the query is empty".into()));
@@ -125,10 +128,12 @@ impl IndexScorer {
         vectors.into_iter().enumerate().map(query).collect()
     }
 
-    /// One score per row, in the rows' order. The score of a pair does not depend on the other rows. A row without text scores -1, below all others.
+    /// Returns one score per row, in the rows' order. The score of a pair does not depend on the
+    /// other rows. A row without text scores -1, below all others.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for a row that is not there or was deleted; [`Error::Corrupted`].
+    /// [`Error::InvalidArgument`] for a row that does not exist or was deleted;
+    /// [`Error::Corrupted`].
     pub fn score(&self, query: &IndexQuery, rows: &[u64]) -> Result<ScoredList> {
         let scored = rows.par_iter().with_min_len(ROWS_PER_TASK).map(|&row| self.score_row(query, row));
         let pairs: Vec<Scored> = on_shared(|| scored.collect::<Result<_>>())?;
@@ -161,10 +166,11 @@ impl IndexScorer {
         })
     }
 
-    /// The direction of a row's vector, as the index stores it, padded with zeros; `None` for one of zeros.
+    /// Returns the unit vector of a row as the index stores it, padded with zeros; `None` for a
+    /// vector of zeros.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for a row that is not there; [`Error::Corrupted`].
+    /// [`Error::InvalidArgument`] for a row that does not exist; [`Error::Corrupted`].
     pub(crate) fn unit_vector(&self, row: u64) -> Result<Option<UnitVector>> {
         let (segment, local) = self.index.place(row)?;
         let (segment, at) = (&self.index.segments[segment], local as usize);
@@ -173,7 +179,7 @@ impl IndexScorer {
         Ok(UnitVector::new(row.widen(&mut Vec::new())))
     }
 
-    /// Searches by the queries' embeddings, as [`Index::search_with`].
+    /// Searches by the queries' embeddings, like [`Index::search_with`].
     ///
     /// # Errors
     /// As [`Index::search_with`].

@@ -1,15 +1,19 @@
 //! Exact search: every row is scored against every query, and the best are kept.
 //!
 //! # Floor
-//! One query reads every row once: `rows * row bytes / read bandwidth`. Beside the product a row costs a comparison: the scores of a few hundred rows are compared with the
-//! worst that is kept, without a branch per row, and only a block with something to keep is looked at row by row. With 100 of a million kept that is some thousand rows.
+//! One query reads every row once: `rows * row bytes / read bandwidth`. Beside the product, a row
+//! costs a comparison. The scores of a few hundred rows are compared with the worst kept score,
+//! without a branch per row. Only a block with a better score is then examined row by row. If 100
+//! of a million rows are kept, these are some thousand rows.
 //!
-//! A block of queries is bound by arithmetic, `queries * rows * dim` multiply-adds: blocks of rows that fit the L2 cache (halves and codes converted there) go
-//! through one matrix product with all queries. Its sums are added in another order than a dot product's, so the product only selects: a row whose product comes within
-//! the rounding error of the worst that is kept is scored again by the kernel of a single query. So a hit has the same score and the same place however many queries
-//! were asked with it, and however many threads searched.
+//! A block of queries is bound by arithmetic, `queries * rows * dim` multiply-adds. Blocks of rows
+//! that fit the L2 cache (halves and codes are converted there) go through one matrix product with
+//! all queries. Its sums are added in another order than a dot product's, so the product only
+//! preselects. A row whose product is within the rounding error of the worst kept score is scored
+//! again by the kernel of a single query. So a hit has the same score and the same place for any
+//! number of queries in a call and any number of threads.
 
-// `!(a < b)` lets what is not a number through, so that it is seen, and stays one comparison of a vector.
+// `!(a < b)` also passes NaN, so that it is detected, and stays one vector comparison.
 #![allow(clippy::neg_cmp_op_on_partial_ord)]
 
 use std::ops::Range;
@@ -27,34 +31,39 @@ use crate::ranking::{Hit, TopK};
 use crate::threads::on_shared;
 use crate::{Error, Result};
 
-/// Queries that go through one product: their panels pass through the cache once for each block of rows.
+/// Number of queries of one product: their panels pass through the cache once for each block of
+/// rows.
 const QUERIES_AT_ONCE: usize = 256;
 
-/// Rows whose scores are compared together.
+/// Number of rows whose scores are compared together.
 const SCORED_ROWS: usize = 256;
 
-/// Rows of one product: 96 KiB of 384 f32.
+/// Number of rows of one product: 96 KiB of 384 f32.
 const PRODUCT_ROWS: usize = 64;
 
-/// What a thread takes at a time, in bytes of rows: long enough a stream for the prefetcher, short enough for an even load.
+/// Bytes of rows that a thread takes at a time: long enough for the prefetcher, short enough for an
+/// even load.
 const TASK_BYTES: usize = 1 << 20;
 
-/// Queries of one byte a component for which one pass each is sooner done than one product: a product costs as much as some passes, and is
-/// padded to whole vectors of queries.
+/// Maximum number of i8 queries (f16: half, f32: a quarter of it) for which one pass each is faster
+/// than one product. A product costs as much as some passes, and is padded to whole vectors of
+/// queries.
 const PASSES: usize = 4;
 
 impl Index {
-    /// The best `top_k` rows for each query, best first: score descending, then row ascending. `queries`: `[n, dim]`, of any length; scores are cosines. Deleted rows and
-    /// rows without text are not found. [`Hit::index`] is the row.
+    /// Returns the best `top_k` rows for each query, best first: score descending, then row
+    /// ascending. `queries`: `[n, dim]`, of any length; scores are cosines. Deleted rows and rows
+    /// without text are not found. [`Hit::index`] is the row.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for queries of another dimension or that are not finite; [`Error::Corrupted`] for a damaged block, and for a score that no
-    /// two vectors of length 1 have.
+    /// [`Error::InvalidArgument`] for queries of another dimension or that are not finite;
+    /// [`Error::Corrupted`] for a damaged block, and for a score that two vectors of length 1
+    /// cannot have.
     pub fn search(&self, queries: ArrayView2<'_, f32>, top_k: usize) -> Result<Vec<Vec<Hit>>> {
         self.search_with(queries, top_k, &Call::new())
     }
 
-    /// [`Index::search`] within a call, which may end it early.
+    /// Searches like [`Index::search`], within a call, which may end it early.
     ///
     /// # Errors
     /// As [`Index::search`]; [`Error::Cancelled`]; [`Error::DeadlineExceeded`].
@@ -79,7 +88,7 @@ impl Index {
         Ok(found)
     }
 
-    /// A query in the form of the rows.
+    /// Returns a query in the form of the rows.
     pub(super) fn query(&self, position: usize, vector: &[f32]) -> Result<RowVector> {
         let dim = self.model().dim;
         if vector.len() != dim {
@@ -95,7 +104,7 @@ impl Index {
         })
     }
 
-    /// Shares the rows among threads, each with a scanner and hits of its own, and merges the hits.
+    /// Distributes the rows among threads, each with its own scanner and hits, and merges the hits.
     fn fan_out<S: Scan>(
         &self,
         top_k: usize,
@@ -132,7 +141,7 @@ impl Index {
         let cut = |(number, segment): (usize, &Segment)| {
             let rows = segment.rows() as usize;
             let row_bytes = segment.row_len() * self.dtype().bytes();
-            // An index of no components has rows of no bytes.
+            // Rows of an index without components have no bytes.
             let step = (TASK_BYTES / row_bytes.max(1)).next_multiple_of(SCORED_ROWS);
             (0..rows).step_by(step).map(move |first| (number, first..(first + step).min(rows))).collect::<Vec<_>>()
         };
@@ -147,7 +156,7 @@ struct Part<'a> {
 }
 
 impl Part<'_> {
-    /// Takes a row into account that may be good enough.
+    /// Adds a row to the best if its score is good enough and it may be found.
     fn offer(&self, row: usize, score: f32, best: &mut TopK) -> Result<()> {
         if score.is_nan() {
             return Err(self.segment.impossible_score(row));
@@ -159,13 +168,13 @@ impl Part<'_> {
     }
 }
 
-/// A way of scoring rows.
+/// A method of scoring rows.
 trait Scan {
     /// Scores a range of a segment's rows and keeps the best.
     fn scan(&mut self, part: &Part<'_>, rows: Range<usize>, best: &mut [TopK]) -> Result<()>;
 }
 
-/// One query, by dot products.
+/// Scoring of one query by dot products.
 struct Pass<'a> {
     query: &'a RowVector,
     scores: [f32; SCORED_ROWS],
@@ -191,7 +200,7 @@ impl Scan for Pass<'_> {
                 continue;
             }
             for (row, &score) in (first..).zip(&*scores) {
-                // NaN too.
+                // NaN passes too.
                 if !(score < best.least()) {
                     part.offer(row, score, best)?;
                 }
@@ -201,7 +210,7 @@ impl Scan for Pass<'_> {
     }
 }
 
-/// Whether a score is at least this much, or not a number; without a branch per score.
+/// True if a score is at least `least`, or is NaN; without a branch per score.
 fn any_reaches(scores: &[f32], least: f32) -> bool {
     scores.iter().fold(false, |any, score| any | !(*score < least))
 }
@@ -210,9 +219,9 @@ fn any_reaches(scores: &[f32], least: f32) -> bool {
 struct PackedQueries {
     panels: Vec<f32>,
     shape: Shape,
-    /// What each column's products are multiplied by.
+    /// The factor for each column's products.
     scales: Vec<f32>,
-    /// How far a product can be from the score by dot product.
+    /// Maximum difference of a product from the score by dot product.
     slack: f32,
 }
 
@@ -226,20 +235,21 @@ impl PackedQueries {
             Kernels::best().gemm_f32.pack_column(row.iter().copied(), column, shape, &mut panels);
         }
         let scales = queries.iter().map(RowVector::scale).collect();
-        // Each of the two sums of `len` products, in any order, is within `len * 2^-24` of the exact one times the sum of absolute products, which is at most 1 for vectors of
-        // length 1. Some more for scales and halves, whose lengths are not exactly 1.
+        // Each of the two sums of `len` products, in any order, differs from the exact one by at
+        // most `len * 2^-24` times the sum of absolute products. That sum is at most 1 for vectors
+        // of length 1. The rest is for scales and halves, whose lengths are not exactly 1.
         let slack = 2.1 * (len + 16) as f32 / (1 << 24) as f32;
         Self { panels, shape, scales, slack }
     }
 }
 
-/// Many queries, by matrix products.
+/// Scoring of many queries by matrix products.
 struct BlockProduct<'a> {
     queries: &'a PackedQueries,
     vectors: &'a [RowVector],
-    /// `[PRODUCT_ROWS, columns]`.
+    /// The products, `[PRODUCT_ROWS, columns]`.
     products: Vec<f32>,
-    /// What a column's product has to reach.
+    /// The minimum product of each column.
     least: Vec<f32>,
     widened: Vec<f32>,
     integers: Vec<i32>,
@@ -262,10 +272,10 @@ impl<'a> BlockProduct<'a> {
         Kernels::best().gemm_f32.multiply(left, Right::Packed(&self.queries.panels), k, output);
     }
 
-    /// The least product that a column needs, for what is kept of its query.
+    /// Sets the minimum product of a column from the worst kept score of its query.
     fn raise(&mut self, column: usize, best: &TopK) {
         let scale = self.queries.scales[column];
-        // Of a query of zeros every product is 0.
+        // Every product of a query of zeros is 0.
         self.least[column] = if scale > 0.0 { (best.least() - self.queries.slack) / scale } else { f32::NEG_INFINITY };
     }
 }
@@ -299,7 +309,7 @@ impl Scan for BlockProduct<'_> {
     }
 }
 
-/// Whether a product is at least what its column needs, or not a number; without a branch per product.
+/// True if a product is at least its column's minimum, or is NaN; without a branch per product.
 fn reaches_any(products: &[f32], least: &[f32]) -> bool {
     products.iter().zip(least).fold(false, |any, (product, least)| any | !(product < least))
 }

@@ -1,4 +1,4 @@
-//! One immutable part of an index: a folder of files, written once and then mapped.
+//! One immutable part of an index: a folder of files that are written once and then mapped.
 //!
 //! | file | content |
 //! |---|---|
@@ -26,7 +26,7 @@ use crate::io::durable::sync_folder;
 use crate::io::{IdTable, IdTableBuilder};
 use crate::{Error, Result};
 
-/// Names of a segment's block files.
+/// Returns the names of a segment's block files.
 fn file_names(dtype: Dtype, with_tokens: bool) -> Vec<&'static str> {
     let mut names = vec![VECTORS, IDS, ID_ENDS, EMPTY];
     names.extend((dtype == Dtype::I8).then_some(SCALES));
@@ -34,12 +34,12 @@ fn file_names(dtype: Dtype, with_tokens: bool) -> Vec<&'static str> {
     names
 }
 
-/// A row as it goes into a segment.
+/// A row to be added to a segment.
 pub(super) struct NewRow<'a> {
     pub id: &'a str,
     pub is_empty: bool,
     pub vector: RowVector,
-    /// Number of token vectors, and their bytes; nothing without tokens.
+    /// The number of token vectors, and their bytes; 0 and empty without tokens.
     pub tokens: (usize, Vec<u8>),
 }
 
@@ -49,7 +49,7 @@ pub(super) struct SegmentWriter {
     files: BTreeMap<&'static str, BlockWriter>,
     rows: u64,
     tokens: u64,
-    /// One row's bytes, reused.
+    /// Buffer for one row's bytes.
     row: Vec<u8>,
 }
 
@@ -61,14 +61,14 @@ impl SegmentWriter {
         Ok(Self { folder: folder.to_owned(), files, rows: 0, tokens: 0, row: Vec::new() })
     }
 
-    /// Goes on with one of which so much is known to be good.
+    /// Continues a segment up to its mark.
     pub fn resume(folder: &Path, mark: &Mark) -> Result<Self> {
         let names = [VECTORS, SCALES, IDS, ID_ENDS, EMPTY, TOKENS, TOKEN_ENDS];
         let resume = |name| Some((name, mark.files.get(name)?));
         let files = names.into_iter().filter_map(resume);
         let files = files.map(|(name, entry)| Ok((name, BlockWriter::resume(&folder.join(name), entry)?)));
         let files: BTreeMap<&'static str, BlockWriter> = files.collect::<Result<_>>()?;
-        // What the end of the build had begun: the table of ids, or an unfinished one.
+        // Files that the end of the build had begun: the table of ids, or an unfinished one.
         for entry in std::fs::read_dir(folder).map_err(Error::io("read", folder))? {
             let path = entry.map_err(Error::io("read", folder))?.path();
             let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -99,12 +99,12 @@ impl SegmentWriter {
         Ok(())
     }
 
-    /// To a file, if this segment has it.
+    /// Writes bytes to a file, if this segment has it.
     fn write(&mut self, name: &'static str, bytes: &[u8]) -> Result<()> {
         self.files.get_mut(name).map_or(Ok(()), |file| file.write(bytes))
     }
 
-    /// Puts everything on disk and says what is there.
+    /// Syncs everything to the disk and returns the mark.
     pub fn sync(&mut self) -> Result<Mark> {
         self.files.values_mut().try_for_each(BlockWriter::sync)?;
         Ok(self.mark())
@@ -115,10 +115,10 @@ impl SegmentWriter {
         Mark { rows: self.rows, tokens: self.tokens, files }
     }
 
-    /// Completes the segment: `name` is the folder that it will have.
+    /// Completes the segment. `name`: the name that its folder will have.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for an id that two rows have.
+    /// [`Error::InvalidArgument`] if two rows have the same id.
     pub fn finish(self, name: &str) -> Result<SegmentEntry> {
         let Self { folder, files, rows, tokens, .. } = self;
         let seal = |(name, file): (&'static str, BlockWriter)| Ok((name.to_owned(), file.seal()?));
@@ -132,7 +132,7 @@ impl SegmentWriter {
     }
 }
 
-/// How far a segment is.
+/// The size of a segment so far.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Mark {
@@ -186,13 +186,14 @@ impl Ids {
     }
 }
 
-/// The bytes of `*-ends` that [`range_before`] reads for a row.
+/// Returns the range of bytes of `*-ends` that [`range_before`] reads for a row.
 fn ends_before(row: u64) -> Range<usize> {
     let row = row as usize;
     row.saturating_sub(1) * size_of::<u64>()..(row + 1) * size_of::<u64>()
 }
 
-/// From the end of the row before to the end of the row. Damaged ends give a range that does not exist.
+/// Returns the range from the end of the row before to the end of the row. Damaged ends give an
+/// invalid range.
 fn range_before(ends: &[u64], row: usize) -> Range<usize> {
     let start = if row == 0 { 0 } else { ends[row - 1] };
     start as usize..ends[row] as usize
@@ -203,12 +204,12 @@ fn entry(folder: &Path, files: &BTreeMap<String, FileEntry>, name: &str) -> Resu
     files.get(name).copied().ok_or_else(missing)
 }
 
-/// A segment that is read.
+/// A segment that is open for reading.
 #[derive(Debug)]
 pub(super) struct Segment {
     folder: PathBuf,
     dtype: Dtype,
-    /// Components of a row, padding included.
+    /// Number of components of a row, including padding.
     row_len: usize,
     rows: u64,
     vectors: BlockFile,
@@ -275,7 +276,8 @@ impl Segment {
         self.rows
     }
 
-    /// Compares the blocks of these rows' vectors with their checksums, once: before [`Segment::vectors`] of them is used.
+    /// Compares the blocks of these rows' vectors with their checksums, once. Call it before using
+    /// them through [`Segment::vectors`].
     pub fn check_rows(&self, rows: Range<usize>) -> Result<()> {
         let stride = self.row_len * self.dtype.bytes();
         self.vectors.check(rows.start * stride..rows.end * stride)?;
@@ -283,14 +285,14 @@ impl Segment {
         self.scales.as_ref().map_or(Ok(()), |scales| scales.check(rows.start * scale..rows.end * scale))
     }
 
-    /// What to say of a row whose cosine is not one, although its blocks are as they were written.
+    /// Returns the error for a row whose score is not a cosine although its blocks are undamaged.
     pub fn impossible_score(&self, row: usize) -> Error {
         let block = row * self.row_len * self.dtype.bytes() / BLOCK_BYTES;
         let found = format_args!("another number for row {row} (block {block})");
         damaged(self.vectors.path(), "cosines from -1 to 1", found, Remedy::VerifyIndex)
     }
 
-    /// Components of a row, padding included.
+    /// Returns the number of components of a row, including padding.
     pub fn row_len(&self) -> usize {
         self.row_len
     }
@@ -307,7 +309,7 @@ impl Segment {
         self.ids.get(row)
     }
 
-    /// The row with this id, deleted or not.
+    /// Returns the row with this id, deleted or not.
     pub fn find(&self, id: &str) -> Result<Option<u64>> {
         for row in self.table.find(id)? {
             if row < self.rows && self.ids.get(row)? == id {
@@ -322,18 +324,18 @@ impl Segment {
         deleted.content()[row as usize / 8] >> (row % 8) & 1 == 1
     }
 
-    /// Whether the row's text is blank.
+    /// True if the row's text is blank.
     pub fn is_empty_text(&self, row: u64) -> bool {
         self.empty.numbers::<u64>().binary_search(&row).is_ok()
     }
 
-    /// The rows whose text is blank and that are not deleted, ascending.
+    /// Returns the rows with blank text that are not deleted, ascending.
     pub fn empty_rows(&self) -> impl Iterator<Item = u64> {
         let is_there = |row: &u64| *row < self.rows && !self.is_deleted(*row);
         self.empty.numbers::<u64>().iter().copied().filter(is_there)
     }
 
-    /// The bytes of a row's token vectors; `None` for an index without.
+    /// Returns the bytes of a row's token vectors; `None` for an index without them.
     pub fn token_bytes(&self, row: u64) -> Result<Option<&[u8]>> {
         let Some(TokenFiles { bytes, ends, stride }) = &self.tokens else { return Ok(None) };
         ends.check(ends_before(row))?;
@@ -346,7 +348,7 @@ impl Segment {
         found.map(Some).ok_or_else(missing)
     }
 
-    /// A bit for each row, with those set that are deleted.
+    /// Returns a bit for each row, set for deleted rows.
     pub fn deleted_bits(&self) -> Vec<u8> {
         match &self.deleted {
             Some(deleted) => deleted.content().to_vec(),
@@ -354,7 +356,7 @@ impl Segment {
         }
     }
 
-    /// Everything that is not as it was written; reads all of it.
+    /// Reads everything and returns the damaged parts.
     pub fn damages(&self) -> Vec<Damage> {
         let Self { vectors, ids, empty, .. } = self;
         let always = [vectors, &ids.bytes, &ids.ends, empty];
@@ -384,7 +386,7 @@ fn open_deletions(folder: &Path, deletions: &Deletions, rows: u64) -> Result<Blo
     }
 }
 
-/// The blank rows, all of them looked at: a search asks for every hit.
+/// Checks the file of blank rows as a whole, because a search uses it for every hit.
 fn sound_empty(file: BlockFile, rows: u64) -> Result<BlockFile> {
     file.check_all()?;
     let is_whole = file.content().len().is_multiple_of(size_of::<u64>());

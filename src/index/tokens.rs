@@ -1,12 +1,14 @@
-//! Token vectors in a compact form: four bits a component.
+//! Compact token vectors: four bits per component.
 //!
-//! MaxSim looks at directions only, so neither the length of a vector nor a scale is kept: a token of 384 components takes 192 bytes, an eighth of f32.
-//! A code is the component in steps of 0.335 times the vector's root mean square, the best step for 16 levels of a normal distribution
-//! (Max, 1960), cut at 8 steps. So the form needs no training and no second pass over a corpus, unlike the centroids and residuals of ColBERTv2
-//! (Santhanam et al. 2022) and PLAID, and a segment can be added to any other.
+//! MaxSim depends only on directions, so neither the length of a vector nor a scale is kept. A
+//! token of 384 components takes 192 bytes, an eighth of f32. A code is the component in steps of
+//! 0.335 times the vector's root mean square, cut at 8 steps. This is the best step for 16 levels
+//! of a normal distribution (Max, 1960). So the form needs no training and no second pass over a
+//! corpus, unlike the centroids and residuals of ColBERTv2 (Santhanam et al. 2022) and PLAID, and a
+//! segment can be added to any other.
 //!
-//! Measured on TREC Deep Learning 2019, BM25's top 100, all-MiniLM-L6-v2: the mean cosine of a decoded token with its own vector, the mean error of MaxSim, and nDCG@10 of
-//! MaxSim and hybrid:
+//! Measured on TREC Deep Learning 2019, BM25's top 100, all-MiniLM-L6-v2: the mean cosine of a
+//! decoded token with its own vector, the mean error of MaxSim, and nDCG@10 of MaxSim and hybrid:
 //!
 //! | form | bytes | cosine | error | MaxSim | hybrid |
 //! |---|---|---|---|---|---|
@@ -18,20 +20,21 @@
 //! | 1 bit | 48 | .7889 | .1215 | .6508 | .6643 |
 //! | 128 principal components, 4 bits | 64 | .8366 | .0250 | .6631 | .6653 |
 //!
-//! On 43 queries no form ranks better or worse than another; differences below 0.005 say nothing. Four bits is the smallest form whose scores stay
-//! comparable with those of texts that are encoded: coarser ones pull every score down by their error.
+//! With 43 queries, no form ranks significantly better or worse than another; differences below
+//! 0.005 mean nothing. Four bits is the smallest form whose scores stay comparable with those of
+//! encoded texts: coarser forms lower every score by their error.
 
 use ndarray::ArrayView2;
 
 use crate::similarity::DocumentTokens;
 
-/// A step in root mean squares.
+/// The step, in root mean squares.
 const STEP: f32 = 0.335;
 
-/// The two components of a byte, in halves of a step: the middles of the steps are odd.
+/// The two components of each byte value, in half steps. The middles of the steps are odd numbers.
 const PAIRS: [[f32; 2]; 256] = pairs();
 
-/// The sum of their squares.
+/// The sum of the two squares.
 const SQUARES: [u16; 256] = squares();
 
 const fn half_steps(code: usize) -> i32 {
@@ -59,19 +62,20 @@ const fn squares() -> [u16; 256] {
     squares
 }
 
-/// Bytes of a token vector.
+/// Returns the bytes of a token vector.
 pub(super) fn token_bytes(dim: usize) -> usize {
     dim.div_ceil(2)
 }
 
-/// The bytes of token vectors, `[tokens, dim]`, back to back.
+/// Returns the bytes of token vectors, `[tokens, dim]`, concatenated.
 pub(super) fn encode(vectors: ArrayView2<'_, f32>) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(vectors.nrows() * token_bytes(vectors.ncols()));
     for vector in vectors.rows() {
         let squares: f64 = vector.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
         let step = f64::from(STEP) * (squares / vector.len() as f64).sqrt();
         let per_step = if step > 0.0 { (1.0 / step) as f32 } else { 0.0 };
-        // The step that a component lies in, counted from the lowest: the cast cuts at 0, and NaN becomes 0.
+        // The index of the component's step, from the lowest. The cast clamps at 0, and NaN becomes
+        // 0.
         let code = |x: f32| ((x * per_step + 8.0) as u8).min(15);
         let mut components = vector.iter().copied();
         while let Some(low) = components.next() {
@@ -81,12 +85,13 @@ pub(super) fn encode(vectors: ArrayView2<'_, f32>) -> Vec<u8> {
     bytes
 }
 
-/// What [`encode`] made bytes of, each vector of length 1.
+/// Decodes the bytes of [`encode`] into vectors of length 1.
 pub(super) fn decode(bytes: &[u8], dim: usize) -> DocumentTokens {
     let stride = token_bytes(dim).max(1);
     DocumentTokens::from_unit_rows(bytes.len() / stride, dim, |token, row| {
         let bytes = &bytes[token * stride..(token + 1) * stride];
-        // Of an odd number of components the last byte's other half counts too: 1, of some thousand.
+        // With an odd number of components, the other half of the last byte counts too: 1, of some
+        // thousand.
         let squares: u32 = bytes.iter().map(|byte| u32::from(SQUARES[usize::from(*byte)])).sum();
         let scale = 1.0 / (squares as f32).sqrt();
         for (pair, byte) in row.chunks_mut(2).zip(bytes) {

@@ -1,14 +1,17 @@
-//! How a vector becomes the bytes of a row, and how a query is multiplied with rows.
+//! Storage of vectors as rows, and the products of a query with rows.
 //!
-//! Every vector is scaled to length 1 before it is stored, so that the dot product of two is their cosine. Rows are padded with zeros to
-//! multiples of 64 bytes: each begins at a cache line, and no kernel has a tail.
+//! Every vector is scaled to length 1 before it is stored, so the dot product of two is their
+//! cosine. Rows are padded with zeros to multiples of 64 bytes: each begins at a cache line, and no
+//! kernel has a tail.
 //!
-//! - `f32` as it is.
-//! - `f16`: components rounded to half precision; the length changes by less than 2^-11, and the score is clamped to [-1, 1].
-//! - `i8`: codes `round(127 x / max |x|)`, and for each row a scale: one over the length of its codes. So a score is the cosine of the codes, exact in
-//!   integers up to the last multiplication.
+//! - `f32`: unchanged.
+//! - `f16`: components rounded to half precision; the length changes by less than 2^-11, and the
+//!   score is clamped to [-1, 1].
+//! - `i8`: codes `round(127 x / max |x|)`, and for each row a scale: one over the length of its
+//!   codes. So a score is the cosine of the codes, exact in integers up to the last multiplication.
 //!
-//! The query is treated as the rows are: one kind of kernel, and a score that does not depend on which of the two was the query.
+//! The query has the same form as the rows. So there is one kind of kernel, and a score does not
+//! depend on which of the two was the query.
 
 use half::f16;
 use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
@@ -16,15 +19,15 @@ use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
 use super::manifest::Dtype;
 use crate::kernels::Kernels;
 
-/// Rows begin at multiples of so many bytes: a cache line, and the widest vector.
+/// Alignment of rows in bytes: a cache line, and the widest vector.
 const ALIGNMENT: usize = 64;
 
-/// Bytes from one row to the next.
+/// Returns the bytes from one row to the next.
 pub(super) fn row_bytes(dtype: Dtype, dim: usize) -> usize {
     (dim * dtype.bytes()).next_multiple_of(ALIGNMENT)
 }
 
-/// Components of a row, padding included.
+/// Returns the number of components of a row, including padding.
 pub(super) fn row_len(dtype: Dtype, dim: usize) -> usize {
     row_bytes(dtype, dim) / dtype.bytes()
 }
@@ -39,7 +42,8 @@ pub(super) enum RowVector {
 }
 
 impl RowVector {
-    /// `None` for a vector that is not finite. One of zeros stays one, and its cosine with every other is 0.
+    /// Creates the row of a vector; `None` if it is not finite. A vector of zeros stays one, and
+    /// its cosine with every other is 0.
     pub fn new(dtype: Dtype, vector: &[f32]) -> Option<Self> {
         let norm = vector.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt();
         if !norm.is_finite() {
@@ -67,7 +71,7 @@ impl RowVector {
         }
     }
 
-    /// The row as the f32 numbers that it stands for; codes without their scale.
+    /// Returns the row as f32 numbers; codes without their scale.
     pub fn to_f32(&self) -> Vec<f32> {
         match self {
             Self::F32(row) => row.clone(),
@@ -76,7 +80,7 @@ impl RowVector {
         }
     }
 
-    /// What a product with the row's numbers has to be multiplied by.
+    /// Returns the factor for products with the row's numbers.
     pub fn scale(&self) -> f32 {
         match self {
             Self::F32(_) | Self::F16(_) => 1.0,
@@ -85,7 +89,7 @@ impl RowVector {
     }
 }
 
-/// The codes of a vector and one over their length; 0 for a vector of zeros.
+/// Returns the codes of a vector and one over their length; 0 for a vector of zeros.
 fn codes(row: &[f32]) -> (Vec<i8>, f32) {
     let largest = row.iter().fold(0.0f32, |largest, x| largest.max(x.abs()));
     let step = if largest > 0.0 { 127.0 / largest } else { 0.0 };
@@ -105,7 +109,7 @@ pub(super) enum Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    /// The rows of a range; `len`: components of a row, padding included.
+    /// Returns the rows of a range. `len`: components of a row, including padding.
     pub fn slice(self, range: std::ops::Range<usize>, len: usize) -> Self {
         let part = range.start * len..range.end * len;
         match self {
@@ -115,8 +119,9 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// The cosines of a query with all rows, in [-1, 1], one for each element of `scores`; NaN where it is further beyond than rounding explains: one of the two has not
-    /// the length 1. The score of a pair has the same bits whatever the other rows are.
+    /// Computes the cosines of a query with all rows, in [-1, 1], one for each element of `scores`.
+    /// A score is NaN if it is further outside than rounding explains, because one of the two does
+    /// not have length 1. The score of a pair has the same bits for any other rows.
     pub fn score(self, query: &RowVector, scores: &mut [f32], integers: &mut Vec<i32>) {
         let kernels = Kernels::best();
         match (query, self) {
@@ -129,7 +134,7 @@ impl<'a> Rows<'a> {
                     *score = sum as f32 * (scale * query_scale);
                 }
             }
-            // A query is made for the index's type.
+            // A query has the index's type, so this does not happen.
             _ => scores.fill(f32::NAN),
         }
         let limit = self.largest(query);
@@ -139,7 +144,8 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// The largest number that rounding makes of a cosine of 1: sums of `len` products, and lengths that halves change by up to 2^-11 each.
+    /// Returns the largest rounded value of a cosine of 1: sums of `len` products, and lengths that
+    /// halves change by up to 2^-11 each.
     fn largest(self, query: &RowVector) -> f32 {
         let (len, halves) = match query {
             RowVector::F32(row) => (row.len(), 0.0),
@@ -149,7 +155,8 @@ impl<'a> Rows<'a> {
         1.0 + halves + (len + 16) as f32 / (1 << 23) as f32
     }
 
-    /// The rows as f32: themselves, or converted into `buffer`. Codes come without their scales.
+    /// Returns the rows as f32: themselves, or converted into `buffer`. Codes are without their
+    /// scales.
     pub fn widen<'b>(self, buffer: &'b mut Vec<f32>) -> &'b [f32]
     where
         'a: 'b,
@@ -169,7 +176,7 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// A scale for each row; none where all are 1.
+    /// Returns a scale for each row; empty if all are 1.
     pub fn scales(self) -> &'a [f32] {
         match self {
             Self::F32(_) | Self::F16(_) => &[],
@@ -182,7 +189,7 @@ impl<'a> Rows<'a> {
 pub(super) mod tests {
     use super::*;
 
-    /// Deterministic values in [-1, 1).
+    /// Returns deterministic values in [-1, 1).
     pub(crate) fn values(count: usize, seed: u32) -> Vec<f32> {
         let mut state = seed;
         let mut next = || {

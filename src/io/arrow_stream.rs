@@ -1,8 +1,8 @@
-//! Arrow's messages, one after the other.
+//! Reader for Arrow's IPC messages, one after the other.
 //!
-//! A file is a stream between two marks, with a directory after it that random access would need; so files are read as streams too, from
-//! standard input and unpacked from gzip as well. Every message is read whole and its places are checked before it is decoded: the
-//! decoder trusts them.
+//! An Arrow file is a stream between two marks, followed by a directory for random access. This
+//! module reads files as streams too, so that standard input and gzip work as well. It reads each
+//! message whole and checks the positions in it before decoding, because the decoder trusts them.
 
 use std::io::{self, BufRead, BufReader, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,16 +17,18 @@ use arrow_schema::{ArrowError, Schema};
 use super::source::Bytes;
 use crate::{Error, Result};
 
-/// What a file begins and ends with; zeros fill it up to a multiple of 8 or more bytes.
+/// The mark at the start and the end of a file. Zeros pad the first one to a multiple of 8 or more
+/// bytes.
 const FILE_MARK: &[u8] = b"ARROW1";
-/// Before the length of a message; since version 0.15 of Arrow.
+/// The marker before the length of a message, since version 0.15 of Arrow.
 const CONTINUATION: [u8; 4] = [0xFF; 4];
 const END_OF_STREAM: [u8; 8] = [0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0];
-/// What the columns of a batch may unpack to, however small they are.
+/// Unpacked bytes that the columns of a batch may always have, however small the message is.
 const FREE_BYTES: u64 = 256 << 20;
-/// How many times their size in the message they may take beyond that.
+/// Maximum ratio of unpacked to packed bytes of a batch that unpacks to more than `FREE_BYTES`.
 const MAX_RATIO: u64 = 64;
-/// The longest message of an input that is compressed as a whole. (In one that is not, a message is as long as the file has it.)
+/// Maximum length in bytes of a message of an input that is compressed as a whole. (Otherwise the
+/// size of the file bounds it.)
 const MAX_PACKED_MESSAGE: u64 = 1 << 30;
 
 /// The record batches of an input.
@@ -37,13 +39,14 @@ pub(super) struct ArrowStream {
     is_packed: bool,
     schema: Schema,
     decoder: StreamDecoder,
-    /// What the decoder has not taken yet.
+    /// The bytes that the decoder has not taken yet.
     message: Buffer,
-    /// The last message has been read.
+    /// True once the last message has been read.
     ended: bool,
 }
 
-/// Goes past a file's first mark and the zeros that fill it up: to 8 bytes, as the format has it, or to 64, as arrow-rs writes it.
+/// Skips a file's first mark and its padding of zeros: to 8 bytes as the format says, or to 64 as
+/// arrow-rs writes it.
 fn skip_mark(bytes: &mut BufReader<Bytes>) -> io::Result<()> {
     io::copy(&mut bytes.by_ref().take(FILE_MARK.len() as u64), &mut io::sink())?;
     loop {
@@ -63,12 +66,13 @@ fn skip_mark(bytes: &mut BufReader<Bytes>) -> io::Result<()> {
 /// A message as it lies in the input.
 struct RawMessage {
     bytes: Vec<u8>,
-    /// Where in `bytes` its description lies, and that its body follows.
+    /// The range of its description in `bytes`. The body follows it.
     description: std::ops::Range<usize>,
 }
 
 impl ArrowStream {
-    /// Reads the schema. `is_packed`: the input as a whole is compressed. `name` is used in messages.
+    /// Reads the schema. `is_packed`: the input as a whole is compressed. `name` is used in
+    /// messages.
     pub fn open(bytes: Bytes, is_file: bool, is_packed: bool, name: &str) -> Result<Self> {
         let mut bytes = BufReader::new(bytes);
         if is_file {
@@ -99,7 +103,7 @@ impl ArrowStream {
         &self.schema
     }
 
-    /// The next batch, `None` at the end.
+    /// Returns the next batch, `None` at the end.
     pub fn next(&mut self) -> Result<Option<RecordBatch>> {
         loop {
             while !self.message.is_empty() {
@@ -121,20 +125,21 @@ impl ArrowStream {
         }
     }
 
-    /// What the decoder makes of the message, or of its beginning. Of what the places do not tell it asserts some instead of checking it.
+    /// Decodes the message, or its beginning. The decoder asserts some facts that the positions do
+    /// not cover, so panics become errors.
     fn decode(&mut self) -> Result<Option<RecordBatch>> {
         let (decoder, message) = (&mut self.decoder, &mut self.message);
-        // Nothing is asked of the decoder after an error.
+        // After an error the decoder is not used again.
         let decoded: Result<_, ArrowError> = catch_unwind(AssertUnwindSafe(|| decoder.decode(message)))
             .unwrap_or_else(|_| Err(ArrowError::IpcError("a message contradicts itself".to_owned())));
         decoded.map_err(|error| self.failure(&error))
     }
 
-    /// The next message, `None` at the end of the stream.
+    /// Reads the next message. Returns `None` at the end of the stream.
     fn read_message(&mut self) -> Result<Option<RawMessage>> {
         let mut bytes = Vec::new();
         if !self.read(4, &mut bytes)? {
-            // A stream may end without saying so.
+            // A stream may end without an end mark.
             return if self.is_file || !bytes.is_empty() { Err(self.damaged("it ends too early")) } else { Ok(None) };
         }
         if bytes == CONTINUATION {
@@ -161,7 +166,7 @@ impl ArrowStream {
         Ok(Some(message))
     }
 
-    /// Appends so many bytes; false when the input ends before.
+    /// Appends `count` bytes. Returns false if the input ends earlier.
     fn read(&mut self, count: u64, bytes: &mut Vec<u8>) -> Result<bool> {
         let read = self.bytes.by_ref().take(count).read_to_end(bytes).map_err(Error::io("read", &self.name))?;
         Ok(read as u64 == count)
@@ -176,7 +181,7 @@ impl ArrowStream {
         root_as_message(bytes).map_err(|error| self.damaged(&format!("a message cannot be read ({error})")))
     }
 
-    /// Makes sure that the columns' bytes lie within the body.
+    /// Checks that the columns' bytes lie within the body.
     fn check_places(&self, message: &RawMessage) -> Result<()> {
         let description = self.description(message)?;
         let batch = match description.header_type() {
@@ -198,7 +203,7 @@ impl ArrowStream {
                 let Some(&unpacked) = bytes.first_chunk() else {
                     return Err(self.damaged("a compressed column has no length"));
                 };
-                // A negative length says that the column is not compressed after all.
+                // A negative length means that the column is not compressed after all.
                 let unpacked = u64::try_from(i64::from_le_bytes(unpacked)).unwrap_or(bytes.len() as u64);
                 sizes = [sizes[0].saturating_add(unpacked), sizes[1].saturating_add(bytes.len() as u64)];
             }
@@ -211,7 +216,7 @@ impl ArrowStream {
         Ok(())
     }
 
-    /// Makes sure that a batch does not unpack to much more than it is.
+    /// Checks that a batch does not unpack to much more than its size.
     fn check_sizes(&self, [unpacked, packed]: [u64; 2]) -> Result<()> {
         if unpacked <= FREE_BYTES.max(packed.saturating_mul(MAX_RATIO)) {
             return Ok(());
@@ -222,7 +227,7 @@ impl ArrowStream {
         Err(Error::BadInput { file: self.name.clone(), message })
     }
 
-    /// What the decoder says is damage, unless it is about what it cannot do.
+    /// Turns a decoder's error into ours: an unsupported feature or a damaged file.
     fn failure(&self, error: &ArrowError) -> Error {
         let message = error.to_string();
         let cannot = matches!(error, ArrowError::NotYetImplemented(_))
@@ -238,7 +243,8 @@ impl ArrowStream {
         }
     }
 
-    /// Reads the input to its end: a pipe wants that, and a file must have its mark there.
+    /// Reads the input to its end. A writing program at the other end of a pipe needs that, and a
+    /// file must have its mark there.
     fn check_end(&mut self) -> Result<()> {
         let mut rest = Vec::new();
         if !self.is_file {

@@ -1,8 +1,8 @@
-//! The words for what is no JSON, and for what is too much of it.
+//! Error messages for broken JSON and for rows with too many fields.
 
 use super::json::{Broken, Flaw, MAX_FIELDS};
 
-/// What is wrong with a text that is no JSON, and how many lines below its beginning.
+/// Returns how many lines below the start of the text the error is, and the message.
 pub(super) fn broken_message(text: &str, Broken { at, flaw }: Broken) -> (u64, String) {
     let before = &text.as_bytes()[..at];
     let line = memchr::memchr_iter(b'\n', before).count() as u64;
@@ -24,7 +24,7 @@ pub(super) fn broken_message(text: &str, Broken { at, flaw }: Broken) -> (u64, S
     (line, message)
 }
 
-/// What `serde_json` says.
+/// Returns the line and the message of `serde_json`.
 fn syntax_message(text: &str) -> Option<(u64, String)> {
     let error = serde_json::from_str::<serde::de::IgnoredAny>(text).err()?;
     let message = error.to_string();
@@ -36,7 +36,7 @@ fn syntax_message(text: &str) -> Option<(u64, String)> {
 pub(super) const BYTE_ORDER_MARK: &str = "a byte-order mark inside the file, as where files were joined";
 pub(super) const REMOVE_MARKS: &str = "remove the marks: sed 's/^\\xEF\\xBB\\xBF//' FILE > NEW";
 
-/// The complaint about a row, a header or an object in one with too many fields.
+/// Returns the message about a row, a header or a nested object with too many fields.
 pub(super) fn too_many_fields() -> String {
     format!("this row has more than {MAX_FIELDS} fields; leave out those that are not needed")
 }

@@ -1,4 +1,4 @@
-//! The rows of one input that is read as bytes: text, JSONL, JSON, CSV, TSV.
+//! Rows of one input that is read as bytes: text, JSONL, JSON, CSV, TSV.
 
 use super::format::{InputFormat, UTF8_BOM};
 use super::parser::{Fault, RowParser};
@@ -13,7 +13,7 @@ pub(super) struct ByteRows {
     input: Input,
     cutter: Cutter,
     raw: RawRow,
-    /// `raw` was read as a header and turned out to be the first row.
+    /// True if `raw` was read as a header and turned out to be the first row.
     holds_row: bool,
     compressed: bool,
 }
@@ -25,7 +25,7 @@ enum Cutter {
 }
 
 impl ByteRows {
-    /// `parser` has the format.
+    /// Creates the rows of `source`. `parser` has the format.
     pub fn new(source: Source, parser: RowParser) -> Self {
         let start = if source.head.starts_with(UTF8_BOM) { UTF8_BOM.len() } else { 0 };
         Self {
@@ -46,22 +46,23 @@ impl ByteRows {
         &self.parser
     }
 
-    /// From now on a score that is none is an error.
+    /// From now on a score that is not a finite number is an error.
     pub fn need_scores(&mut self) {
         self.parser.need_scores();
     }
 
-    /// The bytes of the row that was read last.
+    /// Returns the bytes of the row that was read last.
     pub fn raw(&self) -> &RawRow {
         &self.raw
     }
 
-    /// Whether a row's bytes stand in the file as they are: a line, and nothing to unpack.
+    /// True if a row's bytes can be read in the file itself: rows are lines, and the file is not
+    /// compressed.
     pub fn has_addresses(&self) -> bool {
         matches!(self.cutter, Cutter::Lines) && !self.compressed
     }
 
-    /// The next row, `None` at the end. `number` counts rows begun.
+    /// Reads the next row, `None` at the end. `number` counts the rows begun.
     pub fn next(&mut self, number: &mut u64) -> Result<Option<Row>, Fault> {
         if self.parser.has_header() && self.parser.columns.is_none() && !self.read_header()? {
             return Ok(None);
@@ -78,7 +79,7 @@ impl ByteRows {
         self.parser.row(&self.raw, *number).map(Some)
     }
 
-    /// Reads the header of CSV or TSV. False when the input is empty.
+    /// Reads the header of CSV or TSV. Returns false when the input is empty.
     fn read_header(&mut self) -> Result<bool, Fault> {
         if !self.cut()? {
             return Ok(false);
@@ -87,7 +88,7 @@ impl ByteRows {
         Ok(true)
     }
 
-    /// Reads the next row's bytes into `self.raw`. False at the end.
+    /// Reads the next row's bytes into `self.raw`. Returns false at the end.
     fn cut(&mut self) -> Result<bool, Fault> {
         if std::mem::take(&mut self.holds_row) {
             return Ok(true);

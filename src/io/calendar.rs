@@ -1,13 +1,15 @@
-//! Dates, times and durations as texts, as Python's `isoformat` and pandas' `Timedelta.isoformat` write them.
+//! Dates, times and durations as text, in the forms of Python's `isoformat` and pandas'
+//! `Timedelta.isoformat`.
 
 use std::fmt::Write;
 
 const SECONDS_PER_DAY: i64 = 86_400;
 const NANOS_PER_SECOND: i128 = 1_000_000_000;
 
-/// `2024-02-29`; years have at least four digits. `days`: since 1970-01-01.
+/// Formats a date as `2024-02-29`; years have at least four digits. `days`: since 1970-01-01.
 pub(super) fn date(days: i64) -> String {
-    // Days since 0000-03-01 in eras of 400 years (Howard Hinnant, "chrono-compatible low-level date algorithms").
+    // Days since 0000-03-01 in eras of 400 years (Howard Hinnant, "chrono-compatible low-level date
+    // algorithms").
     let shifted = i128::from(days) + 719_468;
     let era = shifted.div_euclid(146_097);
     let day_of_era = shifted.rem_euclid(146_097);
@@ -21,7 +23,8 @@ pub(super) fn date(days: i64) -> String {
     format!("{sign}{:04}-{month:02}-{day:02}", year.abs())
 }
 
-/// `03:04:05`, with the fraction if there is one: six digits, or nine where six do not tell it.
+/// Formats a time as `03:04:05`, with the fraction if there is one: six digits, or nine if six lose
+/// precision.
 pub(super) fn time(nanos_of_day: i128) -> String {
     let (seconds, nanos) = (nanos_of_day.div_euclid(NANOS_PER_SECOND), nanos_of_day.rem_euclid(NANOS_PER_SECOND));
     let mut text = format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
@@ -29,8 +32,11 @@ pub(super) fn time(nanos_of_day: i128) -> String {
     text
 }
 
-/// `2024-02-29T03:04:05`, and `+01:00` where there is a zone. `zone`: of the column; one that is no offset is written in UTC, which is the same
-/// point in time, for what a name such as Europe/Berlin means depends on tables that are not part of the file.
+/// Formats a point in time as `2024-02-29T03:04:05`, followed by the offset (`+01:00`) if the
+/// column has a zone.
+///
+/// A `zone` that is a name, such as Europe/Berlin, is written in UTC, which is the same point in
+/// time. Its offset depends on tables that are not part of the file.
 pub(super) fn timestamp(nanos: i128, zone: Option<&str>) -> String {
     let offset = zone.map(|zone| offset_seconds(zone).unwrap_or(0));
     let nanos = nanos + i128::from(offset.unwrap_or(0)) * NANOS_PER_SECOND;
@@ -44,7 +50,7 @@ pub(super) fn timestamp(nanos: i128, zone: Option<&str>) -> String {
     text
 }
 
-/// Of a zone such as `+01:00` or `-0530`.
+/// Returns the offset in seconds of a zone such as `+01:00` or `-0530`, `None` for other zones.
 fn offset_seconds(zone: &str) -> Option<i64> {
     let (sign, digits) = match zone.as_bytes().first()? {
         b'+' => (1, &zone[1..]),
@@ -57,7 +63,8 @@ fn offset_seconds(zone: &str) -> Option<i64> {
     Some(sign * (hours.parse::<i64>().ok()? * 3600 + minutes.parse::<i64>().ok()? * 60))
 }
 
-/// `P1DT2H3M4.5S`: whole days, negative ones for negative durations, and what is left of the day.
+/// Formats a duration as `P1DT2H3M4.5S`: whole days, negative for negative durations, then the rest
+/// of the day.
 pub(super) fn duration(nanos: i128) -> String {
     let per_day = i128::from(SECONDS_PER_DAY) * NANOS_PER_SECOND;
     let (days, rest) = (nanos.div_euclid(per_day), nanos.rem_euclid(per_day));

@@ -1,4 +1,4 @@
-//! Lists of candidates with their query, one per line of JSONL: what a search program hands over.
+//! Queries with their candidate lists, one per line of JSONL, as a first stage hands them over.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -18,7 +18,8 @@ const QUERY_NAMES: [&str; 2] = ["query", "text"];
 const QUERY_ID_NAMES: [&str; 4] = ["query_id", "qid", "id", "_id"];
 const LIST_NAMES: [&str; 3] = ["candidates", "documents", "passages"];
 
-/// How many candidates a list may have: each takes some hundred bytes, however little of it the file has.
+/// Maximum number of candidates of a list. Each takes some hundred bytes of memory, however short
+/// it is in the file.
 const MAX_CANDIDATES: usize = 1 << 20;
 
 /// A query and its candidates, each a [`Row`] as in any other input.
@@ -31,14 +32,22 @@ pub struct CandidateRow {
     pub candidates: Vec<Row>,
 }
 
-/// The lists of a JSONL file, one at a time.
+/// The candidate lists of a JSONL file, one at a time.
 ///
-/// A line is `{"query_id": "q1", "query": "...", "candidates": [{"id": "d1", "text": "...", "score": 12.5}, "a bare text"]}`. The id may be
-/// called `qid`, `id` or `_id`, the list `documents` or `passages`; candidates have the fields of any JSONL input, and without an id
-/// their place in the list, from 1. A list has at most 1,048,576 candidates, a file 2,097,152 lists, and a line at most
-/// [`MAX_ROW_BYTES`](super::MAX_ROW_BYTES). Memory: a list, and the ids of all queries.
+/// A line is `{"query_id": "q1", "query": "...", "candidates": [{"id": "d1", "text": "...",
+/// "score": 12.5}, "a bare text"]}`.
 ///
-/// Where unusable rows are left out ([`ReadOptions::bad_rows`]), that is a candidate of its list, or the whole line where its query or its list cannot be used.
+/// - The id may be called `qid`, `id` or `_id`.
+/// - The query may be called `text`.
+/// - The list may be called `documents` or `passages`.
+/// - Candidates have the fields of any JSONL input. A candidate without an id gets its place in the
+///   list, from 1.
+///
+/// A list has at most 1,048,576 candidates, a file at most 2,097,152 lists, and a line at most
+/// [`MAX_ROW_BYTES`](super::MAX_ROW_BYTES). Memory holds one list, and the ids of all queries.
+///
+/// If bad rows are skipped ([`ReadOptions::bad_rows`]), a bad candidate is left out of its list. A
+/// line whose query or list is bad is left out whole.
 pub struct CandidateRows {
     lines: Rows,
     names: FieldNames,
@@ -61,7 +70,8 @@ impl PartNames {
 }
 
 impl CandidateRows {
-    /// Opens a file, or standard input for `-`. The field names of `options` are those of the candidates.
+    /// Opens a file, or standard input for `-`. The field names of `options` are those of the
+    /// candidates.
     ///
     /// # Errors
     /// As [`Rows::open`].
@@ -75,30 +85,33 @@ impl CandidateRows {
         })
     }
 
-    /// The input's name as messages give it.
+    /// Returns the input's name for messages.
     pub fn name(&self) -> &str {
         self.lines.name()
     }
 
-    /// How many lists and candidates have been left out so far, because they could not be used.
+    /// Returns the number of lists and candidates that have been left out so far because they are
+    /// bad.
     pub fn skipped(&self) -> u64 {
         self.lines.skipped()
     }
 
-    /// Why: the first few, each an [`Error::BadRow`].
+    /// Returns the reasons for the first few of them, each an [`Error::BadRow`].
     pub fn skip_reasons(&self) -> &[Error] {
         self.lines.skip_reasons()
     }
 
-    /// From now on a candidate whose score is no finite number is unusable: for who learns late that scores count.
+    /// From now on a candidate whose score is not a finite number is bad. For callers that learn
+    /// late that they need scores.
     pub fn need_scores(&mut self) {
         self.names.needs_score = true;
     }
 
-    /// Leaves the candidates out of a list that was read before [`CandidateRows::need_scores`] whose scores are none.
+    /// Drops candidates without a finite score from a list that was read before
+    /// [`CandidateRows::need_scores`].
     ///
     /// # Errors
-    /// [`Error::BadRow`] for the first of them where unusable rows are errors.
+    /// [`Error::BadRow`] for the first of them if bad rows are errors.
     pub fn check_scores(&mut self, row: CandidateRow) -> Result<CandidateRow> {
         let CandidateRow { query, candidates } = row;
         let mut kept = Vec::with_capacity(candidates.len());
@@ -111,7 +124,7 @@ impl CandidateRows {
         Ok(CandidateRow { query, candidates: kept })
     }
 
-    /// The query of a line, and the text of its list.
+    /// Returns the query of a line and the JSON text of its list.
     fn read(&mut self, line: &Row) -> Result<(Query, String), String> {
         let value = json::value(&line.text).map_err(|broken| broken_message(&line.text, broken).1)?;
         if JsonType::of(value) != JsonType::Object {
@@ -150,9 +163,10 @@ impl CandidateRows {
         }
     }
 
-    /// The candidates that can be used. They keep the numbers of their places, whatever is left out.
+    /// Returns the candidates that can be used. Each keeps the number of its place, also when
+    /// others are left out.
     fn rows(&mut self, line: u64, list: &str) -> Result<Vec<Row>> {
-        // It has been checked.
+        // `read` has checked the list.
         let (list, count) = json::elements(list, MAX_CANDIDATES).unwrap_or_default();
         if count > MAX_CANDIDATES {
             let message = format!("this list has {count} candidates, more than {MAX_CANDIDATES}; split it");

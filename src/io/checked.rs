@@ -1,4 +1,5 @@
-//! A file that grows over several runs, each of which knows that it goes on with the bytes of the last.
+//! A file that grows over several runs. Each run first checks that it continues the last run's
+//! bytes.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
@@ -10,10 +11,10 @@ use super::durable::{folder_of, sync_folder};
 use super::merge::unnamed_file;
 use crate::{Error, Result};
 
-/// Read and written at a time.
+/// Bytes that are read and written at a time.
 const BUFFER_BYTES: usize = 1 << 20;
 
-/// How long a file is, and the CRC-32 of all its bytes.
+/// A file's length and the CRC-32 of all its bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileMark {
     /// Length in bytes.
@@ -24,8 +25,9 @@ pub struct FileMark {
 
 /// Appends to a file and keeps its [`FileMark`].
 ///
-/// The mark of [`CheckedFile::sync`] belongs into a journal: [`CheckedFile::resume`] refuses a file whose first bytes are
-/// others, and cuts off what lies behind them, which a killed process wrote after its last mark.
+/// Keep the mark that [`CheckedFile::sync`] returns in a journal. [`CheckedFile::resume`] refuses a
+/// file whose first bytes differ from the mark. It cuts off the bytes behind the mark, which a
+/// killed process wrote later.
 #[derive(Debug)]
 pub struct CheckedFile {
     path: PathBuf,
@@ -35,7 +37,7 @@ pub struct CheckedFile {
 }
 
 impl CheckedFile {
-    /// Goes on behind the marked bytes; a mark of no bytes begins a new file.
+    /// Opens the file to append behind the marked bytes. A mark of 0 bytes begins a new file.
     ///
     /// # Errors
     /// [`Error::Corrupted`] when the first bytes are not those of the mark; [`Error::Io`].
@@ -53,7 +55,7 @@ impl CheckedFile {
 
     fn begin(path: &Path) -> Result<Self> {
         if path.is_symlink() {
-            // Not written where it leads.
+            // A write must not go to the link's target.
             fs::remove_file(path).map_err(Error::io("remove", path))?;
         }
         let file = File::create(path).map_err(Error::io("create", path))?;
@@ -61,10 +63,10 @@ impl CheckedFile {
         Ok(Self::over(path, file))
     }
 
-    /// A file without a name in this folder.
+    /// Creates a file without a name in `folder`.
     ///
     /// # Errors
-    /// [`Error::Io`] when the folder takes no file.
+    /// [`Error::Io`] when no file can be created in the folder.
     pub fn unnamed(folder: impl AsRef<Path>) -> Result<Self> {
         Ok(Self::over(folder.as_ref(), unnamed_file(folder.as_ref())?))
     }
@@ -74,7 +76,7 @@ impl CheckedFile {
         Self { path: path.to_owned(), out, bytes: 0, checksum: crc32fast::Hasher::new() }
     }
 
-    /// Whether a file has the marked bytes and no others.
+    /// Checks that a file has the marked bytes and no others.
     ///
     /// # Errors
     /// [`Error::Corrupted`] when it has not; [`Error::Io`].
@@ -88,7 +90,7 @@ impl CheckedFile {
         check(&mut file, path, mark).map(drop)
     }
 
-    /// Waits until the disk has what was written, and gives the mark of all of it.
+    /// Waits until the written bytes are on the disk, and returns the mark of the whole file.
     ///
     /// # Errors
     /// [`Error::Io`], as for a full disk.
@@ -112,7 +114,7 @@ impl Write for CheckedFile {
     }
 }
 
-/// Opens a file of ours; a link in its place is somebody else's.
+/// Opens a file of an earlier run. Refuses a link in its place, because nearsort makes none.
 fn open_own(path: &Path) -> Result<File> {
     if path.is_symlink() {
         let error = io::Error::new(io::ErrorKind::InvalidInput, "it is a link, which nearsort did not make");
@@ -121,7 +123,7 @@ fn open_own(path: &Path) -> Result<File> {
     OpenOptions::new().read(true).write(true).open(path).map_err(Error::io("open", path))
 }
 
-/// Reads the marked bytes and gives the state of their checksum.
+/// Reads the marked bytes and returns the state of their checksum.
 fn check(file: &mut File, path: &Path, mark: &FileMark) -> Result<crc32fast::Hasher> {
     let mut checksum = crc32fast::Hasher::new();
     let mut left = Read::by_ref(file).take(mark.bytes);

@@ -1,4 +1,5 @@
-//! Values of columns as JSON: what pyarrow's `to_pylist` gives, dates and times by `isoformat`.
+//! Values of columns as JSON. They equal those of pyarrow's `to_pylist`; dates and times are
+//! formatted as by `isoformat`.
 //!
 //! | type | JSON |
 //! |---|---|
@@ -29,10 +30,10 @@ use arrow_schema::{DataType, Field, IntervalUnit, TimeUnit};
 use super::{calendar, json};
 use crate::hex::hex;
 
-/// How deep types may be nested, as in JSON.
+/// Maximum depth of nested types.
 const MAX_DEPTH: usize = 100;
 
-/// The string at `at`, if the column is one of strings, or of bytes that are one.
+/// Returns the string at `at` if the column holds strings, or bytes that are UTF-8.
 pub(super) fn text(column: &dyn Array, at: usize) -> Option<&str> {
     match column.data_type() {
         DataType::Utf8 => Some(column.as_string::<i32>().value(at)),
@@ -56,7 +57,7 @@ fn bytes(column: &dyn Array, at: usize) -> Option<&[u8]> {
     }
 }
 
-/// The values of a dictionary, and which of them stands at `at`.
+/// Returns the values of a dictionary, and the index of the value at `at`.
 fn dictionary_value(column: &dyn Array, at: usize) -> Option<(&dyn Array, usize)> {
     let dictionary = column.as_any_dictionary_opt()?;
     fn key<K: ArrowDictionaryKeyType>(keys: &dyn Array, at: usize) -> Option<usize>
@@ -80,13 +81,13 @@ fn dictionary_value(column: &dyn Array, at: usize) -> Option<(&dyn Array, usize)
     Some((dictionary.values().as_ref(), place?)).filter(|(values, place)| *place < values.len())
 }
 
-/// Writes values to one text, up to a length.
+/// Writer of values to one text of limited length.
 pub(super) struct JsonWriter {
     pub out: String,
     max_bytes: usize,
 }
 
-/// The value is longer than the writer may become, or nested too deep.
+/// The error for a value that is longer than the writer's limit or nested too deep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct TooLarge;
 
@@ -181,7 +182,7 @@ impl JsonWriter {
         self.value(&field, &value, 0, depth + 1)
     }
 
-    /// A value of a column that is written as runs of equal ones.
+    /// Writes a value of a run-end encoded column.
     fn run(&mut self, ends: &Field, item: &Field, column: &dyn Array, at: usize, depth: usize) -> Result<(), TooLarge> {
         fn place<R: RunEndIndexType>(column: &dyn Array, at: usize) -> Option<(&ArrayRef, usize)> {
             let runs = column.as_run_opt::<R>()?;
@@ -215,7 +216,7 @@ impl JsonWriter {
     }
 }
 
-/// Whether a value of this type is a string as it stands.
+/// True if values of this type are strings.
 fn is_text(data_type: &DataType) -> bool {
     match data_type {
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,
@@ -224,12 +225,12 @@ fn is_text(data_type: &DataType) -> bool {
     }
 }
 
-/// Whether the bytes of this column are UUIDs.
+/// True if the bytes of this column are UUIDs.
 pub(super) fn is_uuid(field: &Field) -> bool {
     field.metadata().get("ARROW:extension:name").is_some_and(|name| name == "arrow.uuid")
 }
 
-/// Numbers and booleans.
+/// Returns the JSON text of a number or boolean, `None` for other types.
 fn number(column: &dyn Array, at: usize) -> Option<String> {
     Some(match column.data_type() {
         DataType::Boolean => column.as_boolean().value(at).to_string(),
@@ -263,7 +264,7 @@ fn float(number: f64) -> String {
     }
 }
 
-/// Dates, times, durations and intervals.
+/// Returns the text of a date, time, duration or interval.
 fn moment(column: &dyn Array, at: usize) -> Option<String> {
     let in_nanos = |unit: &TimeUnit, value: i64| {
         let nanos = match unit {

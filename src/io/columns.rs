@@ -1,7 +1,8 @@
-//! The rows of Parquet and Arrow, one batch of rows at a time.
+//! Rows of Parquet and Arrow, one batch at a time.
 //!
-//! A row of columns becomes the row that the same fields would be in JSON, and is then read as such: one set of names, rules and
-//! complaints for both. Only the columns that a row can use are read.
+//! A row of columns is converted to the JSON row with the same fields and then read like JSON. So
+//! both have the same field names, rules and messages. Only the columns that a row can use are
+//! read.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -20,16 +21,17 @@ use super::row::{JsonRow, Row};
 use super::source::Source;
 use crate::{Error, Result};
 
-/// Reads batches and takes rows off them.
+/// Reads batches and returns their rows one by one.
 pub(super) struct ColumnRows {
     parser: RowParser,
     batches: Batches,
-    /// The columns that are read, ascending: all of Arrow's are there, those of Parquet alone.
+    /// The columns of a batch that are used, ascending. Arrow batches hold all columns of the file,
+    /// Parquet batches only these.
     columns: Vec<usize>,
     batch: Option<RecordBatch>,
-    /// Of the batch.
+    /// The next row's position in the batch.
     next: usize,
-    /// Rows of the file so far.
+    /// Number of rows of the file read so far.
     line: u64,
 }
 
@@ -39,7 +41,8 @@ enum Batches {
 }
 
 impl ColumnRows {
-    /// `parser` has the format, Parquet or Arrow; `path` is the file's if there is one that can be read from its end.
+    /// Opens a file. `parser` has the format, Parquet or Arrow. `path` is given if the input is a
+    /// file that can be read from its end.
     pub fn open(source: Source, path: Option<&Path>, parser: RowParser) -> Result<Self> {
         let magic = ColumnMagic::of(&source.head);
         let mut columns = Vec::new();
@@ -65,7 +68,7 @@ impl ColumnRows {
         Ok(Self { parser, batches, columns, batch: None, next: 0, line: 0 })
     }
 
-    /// From now on a score that is none is an error.
+    /// From now on a score that is not a finite number is an error.
     pub fn need_scores(&mut self) {
         self.parser.need_scores();
     }
@@ -74,12 +77,12 @@ impl ColumnRows {
         &self.parser
     }
 
-    /// Whether the file is read from its end, and not as a stream of bytes.
+    /// True if the file is read from its end, and not as a stream of bytes.
     pub fn seeks(&self) -> bool {
         matches!(self.batches, Batches::Parquet(_))
     }
 
-    /// The next row, `None` at the end. `number` counts rows begun.
+    /// Reads the next row, `None` at the end. `number` counts the rows begun.
     pub fn next(&mut self, number: &mut u64) -> Result<Option<Row>, Fault> {
         while self.batch.as_ref().is_none_or(|batch| self.next == batch.num_rows()) {
             self.next = 0;
@@ -108,7 +111,7 @@ impl Batches {
     }
 }
 
-/// The path of a file that can be read from its end.
+/// Returns the path if the file can be read from its end, else an error with advice.
 fn seekable<'p>(source: &Source, path: Option<&'p Path>, parser: &RowParser) -> Result<&'p Path> {
     path.filter(|_| source.compression.is_none()).ok_or_else(|| {
         let why = match source.compression {
@@ -120,7 +123,8 @@ fn seekable<'p>(source: &Source, path: Option<&'p Path>, parser: &RowParser) -> 
     })
 }
 
-/// The columns that are read, and whether those with a meaning are of a type that can have it.
+/// Returns the columns to read. It is an error if a column for text, id or title has a type that
+/// cannot be one.
 fn used_columns(schema: &Schema, parser: &RowParser) -> Result<Vec<usize>> {
     let bad = |message: String| Error::BadInput { file: parser.name.clone(), message };
     let names = &parser.names;
@@ -140,7 +144,7 @@ fn used_columns(schema: &Schema, parser: &RowParser) -> Result<Vec<usize>> {
     for (role, wanted, kind, option) in roles {
         let found = find(schema, wanted).map_err(bad)?;
         let best = found.first().map(|&column| schema.field(column));
-        // What lies inside of a column is looked at row by row.
+        // Fields inside of a column are checked row by row.
         let best = best.filter(|field| wanted.iter().any(|name| name.eq_ignore_ascii_case(field.name())));
         if let Some(field) = best.filter(|field| !fits(field, role == "id")) {
             let (name, found) = (field.name(), field.data_type());
@@ -156,7 +160,7 @@ fn used_columns(schema: &Schema, parser: &RowParser) -> Result<Vec<usize>> {
     Ok(if names.keeps_extra { (0..schema.fields().len()).collect() } else { used })
 }
 
-/// The columns of these names, and those that names lead into.
+/// Returns the columns of these names, and the columns that dotted names lead into.
 fn find(schema: &Schema, names: &[String]) -> Result<Vec<usize>, String> {
     let all = || schema.fields().iter().map(|field| field.name().as_str());
     let mut found = Vec::new();
@@ -172,7 +176,8 @@ fn find(schema: &Schema, names: &[String]) -> Result<Vec<usize>, String> {
     Ok(found)
 }
 
-/// Whether a column's values can be texts. A column of nothing but nulls has no type to be told by; pandas' index nobody asked for.
+/// True if a column's values can be texts, or ids. Columns of only nulls pass, and so does pandas'
+/// index, which the user did not choose.
 fn fits(field: &Field, is_id: bool) -> bool {
     let data_type = field.data_type();
     let is_scalar = !data_type.is_nested() && !matches!(data_type, DataType::Interval(_));
@@ -180,7 +185,7 @@ fn fits(field: &Field, is_id: bool) -> bool {
     is_scalar && (!is_id || is_exact) || field.name() == PANDAS_INDEX
 }
 
-/// Whether values of this column are to be the text, the id or the title of a row.
+/// True if a column of this name is the text, the id or the title of a row.
 fn has_role(name: &str, names: &FieldNames) -> bool {
     let all = names.text.iter().chain(&names.id).chain(&names.title);
     all.into_iter().any(|role| role.eq_ignore_ascii_case(name))
@@ -199,7 +204,7 @@ fn row(
     let mut fields = Vec::with_capacity(columns.len());
     for &number in columns {
         let (field, column) = (schema.field(number), batch.column(number).as_ref());
-        // An index of another type than those of ids is no id.
+        // A pandas index of a type that ids cannot have is not used as the id.
         if field.name() == PANDAS_INDEX && (field.data_type().is_nested() || *field.data_type() == DataType::Boolean) {
             continue;
         }
@@ -218,7 +223,7 @@ enum NoValue {
     NotUtf8,
 }
 
-/// The value at `at`, which may take `max_bytes`.
+/// Returns the value at `at`, which may take at most `max_bytes`.
 fn given<'a>(
     field: &Field,
     column: &'a dyn Array,

@@ -1,10 +1,12 @@
-//! Texts by id, from files of any size.
+//! Documents by id, from files of any size.
 //!
-//! One pass over the files notes where each row lies and which id it has; texts are then read where they lie, when they are asked for. Rows
-//! whose bytes do not stand in their file as they are (CSV, whose rows have no end of their own; arrays; what is compressed; columns) are written to a
-//! file of JSON lines on the way and read from there.
+//! One pass over the files notes each row's position and id. Later, each text is read from its
+//! position when it is needed. Some rows cannot be read in place: CSV (its rows have no end of
+//! their own), JSON arrays, compressed files and columns. The pass writes these to a temporary file
+//! of JSON lines, and they are read from there.
 //!
-//! Every address carries a checksum of the row's bytes, so that a file that changed is an error and never another text.
+//! Every address carries a checksum of the row's bytes. So a file that changed is an error and
+//! never yields another text.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
@@ -29,12 +31,12 @@ use super::source::Bytes;
 use crate::hex::hex;
 use crate::{Error, Result};
 
-/// How many reasons for left-out rows are kept.
+/// Maximum number of reasons for skipped rows that are kept.
 const KEPT_REASONS: usize = 5;
-/// How many of the original files stay open; the others are opened for each row that is read of them.
+/// Number of original files that stay open. The others are opened again for each row that is read.
 const OPEN_FILES: usize = 128;
 
-/// Texts by id, on disk.
+/// Documents by id, on disk.
 ///
 /// ```
 /// # let folder = tempfile::tempdir().unwrap();
@@ -47,9 +49,11 @@ const OPEN_FILES: usize = 128;
 /// # Ok::<(), nearsort::Error>(())
 /// ```
 ///
-/// Memory does not depend on the texts: while it is opened, what [`Rows`] takes and 8 MiB for sorting ids; then 12 bytes per 256 rows and some KiB
-/// per file. Disk, in unnamed files that are gone with the corpus: 48 bytes per row, and the rows themselves unless they are lines
-/// of an uncompressed file.
+/// Memory does not depend on the length of the texts. Opening takes the memory of [`Rows`] and 8
+/// MiB for sorting ids; later it is 12 bytes per 256 rows and some KiB per file.
+///
+/// Disk: 48 bytes per row, and a copy of the rows unless they are lines of an uncompressed file.
+/// These files have no name, so they vanish with the corpus.
 #[derive(Debug)]
 pub struct Corpus {
     name: String,
@@ -63,7 +67,7 @@ pub struct Corpus {
     reasons: Vec<Error>,
 }
 
-/// One of the files that a corpus was made of.
+/// One of the files of a corpus.
 #[derive(Debug)]
 struct CorpusFile {
     name: String,
@@ -72,10 +76,10 @@ struct CorpusFile {
     place: Place,
 }
 
-/// Where a file's rows are read.
+/// The place from which a file's rows are read.
 #[derive(Debug)]
 enum Place {
-    /// In the file itself.
+    /// The file itself.
     Original {
         path: PathBuf,
         open: Option<PositionedFile>,
@@ -84,18 +88,18 @@ enum Place {
     Spool,
 }
 
-/// Where a row lies, and what it must look like.
+/// A row's position and the checksum of its bytes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Address {
-    /// Byte of the original file or of the spool.
+    /// Byte offset in the original file or in the spool.
     offset: u64,
-    /// Bytes, without a line's end.
+    /// Number of bytes, without the line end.
     length: u32,
-    /// crc32 of these bytes.
+    /// CRC-32 of these bytes.
     crc: u32,
     /// 1-based line of the original file.
     line: u64,
-    /// The row's id if it has none of its own.
+    /// The row's number, its id if it has none of its own.
     number: u64,
 }
 
@@ -113,13 +117,13 @@ struct SpooledRow {
 }
 
 impl Corpus {
-    /// Reads the files once, notes where their rows lie, and checks that no id is used twice. `-` is standard input. Temporary files without a
-    /// name go to `folder`.
+    /// Reads the files once, notes the positions of their rows, and checks that no id is used
+    /// twice. `-` is standard input. Temporary files without a name go to `folder`.
     ///
     /// Rows without an id of their own are numbered as in [`Rows::open_all`].
     ///
     /// # Errors
-    /// As [`Rows`]; [`Error::BadRow`] for an id that is used already; [`Error::InvalidArgument`] without a file.
+    /// As [`Rows`]; [`Error::BadRow`] for a repeated id; [`Error::InvalidArgument`] without a file.
     pub fn open(paths: &[impl AsRef<Path>], options: &ReadOptions, folder: impl AsRef<Path>) -> Result<Self> {
         let mut pass = Pass::new(folder.as_ref())?;
         let [first, ..] = paths else { return Err(Error::InvalidArgument("no file to read".to_owned())) };
@@ -129,43 +133,45 @@ impl Corpus {
         Ok(corpus)
     }
 
-    /// How many rows there are.
+    /// Returns the number of rows.
     pub fn len(&self) -> u64 {
         self.len
     }
 
-    /// Whether there is no row.
+    /// True if there are no rows.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// The name for messages: that of the first file, and how many more there are.
+    /// Returns the name for messages: that of the first file, and the number of further files.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The name of the file that has the row at `position`; empty beyond the last.
+    /// Returns the name of the file that has the row at `position`; empty beyond the last.
     pub fn file_name(&self, position: u64) -> &str {
         self.file_of(position).map_or("", |file| &file.name)
     }
 
-    /// Of one file the sha256 of its bytes as they lie on disk, as `sha256sum` prints it; of several the sha256 of these digests (32 bytes
-    /// each) in order. Names are not part of it, nor are the options with which the files were read.
+    /// Returns the sha256 of one file's bytes on disk, as `sha256sum` prints it. For several files
+    /// it is the sha256 of their digests (32 bytes each) in order. File names and reading options
+    /// do not affect it.
     pub fn digest(&self) -> &str {
         &self.digest
     }
 
-    /// How many bad rows were left out.
+    /// Returns the number of bad rows that were skipped.
     pub fn skipped(&self) -> u64 {
         self.skipped
     }
 
-    /// Why rows were left out: the first few, each an [`Error::BadRow`].
+    /// Returns the reasons for the first few skipped rows, each an [`Error::BadRow`].
     pub fn skip_reasons(&self) -> &[Error] {
         &self.reasons
     }
 
-    /// Where in the corpus the row with this id stands, from 0 in the order of the files; `None` when there is none.
+    /// Returns the position of the row with this id, from 0 in the order of the files; `None` if
+    /// there is none.
     ///
     /// # Errors
     /// As [`Corpus::row`].
@@ -173,7 +179,7 @@ impl Corpus {
         Ok(self.find(id)?.map(|(position, _)| position))
     }
 
-    /// The row with this id and its position; `None` when there is none.
+    /// Returns the row with this id and its position; `None` if there is none.
     ///
     /// # Errors
     /// As [`Corpus::row`].
@@ -187,11 +193,11 @@ impl Corpus {
         Ok(None)
     }
 
-    /// The row at `position` < [`Corpus::len`], as [`Rows`] gave it.
+    /// Returns the row at `position` < [`Corpus::len`], as [`Rows`] returned it.
     ///
     /// # Errors
-    /// [`Error::BadRow`] when its file has changed since it was first read; [`Error::Io`] when it cannot be read;
-    /// [`Error::InvalidArgument`] for a position beyond the last.
+    /// [`Error::BadRow`] when its file has changed since it was first read; [`Error::Io`] when it
+    /// cannot be read; [`Error::InvalidArgument`] for a position beyond the last.
     pub fn row(&self, position: u64) -> Result<Row> {
         let Some(file) = self.file_of(position) else {
             let message = format!("there is no row {position} (counted from 0): {} has {}", self.name, self.len);
@@ -209,8 +215,9 @@ impl Corpus {
         self.files.get(at)
     }
 
-    /// Finds the first row whose id an earlier one has. Ids are only compared where their hashes are equal, and only of rows that
-    /// stand before the first one found so far: few, even if every id is used twice.
+    /// Finds the first row whose id an earlier row has. It compares ids only if their hashes are
+    /// equal, and only of rows before the first repetition found so far. These are few, even if
+    /// every id is used twice.
     fn check_ids_differ(&self) -> Result<()> {
         let mut first_repetition: Option<(u64, u64, String)> = None;
         let mut same_hash = 0;
@@ -321,7 +328,7 @@ impl Address {
     }
 }
 
-/// The one pass over the files.
+/// State of the one pass over the files.
 struct Pass {
     folder: PathBuf,
     files: Vec<CorpusFile>,
@@ -329,9 +336,9 @@ struct Pass {
     addresses: BufWriter<File>,
     spool: BufWriter<File>,
     spool_bytes: u64,
-    /// Rows that can be used.
+    /// Number of rows that can be used.
     len: u64,
-    /// Rows begun.
+    /// Number of rows begun.
     number: u64,
     digests: Vec<[u8; 32]>,
     skipped: u64,
@@ -367,7 +374,7 @@ impl Pass {
         while let Some(row) = rows.next() {
             self.add(&row?, &rows, in_place)?;
         }
-        // Of CSV and TSV with the columns, which the header has told by now.
+        // For CSV and TSV the parser knows the columns by now, from the header.
         let place = match rows.addressed() {
             Some(rows) if in_place => {
                 let open = if self.files.len() < OPEN_FILES { Some(PositionedFile::open(path)?) } else { None };
@@ -405,7 +412,7 @@ impl Pass {
         Ok(())
     }
 
-    /// Writes a row to the spool; where it begins, how long it is, and its checksum.
+    /// Writes a row to the spool. Returns its offset, its length and its checksum.
     fn spool(&mut self, row: &Row) -> Result<(u64, usize, u32)> {
         let Row { id, text, title, first_stage_score: score, extra, score_fault: fault, .. } = row.clone();
         let write = || Error::io("write to", &self.folder);
@@ -446,7 +453,7 @@ fn digest(files: &[[u8; 32]]) -> String {
     hex(digest)
 }
 
-/// The hash of a file that is not read from its beginning to its end.
+/// Hashes a file that is not read from beginning to end.
 fn hash_file(path: &Path) -> Result<Sha256> {
     let mut input =
         Hashed { input: Box::new(File::open(path).map_err(Error::io("open", path))?), hasher: Arc::default() };
@@ -455,7 +462,7 @@ fn hash_file(path: &Path) -> Result<Sha256> {
     Ok(hasher.clone())
 }
 
-/// An input whose bytes are hashed as they are read.
+/// An input that hashes its bytes as they are read.
 struct Hashed {
     input: Bytes,
     hasher: Arc<Mutex<Sha256>>,

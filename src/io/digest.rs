@@ -1,4 +1,4 @@
-//! What a file holds, in a few letters.
+//! SHA-256 of files.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -9,10 +9,10 @@ use sha2::{Digest, Sha256};
 use crate::hex::hex;
 use crate::{Error, Result};
 
-/// Read at a time.
+/// Bytes that are read at a time.
 const BUFFER_BYTES: usize = 1 << 20;
 
-/// The sha256 of a file's bytes as lower-case hexadecimal digits, as `sha256sum` prints it.
+/// Returns the sha256 of a file's bytes as lower-case hexadecimal digits, as `sha256sum` prints it.
 ///
 /// # Errors
 /// [`Error::Io`] for a file that cannot be read.

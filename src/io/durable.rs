@@ -1,8 +1,8 @@
-//! Steps on the disk whose order decides what a crash leaves.
+//! File-system steps whose order decides what a crash leaves.
 //!
-//! A rename and a new name are on the disk when their *folder* is: a file's own `fsync` says nothing of
-//! its name. Whoever relies on a name (a manifest that names a segment, an answer that ends a job) puts
-//! the folder on the disk first. Tests read the order of the steps from [`trace`].
+//! A rename or a new name is durable once its *folder* is synced: a file's own `fsync` does not
+//! cover its name. Code that relies on a name (a manifest that names a segment, an answer that ends
+//! a job) syncs the folder first. Tests read the order of the steps from [`trace`].
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
@@ -10,16 +10,16 @@ use std::path::Path;
 
 use crate::{Error, Result};
 
-/// The folder that a path lies in.
+/// Returns the folder that a path lies in.
 pub(crate) fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Puts a folder's names on the disk.
+/// Syncs a folder, so that the names in it are on the disk.
 ///
 /// # Errors
-/// [`Error::Io`], but not where folders cannot be synced at all: on Windows, on file systems that refuse
-/// it, and for a folder that may be written and not read.
+/// [`Error::Io`]. It is no error if folders cannot be synced at all: on Windows, on file systems
+/// that refuse it, and for a folder that may be written but not read.
 pub(crate) fn sync_folder(folder: &Path) -> Result<()> {
     trace(|| format!("sync {}", shown(folder)));
     if !cfg!(unix) {
@@ -32,7 +32,7 @@ pub(crate) fn sync_folder(folder: &Path) -> Result<()> {
     }
 }
 
-/// Renames, and puts the folders of both names on the disk.
+/// Renames a file and syncs the folders of both names.
 ///
 /// # Errors
 /// [`Error::Io`].
@@ -50,13 +50,14 @@ pub(super) fn rename_only(from: &Path, to: &Path) -> io::Result<()> {
     fs::rename(from, to)
 }
 
-/// Puts a file on the disk.
+/// Syncs a file to the disk.
 pub(crate) fn sync_file(file: &File, path: &Path) -> io::Result<()> {
     trace(|| format!("sync {}", shown(path)));
     file.sync_all()
 }
 
-/// Makes a folder, and those above it, and puts their names on the disk. What is there already stays.
+/// Creates a folder and its missing parents, and syncs their names. Existing folders stay as they
+/// are.
 ///
 /// # Errors
 /// [`Error::Io`].
@@ -67,7 +68,7 @@ pub(crate) fn create_folder(folder: &Path) -> Result<()> {
     made.iter().filter(|made| !made.as_os_str().is_empty()).try_for_each(|made| sync_folder(folder_of(made)))
 }
 
-/// Removes a file; one that is not there is no error.
+/// Removes a file. A missing file is no error.
 pub(crate) fn remove_file(path: &Path) -> io::Result<()> {
     trace(|| format!("remove {}", shown(path)));
     match fs::remove_file(path) {
@@ -76,7 +77,7 @@ pub(crate) fn remove_file(path: &Path) -> io::Result<()> {
     }
 }
 
-/// The last two parts of a path: enough to tell the files of a test apart.
+/// Returns the last two parts of a path: enough to distinguish the files of a test.
 #[cfg(test)]
 fn shown(path: &Path) -> String {
     let parts: Vec<_> = path.iter().map(|part| part.to_string_lossy()).collect();
@@ -102,7 +103,7 @@ pub(crate) fn trace(step: impl FnOnce() -> String) {
 #[inline]
 pub(crate) fn trace(_: impl FnOnce() -> String) {}
 
-/// The steps of this thread since it was last asked.
+/// Returns the steps of this thread since the last call.
 #[cfg(test)]
 pub(crate) fn take_steps() -> Vec<String> {
     STEPS.take()

@@ -1,8 +1,8 @@
-//! Embeddings as files: `.npy`, `.safetensors`, `.jsonl`.
+//! Embedding files: `.npy`, `.safetensors`, `.jsonl`.
 //!
-//! Rows arrive one at a time and their number is known only at the end. The two binary formats begin with a header
-//! that holds it, so room for the longest possible header is kept first and filled in before the rename; both formats
-//! allow the padding.
+//! Rows arrive one at a time and their number is known only at the end. The two binary formats
+//! begin with a header that holds it. So the writer first reserves room for the longest possible
+//! header, and fills it in before the rename. Both formats allow the padding.
 
 use std::collections::BTreeMap;
 use std::io::{self, Seek, SeekFrom, Write};
@@ -13,17 +13,21 @@ use serde::Serialize;
 use super::whole::WholeFile;
 use crate::{Error, Result};
 
-/// Bytes kept for the header of a `.npy` file: the longest one (two numbers of 20 digits) in a multiple of 64.
+/// Bytes reserved for the header of a `.npy` file: the longest one (two numbers of 20 digits),
+/// rounded up to a multiple of 64.
 const NPY_HEADER_BYTES: usize = 128;
 
-/// Writes embeddings, one row of `dim` f32 per input row, to the format that the extension names.
+/// Writes embeddings, one row of `dim` f32 per input row, in the format of the file's extension.
 ///
-/// `.npy`: format 1.0, little-endian float32, C order, shape (rows, dim). `.safetensors`: one float32 tensor `embeddings`
-/// of shape \[rows, dim\] and the given metadata. `.jsonl`: `{"id": ..., "embedding": [...]}` per row, each number in as
-/// few digits as make it the same f32 again. Only `.jsonl` holds the ids; the others hold the rows in their order.
+/// - `.npy`: format 1.0, little-endian float32, C order, shape (rows, dim).
+/// - `.safetensors`: one float32 tensor `embeddings` of shape \[rows, dim\] and the given metadata.
+/// - `.jsonl`: `{"id": ..., "embedding": [...]}` per row. Each number has the fewest digits that
+///   yield the same f32 again.
 ///
-/// Everything goes to a temporary file in the target's folder, which takes the target's name in
-/// [`EmbeddingWriter::finish`]. Without that nothing is left behind.
+/// Only `.jsonl` holds the ids; the others hold the rows in their order.
+///
+/// The writer fills a temporary file in the target's folder and renames it to the target in
+/// [`EmbeddingWriter::finish`]. Without that call, no file is left.
 ///
 /// ```
 /// # let folder = tempfile::tempdir().unwrap();
@@ -41,7 +45,7 @@ pub struct EmbeddingWriter {
     layout: Layout,
     dim: usize,
     num_rows: u64,
-    /// One row's bytes, reused.
+    /// Buffer for one row's bytes.
     row: Vec<u8>,
 }
 
@@ -73,7 +77,8 @@ struct TensorInfo {
 }
 
 impl EmbeddingWriter {
-    /// Whether a file of this name can be written at all: for refusing it before the work.
+    /// Checks that a file of this name can be written, so that a bad name is refused before the
+    /// work.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for an unknown extension.
@@ -81,12 +86,12 @@ impl EmbeddingWriter {
         Layout::of(path.as_ref(), 1, &BTreeMap::new()).map(drop)
     }
 
-    /// Begins a file. `metadata` (model, revision, role ...) goes into `.safetensors`; the other formats have no place
-    /// for it.
+    /// Begins a file. `metadata` (model, revision, role ...) goes into `.safetensors`; the other
+    /// formats have no place for it.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for an unknown extension and for `dim` 0; [`Error::Io`] when the target is a folder
-    /// or its folder cannot be written to.
+    /// [`Error::InvalidArgument`] for an unknown extension and for `dim` 0; [`Error::Io`] when the
+    /// target is a folder or its folder cannot be written to.
     pub fn create(path: impl AsRef<Path>, dim: usize, metadata: &BTreeMap<String, String>) -> Result<Self> {
         let path = path.as_ref();
         let layout = Layout::of(path, dim, metadata)?;
@@ -105,7 +110,7 @@ impl EmbeddingWriter {
         Ok(Self { path: path.to_owned(), file, layout, dim, num_rows: 0, row: Vec::new() })
     }
 
-    /// The unfinished file: for a program that is interrupted and removes it.
+    /// Returns the path of the unfinished file, for a program that removes it when interrupted.
     pub fn temporary_path(&self) -> &Path {
         self.file.temporary_path()
     }
@@ -113,8 +118,8 @@ impl EmbeddingWriter {
     /// Appends one row. `id`: the input row's.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] when the row does not have `dim` numbers or one of them is not finite; [`Error::Io`]
-    /// when it cannot be written.
+    /// [`Error::InvalidArgument`] when the row does not have `dim` numbers or one of them is not
+    /// finite; [`Error::Io`] when it cannot be written.
     pub fn push(&mut self, id: &str, embedding: &[f32]) -> Result<()> {
         self.check(id, embedding)?;
         self.row.clear();
@@ -152,7 +157,8 @@ impl EmbeddingWriter {
         }
     }
 
-    /// Completes the file and gives it its name, in place of what may have had it. Returns the number of rows.
+    /// Completes the file and renames it to the target, replacing an existing file. Returns the
+    /// number of rows.
     ///
     /// # Errors
     /// [`Error::Io`]; the target is then as it was.
@@ -193,7 +199,7 @@ impl Layout {
         }
     }
 
-    /// The header for this many rows, padded to [`Self::header_bytes`].
+    /// Returns the header for this many rows, padded to [`Self::header_bytes`].
     fn header(&self, num_rows: u64, dim: usize) -> Vec<u8> {
         let mut header = match self {
             Self::Npy => npy_header(num_rows, dim),
@@ -229,7 +235,7 @@ fn safetensors_header(metadata: &BTreeMap<String, String>, shape: [u64; 2], data
 mod tests {
     use super::*;
 
-    /// `/dev/full` answers every write as a disk without space does.
+    /// `/dev/full` fails every write like a full disk.
     #[test]
     fn a_full_disk_is_an_error_that_names_the_target() {
         let folder = tempfile::tempdir().unwrap();

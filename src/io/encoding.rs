@@ -1,12 +1,12 @@
-//! Texts that are not UTF-8: which encoding they have, and a conversion that keeps every character.
+//! Detection of texts that are not UTF-8, and advice for a conversion that keeps every character.
 
 use super::format;
 use super::source::Compression;
 
-/// How much of a text, in units of UTF-16, is looked at.
+/// Number of UTF-16 units (or UTF-32 units) that are examined.
 const LOOKED_AT: usize = 2048;
 
-/// Encodings with two or four bytes per unit, by the names that iconv has for them.
+/// Encodings with two or four bytes per unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Wide {
     Utf16Le,
@@ -26,8 +26,11 @@ impl Wide {
     }
 }
 
-/// Says why an input that begins with `head` cannot be read as text, `None` if nothing speaks against it: a format of other files, or UTF-16 or
-/// UTF-32, with a byte-order mark or without one.
+/// Returns the reason why an input that begins with `head` cannot be read as text, `None` if it may
+/// be text.
+///
+/// Reasons are the format of another kind of file, and UTF-16 or UTF-32, with or without a
+/// byte-order mark.
 pub(super) fn refusal(head: &[u8], compression: Option<Compression>) -> Option<String> {
     if let Some(message) = format::refusal(head) {
         return Some(message.to_owned());
@@ -54,9 +57,10 @@ pub(super) fn refusal(head: &[u8], compression: Option<Compression>) -> Option<S
     Some(format!("this is {what}; convert it first: {convert}"))
 }
 
-/// The encoding of a text with more than one byte per unit and no mark.
+/// Detects the encoding of a text with more than one byte per unit and no byte-order mark.
 fn wide(head: &[u8]) -> Option<Wide> {
-    // What has neither zeros nor other control characters is no such text, or one that nothing tells from others.
+    // Without zeros and other control characters, a text is not UTF-16 or UTF-32, or cannot be
+    // distinguished from other encodings.
     if !head.iter().take(2 * LOOKED_AT).any(|&byte| is_control(u32::from(byte))) {
         return None;
     }
@@ -71,7 +75,8 @@ fn is_utf32(head: &[u8], wide: Wide) -> bool {
     !units.is_empty() && units.iter().take(LOOKED_AT).all(|bytes| char::from_u32(unit(bytes)).is_some_and(is_text))
 }
 
-/// Of the two orders of bytes the one in which the text looks like one; the more like it if it does in both.
+/// Detects UTF-16. Returns the byte order in which the bytes look more like text, `None` if they
+/// look like text in neither.
 fn utf16(head: &[u8]) -> Option<Wide> {
     let (pairs, _) = head.as_chunks::<2>();
     let pairs = &pairs[..pairs.len().min(LOOKED_AT)];
@@ -87,7 +92,8 @@ fn utf16(head: &[u8]) -> Option<Wide> {
     }
 }
 
-/// How much units look like a text: by ASCII, then by how few blocks of Unicode they are from.
+/// Score of how much units look like text: first by the number of ASCII characters, then by how few
+/// Unicode blocks they use.
 #[derive(PartialEq, PartialOrd)]
 struct Looks {
     ascii: usize,
@@ -95,19 +101,21 @@ struct Looks {
 }
 
 impl Looks {
-    /// `None` if these units are no text.
+    /// Returns the score, or `None` if these units are not text.
     fn of(units: &[u16], is_utf8: bool) -> Option<Self> {
         // The last unit may be half of a character.
         let cut = units.last().is_some_and(|last| (0xD800..0xDC00).contains(last));
         let units = &units[..units.len() - usize::from(cut)];
         let is_all_text = char::decode_utf16(units.iter().copied()).all(|decoded| decoded.is_ok_and(is_text));
         let mut low: Vec<u16> = units.iter().map(|unit| unit >> 8).filter(|&block| block < 0x20).collect();
-        // Bytes that are UTF-8 as well must be far from ordinary UTF-8: most of every other one below the first printable one.
+        // Bytes that are valid UTF-8 too must be far from ordinary UTF-8: most of every other byte
+        // is below the first printable one.
         let enough = if is_utf8 { units.len().div_ceil(2) } else { 1 };
         if units.is_empty() || !is_all_text || low.len() < enough {
             return None;
         }
-        // And nearly the same ones, those of one script beside ASCII: in UTF-8 with control characters they differ.
+        // Those bytes must also be nearly the same, one script beside ASCII. In UTF-8 with control
+        // characters they differ.
         low.retain(|&block| block > 0);
         let most = (1..0x20).map(|block| low.iter().filter(|&&other| other == block).count()).max().unwrap_or(0);
         if is_utf8 && most * 4 < low.len() * 3 {
@@ -121,28 +129,28 @@ impl Looks {
     }
 }
 
-/// Whether the bytes are UTF-8, but for a character that is cut at the end.
+/// True if the bytes are UTF-8, except for a character that is cut at the end.
 fn is_utf8(head: &[u8]) -> bool {
     std::str::from_utf8(head).map_or_else(|error| error.error_len().is_none(), |_| true)
 }
 
-/// A control character that no text has.
+/// True for control characters that do not occur in text.
 fn is_control(code: u32) -> bool {
     code < 0x20 && !matches!(code, 0x09 | 0x0A | 0x0C | 0x0D | 0x1B)
 }
 
-/// Whether a text may have this character: no control, no private use, no character that is none.
+/// True if a text may have this character: not a control, private-use or unassigned character.
 fn is_text(c: char) -> bool {
     let code = u32::from(c);
     !is_control(code) && code & 0xFFFE != 0xFFFE && !(0xE000..0xF900).contains(&code) && code < 0x4_0000
 }
 
-/// What to do about a row whose byte `at` is not UTF-8.
+/// Returns advice about a row whose byte `at` is not UTF-8.
 pub(super) fn advice(row: &[u8], at: usize) -> String {
     if row[at..].starts_with(b"\xED") && row.get(at + 1).is_some_and(|byte| (0xA0..0xC0).contains(byte)) {
         return "it begins half of a character (a surrogate), which UTF-8 does not have; repair it where it was written".to_owned();
     }
-    // Other characters that are more than one byte of UTF-8: to convert these again would destroy them.
+    // Other multi-byte UTF-8 characters would be destroyed by another conversion.
     let (before, after) = (&row[..at], row.get(at + 1..).unwrap_or_default());
     let has_others = !before.is_ascii() || after.utf8_chunks().any(|chunk| !chunk.valid().is_ascii());
     if has_others {
@@ -150,7 +158,7 @@ pub(super) fn advice(row: &[u8], at: usize) -> String {
     }
     let undefined = row.iter().any(|byte| matches!(byte, 0x81 | 0x8D | 0x8F | 0x90 | 0x9D));
     match undefined {
-        // Windows-1252 does not have these; no encoding can be told from one row.
+        // Windows-1252 does not have these bytes; one row does not reveal the encoding.
         true => "convert the file from its encoding, which `file -i FILE` may tell: iconv -f ENCODING -t UTF-8 FILE > NEW".to_owned(),
         false => "convert the file; if it is Windows-1252 or Latin-1 (Western European): iconv -f WINDOWS-1252 -t UTF-8 FILE > NEW".to_owned(),
     }

@@ -1,4 +1,4 @@
-//! Fields that are passed through.
+//! Fields that are passed through from the input to the output.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -6,13 +6,14 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// Up to so many fields a name is looked for one by one.
+/// With at most this many fields, names are found by linear search.
 const FEW: usize = 32;
 
-/// The fields of a row that have no meaning here, in their order, each with its value as JSON text.
+/// The other fields of a row, in their order, each with its value as JSON text.
 ///
-/// Texts and not values, because a number keeps its digits and its spelling: `123456789012345678901234567890`, `1e400` and `1.10` are written as
-/// they were read. The text has no blanks between its parts, and its strings are spelled as short as JSON allows.
+/// Values are kept as text so that a number keeps its digits and its spelling:
+/// `123456789012345678901234567890`, `1e400` and `1.10` are written as they were read. The text has
+/// no blanks between its parts, and its strings have JSON's shortest spelling.
 ///
 /// ```
 /// use std::io::Cursor;
@@ -26,32 +27,34 @@ const FEW: usize = 32;
 pub struct Fields(Vec<(String, String)>);
 
 impl Fields {
-    /// The JSON text of a field's value.
+    /// Returns the JSON text of a field's value.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(field, _)| field == name).map(|(_, json)| json.as_str())
     }
 
-    /// A field's value; `None` where there is no such field, or its number is beyond the range of 64 bits.
+    /// Returns a field's value; `None` if there is no field of this name, or if its number is
+    /// beyond the range of 64 bits.
     pub fn value(&self, name: &str) -> Option<Value> {
         self.get(name).and_then(|json| serde_json::from_str(json).ok())
     }
 
-    /// Names and JSON texts, in the input's order.
+    /// Returns the names and JSON texts, in the input's order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, json)| (name.as_str(), json.as_str()))
     }
 
-    /// How many fields there are.
+    /// Returns the number of fields.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there is no field.
+    /// True if there are no fields.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Of fields with one name the last one counts, in the first one's place, as everywhere in JSON.
+    /// Creates the fields. If a name is repeated, the last value counts, in the place of the first,
+    /// as everywhere in JSON.
     pub(super) fn of(fields: impl IntoIterator<Item = (String, String)>) -> Self {
         let mut all: Vec<(String, String)> = Vec::new();
         let mut places: HashMap<String, usize> = HashMap::new();

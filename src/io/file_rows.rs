@@ -1,4 +1,4 @@
-//! The rows of one file, read as bytes or as columns.
+//! Rows of one file, read as bytes or as columns.
 
 use std::path::Path;
 
@@ -19,9 +19,10 @@ pub(super) enum FileRows {
 }
 
 impl FileRows {
-    /// Looks at the first bytes of `input` and opens it in the format that `asked` says, else these bytes if they are those of Parquet or
-    /// Arrow, else its name, else its text. `path` is the file's, if `input` is one that can be read at any place. Of `parser`
-    /// the name is known.
+    /// Opens `input` in the format that `asked` gives. Otherwise the first bytes decide if they are
+    /// those of Parquet or Arrow, then the file's extension, then the look of the first bytes.
+    /// `path` is given if `input` is a file that can be read at any place. `parser` already has the
+    /// name.
     pub fn open(input: Bytes, path: Option<&Path>, asked: Option<InputFormat>, mut parser: RowParser) -> Result<Self> {
         let source = Source::new(input).map_err(Error::io("read", &parser.name))?;
         let by_magic = || ColumnMagic::of(&source.head).map(ColumnMagic::format);
@@ -61,7 +62,7 @@ impl FileRows {
         }
     }
 
-    /// From now on a score that is none is an error.
+    /// From now on a score that is not a finite number is an error.
     pub fn need_scores(&mut self) {
         match self {
             Self::Bytes(rows) => rows.need_scores(),
@@ -70,7 +71,7 @@ impl FileRows {
         }
     }
 
-    /// The next row, `None` at the end. `number` counts rows begun.
+    /// Reads the next row, `None` at the end. `number` counts the rows begun.
     pub fn next(&mut self, number: &mut u64) -> Result<Option<Row>, Fault> {
         match self {
             Self::Bytes(rows) => rows.next(number),
@@ -79,7 +80,7 @@ impl FileRows {
         }
     }
 
-    /// The reader, if the bytes of a row stand in the file as they are, so that they can be read again by their place.
+    /// Returns the reader if rows can be read again from their position in the file.
     pub fn addressed(&self) -> Option<&ByteRows> {
         match self {
             Self::Bytes(rows) if rows.has_addresses() => Some(rows),
@@ -87,7 +88,7 @@ impl FileRows {
         }
     }
 
-    /// Whether the file is read from its end, and not as a stream of bytes.
+    /// True if the file is read from its end, and not as a stream of bytes.
     pub fn seeks(&self) -> bool {
         match self {
             Self::Bytes(_) => false,
@@ -97,7 +98,8 @@ impl FileRows {
     }
 }
 
-/// The format of what has columns separated by `delimiter`, and would be `format` without that.
+/// Returns the format of an input with columns separated by `delimiter`. `format` is the one found
+/// without the delimiter.
 fn with_delimiter(format: InputFormat, asked: Option<InputFormat>, delimiter: u8) -> Result<InputFormat> {
     match (format, asked) {
         (InputFormat::Tsv, Some(_)) if delimiter == b'\t' => Ok(InputFormat::Tsv),

@@ -1,4 +1,4 @@
-//! Which format an input has: by name, by extension, or by its first bytes.
+//! The format of an input: by its first bytes, by its extension, or by name.
 
 use std::fmt;
 use std::path::Path;
@@ -40,7 +40,7 @@ impl ColumnMagic {
         match head {
             [b'P', b'A', b'R', b'1', ..] => Some(Self::Parquet),
             [b'A', b'R', b'R', b'O', b'W', b'1', ..] => Some(Self::ArrowFile),
-            // The mark of a message; no text begins so, in no encoding.
+            // The mark of a message; no text begins with these bytes, in any encoding.
             [0xFF, 0xFF, 0xFF, 0xFF, ..] => Some(Self::ArrowStream),
             _ => None,
         }
@@ -54,13 +54,13 @@ impl ColumnMagic {
     }
 }
 
-/// What some programs put before UTF-8.
+/// The byte-order mark that some programs write before UTF-8.
 pub(super) const UTF8_BOM: &[u8] = b"\xEF\xBB\xBF";
 
-/// How many bytes are looked at to tell a format. A header longer than this is taken for text.
+/// Number of bytes that are examined to detect a format. A longer header is taken for text.
 pub(super) const SNIFF_BYTES: usize = 4096;
 
-/// First bytes of what cannot be read, with its name and what to do.
+/// First bytes of formats that cannot be read, with a message that names the format and a remedy.
 const REFUSED: [(&[u8], &str); 6] = [
     (
         b"\xFD7zXZ\0",
@@ -77,7 +77,7 @@ impl InputFormat {
     /// All formats, in the order in which messages list them.
     pub const ALL: [Self; 7] = [Self::Text, Self::Jsonl, Self::Json, Self::Csv, Self::Tsv, Self::Parquet, Self::Arrow];
 
-    /// The name that [`FromStr`] and [`fmt::Display`] use.
+    /// Returns the name that [`FromStr`] and [`fmt::Display`] use.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Text => "text",
@@ -90,7 +90,7 @@ impl InputFormat {
         }
     }
 
-    /// The name as sentences have it.
+    /// Returns the name for use in sentences.
     #[cfg(feature = "parquet")]
     pub(super) const fn title(self) -> &'static str {
         match self {
@@ -100,8 +100,8 @@ impl InputFormat {
         }
     }
 
-    /// The format that a file's extension stands for, `None` if it stands for none. Below `.gz` and `.zst` it is the extension
-    /// before that: `corpus.jsonl.gz` is JSONL.
+    /// Returns the format of a file's extension, `None` for an unknown one. Before `.gz` and
+    /// `.zst`, the inner extension counts: `corpus.jsonl.gz` is JSONL.
     pub fn from_extension(path: &Path) -> Option<Self> {
         let extension = path.extension()?.to_str()?.to_ascii_lowercase();
         match extension.as_str() {
@@ -117,11 +117,11 @@ impl InputFormat {
         }
     }
 
-    /// The format that the first bytes of an input look like; text when they look like nothing else.
+    /// Detects the format from the first bytes of an input; text if they match no other format.
     ///
-    /// `{"` begins JSONL and `[` before an element or its end begins a JSON array. A first line that is a whole
-    /// JSON string is JSONL. A first line with at least two columns, one of them named like a text column
-    /// (`text_field` if given) in any case, is the header of TSV or CSV.
+    /// `{"` begins JSONL and `[` before an element or its end begins a JSON array. A first line
+    /// that is a whole JSON string is JSONL. A first line with at least two columns, one of them
+    /// named like a text column (`text_field` if given) in any case, is the header of TSV or CSV.
     pub(super) fn sniff(head: &[u8], text_field: Option<&str>) -> Self {
         let start = head.trim_ascii_start();
         let second = start.get(1..).unwrap_or_default().trim_ascii_start().first();
@@ -142,7 +142,7 @@ impl InputFormat {
     }
 }
 
-/// Says why an input that begins with `head` cannot be read, `None` if nothing speaks against it.
+/// Returns the reason why an input that begins with `head` cannot be read, `None` if there is none.
 pub(super) fn refusal(head: &[u8]) -> Option<&'static str> {
     REFUSED.iter().find(|(magic, _)| head.starts_with(magic)).map(|&(_, message)| message)
 }
@@ -156,7 +156,7 @@ impl fmt::Display for InputFormat {
 impl FromStr for InputFormat {
     type Err = Error;
 
-    /// Reads a name as [`InputFormat::name`] gives it; `txt` and `ndjson` are taken too.
+    /// Parses a name as [`InputFormat::name`] returns it; also accepts `txt` and `ndjson`.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] lists the known names.

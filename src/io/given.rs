@@ -1,22 +1,22 @@
-//! A field before it has a meaning.
+//! A field of an input row, before it is known to be the text, the id or another part.
 
 use std::borrow::Cow;
 
 use super::json::{self, Cut, JsonType};
 
-/// A field's value before it has a meaning.
+/// The value of such a field.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Given<'a> {
-    /// A string that is read already.
+    /// A string that is already decoded.
     #[cfg_attr(not(feature = "parquet"), allow(dead_code))]
     Text(Cow<'a, str>),
-    /// The text of any JSON value, which is valid.
+    /// The text of a JSON value, which is valid.
     Json(Cow<'a, str>),
     /// The text of a JSON string without escapes, quotes included.
     Plain(&'a str),
 }
 
-/// A field before it has a meaning.
+/// The name and value of a field.
 pub(super) type GivenField<'a> = (Cow<'a, str>, Given<'a>);
 
 impl<'a> From<Cut<'a>> for Given<'a> {
@@ -37,7 +37,7 @@ impl<'a> Given<'a> {
         self.json_type() == JsonType::Null
     }
 
-    /// Bytes of the value as it is written.
+    /// Returns the length of the value in bytes, as it is written.
     #[cfg_attr(not(feature = "parquet"), allow(dead_code))]
     pub fn num_bytes(&self) -> usize {
         match self {
@@ -46,7 +46,8 @@ impl<'a> Given<'a> {
         }
     }
 
-    /// The value as a text: strings, and numbers and booleans as they are spelled. `None` for null; for all else the type that it is.
+    /// Returns the value as text: strings decoded, numbers and booleans as they are spelled, `None`
+    /// for null. For arrays and objects the error is their type.
     pub fn text(self) -> Result<Option<Cow<'a, str>>, JsonType> {
         match (self.json_type(), self) {
             (_, Self::Plain(json)) => Ok(Some(json::unquoted(json).into())),
@@ -58,7 +59,7 @@ impl<'a> Given<'a> {
         }
     }
 
-    /// The text of a value that was given as JSON.
+    /// Returns the text of a value that was given as JSON.
     pub fn text_of_json(self) -> Option<Cow<'a, str>> {
         match self {
             Self::Text(_) => None,
@@ -67,7 +68,7 @@ impl<'a> Given<'a> {
         }
     }
 
-    /// The value as compact JSON.
+    /// Returns the value as compact JSON.
     pub fn into_json(self) -> String {
         match self {
             Self::Text(text) => json::quoted(&text),

@@ -7,10 +7,11 @@ use super::json;
 use super::names::{FieldNames, LISTED_NAMES, no_text, position, refuse_twice};
 use super::row::{Row, parse_score};
 
-/// Separators of columns that a message can recognise, with the value of the option `delimiter` that stands for each.
+/// Separators of columns that a message can recognise, with the value of the option `delimiter`
+/// that stands for each.
 const DELIMITERS: [(u8, &str); 4] = [(b'\t', "tab"), (b';', "';'"), (b'|', "'|'"), (b',', "','")];
 
-/// Which column is what.
+/// The columns of a header and their roles.
 #[derive(Debug, Clone)]
 pub(super) struct Columns {
     names: Vec<String>,
@@ -23,7 +24,8 @@ pub(super) struct Columns {
 }
 
 impl Columns {
-    /// Reads a header whose columns `delimiter` separates, or says why it is none.
+    /// Reads a header whose columns `delimiter` separates. The error is the reason why it is not a
+    /// header.
     pub fn from_header(header: &[Cow<str>], names: &FieldNames, delimiter: u8) -> Result<Self, String> {
         let columns: Vec<String> = header.iter().map(|name| name.trim().to_owned()).collect();
         let all = || columns.iter().map(String::as_str);
@@ -48,13 +50,14 @@ impl Columns {
         Ok(Self { names: columns, text, id, title, score, needs_score, keeps_extra })
     }
 
-    /// The columns of a query file without a header: id and text.
+    /// Returns the columns of a query file without a header: id and text.
     pub fn id_and_text() -> Self {
         let names = vec!["id".to_owned(), "text".to_owned()];
         Self { names, text: 1, id: Some(0), title: None, score: None, needs_score: false, keeps_extra: false }
     }
 
-    /// The row that these fields are, or what is wrong with it. An empty id, title or score counts as none.
+    /// Returns the row of these fields, or the message about its error. An empty id, title or score
+    /// counts as missing.
     pub fn row(&self, fields: &[Cow<str>], line: u64, number: u64) -> Result<Row, String> {
         if fields.len() != self.names.len() {
             return Err(self.wrong_width(fields.len()));
@@ -65,7 +68,7 @@ impl Columns {
             Err(message) if self.needs_score => return Err(message),
             Err(message) => (None, Some(message.into())),
         };
-        // A score that is none is a field like any other.
+        // A score that is not a number is a field like any other.
         let used = [Some(self.text), self.id, self.title, self.score.filter(|_| score_fault.is_none())];
         let is_extra = |(at, _): &(usize, &String)| !used.contains(&Some(*at));
         let pass = |(at, name): (usize, &String)| (name.clone(), json::quoted(&fields[at]));
@@ -98,7 +101,8 @@ impl Columns {
     }
 }
 
-/// What to add to the complaint about a header whose columns another separator separates.
+/// Returns advice to append to the message about a header whose columns another separator
+/// separates.
 fn other_delimiter(columns: &[String], names: &FieldNames, delimiter: u8) -> Option<String> {
     let header = columns.join(&char::from(delimiter).to_string());
     let others = DELIMITERS.iter().filter(|(other, _)| *other != delimiter && header.as_bytes().contains(other));

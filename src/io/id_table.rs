@@ -1,8 +1,8 @@
-//! Which row has an id, from disk.
+//! A table on disk from ids to rows.
 //!
-//! Ids themselves are not kept. A table maps the hash of an id to the rows that have it, sorted by hash; whoever looks up compares
-//! the id of the row, because two ids can have one hash. Of the table 12 bytes per 256 rows are in memory, the rest is read where it is
-//! needed.
+//! The table does not keep the ids themselves. It maps the hash of an id to the rows that have it,
+//! sorted by hash. The caller compares the id of the row, because two ids can have the same hash.
+//! Memory holds 12 bytes per 256 rows; the rest is read from the file when needed.
 //!
 //! The file, all numbers little-endian:
 //!
@@ -31,14 +31,15 @@ const HEADER_BYTES: usize = 24;
 /// The part of the header that its checksum covers.
 const COUNT_BYTES: std::ops::Range<usize> = 16..24;
 
-/// Entries of a block, which is what one look-up reads: a page of memory.
+/// Number of entries of a block, the unit that one look-up reads: a page of memory.
 const BLOCK_ENTRIES: usize = 256;
 const BLOCK_BYTES: usize = BLOCK_ENTRIES * ENTRY_BYTES;
 const DIRECTORY_ENTRY_BYTES: usize = 12;
 
 /// Collects ids and their rows and writes them as an [`IdTable`].
 ///
-/// Memory: 4 MiB while ids come and 4 MiB while they are sorted, beside 12 bytes per 256 rows; what is more goes to an unnamed file.
+/// Memory: 4 MiB while ids are added, 4 MiB while they are sorted, and 12 bytes per 256 rows.
+/// Further entries go to an unnamed file.
 #[derive(Debug)]
 pub struct IdTableBuilder {
     folder: PathBuf,
@@ -66,7 +67,7 @@ pub struct IdTable {
     directory: Vec<Block>,
 }
 
-/// What the directory says of a block.
+/// A block's entry in the directory.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Block {
     first_hash: u64,
@@ -74,34 +75,34 @@ struct Block {
 }
 
 impl IdTableBuilder {
-    /// A table of nothing. Temporary files go to `folder`.
+    /// Creates an empty table. Temporary files go to `folder`.
     pub fn new(folder: impl AsRef<Path>) -> Self {
         let folder = folder.as_ref();
         Self { folder: folder.to_owned(), sorter: EntrySorter::new(folder, RUN_ENTRIES) }
     }
 
-    /// Adds a row, in any order. An id may have several.
+    /// Adds a row, in any order. An id may have several rows.
     ///
     /// # Errors
-    /// [`Error::Io`] when the folder takes no file.
+    /// [`Error::Io`] when no file can be created in the folder.
     pub fn push(&mut self, id: &str, row: u64) -> Result<()> {
         self.sorter.push((IdTable::hash(id), row))
     }
 
-    /// How many rows have been added.
+    /// Returns the number of rows added.
     pub fn len(&self) -> u64 {
         self.sorter.len()
     }
 
-    /// Whether no row has been added.
+    /// True if no row has been added.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Writes the table to `path`, which appears when it is whole, and opens it.
+    /// Writes the table to `path` and opens it. The file appears only when it is complete.
     ///
     /// # Errors
-    /// [`Error::Io`] when it cannot be written; what lay at `path` is then as it was.
+    /// [`Error::Io`] when it cannot be written; the file at `path` is then unchanged.
     pub fn finish(self, path: impl AsRef<Path>) -> Result<IdTable> {
         let path = path.as_ref();
         let mut file = WholeFile::create_own(path)?;
@@ -110,7 +111,7 @@ impl IdTableBuilder {
         IdTable::open(path)
     }
 
-    /// Writes the table to a file without a name, which is gone when the table is dropped.
+    /// Writes the table to a file without a name, which vanishes when the table is dropped.
     ///
     /// # Errors
     /// [`Error::Io`] when it cannot be written.
@@ -121,7 +122,7 @@ impl IdTableBuilder {
     }
 }
 
-/// `path`: for messages.
+/// Writes the table to `file`. `path` is for messages.
 fn write_table(sorter: EntrySorter, file: &mut (impl Write + Seek), path: &Path) -> Result<()> {
     let write = || Error::io("write to", path);
     let len = sorter.len();
@@ -170,12 +171,13 @@ impl IdTable {
     /// Opens a table that [`IdTableBuilder::finish`] wrote.
     ///
     /// # Errors
-    /// [`Error::Io`] when it cannot be read; [`Error::Corrupted`] for a file that is none, or not a whole one.
+    /// [`Error::Io`] when it cannot be read; [`Error::Corrupted`] for a file that is not an id
+    /// table, or not a whole one.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         Self::from_file(PositionedFile::open(path.as_ref())?)
     }
 
-    /// Whether a file begins as a table does.
+    /// True if a file begins with a table's magic bytes.
     pub(crate) fn is_one(path: &Path) -> bool {
         let mut magic = [0; MAGIC.len()];
         PositionedFile::open(path).is_ok_and(|file| file.read_at(&mut magic, 0).is_ok()) && magic == *MAGIC
@@ -202,7 +204,7 @@ impl IdTable {
         if u128::from(found) != expected {
             return Err(corrupted(&file, &format!("{expected} bytes"), &format!("{found} bytes")));
         }
-        // Both fit: the file has as many bytes.
+        // Both numbers fit: the file has as many bytes.
         let mut directory = vec![0; num_blocks as usize * DIRECTORY_ENTRY_BYTES];
         read(&file, &mut directory, directory_at as u64)?;
         if self::header(len, &directory) != header {
@@ -216,28 +218,32 @@ impl IdTable {
         Ok(Self { file, len, directory })
     }
 
-    /// The hash by which ids are sorted: the first 8 bytes of the id's sha256 as a little-endian number.
+    /// Returns the hash by which ids are sorted: the first 8 bytes of the id's sha256 as a
+    /// little-endian number.
     ///
-    /// Not a faster one, because this one is the same on every machine and in every version, and nobody can make ids that share it.
+    /// It is not a faster hash for two reasons: it is the same on every machine and in every
+    /// version, and an attacker cannot make ids that share it.
     pub fn hash(id: &str) -> u64 {
         let digest = Sha256::digest(id.as_bytes());
         u64::from_le_bytes(std::array::from_fn(|at| digest[at]))
     }
 
-    /// How many rows are in the table.
+    /// Returns the number of rows in the table.
     pub fn len(&self) -> u64 {
         self.len
     }
 
-    /// Whether no row is in the table.
+    /// True if the table has no rows.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// The rows that may have this id, ascending: those of every id with the same hash. Whether a row really has it is for the caller to see.
+    /// Returns the rows that may have this id, ascending: those of every id with the same hash. The
+    /// caller checks which of them have it.
     ///
     /// # Errors
-    /// [`Error::Io`] when the file cannot be read; [`Error::Corrupted`] when what is read is not what was written.
+    /// [`Error::Io`] when the file cannot be read; [`Error::Corrupted`] when a checksum does not
+    /// match.
     pub fn find(&self, id: &str) -> Result<Vec<u64>> {
         self.find_hash(Self::hash(id))
     }
@@ -256,7 +262,7 @@ impl IdTable {
         Ok(rows)
     }
 
-    /// Every hash with its row, ascending.
+    /// Returns every hash with its row, ascending.
     ///
     /// # Errors
     /// Each item as [`IdTable::find`].
@@ -293,7 +299,7 @@ fn corrupted(file: &PositionedFile, expected: &str, found: &str) -> Error {
 }
 
 impl IdTable {
-    /// Writes sorted entries as they are: for tests of equal hashes.
+    /// Writes sorted entries unchanged, for tests of equal hashes.
     #[cfg(test)]
     fn of_entries(folder: &Path, all: &[Entry]) -> Self {
         let mut sorter = EntrySorter::new(folder, RUN_ENTRIES);

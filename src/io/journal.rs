@@ -1,4 +1,4 @@
-//! A file of records that a killed process leaves whole.
+//! A file of records that stays readable when the process is killed.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
@@ -10,29 +10,33 @@ use serde::de::DeserializeOwned;
 use super::whole::write_own;
 use crate::{Error, Result};
 
-/// A journal begins with it: no other file is ever taken for a torn one, and cut.
+/// The first bytes of a journal. They ensure that another file is never mistaken for a torn journal
+/// and truncated.
 const MAGIC: &[u8; 8] = b"nsrt-jnl";
-/// Before every record: its length and its CRC-32, both little-endian.
+/// Length of the header of every record: its length and its CRC-32, both little-endian.
 const HEADER_BYTES: usize = 8;
 
-/// Records one after the other, each with its length and checksum; what was appended is on the disk when [`Journal::append`] returns.
+/// A file of records, each with its length and checksum. A record is on the disk when
+/// [`Journal::append`] returns.
 ///
-/// A process that is killed, or a machine that loses power, leaves at most one torn record at the end. Opening again finds it by its
-/// checksum and cuts it off. Memory: one record.
+/// A process that is killed, or a machine that loses power, leaves at most one torn record at the
+/// end. The next open detects it by its checksum and cuts it off. Memory: one record.
 #[derive(Debug)]
 pub struct Journal {
     path: PathBuf,
     file: File,
-    /// Up to the end of the last whole record.
+    /// The end of the last whole record.
     num_bytes: u64,
 }
 
 impl Journal {
-    /// Opens or creates a journal, gives every whole record to `replay`, in order, and goes on behind the last one.
+    /// Opens or creates a journal, passes every whole record to `replay`, in order, and continues
+    /// behind the last one.
     ///
     /// # Errors
-    /// [`Error::Io`]; what `replay` fails with; [`Error::BadInput`] for a file that is no journal of this version, which is left as
-    /// it is, and for a record that is whole and yet not an `R`: another version wrote it.
+    /// [`Error::Io`]; the error of `replay`; [`Error::BadInput`] for a file that is not a journal
+    /// of this version, which is left as it is, and for a whole record that is not an `R`, because
+    /// another version wrote it.
     pub fn open<R: DeserializeOwned>(path: impl AsRef<Path>, mut replay: impl FnMut(R) -> Result<()>) -> Result<Self> {
         let path = path.as_ref().to_owned();
         create_where_none_is(&path)?;
@@ -56,10 +60,10 @@ impl Journal {
         Ok(journal)
     }
 
-    /// Begins a journal with this record, whatever lies at the path.
+    /// Begins a journal with this record. Replaces any file at the path.
     ///
     /// # Errors
-    /// [`Error::Io`]; what lay there is then as it was.
+    /// [`Error::Io`]; the file at the path is then unchanged.
     pub fn create(path: impl AsRef<Path>, record: &impl Serialize) -> Result<Self> {
         let path = path.as_ref();
         let bytes = [&MAGIC[..], &framed(record, path)?].concat();
@@ -68,7 +72,7 @@ impl Journal {
         Ok(Self { path: path.to_owned(), file, num_bytes: bytes.len() as u64 })
     }
 
-    /// Whether a file is a journal of this version; one that is not there is none.
+    /// True if a file is a journal of this version. A missing file is not a journal.
     ///
     /// # Errors
     /// [`Error::Io`] for a file that cannot be read.
@@ -82,16 +86,16 @@ impl Journal {
         }
     }
 
-    /// Appends a record and waits until the disk has it.
+    /// Appends a record and waits until it is on the disk.
     ///
     /// # Errors
-    /// [`Error::Io`], as for a full disk; the journal is then as good as before.
+    /// [`Error::Io`], as for a full disk; the journal then keeps its earlier records.
     pub fn append(&mut self, record: &impl Serialize) -> Result<()> {
         let bytes = framed(record, &self.path)?;
         match self.file.write_all(&bytes).and_then(|()| self.file.sync_data()) {
             Ok(()) => self.num_bytes += bytes.len() as u64,
             Err(error) => {
-                // Where even that fails, the next opening does it.
+                // If this fails too, the next open cuts the rest off.
                 let _ = self.cut_off_the_rest();
                 return Err(Error::io("write", &self.path)(error));
             }
@@ -99,23 +103,24 @@ impl Journal {
         Ok(())
     }
 
-    /// Puts one record in the place of all.
+    /// Replaces all records with one.
     ///
     /// # Errors
-    /// [`Error::Io`]; the journal is then as it was.
+    /// [`Error::Io`]; the journal is then unchanged.
     pub fn replace(&mut self, record: &impl Serialize) -> Result<()> {
         *self = Self::create(&self.path, record)?;
         Ok(())
     }
 
-    /// Whatever lies behind the whole records.
+    /// Cuts off the bytes behind the whole records.
     fn cut_off_the_rest(&mut self) -> io::Result<()> {
         self.file.set_len(self.num_bytes)?;
         self.file.seek(SeekFrom::Start(self.num_bytes)).map(drop)
     }
 }
 
-/// A file of a name that is taken by something else, or by a link to it, is not touched.
+/// Creates a journal if there is no file or an empty one. Refuses a path that is a link or not a
+/// regular file.
 fn create_where_none_is(path: &Path) -> Result<()> {
     match fs::symlink_metadata(path) {
         Ok(found) if !found.is_file() => {
@@ -138,7 +143,7 @@ fn framed(record: &impl Serialize, path: &Path) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The next whole record; `None` at the end, and where a torn one begins.
+/// Reads the next whole record; `None` at the end or at a torn record.
 fn next_record(reader: &mut impl Read) -> io::Result<Option<Vec<u8>>> {
     let mut header = Vec::with_capacity(HEADER_BYTES);
     reader.by_ref().take(HEADER_BYTES as u64).read_to_end(&mut header)?;
@@ -150,7 +155,7 @@ fn next_record(reader: &mut impl Read) -> io::Result<Option<Vec<u8>>> {
     let mut record = Vec::new();
     reader.take(u64::from(length)).read_to_end(&mut record)?;
     let is_whole = record.len() == length as usize && crc32fast::hash(&record) == checksum;
-    // A record of no bytes is none: zeros are what a file system leaves where the data did not arrive.
+    // A record of no bytes is not a record: file systems leave zeros where the data did not arrive.
     Ok((is_whole && length > 0).then_some(record))
 }
 
@@ -205,7 +210,7 @@ mod tests {
         Journal::open(&path, |_: String| Ok(())).unwrap();
     }
 
-    /// A process that loses power after `append` or `replace` finds the journal by its name.
+    /// After a loss of power behind `append` or `replace`, the journal is found by its name.
     #[test]
     fn the_name_of_a_new_journal_is_on_the_disk_before_its_records() {
         use super::super::durable::take_steps;

@@ -1,32 +1,35 @@
 //! JSON text cut into its values, which stay as they are written.
 //!
-//! A number of JSON has any number of digits and any spelling; what is passed through keeps both. So a row is not turned into values,
-//! but into the places of its values in the text, in one pass that checks the syntax as strictly as `serde_json` does.
+//! A JSON number has any number of digits and any spelling; fields that are passed through keep
+//! both. So a row is not parsed into values. One pass finds the positions of its values in the
+//! text, and checks the syntax as strictly as `serde_json` does.
 
 use std::borrow::Cow;
 
 use super::plain::plain_length;
 
-/// How deep arrays and objects may be nested, as in `serde_json`.
+/// Maximum depth of nested arrays and objects, as in `serde_json`.
 const MAX_DEPTH: usize = 127;
 
-/// The most fields of an object whose fields are looked at: each takes some fifty bytes, however little of it the text has.
+/// Maximum number of fields of an object. Each takes some fifty bytes of memory, however short it
+/// is in the text.
 pub(super) const MAX_FIELDS: usize = 1 << 16;
 
-/// What JSON has no number for, as programs write it all the same. The longest of a common beginning comes first.
+/// Numbers that JSON does not have, as programs write them nevertheless. If two begin alike, the
+/// longer one comes first.
 const FOREIGN_NUMBERS: [&str; 8] = ["NaN", "nan", "-Infinity", "Infinity", "-inf", "inf", "+Infinity", "+inf"];
 
-/// Where a text is no JSON, and why if that has a name.
+/// A syntax error: its position in the text and its kind.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Broken {
-    /// Byte of the text.
+    /// Byte offset in the text.
     pub at: usize,
     pub flaw: Flaw,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Flaw {
-    /// What `serde_json` has a message for.
+    /// An error for which `serde_json` has a message.
     Syntax,
     TooDeep,
     /// An object has more than [`MAX_FIELDS`] fields.
@@ -50,24 +53,24 @@ pub(super) enum JsonType {
     Object,
 }
 
-/// A value as it was cut from a text.
+/// A value that was cut from a text.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Cut<'a> {
     /// The value's text.
     pub json: &'a str,
-    /// A string without escapes: it says what stands between its quotes.
+    /// True for a string without escapes: its value is the text between its quotes.
     pub is_plain: bool,
 }
 
 impl<'a> Cut<'a> {
-    /// What the value says, which is a string.
+    /// Decodes the value, which is a string.
     fn string(self) -> Cow<'a, str> {
         if self.is_plain { Cow::Borrowed(unquoted(self.json)) } else { string(self.json) }
     }
 }
 
 impl JsonType {
-    /// Of a value's text, which is valid JSON.
+    /// Returns the type of a value. `json` is valid.
     pub fn of(json: &str) -> Self {
         match json.as_bytes().first() {
             Some(b'n') | None => Self::Null,
@@ -79,7 +82,7 @@ impl JsonType {
         }
     }
 
-    /// As messages call it.
+    /// Returns the name for messages.
     pub fn name(self) -> &'static str {
         match self {
             Self::Null => "null",
@@ -92,7 +95,7 @@ impl JsonType {
     }
 }
 
-/// A whole text that is one value, without the blanks around it.
+/// Checks that the text is one value, and returns it without the blanks around it.
 pub(super) fn value(text: &str) -> Result<&str, Broken> {
     let mut cutter = Cutter { text, at: 0 };
     let value = cutter.value(0)?;
@@ -100,12 +103,13 @@ pub(super) fn value(text: &str) -> Result<&str, Broken> {
     Ok(value.json)
 }
 
-/// The fields of an object in their order, with the text of their values: at most [`MAX_FIELDS`].
+/// Returns the fields of an object in their order, with the text of their values: at most
+/// [`MAX_FIELDS`].
 pub(super) fn fields(object: &str) -> Result<Vec<(Cow<'_, str>, &str)>, Broken> {
     fields_as(object, |name, value| (name, value.json))
 }
 
-/// The same, each as `field` makes it of its name and its value.
+/// Returns the same, each field converted by `field` from its name and value.
 pub(super) fn fields_as<'a, T>(object: &'a str, field: impl Fn(Cow<'a, str>, Cut<'a>) -> T) -> Result<Vec<T>, Broken> {
     let mut cutter = Cutter { text: object, at: 0 };
     let mut fields = Vec::with_capacity(8);
@@ -124,12 +128,12 @@ pub(super) fn fields_as<'a, T>(object: &'a str, field: impl Fn(Cow<'a, str>, Cut
     }
 }
 
-/// Whether a text begins as an object, behind blanks.
+/// True if a text begins with an object, after blanks.
 pub(super) fn begins_object(text: &str) -> bool {
     text.trim_start_matches([' ', '\t', '\n', '\r']).starts_with('{')
 }
 
-/// The texts of an array's first elements, at most so many, and how many there are.
+/// Returns the texts of an array's first `most` elements, and the number of all elements.
 pub(super) fn elements(array: &str, most: usize) -> Result<(Vec<&str>, usize), Broken> {
     let mut elements = Vec::new();
     let count = each_element(array, &mut |at, element| {
@@ -140,7 +144,7 @@ pub(super) fn elements(array: &str, most: usize) -> Result<(Vec<&str>, usize), B
     Ok((elements, count))
 }
 
-/// The text of the array's element of this number, from 0, if it has one.
+/// Returns the text of the array's element of this number, from 0, if there is one.
 pub(super) fn element(array: &str, number: usize) -> Result<Option<&str>, Broken> {
     let mut found = None;
     each_element(array, &mut |at, element| {
@@ -151,7 +155,7 @@ pub(super) fn element(array: &str, number: usize) -> Result<Option<&str>, Broken
     Ok(found)
 }
 
-/// Gives the elements with their numbers from 0; says how many there are.
+/// Calls `each` with the elements and their numbers, from 0. Returns the number of elements.
 fn each_element<'a>(array: &'a str, each: &mut dyn FnMut(usize, &'a str)) -> Result<usize, Broken> {
     let mut cutter = Cutter { text: array, at: 0 };
     let mut count = 0;
@@ -164,28 +168,28 @@ fn each_element<'a>(array: &'a str, each: &mut dyn FnMut(usize, &'a str)) -> Res
     Ok(count)
 }
 
-/// What a valid JSON string says.
+/// Decodes a valid JSON string.
 pub(super) fn string(json: &str) -> Cow<'_, str> {
     let inner = unquoted(json);
     match memchr::memchr(b'\\', inner.as_bytes()) {
         None => Cow::Borrowed(inner),
-        // It has been checked; what cannot be read after all is left as it stands.
+        // The string is valid; if `serde_json` fails nevertheless, it stays as written.
         Some(_) => serde_json::from_str(json).map_or(Cow::Borrowed(inner), Cow::Owned),
     }
 }
 
-/// What stands between the quotes of a JSON string.
+/// Returns the text between the quotes of a JSON string.
 pub(super) fn unquoted(json: &str) -> &str {
     json.get(1..json.len().saturating_sub(1)).unwrap_or_default()
 }
 
-/// A text as a JSON string.
+/// Returns a text as a JSON string.
 pub(super) fn quoted(text: &str) -> String {
     // Strings always have a JSON form.
     serde_json::to_string(text).unwrap_or_default()
 }
 
-/// A valid value without blanks, with strings in their shortest spelling and numbers in their own.
+/// Returns a valid value without blanks. Strings get their shortest spelling, numbers keep theirs.
 pub(super) fn compact(json: &str) -> String {
     let bytes = json.as_bytes();
     let mut out = String::with_capacity(json.len());
@@ -209,7 +213,7 @@ pub(super) fn compact(json: &str) -> String {
     out
 }
 
-/// Bytes of the valid string that `bytes` begin with, quotes included.
+/// Returns the length in bytes of the valid string at the start of `bytes`, quotes included.
 fn string_length(bytes: &[u8]) -> usize {
     let mut at = 1;
     while let Some(found) = memchr::memchr2(b'"', b'\\', &bytes[at..]) {
@@ -251,7 +255,7 @@ impl<'a> Cutter<'a> {
         if self.rest().is_empty() { Ok(()) } else { self.broken(Flaw::Syntax) }
     }
 
-    /// Goes past `byte` if it is the next one after blanks.
+    /// Consumes `byte` if it is the next one after blanks. Returns true if it was.
     fn takes(&mut self, byte: u8) -> bool {
         self.blanks();
         let found = self.next() == Some(byte);
@@ -311,7 +315,7 @@ impl<'a> Cutter<'a> {
         }
     }
 
-    /// A string with its quotes.
+    /// Cuts a string with its quotes.
     fn string(&mut self) -> Result<Cut<'a>, Broken> {
         let start = self.at;
         if self.next() != Some(b'"') {
@@ -354,7 +358,7 @@ impl<'a> Cutter<'a> {
         Ok(())
     }
 
-    /// The four digits of a `\u` escape.
+    /// Reads the four digits of a `\u` escape.
     fn hex_escape(&mut self) -> Result<u16, Broken> {
         let digits = self.text.get(self.at + 2..self.at + 6).filter(|d| d.bytes().all(|b| b.is_ascii_hexdigit()));
         let Some(Ok(unit)) = digits.map(|digits| u16::from_str_radix(digits, 16)) else {
@@ -396,7 +400,7 @@ impl<'a> Cutter<'a> {
         Ok(())
     }
 
-    /// At least one digit.
+    /// Reads at least one digit.
     fn digits(&mut self) -> Result<&'a [u8], Broken> {
         let rest = self.rest();
         let length = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
@@ -476,7 +480,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, cases: 4000, ..ProptestConfig::default() })]
 
-        /// The same texts are JSON here and in `serde_json`, but for numbers that f64 cannot hold.
+        /// The same texts are JSON here and in `serde_json`, except for numbers that f64 cannot
+        /// hold.
         #[test]
         fn what_is_json_is_what_serde_json_takes(
             text in "[\\[\\]{}:,\" \\\\ud8c0ntrlfase0123.eE+\n-]{0,12}|\"[^\"]{0,6}\"|\\{\"[a-z]\": ?-?[0-9.eE+-]{1,5}\\}",

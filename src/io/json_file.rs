@@ -1,4 +1,4 @@
-//! What to do with JSON whose rows are not where rows are looked for: `{"documents": [...]}` and its like.
+//! Advice for JSON whose rows are nested in an object, such as `{"documents": [...]}`.
 
 use super::given::{Given, GivenField};
 use super::json::{self, JsonType, MAX_FIELDS};
@@ -7,13 +7,14 @@ use super::json::{self, JsonType, MAX_FIELDS};
 const ROW_NAMES: [&str; 10] =
     ["documents", "passages", "results", "hits", "data", "rows", "items", "records", "docs", "candidates"];
 
-/// A file of one object cut at some place: how its rows are taken out of it.
+/// Returns advice for a file that is one object, cut at any place: the command that extracts its
+/// rows.
 pub(super) fn advice_for_head(head: &str) -> Option<String> {
     let path = rows_path(head, 0)?;
     Some(format!("take its rows out: {}", jq(&path)))
 }
 
-/// The same of an object that was read whole, as an addition to a message.
+/// Returns the same for an object that was read whole, to append to a message.
 pub(super) fn advice_for_fields(fields: &[GivenField<'_>]) -> Option<String> {
     let is_list = fields.iter().any(|(name, _)| name == "query") && fields.iter().any(|(name, _)| name == "candidates");
     if is_list {
@@ -31,7 +32,7 @@ fn shown(path: &[String]) -> String {
     format!("'{}'", path.join("."))
 }
 
-/// A command that writes the elements of an array as rows.
+/// Returns a command that writes the elements of an array as rows.
 fn jq(path: &[String]) -> String {
     let steps: String = path.iter().map(|step| format!("[{}]", json::quoted(step))).collect();
     let is_plain = |step: &String| {
@@ -44,7 +45,7 @@ fn jq(path: &[String]) -> String {
     format!("jq -c '{steps}[]' FILE > rows.jsonl")
 }
 
-/// The path of the array of rows in an object that may be cut at its end.
+/// Returns the path of the array of rows in an object, which may be cut at its end.
 fn rows_path(object: &str, depth: usize) -> Option<Vec<String>> {
     best_path(partial_fields(object).into_iter(), depth)
 }
@@ -69,7 +70,7 @@ fn is_array_of_rows(array: &str) -> bool {
     matches!(array[1..].trim_start().as_bytes().first(), Some(b'{' | b'"'))
 }
 
-/// The first fields of an object as far as it goes; the last value may be cut.
+/// Returns the first fields of an object, as far as it goes. The last value may be cut.
 fn partial_fields(object: &str) -> Vec<(&str, &str)> {
     let mut fields = Vec::new();
     let mut rest = object.trim_start().strip_prefix('{').unwrap_or_default();
@@ -87,7 +88,7 @@ fn partial_fields(object: &str) -> Vec<(&str, &str)> {
     fields
 }
 
-/// Where the value ends that a text begins with, or the text.
+/// Returns the end of the value at the start of a text, or the length of the text.
 fn value_end(text: &str) -> usize {
     let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
     for (at, byte) in text.bytes().enumerate() {
@@ -105,14 +106,15 @@ fn value_end(text: &str) -> usize {
     text.len()
 }
 
-/// What to add to the complaint about a line of JSONL that is the beginning of a longer document.
+/// Returns advice to append to the message about a JSONL line that is the start of a longer
+/// document.
 pub(super) fn advice_for_line(line: &str) -> Option<&'static str> {
     let last = line.trim_end().bytes().last()?;
     let opens = matches!(last, b'{' | b'[' | b',') && matches!(line.trim_start().bytes().next(), Some(b'{' | b'['));
     opens.then_some("; JSON that goes over several lines is put on one by: jq -c . FILE > rows.jsonl")
 }
 
-/// What is wrong with a JSON file that begins with something else than an array. `head`: what it begins with.
+/// Returns the message for a JSON file that does not begin with an array. `head`: its first bytes.
 pub(super) fn no_array(head: &[u8]) -> String {
     let head = String::from_utf8_lossy(head);
     let first_line = head.lines().next().unwrap_or_default();
@@ -128,7 +130,7 @@ pub(super) fn no_array(head: &[u8]) -> String {
     }
 }
 
-/// Whether something follows the first line.
+/// True if more text follows the first line.
 fn has_more(head: &str) -> bool {
     head.split_once('\n').is_some_and(|(_, rest)| !rest.trim().is_empty())
 }

@@ -1,4 +1,4 @@
-//! Where query, document and number stand in the lines of a table: judgements and runs that other programs wrote.
+//! Columns of query, document and number in tables that other programs wrote: judgements and runs.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use super::lines::{is_blank, lines};
 /// Names of the columns, in lower case with `_` between their words.
 const QUERY_NAMES: [&str; 9] =
     ["query_id", "queryid", "qid", "q_id", "query", "topic_id", "topicid", "topic", "topic_no"];
-/// PyTerrier's `docno` is the id, and its `docid` beside it a number of its own.
+/// PyTerrier's `docno` is the id; its `docid` is an internal number.
 const DOCUMENT_NAMES: [&str; 17] = [
     "docno",
     "doc_no",
@@ -32,10 +32,10 @@ const GRADE_NAMES: [&str; 10] =
 const SCORE_NAMES: [&str; 5] = ["score", "sim", "similarity", "rsv", "relevance_score"];
 const RANK_NAMES: [&str; 3] = ["rank", "position", "place"];
 
-/// What stands between the fields of a line.
+/// The separator between the fields of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Separator {
-    /// White space, however much.
+    /// White space of any length.
     Blanks,
     /// One byte; fields may be quoted, with quotes doubled inside.
     Byte(u8),
@@ -45,7 +45,7 @@ const SEPARATORS: [Separator; 4] =
     [Separator::Byte(b'\t'), Separator::Byte(b','), Separator::Byte(b';'), Separator::Blanks];
 
 impl Separator {
-    /// The fields of a line, without the blanks and quotes around them.
+    /// Returns the fields of a line, without the blanks and quotes around them.
     pub fn split(self, line: &str) -> Vec<Cow<'_, str>> {
         match self {
             Self::Blanks => line.split(is_blank_char).filter(|field| !field.is_empty()).map(unquoted).collect(),
@@ -54,10 +54,10 @@ impl Separator {
     }
 }
 
-/// What the number of a line is.
+/// The kind of a line's number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Value {
-    /// Higher is better, or a grade.
+    /// A score or a grade: higher is better.
     Number,
     /// 1 is best.
     Rank,
@@ -67,7 +67,7 @@ pub(super) enum Value {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Layout {
     pub separator: Separator,
-    /// Columns of every line.
+    /// Number of columns in every line.
     pub count: usize,
     pub query: usize,
     pub document: usize,
@@ -77,18 +77,19 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    /// The layout of judgements that begin so: by the names of a header, else by the number of columns; `None` where
-    /// there are neither three nor four.
+    /// Detects the layout of judgements from their first lines: by the names of a header, else by
+    /// the number of columns. Returns `None` for other numbers than three and four.
     pub fn of_judgements(head: &str) -> Option<Self> {
         let shapes = [(3, [0, 1, 2]), (4, [0, 2, 3])];
-        // Where no line has a grade, the first one is to be complained about.
+        // If no line has a grade, the message is about the first one.
         by_names(head, &GRADE_NAMES, &[])
             .or_else(|| by_numbers(head, &shapes, is_grade))
             .or_else(|| by_numbers(head, &shapes, |_| true))
     }
 
-    /// The layout of a run that begins so, and is not in TREC's six columns: by the names of a header, else three columns
-    /// with a rank, as MS MARCO has them, or six with something else than blanks between them.
+    /// Detects the layout of a run that is not in TREC's six columns: by the names of a header,
+    /// else three columns with a rank, as in MS MARCO, or six columns with a separator other than
+    /// blanks.
     pub fn of_run(head: &str) -> Option<Self> {
         let ranked = || by_numbers(head, &[(3, [0, 1, 2])], |text| text.parse::<u64>().is_ok());
         let six =
@@ -98,7 +99,8 @@ impl Layout {
             .or_else(six)
     }
 
-    /// Query, document and number of a line as text, or how many columns it has instead.
+    /// Returns query, document and number of a line as text. The error is the number of its
+    /// columns.
     pub fn fields<'a>(&self, line: &'a str) -> Result<[Cow<'a, str>; 3], usize> {
         let mut fields = self.separator.split(line);
         let count = fields.len();
@@ -111,7 +113,8 @@ impl Layout {
     }
 }
 
-/// The first two lines that have something in them. A second one that the head cuts off does not count.
+/// Returns the first two lines that are not blank. A second line that the head cuts off does not
+/// count.
 fn first_lines(head: &str) -> (Option<&str>, Option<&str>) {
     let mut found = lines(head.as_bytes()).map(|(at, line)| &head[at..at + line.len()]);
     (found.next(), found.next())
@@ -132,8 +135,8 @@ fn by_names(head: &str, values: &[&str], ranks: &[&str]) -> Option<Layout> {
     SEPARATORS.into_iter().find_map(of)
 }
 
-/// A layout by the number of columns and what stands in the last of those that count. The first line is a header if that
-/// of the next line is a number and nothing in the first one looks like data.
+/// Detects the layout by the number of columns and by the value in the column of the number. The
+/// first line is a header if the second one has a number there and the first one has no digits.
 fn by_numbers(head: &str, shapes: &[(usize, [usize; 3])], is_value: impl Fn(&str) -> bool) -> Option<Layout> {
     let (first, second) = first_lines(head);
     let first = first?;
@@ -141,7 +144,7 @@ fn by_numbers(head: &str, shapes: &[(usize, [usize; 3])], is_value: impl Fn(&str
         let fields = separator.split(line);
         let &(count, [query, document, value]) = shapes.iter().find(|(count, _)| *count == fields.len())?;
         let ids = [&fields[query], &fields[document]];
-        // A comma in an id of a line that has blanks between its columns.
+        // A comma in an id of a line whose columns are separated by blanks.
         let is_cut = separator != Separator::Blanks && separator != Separator::Byte(b'\t');
         let is_whole = |id: &str| !(id.is_empty() || is_cut && id.contains(is_blank_char));
         let layout = Layout { separator, count, query, document, value, kind: Value::Number, has_header };
@@ -151,7 +154,7 @@ fn by_numbers(head: &str, shapes: &[(usize, [usize; 3])], is_value: impl Fn(&str
         let names = layout.separator.split(first);
         names.len() == layout.count && names.iter().all(|name| !name.bytes().any(|byte| byte.is_ascii_digit()))
     };
-    // Tabs between four columns are white space like any other, for lines may mix them.
+    // Tabs between four columns count as white space, because lines may mix them.
     let of = |separator: Separator, line: &str, has_header| {
         let layout = of(separator, line, has_header)?;
         let is_wide = separator == Separator::Byte(b'\t') && layout.count > 3;
@@ -162,17 +165,17 @@ fn by_numbers(head: &str, shapes: &[(usize, [usize; 3])], is_value: impl Fn(&str
     data.or_else(|| SEPARATORS.into_iter().find_map(|separator| of(separator, second?, true)).filter(is_header))
 }
 
-/// A column's name as the tables above have it.
+/// Returns a column's name in the spelling of the tables above.
 fn plain_name(name: &str) -> String {
     name.trim().to_lowercase().replace(['-', ' ', '.'], "_")
 }
 
-/// Whether this may be a grade, or is meant as one.
+/// True if this can be a grade. Fractions pass here and are refused later with a better message.
 fn is_grade(text: &str) -> bool {
     text.parse::<f64>().is_ok()
 }
 
-/// A grade: a whole number, also written as `1.0`.
+/// Parses a grade: a whole number, also written as `1.0`.
 pub(super) fn grade(text: &str) -> Result<i32, String> {
     if let Ok(grade) = text.parse() {
         return Ok(grade);
@@ -183,7 +186,7 @@ pub(super) fn grade(text: &str) -> Result<i32, String> {
     }
 }
 
-/// A grade that is read as a float.
+/// Converts a grade that was read as a float.
 pub(super) fn whole_grade(number: f64) -> Result<i32, String> {
     let is_whole = number.fract() == 0.0 && number.abs() <= f64::from(i32::MAX);
     match is_whole {
@@ -195,7 +198,7 @@ pub(super) fn whole_grade(number: f64) -> Result<i32, String> {
     }
 }
 
-/// A rank as a score: 1 over the rank.
+/// Returns a rank as a score: 1 over the rank.
 pub(super) fn score_of_rank(text: &str) -> Result<f64, String> {
     match text.parse::<u64>() {
         Ok(rank @ 1..) => Ok(1.0 / rank as f64),
@@ -219,7 +222,7 @@ fn unquoted(field: &str) -> Cow<'_, str> {
 fn split_quoted(line: &str, separator: char) -> Vec<Cow<'_, str>> {
     let (mut fields, mut start, mut is_quoted) = (Vec::new(), 0, false);
     for (at, c) in line.char_indices() {
-        // A quote only counts where a field begins, or in one that began so.
+        // A quote only counts at the start of a field, or within a quoted field.
         if c == '"' && (is_quoted || line[start..at].trim_matches(is_blank_char).is_empty()) {
             is_quoted = !is_quoted;
         } else if c == separator && !is_quoted {

@@ -1,6 +1,7 @@
-//! Lines of bytes, and what separates their fields.
+//! Lines of bytes, and the white space in them.
 
-/// The lines of `bytes` with the byte at which each begins, without their line ends, blank ones left out.
+/// Returns the lines of `bytes` that are not blank, without their line ends, each with its byte
+/// offset.
 pub(super) fn lines(bytes: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     let mut start = 0;
     let ends = memchr::memchr_iter(b'\n', bytes).chain(std::iter::once(bytes.len()));
@@ -12,7 +13,7 @@ pub(super) fn lines(bytes: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     .filter(|(_, line)| !line.iter().all(|&byte| is_blank(byte)))
 }
 
-/// White space of ASCII, as trec_eval and C's `isspace` have it.
+/// True for ASCII white space as trec_eval and C's `isspace` define it.
 #[inline]
 pub(super) fn is_blank(byte: u8) -> bool {
     // One comparison settles nearly every byte.

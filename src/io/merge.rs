@@ -1,4 +1,4 @@
-//! Sorting more entries than memory should hold: sorted runs in a temporary file, merged at the end.
+//! External sorting: sorted runs in a temporary file, merged at the end.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -13,16 +13,18 @@ use crate::{Error, Result};
 /// A hash and a row, in the order in which they are sorted.
 pub(super) type Entry = (u64, u64);
 
-/// An entry on disk: both numbers little-endian.
+/// Length of an entry on disk: both numbers little-endian.
 pub(super) const ENTRY_BYTES: usize = 16;
 
-/// Entries of a run: 4 MiB of them are in memory while entries come, and as much while runs are merged.
+/// Number of entries of a run. 4 MiB of entries are in memory while they are added, and as much
+/// while runs are merged.
 pub(super) const RUN_ENTRIES: usize = (4 << 20) / ENTRY_BYTES;
 
-/// The least that is read of a run at a time. With 4096 runs (a thousand million entries) merging begins to take more than 4 MiB.
+/// Minimum number of entries that are read from a run at a time. From 4096 runs (a thousand million
+/// entries) on, merging takes more than 4 MiB.
 const MIN_READ_ENTRIES: usize = 64;
 
-/// Takes entries in any order and gives them back sorted.
+/// Takes entries in any order and returns them sorted.
 #[derive(Debug)]
 pub(super) struct EntrySorter {
     folder: PathBuf,
@@ -34,7 +36,8 @@ pub(super) struct EntrySorter {
 }
 
 impl EntrySorter {
-    /// Runs go to an unnamed file in `folder`, which the first one creates. `run_entries` > 0: see [`RUN_ENTRIES`].
+    /// Creates a sorter. The first run creates an unnamed file in `folder` for all of them.
+    /// `run_entries` > 0: see [`RUN_ENTRIES`].
     pub fn new(folder: &Path, run_entries: usize) -> Self {
         Self { folder: folder.to_owned(), run_entries, buffer: Vec::new(), runs: None, num_spilled: 0 }
     }
@@ -64,7 +67,7 @@ impl EntrySorter {
         Ok(())
     }
 
-    /// The entries in their order.
+    /// Returns the entries in their order.
     pub fn sorted(mut self) -> Result<Box<dyn Iterator<Item = Result<Entry>>>> {
         if self.runs.is_none() {
             self.buffer.sort_unstable();
@@ -78,7 +81,7 @@ impl EntrySorter {
     }
 }
 
-/// A file without a name: it is gone when it is closed, however the process ends.
+/// Creates a file without a name. It vanishes when it is closed, however the process ends.
 pub(super) fn unnamed_file(folder: &Path) -> Result<File> {
     tempfile::tempfile_in(folder).map_err(Error::io("create a file in", folder))
 }
@@ -94,7 +97,7 @@ pub(super) fn entries(bytes: &[u8]) -> impl DoubleEndedIterator<Item = Entry> + 
     })
 }
 
-/// The smallest entry of all runs, again and again.
+/// An iterator over the smallest entry of all runs.
 struct MergedRuns {
     runs: Vec<Run>,
     /// Each run's next entry.
@@ -103,7 +106,7 @@ struct MergedRuns {
 
 struct Run {
     file: Arc<PositionedFile>,
-    /// What has not been read yet, as entries of the file.
+    /// The entries of the file that have not been read yet.
     rest: std::ops::Range<u64>,
     read_entries: usize,
     buffer: std::vec::IntoIter<Entry>,
@@ -160,7 +163,7 @@ impl Iterator for MergedRuns {
 mod tests {
     use super::*;
 
-    /// Entries in no order, some of them twice.
+    /// Returns entries in no order, some of them twice.
     fn some_entries(count: u64) -> Vec<Entry> {
         let scattered = |n: u64| ((n / 2).wrapping_mul(0x9E37_79B9_7F4A_7C15), n % 7);
         (0..count).map(scattered).collect()

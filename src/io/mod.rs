@@ -1,8 +1,10 @@
-//! Corpora, queries, embeddings, runs and judgements: everything that is read from or written for the user.
+//! Corpora, queries, embeddings, runs and judgements: everything that is read from or written for
+//! the user.
 //!
-//! Reading streams: [`Rows`] holds one row at a time, whatever the file's size, and a row longer than
-//! [`MAX_ROW_BYTES`] is an error instead of an exhausted memory. Every complaint carries the file and the line.
-//! Writing is atomic: [`EmbeddingWriter`] writes a temporary file beside its target and renames it when it is whole.
+//! Reading streams: [`Rows`] holds one row at a time, whatever the file's size. A row longer than
+//! [`MAX_ROW_BYTES`] is an error and does not exhaust the memory. Every message names the file and
+//! the line. Writing is atomic: [`EmbeddingWriter`] writes a temporary file beside its target and
+//! renames it when it is complete.
 //!
 //! | format | extension | a row is | ids when none is given |
 //! |---|---|---|---|
@@ -14,10 +16,10 @@
 //! | Parquet | `.parquet` | a row | the row number |
 //! | Arrow | `.arrow`, `.feather`, `.arrows` | a row | the row number |
 //!
-//! Columns of Parquet and Arrow of every type are read; what a value is as JSON is the table in `column_json.rs`. A number that JSON does not have
-//! (NaN, infinity) is a text in [`Row::extra`].
+//! Columns of Parquet and Arrow of every type are read; the table in `column_json.rs` gives their
+//! form as JSON. A number that JSON does not have (NaN, infinity) is a text in [`Row::extra`].
 //!
-//! What reading takes at most, whatever a file claims:
+//! Reading takes at most this much memory, whatever a file claims:
 //!
 //! | reader | bound |
 //! |---|---|
@@ -27,18 +29,22 @@
 //! | Parquet | 1,024 rows of some 16 MiB; of the pages that are unpacked together 256 MiB, or 64 times their size in the file |
 //! | Arrow | a message as the file has it (1 GiB where the input is compressed as a whole); of compressed columns 256 MiB, or 64 times their size |
 //!
-//! Files compressed with gzip or zstd are read like any other, whatever their name; `corpus.jsonl.gz` is JSONL.
+//! Files compressed with gzip or zstd are read like any other, whatever their name;
+//! `corpus.jsonl.gz` is JSONL.
 //!
-//! A [`Corpus`] gives texts by id from files of any size, an [`IdTable`] rows by id, both from disk.
+//! A [`Corpus`] returns documents by id from files of any size, an [`IdTable`] returns rows by id.
+//! Both read from disk.
 //!
-//! What is measured is read otherwise, because it is large and regular: [`Qrels`] line by line, a [`RunFile`] in parts on
-//! every core. Both read TREC's columns, tables with headers and JSON objects.
+//! Judgements and runs have their own readers, because they are large and regular: [`Qrels`] reads
+//! line by line, a [`RunFile`] in parts on every core. Both read TREC's columns, tables with
+//! headers and JSON objects.
 //!
-//! Line feeds may be preceded by carriage returns, and a UTF-8 byte-order mark is dropped, in every format. Everything
-//! must be UTF-8; UTF-16 and UTF-32 (without a byte-order mark too), xz, zip and encrypted Parquet are recognised by their first bytes and refused by
-//! name, with the command that converts them.
+//! In every format, line feeds may be preceded by carriage returns, and a UTF-8 byte-order mark is
+//! dropped. Everything must be UTF-8. UTF-16 and UTF-32 (also without a byte-order mark), xz, zip
+//! and encrypted Parquet are recognised by their first bytes. They are refused with the command
+//! that converts them.
 //!
-//! No model, no printing and no environment is used here.
+//! This module uses no model, prints nothing and reads no environment variables.
 
 #[cfg(feature = "parquet")]
 mod arrow_stream;

@@ -1,4 +1,4 @@
-//! Under which names the parts of a row are looked for, and how they are found.
+//! The field names of the parts of a row, and the search for them.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -9,42 +9,44 @@ use super::json::{self, JsonType};
 use super::options::ReadOptions;
 use super::text_names::TEXT_NAMES;
 
-/// Fields taken as the id, the best first. The last one is what pandas calls an index without a name.
+/// Fields taken as the id, the best first. The last one is what pandas calls an index without a
+/// name.
 const ID_NAMES: [&str; 3] = ["id", "_id", PANDAS_INDEX];
 const TITLE_NAMES: [&str; 1] = ["title"];
 const SCORE_NAMES: [&str; 1] = ["score"];
 
-/// What pandas calls the column of an index without a name.
+/// The name that pandas gives the column of an index without a name.
 pub(super) const PANDAS_INDEX: &str = "__index_level_0__";
 
-/// How many field names a message lists.
+/// Maximum number of field names that a message lists.
 pub(super) const LISTED_NAMES: usize = 10;
 
-/// The names under which each part of a row is looked for, the best first, and what is done with the rest.
+/// The accepted field names of each part of a row, the best first, and the handling of other
+/// fields.
 #[derive(Debug, Clone)]
 pub(super) struct FieldNames {
     pub text: Vec<String>,
     pub id: Vec<String>,
     pub title: Vec<String>,
     pub score: Vec<String>,
-    /// Whether a score that is none is an error.
+    /// True if a score that is not a finite number is an error.
     pub needs_score: bool,
-    /// Whether other fields are kept.
+    /// True if other fields are kept.
     pub keeps_extra: bool,
 }
 
-/// Where a part of a row was found.
+/// The field in which a part of a row was found.
 pub(super) struct Spot<'f, 'n> {
-    /// The field's number.
+    /// The field's index.
     pub at: usize,
     /// The name under which it was found.
     pub path: &'n str,
-    /// The value, if it is a part of the field's.
+    /// The value, if it is nested in the field's value.
     pub inside: Option<Given<'f>>,
 }
 
 impl FieldNames {
-    /// The names that the options ask for.
+    /// Returns the names that the options give.
     pub fn of(options: &ReadOptions) -> Self {
         let ReadOptions { text_field, id_field, title_field, .. } = options;
         let mut names = Self::new(text_field.as_deref(), id_field.as_deref(), title_field.as_deref());
@@ -54,7 +56,7 @@ impl FieldNames {
         Self { needs_score: options.needs_score, keeps_extra: options.extra, ..names }
     }
 
-    /// The usual names, except where one was asked for: then only that one counts.
+    /// Returns the default names; a given name replaces the defaults of its part.
     pub fn new(text: Option<&str>, id: Option<&str>, title: Option<&str>) -> Self {
         let pick = |asked: Option<&str>, usual: &[&str]| match asked {
             Some(name) => vec![name.to_owned()],
@@ -71,10 +73,10 @@ impl FieldNames {
     }
 }
 
-/// The best-named field that is not null; if all are null, the best-named one.
+/// Returns the best-named field that is not null; if all are null, the best-named one.
 ///
 /// # Errors
-/// When the field is there twice.
+/// A message if the field is there twice.
 pub(super) fn find<'f, 'n>(fields: &[GivenField<'f>], names: &'n [String]) -> Result<Option<Spot<'f, 'n>>, String> {
     let mut null = None;
     for name in names {
@@ -102,16 +104,17 @@ fn find_one<'f, 'n>(fields: &[GivenField<'f>], name: &'n str) -> Result<Option<S
     Ok(inside.map(|inside| Spot { at, path: name, inside: Some(Given::Json(inside)) }))
 }
 
-/// Where `name` stands among the names: as it is written, else in other letters' cases.
+/// Returns the position of `name` among the names. An exact match counts first, then one that
+/// differs only in case.
 ///
 /// # Errors
-/// When it stands there twice. `has` begins to say where.
+/// A message if it is there twice. `has` is the start of that message.
 pub(super) fn position<'n>(
     names: impl Iterator<Item = &'n str>,
     name: &str,
     has: &str,
 ) -> Result<Option<usize>, String> {
-    // Most names have another length, and most of the others are the same.
+    // Most names have another length, and most of the others are equal.
     let is_alike = |found: &str| found.len() == name.len() && (found == name || found.eq_ignore_ascii_case(name));
     let mut alike = names.enumerate().filter(|(_, found)| is_alike(found));
     let Some(first) = alike.next() else { return Ok(None) };
@@ -121,7 +124,7 @@ pub(super) fn position<'n>(
     }
 }
 
-/// Which of the names is meant, all of which are `name` but for letters' cases.
+/// Returns the name that is meant, among names that equal `name` except for case.
 fn meant<'n>(names: impl Iterator<Item = (usize, &'n str)>, name: &str, has: &str) -> Result<Option<usize>, String> {
     let twice = |first: &str, second: &str| {
         let both = if first == second { format!("'{first}' twice") } else { format!("'{first}' and '{second}'") };
@@ -142,8 +145,8 @@ fn meant<'n>(names: impl Iterator<Item = (usize, &'n str)>, name: &str, has: &st
     }
 }
 
-/// Refuses two columns of one name where all are passed through: one would go without a word. Spreadsheets have empty names, which say
-/// nothing. `has` begins to say where.
+/// Refuses two columns of one name where all are passed through: one would go without a word.
+/// Spreadsheets have empty names, which say nothing. `has` begins to say where.
 pub(super) fn refuse_twice<'n>(names: impl Iterator<Item = &'n str>, has: &str) -> Result<(), String> {
     let mut seen = HashSet::new();
     match names.filter(|name| !name.is_empty()).find(|name| !seen.insert(*name)) {
@@ -152,7 +155,8 @@ pub(super) fn refuse_twice<'n>(names: impl Iterator<Item = &'n str>, has: &str) 
     }
 }
 
-/// The steps of a name that leads into nested fields: `_source.text`, or as a JSON pointer `/_source/text`.
+/// Returns the steps of a name that leads into nested fields: `_source.text`, or as a JSON pointer
+/// `/_source/text`.
 pub(super) fn path(name: &str) -> Option<Vec<String>> {
     match name.strip_prefix('/') {
         Some(pointer) => Some(pointer.split('/').map(|step| step.replace("~1", "/").replace("~0", "~")).collect()),
@@ -161,7 +165,7 @@ pub(super) fn path(name: &str) -> Option<Vec<String>> {
     }
 }
 
-/// The value that the steps lead to, by names in objects and by numbers from 0 in arrays.
+/// Returns the value that the steps lead to: by names in objects, by numbers from 0 in arrays.
 fn step_into<'j>(json: &'j str, steps: &[String]) -> Result<Option<&'j str>, String> {
     let [step, rest @ ..] = steps else { return Ok(Some(json)) };
     let next = match JsonType::of(json) {
@@ -171,7 +175,7 @@ fn step_into<'j>(json: &'j str, steps: &[String]) -> Result<Option<&'j str>, Str
             place.map(|at| fields[at].1)
         }
         JsonType::Array => {
-            // It has been checked.
+            // The array has been checked.
             step.parse().ok().and_then(|at| json::element(json, at).unwrap_or_default())
         }
         _ => None,
@@ -179,7 +183,7 @@ fn step_into<'j>(json: &'j str, steps: &[String]) -> Result<Option<&'j str>, Str
     next.map_or(Ok(None), |next| step_into(next, rest))
 }
 
-/// The complaint about a row, a header or a file (as `has` begins to say) in which no field is the text.
+/// Returns the message about a row, a header or a file (`has` is its start) without a text field.
 pub(super) fn no_text<'n>(names: &FieldNames, has: &str, found: impl Iterator<Item = &'n str>) -> String {
     let found: Vec<String> = found.map(|name| format!("'{name}'")).collect();
     let wanted = match names.text.as_slice() {
@@ -195,7 +199,7 @@ pub(super) fn no_text<'n>(names: &FieldNames, has: &str, found: impl Iterator<It
     }
 }
 
-/// What to add to the complaint where a nested object has a text.
+/// Returns advice to append to the message if a nested object has a text.
 pub(super) fn nested_text(fields: &[GivenField<'_>]) -> Option<String> {
     fields.iter().find_map(|(outer, value)| {
         let Given::Json(json) = value else { return None };

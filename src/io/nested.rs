@@ -1,4 +1,5 @@
-//! Numbers by query and document as one JSON object, `{"q1": {"d1": 3.5}}`: how ranx, BEIR and pytrec_eval keep runs and judgements.
+//! Numbers by query and document as one JSON object, `{"q1": {"d1": 3.5}}`, the format of runs and
+//! judgements of ranx, BEIR and pytrec_eval.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -9,7 +10,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, Visitor};
 /// Longest id or number in bytes.
 const MAX_TOKEN_BYTES: usize = 64 << 10;
 
-/// Whether an input begins as such an object does: an object whose first value is an object, or an empty object.
+/// True if an input begins with an object whose first value is an object, or with an empty object.
 pub(super) fn is_nested(head: &[u8]) -> bool {
     let after = |rest: &[u8], byte| rest.trim_ascii_start().strip_prefix(&[byte]).map(<[u8]>::to_vec);
     let Some(rest) = after(head, b'{') else { return false };
@@ -27,9 +28,9 @@ pub(super) fn is_nested(head: &[u8]) -> bool {
     value.is_some_and(|value| value.trim_ascii_start().first() == Some(&b'{'))
 }
 
-/// Gives every number with its query and its document. Memory: an id, and the queries' ids.
+/// Calls `each` with every query, document and number. Memory: an id, and the queries' ids.
 ///
-/// The error is the line and what is wrong there.
+/// The error is the line and the message.
 pub(super) fn read_nested<F>(reader: impl Read, mut each: F) -> Result<(), (u64, String)>
 where
     F: FnMut(&str, &str, f64) -> Result<(), String>,
@@ -40,7 +41,8 @@ where
     let read = queries.deserialize(&mut json).and_then(|()| json.end());
     read.map_err(|error| {
         let text = error.to_string();
-        // serde_json puts the place at the end; the line is said before the message.
+        // serde_json puts the position at the end of its message; here the line is returned
+        // separately.
         let message = text.rsplit_once(" at line ").map_or(text.as_str(), |(message, _)| message);
         (error.line().max(1) as u64, message.to_owned())
     })
@@ -104,10 +106,10 @@ impl<'de, F: FnMut(&str, &str, f64) -> Result<(), String>> Visitor<'de> for Docu
     }
 }
 
-/// Stops at a token that is longer than any id, before it fills the memory.
+/// Reader that fails at a token longer than any id, before it fills the memory.
 struct ShortTokens<R> {
     reader: R,
-    /// Bytes since the last quote or line end that are no blanks.
+    /// Number of bytes since the last quote, brace or line end.
     token_bytes: usize,
 }
 

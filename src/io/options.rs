@@ -1,39 +1,40 @@
-//! How inputs are read.
+//! Options for reading inputs.
 
 use std::sync::Arc;
 
 use super::format::InputFormat;
 use super::rejects::Rejects;
 
-/// Bytes of rows that are held at a time, beyond the one that goes over it.
+/// Bytes of rows in a chunk. A chunk ends with the row that reaches this size.
 pub const CHUNK_BYTES: usize = 64 << 20;
 
-/// The longest row that is read unless [`ReadOptions::max_row_bytes`] says otherwise: 64 MiB, a few hundred times what
-/// any model reads of a candidate, and little enough for any machine.
+/// Default of [`ReadOptions::max_row_bytes`]: 64 MiB. This is a few hundred times what any model
+/// reads of a candidate, and fits into the memory of any machine.
 pub const MAX_ROW_BYTES: usize = 64 << 20;
 
-/// What becomes of a row that cannot be used.
+/// The handling of rows that cannot be used.
 #[derive(Debug, Clone, Default)]
 pub enum BadRows {
-    /// The first one is an error, and the reading ends.
+    /// The first bad row is an error, and reading ends.
     #[default]
     Fail,
-    /// They are counted and left out.
+    /// Bad rows are counted and skipped.
     Skip,
-    /// They are counted, left out and written to a file.
+    /// Bad rows are counted, skipped and written to a file.
     Report(Arc<Rejects>),
 }
 
-/// How to read an input.
+/// Options for reading an input.
 #[derive(Debug, Clone)]
 pub struct ReadOptions {
-    /// The format. `None`: by the extension, else by the first bytes.
+    /// The format. `None`: detected by the extension, else by the first bytes.
     pub format: Option<InputFormat>,
-    /// The field with the text. `None`: `text`, `content`, `body`, `document`, `page_content`, `contents` or `passage`, the first of them that
-    /// a row has and that is not null.
+    /// The field with the text. `None`: `text`, `content`, `body`, `document`, `page_content`,
+    /// `contents` or `passage`, the first of them that a row has and that is not null.
     ///
-    /// Names of fields are found as they are written, else in other cases of their letters (`Text`, `ID`). A name that is asked for may lead into
-    /// nested fields, by dots (`_source.text`) or as a JSON pointer (`/_source/text`), where there is no field of that very name.
+    /// Field names match exactly, or else without regard to case (`Text`, `ID`). A name given here
+    /// may lead into nested fields, by dots (`_source.text`) or as a JSON pointer
+    /// (`/_source/text`), if no field has exactly that name.
     pub text_field: Option<String>,
     /// The field with the id. `None`: `id`, `_id` or `__index_level_0__`, which is pandas' index.
     pub id_field: Option<String>,
@@ -41,15 +42,16 @@ pub struct ReadOptions {
     pub title_field: Option<String>,
     /// The field with the first stage's score. `None`: `score`.
     pub score_field: Option<String>,
-    /// Whether a score that is no finite number makes a row unusable. If not, the field is one of [`Row::extra`](super::Row::extra).
+    /// True if a score that is not a finite number makes a row bad. If false, the field is kept in
+    /// [`Row::extra`](super::Row::extra).
     pub needs_score: bool,
-    /// Whether other fields are kept in [`Row::extra`](super::Row::extra); without them reading is faster. With them two
-    /// columns of one name are an error.
+    /// True if other fields are kept in [`Row::extra`](super::Row::extra). Reading is faster
+    /// without them. If true, two columns with the same name are an error.
     pub extra: bool,
-    /// What separates the columns of CSV: an ASCII character. `None`: a comma. With it, what neither its extension nor its first bytes tell to be
-    /// something else is CSV.
+    /// The separator of CSV columns, an ASCII character. `None`: a comma. If it is given, an input
+    /// is CSV unless its extension or its first bytes show another format.
     pub delimiter: Option<u8>,
-    /// What becomes of a row that cannot be used.
+    /// The handling of rows that cannot be used.
     pub bad_rows: BadRows,
     /// A row longer than this many bytes is a bad row.
     pub max_row_bytes: usize,

@@ -1,4 +1,4 @@
-//! The record batches of a Parquet file, a group of rows after the other.
+//! The record batches of a Parquet file, one row group after the other.
 
 use std::any::Any;
 use std::fs::File;
@@ -24,9 +24,9 @@ pub(super) struct ParquetFile {
     name: String,
     file: File,
     metadata: ArrowReaderMetadata,
-    /// Whether strings are read as views.
+    /// True if strings are read as views.
     views: bool,
-    /// The columns that are read, as roots and as leaves.
+    /// The columns that are read, as roots. `leaves` are the same as leaf columns.
     columns: Vec<usize>,
     leaves: Vec<usize>,
     groups: Range<usize>,
@@ -34,7 +34,8 @@ pub(super) struct ParquetFile {
 }
 
 impl ParquetFile {
-    /// `columns` chooses those to read by the file's schema, in their order.
+    /// Opens a file. `columns` chooses the columns to read from the file's schema, in ascending
+    /// order.
     pub fn open(path: &Path, name: &str, columns: impl FnOnce(&Schema) -> Result<Vec<usize>>) -> Result<Self> {
         let file = File::open(path).map_err(Error::io("open", path))?;
         let metadata = guarded(name, || ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()))?;
@@ -53,12 +54,12 @@ impl ParquetFile {
         Ok(Self { name: name.to_owned(), file, metadata, views, columns, leaves, groups, reader: None })
     }
 
-    /// How many columns are read.
+    /// Returns the number of columns that are read.
     pub fn num_columns(&self) -> usize {
         self.columns.len()
     }
 
-    /// The next batch, `None` at the end.
+    /// Reads the next batch, `None` at the end.
     pub fn next(&mut self) -> Result<Option<RecordBatch>> {
         loop {
             if let Some(reader) = &mut self.reader {
@@ -88,7 +89,8 @@ impl ParquetFile {
     }
 }
 
-/// The schema with strings and bytes as views: what a page has once is then not copied for every row, however many there are.
+/// Returns the schema with strings and bytes as views. So a value that a page holds once is not
+/// copied for every row.
 fn with_views(schema: &Schema) -> Schema {
     Schema::new(schema.fields().iter().map(view_field).collect::<Fields>()).with_metadata(schema.metadata().clone())
 }
@@ -112,7 +114,7 @@ fn view_field(field: &FieldRef) -> FieldRef {
     Arc::new(Field::clone(field).with_data_type(data_type))
 }
 
-/// Makes sure of what the reader asserts about the directory.
+/// Checks facts about the directory that the reader asserts.
 fn check_places(name: &str, metadata: &ParquetMetaData) -> Result<()> {
     let mut columns = metadata.row_groups().iter().flat_map(|group| group.columns());
     let is_sane = |column: &ColumnChunkMetaData| {
@@ -126,8 +128,8 @@ fn check_places(name: &str, metadata: &ParquetMetaData) -> Result<()> {
     }
 }
 
-/// Asks the reader for something. Pages that contradict the directory make it panic in places that no check before can know; that is a damaged
-/// file as well, and the reader is not asked again.
+/// Calls the reader. Pages that contradict the directory make it panic at places that no earlier
+/// check covers. A panic becomes the error for a damaged file, and the reader is not used again.
 fn guarded<T, E: std::error::Error + 'static>(name: &str, ask: impl FnOnce() -> Result<T, E>) -> Result<T> {
     match catch_unwind(AssertUnwindSafe(ask)) {
         Ok(answer) => answer.map_err(|error| failure(name, &error)),
@@ -135,7 +137,8 @@ fn guarded<T, E: std::error::Error + 'static>(name: &str, ask: impl FnOnce() -> 
     }
 }
 
-/// What the reader says is damage, unless it is the disk's, or about what it cannot do.
+/// Turns a reader's error into ours: a read error of the disk, an unsupported feature, or a damaged
+/// file.
 fn failure<E: std::error::Error + 'static>(name: &str, error: &E) -> Error {
     let error: &dyn Any = error;
     let message = match (error.downcast_ref::<ParquetError>(), error.downcast_ref::<ArrowError>()) {

@@ -5,12 +5,13 @@ use std::path::Path;
 
 use crate::{Error, Result};
 
-/// Writes ranked results to a Parquet file. This build has no feature `parquet`: there is no such writer.
+/// Stand-in for the writer of Parquet files. This build lacks the feature `parquet`, so it cannot
+/// be created.
 #[derive(Debug)]
 pub struct ParquetResults(Infallible);
 
 impl ParquetResults {
-    /// [`Error::FeatureOff`].
+    /// Always fails with [`Error::FeatureOff`].
     pub fn create(_: impl AsRef<Path>, _: bool) -> Result<Self> {
         Err(Error::FeatureOff { feature: "parquet" })
     }

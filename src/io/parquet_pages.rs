@@ -1,7 +1,8 @@
-//! What the pages of a Parquet file say of themselves, read before anything is unpacked.
+//! Page headers of a Parquet file, read before anything is unpacked.
 //!
-//! A page of some bytes may unpack to gigabytes, and a batch of rows may have a megabyte in each although the file has it once. So the headers
-//! of the pages are read first: they bound what reading takes, and say how many rows may be read together.
+//! A page of a few bytes may unpack to gigabytes. A batch of rows may repeat a megabyte in each row
+//! although the file has it once. So the page headers are read first. They bound the memory for
+//! reading and give the number of rows per batch.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -9,21 +10,22 @@ use std::io::{self, Read, Seek, SeekFrom};
 use parquet::basic::{Compression, Type};
 use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 
-/// What the rows that are read together should take.
+/// Bytes that a batch of rows should have at most.
 const BATCH_BYTES: u64 = 16 << 20;
-/// The most rows that are read together.
+/// Maximum number of rows of a batch.
 const BATCH_ROWS: u64 = 1024;
-/// What the pages that are unpacked together may take, however small they are in the file.
+/// Unpacked bytes that pages may always have together, however small they are in the file.
 const FREE_BYTES: u64 = 256 << 20;
-/// How many times their size in the file they may take beyond that.
+/// Maximum ratio of unpacked to packed bytes of pages that have more than `FREE_BYTES`.
 const MAX_RATIO: u64 = 64;
-/// Values of nested columns that a group of rows may have, however small they are.
+/// Number of values of nested columns that a row group may always have, however small they are.
 const FREE_VALUES: u64 = 16 << 20;
-/// What a value of a nested column takes beside its bytes.
+/// Bytes of memory of a value of a nested column, in addition to its content.
 const VALUE_BYTES: u64 = 16;
-/// How much of the file is read at a time, and how long a header may be.
+/// Bytes of the file that are read at a time, and maximum bytes of a header.
 const WINDOW_BYTES: [usize; 2] = [4 << 10, 16 << 20];
-/// Encoding in which a value begins with the beginning of the one before: a page of it may grow with the square of its length.
+/// Encoding in which a value may share the start of the previous one. The content of such a page
+/// may grow with the square of its length.
 const DELTA_BYTE_ARRAY: i64 = 7;
 
 /// A header of a page.
@@ -36,17 +38,17 @@ struct PageHeader {
     encoding: i64,
 }
 
-/// Why a group of rows is not read.
+/// The reason why a row group is not read.
 #[derive(Debug)]
 pub(super) enum PageFault {
     Io(io::Error),
     Damaged(String),
-    /// What it needs that is not there, and what to do.
+    /// A message about an unsupported feature or a limit, with a remedy.
     Refused(String),
 }
 
-/// How many rows of the group may be read together. `columns`: those that are read. `views`: strings that a page has once are not copied for each
-/// row.
+/// Returns the number of rows of the group that may be read together. `columns`: those that are
+/// read. `views`: a string that a page holds once is not copied for each row.
 pub(super) fn batch_rows(
     file: &File,
     group: &RowGroupMetaData,
@@ -76,28 +78,28 @@ fn check_codec(column: &ColumnChunkMetaData) -> Result<(), PageFault> {
     )))
 }
 
-/// What reading a group takes.
+/// Memory for reading a row group.
 #[derive(Default)]
 struct Needs {
-    /// The largest page and the dictionary of every column.
+    /// The largest page and the dictionary of every column, summed.
     unpacked_bytes: u64,
     packed_bytes: u64,
-    /// At most, of every column.
+    /// Maximum bytes of a row over all columns.
     row_bytes: u64,
 }
 
-/// What the pages of a column come to in a group of rows.
+/// Totals over the pages of a column in a row group.
 #[derive(Debug, Default)]
 struct Pages {
-    /// Unpacked and in the file.
+    /// Bytes of the dictionary, unpacked and in the file.
     dictionary: [u64; 2],
-    /// The same of the largest page of data.
+    /// Bytes of the largest data page, unpacked and in the file.
     largest: [u64; 2],
-    /// Of a value, at most.
+    /// Maximum bytes of a value.
     value_bytes: u64,
     values: u64,
     bytes: u64,
-    /// What values that share their beginnings may take together.
+    /// Maximum bytes of values that share their starts, together.
     grown: u64,
 }
 
@@ -150,7 +152,8 @@ impl Needs {
     }
 }
 
-/// Of a column with lists, in which nothing says how many values a row has.
+/// Returns the bytes of a row of a column with lists. The number of values per row is unknown
+/// there.
 fn nested_row_bytes(column: &ColumnChunkMetaData, pages: &Pages, rows: u64, copied: u64) -> Result<u64, PageFault> {
     let Pages { values, bytes, .. } = *pages;
     let name = column.column_path().string();
@@ -169,7 +172,7 @@ fn nested_row_bytes(column: &ColumnChunkMetaData, pages: &Pages, rows: u64, copi
     Ok(bytes.saturating_add(values.saturating_mul(VALUE_BYTES)) / rows)
 }
 
-/// What the pages of a column come to, by their headers.
+/// Reads the headers of a column's pages and returns the totals.
 fn pages(file: &File, column: &ColumnChunkMetaData) -> Result<Pages, PageFault> {
     let (start, length) = column.byte_range();
     let end = start.saturating_add(length);
@@ -187,7 +190,8 @@ fn pages(file: &File, column: &ColumnChunkMetaData) -> Result<Pages, PageFault> 
     Ok(pages)
 }
 
-/// Why a page has no header: what is encrypted has none either, though the directory is open.
+/// Returns the reason why a page has no header. Encrypted pages have none either, even if the
+/// directory is not encrypted.
 fn no_header(file: &File, column: &ColumnChunkMetaData) -> PageFault {
     let name = column.column_path().string();
     match is_encrypted(file) {
@@ -199,7 +203,7 @@ fn no_header(file: &File, column: &ColumnChunkMetaData) -> PageFault {
     }
 }
 
-/// Whether the directory names an algorithm of encryption.
+/// True if the directory names an encryption algorithm.
 fn is_encrypted(mut file: &File) -> io::Result<bool> {
     let end = file.seek(SeekFrom::End(-8))?;
     let mut length = [0; 4];
@@ -229,7 +233,7 @@ struct Window<'f> {
 }
 
 impl Window<'_> {
-    /// The header at a place, and its length.
+    /// Returns the header at `at`, and its length.
     fn header(&mut self, at: u64, end: u64) -> Result<(PageHeader, usize), HeaderFault> {
         let skipped = at.checked_sub(self.start).and_then(|skipped| usize::try_from(skipped).ok());
         if let Some(found) = skipped.and_then(|skipped| parse(self.bytes.get(skipped..)?)) {
@@ -252,7 +256,8 @@ impl Window<'_> {
     }
 }
 
-/// Reads a header in Thrift's compact protocol; `None` if the bytes are none, or end before it does.
+/// Reads a header in Thrift's compact protocol. Returns `None` if the bytes are not a header or end
+/// too early.
 fn parse(bytes: &[u8]) -> Option<(PageHeader, usize)> {
     let mut thrift = Thrift { bytes, at: 0 };
     let mut header = PageHeader { is_dictionary: false, unpacked_bytes: 0, packed_bytes: 0, values: 0, encoding: 0 };
@@ -289,7 +294,7 @@ fn parse(bytes: &[u8]) -> Option<(PageHeader, usize)> {
 
 const INTEGER: u8 = 5;
 const STRUCT: u8 = 12;
-/// How deep a header's fields are nested at most.
+/// Maximum depth of nested fields in a header.
 const MAX_DEPTH: usize = 8;
 
 struct Thrift<'b> {
@@ -323,7 +328,7 @@ impl Thrift<'_> {
         Some((value >> 1) as i64 ^ -((value & 1) as i64))
     }
 
-    /// Hands each field's number and type to `each`, which reads its value.
+    /// Passes each field's number and type to `each`, which reads its value.
     fn fields(&mut self, depth: usize, each: EachField<'_>) -> Option<()> {
         let mut field = 0_i64;
         loop {
@@ -372,7 +377,7 @@ impl Thrift<'_> {
 mod tests {
     use super::*;
 
-    /// A list says how many elements it has before any is there.
+    /// A list gives its number of elements before the elements.
     #[test]
     fn a_header_of_endless_lists_ends() {
         for element in 1..=12_u8 {

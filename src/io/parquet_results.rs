@@ -16,16 +16,17 @@ use parquet::file::properties::WriterProperties;
 use super::whole::WholeFile;
 use crate::{Error, Result};
 
-/// Rows of a row group: some megabytes of texts, which is what is in memory.
+/// Number of rows of a row group: some megabytes of texts, which are kept in memory.
 const GROUP_ROWS: usize = 1 << 16;
-/// Rows handed to the writer together.
+/// Number of rows that are passed to the writer together.
 const BATCH_ROWS: usize = 1 << 10;
 
-/// Writes ranked results to a Parquet file: columns `query_id` (string), `rank` (uint32, from 1), `id` (string), `score` (float) and, where asked
-/// for, `text` (string); none is null.
+/// Writes ranked results to a Parquet file.
 ///
-/// Rows go to row groups of 65,536, compressed with zstd; the same results give the same bytes. Memory: one row group, compressed. The
-/// file appears in [`ParquetResults::finish`], when it is whole.
+/// Its columns are `query_id` (string), `rank` (uint32, from 1), `id` (string), `score` (float)
+/// and, if requested, `text` (string). None of them has nulls. Row groups have 65,536 rows and are
+/// compressed with zstd. The same results give the same bytes. Memory holds one compressed row
+/// group. The file appears in [`ParquetResults::finish`], when it is complete.
 ///
 /// ```
 /// # let folder = tempfile::tempdir().unwrap();
@@ -55,17 +56,18 @@ struct Columns {
 }
 
 impl ParquetResults {
-    /// Opens the file. `with_text`: whether there is a column `text`.
+    /// Opens the file. `with_text`: true for a file with a column `text`.
     ///
     /// # Errors
-    /// [`Error::Io`] when the folder takes no file; [`Error::FeatureOff`] in a build without the feature `parquet`.
+    /// [`Error::Io`] when no file can be created in the folder; [`Error::FeatureOff`] in a build
+    /// without the feature `parquet`.
     pub fn create(path: impl AsRef<Path>, with_text: bool) -> Result<Self> {
         let path = path.as_ref().to_owned();
         let file = WholeFile::create(&path)?;
         let temporary_path = file.temporary_path().to_owned();
         let columns = Columns::new(with_text);
         let properties = WriterProperties::builder()
-            // Not the version of the crate: the same results give the same bytes.
+            // The crate's version is left out: the same results give the same bytes.
             .set_created_by("nearsort".to_owned())
             .set_compression(Compression::ZSTD(ZstdLevel::default()))
             .set_max_row_group_row_count(Some(GROUP_ROWS))
@@ -76,10 +78,11 @@ impl ParquetResults {
         Ok(Self { path, temporary_path, writer, columns, num_rows: 0 })
     }
 
-    /// Adds a result. `text` is left out unless the file has that column.
+    /// Adds a result. `text` is ignored unless the file has that column.
     ///
     /// # Errors
-    /// [`Error::Io`] when it cannot be written; [`Error::InvalidArgument`] for a score that is not finite.
+    /// [`Error::Io`] when it cannot be written; [`Error::InvalidArgument`] for a score that is not
+    /// finite.
     pub fn push(&mut self, query_id: &str, rank: u32, id: &str, score: f32, text: &str) -> Result<()> {
         if !score.is_finite() {
             let message = format!("the score of '{id}' for the query '{query_id}' is {score}, not a finite number");
@@ -90,20 +93,21 @@ impl ParquetResults {
         if self.columns.len() == BATCH_ROWS { self.write_batch() } else { Ok(()) }
     }
 
-    /// The name that the file will have.
+    /// Returns the name that the file will have.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The name of the unfinished file: a program that is ended by a signal may want to remove it.
+    /// Returns the path of the unfinished file, for a program that removes it when a signal ends
+    /// it.
     pub fn temporary_path(&self) -> &Path {
         &self.temporary_path
     }
 
-    /// Puts the file in its place and returns the number of its rows.
+    /// Renames the file to its final name and returns the number of its rows.
     ///
     /// # Errors
-    /// [`Error::Io`]; what lay there before is then as it was.
+    /// [`Error::Io`]; an earlier file is then unchanged.
     pub fn finish(mut self) -> Result<u64> {
         self.write_batch()?;
         let Self { path, writer, num_rows, .. } = self;
@@ -164,7 +168,7 @@ impl Columns {
         self.ranks.values_slice().len()
     }
 
-    /// What was pushed since the last batch.
+    /// Returns the rows that were pushed since the last batch.
     fn take_batch(&mut self) -> Result<RecordBatch, ParquetError> {
         let mut columns: Vec<ArrayRef> = vec![
             Arc::new(self.query_ids.finish()),

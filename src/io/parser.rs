@@ -1,6 +1,7 @@
-//! From the bytes of one row to a [`Row`].
+//! Parser from the bytes of one row to a [`Row`].
 //!
-//! The same parser reads rows as they stream by and rows that are read again later by their address.
+//! The same parser is used for streamed rows and for rows that are read again later by their
+//! address.
 
 use std::borrow::Cow;
 
@@ -15,7 +16,7 @@ use super::row::{JsonRow, Row};
 use super::{encoding, json_file};
 use crate::Error;
 
-/// Why there is no row.
+/// The reason why there is no row.
 pub(super) enum Fault {
     /// This row is bad, the next may be good.
     Row(u64, String),
@@ -23,26 +24,26 @@ pub(super) enum Fault {
     Fatal(Error),
 }
 
-/// What the rows of one input mean.
+/// The format and the field names of one input.
 #[derive(Debug, Clone)]
 pub(super) struct RowParser {
-    /// The input's name as messages give it.
+    /// The input's name for messages.
     pub name: String,
     pub format: InputFormat,
     pub names: FieldNames,
     pub max_row_bytes: usize,
-    /// Whether bad rows are left out.
+    /// True if bad rows are skipped.
     pub skips: bool,
-    /// Of CSV and TSV, once the header has been read.
+    /// The columns of CSV and TSV, once the header has been read.
     pub columns: Option<Columns>,
-    /// TSV of two columns without a header is taken as id and text.
+    /// True if TSV of two columns without a header is read as id and text.
     pub headerless: bool,
-    /// What separates the columns of CSV.
+    /// The separator of CSV columns.
     pub delimiter: Option<u8>,
 }
 
 impl RowParser {
-    /// A parser that knows neither the input's name nor its format yet.
+    /// Creates a parser that does not know the input's name and format yet.
     pub fn new(options: &ReadOptions) -> Self {
         Self {
             name: String::new(),
@@ -56,18 +57,18 @@ impl RowParser {
         }
     }
 
-    /// The same for a file with another name, format and header.
+    /// Returns the same parser for a file with another name, format and header.
     pub fn for_another_file(&self) -> Self {
         Self { columns: None, ..self.clone() }
     }
 
-    /// From now on a score that is none is an error.
+    /// From now on a score that is not a finite number is an error.
     pub fn need_scores(&mut self) {
         self.names.needs_score = true;
         self.columns.iter_mut().for_each(Columns::need_scores);
     }
 
-    /// The one name of the text, if it was asked for.
+    /// Returns the text field that the user named, `None` for the default names.
     pub fn asked_text_name(&self) -> Option<&str> {
         match self.names.text.as_slice() {
             [name] => Some(name),
@@ -75,7 +76,7 @@ impl RowParser {
         }
     }
 
-    /// Whether the bytes are no row at all. A TSV line of tabs is one: its fields are empty.
+    /// True if the bytes are not a row. A TSV line of tabs is a row of empty fields.
     pub fn is_blank(&self, raw: &RawRow) -> bool {
         match self.format {
             InputFormat::Jsonl => raw.bytes.trim_ascii().is_empty(),
@@ -84,12 +85,12 @@ impl RowParser {
         }
     }
 
-    /// Whether rows come below a header.
+    /// True if rows come below a header.
     pub fn has_header(&self) -> bool {
         matches!(self.format, InputFormat::Csv | InputFormat::Tsv)
     }
 
-    /// What the bytes mean. `number` is the row's id if it has none of its own.
+    /// Parses the bytes of a row. `number` is the row's id if it has none of its own.
     pub fn row(&self, raw: &RawRow, number: u64) -> Result<Row, Fault> {
         let line = raw.line;
         let bad = |message| Fault::Row(line, message);
@@ -106,7 +107,8 @@ impl RowParser {
         row.into_row(&self.names, line, number).map_err(bad)
     }
 
-    /// Takes the bytes as the header of CSV or TSV. False where they are the first row of a file without one.
+    /// Parses the bytes as the header of CSV or TSV. Returns false if they are the first row of a
+    /// file without a header.
     pub fn read_header(&mut self, raw: &RawRow) -> Result<bool, Fault> {
         let header = self.fields(raw).map_err(|fault| match fault {
             Fault::Row(line, message) => Fault::Fatal(self.bad_row(line, message)),
@@ -123,7 +125,7 @@ impl RowParser {
         Ok(is_header)
     }
 
-    /// What separates columns.
+    /// Returns the separator of columns.
     pub fn delimiter(&self) -> u8 {
         match self.format {
             InputFormat::Tsv => b'\t',
@@ -140,7 +142,7 @@ impl RowParser {
         std::str::from_utf8(&raw.bytes).map_err(|error| bad_utf8(raw, &raw.bytes, error))
     }
 
-    /// The bytes as fields of CSV or TSV.
+    /// Splits the bytes into fields of CSV or TSV.
     fn fields<'a>(&self, raw: &'a RawRow) -> Result<Vec<Cow<'a, str>>, Fault> {
         let too_many = || Err(Fault::Row(raw.line, too_many_fields()));
         if self.format == InputFormat::Tsv {
@@ -171,7 +173,7 @@ impl RowParser {
         if raw.too_long { Err(Fault::Row(raw.line, too_long(self.max_row_bytes))) } else { Ok(()) }
     }
 
-    /// In JSONL the next line may be fine; in an array nothing says where the next element begins.
+    /// In JSONL the next line may be fine. In an array, the start of the next element is unknown.
     fn broken_json(&self, raw: &RawRow, text: &str, broken: Broken) -> Fault {
         let (line, mut message) = broken_message(text, broken);
         let line = raw.line + line;
@@ -186,7 +188,8 @@ impl RowParser {
     }
 }
 
-/// A byte-order mark before a row of CSV or TSV would become a part of its first field.
+/// Refuses a byte-order mark before a row of CSV or TSV, because it would become a part of the
+/// first field.
 fn check_mark(raw: &RawRow) -> Result<(), Fault> {
     match raw.bytes.starts_with(UTF8_BOM) {
         true => {
@@ -197,12 +200,12 @@ fn check_mark(raw: &RawRow) -> Result<(), Fault> {
     }
 }
 
-/// The complaint about a row over the cap.
+/// Returns the message about a row over the maximum length.
 pub(super) fn too_long(max_row_bytes: usize) -> String {
     format!("this row is longer than {max_row_bytes} bytes; split it, or look for a missing line end")
 }
 
-/// `text`: the part of the row in which the error lies.
+/// Returns the error for a row that is not UTF-8. `text`: the part of the row with the error.
 fn bad_utf8(raw: &RawRow, text: &[u8], error: std::str::Utf8Error) -> Fault {
     let start = text.as_ptr() as usize - raw.bytes.as_ptr() as usize;
     let at = start + error.valid_up_to();
@@ -211,10 +214,10 @@ fn bad_utf8(raw: &RawRow, text: &[u8], error: std::str::Utf8Error) -> Fault {
     Fault::Row(raw.line, format!("not UTF-8: byte 0x{byte:02X} at byte {} of the row; {advice}", at + 1))
 }
 
-/// A TSV field that is quoted as a whole, as some programs write them, without its quotes.
+/// Removes the quotes from a TSV field that is quoted as a whole, as some programs write it.
 ///
-/// Any other quote is part of the text: most TSV is written without quoting, and there a field may well begin with a
-/// quote, which must not swallow the rows below.
+/// Any other quote is part of the text. Most TSV is written without quoting. There a field may
+/// begin with a quote, which must not swallow the rows below.
 fn without_quotes(field: &str) -> Cow<'_, str> {
     let inner = field.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
     match inner {

@@ -1,17 +1,19 @@
-//! Names of several files, written as patterns.
+//! Expansion of file name patterns.
 
 use std::path::{Path, PathBuf};
 
 use crate::{Error, Result};
 
-/// The files that names and patterns stand for, in the order given, those of one pattern sorted by name.
+/// Returns the files that names and patterns match, in the order given. Files of one pattern are
+/// sorted by name.
 ///
-/// A name with `*`, `?` or `[` in it is a pattern unless there is a file with this very name; `**` is any number of folders, hidden files
-/// match only a pattern with the dot in it, and folders are left out. `-` stays as it is. A file that is named twice comes
-/// twice.
+/// A name with `*`, `?` or `[` is a pattern unless a file has exactly this name. `**` matches any
+/// number of folders. Hidden files match only a pattern with the dot in it, and folders are left
+/// out. `-` stays as it is. A file that is named twice is returned twice.
 ///
 /// # Errors
-/// [`Error::BadInput`] for a pattern that no file matches, or that is none; [`Error::Io`] for a folder that cannot be read on the way.
+/// [`Error::BadInput`] for an invalid pattern, or one that no file matches; [`Error::Io`] for a
+/// folder that cannot be read on the way.
 pub fn expand_paths(paths: &[impl AsRef<Path>]) -> Result<Vec<PathBuf>> {
     let mut expanded = Vec::with_capacity(paths.len());
     for path in paths {

@@ -1,11 +1,12 @@
-//! How far a text of JSON needs no look at single bytes.
+//! Length of the plain start of a JSON string, found many bytes at a time.
 
-/// Bytes that are looked at together, by vector instructions.
+/// Bytes that are checked together, by vector instructions.
 const BLOCK_BYTES: usize = 64;
-/// Bytes that are looked at together, in one register.
+/// Bytes that are checked together, in one register.
 const WORD_BYTES: usize = 8;
 
-/// Bytes before the first quote, backslash or control character (below U+0020); all of them where there is none.
+/// Returns the number of bytes before the first quote, backslash or control character (below
+/// U+0020); all of them if there is none.
 #[inline]
 pub(super) fn plain_length(bytes: &[u8]) -> usize {
     // Most strings are names and ids, which end in the first words.
@@ -31,10 +32,10 @@ pub(super) fn plain_length(bytes: &[u8]) -> usize {
     at + rest.iter().take_while(|&&byte| !is_special(byte)).count()
 }
 
-/// Bytes of the first blocks in which nothing is special.
+/// Returns the number of bytes in the leading blocks without special bytes.
 fn plain_blocks(bytes: &[u8]) -> usize {
     let blocks = bytes.as_chunks::<BLOCK_BYTES>().0;
-    // Without a branch for each byte: vector instructions.
+    // Without a branch for each byte, the compiler uses vector instructions.
     let is_plain = |block: &&[u8; BLOCK_BYTES]| !block.iter().fold(false, |found, &byte| found | is_special(byte));
     blocks.iter().take_while(is_plain).count() * BLOCK_BYTES
 }
@@ -44,7 +45,7 @@ fn is_special(byte: u8) -> bool {
     (byte == b'"') | (byte == b'\\') | (byte < 0x20)
 }
 
-/// Where the first special byte is.
+/// Returns the position of the first special byte.
 #[inline]
 fn first_special(word: &[u8; WORD_BYTES]) -> Option<usize> {
     const ONES: u64 = u64::MAX / 0xFF;
@@ -69,7 +70,7 @@ mod tests {
             for at in 0..length {
                 for special in [b'"', b'\\', 0, 0x1F] {
                     bytes[at] = special;
-                    // Another one behind it changes nothing.
+                    // Another special byte behind it changes nothing.
                     bytes[length - 1] = special;
                     assert_eq!(plain_length(&bytes), at, "{special} in {length} bytes");
                     bytes[length - 1] = b'x';

@@ -1,6 +1,7 @@
-//! Reading a file at any place, from many threads at once.
+//! A file that many threads read at any position at once.
 //!
-//! Not by a map of the file: its pages would count as this process's memory, and a file that is cut while it is mapped ends the process.
+//! It is not memory-mapped: mapped pages would count as this process's memory, and truncating a
+//! mapped file ends the process.
 
 use std::fs::File;
 use std::io;
@@ -8,19 +9,19 @@ use std::path::{Path, PathBuf};
 
 use crate::{Error, Result};
 
-/// A file without a position of its own.
+/// A file without a shared position.
 #[derive(Debug)]
 pub(crate) struct PositionedFile {
     #[cfg(unix)]
     file: File,
-    /// Elsewhere a read at a place is a seek and a read, which must not come apart.
+    /// On other systems a positioned read is a seek and a read, which must not be separated.
     #[cfg(not(unix))]
     file: std::sync::Mutex<File>,
     path: PathBuf,
 }
 
 impl PositionedFile {
-    /// `path` is used in messages.
+    /// Wraps a file. `path` is used in messages.
     pub fn new(file: File, path: impl Into<PathBuf>) -> Self {
         #[cfg(not(unix))]
         let file = std::sync::Mutex::new(file);
@@ -35,12 +36,12 @@ impl PositionedFile {
         &self.path
     }
 
-    /// Bytes in the file.
+    /// Returns the number of bytes in the file.
     pub fn len(&self) -> Result<u64> {
         self.metadata().map(|metadata| metadata.len()).map_err(Error::io("read", &self.path))
     }
 
-    /// Fills `bytes` from `offset` on; [`io::ErrorKind::UnexpectedEof`] where the file has fewer.
+    /// Fills `bytes` from `offset` on; [`io::ErrorKind::UnexpectedEof`] if the file has fewer.
     #[cfg(unix)]
     pub fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
         std::os::unix::fs::FileExt::read_exact_at(&self.file, bytes, offset)
@@ -51,7 +52,7 @@ impl PositionedFile {
         self.file.metadata()
     }
 
-    /// Fills `bytes` from `offset` on; [`io::ErrorKind::UnexpectedEof`] where the file has fewer.
+    /// Fills `bytes` from `offset` on; [`io::ErrorKind::UnexpectedEof`] if the file has fewer.
     #[cfg(not(unix))]
     pub fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
         use std::io::{Read, Seek, SeekFrom};

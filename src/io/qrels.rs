@@ -1,4 +1,4 @@
-//! Relevance judgements: which documents were found relevant for which queries.
+//! Qrels: the relevance judgements of documents for queries.
 
 use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
@@ -16,10 +16,10 @@ use super::run_line::{MAX_LINE_BYTES, not_utf8, too_long};
 use super::source::Source;
 use crate::{Error, Result};
 
-/// Judgements of a query from which on repetitions are taken out while they are read.
+/// Number of judgements of a query from which on repetitions are removed while reading.
 const GROWTH_JUDGEMENTS: usize = 4096;
 
-/// Judgements without a header whose first line is not that of a table: TREC's four columns.
+/// The layout if none is detected: TREC's four columns without a header.
 const TREC: Layout = Layout {
     separator: Separator::Blanks,
     count: 4,
@@ -30,7 +30,7 @@ const TREC: Layout = Layout {
     has_header: false,
 };
 
-/// Relevance judgements by query, in the order in which the queries first came.
+/// Relevance judgements by query, in the order in which the queries first occur.
 ///
 /// ```
 /// use nearsort::io::Qrels;
@@ -48,11 +48,11 @@ pub struct Qrels {
 /// The judged documents of one query.
 #[derive(Debug, Clone, Default)]
 pub struct Grades {
-    /// The documents' ids, end to end.
+    /// The documents' ids, concatenated.
     ids: String,
-    /// Ordered by id.
+    /// The judged documents, ordered by id.
     judged: Vec<Judged>,
-    /// How many there may be before repetitions are taken out again.
+    /// Number of judgements at which repetitions are removed again.
     room: usize,
 }
 
@@ -61,18 +61,19 @@ struct Judged {
     start: u32,
     length: u32,
     grade: i32,
-    /// Of the file; 0 where there is none.
+    /// Line of the file; 0 if there is none.
     line: u32,
 }
 
-/// What is wrong with a judgement: the line, 0 where there is none, and the message.
+/// An error in a judgement: the line, 0 if there is none, and the message.
 type Wrong = (u64, String);
 
 impl Qrels {
     /// Collects judgements: query id, document id, grade.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] when a document has two different grades for a query; the same one twice counts once.
+    /// [`Error::InvalidArgument`] when a document has two different grades for a query. A repeated
+    /// equal grade counts once.
     pub fn from_judgements<'a>(judgements: impl IntoIterator<Item = (&'a str, &'a str, i32)>) -> Result<Self> {
         let mut qrels = Self::default();
         let pushed =
@@ -83,20 +84,25 @@ impl Qrels {
         }
     }
 
-    /// Reads judgements, or standard input for `-`, compressed or not. Their beginning tells which form they have:
+    /// Reads judgements from a file, or standard input for `-`, compressed or not. The first lines
+    /// decide the format:
     ///
-    /// - TREC's four columns (`query-id iteration document-id grade`) or three (query, document, grade), between white space, tabs,
-    ///   commas or semicolons; with or without a header. A header in known words (`qid`, `query-id`, `docno`, `corpus-id`, `rel`,
-    ///   `score`, ...) says which column is which, whatever their order; one in other words counts as four or three columns.
-    /// - One JSON object, `{"q1": {"d1": 1}}`, as BEIR, ranx and pytrec_eval keep judgements.
+    /// - A table: TREC's four columns (`query-id iteration document-id grade`) or three (query,
+    ///   document, grade), separated by white space, tabs, commas or semicolons, with or without a
+    ///   header. A header with known names (`qid`, `query-id`, `docno`, `corpus-id`, `rel`,
+    ///   `score`, ...) gives the columns in any order. With other names, four or three columns have
+    ///   the order above.
+    /// - One JSON object, `{"q1": {"d1": 1}}`, the format of BEIR, ranx and pytrec_eval.
     ///
-    /// Blank lines do not count. Grades are whole numbers, also written as `1.0`; 1 and more is relevant unless a measure says otherwise.
-    /// Memory: the documents' ids, 16 bytes a judgement and some 200 bytes a query.
+    /// Blank lines do not count. Grades are whole numbers, also written as `1.0`. A grade of 1 or
+    /// more is relevant unless a measure says otherwise. Memory: the documents' ids, 16 bytes per
+    /// judgement and some 200 bytes per query.
     ///
     /// # Errors
-    /// [`Error::BadRow`] for a line with another number of columns or longer than 64 KiB, a grade that is not a whole number, and a document
-    /// that has another grade for the same query already; [`Error::BadInput`] for a file without judgements and for
-    /// UTF-16; [`Error::Io`] for a file that cannot be read.
+    /// [`Error::BadRow`] for a line with another number of columns or longer than 64 KiB, a grade
+    /// that is not a whole number, and a document that already has another grade for the same
+    /// query; [`Error::BadInput`] for a file without judgements and for UTF-16; [`Error::Io`] for a
+    /// file that cannot be read.
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let (Source { head, rest, compression }, name) = Source::open(path)?;
@@ -106,7 +112,7 @@ impl Qrels {
         Self::parse_stream(&head, rest, &name)?.map_err(Error::io("read", path))
     }
 
-    /// Reads judgements from memory, as [`Qrels::read`] does; `name` is used in messages.
+    /// Reads judgements from memory, like [`Qrels::read`]. `name` is used in messages.
     ///
     /// # Errors
     /// As [`Qrels::read`].
@@ -118,7 +124,7 @@ impl Qrels {
         Self::parse_stream(head, rest, name)?.map_err(Error::io("read", name))
     }
 
-    /// The outer error is about the content, the inner one about reading it.
+    /// Parses judgements. The outer error is about the content, the inner one about reading it.
     fn parse_stream(head: &[u8], rest: impl Read, name: &str) -> Result<io::Result<Self>> {
         let bad_input = |message: &str| Error::BadInput { file: name.to_owned(), message: message.to_owned() };
         let head = head.strip_prefix(UTF8_BOM).unwrap_or(head);
@@ -160,7 +166,8 @@ impl Qrels {
                 return Ok(Ok(()));
             }
             if line.iter().all(|&byte| is_blank(byte)) {
-                // A long one goes on in the next piece, which is no line of its own.
+                // A long line of blanks continues in the next piece, which is not a line of its
+                // own.
                 number -= u64::from(line.last() != Some(&b'\n'));
             } else if line.len() as u64 == limit {
                 return Ok(Err((number, too_long(MAX_LINE_BYTES))));
@@ -216,27 +223,27 @@ impl Qrels {
         self.queries.iter_mut().try_for_each(|(query, grades)| grades.put_in_order(query))
     }
 
-    /// How many queries have judgements.
+    /// Returns the number of queries with judgements.
     pub fn num_queries(&self) -> usize {
         self.queries.len()
     }
 
-    /// The queries' ids, in the order in which they first came.
+    /// Returns the queries' ids, in the order in which they first occur.
     pub fn query_ids(&self) -> impl Iterator<Item = &str> {
         self.queries.iter().map(|(id, _)| id.as_str())
     }
 
-    /// The judged documents of a query, `None` when nothing is judged for it.
+    /// Returns the judged documents of a query, `None` if it has no judgements.
     pub fn grades(&self, query_id: &str) -> Option<&Grades> {
         self.position(query_id).map(|query| &self.queries[query].1)
     }
 
-    /// Where in [`Qrels::query_ids`] a query stands.
+    /// Returns the position of a query in [`Qrels::query_ids`].
     pub fn position(&self, query_id: &str) -> Option<usize> {
         self.index.get(query_id).copied()
     }
 
-    /// Every query with its judged documents.
+    /// Returns every query with its judged documents.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Grades)> {
         self.queries.iter().map(|(id, grades)| (id.as_str(), grades))
     }
@@ -272,35 +279,35 @@ impl Grades {
         Ok(())
     }
 
-    /// Keeps the ids of the judged documents only.
+    /// Drops the ids of removed judgements.
     fn drop_unused_ids(&mut self) {
         let mut kept = String::with_capacity(self.judged.iter().map(|judged| judged.length as usize).sum());
         for judged in &mut self.judged {
             let range = judged.range();
-            // No longer than before.
+            // The ids are no longer than before.
             judged.start = kept.len() as u32;
             kept.push_str(&self.ids[range]);
         }
         self.ids = kept;
     }
 
-    /// The grade of a document, `None` when it is not judged.
+    /// Returns the grade of a document, `None` if it is not judged.
     pub fn get(&self, document_id: &str) -> Option<i32> {
         let found = self.judged.binary_search_by(|judged| self.ids[judged.range()].cmp(document_id));
         found.ok().map(|at| self.judged[at].grade)
     }
 
-    /// How many documents are judged.
+    /// Returns the number of judged documents.
     pub fn len(&self) -> usize {
         self.judged.len()
     }
 
-    /// Whether no document is judged.
+    /// True if no document is judged.
     pub fn is_empty(&self) -> bool {
         self.judged.is_empty()
     }
 
-    /// The judged documents with their grades, ordered by id.
+    /// Returns the judged documents with their grades, ordered by id.
     pub fn iter(&self) -> impl Iterator<Item = (&str, i32)> {
         self.judged.iter().map(|judged| (&self.ids[judged.range()], judged.grade))
     }

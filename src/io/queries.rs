@@ -1,4 +1,4 @@
-//! Files of queries.
+//! Query files.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
@@ -12,15 +12,17 @@ use crate::{Error, Result};
 const TEXT_NAMES: [&str; 2] = ["text", "query"];
 const ID_NAMES: [&str; 4] = ["id", "_id", "qid", "query_id"];
 
-/// The most queries of a file, and the most bytes of their ids and texts. All are in memory together, with some 140 bytes for each.
+/// Maximum number of queries of a file, and maximum bytes of their ids and texts. All are in memory
+/// together, with some 140 bytes each.
 pub(super) const MAX_QUERIES: usize = 1 << 21;
 const MAX_QUERIES_BYTES: usize = 256 << 20;
 
-/// One query of a file of queries.
+/// One query of a query file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Query {
-    /// The query's own id; without one the line number (text) or the 1-based row number (all else).
+    /// The query's own id; without one, the line number (text) or the 1-based row number (other
+    /// formats).
     pub id: String,
     /// The query, never blank.
     pub text: String,
@@ -29,26 +31,28 @@ pub struct Query {
 }
 
 impl Query {
-    /// A query that comes from no file.
+    /// Creates a query that does not come from a file.
     pub fn new(id: impl Into<String>, text: impl Into<String>) -> Self {
         Self { id: id.into(), text: text.into(), line: 1 }
     }
 }
 
-/// Reads a file of queries, or standard input for `-`.
+/// Reads a query file, or standard input for `-`.
 ///
-/// Text: one query per line, blank lines left out, id = line number. JSONL, JSON, CSV, Parquet, Arrow: fields `text` or `query`, and
-/// `id`, `_id`, `qid` or `query_id`. TSV: the same below a header, or two columns without one: id, then text.
+/// - Text: one query per line. Blank lines are skipped, and the id is the line number.
+/// - JSONL, JSON, CSV, Parquet, Arrow: the fields `text` or `query`, and `id`, `_id`, `qid` or
+///   `query_id`.
+/// - TSV: the same fields below a header, or two columns without a header: id, then text.
 ///
 /// # Errors
-/// [`Error::Io`] for a file that cannot be read; [`Error::BadRow`] for a row that is none, a blank query outside of
-/// text files, an id that was used before, and more than 2,097,152 queries or 256 MiB of them;
+/// [`Error::Io`] for a file that cannot be read; [`Error::BadRow`] for an invalid row, a blank
+/// query outside of text files, a repeated id, and more than 2,097,152 queries or 256 MiB of them;
 /// [`Error::BadInput`] as for [`Rows`].
 pub fn read_queries(path: impl AsRef<Path>) -> Result<Vec<Query>> {
     read_delimited_queries(path, None)
 }
 
-/// [`read_queries`] of CSV whose columns another character than a comma separates.
+/// Like [`read_queries`], for CSV with another separator than a comma.
 ///
 /// # Errors
 /// As [`read_queries`].
@@ -87,7 +91,7 @@ fn query_fields() -> FieldNames {
     let mut names = FieldNames::new(None, None, None);
     names.text = TEXT_NAMES.map(str::to_owned).to_vec();
     names.id = ID_NAMES.map(str::to_owned).to_vec();
-    // A query has no earlier score to be checked: the field is one of those that nobody asked for.
+    // A query has no first-stage score; the score is one of the fields that are ignored.
     names.score = Vec::new();
     names.keeps_extra = false;
     names

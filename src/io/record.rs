@@ -1,49 +1,51 @@
 //! Cuts an input into rows of bytes: lines, elements of a JSON array, CSV records.
 //!
-//! Each cutter knows only where a row ends, in one pass, and holds one row. What the row means is decided elsewhere,
-//! so a row that makes no sense never costs the ones after it. A row above the cap is read to its end without being kept.
+//! Each cutter only finds the ends of rows, in one pass, and holds one row. Other code parses the
+//! row, so a bad row never affects the rows after it. A row over the maximum length is read to its
+//! end but not kept.
 
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 
 use super::json::MAX_FIELDS;
 use super::json_file;
 
-/// Buffer between the input and the cutters. Larger brings nothing: the rows then leave the L2 cache.
+/// Buffer between the input and the cutters. A larger one is not faster: the rows then leave the L2
+/// cache.
 const BUFFER_BYTES: usize = 64 << 10;
 
-/// Bytes of an input, with the line that the next one is on.
+/// Bytes of an input, with the current line.
 pub(super) struct Input {
     reader: BufReader<Box<dyn Read + Send>>,
-    /// 1-based.
+    /// 1-based line of the next byte.
     line: u64,
-    /// Bytes of the input before the next one.
+    /// Number of bytes of the input before the next one.
     offset: u64,
     max_row_bytes: usize,
 }
 
-/// One row as it lies in the file, without what ends it. Reused from row to row.
+/// One row as it lies in the file, without its line end or separator. Reused from row to row.
 #[derive(Debug, Default)]
 pub(super) struct RawRow {
     /// 1-based line on which the row starts.
     pub line: u64,
-    /// Byte of the input at which the row starts.
+    /// Byte offset in the input at which the row starts.
     pub offset: u64,
     /// The row's bytes; for CSV the fields without quotes and commas, end to end.
     pub bytes: Vec<u8>,
-    /// For CSV: where in `bytes` each field ends.
+    /// For CSV: the end of each field in `bytes`.
     pub ends: Vec<usize>,
-    /// The row is over the cap; `bytes` then means nothing.
+    /// True if the row is over the maximum length; `bytes` is then invalid.
     pub too_long: bool,
-    /// The row has more than [`MAX_FIELDS`] fields; `bytes` and `ends` then mean nothing.
+    /// True if the row has more than [`MAX_FIELDS`] fields; `bytes` and `ends` are then invalid.
     pub too_many: bool,
-    /// For CSV: the input ended inside quotes.
+    /// For CSV: true if the input ended inside quotes.
     pub unclosed_quote: bool,
 }
 
-/// What stops a cutter for good.
+/// An error after which a cutter cannot continue.
 pub(super) enum Stop {
     Io(io::Error),
-    /// The input is not what its format says, on this line.
+    /// A syntax error of the format: the line and the message.
     Syntax(u64, String),
 }
 
@@ -66,7 +68,8 @@ impl RawRow {
 }
 
 impl Input {
-    /// `head`: what has been read of `rest` already; of these bytes the first `start` are no part of a row.
+    /// Creates an input. `head`: the bytes already read, before `rest`. The first `start` of them
+    /// are not part of a row.
     pub fn new(head: Vec<u8>, start: usize, rest: Box<dyn Read + Send>, max_row_bytes: usize) -> Self {
         let mut head = Cursor::new(head);
         head.set_position(start as u64);
@@ -81,7 +84,8 @@ impl Input {
         self.reader.consume(num_bytes);
     }
 
-    /// Goes past every byte that `skip` is true for and returns the next one, which stays unread; `None` at the end.
+    /// Skips bytes while `skip` is true and returns the next one, which stays unread; `None` at the
+    /// end.
     fn peek_after(&mut self, skip: impl Fn(u8) -> bool) -> io::Result<Option<u8>> {
         loop {
             let chunk = fill(&mut self.reader)?;
@@ -102,7 +106,7 @@ impl Input {
         }
     }
 
-    /// The next line, without `\n` or `\r\n`. False at the end of the input.
+    /// Reads the next line, without `\n` or `\r\n`. Returns false at the end of the input.
     pub fn next_line(&mut self, row: &mut RawRow) -> io::Result<bool> {
         row.start(self.line, self.offset);
         let limit = self.max_row_bytes.saturating_add(2); // the row and its "\r\n"
@@ -124,7 +128,7 @@ impl Input {
         Ok(true)
     }
 
-    /// Reads to a line's end or to the end of the input, at most `limit` bytes.
+    /// Reads to the end of a line or of the input, at most `limit` bytes.
     fn read_line(&mut self, limit: usize, line: &mut Vec<u8>) -> io::Result<()> {
         while line.len() < limit {
             let chunk = fill(&mut self.reader)?;
@@ -141,7 +145,7 @@ impl Input {
     }
 }
 
-/// `fill_buf`, again when a signal interrupted it.
+/// Calls `fill_buf`, again if a signal interrupted it.
 fn fill(reader: &mut BufReader<Box<dyn Read + Send>>) -> io::Result<&[u8]> {
     while let Err(error) = reader.fill_buf() {
         if error.kind() != io::ErrorKind::Interrupted {
@@ -167,7 +171,7 @@ enum Place {
 }
 
 impl ArrayElements {
-    /// The next element's bytes, blanks after it included. False after the last one.
+    /// Reads the next element's bytes, including blanks after it. Returns false after the last one.
     pub fn next(&mut self, input: &mut Input, row: &mut RawRow) -> Result<bool, Stop> {
         if self.place == Place::BeforeArray && !self.open(input)? {
             return Ok(false);
@@ -201,7 +205,7 @@ impl ArrayElements {
         Ok(true)
     }
 
-    /// Goes past the opening bracket. False for an input without anything in it.
+    /// Consumes the opening bracket. Returns false for an empty input.
     fn open(&mut self, input: &mut Input) -> Result<bool, Stop> {
         match input.peek_after(is_json_blank)? {
             None => Ok(false),
@@ -214,7 +218,7 @@ impl ArrayElements {
         }
     }
 
-    /// Makes sure that nothing follows the closing bracket.
+    /// Checks that nothing follows the closing bracket.
     fn close(&mut self, input: &mut Input) -> Result<(), Stop> {
         self.place = Place::AfterArray;
         match input.peek_after(is_json_blank)? {
@@ -233,7 +237,8 @@ fn is_json_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 
-/// Moves bytes into `row` up to the comma or bracket that ends the element, and returns that; `None` at the end.
+/// Moves bytes into `row` up to the comma or bracket that ends the element, and returns that byte;
+/// `None` at the end.
 fn cut_element(input: &mut Input, row: &mut RawRow) -> io::Result<Option<u8>> {
     let mut scan = ElementScan::default();
     loop {
@@ -255,7 +260,8 @@ fn cut_element(input: &mut Input, row: &mut RawRow) -> io::Result<Option<u8>> {
     }
 }
 
-/// Where the scan for an element's end stands. Strings and nesting are all that matters; the parser judges the rest.
+/// State of the scan for an element's end. It only tracks strings and nesting; the parser checks
+/// the rest.
 #[derive(Default)]
 struct ElementScan {
     depth: usize,
@@ -287,21 +293,23 @@ impl ElementScan {
     }
 }
 
-/// Cuts CSV into records, on the parser that the csv crate stands on.
+/// Cuts CSV into records, using the parser below the csv crate.
 ///
-/// Used without that crate's reader because the reader has no limit for a record (one stray quote would pull the rest
-/// of the file into memory) and counts lines one short below `\r\n`.
+/// It does not use that crate's reader for two reasons. That reader has no limit for a record, so
+/// one stray quote would read the rest of the file into memory. And its line counts are one too low
+/// with `\r\n`.
 pub(super) struct CsvRecords {
     parser: csv_core::Reader,
 }
 
 impl CsvRecords {
-    /// `delimiter` separates fields.
+    /// Creates a cutter. `delimiter` separates fields.
     pub fn new(delimiter: u8) -> Self {
         Self { parser: csv_core::ReaderBuilder::new().delimiter(delimiter).build() }
     }
 
-    /// The next record's fields. Empty lines between records do not count. False at the end.
+    /// Reads the next record's fields. Empty lines between records do not count. Returns false at
+    /// the end.
     pub fn next(&mut self, input: &mut Input, row: &mut RawRow) -> io::Result<bool> {
         use csv_core::ReadRecordResult::{End, InputEmpty, OutputEndsFull, OutputFull, Record};
         input.peek_after(|byte| matches!(byte, b'\r' | b'\n'))?;
@@ -327,7 +335,7 @@ impl CsvRecords {
                 }
                 OutputFull | OutputEndsFull => (row.too_long, num_bytes, num_fields) = (true, 0, 0),
                 Record => {
-                    // Only inside quotes does a line's end not end the record.
+                    // A line end fails to end the record only inside quotes.
                     row.unclosed_quote = at_end && matches!(last_byte, b'\n' | b'\r');
                     break;
                 }

@@ -1,4 +1,4 @@
-//! The file of rows that could not be used.
+//! The file of rejected rows.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -9,10 +9,12 @@ use serde::Serialize;
 use super::whole::WholeFile;
 use crate::{Error, Result};
 
-/// Where [`BadRows::Report`](super::BadRows::Report) writes unusable rows: JSONL of `{"file": ..., "line": ..., "message": ...}`.
+/// Writer of the rows that [`BadRows::Report`](super::BadRows::Report) rejects: JSONL of
+/// `{"file": ..., "line": ..., "message": ...}`.
 ///
-/// The file appears when it is whole: in [`Rejects::finish`], or when the last owner drops it, so that it is also there when an
-/// error ended the work. Without unusable rows it is empty. Several inputs may share one.
+/// The file appears when it is complete: in [`Rejects::finish`], or when the last owner drops it.
+/// So it is also there after an error ended the work. Without bad rows it is empty. Several inputs
+/// may share one.
 #[derive(Debug)]
 pub struct Rejects {
     path: PathBuf,
@@ -22,7 +24,7 @@ pub struct Rejects {
 
 #[derive(Debug)]
 struct State {
-    /// Until it has its name.
+    /// The open file; `None` once it has its final name.
     file: Option<WholeFile>,
     count: u64,
 }
@@ -35,17 +37,17 @@ struct Reject<'a> {
 }
 
 impl Rejects {
-    /// Opens the file; what lies at `path` stays until the end.
+    /// Opens the file. An existing file at `path` stays until the end.
     ///
     /// # Errors
-    /// [`Error::Io`] when the folder takes no file.
+    /// [`Error::Io`] when no file can be created in the folder.
     pub fn create(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref().to_owned();
         let file = Some(WholeFile::create(&path)?);
         Ok(Self { path, words: str::to_owned, state: Mutex::new(State { file, count: 0 }) })
     }
 
-    /// Puts messages into other words, as [`with_names`](crate::error::with_names) does.
+    /// Sets a function that rewrites messages, as [`with_names`](crate::error::with_names) does.
     pub fn words(mut self, words: fn(&str) -> String) -> Self {
         self.words = words;
         self
@@ -54,7 +56,8 @@ impl Rejects {
     /// Writes a row. `line` counts from 1.
     ///
     /// # Errors
-    /// [`Error::Io`] when it cannot be written; [`Error::InvalidArgument`] after [`Rejects::finish`].
+    /// [`Error::Io`] when it cannot be written; [`Error::InvalidArgument`] after
+    /// [`Rejects::finish`].
     pub fn push(&self, file: &str, line: u64, message: &str) -> Result<()> {
         let mut state = self.state();
         let Some(out) = &mut state.file else {
@@ -69,25 +72,26 @@ impl Rejects {
         Ok(())
     }
 
-    /// How many rows have been written.
+    /// Returns the number of rows written.
     pub fn count(&self) -> u64 {
         self.state().count
     }
 
-    /// The name that the file has at the end.
+    /// Returns the final name of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The name of the unfinished file, `None` when it is finished: a program that is ended by a signal may want to remove it.
+    /// Returns the path of the unfinished file, `None` when it is finished. A program that is ended
+    /// by a signal can remove it.
     pub fn temporary_path(&self) -> Option<PathBuf> {
         self.state().file.as_ref().map(|file| file.temporary_path().to_owned())
     }
 
-    /// Puts the file in its place; again does nothing.
+    /// Renames the file to its final name. A second call does nothing.
     ///
     /// # Errors
-    /// [`Error::Io`]; what lay there before is then as it was.
+    /// [`Error::Io`]; an earlier file is then unchanged.
     pub fn finish(&self) -> Result<()> {
         let file = self.state().file.take();
         file.map_or(Ok(()), WholeFile::finish)
@@ -100,7 +104,7 @@ impl Rejects {
 
 impl Drop for Rejects {
     fn drop(&mut self) {
-        // Who wants to know of a full disk calls `finish`.
+        // To learn of a full disk, callers use `finish`.
         let _ = self.finish();
     }
 }

@@ -1,4 +1,4 @@
-//! What a row means: which of its fields is the text, the id, the title and the first-stage score.
+//! A row and the roles of its fields: text, id, title and first-stage score.
 
 use std::borrow::Cow;
 
@@ -12,31 +12,34 @@ use super::{json, json_file};
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Row {
-    /// 1-based line on which the row starts; in Parquet and Arrow, which have no lines, the 1-based row number.
+    /// 1-based line on which the row starts; in Parquet and Arrow, which have no lines, the 1-based
+    /// row number.
     pub line: u64,
-    /// The row's own id; without one the line number (text) or the 1-based row number (all else).
-    /// Ids may repeat.
+    /// The row's own id; without one, the line number (text) or the 1-based row number (other
+    /// formats). Ids may repeat.
     pub id: String,
-    /// The candidate's text, as it was. May be empty.
+    /// The candidate's text, unchanged. May be empty.
     pub text: String,
     /// The title, if the row has one.
     pub title: Option<String>,
-    /// The field `score`: what an earlier stage of the search gave. Finite.
+    /// The first stage's score, from the field `score`. Finite.
     pub first_stage_score: Option<f64>,
-    /// All other fields, in their order. Empty if [`ReadOptions::extra`](super::ReadOptions::extra) is false.
+    /// All other fields, in their order. Empty if [`ReadOptions::extra`](super::ReadOptions::extra)
+    /// is false.
     pub extra: Fields,
-    /// Why the field with the score is no score.
+    /// The reason why the field with the score is not a score.
     pub(super) score_fault: Option<Box<str>>,
 }
 
 impl Row {
-    /// Bytes that the row takes, about.
+    /// Returns the approximate size of the row in bytes.
     pub fn num_bytes(&self) -> usize {
         let extra: usize = self.extra.iter().map(|(name, json)| name.len() + json.len()).sum();
         self.id.len() + self.text.len() + self.title.as_ref().map_or(0, String::len) + extra
     }
 
-    /// What is to be encoded: title and text joined by one space, or the one that is not blank.
+    /// Returns the text to encode: title and text joined by one space, or only one of them if the
+    /// other is blank.
     ///
     /// ```
     /// use std::io::Cursor;
@@ -60,16 +63,16 @@ impl Row {
     }
 }
 
-/// A row of JSON before its fields have a meaning.
+/// A row of JSON before its fields have roles.
 pub(super) enum JsonRow<'a> {
     Text(String),
     Object(Vec<GivenField<'a>>),
-    /// Neither; the type found.
+    /// Neither of both; the type found.
     Other(JsonType),
 }
 
 impl<'a> JsonRow<'a> {
-    /// Cuts a text that is one value of JSON.
+    /// Cuts a text that is one JSON value.
     pub fn parse(text: &'a str) -> Result<Self, json::Broken> {
         // Most rows are objects: their fields are cut in the pass that checks them.
         match json::begins_object(text) {
@@ -78,7 +81,7 @@ impl<'a> JsonRow<'a> {
         }
     }
 
-    /// What a valid value is as a row. An object may have too many fields.
+    /// Converts a valid value to a row. An object may have too many fields.
     pub fn of(value: &'a str) -> Result<Self, json::Broken> {
         Ok(match JsonType::of(value) {
             JsonType::String => Self::Text(json::string(value).into_owned()),
@@ -87,7 +90,8 @@ impl<'a> JsonRow<'a> {
         })
     }
 
-    /// The row that this is, or what is wrong with it. `number`: 1-based row number.
+    /// Converts this to a row, or returns the message about its error. `number`: 1-based row
+    /// number.
     pub fn into_row(self, names: &FieldNames, line: u64, number: u64) -> Result<Row, String> {
         let fields = match self {
             Self::Text(text) => return Ok(Row::plain(line, number.to_string(), text)),
@@ -103,12 +107,12 @@ impl<'a> JsonRow<'a> {
     }
 }
 
-/// The fields of an object, unless it has too many.
+/// Returns the fields of an object, or an error if it has too many.
 pub(super) fn given_fields(object: &str) -> Result<Vec<GivenField<'_>>, json::Broken> {
     json::fields_as(object, |name, value| (name, value.into()))
 }
 
-/// Gives the fields their meaning.
+/// Assigns roles to the fields.
 fn row_of(mut fields: Vec<GivenField<'_>>, names: &FieldNames, line: u64, number: u64) -> Result<Row, String> {
     let Some(spot) = find(&fields, &names.text)? else {
         let found = fields.iter().map(|(name, _)| name.as_ref());
@@ -135,7 +139,7 @@ fn row_of(mut fields: Vec<GivenField<'_>>, names: &FieldNames, line: u64, number
     Ok(Row {
         line,
         id: id.unwrap_or_else(|| number.to_string()),
-        // A text that is null is none, as an empty one is.
+        // A text that is null counts as empty.
         text: text.map(Cow::into_owned).unwrap_or_default(),
         title: title.map(Cow::into_owned),
         first_stage_score,
@@ -155,7 +159,8 @@ fn json_id((name, value): (Cow<'_, str>, Given<'_>)) -> Result<Option<String>, S
     }
 }
 
-/// The first stage's score. What is none is an error where one is needed; else it stays a field that is passed through.
+/// Returns the first stage's score. A value that is not a score is an error if scores are needed;
+/// else it stays a field that is passed through.
 fn score_of(fields: &mut Vec<GivenField<'_>>, names: &FieldNames) -> Result<(Option<f64>, Option<Box<str>>), String> {
     let spot = match find(fields, &names.score) {
         Ok(None) => return Ok((None, None)),
@@ -186,7 +191,7 @@ fn given_score(name: &str, value: &Given<'_>) -> Result<Option<f64>, String> {
     }
 }
 
-/// A score as it is written; blank counts as none.
+/// Parses a score; blank counts as missing.
 pub(super) fn parse_score(score: &str) -> Result<Option<f64>, String> {
     let trimmed = score.trim();
     if trimmed.is_empty() {
@@ -204,7 +209,7 @@ pub(super) fn parse_score(score: &str) -> Result<Option<f64>, String> {
 }
 
 impl<'f, 'n> Spot<'f, 'n> {
-    /// The field's value.
+    /// Returns the field's value.
     pub fn value<'v>(&'v self, fields: &'v [GivenField<'f>]) -> &'v Given<'f> {
         match &self.inside {
             Some(inside) => inside,
@@ -212,7 +217,7 @@ impl<'f, 'n> Spot<'f, 'n> {
         }
     }
 
-    /// The field's name as messages give it.
+    /// Returns the field's name for messages.
     pub fn name<'v>(&'v self, fields: &'v [GivenField<'f>]) -> &'v str {
         match self.inside {
             Some(_) => self.path,
@@ -220,7 +225,7 @@ impl<'f, 'n> Spot<'f, 'n> {
         }
     }
 
-    /// Takes the field out, unless it is a part of another, which stays as it is.
+    /// Removes the field and returns it. A value nested in another field is not removed from it.
     pub fn take<'s>(self, fields: &mut Vec<GivenField<'f>>) -> (Cow<'s, str>, Given<'f>)
     where
         'f: 's,

@@ -1,4 +1,4 @@
-//! The stream of rows over any input.
+//! The stream of rows of any input.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -13,14 +13,15 @@ use super::row::Row;
 use super::source::{Bytes, open_input};
 use crate::{Error, Result};
 
-/// How many rows that are left out are kept with their reason.
+/// Maximum number of skipped rows whose reason is kept.
 const KEPT_REASONS: usize = 5;
 
-/// The rows of an input, read one at a time in a few hundred KiB plus one row of memory. (Parquet and Arrow: one batch of rows.)
+/// The rows of an input, read one at a time. Memory: a few hundred KiB plus one row. (Parquet and
+/// Arrow: one batch of rows.)
 ///
-/// After an error there are no more rows. Unless bad rows are errors ([`BadRows::Fail`]), these still are: a read that
-/// fails, a header without a text column, and a JSON array with broken syntax, because nothing says where its next
-/// element begins.
+/// After an error there are no more rows. If bad rows are skipped, these are still errors: a failed
+/// read, a header without a text column, and a JSON array with broken syntax, because the start of
+/// its next element is unknown. ([`BadRows::Fail`] makes every bad row an error.)
 ///
 /// ```
 /// use nearsort::io::{ReadOptions, Rows};
@@ -33,9 +34,10 @@ pub struct Rows {
     format: Option<InputFormat>,
     bad_rows: BadRows,
     current: FileRows,
-    /// Files after this one.
+    /// The files after this one.
     pending: std::vec::IntoIter<PathBuf>,
-    /// Rows begun so far, bad ones and those of earlier files included, so that skipping one changes no id.
+    /// Number of rows begun so far, including bad ones and those of earlier files. So skipping a
+    /// row changes no id.
     number: u64,
     skipped: u64,
     reasons: Vec<Error>,
@@ -51,13 +53,16 @@ impl Rows {
         Self::open_all(&[path], options)
     }
 
-    /// Opens several files as one input, each in its own format. A file is opened when the one before it is read.
+    /// Opens several files as one input, each in its own format. A file is opened after the one
+    /// before it has been read.
     ///
-    /// Rows without an id of their own are numbered through all files, so that their ids differ; [`Row::line`] is the line in the
-    /// row's own file, [`Rows::name`] the file that is being read.
+    /// Rows without an id of their own are numbered through all files, so that their ids differ.
+    /// [`Row::line`] is the line in the row's own file, [`Rows::name`] is the file that is being
+    /// read.
     ///
     /// # Errors
-    /// As [`Rows::open`] for the first file, [`Error::InvalidArgument`] without one. The others' errors come in their place.
+    /// As [`Rows::open`] for the first file; [`Error::InvalidArgument`] without a file. The
+    /// iterator returns the other files' errors.
     pub fn open_all(paths: &[impl AsRef<Path>], options: &ReadOptions) -> Result<Self> {
         let [first, others @ ..] = paths else {
             return Err(Error::InvalidArgument("no file to read".to_owned()));
@@ -66,7 +71,7 @@ impl Rows {
         Ok(Self { pending: others.into_iter(), ..Self::open_wrapped(first.as_ref(), options, 0, |input| input)? })
     }
 
-    /// Opens one file whose rows are numbered after `number`; `wrap` sees its bytes first.
+    /// Opens one file whose rows are numbered after `number`. `wrap` may wrap its bytes.
     pub(super) fn open_wrapped(
         path: &Path,
         options: &ReadOptions,
@@ -77,20 +82,20 @@ impl Rows {
         Ok(Self { number, ..Self::of(current, options) })
     }
 
-    /// Opens a file of queries: other field names, and TSV of two columns is allowed to have no header.
+    /// Opens a query file: it has other field names, and TSV of two columns may lack a header.
     pub(super) fn open_queries(path: &Path, names: FieldNames, delimiter: Option<u8>) -> Result<Self> {
         let options = ReadOptions { delimiter, ..ReadOptions::default() };
         let parser = RowParser { names, headerless: true, ..RowParser::new(&options) };
         Ok(Self::of(open_file(path, None, parser, |input| input)?, &options))
     }
 
-    /// Reads from `input`. `name` is used in messages, and its extension tells the format. Parquet is read from its end, which needs
-    /// [`Rows::open`].
+    /// Reads from `input`. `name` is used in messages, and its extension gives the format. Parquet
+    /// is read from its end, which needs [`Rows::open`].
     ///
     /// # Errors
-    /// [`Error::Io`] when the first bytes cannot be read; [`Error::BadInput`] for UTF-16 and other files that are refused by name, and
-    /// for Parquet or Arrow that is damaged or has no column that can be the text; [`Error::FeatureOff`] for these in a build without the
-    /// feature `parquet`.
+    /// [`Error::Io`] when the first bytes cannot be read; [`Error::BadInput`] for UTF-16 and other
+    /// formats that are refused, and for Parquet or Arrow that is damaged or has no text column;
+    /// [`Error::FeatureOff`] for these two in a build without the feature `parquet`.
     pub fn new(input: impl Read + Send + 'static, name: &str, options: &ReadOptions) -> Result<Self> {
         let parser = RowParser { name: name.to_owned(), ..RowParser::new(options) };
         Ok(Self::of(FileRows::open(Box::new(input), None, options.format, parser)?, options))
@@ -109,8 +114,9 @@ impl Rows {
         }
     }
 
-    /// The next rows: at most so many, and fewer where they take more than [`CHUNK_BYTES`](super::CHUNK_BYTES); none at the end. A
-    /// `max_rows` of `usize::MAX` means all.
+    /// Reads the next rows: at most `max_rows`, fewer if they have more than
+    /// [`CHUNK_BYTES`](super::CHUNK_BYTES), none at the end. A `max_rows` of `usize::MAX` reads all
+    /// rows.
     ///
     /// # Errors
     /// As the iterator's.
@@ -125,27 +131,28 @@ impl Rows {
         Ok(chunk)
     }
 
-    /// From now on a row whose score is no finite number is unusable: for who learns late that scores count.
+    /// From now on a row whose score is not a finite number is bad. For callers that learn late
+    /// that they need scores.
     pub fn need_scores(&mut self) {
         self.current.need_scores();
     }
 
-    /// The format that is being read.
+    /// Returns the format that is being read.
     pub fn format(&self) -> InputFormat {
         self.current.parser().format
     }
 
-    /// The name, as messages give it, of the file that is being read.
+    /// Returns the name, for messages, of the file that is being read.
     pub fn name(&self) -> &str {
         &self.current.parser().name
     }
 
-    /// How many bad rows have been left out so far.
+    /// Returns the number of bad rows skipped so far.
     pub fn skipped(&self) -> u64 {
         self.skipped
     }
 
-    /// Why rows were left out: the first few, each an [`Error::BadRow`].
+    /// Returns the reasons for the first few skipped rows, each an [`Error::BadRow`].
     pub fn skip_reasons(&self) -> &[Error] {
         &self.reasons
     }
@@ -154,17 +161,17 @@ impl Rows {
         self.reasons
     }
 
-    /// Rows begun so far, bad ones included.
+    /// Returns the number of rows begun so far, including bad ones.
     pub(super) fn number(&self) -> u64 {
         self.number
     }
 
-    /// The reader of this file, if the bytes of a row stand in it as they are, so that they can be read again by their place.
+    /// Returns the reader of this file if rows can be read again from their position in it.
     pub(super) fn addressed(&self) -> Option<&ByteRows> {
         self.current.addressed()
     }
 
-    /// Whether the file is read from its end, and not as a stream of bytes.
+    /// True if the file is read from its end, and not as a stream of bytes.
     pub(super) fn seeks(&self) -> bool {
         self.current.seeks()
     }
@@ -180,7 +187,7 @@ impl Rows {
         }
     }
 
-    /// Counts a bad row that is to be left out; else it is the error.
+    /// Counts a bad row if bad rows are skipped; else returns its error.
     pub(super) fn leave_out(&mut self, line: u64, message: String) -> Result<()> {
         match &self.bad_rows {
             BadRows::Fail => return Err(self.current.parser().bad_row(line, message)),
@@ -216,7 +223,7 @@ impl Iterator for Rows {
     }
 }
 
-/// Opens a file, or standard input for `-`, whose rows `parser` parses; `wrap` sees its bytes first.
+/// Opens a file, or standard input for `-`, whose rows `parser` parses. `wrap` may wrap its bytes.
 fn open_file(
     path: &Path,
     format: Option<InputFormat>,

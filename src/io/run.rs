@@ -1,4 +1,4 @@
-//! Runs: which documents were retrieved for which queries, with their scores.
+//! Runs: the retrieved documents of queries, with their scores.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -7,7 +7,7 @@ use foldhash::fast::FixedState;
 
 use crate::{Error, Result};
 
-/// Results of one query from which on repetitions are looked for while a run is read.
+/// Number of results of a query from which on repetitions are searched for while reading.
 const GROWTH_DOCUMENTS: usize = 4096;
 
 /// One retrieved document.
@@ -19,7 +19,7 @@ pub struct ScoredDocument<'a> {
     pub score: f64,
 }
 
-/// What a run has for one query, in no particular order; no document stands in it twice.
+/// The results of a run for one query, in no particular order. Each document occurs once.
 #[derive(Debug)]
 pub struct QueryResults<'a> {
     query_id: &'a str,
@@ -31,7 +31,7 @@ impl<'a> QueryResults<'a> {
     /// Indexes the documents of one query.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] when a document stands in the list twice, or when a score is not finite.
+    /// [`Error::InvalidArgument`] when a document occurs twice, or when a score is not finite.
     pub fn new(query_id: &'a str, documents: &'a [ScoredDocument<'a>]) -> Result<Self> {
         if let Some(document) = documents.iter().find(|document| !document.score.is_finite()) {
             let ScoredDocument { id, score } = document;
@@ -43,8 +43,8 @@ impl<'a> QueryResults<'a> {
             .map_err(|twice| Error::InvalidArgument(duplicate_message(query_id, documents[twice].id)))
     }
 
-    /// As [`QueryResults::new`] for scores that are known to be finite; fails with the position of a document that
-    /// stood in the list before.
+    /// Like [`QueryResults::new`], for scores that are known to be finite. The error is the
+    /// position of a repeated document.
     pub(super) fn indexed(query_id: &'a str, documents: &'a [ScoredDocument<'a>]) -> Result<Self, usize> {
         let mut positions = HashMap::with_capacity_and_hasher(documents.len(), FixedState::default());
         for (position, document) in documents.iter().enumerate() {
@@ -55,17 +55,18 @@ impl<'a> QueryResults<'a> {
         Ok(Self { query_id, documents, positions })
     }
 
-    /// The query's id.
+    /// Returns the query's id.
     pub fn query_id(&self) -> &'a str {
         self.query_id
     }
 
-    /// The documents, in the order in which they were given.
+    /// Returns the documents, in the order given.
     pub fn documents(&self) -> &'a [ScoredDocument<'a>] {
         self.documents
     }
 
-    /// Where in [`QueryResults::documents`] a document stands, `None` if it was not retrieved.
+    /// Returns the position of a document in [`QueryResults::documents`], `None` if it was not
+    /// retrieved.
     pub fn position(&self, document_id: &str) -> Option<usize> {
         self.positions.get(document_id).map(|&position| position as usize)
     }
@@ -80,7 +81,8 @@ pub(super) fn duplicate_message(query_id: &str, document_id: &str) -> String {
 
 /// A run in memory: scored documents by query, in the order in which they were pushed.
 ///
-/// Ids are kept end to end in one text per query, so that ten million lines cost 16 bytes each beside their ids.
+/// Ids are concatenated in one text per query, so each line costs 16 bytes beside its id, also with
+/// ten million lines.
 ///
 /// ```
 /// let mut run = nearsort::io::Run::default();
@@ -93,21 +95,21 @@ pub(super) fn duplicate_message(query_id: &str, document_id: &str) -> String {
 pub struct Run {
     queries: Vec<StoredQuery>,
     index: HashMap<String, usize, FixedState>,
-    /// Where the last push went: most runs are pushed query by query.
+    /// The query of the last push: most runs are pushed query by query.
     last: usize,
 }
 
 #[derive(Debug, Clone, Default)]
 struct StoredQuery {
     id: String,
-    /// The documents' ids, end to end.
+    /// The documents' ids, concatenated.
     ids: String,
-    /// Where in `ids` each id ends, and the document's score.
+    /// The end of each id in `ids`, and the document's score.
     documents: Vec<(usize, f64)>,
 }
 
 impl Run {
-    /// Adds a retrieved document. A document that is pushed twice for a query is found when the run is evaluated.
+    /// Adds a retrieved document. A repeated document is an error only when the run is evaluated.
     pub fn push(&mut self, query_id: &str, document_id: &str, score: f64) {
         if self.queries.get(self.last).is_none_or(|query| query.id != query_id) {
             self.last = match self.index.get(query_id) {
@@ -124,8 +126,8 @@ impl Run {
         query.documents.push((query.ids.len(), score));
     }
 
-    /// A document that the query of the last push has twice, with the query. Looked for whenever its results have doubled, from
-    /// 4,096 on.
+    /// Returns a repeated document of the last push's query, with the query. It searches only when
+    /// the number of results is a power of two of at least 4,096.
     pub(super) fn repeated_while_growing(&self) -> Option<(&str, &str)> {
         let query = self.queries.get(self.last)?;
         let count = query.documents.len();
@@ -138,28 +140,29 @@ impl Run {
         Some((&query.id, &query.ids[start..end]))
     }
 
-    /// How many queries have documents.
+    /// Returns the number of queries with documents.
     pub fn num_queries(&self) -> usize {
         self.queries.len()
     }
 
-    /// The queries' ids, in the order of their first document.
+    /// Returns the queries' ids, in the order of their first document.
     pub fn query_ids(&self) -> impl Iterator<Item = &str> {
         self.queries.iter().map(|query| query.id.as_str())
     }
 
-    /// The documents of a query in the order in which they were pushed, `None` when it has none.
+    /// Returns the documents of a query in the order in which they were pushed, `None` if it has
+    /// none.
     pub fn documents(&self, query_id: &str) -> Option<Vec<ScoredDocument<'_>>> {
         self.index.get(query_id).map(|&query| self.queries[query].documents())
     }
 
-    /// The documents of the query at this place of [`Run::query_ids`].
+    /// Returns the query at this position in [`Run::query_ids`], and its documents.
     pub(super) fn query_at(&self, index: usize) -> (&str, Vec<ScoredDocument<'_>>) {
         let query = &self.queries[index];
         (&query.id, query.documents())
     }
 
-    /// Every query with its documents, in the order of [`Run::query_ids`].
+    /// Returns every query with its documents, in the order of [`Run::query_ids`].
     pub fn iter(&self) -> impl Iterator<Item = (&str, Vec<ScoredDocument<'_>>)> {
         (0..self.queries.len()).map(|index| self.query_at(index))
     }

@@ -1,8 +1,9 @@
-//! Runs as files, read in parts on every core.
+//! Run files, read in parts on every core.
 //!
-//! A run of ten million lines is 400 MB. It is never held, compressed or not: a part of some MiB, cut where the query changes, is read,
-//! parsed and handed on query by query, while other cores do the same with the parts behind it. Line numbers are not
-//! counted on the way; a complaint carries its byte, and the lines before that are counted when it is made.
+//! A run of ten million lines has 400 MB. It is never in memory as a whole, compressed or not. A
+//! core reads a part of some MiB, cut where the query changes, and parses it query by query, while
+//! other cores do the same with the next parts. Line numbers are not counted while reading. An
+//! error carries its byte offset, and the lines before it are counted only for its message.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -26,10 +27,12 @@ use super::source;
 use crate::threads::on_shared;
 use crate::{Error, Result};
 
-/// Of an input that can be read only once, what is kept in memory; more goes to a temporary file.
+/// Bytes kept in memory of an input that can be read only once. A larger input goes to a temporary
+/// file.
 const MEMORY_BYTES: u64 = 16 << 20;
 
-/// A run as a file. The extension `.jsonl` or `.ndjson` says that it has JSON lines; otherwise its beginning tells.
+/// A run file. The extension `.jsonl` or `.ndjson` means JSON lines; otherwise the first bytes
+/// decide the format.
 ///
 /// | format | a line |
 /// |---|---|
@@ -39,16 +42,17 @@ const MEMORY_BYTES: u64 = 16 << 20;
 /// | MS MARCO | query, document and rank from 1 up, without a header; the score is 1 over the rank |
 /// | JSON | one object `{"q1": {"d1": 3.5}}`, as ranx, BEIR and pytrec_eval keep runs; in memory as a whole |
 ///
-/// Lines of JSON are objects with `query_id` or `qid`, with `docid`, `doc_id`, `document_id` or `id` (the first of
-/// these that is there), and with `score`; `nearsort rerank --query-file FILE --format jsonl` writes such. Ranks are not
-/// looked at: the order follows from the scores.
+/// A JSON line is an object with `query_id` or `qid`, with `docid`, `doc_id`, `document_id` or `id`
+/// (the first of these that exists), and with `score`.
+/// `nearsort rerank --query-file FILE --format jsonl` writes this format. Ranks are ignored: the
+/// scores give the order.
 #[derive(Debug)]
 pub struct RunFile {
     name: String,
     source: Source,
-    /// `None`: one JSON object.
+    /// The format of the lines, `None` for one JSON object.
     lines: Option<LineFormat>,
-    /// Byte at which the lines begin: past a byte-order mark and a header.
+    /// Byte offset of the first line, after a byte-order mark and a header.
     start: u64,
     ignore_identical_ids: bool,
 }
@@ -56,18 +60,20 @@ pub struct RunFile {
 #[derive(Debug)]
 enum Source {
     File(PathBuf),
-    /// What can be read only once: standard input, a pipe.
+    /// An input that can be read only once: standard input, a pipe.
     Memory(Vec<u8>),
-    /// The same, unpacked, where it is large.
+    /// The same, unpacked, if it is large.
     Spool(PositionedFile),
 }
 
 impl RunFile {
-    /// Opens a run, or standard input for `-`. Of a regular file nothing but the beginning is read yet; anything else is
-    /// read to its end, because it may have to be read twice: up to 16 MiB into memory, more into a temporary file.
+    /// Opens a run, or standard input for `-`. Only the first bytes of a regular file are read yet.
+    /// Any other input is read to its end, because it may have to be read twice: up to 16 MiB into
+    /// memory, more into a temporary file.
     ///
     /// # Errors
-    /// [`Error::Io`] for a file that cannot be read; [`Error::BadInput`] for UTF-16 and Parquet files.
+    /// [`Error::Io`] for a file that cannot be read; [`Error::BadInput`] for UTF-16 and Parquet
+    /// files.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let (source::Source { head, rest, compression }, name) = source::Source::open(path)?;
@@ -87,18 +93,19 @@ impl RunFile {
         Ok(Self { name, source, lines, start: (start + header) as u64, ignore_identical_ids: false })
     }
 
-    /// Whether a document is left out whose id is the query's. BEIR evaluates ArguAna and Quora so, whose queries are
-    /// documents too. A query with nothing else counts as one that the run lacks.
+    /// Sets whether a document with the query's id is left out. BEIR evaluates ArguAna and Quora
+    /// so, because their queries are documents too. A query with no other document counts as
+    /// missing from the run.
     pub fn ignore_identical_ids(self, ignore: bool) -> Self {
         Self { ignore_identical_ids: ignore, ..self }
     }
 
-    /// The file's name as messages give it.
+    /// Returns the file's name for messages.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The format that is being read.
+    /// Returns the format that is being read.
     pub fn format(&self) -> RunFormat {
         match self.lines {
             None => RunFormat::Json,
@@ -108,16 +115,19 @@ impl RunFile {
         }
     }
 
-    /// Gives `map` every query's results, on every core, and returns what it makes of them in the file's order.
+    /// Calls `map` with every query's results, on every core, and returns its values in the file's
+    /// order.
     ///
-    /// While the lines of each query stand together, as nearly all programs write them, only a few MiB of the file are
-    /// in memory, or as much as the longest query has: at most 256 MiB of lines, with some 100 bytes for each. Otherwise the
-    /// whole run is kept ([`RunFile::read`]) and a query's place is that of its first line.
+    /// If the lines of each query stand together, as nearly all programs write them, memory holds
+    /// only a few MiB of the file, or the longest query: at most 256 MiB of lines, with some 100
+    /// bytes each. Otherwise memory holds the whole run ([`RunFile::read`]), and a query's position
+    /// is that of its first line.
     ///
     /// # Errors
-    /// [`Error::BadRow`] for the first line that is none of its format, whose score is not a finite number, or whose
-    /// document stood in its query's results before, for a line of more than 64 KiB (of JSON 64 MiB), and for a query with
-    /// more than 5,000,000 lines or 256 MiB; [`Error::Io`] when the file cannot be read.
+    /// [`Error::BadRow`] for the first line with a wrong format, a score that is not a finite
+    /// number, or a repeated document of its query; for a line of more than 64 KiB (of JSON 64
+    /// MiB); and for a query with more than 5,000,000 lines or 256 MiB; [`Error::Io`] when the file
+    /// cannot be read.
     pub fn map_queries<T: Send>(&self, map: impl Fn(&QueryResults<'_>) -> T + Sync) -> Result<Vec<T>> {
         match self.map_parts(&map) {
             Ok(mapped) => Ok(mapped),
@@ -131,12 +141,13 @@ impl RunFile {
         }
     }
 
-    /// Gives `each` every query's results, one after the other, in the file's order; memory is as for [`RunFile::map_queries`].
+    /// Calls `each` with every query's results, one after the other, in the file's order. Memory is
+    /// as for [`RunFile::map_queries`].
     ///
-    /// The whole run is checked before the first one is given.
+    /// The whole run is checked before the first call.
     ///
     /// # Errors
-    /// As [`RunFile::map_queries`]; what `each` fails with.
+    /// As [`RunFile::map_queries`]; the errors of `each`.
     pub fn for_each_query(&self, mut each: impl FnMut(&QueryResults<'_>) -> Result<()>) -> Result<()> {
         match self.map_parts(&|_: &QueryResults<'_>| ()) {
             Ok(_) => {
@@ -159,11 +170,12 @@ impl RunFile {
         }
     }
 
-    /// Reads the whole run into memory: 16 bytes a line beside the documents' ids, some 200 bytes a query.
+    /// Reads the whole run into memory: 16 bytes per line beside the documents' ids, some 200 bytes
+    /// per query.
     ///
     /// # Errors
-    /// As [`RunFile::map_queries`], but a document that stands in a query's results twice is looked for only now and then,
-    /// while they grow.
+    /// As [`RunFile::map_queries`], but a repeated document of a query is searched for only now and
+    /// then, while its results grow.
     pub fn read(&self) -> Result<Run> {
         let mut run = Run::default();
         let Some(format) = self.lines else { return self.read_object() };
@@ -180,7 +192,7 @@ impl RunFile {
         Ok(run)
     }
 
-    /// A run that is one JSON object.
+    /// Reads a run that is one JSON object.
     fn read_object(&self) -> Result<Run> {
         let mut run = Run::default();
         let mut reader = self.open_source().map_err(Error::io("read", &self.name))?;
@@ -200,7 +212,7 @@ impl RunFile {
         Ok(run)
     }
 
-    /// What `map` makes of a stored query; `None` where nothing of it counts.
+    /// Calls `map` with a stored query; returns `None` if no document of it counts.
     fn map_stored<T>(&self, run: &Run, index: usize, map: impl FnOnce(&QueryResults<'_>) -> T) -> Result<Option<T>> {
         let (query_id, mut documents) = run.query_at(index);
         if let Some(format) = self.lines {
@@ -219,7 +231,7 @@ impl RunFile {
         }
     }
 
-    /// The complaint about a document that stands in a query's results twice, at its second line.
+    /// Returns the error for a repeated document of a query, at its second line.
     fn find_duplicate(&self, query_id: &str, document_id: &str) -> Error {
         let mut seen = false;
         let mut second = |parsed: &ParsedLines<'_>| {
@@ -255,7 +267,8 @@ impl RunFile {
             (offset, mapped)
         };
         let mut mapped: Vec<(u64, Result<Vec<T>, Stop>)> = on_shared(|| parts.par_bridge().map(map_part).collect());
-        // Parts are handed out in the file's order, so the first bad line is among those that were read.
+        // Parts are handed out in the file's order, so the first bad line is among those that were
+        // read.
         mapped.sort_by_key(|&(offset, _)| offset);
         if mapped.iter().any(|(_, part)| matches!(part, Err(Stop::Scattered))) {
             return Err(Stop::Scattered);
@@ -299,7 +312,7 @@ impl RunFile {
 }
 
 impl Source {
-    /// Keeps what can be read only once.
+    /// Keeps an input that can be read only once.
     fn once(head: Vec<u8>, rest: source::Bytes) -> io::Result<Self> {
         let mut bytes = Vec::new();
         let mut input = Cursor::new(head).chain(rest);
@@ -313,7 +326,7 @@ impl Source {
     }
 }
 
-/// A file that others read at other places meanwhile.
+/// A reader of a file that other readers use at other positions at the same time.
 struct Spooled<'a> {
     file: &'a PositionedFile,
     at: u64,
@@ -329,7 +342,8 @@ impl Read for Spooled<'_> {
     }
 }
 
-/// How the lines of a run that begins so are read, `None` for one JSON object, and the bytes of its header.
+/// Returns the line format of a run that begins with `head`, `None` for one JSON object, and the
+/// length of its header in bytes.
 fn format_of(head: &[u8]) -> (Option<LineFormat>, usize) {
     if is_nested(head) {
         return (None, 0);

@@ -1,4 +1,4 @@
-//! What a line of a run means, in TREC's format and as JSON.
+//! Parser of the lines of a run, in TREC's format, as JSON and as tables.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,7 +11,7 @@ use super::layout::{Layout, Value, score_of_rank};
 use super::lines::{is_blank, lines};
 use super::options::MAX_ROW_BYTES;
 
-/// Longest line of a run that is not JSON, or of judgements.
+/// Maximum bytes of a line of a run that is not JSON, or of judgements.
 pub(super) const MAX_LINE_BYTES: usize = 64 << 10;
 
 /// The format of a run.
@@ -22,13 +22,14 @@ pub enum RunFormat {
     Trec,
     /// One JSON object per line, with a query's id, a document's id and a score.
     Jsonl,
-    /// Columns of other names or in another order: below a header, or MS MARCO's query, document and rank.
+    /// Columns of other names or in another order: below a header, or MS MARCO's query, document
+    /// and rank.
     Table,
     /// One JSON object of queries, each with an object of documents and scores.
     Json,
 }
 
-/// How a line is read.
+/// The format of a line.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum LineFormat {
     Trec,
@@ -42,11 +43,12 @@ pub(super) struct ParsedLine {
     pub query: Range<u32>,
     pub document: Range<u32>,
     pub score: f64,
-    /// Byte of the chunk at which the line begins.
+    /// Byte offset in the chunk at which the line begins.
     pub at: u32,
 }
 
-/// The lines of a chunk. Ids of TREC lines are in the chunk itself; those of JSON may have had escapes and are copied.
+/// The lines of a chunk. Ids of TREC lines are slices of the chunk. Those of JSON are copied,
+/// because they may have had escapes.
 pub(super) struct ParsedLines<'a> {
     pub text: Cow<'a, str>,
     pub lines: Vec<ParsedLine>,
@@ -55,9 +57,9 @@ pub(super) struct ParsedLines<'a> {
 /// A line that cannot be used.
 #[derive(Debug)]
 pub(super) struct BadLine {
-    /// Byte of the chunk at which the line begins.
+    /// Byte offset in the chunk at which the line begins.
     pub at: usize,
-    /// What is wrong and what to do.
+    /// The message, with a remedy.
     pub message: String,
 }
 
@@ -67,7 +69,7 @@ impl ParsedLines<'_> {
     }
 }
 
-/// The first `N` fields of a line between white space, and how many there are in all.
+/// Returns the first `N` fields of a line, separated by white space, and the number of all fields.
 pub(super) fn fields<const N: usize>(line: &[u8]) -> ([Range<usize>; N], usize) {
     let mut found = [const { 0..0 }; N];
     let (mut count, mut at) = (0, 0);
@@ -90,12 +92,12 @@ pub(super) fn fields<const N: usize>(line: &[u8]) -> ([Range<usize>; N], usize) 
 }
 
 impl LineFormat {
-    /// Longest line in bytes: objects may carry a text.
+    /// Returns the maximum bytes of a line: JSON objects may carry a text.
     pub fn max_line_bytes(self) -> usize {
         if let Self::Jsonl = self { MAX_ROW_BYTES } else { MAX_LINE_BYTES }
     }
 
-    /// Every line of a chunk.
+    /// Parses every line of a chunk.
     pub fn parse(self, chunk: &[u8]) -> Result<ParsedLines<'_>, BadLine> {
         let text = std::str::from_utf8(chunk).map_err(|error| not_utf8(chunk, error.valid_up_to()))?;
         match self {
@@ -105,7 +107,7 @@ impl LineFormat {
         }
     }
 
-    /// The query of one line, `None` when the line cannot be read.
+    /// Returns the query of one line, `None` if the line cannot be read.
     pub fn query_of(self, line: &[u8]) -> Option<Cow<'_, str>> {
         match self {
             Self::Trec => {
@@ -117,11 +119,11 @@ impl LineFormat {
         }
     }
 
-    /// Whether a query's numbers, in the file's order, can be what they are read as. Only ranks without a header can be something else: whole
-    /// scores, by which the order would be the reverse.
+    /// Checks that a query's numbers, in the file's order, can be ranks. Only ranks without a
+    /// header are checked: they may be whole scores, which would reverse the order.
     ///
     /// # Errors
-    /// What speaks against it.
+    /// The message about the numbers.
     pub fn check_ranks(self, query_id: &str, scores: impl Iterator<Item = f64>) -> Result<(), String> {
         let Self::Table(Layout { kind: Value::Rank, has_header: false, .. }) = self else { return Ok(()) };
         match are_ranks(&scores.collect::<Vec<_>>()) {
@@ -133,7 +135,7 @@ impl LineFormat {
         }
     }
 
-    /// The document of one line, `None` when the line cannot be read.
+    /// Returns the document of one line, `None` if the line cannot be read.
     pub fn document_of(self, line: &[u8]) -> Option<Cow<'_, str>> {
         match self {
             Self::Trec => {
@@ -146,7 +148,8 @@ impl LineFormat {
     }
 }
 
-/// Whether scores that were made of ranks ([`score_of_rank`]) go from rank 1 up: all ranks once, or some of them in their order.
+/// True if scores that were made of ranks ([`score_of_rank`]) go from rank 1 up: each rank once, or
+/// some of them in ascending order.
 fn are_ranks(scores: &[f64]) -> bool {
     let mut sorted = scores.to_vec();
     sorted.sort_by(|a, b| b.total_cmp(a));
@@ -155,12 +158,12 @@ fn are_ranks(scores: &[f64]) -> bool {
     sorted.first() == Some(&1.0) && falls(&sorted) && (is_whole || falls(scores))
 }
 
-/// The complaint about a line that is longer than any line is.
+/// Returns the message about a line over the maximum length.
 pub(super) fn too_long(limit: usize) -> String {
     format!("this line is longer than {limit} bytes; is the file what it is taken for?")
 }
 
-/// The complaint about a byte that is not UTF-8, at the line that it is on.
+/// Returns the error for a byte that is not UTF-8, with the start of its line.
 pub(super) fn not_utf8(bytes: &[u8], byte: usize) -> BadLine {
     let at = memchr::memrchr(b'\n', &bytes[..byte]).map_or(0, |end| end + 1);
     let message = format!(
@@ -171,7 +174,7 @@ pub(super) fn not_utf8(bytes: &[u8], byte: usize) -> BadLine {
     BadLine { at, message }
 }
 
-/// The complaint about a line with another number of fields.
+/// Returns the message about a line with another number of fields than six.
 pub(super) fn not_six_fields(count: usize) -> String {
     let advice = match count {
         3 => "; a table of three columns needs a header that names them: query_id, doc_id and score",
@@ -180,7 +183,7 @@ pub(super) fn not_six_fields(count: usize) -> String {
     format!("{count} fields; a line of a run has six: query-id Q0 document-id rank score tag{advice}")
 }
 
-/// A score as TREC's lines write it.
+/// Parses a score of a TREC line.
 pub(super) fn finite_score(text: &str) -> Result<f64, String> {
     let number = text.parse::<f64>().ok().filter(|number| number.is_finite());
     number.ok_or_else(|| format!("the score '{text}' is not a number"))
@@ -204,10 +207,10 @@ fn parse_trec(text: &str) -> Result<ParsedLines<'_>, BadLine> {
     Ok(ParsedLines { text: Cow::Borrowed(text), lines: parsed })
 }
 
-/// Query, document and score of a line.
+/// The query, document and score of a line.
 type Fields<'a> = (Cow<'a, str>, Cow<'a, str>, f64);
 
-/// Lines whose ids may stand there otherwise than they are.
+/// Parses lines whose ids may have to be unescaped or unquoted, so they are copied.
 fn parse_owned(text: &str, read: impl Fn(&[u8]) -> Result<Fields<'_>, String>) -> Result<ParsedLines<'_>, BadLine> {
     let mut ids = String::new();
     let mut parsed = Vec::new();
@@ -224,7 +227,7 @@ fn parse_owned(text: &str, read: impl Fn(&[u8]) -> Result<Fields<'_>, String>) -
     Ok(ParsedLines { text: Cow::Owned(ids), lines: parsed })
 }
 
-/// Query, document and score of a line of a table.
+/// Returns the query, document and score of a line of a table.
 fn table_fields(layout: Layout, line: &[u8]) -> Result<Fields<'_>, String> {
     if line.len() > MAX_LINE_BYTES {
         return Err(too_long(MAX_LINE_BYTES));
@@ -236,7 +239,7 @@ fn table_fields(layout: Layout, line: &[u8]) -> Result<Fields<'_>, String> {
     Ok((query, document, score))
 }
 
-/// Query, document and score of a line, whichever of their names it uses.
+/// Returns the query, document and score of a JSON line, under any of their names.
 fn json_fields(line: &[u8]) -> Result<Fields<'_>, String> {
     let object: JsonLine<'_> = serde_json::from_slice(line).map_err(|error| format!("not a line of a run: {error}"))?;
     let missing = |what| format!("no {what}; a line of a run has query_id (or qid), docid (or id) and score");
@@ -246,7 +249,7 @@ fn json_fields(line: &[u8]) -> Result<Fields<'_>, String> {
     Ok((query.ok_or_else(|| missing("query_id"))?.0, document.ok_or_else(|| missing("docid"))?.0, score))
 }
 
-/// What is read of an object; all other fields are passed over.
+/// The fields of a JSON line that are read; all others are ignored.
 #[derive(Deserialize)]
 struct JsonLine<'a> {
     #[serde(borrow)]
@@ -264,7 +267,7 @@ struct JsonLine<'a> {
     score: Option<f64>,
 }
 
-/// An id as a string or as a whole number, which some programs write.
+/// An id as a string, or as a whole number, which some programs write.
 struct JsonId<'a>(Cow<'a, str>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for JsonId<'a> {

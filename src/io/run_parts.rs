@@ -1,4 +1,5 @@
-//! The parts of a run that are read, parsed and handed on one by one, each cut where the query changes.
+//! The parts of a run, each cut where the query changes. They are read, parsed and passed on one by
+//! one.
 
 use std::collections::HashSet;
 use std::hash::BuildHasher;
@@ -11,19 +12,21 @@ use super::lines::{is_blank, lines};
 use super::run::{QueryResults, ScoredDocument, duplicate_message};
 use super::run_line::{BadLine, LineFormat, ParsedLine, ParsedLines, too_long};
 
-/// A part of a run: large enough that cutting it costs nothing, small enough to stay in the caches of its core.
+/// Bytes of a part: large enough that cutting it costs little, small enough for the caches of its
+/// core.
 const PART_BYTES: usize = 1 << 20;
 
-/// The most that one query's lines may have in bytes. They are in memory together, with some 100 bytes for each line.
+/// Maximum bytes of the lines of one query. They are in memory together, with some 100 bytes for
+/// each line.
 const MAX_QUERY_BYTES: usize = 256 << 20;
 
-/// The most lines of one query.
+/// Maximum number of lines of one query.
 const MAX_QUERY_LINES: usize = 5_000_000;
 
-/// Why a part came to nothing.
+/// The reason why a part could not be read.
 pub enum Stop {
     Io(io::Error),
-    /// At this byte of the file.
+    /// A bad line: the byte offset in the file and the message.
     Bad(u64, String),
     /// A query's lines do not stand together.
     Scattered,
@@ -31,7 +34,7 @@ pub enum Stop {
 
 /// A part of the file that begins and ends where the query changes.
 pub struct Part {
-    /// Byte of the file at which the part begins.
+    /// Byte offset in the file at which the part begins.
     pub offset: u64,
     bytes: Vec<u8>,
     format: LineFormat,
@@ -46,7 +49,7 @@ impl Part {
         Stop::Bad(self.offset + at as u64, message)
     }
 
-    /// Gives `map` the results of each query, and notes in `seen` which queries there were.
+    /// Calls `map` with the results of each query, and adds the queries to `seen`.
     pub fn map_queries<T>(
         &self,
         ignore_identical_ids: bool,
@@ -61,7 +64,7 @@ impl Part {
         for group in parsed.lines.chunk_by(same_query) {
             let query_id = parsed.slice(&group[0].query);
             let document = |line: &ParsedLine| ScoredDocument { id: parsed.slice(&line.document), score: line.score };
-            // Where they are no ranks, the rest of them may stand elsewhere.
+            // If they are not ranks, the rest of the query's lines may be elsewhere in the file.
             self.format.check_ranks(query_id, group.iter().map(|line| line.score)).map_err(|_| Stop::Scattered)?;
             documents.clear();
             documents.extend(group.iter().map(document).filter(|found| !leaves_out(query_id, found.id)));
@@ -81,18 +84,19 @@ impl Part {
     }
 }
 
-/// Cuts a run into parts, reading ahead no further than the part itself.
+/// Cuts a run into parts. It reads ahead no further than the current part.
 pub struct Parts<'a> {
     reader: Box<dyn Read + Send + 'a>,
     format: LineFormat,
     offset: u64,
-    /// What was read and belongs to the next part.
+    /// The bytes that were read and belong to the next part.
     carry: Vec<u8>,
     ended: bool,
 }
 
 impl<'a> Parts<'a> {
-    /// Of what is left to read, which begins at this byte of the file.
+    /// Creates an iterator over the rest of the file. `offset`: the byte of the file at which it
+    /// begins.
     pub fn new(reader: Box<dyn Read + Send + 'a>, format: LineFormat, offset: u64) -> Self {
         Self { reader, format, offset, carry: Vec::new(), ended: false }
     }
@@ -135,7 +139,7 @@ impl Parts<'_> {
                 cut => cut,
             };
             if cut == bytes.len() && bytes.iter().all(|&byte| is_blank(byte)) {
-                // Nothing but line ends: they are counted and not kept.
+                // A part of only line ends is counted but not kept.
                 self.offset += bytes.len() as u64;
                 bytes.clear();
                 continue;
@@ -150,18 +154,20 @@ impl Parts<'_> {
     }
 }
 
-/// Watches a part that grows because all its lines may be one query's.
+/// State of the check of a part that grows because all its lines may belong to one query.
 #[derive(Default)]
 struct Growth {
     /// Hashes of the documents' ids so far.
     seen: HashSet<u64, FixedState>,
-    /// Bytes whose lines were looked at.
+    /// Number of bytes whose lines have been checked.
     checked: usize,
 }
 
 impl Growth {
-    /// Where the part is to be cut at once, because it has a document twice or a line that cannot be read, which is found when it is
-    /// parsed, or because blank lines follow; 0 to go on. The error is the byte of a line and what is wrong there.
+    /// Returns the position at which to cut the part at once, 0 to read on.
+    ///
+    /// It cuts if the part has a document twice or a line that cannot be read, which the parser
+    /// then reports, or if blank lines follow. The error is the byte of a line and the message.
     fn check(&mut self, format: LineFormat, bytes: &[u8]) -> Result<usize, (u64, String)> {
         let Some(last) = bytes.iter().rposition(|&byte| !is_blank(byte)) else { return Ok(bytes.len()) };
         let end = memchr::memrchr(b'\n', bytes).map_or(0, |end| end + 1);
@@ -185,13 +191,13 @@ impl Growth {
             );
             return Err((0, message));
         }
-        // Many blank lines behind the last one are not worth keeping.
+        // Many blank lines behind the last line are not kept.
         let behind = memchr::memchr(b'\n', &bytes[last..]).map(|end| last + end + 1);
         Ok(behind.filter(|behind| bytes.len() - behind > PART_BYTES / 2).unwrap_or(0))
     }
 }
 
-/// Where the last query's lines begin; 0 when all lines may be one query's.
+/// Returns the start of the last query's lines; 0 if all lines may belong to one query.
 fn last_query_start(format: LineFormat, bytes: &[u8]) -> usize {
     let Some(mut end) = memchr::memrchr(b'\n', bytes) else { return 0 };
     let mut start_of_last = end + 1;

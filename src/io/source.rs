@@ -1,4 +1,4 @@
-//! Where bytes come from: a file or standard input, compressed or not.
+//! The bytes of an input: a file or standard input, compressed or not.
 
 use std::fmt;
 use std::fs::File;
@@ -8,13 +8,13 @@ use std::path::Path;
 use super::format::SNIFF_BYTES;
 use crate::{Error, Result};
 
-/// Bytes that are still to be read.
+/// The bytes that have not been read yet.
 pub(super) type Bytes = Box<dyn Read + Send>;
 
-/// Buffer between a file and what decompresses it.
+/// Buffer between a file and its decompressor.
 const BUFFER_BYTES: usize = 64 << 10;
 
-/// How an input is compressed.
+/// The compression of an input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Compression {
     Gzip,
@@ -25,13 +25,13 @@ pub(super) enum Compression {
 pub(super) struct Source {
     /// The first bytes, unpacked: at most [`SNIFF_BYTES`].
     pub head: Vec<u8>,
-    /// What follows them.
+    /// The bytes that follow.
     pub rest: Bytes,
-    /// How the input was compressed.
+    /// The compression of the input.
     pub compression: Option<Compression>,
 }
 
-/// A file, or standard input for `-`, as it is, and the name that messages use for it.
+/// Opens a file, or standard input for `-`, and returns its bytes and its name for messages.
 pub(super) fn open_input(path: &Path) -> Result<(Bytes, String)> {
     if path.as_os_str() == "-" {
         return Ok((Box::new(io::stdin()), "-".to_owned()));
@@ -41,7 +41,7 @@ pub(super) fn open_input(path: &Path) -> Result<(Bytes, String)> {
 }
 
 impl Source {
-    /// Reads the first bytes and unpacks gzip and zstd, which these tell.
+    /// Reads the first bytes. Unpacks gzip and zstd, detected by these bytes.
     pub fn new(mut input: Bytes) -> io::Result<Self> {
         let (head, rest) = split_head(&mut input)?;
         let rest = if rest { input } else { Box::new(io::empty()) };
@@ -53,20 +53,20 @@ impl Source {
         Ok(Self { head, rest, compression: Some(compression) })
     }
 
-    /// Opens a file, or standard input for `-`, and gives its name too.
+    /// Opens a file, or standard input for `-`, and also returns its name.
     pub fn open(path: &Path) -> Result<(Self, String)> {
         let (input, name) = open_input(path)?;
         Ok((Self::new(input).map_err(Error::io("read", path))?, name))
     }
 
-    /// The head, then the rest.
+    /// Returns the head followed by the rest.
     pub fn into_bytes(self) -> Bytes {
         Box::new(Cursor::new(self.head).chain(self.rest))
     }
 }
 
-/// The first bytes, and whether there may be more: an input that gave fewer than it was asked for has ended, and a
-/// terminal must not be asked for its end twice.
+/// Reads the first bytes. The flag is true if there may be more. An input that returned fewer than
+/// requested has ended, and a terminal must not be read after its end.
 fn split_head(input: &mut Bytes) -> io::Result<(Vec<u8>, bool)> {
     let mut head = Vec::new();
     input.take(SNIFF_BYTES as u64).read_to_end(&mut head)?;
@@ -75,17 +75,17 @@ fn split_head(input: &mut Bytes) -> io::Result<(Vec<u8>, bool)> {
 }
 
 impl Compression {
-    /// What the first bytes say.
+    /// Detects the compression from the first bytes.
     fn of(head: &[u8]) -> Option<Self> {
         match *head {
             [0x1F, 0x8B, ..] => Some(Self::Gzip),
-            // A frame, or a skippable one, with which pzstd begins.
+            // A zstd frame, or a skippable frame, with which pzstd begins.
             [0x28, 0xB5, 0x2F, 0xFD, ..] | [0x50..=0x5F, 0x2A, 0x4D, 0x18, ..] => Some(Self::Zstd),
             _ => None,
         }
     }
 
-    /// Unpacks a whole file, which may be several streams one after the other.
+    /// Returns the decompressor of a whole file, which may consist of several streams.
     fn decoder(self, packed: BufReader<Uninterrupted>) -> io::Result<Bytes> {
         Ok(match self {
             Self::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(packed)),
@@ -103,7 +103,7 @@ impl fmt::Display for Compression {
     }
 }
 
-/// Tries again when a signal interrupts a read: decoders give up there.
+/// Reader that retries when a signal interrupts a read, because decoders stop there.
 struct Uninterrupted(Bytes);
 
 impl Read for Uninterrupted {
@@ -117,7 +117,7 @@ impl Read for Uninterrupted {
     }
 }
 
-/// A decoder that says what is wrong with its stream.
+/// Reader that explains the errors of a decoder.
 struct Unpacked {
     reader: Bytes,
     compression: Compression,
@@ -126,12 +126,12 @@ struct Unpacked {
 impl Read for Unpacked {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.reader.read(buffer).map_err(|error| {
-            // What the operating system says is not about the stream.
+            // An error of the operating system is not about the stream.
             if error.raw_os_error().is_some() {
                 return error;
             }
             let message = match error.kind() {
-                // Said in the frame's head: `zstd --long` beyond 27.
+                // The frame's header asks for it: `zstd --long` beyond 27.
                 _ if error.to_string().contains("too much memory") => {
                     "the zstd stream needs more than 128 MiB of memory to be unpacked (--long); unpack it first: zstd -d --long=31 FILE".to_owned()
                 }

@@ -13,26 +13,26 @@ use crate::{Error, Result};
 /// One line of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunLine {
-    /// The query's id, shared by lines that stand together.
+    /// The query's id, shared by consecutive lines of the query.
     pub query_id: Arc<str>,
     /// The document's id.
     pub document_id: String,
-    /// As the file gives it; most tools count from 1 and some from 0.
+    /// The rank in the file; most tools count from 1 and some from 0.
     pub rank: u64,
     /// Higher is better. Finite.
     pub score: f64,
-    /// The run's name, shared likewise.
+    /// The run's name, shared by consecutive lines.
     pub tag: Arc<str>,
 }
 
 /// Appends one line of a run, with its line end, to `out`. `rank` counts from 1.
 ///
-/// The score is written with as many digits as make it the same `f32` again, so that sorting the file by score gives
-/// the order that was computed. No exponent is used.
+/// The score has the fewest digits that yield the same `f32` again, so sorting the file by score
+/// gives the computed order. It has no exponent.
 ///
 /// # Errors
-/// [`Error::InvalidArgument`] when an id or the tag is empty or has white space in it, which this format cannot carry,
-/// or when the score is not a finite number; `out` is unchanged then.
+/// [`Error::InvalidArgument`] when an id or the tag is empty or has white space, which this format
+/// does not allow, or when the score is not a finite number; `out` is then unchanged.
 ///
 /// ```
 /// let mut run = String::new();
@@ -66,13 +66,15 @@ pub fn write_run_line(
     Ok(())
 }
 
-/// Reads a run in TREC's format, or standard input for `-`, in the file's order. Blank lines do not count.
+/// Reads a run in TREC's format, or standard input for `-`, in the file's order. Blank lines do not
+/// count.
 ///
-/// Memory: some 100 bytes a line. [`RunFile`](super::RunFile) needs less, reads more formats and finds documents that stand twice.
+/// Memory: some 100 bytes per line. [`RunFile`](super::RunFile) needs less, reads more formats and
+/// detects repeated documents.
 ///
 /// # Errors
-/// [`Error::Io`] for a file that cannot be read; [`Error::BadRow`] for a line that does not have six fields, or whose
-/// rank or score is not a number.
+/// [`Error::Io`] for a file that cannot be read; [`Error::BadRow`] for a line that does not have
+/// six fields, or whose rank or score is not a number.
 pub fn read_run(path: impl AsRef<Path>) -> Result<Vec<RunLine>> {
     let options = ReadOptions { format: Some(InputFormat::Text), ..ReadOptions::default() };
     let lines = Rows::open(path, &options)?;
@@ -92,7 +94,7 @@ pub fn read_run(path: impl AsRef<Path>) -> Result<Vec<RunLine>> {
     Ok(run)
 }
 
-/// `before`: the line before, whose texts are shared where they are the same.
+/// Parses a line. `before`: the previous line, whose texts are shared if they are equal.
 fn parse_run_line(line: &str, before: Option<&RunLine>) -> Result<RunLine, String> {
     let fields: Vec<&str> = line.split_whitespace().collect();
     let &[query_id, _, document_id, rank, score, tag] = fields.as_slice() else {

@@ -1,4 +1,4 @@
-//! Files that are whole or not there.
+//! Files that appear only when they are complete.
 
 use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, BufWriter, ErrorKind, Seek, SeekFrom, Write};
@@ -10,39 +10,42 @@ use super::durable::{folder_of, remove_file, rename_only, sync_file, sync_folder
 use crate::hex::hex;
 use crate::{Error, Result};
 
-/// Buffer before a file; one write of a megabyte costs no more than one of 8 KiB.
+/// Buffer before a file. One write of a megabyte costs no more than one of 8 KiB.
 const BUFFER_BYTES: usize = 1 << 20;
-/// Links that lead from one to the next, at most: as many as Linux follows.
+/// Maximum number of links in a chain: as many as Linux follows.
 const MAX_LINKS: usize = 40;
-/// Processes that write one target at the same time, at most.
+/// Maximum number of processes that write one target at the same time.
 const SLOTS: usize = 1000;
 
-/// A file that is written under a temporary name beside its target and gets the target's name when it is whole.
+/// A file that is written under a temporary name beside its target and renamed to the target when
+/// it is complete.
 ///
-/// A target that is a link is written where the link leads, and a target that is there keeps its mode.
-/// Dropped before [`WholeFile::finish`], the unfinished file is removed. Where its process was killed it
-/// stays, as `.nearsort-*.tmp`, until the next process writes the same target.
+/// If the target is a link, the file that the link leads to is written. An existing target keeps
+/// its mode. Dropping it before [`WholeFile::finish`] removes the unfinished file. If the process
+/// is killed, the unfinished file stays, as `.nearsort-*.tmp`, until the next process writes the
+/// same target.
 #[derive(Debug)]
 pub struct WholeFile {
     out: BufWriter<Unfinished>,
-    /// As it was given, for messages.
+    /// The path as it was given, for messages.
     path: PathBuf,
-    /// Where it leads.
+    /// The path at the end of its links.
     target: PathBuf,
 }
 
 impl WholeFile {
-    /// Opens the temporary file; what lies at `path` stays until the end.
+    /// Opens the temporary file. An existing file at `path` stays until the end.
     ///
     /// # Errors
-    /// [`Error::Io`] when the folder takes no file.
+    /// [`Error::Io`] when no file can be created in the folder.
     pub fn create(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let target = behind_links(path).map_err(Error::io("write", path))?;
         Self::at(path, target)
     }
 
-    /// As [`WholeFile::create`], for a file in a folder of ours: a link in its place is replaced, not followed.
+    /// Like [`WholeFile::create`], for a file in a folder of nearsort's own: a link in its place is
+    /// replaced, not followed.
     pub(crate) fn create_own(path: &Path) -> Result<Self> {
         Self::at(path, path.to_owned())
     }
@@ -52,7 +55,7 @@ impl WholeFile {
         Ok(Self { out: BufWriter::with_capacity(BUFFER_BYTES, file), path: path.to_owned(), target })
     }
 
-    /// A file whose every write fails as on a disk without space.
+    /// Returns a file whose writes all fail as on a full disk.
     #[cfg(all(test, target_os = "linux"))]
     pub(super) fn on_a_full_disk(path: &Path) -> Self {
         let file = OpenOptions::new().write(true).open("/dev/full").unwrap();
@@ -60,33 +63,36 @@ impl WholeFile {
         Self { out, path: path.to_owned(), target: path.to_owned() }
     }
 
-    /// Whether a file could be written under this name: not where a device or a pipe is, which renaming would put away.
+    /// Checks that a file can be written under this name. A device or a pipe is refused, because
+    /// the rename would replace it.
     ///
     /// # Errors
-    /// [`Error::Io`] when something that is no regular file lies there.
+    /// [`Error::Io`] when something other than a regular file is there.
     pub fn check_target(path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
         refuse_what_is_no_file(path).map_err(Error::io("write", path))
     }
 
-    /// The name that the file will have.
+    /// Returns the name that the file will have.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The name of the unfinished file: a program that is ended by a signal may want to remove it.
+    /// Returns the path of the unfinished file, for a program that removes it when a signal ends
+    /// it.
     pub fn temporary_path(&self) -> &Path {
         &self.out.get_ref().path
     }
 
-    /// Puts the file in its place, and waits until the disk has it and its name.
+    /// Renames the file to its target, and waits until the file and its name are on the disk.
     ///
     /// # Errors
-    /// [`Error::Io`]; what lay there before is then as it was, unless only its folder could not be synced.
+    /// [`Error::Io`]; an earlier file is then unchanged, unless only its folder could not be
+    /// synced.
     pub fn finish(self) -> Result<()> {
         let Self { out, path, target } = self;
         let file = out.into_inner().map_err(|error| Error::io("write", &path)(error.into_error()))?;
-        // On disk before it has its name: no crash may leave a whole name on half a file.
+        // The content is synced before the rename: no crash may leave a final name on half a file.
         sync_file(&file.file, &file.path).map_err(Error::io("write", &path))?;
         rename_only(&file.path, &target).map_err(Error::io("rename to", &path))?;
         sync_folder(folder_of(&target))
@@ -109,16 +115,17 @@ impl Seek for WholeFile {
     }
 }
 
-/// Writes a whole file under a temporary name and renames it: nobody ever sees a part of it.
+/// Writes a whole file under a temporary name and renames it, so that no reader sees a part of it.
 ///
 /// # Errors
-/// [`Error::Io`]; the target is then as it was.
+/// [`Error::Io`]; the target is then unchanged.
 pub fn write_whole(path: impl AsRef<Path>, content: &[u8]) -> Result<()> {
     let path = path.as_ref();
     write_into(WholeFile::create(path)?, path, content)
 }
 
-/// [`write_whole`] for a file in a folder of ours: a link in its place is replaced, not followed.
+/// Like [`write_whole`], for a file in a folder of nearsort's own: a link in its place is replaced,
+/// not followed.
 pub(crate) fn write_own(path: &Path, content: &[u8]) -> Result<()> {
     write_into(WholeFile::create_own(path)?, path, content)
 }
@@ -128,11 +135,13 @@ fn write_into(mut file: WholeFile, path: &Path, content: &[u8]) -> Result<()> {
     file.finish()
 }
 
-/// Gives a finished file, which is on the disk, the name of an output: where that is a link, of what it leads to, with
-/// the mode of what lay there. The new name is on the disk when this returns.
+/// Renames a finished file, which is already on the disk, to the name of an output. If that is a
+/// link, the link's target is replaced. The file gets the mode of an earlier file. The new name is
+/// on the disk when this returns.
 ///
 /// # Errors
-/// [`Error::Io`]; what lay at `output` is then as it was, unless only a folder could not be synced.
+/// [`Error::Io`]; an earlier file at `output` is then unchanged, unless only a folder could not be
+/// synced.
 pub fn publish_file(finished: impl AsRef<Path>, output: impl AsRef<Path>) -> Result<()> {
     let (finished, output) = (finished.as_ref(), output.as_ref());
     refuse_what_is_no_file(output).map_err(Error::io("write", output))?;
@@ -143,7 +152,7 @@ pub fn publish_file(finished: impl AsRef<Path>, output: impl AsRef<Path>) -> Res
     }
     match rename_only(finished, &target) {
         Ok(()) => {}
-        // A link may lead to another disk.
+        // A link may lead to another file system.
         Err(error) if error.kind() == ErrorKind::CrossesDevices => {
             let mut out = WholeFile::create(output)?;
             let mut file = File::open(finished).map_err(Error::io("open", finished))?;
@@ -157,7 +166,7 @@ pub fn publish_file(finished: impl AsRef<Path>, output: impl AsRef<Path>) -> Res
     sync_folder(folder_of(finished))
 }
 
-/// A device or a pipe in the target's place is left alone: renaming would put a file where it was.
+/// Refuses a device or a pipe in the target's place, because the rename would replace it.
 fn refuse_what_is_no_file(path: &Path) -> io::Result<()> {
     if path.metadata().is_ok_and(|target| !target.is_file()) {
         return Err(io::Error::new(ErrorKind::InvalidInput, "it is not a regular file; give the name of one"));
@@ -165,7 +174,7 @@ fn refuse_what_is_no_file(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Where a file of this name lies: at the end of its links, also where nothing is there yet.
+/// Returns the path at the end of the links, also if there is no file yet.
 fn behind_links(path: &Path) -> io::Result<PathBuf> {
     let mut path = path.to_owned();
     for _ in 0..MAX_LINKS {
@@ -178,7 +187,8 @@ fn behind_links(path: &Path) -> io::Result<PathBuf> {
     Err(io::Error::new(ErrorKind::InvalidInput, "its links lead in a circle; give the name of a file"))
 }
 
-/// A file under a temporary name, locked as long as its process lives. Dropped before it is renamed, it is removed.
+/// A file under a temporary name, locked while its process lives. Dropping it before the rename
+/// removes it.
 #[derive(Debug)]
 struct Unfinished {
     file: File,
@@ -186,10 +196,10 @@ struct Unfinished {
 }
 
 impl Unfinished {
-    /// In the target's folder, because a rename works only within one file system.
+    /// Creates it in the target's folder, because a rename works only within one file system.
     ///
-    /// The name is the target's own: so that what a killed process left is found, by its lock that nobody
-    /// holds, when the same target is written again, without reading the folder.
+    /// The name depends only on the target. So the next writer of the same target finds the file of
+    /// a killed process without reading the folder, by its lock that no process holds.
     fn beside(target: &Path) -> io::Result<Self> {
         refuse_what_is_no_file(target)?;
         let old = target.metadata().ok();
@@ -224,15 +234,15 @@ impl Seek for Unfinished {
 
 impl Drop for Unfinished {
     fn drop(&mut self) {
-        // After a rename nothing has this name but, perhaps, the file of another process.
+        // After a rename, only the file of another process can have this name.
         if is_at(&self.file, &self.path) {
-            // What cannot be removed is left to the next writer of the target.
+            // If it cannot be removed, the next writer of the target removes it.
             let _ = fs::remove_file(&self.path);
         }
     }
 }
 
-/// Makes a file and locks it; `None` where a process that lives has one of this name.
+/// Creates and locks a file; `None` if a living process has one of this name.
 fn claim(path: &Path, old: Option<&Metadata>) -> io::Result<Option<File>> {
     remove_abandoned(path);
     let file = match create_new(path, old) {
@@ -241,12 +251,14 @@ fn claim(path: &Path, old: Option<&Metadata>) -> io::Result<Option<File>> {
     };
     match file.try_lock() {
         Err(TryLockError::WouldBlock) => Ok(None),
-        // Another process may have taken it for abandoned before it was locked. Without locks nobody does.
+        // Another process may have taken it for abandoned before it was locked. Without locks no
+        // process does.
         Ok(()) | Err(TryLockError::Error(_)) => Ok(is_at(&file, path).then_some(file)),
     }
 }
 
-/// Removes the unfinished file of a process that is gone. Where there are no locks, nobody can tell.
+/// Removes the unfinished file of a process that has ended. On file systems without locks it keeps
+/// the file.
 fn remove_abandoned(path: &Path) {
     if !fs::symlink_metadata(path).is_ok_and(|found| found.is_file()) {
         return;
@@ -260,7 +272,7 @@ fn remove_abandoned(path: &Path) {
 #[cfg(unix)]
 fn create_new(path: &Path, old: Option<&Metadata>) -> io::Result<File> {
     use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-    // No wider than what it replaces, from its first byte on.
+    // From its first byte on, its mode is no wider than that of the file that it replaces.
     let mode = old.map_or(0o666, |old| old.mode() & 0o777);
     OpenOptions::new().read(true).write(true).create_new(true).mode(mode).open(path)
 }
@@ -270,13 +282,14 @@ fn create_new(path: &Path, _: Option<&Metadata>) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create_new(true).open(path)
 }
 
-/// Gives a new file the mode of the old one and, where that is allowed, its owner.
+/// Gives a new file the mode of the old one and, if allowed, its owner.
 #[cfg(unix)]
 fn take_over(new: &File, old: &Metadata) -> io::Result<()> {
     use std::os::unix::fs::{MetadataExt, fchown};
     let found = new.metadata()?;
     if (found.uid(), found.gid()) != (old.uid(), old.gid()) {
-        // Only root may, and a user whose group it is: without it the file is ours, as it always was.
+        // Only root may do this, and for the group its members. Otherwise the file belongs to this
+        // user, as usual.
         let _ = fchown(new, Some(old.uid()), Some(old.gid()));
     }
     if found.mode() == old.mode() { Ok(()) } else { new.set_permissions(old.permissions()) }
@@ -287,7 +300,7 @@ fn take_over(_: &File, _: &Metadata) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether this very file has this name.
+/// True if this file, and no other, has this name.
 #[cfg(unix)]
 pub(super) fn is_at(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
@@ -353,7 +366,7 @@ mod tests {
         let path = folder.path().join("out");
         let killed = WholeFile::create(&path).unwrap();
         let left = killed.temporary_path().to_owned();
-        // A kill: the lock goes with the process, the file stays.
+        // A kill releases the lock with the process; the file stays.
         let copy = folder.path().join("copy");
         fs::rename(&left, &copy).unwrap();
         drop(killed);
@@ -392,7 +405,7 @@ mod tests {
         publish_file(at("finished"), at("link")).unwrap();
         assert!(at("link").is_symlink());
         assert_eq!((fs::read(at("real/file")).unwrap(), mode("real/file")), (b"published".to_vec(), 0o640));
-        // A file that others may not read is not shown to them while it is written.
+        // A private file is not readable by others while it is written.
         fs::set_permissions(at("real/file"), fs::Permissions::from_mode(0o600)).unwrap();
         let file = WholeFile::create(at("link")).unwrap();
         assert_eq!(fs::metadata(file.temporary_path()).unwrap().permissions().mode() & 0o777, 0o600);

@@ -1,4 +1,4 @@
-//! A block of lists: what is scored with one encoding of every document, and held in memory together.
+//! A block of lists. It is scored with one encoding of every document, and is in memory as a whole.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -15,23 +15,25 @@ use crate::reranker::Reranker;
 use crate::scorer::{CandidateList, MAX_FEEDBACK_CANDIDATES, QueryReading, Scored, ScoredList};
 use crate::{JobError, Result};
 
-/// Queries of a block. A document that several of them share is encoded once; their token vectors are in memory, some 50 KB each.
+/// Maximum number of queries of a block. A document that several of them share is encoded once.
+/// Their token vectors are in memory, some 50 KB each.
 pub const MAX_LISTS: usize = 1024;
-/// Pairs of a block, unless one list has more; some 40 bytes each.
+/// Maximum number of pairs of a block, unless one list has more; some 40 bytes each.
 pub const MAX_PAIRS: usize = 1 << 20;
-/// What the embeddings of a block's pairs take, unless one list has more.
+/// Maximum bytes of the embeddings of a block's pairs, unless one list has more.
 const MAX_VECTOR_BYTES: usize = 256 << 20;
-/// Documents of a slice: what is encoded between two records of the journal, and whose texts are in memory. Every slice encodes its queries again,
-/// so it grows with them: eight documents of some hundred tokens for each query make that one or two per cent.
+/// Number of documents of a slice. Their texts are in memory, and the journal gets one record per
+/// slice. Every slice encodes its queries again, so its size grows with the number of queries. With
+/// eight documents of some hundred tokens per query, that costs one or two per cent.
 pub const SLICE_DOCUMENTS: RangeInclusive<usize> = 512..=8192;
 const DOCUMENTS_PER_LIST: usize = 8;
 
-/// A query and its candidates among the documents of a block.
+/// A query and its candidates, which are documents of a block.
 pub struct List {
     pub query: Query,
-    /// Positions of documents, the first stage's best first.
+    /// Positions of documents, best first by the first stage.
     pub documents: Vec<usize>,
-    /// One per document.
+    /// First-stage scores, one per document.
     pub first_stage: Vec<Option<f64>>,
 }
 
@@ -41,7 +43,7 @@ pub struct Block {
     pub documents: Documents,
 }
 
-/// Texts at hand, or their places in a corpus.
+/// Documents in memory, or their positions in a corpus.
 pub enum Documents {
     Rows(Vec<Row>),
     Corpus(Arc<Corpus>, Vec<u64>),
@@ -68,20 +70,20 @@ impl Documents {
 pub struct ListScores {
     pub reading: QueryReading,
     pub document_tokens: u64,
-    /// As the list's documents.
+    /// The pairs, in the order of the list's documents.
     pub pairs: Vec<Scored>,
 }
 
-/// What is scored at a time.
+/// The documents and lists that are scored together.
 #[derive(Debug, Default, PartialEq)]
 struct Cut {
-    /// Positions of documents, ascending.
+    /// Positions of documents, ascending. (If whole lists are needed: list by list.)
     documents: Vec<usize>,
-    /// The lists in it, with the places of their documents.
+    /// The lists in it, each with the positions of the documents in the list.
     lists: Vec<(usize, Vec<usize>)>,
 }
 
-/// A block on its way: scores of the slices that are done.
+/// A block that is being scored: the scores of its finished slices.
 pub struct Scoring {
     pub block: Block,
     done: Vec<Slice>,
@@ -89,21 +91,22 @@ pub struct Scoring {
     feedback: Vec<ListFeedback>,
 }
 
-/// What a list's feedback needs.
+/// The settings of a list that its feedback depends on.
 struct ListFeedback {
-    /// There is one.
+    /// True if the list gets feedback.
     is_on: bool,
-    /// First-stage scores count.
+    /// True if first-stage scores are blended in.
     is_blended: bool,
 }
 
-/// Pairs of a block, unless one list has more, where their vectors of so many numbers are kept.
+/// Returns the maximum number of pairs of a block, unless one list has more. `vector_dim`: the
+/// dimension of their vectors, if these are kept.
 pub fn max_pairs(vector_dim: Option<usize>) -> usize {
     let of_vectors = |dim: usize| MAX_VECTOR_BYTES / (dim.max(1) * size_of::<f32>());
     vector_dim.map_or(MAX_PAIRS, |dim| of_vectors(dim).min(MAX_PAIRS))
 }
 
-/// Cuts by documents: each is in one slice, a list may be in several.
+/// Cuts a block by documents: each document is in one slice, a list may be in several.
 fn cut_documents(block: &Block) -> Vec<Cut> {
     let slice_documents =
         (block.lists.len() * DOCUMENTS_PER_LIST).clamp(*SLICE_DOCUMENTS.start(), *SLICE_DOCUMENTS.end());
@@ -123,7 +126,8 @@ fn cut_documents(block: &Block) -> Vec<Cut> {
     cuts
 }
 
-/// Cuts by lists: each is whole in one slice, a document may be in several. A slice ends with the list that fills it.
+/// Cuts by lists: each list is in one slice as a whole, a document may be in several. A slice ends
+/// with the list that fills it.
 fn cut_lists(lists: &[List]) -> Vec<Cut> {
     let mut cuts = Vec::new();
     let mut cut = Cut::default();
@@ -143,7 +147,7 @@ fn cut_lists(lists: &[List]) -> Vec<Cut> {
 }
 
 impl Scoring {
-    /// A block to be scored by this reranker, whole lists at a time where it needs them.
+    /// Prepares a block for this reranker. It is cut into whole lists if the reranker needs them.
     pub fn new(block: Block, reranker: &Reranker) -> Self {
         let cuts = if reranker.needs_whole_lists() { cut_lists(&block.lists) } else { cut_documents(&block) };
         let is_blended = |list: &List| reranker.blend() != Blend::None && list.first_stage.iter().any(Option::is_some);
@@ -155,18 +159,19 @@ impl Scoring {
         Self { block, done: Vec::new(), cuts, feedback }
     }
 
-    /// Documents that need not be scored again; one that is in several slices counts once.
+    /// Returns the number of documents that are already scored. One that is in several slices
+    /// counts once.
     pub fn num_done(&self) -> usize {
         let done = self.cuts[..self.done.len()].iter().flat_map(|cut| &cut.documents);
         done.collect::<HashSet<_>>().len()
     }
 
-    /// Tokens of the slices that are done.
+    /// Returns the tokens of the finished slices.
     pub fn num_tokens(&self) -> u64 {
         self.done.iter().map(|slice| slice.tokens).sum()
     }
 
-    /// Takes the next slice as it was recorded.
+    /// Adds the next slice, as it was recorded in the journal.
     pub fn push(&mut self, slice: Slice) -> Result<()> {
         let cut = self.cuts.get(self.done.len());
         let expected = cut.map(|cut| cut.lists.iter().map(|(list, places)| (*list, places.len())));
@@ -179,7 +184,7 @@ impl Scoring {
         Ok(())
     }
 
-    /// Drops vectors that no feedback can need any more, of the lists in the newest slice.
+    /// Drops the vectors that no feedback needs any more, for the lists of the newest slice.
     fn forget_vectors(&mut self) {
         let lists: Vec<usize> =
             self.done.last().map_or(Vec::new(), |slice| slice.lists.iter().map(|list| list.list).collect());
@@ -195,7 +200,8 @@ impl Scoring {
         }
     }
 
-    /// The candidates with vectors that can be among a list's best by the slices that are done, and the `next`; `None`: all.
+    /// Returns the candidates with vectors that can still be among a list's best, judged by the
+    /// finished slices and `next`. `None` means all.
     fn contenders(&self, list: usize, next: Option<&Slice>) -> Option<HashSet<usize>> {
         let (all, is_blended) = (&self.block.lists[list], self.feedback[list].is_blended);
         if all.documents.len() <= MAX_FEEDBACK_CANDIDATES {
@@ -216,7 +222,7 @@ impl Scoring {
         Some(ranking::undominated(&among, MAX_FEEDBACK_CANDIDATES).into_iter().collect())
     }
 
-    /// Scores the next slice; `None` when all are done.
+    /// Scores the next slice; `None` if all are finished.
     pub fn next_slice(&self, reranker: &Reranker, call: &Call<'_>) -> Result<Option<Slice>> {
         let Some(Cut { documents, lists: places }) = self.cuts.get(self.done.len()) else { return Ok(None) };
         let rows = documents.iter().map(|&at| self.block.documents.row(at)).collect::<Result<Vec<_>>>()?;
@@ -249,7 +255,7 @@ impl Scoring {
         Ok(Some(slice))
     }
 
-    /// Drops the vectors of a new slice that no feedback can need.
+    /// Drops the vectors of a new slice that no feedback needs.
     fn keep_needed_vectors(&self, slice: &mut Slice, places: &[(usize, Vec<usize>)]) {
         let needed: Vec<Option<HashSet<usize>>> = places
             .iter()
@@ -263,7 +269,7 @@ impl Scoring {
         }
     }
 
-    /// The scores of a list once all slices are done.
+    /// Returns the scores of every list, once all slices are finished.
     pub fn scores(&self) -> Vec<ListScores> {
         let mut scores: Vec<ListScores> = self.block.lists.iter().map(|_| ListScores::default()).collect();
         let mut placed: Vec<Vec<(usize, &Scored)>> = vec![Vec::new(); scores.len()];
@@ -282,12 +288,12 @@ impl Scoring {
     }
 }
 
-/// The worst where there is none.
+/// Returns the first-stage score; the worst if there is none.
 fn first_stage_score(list: &List, place: usize) -> f64 {
     list.first_stage[place].unwrap_or(f64::NEG_INFINITY)
 }
 
-/// Drops the vectors of pairs whose places are not among those that are needed.
+/// Drops the vectors of pairs whose positions are not among those needed.
 fn keep_vectors(pairs: &mut [Scored], places: &[usize], needed: &HashSet<usize>) {
     let dropped = pairs.iter_mut().zip(places).filter(|(_, place)| !needed.contains(place));
     dropped.for_each(|(pair, _)| pair.vector = None);
@@ -304,7 +310,8 @@ mod tests {
 
     use super::*;
 
-    /// Gives each candidate its place from the end of its list, and notes how long the lists were that it saw.
+    /// Scores each candidate by its place from the end of its list, and records the lengths of the
+    /// lists.
     #[derive(Default)]
     struct ByPlace {
         lengths: Mutex<Vec<usize>>,
@@ -326,7 +333,7 @@ mod tests {
         }
     }
 
-    /// Lists that share documents, one of them empty, over more documents than a slice has.
+    /// Returns lists that share documents, one of them empty, over more documents than a slice has.
     fn block() -> Block {
         let list = |at: usize, documents: Vec<usize>| List {
             query: Query::new(at.to_string(), "q"),

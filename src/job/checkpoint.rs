@@ -1,4 +1,5 @@
-//! A job that can be killed at any point: everything that it has done lies in a folder beside its output, and goes on from there.
+//! A job that can be killed at any point. All its work is in a folder beside its output, and the
+//! next run continues from there.
 //!
 //! | in `OUTPUT.job/` | what it is |
 //! |---|---|
@@ -8,7 +9,8 @@
 //! | `answers` | the output so far; it becomes the output |
 //! | `columns` | the output as Parquet, made of the answers at the end |
 //!
-//! What is looked up of the inputs lies in files without a name. [`folder`](super::folder) says whose folder it is.
+//! Data looked up from the inputs is in files without a name. [`folder`](super::folder) explains
+//! who owns the folder.
 
 use std::path::Path;
 
@@ -23,43 +25,43 @@ use crate::answer::{Format, write_columns};
 use crate::io::{CheckedFile, FileMark, Journal, publish_file};
 use crate::{Error, JobError, Result};
 
-/// What a journal holds: at first how far the answers are, then the slices of the block in work.
+/// A record of a journal: first the progress of the answers, then the slices of the block in work.
 #[derive(Debug, Deserialize)]
 enum Record {
     Progress(Box<Progress>),
     Slice(Slice),
 }
 
-/// A [`Record`] on its way to the disk.
+/// A [`Record`] to be written.
 #[derive(Debug, Serialize)]
 enum NewRecord<'a> {
     Progress(&'a Progress),
     Slice(&'a Slice),
 }
 
-/// Whole blocks that are answered.
+/// The progress of a job: the blocks that are answered.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Progress {
     pub blocks: usize,
-    /// Of `answers`: a run that goes on checks them.
+    /// The mark of `answers`. The next run checks them by it.
     pub answers: FileMark,
     pub totals: Totals,
-    /// Nothing is left to do but to give `answers` its name.
+    /// True if only the rename of `answers` is left to do.
     pub is_finished: bool,
 }
 
-/// How far a job is, on the disk.
+/// The progress of a job on disk.
 pub struct Checkpoint {
     folder: JobFolder,
     format: Format,
     journal: Journal,
     progress: Progress,
-    /// Slices of the block in work that were scored before.
+    /// Slices of the block in work that an earlier run scored.
     slices: Vec<Slice>,
 }
 
 impl Checkpoint {
-    /// Begins the job of the manifest, or goes on with it.
+    /// Begins the job of the manifest, or continues it.
     pub fn begin(folder: JobFolder, manifest: &Manifest, format: Format) -> Result<Self> {
         let path = folder.file(MANIFEST);
         if path.exists() {
@@ -69,7 +71,7 @@ impl Checkpoint {
                 return Err(JobError::Differs { folder: folder.path().to_owned(), difference }.into());
             }
         } else {
-            // Of a job that was being removed; its records would be taken for this one's.
+            // Files of a job that was being removed would be taken for this job's.
             folder.forget_work()?;
             manifest.write(&path)?;
         }
@@ -85,35 +87,36 @@ impl Checkpoint {
         Ok(Self { folder, format, journal, progress, slices })
     }
 
-    /// How far the answers are.
+    /// Returns the progress of the answers.
     pub fn progress(&self) -> &Progress {
         &self.progress
     }
 
-    /// Whether a run before this one did something.
+    /// True if an earlier run did some of the work.
     pub fn is_resumed(&self) -> bool {
         self.progress.blocks > 0 || !self.slices.is_empty()
     }
 
-    /// Slices of the block in work that were scored before; given once.
+    /// Returns the slices of the block in work that an earlier run scored. A second call returns
+    /// none.
     pub fn take_slices(&mut self) -> Vec<Slice> {
         std::mem::take(&mut self.slices)
     }
 
-    /// Keeps a scored slice.
+    /// Records a scored slice.
     pub fn keep(&mut self, slice: &Slice) -> Result<()> {
-        // Before it is kept: an interruption between the two must not throw it away.
+        // This comes first: an interruption between the two steps must not discard the work.
         self.folder.keep(true);
         self.journal.append(&NewRecord::Slice(slice))
     }
 
-    /// Keeps that another block is answered; its answers are on the disk already.
+    /// Records that another block is answered. Its answers are already on the disk.
     pub fn advance(&mut self, answers: FileMark, totals: &Totals) -> Result<()> {
         let blocks = self.progress.blocks + 1;
         self.record(Progress { blocks, answers, totals: totals.clone(), is_finished: false })
     }
 
-    /// Keeps that the answers are whole.
+    /// Records that the answers are complete.
     pub fn finish(&mut self, answers: FileMark) -> Result<()> {
         self.record(Progress { answers, is_finished: true, ..self.progress.clone() })
     }
@@ -125,7 +128,7 @@ impl Checkpoint {
         Ok(())
     }
 
-    /// The answers so far, open behind the last whole block, and checked.
+    /// Opens the answers behind the last whole block, after checking them.
     pub fn answers(&self) -> Result<CheckedFile> {
         if self.is_published() {
             CheckedFile::verify(self.output(), &self.progress.answers).map_err(or_restart)?;
@@ -135,19 +138,19 @@ impl Checkpoint {
         CheckedFile::resume(self.folder.file(ANSWERS), &self.progress.answers).map_err(or_restart)
     }
 
-    /// What the answers will be.
+    /// Returns the path of the output.
     pub fn output(&self) -> &Path {
         self.folder.output()
     }
 
-    /// Whether a run before this one gave the answers their name, and only then was ended. Columns are another file than the
-    /// answers, which are then still there.
+    /// True if an earlier run renamed the answers to the output and ended right after that. Parquet
+    /// output is written to a file of its own, so the answers still exist then.
     fn is_published(&self) -> bool {
         let may_be = self.progress.is_finished && self.format != Format::Parquet;
         may_be && !self.folder.file(ANSWERS).exists() && self.output().exists()
     }
 
-    /// Gives the finished answers their name, unless a run before this one got as far as that.
+    /// Renames the finished answers to the output, unless an earlier run did.
     pub fn publish(&self, with_text: bool) -> Result<()> {
         if self.is_published() {
             return Ok(());
@@ -155,7 +158,8 @@ impl Checkpoint {
         let answers = self.folder.file(ANSWERS);
         let whole = match self.format {
             Format::Parquet => {
-                // In the job's folder: what a killed process leaves of it goes with the folder.
+                // The file is in the job's folder: if the process is killed, it is removed with the
+                // folder.
                 let columns = self.folder.file(COLUMNS);
                 write_columns(&answers, &columns, with_text)?;
                 columns
@@ -165,13 +169,13 @@ impl Checkpoint {
         publish_file(whole, self.output())
     }
 
-    /// The output is there, and the disk has it: nothing of the job is needed any more.
+    /// Ends the job. The output is on the disk, so the folder is no longer needed.
     pub fn end(self) {
         self.folder.keep(false);
     }
 }
 
-/// What cannot be continued can be begun anew.
+/// Converts an error after which a job cannot continue. The new one's remedy is a restart.
 fn or_restart(error: Error) -> Error {
     JobError::CannotGoOn { why: error.to_string() }.into()
 }

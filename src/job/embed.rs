@@ -1,4 +1,4 @@
-//! Embeddings of the rows of an input, into a file or an index.
+//! Encoding of the rows of an input into a file or an index.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,20 +12,20 @@ use crate::index::IndexBuilder;
 use crate::io::{EmbeddingWriter, Row, Rows};
 use crate::{Error, Result};
 
-/// What encoding the rows of an input came to.
+/// Counts of an input whose rows were encoded.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Embedded {
-    /// Rows.
+    /// The number of rows.
     pub rows: usize,
-    /// Rows that were encoded; the others were there from an earlier run.
+    /// The number of rows that were encoded. An earlier run encoded the others.
     pub encoded: usize,
-    /// Their tokens, special tokens and prompts included.
+    /// The number of their tokens, including special tokens and prompts.
     pub tokens: u64,
-    /// Rows that were longer than the model takes, and were cut.
+    /// The number of rows that were longer than the model's maximum, and were truncated.
     pub truncated: usize,
-    /// The id of the first of them.
+    /// The id of the first truncated row.
     pub first_truncated: Option<String>,
-    /// How long the encoder worked.
+    /// The time that the encoder took.
     pub encoding: Duration,
 }
 
@@ -41,12 +41,15 @@ impl Embedded {
     }
 }
 
-/// Writes a vector for each row into a file, which appears when it is whole; its extension tells the format.
+/// Writes a vector for each row into a file. The file appears when it is complete; its extension
+/// gives the format.
 ///
-/// The file's metadata name the model, its revision and fingerprint, the role, the engine and the precision.
+/// The file's metadata name the model, its revision and fingerprint, the role, the engine and the
+/// precision.
 ///
 /// # Errors
-/// Those of [`EmbeddingWriter`]; [`Error::InvalidArgument`] for an encoder that does not say what it is; what reading and encoding fail with.
+/// Those of [`EmbeddingWriter`]; [`Error::InvalidArgument`] for an encoder that does not describe
+/// its model; errors of reading and encoding.
 pub fn embed_rows(
     rows: &mut Rows,
     encoder: &dyn Encoder,
@@ -92,11 +95,11 @@ fn metadata(encoder: &dyn Encoder, role: Role) -> Result<BTreeMap<String, String
     Ok(fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
 }
 
-/// Encodes the rows of an input into an index that is being built; [`IndexBuilder::finish`] completes it. Rows that an unfinished build before
-/// this one has are not encoded again.
+/// Encodes the rows of an input into an index that is being built; [`IndexBuilder::finish`]
+/// completes it. Rows that an earlier, unfinished build has encoded are not encoded again.
 ///
 /// # Errors
-/// Those of [`IndexBuilder::push_chunk`]; what reading fails with.
+/// Those of [`IndexBuilder::push_chunk`]; errors of reading.
 pub fn fill_index(
     builder: &mut IndexBuilder,
     rows: &mut Rows,

@@ -1,8 +1,9 @@
-//! The folder of a job: whose it is, who is at work in it, and what may be removed of it.
+//! The folder of a job: its owner, its lock, and the removal of its files.
 //!
-//! A folder that is there already is taken only if it is a job's: it holds nothing but regular files of
-//! the names below, and its `lock` says so, or its manifest, or it has not got beyond the lock. Whatever
-//! else has this name is refused before anything in it is touched, and files are removed by name only.
+//! An existing folder is used only if it is a job's. It must hold nothing but regular files of the
+//! known names. Also its `lock` must have the mark, or there must be a manifest, or the job must
+//! not have got beyond the lock. Any other file or folder with this name is refused before anything
+//! in it is touched, and files are removed only by name.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Write};
@@ -14,9 +15,10 @@ use super::cleanup::{ANSWERS, COLUMNS, Cleanup, JOURNAL, LOCK, MANIFEST, is_ours
 use super::manifest::Manifest;
 use crate::{Error, JobError, Result};
 
-/// What a lock of ours holds.
+/// The content of a lock file of nearsort.
 const MARK: &[u8] = b"nearsort job\n";
-/// How often the folder may vanish under us: the process that held the lock removes it when its job is done.
+/// Maximum number of attempts. The folder may vanish each time, because the process that held the
+/// lock removes it when its job is done.
 const TRIES: usize = 10;
 
 /// The folder of a job, locked.
@@ -24,12 +26,13 @@ pub struct JobFolder {
     path: PathBuf,
     output: PathBuf,
     _lock: File,
-    /// Whether there is anything in it that a later run would miss.
+    /// True if a later run can use its content.
     is_worth_keeping: Arc<AtomicBool>,
 }
 
 impl JobFolder {
-    /// Creates or opens `OUTPUT.job`, and makes sure that it is ours and that nobody else is at work on it.
+    /// Creates or opens `OUTPUT.job`, checks that it is a job's folder, and locks it against other
+    /// processes.
     pub fn open(output: &Path, restart: bool) -> Result<Self> {
         let mut name = output.as_os_str().to_owned();
         name.push(".job");
@@ -48,12 +51,12 @@ impl JobFolder {
         &self.path
     }
 
-    /// What to do about the folder when the process is told to leave.
+    /// Returns the handling of the folder for a process that a signal ends.
     pub fn cleanup(&self) -> Cleanup {
         Cleanup { folder: self.path.clone(), is_worth_keeping: Arc::clone(&self.is_worth_keeping) }
     }
 
-    /// What the job is to write.
+    /// Returns the path of the job's output.
     pub fn output(&self) -> &Path {
         &self.output
     }
@@ -62,12 +65,12 @@ impl JobFolder {
         self.path.join(name)
     }
 
-    /// Whether the folder outlives this process.
+    /// Sets whether the folder outlives this process.
     pub fn keep(&self, is_worth_keeping: bool) {
         self.is_worth_keeping.store(is_worth_keeping, Ordering::Relaxed);
     }
 
-    /// Removes all work: without its manifest nobody knows what it is part of.
+    /// Removes all work. Without its manifest, it is unknown which job it belongs to.
     pub fn forget_work(&self) -> Result<()> {
         [ANSWERS, COLUMNS, JOURNAL].into_iter().try_for_each(|name| self.remove_file(name))
     }
@@ -89,7 +92,7 @@ impl Drop for JobFolder {
     }
 }
 
-/// Locks the folder, which is made if it is not there.
+/// Locks the folder. Creates it if it does not exist.
 fn take(path: &Path, output: &Path, restart: bool) -> Result<File> {
     let busy = || Error::from(JobError::Busy { output: output.to_owned() });
     for _ in 0..TRIES {
@@ -100,7 +103,7 @@ fn take(path: &Path, output: &Path, restart: bool) -> Result<File> {
         }
         let lock = File::options().read(true).write(true).create(true).truncate(false).open(path.join(LOCK));
         let lock = match lock {
-            // The process that was at work here removed the folder in between.
+            // Another process finished its job here and removed the folder in between.
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             lock => lock.map_err(Error::io("write in", path))?,
         };
@@ -114,7 +117,7 @@ fn take(path: &Path, output: &Path, restart: bool) -> Result<File> {
     Err(busy())
 }
 
-/// A lock that says whose it is.
+/// Writes the mark into an empty lock.
 fn marked(mut lock: File) -> io::Result<File> {
     if lock.metadata()?.len() == 0 {
         lock.write_all(MARK)?;
@@ -133,7 +136,7 @@ fn is_removed(_: &File) -> bool {
     false
 }
 
-/// The files of a folder that may be a job's, or an error that names what makes it another's.
+/// Checks that a folder can be a job's. The error names the reason why it is not.
 fn refuse_what_is_no_job(path: &Path, restart: bool) -> Result<()> {
     let foreign = |why: String| Err(JobError::Foreign { folder: path.to_owned(), why }.into());
     let read = Error::io("read", path);
@@ -157,10 +160,10 @@ fn refuse_what_is_no_job(path: &Path, restart: bool) -> Result<()> {
     foreign("its files are not a job's".to_owned())
 }
 
-/// The beginning of the lock; nothing where there is none.
+/// Returns the start of the lock's content; empty if there is no lock.
 fn lock_content(path: &Path) -> Vec<u8> {
     let mut content = Vec::new();
-    // What cannot be read does not say that it is ours.
+    // A lock that cannot be read does not count as nearsort's.
     let _ = File::open(path.join(LOCK)).and_then(|lock| lock.take(MARK.len() as u64).read_to_end(&mut content));
     content
 }

@@ -1,4 +1,4 @@
-//! Rows of an index, ranked by their ids or found among all.
+//! Rows of an index, ranked by their ids or found by a search.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -15,74 +15,74 @@ use crate::ranking::Hit;
 use crate::scorer::{ListOptions, OrderedList, Scored, list};
 use crate::{Error, Result};
 
-/// Queries that are encoded and searched together.
+/// Number of queries that are encoded and searched together.
 const QUERIES_AT_ONCE: usize = 256;
 
-/// A query with its candidates, rows of an index.
+/// A query with its candidates, which are rows of an index.
 #[derive(Debug, Clone, PartialEq)]
 pub struct IdList {
-    /// What is asked.
+    /// The query.
     pub query: Query,
     /// The candidates' ids.
     pub ids: Vec<String>,
-    /// The first stage's score of each.
+    /// The first-stage score of each candidate.
     pub first_stage: Vec<Option<f64>>,
 }
 
-/// How a run's lists are taken.
+/// Options for the lists of a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RunOfIds {
-    /// Only the first stage's best so many of each list; `None`: all.
+    /// Number of candidates of each list to keep, best first by the first stage; `None`: all.
     pub depth: Option<usize>,
-    /// Leaves a candidate out whose id is its query's.
+    /// If true, a candidate with its query's id is left out.
     pub ignore_identical_ids: bool,
-    /// Leaves lists out whose query nobody has.
+    /// If true, lists with an unknown query are left out.
     pub leaves_out: bool,
 }
 
 /// Candidates that an index does not have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unknown {
-    /// How many.
+    /// Their number.
     pub count: usize,
-    /// The id of the first.
+    /// The id of the first of them.
     pub example: String,
 }
 
-/// Lists in their order.
+/// Ranked lists, in their order.
 #[derive(Debug, Clone)]
 pub struct RankedIds<'a> {
     /// An answer for each list; [`Hit::index`] is a row of the index.
     pub answers: Vec<RankedQuery<'a>>,
-    /// Candidates that are left out, because the index does not have them.
+    /// Candidates that are left out because the index does not have them.
     pub unknown: Option<Unknown>,
     /// Ids of candidates without text, which come last.
     pub empty: Vec<String>,
-    /// How the queries were read.
+    /// Counts of the queries that were truncated, or of which the model knows no token.
     pub readings: Readings,
-    /// How long it took to encode the queries.
+    /// The time to encode the queries.
     pub encoding: Duration,
 }
 
-/// What a search came to.
+/// Counts and times of a search.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Searched {
-    /// Results of all queries.
+    /// The number of results of all queries.
     pub results: usize,
-    /// Rows of the index without text, which no search finds.
+    /// The number of rows of the index without text, which no search finds.
     pub empty_rows: u64,
-    /// How the queries were read.
+    /// Counts of the queries that were truncated, or of which the model knows no token.
     pub readings: Readings,
-    /// How long the search took, without encoding the queries.
+    /// The time of the search, without encoding the queries.
     pub searching: Duration,
 }
 
 impl IdList {
-    /// The lists of a run, each with its query.
+    /// Reads the lists of a run, each with its query.
     ///
     /// # Errors
-    /// [`Error::Advised`] for a query that is not among `queries`, unless such lists are left out; [`Error::BadInput`] for an empty run;
-    /// what reading fails with.
+    /// [`Error::Advised`] for a query that is not among `queries`, unless such lists are left out;
+    /// [`Error::BadInput`] for an empty run; errors of reading.
     pub fn of_run(run: &Path, queries: Vec<Query>, options: &RunOfIds) -> Result<Vec<Self>> {
         let queries: HashMap<String, Query> = queries.into_iter().map(|query| (query.id.clone(), query)).collect();
         let (mut lists, mut unknown): (Vec<Self>, Option<String>) = (Vec::new(), None);
@@ -111,10 +111,11 @@ impl IdList {
         Ok(lists)
     }
 
-    /// The same candidates for every query: a line of text is an id, a row of another format has one.
+    /// Reads candidates that are the same for every query. A line of text is an id; a row of
+    /// another format has one.
     ///
     /// # Errors
-    /// What reading fails with.
+    /// Errors of reading.
     pub fn of_rows(rows: &mut Rows, queries: Vec<Query>, ignore_identical_ids: bool) -> Result<Vec<Self>> {
         let is_text = rows.format() == InputFormat::Text;
         let (mut ids, mut first_stage) = (Vec::new(), Vec::new());
@@ -135,7 +136,7 @@ impl IdList {
         Ok(queries.into_iter().map(list).collect())
     }
 
-    /// Keeps the first stage's best.
+    /// Keeps the best by the first stage.
     fn cut(&mut self, depth: usize) {
         let mut order: Vec<usize> = (0..self.ids.len()).collect();
         let score = |at: usize| self.first_stage[at].unwrap_or(f64::NEG_INFINITY);
@@ -147,12 +148,13 @@ impl IdList {
     }
 }
 
-/// Ranks the candidates of each list by the vectors of an index; only the queries are encoded. `model`: what answers say of the model.
-/// Candidates that the index does not have are left out if `leaves_out` says so.
+/// Ranks the candidates of each list by the vectors of an index; only the queries are encoded.
+/// `model`: the description of the model in answers. Candidates that the index does not have are
+/// left out if `leaves_out` is true.
 ///
 /// # Errors
-/// [`Error::At`] naming the pair whose score is not a number; [`Error::Advised`] for candidates that the index does not have; what encoding and
-/// reading the index fail with.
+/// [`Error::At`] naming the pair whose score is not a number; [`Error::Advised`] for candidates
+/// that the index does not have; errors of encoding and of reading the index.
 pub fn rank_ids<'a>(
     scorer: &IndexScorer,
     lists: &'a [IdList],
@@ -185,7 +187,7 @@ pub fn rank_ids<'a>(
 }
 
 impl Unknown {
-    /// What a face says of them.
+    /// Returns the message about them for users.
     pub fn message(&self, index: &Index) -> String {
         let Self { count, example } = self;
         let are = if *count == 1 { "candidate is" } else { "candidates are" };
@@ -194,7 +196,8 @@ impl Unknown {
 }
 
 impl RankedIds<'_> {
-    /// The candidates that the index has: places in the list, and rows. The others, and those without text, are noted.
+    /// Returns the candidates that the index has: positions in the list, and rows. Counts the
+    /// others, and those without text.
     fn known(&mut self, list: &IdList, index: &Index, has_blank: bool) -> Result<Vec<(usize, u64)>> {
         let mut known = Vec::with_capacity(list.ids.len());
         for ((place, id), row) in list.ids.iter().enumerate().zip(index.find_all(&list.ids)?) {
@@ -211,14 +214,14 @@ impl RankedIds<'_> {
     }
 }
 
-/// The candidates of a list in their order, and how it came about.
+/// The candidates of a list in their order, and the blend and feedback that were used.
 struct RankedList<'a> {
     results: Vec<Ranked<'a>>,
     blend: Option<Blend>,
     feedback: Option<f32>,
 }
 
-/// Ranks a list of which the index has these places and rows.
+/// Ranks a list. `known`: positions in the list, with the rows of the index.
 fn rank<'a>(
     list: &'a IdList,
     known: &[(usize, u64)],
@@ -248,12 +251,14 @@ fn rank<'a>(
     Ok(RankedList { results: hits.iter().map(ranked).collect(), blend: is_blended.then_some(options.blend), feedback })
 }
 
-/// Finds the best rows of an index for each query, and hands each answer on as it is found. `model`: what answers say of the model.
+/// Finds the best rows of an index for each query, and passes each answer to `answered` at once.
+/// `model`: the description of the model in answers.
 ///
-/// `ignore_identical_ids`: leaves a row out whose id is its query's.
+/// `ignore_identical_ids`: leaves a row out if its id is its query's.
 ///
 /// # Errors
-/// [`Error::At`] naming a query whose numbers are not finite; what encoding, reading the index and `answered` fail with.
+/// [`Error::At`] naming a query whose numbers are not finite; errors of encoding, of reading the
+/// index and of `answered`.
 pub fn search_index(
     scorer: &IndexScorer,
     queries: &[Query],
@@ -268,7 +273,7 @@ pub fn search_index(
     for queries in queries.chunks(QUERIES_AT_ONCE) {
         let encoded = encode(scorer, queries, call)?;
         let started = Instant::now();
-        // One more, where one may be left out.
+        // One more, because one may be left out.
         let hits = scorer.search(&encoded, top_k + usize::from(ignore_identical_ids), call)?;
         searched.searching += started.elapsed();
         for ((query, read), hits) in queries.iter().zip(&encoded).zip(hits) {
@@ -285,7 +290,7 @@ pub fn search_index(
     Ok(searched)
 }
 
-/// What answers say of an index.
+/// Returns the description of an index for answers.
 fn index_run(index: &Index) -> IndexRun {
     IndexRun { dtype: index.dtype().to_string(), empty_rows: index.blank_rows().count() as u64 }
 }

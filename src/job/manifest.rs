@@ -1,4 +1,4 @@
-//! What a job is made of: equal manifests, equal output.
+//! The manifest of a job: equal manifests give equal output.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ use crate::io::{BadRows, expand_paths, file_sha256, write_whole};
 use crate::reranker::Reranker;
 use crate::scorer::StageInfo;
 
-/// Of the files that a job leaves behind.
+/// Version of the files that a job leaves.
 const FORMAT: u32 = 5;
 
 /// Inputs by content, model and options: everything that the output depends on.
@@ -31,11 +31,11 @@ pub struct Manifest {
 struct Input {
     name: String,
     files: Vec<PathBuf>,
-    /// Of the contents, in hex.
+    /// SHA-256 of the contents, in hex.
     sha256: String,
 }
 
-/// Where a file lies is nothing to its content.
+/// Inputs are equal if their contents are; their paths do not count.
 impl PartialEq for Input {
     fn eq(&self, other: &Self) -> bool {
         (&self.name, &self.sha256) == (&other.name, &other.sha256)
@@ -84,7 +84,7 @@ impl Manifest {
         Ok(Self { format: FORMAT, inputs, model: json!({ "name": name, "fingerprint": fingerprint }), options })
     }
 
-    /// The first thing in which another job differs, with both values; `None` when nothing does.
+    /// Returns the first difference to another job, with both values; `None` if there is none.
     pub fn difference(&self, other: &Self) -> Option<Difference> {
         let told = |what: &str, old: &dyn std::fmt::Display, new: &dyn std::fmt::Display| {
             Some(Difference::Other(format!("{what} was {old} and is {new} now")))
@@ -111,12 +111,12 @@ impl Manifest {
         Some(Difference::Option { name: name.clone(), was: value.to_string(), is })
     }
 
-    /// Whether the output has the candidates' texts.
+    /// True if the output has the candidates' texts.
     pub fn has_texts(&self) -> bool {
         self.options["no-text"] != Value::Bool(true)
     }
 
-    /// Whether the output has this format.
+    /// True if the output has this format.
     pub fn has_format(&self, format: Format) -> bool {
         self.options["format"] == json!(format)
     }
@@ -132,7 +132,7 @@ impl Manifest {
     }
 }
 
-/// Name and the beginning of the fingerprint: two models of one name differ in it.
+/// Returns the name and the start of the fingerprint, which differs between two models of one name.
 fn shown_model(model: &Value) -> String {
     let text = |name: &str| model[name].as_str().unwrap_or("-");
     format!("{} ({})", text("name"), text("fingerprint").get(..12).unwrap_or("-"))

@@ -1,4 +1,4 @@
-//! The outputs of all shards as the one output of the whole job.
+//! Merging of the outputs of all shards into the output of the whole job.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -11,15 +11,17 @@ use crate::error::Difference;
 use crate::io::WholeFile;
 use crate::{Error, JobError, Result};
 
-/// Missing shards that are named.
+/// Maximum number of missing shards that a message names.
 const NAMED_MISSING: usize = 10;
 
-/// Joins the outputs of all shards of a job, in any order, into what the job would have written in one piece. Beside each lies
-/// the note that its job left. `unfinished` is told of the file without a name that is there meanwhile.
+/// Joins the outputs of all shards of a job, in any order, into the output of the unsharded job.
+/// Each output must have the note of its job beside it. `unfinished` is called with the path of the
+/// temporary file.
 ///
 /// # Errors
-/// [`Error::BadInput`] for a note or an output that is not what the shard wrote; [`Error::InvalidArgument`] for shards that
-/// are missing, given twice or of different jobs; [`Error::Io`].
+/// [`Error::BadInput`] for a note or an output that is not what the shard wrote;
+/// [`Error::InvalidArgument`] for shards that are missing, given twice or of different jobs;
+/// [`Error::Io`].
 pub fn merge(shards: &[impl AsRef<Path>], output: &Path, unfinished: impl FnOnce(&Path)) -> Result<()> {
     let read = |path: &Path| Ok((ShardNote::read(path)?, path.to_owned()));
     let mut shards = shards.iter().map(|path| read(path.as_ref())).collect::<Result<Vec<_>>>()?;
@@ -36,7 +38,7 @@ pub fn merge(shards: &[impl AsRef<Path>], output: &Path, unfinished: impl FnOnce
     out.finish().map(drop)
 }
 
-/// Whether these are all shards of one job, each once.
+/// Checks that these are all shards of one job, each once.
 fn check(shards: &[(ShardNote, PathBuf)]) -> Result<()> {
     let Some(((first, first_path), rest)) = shards.split_first() else {
         return Err(Error::InvalidArgument("give the outputs of all shards".into()));
@@ -64,11 +66,11 @@ fn check(shards: &[(ShardNote, PathBuf)]) -> Result<()> {
     refuse_missing(first.shard.of, &shards.iter().map(|(note, _)| note.shard.index).collect())
 }
 
-/// Says which shards are not there: the first few of them, for their number may be any.
+/// Returns an error that names the first few missing shards; their number is not bounded.
 fn refuse_missing(of: u64, found: &HashSet<u64>) -> Result<()> {
     let missing = (1..=of).filter(|index| !found.contains(index));
     let named: Vec<String> = missing.take(NAMED_MISSING).map(|index| format!("{index}/{of}")).collect();
-    // All that are found are among the `of`, each once.
+    // All shards found are among the `of`, each once.
     let more = (of - found.len() as u64) - named.len() as u64;
     let and_more = if more > 0 { format!(" and {more} more") } else { String::new() };
     match named.is_empty() {
@@ -80,7 +82,7 @@ fn refuse_missing(of: u64, found: &HashSet<u64>) -> Result<()> {
     }
 }
 
-/// The files one after the other; arrays of JSON become one.
+/// Concatenates the files. JSON arrays are joined into one.
 fn join(shards: &[&Path], format: Format, out: &mut WholeFile) -> Result<()> {
     let output = out.path().to_owned();
     let written = |error: io::Error| Error::io("write", &output)(error);
@@ -121,6 +123,6 @@ fn join(shards: &[&Path], format: Format, out: &mut WholeFile) -> Result<()> {
     Ok(())
 }
 
-/// What stands around the answers of an array.
+/// The start and the end of a JSON array around its answers.
 const JSON_BEGIN: &[u8] = b"[\n";
 const JSON_END: &[u8] = b"\n]\n";

@@ -1,13 +1,18 @@
-//! Reranking many lists, each with its own query: a run with its corpus, or a file of lists. [`rank_rows`] ranks one list, for one query
-//! or many; [`rank_ids`] and [`search_index`] rank rows of an index;
-//! [`embed_rows`] and [`fill_index`] encode rows.
+//! Reranks many lists, each with its own query: a run with its corpus, or a file of lists.
 //!
-//! Lists are scored block by block (`block.rs`), documents of a block slice by slice, each encoded once. With an output file every slice is
-//! kept in a journal (`checkpoint.rs`), so that a job that was killed goes on where it was; scores do not depend on how often that
-//! happens, nor on what is scored together, so the output is the same. Memory: the queries, a block's pairs and token vectors of its
-//! queries, a slice's texts. With feedback ([`Feedback`](crate::scorer::Feedback)) also the embeddings of a block's candidates: a block of a run has so
-//! few lists that they take at most 256 MiB, and of a longer list the embeddings of those are kept that can be among its
-//! [`MAX_FEEDBACK_CANDIDATES`](crate::scorer::MAX_FEEDBACK_CANDIDATES) best.
+//! [`rank_rows`] ranks one list, for one query or many. [`rank_ids`] and [`search_index`] rank rows
+//! of an index. [`embed_rows`] and [`fill_index`] encode rows.
+//!
+//! Lists are scored block by block (`block.rs`), and the documents of a block slice by slice, each
+//! encoded once. With an output file, every slice is recorded in a journal (`checkpoint.rs`), so
+//! that a killed job can resume. Scores do not depend on interruptions, nor on which texts are
+//! scored together, so the output is the same.
+//!
+//! Memory holds the queries, a block's pairs, the token vectors of its queries, and a slice's
+//! texts. With feedback ([`Feedback`](crate::scorer::Feedback)) it also holds the embeddings of a
+//! block's candidates. A block of a run then has so few lists that these take at most 256 MiB. Of a
+//! longer list, only the embeddings of candidates that can be among its
+//! [`MAX_FEEDBACK_CANDIDATES`](crate::scorer::MAX_FEEDBACK_CANDIDATES) best are kept.
 //!
 //! ```no_run
 //! use nearsort::{Call, Reranker};
@@ -65,50 +70,55 @@ use source::Source;
 use work::Work;
 use workplace::Workplace;
 
-/// Documents that are read at a time where nothing is scored.
+/// Number of documents that are read at a time if nothing is scored.
 const READ_AT_ONCE: usize = 1024;
 
-/// A job whose inputs fit together.
+/// A job whose inputs have been checked.
 pub struct Job {
     options: JobOptions,
     source: Source,
     workplace: Workplace,
 }
 
-/// What a job came to.
+/// The result of a job.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct JobReport {
     /// Counts over all runs of the job.
     pub totals: Totals,
-    /// The input that a user would look at when there is nothing to rank.
+    /// The name of the input to show when there is nothing to rank.
     pub input: String,
 }
 
 impl Job {
-    /// Reads as much as it takes to know that the inputs fit together, and takes the job's folder.
+    /// Reads enough of the inputs to check them, and locks the job's folder.
     ///
     /// # Errors
-    /// [`Error::Job`](crate::Error::Job) for a folder that is in use or somebody else's; [`Error::MissingTexts`](crate::Error::MissingTexts); what is wrong with an input.
+    /// [`Error::Job`](crate::Error::Job) for a folder that is in use or not a job's;
+    /// [`Error::MissingTexts`](crate::Error::MissingTexts); errors in an input.
     pub fn open(options: JobOptions, observer: &dyn Observer) -> Result<Self> {
         let workplace = Workplace::open(&options, observer)?;
         let source = Source::open(&options, workplace.path(), observer)?;
         Ok(Self { options, source, workplace })
     }
 
-    /// Reranks all lists that no run before this one did, and writes the output, a file. `call` may end it between two pieces of work, and counts
-    /// the texts that are read: what is done is kept as when the process ends, and the job goes on when it is opened again.
+    /// Reranks all lists that no earlier run did, and writes the output file. `call` counts the
+    /// texts that are read, and may end the job between two pieces of work. Finished work is then
+    /// kept as when the process ends, and the job continues when it is opened again.
     ///
     /// # Errors
-    /// [`Error::Job`](crate::Error::Job) where the folder holds another job; [`Error::At`](crate::Error::At) naming the pair whose score is not a number;
-    /// [`Error::NoFirstStage`](crate::Error::NoFirstStage); what reading, scoring and writing fail with; [`Error::Cancelled`](crate::Error::Cancelled);
+    /// [`Error::Job`](crate::Error::Job) if the folder holds another job;
+    /// [`Error::At`](crate::Error::At) naming the pair whose score is not a number;
+    /// [`Error::NoFirstStage`](crate::Error::NoFirstStage); errors of reading, scoring and writing;
+    /// [`Error::Cancelled`](crate::Error::Cancelled);
     /// [`Error::DeadlineExceeded`](crate::Error::DeadlineExceeded).
     pub fn run(self, reranker: &Reranker, observer: &dyn Observer, call: &Call<'_>) -> Result<JobReport> {
         let out = |options: &JobOptions| options.create_output(observer);
         self.run_with(reranker, (observer, call), out)
     }
 
-    /// The same where [`JobOptions::output`] names no file: answers go into `out`, and nothing can go on after an interruption.
+    /// Like [`Job::run`], for a job whose [`JobOptions::output`] names no file: answers go to
+    /// `out`, and the job cannot resume.
     ///
     /// # Errors
     /// As [`Job::run`].
@@ -136,7 +146,7 @@ impl Job {
         Ok(JobReport { totals, input: source.name().to_owned() })
     }
 
-    /// Scores all lists by a reranker that only counts what it is asked; nothing is written.
+    /// Scores all lists with a reranker that only counts its texts; writes nothing.
     ///
     /// # Errors
     /// As [`Job::run`].
@@ -150,10 +160,11 @@ impl Job {
         Ok(())
     }
 
-    /// Hands on all that a job would encode, each text once for every block that it is in; nothing is scored.
+    /// Passes on all texts that a job would encode, each once for every block that it is in; scores
+    /// nothing.
     ///
     /// # Errors
-    /// What reading fails with.
+    /// Errors of reading.
     pub fn read(mut self, mut queries: impl FnMut(&[&str]), mut documents: impl FnMut(&[Row])) -> Result<()> {
         while let Some(block) = self.source.next_block()? {
             queries(&block.lists.iter().map(|list| list.query.text.as_str()).collect::<Vec<_>>());

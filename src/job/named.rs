@@ -1,9 +1,9 @@
-//! Errors about positions, with the names that users know.
+//! Errors about positions, extended by the ids that users know.
 
 use crate::Error;
 use crate::io::{Query, Row};
 
-/// An error about a query names a position; the user knows the id of the query there.
+/// Adds the query's id to an error that names the query's position.
 pub(super) fn of_query<'a>(error: Error, query: impl FnOnce(usize) -> Option<&'a Query>) -> Error {
     let found = match &error {
         Error::QueryNotANumber { index } => query(*index),
@@ -15,7 +15,7 @@ pub(super) fn of_query<'a>(error: Error, query: impl FnOnce(usize) -> Option<&'a
     }
 }
 
-/// An error about a score names a position; the user knows the row.
+/// Adds the row's id and line to an error that names a score's position.
 pub(super) fn of_candidate(error: Error, row: &Row) -> Error {
     match error {
         Error::NotANumber { .. } => Error::at(error, format!("id '{}', line {}", row.id, row.line)),

@@ -1,56 +1,57 @@
-//! Who watches a job.
+//! The observer of a job.
 
 use std::path::Path;
 
 use super::cleanup::Cleanup;
 use crate::Error;
 
-/// What a job tells while it works, beside what goes wrong.
+/// A message of a job at work, other than an error.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Notice<'a> {
-    /// Unusable rows of a file were left out.
+    /// Bad rows of a file were skipped.
     Skipped {
-        /// How many.
+        /// The number of rows.
         rows: u64,
         /// The file.
         file: &'a str,
-        /// Why the first of them.
+        /// The reasons for the first of them.
         reasons: &'a [Error],
     },
-    /// What a run names and nobody has is left out.
+    /// Queries or documents that a run names but its inputs lack are left out.
     LeftOut {
-        /// What the run names, and who lacks it.
+        /// The message, with the names and the file that lacks them.
         message: &'a str,
     },
-    /// An interrupted job goes on.
+    /// An interrupted job resumes.
     Resumed {
-        /// Lists that are answered.
+        /// The number of lists that are already answered.
         lists: usize,
-        /// Of how many, where that is known.
+        /// The number of all lists, if known.
         of: Option<usize>,
     },
 }
 
-/// Watches a job. Every method has a default that does nothing; texts are counted by the call's progress ([`Call::progress`](crate::Call::progress)).
+/// Watches a job. Every method has a default that does nothing. The call's progress counts the
+/// texts ([`Call::progress`](crate::Call::progress)).
 pub trait Observer {
-    /// More texts are known to come. `last`: no more will be.
+    /// Reports further texts to come. `last`: true if no more will follow.
     fn expect(&self, _texts: usize, _last: bool) {}
-    /// So many lists are to be answered, if that is known.
+    /// Reports the number of lists to answer, if known.
     fn expect_lists(&self, _lists: Option<usize>) {}
-    /// So many texts need not be encoded, because a run before this one did.
+    /// Reports texts that an earlier run has already encoded.
     fn skip(&self, _texts: usize) {}
-    /// So many tokens were encoded, and so many embeddings have come from a cache so far.
+    /// Reports newly encoded tokens, and the number of embeddings taken from a cache so far.
     fn encoded(&self, _tokens: u64, _cache_hits: u64) {}
-    /// So many lists are answered.
+    /// Reports the number of lists that were answered.
     fn answered(&self, _lists: usize) {}
-    /// Something is to be said.
+    /// Reports a message.
     fn notice(&self, _notice: &Notice<'_>) {}
-    /// There is an unfinished file that is to be removed when the process is told to leave.
+    /// Reports an unfinished file, to be removed if a signal ends the process.
     fn writing(&self, _unfinished: &Path) {}
-    /// There is a folder that is to be removed, or named, when the process is told to leave.
+    /// Reports a folder, to be removed or named if a signal ends the process.
     fn working_in(&self, _cleanup: Cleanup) {}
 }
 
-/// Watches nothing.
+/// The observer that does nothing.
 impl Observer for () {}

@@ -1,4 +1,4 @@
-//! What a job is to do.
+//! The options of a job.
 
 use std::path::{Path, PathBuf};
 
@@ -8,58 +8,59 @@ use crate::answer::{AnswerWriter, Format, Renderer, Shape};
 use crate::io::{BadRows, ReadOptions};
 use crate::{Error, Result};
 
-/// What a job reads.
+/// The input of a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JobInput {
-    /// A first stage's run, the queries that it answers, and the corpus that it names documents of.
+    /// A run, with its queries and the corpus of its documents.
     Run {
-        /// A file of queries.
+        /// A query file.
         queries: PathBuf,
         /// The run.
         run: PathBuf,
-        /// Files of documents, or patterns such as `parts/*.parquet`.
+        /// Document files, or patterns such as `parts/*.parquet`.
         corpus: Vec<PathBuf>,
     },
     /// A file of lists, each with its query: JSON lines of `{"query_id", "query", "candidates"}`.
     Lists(PathBuf),
 }
 
-/// What a job reads, how it ranks and what it writes.
+/// The input, ranking and output of a job.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct JobOptions {
-    /// What is read.
+    /// The input.
     pub input: JobInput,
-    /// How it is read.
+    /// Options for reading it.
     pub reading: ReadOptions,
-    /// The file that answers go to; `None`: they go where [`Job::run_into`](super::Job::run_into) is told.
+    /// The output file; `None`: answers go to the writer of
+    /// [`Job::run_into`](super::Job::run_into).
     pub output: Option<PathBuf>,
-    /// How they are written.
+    /// The output format.
     pub format: Format,
-    /// What is written of them.
+    /// The parts of answers that are written.
     pub shape: Shape,
-    /// Draws them, where [`JobOptions::format`] is a table.
+    /// The renderer, if [`JobOptions::format`] is a table.
     pub table: Option<Renderer>,
-    /// Only the first stage's best so many of each list; `None`: all.
+    /// Number of candidates of each list to rerank, best first by the first stage; `None`: all.
     pub depth: Option<usize>,
-    /// At most so many results of each list; `None`: all.
+    /// Maximum number of results of each list; `None`: all.
     pub top_k: Option<usize>,
-    /// Only results that the model scores at least this much.
+    /// Minimum model score of results.
     pub min_score: Option<f32>,
-    /// Leaves a candidate out whose id is its query's, as BEIR does for ArguAna and Quora.
+    /// If true, a candidate with its query's id is left out, as BEIR does for ArguAna and Quora.
     pub ignore_identical_ids: bool,
-    /// Says why each result has its score.
+    /// If true, each result has an explanation of its score.
     pub explain: bool,
-    /// A list whose candidates have no first-stage scores is an error, where the reranker blends.
+    /// If true, a list without first-stage scores is an error if the reranker blends.
     pub needs_first_stage: bool,
-    /// Throws away what an interrupted job has done.
+    /// If true, the work of an interrupted job is discarded.
     pub restart: bool,
-    /// Does one of several parts.
+    /// The part of the job to do, of several.
     pub shard: Option<Shard>,
 }
 
 impl JobOptions {
-    /// All results of all lists, as a TREC run.
+    /// Creates the options for all results of all lists, as a TREC run.
     pub fn new(input: JobInput) -> Self {
         Self {
             input,
@@ -79,7 +80,7 @@ impl JobOptions {
         }
     }
 
-    /// The file that answers go to where no later run goes on with it.
+    /// Creates the output file of a job that cannot resume.
     pub(super) fn create_output(&self, observer: &dyn Observer) -> Result<AnswerWriter> {
         let Some(path) = &self.output else {
             return Err(Error::InvalidOption { option: "output", why: "names no file for the answers".into() });
@@ -91,12 +92,13 @@ impl JobOptions {
         Ok(writer)
     }
 
-    /// Whether unusable rows, and what a run names and nobody has, are left out.
+    /// True if bad rows are skipped, and queries and documents that a run names but its inputs
+    /// lack.
     pub(super) fn leaves_out(&self) -> bool {
         !matches!(self.reading.bad_rows, BadRows::Fail)
     }
 
-    /// Whether an input is standard input, which can be read only once.
+    /// True if an input is standard input, which can be read only once.
     pub(super) fn reads_stdin(&self) -> bool {
         let is_stdin = |path: &PathBuf| path.as_path() == Path::new("-");
         match &self.input {

@@ -1,6 +1,7 @@
-//! What a run comes to with its queries and its corpus: lists of row numbers on disk, read again block by block.
+//! A run joined with its queries and its corpus: lists of row numbers on disk, read again block by
+//! block.
 //!
-//! Memory: the queries and eight bytes for each list; the rest lies in the job's folder.
+//! Memory holds the queries and 16 bytes for each list; the rest is in the job's folder.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
@@ -22,17 +23,18 @@ pub struct Plan {
     corpus: Arc<Corpus>,
     name: String,
     lists: BufReader<File>,
-    /// Of each list: where it lies in `lists`, and how many documents it has.
+    /// The byte offset in `lists` and the number of documents of each list.
     extents: Vec<(u64, u32)>,
-    /// Lists still to come.
+    /// The lists that have not been returned yet.
     ahead: Range<usize>,
     num_lists: usize,
-    /// Of a block.
+    /// Maximum number of pairs of a block.
     max_pairs: usize,
 }
 
 impl Plan {
-    /// Reads a run and what it names. Queries and documents that the run names must be there, unless bad rows are to be left out.
+    /// Reads a run and the inputs that it refers to. A query or document that is missing is an
+    /// error, unless bad rows are skipped.
     pub fn make(
         (queries, run, corpus): (&Path, &Path, &[PathBuf]),
         options: &JobOptions,
@@ -87,17 +89,17 @@ impl Plan {
         &self.name
     }
 
-    /// From now on a block has at most so many pairs, unless one list has more.
+    /// From now on a block has at most `max_pairs` pairs, unless one list has more.
     pub fn bound_pairs(&mut self, max_pairs: usize) {
         self.max_pairs = max_pairs;
     }
 
-    /// Lists of the shard.
+    /// Returns the number of lists of the shard.
     pub fn num_lists(&self) -> usize {
         self.num_lists
     }
 
-    /// Documents that will be encoded, each once for every block that it is in.
+    /// Returns the number of documents to encode, each counted once for every block that it is in.
     pub fn count_documents(&mut self) -> Result<usize> {
         let ahead = self.ahead.clone();
         let mut documents = 0;
@@ -108,7 +110,7 @@ impl Plan {
         Ok(documents)
     }
 
-    /// As many lists as belong together; `None` at the end.
+    /// Returns the next block of lists; `None` at the end.
     pub fn next_block(&mut self) -> Result<Option<Block>> {
         let mut pairs = 0;
         let mut fits = |&(_, count): &(u64, u32)| {
@@ -127,7 +129,7 @@ impl Plan {
         let mut positions: Vec<u64> = stored.iter().flat_map(|list| list.documents.iter().map(|pair| pair.0)).collect();
         positions.sort_unstable();
         positions.dedup();
-        // Every document is among the positions that were collected from the lists.
+        // `positions` was collected from the lists, so it has every document.
         let place = |position: u64| positions.partition_point(|&other| other < position);
         let lists = stored.iter().map(|list| List {
             query: self.queries[list.query as usize].clone(),
@@ -147,7 +149,8 @@ impl Plan {
     }
 }
 
-/// A list as it lies on disk: the query's position, then the documents' positions in the corpus with their scores, the best first.
+/// A list on disk: the query's position, then the documents' positions in the corpus with their
+/// scores, best first.
 struct StoredList {
     query: u32,
     documents: Vec<(u64, f64)>,
@@ -181,7 +184,7 @@ impl StoredList {
     }
 }
 
-/// Lists on their way to the disk.
+/// Writer of lists to the disk.
 struct Spool<'a> {
     positions: HashMap<&'a str, u32>,
     corpus: &'a Corpus,
@@ -197,7 +200,7 @@ struct Spool<'a> {
 
 impl<'a> Spool<'a> {
     fn create(folder: &'a Path, queries: &'a [Query], corpus: &'a Corpus, options: &JobOptions) -> Result<Self> {
-        // Without a name: every run makes it anew.
+        // The file has no name: every run makes it anew.
         let file = tempfile::tempfile_in(folder);
         Ok(Self {
             positions: (0..).zip(queries).map(|(at, query)| (query.id.as_str(), at)).collect(),
@@ -243,14 +246,14 @@ fn in_folder(folder: &Path) -> impl FnOnce(std::io::Error) -> Error {
     Error::io("write to", folder)
 }
 
-/// What a run names and nobody has.
+/// Queries and documents that a run names but its inputs lack.
 #[derive(Default)]
 struct Missing {
     queries: MissingIds,
     documents: MissingIds,
 }
 
-/// How many distinct ids, counted by their hashes, and the first in order as an example.
+/// The distinct ids, counted by their hashes, and the first in alphabetical order as an example.
 #[derive(Default)]
 struct MissingIds {
     hashes: HashSet<u64>,
@@ -291,7 +294,7 @@ impl Missing {
     }
 }
 
-/// Says that a run names what a file does not have.
+/// Returns the message that a run names ids that a file does not have.
 pub fn missing_message(run: &Path, count: usize, [one, many]: [&str; 2], file: &str, example: &str) -> String {
     let noun = if count == 1 { one } else { many };
     format!("{}: the run names {count} {noun} that {file} does not have, such as '{example}'", run.display())

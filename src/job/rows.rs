@@ -1,9 +1,10 @@
 //! One list of candidates, ranked for one query or for many.
 //!
-//! Rows are read and scored in chunks of at most [`CHUNK_ROWS`] rows and some 64 MiB. With a top-k only the rows that can still be answers are
-//! kept, so that memory depends on k and not on the number of candidates. Where a first stage's scores are mixed in, which needs the
-//! whole list, 16 bytes per candidate are kept as well. Feedback keeps the rows that can be among the
-//! [`MAX_FEEDBACK_CANDIDATES`] best, with their embeddings. Of a scorer that needs whole lists all rows are one chunk.
+//! Rows are read and scored in chunks of at most [`CHUNK_ROWS`] rows and some 64 MiB. With a top-k,
+//! only rows that can still be results are kept, so memory depends on k and not on the number of
+//! candidates. Blending with first-stage scores needs the whole list, so it keeps 16 bytes more per
+//! candidate. Feedback keeps the rows that can be among the [`MAX_FEEDBACK_CANDIDATES`] best, with
+//! their embeddings. For a scorer that needs whole lists, all rows are one chunk.
 
 use std::collections::{HashMap, HashSet};
 
@@ -22,39 +23,40 @@ use crate::scorer::list::{self, FeedbackStep};
 use crate::scorer::{Explanation, Feedback, MAX_FEEDBACK_CANDIDATES, QueryReading, Scored, ScoredList};
 use crate::{Error, Result};
 
-/// Rows scored at a time: enough for batches of like length, little enough to keep in memory at any text length.
+/// Number of rows scored at a time: enough for batches of similar length, and few enough for memory
+/// at any text length.
 pub const CHUNK_ROWS: usize = 4096;
 
-/// Whether the scores of the search that found the candidates count.
+/// The use of first-stage scores.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum FirstStage {
-    /// They do not: a candidate's score belongs to one query, and there are many.
+    /// They are ignored: a first-stage score belongs to one query, but there are many.
     Ignored,
-    /// They do where candidates have them, and the reranker blends.
+    /// They are used if candidates have them and the reranker blends.
     #[default]
     Taken,
-    /// The same, and candidates without them are an error.
+    /// The same, but candidates without them are an error.
     Needed,
 }
 
-/// How one list of candidates is ranked.
+/// Options for ranking one list of candidates.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct RowsOptions {
-    /// At most so many results of each query; `None`: all.
+    /// Maximum number of results of each query; `None`: all.
     pub top_k: Option<usize>,
-    /// Only results that the model scores at least this much.
+    /// Minimum model score of results.
     pub min_score: Option<f32>,
-    /// Leaves a candidate out whose id is its query's, as BEIR does for ArguAna and Quora.
+    /// If true, a candidate with its query's id is left out, as BEIR does for ArguAna and Quora.
     pub ignore_identical_ids: bool,
-    /// Says why each result has its score.
+    /// If true, each result has an explanation of its score.
     pub explain: bool,
-    /// Whether first-stage scores count.
+    /// The use of first-stage scores.
     pub first_stage: FirstStage,
-    /// What is written: ids that do not fit into it are refused before they are scored.
+    /// The output format. Ids that it does not allow are refused before scoring.
     pub format: Option<Format>,
 }
 
-/// The candidates of an input in their order, for each query.
+/// The ranked candidates of an input, for each query.
 #[derive(Debug)]
 pub struct RankedRows<'a> {
     lists: Vec<RankedList<'a>>,
@@ -72,11 +74,12 @@ struct RankedList<'a> {
     results: Vec<(Hit, Scored, Option<Explanation>)>,
 }
 
-/// Ranks the rows of an input for each query. A row's place among the rows is its [`Hit::index`].
+/// Ranks the rows of an input for each query. [`Hit::index`] is the row's position among the rows.
 ///
 /// # Errors
 /// [`Error::At`] naming the query or the row whose score is not a number; [`Error::BadInput`] and
-/// [`Error::BadRow`] for first-stage scores that are missing, and for ids that do not fit the format; what reading and scoring fail with.
+/// [`Error::BadRow`] for missing first-stage scores and for ids that the format does not allow;
+/// errors of reading and scoring.
 pub fn rank_rows<'a>(
     rows: &mut Rows,
     reranker: &Reranker,
@@ -113,12 +116,14 @@ pub fn rank_rows<'a>(
 }
 
 impl RankedRows<'_> {
-    /// Counts for warnings and summaries. A candidate that several queries rank is one document, and as many candidates.
+    /// Returns counts for warnings and summaries. A row that is ranked for several queries counts
+    /// as one document, but as a candidate of each.
     pub fn totals(&self) -> &Totals {
         &self.totals
     }
 
-    /// The answers in the queries' order. `service`: what services were asked for, as further fields of `usage`.
+    /// Returns the answers in the queries' order. `service`: counts of services' calls, as further
+    /// fields of `usage`.
     pub fn answers<'a>(&'a self, model: &'a ModelRun, service: Option<&Map<String, Value>>) -> Vec<RankedQuery<'a>> {
         let answer = |list: &'a RankedList<'_>| RankedQuery {
             query: list.query,
@@ -150,17 +155,17 @@ impl RankedRows<'_> {
     }
 }
 
-/// What is kept of one query.
+/// The state of one query.
 struct PerQuery<'a> {
     query: &'a Query,
     best: TopK,
     reading: QueryReading,
-    /// Of the candidates that can still be answers.
+    /// The pairs of the candidates that can still be results.
     pairs: HashMap<usize, Scored>,
 }
 
 impl PerQuery<'_> {
-    /// The candidates with vectors that feedback can need.
+    /// Returns the candidates with vectors that feedback can need.
     fn with_needed_vectors(&self, mixing: Option<&Mixing>) -> HashSet<usize> {
         let with_vector = self.pairs.iter().filter(|(_, pair)| pair.vector.is_some());
         let Some(mixing) = mixing else {
@@ -170,13 +175,15 @@ impl PerQuery<'_> {
         mixing.winners(with_vector.map(|(&index, _)| index), MAX_FEEDBACK_CANDIDATES)
     }
 
-    /// Gives hits, best first, the scores to show and the order after feedback; whether there was any.
+    /// Sets the scores to show and the order after feedback of hits, which come best first. Returns
+    /// the weight of the feedback, if there was any.
     fn reorder(&self, hits: &mut Vec<Hit>, mixing: Option<&Mixing>, feedback: Feedback) -> Result<Option<f32>> {
         let weight = feedback.weight(mixing.is_some());
         let model_score = |hit: &mut Hit| hit.score = self.pairs.get(&hit.index).map_or(hit.score, |pair| pair.score);
         let is_scored = |hit: &Hit| self.pairs.get(&hit.index).is_none_or(Scored::is_scored);
         if mixing.is_none() {
-            // What it is ranked by may be a finer number; nothing is known of a score that was left out.
+            // The score that hits are ranked by may be more precise. A hit that was left out has
+            // none.
             hits.iter_mut().filter(|hit| weight.is_none() || !is_scored(hit)).for_each(model_score);
         }
         let Some(weight) = weight else { return Ok(None) };
@@ -212,7 +219,7 @@ impl Mixing {
         self.left_out.extend(left_out.map(|(at, _)| at));
     }
 
-    /// The candidates among `kept` that can still be among the best `k`.
+    /// Returns the candidates among `kept` that can still be among the best `k`.
     fn winners(&self, kept: impl Iterator<Item = usize>, k: usize) -> HashSet<usize> {
         list::contenders(&self.model, &self.first_stage, &self.left_out, kept, k)
     }
@@ -223,7 +230,7 @@ struct Collected<'a> {
     feedback: Feedback,
     ignore_identical_ids: bool,
     rows: HashMap<usize, Row>,
-    /// Where the first stage's scores count.
+    /// The scores of both stages, if first-stage scores are used.
     mixing: Option<Mixing>,
     totals: Totals,
 }
@@ -245,7 +252,7 @@ impl<'a> Collected<'a> {
         }
     }
 
-    /// The first rows decide whether there is a first stage; later ones must not contradict them.
+    /// Decides by the first rows whether there are first-stage scores. Later rows must agree.
     fn decide_mixing(&mut self, chunk: &[Row], file: &str, first_stage: FirstStage) -> Result<()> {
         let scored = chunk.iter().find(|row| row.first_stage_score.is_some());
         match (self.totals.documents, scored) {
@@ -292,7 +299,7 @@ impl<'a> Collected<'a> {
     fn count(&mut self, scored: &[ScoredList], chunk: &[Row]) -> Result<()> {
         let totals = &mut self.totals;
         if totals.documents == 0 {
-            // Once, not once per chunk.
+            // Count the query once, not once per chunk.
             totals.tokens += scored.iter().map(|scored| u64::from(scored.query.tokens)).sum::<u64>();
         }
         for scored in scored {
@@ -318,7 +325,7 @@ impl<'a> Collected<'a> {
         Ok(())
     }
 
-    /// The weight of the feedback; `None` without.
+    /// Returns the weight of the feedback; `None` without feedback.
     fn feedback_weight(&self) -> Option<f32> {
         self.feedback.weight(self.mixing.is_some())
     }
@@ -382,7 +389,7 @@ impl<'a> Collected<'a> {
     }
 }
 
-/// How many of the best are kept for the best `k`.
+/// Returns the number of best rows to keep for a top `k`.
 fn needed(k: usize, feedback: Option<f32>) -> usize {
     feedback.map_or(k, |_| k.max(MAX_FEEDBACK_CANDIDATES))
 }

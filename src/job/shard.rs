@@ -1,4 +1,4 @@
-//! A job in parts for several machines: which part is whose.
+//! Shards: the parts of a job for several machines.
 
 use std::fmt;
 use std::ops::Range;
@@ -13,12 +13,13 @@ use crate::{Error, Result};
 pub struct Shard {
     /// From 1.
     pub index: u64,
-    /// How many parts there are.
+    /// The number of parts.
     pub of: u64,
 }
 
 impl Shard {
-    /// The shard's share of `count` lists: neighbours, so that the shards' outputs one after the other are the whole's.
+    /// Returns the shard's share of `count` lists. It is contiguous, so concatenating the shards'
+    /// outputs in order gives the whole output.
     pub fn range(self, count: u64) -> Range<u64> {
         let start = |index: u64| (u128::from(count) * u128::from(index) / u128::from(self.of)) as u64;
         start(self.index - 1)..start(self.index)

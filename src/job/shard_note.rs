@@ -1,4 +1,4 @@
-//! What a shard leaves for those who join the shards.
+//! The note that a shard leaves for the merge.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -11,27 +11,27 @@ use crate::answer::Format;
 use crate::io::{file_sha256, write_whole};
 use crate::{Error, Result};
 
-/// What lies beside a shard's output, so that whoever joins them knows what it has.
+/// A file beside a shard's output that describes the output for the merge.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct ShardNote {
     pub shard: Shard,
     pub format: Format,
     pub bytes: u64,
-    /// Of the output, in hex.
+    /// SHA-256 of the output, in hex.
     pub sha256: String,
-    /// What the shards have in common.
+    /// The manifest, which all shards share.
     pub job: Manifest,
 }
 
 impl ShardNote {
-    /// `OUTPUT.shard.json`.
+    /// Returns the path `OUTPUT.shard.json`.
     pub fn path(output: &Path) -> PathBuf {
         let mut name = output.as_os_str().to_owned();
         name.push(".shard.json");
         name.into()
     }
 
-    /// Notes what lies under the output's name.
+    /// Writes the note about the file at `output`.
     pub fn write(output: &Path, shard: Shard, format: Format, job: Manifest) -> Result<()> {
         let (bytes, sha256) = size_and_sha256(output)?;
         let note = Self { shard, format, bytes, sha256, job };
@@ -40,7 +40,7 @@ impl ShardNote {
         write_whole(path, format!("{json}\n").as_bytes())
     }
 
-    /// Reads the note of an output, and checks that the output is what it says.
+    /// Reads the note of an output, and checks that the output matches it.
     pub fn read(output: &Path) -> Result<Self> {
         let path = Self::path(output);
         let failed = |why: String| Error::BadInput { file: path.display().to_string(), message: why };

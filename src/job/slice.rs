@@ -1,4 +1,5 @@
-//! What became of the documents of a slice. In a journal a vector that several pairs share is written once.
+//! The scores of the documents of a slice. A journal holds a vector that several pairs share only
+//! once.
 
 use std::collections::HashMap;
 
@@ -6,33 +7,33 @@ use serde::{Deserialize, Serialize};
 
 use crate::scorer::{QueryReading, Scored, UnitVector};
 
-/// What became of a list in a slice.
+/// The scores of a list's documents in a slice.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ListSlice {
     pub list: usize,
     pub reading: QueryReading,
     pub document_tokens: u64,
-    /// In the order of the list.
+    /// The pairs, in the order of the list.
     pub pairs: Vec<Scored>,
 }
 
-/// What became of the documents of a slice.
+/// The scores of the documents of a slice.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(into = "StoredSlice", from = "StoredSlice")]
 pub struct Slice {
-    /// Only lists that have documents in it.
+    /// The lists that have documents in it.
     pub lists: Vec<ListSlice>,
     /// Tokens of the distinct texts.
     pub tokens: u64,
 }
 
-/// [`Slice`] with the vectors of its pairs beside them.
+/// [`Slice`] with the vectors of its pairs stored separately.
 #[derive(Debug, Serialize, Deserialize)]
 struct StoredSlice {
     lists: Vec<ListSlice>,
     tokens: u64,
     vectors: Vec<UnitVector>,
-    /// For each pair, list by list, the number of its vector from 1; 0: it has none.
+    /// For each pair, list by list, the number of its vector from 1; 0 for none.
     numbers: Vec<u32>,
 }
 

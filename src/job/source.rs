@@ -1,4 +1,4 @@
-//! Where blocks come from: a run with its queries and its corpus, or a file of lists.
+//! The source of blocks: a run with its queries and its corpus, or a file of lists.
 
 use std::path::Path;
 
@@ -16,7 +16,7 @@ pub enum Source {
 }
 
 impl Source {
-    /// Reads as much as it takes to know that the inputs fit together. `folder`: for what is looked up later.
+    /// Reads enough of the inputs to check them. `folder`: for temporary files.
     pub fn open(options: &JobOptions, folder: &Path, observer: &dyn Observer) -> Result<Self> {
         match &options.input {
             JobInput::Lists(lists) => Ok(Self::Lists(Box::new(Lists::open(lists, options)?))),
@@ -26,7 +26,7 @@ impl Source {
         }
     }
 
-    /// The next block; `None` at the end.
+    /// Returns the next block; `None` at the end.
     pub fn next_block(&mut self) -> Result<Option<Block>> {
         match self {
             Self::Run(plan) => plan.next_block(),
@@ -34,21 +34,23 @@ impl Source {
         }
     }
 
-    /// From now on the first stage's scores count: a candidate of a file of lists whose score is no number is unusable.
+    /// From now on first-stage scores are used: in a file of lists, a candidate whose score is not
+    /// a number is bad.
     pub fn need_scores(&mut self) {
         if let Self::Lists(lists) = self {
             lists.need_scores();
         }
     }
 
-    /// From now on a block has at most so many pairs, unless one list has more. Of a file of lists, blocks are smaller than that.
+    /// From now on a block has at most `max_pairs` pairs, unless one list has more. Blocks of a
+    /// file of lists are always smaller.
     pub fn bound_pairs(&mut self, max_pairs: usize) {
         if let Self::Run(plan) = self {
             plan.bound_pairs(max_pairs);
         }
     }
 
-    /// Lists in all, where that is known.
+    /// Returns the number of all lists, if known.
     pub fn num_lists(&self) -> Option<usize> {
         match self {
             Self::Run(plan) => Some(plan.num_lists()),
@@ -56,7 +58,7 @@ impl Source {
         }
     }
 
-    /// Says what was left out of a file of lists; of a run that is said when it is planned.
+    /// Reports the skipped rows of a file of lists. For a run, the plan has already reported them.
     pub fn tell_skipped(&self, observer: &dyn Observer) {
         if let Self::Lists(lists) = self {
             let rows = &lists.rows;
@@ -64,7 +66,7 @@ impl Source {
         }
     }
 
-    /// The input that a user would look at when there is nothing to rank.
+    /// Returns the name of the input to show when there is nothing to rank.
     pub fn name(&self) -> &str {
         match self {
             Self::Run(plan) => plan.name(),
@@ -79,10 +81,11 @@ pub struct Lists {
     depth: Option<usize>,
     check_ids: bool,
     ignore_identical_ids: bool,
-    /// Lists still to come; `None`: all that there are.
+    /// The number of lists that are still to come; `None`: all of the file.
     left: Option<u64>,
     expected: Option<u64>,
-    /// Read before the model was loaded, and so before it was known whether scores count.
+    /// Lists that were read before the model was loaded, when it was unknown whether scores are
+    /// needed.
     first: Vec<CandidateRow>,
     needs_scores: bool,
 }
@@ -109,12 +112,12 @@ impl Lists {
         for _ in 0..range.map_or(0, |range| range.start) {
             lists.rows.next().transpose()?;
         }
-        // A broken file should say so before a model is loaded.
+        // A broken file must be reported before a model is loaded.
         lists.first = lists.read_lists()?;
         Ok(lists)
     }
 
-    /// From now on a candidate whose score is no number is unusable.
+    /// From now on a candidate whose score is not a number is bad.
     fn need_scores(&mut self) {
         self.needs_scores = true;
         self.rows.need_scores();
@@ -131,7 +134,8 @@ impl Lists {
         Ok((!lists.is_empty()).then(|| self.block_of(lists)))
     }
 
-    /// Lists of the largest slice's candidates together, unless one has more or they are large; none at the end.
+    /// Reads lists until they have as many candidates as the largest slice, or too many bytes; none
+    /// at the end.
     fn read_lists(&mut self) -> Result<Vec<CandidateRow>> {
         let (mut lists, mut documents, mut bytes) = (Vec::new(), 0, 0);
         while lists.len() < MAX_LISTS
@@ -167,13 +171,13 @@ impl Lists {
     }
 }
 
-/// Refuses ids of a list that do not fit into a TREC run, before minutes are spent on scoring them.
+/// Refuses ids of a list that a TREC run does not allow, before minutes are spent on scoring them.
 fn check_ids(list: &CandidateRow, file: &str) -> Result<()> {
     check_trec_query(&list.query, file)?;
     list.candidates.iter().try_for_each(|row| check_trec_id(row, file))
 }
 
-/// Sorted by the first stage where it has scores, equal ones in their order, and cut.
+/// Sorts candidates by the first stage if all have scores (stable), and cuts them to `depth`.
 fn in_first_stage_order(mut candidates: Vec<Row>, depth: Option<usize>) -> Vec<Row> {
     if candidates.iter().all(|candidate| candidate.first_stage_score.is_some()) {
         let score = |candidate: &Row| candidate.first_stage_score.unwrap_or(f64::NEG_INFINITY);
@@ -183,7 +187,7 @@ fn in_first_stage_order(mut candidates: Vec<Row>, depth: Option<usize>) -> Vec<R
     candidates
 }
 
-/// Lines with something in them, unusable lists included.
+/// Counts the lines that are not blank, including bad lists.
 fn count_lists(path: &Path, leaves_out: bool) -> Result<u64> {
     let bad_rows = if leaves_out { BadRows::Skip } else { BadRows::Fail };
     let lines = Rows::open(path, &ReadOptions { format: Some(InputFormat::Text), bad_rows, ..ReadOptions::default() })?;

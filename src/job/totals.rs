@@ -1,4 +1,4 @@
-//! What a job comes to, for its warnings and its closing summary.
+//! Counts of a job, for its warnings and its closing summary.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,39 +7,40 @@ use crate::Result;
 use crate::answer::{RankedQuery, Readings};
 use crate::scorer::Scored;
 
-/// Ids of candidates without text that are kept.
+/// Maximum number of ids of candidates without text that are kept.
 const KEPT_IDS: usize = 6;
 
 /// Counts over the answered blocks.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Totals {
-    /// Lists.
+    /// The number of lists.
     pub lists: usize,
-    /// Results of all lists.
+    /// The number of results of all lists.
     pub results: usize,
-    /// Candidates of all lists.
+    /// The number of candidates of all lists.
     pub candidates: usize,
-    /// Documents, each once for every block that it is in.
+    /// The number of documents, each counted once for every block that it is in.
     pub documents: usize,
-    /// Tokens that were encoded for them.
+    /// The number of tokens that were encoded for them.
     pub tokens: u64,
-    /// Candidates that were longer than the model takes.
+    /// The number of candidates that were longer than the model's maximum.
     pub truncated: usize,
-    /// Candidates without a first-stage score, in lists where these count.
+    /// The number of candidates without a first-stage score, in lists that use these.
     pub no_first_stage: usize,
-    /// Candidates without a score of the scorer, though they have a text.
+    /// The number of candidates with a text but without a score of the scorer.
     pub unscored: usize,
-    /// The id of one of them, and why.
+    /// The id of one of them, and the reason.
     pub unscored_example: Option<(String, String)>,
-    /// Candidates without text.
+    /// The number of candidates without text.
     pub empty: usize,
     /// The ids of the first six of them.
     pub empty_ids: Vec<String>,
-    /// The most tokens that the model takes; 0 where the scorer does not say.
+    /// The maximum number of tokens of the model; 0 if the scorer does not give it.
     pub max_tokens: usize,
-    /// How the queries were read.
+    /// Counts of the queries that were truncated, or of which the model knows no token.
     pub readings: Readings,
-    /// Results that a TREC run does not have, because a better one of their list has the same id.
+    /// The number of results that a TREC run lacks, because a better result of their list has the
+    /// same id.
     pub repeated: usize,
     /// The id of one of them.
     pub repeated_example: Option<String>,
@@ -71,7 +72,7 @@ impl Totals {
         Ok(())
     }
 
-    /// Counts the results that a TREC run does not have.
+    /// Counts the results that a TREC run lacks.
     pub(super) fn note_repeated(&mut self, answer: &RankedQuery<'_>) {
         for ranked in answer.repeated() {
             self.repeated += 1;

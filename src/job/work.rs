@@ -1,4 +1,4 @@
-//! Lists being scored and answered.
+//! The scoring and answering of lists.
 
 use super::block::{List, ListScores, Scoring, max_pairs};
 use super::checkpoint::Checkpoint;
@@ -24,7 +24,7 @@ pub(super) struct Work<'a> {
     reranker: &'a Reranker,
     model: ModelRun,
     kept: Option<(Checkpoint, Manifest)>,
-    /// Removed when all is done.
+    /// The temporary folder, removed at the end.
     _temporary: Option<tempfile::TempDir>,
     answers: AnswerWriter,
     totals: Totals,
@@ -173,7 +173,7 @@ impl<'a> Work<'a> {
         list::order(&scores.pairs, &list.first_stage, &options)
     }
 
-    /// Ends the output; a file appears under its name.
+    /// Ends the output. A file then appears under its name.
     pub fn finish(mut self) -> Result<Totals> {
         let Some((mut kept, manifest)) = self.kept else {
             self.answers.finish()?;

@@ -1,4 +1,4 @@
-//! Where a job keeps what it needs on disk.
+//! The place on disk for a job's files.
 
 use std::path::Path;
 
@@ -9,10 +9,10 @@ use super::options::JobOptions;
 use crate::io::WholeFile;
 use crate::{Error, JobError, Result};
 
-/// A folder of the job's own.
+/// A folder for the files of a job.
 pub(super) enum Workplace {
     Job(JobFolder),
-    /// Nothing can go on: the output is not a file, or an input can be read only once.
+    /// The job cannot resume: the output is not a file, or an input can be read only once.
     Temporary(tempfile::TempDir),
 }
 

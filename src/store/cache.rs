@@ -1,4 +1,4 @@
-//! Finding a model on this machine: nearsort's own folder, then the hub's cache.
+//! Search for a model on this machine: nearsort's own folder, then the hub's cache.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -15,10 +15,10 @@ use super::spec::DEFAULT_REVISION;
 use super::verify::Ledger;
 use crate::{Error, Result};
 
-/// A larger file names no commit.
+/// Maximum bytes of a file that names a commit.
 const MAX_REF_BYTES: u64 = 4 << 10;
 
-/// A model that can be fetched: what a [`super::ModelSpec`] means, folders apart.
+/// A model that can be fetched: the meaning of a [`super::ModelSpec`] that is not a folder.
 #[derive(Debug, Clone)]
 pub(super) struct Target {
     pub(super) name: String,
@@ -33,17 +33,18 @@ impl Target {
         Self { name: entry.name.clone(), repo: entry.repo.clone(), revision, entry: Some(Arc::clone(entry)) }
     }
 
-    /// nearsort's own folder for the model: what mirrors unpack into, and where a copy from another machine belongs.
+    /// Returns nearsort's own folder for the model. Mirrors unpack into it, and a copy from another
+    /// machine belongs there.
     pub(super) fn own_dir(&self, options: &StoreOptions) -> PathBuf {
         options.cache_dir.join("models").join(self.own_name())
     }
 
-    /// One path component; `--` for `/` as in the hub's cache.
+    /// Returns the name as one path component, with `--` for `/` as in the hub's cache.
     pub(super) fn own_name(&self) -> String {
         self.name.replace('/', "--")
     }
 
-    /// The repository's folder in the hub's cache.
+    /// Returns the repository's folder in the hub's cache.
     pub(super) fn hub_dir(&self, options: &StoreOptions) -> PathBuf {
         options.hub_cache.join(self.hub_folder())
     }
@@ -52,19 +53,20 @@ impl Target {
         Repo::new(self.repo.clone(), RepoType::Model).folder_name()
     }
 
-    /// The checksum that the registry knows for a file.
+    /// Returns the registry's entry for a file, with its checksum.
     pub(super) fn known(&self, file: &str) -> Option<&super::registry::FileEntry> {
         self.entry.as_deref()?.file(file)
     }
 }
 
-/// What the caches have of a model.
+/// The state of a model in the caches.
 pub(super) enum Cached {
-    /// Every file, verified as far as checksums are known.
+    /// Every file is there, and verified as far as checksums are known.
     Whole(ModelFiles),
-    /// Usable, but fetched by another tool that may have left out `modules.json` and with it the pooling.
+    /// The model is usable, but another tool fetched it and may have left out `modules.json`, which
+    /// gives the pooling.
     Doubtful(ModelFiles),
-    /// Nothing usable. `missing` names the first file that is not there, if the folder exists.
+    /// Nothing is usable. `missing` names the first missing file, if the folder exists.
     Nothing { missing: Option<PathBuf> },
 }
 
@@ -72,14 +74,15 @@ pub(super) enum Cached {
 struct Place {
     dir: PathBuf,
     revision: Option<String>,
-    /// Whether other content than the expected one means damage, or just another commit.
+    /// True if other content than expected means damage, and not just another commit.
     exact: bool,
 }
 
-/// Looks in all places.
+/// Searches all places.
 ///
 /// # Errors
-/// [`Error::Corrupted`] for a file with the wrong content, [`Error::Io`] for one that cannot be read.
+/// [`Error::Corrupted`] for a file with the wrong content, [`Error::Io`] for one that cannot be
+/// read.
 pub(super) fn find(options: &StoreOptions, target: &Target) -> Result<Cached> {
     let mut missing = None;
     for place in places(options, target) {
@@ -104,7 +107,7 @@ pub(super) fn find(options: &StoreOptions, target: &Target) -> Result<Cached> {
     Ok(Cached::Nothing { missing })
 }
 
-/// The folder that a presence check by names and sizes finds, without hashing anything.
+/// Returns the folder that has the model by names and sizes, without hashing.
 pub(super) fn glance(options: &StoreOptions, target: &Target) -> Option<PathBuf> {
     let model = |place: Place| ModelFiles {
         name: target.name.clone(),
@@ -133,7 +136,7 @@ fn places(options: &StoreOptions, target: &Target) -> Vec<Place> {
         revision: Some(revision),
         exact: true,
     }));
-    // Python's tools fetch `main`: where all checksums fit, another commit's copy is as good.
+    // Python's tools fetch `main`: if all checksums match, another commit's copy is equally good.
     if target.revision != DEFAULT_REVISION && target.entry.as_deref().is_some_and(Entry::pinned) {
         let other = snapshot(options, target, DEFAULT_REVISION).filter(|(revision, _)| *revision != target.revision);
         places.extend(other.map(|(revision, dir)| Place { dir, revision: Some(revision), exact: false }));
@@ -141,7 +144,7 @@ fn places(options: &StoreOptions, target: &Target) -> Vec<Place> {
     places
 }
 
-/// The commit that a revision names in the hub's cache, and its folder.
+/// Returns the commit of a revision in the hub's cache, and its folder.
 fn snapshot(options: &StoreOptions, target: &Target, revision: &str) -> Option<(String, PathBuf)> {
     let commit = if is_hex(revision, 40) {
         revision.to_owned()
@@ -156,7 +159,7 @@ fn snapshot(options: &StoreOptions, target: &Target, revision: &str) -> Option<(
     })
 }
 
-/// The first indispensable file that a folder lacks.
+/// Returns the first required file that a folder lacks.
 fn lacking(model: &ModelFiles, target: &Target) -> Option<PathBuf> {
     let known = target.entry.iter().flat_map(|entry| entry.files.iter().map(|file| file.path.clone()));
     let mut needed: Vec<String> = REQUIRED.iter().map(|file| (*file).to_owned()).chain(known).collect();
@@ -167,7 +170,7 @@ fn lacking(model: &ModelFiles, target: &Target) -> Option<PathBuf> {
     if let Some(file) = needed.iter().find(|file| model.path(file).is_none()) {
         return Some(model.dir.join(file));
     }
-    // Anything else that is wrong with the weights is told when they are read.
+    // Other errors in the weights are reported when they are read.
     let index_only = model.path(WEIGHTS).is_none();
     let shards = model.read(WEIGHTS_INDEX).ok().flatten().and_then(|index| files::shards(&index).ok());
     match shards {
@@ -177,7 +180,7 @@ fn lacking(model: &ModelFiles, target: &Target) -> Option<PathBuf> {
     }
 }
 
-/// Compares every file whose checksum is known. Returns whether the folder is known to be complete.
+/// Compares every file with a known checksum. Returns true if the folder is known to be complete.
 fn verify(options: &StoreOptions, target: &Target, model: &ModelFiles) -> Result<bool> {
     let mut ledger = Ledger::open(&model.ledger, &model.dir);
     let outcome = model.contract_files()?.iter().try_for_each(|file| {
@@ -199,13 +202,15 @@ fn verify(options: &StoreOptions, target: &Target, model: &ModelFiles) -> Result
     outcome.map(|()| ledger.complete || model.path("modules.json").is_some())
 }
 
-/// The registry's checksum, else the one by which the hub's cache names the content (git LFS files only).
+/// Returns the registry's checksum, else the one in the name of the hub cache's blob (git LFS files
+/// only).
 pub(super) fn expected_sha256(target: &Target, file: &str, path: &Path) -> Option<String> {
     let known = target.known(file).and_then(|known| known.sha256.clone());
     known.or_else(|| blob_sha256(path))
 }
 
-/// In the hub's cache a large file is a link to a blob that is named by its sha256.
+/// Returns the checksum in a blob's name: in the hub's cache, a large file is a link to a blob that
+/// is named by its sha256.
 pub(super) fn blob_sha256(path: &Path) -> Option<String> {
     let blob = std::fs::read_link(path).ok()?;
     blob.file_name()?.to_str().filter(|name| is_hex(name, 64)).map(str::to_owned)
@@ -216,8 +221,8 @@ fn corrupted(path: &Path, expected: String, found: String) -> Error {
     Error::Corrupted { path: path.to_owned(), expected, found, hint: hint.into() }
 }
 
-/// Moves a damaged file out of the way, keeping it for whoever wants to know what happened. In the hub's cache the
-/// content lies in a blob that others may link to, so the blob moves and the link goes.
+/// Moves a damaged file out of the way, and keeps it for later inspection. In the hub's cache the
+/// content is in a blob that other links may share, so the blob is moved and the link is removed.
 pub(super) fn set_aside(path: &Path) -> Result<PathBuf> {
     let content = path.canonicalize().map_err(Error::io("read", path))?;
     let mut aside = OsString::from(&content);

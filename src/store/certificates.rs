@@ -1,4 +1,4 @@
-//! Whose word is taken for a server's identity.
+//! The certificates that a server's identity is checked with.
 
 #[cfg(feature = "remote")]
 use std::path::Path;
@@ -10,12 +10,13 @@ use ureq::tls::{PemItem, parse_pem};
 #[cfg(feature = "remote")]
 use crate::{Error, Result};
 
-/// A system's whole bundle has some 250 KB.
+/// Maximum bytes of a file of certificates. A system's whole bundle has some 250 KB.
 #[cfg(feature = "remote")]
 const MAX_BYTES: u64 = 16 << 20;
 
-/// The machine's own certificates, for a company's network may re-sign TLS with its own, and `extra` ones; the well-known ones where
-/// there are none, as in small containers.
+/// Returns the machine's own certificates, because a company's network may re-sign TLS with its
+/// own, and the `extra` ones. If there are none, as in small containers, it returns the well-known
+/// ones.
 pub(crate) fn root_certs(extra: Vec<Certificate<'static>>) -> RootCerts {
     let found = rustls_native_certs::load_native_certs().certs;
     let own = found.iter().map(|certificate| Certificate::from_der(certificate).to_owned());
@@ -26,7 +27,8 @@ pub(crate) fn root_certs(extra: Vec<Certificate<'static>>) -> RootCerts {
 /// Reads a file of certificates in PEM form.
 ///
 /// # Errors
-/// [`Error::Io`] when the file cannot be read, [`Error::InvalidArgument`] when there is no certificate in it.
+/// [`Error::Io`] when the file cannot be read, [`Error::InvalidArgument`] when there is no
+/// certificate in it.
 #[cfg(feature = "remote")]
 pub(crate) fn read_certificates(path: &Path) -> Result<Vec<Certificate<'static>>> {
     let pem = super::read_small(path, MAX_BYTES).map_err(Error::io("read", path))?;

@@ -1,13 +1,13 @@
-//! Why a source did not give what was asked of it.
+//! The reason why a source failed.
 
 use crate::Error;
 
-/// Why one source did not give the files.
+/// The reason why one source did not provide the files.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// The source's own fault: the reason, for the list in the final error.
+    /// An error of the source: the reason, for the list in the final error.
     Source(String),
-    /// The disk of this machine: no other source would fare better with it.
+    /// An error of this machine's disk. Other sources would fail too.
     Disk(Error),
 }
 

@@ -14,13 +14,13 @@ use super::verify::Ledger;
 use crate::hex::hex;
 use crate::{Error, Result};
 
-/// The one weights file of most models.
+/// The weights file of most models.
 pub(super) const WEIGHTS: &str = "model.safetensors";
-/// The list of shards of the others.
+/// The list of shards of the other models.
 pub(super) const WEIGHTS_INDEX: &str = "model.safetensors.index.json";
 
-/// The files that a model has in its own folder, apart from weights and the folders that `modules.json` names.
-/// The first two are indispensable. Of the `sentence_*_config.json` a model has one.
+/// The files in a model's own folder, apart from weights and the folders that `modules.json` names.
+/// The first two are required. A model has at most one of the `sentence_*_config.json`.
 pub(super) const TOP_FILES: [&str; 14] = [
     "config.json",
     "tokenizer.json",
@@ -40,7 +40,7 @@ pub(super) const TOP_FILES: [&str; 14] = [
 /// The `sentence_*_config.json`, in the order in which sentence-transformers looks for them.
 pub(crate) const TRANSFORMER_FILES: [&str; 7] =
     [TOP_FILES[3], TOP_FILES[4], TOP_FILES[5], TOP_FILES[6], TOP_FILES[7], TOP_FILES[8], TOP_FILES[9]];
-/// How a causal model is asked, where tokenizer_config.json does not say it.
+/// The prompt template of a causal model, if tokenizer_config.json does not have it.
 const CHAT_TEMPLATE: &str = "chat_template.jinja";
 pub(super) const REQUIRED: [&str; 2] = [TOP_FILES[0], TOP_FILES[1]];
 
@@ -52,22 +52,22 @@ pub struct ModelFiles {
     pub name: String,
     /// The folder.
     pub dir: PathBuf,
-    /// The commit, when the files came from the hub or are known to be those of a commit.
+    /// The commit, if the files came from the hub or are known to be those of a commit.
     pub revision: Option<String>,
-    /// What the registry says about the model.
+    /// The registry's entry of the model.
     pub entry: Option<Arc<Entry>>,
-    /// Where checksums already computed are noted.
+    /// The file with the checksums computed so far.
     pub(super) ledger: PathBuf,
 }
 
 impl ModelFiles {
-    /// The full path of a file of the model, `None` when there is no such file.
+    /// Returns the full path of a file of the model, `None` if there is no such file.
     pub fn path(&self, file: &str) -> Option<PathBuf> {
         let path = self.dir.join(file);
         (is_plain_relative(file) && path.is_file()).then_some(path)
     }
 
-    /// The content of a file of at most 512 MiB, `None` when there is no such file.
+    /// Returns the content of a file of at most 512 MiB, `None` if there is no such file.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -78,11 +78,12 @@ impl ModelFiles {
         }
     }
 
-    /// The safetensors files that hold the weights: one, or the shards that the index names, sorted by name.
+    /// Returns the safetensors files of the weights: one, or the shards that the index names,
+    /// sorted by name.
     ///
     /// # Errors
-    /// [`Error::ModelFile`] when there are none, when only pickled weights exist, or when the index is unusable or
-    /// names a file that is missing.
+    /// [`Error::ModelFile`] when there are none, when only pickled weights exist, or when the index
+    /// is unusable or names a file that is missing.
     pub fn weights(&self) -> Result<Vec<PathBuf>> {
         if let Some(single) = self.path(WEIGHTS) {
             return Ok(vec![single]);
@@ -99,7 +100,7 @@ impl ModelFiles {
         found.collect()
     }
 
-    /// The weights, mapped into memory: nothing is read before it is looked at.
+    /// Maps the weights into memory. Pages are read only when they are used.
     ///
     /// # Errors
     /// As [`ModelFiles::weights`], and [`Error::Io`].
@@ -107,7 +108,8 @@ impl ModelFiles {
         self.weights()?.iter().map(|path| MappedFile::open(path)).collect()
     }
 
-    /// All safetensors files of the model, the weights and those of its modules, with their names, mapped into memory.
+    /// Maps all safetensors files of the model, the weights and those of its modules, into memory.
+    /// Returns them with their names.
     ///
     /// # Errors
     /// As [`ModelFiles::map_weights`].
@@ -116,8 +118,9 @@ impl ModelFiles {
         files.map(|file| MappedFile::open(&self.dir.join(&file)).map(|mapped| (file, mapped))).collect()
     }
 
-    /// All files that decide what an embedding is, relative to the folder and sorted: configuration, tokenizer, the
-    /// folders that `modules.json` names, weights. READMEs and other formats are not among them.
+    /// Returns all files that decide what an embedding is, relative to the folder and sorted:
+    /// configuration, tokenizer, the folders that `modules.json` names, weights. READMEs and other
+    /// formats are not among them.
     ///
     /// # Errors
     /// As [`ModelFiles::weights`].
@@ -135,8 +138,9 @@ impl ModelFiles {
         Ok(files.into_iter().collect())
     }
 
-    /// The sha256 of the weights: that of the one file, or of all shards' sums in their order. Computed once per
-    /// content; later calls read it from a note in the cache folder as long as size and time of the file stay the same.
+    /// Returns the sha256 of the weights: that of the one file, or of all shards' sums in their
+    /// order. It is computed once per content. Later calls read it from a note in the cache folder
+    /// while the file's size and time stay the same.
     ///
     /// # Errors
     /// As [`ModelFiles::weights`], and [`Error::Io`].
@@ -148,8 +152,8 @@ impl ModelFiles {
         }
     }
 
-    /// A checksum over the names and contents of [`ModelFiles::contract_files`]: two models with the same fingerprint
-    /// give the same embeddings.
+    /// Returns a checksum over the names and contents of [`ModelFiles::contract_files`]. Two models
+    /// with the same fingerprint give the same embeddings.
     ///
     /// # Errors
     /// As [`ModelFiles::weights_sha256`].
@@ -178,23 +182,25 @@ pub struct MappedFile(memmap2::Mmap);
 impl MappedFile {
     fn open(path: &Path) -> Result<Self> {
         let file = std::fs::File::open(path).map_err(Error::io("open", path))?;
-        // SAFETY: a mapped file must not change while it is mapped. The store never writes to a model file in place (it renames
-        // whole files over old ones, and the mapping keeps the old one); a foreign program that truncates the user's own folder during a
-        // run is outside what a mapping can guard against.
+        // SAFETY: a mapped file must not change while it is mapped. The store never writes to a
+        // model file in place (it renames whole files over old ones, and the mapping keeps the old
+        // one); a foreign program that truncates the user's own folder during a run is outside what
+        // a mapping can guard against.
         let map = unsafe { memmap2::Mmap::map(&file) }.map_err(Error::io("map", path))?;
         Ok(Self(map))
     }
 
-    /// The content.
+    /// Returns the content.
     pub fn bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// Gives the pages looked at so far back to the system. They are read again when they are looked at again.
+    /// Returns the pages used so far to the system. They are read again when they are used again.
     pub fn release(&self) {
         #[cfg(unix)]
         {
-            // SAFETY: of a read-only mapping of a file nothing is lost: its pages come back from the file. A failure leaves them in memory.
+            // SAFETY: a read-only mapping of a file loses nothing: its pages come back from the
+            // file. On failure they stay in memory.
             let _ = unsafe { self.0.unchecked_advise(memmap2::UncheckedAdvice::DontNeed) };
         }
     }
@@ -214,7 +220,7 @@ fn no_weights(dir: &Path) -> Error {
     }
 }
 
-/// Why pickled weights are refused, and the way out.
+/// The message why pickled weights are refused, with the remedy.
 pub(super) const PICKLED: &str = "the weights exist only as a pickle, which can run any code when it is read; nearsort reads safetensors only. \
      Save the model again with transformers' `save_pretrained(..., safe_serialization=True)`, or use a revision that has safetensors";
 
@@ -223,7 +229,7 @@ struct Index {
     weight_map: std::collections::BTreeMap<String, String>,
 }
 
-/// The shards that an index names, each once, sorted.
+/// Returns the shards that an index names, each once, sorted.
 pub(super) fn shards(index: &[u8]) -> Result<BTreeSet<String>, String> {
     let index: Index = serde_json::from_slice(index).map_err(|e| format!("not a safetensors index: {e}"))?;
     let shards: BTreeSet<String> = index.weight_map.into_values().collect();
@@ -242,8 +248,8 @@ struct Module {
     kind: String,
 }
 
-/// The files in the folders that `modules.json` names: each one's config.json, and the weights of a Dense layer
-/// or a norm. The Transformer's are the model's own.
+/// Returns the files in the folders that `modules.json` names: each one's config.json, and the
+/// weights of a Dense layer or a norm. The Transformer's files are the model's own.
 pub(super) fn module_files(modules: &[u8]) -> Result<Vec<ModuleFile>, String> {
     let modules: Vec<Module> = serde_json::from_slice(modules).map_err(|e| format!("not a list of modules: {e}"))?;
     let mut files = Vec::new();
@@ -258,7 +264,8 @@ pub(super) fn module_files(modules: &[u8]) -> Result<Vec<ModuleFile>, String> {
         let is_required = has_weights || kind.ends_with(".Pooling");
         files.push(ModuleFile { path: format!("{path}/config.json"), is_required });
         if kind.ends_with(".LogitScore") {
-            // Its model is asked by the template, which newer releases keep in a file of its own.
+            // Its model is prompted by the template, which newer releases keep in a file of its
+            // own.
             files.push(ModuleFile { path: CHAT_TEMPLATE.to_owned(), is_required });
         }
         if has_weights {
@@ -272,7 +279,7 @@ pub(super) fn module_files(modules: &[u8]) -> Result<Vec<ModuleFile>, String> {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ModuleFile {
     pub(super) path: String,
-    /// Whether the module is unusable without it. Normalize has a config.json since version 5.
+    /// True if the module is unusable without it. Normalize has a config.json since version 5.
     pub(super) is_required: bool,
 }
 

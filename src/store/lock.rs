@@ -1,7 +1,8 @@
-//! One process at a time fetches a model; the others wait and then find it in the cache.
+//! A lock that lets one process at a time fetch a model. The others wait and then find it in the
+//! cache.
 //!
-//! Advisory locks of the operating system: they end with the process that holds them, so a killed download leaves
-//! nothing behind that has to be cleaned up.
+//! It uses advisory locks of the operating system. They end with the process that holds them, so a
+//! killed download leaves nothing that has to be cleaned up.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::Path;
@@ -9,14 +10,14 @@ use std::path::Path;
 use super::options::{Step, StoreOptions};
 use crate::{Error, Result};
 
-/// Held until dropped.
+/// A lock that is held until it is dropped.
 #[derive(Debug)]
 pub(super) struct Lock {
     _file: File,
 }
 
 impl Lock {
-    /// Takes the lock, waiting for whoever holds it and saying so.
+    /// Takes the lock. If another process holds it, reports this and waits.
     pub(super) fn acquire(path: &Path, options: &StoreOptions) -> Result<Self> {
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent).map_err(Error::io("create", parent))?;

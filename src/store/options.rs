@@ -1,4 +1,4 @@
-//! How a store behaves: folders, endpoint, limits, and who is told about progress.
+//! Options of a store: folders, endpoint, limits, and the progress callback.
 //!
 //! [`StoreOptions::from_env`] is the one place in the library that reads the environment.
 
@@ -13,48 +13,48 @@ use crate::{Error, Result};
 /// The hub's address when `HF_ENDPOINT` is not set.
 const DEFAULT_ENDPOINT: &str = "https://huggingface.co";
 
-/// Says how much may be taken of a file whose length the server does not state.
+/// The variable with the maximum bytes of a file whose length the server does not state.
 pub(super) const UNSTATED: &str = "NEARSORT_MAX_UNSTATED_BYTES";
 
-/// Called from the thread that does the work, several times per second while bytes arrive.
+/// Progress callback. It runs on the working thread, several times per second while bytes arrive.
 pub type ProgressFn = Arc<dyn Fn(&Progress<'_>) + Send + Sync>;
 
-/// One step of getting a model.
+/// The progress of fetching a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress<'a> {
-    /// What is being done.
+    /// The current step.
     pub step: Step,
-    /// Where the bytes come from: an URL's host, a pip requirement, a folder.
+    /// The source of the bytes: a URL's host, a pip requirement, a folder.
     pub source: &'a str,
-    /// The file, relative to the model's folder; empty when the step is not about one file.
+    /// The file, relative to the model's folder; empty if the step is not about one file.
     pub file: &'a str,
-    /// Bytes of this file done so far.
+    /// Number of bytes of this file that are done.
     pub done_bytes: u64,
-    /// Bytes of this file in all, when known.
+    /// Length of this file in bytes, if known.
     pub total_bytes: Option<u64>,
 }
 
-/// What a [`Progress`] reports.
+/// The steps of fetching a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Step {
-    /// Another process is fetching the same model; waiting for it.
+    /// Waiting for another process that is fetching the same model.
     Waiting,
-    /// Bytes of a file are arriving.
+    /// Receiving bytes of a file.
     Downloading,
-    /// A transfer broke or the server asked for patience; trying again.
+    /// Retrying after a broken transfer or the server's request to wait.
     Retrying,
-    /// pip is running; it reports no bytes.
+    /// Running pip, which reports no bytes.
     RunningPip,
-    /// A file is being taken out of an archive.
+    /// Extracting a file from an archive.
     Unpacking,
-    /// A file's checksum is being computed.
+    /// Computing a file's checksum.
     Verifying,
     /// A file was corrupted and has been moved aside to be fetched again.
     SetAside,
 }
 
-/// A larger file is no token.
+/// Maximum bytes of a token file.
 const MAX_TOKEN_BYTES: u64 = 64 << 10;
 
 /// A secret that neither `Debug` nor any message shows.
@@ -62,8 +62,8 @@ const MAX_TOKEN_BYTES: u64 = 64 << 10;
 pub struct Token(String);
 
 impl Token {
-    /// Wraps a secret; surrounding white space is not part of it. `None` when nothing is left, or when it holds
-    /// characters that an HTTP header cannot carry.
+    /// Wraps a secret, without the surrounding white space. Returns `None` if nothing is left, or
+    /// if it has characters that an HTTP header cannot carry.
     pub fn new(secret: &str) -> Option<Self> {
         let secret = secret.trim();
         let sound = !secret.is_empty() && secret.chars().all(|c| c.is_ascii_graphic());
@@ -82,25 +82,26 @@ impl fmt::Debug for Token {
     }
 }
 
-/// Time-outs and repetitions of network access.
+/// Time-outs and retries of network access.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Looking up the name and, separately, connecting (with TLS).
+    /// Time-out of the name look-up and, separately, of connecting (with TLS).
     pub connect: Duration,
-    /// From the request to the end of the response's headers.
+    /// Time-out from the request to the end of the response's headers.
     pub response: Duration,
-    /// The longest silence in the middle of a transfer. A slow transfer that moves has no limit.
+    /// Maximum silence in the middle of a transfer. A slow transfer has no limit.
     pub idle: Duration,
-    /// How often one file is tried again after a broken transfer or an answer of 429 or 5xx.
+    /// Maximum number of retries of one file after a broken transfer or an answer of 429 or 5xx.
     pub retries: u32,
-    /// The first pause between two tries; it doubles each time. A `Retry-After` of the server wins.
+    /// The first pause between two attempts; it doubles each time. The server's `Retry-After` takes
+    /// precedence.
     pub retry_pause: Duration,
-    /// The longest that the pauses of one file may last together.
+    /// Maximum sum of the pauses of one file.
     pub retry_total: Duration,
-    /// The longest that pip may run.
+    /// Maximum run time of pip.
     pub pip: Duration,
-    /// The most bytes that are taken of a file whose length the server does not state: it might have no end, and fill
-    /// the disk.
+    /// Maximum bytes of a file whose length the server does not state: it might have no end, and
+    /// fill the disk.
     pub unstated_bytes: u64,
 }
 
@@ -119,27 +120,28 @@ impl Default for Limits {
     }
 }
 
-/// Where models are kept and how they are fetched.
+/// The folders of models and the options for fetching them.
 #[derive(Clone)]
 pub struct StoreOptions {
-    /// nearsort's own folder: mirrors unpack into `models/`, checksums already verified are noted in `verified/`, embeddings are kept in
-    /// `embeddings/` where that is asked for.
+    /// nearsort's own folder. Mirrors unpack into `models/`, verified checksums are noted in
+    /// `verified/`, and embeddings are kept in `embeddings/` if requested.
     pub cache_dir: PathBuf,
-    /// The hub's cache in the layout that Python's tools share; hub downloads go there.
+    /// The hub's cache, in the layout that Python's tools share. Hub downloads go there.
     pub hub_cache: PathBuf,
     /// The hub's address, without a slash at the end.
     pub endpoint: String,
-    /// Sent to the endpoint's own host only.
+    /// The token, which is sent only to the endpoint's own host.
     pub token: Option<Token>,
-    /// Opens no socket and runs no program: only what is already on this machine.
+    /// If true, opens no socket and runs no program, and uses only what is on this machine.
     pub offline: bool,
-    /// Whether `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` count. pip sees them in any case.
+    /// True if `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` are used. pip sees them in
+    /// any case.
     pub proxy_from_env: bool,
-    /// The commands that may be pip, tried in order until one exists.
+    /// The commands for pip, tried in order until one exists.
     pub pip: Vec<Vec<String>>,
-    /// Time-outs and repetitions.
+    /// Time-outs and retries.
     pub limits: Limits,
-    /// Told about every step; `None` for silence.
+    /// The progress callback; `None` for no reports.
     pub progress: Option<ProgressFn>,
 }
 
@@ -156,7 +158,7 @@ impl fmt::Debug for StoreOptions {
 }
 
 impl StoreOptions {
-    /// Options that take nothing from the environment: the public hub, no token, no proxy.
+    /// Creates options that do not depend on the environment: the public hub, no token, no proxy.
     pub fn new(cache_dir: impl Into<PathBuf>, hub_cache: impl Into<PathBuf>) -> Self {
         let module = |python: &str| vec![python.to_owned(), "-m".to_owned(), "pip".to_owned()];
         Self {
@@ -172,12 +174,13 @@ impl StoreOptions {
         }
     }
 
-    /// Options from the environment: `NEARSORT_CACHE`, `NEARSORT_OFFLINE`, `NEARSORT_MAX_UNSTATED_BYTES`
-    /// ([`Limits::unstated_bytes`]), `HF_HUB_OFFLINE`, `HF_ENDPOINT`, `HF_HOME`, `HF_HUB_CACHE`, `HF_TOKEN` (else the
-    /// file `token` in `HF_HOME`), `XDG_CACHE_HOME`, `HOME`, and the proxy variables.
+    /// Creates options from the environment: `NEARSORT_CACHE`, `NEARSORT_OFFLINE`,
+    /// `NEARSORT_MAX_UNSTATED_BYTES` ([`Limits::unstated_bytes`]), `HF_HUB_OFFLINE`, `HF_ENDPOINT`,
+    /// `HF_HOME`, `HF_HUB_CACHE`, `HF_TOKEN` (else the file `token` in `HF_HOME`),
+    /// `XDG_CACHE_HOME`, `HOME`, and the proxy variables.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] when no cache folder can be named or a value cannot be used.
+    /// [`Error::InvalidArgument`] when no cache folder can be determined or a value cannot be used.
     pub fn from_env() -> Result<Self> {
         Self::from_lookup(&|name| std::env::var_os(name))
     }
@@ -221,7 +224,7 @@ impl StoreOptions {
         Ok(options)
     }
 
-    /// The folder of the embedding cache, in nearsort's own folder.
+    /// Returns the folder of the embedding cache, in nearsort's own folder.
     pub fn embedding_cache(&self) -> PathBuf {
         self.cache_dir.join("embeddings")
     }
@@ -238,7 +241,7 @@ fn token_file(hub_home: &Path) -> Option<Token> {
     Token::new(&String::from_utf8(text).ok()?)
 }
 
-/// The proxy that the environment names.
+/// Returns the proxy that the environment names.
 ///
 /// # Errors
 /// A variable that cannot be used; its value is not shown.
@@ -247,7 +250,7 @@ pub(crate) fn proxy_from_env() -> std::result::Result<Option<ureq::Proxy>, Strin
     super::proxy::proxy_of(&|name| std::env::var_os(name))
 }
 
-/// A variable that programs are found or set up by, for those that are started.
+/// Returns an environment variable that is used to find or configure programs.
 #[cfg(feature = "hub")]
 pub(super) fn of_programs(name: &str) -> Option<OsString> {
     std::env::var_os(name)
@@ -264,7 +267,7 @@ fn endpoint_of(value: &OsString) -> Result<String> {
     let text = value.to_string_lossy();
     let text = text.trim().trim_end_matches('/');
     if text.split('/').nth(2).is_some_and(|host| host.contains('@')) {
-        // It would stand in every message about the hub.
+        // Every message about the hub would show it.
         let message = "HF_ENDPOINT holds a user name or a password; put a token into HF_TOKEN instead".to_owned();
         return Err(Error::InvalidArgument(message));
     }
@@ -274,7 +277,7 @@ fn endpoint_of(value: &OsString) -> Result<String> {
     Err(Error::InvalidArgument(format!("HF_ENDPOINT is '{text}'; it must begin with https:// or http://")))
 }
 
-/// The spellings that the hub's own tools take for "yes".
+/// True for the spellings of "yes" that the hub's own tools accept.
 fn is_on(value: &OsString) -> bool {
     value.to_str().is_some_and(|v| ["1", "on", "yes", "true"].contains(&v.trim().to_ascii_lowercase().as_str()))
 }

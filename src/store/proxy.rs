@@ -4,17 +4,19 @@ use std::ffi::OsString;
 
 use ureq::{Proxy, ProxyProtocol};
 
-/// In the order in which they count.
+/// Variables with a proxy, in the order of precedence.
 pub(super) const VARIABLES: [&str; 6] =
     ["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"];
-/// Hosts that are reached without it.
+/// Variables with the hosts that are reached without a proxy.
 const EXCEPTIONS: [&str; 2] = ["NO_PROXY", "no_proxy"];
 
-/// The proxy of the first variable that names one over HTTP. `lookup` gives a variable's value.
+/// Returns the proxy of the first variable that names an HTTP proxy. `lookup` returns a variable's
+/// value.
 ///
 /// # Errors
-/// Which variable cannot be used, without its value, which may hold a password: it is no address, or names a SOCKS proxy and no other
-/// variable an HTTP proxy. Going without a proxy would send requests where the user does not want them.
+/// A message about a variable that cannot be used, without its value, which may hold a password. It
+/// is not an address, or it names a SOCKS proxy and no other variable names an HTTP proxy. Without
+/// a proxy, requests would go where the user does not want them.
 pub(super) fn proxy_of(lookup: &dyn Fn(&str) -> Option<OsString>) -> Result<Option<Proxy>, String> {
     let mut socks = None;
     for name in VARIABLES {
@@ -41,7 +43,8 @@ pub(super) fn proxy_of(lookup: &dyn Fn(&str) -> Option<OsString>) -> Result<Opti
     }
 }
 
-/// Whether the port, if there is one, is a number: what is none would silently be the scheme's own.
+/// True if there is no port or it is a number: any other port would silently become the scheme's
+/// default.
 fn has_sound_port(value: &str) -> bool {
     let rest = value.split_once("://").map_or(value, |(_, rest)| rest);
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
@@ -65,7 +68,7 @@ fn with_exceptions(proxy: &Proxy, lookup: &dyn Fn(&str) -> Option<OsString>) -> 
     builder.build().map(Some)
 }
 
-/// What must not be shown of a proxy.
+/// Returns the parts of a proxy's address that must not be shown.
 pub(crate) fn secrets_of(proxy: Option<&Proxy>) -> Vec<String> {
     let Some((proxy, password)) = proxy.and_then(|proxy| Some((proxy, proxy.password()?))) else { return Vec::new() };
     vec![password.to_owned(), format!("{}:{password}", proxy.username().unwrap_or_default())]

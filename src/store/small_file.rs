@@ -4,15 +4,16 @@ use std::fs::File;
 use std::io::{Error, ErrorKind, Read, Result};
 use std::path::Path;
 
-/// The most that a file of a model may have which holds no weights.
+/// Maximum bytes of a model's file without weights.
 pub(super) const MAX_FILE_BYTES: u64 = 512 << 20;
 
 /// Reads a regular file of at most `max` bytes.
 ///
 /// # Errors
-/// What the system says; [`ErrorKind::InvalidInput`] for a pipe, a device or a folder, which may never end; [`ErrorKind::FileTooLarge`].
+/// The system's error; [`ErrorKind::InvalidInput`] for a pipe, a device or a folder, which may
+/// never end; [`ErrorKind::FileTooLarge`].
 pub(crate) fn read_small(path: &Path, max: u64) -> Result<Vec<u8>> {
-    // Before it is opened: opening a pipe waits for its writer.
+    // This comes before the open, because opening a pipe waits for its writer.
     if !path.metadata()?.is_file() {
         return Err(Error::new(ErrorKind::InvalidInput, "it is not a regular file; name a file on the disk"));
     }
@@ -27,10 +28,10 @@ pub(crate) fn read_small(path: &Path, max: u64) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// [`read_small`] of a text.
+/// Reads a text with [`read_small`].
 ///
 /// # Errors
-/// As [`read_small`]; [`ErrorKind::InvalidData`] for what is not UTF-8.
+/// As [`read_small`]; [`ErrorKind::InvalidData`] for text that is not UTF-8.
 pub(crate) fn read_small_text(path: &Path, max: u64) -> Result<String> {
     let not_utf8 = |_| Error::new(ErrorKind::InvalidData, "it is not UTF-8; save it as UTF-8");
     String::from_utf8(read_small(path, max)?).map_err(not_utf8)

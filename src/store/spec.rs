@@ -1,9 +1,10 @@
-//! What a user may write for a model.
+//! The forms in which a user may name a model.
 //!
-//! A name of the registry, `org/name[@revision]` on the hub, or a folder. A folder must be written so that it cannot be
-//! mistaken for a name: absolute, or beginning with `./` or `../` (or being `.` or `..`). So the meaning of a name never
-//! depends on what happens to lie in the current folder, which may be someone else's. Where a model's folder has the name of a
-//! repository of the hub, nothing is fetched: the error says how to write each of the two.
+//! A model is a name of the registry, `org/name[@revision]` on the hub, or a folder. A folder must
+//! be written so that it cannot be mistaken for a name: absolute, or beginning with `./` or `../`
+//! (or being `.` or `..`). So the meaning of a name never depends on the content of the current
+//! folder, which may be someone else's. If a model's folder has the name of a repository of the
+//! hub, nothing is fetched, and the error shows how to write each of the two.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,10 +13,10 @@ use super::names::{hub_name, is_revision};
 use super::registry::{Entry, Registry};
 use crate::{Error, Result};
 
-/// The branch that is fetched when no revision is given.
+/// The branch that is fetched if no revision is given.
 pub(super) const DEFAULT_REVISION: &str = "main";
 
-/// Which model is meant.
+/// The model that a user named.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ModelSpec {
     /// A model of the registry.
@@ -32,7 +33,7 @@ pub enum ModelSpec {
 }
 
 impl ModelSpec {
-    /// Reads what a user wrote, by the built-in registry.
+    /// Parses the user's text with the built-in registry.
     ///
     /// # Errors
     /// [`Error::UnknownModel`] with the nearest names.
@@ -49,10 +50,11 @@ impl ModelSpec {
         Self::parse_with(text, Registry::built_in())
     }
 
-    /// Reads what a user wrote, by another registry.
+    /// Parses the user's text with another registry.
     ///
     /// # Errors
-    /// [`Error::UnknownModel`] with the nearest names; [`Error::InvalidArgument`] for `org/name` where a model's folder of that name exists.
+    /// [`Error::UnknownModel`] with the nearest names; [`Error::InvalidArgument`] for `org/name` if
+    /// a model's folder of that name exists.
     pub fn parse_with(text: &str, registry: &Registry) -> Result<Self> {
         let text = text.trim();
         if is_folder(text) {
@@ -71,7 +73,7 @@ impl ModelSpec {
         }
     }
 
-    /// The name for messages.
+    /// Returns the name for messages.
     pub fn display_name(&self) -> String {
         match self {
             Self::Registered(entry) => entry.name.clone(),
@@ -91,7 +93,7 @@ fn is_folder(text: &str) -> bool {
         || (cfg!(windows) && text.contains('\\'))
 }
 
-/// Whether a model's files lie there, apart from the weights.
+/// True if the folder has a model's files, apart from the weights.
 fn is_model_folder(path: &str) -> bool {
     Path::new(path).join("config.json").is_file()
 }
@@ -158,10 +160,10 @@ mod tests {
         let message = ModelSpec::parse("models/tiny-bert").unwrap_err().to_string();
         assert!(message.starts_with("write ./models/tiny-bert for the folder"), "{message}");
         assert!(message.contains("models/tiny-bert@main for the model of the hub"), "{message}");
-        // Said which: no doubt is left.
+        // These forms are unambiguous.
         assert!(matches!(ModelSpec::parse("./models/tiny-bert"), Ok(ModelSpec::Folder(_))));
         assert_eq!(ModelSpec::parse("models/tiny-bert@main").unwrap(), hub("models/tiny-bert", "main"));
-        // No model lies in it.
+        // No model is in it.
         assert_eq!(ModelSpec::parse("src/store").unwrap(), hub("src/store", "main"));
     }
 }

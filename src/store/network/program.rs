@@ -1,15 +1,17 @@
-//! Starting programs so that nothing in the working directory has a say in it.
+//! Programs that run without any influence of the working directory.
 //!
-//! A data set may come from anybody, and may have a `pip.py` or a `python3` beside it. So programs are looked for in absolute folders of `PATH` alone, and run in a
-//! folder of ours that is empty. The user's own set-up of pip still counts: its variables reach it, and paths in them that are relative to the working directory
-//! are made absolute.
+//! A data set may come from an untrusted source, with a `pip.py` or a `python3` beside it. So
+//! programs are searched for only in absolute folders of `PATH`, and run in an empty folder of
+//! nearsort's own. The user's configuration of pip still applies: its variables are passed on, and
+//! their relative paths are made absolute.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Variables of pip and Python's network libraries that hold a path, or several words of which some are paths.
+/// Variables of pip and Python's network libraries that hold a path, or several words with paths
+/// among them.
 const PATHS: [&str; 14] = [
     "PIP_CONFIG_FILE",
     "PIP_CERT",
@@ -27,10 +29,12 @@ const PATHS: [&str; 14] = [
     "SSL_CERT_DIR",
 ];
 
-/// A command that runs in an empty folder; `None` where there is no such program. `variable` gives what the environment says.
+/// Returns a command that runs in an empty folder; `None` if the program does not exist. `variable`
+/// returns the environment's variables.
 ///
-/// Python is told to look for modules where it is installed and not where it runs (`PYTHONSAFEPATH`, from 3.11); older ones look into the empty folder and find nothing. Its option
-/// `-I` would leave out the user's own packages as well, where pip itself may be.
+/// `PYTHONSAFEPATH` (from Python 3.11) makes Python search for modules where it is installed and
+/// not where it runs. Older versions search the empty folder and find nothing. Python's option `-I`
+/// would also exclude the user's own packages, where pip itself may be.
 pub(super) fn command(program: &str, folder: &Path, variable: &dyn Fn(&str) -> Option<OsString>) -> Option<Command> {
     let mut command = Command::new(find(program, variable("PATH").as_deref())?);
     command.current_dir(folder).env("PYTHONSAFEPATH", "1");
@@ -42,7 +46,7 @@ pub(super) fn command(program: &str, folder: &Path, variable: &dyn Fn(&str) -> O
     Some(command)
 }
 
-/// A program by its path, or in the first absolute folder that has it.
+/// Returns a program by its path, or from the first absolute folder that has it.
 fn find(program: &str, path: Option<&OsStr>) -> Option<PathBuf> {
     if Path::new(program).components().count() > 1 {
         return std::path::absolute(program).ok().filter(|path| path.is_file());
@@ -63,7 +67,8 @@ fn is_program(path: &Path) -> bool {
     path.is_file()
 }
 
-/// The value with its relative paths made absolute; `None` where there are none. A path may have spaces in it, so the whole value is tried first.
+/// Returns the value with its relative paths made absolute; `None` if it has none. A path may have
+/// spaces in it, so the whole value is tried first.
 fn absolute_words(value: &str) -> Option<String> {
     let absolute = |word: &str| {
         let path = Path::new(word);
@@ -100,7 +105,7 @@ mod tests {
         let path = |text: &str| OsString::from(text);
         let with = format!(".::src:{}", folder.path().display());
         assert_eq!(find("python3", Some(&path(&with))), Some(folder.path().join("python3")));
-        // Cargo.toml stands in the working directory; that it is no program does not matter here.
+        // Cargo.toml is in the working directory; it does not matter here that it is not a program.
         for relative in [".", "", "./", "src/..", "::"] {
             assert_eq!(find("Cargo.toml", Some(&path(relative))), None, "{relative}");
             assert_eq!(find("python3", Some(&path(relative))), None, "{relative}");
