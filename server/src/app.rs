@@ -13,6 +13,7 @@ use crate::models::Catalog;
 use crate::net::Phase;
 use crate::ops::{Heart, Metrics, Proofs};
 use crate::options::Options;
+use crate::turns::Turns;
 use crate::wire::WireError;
 
 /// What all requests share: models, bounds, metrics. One per server.
@@ -21,6 +22,7 @@ pub struct App {
     pub(crate) models: Arc<Catalog>,
     pub(crate) indexes: Indexes,
     pub(crate) admission: Arc<Admission>,
+    pub(crate) turns: Arc<Turns>,
     /// Bytes of bodies.
     pub(crate) bytes: Arc<Budget>,
     pub(crate) metrics: Metrics,
@@ -38,6 +40,7 @@ impl App {
             models,
             indexes,
             admission: Admission::new(limits.queue_tokens),
+            turns: Turns::new(),
             bytes: Budget::new(limits.queue_bytes),
             metrics: Metrics::new(),
             heart: Heart::new(),

@@ -45,6 +45,8 @@ pub(crate) struct Facts {
     pub tokens: u64,
     pub truncated: u64,
     pub refusal: String,
+    /// From admission to the beginning of the work, and the work itself.
+    pub times: Option<(Duration, Duration)>,
 }
 
 impl Record {
@@ -62,6 +64,11 @@ impl Record {
     pub fn asked(&self, model: &str, texts: usize) {
         let mut facts = self.lock();
         (facts.model, facts.texts) = (model.to_owned(), texts);
+    }
+
+    /// How long the work waited, and how long it took.
+    pub fn timed(&self, waited: Duration, worked: Duration) {
+        self.lock().times = Some((waited, worked));
     }
 
     /// Why it was refused: a code, and the field that is wrong. The words of a refusal may repeat a value of the request.

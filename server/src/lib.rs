@@ -29,6 +29,7 @@ mod options;
 mod page;
 mod server;
 mod settings;
+mod turns;
 mod upkeep;
 #[allow(missing_docs)] // Plain data, documented where a name does not say it.
 pub mod wire;

@@ -76,6 +76,14 @@ impl Server {
     /// # Errors
     /// A model that cannot be loaded at the start.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<()> {
+        self.run_until(shutdown, std::future::pending()).await
+    }
+
+    /// As [`Server::run`]; what is left is cancelled as soon as `hurry` is done too.
+    ///
+    /// # Errors
+    /// As [`Server::run`].
+    pub async fn run_until(self, shutdown: impl Future<Output = ()>, hurry: impl Future<Output = ()>) -> Result<()> {
         let Self { app, listener, metrics, phase } = self;
         let (limits, time_outs) = (app.options.limits, app.options.time_outs);
         let accept = |listener, router| Accept { listener, router, limits, time_outs, phase: phase.subscribe() }.run();
@@ -92,23 +100,40 @@ impl Server {
         tracing::info!(tokens = app.admission.queued(), "draining");
         let drained = async { while serving.join_next().await.is_some() {} };
         let drained = std::pin::pin!(drained);
-        drain(drained, &phase, if ended.is_ok() { time_outs.drain } else { Duration::ZERO }).await;
+        let time = if ended.is_ok() { time_outs.drain } else { Duration::ZERO };
+        drain(drained, &phase, async {
+            tokio::select! {
+                () = tokio::time::sleep(time) => (),
+                () = hurry => (),
+            }
+        })
+        .await;
         Ok(ended?)
     }
 }
 
-async fn drain(mut drained: impl Future<Output = ()> + Unpin, phase: &watch::Sender<Phase>, time: Duration) {
-    for (next, time) in [(Phase::Cancelling, time), (Phase::Ended, LAST_WORDS)] {
-        if tokio::time::timeout(time, &mut drained).await.is_ok() {
-            return;
-        }
+/// Waits for the answers; cancels what is left when `patience` ends, and cuts off what is left then.
+async fn drain(
+    mut drained: impl Future<Output = ()> + Unpin,
+    phase: &watch::Sender<Phase>,
+    patience: impl Future<Output = ()>,
+) {
+    tokio::select! {
+        () = &mut drained => return,
+        () = patience => (),
+    }
+    for next in [Phase::Cancelling, Phase::Ended] {
         tracing::warn!(?next, "requests are still there");
         phase.send_replace(next);
+        if tokio::time::timeout(LAST_WORDS, &mut drained).await.is_ok() {
+            return;
+        }
     }
     drained.await;
 }
 
-/// Runs a server on this thread until the process is asked to end (SIGINT, SIGTERM), and calls `began` with its address first.
+/// Runs a server on this thread until the process is asked to end (SIGINT, SIGTERM), and calls `began` with its address first. The
+/// second time it is asked, requests that are left are cancelled.
 ///
 /// # Errors
 /// Those of [`Server::bind`] and [`Server::run`].
@@ -117,35 +142,56 @@ pub fn serve(options: Options, began: impl FnOnce(&Listen)) -> Result<()> {
     log_to_stderr(&options.log);
     let served = runtime.block_on(async {
         // Before the sockets: a signal from here on drains.
-        let signal = shutdown_signal().map_err(Error::Threads)?;
+        let signals = Signals::new().map_err(Error::Threads)?;
         let listen = options.listen.clone();
         let server = Server::bind(options).await?;
         began(&server.local_addr().map_err(|source| Error::Listen { listen, source })?);
-        server.run(signal).await
+        // The second one is waited for only when the first has come.
+        let signals = tokio::sync::Mutex::new(signals);
+        let next = async || signals.lock().await.next().await;
+        server.run_until(next(), next()).await
     });
     // Work that was cancelled ends within a micro-batch; a model that is being loaded is not waited for.
     runtime.shutdown_timeout(LAST_WORDS);
     served
 }
 
-/// Done when the process is asked to end.
+/// The signals that ask the process to end.
 #[cfg(unix)]
-fn shutdown_signal() -> std::io::Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => (),
-            _ = interrupt.recv() => (),
-        }
-    })
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
 }
 
-/// Done when the process is asked to end.
+#[cfg(unix)]
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// Done when the process is asked to end, once more each time.
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => (),
+            _ = self.interrupt.recv() => (),
+        }
+    }
+}
+
+/// The signals that ask the process to end.
 #[cfg(not(unix))]
-fn shutdown_signal() -> std::io::Result<impl Future<Output = ()>> {
-    Ok(async {
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self)
+    }
+
+    /// Done when the process is asked to end, once more each time.
+    async fn next(&mut self) {
         // Without it the process cannot be asked; it ends as the system ends it.
         let _ = tokio::signal::ctrl_c().await;
-    })
+    }
 }

@@ -22,6 +22,10 @@ pub(crate) async fn warm_up_and_keep_house(app: &Arc<App>) -> nearsort::Error {
     loop {
         tokio::time::sleep(HOUSEKEEPING).await;
         app.models.unload_idle();
+        // Those that a request has loaded.
+        for served in app.models.loaded().iter().filter(|served| !served.proof.is_tested()) {
+            prove(app, served).await;
+        }
         // Requests are proof enough.
         if proved.elapsed() >= SELF_TEST && !app.metrics.is_working() {
             for served in app.models.loaded() {

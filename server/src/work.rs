@@ -42,27 +42,54 @@ impl Job {
     }
 }
 
-/// Admits work of about so many tokens, and runs it on a thread of its own. `time`: milliseconds that the body allows.
+/// What work asks of the server.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Demand {
+    /// About so many.
+    pub tokens: u64,
+    /// Milliseconds that the body allows.
+    pub time: Option<u64>,
+    /// Cohere's: work of a higher number begins when none of a lower one is under way.
+    pub priority: u16,
+}
+
+impl Demand {
+    /// Work of about so many tokens, without a time of its own, at once.
+    pub fn of(tokens: u64) -> Self {
+        Self { tokens, ..Self::default() }
+    }
+}
+
+/// Admits work, and runs it on a thread of its own when its turn comes.
 ///
 /// # Errors
 /// No room; what the work fails with; a shutdown that does not wait any longer.
 pub(crate) async fn run<T: Send + 'static>(
     app: &Arc<App>,
     context: &Context,
-    tokens: u64,
-    time: Option<u64>,
+    demand: Demand,
     work: impl FnOnce(&Job) -> nearsort::Result<T> + Send + 'static,
 ) -> Result<T, WireError> {
-    let deadline = app.deadline(context, time);
-    let admitted = app.admit(tokens)?;
+    let deadline = app.deadline(context, demand.time);
+    let admitted = app.admit(demand.tokens)?;
     let token = CancelToken::new();
     let guard = CancelOnDrop(token.clone());
     let job = Job { token, deadline, app: Arc::clone(app) };
     let asked = Instant::now();
+    let turn = app.turns.enter(demand.priority);
+    tokio::select! {
+        () = turn.comes() => (),
+        // The work itself says what an answer without time is: an error, or one in part.
+        () = passed(deadline) => (),
+        () = app.ended() => return Err(ending()),
+    }
+    let record = context.record.clone();
     let running = tokio::task::spawn_blocking(move || {
-        let _running = job.app.metrics.running(asked.elapsed());
+        let waited = asked.elapsed();
+        let (_turn, _running) = (turn, job.app.metrics.running(waited));
         job.app.heart.beat();
         let result = work(&job);
+        record.timed(waited, asked.elapsed().saturating_sub(waited));
         match &result {
             Ok(_) => admitted.done(),
             Err(nearsort::Error::Cancelled) => job.app.metrics.cancelled(),
@@ -72,7 +99,7 @@ pub(crate) async fn run<T: Send + 'static>(
     });
     let result = tokio::select! {
         result = running => result,
-        () = app.ended() => return Err(WireError::Unavailable { reason: "it is shutting down".into() }),
+        () = app.ended() => return Err(ending()),
     };
     drop(guard);
     match result {
@@ -82,6 +109,18 @@ pub(crate) async fn run<T: Send + 'static>(
             Err(WireError::internal())
         }
     }
+}
+
+/// Done when the time has passed; never where there is none.
+async fn passed(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn ending() -> WireError {
+    WireError::Unavailable { reason: "it is shutting down".into() }
 }
 
 /// Runs what takes its time, such as reading megabytes of JSON, away from the threads that serve connections.

@@ -45,8 +45,7 @@ impl Serving {
     }
 
     fn signal(&self, signal: libc::c_int) {
-        // SAFETY: the process is a child of ours that was not waited for.
-        assert_eq!(unsafe { libc::kill(self.child.id().try_into().unwrap(), signal) }, 0);
+        send_signal(&self.child, signal);
     }
 
     /// Waits for the end: exit code, and the rest of stderr.
@@ -55,6 +54,11 @@ impl Serving {
         self.stderr.read_to_string(&mut said).unwrap();
         (self.child.wait().unwrap().code(), said)
     }
+}
+
+fn send_signal(child: &Child, signal: libc::c_int) {
+    // SAFETY: the process is a child of ours that was not waited for.
+    assert_eq!(unsafe { libc::kill(child.id().try_into().unwrap(), signal) }, 0);
 }
 
 /// Status and body.
@@ -94,6 +98,96 @@ fn sigterm_and_ctrl_c_end_it_after_the_answers_and_the_log_has_no_texts_and_no_k
         assert!(log.contains("invalid_field documents"), "{log}");
         assert!(!log.contains("secretword") && !log.contains(KEY), "{log}");
     }
+}
+
+/// Every request that the server has seen has its answer: nobody who got a place is turned away or cut off.
+#[test]
+fn sigterm_under_load_answers_every_request_that_the_server_has_seen() {
+    let Serving { mut child, mut stderr, address } = serve(&["--model", TINY, "--drain-timeout", "3600"], &[]);
+    let log = std::thread::spawn(move || {
+        let mut said = String::new();
+        stderr.read_to_string(&mut said).unwrap();
+        said
+    });
+    let (says, said) = std::sync::mpsc::channel();
+    let client = |_| {
+        let (says, address) = (says.clone(), address.clone());
+        std::thread::spawn(move || ask_until_nobody_listens(&address, &says))
+    };
+    let clients: Vec<_> = (0..8).map(client).collect();
+    (0..40).for_each(|_| said.recv().unwrap());
+    send_signal(&child, libc::SIGTERM);
+    let statuses: Vec<String> = clients.into_iter().flat_map(|client| client.join().unwrap()).collect();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let log = log.join().unwrap();
+    let lines: Vec<&str> = log.lines().filter(|line| line.contains("route=\"/rerank\"")).collect();
+    for status in ["200", "503"] {
+        let logged = lines.iter().filter(|line| line.contains(&format!("status={status}"))).count();
+        assert_eq!(logged, statuses.iter().filter(|found| *found == status).count(), "{status}: {log}");
+    }
+    assert!(statuses.len() == lines.len() && statuses.len() >= 40, "{} answers to {}", statuses.len(), lines.len());
+}
+
+/// Asks on one connection after the other; the statuses of all answers.
+fn ask_until_nobody_listens(address: &str, says: &std::sync::mpsc::Sender<()>) -> Vec<String> {
+    let (mut statuses, body) = (Vec::new(), towers(20).to_string());
+    let head = "POST /rerank HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n";
+    let request = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
+    while let Ok(mut stream) = TcpStream::connect(address) {
+        let mut answer = String::new();
+        let is_read = stream.write_all(request.as_bytes()).and_then(|()| stream.read_to_string(&mut answer));
+        // The system ends a connection that waited in its queue when the socket was closed: no server has seen that one.
+        if is_read.is_ok() && !answer.is_empty() {
+            statuses.push(answer[9..12].to_owned());
+            let _ = says.send(());
+        }
+    }
+    statuses
+}
+
+#[test]
+fn a_second_signal_does_not_wait_for_the_answers() {
+    let serving = serve(&["--drain-timeout", "3600"], &[]);
+    let waiting = serving.send("POST /rerank", "", &towers(60_000).to_string());
+    while !serving.ask("GET /metrics", "", "").1.contains("\nnearsort_requests_running 1\n") {
+        std::thread::yield_now();
+    }
+    serving.signal(libc::SIGTERM);
+    while TcpStream::connect(&serving.address).is_ok() {
+        std::thread::yield_now();
+    }
+    serving.signal(libc::SIGTERM);
+    let (status, body) = answer(waiting);
+    assert!(status == 503 && body.contains("shutting down"), "{status} {body}");
+    assert_eq!(serving.end().0, Some(0));
+}
+
+/// Lines are lost then, and nothing else.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_below_the_log_does_not_stop_the_server() {
+    let folder = Folder::new();
+    let socket = folder.text("socket");
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut command = command(&["serve", "--model", TINY, "--listen", &format!("unix:{socket}")]);
+    let mut child = command.stderr(full).spawn().unwrap();
+    let ask = |line: &str, body: &str| {
+        let mut stream = std::os::unix::net::UnixStream::connect(&socket)?;
+        let head = format!("{line} HTTP/1.1\r\nconnection: close\r\nhost: localhost\r\ncontent-length: {}", body.len());
+        write!(stream, "{head}\r\n\r\n{body}")?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text)?;
+        std::io::Result::Ok(text)
+    };
+    while !ask("GET /readyz", "").is_ok_and(|text| text.starts_with("HTTP/1.1 200")) {
+        assert!(child.try_wait().unwrap().is_none(), "it has ended");
+        std::thread::yield_now();
+    }
+    for _ in 0..3 {
+        assert!(ask("POST /rerank", &towers(3).to_string()).unwrap().starts_with("HTTP/1.1 200"));
+    }
+    send_signal(&child, libc::SIGTERM);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
 /// Whether the answer is there already: a fast machine needs no signal to be quick.

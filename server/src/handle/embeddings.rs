@@ -8,7 +8,7 @@ use super::fields::{Fields, renamed, role_named};
 use crate::app::App;
 use crate::context::Context;
 use crate::wire::{EmbedRequest, EmbedSurface, Embeddings, Reply, Usage, WireError};
-use crate::work::run;
+use crate::work::{Demand, run};
 
 /// From a request that was read to the reply.
 pub(super) async fn answer(
@@ -31,7 +31,7 @@ pub(super) async fn answer(
         EmbedSurface::OpenAi => "input",
         EmbedSurface::Tei => "inputs",
     };
-    let embedded = run(app, context, tokens, None, move |job| {
+    let embedded = run(app, context, Demand::of(tokens), move |job| {
         let call = job.call();
         let texts: Vec<&str> = request.inputs.iter().map(String::as_str).collect();
         let found = encoder.encode_with(&texts, role, &call)?;

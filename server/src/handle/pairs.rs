@@ -12,7 +12,7 @@ use crate::wire::WireError;
 use crate::wire::{
     self, Contract, PredictRequest, PredictText, Prediction, Reply, ScoreAnswer, ScoreMap, ScoreRequest, ScoreSurface,
 };
-use crate::work::run;
+use crate::work::{Demand, run};
 
 type Read<T> = Result<T, WireError>;
 
@@ -79,7 +79,7 @@ async fn scores(
     let tokens = pairs.iter().map(|(left, right)| served.tokens_to_rank(left, std::iter::once(right.as_str()))).sum();
     let (by, count) = (Arc::clone(served), pairs.len());
     let own = model.map(Reranker::new);
-    let (scores, usage) = run(app, context, tokens, None, move |job| {
+    let (scores, usage) = run(app, context, Demand::of(tokens), move |job| {
         let call = job.call();
         let texts: Vec<&str> = pairs.iter().map(|(_, right)| right.as_str()).collect();
         let groups = by_query(&pairs);

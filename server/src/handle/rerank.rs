@@ -10,7 +10,7 @@ use crate::app::App;
 use crate::context::{Context, unix_time};
 use crate::models::Served;
 use crate::wire::{self, Candidate, Dialect, Reply, RerankAnswer, RerankRequest, Route, Span, WireError};
-use crate::work::{offload, run};
+use crate::work::{Demand, offload, run};
 
 /// From the body to the reply.
 pub(super) async fn answer(app: &Arc<App>, route: Route, body: Vec<u8>, context: &Context) -> Result<Reply, Refusal> {
@@ -64,8 +64,9 @@ pub(super) async fn rank(
     let reranker = reranker(served, request)?;
     let texts = request.documents.iter().map(|document| document.text.as_str());
     let tokens = served.tokens_to_rank(&request.query, texts);
+    let demand = Demand { tokens, time: request.deadline_ms, priority: request.priority };
     let (by, asked) = (Arc::clone(served), Arc::clone(request));
-    let answer = run(app, context, tokens, request.deadline_ms, move |job| {
+    let answer = run(app, context, demand, move |job| {
         let texts: Vec<&str> = asked.documents.iter().map(|document| document.text.as_str()).collect();
         let reranker = reranker.as_ref().unwrap_or(&by.reranker);
         let ranking = reranker.rank(&asked.query, &texts).cancel(&job.token).progress(job.progress());

@@ -8,7 +8,7 @@ use crate::app::App;
 use crate::context::Context;
 use crate::models::about_tokens;
 use crate::wire::{Reply, SearchAnswer, SearchHit, SearchRequest, WireError};
-use crate::work::run;
+use crate::work::{Demand, run};
 
 /// From a request that was read to the reply.
 pub(super) async fn answer(
@@ -38,8 +38,8 @@ async fn search(app: &Arc<App>, request: &SearchRequest, context: &Context) -> R
     let entry = app.indexes.entry(request.index.as_deref())?;
     let scorer = entry.scorer(&app.models).await?;
     let (query, top_n, name) = (request.query.clone(), request.top_n, entry.name.clone());
-    let tokens = about_tokens(&query);
-    let (answer, usage) = run(app, context, tokens, request.deadline_ms, move |job| {
+    let demand = Demand { time: request.deadline_ms, ..Demand::of(about_tokens(&query)) };
+    let (answer, usage) = run(app, context, demand, move |job| {
         let call = job.call();
         let query: Vec<IndexQuery> = scorer.encode(&[query.as_str()], &call)?;
         let found = scorer.search(&query, top_n, &call)?.pop().unwrap_or_default();

@@ -10,7 +10,7 @@ use super::pairs;
 use crate::app::App;
 use crate::context::Context;
 use crate::wire::{Native, Reply, ScoreAnswer, ScoreRequest, WireError};
-use crate::work::run;
+use crate::work::{Demand, run};
 
 /// Compares embeddings, whatever way the model ranks in: TEI's clients expect cosines. A model without embeddings scores pairs.
 pub(super) async fn answer(
@@ -25,7 +25,7 @@ pub(super) async fn answer(
     let encoder = read.and_then(|model| model.encoder()).unwrap_or(encoder);
     let texts: Vec<String> = request.left.iter().take(1).chain(&request.right).cloned().collect();
     let tokens = served.tokens_to_embed(texts.iter().map(String::as_str));
-    let compared = run(app, context, tokens, None, move |job| {
+    let compared = run(app, context, Demand::of(tokens), move |job| {
         let call = job.call();
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         let vectors = encoder.encode_with(&texts, Role::Document, &call)?.vectors;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::app::App;
 use crate::context::Context;
 use crate::wire::{Reply, Token, TokenizeRequest, WireError, tokenize_reply};
-use crate::work::run;
+use crate::work::{Demand, run};
 
 /// From a request that was read to the reply.
 pub(super) async fn answer(
@@ -25,7 +25,7 @@ pub(super) async fn answer(
     // Tokens cost a small part of what reading them costs; they are admitted alike, so that they are bounded.
     let tokens = served.tokens_to_embed(request.inputs.iter().map(String::as_str));
     context.record.asked(&served.name, request.inputs.len());
-    run(app, context, tokens, None, move |job| {
+    run(app, context, Demand::of(tokens), move |job| {
         let one = |text: &String| {
             job.call().check()?;
             let tokens = model.tokenize(text, request.add_special_tokens)?;

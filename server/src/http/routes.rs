@@ -96,12 +96,23 @@ async fn observe(State(app): State<Arc<App>>, mut request: Request, next: Next) 
     if let Ok(id) = HeaderValue::from_str(&context.id) {
         headers.insert(HeaderName::from_static("x-request-id"), id);
     }
-    let model = format!("total;dur={:.1}", context.arrived.elapsed().as_secs_f64() * 1e3);
-    if let Ok(timing) = HeaderValue::from_str(&model) {
+    if let Ok(timing) = HeaderValue::from_str(&server_timing(&context)) {
         headers.insert(HeaderName::from_static("server-timing"), timing);
     }
     line.status = response.status().as_u16();
     response
+}
+
+/// Milliseconds that the request waited, that its work took, and from its headers to its answer.
+fn server_timing(context: &Context) -> String {
+    let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
+    let total = format!("total;dur={:.1}", milliseconds(context.arrived.elapsed()));
+    match context.record.facts().times {
+        Some((queue, model)) => {
+            format!("queue;dur={:.1}, model;dur={:.1}, {total}", milliseconds(queue), milliseconds(model))
+        }
+        None => total,
+    }
 }
 
 /// Writes the line of a request when it is dropped: after the response, or when the client is gone.

@@ -14,10 +14,13 @@ use super::shapes::{
 use crate::app::App;
 use crate::context::Context;
 use crate::files::{Candidate, Roots};
-use crate::wire::{self, Contract, Dialect, RerankAnswer, ScoreMap, SearchRequest};
+use crate::wire::{self, Contract, RerankAnswer, RerankRequest, ScoreMap, SearchRequest, SpanOptions};
 
 const INSTRUCTIONS: &str = "Ranks texts by how well they answer a query, with a model on this machine. Use `rerank` for candidates that \
 you have or that lie in a file, `search` for an index, `models` to see what there is.";
+
+/// Every document's windows are looked at, whatever they score: the best one is shown.
+const BEST_WINDOW: SpanOptions = SpanOptions { threshold: 0.0, max_spans: Some(1) };
 
 /// A tool's result; the text of a failure is for the language model, which can try again.
 type Answer<T> = Result<Json<T>, String>;
@@ -102,20 +105,15 @@ async fn until_cancelled<T>(context: &RequestContext<RoleServer>, work: impl Fut
 
 impl Tools {
     async fn ranked(&self, input: RerankInput) -> Answer<RerankOutput> {
+        let best = top_k(input.top_k)?;
         let candidates = self.candidates(input.documents, input.file).await?;
-        let limits = self.app.options.limits.request;
-        let texts: Vec<&str> = candidates.iter().map(|candidate| candidate.text.as_str()).collect();
-        let body = serde_json::json!({
-            "query": input.query, "documents": texts, "model": input.model, "top_n": top_k(input.top_k)?,
-            "relevant_spans": { "mode": "enabled", "max_spans": 1 },
-        });
-        let reading = wire::Reading { dialect: Some(Dialect::Union), limits, ..wire::Reading::default() };
-        let request =
-            wire::read_rerank(body.to_string().as_bytes(), &reading).map_err(|(error, _)| error.to_string())?;
-        drop(body);
-        let best = request.top_n.unwrap_or(TOP_K);
-        let answer = self.app.rank(&Arc::new(request), &Context::new()).await.map_err(|error| error.to_string())?;
-        Ok(Json(output(&answer, &candidates, best)))
+        let (ids, texts): (Vec<_>, Vec<_>) = candidates.into_iter().map(|found| (found.id, found.text)).unzip();
+        let request = RerankRequest::new(input.query, texts, &self.app.options.limits.request);
+        let request = request.map_err(|error| error.to_string())?;
+        let model = input.model.filter(|name| !name.is_empty());
+        let request = Arc::new(RerankRequest { model, relevant_spans: Some(BEST_WINDOW), ..request });
+        let answer = self.app.rank(&request, &Context::new()).await.map_err(|error| error.to_string())?;
+        Ok(Json(output(&answer, &request, &ids, best)))
     }
 
     async fn found(&self, input: SearchInput) -> Answer<SearchOutput> {
@@ -156,21 +154,18 @@ fn top_k(given: Option<usize>) -> Result<usize, String> {
     }
 }
 
-fn output(answer: &RerankAnswer, candidates: &[Candidate], top_k: usize) -> RerankOutput {
+fn output(answer: &RerankAnswer, request: &RerankRequest, ids: &[Option<String>], top_k: usize) -> RerankOutput {
     let map = ScoreMap::choose(answer.native, Contract::Unit);
-    let result = |ranked: &wire::Candidate| {
-        let candidate = &candidates[ranked.index];
-        RankedText {
-            index: ranked.index,
-            id: candidate.id.clone(),
-            score: map.apply(ranked.native),
-            best_window: shown(window(&candidate.text, ranked.spans.first())),
-        }
+    let result = |ranked: &wire::Candidate| RankedText {
+        index: ranked.index,
+        id: ids[ranked.index].clone(),
+        score: map.apply(ranked.native),
+        best_window: shown(window(&request.documents[ranked.index].text, ranked.spans.first())),
     };
     RerankOutput {
         model: answer.model.clone(),
         score_kind: map.name().to_owned(),
-        candidates: candidates.len(),
+        candidates: request.documents.len(),
         results: answer.ranked().iter().take(top_k).map(result).collect(),
     }
 }

@@ -166,7 +166,7 @@ impl Catalog {
         let reranker = tokio::task::spawn_blocking(move || Reranker::cascade(stages)).await;
         let reranker = reranker.unwrap_or_else(|error| Err(panicked(&error)))?;
         let weights = loaded.into_iter().map(|(_, model)| model).collect();
-        Ok(Served { name: cascade.name.clone(), model: None, reranker, weights })
+        Ok(Served::of_cascade(cascade.name.clone(), reranker, weights))
     }
 
     /// The models that are loaded.

@@ -148,7 +148,7 @@ impl Operation {
             "operationId": self.id(forced),
             "tags": [self.tag],
             "summary": self.summary,
-            "responses": self.responses(),
+            "responses": self.responses(forced),
         });
         if !self.body.is_empty() {
             let names = if forced && self.tag == RERANKING { fields::FORCED } else { self.body };
@@ -168,7 +168,7 @@ impl Operation {
         format!("{}{}{path}", self.method, if forced { "_dialect" } else { "" })
     }
 
-    fn responses(&self) -> Value {
+    fn responses(&self, forced: bool) -> Value {
         let mut responses = Map::new();
         responses.insert("200".to_owned(), self.answer.describe());
         if self.is_probe() {
@@ -180,12 +180,18 @@ impl Operation {
             responses
                 .insert("default".to_owned(), json!({ "description": "A refusal of the protocol or of the server." }));
         }
-        if self.is_open() || self.tag == TOOLS {
-            return Value::Object(responses);
+        let is_refused = |status: &str| match status {
+            _ if self.is_open() || self.tag == TOOLS => false,
+            "401" | "403" => true,
+            "503" => !self.body.is_empty() || self.path == "/info",
+            _ => !self.body.is_empty(),
+        };
+        for (status, text) in REFUSALS.iter().filter(|(status, _)| is_refused(status)) {
+            responses.entry(*status).or_insert_with(|| refusal(text));
         }
-        let of_access = |status: &str| matches!(status, "401" | "403");
-        let refusals = REFUSALS.iter().filter(|(status, _)| !self.body.is_empty() || of_access(status));
-        responses.extend(refusals.map(|(status, text)| ((*status).to_owned(), refusal(text))));
+        if forced {
+            responses.entry("404").or_insert_with(|| refusal("There is no such dialect."));
+        }
         Value::Object(responses)
     }
 

@@ -8,7 +8,9 @@ use crate::options::Log;
 pub(crate) fn log_to_stderr(log: &Log) {
     // The filter was checked with the options.
     let filter = EnvFilter::try_new(&log.filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A full disk or a reader that is gone loses lines; saying so on the same stderr would panic.
+    let lines =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).log_internal_errors(false);
     let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
     // An error means that there is a subscriber already.
     let _ = match log.is_json {

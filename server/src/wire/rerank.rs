@@ -3,7 +3,9 @@
 use std::num::NonZeroU32;
 use std::ops::Range;
 
+use super::body::Limits;
 use super::dialect::Dialect;
+use super::error::WireError;
 
 /// A rerank request.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,6 +46,43 @@ pub struct RerankRequest {
     pub on_deadline: OnDeadline,
     /// Fields that were ignored.
     pub warnings: Vec<String>,
+}
+
+impl RerankRequest {
+    /// A request that came in no body: all documents, without any field that a client may add.
+    ///
+    /// # Errors
+    /// No documents, or more documents or bytes than the limits allow.
+    pub fn new(query: String, documents: Vec<String>, limits: &Limits) -> Result<Self, WireError> {
+        limits.check("documents", documents.len())?;
+        let bytes = documents.iter().fold(query.len(), |sum, text| sum.saturating_add(text.len()));
+        if bytes > limits.body_bytes {
+            return Err(WireError::BodyTooLarge { bytes, limit: limits.body_bytes });
+        }
+        Ok(Self {
+            dialect: Dialect::Union,
+            api_version: ApiVersion::V2,
+            model: None,
+            query,
+            documents: documents.into_iter().map(|text| Document { text, fields: Vec::new() }).collect(),
+            top_n: None,
+            names_top_n: false,
+            return_documents: None,
+            raw_scores: false,
+            instruction: None,
+            prompt_name: None,
+            max_tokens_per_doc: None,
+            max_tokens_per_query: None,
+            max_tokens_per_pair: None,
+            truncation: None,
+            truncation_side: None,
+            relevant_spans: None,
+            priority: 0,
+            deadline_ms: None,
+            on_deadline: OnDeadline::Error,
+            warnings: Vec::new(),
+        })
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

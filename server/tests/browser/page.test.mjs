@@ -210,7 +210,8 @@ test("a server with a key asks for it, and the page keeps it in memory only", as
     await page.locator("#model option").first().waitFor({ state: "attached" });
     await rank(page, QUERY, CANDIDATES);
     assert.equal((await shown(page))[0], CANDIDATES[2]);
-    assert.match(await page.locator("#snippet").innerText(), /\$NEARSORT_API_KEY/);
+    // It follows the form a moment later.
+    await page.locator("#snippet").filter({ hasText: "$NEARSORT_API_KEY" }).waitFor();
     const kept = await page.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie, location.href, document.body.innerText]));
     assert.ok(!kept.includes("sesame-42"), kept);
     await page.reload();

@@ -29,12 +29,13 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
-SETS = ["sdks", "langchain-cohere", "llama-index", "haystack", "infinity", "litellm", "node"]
+SETS = ["sdks", "langchain-cohere", "llama-index", "haystack", "infinity", "litellm", "mcp", "schemathesis", "node"]
 KEY = "a-key-of-the-client-tests"
 MODEL = "all-MiniLM-L6-v2"
 QUERY = "Where is the Eiffel Tower located?"
 EXAMPLE = ROOT / "examples" / "landmarks.txt"
 UV = "uv==0.13.9"
+HOMES = ["HOME", "XDG_CACHE_HOME", "HF_HOME"]
 # To wait for a server, and for one set of clients; in seconds.
 START, SET = 180, 300
 
@@ -54,6 +55,9 @@ def main():
             "NEARSORT_URL": url,
             "NEARSORT_DECODING_URL": decoding,
             "NEARSORT_KEY": KEY,
+            "NEARSORT_BINARY": str(args.nearsort),
+            # Where the models are: a set has a home of its own.
+            "NEARSORT_HOMES": json.dumps({name: os.environ[name] for name in HOMES if name in os.environ}),
             "NEARSORT_EXPECTED": str(work / "expected.json"),
             "NEARSORT_DOCS": str(ROOT / "docs" / "clients.md"),
             "PYTHONPATH": str(HERE),
@@ -191,7 +195,7 @@ def one_set(name, cache, environment):
     else:
         call = [folder / "bin" / "python", script]
     with tempfile.TemporaryDirectory() as home:
-        places = {"HOME": home, "XDG_CACHE_HOME": home, "HF_HOME": home}
+        places = {name: home for name in HOMES}
         done = subprocess.run([str(part) for part in call], env={**environment, **places}, cwd=home, timeout=SET,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     lines = [line for line in done.stdout.splitlines() if line.startswith(("  ok ", "  FAILED "))]

@@ -40,6 +40,60 @@ fn a_request_is_admitted_whole_or_refused_with_the_time_to_wait() {
 }
 
 #[test]
+fn a_request_of_lower_priority_waits_for_the_more_urgent_ones() {
+    let (model, gate) = gated();
+    let server = Running::of(options(Settings::default()).model("gate", model));
+    let by = |priority: Value| {
+        let mut body = waiting(5);
+        body["priority"] = priority;
+        body
+    };
+    let running = || server.metric("nearsort_requests_running");
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| server.post("/v2/rerank", &by(Value::Null)));
+        gate.arrived();
+        let later = scope.spawn(|| server.post("/v2/rerank", &by(json!(7))));
+        server.wait_until("admitted", || server.metric("nearsort_queue_tokens") == 36.0);
+        let second = scope.spawn(|| server.post("/v2/rerank", &by(json!(0))));
+        gate.arrived();
+        server.wait_until("both admitted", || server.metric("nearsort_queue_tokens") == 54.0);
+        assert_eq!(running(), 2.0, "the one that came before is not there");
+        // Its client can leave while it waits, and its time can pass.
+        let mut gone = server.client();
+        gone.begin("/v2/rerank", &[], by(json!(9)).to_string().as_bytes());
+        server.wait_until("a fourth one", || server.metric("nearsort_queue_tokens") == 72.0);
+        gone.hang_up();
+        server.wait_until("gone", || server.metric("nearsort_queue_tokens") == 54.0);
+        let mut short = by(json!(9));
+        short["deadline_ms"] = json!(1);
+        assert_eq!(server.post("/v2/rerank", &short).status, 504);
+        (0..2).for_each(|_| gate.open());
+        assert_eq!((first.join().unwrap().status, second.join().unwrap().status), (200, 200));
+        gate.arrived();
+        gate.open();
+        let later = later.join().unwrap();
+        assert_eq!(later.status, 200);
+        let timing = later.header("server-timing").to_owned();
+        assert!(timing.starts_with("queue;dur=") && timing.contains(", model;dur="), "{timing}");
+    });
+}
+
+/// Texts whose tokens the estimate gets wrong: none is cut off in the middle of its work.
+#[test]
+fn a_request_that_is_in_is_answered_whole_whatever_the_estimate_missed() {
+    let settings = Settings { max_queue_tokens: Some(20_000), ..Settings::default() };
+    let server = Running::start(settings);
+    for text in
+        ["東京タワーは港区にある。", "б а ш н я 1889 ", "a . b , c ; ", " \t\n \u{3000} x", "🗼🗼🗼", "qzxvkjwpq"]
+    {
+        let documents: Vec<String> = (0..30).map(|n| format!("{n} {}", text.repeat(20))).collect();
+        let answer = server.post("/rerank", &json!({ "query": text, "documents": documents }));
+        assert_eq!((answer.status, answer.json()["results"].as_array().unwrap().len()), (200, 30), "{text}");
+    }
+    server.wait_until("empty", || server.metric("nearsort_queue_tokens") == 0.0);
+}
+
+#[test]
 fn a_full_queue_is_not_ready_but_alive() {
     let (model, gate) = gated();
     let server =

@@ -1,6 +1,11 @@
 //! Several models by name.
 
-use nearsort::{Model, Reranker, Scoring};
+use std::sync::Arc;
+use std::time::Duration;
+
+use nearsort::remote::judge::{JudgeMethod, JudgeOptions};
+use nearsort::service::{Origin, Provider, Reply, Request, Service, ServiceError};
+use nearsort::{Call, Model, ModelOptions, RankOptions, Reading, Reranker, Scoring};
 use nearsort_server::{CascadeSettings, Options, Settings};
 use serde_json::{Value, json};
 
@@ -149,4 +154,108 @@ fn a_service_is_served_where_that_is_allowed_only() {
 fn two_models_of_one_name_are_refused() {
     let twice = Settings { model: Some(vec!["a/b=x".into(), "c/d=x".into()]), ..Settings::default() };
     assert!(Options::new(twice).err().unwrap().to_string().contains("'x'"));
+}
+
+/// A service that likes one candidate.
+struct Grades;
+
+impl Service for Grades {
+    fn provider(&self) -> Provider {
+        Provider::OpenAi
+    }
+
+    fn model(&self) -> &str {
+        "gpt-4o"
+    }
+
+    fn host(&self) -> String {
+        "nowhere".into()
+    }
+
+    fn send(&self, request: &Request, _: &Call<'_>) -> Result<Reply, ServiceError> {
+        let is_good = request.body.to_string().contains(EIFFEL.1[1]);
+        let said = format!("{{\"score\": {}}}", if is_good { 9 } else { 2 });
+        let body = json!({
+            "choices": [{ "index": 0, "message": { "role": "assistant", "content": said }, "finish_reason": "stop" }],
+            "usage": { "prompt_tokens": 50, "completion_tokens": 5 },
+        });
+        Ok(Reply { body, latency: Duration::ZERO, origin: Origin::Service })
+    }
+}
+
+#[test]
+fn a_judge_ranks_by_its_grades_in_0_to_1() {
+    let judge = Model::from_judge(Arc::new(Grades), JudgeMethod::Pointwise, JudgeOptions::default()).unwrap();
+    let options = Options::new(Settings { listen: Some("127.0.0.1:0".into()), ..Settings::default() }).unwrap();
+    let server = Running::of(options.model("judge", judge));
+    for (raw, kind, scores) in [(false, "rating_tenth", [0.9, 0.2, 0.2]), (true, "rating", [9.0, 2.0, 2.0])] {
+        let mut body = by("judge");
+        body["raw_scores"] = json!(raw);
+        let answer = server.post("/v2/rerank", &body).json();
+        assert_eq!(answer["score_kind"], kind, "{answer}");
+        let results = answer["results"].as_array().unwrap();
+        let found: Vec<f64> = results.iter().map(|r| r["relevance_score"].as_f64().unwrap()).collect();
+        assert!(found.iter().zip(scores).all(|(found, score)| (found - score).abs() < 1e-6), "{found:?}");
+        assert_eq!(results.iter().map(|r| r["index"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 0, 2]);
+    }
+}
+
+#[test]
+fn a_server_ranks_by_the_reranker_of_another_server() {
+    let first = Running::start(Settings::default());
+    let options = ModelOptions::default().base_url(format!("http://{}", first.listen)).api_key("key");
+    let remote = Model::load("tei:first", options).unwrap();
+    let options = Options::new(Settings { listen: Some("127.0.0.1:0".into()), ..Settings::default() }).unwrap();
+    let server = Running::of(options.model("remote", remote));
+    let (near, far) = (first.post("/rerank", &eiffel()).json(), server.post("/rerank", &by("remote")).json());
+    assert_eq!(far["score_kind"], "unit");
+    let scores = |answer: &Value| -> Vec<(u64, f32)> {
+        let one = |r: &Value| (r["index"].as_u64().unwrap(), r["relevance_score"].as_f64().unwrap() as f32);
+        answer["results"].as_array().unwrap().iter().map(one).collect()
+    };
+    assert_eq!(scores(&far), scores(&near));
+}
+
+#[test]
+fn a_late_interaction_model_ranks_as_the_library_does() {
+    let name = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/colbert-tiny-bert");
+    let server = Running::start(Settings { model: Some(vec![format!("{name}=colbert")]), ..Settings::default() });
+    let expected = Reranker::new(Model::load(name, Default::default()).unwrap()).score(EIFFEL.0, &EIFFEL.1).unwrap();
+    for (raw, kind) in [(true, "maxsim"), (false, "maxsim_clamped")] {
+        let mut body = by("colbert");
+        body["raw_scores"] = json!(raw);
+        let answer = server.post("/v2/rerank", &body).json();
+        assert_eq!(answer["score_kind"], kind);
+        for result in answer["results"].as_array().unwrap() {
+            let score = f64::from(expected.scores()[result["index"].as_u64().unwrap() as usize]);
+            let score = if raw { score } else { score.clamp(0.0, 1.0) };
+            assert_eq!(result["relevance_score"].as_f64(), Some(score), "{raw}: {answer}");
+        }
+    }
+    let refused = server.post("/embed", &json!({ "inputs": "a" }));
+    assert!(refused.status == 422 && refused.text().contains("late-interaction"), "{}", refused.text());
+}
+
+#[test]
+fn a_request_has_an_instruction_of_its_own() {
+    let name = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/cross-tiny-qwen3");
+    let server = Running::start(Settings { model: Some(vec![format!("{name}=qwen")]), ..Settings::default() });
+    let model = Model::load(name, Default::default()).unwrap();
+    let logits = |instruction: Option<&str>| -> Vec<f64> {
+        let mut body = by("qwen");
+        (body["raw_scores"], body["instruction"]) = (json!(true), json!(instruction));
+        let answer = server.post("/v2/rerank", &body).json();
+        let mut logits = vec![0.0; 3];
+        for result in answer["results"].as_array().unwrap_or_else(|| panic!("{answer}")) {
+            logits[result["index"].as_u64().unwrap() as usize] = result["relevance_score"].as_f64().unwrap();
+        }
+        logits
+    };
+    let reading = Reading::new().instruction("Find towers");
+    let own = Reranker::with(model.reading(&reading).unwrap(), RankOptions::default().raw_scores(true)).unwrap();
+    let expected: Vec<f64> =
+        own.score(EIFFEL.0, &EIFFEL.1).unwrap().scores().iter().map(|score| f64::from(*score)).collect();
+    assert_eq!(logits(Some("Find towers")), expected);
+    assert_ne!(logits(None), expected, "the model's own");
+    assert_eq!(logits(Some("Find towers")), expected, "no request changes another");
 }
