@@ -102,7 +102,9 @@ def first_stage_lists(
     """The same for several queries, each with its documents."""
     per_query: Sequence[Any] = [given] * len(queries) if isinstance(given, str) else list(given)
     if len(per_query) != len(queries):
-        raise InvalidInput(f"first_stage has {len(per_query)} lists of scores for {len(queries)} queries; give one list for each")
+        raise InvalidInput(
+            f"first_stage has {len(per_query)} lists of scores for {len(queries)} queries; give one list for each"
+        )
     return [
         first_stage_scores(documents, scores, f"first_stage[{at}], of the query {query!r},")
         for at, (query, documents, scores) in enumerate(zip(queries, lists, per_query))

@@ -114,7 +114,10 @@ def test_documents_with_their_querys_id_are_left_out(reranker):
     run, qrels = {"d1": {"d1": 3.0, "d2": 2.0, "d3": 1.0}}, {"d1": {"d2": 1}}
     found = compare(queries, corpus, run, {"hybrid": reranker}, qrels=qrels, ignore_identical_ids=True)
     assert sorted(found.runs["hybrid"]["d1"]) == ["d2", "d3"]
-    assert diagnose(reranker, queries, corpus, run, qrels, ignore_identical_ids=True)["report"]["counts"]["candidates"] == 2
+    assert (
+        diagnose(reranker, queries, corpus, run, qrels, ignore_identical_ids=True)["report"]["counts"]["candidates"]
+        == 2
+    )
     assert diagnose(reranker, queries, corpus, run, qrels)["report"]["counts"]["candidates"] == 3
 
 

@@ -105,7 +105,9 @@ ALIKE = [
 
 def test_feedback_moves_what_is_like_the_best_and_no_score_of_the_model(reranker):
     first_stage = [3.0, 2.0, 1.0, 0.0]
-    auto, off = (reranker.with_options(feedback=of).rerank(QUERY, ALIKE, first_stage=first_stage) for of in ("auto", "off"))
+    auto, off = (
+        reranker.with_options(feedback=of).rerank(QUERY, ALIKE, first_stage=first_stage) for of in ("auto", "off")
+    )
     assert (auto.feedback, auto.score_kind, off.feedback, off.score_kind) == (0.5, "blend", None, "blend")
     assert reranker.rerank(QUERY, ALIKE, first_stage=first_stage) == auto
     moved = {hit.index: hit.score for hit in auto}
