@@ -8,7 +8,7 @@ PYTHON ?= python3
 WHEELS = target/wheels
 VENVS = target/python
 
-.PHONY: check fmt clippy test test-clients test-page doc bench expected wheel test-python test-integrations test-distributed lint-packaging
+.PHONY: check fmt clippy test test-clients test-page doc bench expected wheel wheel-manylinux test-python test-integrations test-distributed lint-packaging
 
 check: fmt clippy test doc
 
@@ -54,6 +54,13 @@ wheel: $(VENVS)/build
 	rm -f $(WHEELS)/nearsort-*.whl
 	$(VENVS)/build/bin/maturin build --release --locked --manifest-path bindings/python/Cargo.toml --out $(WHEELS)
 
+# For Linux with glibc 2.28 and later, whatever glibc this system has: Zig links the extension, and nothing else is compiled anew.
+wheel-manylinux: $(VENVS)/build
+	rm -f $(WHEELS)/nearsort-*.whl
+	$(VENVS)/build/bin/pip install --quiet 'ziglang>=0.15'
+	ZIG_PYTHON=$(abspath $(VENVS))/build/bin/python $(VENVS)/build/bin/maturin build --release --locked --compatibility manylinux_2_28 \
+		--manifest-path bindings/python/Cargo.toml --out $(WHEELS) -- -C linker=$(CURDIR)/bindings/python/zigcc
+
 $(VENVS)/build:
 	$(PYTHON) -m venv $@
 	$@/bin/pip install --quiet 'maturin>=1.16,<2'
@@ -77,7 +84,7 @@ test-integrations: wheel $(VENVS)/integrations/ready
 # NEARSORT_TEST_PAIRS: how many pairs, default 2,000.
 test-distributed: wheel $(VENVS)/distributed/ready
 	$(VENVS)/distributed/bin/pip install --quiet --force-reinstall --no-deps $(WHEELS)/nearsort-*.whl
-	cd bindings/python/tests/distributed && $(abspath $(VENVS))/distributed/bin/python -m pytest .
+	cd bindings/python/tests/distributed && $(abspath $(VENVS))/distributed/bin/python -m pytest . --timeout 900
 
 $(VENVS)/%/ready: bindings/python/tests/%/requirements.txt
 	$(PYTHON) -m venv $(@D)

@@ -13,7 +13,7 @@ tool hadolint Containerfile
 tool kubernetes-validate --strict packaging/kubernetes/nearsort.yaml
 tool check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 tool zizmor --offline --quiet .github/workflows
-tool shellcheck packaging/lint.sh
+tool shellcheck packaging/lint.sh bindings/python/zigcc
 
 if command -v systemd-analyze >/dev/null; then
     unit=$(mktemp -d)/nearsort.service

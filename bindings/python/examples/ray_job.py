@@ -20,5 +20,7 @@ def best(rows: pd.DataFrame) -> pd.DataFrame:
 
 source, output = sys.argv[1:]
 ray.init(include_dashboard=False, log_to_driver=False)
-scored = nearsort_ray.score(ray.data.read_parquet(source), Config(precision="i8"), actors=2, cpus_per_actor=1)
+# An actor keeps its CPU. One must be left for reading and writing, else the job waits for ever.
+actors = max(1, int(ray.cluster_resources()["CPU"]) - 1)
+scored = nearsort_ray.score(ray.data.read_parquet(source), Config(precision="i8"), actors=actors, cpus_per_actor=1)
 scored.groupby("query").map_groups(best, batch_format="pandas").write_parquet(output)

@@ -76,16 +76,28 @@ class Answer(list[Hit]):
     Attributes:
         query: What was asked.
         model: Who scored and how it ran: ``name``, ``revision``, ``device``, ``engine``, ``precision``, ``isa``, ``scoring``, ``long_text``.
+        score_kind: What the scores mean: that of the reranker, or ``"blend"`` or ``"feedback"`` where first-stage scores or feedback made the
+            order. Such scores order this list and mean nothing outside of it.
+        feedback: The weight of the feedback; ``None`` where there was none.
         usage: What the call used: ``texts``, ``tokens``, ``truncated``, ``cached``, ``requests``, ``dollars``.
     """
 
     def __init__(
-        self, hits: list[Hit], query: str, model: dict[str, Any], usage: dict[str, Any], documents: Documents
+        self,
+        hits: list[Hit],
+        query: str,
+        model: dict[str, Any],
+        usage: dict[str, Any],
+        documents: Documents,
+        score_kind: str,
+        feedback: float | None,
     ) -> None:
         super().__init__(hits)
         self.query = query
         self.model = model
         self.usage = usage
+        self.score_kind = score_kind
+        self.feedback = feedback
         self._documents = documents
 
     def __reduce__(self) -> tuple[Any, ...]:

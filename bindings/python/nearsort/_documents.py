@@ -83,20 +83,40 @@ def is_arrow(value: Any) -> bool:
     return hasattr(value, "__arrow_c_stream__") or hasattr(value, "__arrow_c_array__")
 
 
-def first_stage_scores(documents: Documents, given: str | Iterable[float | None]) -> list[float | None]:
-    """The first stage's scores: numbers, or the name of the field of mappings that has them."""
-    if not isinstance(given, str):
-        return [None if score is None else float(score) for score in given]
-    scores: list[float | None] = []
-    for at, document in enumerate(documents.given):
-        if not hasattr(document, "keys"):
-            kind = type(document).__name__
-            raise InvalidInput(
-                f"first_stage={given!r} names a field, and documents[{at}] is {kind}; give a list of numbers"
-            )
-        score = document.get(given)
-        scores.append(None if score is None else float(score))
+def first_stage_scores(documents: Documents, given: str | Iterable[float | None], what: str) -> list[float | None]:
+    """The first stage's scores: numbers, or the name of the field of mappings that has them. Errors call them ``what``."""
+    if isinstance(given, str):
+        return [_field(document, at, given) for at, document in enumerate(documents.given)]
+    scores = [None if score is None else float(score) for score in given]
+    if len(scores) != len(documents):
+        raise InvalidInput(
+            f"{what} has {len(scores)} scores and there are {len(documents)} documents; "
+            "give one for each document, None where there is none"
+        )
     return scores
+
+
+def first_stage_lists(
+    queries: Sequence[str], lists: Sequence[Documents], given: str | Sequence[Iterable[float | None]]
+) -> list[list[float | None]]:
+    """The same for several queries, each with its documents."""
+    per_query: Sequence[Any] = [given] * len(queries) if isinstance(given, str) else list(given)
+    if len(per_query) != len(queries):
+        raise InvalidInput(
+            f"first_stage has {len(per_query)} lists of scores for {len(queries)} queries; give one list for each"
+        )
+    return [
+        first_stage_scores(documents, scores, f"first_stage[{at}], of the query {query!r},")
+        for at, (query, documents, scores) in enumerate(zip(queries, lists, per_query))
+    ]
+
+
+def _field(document: Any, at: int, name: str) -> float | None:
+    if not hasattr(document, "keys"):
+        kind = type(document).__name__
+        raise InvalidInput(f"first_stage={name!r} names a field, and documents[{at}] is {kind}; give a list of numbers")
+    score = document.get(name)
+    return None if score is None else float(score)
 
 
 def _of_mapping(document: Mapping[str, Any], at: int, text_field: str | None) -> str:

@@ -40,7 +40,7 @@ def answer_html(answer: Answer, texts: list[str]) -> str:
         cut = " <i>(cut)</i>" if hit.truncated else ""
         rows.append((str(rank), score, escaped(name), _marked(text, hit.best_window) + cut))
     model = answer.model
-    caption = f"{answer.query} – {model['name']}, {model['scoring']}, {model['precision']}"
+    caption = f"{answer.query} – {model['name']}, {answer.score_kind}, {model['precision']}"
     return table(("rank", "score", "document", "text"), rows, caption)
 
 

@@ -41,19 +41,16 @@ def evaluate(
     ignore_identical_ids: bool,
 ) -> str: ...
 def compare(
-    queries: Any,
-    documents: Any,
-    first_stage: Any,
+    queries: Any | None,
+    documents: Any | None,
+    first_stage: Any | None,
     rankers: Sequence[tuple[str, Ranker]],
     runs: Sequence[tuple[str, Any]],
-    qrels: Any,
-    measures: str,
-    test: str,
-    resamples: int,
-    seed: int,
-    depth: int | None,
+    grades: Sequence[tuple[str, Any]],
+    qrels: Any | None,
+    settings: dict[str, Any],
     progress: _Progress = None,
-) -> str: ...
+) -> tuple[str, list[tuple[str, list[tuple[str, list[tuple[str, float]]]]]]]: ...
 def diagnose(
     model: Model,
     config: dict[str, Any],
@@ -64,6 +61,7 @@ def diagnose(
     measure: str,
     sample: int | None,
     seed: int,
+    ignore_identical_ids: bool,
     progress: _Progress = None,
 ) -> str: ...
 def read_texts(value: Any, what: str) -> list[str | None]: ...
@@ -114,7 +112,7 @@ class Ranker:
         first_stage: Sequence[Sequence[float | None]] | None = None,
         deadline: float | None = None,
         progress: _Progress = None,
-    ) -> tuple[list[list[_Hit]], dict[str, Any]]: ...
+    ) -> tuple[list[tuple[list[_Hit], str, float | None]], dict[str, Any]]: ...
 
 @final
 class Index:

@@ -73,7 +73,17 @@ class Evaluation(Report):
 
 
 class Comparison(Report):
-    """Systems beside each other. Notebooks show it as a table."""
+    """Systems beside each other. Notebooks show it as a table.
+
+    Attributes:
+        runs: What rerankers and grades made of the first stage, by their names: ``{query_id: {document_id: score}}``, the best first.
+    """
+
+    def __init__(self, text: str, rankings: Sequence[tuple[str, Any]]) -> None:
+        super().__init__(text)
+        self.runs: dict[str, dict[str, dict[str, float]]] = {
+            name: {query: dict(documents) for query, documents in queries} for name, queries in rankings
+        }
 
     @property
     def systems(self) -> list[str]:
@@ -81,13 +91,18 @@ class Comparison(Report):
         return [system["name"] for system in self.data["systems"]]
 
     def __repr__(self) -> str:
-        return f"Comparison({', '.join(map(repr, self.systems))})"
+        return f"Comparison({', '.join(map(repr, self.systems))}{self._judged_by()})"
 
     def _repr_html_(self) -> str:
         systems = self.data["systems"]
         measures = list(systems[0].get("measures") or {})
         rows = [(escaped(of["name"]), *(_cell(of["measures"][measure]) for measure in measures)) for of in systems]
-        return table(("system", *measures), rows, "systems beside the first one, 95 % intervals")
+        return table(("system", *measures), rows, f"systems beside the first one, 95 % intervals{self._judged_by()}")
+
+    def _judged_by(self) -> str:
+        judgements = self.data.get("judgements")
+        is_by_model = judgements is not None and judgements["by"] == "model"
+        return "; judged by a model, not by people" if is_by_model else ""
 
 
 class Diagnosis(Report):
@@ -102,6 +117,25 @@ class Diagnosis(Report):
     def findings(self) -> list[dict[str, Any]]:
         """What was found, the most severe first."""
         return list(self.data["report"]["findings"])
+
+    @property
+    def profile(self) -> str | None:
+        """What is recommended, as the text of a file for ``nearsort rerank --profile``; ``None`` where nothing is."""
+        profile = self.data["profile"]
+        return None if profile is None else str(profile)
+
+    @property
+    def options(self) -> dict[str, Any] | None:
+        """What is recommended, as keyword arguments of ``Reranker``; ``None`` where nothing is. The depth is in ``profile``."""
+        if self.profile is None:
+            return None
+        import tomllib
+
+        profile = tomllib.loads(self.profile)
+        profile.pop("depth", None)
+        if (long := profile.pop("long", None)) is not None:
+            profile["window"] = long == "window"
+        return {name.replace("-", "_"): value for name, value in profile.items()}
 
     def __repr__(self) -> str:
         return f"Diagnosis({self.verdict!r}, {len(self.findings)} findings)"
@@ -138,42 +172,73 @@ def evaluate(
 
 
 def compare(
-    queries: Texts,
-    documents: Texts,
-    first_stage: Run,
-    rerankers: Mapping[str, Reranker] | Sequence[Reranker],
+    queries: Texts | None,
+    documents: Texts | None,
+    first_stage: Run | None,
+    rerankers: Mapping[str, Reranker] | Sequence[Reranker] = (),
     *,
     runs: Mapping[str, Run] | None = None,
+    grades: Mapping[str, Qrels] | None = None,
     qrels: Qrels | None = None,
+    judge_as_qrels: Qrels | None = None,
     measures: str | Sequence[str] = _COMPARED,
     test: str = "randomisation",
     resamples: int = 10_000,
     seed: int = 1,
     depth: int | None = None,
+    sample: int | None = None,
+    disputed: int = 5,
+    ignore_identical_ids: bool = False,
     show_progress: bool = False,
 ) -> Comparison:
     """Compares a first stage, rerankers over it, and other runs: quality, agreement, ties, time and money.
 
     Args:
-        queries: A file, or ``{query_id: text}``.
+        queries: A file, or ``{query_id: text}``; ``None`` where only runs are compared, as for ``documents``.
         documents: Files, or ``{document_id: text}``.
-        first_stage: The run that is reranked: a file, or ``{query_id: {document_id: score}}``.
+        first_stage: The run that is reranked: a file, or ``{query_id: {document_id: score}}``. Without it the first of ``runs`` is what
+            the others are compared with.
         rerankers: By their names, or a list.
         runs: Other runs, by their names.
+        grades: Grades of the first stage's candidates, by names, such as those of a language model: each is a system that orders them.
         qrels: Judgements; without them there is no quality.
+        judge_as_qrels: Judgements by a model in their place: the report says so wherever it shows a number that rests on them.
         depth: Rerank only the best so many of each list.
+        sample: Compares on so many of the queries, drawn at random, judged ones where there are some.
+        disputed: Shows so many of the queries on which the systems disagree most.
+        ignore_identical_ids: Leaves a document out whose id is its query's, as BEIR does for ArguAna and Quora.
     """
     named = dict(rerankers) if hasattr(rerankers, "keys") else {of.model_id: of for of in rerankers}
     if len(named) < len(rerankers):
         raise InvalidInput("two rerankers have the same model; give them by names: {'one': ..., 'other': ...}")
-    listed = measures if isinstance(measures, str) else ",".join(measures)
-    rankers = [(name, of._ranker(None)) for name, of in named.items()]
-    others = [] if runs is None else list(runs.items())
+    if first_stage is None and (named or grades):
+        raise InvalidInput("rerankers and grades order the candidates of a first stage; give first_stage=")
+    if qrels is not None and judge_as_qrels is not None:
+        raise InvalidInput("qrels= and judge_as_qrels= are both given; quality rests on one of them")
+    settings = {
+        "measures": measures if isinstance(measures, str) else ",".join(measures),
+        "test": test,
+        "resamples": resamples,
+        "seed": seed,
+        "depth": depth,
+        "sample": sample,
+        "disputed": disputed,
+        "ignore_identical_ids": ignore_identical_ids,
+        "by_model": judge_as_qrels is not None,
+    }
     with progress(show_progress, 0) as told:
-        text = _native.compare(
-            queries, documents, first_stage, rankers, others, qrels, listed, test, resamples, seed, depth, told
+        text, rankings = _native.compare(
+            queries,
+            documents,
+            first_stage,
+            [(name, of._ranker(None)) for name, of in named.items()],
+            list((runs or {}).items()),
+            list((grades or {}).items()),
+            qrels if judge_as_qrels is None else judge_as_qrels,
+            settings,
+            told,
         )
-    return Comparison(text)
+    return Comparison(text, rankings)
 
 
 def diagnose(
@@ -186,6 +251,7 @@ def diagnose(
     measure: str = "nDCG@10",
     sample: int | None = None,
     seed: int = 1,
+    ignore_identical_ids: bool = False,
     show_progress: bool = False,
 ) -> Diagnosis:
     """Says whether reranking helps, why not, and what to change.
@@ -199,6 +265,7 @@ def diagnose(
         measure: What quality is.
         sample: Looks at so many of the queries (of files).
         seed: The same seed gives the same diagnosis.
+        ignore_identical_ids: Leaves a document out whose id is its query's, as BEIR does for ArguAna and Quora.
     """
     with progress(show_progress, 0) as told:
         text = _native.diagnose(
@@ -211,6 +278,7 @@ def diagnose(
             measure,
             sample,
             seed,
+            ignore_identical_ids,
             told,
         )
     return Diagnosis(text)

@@ -6,7 +6,7 @@ from . import _native
 from ._answer import Answer, Hit
 from ._card import ModelCardData
 from ._config import DEFAULT_MODEL, ModelConfig
-from ._documents import Documents, first_stage_scores, is_arrow
+from ._documents import Documents, first_stage_lists, first_stage_scores, is_arrow
 from ._model import Loaded
 from ._pairs import grouped, is_pair
 from ._progress import progress
@@ -48,6 +48,8 @@ class Reranker:
         blend: How first-stage scores count: ``"linear"``, ``"rrf"`` or ``"none"``; default: follows the model.
         blend_weight: The first stage's share, 0 to 1.
         normalize: How scores become comparable in a linear blend: ``"minmax"``, ``"zscore"`` or ``"none"``.
+        feedback: Whether a list's best candidates change the order of the others, by their embeddings: ``"auto"`` (where first-stage scores
+            count), ``"off"``, or a weight from 0 to 10 for every list. Scores of ``score`` and ``predict`` stay as they are.
         query_prompt: Put before every query instead of the model's own prompt.
         document_prompt: Put before every document instead of the model's own prompt.
         pooling: ``"cls"``, ``"mean"`` or ``"lasttoken"``, whatever the model's files say.
@@ -86,6 +88,7 @@ class Reranker:
         blend: str | None = None,
         blend_weight: float | None = None,
         normalize: str | None = None,
+        feedback: float | Literal["auto", "off"] = "auto",
         **options: Any,
     ) -> None:
         config = ModelConfig(
@@ -101,7 +104,7 @@ class Reranker:
             instruction=instruction,
             **options,
         )
-        rank = _rank_options(window, scoring, blend, blend_weight, normalize)
+        rank = _rank_options(window, scoring, blend, blend_weight, normalize, feedback)
         self._begin(Loaded(config), rank)
         self._ranker(None)
 
@@ -124,11 +127,12 @@ class Reranker:
         blend: str | None = None,
         blend_weight: float | None = None,
         normalize: str | None = None,
+        feedback: float | Literal["auto", "off"] = "auto",
     ) -> Reranker:
         """Another reranker of the same loaded model, which ranks in another way. See the class for the arguments."""
         self._loaded.get()
         other = Reranker.__new__(Reranker)
-        rank = _rank_options(window, scoring, blend, blend_weight, normalize)
+        rank = _rank_options(window, scoring, blend, blend_weight, normalize, feedback)
         other._begin(self._loaded, rank)
         other._ranker(None)
         return other
@@ -200,7 +204,7 @@ class Reranker:
             Hits, best first; equal scores in the documents' order.
         """
         read = Documents(documents, text_field, id_field)
-        scores = None if first_stage is None else [first_stage_scores(read, first_stage)]
+        scores = None if first_stage is None else [first_stage_scores(read, first_stage, "first_stage")]
         ranker = self._ranker(raw_scores)
         with progress(show_progress, len(read) if show_progress else 0) as told:
             ranked, usage = ranker.rank(
@@ -223,7 +227,7 @@ class Reranker:
         min_score: float | None = None,
         raw_scores: bool | None = None,
         return_documents: bool = False,
-        first_stage: Sequence[Iterable[float | None]] | None = None,
+        first_stage: str | Sequence[Iterable[float | None]] | None = None,
         deadline: float | None = None,
         text_field: str | None = None,
         id_field: str | None = None,
@@ -234,7 +238,7 @@ class Reranker:
         Args:
             queries: What is looked for.
             documents: One list of documents per query, or one list or Arrow array that all queries share.
-            first_stage: A list of scores per query.
+            first_stage: A list of scores per query; or the name of the field of mappings that has them.
 
         Returns:
             An answer per query, in the queries' order; ``usage`` is that of the whole call. For the other arguments see ``rerank``.
@@ -249,11 +253,7 @@ class Reranker:
         else:
             shared = Documents(documents if per_query is None else per_query, text_field, id_field)
             lists, texts, candidates = [shared] * len(queries), shared.texts, None
-        scores = (
-            None
-            if first_stage is None
-            else [first_stage_scores(read, of) for read, of in zip(lists, first_stage, strict=True)]
-        )
+        scores = None if first_stage is None else first_stage_lists(queries, lists, first_stage)
         ranker = self._ranker(raw_scores)
         with progress(show_progress, sum(map(len, lists)) if show_progress else 0) as told:
             ranked, usage = ranker.rank(
@@ -406,6 +406,7 @@ def _rank_options(
     blend: str | None,
     blend_weight: float | None,
     normalize: str | None,
+    feedback: float | str | None,
 ) -> dict[str, Any]:
     """How a list is ranked, as the extension takes it."""
     return {
@@ -414,6 +415,7 @@ def _rank_options(
         "blend": blend,
         "blend_weight": blend_weight,
         "normalize": normalize,
+        "feedback": None if feedback is None else str(feedback),
     }
 
 
@@ -469,6 +471,7 @@ def _joined(lists: Sequence[Documents]) -> tuple[list[str], list[list[int]]]:
 def _answer(
     query: str, ranked: Any, read: Documents, ranker: _native.Ranker, usage: Mapping[str, Any], return_documents: bool
 ) -> Answer:
+    found, score_kind, feedback = ranked
     hits = [
         Hit(
             index,
@@ -481,6 +484,6 @@ def _answer(
             truncated,
             why,
         )
-        for index, score, window, tokens, truncated, why in ranked
+        for index, score, window, tokens, truncated, why in found
     ]
-    return Answer(hits, query, ranker.model_run(), dict(usage), read)
+    return Answer(hits, query, ranker.model_run(), dict(usage), read, score_kind, feedback)

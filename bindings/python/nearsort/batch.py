@@ -8,7 +8,7 @@ Rows go in and the same rows come out, in the same order, with one column more:
 >>> batch.score(pairs).column_names
 ['query', 'text', 'score']
 
-The functions keep no state but the loaded models, one per process and configuration. A score depends on its query and
+The functions keep no state but the loaded models, one per configuration; forked children share them. A score depends on its query and
 text alone. It has the same bits in every batch, so an engine may split, repeat and reorder rows as it likes. Only
 :func:`rerank` looks at a whole list.
 
@@ -49,7 +49,7 @@ _log = logging.getLogger(__name__)
 
 #: Fields of a configuration that go with each call of a reranker, and those that an encoder has no use for.
 _OF_CALLS = frozenset({"raw_scores"})
-_OF_RANKING = _OF_CALLS | {"scoring", "window", "blend", "blend_weight", "normalize", "judge"}
+_OF_RANKING = _OF_CALLS | {"scoring", "window", "blend", "blend_weight", "normalize", "feedback", "judge"}
 
 Rows = TypeVar("Rows", pa.RecordBatch, pa.Table)
 
@@ -89,6 +89,7 @@ class Config:
     blend: str | None = None
     blend_weight: float | None = None
     normalize: str | None = None
+    feedback: float | str | None = None
     raw_scores: bool | None = None
 
     def arguments(self, without: frozenset[str]) -> dict[str, Any]:
@@ -330,29 +331,32 @@ _loading = threading.Lock()
 
 
 def reranker(config: Config) -> Reranker:
-    """This process's reranker of a configuration, loaded on the first call. Threads share it."""
+    """This process's reranker of a configuration, loaded on the first call. Threads share it.
+
+    A forked child has the models of its parent, in the same memory until one of the two writes there, and threads of its own.
+    """
     with _loading:
-        return _reranker(os.getpid(), config)
+        return _reranker(config)
 
 
 def encoder(config: Config) -> Encoder:
-    """This process's encoder of a configuration, loaded on the first call. Threads share it."""
+    """This process's encoder of a configuration; as :func:`reranker`."""
     with _loading:
-        return _encoder(os.getpid(), config)
+        return _encoder(config)
 
 
-# `pid` keeps a forked child from its parent's models, whose threads it does not have.
 @lru_cache(maxsize=MODELS)
-def _reranker(pid: int, config: Config) -> Reranker:
+def _reranker(config: Config) -> Reranker:
     return Reranker(**config.arguments(_OF_CALLS))
 
 
 @lru_cache(maxsize=MODELS)
-def _encoder(pid: int, config: Config) -> Encoder:
+def _encoder(config: Config) -> Encoder:
     return Encoder(**config.arguments(_OF_RANKING))
 
 
 def _unlock_child() -> None:
+    """Another thread of the parent may have held the lock while it forked; it does not exist in the child."""
     global _loading
     _loading = threading.Lock()
 

@@ -7,6 +7,7 @@ mod arrow;
 mod call;
 mod collections;
 mod command;
+mod compare;
 mod errors;
 mod index;
 mod model;
@@ -27,13 +28,15 @@ mod _native {
     #[pymodule_export]
     use crate::command::{environment, main};
     #[pymodule_export]
+    use crate::compare::compare;
+    #[pymodule_export]
     use crate::index::OpenIndex;
     #[pymodule_export]
     use crate::model::Model;
     #[pymodule_export]
     use crate::ranker::Ranker;
     #[pymodule_export]
-    use crate::reports::{compare, diagnose, evaluate};
+    use crate::reports::{diagnose, evaluate};
     #[pymodule_export]
     use crate::server::RunningServer;
     #[pymodule_export]

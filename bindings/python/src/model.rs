@@ -19,6 +19,8 @@ use crate::texts::texts;
 pub struct Model {
     pub inner: nearsort::Model,
     pub overrides: Overrides,
+    /// The name that it was asked for by.
+    pub asked: String,
 }
 
 /// Vectors `(n, d)`, tokens `(n,)` and whether each text was cut `(n,)`.
@@ -30,7 +32,7 @@ impl Model {
     fn new(py: Python<'_>, config: ModelConfig) -> PyResult<Self> {
         run(py, Limits::default(), move |_| {
             let inner = nearsort::Model::load(&config.model, config.options()?)?;
-            Ok(Self { inner, overrides: config.overrides()? })
+            Ok(Self { inner, overrides: config.overrides()?, asked: config.model.clone() })
         })
     }
 
@@ -81,11 +83,11 @@ impl Model {
     fn with_document_prompt(&self, py: Python<'_>, prompt: String) -> PyResult<Self> {
         let has_it = |encoder: &LocalEncoder| encoder.contract().document_prompt == prompt;
         if Reranker::new(&self.inner).encoder().is_some_and(has_it) {
-            return Ok(Self { inner: self.inner.clone(), overrides: self.overrides.clone() });
+            return Ok(self.clone());
         }
         let overrides = Overrides { document_prompt: Some(prompt), ..self.overrides.clone() };
         let inner = self.inner.with_overrides(overrides.clone()).map_err(|error| raised(py, &error))?;
-        Ok(Self { inner, overrides })
+        Ok(Self { inner, overrides, asked: self.asked.clone() })
     }
 
     /// Encodes texts as queries or documents.

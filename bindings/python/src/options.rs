@@ -8,8 +8,8 @@ use nearsort::diagnose::Configuration;
 use nearsort::remote::judge::{JudgeMethod, JudgeOptions};
 use nearsort::service::ServiceKind;
 use nearsort::{
-    Blend, EmbeddingCache, Error, LongText, ModelOptions, ModelStore, Normalize, Overrides, RankOptions, Result,
-    StoreOptions,
+    Blend, EmbeddingCache, Error, Feedback, LongText, ModelOptions, ModelStore, Normalize, Overrides, RankOptions,
+    Result, StoreOptions,
 };
 use pyo3::prelude::*;
 
@@ -50,6 +50,8 @@ pub struct RankConfig {
     blend: Option<String>,
     blend_weight: Option<f32>,
     normalize: Option<String>,
+    /// "auto", "off" or a weight.
+    feedback: Option<String>,
     raw_scores: Option<bool>,
 }
 
@@ -131,6 +133,7 @@ impl RankConfig {
         options.scoring = parsed(&self.scoring)?;
         options.long_text = self.window.map(|window| if window { LongText::Window } else { LongText::Truncate });
         options.blend = self.blend()?;
+        options.feedback = self.feedback()?;
         options.raw_scores = self.raw_scores;
         Ok(options)
     }
@@ -141,9 +144,13 @@ impl RankConfig {
         Ok(Configuration {
             scoring,
             blend: self.blend()?.unwrap_or(scoring.default_blend()),
+            feedback: self.feedback()?,
             long_text: self.options()?.long_text.unwrap_or(scoring.default_long_text()),
-            ..Configuration::default()
         })
+    }
+
+    fn feedback(&self) -> Result<Feedback> {
+        Ok(parsed(&self.feedback)?.unwrap_or_default())
     }
 
     fn blend(&self) -> Result<Option<Blend>> {

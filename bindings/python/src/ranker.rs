@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use nearsort::answer::ModelRun;
 use nearsort::scorer::list;
-use nearsort::{Call, CandidateList, Reranker, Scored, ScoredList, Usage};
+use nearsort::{Call, CandidateList, Feedback, RankOptions, Reranker, ScoreKind, Scored, ScoredList, Usage};
 use numpy::{IntoPyArray, PyArray1};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -19,6 +19,8 @@ use crate::texts::texts;
 #[pyclass(frozen, module = "nearsort._native")]
 pub struct Ranker {
     pub inner: Arc<Reranker>,
+    /// The same without feedback, which needs an embedding of 1.5 KB for every candidate: for what it has no part in.
+    plain: Arc<Reranker>,
 }
 
 /// Queries, and which of the texts are the candidates of each.
@@ -32,6 +34,9 @@ struct Lists {
 /// window's beginning and end in characters, `why` why there is no score.
 type RankedHits = Vec<(usize, f32, Option<(usize, usize)>, u32, bool, Option<String>)>;
 
+/// A list in its order, what its scores mean, and the weight of the feedback where there was some.
+type RankedList = (RankedHits, String, Option<f32>);
+
 /// How a list is cut, and the first stage's scores of each.
 struct Order {
     top_k: Option<usize>,
@@ -43,8 +48,11 @@ struct Order {
 impl Ranker {
     #[new]
     fn new(py: Python<'_>, model: &Model, config: RankConfig) -> PyResult<Self> {
-        let made = config.options().and_then(|options| Reranker::with(&model.inner, options));
-        made.map(|inner| Self { inner: Arc::new(inner) }).map_err(|error| raised(py, &error))
+        let made = config.options().and_then(|options| {
+            let by = |options: RankOptions| Reranker::with(&model.inner, options).map(Arc::new);
+            Ok(Self { inner: by(options)?, plain: by(options.feedback(Feedback::Off))? })
+        });
+        made.map_err(|error| raised(py, &error))
     }
 
     /// What the scores mean, such as "hybrid" or "probability".
@@ -87,7 +95,7 @@ impl Ranker {
         progress: Option<Bound<'py, PyAny>>,
     ) -> PyResult<(Vec<Bound<'py, PyArray1<f32>>>, Bound<'py, PyDict>)> {
         let lists = Lists::new(queries, texts, candidates)?;
-        let reranker = Arc::clone(&self.inner);
+        let reranker = Arc::clone(&self.plain);
         let (scored, usage) = run(py, Limits { deadline, progress }, move |call| {
             let scored = lists.score(&reranker, call)?;
             Ok((scored, call.usage()))
@@ -97,7 +105,7 @@ impl Ranker {
         Ok((scores.collect(), usage_dict(py, &usage)?))
     }
 
-    /// The hits of each list, best first, with what the call used.
+    /// The hits of each list, best first, what their scores mean, and the weight of the feedback; with what the call used.
     #[pyo3(signature = (queries, texts, candidates=None, *, top_k=None, min_score=None, first_stage=None, deadline=None, progress=None))]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of Python")]
     fn rank<'py>(
@@ -111,13 +119,14 @@ impl Ranker {
         first_stage: Option<Vec<Vec<Option<f64>>>>,
         deadline: Option<f64>,
         progress: Option<Bound<'py, PyAny>>,
-    ) -> PyResult<(Vec<RankedHits>, Bound<'py, PyDict>)> {
+    ) -> PyResult<(Vec<RankedList>, Bound<'py, PyDict>)> {
         let lists = Lists::new(queries, texts, candidates)?;
         if first_stage.as_ref().is_some_and(|scores| scores.len() != lists.queries.len()) {
             return Err(invalid(py, "first_stage has not one list of scores per query"));
         }
+        let has_feedback = self.inner.feedback().weight(first_stage.is_some()).is_some();
+        let reranker = Arc::clone(if has_feedback { &self.inner } else { &self.plain });
         let order = Order { top_k, min_score, first_stage };
-        let reranker = Arc::clone(&self.inner);
         let (hits, usage) = run(py, Limits { deadline, progress }, move |call| {
             let scored = lists.score(&reranker, call)?;
             let hits = scored.iter().enumerate().map(|(at, scored)| lists.ordered(at, scored, &reranker, &order));
@@ -150,7 +159,7 @@ impl Lists {
         scored: &ScoredList,
         reranker: &Reranker,
         order: &Order,
-    ) -> nearsort::Result<RankedHits> {
+    ) -> nearsort::Result<RankedList> {
         let options = reranker.list_options().top_k(order.top_k).min_score(order.min_score);
         let first_stage = order.first_stage.as_ref().map_or(&[][..], |lists| &lists[at]);
         let ordered = list::order(&scored.pairs, first_stage, &options)?;
@@ -159,7 +168,12 @@ impl Lists {
             let window = pair.window.as_ref().map(|window| in_characters(text, window.start, window.end));
             (hit.index, hit.score, window, pair.tokens, pair.truncated, pair.shown_reason().map(str::to_owned))
         };
-        Ok(ordered.hits.into_iter().map(hit).collect())
+        let kind = match (ordered.is_blended, ordered.feedback) {
+            (true, _) => ScoreKind::Blend,
+            (false, Some(_)) => ScoreKind::Feedback,
+            (false, None) => reranker.score_kind(),
+        };
+        Ok((ordered.hits.into_iter().map(hit).collect(), kind.to_string(), ordered.feedback))
     }
 }
 

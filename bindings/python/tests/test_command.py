@@ -86,3 +86,21 @@ def test_the_scores_of_the_package_are_those_of_the_command(programs, reranker, 
     results = json.loads(ours.stdout)["results"]
     hits = reranker.rerank("tower", TEXTS.splitlines())
     assert [np.float32(result["score"]) for result in results] == [np.float32(hit.score) for hit in hits]
+
+
+@pytest.mark.parametrize("feedback", ["auto", "off", "1.5"])
+def test_orders_by_first_stage_and_feedback_are_those_of_the_command(programs, feedback, tmp_path):
+    import json
+
+    import numpy as np
+
+    from nearsort import Reranker
+
+    rows = [{"text": text, "score": score} for text, score in zip(TEXTS.splitlines(), [3.0, 1.0, 2.0])]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    arguments = ["rerank", "--query", "tower", "rows.jsonl", "--format", "json", "--feedback", feedback]
+    ours, _ = both(programs, arguments, cwd=tmp_path)
+    answer = json.loads(ours.stdout)
+    hits = Reranker(feedback=feedback).rerank("tower", rows, first_stage="score")
+    assert [np.float32(result["score"]) for result in answer["results"]] == [np.float32(hit.score) for hit in hits]
+    assert (answer["score_kind"], answer["feedback"]) == (hits.score_kind, hits.feedback)

@@ -73,6 +73,64 @@ def test_first_stage_scores_are_blended_in(reranker):
     assert half.rerank(QUERY, DOCUMENTS, first_stage=[1.0, None, 2.0, 3.0])[0].index == 3
 
 
+def test_first_stage_scores_that_do_not_fit_are_named(reranker):
+    with pytest.raises(InvalidInput, match="first_stage has 1 scores and there are 4 documents"):
+        reranker.rerank(QUERY, DOCUMENTS, first_stage=[1.0])
+    queries = [QUERY, "cake"]
+    with pytest.raises(InvalidInput, match="first_stage has 1 lists of scores for 2 queries"):
+        reranker.rerank_many(queries, DOCUMENTS, first_stage=[[1.0] * 4])
+    with pytest.raises(
+        InvalidInput, match=r"first_stage\[1\], of the query 'cake', has 2 scores and there are 4 documents"
+    ):
+        reranker.rerank_many(queries, DOCUMENTS, first_stage=[[1.0] * 4, [1.0] * 2])
+
+
+def test_many_lists_have_first_stages_of_their_own(reranker):
+    rows = [{"text": text, "bm25": score} for text, score in zip(DOCUMENTS, [9.0, None, 1.0, 0.0])]
+    queries = [QUERY, "cake"]
+    scores = [row["bm25"] for row in rows]
+    alone = [reranker.rerank(query, rows, first_stage="bm25") for query in queries]
+    assert reranker.rerank_many(queries, rows, first_stage="bm25") == alone
+    assert reranker.rerank_many(queries, [rows, rows], first_stage=[scores, iter(scores)]) == alone
+
+
+# The third is like the best; the second is not, and is a little better without feedback.
+ALIKE = [
+    "The Eiffel Tower stands on the Champ de Mars in Paris.",
+    "Where is the bread?",
+    "A tower of iron in Paris, 330 metres high, on the Champ de Mars.",
+    "A bread recipe.",
+]
+
+
+def test_feedback_moves_what_is_like_the_best_and_no_score_of_the_model(reranker):
+    first_stage = [3.0, 2.0, 1.0, 0.0]
+    auto, off = (
+        reranker.with_options(feedback=of).rerank(QUERY, ALIKE, first_stage=first_stage) for of in ("auto", "off")
+    )
+    assert (auto.feedback, auto.score_kind, off.feedback, off.score_kind) == (0.5, "blend", None, "blend")
+    assert reranker.rerank(QUERY, ALIKE, first_stage=first_stage) == auto
+    moved = {hit.index: hit.score for hit in auto}
+    still = {hit.index: hit.score for hit in off}
+    assert moved[2] - moved[1] > still[2] - still[1]
+    always = Reranker(feedback=0.5)
+    hits = always.rerank(QUERY, ALIKE)
+    assert (hits.feedback, hits.score_kind, always.score_kind) == (0.5, "feedback", "hybrid")
+    assert hits.score_kind in hits._repr_html_()
+    plain = reranker.rerank(QUERY, ALIKE)
+    assert (plain.feedback, plain.score_kind) == (None, "hybrid")
+    assert {hit.index: hit.score for hit in hits} != {hit.index: hit.score for hit in plain}
+    assert always.score(QUERY, ALIKE).tolist() == reranker.score(QUERY, ALIKE).tolist()
+    assert always.rerank(QUERY, ALIKE, min_score=plain[0].score)[0].index == plain[0].index
+    assert pickle.loads(pickle.dumps(always)).rerank(QUERY, ALIKE) == hits
+
+
+@pytest.mark.parametrize("feedback", [10.5, -1, "on", True])
+def test_feedback_that_is_none_is_refused(reranker, feedback):
+    with pytest.raises(InvalidInput, match="feedback"):
+        reranker.with_options(feedback=feedback)
+
+
 def test_a_pickle_is_small_and_loads_elsewhere(reranker):
     pickled = pickle.dumps(reranker)
     assert len(pickled) < 1024

@@ -11,6 +11,7 @@ not depend on batches or blocks, so what Ray repeats has the same bits.
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from nearsort import batch
@@ -26,6 +27,8 @@ except ImportError as error:
     raise missing("ray", error) from error
 
 __all__ = ["Embedder", "Scorer", "embed", "score"]
+
+_log = logging.getLogger(__name__)
 
 
 class Scorer:
@@ -72,7 +75,8 @@ def score(
     """Scores each row's pair of query and text; see :func:`nearsort.batch.score`.
 
     Args:
-        actors: How many, or the least and the most of a pool that grows.
+        actors: How many, or the least and the most of a pool that grows. They keep their CPUs: leave at least one of the cluster's for
+            reading, or a dataset that is read from files waits for ever. A warning says so.
         cpus_per_actor: CPUs, and so threads, of each. Few actors with many threads take less memory than many with few.
         batch_size: Rows per call. Equal texts are encoded once per batch.
         options: Further arguments of ``Dataset.map_batches``, such as ``memory`` or ``runtime_env``.
@@ -109,6 +113,7 @@ def _mapped(
     options: dict[str, Any],
 ) -> Dataset:
     least, most = (actors, actors) if isinstance(actors, int) else actors
+    _warn_of_cpus(least * cpus)
     return ds.map_batches(
         actor,
         fn_constructor_kwargs={"config": config, **columns},
@@ -119,6 +124,18 @@ def _mapped(
         udf_modifying_row_count=False,
         **options,
     )
+
+
+def _warn_of_cpus(taken: int) -> None:
+    """Of actors that leave no CPU, where it is known how many there are. More may come in a cluster that grows."""
+    there = ray.cluster_resources().get("CPU", 0) if ray.is_initialized() else 0
+    if 0 < there <= taken:
+        _log.warning(
+            "the actors take %d CPUs and the cluster has %d: none is left for tasks that read, shuffle or write, which may wait for ever; "
+            "take fewer actors or fewer CPUs for each",
+            taken,
+            there,
+        )
 
 
 def _of_worker(config: Config | None) -> Config:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pyarrow as pa
@@ -28,6 +29,21 @@ def raise_once(rows: pa.Table | pa.RecordBatch, row: int, marker: str) -> None:
     """Raises at the batch with a row."""
     if row in rows.column("id").to_pylist() and first_time(marker):
         raise OSError("the disk went away")
+
+
+def meet(folder: str, number: int) -> None:
+    """Waits until so many processes have come here: each of them has then got work.
+
+    Raises:
+        TimeoutError: After two minutes.
+    """
+    place = Path(folder)
+    (place / str(os.getpid())).touch()
+    until = time.monotonic() + 120
+    while (come := len(list(place.iterdir()))) < number:
+        if time.monotonic() > until:
+            raise TimeoutError(f"{come} of {number} processes got work")
+        time.sleep(0.01)
 
 
 def with_worker(rows: pa.Table | pa.RecordBatch) -> pa.Table | pa.RecordBatch:

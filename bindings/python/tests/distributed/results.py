@@ -20,6 +20,12 @@ def peak_mib(pid: int | str = "self") -> float:
     return _status(pid, "VmHWM") / 1024
 
 
+def private_mib() -> float:
+    """The memory that this process shares with no other, in MiB."""
+    lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Private_")) / 1024
+
+
 def _status(pid: int | str, key: str) -> int:
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(key + ":"))

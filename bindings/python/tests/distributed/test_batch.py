@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from results import scores_by_id
+from results import private_mib, scores_by_id
 
 from nearsort import Encoder, InvalidInput, Reranker, batch
 from nearsort.batch import Config
@@ -231,20 +231,56 @@ def test_a_process_loads_a_model_once_for_all_threads() -> None:
     assert len(set(loaded)) == 1
 
 
-def test_a_forked_child_scores_with_a_model_of_its_own(scored: pa.Table) -> None:
+def test_forked_children_score_with_the_model_of_their_parent(scored: pa.Table) -> None:
+    """A second model would take ``LOADED_MIB``; what a child has of its own is little."""
+    batch.score(_table([QUERY] * 3, TEXTS))
     parent = batch.reranker(Config())
     context = multiprocessing.get_context("fork")
     receive, send = context.Pipe(duplex=False)
 
     def child() -> None:
+        before = private_mib()
         result = batch.score(_table([QUERY] * 3, TEXTS))
-        send.send((_bits(result.column("score")), batch.reranker(Config()) is parent))
+        taken = private_mib() - before
+        send.send((_bits(result.column("score")), batch.reranker(Config()) is parent, taken))
 
-    process = context.Process(target=child)
-    process.start()
+    processes = [context.Process(target=child) for _ in range(2)]
+    for process in processes:
+        process.start()
     send.close()
-    assert receive.recv() == (_bits(scored.column("score")), False)
-    process.join()
+    for _ in processes:
+        bits, is_parents, taken = receive.recv()
+        assert bits == _bits(scored.column("score"))
+        assert is_parents
+        assert taken < LOADED_MIB / 2
+    for process in processes:
+        process.join()
+        assert process.exitcode == 0
+
+
+#: What a loaded default model takes at least.
+LOADED_MIB = 15
+
+
+def test_a_loaded_model_takes_what_the_test_above_supposes() -> None:
+    program = (
+        "from results import private_mib\n"
+        "from nearsort import Reranker\n"
+        "before = private_mib()\n"
+        "reranker = Reranker()\n"
+        "print(private_mib() - before)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert float(done.stdout) > LOADED_MIB
+
+
+def test_a_child_that_was_forked_while_a_model_was_loaded_does_not_wait_for_ever() -> None:
+    """The thread that holds the lock is not there in the child."""
+    context = multiprocessing.get_context("fork")
+    with batch._loading:
+        process = context.Process(target=lambda: batch.reranker(Config()))
+        process.start()
+        process.join()
     assert process.exitcode == 0
 
 

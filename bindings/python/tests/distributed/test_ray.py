@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from faults import die_once, raise_once, threads_of_models, with_worker
+from faults import die_once, meet, raise_once, threads_of_models, with_worker
 from results import scores_by_id
 
 ray = pytest.importorskip("ray")
@@ -52,7 +52,14 @@ class RaisesOnce(DiesOnce):
 
 
 class Observed(nearsort_ray.Scorer):
+    """Goes on when ``actors`` of them have a batch."""
+
+    def __init__(self, actors: int, meeting: str) -> None:
+        super().__init__()
+        self._meeting = (meeting, actors)
+
     def __call__(self, rows: pa.Table) -> pa.Table:
+        meet(*self._meeting)
         return with_worker(super().__call__(rows))
 
 
@@ -102,6 +109,16 @@ def test_nulls_and_types_of_text(table: pa.Table, expected: bytes) -> None:
     assert [value is None for value in scored.to_pylist()] == [row % 4 == 0 for row in range(40)]
 
 
+def test_actors_that_leave_no_cpu_for_reading_are_warned_of(table: pa.Table, caplog: pytest.LogCaptureFixture) -> None:
+    ds = _dataset(table.slice(0, 5), 1)
+    with caplog.at_level("WARNING", "nearsort.integrations.ray"):
+        nearsort_ray.score(ds, actors=1, cpus_per_actor=1)
+        assert not caplog.records
+        nearsort_ray.score(ds, actors=2, cpus_per_actor=1)
+    (record,) = caplog.records
+    assert record.getMessage().startswith("the actors take 2 CPUs and the cluster has 2")
+
+
 def test_a_wrong_column_is_named(table: pa.Table) -> None:
     scored = nearsort_ray.score(_dataset(table.slice(0, 5), 1), text="passage")
     with pytest.raises(Exception, match="column 'passage' is missing; the columns are: id, query_id, query, text"):
@@ -109,11 +126,14 @@ def test_a_wrong_column_is_named(table: pa.Table) -> None:
 
 
 @pytest.mark.parametrize(("actors", "cpus"), [(2, 1), (1, 2)])
-def test_workers_use_the_threads_that_they_have_and_little_memory(actors: int, cpus: int, table: pa.Table) -> None:
+def test_workers_use_the_threads_that_they_have_and_little_memory(
+    actors: int, cpus: int, table: pa.Table, tmp_path: Path
+) -> None:
     seen = _collected(
         _dataset(table).map_batches(
             Observed,
-            compute=ActorPoolStrategy(size=actors),
+            fn_constructor_kwargs={"actors": actors, "meeting": str(tmp_path)},
+            compute=ActorPoolStrategy(size=actors, max_tasks_in_flight_per_actor=1),
             num_cpus=cpus,
             batch_size=64,
             batch_format="pyarrow",

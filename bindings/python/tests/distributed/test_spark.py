@@ -25,28 +25,57 @@ from nearsort.integrations import spark as nearsort_spark  # noqa: E402
 WORKER_MIB = 400
 
 
-def _session(**settings: str) -> SparkSession:
-    os.environ["PYSPARK_PYTHON"] = sys.executable
-    builder = SparkSession.builder.master("local[2,4]").appName("nearsort")  # a task may fail three times
-    settings = {
-        "spark.ui.enabled": "false",
-        "spark.driver.memory": "1g",
-        "spark.sql.shuffle.partitions": "4",
-        "spark.sql.execution.arrow.maxRecordsPerBatch": "100",
-        **settings,
-    }
-    for name, value in settings.items():
-        builder = builder.config(name, value)
-    session = builder.getOrCreate()
-    session.sparkContext.setLogLevel("OFF")
-    return session
+_SETTINGS = {
+    "spark.ui.enabled": "false",
+    "spark.driver.memory": "1g",
+    "spark.sql.shuffle.partitions": "4",
+    "spark.sql.execution.arrow.maxRecordsPerBatch": "100",
+}
 
 
-@pytest.fixture(scope="module", params=["true", "false"], ids=["workers reused", "workers not reused"])
-def session(request: pytest.FixtureRequest) -> Iterator[SparkSession]:
-    session = _session(**{"spark.python.worker.reuse": request.param})
-    yield session
-    session.stop()
+class Sessions:
+    """One session at a time. Another configuration ends the one before, with its workers: ``getOrCreate`` alone would go on with it."""
+
+    def __init__(self) -> None:
+        self._session: SparkSession | None = None
+        self._settings: dict[str, str] = {}
+
+    def get(self, **settings: str) -> SparkSession:
+        """The session with these settings: the one that is there, if it has them."""
+        if self._session is None or settings != self._settings:
+            return self.fresh(**settings)
+        return self._session
+
+    def fresh(self, **settings: str) -> SparkSession:
+        """A new session, whose workers have loaded nothing."""
+        self.stop()
+        os.environ["PYSPARK_PYTHON"] = sys.executable
+        builder = SparkSession.builder.master("local[2,4]").appName("nearsort")  # a task may fail three times
+        for name, value in {**_SETTINGS, **settings}.items():
+            builder = builder.config(name, value)
+        self._session, self._settings = builder.getOrCreate(), settings
+        self._session.sparkContext.setLogLevel("OFF")
+        return self._session
+
+    def stop(self) -> None:
+        """Ends the session and its workers."""
+        if self._session is not None:
+            self._session.stop()
+        # What a builder was told stays with the class.
+        SparkSession.builder._options.clear()
+        self._session = None
+
+
+@pytest.fixture(scope="module")
+def sessions() -> Iterator[Sessions]:
+    sessions = Sessions()
+    yield sessions
+    sessions.stop()
+
+
+@pytest.fixture(params=["true", "false"], ids=["workers reused", "workers not reused"])
+def session(request: pytest.FixtureRequest, sessions: Sessions) -> SparkSession:
+    return sessions.get(**{"spark.python.worker.reuse": request.param})
 
 
 def _frame(session: SparkSession, table: pa.Table, partitions: int = 6) -> DataFrame:
@@ -134,23 +163,15 @@ def test_embeddings(session: SparkSession, table: pa.Table) -> None:
     assert embedded.column("embedding").to_pylist() == vectors.tolist()
 
 
-def test_workers_use_one_thread_and_little_memory(session: SparkSession, table: pa.Table) -> None:
-    frame = _frame(session, table)
+@pytest.mark.parametrize("cpus", [1, 2])
+def test_a_task_uses_a_thread_per_cpu_and_little_memory(
+    sessions: Sessions, cpus: int, table: pa.Table, expected: bytes
+) -> None:
+    """In workers of this test alone: those of another one may have loaded an encoder too, which has threads of its own."""
+    frame = _frame(sessions.fresh(**{"spark.task.cpus": str(cpus)}), table)
     schema = nearsort_spark.score(frame).schema.add("pid", "long").add("threads", "string").add("peak", "long")
     seen = frame.mapInArrow(_observed, schema).toArrow()
     of_pid = threads_of_models(seen.column("pid").to_pylist(), seen.column("threads").to_pylist())
-    assert set(of_pid.values()) == {1}
+    assert set(of_pid.values()) == {cpus}
     assert max(seen.column("peak").to_pylist()) < WORKER_MIB
-
-
-def test_a_task_with_two_cpus_uses_two_threads(table: pa.Table, expected: bytes) -> None:
-    session = _session(**{"spark.task.cpus": "2"})
-    try:
-        frame = _frame(session, table)
-        schema = nearsort_spark.score(frame).schema.add("pid", "long").add("threads", "string").add("peak", "long")
-        seen = frame.mapInArrow(_observed, schema).toArrow()
-        of_pid = threads_of_models(seen.column("pid").to_pylist(), seen.column("threads").to_pylist())
-        assert set(of_pid.values()) == {2}
-        assert scores_by_id(seen) == expected
-    finally:
-        session.stop()
+    assert scores_by_id(seen) == expected
