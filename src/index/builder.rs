@@ -59,8 +59,7 @@ pub struct IndexBuilder {
     plan: Plan,
     /// The manifest of the current index.
     base: Option<Manifest>,
-    /// The current index, to find ids that it already has. Its rows are open only if a segment is
-    /// added.
+    /// The current index, to find ids that it already has; `None` for a whole new index.
     old: Option<Index>,
     /// The records of the unfinished build, in order. The rows of those before `checked` have been
     /// compared.

@@ -212,7 +212,7 @@ impl Layout {
         };
         header.resize(self.header_bytes(), b' ');
         if let (Self::Npy, Some(last)) = (self, header.last_mut()) {
-            *last = b'\n'; // the format wants the padding to end so
+            *last = b'\n'; // the format requires a line feed at the end
         }
         header
     }

@@ -139,7 +139,8 @@ fn is_control(code: u32) -> bool {
     code < 0x20 && !matches!(code, 0x09 | 0x0A | 0x0C | 0x0D | 0x1B)
 }
 
-/// True if a text may have this character: not a control, private-use or unassigned character.
+/// True if a text may have this character: not a control character, private-use character or
+/// noncharacter, and below U+40000.
 fn is_text(c: char) -> bool {
     let code = u32::from(c);
     !is_control(code) && code & 0xFFFE != 0xFFFE && !(0xE000..0xF900).contains(&code) && code < 0x4_0000

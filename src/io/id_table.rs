@@ -10,7 +10,7 @@
 //! |---|---|
 //! | 8 | `nsrt-ids` |
 //! | 4 | version: 1 |
-//! | 4 | crc32 of what follows in the header, then the directory |
+//! | 4 | crc32 of the rest of the header, then the directory |
 //! | 8 | number of entries |
 //! | 16 each | entries: hash, row; sorted |
 //! | 12 each | directory: for each block of 256 entries (the last may be shorter) its first hash and the crc32 of its bytes |

@@ -26,8 +26,8 @@
 //! | a line, a JSON element, a record of CSV, a row of columns | [`MAX_ROW_BYTES`], or [`ReadOptions::max_row_bytes`] |
 //! | gzip, zstd | the row that is being unpacked |
 //! | a list of [`CandidateRows`] | a line, and 1,048,576 candidates |
-//! | Parquet | 1,024 rows of some 16 MiB; of the pages that are unpacked together 256 MiB, or 64 times their size in the file |
-//! | Arrow | a message as the file has it (1 GiB where the input is compressed as a whole); of compressed columns 256 MiB, or 64 times their size |
+//! | Parquet | 1,024 rows, some 16 MiB together; for pages that are unpacked together 256 MiB, or 64 times their size in the file |
+//! | Arrow | a message, as long as in the file (1 GiB if the input is compressed as a whole); for compressed columns 256 MiB, or 64 times their size |
 //!
 //! Files compressed with gzip or zstd are read like any other, whatever their name;
 //! `corpus.jsonl.gz` is JSONL.

@@ -9,8 +9,8 @@ use super::json::{self, JsonType};
 use super::options::ReadOptions;
 use super::text_names::TEXT_NAMES;
 
-/// Fields taken as the id, the best first. The last one is what pandas calls an index without a
-/// name.
+/// Fields taken as the id, the best first. The last one is pandas' name for an index
+/// without a name.
 const ID_NAMES: [&str; 3] = ["id", "_id", PANDAS_INDEX];
 const TITLE_NAMES: [&str; 1] = ["title"];
 const SCORE_NAMES: [&str; 1] = ["score"];

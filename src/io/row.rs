@@ -38,8 +38,8 @@ impl Row {
         self.id.len() + self.text.len() + self.title.as_ref().map_or(0, String::len) + extra
     }
 
-    /// Returns the text to encode: title and text joined by one space, or only one of them if the
-    /// other is blank.
+    /// Returns the text to encode: title and text joined by one space. A blank title or an empty
+    /// text is left out.
     ///
     /// ```
     /// use std::io::Cursor;
@@ -67,7 +67,7 @@ impl Row {
 pub(super) enum JsonRow<'a> {
     Text(String),
     Object(Vec<GivenField<'a>>),
-    /// Neither of both; the type found.
+    /// A value of another type.
     Other(JsonType),
 }
 

@@ -115,7 +115,7 @@ impl IdList {
     /// another format has one.
     ///
     /// # Errors
-    /// Errors of reading.
+    /// Those of reading the inputs.
     pub fn of_rows(rows: &mut Rows, queries: Vec<Query>, ignore_identical_ids: bool) -> Result<Vec<Self>> {
         let is_text = rows.format() == InputFormat::Text;
         let (mut ids, mut first_stage) = (Vec::new(), Vec::new());

@@ -164,7 +164,7 @@ impl Job {
     /// nothing.
     ///
     /// # Errors
-    /// Errors of reading.
+    /// Those of reading the inputs.
     pub fn read(mut self, mut queries: impl FnMut(&[&str]), mut documents: impl FnMut(&[Row])) -> Result<()> {
         while let Some(block) = self.source.next_block()? {
             queries(&block.lists.iter().map(|list| list.query.text.as_str()).collect::<Vec<_>>());

@@ -8,8 +8,8 @@ pub(super) fn is_plain_relative(path: &str) -> bool {
     plain && !path.is_empty() && !path.contains(['\\', ':', '\0']) && !path.contains("//") && !path.ends_with('/')
 }
 
-/// Returns the text if it is an `org/name` that the hub allows. Names of only dots are refused,
-/// because the name becomes part of a path.
+/// Returns the text if it is an `org/name` that the hub allows. Parts with a leading dot
+/// or with two dots in a row are refused, because the name becomes part of a path.
 pub(super) fn hub_name(text: &str) -> Option<&str> {
     let (org, name) = text.split_once('/')?;
     let sound = |part: &str| {

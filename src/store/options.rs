@@ -34,7 +34,7 @@ pub struct Progress<'a> {
     pub total_bytes: Option<u64>,
 }
 
-/// The steps of fetching a model.
+/// The step that a [`Progress`] reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Step {
