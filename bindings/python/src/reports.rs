@@ -1,4 +1,4 @@
-//! Evaluating runs, comparing systems, diagnosing a reranker. Reports leave as JSON.
+//! Evaluates runs, compares systems, diagnoses a reranker. Reports are returned as JSON.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -21,7 +21,8 @@ use crate::model::Model;
 use crate::options::RankConfig;
 use crate::ranker::Ranker;
 
-/// Measures runs by judgements, each beside the first. `runs`: names and runs. Gives the report as JSON.
+/// Measures runs by judgements, and compares each with the first. `runs` has names and runs.
+/// Returns the report as JSON.
 #[pyfunction]
 #[pyo3(signature = (qrels, runs, measures, test, resamples, seed, ignore_identical_ids))]
 #[expect(clippy::too_many_arguments, reason = "keyword arguments of Python")]
@@ -54,7 +55,8 @@ fn eval_options(measures: &str, test: &str, resamples: usize, seed: u64) -> Resu
     Ok(EvalOptions { measures, cutoffs: Vec::new(), test: test.parse()?, resampling: Resampling { resamples, seed } })
 }
 
-/// Compares a first stage, rerankers over it, and other runs. `rankers`, `runs`: with names. Gives the report as JSON.
+/// Compares a first stage, rerankers over it, and other runs. `rankers` and `runs` have names.
+/// Returns the report as JSON.
 #[pyfunction]
 #[pyo3(signature = (queries, documents, first_stage, rankers, runs, qrels, measures, test, resamples, seed, depth, progress=None))]
 #[expect(clippy::too_many_arguments, reason = "keyword arguments of Python")]
@@ -124,7 +126,7 @@ fn texts(queries: GivenTexts, documents: GivenTexts) -> Result<Texts> {
     }
 }
 
-/// Says whether reranking helps, why not, and what to change. Gives the report as JSON.
+/// Diagnoses whether reranking helps, why not, and what to change. Returns the report as JSON.
 #[pyfunction]
 #[pyo3(signature = (model, config, queries, documents, first_stage, qrels, measure, sample, seed, progress=None))]
 #[expect(clippy::too_many_arguments, reason = "keyword arguments of Python")]
@@ -170,7 +172,8 @@ pub fn diagnose<'py>(
     })
 }
 
-/// What is diagnosed: all of it files, or all of it mappings. `sample`: so many of the queries, and the seed that draws them.
+/// Returns the material of a diagnosis, which is all files or all mappings. `sample` is the number
+/// of queries to draw, with the seed.
 fn material(
     queries: GivenTexts,
     documents: GivenTexts,
