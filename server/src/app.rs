@@ -1,4 +1,4 @@
-//! What all requests share, and what they can ask.
+//! State that all requests share, and its operations.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,13 +15,13 @@ use crate::ops::{Heart, Metrics, Proofs};
 use crate::options::Options;
 use crate::wire::WireError;
 
-/// What all requests share: models, bounds, metrics. One per server.
+/// State that all requests share: models, bounds, metrics. One per server.
 pub struct App {
     pub(crate) options: Options,
     pub(crate) models: Arc<Catalog>,
     pub(crate) indexes: Indexes,
     pub(crate) admission: Arc<Admission>,
-    /// Bytes of bodies.
+    /// Bytes of the bodies that are held.
     pub(crate) bytes: Arc<Budget>,
     pub(crate) metrics: Metrics,
     pub(crate) heart: Heart,
@@ -47,12 +47,12 @@ impl App {
         })
     }
 
-    /// The names that requests can give as their model, the one for requests without first.
+    /// Returns the names that requests can give as their model, starting with the default.
     pub fn model_names(&self) -> Vec<String> {
         self.models.entries().iter().map(|entry| entry.name.clone()).collect()
     }
 
-    /// Notes what a model did for a request, in the metrics and for its log line.
+    /// Records the work of a model for a request, in the metrics and for its log line.
     pub(crate) fn worked(&self, context: &Context, model: &str, texts: usize, usage: &Usage) {
         self.metrics.worked(model, usage);
         context.record.worked(model, texts, usage);
@@ -75,7 +75,7 @@ impl App {
         })
     }
 
-    /// When the work of a request must be done.
+    /// Returns the deadline for the work of a request.
     pub(crate) fn deadline(&self, context: &Context, of_body: Option<u64>) -> Option<Instant> {
         let times = [self.options.time_outs.request, context.time, of_body.map(Duration::from_millis)];
         let least = times.into_iter().flatten().min()?;
@@ -86,7 +86,7 @@ impl App {
         *self.phase.borrow()
     }
 
-    /// Waits until requests are cancelled by a shutdown.
+    /// Waits until a shutdown cancels requests.
     pub(crate) async fn ended(&self) {
         Phase::Cancelling.reached(&mut self.phase.clone()).await;
     }

@@ -19,7 +19,7 @@ use crate::wire::{self, Contract, Dialect, RerankAnswer, ScoreMap, SearchRequest
 const INSTRUCTIONS: &str = "Ranks texts by how well they answer a query, with a model on this machine. Use `rerank` for candidates that \
 you have or that lie in a file, `search` for an index, `models` to see what there is.";
 
-/// A tool's result; the text of a failure is for the language model, which can try again.
+/// The result of a tool. The text of a failure is for the language model, which can try again.
 type Answer<T> = Result<Json<T>, String>;
 
 /// The tools of one server.
@@ -35,7 +35,7 @@ impl Tools {
     }
 }
 
-// The macro reads the output's schema off `Result<Json<..>, ..>`, which must be spelt out.
+// The macro derives the output's schema from `Result<Json<..>, ..>`, which must be spelled out.
 #[tool_router]
 impl Tools {
     /// Rank texts by how well they answer a query, best first. Give the texts as `documents`, or a `file` on the server.
@@ -92,7 +92,7 @@ impl ServerHandler for Tools {
     }
 }
 
-/// Drops the work of a call that its client cancels; what is dropped ends.
+/// Runs `work` until the client cancels the call. Dropping the work ends it.
 async fn until_cancelled<T>(context: &RequestContext<RoleServer>, work: impl Future<Output = Answer<T>>) -> Answer<T> {
     tokio::select! {
         answer = work => answer,
@@ -175,7 +175,7 @@ fn output(answer: &RerankAnswer, candidates: &[Candidate], top_k: usize) -> Rera
     }
 }
 
-/// The part of a text that its score comes from; without one all of it.
+/// Returns the part of a text that its score comes from, or the whole text if it is not known.
 fn window<'a>(text: &'a str, span: Option<&wire::Span>) -> &'a str {
     let place = |points: usize| text.char_indices().nth(points).map_or(text.len(), |(at, _)| at);
     span.map_or(text, |span| &text[place(span.start)..place(span.end).max(place(span.start))])

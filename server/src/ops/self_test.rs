@@ -1,4 +1,4 @@
-//! The self-test: a list whose order is known, ranked through the path of all requests.
+//! The self-test: a list with a known order, ranked through the path of all requests.
 
 use crate::models::Served;
 use crate::wire::{self, Dialect, RerankAnswer, RerankRequest};
@@ -11,7 +11,7 @@ const GOLDEN: [(&str, [f64; 3]); 1] = [("all-MiniLM-L6-v2", [0.3325, 0.8201, 0.0
 
 const TOLERANCE: f64 = 0.03;
 
-/// The request.
+/// Returns the request.
 pub(crate) fn golden_request() -> RerankRequest {
     let reading = wire::Reading { dialect: Some(Dialect::Union), ..wire::Reading::default() };
     match wire::read_rerank(BODY, &reading) {
@@ -20,7 +20,7 @@ pub(crate) fn golden_request() -> RerankRequest {
     }
 }
 
-/// Whether the answer is one of a model that works.
+/// Checks that the answer is that of a working model.
 pub(crate) fn check(served: &Served, answer: &RerankAnswer) -> Result<(), String> {
     let mut scores = [f64::NAN; 3];
     for candidate in answer.ranked() {
