@@ -1,7 +1,8 @@
-//! The one error type of the library.
+//! The error type of the library.
 //!
-//! Messages name options by their names in the library: `` `max_tokens=` ``, and with a value `` `blend=none` ``. Who speaks to people
-//! that know them by other names puts these there by [`with_names`]. What to do that differs from face to face is a [`Remedy`].
+//! Messages name options as the library does: `` `max_tokens=` ``, and with a value `` `blend=none`
+//! ``. The command, the server and Python replace these names by their own with [`with_names`]. A
+//! [`Remedy`] holds advice that each of them words differently.
 
 mod job;
 mod names;
@@ -19,10 +20,10 @@ pub use service::ServiceError;
 pub use stopped::Stopped;
 pub use text_name::TextName;
 
-/// The library's result.
+/// The library's result type.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Everything that can go wrong. Each message says what failed, where, and what to do about it.
+/// An error of the library. Each message says what failed, where, and what to do about it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -33,126 +34,127 @@ pub enum Error {
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
-        /// What the operating system said.
+        /// The error of the operating system.
         #[source]
         source: std::io::Error,
     },
-    /// A row of an input file is unusable.
+    /// A row of an input file cannot be used.
     #[error("{file}:{line}: {message}")]
     BadRow {
         /// The file's name as the user gave it, `-` for standard input.
         file: String,
         /// 1-based line number.
         line: u64,
-        /// What is wrong and what to do.
+        /// The problem and what to do about it.
         message: String,
     },
-    /// The input as a whole is unusable (format not recognised, no such column ...).
+    /// The input as a whole cannot be used (format not recognised, no such column ...).
     #[error("{file}: {message}")]
     BadInput {
         /// The file's name as the user gave it, `-` for standard input.
         file: String,
-        /// What is wrong and what to do.
+        /// The problem and what to do about it.
         message: String,
     },
-    /// A service gave no answer.
+    /// A request to a service failed.
     #[error(transparent)]
     Service(ServiceError),
     /// The call was cancelled by its token.
     #[error("{}", Stopped::Cancelled)]
     Cancelled,
-    /// The call was not done when its deadline came.
+    /// The call was still running at its deadline.
     #[error("{}", Stopped::DeadlineExceeded)]
     DeadlineExceeded,
-    /// A name that is neither in the registry, nor `org/name`, nor a folder.
+    /// The name is neither in the registry, nor `org/name`, nor a folder.
     #[error("unknown model '{name}': {hint}")]
     UnknownModel {
-        /// What was asked for.
+        /// The name that was asked for.
         name: String,
-        /// Near names, and the forms that are accepted.
+        /// Similar names, and the accepted forms.
         hint: String,
     },
-    /// Every source of a model failed. The message lists each one with its reason, then what to do.
+    /// All sources of a model failed. The message lists each one with its reason, then what to do.
     #[error("cannot get the model '{model}':\n{}\n{hint}", attempts.iter().map(|a| format!("  - {a}")).collect::<Vec<_>>().join("\n"))]
     ModelUnavailable {
         /// The model's name.
         model: String,
         /// One line per source tried: which, and why it failed.
         attempts: Vec<String>,
-        /// What to do.
+        /// The remedy.
         hint: String,
     },
-    /// A file's content is not what its checksum or its size says.
+    /// The content of a file does not match its checksum or its size.
     #[error("{} is corrupted: expected {expected}, found {found}; {hint}", path.display())]
     Corrupted {
         /// The file.
         path: PathBuf,
-        /// The known sha256 or size.
+        /// The known SHA-256 or size.
         expected: String,
-        /// The file's own.
+        /// The SHA-256 or size of the file as it is.
         found: String,
-        /// What to do.
+        /// The remedy.
         hint: Remedy,
     },
-    /// A model's own file says something that cannot be used.
+    /// A file of a model has content that cannot be used.
     #[error("{}: {message}", path.display())]
     ModelFile {
         /// The file.
         path: PathBuf,
-        /// What is wrong and what to do.
+        /// The problem and what to do about it.
         message: String,
     },
     /// No forward pass exists for this architecture.
     #[error("this architecture is not supported: {found}; supported are {supported}")]
     UnsupportedArchitecture {
-        /// What config.json says: its `model_type` or `architectures`, or another key with its value.
+        /// The value in config.json: `model_type` or `architectures`, or another key with its
+        /// value.
         found: String,
-        /// The supported ones, comma-separated.
+        /// The supported architectures, comma-separated.
         supported: String,
     },
-    /// The requested device does not exist here or was not compiled in.
+    /// The requested device does not exist on this machine or is not compiled in.
     #[error("the device '{device}' cannot be used: {message}")]
     Device {
-        /// What was asked for.
+        /// The device that was asked for.
         device: String,
-        /// Why not, and what to do.
+        /// The reason and what to do about it.
         message: String,
     },
     /// The forward pass failed.
     #[error("{context}: {message}")]
     Compute {
-        /// What was being done.
+        /// The operation that failed.
         context: String,
         /// The backend's message.
         message: String,
     },
-    /// A score is not a number; ranking it would be meaningless.
+    /// A score is NaN, so the candidates cannot be ranked.
     #[error("the score of candidate {index} (counted from 0) is not a number")]
     NotANumber {
         /// 0-based position of the candidate in the input.
         index: usize,
     },
-    /// What the model makes of a query is not a number; no candidate can be scored against it.
+    /// The model's numbers for a query are not finite, so no candidate can be scored against it.
     #[error("the model's numbers for query {index} (counted from 0) are not finite")]
     QueryNotANumber {
         /// 0-based position of the query.
         index: usize,
     },
-    /// Another error, with the name of what it is about: a query, a candidate, the line of a file.
+    /// Another error, with the place where it happened: a query, a candidate, the line of a file.
     #[error("{source}: {place}")]
     At {
-        /// What is wrong.
+        /// The error itself.
         source: Box<Error>,
-        /// With what.
+        /// The place.
         place: String,
     },
-    /// What a run names is not there.
+    /// A run refers to queries or documents that are missing.
     #[error("{message}")]
     MissingTexts {
-        /// The run, how many queries or documents, and the file that lacks them.
+        /// The run, the number of missing queries or documents, and the file that lacks them.
         message: String,
     },
-    /// A blend was asked for, and there are no first-stage scores.
+    /// A blend was asked for, but there are no first-stage scores.
     #[error(
         "`blend=` needs the first stage's scores, and no candidate of the query '{query}' has a field 'score'; name the field with `score_field=`"
     )]
@@ -160,38 +162,38 @@ pub enum Error {
         /// The query's id.
         query: String,
     },
-    /// A job cannot begin, or cannot go on.
+    /// A job cannot start or cannot resume.
     #[error(transparent)]
     Job(#[from] JobError),
-    /// An argument is out of its range.
+    /// An argument is out of range.
     #[error("{0}")]
     InvalidArgument(String),
-    /// An option has a value that cannot be used, or has no use here.
+    /// The value of an option cannot be used, or the option has no effect here.
     #[error("{option} {why}")]
     InvalidOption {
         /// The option's name, such as `max_tokens`.
         option: &'static str,
-        /// Why not, and what to do. It goes on where the option's name stands.
+        /// The reason and what to do about it. The message puts it right after the option's name.
         why: String,
     },
-    /// A text is longer than what is read of it, and was not to be cut.
+    /// A text is longer than the model reads, and truncation is off.
     #[error(
         "{text} has {tokens} tokens, more than the {limit} that are read; shorten it, or have it cut with `truncate=end`"
     )]
     TooLong {
-        /// Which text.
+        /// The text.
         text: TextName,
-        /// Its tokens; special tokens and prompt included where `limit` is that of all tokens.
+        /// The number of its tokens. Includes special tokens and prompt if `limit` does.
         tokens: usize,
-        /// The most that are read.
+        /// The maximum number of tokens that are read.
         limit: usize,
     },
-    /// Another error, with what to do about it.
+    /// Another error, with a remedy.
     #[error("{source}; {remedy}")]
     Advised {
-        /// What is wrong.
+        /// The error itself.
         source: Box<Error>,
-        /// What helps.
+        /// The remedy.
         remedy: Remedy,
     },
     /// The embedding cache cannot be used.
@@ -201,10 +203,10 @@ pub enum Error {
         action: &'static str,
         /// The cache's folder.
         folder: PathBuf,
-        /// Why not, and what to do.
+        /// The reason and what to do about it.
         message: String,
     },
-    /// The feature is switched off in this build.
+    /// The feature is not compiled into this build.
     #[error("this build of nearsort has no {feature} support; rebuild with `--features {feature}`")]
     FeatureOff {
         /// The cargo feature.
@@ -212,7 +214,7 @@ pub enum Error {
     },
 }
 
-/// What to do about a disk that takes no more.
+/// Returns the advice for errors of a full disk, as a suffix of the message; else an empty string.
 fn remedy(error: &std::io::Error) -> &'static str {
     match error.kind() {
         std::io::ErrorKind::StorageFull => "; free some space on this disk, or write to another one",
@@ -245,17 +247,18 @@ impl From<ServiceError> for Error {
 }
 
 impl Error {
-    /// The same error with the name of what it is about.
+    /// Adds the place where the error happened.
     pub(crate) fn at(error: Error, place: String) -> Self {
         Error::At { source: Box::new(error), place }
     }
 
-    /// The same error with what to do about it.
+    /// Adds a remedy to the error.
     pub(crate) fn advised(self, remedy: Remedy) -> Self {
         Error::Advised { source: Box::new(self), remedy }
     }
 
-    /// The same error, where it names a text, by the text's position elsewhere.
+    /// Maps the position of a text that the error names by `query` or `document`. Other errors stay
+    /// as they are.
     pub(crate) fn renumbered(self, query: impl Fn(usize) -> usize, document: impl Fn(usize) -> usize) -> Self {
         match self {
             Error::TooLong { text, tokens, limit } => {
@@ -265,7 +268,7 @@ impl Error {
         }
     }
 
-    /// An [`Error::Io`] closure for `map_err`.
+    /// Returns a closure for `map_err` that makes an [`Error::Io`].
     pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
         move |source| Error::Io { action, path, source }

@@ -1,4 +1,5 @@
-//! `nearsort rerank` over many lists, and `nearsort merge`: the library's jobs with the command's progress and words.
+//! `nearsort rerank` over many lists, and `nearsort merge`: the library's jobs with the command's
+//! progress and messages.
 
 use std::cell::RefCell;
 use std::path::PathBuf;
@@ -54,7 +55,7 @@ pub fn run(options: JobOptions, args: &JobArgs, ranker: &Ranker<'_>) -> Run {
     Ok(Outcome::of(report.totals.results))
 }
 
-/// Counts what a job would send to a service.
+/// Counts the texts that a job would send to a service.
 pub fn count(options: JobOptions, dry: &mut DryRun, talk: Talk) -> Result<(), Failure> {
     let dry = RefCell::new(dry);
     let job = Job::open(read_only(options), &Speaker(talk))?;
@@ -62,7 +63,7 @@ pub fn count(options: JobOptions, dry: &mut DryRun, talk: Talk) -> Result<(), Fa
     Ok(job.read(queries, |rows| dry.borrow_mut().documents(rows))?)
 }
 
-/// Scores a job by a reranker that only counts what it is asked.
+/// Scores a job by a reranker that only counts its requests.
 pub fn rehearse(options: JobOptions, reranker: &Reranker, talk: Talk) -> Result<(), Failure> {
     Ok(Job::open(read_only(options), &Speaker(talk))?.rehearse(reranker)?)
 }
@@ -82,7 +83,7 @@ fn reads_stdin(input: &JobInput) -> bool {
     }
 }
 
-/// A job that leaves nothing behind.
+/// Returns the options of a job that writes nothing.
 fn read_only(mut options: JobOptions) -> JobOptions {
     (options.output, options.restart) = (None, false);
     options

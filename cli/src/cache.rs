@@ -1,4 +1,4 @@
-//! `nearsort cache`: info, clear, prune; and the cache that `--cache` asks for.
+//! `nearsort cache`: info, clear, prune. Opens the cache for `--cache`.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -17,12 +17,12 @@ use crate::{Failure, Outcome, Run, model};
 
 const SECONDS_PER_DAY: u64 = 24 * 60 * 60;
 
-/// The cache, if the arguments ask for it, or the model is a service's and costs money.
+/// Opens the cache, if the arguments ask for it, or if the model is a service's and costs money.
 pub fn open(args: &CacheArgs, model: &ModelArgs) -> Result<Option<EmbeddingCache>, Failure> {
     open_for(args, model, model.service_name().is_some())
 }
 
-/// [`open`], where it is known whether a service is asked.
+/// As [`open`], if it is known that a service is used or not.
 pub fn open_for(args: &CacheArgs, model: &ModelArgs, uses_service: bool) -> Result<Option<EmbeddingCache>, Failure> {
     let is_recorded = model.service.is_recorded();
     if args.cache && is_recorded {
@@ -38,7 +38,7 @@ pub fn open_for(args: &CacheArgs, model: &ModelArgs, uses_service: bool) -> Resu
     Ok(Some(EmbeddingCache::open(&CacheOptions { folder: folder()?, max_bytes: args.cache_size })?))
 }
 
-/// The encoder behind the cache, if there is one.
+/// Puts the cache before an encoder, if there is one.
 pub fn before(cache: Option<EmbeddingCache>, encoder: &Arc<dyn Encoder>) -> Result<Option<CachedEncoder>, Failure> {
     let Some(cache) = cache else { return Ok(None) };
     Ok(Some(CachedEncoder::new(Arc::clone(encoder), cache, &model::name_of(encoder.as_ref()))?))
@@ -72,7 +72,7 @@ fn folder() -> Result<PathBuf, Failure> {
     Ok(StoreOptions::from_env()?.embedding_cache())
 }
 
-/// The cache, if there is one: looking at it must not make it.
+/// Opens the cache if it exists. Looking at it must not create it.
 fn existing() -> Result<Option<EmbeddingCache>, Failure> {
     let folder = folder()?;
     if !EmbeddingCache::exists(&folder) {
@@ -121,7 +121,7 @@ fn document(info: &CacheInfo) -> Value {
     })
 }
 
-/// Seconds since 1970.
+/// Returns the seconds since 1970.
 fn seconds(time: SystemTime) -> u64 {
     time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

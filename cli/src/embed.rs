@@ -16,7 +16,7 @@ use crate::service::DryRun;
 use crate::session::Session;
 use crate::{Failure, Outcome, Run, cache, model};
 
-/// What --stats writes.
+/// The output of --stats.
 #[derive(Serialize)]
 struct Stats {
     documents: u64,
@@ -28,7 +28,7 @@ struct Stats {
     isa: &'static str,
     device: String,
     peak_rss_bytes: Option<u64>,
-    /// With --cache only.
+    /// Present with --cache only.
     #[serde(skip_serializing_if = "Option::is_none")]
     cache_hits: Option<u64>,
 }
@@ -78,7 +78,7 @@ fn embed(args: &EmbedArgs, session: &Session) -> Run {
     Ok(Outcome::Done)
 }
 
-/// Whether two targets that may not exist yet are one file.
+/// Returns true if two paths, which may not exist yet, are one file.
 fn same_file(a: &Path, b: &Path) -> bool {
     let place = |path: &Path| {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -90,7 +90,7 @@ fn same_file(a: &Path, b: &Path) -> bool {
 fn report(embedded: &Embedded, rows: &Rows, (role, max_tokens): (Role, usize), saved: Option<u64>, talk: Talk) {
     let (truncated, texts, first) =
         (embedded.truncated, embedded.rows, embedded.first_truncated.clone().unwrap_or_default());
-    // A query that was cut is said always, as where it is searched for.
+    // A truncated query is always reported, as in a search.
     warn(
         talk,
         &match role {
@@ -128,11 +128,12 @@ fn stats(embedded: &Embedded, load: Duration, model: ModelInfo, saved: Option<u6
     }
 }
 
-/// The largest resident set so far, where the system says.
+/// Returns the largest resident set so far, if the system reports it.
 #[cfg(unix)]
 fn peak_rss_bytes() -> Option<u64> {
     let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
-    // SAFETY: getrusage writes a whole rusage to the pointer, which is valid for it; zeroed bytes are a valid rusage too.
+    // SAFETY: getrusage writes a whole rusage to the pointer, which is valid for it; zeroed bytes
+    // are a valid rusage too.
     let (status, usage) = unsafe { (libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr()), usage.assume_init()) };
     // macOS counts bytes, the others KiB.
     let unit = if cfg!(target_os = "macos") { 1 } else { 1024 };

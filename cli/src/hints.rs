@@ -1,4 +1,4 @@
-//! What is said on stderr beside the results: what happened, why it matters, what to do.
+//! Warnings on stderr: what happened, why it matters, what to do.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -7,7 +7,7 @@ use crate::args::Talk;
 use crate::outcome::{as_flags, in_our_words};
 use crate::words::visible;
 
-/// Cutting fewer candidates than this is not worth a line.
+/// Minimum share of truncated candidates for a warning.
 const TRUNCATION_WORTH_SAYING: f64 = 0.01;
 
 pub enum Warning {
@@ -16,7 +16,8 @@ pub enum Warning {
         candidates: usize,
         max_tokens: usize,
     },
-    /// `first`: the id of one of them. `reads_pairs`: the model reads query and candidate together.
+    /// `first` is the id of one of the queries. `reads_pairs` is true if the model reads query and
+    /// candidate together.
     TruncatedQueries {
         truncated: usize,
         queries: usize,
@@ -24,29 +25,29 @@ pub enum Warning {
         max_tokens: usize,
         reads_pairs: bool,
     },
-    /// `first`: the id of one of them.
+    /// `first` is the id of one of the queries.
     UnknownQueries {
         unknown: usize,
         queries: usize,
         first: String,
     },
-    /// `ids`: at least six, or all.
+    /// `ids` has at least six, or all.
     Empty {
         number: usize,
         ids: Vec<String>,
     },
-    /// Texts of an index that no search finds. `ids`: at least six, or all.
+    /// Texts of an index that no search finds. `ids` has at least six, or all.
     EmptyRows {
         number: usize,
         ids: Vec<String>,
     },
-    /// A search found less than was asked for, because of rows without text.
+    /// A search found fewer results than requested, because of rows without text.
     FewerFound {
         rows: u64,
         empty: u64,
         top_k: u32,
     },
-    /// Results that a TREC run cannot have; `example`: the id of one.
+    /// Results that a TREC run cannot have. `example` is the id of one.
     Repeated {
         number: usize,
         example: String,
@@ -63,7 +64,7 @@ pub enum Warning {
         unscored: usize,
         candidates: usize,
     },
-    /// `example`: one of them, as [`unscored_example`] shows it.
+    /// `example` is one of them, in the form of [`unscored_example`].
     Unscored {
         unscored: usize,
         candidates: usize,
@@ -92,7 +93,7 @@ pub enum Warning {
     },
 }
 
-/// Ids that a warning shows.
+/// Number of ids that a warning shows.
 const SHOWN_IDS: usize = 3;
 
 impl fmt::Display for Warning {
@@ -190,7 +191,7 @@ impl fmt::Display for Warning {
     }
 }
 
-/// Says a warning, unless the user wants silence or it is not worth a line.
+/// Writes a warning, unless the command is quiet or the warning is below its threshold.
 pub fn warn(talk: Talk, warning: &Warning) {
     let worth_saying = match warning {
         Warning::Truncated { truncated, candidates, .. } => {
@@ -216,34 +217,35 @@ pub fn warn(talk: Talk, warning: &Warning) {
     }
 }
 
-/// A candidate without score, as a warning shows it.
+/// Formats a candidate without score for a warning.
 pub fn unscored_example(id: &str, reason: &str) -> String {
     format!("'{id}' ({})", as_flags(reason))
 }
 
-/// Says that rows of an input were left out, and why the first of them.
+/// Warns that rows of an input were left out, with the reasons of the first ones.
 pub fn warn_of_skipped(talk: Talk, rows: u64, file: &str, reasons: &[nearsort::Error]) {
     let reasons = reasons.iter().map(in_our_words).collect();
     warn(talk, &Warning::Skipped { rows, file: file.to_owned(), reasons });
 }
 
-/// One line on stderr. Names and texts of others are in it, so what would act on a terminal is shown as escapes. That nobody can read it is no reason to fail, which `eprintln!` would.
+/// Writes one line to stderr. The line may contain other people's names and texts, so characters
+/// that act on a terminal are escaped. A failed write is ignored, while `eprintln!` would panic.
 pub fn say(message: fmt::Arguments<'_>) {
     let message = message.to_string();
     let _ = writeln!(io::stderr(), "nearsort: {}", visible(&message));
 }
 
-/// A line for programs on stderr.
+/// Writes a line of JSON to stderr, for programs.
 pub fn say_json(line: &serde_json::Value) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
-/// The help in answer to a command line that is not whole.
+/// Writes the help to stderr, for an incomplete command line.
 pub fn say_help(help: &impl fmt::Display) {
     let _ = write!(io::stderr(), "{help}");
 }
 
-/// "1 row", "2 rows".
+/// Formats a count: "1 row", "2 rows".
 fn count(number: impl Into<u64>, noun: &str) -> String {
     match number.into() {
         1 => format!("1 {noun}"),
@@ -251,7 +253,8 @@ fn count(number: impl Into<u64>, noun: &str) -> String {
     }
 }
 
-/// "the query is", "1 of 3 queries (q1) is", "2 of 3 queries (first q1) are".
+/// Formats a share of queries: "the query is", "1 of 3 queries (q1) is", "2 of 3 queries (first q1)
+/// are".
 fn some_queries(
     f: &mut fmt::Formatter<'_>,
     some: usize,
@@ -275,19 +278,19 @@ fn them(number: u64) -> &'static str {
     if number == 1 { "it" } else { "them" }
 }
 
-/// The first five of `number` ids.
+/// Lists the first five of `number` ids.
 fn first_five(ids: &[String], number: usize) -> String {
     let shown = ids.iter().take(5).map(String::as_str).collect::<Vec<_>>().join(", ");
     if number > 5 { shown + ", ..." } else { shown }
 }
 
-/// The first few of `number` ids.
+/// Lists the first [`SHOWN_IDS`] of `number` ids.
 fn some(ids: &[String], number: usize) -> String {
     let first = ids.iter().take(SHOWN_IDS).map(String::as_str).collect::<Vec<_>>().join(", ");
     if number > SHOWN_IDS { first + ", ..." } else { first }
 }
 
-/// A file as a sentence names it.
+/// Returns the name of a file in a sentence.
 pub fn shown(file: &str) -> &str {
     if file == "-" { "standard input" } else { file }
 }

@@ -1,4 +1,4 @@
-//! Ctrl-C and its like: leave quietly, with the screen clean and no half-written file behind.
+//! Handles Ctrl-C and similar signals: exits with a clean screen and without half-written files.
 
 use std::fs;
 use std::path::Path;
@@ -8,13 +8,14 @@ type Cleanup = Box<dyn FnOnce() + Send>;
 
 static CLEANUPS: Mutex<Vec<Cleanup>> = Mutex::new(Vec::new());
 
-/// The exit code that shells give a program ended by SIGINT.
+/// Exit code that shells give a program ended by SIGINT.
 const INTERRUPTED: i32 = 130;
 
-/// Ends the process on SIGINT, SIGTERM and SIGHUP after running what [`on_interrupt`] was given.
+/// Ends the process on SIGINT, SIGTERM and SIGHUP, after running the cleanups of [`on_interrupt`].
 pub fn leave_quietly() {
     keep_file_size_limit_an_error();
-    // This fails when one of the signals is ignored, as under nohup: then whoever started us wants them left alone.
+    // This fails if one of the signals is ignored, as under nohup. Then the parent process wants it
+    // left alone.
     let _ = ctrlc::try_set_handler(|| {
         let cleanups = std::mem::take(&mut *CLEANUPS.lock().unwrap_or_else(|poisoned| poisoned.into_inner()));
         cleanups.into_iter().rev().for_each(|cleanup| cleanup());
@@ -30,12 +31,12 @@ pub fn on_interrupt(cleanup: impl FnOnce() + Send + 'static) {
 /// Removes an unfinished file if the user interrupts.
 pub fn remove_on_interrupt(unfinished: &Path) {
     let unfinished = unfinished.to_owned();
-    // Nothing can be done about a file that cannot be removed while leaving.
+    // A file that cannot be removed at exit is left.
     on_interrupt(move || drop(fs::remove_file(unfinished)));
 }
 
-/// A write beyond `ulimit -f` ends a process on the spot, with its unfinished file left behind. Ignored, the signal
-/// becomes an error of that write, like a full disk.
+/// A write beyond `ulimit -f` ends a process at once, with its unfinished file left behind. If the
+/// signal is ignored, the write returns an error, as for a full disk.
 #[cfg(unix)]
 fn keep_file_size_limit_an_error() {
     // SAFETY: ignoring a signal runs no code of ours in a handler.

@@ -13,7 +13,7 @@ use crate::args::{JudgeArgs, ModelArgs, RankerArgs, Talk};
 use crate::hints::say;
 use crate::{Failure, Outcome, Run};
 
-/// What can be known to be wrong before anything is sent.
+/// Checks the arguments before anything is sent.
 pub fn check(args: &RankerArgs, model: &ModelArgs, has_index: bool) -> Result<(), Failure> {
     let wrong = |message: String| Err(Failure::Error(message));
     let is_judge = args.asks(ServiceKind::Judge, model);
@@ -39,11 +39,11 @@ pub fn check(args: &RankerArgs, model: &ModelArgs, has_index: bool) -> Result<()
     if let Some((option, _)) = listwise_only.iter().find(|(_, is_given)| *is_given && !is_listwise) {
         return wrong(format!("{option} is for --judge listwise"));
     }
-    // Beside a stage that judges, others may embed.
+    // Besides a stage that judges, others may embed.
     if args.stages.is_empty() { check_alone(args, model, has_index) } else { Ok(()) }
 }
 
-/// What is wrong with a judge that is the only model.
+/// Checks a judge that is the only model.
 fn check_alone(args: &RankerArgs, model: &ModelArgs, has_index: bool) -> Result<(), Failure> {
     let wrong = |message: String| Err(Failure::Error(message));
     if model.service_name().is_none() {
@@ -62,7 +62,7 @@ fn check_alone(args: &RankerArgs, model: &ModelArgs, has_index: bool) -> Result<
     }
 }
 
-/// An option that is given and means nothing to a judge.
+/// Returns an option that is given but has no effect with a judge.
 fn of_encoders(args: &RankerArgs, model: &ModelArgs, has_index: bool) -> Option<&'static str> {
     let scoring = &args.scoring;
     let given = [
@@ -94,7 +94,7 @@ fn instead(option: &str) -> &'static str {
     }
 }
 
-/// Prints the prompt that is used without --prompt.
+/// Prints the default prompt.
 pub fn print_prompt(args: &JudgeArgs) -> Run {
     let prompt = match args.judge {
         Some(JudgeMethod::Listwise(_)) => LISTWISE_PROMPT,
@@ -104,7 +104,7 @@ pub fn print_prompt(args: &JudgeArgs) -> Run {
     Ok(Outcome::Done)
 }
 
-/// How the arguments ask.
+/// Returns the method and options of the judge.
 pub fn asking(judge: &JudgeArgs) -> Result<(JudgeMethod, JudgeOptions), Failure> {
     let prompt = judge.prompt.as_ref().map(PromptSource::read).transpose()?;
     let options = JudgeOptions {
@@ -117,7 +117,7 @@ pub fn asking(judge: &JudgeArgs) -> Result<(JudgeMethod, JudgeOptions), Failure>
     let method = match judge.judge {
         Some(JudgeMethod::Listwise(Windows { size, step })) => JudgeMethod::Listwise(Windows {
             size: judge.window.unwrap_or(size),
-            // A window of a size of one's own moves by half of it.
+            // By default, a window of the user's size moves by half of it.
             step: judge.step.unwrap_or(judge.window.map_or(step, |window| (window / 2).max(1))),
         }),
         _ => JudgeMethod::Pointwise,
@@ -125,7 +125,7 @@ pub fn asking(judge: &JudgeArgs) -> Result<(JudgeMethod, JudgeOptions), Failure>
     Ok((method, options))
 }
 
-/// Says what judging came to, where there is anything to say.
+/// Prints the counts of the judge, if there are any.
 pub fn summarize(args: &RankerArgs, model: &ModelArgs, used: &Usage, talk: Talk) {
     if talk == Talk::Quiet || !args.asks(ServiceKind::Judge, model) {
         return;
@@ -145,7 +145,7 @@ pub fn summarize(args: &RankerArgs, model: &ModelArgs, used: &Usage, talk: Talk)
     say(format_args!("{said}"));
 }
 
-/// Adds what judging came to to the fields of a JSON answer's `usage`.
+/// Adds the counts of the judge to the `usage` of a JSON answer.
 pub fn add_usage(
     args: &RankerArgs,
     model: &ModelArgs,

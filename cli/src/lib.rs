@@ -1,7 +1,8 @@
-//! The `nearsort` command as a library: one function, [`run`], for the program and for the script of the Python package.
+//! The `nearsort` command as a library: one function, [`run`], for the program and for the script
+//! of the Python package.
 //!
-//! It parses, runs one verb, and turns its outcome into an exit code: 0 done, 1 nothing above the threshold, 2 error. A reader that
-//! goes away (broken pipe) is no error.
+//! It parses the command line, runs one verb, and returns an exit code: 0 for success, 1 for no
+//! result above the threshold, 2 for an error. A closed reader (broken pipe) is not an error.
 
 mod args;
 mod batch;
@@ -50,20 +51,24 @@ use args::{Cli, Verb};
 use outcome::{Failure, Outcome, Run};
 use session::Session;
 
-/// What candle and rayon read from the environment alone, and only where nobody set it: variables, and their values on this machine.
+/// Returns the environment variables that candle and rayon need, with their values on this machine.
+/// They read these from the environment alone, so the caller sets those that are not set.
 ///
-/// One thread for candle itself: texts run side by side already, and its own pool inside each of them costs half the speed (100 passages
-/// of 80 tokens on two cores: 4.1 s, without it 2.3 s) and ignores --threads. For rayon the number that rayon finds itself: candle, not told,
-/// reads /proc/cpuinfo before every product of two matrices, a fifth of the time of short texts.
+/// Candle itself gets one thread. Texts already run in parallel; candle's own pool inside each of
+/// them halves the speed (100 passages of 80 tokens on two cores: 4.1 s, without it 2.3 s) and
+/// ignores --threads. Rayon gets its own default. Without it, candle reads /proc/cpuinfo before
+/// every product of two matrices, a fifth of the time of short texts.
 pub fn environment() -> [(&'static str, usize); 2] {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     [("CANDLE_NUM_THREADS", 1), ("RAYON_NUM_THREADS", threads)]
 }
 
-/// Runs the command and gives its exit code. `args`: the command line, the program's name first.
+/// Runs the command and returns its exit code. `args` is the command line, starting with the
+/// program's name.
 ///
-/// The process is the command's: its panics, its signals and its standard output are taken over, and wrong arguments, `--help` and an
-/// interrupt end it. What [`environment`] says is to be set before the first thread of the process starts.
+/// It takes over the process: its panics, its signals and its standard output. Wrong arguments,
+/// `--help` and an interrupt end the process. The caller must set the variables of [`environment`]
+/// before the first thread of the process starts.
 pub fn run(args: Vec<OsString>) -> u8 {
     show_panics();
     let cli = args::parse(args.clone());
@@ -72,7 +77,7 @@ pub fn run(args: Vec<OsString>) -> u8 {
     }
     let session = Session::new(cli.talk(), words::command_line(&args));
     let ran = run_verb(&cli, &session);
-    // Also after a failure: what was sent is to be paid.
+    // Also after a failure, because requests that were sent cost money.
     if let Some(model) = cli.verb.as_ref().and_then(args::Verb::model) {
         service::summarize(model, &session);
     }
@@ -92,7 +97,7 @@ fn exit_code(ran: Run) -> u8 {
     }
 }
 
-/// Panics say what they say in words that a terminal may get: a text of others may be in them.
+/// Prints panics with control characters escaped, because they may contain other people's text.
 fn show_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let trace = std::backtrace::Backtrace::capture();
@@ -126,7 +131,7 @@ fn run_verb(cli: &Cli, session: &Session) -> Run {
         Some(Verb::Models(args)) => models::run(args, session.talk),
         Some(Verb::Cache(args)) => cache::run(args, session.talk),
         Some(Verb::Completions { shell }) => {
-            // Into memory first: clap_complete panics when it cannot write.
+            // The script goes into memory first, because clap_complete panics if it cannot write.
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Cli::command(), "nearsort", &mut script);
             io::stdout().write_all(&script)?;
@@ -140,7 +145,7 @@ fn run_verb(cli: &Cli, session: &Session) -> Run {
     }
 }
 
-/// The page of the whole command, or of one verb.
+/// Writes the manual page of the whole command, or of one verb.
 fn man(verb: Option<&str>) -> Run {
     let mut nearsort = Cli::command();
     nearsort.build();
@@ -153,7 +158,8 @@ fn man(verb: Option<&str>) -> Run {
     Ok(Outcome::Done)
 }
 
-/// rayon starts as many threads as its variable says: so many that no machine starts them would hang the program, as with --threads.
+/// Checks RAYON_NUM_THREADS. Rayon starts as many threads as it says; too many would hang the
+/// program, as with --threads.
 fn check_threads_of_environment() -> Result<(), Failure> {
     let name = "RAYON_NUM_THREADS";
     let said = std::env::var(name).ok().and_then(|value| value.parse::<usize>().ok());

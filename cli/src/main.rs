@@ -1,11 +1,12 @@
-//! The program `nearsort`: what is the process's own, then [`nearsort_cli::run`].
+//! The program `nearsort`: sets up the process, then calls [`nearsort_cli::run`].
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     for (variable, value) in nearsort_cli::environment() {
         if std::env::var_os(variable).is_none() {
-            // SAFETY: this is the first thing that main does; no other thread is there to read the environment.
+            // SAFETY: this is the first thing that main does; no other thread is there to read the
+            // environment.
             unsafe { std::env::set_var(variable, value.to_string()) };
         }
     }

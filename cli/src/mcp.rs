@@ -1,4 +1,4 @@
-//! `nearsort mcp`: tools of language models over stdin and stdout.
+//! `nearsort mcp`: tools for language models over stdin and stdout.
 
 use nearsort_server::{Options, serve_mcp};
 

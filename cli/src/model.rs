@@ -1,4 +1,4 @@
-//! From arguments to a loaded model.
+//! Loads models by the arguments.
 
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
@@ -45,12 +45,12 @@ pub fn builder(args: &ModelArgs, session: &Session) -> Result<RerankerBuilder, F
     Ok(service::attach(builder, args, session))
 }
 
-/// What an encoder's model is called.
+/// Returns the name of an encoder's model.
 pub fn name_of(encoder: &dyn Encoder) -> String {
     encoder.model().map_or_else(|| "-".to_owned(), |model| model.name)
 }
 
-/// How first-stage scores count, if the arguments say; the weight's default depends on the method.
+/// Returns the blend that the arguments ask for, if any. The default weight depends on the method.
 pub fn blend(args: &ScoringArgs) -> Result<Option<Blend>, Failure> {
     let wrong = |message: &str| Err(Failure::Error(message.into()));
     let method = match args.blend {
@@ -73,7 +73,7 @@ pub fn blend(args: &ScoringArgs) -> Result<Option<Blend>, Failure> {
     Ok(Some(blend.check()?))
 }
 
-/// A builder with model and scoring.
+/// Returns a builder with model and scoring.
 pub fn reranker(model: &ModelArgs, scoring: &ScoringArgs, session: &Session) -> Result<RerankerBuilder, Failure> {
     let mut builder = builder(model, session)?;
     if let Some(blend) = blend(scoring)? {
@@ -91,7 +91,8 @@ pub fn reranker(model: &ModelArgs, scoring: &ScoringArgs, session: &Session) -> 
     Ok(builder)
 }
 
-/// Opens the inputs, and says so when one is the keyboard: a program that waits for it looks like one that hangs.
+/// Opens the inputs. Prints a notice if one is the keyboard, because a program waiting for it seems
+/// to hang.
 pub fn open_rows(inputs: &[PathBuf], reading: &ReadOptions, talk: Talk) -> Result<Rows, Failure> {
     if inputs.iter().any(|input| input.as_os_str() == "-") && io::stdin().is_terminal() && talk > Talk::Quiet {
         say(format_args!("reading texts from the keyboard, one per line; Ctrl-D ends them"));

@@ -58,7 +58,7 @@ fn list(store: &ModelStore, json: bool) -> Run {
     Ok(Outcome::Done)
 }
 
-/// Whether the commit and the weights' checksum are known.
+/// Returns "pinned" if the commit and the weights' checksum are known.
 fn pin(entry: &Entry) -> &'static str {
     if entry.pinned() { "pinned" } else { "unpinned" }
 }

@@ -1,4 +1,4 @@
-//! What the library's jobs tell while they work.
+//! Notices of the library's jobs.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use crate::args::Talk;
 use crate::hints::{Warning, say, warn, warn_of_skipped};
 use crate::interrupt::{on_interrupt, remove_on_interrupt};
 
-/// Says what a job tells.
+/// Prints the notices of a job.
 pub struct Speaker(pub Talk);
 
 impl Observer for Speaker {

@@ -1,4 +1,4 @@
-//! What a verb comes to.
+//! The outcome of a verb.
 
 use std::io;
 use std::path::PathBuf;
@@ -10,32 +10,33 @@ use nearsort::error::{Difference, Remedy, with_names};
 
 use crate::args::Cli;
 
-/// What a verb comes to when it does not fail.
+/// The outcome of a verb that does not fail.
 pub enum Outcome {
     Done,
-    /// The work was done and nothing passed the threshold.
+    /// The work was done, but no result passed the threshold.
     Nothing,
 }
 
 impl Outcome {
-    /// Of work that came to so many results.
+    /// Returns the outcome of work with this number of results.
     pub fn of(results: usize) -> Self {
         if results == 0 { Self::Nothing } else { Self::Done }
     }
 }
 
-/// What a verb fails with.
+/// The failure of a verb.
 pub enum Failure {
-    /// Said on stderr.
+    /// A message for stderr.
     Error(String),
-    /// Whoever read our output has gone.
+    /// The reader of our output has closed it.
     BrokenPipe,
-    /// Not a whole command line; the help was printed.
+    /// The command line is incomplete; the help was printed.
     Usage,
 }
 
 impl Failure {
-    /// What the system says of a file: "cannot {action} {path}: ...", and what to do about a full disk.
+    /// Makes the failure of an operation on a file: "cannot {action} {path}: ...", with advice for
+    /// a full disk.
     pub fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| nearsort::Error::Io { action, path, source }.into()
@@ -53,10 +54,10 @@ impl From<nearsort::Error> for Failure {
     }
 }
 
-/// What to do about a model whose scores are not numbers.
+/// Advice for a model whose scores are not numbers.
 pub const CHECK_MODEL: &str = "`nearsort models verify` says whether the model's weights are sound";
 
-/// The library names options; whoever sits at a terminal types flags and verbs.
+/// Returns a library error as a message with the command's flags and verbs.
 pub fn in_our_words(error: &nearsort::Error) -> String {
     match error {
         nearsort::Error::At { .. } => format!("{error}; {CHECK_MODEL}"),
@@ -73,7 +74,7 @@ pub fn in_our_words(error: &nearsort::Error) -> String {
     }
 }
 
-/// What the command does against an error.
+/// Returns a remedy in the command's words.
 fn remedied(remedy: &Remedy) -> String {
     let said = match remedy {
         Remedy::AddToIndex => {
@@ -105,7 +106,7 @@ fn remedied(remedy: &Remedy) -> String {
 
 const REBUILD: &str = "build the index again (nearsort index build --replace), or restore the file from a copy";
 
-/// A message of the library with options as they are typed.
+/// Replaces the names of options in a library message by flags.
 pub fn as_flags(message: &str) -> String {
     with_names(message, |option| is_option(option).then(|| flag(option)))
 }
@@ -114,7 +115,7 @@ fn flag(option: &str) -> String {
     format!("--{}", long_name(option))
 }
 
-/// The option of the command that has this name in the library.
+/// Returns the command's name of a library option.
 fn long_name(option: &str) -> String {
     match option {
         "long_text" => "long".to_owned(),
@@ -122,7 +123,7 @@ fn long_name(option: &str) -> String {
     }
 }
 
-/// Whether an option of the library is one of a verb.
+/// Returns true if a library option is an option of a verb.
 fn is_option(option: &str) -> bool {
     let long = long_name(option);
     let has = |verb: &clap::Command| verb.get_arguments().any(|arg| arg.get_long() == Some(&long));

@@ -1,4 +1,4 @@
-//! Where results go: the format that was asked for, and standard output or a file.
+//! The output of results: format, and standard output or a file.
 
 mod table;
 
@@ -14,7 +14,7 @@ use crate::args::{SearchArgs, ShownArgs, SourceArgs, Talk};
 use crate::hints::{Warning, warn};
 use crate::interrupt::remove_on_interrupt;
 
-/// Where answers go, and in which form.
+/// The destination and form of answers.
 pub struct Target {
     /// `None`: standard output.
     pub path: Option<PathBuf>,
@@ -23,7 +23,8 @@ pub struct Target {
 }
 
 impl Target {
-    /// Where answers of `rerank` go. Their shape depends on how the query was given, not on how many there are.
+    /// Returns the target of `rerank`. The shape depends on how the query was given, not on the
+    /// number of queries.
     pub fn of_rerank(source: &SourceArgs, output: Option<&Path>, shown: &ShownArgs) -> Result<Self, Failure> {
         let shape = Shape {
             with_text: !shown.no_text,
@@ -37,7 +38,7 @@ impl Target {
         Ok(Self { path: output.map(Path::to_owned), format, shape })
     }
 
-    /// Where answers of `search` go.
+    /// Returns the target of `search`.
     pub fn of_search(args: &SearchArgs) -> Result<Self, Failure> {
         let shape = Shape { with_query: args.query_file.is_some(), ..Shape::default() };
         let format = format(args.format, args.output.as_deref(), args.query_file.is_some())?;
@@ -49,7 +50,7 @@ impl Target {
         self.open_as(self.shape)
     }
 
-    /// The same for answers of another shape.
+    /// Opens the target for answers of another shape.
     pub fn open_as(&self, shape: Shape) -> Result<AnswerWriter, Failure> {
         let Some(path) = &self.path else { return stdout(self.format, shape) };
         let writer = AnswerWriter::create(path, self.format, shape)?;
@@ -60,7 +61,8 @@ impl Target {
     }
 }
 
-/// The format that was asked for, by name or by the output's extension, or that fits where the answers go.
+/// Returns the requested format, by name or by the output's extension, or else the default for the
+/// destination.
 fn format(asked: Option<Format>, output: Option<&Path>, is_run: bool) -> Result<Format, Failure> {
     match (asked, output) {
         (Some(format), _) => Ok(format),
@@ -75,7 +77,7 @@ fn format(asked: Option<Format>, output: Option<&Path>, is_run: bool) -> Result<
     }
 }
 
-/// Writes answers to standard output.
+/// Opens standard output for answers.
 pub fn stdout(format: Format, shape: Shape) -> Result<AnswerWriter, Failure> {
     if format == Format::Parquet {
         return Err(no_file_for_columns());
@@ -87,7 +89,7 @@ fn no_file_for_columns() -> Failure {
     Failure::Error("Parquet goes to a file: give --output FILE.parquet".into())
 }
 
-/// Says that results are left out of a TREC run because of their ids.
+/// Warns that results are left out of a TREC run because of their ids.
 pub fn warn_of_repeated(talk: Talk, format: Format, answers: &[RankedQuery<'_>]) {
     if format == Format::Trec {
         let repeated: Vec<&str> = answers.iter().flat_map(RankedQuery::repeated).map(|ranked| &*ranked.id).collect();

@@ -1,4 +1,4 @@
-//! `rerank --profile`: a file's settings stand in for options that were not given.
+//! `rerank --profile`: the settings of a file replace options that were not given.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use nearsort::{Blend, ModelSpec};
 use crate::Failure;
 use crate::args::{BlendMethod, RerankArgs, ScoringArgs};
 
-/// The arguments with what the profile adds, if there is one.
+/// Returns the arguments with the profile's settings, if there is a profile.
 pub fn applied(args: &RerankArgs) -> Result<RerankArgs, Failure> {
     let mut args = args.clone();
     if let Some(path) = &args.ranker.profile {
@@ -19,7 +19,8 @@ pub fn applied(args: &RerankArgs) -> Result<RerankArgs, Failure> {
     Ok(args)
 }
 
-/// Weights, prompts and pooling were chosen for one model; for another they mean nothing.
+/// Checks that the profile is for this model. Weights, prompts and pooling have no meaning for
+/// another model.
 fn check_model(asked: Option<&str>, of_profile: Option<&str>, path: &Path) -> Result<(), Failure> {
     let (Some(asked), Some(of_profile)) = (asked, of_profile) else { return Ok(()) };
     if asked == of_profile || ModelSpec::parse(asked)? == ModelSpec::parse(of_profile)? {

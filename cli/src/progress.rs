@@ -1,4 +1,5 @@
-//! Progress bars on stderr: only on a terminal, and only for work that takes longer than half a second.
+//! Progress bars on stderr: only on a terminal, and only for work that takes longer than half a
+//! second.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -23,14 +24,14 @@ use crate::interrupt;
 use crate::notices::Speaker;
 use crate::words::visible;
 
-/// Work that is done sooner shows no bar.
+/// Minimum time of work that shows a bar.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// Between two lines of JSON, where they were asked for and where nobody looks at a terminal.
+/// Interval between two lines of JSON, if they were requested, and if stderr is not a terminal.
 const ASKED_INTERVAL: Duration = Duration::from_secs(1);
 const UNASKED_INTERVAL: Duration = Duration::from_secs(30);
 
-/// Counts encoded texts, and what else a batch job comes to.
+/// Counts encoded texts and other totals of a batch job.
 #[derive(Clone)]
 pub struct Counter {
     bar: ProgressBar,
@@ -44,25 +45,25 @@ pub struct Counter {
 struct Lines {
     interval: Duration,
     last: Mutex<Instant>,
-    /// Done by a run before this one.
+    /// Texts done by an earlier run.
     skipped: AtomicU64,
     queries: AtomicU64,
-    /// 0: not known.
+    /// 0 if not known.
     all_queries: AtomicU64,
     tokens: AtomicU64,
     cache_hits: AtomicU64,
-    /// Whether the number of texts is the last word.
+    /// True if the number of texts is final.
     is_complete: AtomicBool,
 }
 
-/// What a batch job came to.
+/// The totals of a batch job.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Summary {
     pub queries: usize,
     pub pairs: usize,
     pub documents: usize,
     pub tokens: u64,
-    /// Of this run.
+    /// Cache hits of this run.
     pub cache_hits: u64,
 }
 
@@ -86,7 +87,8 @@ impl Counter {
         Self { shows_bar, lines: interval.map(|interval| Arc::new(Lines::new(interval))), ..counter }
     }
 
-    /// More texts are known to come. Only when these are the last is the end in sight, and a bar honest.
+    /// Adds texts to the expected number. If they are the `last`, the total is known, and a bar
+    /// with the time left is shown.
     pub fn expect(&self, texts: usize, last: bool) {
         self.bar.inc_length(texts as u64);
         let template = match last {
@@ -104,20 +106,20 @@ impl Counter {
         }
     }
 
-    /// A call whose texts are counted.
+    /// Returns a call whose texts are counted.
     pub fn call(&self) -> Call<'_> {
         Call::new().progress(|texts| self.done(texts))
     }
 
-    /// So many are done.
+    /// Counts texts as done.
     pub fn done(&self, texts: usize) {
         self.bar.inc(texts as u64);
-        // A long text is encoded in several windows, which nobody could announce.
+        // A long text is encoded in several windows, whose number is not known before.
         if self.bar.length().is_some_and(|length| self.bar.position() > length) {
             self.bar.set_length(self.bar.position());
         }
         if self.shows_bar && self.bar.is_hidden() && self.started.elapsed() > PATIENCE {
-            // Hidden again by indicatif itself when stderr is no terminal.
+            // indicatif hides it again if stderr is not a terminal.
             self.bar.set_draw_target(ProgressDrawTarget::stderr());
         }
         if let Some(lines) = &self.lines {
@@ -129,7 +131,7 @@ impl Counter {
         self.bar.finish_and_clear();
     }
 
-    /// The last word on a batch job, where progress was shown.
+    /// Prints the totals of a batch job, if progress was shown.
     pub fn summarize(&self, summary: &Summary) {
         let seconds = self.started.elapsed().as_secs_f64();
         match &self.lines {
@@ -153,7 +155,7 @@ impl Counter {
     }
 }
 
-/// Shows how far a job is, and says what it tells.
+/// Shows the progress of a job, and prints its notices.
 impl Observer for Counter {
     fn expect(&self, texts: usize, last: bool) {
         Counter::expect(self, texts, last);
@@ -213,9 +215,9 @@ impl Lines {
         }
     }
 
-    /// Writes a line if it is time.
+    /// Writes a line if it is due.
     fn tick(&self, bar: &ProgressBar, started: Instant) {
-        // Who finds it locked can leave the line to the one that holds it.
+        // If another thread holds the lock, that thread writes the line.
         let Ok(mut last) = self.last.try_lock() else { return };
         if last.elapsed() < self.interval {
             return;
@@ -243,12 +245,12 @@ impl Lines {
     }
 }
 
-/// To tenths: more is noise.
+/// Rounds to tenths; more digits are noise.
 fn round(value: f64) -> f64 {
     (value * 10.0).round() / 10.0
 }
 
-/// Tells the user what the store does: bars for bytes, lines for everything else.
+/// Returns a callback that shows the store's work: bars for bytes, lines for everything else.
 pub fn store_progress(talk: Talk) -> Option<ProgressFn> {
     if talk == Talk::Quiet {
         return None;
@@ -295,7 +297,7 @@ impl Downloads {
 
     fn line(&mut self, line: String) {
         if line != self.last_line {
-            // Above the bars on a terminal; on a pipe indicatif would swallow it.
+            // Above the bars on a terminal; without a terminal indicatif would swallow it.
             self.screen.suspend(|| say(format_args!("{line}")));
             self.last_line = line;
         }

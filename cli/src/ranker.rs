@@ -1,4 +1,4 @@
-//! What `rerank` ranks by, and what it asks.
+//! The reranker and the queries of `rerank`.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use crate::args::{ModelArgs, RankerArgs};
 use crate::session::Session;
 use crate::{Failure, cache, judge, model};
 
-/// What the arguments say about a reranker.
+/// The arguments of a reranker.
 pub struct Ranker<'a> {
     pub args: &'a RankerArgs,
     pub model: &'a ModelArgs,
@@ -19,7 +19,7 @@ pub struct Ranker<'a> {
 }
 
 impl Ranker<'_> {
-    /// The reranker that the arguments ask for.
+    /// Loads the reranker that the arguments ask for.
     pub fn load(&self) -> Result<Reranker, Failure> {
         let mut builder = self.builder()?;
         if let Some(cache) = cache::open_for(&self.args.cache, self.model, self.args.uses_service(self.model))? {
@@ -34,7 +34,7 @@ impl Ranker<'_> {
         Ok(reranker)
     }
 
-    /// Everything that the arguments say, but for the cache.
+    /// Returns a builder with all options of the arguments, except the cache.
     pub fn builder(&self) -> Result<RerankerBuilder, Failure> {
         let args = self.args;
         let mut builder = model::reranker(self.model, &args.scoring, self.session)?.stages(args.stages.clone());
@@ -54,13 +54,13 @@ impl Ranker<'_> {
         Ok(builder)
     }
 
-    /// Whether a model of a service of this kind is asked.
+    /// Returns true if a service's model of this kind is used.
     pub fn asks(&self, kind: ServiceKind) -> bool {
         self.args.asks(kind, self.model)
     }
 }
 
-/// What is asked: a text, or the queries of a file.
+/// Returns the queries: a text, or those of a file.
 pub fn queries(
     text: Option<&str>,
     file: Option<&Path>,
@@ -78,7 +78,7 @@ pub fn queries(
     Ok(queries)
 }
 
-/// The one query of a text.
+/// Returns the single query of a text.
 pub fn query(text: Option<&str>) -> Result<Vec<Query>, Failure> {
     match text {
         Some(text) if text.trim().is_empty() => Err(Failure::Error("--query is empty".into())),

@@ -1,4 +1,4 @@
-//! Warnings of what became of texts on their way into the model.
+//! Warnings about truncated and unknown texts.
 
 use nearsort::ScoreKind;
 use nearsort::answer::Readings;
@@ -7,7 +7,7 @@ use nearsort::job::Totals;
 use crate::args::Talk;
 use crate::hints::{Warning, unscored_example, warn};
 
-/// Warns of queries that were cut and of those that the model does not know.
+/// Warns of queries that were truncated and of those that the model does not know.
 pub fn warn_of_readings(talk: Talk, readings: &Readings, max_tokens: usize, kind: ScoreKind) {
     let first = |id: &Option<String>| id.clone().unwrap_or_default();
     warn(
@@ -24,7 +24,8 @@ pub fn warn_of_readings(talk: Talk, readings: &Readings, max_tokens: usize, kind
     warn(talk, &Warning::UnknownQueries { unknown: readings.unknown, queries: readings.queries, first });
 }
 
-/// Warns of what became of queries and candidates. `candidates`: of how many the truncated ones are.
+/// Warns of queries and candidates. `candidates` is the total that the number of truncated ones
+/// refers to.
 pub fn warn_of_totals(talk: Talk, totals: &Totals, candidates: usize, kind: ScoreKind) {
     let Totals { truncated, no_first_stage, unscored, max_tokens, .. } = *totals;
     warn_of_readings(talk, &totals.readings, max_tokens, kind);

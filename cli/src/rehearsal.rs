@@ -1,4 +1,4 @@
-//! What asking services would take: a run over services that only count.
+//! Estimates the cost of services: a run over services that only count.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,7 +13,7 @@ use crate::args::ServiceArgs;
 use crate::ranker::Ranker;
 use crate::{Failure, Outcome, Run, service};
 
-/// In the place of every service: counts what each is asked.
+/// Replaces every service by one that counts its requests.
 #[derive(Clone, Default)]
 struct Rehearsals(Arc<Mutex<Vec<Arc<Rehearsal>>>>);
 
@@ -31,14 +31,14 @@ impl Rehearsals {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What each model would be asked, and for how much.
+    /// Returns the requests of each model and their price.
     fn report(&self, args: &ServiceArgs) -> Result<String, Failure> {
         let mut text = String::new();
         for rehearsal in self.lock().iter() {
             let (provider, model, estimate) = (rehearsal.provider(), rehearsal.model(), rehearsal.estimate());
             let at_most = if rehearsal.is_exact() { "" } else { " at most" };
             let TokenCount { input, output, search_units } = estimate.tokens;
-            // A judge answers in tokens, and is asked once more where the answer is of no use.
+            // A judge answers in tokens, and is asked again if an answer cannot be read.
             let (requests, mut tokens) = match provider.offers(ServiceKind::Judge) {
                 false => (estimate.requests.to_string(), format!("{input} sent{at_most}")),
                 true => (
@@ -62,8 +62,9 @@ impl Rehearsals {
     }
 }
 
-/// Says what judging or reranking would take, and sends nothing. Stages that run on this machine do run, for they choose what is judged. `score`: scores
-/// everything by the reranker that it is given.
+/// Prints the estimated cost of judging or reranking, and sends nothing. Local stages do run,
+/// because they choose the candidates that are judged. `score` scores everything by the reranker
+/// that it is given.
 pub fn rehearse(ranker: &Ranker<'_>, score: impl FnOnce(&Reranker) -> Result<(), Failure>) -> Run {
     let kind_of = |stage: &StageSpec| stage.service().map(|service| ranker.args.judge.kind_of_stage(service));
     let embeds = |stage: &&StageSpec| kind_of(stage) == Some(ServiceKind::Embeddings);

@@ -1,4 +1,4 @@
-//! `nearsort rerank`: candidates in, the best first.
+//! `nearsort rerank`: reads candidates, writes the best ones first.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -33,7 +33,7 @@ pub fn run(args: &RerankArgs, session: &Session) -> Run {
     })
 }
 
-/// What is to be done, and where its answers go.
+/// The arguments of the verb, and the destination of its answers.
 struct Rerank<'a> {
     args: &'a RerankArgs,
     target: Target,
@@ -60,7 +60,7 @@ impl Rerank<'_> {
         self.rank_list(&ranker)
     }
 
-    /// How input is read; JSON answers have other fields of it too.
+    /// Returns the reading options. JSON answers also have the other fields of the input.
     fn reading(&self, extra: bool) -> ReadOptions {
         let extra = extra && matches!(self.target.format, Format::Json | Format::Jsonl);
         ReadOptions { extra, ..self.session.reading(&self.args.reading) }
@@ -76,7 +76,7 @@ impl Rerank<'_> {
         model::open_rows(std::slice::from_ref(&self.args.source.input), &self.reading(extra), self.session.talk)
     }
 
-    /// Scores by a reranker that only counts what it is asked.
+    /// Scores by a reranker that only counts its requests.
     fn rehearse(&self, reranker: &Reranker) -> Result<(), Failure> {
         match self.args.source.has_lists() {
             true => batch::rehearse(self.job()?, reranker, self.session.talk),
@@ -98,7 +98,7 @@ impl Rerank<'_> {
         dry.print()
     }
 
-    /// One list, for one query or for many.
+    /// Ranks one list, for one query or for several.
     fn rank_list(&self, ranker: &Ranker<'_>) -> Run {
         let counter = Counter::new(self.session.talk);
         let queries = self.queries()?;
@@ -156,7 +156,7 @@ impl Rerank<'_> {
         }
     }
 
-    /// Many lists.
+    /// Returns the options of a job over many lists.
     fn job(&self) -> Result<JobOptions, Failure> {
         let RerankArgs { source, shown, ranker, job, .. } = self.args;
         let input = match (&source.candidates, &source.query_file, &source.run) {
@@ -184,7 +184,7 @@ impl Rerank<'_> {
     }
 }
 
-/// What can be known to be wrong before a model is loaded.
+/// Checks the arguments before a model is loaded.
 fn check(args: &RerankArgs) -> Result<(), Failure> {
     let RerankArgs { source, job, shown, ranker, output, .. } = args;
     let wrong = |message: &str| Err(Failure::Error(message.into()));

@@ -1,4 +1,4 @@
-//! `nearsort search`: an index as its own first stage.
+//! `nearsort search`: searches an index without another first stage.
 
 use std::sync::Arc;
 

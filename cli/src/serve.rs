@@ -1,4 +1,4 @@
-//! `nearsort serve`: the local endpoint that rerank and embedding clients talk to.
+//! `nearsort serve`: a local endpoint for rerank and embedding clients.
 
 use nearsort_server::{Listen, Options, serve};
 
@@ -8,7 +8,7 @@ use crate::{Failure, Outcome, Run, outcome};
 
 pub fn run(args: &ServeArgs, talk: Talk) -> Run {
     let mut settings = args.settings.clone().complete()?;
-    // What is said on the command line about the whole command holds for the log, unless the log has a setting of its own.
+    // The verbosity of the command holds for the log too, unless the log has a setting of its own.
     settings.log = settings.log.or_else(|| filter(talk).map(str::to_owned));
     let began = |listen: &Listen| {
         if talk > Talk::Quiet {

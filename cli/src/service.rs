@@ -1,4 +1,4 @@
-//! Models of services: reaching them, what they would cost, and what they did cost.
+//! Models of services: connecting to them, and their estimated and actual cost.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::session::Session;
 use crate::words::visible;
 use crate::{Failure, Outcome, Run};
 
-/// The builder with a way to the services of its model and its stages.
+/// Adds to the builder a way to connect to the services of its model and its stages.
 pub fn attach(builder: RerankerBuilder, args: &ModelArgs, session: &Session) -> RerankerBuilder {
     let concurrency = usize::from(args.service.concurrency);
     let (args, meter) = (args.clone(), session.lazy_meter(args.service.budget));
@@ -35,7 +35,7 @@ pub fn attach(builder: RerankerBuilder, args: &ModelArgs, session: &Session) -> 
     builder.connect(reach).concurrency(concurrency)
 }
 
-/// Options of services mean nothing where no model is a service's.
+/// Checks that options of services are given only with a service's model.
 pub fn check(verb: &Verb) -> Result<(), Failure> {
     let Some(args) = verb.model().filter(|_| !verb.uses_service()) else { return Ok(()) };
     match args.service.first_given() {
@@ -57,7 +57,7 @@ fn check_offline(args: &ModelArgs, name: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The service over HTTP, with a recording before it or in its place.
+/// Connects to the service over HTTP, with a recording in front of it or in its place.
 fn connect(
     provider: Provider,
     model: &str,
@@ -79,7 +79,7 @@ fn connect(
 fn options(provider: Provider, model: &str, args: &ServiceArgs) -> Result<ServiceOptions, Failure> {
     let base_url = args.base_url.as_deref();
     let mut options = match (&args.replay, &args.api_key_file) {
-        // A recording needs no key, not even a sound one.
+        // A recording needs no key, not even a valid one.
         (Some(_), _) => ServiceOptions::new(provider, model),
         (None, None) => ServiceOptions::from_env_at(provider, model, base_url)?,
         (None, Some(path)) => {
@@ -108,7 +108,7 @@ fn price(provider: Provider, model: &str, args: &ServiceArgs) -> Result<Option<P
     Ok(prices.find(provider, model).cloned())
 }
 
-/// What `dollars` makes of the model's price, as a sentence.
+/// Returns a sentence with the price that `dollars` computes from the model's price.
 pub fn shown_cost(
     provider: Provider,
     model: &str,
@@ -128,7 +128,7 @@ pub fn shown_cost(
     })
 }
 
-/// Says what was sent and what it cost, if a service was reached.
+/// Prints the requests and their cost, if a service was used.
 pub fn summarize(args: &ModelArgs, session: &Session) {
     let Some(meter) = session.used_meter().filter(|_| session.talk > Talk::Quiet) else { return };
     let ServiceUsage { requests, from_recording, from_cache, tries, tokens, dollars, .. } = meter.usage();
@@ -161,7 +161,7 @@ pub fn summarize(args: &ModelArgs, session: &Session) {
     say(format_args!("{said}"));
 }
 
-/// The summary as fields of a JSON answer; a replay has those of the run that was recorded.
+/// Returns the summary as fields of a JSON answer. A replay has those of the recorded run.
 pub fn usage(session: &Session, used: &Usage) -> Option<Map<String, Value>> {
     let ServiceUsage { requests, from_cache, tokens, dollars, .. } = session.used_meter()?.usage();
     let fields = json!({
@@ -179,7 +179,7 @@ pub fn usage(session: &Session, used: &Usage) -> Option<Map<String, Value>> {
     Some(fields)
 }
 
-/// What a run would send, counted instead of sent.
+/// The texts that a run would send, counted instead of sent.
 pub struct DryRun {
     estimate: Estimate,
     price: Option<Price>,
@@ -187,7 +187,7 @@ pub struct DryRun {
 }
 
 impl DryRun {
-    /// `None` where the run is not dry.
+    /// Returns `None` if the run is not dry.
     pub fn of(args: &ModelArgs) -> Result<Option<Self>, Failure> {
         if !args.service.dry_run {
             return Ok(None);
@@ -215,7 +215,7 @@ impl DryRun {
         self.estimate.add(&texts, self.args.document_prompt.as_deref().unwrap_or_default());
     }
 
-    /// All rows of an input.
+    /// Counts all rows of an input.
     pub fn rows(&mut self, rows: &mut Rows) -> Result<(), Failure> {
         loop {
             let chunk = rows.next_chunk(CHUNK_ROWS)?;
@@ -226,7 +226,7 @@ impl DryRun {
         }
     }
 
-    /// Prints what it came to.
+    /// Prints the estimate.
     pub fn print(self) -> Run {
         let estimate = &self.estimate;
         let cost = match &self.price {
@@ -250,7 +250,7 @@ impl DryRun {
     }
 }
 
-/// Dollars with four digits after the point, or where these would say little, with three that are not 0.
+/// Formats dollars with four digits after the point. Tiny amounts have three significant digits.
 fn money(dollars: f64) -> String {
     let digits = if dollars > 0.0 && dollars < 0.0005 { 2.0 - dollars.log10().floor() } else { 4.0 };
     format!("${dollars:.*}", digits as usize)

@@ -1,4 +1,5 @@
-//! What a process has once, whatever is typed: how much it says, what services cost so far, and the file of unusable rows.
+//! State of the process, for any verb: verbosity, cost of services so far, and the file of bad
+//! rows.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -13,12 +14,12 @@ use crate::outcome::as_flags;
 use crate::targets::check_target;
 use crate::{Failure, Run};
 
-/// Made once by `main`, and lent to the verbs.
+/// Created once by [`run`](crate::run), and lent to the verbs.
 pub struct Session {
     pub talk: Talk,
-    /// This call as it could be typed.
+    /// The command line of this call.
     pub command_line: String,
-    /// Made when the first service is reached.
+    /// Created when the first service is used.
     meter: Arc<OnceLock<Arc<Meter>>>,
     /// The file of `--bad-rows report`, while a verb works.
     rejects: OnceLock<Arc<Rejects>>,
@@ -29,18 +30,19 @@ impl Session {
         Self { talk, command_line, meter: Arc::default(), rejects: OnceLock::new() }
     }
 
-    /// Makes the meter of all services of the process when the first is reached; `budget` is in dollars.
+    /// Returns a function that creates the meter of all services of the process on its first call.
+    /// `budget` is in dollars.
     pub fn lazy_meter(&self, budget: Option<f64>) -> impl Fn() -> Arc<Meter> + Send + Sync + 'static {
         let meter = Arc::clone(&self.meter);
         move || Arc::clone(meter.get_or_init(|| Arc::new(Meter::new(budget))))
     }
 
-    /// The meter, if a service was reached.
+    /// Returns the meter, if a service was used.
     pub fn used_meter(&self) -> Option<&Meter> {
         self.meter.get().map(AsRef::as_ref)
     }
 
-    /// How input is read.
+    /// Returns the reading options.
     pub fn reading(&self, args: &ReadingArgs) -> ReadOptions {
         ReadOptions {
             format: args.input_format,
@@ -49,7 +51,7 @@ impl Session {
             title_field: args.title_field.clone(),
             score_field: args.score_field.clone(),
             delimiter: args.table.delimiter,
-            // Who needs scores says so when it knows that they count; who prints other fields, that it does.
+            // Callers set these when they need scores, or print other fields.
             needs_score: false,
             extra: false,
             bad_rows: match self.rejects.get() {
@@ -61,8 +63,8 @@ impl Session {
         }
     }
 
-    /// Does `work` with the file of unusable rows open, if there is to be one, and puts it in its place whatever the work comes to. `output`: where the
-    /// results go.
+    /// Runs `work` with the file of bad rows open, if there is one. Moves it into its place even if
+    /// the work fails. `output` is the destination of the results.
     pub fn with_rejects(
         &self,
         args: &ReadingArgs,
@@ -94,7 +96,7 @@ impl Session {
     }
 }
 
-/// The name of the file of unusable rows that is asked for.
+/// Returns the name of the file of bad rows, if one is requested.
 fn rejects_path(args: &ReadingArgs, output: Option<&Path>) -> Result<Option<PathBuf>, Failure> {
     match (args.bad_rows, &args.rejects) {
         (Some(BadRowsArg::Report), Some(path)) => Ok(Some(path.clone())),

@@ -1,4 +1,4 @@
-//! Sizes as people type them.
+//! Parses sizes with units.
 
 /// Units in bytes: powers of 1000, and with an `i` powers of 1024.
 const UNITS: [(&str, u64); 9] = [
@@ -13,7 +13,7 @@ const UNITS: [(&str, u64); 9] = [
     ("TIB", 1 << 40),
 ];
 
-/// `500MB`, `1.5 GiB`, `1000000` -> bytes.
+/// Parses a size into bytes: `500MB`, `1.5 GiB`, `1000000`.
 pub fn parse(text: &str) -> Result<u64, String> {
     let wrong = || format!("'{text}' is not a size; write it like 500MB, 4GB or 1.5GiB");
     let digits = text.trim().find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.trim().len());

@@ -1,10 +1,10 @@
-//! Files that are to be written.
+//! Output files.
 
 use std::path::{Path, PathBuf};
 
 use crate::Failure;
 
-/// What would make minutes of work useless, before them: a target that cannot be written, or that is one of the inputs.
+/// Checks an output file before minutes of work: it must be writable, and not one of the inputs.
 pub fn check_target(path: &Path, inputs: &[Option<&PathBuf>]) -> Result<(), Failure> {
     let wrong = |why: String| Err(Failure::Error(format!("cannot write {}: {why}", path.display())));
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));

@@ -1,4 +1,4 @@
-//! `nearsort models verify`: the files, the contract, and what the model computes.
+//! `nearsort models verify`: the files, the contract, and the results of the model.
 
 use std::io::{self, Write};
 

@@ -1,4 +1,4 @@
-//! Words and numbers as every verb shows them.
+//! Text and numbers in the form that every verb shows.
 
 use std::borrow::Cow;
 use std::ffi::OsString;
@@ -6,8 +6,9 @@ use std::ffi::OsString;
 use nearsort::answer::one_line;
 pub use nearsort::diagnose::shell_word as quoted;
 
-/// Text as a terminal may get it: control characters, and what turns the direction of writing or ends a line unseen, as `\u{1b}`. Line ends and tabs stay.
-/// Nothing is taken away: two names that differ are shown to differ.
+/// Escapes a text for a terminal: control characters, and characters that change the writing
+/// direction or end a line invisibly, as `\u{1b}`. Line ends and tabs stay. Nothing is removed, so
+/// different names stay different.
 pub fn visible(text: &str) -> Cow<'_, str> {
     if !text.chars().any(is_hidden) {
         return Cow::Borrowed(text);
@@ -19,23 +20,25 @@ pub fn visible(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// What acts on a terminal without being seen. Zero-width joiners are parts of words and of emoji, and move nothing.
+/// Returns true for characters that act on a terminal invisibly. Zero-width joiners are parts of
+/// words and of emoji, and move nothing.
 fn is_hidden(c: char) -> bool {
     match c {
         '\n' | '\t' => false,
-        // Marks, embeddings, overrides and isolates of direction; separators of lines and paragraphs.
+        // Marks, embeddings, overrides and isolates of direction; separators of lines and
+        // paragraphs.
         '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => true,
         '\u{2028}' | '\u{2029}' => true,
         c => c.is_control(),
     }
 }
 
-/// A text in one cell of a table: [`one_line`], and [`visible`].
+/// Returns a text for one cell of a table: [`one_line`], and [`visible`].
 pub fn in_cell(text: &str) -> String {
     visible(&one_line(text)).into_owned()
 }
 
-/// A p-value to four digits; `-` where nothing was tested.
+/// Formats a p-value to four digits; `-` if nothing was tested.
 pub fn p_value(p: Option<f64>) -> String {
     match p {
         None => "-".to_owned(),
@@ -44,7 +47,7 @@ pub fn p_value(p: Option<f64>) -> String {
     }
 }
 
-/// A call as it could be typed. `args`: the program's name first.
+/// Returns the command line of a call. `args` starts with the program's name.
 pub fn command_line(args: &[OsString]) -> String {
     let words = args.iter().skip(1).map(|word| quoted(&word.to_string_lossy()));
     std::iter::once("nearsort".to_owned()).chain(words).collect::<Vec<_>>().join(" ")

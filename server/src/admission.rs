@@ -1,25 +1,26 @@
-//! Admission: a request comes in whole, in tokens, or not at all; once in, it is never refused.
+//! Admission: a request gets all the tokens that it needs, or it is refused. An admitted request is
+//! never refused later.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Tokens per second before anything was measured: a small model on a slow core.
+/// Tokens per second before any measurement: a small model on a slow core.
 const FIRST_RATE: f64 = 2_000.0;
 
-/// How much of what is known counts after a second of work.
+/// Share of past measurements that counts after a second of work.
 const KEPT_PER_SECOND: f64 = 0.9;
 
-/// The longest time that a client is told to wait.
+/// The longest time that a client is asked to wait.
 const LONGEST_RETRY: Duration = Duration::from_secs(600);
 
-/// A bound on something that requests take together.
+/// A bound on a resource that all requests share.
 pub(crate) struct Budget {
     taken: AtomicU64,
     bound: u64,
 }
 
-/// What a request has taken of a [`Budget`]; given back when it is dropped.
+/// The part of a [`Budget`] that a request has taken; released when it is dropped.
 pub(crate) struct Share {
     budget: Arc<Budget>,
     amount: u64,
@@ -38,14 +39,14 @@ impl Budget {
         self.taken.load(Ordering::Acquire)
     }
 
-    /// A share of nothing, which can grow.
+    /// Returns an empty share, which can grow.
     pub fn share(self: &Arc<Self>) -> Share {
         Share { budget: Arc::clone(self), amount: 0 }
     }
 }
 
 impl Share {
-    /// Takes so much more, all of it or nothing.
+    /// Takes `more`, all of it or nothing. Returns false if the budget has no room.
     #[must_use]
     pub fn grow(&mut self, more: u64) -> bool {
         let bound = self.budget.bound;
@@ -64,32 +65,32 @@ impl Drop for Share {
     }
 }
 
-/// The bound on work, and how fast it is done.
+/// The bound on work, and the rate of work.
 pub(crate) struct Admission {
     tokens: Arc<Budget>,
     pace: Mutex<Pace>,
 }
 
-/// A request that is in.
+/// An admitted request.
 pub(crate) struct Admitted {
     admission: Arc<Admission>,
     share: Share,
     is_done: bool,
 }
 
-/// Why a request is not in.
+/// The reason why a request is not admitted.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
-    /// It would never be.
+    /// The request exceeds the bound by itself.
     TooLarge { bound: u64 },
-    /// There may be room after so long.
+    /// There may be room after this time.
     Full { retry_after: Duration },
 }
 
 /// Tokens per second while there is work.
 struct Pace {
     requests: usize,
-    /// Since when there is work that was not counted yet.
+    /// Start of the work that is not counted yet.
     since: Instant,
     tokens: f64,
     seconds: f64,
@@ -101,7 +102,7 @@ impl Admission {
         Arc::new(Self { tokens: Budget::new(bound), pace: Mutex::new(pace) })
     }
 
-    /// Admits a request of so many tokens.
+    /// Admits a request of this number of tokens.
     pub fn admit(self: &Arc<Self>, tokens: u64) -> Result<Admitted, Refused> {
         let bound = self.tokens.bound();
         if tokens > bound {
@@ -115,17 +116,17 @@ impl Admission {
         Ok(Admitted { admission: Arc::clone(self), share, is_done: false })
     }
 
-    /// Tokens of the requests that are in.
+    /// Returns the tokens of all admitted requests.
     pub fn queued(&self) -> u64 {
         self.tokens.taken()
     }
 
-    /// Whether no request of any size gets in.
+    /// Returns true if no request of any size is admitted.
     pub fn is_full(&self) -> bool {
         self.tokens.taken() >= self.tokens.bound()
     }
 
-    /// Tokens per second.
+    /// Returns the tokens per second.
     pub fn rate(&self) -> f64 {
         let pace = self.pace();
         pace.tokens / pace.seconds
@@ -149,26 +150,27 @@ impl Pace {
         self.requests += 1;
     }
 
-    /// A request was given up: what it did is not known, and counts neither as work nor as time.
+    /// Counts a request that was given up. Its work is not known, so it counts neither as work nor
+    /// as time.
     fn leave(&mut self, now: Instant) {
         self.since = now;
         self.requests = self.requests.saturating_sub(1);
     }
 
-    /// A request of so many tokens is done.
+    /// Counts a finished request of this number of tokens.
     fn end(&mut self, tokens: u64, now: Instant) {
         let seconds = now.saturating_duration_since(self.since).as_secs_f64();
         let kept = KEPT_PER_SECOND.powf(seconds);
         self.tokens = self.tokens * kept + tokens as f64;
         self.seconds = self.seconds * kept + seconds;
         self.leave(now);
-        // A rate of nothing would promise a wait without an end.
+        // A rate of 0 would promise an endless wait.
         self.tokens = self.tokens.max(self.seconds);
     }
 }
 
 impl Admitted {
-    /// All its work is done.
+    /// Marks all work of the request as done.
     pub fn done(mut self) {
         self.is_done = true;
     }
@@ -178,7 +180,7 @@ impl Drop for Admitted {
     fn drop(&mut self) {
         let (mut pace, now) = (self.admission.pace(), Instant::now());
         match self.is_done {
-            // What was admitted is an estimate, and so is the rate: in the same unit, their quotient is a time.
+            // The admitted tokens and the rate use the same estimate, so their quotient is a time.
             true => pace.end(self.share.amount, now),
             false => pace.leave(now),
         }

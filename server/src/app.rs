@@ -1,4 +1,4 @@
-//! What all requests share, and what they can ask.
+//! State that all requests share, and its operations.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ use crate::options::Options;
 use crate::turns::Turns;
 use crate::wire::WireError;
 
-/// What all requests share: models, bounds, metrics. One per server.
+/// State that all requests share: models, bounds, metrics. One per server.
 pub struct App {
     pub(crate) options: Options,
     pub(crate) models: Arc<Catalog>,
@@ -50,12 +50,12 @@ impl App {
         })
     }
 
-    /// The names that requests can give as their model, the one for requests without first.
+    /// Returns the names that requests can give as their model, starting with the default.
     pub fn model_names(&self) -> Vec<String> {
         self.models.entries().iter().map(|entry| entry.name.clone()).collect()
     }
 
-    /// Notes what a model did for a request, in the metrics and for its log line.
+    /// Records the work of a model for a request, in the metrics and for its log line.
     pub(crate) fn worked(&self, context: &Context, model: &str, texts: usize, usage: &Usage) {
         self.metrics.worked(model, usage);
         context.record.worked(model, texts, usage);
@@ -78,7 +78,7 @@ impl App {
         })
     }
 
-    /// When the work of a request must be done.
+    /// Returns the deadline for the work of a request.
     pub(crate) fn deadline(&self, context: &Context, of_body: Option<u64>) -> Option<Instant> {
         let times = [self.options.time_outs.request, context.time, of_body.map(Duration::from_millis)];
         let least = times.into_iter().flatten().min()?;
@@ -89,7 +89,7 @@ impl App {
         *self.phase.borrow()
     }
 
-    /// Waits until requests are cancelled by a shutdown.
+    /// Waits until a shutdown cancels requests.
     pub(crate) async fn ended(&self) {
         Phase::Cancelling.reached(&mut self.phase.clone()).await;
     }

@@ -1,4 +1,4 @@
-//! A request as all endpoints see it, and what is known of it when its log line is written. No texts.
+//! A request in the form that all endpoints see, and the facts for its log line. Holds no texts.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -7,20 +7,21 @@ use nearsort::Usage;
 
 use crate::wire::Dialect;
 
-/// A request as all endpoints see it.
+/// A request in the form that all endpoints see.
 #[derive(Debug, Clone)]
 pub struct Context {
     /// The request's id: the client's, or a new one.
     pub id: String,
-    /// When it arrived.
+    /// The time of its arrival.
     pub arrived: Instant,
-    /// How long its work may take, by header; the body may say less.
+    /// Maximum time of its work, by header; the body may set a shorter time.
     pub time: Option<Duration>,
     pub(crate) record: Record,
 }
 
 impl Context {
-    /// A request that arrives now, of a caller without HTTP too, such as a tool.
+    /// Creates the context of a request that arrives now. Callers without HTTP, such as a tool, use
+    /// it too.
     pub fn new() -> Self {
         Self { id: new_id(), arrived: Instant::now(), time: None, record: Record::default() }
     }
@@ -60,7 +61,7 @@ impl Record {
         (facts.texts, facts.tokens, facts.truncated) = (texts, usage.tokens, usage.truncated);
     }
 
-    /// Which model was asked, and about how many texts.
+    /// Records the model of the request and the number of its texts.
     pub fn asked(&self, model: &str, texts: usize) {
         let mut facts = self.lock();
         (facts.model, facts.texts) = (model.to_owned(), texts);
@@ -85,12 +86,12 @@ impl Record {
     }
 }
 
-/// Seconds since 1970; 0 where the clock stands before.
+/// Returns the seconds since 1970; 0 if the clock is before that.
 pub(crate) fn unix_time() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
-/// An id for a request without one: 16 hexadecimal digits.
+/// Returns an id for a request without one: 16 hexadecimal digits.
 pub(crate) fn new_id() -> String {
     let mut bytes = [0; 8];
     // Without randomness the ids are alike; nothing else depends on them.

@@ -1,4 +1,4 @@
-//! Settings from the environment.
+//! Reads settings from the environment.
 
 use std::path::PathBuf;
 
@@ -7,8 +7,9 @@ use toml::{Table, Value};
 use crate::error::{Error, Result};
 use crate::settings::Settings;
 
-/// Variables of text-embeddings-inference and the keys that mean the same here. They are read where `NEARSORT_TEI_ENV` is
-/// true, as in the image: names such as HOSTNAME and PORT mean other things on many machines.
+/// Variables of text-embeddings-inference, and the keys with the same meaning here. They are read
+/// if `NEARSORT_TEI_ENV` is true, as in the image. On many machines, names such as HOSTNAME and
+/// PORT have other meanings.
 const TEI: &[(&str, &str)] = &[
     ("API_KEY", "api_key"),
     ("CORS_ALLOW_ORIGIN", "cors_origin"),
@@ -17,8 +18,8 @@ const TEI: &[(&str, &str)] = &[
 ];
 
 impl Settings {
-    /// These settings, and for what they leave out the environment's, then those of the file that they or the environment name
-    /// (`NEARSORT_CONFIG`).
+    /// Completes these settings by those of the environment, then by those of a file. The settings
+    /// or the environment (`NEARSORT_CONFIG`) name the file.
     ///
     /// # Errors
     /// As [`Settings::read`]; a variable with a value that cannot be used.
@@ -32,7 +33,7 @@ impl Settings {
     }
 }
 
-/// Reads the variables. `NEARSORT_` and a key's name in capitals say what the key says in the file.
+/// Reads the variables. `NEARSORT_` and a key's name in capitals sets the key.
 fn read(variable: &dyn Fn(&str) -> Option<String>) -> Result<Settings> {
     let mut all = Table::new();
     for key in keys()? {
@@ -49,14 +50,14 @@ fn read(variable: &dyn Fn(&str) -> Option<String>) -> Result<Settings> {
     all.try_into().map_err(|error: toml::de::Error| Error::Setting(error.to_string()))
 }
 
-/// The keys that a variable can say.
+/// Returns the keys that a variable can set.
 fn keys() -> Result<Vec<String>> {
     let all = serde_json::to_value(Settings::default()).map_err(|error| Error::Setting(error.to_string()))?;
     let keys = all.as_object().into_iter().flatten().map(|(key, _)| key.clone());
     Ok(keys.filter(|key| key != "cascade").collect())
 }
 
-/// A variable's text as the first kind of value that the key takes.
+/// Converts a variable's text to the first type that the key takes.
 fn value(name: &str, key: &str, text: &str) -> Result<Value> {
     let list = || text.split(',').map(|part| Value::String(part.trim().to_owned())).collect();
     let kinds = [
@@ -72,7 +73,7 @@ fn value(name: &str, key: &str, text: &str) -> Result<Value> {
     ];
     let fits = |value: &Value| Table::from_iter([(key.to_owned(), value.clone())]).try_into::<Settings>().is_ok();
     kinds.into_iter().flatten().find(fits).ok_or_else(|| {
-        // A variable can hold a key: its text is not repeated.
+        // A variable can hold a secret, so its text is not repeated.
         Error::Setting(format!("{name} has a value that '{key}' does not take; see `nearsort serve --help`"))
     })
 }

@@ -1,47 +1,47 @@
-//! Why a server does not start.
+//! Errors that keep a server from starting.
 
 use std::path::PathBuf;
 
 use crate::net::Listen;
 
-/// The server's result.
+/// The server's result type.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a server does not start.
+/// An error that keeps a server from starting.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A setting that cannot be used: which, why, and what to do.
+    /// A setting that cannot be used. The message has its name, the reason and the remedy.
     #[error("{0}")]
     Setting(String),
-    /// An address that cannot be listened on.
+    /// The server cannot listen on an address.
     #[error("cannot listen on {listen}: {source}")]
     Listen {
         /// The address.
         listen: Listen,
-        /// What the system says.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// Other machines could ask, and no key was set.
+    /// Other machines could connect, and no key was set.
     #[error(
         "{0} can be reached from other machines, and there are no API keys: set some with api_key_file, or say no_auth (--no-auth) if that is meant"
     )]
     Open(Listen),
-    /// A file that cannot be written.
+    /// A file cannot be written.
     #[error("cannot use {}: {source}", path.display())]
     File {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// What the library says, such as of a model that cannot be loaded.
+    /// An error of the library, for example of a model that cannot be loaded.
     #[error(transparent)]
     Model(#[from] nearsort::Error),
-    /// A client on stdin that does not keep to the Model Context Protocol.
+    /// A client on stdin violates the Model Context Protocol.
     #[error("the client on stdin broke off: {0}")]
     Client(String),
-    /// The threads that serve cannot be started.
+    /// The threads of the server cannot be started.
     #[error("cannot start the server's threads: {0}")]
     Threads(std::io::Error),
 }

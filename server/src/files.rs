@@ -1,4 +1,4 @@
-//! Files below declared folders: everything that a tool may read.
+//! Files below declared folders, the only files that a tool may read.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -6,26 +6,26 @@ use std::path::{Path, PathBuf};
 
 use nearsort::io::{ReadOptions, Rows};
 
-/// The longest file that is read, in bytes as it lies on the disk.
+/// Maximum size of a file, in bytes on disk.
 const MAX_BYTES: u64 = 256 << 20;
 
 /// Folders below which tools may read, with every link resolved.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Roots(Vec<PathBuf>);
 
-/// A candidate, of a call or of a file.
+/// A candidate of a call or of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Candidate {
-    /// Of a file: its own, or its number.
+    /// The candidate's id in the file, or its number.
     pub id: Option<String>,
     pub text: String,
 }
 
 impl Roots {
-    /// Folders that must be there now.
+    /// Resolves the folders, which must exist.
     ///
     /// # Errors
-    /// A folder that cannot be resolved, or that is none.
+    /// A path that cannot be resolved, or that is not a folder.
     pub fn new(folders: &[PathBuf]) -> Result<Self, String> {
         let resolve = |folder: &PathBuf| {
             let real = fs::canonicalize(folder).map_err(|error| format!("root {}: {error}", folder.display()))?;
@@ -34,12 +34,13 @@ impl Roots {
         folders.iter().map(resolve).collect::<Result<_, _>>().map(Self)
     }
 
-    /// The real path of what `path` names, absolute or below the first root that has it.
+    /// Resolves `path`, which is absolute or below the first root that has it.
     ///
-    /// The refusal of a path that leads out is that of one that is not there, so that nobody learns what else is on the disk.
+    /// A path outside of all roots gets the same refusal as a missing one, so that callers learn
+    /// nothing about other files.
     ///
     /// # Errors
-    /// No roots; nothing there; a path or a link that leads out of every root.
+    /// No roots; no such file; a path or a link that leads outside of every root.
     pub fn resolve(&self, path: &str) -> Result<PathBuf, String> {
         if self.0.is_empty() {
             return Err("this server reads no files; it was started without --root DIR".into());
@@ -51,10 +52,11 @@ impl Roots {
         self.0.iter().find_map(inside).ok_or_else(|| format!("there is no '{path}' below {}", self.shown()))
     }
 
-    /// The candidates of a file, at most `limit`.
+    /// Reads the candidates of a file, at most `limit`.
     ///
     /// # Errors
-    /// As [`Roots::resolve`]; a folder or a device; a file that is too long, cannot be read as candidates, or has none.
+    /// As [`Roots::resolve`]; a folder or a device; a file that is too long, cannot be read as
+    /// candidates, or has none.
     pub fn candidates(&self, path: &str, limit: usize) -> Result<Vec<Candidate>, String> {
         let real = self.resolve(path)?;
         check(&real).map_err(|reason| format!("'{path}' {reason}"))?;
@@ -76,7 +78,7 @@ impl Roots {
     }
 }
 
-/// A pipe would wait for ever, a device never end.
+/// Checks that a path is a regular file. A pipe could block for ever, and a device may never end.
 fn check(path: &Path) -> Result<(), String> {
     let facts = fs::metadata(path).map_err(|error| match error.kind() {
         ErrorKind::NotFound => "is gone".to_owned(),

@@ -31,12 +31,12 @@ impl Indexes {
         Self(options.indexes.iter().map(entry).collect())
     }
 
-    /// What clients call them, the one for requests without a name first.
+    /// Returns the names of the indexes for clients, starting with the default.
     pub fn names(&self) -> Vec<String> {
         self.0.iter().map(|entry| entry.name.clone()).collect()
     }
 
-    /// The index that a request names; the first where it names none.
+    /// Returns the index that a request names, or the first if it names none.
     pub fn entry(&self, name: Option<&str>) -> Result<&Arc<IndexEntry>, WireError> {
         if self.0.is_empty() {
             return Err(WireError::NotOffered { path: "/search".into(), reason: "start the server with --index DIR" });
@@ -53,7 +53,7 @@ impl Indexes {
     }
 }
 
-/// What clients call an index: its alias, else the last part of its path.
+/// Returns the name of an index for clients: its alias, else the last part of its path.
 fn name(named: &Named) -> String {
     let last = Path::new(&named.name).file_name().map(|name| name.to_string_lossy().into_owned());
     named.alias.clone().or(last).unwrap_or_else(|| named.name.clone())
@@ -68,14 +68,15 @@ impl IndexEntry {
         if let Some(scorer) = self.open.get() {
             return Ok(Arc::clone(scorer));
         }
-        // In a task of its own, as models are loaded.
+        // In its own task, as models are loaded.
         let (entry, models) = (Arc::clone(self), Arc::clone(models));
         let opened = tokio::spawn(async move { entry.open.get_or_try_init(|| open(&models, &entry)).await.cloned() });
         opened.await.unwrap_or_else(|_| Err(WireError::internal()))
     }
 }
 
-/// Opens an index and loads its model: one that the server has by the same name, else its own.
+/// Opens an index and loads its model. A model of the server with the same name is used, else the
+/// index's own.
 async fn open(models: &Catalog, entry: &IndexEntry) -> Result<Arc<IndexScorer>, WireError> {
     let wrong = |reason: String| {
         tracing::error!(index = entry.name, reason, "cannot open the index");
@@ -104,7 +105,7 @@ async fn open(models: &Catalog, entry: &IndexEntry) -> Result<Arc<IndexScorer>, 
     Ok(Arc::new(scorer))
 }
 
-/// The index's model as it was made with.
+/// Loads the index's own model, with the options that the index was built with.
 fn own_encoder(made: &IndexModel, options: ModelOptions) -> nearsort::Result<Arc<dyn Encoder>> {
     let is_service = Provider::of_name(&made.name).is_some();
     let mut options = options.overrides(Overrides {

@@ -1,13 +1,14 @@
-//! The server of nearsort: the local endpoint that rerank and embedding clients talk to.
+//! The server of nearsort: a local endpoint for rerank and embedding clients.
 //!
-//! [`Server::bind`] opens the sockets, [`Server::run`] serves until a shutdown is asked for, and [`serve`] does both on the
-//! calling thread. What a server does is said by [`Settings`]: flags, environment and a TOML file are three ways to write the
-//! same fields, and [`Options`] is what they come to.
+//! [`Server::bind`] opens the sockets, [`Server::run`] serves until a shutdown is requested, and
+//! [`serve`] does both on the calling thread. [`Settings`] configure a server. Flags, environment
+//! and a TOML file are three ways to write the same fields; [`Options`] is their checked result.
 //!
-//! Rooms: [`wire`] has the bodies of all dialects as pure data; `net` accepts connections and ends slow ones; `http` has the
-//! routes and what holds for every request (keys, ids, limits, log); `handle` has one file per endpoint; `models` loads
-//! models by name; `admission` bounds the work; `ops` has health and metrics; `page` has the pages, `openapi` the description of
-//! the API, `mcp` the tools of language models.
+//! The modules: [`wire`] has the bodies of all dialects as pure data; `net` accepts connections and
+//! ends slow ones; `http` has the routes and the layers of every request (keys, ids, limits, log);
+//! `handle` has one file per endpoint; `models` loads models by name; `admission` bounds the work;
+//! `ops` has health and metrics; `page` has the pages, `openapi` the description of the API, `mcp`
+//! the tools for language models.
 
 #![deny(missing_docs)]
 

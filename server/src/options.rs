@@ -1,4 +1,4 @@
-//! What a server does: settings, checked and completed.
+//! Options of a server: checked and completed settings.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -14,21 +14,21 @@ use crate::net::Listen;
 use crate::settings::{CascadeSettings, Settings};
 use crate::wire::{self, ModelKind, TokenIds};
 
-/// The address when none is said.
+/// The default address.
 const LISTEN: &str = "127.0.0.1:8787";
 
 /// An API key. It is compared in constant time, and never printed.
 #[derive(Clone)]
 pub struct ApiKey(String);
 
-/// A name of a model or a folder, and what clients call it.
+/// A name of a model or a folder, and its name for clients.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Named {
     pub name: String,
     pub alias: Option<String>,
 }
 
-/// A cascade that clients can name.
+/// A cascade with a name for clients.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Cascade {
     pub name: String,
@@ -36,20 +36,20 @@ pub(crate) struct Cascade {
     pub model: String,
 }
 
-/// Bounds of what is under way at once.
+/// Bounds of the work under way at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Of one request.
+    /// Bounds of one request.
     pub request: wire::Limits,
-    /// Tokens of all requests under way.
+    /// Maximum tokens of all requests under way.
     pub queue_tokens: u64,
-    /// Bytes of all bodies that are being read or worked on.
+    /// Maximum bytes of all bodies that are being read or worked on.
     pub queue_bytes: u64,
-    /// Connections.
+    /// Maximum number of connections.
     pub connections: usize,
 }
 
-/// Times after which somebody is given up.
+/// Timeouts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TimeOuts {
     /// For the headers of a request.
@@ -64,11 +64,11 @@ pub struct TimeOuts {
     pub drain: Duration,
 }
 
-/// What a server does. Made of [`Settings`] by [`Options::new`].
+/// Options of a server. Made of [`Settings`] by [`Options::new`].
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Options {
-    /// Models that are loaded already.
+    /// Models that are already loaded.
     pub(crate) own: Vec<(String, Model)>,
     pub(crate) models: Vec<Named>,
     pub(crate) cascades: Vec<Cascade>,
@@ -76,11 +76,11 @@ pub struct Options {
     pub(crate) mcp_roots: Roots,
     pub(crate) model_options: ModelOptions,
     pub(crate) loading: Loading,
-    /// Where to listen.
+    /// The address to listen on.
     pub listen: Listen,
     /// A second address for health and metrics.
     pub metrics_listen: Option<Listen>,
-    /// The keys that are accepted; without any, every request is.
+    /// The accepted keys. If there are none, all requests are accepted.
     pub api_keys: Vec<ApiKey>,
     pub(crate) no_auth: bool,
     pub(crate) allows_services: bool,
@@ -88,14 +88,14 @@ pub struct Options {
     pub(crate) allowed_hosts: Vec<String>,
     pub(crate) token_ids: TokenIds,
     pub(crate) info_kind: ModelKind,
-    /// Bounds.
+    /// The bounds.
     pub limits: Limits,
-    /// Time-outs.
+    /// The timeouts.
     pub time_outs: TimeOuts,
     pub(crate) log: Log,
 }
 
-/// When models are loaded and unloaded.
+/// Rules for loading and unloading models.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Loading {
     pub is_lazy: bool,
@@ -104,7 +104,7 @@ pub(crate) struct Loading {
     pub max_bytes: Option<u64>,
 }
 
-/// What is logged, and how.
+/// The content and the format of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Log {
     pub is_json: bool,
@@ -130,7 +130,7 @@ impl Default for TimeOuts {
 }
 
 impl ApiKey {
-    /// A key of at least one printable ASCII character, without spaces.
+    /// Creates a key from a text of printable ASCII characters without spaces, at least one.
     ///
     /// # Errors
     /// Any other text. The message does not repeat it.
@@ -170,7 +170,7 @@ impl FromStr for Named {
 }
 
 impl Named {
-    /// What clients call it.
+    /// Returns the name for clients.
     pub fn shown(&self) -> &str {
         self.alias.as_deref().unwrap_or(&self.name)
     }
@@ -215,14 +215,16 @@ impl Options {
         Ok(options)
     }
 
-    /// Serves a model that is loaded already, such as one of your own, under this name and before all others. Scores of a scorer of
-    /// your own should be in [0, 1]: clients are promised that, and what is beyond is cut.
+    /// Serves a model that is already loaded, such as one of your own, under this name and before
+    /// all others. The scores of your own scorer should be in [0, 1]. Clients are promised this
+    /// range, so other scores are clamped.
     pub fn model(mut self, name: impl Into<String>, model: Model) -> Self {
         self.own.push((name.into(), model));
         self
     }
 
-    /// Texts go to services, and money: only where that was said.
+    /// Checks that models of services are allowed, because they cost money and texts leave the
+    /// machine.
     fn check_services(&self) -> Result<()> {
         use nearsort::service::Provider;
         let models = self.models.iter().map(|model| model.name.as_str());
@@ -299,7 +301,7 @@ fn api_keys(settings: &Settings) -> Result<Vec<ApiKey>> {
     Ok(keys)
 }
 
-/// One key per line; empty lines and those that begin with `#` do not count.
+/// Reads one key per line. Skips empty lines and those that begin with `#`.
 fn keys_of_file(path: &PathBuf) -> Result<Vec<ApiKey>> {
     let wrong = |reason: String| Error::Setting(format!("api_key_file: {}: {reason}", path.display()));
     let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;

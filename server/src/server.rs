@@ -1,4 +1,4 @@
-//! A server: bind, run, drain.
+//! A server: binds, runs, drains.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::ops::log_to_stderr;
 use crate::options::Options;
 use crate::upkeep::warm_up_and_keep_house;
 
-/// How long answers of cancelled requests may take to be written.
+/// Time for writing the answers of cancelled requests.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// A server whose sockets are open; it serves once [`Server::run`] is called.
@@ -49,29 +49,30 @@ impl Server {
         Ok(Self { app: App::new(options, follow), listener, metrics, phase })
     }
 
-    /// Where it listens, with the port that was taken.
+    /// Returns the address of the server, with the actual port.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the operating system.
     pub fn local_addr(&self) -> std::io::Result<Listen> {
         self.listener.local_addr()
     }
 
-    /// Where it listens for health and metrics alone, if it does.
+    /// Returns the address for health and metrics alone, if there is one.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the operating system.
     pub fn metrics_addr(&self) -> std::io::Result<Option<Listen>> {
         self.metrics.as_ref().map(Listener::local_addr).transpose()
     }
 
-    /// What requests share, for tools beside the server.
+    /// Returns the state that requests share, for tools beside the server.
     pub fn app(&self) -> &Arc<App> {
         &self.app
     }
 
-    /// Serves until `shutdown` is done; then takes no more connections, answers the requests that are there, and cancels what
-    /// is left after the drain time-out. Probes are answered while models are loaded.
+    /// Serves until `shutdown` completes. Then it accepts no more connections, answers the requests
+    /// under way, and cancels the rest after the drain timeout. Probes are answered while models
+    /// are loaded.
     ///
     /// # Errors
     /// A model that cannot be loaded at the start.
@@ -151,7 +152,7 @@ pub fn serve(options: Options, began: impl FnOnce(&Listen)) -> Result<()> {
         let next = async || signals.lock().await.next().await;
         server.run_until(next(), next()).await
     });
-    // Work that was cancelled ends within a micro-batch; a model that is being loaded is not waited for.
+    // Cancelled work ends within a micro-batch; a model that is being loaded is not waited for.
     runtime.shutdown_timeout(LAST_WORDS);
     served
 }

@@ -1,4 +1,4 @@
-//! What can be said to a server: the same fields as flags, as environment and as TOML.
+//! The settings of a server: the same fields as flags, as environment and as TOML.
 
 use std::path::{Path, PathBuf};
 
@@ -141,17 +141,17 @@ pub struct CascadeSettings {
 }
 
 impl Settings {
-    /// The settings of a TOML file.
+    /// Reads the settings of a TOML file.
     ///
     /// # Errors
-    /// A file that cannot be read, or that has a key or a value that is not known.
+    /// A file that cannot be read, or that has an unknown key or value.
     pub fn read(path: &Path) -> Result<Self> {
         let wrong = |reason: String| Error::Setting(format!("{}: {reason}", path.display()));
         let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
         toml::from_str(&text).map_err(|error| wrong(error.to_string()))
     }
 
-    /// These settings, and `other`'s for what they leave out.
+    /// Completes these settings by those of `other`.
     pub(crate) fn or(self, other: Self) -> Result<Self> {
         let config = self.config.clone().or(other.config.clone());
         let table = |settings: &Self| toml::Table::try_from(settings).map_err(|e| Error::Setting(e.to_string()));

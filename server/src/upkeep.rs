@@ -1,4 +1,4 @@
-//! Loading models at the start, testing them while nobody asks, and unloading those that are idle.
+//! Loads models at the start, tests them while there are no requests, and unloads idle ones.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 use crate::app::App;
 use crate::handle::prove;
 
-/// How often a server without work tests itself.
+/// Interval of self-tests of a server without work.
 const SELF_TEST: Duration = Duration::from_secs(60);
 
-/// How often it is looked whether a model is idle.
+/// Interval of the check for idle models.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
 
-/// Loads models, then looks after them. It ends with an error only.
+/// Loads models, then tests and unloads them as needed. Returns only with an error.
 pub(crate) async fn warm_up_and_keep_house(app: &Arc<App>) -> nearsort::Error {
     if let Err(error) = warm_up(app).await {
         return error;
@@ -36,7 +36,7 @@ pub(crate) async fn warm_up_and_keep_house(app: &Arc<App>) -> nearsort::Error {
     }
 }
 
-/// Loads what is to be loaded at the start, and has it prove that it ranks.
+/// Loads the models for the start, and runs their self-tests.
 async fn warm_up(app: &Arc<App>) -> nearsort::Result<()> {
     if !app.options.loading.is_lazy {
         for entry in app.models.entries() {

@@ -1,11 +1,13 @@
-//! The wire: request bodies in, neutral requests out; neutral answers in, reply bodies out.
+//! The wire formats: parses request bodies into neutral requests, and writes neutral answers as
+//! reply bodies.
 //!
-//! Rerank clients speak nine dialects. [`route`] maps a path to an [`Endpoint`] and, under a prefix such as `/jina`, to a
-//! forced [`Dialect`]. Elsewhere the keys of the body decide ([`Dialect::detect`]). All dialects are read into one
-//! [`RerankRequest`]; [`rerank_reply`] writes one [`RerankAnswer`] back in the dialect of the request.
+//! Rerank clients speak nine dialects. [`route`] maps a path to an [`Endpoint`] and, under a prefix
+//! such as `/jina`, to a forced [`Dialect`]. Elsewhere the keys of the body decide
+//! ([`Dialect::detect`]). All dialects are read into one [`RerankRequest`]; [`rerank_reply`] writes
+//! one [`RerankAnswer`] back in the dialect of the request.
 //!
-//! No function here panics, whatever the body holds. Every refusal is a [`WireError`] that says which key is wrong, what was
-//! found and what is wanted.
+//! No function here panics on any body. Every refusal is a [`WireError`] that names the wrong key,
+//! the value found and the expected one.
 
 mod answer;
 mod api_key;
@@ -64,7 +66,7 @@ pub use tei_tokenize::{Token, TokenizeRequest, read_tokenize, tokenize_reply};
 pub use token_ids::TokenIds;
 pub use write::rerank_reply;
 
-// What the description of the API is made of.
+// Parts of the description of the API.
 pub(crate) use keys::Field;
 pub(crate) use read::keys;
 pub(crate) use route::{paths, prefixes};

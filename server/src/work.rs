@@ -1,4 +1,4 @@
-//! Work of requests on threads that may block, cancelled when nobody waits for it any more.
+//! Runs the work of requests on threads that may block. It is cancelled when its client has gone.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,14 +10,15 @@ use crate::app::App;
 use crate::context::Context;
 use crate::wire::WireError;
 
-/// What work is told: when to end early, and whom to tell of progress.
+/// The context of work: its cancellation, its deadline, and its progress.
 pub(crate) struct Job {
     pub token: CancelToken,
     pub deadline: Option<Instant>,
     app: Arc<App>,
 }
 
-/// Cancels work when it is dropped: the client has hung up, or the answer is there and it does not matter.
+/// Cancels work when it is dropped: the client has disconnected, or the answer is complete and
+/// cancelling has no effect.
 struct CancelOnDrop(CancelToken);
 
 impl Drop for CancelOnDrop {
@@ -27,7 +28,7 @@ impl Drop for CancelOnDrop {
 }
 
 impl Job {
-    /// A call of the library with all this.
+    /// Returns a call of the library with this context.
     pub fn call(&self) -> Call<'_> {
         let call = Call::new().cancel(&self.token).progress(self.progress());
         match self.deadline {
@@ -36,7 +37,7 @@ impl Job {
         }
     }
 
-    /// Tells that some texts are finished.
+    /// Returns a callback that reports finished texts.
     pub fn progress(&self) -> impl Fn(usize) + Send + Sync + '_ {
         |_| self.app.heart.beat()
     }
@@ -63,7 +64,7 @@ impl Demand {
 /// Admits work, and runs it on a thread of its own when its turn comes.
 ///
 /// # Errors
-/// No room; what the work fails with; a shutdown that does not wait any longer.
+/// No room; errors of the work; a shutdown that cancels it.
 pub(crate) async fn run<T: Send + 'static>(
     app: &Arc<App>,
     context: &Context,
@@ -125,7 +126,7 @@ fn ending() -> WireError {
 
 /// Runs what takes its time, such as reading megabytes of JSON, away from the threads that serve connections.
 pub(crate) async fn offload<T: Send + 'static>(bytes: usize, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-    /// Some tenth of a millisecond.
+    /// About a tenth of a millisecond.
     const SMALL: usize = 64 << 10;
     if bytes <= SMALL {
         return Some(work());
@@ -133,7 +134,7 @@ pub(crate) async fn offload<T: Send + 'static>(bytes: usize, work: impl FnOnce()
     tokio::task::spawn_blocking(work).await.ok()
 }
 
-/// The library's error as a refusal.
+/// Converts the library's error to a refusal.
 fn in_our_words(error: nearsort::Error, budget: Option<std::time::Duration>) -> WireError {
     use nearsort::Error;
     match error {
@@ -149,7 +150,7 @@ fn in_our_words(error: nearsort::Error, budget: Option<std::time::Duration>) -> 
     }
 }
 
-/// A text by the names that rerank requests have.
+/// Names a text by the fields of rerank requests.
 fn named(text: TextName) -> String {
     match text {
         TextName::Query(_) => "query".to_owned(),

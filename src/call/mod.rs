@@ -1,8 +1,8 @@
-//! What belongs to one call: when it ends early, who is told of its progress, and what it used.
+//! The state of one call: cancellation, deadline, progress and usage.
 //!
-//! A [`Call`] goes down with the work, by reference, to the engine and to services. Whoever computes looks at
-//! [`Call::check`] between two pieces of work: a micro-batch of the engine, a request of a service, a stage of a
-//! cascade. Nothing is global, and a call that asks for nothing costs nothing.
+//! A [`Call`] is passed by reference with the work to the engine and to services. They call
+//! [`Call::check`] between two pieces of work: a micro-batch of the engine, a request to a service,
+//! a stage of a cascade. There is no global state, and a call without options costs nothing.
 
 mod cancel;
 mod usage;
@@ -17,9 +17,10 @@ pub use crate::error::Stopped;
 pub use cancel::CancelToken;
 pub use usage::{JudgeCounts, ServiceTokens, ServiceUsage, Usage};
 
-/// One call: a token that cancels it, a deadline, a callback for progress, and what it used so far.
+/// One call: a token that cancels it, a deadline, a progress callback, and its usage so far.
 ///
-/// A call may do several pieces of work, one after the other or on several threads; its usage is theirs together.
+/// A call may do several pieces of work, one after the other or on several threads. Its usage is
+/// their sum.
 ///
 /// ```
 /// use std::time::Duration;
@@ -37,70 +38,74 @@ pub struct Call<'a> {
     deadline: Option<Instant>,
     progress: Option<Box<dyn Fn(usize) + Send + Sync + 'a>>,
     used: Mutex<Usage>,
-    /// Whether what is done when the deadline passes is an answer.
+    /// True if the work done by the deadline counts as an answer.
     is_partial: bool,
     was_cut_off: AtomicBool,
 }
 
 impl<'a> Call<'a> {
-    /// A call that ends when its work is done.
+    /// Creates a call that ends when its work is done.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Ends the call with [`Error::Cancelled`](crate::Error::Cancelled) once this token is cancelled.
+    /// Ends the call with [`Error::Cancelled`](crate::Error::Cancelled) once this token is
+    /// cancelled.
     pub fn cancel(mut self, token: &CancelToken) -> Self {
         self.token = Some(token.clone());
         self
     }
 
-    /// Ends the call with [`Error::DeadlineExceeded`](crate::Error::DeadlineExceeded) after this point in time. A
-    /// request to a service that is under way is given up then; a pause that would last longer is not begun.
+    /// Ends the call with [`Error::DeadlineExceeded`](crate::Error::DeadlineExceeded) after this
+    /// point in time. A request to a service that is under way then is given up. A pause that would
+    /// outlast the deadline is not begun.
     pub fn deadline(mut self, deadline: Instant) -> Self {
         self.deadline = Some(deadline);
         self
     }
 
-    /// [`Call::deadline`], counted from now. A time that no clock can show is no deadline.
+    /// Sets [`Call::deadline`] to `timeout` from now. A timeout beyond the range of the clock sets
+    /// no deadline.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.deadline = Instant::now().checked_add(timeout);
         self
     }
 
-    /// Calls `progress` with the number of texts that were just finished: from the caller's thread where a model computes on the CPU, from
-    /// any thread elsewhere.
+    /// Calls `progress` with the number of texts that were just finished. If a model computes on
+    /// the CPU, the calls come from the caller's thread; else from any thread.
     pub fn progress(mut self, progress: impl Fn(usize) + Send + Sync + 'a) -> Self {
         self.progress = Some(Box::new(progress));
         self
     }
 
-    /// What is done when the deadline passes is an answer; only for those who say what of it is missing.
+    /// Makes the work done by the deadline an answer. Only for callers that report which part of
+    /// the answer is missing.
     pub(crate) fn partial(mut self) -> Self {
         self.is_partial = true;
         self
     }
 
-    /// Whether what is done when the deadline passes is an answer.
+    /// Returns true if the work done by the deadline counts as an answer.
     pub(crate) fn is_partial(&self) -> bool {
         self.is_partial
     }
 
-    /// Notes that the deadline has cut something off a partial answer.
+    /// Records that the deadline has cut off a part of a partial answer.
     pub(crate) fn cut_off(&self) {
         self.was_cut_off.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the deadline has cut something off a partial answer.
+    /// Returns true if the deadline has cut off a part of a partial answer.
     pub(crate) fn is_cut_off(&self) -> bool {
         self.was_cut_off.load(Ordering::Relaxed)
     }
 
-    /// What the call used so far.
+    /// Returns the usage of the call so far.
     pub fn usage(&self) -> Usage {
         *self.lock()
     }
 
-    /// Whether the call may go on.
+    /// Checks that the call may go on.
     ///
     /// # Errors
     /// [`Stopped::Cancelled`]; [`Stopped::DeadlineExceeded`].
@@ -114,7 +119,8 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// Waits. A wait ends early where the token is cancelled, and is not begun where it would outlast the deadline.
+    /// Waits for `time`. A wait ends early if the token is cancelled. It is not begun if it would
+    /// outlast the deadline.
     ///
     /// # Errors
     /// As [`Call::check`].
@@ -130,29 +136,29 @@ impl<'a> Call<'a> {
         self.check()
     }
 
-    /// Time to the deadline, if there is one.
+    /// Returns the time to the deadline, if there is one.
     pub fn time_left(&self) -> Option<Duration> {
         self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
     }
 
-    /// Whether the call can end before its work is done.
+    /// Returns true if the call can end before its work is done.
     pub fn can_stop(&self) -> bool {
         self.token.is_some() || self.deadline.is_some()
     }
 
-    /// Says that so many more texts are finished.
+    /// Reports that `texts` more texts are finished.
     pub fn done(&self, texts: usize) {
         if let Some(progress) = &self.progress {
             progress(texts);
         }
     }
 
-    /// Adds to what the call used.
+    /// Adds to the usage of the call.
     pub fn add(&self, usage: &Usage) {
         self.lock().add(usage);
     }
 
-    /// Changes what the call used.
+    /// Changes the usage of the call.
     pub(crate) fn count(&self, change: impl FnOnce(&mut Usage)) {
         change(&mut self.lock());
     }

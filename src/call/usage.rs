@@ -1,68 +1,70 @@
-//! What a call used.
+//! The usage of a call.
 
-/// What one call used. It counts what was done, not what was asked: equal texts are read once, and a text that is read
-/// in windows counts once for each.
+/// The usage of one call. It counts the work that was done: equal texts are read once, and a text
+/// that is read in windows counts once for each window.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Usage {
-    /// Texts that a model read, queries included; of a cross-encoder and a judge pairs.
+    /// Texts that a model read, queries included. For cross-encoders and judges: pairs.
     pub texts: u64,
-    /// Tokens of these texts, special tokens and prompts included, where the model says.
+    /// Tokens of these texts, special tokens and prompts included, if the model reports them.
     pub tokens: u64,
-    /// Texts that were longer than the model takes, and were cut.
+    /// Texts that were longer than the model reads, and were cut.
     pub truncated: u64,
-    /// Texts that were not read because a cache had their vectors, or because they came several times in one piece of
-    /// work.
+    /// Texts that were not read because a cache had their vectors, or because they occurred several
+    /// times in one piece of work.
     pub cached: u64,
-    /// What services were asked for.
+    /// The usage of services.
     pub service: ServiceUsage,
-    /// What judging came to.
+    /// The counts of judges.
     pub judge: JudgeCounts,
 }
 
-/// What services were asked for, and what came of it. Equal for a run and its replay, but for `tries` and `from_recording`.
+/// The usage of services. A run and its replay have equal values, except for `tries` and
+/// `from_recording`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct ServiceUsage {
     /// Requests that were answered, by the service or a recording.
     pub requests: u64,
-    /// Of these, requests that a recording answered.
+    /// The part of `requests` that a recording answered.
     pub from_recording: u64,
-    /// Requests that a kept answer made needless.
+    /// Requests that were not sent because the answer was in the cache.
     pub from_cache: u64,
-    /// Requests sent, each try counted.
+    /// Requests sent, where each try counts.
     pub tries: u64,
     /// Tokens and search units of the answers.
     pub tokens: ServiceTokens,
-    /// What the answers cost in dollars; `None` where a price is not known.
+    /// The price of the answers in dollars; `None` if a price is not known.
     pub dollars: Option<f64>,
 }
 
 /// Tokens and search units as a service counts them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ServiceTokens {
-    /// Tokens sent, those that the service had in its own cache included.
+    /// Tokens sent, including those that the service had in its own cache.
     pub input: u64,
-    /// Of these, tokens that the service had in its own cache.
+    /// The part of `input` that the service had in its own cache.
     pub cached_input: u64,
-    /// Tokens answered, hidden reasoning included.
+    /// Tokens of the answers, hidden reasoning included.
     pub output: u64,
-    /// Units by which some services bill searches instead of tokens.
+    /// Units by which some services bill searches, in place of tokens.
     pub search_units: u64,
 }
 
-/// What judging came to.
+/// The counts of judges.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct JudgeCounts {
-    /// Questions: one for each candidate, or each window of candidates.
+    /// Questions: one for each candidate, or for each window of candidates.
     pub questions: u64,
-    /// Questions that were asked a second time, for the first answer was of no use.
+    /// Questions that were asked again because the first answer could not be read.
     pub asked_again: u64,
-    /// Questions without an answer of use: candidates that are unscored (or 0, if that was asked for), windows that stayed as they were.
+    /// Questions without a readable answer. Their candidates are unscored (or 0, if that was asked
+    /// for); their windows keep their order.
     pub unparsed: u64,
     /// Grades that were refined by the probabilities of the model's tokens.
     pub refined: u64,
-    /// Numbers of orders that came twice, named nothing or were missing.
+    /// Repairs of orders: numbers that occurred twice, named no candidate or were missing.
     pub repairs: u64,
 }
 
@@ -74,7 +76,7 @@ impl Default for ServiceUsage {
 }
 
 impl Usage {
-    /// Adds what another call used.
+    /// Adds the usage of another call.
     pub fn add(&mut self, other: &Self) {
         self.texts += other.texts;
         self.tokens += other.tokens;
@@ -84,7 +86,8 @@ impl Usage {
         self.judge.add(&other.judge);
     }
 
-    /// Texts that a model read, by their tokens and whether each was cut.
+    /// Returns the usage for texts that a model read, by the number of tokens and the truncation of
+    /// each.
     pub(crate) fn of_texts(tokens: &[u32], truncated: &[bool]) -> Self {
         Self {
             texts: tokens.len() as u64,
@@ -96,7 +99,7 @@ impl Usage {
 }
 
 impl ServiceUsage {
-    /// Adds what others were asked for.
+    /// Adds the usage of other services.
     pub fn add(&mut self, other: &Self) {
         self.requests += other.requests;
         self.from_recording += other.from_recording;
@@ -108,7 +111,8 @@ impl ServiceUsage {
 }
 
 impl ServiceTokens {
-    /// Adds the tokens of another answer. A service's numbers are outside data: a sum stops at the largest number.
+    /// Adds the tokens of another answer. The numbers come from outside, so a sum saturates at the
+    /// maximum.
     pub fn add(&mut self, other: &Self) {
         for (sum, more) in [
             (&mut self.input, other.input),
@@ -122,7 +126,7 @@ impl ServiceTokens {
 }
 
 impl JudgeCounts {
-    /// Adds what other judging came to.
+    /// Adds the counts of other judges.
     pub fn add(&mut self, other: &Self) {
         self.questions += other.questions;
         self.asked_again += other.asked_again;

@@ -195,9 +195,10 @@ struct TopDocumentDocument<'a> {
 }
 
 impl ComparisonReport {
-    /// The JSON form, with a line end: `docs/comparison.schema.json`. `command`: the command line that asked for it, where there is one.
+    /// Returns the JSON form, with a line end: `docs/comparison.schema.json`. `command` is the
+    /// command line that asked for the comparison, if there is one.
     pub fn to_json(&self, command: Option<&str>) -> String {
-        // Names and numbers always have a form in JSON.
+        // Names and numbers always have a JSON form.
         serde_json::to_string_pretty(&self.document(command)).unwrap_or_default() + "\n"
     }
 
@@ -293,7 +294,7 @@ fn top_document(top: &TopDocument) -> TopDocumentDocument<'_> {
 mod tests {
     use super::*;
 
-    /// A schema that is out of date is written anew, for a look at what changed before it is committed.
+    /// Rewrites an outdated schema, so that the change can be reviewed before it is committed.
     #[test]
     fn the_schema_under_docs_is_that_of_the_documents() {
         let schema = serde_json::to_string_pretty(&schemars::schema_for!(ComparisonDocument<'_>)).unwrap() + "\n";

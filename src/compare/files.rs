@@ -1,4 +1,4 @@
-//! Runs, grades and judgements as files.
+//! Runs, grades and judgements in files.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -9,36 +9,37 @@ use crate::Result;
 use crate::eval::draw;
 use crate::io::{Qrels, Run};
 
-/// What is compared, but for models: files, in any format that [`RunFile`](crate::io::RunFile) reads.
+/// The files of a comparison, in any format that [`RunFile`](crate::io::RunFile) reads. Models are
+/// not part of it.
 #[derive(Debug, Clone, Default)]
 pub struct CompareFiles {
-    /// The run that models rerank and grades order.
+    /// The first stage's run, which models rerank and grades order.
     pub first_stage: Option<PathBuf>,
     /// Existing runs.
     pub runs: Vec<PathBuf>,
     /// Grades of the first stage's candidates, as qrels.
     pub grades: Vec<PathBuf>,
-    /// Judgements by people.
+    /// Judgements by people, as qrels.
     pub qrels: Option<PathBuf>,
-    /// Judgements by a model in their place.
+    /// Judgements by a model, used in place of `qrels`.
     pub judge_as_qrels: Option<PathBuf>,
-    /// Leaves a document out whose id is its query's, as BEIR does for ArguAna and Quora.
+    /// Leaves out documents whose id is the id of their query, as BEIR does for ArguAna and Quora.
     pub ignore_identical_ids: bool,
 }
 
-/// What was read of [`CompareFiles`].
+/// The content of [`CompareFiles`].
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Collection {
-    /// The run that models rerank and grades order.
+    /// The first stage's run, which models rerank and grades order.
     pub first_stage: Option<Run>,
     /// Existing runs.
     pub runs: Vec<Run>,
     /// Grades of the first stage's candidates.
     pub grades: Vec<Qrels>,
-    /// What quality rests on.
+    /// The judgements that quality is measured by.
     pub judgements: Option<Judgements>,
-    /// What was left out.
+    /// Notes on queries that were left out.
     pub notes: Vec<String>,
 }
 
@@ -46,7 +47,8 @@ impl CompareFiles {
     /// Reads all files into memory.
     ///
     /// # Errors
-    /// Those of [`RunFile`](crate::io::RunFile) and [`Qrels::read`]; [`Error::BadInput`](crate::Error::BadInput) for a run without results.
+    /// Those of [`RunFile`](crate::io::RunFile) and [`Qrels::read`];
+    /// [`Error::BadInput`](crate::Error::BadInput) for a run without results.
     pub fn read(&self) -> Result<Collection> {
         let run = |path: &PathBuf| read_run(path, self.ignore_identical_ids);
         Ok(Collection {
@@ -64,10 +66,11 @@ impl CompareFiles {
 }
 
 impl Collection {
-    /// Keeps `number` of the first system's queries, judged ones where there are some. Whether one is drawn depends on its id and the seed.
+    /// Keeps `number` of the first system's queries, and drops the others. If some of them are
+    /// judged, only judged ones are drawn. The draw depends on the ids and the seed.
     ///
     /// # Errors
-    /// None for what [`CompareFiles::read`] gave.
+    /// None for a collection that [`CompareFiles::read`] returned.
     pub fn sample(&mut self, number: usize, seed: u64) -> Result<()> {
         let first = self.first_stage.as_ref().or(self.runs.first());
         let ids: Vec<String> = first.into_iter().flat_map(Run::query_ids).map(str::to_owned).collect();
@@ -90,7 +93,7 @@ impl Collection {
     }
 }
 
-/// The results of some queries.
+/// Returns the results of the queries in `kept`.
 fn only(run: &Run, kept: &HashSet<&str>) -> Run {
     let mut some = Run::default();
     for (query, documents) in run.iter().filter(|(query, _)| kept.contains(query)) {

@@ -1,4 +1,4 @@
-//! Models rerank the first stage's lists, query by query and timed.
+//! Reranks the first stage's lists with models, query by query, and measures the time.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -16,21 +16,22 @@ use crate::scorer::list::order;
 use crate::scorer::{QueryReading, ScoredList};
 use crate::{Error, Result};
 
-/// Ids that are kept for a warning.
+/// Number of ids that a warning shows.
 const SHOWN_IDS: usize = 6;
 
-/// How the first stage's lists are reranked.
+/// Options for reranking the first stage's lists.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FirstStageOptions {
-    /// What messages call the run, such as its file.
+    /// The name of the run in messages, such as its file.
     pub source: String,
-    /// Models rerank only the best so many of each list; the others stay below, in the first stage's order. `None`: all.
+    /// The number of candidates of each list that models rerank. The others stay below, in the
+    /// first stage's order. `None`: all are reranked.
     pub depth: Option<usize>,
-    /// Queries and documents that the run names and nobody has are left out, not an error.
+    /// Leaves out queries and documents of the run that have no text. If false, they are an error.
     pub leaves_out: bool,
 }
 
-/// The first stage's lists, with the texts that models rerank them by.
+/// The first stage's lists, with the texts that models rerank.
 pub struct FirstStage<'a> {
     texts: &'a Texts,
     lists: Vec<List<'a>>,
@@ -38,18 +39,18 @@ pub struct FirstStage<'a> {
     num_candidates: usize,
 }
 
-/// The candidates of a query, best first by the first stage.
+/// The candidates of a query, in the first stage's order, best first.
 struct List<'a> {
     query_id: &'a str,
     query: &'a str,
     ranked: RankedList<'a>,
-    /// Whether there is the candidate's text; those without are left out.
+    /// True for a candidate with a text; others are left out.
     has_text: Vec<bool>,
 }
 
-/// What a model made of a list.
+/// The result of reranking one list.
 struct RerankedList {
-    /// Best first; the rest of the first stage's list below.
+    /// The reranked candidates, best first, then the rest of the first stage's list.
     ids: Vec<String>,
     scores: Vec<f32>,
     ties: Ties,
@@ -63,11 +64,11 @@ struct RerankedList {
 }
 
 impl<'a> FirstStage<'a> {
-    /// Looks up what a run names.
+    /// Looks up the texts of the queries and documents of a run.
     ///
     /// # Errors
-    /// [`Error::MissingTexts`] for a query or document that nobody has, unless such are left out and something else is there; those of
-    /// [`Texts::document`].
+    /// [`Error::MissingTexts`] for a query or document without text, if such are not left out or if
+    /// nothing else is left; those of [`Texts::document`].
     pub fn new(run: &'a Run, texts: &'a Texts, options: &FirstStageOptions, observer: &dyn Observer) -> Result<Self> {
         let (mut lists, mut missing) = (Vec::new(), [Vec::new(), Vec::new()]);
         for (query_id, documents) in run.iter() {
@@ -91,10 +92,12 @@ impl<'a> FirstStage<'a> {
         Ok(Self { texts, lists, depth, num_candidates })
     }
 
-    /// Reranks every list. `source`: the model as it was asked for. `call` may end it, and counts texts and dollars.
+    /// Reranks all lists. `source` is the model as it was asked for. `call` may end the work; it
+    /// counts texts and dollars.
     ///
     /// # Errors
-    /// [`Error::At`] naming the query, around what the reranker fails with; of a score that is not a number it names the candidate too.
+    /// [`Error::At`] naming the query, around the reranker's error. For a score that is not a
+    /// number it names the candidate too.
     pub fn rerank(
         &self,
         name: impl Into<String>,
@@ -126,7 +129,7 @@ impl<'a> FirstStage<'a> {
         })
     }
 
-    /// The best candidates reranked, the others below in the first stage's order.
+    /// Reranks the best candidates of a list. The others stay below, in the first stage's order.
     fn rerank_list(&self, list: &List<'_>, reranker: &Reranker, call: &Call<'_>) -> Result<RerankedList> {
         let all = list.ranked.documents();
         let (head, tail) = all.split_at(all.len().min(self.depth));
@@ -185,7 +188,8 @@ impl<'a> FirstStage<'a> {
     }
 }
 
-/// What the run names and nobody has, queries and documents: an error unless such are left out and something else is there.
+/// Reports queries and documents of the run that have no text. It is an error if such are not left
+/// out, or if nothing else is left.
 fn judge_missing(
     missing: &[Vec<&str>; 2],
     texts: &Texts,
@@ -205,7 +209,7 @@ fn judge_missing(
     Ok(())
 }
 
-/// Scores a list, and the seconds that it took.
+/// Scores a list, and measures the seconds.
 fn timed(reranker: &Reranker, query: &str, passages: &[Cow<'_, str>], call: &Call<'_>) -> Result<(ScoredList, f64)> {
     let started = Instant::now();
     let scored = reranker.score_queries(&[query], passages, call)?.swap_remove(0);

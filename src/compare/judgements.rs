@@ -1,4 +1,4 @@
-//! Judgements, and whose they are.
+//! Judgements, by people or by a model.
 
 use std::path::Path;
 
@@ -6,19 +6,19 @@ use super::runs::read_run;
 use crate::io::Qrels;
 use crate::{Error, Result};
 
-/// Judgements, and whose they are.
+/// Judgements, by people or by a model.
 #[derive(Debug, Clone)]
 pub struct Judgements {
     /// The grades.
     pub qrels: Qrels,
-    /// Where they come from, such as a file's name.
+    /// The source of the grades, such as a file's name.
     pub source: String,
-    /// A model's in the place of people's.
+    /// True if a model made the judgements, in place of people.
     pub by_model: bool,
 }
 
 impl Judgements {
-    /// Reads judgements by people: qrels of four columns, or three.
+    /// Reads judgements by people: qrels with four columns, or three.
     ///
     /// # Errors
     /// Those of [`Qrels::read`].
@@ -27,10 +27,12 @@ impl Judgements {
         Ok(Self { qrels: Qrels::read(path)?, source: path.display().to_string(), by_model: false })
     }
 
-    /// Reads a model's grades: qrels, or a run (`.trec`, `.run`, `.jsonl`, `.ndjson`) whose scores are whole numbers.
+    /// Reads judgements by a model: qrels, or a run (`.trec`, `.run`, `.jsonl`, `.ndjson`) whose
+    /// scores are whole numbers.
     ///
     /// # Errors
-    /// Those of [`Qrels::read`] and [`RunFile`](crate::io::RunFile); [`Error::BadInput`] for a run with a score that is no grade.
+    /// Those of [`Qrels::read`] and [`RunFile`](crate::io::RunFile); [`Error::BadInput`] for a run
+    /// with a score that is not a grade.
     pub fn read_model(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let extension = path.extension().map(|extension| extension.to_ascii_lowercase());

@@ -1,8 +1,11 @@
-//! Comparing systems: how good each is, how far they agree, what they took, and the queries that they dispute.
+//! Compares systems: their quality, their agreement, their cost, and the queries on which they
+//! disagree.
 //!
-//! A [`System`] is a ranking of every query, wherever it comes from: a run ([`System::of_run`]), a model that reranked the first
-//! stage's lists ([`FirstStage::rerank`]), or grades ([`System::by_grades`]). [`compare`] puts them beside the first one. Judgements
-//! are needed for quality only. [`CompareFiles`] and [`Texts::open`] read files; all else can be in memory.
+//! A [`System`] is a ranking of every query. It comes from a run ([`System::of_run`]), from a model
+//! that reranked the first stage's lists ([`FirstStage::rerank`]), or from grades
+//! ([`System::by_grades`]). [`compare`] compares the others with the first one. Judgements are
+//! needed for quality only. [`CompareFiles`] and [`Texts::open`] read files; everything else can be
+//! in memory.
 //!
 //! ```
 //! use nearsort::compare::{CompareOptions, FirstStage, FirstStageOptions, Judgements, System, SystemKind, Texts, compare};
@@ -35,7 +38,7 @@
 //! # }
 //! ```
 //!
-//! Nothing is printed here, and no environment is used.
+//! This module prints nothing and reads no environment variables.
 
 mod document;
 mod files;

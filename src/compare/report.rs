@@ -1,4 +1,4 @@
-//! What is made of the systems: quality, agreement, and the queries that they dispute.
+//! The report on the systems: quality, agreement, and the queries on which they disagree.
 
 use std::collections::HashSet;
 
@@ -12,79 +12,82 @@ use crate::eval::{
 use crate::io::{Grades, ScoredDocument};
 use crate::{Error, Result};
 
-/// Documents of a disputed query that are shown of each system.
+/// Number of documents of each system that are shown for a disputed query.
 const SHOWN_DOCUMENTS: usize = 3;
 
-/// Everything that is known of the systems beside each other.
+/// The result of a comparison.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ComparisonReport {
-    /// The first is what the others are compared with.
+    /// The systems. The others are compared with the first one.
     pub systems: Vec<SystemReport>,
-    /// What quality rests on.
+    /// The judgements that quality is measured by.
     pub judgements: Option<Judgements>,
-    /// How it was compared; without judgements it has no measures.
+    /// The options of the comparison; without judgements they have no measures.
     pub options: CompareOptions,
-    /// Of the first system.
+    /// The number of queries of the first system.
     pub num_queries: usize,
-    /// Row by row below the diagonal: the agreement of a system with each one before it; `None` where they have no query in common.
+    /// The agreement of each system with each one before it, row by row below the diagonal. `None`
+    /// if they have no query in common.
     pub agreement: Vec<Vec<Option<MeanAgreement>>>,
-    /// The queries on which the systems agree least, those first.
+    /// The queries with the least agreement, least first.
     pub disputed: Vec<DisputedQuery>,
-    /// What does not fit together with the first system's queries.
+    /// Notes on queries that differ from the first system's.
     pub notes: Vec<String>,
 }
 
-/// A system and what was found of it.
+/// A system and its results.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct SystemReport {
     /// The system.
     pub system: System,
-    /// By the judgements, where there are some.
+    /// The evaluation, if there are judgements.
     pub evaluation: Option<Evaluation>,
     /// One per measure; empty without judgements.
     pub measured: Vec<Measured>,
 }
 
-/// A query with what the systems put first.
+/// A query and the first documents of each system.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct DisputedQuery {
     /// The query's id.
     pub id: String,
-    /// Its text, where it is known.
+    /// Its text, if it is known.
     pub text: Option<String>,
     /// 1 less the mean rank-biased overlap of all pairs.
     pub disagreement: f64,
-    /// One per system; `None` where it lacks the query.
+    /// The first documents of each system; `None` if it lacks the query.
     pub tops: Vec<Option<Vec<TopDocument>>>,
 }
 
-/// A document near the top.
+/// A document among the first of a list.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct TopDocument {
     /// The document's id.
     pub id: String,
-    /// `None` where nobody judged it.
+    /// The grade; `None` if the document is not judged.
     pub grade: Option<i32>,
-    /// Its text, where it is known.
+    /// Its text, if it is known.
     pub text: Option<String>,
 }
 
 impl ComparisonReport {
-    /// Whether a model took time, for columns that say so.
+    /// Returns true if a system has a cost, so that reports show the columns.
     pub fn has_costs(&self) -> bool {
         self.systems.iter().any(|system| system.system.cost.is_some())
     }
 }
 
-/// Compares systems with the first of them. `texts` are shown with disputed queries, as far as they are there.
+/// Compares systems with the first of them. Disputed queries are shown with their `texts`, if these
+/// are known.
 ///
 /// # Errors
-/// [`Error::InvalidArgument`] for fewer than two systems, two of one name, or one without a query in common with the first, and for a
-/// measure that is a count before all others; [`Error::BadInput`] naming the system that cannot be evaluated.
+/// [`Error::InvalidArgument`] for fewer than two systems, two systems of one name, a system without
+/// a query in common with the first, and a first measure that is a count; [`Error::BadInput`]
+/// naming the system that cannot be evaluated.
 pub fn compare(
     systems: Vec<System>,
     judgements: Option<Judgements>,
@@ -114,7 +117,7 @@ fn check(systems: &[System], options: &CompareOptions) -> Result<()> {
     check_measures(&options.measures)
 }
 
-/// Refuses measures the first of which is no quality, before the work.
+/// Checks that the first measure is a quality and not a count. Callers run it before the work.
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] naming the count.
@@ -147,7 +150,8 @@ fn measured(
     Ok(all.map(report).collect())
 }
 
-/// What does not fit together with the first system's queries; an error where nothing does.
+/// Returns notes on queries that differ from the first system's. A system without a query in common
+/// is an error.
 fn differing_queries(systems: &[System]) -> Result<Vec<String>> {
     let Some((first, others)) = systems.split_first() else { return Ok(Vec::new()) };
     let notes: Result<Vec<_>> = others.iter().map(|other| differing(first, other)).collect();
@@ -184,7 +188,7 @@ fn agreement(systems: &[System]) -> Vec<Vec<Option<MeanAgreement>>> {
     (0..systems.len()).map(row).collect()
 }
 
-/// The queries of the first system on which all that have it agree least.
+/// Returns the `number` queries of the first system on which the systems that have it agree least.
 fn disputed(
     systems: &[System],
     judgements: Option<&Judgements>,

@@ -1,11 +1,11 @@
-//! Runs as files.
+//! Runs in files.
 
 use std::path::Path;
 
 use crate::io::{Run, RunFile};
 use crate::{Error, Result};
 
-/// A run, checked line by line.
+/// Reads a run, and checks it line by line.
 pub(super) fn read_run(path: &Path, ignore_identical_ids: bool) -> Result<Run> {
     let mut run = Run::default();
     RunFile::open(path)?.ignore_identical_ids(ignore_identical_ids).for_each_query(|results| {

@@ -1,4 +1,4 @@
-//! A model with how it ranks, as one word: `all-MiniLM-L6-v2+cosine+none`.
+//! A model with its settings, as one text: `all-MiniLM-L6-v2+cosine+none`.
 
 use std::path::Path;
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use crate::model::RankOptions;
 use crate::scorer::{Feedback, LongText, Scoring};
 use crate::{Error, Result};
 
-/// A model with how it ranks.
+/// A model with its ranking options.
 ///
 /// ```
 /// use nearsort::{Blend, LongText, RankOptions, Scoring, compare::RankedModel};
@@ -19,15 +19,15 @@ use crate::{Error, Result};
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct RankedModel {
-    /// As it was asked for.
+    /// The text that was parsed.
     pub text: String,
     /// The model's name.
     pub model: String,
-    /// How it ranks.
+    /// The ranking options.
     pub options: RankOptions,
 }
 
-/// What a word after a plus asks for.
+/// The setting behind one `+`.
 enum Word {
     Scoring(Scoring),
     Blend(Blend),
@@ -55,11 +55,14 @@ impl Word {
 }
 
 impl RankedModel {
-    /// Reads a model and the words behind it, which stand in for the options of `base`: a scoring, a blend (`none`, `linear`, `rrf`, with its
-    /// own weight), feedback (`feedback`, `no-feedback`) or what becomes of long texts. A plus in the name of a folder that is there is a part of the name.
+    /// Parses a model and its settings, each after a `+`. They replace options of `base`: a
+    /// scoring, a blend (`none`, `linear`, `rrf`, with its default weight), feedback (`feedback`,
+    /// `no-feedback`) or the mode for long texts. A `+` in the name of an existing folder is part
+    /// of the name.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for an unknown word, listing the known ones, and for a text without a model.
+    /// [`Error::InvalidArgument`] for an unknown word, listing the known ones, and for a text
+    /// without a model.
     pub fn parse(text: &str, base: RankOptions) -> Result<Self> {
         let (mut options, mut model) = (base, text);
         while let Some((before, word)) = model.rsplit_once('+') {

@@ -15,7 +15,7 @@ use crate::{Error, Result};
 pub struct Texts {
     queries: HashMap<String, String>,
     documents: Documents,
-    /// As messages name them.
+    /// The names of queries and documents in messages.
     names: [String; 2],
 }
 
@@ -24,12 +24,12 @@ enum Documents {
     #[default]
     None,
     Memory(HashMap<String, String>),
-    /// In files, with the folder of what was noted of them.
+    /// Documents in files, and the folder of their index.
     Files(Box<(Corpus, TempDir)>),
 }
 
 impl Texts {
-    /// Texts in memory, each with its id.
+    /// Makes a collection of texts in memory, each with its id.
     pub fn new<'a>(
         queries: impl IntoIterator<Item = (&'a str, &'a str)>,
         documents: impl IntoIterator<Item = (&'a str, &'a str)>,
@@ -40,8 +40,8 @@ impl Texts {
         Self { queries: queries.into_iter().map(owned).collect(), documents, names }
     }
 
-    /// A file of queries and files of documents, or patterns such as `parts/*.parquet`. Queries are read into memory; of documents
-    /// only where they lie is kept.
+    /// Opens a file of queries and files of documents, or patterns such as `parts/*.parquet`.
+    /// Queries are read into memory; for documents, only their positions in the files are kept.
     ///
     /// # Errors
     /// Those of [`read_delimited_queries`] and [`Corpus::open`].
@@ -65,15 +65,15 @@ impl Texts {
         Ok(Self { queries: by_id, documents: Documents::Files(Box::new((corpus, folder))), names })
     }
 
-    /// The text of a query; `None` where there is none.
+    /// Returns the text of a query, if there is one.
     pub fn query(&self, id: &str) -> Option<&str> {
         self.queries.get(id).map(String::as_str)
     }
 
-    /// The passage of a document, title and text; `None` where there is none.
+    /// Returns the passage of a document, title and text, if there is one.
     ///
     /// # Errors
-    /// When the file cannot be read, or has changed.
+    /// If the file cannot be read, or has changed.
     pub fn document(&self, id: &str) -> Result<Option<Cow<'_, str>>> {
         match &self.documents {
             Documents::None => Ok(None),
@@ -82,7 +82,7 @@ impl Texts {
         }
     }
 
-    /// Queries and documents as messages name them.
+    /// Returns the names of queries and documents in messages.
     pub(super) fn names(&self) -> [&str; 2] {
         [&self.names[0], &self.names[1]]
     }

@@ -1,35 +1,35 @@
-//! What keeps a job from beginning or going on.
+//! Errors that keep a job from starting or resuming.
 
 use std::fmt;
 use std::path::PathBuf;
 
-/// Why a job cannot begin, or cannot go on. Nothing was changed.
+/// The reason why a job cannot start or resume. Nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum JobError {
-    /// Another process is at work on it.
+    /// Another process is working on the job.
     #[error("another process is at work on {}; wait for it, or give another output", output.display())]
     Busy {
-        /// What the job writes.
+        /// The output of the job.
         output: PathBuf,
     },
-    /// The folder that the job needs is somebody else's.
+    /// The folder that the job needs was not made by nearsort.
     #[error("{} is needed for the job, but it is not nearsort's: {why}; nothing in it was changed; move it away, or give another output", folder.display())]
     Foreign {
         /// The folder.
         folder: PathBuf,
-        /// What tells that.
+        /// The evidence for that.
         why: String,
     },
-    /// The manifest of the folder cannot be read.
+    /// The manifest in the folder cannot be read.
     #[error("{}: not the manifest of a job: {why}; give everything as it was to go on with it, or begin the job anew", file.display())]
     NoManifest {
         /// The manifest.
         file: PathBuf,
-        /// What is wrong with it.
+        /// The problem with it.
         why: String,
     },
-    /// The folder holds an unfinished job of other inputs, another model or other options.
+    /// The folder holds an unfinished job with other inputs, another model or other options.
     #[error("{} holds an unfinished job, but {difference}; give everything as it was to go on with it, or begin the job anew", folder.display())]
     Differs {
         /// The folder.
@@ -37,41 +37,41 @@ pub enum JobError {
         /// The first thing that differs.
         difference: Difference,
     },
-    /// What the job has kept is damaged.
+    /// The data that the job has kept is damaged.
     #[error("cannot go on with the job: {why}; begin the job anew")]
     CannotGoOn {
-        /// What is damaged.
+        /// The damage.
         why: String,
     },
-    /// Outputs that are to be joined are shards of different jobs.
+    /// Outputs to be joined are shards of different jobs.
     #[error("{} and {} are not of one job: {difference}", one.display(), other.display())]
     NotOneJob {
-        /// An output.
+        /// One output.
         one: PathBuf,
-        /// Another.
+        /// Another output.
         other: PathBuf,
         /// The first thing that differs.
         difference: Difference,
     },
-    /// A job that leaves nothing on the disk cannot go on.
+    /// A job that keeps nothing on disk cannot resume.
     #[error("only a job with an output file, and without an input from standard input, can be resumed")]
     NotResumable,
 }
 
-/// In what two jobs differ.
+/// The difference between two jobs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Difference {
-    /// In the value of an option.
+    /// Another value of an option.
     Option {
         /// Its name, such as `top-k`.
         name: String,
-        /// What it was, as JSON.
+        /// The earlier value, as JSON.
         was: String,
-        /// What it is, as JSON.
+        /// The present value, as JSON.
         is: String,
     },
-    /// In something else, in words.
+    /// Another difference, in words.
     Other(String),
 }
 

@@ -1,7 +1,8 @@
-//! Options by the names that their users know.
+//! Replaces the names of options in messages.
 
-/// A message with other names of options. A message names an option as `` `max_tokens=` ``, a setting as `` `blend=none` ``; where `named`
-/// knows the option, its name takes the place, with the value behind it. All else stays.
+/// Replaces the names of options in a message. A message names an option as `` `max_tokens=` ``,
+/// and with a value as `` `blend=none` ``. If `named` knows the option, the name that it returns
+/// takes the place, followed by the value. The rest of the message stays as it is.
 ///
 /// ```
 /// use nearsort::error::with_names;

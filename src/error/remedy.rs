@@ -1,12 +1,13 @@
-//! What to do about an error.
+//! Remedies for errors.
 
 use std::fmt;
 
-/// What helps against an error. The ones that are more than words are data, for faces have words of their own for what they can do.
+/// The remedy for an error. Remedies that the command, the server and Python word differently are
+/// variants of their own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Remedy {
-    /// Words that hold for every face.
+    /// Advice in words, the same in the command, the server and Python.
     Say(String),
     /// Candidates have no row in the index: add them, or leave them out.
     AddToIndex,
@@ -16,26 +17,27 @@ pub enum Remedy {
     BuildIndex,
     /// There is an index already: add to it, or replace it.
     AddToOrReplaceIndex,
-    /// A file of the index is damaged: build it again, or restore the file.
+    /// A file of the index is damaged: rebuild the index, or restore the file.
     RebuildIndex,
-    /// The same, and more may be damaged: verify it first.
+    /// A file of the index is damaged, and others may be: verify the index, then as
+    /// [`Remedy::RebuildIndex`].
     VerifyIndex,
-    /// An unfinished build cannot go on: begin it anew.
+    /// An unfinished build cannot resume: start it again.
     RestartBuild,
-    /// The cache of embeddings is damaged: remove it, or do without.
+    /// The embedding cache is damaged: remove it, or work without it.
     ClearCache,
     /// The model's numbers are not finite: verify its files.
     VerifyModel,
-    /// The device does not answer: look at its driver, or compute on the CPU.
+    /// The device does not respond: check its driver, or compute on the CPU.
     UseCpu,
     /// The device is not compiled in: rebuild, or compute on the CPU.
     RebuildOrUseCpu {
         /// The cargo feature.
         feature: &'static str,
     },
-    /// The model has no embeddings, and reranks.
+    /// The model has no embeddings; it can only rerank.
     RerankWithIt,
-    /// The model has vectors of tokens only, and reranks by them.
+    /// The model has token vectors only; it can only rerank, by MaxSim.
     RerankByMaxSim,
 }
 

@@ -1,62 +1,62 @@
-//! What goes wrong with services over HTTP.
+//! Errors of services over HTTP.
 
 use super::stopped::Stopped;
 
-/// Why a question has no answer. No message of these holds a key.
+/// The reason why a request to a service failed. No message contains a key.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ServiceError {
-    /// The service does not take the request, and asking again would not help.
+    /// The service rejects the request, and a retry would not help.
     #[error("{host} answers {status}: {message}")]
     Refused {
         /// The service's host.
         host: String,
         /// HTTP status.
         status: u16,
-        /// The service's own name of the error, such as `insufficient_quota`.
+        /// The service's code for the error, such as `insufficient_quota`.
         code: Option<String>,
-        /// The parameter that it does not take, where it names one.
+        /// The parameter that the service rejects, if it names one.
         param: Option<String>,
-        /// What it says.
+        /// The service's message.
         message: String,
     },
-    /// No answer after every try.
+    /// All tries failed.
     #[error("{host}: {reason}; gave up after {tries} tries")]
     Unavailable {
         /// The service's host.
         host: String,
-        /// What the last try came to.
+        /// The failure of the last try.
         reason: String,
-        /// How often it was tried.
+        /// The number of tries.
         tries: usize,
     },
-    /// The next request could cost more than is left.
+    /// The next request could cost more than the rest of the budget.
     #[error(
         "the budget of ${budget:.2} does not allow another request: ${spent:.4} are spent or under way, and it may cost ${next:.4}"
     )]
     OverBudget {
-        /// In dollars.
+        /// The budget, in dollars.
         budget: f64,
-        /// In dollars.
+        /// The dollars that are spent, or reserved by requests under way.
         spent: f64,
-        /// In dollars.
+        /// The maximum cost of the next request, in dollars.
         next: f64,
     },
-    /// A replay has no answer to this.
+    /// The recording that is replayed has no answer to this request.
     #[error("{0} has no answer to a request that this run makes; record it again with the same input and options")]
     NotRecorded(String),
-    /// What was answered is not what the service's format says.
+    /// The answer does not have the service's format.
     #[error("{host} answers what is no answer: {message}")]
     Malformed {
         /// The service's host.
         host: String,
-        /// What is wrong with it.
+        /// The problem with the answer.
         message: String,
     },
-    /// The call that asks ended early.
+    /// The call ended early.
     #[error(transparent)]
     Stopped(#[from] Stopped),
-    /// An address, key or file that cannot be used.
+    /// An address, key or file cannot be used.
     #[error("{0}")]
     Setup(String),
 }

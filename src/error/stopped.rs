@@ -1,6 +1,7 @@
-//! Why a call ended before its work was done.
+//! Reasons why a call ended early.
 
-/// Why a call ended before its work was done. Nothing of it is left half-written, and what it used is as it was before.
+/// The reason why a call ended before its work was done. Nothing is left half-written, and what the
+/// call worked with is as it was before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Stopped {

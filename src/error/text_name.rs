@@ -1,16 +1,16 @@
-//! Which text an error is about.
+//! Names the text that an error is about.
 
 use std::fmt;
 
-/// Which of a call's texts an error is about, by positions that count from 0.
+/// The text that an error is about, by positions that count from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TextName {
-    /// A query: the position of its list.
+    /// The query of the list at this position.
     Query(usize),
-    /// A document: its position among the documents.
+    /// The document at this position.
     Document(usize),
-    /// Both together, as a cross-encoder reads them.
+    /// A query and a document together, as a cross-encoder reads them.
     Pair {
         /// The query's position.
         query: usize,
@@ -20,7 +20,7 @@ pub enum TextName {
 }
 
 impl TextName {
-    /// The same text by its position elsewhere.
+    /// Maps the positions by `query` and `document`.
     pub(super) fn renumbered(self, query: impl Fn(usize) -> usize, document: impl Fn(usize) -> usize) -> Self {
         match self {
             Self::Query(at) => Self::Query(query(at)),

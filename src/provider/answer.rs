@@ -1,8 +1,8 @@
-//! What is known of an answer, whatever it holds: its size, its faults, its usage.
+//! Properties of every answer: its size, its faults, its usage.
 
 use crate::call::ServiceTokens;
 
-/// What is wrong with an answer, and with which text of the request where it is about one.
+/// A fault of an answer, with the position of the text in the request if it is about one.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Wrong {
     pub message: String,
@@ -19,27 +19,27 @@ impl Wrong {
     }
 }
 
-/// The most that an answer may have beside its envelope.
+/// The maximum size of an answer without its envelope.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct AnswerSize {
     pub bytes: u64,
-    /// JSON values, counted by commas and brackets, also in strings.
+    /// JSON values, counted by commas and brackets, including those in strings.
     pub values: u64,
 }
 
 /// Tokens and search units as a service counts them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TokenCount {
-    /// Of what is sent.
+    /// Tokens of the request.
     pub input: u64,
-    /// Of what is answered.
+    /// Tokens of the answer.
     pub output: u64,
-    /// Units by which some services bill searches instead of tokens.
+    /// Units by which some services bill searches, in place of tokens.
     pub search_units: u64,
 }
 
 impl From<TokenCount> for ServiceTokens {
-    /// The most that a request may take.
+    /// Converts the maximum usage of a request.
     fn from(count: TokenCount) -> Self {
         let TokenCount { input, output, search_units } = count;
         Self { input, cached_input: 0, output, search_units }

@@ -7,7 +7,7 @@ use super::kind::ServiceKind;
 use super::wire::{ErrorWords, Facts, Wire};
 use crate::call::ServiceTokens;
 
-/// The version of Anthropic's format that is spoken unless another is asked for.
+/// Default version of Anthropic's format.
 pub const ANTHROPIC_VERSION: &str = "2023-06-01";
 
 static FACTS: Facts = Facts {
@@ -45,7 +45,8 @@ impl Wire for Anthropic {
         key.map(|key| ("x-api-key", key.to_owned())).into_iter().chain([version]).collect()
     }
 
-    /// Anthropic's `input_tokens` are those that its cache had nothing to do with.
+    /// Reads the usage. Anthropic's `input_tokens` do not include those read from or written to its
+    /// cache.
     fn usage(&self, body: &Value) -> Option<ServiceTokens> {
         let usage = body.get("usage")?;
         let number = |name: &str| usage.get(name).and_then(Value::as_u64);
@@ -55,7 +56,8 @@ impl Wire for Anthropic {
         Some(ServiceTokens { input, cached_input: cached, output: number("output_tokens")?, search_units: 0 })
     }
 
-    /// `temperature: Extra inputs are not permitted`, `` `temperature` is deprecated for this model ``.
+    /// Matches `temperature: Extra inputs are not permitted`, `` `temperature` is deprecated for
+    /// this model ``.
     fn refused_parameter<'a>(&self, message: &'a str) -> Option<&'a str> {
         if let Some((name, _)) = message.split_once(": Extra inputs") {
             return Some(name);
@@ -104,15 +106,15 @@ impl Chats for Anthropic {
         json!({ "content": [{ "type": "text", "text": answer }] })
     }
 
-    /// Opus from 4.7 and Sonnet from 5 take no sampling parameters; models whose version stands
-    /// before the family (claude-3-5-sonnet) know no form of the answer.
+    /// Opus from 4.7 and Sonnet from 5 take no sampling parameters. Models with the version before
+    /// the family (claude-3-5-sonnet) do not support a form of the answer.
     fn refused(&self, model: &str) -> &'static [Parameter] {
         let mut parts = model.trim_start_matches("claude-").split(['-', '.']);
         let family = parts.next().unwrap_or_default();
         if family.starts_with(|c: char| c.is_ascii_digit()) {
             return &[Parameter::Format];
         }
-        // What is longer than two digits is a date.
+        // A longer number than two digits is a date.
         let mut number = || parts.next().filter(|part| part.len() <= 2).and_then(|part| part.parse::<u32>().ok());
         let version = (number().unwrap_or(0), number().unwrap_or(0));
         let is_newer = (family == "opus" && version >= (4, 7)) || (family == "sonnet" && version >= (5, 0));

@@ -8,7 +8,7 @@ use super::openai::OpenAi;
 use super::wire::{Embeds, ErrorWords, Facts, Wire};
 use crate::call::ServiceTokens;
 
-/// The version of Azure's addresses that is used unless another is asked for.
+/// Default version of Azure's API.
 pub const AZURE_API_VERSION: &str = "2024-10-21";
 
 static FACTS: Facts = Facts {
@@ -48,8 +48,8 @@ impl Wire for Azure {
         OpenAi.guess_kind(model)
     }
 
-    /// The deployment stands in the path, unless the base URL is of the newer form, which is
-    /// OpenAI's own and has the model in the body.
+    /// Puts the deployment into the path. The newer form of the base URL is OpenAI's own and has
+    /// the model in the body.
     fn url(&self, base: &str, path: &str, model: &str, api_version: Option<&str>) -> String {
         if base.ends_with("/v1") {
             return format!("{base}{path}");

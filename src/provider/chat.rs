@@ -1,43 +1,44 @@
-//! Questions to language models and their answers, whatever the provider's format.
+//! Questions to language models and their answers, in any provider's format.
 
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::answer::AnswerSize;
 
-/// Characters of an answer that a reason shows.
+/// Number of characters of an answer that a reason shows.
 const SHOWN_CHARS: usize = 80;
-/// Bytes of a token in an answer, escaped; hidden thoughts are told too.
+/// Bytes of a token in an answer, escaped. Hidden thoughts are sent too.
 pub(super) const TOKEN_BYTES: u64 = 64;
 
 /// The language models of a provider.
 pub(crate) trait Chats: Send + Sync {
-    /// Under the base URL.
+    /// Returns the path under the base URL.
     fn path(&self) -> &'static str;
 
-    /// The body of a request, with those optional parameters that the model takes.
+    /// Returns the body of a request, with those optional parameters that the model takes.
     fn body(&self, model: &str, question: &Question<'_>, takes: &dyn Fn(Parameter) -> bool) -> Value;
 
-    /// The answer in a reply's body. An answer of nothing but white space is an answer here.
+    /// Reads the answer from a reply's body. An answer of white space is accepted here.
     fn read(&self, body: &Value) -> Result<Answer, Unusable>;
 
-    /// The answer in a reply's body, with something in it.
+    /// Reads the answer from a reply's body. An empty answer is unusable.
     fn answer(&self, body: &Value) -> Result<Answer, Unusable> {
         let answer = self.read(body)?;
         if answer.text.trim().is_empty() { Err(Unusable::because("the answer is empty")) } else { Ok(answer) }
     }
 
-    /// A body in which [`Chats::read`] finds this answer.
+    /// Returns a body in which [`Chats::read`] finds this answer.
     fn example(&self, answer: &str) -> Value;
 
-    /// Parameters that a family of models is known to refuse, by the model's name in lower case
-    /// and without an organisation before it.
+    /// Returns the parameters that a family of models is known to refuse, by the model's name in
+    /// lower case and without an organisation before it.
     fn refused(&self, model: &str) -> &'static [Parameter];
 
-    /// Whether a model thinks before it answers, in tokens that count as answered; as above.
+    /// Returns true if a model thinks before it answers, in tokens that count as output. `model` is
+    /// as for [`Chats::refused`].
     fn reasons(&self, model: &str) -> bool;
 
-    /// A parameter as it stands in a request's body.
+    /// Returns the names of a parameter in a request's body.
     fn names(&self, parameter: Parameter) -> &'static [&'static str];
 
     fn answer_size(&self, _body: &Value, output_tokens: u64) -> AnswerSize {
@@ -45,18 +46,18 @@ pub(crate) trait Chats: Send + Sync {
     }
 }
 
-/// A parameter that a question can do without.
+/// An optional parameter of a question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Parameter {
-    /// A temperature of 0: the likeliest answer.
+    /// A temperature of 0: the most likely answer.
     Temperature,
     /// The probabilities of the answer's tokens.
     Logprobs,
     /// The form of the answer as a JSON schema.
     Format,
-    /// Little effort in thinking.
+    /// Low reasoning effort.
     Effort,
-    /// The newer name of the limit of tokens; where it is refused, the older one is said.
+    /// The newer name of the limit of tokens. If it is refused, the older name is sent.
     CompletionLimit,
 }
 
@@ -68,15 +69,15 @@ impl Parameter {
     }
 }
 
-/// What a model is told and asked.
+/// The instructions and the question for a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Prompt {
-    /// Empty: there are no instructions.
+    /// The instructions; may be empty.
     pub system: String,
     pub user: String,
 }
 
-/// A token of an answer, as OpenAI's `logprobs.content` has it.
+/// A token of an answer, in the form of OpenAI's `logprobs.content`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub(crate) struct Token {
     #[serde(flatten)]
@@ -85,19 +86,19 @@ pub(crate) struct Token {
     pub top_logprobs: Vec<Alternative>,
 }
 
-/// A token that could stand in a place, and how likely it is.
+/// A possible token at a position, and its log probability.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub(crate) struct Alternative {
     pub token: String,
     pub logprob: f64,
-    /// A token can be a part of a character; then `token` is not what it says.
+    /// The bytes of the token. If a token is a part of a character, `token` does not show them.
     #[serde(default)]
     pub bytes: Option<Vec<u8>>,
 }
 
-/// How an answer is to look.
+/// The required form of an answer.
 pub(crate) struct Form {
-    /// Of the schema.
+    /// The name of the schema.
     pub name: &'static str,
     /// Its JSON schema.
     pub schema: Value,
@@ -108,27 +109,27 @@ pub(crate) struct Question<'a> {
     pub prompt: &'a Prompt,
     pub form: &'a Form,
     pub max_output_tokens: u64,
-    /// Whether the probabilities of the tokens are of use.
+    /// True if the probabilities of the tokens are used.
     pub wants_logprobs: bool,
 }
 
-/// What a model answers.
+/// The answer of a model.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Answer {
     pub text: String,
-    /// Its tokens with their probabilities; empty where the service does not tell.
+    /// Its tokens with their probabilities; empty if the service does not report them.
     pub tokens: Vec<Token>,
 }
 
-/// Why a reply holds no answer.
+/// The reason why a reply holds no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Unusable {
     pub reason: String,
-    /// It was cut off by the limit of tokens.
+    /// The limit of tokens cut it off.
     pub is_cut: bool,
-    /// Asking again would give the same.
+    /// Asking again would give the same result.
     pub is_final: bool,
-    /// The model or the service's filter will not answer for what the texts say.
+    /// The model or the service's filter refuses to answer because of the texts.
     pub is_refusal: bool,
 }
 
@@ -146,7 +147,7 @@ impl Unusable {
     }
 }
 
-/// A text, or the texts among the parts of a content.
+/// Returns a text, or the joined texts among the parts of a content.
 pub(super) fn text(content: &Value) -> Option<String> {
     match content {
         Value::String(text) => Some(text.clone()),
@@ -158,7 +159,7 @@ pub(super) fn text(content: &Value) -> Option<String> {
     }
 }
 
-/// The beginning of an answer, on one line.
+/// Returns the first part of an answer, on one line.
 pub(crate) fn excerpt(text: &str) -> String {
     let line: String = text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).take(SHOWN_CHARS).collect();
     if text.trim().chars().count() > SHOWN_CHARS { line + "..." } else { line }

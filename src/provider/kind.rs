@@ -1,19 +1,19 @@
-//! What models of services do.
+//! Kinds of service models.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::error::Error;
 
-/// What a model of a service does with texts.
+/// The task of a service's model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ServiceKind {
-    /// It gives vectors.
+    /// It embeds texts.
     Embeddings,
-    /// It is a language model, which is asked how well candidates answer a query.
+    /// It is a language model, which judges how well candidates answer a query.
     Judge,
-    /// It scores candidates for a query by itself.
+    /// It reranks: it scores candidates for a query by itself.
     Rerank,
 }
 

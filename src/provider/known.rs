@@ -1,4 +1,4 @@
-//! The providers that are known, and what can be asked about each.
+//! The known providers, and what each one offers.
 
 use std::fmt;
 
@@ -10,10 +10,10 @@ use super::wire::{Embeds, ErrorWords, Reranks, Wire};
 use crate::call::ServiceTokens;
 use crate::error::ServiceError;
 
-/// The providers: one line each, in the order in which messages name them.
+/// Defines the providers: one line each, in the order in which messages name them.
 macro_rules! providers {
     ($($(#[$doc:meta])* $name:ident = $wire:expr;)+) => {
-        /// Whose requests and answers these are.
+        /// A provider, with its own formats of requests and answers.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum Provider {
@@ -52,8 +52,8 @@ providers! {
 }
 
 impl ServiceTokens {
-    /// Reads what an answer says of its usage; `None` where it says nothing, as some compatible
-    /// servers.
+    /// Reads the usage from an answer. Returns `None` if it reports none, as some compatible
+    /// servers do.
     pub fn of(provider: Provider, body: &Value) -> Option<Self> {
         provider.wire().usage(body)
     }
@@ -67,7 +67,7 @@ impl fmt::Display for Provider {
 
 impl Provider {
     /// Splits the name of a service's model, such as `openai:gpt-4o-mini`, `azure:DEPLOYMENT` or
-    /// `cohere:rerank-v4.0-pro`, into provider and model; `None` for anything else.
+    /// `cohere:rerank-v4.0-pro`, into provider and model. Returns `None` for any other name.
     ///
     /// ```
     /// use nearsort::service::Provider;
@@ -80,9 +80,9 @@ impl Provider {
         (!model.is_empty()).then_some((*provider, model))
     }
 
-    /// What a model most likely does, by provider and name. Models of `openai` and `azure` with
-    /// `embed` in their name embed, the others judge; those of `anthropic` judge; those of `cohere`,
-    /// `jina`, `voyage` and `tei` rerank. [`crate::RerankerBuilder::kind`] says otherwise.
+    /// Returns the likely task of a model, by provider and name. Models of `openai` and `azure`
+    /// with `embed` in their name embed, the others judge; those of `anthropic` judge; those of
+    /// `cohere`, `jina`, `voyage` and `tei` rerank. [`crate::RerankerBuilder::kind`] overrides it.
     ///
     /// ```
     /// use nearsort::service::{Provider, ServiceKind};
@@ -94,7 +94,7 @@ impl Provider {
         self.wire().guess_kind(model)
     }
 
-    /// Whether a provider offers models of a kind.
+    /// Returns true if a provider offers models of a kind.
     pub fn offers(self, kind: ServiceKind) -> bool {
         let wire = self.wire();
         match kind {
@@ -104,7 +104,7 @@ impl Provider {
         }
     }
 
-    /// Refuses a kind of models that a provider does not offer.
+    /// Checks that a provider offers models of a kind.
     ///
     /// # Errors
     /// [`ServiceError::Setup`], naming the providers that do.
@@ -140,7 +140,7 @@ impl Provider {
     }
 }
 
-/// Whether a code or a part of a message stands in one of the providers' lists.
+/// Returns true if `is_said` holds for the error words of any provider.
 pub(crate) fn any_error_words(is_said: impl Fn(&ErrorWords) -> bool) -> bool {
     Provider::ALL.iter().any(|provider| is_said(&provider.wire().facts().errors))
 }

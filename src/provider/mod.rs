@@ -1,10 +1,11 @@
-//! The wire formats of services: what each provider expects in a request and says in an answer.
+//! The wire formats of services: the requests and answers of each provider.
 //!
 //! A provider is one file here with an `impl` of [`Wire`], declared below, and one line in
-//! `providers!` of `known.rs`. Everything is data and pure functions: [`crate::service`] sends, [`crate::remote`]
-//! makes encoders, judges and rerankers of it, and neither knows one provider from another.
+//! `providers!` of `known.rs`. This module has only data and pure functions. [`crate::service`]
+//! sends the requests, and [`crate::remote`] builds encoders, judges and rerankers on them. Neither
+//! depends on a particular provider.
 //!
-//! What a provider can do is which of [`Embeds`], [`Chats`] and [`Reranks`] it gives.
+//! A provider offers what it implements of [`Embeds`], [`Chats`] and [`Reranks`].
 //!
 //! [`Wire`]: wire::Wire
 

@@ -1,4 +1,4 @@
-//! OpenAI: embeddings and chat completions, which many servers speak.
+//! OpenAI: embeddings and chat completions, which many servers support.
 
 use serde_json::{Value, json};
 
@@ -9,24 +9,25 @@ use super::vectors;
 use super::wire::{Embeds, ErrorWords, Facts, Wire};
 use crate::call::ServiceTokens;
 
-/// Texts in one request, as OpenAI limits them.
+/// Maximum number of texts in one request at OpenAI.
 pub const MAX_REQUEST_INPUTS: usize = 2_048;
-/// Tokens in one request, as OpenAI limits them.
+/// Maximum number of tokens in one request at OpenAI.
 pub const MAX_REQUEST_TOKENS: usize = 300_000;
-/// Tokens of one text, as OpenAI limits them.
+/// Maximum number of tokens of one text at OpenAI.
 pub const MAX_INPUT_TOKENS: usize = 8_192;
 
-/// Likely tokens that are asked for at each place of an answer; the most that OpenAI gives.
+/// Number of likely tokens requested at each position of an answer; OpenAI's maximum.
 const TOP_LOGPROBS: u64 = 20;
 
-/// Components of a vector where the request asks for no number: twice as many as the largest models in use.
+/// Maximum number of components of a vector if the request names none: twice as many as the largest
+/// models in use.
 const MAX_DIM: u64 = 8192;
-/// A component as a decimal number, with the white space of a pretty printer.
+/// Bytes of a component as a decimal number, with the white space of a pretty printer.
 const COMPONENT_BYTES: u64 = 40;
-/// An item around a vector.
+/// Room for the item around a vector.
 const ITEM_BYTES: u64 = 512;
 const ITEM_VALUES: u64 = 16;
-/// A token with the 20 likeliest ones in its place, each with its bytes as numbers.
+/// Room for a token with the 20 most likely ones at its position, each with its bytes as numbers.
 const LOGPROBS_BYTES: u64 = 8 << 10;
 const LOGPROBS_VALUES: u64 = 1 << 10;
 
@@ -74,7 +75,7 @@ impl Wire for OpenAi {
         })
     }
 
-    /// `Unsupported parameter: 'temperature' is not supported with this model.`
+    /// Matches `Unsupported parameter: 'temperature' is not supported with this model.`
     fn refused_parameter<'a>(&self, message: &'a str) -> Option<&'a str> {
         let (_, name) = message.split_once("arameter: '")?;
         name.split('\'').next()
@@ -175,7 +176,7 @@ impl Chats for OpenAi {
         }
         let text =
             text(&choice["message"]["content"]).ok_or_else(|| Unusable::because("the reply has no answer in it"))?;
-        // Servers that speak the format have these in other shapes, or not at all; the grade itself is there.
+        // Compatible servers have these in other shapes, or not at all; the grade itself is there.
         let tokens = serde_json::from_value(choice["logprobs"]["content"].clone()).unwrap_or_default();
         Ok(Answer { text, tokens })
     }
@@ -212,7 +213,7 @@ impl Chats for OpenAi {
     }
 }
 
-/// GPT-5 and the o series.
+/// Returns true for GPT-5 and the o series.
 fn is_reasoning(name: &str) -> bool {
     let is_o_series = name.starts_with('o') && name[1..].starts_with(|c: char| c.is_ascii_digit());
     is_o_series || (name.starts_with("gpt-5") && !name.starts_with("gpt-5-chat"))

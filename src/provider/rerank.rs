@@ -1,5 +1,5 @@
-//! Services that rerank: Cohere, Jina, Voyage, text-embeddings-inference, and the many servers that
-//! speak one of their forms. They differ in the few points that [`Family`] lists.
+//! Services that rerank: Cohere, Jina, Voyage, text-embeddings-inference, and the many servers with
+//! one of their formats. [`Family`] lists their differences.
 
 use serde_json::{Map, Value, json};
 
@@ -8,45 +8,45 @@ use super::kind::ServiceKind;
 use super::wire::{ErrorWords, Facts, Reranks, Wire};
 use crate::call::ServiceTokens;
 
-/// A result around a document that the service repeats.
+/// Room for the result around a document that the service repeats.
 const RESULT_BYTES: u64 = 512;
 const RESULT_VALUES: u64 = 16;
-/// The most that one byte of a document becomes when it is repeated in an answer: `\u001f`.
+/// Maximum number of bytes for one byte of a document that an answer repeats: `\u001f`.
 const ESCAPED_BYTES: u64 = 6;
 
-/// How a provider bills searches.
+/// The billing of searches by a provider.
 struct Searches {
-    /// Documents in a unit.
+    /// Number of documents in a unit.
     documents: u64,
-    /// Tokens of a pair of query and document; a longer one counts as several documents.
+    /// Maximum tokens of a pair of query and document; a longer one counts as several documents.
     pair_tokens: usize,
 }
 
-/// In what the providers differ.
+/// The differences between the providers.
 pub(crate) struct Family {
     facts: Facts,
-    /// The member of a request with the documents.
+    /// The field of a request with the documents.
     documents: &'static str,
-    /// Whether a request names the model.
+    /// True if a request names the model.
     names_model: bool,
-    /// Other members of a request.
+    /// Other fields of a request.
     more: &'static [(&'static str, bool)],
-    /// The member of an answer with the results; empty: the answer is the list.
+    /// The field of an answer with the results; empty if the answer is the list.
     results: &'static str,
-    /// The member of a result with the score.
+    /// The field of a result with the score.
     score: &'static str,
     has_probabilities: bool,
     max_documents: usize,
     max_tokens: usize,
-    /// Where an answer counts tokens, by JSON pointers; the first that is there.
+    /// JSON pointers to the number of tokens in an answer; the first one that exists is used.
     tokens: &'static [&'static str],
     searches: Option<Searches>,
 }
 
-/// No limit of tokens in a request.
+/// Marks no limit of tokens in a request.
 const ANY: usize = usize::MAX;
 
-/// `POST /v2/rerank`. At most 10,000 chunks are taken at once and 1,000 documents advised; a search
+/// `POST /v2/rerank`. Takes at most 10,000 chunks at once and advises 1,000 documents. A search
 /// unit is 100 documents of at most 500 tokens, the query's included.
 pub(super) static COHERE: Family = Family {
     facts: Facts {
@@ -72,8 +72,8 @@ pub(super) static COHERE: Family = Family {
     searches: Some(Searches { documents: 100, pair_tokens: 500 }),
 };
 
-/// `POST /v1/rerank`. Many servers of this form give logits, so no range is assumed; the limits are
-/// Voyage's, for none are documented.
+/// `POST /v1/rerank`. Many servers of this format give logits, so no range is assumed. The limits
+/// are Voyage's, because Jina documents none.
 pub(super) static JINA: Family = Family {
     facts: Facts {
         name: "jina",
@@ -123,7 +123,7 @@ pub(super) static VOYAGE: Family = Family {
     searches: None,
 };
 
-/// `POST /rerank`, by default at most 32 texts; `raw_scores` false means a sigmoid. The server knows
+/// `POST /rerank`, by default at most 32 texts; `raw_scores` false means a sigmoid. The server has
 /// one model, which a request does not name.
 pub(super) static TEI: Family = Family {
     facts: Facts {
@@ -194,12 +194,12 @@ impl Family {
     }
 }
 
-/// A value that a message can show.
+/// Shortens a value for a message.
 fn shown(value: &Value) -> String {
     value.to_string().chars().take(40).collect()
 }
 
-/// Where a result belongs among `count` documents.
+/// Returns the position of a result among `count` documents.
 fn index(result: &Value, count: usize) -> Result<usize, Wrong> {
     let Some(value) = result.get("index") else { return Err(Wrong::about_all("a result has no 'index'")) };
     let index = value.as_u64().and_then(|index| usize::try_from(index).ok()).filter(|&index| index < count);
@@ -332,7 +332,7 @@ mod tests {
         }
     }
 
-    /// The answers of the services' own documentation.
+    /// The answers in the services' documentation.
     #[test]
     fn scores_come_back_in_the_documents_order() {
         let cohere = json!({ "id": "07734bd2", "results": [

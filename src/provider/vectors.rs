@@ -1,11 +1,12 @@
-//! Vectors out of an answer in OpenAI's form, and everything that can be wrong with them.
+//! Reads vectors from an answer in OpenAI's format, and checks them.
 
 use serde_json::Value;
 
 use super::answer::Wrong;
 
-/// The vectors of `count` texts in the texts' order, each of length 1. They may come in any order, as numbers or as base64 of little-endian f32; `dim` is
-/// how many components they must have.
+/// Returns the vectors of `count` texts in the texts' order, each of length 1. The answer may have
+/// them in any order, as numbers or as base64 of little-endian f32. `dim` is the required number of
+/// components.
 pub(super) fn vectors(body: &Value, count: usize, dim: Option<usize>) -> Result<Vec<Vec<f32>>, Wrong> {
     let data = body.get("data").and_then(Value::as_array);
     let data = data.ok_or_else(|| Wrong::about_all("there is no list 'data'"))?;
@@ -14,7 +15,7 @@ pub(super) fn vectors(body: &Value, count: usize, dim: Option<usize>) -> Result<
     }
     let mut vectors: Vec<Option<Vec<f32>>> = vec![None; count];
     for (place, item) in data.iter().enumerate() {
-        // Some servers leave the index out where the order is the texts'.
+        // Some servers leave out the index if the vectors are in the texts' order.
         let index = match item.get("index") {
             None | Some(Value::Null) => place,
             Some(index) => index.as_u64().and_then(|index| usize::try_from(index).ok()).unwrap_or(usize::MAX),
@@ -60,7 +61,7 @@ fn decoded(_: &str) -> Result<Vec<u8>, String> {
     Err("this build of nearsort has no remote support; rebuild with `--features remote`".into())
 }
 
-/// A vector scaled to length 1.
+/// Checks a vector and scales it to length 1.
 fn sound(mut vector: Vec<f32>, dim: Option<usize>) -> Result<Vec<f32>, String> {
     if let Some(dim) = dim.filter(|&dim| dim != vector.len()) {
         return Err(format!("the vector has {} components instead of {dim}; say how many with `dim=`", vector.len()));

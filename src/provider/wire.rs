@@ -1,4 +1,4 @@
-//! The form that every provider's file fills in.
+//! The interface that every provider implements.
 
 use serde_json::Value;
 
@@ -7,41 +7,41 @@ use super::chat::Chats;
 use super::kind::ServiceKind;
 use crate::call::ServiceTokens;
 
-/// What is fixed about a provider.
+/// The fixed properties of a provider.
 pub(crate) struct Facts {
-    /// Stands before the colon of a model's name.
+    /// The name before the colon of a model's name.
     pub name: &'static str,
-    /// In messages.
+    /// The name in messages.
     pub title: &'static str,
-    /// Where requests go unless another address is given.
+    /// The default address.
     pub base_url: Option<&'static str>,
-    /// Said where there is no such address and none was given.
+    /// The message if there is no default address and none was given.
     pub missing_base_url: &'static str,
-    /// Environment variable with the address.
+    /// The environment variable with the address.
     pub base_url_variable: &'static str,
-    /// Environment variables with the key; the first that is set counts.
+    /// The environment variables with the key; the first one that is set is used.
     pub key_variables: &'static [&'static str],
-    /// Whether a key is needed at an address of the user's own too.
+    /// True if a key is also needed at an address of the user's own.
     pub always_needs_key: bool,
     /// Domains whose hosts may get the key, subdomains included.
     pub domains: &'static [&'static str],
-    /// The provider in whose name prices are listed; its own name for most.
+    /// The name under which prices are listed; for most providers, their own.
     pub prices_of: &'static str,
-    /// Whether the models' tokens are OpenAI's, told by the model's name.
+    /// True if the models may use OpenAI's tokens, depending on the model's name.
     pub has_openai_tokens: bool,
-    /// Members of a successful answer that hold the result.
+    /// Fields of a successful answer that hold the result.
     pub results: &'static [&'static str],
     pub errors: ErrorWords,
 }
 
-/// Words in a provider's errors. They are looked for in every answer, for gateways pass on the
+/// Words in a provider's errors. They are searched in every answer, because gateways pass on the
 /// errors of others.
 pub(crate) struct ErrorWords {
-    /// Codes behind a 429 that no waiting cures: the account has no credit.
+    /// Codes of a 429 that no waiting cures: the account has no credit.
     pub no_credit: &'static [&'static str],
-    /// Codes of refusals for what the texts say, or for their length.
+    /// Codes of refusals because of the content or the length of the texts.
     pub about_texts: &'static [&'static str],
-    /// Parts of messages that say the same where there is no code.
+    /// Parts of messages with the same meaning, for answers without a code.
     pub about_texts_messages: &'static [&'static str],
 }
 
@@ -53,23 +53,24 @@ impl ErrorWords {
 pub(crate) trait Wire: Send + Sync {
     fn facts(&self) -> &Facts;
 
-    /// What a model most likely does, by its name; [`super::Provider::guess_kind`].
+    /// Returns the likely task of a model, by its name; see [`super::Provider::guess_kind`].
     fn guess_kind(&self, model: &str) -> ServiceKind;
 
-    /// The URL of a path under a base URL that has no slash at its end.
+    /// Returns the URL of a path under a base URL without a slash at its end.
     fn url(&self, base: &str, path: &str, _model: &str, _api_version: Option<&str>) -> String {
         format!("{base}{path}")
     }
 
-    /// Headers with the key and the format's version.
+    /// Returns the headers with the key and the format's version.
     fn headers(&self, key: Option<&str>, _api_version: Option<&str>) -> Vec<(&'static str, String)> {
         key.map(|key| ("authorization", format!("Bearer {key}"))).into_iter().collect()
     }
 
-    /// What an answer says that it took; `None` where it says nothing, as some compatible servers.
+    /// Reads the usage from an answer. Returns `None` if it reports none, as some compatible
+    /// servers do.
     fn usage(&self, body: &Value) -> Option<ServiceTokens>;
 
-    /// The parameter that an error's message speaks of, where the body does not name it.
+    /// Returns the parameter that an error's message names. Used if the body does not name it.
     fn refused_parameter<'a>(&self, _message: &'a str) -> Option<&'a str> {
         None
     }
@@ -86,7 +87,7 @@ pub(crate) trait Wire: Send + Sync {
         None
     }
 
-    /// How large the answer to a request may be, told by what was asked.
+    /// Returns the maximum size of the answer to a request.
     fn answer_size(&self, path: &str, body: &Value, output_tokens: u64) -> AnswerSize {
         if let Some(embeds) = self.embeds().filter(|embeds| embeds.path() == path) {
             return embeds.answer_size(body);
@@ -100,52 +101,56 @@ pub(crate) trait Wire: Send + Sync {
 
 /// The embeddings of a provider.
 pub(crate) trait Embeds: Send + Sync {
-    /// Under the base URL.
+    /// Returns the path under the base URL.
     fn path(&self) -> &'static str;
 
-    /// The body of a request for the vectors of texts. `is_compact`: as base64, if the service can.
+    /// Returns the body of a request for the vectors of texts. `is_compact` asks for base64, if the
+    /// service supports it.
     fn body(&self, model: &str, texts: &[&str], dimensions: Option<usize>, is_compact: bool) -> Value;
 
-    /// The parameter by which `is_compact` is asked for.
+    /// Returns the name of the parameter that `is_compact` sets.
     fn compact_parameter(&self) -> &'static str;
 
-    /// The texts of a request.
+    /// Returns the number of texts of a request.
     fn count(&self, body: &Value) -> usize;
 
-    /// The vectors of `count` texts in the texts' order, each of length 1. `dim`: how many
-    /// components they must have.
+    /// Returns the vectors of `count` texts in the texts' order, each of length 1. `dim` is the
+    /// required number of components.
     fn vectors(&self, body: &Value, count: usize, dim: Option<usize>) -> Result<Vec<Vec<f32>>, Wrong>;
 
     fn answer_size(&self, body: &Value) -> AnswerSize;
 }
 
 /// The rerank models of a provider. They score each pair of query and document by itself, so a list
-/// may be cut into several requests.
+/// may be split into several requests.
 pub(crate) trait Reranks: Send + Sync {
-    /// Under the base URL.
+    /// Returns the path under the base URL.
     fn path(&self) -> &'static str;
 
-    /// Whether the provider promises scores from 0 to 1.
+    /// Returns true if the provider promises scores from 0 to 1.
     fn has_probabilities(&self) -> bool;
 
-    /// Documents in one request.
+    /// Returns the maximum number of documents in one request.
     fn max_documents(&self) -> usize;
 
-    /// Tokens in one request, the query counted once per document.
+    /// Returns the maximum number of tokens in one request, with the query counted once per
+    /// document.
     fn max_tokens(&self) -> usize;
 
-    /// The search units of a request at most, by the tokens of its pairs of query and document.
+    /// Returns the maximum number of search units of a request, by the tokens of its pairs of query
+    /// and document.
     fn search_units(&self, pairs: &mut dyn Iterator<Item = usize>) -> u64;
 
     fn body(&self, model: &str, query: &str, documents: &[&str]) -> Value;
 
-    /// The documents of a request.
+    /// Returns the number of documents of a request.
     fn count(&self, body: &Value) -> usize;
 
-    /// The scores of `count` documents in the documents' order. They may come in any order.
+    /// Returns the scores of `count` documents in the documents' order. The answer may have them in
+    /// any order.
     fn scores(&self, body: &Value, count: usize) -> Result<Vec<f32>, Wrong>;
 
-    /// A body in which [`Reranks::scores`] finds a score per document.
+    /// Returns a body in which [`Reranks::scores`] finds a score per document.
     fn example(&self, count: usize) -> Value;
 
     fn answer_size(&self, body: &Value) -> AnswerSize;

@@ -1,4 +1,4 @@
-//! What all who ask a service do.
+//! The work common to all clients of a service.
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -11,10 +11,11 @@ use crate::hex::hex;
 use crate::provider::Wrong;
 use crate::service::{Origin, Request, Service, ServiceError};
 
-/// Characters of a text that an error shows.
+/// Number of characters of a text that an error shows.
 const SHOWN: usize = 48;
 
-/// Asks and reads the answer. One that is worth keeping is kept; one that is not and comes from a cache or a recording is asked for anew.
+/// Sends a request and reads the answer. An answer worth keeping is kept. Any other that came from
+/// a cache or a recording is requested again from the service.
 pub(super) fn ask_and_read<T>(
     service: &dyn Service,
     request: &Request,
@@ -35,7 +36,7 @@ pub(super) fn ask_and_read<T>(
     Ok(result)
 }
 
-/// An answer that cannot be read, with the text that it is about.
+/// Makes the error of an answer that cannot be read, with the text that it is about.
 pub(super) fn malformed(service: &dyn Service, wrong: Wrong, inputs: &[Input<'_>]) -> Error {
     let text = wrong.index.and_then(|index| inputs.get(index));
     let message = match text {
@@ -48,7 +49,7 @@ pub(super) fn malformed(service: &dyn Service, wrong: Wrong, inputs: &[Input<'_>
     Error::Service(ServiceError::Malformed { host: service.host(), message })
 }
 
-/// A model of a service, for those who report it.
+/// Returns the model of a service for reports.
 pub(super) fn model_info(service: &dyn Service, max_tokens: usize) -> ModelInfo {
     ModelInfo {
         name: format!("{}:{}", service.provider(), service.model()),
@@ -60,7 +61,8 @@ pub(super) fn model_info(service: &dyn Service, max_tokens: usize) -> ModelInfo 
     }
 }
 
-/// A hash of everything that decides a model's answers. (Services change models under a name; that cannot be seen from here.)
+/// Returns a hash of everything that decides a model's answers. (A service may change the model
+/// behind a name; this cannot be detected.)
 pub(super) fn fingerprint(service: &dyn Service, settings: &Value) -> String {
     let everything = serde_json::json!({
         "provider": service.provider().to_string(),

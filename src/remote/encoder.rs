@@ -19,21 +19,25 @@ use crate::provider::Embeds;
 use crate::service::{Service, ServiceError};
 use crate::{Error, Result};
 
-/// An [`Encoder`] whose vectors come from a service, scaled to length 1. An empty text has the vector of zeros and is never sent.
+/// An [`Encoder`] whose vectors come from a service, scaled to length 1. An empty text has the zero
+/// vector and is never sent.
 ///
-/// Its fingerprint is of provider, host, model, dimension, longest text and prompts: a service may change the model behind a name, and nobody here can tell.
+/// The fingerprint covers provider, host, model, dimension, longest text and prompts. A service may
+/// change the model behind a name; this cannot be detected.
 pub struct RemoteEncoder {
     service: Arc<dyn Service>,
     wire: &'static dyn Embeds,
     options: RemoteOptions,
     limits: Limits,
     dim: usize,
-    /// Whether the service gives vectors as base64, a quarter of the bytes; learnt from a refusal.
+    /// True while vectors are requested as base64, a quarter of the bytes. Set to false when the
+    /// service refuses it.
     base64: AtomicBool,
 }
 
 impl RemoteEncoder {
-    /// An encoder whose vectors have `dim` components; see [`super::known_dim`] and [`super::ask_dim`].
+    /// Creates an encoder whose vectors have `dim` components; see [`super::known_dim`] and
+    /// [`super::ask_dim`].
     ///
     /// # Errors
     /// [`ServiceError::Setup`] for a provider without embeddings, and for a dimension of 0.
@@ -54,7 +58,7 @@ impl RemoteEncoder {
         }
     }
 
-    /// The vectors of one request's texts.
+    /// Returns the vectors of the texts of one request.
     fn ask(&self, inputs: &[Input<'_>], call: &Call<'_>) -> Result<Vec<Vec<f32>>> {
         let texts: Vec<&str> = inputs.iter().map(|input| input.text.as_ref()).collect();
         let tokens = inputs.iter().map(|input| input.tokens).sum();
@@ -75,7 +79,8 @@ impl RemoteEncoder {
         vectors?.map_err(|wrong| malformed(&*self.service, wrong, inputs))
     }
 
-    /// Sends batches side by side and hands each to `sink`. After an error no further one is begun; those under way are finished, for they are paid.
+    /// Sends batches in parallel and hands each one to `sink`. After an error, no new batch is
+    /// sent. Those under way are finished, because they are paid for.
     fn send_all(
         &self,
         inputs: &[Input<'_>],

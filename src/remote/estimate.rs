@@ -1,29 +1,30 @@
-//! What embedding would take, without a service.
+//! Estimates the cost of embedding, without a service.
 
 use super::options::RemoteOptions;
 use super::requests::Limits;
 use crate::service::{Price, Provider, ServiceTokens};
 
-/// What embedding texts would take, without a key and without sending anything. Texts that a cache has are counted too.
+/// The estimated cost of embedding texts. Needs no key and sends nothing. Texts that a cache has
+/// are counted too.
 pub struct Estimate {
     limits: Limits,
-    /// Requests.
+    /// The number of requests.
     pub requests: u64,
-    /// Texts, without empty ones.
+    /// The number of texts, without empty ones.
     pub texts: u64,
-    /// Texts that would be cut.
+    /// The number of texts that would be truncated.
     pub truncated: u64,
-    /// Tokens, at most.
+    /// The maximum number of tokens.
     pub tokens: u64,
 }
 
 impl Estimate {
-    /// Of a model with the limits of [`super::RemoteOptions`].
+    /// Creates an empty estimate for a model with the limits of [`super::RemoteOptions`].
     pub fn new(provider: Provider, model: &str, options: &RemoteOptions) -> Self {
         Self { limits: options.limits(provider, model), requests: 0, texts: 0, truncated: 0, tokens: 0 }
     }
 
-    /// Adds what one call of [`crate::Encoder::encode`] would send.
+    /// Adds the requests that one call of [`crate::Encoder::encode`] would send.
     pub fn add(&mut self, texts: &[&str], prompt: &str) {
         let inputs = self.limits.inputs(texts, prompt);
         self.requests += self.limits.batches(&inputs).len() as u64;
@@ -32,12 +33,13 @@ impl Estimate {
         self.tokens += inputs.iter().map(|input| input.tokens as u64).sum::<u64>();
     }
 
-    /// Whether the tokens are counted as the service counts them; else they are an estimate from above.
+    /// Returns true if the tokens are counted as the service counts them; else the count is an
+    /// upper estimate.
     pub fn is_exact(&self) -> bool {
         self.limits.counter.is_exact()
     }
 
-    /// What it would cost, in dollars.
+    /// Returns the estimated price, in dollars.
     pub fn dollars(&self, price: &Price) -> f64 {
         price.dollars(ServiceTokens { input: self.tokens, ..ServiceTokens::default() })
     }

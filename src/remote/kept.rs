@@ -1,4 +1,4 @@
-//! Answers of services kept for the next time.
+//! Caches the answers of services.
 
 use serde_json::Value;
 
@@ -7,12 +7,15 @@ use crate::cache::{CachedModel, EmbeddingCache};
 use crate::call::Call;
 use crate::service::{Origin, Provider, Reply, Request, Service, ServiceError, question_hash};
 
-/// A [`Service`] behind the cache: a question that was answered before is not asked again, and the service counts it ([`Service::count_kept`]). Answers lie beside the embeddings, under one limit.
+/// A [`Service`] behind a cache. A question that was answered before is not sent again; the service
+/// counts it ([`Service::count_kept`]). Answers lie beside the embeddings, under one size limit.
 ///
-/// Only answers that were read are kept ([`Service::keep`]): what a server says on a bad day must not stay for ever. One that cannot be read any more, because it is damaged
-/// or an earlier release kept it unread, is asked for again ([`Service::ask_anew`]).
+/// Only answers that could be read are kept ([`Service::keep`]), so that a temporary failure does
+/// not stay in the cache. A kept answer may be unreadable because it is damaged, or because an
+/// earlier release kept it unread. It is requested again ([`Service::ask_anew`]).
 ///
-/// An equal question has an equal answer: who asks again because an answer could not be read must ask in other words.
+/// An equal question has an equal answer. A caller that asks again because an answer could not be
+/// read must change the question.
 pub struct KeptAnswers {
     inner: Box<dyn Service>,
     cache: EmbeddingCache,
@@ -28,7 +31,7 @@ impl KeptAnswers {
     }
 }
 
-/// Whether an answer has the vectors that were asked for, which are read alike by all who ask.
+/// Returns true if an answer has the requested vectors. All callers read vectors in the same way.
 fn has_vectors(provider: Provider, request: &Request, reply: &Reply) -> bool {
     let embeds = provider.wire().embeds().filter(|embeds| embeds.path() == request.path);
     embeds.is_some_and(|embeds| embeds.vectors(&reply.body, embeds.count(&request.body), None).is_ok())
@@ -52,7 +55,7 @@ impl Service for KeptAnswers {
         let key = self.model.question_key(&question_hash(self.provider(), self.model(), request));
         let setup = |error: Error| ServiceError::Setup(error.to_string());
         let kept = self.cache.get_answer(&key).map_err(setup)?;
-        // What cannot be read is as good as not there.
+        // An unreadable entry counts as missing.
         if let Some(body) = kept.and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok()) {
             self.inner.count_kept(call);
             return Ok(Reply { body, latency: std::time::Duration::ZERO, origin: Origin::Cache });

@@ -1,7 +1,9 @@
-//! Embeddings, judgements and scores of services: an [`crate::Encoder`], [`judge`]s and a rerank scorer over a [`Service`].
+//! Clients of services: an [`crate::Encoder`], [`judge`]s and a rerank scorer over a [`Service`].
 //!
-//! [`RemoteEncoder`] cuts texts into requests within the service's limits, has several under way at once, and puts the vectors back by their index. An answer
-//! with a vector too few, too many, twice, of another length or with a component that is no number is an error that names the text: never a vector of zeros.
+//! [`RemoteEncoder`] splits texts into requests within the service's limits, sends several at once,
+//! and orders the vectors by their index. A missing, extra or repeated vector, one of another
+//! length, or one with a component that is not a number is an error that names the text. It never
+//! becomes a zero vector.
 
 mod asking;
 mod encoder;
@@ -24,15 +26,15 @@ use crate::call::Call;
 use crate::service::{Prices, Provider, Service, ServiceError};
 use asking::ask_and_read;
 
-/// Components of a model's vectors, where they are known: by name from the list of prices.
+/// Returns the number of components of a model's vectors, if the list of prices has it.
 pub fn known_dim(provider: Provider, model: &str) -> Option<usize> {
     Prices::built_in().find(provider, model)?.dimensions
 }
 
-/// Components of a model's vectors, by embedding one word.
+/// Returns the number of components of a model's vectors, by embedding one word.
 ///
 /// # Errors
-/// [`ServiceError::Malformed`] when the answer is none; what the service fails with.
+/// [`ServiceError::Malformed`] if the answer has no vector; errors of the service.
 pub fn ask_dim(service: &dyn Service) -> Result<usize, ServiceError> {
     let wire = service.provider().embeds()?;
     let request = requests::request(wire, service.model(), &["dimension"], 9, None, true);

@@ -1,26 +1,27 @@
-//! How texts are sent to a model that embeds.
+//! Options of a model that embeds.
 
 use super::requests::Limits;
 use crate::provider::{MAX_INPUT_TOKENS, MAX_REQUEST_INPUTS, MAX_REQUEST_TOKENS};
 use crate::service::{Provider, TokenCounter};
 
-/// How texts are sent to a model that embeds.
+/// Options of a model that embeds.
 #[derive(Clone)]
 pub struct RemoteOptions {
-    /// Components of a vector, which the service is asked for; `None`: the model's own.
+    /// Number of components that the service is asked for; `None`: the model's default.
     pub dimensions: Option<usize>,
-    /// Tokens per text; what is beyond is cut and reported. `None`: [`MAX_INPUT_TOKENS`] for OpenAI's models, and for others no cut here, for their
-    /// tokens are not known; the service may cut or refuse.
+    /// Maximum number of tokens of a text. The rest is cut and reported. `None`:
+    /// [`MAX_INPUT_TOKENS`] for OpenAI's models. Other models' tokens are not known, so their texts
+    /// are not cut here; the service may cut or refuse them.
     pub max_tokens: Option<usize>,
-    /// Put before every query.
+    /// Prefix of every query.
     pub query_prompt: String,
-    /// Put before every document.
+    /// Prefix of every document.
     pub document_prompt: String,
-    /// Requests under way at once.
+    /// Number of requests under way at once.
     pub concurrency: usize,
-    /// Texts in one request.
+    /// Maximum number of texts in one request.
     pub request_inputs: usize,
-    /// Tokens in one request.
+    /// Maximum number of tokens in one request.
     pub request_tokens: usize,
 }
 

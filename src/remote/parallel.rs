@@ -1,12 +1,13 @@
-//! Several questions under way at once.
+//! Runs several requests at once.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
-/// Does `count` pieces of work on `threads` threads. The results are in the order of the pieces, whichever was done first.
+/// Runs `count` pieces of work on `threads` threads. The results are in the order of the pieces.
 ///
 /// # Errors
-/// Of the pieces that fail, the first one's error; no new piece is begun after a failure, and those under way are done to their end.
+/// The error of the first piece that failed, in the order of the pieces. After a failure no new
+/// piece begins; those under way are finished.
 pub(super) fn in_order<T: Send, E: Send>(
     count: usize,
     threads: usize,
@@ -49,7 +50,7 @@ mod tests {
         let work = |at: usize| {
             most.fetch_max(working.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
             if at < 4 {
-                // Nobody goes on before four are at work.
+                // No thread goes on before four are at work.
                 together.wait();
             }
             working.fetch_sub(1, Ordering::SeqCst);

@@ -1,4 +1,4 @@
-//! Texts cut into requests.
+//! Splits texts into requests.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -8,26 +8,27 @@ use crate::service::{Request, TokenCount, TokenCounter};
 
 /// A text as it is sent.
 pub(super) struct Input<'a> {
-    /// Its position among the caller's texts.
+    /// The position among the caller's texts.
     pub position: usize,
     pub text: Cow<'a, str>,
-    /// Tokens, or an estimate from above.
+    /// The number of tokens, or an upper estimate.
     pub tokens: usize,
     pub truncated: bool,
 }
 
-/// What limits the requests of a model.
+/// The limits of a model's requests.
 #[derive(Clone)]
 pub(super) struct Limits {
     pub counter: TokenCounter,
-    /// Tokens per text; what is beyond is cut.
+    /// Maximum number of tokens of a text; the rest is cut.
     pub max_tokens: Option<usize>,
     pub request_inputs: usize,
     pub request_tokens: usize,
 }
 
 impl Limits {
-    /// The texts that are sent, with `prompt` before each; without the empty ones, which no service takes.
+    /// Returns the texts to send, each with `prompt` before it. Empty texts are left out, because
+    /// no service accepts them.
     pub fn inputs<'a>(&self, texts: &[&'a str], prompt: &str) -> Vec<Input<'a>> {
         let input = |(position, &text): (usize, &&'a str)| {
             let whole = match prompt {
@@ -51,7 +52,7 @@ impl Limits {
         texts.iter().enumerate().filter(|(_, text)| !text.is_empty()).map(input).collect()
     }
 
-    /// Neighbouring inputs that go into one request each.
+    /// Groups neighbouring inputs into requests.
     pub fn batches(&self, inputs: &[Input<'_>]) -> Vec<Range<usize>> {
         let mut batches = Vec::new();
         let (mut start, mut tokens) = (0, 0);
@@ -70,7 +71,7 @@ impl Limits {
     }
 }
 
-/// The request for the vectors of texts.
+/// Makes the request for the vectors of texts.
 pub(super) fn request(
     wire: &dyn Embeds,
     model: &str,

@@ -16,18 +16,19 @@ use crate::service::{Request, Service, TokenCount, TokenCounter};
 use crate::text::is_blank;
 use crate::{Error, Result};
 
-/// Tokens that a model puts around a query and a document, generously.
+/// Tokens that a model puts around a query and a document; a generous bound.
 const PAIR_OVERHEAD: usize = 8;
 
-/// How candidates are sent to a model that reranks.
+/// Options of a model that reranks.
 #[derive(Clone)]
 pub struct RerankServiceOptions {
-    /// Tokens of a candidate; what is beyond is cut here and reported. `None`: candidates are sent
-    /// whole, and the service cuts those that are too long for its model, without saying so.
+    /// Maximum number of tokens of a candidate. The rest is cut here and reported. `None`:
+    /// candidates are sent whole, and the service cuts those that are too long for its model,
+    /// without a report.
     pub max_tokens: Option<usize>,
-    /// Candidates in one request, at least 1. `None`: as many as the provider takes.
+    /// Maximum number of candidates in one request, at least 1. `None`: the provider's limit.
     pub request_documents: Option<usize>,
-    /// Requests under way at once, at least 1.
+    /// Number of requests under way at once, at least 1.
     pub concurrency: usize,
 }
 
@@ -51,13 +52,13 @@ impl RerankServiceOptions {
 
 /// Scores candidates by a service that reranks.
 ///
-/// The scores are the service's: [`ScoreKind::Probability`] where the provider promises numbers from
-/// 0 to 1 (Cohere, text-embeddings-inference), else [`ScoreKind::Custom`]. The service scores each
-/// pair of query and candidate by itself, so a long list goes out in several requests. Candidates
+/// The scores are the service's: [`ScoreKind::Probability`] if the provider promises numbers from 0
+/// to 1 (Cohere, text-embeddings-inference), else [`ScoreKind::Custom`]. The service scores each
+/// pair of query and candidate by itself, so a long list is sent in several requests. Candidates
 /// without text are never sent.
 ///
-/// An answer with too few or too many results, an index that is missing, out of range or there
-/// twice, or a score that is no finite number is an error that names what is wrong.
+/// It is an error if an answer has too few or too many results, a missing, repeated or out-of-range
+/// index, or a score that is not a finite number. The error names the problem.
 pub struct RerankScorer {
     service: Arc<dyn Service>,
     wire: &'static dyn Reranks,
@@ -65,18 +66,18 @@ pub struct RerankScorer {
     limits: Limits,
 }
 
-/// Candidates of one list that go into one request.
+/// The candidates of one list that go into one request.
 struct Piece {
     list: usize,
     inputs: Range<usize>,
 }
 
 impl RerankScorer {
-    /// A scorer over a model of a service.
+    /// Creates a scorer over a model of a service.
     ///
     /// # Errors
-    /// [`ServiceError::Setup`](crate::service::ServiceError::Setup) for a provider without rerank models; [`Error::InvalidArgument`] for
-    /// options out of range.
+    /// [`ServiceError::Setup`](crate::service::ServiceError::Setup) for a provider without rerank
+    /// models; [`Error::InvalidArgument`] for options out of range.
     pub fn new(service: Arc<dyn Service>, options: RerankServiceOptions) -> Result<Self> {
         options.check()?;
         let wire = service.provider().reranks()?;
@@ -89,7 +90,7 @@ impl RerankScorer {
         Ok(Self { service, wire, options, limits })
     }
 
-    /// A list's candidates as they are sent; `tokens` counts the pair.
+    /// Returns a list's candidates as they are sent; `tokens` counts the pair.
     fn inputs<'a>(&self, list: &CandidateList<'_>, query_tokens: usize, texts: &[&'a str]) -> Vec<Input<'a>> {
         let candidates: Vec<&'a str> = list.candidates.iter().map(|&text| texts[text]).collect();
         let mut inputs = self.limits.inputs(&candidates, "");
@@ -98,7 +99,7 @@ impl RerankScorer {
         inputs
     }
 
-    /// The scores of one request's candidates.
+    /// Returns the scores of one request's candidates.
     fn ask(&self, query: &str, inputs: &[Input<'_>], call: &Call<'_>) -> Result<Vec<f32>> {
         let documents: Vec<&str> = inputs.iter().map(|input| input.text.as_ref()).collect();
         let mut pairs = inputs.iter().map(|input| input.tokens);
@@ -117,7 +118,7 @@ impl RerankScorer {
         Ok(scores)
     }
 
-    /// A list before any score is known: as if no candidate had a text.
+    /// Returns a list before its scores are known. Candidates without text are marked.
     fn unscored(&self, list: &CandidateList<'_>, inputs: &[Input<'_>]) -> ScoredList {
         let without_text = Scored { why_not: Some(WhyNot::NoText), ..Scored::new(self.kind().lowest()) };
         let mut pairs = vec![without_text; list.candidates.len()];
@@ -128,7 +129,7 @@ impl RerankScorer {
     }
 }
 
-/// What the candidates of one request count. Tokens are the service's to say.
+/// Returns the usage of one request's candidates. The service counts the tokens.
 fn usage_of(inputs: &[Input<'_>]) -> Usage {
     let truncated = inputs.iter().filter(|input| input.truncated).count() as u64;
     Usage { texts: inputs.len() as u64, truncated, ..Usage::default() }

@@ -1,21 +1,22 @@
-//! How large an answer may be: what a question can bring forth, with much room.
+//! Limits the size of an answer: what a request can produce, with ample room.
 //!
-//! Memory for one answer is at most its bytes and 32 bytes for each value in it, so both have a bound that follows from the request: a server that sends
-//! 90 MB for one grade is stopped after the first megabyte.
+//! The memory for one answer is at most its bytes and 32 bytes for each value in it. The request
+//! limits both. A server that sends 90 MB for one grade is stopped after the first megabyte.
 
 use super::{Provider, Request};
 use crate::provider::AnswerSize;
 
-/// Around any answer.
+/// Room for the envelope of any answer.
 const ENVELOPE_BYTES: u64 = 1 << 20;
 const ENVELOPE_VALUES: u64 = 1 << 16;
 
-/// The bytes that an answer may have.
+/// Returns the maximum number of bytes of an answer.
 pub(super) fn bytes(provider: Provider, request: &Request) -> u64 {
     ENVELOPE_BYTES.saturating_add(of(provider, request).bytes)
 }
 
-/// The values that an answer may have, if it has more. Counted by commas and brackets, those in strings too.
+/// Returns the maximum number of values of an answer, if `text` has more. Values are counted by
+/// commas and brackets, including those in strings.
 pub(super) fn too_many_values(text: &str, provider: Provider, request: &Request) -> Option<u64> {
     let most = ENVELOPE_VALUES.saturating_add(of(provider, request).values);
     if text.len() as u64 <= most {

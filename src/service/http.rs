@@ -1,4 +1,4 @@
-//! Requests over HTTP: headers, time-outs, tries, pauses.
+//! Requests over HTTP: headers, timeouts, retries, pauses.
 
 use std::fmt;
 use std::io::Read;
@@ -19,9 +19,10 @@ use crate::call::Call;
 use crate::scrub::Scrubber;
 use crate::store::{proxy_from_env, read_certificates, root_certs, secrets_of};
 
-/// What is read of an answer that is no success: messages are short, and a service behind a proxy may answer with a whole page.
+/// Maximum number of bytes that are read of an unsuccessful answer. Messages are short, but a proxy
+/// may send a whole page.
 const MAX_REFUSAL_BYTES: u64 = 64 << 10;
-/// What is shown of an address that a service names, in characters.
+/// Maximum number of characters shown of an address that a service names.
 const SHOWN_PLACE: usize = 200;
 
 /// A model of a service, reached over HTTP.
@@ -34,9 +35,9 @@ pub struct HttpService {
     tokens: Option<PerMinute>,
 }
 
-/// Why one try gave nothing.
+/// The reason why one try failed.
 enum Trouble {
-    /// Worth another try, after this pause if the service named one.
+    /// A retry may help, after this pause if the service named one.
     Again {
         reason: Reason,
         after: Option<Duration>,
@@ -50,24 +51,25 @@ impl<E: Into<ServiceError>> From<E> for Trouble {
     }
 }
 
-/// What the last try came to, if there is no other.
+/// The failure of the last try.
 enum Reason {
     Unavailable(String),
     Malformed(String),
 }
 
 impl HttpService {
-    /// Prepares for asking; opens no connection.
+    /// Prepares the requests; opens no connection.
     ///
     /// # Errors
-    /// [`ServiceError::Setup`] for an address, a key, a file of certificates or a proxy in the environment that cannot be used, and for a key that would go where
-    /// nobody said it may ([`ServiceOptions::key_host`], [`ServiceOptions::allow_insecure_base_url`]).
+    /// [`ServiceError::Setup`] for an address, a key, a file of certificates or a proxy in the
+    /// environment that cannot be used, and for a key that would go to an address that is not
+    /// allowed for it ([`ServiceOptions::key_host`], [`ServiceOptions::allow_insecure_base_url`]).
     pub fn new(options: ServiceOptions, account: Account) -> Result<Self, ServiceError> {
         options.url("/")?;
         options.checked_key()?;
         let extra = options.ca_file.as_deref().map(read_certificates).transpose();
         let extra = extra.map_err(|error| ServiceError::Setup(error.to_string()))?.unwrap_or_default();
-        // A proxy could not reach this machine, and would see what is meant for it.
+        // A proxy could not reach this machine, and would see requests meant for it.
         let proxy = if options.proxy_from_env && !options.is_local() {
             proxy_from_env().map_err(ServiceError::Setup)?
         } else {
@@ -78,7 +80,7 @@ impl HttpService {
         let scrubber = Scrubber::new(key.into_iter().chain(hidden.iter().map(String::as_str)));
         let config = Agent::config_builder()
             .http_status_as_error(false)
-            // A redirect would take the key to another address.
+            // A redirect would send the key to another address.
             .max_redirects(0)
             .max_redirects_will_error(false)
             .timeout_global(Some(options.timeout))
@@ -95,7 +97,7 @@ impl HttpService {
         Ok(Self { options, account, agent: config.into(), scrubber, requests, tokens })
     }
 
-    /// One try: waits for the limits, sets its price aside, asks.
+    /// Makes one try: waits for the limits, reserves its price, sends the request.
     fn ask(&self, url: &str, request: &Request, body: &[u8], call: &Call<'_>) -> Result<Reply, Trouble> {
         call.check()?;
         if let Some(limit) = &self.requests {
@@ -142,7 +144,8 @@ impl HttpService {
         }
     }
 
-    /// The answer's JSON without secrets: a server may echo the key, even in an answer that is written down.
+    /// Parses the answer's JSON and removes secrets, because a server may echo the key and the
+    /// answer may be written to disk.
     fn parsed(&self, text: &str, request: &Request) -> Result<Value, Trouble> {
         if let Some(most) = answer_size::too_many_values(text, self.options.provider, request) {
             return Err(Trouble::Final(self.malformed(format!("more than {most} values"))));
@@ -177,7 +180,8 @@ impl HttpService {
         Ok(String::from_utf8(bytes).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned()))
     }
 
-    /// What an answer that is no success says; its beginning is enough, and one that breaks off says what came of it.
+    /// Reads the message of an unsuccessful answer. Its first part is enough, even if the
+    /// connection breaks.
     fn refused(&self, response: &mut Response<Body>) -> Trouble {
         let mut bytes = Vec::new();
         let _ = response.body_mut().as_reader().take(MAX_REFUSAL_BYTES).read_to_end(&mut bytes);
@@ -205,7 +209,8 @@ impl HttpService {
         Trouble::Final(ServiceError::Refused { host: self.host(), status, code, param, message })
     }
 
-    /// No whole answer came. Where the request may have reached the service, the budget pays for it.
+    /// Handles a failure without a whole answer. If the request may have reached the service, the
+    /// budget pays for it.
     fn no_answer(&self, error: &ureq::Error, reservation: Reservation<'_>) -> Trouble {
         let again = |reason: String| Trouble::Again { reason: Reason::Unavailable(reason), after: None };
         let setup = |message: String| Trouble::Final(ServiceError::Setup(format!("{}: {message}", self.host())));
@@ -251,7 +256,7 @@ impl HttpService {
         self.scrubber.scrub(text).into_owned()
     }
 
-    /// Also headers may echo the key.
+    /// Headers may echo the key too.
     fn malformed(&self, message: String) -> ServiceError {
         ServiceError::Malformed { host: self.host(), message: self.scrubbed(&message) }
     }
@@ -263,7 +268,8 @@ impl HttpService {
     }
 }
 
-/// As much of an address as can be shown: what stands before an `@` and behind a question mark may be a password.
+/// Returns the part of an address that can be shown. The parts before an `@` and after a question
+/// mark may hold a password.
 fn without_secrets(place: &str) -> String {
     let end = place.find(['?', '#']).unwrap_or(place.len());
     let (scheme, rest) = place[..end].split_once("//").map_or(("", &place[..end]), |(scheme, rest)| (scheme, rest));
@@ -273,7 +279,8 @@ fn without_secrets(place: &str) -> String {
     format!("{scheme}{slashes}{host}{}", &rest[host_end..]).chars().take(SHOWN_PLACE).collect()
 }
 
-/// Whether a host's name is unknown. The system's resolver says so by an error that has no kind of its own.
+/// Returns true if the name of a host is unknown. The system's resolver reports this by an error
+/// without a kind of its own.
 fn is_unresolved(error: &ureq::Error) -> bool {
     match error {
         ureq::Error::HostNotFound => true,

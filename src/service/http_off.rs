@@ -1,13 +1,14 @@
-//! Stands in for `http` in a build without the feature `remote`: the same names, each a typed failure.
+//! Replaces `http` in a build without the feature `remote`: the same names, which return a typed
+//! error.
 
 use super::{Account, Provider, Reply, Request, Service, ServiceError, ServiceOptions};
 use crate::call::Call;
 
-/// A service over HTTP, which this build cannot reach.
+/// A service over HTTP. This build cannot reach any.
 pub struct HttpService(std::convert::Infallible);
 
 impl HttpService {
-    /// Fails: this build reaches no service.
+    /// Fails: this build cannot reach services.
     ///
     /// # Errors
     /// Always.

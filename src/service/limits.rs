@@ -1,4 +1,4 @@
-//! Limits per minute, kept by waiting.
+//! Limits per minute. Requests wait until the limits allow them.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -9,26 +9,27 @@ use governor::{DefaultDirectRateLimiter, Quota};
 use crate::call::{Call, Stopped};
 
 const MINUTE: Duration = Duration::from_secs(60);
-/// So large a share of a minute's limit may be taken at once.
+/// Divisor of a minute's limit that gives the burst, the number that may be taken at once.
 const BURST: u32 = 10;
 
-/// A limit per minute that threads share.
+/// A limit per minute, shared by threads.
 pub(super) struct PerMinute {
     limiter: DefaultDirectRateLimiter,
     burst: u32,
 }
 
 impl PerMinute {
-    /// `None` where there is no limit; a limit of 0 counts as 1.
+    /// Creates a limit; `None` if there is no limit. A limit of 0 counts as 1.
     pub fn new(limit: Option<u32>) -> Option<Self> {
         let (quota, burst) = quota(NonZeroU32::new(limit?.max(1))?)?;
         Some(Self { limiter: DefaultDirectRateLimiter::direct(quota), burst })
     }
 
-    /// Waits until so many more are allowed. More than what may be taken at once is taken piece by piece, so that a large request waits its turn.
+    /// Waits until `number` more are allowed. A number above the burst is taken piece by piece, so
+    /// that a large request waits its turn.
     ///
     /// # Errors
-    /// When the call ends before that.
+    /// If the call ends before that.
     pub fn wait_for(&self, number: u64, call: &Call<'_>) -> Result<(), Stopped> {
         let clock = DefaultClock::default();
         let mut left = number;
@@ -46,8 +47,8 @@ impl PerMinute {
     }
 }
 
-/// A quota that never gives more than `limit` in any minute, and its burst. A burst of `b` and one more every minute / (limit - b + 1) are, in any 60
-/// seconds, at most b + (limit - b).
+/// Returns a quota that never gives more than `limit` in any minute, and its burst. With a burst of
+/// `b` and one more every minute / (limit - b + 1), any 60 seconds have at most b + (limit - b).
 fn quota(limit: NonZeroU32) -> Option<(Quota, u32)> {
     let burst = NonZeroU32::new((limit.get() / BURST).max(1))?;
     let pace = MINUTE.checked_div(limit.get() - burst.get() + 1)?.max(Duration::from_nanos(1));
@@ -64,7 +65,8 @@ mod tests {
     use super::*;
     use crate::call::CancelToken;
 
-    /// When requests are let through in three minutes, by a clock that jumps in steps of `step`.
+    /// Returns the times at which requests pass in three minutes, by a clock that jumps in steps of
+    /// `step`.
     fn passed(limit: u32, step: Duration) -> Vec<Duration> {
         let clock = FakeRelativeClock::default();
         let (quota, _) = quota(NonZeroU32::new(limit).unwrap()).unwrap();

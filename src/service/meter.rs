@@ -1,4 +1,4 @@
-//! What is used and what it costs, and the budget that it must not exceed.
+//! Counts usage and price, and enforces the budget.
 
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -7,21 +7,21 @@ use std::time::Duration;
 use super::{Price, ServiceError, ServiceTokens, ServiceUsage, TokenCount};
 use crate::call::Call;
 
-/// Sums of dollars are compared with this tolerance, far below the price of a token.
+/// Tolerance for comparing sums of dollars, far below the price of a token.
 const ROUNDING: f64 = 1e-9;
-/// How often a wait for others' requests looks whether its call goes on.
+/// Interval at which a wait for other requests checks its call.
 const LOOK: Duration = Duration::from_millis(20);
 
 #[derive(Default)]
 struct State {
     usage: ServiceUsage,
-    /// Dollars that this run really spent; what a recording cost once is not among them.
+    /// Dollars that this run really spent. The former price of recorded answers does not count.
     spent: f64,
-    /// Dollars that requests under way may cost.
+    /// Dollars reserved by requests under way.
     reserved: f64,
 }
 
-/// Counts for all services of a run, threads side by side, and keeps the budget.
+/// Counts the usage of all services of a run, from all threads, and enforces the budget.
 #[derive(Default)]
 pub struct Meter {
     budget: Option<f64>,
@@ -36,12 +36,12 @@ impl fmt::Debug for Meter {
 }
 
 impl Meter {
-    /// A meter with a budget in dollars; `None`: it only counts.
+    /// Creates a meter with a budget in dollars; with `None` it only counts.
     pub fn new(budget: Option<f64>) -> Self {
         Self { budget, ..Self::default() }
     }
 
-    /// What all calls used so far; each call has its own in [`Call::usage`].
+    /// Returns the usage of all calls so far. [`Call::usage`] has the usage of one call.
     pub fn usage(&self) -> ServiceUsage {
         self.state().usage
     }
@@ -50,7 +50,8 @@ impl Meter {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sets aside what a request may cost. Waits for requests under way where what they leave over may be enough.
+    /// Reserves the maximum price of a request. Waits for requests under way if the rest of their
+    /// reservations may be enough.
     fn reserve(&self, dollars: f64, call: &Call<'_>) -> Result<(), ServiceError> {
         let mut state = self.state();
         let budget = self.budget.unwrap_or(f64::INFINITY) + ROUNDING;
@@ -76,7 +77,7 @@ impl Meter {
     }
 }
 
-/// One model's account at a meter: the meter, and the model's price.
+/// The account of one model at a meter: the meter, and the model's price.
 #[derive(Clone)]
 pub struct Account {
     meter: Arc<Meter>,
@@ -87,7 +88,7 @@ impl Account {
     /// Opens an account.
     ///
     /// # Errors
-    /// [`ServiceError::Setup`] when the meter has a budget and the price is not known.
+    /// [`ServiceError::Setup`] if the meter has a budget and the price is not known.
     pub fn new(meter: Arc<Meter>, model: &str, price: Option<Price>) -> Result<Self, ServiceError> {
         if let (Some(budget), None) = (meter.budget, &price) {
             return Err(ServiceError::Setup(format!(
@@ -98,17 +99,17 @@ impl Account {
         Ok(Self { meter, price })
     }
 
-    /// The meter.
+    /// Returns the meter.
     pub fn meter(&self) -> &Meter {
         &self.meter
     }
 
-    /// The model's price, where it is known.
+    /// Returns the model's price, if it is known.
     pub fn price(&self) -> Option<&Price> {
         self.price.as_ref()
     }
 
-    /// Sets aside the most that one try may cost, until the answer says how much it was.
+    /// Reserves the maximum price of one try, until the answer reports the actual usage.
     #[cfg_attr(not(feature = "remote"), allow(dead_code))]
     pub(super) fn reserve(&self, at_most: TokenCount, call: &Call<'_>) -> Result<Reservation<'_>, ServiceError> {
         let most = ServiceTokens::from(at_most);
@@ -118,14 +119,14 @@ impl Account {
         Ok(Reservation { account: self, most, dollars })
     }
 
-    /// Counts an answer of a recording.
+    /// Counts an answer from a recording.
     pub(super) fn recorded(&self, tokens: Option<ServiceTokens>, call: &Call<'_>) {
         let answer = ServiceUsage { from_recording: 1, ..self.answer(tokens.unwrap_or_default()) };
         self.meter.state().usage.add(&answer);
         call.count(|usage| usage.service.add(&answer));
     }
 
-    /// Counts a request that a kept answer made needless.
+    /// Counts a request that was not sent because the answer was in the cache.
     pub(super) fn kept(&self, call: &Call<'_>) {
         self.meter.state().usage.from_cache += 1;
         call.count(|usage| usage.service.from_cache += 1);
@@ -135,14 +136,14 @@ impl Account {
         self.price.as_ref().map_or(0.0, |price| price.dollars(tokens))
     }
 
-    /// What one answer adds to the counts.
+    /// Returns the usage of one answer.
     fn answer(&self, tokens: ServiceTokens) -> ServiceUsage {
         let dollars = self.price.as_ref().map(|price| price.dollars(tokens));
         ServiceUsage { requests: 1, tokens, dollars, ..ServiceUsage::default() }
     }
 }
 
-/// What is set aside for one try. Dropped, it is given back whole: the service did not do the work.
+/// The reservation of one try. Dropping it releases all of it: the service did no work.
 #[cfg_attr(not(feature = "remote"), allow(dead_code))]
 pub(super) struct Reservation<'a> {
     account: &'a Account,
@@ -152,7 +153,8 @@ pub(super) struct Reservation<'a> {
 
 #[cfg_attr(not(feature = "remote"), allow(dead_code))]
 impl Reservation<'_> {
-    /// The answer is there. Where it does not say what it took, it counts as much as it may have taken.
+    /// Settles the reservation after an answer. An answer that does not report its usage counts
+    /// with the maximum.
     pub fn settle(self, tokens: Option<ServiceTokens>, call: &Call<'_>) {
         let tokens = tokens.unwrap_or(self.most);
         let answer = self.account.answer(tokens);
@@ -163,7 +165,7 @@ impl Reservation<'_> {
         call.count(|usage| usage.service.add(&answer));
     }
 
-    /// The answer was lost on the way: the service may have done the work, so the budget pays for it.
+    /// Charges the whole reservation. The answer was lost, and the service may have done the work.
     pub fn lose(self) {
         self.account.meter.state().spent += self.dollars;
     }

@@ -1,16 +1,20 @@
-//! Services over HTTP that embed, judge or rerank texts: what is asked, what comes back, what it may cost.
+//! Services over HTTP that embed, judge or rerank texts: requests, answers and prices.
 //!
-//! Nothing here knows what a request means: `provider` has the formats, and encoders, judges and rerankers (`remote`) ask by them. A [`Service`] sends
-//! a request, and sees to everything that services have in common: keys, time-outs, what is tried again and when, limits per minute, prices, the budget,
-//! recordings.
+//! This module does not interpret requests. `provider` has the formats, and the encoders, judges
+//! and rerankers in `remote` use them. A [`Service`] sends a request and handles what all services
+//! have in common: keys, timeouts, retries, limits per minute, prices, the budget and recordings.
 //!
-//! [`HttpService`] sends. [`Recording`] before it writes down what was asked and answered, or answers without it. An [`Account`] at a [`Meter`] counts and keeps
-//! the budget: the most that a try may cost is set aside before it is sent, and settled by the answer's `usage`. So what services report never passes the budget;
-//! an answer that is lost on the way counts in full, for the service may have done the work.
+//! [`HttpService`] sends requests. A [`Recording`] in front of it records requests and answers, or
+//! replays them without it. An [`Account`] at a [`Meter`] counts and enforces the budget. The
+//! maximum price of a try is reserved before it is sent, and settled by the `usage` of the answer.
+//! So the usage that services report never exceeds the budget. A lost answer counts in full,
+//! because the service may have done the work.
 //!
-//! Tried again, with pauses that double and a `Retry-After` that wins up to [`ServiceOptions::max_pause`]: 408, 409, 429, 5xx, broken connections, time-outs,
-//! answers that are no JSON. Never: other 4xx, and 429 for want of credit. Redirects are not followed. An answer of 200 that holds nothing but an `error` is read as
-//! the refusal that it is. What an answer may have of bytes and values follows from its request (`answer_size.rs`).
+//! Retried are 408, 409, 429, 5xx, broken connections, timeouts, and answers that are not JSON.
+//! Pauses double; a `Retry-After` takes precedence up to [`ServiceOptions::max_pause`]. Not retried
+//! are other 4xx, and 429 for lack of credit. Redirects are not followed. An answer of 200 with
+//! only an `error` counts as a refusal. The maximum size of an answer, in bytes and values, follows
+//! from its request (`answer_size.rs`).
 
 #[cfg(feature = "remote")]
 mod answer_size;
@@ -51,21 +55,22 @@ pub use recording::{Recording, question_hash};
 pub use secret::Secret;
 pub use tokens::TokenCounter;
 
-/// One question to a service.
+/// A request to a service.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Request {
-    /// What is asked for, under the service's address: `/embeddings`, `/chat/completions`, `/messages`, `/rerank`.
+    /// The path under the service's address: `/embeddings`, `/chat/completions`, `/messages`,
+    /// `/rerank`.
     pub path: &'static str,
-    /// The body. Equal bodies are equal questions: recordings and caches go by it.
+    /// The body. Equal bodies are equal questions for recordings and caches.
     pub body: Value,
-    /// What it will take at most; limits per minute and the budget go by it.
+    /// The maximum usage, for the limits per minute and the budget.
     pub at_most: TokenCount,
 }
 
-/// Where an answer comes from.
+/// The origin of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
-    /// Sent just now, and to be paid.
+    /// The service sent it now, for its price.
     Service,
     /// Kept from an earlier run.
     Cache,
@@ -73,46 +78,52 @@ pub enum Origin {
     Recording,
 }
 
-/// What a service answered with success.
+/// A successful answer of a service.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reply {
     /// The body, valid JSON.
     pub body: Value,
-    /// From sending to the last byte, tries before the last not counted; as it was when it was recorded.
+    /// Time from sending to the last byte, without earlier tries. For a replayed answer, the time
+    /// at its recording.
     pub latency: Duration,
-    /// Where it comes from.
+    /// The origin of the answer.
     pub origin: Origin,
 }
 
-/// A model of a service. Threads may ask side by side; how many requests are under way at once is the caller's choice.
+/// A model of a service. Threads may send requests in parallel; the caller chooses how many.
 pub trait Service: Send + Sync {
-    /// Whose formats it speaks.
+    /// Returns the provider whose formats the service uses.
     fn provider(&self) -> Provider;
 
-    /// The model's name as the service knows it.
+    /// Returns the model's name at the service.
     fn model(&self) -> &str;
 
-    /// Where it is, for those who report it; without secrets.
+    /// Returns the host for reports, without secrets.
     fn host(&self) -> String;
 
-    /// Asks, tries again where that can help, and waits where limits say so. `call` ends waits and is told what it takes.
+    /// Sends a request, retries where that can help, and waits for the limits. `call` ends waits
+    /// and counts the usage.
     ///
     /// # Errors
-    /// As [`ServiceError`] says; [`ServiceError::Stopped`] when the call ends before there is an answer.
+    /// Those of [`ServiceError`]; [`ServiceError::Stopped`] if the call ends before there is an
+    /// answer.
     fn send(&self, request: &Request, call: &Call<'_>) -> Result<Reply, ServiceError>;
 
-    /// Counts a request that a kept answer made needless. A service that counts nothing counts none of these.
+    /// Counts a request that was not sent because the answer was in the cache. A service that
+    /// counts nothing does nothing.
     fn count_kept(&self, _call: &Call<'_>) {}
 
-    /// Says that an answer could be read: whoever keeps answers may keep this one, and none of which nobody said so.
+    /// Reports that an answer could be read. A cache may keep this answer, and only answers that
+    /// were reported.
     ///
     /// # Errors
-    /// [`ServiceError::Setup`] when it cannot be kept.
+    /// [`ServiceError::Setup`] if it cannot be kept.
     fn keep(&self, _request: &Request, _reply: &Reply) -> Result<(), ServiceError> {
         Ok(())
     }
 
-    /// Asks the service itself where a kept or recorded answer could not be read. `None` where nobody else can be asked.
+    /// Asks the service itself, because a kept or recorded answer could not be read. Returns `None`
+    /// if there is no service to ask.
     fn ask_anew(&self, _request: &Request, _call: &Call<'_>) -> Option<Result<Reply, ServiceError>> {
         None
     }

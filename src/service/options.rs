@@ -1,6 +1,6 @@
-//! How a service is reached.
+//! Options for reaching a service.
 //!
-//! [`ServiceOptions::from_env`] is the one place here that reads the environment.
+//! [`ServiceOptions::from_env`] is the only function here that reads the environment.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -9,51 +9,57 @@ use std::time::Duration;
 use super::{Provider, Secret, ServiceError};
 use crate::provider::Facts;
 
-/// The key for an address of your own.
+/// Environment variable of the key for an address of your own.
 const OWN_KEY_VARIABLE: &str = "NEARSORT_API_KEY";
 
-/// How a model of a service is reached: address, key, time-outs, tries, limits.
+/// Options for reaching a model of a service: address, key, timeouts, retries, limits.
 #[derive(Debug, Clone)]
 pub struct ServiceOptions {
-    /// Whose formats it speaks.
+    /// The provider whose formats the service uses.
     pub provider: Provider,
-    /// The model's name as the service knows it; in Azure the deployment's.
+    /// The model's name at the service; in Azure, the deployment's name.
     pub model: String,
-    /// The address under which `/embeddings` and the like lie; `None`: the provider's own. In Azure the resource's address,
-    /// `https://NAME.openai.azure.com`: the deployment's path is added to it.
+    /// The base address of `/embeddings` and the other paths; `None`: the provider's address. In
+    /// Azure, the resource's address, `https://NAME.openai.azure.com`; the deployment's path is
+    /// added to it.
     pub base_url: Option<String>,
-    /// The key; servers at an address of your own may do without.
+    /// The key. Servers at an address of your own may need none.
     pub key: Option<Secret>,
-    /// The host that the key is for, with its port; `None`: whichever the address names. To another host the key is not sent, but for this machine's own.
+    /// The host that the key is for, with its port; `None`: the host of the address. The key is
+    /// sent to no other host, except this machine.
     pub key_host: Option<String>,
-    /// Whether a key may go over `http://` to another machine, where anybody on the way can read it.
+    /// True if a key may go over `http://` to another machine, where anyone on the way can read it.
     pub allow_insecure_base_url: bool,
-    /// Anthropic's `anthropic-version`, Azure's `api-version`; `None`: [`super::ANTHROPIC_VERSION`], [`super::AZURE_API_VERSION`].
+    /// Anthropic's `anthropic-version`, Azure's `api-version`; `None`:
+    /// [`super::ANTHROPIC_VERSION`], [`super::AZURE_API_VERSION`].
     pub api_version: Option<String>,
-    /// The longest that one try may take, from connecting to the last byte.
+    /// Maximum time of one try, from connecting to the last byte.
     pub timeout: Duration,
-    /// The longest that connecting may take.
+    /// Maximum time for connecting.
     pub connect_timeout: Duration,
-    /// Tries after the first.
+    /// Number of tries after the first.
     pub retries: usize,
-    /// The first pause between two tries; it doubles each time, with some chance added so that threads do not come back at once.
+    /// The first pause between two tries. It doubles each time, with random jitter so that threads
+    /// do not retry at once.
     pub min_pause: Duration,
-    /// The longest pause, also where the service asks for a longer one.
+    /// The longest pause, even if the service asks for a longer one.
     pub max_pause: Duration,
-    /// Requests in any minute; `None`: no limit.
+    /// Maximum number of requests in any minute; `None`: no limit.
     pub requests_per_minute: Option<u32>,
-    /// Tokens in any minute, sent and answered, as they are reckoned before sending; `None`: no limit.
+    /// Maximum number of tokens in any minute, input and output, as estimated before sending;
+    /// `None`: no limit.
     pub tokens_per_minute: Option<u32>,
-    /// Whether `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` count.
+    /// True if `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` are used.
     pub proxy_from_env: bool,
-    /// A file of certificates (PEM) that are trusted beside the machine's own.
+    /// A file of certificates (PEM) that are trusted in addition to the machine's own.
     pub ca_file: Option<PathBuf>,
-    /// The largest answer that is read.
+    /// Maximum size of an answer, in bytes.
     pub max_answer_bytes: u64,
 }
 
 impl ServiceOptions {
-    /// Options that take nothing from the environment: the provider's own address, no key, no proxy, no limits.
+    /// Creates options that use nothing from the environment: the provider's own address, no key,
+    /// no proxy, no limits.
     pub fn new(provider: Provider, model: impl Into<String>) -> Self {
         Self {
             provider,
@@ -72,14 +78,16 @@ impl ServiceOptions {
             tokens_per_minute: None,
             proxy_from_env: false,
             ca_file: None,
-            // 2,048 vectors of 3,072 components as decimal numbers are some 130 MB.
+            // 2,048 vectors of 3,072 components as decimal numbers are about 130 MB.
             max_answer_bytes: 256 << 20,
         }
     }
 
-    /// Options from the environment: the key (`OPENAI_API_KEY`, `AZURE_OPENAI_API_KEY`, `ANTHROPIC_API_KEY`, `COHERE_API_KEY` or `CO_API_KEY`,
-    /// `JINA_API_KEY`, `VOYAGE_API_KEY`), the address (`OPENAI_BASE_URL`, `AZURE_OPENAI_ENDPOINT`, `ANTHROPIC_BASE_URL`, `COHERE_BASE_URL`,
-    /// `JINA_BASE_URL`, `VOYAGE_BASE_URL`, `TEI_BASE_URL`), and the proxy variables.
+    /// Reads options from the environment: the key (`OPENAI_API_KEY`, `AZURE_OPENAI_API_KEY`,
+    /// `ANTHROPIC_API_KEY`, `COHERE_API_KEY` or `CO_API_KEY`, `JINA_API_KEY`, `VOYAGE_API_KEY`),
+    /// the address (`OPENAI_BASE_URL`, `AZURE_OPENAI_ENDPOINT`, `ANTHROPIC_BASE_URL`,
+    /// `COHERE_BASE_URL`, `JINA_BASE_URL`, `VOYAGE_BASE_URL`, `TEI_BASE_URL`), and the proxy
+    /// variables.
     ///
     /// # Errors
     /// As [`ServiceOptions::from_env_at`].
@@ -87,8 +95,9 @@ impl ServiceOptions {
         Self::from_env_at(provider, model, None)
     }
 
-    /// As [`ServiceOptions::from_env`], at an address that goes before the environment's. A provider's key is for the provider's hosts and for the address that the
-    /// environment names; `NEARSORT_API_KEY` is for any other address, and goes before it there.
+    /// As [`ServiceOptions::from_env`], with an address that takes precedence over the
+    /// environment's. A provider's key is for the provider's hosts and for the address in the
+    /// environment. `NEARSORT_API_KEY` is for any other address, and takes precedence there.
     ///
     /// # Errors
     /// [`ServiceError::Setup`] for a key that cannot be used; the message does not show it.
@@ -125,10 +134,10 @@ impl ServiceOptions {
         Ok(options)
     }
 
-    /// Where a path of the service lies.
+    /// Returns the URL of a path of the service.
     ///
     /// # Errors
-    /// [`ServiceError::Setup`] for an address that is none, or that holds a password.
+    /// [`ServiceError::Setup`] for an invalid address, or one that holds a password.
     pub fn url(&self, path: &str) -> Result<String, ServiceError> {
         let base = self.checked_base()?;
         Ok(self.provider.wire().url(base, path, &self.model, self.api_version.as_deref()))
@@ -138,7 +147,7 @@ impl ServiceOptions {
         self.provider.wire().facts()
     }
 
-    /// Host and port.
+    /// Returns the host and port.
     pub fn host(&self) -> String {
         let facts = self.facts();
         let base = self.base_url.as_deref().or(facts.base_url).unwrap_or(facts.name);
@@ -165,7 +174,7 @@ impl ServiceOptions {
         }
     }
 
-    /// The key, which the provider's own address cannot do without.
+    /// Returns the key. The provider's own address requires one.
     #[cfg(feature = "remote")]
     pub(super) fn checked_key(&self) -> Result<Option<&Secret>, ServiceError> {
         if self.key.is_none() && (self.base_url.is_none() || self.facts().always_needs_key) {
@@ -177,7 +186,7 @@ impl ServiceOptions {
         Ok(self.key.as_ref())
     }
 
-    /// The variables that may hold the provider's key, for a message.
+    /// Returns the environment variables that may hold the provider's key, for a message.
     #[cfg(feature = "remote")]
     fn key_variables(&self) -> String {
         self.facts().key_variables.join(" or ")
@@ -212,14 +221,14 @@ impl ServiceOptions {
         is_same(meant) || owns(self.provider, host)
     }
 
-    /// Whether requests stay on this machine, where a proxy could not bring them.
+    /// Returns true if requests stay on this machine, which a proxy could not reach.
     #[cfg(feature = "remote")]
     pub(super) fn is_local(&self) -> bool {
         is_this_machine(&self.host())
     }
 }
 
-/// A host's name or address without its port.
+/// Returns a host's name or address without its port.
 #[cfg(feature = "remote")]
 fn without_port(host: &str) -> &str {
     match host.rsplit_once(':') {
@@ -228,7 +237,7 @@ fn without_port(host: &str) -> &str {
     }
 }
 
-/// The port that stands behind a host; `None` for the scheme's own.
+/// Returns the port of a host; `None` for the scheme's default port.
 #[cfg(feature = "remote")]
 fn port(host: &str) -> Option<&str> {
     host[without_port(host).len()..].strip_prefix(':').filter(|port| !["", "443"].contains(port))
@@ -241,7 +250,7 @@ fn is_this_machine(host: &str) -> bool {
     name.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
 }
 
-/// Whether a host is the provider's, at its scheme's own port.
+/// Returns true if a host is the provider's, at the scheme's default port.
 #[cfg(feature = "remote")]
 fn owns(provider: Provider, host: &str) -> bool {
     let name = without_port(host).to_ascii_lowercase();

@@ -1,4 +1,4 @@
-//! What models cost and how much they take: `prices.toml`, and a user's own file before it.
+//! Prices and limits of models: `prices.toml`, and a user's own file that takes precedence.
 
 use std::path::Path;
 
@@ -7,59 +7,60 @@ use serde::Deserialize;
 use super::{Provider, ServiceError, ServiceTokens};
 use crate::store::read_small;
 
-/// The file that comes with nearsort.
+/// The file that is part of nearsort.
 const BUILT_IN: &str = include_str!("prices.toml");
-/// Prices are per so many tokens.
+/// Number of tokens that a price is for.
 const PER: f64 = 1e6;
-/// Prices of searches are per so many units.
+/// Number of search units that a price is for.
 const PER_SEARCHES: f64 = 1e3;
-/// The most that a price may be; sums of it stay numbers.
+/// Maximum of a price, so that sums stay finite.
 const MAX_RATE: f64 = 1e9;
-/// A file of prices is not larger.
+/// Maximum size of a file of prices, in bytes.
 const MAX_BYTES: u64 = 16 << 20;
 
-/// What one model costs, in dollars per million tokens or thousand searches, and its limits.
+/// The price of one model, in dollars per million tokens or thousand searches, and its limits.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Price {
-    /// The model's name; a `*` at its end stands for any ending.
+    /// The model's name; a `*` at its end matches any ending.
     pub name: String,
-    /// Whose it is; `None`: anybody's.
+    /// The provider of the model; `None`: any provider.
     #[serde(default)]
     pub provider: Option<String>,
-    /// Tokens sent.
+    /// Price of tokens sent.
     pub input: f64,
-    /// Tokens sent that the service had in its cache; `None`: as `input`.
+    /// Price of tokens sent that the service had in its cache; `None`: as `input`.
     #[serde(default)]
     pub cached_input: Option<f64>,
-    /// Tokens answered.
+    /// Price of tokens of the answer.
     #[serde(default)]
     pub output: f64,
     /// Dollars per thousand search units, by which some services bill.
     #[serde(default)]
     pub searches: f64,
-    /// Longest input in tokens, answer included; `None`: not known.
+    /// Maximum input in tokens, answer included; `None`: not known.
     #[serde(default)]
     pub context_tokens: Option<u64>,
-    /// Longest answer in tokens; `None`: not known.
+    /// Maximum answer in tokens; `None`: not known.
     #[serde(default)]
     pub max_output_tokens: Option<u64>,
-    /// Components of an embedding unless fewer are asked for; `None`: not known, or no embedding model.
+    /// Number of components of an embedding by default; `None`: not known, or not an embedding
+    /// model.
     #[serde(default)]
     pub dimensions: Option<usize>,
-    /// When this was so, `YYYY-MM-DD`.
+    /// The date of the price, `YYYY-MM-DD`.
     #[serde(default)]
     pub date: String,
-    /// Where it stands.
+    /// The source of the price.
     #[serde(default)]
     pub source: String,
-    /// Whether a part of it stands in no source that could be read.
+    /// True if no readable source has some part of the price.
     #[serde(default)]
     pub estimate: bool,
 }
 
 impl Price {
-    /// What tokens and searches cost, in dollars.
+    /// Returns the price of tokens and searches, in dollars.
     pub fn dollars(&self, usage: ServiceTokens) -> f64 {
         let cached = usage.cached_input.min(usage.input);
         let fresh = (usage.input - cached) as f64 * self.input;
@@ -68,7 +69,8 @@ impl Price {
         tokens + usage.search_units as f64 * self.searches / PER_SEARCHES
     }
 
-    /// Date and source of the price for a message, `-` for what is not known; an estimate is called so.
+    /// Returns date and source of the price for a message, `-` for an unknown one. Marks an
+    /// estimate.
     pub fn origin(&self) -> String {
         let known = |text: &str| if text.is_empty() { "-".to_owned() } else { text.to_owned() };
         let estimate = if self.estimate { "an estimate, " } else { "" };
@@ -98,7 +100,7 @@ struct File {
     model: Vec<Price>,
 }
 
-/// The prices that are known.
+/// The known prices.
 #[derive(Debug, Clone)]
 pub struct Prices {
     own: Vec<Price>,
@@ -106,7 +108,8 @@ pub struct Prices {
 }
 
 impl Prices {
-    /// Those that come with nearsort; each says its date and source. They are list prices: a gateway or a contract may have others.
+    /// Returns the prices that are part of nearsort, each with its date and source. They are list
+    /// prices; a gateway or a contract may have others.
     ///
     /// # Panics
     /// Never: a test reads the file.
@@ -115,11 +118,11 @@ impl Prices {
         Self { own: Vec::new(), built_in }
     }
 
-    /// Those of a user's TOML file, and for all models that it does not name the built-in ones. The file has one `[[model]]` per price, with the fields
-    /// of [`Price`].
+    /// Reads the prices of a user's TOML file. Models that it does not name have the built-in
+    /// prices. The file has one `[[model]]` per price, with the fields of [`Price`].
     ///
     /// # Errors
-    /// [`ServiceError::Setup`] when the file cannot be read or is not of that form.
+    /// [`ServiceError::Setup`] if the file cannot be read or does not have this form.
     pub fn with_file(path: &Path) -> Result<Self, ServiceError> {
         let failed = |message: String| ServiceError::Setup(format!("the prices in {}: {message}", path.display()));
         let bytes = read_small(path, MAX_BYTES).map_err(|error| failed(error.to_string()))?;
@@ -127,7 +130,8 @@ impl Prices {
         Ok(Self { own: parse(&text).map_err(failed)?, ..Self::built_in() })
     }
 
-    /// The price of a model: the user's before the built-in, the longest name before shorter ones.
+    /// Returns the price of a model. The user's prices take precedence over the built-in ones, and
+    /// longer names over shorter ones.
     pub fn find(&self, provider: Provider, model: &str) -> Option<&Price> {
         let longest = |prices: &'_ [Price]| {
             let known = prices.iter().enumerate().filter(|(_, price)| price.covers(provider, model));

@@ -1,11 +1,15 @@
-//! Requests and answers in a file, for running again without the service.
+//! Records requests and answers in a file, to run again without the service.
 //!
-//! A recording is a folder with `exchanges.jsonl`: one line per exchange, with the hash of what was asked, the request, and the answer, or the refusal
-//! where that is an answer too. No header is in it, so no key. A whole line is written and synced at once, under a lock, so that several processes can record
-//! into one folder; a line that was torn by a crash is cut off by the next that records, and not read.
+//! A recording is a folder with `exchanges.jsonl`. It has one line per exchange: the hash of the
+//! question, the request, and the answer, or a refusal that counts as an answer. It has no headers,
+//! so no key. Each line is written and synced as a whole, under a lock, so that several processes
+//! can record into one folder. A line torn by a crash is not read; the next recording process cuts
+//! it off.
 //!
-//! An answer that could not be read is recorded like any other, for a replay gives what the run saw. A run that records on asks for it again, and what it gets takes
-//! the place of the old answer (`instead_of`: where that one's line begins). The file holds texts and answers, so only its owner may read it.
+//! An answer that could not be read is recorded like any other, because a replay gives what the run
+//! saw. A run that continues the recording asks again, and the new answer replaces the old one
+//! (`instead_of`: the position of the old line). The file holds texts and answers, so only its
+//! owner may read it.
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
@@ -23,10 +27,10 @@ use crate::call::Call;
 use crate::hex::hex;
 
 const FILE: &str = "exchanges.jsonl";
-/// Refusals that the request itself brings about. Others, such as a wrong key, may be gone tomorrow.
+/// Refusals that the request itself causes. Others, such as a wrong key, may be gone tomorrow.
 const ANSWERS: [u16; 3] = [400, 413, 422];
 
-/// What a question is known by: equal hashes, equal questions. The address is not part of it.
+/// Returns the hash of a question. Equal hashes are equal questions. The address is not part of it.
 pub fn question_hash(provider: Provider, model: &str, request: &Request) -> String {
     let mut body = request.body.clone();
     body.sort_all_objects();
@@ -48,7 +52,7 @@ struct Exchange {
     path: String,
     request: Value,
     latency_us: u64,
-    /// Where the line of the answer begins whose place this one takes.
+    /// Position of the line with the answer that this one replaces.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     instead_of: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -65,7 +69,7 @@ struct Refused {
     message: String,
 }
 
-/// What is read of every line when a recording is opened.
+/// The fields that are read of every line when a recording is opened.
 #[derive(Deserialize)]
 struct Head {
     hash: String,
@@ -76,7 +80,7 @@ struct Head {
     instead_of: Option<u64>,
 }
 
-/// The answers that are left for each question, by its hash, the next one last.
+/// The unused answers to each question, by its hash, the next one last.
 type Places = HashMap<String, Vec<Place>>;
 
 /// A line's place in the file.
@@ -86,10 +90,11 @@ struct Place {
     bytes: usize,
 }
 
-/// A service with a recording before it, or a recording alone.
+/// A service with a recording in front of it, or a recording alone.
 ///
-/// What the recording has is answered from it, with the latency that it had; where the same question was asked several times, its answers come in their
-/// order. What it lacks goes to the service and into the recording, or is [`ServiceError::NotRecorded`] where there is no service.
+/// Answers in the recording are returned from it, with their recorded latency. If a question was
+/// asked several times, its answers are returned in their order. Other questions go to the service
+/// and into the recording; without a service they are [`ServiceError::NotRecorded`].
 pub struct Recording {
     folder: PathBuf,
     provider: Provider,
@@ -103,15 +108,15 @@ pub struct Recording {
 struct State {
     file: File,
     left: Places,
-    /// Where the line of the last answer to each question begins, by its hash.
+    /// Position of the line with the last answer to each question, by its hash.
     given: HashMap<String, u64>,
 }
 
 impl Recording {
-    /// Records what a service answers into a folder, which is made if it is not there.
+    /// Records the answers of a service into a folder. Creates the folder if it does not exist.
     ///
     /// # Errors
-    /// [`ServiceError::Setup`] when the folder cannot be written or has a line that is none of a recording.
+    /// [`ServiceError::Setup`] if the folder cannot be written or has an invalid line.
     pub fn record(folder: &Path, inner: Box<dyn Service>, account: Account) -> Result<Self, ServiceError> {
         make_private_folder(folder).map_err(|error| failed(folder, "made", &error))?;
         let path = folder.join(FILE);
@@ -123,10 +128,11 @@ impl Recording {
         Self::of(folder, file, (provider, model, host), account, Some(inner))
     }
 
-    /// Answers from a recording alone; no connection is ever opened.
+    /// Answers from a recording alone. Opens no connection.
     ///
     /// # Errors
-    /// [`ServiceError::Setup`] when there is no recording in the folder, or a line of it is none.
+    /// [`ServiceError::Setup`] if there is no recording in the folder, or if it has an invalid
+    /// line.
     pub fn replay(folder: &Path, options: &ServiceOptions, account: Account) -> Result<Self, ServiceError> {
         let path = folder.join(FILE);
         let file = File::open(&path).map_err(|error| failed(&path, "opened", &error))?;
@@ -150,7 +156,7 @@ impl Recording {
         Ok(Self { folder: folder.to_owned(), provider, model, host, account, inner, state })
     }
 
-    /// The next recorded answer to a question.
+    /// Returns the next recorded answer to a question.
     fn recorded(&self, hash: &str) -> Result<Option<Exchange>, ServiceError> {
         let path = self.folder.join(FILE);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -178,7 +184,7 @@ impl Recording {
         write(file).map_err(|error| failed(&path, "written", &error))
     }
 
-    /// Asks the service and records what it answers.
+    /// Asks the service and records its answer.
     fn ask(
         &self,
         inner: &dyn Service,
@@ -187,7 +193,7 @@ impl Recording {
         instead_of: Option<u64>,
         call: &Call<'_>,
     ) -> Result<Reply, ServiceError> {
-        // Replayed latencies are whole microseconds, so those of the recording run are too.
+        // Replayed latencies are whole microseconds, so the recording run rounds them too.
         let answer = inner.send(request, call).map(|reply| {
             let latency = Duration::from_micros(microseconds(reply.latency));
             Reply { latency, ..reply }
@@ -292,7 +298,7 @@ fn failed(path: &Path, what: &str, error: &dyn std::fmt::Display) -> ServiceErro
     ServiceError::Setup(format!("the recording {} cannot be {what}: {error}", path.display()))
 }
 
-/// Folders that are made are their owner's alone; those that are there stay as they are.
+/// Creates a folder for its owner alone. An existing folder keeps its permissions.
 fn make_private_folder(folder: &Path) -> std::io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
@@ -301,7 +307,7 @@ fn make_private_folder(folder: &Path) -> std::io::Result<()> {
     builder.create(folder)
 }
 
-/// Opens the file that is recorded into, for its owner alone, also where an earlier release made it for all.
+/// Opens the recording's file for its owner alone, even if an earlier release created it for all.
 fn open_private(path: &Path) -> std::io::Result<File> {
     let mut options = OpenOptions::new();
     options.create(true).read(true).append(true);
@@ -320,7 +326,7 @@ fn open_private(path: &Path) -> std::io::Result<File> {
     Ok(file)
 }
 
-/// Cuts off what a crash left behind the last whole line.
+/// Cuts off the torn line that a crash left after the last whole one.
 fn cut_torn_line(file: &mut File) -> std::io::Result<()> {
     file.lock()?;
     let length = file.metadata()?.len();
@@ -342,7 +348,7 @@ fn cut_torn_line(file: &mut File) -> std::io::Result<()> {
     file.unlock()
 }
 
-/// Where the answers to a model's questions stand, and the host that gave them.
+/// Returns the positions of the answers to a model's questions, and the host that gave them.
 fn read_heads(
     path: &Path,
     file: &File,

@@ -1,4 +1,4 @@
-//! Answers that are no success: what a service says in them, and whether asking again can help.
+//! Unsuccessful answers: the message of the service, and whether a retry can help.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,26 +7,26 @@ use serde_json::Value;
 use super::Provider;
 use crate::provider::any_error_words;
 
-/// What is shown of a message, in characters.
+/// Maximum number of characters shown of a message.
 const SHOWN: usize = 600;
-/// What is kept of a code or a parameter's name.
+/// Maximum number of characters kept of a code or a parameter's name.
 const SHOWN_CODE: usize = 100;
 
-/// The content of an error body, whichever of the known forms it has.
+/// The content of an error body, in any of the known forms.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Refusal {
     pub message: String,
-    /// `code` where there is one, else `type`.
+    /// `code` if there is one, else `type`.
     pub code: Option<String>,
     pub param: Option<String>,
     is_final: bool,
-    /// The status that the body itself names.
+    /// The status in the body.
     status: Option<u16>,
 }
 
 impl Refusal {
-    /// Reads a body: OpenAI's and Anthropic's `{"error": {..}}`, the flat form of text-embeddings-inference, `{"error": ".."}`, `{"detail": ..}`, or
-    /// plain text.
+    /// Reads a body: OpenAI's and Anthropic's `{"error": {..}}`, the flat form of
+    /// text-embeddings-inference, `{"error": ".."}`, `{"detail": ..}`, or plain text.
     pub fn read(body: &str) -> Self {
         let Ok(json) = serde_json::from_str::<Value>(body) else { return Self::of_message(body) };
         let error = json.get("error").filter(|error| error.is_object()).unwrap_or(&json);
@@ -45,7 +45,8 @@ impl Refusal {
         Self { code: code.or(kind).map(short), is_final, ..refusal }
     }
 
-    /// The refusal in an answer of 200: gateways pass errors on with it. An answer that has an `error` beside a result is none.
+    /// Returns the refusal in an answer of 200, with which gateways pass on errors. An answer with
+    /// an `error` beside a result is not a refusal.
     pub fn of_success(body: &Value) -> Option<Self> {
         let is_error = body.get("error").is_some_and(|error| error.is_object() || error.is_string());
         let mut results = Provider::ALL.iter().flat_map(|provider| provider.wire().facts().results);
@@ -53,7 +54,8 @@ impl Refusal {
         (is_error && !has_result).then(|| Self::read(&body.to_string()))
     }
 
-    /// The status of a refusal that came as a success: what the body says, or that of a gateway's trouble.
+    /// Returns the status of a refusal that came as a success: the one in the body, else 502, a
+    /// gateway's failure.
     pub fn status(&self) -> u16 {
         self.status.filter(|status| (400..600).contains(status)).unwrap_or(502)
     }
@@ -67,7 +69,7 @@ impl Refusal {
         Self { param: param_of(&message), message, ..Self::default() }
     }
 
-    /// Whether the same request may succeed later.
+    /// Returns true if the same request may succeed later.
     pub fn may_pass(&self, status: u16) -> bool {
         match status {
             429 => !self.is_final,
@@ -77,7 +79,7 @@ impl Refusal {
     }
 }
 
-/// A code or a name, which services keep short.
+/// Shortens a code or a name.
 fn short(text: String) -> String {
     text.chars().take(SHOWN_CODE).collect()
 }
@@ -86,7 +88,8 @@ fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// The parameter that a message speaks of where the body does not name it, in the words of any provider.
+/// Returns the parameter that a message names, in the words of any provider. Used if the body does
+/// not name it.
 fn param_of(message: &str) -> Option<String> {
     let is_name =
         |text: &&str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '.');
@@ -94,7 +97,8 @@ fn param_of(message: &str) -> Option<String> {
     named.find(is_name).map(str::to_owned)
 }
 
-/// The pause that a service asks for: `retry-after-ms`, else `retry-after` as seconds or as a date.
+/// Returns the pause that a service asks for: `retry-after-ms`, else `retry-after` as seconds or as
+/// a date.
 pub(super) fn pause(header: impl Fn(&str) -> Option<String>, now: SystemTime) -> Option<Duration> {
     let number = |text: String| text.trim().parse::<f64>().ok();
     if let Some(milliseconds) = header("retry-after-ms").and_then(number) {

@@ -1,4 +1,4 @@
-//! Keys, and keeping them out of everything that is shown or written.
+//! Keys, which are kept out of all output.
 
 use std::fmt;
 use std::path::Path;
@@ -7,7 +7,7 @@ use super::ServiceError;
 use crate::scrub::Scrubber;
 use crate::store::read_small;
 
-/// Longer ones are no keys.
+/// Maximum size of a key file, in bytes.
 const MAX_BYTES: u64 = 64 << 10;
 
 /// A key that neither `Debug` nor any message shows.
@@ -15,10 +15,11 @@ const MAX_BYTES: u64 = 64 << 10;
 pub struct Secret(String);
 
 impl Secret {
-    /// Takes a key; white space around it is not part of it. `source` is where it comes from, for the message.
+    /// Takes a key, without the white space around it. `source` is its origin, for the message.
     ///
     /// # Errors
-    /// [`ServiceError::Setup`] for a key that is empty or that an HTTP header cannot carry; the message does not show it.
+    /// [`ServiceError::Setup`] for a key that is empty or that an HTTP header cannot carry; the
+    /// message does not show it.
     pub fn new(key: &str, source: &str) -> Result<Self, ServiceError> {
         let key = key.trim();
         if key.is_empty() {
@@ -35,7 +36,8 @@ impl Secret {
     /// Reads a key from a file of at most 64 KiB.
     ///
     /// # Errors
-    /// [`ServiceError::Setup`] when the file cannot be read, is no regular file (a pipe may never end) or holds no key.
+    /// [`ServiceError::Setup`] if the file cannot be read, is not a regular file (a pipe may never
+    /// end) or holds no key.
     pub fn from_file(path: &Path) -> Result<Self, ServiceError> {
         let named = |error| ServiceError::Setup(format!("cannot read the key from {}: {error}", path.display()));
         let text = read_small(path, MAX_BYTES).map_err(named)?;
@@ -48,7 +50,8 @@ impl Secret {
         &self.0
     }
 
-    /// A text without the key: whole, in part, or in the encodings in which servers echo keys (escapes, base64, hexadecimal digits).
+    /// Removes the key from a text: whole, in part, or in the encodings in which servers echo keys
+    /// (escapes, base64, hexadecimal digits).
     pub fn scrub(&self, text: &str) -> String {
         Scrubber::new([self.0.as_str()]).scrub(text).into_owned()
     }

@@ -1,22 +1,24 @@
-//! Tokens as services count them: limits and prices go by them.
+//! Counts tokens as services do, for limits and prices.
 
 use tiktoken_rs::CoreBPE;
 use tiktoken_rs::tokenizer::{Tokenizer, get_tokenizer};
 
 use super::Provider;
 
-/// Longest piece that is tokenized at once, in bytes: of a huge text only a prefix that surely fills the limit is looked at.
+/// Maximum number of bytes per token. Only a prefix of a huge text that surely fills the limit is
+/// tokenized.
 const BYTES_PER_TOKEN: usize = 64;
 
-/// Texts that are longer are tokenized part by part: the vocabulary's pattern gives up, and its library
+/// Longer texts are tokenized part by part. The vocabulary's pattern gives up, and its library
 /// panics, after a million steps back in a run of one kind of characters.
 const PART_BYTES: usize = 256 << 10;
 
 /// Counts a model's tokens.
 ///
-/// For OpenAI's models these are its own (`o200k_base` for gpt-4o, gpt-4.1, gpt-5 and the o series, `cl100k_base` for text-embedding-3, gpt-4 and
-/// gpt-3.5). The vocabularies of other models are not public or not here: for them the count is an upper estimate, twice the tokens of `o200k_base` and
-/// never more than the bytes, which no byte-level vocabulary exceeds.
+/// For OpenAI's models it uses their vocabularies (`o200k_base` for gpt-4o, gpt-4.1, gpt-5 and the
+/// o series, `cl100k_base` for text-embedding-3, gpt-4 and gpt-3.5). Other vocabularies are not
+/// public or not included. For those models the count is an upper estimate: twice the tokens of
+/// `o200k_base`, but at most the number of bytes, which no byte-level vocabulary exceeds.
 #[derive(Clone)]
 pub struct TokenCounter {
     vocabulary: &'static CoreBPE,
@@ -24,7 +26,8 @@ pub struct TokenCounter {
 }
 
 impl TokenCounter {
-    /// The counter for a model of a provider. Azure's deployments have names of the user's own: those that begin like OpenAI's models count as these.
+    /// Returns the counter for a model of a provider. Azure's deployments have names of the user's
+    /// own; those that begin like OpenAI's models count as these.
     pub fn for_model(provider: Provider, model: &str) -> Self {
         let known = provider.wire().facts().has_openai_tokens.then(|| get_tokenizer(model)).flatten();
         match known {
@@ -34,19 +37,19 @@ impl TokenCounter {
         }
     }
 
-    /// Whether the counts are the service's own; else they are estimates from above.
+    /// Returns true if the counts are the service's own; else they are upper estimates.
     pub fn is_exact(&self) -> bool {
         self.exact
     }
 
-    /// Tokens of a text.
+    /// Returns the number of tokens of a text.
     pub fn count(&self, text: &str) -> usize {
         let tokens = parts(text).map(|part| self.vocabulary.count_ordinary(part)).sum::<usize>();
         if self.exact { tokens } else { (2 * tokens).min(text.len()) }
     }
 
-    /// The longest beginning of a text that has at most `limit` tokens and ends with a token and a character, and its tokens; the whole text where it
-    /// fits.
+    /// Returns the longest prefix of a text that has at most `limit` tokens and ends with a token
+    /// and a character, and its number of tokens. A text that fits is returned whole.
     pub fn cut<'a>(&self, text: &'a str, limit: usize) -> (&'a str, usize) {
         let head = &text[..text.floor_char_boundary(limit.saturating_mul(BYTES_PER_TOKEN))];
         if head.len() == text.len() {
@@ -62,7 +65,7 @@ impl TokenCounter {
         }
         while kept > 0 {
             let bytes = self.vocabulary.decode_bytes(&tokens[..kept]).map_or(0, |bytes| bytes.len());
-            // The tokens of a beginning are not always the beginning of the tokens.
+            // The tokens of a prefix are not always a prefix of the tokens.
             if head.is_char_boundary(bytes) && self.count(&head[..bytes]) <= limit {
                 return (&head[..bytes], self.count(&head[..bytes]));
             }
@@ -72,8 +75,9 @@ impl TokenCounter {
     }
 }
 
-/// Parts of a text of about [`PART_BYTES`], cut before the last space between two words of ASCII, where no token crosses; in a
-/// text without such a place before any character, which may add a token.
+/// Splits a text into parts of about [`PART_BYTES`]. It cuts before the last space between two
+/// ASCII words, where no token crosses. Without such a place it cuts before any character, which
+/// may add a token.
 fn parts(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {
@@ -115,7 +119,7 @@ mod tests {
     fn openais_models_are_counted_exactly_and_others_from_above() {
         let large = TokenCounter::for_model(Provider::OpenAi, "text-embedding-3-large");
         assert!(large.is_exact());
-        // The numbers of OpenAI's own cookbook for cl100k_base and o200k_base.
+        // The numbers from OpenAI's cookbook for cl100k_base and o200k_base.
         assert_eq!(large.count("antidisestablishmentarianism"), 6);
         assert_eq!(large.count("2 + 2 = 4"), 7);
         assert_eq!(TokenCounter::for_model(Provider::OpenAi, "gpt-4o-mini").count("お誕生日おめでとう"), 8);

@@ -1,28 +1,30 @@
-//! Stands in for `tokens` in a build without the feature `remote`.
+//! Replaces `tokens` in a build without the feature `remote`.
 
 use super::Provider;
 
-/// Counts bytes, for the vocabularies are not in this build: no byte-level vocabulary makes more tokens of a text.
+/// Counts bytes, because this build has no vocabularies. No byte-level vocabulary makes more tokens
+/// of a text.
 #[derive(Clone)]
 pub struct TokenCounter;
 
 impl TokenCounter {
-    /// The counter for a model of a provider.
+    /// Returns the counter for a model of a provider.
     pub fn for_model(_: Provider, _: &str) -> Self {
         Self
     }
 
-    /// Whether the counts are the service's own: they are not.
+    /// Returns false: the counts are not the service's own.
     pub fn is_exact(&self) -> bool {
         false
     }
 
-    /// Tokens of a text, at most.
+    /// Returns the maximum number of tokens of a text.
     pub fn count(&self, text: &str) -> usize {
         text.len()
     }
 
-    /// The beginning of a text that surely has at most `limit` tokens, and their number at most.
+    /// Returns a prefix of a text that surely has at most `limit` tokens, and the maximum of their
+    /// number.
     pub fn cut<'a>(&self, text: &'a str, limit: usize) -> (&'a str, usize) {
         let cut = &text[..text.floor_char_boundary(limit)];
         (cut, cut.len())

@@ -1,4 +1,5 @@
-//! Strings out of Arrow arrays by the PyCapsule interface, which pyarrow, polars, pandas and others have. None of them is imported.
+//! Reads strings from Arrow arrays by the PyCapsule interface of pyarrow, polars, pandas and
+//! others. Imports none of them.
 
 use arrow_array::cast::AsArray;
 use arrow_array::ffi::{FFI_ArrowArray, FFI_ArrowSchema, from_ffi};
@@ -10,7 +11,8 @@ use pyo3::types::{PyCapsule, PyTuple};
 
 use crate::errors::invalid;
 
-/// The strings of a (chunked) Arrow array; `None` where the object is none. Null elements are `None`.
+/// Returns the strings of a (chunked) Arrow array; `None` if the object is not an Arrow array. Null
+/// elements are `None`.
 pub fn strings(value: &Bound<'_, PyAny>, what: &str) -> PyResult<Option<Vec<Option<String>>>> {
     let Some(chunks) = chunks(value, what)? else { return Ok(None) };
     let mut strings = Vec::with_capacity(chunks.iter().map(|chunk| chunk.len()).sum());
@@ -35,18 +37,20 @@ fn chunks(value: &Bound<'_, PyAny>, what: &str) -> PyResult<Option<Vec<ArrayRef>
         let capsules = capsules.cast::<PyTuple>()?;
         let schema = taken(&capsules.get_item(0)?, c"arrow_schema", FFI_ArrowSchema::empty())?;
         let array = taken(&capsules.get_item(1)?, c"arrow_array", FFI_ArrowArray::empty())?;
-        // SAFETY: both come from the same producer, which vouches by the capsules' names that they follow the C data interface.
+        // SAFETY: both come from the same producer. The capsules' names assert that they follow the
+        // C data interface.
         let data = unsafe { from_ffi(array, &schema) }.map_err(broken)?;
         return Ok(Some(vec![make_array(data)]));
     }
     Ok(None)
 }
 
-/// Moves what a capsule holds out of it and leaves `empty` there, which its destructor does nothing with.
+/// Moves the content out of a capsule and leaves `empty` there, which the capsule's destructor
+/// ignores.
 fn taken<T>(capsule: &Bound<'_, PyAny>, name: &std::ffi::CStr, empty: T) -> PyResult<T> {
     let pointer = capsule.cast::<PyCapsule>()?.pointer_checked(Some(name))?;
-    // SAFETY: the PyCapsule interface says that a capsule of this name points to a T that the consumer may move out, if it marks the
-    // original as released; an empty one is.
+    // SAFETY: by the PyCapsule interface, a capsule of this name points to a T. The consumer may
+    // move it out if it marks the original as released; `empty` is marked so.
     Ok(unsafe { pointer.cast::<T>().replace(empty) })
 }
 
@@ -67,7 +71,7 @@ fn push_strings(array: &dyn Array, strings: &mut Vec<Option<String>>) -> Result<
             let mut values = Vec::with_capacity(dictionary.values().len());
             push_strings(dictionary.values().as_ref(), &mut values)?;
             let keys = dictionary.normalized_keys();
-            // A null element has a key that means nothing.
+            // The key of a null element has no meaning.
             let element =
                 |(at, key): (usize, usize)| if array.is_null(at) { None } else { values.get(key).cloned()? };
             strings.extend(keys.into_iter().enumerate().map(element));
@@ -81,7 +85,7 @@ fn push_strings(array: &dyn Array, strings: &mut Vec<Option<String>>) -> Result<
     }
 }
 
-/// A producer may have promised UTF-8 that is none.
+/// Checks that bytes are UTF-8, because a producer's promise may be wrong.
 fn checked(bytes: &[u8]) -> Result<String, String> {
     std::str::from_utf8(bytes).map(str::to_owned).map_err(|error| format!("a string is not UTF-8: {error}"))
 }

@@ -1,4 +1,4 @@
-//! Work without the interpreter, which Ctrl-C and a deadline end.
+//! Runs work without the interpreter lock. Ctrl-C and a deadline end it.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,20 +13,21 @@ use pyo3::prelude::*;
 
 use crate::errors::{internal, invalid, raised};
 
-/// How long a call waits between two looks at signals and progress.
+/// Interval at which a waiting call checks signals and progress.
 const SLICE: Duration = Duration::from_millis(20);
 
-/// What a call may be given from Python: seconds until it fails, and who is told of the number of texts just finished.
+/// The limits of a call from Python: seconds until it fails, and a callback for the number of texts
+/// just finished.
 #[derive(Default)]
 pub struct Limits<'py> {
     pub deadline: Option<f64>,
     pub progress: Option<Bound<'py, PyAny>>,
 }
 
-/// Does `work` on a thread of its own, with the interpreter released, and waits for it.
+/// Runs `work` on its own thread, with the interpreter released, and waits for it.
 ///
-/// A signal whose handler raises, such as Ctrl-C, cancels the work and raises at once: the work ends by itself at its next piece, so it owns
-/// all that it uses.
+/// A signal whose handler raises, such as Ctrl-C, cancels the work and raises at once. The work
+/// ends by itself at its next piece, so it must own all that it uses.
 pub fn run<T: Send + 'static>(
     py: Python<'_>,
     limits: Limits<'_>,
@@ -44,7 +45,7 @@ pub fn run<T: Send + 'static>(
     let (send, mut receive) = sync_channel(1);
     let begin = move || {
         let done = catch_unwind(AssertUnwindSafe(|| work(&call)));
-        // Nobody waits any more for a call that was interrupted.
+        // After an interrupt, no receiver is left.
         let _ = send.send(done);
     };
     let started = thread::Builder::new().name("nearsort-call".into()).spawn(begin);
@@ -69,7 +70,8 @@ pub fn run<T: Send + 'static>(
     }
 }
 
-/// Waits a slice. The receiver goes in and comes back, for it cannot be shared.
+/// Waits for one [`SLICE`]. It takes the receiver and returns it, because a receiver cannot be
+/// shared.
 fn wait<T>(receive: Receiver<T>) -> (Receiver<T>, Result<T, RecvTimeoutError>) {
     let received = receive.recv_timeout(SLICE);
     (receive, received)

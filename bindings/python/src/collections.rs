@@ -8,7 +8,7 @@ use pyo3::types::PyMapping;
 
 use crate::errors::invalid;
 
-/// Results by query, or grades by query, by document, in their order.
+/// Results or grades, by query and document, in their order.
 type ByQuery<T> = Vec<(String, Vec<(String, T)>)>;
 
 /// A run: a file, or `{query_id: {document_id: score}}`.
@@ -37,7 +37,7 @@ impl GivenRun {
         }
     }
 
-    /// Where it comes from.
+    /// Returns the source of the run.
     pub fn source(&self) -> String {
         match self {
             Self::File(path) => path.display().to_string(),
@@ -45,7 +45,7 @@ impl GivenRun {
         }
     }
 
-    /// All of it, in memory.
+    /// Reads the whole run into memory.
     pub fn read(self, ignore_identical_ids: bool) -> nearsort::Result<Run> {
         match self {
             Self::File(path) => RunFile::open(path)?.ignore_identical_ids(ignore_identical_ids).read(),
@@ -69,7 +69,7 @@ impl GivenQrels {
         }
     }
 
-    /// Where they come from.
+    /// Returns the source of the judgements.
     pub fn source(&self) -> String {
         match self {
             Self::File(path) => path.display().to_string(),
@@ -97,7 +97,7 @@ impl GivenQrels {
 }
 
 impl GivenTexts {
-    /// A mapping, a path, or a list of paths.
+    /// Takes a mapping, a path, or a list of paths.
     pub fn of(value: &Bound<'_, PyAny>, what: &str) -> PyResult<Self> {
         if let Ok(mapping) = value.cast::<PyMapping>() {
             return pairs(mapping, what).map(Self::Memory);

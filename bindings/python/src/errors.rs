@@ -1,25 +1,26 @@
-//! Errors of the library as Python's exceptions: the classes of `nearsort.errors`, with options as arguments.
+//! Converts errors of the library to the exception classes of `nearsort.errors`, with options named
+//! as arguments.
 
 use nearsort::error::{Remedy, with_names};
 use nearsort::{Error, JobError};
 use pyo3::prelude::*;
 
-/// The exception of an error of the library.
+/// Returns the exception of a library error.
 pub fn raised(py: Python<'_>, error: &Error) -> PyErr {
     exception(py, class_of(error), &text(error))
 }
 
-/// `nearsort.InvalidInput`.
+/// Makes a `nearsort.InvalidInput`.
 pub fn invalid(py: Python<'_>, message: impl AsRef<str>) -> PyErr {
     exception(py, "InvalidInput", message.as_ref())
 }
 
-/// `nearsort.Error`, for what should not happen.
+/// Makes a `nearsort.Error` for an internal error.
 pub fn internal(py: Python<'_>, message: &str) -> PyErr {
     exception(py, "Error", &format!("internal error, which should be reported: {message}"))
 }
 
-/// An exception of a class of `nearsort.errors`.
+/// Makes an exception of a class of `nearsort.errors`.
 fn exception(py: Python<'_>, class: &str, message: &str) -> PyErr {
     let made = py.import("nearsort.errors").and_then(|errors| errors.getattr(class)?.call1((message,)));
     made.map_or_else(|broken| broken, PyErr::from_value)
@@ -48,7 +49,7 @@ fn class_of(error: &Error) -> &'static str {
     }
 }
 
-/// The message and those of its causes that it does not quote, a line each.
+/// Returns the message of an error, and a line for each cause that it does not quote.
 fn text(error: &Error) -> String {
     let mut said = message(error);
     let mut cause = std::error::Error::source(error);
@@ -75,7 +76,7 @@ fn message(error: &Error) -> String {
     }
 }
 
-/// What a Python program does against an error.
+/// Returns a remedy in the words of the Python package.
 fn remedied(remedy: &Remedy) -> String {
     let said = match remedy {
         Remedy::AddToIndex => "add their texts to the index (Index.add), or leave them out",
@@ -102,7 +103,7 @@ fn remedied(remedy: &Remedy) -> String {
 
 const REBUILD: &str = "build the index again with replace=True, or restore the file from a copy";
 
-/// A message of the library with options as arguments are written.
+/// Replaces the names of options in a library message by arguments.
 fn as_arguments(message: &str) -> String {
     let windows =
         message.replace("`long_text=truncate`", "`window=False`").replace("`long_text=window`", "`window=True`");
@@ -110,7 +111,7 @@ fn as_arguments(message: &str) -> String {
     with_names(&caches, |option| (option == "long_text").then(|| format!("`{}=`", argument(option))))
 }
 
-/// The argument of the package that has this name in the library.
+/// Returns the package's argument for a library option.
 fn argument(option: &str) -> &str {
     match option {
         "long_text" => "window",

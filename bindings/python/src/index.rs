@@ -20,13 +20,13 @@ pub struct OpenIndex {
     inner: Arc<Index>,
 }
 
-/// What an index is filled with.
+/// The rows of an index.
 enum Corpus {
     Files(Vec<PathBuf>),
     Memory { ids: Vec<String>, texts: Vec<String> },
 }
 
-/// Hits of a query, best first: ids of rows and cosines.
+/// The hits of a query, best first: row ids and cosines.
 type Found = Vec<(String, f32)>;
 
 #[pymethods]
@@ -37,7 +37,7 @@ impl OpenIndex {
         run(py, Limits::default(), move |_| Ok(Self { inner: Arc::new(Index::open(folder)?) }))
     }
 
-    /// Builds an index in a folder. `ids` and `texts`, or `files`.
+    /// Builds an index in a folder, from `ids` and `texts`, or from `files`.
     #[staticmethod]
     #[pyo3(signature = (folder, model, ids, texts, files, dtype, tokens, replace, restart, progress=None))]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of Python")]
@@ -64,7 +64,7 @@ impl OpenIndex {
         })
     }
 
-    /// Adds rows, and gives the index as it is then.
+    /// Adds rows, and returns the new state of the index.
     #[staticmethod]
     #[pyo3(signature = (folder, model, ids, texts, files, replace, restart, progress=None))]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of Python")]
@@ -87,13 +87,13 @@ impl OpenIndex {
         })
     }
 
-    /// Deletes rows by their ids. Gives their number.
+    /// Deletes rows by their ids, and returns their number.
     #[staticmethod]
     fn delete(py: Python<'_>, folder: PathBuf, ids: Vec<String>) -> PyResult<u64> {
         run(py, Limits::default(), move |_| delete(folder, &ids))
     }
 
-    /// Rows that are not deleted.
+    /// The number of rows that are not deleted.
     fn __len__(&self) -> usize {
         self.inner.len() as usize
     }
@@ -112,19 +112,19 @@ impl OpenIndex {
         (model.name.clone(), model.dim, model.precision.clone(), dtype, index.has_tokens(), index.bytes())
     }
 
-    /// What is damaged, in words; empty for a sound index.
+    /// Returns the damages in words; empty for an intact index.
     fn damages(&self, py: Python<'_>) -> PyResult<Vec<String>> {
         let index = Arc::clone(&self.inner);
         let said = |damage: &Damage| format!("{}: {}", damage.path.display(), damage.message);
         run(py, Limits::default(), move |_| Ok(index.damages().iter().map(said).collect()))
     }
 
-    /// Whether there is a row of this id.
+    /// Returns true if there is a row with this id.
     fn __contains__(&self, py: Python<'_>, id: &str) -> PyResult<bool> {
         self.inner.find(id).map(|row| row.is_some()).map_err(|error| raised(py, &error))
     }
 
-    /// The best rows for each query.
+    /// Returns the best rows for each query.
     #[pyo3(signature = (model, queries, top_k, deadline=None))]
     fn search(
         &self,
@@ -170,7 +170,7 @@ impl Corpus {
     }
 }
 
-/// The encoder of an embedding model, and what an index says of it.
+/// Returns the encoder of an embedding model, and its description for an index.
 fn encoder(model: &Model) -> Result<(Arc<dyn Encoder>, IndexModel)> {
     let encoder = model.encoder()?;
     let made = match Reranker::new(&model.inner).encoder() {

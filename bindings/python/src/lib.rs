@@ -1,7 +1,9 @@
-//! `nearsort._native`: the library as an extension module. The public Python package, `nearsort/`, is written over it.
+//! `nearsort._native`: the library as an extension module. The public Python package, `nearsort/`,
+//! is built on it.
 //!
-//! Texts are copied out of Python's objects while the interpreter is held, and the work is done on a thread of its own without it;
-//! [`call`] waits there, so that Ctrl-C ends it. What comes back are numbers, texts and numpy arrays.
+//! Texts are copied out of Python's objects while the interpreter is held. The work then runs on
+//! its own thread without the interpreter; [`call`] waits for it, so that Ctrl-C ends it. Results
+//! are numbers, texts and numpy arrays.
 
 mod arrow;
 mod call;

@@ -23,7 +23,7 @@ pub struct Model {
     pub asked: String,
 }
 
-/// Vectors `(n, d)`, tokens `(n,)` and whether each text was cut `(n,)`.
+/// Vectors `(n, d)`, tokens `(n,)` and, for each text, true if it was truncated `(n,)`.
 type Encoded<'py> = (Bound<'py, PyArray2<f32>>, Bound<'py, PyArray1<u32>>, Bound<'py, PyArray1<bool>>);
 
 #[pymethods]
@@ -36,13 +36,13 @@ impl Model {
         })
     }
 
-    /// The model's name, as its files or its service have it.
+    /// The model's name in its files or at its service.
     #[getter]
     fn name(&self) -> &str {
         self.inner.name()
     }
 
-    /// What it does: "embed", "embed-tokens", "cross-encode", "judge", "rerank".
+    /// The model's task: "embed", "embed-tokens", "cross-encode", "judge", "rerank".
     #[getter]
     fn task(&self) -> &'static str {
         match self.inner.task() {
@@ -55,31 +55,33 @@ impl Model {
         }
     }
 
-    /// `(revision, device, engine, precision, max_tokens)`, or `None` where the model does not say.
+    /// `(revision, device, engine, precision, max_tokens)`, or `None` if the model does not report
+    /// them.
     #[getter]
     fn info(&self) -> Option<(Option<String>, String, String, String, usize)> {
         let info = self.inner.info()?;
         Some((info.revision, info.device, info.engine, info.precision, info.max_tokens))
     }
 
-    /// Components of a vector, or `None` for a model that does not embed texts.
+    /// The number of components of a vector, or `None` for a model that does not embed texts.
     #[getter]
     fn dim(&self) -> Option<usize> {
         self.inner.encoder().filter(|encoder| encoder.has_text_vectors()).map(|encoder| encoder.dim())
     }
 
-    /// Whether it embeds on this machine.
+    /// True if the model embeds on this machine.
     #[getter]
     fn is_local(&self) -> bool {
         Reranker::new(&self.inner).encoder().is_some()
     }
 
-    /// Everything that decides a vector: equal fingerprints, equal vectors.
+    /// Returns a fingerprint of everything that decides a vector. Equal fingerprints mean equal
+    /// vectors.
     fn fingerprint(&self, py: Python<'_>) -> PyResult<String> {
         self.encoder().and_then(|encoder| encoder.fingerprint()).map_err(|error| raised(py, &error))
     }
 
-    /// The same embedding model with another prompt before documents; the weights are shared.
+    /// Returns the same embedding model with another document prompt; the weights are shared.
     fn with_document_prompt(&self, py: Python<'_>, prompt: String) -> PyResult<Self> {
         let has_it = |encoder: &LocalEncoder| encoder.contract().document_prompt == prompt;
         if Reranker::new(&self.inner).encoder().is_some_and(has_it) {
@@ -118,7 +120,7 @@ impl Model {
 }
 
 impl Model {
-    /// The encoder of texts.
+    /// Returns the encoder of texts.
     pub fn encoder(&self) -> Result<Arc<dyn Encoder>> {
         let found = self.inner.encoder().filter(|encoder| encoder.has_text_vectors());
         found.ok_or_else(|| {

@@ -1,4 +1,4 @@
-//! Options out of Python's dictionaries. The names are those of the arguments.
+//! Reads options from Python's dictionaries. Their names are those of the arguments.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -13,7 +13,7 @@ use nearsort::{
 };
 use pyo3::prelude::*;
 
-/// How a model is found and loaded: `nearsort._config.ModelConfig`, all of it.
+/// The options for finding and loading a model: all of `nearsort._config.ModelConfig`.
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
 pub struct ModelConfig {
@@ -40,12 +40,12 @@ pub struct ModelConfig {
     concurrency: Option<usize>,
 }
 
-/// How a model ranks.
+/// The ranking options.
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
 pub struct RankConfig {
     scoring: Option<String>,
-    /// Whether long texts are read in windows.
+    /// True if long texts are read in windows.
     window: Option<bool>,
     blend: Option<String>,
     blend_weight: Option<f32>,
@@ -56,7 +56,7 @@ pub struct RankConfig {
 }
 
 impl ModelConfig {
-    /// The library's options. Opens the embedding cache, if one is asked for.
+    /// Returns the library's options. Opens the embedding cache, if one is asked for.
     pub fn options(&self) -> Result<ModelOptions> {
         let store = self.store()?;
         let mut options = ModelOptions::default().device(self.device.parse()?).overrides(self.overrides()?);
@@ -83,7 +83,7 @@ impl ModelConfig {
         self.with_service(options)
     }
 
-    /// What is otherwise than in the model's files.
+    /// Returns the settings that override the model's files.
     pub fn overrides(&self) -> Result<Overrides> {
         Ok(Overrides {
             query_prompt: self.query_prompt.clone(),
@@ -127,7 +127,7 @@ impl ModelConfig {
 }
 
 impl RankConfig {
-    /// The library's options.
+    /// Returns the library's options.
     pub fn options(&self) -> Result<RankOptions> {
         let mut options = RankOptions::default();
         options.scoring = parsed(&self.scoring)?;
@@ -138,7 +138,7 @@ impl RankConfig {
         Ok(options)
     }
 
-    /// The same for a diagnosis, which knows embedding models only.
+    /// Returns the configuration for a diagnosis, which supports embedding models only.
     pub fn configuration(&self) -> Result<Configuration> {
         let scoring = parsed(&self.scoring)?.unwrap_or(Configuration::default().scoring);
         Ok(Configuration {

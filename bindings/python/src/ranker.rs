@@ -1,4 +1,4 @@
-//! A model that ranks: lists in, their scores or orders out.
+//! A model that ranks: takes lists, returns their scores or orders.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::model::Model;
 use crate::options::RankConfig;
 use crate::texts::texts;
 
-/// A model that ranks in one way. Threads share it.
+/// A model with its ranking options. Threads share it.
 #[pyclass(frozen, module = "nearsort._native")]
 pub struct Ranker {
     pub inner: Arc<Reranker>,
@@ -23,15 +23,16 @@ pub struct Ranker {
     plain: Arc<Reranker>,
 }
 
-/// Queries, and which of the texts are the candidates of each.
+/// Queries, texts, and the candidates of each query among the texts.
 struct Lists {
     queries: Vec<String>,
     texts: Vec<String>,
     candidates: Vec<Vec<usize>>,
 }
 
-/// Of one list in its order: `(index, score, window, tokens, truncated, why)` per hit. `index` counts within the list, `window` is the best
-/// window's beginning and end in characters, `why` why there is no score.
+/// The hits of one list in its order: `(index, score, window, tokens, truncated, why)`. `index`
+/// counts within the list, `window` is the start and end of the best window in characters, and
+/// `why` is the reason for a missing score.
 type RankedHits = Vec<(usize, f32, Option<(usize, usize)>, u32, bool, Option<String>)>;
 
 /// A list in its order, what its scores mean, and the weight of the feedback where there was some.
@@ -55,19 +56,19 @@ impl Ranker {
         made.map_err(|error| raised(py, &error))
     }
 
-    /// What the scores mean, such as "hybrid" or "probability".
+    /// The meaning of the scores, such as "hybrid" or "probability".
     #[getter]
     fn score_kind(&self) -> String {
         self.inner.score_kind().to_string()
     }
 
-    /// Whether scores depend on the whole list.
+    /// True if scores depend on the whole list.
     #[getter]
     fn needs_whole_lists(&self) -> bool {
         self.inner.needs_whole_lists()
     }
 
-    /// What answers say of the model and how it ran.
+    /// Returns the description of the model and its run for answers.
     fn model_run<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let ModelRun { name, revision, device, engine, precision, isa, scoring, long_text, .. } =
             self.inner.model_run();
@@ -83,7 +84,8 @@ impl Ranker {
         Ok(run)
     }
 
-    /// Scores of each list, in its candidates' order: float32 `(n,)`; NaN for what has no score. With what the call used.
+    /// Returns the scores of each list, in its candidates' order, and the usage of the call. Scores
+    /// are float32 `(n,)`; NaN if a candidate has no score.
     #[pyo3(signature = (queries, texts, candidates=None, deadline=None, progress=None))]
     fn score<'py>(
         &self,
@@ -177,14 +179,14 @@ impl Lists {
     }
 }
 
-/// A range of bytes as Python counts.
+/// Converts a range of bytes to a range of characters.
 fn in_characters(text: &str, start: usize, end: usize) -> (usize, usize) {
     let before = text.get(..start).map_or(0, |part| part.chars().count());
     let within = text.get(start..end).map_or(0, |part| part.chars().count());
     (before, before + within)
 }
 
-/// What a call used.
+/// Returns the usage of a call as a dictionary.
 fn usage_dict<'py>(py: Python<'py>, usage: &Usage) -> PyResult<Bound<'py, PyDict>> {
     let dict = PyDict::new(py);
     dict.set_item("texts", usage.texts)?;

@@ -17,7 +17,8 @@ use crate::errors::{invalid, raised};
 use crate::model::Model;
 use crate::options::RankConfig;
 
-/// Measures runs by judgements, each beside the first. `runs`: names and runs. Gives the report as JSON.
+/// Measures runs by judgements, and compares each with the first. `runs` has names and runs.
+/// Returns the report as JSON.
 #[pyfunction]
 #[pyo3(signature = (qrels, runs, measures, test, resamples, seed, ignore_identical_ids))]
 #[expect(clippy::too_many_arguments, reason = "keyword arguments of Python")]

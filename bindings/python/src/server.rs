@@ -1,4 +1,4 @@
-//! The server of `nearsort serve` on threads of its own.
+//! The server of `nearsort serve`, on its own threads.
 
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
@@ -15,7 +15,7 @@ use crate::call::{Limits, run};
 use crate::errors::{invalid, raised};
 use crate::model::Model;
 
-/// How long work that was cancelled may take to end when a server stops.
+/// Time for cancelled work to end when a server stops.
 const LAST_WORK: Duration = Duration::from_secs(2);
 
 /// A server that runs until it is stopped or dropped.
@@ -32,7 +32,8 @@ struct Running {
 
 #[pymethods]
 impl RunningServer {
-    /// Opens the socket and begins to serve. `models`: loaded ones, by the names that clients use. `settings`: the server's, as JSON.
+    /// Opens the socket and begins to serve. `models` are loaded models, by the names that clients
+    /// use. `settings` are the server's, as JSON.
     #[new]
     fn new(py: Python<'_>, models: Vec<(String, Bound<'_, Model>)>, settings: &str) -> PyResult<Self> {
         let settings: Settings = serde_json::from_str(settings).map_err(|error| invalid(py, error.to_string()))?;
@@ -43,24 +44,24 @@ impl RunningServer {
         run(py, Limits::default(), move |_| Self::start(options))
     }
 
-    /// Where it listens, with the port that was taken.
+    /// The address of the server, with the actual port.
     #[getter]
     fn address(&self) -> &str {
         &self.address
     }
 
-    /// Whether nobody stopped it.
+    /// True until the server is stopped.
     #[getter]
     fn is_running(&self) -> bool {
         self.running.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
-    /// Finishes the requests under way, and ends. A server that is stopped already stays so.
+    /// Finishes the requests under way, and ends. Has no effect on a stopped server.
     fn stop(&self, py: Python<'_>) -> PyResult<()> {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(Running { stop, ended }) = running else { return Ok(()) };
         run(py, Limits::default(), move |_| {
-            // Where nobody listens any more, the server has ended by itself, and says why.
+            // If the receiver is gone, the server has ended by itself, and returns the reason.
             let _ = stop.send(());
             ended.join().unwrap_or_else(|_| Err(failed("the server's thread ended by a panic")))
         })
@@ -89,11 +90,11 @@ impl RunningServer {
     }
 }
 
-/// Serves until `stopped`, or its sender is gone.
+/// Serves until `stopped` is sent or its sender is gone.
 async fn serve(options: Options, began: &SyncSender<String>, stopped: Receiver<()>) -> Result<()> {
     let server = Server::bind(options).await.map_err(of_server)?;
     let address = server.local_addr().map_err(|error| failed(&error.to_string()))?;
-    // Whoever started the server waits for this.
+    // The thread that started the server waits for this.
     let _ = began.send(match address {
         Listen::Tcp(address) => format!("http://{address}"),
         Listen::Unix(_) => address.to_string(),

@@ -1,4 +1,4 @@
-//! Texts out of Python's objects.
+//! Reads texts from Python's objects.
 
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString, PyTuple};
@@ -6,15 +6,16 @@ use pyo3::types::{PyList, PyString, PyTuple};
 use crate::arrow;
 use crate::errors::invalid;
 
-/// Texts out of a list or tuple of `str`, or an Arrow array of strings. `None` and null are texts without anything in them.
+/// Reads texts from a list or tuple of `str`, or an Arrow array of strings. `None` and null become
+/// empty texts.
 ///
-/// `what`: what the texts are called in a message.
+/// `what` is the name of the texts in a message.
 pub fn texts(value: &Bound<'_, PyAny>, what: &str) -> PyResult<Vec<String>> {
     let given = optional_texts(value, what)?;
     Ok(given.into_iter().map(Option::unwrap_or_default).collect())
 }
 
-/// [`texts`], with `None` for null.
+/// As [`texts`], but null stays `None`.
 fn optional_texts(value: &Bound<'_, PyAny>, what: &str) -> PyResult<Vec<Option<String>>> {
     if let Ok(list) = value.cast::<PyList>() {
         return list.iter().enumerate().map(|(at, item)| text(&item, what, at)).collect();
@@ -29,7 +30,7 @@ fn optional_texts(value: &Bound<'_, PyAny>, what: &str) -> PyResult<Vec<Option<S
     Err(invalid(value.py(), format!("{what} is {class}; give a list of str, or an Arrow array of strings")))
 }
 
-/// Reads an Arrow array of strings, or a list of `str`, as a list of `str` and `None`.
+/// Reads a list or tuple of `str`, or an Arrow array of strings, as a list of `str` and `None`.
 #[pyfunction]
 pub fn read_texts(value: &Bound<'_, PyAny>, what: &str) -> PyResult<Vec<Option<String>>> {
     optional_texts(value, what)

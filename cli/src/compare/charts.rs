@@ -1,4 +1,4 @@
-//! The report's charts.
+//! The charts of the report.
 
 use nearsort::compare::{ComparisonReport, SystemKind, SystemReport};
 use nearsort::eval::{Interval, percentile};
@@ -8,16 +8,16 @@ use crate::Failure;
 use crate::page::Chart;
 use crate::page::svg::{self, *};
 
-/// Letters of a system's name.
+/// Maximum number of characters of a system's name.
 const NAME_CHARS: usize = 44;
 
-/// A system with its mean by the first measure.
+/// A system with its mean of the first measure.
 type Point<'a> = (usize, &'a SystemReport, Interval);
 
 /// A legend and its chart.
 type Drawing = (Vec<(&'static str, String)>, String);
 
-/// All charts that have something to show.
+/// Draws all charts that have data.
 pub fn all<'a>(report: &'a ComparisonReport) -> Result<Vec<Chart>, Failure> {
     let mean = |(at, system): (usize, &'a SystemReport)| Some((at, system, system.measured.first()?.mean()?));
     let points: Vec<Point<'_>> = report.systems.iter().enumerate().filter_map(mean).collect();
@@ -39,7 +39,7 @@ fn colour(kind: SystemKind) -> (RGBColor, &'static str) {
     }
 }
 
-/// The measure as a chart names it: whose judgements it rests on is never left out.
+/// Returns the name of the measure in a chart. It always says if a model made the judgements.
 fn measure(report: &ComparisonReport) -> String {
     let by_model = report.judgements.as_ref().is_some_and(|judgements| judgements.by_model);
     format!("{}{}", report.options.measures[0], if by_model { " by a model's grades" } else { "" })
@@ -50,7 +50,7 @@ fn legend(points: &[Point<'_>]) -> Vec<(&'static str, String)> {
     SystemKind::ALL.into_iter().filter(is_there).map(|kind| (colour(kind).1, kind.name().to_owned())).collect()
 }
 
-/// Each system's mean with its interval.
+/// Draws each system's mean with its interval.
 fn quality(report: &ComparisonReport, points: &[Point<'_>]) -> Result<Chart, String> {
     let first = points[0].2.mean;
     let name = |(at, system, interval): &Point<'_>| {
@@ -67,7 +67,8 @@ fn quality(report: &ComparisonReport, points: &[Point<'_>]) -> Result<Chart, Str
     Ok(Chart { title: "Quality", note, legend: legend(points), svg })
 }
 
-/// Points with the systems' numbers, where at least two have a place on the axis.
+/// Draws points with the systems' numbers. Returns `None` if fewer than two have a place on the
+/// axis.
 fn scatter(
     report: &ComparisonReport,
     points: &[Point<'_>],
@@ -97,7 +98,7 @@ fn scatter(
     Some(drawn.map(|svg| (legend(&shown), svg)))
 }
 
-/// Quality by the time of a query, where models were timed.
+/// Draws quality against the time of a query, if models were timed.
 fn against_time(report: &ComparisonReport, points: &[Point<'_>]) -> Option<Result<Chart, String>> {
     let place = |system: &SystemReport| {
         let seconds = percentile(&system.system.cost.as_ref()?.seconds, 0.5)?;
@@ -109,7 +110,7 @@ fn against_time(report: &ComparisonReport, points: &[Point<'_>]) -> Option<Resul
     Some(drawn.map(|(legend, svg)| Chart { title: "Quality against time", note, legend, svg }))
 }
 
-/// Quality by money, where any is spent.
+/// Draws quality against money, if any is spent.
 fn against_money(report: &ComparisonReport, points: &[Point<'_>]) -> Option<Result<Chart, String>> {
     let dollars = |system: &SystemReport| system.system.cost.as_ref()?.dollars_per_1000();
     if !points.iter().any(|(_, system, _)| dollars(system).is_some_and(|dollars| dollars > 0.0)) {

@@ -1,4 +1,4 @@
-//! The report as one page that needs nothing else.
+//! The report as one self-contained page.
 
 use nearsort::compare::{ComparisonReport, DisputedQuery, TopDocument};
 
@@ -10,7 +10,7 @@ use crate::page::html::{self, bullets, chart, clipped, escaped, section, table};
 /// Characters of a query's and of a document's text that are shown.
 const QUERY_CHARS: usize = 1000;
 const EXCERPT_CHARS: usize = 280;
-/// Opacity of a cell of the heat map where two systems agree in all; beyond this numbers are hard to read.
+/// Opacity of a heat map's cell for full agreement; with more, the numbers are hard to read.
 const HEAT: f64 = 0.55;
 
 pub fn page(view: &View) -> Result<String, Failure> {
@@ -41,7 +41,7 @@ fn summary(report: &ComparisonReport) -> String {
     format!("<h1>Comparison of systems</h1>\n{warning}{lines}{}", bullets(&report.notes))
 }
 
-/// Rank-biased overlaps as numbers on colours.
+/// Draws rank-biased overlaps as numbers on colours.
 fn heat_map(report: &ComparisonReport) -> String {
     let systems = &report.systems;
     let header: String = (1..=systems.len()).map(|at| format!("<th>{at}</th>")).collect();

@@ -1,4 +1,5 @@
-//! `nearsort compare`: systems beside each other. The library compares; terminal, Markdown and HTML are functions of its report.
+//! `nearsort compare`: compares systems. The library compares; terminal, Markdown and HTML are
+//! functions of its report.
 
 mod charts;
 mod html;
@@ -31,7 +32,7 @@ use names::{Source, file_stem, names};
 use rerank::rerank;
 use view::View;
 
-/// Width of a report that does not go to a terminal.
+/// Width of a report if the output is not a terminal.
 const PLAIN_WIDTH: usize = 160;
 
 pub fn run(args: &CompareArgs, session: &Session) -> Run {
@@ -42,11 +43,11 @@ pub fn run(args: &CompareArgs, session: &Session) -> Run {
     session.with_rejects(&args.reading, args.html.as_deref(), &inputs, || show(&report(&args, session)?, &args))
 }
 
-/// What is compared, in the systems' order.
+/// The plan of a comparison, in the systems' order.
 struct Plan {
     models: Vec<RankedModel>,
     names: Vec<String>,
-    /// Where each system's run is kept.
+    /// The file for each system's run, if it is kept.
     targets: Vec<Option<PathBuf>>,
 }
 
@@ -76,7 +77,7 @@ fn report(args: &CompareArgs, session: &Session) -> Result<View, Failure> {
     Ok(View { report, command: session.command_line.clone() })
 }
 
-/// All systems, each kept as soon as it is whole.
+/// Makes all systems, and keeps each one as soon as it is complete.
 fn systems(
     args: &CompareArgs,
     collection: &mut Collection,
@@ -135,7 +136,7 @@ fn options(args: &CompareArgs) -> Result<CompareOptions, Failure> {
     Ok(CompareOptions { measures, test, resampling, disputed: args.disputed })
 }
 
-/// How models rank when their words say nothing else.
+/// Returns the ranking options of models without settings of their own.
 fn rank_options(args: &ScoringArgs) -> Result<RankOptions, Failure> {
     let mut options = RankOptions::default();
     (options.scoring, options.long_text, options.blend) = (args.scoring, args.long, model::blend(args)?);
@@ -143,7 +144,7 @@ fn rank_options(args: &ScoringArgs) -> Result<RankOptions, Failure> {
     Ok(options)
 }
 
-/// The systems in their order.
+/// Returns the systems in their order.
 fn sources(args: &CompareArgs) -> Vec<Source<'_>> {
     let models = args.models.iter().map(|model| Source::Model(model));
     let files = args.runs.iter().chain(&args.grades).map(|path| Source::File(path));
@@ -155,7 +156,7 @@ fn inputs(args: &CompareArgs) -> Vec<Option<&PathBuf>> {
     named.into_iter().chain([&args.runs, &args.grades, &args.corpus].into_iter().flatten().map(Some)).collect()
 }
 
-/// Refuses before the work what cannot come to a result.
+/// Checks the arguments before the work starts.
 fn check(args: &CompareArgs) -> Result<(), Failure> {
     let wrong = |message: String| Err(Failure::Error(message));
     let inputs = inputs(args);
@@ -177,7 +178,7 @@ fn check(args: &CompareArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Where each system's run is kept, if it is one that is made here.
+/// Returns the file for each system's run, if the system is made here and its run is kept.
 fn targets(args: &CompareArgs, names: &[String]) -> Result<Vec<Option<PathBuf>>, Failure> {
     let Some(folder) = &args.output_runs else { return Ok(vec![None; names.len()]) };
     fs::create_dir_all(folder)
@@ -193,7 +194,7 @@ fn targets(args: &CompareArgs, names: &[String]) -> Result<Vec<Option<PathBuf>>,
     names.iter().enumerate().map(target).collect()
 }
 
-/// Writes the last system's run, if it is to be kept.
+/// Writes the last system's run, if it is kept.
 fn keep(systems: &[System], targets: &[Option<PathBuf>]) -> Result<(), Failure> {
     let Some((system, Some(path))) = systems.iter().zip(targets).next_back() else { return Ok(()) };
     let (tag, mut text) = (file_stem(&system.name), String::new());

@@ -1,4 +1,4 @@
-//! What systems are called.
+//! The names of systems.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -6,13 +6,13 @@ use std::path::Path;
 use crate::Failure;
 use crate::eval::file_name;
 
-/// What a system is called by, a file or a model.
+/// The source of a system's name, a file or a model.
 pub enum Source<'a> {
     File(&'a Path),
     Model(&'a str),
 }
 
-/// Names that are all different: a file's name, or its path where another has the same.
+/// Returns distinct names: a file's name, or its path if another file has the same name.
 pub fn names(sources: &[Source<'_>]) -> Result<Vec<String>, Failure> {
     let short = |source: &Source<'_>| match source {
         Source::File(path) => file_name(path),
@@ -34,7 +34,7 @@ pub fn names(sources: &[Source<'_>]) -> Result<Vec<String>, Failure> {
     }
 }
 
-/// A system's name as a part of a path and as a run's tag.
+/// Returns a system's name for use in a path and as a run's tag.
 pub fn file_stem(name: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.+@".contains(c);
     name.chars().map(|c| if is_plain(c) { c } else { '-' }).collect()

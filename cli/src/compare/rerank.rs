@@ -1,4 +1,4 @@
-//! The models of a comparison: loaded, timed, paid and warned of.
+//! The models of a comparison: loads and times them, and reports their cost and warnings.
 
 use nearsort::compare::{Cost, FirstStage, FirstStageOptions, RankedModel, System, Texts};
 use nearsort::io::Run;
@@ -13,7 +13,7 @@ use crate::reading::warn_of_readings;
 use crate::session::Session;
 use crate::{Failure, model};
 
-/// Reranks the first stage's lists by each model, and hands every system on.
+/// Reranks the first stage's lists by each model, and passes each system to `done`.
 pub fn rerank(
     args: &CompareArgs,
     run: &Run,
@@ -65,7 +65,7 @@ fn of_lists(error: Error) -> Failure {
     }
 }
 
-/// The query first, then what is wrong with it.
+/// Puts the query before the error in a message.
 fn of_a_query(error: Error) -> Failure {
     let Error::At { source, place } = error else { return error.into() };
     Failure::Error(match *source {

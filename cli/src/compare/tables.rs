@@ -1,4 +1,4 @@
-//! The report's numbers as rows of words, for every rendering alike.
+//! The report's numbers as rows of text, the same for every format.
 
 use nearsort::compare::{ComparisonReport, Cost, SystemReport};
 use nearsort::eval::{Interval, MeanAgreement, Measured, Test, percentile};
@@ -6,13 +6,13 @@ use nearsort::eval::{Interval, MeanAgreement, Measured, Test, percentile};
 use crate::page::table::{Row, Table, counts, percent, words};
 use crate::words::p_value;
 
-/// Before systems that are not measured, and where nothing is known.
+/// Cell for systems that are not measured, and for unknown values.
 const NOTHING: &str = "-";
 
-/// A column with a cell per system.
+/// A column, with one cell per system.
 type Column = (String, Vec<String>);
 
-/// What is compared, in a sentence each.
+/// Returns sentences that describe the comparison.
 pub fn heading(report: &ComparisonReport) -> Vec<String> {
     let mut heading = vec![format!("{} systems, {} queries.", report.systems.len(), report.num_queries)];
     if let Some(judgements) = &report.judgements {
@@ -24,7 +24,8 @@ pub fn heading(report: &ComparisonReport) -> Vec<String> {
     heading
 }
 
-/// Who wins by the first measure, and whether that is more than chance against the first system.
+/// Returns the best system by the first measure, and the significance of its difference to the
+/// first system.
 fn best(report: &ComparisonReport) -> Option<String> {
     let measure = report.options.measures.first()?;
     let all = report.systems.iter().filter_map(|system| Some((system, system.measured.first()?.mean()?)));
@@ -41,21 +42,21 @@ fn best(report: &ComparisonReport) -> Option<String> {
     Some(format!("Highest {measure}: {}, {mean:.4} [{low:.3}, {high:.3}]; {than}.", best.system.name))
 }
 
-/// A judge that is a system too, or whose grades order one, judges itself.
+/// Warns if a judge is also a system, or if its grades order one: it judges itself.
 fn self_judged(report: &ComparisonReport) -> Option<String> {
     let judgements = report.judgements.as_ref().filter(|judgements| judgements.by_model)?;
     let itself = report.systems.iter().find(|system| system.system.source == judgements.source)?;
     Some(format!("{} is judged by itself: its quality here says nothing.", itself.system.name))
 }
 
-/// All that is known of each system in one table.
+/// Returns one table with all numbers of each system.
 pub fn overview(report: &ComparisonReport) -> Table {
     let columns = [quality(report), observed(report)].concat();
     let note = [quality_note(report), observed_note(report)].join(" ");
     systems("Systems", note.trim().to_owned(), report, columns)
 }
 
-/// The same in two tables, for narrow terminals.
+/// Returns two tables with the same numbers, for narrow terminals.
 pub fn narrow(report: &ComparisonReport) -> Vec<Table> {
     let mut tables = Vec::new();
     if report.judgements.is_some() {
@@ -66,7 +67,7 @@ pub fn narrow(report: &ComparisonReport) -> Vec<Table> {
     tables
 }
 
-/// The tables that come after the systems'.
+/// Returns the tables that follow the systems' table.
 pub fn others(report: &ComparisonReport) -> Vec<Table> {
     let mut tables: Vec<Table> = other_measures(report).into_iter().collect();
     tables.extend([
@@ -131,7 +132,7 @@ fn column(name: &str, report: &ComparisonReport, cell: impl Fn(&SystemReport) ->
     (name.to_owned(), report.systems.iter().map(cell).collect())
 }
 
-/// The first measure.
+/// Returns the columns of the first measure.
 fn quality(report: &ComparisonReport) -> Vec<Column> {
     if report.options.measures.is_empty() {
         return Vec::new();
@@ -142,7 +143,7 @@ fn quality(report: &ComparisonReport) -> Vec<Column> {
     names.into_iter().enumerate().map(of).collect()
 }
 
-/// Mean, interval, difference, p, wins and losses.
+/// Returns the cells for mean, interval, difference, p, wins and losses.
 fn measured_cells(measured: &Measured) -> [String; 5] {
     let Some(Interval { mean, low, high }) = measured.mean() else {
         let sum = measured.values.iter().sum::<f64>();
@@ -158,7 +159,7 @@ fn measured_cells(measured: &Measured) -> [String; 5] {
     }
 }
 
-/// Ties, and what models took.
+/// Returns the columns for ties and for the models' cost.
 fn observed(report: &ComparisonReport) -> Vec<Column> {
     let mut columns = vec![
         column("tied", report, |system| percent(system.system.tied_pairs())),
@@ -190,7 +191,7 @@ pub fn milliseconds(seconds: f64) -> String {
     if milliseconds < 10.0 { format!("{milliseconds:.1}") } else { format!("{milliseconds:.0}") }
 }
 
-/// The measures after the first, a row per measure and system.
+/// Returns the table of the other measures, with a row per measure and system.
 fn other_measures(report: &ComparisonReport) -> Option<Table> {
     let judgements = report.judgements.as_ref()?;
     let row = |at: usize, system: &SystemReport| {
@@ -210,7 +211,7 @@ fn other_measures(report: &ComparisonReport) -> Option<Table> {
     })
 }
 
-/// Each system with those before it.
+/// Returns the table of each system against those before it.
 fn matrix(
     report: &ComparisonReport,
     title: &'static str,
@@ -234,7 +235,7 @@ fn matrix(
     }
 }
 
-/// `.57`, `-.12`, `1.0`.
+/// Formats a value: `.57`, `-.12`, `1.0`.
 pub fn hundredths(value: f64) -> String {
     let rounded = (100.0 * value).round() / 100.0;
     match rounded.abs() {

@@ -9,14 +9,14 @@ use crate::page::table::Table;
 use crate::page::terminal::{MIN_WIDTH, Page, clipped, cut_in_the_middle, padded};
 use crate::words::in_cell;
 
-/// Longer lines are hard to read.
+/// Maximum width; longer lines are hard to read.
 const MAX_WIDTH: usize = 180;
-/// Columns of a query's text that are shown.
+/// Maximum columns of a query's text.
 const QUERY_WIDTH: usize = 240;
-/// Columns of a system's name and of a document's id among the disputed queries.
+/// Maximum columns of a system's name and of a document's id among the disputed queries.
 const NAME_WIDTH: usize = 24;
 const ID_WIDTH: usize = 12;
-/// Characters of a document's text in Markdown.
+/// Maximum characters of a document's text in Markdown.
 const EXCERPT_WIDTH: usize = 80;
 
 pub fn report(report: &ComparisonReport, width: usize) -> String {
@@ -36,7 +36,7 @@ pub fn report(report: &ComparisonReport, width: usize) -> String {
     parts.join("\n\n") + "\n"
 }
 
-/// The width of a table that cuts nothing.
+/// Returns the width of a table in which nothing is cut.
 fn natural_width(table: &Table) -> usize {
     let rows = || std::iter::once(&table.header).chain(table.rows.iter().map(|row| &row.cells));
     let widest = |column: usize| rows().map(|cells| measure_text_width(&cells[column])).max().unwrap_or(0);
@@ -64,7 +64,7 @@ fn disputed(page: &Page, report: &ComparisonReport, query: &DisputedQuery) -> St
     lines.join("\n")
 }
 
-/// Id, grade and text of a document.
+/// Returns id, grade and text of a document.
 fn shown(report: &ComparisonReport, top: &TopDocument) -> String {
     let id = padded(&in_cell(&top.id), ID_WIDTH, true);
     let grade = report.judgements.as_ref().map_or(String::new(), |_| format!("  {}", grade(top)));
@@ -86,7 +86,7 @@ pub fn markdown(report: &ComparisonReport) -> String {
     parts.join("\n\n") + "\n"
 }
 
-/// A row per system, with its first documents.
+/// Returns a table with a row per system, with its first documents.
 pub fn disputed_table(report: &ComparisonReport, query: &DisputedQuery) -> Table {
     let text = query.text.as_ref().map_or(String::new(), |text| format!(": {}", clipped(text, QUERY_WIDTH)));
     let cell = |top: &TopDocument| {

@@ -1,8 +1,8 @@
-//! What a comparison shows.
+//! The data that a comparison shows.
 
 use nearsort::compare::ComparisonReport;
 
-/// What is shown: what the library found, and this call.
+/// The library's report, and the command line of this call.
 pub struct View {
     pub report: ComparisonReport,
     pub command: String,

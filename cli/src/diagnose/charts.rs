@@ -1,4 +1,4 @@
-//! The report's charts.
+//! The charts of the report.
 
 use nearsort::diagnose::{Histogram, Quality, Report};
 use plotters::prelude::*;
@@ -8,7 +8,7 @@ use crate::page::Chart;
 use crate::page::svg::{self, *};
 use crate::page::table::percent;
 
-/// All charts that have something to show.
+/// Draws all charts that have data.
 pub fn all(report: &Report, max_tokens: usize) -> Result<Vec<Chart>, Failure> {
     let mut charts = Vec::new();
     if let Some(quality) = &report.quality {
@@ -22,7 +22,7 @@ pub fn all(report: &Report, max_tokens: usize) -> Result<Vec<Chart>, Failure> {
     svg::all(charts)
 }
 
-/// Each judged query's difference, the greatest first.
+/// Draws each judged query's difference, the greatest first.
 fn effect(report: &Report, quality: &Quality) -> Result<Chart, String> {
     let mut differences: Vec<f64> = quality.by_query.iter().map(|query| query.after - query.before).collect();
     differences.sort_by(|a, b| b.total_cmp(a));
@@ -43,7 +43,7 @@ fn effect(report: &Report, quality: &Quality) -> Result<Chart, String> {
     Ok(Chart { title: "What reranking does to each query", note, legend, svg })
 }
 
-/// How far it is from the first stage to the best order, and how much of it is gone.
+/// Draws the gap between the first stage and the best order, and how much of it is closed.
 fn gap(report: &Report, quality: &Quality) -> Result<Chart, String> {
     let effect = &quality.effect;
     let mut bars = vec![
@@ -67,7 +67,7 @@ fn gap(report: &Report, quality: &Quality) -> Result<Chart, String> {
     Ok(Chart { title: "Gap to the best order", note, legend: Vec::new(), svg })
 }
 
-/// Each mode's mean with its interval.
+/// Draws each mode's mean with its interval.
 fn modes(report: &Report, quality: &Quality) -> Result<Chart, String> {
     let modes = &quality.modes;
     let first = quality.effect.first_stage.mean;
@@ -114,7 +114,7 @@ fn depth(report: &Report, quality: &Quality) -> Result<Chart, String> {
     Ok(Chart { title: "Depth", note, legend: legend.collect(), svg })
 }
 
-/// The bars of a histogram as shares of all that it counts.
+/// Returns the bars of a histogram, in percent of its total.
 fn bars(histogram: &Histogram) -> Vec<([f64; 2], f64)> {
     let all: usize = histogram.counts.iter().sum();
     let width = (histogram.high - histogram.low) / histogram.counts.len().max(1) as f64;
@@ -130,7 +130,7 @@ fn draw_bars(chart: &mut Axes<'_, '_>, bars: &[([f64; 2], f64)], colour: RGBACol
     told(chart.draw_series(bars.iter().map(bar))).map(drop)
 }
 
-/// The outline of bars.
+/// Draws the outline of bars.
 fn draw_steps(chart: &mut Axes<'_, '_>, bars: &[([f64; 2], f64)], colour: RGBColor) -> Drawn {
     let steps: Vec<(f64, f64)> = bars.iter().flat_map(|&([low, high], share)| [(low, share), (high, share)]).collect();
     told(chart.draw_series([PathElement::new(steps, colour.stroke_width(3))])).map(drop)

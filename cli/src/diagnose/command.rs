@@ -1,4 +1,4 @@
-//! Command lines that can be pasted into a shell.
+//! Command lines to paste into a shell.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,8 @@ use nearsort::diagnose::{Action, Profile, Report};
 use crate::args::{DiagnoseArgs, ModelArgs, ReadingArgs, default_batch_tokens};
 use crate::words::quoted;
 
-/// `nearsort rerank` over this call's files as the report recommends; `None` where it recommends none.
+/// Returns the `nearsort rerank` command over this call's files that the report recommends. Returns
+/// `None` if it recommends none.
 pub fn recommended(args: &DiagnoseArgs, report: &Report) -> Option<String> {
     let found = report.recommendation.as_ref().filter(|found| found.action != Action::DoNotRerank)?;
     let mut words = files(args);
@@ -19,7 +20,7 @@ pub fn recommended(args: &DiagnoseArgs, report: &Report) -> Option<String> {
     Some(words.join(" "))
 }
 
-/// The same by a profile.
+/// Returns the same command with a profile.
 pub fn with_profile(args: &DiagnoseArgs, profile: &str) -> String {
     let mut words = files(args);
     words.extend(reading(&args.reading));
@@ -29,7 +30,7 @@ pub fn with_profile(args: &DiagnoseArgs, profile: &str) -> String {
     words.join(" ")
 }
 
-/// The profile with what was asked of the model beside it: what was diagnosed is what is recommended.
+/// Adds this call's model options to the profile, so that it recommends what was diagnosed.
 pub fn completed(profile: &Profile, model: &ModelArgs) -> Profile {
     let mut profile = profile.clone();
     profile.query_prompt = profile.query_prompt.or_else(|| model.query_prompt.clone());
@@ -38,7 +39,7 @@ pub fn completed(profile: &Profile, model: &ModelArgs) -> Profile {
     profile
 }
 
-/// An option with a value, where there is one.
+/// Formats an option with its value, if there is one.
 fn option(name: &str, value: Option<impl ToString>) -> Option<String> {
     value.map(|value| format!("--{name} {}", quoted(&value.to_string())))
 }
@@ -71,7 +72,7 @@ fn delimiter_name(delimiter: u8) -> String {
     if delimiter == b'\t' { "tab".to_owned() } else { char::from(delimiter).to_string() }
 }
 
-/// The model with what the recommendation does not change of it.
+/// Returns the model's options that the recommendation does not change.
 fn model(args: &ModelArgs, recommended: &Profile) -> Vec<String> {
     let unless = |changed: bool, option: Option<String>| option.filter(|_| !changed);
     let query = option("query-prompt", args.query_prompt.as_ref());
@@ -85,7 +86,7 @@ fn model(args: &ModelArgs, recommended: &Profile) -> Vec<String> {
     options.into_iter().flatten().chain(runtime(args)).collect()
 }
 
-/// How the model runs: what no profile holds.
+/// Returns the options for running the model, which a profile does not hold.
 pub fn runtime(args: &ModelArgs) -> Vec<String> {
     let options = [
         option("device", Some(args.device).filter(|&device| device != Device::Cpu)),

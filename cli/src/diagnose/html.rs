@@ -1,6 +1,6 @@
-//! The report as one page that needs nothing else: styles and charts are in it, and it asks for nothing.
+//! The report as one self-contained page: styles and charts are in it, and it loads nothing.
 //!
-//! Everything that comes from files or from the command line goes through [`escaped`].
+//! All text from files or from the command line goes through [`escaped`].
 
 use nearsort::diagnose::{Finding, Moved, Recommendation, VerdictKind, WorstQuery};
 
@@ -9,7 +9,7 @@ use super::{charts, tables, words};
 use crate::Failure;
 use crate::page::html::{self, bullets, chart, clipped, escaped, section, table};
 
-/// Characters of a query's text that are shown.
+/// Maximum characters of a query's text.
 const QUERY_CHARS: usize = 1000;
 
 pub fn page(view: &View) -> Result<String, Failure> {

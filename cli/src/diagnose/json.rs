@@ -1,4 +1,4 @@
-//! The report as one JSON object: the library's, and what made it.
+//! The report as one JSON object: the library's report, and the model and call that made it.
 
 use serde_json::json;
 

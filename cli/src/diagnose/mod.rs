@@ -1,5 +1,5 @@
-//! `nearsort diagnose`: reads, scores, asks the library what it makes of it, and shows the answer. Everything that is shown comes from one
-//! [`View`]; terminal, JSON and HTML are functions of it.
+//! `nearsort diagnose`: reads, scores, lets the library analyse the results, and shows its report.
+//! All output comes from one [`View`]; terminal, JSON and HTML are functions of it.
 
 mod charts;
 mod command;
@@ -31,7 +31,7 @@ use crate::session::Session;
 use crate::{Failure, Outcome, Run, model};
 use view::View;
 
-/// Width of a report that does not go to a terminal.
+/// Width of a report if the output is not a terminal.
 const PLAIN_WIDTH: usize = 110;
 
 pub fn run(args: &DiagnoseArgs, session: &Session) -> Run {
@@ -69,7 +69,7 @@ fn report(args: &DiagnoseArgs, session: &Session) -> Run {
     Ok(Outcome::Done)
 }
 
-/// Reads, loads the model, and scores.
+/// Reads the files, loads the model, and scores.
 fn observed(args: &DiagnoseArgs, session: &Session) -> Result<Observed, Failure> {
     let talk = session.talk;
     let counter = Counter::new(talk);
@@ -94,7 +94,7 @@ fn observed(args: &DiagnoseArgs, session: &Session) -> Result<Observed, Failure>
     Ok(observed)
 }
 
-/// What `nearsort rerank` would do with the same options.
+/// Returns the configuration of `nearsort rerank` with the same options.
 fn configuration(scoring: &ScoringArgs) -> Result<Configuration, Failure> {
     let chosen = scoring.scoring.unwrap_or(Configuration::default().scoring);
     Ok(Configuration {
@@ -119,7 +119,7 @@ fn inputs(args: &DiagnoseArgs) -> Vec<Option<&PathBuf>> {
     named.into_iter().chain(args.corpus.iter().map(Some)).collect()
 }
 
-/// Refuses before minutes of work what cannot come to a result.
+/// Checks the arguments before minutes of work.
 fn check(args: &DiagnoseArgs) -> Result<(), Failure> {
     let wrong = |message: String| Err(Failure::Error(message));
     let inputs = inputs(args);
@@ -144,7 +144,7 @@ fn check(args: &DiagnoseArgs) -> Result<(), Failure> {
     model::blend(&args.scoring).map(drop)
 }
 
-/// Writes the profile, if there is something to recommend, and gives the command that uses it.
+/// Writes the profile, if there is a recommendation, and returns the command that uses it.
 fn save_profile(args: &DiagnoseArgs, report: &Report, session: &Session) -> Result<Option<String>, Failure> {
     let Some(path) = &args.save_profile else { return Ok(None) };
     let Some(found) = report.recommendation.as_ref().filter(|found| found.action != Action::DoNotRerank) else {

@@ -1,4 +1,4 @@
-//! The report's numbers.
+//! The tables of the report.
 
 use nearsort::diagnose::{DepthSweep, Mode, Quality, Report, TRIED_CANDIDATES, TrialResult};
 use nearsort::eval::Comparison;
@@ -6,7 +6,7 @@ use nearsort::eval::Comparison;
 use crate::page::table::{Row, Table, counts, difference, interval, list, percent, words};
 use crate::words::p_value;
 
-/// All tables that have something to say, in the order of reading.
+/// Returns all tables that have data, in reading order.
 pub fn all(report: &Report) -> Vec<Table> {
     let mut tables = Vec::new();
     if let Some(quality) = &report.quality {

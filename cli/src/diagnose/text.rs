@@ -1,4 +1,4 @@
-//! The report for a terminal: the verdict, what was found, the numbers, what to do.
+//! The report for a terminal: the verdict, the findings, the numbers, the recommendation.
 
 use console::{Style, truncate_str};
 use nearsort::diagnose::{Finding, Moved, Recommendation, Severity, VerdictKind, WorstQuery};
@@ -8,11 +8,11 @@ use super::{tables, words};
 use crate::page::terminal::{MIN_WIDTH, Page, clipped, padded};
 use crate::words::in_cell;
 
-/// Longer lines are hard to read.
+/// Maximum width; longer lines are hard to read.
 const MAX_WIDTH: usize = 120;
-/// Columns of a query's text that are shown.
+/// Maximum columns of a query's text.
 const QUERY_WIDTH: usize = 240;
-/// Columns of a document's id.
+/// Maximum columns of a document's id.
 const ID_WIDTH: usize = 12;
 
 pub fn report(view: &View, width: usize) -> String {
@@ -110,7 +110,7 @@ impl Page {
         let said = words::action(found.action);
         let mut lines =
             vec![self.heading("Recommendation"), self.wrapped(&format!("{said}: {}.", in_cell(&found.reason)), 0)];
-        // A command is not broken into lines: it is there to be copied.
+        // A command is not wrapped, so that it can be copied.
         lines.extend(view.recommended.iter().map(|command| format!("\n  {command}")));
         if let Some(command) = &view.by_profile {
             lines.push(format!("\nor, with the profile that was written,\n\n  {command}"));

@@ -1,24 +1,24 @@
-//! All that a diagnosis shows.
+//! The data that a diagnosis shows.
 
 use nearsort::diagnose::Report;
 
 use nearsort::ModelRun;
 
-/// Everything that is shown.
+/// The data that a diagnosis shows.
 pub struct View {
     pub report: Report,
     pub model: ModelRun,
-    /// Longest text in tokens.
+    /// Maximum number of tokens of a text.
     pub max_tokens: usize,
-    /// Queries that prompts and poolings were tried on.
+    /// Number of queries that prompts and poolings were tried on.
     pub tried_queries: usize,
-    /// What was left out.
+    /// Notes on what was left out.
     pub notes: Vec<String>,
-    /// This call.
+    /// The command line of this call.
     pub command: String,
-    /// What to type instead; `None` where nothing is recommended.
+    /// The recommended command; `None` if nothing is recommended.
     pub recommended: Option<String>,
-    /// The same by the profile that was saved.
+    /// The same command with the saved profile.
     pub by_profile: Option<String>,
     pub seed: u64,
     pub resamples: usize,

@@ -1,4 +1,4 @@
-//! What the text and the page call things.
+//! Words that the text and the page share.
 
 use nearsort::diagnose::{Action, Moved, Severity};
 
@@ -22,7 +22,7 @@ pub fn grade(moved: &Moved) -> String {
     moved.grade.map_or("not judged".to_owned(), |grade| format!("grade {grade}"))
 }
 
-/// A sentence begins with a capital and ends with a full stop.
+/// Starts a text with a capital, and ends it with one full stop.
 pub fn sentence(text: &str) -> String {
     let mut letters = text.chars();
     let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();

@@ -1,4 +1,4 @@
-//! The first measure as a chart: each query's difference to the first run, and the mean by cutoff.
+//! A chart of the first measure: each query's difference to the first run, and the mean by cutoff.
 
 use std::ops::Range;
 
@@ -9,7 +9,7 @@ use crate::Failure;
 use crate::page::svg::{Area, Drawn, MARGIN, drawn, told};
 
 const SIZE: (u32, u32) = (1200, 480);
-/// Of Okabe and Ito: told apart by all eyes, and in grey.
+/// Colours of Okabe and Ito, distinct for colour-blind readers and in grey.
 const COLOURS: [RGBColor; 7] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
@@ -19,26 +19,26 @@ const COLOURS: [RGBColor; 7] = [
     RGBColor(230, 159, 0),
     RGBColor(0, 0, 0),
 ];
-/// Longer names would cover the curves.
+/// Maximum width of a name; longer ones would cover the curves.
 const MAX_NAME_WIDTH: usize = 36;
-/// A named line.
+/// A line with a name.
 struct Line {
     name: String,
     colour: RGBColor,
     points: Vec<(f64, f64)>,
 }
 
-/// What one panel shows.
+/// The content of one panel.
 struct Panel {
     title: String,
     x_title: &'static str,
     y_title: String,
-    /// Where the lines usually are not.
+    /// The position of the legend, where lines are rare.
     legend: SeriesLabelPosition,
     lines: Vec<Line>,
 }
 
-/// The whole chart as the text of an SVG file.
+/// Draws the whole chart, and returns the text of an SVG file.
 pub fn svg(report: &EvalReport) -> Result<String, Failure> {
     let text = drawn(SIZE, |root| {
         told(root.fill(&WHITE))?;
@@ -49,7 +49,8 @@ pub fn svg(report: &EvalReport) -> Result<String, Failure> {
     text.map_err(|error| Failure::Error(format!("cannot draw the chart: {error}")))
 }
 
-/// With several runs their differences to the first, each run's in its own order; with one run its values.
+/// Makes the panel of queries. With several runs it has their differences to the first one, each in
+/// its own order; with one run it has the values.
 fn queries_panel(report: &EvalReport) -> Panel {
     let measure = report.options.measures[0];
     let (first, others) = (&report.runs[0], &report.runs[1..]);
@@ -107,7 +108,7 @@ fn draw(area: &Area<'_>, panel: &Panel) -> Drawn {
     told(legend.position(panel.legend.clone()).draw())
 }
 
-/// From the least to the greatest number, `origin` within, a little wider; never empty.
+/// Returns a range around the numbers and `origin`, a little wider; never empty.
 fn range(numbers: impl Iterator<Item = f64>, origin: f64) -> Range<f64> {
     let (low, high) = numbers.fold((origin, origin), |(low, high), number| (low.min(number), high.max(number)));
     let margin = if high > low { (high - low) * MARGIN } else { 1.0 };

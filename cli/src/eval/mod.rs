@@ -1,4 +1,5 @@
-//! `nearsort eval`: measures runs and compares them. The library computes an [`EvalReport`]; printing and drawing are functions of it.
+//! `nearsort eval`: measures and compares runs. The library computes an [`EvalReport`]; printing
+//! and drawing are functions of it.
 
 mod chart;
 mod tables;
@@ -37,7 +38,7 @@ pub fn run(args: &EvalArgs, talk: Talk) -> Run {
     Ok(Outcome::Done)
 }
 
-/// Refuses before the work what cannot come to a result.
+/// Checks the arguments before the work starts.
 fn check(args: &EvalArgs, measures: &[Measure]) -> Result<(), Failure> {
     check_read_once(args.runs.iter().chain([&args.qrels]))?;
     let Some(plot) = &args.plot else { return Ok(()) };
@@ -56,7 +57,7 @@ fn check(args: &EvalArgs, measures: &[Measure]) -> Result<(), Failure> {
     }
 }
 
-/// Refuses to read standard input for two files.
+/// Checks that at most one file is standard input.
 pub fn check_read_once<'a>(mut inputs: impl Iterator<Item = &'a PathBuf>) -> Result<(), Failure> {
     let is_stdin = |path: &PathBuf| path.as_os_str() == "-";
     match inputs.any(is_stdin) && inputs.any(is_stdin) {
@@ -81,7 +82,7 @@ fn report(args: &EvalArgs, qrels: &Qrels, measures: Vec<Measure>, talk: Talk) ->
     Ok(EvalReport::new(args.qrels.display().to_string(), options, runs)?)
 }
 
-/// A name for each run: the file's, or its whole path when another has the same.
+/// Returns a name for each run: the file's name, or the whole paths if two names are equal.
 fn names(args: &EvalArgs) -> Vec<String> {
     let all: Vec<String> = args.runs.iter().map(|path| file_name(path)).collect();
     let distinct: HashSet<&String> = all.iter().collect();
@@ -91,12 +92,12 @@ fn names(args: &EvalArgs) -> Vec<String> {
     }
 }
 
-/// The last part of a path.
+/// Returns the last part of a path.
 pub fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
 }
 
-/// Says of a run what its judgements cannot tell.
+/// Warns of queries and documents of a run that the judgements do not cover.
 pub fn say_what_is_odd(talk: Talk, run: &str, evaluation: &Evaluation) {
     let run = run.to_owned();
     if evaluation.num_judged_retrieved() == 0 {

@@ -1,4 +1,4 @@
-//! The report as tables, for people and for a README.
+//! The report as tables, for a terminal and for a README.
 
 use console::measure_text_width;
 use nearsort::eval::{Aggregate, Compared, EvalReport, Interval, Measured, Test};
@@ -8,15 +8,15 @@ use crate::page::table::words;
 use crate::page::terminal::width;
 use crate::words::{in_cell, p_value, visible};
 
-/// Width of a table that does not go to a terminal.
+/// Width of a table if the output is not a terminal.
 const PLAIN_WIDTH: usize = 160;
-/// Longer names of runs and queries are cut.
+/// Maximum width of names of runs and queries.
 const MAX_NAME_WIDTH: usize = 40;
 
 pub fn plain(report: &EvalReport, per_query: bool) -> String {
     let width = width(PLAIN_WIDTH);
     let short = means(report, Grid::Plain, " ");
-    // A mean above its interval takes half the width. The two last columns of a terminal stay free.
+    // A mean above its interval takes half the width. The last two columns of a terminal stay free.
     let fits = short.lines().all(|line| measure_text_width(line) + 2 <= width);
     let means = if fits { short } else { means(report, Grid::Plain, "\n") };
     document(report, means, Grid::Plain, per_query)
@@ -54,7 +54,7 @@ fn comparison_heading(report: &EvalReport) -> String {
     format!("Differences to {} ({tested}{corrected}):", name(&report.runs[0].name))
 }
 
-/// A row per run: how many of the judged queries it has, and each measure.
+/// Makes the table of runs: a row per run, with the number of its judged queries and each measure.
 fn means(report: &EvalReport, grid: Grid, between: &str) -> String {
     let mut rows = vec![with_measures(report, ["run", "queries"])];
     for run in &report.runs {
@@ -68,13 +68,13 @@ fn means(report: &EvalReport, grid: Grid, between: &str) -> String {
     grid.draw(&rows, 1)
 }
 
-/// A header of these columns and one per measure.
+/// Returns a header of these columns and one per measure.
 fn with_measures(report: &EvalReport, columns: [&str; 2]) -> Vec<String> {
     let measures = report.options.measures.iter().map(ToString::to_string);
     columns.into_iter().map(str::to_owned).chain(measures).collect()
 }
 
-/// A row per further run and measure.
+/// Makes the table of comparisons: a row per further run and measure.
 fn comparisons(report: &EvalReport, grid: Grid) -> String {
     let mut rows = vec![words(["run", "measure", "difference", "95 % interval", "p", "wins", "ties", "losses"])];
     for run in &report.runs {
@@ -94,7 +94,7 @@ fn comparison_cells(Compared { comparison, p_adjusted, .. }: &Compared) -> [Stri
     [format!("{mean:+.4}"), format!("[{low:+.3}, {high:+.3}]"), p_value(*p_adjusted), wins, ties, losses]
 }
 
-/// A row per query and run.
+/// Makes the table of queries: a row per query and run.
 fn queries(report: &EvalReport, grid: Grid) -> String {
     let mut rows = vec![with_measures(report, ["query", "run"])];
     for (query, id) in report.query_ids.iter().enumerate() {
@@ -114,7 +114,7 @@ fn query_cell(measured: &Measured, query: usize) -> String {
     }
 }
 
-/// A name that fits its column and leaves the table whole.
+/// Shortens a name to its column, and escapes it for the table.
 fn name(text: &str) -> String {
     console::truncate_str(&in_cell(text).replace('|', "\\|"), MAX_NAME_WIDTH, "…").into_owned()
 }

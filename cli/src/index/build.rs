@@ -15,7 +15,7 @@ use crate::service::DryRun;
 use crate::session::Session;
 use crate::{Failure, Outcome, Run, cache, model};
 
-/// Ids of rows without text that are kept for a warning.
+/// Number of ids of rows without text that are kept for a warning.
 const SHOWN_IDS: usize = 6;
 
 pub fn build(args: &BuildArgs, session: &Session) -> Run {
@@ -65,7 +65,8 @@ pub fn add(args: &AddArgs, session: &Session) -> Run {
     })
 }
 
-/// The encoder, and what an index says of it. `prompts`: those of queries and documents unless the arguments have others, for a service.
+/// Loads the encoder, and describes it for an index. `prompts` are the defaults for queries and
+/// documents with a service.
 fn load(
     builder: RerankerBuilder,
     args: &ModelArgs,
@@ -121,7 +122,7 @@ fn fill(
     Ok(Outcome::Done)
 }
 
-/// Says which of the last rows of an index, those that were added now, no search finds.
+/// Warns of rows among the last `added` ones of an index that no search finds.
 fn warn_of_empty(index: &Index, added: u64, talk: Talk) -> Result<(), Failure> {
     let rows: Vec<u64> = index.blank_rows().filter(|row| *row >= index.rows().saturating_sub(added)).collect();
     let ids = rows.iter().take(SHOWN_IDS).map(|&row| Ok(index.id(row)?.to_owned())).collect::<Result<_, Failure>>()?;

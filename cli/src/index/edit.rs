@@ -11,7 +11,7 @@ use crate::{Failure, Outcome, Run};
 pub fn delete(args: &DeleteArgs, talk: Talk) -> Run {
     let mut ids = args.id.clone();
     if let Some(file) = &args.ids {
-        // A small file may unpack to countless lines that say the same.
+        // A small file may unpack to countless equal lines.
         let mut seen: HashSet<String> = ids.iter().cloned().collect();
         let options = ReadOptions { format: Some(InputFormat::Text), ..ReadOptions::default() };
         for row in Rows::open(file, &options)? {

@@ -1,4 +1,4 @@
-//! The model that an index was made with.
+//! The model of an index.
 
 use nearsort::index::{Index, IndexModel};
 use nearsort::remote::known_dim;
@@ -8,16 +8,17 @@ use crate::args::ModelArgs;
 use crate::session::Session;
 use crate::{Failure, model};
 
-/// As many tokens as a service's model takes whose limit nobody here knows.
+/// Token limit of a service's model whose limit is not known.
 const UNKNOWN_TOKENS: usize = u32::MAX as usize;
 
-/// The arguments with the index's model, unless they name one.
+/// Adds the index's model to the arguments, unless they name one.
 pub fn named(args: &ModelArgs, index: &Index) -> ModelArgs {
     let name = args.name.clone().or_else(|| Some(index.model().name.clone()));
     ModelArgs { name, ..args.clone() }
 }
 
-/// The dimension of the index, where the model must be asked for it: a service need not be for its model's own, and some refuse to be.
+/// Returns the dimension of the index, if the model must be asked for it. A service's model with an
+/// unknown dimension is not asked; some refuse the request.
 fn dim_to_ask_for(args: &ModelArgs, made: &IndexModel) -> Option<usize> {
     match args.service_name() {
         None => Some(made.dim),
@@ -25,7 +26,8 @@ fn dim_to_ask_for(args: &ModelArgs, made: &IndexModel) -> Option<usize> {
     }
 }
 
-/// A builder of the index's model: what the arguments leave open is as the index was made with.
+/// Returns a builder of the index's model. Options that the arguments leave open are those of the
+/// index.
 pub fn builder(args: &ModelArgs, index: &Index, session: &Session) -> Result<RerankerBuilder, Failure> {
     let made: &IndexModel = index.model();
     let args = named(args, index);

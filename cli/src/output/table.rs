@@ -1,4 +1,4 @@
-//! The table for a terminal: aligned columns, texts cut to the width, with what matched in bold.
+//! A table for a terminal: aligned columns, texts cut to the width, matches in bold.
 
 use std::io::{self, Write};
 
@@ -7,13 +7,13 @@ use nearsort::answer::{Ranked, RankedQuery, Rendered, Shape, explained};
 
 use crate::words::{in_cell, visible};
 
-/// Width of a table that does not go to a terminal.
+/// Width of a table if the output is not a terminal.
 const PLAIN_WIDTH: usize = 120;
-/// A text column narrower than this shows nothing.
+/// Minimum width of a text column.
 const MIN_TEXT_WIDTH: usize = 20;
-/// Words of a query shorter than this are not worth marking.
+/// Minimum characters of a query word that is marked.
 const MIN_MARKED_CHARS: usize = 3;
-/// Words that are less alike than this did not really meet.
+/// Minimum similarity of words that count as a match.
 const MIN_MARKED_SIMILARITY: f32 = 0.5;
 
 pub fn table(out: &mut dyn Write, answer: &RankedQuery<'_>, shape: Shape) -> Rendered {
@@ -35,12 +35,12 @@ pub fn table(out: &mut dyn Write, answer: &RankedQuery<'_>, shape: Shape) -> Ren
     Ok(())
 }
 
-/// Columns of the table.
+/// The widths of the table's columns.
 struct Widths {
     all: usize,
     rank: usize,
     id: usize,
-    /// `None` where texts are left out.
+    /// The text column; `None` if texts are left out.
     text: Option<usize>,
     with_model_score: bool,
 }
@@ -51,7 +51,7 @@ impl Widths {
         let rank = answer.results.len().to_string().len();
         let widest = answer.results.iter().map(|ranked| measure_text_width(&in_cell(&ranked.id))).max().unwrap_or(0);
         let has_texts = answer.index.is_none();
-        // Of an index nothing stands beside the id.
+        // With an index, only scores stand beside the id.
         let id = if has_texts { widest.min(all / 3) } else { widest };
         let with_model_score = shape.with_model_score && answer.is_of_list();
         let scores = "  -0.0000".len() * (1 + usize::from(with_model_score));
@@ -84,8 +84,8 @@ fn row(
     writeln!(out)
 }
 
-/// Lower-cased words to mark in a candidate: those that met a word of the query, if that is known, else the query's own, the short ones
-/// left out.
+/// Returns the lower-cased words to mark in a candidate, without the short ones. If an explanation
+/// is known, these are the words that matched the query; else the query's words.
 fn marked_words(query: &str, ranked: &Ranked<'_>) -> Vec<String> {
     let Some(explanation) = &ranked.explanation else { return long_words(query) };
     let passage = ranked.passage();
@@ -98,13 +98,14 @@ fn long_words(text: &str) -> Vec<String> {
     words.map(str::to_lowercase).collect()
 }
 
-/// A part of `text` no wider than `width` columns, in which the first query word is visible, with query words bold.
+/// Returns a part of `text` of at most `width` columns, with the first query word visible and query
+/// words in bold.
 fn snippet(text: &str, words: &[String], width: usize) -> String {
     let pieces = split_words(text);
     let is_marked = |piece: &str| words.contains(&piece.to_lowercase());
     let first_match = pieces.iter().position(|piece| is_marked(piece)).unwrap_or(0);
     let before = |piece: usize| measure_text_width(&pieces[..piece].concat());
-    // The text starts at its beginning unless the first match would then be cut off.
+    // The text starts at its beginning unless the first match would be cut off.
     let cut_off =
         pieces.get(first_match).is_some_and(|piece| before(first_match) + measure_text_width(piece) + 1 > width);
     let start = if cut_off { first_match } else { 0 };
@@ -119,7 +120,7 @@ fn snippet(text: &str, words: &[String], width: usize) -> String {
     format!("{lead}{marked}")
 }
 
-/// Words and what is between them, in order, nothing lost.
+/// Splits a text into words and the parts between them, in order. Nothing is lost.
 fn split_words(text: &str) -> Vec<&str> {
     let mut pieces = Vec::new();
     let mut start = 0;
@@ -136,7 +137,7 @@ fn split_words(text: &str) -> Vec<&str> {
     pieces
 }
 
-/// At most `width` columns; what is cut is shown by an ellipsis.
+/// Cuts a text to `width` columns, with an ellipsis.
 fn fit(text: &str, width: usize) -> String {
     console::truncate_str(text, width, "…").into_owned()
 }

@@ -1,18 +1,19 @@
-//! Aligned columns: a row is a line, or several where a cell has several.
+//! Aligned columns. A row is a line, or several if a cell has several.
 
 use console::measure_text_width;
 
-/// What stands between columns.
+/// The separator between columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Grid {
-    /// Two blanks.
+    /// Two spaces.
     Plain,
     /// Markdown's bars, with a rule below the header.
     Markdown,
 }
 
 impl Grid {
-    /// The rows, the first of which is the header; the first `names` columns are words, the others numbers, which stand on the right.
+    /// Draws the rows, the first of which is the header. The first `names` columns are text; the
+    /// others are numbers, aligned to the right.
     pub fn draw(self, rows: &[Vec<String>], names: usize) -> String {
         let columns = rows.first().map_or(0, Vec::len);
         let widest = |column: usize| rows.iter().flat_map(|row| row[column].lines()).map(measure_text_width).max();
@@ -42,7 +43,7 @@ impl Grid {
     }
 }
 
-/// Lines of the row's longest cell.
+/// Returns the number of lines of the row's longest cell.
 fn height(row: &[String]) -> usize {
     row.iter().map(|cell| cell.lines().count()).max().unwrap_or(0).max(1)
 }

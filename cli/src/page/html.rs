@@ -1,13 +1,13 @@
-//! One page that needs nothing else: styles and charts are in it, and it asks for nothing.
+//! A self-contained page: styles and charts are in it, and it loads nothing.
 //!
-//! Everything that comes from files or from the command line goes through [`escaped`].
+//! All text from files or from the command line goes through [`escaped`].
 
 use std::cmp::Ordering;
 
 use super::Chart;
 use super::table::{Row, Table};
 
-/// The page with this title and these sections, which are markup.
+/// Returns the page with this title and these sections, which are markup.
 pub fn document(title: &str, sections: &str) -> String {
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -19,7 +19,7 @@ pub fn document(title: &str, sections: &str) -> String {
     )
 }
 
-/// A text as a page shows it: markup and control characters lose their meaning.
+/// Escapes a text for a page: markup and control characters lose their meaning.
 pub fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -44,7 +44,7 @@ pub fn clipped(text: &str, chars: usize) -> String {
     }
 }
 
-/// A part of the page, if it has content.
+/// Returns a section of the page; empty if it has no content.
 pub fn section(title: &str, content: &str) -> String {
     if content.is_empty() { String::new() } else { format!("<section>\n<h2>{title}</h2>\n{content}</section>\n") }
 }
@@ -72,7 +72,7 @@ pub fn chart(chart: &Chart) -> String {
 }
 
 pub fn table(table: &Table) -> String {
-    // What stands before the names is short, such as a number.
+    // The columns before the names are short, such as a number.
     let class = |at: usize| match (at + 1).cmp(&table.names) {
         Ordering::Less => "key",
         Ordering::Equal => "name",

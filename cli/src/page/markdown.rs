@@ -3,7 +3,7 @@
 use super::table::Table;
 use crate::words::in_cell;
 
-/// A table with its title and note above; numbers to the right.
+/// Returns a table with its title and note above; numbers are aligned to the right.
 pub fn table(table: &Table) -> String {
     let line = |cells: Vec<String>| format!("| {} |", cells.join(" | "));
     let rule = (0..table.header.len()).map(|at| if at < table.names { "---" } else { "---:" }.to_owned());
@@ -14,7 +14,7 @@ pub fn table(table: &Table) -> String {
     lines.join("\n")
 }
 
-/// A text that leaves a table whole, and whose markup and links are letters.
+/// Escapes a text so that the table stays whole and markup and links are plain letters.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in in_cell(text).chars() {

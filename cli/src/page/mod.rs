@@ -1,4 +1,4 @@
-//! What reports look like, on a terminal and as a page.
+//! Layout of reports, on a terminal and as a page.
 
 pub mod grid;
 pub mod html;

@@ -1,7 +1,8 @@
 //! Charts, each an SVG element that takes its colours from the page.
 //!
-//! plotters writes colours into the elements. The ones used here stand for names: [`themed`] puts the page's variables in their place, so that a
-//! chart follows the page's light or dark scheme. Titles and legends are the page's, in real text.
+//! plotters writes colours into the elements. The colours used here stand for names: [`themed`]
+//! replaces them by the page's variables, so that a chart follows the page's light or dark scheme.
+//! Titles and legends are real text of the page.
 
 use std::ops::Range;
 
@@ -14,11 +15,11 @@ use crate::Failure;
 
 pub const WIDTH: u32 = 500;
 pub const HEIGHT: u32 = 290;
-/// Of the letters; a telephone shows a chart at two thirds of its size.
+/// Size of the letters; a phone shows a chart at two thirds of its size.
 pub const LETTERS: u32 = 15;
-/// Of a named row: its name, and what is drawn below.
+/// Height of a named row: its name, and the drawing below.
 pub const ROW_HEIGHT: u32 = 40;
-/// Share of an axis that is left free beyond the values.
+/// Share of an axis that stays free beyond the values.
 pub const MARGIN: f64 = 0.05;
 
 pub const INK: RGBColor = RGBColor(1, 1, 1);
@@ -46,7 +47,7 @@ pub type Drawn = Result<(), String>;
 pub struct Chart {
     pub title: &'static str,
     pub note: String,
-    /// Names of colours with what they stand for.
+    /// Names of colours with their meaning.
     pub legend: Vec<(&'static str, String)>,
     pub svg: String,
 }
@@ -55,7 +56,7 @@ pub fn told<T>(result: Result<T, impl std::fmt::Display>) -> Result<T, String> {
     result.map_err(|error| error.to_string())
 }
 
-/// The text of an SVG file of this size.
+/// Draws an SVG file of this size, and returns its text.
 pub fn drawn(size: (u32, u32), draw: impl FnOnce(&Area<'_>) -> Drawn) -> Result<String, String> {
     let mut text = String::new();
     {
@@ -66,12 +67,12 @@ pub fn drawn(size: (u32, u32), draw: impl FnOnce(&Area<'_>) -> Drawn) -> Result<
     Ok(text)
 }
 
-/// An SVG element without a size of its own, in the page's colours.
+/// Draws an SVG element without a size of its own, in the page's colours.
 pub fn svg(height: u32, draw: impl FnOnce(&Area<'_>) -> Drawn) -> Result<String, String> {
     drawn((WIDTH, height), draw).map(|text| themed(&text, height))
 }
 
-/// All charts, or why one cannot be drawn.
+/// Returns all charts, or the error of the first that cannot be drawn.
 pub fn all<T>(charts: impl IntoIterator<Item = Result<T, String>>) -> Result<Vec<T>, Failure> {
     let drawn: Result<Vec<T>, String> = charts.into_iter().collect();
     drawn.map_err(|error| Failure::Error(format!("cannot draw a chart: {error}")))
@@ -91,7 +92,7 @@ pub fn letters() -> TextStyle<'static> {
     ("sans-serif", LETTERS).into_font().color(&INK)
 }
 
-/// Axes with their numbers and titles.
+/// Draws axes with their numbers and titles.
 pub fn axes<'a, 'b>(
     area: &'a Area<'b>,
     ranges: [Range<f64>; 2],
@@ -101,7 +102,7 @@ pub fn axes<'a, 'b>(
     axes_with(area, ranges, titles, &|x| format!("{x:.x_decimals$}"))
 }
 
-/// The same with what `x_label` makes of numbers on the x axis.
+/// As [`axes`], with `x_label` for the numbers on the x axis.
 pub fn axes_with<'a, 'b>(
     area: &'a Area<'b>,
     [x, y]: [Range<f64>; 2],
@@ -119,7 +120,7 @@ pub fn axes_with<'a, 'b>(
     Ok(chart)
 }
 
-/// A little wider than the numbers; never empty.
+/// Returns a range a little wider than the numbers; never empty.
 pub fn range(numbers: impl Iterator<Item = f64>) -> Range<f64> {
     let (low, high) =
         numbers.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), number| (low.min(number), high.max(number)));
@@ -130,7 +131,7 @@ pub fn range(numbers: impl Iterator<Item = f64>) -> Range<f64> {
     }
 }
 
-/// Named rows with something drawn below each name.
+/// Named rows with a drawing below each name.
 pub struct Rows {
     pub names: Vec<String>,
     pub xs: Range<f64>,
@@ -155,7 +156,8 @@ impl Rows {
         Ok(())
     }
 
-    /// Means with their intervals, each in its colour, and a thin line at `reference` beside each.
+    /// Draws means with their intervals, each in its colour, and a thin line at `reference` beside
+    /// each.
     pub fn means(&self, x_title: &str, reference: f64, means: &[(Interval, RGBColor)]) -> Result<String, String> {
         let line = |from: (f64, f64), to: (f64, f64), style: ShapeStyle| PathElement::new([from, to], style);
         svg(self.height(), |area| {

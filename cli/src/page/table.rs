@@ -1,11 +1,11 @@
-//! Numbers as rows of words, for every rendering alike.
+//! Numbers as rows of text, the same for every format.
 
 use nearsort::eval::{Comparison, Interval};
 
-/// A table: the first `names` columns are words, the others numbers.
+/// A table. The first `names` columns are text, the others numbers.
 pub struct Table {
     pub title: &'static str,
-    /// What the numbers are.
+    /// The meaning of the numbers.
     pub note: String,
     /// Empty for a list of names and values.
     pub header: Vec<String>,
@@ -13,7 +13,7 @@ pub struct Table {
     pub names: usize,
 }
 
-/// A row; an emphasised one is what was asked for or what is recommended.
+/// A row. An emphasised one is the requested or the recommended setting.
 pub struct Row {
     pub cells: Vec<String>,
     pub emphasis: bool,
@@ -25,12 +25,12 @@ impl Row {
     }
 }
 
-/// The names of columns.
+/// Returns the names of columns.
 pub fn words<const N: usize>(names: [&str; N]) -> Vec<String> {
     names.map(str::to_owned).to_vec()
 }
 
-/// Names with values.
+/// Returns a table of names and values.
 pub fn list(title: &'static str, note: &str, rows: impl IntoIterator<Item = [String; 2]>) -> Table {
     let rows = rows.into_iter().map(Row::plain).collect();
     Table { title, note: note.to_owned(), header: Vec::new(), rows, names: 1 }

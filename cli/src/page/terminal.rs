@@ -5,12 +5,12 @@ use console::{Style, Term, measure_text_width, truncate_str};
 use super::table::Table;
 use crate::words::{in_cell, visible};
 
-/// Narrower than this nothing can be set.
+/// Minimum width of a page.
 pub const MIN_WIDTH: usize = 40;
-/// Columns of a table's last column of names.
+/// Width of the last column of names in a table.
 const NAME_WIDTH: usize = 56;
 
-/// The terminal's width, or `plain` where there is none.
+/// Returns the terminal's width, or `plain` if there is no terminal.
 pub fn width(plain: usize) -> usize {
     Term::stdout().size_checked().map_or(plain, |(_, columns)| usize::from(columns))
 }
@@ -56,7 +56,7 @@ impl Page {
         format!("{}\n{}\n{}", self.heading(table.title), self.wrapped(&table.note, 0), lines.join("\n"))
     }
 
-    /// Broken between words to the page's width; all lines but the first are indented.
+    /// Wraps a text between words to the page's width. All lines but the first are indented.
     pub fn wrapped(&self, text: &str, indent: usize) -> String {
         let width = self.width.saturating_sub(indent);
         let mut out = String::new();
@@ -84,7 +84,7 @@ pub fn padded(cell: &str, width: usize, left: bool) -> String {
     if left { format!("{cell}{blanks}") } else { format!("{blanks}{cell}") }
 }
 
-/// A name that fits: its end stays, for names of a kind differ there.
+/// Shortens a name in the middle. Its end stays, because similar names differ there.
 pub fn cut_in_the_middle(name: &str, width: usize) -> String {
     if measure_text_width(name) <= width {
         return name.to_owned();

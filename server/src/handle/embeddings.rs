@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::wire::{EmbedRequest, EmbedSurface, Embeddings, Reply, Usage, WireError};
 use crate::work::{Demand, run};
 
-/// From a request that was read to the reply.
+/// Answers a parsed request.
 pub(super) async fn answer(
     app: &Arc<App>,
     request: Result<EmbedRequest, WireError>,

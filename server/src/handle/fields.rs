@@ -1,4 +1,4 @@
-//! Fields of requests that say how texts are read, as the library's [`Reading`].
+//! Request fields that control how texts are read, as the library's [`Reading`].
 
 use std::num::NonZeroU32;
 
@@ -7,7 +7,7 @@ use nearsort::{Error, Model, Prompt, Reading, Role, Truncate};
 use crate::models::Served;
 use crate::wire::{EmbedRequest, PredictRequest, RerankRequest, ScoreRequest, Side, WireError};
 
-/// What a request says of how its texts are read.
+/// The fields of a request that control how texts are read.
 #[derive(Debug, Default)]
 pub(super) struct Fields<'a> {
     pub instruction: Option<&'a str>,
@@ -71,7 +71,7 @@ impl From<&PredictRequest> for Fields<'_> {
 impl<'a> From<&'a EmbedRequest> for Fields<'a> {
     fn from(request: &'a EmbedRequest) -> Self {
         Self {
-            // The two that are roles are no prompts of a model by name.
+            // The two that name roles are not prompts of a model.
             prompt_name: request.prompt_name.as_deref().filter(|name| role_named(name).is_none()),
             truncation: request.truncation,
             side: request.truncation_side,
@@ -82,7 +82,7 @@ impl<'a> From<&'a EmbedRequest> for Fields<'a> {
     }
 }
 
-/// Voyage's `input_type` and the names of prompts that mean a role.
+/// Returns the role for Voyage's `input_type` and for names of prompts that mean a role.
 pub(super) fn role_named(name: &str) -> Option<Role> {
     match name {
         "query" => Some(Role::Query),
@@ -92,9 +92,11 @@ pub(super) fn role_named(name: &str) -> Option<Role> {
 }
 
 impl Fields<'_> {
-    /// The reading of these fields. `prompted`: whose prompt `prompt_name` names.
+    /// Returns the reading for these fields. `prompted` is the role whose prompt `prompt_name`
+    /// names.
     ///
-    /// A limit beyond the model's own changes nothing, and is left out: Cohere's clients send 4096 to every model.
+    /// A limit beyond the model's own changes nothing and is left out, because Cohere's clients
+    /// send 4096 to every model.
     fn reading(&self, served: &Served, prompted: Role) -> Reading {
         let longest = served.max_tokens();
         let below =
@@ -117,10 +119,11 @@ impl Fields<'_> {
         reading
     }
 
-    /// The model, reading as these fields say; `None` where that is as it was loaded.
+    /// Returns the model with the reading of these fields; `None` if they change nothing.
     ///
     /// # Errors
-    /// A field that the model has no use for, or with a value that it does not take, by the field's name.
+    /// A field that the model does not support, or a value that it does not accept, by the field's
+    /// name.
     pub fn model(&self, served: &Served, prompted: Role) -> Result<Option<Model>, WireError> {
         let reading = self.reading(served, prompted);
         if reading == Reading::default() {
@@ -135,7 +138,7 @@ impl Fields<'_> {
         }
     }
 
-    /// The first field that is given, by its name in requests.
+    /// Returns the first field that is given, by its name in requests.
     fn first_given(&self) -> &'static str {
         let given = [
             ("instruction", self.instruction.is_some()),
@@ -151,7 +154,7 @@ impl Fields<'_> {
     }
 }
 
-/// A library's refusal of an option, by the name of the field that set it.
+/// Converts the library's refusal of an option, with the name of the field that set it.
 fn refused(error: &Error) -> WireError {
     match error {
         Error::InvalidOption { option, why } => {
@@ -162,7 +165,7 @@ fn refused(error: &Error) -> WireError {
     }
 }
 
-/// The refusal with a request's own names in the place of "query" and "documents".
+/// Replaces "query" and "documents" in a refusal by the request's own names.
 pub(super) fn renamed(error: WireError, query: &str, documents: &str) -> WireError {
     let WireError::TooLong { key, tokens, limit } = error else { return error };
     WireError::TooLong { key: key.replace("documents", documents).replace("query", query), tokens, limit }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::app::App;
 use crate::wire::{self, Info, ModelEntry, Reply, WireError};
 
-/// The facts about the first model, which it loads.
+/// Answers with the facts about the first model, and loads it.
 pub(super) async fn info(app: &Arc<App>) -> Result<Reply, WireError> {
     let entry = app.models.entry(None)?;
     let served = app.models.served(None).await?;
@@ -33,7 +33,7 @@ pub(super) async fn info(app: &Arc<App>) -> Result<Reply, WireError> {
     Ok(facts.reply())
 }
 
-/// TEI's names of number types.
+/// Returns TEI's name of a number type.
 fn dtype(precision: &str) -> &str {
     match precision {
         "f32" => "float32",
@@ -44,7 +44,7 @@ fn dtype(precision: &str) -> &str {
     }
 }
 
-/// All names, loaded or not.
+/// Lists all models, loaded or not.
 pub(super) fn models(app: &App) -> Reply {
     let entry = |entry: &Arc<crate::models::Entry>| ModelEntry {
         id: entry.name.clone(),

@@ -1,4 +1,4 @@
-//! One file per endpoint: a neutral request in, a reply out.
+//! One file per endpoint: takes a neutral request, returns a reply.
 
 mod embeddings;
 mod fields;
@@ -24,7 +24,7 @@ use crate::wire::{self, Endpoint, Reply, Route, WireError};
 /// Answers a request.
 ///
 /// # Errors
-/// What is wrong with it, or with the server.
+/// An error of the request or of the server.
 pub(crate) async fn answer(app: &Arc<App>, route: Route, body: Vec<u8>, context: &Context) -> Result<Reply, Refusal> {
     let (limits, ids) = (app.options.limits.request, app.options.token_ids);
     let reply = match route.endpoint {
@@ -57,11 +57,12 @@ pub(crate) async fn answer(app: &Arc<App>, route: Route, body: Vec<u8>, context:
     reply.map_err(|error| (error, route.error_dialect()))
 }
 
-/// `POST /`: by the kind of the model, as TEI does.
+/// Answers `POST /` by the kind of the model, as TEI does.
 async fn root(app: &Arc<App>, body: Vec<u8>, context: &Context) -> Result<Reply, WireError> {
     let (limits, ids) = (app.options.limits.request, app.options.token_ids);
     let served = app.models.served(None).await?;
-    // An embedding model is asked for vectors here, whatever /info says: huggingface_hub posts its inputs to this path.
+    // For an embedding model this path returns vectors, whatever /info says, because
+    // huggingface_hub posts its inputs here.
     let kind = served.kind(wire::ModelKind::Embedding);
     match read(body, move |b| wire::read_root(b, kind, ids, &limits)).await? {
         wire::RootRequest::Embed(request) => embeddings::answer(app, Ok(request), context).await,

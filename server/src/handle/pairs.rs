@@ -16,7 +16,7 @@ use crate::work::{Demand, run};
 
 type Read<T> = Result<T, WireError>;
 
-/// `/score` and `/similarity`.
+/// Answers `/score` and `/similarity`.
 pub(super) async fn score(app: &Arc<App>, request: Read<ScoreRequest>, context: &Context) -> Result<Reply, WireError> {
     let request = request?;
     let served = app.models.served(request.model.as_deref()).await?;
@@ -39,7 +39,7 @@ pub(super) async fn score(app: &Arc<App>, request: Read<ScoreRequest>, context: 
     request.reply(&answer)
 }
 
-/// `/predict` of pairs: the one class of a reranker.
+/// Answers `/predict` of pairs: the single class of a reranker.
 pub(super) async fn predict(
     app: &Arc<App>,
     request: Read<PredictRequest>,
@@ -68,7 +68,7 @@ fn pair((at, input): (usize, &PredictText)) -> Result<(String, String), WireErro
     }
 }
 
-/// The model's numbers for pairs, in their order; each query is read once.
+/// Returns the model's numbers for pairs, in their order. Each query is read once.
 async fn scores(
     app: &Arc<App>,
     served: &Arc<Served>,
@@ -90,7 +90,7 @@ async fn scores(
         for ((_, at), list) in groups.iter().zip(&scored) {
             at.iter().zip(&list.pairs).for_each(|(&at, pair)| scores[at] = f64::from(pair.ranked_by));
         }
-        // A pair without text has no score; the reply gives it the least.
+        // A pair without text has no score; the reply gives it the lowest.
         Ok((scores, call.usage()))
     })
     .await?;
@@ -98,7 +98,8 @@ async fn scores(
     Ok((scores, usage))
 }
 
-/// The distinct queries in the order of their first pair, and where their pairs stand.
+/// Groups pairs by query: the distinct queries in the order of their first pair, with the positions
+/// of their pairs.
 fn by_query(pairs: &[(String, String)]) -> Vec<(&str, Vec<usize>)> {
     let mut groups: Vec<(&str, Vec<usize>)> = Vec::new();
     let mut known = std::collections::HashMap::new();

@@ -1,4 +1,4 @@
-//! Probes: whether the process works, whether it takes requests, and the self-test.
+//! Probes: liveness, readiness, and the self-test.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::net::Phase;
 use crate::ops::{check, golden_request};
 use crate::wire::{self, Reply};
 
-/// Whether the process works: never queued behind requests.
+/// Answers the liveness probe. It is never queued behind requests.
 pub(super) fn live(app: &App) -> Reply {
     match app.heart.stuck(app.metrics.is_working()) {
         None => wire::health_reply(Ok(())),
@@ -18,7 +18,7 @@ pub(super) fn live(app: &App) -> Reply {
     }
 }
 
-/// Whether requests are taken: models loaded, self-tests passed, room left, no shutdown.
+/// Answers the readiness probe: models loaded, self-tests passed, room left, no shutdown.
 pub(super) fn ready(app: &App) -> Reply {
     let complaint = match app.phase() {
         Phase::Serving if app.admission.is_full() => Some("the queue is full".to_owned()),
@@ -28,7 +28,7 @@ pub(super) fn ready(app: &App) -> Reply {
     wire::health_reply(complaint.as_deref().map_or(Ok(()), Err))
 }
 
-/// Ranks a known list through the path of all requests. A service would cost money; it is not asked.
+/// Ranks a known list through the path of all requests. Skips services, because they cost money.
 pub(crate) async fn prove(app: &Arc<App>, served: &Arc<Served>) {
     if served.is_remote() {
         served.proof.begin();

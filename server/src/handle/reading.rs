@@ -1,12 +1,12 @@
-//! Bodies into requests, and what can go wrong.
+//! Parses bodies into requests or refusals.
 
 use crate::wire::{Dialect, WireError};
 use crate::work::offload;
 
-/// Why a request is refused, and the dialect to say it in.
+/// The reason of a refusal, and the dialect to answer in.
 pub(crate) type Refusal = (WireError, Dialect);
 
-/// Reads a body, a large one on a thread of its own.
+/// Parses a body, a large one on another thread.
 pub(super) async fn read<T: Send + 'static>(
     body: Vec<u8>,
     reader: impl FnOnce(&[u8]) -> Result<T, WireError> + Send + 'static,

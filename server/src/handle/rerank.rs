@@ -12,7 +12,7 @@ use crate::models::Served;
 use crate::wire::{self, Candidate, Dialect, Reply, RerankAnswer, RerankRequest, Route, Span, WireError};
 use crate::work::{Demand, offload, run};
 
-/// From the body to the reply.
+/// Answers a request by its body.
 pub(super) async fn answer(app: &Arc<App>, route: Route, body: Vec<u8>, context: &Context) -> Result<Reply, Refusal> {
     let limits = app.options.limits.request;
     let reading = wire::Reading { dialect: route.dialect, api_version: route.api_version, limits };
@@ -22,7 +22,7 @@ pub(super) async fn answer(app: &Arc<App>, route: Route, body: Vec<u8>, context:
     reply(app, request, context).await.map_err(|error| (error, dialect))
 }
 
-/// The reply to a request that was read.
+/// Returns the reply to a parsed request.
 pub(super) async fn reply(app: &Arc<App>, request: RerankRequest, context: &Context) -> Result<Reply, WireError> {
     context.record.dialect(request.dialect);
     let request = Arc::new(request);
@@ -39,7 +39,8 @@ impl App {
     /// Ranks the documents of a request. Dropping the future ends the work within a micro-batch.
     ///
     /// # Errors
-    /// A model that is not known or cannot be loaded; a field that the model has no use for; no room; a deadline.
+    /// A model that is unknown or cannot be loaded; a field that the model does not support; no
+    /// room; a deadline.
     pub async fn rank(
         self: &Arc<Self>,
         request: &Arc<RerankRequest>,
@@ -53,7 +54,7 @@ impl App {
 /// Ranks a request's documents by a model.
 ///
 /// # Errors
-/// A field that the model has no use for; no room; a deadline; what the model fails with.
+/// A field that the model does not support; no room; a deadline; errors of the model.
 pub(super) async fn rank(
     app: &Arc<App>,
     served: &Arc<Served>,
@@ -94,7 +95,8 @@ pub(super) async fn rank(
     Ok(ranked)
 }
 
-/// A reranker that reads as the request says, or keeps windows for it; `None` where the model's own does.
+/// Returns a reranker with the request's reading, or one that keeps windows for it; `None` if the
+/// model's own serves.
 fn reranker(served: &Served, request: &RerankRequest) -> Result<Option<Reranker>, WireError> {
     let model = Fields::from(request).model(served, Role::Query)?;
     let windows = request.relevant_spans.is_some() && served.reads_windows();
@@ -107,7 +109,8 @@ fn reranker(served: &Served, request: &RerankRequest) -> Result<Option<Reranker>
     built.map(Some).map_err(|error| WireError::Backend { detail: error.to_string() })
 }
 
-/// A document's windows, best first, where the model reads long texts in windows. One that overlaps a better one is left out.
+/// Returns a document's windows, best first, if the model reads long texts in windows. A window
+/// that overlaps a better one is left out.
 fn spans(pair: &Scored, text: &str, served: &Served) -> Vec<Span> {
     let map = wire::ScoreMap::choose(served.native(), wire::Contract::Unit);
     let mut windows: Vec<&WindowScore> = pair.windows.iter().filter(|window| !window.window.is_empty()).collect();

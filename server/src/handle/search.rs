@@ -10,7 +10,7 @@ use crate::models::about_tokens;
 use crate::wire::{Reply, SearchAnswer, SearchHit, SearchRequest, WireError};
 use crate::work::{Demand, run};
 
-/// From a request that was read to the reply.
+/// Answers a parsed request.
 pub(super) async fn answer(
     app: &Arc<App>,
     request: Result<SearchRequest, WireError>,
@@ -24,7 +24,7 @@ impl App {
     /// Searches an index. Dropping the future ends the work within a task of the search.
     ///
     /// # Errors
-    /// No such index; one that cannot be opened; no room; a deadline; what the model fails with.
+    /// An unknown index; one that cannot be opened; no room; a deadline; errors of the model.
     pub async fn search(
         self: &Arc<Self>,
         request: &SearchRequest,

@@ -12,7 +12,8 @@ use crate::context::Context;
 use crate::wire::{Native, Reply, ScoreAnswer, ScoreRequest, WireError};
 use crate::work::{Demand, run};
 
-/// Compares embeddings, whatever way the model ranks in: TEI's clients expect cosines. A model without embeddings scores pairs.
+/// Compares embeddings, regardless of how the model ranks, because TEI's clients expect cosines. A
+/// model without embeddings scores pairs.
 pub(super) async fn answer(
     app: &Arc<App>,
     request: Result<ScoreRequest, WireError>,

@@ -7,7 +7,7 @@ use crate::context::Context;
 use crate::wire::{Reply, Token, TokenizeRequest, WireError, tokenize_reply};
 use crate::work::{Demand, run};
 
-/// From a request that was read to the reply.
+/// Answers a parsed request.
 pub(super) async fn answer(
     app: &Arc<App>,
     request: Result<TokenizeRequest, WireError>,
@@ -22,7 +22,8 @@ pub(super) async fn answer(
         let reason = "tokens are those of the texts alone; leave it out".to_owned();
         return Err(WireError::NotSupported { key: "prompt_name".to_owned(), reason });
     }
-    // Tokens cost a small part of what reading them costs; they are admitted alike, so that they are bounded.
+    // Tokenizing costs a small part of the work on the tokens. It is admitted in the same way, so
+    // that it is bounded.
     let tokens = served.tokens_to_embed(request.inputs.iter().map(String::as_str));
     context.record.asked(&served.name, request.inputs.len());
     run(app, context, Demand::of(tokens), move |job| {

@@ -1,4 +1,4 @@
-//! Who may ask: API keys, and without them the names of this machine.
+//! Access control: API keys, or the names of this machine if there are none.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -15,7 +15,8 @@ use crate::app::App;
 use crate::options::Options;
 use crate::wire::{self, WireError};
 
-/// Lets a request through that has a key, or where there are none a host of this machine.
+/// Admits a request with a valid key. If there are no keys, admits a request for a host of this
+/// machine.
 pub(super) async fn check(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let is_known = match app.options.api_keys.is_empty() {
         true => check_host(&app.options, &request),
@@ -27,7 +28,7 @@ pub(super) async fn check(State(app): State<Arc<App>>, request: Request, next: N
     }
 }
 
-/// Every key that is presented is compared with every key that is known, whatever matched before.
+/// Compares every presented key with every known key, even after a match.
 fn check_key(options: &Options, headers: &HeaderMap) -> Result<(), WireError> {
     let presented = headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
     let matches = wire::presented_keys(presented)
@@ -36,8 +37,9 @@ fn check_key(options: &Options, headers: &HeaderMap) -> Result<(), WireError> {
     if bool::from(matches) { Ok(()) } else { Err(WireError::Unauthorized) }
 }
 
-/// A page of another site can have its own name lead to this machine (DNS rebinding), and so ask as if it were from here.
-/// Its requests then carry that name.
+/// Checks the host of a request. A page of another site can let its own name resolve to this
+/// machine (DNS rebinding), and so send requests as if from here. Such requests carry the page's
+/// name.
 fn check_host(options: &Options, request: &Request) -> Result<(), WireError> {
     if options.no_auth {
         return Ok(());
@@ -52,7 +54,8 @@ fn check_host(options: &Options, request: &Request) -> Result<(), WireError> {
     }
 }
 
-/// `localhost`, a name below it, or an address: no name that somebody else can direct.
+/// Returns true for `localhost`, a name below it, or an address: names that nobody else can
+/// redirect.
 fn is_here(host: &str) -> bool {
     let name = without_port(host);
     let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();

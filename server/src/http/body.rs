@@ -1,4 +1,4 @@
-//! A request's body: bounded in bytes and in time, and counted while it is held.
+//! The body of a request: bounded in bytes and in time, and counted while it is held.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use crate::admission::Share;
 use crate::app::App;
 use crate::wire::WireError;
 
-/// How long a client is told to wait when the bodies of others fill the memory that they may take.
+/// Time that a client is asked to wait if other bodies fill the memory for bodies.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// A body, and its share of the bytes that all bodies may take.
+/// A body, and its share of the bytes for all bodies.
 pub(super) struct Received {
     pub bytes: Vec<u8>,
     pub share: Share,
@@ -23,7 +23,8 @@ pub(super) struct Received {
 /// Receives a body.
 ///
 /// # Errors
-/// Another type than JSON; more bytes than allowed, by its header or as they come; too slow; cut off; no room.
+/// A content type other than JSON; more bytes than allowed, by its header or as they arrive; a slow
+/// or broken transfer; no room.
 pub(super) async fn receive(app: &App, headers: &HeaderMap, body: Body) -> Result<Received, WireError> {
     check_type(headers)?;
     let limit = app.options.limits.request.body_bytes;
@@ -55,8 +56,8 @@ async fn collect(app: &App, mut body: Body, limit: usize) -> Result<Received, Wi
     Ok(received)
 }
 
-/// JSON, or what `curl -d` says when nobody says anything. Others are refused, so that no page of another origin can post
-/// a form or plain text here without the browser asking first.
+/// Checks that the content type is JSON or absent. Others are refused, so that no page of another
+/// origin can post a form or plain text here without a CORS preflight by the browser.
 fn check_type(headers: &HeaderMap) -> Result<(), WireError> {
     let Some(value) = headers.get(CONTENT_TYPE) else { return Ok(()) };
     let found = value.to_str().unwrap_or("of other characters than ASCII");

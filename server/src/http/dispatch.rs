@@ -44,12 +44,12 @@ async fn answer(
     }
     let received = body::receive(app, &parts.headers, body).await;
     let received = received.map_err(|error| (error, route.error_dialect()))?;
-    // Held until the answer is there: the texts are in memory until then.
+    // Held until the answer is complete, because the texts are in memory until then.
     let _share = received.share;
     handle::answer(app, route, received.bytes, context).await
 }
 
-/// Receives a request's body, bounded in bytes and in time, before a handler that has bounds of neither.
+/// Receives a request's body, bounded in bytes and in time, for a handler without such bounds.
 pub(super) async fn whole(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let context = context(&request);
     let (parts, body) = request.into_parts();
@@ -82,12 +82,12 @@ pub(super) fn route(request: &Request) -> Result<Route, WireError> {
     wire::route(request.method().as_str(), request.uri().path())
 }
 
-/// The dialect to refuse a request in before its body is read.
+/// Returns the dialect of a refusal before the body is read.
 pub(super) fn dialect(request: &Request) -> Dialect {
     route(request).map_or(Dialect::Union, |route| route.error_dialect())
 }
 
-/// The context that the outermost layer gave the request.
+/// Returns the context that the outermost layer gave the request.
 pub(super) fn context(request: &Request) -> Context {
     request.extensions().get().cloned().unwrap_or_default()
 }
@@ -105,7 +105,7 @@ fn time(headers: &HeaderMap) -> Result<Option<Duration>, WireError> {
     milliseconds.map(|ms| Some(Duration::from_millis(ms))).ok_or_else(wrong)
 }
 
-/// A context by the headers of a request.
+/// Creates a context by the headers of a request.
 pub(super) fn new_context(headers: &HeaderMap) -> Context {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let is_id = |id: &&str| !id.is_empty() && id.len() <= 128 && id.bytes().all(|byte| byte.is_ascii_graphic());

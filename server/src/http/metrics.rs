@@ -11,10 +11,10 @@ use crate::app::App;
 use crate::models::Entry;
 use crate::ops::Figures;
 
-/// The type of the OpenMetrics form.
+/// The content type of the OpenMetrics format.
 const TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// All metrics.
+/// Answers with all metrics.
 pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
     let of_model = |entry: &Arc<Entry>| (entry.name.clone(), entry.is_loaded(), entry.loads());
     let figures = Figures {

@@ -1,4 +1,4 @@
-//! What holds for every request: routes, keys, ids, limits, log.
+//! The layers of every request: routes, keys, ids, limits, log.
 
 mod access;
 mod body;

@@ -1,4 +1,5 @@
-//! The pages' paths. They are for everybody: they hold no secret, and ask the server as every client does.
+//! The paths of the pages. They need no key: they hold no secret, and use the server as every
+//! client does.
 
 use std::sync::{Arc, LazyLock};
 
@@ -14,7 +15,7 @@ use crate::app::App;
 use crate::openapi;
 use crate::page::{Page, ranking};
 
-/// What every answer here says: no guessing of types, no referrer, and a look whether there is a new version.
+/// Headers of every page: no type sniffing, no referrer, and revalidation on every load.
 const HEADERS: [(HeaderName, &str); 3] =
     [(X_CONTENT_TYPE_OPTIONS, "nosniff"), (REFERRER_POLICY, "no-referrer"), (CACHE_CONTROL, "no-cache")];
 

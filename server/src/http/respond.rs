@@ -1,4 +1,4 @@
-//! From a reply as data to a response.
+//! Converts a reply to a response.
 
 use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, HeaderName};
@@ -6,7 +6,7 @@ use axum::http::{HeaderValue, Response, StatusCode};
 
 use crate::wire::Reply;
 
-/// A response with a JSON body.
+/// Makes a response with a JSON body.
 pub(super) fn json(reply: Reply) -> Response<Body> {
     let mut response = Response::new(Body::from(reply.body));
     *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

@@ -1,4 +1,4 @@
-//! The one router. The clients' paths stand in `wire::route`; here they are joined with what is ours.
+//! The router. The clients' paths are in `wire::route`; here they are joined with nearsort's own.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,10 +18,10 @@ use crate::app::App;
 use crate::context::Context;
 use crate::mcp;
 
-/// All routes.
+/// Returns the router of all routes.
 ///
-/// `open` is for everybody: what it shows holds no secret, and it asks `keyed` as every client does. Pages go there. `keyed`
-/// needs a key, where there are keys.
+/// `open` needs no key: it holds no secret, and uses `keyed` as every client does. Pages belong
+/// there. `keyed` needs a key, if there are keys.
 pub(crate) fn router(app: &Arc<App>) -> Router {
     let tools = Router::new()
         .route("/mcp", axum::routing::post_service(mcp::service(app)))
@@ -33,7 +33,7 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
         .layer(from_fn_with_state(Arc::clone(app), access::check))
         .with_state(Arc::clone(app));
     let open = probes().merge(pages::routes());
-    // A path of `open` by another method, such as POST / beside the page, is one of `keyed`.
+    // A path of `open` with another method, such as POST / beside the page, belongs to `keyed`.
     let beside = keyed.clone();
     let other_method = move |request: Request| beside.clone().oneshot(request);
     let router = open
@@ -50,13 +50,13 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
     router.layer(from_fn_with_state(Arc::clone(app), observe))
 }
 
-/// Health and metrics alone, for a second address.
+/// Returns the router for a second address, with health and metrics alone.
 pub(crate) fn metrics_router(app: &Arc<App>) -> Router {
     let not_found = async || StatusCode::NOT_FOUND;
     probes().route("/metrics", get(metrics::metrics)).fallback(not_found).with_state(Arc::clone(app))
 }
 
-/// The probes of orchestrators carry no key. Their paths stand in the clients' table too.
+/// Returns the routes of probes, which carry no key. Their paths are in the clients' table too.
 fn probes() -> Router<Arc<App>> {
     const PROBES: [&str; 9] = [
         "/livez",
@@ -72,7 +72,7 @@ fn probes() -> Router<Arc<App>> {
     PROBES.into_iter().fold(Router::new(), |router, path| router.route(path, get(dispatch::dispatch)))
 }
 
-/// Off unless origins are named.
+/// Returns the CORS layer; `None` unless origins are named.
 fn cors(app: &App) -> Option<CorsLayer> {
     let origins = &app.options.cors_origins;
     let allowed = match origins.iter().any(|origin| origin == "*") {
@@ -86,7 +86,8 @@ fn cors(app: &App) -> Option<CorsLayer> {
     Some(cors.allow_headers(headers).max_age(Duration::from_secs(3600)))
 }
 
-/// Gives each request an id, and writes its log line and its metrics, also when the client hangs up.
+/// Gives each request an id, and writes its log line and its metrics, even if the client
+/// disconnects.
 async fn observe(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     let context = dispatch::new_context(request.headers());
     let mut line = Line::begin(app, &request, &context);
@@ -132,7 +133,7 @@ const CLIENT_GONE: u16 = 499;
 impl Line {
     fn begin(app: Arc<App>, request: &Request, context: &Context) -> Self {
         let path = request.uri().path();
-        // Only paths that are known: any other would make a label of its own.
+        // Only known paths become labels; unknown ones would create unbounded labels.
         let is_known =
             dispatch::route(request).is_ok() || matches!(path, "/" | "/docs" | "/mcp" | "/metrics" | "/openapi.json");
         let route = if is_known { path.to_owned() } else { "other".to_owned() };

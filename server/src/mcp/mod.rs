@@ -1,10 +1,11 @@
-//! The Model Context Protocol: reranking and search as tools of language models.
+//! The Model Context Protocol: reranking and search as tools for language models.
 //!
-//! [`stdio`] serves one client over stdin and stdout, [`service`] all clients of the server at `/mcp`. Both ask the same
-//! [`App`] as HTTP requests do: admission, deadlines and metrics are the same, and a call that its client cancels, or whose
-//! client is gone, ends within a micro-batch.
+//! [`stdio`] serves one client over stdin and stdout, [`service`] all clients of the server at
+//! `/mcp`. Both use the same [`App`] as HTTP requests, with the same admission, deadlines and
+//! metrics. A call ends within a micro-batch if its client cancels it or disconnects.
 //!
-//! Both generations of the protocol are served: with an `initialize` handshake (until 2025-11-25) and without (2026-07-28).
+//! Both generations of the protocol are served: with an `initialize` handshake (until 2025-11-25)
+//! and without (2026-07-28).
 
 mod shapes;
 mod tools;
@@ -24,10 +25,11 @@ use crate::net::Phase;
 use crate::options::Options;
 use crate::upkeep::warm_up_and_keep_house;
 
-/// `/mcp`: no sessions, so that no client leaves anything behind; a call ends when its connection does.
+/// Returns the service of `/mcp`. It has no sessions, so clients leave no state behind; a call ends
+/// with its connection.
 pub(crate) fn service(app: &Arc<App>) -> StreamableHttpService<Tools, NeverSessionManager> {
     let tools = Tools::new(Arc::clone(app), app.options.mcp_roots.clone());
-    // Names of hosts and the size of bodies are checked before, as for every path.
+    // Host names and the size of bodies are checked before, as for every path.
     let config = StreamableHttpServerConfig::default()
         .with_legacy_session_mode(false)
         .with_json_response(true)
@@ -41,7 +43,8 @@ pub(crate) fn service(app: &Arc<App>) -> StreamableHttpService<Tools, NeverSessi
     StreamableHttpService::new(move || Ok(tools.clone()), Arc::default(), config)
 }
 
-/// Serves one client over stdin and stdout until it closes them, or until the signal to end. Log lines go to stderr.
+/// Serves one client over stdin and stdout until it closes them, or until a termination signal. Log
+/// lines go to stderr.
 ///
 /// # Errors
 /// A model that cannot be loaded; a client that does not speak the protocol.
@@ -49,7 +52,7 @@ pub fn stdio(options: Options) -> Result<()> {
     crate::ops::log_to_stderr(&options.log);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Error::Threads)?;
     let result = runtime.block_on(serve_stdio(options));
-    // A read of stdin that is under way cannot be ended: the process does not wait for it.
+    // A pending read of stdin cannot be ended, so the process does not wait for it.
     runtime.shutdown_background();
     result
 }
@@ -57,7 +60,7 @@ pub fn stdio(options: Options) -> Result<()> {
 async fn serve_stdio(options: Options) -> Result<()> {
     let (phase, follow) = watch::channel(Phase::Serving);
     let app = App::new(options, follow);
-    // The client is answered while models are loaded: some wait a few seconds only.
+    // The client is answered while models are loaded, because some clients wait only a few seconds.
     let ended = tokio::select! {
         ended = serve_client(&app) => ended,
         error = warm_up_and_keep_house(&app) => Err(error.into()),

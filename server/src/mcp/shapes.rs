@@ -3,10 +3,10 @@
 use rmcp::schemars::{self, JsonSchema};
 use serde::{Deserialize, Serialize};
 
-/// Results that are given when a call does not say how many.
+/// Default number of results.
 pub(super) const TOP_K: usize = 10;
 
-/// Characters of a text that an answer shows: tokens cost the caller money.
+/// Maximum number of characters of a text in an answer, because tokens cost the caller money.
 const SHOWN: usize = 300;
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -90,7 +90,7 @@ pub(super) struct ModelsOutput {
     pub indexes: Vec<String>,
 }
 
-/// A part of a text, cut to what an answer shows.
+/// Cuts a text to the length that an answer shows.
 pub(super) fn shown(text: &str) -> String {
     let text = text.trim();
     match text.char_indices().nth(SHOWN) {

@@ -38,7 +38,7 @@ impl Tools {
     }
 }
 
-// The macro reads the output's schema off `Result<Json<..>, ..>`, which must be spelt out.
+// The macro derives the output's schema from `Result<Json<..>, ..>`, which must be spelled out.
 #[tool_router]
 impl Tools {
     /// Rank texts by how well they answer a query, best first. Give the texts as `documents`, or a `file` on the server.
@@ -95,7 +95,7 @@ impl ServerHandler for Tools {
     }
 }
 
-/// Drops the work of a call that its client cancels; what is dropped ends.
+/// Runs `work` until the client cancels the call. Dropping the work ends it.
 async fn until_cancelled<T>(context: &RequestContext<RoleServer>, work: impl Future<Output = Answer<T>>) -> Answer<T> {
     tokio::select! {
         answer = work => answer,
@@ -170,7 +170,7 @@ fn output(answer: &RerankAnswer, request: &RerankRequest, ids: &[Option<String>]
     }
 }
 
-/// The part of a text that its score comes from; without one all of it.
+/// Returns the part of a text that its score comes from, or the whole text if it is not known.
 fn window<'a>(text: &'a str, span: Option<&wire::Span>) -> &'a str {
     let place = |points: usize| text.char_indices().nth(points).map_or(text.len(), |(at, _)| at);
     span.map_or(text, |span| &text[place(span.start)..place(span.end).max(place(span.start))])

@@ -1,4 +1,4 @@
-//! A name that clients can ask for, and the model behind it, loaded or not.
+//! A name for clients, and its model, loaded or not.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,10 +11,10 @@ use super::served::Served;
 use crate::context::unix_time;
 use crate::options::Cascade;
 
-/// What is behind a name.
+/// The source of an entry's model.
 #[derive(Debug, Clone)]
 pub(super) enum Source {
-    /// One that was given to the server.
+    /// A model that was given to the server.
     Own(Model),
     Model(String),
     Cascade(Cascade),
@@ -26,12 +26,12 @@ pub(crate) struct Entry {
     pub(super) source: Source,
     /// Seconds since 1970 of the server's start, for lists of models.
     pub created: u64,
-    /// Whoever loads holds it, so that a model is loaded once.
+    /// Locked while the model is loaded, so that it is loaded once.
     slot: Mutex<Option<Arc<Served>>>,
     is_loaded: AtomicBool,
     loads: AtomicU64,
     began: Instant,
-    /// Milliseconds since `began`.
+    /// Milliseconds since `began` of the last use.
     used: AtomicU64,
 }
 
@@ -42,7 +42,7 @@ impl Entry {
         Self { name, source, created: unix_time(), slot, is_loaded, loads, began: Instant::now(), used }
     }
 
-    /// The name in the registry or of a folder, where it is not the one that clients use.
+    /// Returns the name in the registry or of a folder, if clients use another one.
     pub fn root(&self) -> Option<&str> {
         match &self.source {
             Source::Model(name) if *name != self.name => Some(name),
@@ -54,12 +54,12 @@ impl Entry {
         self.is_loaded.load(Ordering::Acquire)
     }
 
-    /// How often it was loaded.
+    /// Returns how many times the model was loaded.
     pub fn loads(&self) -> u64 {
         self.loads.load(Ordering::Relaxed)
     }
 
-    /// The model, loaded by `load` if it is not; several callers wait for one load.
+    /// Returns the model, and loads it by `load` if necessary. Several callers wait for one load.
     pub async fn get<E>(&self, load: impl AsyncFnOnce() -> Result<Arc<Served>, E>) -> Result<Arc<Served>, E> {
         let mut slot = self.slot.lock().await;
         self.touch();
@@ -73,14 +73,15 @@ impl Entry {
         Ok(served)
     }
 
-    /// Forgets the model; requests that use it keep it until they end. Nothing happens while it is being loaded.
+    /// Drops the model; requests that use it keep it until they end. Has no effect while the model
+    /// is being loaded.
     pub fn unload(&self) -> bool {
         let Ok(mut slot) = self.slot.try_lock() else { return false };
         self.is_loaded.store(false, Ordering::Release);
         slot.take().is_some()
     }
 
-    /// The model, if it is loaded. This is no use of it.
+    /// Returns the model, if it is loaded. This does not count as a use.
     pub fn loaded(&self) -> Option<Arc<Served>> {
         self.slot.try_lock().ok()?.clone()
     }
@@ -90,13 +91,13 @@ impl Entry {
         self.used.fetch_max(now, Ordering::AcqRel);
     }
 
-    /// Time since the last use.
+    /// Returns the time since the last use.
     pub fn unused(&self) -> Duration {
         self.began.elapsed().saturating_sub(Duration::from_millis(self.used.load(Ordering::Acquire)))
     }
 }
 
-/// Loads a model of this machine or of a service. It may take minutes.
+/// Loads a local model or a service's. It may take minutes.
 pub(super) async fn load(name: String, options: ModelOptions) -> nearsort::Result<Model> {
     let loading = tokio::task::spawn_blocking(move || Model::load(&name, options));
     loading.await.unwrap_or_else(|error| Err(panicked(&error)))

@@ -17,7 +17,7 @@ use crate::wire::WireError;
 
 /// All models that clients can ask for.
 pub(crate) struct Catalog {
-    /// The first answers requests that name none.
+    /// The first one answers requests without a model's name.
     entries: Vec<Arc<Entry>>,
     options: ModelOptions,
     loading: Loading,
@@ -46,20 +46,21 @@ impl Catalog {
         &self.entries
     }
 
-    /// How models are loaded.
+    /// Returns the options for loading models.
     pub fn options(&self) -> &ModelOptions {
         &self.options
     }
 
-    /// Whether texts may go to services.
+    /// Returns true if texts may go to services.
     pub fn allows_services(&self) -> bool {
         self.allows_services
     }
 
-    /// The entry that a request names, by what clients call it or by the model's own name; the first where it names none.
+    /// Returns the entry that a request names, by its name for clients or by the model's own name,
+    /// or the first if it names none.
     ///
     /// # Errors
-    /// A name that is not known, with those that are.
+    /// An unknown name, with the known ones.
     pub fn entry(&self, name: Option<&str>) -> Result<&Arc<Entry>, WireError> {
         let name = name.filter(|_| !self.loading.ignores_names);
         let found = match name {
@@ -75,17 +76,18 @@ impl Catalog {
         })
     }
 
-    /// The model that a request names, loaded.
+    /// Returns the model that a request names, and loads it if necessary.
     ///
     /// # Errors
-    /// A name that is not known; a model that cannot be loaded.
+    /// An unknown name; a model that cannot be loaded.
     pub async fn served(self: &Arc<Self>, name: Option<&str>) -> Result<Arc<Served>, WireError> {
         let entry = self.entry(name)?;
         if let Some(served) = entry.loaded() {
             entry.touch();
             return Ok(served);
         }
-        // In a task of its own: a client that hangs up does not end the load, and does not have the next one begin another.
+        // In its own task, so that a client that disconnects does not end the load, and the next
+        // client does not start another one.
         let (catalog, loading) = (Arc::clone(self), Arc::clone(entry));
         let loaded = tokio::spawn(async move { catalog.load(&loading).await }).await;
         loaded.unwrap_or_else(|error| Err(panicked(&error))).map_err(|error| {
@@ -94,7 +96,7 @@ impl Catalog {
         })
     }
 
-    /// Loads an entry, if it is not.
+    /// Loads the model of an entry, if necessary.
     pub async fn load(&self, entry: &Entry) -> nearsort::Result<Arc<Served>> {
         entry
             .get(async || {
@@ -114,7 +116,7 @@ impl Catalog {
             .await
     }
 
-    /// Unloads those that were used longest ago, until there is room for so many bytes.
+    /// Unloads the models that were not used for the longest time, until `bytes` fit.
     fn make_room(&self, entry: &Entry, bytes: u64) -> nearsort::Result<()> {
         let Some(bound) = self.loading.max_bytes else { return Ok(()) };
         if bytes > bound {
@@ -169,12 +171,12 @@ impl Catalog {
         Ok(Served::of_cascade(cascade.name.clone(), reranker, weights))
     }
 
-    /// The models that are loaded.
+    /// Returns the loaded models.
     pub fn loaded(&self) -> Vec<Arc<Served>> {
         self.entries.iter().filter_map(|entry| entry.loaded()).collect()
     }
 
-    /// Unloads what was not used for too long.
+    /// Unloads models that were idle for too long.
     pub fn unload_idle(&self) {
         let Some(after) = self.loading.unload_after else { return };
         for entry in self.entries.iter().filter(|entry| entry.is_loaded() && entry.unused() >= after) {

@@ -1,4 +1,4 @@
-//! A loaded model, and what requests ask of it.
+//! A loaded model, as requests use it.
 
 use std::sync::Arc;
 
@@ -8,14 +8,14 @@ use nearsort::{Call, Encoder, LongText, Model, ModelInfo, Reranker, ScoreKind};
 use crate::ops::Proof;
 use crate::wire::{ModelKind, Native, WireError};
 
-/// A model that is loaded.
+/// A loaded model.
 pub(crate) struct Served {
-    /// What clients call it.
+    /// The name for clients.
     pub name: String,
-    /// None: a cascade.
+    /// The model; `None` for a cascade.
     pub model: Option<Model>,
     pub reranker: Reranker,
-    /// The models that it has loaded, each once.
+    /// The loaded models that it uses, each once.
     pub weights: Vec<Model>,
     /// What its self-tests have shown.
     pub proof: Proof,
@@ -37,7 +37,8 @@ impl Served {
         self.model.as_ref().map(Model::task)
     }
 
-    /// What its numbers are, for the map to the scores of a contract.
+    /// Returns the kind of the model's numbers, which decides their map to the scores of a
+    /// contract.
     pub fn native(&self) -> Native {
         match self.reranker.score_kind() {
             ScoreKind::Cosine => Native::Cosine,
@@ -45,13 +46,14 @@ impl Served {
             ScoreKind::Hybrid => Native::Hybrid,
             ScoreKind::Rating => Native::Rating,
             ScoreKind::Logit => Native::Logit,
-            // A model of this machine ranks by its logits; a service gives probabilities only.
+            // A local model ranks by its logits; a service gives probabilities only.
             ScoreKind::Probability if self.task() == Some(Task::CrossEncode) => Native::Logit,
             _ => Native::Unit,
         }
     }
 
-    /// Whether `POST /` and `/info` may say that it embeds.
+    /// Returns the kind of the model for `POST /` and `/info`. An embedding model is of the kind
+    /// `of_embedders`.
     pub fn kind(&self, of_embedders: ModelKind) -> ModelKind {
         match self.task() {
             Some(Task::Embed) => of_embedders,
@@ -59,7 +61,7 @@ impl Served {
         }
     }
 
-    /// The encoder, where there are vectors of texts.
+    /// Returns the encoder, if the model embeds texts.
     pub fn encoder(&self) -> Option<Arc<dyn Encoder>> {
         self.model.as_ref().and_then(Model::encoder).filter(|encoder| encoder.has_text_vectors())
     }
@@ -68,34 +70,35 @@ impl Served {
         self.reranker.model()
     }
 
-    /// What its score is called as a class, in the model's own words where it has some.
+    /// Returns the label of its score as a class; the model's own, if it has one.
     pub fn label(&self) -> String {
         let none: &[(&str, &str)] = &[];
         let own = self.model.as_ref().filter(|_| self.task() == Some(Task::CrossEncode));
         own.and_then(|model| model.predict(none, &Call::new()).ok()).map_or_else(|| "LABEL_0".to_owned(), |p| p.label)
     }
 
-    /// Bytes that its weights take in memory of the process or the device.
+    /// Returns the bytes of its weights in the memory of the process or the device.
     pub fn bytes(&self) -> u64 {
         self.weights.iter().map(|model| model.memory().own).sum()
     }
 
-    /// Whether it reads long texts in windows.
+    /// Returns true if it reads long texts in windows.
     pub fn reads_windows(&self) -> bool {
         self.model.is_some() && self.reranker.long_text() == LongText::Window
     }
 
-    /// Whether asking it sends texts to a service.
+    /// Returns true if it sends texts to a service.
     pub fn is_remote(&self) -> bool {
         matches!(self.task(), Some(Task::Judge | Task::Rerank))
     }
 
-    /// Longest text in tokens, or query and text where they are read together; 0 where the model does not say.
+    /// Returns the longest text in tokens, or the longest pair for a model that reads query and
+    /// text together; 0 if not known.
     pub fn max_tokens(&self) -> usize {
         self.info().map_or(0, |info| info.max_tokens)
     }
 
-    /// What it cannot do, in words.
+    /// Returns the refusal of a request that the model cannot serve, with the reason.
     pub fn refuse(&self, what: &str) -> WireError {
         let is = match self.task() {
             Some(Task::CrossEncode) => "a cross-encoder",
@@ -107,13 +110,13 @@ impl Served {
         WireError::NotSupported { key: "model".into(), reason: format!("{} is {is}, which cannot {what}", self.name) }
     }
 
-    /// About how many tokens it reads to rank these documents.
+    /// Estimates the tokens that it reads to rank these documents.
     pub fn tokens_to_rank<'a>(&self, query: &str, documents: impl Iterator<Item = &'a str>) -> u64 {
         let (longest, asked) = (self.max_tokens() as u64, about_tokens(query));
         let is_cut = self.reranker.long_text() == LongText::Truncate && longest > 0;
         let most = |tokens: u64| if is_cut { tokens.min(longest) } else { tokens };
         match self.task() {
-            // It reads the query beside each document.
+            // It reads the query with each document.
             Some(Task::CrossEncode | Task::Judge | Task::Rerank) => {
                 documents.map(|text| most(asked.saturating_add(about_tokens(text)))).sum()
             }
@@ -121,7 +124,7 @@ impl Served {
         }
     }
 
-    /// About how many tokens it reads to embed these texts.
+    /// Estimates the tokens that it reads to embed these texts.
     pub fn tokens_to_embed<'a>(&self, texts: impl Iterator<Item = &'a str>) -> u64 {
         let longest = self.max_tokens() as u64;
         texts.map(|text| if longest > 0 { about_tokens(text).min(longest) } else { about_tokens(text) }).sum()

@@ -1,4 +1,5 @@
-//! The accept loop: a bounded number of connections, each with its time-outs, all ended by a shutdown.
+//! The accept loop: a bounded number of connections, each with its timeouts, all ended by a
+//! shutdown.
 
 use std::convert::Infallible;
 use std::pin::pin;
@@ -21,35 +22,36 @@ use super::io::Told;
 use super::listen::{Listener, Stream};
 use crate::options::{Limits, TimeOuts};
 
-/// Where a server is on its way from serving to ended.
+/// The phase of a server, from serving to ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
 pub(crate) enum Phase {
     Serving,
-    /// No new connections; requests that are there are answered.
+    /// No new connections; requests under way are answered.
     Draining,
-    /// Requests that are still there are cancelled, and told so.
+    /// Requests that are still under way are cancelled, and answered so.
     Cancelling,
-    /// What is still there is cut off.
+    /// The remaining connections are cut off.
     Ended,
 }
 
 impl Phase {
-    /// Waits until a server is so far. One that is gone is.
+    /// Waits until a server has reached this phase. A dropped server counts as ended.
     pub async fn reached(self, phase: &mut watch::Receiver<Phase>) {
         let _ = phase.wait_for(|phase| *phase >= self).await;
     }
 }
 
-/// Requests of HTTP/2 that one connection may have under way.
+/// Maximum number of HTTP/2 requests under way on one connection.
 const STREAMS: u32 = 128;
 
-/// Bytes of the headers of one request.
+/// Maximum size of the headers of one request, in bytes.
 const HEADER_BYTES: u32 = 64 << 10;
 
-/// A pause after an accept that failed: the system has no more files, and trying again at once would only heat it.
+/// Pause after a failed accept. The system has no free file handles, and an immediate retry would
+/// only use CPU time.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// What the loop needs.
+/// The inputs of the loop.
 pub(crate) struct Accept {
     pub listener: Listener,
     pub router: Router,
@@ -59,7 +61,7 @@ pub(crate) struct Accept {
 }
 
 impl Accept {
-    /// Serves connections until draining begins, then waits for those that are there, until the end.
+    /// Serves connections until draining begins, then waits for the open ones until the end.
     pub async fn run(self) {
         let Self { listener, router, limits, time_outs, mut phase } = self;
         let room = Arc::new(Semaphore::new(limits.connections));
@@ -67,7 +69,7 @@ impl Accept {
         let mut draining = phase.clone();
         let mut draining = pin!(Phase::Draining.reached(&mut draining));
         loop {
-            // Beyond the limit, connections wait in the system's own queue.
+            // Beyond the limit, connections wait in the system's queue.
             let accepted = async {
                 let permit = Arc::clone(&room).acquire_owned().await;
                 (permit, listener.accept().await)
@@ -95,11 +97,11 @@ impl Accept {
             () = Phase::Ended.reached(&mut phase) => (),
             () = async { while connections.join_next().await.is_some() {} } => (),
         }
-        // Dropping the set ends the tasks; that drops the requests in them, which cancels their work.
+        // Dropping the set ends the tasks. That drops their requests, which cancels their work.
     }
 }
 
-/// Serves one connection: HTTP/1.1, or HTTP/2 where the client begins with its preface.
+/// Serves one connection: HTTP/1.1, or HTTP/2 if the client starts with its preface.
 async fn connection(stream: Stream, router: Router, time_outs: TimeOuts, mut phase: watch::Receiver<Phase>) {
     let activity = Arc::new(Activity::new(&time_outs));
     let io = TokioIo::new(Told::new(stream, Arc::clone(&activity)));
@@ -115,7 +117,7 @@ async fn connection(stream: Stream, router: Router, time_outs: TimeOuts, mut pha
         }
     });
     let mut builder = Builder::new(TokioExecutor::new());
-    // The time-outs are those of `activity`.
+    // The timeouts are those of `activity`.
     builder.http1().timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(HEADER_BYTES as usize);
     builder.http2().timer(TokioTimer::new()).max_concurrent_streams(STREAMS).max_header_list_size(HEADER_BYTES);
     let mut connection = pin!(builder.serve_connection(io, service));
@@ -125,7 +127,8 @@ async fn connection(stream: Stream, router: Router, time_outs: TimeOuts, mut pha
     let mut is_draining = false;
     loop {
         tokio::select! {
-            // An error is a client that went away or does not speak HTTP: hyper has answered what can be answered.
+            // On an error the client disconnected or does not speak HTTP; hyper has sent an answer
+            // if possible.
             _ = connection.as_mut() => return,
             () = expired.as_mut() => return,
             () = draining.as_mut(), if !is_draining => {

@@ -1,7 +1,7 @@
-//! What a connection is doing, and until when it may.
+//! The activity of a connection, and the deadline that follows from it.
 //!
-//! hyper's own time-out for headers also runs while a kept connection is idle, and its detection of HTTP/2 has none. So the
-//! times are kept here: beside the connection, told by its bytes and its requests.
+//! hyper's own timeout for headers also runs while a kept connection is idle, and its detection of
+//! HTTP/2 has none. So the times are kept here, from the connection's bytes and requests.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -14,14 +14,14 @@ use crate::options::TimeOuts;
 /// The state of one connection.
 pub(super) struct Activity {
     state: Mutex<State>,
-    /// A deadline came nearer.
+    /// Notified when the deadline moves closer.
     sooner: Notify,
     headers: Duration,
     idle: Duration,
 }
 
 struct State {
-    /// Requests that are being answered.
+    /// Number of requests that are being answered.
     requests: usize,
     phase: Phase,
     is_http2: bool,
@@ -29,17 +29,17 @@ struct State {
 
 #[derive(Clone, Copy)]
 enum Phase {
-    /// A request's head is on its way since then.
+    /// A request's head began to arrive at this time.
     Head(Instant),
-    /// Nothing is asked since then.
+    /// No request has been under way since this time.
     Idle(Instant),
 }
 
-/// A request that is being answered; when it is dropped, the connection has one less.
+/// A request that is being answered; dropping it ends it.
 pub(super) struct Busy<'a>(&'a Activity);
 
 impl Activity {
-    /// A new connection owes a request at once.
+    /// Creates the state of a new connection, which must send a request at once.
     pub fn new(time_outs: &TimeOuts) -> Self {
         let phase = Phase::Head(Instant::now());
         Self {
@@ -50,17 +50,17 @@ impl Activity {
         }
     }
 
-    /// Bytes came in.
+    /// Records incoming bytes.
     pub fn read(&self) {
         let mut state = self.lock();
-        // Frames of HTTP/2 that are no request, such as pings, do not begin one.
+        // HTTP/2 frames that are not requests, such as pings, do not start one.
         if let (0, false, Phase::Idle(_)) = (state.requests, state.is_http2, state.phase) {
             state.phase = Phase::Head(Instant::now());
             self.sooner.notify_one();
         }
     }
 
-    /// Bytes of an answer went out.
+    /// Records outgoing bytes of an answer.
     pub fn wrote(&self) {
         let mut state = self.lock();
         if matches!(state.phase, Phase::Idle(_)) {
@@ -68,7 +68,7 @@ impl Activity {
         }
     }
 
-    /// The head of a request is there.
+    /// Records that the head of a request is complete.
     pub fn begin(&self, is_http2: bool) -> Busy<'_> {
         let mut state = self.lock();
         state.requests += 1;
@@ -84,8 +84,8 @@ impl Activity {
             if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
                 return;
             }
-            // A busy connection has the time-outs of its request. Its requests come and go without a word to this task, so it looks again
-            // after the shorter of the two times.
+            // A busy connection has the timeouts of its request. Its requests begin and end without
+            // a notification to this task, so it checks again after the shorter of the two times.
             let again = Instant::now() + self.headers.min(self.idle);
             tokio::select! {
                 () = tokio::time::sleep_until(deadline.map_or(again, |deadline| deadline.min(again))) => (),
@@ -126,7 +126,7 @@ mod tests {
         Activity::new(&TimeOuts { headers: 10 * SECOND, idle: 60 * SECOND, ..TimeOuts::default() })
     }
 
-    /// tokio's clock stands still but for waits, so each wait has an exact length.
+    /// tokio's clock advances only in waits, so each wait has an exact length.
     #[tokio::test(start_paused = true)]
     async fn a_connection_owes_a_request_then_may_be_idle_and_a_begun_head_must_end() {
         let start = Instant::now();

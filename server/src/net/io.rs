@@ -1,4 +1,4 @@
-//! A connection's bytes, told to its [`Activity`].
+//! Reports the bytes of a connection to its [`Activity`].
 
 use std::io;
 use std::pin::Pin;
@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::activity::Activity;
 use super::listen::Stream;
 
-/// A stream that says when bytes come and go.
+/// A stream that reports incoming and outgoing bytes.
 pub(super) struct Told {
     stream: Stream,
     activity: Arc<Activity>,

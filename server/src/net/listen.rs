@@ -9,10 +9,10 @@ use tokio::net::{TcpListener, TcpStream};
 #[cfg(unix)]
 use tokio::net::{UnixListener, UnixStream};
 
-/// Where to listen: `127.0.0.1:8787`, `[::1]:0`, `localhost:8787`, or `unix:PATH`.
+/// An address to listen on: `127.0.0.1:8787`, `[::1]:0`, `localhost:8787`, or `unix:PATH`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Listen {
-    /// A host and a port; port 0 takes any that is free.
+    /// A host and a port; port 0 takes any free one.
     Tcp(String),
     /// The path of a socket.
     Unix(PathBuf),
@@ -46,7 +46,8 @@ impl fmt::Display for Listen {
 }
 
 impl Listen {
-    /// Whether only this machine can connect. A name is looked up: all its addresses must be loopback.
+    /// Returns true if only this machine can connect. A name is looked up: all its addresses must
+    /// be loopback.
     pub(crate) async fn is_local(&self) -> io::Result<bool> {
         match self {
             Self::Unix(_) => Ok(true),
@@ -57,7 +58,7 @@ impl Listen {
     }
 }
 
-/// An open socket. The file of a unix socket is removed with it.
+/// An open socket. Dropping it removes the file of a unix socket.
 pub(crate) enum Listener {
     Tcp(TcpListener),
     #[cfg(unix)]
@@ -72,7 +73,7 @@ pub(crate) enum Stream {
 }
 
 impl Listener {
-    /// Opens the socket. A unix socket that nobody listens on any more is replaced; any other file is not.
+    /// Opens the socket. A stale unix socket is replaced; any other file is not.
     pub async fn bind(listen: &Listen) -> io::Result<Self> {
         match listen {
             Listen::Tcp(address) => TcpListener::bind(address).await.map(Self::Tcp),
@@ -86,7 +87,7 @@ impl Listener {
         }
     }
 
-    /// The address, with the port that was taken.
+    /// Returns the address, with the actual port.
     pub fn local_addr(&self) -> io::Result<Listen> {
         match self {
             Self::Tcp(listener) => listener.local_addr().map(|address| Listen::Tcp(address.to_string())),
@@ -95,12 +96,12 @@ impl Listener {
         }
     }
 
-    /// The next connection.
+    /// Waits for the next connection.
     pub async fn accept(&self) -> io::Result<Stream> {
         match self {
             Self::Tcp(listener) => {
                 let (stream, _) = listener.accept().await?;
-                // Answers are small and whole: nothing is gained by waiting for more.
+                // Answers are small and complete, so waiting for more data gains nothing.
                 let _ = stream.set_nodelay(true);
                 Ok(Stream::Tcp(stream))
             }

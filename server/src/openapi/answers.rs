@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-/// The schemas by name.
+/// Returns the schemas by name.
 pub(super) fn schemas() -> Map<String, Value> {
     let all = [
         ("Reranked", reranked()),
@@ -66,7 +66,8 @@ fn result() -> Value {
     )
 }
 
-/// What the union and the dialects beside it share: `results`, or Voyage's `data`.
+/// Returns the schema that the union and the dialects beside it share: `results`, or Voyage's
+/// `data`.
 fn reranked() -> Value {
     let mut schema = object(
         &[],
@@ -175,7 +176,8 @@ fn health() -> Value {
     object(&["status"], json!({ "status": text(), "error": text(), "error_type": text() }))
 }
 
-/// What SDKs show as text: `message` (Cohere), `detail` (Voyage), `error.message` (OpenAI) or `error` (TEI).
+/// Returns the schema of a refusal. SDKs show `message` (Cohere), `detail` (Voyage),
+/// `error.message` (OpenAI) or `error` (TEI) as text.
 fn refusal() -> Value {
     let openai = object(
         &["message", "type"],

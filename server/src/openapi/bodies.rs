@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::fields::{integer, nullable};
 
-/// The schemas by name.
+/// Returns the schemas by name.
 pub(super) fn schemas() -> Map<String, Value> {
     let all = [
         ("Embeddings", embeddings()),
@@ -22,7 +22,7 @@ fn model() -> Value {
     nullable("string", "A model of `GET /v1/models`. Default: the server's first.")
 }
 
-/// A text, or at least one.
+/// Returns the schema of one text, or of a list of at least one.
 fn texts(description: &str) -> Value {
     json!({
         "description": description,

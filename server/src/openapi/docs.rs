@@ -10,7 +10,7 @@ use crate::page::{self, Page};
 /// The methods of a path item, in the order of the page.
 const METHODS: [&str; 2] = ["get", "post"];
 
-/// HTML of a description. Every text of it is escaped.
+/// Renders a description as HTML. All its texts are escaped.
 pub(super) fn page(description: &Value) -> Page {
     let mut main = String::new();
     let info = &description["info"];
@@ -32,7 +32,7 @@ fn entries(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
     value.as_object().into_iter().flat_map(Map::iter)
 }
 
-/// The operations of a tag; those under prefixes are told in one place.
+/// Renders the operations of a tag. Those under prefixes are described in one place.
 fn group(out: &mut String, tag: &str, description: &Value) {
     let _ = write!(out, "<h2>{}</h2>", escaped(tag));
     for (path, item) in entries(&description["paths"]).filter(|(path, _)| !path.starts_with("/{")) {
@@ -70,7 +70,7 @@ fn is_answer(status: &str) -> bool {
     status.starts_with('2')
 }
 
-/// What a response holds: a schema, or the type of another text.
+/// Returns the content of a response: a schema, or the media type of a text.
 fn content_of(response: &Value) -> String {
     let one = |(media, content): (&String, &Value)| match media.as_str() {
         "application/json" => kind(&content["schema"]),
@@ -79,7 +79,7 @@ fn content_of(response: &Value) -> String {
     entries(&response["content"]).map(one).collect::<Vec<_>>().join(", ")
 }
 
-/// What each status of a refusal means, once for all operations.
+/// Renders the meaning of each refusal's status, once for all operations.
 fn refusals(out: &mut String, description: &Value) {
     let operations = entries(&description["paths"]).flat_map(|(_, item)| entries(item));
     let responses = operations.flat_map(|(_, operation)| entries(&operation["responses"]));
@@ -151,7 +151,7 @@ fn properties(out: &mut String, schema: &Value) {
     out.push_str("</tbody></table>");
 }
 
-/// What a schema admits, in a few words.
+/// Describes a schema in a few words.
 fn kind(schema: &Value) -> String {
     if let Some(name) = schema["$ref"].as_str().and_then(|path| path.rsplit('/').next()) {
         return format!("<a href=\"#{0}\">{0}</a>", escaped(name));
@@ -182,7 +182,7 @@ fn kind(schema: &Value) -> String {
     }
 }
 
-/// A range that says something: the largest number of 32 bits does not.
+/// Describes a range with meaning; the largest number of 32 bits has none.
 fn bounds(schema: &Value) -> String {
     let most = schema["maximum"].as_u64().filter(|most| *most != u64::from(u32::MAX));
     match (schema["minimum"].as_i64(), most) {
@@ -198,7 +198,7 @@ fn paragraph(out: &mut String, text: Option<&str>) {
     }
 }
 
-/// Text between backquotes as code.
+/// Marks text between backquotes as code.
 fn code(escaped: &str) -> String {
     let mut html = String::new();
     for (at, part) in escaped.split('`').enumerate() {

@@ -1,10 +1,10 @@
-//! Rerank bodies, from the readers' own tables of keys.
+//! The schemas of rerank bodies, from the readers' own tables of keys.
 
 use serde_json::{Map, Value, json};
 
 use crate::wire::{self, Dialect, Field};
 
-/// Every dialect, the shared paths' first.
+/// All dialects, starting with that of the shared paths.
 pub(super) const DIALECTS: &[Dialect] = &[
     Dialect::Union,
     Dialect::Tei,
@@ -17,10 +17,10 @@ pub(super) const DIALECTS: &[Dialect] = &[
     Dialect::Vllm,
 ];
 
-/// The dialects that a body on a shared path can show.
+/// The dialects of bodies on a shared path.
 pub(super) const SHARED: &[&str] = &["Rerank", "RerankTei", "RerankNim", "RerankWeaviate"];
 
-/// All bodies of a rerank path under a prefix.
+/// The bodies of a rerank path under a prefix.
 pub(super) const FORCED: &[&str] =
     &["RerankCohere", "RerankJina", "RerankVoyage", "RerankTei", "RerankInfinity", "RerankVllm", "RerankNim"];
 
@@ -52,7 +52,7 @@ fn about(dialect: Dialect) -> &'static str {
     }
 }
 
-/// The schema of a dialect's body.
+/// Returns the schema of a dialect's body.
 pub(super) fn schema(dialect: Dialect) -> Value {
     let keys: Vec<(&str, Field)> = wire::keys(dialect).filter(|(key, _)| !is_of_another(dialect, key)).collect();
     let properties: Map<String, Value> =
@@ -71,7 +71,7 @@ pub(super) fn schema(dialect: Dialect) -> Value {
     })
 }
 
-/// The union reads the other dialects' keys only to see that they are null.
+/// Returns true for keys of other dialects that the union reads only to check that they are null.
 fn is_of_another(dialect: Dialect, key: &str) -> bool {
     dialect == Dialect::Union && ["texts", "passages", "property"].contains(&key)
 }

@@ -1,8 +1,9 @@
 //! The description of the API: OpenAPI 3.1 as a file, and the same as a page.
 //!
-//! [`description`] is made of the tables that the server itself works by: paths of [`wire::paths`], keys of rerank bodies of
-//! [`wire::keys`]. What has no table is written in `bodies.rs` and `answers.rs`; tests hold it against the readers.
-//! `docs/openapi.json` is the same file, kept fresh by a test.
+//! [`description`] is built from the tables that the server itself uses: paths of [`wire::paths`],
+//! keys of rerank bodies of [`wire::keys`]. The rest is written in `bodies.rs` and `answers.rs`;
+//! tests compare it with the readers. `docs/openapi.json` is the same file, kept up to date by a
+//! test.
 
 mod answers;
 mod bodies;
@@ -17,12 +18,12 @@ use crate::page::Page;
 use crate::wire;
 use operations::{OPERATIONS, Operation};
 
-/// The description as one page of HTML without scripts.
+/// Returns the description as one page of HTML without scripts.
 pub(crate) fn page() -> Page {
     docs::page(&description())
 }
 
-/// The description.
+/// Returns the description.
 pub(crate) fn description() -> Value {
     json!({
         "openapi": "3.1.0",
@@ -54,7 +55,7 @@ NIM, and the rest get one answer that all other clients read. A prefix such as `
 null. Booleans may be the strings \"true\" and \"false\". Unknown fields are ignored, and named in `meta.warnings` or in the header \
 `x-nearsort-warnings`. Keys are wanted only if the server was started with some.";
 
-/// All paths: those of the table, and those that a prefix forces a dialect on.
+/// Returns all paths: those of the table, and those with a prefix that forces a dialect.
 fn paths() -> Map<String, Value> {
     let mut paths = Map::new();
     for operation in OPERATIONS {
@@ -85,7 +86,7 @@ fn schemas() -> Map<String, Value> {
 }
 
 impl Operation {
-    /// Whether it is one of the wire's paths, which prefixes serve as well.
+    /// Returns true for a path of the wire, which prefixes serve as well.
     fn is_wire(&self) -> bool {
         wire::paths().any(|(method, path)| path == self.path && method.eq_ignore_ascii_case(self.method))
     }

@@ -1,4 +1,4 @@
-//! Every path and method, with what goes in and what comes out.
+//! All paths and methods, with their bodies and answers.
 
 use serde_json::{Map, Value, json};
 
@@ -7,17 +7,17 @@ use super::references::{any_of, reference};
 
 /// A path and a method.
 pub(super) struct Operation {
-    /// In lower case.
+    /// The method in lower case.
     pub method: &'static str,
     pub path: &'static str,
     tag: &'static str,
     summary: &'static str,
-    /// Any of these schemas; none: no body.
+    /// The schemas of the body, any of which it may have; empty for no body.
     body: &'static [&'static str],
     answer: Answer,
 }
 
-/// What a 200 holds.
+/// The content of a 200.
 enum Answer {
     /// JSON of any of these schemas.
     Json(&'static [&'static str]),
@@ -123,7 +123,7 @@ pub(super) fn tags() -> Value {
 
 const UNAVAILABLE: &str = "The server is starting, stuck or going down.";
 
-/// Statuses of refusals, and when they come. TEI's own are 422 and 424.
+/// Statuses of refusals, and their causes. TEI's own are 422 and 424.
 const REFUSALS: &[(&str, &str)] = &[
     ("400", "The request is wrong: the message says which field, what was found and what is wanted."),
     ("401", "The API key is missing or wrong."),
@@ -142,7 +142,8 @@ const REFUSALS: &[(&str, &str)] = &[
 ];
 
 impl Operation {
-    /// Its object in the file. With `forced`: under a prefix that forces the dialect.
+    /// Returns the operation's object in the file. `forced` is true under a prefix that forces the
+    /// dialect.
     pub fn describe(&self, forced: bool) -> Value {
         let mut described = json!({
             "operationId": self.id(forced),
@@ -161,7 +162,7 @@ impl Operation {
         described
     }
 
-    /// Such as `post_v1_rerank`.
+    /// Returns the operation's id, such as `post_v1_rerank`.
     fn id(&self, forced: bool) -> String {
         let path = self.path.replace(['/', '.', '-'], "_");
         let path = if path == "_" { "_root" } else { &path };
@@ -195,7 +196,7 @@ impl Operation {
         Value::Object(responses)
     }
 
-    /// Answered without a key.
+    /// Returns true if the operation needs no key.
     fn is_open(&self) -> bool {
         self.tag == SERVER && !matches!(self.path, "/info" | "/models" | "/v1/models")
     }

@@ -6,7 +6,7 @@ pub(super) fn reference(name: &str) -> Value {
     json!({ "$ref": format!("#/components/schemas/{name}") })
 }
 
-/// One schema, or any of several.
+/// Returns a reference to one schema, or to any of several.
 pub(super) fn any_of(names: &[&str]) -> Value {
     match names {
         [one] => reference(one),

@@ -1,4 +1,4 @@
-//! The description against the code that it describes.
+//! Compares the description with the code that it describes.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -19,7 +19,7 @@ fn of_schema<'a>(all: &'a Value, name: &str) -> Keys<'a> {
     all["components"]["schemas"][name]["properties"].as_object().unwrap().keys().map(String::as_str).collect()
 }
 
-/// A file that is out of date is written anew, for a look at what changed before it is committed.
+/// Rewrites an outdated file, so that the change can be reviewed before it is committed.
 #[test]
 fn the_file_under_docs_is_this_description() {
     let text = serde_json::to_string_pretty(&description()).unwrap() + "\n";
@@ -78,7 +78,7 @@ fn examples_are_read_without_a_warning() {
     assert_eq!(wire::read_tokenize(&bytes("Tokenize"), &limits).unwrap().warnings.len(), 0);
 }
 
-/// Every `$ref` of a value.
+/// Collects every `$ref` of a value.
 fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
     match value {
         Value::Object(map) => {
@@ -115,7 +115,7 @@ fn the_page_has_every_path_and_schema_and_escapes_what_it_shows() {
     assert!(html.contains("a &lt;script&gt;alert(1)&lt;/script&gt; &amp; <code>b</code>"), "{html}");
 }
 
-/// Whether the server has something at a path for a method; no model is loaded for a body that is empty.
+/// Returns true if the server serves a method at a path. An empty body loads no model.
 async fn is_served(router: &Router, method: &str, path: &str) -> bool {
     let request = Request::builder().method(method).uri(path).header(CONTENT_TYPE, "application/json");
     let body = if method == "GET" { Body::empty() } else { Body::from("{}") };
@@ -140,7 +140,7 @@ async fn the_server_has_every_path_and_method_of_the_file_and_no_other_method_th
     }
 }
 
-/// The wire's table is looked at above; the server's own paths stand in the source of its routers.
+/// The wire's table is checked above; the server's own paths are in the source of its routers.
 #[test]
 fn every_path_that_a_router_names_is_in_the_file() {
     let all = description();

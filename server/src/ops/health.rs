@@ -1,17 +1,18 @@
-//! Whether the process works, and whether it takes requests.
+//! Liveness and readiness of the process.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Work without a finished text for so long is taken for stuck, or ten times the longest pause so far if that is more.
+/// Time of work without a finished text after which the server counts as stuck; at least ten times
+/// the longest pause so far.
 const STUCK: Duration = Duration::from_secs(120);
 
-/// The beat of those who work: a text finished, or work begun.
+/// The heartbeat of the workers: a text was finished, or work began.
 pub(crate) struct Heart {
     began: Instant,
-    /// Milliseconds since `began`.
+    /// Milliseconds since `began` of the last beat.
     last: AtomicU64,
     longest: AtomicU64,
 }
@@ -30,14 +31,14 @@ impl Heart {
         self.longest.fetch_max(now.saturating_sub(last).min(STUCK.as_millis() as u64), Ordering::AcqRel);
     }
 
-    /// How long there was no beat, if that is too long for somebody who has work.
+    /// Returns the time without a beat, if there is work and the time is too long.
     pub fn stuck(&self, is_working: bool) -> Option<Duration> {
         self.stuck_at(self.now(), is_working)
     }
 
     fn stuck_at(&self, now: u64, is_working: bool) -> Option<Duration> {
         if !is_working {
-            // A pause without work is none: the next one is counted from here.
+            // A pause without work does not count; the next one starts here.
             self.last.fetch_max(now, Ordering::AcqRel);
             return None;
         }
@@ -51,7 +52,7 @@ impl Heart {
     }
 }
 
-/// Which models have proved that they rank, and whether the server has begun to take requests.
+/// The models that failed their self-test, and whether the server has begun to take requests.
 #[derive(Default)]
 pub(crate) struct Proofs(Mutex<State>);
 
@@ -62,12 +63,12 @@ struct State {
 }
 
 impl Proofs {
-    /// All models that are loaded at the start are.
+    /// Records that all models to be loaded at the start are loaded.
     pub fn warmed_up(&self) {
         self.lock().is_warm = true;
     }
 
-    /// What became of a model's self-test.
+    /// Records the result of a model's self-test.
     pub fn note(&self, model: &str, result: Result<(), String>) {
         let mut state = self.lock();
         match result {

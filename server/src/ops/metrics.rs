@@ -1,4 +1,4 @@
-//! Metrics in the OpenMetrics form. Names of HTTP are those of OpenTelemetry.
+//! Metrics in the OpenMetrics format. HTTP metrics have OpenTelemetry's names.
 
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -33,7 +33,7 @@ struct Reason {
 
 type Seconds = Family<Request, Histogram, fn() -> Histogram>;
 
-/// What is counted.
+/// The metrics that are counted.
 pub(crate) struct Metrics {
     registry: Registry,
     requests: Seconds,
@@ -53,17 +53,17 @@ pub(crate) struct Metrics {
     threads: Gauge,
 }
 
-/// What is not counted but looked up.
+/// The metrics that are read when they are written.
 pub(crate) struct Figures {
     pub queue_tokens: u64,
     pub queue_bytes: u64,
     /// Tokens per second.
     pub rate: f64,
-    /// Names, whether they are loaded, and how often they were.
+    /// For each model: its name, true if it is loaded, and how many times it was.
     pub models: Vec<(String, bool, u64)>,
 }
 
-/// A request that is being worked on; when it is dropped, there is one less.
+/// A request that is being worked on; dropping it ends it.
 pub(crate) struct Running(Gauge);
 
 impl Drop for Running {
@@ -122,14 +122,14 @@ impl Metrics {
         r.register("process_threads", "Threads", self.threads.clone());
     }
 
-    /// A request was answered.
+    /// Counts an answered request.
     pub fn answered(&self, route: &str, status: u16, dialect: &str, time: Duration) {
         let labels =
             Request { http_route: route.to_owned(), http_response_status_code: status, dialect: dialect.to_owned() };
         self.requests.get_or_create(&labels).observe(time.as_secs_f64());
     }
 
-    /// Work has begun after so long a wait.
+    /// Counts work that has begun after this wait.
     pub fn running(&self, waited: Duration) -> Running {
         self.wait.observe(waited.as_secs_f64());
         self.running.inc();
@@ -140,12 +140,12 @@ impl Metrics {
         self.running.get() > 0
     }
 
-    /// Work was given up, for nobody waited for it any more.
+    /// Counts work that was given up because its client has gone.
     pub fn cancelled(&self) {
         self.cancelled.inc();
     }
 
-    /// A model has worked.
+    /// Counts the work of a model.
     pub fn worked(&self, model: &str, usage: &Usage) {
         let labels = OfModel { model: model.to_owned() };
         self.texts.get_or_create(&labels).inc_by(usage.texts);
@@ -153,15 +153,15 @@ impl Metrics {
         self.truncated.get_or_create(&labels).inc_by(usage.truncated);
     }
 
-    /// A request was not admitted.
+    /// Counts a request that was not admitted.
     pub fn refused(&self, reason: &'static str) {
         self.refused.get_or_create(&Reason { reason }).inc();
     }
 
-    /// All metrics as text.
+    /// Returns all metrics as text.
     ///
     /// # Errors
-    /// Never, as long as a `String` takes what is written.
+    /// Never, because writing to a `String` does not fail.
     pub fn write(&self, now: &Figures) -> Result<String, std::fmt::Error> {
         self.queue_tokens.set(i64::try_from(now.queue_tokens).unwrap_or(i64::MAX));
         self.queue_bytes.set(i64::try_from(now.queue_bytes).unwrap_or(i64::MAX));
@@ -180,7 +180,7 @@ impl Metrics {
     }
 }
 
-/// Resident memory in bytes and number of threads, by Linux; zeros elsewhere.
+/// Returns resident memory in bytes and number of threads on Linux; zeros elsewhere.
 fn process() -> (i64, i64) {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let field = |name: &str| {

@@ -71,7 +71,7 @@ pub(crate) fn golden_request() -> RerankRequest {
     }
 }
 
-/// Whether the answer is one of a model that works.
+/// Checks that the answer is that of a working model.
 pub(crate) fn check(served: &Served, answer: &RerankAnswer) -> Result<(), String> {
     let mut scores = [f64::NAN; 3];
     for candidate in answer.ranked() {

@@ -1,7 +1,8 @@
-//! Pages for people: the one that ranks, at `/`, and the shell of the API's description.
+//! Web pages: the ranking page at `/`, and the layout of the API's description.
 //!
-//! A page is one file without anything from elsewhere. Its Content-Security-Policy admits nothing but its own style and
-//! script, by their hashes, and requests to this server; so a text of a user that becomes markup by mistake does nothing.
+//! A page is one self-contained file. Its Content-Security-Policy admits only its own style and
+//! script, by their hashes, and requests to this server. So a user's text that becomes markup by
+//! mistake has no effect.
 
 use std::sync::LazyLock;
 
@@ -11,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 const STYLE: &str = include_str!("style.css");
 
-/// One module: the files share their names, each uses those of the files before it.
+/// One module: the files share their names, and each uses those of the files before it.
 const SCRIPT: &str = concat!(
     include_str!("js/lists.js"),
     include_str!("js/words.js"),
@@ -22,14 +23,14 @@ const SCRIPT: &str = concat!(
     include_str!("js/app.js"),
 );
 
-/// A page and the policy that it is sent with.
+/// A page and its policy.
 pub(crate) struct Page {
     pub html: String,
     /// The value of `Content-Security-Policy`.
     pub policy: String,
 }
 
-/// The page that ranks.
+/// Returns the ranking page.
 pub(crate) fn ranking() -> &'static Page {
     static PAGE: LazyLock<Page> = LazyLock::new(|| Page {
         html: include_str!("index.html").replace("{{style}}", STYLE).replace("{{script}}", SCRIPT),
@@ -41,7 +42,7 @@ pub(crate) fn ranking() -> &'static Page {
     &PAGE
 }
 
-/// A page without a script around `main`, which is HTML.
+/// Returns a page without a script around `main`, which is HTML.
 pub(crate) fn plain(title: &str, main: &str) -> Page {
     let html =
         include_str!("plain.html").replace("{{style}}", STYLE).replace("{{title}}", title).replace("{{main}}", main);
@@ -55,7 +56,7 @@ fn policy(own: &str) -> String {
     )
 }
 
-/// A source of a policy: the text that hashes to this, and no other.
+/// Returns the source of a policy that admits only this text, by its hash.
 fn hash(text: &str) -> String {
     format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text.as_bytes())))
 }
@@ -64,7 +65,7 @@ fn hash(text: &str) -> String {
 mod tests {
     use super::*;
 
-    /// The text between two tags, of which there must be one each.
+    /// Returns the text between two tags, each of which must occur once.
     fn inside<'a>(html: &'a str, open: &str, close: &str) -> &'a str {
         assert_eq!((html.matches(open).count(), html.matches(close).count()), (1, 1), "{open} and {close}");
         let start = html.find(open).unwrap() + open.len();

@@ -7,7 +7,7 @@ use super::error::WireError;
 use super::rerank::{DocumentForm, RerankRequest, Span};
 use super::scores::{Contract, Native, ScoreMap};
 
-/// A document's number from the model.
+/// A document with its number from the model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Candidate {
     /// Position in the request.
@@ -35,7 +35,7 @@ pub struct RerankAnswer {
     /// By score, then input. Private: the order is checked once.
     ranked: Vec<Candidate>,
     pub usage: Usage,
-    /// How many documents were scored, if a deadline cut the work short.
+    /// Number of scored documents, if a deadline cut the work short.
     pub scored: Option<usize>,
 }
 
@@ -55,30 +55,31 @@ impl RerankAnswer {
         Ok(Self { id, created: 0, model, native, ranked: candidates, usage: Usage { tokens: 0 }, scored: None })
     }
 
-    /// Best first.
+    /// Returns the candidates, best first.
     pub fn ranked(&self) -> &[Candidate] {
         &self.ranked
     }
 
-    /// The map that this request is answered with.
+    /// Returns the map from numbers to scores for this request.
     pub(super) fn score_map(&self, request: &RerankRequest) -> ScoreMap {
         let raw = request.raw_scores || request.dialect == Dialect::Nim;
         ScoreMap::choose(self.native, if raw { Contract::Raw } else { Contract::Unit })
     }
 
-    /// The first `top_n`.
+    /// Returns the first `top_n` candidates.
     pub(super) fn top(&self, request: &RerankRequest) -> &[Candidate] {
         let wanted = request.top_n.unwrap_or(usize::MAX).min(self.ranked.len());
         &self.ranked[..wanted]
     }
 
-    /// `{index, relevance_score, document?, relevant_spans?}`: what all but TEI, NIM and Weaviate share.
+    /// Returns `{index, relevance_score, document?, relevant_spans?}`, which all dialects but TEI,
+    /// NIM and Weaviate share.
     pub(super) fn results(&self, request: &RerankRequest) -> Value {
         let map = self.score_map(request);
         self.top(request).iter().map(|candidate| result(candidate, request, map)).collect()
     }
 
-    /// What the client should know: fields that were ignored, and that a deadline cut the work short.
+    /// Returns the warnings for the client: ignored fields, and a deadline that cut the work short.
     pub(super) fn warnings(&self, request: &RerankRequest) -> Vec<String> {
         let documents = request.documents.len();
         let partial = |scored| format!("the deadline has passed: {scored} of {documents} documents are scored");
@@ -90,7 +91,7 @@ impl RerankAnswer {
     }
 }
 
-/// A number of a model, or minus infinity for a text that has none because there is nothing to read in it.
+/// Returns true for a finite number, and for minus infinity, which marks a text without content.
 pub(super) fn is_score(native: f64) -> bool {
     native.is_finite() || native == f64::NEG_INFINITY
 }

@@ -1,4 +1,4 @@
-//! From bytes to a JSON object, within limits.
+//! Parses bytes into a JSON object, within limits.
 
 use serde_json::{Map, Value};
 
@@ -6,10 +6,10 @@ use super::error::WireError;
 use super::keys::suggestion;
 use super::value::{found, shortened};
 
-/// Warnings per request; the rest is counted.
+/// Maximum number of warnings per request; further ones are counted.
 const WARNINGS: usize = 16;
 
-/// What one request may hold.
+/// Bounds of one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of a body. Beyond it: 413.
@@ -37,7 +37,8 @@ impl Limits {
     }
 }
 
-/// Parses a body. Nesting beyond 128 levels is an error of the parser, not a stack overflow. Of equal keys the last counts.
+/// Parses a body. Nesting beyond 128 levels is a parser error, not a stack overflow. Of equal keys
+/// the last one counts.
 pub(super) fn object(bytes: &[u8], limits: &Limits) -> Result<Map<String, Value>, WireError> {
     if bytes.len() > limits.body_bytes {
         return Err(WireError::BodyTooLarge { bytes: bytes.len(), limit: limits.body_bytes });
@@ -49,7 +50,7 @@ pub(super) fn object(bytes: &[u8], limits: &Limits) -> Result<Map<String, Value>
     }
 }
 
-/// Warnings for the keys that nobody reads. A key close to a known one is named with it.
+/// Returns warnings for unknown keys. If a key is close to a known one, the warning names that one.
 pub(super) fn unknown_keys<'a>(body: &Map<String, Value>, known: impl Iterator<Item = &'a str> + Clone) -> Vec<String> {
     let unknown: Vec<&String> = body.keys().filter(|key| !known.clone().any(|k| k == *key)).collect();
     let mut warnings: Vec<String> = unknown.iter().take(WARNINGS).map(|key| warning(key, known.clone())).collect();

@@ -1,8 +1,8 @@
-//! The dialects, and how a body shows its own.
+//! The dialects, and their detection by the body.
 
 use serde_json::{Map, Value};
 
-/// Whose request and answer bodies.
+/// The format of request and answer bodies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
     /// Cohere, Jina, Voyage, vLLM and infinity at once: one answer that all their clients read.
@@ -17,7 +17,7 @@ pub enum Dialect {
     Weaviate,
 }
 
-/// What a body shows.
+/// A sign of a dialect in a body.
 enum Sign {
     /// A key that is there, and not null.
     Key(&'static str),
@@ -25,7 +25,8 @@ enum Sign {
     ObjectWithout(&'static str, &'static str),
 }
 
-/// In this order; the first sign that a body shows decides, else it is the union.
+/// The signs, in the order of their checks. The first one that a body has decides; without any, it
+/// is the union.
 const SIGNS: &[(Sign, Dialect)] = &[
     (Sign::Key("texts"), Dialect::Tei),
     // Weaviate's Go client always sends it, mostly as "".
@@ -35,7 +36,7 @@ const SIGNS: &[(Sign, Dialect)] = &[
 ];
 
 impl Dialect {
-    /// The dialect of a body on a shared path.
+    /// Returns the dialect of a body on a shared path.
     pub fn detect(body: &Map<String, Value>) -> Self {
         let given = |key: &str| body.get(key).filter(|value| !value.is_null());
         let shown = |sign: &Sign| match sign {
@@ -45,7 +46,7 @@ impl Dialect {
         SIGNS.iter().find(|(sign, _)| shown(sign)).map_or(Self::Union, |(_, dialect)| *dialect)
     }
 
-    /// Whether documents come back when the request does not say.
+    /// Returns true if documents are returned by default.
     pub(super) fn returns_documents(self) -> bool {
         // vLLM has no `return_documents`; Jina's default is true by a third party's page (not verified).
         matches!(self, Self::Vllm | Self::Jina | Self::Weaviate)

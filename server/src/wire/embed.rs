@@ -15,7 +15,7 @@ use super::rerank::Side;
 use super::token_ids::TokenIds;
 use super::value::wrong;
 
-/// Whose answer an embeddings request wants.
+/// The format of the answer to an embeddings request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EmbedSurface {
     /// `/v1/embeddings`, `/embeddings`: OpenAI and Voyage.
@@ -52,9 +52,9 @@ pub struct EmbedRequest {
 }
 
 impl EmbedRequest {
-    /// Checks `dimensions` against the model's and gives the number of components to keep.
+    /// Checks `dimensions` against the model's, and returns the number of components to keep.
     ///
-    /// A vector that is cut has another length, so it has to be normalized again.
+    /// A truncated vector has another length, so it must be normalized again.
     ///
     /// # Errors
     /// More dimensions than the model has.
@@ -103,7 +103,7 @@ struct List<'a> {
 }
 
 impl Embeddings {
-    /// The reply to `request`.
+    /// Returns the reply to `request`.
     ///
     /// # Errors
     /// Another number of vectors than of inputs, or a number that is not finite: JSON would say null.

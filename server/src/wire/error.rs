@@ -1,4 +1,4 @@
-//! Why a request is refused.
+//! Reasons for refusing a request.
 
 use std::time::Duration;
 
@@ -66,12 +66,12 @@ pub enum WireError {
 }
 
 impl WireError {
-    /// A panic, which the log has in full.
+    /// Makes the refusal for a panic, which the log has in full.
     pub(crate) fn internal() -> Self {
         Self::Backend { detail: "an internal error, which should be reported".to_owned() }
     }
 
-    /// The key of the body that is wrong, for OpenAI's `param`.
+    /// Returns the wrong key of the body, for OpenAI's `param`.
     pub fn key(&self) -> Option<&str> {
         match self {
             Self::Missing { key, .. }

@@ -32,7 +32,8 @@ pub fn error_reply(error: &WireError, dialect: Dialect, id: &str) -> Reply {
 }
 
 impl WireError {
-    /// Its name in the bodies of OpenAI's form, such as `invalid_field`: for logs, which get no texts.
+    /// Returns its name in the bodies of OpenAI's form, such as `invalid_field`. Logs use it,
+    /// because they get no texts.
     pub fn code(&self) -> &'static str {
         facts(self).code
     }
@@ -47,7 +48,7 @@ fn shared(error: &WireError, facts: &Facts, text: &str, id: &str) -> Value {
     })
 }
 
-/// What a kind of refusal is called in the clients' words.
+/// The names of a refusal in the clients' formats.
 struct Facts {
     status: u16,
     /// On TEI requests: 422 for validation and the tokenizer, 400 for an empty batch, 424 for the model.

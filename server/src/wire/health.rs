@@ -17,7 +17,7 @@ pub fn health_reply(state: Result<(), &str>) -> Reply {
     }
 }
 
-/// A model that can be asked for.
+/// A model that clients can name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelEntry {
     pub id: String,

@@ -4,10 +4,12 @@ use serde_json::{Value, json};
 
 use super::reply::Reply;
 
-/// What a model is. Dify reads only the first key of `model_type`, and refuses all but "reranker" and "embedding".
+/// The kind of a model. Dify reads only the first key of `model_type`, and refuses all but
+/// "reranker" and "embedding".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ModelKind {
-    /// Also an embedding model that serves `/rerank`, unless the user turns it.
+    /// Includes embedding models, which serve `/rerank` too, unless the setting `info_kind` says
+    /// otherwise.
     Reranker,
     Embedding,
     Classifier,
@@ -25,7 +27,7 @@ pub struct Info {
     pub kind: ModelKind,
     /// An embedding model's pooling, in TEI's words: "cls", "mean".
     pub pooling: Option<String>,
-    /// Tokens.
+    /// Maximum number of tokens.
     pub max_input_length: usize,
     pub max_batch_tokens: usize,
     pub max_concurrent_requests: usize,

@@ -1,6 +1,6 @@
-//! Keys of rerank bodies and what they mean.
+//! Keys of rerank bodies and their meaning.
 
-/// What a key sets in a [`super::RerankRequest`].
+/// The field of a [`super::RerankRequest`] that a key sets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Field {
     Model,
@@ -21,14 +21,14 @@ pub(crate) enum Field {
     Priority,
     DeadlineMs,
     OnDeadline,
-    /// A key that clients always send and that changes nothing here: read, not warned of.
+    /// A key that clients always send and that has no effect here. It is read without a warning.
     NoEffect,
 }
 
 /// The keys of one dialect, the usual name of each field first.
 pub(super) type Keys = &'static [(&'static str, Field)];
 
-/// Understood in every dialect: ours, and those that cost nothing.
+/// Keys of every dialect: nearsort's own, and those that conflict with none.
 pub(super) const COMMON: Keys = &[
     ("model", Field::Model),
     ("query", Field::Query),
@@ -41,7 +41,8 @@ pub(super) const COMMON: Keys = &[
     ("user", Field::NoEffect),
 ];
 
-/// The known key that `key` probably means: equal but for case and separators, or one or two letters off.
+/// Returns the known key that `key` probably means: equal except for case and separators, or one or
+/// two letters off.
 pub(super) fn suggestion<'a>(key: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let plain = simplified(key);
     if plain.len() < 3 || plain.len() > 40 {
@@ -56,7 +57,7 @@ fn simplified(key: &str) -> Vec<char> {
     key.chars().filter(|c| *c != '_' && *c != '-').map(|c| c.to_ascii_lowercase()).take(64).collect()
 }
 
-/// Levenshtein's distance.
+/// Returns the Levenshtein distance.
 fn distance(a: &[char], b: &[char]) -> usize {
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, x) in a.iter().enumerate() {

@@ -50,12 +50,12 @@ pub fn read_embeddings(bytes: &[u8], ids: TokenIds, limits: &Limits) -> Result<E
     })
 }
 
-/// The value of a key unless it is null.
+/// Returns the value of a key unless it is null.
 pub(super) fn given<'a>(body: &'a Map<String, Value>, key: &str) -> Option<&'a Value> {
     body.get(key).filter(|value| !value.is_null())
 }
 
-/// The value of a key, read, unless it is null.
+/// Reads the value of a key unless it is null.
 pub(super) fn optional<T>(
     body: &Map<String, Value>,
     key: &str,

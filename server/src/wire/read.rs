@@ -1,4 +1,4 @@
-//! From a rerank body of any dialect to a [`RerankRequest`].
+//! Reads a rerank body of any dialect into a [`RerankRequest`].
 
 use std::num::NonZeroU32;
 
@@ -12,10 +12,10 @@ use super::rerank::{ApiVersion, Document, DocumentForm, OnDeadline, RerankReques
 use super::value::{as_boolean, boolean, found, integer, text, wrong};
 use super::{cohere, infinity, jina, nim, tei, union, vllm, voyage, weaviate};
 
-/// How to read a body; most of it comes from the route.
+/// Options for reading a body; most of them come from the route.
 #[derive(Debug, Clone, Copy)]
 pub struct Reading {
-    /// From a prefix of the path; None: the keys decide.
+    /// The dialect by a prefix of the path; `None`: the keys decide.
     pub dialect: Option<Dialect>,
     pub api_version: ApiVersion,
     pub limits: Limits,
@@ -39,12 +39,12 @@ pub fn read_rerank(bytes: &[u8], reading: &Reading) -> Result<RerankRequest, (Wi
     Fields::of(&body, dialect).request(reading).map_err(|error| (error, dialect))
 }
 
-/// The keys of a dialect's request bodies, and what each sets.
+/// Returns the keys of a dialect's request bodies, and the field that each one sets.
 pub(crate) fn keys(dialect: Dialect) -> impl Iterator<Item = (&'static str, Field)> {
     own_keys(dialect).iter().chain(COMMON).copied()
 }
 
-/// The keys of a dialect's request bodies, beside the common ones.
+/// Returns the keys of a dialect's request bodies, without the common ones.
 fn own_keys(dialect: Dialect) -> Keys {
     match dialect {
         Dialect::Union => union::KEYS,
@@ -79,7 +79,7 @@ impl<'a> Fields<'a> {
         own_keys(self.dialect).iter().chain(COMMON).filter(move |(_, f)| *f == field).map(|(key, _)| *key)
     }
 
-    /// The first key of the field that is not null. A second one is ignored with a warning.
+    /// Returns the first key of the field that is not null. A second one is ignored with a warning.
     fn given(&mut self, field: Field) -> Given<'a> {
         let body = self.body;
         let mut all = self
@@ -150,7 +150,8 @@ impl<'a> Fields<'a> {
         list.iter().enumerate().map(one).collect()
     }
 
-    /// infinity's requests have `raw_scores`, and its client takes a document as a string only.
+    /// Reads `return_documents`. infinity's requests have `raw_scores`, and its client takes a
+    /// document as a string only.
     fn return_documents(&mut self, names_raw_scores: bool) -> Result<Option<DocumentForm>, WireError> {
         let asked = self.read(Field::ReturnDocuments, boolean)?.unwrap_or(self.dialect.returns_documents());
         let form = match self.dialect {
@@ -161,7 +162,8 @@ impl<'a> Fields<'a> {
         Ok(asked.then_some(form))
     }
 
-    /// From its own field, or from Cohere's and NIM's "START" and "END" for `truncate`.
+    /// Reads the side from its own field, or from Cohere's and NIM's "START" and "END" for
+    /// `truncate`.
     fn truncation_side(&mut self) -> Result<Option<Side>, WireError> {
         let own = self.read(Field::TruncationSide, side)?;
         let body = self.body;
@@ -175,18 +177,18 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// What infinity-client sends when the user names no model.
+/// Returns true for the model name that infinity-client sends if the user names none.
 fn is_placeholder(model: &str) -> bool {
     model.is_empty() || model == "default/not-specified"
 }
 
-/// 0 means all, as null does.
+/// Reads `top_n`. 0 means all, as null does.
 fn top_n(key: &str, value: &Value) -> Result<Option<usize>, WireError> {
     let n = integer(key, value, 0, u64::MAX)?;
     Ok(usize::try_from(n).ok().filter(|n| *n > 0))
 }
 
-/// At least 1; vLLM's -1 and 0 mean the model's own limit.
+/// Reads a limit of tokens, at least 1. vLLM's -1 and 0 mean the model's own limit.
 pub(super) fn tokens(key: &str, value: &Value) -> Result<Option<NonZeroU32>, WireError> {
     if value.as_i64() == Some(-1) {
         return Ok(None);
@@ -203,7 +205,7 @@ fn truncation(key: &str, value: &Value) -> Result<bool, WireError> {
     }
 }
 
-/// TEI's README and Continue write "Right", its types "right".
+/// Reads a side. TEI's README and Continue write "Right", its types "right".
 pub(super) fn side(key: &str, value: &Value) -> Result<Side, WireError> {
     match value.as_str().map(str::to_ascii_lowercase).as_deref() {
         Some("left") => Ok(Side::Left),
@@ -244,7 +246,8 @@ fn rank_fields(key: &str, value: &Value) -> Result<Vec<String>, WireError> {
     list.iter().enumerate().map(|(i, name)| text(&format!("{key}[{i}]"), name)).collect()
 }
 
-/// A string, or an object with its text under `rank_fields`, else `text`, else `content`.
+/// Reads a document: a string, or an object with its text under `rank_fields`, else `text`, else
+/// `content`.
 fn document(key: &str, value: &Value, rank_fields: Option<&[String]>) -> Result<Document, WireError> {
     let object = match value {
         Value::String(text) => return Ok(Document { text: text.clone(), fields: Vec::new() }),
@@ -262,7 +265,8 @@ fn document(key: &str, value: &Value, rank_fields: Option<&[String]>) -> Result<
     Ok(Document { text, fields: vec![field.to_owned()] })
 }
 
-/// The fields' texts, a line each, in the order of `rank_fields`. A document may lack some fields, not all.
+/// Joins the fields' texts, a line each, in the order of `rank_fields`. A document may lack some
+/// fields, not all.
 fn joined(key: &str, object: &Map<String, Value>, fields: &[String]) -> Result<Document, WireError> {
     let mut document = Document { text: String::new(), fields: Vec::new() };
     for field in fields {

@@ -1,4 +1,4 @@
-//! A reply as data: what an HTTP layer has to send.
+//! A reply as data for an HTTP layer.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -14,18 +14,19 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// A 200 with this body.
+    /// Makes a 200 with this body.
     pub fn json(body: &Value) -> Self {
         Self { status: 200, headers: Vec::new(), body: body.to_string().into_bytes() }
     }
 
-    /// A 200 with `value` as JSON. Unlike [`Reply::json`] it writes an f32 with an f32's digits.
+    /// Makes a 200 with `value` as JSON. Unlike [`Reply::json`] it writes an f32 with an f32's
+    /// digits.
     pub(super) fn of<T: Serialize>(value: &T) -> Result<Self, WireError> {
         let body = serde_json::to_vec(value).map_err(|error| WireError::Backend { detail: error.to_string() })?;
         Ok(Self { status: 200, headers: Vec::new(), body })
     }
 
-    /// Adds what a body without a `meta` cannot carry: the kind of the scores, and warnings.
+    /// Adds notes as headers, for a body without a `meta`: the kind of the scores, and warnings.
     pub(super) fn with_notes(mut self, score_kind: &str, warnings: &[String]) -> Self {
         self.headers.push(("x-nearsort-score-kind", score_kind.to_owned()));
         self.with_warnings(warnings)

@@ -1,4 +1,4 @@
-//! A rerank request, whatever dialect it came in.
+//! A rerank request, independent of its dialect.
 
 use std::num::NonZeroU32;
 use std::ops::Range;
@@ -21,7 +21,7 @@ pub struct RerankRequest {
     pub documents: Vec<Document>,
     /// Results wanted, at least 1; None (also for 0): all. May exceed the documents.
     pub top_n: Option<usize>,
-    /// Whether the body has the key `top_n`, null included: Voyage's clients send `top_k`.
+    /// True if the body has the key `top_n`, null included: Voyage's clients send `top_k`.
     pub names_top_n: bool,
     /// None: results carry no document.
     pub return_documents: Option<DocumentForm>,
@@ -34,9 +34,9 @@ pub struct RerankRequest {
     pub max_tokens_per_query: Option<NonZeroU32>,
     /// vLLM's `truncate_prompt_tokens`: query and document together.
     pub max_tokens_per_pair: Option<NonZeroU32>,
-    /// Whether long texts are cut; false: an error instead. None: the server's default.
+    /// True if long texts are cut; false makes them an error. None: the server's default.
     pub truncation: Option<bool>,
-    /// Which end is cut away.
+    /// The end that is cut away.
     pub truncation_side: Option<Side>,
     pub relevant_spans: Option<SpanOptions>,
     /// 0 to 999; lower is sooner.
@@ -91,7 +91,7 @@ pub enum ApiVersion {
     V2,
 }
 
-/// How a result carries its document.
+/// The form of documents in results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DocumentForm {
     /// `{"text": …}`: Cohere v1, Jina, vLLM; LiteLLM's model refuses null and strings.
@@ -103,7 +103,7 @@ pub enum DocumentForm {
 /// A candidate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document {
-    /// What is scored and given back.
+    /// The text that is scored and returned.
     pub text: String,
     /// The fields that `text` was read from; empty if the document was a string.
     pub fields: Vec<String>,
@@ -116,12 +116,12 @@ pub enum Side {
     Right,
 }
 
-/// What to do when the deadline passes.
+/// The action when the deadline passes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnDeadline {
-    /// A refusal.
+    /// Refuses the request.
     Error,
-    /// What is scored so far, marked `"scored": n`.
+    /// Returns the documents scored so far, marked `"scored": n`.
     Partial,
 }
 
@@ -143,7 +143,8 @@ pub struct Span {
     pub score: f64,
 }
 
-/// The span of a byte range of `text`. None if the range does not lie on characters of the text.
+/// Returns the span of a byte range of `text`. None if the range does not lie on characters of the
+/// text.
 pub fn span(text: &str, bytes: Range<usize>, score: f64) -> Option<Span> {
     let inside = text.get(bytes.clone())?;
     let start = text.get(..bytes.start)?.chars().count();

@@ -1,10 +1,10 @@
-//! Paths: which endpoint, and which dialect a prefix forces.
+//! Paths: their endpoints, and the dialects that prefixes force.
 
 use super::dialect::Dialect;
 use super::error::WireError;
 use super::rerank::ApiVersion;
 
-/// What a path asks for.
+/// The endpoint of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Endpoint {
     Rerank,
@@ -21,9 +21,9 @@ pub enum Endpoint {
     Search,
     /// The list of models.
     Models,
-    /// Whether the process works.
+    /// Liveness of the process.
     Live,
-    /// Whether the server takes requests.
+    /// Readiness for requests.
     Ready,
     /// `POST /`: by the kind of the model.
     Root,
@@ -54,7 +54,8 @@ pub struct Route {
 }
 
 impl Route {
-    /// The dialect of a refusal that comes before the body is read, and of endpoints other than rerank.
+    /// Returns the dialect of a refusal before the body is read, and of endpoints other than
+    /// rerank.
     pub fn error_dialect(&self) -> Dialect {
         let own = match self.endpoint {
             Endpoint::Embed | Endpoint::Similarity | Endpoint::Predict => Dialect::Tei,
@@ -65,7 +66,8 @@ impl Route {
     }
 }
 
-/// A way out where bodies do not tell: LiteLLM's `infinity/` sends the bytes of its `hosted_vllm/`.
+/// Prefixes that force a dialect, for bodies that do not show it: LiteLLM's `infinity/` sends the
+/// bytes of its `hosted_vllm/`.
 const PREFIXES: &[(&str, Dialect)] = &[
     ("/cohere", Dialect::Cohere),
     ("/jina", Dialect::Jina),
@@ -121,12 +123,12 @@ const NOT_OFFERED: &[(&str, &str)] = &[
     ("/decode", "nearsort does not turn token ids into text"),
 ];
 
-/// Every method and path that [`route`] knows, without the prefixes that force a dialect.
+/// Returns all methods and paths that [`route`] knows, without the prefixes that force a dialect.
 pub(crate) fn paths() -> impl Iterator<Item = (&'static str, &'static str)> {
     PATHS.iter().map(|(path, method, _)| (method.name(), *path))
 }
 
-/// The prefixes that force a dialect, without their slash.
+/// Returns the prefixes that force a dialect, without their slash.
 pub(crate) fn prefixes() -> impl Iterator<Item = &'static str> {
     PREFIXES.iter().map(|(prefix, _)| &prefix[1..])
 }
@@ -149,7 +151,7 @@ pub fn route(method: &str, path: &str) -> Result<Route, WireError> {
     Ok(Route { endpoint: *endpoint, dialect: own.or(dialect), api_version })
 }
 
-/// The forced dialect and the path behind its prefix.
+/// Returns the forced dialect and the path after its prefix.
 fn split(path: &str) -> (Option<Dialect>, &str) {
     let behind = |prefix: &str| path.strip_prefix(prefix).filter(|rest| rest.is_empty() || rest.starts_with('/'));
     let found = PREFIXES.iter().find_map(|(prefix, dialect)| Some((Some(*dialect), behind(prefix)?)));

@@ -14,7 +14,7 @@ use super::rerank::Side;
 use super::scores::{Contract, Native, ScoreMap};
 use super::value::{boolean, found, text, wrong};
 
-/// The names of the two sides, as vLLM's four request types have them.
+/// The names of the two sides in vLLM's four request types.
 pub(crate) const SIDES: &[(&str, &str)] =
     &[("text_1", "text_2"), ("queries", "documents"), ("queries", "items"), ("data_1", "data_2")];
 
@@ -24,7 +24,7 @@ pub(crate) const SIMILARITY_KEYS: &[&str] = &["inputs", "parameters", "model"];
 
 const PARAMETERS: &[&str] = &["truncate", "truncation_direction", "prompt_name"];
 
-/// Whose answer a score request wants.
+/// The format of the answer to a score request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ScoreSurface {
     Vllm,
@@ -42,9 +42,9 @@ pub struct ScoreRequest {
     pub prompt_name: Option<String>,
     /// vLLM's `truncate_prompt_tokens`: both texts together.
     pub max_tokens_per_pair: Option<NonZeroU32>,
-    /// Whether long texts are cut; false: an error instead. None: the server's default.
+    /// True if long texts are cut; false makes them an error. None: the server's default.
     pub truncation: Option<bool>,
-    /// Which end is cut away.
+    /// The end that is cut away.
     pub truncation_side: Option<Side>,
     /// At least one; one text goes with every text of `right`, several with one each.
     pub left: Vec<String>,
@@ -66,13 +66,13 @@ pub struct ScoreAnswer {
 }
 
 impl ScoreRequest {
-    /// The pairs in order.
+    /// Returns the pairs in order.
     pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
         let left = self.left.iter().cycle().map(String::as_str);
         left.zip(self.right.iter().map(String::as_str))
     }
 
-    /// The reply, in the order of the pairs.
+    /// Returns the reply, in the order of the pairs.
     ///
     /// # Errors
     /// Another number of scores than of pairs; NaN or plus infinity.
@@ -136,7 +136,7 @@ pub fn read_score(bytes: &[u8], limits: &Limits) -> Result<ScoreRequest, WireErr
     })
 }
 
-/// Which key is missing beside the one that is there.
+/// Makes the refusal that names the missing key of a pair.
 fn half(body: &Map<String, Value>) -> WireError {
     let missing = |(a, b): &(&'static str, &'static str)| match (given(body, a), given(body, b)) {
         (Some(_), None) => Some(*b),
@@ -150,7 +150,7 @@ fn half(body: &Map<String, Value>) -> WireError {
     }
 }
 
-/// A text, an object `{text}`, or a list of these.
+/// Reads a side: a text, an object `{text}`, or a list of these.
 fn side(body: &Map<String, Value>, key: &str) -> Result<Vec<String>, WireError> {
     match body.get(key) {
         Some(Value::Array(list)) => {

@@ -1,9 +1,10 @@
-//! From the model's own numbers to the scores that a contract promises.
+//! Maps the model's numbers to the scores that a contract promises.
 
-/// What the model gives.
+/// The kind of a model's numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Native {
-    /// A cross-encoder's logit, any finite number. Where the library gives a probability, take what it ranks by.
+    /// A cross-encoder's logit, any finite number. If the library gives a probability, use the
+    /// number that it ranks by.
     Logit,
     /// An embedding model's cosine, in [-1, 1].
     Cosine,
@@ -17,7 +18,7 @@ pub enum Native {
     Unit,
 }
 
-/// What the client was promised.
+/// The range of scores that a client was promised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Contract {
     /// [0, 1]: Cohere's; Dify and Open WebUI compare with their users' thresholds.
@@ -69,8 +70,9 @@ impl ScoreMap {
         self.name
     }
 
-    /// Monotone, in f64: f32 rounds the sigmoid of logits above 17 to 1. A document without a score, which has minus
-    /// infinity, gets the least score, 0 or the least f32: JSON has no infinity.
+    /// Maps a number to its score. The map is monotone, in f64, because f32 rounds the sigmoid of
+    /// logits above 17 to 1. A document without a score has minus infinity and gets the lowest
+    /// score, 0 or the lowest f32, because JSON has no infinity.
     pub fn apply(self, native: f64) -> f64 {
         match self.rule {
             Rule::Same => native.max(f64::from(f32::MIN)),

@@ -1,4 +1,5 @@
-//! `POST /search`: the best rows of an index. No other server has it, so the form is nearsort's own.
+//! `POST /search`: the best rows of an index. The format is nearsort's own, because no other server
+//! has this endpoint.
 
 use serde_json::{Map, Value, json};
 
@@ -10,7 +11,7 @@ use super::value::{integer, text, wrong};
 
 pub(crate) const KEYS: &[&str] = &["query", "index", "model", "top_n", "top_k", "deadline_ms"];
 
-/// Rows that a request gets when it does not say.
+/// Default number of rows.
 const TOP_N: usize = 10;
 
 /// A search request.
@@ -20,7 +21,7 @@ pub struct SearchRequest {
     pub index: Option<String>,
     /// Not blank.
     pub query: String,
-    /// Rows wanted, from 1 to the limit of texts.
+    /// Number of rows, from 1 to the limit of texts.
     pub top_n: usize,
     /// Milliseconds from the arrival, at least 1.
     pub deadline_ms: Option<u64>,
@@ -72,7 +73,7 @@ pub fn read_search(bytes: &[u8], limits: &Limits) -> Result<SearchRequest, WireE
     })
 }
 
-/// The first of the keys that is given.
+/// Returns the first of the keys that is given.
 fn first<'a>(body: &'a Map<String, Value>, keys: &[&'static str]) -> Option<(&'static str, &'a Value)> {
     keys.iter().find_map(|key| Some((*key, given(body, key)?)))
 }

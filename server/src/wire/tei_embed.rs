@@ -52,7 +52,7 @@ pub fn read_embed(bytes: &[u8], ids: TokenIds, limits: &Limits) -> Result<EmbedR
     })
 }
 
-/// What `POST /` asks for.
+/// The kinds of requests to `POST /`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RootRequest {
     Embed(EmbedRequest),
@@ -61,12 +61,12 @@ pub enum RootRequest {
     Rerank(RerankRequest),
 }
 
-/// Reads a body of `POST /`. huggingface_hub's `sentence_similarity` and `feature_extraction` post there; the first is told by
-/// its `source_sentence`. Other `inputs` are classified by a classifier and embedded by other models; without `inputs` it is
-/// a rerank request.
+/// Reads a body of `POST /`. huggingface_hub's `sentence_similarity` and `feature_extraction` post
+/// there; the first has a `source_sentence`. Other `inputs` are classified by a classifier and
+/// embedded by other models. A body without `inputs` is a rerank request.
 ///
 /// # Errors
-/// As the endpoint of its own.
+/// As the endpoint of the request's kind.
 pub fn read_root(bytes: &[u8], kind: ModelKind, ids: TokenIds, limits: &Limits) -> Result<RootRequest, WireError> {
     let body = object(bytes, limits)?;
     if given(&body, "inputs").is_some_and(|inputs| inputs.get("source_sentence").is_some()) {

@@ -23,7 +23,7 @@ pub struct PredictRequest {
     pub model: Option<String>,
     /// At least one.
     pub inputs: Vec<PredictText>,
-    /// Whether the answer is a list of lists: a request of one input gets a single list.
+    /// True if the answer is a list of lists. A request of one input gets a single list.
     pub batch: bool,
     pub raw_scores: bool,
     pub truncation: Option<bool>,

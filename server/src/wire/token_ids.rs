@@ -1,15 +1,18 @@
-//! Token ids in the place of texts.
+//! Token ids in place of texts.
 
 use super::error::WireError;
 
-/// What to do with token ids.
+/// The handling of token ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TokenIds {
-    /// Say how to send texts. The ids are of cl100k_base, mostly, and in the range of BERT's vocabulary: to embed them as they
+    /// Refuses them, and explains how to send texts. The ids are mostly of cl100k_base and lie in
+    /// the range of BERT's vocabulary: if they were embedded unchanged, the vectors would be wrong
+    /// without any error.
     /// are gives wrong vectors without a word.
     #[default]
     Refuse,
-    /// Decode them by OpenAI's cl100k_base, which langchain-openai encodes with for a model that it does not know.
+    /// Decodes them by OpenAI's cl100k_base, which langchain-openai encodes with for an unknown
+    /// model.
     Cl100kBase,
 }
 
@@ -35,14 +38,14 @@ impl TokenIds {
     }
 }
 
-/// The text without the pieces of characters at its ends; None if it is not UTF-8 in between.
+/// Returns the text without the pieces of characters at its ends. None if the rest is not UTF-8.
 fn whole(bytes: &[u8]) -> Option<&str> {
     let is_continuation = |byte: &u8| byte & 0b1100_0000 == 0b1000_0000;
     let cut = bytes.iter().take(3).take_while(|byte| is_continuation(byte)).count();
     let bytes = bytes.get(cut..)?;
     match std::str::from_utf8(bytes) {
         Ok(text) => Some(text),
-        // No length: the bytes end within a character.
+        // Without a length, the bytes end within a character.
         Err(error) if error.error_len().is_none() => std::str::from_utf8(bytes.get(..error.valid_up_to())?).ok(),
         Err(_) => None,
     }

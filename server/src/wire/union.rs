@@ -1,4 +1,4 @@
-//! The union: what `/rerank`, `/v1/rerank` and `/v2/rerank` read and answer when the body shows no other dialect.
+//! The union: the bodies of `/rerank`, `/v1/rerank` and `/v2/rerank` that show no other dialect.
 
 use serde_json::{Map, Value, json};
 
@@ -28,7 +28,7 @@ pub(super) const KEYS: Keys = &[
     // Xinference's client and RAGFlow's for SiliconFlow.
     ("kwargs", Field::NoEffect),
     ("overlap_tokens", Field::NoEffect),
-    // Read only to be null: a body that has one of them is of another dialect.
+    // Read only to be null: a body with one of them is of another dialect.
     ("texts", Field::NoEffect),
     ("passages", Field::NoEffect),
     ("property", Field::NoEffect),

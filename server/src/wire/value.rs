@@ -1,4 +1,4 @@
-//! Reading single JSON values, leniently where real clients are loose.
+//! Reads single JSON values, leniently where clients vary.
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ pub(super) fn wrong(key: &str, value: &Value, wanted: impl Into<String>) -> Wire
     WireError::Wrong { key: key.to_owned(), found: found(value), wanted: wanted.into() }
 }
 
-/// What a value is, for messages. Texts of users are not repeated, short words are.
+/// Describes a value for messages. Short words are repeated, long texts of users are not.
 pub(super) fn found(value: &Value) -> String {
     match value {
         Value::Null => "null".to_owned(),
@@ -24,7 +24,7 @@ pub(super) fn found(value: &Value) -> String {
     }
 }
 
-/// A key for a message: 64 characters at most.
+/// Shortens a key for a message to 64 characters.
 pub(super) fn shortened(key: &str) -> String {
     if key.chars().nth(64).is_none() { key.to_owned() } else { key.chars().take(64).chain(['…']).collect() }
 }
@@ -33,7 +33,8 @@ pub(super) fn text(key: &str, value: &Value) -> Result<String, WireError> {
     value.as_str().map(str::to_owned).ok_or_else(|| wrong(key, value, "a string"))
 }
 
-/// true, false, or the strings that Xinference's client in RAGFlow (`"true"`) and Python's `str` (`"True"`) make of them.
+/// Reads true, false, or the strings for them from Xinference's client in RAGFlow (`"true"`) and
+/// from Python's `str` (`"True"`).
 pub(super) fn boolean(key: &str, value: &Value) -> Result<bool, WireError> {
     as_boolean(value).ok_or_else(|| wrong(key, value, "true or false"))
 }
@@ -47,7 +48,8 @@ pub(super) fn as_boolean(value: &Value) -> Option<bool> {
     }
 }
 
-/// An integer from `least`. `3.0` is 3: some clients know only floating point numbers.
+/// Reads an integer of at least `least`. `3.0` is 3, because some clients have only floating-point
+/// numbers.
 pub(super) fn integer(key: &str, value: &Value, least: u64, most: u64) -> Result<u64, WireError> {
     as_integer(value).filter(|n| (least..=most).contains(n)).ok_or_else(|| wrong(key, value, range(least, most)))
 }
@@ -65,7 +67,7 @@ fn range(least: u64, most: u64) -> String {
     }
 }
 
-/// A list of strings, or one string as a list of one.
+/// Reads a list of strings, or one string as a list of one.
 pub(super) fn texts(key: &str, value: &Value) -> Result<Vec<String>, WireError> {
     match value {
         Value::String(one) => Ok(vec![one.clone()]),

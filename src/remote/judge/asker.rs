@@ -1,4 +1,4 @@
-//! Asks a model until there is an answer of use, or none is to be had.
+//! Asks a model until an answer parses, or gives up.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,24 +13,24 @@ use crate::remote::parallel;
 use crate::scorer::{CandidateList, QueryReading, Scored, ScoredList};
 use crate::service::{Request, Service, ServiceError, TokenCount, TokenCounter};
 
-/// Tokens of a thinking model's answer beyond what is asked for.
+/// Extra tokens of an answer for a model that thinks.
 const THINKING_TOKENS: u64 = 4096;
-/// How many times as long an answer may be that was cut off.
+/// Factor for the length of an answer that was cut off, when the question is asked again.
 const LONGER: u64 = 4;
-/// Tokens around messages that services count and nobody sees, generously.
+/// Tokens around messages that services count but do not show; a generous bound.
 const OVERHEAD_TOKENS: usize = 64;
 
-/// What an answer was of use for, or why there is none.
+/// The value read from an answer, or the reason why there is none.
 pub(super) type Outcome<T> = std::result::Result<T, String>;
 
-/// A candidate as it is sent.
+/// A candidate as it is sent to the service.
 pub(super) struct Sent<'a> {
     pub text: &'a str,
     tokens: u32,
     truncated: bool,
 }
 
-/// A model that answers questions of one form.
+/// Asks a model questions of one form.
 pub(super) struct Asker {
     service: Arc<dyn Service>,
     wire: &'static dyn Chats,
@@ -39,7 +39,7 @@ pub(super) struct Asker {
     parameters: Parameters,
     counter: TokenCounter,
     wants_logprobs: bool,
-    /// Whether a question was answered: then it is known what the model takes.
+    /// True once a question was answered: then the parameters that the model takes are known.
     is_settled: AtomicBool,
 }
 
@@ -74,13 +74,14 @@ impl Asker {
         self.max_candidate_tokens
     }
 
-    /// As much of a candidate as is sent.
+    /// Cuts a candidate to the length that is sent.
     pub fn cut<'a>(&self, text: &'a str) -> Sent<'a> {
         let (cut, tokens) = self.counter.cut(text, self.max_candidate_tokens);
         Sent { text: cut, tokens: tokens as u32, truncated: cut.len() < text.len() }
     }
 
-    /// The pairs of a list, each with what was sent of its candidate. Tokens that are used are the service's to say.
+    /// Makes the result of a list: its pairs, each with the length and truncation of its candidate.
+    /// The service counts the tokens that were used.
     pub fn scored(
         &self,
         list: &CandidateList<'_>,
@@ -99,8 +100,9 @@ impl Asker {
         ScoredList { query, ..pairs.into() }
     }
 
-    /// Does `count` pieces of work that ask, on `threads` threads; results in the order of the pieces. Until a question was answered pieces are done one
-    /// by one, so that what the model refuses is learnt once, and the requests of a run do not depend on chance.
+    /// Runs `count` pieces of work on `threads` threads, and returns the results in the order of
+    /// the pieces. Until a question is answered, the pieces run one by one. So each refused
+    /// parameter is learned once, and the requests of a run do not depend on thread timing.
     ///
     /// # Errors
     /// As [`parallel::in_order`].
@@ -119,10 +121,10 @@ impl Asker {
         Ok(done)
     }
 
-    /// Asks; once more with the reminder when `read` makes nothing of the answer.
+    /// Asks a question. If `read` cannot read the answer, asks once more with the reminder.
     ///
     /// # Errors
-    /// What the service fails with, unless it is about the texts: that is an outcome.
+    /// Errors of the service. A refusal because of the texts is not an error but an outcome.
     pub fn ask<T>(
         &self,
         prompt: &Prompt,
@@ -166,7 +168,8 @@ impl Asker {
         }
     }
 
-    /// Sends a question, again for each parameter that the service refuses, and reads the answer.
+    /// Sends a question and reads the answer. Sends it again for each parameter that the service
+    /// refuses.
     fn send<T>(
         &self,
         question: &Question<'_>,
@@ -194,17 +197,19 @@ impl Asker {
     }
 }
 
-/// Counts what judging comes to.
+/// Changes the counts of judges in the usage of the call.
 pub(super) fn count(call: &Call<'_>, change: impl FnOnce(&mut JudgeCounts)) {
     call.count(|usage| change(&mut usage.judge));
 }
 
-/// A grade or an order, or a refusal because of what the texts say, which another day would not change. Anything else may be a server's bad day.
+/// Returns true for a grade or an order, and for a refusal because of the texts, which would not
+/// change later. Anything else may be a temporary failure of the service.
 fn is_worth_keeping<T>(answer: &Result<T, Unusable>) -> bool {
     answer.as_ref().map_or_else(|unusable| unusable.is_refusal, |_| true)
 }
 
-/// Whether a service refuses a request for what its texts say or how long they are: others may pass.
+/// Returns true if a service refuses a request because of the content or length of its texts.
+/// Requests with other texts may succeed.
 fn is_about_texts(error: &ServiceError) -> bool {
     let ServiceError::Refused { status, code, message, .. } = error else { return false };
     let is_code = |known: &[&str]| code.as_deref().is_some_and(|code| known.contains(&code));

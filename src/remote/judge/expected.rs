@@ -1,16 +1,18 @@
-//! The grade that a model expects, from the probabilities of its tokens.
+//! The expected grade of a model, from the probabilities of its tokens.
 //!
-//! Judges mostly give a few round grades, and ties are their main weakness. Where the service tells how probable each token was, the score is
-//! the mean of the grades, weighted by the probabilities p at the place of the grade's first token:
+//! Judges mostly give a few round grades, and ties are their main weakness. If the service reports
+//! the probability of each token, the score is the mean of the grades, weighted by the
+//! probabilities p at the position of the grade's first token:
 //!
 //! score = sum over s of p(s) * s / sum over s of p(s), s in 0..=10
 //!
-//! (as G-Eval does; Liu et al. 2023). "10" may be one token, or "1" followed by "0": then the probability of "1" is divided
-//! between the two grades by that of the "0" behind it.
+//! (as G-Eval does; Liu et al. 2023). "10" may be one token, or "1" followed by "0". In the second
+//! case, the probability of the "0" divides that of the "1" between the two grades.
 
 use crate::provider::{Alternative, Token};
 
-/// Probability that must be on grades: with less, other words were about as likely, and the grade itself says more.
+/// Minimum probability of all grades together. With less, other words were about as likely, and the
+/// grade itself is the better score.
 const MIN_MASS: f64 = 0.5;
 
 impl Alternative {
@@ -22,7 +24,8 @@ impl Alternative {
         self.logprob.exp().min(1.0)
     }
 
-    /// What the token adds after `lead`, the part of the chosen token before the grade.
+    /// Returns the grade that the token adds after `lead`, the part of the chosen token before the
+    /// grade.
     fn grade(&self, lead: &[u8]) -> Option<u32> {
         let digits = std::str::from_utf8(self.bytes().strip_prefix(lead)?).ok()?.trim_end();
         let is_whole = matches!(digits.as_bytes(), [b'0'..=b'9'] | [b'1', b'0']);
@@ -30,8 +33,9 @@ impl Alternative {
     }
 }
 
-/// The expected grade at the place of `grade` in an answer, in [0, 10]. `None` when the tokens do not tell: the grade is not whole, it is not
-/// found in the answer as one number, or less than half of the probability is on grades.
+/// Returns the expected grade at the position of `grade` in an answer, in [0, 10]. Returns `None`
+/// if the grade is not whole, if it is not the only number in the answer, or if grades have less
+/// than half of the probability.
 pub(super) fn grade(tokens: &[Token], grade: f32) -> Option<f32> {
     let digits = grade.to_string();
     let answer: Vec<u8> = tokens.iter().flat_map(|token| token.chosen.bytes().iter().copied()).collect();
@@ -62,13 +66,14 @@ pub(super) fn grade(tokens: &[Token], grade: f32) -> Option<f32> {
     (mass >= MIN_MASS).then(|| (sum / mass) as f32)
 }
 
-/// How probable it is that a "0" follows.
+/// Returns the probability that a "0" follows.
 fn zero_behind(token: &Token) -> f64 {
     let zero = alternatives(token).into_iter().find(|alternative| alternative.bytes() == b"0");
     zero.map_or(0.0, Alternative::probability)
 }
 
-/// The likely tokens of a place, each once. The chosen one is among the likeliest unless it was drawn from far below.
+/// Returns the likely tokens of a position, each once. The chosen one is among the likeliest unless
+/// it was drawn from far below.
 fn alternatives(token: &Token) -> Vec<&Alternative> {
     let mut all: Vec<&Alternative> = Vec::with_capacity(token.top_logprobs.len() + 1);
     for alternative in token.top_logprobs.iter().chain([&token.chosen]) {
@@ -79,7 +84,7 @@ fn alternatives(token: &Token) -> Vec<&Alternative> {
     all
 }
 
-/// Where a number stands in an answer, if it is the only one there.
+/// Returns the position of a number in an answer, if it is the only number.
 fn only_number(answer: &[u8], digits: &[u8]) -> Option<usize> {
     let is_digit = |at: &usize| answer[*at].is_ascii_digit();
     let start = (0..answer.len()).find(is_digit)?;
@@ -88,7 +93,8 @@ fn only_number(answer: &[u8], digits: &[u8]) -> Option<usize> {
     (is_only && &answer[start..end] == digits).then_some(start)
 }
 
-/// The token with the byte at `start` of the answer, and what the token has before it.
+/// Returns the index of the token with the byte at `start` of the answer, and the bytes of the
+/// token before it.
 fn token_at(tokens: &[Token], start: usize) -> Option<(usize, &[u8])> {
     let mut end = 0;
     for (at, token) in tokens.iter().enumerate() {
@@ -107,7 +113,7 @@ mod tests {
 
     use super::*;
 
-    /// A token that was sure.
+    /// A token with probability 1.
     fn sure(token: &str) -> Token {
         one_of(token, &[(token, 1.0)])
     }

@@ -1,7 +1,7 @@
-//! Reading a grade from what a model answers.
+//! Reads a grade from a model's answer.
 //!
-//! Strict: what is not surely a grade is none, for a wrong grade is worse than a question more. Only the model's answer is read, never a
-//! candidate's text.
+//! Reading is strict, because a wrong grade is worse than another question. Only the model's answer
+//! is read, never a candidate's text.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -15,19 +15,20 @@ pub const MAX_GRADE: f32 = 10.0;
 /// Words before a grade.
 const LABELS: [&str; 4] = ["score", "rating", "grade", "relevance"];
 
-/// The object that is asked for. Serde refuses a name that stands twice, under whatever alias.
+/// The JSON object of an answer. Serde refuses a field that occurs twice, under any alias.
 #[derive(Deserialize)]
 struct Graded {
     #[serde(alias = "rating", alias = "grade", alias = "relevance")]
     score: Value,
 }
 
-/// The grade in an answer, in [0, 10]: a JSON object `{"score": 7}` (also in a Markdown fence, or with a few words around it), a bare number,
-/// "Score: 8/10", "8 out of 10", "Rating: 7.5".
+/// Returns the grade of an answer, in [0, 10]. Accepts a JSON object `{"score": 7}` (also in a
+/// Markdown fence, or with a few words around it), a bare number, "Score: 8/10", "8 out of 10",
+/// "Rating: 7.5".
 ///
 /// # Errors
-/// Why it holds no grade: nothing in it, no number, a number in words or without anything that says it is the grade, different
-/// numbers, a number out of range.
+/// The reason why the answer has no grade: it is empty, has no number, has a number among words
+/// without a label or a scale, has different numbers, or has a number out of range.
 pub fn read(answer: &str) -> Result<f32, String> {
     let text = unfenced(answer);
     if text.is_empty() {
@@ -66,7 +67,8 @@ enum Token<'a> {
     Sign(char),
 }
 
-/// A number alone, after a label or before its scale; all numbers but those of the scale must be the same.
+/// Reads a number alone, after a label or before its scale. All numbers except those of the scale
+/// must be equal.
 fn from_text(text: &str) -> Result<f64, String> {
     let tokens = tokens(text)?;
     let mut grades = Vec::new();
@@ -90,7 +92,7 @@ fn from_text(text: &str) -> Result<f64, String> {
     }
 }
 
-/// How many tokens after a number give its scale, "/10" or "out of 10".
+/// Returns the number of tokens of the scale after a number, "/10" or "out of 10".
 fn scale_after(tokens: &[Token<'_>]) -> Result<usize, String> {
     let (length, scale) = match tokens {
         [Token::Sign('/'), Token::Number(scale), ..] => (2, *scale),
@@ -101,7 +103,7 @@ fn scale_after(tokens: &[Token<'_>]) -> Result<usize, String> {
     if scale == f64::from(MAX_GRADE) { Ok(length) } else { Err("a number that is not on the scale to 10".into()) }
 }
 
-/// Whether a label stands before: "score", then signs, "is" or "of".
+/// Returns true if a label stands before the number: "score", then signs, "is" or "of".
 fn has_label_before(tokens: &[Token<'_>]) -> bool {
     let fills = |token: &&Token<'_>| match token {
         Token::Word(word) => is(word, "is") || is(word, "of"),
@@ -116,7 +118,7 @@ fn is(word: &str, other: &str) -> bool {
     word.eq_ignore_ascii_case(other)
 }
 
-/// Cuts a text into words, numbers and signs; Markdown's emphasis and white space are nothing.
+/// Splits a text into words, numbers and signs. Skips Markdown emphasis and white space.
 fn tokens(text: &str) -> Result<Vec<Token<'_>>, String> {
     let mut tokens = Vec::new();
     let mut rest = text;
@@ -142,7 +144,8 @@ fn tokens(text: &str) -> Result<Vec<Token<'_>>, String> {
     Ok(tokens)
 }
 
-/// Digits with at most one point between them; a sign before them makes the number what it says, out of range or not.
+/// Parses digits with at most one point. A sign is part of the number, which may then be out of
+/// range.
 fn number_in(text: &str) -> Result<f64, String> {
     let is_plain = text.chars().enumerate().all(|(at, c)| c.is_ascii_digit() || c == '.' || (at == 0 && c == '-'));
     let number = if is_plain { text.parse().ok() } else { None };

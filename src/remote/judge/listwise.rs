@@ -1,4 +1,5 @@
-//! An order of several candidates at once, in windows that slide over the list, as RankGPT does (Sun et al. 2023).
+//! Orders several candidates at once, in windows that slide over the list, as RankGPT does (Sun et
+//! al. 2023).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,21 +20,24 @@ use crate::scorer::{CandidateList, ScoreKind, Scored, ScoredList, Scorer, score_
 use crate::service::Service;
 use crate::{Error, Result};
 
-/// Tokens of an answer: the object, and one passage's number with its comma.
+/// Tokens of an answer: for the object, and for one passage's number with its comma.
 const ANSWER_TOKENS: u64 = 64;
 const TOKENS_PER_PASSAGE: u64 = 6;
-/// Put behind the question when the first answer was of no use.
+/// Appended to the question if the first answer could not be read.
 const REMINDER: &str = "Answer with nothing but a JSON object that has the numbers of all passages as \"ranking\", the best first, such as \
                         {\"ranking\": [3, 1, 2]}.";
 
 /// Orders lists of candidates by a language model that sees several at once.
 ///
-/// Windows slide from the end of the list, which is in the first stage's order, to its beginning: each moves its best candidates up into the next. The
-/// score is the candidate's place, `(n - p) / n` for place p from 0 among n: it orders one list and says nothing outside of it.
+/// The list is in the first stage's order. Windows slide from its end to its beginning, and each
+/// one moves its best candidates up into the next. The score is the candidate's place, `(n - p) /
+/// n` for place p from 0 among n. It orders one list and means nothing outside of it.
 ///
-/// Numbers that an answer repeats or that name nothing are dropped, and candidates that it leaves out follow as they stood ([`JudgeCounts::repairs`](crate::call::JudgeCounts::repairs)). A window whose answer
-/// is of no use, even when it is asked for again, stays as it was; a candidate that was in no other window is unscored. A list of one is asked about
-/// by nobody. The windows of a list are asked about one after the other, lists side by side.
+/// Repeated or unknown numbers in an answer are dropped. Candidates that it leaves out follow in
+/// their earlier order ([`JudgeCounts::repairs`](crate::call::JudgeCounts::repairs)). A window
+/// without a readable answer, even after a second question, keeps its order; its candidates are
+/// unscored unless another window judged them. Single-candidate lists skip the model. The windows
+/// of a list are asked one after the other, lists in parallel.
 pub struct ListwiseScorer {
     asker: Asker,
     template: Template,
@@ -42,15 +46,16 @@ pub struct ListwiseScorer {
 }
 
 impl ListwiseScorer {
-    /// Tokens of a candidate that are sent, unless the options say another number: twenty of them are in a request.
+    /// Default maximum of tokens of a candidate that are sent. A request has twenty candidates.
     pub const MAX_CANDIDATE_TOKENS: usize = 512;
 
-    /// A judge over a model of a service.
+    /// Creates a judge over a model of a service.
     ///
     /// # Errors
-    /// [`Error::BadInput`] and [`Error::BadRow`] for a prompt that is no template, uses unknown names or leaves candidates out;
-    /// [`Error::InvalidArgument`] for options or windows out of range, and for [`Unparsed::Zero`], which is for grades; [`Error::FeatureOff`] in a
-    /// build without the feature `remote`.
+    /// [`Error::BadInput`] and [`Error::BadRow`] for a prompt that is not a template, uses unknown
+    /// names or leaves candidates out; [`Error::InvalidArgument`] for options or windows out of
+    /// range, and for [`Unparsed::Zero`], which is for grades; [`Error::FeatureOff`] in a build
+    /// without the feature `remote`.
     pub fn new(service: Arc<dyn Service>, options: JudgeOptions, windows: Windows) -> Result<Self> {
         options.check()?;
         if options.unparsed == Unparsed::Zero {
@@ -105,7 +110,7 @@ impl ListwiseScorer {
     }
 }
 
-/// Pairs in the candidates' order; `order` has their positions, best first.
+/// Returns the pairs in the candidates' order. `order` has the candidates' positions, best first.
 fn pairs(order: &[usize], unjudged: BTreeMap<usize, String>) -> Vec<Scored> {
     let count = order.len();
     let mut pairs = vec![Scored::new(0.0); count];
@@ -116,7 +121,7 @@ fn pairs(order: &[usize], unjudged: BTreeMap<usize, String>) -> Vec<Scored> {
     pairs
 }
 
-/// What a template is filled in with.
+/// Returns the values for the names in a template.
 fn values(query: &str, candidates: &[&str], marker: &str) -> Value {
     let texts: Vec<String> = candidates.iter().map(|text| between(marker, text)).collect();
     json!({ "query": query, "candidates": texts, "count": texts.len(), "marker": marker })

@@ -1,24 +1,25 @@
-//! Lines around a text that the text cannot contain.
+//! Marker lines around a text that the text cannot contain.
 
 use sha2::{Digest, Sha256};
 
 use crate::hex::hex;
 
-/// Bytes of a marker, each two hex digits.
+/// Bytes of a marker, each written as two hex digits.
 const MARKER_BYTES: usize = 6;
 
-/// A word that occurs in none of the texts, however its letters are written: what stands between two lines with it cannot end itself. It
-/// depends on the texts alone, so that the same question is the same request in every run.
+/// Returns a word that occurs in none of the texts, in upper or lower case. So a text between two
+/// lines with the marker cannot end itself. The word depends on the texts alone, so the same
+/// question is the same request in every run.
 pub(super) fn marker(texts: &[&str]) -> String {
     absent_word(texts, MARKER_BYTES)
 }
 
-/// A text between two lines of its marker.
+/// Returns a text between two lines with its marker.
 pub(super) fn between(marker: &str, text: &str) -> String {
     format!("=== {marker} ===\n{text}\n=== {marker} ===")
 }
 
-/// The first of the words that hashes of the texts give and that none of them has.
+/// Returns the first hash of the texts that none of them contains.
 fn absent_word(texts: &[&str], bytes: usize) -> String {
     let mut hash = Sha256::new();
     for text in texts {

@@ -1,13 +1,18 @@
-//! Language models as judges: they are asked how well candidates answer a query, and their answers become scores.
+//! Language models as judges. They are asked how well candidates answer a query, and their answers
+//! become scores.
 //!
-//! [`JudgeScorer`] asks about each candidate alone and takes a grade from 0 to 10 ([`ScoreKind::Rating`](crate::ScoreKind::Rating)). [`ListwiseScorer`] shows
-//! several candidates at once and takes their order ([`ScoreKind::Place`](crate::ScoreKind::Place)).
+//! [`JudgeScorer`] asks about each candidate alone and takes a grade from 0 to 10
+//! ([`ScoreKind::Rating`](crate::ScoreKind::Rating)). [`ListwiseScorer`] shows several candidates
+//! at once and takes their order ([`ScoreKind::Place`](crate::ScoreKind::Place)).
 //!
-//! A candidate is data: it stands between two lines with a marker that it does not contain, and only the model's answer is ever read for a grade. What
-//! a candidate says can still sway a model, as it can sway a person; it cannot be taken for the model's answer.
+//! A candidate is data. It stands between two lines with a marker that it does not contain, and a
+//! grade is read only from the model's answer. The text of a candidate can still sway a model, as
+//! it can sway a person. It cannot be taken for the model's answer.
 //!
-//! An answer of no use is asked for once more, then the candidate is unscored and says why. Failures that concern the run as a whole (a key that is refused,
-//! a quota or a budget that is used up, a service that is not there) end it with an error; answers so far are in the cache, if there is one.
+//! A question whose answer cannot be read is asked once more. If that fails too, the candidate is
+//! unscored and has the reason. Failures of the run as a whole (a refused key, a used-up quota or
+//! budget, an unreachable service) end it with an error. Answers so far are in the cache, if there
+//! is one.
 
 mod asker;
 mod expected;
@@ -41,27 +46,28 @@ pub use windows::Windows;
 use crate::store::read_small_text;
 use crate::{Error, Result};
 
-/// The prompt of [`JudgeScorer`] unless another is given; its head says how one is written.
+/// Default prompt of [`JudgeScorer`]. The comment at its top explains the format.
 pub const POINTWISE_PROMPT: &str = include_str!("pointwise.txt");
-/// The prompt of [`ListwiseScorer`] unless another is given.
+/// Default prompt of [`ListwiseScorer`].
 pub const LISTWISE_PROMPT: &str = include_str!("listwise.txt");
 
-/// Questions under way at once unless another number is asked for.
+/// Default number of questions under way at once.
 pub const DEFAULT_CONCURRENCY: usize = 8;
 
-/// How judges ask.
+/// Options of judges.
 #[derive(Clone)]
 pub struct JudgeOptions {
-    /// Another prompt than [`POINTWISE_PROMPT`] or [`LISTWISE_PROMPT`].
+    /// A prompt in place of [`POINTWISE_PROMPT`] or [`LISTWISE_PROMPT`].
     pub prompt: Option<PromptSource>,
-    /// Tokens of a candidate that are sent; what is beyond is cut and reported. `None`: [`JudgeScorer::MAX_CANDIDATE_TOKENS`],
-    /// [`ListwiseScorer::MAX_CANDIDATE_TOKENS`].
+    /// Maximum number of tokens of a candidate that are sent. The rest is cut and reported. `None`:
+    /// [`JudgeScorer::MAX_CANDIDATE_TOKENS`], [`ListwiseScorer::MAX_CANDIDATE_TOKENS`].
     pub max_candidate_tokens: Option<usize>,
-    /// Questions under way at once, at least 1.
+    /// Number of questions under way at once, at least 1.
     pub concurrency: usize,
-    /// What becomes of a candidate whose grade cannot be read.
+    /// The handling of a candidate whose grade cannot be read.
     pub unparsed: Unparsed,
-    /// Whether grades are refined by the probabilities of the model's tokens, where the service tells them.
+    /// True if grades are refined by the probabilities of the model's tokens, if the service
+    /// reports them.
     pub logprobs: bool,
 }
 
@@ -88,23 +94,24 @@ impl JudgeOptions {
     }
 }
 
-/// A prompt of the user's own.
+/// A prompt of the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PromptSource {
-    /// The file, for messages.
+    /// The name of the file, for messages.
     pub name: String,
-    /// What is in it.
+    /// The content of the file.
     pub text: String,
 }
 
-/// A larger file is no prompt.
+/// Maximum size of a prompt file.
 const MAX_PROMPT_BYTES: u64 = 1 << 20;
 
 impl PromptSource {
     /// Reads a regular file of at most 1 MiB.
     ///
     /// # Errors
-    /// [`Error::Io`] for a file that cannot be read, is a pipe or a device, is larger, or is not UTF-8.
+    /// [`Error::Io`] for a file that cannot be read, is a pipe or a device, is larger, or is not
+    /// UTF-8.
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let text = read_small_text(path, MAX_PROMPT_BYTES).map_err(Error::io("read", path))?;
@@ -112,12 +119,12 @@ impl PromptSource {
     }
 }
 
-/// How judges are asked.
+/// The method of a judge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JudgeMethod {
-    /// About each candidate alone: [`JudgeScorer`].
+    /// Asks about each candidate alone: [`JudgeScorer`].
     Pointwise,
-    /// About several at once: [`ListwiseScorer`].
+    /// Asks about several candidates at once: [`ListwiseScorer`].
     Listwise(Windows),
 }
 
@@ -133,13 +140,15 @@ impl FromStr for JudgeMethod {
     }
 }
 
-/// What becomes of a candidate whose grade cannot be read, even when it is asked for again.
+/// The handling of a candidate whose grade cannot be read, even after a second question.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Unparsed {
-    /// It has no score: it is ranked below all that have one, in the input's order, and says why.
+    /// The candidate has no score. It is ranked below all scored ones, in the input's order, with
+    /// the reason.
     #[default]
     Unscored,
-    /// It has the score 0, like a candidate that has nothing to do with the query. [`JudgeCounts::unparsed`] counts these too.
+    /// The candidate has the score 0, as one that is not relevant to the query.
+    /// [`JudgeCounts::unparsed`] counts it too.
     Zero,
 }
 

@@ -1,7 +1,8 @@
-//! What a model takes beside messages.
+//! Optional parameters of a model's requests.
 //!
-//! Services refuse a whole request for one parameter that a model does not take. What is known of families of models is not sent to them; what a
-//! service says it refuses is not sent again in this run.
+//! Services refuse a whole request for one parameter that a model does not take. Parameters that a
+//! family of models is known to refuse are not sent. Others are dropped for the rest of the run
+//! after the first refusal.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -10,7 +11,7 @@ use serde_json::Value;
 use crate::provider::{Chats, Parameter};
 use crate::service::ServiceError;
 
-/// Which parameters a model takes, as far as is known; threads learn together.
+/// The parameters that a model takes, as far as is known. All threads share it.
 pub(super) struct Parameters {
     wire: &'static dyn Chats,
     refused: AtomicU8,
@@ -18,15 +19,15 @@ pub(super) struct Parameters {
 }
 
 impl Parameters {
-    /// What is known of a model's family by its name.
+    /// Returns the known parameters of a model's family, by the model's name.
     pub fn of_model(wire: &'static dyn Chats, model: &str) -> Self {
-        // Gateways put an organisation before it: openai/gpt-5.
+        // Gateways prefix the organisation: openai/gpt-5.
         let name = model.rsplit('/').next().unwrap_or(model).to_ascii_lowercase();
         let bits = wire.refused(&name).iter().fold(0, |bits, parameter| bits | parameter.bit());
         Self { wire, refused: AtomicU8::new(bits), reasons: wire.reasons(&name) }
     }
 
-    /// Whether the model thinks before it answers, in tokens that count as answered.
+    /// Returns true if the model thinks before it answers, in tokens that count as output.
     pub fn reasons(&self) -> bool {
         self.reasons
     }
@@ -35,7 +36,8 @@ impl Parameters {
         self.refused.load(Ordering::Relaxed) & parameter.bit() == 0
     }
 
-    /// Remembers the parameter of a request's body that a service refuses it for; `None` when the error is about something else.
+    /// Records the parameter of a request's body that a service refuses. Returns `None` if the
+    /// error is about something else.
     pub fn learn(&self, error: &ServiceError, body: &Value) -> Option<Parameter> {
         let ServiceError::Refused { status: 400 | 422, param, message, .. } = error else { return None };
         let is_named = |name: &str| match param {

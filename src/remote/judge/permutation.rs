@@ -1,30 +1,33 @@
-//! Reading an order of numbered passages from what a model answers, and repairing it as RankGPT does (Sun et al. 2023).
+//! Reads an order of numbered passages from a model's answer, and repairs it as RankGPT does (Sun
+//! et al. 2023).
 
 use serde::Deserialize;
 
 use super::words::unfenced;
 use crate::provider::excerpt;
 
-/// The object that is asked for.
+/// The JSON object of an answer.
 #[derive(Deserialize)]
 struct Ranked {
     #[serde(alias = "order", alias = "permutation")]
     ranking: Vec<i64>,
 }
 
-/// An order of all passages, and what had to be repaired for it.
+/// An order of all passages, and the number of its repairs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Permutation {
     /// Positions from 0, the best first, each once.
     pub order: Vec<usize>,
-    /// Numbers that came again or name no passage, which were dropped, and passages that were missing, which were put behind the others as they stood.
+    /// The number of repairs. Repeated and unknown numbers are dropped; missing passages follow the
+    /// others in their earlier order.
     pub repairs: usize,
 }
 
-/// The order of `count` passages in an answer: a JSON object `{"ranking": [3, 1, 2]}`, an array, or `[3] > [1] > [2]`.
+/// Reads the order of `count` passages from an answer: a JSON object `{"ranking": [3, 1, 2]}`, an
+/// array, or `[3] > [1] > [2]`.
 ///
 /// # Errors
-/// Why it holds none.
+/// The reason why the answer has no order.
 pub(super) fn read(answer: &str, count: usize) -> Result<Permutation, String> {
     let text = unfenced(answer);
     if text.is_empty() {
@@ -44,7 +47,7 @@ fn from_json(text: &str) -> Option<Vec<i64>> {
     serde_json::from_str::<Ranked>(object).ok().map(|ranked| ranked.ranking)
 }
 
-/// Numbers in brackets, whatever stands around them; else nothing but numbers, '>' and commas.
+/// Reads numbers in brackets, with any text around them; else nothing but numbers, '>' and commas.
 fn from_text(text: &str) -> Option<Vec<i64>> {
     if text.contains('{') {
         return None;
@@ -59,7 +62,7 @@ fn from_text(text: &str) -> Option<Vec<i64>> {
     numbers.ok()
 }
 
-/// The order that the numbers, counted from 1, give, and how many of them were of use.
+/// Returns the order that the numbers, counted from 1, give, and how many of them were valid.
 fn repaired(numbers: &[i64], count: usize) -> (Permutation, usize) {
     let mut is_named = vec![false; count];
     let mut order = Vec::with_capacity(count);

@@ -1,4 +1,4 @@
-//! A grade for each candidate alone.
+//! Grades each candidate alone.
 
 use std::sync::Arc;
 
@@ -16,19 +16,21 @@ use crate::scorer::{CandidateList, ScoreKind, Scored, ScoredList, Scorer, score_
 use crate::service::Service;
 use crate::{Error, Result};
 
-/// Tokens of an answer: the object, and a few words that a model without a schema puts around it.
+/// Tokens of an answer: the object, and a few words around it from a model without a schema.
 const ANSWER_TOKENS: u64 = 64;
-/// Put behind the question when the first answer was of no use.
+/// Appended to the question if the first answer could not be read.
 const REMINDER: &str =
     "Answer with nothing but a JSON object that has the grade from 0 to 10 as \"score\", such as {\"score\": 7}.";
 
 /// Grades each candidate from 0 to 10 by a language model.
 ///
-/// The score is the grade that the model gives, or where the service tells how probable its tokens were ([`JudgeOptions::logprobs`]) the grade
-/// that it expects, `sum of p(s) * s / sum of p(s)` over the grades s from 0 to 10: grades alone have many ties. The score of a pair does not depend on
-/// other candidates; whether the same question gets the same answer twice is the service's affair, and a cache's.
+/// The score is the grade that the model gives. If the service reports the probabilities of tokens
+/// ([`JudgeOptions::logprobs`]), it is the expected grade, `sum of p(s) * s / sum of p(s)` over the
+/// grades s from 0 to 10, because grades alone have many ties. The score of a pair does not depend
+/// on other candidates. The same question gets the same answer twice only if the service or a cache
+/// gives it.
 ///
-/// Questions go out side by side; the scores do not depend on which is answered first.
+/// Questions are sent in parallel; the scores do not depend on the order of the answers.
 pub struct JudgeScorer {
     asker: Asker,
     template: Template,
@@ -36,14 +38,15 @@ pub struct JudgeScorer {
 }
 
 impl JudgeScorer {
-    /// Tokens of a candidate that are sent, unless the options say another number.
+    /// Default maximum of tokens of a candidate that are sent.
     pub const MAX_CANDIDATE_TOKENS: usize = 2048;
 
-    /// A judge over a model of a service.
+    /// Creates a judge over a model of a service.
     ///
     /// # Errors
-    /// [`Error::BadInput`] and [`Error::BadRow`] for a prompt that is no template, uses unknown names or leaves the candidate out;
-    /// [`Error::InvalidArgument`] for options out of range; [`Error::FeatureOff`] in a build without the feature `remote`.
+    /// [`Error::BadInput`] and [`Error::BadRow`] for a prompt that is not a template, uses unknown
+    /// names or leaves the candidate out; [`Error::InvalidArgument`] for options out of range;
+    /// [`Error::FeatureOff`] in a build without the feature `remote`.
     pub fn new(service: Arc<dyn Service>, options: JudgeOptions) -> Result<Self> {
         options.check()?;
         let (file, text) = match &options.prompt {
@@ -68,7 +71,7 @@ impl JudgeScorer {
         Ok(outcome?)
     }
 
-    /// The grades of pairs of a query and a text, in their order.
+    /// Returns the grades of pairs of a query and a text, in their order.
     fn grades(&self, pairs: &[(&str, usize)], sent: &[Sent<'_>], call: &Call<'_>) -> Result<Vec<Outcome<f32>>> {
         let grade = |at: usize| {
             let (query, text) = pairs[at];
@@ -93,12 +96,13 @@ fn read(answer: &Answer, call: &Call<'_>) -> Outcome<f32> {
     Ok(expected)
 }
 
-/// What a template is filled in with.
+/// Returns the values for the names in a template.
 fn values(query: &str, candidate: &str, marker: &str) -> Value {
     json!({ "query": query, "candidate": between(marker, candidate), "marker": marker })
 }
 
-/// Whole grades by name, for not every service knows ranges of numbers.
+/// Lists the whole grades one by one, because some services do not support number ranges in a
+/// schema.
 fn form() -> Form {
     let grades: Vec<u32> = (0..=grade::MAX_GRADE as u32).collect();
     let schema = json!({

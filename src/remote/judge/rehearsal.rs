@@ -1,4 +1,4 @@
-//! What judging would take, without asking anybody.
+//! Estimates the cost of judging, without a service.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -11,42 +11,44 @@ use crate::service::{Origin, Price, Provider, Reply, Request, Service, ServiceEr
 /// An answer that every judge can read.
 const ANSWER: &str = r#"{"score": 0, "ranking": [1]}"#;
 
-/// A service that sends nothing: it counts what a judge over it asks, and answers each question at once. Questions that would be asked a second time are
-/// not among them, for nobody knows which; nor does it know what a cache has.
+/// A service that sends nothing. It counts the questions of a judge and answers each one at once.
+/// Second questions after an unreadable answer are not counted, because they cannot be foreseen.
+/// Answers in a cache are counted.
 pub struct Rehearsal {
     provider: Provider,
     model: String,
     estimate: Mutex<JudgeEstimate>,
 }
 
-/// What judging would take.
+/// The estimated cost of judging.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct JudgeEstimate {
-    /// Requests.
+    /// The number of requests.
     pub requests: u64,
-    /// Tokens at most.
+    /// The maximum number of tokens.
     pub tokens: TokenCount,
 }
 
 impl JudgeEstimate {
-    /// The most that it would cost, in dollars.
+    /// Returns the maximum price, in dollars.
     pub fn dollars(&self, price: &Price) -> f64 {
         price.dollars(self.tokens.into())
     }
 }
 
 impl Rehearsal {
-    /// In the place of a model.
+    /// Creates a rehearsal in place of a model.
     pub fn new(provider: Provider, model: impl Into<String>) -> Self {
         Self { provider, model: model.into(), estimate: Mutex::default() }
     }
 
-    /// What was asked so far.
+    /// Returns the estimate for the questions so far.
     pub fn estimate(&self) -> JudgeEstimate {
         *self.estimate.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether tokens are counted as the service counts them; else they are an estimate from above.
+    /// Returns true if tokens are counted as the service counts them; else the count is an upper
+    /// estimate.
     pub fn is_exact(&self) -> bool {
         TokenCounter::for_model(self.provider, &self.model).is_exact()
     }

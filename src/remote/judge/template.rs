@@ -1,4 +1,4 @@
-//! Prompts as files that users can replace.
+//! Prompt files that users can replace.
 
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior};
@@ -7,29 +7,31 @@ use serde_json::Value;
 use crate::provider::Prompt;
 use crate::{Error, Result};
 
-/// Lines that begin the parts of a template, which are templates of these names.
+/// Header lines of the parts of a template. Each part is a template with that name.
 const SYSTEM: &str = "[system]";
 const USER: &str = "[user]";
-/// What stands above them: comments.
+/// Name of the part above the headers: comments.
 const HEAD: &str = "[head]";
 
 /// A prompt with names that each request fills in.
 pub(super) struct Template {
     environment: Environment<'static>,
-    /// The file, for messages.
+    /// The name of the file, for messages.
     file: String,
 }
 
 impl Template {
-    /// Reads a template: below a line `[system]` the instructions, below `[user]` the question; without such lines all of it is the question. The
-    /// names in `example` are all that it may use.
+    /// Parses a template. The instructions stand below a line `[system]`, the question below
+    /// `[user]`; without these lines the whole text is the question. The template may use only the
+    /// names in `example`.
     ///
     /// # Errors
-    /// [`Error::BadInput`] when it is no template, uses other names, or cannot be filled in; [`Error::BadRow`] where the line is known.
+    /// [`Error::BadInput`] if it is not a template, uses other names, or cannot be filled in;
+    /// [`Error::BadRow`] if the line is known.
     pub fn parse(source: &str, file: &str, example: &Value) -> Result<Self> {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        // Prompts are text, whatever the file is called.
+        // Prompts are plain text, whatever the file's extension.
         environment.set_auto_escape_callback(|_| AutoEscape::None);
         let mut template = Self { environment, file: file.to_owned() };
         for (part, text) in parts(source).map_err(|message| template.wrong(message))? {
@@ -41,10 +43,10 @@ impl Template {
         Ok(template)
     }
 
-    /// The prompt of a request.
+    /// Fills in the prompt of a request.
     ///
     /// # Errors
-    /// As [`Template::parse`], where filling in fails.
+    /// As [`Template::parse`], if filling in fails.
     pub fn fill(&self, values: &Value) -> Result<Prompt> {
         Ok(Prompt { system: self.render(SYSTEM, values)?, user: self.render(USER, values)? })
     }
@@ -87,7 +89,8 @@ impl Template {
     }
 }
 
-/// The three parts of a source, each below as many empty lines as stand above it in the file, so that errors count the file's lines.
+/// Splits a source into its three parts. Each part begins with as many empty lines as stand above
+/// it in the file, so that errors have the file's line numbers.
 fn parts(source: &str) -> Result<[(&'static str, String); 3], String> {
     let has_headers = source.lines().any(|line| matches!(line.trim(), SYSTEM | USER));
     let mut parts = [(HEAD, String::new()), (SYSTEM, String::new()), (USER, String::new())];

@@ -4,17 +4,18 @@ use std::ops::Range;
 
 use crate::{Error, Result};
 
-/// How windows slide over a list, from its end to its beginning.
+/// The size and step of windows that slide over a list, from its end to its beginning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Windows {
-    /// Candidates of a window, at least 2.
+    /// Number of candidates in a window, at least 2.
     pub size: usize,
-    /// How far the next window lies before it, from 1 to `size`: the best `size - step` of a window are in the next one too.
+    /// Distance to the next window towards the list's beginning, from 1 to `size`. The best `size -
+    /// step` candidates of a window are in the next one too.
     pub step: usize,
 }
 
 impl Default for Windows {
-    /// RankGPT's.
+    /// The values of RankGPT.
     fn default() -> Self {
         Self { size: 20, step: 10 }
     }
@@ -31,13 +32,13 @@ impl Windows {
         Ok(self)
     }
 
-    /// The windows over `count` candidates, in the order in which they are asked about.
+    /// Returns the windows over `count` candidates, in the order in which they are asked.
     pub(super) fn over(self, count: usize) -> Vec<Range<usize>> {
         let mut windows = Vec::new();
         let mut end = if count < 2 { 0 } else { count };
         while end > 0 {
             let start = end.saturating_sub(self.size);
-            // One candidate alone is nothing to order.
+            // A single candidate needs no order.
             windows.push(start..end.max(2));
             end = if start == 0 { 0 } else { end - self.step };
         }

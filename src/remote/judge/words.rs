@@ -1,10 +1,11 @@
-//! What is common to reading answers.
+//! Helpers for reading answers.
 
-/// An answer without white space around it; of one with a single Markdown fence, what is inside.
+/// Returns an answer without white space around it. Of an answer with a single Markdown fence,
+/// returns the inside.
 pub(super) fn unfenced(answer: &str) -> &str {
     let pieces: Vec<&str> = answer.split("```").collect();
     let inner = match pieces.as_slice() {
-        // Behind the fence may stand a language.
+        // The fence may name a language.
         [_, inner, _] => inner.trim_start_matches(|c: char| c.is_ascii_alphabetic()),
         _ => answer,
     };
