@@ -145,23 +145,6 @@ fn ask_until_nobody_listens(address: &str, says: &std::sync::mpsc::Sender<()>) -
     statuses
 }
 
-#[test]
-fn a_second_signal_does_not_wait_for_the_answers() {
-    let serving = serve(&["--drain-timeout", "3600"], &[]);
-    let waiting = serving.send("POST /rerank", "", &towers(60_000).to_string());
-    while !serving.ask("GET /metrics", "", "").1.contains("\nnearsort_requests_running 1\n") {
-        std::thread::yield_now();
-    }
-    serving.signal(libc::SIGTERM);
-    while TcpStream::connect(&serving.address).is_ok() {
-        std::thread::yield_now();
-    }
-    serving.signal(libc::SIGTERM);
-    let (status, body) = answer(waiting);
-    assert!(status == 503 && body.contains("shutting down"), "{status} {body}");
-    assert_eq!(serving.end().0, Some(0));
-}
-
 /// Lines are lost then, and nothing else.
 #[cfg(target_os = "linux")]
 #[test]

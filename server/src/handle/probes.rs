@@ -37,7 +37,9 @@ pub(crate) async fn prove(app: &Arc<App>, served: &Arc<Served>) {
     let mut checked = Ok(());
     for _ in 0..served.proof.begin() {
         let answer = rank(app, served, &Arc::new(golden_request()), &Context::new()).await;
-        checked = checked.and(answer.map_err(|error| error.to_string()).and_then(|answer| check(served, &answer)));
+        checked = checked.and(
+            answer.map_err(|error| error.to_string()).and_then(|answer| check(&served.name, &served.proof, &answer)),
+        );
     }
     if let Err(reason) = &checked {
         tracing::error!(model = served.name, reason, "the self-test failed");

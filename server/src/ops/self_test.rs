@@ -7,7 +7,6 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::models::Served;
 use crate::wire::{Limits, RerankAnswer, RerankRequest};
 
 const QUERY: &str = "Where is the Eiffel Tower?";
@@ -72,7 +71,7 @@ pub(crate) fn golden_request() -> RerankRequest {
 }
 
 /// Checks that the answer is that of a working model.
-pub(crate) fn check(served: &Served, answer: &RerankAnswer) -> Result<(), String> {
+pub(crate) fn check(model: &str, proof: &Proof, answer: &RerankAnswer) -> Result<(), String> {
     let mut scores = [f64::NAN; 3];
     for candidate in answer.ranked() {
         if let Some(score) = scores.get_mut(candidate.index) {
@@ -82,11 +81,11 @@ pub(crate) fn check(served: &Served, answer: &RerankAnswer) -> Result<(), String
     if let Some(at) = scores.iter().position(|score| !score.is_finite()) {
         return Err(format!("the score of document {at} is not finite"));
     }
-    if served.proof.first.get().is_none() && answer.ranked()[0].index != 1 {
+    if proof.first.get().is_none() && answer.ranked()[0].index != 1 {
         // A model for another language or task may be right to differ.
-        tracing::warn!(model = served.name, "the model ranks the self-test's list in an unusual order");
+        tracing::warn!(model, "the model ranks the self-test's list in an unusual order");
     }
-    served.proof.check(scores)
+    proof.check(scores)
 }
 
 #[cfg(test)]
