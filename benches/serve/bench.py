@@ -102,14 +102,19 @@ class Server:
     def end(self) -> None:
         self.go_on()
         self.process.terminate()
-        self.process.wait(60)
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            # infinity first does the work of clients that have gone.
+            print(f"{self.name} did not end within 30 s of SIGTERM", file=sys.stderr)
+            self.process.kill()
+            self.process.wait()
 
 
 def of_nearsort(name: str, options: argparse.Namespace, folder: pathlib.Path, *more: str) -> Server:
     port = free_port()
-    binary = ROOT / "target" / "release" / "nearsort"
     models = ["--model", f"{options.model_dir}=minilm", "--model", f"{options.cross_dir}=cross"]
-    command = [binary, "serve", "--listen", f"127.0.0.1:{port}", *models, "--log", "warn", *more]
+    command = [options.nearsort, "serve", "--listen", f"127.0.0.1:{port}", *models, "--log", "warn", *more]
     return Server(name, command, "/readyz", port, folder)
 
 
@@ -144,6 +149,7 @@ def post(url: str, payload: pathlib.Path) -> float:
 
 def throughput(server: Server, path: str, count: int, clients: int, payload: pathlib.Path, options) -> dict:
     url = server.url + ("/rerank" if path == "/hybrid" else path)
+    # The first one also waits for what clients of the measurement before have left behind.
     alone = min(post(url, payload) for _ in range(2))
     # Each client has at least three answers: a time-out of the clock would count none of a slow server.
     seconds = max(options.seconds, 3.2 * clients * alone + 1)
@@ -156,6 +162,7 @@ def short_beside_long(server: Server, bodies: dict, path: str, seconds: float) -
     url = server.url + path
     command = ["wrk", "-t", "1", "-c", "1", "-d", f"{seconds + 2:.0f}s", "--timeout", "300s", "-s", HERE / "post.lua", url]
     environment = {**os.environ, "BODY": str(bodies[path, 1000])}
+    post(url, bodies[path, 10])
     long = subprocess.Popen([str(part) for part in command], stdout=subprocess.DEVNULL, env=environment)
     try:
         time.sleep(1)
@@ -177,8 +184,7 @@ def library_ms(options: argparse.Namespace, model: pathlib.Path, payload: pathli
                 # A word of its own, so that no list is a copy of another whose texts are encoded already.
                 own = [{**row, "text": f"{number} {row['text']}"} for row in candidates]
                 out.write(json.dumps({"query_id": str(number), "query": request["query"], "candidates": own}) + "\n")
-        binary = ROOT / "target" / "release" / "nearsort"
-        command = [binary, "rerank", "--candidates", path, "--model", model, "--format", "jsonl"]
+        command = [options.nearsort, "rerank", "--candidates", path, "--model", model, "--format", "jsonl"]
         began = time.perf_counter()
         subprocess.run([str(part) for part in command], check=True, capture_output=True)
         return time.perf_counter() - began
@@ -217,6 +223,7 @@ def overhead(server: Server, bodies: dict, options: argparse.Namespace, folder: 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--nearsort", type=pathlib.Path, default=ROOT / "target" / "release" / "nearsort")
     parser.add_argument("--model-dir", type=pathlib.Path, required=True)
     parser.add_argument("--cross-dir", type=pathlib.Path, required=True)
     parser.add_argument("--infinity", type=pathlib.Path, help="the program infinity_emb of a venv of its own")
@@ -224,14 +231,14 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--cross-onnx-dir", type=pathlib.Path)
     parser.add_argument("--f32", action="store_true", help="nearsort with --precision f32 too")
     parser.add_argument("--seconds", type=float, default=8, help="of a measurement, at least; default: %(default)s")
-    parser.add_argument("--longest", type=float, default=60, help="at most; default: %(default)s")
+    parser.add_argument("--longest", type=float, default=240, help="at most; default: %(default)s")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--lists", type=int, default=40, help="of a measurement of the overhead; default: %(default)s")
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 64])
     parser.add_argument("--parts", nargs="+", default=["throughput", "beside", "overhead", "memory", "hang-up"])
     parser.add_argument("--output", type=pathlib.Path)
     options = parser.parse_args()
-    for name in ("model_dir", "cross_dir", "infinity", "onnx_dir", "cross_onnx_dir"):
+    for name in ("nearsort", "model_dir", "cross_dir", "infinity", "onnx_dir", "cross_onnx_dir"):
         if getattr(options, name):
             setattr(options, name, getattr(options, name).resolve())
     if not shutil.which("wrk"):
