@@ -27,6 +27,7 @@ import json
 import os
 import pathlib
 import random
+import resource
 import shutil
 import signal
 import socket
@@ -102,14 +103,19 @@ class Server:
     def end(self) -> None:
         self.go_on()
         self.process.terminate()
-        self.process.wait(60)
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            # infinity first does the work of clients that have gone.
+            print(f"{self.name} did not end within 30 s of SIGTERM", file=sys.stderr)
+            self.process.kill()
+            self.process.wait()
 
 
 def of_nearsort(name: str, options: argparse.Namespace, folder: pathlib.Path, *more: str) -> Server:
     port = free_port()
-    binary = ROOT / "target" / "release" / "nearsort"
     models = ["--model", f"{options.model_dir}=minilm", "--model", f"{options.cross_dir}=cross"]
-    command = [binary, "serve", "--listen", f"127.0.0.1:{port}", *models, "--log", "warn", *more]
+    command = [options.nearsort, "serve", "--listen", f"127.0.0.1:{port}", *models, "--log", "warn", *more]
     return Server(name, command, "/readyz", port, folder)
 
 
@@ -144,6 +150,7 @@ def post(url: str, payload: pathlib.Path) -> float:
 
 def throughput(server: Server, path: str, count: int, clients: int, payload: pathlib.Path, options) -> dict:
     url = server.url + ("/rerank" if path == "/hybrid" else path)
+    # The first one also waits for what clients of the measurement before have left behind.
     alone = min(post(url, payload) for _ in range(2))
     # Each client has at least three answers: a time-out of the clock would count none of a slow server.
     seconds = max(options.seconds, 3.2 * clients * alone + 1)
@@ -156,6 +163,7 @@ def short_beside_long(server: Server, bodies: dict, path: str, seconds: float) -
     url = server.url + path
     command = ["wrk", "-t", "1", "-c", "1", "-d", f"{seconds + 2:.0f}s", "--timeout", "300s", "-s", HERE / "post.lua", url]
     environment = {**os.environ, "BODY": str(bodies[path, 1000])}
+    post(url, bodies[path, 10])
     long = subprocess.Popen([str(part) for part in command], stdout=subprocess.DEVNULL, env=environment)
     try:
         time.sleep(1)
@@ -165,58 +173,57 @@ def short_beside_long(server: Server, bodies: dict, path: str, seconds: float) -
     return {"what": "beside", "server": server.name, "path": path, "candidates": 10, **found}
 
 
-def library_ms(options: argparse.Namespace, model: pathlib.Path, payload: pathlib.Path, folder: pathlib.Path) -> float:
-    """Milliseconds a list by the library: many lists in one run of the command, less a run of one."""
+def of_library(options: argparse.Namespace, model: pathlib.Path, payload: pathlib.Path, folder: pathlib.Path) -> tuple:
+    """Milliseconds of the clock and of processors a list: many lists in one run of the command, less a run of one."""
     request = json.loads(payload.read_text())
-    candidates = [{"id": str(at), "text": text} for at, text in enumerate(request["documents"])]
 
-    def seconds(lists: int) -> float:
+    def run(lists: int) -> tuple[float, float]:
         path = folder / f"lists-{lists}.jsonl"
         with path.open("w") as out:
             for number in range(lists):
                 # A word of its own, so that no list is a copy of another whose texts are encoded already.
-                own = [{**row, "text": f"{number} {row['text']}"} for row in candidates]
+                own = [{"id": str(at), "text": f"{number} {text}"} for at, text in enumerate(request["documents"])]
                 out.write(json.dumps({"query_id": str(number), "query": request["query"], "candidates": own}) + "\n")
-        binary = ROOT / "target" / "release" / "nearsort"
-        command = [binary, "rerank", "--candidates", path, "--model", model, "--format", "jsonl"]
-        began = time.perf_counter()
+        command = [options.nearsort, "rerank", "--candidates", path, "--model", model, "--format", "jsonl"]
+        before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
         subprocess.run([str(part) for part in command], check=True, capture_output=True)
-        return time.perf_counter() - began
+        wall, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+        return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
-    lists = options.lists
-    return (min(seconds(lists + 1) for _ in range(3)) - min(seconds(1) for _ in range(3))) / lists * 1e3
+    many, one = run(options.lists + 1), run(1)
+    return tuple((a - b) / options.lists * 1e3 for a, b in zip(many, one))
 
 
-def server_ms(url: str, payload: pathlib.Path, lists: int) -> float:
-    """Milliseconds a list by one client: the same texts, each list with words of its own."""
+def of_server(server: Server, payload: pathlib.Path, lists: int) -> tuple:
+    """Milliseconds of the clock and of the server's processors a list, by one client: the same texts."""
     request = json.loads(payload.read_text())
-    connection = special.Connection(url)
-    times = []
-    for number in range(lists):
+    connection, wall, before = special.Connection(server.url), 0.0, special.cpu_seconds(server.process.pid)
+    for number in range(1, lists + 1):
         body = {**request, "documents": [f"{number} {text}" for text in request["documents"]]}
         payload = json.dumps(body).encode()
         began = time.perf_counter()
         connection.post("/rerank", payload)
-        times.append(time.perf_counter() - began)
-    return statistics.mean(times) * 1e3
+        wall += time.perf_counter() - began
+    return wall / lists * 1e3, (special.cpu_seconds(server.process.pid) - before) / lists * 1e3
 
 
-def overhead(server: Server, bodies: dict, options: argparse.Namespace, folder: pathlib.Path) -> list[dict]:
-    rows = []
+def overhead(server: Server, bodies: dict, options: argparse.Namespace, folder: pathlib.Path):
+    """In turns; the ratios are of the same turn. On a machine that others use, time of processors says more than the clock."""
     for path, model in (("/hybrid", options.model_dir), ("/rerank", options.cross_dir)):
-        pairs = []
+        turns = []
         for _ in range(options.rounds):
-            pairs.append((server_ms(server.url, bodies[path, 100], options.lists),
-                          library_ms(options, model, bodies[path, 100], folder)))
-        served, alone = (statistics.median(column) for column in zip(*pairs))
-        ratio = statistics.median(served / alone for served, alone in pairs)
-        rows.append({"what": "overhead", "path": path, "server_ms": served, "library_ms": alone, "ratio": ratio,
-                     "pairs": pairs})
-    return rows
+            payload = bodies[path, 100]
+            turns.append((*of_server(server, payload, options.lists), *of_library(options, model, payload, folder)))
+        columns = [statistics.median(column) for column in zip(*turns)]
+        names = ("server_ms", "server_cpu_ms", "library_ms", "library_cpu_ms")
+        yield {"what": "overhead", "path": path, **dict(zip(names, columns)), "turns": turns,
+               "ratio": statistics.median(turn[0] / turn[2] for turn in turns),
+               "cpu_ratio": statistics.median(turn[1] / turn[3] for turn in turns)}
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--nearsort", type=pathlib.Path, default=ROOT / "target" / "release" / "nearsort")
     parser.add_argument("--model-dir", type=pathlib.Path, required=True)
     parser.add_argument("--cross-dir", type=pathlib.Path, required=True)
     parser.add_argument("--infinity", type=pathlib.Path, help="the program infinity_emb of a venv of its own")
@@ -224,14 +231,14 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--cross-onnx-dir", type=pathlib.Path)
     parser.add_argument("--f32", action="store_true", help="nearsort with --precision f32 too")
     parser.add_argument("--seconds", type=float, default=8, help="of a measurement, at least; default: %(default)s")
-    parser.add_argument("--longest", type=float, default=60, help="at most; default: %(default)s")
+    parser.add_argument("--longest", type=float, default=240, help="at most; default: %(default)s")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--lists", type=int, default=40, help="of a measurement of the overhead; default: %(default)s")
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 64])
     parser.add_argument("--parts", nargs="+", default=["throughput", "beside", "overhead", "memory", "hang-up"])
     parser.add_argument("--output", type=pathlib.Path)
     options = parser.parse_args()
-    for name in ("model_dir", "cross_dir", "infinity", "onnx_dir", "cross_onnx_dir"):
+    for name in ("nearsort", "model_dir", "cross_dir", "infinity", "onnx_dir", "cross_onnx_dir"):
         if getattr(options, name):
             setattr(options, name, getattr(options, name).resolve())
     if not shutil.which("wrk"):

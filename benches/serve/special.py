@@ -61,8 +61,9 @@ def memory(url: str, pid: int, passage, chance) -> dict:
                 if not jobs:
                     return
                 number, size = jobs.pop()
-            # Texts of their own in every request; every tenth list has texts of several windows.
-            documents = [passage(number * 101 + at) * (8 if number % 10 == 0 and size < 100 else 1) for at in range(size)]
+            # Short texts of their own in every request; in every tenth list long ones, which are read in windows.
+            texts = [passage(number * 101 + at) for at in range(size)]
+            documents = [text * 6 if number % 10 == 0 and size < 100 else text[:80] for text in texts]
             path, body = [("/rerank", {"model": "minilm", "query": f"{number}?", "documents": documents}),
                           ("/rerank", {"model": "cross", "query": f"{number}?", "documents": documents}),
                           ("/embeddings", {"model": "minilm", "input": documents})][number % 3]
