@@ -95,6 +95,7 @@ def mapped(table: pa.Table, actor: type, actors: int, cpus: int) -> pa.Table:
 def by_spark(table: pa.Table) -> pa.Table:
     os.environ["PYSPARK_PYTHON"] = sys.executable
     from pyspark.sql import SparkSession
+    from pyspark.sql.types import StructType
 
     session = (
         SparkSession.builder.master("local[2]")
@@ -104,7 +105,8 @@ def by_spark(table: pa.Table) -> pa.Table:
     )
     session.sparkContext.setLogLevel("OFF")
     frame = session.createDataFrame(table).repartition(20 if table.num_rows > 1000 else 2)
-    schema = frame.schema.add("score", "float")
+    # A copy: `add` would change the frame's own schema.
+    schema = StructType(list(frame.schema.fields)).add("score", "float")
     for name in ("pid", "peak", "private"):
         schema = schema.add(name, "long")
     result = frame.mapInArrow(spark_batches, schema).toArrow()

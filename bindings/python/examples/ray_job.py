@@ -21,6 +21,7 @@ def best(rows: pd.DataFrame) -> pd.DataFrame:
 source, output = sys.argv[1:]
 ray.init(include_dashboard=False, log_to_driver=False)
 # An actor keeps its CPU. One must be left for reading and writing, else the job waits for ever.
-actors = max(1, int(ray.cluster_resources()["CPU"]) - 1)
+cpus = int(ray.cluster_resources()["CPU"])
+actors = max(1, cpus - 1)
 scored = nearsort_ray.score(ray.data.read_parquet(source), Config(precision="i8"), actors=actors, cpus_per_actor=1)
-scored.groupby("query").map_groups(best, batch_format="pandas").write_parquet(output)
+scored.groupby("query", num_partitions=4 * cpus).map_groups(best, batch_format="pandas").write_parquet(output)

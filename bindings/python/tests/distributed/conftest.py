@@ -18,6 +18,8 @@ from pairs import pairs, write_lists
 
 # Workers import the modules of this folder too.
 os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])])
+# Ray runs its workers at nice 15: beside other work they hardly get a processor.
+os.environ["RAY_worker_niceness"] = "0"
 
 
 @pytest.fixture(scope="session")
