@@ -80,7 +80,7 @@ pub struct Options {
     pub listen: Listen,
     /// A second address for health and metrics.
     pub metrics_listen: Option<Listen>,
-    /// The accepted keys. If there are none, all requests are accepted.
+    /// The accepted keys. If there are none, requests need no key.
     pub api_keys: Vec<ApiKey>,
     pub(crate) no_auth: bool,
     pub(crate) allows_services: bool,
@@ -180,7 +180,8 @@ impl Options {
     /// Checks settings, and completes them by the defaults.
     ///
     /// # Errors
-    /// A value that cannot be used; a file of keys that cannot be read; a service without `allow_services`.
+    /// A value that cannot be used; a file of keys that cannot be read; a service without
+    /// `allow_services`.
     pub fn new(settings: Settings) -> Result<Self> {
         let limits = limits(&settings)?;
         let time_outs = time_outs(&settings)?;

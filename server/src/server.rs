@@ -30,7 +30,8 @@ impl Server {
     /// Opens the sockets. Models are loaded by [`Server::run`].
     ///
     /// # Errors
-    /// [`Error::Listen`]; [`Error::Open`] for an address beyond this machine without keys and without `no_auth`.
+    /// [`Error::Listen`]; [`Error::Open`] for an address beyond this machine without keys and
+    /// without `no_auth`.
     pub async fn bind(options: Options) -> Result<Self> {
         let failed = |listen: &Listen| {
             let listen = listen.clone();

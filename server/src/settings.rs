@@ -132,7 +132,7 @@ pub struct Settings {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CascadeSettings {
-    /// What clients call it.
+    /// The name for clients.
     pub name: String,
     /// Stages as `nearsort rerank --stage` takes them: `hybrid:200`, `org/name:50`.
     pub stages: Vec<String>,

@@ -1,4 +1,4 @@
-//! How much of one order another keeps.
+//! The agreement of two orders.
 
 use rayon::prelude::*;
 
@@ -7,7 +7,7 @@ use super::lists::{List, Scene};
 use super::report::Agreement;
 use crate::eval::{OVERLAP_DEPTH, RBO_P, kendall_tau_b, overlap, rank_biased_overlap};
 
-/// One list's agreement.
+/// The agreement of one list.
 struct OfList {
     tau: f64,
     model_tau: f64,
@@ -15,7 +15,8 @@ struct OfList {
     overlap: f64,
 }
 
-/// Averages over lists of at least two candidates, and the model's tau list by list; `None` where there is no such list.
+/// Returns averages over lists of at least two candidates, and the model's tau of each list; `None`
+/// if there is no such list.
 pub(super) fn agreement(scene: &Scene<'_>) -> Option<(Agreement, Vec<f64>)> {
     let longer = scene.lists.par_iter().filter(|list| list.candidates.len() > 1);
     let of_lists: Vec<OfList> = longer.map(|list| of_list(scene, list)).collect();
@@ -44,7 +45,8 @@ fn of_list(scene: &Scene<'_>, list: &List<'_>) -> OfList {
     }
 }
 
-/// Kendall's tau-b, 0 where one of the two scores is constant: it says nothing about the other then.
+/// Returns Kendall's tau-b, or 0 if one of the two scores is constant, because it then says nothing
+/// about the other.
 pub(super) fn tau_b(first: &[f64], second: &[f64]) -> f64 {
     kendall_tau_b(first, second).unwrap_or(0.0)
 }

@@ -1,11 +1,11 @@
-//! What these data do not answer.
+//! Questions that the data cannot answer.
 
 use super::choice::MIN_QUERIES;
 use super::lists::Scene;
 use super::measured::Measured;
 use crate::LongText;
 
-/// Questions that stay open, each with what would answer it.
+/// Returns the open questions, each with the data that would answer it.
 pub(super) fn cannot_say(scene: &Scene<'_>, measured: &Measured) -> Vec<String> {
     let mut open = Vec::new();
     let mut say = |is_open: bool, text: &str| open.extend(is_open.then(|| text.to_owned()));

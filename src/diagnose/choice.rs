@@ -1,4 +1,4 @@
-//! Choosing a configuration without looking at the queries that the choice is reported on.
+//! Chooses a configuration without the queries that the choice is reported on.
 
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
@@ -11,25 +11,25 @@ use super::report::{Choice, Pick};
 use crate::Result;
 use crate::eval::{Comparison, Resampling, Test, bootstrap_mean, compare};
 
-/// With fewer judged queries nothing is chosen: a fold of fewer than four queries says nothing.
+/// Minimum number of judged queries for a choice. A fold of fewer than four queries says nothing.
 pub(super) const MIN_QUERIES: usize = 20;
 
-/// What cross-validation comes to.
+/// The result of cross-validation.
 pub(super) struct CrossValidated {
-    /// The chosen one in each fold, as a position in the values.
+    /// The chosen configuration of each fold, as a position in the values.
     pub picks: Vec<usize>,
     /// The values of every query by the configuration that was chosen without it.
     pub held_out: Vec<f64>,
 }
 
-/// A restricted choice: what it came to, and its honest gain over the setting.
+/// The result of a restricted choice, and its unbiased gain over the setting.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Gain {
     pub chosen: Configuration,
     pub over_setting: Comparison,
 }
 
-/// The fold of each query: as even as can be, in an order drawn from the seed.
+/// Returns the fold of each query: folds of nearly equal size, in an order drawn from the seed.
 pub(super) fn folds(queries: usize, folds: usize, seed: u64) -> Vec<usize> {
     let mut generator = Xoshiro256PlusPlus::seed_from_u64(seed);
     let mut order: Vec<usize> = (0..queries).collect();
@@ -43,12 +43,14 @@ pub(super) fn folds(queries: usize, folds: usize, seed: u64) -> Vec<usize> {
     fold_of
 }
 
-/// The best of `pool` on these queries, or rather the simplest that is as good: of the lowest class that has one within one standard error of the
-/// best (of their paired difference), the best (Breiman et al., 1984, for classes of trees). `values` are by configuration, then by query.
+/// Returns the best of `pool` on these queries, with a preference for simple ones. Configurations
+/// within one standard error of the best (of their paired difference) count as equally good. Of
+/// these, the best one of the lowest class is chosen (Breiman et al., 1984, for classes of trees).
+/// `values` are by configuration, then by query.
 pub(super) fn choose(values: &[Vec<f64>], classes: &[usize], pool: &[usize], queries: &[usize]) -> usize {
     let on = |at: usize| -> Vec<f64> { queries.iter().map(|&query| values[at][query]).collect() };
     let means: Vec<f64> = pool.iter().map(|&at| mean(&on(at))).collect();
-    // Of equal means the first: pools begin with the setting.
+    // Of equal means the first one wins: pools begin with the setting.
     let better = |best: usize, at: usize| if means[at] > means[best] { at } else { best };
     let best_of = |places: &mut dyn Iterator<Item = usize>| places.reduce(better);
     let Some(best) = best_of(&mut (0..pool.len())) else { return 0 };
@@ -63,7 +65,7 @@ pub(super) fn choose(values: &[Vec<f64>], classes: &[usize], pool: &[usize], que
     pool[of_class.unwrap_or(best)]
 }
 
-/// Chooses in each fold by the queries of the others.
+/// Chooses a configuration for each fold by the queries of the others.
 pub(super) fn cross_validate(
     values: &[Vec<f64>],
     classes: &[usize],
@@ -82,7 +84,7 @@ pub(super) fn cross_validate(
     found
 }
 
-/// Choices on one grid with the same folds.
+/// Makes choices on one grid with the same folds.
 pub(super) struct Chooser<'a> {
     grid: &'a Grid,
     classes: Vec<usize>,
@@ -92,7 +94,7 @@ pub(super) struct Chooser<'a> {
 }
 
 impl<'a> Chooser<'a> {
-    /// `None` with too few queries.
+    /// Returns `None` if there are too few queries.
     pub fn new(scene: &Scene<'_>, grid: &'a Grid) -> Option<Self> {
         let queries = grid.first_stage.len();
         let folds_asked = scene.options.folds.min(queries);
@@ -115,7 +117,7 @@ impl<'a> Chooser<'a> {
         self.grid.configurations[choose(&self.grid.values, &self.classes, pool, &all)]
     }
 
-    /// The choice among everything.
+    /// Chooses among all configurations.
     pub fn choice(&self) -> Result<Choice> {
         let pool: Vec<usize> = (0..self.grid.configurations.len()).collect();
         let found = cross_validate(&self.grid.values, &self.classes, &pool, &self.fold_of);
@@ -130,7 +132,7 @@ impl<'a> Chooser<'a> {
         })
     }
 
-    /// The choice among the setting and those that `is_in` allows.
+    /// Chooses among the setting and the configurations that `is_in` allows.
     pub fn gain(&self, is_in: impl Fn(&Configuration) -> bool) -> Result<Gain> {
         let others = (1..self.grid.configurations.len()).filter(|&at| is_in(&self.grid.configurations[at]));
         let pool: Vec<usize> = std::iter::once(0).chain(others).collect();

@@ -1,4 +1,4 @@
-//! How a pair is scored, as the command's options say it.
+//! The scoring of pairs, in the terms of the command's options.
 
 use std::fmt;
 
@@ -16,18 +16,18 @@ use crate::{Blend, Feedback, LongText, Normalize, Scoring};
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Configuration {
-    /// Which score of the model.
+    /// The model's score.
     pub scoring: Scoring,
-    /// How the first stage's scores count.
+    /// The blend with the first stage's scores.
     pub blend: Blend,
-    /// Whether the best candidates change the order of the others.
+    /// The feedback of the best candidates on the order of the others.
     pub feedback: Feedback,
-    /// What becomes of long texts.
+    /// The mode for long texts.
     pub long_text: LongText,
 }
 
 impl Default for Configuration {
-    /// What the command does when it is not told otherwise.
+    /// The command's defaults.
     fn default() -> Self {
         let scoring = Scoring::Hybrid;
         let feedback = Feedback::Auto;
@@ -36,7 +36,7 @@ impl Default for Configuration {
 }
 
 impl Configuration {
-    /// The options of `nearsort rerank` that ask for it.
+    /// Returns the options of `nearsort rerank` for this configuration.
     pub fn arguments(&self) -> String {
         let mut arguments = format!("--scoring {} --blend {}", self.scoring, self.blend_name());
         match self.blend {
@@ -52,12 +52,12 @@ impl Configuration {
         if self.feedback != Feedback::Auto {
             arguments.push_str(&format!(" --feedback {}", self.feedback));
         }
-        // Said always: the command's own default depends on the scoring.
+        // Always written, because the command's own default depends on the scoring.
         arguments.push_str(&format!(" --long {}", self.long_text));
         arguments
     }
 
-    /// The name of the blend without its numbers: `none`, `linear` or `rrf`.
+    /// Returns the name of the blend without its numbers: `none`, `linear` or `rrf`.
     pub fn blend_name(&self) -> &'static str {
         match self.blend {
             Blend::None => "none",
@@ -66,7 +66,7 @@ impl Configuration {
         }
     }
 
-    /// The first stage's share; `None` where it has none.
+    /// Returns the first stage's share; `None` if it has none.
     pub fn blend_weight(&self) -> Option<f32> {
         match self.blend {
             Blend::None => None,
@@ -74,7 +74,7 @@ impl Configuration {
         }
     }
 
-    /// How the two stages' scores become comparable; `None` where that is not asked.
+    /// Returns the normalization of the two stages' scores; `None` if the blend uses none.
     pub fn normalize(&self) -> Option<Normalize> {
         match self.blend {
             Blend::Linear { normalize, .. } => Some(normalize),
@@ -84,7 +84,8 @@ impl Configuration {
 }
 
 impl fmt::Display for Configuration {
-    /// A name for tables: `hybrid`, `cosine + linear 0.06 minmax`, `maxsim, windows`, `hybrid, feedback off`.
+    /// Writes a name for tables: `hybrid`, `cosine + linear 0.06 minmax`, `maxsim, windows`,
+    /// `hybrid, feedback off`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut name = self.scoring.to_string();
         if self.blend != Blend::None {
@@ -101,7 +102,7 @@ impl fmt::Display for Configuration {
 }
 
 impl Serialize for Configuration {
-    /// Its name, and its parts under the names of the command's options.
+    /// Writes its name, and its parts under the names of the command's options.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut fields = serializer.serialize_struct("Configuration", 7)?;
         fields.serialize_field("name", &self.to_string())?;

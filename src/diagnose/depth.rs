@@ -7,10 +7,11 @@ use super::report::{DepthPoint, DepthSweep};
 use crate::Result;
 use crate::eval::{Comparison, Test, bootstrap_mean, compare, holm};
 
-/// Three steps per doubling or less: quality changes slowly with depth.
+/// The depths of a sweep. Up to three steps per doubling are enough, because quality changes slowly
+/// with depth.
 const DEPTHS: [usize; 21] = [0, 1, 2, 3, 5, 7, 10, 15, 20, 30, 40, 50, 70, 100, 150, 200, 300, 400, 500, 700, 1000];
 
-/// The share of the gain that is asked for.
+/// The share of the gain for the reported depth.
 const MOST_OF_GAIN: f64 = 0.9;
 
 /// A sweep with the values behind it.
@@ -36,8 +37,8 @@ impl Sweep {
         Self { report: DepthSweep { configuration, points, depth_for_90_percent }, values }
     }
 
-    /// The smallest depth of at least `least` from which on quality stays within one standard error of the greatest depth's; `None` when that
-    /// is the greatest itself.
+    /// Returns the smallest depth of at least `least` from which on quality stays within one
+    /// standard error of the greatest depth's. Returns `None` if that is the greatest depth itself.
     pub fn depth_within_noise(&self, least: usize) -> Option<usize> {
         let whole = self.values.last()?;
         let is_as_good = |at: &usize| {
@@ -49,7 +50,8 @@ impl Sweep {
         Some(self.report.points[smallest].depth)
     }
 
-    /// The best depth below `current` that is better than it by more than chance, however many depths were tried.
+    /// Returns the best depth below `current` that is better by more than chance, with a correction
+    /// for the number of depths.
     pub fn better_depth(&self, scene: &Scene<'_>, current: &[f64]) -> Result<Option<(usize, Comparison)>> {
         let depth = scene.observations.setting.depth.unwrap_or(usize::MAX);
         let smaller =
@@ -69,7 +71,7 @@ impl Sweep {
 
 fn depth_for_most(points: &[DepthPoint]) -> Option<usize> {
     let whole = points.last()?.gain.mean;
-    // What rounding makes of no gain at all is none.
+    // A gain within rounding errors is no gain.
     let has_gain = whole > crate::eval::TIE;
     let enough = points.iter().find(|point| point.gain.mean >= MOST_OF_GAIN * whole)?;
     has_gain.then_some(enough.depth)

@@ -1,4 +1,4 @@
-//! Texts that stand in a list more than once, word for word or nearly.
+//! Equal and nearly equal texts within a list.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, Hasher};
@@ -10,26 +10,29 @@ use super::figures::{EXAMPLES, share};
 use super::lists::{List, Scene};
 use super::report::Duplicates;
 
-/// Words per shingle: long enough that other texts on the same matter share hardly any.
+/// Words per shingle. This is long enough that other texts on the same topic share hardly any.
 const SHINGLE_WORDS: usize = 5;
-/// Hashes kept of a document. The estimate of a Jaccard index of 0.8 is then off by 0.05 (one standard error).
+/// Number of hashes kept of a document. The estimate of a Jaccard index of 0.8 then has a standard
+/// error of 0.05.
 const SKETCH: usize = 64;
-/// The Jaccard index of two texts' shingles from which they are nearly the same. A changed word of a hundred leaves 0.9, ten of them 0.4.
+/// Minimum Jaccard index of the shingles of two nearly equal texts. One changed word in a hundred
+/// gives 0.9, ten of them 0.4.
 const NEAR: f64 = 0.8;
-/// So many hashes of the union that only one text has put the index below [`NEAR`].
+/// Number of hashes of the union in only one of the texts that puts the index below [`NEAR`].
 const FEWEST_OTHERS: usize = ((1.0 - NEAR) * SKETCH as f64) as usize;
-/// Candidates of a list that are compared with each other, the first stage's best: 20,000 pairs.
+/// Number of candidates of a list that are compared with each other, the first stage's best: 20,000
+/// pairs.
 const COMPARED: usize = 200;
 
 /// The smallest hashes of a text's shingles (a bottom-k sketch; Cohen and Kaplan, 2007).
 struct Sketch {
     /// Ascending, distinct, at most [`SKETCH`].
     hashes: Vec<u64>,
-    /// How many distinct shingles the text has.
+    /// The number of distinct shingles of the text.
     shingles: usize,
 }
 
-/// What was found, and a few pairs of ids each of equal and of nearly equal texts.
+/// The duplicates, and a few pairs of ids of equal and of nearly equal texts.
 pub(super) struct Found {
     pub duplicates: Duplicates,
     pub same_pairs: Vec<String>,
@@ -96,7 +99,7 @@ fn of_list(list: &List<'_>, top: &[u32], sketches: &[Option<Sketch>]) -> OfList 
         let Some(sketch) = &sketches[list.candidates[place as usize].document] else { continue };
         found.compared += 1;
         let text = |place: u32| list.documents[place as usize].text.trim();
-        // Equal texts are counted above, and the first of them stands for all.
+        // Equal texts are counted above; the first of them represents all.
         if before.iter().any(|(other, earlier)| earlier.hashes == sketch.hashes && text(*other) == text(place)) {
             continue;
         }
@@ -111,7 +114,8 @@ fn of_list(list: &List<'_>, top: &[u32], sketches: &[Option<Sketch>]) -> OfList 
 }
 
 impl Sketch {
-    /// Of the words in lower case, without what is neither letter nor digit. A text of fewer words than a shingle has is one shingle.
+    /// Makes a sketch of the words in lower case; only letters and digits count. A text with fewer
+    /// words than a shingle is one shingle.
     fn new(text: &str) -> Self {
         let word_hash = |word: &str| {
             let mut hasher = FixedState::default().build_hasher();
@@ -129,7 +133,8 @@ impl Sketch {
         Self { hashes, shingles }
     }
 
-    /// The estimated Jaccard index: the share of common ones among the smallest hashes of both. 0 where it is surely below [`NEAR`].
+    /// Returns the estimated Jaccard index: the share of common hashes among the smallest ones of
+    /// both. Returns 0 if it is surely below [`NEAR`].
     fn jaccard(&self, other: &Self) -> f64 {
         let (fewer, more) = (self.shingles.min(other.shingles), self.shingles.max(other.shingles));
         if (fewer as f64) < NEAR * more as f64 {
@@ -146,7 +151,7 @@ impl Sketch {
             }
             (a, b) = (&a[usize::from(x <= y)..], &b[usize::from(y <= x)..]);
         }
-        // Where both sketches are whole, what is left over in one is in the union too.
+        // If both sketches are complete, the rest of one is in the union too.
         looked_at += (a.len() + b.len()).min(SKETCH - looked_at);
         share(common, looked_at)
     }

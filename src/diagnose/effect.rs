@@ -1,4 +1,4 @@
-//! What reranking does to quality, and what it could do at best.
+//! The effect of reranking on quality, and the best possible effect.
 
 use super::figures::share;
 use super::lists::{List, Scene};
@@ -6,7 +6,7 @@ use super::report::{Ceiling, Effect, VerdictKind};
 use crate::Result;
 use crate::eval::{Comparison, Resampling, Test, bootstrap_mean, compare};
 
-/// Above this p-value a difference may be chance.
+/// Maximum p-value of a significant difference.
 pub(super) const SIGNIFICANCE: f64 = 0.05;
 
 /// Quantiles of the normal distribution for a two-sided 5 % level and for 80 % power.
@@ -22,7 +22,7 @@ pub(super) fn effect(first: &[f64], reranked: &[f64], resampling: &Resampling) -
     })
 }
 
-/// `run` less `baseline`, value by value.
+/// Returns `run` less `baseline`, value by value.
 pub(super) fn differences(baseline: &[f64], run: &[f64]) -> Vec<f64> {
     run.iter().zip(baseline).map(|(run, baseline)| run - baseline).collect()
 }
@@ -31,28 +31,29 @@ pub(super) fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
 }
 
-/// The standard error of the mean; 0 for fewer than two values.
+/// Returns the standard error of the mean; 0 for fewer than two values.
 pub(super) fn standard_error(values: &[f64]) -> f64 {
     let (count, mean) = (values.len() as f64, mean(values));
     let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
     if values.len() < 2 { 0.0 } else { (squares / (count - 1.0) / count).sqrt() }
 }
 
-/// How many queries show a mean difference like this one with 80 % power, by the normal approximation.
+/// Returns the number of queries that show a mean difference like this one with 80 % power, by the
+/// normal approximation.
 fn queries_needed(differences: &[f64]) -> Option<usize> {
     let (mean, error) = (mean(differences), standard_error(differences));
     let deviation = error * (differences.len() as f64).sqrt();
     let needed = ((Z_LEVEL + Z_POWER) * deviation / mean).powi(2).ceil();
-    // A difference of rounding errors alone would need more queries than there are.
+    // A difference of rounding errors alone would need billions of queries.
     (needed.is_finite() && needed > 0.0 && needed < 1e9).then_some(needed as usize)
 }
 
-/// Both the interval and the test must speak.
+/// Returns true for a significant gain, by both the interval and the test.
 pub(super) fn is_gain(comparison: &Comparison) -> bool {
     comparison.difference.low > 0.0 && comparison.p_value.is_some_and(|p| p < SIGNIFICANCE)
 }
 
-/// The same for a loss.
+/// Returns true for a significant loss, by both the interval and the test.
 pub(super) fn is_loss(comparison: &Comparison) -> bool {
     comparison.difference.high < 0.0 && comparison.p_value.is_some_and(|p| p < SIGNIFICANCE)
 }

@@ -1,21 +1,21 @@
-//! A finding: what is wrong, how badly, by what evidence, and what to do.
+//! A finding: the problem, its severity, its evidence, and the remedy.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// What can be found. The names are stable.
+/// The kind of a finding. The names are stable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum FindingKind {
-    /// None of the run's queries, or not all of them, have judgements.
+    /// Some or all of the run's queries have no judgements.
     QueriesNotInQrels,
-    /// The judgements' queries are not all in the run.
+    /// Some of the judged queries are not in the run.
     QueriesNotInRun,
     /// Run and judgements name documents differently.
     IdsNotInQrels,
-    /// Reranking brings up documents that nobody judged.
+    /// Reranking moves up documents that are not judged.
     UnjudgedDocuments,
     /// Lower first-stage scores are better.
     InvertedOrder,
@@ -23,7 +23,7 @@ pub enum FindingKind {
     RerankingHurts,
     /// The difference may be chance.
     NoEvidence,
-    /// Cosine alone is below the first stage, and another configuration is not.
+    /// Cosine alone is worse than the first stage, and another configuration is not.
     CosineAloneLoses,
     /// Another scoring is better.
     WeakScoringMode,
@@ -31,11 +31,11 @@ pub enum FindingKind {
     BlendHelps,
     /// Many relevant documents are not among the candidates.
     RecallCeiling,
-    /// The lists have hardly more candidates than the measure looks at.
+    /// The lists have hardly more candidates than the measure's cutoff.
     ShallowLists,
     /// Reranking fewer candidates is better.
     TooDeep,
-    /// Texts are longer than the model takes.
+    /// Texts are longer than the model reads.
     TruncatedTexts,
     /// Other prompts are better.
     WrongPrompt,
@@ -47,18 +47,18 @@ pub enum FindingKind {
     NarrowScores,
     /// First-stage scores are the same for many candidates.
     FirstStageTies,
-    /// The same document or text stands in a list more than once.
+    /// The same document or text occurs in a list more than once.
     DuplicateCandidates,
-    /// Nearly the same text stands in a list more than once.
+    /// Nearly the same text occurs in a list more than once.
     NearDuplicates,
-    /// Documents without text.
+    /// Documents have no text.
     EmptyTexts,
     /// The vocabulary does not fit the texts.
     UnknownLanguage,
 }
 
 impl FindingKind {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [Self; 23] = [
         Self::QueriesNotInQrels,
         Self::QueriesNotInRun,
@@ -85,7 +85,7 @@ impl FindingKind {
         Self::UnknownLanguage,
     ];
 
-    /// The stable name, such as `recall-ceiling`.
+    /// Returns the stable name, such as `recall-ceiling`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::QueriesNotInQrels => "queries-not-in-qrels",
@@ -121,46 +121,46 @@ impl fmt::Display for FindingKind {
     }
 }
 
-/// How bad a finding is.
+/// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// Good to know.
+    /// Information only.
     Info,
-    /// Costs quality, or makes the numbers less sure.
+    /// It costs quality, or makes the numbers less certain.
     Warning,
     /// The results, or the numbers, are wrong.
     Problem,
 }
 
-/// Something that was found.
+/// A finding.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Finding {
-    /// What.
+    /// The kind of the finding.
     pub name: FindingKind,
-    /// How bad.
+    /// The severity.
     pub severity: Severity,
-    /// What was seen, in plain words with numbers.
+    /// The evidence, in plain words with numbers.
     pub evidence: String,
     /// The numbers of the evidence, by name.
     pub numbers: Vec<Number>,
-    /// Ids of a few queries or documents to look at, or pairs of them.
+    /// Ids of a few queries or documents to inspect, or pairs of them.
     pub examples: Vec<String>,
-    /// What to do, with the option to use.
+    /// The remedy, with the option to use.
     pub remedy: String,
 }
 
 /// A named number.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Number {
-    /// What it is.
+    /// The name of the number.
     pub name: &'static str,
-    /// How much.
+    /// The value.
     pub value: f64,
 }
 
 impl Finding {
-    /// A finding without numbers and examples yet.
+    /// Creates a finding without numbers and examples.
     pub(super) fn new(
         name: FindingKind,
         severity: Severity,

@@ -2,11 +2,11 @@
 
 use super::report::Histogram;
 
-/// As many as a chart shows well.
+/// Number of bins that a chart shows well.
 const BINS: usize = 40;
 
 impl Histogram {
-    /// Counts values between two bounds; those beyond go into the outer bins.
+    /// Counts values between two bounds. Values beyond them go into the outer bins.
     pub(super) fn between(low: f64, high: f64, values: impl IntoIterator<Item = f64>) -> Self {
         let mut counts = vec![0; BINS];
         let width = (high - low) / BINS as f64;

@@ -1,4 +1,4 @@
-//! How long the texts are, what of them is cut, and what of them the model knows.
+//! The lengths of the texts, their truncation, and their unknown tokens.
 
 use super::figures::share;
 use super::lists::Scene;
@@ -6,13 +6,14 @@ use super::observations::Document;
 use super::report::{Histogram, Lengths};
 use crate::eval::Comparison;
 
-/// A document counts for letters per token when so much of it, blanks aside, is letters of scripts that write words of letters: figures, code
-/// and Chinese have other ratios.
+/// Minimum share of letters in a document that counts for letters per token, without blanks. Only
+/// letters of scripts that write words with letters count, because figures, code and Chinese have
+/// other ratios.
 const LETTERS_OF_TEXT: f64 = 0.7;
-/// Fewer letters than a page has say nothing.
+/// Minimum number of letters, those of a page. Fewer say nothing.
 const MIN_LETTERS: usize = 2000;
 
-/// The documents that are a candidate of some query, each once.
+/// Returns the documents that are a candidate of some query, each once.
 pub(super) fn documents<'a>(scene: &Scene<'a>) -> Vec<&'a Document> {
     let mut is_candidate = vec![false; scene.observations.documents.len()];
     let named = scene.lists.iter().flat_map(|list| &list.candidates);
@@ -45,7 +46,7 @@ fn quantile(ordered: &[u32], quarter: usize) -> u32 {
     if ordered.is_empty() { 0 } else { ordered[quarter * (ordered.len() - 1) / 4] }
 }
 
-/// Of documents in alphabetic scripts that were encoded whole.
+/// Returns the letters per token of documents in alphabetic scripts that were not truncated.
 fn letters_per_token(documents: &[&Document]) -> Option<f64> {
     let whole = documents.iter().filter(|document| document.tokens > 0 && !document.truncated);
     let counted = whole.map(|document| (document, letters(&document.text)));
@@ -55,14 +56,14 @@ fn letters_per_token(documents: &[&Document]) -> Option<f64> {
     (letters >= MIN_LETTERS).then(|| letters as f64 / tokens as f64)
 }
 
-/// Letters of alphabetic scripts, and all that is not blank.
+/// Counts the letters of alphabetic scripts, and all characters except blanks.
 fn letters(text: &str) -> [usize; 2] {
     text.chars().filter(|c| !c.is_whitespace()).fold([0, 0], |[letters, all], c| {
         [letters + usize::from(c.is_alphabetic() && has_blanks_between_words(c)), all + 1]
     })
 }
 
-/// Whether a letter's script is an alphabet, abjad or abugida that separates words by blanks.
+/// Returns true for a letter of an alphabet, abjad or abugida that separates words by blanks.
 fn has_blanks_between_words(c: char) -> bool {
     let others = [
         0x0E00..=0x0EFF,   // Thai, Lao

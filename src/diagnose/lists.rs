@@ -1,4 +1,4 @@
-//! The observed lists, made ready for trying many orders of them.
+//! The observed lists, prepared for trying many orders of them.
 
 use std::collections::HashSet;
 
@@ -14,32 +14,32 @@ use crate::scorer::{Feedback, MAX_FEEDBACK_CANDIDATES, UnitVector};
 use crate::text::is_blank;
 use crate::{Blend, Error, LongText, Result, Scoring, ranking};
 
-/// A query's distinct candidates with all that is known of them. A place is a position in `candidates`.
+/// A query's distinct candidates with their data. A place is a position in `candidates`.
 pub(super) struct List<'a> {
     pub query: &'a Query,
     pub candidates: Vec<&'a Candidate>,
     pub documents: Vec<&'a Document>,
-    /// Positions in the query's candidates, before repeated documents were left out.
+    /// Positions in the query's candidates, before repeated documents were removed.
     pub positions: Vec<usize>,
     pub judged: JudgedCandidates,
-    /// Whether the query has judgements.
+    /// True if the query has judgements.
     pub is_judged: bool,
-    /// All places, the first stage's best first.
+    /// All places, in the first stage's order.
     pub first_order: Vec<u32>,
 }
 
-/// Everything observed, checked, list by list.
+/// All observations, checked, list by list.
 pub(super) struct Scene<'a> {
     pub observations: &'a Observations,
     pub options: &'a Options,
-    /// Those of queries with candidates.
+    /// The lists of queries with candidates.
     pub lists: Vec<List<'a>>,
-    /// Whether windows were tried.
+    /// True if windows were tried.
     pub has_windows: bool,
 }
 
 impl Candidate {
-    /// The embedding of what the score comes from.
+    /// Returns the embedding of the text that the score comes from.
     fn vector(&self, is_windowed: bool) -> Option<&UnitVector> {
         self.windowed_vector.as_ref().filter(|_| is_windowed).or(self.vector.as_ref())
     }
@@ -71,18 +71,18 @@ impl<'a> Scene<'a> {
         self.observations.setting.configuration
     }
 
-    /// The lists whose queries have judgements.
+    /// Returns the lists whose queries have judgements.
     pub fn judged(&self) -> Vec<&List<'a>> {
         self.lists.iter().filter(|list| list.is_judged).collect()
     }
 
-    /// The measure's value of every judged list in the order that `order` gives it.
+    /// Returns the measure's value of every judged list, in the order that `order` returns.
     pub fn values(&self, order: impl Fn(&List<'a>) -> Vec<u32> + Sync) -> Vec<f64> {
         let value = |list: &&List<'a>| self.options.measure.value(&list.judged.ranking(&order(list)));
         self.judged().par_iter().map(value).collect()
     }
 
-    /// The values of a configuration, at the setting's depth.
+    /// Returns the values of a configuration, at the setting's depth.
     pub fn values_of(&self, configuration: Configuration) -> Vec<f64> {
         let depth = self.observations.setting.depth;
         self.values(|list| list.order(configuration, depth))
@@ -105,7 +105,7 @@ impl<'a> List<'a> {
         Self { query, candidates, documents, positions, judged, is_judged: grades.is_some(), first_order }
     }
 
-    /// The model's scores, one per place.
+    /// Returns the model's scores, one per place.
     pub fn model_scores(&self, scoring: Scoring, long_text: LongText) -> Vec<f32> {
         let score = |candidate: &&Candidate| {
             let windowed = candidate.windowed.filter(|_| long_text == LongText::Window);
@@ -114,13 +114,14 @@ impl<'a> List<'a> {
         self.candidates.iter().map(score).collect()
     }
 
-    /// All places, best first: the first stage's best `depth` by the configuration, the others below as they were.
+    /// Returns all places, best first. The first stage's best `depth` are ordered by the
+    /// configuration; the others stay below in the first stage's order.
     pub fn order(&self, configuration: Configuration, depth: Option<usize>) -> Vec<u32> {
         let model = self.model_scores(configuration.scoring, configuration.long_text);
         self.order_by(&model, configuration, depth)
     }
 
-    /// As [`List::order`] with these scores of the model.
+    /// As [`List::order`], with these scores of the model.
     pub fn order_by(&self, model: &[f32], configuration: Configuration, depth: Option<usize>) -> Vec<u32> {
         let depth = depth.unwrap_or(usize::MAX).min(self.first_order.len());
         let mut order = self.first_order.clone();
@@ -145,18 +146,20 @@ impl<'a> List<'a> {
         order
     }
 
-    /// Whether a candidate with this grade, or an unjudged one, counts as relevant.
+    /// Returns true if a candidate is relevant, with a grade of at least `rel`. Unjudged ones are
+    /// not.
     pub fn is_relevant(&self, place: usize, rel: i32) -> bool {
         self.judged.grades()[place].is_some_and(|grade| grade >= rel)
     }
 
-    /// How many documents are known to be relevant, candidates or not.
+    /// Returns the number of documents known to be relevant, candidates or not.
     pub fn num_relevant(&self, rel: i32) -> usize {
         self.judged.all_grades().iter().filter(|&&grade| grade >= rel).count()
     }
 }
 
-/// Scores by place after feedback, as [`list::order`](crate::scorer::list::order) gives them. They stay as they are where there are no vectors.
+/// Changes scores by place with feedback, as [`list::order`](crate::scorer::list::order) does.
+/// Without vectors they stay as they are.
 fn feed_back(
     mixed: &mut [f32],
     weight: f32,
@@ -168,7 +171,7 @@ fn feed_back(
     let contenders =
         is_long.then(|| contenders(scores, &first_stage(), left_out, 0..scores.len(), MAX_FEEDBACK_CANDIDATES));
     let step = FeedbackStep { feedback: Feedback::Auto, weight, left_out, contenders };
-    // What is observed is finite, and of one model.
+    // Observed vectors are finite, and from one model.
     let Ok(mut hits) = ranking::rank(mixed) else { return };
     if step.reorder(&mut hits, |at| Ok(vectors[at].cloned())).is_ok_and(|is_moved| is_moved) {
         hits.iter().for_each(|hit| mixed[hit.index] = hit.score);

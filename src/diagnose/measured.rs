@@ -1,4 +1,4 @@
-//! Everything that is measured, before anything is said about it.
+//! All measurements, from which findings and reports are made.
 
 use super::choice::{Chooser, Gain};
 use super::depth::Sweep;
@@ -12,20 +12,20 @@ use crate::eval::Comparison;
 
 pub(super) struct Measured {
     pub counts: Counts,
-    /// `None` when no candidate has a judgement.
+    /// `None` if no candidate has a judgement.
     pub judged: Option<Judged>,
-    /// With the model's tau of each list.
+    /// The agreement, and the model's tau of each list.
     pub agreement: Option<(Agreement, Vec<f64>)>,
     pub spread: Spread,
     pub lengths: Lengths,
     pub duplicates: duplicates::Found,
 }
 
-/// All that needs judgements.
+/// The measurements that need judgements.
 pub(super) struct Judged {
     pub quality: Quality,
     pub recommendation: Recommendation,
-    /// `None` with too few queries.
+    /// `None` if there are too few queries.
     pub gains: Option<Gains>,
     /// A smaller depth that is better than the setting's.
     pub better_depth: Option<(usize, Comparison)>,
@@ -33,7 +33,7 @@ pub(super) struct Judged {
     pub trials: Vec<TrialResult>,
 }
 
-/// Cross-validated gains over the setting when one thing is changed.
+/// Cross-validated gains over the setting with a change of one thing.
 pub(super) struct Gains {
     pub scoring: Gain,
     pub blend: Gain,

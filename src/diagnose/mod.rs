@@ -1,18 +1,23 @@
 //! Diagnosis: whether reranking helps, why not, and what to change.
 //!
-//! [`diagnose`] looks at [`Observations`] (texts, scores of both stages, judgements) and gives a [`Report`]: a verdict, numbers with
-//! intervals, and [`Finding`]s, each with evidence and a remedy. It sees no model, so it can be asked about any: what has to be tried with the
-//! model (windows, prompts, pooling) comes in as scores, which [`observe()`] makes with a model of this machine.
+//! [`diagnose`] examines [`Observations`] (texts, scores of both stages, judgements) and returns a
+//! [`Report`]: a verdict, numbers with intervals, and [`Finding`]s, each with evidence and a
+//! remedy. It uses no model, so it works for any. Trials with the model (windows, prompts, pooling)
+//! are given as scores; [`observe()`] makes them with a local model.
 //!
-//! # How it is judged
+//! # Method
 //!
-//! - **Orders.** A list's order is that of `eval`: scores as f32, descending, then ids descending. Measures that other programs compute elsewhere
-//!   (`RR@k`, `Judged`, `ERR`) break ties in this one way here.
-//! - **Queries.** Values are of the queries that have both candidates and judgements.
-//! - **Choice.** What is recommended is chosen by cross-validation: no query has a part in choosing what it is then used to report on.
-//! - **Chance.** Intervals are bootstrapped over queries, differences tested by randomisation, several at once corrected by Holm.
+//! - **Orders.** A list is ordered as in `eval`: scores as f32, descending, then ids descending.
+//!   Measures that other programs compute elsewhere (`RR@k`, `Judged`, `ERR`) break ties in this
+//!   one way here.
+//! - **Queries.** Values are of the queries with both candidates and judgements.
+//! - **Choice.** The recommendation is chosen by cross-validation: no query has a part in a choice
+//!   that it is used to report on.
+//! - **Chance.** Intervals are bootstrapped over queries, differences tested by randomisation,
+//!   several at once corrected by Holm.
 //!
-//! No printing and no environment is used here. [`observe()`] alone sees a model and files: it scores what is read and gives [`Observations`].
+//! This module prints nothing and reads no environment variables. Only [`observe()`] uses a model
+//! and files: it scores what is read and returns [`Observations`].
 
 mod agreement;
 mod cannot_say;
@@ -64,11 +69,12 @@ use measured::Measured;
 use crate::Result;
 use crate::threads::on_shared;
 
-/// Looks at what was observed.
+/// Diagnoses the observations.
 ///
 /// # Errors
-/// [`crate::Error::InvalidArgument`] when no query has a candidate, a candidate names a document that is not there, a score is not finite, a
-/// trial names a query that is not there or has more scores than it has candidates, the measure is a count, or there are fewer than 2 folds.
+/// [`crate::Error::InvalidArgument`] if no query has a candidate, a candidate refers to a missing
+/// document, a score is not finite, a trial refers to a missing query or has more scores than the
+/// query has candidates, the measure is a count, or there are fewer than 2 folds.
 pub fn diagnose(observations: &Observations, options: &Options) -> Result<Report> {
     on_shared(|| report(observations, options))
 }

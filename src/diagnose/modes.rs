@@ -1,4 +1,4 @@
-//! The configurations that one encoder pass allows, and what each is worth.
+//! The configurations that one encoder pass allows, and their quality.
 
 use rayon::prelude::*;
 
@@ -9,17 +9,17 @@ use super::{Configuration, effect};
 use crate::eval::{Test, bootstrap_mean, compare, holm};
 use crate::{Blend, LongText, Normalize, Result, Scoring};
 
-/// Shares of the first stage that are tried, roughly doubling: the optimum is flat.
+/// Shares of the first stage that are tried, roughly doubling, because the optimum is flat.
 const MIN_MAX_WEIGHTS: [f32; 6] = [0.03, 0.06, 0.1, 0.2, 0.3, 0.5];
 const Z_SCORE_WEIGHTS: [f32; 4] = [0.08, 0.15, 0.3, 0.5];
 const RRF_WEIGHTS: [f32; 3] = [0.15, 0.3, 0.5];
 
-/// Every configuration with its values of all judged queries. The first one is the setting.
+/// All configurations with their values of all judged queries. The first one is the setting.
 pub(super) struct Grid {
     pub configurations: Vec<Configuration>,
-    /// A vector per configuration.
+    /// The values of each configuration, by query.
     pub values: Vec<Vec<f64>>,
-    /// The first stage's.
+    /// The first stage's values.
     pub first_stage: Vec<f64>,
 }
 
@@ -31,7 +31,7 @@ fn blends() -> Vec<Blend> {
     std::iter::once(Blend::None).chain(min_max).chain(z_score).chain(rrf).collect()
 }
 
-/// The setting, then every other scoring with every blend, and with the setting's.
+/// Returns the setting, then every other scoring with every blend, and with the setting's.
 fn configurations(setting: Configuration, has_windows: bool) -> Vec<Configuration> {
     let mut all = vec![setting];
     for long_text in [LongText::Truncate, LongText::Window] {
@@ -71,7 +71,8 @@ impl Grid {
     }
 }
 
-/// Each scoring alone and with each kind of blend at its default weight, the setting (with and without windows), and the choice.
+/// Returns the configurations to show: each scoring alone and with each kind of blend at its
+/// default weight, the setting (with and without windows), and the choice.
 fn shown(grid: &Grid, chosen: Option<Configuration>) -> Vec<Configuration> {
     let setting = grid.setting();
     let linear = |normalize| Blend::Linear { weight: Blend::linear_weight(normalize), normalize };
@@ -89,7 +90,7 @@ fn shown(grid: &Grid, chosen: Option<Configuration>) -> Vec<Configuration> {
     shown
 }
 
-/// The comparison of modes, the first stage first.
+/// Returns the comparison of modes, the first stage first.
 pub(super) fn modes(
     scene: &Scene<'_>,
     grid: &Grid,
@@ -131,14 +132,15 @@ fn adjust(modes: &mut [Mode]) {
     with_p.zip(holm(&p_values)).for_each(|(mode, adjusted)| mode.adjusted_p = Some(adjusted));
 }
 
-/// Windows less truncation with the setting's scoring and blend.
+/// Returns the difference of windows and truncation with the setting's scoring and blend.
 pub(super) fn windows(scene: &Scene<'_>, grid: &Grid) -> Result<Option<crate::eval::Comparison>> {
     let of = |long_text| grid.values_of(Configuration { long_text, ..grid.setting() });
     let pair = of(LongText::Truncate).zip(of(LongText::Window)).filter(|_| scene.has_windows);
     pair.map(|(cut, windows)| compare(cut, windows, Test::Randomisation, scene.resampling())).transpose()
 }
 
-/// How much there is to type, and to compute: with equal quality the lower class is better. The setting is the simplest: nothing changes.
+/// Returns the class of a configuration by its number of options and its cost. With equal quality
+/// the lower class is better. The setting is the simplest, because nothing changes.
 pub(super) fn class(configuration: Configuration, setting: Configuration) -> usize {
     let default_weights = [
         Some(Blend::linear_weight(Normalize::MinMax)),
@@ -157,7 +159,7 @@ pub(super) fn class(configuration: Configuration, setting: Configuration) -> usi
     by_blend + usize::from(window)
 }
 
-/// What a comparison of the setting with the first stage says.
+/// Returns the comparison of the setting with the first stage.
 pub(super) fn effect_of(scene: &Scene<'_>, grid: &Grid) -> Result<super::report::Effect> {
     effect::effect(&grid.first_stage, grid.setting_values(), scene.resampling())
 }

@@ -1,4 +1,5 @@
-//! What a diagnosis is made from: texts, scores and judgements, as data. Whoever has a model fills them.
+//! The input of a diagnosis: texts, scores and judgements, as data. The owner of the model fills
+//! it.
 
 use serde::Serialize;
 
@@ -7,63 +8,65 @@ use crate::Scoring;
 use crate::io::Qrels;
 use crate::scorer::UnitVector;
 
-/// Everything that was seen of one run and its reranking.
+/// The observations of one run and its reranking.
 #[derive(Debug, Clone)]
 pub struct Observations {
-    /// What was asked for.
+    /// The requested setting.
     pub setting: Setting,
     /// The documents that the candidates name, each id once.
     pub documents: Vec<Document>,
     /// The queries with their candidates.
     pub queries: Vec<Query>,
-    /// Whether the queries are a sample of the run's: then judged queries that are not here are no finding.
+    /// True if the queries are a sample of the run's. Then missing judged queries are not a
+    /// finding.
     pub is_sample: bool,
-    /// Other prompts or another pooling, tried on some of the queries; empty when nothing was tried.
+    /// Other prompts or another pooling, tried on some of the queries; may be empty.
     pub trials: Vec<Trial>,
-    /// Relevance judgements; without them the report says what it can, and what it cannot.
+    /// Relevance judgements. Without them the report covers less, and lists what it cannot say.
     pub qrels: Option<Qrels>,
 }
 
-/// What was asked for, and with which model.
+/// The requested setting, with its model.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Setting {
-    /// The model's name, as `--model` takes it.
+    /// The model's name in the form of `--model`.
     pub model: String,
-    /// How pairs are scored.
+    /// The configuration of scoring.
     pub configuration: Configuration,
-    /// How many of the first stage's best are reranked; `None`: all. The others stay below, in the first stage's order.
+    /// The number of the first stage's best that are reranked; `None`: all. The others stay below,
+    /// in the first stage's order.
     pub depth: Option<usize>,
-    /// What is put before queries; may be empty.
+    /// The prefix of queries; may be empty.
     pub query_prompt: String,
-    /// What is put before documents; may be empty.
+    /// The prefix of documents; may be empty.
     pub document_prompt: String,
-    /// How token vectors become one vector, by the name that [`crate::Pooling`] prints.
+    /// The pooling of token vectors, by the name that [`crate::Pooling`] prints.
     pub pooling: String,
 }
 
-/// A document as the model got it.
+/// A document in the form that the model read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Document {
-    /// The corpus' id, compared with the judgements'.
+    /// The corpus' id, which is compared with the judgements'.
     pub id: String,
     /// The whole passage, title included; white space alone counts as empty.
     pub text: String,
-    /// Tokens encoded after truncation, special ones included; 0 where unknown.
+    /// Number of tokens after truncation, special ones included; 0 if unknown.
     pub tokens: u32,
-    /// How many of the tokens stand for something that the vocabulary lacks.
+    /// Number of tokens for words that the vocabulary lacks.
     pub unknown: u32,
-    /// Whether the text was longer than the model takes, and was cut.
+    /// True if the text was longer than the model reads, and was cut.
     pub truncated: bool,
 }
 
 /// A query and its candidates.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Query {
-    /// The run's id, compared with the judgements'.
+    /// The run's id, which is compared with the judgements'.
     pub id: String,
-    /// What the user asked.
+    /// The text of the query.
     pub text: String,
-    /// In the order of the run's file.
+    /// The candidates, in the order of the run's file.
     pub candidates: Vec<Candidate>,
 }
 
@@ -72,18 +75,20 @@ pub struct Query {
 pub struct Candidate {
     /// Position in [`Observations::documents`].
     pub document: usize,
-    /// The first stage's score. Finite; taken as "higher is better", whether or not it is.
+    /// The first stage's score. Finite; taken as "higher is better", even if it is not.
     pub first_stage: f64,
-    /// The rank that the run's file states; `None` where it states none.
+    /// The rank in the run's file; `None` if it has none.
     pub rank: Option<u64>,
-    /// The model's scores of the text's beginning, as much as the model takes; -1 each for a document without text.
+    /// The model's scores of the first part of the text, up to the model's limit; all -1 for a
+    /// document without text.
     pub scores: ModeScores,
-    /// The model's scores with [`crate::LongText::Window`], for documents that are truncated; `None` for those that are not, and where windows were
-    /// not tried.
+    /// The model's scores with [`crate::LongText::Window`], for truncated documents; `None` for
+    /// others, and if windows were not tried.
     pub windowed: Option<ModeScores>,
-    /// The embedding of the text's beginning, for feedback; `None` for a document without text, and where the model gives none.
+    /// The embedding of the first part of the text, for feedback; `None` for a document without
+    /// text, and for a model without embeddings.
     pub vector: Option<UnitVector>,
-    /// The embedding of the best window, where there is [`Candidate::windowed`].
+    /// The embedding of the best window, if there is [`Candidate::windowed`].
     pub windowed_vector: Option<UnitVector>,
 }
 
@@ -96,22 +101,23 @@ pub struct Candidate {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct ModeScores {
-    /// By [`Scoring::Cosine`].
+    /// The score of [`Scoring::Cosine`].
     pub cosine: f32,
-    /// By [`Scoring::MaxSim`].
+    /// The score of [`Scoring::MaxSim`].
     pub maxsim: f32,
-    /// By [`Scoring::Hybrid`].
+    /// The score of [`Scoring::Hybrid`].
     pub hybrid: f32,
 }
 
 impl ModeScores {
-    /// From the two scores of one text. (With windows each scoring has a best window of its own, so that its hybrid is not made of
-    /// the other two; scores of the window that is best by hybrid are a good stand-in.)
+    /// Makes the scores from the two scores of one text. (With windows each scoring has its own
+    /// best window, so its hybrid is not made of the other two. The scores of the window that is
+    /// best by hybrid are a good approximation.)
     pub fn from_parts(cosine: f32, maxsim: f32) -> Self {
         Self { cosine, maxsim, hybrid: Scoring::Hybrid.combine(cosine, maxsim) }
     }
 
-    /// The score by one scoring.
+    /// Returns the score by one scoring.
     pub fn get(&self, scoring: Scoring) -> f32 {
         match scoring {
             Scoring::Cosine => self.cosine,
@@ -121,29 +127,29 @@ impl ModeScores {
     }
 }
 
-/// Another use of the same model, tried on some queries.
+/// A trial of the model with another setting, on some queries.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trial {
-    /// What was other.
+    /// The change against the setting.
     pub change: Change,
-    /// A few words for people, such as `e5 prompts`.
+    /// A short name for people, such as `e5 prompts`.
     pub name: String,
-    /// The options that ask for it, such as `--query-prompt "query: "`.
+    /// The options for the change, such as `--query-prompt "query: "`.
     pub arguments: String,
-    /// What came out, for each query that was tried.
+    /// The results, for each query that was tried.
     pub lists: Vec<TrialList>,
 }
 
-/// What a [`Trial`] did otherwise.
+/// The change that a [`Trial`] makes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Change {
     /// Other prompts.
     Prompts {
-        /// Put before queries.
+        /// The prefix of queries.
         query: String,
-        /// Put before documents.
+        /// The prefix of documents.
         document: String,
     },
     /// Another pooling, by the name that [`crate::Pooling`] prints.
@@ -151,7 +157,7 @@ pub enum Change {
 }
 
 impl Change {
-    /// The options of `nearsort rerank` that ask for it, as a shell reads them.
+    /// Returns the options of `nearsort rerank` for the change, quoted for a shell.
     pub fn arguments(&self) -> String {
         match self {
             Self::Prompts { query, document } => {
@@ -162,7 +168,7 @@ impl Change {
     }
 }
 
-/// A word as a POSIX shell reads it.
+/// Quotes a word for a POSIX shell.
 ///
 /// ```
 /// use nearsort::diagnose::shell_word;
@@ -183,7 +189,7 @@ pub fn shell_word(word: &str) -> String {
 pub struct TrialList {
     /// Position in [`Observations::queries`].
     pub query: usize,
-    /// For the query's first candidates, in their order; may be fewer than the query has. They are compared with the same candidates'
-    /// [`Candidate::scores`].
+    /// The scores of the query's first candidates, in their order; may be fewer than the query has.
+    /// They are compared with the same candidates' [`Candidate::scores`].
     pub scores: Vec<ModeScores>,
 }

@@ -1,17 +1,17 @@
-//! How a diagnosis is made.
+//! Options of a diagnosis.
 
 use crate::eval::{Measure, Resampling};
 
-/// How a diagnosis is made.
+/// Options of a diagnosis.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Options {
-    /// What quality is. Default: nDCG@10.
+    /// The measure of quality. Default: nDCG@10.
     pub measure: Measure,
-    /// For intervals, tests and the folds.
+    /// The resampling for intervals, tests and the folds.
     pub resampling: Resampling,
-    /// Folds of the cross-validation, at least 2. Default: 5.
+    /// Number of folds of the cross-validation, at least 2. Default: 5.
     pub folds: usize,
-    /// How many of the worst queries are shown. Default: 5.
+    /// Number of the worst queries that are shown. Default: 5.
     pub worst: usize,
 }
 

@@ -10,10 +10,10 @@ use super::Configuration;
 use crate::store::read_small_text;
 use crate::{Blend, Error, Feedback, LongText, Normalize, Pooling, Result, Scoring};
 
-/// A larger file is no profile.
+/// Maximum size of a profile, in bytes.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// Settings of a reranker; what is `None` is left to the command's defaults.
+/// Settings of a reranker. `None` leaves a setting to the command's default.
 ///
 /// ```
 /// use nearsort::{Scoring, diagnose::Profile};
@@ -26,21 +26,23 @@ const MAX_BYTES: u64 = 1 << 20;
 pub struct Profile {
     /// The model's name.
     pub model: Option<String>,
-    /// Which score of the model.
+    /// The model's score.
     pub scoring: Option<Scoring>,
-    /// How the first stage's scores count: `blend`, `blend-weight` and `normalize` in the file.
+    /// The blend with the first stage's scores: `blend`, `blend-weight` and `normalize` in the
+    /// file.
     pub blend: Option<Blend>,
-    /// Whether the best candidates change the order of the others: `auto`, `off` or a number in the file.
+    /// The feedback of the best candidates on the order of the others: `auto`, `off` or a number in
+    /// the file.
     pub feedback: Option<Feedback>,
-    /// How many of the first stage's best are reranked, at least 1.
+    /// Number of the first stage's best that are reranked, at least 1.
     pub depth: Option<usize>,
-    /// What becomes of long texts: `long` in the file.
+    /// The mode for long texts: `long` in the file.
     pub long_text: Option<LongText>,
-    /// What is put before queries.
+    /// The prefix of queries.
     pub query_prompt: Option<String>,
-    /// What is put before documents.
+    /// The prefix of documents.
     pub document_prompt: Option<String>,
-    /// How token vectors become one vector.
+    /// The pooling of token vectors.
     pub pooling: Option<Pooling>,
 }
 
@@ -81,7 +83,7 @@ enum Word {
 }
 
 impl Profile {
-    /// The profile of a configuration; everything else is left open.
+    /// Makes the profile of a configuration. All other settings stay open.
     pub fn of(configuration: &Configuration) -> Self {
         Self {
             scoring: Some(configuration.scoring),
@@ -92,10 +94,10 @@ impl Profile {
         }
     }
 
-    /// The file's text. The lines of `comment` stand above, as comments.
+    /// Returns the file's text, with the lines of `comment` as comments above.
     pub fn to_toml(&self, comment: &str) -> String {
         let mut text: String = comment.lines().map(|line| format!("# {line}").trim_end().to_owned() + "\n").collect();
-        // Plain keys and values always have a form in TOML.
+        // Plain keys and values always have a TOML form.
         text.push_str(&toml::to_string(&self.keys()).unwrap_or_default());
         text
     }
@@ -103,7 +105,8 @@ impl Profile {
     /// Reads a regular file of at most 1 MiB.
     ///
     /// # Errors
-    /// [`Error::Io`] for a file that cannot be read, is a pipe or a device, or is larger; as [`Profile::from_toml`].
+    /// [`Error::Io`] for a file that cannot be read, is a pipe or a device, or is larger; as
+    /// [`Profile::from_toml`].
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let text = read_small_text(path, MAX_BYTES).map_err(Error::io("read", path))?;
@@ -113,8 +116,9 @@ impl Profile {
     /// Reads a file's text; `name` is used in messages.
     ///
     /// # Errors
-    /// [`Error::BadInput`] for text that is not TOML, for an unknown key or value, for a weight that is no share, a depth of 0, and for a
-    /// weight or a normalisation without the blend that they belong to.
+    /// [`Error::BadInput`] for text that is not TOML, for an unknown key or value, for a weight
+    /// that is not a share, a depth of 0, and for a weight or a normalisation without the blend
+    /// that it belongs to.
     pub fn from_toml(text: &str, name: &str) -> Result<Self> {
         let bad = |message: String| Error::BadInput { file: name.to_owned(), message };
         let keys: Keys = toml::from_str(text).map_err(|error| bad(error.to_string().trim_end().to_owned()))?;
@@ -202,13 +206,13 @@ fn parsed<T: FromStr<Err = Error>>(key: &str, value: Option<String>) -> Result<O
     value.map(|value| value.parse().map_err(|error| format!("{key}: {error}"))).transpose()
 }
 
-/// The number that is written as the `f32` is: 0.1, not 0.10000000149.
+/// Returns the number with the shortest decimal form of the `f32`: 0.1, not 0.10000000149.
 fn shortest_f64(number: f32) -> f64 {
     number.to_string().parse().unwrap_or(f64::from(number))
 }
 
 impl Serialize for Profile {
-    /// Under the file's keys; what is open is left out.
+    /// Writes the settings under the file's keys, without the open ones.
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.keys().serialize(serializer)
     }

@@ -1,4 +1,4 @@
-//! What to use, and the option for it.
+//! The recommendation, and the options for it.
 
 use super::Profile;
 use super::depth::Sweep;
@@ -10,10 +10,10 @@ use super::report::{Action, Choice, Effect, Recommendation, TrialResult};
 use super::trials::better;
 use crate::Pooling;
 
-/// A gain below this is not worth another command: collections differ from each other by more.
+/// Minimum gain for a recommendation. Collections differ from each other by more.
 pub(super) const MIN_GAIN: f64 = 0.005;
 
-/// Everything that a recommendation is made from.
+/// The data that a recommendation is made from.
 pub(super) struct Grounds<'a> {
     pub scene: &'a Scene<'a>,
     pub effect: &'a Effect,
@@ -22,7 +22,7 @@ pub(super) struct Grounds<'a> {
 }
 
 impl Grounds<'_> {
-    /// What to do with the configuration, and why.
+    /// Returns the recommended action for the configuration, and the reason.
     fn action(&self) -> (Action, String) {
         let Some(choice) = self.choice else {
             let text = "there are too few judged queries to choose between configurations";
@@ -58,7 +58,8 @@ impl Grounds<'_> {
         format!("{} {}", interval(&comparison.difference), self.scene.options.measure)
     }
 
-    /// The recommendation. `sweeps` has the setting's depths, and gets those of another configuration if that is recommended.
+    /// Returns the recommendation. `sweeps` has the setting's depths; those of another
+    /// configuration are added if it is recommended.
     pub fn recommendation(&self, sweeps: &mut Vec<Sweep>) -> Recommendation {
         let (action, reason) = self.action();
         let setting = &self.scene.observations.setting;
@@ -81,7 +82,7 @@ impl Grounds<'_> {
         found
     }
 
-    /// Prompts and pooling that were shown to be better.
+    /// Adds prompts and pooling that were shown to be better.
     fn add_trials(&self, found: &mut Recommendation) {
         let prompts = better(self.trials, |change| matches!(change, Change::Prompts { .. }));
         let pooling = better(self.trials, |change| matches!(change, Change::Pooling(_)));

@@ -1,4 +1,4 @@
-//! How scores lie within lists: spread and ties.
+//! The distribution of scores within lists: spread and ties.
 
 use rayon::prelude::*;
 
@@ -34,7 +34,7 @@ pub(super) fn spread(scene: &Scene<'_>) -> Spread {
     }
 }
 
-/// The model's scores of a list's candidates with text.
+/// Returns the model's scores of a list's candidates with text.
 fn scores_of(scene: &Scene<'_>, list: &List<'_>, is_counted: &dyn Fn(&List<'_>, usize) -> bool) -> Vec<f64> {
     let setting = scene.setting();
     let scores = list.model_scores(setting.scoring, setting.long_text);
@@ -63,7 +63,7 @@ fn of_list(scene: &Scene<'_>, list: &List<'_>) -> OfList {
     }
 }
 
-/// How many places share their score with another one that differs.
+/// Returns the number of places that share their score with another one that differs.
 fn tied(mut places: Vec<usize>, score: impl Fn(usize) -> f64, differ: impl Fn(usize, usize) -> bool) -> usize {
     places.sort_by(|&a, &b| score(a).total_cmp(&score(b)));
     let groups = places.chunk_by(|&a, &b| score(a) == score(b)).filter(|group| group.len() > 1);

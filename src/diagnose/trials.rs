@@ -1,4 +1,4 @@
-//! Other prompts and poolings beside the setting's.
+//! Compares other prompts and poolings with the setting's.
 
 use super::effect::{SIGNIFICANCE, is_gain};
 use super::lists::{List, Scene};
@@ -9,10 +9,11 @@ use crate::{Blend, LongText, Result, Scoring};
 
 use super::Configuration;
 
-/// With fewer judged queries a trial is not judged.
+/// Minimum number of judged queries for the result of a trial.
 const MIN_QUERIES: usize = 10;
 
-/// Each trial beside the setting on the same candidates; what was not tried stays below. Without judgements nothing.
+/// Compares each trial with the setting on the same candidates; candidates that were not tried stay
+/// below. Returns nothing without judgements.
 pub(super) fn trials(scene: &Scene<'_>) -> Result<Vec<TrialResult>> {
     let mut results = Vec::new();
     for trial in &scene.observations.trials {
@@ -23,7 +24,7 @@ pub(super) fn trials(scene: &Scene<'_>) -> Result<Vec<TrialResult>> {
     Ok(results)
 }
 
-/// The trials that are better than the setting by more than chance, the best first.
+/// Returns the trials that are better than the setting by more than chance, the best first.
 pub(super) fn better(results: &[TrialResult], is_it: impl Fn(&Change) -> bool) -> Vec<&TrialResult> {
     let is_better = |result: &&TrialResult| {
         is_it(&result.change) && is_gain(&result.comparison) && result.adjusted_p < SIGNIFICANCE
@@ -33,7 +34,8 @@ pub(super) fn better(results: &[TrialResult], is_it: impl Fn(&Change) -> bool) -
     better
 }
 
-/// By what a trial is compared: pooling changes cosine only, and a hybrid would hide most of it.
+/// Returns the scoring that a trial is compared by. Pooling changes cosine only, and a hybrid would
+/// hide most of the difference.
 fn scoring(change: &Change, setting: Scoring) -> Scoring {
     match (change, setting) {
         (Change::Pooling(_), Scoring::Hybrid) => Scoring::Cosine,
@@ -67,12 +69,13 @@ fn result(scene: &Scene<'_>, trial: &Trial) -> Result<Option<TrialResult>> {
     }))
 }
 
-/// By place; 0 where nothing was tried.
+/// Returns the scores by place; 0 if a candidate was not tried.
 fn trial_scores(list: &List<'_>, scores: &[ModeScores], scoring: Scoring) -> Vec<f32> {
     list.positions.iter().map(|&position| scores.get(position).map_or(0.0, |scores| scores.get(scoring))).collect()
 }
 
-/// The first `tried` candidates of the file by these scores, then the others in the first stage's order.
+/// Orders the first `tried` candidates of the file by these scores, then the others in the first
+/// stage's order.
 fn order(list: &List<'_>, scores: &[f32], tried: usize) -> Vec<u32> {
     let configuration = Configuration { blend: Blend::None, ..Configuration::default() };
     let is_tried = |place: &u32| list.positions[*place as usize] < tried;

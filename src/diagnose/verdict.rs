@@ -7,7 +7,7 @@ use super::lists::Scene;
 use super::measured::Measured;
 use super::report::{Action, Effect, Quality, Recommendation, Verdict, VerdictKind};
 
-/// What a report begins with.
+/// Returns the verdict, with which a report begins.
 pub(super) fn verdict(scene: &Scene<'_>, measured: &Measured, findings: &[Finding]) -> Verdict {
     let Some(judged) = &measured.judged else {
         let why = match (&scene.observations.qrels, measured.counts.judged_queries) {

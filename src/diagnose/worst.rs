@@ -1,13 +1,13 @@
-//! The queries that reranking hurts most, and what moved there.
+//! The queries that reranking hurts most, and the documents that it moved.
 
 use super::lists::{List, Scene};
 use super::modes::Grid;
 use super::report::{Moved, QueryEffect, WorstQuery};
 use crate::eval::TIE;
 
-/// Documents shown of each kind: relevant ones that sank, others that rose.
+/// Number of documents shown of each kind: relevant ones that sank, others that rose.
 const MOVED: usize = 3;
-/// Characters of a document's text that are shown.
+/// Maximum characters of a document's text.
 const EXCERPT: usize = 160;
 
 pub(super) fn by_query(scene: &Scene<'_>, grid: &Grid) -> Vec<QueryEffect> {
@@ -37,7 +37,7 @@ fn moved(scene: &Scene<'_>, list: &List<'_>) -> Vec<Moved> {
     let order = list.order(scene.setting(), scene.observations.setting.depth);
     let (before, after) = (ranks(&list.first_order), ranks(&order));
     let rel = scene.options.measure.rel();
-    // What a rank is worth to nDCG.
+    // The weight of a rank in nDCG.
     let worth = |rank: usize| 1.0 / ((rank + 1) as f64).log2();
     let lost = |place: usize| worth(before[place]) - worth(after[place]);
     let mut sunk: Vec<usize> =
@@ -59,14 +59,14 @@ fn moved(scene: &Scene<'_>, list: &List<'_>) -> Vec<Moved> {
     sunk.into_iter().chain(risen).map(show).collect()
 }
 
-/// The rank of each place, from 1.
+/// Returns the rank of each place, from 1.
 fn ranks(order: &[u32]) -> Vec<usize> {
     let mut ranks = vec![0; order.len()];
     order.iter().enumerate().for_each(|(rank, &place)| ranks[place as usize] = rank + 1);
     ranks
 }
 
-/// The beginning on one line.
+/// Returns the first part of a text, on one line.
 fn excerpt(text: &str) -> String {
     let mut words = String::new();
     for word in text.split_whitespace() {

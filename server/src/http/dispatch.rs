@@ -92,7 +92,7 @@ pub(super) fn context(request: &Request) -> Context {
     request.extensions().get().cloned().unwrap_or_default()
 }
 
-/// The time that a request gives its work, by header.
+/// Returns the time limit in a request's header.
 fn time(headers: &HeaderMap) -> Result<Option<Duration>, WireError> {
     const NAME: &str = "x-request-timeout-ms";
     let Some(value) = headers.get(NAME) else { return Ok(None) };

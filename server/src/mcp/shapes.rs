@@ -1,4 +1,5 @@
-//! What the tools take and give. The doc comments are the descriptions that clients and language models read.
+//! Inputs and outputs of the tools. Clients and language models read the doc comments as
+//! descriptions.
 
 use rmcp::schemars::{self, JsonSchema};
 use serde::{Deserialize, Serialize};

@@ -14,7 +14,8 @@ const QUERY: &str = "Where is the Eiffel Tower?";
 /// The second one answers the query.
 const DOCUMENTS: [&str; 3] = ["The Louvre is a museum.", "The Eiffel Tower stands in Paris.", "Bananas are yellow."];
 
-/// Scores of known models. They differ by precision and instruction set, but not by more than [`TOLERANCE`].
+/// Scores of known models. They differ by precision and instruction set, but not by more than
+/// [`TOLERANCE`].
 const GOLDEN: [(&str, [f64; 3]); 1] = [("all-MiniLM-L6-v2", [0.3325, 0.8201, 0.0171])];
 
 const TOLERANCE: f64 = 0.03;

@@ -12,7 +12,8 @@ use super::scores::{Contract, Native, ScoreMap};
 pub struct Candidate {
     /// Position in the request.
     pub index: usize,
-    /// The model's number: finite, or minus infinity for a document without text or without a score.
+    /// The model's number: finite, or minus infinity for a document without text or without a
+    /// score.
     pub native: f64,
     /// Candidates for `relevant_spans`; the reply applies threshold and count.
     pub spans: Vec<Span>,
@@ -40,8 +41,9 @@ pub struct RerankAnswer {
 }
 
 impl RerankAnswer {
-    /// Orders the candidates by the model's number. Equal ones keep their order, which is the order of the request or, of
-    /// a model that ranks by a finer number, the library's. The order is taken before a map to [0, 1] can round.
+    /// Orders the candidates by the model's number. Equal ones keep their order, which is the order
+    /// of the request or, of a model that ranks by a finer number, the library's. The order is
+    /// taken before a map to [0, 1] can round.
     ///
     /// # Errors
     /// NaN or plus infinity.

@@ -19,7 +19,8 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 32 MB and 100,000 texts. Work is bounded in tokens elsewhere: a low limit makes clients split their lists.
+    /// 32 MB and 100,000 texts. Work is bounded in tokens elsewhere: a low limit makes clients
+    /// split their lists.
     fn default() -> Self {
         Self { body_bytes: 32 << 20, texts: 100_000 }
     }

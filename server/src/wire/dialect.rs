@@ -21,7 +21,8 @@ pub enum Dialect {
 enum Sign {
     /// A key that is there, and not null.
     Key(&'static str),
-    /// An object under the first key, and nothing under the second. (Jina's multimodal query is an object beside `documents`.)
+    /// An object under the first key, and nothing under the second. (Jina's multimodal query is an
+    /// object beside `documents`.)
     ObjectWithout(&'static str, &'static str),
 }
 
@@ -48,7 +49,8 @@ impl Dialect {
 
     /// Returns true if documents are returned by default.
     pub(super) fn returns_documents(self) -> bool {
-        // vLLM has no `return_documents`; Jina's default is true by a third party's page (not verified).
+        // vLLM has no `return_documents`; Jina's default is true by a third party's page (not
+        // verified).
         matches!(self, Self::Vllm | Self::Jina | Self::Weaviate)
     }
 }

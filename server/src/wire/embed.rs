@@ -106,7 +106,8 @@ impl Embeddings {
     /// Returns the reply to `request`.
     ///
     /// # Errors
-    /// Another number of vectors than of inputs, or a number that is not finite: JSON would say null.
+    /// Another number of vectors than of inputs, or a number that is not finite: JSON would say
+    /// null.
     pub fn reply(&self, request: &EmbedRequest) -> Result<Reply, WireError> {
         self.check(request)?;
         let reply = match request.surface {

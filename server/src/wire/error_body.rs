@@ -8,9 +8,10 @@ use super::reply::Reply;
 
 /// Writes a refusal in words that the clients of `dialect` show.
 ///
-/// On the shared paths one body serves all: Cohere's SDK shows `message`, Voyage's and FastAPI's clients the string
-/// `detail`, OpenAI's `error.message`. TEI's and Weaviate's clients want `error` as a string. The body never holds `results`,
-/// `data` or a list: LlamaIndex TEI and RAGFlow ignore the status.
+/// On the shared paths one body serves all: Cohere's SDK shows `message`, Voyage's and FastAPI's
+/// clients the string `detail`, OpenAI's `error.message`. TEI's and Weaviate's clients want `error`
+/// as a string. The body never holds `results`, `data` or a list: LlamaIndex TEI and RAGFlow ignore
+/// the status.
 ///
 /// `id` is the request id.
 pub fn error_reply(error: &WireError, dialect: Dialect, id: &str) -> Reply {
@@ -51,7 +52,8 @@ fn shared(error: &WireError, facts: &Facts, text: &str, id: &str) -> Value {
 /// The names of a refusal in the clients' formats.
 struct Facts {
     status: u16,
-    /// On TEI requests: 422 for validation and the tokenizer, 400 for an empty batch, 424 for the model.
+    /// On TEI requests: 422 for validation and the tokenizer, 400 for an empty batch, 424 for the
+    /// model.
     tei_status: u16,
     /// TEI's `ErrorType`, as Rust's serde writes it: capitalised.
     tei_type: &'static str,
@@ -62,8 +64,8 @@ struct Facts {
 const INVALID: &str = "invalid_request_error";
 const SERVER: &str = "server_error";
 
-/// The table of refusals. Validation is 400 outside TEI: infinity-client reads a 422 as FastAPI's list of objects, and dies of
-/// a string `detail`.
+/// The table of refusals. Validation is 400 outside TEI: infinity-client reads a 422 as FastAPI's
+/// list of objects, and dies of a string `detail`.
 fn facts(error: &WireError) -> Facts {
     let row =
         |status, tei_status, tei_type, openai_type, code| Facts { status, tei_status, tei_type, openai_type, code };

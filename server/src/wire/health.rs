@@ -27,7 +27,8 @@ pub struct ModelEntry {
     pub created: u64,
 }
 
-/// Writes `GET /v1/models` in OpenAI's form. NVIDIA's clients look their model up there; vLLM says `root` for aliases.
+/// Writes `GET /v1/models` in OpenAI's form. NVIDIA's clients look their model up there; vLLM says
+/// `root` for aliases.
 pub fn models_reply(models: &[ModelEntry]) -> Reply {
     let entry = |model: &ModelEntry| {
         let root = model.root.as_ref().unwrap_or(&model.id);

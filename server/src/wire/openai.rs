@@ -1,4 +1,5 @@
-//! `/v1/embeddings` and `/embeddings` (openai-openapi f85dbe2, openai 3.57.0; voyageai 0.5.0 posts to the same path).
+//! `/v1/embeddings` and `/embeddings` (openai-openapi f85dbe2, openai 3.57.0; voyageai 0.5.0 posts
+//! to the same path).
 
 use std::num::NonZeroUsize;
 
@@ -26,7 +27,8 @@ pub(crate) const KEYS: &[&str] = &[
 /// Reads an embeddings body of OpenAI or Voyage. Null is the same as absent.
 ///
 /// # Errors
-/// A required key missing, a value of a wrong type, token ids where they are refused, more inputs than the limits allow.
+/// A required key missing, a value of a wrong type, token ids where they are refused, more inputs
+/// than the limits allow.
 pub fn read_embeddings(bytes: &[u8], ids: TokenIds, limits: &Limits) -> Result<EmbedRequest, WireError> {
     let body = object(bytes, limits)?;
     let input = given(&body, "input")

@@ -30,8 +30,8 @@ impl Default for Reading {
 /// Reads a rerank body. Null is the same as absent.
 ///
 /// # Errors
-/// With the dialect to answer in, since TEI's clients want another error body. Not JSON, a required key missing, a value of a
-/// wrong type, no documents, or more than the limits allow.
+/// With the dialect to answer in, since TEI's clients want another error body. Not JSON, a required
+/// key missing, a value of a wrong type, no documents, or more than the limits allow.
 pub fn read_rerank(bytes: &[u8], reading: &Reading) -> Result<RerankRequest, (WireError, Dialect)> {
     let forced = reading.dialect.unwrap_or(Dialect::Union);
     let body = object(bytes, &reading.limits).map_err(|error| (error, forced))?;

@@ -5,7 +5,8 @@ use serde_json::Value;
 
 use super::error::WireError;
 
-/// Status, further headers (names in lower case, values in printable ASCII) and a JSON body in UTF-8.
+/// Status, further headers (names in lower case, values in printable ASCII) and a JSON body in
+/// UTF-8.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reply {
     pub status: u16,

@@ -134,7 +134,8 @@ pub struct SpanOptions {
     pub max_spans: Option<usize>,
 }
 
-/// A relevant stretch of a document, in code points, end exclusive (cohere 7.3.1, `RerankRelevantSpanResponse`).
+/// A relevant stretch of a document, in code points, end exclusive (cohere 7.3.1,
+/// `RerankRelevantSpanResponse`).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Span {
     pub start: usize,

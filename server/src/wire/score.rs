@@ -103,10 +103,12 @@ impl ScoreRequest {
     }
 }
 
-/// Reads a `/score` body: `text_1` and `text_2`, `queries` and `documents` or `items`, or `data_1` and `data_2`.
+/// Reads a `/score` body: `text_1` and `text_2`, `queries` and `documents` or `items`, or `data_1`
+/// and `data_2`.
 ///
 /// # Errors
-/// No pair of keys, a value of a wrong type, other counts than 1:1, 1:N or N:N, more pairs than the limits allow.
+/// No pair of keys, a value of a wrong type, other counts than 1:1, 1:N or N:N, more pairs than the
+/// limits allow.
 pub fn read_score(bytes: &[u8], limits: &Limits) -> Result<ScoreRequest, WireError> {
     let body = object(bytes, limits)?;
     let whole = |(a, b): &&(&str, &str)| given(&body, a).is_some() && given(&body, b).is_some();
@@ -166,7 +168,8 @@ fn one(key: &str, value: &Value) -> Result<String, WireError> {
     inner.as_str().map(str::to_owned).ok_or_else(|| wrong(key, value, "a string or an object {\"text\": …}"))
 }
 
-/// Reads a `/similarity` body: `{inputs: {source_sentence, sentences}, parameters?}` (huggingface_hub's `sentence_similarity`).
+/// Reads a `/similarity` body: `{inputs: {source_sentence, sentences}, parameters?}`
+/// (huggingface_hub's `sentence_similarity`).
 ///
 /// # Errors
 /// A required key missing, a value of a wrong type, more sentences than the limits allow.

@@ -23,7 +23,8 @@ pub enum Native {
 pub enum Contract {
     /// [0, 1]: Cohere's; Dify and Open WebUI compare with their users' thresholds.
     Unit,
-    /// A similarity of two texts: vLLM's `/score` and TEI's `/similarity`. A cosine stays in [-1, 1].
+    /// A similarity of two texts: vLLM's `/score` and TEI's `/similarity`. A cosine stays in [-1,
+    /// 1].
     Similarity,
     /// `raw_scores`, NIM's `logit`.
     Raw,
@@ -41,7 +42,8 @@ enum Rule {
     /// The number itself.
     Same,
     Sigmoid,
-    /// Negative numbers become 0. Unlike (1 + x) / 2 this keeps the thresholds that people know for a model.
+    /// Negative numbers become 0. Unlike (1 + x) / 2 this keeps the thresholds that people know for
+    /// a model.
     Clamped,
     /// From [0, 10] to [0, 1].
     Tenth,

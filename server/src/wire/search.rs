@@ -50,7 +50,8 @@ pub struct SearchAnswer {
     pub tokens: u64,
 }
 
-/// Reads a `/search` body: `{query, index?, top_n?, deadline_ms?}`. `model` is another name of `index`, `top_k` of `top_n`.
+/// Reads a `/search` body: `{query, index?, top_n?, deadline_ms?}`. `model` is another name of
+/// `index`, `top_k` of `top_n`.
 ///
 /// # Errors
 /// No query or a blank one, a value of a wrong type, `top_n` of 0 or beyond the limit of texts.
@@ -79,7 +80,8 @@ fn first<'a>(body: &'a Map<String, Value>, keys: &[&'static str]) -> Option<(&'s
 }
 
 impl SearchAnswer {
-    /// Writes `{id, index, model, score_kind, results: [{row, id, score}], usage}`. Scores are those of `nearsort search`.
+    /// Writes `{id, index, model, score_kind, results: [{row, id, score}], usage}`. Scores are
+    /// those of `nearsort search`.
     ///
     /// # Errors
     /// A score that is not finite.

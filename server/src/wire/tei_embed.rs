@@ -27,7 +27,8 @@ pub(crate) const EMBED_KEYS: &[&str] = &[
 /// Reads an `/embed` body.
 ///
 /// # Errors
-/// A required key missing, a value of a wrong type, token ids where they are refused, more inputs than the limits allow.
+/// A required key missing, a value of a wrong type, token ids where they are refused, more inputs
+/// than the limits allow.
 pub fn read_embed(bytes: &[u8], ids: TokenIds, limits: &Limits) -> Result<EmbedRequest, WireError> {
     let body = object(bytes, limits)?;
     let list = given(&body, "inputs")

@@ -37,7 +37,8 @@ pub struct Prediction {
     pub score: f64,
 }
 
-/// Reads a `/predict` body: `inputs` is `"a"`, `["a"]`, a pair `["a", "b"]`, or a batch `[["a"], ["a", "b"]]`.
+/// Reads a `/predict` body: `inputs` is `"a"`, `["a"]`, a pair `["a", "b"]`, or a batch `[["a"],
+/// ["a", "b"]]`.
 ///
 /// # Errors
 /// A required key missing, a value of a wrong type, more inputs than the limits allow.

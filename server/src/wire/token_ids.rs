@@ -8,7 +8,6 @@ pub enum TokenIds {
     /// Refuses them, and explains how to send texts. The ids are mostly of cl100k_base and lie in
     /// the range of BERT's vocabulary: if they were embedded unchanged, the vectors would be wrong
     /// without any error.
-    /// are gives wrong vectors without a word.
     #[default]
     Refuse,
     /// Decodes them by OpenAI's cl100k_base, which langchain-openai encodes with for an unknown
@@ -19,10 +18,12 @@ pub enum TokenIds {
 impl TokenIds {
     /// Turns ids into the text that they were made from.
     ///
-    /// LangChain cuts long texts every 8191 ids and so may cut a character in two. Its bytes at the two ends are dropped.
+    /// LangChain cuts long texts every 8191 ids and so may cut a character in two. Its bytes at the
+    /// two ends are dropped.
     ///
     /// # Errors
-    /// [`WireError::TokenIds`] where ids are refused; ids that cl100k_base lacks, or that do not spell a text in UTF-8.
+    /// [`WireError::TokenIds`] where ids are refused; ids that cl100k_base lacks, or that do not
+    /// spell a text in UTF-8.
     pub(super) fn text(self, key: &str, ids: &[u32]) -> Result<String, WireError> {
         if self == Self::Refuse {
             return Err(WireError::TokenIds { key: key.to_owned() });

@@ -40,7 +40,8 @@ pub(super) fn write(request: &RerankRequest, answer: &RerankAnswer) -> Value {
     let mut body = Map::new();
     body.insert("id".into(), json!(answer.id));
     body.insert("model".into(), json!(answer.model));
-    // Voyage's clients read `data`; no body of theirs names `top_n`. With documents it would double the answer.
+    // Voyage's clients read `data`; no body of theirs names `top_n`. With documents it would double
+    // the answer.
     if !(request.return_documents.is_some() && request.names_top_n) {
         body.insert("data".into(), results.clone());
     }

@@ -1,20 +1,21 @@
-//! Whether run and judgements belong together.
+//! Checks that run and judgements belong together.
 
 use super::{Finding, FindingKind, Measured, Severity};
 use crate::diagnose::effect::mean;
 use crate::diagnose::figures::{EXAMPLES, percent, share};
 use crate::diagnose::lists::{List, Scene};
 
-/// Below this share of judged queries with any judged candidate the ids do not match: a first stage finds something that somebody judged for
-/// far more than one query in twenty.
+/// Minimum share of judged queries with a judged candidate. Below it the ids do not match, because
+/// a first stage finds a judged document for far more than one query in twenty.
 const MIN_MATCHED: f64 = 0.05;
-/// Judgements with at least this share of documents judged not relevant come from a pool; with fewer, only what is relevant was noted, and that
-/// the rest is unjudged says nothing.
+/// Minimum share of documents judged not relevant for judgements from a pool. With fewer, only
+/// relevant documents were noted, and unjudged ones are expected.
 const POOLED: f64 = 0.1;
-/// The first results of a system that was in the pool are judged to the depth of the pool; with less than half of them judged, values compare
-/// what was judged rather than what is good.
+/// Minimum share of judged results. A system in the pool has its first results judged to the pool's
+/// depth. With less than half of them judged, values reflect the judgements more than the quality.
 const MIN_JUDGED: f64 = 0.5;
-/// Reranked results that are so much less judged than the first stage's are at a disadvantage: each point of judged@10 is some points of nDCG@10.
+/// Maximum loss of judged results by reranking. Beyond it the reranked results are at a
+/// disadvantage: each point of judged@10 costs some points of nDCG@10.
 const MAX_JUDGED_LOSS: f64 = 0.1;
 const JUDGED_DEPTH: usize = 10;
 
@@ -62,7 +63,7 @@ fn queries_not_in_qrels(scene: &Scene<'_>, measured: &Measured, judged_ids: &[&s
 
 fn queries_not_in_run(scene: &Scene<'_>, measured: &Measured) -> Option<Finding> {
     let missing = measured.counts.judged_queries_missing;
-    // Where nothing matches at all, that is said by another finding.
+    // If nothing matches at all, another finding reports that.
     if missing == 0 || scene.observations.is_sample || measured.counts.judged_queries == 0 {
         return None;
     }
@@ -111,7 +112,8 @@ fn ids_not_in_qrels(scene: &Scene<'_>) -> Option<Finding> {
     )
 }
 
-/// The share of judged queries with a judged candidate when only the digits of ids are compared.
+/// Returns the share of judged queries with a judged candidate if only the digits of ids are
+/// compared.
 fn by_digits(scene: &Scene<'_>) -> f64 {
     fn digits(id: &str) -> Option<String> {
         let digits: String = id.chars().filter(char::is_ascii_digit).collect();

@@ -1,4 +1,4 @@
-//! The checks: each looks at what was seen and measured, and is silent when nothing is wrong.
+//! The checks. Each one examines the measurements, and returns nothing if all is well.
 
 mod judgements;
 mod quality;
@@ -10,7 +10,7 @@ use super::lists::Scene;
 use super::measured::{Gains, Measured};
 use crate::Result;
 
-/// Every finding, the gravest first.
+/// Returns all findings, the most severe first.
 pub(super) fn findings(scene: &Scene<'_>, measured: &Measured) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
     findings.extend(judgements::findings(scene, measured));

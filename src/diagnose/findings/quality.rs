@@ -1,4 +1,4 @@
-//! What the values say: whether reranking helps, what would, and what is in the way.
+//! Findings on quality: whether reranking helps, what would help, and what prevents it.
 
 use super::{Finding, FindingKind, Gains, Measured, Severity};
 use crate::diagnose::choice::Gain;
@@ -11,11 +11,13 @@ use crate::diagnose::report::{Action, Quality, VerdictKind};
 use crate::eval::holm;
 use crate::{Blend, Scoring};
 
-/// One query in five that no order can answer: the first stage, not the reranker, is what to work on.
+/// Maximum share of queries without a relevant candidate. Above one in five, the first stage needs
+/// work, not the reranker.
 const MAX_WITHOUT_RELEVANT: f64 = 0.2;
-/// A fifth of the measure's range lost before reranking begins.
+/// Minimum mean of the best possible order. Below it, a fifth of the measure's range is lost before
+/// reranking.
 const MIN_ORACLE: f64 = 0.8;
-/// Without a cutoff of the measure: what people look at.
+/// Cutoff for a measure without one: the number of results that people look at.
 const USUAL_CUTOFF: usize = 10;
 
 pub(super) fn findings(scene: &Scene<'_>, measured: &Measured) -> Vec<Finding> {
@@ -30,7 +32,7 @@ pub(super) fn findings(scene: &Scene<'_>, measured: &Measured) -> Vec<Finding> {
     findings
 }
 
-/// What to do, as the recommendation says it.
+/// Returns the remedy in the words of the recommendation.
 fn remedy(judged: &Judged) -> String {
     match &judged.recommendation {
         found if found.action == Action::Change => format!("use {}", found.arguments),
@@ -72,7 +74,8 @@ fn effect(scene: &Scene<'_>, measured: &Measured, judged: &Judged) -> Option<Fin
     Some(finding.number("difference", comparison.difference.mean).number("p_value", p_value))
 }
 
-/// Cosine without the first stage's scores is below the first stage, and cross-validation finds what is above cosine.
+/// Checks if cosine without the first stage's scores is below the first stage, while
+/// cross-validation finds a configuration above cosine.
 fn cosine_alone_loses(scene: &Scene<'_>, judged: &Judged) -> Option<Finding> {
     let quality = &judged.quality;
     let is_cosine = scene.setting().scoring == Scoring::Cosine && scene.setting().blend == Blend::None;
@@ -101,7 +104,8 @@ fn cosine_alone_loses(scene: &Scene<'_>, judged: &Judged) -> Option<Finding> {
     Some(finding.number("difference", comparison.difference.mean))
 }
 
-/// Another scoring, or another blend, is better than the setting's: each cross-validated with everything else as it is.
+/// Reports a scoring or a blend that is better than the setting's. Each one is cross-validated with
+/// everything else unchanged.
 fn gains(judged: &Judged, gains: &Gains) -> Vec<Finding> {
     let both = [
         (FindingKind::WeakScoringMode, gains.scoring, "another scoring"),

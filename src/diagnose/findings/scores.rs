@@ -1,4 +1,4 @@
-//! What the scores of both stages look like, and whether other prompts or another pooling give better ones.
+//! Findings on the scores of both stages, and on trials of other prompts or another pooling.
 
 use super::{Finding, FindingKind, Measured, Severity};
 use crate::Result;
@@ -10,22 +10,27 @@ use crate::diagnose::observations::Change;
 use crate::diagnose::trials::better;
 use crate::eval::{Test, bootstrap_mean, compare};
 
-/// A reversed order that is better by this, and by more than any usual chance, is the right order.
+/// Minimum gain of the reversed order. With this gain, at a p-value far below the usual level, the
+/// reversed order is the right one.
 const MIN_REVERSED_GAIN: f64 = 0.01;
 const REVERSED_P: f64 = 0.01;
-/// Ranks and scores of one file say the same (tau 1) unless one of them runs the other way (tau -1).
+/// Maximum tau of ranks and scores of one file for a finding. They agree (tau 1) unless one of them
+/// is reversed (tau -1).
 const MAX_RANK_TAU: f64 = -0.5;
-/// Two rankings that mean the same things agree somewhat, or not at all; that they disagree so much has another reason.
+/// Maximum tau of the two stages for a finding. Two rankings for the same queries agree somewhat,
+/// or not at all; such a disagreement has another reason.
 const MAX_MODEL_TAU: f64 = -0.2;
-/// Lists shorter than this have no order to speak of.
+/// Minimum length of a list whose order is examined.
 const MIN_LIST: usize = 3;
-/// One candidate in twenty whose place is decided by its id.
+/// Maximum share of candidates whose place is decided by their id.
 const MAX_TIED: f64 = 0.05;
-/// More than half of them: the scores do not tell texts apart.
+/// Share of tied candidates above which the scores do not distinguish texts.
 const MOSTLY_TIED: f64 = 0.5;
-/// Scores of the fastest precision differ from exact ones in the third digit; a list whose scores lie as close is ordered by rounding.
+/// Minimum deviation of a list's scores. Scores of the fastest precision differ from exact ones in
+/// the third digit, so closer scores are ordered by rounding.
 const MIN_DEVIATION: f64 = 0.005;
-/// One candidate in five whose place in the first stage is decided by its id: its scores were rounded, or they are classes.
+/// Maximum share of candidates whose place in the first stage is decided by their id. Above it, its
+/// scores were rounded, or they are classes.
 const MAX_FIRST_STAGE_TIED: f64 = 0.2;
 
 pub(super) fn findings(scene: &Scene<'_>, measured: &Measured) -> Result<Vec<Finding>> {
@@ -82,7 +87,8 @@ fn inverted_order(scene: &Scene<'_>, measured: &Measured) -> Result<Option<Findi
     }))
 }
 
-/// Kendall's tau of scores and stated ranks (taken so that agreement is 1), averaged over lists that state them.
+/// Returns Kendall's tau of scores and stated ranks (taken so that agreement is 1), averaged over
+/// lists that state ranks.
 fn mean_rank_tau(scene: &Scene<'_>) -> Option<f64> {
     let tau = |list: &List<'_>| {
         let ranks: Option<Vec<f64>> = list.candidates.iter().map(|c| c.rank.map(|rank| -(rank as f64))).collect();
@@ -93,7 +99,7 @@ fn mean_rank_tau(scene: &Scene<'_>) -> Option<f64> {
     (!taus.is_empty()).then(|| mean(&taus))
 }
 
-/// What the first stage gains upside down, when that is more than chance.
+/// Returns the gain of the reversed first stage, if it is more than chance.
 fn reversed_gain(scene: &Scene<'_>) -> Result<Option<crate::eval::Interval>> {
     let first = scene.values(|list| list.first_order.clone());
     let reversed = scene.values(|list| {

@@ -1,4 +1,4 @@
-//! What is wrong with the texts.
+//! Findings on the texts.
 
 use super::{Finding, FindingKind, Measured, Severity};
 use crate::LongText;
@@ -8,19 +8,22 @@ use crate::diagnose::lengths::documents;
 use crate::diagnose::lists::Scene;
 use crate::diagnose::recommendation::MIN_GAIN;
 
-/// From here on truncation is named; `rerank` says so on stderr from the same share on.
+/// Minimum share of truncated texts for a finding; `rerank` warns on stderr from the same share on.
 const SOME_TRUNCATED: f64 = 0.01;
-/// From here on it can cost a visible part of the quality.
+/// Share of truncated texts that can cost a visible part of the quality.
 const MANY_TRUNCATED: f64 = 0.1;
-/// One candidate in twenty is a place of ten every other query.
+/// Maximum share of equal texts: one candidate in twenty is one of the first ten places for every
+/// other query.
 const MAX_SAME_TEXT: f64 = 0.05;
 const MAX_NEAR: f64 = 0.05;
-/// One document in a hundred without text is a broken field, not an accident.
+/// Share of documents without text above which a field is broken.
 const MANY_EMPTY: f64 = 0.01;
-/// A vocabulary of 30,000 pieces lacks less than one token in a thousand of the language that it was made for.
+/// Maximum share of unknown tokens. A vocabulary of 30,000 pieces lacks less than one token in a
+/// thousand of its own language.
 const MAX_UNKNOWN: f64 = 0.02;
 const MOSTLY_UNKNOWN: f64 = 0.2;
-/// English has 3.5 to 5 letters per token in an English vocabulary, German or Polish there some 2.3; Russian, Greek or Hindi fall to single letters.
+/// Minimum letters per token. In an English vocabulary, English has 3.5 to 5, German or Polish
+/// about 2.3; Russian, Greek or Hindi are split into single letters.
 const MIN_LETTERS_PER_TOKEN: f64 = 2.0;
 
 pub(super) fn findings(scene: &Scene<'_>, measured: &Measured) -> Vec<Finding> {

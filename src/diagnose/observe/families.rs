@@ -1,11 +1,12 @@
-//! The prompts that families of models were trained with, as their cards state them. Data only.
+//! The prompts that families of models were trained with, as stated by their model cards. Data
+//! only.
 
-/// Prompts that may be right for a model.
+/// Prompts that may fit a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Family {
     /// A part of the model's name, in lower case.
     pub key: &'static str,
-    /// For people.
+    /// A name for people.
     pub name: &'static str,
     pub query: &'static str,
     pub document: &'static str,
@@ -22,7 +23,8 @@ const WEB_SEARCH: &str =
 const WEB_SEARCH_QWEN3: &str =
     "Instruct: Given a web search query, retrieve relevant passages that answer the query\nQuery:";
 
-/// A longer key stands before a shorter one that it contains: only the first key that fits counts, with all its rows.
+/// A longer key stands before a shorter one that it contains, because only the first matching key
+/// counts, with all its rows.
 const FAMILIES: [Family; 21] = [
     family("e5-mistral", "instruct", WEB_SEARCH, ""),
     family("e5-large-instruct", "instruct", WEB_SEARCH, ""),
@@ -52,10 +54,11 @@ const FAMILIES: [Family; 21] = [
     family("mpnet", "no", "", ""),
 ];
 
-/// What is tried with a model that no family claims.
+/// The families that are tried with a model of no known family.
 const COMMON: [&str; 3] = ["e5", "bge", "nomic"];
 
-/// The prompts known for a model, by its names; for one of no known family those of the commonest.
+/// Returns the prompts known for a model, by its names. For a model of no known family it returns
+/// those of the most common ones.
 pub fn known(names: &[&str]) -> Vec<Family> {
     let of = |key: &str| FAMILIES.into_iter().filter(move |family| family.key == key).collect::<Vec<_>>();
     let fits = |family: &Family| names.iter().any(|name| name.to_ascii_lowercase().contains(family.key));
@@ -72,7 +75,7 @@ mod tests {
 
     #[test]
     fn the_registrys_models_have_their_prompts_in_the_table() {
-        // Cross-encoders read pairs, and know no prompts.
+        // Cross-encoders read pairs, and have no prompts.
         let is_encoder = |name: &str| !name.to_ascii_lowercase().contains("reranker") && !name.contains("ms-marco");
         for entry in Registry::built_in().entries().iter().filter(|entry| is_encoder(&entry.name)) {
             let found = known(&[&entry.name, &entry.repo]);

@@ -1,19 +1,20 @@
-//! What is observed: queries with what a first stage found, texts, and judgements.
+//! The material of a diagnosis: queries with the first stage's results, texts, and judgements.
 
 use crate::io::Qrels;
 
-/// Queries with what a first stage found, the texts, and judgements. [`DiagnoseFiles::read`](super::DiagnoseFiles::read) makes it of files.
+/// Queries with the first stage's results, the texts, and judgements.
+/// [`DiagnoseFiles::read`](super::DiagnoseFiles::read) reads it from files.
 #[derive(Debug, Clone, Default)]
 pub struct Material {
     /// The queries with their candidates.
     pub queries: Vec<AskedQuery>,
-    /// The documents that the candidates name, each id once.
+    /// The documents that the candidates refer to, each id once.
     pub documents: Vec<Passage>,
-    /// Judgements, where there are some.
+    /// The judgements, if there are any.
     pub qrels: Option<Qrels>,
-    /// Whether the queries are fewer than the run's.
+    /// True if the queries are fewer than the run's.
     pub is_sample: bool,
-    /// What was left out, and why.
+    /// Notes on what was left out, and why.
     pub notes: Vec<String>,
 }
 
@@ -22,20 +23,20 @@ pub struct Material {
 pub struct AskedQuery {
     /// The run's id.
     pub id: String,
-    /// What the user asked.
+    /// The text of the query.
     pub text: String,
-    /// What the first stage found.
+    /// The first stage's results.
     pub candidates: Vec<Found>,
 }
 
-/// What the first stage found.
+/// A result of the first stage.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Found {
     /// Position in [`Material::documents`].
     pub document: usize,
     /// The first stage's score. Finite.
     pub score: f64,
-    /// The rank that the run states.
+    /// The rank in the run.
     pub rank: Option<u64>,
 }
 
@@ -49,13 +50,13 @@ pub struct Passage {
 }
 
 impl Material {
-    /// Adds a document; its position.
+    /// Adds a document, and returns its position.
     pub fn document(&mut self, id: impl Into<String>, text: impl Into<String>) -> usize {
         self.documents.push(Passage { id: id.into(), text: text.into() });
         self.documents.len() - 1
     }
 
-    /// Adds a query with what was found for it: positions of documents, and the first stage's scores.
+    /// Adds a query with its results: positions of documents, and the first stage's scores.
     pub fn query(
         &mut self,
         id: impl Into<String>,

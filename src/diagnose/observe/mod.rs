@@ -1,8 +1,9 @@
-//! Observing: from files and a model to [`Observations`](super::Observations).
+//! Makes [`Observations`](super::Observations) from files and a model.
 //!
-//! The one part of `diagnose` that sees a model. [`DiagnoseFiles::read`] reads queries, a run, the documents that it names and judgements; [`observe`]
-//! scores every pair: one pass for cosine and MaxSim, one in windows over texts that were cut, and other prompts and poolings on some of the
-//! judged queries. The model is loaded once; all that is tried shares its weights.
+//! This is the only part of `diagnose` that uses a model. [`DiagnoseFiles::read`] reads queries, a
+//! run, its documents and judgements. [`observe`] scores every pair: one pass for cosine and
+//! MaxSim, one in windows over truncated texts, and other prompts and poolings on some of the
+//! judged queries. The model is loaded once; all trials share its weights.
 //!
 //! ```
 //! use nearsort::diagnose::{Material, ObserveOptions, Options, diagnose, observe};

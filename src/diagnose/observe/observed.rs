@@ -1,4 +1,5 @@
-//! From what was read to what is observed: the model's scores of every pair, and what became of the texts on their way into the model.
+//! Makes observations from the material: the model's scores of every pair, and the lengths and
+//! truncation of the texts.
 
 use super::material::{AskedQuery, Found, Material, Passage};
 use super::room::{Asked, Room, mode_scores};
@@ -11,40 +12,42 @@ use crate::model::Model;
 use crate::scorer::{LongText, Scored, ScoredList, Scoring, UnitVector, less_window_margin};
 use crate::{Error, Result};
 
-/// What is diagnosed.
+/// Options of observing.
 #[derive(Debug, Clone, Default)]
 pub struct ObserveOptions {
-    /// What the model is called where it is to be named again; `None`: by its own name.
+    /// The model's name for commands in the report; `None`: the model's own name.
     pub model: Option<String>,
-    /// How pairs are scored.
+    /// The configuration of scoring.
     pub configuration: Configuration,
-    /// Which judged queries are tried with other prompts and poolings.
+    /// The seed that draws the judged queries for trials of other prompts and poolings.
     pub seed: u64,
 }
 
-/// What was observed, and by what.
+/// The observations, and the model that made them.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Observed {
-    /// What [`diagnose`](crate::diagnose::diagnose) looks at.
+    /// The input of [`diagnose`](crate::diagnose::diagnose).
     pub observations: Observations,
-    /// Which model, and how it ran.
+    /// The model, and the device and engine that ran it.
     pub model: ModelRun,
-    /// Longest text that it takes, in tokens.
+    /// The longest text that it reads, in tokens.
     pub max_tokens: usize,
-    /// What became of the queries.
+    /// The tokens and truncation of the queries.
     pub readings: Readings,
-    /// Queries that other prompts and poolings were tried on.
+    /// Number of queries that other prompts and poolings were tried on.
     pub tried_queries: usize,
-    /// What was left out when the material was read.
+    /// Notes on what was left out when the material was read.
     pub notes: Vec<String>,
 }
 
-/// Scores every pair with a local embedding model, and tries it with other prompts and poolings where there are judgements.
+/// Scores every pair with a local embedding model. If there are judgements, it also tries other
+/// prompts and poolings.
 ///
 /// # Errors
-/// [`Error::InvalidArgument`] for a model that is none, for a candidate that names no document, and for an empty query; [`Error::At`] naming the
-/// query that the model makes no numbers of; what scoring fails with.
+/// [`Error::InvalidArgument`] for a model that is not a local embedding model, for a candidate that
+/// refers to no document, and for an empty query; [`Error::At`] naming a query without finite
+/// scores; errors of scoring.
 pub fn observe(
     material: Material,
     model: &Model,
@@ -93,7 +96,8 @@ fn document(passage: &Passage) -> Document {
     Document { id, text, tokens: 0, unknown: 0, truncated: false }
 }
 
-/// Tokens, unknown ones and truncation do not depend on the query.
+/// Records the lengths of documents. Tokens, unknown ones and truncation do not depend on the
+/// query.
 fn note_lengths(documents: &mut [Document], lists: &[Asked<'_>], scored: &[ScoredList]) {
     for ((_, candidates), scored) in lists.iter().zip(scored) {
         for (at, &document) in candidates.iter().enumerate() {
@@ -119,7 +123,7 @@ fn query(asked: &AskedQuery, scored: &ScoredList) -> Result<Query> {
     Ok(Query { id: asked.id.clone(), text: asked.text.clone(), candidates })
 }
 
-/// Reads the texts that were cut in windows, if there are any.
+/// Scores the truncated texts in windows, if there are any.
 fn add_windows(
     queries: &mut [Query],
     documents: &[Document],
@@ -142,7 +146,8 @@ fn add_windows(
     let mut windowed = by_hybrid.iter().map(best_window_scores).collect::<Result<Vec<_>>>()?;
     let mut vectors: Vec<Option<UnitVector>> = vectors_of(&by_hybrid);
     if setting.long_text == LongText::Window && setting.scoring != Scoring::Hybrid {
-        // What is diagnosed is scored exactly as it is reranked; by hybrid's best window it would only be near.
+        // The setting is scored exactly as in reranking; the best window by hybrid would only be an
+        // approximation.
         let exact = score_windows(&lists, &texts, setting.scoring, room)?;
         vectors = vectors_of(&exact);
         let exact = exact.iter().flat_map(ScoredList::scores);
@@ -164,17 +169,18 @@ fn add_windows(
     Ok(())
 }
 
-/// The embeddings of all pairs, list by list.
+/// Returns the embeddings of all pairs, list by list.
 fn vectors_of(lists: &[ScoredList]) -> Vec<Option<UnitVector>> {
     lists.iter().flat_map(|list| &list.pairs).map(|pair| pair.vector.clone()).collect()
 }
 
-/// Scores by the best window of each text.
+/// Returns the scores of the best window of each text.
 fn score_windows(lists: &[Asked<'_>], texts: &[&str], scoring: Scoring, room: &Room<'_>) -> Result<Vec<ScoredList>> {
     room.score(&room.reranker(scoring, LongText::Window)?, lists, texts)
 }
 
-/// The hybrid score of the best windows and its parts. The hybrid score has the margin of later windows in it, its parts have not.
+/// Returns the hybrid score of the best windows and its parts. The hybrid score includes the margin
+/// of later windows; its parts do not.
 fn best_window_scores(scored: &ScoredList) -> Result<Vec<ModeScores>> {
     let mut scores = mode_scores(scored)?;
     for (scores, pair) in scores.iter_mut().zip(&scored.pairs) {

@@ -1,4 +1,5 @@
-//! Reads what is observed. What does not fit together is noted; nothing to look at is an error.
+//! Reads the material. Files that do not fit together give a note; if nothing is left, it is an
+//! error.
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
@@ -13,7 +14,7 @@ use crate::io::{
 use crate::job::{Notice, Observer, missing_message};
 use crate::{Error, Result};
 
-/// The files of a diagnosis, and how they are read.
+/// The files of a diagnosis, and the options for reading them.
 #[derive(Debug, Clone, Default)]
 pub struct DiagnoseFiles {
     /// A file of queries.
@@ -24,25 +25,25 @@ pub struct DiagnoseFiles {
     pub corpus: Vec<PathBuf>,
     /// Judgements.
     pub qrels: Option<PathBuf>,
-    /// How texts are read.
+    /// The options for reading texts.
     pub reading: ReadOptions,
-    /// Leaves a document out whose id is its query's, as BEIR does for ArguAna and Quora.
+    /// Leaves out documents whose id is the id of their query, as BEIR does for ArguAna and Quora.
     pub ignore_identical_ids: bool,
-    /// So many of the queries, judged ones where there are some; `None`: all.
+    /// Number of queries to draw, judged ones if there are some; `None`: all.
     pub sample: Option<usize>,
-    /// Which ones.
+    /// The seed of the draw.
     pub seed: u64,
 }
 
-/// The lines of a query.
+/// A query with its lines of the run.
 type Lines<'a> = (Query, Vec<&'a RunLine>);
 
 impl DiagnoseFiles {
-    /// Reads the run, and the queries and documents that it names, into memory.
+    /// Reads the run, and its queries and documents, into memory.
     ///
     /// # Errors
-    /// [`Error::BadInput`] for a run without results; [`Error::MissingTexts`] when none of its queries, or of its documents, is there;
-    /// those of reading the files.
+    /// [`Error::BadInput`] for a run without results; [`Error::MissingTexts`] if none of its
+    /// queries or none of its documents exists; errors of reading the files.
     pub fn read(&self, observer: &dyn Observer) -> Result<Material> {
         let qrels = self.qrels.as_ref().map(Qrels::read).transpose()?;
         let lines = self.read_lines()?;
@@ -68,7 +69,8 @@ impl DiagnoseFiles {
         Ok(Material { queries, documents, qrels, is_sample, notes })
     }
 
-    /// The run's lines. Only TREC's format states ranks; elsewhere they follow from the scores. What can be read only once is TREC's.
+    /// Reads the run's lines. Only TREC's format states ranks; for others they follow from the
+    /// scores. An input that can be read only once is taken as TREC.
     fn read_lines(&self) -> Result<Vec<RunLine>> {
         let mut lines = Vec::new();
         if self.run.metadata().is_ok_and(|found| !found.is_file()) || self.run.as_os_str() == "-" {
@@ -76,7 +78,7 @@ impl DiagnoseFiles {
         } else {
             let run = RunFile::open(&self.run)?;
             let states_ranks = run.format() == RunFormat::Trec;
-            // Also for TREC's: what is wrong with a run is found here.
+            // Also for TREC, because this pass finds errors of the run.
             run.for_each_query(|results| {
                 if !states_ranks {
                     lines.extend(ranked(results));
@@ -91,7 +93,7 @@ impl DiagnoseFiles {
         Ok(lines)
     }
 
-    /// The documents of the corpus that are wanted, in the corpus's order.
+    /// Returns the wanted documents of the corpus, in the corpus's order.
     fn read_documents(&self, wanted: &HashSet<&str>, observer: &dyn Observer) -> Result<Vec<Passage>> {
         let folder = tempfile::tempdir().map_err(Error::io("create a folder in", std::env::temp_dir()))?;
         let corpus = Corpus::open(&expand_paths(&self.corpus)?, &self.reading, folder.path())?;
@@ -109,7 +111,7 @@ impl DiagnoseFiles {
         positions.into_iter().map(passage).collect()
     }
 
-    /// The run's lines by query, in the run's order.
+    /// Groups the run's lines by query, in the run's order.
     fn group<'a>(&self, lines: &'a [RunLine], notes: &mut Vec<String>) -> Result<Vec<Lines<'a>>> {
         let queries = read_delimited_queries(&self.queries, self.reading.delimiter)?;
         let by_id: HashMap<String, Query> = queries.into_iter().map(|query| (query.id.clone(), query)).collect();
@@ -131,7 +133,8 @@ impl DiagnoseFiles {
         Ok(groups)
     }
 
-    /// Some of the queries, judged ones where there are some, in the run's order. Whether a query is drawn depends on its id and the seed.
+    /// Draws some of the queries, judged ones if there are some, in the run's order. The draw
+    /// depends on the ids and the seed.
     fn sampled<'a>(&self, all: Vec<Lines<'a>>, qrels: Option<&Qrels>) -> Vec<Lines<'a>> {
         let Some(number) = self.sample else { return all };
         let is_judged = |(query, _): &Lines<'_>| qrels.is_some_and(|qrels| qrels.grades(&query.id).is_some());
@@ -141,7 +144,7 @@ impl DiagnoseFiles {
         all.into_iter().enumerate().filter(|(at, _)| drawn.contains(at)).map(|(_, lines)| lines).collect()
     }
 
-    /// Positions for ids; candidates without a document are left out.
+    /// Replaces ids by positions. Candidates without a document are left out.
     fn find(&self, groups: Vec<Lines<'_>>, documents: &[Passage], notes: &mut Vec<String>) -> Result<Vec<AskedQuery>> {
         let place: HashMap<&str, usize> = documents.iter().enumerate().map(|(at, row)| (row.id.as_str(), at)).collect();
         let mut missing: HashSet<&str> = HashSet::new();
@@ -162,7 +165,7 @@ impl DiagnoseFiles {
         Ok(queries)
     }
 
-    /// What the run names and nobody has is a note, unless nothing is left.
+    /// Notes the missing ids of the run. It is an error if nothing is left.
     fn note_missing(
         &self,
         ids: &HashSet<&str>,
@@ -182,7 +185,7 @@ impl DiagnoseFiles {
     }
 }
 
-/// The lines of a query, with ranks by their scores.
+/// Returns the lines of a query, with ranks by their scores.
 fn ranked(results: &QueryResults<'_>) -> Vec<RunLine> {
     let mut documents = results.documents().to_vec();
     documents.sort_by(|a, b| b.score.total_cmp(&a.score));

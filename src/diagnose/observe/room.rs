@@ -1,4 +1,4 @@
-//! Scoring with the model that is observed.
+//! Scores with the observed model.
 
 use crate::blend::Blend;
 use crate::call::Call;
@@ -9,10 +9,10 @@ use crate::reranker::Reranker;
 use crate::scorer::{CandidateList, Feedback, LongText, Parts, Scored, ScoredList, Scoring};
 use crate::{Error, Result};
 
-/// Queries whose token vectors are in memory together, some 50 KB each.
+/// Number of queries whose token vectors are in memory together, about 50 KB each.
 const QUERIES_AT_ONCE: usize = 1024;
 
-/// The model, who watches, and the call.
+/// The model, the observer, and the call.
 pub struct Room<'a> {
     pub model: &'a Model,
     pub observer: &'a dyn Observer,
@@ -23,13 +23,13 @@ pub struct Room<'a> {
 pub type Asked<'a> = (&'a str, Vec<usize>);
 
 impl Room<'_> {
-    /// A reranker by the model, whose pairs have their embeddings.
+    /// Returns a reranker with the model that keeps the embeddings of pairs.
     pub fn reranker(&self, scoring: Scoring, long_text: LongText) -> Result<Reranker> {
         let options = RankOptions::by(scoring).long_text(long_text).blend(Blend::None);
         Reranker::with(self.model, options.feedback(Feedback::Weight(Feedback::WEIGHT)))
     }
 
-    /// The scores of lists whose candidates are among `texts`.
+    /// Returns the scores of lists whose candidates are among `texts`.
     pub fn score(&self, reranker: &Reranker, lists: &[Asked<'_>], texts: &[&str]) -> Result<Vec<ScoredList>> {
         let mut scored = Vec::with_capacity(lists.len());
         self.observer.expect(lists.len() + texts.len() * lists.len().div_ceil(QUERIES_AT_ONCE), true);
@@ -49,7 +49,7 @@ impl Room<'_> {
     }
 }
 
-/// The two parts of a hybrid score, and the score itself.
+/// Returns the two parts of a hybrid score, and the score itself.
 pub fn mode_scores(scored: &ScoredList) -> Result<Vec<ModeScores>> {
     let missing = || Error::InvalidArgument("the hybrid score came without its parts".into());
     let scores = |pair: &Scored| {

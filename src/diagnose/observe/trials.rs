@@ -1,4 +1,5 @@
-//! Other prompts and other poolings, tried on some judged queries. They share the weights of the model that is diagnosed.
+//! Tries other prompts and other poolings on some judged queries. They share the weights of the
+//! diagnosed model.
 
 use std::collections::HashMap;
 
@@ -10,19 +11,19 @@ use crate::encoder::{Contract, LocalEncoder, Overrides, Pooling};
 use crate::eval::draw;
 use crate::scorer::{LongText, Scoring};
 
-/// Queries that other prompts and poolings are tried on.
+/// Number of queries that other prompts and poolings are tried on.
 pub const TRIED_QUERIES: usize = 30;
-/// Candidates of each of them.
+/// Number of candidates of each of these queries.
 pub const TRIED_CANDIDATES: usize = 20;
 
-/// What is tried.
+/// A planned trial.
 struct Plan {
     name: String,
     change: Change,
     overrides: Overrides,
 }
 
-/// Adds trials to what was observed, where there are judgements to measure them by; on how many queries.
+/// Adds trials to the observations, if there are judgements. Returns the number of queries tried.
 pub fn add(
     observations: &mut Observations,
     texts: &[&str],
@@ -57,7 +58,7 @@ fn conduct(plan: Plan, observations: &Observations, tried: &[usize], texts: &[&s
     Ok(Trial { arguments: plan.change.arguments(), change: plan.change, name: plan.name, lists })
 }
 
-/// The first candidates of the queries, and their texts, each once.
+/// Returns the first candidates of the queries, and their texts, each once.
 fn first_candidates<'a>(
     observations: &'a Observations,
     tried: &[usize],
@@ -79,7 +80,7 @@ fn first_candidates<'a>(
     (tried.iter().map(&mut asked).collect(), some)
 }
 
-/// `name`: what the model is called beside its own names.
+/// Returns the planned trials. `name` is a further name of the model.
 fn plans(encoder: &LocalEncoder, name: &str) -> Result<Vec<Plan>> {
     let (files, used) = (encoder.files(), encoder.overrides());
     let own = Contract::read(files, &Overrides::default())?;

@@ -1,4 +1,4 @@
-//! The choice never looks at what it reports on; what it recommends, and when.
+//! Tests that the choice never uses the queries that it reports on, and the recommendations.
 
 use super::synthetic::{Generator, Signals, configuration};
 use super::{Plan, healthy, options, report};
@@ -19,7 +19,8 @@ fn folds_are_even_and_the_seed_s() {
 
 #[test]
 fn no_query_has_a_part_in_the_choice_that_it_is_reported_by() {
-    // Configuration q + 1 is worth 1 for query q and nothing for any other: whoever looks at q takes it.
+    // Configuration q + 1 has the value 1 for query q and 0 for any other, so a choice that uses q
+    // takes it.
     let queries = 40;
     let one_hot = |at: usize| (0..queries).map(|query| f64::from(query + 1 == at)).collect::<Vec<f64>>();
     let values: Vec<Vec<f64>> = (0..=queries).map(one_hot).collect();

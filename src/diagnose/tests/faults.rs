@@ -8,7 +8,7 @@ use crate::diagnose::{
 use crate::io::Qrels;
 use crate::{Blend, LongText, Scoring};
 
-/// Observations with the fault that a finding is about.
+/// Makes observations with the fault of a finding.
 fn planted(kind: FindingKind) -> Observations {
     let mut found = healthy(Plan::default());
     match kind {
@@ -77,7 +77,7 @@ fn with_signals(first_stage: f64, cosine: f64, maxsim: f64) -> Plan {
     Plan { signals: Signals { first_stage, cosine, maxsim }, ..Plan::default() }
 }
 
-/// Judgements of the first stage's first ten alone, as a pool of one system gives them.
+/// Makes judgements of the first stage's first ten alone, as a pool of one system gives them.
 fn judged_by_the_first_stage(observations: &Observations) -> Qrels {
     let all = observations.qrels.as_ref().unwrap();
     let mut judgements = Vec::new();
@@ -90,7 +90,7 @@ fn judged_by_the_first_stage(observations: &Observations) -> Qrels {
     Qrels::from_judgements(judgements).unwrap()
 }
 
-/// Every `step`th query loses its relevant candidates.
+/// Removes the relevant candidates of every `step`th query.
 fn relevant_lost(observations: &mut Observations, step: usize) {
     let qrels = observations.qrels.clone().unwrap();
     let documents = &observations.documents;
@@ -100,7 +100,7 @@ fn relevant_lost(observations: &mut Observations, step: usize) {
     }
 }
 
-/// The model likes what the first stage puts last.
+/// Gives high scores to candidates that the first stage puts last.
 fn deep_noise(observations: &mut Observations) {
     let documents = &observations.documents;
     let qrels = observations.qrels.as_ref().unwrap();
@@ -115,7 +115,7 @@ fn deep_noise(observations: &mut Observations) {
     }
 }
 
-/// A trial that sees relevance better, on the first 20 candidates of 60 queries.
+/// Makes a trial with better scores, on the first 20 candidates of 60 queries.
 fn better_trial(observations: &mut Observations, change: Change, arguments: &str) -> Trial {
     trial(observations, change, arguments, 0.2)
 }
@@ -138,7 +138,8 @@ fn trial(observations: &mut Observations, change: Change, arguments: &str, gain:
     Trial { change, name: "a trial".into(), arguments: arguments.into(), lists }
 }
 
-/// Every tenth candidate has nearly the text of the one before, and its scores but for a shift.
+/// Gives every tenth candidate nearly the text of the one before, and its scores except for a
+/// shift.
 fn copied_texts(observations: &mut Observations, shift: f32, copy: impl Fn(&str) -> String) {
     for query in &mut observations.queries {
         for at in (1..query.candidates.len()).step_by(10) {
@@ -159,7 +160,7 @@ fn empty_texts(observations: &mut Observations) {
     }
 }
 
-/// What else a fault brings with it.
+/// Returns the findings that a fault causes in addition.
 fn consequences(kind: FindingKind) -> &'static [FindingKind] {
     use FindingKind as Kind;
     match kind {
@@ -217,7 +218,7 @@ fn healthy_data_have_no_findings_whatever_the_seed() {
     let relevant = all.iter().flat_map(|(query, grades)| grades.iter().map(move |(id, grade)| (query, id, grade)));
     sparse.qrels = Some(Qrels::from_judgements(relevant.filter(|&(.., grade)| grade > 0)).unwrap());
     assert_eq!(kinds(&report(&sparse)), []);
-    // Without judgements neither.
+    // The same without judgements.
     sparse.qrels = None;
     assert_eq!(kinds(&report(&sparse)), []);
     // Trials that change nothing, or are worse.
@@ -262,7 +263,7 @@ fn windows_are_recommended_where_they_help_and_only_there() {
     let untried = report(&cut);
     assert!(untried.findings[0].remedy.contains("try --long window"));
     assert!(untried.cannot_say.iter().any(|open| open.contains("windows")), "{:?}", untried.cannot_say);
-    // What is relevant is told by the part that was cut.
+    // Only the truncated part shows the relevance.
     let truncated: Vec<bool> = cut.documents.iter().map(|document| document.truncated).collect();
     for (candidate, is_relevant) in cut.with_relevance().filter(|(candidate, _)| truncated[candidate.document]) {
         let gain = if is_relevant { 0.3 } else { 0.0 };

@@ -1,4 +1,5 @@
-//! Every finding on data with its fault planted, and on healthy data; verdicts, the choice, and the numbers behind them.
+//! Tests of all findings on data with planted faults and on healthy data, of verdicts, of the
+//! choice, and of the numbers.
 
 mod choice;
 mod faults;
@@ -10,7 +11,7 @@ use synthetic::{Plan, healthy};
 use super::{FindingKind, Observations, Options, Report, diagnose};
 use crate::eval::Resampling;
 
-/// Fewer resamples than usual: what is planted is plain.
+/// Uses fewer resamples than usual, because the planted effects are large.
 fn options() -> Options {
     Options { resampling: Resampling { resamples: 2000, seed: 1 }, ..Options::default() }
 }

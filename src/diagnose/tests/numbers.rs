@@ -1,4 +1,4 @@
-//! The numbers of a report against those of `eval`, and by hand.
+//! Compares the numbers of a report with those of `eval`, and with values computed by hand.
 
 use super::synthetic::{configuration, setting};
 use super::{Plan, healthy, options, report};
@@ -11,7 +11,7 @@ fn near(found: f64, expected: f64) {
     assert!((found - expected).abs() < 1e-12, "{found}, not {expected}");
 }
 
-/// The run that a reranker would write.
+/// Returns the run that a reranker would write.
 fn run_of(observations: &Observations, configuration: Option<Configuration>) -> Run {
     let mut run = Run::default();
     for query in &observations.queries {
@@ -41,7 +41,8 @@ fn means_are_those_of_evaluated_runs() {
     }
 }
 
-/// One query, candidates d0, d1, ... in the first stage's order, with these cosines and grades.
+/// Makes one query with candidates d0, d1, ... in the first stage's order, with these cosines and
+/// grades.
 fn one_list(cosines: &[f32], grades: &[i32]) -> Observations {
     let document = |at: usize| Document {
         id: format!("d{at}"),

@@ -1,4 +1,4 @@
-//! Collections made up from a seed: healthy ones, and others with one fault each.
+//! Synthetic collections from a seed: healthy ones, and others with one fault each.
 
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
@@ -7,7 +7,8 @@ use crate::LongText;
 use crate::diagnose::{Candidate, Configuration, Document, ModeScores, Observations, Query, Setting};
 use crate::io::Qrels;
 
-/// How much a score says: the distance of relevant documents from others, in standard deviations of the noise.
+/// The information in a score: the distance of relevant documents from others, in standard
+/// deviations of the noise.
 #[derive(Debug, Clone, Copy)]
 pub struct Signals {
     pub first_stage: f64,
@@ -23,16 +24,18 @@ pub struct Plan {
     pub seed: u64,
 }
 
-/// Relevant documents among a query's candidates.
+/// Number of relevant documents among a query's candidates.
 const RELEVANT: usize = 3;
-/// Every so many queries have no relevant candidate: a first stage is not perfect.
+/// Every query whose number is a multiple of this has no relevant candidate: a first stage is
+/// not perfect.
 const WITHOUT_RELEVANT: usize = 25;
 const WORDS_OF_TEXT: usize = 60;
-/// The share of the noise's variance that both stages have in common: they are wrong about the same texts. The two scores of the model have as much.
+/// The share of the noise's variance that both stages have in common, because they are wrong about
+/// the same texts. The two scores of the model have as much in common.
 const COMMON: f64 = 0.4;
 
 impl Default for Plan {
-    /// A model that is clearly better than the first stage, whose defaults are right.
+    /// A model that is clearly better than the first stage, with the right defaults.
     fn default() -> Self {
         let signals = Signals { first_stage: 1.0, cosine: 1.8, maxsim: 2.1 };
         Self { queries: 150, candidates: 50, signals, seed: 7 }
@@ -46,7 +49,7 @@ impl Generator {
         Self(Xoshiro256PlusPlus::seed_from_u64(seed))
     }
 
-    /// In [0, 1).
+    /// Returns a number in [0, 1).
     pub fn uniform(&mut self) -> f64 {
         (self.0.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
     }
@@ -55,7 +58,7 @@ impl Generator {
         (self.uniform() * end as f64) as usize
     }
 
-    /// Mean 0, deviation 1, all but normal.
+    /// Returns a number with mean 0 and deviation 1, nearly normal.
     pub fn normal(&mut self) -> f64 {
         (0..12).map(|_| self.uniform()).sum::<f64>() - 6.0
     }
@@ -68,7 +71,8 @@ impl Generator {
         (0..words).map(|_| word(self)).collect::<Vec<_>>().join(" ")
     }
 
-    /// The document's scores, the first stage's and the model's, for a pair of this relevance.
+    /// Returns the first stage's and the model's scores of a document, for a pair of this
+    /// relevance.
     fn scores(&mut self, signals: Signals, is_relevant: bool) -> (f64, ModeScores) {
         let relevance = f64::from(is_relevant);
         let (own, shared) = ((1.0 - COMMON).sqrt(), COMMON.sqrt());
@@ -87,7 +91,7 @@ const SYLLABLES: [&str; 24] = [
     "nu", "fer", "ti", "an", "sho", "cur", "ye",
 ];
 
-/// Observations without a fault, and who is relevant. Everything is judged.
+/// Makes observations without a fault, and all judgements.
 pub fn healthy(plan: Plan) -> Observations {
     let mut generator = Generator::new(plan.seed);
     let (mut documents, mut queries, mut judgements) = (Vec::new(), Vec::new(), Vec::new());
@@ -130,7 +134,7 @@ fn document_of(generator: &mut Generator, number: usize) -> Document {
     Document { id: format!("d{number:05}"), text, tokens, unknown: 0, truncated: false }
 }
 
-/// The defaults, except that long texts are cut.
+/// Returns the defaults, except that long texts are truncated.
 pub fn configuration() -> Configuration {
     Configuration { long_text: LongText::Truncate, ..Configuration::default() }
 }
@@ -147,12 +151,12 @@ pub fn setting() -> Setting {
 }
 
 impl Observations {
-    /// Every candidate.
+    /// Returns every candidate.
     pub fn candidates_mut(&mut self) -> impl Iterator<Item = &mut Candidate> {
         self.queries.iter_mut().flat_map(|query| &mut query.candidates)
     }
 
-    /// Every candidate with whether it is relevant.
+    /// Returns every candidate, and true for relevant ones.
     pub fn with_relevance(&mut self) -> impl Iterator<Item = (&mut Candidate, bool)> {
         let Self { queries, documents, qrels, .. } = self;
         let (documents, qrels): (&[Document], &Qrels) = (documents, qrels.as_ref().unwrap());
