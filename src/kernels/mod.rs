@@ -32,6 +32,11 @@ mod gemm;
 mod isa;
 #[cfg(test)]
 mod not_finite_tests;
+#[cfg(test)]
+mod refusal_tests;
+#[cfg(test)]
+#[allow(clippy::needless_range_loop)]
+mod row_tests;
 mod scalar;
 #[allow(clippy::needless_range_loop)] // indices are lanes and registers
 mod simd;
