@@ -103,11 +103,7 @@ impl<'a> RankedQuery<'a> {
 
     /// Returns the kind of the shown scores.
     pub fn score_kind(&self) -> ScoreKind {
-        match (self.blend, self.feedback) {
-            (Some(_), _) => ScoreKind::Blend,
-            (None, Some(_)) => ScoreKind::Feedback,
-            (None, None) => self.model.scoring,
-        }
+        self.model.scoring.in_list(self.blend.is_some(), self.feedback.is_some())
     }
 
     /// Returns true if the shown scores differ from the model's and only order this list.

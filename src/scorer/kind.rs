@@ -52,6 +52,16 @@ impl fmt::Display for ScoreKind {
 }
 
 impl ScoreKind {
+    /// Returns the kind of a list's shown scores, given the kind of the model's: blending with the
+    /// first stage and feedback make scores that only order their list.
+    pub fn in_list(self, is_blended: bool, has_feedback: bool) -> Self {
+        match (is_blended, has_feedback) {
+            (true, _) => Self::Blend,
+            (false, true) => Self::Feedback,
+            (false, false) => self,
+        }
+    }
+
     /// Returns the score of a candidate without text: no candidate with a text scores lower.
     pub(crate) fn lowest(self) -> f32 {
         match self {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use nearsort::answer::ModelRun;
 use nearsort::scorer::list;
-use nearsort::{Call, CandidateList, Feedback, RankOptions, Reranker, ScoreKind, Scored, ScoredList, Usage};
+use nearsort::{Call, CandidateList, Feedback, RankOptions, Reranker, Scored, ScoredList, Usage};
 use numpy::{IntoPyArray, PyArray1};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -19,7 +19,8 @@ use crate::texts::texts;
 #[pyclass(frozen, module = "nearsort._native")]
 pub struct Ranker {
     pub inner: Arc<Reranker>,
-    /// The same without feedback, which needs an embedding of 1.5 KB for every candidate: for what it has no part in.
+    /// The same without feedback, which needs an embedding of 1.5 KB for every candidate: for what
+    /// it has no part in.
     plain: Arc<Reranker>,
 }
 
@@ -107,7 +108,8 @@ impl Ranker {
         Ok((scores.collect(), usage_dict(py, &usage)?))
     }
 
-    /// The hits of each list, best first, what their scores mean, and the weight of the feedback; with what the call used.
+    /// The hits of each list, best first, what their scores mean, and the weight of the feedback;
+    /// with what the call used.
     #[pyo3(signature = (queries, texts, candidates=None, *, top_k=None, min_score=None, first_stage=None, deadline=None, progress=None))]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of Python")]
     fn rank<'py>(
@@ -170,11 +172,7 @@ impl Lists {
             let window = pair.window.as_ref().map(|window| in_characters(text, window.start, window.end));
             (hit.index, hit.score, window, pair.tokens, pair.truncated, pair.shown_reason().map(str::to_owned))
         };
-        let kind = match (ordered.is_blended, ordered.feedback) {
-            (true, _) => ScoreKind::Blend,
-            (false, Some(_)) => ScoreKind::Feedback,
-            (false, None) => reranker.score_kind(),
-        };
+        let kind = reranker.score_kind().in_list(ordered.is_blended, ordered.feedback.is_some());
         Ok((ordered.hits.into_iter().map(hit).collect(), kind.to_string(), ordered.feedback))
     }
 }
