@@ -52,13 +52,18 @@ impl GivenRun {
             Self::Memory(queries) => {
                 let mut run = Run::default();
                 for (query, documents) in &queries {
-                    let kept = documents.iter().filter(|(document, _)| !ignore_identical_ids || document != query);
+                    let kept = documents.iter().filter(|(id, _)| is_kept(ignore_identical_ids, query, id));
                     kept.for_each(|(document, score)| run.push(query, document, *score));
                 }
                 Ok(run)
             }
         }
     }
+}
+
+/// Returns false for a document that is left out because its id is its query's.
+pub fn is_kept(ignore_identical_ids: bool, query: &str, document: &str) -> bool {
+    !ignore_identical_ids || document != query
 }
 
 impl GivenQrels {

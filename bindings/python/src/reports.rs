@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 use serde_json::json;
 
 use crate::call::{Limits, run};
-use crate::collections::{GivenQrels, GivenRun, GivenTexts};
+use crate::collections::{GivenQrels, GivenRun, GivenTexts, is_kept};
 use crate::errors::{invalid, raised};
 use crate::model::Model;
 use crate::options::RankConfig;
@@ -106,7 +106,8 @@ pub fn diagnose<'py>(
     })
 }
 
-/// What is recommended, as a file of `nearsort rerank --profile`, with what was asked of the model beside it.
+/// What is recommended, as a file of `nearsort rerank --profile`, with what was asked of the model
+/// beside it.
 fn profile(report: &Report, overrides: &Overrides) -> Option<String> {
     let found = report.recommendation.as_ref().filter(|found| found.action != Action::DoNotRerank)?;
     let mut profile = found.profile.clone();
@@ -152,7 +153,7 @@ impl Given {
                 let texts: HashMap<String, String> = queries.into_iter().collect();
                 for (query, documents) in lists {
                     let text = texts.get(&query).ok_or_else(|| missing("query", &query))?;
-                    let kept = documents.into_iter().filter(|(id, _)| !ignore_identical_ids || *id != query);
+                    let kept = documents.into_iter().filter(|(id, _)| is_kept(ignore_identical_ids, &query, id));
                     let place = |(id, score): (String, f64)| {
                         Ok((*places.get(&id).ok_or_else(|| missing("document", &id))?, score))
                     };
