@@ -48,6 +48,23 @@ fn after_the_drain_time_out_requests_are_cancelled_and_told_so() {
     server.join().unwrap();
 }
 
+#[test]
+fn who_is_asked_to_hurry_does_not_wait_for_the_drain_time_out() {
+    let (model, gate) = gated();
+    let mut server = Running::of(options(3600.0).model("gate", model));
+    let (mut client, mut kept) = (server.client(), server.client());
+    assert_eq!(kept.get("/livez").status, 200);
+    client.begin("/rerank", &[], &waiting());
+    gate.arrived();
+    server.shut_down();
+    assert!(kept.rest().is_empty(), "it drains");
+    server.hurry();
+    let answer = client.receive().expect("a refusal");
+    assert_eq!((answer.status, answer.json()["error"]["code"].clone()), (503, json!("unavailable")));
+    assert!(gate.left_cancelled());
+    server.join().unwrap();
+}
+
 /// The program itself, by a signal under load: every request that got its place gets its answer.
 #[cfg(unix)]
 #[test]

@@ -12,6 +12,7 @@ pub struct Running {
     pub listen: Listen,
     pub metrics: Option<Listen>,
     shutdown: Option<oneshot::Sender<()>>,
+    hurry: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<Result<()>>>,
 }
 
@@ -39,17 +40,24 @@ impl Running {
     /// A server that may still be loading its models.
     pub fn loading(options: Options) -> Self {
         let (shutdown, asked) = oneshot::channel();
+        let (hurry, hurried) = oneshot::channel();
         let (says, said) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 let server = Server::bind(options).await?;
                 says.send((server.local_addr().unwrap(), server.metrics_addr().unwrap())).unwrap();
-                server.run(async { asked.await.unwrap_or(()) }).await
+                // A test that ends without hurrying waits for the answers.
+                let hurried = async {
+                    if hurried.await.is_err() {
+                        std::future::pending().await
+                    }
+                };
+                server.run_until(async { asked.await.unwrap_or(()) }, hurried).await
             })
         });
         let (listen, metrics) = said.recv().expect("the server does not listen");
-        Self { listen, metrics, shutdown: Some(shutdown), thread: Some(thread) }
+        Self { listen, metrics, shutdown: Some(shutdown), hurry: Some(hurry), thread: Some(thread) }
     }
 
     pub fn client(&self) -> Client {
@@ -82,6 +90,13 @@ impl Running {
     pub fn shut_down(&mut self) {
         if let Some(shutdown) = self.shutdown.take() {
             let _ = shutdown.send(());
+        }
+    }
+
+    /// Asks it to cancel what is left, once it has been asked to end.
+    pub fn hurry(&mut self) {
+        if let Some(hurry) = self.hurry.take() {
+            let _ = hurry.send(());
         }
     }
 
