@@ -64,10 +64,8 @@ fn map(paths: &[PathBuf]) -> Result<MmapedSafetensors> {
     let shown = paths.first().cloned().unwrap_or_default();
     let unusable =
         |e: CandleError| Error::ModelFile { path: shown, message: format!("not a readable safetensors file: {e}") };
-    // SAFETY: a mapped file must not change while it is mapped. The store never writes to a model
-    // file in place (it renames whole files over old ones, and the mapping keeps the old one); a
-    // foreign program that truncates the user's own folder during a run is outside what a mapping
-    // can guard against.
+    // SAFETY: the store replaces model files by renaming, never in place, and a mapping keeps the
+    // old file. A program that truncates a mapped file is outside what a mapping can prevent.
     unsafe { MmapedSafetensors::multi(paths) }.map_err(unusable)
 }
 

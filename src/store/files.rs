@@ -182,10 +182,9 @@ pub struct MappedFile(memmap2::Mmap);
 impl MappedFile {
     fn open(path: &Path) -> Result<Self> {
         let file = std::fs::File::open(path).map_err(Error::io("open", path))?;
-        // SAFETY: a mapped file must not change while it is mapped. The store never writes to a
-        // model file in place (it renames whole files over old ones, and the mapping keeps the old
-        // one); a foreign program that truncates the user's own folder during a run is outside what
-        // a mapping can guard against.
+        // SAFETY: the store replaces model files by renaming, never in place, and a mapping keeps
+        // the old file. A program that truncates a mapped file is outside what a mapping can
+        // prevent.
         let map = unsafe { memmap2::Mmap::map(&file) }.map_err(Error::io("map", path))?;
         Ok(Self(map))
     }
