@@ -1,10 +1,10 @@
 //! What a hit of the embedding cache costs.
 //!
-//! What: `EmbeddingCache::get_many` for one key and for 4096, in random order, of a cache of 50,000 vectors of 384 components; then
-//! `CachedEncoder::encode` for 4096 texts that are all there, keys hashed from passages of some 340 bytes and the matrix put together; then
-//! writes of 1024 new ones.
-//! On what: a cache in a temporary folder, which the page cache holds.
-//! How: `cargo bench --bench cache`.
+//! What: `EmbeddingCache::get_many` for one key and for 4096, in random order, of a cache of 50,000
+//! vectors of 384 components; then `CachedEncoder::encode` for 4096 texts that are all there, keys
+//! hashed from passages of some 340 bytes and the matrix put together; then writes of 1024 new
+//! ones. On what: a cache in a temporary folder, which the page cache holds. How: `cargo bench
+//! --bench cache`.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};

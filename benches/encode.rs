@@ -1,14 +1,14 @@
 //! Passages per second of the default model by length and threads.
 //!
-//! What: tokenizing, the forward pass and pooling of 64 made passages of about 16, 80, 256 and 512 tokens, on 1 thread and on all, in the
-//! fastest precision and in f32.
-//! On what: all-MiniLM-L6-v2 by the native engine; fetched on the first run.
-//! How: `cargo bench --bench encode`. Passages of real collections beside other engines are measured from outside,
-//! by `nearsort embed --stats`.
+//! What: tokenizing, the forward pass and pooling of 64 made passages of about 16, 80, 256 and 512
+//! tokens, on 1 thread and on all, in the fastest precision and in f32. On what: all-MiniLM-L6-v2
+//! by the native engine; fetched on the first run. How: `cargo bench --bench encode`. Passages of
+//! real collections beside other engines are measured from outside, by `nearsort embed --stats`.
 //!
-//! Floor: a passage of n tokens costs 6 layers x n x (2 x 4 x 384 x 384 + 2 x 2 x 384 x 1536) multiply-adds counted as two, that
-//! is 21.2 MFLOP a token, and 6 x 4 x n x n x 384 for attention: 2.6 GFLOP at 116 tokens. At the 230 GFLOP/s that two cores of
-//! an AMD Zen 4 reach in f32 that is 88 passages a second; at the 927 Gop/s of i8, if attention ran as fast, 360.
+//! Floor: a passage of n tokens costs 6 layers x n x (2 x 4 x 384 x 384 + 2 x 2 x 384 x 1536)
+//! multiply-adds counted as two, that is 21.2 MFLOP a token, and 6 x 4 x n x n x 384 for attention:
+//! 2.6 GFLOP at 116 tokens. At the 230 GFLOP/s that two cores of an AMD Zen 4 reach in f32 that is
+//! 88 passages a second; at the 927 Gop/s of i8, if attention ran as fast, 360.
 
 use divan::counter::ItemsCount;
 use nearsort::{

@@ -1,14 +1,16 @@
-//! One query against 1,000,000 rows: the library's kernels beside numkong's, and beside the machine's read bandwidth.
+//! One query against 1,000,000 rows: the library's kernels beside numkong's, and beside the
+//! machine's read bandwidth.
 //!
-//! What is measured: seconds for all dot products of one query with every row, dims 384 and 1024, f32, f16, bf16 and
-//! i8, on one and on two threads. Beside ours: numkong's `dot` called per row, numkong's `dots_packed` (its matrix
-//! kernel, the query packed once outside the clock), and a plain streaming sum over the same bytes, which is what one
-//! may expect of memory. All four run in turn in one process, round after round; printed are the medians, the median
-//! over the rounds of (numkong's faster one / ours) and of (streaming sum / ours), and our GB/s of rows. Before the
-//! clock runs, the scores of ours and of both of numkong's are compared on a sample of rows.
-//! On what data: uniform random numbers in [-1, 1), in one allocation of 4.1 GB that all types reuse.
-//! How to run: `cargo bench -p nearsort-peers --bench kernels [-- --rows N --rounds N]`; `--rows 500 --rounds 2001` shows
-//! the same for rows that stay in the cache.
+//! What is measured: seconds for all dot products of one query with every row, dims 384 and 1024,
+//! f32, f16, bf16 and i8, on one and on two threads. Beside ours: numkong's `dot` called per row,
+//! numkong's `dots_packed` (its matrix kernel, the query packed once outside the clock), and a
+//! plain streaming sum over the same bytes, which is what one may expect of memory. All four run in
+//! turn in one process, round after round; printed are the medians, the median over the rounds of
+//! (numkong's faster one / ours) and of (streaming sum / ours), and our GB/s of rows. Before the
+//! clock runs, the scores of ours and of both of numkong's are compared on a sample of rows. On
+//! what data: uniform random numbers in [-1, 1), in one allocation of 4.1 GB that all types reuse.
+//! How to run: `cargo bench -p nearsort-peers --bench kernels [-- --rows N --rounds N]`; `--rows
+//! 500 --rounds 2001` shows the same for rows that stay in the cache.
 
 use std::time::Instant;
 
@@ -103,7 +105,8 @@ where
     /// The first `len` elements of the memory, filled with random values.
     fn fill<'a>(&self, memory: &'a mut [u64], len: usize) -> &'a [E] {
         assert!(len * size_of::<E>() <= size_of_val(memory));
-        // SAFETY: the bytes are there, `u64` is aligned for all element types, and every bit pattern is a value.
+        // SAFETY: the bytes are there, `u64` is aligned for all element types, and every bit
+        // pattern is a value.
         let elements = unsafe { std::slice::from_raw_parts_mut(memory.as_mut_ptr().cast::<E>(), len) };
         let mut state = 1u64;
         for element in elements.iter_mut() {

@@ -1,11 +1,13 @@
-//! Where the time of a forward pass goes, by operation and by layer, beside what the processor could do.
+//! Where the time of a forward pass goes, by operation and by layer, beside what the processor
+//! could do.
 //!
-//! What: the native engine's own stopwatch over batches of made token ids, texts of 16, 80, 256 and 512 tokens, in every precision, on one
-//! thread. For products: operations a second, and their share of the peak of the same instructions on registers alone, measured in the same
-//! run. For all operations: their share of the time.
-//! On what: all-MiniLM-L6-v2; fetched on the first run.
-//! How: `cargo bench --bench layers [-- WORD ...]`, where words name instruction sets (`amx`, `avx512-vnni`; default: the best), precisions and
-//! lengths; none of a kind: all. The best pass of some seconds is shown: a shared machine only ever makes one slower.
+//! What: the native engine's own stopwatch over batches of made token ids, texts of 16, 80, 256 and
+//! 512 tokens, in every precision, on one thread. For products: operations a second, and their
+//! share of the peak of the same instructions on registers alone, measured in the same run. For all
+//! operations: their share of the time. On what: all-MiniLM-L6-v2; fetched on the first run. How:
+//! `cargo bench --bench layers [-- WORD ...]`, where words name instruction sets (`amx`,
+//! `avx512-vnni`; default: the best), precisions and lengths; none of a kind: all. The best pass of
+//! some seconds is shown: a shared machine only ever makes one slower.
 
 mod peak;
 
@@ -105,7 +107,8 @@ fn table(profile: &Profile, seconds: f64, peak: Option<f64>) {
         print!("  {operation:18} {:5.1} %", 100.0 * time / seconds);
         if rate > 0.0 {
             print!("  {:7.1} Gop/s", rate / 1e9);
-            // Attention is computed in f32 in every precision: a share of another peak would say nothing.
+            // Attention is computed in f32 in every precision: a share of another peak would say
+            // nothing.
             if let Some(peak) = peak.filter(|_| operation != Operation::Attention) {
                 print!("  {:5.1} % of peak", 100.0 * rate / peak);
             }

@@ -1,10 +1,11 @@
 //! Time by the length of a text, in scripts with and without spaces and in texts without a break.
 //!
-//! What is measured: milliseconds to cut a text for a model ("cut"), to find its windows ("windows") and its tokens' places ("places"), to put it
-//! into a pair ("pair"), and to count and cut it as services do, for texts of a length and of four times that. Four times the length may take
-//! four times as long.
-//! On what data: texts made here, on the tiny models of models/, whose forward pass takes no time beside.
-//! How to run: `cargo bench --bench lengths [-- BYTES]`; it prints Markdown.
+//! What is measured: milliseconds to cut a text for a model ("cut"), to find its windows
+//! ("windows") and its tokens' places ("places"), to put it into a pair ("pair"), and to count and
+//! cut it as services do, for texts of a length and of four times that. Four times the length may
+//! take four times as long. On what data: texts made here, on the tiny models of models/, whose
+//! forward pass takes no time beside. How to run: `cargo bench --bench lengths [-- BYTES]`; it
+//! prints Markdown.
 
 use std::path::Path;
 use std::time::Instant;

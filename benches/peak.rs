@@ -1,17 +1,18 @@
-//! What a processor's arithmetic instructions could do: the rate of a loop that does nothing else, on registers.
+//! What a processor's arithmetic instructions could do: the rate of a loop that does nothing else,
+//! on registers.
 
 use std::time::{Duration, Instant};
 
 use nearsort::Precision;
 use nearsort::kernels::Isa;
 
-/// A neighbour on the same core slows a loop down for a tenth of a second to a second at a time: the best of many short tries, spread over
-/// [`SPREAD`], falls into a quiet moment if there is one.
+/// A neighbour on the same core slows a loop down for a tenth of a second to a second at a time:
+/// the best of many short tries, spread over [`SPREAD`], falls into a quiet moment if there is one.
 const TRIES: u32 = 40;
 const SPREAD: Duration = Duration::from_secs(2);
 
-/// Operations (a multiply-add is two) a second of the instructions by which `isa` multiplies in `precision`; `None` where none is written down
-/// here.
+/// Operations (a multiply-add is two) a second of the instructions by which `isa` multiplies in
+/// `precision`; `None` where none is written down here.
 pub fn peak(isa: Isa, precision: Precision) -> Option<f64> {
     architecture::loop_of(isa, precision).map(best_rate)
 }
@@ -36,7 +37,8 @@ mod architecture {
     /// Rounds of a try: about a millisecond.
     const ROUNDS: usize = 200_000;
 
-    /// A function that runs `$code` on each of `$chains` independent sums, enough to hide its latency, and gives the number of operations.
+    /// A function that runs `$code` on each of `$chains` independent sums, enough to hide its
+    /// latency, and gives the number of operations.
     macro_rules! chains {
         ($name:ident, $features:literal, $register:ident, $zero:expr, $chains:literal, $operations:literal, $($code:literal),+) => {
             #[target_feature(enable = $features)]
@@ -128,7 +130,8 @@ mod architecture {
         ($name:ident, $instruction:literal, $operations:literal) => {
             fn $name() -> usize {
                 let rounds = ROUNDS / 10;
-                // SAFETY: only for processors whose AMX was found, and permitted to this process, by `Kernels::best`.
+                // SAFETY: only for processors whose AMX was found, and permitted to this process,
+                // by `Kernels::best`.
                 unsafe {
                     asm!("ldtilecfg [{}]", in(reg) &raw const FULL_TILES, options(nostack, preserves_flags, readonly));
                     for _ in 0..rounds {
@@ -151,7 +154,8 @@ mod architecture {
     tiles!(tiles_i8, "tdpbusd", 32_768);
 
     pub fn loop_of(isa: Isa, precision: Precision) -> Option<fn() -> usize> {
-        // SAFETY: each function is named only for instruction sets that have its features, and `isa` was detected.
+        // SAFETY: each function is named only for instruction sets that have its features, and
+        // `isa` was detected.
         macro_rules! on {
             ($function:ident) => {
                 Some(|| unsafe { $function() })

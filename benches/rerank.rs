@@ -1,10 +1,11 @@
 //! From a query and its candidates to sorted hits, the model already loaded.
 //!
-//! What: `Reranker::rerank` for 1, 10 and 100 made candidates of about 60 tokens. One query alone shows the latency that no
-//! batch hides. Then each scoring over the same 100 candidates: MaxSim and hybrid share cosine's forward pass, and may cost a tenth more.
-//! On what: all-MiniLM-L6-v2 on the CPU in the fastest precision, all threads; fetched on the first run.
-//! How: `cargo bench --bench rerank`. The whole process, loading included:
-//! `time target/release/nearsort rerank --query ... FILE`.
+//! What: `Reranker::rerank` for 1, 10 and 100 made candidates of about 60 tokens. One query alone
+//! shows the latency that no batch hides. Then each scoring over the same 100 candidates: MaxSim
+//! and hybrid share cosine's forward pass, and may cost a tenth more. On what: all-MiniLM-L6-v2 on
+//! the CPU in the fastest precision, all threads; fetched on the first run. How: `cargo bench
+//! --bench rerank`. The whole process, loading included: `time target/release/nearsort rerank
+//! --query ... FILE`.
 
 use divan::counter::ItemsCount;
 use nearsort::{Reranker, Scoring};

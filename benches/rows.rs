@@ -1,10 +1,9 @@
 //! What it costs to read rows.
 //!
-//! What: `Rows` over lines of JSON, a JSON array and CSV in memory; then `Corpus::open` over a file of lines of JSON, which also hashes the file
-//! and sorts the ids.
-//! On what: 20,000 rows with an id, a text of some 400 bytes, a title and one field that is passed through, made here. One row in eight has
-//! an escape in its text.
-//! How: `cargo bench --bench rows`.
+//! What: `Rows` over lines of JSON, a JSON array and CSV in memory; then `Corpus::open` over a file
+//! of lines of JSON, which also hashes the file and sorts the ids. On what: 20,000 rows with an id,
+//! a text of some 400 bytes, a title and one field that is passed through, made here. One row in
+//! eight has an escape in its text. How: `cargo bench --bench rows`.
 
 use std::io::Cursor;
 

@@ -1,10 +1,13 @@
 //! Exact search in an index on disk, for benches/search.py, which runs it beside other programs.
 //!
-//! What is measured: seconds of [`Index::search`], top-k included, for one query and for a block of queries, and of a streaming sum over the mapped
-//! vectors themselves, on all threads: what one may expect of memory. (Of those very pages: other memory of the same virtual machine is up to a
-//! fifth faster or slower.) On what data: vectors that search.py writes.
-//! How to run: `python3 benches/search.py`. By itself: `search VECTORS QUERIES DIM DTYPE INDEX`, raw f32; then lines on standard input: `one N` (query N), `all`, `sum`,
-//! `hits N`, and `fresh N`: query N on the index as it is just opened, whose blocks are compared with their checksums on the way; each is answered by a line of JSON.
+//! What is measured: seconds of [`Index::search`], top-k included, for one query and for a block of
+//! queries, and of a streaming sum over the mapped vectors themselves, on all threads: what one may
+//! expect of memory. (Of those very pages: other memory of the same virtual machine is up to a
+//! fifth faster or slower.) On what data: vectors that search.py writes. How to run: `python3
+//! benches/search.py`. By itself: `search VECTORS QUERIES DIM DTYPE INDEX`, raw f32; then lines on
+//! standard input: `one N` (query N), `all`, `sum`, `hits N`, and `fresh N`: query N on the index
+//! as it is just opened, whose blocks are compared with their checksums on the way; each is
+//! answered by a line of JSON.
 
 use std::fs;
 use std::hint::black_box;

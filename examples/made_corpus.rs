@@ -1,18 +1,23 @@
-//! Writes a corpus of any size, for measuring: `cargo run --release --example made_corpus -- --passages 1000000 --queries 1000 --output FOLDER`.
+//! Writes a corpus of any size, for measuring: `cargo run --release --example made_corpus --
+//! --passages 1000000 --queries 1000 --output FOLDER`.
 //!
-//! What comes out is made, not found: it has the shape of a collection such as MS MARCO, and no meaning.
+//! What comes out is made, not found: it has the shape of a collection such as MS MARCO, and no
+//! meaning.
 //!
-//! - `corpus.jsonl`: `{"_id", "text"}`. Lengths in words are near log-normal, median 51, mean 56, with a tail beyond 150. Words are drawn
-//!   by Zipf's law from a list of common English words; one in [`RARE_ONE_IN`] is a made name of syllables or a number, which tokenizers cut
-//!   into pieces. Words stand in sentences of 6 to 21, with commas.
+//! - `corpus.jsonl`: `{"_id", "text"}`. Lengths in words are near log-normal, median 51, mean 56,
+//!   with a tail beyond 150. Words are drawn by Zipf's law from a list of common English words; one
+//!   in [`RARE_ONE_IN`] is a made name of syllables or a number, which tokenizers cut into pieces.
+//!   Words stand in sentences of 6 to 21, with commas.
 //! - `queries.jsonl`: `{"_id", "text"}`. A query is up to 8 words of one passage, its target.
-//! - `run.trec`: a made first stage. 100 documents per query, drawn at random; the target stands at a random rank. Scores fall
-//!   from 30 in random steps. It is not BM25, and ranks like nothing at all.
+//! - `run.trec`: a made first stage. 100 documents per query, drawn at random; the target stands at
+//!   a random rank. Scores fall from 30 in random steps. It is not BM25, and ranks like nothing at
+//!   all.
 //! - `qrels.tsv`: the targets, grade 1.
 //!
-//! With the default model a passage has 80 tokens in the mean. The same arguments give the same bytes on every machine: whole numbers and the
-//! four basic operations decide, no logarithm of a library. Each passage is made from the seed and its number alone, so memory does not depend
-//! on the corpus, and a larger corpus begins with the smaller one.
+//! With the default model a passage has 80 tokens in the mean. The same arguments give the same
+//! bytes on every machine: whole numbers and the four basic operations decide, no logarithm of a
+//! library. Each passage is made from the seed and its number alone, so memory does not depend on
+//! the corpus, and a larger corpus begins with the smaller one.
 
 use std::env;
 use std::fmt::Write as _;
@@ -31,7 +36,8 @@ const DEPTH: u64 = 100;
 const RARE_ONE_IN: u64 = 10;
 /// Words of a passage at the middle of the distribution; up to a fifth is added.
 const MIDDLE_WORDS: f64 = 47.0;
-/// What one step of the distribution of lengths multiplies by: 4 steps are a standard deviation, which is e^0.4.
+/// What one step of the distribution of lengths multiplies by: 4 steps are a standard deviation,
+/// which is e^0.4.
 const LENGTH_STEP: f64 = 1.105_170_918;
 
 /// Common words, most common first.
@@ -107,7 +113,8 @@ struct Writer {
     words: Vec<&'static str>,
     /// Positions in `words`, each as often as Zipf's law says: one draw is one look-up.
     zipf: Vec<u16>,
-    /// Lengths in words by the number of ones among 64 random bits, which is as good as normally distributed.
+    /// Lengths in words by the number of ones among 64 random bits, which is as good as normally
+    /// distributed.
     lengths: Vec<f64>,
 }
 

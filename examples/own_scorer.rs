@@ -1,5 +1,5 @@
-//! Ranks by a scorer of one's own, here the share of the query's words that a candidate has, alone and mixed with
-//! cosine similarity: `cargo run --release --example own_scorer`
+//! Ranks by a scorer of one's own, here the share of the query's words that a candidate has, alone
+//! and mixed with cosine similarity: `cargo run --release --example own_scorer`
 
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! The allocator of this test program: the system's, with a note of the largest request, so that tests can show what a damaged file cannot make
-//! the library ask for.
+//! The allocator of this test program: the system's, with a note of the largest request, so that
+//! tests can show what a damaged file cannot make the library ask for.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,4 +1,5 @@
-//! The layers of ARCHITECTURE.md, and that no files import each other in a circle, read off the imports.
+//! The layers of ARCHITECTURE.md, and that no files import each other in a circle, read off the
+//! imports.
 
 mod graph;
 mod source;
@@ -43,7 +44,8 @@ fn layer_of(module: &str) -> Option<usize> {
     LAYERS.iter().position(|layer| layer.contains(&module))
 }
 
-/// The imports of a library. Every path in it must lead somewhere, and its root to every file but those of tests and a program's.
+/// The imports of a library. Every path in it must lead somewhere, and its root to every file but
+/// those of tests and a program's.
 fn graph_of(folder: &str, root_file: &str) -> Graph {
     let graph = Graph::of_folder(root(), &format!("{folder}/{root_file}"));
     assert_eq!(graph.unresolved, BTreeSet::new(), "paths that the reader of this test cannot follow");

@@ -55,7 +55,8 @@ fn a_value_that_changes_results_and_is_not_computed_is_an_error() {
         (BERT, CONFIG, json!({ "is_encoder_decoder": true }), "'is_encoder_decoder' is true"),
         (BERT, CONFIG, json!({ "is_decoder": true }), "is_decoder"),
         (BERT, CONFIG, json!({ "position_embedding_type": "relative_key" }), "relative_key"),
-        // transformers 5.23 builds these tokenizers anew by the names of tokenizer_config.json: other tokens for every text.
+        // transformers 5.23 builds these tokenizers anew by the names of tokenizer_config.json:
+        // other tokens for every text.
         (BERT, TOKENIZER, json!({ "cls_token": "[MASK]" }), "cls_token is '[MASK]', and tokenizer.json puts another"),
         (BERT, TOKENIZER, json!({ "sep_token": { "content": "[PAD]" } }), "sep_token is '[PAD]'"),
         (BERT, TOKENIZER, json!({ "unk_token": "[SEP]" }), "unk_token is '[SEP]', and that of tokenizer.json '[UNK]'"),

@@ -91,7 +91,8 @@ fn roles_fingerprints_and_dimensions_do_not_share_vectors() {
     cached(&encoder, &cache).encode(&["text"], Role::Document).unwrap();
     assert_eq!(cached(&encoder, &cache).encode(&["text"], Role::Query).unwrap().vectors[[0, 0]], -4.0);
     assert_eq!(encoder.encoded(), 2);
-    // The last one breaks the rule that equal fingerprints mean equal vectors; a vector of another length is never taken.
+    // The last one breaks the rule that equal fingerprints mean equal vectors; a vector of another
+    // length is never taken.
     for other in [Counting::new("g", 3), Counting::new("f", 2)] {
         let found = cached(&other, &cache).encode(&["text"], Role::Document).unwrap();
         assert_eq!((found.vectors.dim(), other.encoded()), ((1, other.dim), 1));

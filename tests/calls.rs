@@ -1,4 +1,5 @@
-//! Calls that end early, and calls side by side over one model. Everything stops at a point, nothing by the clock.
+//! Calls that end early, and calls side by side over one model. Everything stops at a point,
+//! nothing by the clock.
 
 use std::fs;
 use std::path::Path;

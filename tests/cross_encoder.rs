@@ -1,4 +1,5 @@
-//! Cross-encoders: parity with transformers and sentence-transformers, what their files say, and what is refused.
+//! Cross-encoders: parity with transformers and sentence-transformers, what their files say, and
+//! what is refused.
 
 use std::path::Path;
 

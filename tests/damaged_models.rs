@@ -1,4 +1,5 @@
-//! Every number of every file of a model, made absurd: a typed error or an answer; no panic, no endless loop, no memory without a bound.
+//! Every number of every file of a model, made absurd: a typed error or an answer; no panic, no
+//! endless loop, no memory without a bound.
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};

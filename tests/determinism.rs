@@ -1,4 +1,5 @@
-//! A vector does not depend on batch size, neighbours, thread count or input order: bit-equal on one machine.
+//! A vector does not depend on batch size, neighbours, thread count or input order: bit-equal on
+//! one machine.
 
 use nearsort::{Encoder, Engine, LocalEncoderOptions, Precision, Role};
 use proptest::prelude::*;

@@ -1,5 +1,6 @@
-//! The same numbers on another device. `NEARSORT_TEST_DEVICE` names it (cpu), as `--device` does; `NEARSORT_TEST_MODEL` names a folder of
-//! all-MiniLM-L6-v2, for machines without a network. `benches/gpu/run.sh` runs these tests on a GPU.
+//! The same numbers on another device. `NEARSORT_TEST_DEVICE` names it (cpu), as `--device` does;
+//! `NEARSORT_TEST_MODEL` names a folder of all-MiniLM-L6-v2, for machines without a network.
+//! `benches/gpu/run.sh` runs these tests on a GPU.
 
 use nearsort::{Device, Encoder, Engine, LocalEncoder, LocalEncoderOptions, Role};
 
@@ -63,7 +64,8 @@ fn a_padded_batch_gives_the_same_bits_every_time() {
     assert_eq!(again, first, "by a second instance");
 }
 
-/// On a GPU matrix products choose their blocking by the number of rows, so that neighbours may change the last bits, and no more.
+/// On a GPU matrix products choose their blocking by the number of rows, so that neighbours may
+/// change the last bits, and no more.
 #[test]
 fn neighbours_and_padding_change_nothing_but_last_bits() {
     let encoder = default_model();

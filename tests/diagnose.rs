@@ -73,7 +73,8 @@ fn every_pair_is_scored_as_a_reranker_scores_it() {
     assert_eq!(all.queries[0].candidates[3].rank, None, "nobody stated one");
 }
 
-/// A trial shares the weights of the model that is diagnosed; its scores are those of a model that was loaded so.
+/// A trial shares the weights of the model that is diagnosed; its scores are those of a model that
+/// was loaded so.
 #[test]
 fn trials_are_what_a_model_loaded_so_would_give() {
     let observed = observed(Overrides::default());

@@ -25,7 +25,8 @@ struct ExpectedRow {
     logits: Vec<f32>,
 }
 
-/// Largest difference of a logit from transformers' in f32. Every part of a head, left out, costs a hundred times as much.
+/// Largest difference of a logit from transformers' in f32. Every part of a head, left out, costs a
+/// hundred times as much.
 const F32_TOLERANCE: f32 = 5e-5;
 /// In lower precisions, of logits between -3 and 3: random weights forgive less than trained ones.
 const BF16_TOLERANCE: f32 = 0.05;

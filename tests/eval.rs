@@ -1,4 +1,5 @@
-//! Measures against ir_measures, significance against scipy; `eval/make_expected.py` wrote what they say.
+//! Measures against ir_measures, significance against scipy; `eval/make_expected.py` wrote what
+//! they say.
 
 mod agreement;
 mod formats;
@@ -322,7 +323,8 @@ fn significance_is_that_of_scipy() {
             number("t_test")
         );
         let found = randomisation_test(&values, &Resampling::default());
-        // Up to 12 differences both are exact; above, both are draws with a standard error of at most 0.005.
+        // Up to 12 differences both are exact; above, both are draws with a standard error of at
+        // most 0.005.
         let tolerance = if values.len() <= 12 { 1e-9 } else { 0.02 };
         let difference = (found - number("randomisation")).abs();
         assert!(difference < tolerance, "{} values: {found}, not {}", values.len(), number("randomisation"));
@@ -345,7 +347,8 @@ fn resampling_depends_on_the_seed_and_on_nothing_else() {
     assert_eq!(on(1, 1), on(3, 1));
     assert_ne!(on(1, 1).0, on(1, 2).0);
     assert_ne!(on(1, 1).1, on(1, 2).1);
-    // The same on every machine and in every version: what was published with a seed can be had again.
+    // The same on every machine and in every version: what was published with a seed can be had
+    // again.
     let (interval, p_value) = on(2, 1);
     assert_eq!((interval.low.to_bits(), interval.high.to_bits()), (0xBFA3_99E5_453B_18AE, 0x3FA0_DB21_03AA_AC74));
     assert_eq!(p_value, 8734.0 / 10_001.0);

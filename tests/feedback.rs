@@ -50,7 +50,8 @@ fn scores_after_feedback_are_numpys() {
     }
 }
 
-/// Scores and a vector of four numbers by a hash of the text, which begins with a number of candidates in the order of the first stage.
+/// Scores and a vector of four numbers by a hash of the text, which begins with a number of
+/// candidates in the order of the first stage.
 struct Hashed;
 
 fn hashed(text: &str) -> impl FnMut() -> f32 {

@@ -32,7 +32,8 @@ fn a_parent_that_forks() {
     let similar = || dot_products_block(rows.slice(ndarray::s![..1, ..]), rows.view()).unwrap();
     let (expected, scores): (Vec<Answer>, _) = (models.iter().map(rank).collect(), similar());
     let is_same = || models.iter().map(rank).collect::<Vec<_>>() == expected && similar() == scores;
-    // SAFETY: the child only computes and ends by `_exit`, so nothing of the parent's is run down twice.
+    // SAFETY: the child only computes and ends by `_exit`, so nothing of the parent's is run down
+    // twice.
     let status = unsafe {
         match libc::fork() {
             0 => {

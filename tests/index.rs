@@ -1,4 +1,5 @@
-//! Embeddings on disk: what is written is found again, crashes leave a whole state, and no damage goes unnoticed.
+//! Embeddings on disk: what is written is found again, crashes leave a whole state, and no damage
+//! goes unnoticed.
 
 mod changes;
 mod crashes;

@@ -1,4 +1,5 @@
-//! Input and output files: what is read from each format, what is refused and where, and what others read back.
+//! Input and output files: what is read from each format, what is refused and where, and what
+//! others read back.
 
 use std::fs;
 use std::io::{self, Cursor, Read};

@@ -1,4 +1,5 @@
-//! ColBERT models: token vectors and scores are PyLate's, and what such a model has not is refused by name.
+//! ColBERT models: token vectors and scores are PyLate's, and what such a model has not is refused
+//! by name.
 
 use std::fs;
 use std::path::Path;
@@ -62,7 +63,8 @@ fn on(engine: Engine) -> LocalEncoderOptions {
     LocalEncoderOptions { engine: Some(engine), ..f32_options() }
 }
 
-/// Engines that compute a model: candle's ModernBERT gives other vectors to tokens that see nothing.
+/// Engines that compute a model: candle's ModernBERT gives other vectors to tokens that see
+/// nothing.
 fn engines_of(model: &str) -> &'static [Engine] {
     if model.contains("modernbert") { &[Engine::Native] } else { &[Engine::Native, Engine::Candle] }
 }

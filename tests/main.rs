@@ -1,4 +1,5 @@
-//! One test program: every file beside this one is a module of it, so that the library is linked once.
+//! One test program: every file beside this one is a module of it, so that the library is linked
+//! once.
 
 mod allocations;
 mod architecture;

@@ -1,4 +1,5 @@
-//! NaN and infinity in a model's weights: an error that names the candidate, the query or the tensor, never a score.
+//! NaN and infinity in a model's weights: an error that names the candidate, the query or the
+//! tensor, never a score.
 
 use std::collections::HashSet;
 use std::fs;
@@ -33,7 +34,8 @@ impl Poisoned {
         Self { folder }
     }
 
-    /// Puts a number into a tensor: into row `row` of the one whose name ends with `tensor`. Gives its whole name.
+    /// Puts a number into a tensor: into row `row` of the one whose name ends with `tensor`. Gives
+    /// its whole name.
     fn put(&self, file: &str, tensor: &str, row: usize, number: f32) -> String {
         let path = self.folder.path().join(file);
         let mut bytes = fs::read(&path).unwrap();
@@ -121,7 +123,8 @@ fn a_candidate_whose_numbers_are_not_finite_is_named_in_every_scoring_engine_pre
         for bad in [f32::NAN, f32::INFINITY, f32::from_bits(0xffff_ffff)] {
             let model = Poisoned::of(&name);
             model.put_token(BROKEN, &[QUERY, SOUND, "another"], bad);
-            // The number is in a later window: the lowest score that a window can have must not take its place.
+            // The number is in a later window: the lowest score that a window can have must not
+            // take its place.
             let long = format!("{} {BROKEN}", [SOUND; 40].join(" "));
             for (engine, precision) in arithmetics(&folder) {
                 let encoder: Arc<dyn Encoder> = Arc::new(model.encoder(engine, precision).unwrap());

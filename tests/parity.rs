@@ -1,4 +1,5 @@
-//! Embeddings agree with the reference implementations, on numbers that `models/make_expected.py` wrote.
+//! Embeddings agree with the reference implementations, on numbers that `models/make_expected.py`
+//! wrote.
 
 use nearsort::{
     Encoder, Engine, LocalEncoder, LocalEncoderOptions, ModelSpec, ModelStore, Precision, Role, StoreOptions,
@@ -105,7 +106,8 @@ fn the_default_model_agrees_with_sentence_transformers_on_hundreds_of_texts() {
     }
 }
 
-/// Fails unless all-MiniLM-L6-v2 encodes the texts of `models/parity` as sentence-transformers does.
+/// Fails unless all-MiniLM-L6-v2 encodes the texts of `models/parity` as sentence-transformers
+/// does.
 pub fn assert_default_model_parity(encoder: &LocalEncoder) {
     let folder = root().join("models/parity");
     let lines = std::fs::read_to_string(folder.join("texts.jsonl")).unwrap();
@@ -127,8 +129,8 @@ pub fn assert_default_model_parity(encoder: &LocalEncoder) {
     }
 }
 
-/// What a lower precision may cost: the mean cosine to f32, the smallest of a passage, and the smallest of anything: a few dots, one
-/// letter, scripts that the model does not know.
+/// What a lower precision may cost: the mean cosine to f32, the smallest of a passage, and the
+/// smallest of anything: a few dots, one letter, scripts that the model does not know.
 struct Fidelity {
     precision: Precision,
     mean: f64,

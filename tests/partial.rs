@@ -1,4 +1,5 @@
-//! Rankings that are answered in part when their deadline passes. The deadline is a point: a scorer's own, or one that has passed.
+//! Rankings that are answered in part when their deadline passes. The deadline is a point: a
+//! scorer's own, or one that has passed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -139,7 +140,8 @@ fn a_cascade_keeps_what_the_stages_before_the_deadline_made_of_the_list() {
         let cascade = Reranker::cascade([(cheap.clone(), 6), (late(shortest, after), 4)]).unwrap();
         let answer = cascade.rank(QUERY, &docs).on_deadline(OnDeadline::Partial).run().unwrap();
         let order: Vec<usize> = answer.hits.iter().map(|hit| hit.index).collect();
-        // The first stage looks at the first six and puts the longest in front; the second turns its best four round.
+        // The first stage looks at the first six and puts the longest in front; the second turns
+        // its best four round.
         let expected: &[usize] = match after {
             0 => &[5, 4, 3, 2, 1, 0, 6, 7, 8],
             2 => &[4, 5, 3, 2, 1, 0, 6, 7, 8],

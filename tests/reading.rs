@@ -1,4 +1,5 @@
-//! A model that reads texts otherwise for one request: the same bits as one that was loaded so, without its files.
+//! A model that reads texts otherwise for one request: the same bits as one that was loaded so,
+//! without its files.
 
 use std::fs;
 use std::path::Path;
@@ -127,7 +128,8 @@ fn caps_read_that_many_tokens_of_either_end_in_every_kind_of_tokenizer() {
         for (truncate, of_end) in [(Truncate::End, false), (Truncate::Start, true)] {
             for cap in [1, 2, 7, 15] {
                 let read = model.reading(&Reading::new().max_document_tokens(cap).truncate(truncate)).unwrap();
-                // Half a word can have more tokens than it had in the whole: then one token fewer is kept.
+                // Half a word can have more tokens than it had in the whole: then one token fewer
+                // is kept.
                 let fits = |short: &String| model.count_tokens(&[short]).unwrap()[0] <= cap;
                 let short = (0..=cap).rev().map(|kept| part(&model, &text, kept, of_end)).find(fits).unwrap();
                 assert!(cap < 3 || model.count_tokens(&[&short]).unwrap()[0] + 2 >= cap);

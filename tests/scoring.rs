@@ -1,4 +1,5 @@
-//! Scoring modes with the real model: against the reference, in lists, over windows, mixed with a first stage.
+//! Scoring modes with the real model: against the reference, in lists, over windows, mixed with a
+//! first stage.
 
 use std::collections::HashMap;
 
@@ -41,7 +42,8 @@ fn reranker(scoring: Scoring) -> Reranker {
     Reranker::builder().precision(Precision::F32).scoring(scoring).long_text(LongText::Truncate).build().unwrap()
 }
 
-/// Last hidden states differ from the reference's by some 1e-6; a maximum over tokens does not add to that.
+/// Last hidden states differ from the reference's by some 1e-6; a maximum over tokens does not add
+/// to that.
 const TOLERANCE: f32 = 2e-5;
 
 #[test]
@@ -141,7 +143,8 @@ fn windows_cover_a_text_overlap_by_a_quarter_and_fit_the_model() {
         let windows = encoder.windows(whole, Role::Document).unwrap();
         assert_eq!((windows.len(), windows[0].clone()), (1, 0..whole.len()), "{whole:?}");
     }
-    // No spaces, many bytes per character, and a row that no sane file has: still windows, and an end.
+    // No spaces, many bytes per character, and a row that no sane file has: still windows, and an
+    // end.
     for odd in ["汉字".repeat(4000), "x".repeat(50_000), "a b ".repeat(400_000)] {
         let windows = encoder.windows(&odd, Role::Document).unwrap();
         assert!(windows.len() <= 256 && windows.windows(2).all(|pair| pair[0].start < pair[1].start));

@@ -1,4 +1,5 @@
-//! Services against a local server that speaks their formats, with faults on demand. Nothing here leaves 127.0.0.1.
+//! Services against a local server that speaks their formats, with faults on demand. Nothing here
+//! leaves 127.0.0.1.
 #![cfg(feature = "remote")]
 
 #[path = "service/calls.rs"]

@@ -1,5 +1,5 @@
-//! The store against a local server that speaks the hub's protocol, with faults on demand, and against a fake pip.
-//! Nothing here leaves 127.0.0.1.
+//! The store against a local server that speaks the hub's protocol, with faults on demand, and
+//! against a fake pip. Nothing here leaves 127.0.0.1.
 // Without the network most of the server and of the kit has no user.
 #![cfg_attr(not(all(feature = "hub", unix)), allow(dead_code))]
 

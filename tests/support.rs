@@ -21,7 +21,8 @@ fn is_tiny(path: &Path) -> bool {
     path.is_dir() && path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("tiny-"))
 }
 
-/// A model of the cache, the hub or its mirror. A test that needs it fails without it; it is never skipped.
+/// A model of the cache, the hub or its mirror. A test that needs it fails without it; it is never
+/// skipped.
 pub fn load(name: &str, options: LocalEncoderOptions) -> LocalEncoder {
     let store = ModelStore::new(StoreOptions::from_env().unwrap());
     let files = store.get(&ModelSpec::parse(name).unwrap()).unwrap_or_else(|e| panic!("{e}"));

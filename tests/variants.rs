@@ -1,5 +1,5 @@
-//! Tiny models with other files than their own (`models/variants.py`): modules in any order, and what
-//! else sentence-transformers reads of a folder.
+//! Tiny models with other files than their own (`models/variants.py`): modules in any order, and
+//! what else sentence-transformers reads of a folder.
 
 use std::fs;
 use std::path::{Path, PathBuf};

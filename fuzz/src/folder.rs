@@ -1,4 +1,5 @@
-//! Folders whose files are mutated one at a time: the first byte of an input names the file, the rest is its content.
+//! Folders whose files are mutated one at a time: the first byte of an input names the file, the
+//! rest is its content.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,6 @@
-//! Targets that feed bytes to nearsort's parsers. A target passes if it returns: with an answer or with an error, never
-//! by a panic. `src/bin/mutate.rs` drives them without a fuzzer; `fuzz_targets/` are the same for `cargo fuzz`.
+//! Targets that feed bytes to nearsort's parsers. A target passes if it returns: with an answer or
+//! with an error, never by a panic. `src/bin/mutate.rs` drives them without a fuzzer;
+//! `fuzz_targets/` are the same for `cargo fuzz`.
 
 mod folder;
 pub mod mutation;

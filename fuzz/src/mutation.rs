@@ -1,6 +1,7 @@
 //! Changes bytes at random, the same way for the same seed.
 
-/// A small generator (splitmix64): no quality is asked of it but that a seed gives the same numbers everywhere.
+/// A small generator (splitmix64): no quality is asked of it but that a seed gives the same numbers
+/// everywhere.
 pub struct Random(u64);
 
 impl Random {

@@ -72,7 +72,8 @@ impl Record {
         self.lock().times = Some((waited, worked));
     }
 
-    /// Why it was refused: a code, and the field that is wrong. The words of a refusal may repeat a value of the request.
+    /// Why it was refused: a code, and the field that is wrong. The words of a refusal may repeat a
+    /// value of the request.
     pub fn refused(&self, code: &'static str, field: &str) {
         self.lock().refusal = format!("{code} {field}").trim_end().to_owned();
     }

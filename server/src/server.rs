@@ -114,7 +114,8 @@ impl Server {
     }
 }
 
-/// Waits for the answers; cancels what is left when `patience` ends, and cuts off what is left then.
+/// Waits for the answers; cancels what is left when `patience` ends, and cuts off what is left
+/// then.
 async fn drain(
     mut drained: impl Future<Output = ()> + Unpin,
     phase: &watch::Sender<Phase>,
@@ -134,8 +135,9 @@ async fn drain(
     drained.await;
 }
 
-/// Runs a server on this thread until the process is asked to end (SIGINT, SIGTERM), and calls `began` with its address first. The
-/// second time it is asked, requests that are left are cancelled.
+/// Runs a server on this thread until the process is asked to end (SIGINT, SIGTERM), and calls
+/// `began` with its address first. The second time it is asked, requests that are left are
+/// cancelled.
 ///
 /// # Errors
 /// Those of [`Server::bind`] and [`Server::run`].

@@ -124,7 +124,8 @@ fn ending() -> WireError {
     WireError::Unavailable { reason: "it is shutting down".into() }
 }
 
-/// Runs what takes its time, such as reading megabytes of JSON, away from the threads that serve connections.
+/// Runs what takes its time, such as reading megabytes of JSON, away from the threads that serve
+/// connections.
 pub(crate) async fn offload<T: Send + 'static>(bytes: usize, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     /// About a tenth of a millisecond.
     const SMALL: usize = 64 << 10;

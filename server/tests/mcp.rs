@@ -1,4 +1,5 @@
-//! `/mcp` with the official client, a real model, files and an index, at both generations of the protocol.
+//! `/mcp` with the official client, a real model, files and an index, at both generations of the
+//! protocol.
 
 use std::fs;
 use std::path::Path;

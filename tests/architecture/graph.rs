@@ -264,8 +264,8 @@ impl Names {
         self.resolve_within(path, HOPS, false)
     }
 
-    /// `hops` bounds the imports that are followed, for they may go round. With `by_macro`, an item that no text declares is in the module
-    /// whose text has its name: a macro makes it.
+    /// `hops` bounds the imports that are followed, for they may go round. With `by_macro`, an item
+    /// that no text declares is in the module whose text has its name: a macro makes it.
     fn resolve_within(&self, path: &[String], hops: usize, by_macro: bool) -> Vec<Target> {
         let Some(hops) = hops.checked_sub(1) else { return Vec::new() };
         let mut scope = Segments::new();

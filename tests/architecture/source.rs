@@ -38,7 +38,8 @@ pub struct Source {
     pub uses: Vec<Use>,
     /// Paths of two segments and more outside of `use`.
     pub paths: Vec<(Segments, Segments)>,
-    /// All words outside of `use` but methods, variants where they are declared, and what goes on from a path.
+    /// All words outside of `use` but methods, variants where they are declared, and what goes on
+    /// from a path.
     pub words: BTreeSet<String>,
 }
 
@@ -140,7 +141,8 @@ impl Reader {
                     self.enum_depth = self.depth + 1;
                 }
                 match name.as_str() {
-                    // `const fn f` comes back with `fn f`, and so do `const unsafe fn f` and its like.
+                    // `const fn f` comes back with `fn f`, and so do `const unsafe fn f` and its
+                    // like.
                     "fn" | "unsafe" | "async" | "extern" => {}
                     "mut" => source.items.push((self.scope(), self.peek(2).word().unwrap_or_default().to_owned())),
                     _ => source.items.push((self.scope(), name)),

@@ -95,7 +95,8 @@ fn block_comment_end(source: &[char], at: usize) -> usize {
     at
 }
 
-/// Reads a string whose first quote is at `at`; a raw one ends at a quote with so many `#` behind it.
+/// Reads a string whose first quote is at `at`; a raw one ends at a quote with so many `#` behind
+/// it.
 fn string(source: &[char], at: usize, hashes: usize, raw: bool, found: &mut Vec<Token>) -> usize {
     let mut text = String::new();
     let mut at = at + 1;
@@ -151,8 +152,8 @@ fn is_test_attribute(tokens: &[Token]) -> bool {
 /// Words that begin an item, in which a comma ends nothing: `fn f<A, B>()`.
 const ITEMS: [&str; 10] = ["use", "mod", "fn", "struct", "enum", "trait", "impl", "const", "static", "type"];
 
-/// The end of what the attribute at `at` concerns: an item up to its semicolon or the closing brace of its body, or a field
-/// or a statement.
+/// The end of what the attribute at `at` concerns: an item up to its semicolon or the closing brace
+/// of its body, or a field or a statement.
 fn item_end(tokens: &[Token], at: usize) -> usize {
     let mut depth = 0;
     let mut kind = None;

@@ -1,4 +1,5 @@
-//! Agreement of rankings against scipy and the package rbo; `make_agreement.py` wrote what they say.
+//! Agreement of rankings against scipy and the package rbo; `make_agreement.py` wrote what they
+//! say.
 
 use nearsort::eval::{
     ListAgreement, RankedList, Ties, disagreement, kendall_tau_b, overlap, percentile, rank_biased_overlap,

@@ -175,7 +175,8 @@ fn what_is_wrong_in_such_files_is_said() {
     }
 }
 
-/// Whole scores in three columns look like ranks; read as such they would turn the order round without a word.
+/// Whole scores in three columns look like ranks; read as such they would turn the order round
+/// without a word.
 #[test]
 fn three_columns_are_ranks_only_where_they_go_from_1_up() {
     let read = |text: &str| {
@@ -275,7 +276,8 @@ fn a_document_that_is_its_query_can_be_left_out() {
     }
 }
 
-/// Reads what `NEARSORT_BOUND_FILE` names, in a process of its own; without it there is nothing to do.
+/// Reads what `NEARSORT_BOUND_FILE` names, in a process of its own; without it there is nothing to
+/// do.
 #[test]
 fn bound_of_one_file() {
     let Ok(file) = std::env::var("NEARSORT_BOUND_FILE") else { return };

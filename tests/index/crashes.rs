@@ -22,7 +22,8 @@ fn an_interrupted_build_goes_on_to_the_same_bytes() {
             assert_eq!(resumed, 1024 * (limit as u64).saturating_sub(1), "each time one chunk more");
             assert_eq!(push(&mut builder, &rows, limit).unwrap(), limit == 3);
             drop(builder);
-            // A crash tears what was being written: more bytes than the journal knows, and half an entry in it.
+            // A crash tears what was being written: more bytes than the journal knows, and half an
+            // entry in it.
             for (name, tail) in
                 [("segment/vectors", &b"torn"[..]), ("segment/ids", b"xyz"), ("journal", b"1234abcd {\"mark\":{\"ro")]
             {

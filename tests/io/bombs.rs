@@ -1,4 +1,5 @@
-//! Small files that unpack to much more: how much memory each reader takes for them, and what it says.
+//! Small files that unpack to much more: how much memory each reader takes for them, and what it
+//! says.
 //!
 //! Each is read in a process of its own, whose peak memory the system knows.
 #![cfg(target_os = "linux")]
@@ -10,7 +11,8 @@ use std::process::Command;
 use nearsort::Result;
 use nearsort::io::{BadRows, CandidateRows, Corpus, ReadOptions, Rows, read_queries};
 
-/// A row may have so many bytes; the files have about as many in one row where nothing else is said.
+/// A row may have so many bytes; the files have about as many in one row where nothing else is
+/// said.
 const ROW: usize = 60 << 20;
 const ENDLESS: usize = 240 << 20;
 

@@ -149,7 +149,8 @@ fn a_column_twice_is_an_error_where_it_matters() {
         assert_eq!(error(name, content), format!("{name}: this header has the column 'text' twice; keep one of them"));
     }
     assert!(error("a.csv", "id,id,text\n1,2,a\n").contains("'id' twice"));
-    // Of two that are passed through one would be lost; spreadsheets leave columns without a name behind.
+    // Of two that are passed through one would be lost; spreadsheets leave columns without a name
+    // behind.
     assert!(error("a.csv", "x,x,text\n1,2,a\n").contains("this header has the column 'x' twice"));
     assert_eq!(texts(&read("a.csv", "id,text,,\n1,a,,\n")), ["a"]);
     let alone = ReadOptions { extra: false, ..ReadOptions::default() };

@@ -370,7 +370,8 @@ fn eight_threads_do_not_pass_the_budget() {
         let threads: Vec<_> = (0..8).map(|_| scope.spawn(work)).collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).sum::<usize>()
     });
-    // $1 per million: six answers of 3 tokens leave $2e-6, less than the $4e-6 that another may cost.
+    // $1 per million: six answers of 3 tokens leave $2e-6, less than the $4e-6 that another may
+    // cost.
     assert_eq!((server.count(), refused), (6, 34));
     assert!((account.meter().usage().dollars.unwrap() - 18e-6).abs() < 1e-12);
 }

@@ -1,4 +1,5 @@
-//! Judges over real requests: no candidate is lost or gets another's grade, whatever the service does.
+//! Judges over real requests: no candidate is lost or gets another's grade, whatever the service
+//! does.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

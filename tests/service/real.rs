@@ -1,4 +1,5 @@
-//! Against a real server of somebody else's that serves all-MiniLM-L6-v2 in OpenAI's format: its vectors must be the local encoder's.
+//! Against a real server of somebody else's that serves all-MiniLM-L6-v2 in OpenAI's format: its
+//! vectors must be the local encoder's.
 //!
 //! Not in the default run. With infinity-emb 0.0.78 from PyPI and the model's folder:
 //!

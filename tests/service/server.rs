@@ -1,5 +1,5 @@
-//! A service on 127.0.0.1 that embeds, reranks and answers in the formats of OpenAI, Anthropic, Cohere, Jina, Voyage and TEI, writes down what it is
-//! asked, and fails on demand.
+//! A service on 127.0.0.1 that embeds, reranks and answers in the formats of OpenAI, Anthropic,
+//! Cohere, Jina, Voyage and TEI, writes down what it is asked, and fails on demand.
 
 // Not every test program uses all of it.
 #![allow(dead_code)]
@@ -93,7 +93,8 @@ impl Server {
         Self::answering(|path, body| if path == "/messages" { message("7") } else { chat(body["model"].as_str(), "7") })
     }
 
-    /// A server that embeds, and answers everything else with the body that a closure makes of path (`/chat/completions`, `/messages`) and request.
+    /// A server that embeds, and answers everything else with the body that a closure makes of path
+    /// (`/chat/completions`, `/messages`) and request.
     pub fn answering(answer: impl Fn(&str, &Value) -> Value + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/v1", listener.local_addr().unwrap());
@@ -256,14 +257,16 @@ fn documents(body: &Value) -> Vec<&str> {
     texts.iter().map(|text| text.as_str().unwrap()).collect()
 }
 
-/// The score of a pair: the number that the document ends with of 1000, or for a query of the word `raw` a logit; 0 without one.
+/// The score of a pair: the number that the document ends with of 1000, or for a query of the word
+/// `raw` a logit; 0 without one.
 pub fn score_of(query: &str, document: &str) -> f64 {
     let number: f64 = document.rsplit(' ').next().unwrap().parse().unwrap_or(0.0);
     if query == "raw" { number - 500.0 } else { number / 1000.0 }
 }
 
-/// The answer of `/rerank`, the best first and equal scores in reverse as TEI gives them. Who asks tells the form: TEI by `texts`, Voyage by its
-/// model, Cohere and Jina share one but for the usage.
+/// The answer of `/rerank`, the best first and equal scores in reverse as TEI gives them. Who asks
+/// tells the form: TEI by `texts`, Voyage by its model, Cohere and Jina share one but for the
+/// usage.
 fn reranked(body: &Value) -> Value {
     let query = body["query"].as_str().unwrap();
     let texts = documents(body);

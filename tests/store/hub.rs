@@ -119,7 +119,8 @@ fn the_next_run_goes_on_where_a_killed_one_stopped() {
 fn a_server_that_ignores_ranges_means_a_clean_restart() {
     let (home, hub) = start();
     part(&home, &model()[WEIGHTS][..20_000]);
-    // The first request of the storage gets the whole file and is dropped; the second one is the range.
+    // The first request of the storage gets the whole file and is dropped; the second one is the
+    // range.
     hub.fault("/storage/", Fault::IgnoreRange, 2);
     let store = home.store(&hub.url);
     assert_is_the_model(&store.get(&registered(&store)).unwrap());
@@ -390,8 +391,8 @@ fn a_folder_that_cannot_be_written_is_an_error_of_the_disk() {
     assert!(matches!(&error, Error::Io { path, .. } if path.starts_with(home.hub_cache())), "{error}");
 }
 
-/// Runs a part of a test. What it prints goes through pipes: into a log that is a file it could not write under the bound on the size
-/// of files, once the log is longer than that.
+/// Runs a part of a test. What it prints goes through pipes: into a log that is a file it could not
+/// write under the bound on the size of files, once the log is longer than that.
 fn succeeds(mut part: Command) {
     let output = part.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&[output.stdout, output.stderr].concat()));
@@ -425,7 +426,8 @@ fn a_machine_behind_a_proxy() {
     attempts(store.get(&unregistered("main")).unwrap_err());
 }
 
-/// The shell bounds the size of files, which the system reports like a full disk: as a failed write.
+/// The shell bounds the size of files, which the system reports like a full disk: as a failed
+/// write.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_write_that_fails_is_an_error_of_the_disk_and_leaves_no_part_behind() {

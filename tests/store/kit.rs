@@ -40,7 +40,8 @@ pub fn model() -> BTreeMap<String, Vec<u8>> {
 /// The files that nearsort reads.
 pub const NEEDED: [&str; 5] = ["config.json", "tokenizer.json", "modules.json", "1_Pooling/config.json", WEIGHTS];
 
-/// A registry whose only model is [`model`], every needed file with size and checksum, and a package mirror.
+/// A registry whose only model is [`model`], every needed file with size and checksum, and a
+/// package mirror.
 pub fn registry(files: &BTreeMap<String, Vec<u8>>) -> Registry {
     let row = |name: &&str| {
         let content = &files[*name];
@@ -114,7 +115,8 @@ pub fn registered(store: &ModelStore) -> ModelSpec {
     store.parse("tiny").unwrap()
 }
 
-/// The same repository under a name that the registry does not know, so that no checksum is known beforehand.
+/// The same repository under a name that the registry does not know, so that no checksum is known
+/// beforehand.
 pub fn unregistered(revision: &str) -> ModelSpec {
     ModelSpec::Hub { repo: REPO.to_owned(), revision: revision.to_owned() }
 }

@@ -36,7 +36,8 @@ fn wheel(home: &Home, skip: &str, more: impl FnOnce(&mut Writer)) -> PathBuf {
     path
 }
 
-/// A program that plays pip: notes its arguments, then runs `body` with the download folder in `$dest`.
+/// A program that plays pip: notes its arguments, then runs `body` with the download folder in
+/// `$dest`.
 fn pip(home: &Home, body: &str) -> Vec<String> {
     let path = home.dir.path().join("python3");
     let noted = home.dir.path().join("pip-ran");
@@ -145,7 +146,8 @@ fn two_at_once_run_pip_once() {
 fn an_archive_with_an_entry_outside_its_folder_is_refused() {
     for name in ["../evil", "/tmp/evil", "tiny_model/../../evil", "tiny_model\\..\\evil", "C:evil"] {
         let home = Home::new();
-        // Written under a harmless name of the same length and renamed in the bytes: the writer would clean it up.
+        // Written under a harmless name of the same length and renamed in the bytes: the writer
+        // would clean it up.
         let harmless = "x".repeat(name.len());
         let wheel = wheel(&home, "", |writer| {
             writer.start_file(harmless.clone(), deflated()).unwrap();

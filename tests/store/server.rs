@@ -1,4 +1,5 @@
-//! A hub on 127.0.0.1: files, the list of files, redirects to a storage, ranges, and faults on demand.
+//! A hub on 127.0.0.1: files, the list of files, redirects to a storage, ranges, and faults on
+//! demand.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -64,7 +65,8 @@ pub fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Waits for something that must happen; the end of patience shows as a failed assertion of the caller.
+/// Waits for something that must happen; the end of patience shows as a failed assertion of the
+/// caller.
 pub fn wait_until(happened: impl Fn() -> bool) {
     for _ in 0..4000 {
         if happened() {
@@ -75,7 +77,8 @@ pub fn wait_until(happened: impl Fn() -> bool) {
 }
 
 impl Hub {
-    /// Serves `repo`. Files that end in `.safetensors` are redirected to `/storage/`, as large files are.
+    /// Serves `repo`. Files that end in `.safetensors` are redirected to `/storage/`, as large
+    /// files are.
     pub fn start(repo: &str, files: &BTreeMap<String, Vec<u8>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());

@@ -47,8 +47,8 @@ struct Compared {
 /// Results by query, best first.
 type Ranking = Vec<(String, Vec<(String, f64)>)>;
 
-/// Compares a first stage, rerankers over it, other runs, and grades of the first stage's candidates. Gives the report as JSON, and the
-/// rankings by rerankers and grades.
+/// Compares a first stage, rerankers over it, other runs, and grades of the first stage's
+/// candidates. Gives the report as JSON, and the rankings by rerankers and grades.
 #[pyfunction]
 #[pyo3(signature = (queries, documents, first_stage, rankers, runs, grades, qrels, settings, progress=None))]
 #[expect(clippy::too_many_arguments, reason = "keyword arguments of Python")]

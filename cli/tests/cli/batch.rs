@@ -228,7 +228,8 @@ fn an_interrupted_job_says_that_it_goes_on() {
         while !has_done_something() && child.try_wait().unwrap().is_none() {
             std::thread::sleep(Duration::from_millis(1));
         }
-        // SAFETY: the child may have ended, but it was not reaped before `wait`, so its id is still its own.
+        // SAFETY: the child may have ended, but it was not reaped before `wait`, so its id is still
+        // its own.
         unsafe { libc::kill(child.id() as i32, libc::SIGINT) };
         let ran = child.wait_with_output().unwrap();
         if folder.path("o.trec").exists() {
@@ -250,13 +251,15 @@ fn a_job_interrupted_at_its_beginning_leaves_nothing_or_says_that_it_goes_on() {
     while !folder.path("o.trec.job").exists() && child.try_wait().unwrap().is_none() {
         std::thread::yield_now();
     }
-    // SAFETY: the child may have ended, but it was not reaped before `wait`, so its id is still its own.
+    // SAFETY: the child may have ended, but it was not reaped before `wait`, so its id is still its
+    // own.
     unsafe { libc::kill(child.id() as i32, libc::SIGINT) };
     let ran = child.wait_with_output().unwrap();
     let err = String::from_utf8(ran.stderr).unwrap();
     let names = folder.names();
     let says_so = err.contains("the same command goes on with it");
-    // Between making the folder and taking it nobody could know whose it is: what is left then is its lock alone.
+    // Between making the folder and taking it nobody could know whose it is: what is left then is
+    // its lock alone.
     let lock_alone = || std::fs::read_dir(folder.path("o.trec.job")).unwrap().all(|e| e.unwrap().file_name() == "lock");
     let is_done = names == ["o.trec"] && ran.status.success();
     assert!(is_done || names.is_empty() || says_so || lock_alone(), "{names:?}: {err}");

@@ -73,7 +73,8 @@ fn two_runs_are_measured_tested_and_compared() {
         (&pair["first"], &pair["second"], &pair["mean"]["queries"]),
         (&"first.trec".into(), &"good.trec".into(), &3.into())
     );
-    // q1: 5 of 6 pairs turned round and one tied in the first: -5 / sqrt(5 * 6). q2: of d4, d3, d2. q3: one pair of six.
+    // q1: 5 of 6 pairs turned round and one tied in the first: -5 / sqrt(5 * 6). q2: of d4, d3, d2.
+    // q3: one pair of six.
     near(&pair["mean"]["kendall_tau"], (-5.0 / 30_f64.sqrt() - 1.0 / 3.0 + 2.0 / 3.0) / 3.0);
     near(&pair["mean"]["overlap_at_10"], (1.0 + 0.75 + 1.0) / 3.0);
 }
@@ -219,7 +220,8 @@ fn grades_become_a_run_whose_ties_keep_the_first_stages_order() {
     assert_eq!((&grades["kind"], &grades["unscored"]), (&"grades".into(), &6.into()));
     let kept = std::fs::read_to_string(folder.path("runs/02-grades.tsv.trec")).unwrap();
     let q1: Vec<&str> = kept.lines().take(4).collect();
-    // d1 and d2 have the same grade, and the first stage's equal scores are ordered by id, descending.
+    // d1 and d2 have the same grade, and the first stage's equal scores are ordered by id,
+    // descending.
     assert_eq!(
         q1,
         ["q1 Q0 d2 1 4 grades.tsv", "q1 Q0 d1 2 3 grades.tsv", "q1 Q0 d4 3 2 grades.tsv", "q1 Q0 d3 4 1 grades.tsv"]

@@ -134,7 +134,8 @@ fn a_job_scores_as_a_single_list_does() {
 
 #[test]
 fn a_document_of_one_letter_is_a_text_to_a_causal_model() {
-    // The space in front of the document becomes one token with the letter, so the document adds no token.
+    // The space in front of the document becomes one token with the letter, so the document adds no
+    // token.
     for model in ["cross-tiny-qwen3", "cross-tiny-logit-score"] {
         let folder = root().join("models").join(model);
         let expected = std::fs::read_to_string(folder.join("expected.json")).unwrap();

@@ -1,4 +1,5 @@
-//! `nearsort diagnose`: planted faults are found, reports are whole, and what is recommended can be typed.
+//! `nearsort diagnose`: planted faults are found, reports are whole, and what is recommended can be
+//! typed.
 
 use serde_json::Value;
 
@@ -87,8 +88,8 @@ impl Collection {
     }
 }
 
-/// `nearsort diagnose` over a folder's files; with judgements if `args` do not say `--no-qrels`, with the default model if they say
-/// `--real`.
+/// `nearsort diagnose` over a folder's files; with judgements if `args` do not say `--no-qrels`,
+/// with the default model if they say `--real`.
 fn diagnose(folder: &Folder, args: &[&str]) -> Ran {
     let files = ["queries.jsonl", "corpus.jsonl", "bm25.trec", "qrels.txt"].map(|name| folder.text(name));
     let mut all = vec!["diagnose", "--queries", &files[0], "--corpus", &files[1], "--run", &files[2]];
@@ -148,7 +149,8 @@ fn json_has_the_report_and_what_made_it() {
     assert!(answer["command"].as_str().unwrap().starts_with("nearsort diagnose --queries "));
     assert_eq!(answer["report"]["counts"]["judged_queries"], 24);
     assert_eq!(answer["report"]["quality"]["by_query"].as_array().unwrap().len(), 24);
-    // The tiny model is of no known family: the commonest prompts are tried, and the two other poolings.
+    // The tiny model is of no known family: the commonest prompts are tried, and the two other
+    // poolings.
     let trials: Vec<&Value> = answer["report"]["trials"].as_array().unwrap().iter().map(|t| &t["name"]).collect();
     assert_eq!(trials, ["e5 prompts", "bge prompts", "nomic prompts", "cls pooling", "lasttoken pooling"]);
     let written: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();

@@ -1,4 +1,5 @@
-//! README.md and the chapters under docs/: their examples run, their links lead somewhere, their generated pages are those of the program.
+//! README.md and the chapters under docs/: their examples run, their links lead somewhere, their
+//! generated pages are those of the program.
 //!
 //! docs/contributing.md says what each kind of fenced block is checked for.
 

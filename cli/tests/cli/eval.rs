@@ -19,7 +19,8 @@ fn collection() -> Folder {
     folder
 }
 
-/// `nearsort eval` over files of the folder: what ends in `.run`, `.jsonl` or `.svg` is a name in it.
+/// `nearsort eval` over files of the folder: what ends in `.run`, `.jsonl` or `.svg` is a name in
+/// it.
 fn eval(folder: &Folder, args: &[&str]) -> Ran {
     let is_file = |arg: &str| [".run", ".jsonl", ".svg", ".png"].iter().any(|end| arg.ends_with(end));
     let args: Vec<String> =

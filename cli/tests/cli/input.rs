@@ -245,7 +245,8 @@ fn more_candidates_than_fit_into_memory_at_once_are_ranked_as_one_list() {
     assert_eq!(best["usage"], all["usage"]);
     let tokens: u64 = all["results"].as_array().unwrap().iter().map(|r| r["tokens"].as_u64().unwrap()).sum();
     let query = rerank(&["--format", "json"], "tower").json()["usage"]["tokens"].as_u64().unwrap() / 2;
-    // The query's own tokens count once; it and the candidate "tower" are equally long but for the query's prompt.
+    // The query's own tokens count once; it and the candidate "tower" are equally long but for the
+    // query's prompt.
     let rest = all["usage"]["tokens"].as_u64().unwrap() - tokens;
     assert!(rest >= query && rest < 2 * query + 10, "{rest} tokens for one query");
 }
@@ -368,8 +369,8 @@ fn the_remedies_for_other_encodings_keep_every_character() {
     assert_eq!(remedied(&folder, &file, &message, "sed "), "{\"text\": \"a\"}\n{\"text\": \"b\"}\n");
 }
 
-/// Files of some bytes with a gigabyte of texts: 1,024 rows that have one string of a megabyte. The whole process gets
-/// 600 MiB of addresses, its own code and buffers included.
+/// Files of some bytes with a gigabyte of texts: 1,024 rows that have one string of a megabyte. The
+/// whole process gets 600 MiB of addresses, its own code and buffers included.
 #[cfg(target_os = "linux")]
 #[test]
 fn small_files_with_large_rows_take_little_memory() {

@@ -1,4 +1,5 @@
-//! ColBERT models: `rerank` scores by MaxSim, everything that needs a vector of a text says what the model is.
+//! ColBERT models: `rerank` scores by MaxSim, everything that needs a vector of a text says what
+//! the model is.
 
 use crate::support::{Folder, Ran, TINY, run, run_with_stdin};
 

@@ -1,7 +1,8 @@
 //! The command as its users meet it: every test runs the built binary and reads what it prints.
 //!
-//! Where the model does not matter a committed tiny one is used, which answers in milliseconds. The tests of the Eiffel
-//! Tower example need the default model: they fail when it cannot be had, they are never skipped.
+//! Where the model does not matter a committed tiny one is used, which answers in milliseconds. The
+//! tests of the Eiffel Tower example need the default model: they fail when it cannot be had, they
+//! are never skipped.
 
 #[cfg(unix)]
 mod batch;

@@ -108,7 +108,8 @@ fn a_full_disk_under_standard_output_is_an_error() {
     }
 }
 
-/// Runs `setup` in the child before the program. `setup` may only do what is safe between fork and exec.
+/// Runs `setup` in the child before the program. `setup` may only do what is safe between fork and
+/// exec.
 fn with_setup(command: &mut Command, setup: fn()) -> &mut Command {
     let setup = move || {
         setup();
@@ -138,7 +139,8 @@ fn a_disk_that_fills_up_leaves_neither_a_file_nor_a_part_of_one() {
 fn embedding(folder: &Folder) -> Child {
     let out = folder.text("out.npy");
     let mut command = command(&["embed", "--model", TINY, "-", "-o", &out]);
-    // Whoever runs the tests may ignore signals, as a shell does for what it starts in the background.
+    // Whoever runs the tests may ignore signals, as a shell does for what it starts in the
+    // background.
     with_setup(&mut command, || {
         // SAFETY: restores what signals do by default; no handler of ours runs.
         [libc::SIGINT, libc::SIGTERM, libc::SIGHUP].iter().for_each(|&signal| unsafe {
@@ -146,8 +148,8 @@ fn embedding(folder: &Folder) -> Child {
         });
     });
     let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
-    // More than fits into the pipe and the buffer that tells the format: when all of it is taken, rows are being
-    // read, and so the output has been begun.
+    // More than fits into the pipe and the buffer that tells the format: when all of it is taken,
+    // rows are being read, and so the output has been begun.
     child.stdin.as_mut().unwrap().write_all("tower ".repeat(500_000).as_bytes()).unwrap();
     child
 }

@@ -129,7 +129,8 @@ fn a_query_id_that_trec_cannot_carry_is_refused_before_scoring() {
     assert!(error.contains(":1: the query id 'q 1'"), "{error}");
 }
 
-/// The width of an emoji with a variation selector is counted differently by measuring and by cutting.
+/// The width of an emoji with a variation selector is counted differently by measuring and by
+/// cutting.
 #[test]
 fn ids_of_emoji_do_not_break_the_table() {
     let row = format!(r#"{{"id": "{}", "text": "x"}}"#, "❤\u{fe0f}".repeat(60));

@@ -1,4 +1,5 @@
-//! Queries that are cut and queries that the model does not know: said on stderr and in every JSON answer.
+//! Queries that are cut and queries that the model does not know: said on stderr and in every JSON
+//! answer.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,5 @@
-//! The scores that are printed and written: exact, strictly falling, and those that --min-score goes by.
+//! The scores that are printed and written: exact, strictly falling, and those that --min-score
+//! goes by.
 
 use std::fs;
 

@@ -82,7 +82,8 @@ fn sigterm_and_ctrl_c_end_it_after_the_answers_and_the_log_has_no_texts_and_no_k
         let wrong = json!({ "query": "q", "documents": "a secretword", "model": "secretword" });
         assert_eq!(serving.ask("POST /rerank", &key, &wrong.to_string()).0, 400);
         assert_eq!(serving.ask("POST /rerank", "", &towers(2).to_string()).0, 401);
-        // Some thousand documents are still being scored when the signal comes; this one is admitted, since it is seen to run.
+        // Some thousand documents are still being scored when the signal comes; this one is
+        // admitted, since it is seen to run.
         let waiting = serving.send("POST /rerank", &key, &towers(3000).to_string());
         let running = |text: &str| text.contains("\nnearsort_requests_running 1\n");
         while !running(&serving.ask("GET /metrics", &key, "").1) && !has_ended(&waiting) {
@@ -100,7 +101,8 @@ fn sigterm_and_ctrl_c_end_it_after_the_answers_and_the_log_has_no_texts_and_no_k
     }
 }
 
-/// Every request that the server has seen has its answer: nobody who got a place is turned away or cut off.
+/// Every request that the server has seen has its answer: nobody who got a place is turned away or
+/// cut off.
 #[test]
 fn sigterm_under_load_answers_every_request_that_the_server_has_seen() {
     let Serving { mut child, mut stderr, address } = serve(&["--model", TINY, "--drain-timeout", "3600"], &[]);
@@ -136,7 +138,8 @@ fn ask_until_nobody_listens(address: &str, says: &std::sync::mpsc::Sender<()>) -
     while let Ok(mut stream) = TcpStream::connect(address) {
         let mut answer = String::new();
         let is_read = stream.write_all(request.as_bytes()).and_then(|()| stream.read_to_string(&mut answer));
-        // The system ends a connection that waited in its queue when the socket was closed: no server has seen that one.
+        // The system ends a connection that waited in its queue when the socket was closed: no
+        // server has seen that one.
         if is_read.is_ok() && !answer.is_empty() {
             statuses.push(answer[9..12].to_owned());
             let _ = says.send(());

@@ -41,7 +41,8 @@ impl Ran {
         self.quietly().lines().map(|line| line.split('\t').map(str::to_owned).collect()).collect()
     }
 
-    /// The message of a run that must have failed with exit code 2, without a panic and with nothing on stdout.
+    /// The message of a run that must have failed with exit code 2, without a panic and with
+    /// nothing on stdout.
     #[track_caller]
     pub fn error(self) -> String {
         assert_eq!((self.code, self.out.as_str()), (2, ""), "stderr: {}", self.err);
@@ -145,7 +146,8 @@ pub fn run_by(folder: &Folder, server: &Server, args: &[&str]) -> Ran {
     ran
 }
 
-/// Kills the command whenever its journal has grown, until it gets through; how often it was killed. Tests of the library stop it at every point.
+/// Kills the command whenever its journal has grown, until it gets through; how often it was
+/// killed. Tests of the library stop it at every point.
 pub fn killed_until_done(args: &[&str], journal: &Path) -> usize {
     let length = || journal.metadata().map_or(0, |journal| journal.len());
     for kills in 0.. {

@@ -13,14 +13,16 @@ fn open_terminal(columns: u16) -> (File, OwnedFd) {
     let (mut ours, mut theirs) = (-1, -1);
     let size = libc::winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
     let none = std::ptr::null_mut();
-    // SAFETY: every pointer is valid or null where null is allowed; both numbers are open descriptors of ours after it.
+    // SAFETY: every pointer is valid or null where null is allowed; both numbers are open
+    // descriptors of ours after it.
     unsafe {
         assert_eq!(libc::openpty(&mut ours, &mut theirs, none, none.cast(), &size), 0);
         (File::from_raw_fd(ours), OwnedFd::from_raw_fd(theirs))
     }
 }
 
-/// Runs the command with stdout and stderr on a terminal; `feed` writes its standard input. Exit code and screen.
+/// Runs the command with stdout and stderr on a terminal; `feed` writes its standard input. Exit
+/// code and screen.
 fn on_terminal(columns: u16, args: &[&str], feed: impl FnOnce(&mut dyn Write)) -> (Option<i32>, String) {
     let (mut ours, theirs) = open_terminal(columns);
     let mut command = command(args);
@@ -91,11 +93,13 @@ fn the_list_of_models_has_a_header() {
     assert_eq!(column(header, "hub repository"), column(screen.lines().nth(1).unwrap(), "sentence-transformers/"));
 }
 
-/// Longer than the half second before which no bar is shown; however slow the machine is, it is never shorter.
+/// Longer than the half second before which no bar is shown; however slow the machine is, it is
+/// never shorter.
 const LONG: Duration = Duration::from_millis(700);
 
 fn slowly(stdin: &mut dyn Write) {
-    // More than fits into the pipe: when all of it is taken, rows are being read and the clock is running.
+    // More than fits into the pipe: when all of it is taken, rows are being read and the clock is
+    // running.
     writeln!(stdin, "{}", "tower ".repeat(500_000)).unwrap();
     std::thread::sleep(LONG);
     stdin.write_all("The Eiffel Tower\nsome bread\n".repeat(20).as_bytes()).unwrap();

@@ -4,9 +4,10 @@
 //! cargo run --release --manifest-path fuzz/Cargo.toml --bin mutate -- TARGET [--seconds N] [--seed N] [--input FILE]
 //! ```
 //!
-//! Prints the number of inputs, the slowest and the hungriest. A panic is reported once per place, and its input kept under
-//! fuzz/artifacts/TARGET; so is an input that takes more than ten seconds or a gibibyte. The input under way is kept in
-//! fuzz/artifacts/TARGET/current, for a crash that nothing can catch.
+//! Prints the number of inputs, the slowest and the hungriest. A panic is reported once per place,
+//! and its input kept under fuzz/artifacts/TARGET; so is an input that takes more than ten seconds
+//! or a gibibyte. The input under way is kept in fuzz/artifacts/TARGET/current, for a crash that
+//! nothing can catch.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::collections::BTreeSet;

@@ -57,7 +57,8 @@ impl Serialize for Raw<'_> {
 
 const ANSWERS: &[u8] = b"{\"query_id\":\"q1\",\"results\":[]}\n{\"query_id\":\"q2\",\"results\":[]}\n";
 
-/// The first byte says what is damaged: the journal as a file, a record behind its checksum, or the answers.
+/// The first byte says what is damaged: the journal as a file, a record behind its checksum, or the
+/// answers.
 pub fn run(data: &[u8]) -> bool {
     let Some((&chosen, content)) = data.split_first() else { return false };
     let folder = temporary_folder();

@@ -37,7 +37,8 @@ fn local(precision: Option<Precision>) -> LocalEncoderOptions {
     LocalEncoderOptions { threads: Some(1), precision, ..LocalEncoderOptions::default() }
 }
 
-/// One folder of each kind of tokenizer; in each the files of the tokenizer come first. Qwen3 needs candle.
+/// One folder of each kind of tokenizer; in each the files of the tokenizer come first. Qwen3 needs
+/// candle.
 const TOKENIZERS: [&str; 6] = [
     "tiny-bert",
     "tiny-roberta",
@@ -87,7 +88,8 @@ pub fn tokenizer_seeds() -> Vec<Vec<u8>> {
     TOKENIZER_TEMPLATES.iter().enumerate().flat_map(of_folder).collect()
 }
 
-/// Texts at which tokenizers go wrong: other scripts, what only looks like a space, more than the limit.
+/// Texts at which tokenizers go wrong: other scripts, what only looks like a space, more than the
+/// limit.
 const TEXTS: [&str; 4] = [
     "The Eiffel Tower stands in Paris.",
     "",

@@ -41,7 +41,8 @@ impl Tools {
 // The macro derives the output's schema from `Result<Json<..>, ..>`, which must be spelled out.
 #[tool_router]
 impl Tools {
-    /// Rank texts by how well they answer a query, best first. Give the texts as `documents`, or a `file` on the server.
+    /// Rank texts by how well they answer a query, best first. Give the texts as `documents`, or a
+    /// `file` on the server.
     #[tool(annotations(
         title = "Rerank",
         read_only_hint = true,

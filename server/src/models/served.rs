@@ -131,11 +131,13 @@ impl Served {
     }
 }
 
-/// About how many tokens a text has, by its bytes alone, for it is asked before anything is read. Four letters or digits of ASCII
-/// are one, but a word is one at least; so is every other character but space; and there are two special tokens. Of English, source,
-/// JSON, Chinese, Russian and Arabic that is within a tenth of what WordPiece makes (docs/server.md).
+/// About how many tokens a text has, by its bytes alone, for it is asked before anything is read.
+/// Four letters or digits of ASCII are one, but a word is one at least; so is every other character
+/// but space; and there are two special tokens. Of English, source, JSON, Chinese, Russian and
+/// Arabic that is within a tenth of what WordPiece makes (docs/server.md).
 ///
-/// Admission and the rate that follows from it use the same estimate: more than right it has to be alike for all requests.
+/// Admission and the rate that follows from it use the same estimate: more than right it has to be
+/// alike for all requests.
 pub(crate) fn about_tokens(text: &str) -> u64 {
     let bytes = text.as_bytes();
     let count = |is_one: fn(&u8) -> bool| bytes.iter().filter(|byte| is_one(byte)).count() as u64;

@@ -1,8 +1,9 @@
 //! The self-test: a short list, ranked through the path of all requests.
 //!
-//! Of a model whose scores are known here they are compared with these. Any other model is compared with itself: it ranks the
-//! list twice after it is loaded, and every later test must give the same scores. That finds a device or a memory that computes
-//! wrong now and then, and scores that are no numbers; it does not find weights that were wrong from the start.
+//! Of a model whose scores are known here they are compared with these. Any other model is compared
+//! with itself: it ranks the list twice after it is loaded, and every later test must give the same
+//! scores. That finds a device or a memory that computes wrong now and then, and scores that are no
+//! numbers; it does not find weights that were wrong from the start.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -5,9 +5,9 @@ pub const KEY_HEADERS: [&str; 3] = ["authorization", "x-api-key", "api-key"];
 
 /// Lists the keys that a request presents; `headers` are its names in lower case and values.
 ///
-/// Most SDKs send `Authorization: Bearer KEY`, LlamaIndex's TEI reranker the bare key, Azure's clients `api-key`. A client
-/// may send several, such as huggingface_hub a hub token of its own, so the server has to compare each of them. This
-/// function compares nothing.
+/// Most SDKs send `Authorization: Bearer KEY`, LlamaIndex's TEI reranker the bare key, Azure's
+/// clients `api-key`. A client may send several, such as huggingface_hub a hub token of its own, so
+/// the server has to compare each of them. This function compares nothing.
 pub fn presented_keys<'a>(headers: impl Iterator<Item = (&'a str, &'a str)>) -> impl Iterator<Item = &'a str> {
     headers.filter(|(name, _)| KEY_HEADERS.contains(name)).map(|(_, value)| bare(value)).filter(|key| !key.is_empty())
 }

@@ -28,7 +28,8 @@ pub(super) fn write(request: &RerankRequest, answer: &RerankAnswer) -> Value {
     })
 }
 
-/// Only keys and types that LiteLLM's model knows; that the answer is partial is a warning and a header.
+/// Only keys and types that LiteLLM's model knows; that the answer is partial is a warning and a
+/// header.
 pub(super) fn meta(request: &RerankRequest, answer: &RerankAnswer) -> Value {
     let version = match request.api_version {
         ApiVersion::V1 => "1",

@@ -16,7 +16,8 @@ pub(super) const KEYS: Keys = &[
     ("max_chunks_per_doc", Field::NoEffect),
 ];
 
-/// The client wants `results`, `model`, both counts of `usage`, and exactly this `object`; a document is a string.
+/// The client wants `results`, `model`, both counts of `usage`, and exactly this `object`; a
+/// document is a string.
 pub(super) fn write(request: &RerankRequest, answer: &RerankAnswer) -> Value {
     json!({
         "object": "rerank",

@@ -1,4 +1,5 @@
-//! Jina (its official page was not read: third-party OpenAPI, llama.cpp and LocalAI's "Jina style").
+//! Jina (its official page was not read: third-party OpenAPI, llama.cpp and LocalAI's "Jina
+//! style").
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,5 @@
-//! NVIDIA NIM's `/v1/ranking` (langchain-nvidia-ai-endpoints 1.5.0, llama-index nvidia-rerank 0.7.0).
+//! NVIDIA NIM's `/v1/ranking` (langchain-nvidia-ai-endpoints 1.5.0, llama-index nvidia-rerank
+//! 0.7.0).
 
 use serde_json::{Value, json};
 

@@ -17,7 +17,8 @@ pub(super) const KEYS: Keys = &[
     ("truncation_direction", Field::TruncationSide),
 ];
 
-/// A bare list, sorted (Haystack takes the first entries) and complete (LlamaIndex expects every text).
+/// A bare list, sorted (Haystack takes the first entries) and complete (LlamaIndex expects every
+/// text).
 pub(super) fn write(request: &RerankRequest, answer: &RerankAnswer) -> Value {
     let map = answer.score_map(request);
     let entry = |candidate: &Candidate| {

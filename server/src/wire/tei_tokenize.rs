@@ -55,7 +55,8 @@ pub fn read_tokenize(bytes: &[u8], limits: &Limits) -> Result<TokenizeRequest, W
     })
 }
 
-/// `[[{id, text, special, start, stop}]]`, positions in code points (not verified for TEI), null for special tokens.
+/// `[[{id, text, special, start, stop}]]`, positions in code points (not verified for TEI), null
+/// for special tokens.
 pub fn tokenize_reply(request: &TokenizeRequest, tokens: &[Vec<Token>]) -> Reply {
     let one = |input: &str, token: &Token| {
         let at = token.bytes.clone().and_then(|bytes| span(input, bytes, 0.0));

@@ -9,7 +9,8 @@ use super::rerank::RerankRequest;
 pub(super) const KEYS: Keys =
     &[("documents", Field::Documents), ("property", Field::NoEffect), ("raw_scores", Field::RawScores)];
 
-/// All scores in the order of the *request*: Weaviate gives `scores[i]` to its i-th object and sorts itself.
+/// All scores in the order of the *request*: Weaviate gives `scores[i]` to its i-th object and
+/// sorts itself.
 pub(super) fn write(request: &RerankRequest, answer: &RerankAnswer) -> Value {
     let map = answer.score_map(request);
     let mut by_input: Vec<&Candidate> = answer.ranked().iter().collect();

@@ -9,8 +9,8 @@ use super::reply::Reply;
 use super::rerank::RerankRequest;
 use super::{cohere, infinity, jina, nim, tei, union, vllm, voyage, weaviate};
 
-/// Writes the answer in the dialect of the request. A partial answer says so in the header `x-nearsort-scored: n/m`, and in a
-/// warning.
+/// Writes the answer in the dialect of the request. A partial answer says so in the header
+/// `x-nearsort-scored: n/m`, and in a warning.
 ///
 /// # Errors
 /// A candidate whose index is not a document of the request.

@@ -1,4 +1,5 @@
-//! What broken and hostile clients send: never a panic, a hang, a 500, or an answer for another request.
+//! What broken and hostile clients send: never a panic, a hang, a 500, or an answer for another
+//! request.
 
 use nearsort_server::Settings;
 use serde_json::json;

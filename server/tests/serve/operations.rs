@@ -34,7 +34,8 @@ fn unknown_paths_make_no_labels_of_their_own() {
 
 #[test]
 fn a_server_that_loads_is_alive_and_not_ready() {
-    // A lock that another process holds would do; a model that is large enough does not exist here. So: a gate.
+    // A lock that another process holds would do; a model that is large enough does not exist here.
+    // So: a gate.
     let (model, gate) = crate::support::gated();
     let options = Options::new(Settings { listen: Some("127.0.0.1:0".into()), ..Settings::default() }).unwrap();
     let server = Running::of(options.model("gate", model));

@@ -1,4 +1,5 @@
-//! The clients' endpoints end to end: what the wire layer reads and writes, with the real model between.
+//! The clients' endpoints end to end: what the wire layer reads and writes, with the real model
+//! between.
 
 use base64::Engine;
 use nearsort::{Model, ModelOptions, RankOptions, Reranker, Scoring};

@@ -95,7 +95,8 @@ fn connections_beyond_the_limit_wait_for_their_turn() {
     let server = Running::start(Settings { max_connections: Some(1), ..Settings::default() });
     let mut first = server.client();
     assert_eq!(first.get("/livez").status, 200);
-    // The second one is in the system's queue: its request is sent, and answered once the first is gone.
+    // The second one is in the system's queue: its request is sent, and answered once the first is
+    // gone.
     let mut second = TcpStream::connect(address(&server.listen)).unwrap();
     second.write_all(b"GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").unwrap();
     assert_eq!(first.get("/livez").status, 200, "still the first one's");

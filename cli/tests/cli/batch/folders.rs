@@ -148,7 +148,8 @@ fn a_flipped_bit_in_a_jobs_folder_is_noticed_or_harmless() {
     assert!(std::fs::read(folder.path("o.jsonl")).unwrap() == expected);
 }
 
-/// Bytes of the answers that the journal knows: to the last whole list of the first block of thirteen.
+/// Bytes of the answers that the journal knows: to the last whole list of the first block of
+/// thirteen.
 fn answered(saved: &[(String, Vec<u8>)]) -> u64 {
     let (_, answers) = saved.iter().find(|(name, _)| name == "answers").unwrap();
     let lines = answers.split_inclusive(|&byte| byte == b'\n').take(13 * DEPTH);

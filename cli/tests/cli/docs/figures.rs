@@ -7,7 +7,8 @@ use crate::support::root;
 
 const RECORDS: &str = "benches/record/";
 
-/// Figures that no linked source has. Of README.md chapters are sources too; of a section without sources nothing is checked.
+/// Figures that no linked source has. Of README.md chapters are sources too; of a section without
+/// sources nothing is checked.
 pub fn without_source(page: &Page) -> Vec<String> {
     sections(&page.text).iter().flat_map(|section| faults(page, section)).collect()
 }

@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use crate::support::{command as nearsort, finish, root, run};
 
-/// Compares a page with what it should be. One that is out of date is written anew, for a look at what changed before it is committed.
+/// Compares a page with what it should be. One that is out of date is written anew, for a look at
+/// what changed before it is committed.
 pub fn check(name: &str, expected: &str) {
     let path = root().join(name);
     if fs::read_to_string(&path).unwrap_or_default() != expected {

@@ -7,7 +7,8 @@ use std::process::{Command, Stdio};
 
 use crate::support::{Folder, root, run};
 
-/// How far decimals may differ in a loose transcript, and whole numbers: scores depend on the processor.
+/// How far decimals may differ in a loose transcript, and whole numbers: scores depend on the
+/// processor.
 const NEAR: f64 = 0.05;
 const NEAR_WHOLE: f64 = 1.0;
 /// A line that stands for any lines.

@@ -19,7 +19,8 @@ struct Gated {
     leave: Mutex<Sender<bool>>,
 }
 
-/// A model whose every call says that it is there, and goes on when it may, or when it is cancelled.
+/// A model whose every call says that it is there, and goes on when it may, or when it is
+/// cancelled.
 pub fn gated() -> (Model, Gate) {
     let ((arrive, arrived), (pass, passed), (leave, left)) = (channel(), channel(), channel());
     let gated = Gated { arrive: Mutex::new(arrive), passed: Mutex::new(passed), leave: Mutex::new(leave) };
