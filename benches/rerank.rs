@@ -8,7 +8,7 @@
 //! --query ... FILE`.
 
 use divan::counter::ItemsCount;
-use nearsort::{Reranker, Scoring};
+use nearsort::{DEFAULT_MODEL, ModelOptions, RankOptions, Reranker, Scoring};
 
 const SUBJECTS: [&str; 10] = [
     "a lighthouse",
@@ -40,9 +40,13 @@ fn candidates(count: usize) -> Vec<String> {
     (0..count).map(text).collect()
 }
 
+fn reranker(rank: RankOptions) -> Reranker {
+    Reranker::load(DEFAULT_MODEL, ModelOptions::default(), rank).unwrap_or_else(|error| panic!("{error}"))
+}
+
 #[divan::bench(args = [1, 10, 100], sample_count = 10, sample_size = 1)]
 fn one_query(bencher: divan::Bencher<'_, '_>, count: usize) {
-    let reranker = Reranker::builder().build().unwrap_or_else(|error| panic!("{error}"));
+    let reranker = reranker(RankOptions::default());
     let candidates = candidates(count);
     let rerank = || reranker.rank("Who repairs the harbour?", &candidates).run();
     bencher.counter(ItemsCount::new(count)).bench(rerank);
@@ -50,7 +54,7 @@ fn one_query(bencher: divan::Bencher<'_, '_>, count: usize) {
 
 #[divan::bench(args = Scoring::ALL, sample_count = 10, sample_size = 1)]
 fn hundred_candidates(bencher: divan::Bencher<'_, '_>, scoring: Scoring) {
-    let reranker = Reranker::builder().scoring(scoring).build().unwrap_or_else(|error| panic!("{error}"));
+    let reranker = reranker(RankOptions::by(scoring));
     let candidates = candidates(100);
     let rerank = || reranker.rank("Who repairs the harbour?", &candidates).run();
     bencher.counter(ItemsCount::new(100_usize)).bench(rerank);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::env;
 
 use nearsort::io::{EmbeddingWriter, ReadOptions, Row, Rows};
-use nearsort::{Encoder, Error, Reranker, Result, Role};
+use nearsort::{DEFAULT_MODEL, Encoder, Error, Model, ModelOptions, Result, Role};
 
 /// Rows in memory at a time.
 const CHUNK: usize = 1024;
@@ -15,7 +15,7 @@ fn main() -> Result<()> {
     let [input, output] = arguments.as_slice() else {
         return Err(Error::InvalidArgument("usage: embed_a_corpus INPUT OUTPUT.npy".into()));
     };
-    let encoder = Reranker::builder().build_encoder()?;
+    let encoder = Model::load_local_encoder(DEFAULT_MODEL, ModelOptions::default())?;
     let mut rows = Rows::open(input, &ReadOptions::default())?;
     let mut writer = EmbeddingWriter::create(output, encoder.dim(), &BTreeMap::new())?;
     loop {

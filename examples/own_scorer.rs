@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use nearsort::{BiEncoderScorer, Model, Reranker, Result, ScoreKind, ScoredList, Scorer};
+use nearsort::{BiEncoderScorer, DEFAULT_MODEL, Model, ModelOptions, Reranker, Result, ScoreKind, ScoredList, Scorer};
 
 /// Share of the query's words that occur in a candidate, in [0, 1].
 struct WordOverlap;
@@ -43,7 +43,7 @@ fn main() -> Result<()> {
     let query = "error E0499 mutable borrow";
     let candidates =
         ["Fixing E0499 step by step", "Ownership explained", "A borrow that is mutable happens once at a time"];
-    let encoder = Reranker::builder().build_encoder()?;
+    let encoder = Model::load_local_encoder(DEFAULT_MODEL, ModelOptions::default())?;
     let cosine = Arc::new(BiEncoderScorer::cosine(Arc::new(encoder)));
     for (name, scorer) in [
         ("words", Arc::new(WordOverlap) as Arc<dyn Scorer>),

@@ -132,7 +132,7 @@ pub use model::{
     Connect, DEFAULT_MODEL, Embedded, Embedding, Model, ModelConfig, ModelOptions, ModelStage, Predicted, RankOptions,
 };
 pub use ranking::Hit;
-pub use reranker::{Answer, OnDeadline, Ranking, Reranker, RerankerBuilder, StageBy, StageSpec};
+pub use reranker::{Answer, OnDeadline, Ranking, Reranker, StageBy, StageSpec};
 pub use scorer::{
     BiEncoderScorer, CandidateList, CascadeScorer, CrossEncoderScorer, Feedback, LongText, QueryReading, ScoreKind,
     Scored, ScoredList, Scorer, Scoring, StageInfo, StageScore, WhyNot, WindowScore,

@@ -1,14 +1,13 @@
 //! Reranking: selection and order on top of a [`Scorer`].
 
-mod builder;
 mod distinct;
+mod loading;
 mod rank;
 mod stages;
 
 use std::borrow::Borrow;
 use std::sync::Arc;
 
-pub use builder::RerankerBuilder;
 pub use rank::{Answer, OnDeadline, Ranking};
 pub use stages::{StageBy, StageSpec};
 
@@ -208,7 +207,7 @@ impl Reranker {
         self.scorer.fingerprint()
     }
 
-    /// Returns the stages of [`RerankerBuilder::stages`], in their order; empty without stages.
+    /// Returns the stages of [`Reranker::load_stages`] or [`Reranker::cascade`], in their order; empty without stages.
     pub fn stages(&self) -> &[StageInfo] {
         &self.stages
     }

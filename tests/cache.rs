@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use ndarray::Array2;
 use nearsort::cache::{CacheKey, CachedModel, CachedVector, MIN_MAX_BYTES};
 use nearsort::{
-    CacheOptions, CachedEncoder, Call, EmbeddingCache, Embeddings, Encoder, Error, LongText, Reranker, Result, Role,
-    Scoring,
+    CacheOptions, CachedEncoder, Call, EmbeddingCache, Embeddings, Encoder, Error, LongText, ModelOptions, RankOptions,
+    Reranker, Result, Role, Scoring,
 };
 
 use crate::support::{tiny, tiny_path};
@@ -211,12 +211,12 @@ fn what_is_filed_comes_back_and_the_rest_is_none() {
 #[test]
 fn a_reranker_scores_from_the_cache_as_without_it_and_still_explains() {
     let folder = tempfile::tempdir().unwrap();
-    let builder = || Reranker::builder().model(tiny_path("tiny-bert")).scoring(Scoring::Cosine);
+    let load = |options| Reranker::load(&tiny_path("tiny-bert"), options, RankOptions::by(Scoring::Cosine)).unwrap();
     let candidates = ["a tower", "some bread", "a tower"];
-    let plain = builder().build().unwrap();
+    let plain = load(ModelOptions::default());
     let expected = plain.rank("tower", &candidates).run().unwrap().hits;
     for hits in [0, 3] {
-        let reranker = builder().cache(open(folder.path())).build().unwrap();
+        let reranker = load(ModelOptions::default().cache(open(folder.path())));
         let answer = reranker.rank("tower", &candidates).run().unwrap();
         assert_eq!((answer.hits, answer.usage.cached, answer.usage.texts), (expected.clone(), hits, 3 - hits));
         assert_eq!(reranker.explain("tower", "a tower").unwrap(), plain.explain("tower", "a tower").unwrap());
@@ -227,8 +227,8 @@ fn a_reranker_scores_from_the_cache_as_without_it_and_still_explains() {
 fn a_cache_is_refused_where_token_vectors_are_needed() {
     let folder = tempfile::tempdir().unwrap();
     let refused = |scoring, long_text| {
-        let builder = Reranker::builder().model("./no-such-model").scoring(scoring).long_text(long_text);
-        builder.cache(open(folder.path())).build().err().unwrap().to_string()
+        let (options, rank) = (ModelOptions::default().cache(open(folder.path())), RankOptions::by(scoring));
+        Reranker::load("./no-such-model", options, rank.long_text(long_text)).err().unwrap().to_string()
     };
     for scoring in [Scoring::Hybrid, Scoring::MaxSim] {
         assert!(refused(scoring, LongText::Truncate).contains("`scoring=cosine`"));

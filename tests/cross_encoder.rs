@@ -5,8 +5,9 @@ use std::path::Path;
 
 use nearsort::encoder::{CrossEncoderOptions, DEFAULT_INSTRUCTION};
 use nearsort::{
-    Call, CrossEncoder, CrossEncoderScorer, Device, Engine, LocalEncoderOptions, LongText, ModelKind, ModelSpec,
-    ModelStore, Overrides, Precision, Reranker, ScoreKind, Scorer, Scoring, StageSpec, StoreOptions,
+    Call, CrossEncoder, CrossEncoderScorer, Device, Engine, LocalEncoderOptions, LongText, Model, ModelKind,
+    ModelOptions, ModelSpec, ModelStore, Overrides, Precision, RankOptions, Reranker, ScoreKind, Scorer, Scoring,
+    StageSpec, StoreOptions,
 };
 use serde::Deserialize;
 
@@ -143,8 +144,9 @@ fn of_a_huge_document_its_beginning_counts() {
 #[test]
 fn a_model_says_whether_it_wants_logits_and_the_user_may_say_otherwise() {
     let reranker = |name: &str, raw: Option<bool>| {
-        let builder = Reranker::builder().model(tiny_path(name));
-        raw.map_or(Reranker::builder().model(tiny_path(name)), |raw| builder.raw_scores(raw)).build().unwrap()
+        let mut rank = RankOptions::default();
+        rank.raw_scores = raw;
+        Reranker::load(&tiny_path(name), ModelOptions::default(), rank).unwrap()
     };
     let kind = |name, raw| reranker(name, raw).score_kind();
     // Its config.json names the identity, the others name nothing.
@@ -167,7 +169,8 @@ fn a_model_says_whether_it_wants_logits_and_the_user_may_say_otherwise() {
 
 #[test]
 fn one_list_or_many_the_scores_are_the_same() {
-    let reranker = Reranker::builder().model(tiny_path("cross-tiny-modernbert")).build().unwrap();
+    let reranker =
+        Reranker::load(&tiny_path("cross-tiny-modernbert"), ModelOptions::default(), RankOptions::default()).unwrap();
     let documents = ["The ferry leaves.", "bread and salt", "a", "The ferry leaves."];
     let queries = ["ferry", "bread"];
     let together = reranker.score_queries(&queries, &documents, &Call::new()).unwrap();
@@ -250,37 +253,37 @@ fn unusable_files_are_errors_that_name_them() {
 
 #[test]
 fn options_without_a_meaning_are_refused_with_the_way_out() {
-    let cross = || Reranker::builder().model(tiny_path("cross-tiny-bert"));
-    let qwen3 = || Reranker::builder().model(tiny_path(QWEN3));
-    let encoder = || Reranker::builder().model(tiny_path("tiny-bert"));
+    let (cross, qwen3, encoder) = ("cross-tiny-bert", QWEN3, "tiny-bert");
+    let (model, rank) = (ModelOptions::default, RankOptions::default);
     let prompt = || Overrides { query_prompt: Some("q: ".into()), ..Default::default() };
     let few = |max_tokens| Overrides { max_tokens: Some(max_tokens), ..Default::default() };
     let refused = [
-        (cross().scoring(Scoring::Cosine), "`scoring=`"),
-        (cross().long_text(LongText::Window), "`long_text=window`"),
-        (cross().overrides(prompt()), "query_prompt is for"),
-        (cross().overrides(Overrides { dim: Some(3), ..Default::default() }), "dim is for"),
-        (cross().overrides(few(4)), "max_tokens 4:"),
-        (cross().overrides(few(100)), "max_tokens 100:"),
-        (cross().instruction("find"), "instruction is for"),
-        (cross().batch_tokens(0), "batch_tokens must"),
-        (qwen3().overrides(prompt()), "`instruction=` says what is asked"),
-        (qwen3().overrides(few(100)), "max_tokens 100:"),
-        (qwen3().engine(Engine::Native), "qwen3"),
-        (encoder().raw_scores(true), "`raw_scores=`"),
-        (encoder().instruction("find"), "`instruction=`"),
-        (
-            encoder().scoring(Scoring::Cosine).stages(vec!["cosine:1".parse::<StageSpec>().unwrap()]),
-            "scoring has no place",
-        ),
+        (cross, model(), RankOptions::by(Scoring::Cosine), "`scoring=`"),
+        (cross, model(), rank().long_text(LongText::Window), "`long_text=window`"),
+        (cross, model().overrides(prompt()), rank(), "query_prompt is for"),
+        (cross, model().overrides(Overrides { dim: Some(3), ..Default::default() }), rank(), "dim is for"),
+        (cross, model().overrides(few(4)), rank(), "max_tokens 4:"),
+        (cross, model().overrides(few(100)), rank(), "max_tokens 100:"),
+        (cross, model().instruction("find"), rank(), "instruction is for"),
+        (cross, model().batch_tokens(0), rank(), "batch_tokens must"),
+        (qwen3, model().overrides(prompt()), rank(), "`instruction=` says what is asked"),
+        (qwen3, model().overrides(few(100)), rank(), "max_tokens 100:"),
+        (qwen3, model().engine(Engine::Native), rank(), "qwen3"),
+        (encoder, model(), rank().raw_scores(true), "`raw_scores=`"),
+        (encoder, model().instruction("find"), rank(), "`instruction=`"),
     ];
-    for (builder, said) in refused {
-        let error = builder.build().err().unwrap().to_string();
+    for (name, model, rank, said) in refused {
+        let error = Reranker::load(&tiny_path(name), model, rank).err().unwrap().to_string();
         assert!(error.contains(said), "{error}, expected {said}");
     }
-    let error = cross().build_encoder().err().unwrap().to_string();
+    let stages = ["cosine:1".parse::<StageSpec>().unwrap()];
+    let error = Reranker::load_stages(&stages, &tiny_path(encoder), model(), RankOptions::by(Scoring::Cosine));
+    let error = error.err().unwrap().to_string();
+    assert!(error.contains("scoring has no place"), "{error}");
+    let error = Model::load_local_encoder(&tiny_path(cross), model()).err().unwrap().to_string();
     assert!(error.contains("is a cross-encoder") && error.contains("a `Reranker` uses it"), "{error}");
-    assert!(cross().long_text(LongText::Truncate).device(Device::Cpu).build().is_ok());
+    let cut = rank().long_text(LongText::Truncate);
+    assert!(Reranker::load(&tiny_path(cross), model().device(Device::Cpu), cut).is_ok());
 }
 
 #[test]
@@ -333,18 +336,24 @@ fn what_models_verify_checks_holds_for_every_fixture() {
 #[test]
 fn a_cascade_gives_the_best_to_the_cross_encoder_and_says_who_scored_what() {
     let cross = tiny_path("cross-tiny-modernbert");
-    let builder = || Reranker::builder().model(tiny_path("tiny-bert"));
+    let (tiny, options) = (tiny_path("tiny-bert"), ModelOptions::default);
     let stages = |text: &str| text.split(',').map(|stage| stage.parse().unwrap()).collect::<Vec<StageSpec>>();
-    let cascade = builder().stages(stages(&format!("cosine:5,{cross}:2"))).build().unwrap();
+    let cascade = {
+        let stages = stages(&format!("cosine:5,{cross}:2"));
+        Reranker::load_stages(&stages, &tiny, options(), RankOptions::default()).unwrap()
+    };
     let documents = ["red door", "the harbour", "a ship", "salt and bread", "stone wall", "tower", "harbour ship"];
     let scored = cascade.score("harbour", &documents).unwrap();
     let order: Vec<usize> =
         cascade.rank("harbour", &documents).run().unwrap().hits.iter().map(|hit| hit.index).collect();
 
-    let by_cosine = builder().scoring(Scoring::Cosine).build().unwrap();
+    let by_cosine = Reranker::load(&tiny, options(), RankOptions::by(Scoring::Cosine)).unwrap();
     let first: Vec<usize> =
         by_cosine.rank("harbour", &documents[..5]).run().unwrap().hits.iter().map(|hit| hit.index).collect();
-    let alone = Reranker::builder().model(&cross).build().unwrap().score("harbour", &documents).unwrap();
+    let alone = Reranker::load(&cross, ModelOptions::default(), RankOptions::default())
+        .unwrap()
+        .score("harbour", &documents)
+        .unwrap();
     let mut best = first[..2].to_vec();
     best.sort_by(|&a, &b| alone.pairs[b].score.total_cmp(&alone.pairs[a].score));
     let expected: Vec<usize> = best.iter().chain(&first[2..]).copied().chain([5, 6]).collect();
@@ -359,6 +368,7 @@ fn a_cascade_gives_the_best_to_the_cross_encoder_and_says_who_scored_what() {
     }
     let kinds: Vec<ScoreKind> = cascade.stages().iter().map(|stage| stage.kind).collect();
     assert_eq!(kinds, [ScoreKind::Cosine, ScoreKind::Probability]);
-    let deeper = builder().stages(stages("cosine:2,hybrid:5")).build().err().unwrap().to_string();
+    let deeper = Reranker::load_stages(&stages("cosine:2,hybrid:5"), &tiny, options(), RankOptions::default());
+    let deeper = deeper.err().unwrap().to_string();
     assert!(deeper.contains("more than the 2 of 'cosine'"), "{deeper}");
 }

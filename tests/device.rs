@@ -2,7 +2,7 @@
 //! `NEARSORT_TEST_MODEL` names a folder of all-MiniLM-L6-v2, for machines without a network.
 //! `benches/gpu/run.sh` runs these tests on a GPU.
 
-use nearsort::{Device, Encoder, Engine, LocalEncoder, LocalEncoderOptions, Role};
+use nearsort::{DEFAULT_MODEL, Device, Encoder, Engine, LocalEncoder, LocalEncoderOptions, Model, ModelOptions, Role};
 
 use crate::parity::{assert_default_model_parity, expected};
 use crate::support::{assert_parity, f32_options, load, tiny_models};
@@ -81,7 +81,7 @@ fn neighbours_and_padding_change_nothing_but_last_bits() {
 /// No machine has so many devices.
 #[test]
 fn a_device_that_is_not_there_is_an_error() {
-    let builder = nearsort::Reranker::builder().device(Device::Cuda(9_999));
-    let error = builder.build().err().unwrap().to_string();
+    let options = ModelOptions::default().device(Device::Cuda(9_999));
+    let error = Model::load(DEFAULT_MODEL, options).unwrap_err().to_string();
     assert!(error.contains("cuda:9999") && error.contains("`device=cpu`"), "{error}");
 }

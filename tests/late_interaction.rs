@@ -8,8 +8,9 @@ use std::sync::{Arc, Mutex};
 use nearsort::encoder::{Expansion, LateInteraction};
 use nearsort::index::IndexModel;
 use nearsort::{
-    BiEncoderScorer, Call, Encoder, Engine, Error, LocalEncoder, LocalEncoderOptions, LongText, ModelKind, ModelSpec,
-    ModelStore, Overrides, Pooling, Precision, Reranker, Role, Scorer, Scoring, StoreOptions, TokenEncoder,
+    BiEncoderScorer, Call, Encoder, Engine, Error, LocalEncoder, LocalEncoderOptions, LongText, Model, ModelKind,
+    ModelOptions, ModelSpec, ModelStore, Overrides, Pooling, Precision, RankOptions, Reranker, Role, Scorer, Scoring,
+    StoreOptions, TokenEncoder,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -344,23 +345,24 @@ fn a_text_has_no_vector_and_no_cosine() {
     };
     refused(encoder.encode(&["a"], Role::Query).err());
     refused(encoder.encode_padded(&["a"], Role::Query).err());
-    let builder = || Reranker::builder().model(tiny_path("colbert-tiny-bert"));
-    refused(builder().build_encoder().err());
-    refused(builder().build_any_encoder().err());
+    let (path, options) = (tiny_path("colbert-tiny-bert"), ModelOptions::default);
+    refused(Model::load_local_encoder(&path, options()).err());
+    refused(Model::load_encoder(&path, options()).err());
     for scoring in [Scoring::Cosine, Scoring::Hybrid] {
         let encoder = Arc::clone(&encoder) as Arc<dyn Encoder>;
         refused(BiEncoderScorer::new(encoder, scoring, LongText::Truncate).err());
-        refused(builder().scoring(scoring).build().err());
+        refused(Reranker::load(&path, options(), RankOptions::by(scoring)).err());
     }
     refused(BiEncoderScorer::cosine(Arc::clone(&encoder) as Arc<dyn Encoder>).score("a", &["b"]).err());
     refused(IndexModel::of(&encoder).err());
-    let reranker = builder().build().unwrap();
+    let reranker = Reranker::load(&path, options(), RankOptions::default()).unwrap();
     assert_eq!(reranker.score_kind(), Scoring::MaxSim.kind());
 }
 
 #[test]
 fn an_explanation_shows_words_and_no_special_tokens() {
-    let reranker = Reranker::builder().model(tiny_path("colbert-tiny-bert")).build().unwrap();
+    let reranker =
+        Reranker::load(&tiny_path("colbert-tiny-bert"), ModelOptions::default(), RankOptions::default()).unwrap();
     let (query, candidate) = ("the dog", "The dog bit the man.");
     let explanation = reranker.explain(query, candidate).unwrap().unwrap();
     assert_eq!(explanation.parts.len(), 1);

@@ -1,6 +1,6 @@
 //! From a query and candidates to sorted results, with the real model.
 
-use nearsort::{Call, Error, Overrides, Precision, Reranker, Scoring};
+use nearsort::{Call, DEFAULT_MODEL, Error, Model, ModelOptions, Overrides, Precision, RankOptions, Reranker, Scoring};
 
 const QUERY: &str = "Where is the Eiffel Tower located?";
 const CANDIDATES: [&str; 3] =
@@ -13,7 +13,12 @@ const SCORES: [(usize, f32); 3] = [(1, 0.7907), (0, 0.3370), (2, 0.2621)];
 fn the_eiffel_tower_example_has_the_reference_scores() {
     // What each precision may be off by; f32 is promised to four digits.
     for (precision, tolerance) in [(Precision::F32, 1e-4), (Precision::Bf16, 2e-3), (Precision::I8, 1e-2)] {
-        let reranker = Reranker::builder().scoring(Scoring::Cosine).precision(precision).build().unwrap();
+        let reranker = Reranker::load(
+            DEFAULT_MODEL,
+            ModelOptions::default().precision(precision),
+            RankOptions::by(Scoring::Cosine),
+        )
+        .unwrap();
         let hits = reranker.rank(QUERY, &CANDIDATES).run().unwrap().hits;
         assert_eq!(hits.len(), SCORES.len());
         for (hit, (index, score)) in hits.iter().zip(SCORES) {
@@ -25,7 +30,7 @@ fn the_eiffel_tower_example_has_the_reference_scores() {
 
 #[test]
 fn several_queries_score_as_they_do_alone() {
-    let reranker = Reranker::builder().build().unwrap();
+    let reranker = Reranker::load(DEFAULT_MODEL, ModelOptions::default(), RankOptions::default()).unwrap();
     let queries = [QUERY, "What do people eat in Paris?"];
     let together = reranker.score_queries(&queries, &CANDIDATES, &Call::new()).unwrap();
     for (query, scored) in queries.iter().zip(&together) {
@@ -36,7 +41,7 @@ fn several_queries_score_as_they_do_alone() {
 
 #[test]
 fn equal_texts_are_encoded_once_and_ranked_in_input_order() {
-    let reranker = Reranker::builder().build().unwrap();
+    let reranker = Reranker::load(DEFAULT_MODEL, ModelOptions::default(), RankOptions::default()).unwrap();
     let once = reranker.score(QUERY, &CANDIDATES[..1]).unwrap();
     let thrice = [CANDIDATES[0]; 3];
     let scored = reranker.score(QUERY, &thrice).unwrap();
@@ -48,8 +53,8 @@ fn equal_texts_are_encoded_once_and_ranked_in_input_order() {
 #[test]
 fn a_shorter_dimension_is_cut_and_then_normalised() {
     let overrides = Overrides { dim: Some(64), ..Default::default() };
-    let encoder = Reranker::builder().overrides(overrides).build_encoder().unwrap();
-    let whole = Reranker::builder().build_encoder().unwrap();
+    let encoder = Model::load_local_encoder(DEFAULT_MODEL, ModelOptions::default().overrides(overrides)).unwrap();
+    let whole = Model::load_local_encoder(DEFAULT_MODEL, ModelOptions::default()).unwrap();
     use nearsort::{Encoder, Role};
     let short = encoder.encode(&[QUERY], Role::Query).unwrap();
     let long = whole.encode(&[QUERY], Role::Query).unwrap();
@@ -64,15 +69,18 @@ fn a_shorter_dimension_is_cut_and_then_normalised() {
 #[test]
 fn prompts_and_limits_of_the_user_override_the_models() {
     use nearsort::{Encoder, Role};
-    let plain = Reranker::builder().build_encoder().unwrap();
+    let plain = Model::load_local_encoder(DEFAULT_MODEL, ModelOptions::default()).unwrap();
     let overrides = Overrides { query_prompt: Some("query: ".into()), max_tokens: Some(8), ..Default::default() };
-    let prompted = Reranker::builder().overrides(overrides).build_encoder().unwrap();
+    let prompted = Model::load_local_encoder(DEFAULT_MODEL, ModelOptions::default().overrides(overrides)).unwrap();
     let by_hand = plain.encode(&["query: red"], Role::Document).unwrap();
     assert_eq!(prompted.encode(&["red"], Role::Query).unwrap().vectors, by_hand.vectors);
     let cut = prompted.encode(&["one two three four five six seven eight"], Role::Document).unwrap();
     assert_eq!((cut.tokens[0], cut.truncated[0]), (8, true));
     assert_ne!(plain.fingerprint().unwrap(), prompted.fingerprint().unwrap());
-    assert_eq!(plain.fingerprint().unwrap(), Reranker::builder().build_encoder().unwrap().fingerprint().unwrap());
+    assert_eq!(
+        plain.fingerprint().unwrap(),
+        Model::load_local_encoder(DEFAULT_MODEL, ModelOptions::default()).unwrap().fingerprint().unwrap()
+    );
 }
 
 #[test]
@@ -83,7 +91,9 @@ fn overrides_out_of_range_are_refused_with_the_range() {
         (Overrides { max_tokens: Some(513), ..Default::default() }, "3 to 512"),
         (Overrides { max_tokens: Some(2), ..Default::default() }, "3 to 512"),
     ] {
-        let error = Reranker::builder().overrides(overrides).build().err().unwrap();
+        let error = Reranker::load(DEFAULT_MODEL, ModelOptions::default().overrides(overrides), RankOptions::default())
+            .err()
+            .unwrap();
         assert!(matches!(error, Error::InvalidOption { .. }) && error.to_string().contains(range), "{error}");
     }
 }
@@ -94,7 +104,13 @@ fn a_device_that_is_not_there_is_an_error_and_never_a_silent_cpu_run() {
         if nearsort::Device::compiled().contains(&device) {
             continue; // A machine with the device may really have it.
         }
-        let error = Reranker::builder().device(device.parse().unwrap()).build().err().unwrap();
+        let error = Reranker::load(
+            DEFAULT_MODEL,
+            ModelOptions::default().device(device.parse().unwrap()),
+            RankOptions::default(),
+        )
+        .err()
+        .unwrap();
         assert!(error.to_string().contains(&format!("--features {device}")), "{error}");
     }
 }

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 
 use nearsort::scorer::Parts;
 use nearsort::{
-    Blend, Call, CandidateList, Encoder, LongText, Normalize, Precision, Reranker, Role, ScoreKind, ScoredList,
-    Scoring, TokenEncoder,
+    Blend, Call, CandidateList, DEFAULT_MODEL, Encoder, LongText, Model, ModelOptions, Normalize, Precision,
+    RankOptions, Reranker, Role, ScoreKind, ScoredList, Scoring, TokenEncoder,
 };
 use serde::Deserialize;
 
@@ -39,7 +39,12 @@ fn parity_texts() -> HashMap<String, String> {
 }
 
 fn reranker(scoring: Scoring) -> Reranker {
-    Reranker::builder().precision(Precision::F32).scoring(scoring).long_text(LongText::Truncate).build().unwrap()
+    Reranker::load(
+        DEFAULT_MODEL,
+        ModelOptions::default().precision(Precision::F32),
+        RankOptions::by(scoring).long_text(LongText::Truncate),
+    )
+    .unwrap()
 }
 
 /// Last hidden states differ from the reference's by some 1e-6; a maximum over tokens does not add
@@ -73,7 +78,7 @@ fn a_text_in_many_lists_has_the_score_that_it_has_alone() {
     let queries = ["red", "ships", "what to eat"];
     let lists: [&[usize]; 3] = [&[0, 1, 2, 3], &[4, 1], &[]];
     for scoring in Scoring::ALL {
-        let reranker = Reranker::builder().scoring(scoring).build().unwrap();
+        let reranker = Reranker::load(DEFAULT_MODEL, ModelOptions::default(), RankOptions::by(scoring)).unwrap();
         let asked: Vec<CandidateList<'_>> =
             queries.iter().zip(lists).map(|(query, candidates)| CandidateList { query, candidates }).collect();
         let together = reranker.score_lists(&asked, &texts, &Call::new()).unwrap();
@@ -103,7 +108,9 @@ fn windows_find_the_answer_at_the_end_and_say_where() {
     let query = "Who fed the cats?";
     for scoring in Scoring::ALL {
         let score = |long: LongText| {
-            let reranker = Reranker::builder().scoring(scoring).long_text(long).build().unwrap();
+            let reranker =
+                Reranker::load(DEFAULT_MODEL, ModelOptions::default(), RankOptions::by(scoring).long_text(long))
+                    .unwrap();
             reranker.score(query, &[text.as_str(), "short"]).unwrap()
         };
         let (cut, read) = (score(LongText::Truncate), score(LongText::Window));
@@ -155,7 +162,9 @@ fn windows_cover_a_text_overlap_by_a_quarter_and_fit_the_model() {
 #[test]
 fn tokens_are_located_without_special_tokens_and_prompt() {
     let prompts = nearsort::Overrides { query_prompt: Some("query: ".into()), ..Default::default() };
-    let encoder = Reranker::builder().precision(Precision::F32).overrides(prompts).build_encoder().unwrap();
+    let encoder =
+        Model::load_local_encoder(DEFAULT_MODEL, ModelOptions::default().precision(Precision::F32).overrides(prompts))
+            .unwrap();
     let text = "Where is the Eiffel Tower?";
     let ranges = encoder.token_ranges(text, Role::Query).unwrap();
     let words: Vec<&str> = ranges.iter().map(|range| &text[range.clone()]).collect();
@@ -186,7 +195,7 @@ fn explanations_name_the_words_that_met() {
     assert!(alike && explanation.matches.len() == 3);
     assert!(reranker.explain(query, " ").unwrap().is_none());
     let (text, answer) = long_text();
-    let windowed = Reranker::builder().build().unwrap();
+    let windowed = Reranker::load(DEFAULT_MODEL, ModelOptions::default(), RankOptions::default()).unwrap();
     let explanation = windowed.explain("cats", &text).unwrap().unwrap();
     let found = explanation.matches[0].candidate.clone();
     assert!(answer.contains(&found.start) && &text[found] == "cats");
@@ -196,7 +205,9 @@ fn explanations_name_the_words_that_met() {
 fn first_stage_scores_break_what_the_model_sees_as_equal() {
     let candidates = ["the same text", "something about bread", "the same text", ""];
     let rerank = |blend: Blend, first: &[f64]| {
-        let reranker = Reranker::builder().model(tiny_path("tiny-bert")).blend(blend).build().unwrap();
+        let reranker =
+            Reranker::load(&tiny_path("tiny-bert"), ModelOptions::default(), RankOptions::default().blend(blend))
+                .unwrap();
         let mut first = first.iter().copied();
         let answer = reranker.rank("the same text", &candidates).first_stage(|_| first.next()).run();
         answer.map(|answer| answer.hits)
@@ -221,9 +232,9 @@ fn first_stage_scores_break_what_the_model_sees_as_equal() {
 
 #[test]
 fn cosine_is_plain_cosine_by_default() {
-    let cosine = Reranker::builder().scoring(Scoring::Cosine).build().unwrap();
+    let cosine = Reranker::load(DEFAULT_MODEL, ModelOptions::default(), RankOptions::by(Scoring::Cosine)).unwrap();
     assert_eq!((cosine.long_text(), cosine.blend()), (LongText::Truncate, Blend::None));
-    let hybrid = Reranker::builder().build().unwrap();
+    let hybrid = Reranker::load(DEFAULT_MODEL, ModelOptions::default(), RankOptions::default()).unwrap();
     assert_eq!((hybrid.long_text(), hybrid.blend()), (LongText::Window, Blend::default()));
     assert_eq!(hybrid.score_kind(), ScoreKind::Hybrid);
     for reranker in [cosine, hybrid] {

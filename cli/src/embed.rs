@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use nearsort::io::{EmbeddingWriter, Rows};
 use nearsort::job::{Embedded, embed_rows};
 use nearsort::kernels::Isa;
-use nearsort::{Encoder, ModelInfo, Role};
+use nearsort::{Encoder, Model, ModelInfo, Role};
 use serde::Serialize;
 
 use crate::args::{EmbedArgs, Talk};
@@ -54,12 +54,12 @@ fn embed(args: &EmbedArgs, session: &Session) -> Run {
     }
     let counter = Counter::new(talk);
     let started = Instant::now();
-    let mut builder = model::builder(&args.model, session)?;
+    let mut options = model::options(&model::config(&args.model), &args.model, session)?;
     let cache = cache::open(&args.cache, &args.model)?;
     if let Some(cache) = &cache {
-        builder = builder.cache(cache.clone());
+        options = options.cache(cache.clone());
     }
-    let encoder = builder.build_any_encoder()?;
+    let encoder = Model::load_encoder(args.model.name(), options)?;
     let model = encoder.model().ok_or_else(|| Failure::Error("the encoder does not say what it is".into()))?;
     let cached = cache::before(cache, &encoder)?;
     let load = started.elapsed();

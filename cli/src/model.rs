@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
 use nearsort::io::{ReadOptions, Rows};
-use nearsort::{Blend, Encoder, ModelStore, Overrides, Reranker, RerankerBuilder, StoreOptions};
+use nearsort::{Blend, Encoder, ModelConfig, ModelOptions, ModelStore, RankOptions, StoreOptions};
 
 use crate::args::{BlendMethod, ModelArgs, ScoringArgs, StoreArgs, Talk};
 use crate::hints::say;
@@ -20,29 +20,20 @@ pub fn store(args: &StoreArgs, talk: Talk) -> Result<ModelStore, Failure> {
     Ok(ModelStore::new(options))
 }
 
-pub fn builder(args: &ModelArgs, session: &Session) -> Result<RerankerBuilder, Failure> {
-    let mut builder = Reranker::builder()
-        .model(args.name())
-        .store(store(&args.store, session.talk)?)
-        .device(args.device)
-        .batch_tokens(args.batch_tokens)
-        .overrides(Overrides {
-            query_prompt: args.query_prompt.clone(),
-            document_prompt: args.document_prompt.clone(),
-            max_tokens: args.max_tokens,
-            pooling: args.pooling,
-            dim: args.dim,
-        });
-    if let Some(engine) = args.engine.0 {
-        builder = builder.engine(engine);
-    }
-    if let Some(precision) = args.precision.0 {
-        builder = builder.precision(precision);
-    }
-    if let Some(threads) = args.threads {
-        builder = builder.threads(threads);
-    }
-    Ok(service::attach(builder, args, session))
+/// Returns what the arguments say of the model. What they leave open follows from the model.
+pub fn config(args: &ModelArgs) -> ModelConfig {
+    let mut config = ModelConfig::new(args.name());
+    (config.device, config.engine, config.precision) = (Some(args.device), args.engine.0, args.precision.0);
+    (config.threads, config.batch_tokens) = (args.threads, Some(args.batch_tokens));
+    (config.query_prompt, config.document_prompt) = (args.query_prompt.clone(), args.document_prompt.clone());
+    (config.max_tokens, config.pooling, config.dim) = (args.max_tokens, args.pooling, args.dim);
+    config
+}
+
+/// Returns the options for loading a model: its configuration, the store, and the way to services.
+pub fn options(config: &ModelConfig, args: &ModelArgs, session: &Session) -> Result<ModelOptions, Failure> {
+    let options = ModelOptions::from(config).store(store(&args.store, session.talk)?);
+    Ok(options.connect(service::connector(args, session)).concurrency(usize::from(args.service.concurrency)))
 }
 
 /// Returns the name of an encoder's model.
@@ -73,22 +64,11 @@ pub fn blend(args: &ScoringArgs) -> Result<Option<Blend>, Failure> {
     Ok(Some(blend.check()?))
 }
 
-/// Returns a builder with model and scoring.
-pub fn reranker(model: &ModelArgs, scoring: &ScoringArgs, session: &Session) -> Result<RerankerBuilder, Failure> {
-    let mut builder = builder(model, session)?;
-    if let Some(blend) = blend(scoring)? {
-        builder = builder.blend(blend);
-    }
-    if let Some(feedback) = scoring.feedback {
-        builder = builder.feedback(feedback);
-    }
-    if let Some(scoring) = scoring.scoring {
-        builder = builder.scoring(scoring);
-    }
-    if let Some(long) = scoring.long {
-        builder = builder.long_text(long);
-    }
-    Ok(builder)
+/// Returns the options for ranking.
+pub fn rank_options(scoring: &ScoringArgs) -> Result<RankOptions, Failure> {
+    let mut options = RankOptions::default().feedback(scoring.feedback.unwrap_or_default());
+    (options.scoring, options.long_text, options.blend) = (scoring.scoring, scoring.long, blend(scoring)?);
+    Ok(options)
 }
 
 /// Opens the inputs. Prints a notice if one is the keyboard, because a program waiting for it seems

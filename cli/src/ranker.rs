@@ -5,7 +5,7 @@ use std::path::Path;
 use nearsort::answer::{Format, check_trec_query};
 use nearsort::io::{Query, read_delimited_queries};
 use nearsort::service::ServiceKind;
-use nearsort::{Reranker, RerankerBuilder};
+use nearsort::{ModelOptions, Reranker};
 
 use crate::args::{ModelArgs, RankerArgs};
 use crate::session::Session;
@@ -21,11 +21,11 @@ pub struct Ranker<'a> {
 impl Ranker<'_> {
     /// Loads the reranker that the arguments ask for.
     pub fn load(&self) -> Result<Reranker, Failure> {
-        let mut builder = self.builder()?;
+        let mut options = self.options()?;
         if let Some(cache) = cache::open_for(&self.args.cache, self.model, self.args.uses_service(self.model))? {
-            builder = builder.cache(cache);
+            options = options.cache(cache);
         }
-        let reranker = builder.build()?;
+        let reranker = self.load_with(options)?;
         if self.args.explain && reranker.encoder().is_none() {
             return Err(Failure::Error(
                 "--explain is for embedding models: a cross-encoder does not tell which words met; leave it out".into(),
@@ -34,24 +34,26 @@ impl Ranker<'_> {
         Ok(reranker)
     }
 
-    /// Returns a builder with all options of the arguments, except the cache.
-    pub fn builder(&self) -> Result<RerankerBuilder, Failure> {
-        let args = self.args;
-        let mut builder = model::reranker(self.model, &args.scoring, self.session)?.stages(args.stages.clone());
-        if self.asks(ServiceKind::Judge) {
-            let (method, options) = judge::asking(&args.judge)?;
-            builder = builder.judge(method, options);
+    /// Loads the reranker with these options of its models.
+    pub fn load_with(&self, options: ModelOptions) -> Result<Reranker, Failure> {
+        let (name, mut rank) = (self.model.name(), model::rank_options(&self.args.scoring)?);
+        rank.raw_scores = self.args.raw_scores;
+        Ok(match self.args.stages.as_slice() {
+            [] => Reranker::load(name, options, rank)?,
+            stages => Reranker::load_stages(stages, name, options, rank)?,
+        })
+    }
+
+    /// Returns the options of the arguments for models, except the cache.
+    pub fn options(&self) -> Result<ModelOptions, Failure> {
+        let mut config = model::config(self.model);
+        (config.instruction, config.kind) = (self.args.instruction.clone(), self.args.judge.kind);
+        let options = model::options(&config, self.model, self.session)?;
+        if !self.asks(ServiceKind::Judge) {
+            return Ok(options);
         }
-        if let Some(kind) = args.judge.kind {
-            builder = builder.kind(kind);
-        }
-        if let Some(raw_scores) = args.raw_scores {
-            builder = builder.raw_scores(raw_scores);
-        }
-        if let Some(instruction) = &args.instruction {
-            builder = builder.instruction(instruction);
-        }
-        Ok(builder)
+        let (method, judge) = judge::asking(&self.args.judge)?;
+        Ok(options.judge(method, judge))
     }
 
     /// Returns true if a service's model of this kind is used.

@@ -74,7 +74,7 @@ pub fn rehearse(ranker: &Ranker<'_>, score: impl FnOnce(&Reranker) -> Result<(),
         )));
     }
     let rehearsals = Rehearsals::default();
-    score(&ranker.builder()?.connect(rehearsals.connect()).build()?)?;
+    score(&ranker.load_with(ranker.options()?.connect(rehearsals.connect()))?)?;
     io::stdout().write_all(rehearsals.report(&ranker.model.service)?.as_bytes())?;
     Ok(Outcome::Done)
 }

@@ -37,7 +37,7 @@ pub fn run(
         lists.iter().try_for_each(|list| check_trec_query(&list.query, "queries"))?;
     }
     let counter = Counter::new(talk);
-    let encoder = index::builder(ranker.model, &index, ranker.session)?.build_any_encoder()?;
+    let encoder = index::encoder(ranker.model, &index, ranker.session)?;
     let scorer = IndexScorer::new(Arc::clone(&index), Arc::clone(&encoder), scoring)?;
     let model = ModelRun::of_encoder(encoder.as_ref(), scorer.kind());
     counter.expect(lists.len(), true);

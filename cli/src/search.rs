@@ -30,7 +30,7 @@ pub fn run(args: &SearchArgs, session: &Session) -> Run {
         dry.queries(queries.iter().map(|query| query.text.as_str()));
         return dry.print();
     }
-    let encoder = index::builder(&args.model, &index, session)?.build_any_encoder()?;
+    let encoder = index::encoder(&args.model, &index, session)?;
     let model = ModelRun::of_encoder(encoder.as_ref(), ScoreKind::Cosine);
     let max_tokens = encoder.max_tokens();
     let scorer = IndexScorer::new(Arc::clone(&index), encoder, Some(Scoring::Cosine))?;

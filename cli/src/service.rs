@@ -11,7 +11,7 @@ use nearsort::service::{
     Account, HttpService, Meter, Price, Prices, Provider, Recording, Secret, Service, ServiceError, ServiceKind,
     ServiceOptions, ServiceUsage,
 };
-use nearsort::{Connect, RerankerBuilder, StoreOptions, Usage};
+use nearsort::{Connect, StoreOptions, Usage};
 use serde_json::{Map, Value, json};
 
 use crate::args::{ModelArgs, ServiceArgs, Talk, Verb};
@@ -20,19 +20,17 @@ use crate::session::Session;
 use crate::words::visible;
 use crate::{Failure, Outcome, Run};
 
-/// Adds to the builder a way to connect to the services of its model and its stages.
-pub fn attach(builder: RerankerBuilder, args: &ModelArgs, session: &Session) -> RerankerBuilder {
-    let concurrency = usize::from(args.service.concurrency);
+/// Returns the way to connect to the services of a model and of stages.
+pub fn connector(args: &ModelArgs, session: &Session) -> Connect {
     let (args, meter) = (args.clone(), session.lazy_meter(args.service.budget));
-    let reach: Connect = Arc::new(move |provider, model| {
+    Arc::new(move |provider, model| {
         let name = format!("{provider}:{model}");
         let service = check_offline(&args, &name).and_then(|()| connect(provider, model, &args.service, meter()));
         service.map_err(|failure| match failure {
             Failure::Error(message) => nearsort::Error::Service(ServiceError::Setup(message)),
             Failure::BrokenPipe | Failure::Usage => nearsort::Error::Service(ServiceError::Setup(name)),
         })
-    });
-    builder.connect(reach).concurrency(concurrency)
+    })
 }
 
 /// Checks that options of services are given only with a service's model.

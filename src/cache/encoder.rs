@@ -19,12 +19,11 @@ use crate::{Error, Result};
 /// 80 times as large as its embedding.
 ///
 /// ```no_run
-/// use std::sync::Arc;
 /// use nearsort::cache::{CacheOptions, CachedEncoder, EmbeddingCache};
-/// use nearsort::{Call, Encoder, Reranker, Role, StoreOptions};
+/// use nearsort::{Call, DEFAULT_MODEL, Encoder, Model, ModelOptions, Role, StoreOptions};
 ///
 /// # fn main() -> nearsort::Result<()> {
-/// let encoder = Arc::new(Reranker::builder().build_encoder()?);
+/// let encoder = Model::load_encoder(DEFAULT_MODEL, ModelOptions::default())?;
 /// let folder = StoreOptions::from_env()?.embedding_cache();
 /// let cache = EmbeddingCache::open(&CacheOptions { folder, max_bytes: None })?;
 /// let cached = CachedEncoder::new(encoder, cache, "all-MiniLM-L6-v2")?;

@@ -124,6 +124,6 @@ pub use rows::Rows;
 pub use run::{QueryResults, Run, ScoredDocument};
 pub use run_file::RunFile;
 pub use run_line::RunFormat;
-pub use trec::{RunLine, read_run, write_run_line};
+pub use trec::write_run_line;
 pub(crate) use whole::write_own;
 pub use whole::{WholeFile, publish_file, write_whole};

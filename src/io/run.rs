@@ -106,6 +106,8 @@ struct StoredQuery {
     ids: String,
     /// The end of each id in `ids`, and the document's score.
     documents: Vec<(usize, f64)>,
+    /// The rank of each document, if the run was read with ranks.
+    ranks: Vec<u64>,
 }
 
 impl Run {
@@ -124,6 +126,23 @@ impl Run {
         let query = &mut self.queries[self.last];
         query.ids.push_str(document_id);
         query.documents.push((query.ids.len(), score));
+    }
+
+    /// Adds the rank of the document that was pushed last.
+    pub(super) fn push_rank(&mut self, rank: u64) {
+        if let Some(query) = self.queries.get_mut(self.last) {
+            query.ranks.push(rank);
+        }
+    }
+
+    /// Ranks the documents of each query by their scores, from 1; equal scores in their order.
+    pub(super) fn rank_by_scores(&mut self) {
+        for query in &mut self.queries {
+            let mut order: Vec<usize> = (0..query.documents.len()).collect();
+            order.sort_by(|&a, &b| query.documents[b].1.total_cmp(&query.documents[a].1));
+            query.ranks = vec![0; order.len()];
+            (1..).zip(order).for_each(|(rank, at)| query.ranks[at] = rank);
+        }
     }
 
     /// Returns a repeated document of the last push's query, with the query. It searches only when
@@ -154,6 +173,13 @@ impl Run {
     /// none.
     pub fn documents(&self, query_id: &str) -> Option<Vec<ScoredDocument<'_>>> {
         self.index.get(query_id).map(|&query| self.queries[query].documents())
+    }
+
+    /// Returns the ranks of a query's documents, in the order of [`Run::documents`]; empty unless
+    /// the run was read with ranks ([`RunFile::read_ranked`](super::RunFile::read_ranked)). `None`
+    /// if the query has no documents.
+    pub fn ranks(&self, query_id: &str) -> Option<&[u64]> {
+        self.index.get(query_id).map(|&query| self.queries[query].ranks.as_slice())
     }
 
     /// Returns the query at this position in [`Run::query_ids`], and its documents.

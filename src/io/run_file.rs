@@ -177,6 +177,29 @@ impl RunFile {
     /// As [`RunFile::map_queries`], but a repeated document of a query is searched for only now and
     /// then, while its results grow.
     pub fn read(&self) -> Result<Run> {
+        self.read_lines(false)
+    }
+
+    /// Reads the whole run into memory with the ranks of the documents ([`Run::ranks`]), which take
+    /// 8 bytes more per line: those that a run in TREC's format states, otherwise those of the
+    /// scores.
+    ///
+    /// # Errors
+    /// The errors of [`RunFile::read`]; [`Error::BadRow`] for a rank that is no whole number.
+    pub fn read_ranked(&self) -> Result<Run> {
+        let mut run = self.read_lines(true)?;
+        if !self.states_ranks() {
+            run.rank_by_scores();
+        }
+        Ok(run)
+    }
+
+    /// Returns true if each line states a rank and a score, which may contradict each other.
+    pub fn states_ranks(&self) -> bool {
+        self.format() == RunFormat::Trec
+    }
+
+    fn read_lines(&self, with_ranks: bool) -> Result<Run> {
         let mut run = Run::default();
         let Some(format) = self.lines else { return self.read_object() };
         for part in self.parts(format).map_err(|stop| self.error(stop))? {
@@ -184,6 +207,9 @@ impl RunFile {
             let parsed = part.parse().map_err(|stop| self.error(stop))?;
             for line in &parsed.lines {
                 run.push(parsed.slice(&line.query), parsed.slice(&line.document), line.score);
+                if with_ranks && let Some(rank) = part.rank_of(line).map_err(|stop| self.error(stop))? {
+                    run.push_rank(rank);
+                }
                 if let Some((query, document)) = run.repeated_while_growing() {
                     return Err(self.find_duplicate(query, document));
                 }

@@ -119,6 +119,17 @@ impl LineFormat {
         }
     }
 
+    /// Returns the rank that one line states; `None` in formats without a rank beside the score.
+    ///
+    /// # Errors
+    /// The message about a rank that is no whole number.
+    pub fn rank_of(self, line: &[u8]) -> Result<Option<u64>, String> {
+        let Self::Trec = self else { return Ok(None) };
+        let ([.., rank], _) = fields::<4>(line);
+        let rank = String::from_utf8_lossy(&line[rank]);
+        rank.parse().map(Some).map_err(|_| format!("the rank '{rank}' is not a whole number"))
+    }
+
     /// Checks that a query's numbers, in the file's order, can be ranks. Only ranks without a
     /// header are checked: they may be whole scores, which would reverse the order.
     ///

@@ -45,6 +45,14 @@ impl Part {
         self.format.parse(&self.bytes).map_err(|BadLine { at, message }| self.bad(at, message))
     }
 
+    /// Returns the rank that a line of this part states, see [`LineFormat::rank_of`].
+    pub fn rank_of(&self, line: &ParsedLine) -> Result<Option<u64>, Stop> {
+        let at = line.at as usize;
+        let rest = &self.bytes[at..];
+        let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
+        self.format.rank_of(&rest[..end]).map_err(|message| self.bad(at, message))
+    }
+
     fn bad(&self, at: usize, message: String) -> Stop {
         Stop::Bad(self.offset + at as u64, message)
     }

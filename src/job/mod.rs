@@ -15,14 +15,15 @@
 //! [`MAX_FEEDBACK_CANDIDATES`](crate::scorer::MAX_FEEDBACK_CANDIDATES) best are kept.
 //!
 //! ```no_run
-//! use nearsort::{Call, Reranker};
+//! use nearsort::{Call, DEFAULT_MODEL, Model, ModelOptions, Reranker};
 //! use nearsort::job::{Job, JobInput, JobOptions};
 //!
 //! # fn main() -> nearsort::Result<()> {
 //! let mut options = JobOptions::new(JobInput::Lists("lists.jsonl".into()));
 //! options.output = Some("reranked.trec".into());
 //! let job = Job::open(options, &())?; // what is wrong with the inputs is said before a model is loaded
-//! let report = job.run(&Reranker::builder().build()?, &(), &Call::new())?;
+//! let model = Model::load(DEFAULT_MODEL, ModelOptions::default())?;
+//! let report = job.run(&Reranker::new(&model), &(), &Call::new())?;
 //! println!("{} lists", report.totals.lists);
 //! # Ok(())
 //! # }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::options::AccountOptions;
-use super::{Loaded, Model, ModelOptions, Task};
+use super::rank::check_cached;
+use super::{Loaded, Model, ModelOptions, RankOptions, Task};
 use crate::cache::{CachedEncoder, EmbeddingCache};
 use crate::encoder::{CrossEncoder, CrossEncoderOptions, Encoder, LocalEncoder, ModelKind, Overrides, no_text_vectors};
 use crate::scorer::Scoring;
@@ -22,16 +23,26 @@ impl Model {
     /// The errors of [`ModelStore::get`], [`LocalEncoder::load`] and [`CrossEncoder::load`];
     /// [`Error::InvalidArgument`] for options that do not apply to the kind of model.
     pub fn load(name: &str, options: ModelOptions) -> Result<Self> {
-        Self::load_for(name, options, &|_, _| Ok(()))
+        Self::load_checked(name, options, &|_, _| Ok(()))
+    }
+
+    /// Does [`Model::load`] for a ranking with these options: what does not apply to the model is
+    /// refused before it is loaded.
+    ///
+    /// # Errors
+    /// The errors of [`Model::load`]; [`Error::InvalidArgument`] and [`Error::InvalidOption`] for
+    /// an option of the ranking that does not apply to the model.
+    pub fn load_to_rank(name: &str, options: ModelOptions, rank: &RankOptions) -> Result<Self> {
+        if let (Some(_), Some(scoring), None) = (&options.cache, rank.scoring, Provider::of_name(name)) {
+            // This needs no file of the model.
+            check_cached(scoring, rank.long_text.unwrap_or(scoring.default_long_text()))?;
+        }
+        Self::load_checked(name, options, &|task, name| rank.check(task, name))
     }
 
     /// Does [`Model::load`], and calls `check` with the task before it loads the model or connects
     /// to a service.
-    pub(crate) fn load_for(
-        name: &str,
-        options: ModelOptions,
-        check: &dyn Fn(Task, &str) -> Result<()>,
-    ) -> Result<Self> {
+    fn load_checked(name: &str, options: ModelOptions, check: &dyn Fn(Task, &str) -> Result<()>) -> Result<Self> {
         if let Some((provider, model)) = Provider::of_name(name) {
             return Self::load_service(provider, model, options, check);
         }
@@ -48,8 +59,8 @@ impl Model {
         options.check_local(task, &files.name)?;
         match task {
             Task::CrossEncode => Self::load_cross_encoder(files, options),
-            Task::EmbedTokens => Self::load_encoder(files, options, Scoring::MaxSim),
-            _ => Self::load_encoder(files, options, Scoring::Hybrid),
+            Task::EmbedTokens => Self::load_embedder(files, options, Scoring::MaxSim),
+            _ => Self::load_embedder(files, options, Scoring::Hybrid),
         }
     }
 
@@ -82,7 +93,7 @@ impl Model {
         Ok(Self { name, loaded: Loaded::CrossEncoder(Arc::new(CrossEncoder::load(files, options)?)) })
     }
 
-    fn load_encoder(files: ModelFiles, options: ModelOptions, scoring: Scoring) -> Result<Self> {
+    fn load_embedder(files: ModelFiles, options: ModelOptions, scoring: Scoring) -> Result<Self> {
         let name = files.name.clone();
         let local = Arc::new(LocalEncoder::load(files, options.encoder)?);
         let encoder = Arc::clone(&local) as Arc<dyn Encoder>;
@@ -90,7 +101,19 @@ impl Model {
         Ok(Self { name, loaded: Loaded::Embedder { encoder, local: Some(local), cached, scoring } })
     }
 
-    /// Loads only the encoder, for embedding a corpus.
+    /// Loads only the encoder, local or of a service. A cache is not put before it; see
+    /// [`CachedEncoder`].
+    ///
+    /// # Errors
+    /// The errors of [`Model::load_local_encoder`] and [`Model::load`].
+    pub fn load_encoder(name: &str, options: ModelOptions) -> Result<Arc<dyn Encoder>> {
+        match Provider::of_name(name) {
+            Some((provider, model)) => options.remote_encoder(provider, model),
+            None => Ok(Arc::new(Self::load_local_encoder(name, options)?)),
+        }
+    }
+
+    /// Loads only the encoder of a model of this machine, for embedding a corpus.
     ///
     /// # Errors
     /// The errors of [`ModelStore::get`] and [`LocalEncoder::load`]; [`Error::InvalidArgument`] for

@@ -43,8 +43,8 @@ pub use config::ModelConfig;
 pub use embed::{Embedded, Embedding};
 pub use options::{Connect, DEFAULT_MODEL, ModelOptions};
 pub use predict::Predicted;
+pub(crate) use rank::Prepared;
 pub use rank::RankOptions;
-pub(crate) use rank::{Prepared, check_cached};
 pub use stage::ModelStage;
 
 use crate::Result;

@@ -261,7 +261,7 @@ fn default_blend(kind: ScoreKind) -> Blend {
 }
 
 /// Checks that a cache can serve the scoring. It keeps one vector per text.
-pub(crate) fn check_cached(scoring: Scoring, long_text: LongText) -> Result<()> {
+pub(super) fn check_cached(scoring: Scoring, long_text: LongText) -> Result<()> {
     let refused = |message: &str| Err(Error::InvalidArgument(message.into()));
     match (scoring, long_text) {
         (Scoring::Cosine, LongText::Truncate) => Ok(()),

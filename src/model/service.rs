@@ -100,7 +100,7 @@ impl ModelOptions {
     }
 
     /// Returns the encoder of a service. The cache keeps the answer about an unknown dimension.
-    pub(crate) fn remote_encoder(self, provider: Provider, model: &str) -> Result<Arc<dyn Encoder>> {
+    pub(super) fn remote_encoder(self, provider: Provider, model: &str) -> Result<Arc<dyn Encoder>> {
         provider.check_offers(ServiceKind::Embeddings)?;
         self.check_service(Task::Embed)?;
         let overrides = &self.encoder.overrides;

@@ -82,7 +82,7 @@ impl Provider {
 
     /// Returns the likely task of a model, by provider and name. Models of `openai` and `azure`
     /// with `embed` in their name embed, the others judge; those of `anthropic` judge; those of
-    /// `cohere`, `jina`, `voyage` and `tei` rerank. [`crate::RerankerBuilder::kind`] overrides it.
+    /// `cohere`, `jina`, `voyage` and `tei` rerank. [`crate::ModelOptions::kind`] overrides it.
     ///
     /// ```
     /// use nearsort::service::{Provider, ServiceKind};

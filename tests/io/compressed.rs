@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{Cursor, Write};
 use std::path::Path;
 
-use nearsort::io::{CandidateRows, InputFormat, Qrels, ReadOptions, Row, Rows, RunFile, read_queries, read_run};
+use nearsort::io::{CandidateRows, InputFormat, Qrels, ReadOptions, Row, Rows, RunFile, read_queries};
 
 use super::{Dribble, read, rows_of, texts};
 
@@ -122,8 +122,8 @@ fn queries_lists_judgements_and_runs_are_read_compressed() {
         assert_eq!(Qrels::read(qrels).unwrap().grades("q1").unwrap().get("d1"), Some(2));
         let trec: String = (0..100_000).map(|n| format!("q{} Q0 d{n} 1 0.5 t\n", n / 1000)).collect();
         let run = packed(folder.path(), "run.trec", packer, &trec);
-        assert_eq!(read_run(&run).unwrap().len(), 100_000);
         let run = RunFile::open(&run).unwrap();
+        assert_eq!(run.read_ranked().unwrap().ranks("q99").unwrap(), [1; 1000]);
         let counts = run.map_queries(|results| results.documents().len()).unwrap();
         assert_eq!((counts.len(), counts.iter().sum::<usize>()), (100, 100_000));
         assert_eq!(run.read().unwrap().num_queries(), 100);
@@ -150,7 +150,8 @@ fn a_run_or_judgements_cut_short_are_errors() {
         let expected = format!("the {kind} stream ends too early");
         let message = RunFile::open(&path).unwrap().map_queries(|_| ()).unwrap_err().to_string();
         assert!(message.contains(&expected) && message.contains(&path.display().to_string()), "{message}");
-        assert!(read_run(&path).unwrap_err().to_string().contains(&expected));
+        let ranked = RunFile::open(&path).unwrap().read_ranked();
+        assert!(ranked.unwrap_err().to_string().contains(&expected));
         let whole = pack(&run.replace(" 1 0.5 t", " 1"));
         let path = folder.path().join(format!("qrels.{extension}"));
         fs::write(&path, &whole[..whole.len() - 3]).unwrap();

@@ -1,7 +1,7 @@
 //! Queries and runs.
 
 use nearsort::Error;
-use nearsort::io::{read_queries, read_run, write_run_line};
+use nearsort::io::{RunFile, read_queries, write_run_line};
 
 use super::with_file;
 
@@ -48,10 +48,15 @@ fn a_run_is_written_and_read_back() {
     let mut run = String::new();
     write_run_line(&mut run, "q1", "d1", 1, 0.1, "tag").unwrap();
     write_run_line(&mut run, "q1", "d2", 2, -1e-30, "tag").unwrap();
-    let lines = with_file("a.run", format!("{run}\n"), |path| read_run(path)).unwrap();
-    assert_eq!(lines.len(), 2);
-    assert_eq!((lines[1].document_id.as_str(), lines[1].rank, lines[1].score as f32), ("d2", 2, -1e-30));
-    let bad = |content: &str| with_file("a.run", content, |path| read_run(path)).unwrap_err().to_string();
+    let ranked = |content: &str| with_file("a.run", content, |path| RunFile::open(path)?.read_ranked());
+    let read = ranked(&format!("{run}\nq1 Q0 d0 01 0.05 tag")).unwrap();
+    let documents = read.documents("q1").unwrap();
+    assert_eq!((documents[1].id, documents[1].score as f32, documents.len()), ("d2", -1e-30, 3));
+    assert_eq!(read.ranks("q1").unwrap(), [1, 2, 1], "as stated, not as the scores say");
+    let table = ranked("query_id,doc_id,score\nq,a,1\nq,b,3\nr,a,7\nq,c,3\n").unwrap();
+    assert_eq!((table.ranks("q").unwrap(), table.ranks("r").unwrap()), (&[3, 1, 2][..], &[1][..]));
+    assert_eq!(ranked("{\"q\": {\"a\": 1, \"b\": 2}}").unwrap().ranks("q").unwrap(), [2, 1]);
+    let bad = |content: &str| ranked(content).unwrap_err().to_string();
     assert!(
         bad("q Q0 d 1 0.5 t\nq Q0 d 2 0.5\n")
             .ends_with("a.run:2: 5 fields; a line of a run has six: query-id Q0 document-id rank score tag")

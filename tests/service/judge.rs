@@ -11,7 +11,10 @@ use nearsort::service::{
     Account, HttpService, Meter, Price, Provider, Recording, Request, Service, ServiceError, ServiceOptions,
     TokenCount, question_hash,
 };
-use nearsort::{Answer, Blend, CacheOptions, EmbeddingCache, Error, Model, Reranker, ScoreKind, Scoring};
+use nearsort::{
+    Answer, Blend, CacheOptions, DEFAULT_MODEL, EmbeddingCache, Error, Model, ModelOptions, RankOptions, Reranker,
+    ScoreKind, Scoring,
+};
 use serde_json::json;
 
 use super::http::{KEY, account, options};
@@ -319,15 +322,16 @@ fn a_listwise_judge_orders_by_windows() {
 #[test]
 fn the_builder_makes_a_judge_of_a_chat_model_and_keeps_its_answers() {
     let (server, folder, account) = (grading(), tempfile::tempdir().unwrap(), account(None));
-    let build = |model: &str| {
+    let load = |model: &str, change: fn(ModelOptions) -> ModelOptions, rank| {
         let options = CacheOptions { folder: folder.path().to_owned(), max_bytes: None };
         let cache = EmbeddingCache::open(&options).unwrap();
         let name = model.split_once(':').unwrap().1;
         let service = HttpService::new(reached(&server, Provider::OpenAi, name), account.clone()).unwrap();
-        Reranker::builder().model(model).service(Arc::new(service)).cache(cache)
+        Reranker::load(model, change(ModelOptions::default().service(Arc::new(service)).cache(cache)), rank)
     };
-    assert_graded(&build("openai:gpt-4o").build().unwrap(), &texts(20));
-    let again = build("openai:gpt-4o").concurrency(2).build().unwrap();
+    let gpt = || load("openai:gpt-4o", |options| options, RankOptions::default()).unwrap();
+    assert_graded(&gpt(), &texts(20));
+    let again = load("openai:gpt-4o", |options| options.concurrency(2), RankOptions::default()).unwrap();
     assert_graded(&again, &texts(21));
     assert_eq!((server.count(), again.score_kind(), again.blend()), (21, ScoreKind::Rating, Blend::None));
     let usage = account.meter().usage();
@@ -347,16 +351,17 @@ fn the_builder_makes_a_judge_of_a_chat_model_and_keeps_its_answers() {
         cache.put_answer(&model, &key, b"{\"choices\": []}").unwrap();
     }
     for sent in [24, 24] {
-        assert_graded(&build("openai:gpt-4o").build().unwrap(), &texts(21));
+        assert_graded(&gpt(), &texts(21));
         assert_eq!(server.count(), sent);
     }
-    let embedder = build("openai:embedder").judge(JudgeMethod::Pointwise, JudgeOptions::default());
-    assert_eq!(embedder.build().unwrap().score_kind(), ScoreKind::Rating);
-    let scored = build("openai:gpt-4o").scoring(Scoring::Cosine).build().err().unwrap();
+    let judging = |options: ModelOptions| options.judge(JudgeMethod::Pointwise, JudgeOptions::default());
+    let embedder = load("openai:embedder", judging, RankOptions::default()).unwrap();
+    assert_eq!(embedder.score_kind(), ScoreKind::Rating);
+    let scored = load("openai:gpt-4o", |options| options, RankOptions::by(Scoring::Cosine)).err().unwrap();
     assert!(scored.to_string().contains("a scoring is for models that embed"), "{scored}");
-    let unheard = Reranker::builder().stages(vec!["openai:text-embedding-3-small:4".parse().unwrap()]);
-    let unheard = unheard.judge(JudgeMethod::Pointwise, JudgeOptions::default()).build().err().unwrap();
+    let (stages, options) = (["openai:text-embedding-3-small:4".parse().unwrap()], judging(ModelOptions::default()));
+    let unheard = Reranker::load_stages(&stages, DEFAULT_MODEL, options, RankOptions::default()).err().unwrap();
     assert!(unheard.to_string().contains("no stage judges"), "{unheard}");
-    let local = Reranker::builder().judge(JudgeMethod::Pointwise, JudgeOptions::default()).build().err().unwrap();
+    let local = Model::load(DEFAULT_MODEL, judging(ModelOptions::default())).unwrap_err();
     assert!(local.to_string().contains("only a model of a service"), "{local}");
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use nearsort::cache::{CacheOptions, CachedEncoder, EmbeddingCache};
 use nearsort::remote::{KeptAnswers, RemoteEncoder, RemoteOptions, ask_dim};
 use nearsort::service::{Account, HttpService, Origin, Provider, Service, ServiceKind, ServiceOptions};
-use nearsort::{Call, Encoder, Engine, LongText, Reranker, RerankerBuilder, Role, Scoring};
+use nearsort::{Call, Encoder, Engine, LongText, Model, ModelOptions, RankOptions, Reranker, Result, Role, Scoring};
 use serde_json::{Value, json};
 
 use super::http::{account, embedding_of, options, service};
@@ -71,7 +71,7 @@ fn twenty_thousand_texts_keep_their_vectors_whatever_the_order_of_answers_and_th
 #[test]
 fn the_order_of_a_list_of_20_000_is_that_of_the_cosines() {
     let server = Server::start().with_dim(1536);
-    let reranker = over(&server).build().unwrap();
+    let reranker = over(options_over(&server), RankOptions::default()).unwrap();
     let texts = texts(20_000);
     let hits = reranker.rank("the query", &texts).run().unwrap().hits;
     let query = vector_of("the query", 1536);
@@ -83,8 +83,12 @@ fn the_order_of_a_list_of_20_000_is_that_of_the_cosines() {
     assert!(hits.windows(2).all(|pair| pair[0].score >= pair[1].score));
 }
 
-fn over(server: &Server) -> RerankerBuilder {
-    Reranker::builder().model("openai:text-embedding-3-small").service(Arc::new(service(server)))
+fn options_over(server: &Server) -> ModelOptions {
+    ModelOptions::default().service(Arc::new(service(server)))
+}
+
+fn over(options: ModelOptions, rank: RankOptions) -> Result<Reranker> {
+    Reranker::load("openai:text-embedding-3-small", options, rank)
 }
 
 #[test]
@@ -225,13 +229,12 @@ fn an_unknown_dimension_is_asked_for_once() {
         let options = ServiceOptions { model: "own/model".into(), ..options(server, Provider::OpenAi) };
         let account = Account::new(Arc::default(), "own/model", None).unwrap();
         let service = Arc::new(HttpService::new(options, account).unwrap());
-        Reranker::builder()
-            .model("openai:own/model")
-            .kind(ServiceKind::Embeddings)
-            .service(service)
-            .cache(cache_in(&folder))
-            .build()
-            .unwrap()
+        Reranker::load(
+            "openai:own/model",
+            ModelOptions::default().kind(ServiceKind::Embeddings).service(service).cache(cache_in(&folder)),
+            RankOptions::default(),
+        )
+        .unwrap()
     };
     let server = Server::start();
     for _ in 0..2 {
@@ -244,17 +247,18 @@ fn an_unknown_dimension_is_asked_for_once() {
 #[test]
 fn what_a_service_cannot_do_is_an_error_that_says_so() {
     let server = Server::start();
-    let build =
-        |change: fn(RerankerBuilder) -> RerankerBuilder| change(over(&server)).build().err().unwrap().to_string();
-    assert!(build(|b| b.scoring(Scoring::Hybrid)).contains("token"), "{}", build(|b| b.scoring(Scoring::Hybrid)));
-    assert!(!build(|b| b.long_text(LongText::Window)).is_empty());
-    assert!(build(|b| b.engine(Engine::Native)).contains("local models"));
-    let claude = over(&server)
-        .model("anthropic:claude-3-5-sonnet-20241022")
+    let refused = |options, rank| over(options, rank).err().unwrap().to_string();
+    let by_tokens = refused(options_over(&server), RankOptions::by(Scoring::Hybrid));
+    assert!(by_tokens.contains("token"), "{by_tokens}");
+    assert!(!refused(options_over(&server), RankOptions::default().long_text(LongText::Window)).is_empty());
+    let by_engine = refused(options_over(&server).engine(Engine::Native), RankOptions::default());
+    assert!(by_engine.contains("local models"), "{by_engine}");
+    let http = HttpService::new(options(&server, Provider::Anthropic), account(None)).unwrap();
+    let claude = ModelOptions::default()
+        .service(Arc::new(http))
         .kind(ServiceKind::Embeddings)
         .overrides(nearsort::Overrides { dim: Some(8), ..Default::default() });
-    let http = HttpService::new(options(&server, Provider::Anthropic), account(None)).unwrap();
-    let error = claude.service(Arc::new(http)).build().err().unwrap().to_string();
+    let error = Model::load("anthropic:claude-3-5-sonnet-20241022", claude).unwrap_err().to_string();
     assert!(error.contains("no embeddings"), "{error}");
     assert_eq!(server.count(), 0);
 }
@@ -262,11 +266,12 @@ fn what_a_service_cannot_do_is_an_error_that_says_so() {
 #[test]
 fn the_reranker_says_what_computes_and_tells_models_apart() {
     let server = Server::start().with_dim(1536);
-    let reranker = over(&server).build().unwrap();
+    let reranker = over(options_over(&server), RankOptions::default()).unwrap();
     let model = reranker.model().unwrap();
     assert_eq!((model.name.as_str(), model.engine.as_str()), ("openai:text-embedding-3-small", "openai"));
     assert!(model.device.starts_with("127.0.0.1:") && model.max_tokens == 8192);
-    let smaller = over(&server).overrides(nearsort::Overrides { dim: Some(256), ..Default::default() }).build();
+    let smaller = options_over(&server).overrides(nearsort::Overrides { dim: Some(256), ..Default::default() });
+    let smaller = over(smaller, RankOptions::default());
     assert_ne!(reranker.fingerprint().unwrap(), smaller.unwrap().fingerprint().unwrap());
     let counted = AtomicUsize::new(0);
     let ticks = |texts| {

@@ -8,7 +8,7 @@ use nearsort::remote::{KeptAnswers, RerankScorer, RerankServiceOptions};
 use nearsort::service::{
     Account, HttpService, Meter, Origin, Price, Provider, Recording, Service, ServiceError, ServiceKind, ServiceOptions,
 };
-use nearsort::{Call, Reranker, RerankerBuilder, ScoreKind, Scorer};
+use nearsort::{Call, DEFAULT_MODEL, ModelOptions, RankOptions, Reranker, Result, ScoreKind, Scorer, Scoring};
 use serde_json::{Value, json};
 
 use super::http::{KEY, account, options};
@@ -86,16 +86,16 @@ fn a_long_list_is_cut_into_requests_and_keeps_its_scores_whatever_the_faults() {
     assert_eq!(sizes, [100, 300, 300, 300]);
 }
 
-fn over(server: &Server, (provider, model): (Provider, &'static str)) -> RerankerBuilder {
+fn over(server: &Server, (provider, model): (Provider, &'static str), rank: RankOptions) -> Result<Reranker> {
     let service = service(server, (provider, model));
-    Reranker::builder().model(format!("{provider}:{model}")).service(service)
+    Reranker::load(&format!("{provider}:{model}"), ModelOptions::default().service(service), rank)
 }
 
 #[test]
 fn the_order_is_that_of_the_scores_and_ties_stay_in_the_inputs_order() {
     for of in ALL {
         let server = Server::start();
-        let reranker = over(&server, of).build().unwrap();
+        let reranker = over(&server, of, RankOptions::default()).unwrap();
         let texts = ["tower 3", "tower 9", " \t", "a tower 3", "", "tower 9"];
         let hits = reranker.rank("q", &texts).run().unwrap().hits;
         assert_eq!(hits.iter().map(|hit| hit.index).collect::<Vec<_>>(), [1, 5, 0, 3, 2, 4], "{of:?}");
@@ -302,11 +302,9 @@ fn a_recording_replays_the_scores_without_the_server() {
 fn a_stage_may_be_a_service_that_reranks() {
     let server = Server::start();
     let service = service(&server, ALL[0]);
-    let reranker = Reranker::builder()
-        .stages(vec!["jina:own:4".parse().unwrap(), "cohere:rerank-v4.0-pro:2".parse().unwrap()])
-        .connect(Arc::new(move |_, _| Ok(Arc::clone(&service))))
-        .build()
-        .unwrap();
+    let stages = ["jina:own:4", "cohere:rerank-v4.0-pro:2"].map(|stage| stage.parse().unwrap());
+    let options = ModelOptions::default().connect(Arc::new(move |_, _| Ok(Arc::clone(&service))));
+    let reranker = Reranker::load_stages(&stages, DEFAULT_MODEL, options, RankOptions::default()).unwrap();
     let hits = reranker.rank("q", &["tower 3", "tower 9", "tower 5"]).run().unwrap().hits;
     assert_eq!(hits.iter().map(|hit| hit.index).collect::<Vec<_>>(), [1, 2, 0]);
     let asked: Vec<usize> = server.requests().iter().map(|seen| seen.documents().len()).collect();
@@ -320,7 +318,7 @@ fn the_kind_of_a_model_is_a_guess_that_a_setting_overrides() {
     let refused = |name: &str, kind: ServiceKind| {
         let (provider, model) = Provider::of_name(name).unwrap();
         let service = service(&server, (provider, model));
-        let built = Reranker::builder().model(name).service(service).kind(kind).build();
+        let built = Reranker::load(name, ModelOptions::default().service(service).kind(kind), RankOptions::default());
         built.err().expect(name).to_string()
     };
     for (name, kind, said) in [
@@ -332,9 +330,9 @@ fn the_kind_of_a_model_is_a_guess_that_a_setting_overrides() {
         let error = refused(name, kind);
         assert!(error.contains(said), "{error}");
     }
-    let error = over(&server, ALL[0]).scoring(nearsort::Scoring::Cosine).build().err().unwrap().to_string();
+    let error = over(&server, ALL[0], RankOptions::by(Scoring::Cosine)).err().unwrap().to_string();
     assert!(error.contains("a scoring is for models that embed, and a rerank service"), "{error}");
-    let error = over(&server, ALL[0]).raw_scores(true).build().err().unwrap().to_string();
+    let error = over(&server, ALL[0], RankOptions::default().raw_scores(true)).err().unwrap().to_string();
     assert!(error.contains("raw scores is for local models"), "{error}");
     assert_eq!(server.count(), 0, "all of it is said before anything is sent");
 }

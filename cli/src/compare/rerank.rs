@@ -2,7 +2,7 @@
 
 use nearsort::compare::{Cost, FirstStage, FirstStageOptions, RankedModel, System, Texts};
 use nearsort::io::Run;
-use nearsort::{Error, ScoreKind};
+use nearsort::{Error, Reranker, ScoreKind};
 
 use crate::args::{CompareArgs, ModelArgs, Talk};
 use crate::hints::{Warning, warn};
@@ -41,7 +41,8 @@ fn by_model(
     let talk = session.talk;
     let counter = Counter::new(talk);
     let model = ModelArgs { name: Some(asked.model.clone()), ..args.model.clone() };
-    let reranker = model::builder(&model, session)?.rank(asked.options).build()?;
+    let options = model::options(&model::config(&model), &model, session)?;
+    let reranker = Reranker::load(&asked.model, options, asked.options)?;
     let reranked = first_stage.rerank(&asked.text, &asked.text, &reranker, &counter, &counter.call());
     counter.finish();
     let system = reranked.map_err(of_a_query)?;

@@ -18,7 +18,7 @@ use nearsort::diagnose::{
 };
 use nearsort::eval::Resampling;
 use nearsort::io::write_whole;
-use nearsort::{Error, Scoring};
+use nearsort::{Error, Model, RankOptions, Scoring};
 
 use crate::args::{DiagnoseArgs, DiagnoseFormat, ScoringArgs, Talk};
 use crate::eval::check_read_once;
@@ -85,7 +85,8 @@ fn observed(args: &DiagnoseArgs, session: &Session) -> Result<Observed, Failure>
     };
     let material = files.read(&Speaker(talk)).map_err(of_files)?;
     let configuration = configuration(&args.scoring)?;
-    let model = model::builder(&args.model, session)?.scoring(Scoring::Hybrid).load()?;
+    let options = model::options(&model::config(&args.model), &args.model, session)?;
+    let model = Model::load_to_rank(args.model.name(), options, &RankOptions::by(Scoring::Hybrid))?;
     let options = ObserveOptions { model: Some(args.model.name().to_owned()), configuration, seed: args.seed };
     let observed = observe(material, &model, &options, &counter, &counter.call());
     counter.finish();

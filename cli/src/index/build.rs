@@ -6,7 +6,7 @@ use nearsort::cache::EmbeddingCache;
 use nearsort::index::{BuildOptions, Index, IndexBuilder, IndexModel};
 use nearsort::io::{Rows, expand_paths};
 use nearsort::job::{Embedded, fill_index};
-use nearsort::{Encoder, RerankerBuilder};
+use nearsort::{Encoder, Model, ModelOptions};
 
 use crate::args::{AddArgs, BuildArgs, ModelArgs, Talk};
 use crate::hints::{Warning, say, warn, warn_of_skipped};
@@ -34,8 +34,8 @@ pub fn build(args: &BuildArgs, session: &Session) -> Run {
         }
         let counter = Counter::new(talk);
         let cache = cache::open(&args.cache, &args.model)?;
-        let builder = model::builder(&args.model, session)?;
-        let (encoder, made) = load(builder, &args.model, cache.clone(), ["", ""])?;
+        let options = model::options(&model::config(&args.model), &args.model, session)?;
+        let (encoder, made) = load(options, &args.model, cache.clone(), ["", ""])?;
         let options =
             BuildOptions { dtype: args.dtype, tokens: args.tokens, replace: args.replace, restart: args.restart };
         let builder = IndexBuilder::build(&args.output, &made, options)?;
@@ -57,9 +57,9 @@ pub fn add(args: &AddArgs, session: &Session) -> Run {
         }
         let counter = Counter::new(talk);
         let cache = cache::open(&args.cache, &named)?;
-        let builder = super::model::builder(&args.model, &index, session)?;
+        let options = model::options(&super::model::config(&named, &index), &named, session)?;
         let prompts = [index.model().query_prompt.as_str(), &index.model().document_prompt];
-        let (encoder, made) = load(builder, &named, cache.clone(), prompts)?;
+        let (encoder, made) = load(options, &named, cache.clone(), prompts)?;
         let builder = IndexBuilder::add(&args.index, &made, args.replace, args.restart)?;
         fill(builder, &mut rows, encoder, cache, &counter, talk)
     })
@@ -68,21 +68,21 @@ pub fn add(args: &AddArgs, session: &Session) -> Run {
 /// Loads the encoder, and describes it for an index. `prompts` are the defaults for queries and
 /// documents with a service.
 fn load(
-    builder: RerankerBuilder,
+    options: ModelOptions,
     args: &ModelArgs,
     cache: Option<EmbeddingCache>,
     prompts: [&str; 2],
 ) -> Result<(Arc<dyn Encoder>, IndexModel), Failure> {
     if args.service_name().is_none() {
-        let encoder = builder.build_encoder()?;
+        let encoder = Model::load_local_encoder(args.name(), options)?;
         let made = IndexModel::of(&encoder)?;
         return Ok((Arc::new(encoder), made));
     }
-    let builder = match cache {
-        Some(cache) => builder.cache(cache),
-        None => builder,
+    let options = match cache {
+        Some(cache) => options.cache(cache),
+        None => options,
     };
-    let encoder = builder.build_any_encoder()?;
+    let encoder = Model::load_encoder(args.name(), options)?;
     let given = [&args.query_prompt, &args.document_prompt];
     let prompts = [0, 1].map(|at| given[at].as_deref().unwrap_or(prompts[at]));
     let made = IndexModel::of_encoder(encoder.as_ref(), prompts)?;

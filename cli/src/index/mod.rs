@@ -8,7 +8,7 @@ mod model;
 use crate::Run;
 use crate::args::{IndexArgs, IndexVerb};
 use crate::session::Session;
-pub use model::{builder, named};
+pub use model::{encoder, named};
 
 pub fn run(args: &IndexArgs, session: &Session) -> Run {
     match &args.verb {

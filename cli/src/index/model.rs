@@ -1,8 +1,10 @@
 //! The model of an index.
 
+use std::sync::Arc;
+
 use nearsort::index::{Index, IndexModel};
 use nearsort::remote::known_dim;
-use nearsort::{Overrides, Pooling, RerankerBuilder};
+use nearsort::{Encoder, Model, ModelConfig};
 
 use crate::args::ModelArgs;
 use crate::session::Session;
@@ -26,24 +28,25 @@ fn dim_to_ask_for(args: &ModelArgs, made: &IndexModel) -> Option<usize> {
     }
 }
 
-/// Returns a builder of the index's model. Options that the arguments leave open are those of the
-/// index.
-pub fn builder(args: &ModelArgs, index: &Index, session: &Session) -> Result<RerankerBuilder, Failure> {
-    let made: &IndexModel = index.model();
-    let args = named(args, index);
+/// Returns the configuration of the index's model. What the arguments leave open is the index's.
+pub fn config(args: &ModelArgs, index: &Index) -> ModelConfig {
+    let (args, made) = (named(args, index), index.model());
     let is_service = args.service_name().is_some();
-    let mut builder = model::builder(&args, session)?.overrides(Overrides {
-        query_prompt: args.query_prompt.clone().or_else(|| Some(made.query_prompt.clone())),
-        document_prompt: args.document_prompt.clone().or_else(|| Some(made.document_prompt.clone())),
-        max_tokens: args.max_tokens.or((!is_service || made.max_tokens < UNKNOWN_TOKENS).then_some(made.max_tokens)),
-        pooling: args.pooling.or_else(|| made.pooling.parse::<Pooling>().ok()),
-        dim: args.dim.or(dim_to_ask_for(&args, made)),
-    });
-    if let (None, Ok(engine)) = (args.engine.0, made.engine.parse()) {
-        builder = builder.engine(engine);
-    }
-    if let (None, Ok(precision)) = (args.precision.0, made.precision.parse()) {
-        builder = builder.precision(precision);
-    }
-    Ok(builder)
+    let mut config = model::config(&args);
+    config.query_prompt.get_or_insert_with(|| made.query_prompt.clone());
+    config.document_prompt.get_or_insert_with(|| made.document_prompt.clone());
+    let limit = (!is_service || made.max_tokens < UNKNOWN_TOKENS).then_some(made.max_tokens);
+    config.max_tokens = config.max_tokens.or(limit);
+    config.pooling = config.pooling.or_else(|| made.pooling.parse().ok());
+    config.dim = config.dim.or_else(|| dim_to_ask_for(&args, made));
+    config.engine = config.engine.or_else(|| made.engine.parse().ok());
+    config.precision = config.precision.or_else(|| made.precision.parse().ok());
+    config
+}
+
+/// Loads the encoder of the index's model.
+pub fn encoder(args: &ModelArgs, index: &Index, session: &Session) -> Result<Arc<dyn Encoder>, Failure> {
+    let config = config(args, index);
+    let options = model::options(&config, &named(args, index), session)?;
+    Ok(Model::load_encoder(config.name(), options)?)
 }

@@ -1,6 +1,6 @@
 //! Runs and judgements: the first byte chooses the file's name.
 
-use nearsort::io::{Qrels, RunFile, read_run};
+use nearsort::io::{Qrels, RunFile};
 
 use crate::folder::file;
 
@@ -13,8 +13,7 @@ pub fn run(data: &[u8]) -> bool {
         let _ = run.for_each_query(|query| query.query_id().is_empty().then_some(()).map_or(Ok(()), Ok));
         let _ = run.read().map(|run| run.num_queries());
     }
-    let _ = read_run(&path).map(|lines| lines.len());
-    RunFile::open(&path).and_then(|run| run.read()).is_ok()
+    RunFile::open(&path).and_then(|run| run.read_ranked()).is_ok()
 }
 
 pub fn run_seeds() -> Vec<Vec<u8>> {

@@ -3,14 +3,10 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use super::material::{AskedQuery, Found, Material, Passage};
 use crate::eval::draw;
-use crate::io::{
-    Corpus, Qrels, Query, QueryResults, ReadOptions, RunFile, RunFormat, RunLine, ScoredDocument, expand_paths,
-    read_delimited_queries, read_run,
-};
+use crate::io::{Corpus, Qrels, Query, ReadOptions, Run, RunFile, expand_paths, read_delimited_queries};
 use crate::job::{Notice, Observer, missing_message};
 use crate::{Error, Result};
 
@@ -35,8 +31,11 @@ pub struct DiagnoseFiles {
     pub seed: u64,
 }
 
-/// A query with its lines of the run.
-type Lines<'a> = (Query, Vec<&'a RunLine>);
+/// A document of the run: id, score, rank.
+type Candidate<'a> = (&'a str, f64, u64);
+
+/// A query with its documents in the run.
+type Candidates<'a> = (Query, Vec<Candidate<'a>>);
 
 impl DiagnoseFiles {
     /// Reads the run, and its queries and documents, into memory.
@@ -46,12 +45,15 @@ impl DiagnoseFiles {
     /// queries or none of its documents exists; errors of reading the files.
     pub fn read(&self, observer: &dyn Observer) -> Result<Material> {
         let qrels = self.qrels.as_ref().map(Qrels::read).transpose()?;
-        let lines = self.read_lines()?;
-        if lines.is_empty() {
+        let file = RunFile::open(&self.run)?;
+        // This pass finds errors of the run, such as repeated documents.
+        file.map_queries(|_| ())?;
+        let run = file.read_ranked()?;
+        let mut notes = Vec::new();
+        let all = self.candidates(&run, file.states_ranks(), &mut notes)?;
+        if all.is_empty() {
             return Err(Error::BadInput { file: self.run.display().to_string(), message: "the run is empty".into() });
         }
-        let mut notes = Vec::new();
-        let all = self.group(&lines, &mut notes)?;
         let number = all.len();
         let some = self.sampled(all, qrels.as_ref());
         let is_sample = some.len() < number;
@@ -63,34 +65,10 @@ impl DiagnoseFiles {
             ));
         }
         let wanted: HashSet<&str> =
-            some.iter().flat_map(|(_, lines)| lines).map(|line| line.document_id.as_str()).collect();
+            some.iter().flat_map(|(_, candidates)| candidates).map(|(document, ..)| *document).collect();
         let documents = self.read_documents(&wanted, observer)?;
         let queries = self.find(some, &documents, &mut notes)?;
         Ok(Material { queries, documents, qrels, is_sample, notes })
-    }
-
-    /// Reads the run's lines. Only TREC's format states ranks; for others they follow from the
-    /// scores. An input that can be read only once is taken as TREC.
-    fn read_lines(&self) -> Result<Vec<RunLine>> {
-        let mut lines = Vec::new();
-        if self.run.metadata().is_ok_and(|found| !found.is_file()) || self.run.as_os_str() == "-" {
-            lines = read_run(&self.run)?;
-        } else {
-            let run = RunFile::open(&self.run)?;
-            let states_ranks = run.format() == RunFormat::Trec;
-            // Also for TREC, because this pass finds errors of the run.
-            run.for_each_query(|results| {
-                if !states_ranks {
-                    lines.extend(ranked(results));
-                }
-                Ok(())
-            })?;
-            if states_ranks {
-                lines = read_run(&self.run)?;
-            }
-        }
-        lines.retain(|line| !self.ignore_identical_ids || *line.query_id != *line.document_id);
-        Ok(lines)
     }
 
     /// Returns the wanted documents of the corpus, in the corpus's order.
@@ -111,52 +89,58 @@ impl DiagnoseFiles {
         positions.into_iter().map(passage).collect()
     }
 
-    /// Groups the run's lines by query, in the run's order.
-    fn group<'a>(&self, lines: &'a [RunLine], notes: &mut Vec<String>) -> Result<Vec<Lines<'a>>> {
+    /// Returns the queries with their documents in the run, in the run's order. Documents without a
+    /// stated rank come in the order of their scores.
+    fn candidates<'a>(&self, run: &'a Run, states_ranks: bool, notes: &mut Vec<String>) -> Result<Vec<Candidates<'a>>> {
         let queries = read_delimited_queries(&self.queries, self.reading.delimiter)?;
         let by_id: HashMap<String, Query> = queries.into_iter().map(|query| (query.id.clone(), query)).collect();
         let mut missing: HashSet<&str> = HashSet::new();
-        let mut groups: Vec<Lines<'a>> = Vec::new();
-        let mut group_of: HashMap<&str, usize> = HashMap::new();
-        for line in lines {
-            let Some(query) = by_id.get(&*line.query_id) else {
-                missing.insert(&line.query_id);
-                continue;
-            };
-            let at = *group_of.entry(&line.query_id).or_insert_with(|| {
-                groups.push((query.clone(), Vec::new()));
-                groups.len() - 1
-            });
-            groups[at].1.push(line);
+        let mut all: Vec<Candidates<'a>> = Vec::new();
+        for (id, documents) in run.iter() {
+            let ranked = documents.iter().zip(run.ranks(id).unwrap_or_default());
+            let mut candidates: Vec<Candidate<'a>> =
+                ranked.map(|(found, &rank)| (found.id, found.score, rank)).collect();
+            candidates.retain(|(document, ..)| !self.ignore_identical_ids || *document != id);
+            if !states_ranks {
+                candidates.sort_by_key(|&(.., rank)| rank);
+            }
+            match by_id.get(id) {
+                _ if candidates.is_empty() => {}
+                Some(query) => all.push((query.clone(), candidates)),
+                None => drop(missing.insert(id)),
+            }
         }
-        self.note_missing(&missing, groups.is_empty(), ["query", "queries"], notes)?;
-        Ok(groups)
+        self.note_missing(&missing, all.is_empty(), ["query", "queries"], notes)?;
+        Ok(all)
     }
 
     /// Draws some of the queries, judged ones if there are some, in the run's order. The draw
     /// depends on the ids and the seed.
-    fn sampled<'a>(&self, all: Vec<Lines<'a>>, qrels: Option<&Qrels>) -> Vec<Lines<'a>> {
+    fn sampled<'a>(&self, all: Vec<Candidates<'a>>, qrels: Option<&Qrels>) -> Vec<Candidates<'a>> {
         let Some(number) = self.sample else { return all };
-        let is_judged = |(query, _): &Lines<'_>| qrels.is_some_and(|qrels| qrels.grades(&query.id).is_some());
+        let is_judged = |(query, _): &Candidates<'_>| qrels.is_some_and(|qrels| qrels.grades(&query.id).is_some());
         let any_judged = all.iter().any(is_judged);
         let pool: Vec<usize> = (0..all.len()).filter(|&at| !any_judged || is_judged(&all[at])).collect();
         let drawn: HashSet<usize> = draw(&pool, number, self.seed, |at| &all[at].0.id).into_iter().collect();
-        all.into_iter().enumerate().filter(|(at, _)| drawn.contains(at)).map(|(_, lines)| lines).collect()
+        all.into_iter().enumerate().filter(|(at, _)| drawn.contains(at)).map(|(_, query)| query).collect()
     }
 
     /// Replaces ids by positions. Candidates without a document are left out.
-    fn find(&self, groups: Vec<Lines<'_>>, documents: &[Passage], notes: &mut Vec<String>) -> Result<Vec<AskedQuery>> {
+    fn find(
+        &self,
+        groups: Vec<Candidates<'_>>,
+        documents: &[Passage],
+        notes: &mut Vec<String>,
+    ) -> Result<Vec<AskedQuery>> {
         let place: HashMap<&str, usize> = documents.iter().enumerate().map(|(at, row)| (row.id.as_str(), at)).collect();
         let mut missing: HashSet<&str> = HashSet::new();
         let mut queries = Vec::with_capacity(groups.len());
-        for (Query { id, text, .. }, lines) in groups {
-            let mut candidates = Vec::with_capacity(lines.len());
-            for line in lines {
-                match place.get(line.document_id.as_str()) {
-                    Some(&document) => {
-                        candidates.push(Found { document, score: line.score, rank: Some(line.rank) });
-                    }
-                    None => drop(missing.insert(&line.document_id)),
+        for (Query { id, text, .. }, listed) in groups {
+            let mut candidates = Vec::with_capacity(listed.len());
+            for (document, score, rank) in listed {
+                match place.get(document) {
+                    Some(&document) => candidates.push(Found { document, score, rank: Some(rank) }),
+                    None => drop(missing.insert(document)),
                 }
             }
             queries.push(AskedQuery { id, text, candidates });
@@ -183,19 +167,4 @@ impl DiagnoseFiles {
         notes.push(format!("{message}; left out"));
         Ok(())
     }
-}
-
-/// Returns the lines of a query, with ranks by their scores.
-fn ranked(results: &QueryResults<'_>) -> Vec<RunLine> {
-    let mut documents = results.documents().to_vec();
-    documents.sort_by(|a, b| b.score.total_cmp(&a.score));
-    let (query_id, tag) = (Arc::from(results.query_id()), Arc::from("run"));
-    let line = |(rank, document): (u64, &ScoredDocument<'_>)| RunLine {
-        query_id: Arc::clone(&query_id),
-        document_id: document.id.to_owned(),
-        rank,
-        score: document.score,
-        tag: Arc::clone(&tag),
-    };
-    (1..).zip(&documents).map(line).collect()
 }
