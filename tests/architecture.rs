@@ -134,6 +134,13 @@ fn no_files_of_the_command_import_each_other_in_a_circle() {
 }
 
 #[test]
+fn no_files_of_the_reports_import_each_other_in_a_circle() {
+    let graph = graph_of("report/src", "lib.rs");
+    assert!(graph.arrows() > 30, "only {} arrows were found: the reader of this test is broken", graph.arrows());
+    check_circles(&graph, &[]);
+}
+
+#[test]
 fn no_files_of_the_server_import_each_other_in_a_circle() {
     let graph = graph_of("server/src", "lib.rs");
     assert!(graph.arrows() > 100, "only {} arrows were found: the reader of this test is broken", graph.arrows());

@@ -8,11 +8,11 @@ use std::time::{Duration, SystemTime};
 use indicatif::{BinaryBytes, HumanCount};
 use nearsort::cache::{CacheInfo, CacheOptions, CachedEncoder, DEFAULT_MAX_BYTES, EmbeddingCache, Prune};
 use nearsort::{Encoder, StoreOptions};
+use nearsort_report::visible;
 use serde_json::{Value, json};
 
 use crate::args::{CacheArgs, CacheVerb, CacheVerbArgs, ModelArgs, Talk};
 use crate::hints::say;
-use crate::words::visible;
 use crate::{Failure, Outcome, Run, model};
 
 const SECONDS_PER_DAY: u64 = 24 * 60 * 60;

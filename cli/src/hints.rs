@@ -1,11 +1,11 @@
 //! Warnings on stderr: what happened, why it matters, what to do.
 
+use nearsort_report::visible;
 use std::fmt;
 use std::io::{self, Write};
 
 use crate::args::Talk;
 use crate::outcome::{as_flags, in_our_words};
-use crate::words::visible;
 
 /// Minimum share of truncated candidates for a warning.
 const TRUNCATION_WORTH_SAYING: f64 = 0.01;

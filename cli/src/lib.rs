@@ -22,7 +22,6 @@ mod models;
 mod notices;
 mod outcome;
 mod output;
-mod page;
 mod profile;
 mod progress;
 mod ranker;

@@ -54,6 +54,12 @@ impl From<nearsort::Error> for Failure {
     }
 }
 
+impl From<nearsort_report::ReportError> for Failure {
+    fn from(error: nearsort_report::ReportError) -> Self {
+        Failure::Error(error.to_string())
+    }
+}
+
 /// Advice for a model whose scores are not numbers.
 pub const CHECK_MODEL: &str = "`nearsort models verify` says whether the model's weights are sound";
 

@@ -15,6 +15,7 @@ use indicatif::{
 use nearsort::Call;
 use nearsort::job::{Cleanup, Notice, Observer};
 use nearsort::store::{Progress, ProgressFn, Step};
+use nearsort_report::visible;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -22,7 +23,6 @@ use crate::args::{ProgressMode, Talk};
 use crate::hints::{say, say_json};
 use crate::interrupt;
 use crate::notices::Speaker;
-use crate::words::visible;
 
 /// Minimum time of work that shows a bar.
 const PATIENCE: Duration = Duration::from_millis(500);

@@ -12,12 +12,12 @@ use nearsort::service::{
     ServiceOptions, ServiceUsage,
 };
 use nearsort::{Connect, StoreOptions, Usage};
+use nearsort_report::visible;
 use serde_json::{Map, Value, json};
 
 use crate::args::{ModelArgs, ServiceArgs, Talk, Verb};
 use crate::hints::say;
 use crate::session::Session;
-use crate::words::visible;
 use crate::{Failure, Outcome, Run};
 
 /// Returns the way to connect to the services of a model and of stages.

@@ -4,9 +4,9 @@ use std::io::{self, Write};
 
 use nearsort::ModelStore;
 use nearsort::encoder::{Reads, Verification};
+use nearsort_report::visible;
 
 use crate::outcome::as_flags;
-use crate::words::visible;
 use crate::{Failure, Outcome, Run};
 
 pub fn run(store: &ModelStore, name: &str, as_json: bool) -> Run {

@@ -50,7 +50,7 @@ def compare(
     qrels: Any | None,
     settings: dict[str, Any],
     progress: _Progress = None,
-) -> tuple[str, list[tuple[str, list[tuple[str, list[tuple[str, float]]]]]]]: ...
+) -> tuple[str, str, list[tuple[str, list[tuple[str, list[tuple[str, float]]]]]]]: ...
 def diagnose(
     model: Model,
     config: dict[str, Any],
@@ -63,7 +63,7 @@ def diagnose(
     seed: int,
     ignore_identical_ids: bool,
     progress: _Progress = None,
-) -> str: ...
+) -> tuple[str, str]: ...
 def read_texts(value: Any, what: str) -> list[str | None]: ...
 
 @final

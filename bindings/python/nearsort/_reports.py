@@ -36,6 +36,18 @@ class Report:
         return self.data[name]
 
 
+class PagedReport(Report):
+    """A report that is a page too."""
+
+    def __init__(self, text: str, page: str) -> None:
+        super().__init__(text)
+        self._page = page
+
+    def to_html(self) -> str:
+        """The whole report as one self-contained page, with charts: what the command writes with ``--html``."""
+        return self._page
+
+
 class Evaluation(Report):
     """Runs by measures, each beside the first. Notebooks show it as a table."""
 
@@ -72,15 +84,15 @@ class Evaluation(Report):
         return table(("run", *measures), rows, caption)
 
 
-class Comparison(Report):
+class Comparison(PagedReport):
     """Systems beside each other. Notebooks show it as a table.
 
     Attributes:
         runs: What rerankers and grades made of the first stage, by their names: ``{query_id: {document_id: score}}``, the best first.
     """
 
-    def __init__(self, text: str, rankings: Sequence[tuple[str, Any]]) -> None:
-        super().__init__(text)
+    def __init__(self, text: str, page: str, rankings: Sequence[tuple[str, Any]]) -> None:
+        super().__init__(text, page)
         self.runs: dict[str, dict[str, dict[str, float]]] = {
             name: {query: dict(documents) for query, documents in queries} for name, queries in rankings
         }
@@ -105,7 +117,7 @@ class Comparison(Report):
         return "; judged by a model, not by people" if is_by_model else ""
 
 
-class Diagnosis(Report):
+class Diagnosis(PagedReport):
     """Whether reranking helps, why not, and what to change. Notebooks show it as a page."""
 
     @property
@@ -227,7 +239,7 @@ def compare(
         "by_model": judge_as_qrels is not None,
     }
     with progress(show_progress, 0) as told:
-        text, rankings = _native.compare(
+        text, page, rankings = _native.compare(
             queries,
             documents,
             first_stage,
@@ -238,7 +250,7 @@ def compare(
             settings,
             told,
         )
-    return Comparison(text, rankings)
+    return Comparison(text, page, rankings)
 
 
 def diagnose(
@@ -268,7 +280,7 @@ def diagnose(
         ignore_identical_ids: Leaves a document out whose id is its query's, as BEIR does for ArguAna and Quora.
     """
     with progress(show_progress, 0) as told:
-        text = _native.diagnose(
+        text, page = _native.diagnose(
             reranker._loaded.get(),
             reranker._rank | {"raw_scores": None},
             queries,
@@ -281,7 +293,7 @@ def diagnose(
             ignore_identical_ids,
             told,
         )
-    return Diagnosis(text)
+    return Diagnosis(text, page)
 
 
 def _named(runs: Any) -> list[tuple[str, Any]]:

@@ -10,6 +10,7 @@ use nearsort::compare::{
 use nearsort::eval::{Measure, Resampling, Test};
 use nearsort::io::{ReadOptions, Run, ScoredDocument};
 use nearsort::{Call, Error, Reranker, Result};
+use nearsort_report::ComparisonView;
 use pyo3::prelude::*;
 
 use crate::call::{Limits, run};
@@ -48,7 +49,7 @@ struct Compared {
 type Ranking = Vec<(String, Vec<(String, f64)>)>;
 
 /// Compares a first stage, rerankers over it, other runs, and grades of the first stage's
-/// candidates. Gives the report as JSON, and the rankings by rerankers and grades.
+/// candidates. Returns the report as JSON and as a page, and the rankings by rerankers and grades.
 #[pyfunction]
 #[pyo3(signature = (queries, documents, first_stage, rankers, runs, grades, qrels, settings, progress=None))]
 #[expect(clippy::too_many_arguments, reason = "keyword arguments of Python")]
@@ -63,7 +64,7 @@ pub fn compare<'py>(
     qrels: Option<Bound<'py, PyAny>>,
     settings: CompareSettings,
     progress: Option<Bound<'py, PyAny>>,
-) -> PyResult<(String, Vec<(String, Ranking)>)> {
+) -> PyResult<(String, String, Vec<(String, Ranking)>)> {
     let given = Compared {
         queries: queries.map(|given| GivenTexts::of(&given, "queries")).transpose()?,
         documents: documents.map(|given| GivenTexts::of(&given, "documents")).transpose()?,
@@ -92,7 +93,7 @@ impl Compared {
         settings: &CompareSettings,
         options: &CompareOptions,
         call: &Call<'_>,
-    ) -> Result<(String, Vec<(String, Ranking)>)> {
+    ) -> Result<(String, String, Vec<(String, Ranking)>)> {
         let first_source = self.first_stage.as_ref().map(GivenRun::source);
         let (run_names, run_sources): (Vec<_>, Vec<_>) =
             self.runs.iter().map(|(name, run)| (name.clone(), run.source())).unzip();
@@ -129,7 +130,9 @@ impl Compared {
         let made = made.map(|system| (system.name.clone(), ranking(&system.run))).collect();
         let mut report = compare_systems(systems, collection.judgements, &texts, options)?;
         report.notes.splice(0..0, collection.notes);
-        Ok((report.to_json(None), made))
+        let view = ComparisonView { report: &report, command: "nearsort.compare(...) in Python".into() };
+        let page = view.html().map_err(|error| Error::InvalidArgument(error.to_string()))?;
+        Ok((report.to_json(None), page, made))
     }
 }
 

@@ -8,6 +8,7 @@ use nearsort::diagnose::{
 use nearsort::eval::{EvalOptions, EvalReport, EvaluatedRun, Measure, Resampling, evaluate as evaluate_run};
 use nearsort::io::ReadOptions;
 use nearsort::{Error, Overrides, Result};
+use nearsort_report::DiagnosisView;
 use pyo3::prelude::*;
 use serde_json::json;
 
@@ -51,7 +52,8 @@ fn eval_options(measures: &str, test: &str, resamples: usize, seed: u64) -> Resu
     Ok(EvalOptions { measures, cutoffs: Vec::new(), test: test.parse()?, resampling: Resampling { resamples, seed } })
 }
 
-/// Says whether reranking helps, why not, and what to change. Gives the report as JSON.
+/// Says whether reranking helps, why not, and what to change. Returns the report as JSON and as a
+/// page.
 #[pyfunction]
 #[pyo3(signature = (model, config, queries, documents, first_stage, qrels, measure, sample, seed, ignore_identical_ids, progress=None))]
 #[expect(clippy::too_many_arguments, reason = "keyword arguments of Python")]
@@ -68,7 +70,7 @@ pub fn diagnose<'py>(
     seed: u64,
     ignore_identical_ids: bool,
     progress: Option<Bound<'py, PyAny>>,
-) -> PyResult<String> {
+) -> PyResult<(String, String)> {
     let (queries, documents) = (GivenTexts::of(queries, "queries")?, GivenTexts::of(documents, "documents")?);
     let first_stage = GivenRun::of(first_stage)?;
     let qrels = qrels.as_ref().map(GivenQrels::of).transpose()?;
@@ -102,7 +104,20 @@ pub fn diagnose<'py>(
             "profile": profile(&report, &overrides),
             "report": serde_json::to_value(&report).map_err(failed)?,
         });
-        Ok(document.to_string())
+        let view = DiagnosisView {
+            report: &report,
+            model: run,
+            max_tokens: observed.max_tokens,
+            tried_queries: observed.tried_queries,
+            notes: &observed.notes,
+            command: "nearsort.diagnose(...) in Python".into(),
+            recommended: None,
+            by_profile: None,
+            seed,
+            resamples: options.resampling.resamples,
+        };
+        let page = view.html().map_err(|error| Error::InvalidArgument(error.to_string()))?;
+        Ok((document.to_string(), page))
     })
 }
 

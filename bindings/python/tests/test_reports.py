@@ -75,6 +75,9 @@ def test_a_comparison_has_quality_and_cost(reranker, files):
     )
     assert of_files.systems == ["first stage", "all-MiniLM-L6-v2"]
     assert "hybrid" in found._repr_html_() and "hybrid" in repr(found)
+    page = found.to_html()
+    assert page.startswith("<!doctype html>") and "<svg" in page and "hybrid" in page
+    assert "http" not in page.replace("http-equiv", ""), "nothing is loaded"
     with pytest.raises(InvalidInput, match="same model"):
         compare(QUERIES, CORPUS, RUN, [reranker, reranker])
     with pytest.raises(InvalidInput, match="d3"):
@@ -136,6 +139,8 @@ def test_a_diagnosis_says_what_it_found(reranker, files):
     found = diagnose(reranker, QUERIES, CORPUS, RUN, QRELS)
     assert found.verdict and found["report"]["counts"]["judged_queries"] == 2
     assert found.verdict in found._repr_html_().replace("&#x27;", "'")
+    page = found.to_html()
+    assert found.verdict in page.replace("&#39;", "'") and page.count("<svg") >= 2
     of_files = diagnose(
         reranker, files / "queries.jsonl", files / "corpus.jsonl", files / "run.trec", files / "qrels.tsv"
     )

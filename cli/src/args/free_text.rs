@@ -11,7 +11,7 @@ use clap::{Command, CommandFactory, Parser};
 
 use super::Cli;
 use crate::hints;
-use crate::words::visible;
+use nearsort_report::visible;
 
 /// Options whose values are texts that people write.
 const FREE_TEXT: [&str; 8] =

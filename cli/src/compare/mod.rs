@@ -1,13 +1,8 @@
-//! `nearsort compare`: compares systems. The library compares; terminal, Markdown and HTML are
-//! functions of its report.
+//! `nearsort compare`: compares systems. The library compares; `nearsort-report` shows its
+//! report.
 
-mod charts;
-mod html;
 mod names;
 mod rerank;
-mod tables;
-mod text;
-mod view;
 
 use std::fs;
 use std::io::{self, Write};
@@ -15,22 +10,22 @@ use std::path::PathBuf;
 
 use nearsort::RankOptions;
 use nearsort::compare::{
-    Collection, CompareFiles, CompareOptions, RankedModel, System, SystemKind, Texts, check_measures, compare,
+    Collection, CompareFiles, CompareOptions, ComparisonReport, RankedModel, System, SystemKind, Texts, check_measures,
+    compare,
 };
 use nearsort::eval::{Measure, Resampling};
 use nearsort::io::{write_run_line, write_whole};
 use nearsort::service::Provider;
+use nearsort_report::{ComparisonView, width};
 
 use crate::args::{CompareArgs, CompareFormat, ScoringArgs};
 use crate::eval::{check_read_once, say_what_is_odd};
 use crate::hints::{Warning, warn};
 use crate::notices::Speaker;
-use crate::page::terminal;
 use crate::session::Session;
 use crate::{Failure, Outcome, Run, model};
 use names::{Source, file_stem, names};
 use rerank::rerank;
-use view::View;
 
 /// Width of a report if the output is not a terminal.
 const PLAIN_WIDTH: usize = 160;
@@ -40,7 +35,10 @@ pub fn run(args: &CompareArgs, session: &Session) -> Run {
     args.models.splice(0..0, args.model.name.take());
     check(&args)?;
     let inputs = inputs(&args);
-    session.with_rejects(&args.reading, args.html.as_deref(), &inputs, || show(&report(&args, session)?, &args))
+    session.with_rejects(&args.reading, args.html.as_deref(), &inputs, || {
+        let report = report(&args, session)?;
+        show(&ComparisonView { report: &report, command: session.command_line.clone() }, &args)
+    })
 }
 
 /// The plan of a comparison, in the systems' order.
@@ -51,7 +49,7 @@ struct Plan {
     targets: Vec<Option<PathBuf>>,
 }
 
-fn report(args: &CompareArgs, session: &Session) -> Result<View, Failure> {
+fn report(args: &CompareArgs, session: &Session) -> Result<ComparisonReport, Failure> {
     let talk = session.talk;
     let base = rank_options(&args.scoring)?;
     let models = args.models.iter().map(|model| RankedModel::parse(model, base)).collect::<Result<Vec<_>, _>>()?;
@@ -74,7 +72,7 @@ fn report(args: &CompareArgs, session: &Session) -> Result<View, Failure> {
         found.evaluation.iter().for_each(|evaluation| say_what_is_odd(talk, &found.system.name, evaluation));
     }
     report.notes.splice(0..0, collection.notes);
-    Ok(View { report, command: session.command_line.clone() })
+    Ok(report)
 }
 
 /// Makes all systems, and keeps each one as soon as it is complete.
@@ -106,14 +104,14 @@ fn systems(
     Ok(systems)
 }
 
-fn show(view: &View, args: &CompareArgs) -> Run {
+fn show(view: &ComparisonView<'_>, args: &CompareArgs) -> Run {
     if let Some(path) = &args.html {
-        write_whole(path, html::page(view)?.as_bytes())?;
+        write_whole(path, view.html()?.as_bytes())?;
     }
     let text = match args.format {
         CompareFormat::Json => view.report.to_json(Some(&view.command)),
-        CompareFormat::Markdown => text::markdown(&view.report),
-        CompareFormat::Table => text::report(&view.report, terminal::width(PLAIN_WIDTH)),
+        CompareFormat::Markdown => view.markdown(),
+        CompareFormat::Table => view.text(width(PLAIN_WIDTH)),
     };
     io::stdout().write_all(text.as_bytes())?;
     Ok(Outcome::Done)

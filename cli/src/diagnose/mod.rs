@@ -1,14 +1,7 @@
 //! `nearsort diagnose`: reads, scores, lets the library analyse the results, and shows its report.
-//! All output comes from one [`View`]; terminal, JSON and HTML are functions of it.
+//! All output comes from one [`DiagnosisView`].
 
-mod charts;
 mod command;
-mod html;
-mod json;
-mod tables;
-mod text;
-mod view;
-mod words;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -19,17 +12,16 @@ use nearsort::diagnose::{
 use nearsort::eval::Resampling;
 use nearsort::io::write_whole;
 use nearsort::{Error, Model, RankOptions, Scoring};
+use nearsort_report::{DiagnosisView, width};
 
 use crate::args::{DiagnoseArgs, DiagnoseFormat, ScoringArgs, Talk};
 use crate::eval::check_read_once;
 use crate::hints::say;
 use crate::notices::Speaker;
-use crate::page::terminal;
 use crate::progress::Counter;
 use crate::reading::warn_of_readings;
 use crate::session::Session;
 use crate::{Failure, Outcome, Run, model};
-use view::View;
 
 /// Width of a report if the output is not a terminal.
 const PLAIN_WIDTH: usize = 110;
@@ -48,22 +40,22 @@ fn report(args: &DiagnoseArgs, session: &Session) -> Run {
     if let Some(found) = &mut report.recommendation {
         found.profile = command::completed(&found.profile, &args.model);
     }
-    let view = View {
+    let view = DiagnosisView {
         recommended: command::recommended(args, &report),
         by_profile: save_profile(args, &report, session)?,
-        report,
-        model: observed.model,
+        report: &report,
+        model: &observed.model,
         max_tokens: observed.max_tokens,
         tried_queries: observed.tried_queries,
-        notes: observed.notes,
+        notes: &observed.notes,
         command: session.command_line.clone(),
         seed: args.seed,
         resamples: resampling.resamples,
     };
     write_files(args, &view)?;
     let text = match args.format {
-        DiagnoseFormat::Json => json::document(&view)?,
-        DiagnoseFormat::Table => text::report(&view, terminal::width(PLAIN_WIDTH)),
+        DiagnoseFormat::Json => view.json()?,
+        DiagnoseFormat::Table => view.text(width(PLAIN_WIDTH)),
     };
     io::stdout().write_all(text.as_bytes())?;
     Ok(Outcome::Done)
@@ -171,12 +163,12 @@ fn save_profile(args: &DiagnoseArgs, report: &Report, session: &Session) -> Resu
     Ok(Some(command::with_profile(args, &path.display().to_string())))
 }
 
-fn write_files(args: &DiagnoseArgs, view: &View) -> Result<(), Failure> {
+fn write_files(args: &DiagnoseArgs, view: &DiagnosisView<'_>) -> Result<(), Failure> {
     if let Some(path) = &args.json {
-        write_whole(path, json::document(view)?.as_bytes())?;
+        write_whole(path, view.json()?.as_bytes())?;
     }
     if let Some(path) = &args.html {
-        write_whole(path, html::page(view)?.as_bytes())?;
+        write_whole(path, view.html()?.as_bytes())?;
     }
     Ok(())
 }

@@ -4,9 +4,9 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use nearsort::index::Index;
+use nearsort_report::visible;
 use serde_json::json;
 
-use crate::words::visible;
 use crate::{Failure, Outcome, Run};
 
 pub fn info(folder: &Path, as_json: bool) -> Run {

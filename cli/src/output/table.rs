@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use console::{Style, Term, measure_text_width};
 use nearsort::answer::{Ranked, RankedQuery, Rendered, Shape, explained};
 
-use crate::words::{in_cell, visible};
+use nearsort_report::{in_cell, visible};
 
 /// Width of a table if the output is not a terminal.
 const PLAIN_WIDTH: usize = 120;

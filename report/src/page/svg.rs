@@ -11,7 +11,7 @@ use plotters::coord::Shift;
 use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 
-use crate::Failure;
+use crate::ReportError;
 
 pub const WIDTH: u32 = 500;
 pub const HEIGHT: u32 = 290;
@@ -73,9 +73,9 @@ pub fn svg(height: u32, draw: impl FnOnce(&Area<'_>) -> Drawn) -> Result<String,
 }
 
 /// Returns all charts, or the error of the first that cannot be drawn.
-pub fn all<T>(charts: impl IntoIterator<Item = Result<T, String>>) -> Result<Vec<T>, Failure> {
+pub fn all<T>(charts: impl IntoIterator<Item = Result<T, String>>) -> crate::Result<Vec<T>> {
     let drawn: Result<Vec<T>, String> = charts.into_iter().collect();
-    drawn.map_err(|error| Failure::Error(format!("cannot draw a chart: {error}")))
+    drawn.map_err(ReportError::Chart)
 }
 
 fn themed(svg: &str, height: u32) -> String {

@@ -5,8 +5,8 @@ use std::ops::Range;
 use nearsort::eval::{EvalReport, RunReport};
 use plotters::prelude::*;
 
-use crate::Failure;
 use crate::page::svg::{Area, Drawn, MARGIN, drawn, told};
+use crate::{ReportError, Result};
 
 const SIZE: (u32, u32) = (1200, 480);
 /// Colours of Okabe and Ito, distinct for colour-blind readers and in grey.
@@ -39,14 +39,14 @@ struct Panel {
 }
 
 /// Draws the whole chart, and returns the text of an SVG file.
-pub fn svg(report: &EvalReport) -> Result<String, Failure> {
+pub fn svg(report: &EvalReport) -> Result<String> {
     let text = drawn(SIZE, |root| {
         told(root.fill(&WHITE))?;
         let (left, right) = root.split_horizontally(SIZE.0 / 2);
         draw(&left, &queries_panel(report))?;
         draw(&right, &depth_panel(report))
     });
-    text.map_err(|error| Failure::Error(format!("cannot draw the chart: {error}")))
+    text.map_err(ReportError::Chart)
 }
 
 /// Makes the panel of queries. With several runs it has their differences to the first one, each in

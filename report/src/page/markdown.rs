@@ -1,7 +1,7 @@
 //! Tables for a README.
 
 use super::table::Table;
-use crate::words::in_cell;
+use crate::text::in_cell;
 
 /// Returns a table with its title and note above; numbers are aligned to the right.
 pub fn table(table: &Table) -> String {

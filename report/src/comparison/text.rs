@@ -7,7 +7,7 @@ use super::tables;
 use crate::page::markdown;
 use crate::page::table::Table;
 use crate::page::terminal::{MIN_WIDTH, Page, clipped, cut_in_the_middle, padded};
-use crate::words::in_cell;
+use crate::text::in_cell;
 
 /// Maximum width; longer lines are hard to read.
 const MAX_WIDTH: usize = 180;

@@ -4,7 +4,7 @@ use nearsort::compare::{ComparisonReport, SystemKind, SystemReport};
 use nearsort::eval::{Interval, percentile};
 use plotters::prelude::*;
 
-use crate::Failure;
+use crate::Result;
 use crate::page::Chart;
 use crate::page::svg::{self, *};
 
@@ -18,7 +18,7 @@ type Point<'a> = (usize, &'a SystemReport, Interval);
 type Drawing = (Vec<(&'static str, String)>, String);
 
 /// Draws all charts that have data.
-pub fn all<'a>(report: &'a ComparisonReport) -> Result<Vec<Chart>, Failure> {
+pub fn all<'a>(report: &'a ComparisonReport) -> Result<Vec<Chart>> {
     let mean = |(at, system): (usize, &'a SystemReport)| Some((at, system, system.measured.first()?.mean()?));
     let points: Vec<Point<'_>> = report.systems.iter().enumerate().filter_map(mean).collect();
     let mut charts = Vec::new();

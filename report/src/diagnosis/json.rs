@@ -2,11 +2,11 @@
 
 use serde_json::json;
 
-use super::view::View;
-use crate::Failure;
+use super::view::DiagnosisView;
+use crate::{ReportError, Result};
 
-pub fn document(view: &View) -> Result<String, Failure> {
-    let failed = |error: serde_json::Error| Failure::Error(format!("the report cannot be written as JSON: {error}"));
+pub fn document(view: &DiagnosisView<'_>) -> Result<String> {
+    let failed = |error: serde_json::Error| ReportError::Json(error.to_string());
     let model = &view.model;
     let model = json!({
         "model": model.name,
@@ -27,7 +27,7 @@ pub fn document(view: &View) -> Result<String, Failure> {
         "notes": view.notes,
         "recommended_command": view.recommended,
         "profile_command": view.by_profile,
-        "report": serde_json::to_value(&view.report).map_err(failed)?,
+        "report": serde_json::to_value(view.report).map_err(failed)?,
     });
     serde_json::to_string_pretty(&document).map(|text| text + "\n").map_err(failed)
 }

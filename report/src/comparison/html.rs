@@ -2,9 +2,9 @@
 
 use nearsort::compare::{ComparisonReport, DisputedQuery, TopDocument};
 
-use super::view::View;
+use super::view::ComparisonView;
 use super::{charts, tables};
-use crate::Failure;
+use crate::Result;
 use crate::page::html::{self, bullets, chart, clipped, escaped, section, table};
 
 /// Characters of a query's and of a document's text that are shown.
@@ -13,8 +13,8 @@ const EXCERPT_CHARS: usize = 280;
 /// Opacity of a heat map's cell for full agreement; with more, the numbers are hard to read.
 const HEAT: f64 = 0.55;
 
-pub fn page(view: &View) -> Result<String, Failure> {
-    let report = &view.report;
+pub fn page(view: &ComparisonView<'_>) -> Result<String> {
+    let report = view.report;
     let charts: String = charts::all(report)?.iter().map(chart).collect();
     let all = std::iter::once(tables::overview(report)).chain(tables::others(report));
     let tables: String = all.map(|found| table(&found)).collect();
@@ -98,7 +98,7 @@ fn top(report: &ComparisonReport, top: &TopDocument) -> String {
     format!("<li><b>{}</b><span class=\"soft\">{grade}</span> {text}</li>\n", clipped(&top.id, 60))
 }
 
-fn made(view: &View) -> String {
+fn made(view: &ComparisonView<'_>) -> String {
     let resampling = &view.report.options.resampling;
     format!(
         "<pre><code>{}</code></pre>\n<p>nearsort {}. Intervals from {} bootstrap resamples, seed {}.</p>\n",

@@ -3,13 +3,13 @@
 use nearsort::diagnose::{Histogram, Quality, Report};
 use plotters::prelude::*;
 
-use crate::Failure;
+use crate::Result;
 use crate::page::Chart;
 use crate::page::svg::{self, *};
 use crate::page::table::percent;
 
 /// Draws all charts that have data.
-pub fn all(report: &Report, max_tokens: usize) -> Result<Vec<Chart>, Failure> {
+pub fn all(report: &Report, max_tokens: usize) -> Result<Vec<Chart>> {
     let mut charts = Vec::new();
     if let Some(quality) = &report.quality {
         charts.push(effect(report, quality));

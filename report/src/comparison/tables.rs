@@ -4,7 +4,7 @@ use nearsort::compare::{ComparisonReport, Cost, SystemReport};
 use nearsort::eval::{Interval, MeanAgreement, Measured, Test, percentile};
 
 use crate::page::table::{Row, Table, counts, percent, words};
-use crate::words::p_value;
+use crate::text::p_value;
 
 /// Cell for systems that are not measured, and for unknown values.
 const NOTHING: &str = "-";

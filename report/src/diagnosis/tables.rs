@@ -4,7 +4,7 @@ use nearsort::diagnose::{DepthSweep, Mode, Quality, Report, TRIED_CANDIDATES, Tr
 use nearsort::eval::Comparison;
 
 use crate::page::table::{Row, Table, counts, difference, interval, list, percent, words};
-use crate::words::p_value;
+use crate::text::p_value;
 
 /// Returns all tables that have data, in reading order.
 pub fn all(report: &Report) -> Vec<Table> {

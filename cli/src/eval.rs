@@ -1,8 +1,5 @@
-//! `nearsort eval`: measures and compares runs. The library computes an [`EvalReport`]; printing
-//! and drawing are functions of it.
-
-mod chart;
-mod tables;
+//! `nearsort eval`: measures and compares runs. The library computes an [`EvalReport`]; `nearsort-report` has
+//! its tables and its chart.
 
 use std::collections::HashSet;
 use std::io::{self, Write};
@@ -12,6 +9,7 @@ use nearsort::eval::{
     EvalOptions, EvalReport, EvaluatedRun, Evaluation, Measure, Resampling, curve_cutoffs, evaluate_run,
 };
 use nearsort::io::{Qrels, RunFile, write_whole};
+use nearsort_report::EvaluationView;
 
 use crate::args::{EvalArgs, EvalFormat, Talk};
 use crate::hints::{Warning, warn};
@@ -25,12 +23,13 @@ pub fn run(args: &EvalArgs, talk: Talk) -> Run {
     check(args, &measures)?;
     let qrels = Qrels::read(&args.qrels)?;
     let report = report(args, &qrels, measures, talk)?;
+    let view = EvaluationView { report: &report, per_query: args.per_query };
     if let Some(path) = &args.plot {
-        write_whole(path, chart::svg(&report)?.as_bytes())?;
+        write_whole(path, view.chart()?.as_bytes())?;
     }
     let text = match args.format {
-        EvalFormat::Table => tables::plain(&report, args.per_query),
-        EvalFormat::Markdown => tables::markdown(&report, args.per_query),
+        EvalFormat::Table => view.text(),
+        EvalFormat::Markdown => view.markdown(),
         EvalFormat::Json => report.to_json(args.per_query),
         EvalFormat::Csv => report.to_csv(args.per_query),
     };

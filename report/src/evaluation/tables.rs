@@ -6,7 +6,7 @@ use nearsort::eval::{Aggregate, Compared, EvalReport, Interval, Measured, Test};
 use crate::page::grid::Grid;
 use crate::page::table::words;
 use crate::page::terminal::width;
-use crate::words::{in_cell, p_value, visible};
+use crate::text::{in_cell, p_value, visible};
 
 /// Width of a table if the output is not a terminal.
 const PLAIN_WIDTH: usize = 160;

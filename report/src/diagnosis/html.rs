@@ -4,17 +4,17 @@
 
 use nearsort::diagnose::{Finding, Moved, Recommendation, VerdictKind, WorstQuery};
 
-use super::view::View;
+use super::view::DiagnosisView;
 use super::{charts, tables, words};
-use crate::Failure;
+use crate::Result;
 use crate::page::html::{self, bullets, chart, clipped, escaped, section, table};
 
 /// Maximum characters of a query's text.
 const QUERY_CHARS: usize = 1000;
 
-pub fn page(view: &View) -> Result<String, Failure> {
-    let charts: String = charts::all(&view.report, view.max_tokens)?.iter().map(chart).collect();
-    let report = &view.report;
+pub fn page(view: &DiagnosisView<'_>) -> Result<String> {
+    let charts: String = charts::all(view.report, view.max_tokens)?.iter().map(chart).collect();
+    let report = view.report;
     let sections = [
         verdict(view),
         section(
@@ -31,8 +31,8 @@ pub fn page(view: &View) -> Result<String, Failure> {
     Ok(html::document(&format!("nearsort diagnosis: {}", report.setting.configuration), &sections.concat()))
 }
 
-fn verdict(view: &View) -> String {
-    let report = &view.report;
+fn verdict(view: &DiagnosisView<'_>) -> String {
+    let report = view.report;
     let class = match report.verdict.kind {
         VerdictKind::Helps => "helps",
         VerdictKind::Hurts => "hurts",
@@ -49,11 +49,11 @@ fn verdict(view: &View) -> String {
         counts.judged_queries,
         counts.candidates,
         counts.documents,
-        bullets(&view.notes),
+        bullets(view.notes),
     )
 }
 
-fn recommendation(view: &View, found: &Recommendation) -> String {
+fn recommendation(view: &DiagnosisView<'_>, found: &Recommendation) -> String {
     let said = words::action(found.action);
     let command = |command: &String| format!("<pre><code>{}</code></pre>\n", escaped(command));
     let typed = view.recommended.as_ref().map(command).unwrap_or_default();
@@ -86,7 +86,7 @@ fn finding(finding: &Finding) -> String {
     )
 }
 
-fn worst(view: &View) -> String {
+fn worst(view: &DiagnosisView<'_>) -> String {
     let quality = view.report.quality.as_ref();
     quality.into_iter().flat_map(|quality| &quality.worst).map(worst_query).collect()
 }
@@ -113,7 +113,7 @@ fn moved(moved: &Moved) -> String {
     )
 }
 
-fn made(view: &View) -> String {
+fn made(view: &DiagnosisView<'_>) -> String {
     let (model, setting) = (&view.model, &view.report.setting);
     let prompt =
         |prompt: &str| if prompt.is_empty() { "none".to_owned() } else { format!("“{}”", clipped(prompt, 200)) };

@@ -3,10 +3,10 @@
 use console::{Style, truncate_str};
 use nearsort::diagnose::{Finding, Moved, Recommendation, Severity, VerdictKind, WorstQuery};
 
-use super::view::View;
+use super::view::DiagnosisView;
 use super::{tables, words};
 use crate::page::terminal::{MIN_WIDTH, Page, clipped, padded};
-use crate::words::in_cell;
+use crate::text::in_cell;
 
 /// Maximum width; longer lines are hard to read.
 const MAX_WIDTH: usize = 120;
@@ -15,9 +15,9 @@ const QUERY_WIDTH: usize = 240;
 /// Maximum columns of a document's id.
 const ID_WIDTH: usize = 12;
 
-pub fn report(view: &View, width: usize) -> String {
+pub fn report(view: &DiagnosisView<'_>, width: usize) -> String {
     let page = Page { width: width.clamp(MIN_WIDTH, MAX_WIDTH) };
-    let report = &view.report;
+    let report = view.report;
     let mut parts = vec![page.verdict(view)];
     if !view.notes.is_empty() {
         let notes: Vec<String> = view.notes.iter().map(|note| page.bullet(&in_cell(note))).collect();
@@ -42,7 +42,7 @@ pub fn report(view: &View, width: usize) -> String {
 }
 
 impl Page {
-    fn verdict(&self, view: &View) -> String {
+    fn verdict(&self, view: &DiagnosisView<'_>) -> String {
         let verdict = &view.report.verdict;
         let style = match verdict.kind {
             VerdictKind::Helps => Style::new().green().bold(),
@@ -106,7 +106,7 @@ impl Page {
         truncate_str(&line, self.width, "…").into_owned()
     }
 
-    fn recommendation(&self, view: &View, found: &Recommendation) -> String {
+    fn recommendation(&self, view: &DiagnosisView<'_>, found: &Recommendation) -> String {
         let said = words::action(found.action);
         let mut lines =
             vec![self.heading("Recommendation"), self.wrapped(&format!("{said}: {}.", in_cell(&found.reason)), 0)];

@@ -3,7 +3,7 @@
 use console::{Style, Term, measure_text_width, truncate_str};
 
 use super::table::Table;
-use crate::words::{in_cell, visible};
+use crate::text::{in_cell, visible};
 
 /// Minimum width of a page.
 pub const MIN_WIDTH: usize = 40;
