@@ -18,6 +18,7 @@ fmt:
 clippy:
 	$(CARGO) clippy --release --all-targets -- -D warnings
 	$(CARGO) clippy --release -p nearsort --no-default-features --lib -- -D warnings
+	$(CARGO) clippy --release -p nearsort --no-default-features --features eval --lib -- -D warnings
 
 # The real model is fetched on the first run (the hub, else pip); without it the tests fail.
 test:

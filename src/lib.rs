@@ -72,11 +72,14 @@ pub mod blend;
 pub mod cache;
 pub mod call;
 pub mod candle_backend;
+#[cfg(feature = "diagnose")]
 pub mod compare;
+#[cfg(feature = "diagnose")]
 pub mod diagnose;
 pub mod encoder;
 pub mod engine;
 pub mod error;
+#[cfg(feature = "eval")]
 pub mod eval;
 mod foreign;
 mod hex;
@@ -103,8 +106,16 @@ mod threads;
 
 /// The cargo features of this build.
 pub const FEATURES: &[&str] = &[
+    #[cfg(feature = "cache")]
+    "cache",
     #[cfg(feature = "candle")]
     "candle",
+    #[cfg(feature = "diagnose")]
+    "diagnose",
+    #[cfg(feature = "eval")]
+    "eval",
+    #[cfg(feature = "files")]
+    "files",
     #[cfg(feature = "hub")]
     "hub",
     #[cfg(feature = "parquet")]

@@ -69,6 +69,7 @@ impl CachedModel {
         CacheKey(key)
     }
 
+    #[cfg(feature = "cache")]
     pub(super) fn prefix(&self) -> &[u8; MODEL_BYTES] {
         &self.prefix
     }

@@ -13,15 +13,10 @@ use heed::{CommitOrAbort, Database, Env, EnvFlags, EnvOpenOptions, MdbError, Put
 
 use super::pages::{self, Snapshot};
 use super::record::{self, Entry, record_key};
-use super::{CacheKey, stamp};
+use super::{CacheKey, DEFAULT_MAX_BYTES, MIN_MAX_BYTES, stamp};
 use crate::error::Remedy;
 use crate::io::PositionedFile;
 use crate::{Error, Result};
-
-/// Default limit of a cache: 4 GiB, some two million vectors of 384 components.
-pub const DEFAULT_MAX_BYTES: u64 = 4 << 30;
-/// The smallest limit.
-pub const MIN_MAX_BYTES: u64 = 1 << 20;
 
 /// Version of the layout of the tables. A cache with another version belongs to another release.
 const FORMAT: u32 = 1;

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use super::record::record_key;
 use super::*;
 use crate::encoder::Role;
 use crate::io::PositionedFile;

@@ -46,6 +46,7 @@ mod measured;
 mod names;
 mod ranking;
 mod report;
+#[cfg(feature = "diagnose")]
 mod sample;
 mod significance;
 
@@ -61,7 +62,9 @@ pub use measure::{Measure, MeasureKind};
 pub(crate) use measured::MeasuredDocument;
 pub use measured::{Aggregate, Compared, Measured, measure_runs};
 pub use ranking::{JudgedCandidates, JudgedRanking};
+#[cfg(feature = "diagnose")]
 pub(crate) use report::Pairs;
 pub use report::{EvalOptions, EvalReport, EvaluatedRun, RunReport};
+#[cfg(feature = "diagnose")]
 pub(crate) use sample::draw;
 pub use significance::{Interval, Resampling, bootstrap_mean, holm, percentile, randomisation_test, t_test};

@@ -115,6 +115,7 @@ pub use journal::Journal;
 pub use options::{BadRows, CHUNK_BYTES, MAX_ROW_BYTES, ReadOptions};
 pub use parquet_results::ParquetResults;
 pub use paths::expand_paths;
+#[cfg(feature = "cache")]
 pub(crate) use positioned::PositionedFile;
 pub use qrels::{Grades, Qrels};
 pub use queries::{Query, read_delimited_queries, read_queries};

@@ -86,11 +86,18 @@ impl Compression {
     }
 
     /// Returns the decompressor of a whole file, which may consist of several streams.
+    #[cfg(feature = "files")]
     fn decoder(self, packed: BufReader<Uninterrupted>) -> io::Result<Bytes> {
         Ok(match self {
             Self::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(packed)),
             Self::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(packed)?),
         })
+    }
+
+    /// Always fails: this build unpacks nothing.
+    #[cfg(not(feature = "files"))]
+    fn decoder(self, _: BufReader<Uninterrupted>) -> io::Result<Bytes> {
+        Err(io::Error::new(io::ErrorKind::Unsupported, crate::Error::FeatureOff { feature: "files" }))
     }
 }
 
