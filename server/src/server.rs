@@ -99,10 +99,13 @@ impl Server {
             error = warm_up_and_keep_house(&app) => Err(error),
         };
         phase.send_replace(Phase::Draining);
-        tracing::info!(tokens = app.admission.queued(), "draining");
+        if ended.is_ok() {
+            tracing::info!(tokens = app.admission.queued(), "draining");
+        }
         let drained = async { while serving.join_next().await.is_some() {} };
         let drained = std::pin::pin!(drained);
-        let time = if ended.is_ok() { time_outs.drain } else { Duration::ZERO };
+        // A server that could not start has answered nothing but probes.
+        let time = if ended.is_ok() { time_outs.drain } else { LAST_WORDS };
         drain(drained, &phase, async {
             tokio::select! {
                 () = tokio::time::sleep(time) => (),

@@ -7,7 +7,7 @@ mod blocks;
 mod figures;
 mod links;
 mod reference;
-mod transcript;
+pub mod transcript;
 
 use std::fs;
 use std::path::{Path, PathBuf};

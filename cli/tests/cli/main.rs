@@ -39,3 +39,5 @@ mod stages;
 mod support;
 #[cfg(unix)]
 mod terminal;
+#[cfg(unix)]
+mod transcripts;

@@ -72,6 +72,29 @@ impl Shell {
         Ok(())
     }
 
+    /// Runs each command of a transcript. `None` if they print what stands there, numbers aside;
+    /// otherwise what the first of them prints instead, and the transcript as it goes.
+    pub fn as_it_goes(&self, lines: &[String]) -> Result<Option<(String, String)>, String> {
+        let (mut complaint, mut session) = (None, Vec::new());
+        for (command, mut expected) in commands(lines)? {
+            let (_, printed) = self.run(&command);
+            let printed: Vec<String> = printed.lines().map(|line| line.trim_end().to_owned()).collect();
+            let texts = |lines: &[String]| lines.join("\n");
+            let is_as_expected = {
+                let [expected, printed] =
+                    [&expected, &printed].map(|lines| lines.iter().map(String::as_str).collect::<Vec<_>>());
+                matches(&expected, &printed, true)
+            };
+            if !is_as_expected {
+                let said = format!("$ {command}\nprints\n{}\nand not\n{}", texts(&printed), texts(&expected));
+                complaint.get_or_insert(said);
+                expected = printed;
+            }
+            session.push(format!("$ {command}\n{}", texts(&expected)).trim_end().to_owned());
+        }
+        Ok(complaint.map(|said| (said, session.join("\n\n") + "\n")))
+    }
+
     /// What the program says of the options of commands that are not run.
     pub fn unknown_options(&self, lines: &[String]) -> Vec<String> {
         let script =
