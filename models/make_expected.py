@@ -6,6 +6,7 @@
     python models/make_expected.py tiny                     # needs no download
     python models/make_expected.py cross                    # nor does this
     python models/make_expected.py variants                 # nor this; needs the tiny ones
+    python models/make_expected.py static                   # nor this
 
 `parity` writes, from sentence-transformers on the CPU in f32, one text at a time:
     parity/texts.jsonl                     {"id", "text"}, one per line
@@ -19,6 +20,8 @@ hub, each with an expected.json (see tiny_models.py).
 `cross` writes models/cross-tiny-*/: the same for cross-encoders (see cross_encoders.py,
 modular_cross_encoders.py and logit_score.py).
 `variants` writes models/variants/: tiny models with other files (see variants.py).
+`static` writes models/static-tiny*/: static models, by model2vec and sentence-transformers (see
+static_models.py).
 
 Every text is encoded alone, so that padding has no part in the numbers. Running
 this twice writes the same bytes; other versions of torch may differ in the last
@@ -159,7 +162,8 @@ def main():
     tiny = commands.add_parser("tiny", help="tiny random checkpoints and their numbers")
     cross = commands.add_parser("cross", help="tiny random cross-encoders and their numbers")
     variants = commands.add_parser("variants", help="tiny models with other files and their numbers")
-    for command in (tiny, cross, variants):
+    static = commands.add_parser("static", help="tiny random static models and their numbers")
+    for command in (tiny, cross, variants, static):
         command.add_argument("--out", type=pathlib.Path, default=HERE, help="where to put the folders")
     args = parser.parse_args()
     torch.set_num_threads(1)  # one order of summation on every machine
@@ -171,6 +175,10 @@ def main():
         write_tiny(args.out, versions())
     elif args.command == "variants":
         write_variants(args.out, versions())
+    elif args.command == "static":
+        from static_models import write_static  # needs model2vec, which the others do not
+
+        write_static(args.out, {**versions(), "model2vec": importlib.metadata.version("model2vec")})
     else:
         write_cross(args.out, versions())
         write_modular(args.out, versions())

@@ -30,6 +30,7 @@ mod reading;
 mod reranking;
 mod scoring;
 mod service;
+mod static_models;
 mod store;
 mod support;
 mod variants;

@@ -148,7 +148,6 @@ fn what_is_no_embedding_model_is_refused_as_what_it_is() {
         (first("sentence_transformers.sparse_encoder.models.MLMTransformer"), "sparse encoder"),
         (alone("sentence_transformers.models.Router"), "a router"),
         (first("sentence_transformers.models.Asym"), "a router"),
-        (first("sentence_transformers.models.StaticEmbedding"), "a table of word vectors"),
         (first("sentence_transformers.models.WordEmbeddings"), "a table of word vectors"),
         (first("sentence_transformers.models.CLIPModel"), "images and texts"),
         (alone("sentence_transformers.models.CNN"), "a network of its own"),

@@ -116,7 +116,7 @@ impl Reader<'_> {
     }
 
     /// Checks the fields of one file. `more` are fields that are checked already.
-    fn audit(&mut self, file: &str, content: &Value, fields: &Fields, more: &Fixed) -> Result<()> {
+    pub(super) fn audit(&mut self, file: &str, content: &Value, fields: &Fields, more: &Fixed) -> Result<()> {
         self.check_fixed(file, content, fields.fixed)?;
         let fixed = || fields.fixed.iter().chain(more).map(|(field, _)| *field);
         let is_known = |name: &str| {

@@ -21,6 +21,7 @@ use super::overrides::Overrides;
 use super::pooling::Pooling;
 use super::reader::{CONFIG, Finding, MODULES, PROMPTS, Reader, TOKENIZER, TOKENIZER_CONFIG};
 use super::reading::Caps;
+use super::table_source::TableSource;
 use super::tokenizer_settings::TokenizerSettings;
 use super::transformer_file::TransformerFile;
 use crate::store::ModelFiles;
@@ -66,12 +67,14 @@ pub struct Contract {
     pub(crate) token_dim: usize,
     /// The modules that turn hidden states into a vector, in order.
     pub(crate) modules: Vec<Module>,
-    /// The whole config.json.
+    /// The table of a static model; `None` for a transformer.
+    pub(crate) table: Option<TableSource>,
+    /// The whole config.json; null for a static model without one.
     pub(crate) config: Value,
 }
 
 /// transformers' `VERY_LARGE_INTEGER` (1e30) and other ways of saying "no limit".
-const NO_LIMIT: u64 = 1 << 31;
+pub(super) const NO_LIMIT: u64 = 1 << 31;
 
 impl Contract {
     /// Reads the files of a model and applies the user's overrides.
@@ -177,7 +180,11 @@ impl<'de> Visitor<'de> for VocabularyCounter {
 
 impl Reader<'_> {
     fn contract(mut self, overrides: &Overrides) -> Result<Contract> {
-        let config = self.json(CONFIG)?.ok_or_else(|| self.unusable(CONFIG, "the file is missing"))?;
+        let config = self.json(CONFIG)?;
+        if self.is_static(config.as_ref().unwrap_or(&Value::Null))? {
+            return self.static_contract(config.unwrap_or(Value::Null), overrides);
+        }
+        let config = config.ok_or_else(|| self.unusable(CONFIG, "the file is missing"))?;
         numbers::check(&mut self, &config)?;
         let model_type = config["model_type"].as_str().unwrap_or_default().to_owned();
         if self.is_late_interaction()? {
@@ -220,6 +227,7 @@ impl Reader<'_> {
             findings: self.findings,
             late_interaction: None,
             caps: Caps::default(),
+            table: None,
             config,
         })
     }
@@ -242,7 +250,7 @@ impl Reader<'_> {
     }
 
     /// Returns the features at the end of the modules. One of them must be one vector of the text.
-    fn shapes(&self, modules: &[Module], hidden_size: usize) -> Result<Shapes> {
+    pub(super) fn shapes(&self, modules: &[Module], hidden_size: usize) -> Result<Shapes> {
         let shapes = shapes(modules, hidden_size).map_err(|message| self.unusable(MODULES, &message))?;
         match shapes.get(SENTENCE) {
             Some(Shape::Vector(_)) => Ok(shapes),
@@ -259,7 +267,7 @@ impl Reader<'_> {
         }
     }
 
-    fn check_dim(&self, full_dim: usize, wanted: Option<usize>) -> Result<()> {
+    pub(super) fn check_dim(&self, full_dim: usize, wanted: Option<usize>) -> Result<()> {
         match wanted {
             Some(dim) if dim == 0 || dim > full_dim => {
                 let why = format!("{dim}: the model's vectors have 1 to {full_dim} components");
@@ -271,7 +279,7 @@ impl Reader<'_> {
 
     /// Returns the number of components that the model's files keep, if it is less than `full_dim`.
     /// sentence-transformers does not rescale the cut vector.
-    fn truncate_dim(&self, full_dim: usize) -> Result<Option<usize>> {
+    pub(super) fn truncate_dim(&self, full_dim: usize) -> Result<Option<usize>> {
         let own = self.json(PROMPTS)?.filter(|_| self.files.path(MODULES).is_some());
         match &own.unwrap_or(Value::Null)["truncate_dim"] {
             Value::Null => Ok(None),
@@ -385,7 +393,7 @@ impl Reader<'_> {
 
     /// Returns (query prompt, document prompt, all prompts by name): the user's, else the model's,
     /// else the registry's.
-    fn prompts(&mut self, overrides: &Overrides) -> Result<(String, String, BTreeMap<String, String>)> {
+    pub(super) fn prompts(&mut self, overrides: &Overrides) -> Result<(String, String, BTreeMap<String, String>)> {
         let config = self.prompt_file()?;
         let named = |names: &[&str]| {
             names.iter().find_map(|name| config["prompts"][name].as_str().filter(|prompt| !prompt.is_empty()))
@@ -447,7 +455,7 @@ fn last_pooling(modules: &[Module]) -> Pooling {
     modules.iter().rev().find_map(pooling).unwrap_or(Pooling::Mean)
 }
 
-fn dense_folder(module: &Module) -> Option<String> {
+pub(super) fn dense_folder(module: &Module) -> Option<String> {
     if let Module::Dense(dense) = module { Some(dense.folder.clone()) } else { None }
 }
 

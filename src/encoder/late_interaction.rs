@@ -103,6 +103,7 @@ impl Reader<'_> {
             caps: Caps::default(),
             token_dim: shapes[TOKENS].width(),
             modules,
+            table: None,
             config,
         })
     }

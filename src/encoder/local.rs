@@ -23,6 +23,7 @@ use super::backend::{choose, load_backend};
 use super::batches::{Tokens, Work};
 use super::local_options::LocalEncoderOptions;
 use super::pipeline::{Features, Pipeline};
+use super::static_model::{check_options, load_table};
 use super::tokenized::TokenizedText;
 use super::tokenizer::TextTokenizer;
 use super::version::arithmetic_version;
@@ -81,16 +82,25 @@ impl LocalEncoder {
             return Err(Error::InvalidOption { option: "batch_tokens", why: "must be at least 1".into() });
         }
         let threads = Threads::new(options.threads)?;
-        let (engine, precision) = choose(&contract.config, &options)?;
+        let arithmetic = match contract.table {
+            Some(_) => check_options(&files.name, &options)?,
+            None => choose(&contract.config, &options)?,
+        };
+        let (engine, precision) = arithmetic;
         let load = || {
-            let arithmetic = (engine, precision);
+            if let Some(source) = &contract.table {
+                let tokenizer = TextTokenizer::load(&files, &contract)?;
+                let table = load_table(&files, source, tokenizer.shared().inner())?;
+                return Ok::<_, Error>((tokenizer, Box::new(table) as Box<dyn Backend>));
+            }
             let longest = contract.longest_text();
             let backend = || load_backend(&files, &contract.config, arithmetic, options.device, longest);
-            rayon::join(|| TextTokenizer::load(&files, &contract), backend)
+            let (tokenizer, backend) = rayon::join(|| TextTokenizer::load(&files, &contract), backend);
+            Ok((tokenizer?, backend?))
         };
-        let (tokenizer, backend) = threads.run(load)?;
+        let loaded = threads.run(load)?;
         let pipeline = Pipeline::load(&files, &contract.modules, contract.hidden_size)?;
-        let (tokenizer, backend) = (tokenizer?, backend?);
+        let (tokenizer, backend) = loaded?;
         if let Some(tokens) = contract.longest_partly_seen() {
             backend.check_expanded(tokens)?;
         }
@@ -201,6 +211,11 @@ impl LocalEncoder {
         self.precision
     }
 
+    /// Returns true for a static model: a table of token vectors, whose mean is a text's vector.
+    pub fn is_static(&self) -> bool {
+        self.contract.table.is_some()
+    }
+
     /// Returns the bytes that the weights take. Models with another [`Reading`] share them.
     pub fn memory(&self) -> ModelMemory {
         self.backend.memory()
@@ -267,7 +282,7 @@ impl LocalEncoder {
             })?;
             let lengths = Lengths::new(texts.len());
             for (index, text) in tokenized.iter().enumerate() {
-                lengths.note(index, (text.ids.len(), text.content.len()), text.unknown, text.truncated);
+                lengths.note(index, (text.ids.len(), text.own()), text.unknown, text.truncated);
             }
             Ok(embeddings(vectors, lengths.into_inner()))
         })?
@@ -497,7 +512,7 @@ impl TokenEncoder for LocalEncoder {
             call,
             tokenize: &|index| {
                 let text = self.tokenize_one(texts, index, role)?;
-                lengths.note(index, (text.ids.len(), text.content.len()), text.unknown, text.truncated);
+                lengths.note(index, (text.ids.len(), text.own()), text.unknown, text.truncated);
                 Ok(text)
             },
             forward: &|batch: &[(usize, &TokenizedText)], threads| self.forward(batch, threads, call, sink),

@@ -26,6 +26,8 @@ mod pooling;
 mod reader;
 mod reading;
 mod shared_tokenizer;
+mod static_model;
+mod table_source;
 mod token;
 mod token_names;
 mod tokenized;
@@ -36,6 +38,7 @@ mod transformer_file;
 mod verification;
 mod version;
 mod weights_check;
+mod word_ids;
 
 use std::fmt;
 use std::ops::Range;

@@ -120,7 +120,8 @@ fn unsupported(name: &str) -> &'static str {
     match name {
         "Transformer" => "a transformer behind the first module",
         "Router" | "Asym" => "a router, which sends queries and documents through different modules",
-        "StaticEmbedding" | "WordEmbeddings" | "BoW" => "a table of word vectors in place of a transformer",
+        "StaticEmbedding" => "a table of token vectors behind the first module",
+        "WordEmbeddings" | "BoW" => "a table of word vectors in place of a transformer",
         "CLIPModel" => "a model of images and texts",
         "CNN" | "LSTM" => "a network of its own over word vectors",
         "WordWeights" => "a weight per word",
@@ -146,6 +147,8 @@ impl Reader<'_> {
             let missing = |field| self.unusable(MODULES, &format!("an entry has no '{field}'"));
             let class = text(entry, "type").ok_or_else(|| missing("type"))?;
             let path = text(entry, "path").ok_or_else(|| missing("path"))?;
+            // model2vec writes `.` for the model's own folder.
+            let path = if path == "." { String::new() } else { path };
             Ok(Listed { class, path, more: more(entry) })
         });
         listed.collect::<Result<Vec<_>>>().map(Some)
@@ -182,7 +185,7 @@ impl Reader<'_> {
     }
 
     /// Reads one module; `None` for a module that does nothing outside training.
-    fn module(&mut self, entry: &Listed, before: &[Module], hidden_size: usize) -> Result<Option<Module>> {
+    pub(super) fn module(&mut self, entry: &Listed, before: &[Module], hidden_size: usize) -> Result<Option<Module>> {
         if let Some(config) = self.json(&entry.file("config.json"))?.filter(|_| !entry.path.is_empty()) {
             self.audit_module(entry, &config)?;
         }
@@ -233,9 +236,9 @@ impl Reader<'_> {
         self.unusable(file, &message)
     }
 
-    fn refused(&self, entry: &Listed) -> Error {
+    pub(super) fn refused(&self, entry: &Listed) -> Error {
         let message = format!(
-            "the module '{}' is not supported: it is {}; supported are Transformer (first), Pooling, Dense, LayerNorm, Normalize and Dropout",
+            "the module '{}' is not supported: it is {}; supported are Transformer or StaticEmbedding (first), Pooling, Dense, LayerNorm, Normalize and Dropout",
             entry.class,
             if entry.is_known_package() { unsupported(entry.name()) } else { OTHER }
         );

@@ -18,8 +18,17 @@ pub(crate) struct TokenizedText {
     pub attended: usize,
     /// Number of the text's tokens that stand for words outside the vocabulary.
     pub unknown: u32,
+    /// Number of the text's tokens that are not in `ids`, because the model leaves them out.
+    pub left_out: usize,
     /// True if the text had more tokens.
     pub truncated: bool,
+}
+
+impl TokenizedText {
+    /// Returns the number of the text's own tokens, with those that the model leaves out.
+    pub fn own(&self) -> usize {
+        self.content.len() + self.left_out
+    }
 }
 
 /// Returns the id of the unknown token, if there is one.

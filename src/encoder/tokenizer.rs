@@ -7,8 +7,11 @@ use tokenizers::Encoding;
 
 use super::late_interaction::{trim_end, trim_start};
 use super::late_tokens::LateTokens;
+use super::reader::TOKENIZER;
 use super::reading::Caps;
 use super::shared_tokenizer::{BYTES_PER_TOKEN, SharedTokenizer, no_room};
+use super::static_model::StaticReading;
+use super::table_source::TableSource;
 use super::tokenized::TokenizedText;
 use super::{Contract, Role, tokenizer_file};
 use crate::store::ModelFiles;
@@ -60,6 +63,8 @@ pub(crate) struct TextTokenizer {
     special: usize,
     /// The token handling of a late-interaction model.
     late: Option<LateTokens>,
+    /// The rules of a model2vec model.
+    model2vec: Option<StaticReading>,
     query_prompt: String,
     document_prompt: String,
     /// True if truncation cuts the beginning of a text, not its end.
@@ -87,12 +92,22 @@ impl Located {
 
 impl TextTokenizer {
     pub(crate) fn load(files: &ModelFiles, contract: &Contract) -> Result<Self> {
+        if let Some(source) = &contract.table {
+            return Self::load_static(files, source, contract);
+        }
         let unusable = |message: String| Error::ModelFile { path: files.dir.join("tokenizer.json"), message };
         let mut tokenizer = tokenizer_file::read(files, contract.least_limit(), false)?;
         contract.tokenizer.apply(files, &mut tokenizer)?;
         let resolve = |late| LateTokens::resolve(&mut tokenizer, contract, late).map_err(unusable);
         let late = contract.late_interaction.as_ref().map(resolve).transpose()?;
         Ok(Self::of(Arc::new(SharedTokenizer::new(tokenizer, contract.lower_case)), late, contract))
+    }
+
+    fn load_static(files: &ModelFiles, source: &TableSource, contract: &Contract) -> Result<Self> {
+        let tokenizer = tokenizer_file::read_without_special(files, &format!("{}{TOKENIZER}", source.folder))?;
+        let model2vec = StaticReading::of(source, &tokenizer);
+        let shared = Arc::new(SharedTokenizer::of_static_model(tokenizer));
+        Ok(Self { model2vec, ..Self::of(shared, None, contract) })
     }
 
     fn of(shared: Arc<SharedTokenizer>, late: Option<LateTokens>, contract: &Contract) -> Self {
@@ -102,6 +117,7 @@ impl TextTokenizer {
             special: shared.special(false),
             shared,
             late,
+            model2vec: None,
             query_prompt: contract.query_prompt.clone(),
             document_prompt: contract.document_prompt.clone(),
             cuts_left: contract.cuts_left(),
@@ -117,7 +133,7 @@ impl TextTokenizer {
     pub(crate) fn with_contract(&self, contract: &Contract) -> Result<Self> {
         let late = self.late.as_ref().map(|late| late.with_max_tokens(contract.max_tokens));
         match self.special < contract.least_limit() {
-            true => Ok(Self::of(Arc::clone(&self.shared), late, contract)),
+            true => Ok(Self { model2vec: self.model2vec, ..Self::of(Arc::clone(&self.shared), late, contract) }),
             false => Err(no_room(contract.max_tokens, self.special)),
         }
     }
@@ -133,7 +149,30 @@ impl TextTokenizer {
     }
 
     fn tokenize_part(&self, text: &str, role: Role) -> Result<TokenizedText> {
+        let beginning = self.characters(text, role);
+        let tokenized = self.tokenize_beginning(beginning, role)?;
+        Ok(TokenizedText { truncated: tokenized.truncated || beginning.len() < text.len(), ..tokenized })
+    }
+
+    /// Returns the part of a text that a limit in characters allows.
+    fn characters<'a>(&self, text: &'a str, role: Role) -> &'a str {
+        match &self.model2vec {
+            // Which characters count is only defined for a text that is cut at its end.
+            Some(rules) if !self.cuts_left => {
+                rules.beginning(text, self.limit(role), self.prompt(role).chars().count())
+            }
+            _ => text,
+        }
+    }
+
+    fn tokenize_beginning(&self, text: &str, role: Role) -> Result<TokenizedText> {
         let prompt = self.prompt(role);
+        if prompt.is_empty()
+            && !self.cuts_left
+            && let Some((ids, truncated)) = self.shared.ids(text, self.room(role))?
+        {
+            return Ok(self.without_left_out(0..ids.len(), ids, truncated));
+        }
         // Offsets are only needed to separate the prompt's tokens from the text's, and they cost
         // time.
         let with_offsets = !prompt.is_empty();
@@ -145,14 +184,31 @@ impl TextTokenizer {
             }
         };
         let content = self.content(&encoding, prompt);
-        let ids = encoding.get_ids();
-        let unknown = self.shared.count_unknown(&ids[content.clone()]);
-        let (ids, attended) = (ids.to_vec(), ids.len());
-        let tokenized = TokenizedText { content, skipped: Vec::new(), attended, unknown, ids, truncated };
+        let tokenized = self.without_left_out(content, encoding.get_ids().to_vec(), truncated);
         Ok(match &self.late {
             Some(late) => late.read(tokenized, role),
             None => tokenized,
         })
+    }
+
+    /// Returns a text with these ids, less those that the model leaves out. `content` are the places
+    /// of the text's own tokens.
+    fn without_left_out(&self, content: Range<usize>, mut ids: Vec<u32>, truncated: bool) -> TokenizedText {
+        let unknown = self.shared.count_unknown(&ids[content.clone()]);
+        let (mut content, mut left_out) = (content, 0);
+        if let Some(id) = self.left_out() {
+            let count = |ids: &[u32]| ids.iter().filter(|other| **other == id).count();
+            let before = count(&ids[..content.start]);
+            left_out = count(&ids[content.clone()]);
+            content = content.start - before..content.end - before - left_out;
+            ids.retain(|other| *other != id);
+        }
+        let attended = ids.len();
+        TokenizedText { content, skipped: Vec::new(), attended, unknown, left_out, ids, truncated }
+    }
+
+    fn left_out(&self) -> Option<u32> {
+        self.model2vec.and_then(|rules| rules.left_out)
     }
 
     /// Returns the byte range of the text that the cap of its role allows.
@@ -169,7 +225,12 @@ impl TextTokenizer {
         let own = self.shared.count(text)?;
         match self.caps.most(role).filter(|&most| own > most) {
             Some(most) => Ok((own, most)),
-            None => Ok((self.count(text, role)?, self.limit(role))),
+            None => {
+                let (count, limit) = (self.count(text, role)?, self.limit(role));
+                // A text may be too long in characters alone.
+                let is_cut = self.characters(text, role).len() < text.len();
+                Ok((if is_cut { count.max(limit + 1) } else { count }, limit))
+            }
         }
     }
 
@@ -197,14 +258,15 @@ impl TextTokenizer {
     }
 
     fn locate_part(&self, text: &str, role: Role) -> Result<Vec<Range<usize>>> {
-        let prompt = self.prompt(role);
+        let (prompt, text) = (self.prompt(role), self.characters(text, role));
         let encoding = match self.cuts_left {
             true => self.ending(prompt, text, role, true)?.0,
             false => self.beginning((prompt, text), role, BYTES_PER_TOKEN, true, Ends::Exact)?.encoding,
         };
         let content = self.content(&encoding, prompt);
-        let own = encoding.get_offsets()[content.clone()].iter();
-        let ranges: Vec<Range<usize>> = own.map(|&offsets| self.in_text(text, prompt, offsets)).collect();
+        let own = encoding.get_offsets()[content.clone()].iter().zip(&encoding.get_ids()[content.clone()]);
+        let own = own.filter(|(_, id)| self.left_out() != Some(**id));
+        let ranges: Vec<Range<usize>> = own.map(|(&offsets, _)| self.in_text(text, prompt, offsets)).collect();
         let Some(late) = &self.late else { return Ok(ranges) };
         let mut places = vec![0..0; encoding.len()];
         places[content].clone_from_slice(&ranges);
@@ -245,8 +307,10 @@ impl TextTokenizer {
         let mut start = 0;
         // No token is shorter than a byte, so most texts need no tokenizing here.
         while text.len() - start >= self.limit(role).saturating_sub(self.prompt(role).len()) {
-            let located = self.located(&text[start..], role, BYTES_PER_TOKEN / 4, Ends::Anywhere)?;
-            let Some(end) = located.end() else { break };
+            let piece = self.characters(&text[start..], role);
+            let located = self.located(piece, role, BYTES_PER_TOKEN / 4, Ends::Anywhere)?;
+            let is_cut = start + piece.len() < text.len();
+            let Some(end) = located.end().or(is_cut.then_some(piece.len())) else { break };
             let end = start + end;
             windows.push(start..end);
             if windows.len() == MAX_WINDOWS {

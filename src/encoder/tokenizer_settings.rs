@@ -124,6 +124,19 @@ fn default_class(config: &Value) -> &'static str {
 }
 
 impl TokenizerSettings {
+    /// Returns the settings of a tokenizer that is used as tokenizer.json says, but for the end that
+    /// is cut.
+    pub(super) fn plain(direction: TruncationDirection) -> Self {
+        Self {
+            direction,
+            bert: None,
+            prefix_space: None,
+            split_special: false,
+            other_normalizer: false,
+            demands: Demands::default(),
+        }
+    }
+
     /// Returns true if texts become the tokens that tokenizer.json alone would give.
     pub(super) fn is_plain(&self) -> bool {
         let right = matches!(self.direction, TruncationDirection::Right);

@@ -160,7 +160,10 @@ impl Verification {
         let exact = LocalEncoderOptions { precision: Some(Precision::F32), ..Default::default() };
         let encoder = LocalEncoder::load(self.files.clone(), exact)?;
         self.checks.extend(encoder.self_check()?);
-        if encoder.engine() == Engine::Native && Precision::fastest(Kernels::best()) != encoder.precision() {
+        if !encoder.is_static()
+            && encoder.engine() == Engine::Native
+            && Precision::fastest(Kernels::best()) != encoder.precision()
+        {
             let fastest = LocalEncoder::load(self.files.clone(), LocalEncoderOptions::default())?;
             self.checks.push(fastest.agreement_check(&encoder)?);
             self.checks.extend(fastest.scores_check(&encoder)?);

@@ -41,6 +41,7 @@ mod profile;
 mod rope;
 mod scratch;
 mod split_columns;
+mod token_table;
 mod weights;
 
 use std::fmt;
@@ -54,6 +55,7 @@ pub(crate) use finite::{all_finite, first_not_finite};
 pub use head::ClassificationHead;
 pub use native::NativeBackend;
 pub use profile::{Operation, Profile};
+pub use token_table::TokenTable;
 pub use weights::WeightsFile;
 pub(crate) use weights::{Float, layers_held};
 #[cfg(feature = "candle")]

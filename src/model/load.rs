@@ -96,6 +96,7 @@ impl Model {
     fn load_embedder(files: ModelFiles, options: ModelOptions, scoring: Scoring) -> Result<Self> {
         let name = files.name.clone();
         let local = Arc::new(LocalEncoder::load(files, options.encoder)?);
+        let scoring = if local.is_static() { Scoring::Cosine } else { scoring };
         let encoder = Arc::clone(&local) as Arc<dyn Encoder>;
         let cached = cached(&encoder, options.cache, &name)?;
         Ok(Self { name, loaded: Loaded::Embedder { encoder, local: Some(local), cached, scoring } })

@@ -14,8 +14,8 @@ use crate::{Error, Result};
 #[non_exhaustive]
 pub struct RankOptions {
     /// The score of an embedding model. Default: [`Scoring::Hybrid`]; [`Scoring::MaxSim`] for a
-    /// late-interaction (ColBERT) model, which has no other; [`Scoring::Cosine`] for a service and
-    /// for an encoder of your own.
+    /// late-interaction (ColBERT) model, which has no other; [`Scoring::Cosine`] for a static
+    /// model, for a service and for an encoder of your own.
     pub scoring: Option<Scoring>,
     /// The handling of candidates that are longer than the model takes. Default:
     /// [`Scoring::default_long_text`].

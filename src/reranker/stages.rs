@@ -126,6 +126,8 @@ impl FromStr for StageSpec {
         let Some((name, depth)) = text.rsplit_once(':') else { return wrong("says no number of candidates") };
         match depth.parse() {
             _ if name.is_empty() => wrong("names nothing to score by"),
+            // Distilling one from the default model was measured, and a first stage by BM25 is better.
+            _ if name == "static" => wrong("names no static model; name one, as in potion-base-8M:2000"),
             Ok(depth) if depth > 0 => {
                 let by = name.parse().map_or_else(|_| StageBy::Model(name.to_owned()), StageBy::Scoring);
                 Ok(Self { by, depth })
@@ -149,6 +151,7 @@ mod tests {
             ("hybrid", "no number"),
             ("hybrid:0", "above 0"),
             (":5", "nothing to score by"),
+            ("static:2000", "potion-base-8M:2000"),
             ("m:x", "'x'"),
             ("m:-1", "'-1'"),
         ] {

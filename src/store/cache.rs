@@ -162,13 +162,19 @@ fn snapshot(options: &StoreOptions, target: &Target, revision: &str) -> Option<(
 /// Returns the first required file that a folder lacks.
 fn lacking(model: &ModelFiles, target: &Target) -> Option<PathBuf> {
     let known = target.entry.iter().flat_map(|entry| entry.files.iter().map(|file| file.path.clone()));
-    let mut needed: Vec<String> = REQUIRED.iter().map(|file| (*file).to_owned()).chain(known).collect();
-    if let Ok(Some(modules)) = model.read("modules.json") {
+    let modules = model.read("modules.json").ok().flatten();
+    let has_table = modules.as_deref().is_some_and(|modules| files::table_folder(modules).is_some());
+    let own = REQUIRED.iter().filter(|_| !has_table).map(|file| (*file).to_owned());
+    let mut needed: Vec<String> = own.chain(known).collect();
+    if let Some(modules) = modules {
         let files = files::module_files(&modules).unwrap_or_default().into_iter();
         needed.extend(files.filter(|file| file.is_required).map(|file| file.path));
     }
     if let Some(file) = needed.iter().find(|file| model.path(file).is_none()) {
         return Some(model.dir.join(file));
+    }
+    if has_table {
+        return None;
     }
     // Other errors in the weights are reported when they are read.
     let index_only = model.path(WEIGHTS).is_none();

@@ -40,6 +40,8 @@ pub(super) const TOP_FILES: [&str; 14] = [
 /// The `sentence_*_config.json`, in the order in which sentence-transformers looks for them.
 pub(crate) const TRANSFORMER_FILES: [&str; 7] =
     [TOP_FILES[3], TOP_FILES[4], TOP_FILES[5], TOP_FILES[6], TOP_FILES[7], TOP_FILES[8], TOP_FILES[9]];
+/// The module of a static model: a table of token vectors.
+const TABLE: &str = ".StaticEmbedding";
 /// The prompt template of a causal model, if tokenizer_config.json does not have it.
 const CHAT_TEMPLATE: &str = "chat_template.jinja";
 pub(super) const REQUIRED: [&str; 2] = [TOP_FILES[0], TOP_FILES[1]];
@@ -85,6 +87,10 @@ impl ModelFiles {
     /// [`Error::ModelFile`] when there are none, when only pickled weights exist, or when the index
     /// is unusable or names a file that is missing.
     pub fn weights(&self) -> Result<Vec<PathBuf>> {
+        if let Some(folder) = self.table_folder()? {
+            let weights = self.path(&format!("{folder}/{WEIGHTS}"));
+            return Ok(vec![weights.ok_or_else(|| no_weights(&self.dir.join(&folder)))?]);
+        }
         if let Some(single) = self.path(WEIGHTS) {
             return Ok(vec![single]);
         }
@@ -98,6 +104,13 @@ impl ModelFiles {
             self.path(shard).ok_or_else(|| Error::ModelFile { path: index_path.clone(), message: message() })
         });
         found.collect()
+    }
+
+    /// Returns the folder of a static model's table, if it has a folder of its own.
+    fn table_folder(&self) -> Result<Option<String>> {
+        let Some(modules) = self.read("modules.json")? else { return Ok(None) };
+        // Other errors in modules.json are reported where its modules are read.
+        Ok(table_folder(&modules))
     }
 
     /// Maps the weights into memory. Pages are read only when they are used.
@@ -247,17 +260,33 @@ struct Module {
     kind: String,
 }
 
-/// Returns the files in the folders that `modules.json` names: each one's config.json, and the
-/// weights of a Dense layer or a norm. The Transformer's files are the model's own.
+/// Returns the folder that `modules.json` names for the table of a static model. `None` for any
+/// other model, and for a table in the model's own folder.
+pub(super) fn table_folder(modules: &[u8]) -> Option<String> {
+    let modules: Vec<Module> = serde_json::from_slice(modules).ok()?;
+    let first = modules.into_iter().next()?;
+    let is_own = ["", "."].contains(&first.path.as_str());
+    (first.kind.ends_with(TABLE) && !is_own && is_plain_relative(&first.path)).then_some(first.path)
+}
+
+/// Returns the files in the folders that `modules.json` names: each one's config.json, the weights
+/// of a Dense layer or a norm, and the files of a static model's table. The Transformer's files are
+/// the model's own.
 pub(super) fn module_files(modules: &[u8]) -> Result<Vec<ModuleFile>, String> {
     let modules: Vec<Module> = serde_json::from_slice(modules).map_err(|e| format!("not a list of modules: {e}"))?;
     let mut files = Vec::new();
     for Module { path, kind } in modules {
-        if path.is_empty() || kind.ends_with(".Transformer") {
+        // model2vec writes `.` for the model's own folder.
+        if ["", "."].contains(&path.as_str()) || kind.ends_with(".Transformer") {
             continue;
         }
         if !is_plain_relative(&path) {
             return Err(format!("the module's path '{path}' leaves the model's folder"));
+        }
+        if kind.ends_with(TABLE) {
+            let file = |name: &str| ModuleFile { path: format!("{path}/{name}"), is_required: true };
+            files.extend([TOP_FILES[1], WEIGHTS].map(file));
+            continue;
         }
         let has_weights = [".Dense", ".LayerNorm"].iter().any(|class| kind.ends_with(class));
         let is_required = has_weights || kind.ends_with(".Pooling");
@@ -307,5 +336,20 @@ mod tests {
         let asked = module_files(br#"[{"path": "1_LogitScore", "type": "m.LogitScore"}]"#).unwrap();
         assert_eq!(asked[1], ModuleFile { path: "chat_template.jinja".into(), is_required: false });
         assert!(module_files(br#"[{"path": "../x"}]"#).is_err());
+    }
+
+    #[test]
+    fn a_table_of_token_vectors_may_have_a_folder_of_its_own() {
+        let table =
+            br#"[{"path": "0_Table", "type": "m.StaticEmbedding"}, {"path": "1_Normalize", "type": "m.Normalize"}]"#;
+        let found = module_files(table).unwrap();
+        let expected =
+            [("0_Table/tokenizer.json", true), ("0_Table/model.safetensors", true), ("1_Normalize/config.json", false)];
+        assert!(found.iter().map(|file| (file.path.as_str(), file.is_required)).eq(expected), "{found:?}");
+        assert_eq!(table_folder(table).as_deref(), Some("0_Table"));
+        let own = br#"[{"path": ".", "type": "m.StaticEmbedding"}]"#;
+        assert!(module_files(own).unwrap().is_empty() && table_folder(own).is_none());
+        assert_eq!(table_folder(br#"[{"path": "0_T", "type": "m.Transformer"}]"#), None);
+        assert_eq!(table_folder(br#"[{"path": "../x", "type": "m.StaticEmbedding"}]"#), None);
     }
 }

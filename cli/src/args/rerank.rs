@@ -217,7 +217,7 @@ impl RankerArgs {
 #[derive(Args, Debug, Clone)]
 #[command(next_help_heading = "Scoring")]
 pub struct ScoringArgs {
-    /// How an embedding model scores [default: hybrid]
+    /// How an embedding model scores [default: hybrid; static models: cosine]
     ///
     /// cosine: of the embeddings; maxsim: over the token vectors; hybrid: a fixed mean of both.
     #[arg(long, value_name = "cosine|maxsim|hybrid", value_parser = Scoring::from_str)]

@@ -25,7 +25,7 @@ const WEB_SEARCH_QWEN3: &str =
 
 /// A longer key stands before a shorter one that it contains, because only the first matching key
 /// counts, with all its rows.
-const FAMILIES: [Family; 21] = [
+const FAMILIES: [Family; 24] = [
     family("e5-mistral", "instruct", WEB_SEARCH, ""),
     family("e5-large-instruct", "instruct", WEB_SEARCH, ""),
     family("e5", "e5", "query: ", "passage: "),
@@ -52,6 +52,9 @@ const FAMILIES: [Family; 21] = [
     family("minilm", "no", "", ""),
     family("multi-qa", "no", "", ""),
     family("mpnet", "no", "", ""),
+    family("potion", "no", "", ""),
+    family("static-retrieval", "no", "", ""),
+    family("static-similarity", "no", "", ""),
 ];
 
 /// The families that are tried with a model of no known family.

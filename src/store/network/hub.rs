@@ -73,7 +73,8 @@ struct Fetch<'a> {
 impl Fetch<'_> {
     fn all(&mut self) -> Result<(), Failure> {
         self.refuse_pickles()?;
-        for file in REQUIRED {
+        let has_table = self.has_table()?;
+        for file in REQUIRED.iter().filter(|_| !has_table) {
             self.required(file)?;
         }
         let known: Vec<String> =
@@ -92,14 +93,26 @@ impl Fetch<'_> {
                 }
             }
         }
-        self.weights()
+        if has_table { Ok(()) } else { self.weights() }
+    }
+
+    /// Returns true for a static model whose table has a folder of its own. Its repository has
+    /// neither config.json nor weights outside that folder.
+    fn has_table(&mut self) -> Result<bool, Failure> {
+        // Without a list of files, a repository with config.json is known by one request.
+        if self.optional(REQUIRED[0])? {
+            return Ok(false);
+        }
+        let modules = self.read("modules.json")?;
+        Ok(modules.is_some_and(|modules| files::table_folder(&modules).is_some()))
     }
 
     /// Refuses pickled weights before anything is fetched, because the result is the same after 500
     /// MB.
     fn refuse_pickles(&self) -> Result<(), Failure> {
         let Some(names) = &self.names else { return Ok(()) };
-        if names.contains(WEIGHTS) || names.contains(WEIGHTS_INDEX) {
+        let is_table = |name: &String| name.ends_with("_StaticEmbedding/model.safetensors");
+        if names.contains(WEIGHTS) || names.contains(WEIGHTS_INDEX) || names.iter().any(is_table) {
             return Ok(());
         }
         let pickled = names.iter().any(|name| name.ends_with(".bin") || name.ends_with(".pt"));
