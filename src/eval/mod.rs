@@ -63,5 +63,5 @@ pub use measured::{Aggregate, Compared, Measured, measure_runs};
 pub use ranking::{JudgedCandidates, JudgedRanking};
 pub(crate) use report::Pairs;
 pub use report::{EvalOptions, EvalReport, EvaluatedRun, RunReport};
-pub(crate) use sample::draw;
+pub(crate) use sample::{draw, hashed};
 pub use significance::{Interval, Resampling, bootstrap_mean, holm, percentile, randomisation_test, t_test};

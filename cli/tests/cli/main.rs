@@ -39,3 +39,4 @@ mod stages;
 mod support;
 #[cfg(unix)]
 mod terminal;
+mod tune;

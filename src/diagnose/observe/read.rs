@@ -45,7 +45,14 @@ impl DiagnoseFiles {
     /// [`Error::BadInput`] for a run without results; [`Error::MissingTexts`] if none of its
     /// queries or none of its documents exists; errors of reading the files.
     pub fn read(&self, observer: &dyn Observer) -> Result<Material> {
-        let qrels = self.qrels.as_ref().map(Qrels::read).transpose()?;
+        self.read_with(self.qrels.as_ref().map(Qrels::read).transpose()?, observer)
+    }
+
+    /// As [`DiagnoseFiles::read`], with judgements that were read already, in place of the file's.
+    ///
+    /// # Errors
+    /// As [`DiagnoseFiles::read`].
+    pub fn read_with(&self, qrels: Option<Qrels>, observer: &dyn Observer) -> Result<Material> {
         let lines = self.read_lines()?;
         if lines.is_empty() {
             return Err(Error::BadInput { file: self.run.display().to_string(), message: "the run is empty".into() });
