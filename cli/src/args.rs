@@ -8,12 +8,14 @@ mod judge;
 #[cfg(feature = "serve")]
 mod mcp;
 mod model;
+mod observed;
 mod output;
 mod reading;
 mod rerank;
 #[cfg(feature = "serve")]
 mod serve;
 mod service;
+mod tune;
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -36,6 +38,7 @@ use nearsort::Role;
 use nearsort::eval::{Measure, Test};
 
 use nearsort::service::Provider;
+pub use observed::ObservedArgs;
 pub use reading::{BadRowsArg, ReadingArgs};
 pub use rerank::{
     BlendMethod, JobArgs, MergeArgs, ProgressMode, RankerArgs, RerankArgs, ScoringArgs, ShownArgs, SourceArgs,
@@ -46,6 +49,8 @@ use serve::SERVE_EXAMPLES;
 #[cfg(feature = "serve")]
 pub use serve::ServeArgs;
 pub use service::ServiceArgs;
+use tune::TUNE_EXAMPLES;
+pub use tune::{TuneArgs, TuneFormat};
 
 /// Put the best candidates first: a local reranker.
 #[derive(Parser, Debug)]
@@ -94,6 +99,9 @@ pub enum Verb {
     /// Say whether reranking helps, why not, and what to change
     #[command(after_help = DIAGNOSE_EXAMPLES)]
     Diagnose(Box<DiagnoseArgs>),
+    /// Choose scoring, the first stage's share and feedback by judgements, where the gain is real
+    #[command(after_help = TUNE_EXAMPLES)]
+    Tune(Box<TuneArgs>),
     /// Join the outputs of a job's shards
     #[command(after_help = MERGE_EXAMPLES)]
     Merge(MergeArgs),
@@ -136,6 +144,7 @@ impl Verb {
             Verb::Search(args) => Some(&args.model),
             Verb::Compare(args) => Some(&args.model),
             Verb::Diagnose(args) => Some(&args.model),
+            Verb::Tune(args) => Some(&args.model),
             Verb::Index(IndexArgs { verb: IndexVerb::Build(args) }) => Some(&args.model),
             Verb::Index(IndexArgs { verb: IndexVerb::Add(args) }) => Some(&args.model),
             _ => None,
@@ -211,27 +220,14 @@ pub struct EmbedArgs {
 
 #[derive(Args, Debug, Clone)]
 pub struct DiagnoseArgs {
-    /// The queries: text lines, JSONL, CSV or TSV
-    #[arg(long, visible_alias = "query-file", value_name = "FILE")]
-    pub queries: PathBuf,
-    /// The texts of the documents that --run names: one or several files, or a pattern such as 'parts/*.parquet'
-    #[arg(long, value_name = "FILE", required = true, num_args = 1..)]
-    pub corpus: Vec<PathBuf>,
-    /// The first stage's run: TREC's format, JSON lines, a table or a JSON object, as `nearsort eval` reads them
-    #[arg(long, value_name = "FILE")]
-    pub run: PathBuf,
+    #[command(flatten)]
+    pub observed: ObservedArgs,
     /// Judgements: TREC's four columns, or three as BEIR has them, with or without a header
     #[arg(long, value_name = "QRELS")]
     pub qrels: Option<PathBuf>,
     /// What quality is; see `nearsort eval --help`
     #[arg(long, value_name = "MEASURE", default_value = "nDCG@10", value_parser = Measure::from_str)]
     pub measure: Measure,
-    /// Leave a document out whose id is its query's, as BEIR does for ArguAna and Quora
-    #[arg(long)]
-    pub ignore_identical_ids: bool,
-    /// Look at N of the queries, drawn at random, judged ones where there are some [default: all]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    pub sample: Option<u32>,
     /// How to print
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub format: DiagnoseFormat,
@@ -244,9 +240,6 @@ pub struct DiagnoseArgs {
     /// Write what is recommended to a file for `nearsort rerank --profile`
     #[arg(long, value_name = "OUT.toml", requires = "qrels")]
     pub save_profile: Option<PathBuf>,
-    /// Where the random numbers begin; the same seed gives the same report
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub seed: u64,
     #[command(flatten)]
     pub scoring: ScoringArgs,
     #[command(flatten)]

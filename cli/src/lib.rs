@@ -36,6 +36,7 @@ mod service;
 mod session;
 mod size;
 mod targets;
+mod tune;
 mod verify;
 mod version;
 mod words;
@@ -118,6 +119,7 @@ fn run_verb(cli: &Cli, session: &Session) -> Run {
         Some(Verb::Rerank(args)) => rerank::run(args, session),
         Some(Verb::Embed(args)) => embed::run(args, session),
         Some(Verb::Diagnose(args)) => diagnose::run(args, session),
+        Some(Verb::Tune(args)) => tune::run(args, session),
         Some(Verb::Merge(args)) => batch::merge(args),
         Some(Verb::Eval(args)) => eval::run(args, session.talk),
         Some(Verb::Compare(args)) => compare::run(args, session),

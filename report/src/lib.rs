@@ -1,4 +1,4 @@
-//! Reports for people: nearsort's evaluations, comparisons and diagnoses as text for a terminal, as
+//! Reports for people: nearsort's evaluations, comparisons, diagnoses and tunings as text for a terminal, as
 //! Markdown, as charts (SVG) and as self-contained pages (HTML).
 //!
 //! The library computes the reports; everything here is a function of one of them. Nothing is
@@ -10,6 +10,7 @@ mod diagnosis;
 mod evaluation;
 mod page;
 mod text;
+mod tuning;
 
 use std::fmt;
 
@@ -18,6 +19,7 @@ pub use diagnosis::DiagnosisView;
 pub use evaluation::EvaluationView;
 pub use page::terminal::width;
 pub use text::{in_cell, visible};
+pub use tuning::TuningView;
 
 /// A report that could not be written.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,12 +1,13 @@
-//! Chooses a configuration without the queries that the choice is reported on.
+//! Chooses a configuration without the queries and the documents that the choice is reported on.
 
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
 use super::Configuration;
 use super::effect::{differences, mean, standard_error};
+use super::grid::{Grid, Values, class};
+use super::halves::HALVES;
 use super::lists::Scene;
-use super::modes::{Grid, class};
 use super::report::{Choice, Pick};
 use crate::Result;
 use crate::eval::{Comparison, Resampling, Test, bootstrap_mean, compare};
@@ -16,10 +17,14 @@ pub(super) const MIN_QUERIES: usize = 20;
 
 /// The result of cross-validation.
 pub(super) struct CrossValidated {
-    /// The chosen configuration of each fold, as a position in the values.
+    /// The chosen configuration of each fold and half, as a position in the values.
     pub picks: Vec<usize>,
-    /// The values of every query by the configuration that was chosen without it.
+    /// The value of every query's whole list by the configurations that were chosen without it,
+    /// averaged over both.
     pub held_out: Vec<f64>,
+    /// The gain over the first of the pool on the documents that had no part in the choice either,
+    /// averaged over the halves that have a relevant document; 0 if none has.
+    pub unseen: Vec<f64>,
 }
 
 /// The result of a restricted choice, and its unbiased gain over the setting.
@@ -65,21 +70,30 @@ pub(super) fn choose(values: &[Vec<f64>], classes: &[usize], pool: &[usize], que
     pool[of_class.unwrap_or(best)]
 }
 
-/// Chooses a configuration for each fold by the queries of the others.
-pub(super) fn cross_validate(
-    values: &[Vec<f64>],
-    classes: &[usize],
-    pool: &[usize],
-    fold_of: &[usize],
-) -> CrossValidated {
+/// Chooses two configurations for each fold, by the queries of the other folds: one by each half of
+/// the documents. `pool` begins with the setting.
+pub(super) fn cross_validate(values: &Values, classes: &[usize], pool: &[usize], fold_of: &[usize]) -> CrossValidated {
     let num_folds = fold_of.iter().max().map_or(0, |last| last + 1);
-    let mut found = CrossValidated { picks: Vec::new(), held_out: vec![0.0; fold_of.len()] };
+    let zeros = || vec![0.0; fold_of.len()];
+    let mut found = CrossValidated { picks: Vec::new(), held_out: zeros(), unseen: zeros() };
+    let setting = pool[0];
     for fold in 0..num_folds {
-        let training: Vec<usize> = (0..fold_of.len()).filter(|&query| fold_of[query] != fold).collect();
-        let pick = choose(values, classes, pool, &training);
-        let reported = (0..fold_of.len()).filter(|&query| fold_of[query] == fold);
-        reported.for_each(|query| found.held_out[query] = values[pick][query]);
-        found.picks.push(pick);
+        let (reported, training): (Vec<usize>, Vec<usize>) =
+            (0..fold_of.len()).partition(|&query| fold_of[query] == fold);
+        for seen in 0..HALVES {
+            let (seen, unseen) = (&values.halves[seen], &values.halves[HALVES - 1 - seen]);
+            let by: Vec<usize> = training.iter().copied().filter(|&query| seen.counts[query]).collect();
+            let pick = if by.is_empty() { setting } else { choose(&seen.values, classes, pool, &by) };
+            for &query in &reported {
+                found.held_out[query] += values.whole[pick][query] / HALVES as f64;
+                found.unseen[query] += unseen.values[pick][query] - unseen.values[setting][query];
+            }
+            found.picks.push(pick);
+        }
+    }
+    for (query, gain) in found.unseen.iter_mut().enumerate() {
+        let halves = values.halves.iter().filter(|half| half.counts[query]).count();
+        *gain /= halves.max(1) as f64;
     }
     found
 }
@@ -114,21 +128,24 @@ impl<'a> Chooser<'a> {
 
     fn chosen(&self, pool: &[usize]) -> Configuration {
         let all: Vec<usize> = (0..self.fold_of.len()).collect();
-        self.grid.configurations[choose(&self.grid.values, &self.classes, pool, &all)]
+        self.grid.configurations[choose(&self.grid.values.whole, &self.classes, pool, &all)]
     }
 
     /// Chooses among all configurations.
     pub fn choice(&self) -> Result<Choice> {
         let pool: Vec<usize> = (0..self.grid.configurations.len()).collect();
         let found = cross_validate(&self.grid.values, &self.classes, &pool, &self.fold_of);
+        let no_gain = vec![0.0; found.unseen.len()];
         Ok(Choice {
             folds: self.folds,
+            choices: found.picks.len(),
             configurations: pool.len(),
             picks: self.picks(&found.picks),
             chosen: self.chosen(&pool),
             mean: bootstrap_mean(&found.held_out, &self.resampling),
             over_first_stage: self.compared(&self.grid.first_stage, &found.held_out)?,
             over_setting: self.compared(self.grid.setting_values(), &found.held_out)?,
+            unseen_documents: self.compared(&no_gain, &found.unseen)?,
         })
     }
 
@@ -145,12 +162,12 @@ impl<'a> Chooser<'a> {
         let mut counted: Vec<(usize, usize)> = Vec::new();
         for &pick in picks {
             match counted.iter_mut().find(|(at, _)| *at == pick) {
-                Some((_, folds)) => *folds += 1,
+                Some((_, choices)) => *choices += 1,
                 None => counted.push((pick, 1)),
             }
         }
-        counted.sort_by_key(|&(_, folds)| std::cmp::Reverse(folds));
-        let pick = |(at, folds): (usize, usize)| Pick { configuration: self.grid.configurations[at], folds };
+        counted.sort_by_key(|&(_, choices)| std::cmp::Reverse(choices));
+        let pick = |(at, choices): (usize, usize)| Pick { configuration: self.grid.configurations[at], choices };
         counted.into_iter().map(pick).collect()
     }
 }

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use rayon::prelude::*;
 
 use super::Configuration;
+use super::halves::Halves;
 use super::observations::{Candidate, Document, Observations, Query};
 use super::options::Options;
 use crate::eval::{JudgedCandidates, Resampling};
@@ -22,8 +23,8 @@ pub(super) struct List<'a> {
     /// Positions in the query's candidates, before repeated documents were removed.
     pub positions: Vec<usize>,
     pub judged: JudgedCandidates,
-    /// True if the query has judgements.
-    pub is_judged: bool,
+    /// The judgements by halves of the documents; `None` if the query has none.
+    pub halves: Option<Halves>,
     /// All places, in the first stage's order.
     pub first_order: Vec<u32>,
 }
@@ -55,7 +56,8 @@ impl<'a> Scene<'a> {
     pub fn new(observations: &'a Observations, options: &'a Options) -> Result<Self> {
         check(observations, options)?;
         let with_candidates = observations.queries.iter().filter(|query| !query.candidates.is_empty());
-        let lists: Vec<List<'a>> = with_candidates.map(|query| List::new(query, observations)).collect();
+        let seed = options.resampling.seed;
+        let lists: Vec<List<'a>> = with_candidates.map(|query| List::new(query, observations, seed)).collect();
         if lists.is_empty() {
             return Err(Error::InvalidArgument("no query has a candidate: there is nothing to diagnose".into()));
         }
@@ -73,7 +75,7 @@ impl<'a> Scene<'a> {
 
     /// Returns the lists whose queries have judgements.
     pub fn judged(&self) -> Vec<&List<'a>> {
-        self.lists.iter().filter(|list| list.is_judged).collect()
+        self.lists.iter().filter(|list| list.is_judged()).collect()
     }
 
     /// Returns the measure's value of every judged list, in the order that `order` returns.
@@ -81,16 +83,10 @@ impl<'a> Scene<'a> {
         let value = |list: &&List<'a>| self.options.measure.value(&list.judged.ranking(&order(list)));
         self.judged().par_iter().map(value).collect()
     }
-
-    /// Returns the values of a configuration, at the setting's depth.
-    pub fn values_of(&self, configuration: Configuration) -> Vec<f64> {
-        let depth = self.observations.setting.depth;
-        self.values(|list| list.order(configuration, depth))
-    }
 }
 
 impl<'a> List<'a> {
-    fn new(query: &'a Query, observations: &'a Observations) -> Self {
+    fn new(query: &'a Query, observations: &'a Observations, seed: u64) -> Self {
         let mut seen = HashSet::with_capacity(query.candidates.len());
         let is_first = |&position: &usize| seen.insert(query.candidates[position].document);
         let positions: Vec<usize> = (0..query.candidates.len()).filter(is_first).collect();
@@ -102,7 +98,13 @@ impl<'a> List<'a> {
         let judged = JudgedCandidates::new(&ids, grades.unwrap_or(&Grades::default()));
         let first: Vec<f32> = candidates.iter().map(|candidate| candidate.first_stage as f32).collect();
         let first_order = judged.order(&first);
-        Self { query, candidates, documents, positions, judged, is_judged: grades.is_some(), first_order }
+        let halves = grades.map(|grades| Halves::new(&ids, &judged, grades, seed));
+        Self { query, candidates, documents, positions, judged, halves, first_order }
+    }
+
+    /// Returns true if the query has judgements.
+    pub fn is_judged(&self) -> bool {
+        self.halves.is_some()
     }
 
     /// Returns the model's scores, one per place.
@@ -123,27 +125,57 @@ impl<'a> List<'a> {
 
     /// As [`List::order`], with these scores of the model.
     pub fn order_by(&self, model: &[f32], configuration: Configuration, depth: Option<usize>) -> Vec<u32> {
+        self.orders_by(model, configuration, depth, &[configuration.feedback]).swap_remove(0)
+    }
+
+    /// As [`List::order_by`], once for each of several feedbacks in place of the configuration's.
+    pub fn orders_by(
+        &self,
+        model: &[f32],
+        configuration: Configuration,
+        depth: Option<usize>,
+        feedbacks: &[Feedback],
+    ) -> Vec<Vec<u32>> {
         let depth = depth.unwrap_or(usize::MAX).min(self.first_order.len());
-        let mut order = self.first_order.clone();
-        let mut top: Vec<u32> = order[..depth].to_vec();
+        let mut top: Vec<u32> = self.first_order[..depth].to_vec();
         // Ascending places, so that the empty ones are ascending too.
         top.sort_unstable();
-        let pick = |&place: &u32| place as usize;
-        let scores: Vec<f32> = top.iter().map(|place| model[pick(place)]).collect();
-        let first: Vec<f64> = top.iter().map(|place| self.candidates[pick(place)].first_stage).collect();
+        let weights = feedbacks.iter().map(|feedback| feedback.weight(configuration.blend != Blend::None));
+        let order = |mixed: Vec<f32>| {
+            let mut by_place = vec![0.0; self.candidates.len()];
+            top.iter().zip(mixed).for_each(|(&place, score)| by_place[place as usize] = score);
+            let mut best = top.clone();
+            self.judged.sort(&mut best, |place| by_place[place as usize]);
+            best.extend_from_slice(&self.first_order[depth..]);
+            best
+        };
+        self.mixed(&top, model, configuration, &weights.collect::<Vec<_>>()).into_iter().map(order).collect()
+    }
+
+    /// Returns the scores that the places of `top` are ordered by, for each weight of the feedback.
+    fn mixed(
+        &self,
+        top: &[u32],
+        model: &[f32],
+        configuration: Configuration,
+        weights: &[Option<f32>],
+    ) -> Vec<Vec<f32>> {
+        let scores: Vec<f32> = top.iter().map(|&place| model[place as usize]).collect();
+        let first: Vec<f64> = top.iter().map(|&place| self.candidates[place as usize].first_stage).collect();
         let is_empty = |&at: &usize| self.documents[top[at] as usize].is_empty();
         let empty: Vec<usize> = (0..top.len()).filter(is_empty).collect();
-        let mut mixed = configuration.blend.combine_without(&scores, &empty, &first);
-        if let Some(weight) = configuration.feedback.weight(configuration.blend != Blend::None) {
+        let mixed = configuration.blend.combine_without(&scores, &empty, &first);
+        let asked: Vec<f32> = weights.iter().copied().flatten().collect();
+        let mut moved = Vec::new();
+        if !asked.is_empty() {
             let is_windowed = configuration.long_text == LongText::Window;
-            let vectors: Vec<_> = top.iter().map(|place| self.candidates[pick(place)].vector(is_windowed)).collect();
-            feed_back(&mut mixed, weight, &vectors, (&scores, &first, &empty));
+            let vectors: Vec<_> =
+                top.iter().map(|&place| self.candidates[place as usize].vector(is_windowed)).collect();
+            moved = fed_back(&mixed, &asked, &vectors, (&scores, &first, &empty)).unwrap_or_default();
         }
-        let mut by_place = vec![0.0; self.candidates.len()];
-        top.iter().zip(mixed).for_each(|(place, score)| by_place[pick(place)] = score);
-        self.judged.sort(&mut top, |place| by_place[place as usize]);
-        order[..depth].copy_from_slice(&top);
-        order
+        let mut moved = moved.into_iter();
+        let by_weight = |weight: &Option<f32>| weight.and_then(|_| moved.next()).unwrap_or_else(|| mixed.clone());
+        weights.iter().map(by_weight).collect()
     }
 
     /// Returns true if a candidate is relevant, with a grade of at least `rel`. Unjudged ones are
@@ -158,30 +190,34 @@ impl<'a> List<'a> {
     }
 }
 
-/// Changes scores by place with feedback, as [`list::order`](crate::scorer::list::order) does.
-/// Without vectors they stay as they are.
-fn feed_back(
-    mixed: &mut [f32],
-    weight: f32,
+/// Returns scores by place after feedback with each weight, as
+/// [`list::order`](crate::scorer::list::order) computes them; `None` without vectors.
+fn fed_back(
+    mixed: &[f32],
+    weights: &[f32],
     vectors: &[Option<&UnitVector>],
     (scores, first, left_out): (&[f32], &[f64], &[usize]),
-) {
+) -> Option<Vec<Vec<f32>>> {
     let is_long = mixed.len() > MAX_FEEDBACK_CANDIDATES;
     let first_stage = || first.iter().copied().map(Some).collect::<Vec<_>>();
     let contenders =
         is_long.then(|| contenders(scores, &first_stage(), left_out, 0..scores.len(), MAX_FEEDBACK_CANDIDATES));
-    let step = FeedbackStep { feedback: Feedback::Auto, weight, left_out, contenders };
+    let step = FeedbackStep { feedback: Feedback::Auto, weight: Feedback::WEIGHT, left_out, contenders };
     // Observed vectors are finite, and from one model.
-    let Ok(mut hits) = ranking::rank(mixed) else { return };
-    if step.reorder(&mut hits, |at| Ok(vectors[at].cloned())).is_ok_and(|is_moved| is_moved) {
-        hits.iter().for_each(|hit| mixed[hit.index] = hit.score);
-    }
+    let hits = ranking::rank(mixed).ok()?;
+    let orders = step.orders(&hits, weights, |at| Ok(vectors[at].cloned())).ok().flatten()?;
+    let by_place = |hits: Vec<ranking::Hit>| {
+        let mut scores = mixed.to_vec();
+        hits.iter().for_each(|hit| scores[hit.index] = hit.score);
+        scores
+    };
+    Some(orders.into_iter().map(by_place).collect())
 }
 
 fn check(observations: &Observations, options: &Options) -> Result<()> {
     let wrong = |message: String| Err(Error::InvalidArgument(message));
     if options.measure.is_count() {
-        return wrong(format!("{} is a count, not a quality; diagnose by a measure such as nDCG@10", options.measure));
+        return wrong(format!("{} is a count, not a quality; give a measure such as nDCG@10", options.measure));
     }
     if options.folds < 2 {
         return wrong(format!("{} folds; cross-validation needs at least 2", options.folds));

@@ -1,9 +1,10 @@
 //! All measurements, from which findings and reports are made.
 
 use super::choice::{Chooser, Gain};
+use super::decision::Decision;
 use super::depth::Sweep;
+use super::grid::{Grid, Scope};
 use super::lists::Scene;
-use super::modes::Grid;
 use super::recommendation::Grounds;
 use super::report::{Agreement, Choice, Counts, Lengths, Quality, Recommendation, Spread, TrialResult};
 use super::{Configuration, agreement, duplicates, effect, lengths, modes, spread, trials, worst};
@@ -60,12 +61,13 @@ impl Measured {
 
 impl Judged {
     fn new(scene: &Scene<'_>) -> Result<Self> {
-        let grid = Grid::new(scene);
+        let grid = Grid::new(scene, Scope::MixAndLongText);
         let chooser = Chooser::new(scene, &grid);
         let choice = chooser.as_ref().map(Chooser::choice).transpose()?;
         let trials = trials::trials(scene)?;
         let effect = modes::effect_of(scene, &grid)?;
-        let grounds = Grounds { scene, effect: &effect, choice: choice.as_ref(), trials: &trials };
+        let decision = Decision::new(scene, &effect, choice.as_ref());
+        let grounds = Grounds { scene, decision, trials: &trials };
         let mut sweeps = vec![Sweep::new(scene, scene.setting())];
         let recommendation = grounds.recommendation(&mut sweeps);
         Ok(Self {

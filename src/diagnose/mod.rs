@@ -12,7 +12,8 @@
 //!   one way here.
 //! - **Queries.** Values are of the queries with both candidates and judgements.
 //! - **Choice.** The recommendation is chosen by cross-validation: no query has a part in a choice
-//!   that it is used to report on.
+//!   that it is used to report on, and what is recommended holds for documents without a part in it
+//!   too. [`tune()`] makes this choice alone.
 //! - **Chance.** Intervals are bootstrapped over queries, differences tested by randomisation,
 //!   several at once corrected by Holm.
 //!
@@ -23,12 +24,15 @@ mod agreement;
 mod cannot_say;
 mod choice;
 mod configuration;
+mod decision;
 mod depth;
 mod duplicates;
 mod effect;
 mod figures;
 mod finding;
 mod findings;
+mod grid;
+mod halves;
 mod histogram;
 mod lengths;
 mod lists;
@@ -44,6 +48,8 @@ mod spread;
 #[cfg(test)]
 mod tests;
 mod trials;
+mod tune;
+mod tuning_document;
 mod verdict;
 mod worst;
 
@@ -54,7 +60,7 @@ pub use observations::{
 };
 pub use observe::{
     AskedQuery, DiagnoseFiles, Found, Material, ObserveOptions, Observed, Passage, TRIED_CANDIDATES, TRIED_QUERIES,
-    observe,
+    observe, observe_scores,
 };
 pub use options::Options;
 pub use profile::Profile;
@@ -62,6 +68,8 @@ pub use report::{
     Action, Agreement, Ceiling, Choice, Counts, DepthPoint, DepthSweep, Duplicates, Effect, Histogram, Lengths, Mode,
     Moved, Pick, Quality, QueryEffect, Recommendation, Report, Spread, TrialResult, Verdict, VerdictKind, WorstQuery,
 };
+pub use tune::{Curve, CurvePoint, Part, Tuning, tune};
+pub use tuning_document::TuningRun;
 
 use lists::Scene;
 use measured::Measured;

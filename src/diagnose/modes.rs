@@ -1,75 +1,12 @@
-//! The configurations that one encoder pass allows, and their quality.
-
-use rayon::prelude::*;
+//! The comparison of scorings, blends and modes for long texts.
 
 use super::effect::mean;
+use super::grid::Grid;
 use super::lists::Scene;
 use super::report::{Ceiling, Mode};
 use super::{Configuration, effect};
 use crate::eval::{Test, bootstrap_mean, compare, holm};
 use crate::{Blend, LongText, Normalize, Result, Scoring};
-
-/// Shares of the first stage that are tried, roughly doubling, because the optimum is flat.
-const MIN_MAX_WEIGHTS: [f32; 6] = [0.03, 0.06, 0.1, 0.2, 0.3, 0.5];
-const Z_SCORE_WEIGHTS: [f32; 4] = [0.08, 0.15, 0.3, 0.5];
-const RRF_WEIGHTS: [f32; 3] = [0.15, 0.3, 0.5];
-
-/// All configurations with their values of all judged queries. The first one is the setting.
-pub(super) struct Grid {
-    pub configurations: Vec<Configuration>,
-    /// The values of each configuration, by query.
-    pub values: Vec<Vec<f64>>,
-    /// The first stage's values.
-    pub first_stage: Vec<f64>,
-}
-
-fn blends() -> Vec<Blend> {
-    let linear = |normalize| move |weight| Blend::Linear { weight, normalize };
-    let min_max = MIN_MAX_WEIGHTS.into_iter().map(linear(Normalize::MinMax));
-    let z_score = Z_SCORE_WEIGHTS.into_iter().map(linear(Normalize::ZScore));
-    let rrf = RRF_WEIGHTS.into_iter().map(|weight| Blend::Rrf { weight });
-    std::iter::once(Blend::None).chain(min_max).chain(z_score).chain(rrf).collect()
-}
-
-/// Returns the setting, then every other scoring with every blend, and with the setting's.
-fn configurations(setting: Configuration, has_windows: bool) -> Vec<Configuration> {
-    let mut all = vec![setting];
-    for long_text in [LongText::Truncate, LongText::Window] {
-        if long_text != setting.long_text && !has_windows {
-            continue;
-        }
-        for scoring in Scoring::ALL {
-            for blend in blends().into_iter().chain([setting.blend]) {
-                let configuration = Configuration { scoring, blend, long_text, ..setting };
-                if !all.contains(&configuration) {
-                    all.push(configuration);
-                }
-            }
-        }
-    }
-    all
-}
-
-impl Grid {
-    pub fn new(scene: &Scene<'_>) -> Self {
-        let configurations = configurations(scene.setting(), scene.has_windows);
-        let values = configurations.par_iter().map(|&configuration| scene.values_of(configuration)).collect();
-        Self { configurations, values, first_stage: scene.values(|list| list.first_order.clone()) }
-    }
-
-    pub fn setting(&self) -> Configuration {
-        self.configurations[0]
-    }
-
-    pub fn setting_values(&self) -> &[f64] {
-        &self.values[0]
-    }
-
-    pub fn values_of(&self, configuration: Configuration) -> Option<&[f64]> {
-        let at = self.configurations.iter().position(|&other| other == configuration)?;
-        Some(&self.values[at])
-    }
-}
 
 /// Returns the configurations to show: each scoring alone and with each kind of blend at its
 /// default weight, the setting (with and without windows), and the choice.
@@ -137,26 +74,6 @@ pub(super) fn windows(scene: &Scene<'_>, grid: &Grid) -> Result<Option<crate::ev
     let of = |long_text| grid.values_of(Configuration { long_text, ..grid.setting() });
     let pair = of(LongText::Truncate).zip(of(LongText::Window)).filter(|_| scene.has_windows);
     pair.map(|(cut, windows)| compare(cut, windows, Test::Randomisation, scene.resampling())).transpose()
-}
-
-/// Returns the class of a configuration by its number of options and its cost. With equal quality
-/// the lower class is better. The setting is the simplest, because nothing changes.
-pub(super) fn class(configuration: Configuration, setting: Configuration) -> usize {
-    let default_weights = [
-        Some(Blend::linear_weight(Normalize::MinMax)),
-        Some(Blend::RRF_WEIGHT),
-        Some(Blend::linear_weight(Normalize::ZScore)),
-    ];
-    let weight = configuration.blend_weight();
-    let by_blend = match configuration.blend {
-        _ if configuration == setting => return 0,
-        Blend::None => 2,
-        _ if configuration.blend == Configuration::default().blend => 1,
-        _ if default_weights.contains(&weight) => 3,
-        _ => 4,
-    };
-    let window = configuration.long_text == LongText::Window && setting.long_text != LongText::Window;
-    by_blend + usize::from(window)
 }
 
 /// Returns the comparison of the setting with the first stage.

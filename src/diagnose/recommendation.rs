@@ -1,69 +1,29 @@
 //! The recommendation, and the options for it.
 
 use super::Profile;
+use super::decision::Decision;
 use super::depth::Sweep;
-use super::effect::{is_gain, is_loss};
 use super::figures::interval;
 use super::lists::Scene;
 use super::observations::Change;
-use super::report::{Action, Choice, Effect, Recommendation, TrialResult};
+use super::report::{Action, Recommendation, TrialResult};
 use super::trials::better;
 use crate::Pooling;
-
-/// Minimum gain for a recommendation. Collections differ from each other by more.
-pub(super) const MIN_GAIN: f64 = 0.005;
 
 /// The data that a recommendation is made from.
 pub(super) struct Grounds<'a> {
     pub scene: &'a Scene<'a>,
-    pub effect: &'a Effect,
-    pub choice: Option<&'a Choice>,
+    pub decision: Decision<'a>,
     pub trials: &'a [TrialResult],
 }
 
 impl Grounds<'_> {
-    /// Returns the recommended action for the configuration, and the reason.
-    fn action(&self) -> (Action, String) {
-        let Some(choice) = self.choice else {
-            let text = "there are too few judged queries to choose between configurations";
-            return (Action::Keep, text.to_owned());
-        };
-        let loses = is_loss(&self.effect.comparison);
-        let gain = choice.over_setting.difference.mean;
-        let is_better = (is_gain(&choice.over_setting) && gain >= MIN_GAIN) || (loses && gain > 0.0);
-        let over_first = self.said(&choice.over_first_stage);
-        if is_loss(&choice.over_first_stage) {
-            return (Action::DoNotRerank, format!("whatever is chosen loses against the first stage: {over_first}"));
-        }
-        if choice.chosen != self.scene.setting() && is_better {
-            return (Action::Change, self.reason(choice));
-        }
-        if loses {
-            let text = "the setting loses against the first stage, and no other configuration was shown to be better";
-            return (Action::DoNotRerank, text.to_owned());
-        }
-        (Action::Keep, format!("of {} configurations none was shown to be better", choice.configurations))
-    }
-
-    fn reason(&self, choice: &Choice) -> String {
-        let (over_setting, over_first) = (self.said(&choice.over_setting), self.said(&choice.over_first_stage));
-        format!(
-            "chosen by {}-fold cross-validation among {} configurations: {over_setting} over the setting, {over_first} over the first stage, \
-             on queries that had no part in the choice",
-            choice.folds, choice.configurations
-        )
-    }
-
-    fn said(&self, comparison: &crate::eval::Comparison) -> String {
-        format!("{} {}", interval(&comparison.difference), self.scene.options.measure)
-    }
-
     /// Returns the recommendation. `sweeps` has the setting's depths; those of another
     /// configuration are added if it is recommended.
     pub fn recommendation(&self, sweeps: &mut Vec<Sweep>) -> Recommendation {
-        let (action, reason) = self.action();
+        let (action, reason) = (self.decision.why().action(), self.decision.reason());
         let setting = &self.scene.observations.setting;
-        let (configuration, depth) = match (action, self.choice) {
+        let (configuration, depth) = match (action, self.decision.choice) {
             (Action::Change, Some(choice)) => {
                 let sweep = Sweep::new(self.scene, choice.chosen);
                 let depth = sweep.depth_within_noise(self.scene.options.measure.cutoff().unwrap_or(1));

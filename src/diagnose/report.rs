@@ -160,9 +160,11 @@ pub struct Mode {
 pub struct Choice {
     /// Number of folds.
     pub folds: usize,
+    /// Number of choices: two for each fold, one by each half of the documents.
+    pub choices: usize,
     /// Number of configurations to choose from.
     pub configurations: usize,
-    /// The configurations that were chosen, with the number of folds; the most frequent first.
+    /// The configurations that were chosen, the most frequent first.
     pub picks: Vec<Pick>,
     /// The configuration that the same rule chooses on all queries.
     pub chosen: Configuration,
@@ -172,15 +174,18 @@ pub struct Choice {
     pub over_first_stage: Comparison,
     /// The difference of this mean to the setting.
     pub over_setting: Comparison,
+    /// The difference to the setting on queries and documents that had no part in the choice. Each
+    /// half of a list is measured as a list of its own, with half the cutoff.
+    pub unseen_documents: Comparison,
 }
 
-/// A configuration that folds chose.
+/// A configuration that was chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Pick {
     /// The configuration.
     pub configuration: Configuration,
-    /// The number of folds.
-    pub folds: usize,
+    /// The number of times.
+    pub choices: usize,
 }
 
 /// Quality by the number of candidates that are reranked; the others stay below in the first
@@ -275,6 +280,17 @@ pub enum Action {
     Change,
     /// Leave the first stage's order: every configuration loses against it.
     DoNotRerank,
+}
+
+impl Action {
+    /// Returns the name in JSON: `keep`, `change` or `do-not-rerank`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Keep => "keep",
+            Self::Change => "change",
+            Self::DoNotRerank => "do-not-rerank",
+        }
+    }
 }
 
 /// The agreement of the reranked order with the first stage's, averaged over lists of at least two

@@ -48,7 +48,7 @@ fn result(scene: &Scene<'_>, trial: &Trial) -> Result<Option<TrialResult>> {
     let (mut baseline, mut tried) = (Vec::new(), Vec::new());
     for of_trial in &trial.lists {
         let query = &scene.observations.queries[of_trial.query];
-        let list = scene.lists.iter().find(|list| std::ptr::eq(list.query, query) && list.is_judged);
+        let list = scene.lists.iter().find(|list| std::ptr::eq(list.query, query) && list.is_judged());
         let Some(list) = list else { continue };
         let value = |order: Vec<u32>| scene.options.measure.value(&list.judged.ranking(&order));
         baseline.push(value(order(list, &list.model_scores(scoring, LongText::Truncate), of_trial.scores.len())));

@@ -1,7 +1,7 @@
 //! The queries that reranking hurts most, and the documents that it moved.
 
+use super::grid::Grid;
 use super::lists::{List, Scene};
-use super::modes::Grid;
 use super::report::{Moved, QueryEffect, WorstQuery};
 use crate::eval::TIE;
 

@@ -66,5 +66,5 @@ pub use ranking::{JudgedCandidates, JudgedRanking};
 pub(crate) use report::Pairs;
 pub use report::{EvalOptions, EvalReport, EvaluatedRun, RunReport};
 #[cfg(feature = "diagnose")]
-pub(crate) use sample::draw;
+pub(crate) use sample::{draw, hashed};
 pub use significance::{Interval, Resampling, bootstrap_mean, holm, percentile, randomisation_test, t_test};

@@ -1,6 +1,7 @@
 //! One query's results with their judgements: everything that a measure needs.
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use crate::io::{Grades, QueryResults, ScoredDocument};
 
@@ -24,7 +25,7 @@ pub struct JudgedRanking {
     by_gdeval_and_python: Option<[Vec<JudgedHit>; 2]>,
     num_retrieved: usize,
     /// The grades of all judged documents, retrieved or not, highest first.
-    grades: Vec<i32>,
+    grades: Arc<[i32]>,
 }
 
 /// A retrieved document that is judged.
@@ -55,8 +56,7 @@ impl JudgedRanking {
         let by_trec = judged_hits(&order, results, grades);
         let in_order = |order| judged_hits(&f64_order(documents, order), results, grades);
         let by_gdeval_and_python = has_ties.then(|| [TieOrder::Gdeval, TieOrder::Python].map(in_order));
-        let mut grades: Vec<i32> = grades.iter().map(|(_, grade)| grade).collect();
-        grades.sort_unstable_by_key(|&grade| std::cmp::Reverse(grade));
+        let grades = highest_first(grades.iter().map(|(_, grade)| grade));
         Self { by_trec, by_gdeval_and_python, num_retrieved: documents.len(), grades }
     }
 
@@ -108,7 +108,7 @@ pub struct JudgedCandidates {
     id_ranks: Vec<u32>,
     grades: Vec<Option<i32>>,
     /// The grades of all judged documents, candidates or not, highest first.
-    all_grades: Vec<i32>,
+    all_grades: Arc<[i32]>,
 }
 
 impl JudgedCandidates {
@@ -118,9 +118,19 @@ impl JudgedCandidates {
         by_id.sort_unstable_by_key(|&place| ids[place as usize]);
         let mut id_ranks = vec![0; ids.len()];
         (0..).zip(by_id).for_each(|(rank, place)| id_ranks[place as usize] = rank);
-        let mut all_grades: Vec<i32> = grades.iter().map(|(_, grade)| grade).collect();
-        all_grades.sort_unstable_by_key(|&grade| std::cmp::Reverse(grade));
+        let all_grades = highest_first(grades.iter().map(|(_, grade)| grade));
         Self { id_ranks, grades: ids.iter().map(|id| grades.get(id)).collect(), all_grades }
+    }
+
+    /// Returns the same candidates as if only some documents were judged: those of `grades` with an
+    /// id that `is_kept`. `grades` are those of [`JudgedCandidates::new`].
+    pub(crate) fn judged_in_part(&self, ids: &[&str], grades: &Grades, is_kept: impl Fn(&str) -> bool) -> Self {
+        let kept = grades.iter().filter(|(id, _)| is_kept(id)).map(|(_, grade)| grade);
+        Self {
+            id_ranks: self.id_ranks.clone(),
+            grades: ids.iter().zip(&self.grades).map(|(id, grade)| grade.filter(|_| is_kept(id))).collect(),
+            all_grades: highest_first(kept),
+        }
     }
 
     /// Returns the grade of each candidate, `None` if it is not judged.
@@ -164,9 +174,16 @@ impl JudgedCandidates {
             by_trec: (0..).zip(order).filter_map(hit).collect(),
             by_gdeval_and_python: None,
             num_retrieved: order.len(),
-            grades: self.all_grades.clone(),
+            grades: Arc::clone(&self.all_grades),
         }
     }
+}
+
+/// Sorts grades descending.
+fn highest_first(grades: impl Iterator<Item = i32>) -> Arc<[i32]> {
+    let mut grades: Vec<i32> = grades.collect();
+    grades.sort_unstable_by_key(|&grade| std::cmp::Reverse(grade));
+    grades.into()
 }
 
 /// Returns the positions of the documents, best first, and true if any two have the same score as

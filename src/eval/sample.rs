@@ -4,15 +4,15 @@
 /// member in the draw depends only on its id and the seed.
 pub(crate) fn draw<'a>(pool: &[usize], number: usize, seed: u64, id: impl Fn(usize) -> &'a str) -> Vec<usize> {
     let mut order = pool.to_vec();
-    order.sort_by_cached_key(|&at| (mixed(seed, id(at)), at));
+    order.sort_by_cached_key(|&at| (hashed(seed, id(at)), at));
     order.truncate(number);
     order.sort_unstable();
     order
 }
 
-/// Hashes with FNV-1a of the id and the seed, then the finaliser of SplitMix64: similar ids and
-/// seeds get distant values.
-fn mixed(seed: u64, id: &str) -> u64 {
+/// Returns the same 64 bits for an id and a seed on every machine: FNV-1a of both, then the
+/// finaliser of SplitMix64. Similar ids and seeds get distant values.
+pub(crate) fn hashed(seed: u64, id: &str) -> u64 {
     let hash = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
     let mut state = id.as_bytes().iter().chain(&seed.to_le_bytes()).fold(0xcbf2_9ce4_8422_2325, hash);
     for multiplier in [0xbf58_476d_1ce4_e5b9_u64, 0x94d0_49bb_1331_11eb] {

@@ -130,12 +130,13 @@ pub(super) struct Member {
     pub vector: Option<UnitVector>,
 }
 
-/// Returns the members in their new order, with their new scores; `None` if none has a vector.
+/// Returns the members in their new order by each weight, with their new scores; `None` if none has
+/// a vector.
 ///
 /// # Errors
 /// [`Error::NotANumber`] for a vector that is not finite, naming the candidate;
 /// [`Error::InvalidArgument`] for vectors of different lengths.
-pub(super) fn reordered(mut members: Vec<Member>, weight: f32) -> Result<Option<Vec<Hit>>> {
+pub(super) fn reordered(mut members: Vec<Member>, weights: &[f32]) -> Result<Option<Vec<Vec<Hit>>>> {
     if members.iter().all(|member| member.vector.is_none()) {
         return Ok(None);
     }
@@ -150,8 +151,12 @@ pub(super) fn reordered(mut members: Vec<Member>, weight: f32) -> Result<Option<
     let vectors: Vec<Option<&[f32]>> =
         members.iter().map(|member| member.vector.as_ref().map(UnitVector::as_slice)).collect();
     let index = |position: usize| members[position].hit.index;
-    let hits = ranking::rank(&moved(&scores, &vectors, weight.into(), TEMPERATURE)?)?;
-    Ok(Some(hits.into_iter().map(|hit| Hit { index: index(hit.index), ..hit }).collect()))
+    let shifts = shifts(&scores, &vectors, TEMPERATURE)?;
+    let by_weight = |&weight: &f32| {
+        let hits = ranking::rank(&moved(&scores, shifts.as_deref(), weight.into()))?;
+        Ok(hits.into_iter().map(|hit| Hit { index: index(hit.index), ..hit }).collect())
+    };
+    weights.iter().map(by_weight).collect::<Result<_>>().map(Some)
 }
 
 /// A text with a vector.
@@ -161,8 +166,15 @@ struct Text<'a> {
     score: f64,
 }
 
-/// Computes `s'` by the formula above, `[n]`, for `scores` `[n]` and `vectors` `[n, dim]`.
-fn moved(scores: &[f32], vectors: &[Option<&[f32]>], weight: f64, temperature: f64) -> Result<Vec<f32>> {
+/// Computes `s'` by the formula above, `[n]`, for `scores` `[n]` and their [`shifts`].
+fn moved(scores: &[f32], shifts: Option<&[f64]>, weight: f64) -> Vec<f32> {
+    let Some(shifts) = shifts else { return scores.to_vec() };
+    scores.iter().zip(shifts).map(|(&score, shift)| (f64::from(score) + weight * shift) as f32).collect()
+}
+
+/// Computes `v . d` of every candidate, `[n]`, for `scores` `[n]` and `vectors` `[n, dim]`; `None`
+/// if there are too few texts.
+fn shifts(scores: &[f32], vectors: &[Option<&[f32]>], temperature: f64) -> Result<Option<Vec<f64>>> {
     let texts = distinct(scores, vectors);
     let dim = texts.first().map_or(0, |text| text.vector.len());
     if let Some(other) = texts.iter().map(|text| text.vector.len()).find(|&len| len != dim) {
@@ -171,12 +183,12 @@ fn moved(scores: &[f32], vectors: &[Option<&[f32]>], weight: f64, temperature: f
         )));
     }
     if texts.len() < MIN_TEXTS {
-        return Ok(scores.to_vec());
+        return Ok(None);
     }
     let direction = direction(&texts, dim, temperature);
     let of_mean = texts.iter().map(|text| dot(text.vector, &direction)).sum::<f64>() / texts.len() as f64;
-    let shift = |vector: &Option<&[f32]>| weight * vector.map_or(of_mean, |vector| dot(vector, &direction));
-    Ok(scores.iter().zip(vectors).map(|(&score, vector)| (f64::from(score) + shift(vector)) as f32).collect())
+    let shift = |vector: &Option<&[f32]>| vector.map_or(of_mean, |vector| dot(vector, &direction));
+    Ok(Some(vectors.iter().map(shift).collect()))
 }
 
 /// Returns the texts with vectors, each once, in the order of their vectors' bits, so that the
@@ -235,7 +247,7 @@ mod tests {
 
     fn moved_by(scores: &[f32], vectors: &[UnitVector], weight: f64, temperature: f64) -> Vec<f32> {
         let vectors: Vec<Option<&[f32]>> = vectors.iter().map(|vector| Some(vector.as_slice())).collect();
-        moved(scores, &vectors, weight, temperature).unwrap()
+        moved(scores, shifts(scores, &vectors, temperature).unwrap().as_deref(), weight)
     }
 
     fn order(scores: &[f32]) -> Vec<usize> {
@@ -253,6 +265,22 @@ mod tests {
         let scores = [0.6, 0.42, 0.4, 0.3];
         assert_eq!(order(&scores), [0, 1, 2, 3]);
         assert_eq!(order(&moved_by(&scores, &vectors, WEIGHT, TEMPERATURE)), [0, 2, 1, 3]);
+    }
+
+    #[test]
+    fn several_weights_give_what_each_gives_alone() {
+        let vectors = [[1.0, 0.0], [0.0, 1.0], [0.9, 0.1], [-0.2, 1.0]].map(|vector| unit(&vector));
+        let members = || {
+            let hits = [0.6, 0.42, 0.4, 0.3].into_iter().enumerate().map(|(index, score)| Hit { index, score });
+            hits.zip(&vectors).map(|(hit, vector)| Member { hit, vector: Some(vector.clone()) }).collect()
+        };
+        let weights = [0.1, 0.5, 2.0];
+        let together = reordered(members(), &weights).unwrap().unwrap();
+        assert_eq!(together.len(), weights.len());
+        for (weight, hits) in weights.into_iter().zip(&together) {
+            assert_eq!(reordered(members(), &[weight]).unwrap().unwrap()[0], *hits, "{weight}");
+        }
+        assert_ne!(together[0], together[2]);
     }
 
     #[test]

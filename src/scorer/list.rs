@@ -142,10 +142,27 @@ impl FeedbackStep<'_> {
     pub fn reorder(
         &self,
         hits: &mut Vec<Hit>,
-        mut vector: impl FnMut(usize) -> Result<Option<UnitVector>>,
+        vector: impl FnMut(usize) -> Result<Option<UnitVector>>,
     ) -> Result<bool> {
+        let Some(mut orders) = self.orders(hits, &[self.weight], vector)? else { return Ok(false) };
+        *hits = orders.swap_remove(0);
+        Ok(true)
+    }
+
+    /// Returns the order of [`FeedbackStep::reorder`] for each of several weights, in place of the
+    /// step's own; `None` if no candidate has a vector. One pass over the vectors serves all
+    /// weights.
+    ///
+    /// # Errors
+    /// The errors of [`order`].
+    pub fn orders(
+        &self,
+        hits: &[Hit],
+        weights: &[f32],
+        mut vector: impl FnMut(usize) -> Result<Option<UnitVector>>,
+    ) -> Result<Option<Vec<Vec<Hit>>>> {
         let (mut members, mut others, mut last) = (Vec::new(), Vec::new(), Vec::new());
-        for &hit in hits.iter() {
+        for &hit in hits {
             let is_contender = self.contenders.as_ref().is_none_or(|contenders| contenders.contains(&hit.index));
             if self.left_out.binary_search(&hit.index).is_ok() {
                 last.push(hit);
@@ -156,31 +173,32 @@ impl FeedbackStep<'_> {
             }
         }
         let has_members = !members.is_empty();
-        match feedback::reordered(members, self.weight)? {
-            Some(reordered) => {
-                *hits = reordered;
-                put_below(hits, others);
-                put_below(hits, last);
-                Ok(true)
+        match feedback::reordered(members, weights)? {
+            Some(mut orders) => {
+                for hits in &mut orders {
+                    put_below(hits, &others);
+                    put_below(hits, &last);
+                }
+                Ok(Some(orders))
             }
             None if has_members && matches!(self.feedback, Feedback::Weight(_)) => Err(Error::InvalidOption {
                 option: "feedback",
                 why: "needs the embeddings of the candidates, and what scores them gives none; leave it out".into(),
             }),
-            None => Ok(false),
+            None => Ok(None),
         }
     }
 }
 
 /// Appends hits in their order. If their scores are not below the present ones, all of them are
 /// lowered by the same amount.
-fn put_below(hits: &mut Vec<Hit>, others: Vec<Hit>) {
+fn put_below(hits: &mut Vec<Hit>, others: &[Hit]) {
     let (Some(least), Some(best)) = (hits.last().map(|hit| hit.score), others.first().map(|hit| hit.score)) else {
-        return hits.extend(others);
+        return hits.extend_from_slice(others);
     };
     let excess = (f64::from(best) - f64::from(least)).max(0.0);
     let lowered = |score: f32| ((f64::from(score) - excess) as f32).min(least);
-    hits.extend(others.into_iter().map(|hit| Hit { score: lowered(hit.score), ..hit }));
+    hits.extend(others.iter().map(|hit| Hit { score: lowered(hit.score), ..*hit }));
 }
 
 /// Returns those `among` the candidates that can be among the best `k`, however their scores are

@@ -5,27 +5,35 @@ use std::path::PathBuf;
 use nearsort::Device;
 use nearsort::diagnose::{Action, Profile, Report};
 
-use crate::args::{DiagnoseArgs, ModelArgs, ReadingArgs, default_batch_tokens};
+use crate::args::{DiagnoseArgs, ModelArgs, ObservedArgs, ReadingArgs, default_batch_tokens};
 use crate::words::quoted;
 
 /// Returns the `nearsort rerank` command over this call's files that the report recommends. Returns
 /// `None` if it recommends none.
 pub fn recommended(args: &DiagnoseArgs, report: &Report) -> Option<String> {
     let found = report.recommendation.as_ref().filter(|found| found.action != Action::DoNotRerank)?;
-    let mut words = files(args);
-    words.extend(reading(&args.reading));
-    words.extend(model(&args.model, &found.profile));
-    words.push(found.arguments.clone());
+    Some(with_options((&args.observed, &args.reading, &args.model), &found.profile, &found.arguments))
+}
+
+/// The files of a call, the options for reading them, and the model's.
+pub type Asked<'a> = (&'a ObservedArgs, &'a ReadingArgs, &'a ModelArgs);
+
+/// Returns the `nearsort rerank` command with these options, which `profile` holds too.
+pub fn with_options((observed, reading_args, model_args): Asked<'_>, profile: &Profile, options: &str) -> String {
+    let mut words = files(observed);
+    words.extend(reading(reading_args));
+    words.extend(model(model_args, profile));
+    words.push(options.to_owned());
     words.push("--output reranked.trec".to_owned());
-    Some(words.join(" "))
+    words.join(" ")
 }
 
 /// Returns the same command with a profile.
-pub fn with_profile(args: &DiagnoseArgs, profile: &str) -> String {
-    let mut words = files(args);
-    words.extend(reading(&args.reading));
+pub fn with_profile((observed, reading_args, model_args): Asked<'_>, profile: &str) -> String {
+    let mut words = files(observed);
+    words.extend(reading(reading_args));
     words.push(format!("--profile {}", quoted(profile)));
-    words.extend(runtime(&args.model));
+    words.extend(runtime(model_args));
     words.push("--output reranked.trec".to_owned());
     words.join(" ")
 }
@@ -44,7 +52,7 @@ fn option(name: &str, value: Option<impl ToString>) -> Option<String> {
     value.map(|value| format!("--{name} {}", quoted(&value.to_string())))
 }
 
-fn files(args: &DiagnoseArgs) -> Vec<String> {
+fn files(args: &ObservedArgs) -> Vec<String> {
     let name = |path: &PathBuf| quoted(&path.display().to_string());
     let corpus: Vec<String> = args.corpus.iter().map(name).collect();
     let options = [

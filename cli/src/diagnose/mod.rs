@@ -1,20 +1,20 @@
 //! `nearsort diagnose`: reads, scores, lets the library analyse the results, and shows its report.
 //! All output comes from one [`DiagnosisView`].
 
-mod command;
+pub mod command;
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use nearsort::diagnose::{
-    Action, Configuration, DiagnoseFiles, ObserveOptions, Observed, Options, Report, diagnose, observe,
+    Action, Configuration, DiagnoseFiles, ObserveOptions, Observed, Options, Profile, Report, diagnose, observe,
 };
-use nearsort::eval::Resampling;
+use nearsort::eval::{Measure, Resampling};
 use nearsort::io::write_whole;
 use nearsort::{Error, Model, RankOptions, Scoring};
 use nearsort_report::{DiagnosisView, width};
 
-use crate::args::{DiagnoseArgs, DiagnoseFormat, ScoringArgs, Talk};
+use crate::args::{DiagnoseArgs, DiagnoseFormat, ModelArgs, ObservedArgs, ReadingArgs, ScoringArgs, Talk};
 use crate::eval::check_read_once;
 use crate::hints::say;
 use crate::notices::Speaker;
@@ -34,7 +34,7 @@ pub fn run(args: &DiagnoseArgs, session: &Session) -> Run {
 
 fn report(args: &DiagnoseArgs, session: &Session) -> Run {
     let observed = observed(args, session)?;
-    let resampling = Resampling { seed: args.seed, ..Resampling::default() };
+    let resampling = Resampling { seed: args.observed.seed, ..Resampling::default() };
     let options = Options { measure: args.measure, resampling, ..Options::default() };
     let mut report = diagnose(&observed.observations, &options)?;
     if let Some(found) = &mut report.recommendation {
@@ -49,7 +49,7 @@ fn report(args: &DiagnoseArgs, session: &Session) -> Run {
         tried_queries: observed.tried_queries,
         notes: &observed.notes,
         command: session.command_line.clone(),
-        seed: args.seed,
+        seed: args.observed.seed,
         resamples: resampling.resamples,
     };
     write_files(args, &view)?;
@@ -65,21 +65,12 @@ fn report(args: &DiagnoseArgs, session: &Session) -> Run {
 fn observed(args: &DiagnoseArgs, session: &Session) -> Result<Observed, Failure> {
     let talk = session.talk;
     let counter = Counter::new(talk);
-    let files = DiagnoseFiles {
-        queries: args.queries.clone(),
-        run: args.run.clone(),
-        corpus: args.corpus.clone(),
-        qrels: args.qrels.clone(),
-        reading: session.reading(&args.reading),
-        ignore_identical_ids: args.ignore_identical_ids,
-        sample: args.sample.map(|number| number as usize),
-        seed: args.seed,
-    };
+    let files = DiagnoseFiles { qrels: args.qrels.clone(), ..files(&args.observed, &args.reading, session) };
     let material = files.read(&Speaker(talk)).map_err(of_files)?;
     let configuration = configuration(&args.scoring)?;
     let options = model::options(&model::config(&args.model), &args.model, session)?;
     let model = Model::load_to_rank(args.model.name(), options, &RankOptions::by(Scoring::Hybrid))?;
-    let options = ObserveOptions { model: Some(args.model.name().to_owned()), configuration, seed: args.seed };
+    let options = ObserveOptions { model: Some(args.model.name().to_owned()), configuration, seed: args.observed.seed };
     let observed = observe(material, &model, &options, &counter, &counter.call());
     counter.finish();
     let observed = observed?;
@@ -87,8 +78,22 @@ fn observed(args: &DiagnoseArgs, session: &Session) -> Result<Observed, Failure>
     Ok(observed)
 }
 
+/// Returns the files that are looked at, without judgements.
+pub fn files(args: &ObservedArgs, reading: &ReadingArgs, session: &Session) -> DiagnoseFiles {
+    DiagnoseFiles {
+        queries: args.queries.clone(),
+        run: args.run.clone(),
+        corpus: args.corpus.clone(),
+        qrels: None,
+        reading: session.reading(reading),
+        ignore_identical_ids: args.ignore_identical_ids,
+        sample: args.sample.map(|number| number as usize),
+        seed: args.seed,
+    }
+}
+
 /// Returns the configuration of `nearsort rerank` with the same options.
-fn configuration(scoring: &ScoringArgs) -> Result<Configuration, Failure> {
+pub fn configuration(scoring: &ScoringArgs) -> Result<Configuration, Failure> {
     let chosen = scoring.scoring.unwrap_or(Configuration::default().scoring);
     Ok(Configuration {
         scoring: chosen,
@@ -98,7 +103,8 @@ fn configuration(scoring: &ScoringArgs) -> Result<Configuration, Failure> {
     })
 }
 
-fn of_files(error: Error) -> Failure {
+/// Adds advice for files that do not belong together.
+pub fn of_files(error: Error) -> Failure {
     match error {
         Error::MissingTexts { message } => Failure::Error(format!(
             "{message}; check that the files belong together and which field is the id (--id-field)"
@@ -108,7 +114,12 @@ fn of_files(error: Error) -> Failure {
 }
 
 fn inputs(args: &DiagnoseArgs) -> Vec<Option<&PathBuf>> {
-    let named = [Some(&args.queries), Some(&args.run), args.qrels.as_ref()];
+    inputs_with(&args.observed, args.qrels.as_ref())
+}
+
+/// Returns every file that is read, with the judgements.
+pub fn inputs_with<'a>(args: &'a ObservedArgs, judgements: Option<&'a PathBuf>) -> Vec<Option<&'a PathBuf>> {
+    let named = [Some(&args.queries), Some(&args.run), judgements];
     named.into_iter().chain(args.corpus.iter().map(Some)).collect()
 }
 
@@ -117,15 +128,7 @@ fn check(args: &DiagnoseArgs) -> Result<(), Failure> {
     let wrong = |message: String| Err(Failure::Error(message));
     let inputs = inputs(args);
     check_read_once(inputs.iter().copied().flatten())?;
-    if args.model.service_name().is_some() {
-        return wrong(format!(
-            "'{}' is a service, and only local embedding models are diagnosed; see what a service gains with `nearsort compare`",
-            args.model.name()
-        ));
-    }
-    if args.measure.is_count() {
-        return wrong(format!("{} is a count, not a quality; diagnose by a measure such as nDCG@10", args.measure));
-    }
+    check_asked(&args.model, args.measure)?;
     let outputs = [args.html.as_ref(), args.json.as_ref(), args.save_profile.as_ref()];
     for (at, output) in outputs.iter().enumerate() {
         let Some(output) = output else { continue };
@@ -135,6 +138,20 @@ fn check(args: &DiagnoseArgs) -> Result<(), Failure> {
         }
     }
     model::blend(&args.scoring).map(drop)
+}
+
+/// Checks that the model can be looked at, and that the measure is one of quality.
+pub fn check_asked(model: &ModelArgs, measure: Measure) -> Result<(), Failure> {
+    if model.service_name().is_some() {
+        return Err(Failure::Error(format!(
+            "'{}' is a service, and only local embedding models are diagnosed and tuned; see what a service gains with `nearsort compare`",
+            model.name()
+        )));
+    }
+    if measure.is_count() {
+        return Err(Failure::Error(format!("{measure} is a count, not a quality; give a measure such as nDCG@10")));
+    }
+    Ok(())
 }
 
 /// Writes the profile, if there is a recommendation, and returns the command that uses it.
@@ -147,20 +164,28 @@ fn save_profile(args: &DiagnoseArgs, report: &Report, session: &Session) -> Resu
         }
         return Ok(None);
     };
-    let beside = command::runtime(&args.model);
+    write_profile(path, &found.profile, &found.reason, &args.model, session)?;
+    Ok(Some(command::with_profile((&args.observed, &args.reading, &args.model), &path.display().to_string())))
+}
+
+/// Writes a profile with a comment that says where it comes from.
+pub fn write_profile(
+    path: &Path,
+    profile: &Profile,
+    reason: &str,
+    model: &ModelArgs,
+    session: &Session,
+) -> Result<(), Failure> {
+    let beside = command::runtime(model);
     let beside = match beside.is_empty() {
         true => String::new(),
         false => {
-            format!("\nDiagnosed with {}; a profile does not hold these, give them to rerank too.", beside.join(" "))
+            format!("\nMade with {}; a profile does not hold these, give them to rerank too.", beside.join(" "))
         }
     };
-    let comment = format!(
-        "For nearsort rerank --profile. Written by {}\n{}{beside}",
-        session.command_line.replace('\n', " "),
-        found.reason
-    );
-    write_whole(path, found.profile.to_toml(&comment).as_bytes())?;
-    Ok(Some(command::with_profile(args, &path.display().to_string())))
+    let command = session.command_line.replace('\n', " ");
+    let comment = format!("For nearsort rerank --profile. Written by {command}\n{reason}{beside}");
+    Ok(write_whole(path, profile.to_toml(&comment).as_bytes())?)
 }
 
 fn write_files(args: &DiagnoseArgs, view: &DiagnosisView<'_>) -> Result<(), Failure> {

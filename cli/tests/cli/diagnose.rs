@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::support::{Folder, Ran, TINY, command, finish, root, run};
 
 /// A query and the text that answers it.
-const PAIRS: [(&str, &str); 24] = [
+pub const PAIRS: [(&str, &str); 24] = [
     ("how do bees make honey", "Worker bees turn nectar into honey by evaporating its water in the comb."),
     ("why is the sky blue", "Short waves of sunlight are scattered by the air, which gives the heavens their colour."),
     ("tallest mountain on earth", "Everest rises 8,849 metres above the sea, more than any other peak."),
@@ -41,22 +41,27 @@ const DEPTH: usize = 12;
 const ANSWER_RANK: usize = 5;
 
 /// Files of one collection, before they are written.
-struct Collection {
-    queries: Vec<(String, String)>,
-    documents: Vec<(String, String)>,
-    run: Vec<(String, String, usize, f64)>,
-    qrels: Vec<(String, String)>,
+pub struct Collection {
+    pub queries: Vec<(String, String)>,
+    pub documents: Vec<(String, String)>,
+    pub run: Vec<(String, String, usize, f64)>,
+    pub qrels: Vec<(String, String)>,
 }
 
 impl Collection {
     /// Each query's answer is the fifth of twelve candidates.
-    fn new() -> Self {
+    pub fn new() -> Self {
+        Self::with_answers_at(ANSWER_RANK)
+    }
+
+    /// Each query's answer has this rank among twelve candidates.
+    pub fn with_answers_at(rank: usize) -> Self {
         let number = PAIRS.len();
         let ids = |prefix: &str, at: usize| format!("{prefix}{at}");
         let candidates = |query: usize| {
             let others = (1..DEPTH).map(move |step| (query + step * 5) % number).filter(move |&other| other != query);
             let mut list: Vec<usize> = others.collect();
-            list.insert(ANSWER_RANK - 1, query);
+            list.insert(rank - 1, query);
             list
         };
         let line = |query: usize, (at, document): (usize, usize)| {
@@ -71,7 +76,7 @@ impl Collection {
         }
     }
 
-    fn written(&self) -> Folder {
+    pub fn written(&self) -> Folder {
         let folder = Folder::new();
         let object = |(id, text): &(String, String)| serde_json::json!({ "_id": id, "text": text }).to_string();
         let lines = |rows: &[(String, String)]| rows.iter().map(object).collect::<Vec<_>>().join("\n") + "\n";
@@ -280,7 +285,7 @@ fn without_judgements_the_report_says_what_it_cannot() {
 }
 
 /// Runs a command line as a shell would, with our binary, into another file.
-fn shell(line: &str, output: &str) {
+pub fn shell(line: &str, output: &str) {
     let line = line.replacen("nearsort", env!("CARGO_BIN_EXE_nearsort"), 1).replace("reranked.trec", output);
     let status = std::process::Command::new("sh").args(["-c", &line]).current_dir(root()).status().unwrap();
     assert!(status.success(), "{line}");

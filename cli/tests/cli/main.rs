@@ -41,3 +41,4 @@ mod support;
 mod terminal;
 #[cfg(unix)]
 mod transcripts;
+mod tune;

@@ -81,12 +81,13 @@ fn choice(quality: &Quality) -> Option<Table> {
     };
     let mean = vec!["mean".to_owned(), format!("{:.4}", choice.mean.mean), interval(&choice.mean)];
     let pick = |pick: &nearsort::diagnose::Pick| {
-        vec![format!("chosen: {}", pick.configuration), format!("{} of {}", pick.folds, choice.folds)]
+        vec![format!("chosen: {}", pick.configuration), format!("{} of {}", pick.choices, choice.choices)]
     };
     let rows = [
         mean,
         against("over the first stage", &choice.over_first_stage),
         against("over what was diagnosed", &choice.over_setting),
+        against("the same, documents unseen too", &choice.unseen_documents),
     ];
     let rows = rows.into_iter().chain(choice.picks.iter().map(pick)).map(|mut cells| {
         cells.resize(5, String::new());
@@ -95,8 +96,8 @@ fn choice(quality: &Quality) -> Option<Table> {
     Some(Table {
         title: "Cross-validation",
         note: format!(
-            "In each of {} folds the simplest of {} configurations that is as good as the best was chosen by the other folds' queries, and measured on \
-             the fold's own.",
+            "In each of {} folds the simplest of {} configurations that is as good as the best was chosen by the other folds' queries, once by each half \
+             of the documents, and measured on the fold's own.",
             choice.folds, choice.configurations
         ),
         header: words(["", "value", "95 % interval", "p", "w/t/l"]),

@@ -36,7 +36,7 @@ pub(super) fn findings(scene: &Scene<'_>, measured: &Measured) -> Vec<Finding> {
 fn queries_not_in_qrels(scene: &Scene<'_>, measured: &Measured, judged_ids: &[&str]) -> Option<Finding> {
     let counts = &measured.counts;
     let without = counts.queries - counts.judged_queries;
-    let ids = scene.lists.iter().filter(|list| !list.is_judged).map(|list| list.query.id.clone());
+    let ids = scene.lists.iter().filter(|list| !list.is_judged()).map(|list| list.query.id.clone());
     let (severity, evidence, remedy) = match (without, counts.judged_queries) {
         (0, _) => return None,
         (_, 0) => (

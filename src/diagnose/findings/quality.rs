@@ -2,11 +2,11 @@
 
 use super::{Finding, FindingKind, Gains, Measured, Severity};
 use crate::diagnose::choice::Gain;
+use crate::diagnose::decision::MIN_GAIN;
 use crate::diagnose::effect::{SIGNIFICANCE, is_gain, is_loss, verdict_kind};
 use crate::diagnose::figures::{EXAMPLES, interval, percent};
 use crate::diagnose::lists::Scene;
 use crate::diagnose::measured::Judged;
-use crate::diagnose::recommendation::MIN_GAIN;
 use crate::diagnose::report::{Action, Quality, VerdictKind};
 use crate::eval::holm;
 use crate::{Blend, Scoring};

@@ -2,11 +2,11 @@
 
 use super::{Finding, FindingKind, Measured, Severity};
 use crate::LongText;
+use crate::diagnose::decision::MIN_GAIN;
 use crate::diagnose::effect::{is_gain, is_loss};
 use crate::diagnose::figures::{EXAMPLES, interval, percent, plural};
 use crate::diagnose::lengths::documents;
 use crate::diagnose::lists::Scene;
-use crate::diagnose::recommendation::MIN_GAIN;
 
 /// Minimum share of truncated texts for a finding; `rerank` warns on stderr from the same share on.
 const SOME_TRUNCATED: f64 = 0.01;

@@ -32,6 +32,6 @@ mod room;
 mod trials;
 
 pub use material::{AskedQuery, Found, Material, Passage};
-pub use observed::{ObserveOptions, Observed, observe};
+pub use observed::{ObserveOptions, Observed, observe, observe_scores};
 pub use read::DiagnoseFiles;
 pub use trials::{TRIED_CANDIDATES, TRIED_QUERIES};

@@ -42,7 +42,7 @@ pub struct Observed {
 }
 
 /// Scores every pair with a local embedding model. If there are judgements, it also tries other
-/// prompts and poolings.
+/// prompts and poolings; [`observe_scores`] does not.
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] for a model that is not a local embedding model, for a candidate that
@@ -55,7 +55,24 @@ pub fn observe(
     observer: &dyn Observer,
     call: &Call<'_>,
 ) -> Result<Observed> {
-    let room = Room { model, observer, call };
+    observed(material, options, &Room { model, observer, call }, true)
+}
+
+/// Scores every pair with a local embedding model, for [`tune`](crate::diagnose::tune()).
+///
+/// # Errors
+/// As [`observe`].
+pub fn observe_scores(
+    material: Material,
+    model: &Model,
+    options: &ObserveOptions,
+    observer: &dyn Observer,
+    call: &Call<'_>,
+) -> Result<Observed> {
+    observed(material, options, &Room { model, observer, call }, false)
+}
+
+fn observed(material: Material, options: &ObserveOptions, room: &Room<'_>, with_trials: bool) -> Result<Observed> {
     let reranker = room.reranker(Scoring::Hybrid, LongText::Truncate)?;
     let encoder =
         reranker.encoder().ok_or_else(|| Error::InvalidArgument("there is no local model to diagnose".into()))?;
@@ -69,8 +86,8 @@ pub fn observe(
     material.queries.iter().zip(&scored).for_each(|(query, scored)| readings.add(&query.id, scored.query));
     let mut queries =
         material.queries.iter().zip(&scored).map(|(asked, scored)| query(asked, scored)).collect::<Result<Vec<_>>>()?;
-    add_windows(&mut queries, &documents, &texts, options.configuration, &room)?;
-    let name = options.model.as_deref().unwrap_or(model.name());
+    add_windows(&mut queries, &documents, &texts, options.configuration, room)?;
+    let name = options.model.as_deref().unwrap_or(room.model.name());
     let setting = Setting {
         model: name.to_owned(),
         configuration: options.configuration,
@@ -83,7 +100,10 @@ pub fn observe(
     (run.scoring, run.long_text) = (options.configuration.scoring.kind(), options.configuration.long_text);
     let (is_sample, qrels, notes) = (material.is_sample, material.qrels, material.notes);
     let mut observations = Observations { setting, documents, queries, is_sample, trials: Vec::new(), qrels };
-    let tried_queries = trials::add(&mut observations, &texts, encoder, &room, options.seed)?;
+    let tried_queries = match with_trials {
+        true => trials::add(&mut observations, &texts, encoder, room, options.seed)?,
+        false => 0,
+    };
     Ok(Observed { max_tokens: contract.max_tokens, observations, model: run, readings, tried_queries, notes })
 }
 

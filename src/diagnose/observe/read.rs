@@ -44,7 +44,14 @@ impl DiagnoseFiles {
     /// [`Error::BadInput`] for a run without results; [`Error::MissingTexts`] if none of its
     /// queries or none of its documents exists; errors of reading the files.
     pub fn read(&self, observer: &dyn Observer) -> Result<Material> {
-        let qrels = self.qrels.as_ref().map(Qrels::read).transpose()?;
+        self.read_with(self.qrels.as_ref().map(Qrels::read).transpose()?, observer)
+    }
+
+    /// As [`DiagnoseFiles::read`], with judgements that were read already, in place of the file's.
+    ///
+    /// # Errors
+    /// As [`DiagnoseFiles::read`].
+    pub fn read_with(&self, qrels: Option<Qrels>, observer: &dyn Observer) -> Result<Material> {
         let file = RunFile::open(&self.run)?;
         // This pass finds errors of the run, such as repeated documents.
         file.map_queries(|_| ())?;

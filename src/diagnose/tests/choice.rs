@@ -4,6 +4,7 @@ use super::synthetic::{Generator, Signals, configuration};
 use super::{Plan, healthy, options, report};
 use crate::diagnose::choice::{choose, cross_validate, folds};
 use crate::diagnose::effect::mean;
+use crate::diagnose::grid::{HalfValues, Values};
 use crate::diagnose::{Action, Configuration, FindingKind, VerdictKind};
 use crate::eval::{Test, compare};
 use crate::{Blend, Scoring};
@@ -17,6 +18,12 @@ fn folds_are_even_and_the_seed_s() {
     assert_ne!(found, folds(23, 5, 2));
 }
 
+/// Both halves of the documents have the values of the whole.
+fn alike(whole: Vec<Vec<f64>>) -> Values {
+    let half = || HalfValues { values: whole.clone(), counts: vec![true; whole[0].len()] };
+    Values { halves: [half(), half()], whole }
+}
+
 #[test]
 fn no_query_has_a_part_in_the_choice_that_it_is_reported_by() {
     // Configuration q + 1 has the value 1 for query q and 0 for any other, so a choice that uses q
@@ -26,8 +33,31 @@ fn no_query_has_a_part_in_the_choice_that_it_is_reported_by() {
     let values: Vec<Vec<f64>> = (0..=queries).map(one_hot).collect();
     let pool: Vec<usize> = (0..values.len()).collect();
     let classes = vec![0; values.len()];
-    let found = cross_validate(&values, &classes, &pool, &folds(queries, 5, 1));
-    assert_eq!(found.held_out, vec![0.0; queries]);
+    let found = cross_validate(&alike(values), &classes, &pool, &folds(queries, 5, 1));
+    assert_eq!((found.held_out, found.unseen), (vec![0.0; queries], vec![0.0; queries]));
+    assert_eq!(found.picks.len(), 10);
+}
+
+#[test]
+fn a_choice_by_one_half_is_measured_by_the_other() {
+    // Configuration 1 gains 1 on the first half and loses 1 on the second; of the last query only
+    // the second half counts.
+    let queries = 40;
+    let row = |value: f64| vec![value; queries];
+    let mut counts = [vec![true; queries], vec![true; queries]];
+    counts[0][queries - 1] = false;
+    let [first, second] = counts;
+    let halves = [
+        HalfValues { values: vec![row(0.0), row(1.0)], counts: first },
+        HalfValues { values: vec![row(0.0), row(-1.0)], counts: second },
+    ];
+    let values = Values { whole: vec![row(0.0), row(0.5)], halves };
+    let found = cross_validate(&values, &[0, 1], &[0, 1], &folds(queries, 5, 1));
+    assert_eq!(found.picks, [1, 0].repeat(5));
+    assert_eq!(found.held_out, row(0.25));
+    let mut expected = row(-0.5);
+    expected[queries - 1] = -1.0;
+    assert_eq!(found.unseen, expected);
 }
 
 #[test]
@@ -39,8 +69,9 @@ fn among_random_scores_there_is_no_gain() {
     let classes: Vec<usize> = pool.iter().map(|&at| usize::from(at > 0)).collect();
     let best = values.iter().map(|of| mean(of)).fold(0.0, f64::max);
     assert!(best > 0.54, "the best of sixty looks good where it was chosen: {best}");
+    let values = alike(values);
     let found = cross_validate(&values, &classes, &pool, &folds(200, 5, 1));
-    let honest = compare(&values[0], &found.held_out, Test::Randomisation, &options().resampling).unwrap();
+    let honest = compare(&values.whole[0], &found.held_out, Test::Randomisation, &options().resampling).unwrap();
     assert!(honest.difference.low < 0.0, "{honest:?}");
     assert!(mean(&found.held_out) < 0.53, "{}", mean(&found.held_out));
 }

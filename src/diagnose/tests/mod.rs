@@ -5,6 +5,7 @@ mod choice;
 mod faults;
 mod numbers;
 mod synthetic;
+mod tune;
 
 use synthetic::{Plan, healthy};
 
