@@ -314,15 +314,15 @@ mod tests {
         let member = |index: usize, vector: Option<UnitVector>| Member { hit: Hit { index, score: 0.5 }, vector };
         let list = |last: Option<UnitVector>| {
             let first = (0..3).map(|at| member(at, Some(unit(&[1.0, at as f32]))));
-            reordered(first.chain([member(7, last)]).collect(), 0.5)
+            reordered(first.chain([member(7, last)]).collect(), &[0.5])
         };
         assert!(list(None).unwrap().is_some());
         let error = list(UnitVector::new(&[f32::NAN, 1.0])).unwrap_err();
         assert!(matches!(error, Error::NotANumber { index: 7 }), "{error}");
         let error = list(Some(unit(&[1.0, 2.0, 3.0]))).unwrap_err().to_string();
         assert!(error.contains("differ in length"), "{error}");
-        assert!(reordered(vec![member(0, None), member(1, None)], 0.5).unwrap().is_none());
-        assert!(reordered(Vec::new(), 0.5).unwrap().is_none());
+        assert!(reordered(vec![member(0, None), member(1, None)], &[0.5]).unwrap().is_none());
+        assert!(reordered(Vec::new(), &[0.5]).unwrap().is_none());
     }
 
     #[test]
