@@ -231,8 +231,8 @@ mod tests {
         ];
         let long: Vec<String> = TEXTS.iter().map(|text| repeated(text, 3_000)).collect();
         for text in odd.into_iter().chain(TEXTS).chain(long.iter().map(String::as_str)) {
-            if text.contains("[CLS]") || text.contains("[SEP]") {
-                assert_eq!(words.of(&tokenizer, text, 9).unwrap(), None, "{text:?}");
+            if words.of(&tokenizer, text, 9).unwrap().is_none() {
+                assert!(words.may_have_added(text), "{text:?}");
                 continue;
             }
             let expected = tokenizer.encode_fast(text, false).unwrap();

@@ -36,7 +36,7 @@ pub const PAIRS: [(&str, &str); 24] = [
     ("rules of offside in soccer", "An attacker may not be behind the last defender when the ball is played."),
 ];
 /// Candidates of a query.
-const DEPTH: usize = 12;
+pub const DEPTH: usize = 12;
 /// The rank of the answer in the first stage.
 const ANSWER_RANK: usize = 5;
 

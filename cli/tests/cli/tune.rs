@@ -2,16 +2,32 @@
 
 use serde_json::Value;
 
-use crate::diagnose::Collection;
 #[cfg(unix)]
 use crate::diagnose::shell;
+use crate::diagnose::{Collection, DEPTH};
 use crate::support::{Folder, Ran, TINY, run};
 
-/// A first stage that always has the answer first, before a random model: a larger share is right.
+/// A first stage whose larger share is right. Of three queries it puts the answer of two first, where
+/// the model prefers four texts that repeat the query; of the third it puts the answer second, which
+/// the model puts first, because it repeats the query.
 fn strong_first_stage() -> Folder {
     let mut collection = Collection::with_answers_at(1);
-    // The others share the lower half, so that only the first one stands out.
-    collection.run.iter_mut().filter(|line| line.2 > 1).for_each(|line| line.3 -= 10.0);
+    for (at, (query, text)) in collection.queries.clone().into_iter().enumerate() {
+        let lines: Vec<usize> = (0..collection.run.len()).filter(|&line| collection.run[line].0 == query).collect();
+        if at % 3 == 0 {
+            collection.documents[at].1 = text;
+            let answer = collection.run[lines[0]].1.clone();
+            collection.run[lines[0]].1 = std::mem::replace(&mut collection.run[lines[1]].1, answer);
+            continue;
+        }
+        // The others share the lower half, so that only the first one stands out.
+        lines[1..].iter().for_each(|&line| collection.run[line].3 -= 20.0);
+        for copy in 0..4 {
+            let id = format!("e{at}-{copy}");
+            collection.documents.push((id.clone(), text.clone()));
+            collection.run.push((query.clone(), id, DEPTH + 1 + copy, -20.0 - copy as f64));
+        }
+    }
     collection.written()
 }
 
@@ -117,7 +133,7 @@ fn grades_by_a_model_are_a_source_and_named_so() {
     assert_eq!((&model["judgements"]["by"], &model["judgements"]["file"]), (&"model".into(), &grades.clone().into()));
     assert_eq!((&model["choice"], &model["action"]), (&people["choice"], &"change".into()));
     let text = tune(&folder, &["--judgements", &grades]).quietly();
-    assert!(text.contains("judged by a model, not by people: "), "{text}");
+    assert!(text.contains("judged by a model, not by people:"), "{text}");
     // A judge's run whose scores are grades.
     let lines = (0..24).map(|at| format!("q{at} Q0 d{at} 1 3 judge\n"));
     let run = folder.with("grades.trec", lines.collect::<String>());

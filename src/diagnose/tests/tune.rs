@@ -20,9 +20,9 @@ fn tuned(observations: &Observations) -> Tuning {
     tune(observations, &options()).unwrap()
 }
 
-/// A first stage that is better than the model.
+/// A first stage as good as the model, which errs elsewhere: a mean of both is better than either.
 fn strong_first_stage() -> Observations {
-    healthy(plan(2.5, 0.8, 0.8))
+    healthy(plan(1.5, 1.2, 1.2))
 }
 
 fn curve(tuning: &Tuning, part: Part) -> Vec<&str> {
@@ -64,12 +64,18 @@ fn the_first_stage_is_left_out_where_it_is_noise() {
 /// The seeds were fixed before the results were seen.
 #[test]
 fn chance_is_never_recommended() {
+    let mut losses = 0;
     for seed in 1..=20 {
         let tuning = tuned(&healthy(Plan { queries: 100, seed, ..plan(0.0, 0.0, 0.0) }));
-        assert_eq!((tuning.action, &tuning.profile), (Action::Keep, &None), "seed {seed}: {}", tuning.advice);
-        assert_eq!(tuning.recommended, configuration());
-        assert!(tuning.advice.starts_with("Keep the setting: "), "{}", tuning.advice);
+        assert_eq!((tuning.recommended, &tuning.profile), (configuration(), &None), "seed {seed}: {}", tuning.advice);
+        match tuning.action {
+            Action::Keep => assert!(tuning.advice.starts_with("Keep the setting: "), "{}", tuning.advice),
+            // A loss against the first stage is a two-sided test at 95 %: chance passes one side 1 time in 40.
+            Action::DoNotRerank => losses += 1,
+            Action::Change => panic!("seed {seed}: {}", tuning.advice),
+        }
     }
+    assert!(losses <= 2, "{losses} of 20");
 }
 
 /// One document answers every query, the first stage knows it, and knows nothing else.
