@@ -61,6 +61,29 @@ TEXTS = [
 # pair: the same as a template of the tokenizer. The limits are of both parities: odd ones are shared unequally.
 BERT = dict(cls=[2], sep=[3], last=[3], pair="[CLS] $A [SEP] $B:1 [SEP]:1", tokenizer=tokenizers.wordpiece, limit=48)
 ROBERTA = dict(cls=[0], sep=[2, 2], last=[2], pair="<s> $A </s> </s> $B </s>")
+DEBERTA = dict(
+    config=configs.deberta_config,
+    cls=[1],
+    sep=[2],
+    last=[2],
+    pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+    tokenizer=tokenizers.deberta_unigram,
+    limit=72,
+)
+# The options of DeBERTa-v2 that published rerankers leave at other values: distances without buckets, projections of
+# their own, one kind of term.
+DEBERTA_C2P = {
+    "layer_norm_eps": 1e-06,
+    "max_relative_positions": 12,
+    "norm_rel_ebd": "none",
+    "pooler_hidden_act": "tanh",
+    "pos_att_type": "c2p",
+    "position_biased_input": True,
+    "position_buckets": -1,
+    "share_att_key": False,
+    "type_vocab_size": 2,
+}
+DEBERTA_P2C = {"pos_att_type": ["p2c"], "position_buckets": 10, "share_att_key": False}
 IDENTITY = {"sentence_transformers": {"activation_fn": "torch.nn.modules.linear.Identity", "version": "5.0.0"}}
 MODELS = {
     "cross-tiny-bert": dict(BERT, config=configs.bert_config, types=1, more=IDENTITY),
@@ -82,6 +105,9 @@ MODELS = {
         tokenizer=tokenizers.modernbert_bpe,
         limit=72,
     ),
+    "cross-tiny-deberta": DEBERTA,
+    "cross-tiny-deberta-c2p": dict(DEBERTA, more=DEBERTA_C2P, types=1, limit=75),
+    "cross-tiny-deberta-p2c": dict(DEBERTA, more=DEBERTA_P2C),
 }
 QWEN3 = "cross-tiny-qwen3"
 QWEN3_LIMIT = 512
@@ -199,6 +225,20 @@ def text_rows(folder, model, spec):
         }
 
 
+def check_batch(model, rows, types):
+    """Fails if the logits of the texts in one padded batch are not those of each text alone."""
+    longest = max(len(row["ids"]) for row in rows)
+    ids, mask, kinds = (torch.zeros((len(rows), longest), dtype=torch.long) for _ in range(3))
+    for at, row in enumerate(rows):
+        length = len(row["ids"])
+        ids[at, :length] = torch.tensor(row["ids"])
+        mask[at, :length] = 1
+        kinds[at, row["token_types"] or length : length] = 1
+    more = {"token_type_ids": kinds} if types else {}
+    logits = model(input_ids=ids, attention_mask=mask, **more).logits
+    torch.testing.assert_close(logits, torch.tensor([row["logits"] for row in rows]), atol=2e-5, rtol=0)
+
+
 def write_expected(folder, versions, limit, rows, texts):
     """expected.json, one row a line."""
 
@@ -262,6 +302,8 @@ def write_cross(out, versions):
         with torch.no_grad():
             rows = [expected_row(model, *pair, spec.get("types", 0)) for pair in parts(name, spec)]
             texts = list(text_rows(folder, model, spec))
+            if spec["config"] is configs.deberta_config:
+                check_batch(model, texts, spec.get("types", 0))
         limit = spec["limit"] or model.config.max_position_embeddings - 2
         write_expected(folder, versions, limit, rows, texts)
     with torch.no_grad():

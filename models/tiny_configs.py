@@ -39,6 +39,27 @@ def electra_config(vocab):
     }
 
 
+def deberta_config(vocab):
+    """The fields of mxbai-rerank-xsmall-v1. Distances beyond 8 share buckets, and those beyond 15 more so."""
+    fields = bert_like(vocab, max_position_embeddings=80, type_vocab_size=0, layer_norm_eps=1e-07)
+    del fields["position_embedding_type"], fields["use_cache"]
+    return {
+        "architectures": ["DebertaV2Model"],
+        **fields,
+        "max_relative_positions": -1,
+        "model_type": "deberta-v2",
+        "norm_rel_ebd": "layer_norm",
+        "pooler_dropout": 0,
+        "pooler_hidden_act": "gelu",
+        "pooler_hidden_size": fields["hidden_size"],
+        "pos_att_type": ["p2c", "c2p"],
+        "position_biased_input": False,
+        "position_buckets": 16,
+        "relative_attention": True,
+        "share_att_key": True,
+    }
+
+
 def roberta_config(vocab, model_type="roberta", name="RobertaModel"):
     return {
         "architectures": [name],

@@ -89,8 +89,8 @@ def wordpiece(lowercase=True, contradiction=False):
     return tokenizer
 
 
-def unigram():
-    """XLM-RoBERTa's tokenizer, NFKC in the place of SentencePiece's compiled rules."""
+def unigram(special=("<s>", "<pad>", "</s>", "<unk>"), mask="<mask>", single="<s> $A </s>"):
+    """XLM-RoBERTa's tokenizer, NFKC in the place of SentencePiece's compiled rules. The fourth of `special` is the unknown token."""
     tokenizer = Tokenizer(models.Unigram())
     tokenizer.normalizer = normalizers.Sequence(
         [normalizers.NFKC(), normalizers.Replace(Regex(" {2,}"), " ")]
@@ -99,18 +99,23 @@ def unigram():
         [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()]
     )
     tokenizer.decoder = decoders.Metaspace()
-    special = ["<s>", "<pad>", "</s>", "<unk>"]
+    special = list(special)
     alphabet, merges = learn_pieces(tokenizer, list, VOCAB - len(special) - 1, str.__add__)
     counts = dict(sorted(alphabet.items()))
     counts.update({left + right: count for left, right, count in merges})
     total = sum(counts.values())
     scored = [(piece, round(math.log(count / total), 6)) for piece, count in counts.items()]
-    vocab = [(name, 0.0) for name in special] + scored + [("<mask>", 0.0)]
+    vocab = [(name, 0.0) for name in special] + scored + [(mask, 0.0)]
     tokenizer.model = models.Unigram(vocab, unk_id=3, byte_fallback=False)
     tokenizer.add_special_tokens(special)
-    tokenizer.add_special_tokens([AddedToken("<mask>", lstrip=True, special=True)])
-    tokenizer.post_processor = template(tokenizer, "<s> $A </s>", ["<s>", "</s>"])
+    tokenizer.add_special_tokens([AddedToken(mask, lstrip=True, special=True)])
+    tokenizer.post_processor = template(tokenizer, single, [word for word in single.split() if word != "$A"])
     return tokenizer
+
+
+def deberta_unigram():
+    """DeBERTa-v3: BERT's special tokens around pieces of SentencePiece."""
+    return unigram(("[PAD]", "[CLS]", "[SEP]", "[UNK]"), "[MASK]", "[CLS] $A [SEP]")
 
 
 def byte_level(special, single, names, normalizer=None, more=()):

@@ -16,12 +16,15 @@ use crate::support::{root, tiny_path};
 /// Largest difference of a logit or a score from the reference's, in f32.
 const TOLERANCE: f32 = 1e-4;
 
-const CLASSIFIERS: [&str; 8] = [
+const CLASSIFIERS: [&str; 11] = [
     "cross-tiny-bert",
     "cross-tiny-distilbert",
     "cross-tiny-electra",
     "cross-tiny-xlm-roberta",
     "cross-tiny-modernbert",
+    "cross-tiny-deberta",
+    "cross-tiny-deberta-c2p",
+    "cross-tiny-deberta-p2c",
     // These have modules of sentence-transformers for a head.
     "cross-tiny-modular-bert",
     "cross-tiny-modular-modernbert",
@@ -67,6 +70,8 @@ fn engines(name: &str) -> &'static [Engine] {
         QWEN3 | LOGIT_SCORE => &[Engine::Candle],
         // Its embeddings are narrower than its layers, which candle does not compute.
         "cross-tiny-electra" => &[Engine::Native],
+        // candle has no such model.
+        name if name.contains("deberta") => &[Engine::Native],
         _ => &[Engine::Native, Engine::Candle],
     }
 }
@@ -305,6 +310,54 @@ fn precisions_run_and_change_the_fingerprint_as_limits_and_instructions_do() {
     assert_ne!(fingerprint(QWEN3, asked("a")), fingerprint(QWEN3, asked("b")));
     let i8 = load("cross-tiny-bert", LocalEncoderOptions { precision: Some(Precision::I8), ..Default::default() });
     assert!(i8.logits(&["a"], &["b"], &[(0, 0)], &Call::new()).unwrap().logits[0].is_finite());
+}
+
+#[test]
+fn deberta_is_refused_by_what_an_engine_lacks() {
+    let on_candle = || CrossEncoderOptions { local: on(Engine::Candle), instruction: None };
+    let error = try_load(&tiny_path("cross-tiny-deberta"), on_candle()).err().unwrap().to_string();
+    assert!(error.contains("deberta-v2") && error.contains("leave `engine=` and `device=` out"), "{error}");
+    for (field, value) in [
+        ("conv_kernel_size", serde_json::json!(3)),
+        ("embedding_size", serde_json::json!(16)),
+        ("z_steps", serde_json::json!(2)),
+        ("relative_attention", serde_json::json!(false)),
+        ("pos_att_type", serde_json::json!(["p2c", "p2p"])),
+        ("norm_rel_ebd", serde_json::json!("batch_norm")),
+        ("hidden_act", serde_json::json!("quick_gelu")),
+        ("pooler_hidden_act", serde_json::json!("quick_gelu")),
+        ("pooler_hidden_size", serde_json::json!(16)),
+    ] {
+        let (_kept, folder) = changed("cross-tiny-deberta", "m", |folder| {
+            let path = folder.join("config.json");
+            let mut json: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+            json[field] = value;
+            std::fs::write(path, json.to_string()).unwrap();
+        });
+        let error =
+            try_load(&folder, CrossEncoderOptions::default()).err().unwrap_or_else(|| panic!("{field} is taken"));
+        let error = error.to_string();
+        assert!(error.contains(&format!("'{field}'")) && !error.contains("model type is"), "{field}: {error}");
+    }
+}
+
+#[test]
+fn a_folder_with_a_sentencepiece_model_alone_is_told_how_to_convert_it() {
+    let (_kept, folder) = changed("cross-tiny-deberta", "m", |folder| {
+        std::fs::rename(folder.join("tokenizer.json"), folder.join("spm.model")).unwrap();
+    });
+    let error = try_load(&folder, CrossEncoderOptions::default()).err().unwrap().to_string();
+    assert!(error.contains("tokenizer.json") && error.contains("spm.model"), "{error}");
+    assert!(error.contains("AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)"), "{error}");
+}
+
+#[test]
+fn the_fields_of_deberta_are_known() {
+    for name in ["cross-tiny-deberta", "cross-tiny-deberta-c2p", "cross-tiny-deberta-p2c"] {
+        let model = load(name, LocalEncoderOptions::default());
+        let findings = &model.contract().findings;
+        assert!(findings.iter().all(|finding| !finding.message.contains("does not know")), "{name}: {findings:?}");
+    }
 }
 
 #[test]

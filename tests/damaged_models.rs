@@ -25,7 +25,7 @@ const VALUES: [&str; 10] =
 /// The most that one request for memory may be: the tiny models need 2 MB.
 const MOST_MEMORY: usize = 1 << 30;
 
-const MODELS: [&str; 15] = [
+const MODELS: [&str; 17] = [
     "tiny-bert-dense",
     "tiny-distilbert",
     "tiny-roberta",
@@ -36,6 +36,8 @@ const MODELS: [&str; 15] = [
     "cross-tiny-bert",
     "cross-tiny-distilbert",
     "cross-tiny-electra",
+    "cross-tiny-deberta",
+    "cross-tiny-deberta-c2p",
     "cross-tiny-modernbert",
     "cross-tiny-xlm-roberta",
     "cross-tiny-qwen3",

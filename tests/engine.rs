@@ -66,10 +66,9 @@ fn model(name: &str) -> PathBuf {
 
 #[test]
 fn cross_encoders_give_the_logits_of_transformers_on_every_instruction_set() {
-    for name in
-        ["bert", "distilbert", "electra", "roberta", "xlm-roberta", "modernbert"].map(|n| format!("cross-tiny-{n}"))
-    {
-        let folder = model(&name);
+    let names = ["bert", "distilbert", "electra", "roberta", "xlm-roberta", "modernbert"];
+    for name in names.into_iter().chain(["deberta", "deberta-c2p", "deberta-p2c"]) {
+        let folder = model(&format!("cross-tiny-{name}"));
         let expected: Expected = serde_json::from_slice(&std::fs::read(folder.join("expected.json")).unwrap()).unwrap();
         let mut batch = RaggedBatch::new();
         expected.rows.iter().for_each(|row| batch.push_pair(&row.first, &row.second));
@@ -104,7 +103,7 @@ fn an_encoder_has_no_head() {
 
 #[test]
 fn threads_do_not_change_a_bit_of_a_hidden_state() {
-    for name in ["tiny-bert", "tiny-modernbert"] {
+    for name in ["tiny-bert", "tiny-modernbert", "cross-tiny-deberta", "cross-tiny-deberta-c2p"] {
         let folder = model(name);
         for precision in Precision::ALL {
             let engine = load(&config(&folder), weights(&folder), precision, Kernels::best()).unwrap();
@@ -127,7 +126,7 @@ fn threads_do_not_change_a_bit_of_a_hidden_state() {
 
 #[test]
 fn a_token_or_a_position_outside_the_tables_is_an_error() {
-    for name in ["tiny-bert", "tiny-roberta", "tiny-modernbert"] {
+    for name in ["tiny-bert", "tiny-roberta", "tiny-modernbert", "cross-tiny-deberta"] {
         let folder = model(name);
         let engine = load(&config(&folder), weights(&folder), Precision::F32, Kernels::best()).unwrap();
         let fails = |ids: &[u32]| {

@@ -44,10 +44,13 @@ pub fn tiny(name: &str) -> LocalEncoder {
     load(&tiny_path(name), f32_options())
 }
 
-/// The engines that compute a tiny model: candle all of them, the native one those that it has.
+/// The engines that compute a tiny model: candle all but DeBERTa, the native one those that it has.
 pub fn engines_of(folder: &Path) -> Vec<Engine> {
     let only_candle =
         ["jina", "nomic", "qwen3", "logit-score"].iter().any(|name| folder.to_string_lossy().contains(name));
+    if folder.to_string_lossy().contains("deberta") {
+        return vec![Engine::Native];
+    }
     if only_candle { vec![Engine::Candle] } else { vec![Engine::Candle, Engine::Native] }
 }
 

@@ -54,6 +54,10 @@ impl Architecture {
             "modernbert" => source.modernbert(),
             "nomic_bert" => source.nomic_bert(),
             "qwen3" => source.qwen3(),
+            "deberta-v2" => Err(Error::UnsupportedArchitecture {
+                found: "the model type is deberta-v2".into(),
+                supported: "by the native engine on the CPU, not by candle; leave `engine=` and `device=` out".into(),
+            }),
             other => Err(Error::UnsupportedArchitecture {
                 found: format!("the model type is {other}"),
                 supported: SUPPORTED_MODEL_TYPES.join(", "),

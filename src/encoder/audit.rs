@@ -8,7 +8,7 @@
 use serde_json::{Value, json};
 
 use super::known_fields::{
-    ARGUMENTS, BERT, COMMON, CONFIG_FIXED, DISTILBERT, Fields, Fixed, JINA, MODERNBERT, MODULE_FIELDS, NOMIC,
+    ARGUMENTS, BERT, COMMON, CONFIG_FIXED, DEBERTA, DISTILBERT, Fields, Fixed, JINA, MODERNBERT, MODULE_FIELDS, NOMIC,
     NOMIC_FIXED, OUTPUTS, PROMPT_FIELDS, QWEN3, QWEN3_FIXED, TOKENIZER_FIELDS, TRANSFORMER_FIELDS, Unknown,
 };
 use super::listed::Listed;
@@ -23,6 +23,7 @@ impl Reader<'_> {
         let (own, fixed): (&'static [&'static [&'static str]], &Fixed) = match config["model_type"].as_str() {
             Some("bert") if is_jina => (&[COMMON, BERT, JINA], &[]),
             Some("bert" | "electra" | "roberta" | "xlm-roberta" | "camembert") => (&[COMMON, BERT], &[]),
+            Some("deberta-v2") => (&[COMMON, DEBERTA], &[]),
             Some("distilbert") => (&[COMMON, DISTILBERT], &[]),
             Some("modernbert") => (&[COMMON, MODERNBERT], &[]),
             Some("qwen3") => (&[COMMON, QWEN3], QWEN3_FIXED),

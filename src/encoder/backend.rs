@@ -25,6 +25,8 @@ pub(super) fn choose(config: &Value, options: &LocalEncoderOptions) -> Result<(E
         (Some(Engine::Native), _) => native.map(|()| Engine::Native)?,
         (None, _) => match (native, options.precision) {
             (Ok(()), _) => Engine::Native,
+            // candle has no such model, so the error is about what the native engine lacks.
+            (Err(lacking), _) if config["model_type"] == "deberta-v2" => return Err(lacking),
             (Err(_), None | Some(Precision::F32)) => Engine::Candle,
             (Err(lacking), Some(_)) => return Err(lacking),
         },

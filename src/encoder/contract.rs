@@ -334,7 +334,7 @@ impl Reader<'_> {
         max_tokens: usize,
     ) -> Result<TokenizerSettings> {
         let tokenizer: TokenizerFile = self.parsed(TOKENIZER)?.ok_or_else(|| {
-            self.unusable(TOKENIZER, "the file is missing; a folder with only vocab.txt or sentencepiece.bpe.model can be converted with transformers: AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)")
+            self.unusable(TOKENIZER, "the file is missing; a folder with only vocab.txt, spm.model or sentencepiece.bpe.model can be converted with transformers: AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)")
         })?;
         if let Some(limit) = tokenizer.truncation["max_length"].as_u64().filter(|&limit| limit != max_tokens as u64) {
             self.note(

@@ -134,6 +134,42 @@ pub(super) const BERT: &[&str] = &[
     "type_vocab_size",
 ];
 
+pub(super) const DEBERTA: &[&str] = &[
+    "attention_head_size",
+    "cls_dropout",
+    "conv_act",
+    "conv_groups",
+    "conv_kernel_size",
+    "embedding_size",
+    "hidden_act",
+    "hidden_size",
+    "intermediate_size",
+    "layer_norm_eps",
+    // This selects the head of the pretraining.
+    "legacy",
+    "max_position_embeddings",
+    "max_relative_positions",
+    "norm_rel_ebd",
+    "num_attention_heads",
+    "num_hidden_layers",
+    "pooler_dropout",
+    "pooler_hidden_act",
+    "pooler_hidden_size",
+    "pos_att_type",
+    "position_biased_input",
+    "position_buckets",
+    "position_embedding_type",
+    "relative_attention",
+    "share_att_key",
+    "summary_activation",
+    "summary_first_dropout",
+    "summary_last_dropout",
+    "summary_type",
+    "summary_use_proj",
+    "type_vocab_size",
+    "z_steps",
+];
+
 pub(super) const DISTILBERT: &[&str] = &[
     "activation",
     "attention_dropout",
@@ -397,7 +433,8 @@ pub(super) const TOKENIZER_FIELDS: Fields = Fields {
         "vocab_file",
         "wordpieces_prefix",
     ]],
-    fixed: &[],
+    // Options of DeBERTa-v2's tokenizer.
+    fixed: &[("split_by_punct", &["false"]), ("vocab_type", &["\"spm\""])],
     unknown: Unknown::Told,
 };
 

@@ -24,6 +24,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::batch::{Batch, Heads};
+use super::disentangled::{Relative, RelativeHead};
 use super::scratch::{HeadScratch, Pool};
 use crate::kernels::{self, Kernels, Left, Output, OutputRows, Right, SharedRows, Tiles, padded_len};
 
@@ -34,8 +35,15 @@ const SCORE_BYTES: usize = 24 << 10;
 const BLOCK_ROWS: Range<usize> = 12..48;
 
 /// Computes attention for all sequences of a batch: `qkv` is `[3, heads, tokens, head_dim]`,
-/// `context` `[tokens, width]`. With more than one thread, heads run in parallel.
-pub(super) fn attend(batch: &Batch<'_>, heads: &Heads, qkv: &[f32], context: &mut [f32], pool: &Pool<HeadScratch>) {
+/// `context` `[tokens, width]`. `relative` are the terms of distances, if the model has them. With
+/// more than one thread, heads run in parallel.
+pub(super) fn attend(
+    batch: &Batch<'_>,
+    (heads, relative): (&Heads, Option<&Relative>),
+    qkv: &[f32],
+    context: &mut [f32],
+    pool: &Pool<HeadScratch>,
+) {
     if batch.hides_tokens() {
         // Rows without a key are skipped below.
         context.fill(0.0);
@@ -46,11 +54,12 @@ pub(super) fn attend(batch: &Batch<'_>, heads: &Heads, qkv: &[f32], context: &mu
     let head = |index: usize, scratch: &mut HeadScratch| {
         let matrix = |part: usize| &qkv[(part * heads.count + index) * size..][..size];
         let parts = [matrix(0), matrix(1), matrix(2)];
+        let relative = relative.map(|relative| relative.head(batch.kernels, index, (heads.count, heads.dim)));
         for (edges, &attended) in batch.cu_seqlens.windows(2).zip(batch.attended).filter(|(_, attended)| **attended > 0)
         {
             let [queries, keys, values] = parts.map(|part| &part[edges[0] * heads.dim..edges[1] * heads.dim]);
             let [keys, values] = [keys, values].map(|part| &part[..attended * heads.dim]);
-            let head = Head { kernels: batch.kernels, heads, queries, keys, values };
+            let head = Head { kernels: batch.kernels, heads, queries, keys, values, relative };
             head.attend(shared.from(edges[0] * heads.width() + index * heads.dim), scratch);
         }
     };
@@ -102,6 +111,7 @@ struct Head<'a> {
     queries: &'a [f32],
     keys: &'a [f32],
     values: &'a [f32],
+    relative: Option<RelativeHead<'a>>,
 }
 
 impl Head<'_> {
@@ -123,12 +133,20 @@ impl Head<'_> {
         let padded = padded_len(self.attended());
         let keys = scratch.keys.at_least(self.heads.dim * padded);
         self.pack_keys(keys);
+        if let Some(relative) = self.relative {
+            relative.read_keys(self.keys, tokens, &mut scratch.relative);
+        }
         let block = (SCORE_BYTES / (4 * padded)).clamp(BLOCK_ROWS.start, BLOCK_ROWS.end);
         for first in (0..tokens).step_by(block) {
             let rows = first..(first + block).min(tokens);
             let seen = self.seen(&rows);
             let scores = scratch.scores.at_least(rows.len() * seen.len());
             self.scores(&rows, &seen, keys, scores);
+            if let Some(relative) = self.relative {
+                let queries = &self.queries[first * self.heads.dim..];
+                let scores = (&mut *scores, seen.len());
+                relative.add((&rows, tokens), queries, self.attended(), scores, &mut scratch.relative);
+            }
             self.mask(&rows, &seen, scores);
             let mut factors = [0.0; BLOCK_ROWS.end];
             let factors = &mut factors[..rows.len()];
@@ -239,7 +257,7 @@ mod tests {
             Batch { kernels, ids: &[], cu_seqlens: &cu_seqlens, second_parts: &[], attended, threads, call: None };
         let qkv = numbers(3 * tokens * heads.width());
         let mut context = vec![f32::NAN; tokens * heads.width()];
-        attend(&batch, heads, &qkv, &mut context, &Pool::new());
+        attend(&batch, (heads, None), &qkv, &mut context, &Pool::new());
         for (sequence, head) in (0..lengths.len()).flat_map(|s| (0..heads.count).map(move |head| (s, head))) {
             let number = |part: usize, token: usize, d: usize| {
                 let row = (part * heads.count + head) * tokens + cu_seqlens[sequence] + token;

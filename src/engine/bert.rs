@@ -1,6 +1,7 @@
 //! BERT (Devlin et al. 2018) and its relatives. RoBERTa, XLM-RoBERTa and CamemBERT count positions
 //! from another number. DistilBERT has other names and no token types. ELECTRA's embeddings may be
-//! narrower than its layers (Clark et al. 2020).
+//! narrower than its layers (Clark et al. 2020). DeBERTa-v2 has other names, scores with the terms
+//! of distances (`deberta.rs`), and mostly no positions in its embeddings.
 //!
 //! ```text
 //! x = norm(words + positions + types)                          [tokens, hidden]; ELECTRA: project(norm(...)) where widths differ
@@ -12,6 +13,7 @@
 use super::batch::Batch;
 use super::between::Between;
 use super::config::{Config, Family};
+use super::deberta::{self, Distances};
 use super::forward::{Forward, embedding_error};
 use super::layer::{self, Attention, Builder};
 use super::linear::{Linear, Rows, To};
@@ -31,7 +33,8 @@ pub(super) const ANCHOR: &str = "embeddings.word_embeddings.weight";
 pub(super) struct Bert {
     config: Config,
     words: Tensor,
-    positions: Tensor,
+    /// `None` for a model that knows positions by their distances alone.
+    positions: Option<Tensor>,
     /// The rows of the token types; empty without token types.
     token_types: Vec<Vec<f32>>,
     norm: Norm,
@@ -56,20 +59,24 @@ struct Layer {
 }
 
 impl Bert {
-    pub(super) fn load(builder: &Builder<'_>) -> Result<Self> {
+    /// Loads a model. `disentangled` are the options of DeBERTa-v2, `None` for the others.
+    pub(super) fn load(builder: &Builder<'_>, disentangled: Option<&deberta::Options>) -> Result<Self> {
         let Builder { tensors, config, .. } = builder;
         let width = config.embedding_size;
         let types = if config.family == Family::DistilBert { 0 } else { config.type_vocab_size };
         let table = (types > 0).then(|| tensors.values("embeddings.token_type_embeddings.weight", &[types, width]));
         let token_types = table.transpose()?.unwrap_or_default().chunks_exact(width).map(<[f32]>::to_vec).collect();
         let ranks = column_ranks(builder)?;
+        let distances = disentangled.map(|options| Distances::load(builder, options)).transpose()?;
+        let positions = || tensors.get("embeddings.position_embeddings.weight", &[config.max_positions, width]);
+        let layer = |layer| Layer::load(builder, layer, &ranks, distances.as_ref());
         Ok(Self {
             words: tensors.get(ANCHOR, &[config.vocab_size, width])?,
-            positions: tensors.get("embeddings.position_embeddings.weight", &[config.max_positions, width])?,
+            positions: disentangled.is_none_or(|options| options.has_positions).then(positions).transpose()?,
             token_types,
             norm: norm(builder, "embeddings.LayerNorm", width)?,
             projection: (width != config.hidden_size).then(|| Projection::load(builder)).transpose()?,
-            layers: (0..config.num_layers).map(|layer| Layer::load(builder, layer, &ranks)).collect::<Result<_>>()?,
+            layers: (0..config.num_layers).map(layer).collect::<Result<_>>()?,
             config: (*config).clone(),
         })
     }
@@ -135,8 +142,10 @@ impl Bert {
                 let row = &mut rows[token * width..][..width];
                 self.words.read_row(id as usize, row);
                 row[embedding..].fill(0.0);
-                self.positions.read_row(position, &mut position_row);
-                row.iter_mut().zip(&position_row).for_each(|(x, p)| *x += p);
+                if let Some(positions) = &self.positions {
+                    positions.read_row(position, &mut position_row);
+                    row.iter_mut().zip(&position_row).for_each(|(x, p)| *x += p);
+                }
                 // RoBERTa has one type for both parts.
                 let token_type = self.token_types.get(usize::from(token >= second_part)).or(self.token_types.first());
                 row.iter_mut().zip(token_type.into_iter().flatten()).for_each(|(x, t)| *x += t);
@@ -177,11 +186,12 @@ impl Projection {
 
 impl Layer {
     /// Loads a layer. `ranks` is the result of [`column_ranks`].
-    fn load(builder: &Builder<'_>, index: usize, ranks: &[usize]) -> Result<Self> {
+    fn load(builder: &Builder<'_>, index: usize, ranks: &[usize], distances: Option<&Distances>) -> Result<Self> {
         let name = layer_name(index);
         let (hidden, middle) = (builder.config.hidden_size, builder.config.intermediate_size);
         let own = format!("{name}.attention.self");
-        let parts = ["query", "key", "value"];
+        let parts = if distances.is_some() { deberta::PARTS } else { ["query", "key", "value"] };
+        let factor = distances.map_or(builder.query_factor(), Distances::query_factor);
         let weight = |part: &str| {
             Ok::<_, crate::Error>((builder.tensors.get(&format!("{own}.{part}.weight"), &[hidden, hidden])?, 0))
         };
@@ -190,10 +200,17 @@ impl Layer {
         let biases = biases.into_iter().collect::<Result<Vec<_>>>()?;
         Ok(Self {
             attention: Attention {
-                qkv: builder.qkv(&own, &sources, &biases, split_behind(builder, &norm_before(index), ranks)?)?,
+                qkv: builder.qkv(
+                    &own,
+                    factor,
+                    &sources,
+                    &biases,
+                    split_behind(builder, &norm_before(index), ranks)?,
+                )?,
                 output: builder.attention_output(&format!("{name}.attention.output.dense"), true)?,
                 heads: builder.heads(None),
                 rope: None,
+                relative: distances.map(|distances| distances.project(builder, &own)).transpose()?,
             },
             attention_norm: norm(builder, &attention_norm(index), hidden)?,
             up: builder.linear_behind(
@@ -307,7 +324,7 @@ impl Forward for Bert {
             for rows in batch.blocks() {
                 let hidden = &mut hidden[rows.start * width..rows.end * width];
                 let output = &layer.attention.output;
-                let context = attention.context.of(output, rows.clone());
+                let context = layer.attention.context(&attention.context, rows.clone());
                 let laps_of = laps.of(Operation::AttentionOutput);
                 output.apply(batch, context, inner_operand, output.whole(), To::Add(hidden), laps_of);
                 layer.attention_norm.feed(batch.kernels, hidden, (&layer.up, &layer.down), inner_operand, 0);

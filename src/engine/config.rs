@@ -15,6 +15,8 @@ pub(super) enum Family {
     Electra,
     /// BERT with positions counted from the padding token: RoBERTa, XLM-RoBERTa, CamemBERT.
     Roberta,
+    /// BERT whose attention has terms of distances: DeBERTa-v2 and -v3.
+    DebertaV2,
     /// An architecture with rotary positions, sliding windows, gated feed-forward, and norms in
     /// front.
     ModernBert,
@@ -33,7 +35,7 @@ pub(super) struct Config {
     pub(super) activation: Activation,
     pub(super) norm_eps: f32,
     pub(super) vocab_size: usize,
-    /// Number of rows of the position table; for rotary positions the longest text.
+    /// Number of rows of the position table; without one the longest text.
     pub(super) max_positions: usize,
     pub(super) type_vocab_size: usize,
     pub(super) pad_token_id: u32,
@@ -51,6 +53,7 @@ impl Config {
             Some("distilbert") => Family::DistilBert,
             Some("electra") => Family::Electra,
             Some("roberta" | "xlm-roberta" | "camembert") => Family::Roberta,
+            Some("deberta-v2") => Family::DebertaV2,
             Some("modernbert") => Family::ModernBert,
             other => return Err(format!("the model type is {}", other.unwrap_or("not given"))),
         };
@@ -104,7 +107,11 @@ impl Reader<'_> {
         let (activation, eps) =
             if modern { ("hidden_activation", "norm_eps") } else { ("hidden_act", "layer_norm_eps") };
         // These are transformers' defaults: RoBERTa's files with 1e-5 state it.
-        let default_eps = if modern { 1e-5 } else { 1e-12 };
+        let (default_eps, default_types) = match family {
+            Family::ModernBert => (1e-5, 0),
+            Family::DebertaV2 => (1e-7, 0),
+            _ => (1e-12, 2),
+        };
         let hidden_size = self.number("hidden_size")?;
         let is_narrow = family == Family::Electra;
         Ok(Config {
@@ -118,7 +125,7 @@ impl Reader<'_> {
             norm_eps: self.0[eps].as_f64().unwrap_or(default_eps) as f32,
             vocab_size: self.number("vocab_size")?,
             max_positions: self.number_or("max_position_embeddings", if modern { 8192 } else { 512 })?,
-            type_vocab_size: if modern { 0 } else { self.number_or("type_vocab_size", 2)? },
+            type_vocab_size: if modern { 0 } else { self.number_or("type_vocab_size", default_types)? },
             pad_token_id: self.token("pad_token_id", u32::from(family == Family::Roberta))?,
         })
     }
@@ -146,7 +153,7 @@ impl Reader<'_> {
         }
     }
 
-    fn activation(self, field: &str) -> Result<Activation, String> {
+    pub(super) fn activation(self, field: &str) -> Result<Activation, String> {
         match self.0[field].as_str() {
             None | Some("gelu") => Ok(Activation::Gelu),
             Some("gelu_new" | "gelu_fast" | "gelu_pytorch_tanh") => Ok(Activation::GeluTanh),

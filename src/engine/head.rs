@@ -7,6 +7,7 @@
 //! | DistilBERT | first token | `pre_classifier`, relu | `classifier` |
 //! | RoBERTa | first token | `classifier.dense`, tanh | `classifier.out_proj` |
 //! | ELECTRA | first token | `classifier.dense`, gelu | `classifier.out_proj` |
+//! | DeBERTa-v2 | first token | `pooler.dense`, gelu or by `pooler_hidden_act` | `classifier` |
 //! | ModernBERT | first token or mean | `head.dense`, gelu, `head.norm` | `classifier` |
 //!
 //! The head is in f32 for any precision of the layers: it costs 150,000 multiply-adds per pair,
@@ -18,7 +19,7 @@ use std::sync::Arc;
 use ndarray::{ArrayView2, Axis};
 use serde_json::Value;
 
-use super::config::{Config, Family};
+use super::config::{Config, Family, Reader};
 use super::native::{open_tensors, unsupported};
 use super::norm::Norm;
 use super::weights::{Tensors, WeightsFile};
@@ -67,6 +68,18 @@ impl Layer {
     }
 }
 
+/// Returns the activation of DeBERTa-v2's pooler, which must be as wide as the layers.
+fn pooler_activation(json: &Value) -> Result<Function, String> {
+    let width = &json["pooler_hidden_size"];
+    if !width.is_null() && *width != json["hidden_size"] {
+        return Err(format!("'pooler_hidden_size' is {width}, and 'hidden_size' is {}", json["hidden_size"]));
+    }
+    match json["pooler_hidden_act"].as_str() {
+        Some("tanh") => Ok(Function::Tanh),
+        _ => Reader(json).activation("pooler_hidden_act").map(Function::Of),
+    }
+}
+
 impl ClassificationHead {
     /// Loads the head of the model of `json` (config.json), whose tensors are beside the encoder's.
     /// `folder` is for messages.
@@ -88,6 +101,7 @@ impl ClassificationHead {
             Family::DistilBert => ("pre_classifier", "classifier", Function::Of(Activation::Relu)),
             Family::Roberta => ("classifier.dense", "classifier.out_proj", Function::Tanh),
             Family::Electra => ("classifier.dense", "classifier.out_proj", Function::Of(Activation::Gelu)),
+            Family::DebertaV2 => ("pooler.dense", "classifier", pooler_activation(json).map_err(unsupported)?),
             Family::ModernBert => ("head.dense", "classifier", Function::Of(Activation::Gelu)),
         };
         if let Some(name) = [dense, labels].iter().find(|name| !tensors.contains_exactly(&format!("{name}.weight"))) {

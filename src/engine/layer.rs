@@ -1,9 +1,13 @@
 //! The common parts of the layers of all architectures: packing of weights, and attention.
 
+use std::ops::Range;
+
 use super::aligned::Aligned;
 use super::attention;
 use super::batch::{Batch, Heads};
+use super::between::Between;
 use super::config::Config;
+use super::disentangled::Relative;
 use super::linear::{Linear, Rows, To};
 use super::operand::Operand;
 use super::packed::Memory;
@@ -77,26 +81,31 @@ impl Builder<'_> {
     }
 
     /// Returns the stored width of a head, padding included.
-    fn padded_head_dim(&self) -> usize {
+    pub(super) fn padded_head_dim(&self) -> usize {
         let dim = self.config.head_dim();
         if self.tiles().is_some() { lines_len(dim) } else { padded_len(dim) }
     }
 
+    /// Returns the factor of the queries, `1 / sqrt(head_dim)`. For the matrix unit, whose
+    /// attention uses powers of two, it is also multiplied by `log2(e)`.
+    pub(super) fn query_factor(&self) -> f32 {
+        let base = if self.tiles().is_some() { std::f32::consts::LOG2_E } else { 1.0 };
+        base / (self.config.head_dim() as f32).sqrt()
+    }
+
     /// Packs queries, keys and values as one layer with the outputs `[3, heads, padded head_dim]`.
-    /// The queries are divided by `sqrt(head_dim)`. For the matrix unit, whose attention uses
-    /// powers of two, they are also multiplied by `log2(e)`. `sources` are the weights with their
-    /// first row, then the three biases (or none). Large columns of the input are split.
+    /// The queries are multiplied by `factor`. `sources` are the weights with their first row, then
+    /// the three biases (or none). Large columns of the input are split.
     pub(super) fn qkv(
         &self,
         name: &str,
+        factor: f32,
         sources: &[(Tensor, usize); 3],
         biases: &[Vec<f32>],
         split: Option<SplitColumns>,
     ) -> Result<Linear> {
         let (dim, padded) = (self.config.head_dim(), self.padded_head_dim());
         let width = self.config.num_heads * padded;
-        let base = if self.tiles().is_some() { std::f32::consts::LOG2_E } else { 1.0 };
-        let factor = base / (dim as f32).sqrt();
         // Output `column` is number `d` of a head. Returns its part and the row of its weights;
         // `None` in the padding.
         let source = |column: usize| {
@@ -167,6 +176,8 @@ pub(super) struct Attention {
     pub(super) output: Linear,
     pub(super) heads: Heads,
     pub(super) rope: Option<Rope>,
+    /// The terms of distances, in f32. A matrix unit computes no attention with them.
+    pub(super) relative: Option<Relative>,
 }
 
 /// Returns the products of a layer, each with its operation.
@@ -186,8 +197,19 @@ impl Attention {
         laps: &mut Laps,
     ) {
         match self.output.tiles() {
-            Some(tiles) => self.forward_in_tiles(tiles, batch, input, operand, scratch, laps),
-            None => self.forward_in_rows(batch, input, operand, scratch, laps),
+            Some(tiles) if self.relative.is_none() => {
+                self.forward_in_tiles(tiles, batch, input, operand, scratch, laps)
+            }
+            _ => self.forward_in_rows(batch, input, operand, scratch, laps),
+        }
+    }
+
+    /// Returns some rows of the result of [`Attention::forward`], for the layer behind it.
+    pub(super) fn context<'a>(&self, context: &'a Between, rows: Range<usize>) -> Rows<'a> {
+        let width = self.heads.width();
+        match self.relative {
+            Some(_) => Rows::F32(&context.rows.as_slice()[rows.start * width..rows.end * width]),
+            None => context.of(&self.output, rows),
         }
     }
 
@@ -202,7 +224,7 @@ impl Attention {
         let AttentionScratch { qkv, context, heads, .. } = scratch;
         let qkv = self.qkv_rows(batch, input, operand, qkv, laps);
         let context = context.rows.at_least(batch.tokens() * self.heads.width());
-        attention::attend(batch, &self.heads, qkv, context, heads);
+        attention::attend(batch, (&self.heads, self.relative.as_ref()), qkv, context, heads);
         laps.lap(Operation::Attention);
     }
 

@@ -1,8 +1,8 @@
 //! The CPU engine, and the input and output of a forward pass for all backends.
 //!
 //! [`NativeBackend`] computes BERT, its relatives and ModernBERT on the `kernels`. Each
-//! architecture has a file (`bert`, `modernbert`) that reads like its paper. `batch` is the input
-//! of the layers, `linear` packs weights and calls the products, `norm` prepares their input,
+//! architecture has a file (`bert`, `deberta`, `modernbert`) that reads like its paper. `batch` is
+//! the input of the layers, `linear` packs weights and calls the products, `norm` prepares their input,
 //! `attention` computes heads, `scratch` holds a worker's buffers, and `profile` measures times.
 //!
 //! # Floors
@@ -26,6 +26,8 @@ mod batch;
 mod bert;
 mod between;
 mod config;
+mod deberta;
+mod disentangled;
 mod finite;
 mod forward;
 mod head;

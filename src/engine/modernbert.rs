@@ -136,10 +136,11 @@ impl Layer {
         Ok(Self {
             attention_norm: (index > 0).then(|| norm(builder, &format!("{name}.attn_norm"))).transpose()?,
             attention: Attention {
-                qkv: builder.qkv(&qkv, &sources, &[], None)?,
+                qkv: builder.qkv(&qkv, builder.query_factor(), &sources, &[], None)?,
                 output: builder.attention_output(&format!("{name}.attn.Wo"), false)?,
                 heads: builder.heads((!global).then_some(positions.window)),
                 rope: Some(Rope::new(theta, builder.config.head_dim())),
+                relative: None,
             },
             feed_forward_norm: norm(builder, &format!("{name}.mlp_norm"))?,
             up: builder.gated(&format!("{name}.mlp.Wi"))?,
@@ -192,7 +193,7 @@ impl Forward for ModernBert {
                 let middle = middle.rows.at_least(rows.len() * 2 * gate);
                 let gated = gated.at_least(rows.len() * gate);
                 let output = &layer.attention.output;
-                let context = attention.context.of(output, rows.clone());
+                let context = layer.attention.context(&attention.context, rows.clone());
                 let laps_of = laps.of(Operation::AttentionOutput);
                 output.apply(batch, context, operand, output.whole(), To::Add(hidden), laps_of);
                 normed.copy_from_slice(hidden);

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::batch::{Batch, MICRO_BATCH_TOKENS};
 use super::bert::{self, Bert};
 use super::config::{Config, Family};
+use super::deberta;
 use super::forward::Forward;
 use super::layer::Builder;
 use super::modernbert::{self, ModernBert, Positions};
@@ -34,15 +35,25 @@ pub struct NativeBackend {
 /// A model that the engine computes, from config.json.
 struct Plan {
     config: Config,
-    /// The positions of ModernBERT.
-    positions: Option<Positions>,
+    own: Own,
+}
+
+/// The options of one architecture.
+enum Own {
+    Bert,
+    DebertaV2(deberta::Options),
+    ModernBert(Positions),
 }
 
 impl Plan {
     fn read(json: &Value) -> Result<Self, String> {
         let config = Config::read(json)?;
-        let positions = (config.family == Family::ModernBert).then(|| Positions::read(json)).transpose()?;
-        Ok(Self { config, positions })
+        let own = match config.family {
+            Family::ModernBert => Own::ModernBert(Positions::read(json)?),
+            Family::DebertaV2 => Own::DebertaV2(deberta::Options::read(json, &config)?),
+            _ => Own::Bert,
+        };
+        Ok(Self { config, own })
     }
 }
 
@@ -69,14 +80,15 @@ impl NativeBackend {
         precision: Precision,
         kernels: &'static Kernels,
     ) -> Result<Self> {
-        let Plan { config, positions } = Plan::read(json).map_err(unsupported)?;
+        let Plan { config, own } = Plan::read(json).map_err(unsupported)?;
         let mapped = files.iter().map(|file| file.bytes().len() as u64).sum();
         let tensors = open_tensors(&config, files, folder)?;
         let memory = Memory::new();
         let builder = Builder { kernels, precision, memory: &memory, tensors: &tensors, config: &config };
-        let model: Box<dyn Forward> = match positions {
-            Some(positions) => Box::new(ModernBert::load(&builder, &positions)?),
-            None => Box::new(Bert::load(&builder)?),
+        let model: Box<dyn Forward> = match own {
+            Own::ModernBert(positions) => Box::new(ModernBert::load(&builder, &positions)?),
+            Own::DebertaV2(options) => Box::new(Bert::load(&builder, Some(&options))?),
+            Own::Bert => Box::new(Bert::load(&builder, None)?),
         };
         tensors.release();
         let memory = ModelMemory { own: memory.used(), mapped };
@@ -153,7 +165,7 @@ pub(super) fn open_tensors(config: &Config, files: Vec<Arc<dyn WeightsFile>>, fo
 pub(super) fn unsupported(lacking: String) -> Error {
     Error::UnsupportedArchitecture {
         found: lacking,
-        supported: "by the native engine: bert, distilbert, electra, roberta, xlm-roberta, camembert and modernbert with absolute or rotary positions; \
+        supported: "by the native engine: bert, distilbert, electra, roberta, xlm-roberta, camembert, modernbert and deberta-v2; \
                     `engine=candle` has others"
             .into(),
     }
@@ -246,7 +258,14 @@ mod tests {
     fn a_matrix_unit_computes_the_models_of_plain_kernels() {
         let plain: &'static Kernels = Box::leak(Box::new(Kernels::for_isa(Isa::Scalar).unwrap()));
         let tiles: &'static Kernels = Box::leak(Box::new(Kernels::emulating_tiles()));
-        for name in ["tiny-bert", "tiny-distilbert", "cross-tiny-electra", "tiny-roberta", "tiny-modernbert"] {
+        for name in [
+            "tiny-bert",
+            "tiny-distilbert",
+            "cross-tiny-electra",
+            "tiny-roberta",
+            "tiny-modernbert",
+            "cross-tiny-deberta",
+        ] {
             let expected = states(name, plain, Precision::F32, 1);
             for (precision, least) in [(Precision::Bf16, 0.9999), (Precision::I8, 0.998), (Precision::F32, 1.0 - 1e-9)]
             {

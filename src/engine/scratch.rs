@@ -4,6 +4,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use super::aligned::Aligned;
 use super::between::Between;
+use super::disentangled::RelativeScratch;
 use super::operand::Operand;
 use crate::kernels::AttentionBuffers;
 
@@ -44,13 +45,20 @@ pub(super) struct HeadScratch {
     pub(super) keys: Aligned<f32>,
     /// The scores, `[rows, tokens]`.
     pub(super) scores: Aligned<f32>,
+    /// The buffers of the terms of distances.
+    pub(super) relative: RelativeScratch,
     /// The buffers of the matrix unit.
     pub(super) tiles: AttentionBuffers,
 }
 
 impl HeadScratch {
     pub(super) fn new() -> Self {
-        Self { keys: Aligned::new(), scores: Aligned::new(), tiles: AttentionBuffers::new() }
+        Self {
+            keys: Aligned::new(),
+            scores: Aligned::new(),
+            relative: RelativeScratch::new(),
+            tiles: AttentionBuffers::new(),
+        }
     }
 }
 
