@@ -137,7 +137,8 @@ fn grades_by_a_model_are_a_source_and_named_so() {
     // A judge's run whose scores are grades.
     let lines = (0..24).map(|at| format!("q{at} Q0 d{at} 1 3 judge\n"));
     let run = folder.with("grades.trec", lines.collect::<String>());
-    assert_eq!(json(&folder, &["--judgements", &run])["choice"], people["choice"]);
+    let by_run = json(&folder, &["--judgements", &run]);
+    assert_eq!((&by_run["choice"]["picks"], &by_run["advice"]), (&people["choice"]["picks"], &people["advice"]));
     let broken = folder.with("broken.trec", "q0 Q0 d0 1 0.5 judge\n");
     assert!(tune(&folder, &["--judgements", &broken]).error().contains("is no grade"));
 }
@@ -176,8 +177,8 @@ fn what_cannot_be_tuned_is_an_error() {
     assert!(tune(&folder, &["--measure", "NumRel"]).error().contains("is a count"));
     assert!(tune(&folder, &["--save-profile", &folder.text("none/p.toml")]).error().contains("create it first"));
     assert!(tune(&folder, &["--save-profile", &qrels]).error().contains("it is the input"));
-    folder.with("qrels.txt", "q0 0 elsewhere 1\n".to_owned());
+    folder.with("qrels.txt", "q0 0 elsewhere 1\n");
     assert!(tune(&folder, &[]).error().contains("no candidate of the run is judged"));
-    folder.with("qrels.txt", "x0 0 d0 1\n".to_owned());
+    folder.with("qrels.txt", "x0 0 d0 1\n");
     assert!(tune(&folder, &[]).error().contains("no query of the run is judged"));
 }

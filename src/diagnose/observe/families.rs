@@ -79,7 +79,7 @@ mod tests {
     #[test]
     fn the_registrys_models_have_their_prompts_in_the_table() {
         // Cross-encoders read pairs, and have no prompts.
-        let is_encoder = |name: &str| !name.to_ascii_lowercase().contains("reranker") && !name.contains("ms-marco");
+        let is_encoder = |name: &str| !name.to_ascii_lowercase().contains("rerank") && !name.contains("ms-marco");
         for entry in Registry::built_in().entries().iter().filter(|entry| is_encoder(&entry.name)) {
             let found = known(&[&entry.name, &entry.repo]);
             let prompts = (entry.prompts.query.as_str(), entry.prompts.document.as_str());

@@ -214,7 +214,8 @@ fn check(value: &Value, schema: &Value, root: &Value, place: &str) -> Result<(),
         Value::Array(_) => "array",
         Value::Object(_) => "object",
     };
-    if !types.contains(&found) && !(found == "integer" && types.contains(&"number")) {
+    let is_number = found == "integer" && types.contains(&"number");
+    if !types.contains(&found) && !is_number {
         return Err(format!("{place}: {found} instead of {types:?}"));
     }
     for (at, item) in value.as_array().into_iter().flatten().enumerate() {
