@@ -50,7 +50,9 @@ fn main() {
         for tokens in TOKENS {
             let models: Vec<CrossEncoder> = folders.iter().map(|folder| load(folder, precision, tokens)).collect();
             let mut times = vec![Vec::new(); models.len()];
-            models.iter().for_each(|model| drop(seconds(model, &documents, tokens)));
+            for model in &models {
+                seconds(model, &documents, tokens);
+            }
             for _ in 0..ROUNDS {
                 models.iter().zip(&mut times).for_each(|(model, times)| times.push(seconds(model, &documents, tokens)));
             }
