@@ -124,6 +124,7 @@ impl JudgedCandidates {
 
     /// Returns the same candidates as if only some documents were judged: those of `grades` with an
     /// id that `is_kept`. `grades` are those of [`JudgedCandidates::new`].
+    #[cfg(feature = "diagnose")]
     pub(crate) fn judged_in_part(&self, ids: &[&str], grades: &Grades, is_kept: impl Fn(&str) -> bool) -> Self {
         let kept = grades.iter().filter(|(id, _)| is_kept(id)).map(|(_, grade)| grade);
         Self {
