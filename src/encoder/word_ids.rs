@@ -5,9 +5,6 @@
 //! tokenized once and kept. A text without Latin words gains little and gets the same tokens. White
 //! space and punctuation are found here in ASCII only. A run between two ASCII spaces that has any
 //! other character goes to the tokenizer as it is.
-//!
-//! # Floor
-//! A look-up costs some 30 ns: 2 us for a text of 60 words, where the tokenizers library takes 40.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};

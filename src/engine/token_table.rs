@@ -1,9 +1,6 @@
 //! A static model: a table with one vector per token. A token's vector does not depend on its
-//! neighbours, so a forward pass is a lookup.
-//!
-//! # Floors
-//! A token reads its row once and writes it once, 1 KB each for 256 numbers of f32. Two cores that
-//! copy 10 GB/s each give 250,000 texts of 80 tokens per second. Tokenizing costs more.
+//! neighbours, so a forward pass is a lookup. It reads a row and writes it, 1 KB each for 256 numbers
+//! of f32: tokenizing costs more.
 
 use std::path::Path;
 use std::sync::Arc;
