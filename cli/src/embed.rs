@@ -54,7 +54,7 @@ fn embed(args: &EmbedArgs, session: &Session) -> Run {
     }
     let counter = Counter::new(talk);
     let started = Instant::now();
-    let mut options = model::options(&model::config(&args.model), &args.model, session)?;
+    let mut options = model::options(&args.model, session)?;
     let cache = cache::open(&args.cache, &args.model)?;
     if let Some(cache) = &cache {
         options = options.cache(cache.clone());

@@ -30,8 +30,13 @@ pub fn config(args: &ModelArgs) -> ModelConfig {
     config
 }
 
+/// Returns the options for loading the arguments' model.
+pub fn options(args: &ModelArgs, session: &Session) -> Result<ModelOptions, Failure> {
+    options_with(&config(args), args, session)
+}
+
 /// Returns the options for loading a model: its configuration, the store, and the way to services.
-pub fn options(config: &ModelConfig, args: &ModelArgs, session: &Session) -> Result<ModelOptions, Failure> {
+pub fn options_with(config: &ModelConfig, args: &ModelArgs, session: &Session) -> Result<ModelOptions, Failure> {
     let options = ModelOptions::from(config).store(store(&args.store, session.talk)?);
     Ok(options.connect(service::connector(args, session)).concurrency(usize::from(args.service.concurrency)))
 }

@@ -48,7 +48,7 @@ impl Ranker<'_> {
     pub fn options(&self) -> Result<ModelOptions, Failure> {
         let mut config = model::config(self.model);
         (config.instruction, config.kind) = (self.args.instruction.clone(), self.args.judge.kind);
-        let options = model::options(&config, self.model, self.session)?;
+        let options = model::options_with(&config, self.model, self.session)?;
         if !self.asks(ServiceKind::Judge) {
             return Ok(options);
         }

@@ -4,19 +4,14 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use nearsort::compare::Judgements;
-use nearsort::diagnose::{ObserveOptions, Observed, Options, Profile, Tuning, TuningRun, observe_scores, tune};
+use nearsort::diagnose::{Options, Profile, Tuning, TuningRun, observe_scores, tune};
 use nearsort::eval::Resampling;
-use nearsort::io::Qrels;
-use nearsort::{Model, RankOptions, Scoring};
 use nearsort_report::{TuningView, width};
 
 use crate::args::{Talk, TuneArgs, TuneFormat};
-use crate::diagnose::{check_asked, command, configuration, files, inputs_with, of_files, write_profile};
+use crate::diagnose::{check_asked, command, inputs_with, observed, write_profile};
 use crate::eval::check_read_once;
 use crate::hints::say;
-use crate::notices::Speaker;
-use crate::progress::Counter;
-use crate::reading::warn_of_readings;
 use crate::session::Session;
 use crate::{Failure, Outcome, Run, model};
 
@@ -31,7 +26,8 @@ pub fn run(args: &TuneArgs, session: &Session) -> Run {
 
 fn show(args: &TuneArgs, session: &Session) -> Run {
     let judgements = judgements(args)?;
-    let observed = observed(args, judgements.qrels.clone(), session)?;
+    let asked = (&args.observed, &args.reading, &args.model);
+    let observed = observed(asked, &args.scoring, Some(judgements.qrels.clone()), observe_scores, session)?;
     let resampling = Resampling { seed: args.observed.seed, ..Resampling::default() };
     let options = Options { measure: args.measure, resampling, ..Options::default() };
     let mut tuning = tune(&observed.observations, &options)?;
@@ -69,22 +65,6 @@ fn judgements(args: &TuneArgs) -> Result<Judgements, Failure> {
         (None, Some(path)) => Ok(Judgements::read_model(path)?),
         (None, None) => Err(Failure::Error("nothing can be tuned without --qrels or --judgements".into())),
     }
-}
-
-/// Reads the files, loads the model, and scores.
-fn observed(args: &TuneArgs, qrels: Qrels, session: &Session) -> Result<Observed, Failure> {
-    let files = files(&args.observed, &args.reading, session);
-    let material = files.read_with(Some(qrels), &Speaker(session.talk)).map_err(of_files)?;
-    let configuration = configuration(&args.scoring)?;
-    let options = model::options(&model::config(&args.model), &args.model, session)?;
-    let model = Model::load_to_rank(args.model.name(), options, &RankOptions::by(Scoring::Hybrid))?;
-    let options = ObserveOptions { model: Some(args.model.name().to_owned()), configuration, seed: args.observed.seed };
-    let counter = Counter::new(session.talk);
-    let observed = observe_scores(material, &model, &options, &counter, &counter.call());
-    counter.finish();
-    let observed = observed?;
-    warn_of_readings(session.talk, &observed.readings, observed.max_tokens, observed.model.scoring);
-    Ok(observed)
 }
 
 /// Saves the profile, if there is one, and returns the commands that use the recommendation.

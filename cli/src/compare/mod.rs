@@ -8,7 +8,6 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use nearsort::RankOptions;
 use nearsort::compare::{
     Collection, CompareFiles, CompareOptions, ComparisonReport, RankedModel, System, SystemKind, Texts, check_measures,
     compare,
@@ -18,7 +17,7 @@ use nearsort::io::{write_run_line, write_whole};
 use nearsort::service::Provider;
 use nearsort_report::{ComparisonView, width};
 
-use crate::args::{CompareArgs, CompareFormat, ScoringArgs};
+use crate::args::{CompareArgs, CompareFormat};
 use crate::eval::{check_read_once, say_what_is_odd};
 use crate::hints::{Warning, warn};
 use crate::notices::Speaker;
@@ -51,7 +50,7 @@ struct Plan {
 
 fn report(args: &CompareArgs, session: &Session) -> Result<ComparisonReport, Failure> {
     let talk = session.talk;
-    let base = rank_options(&args.scoring)?;
+    let base = model::rank_options(&args.scoring)?;
     let models = args.models.iter().map(|model| RankedModel::parse(model, base)).collect::<Result<Vec<_>, _>>()?;
     if !args.model.service.is_recorded() && models.iter().any(|model| Provider::of_name(&model.model).is_some()) {
         let message = "answers of services are not kept here; with --record DIR another run asks only what is missing, and what they cost stays known";
@@ -132,14 +131,6 @@ fn options(args: &CompareArgs) -> Result<CompareOptions, Failure> {
     let resampling = Resampling { resamples: args.resamples as usize, seed: args.seed };
     let (measures, test) = (Measure::parse_list(&args.measures)?, args.test);
     Ok(CompareOptions { measures, test, resampling, disputed: args.disputed })
-}
-
-/// Returns the ranking options of models without settings of their own.
-fn rank_options(args: &ScoringArgs) -> Result<RankOptions, Failure> {
-    let mut options = RankOptions::default();
-    (options.scoring, options.long_text, options.blend) = (args.scoring, args.long, model::blend(args)?);
-    options.feedback = args.feedback.unwrap_or_default();
-    Ok(options)
 }
 
 /// Returns the systems in their order.

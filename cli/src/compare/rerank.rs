@@ -41,7 +41,7 @@ fn by_model(
     let talk = session.talk;
     let counter = Counter::new(talk);
     let model = ModelArgs { name: Some(asked.model.clone()), ..args.model.clone() };
-    let options = model::options(&model::config(&model), &model, session)?;
+    let options = model::options(&model, session)?;
     let reranker = Reranker::load(&asked.model, options, asked.options)?;
     let reranked = first_stage.rerank(&asked.text, &asked.text, &reranker, &counter, &counter.call());
     counter.finish();

@@ -7,11 +7,13 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use nearsort::diagnose::{
-    Action, Configuration, DiagnoseFiles, ObserveOptions, Observed, Options, Profile, Report, diagnose, observe,
+    Action, Configuration, DiagnoseFiles, Material, ObserveOptions, Observed, Options, Profile, Report, diagnose,
+    observe,
 };
 use nearsort::eval::{Measure, Resampling};
-use nearsort::io::write_whole;
-use nearsort::{Error, Model, RankOptions, Scoring};
+use nearsort::io::{Qrels, write_whole};
+use nearsort::job::Observer;
+use nearsort::{Call, Error, Model, RankOptions, Scoring};
 use nearsort_report::{DiagnosisView, width};
 
 use crate::args::{DiagnoseArgs, DiagnoseFormat, ModelArgs, ObservedArgs, ReadingArgs, ScoringArgs, Talk};
@@ -33,7 +35,9 @@ pub fn run(args: &DiagnoseArgs, session: &Session) -> Run {
 }
 
 fn report(args: &DiagnoseArgs, session: &Session) -> Run {
-    let observed = observed(args, session)?;
+    let qrels = args.qrels.as_ref().map(Qrels::read).transpose()?;
+    let asked = (&args.observed, &args.reading, &args.model);
+    let observed = observed(asked, &args.scoring, qrels, observe, session)?;
     let resampling = Resampling { seed: args.observed.seed, ..Resampling::default() };
     let options = Options { measure: args.measure, resampling, ..Options::default() };
     let mut report = diagnose(&observed.observations, &options)?;
@@ -61,16 +65,24 @@ fn report(args: &DiagnoseArgs, session: &Session) -> Run {
     Ok(Outcome::Done)
 }
 
+/// The library's way to observe, with trials of other prompts and poolings or without.
+type Observe = fn(Material, &Model, &ObserveOptions, &dyn Observer, &Call<'_>) -> nearsort::Result<Observed>;
+
 /// Reads the files, loads the model, and scores.
-fn observed(args: &DiagnoseArgs, session: &Session) -> Result<Observed, Failure> {
+pub fn observed(
+    (args, reading, model_args): command::Asked<'_>,
+    scoring: &ScoringArgs,
+    qrels: Option<Qrels>,
+    observe: Observe,
+    session: &Session,
+) -> Result<Observed, Failure> {
     let talk = session.talk;
     let counter = Counter::new(talk);
-    let files = DiagnoseFiles { qrels: args.qrels.clone(), ..files(&args.observed, &args.reading, session) };
-    let material = files.read(&Speaker(talk)).map_err(of_files)?;
-    let configuration = configuration(&args.scoring)?;
-    let options = model::options(&model::config(&args.model), &args.model, session)?;
-    let model = Model::load_to_rank(args.model.name(), options, &RankOptions::by(Scoring::Hybrid))?;
-    let options = ObserveOptions { model: Some(args.model.name().to_owned()), configuration, seed: args.observed.seed };
+    let material = files(args, reading, session).read_with(qrels, &Speaker(talk)).map_err(of_files)?;
+    let configuration = configuration(scoring)?;
+    let options = model::options(model_args, session)?;
+    let model = Model::load_to_rank(model_args.name(), options, &RankOptions::by(Scoring::Hybrid))?;
+    let options = ObserveOptions { model: Some(model_args.name().to_owned()), configuration, seed: args.seed };
     let observed = observe(material, &model, &options, &counter, &counter.call());
     counter.finish();
     let observed = observed?;
@@ -79,7 +91,7 @@ fn observed(args: &DiagnoseArgs, session: &Session) -> Result<Observed, Failure>
 }
 
 /// Returns the files that are looked at, without judgements.
-pub fn files(args: &ObservedArgs, reading: &ReadingArgs, session: &Session) -> DiagnoseFiles {
+fn files(args: &ObservedArgs, reading: &ReadingArgs, session: &Session) -> DiagnoseFiles {
     DiagnoseFiles {
         queries: args.queries.clone(),
         run: args.run.clone(),
@@ -93,7 +105,7 @@ pub fn files(args: &ObservedArgs, reading: &ReadingArgs, session: &Session) -> D
 }
 
 /// Returns the configuration of `nearsort rerank` with the same options.
-pub fn configuration(scoring: &ScoringArgs) -> Result<Configuration, Failure> {
+fn configuration(scoring: &ScoringArgs) -> Result<Configuration, Failure> {
     let chosen = scoring.scoring.unwrap_or(Configuration::default().scoring);
     Ok(Configuration {
         scoring: chosen,
@@ -104,7 +116,7 @@ pub fn configuration(scoring: &ScoringArgs) -> Result<Configuration, Failure> {
 }
 
 /// Adds advice for files that do not belong together.
-pub fn of_files(error: Error) -> Failure {
+fn of_files(error: Error) -> Failure {
     match error {
         Error::MissingTexts { message } => Failure::Error(format!(
             "{message}; check that the files belong together and which field is the id (--id-field)"

@@ -34,7 +34,7 @@ pub fn build(args: &BuildArgs, session: &Session) -> Run {
         }
         let counter = Counter::new(talk);
         let cache = cache::open(&args.cache, &args.model)?;
-        let options = model::options(&model::config(&args.model), &args.model, session)?;
+        let options = model::options(&args.model, session)?;
         let (encoder, made) = load(options, &args.model, cache.clone(), ["", ""])?;
         let options =
             BuildOptions { dtype: args.dtype, tokens: args.tokens, replace: args.replace, restart: args.restart };
@@ -57,7 +57,7 @@ pub fn add(args: &AddArgs, session: &Session) -> Run {
         }
         let counter = Counter::new(talk);
         let cache = cache::open(&args.cache, &named)?;
-        let options = model::options(&super::model::config(&named, &index), &named, session)?;
+        let options = model::options_with(&super::model::config(&named, &index), &named, session)?;
         let prompts = [index.model().query_prompt.as_str(), &index.model().document_prompt];
         let (encoder, made) = load(options, &named, cache.clone(), prompts)?;
         let builder = IndexBuilder::add(&args.index, &made, args.replace, args.restart)?;

@@ -47,6 +47,6 @@ pub fn config(args: &ModelArgs, index: &Index) -> ModelConfig {
 /// Loads the encoder of the index's model.
 pub fn encoder(args: &ModelArgs, index: &Index, session: &Session) -> Result<Arc<dyn Encoder>, Failure> {
     let config = config(args, index);
-    let options = model::options(&config, &named(args, index), session)?;
+    let options = model::options_with(&config, &named(args, index), session)?;
     Ok(Model::load_encoder(config.name(), options)?)
 }
