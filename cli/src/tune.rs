@@ -31,8 +31,12 @@ fn show(args: &TuneArgs, session: &Session) -> Run {
     let resampling = Resampling { seed: args.observed.seed, ..Resampling::default() };
     let options = Options { measure: args.measure, resampling, ..Options::default() };
     let mut tuning = tune(&observed.observations, &options)?;
+    // The command has this call's prompts among its options, a profile only if they are added.
+    let with_options = |profile: &Profile| command::with_options(asked, profile, &tuning.recommended.arguments());
+    let typed = tuning.profile.as_ref().map(with_options);
     tuning.profile = tuning.profile.map(|profile| command::completed(&profile, &args.model));
-    let commands = commands(args, &tuning, session)?;
+    let saved = save_profile(args, &tuning, session)?;
+    let commands = typed.into_iter().chain(saved).collect();
     let view = TuningView {
         tuning: &tuning,
         model: &observed.model,
@@ -67,33 +71,17 @@ fn judgements(args: &TuneArgs) -> Result<Judgements, Failure> {
     }
 }
 
-/// Saves the profile, if there is one, and returns the commands that use the recommendation.
-fn commands(args: &TuneArgs, tuning: &Tuning, session: &Session) -> Result<Vec<String>, Failure> {
+/// Writes the profile, if there is a recommendation, and returns the command that uses it.
+fn save_profile(args: &TuneArgs, tuning: &Tuning, session: &Session) -> Result<Option<String>, Failure> {
+    let Some(path) = &args.save_profile else { return Ok(None) };
     let Some(profile) = &tuning.profile else {
-        if let Some(path) = args.save_profile.as_ref().filter(|_| session.talk > Talk::Quiet) {
+        if session.talk > Talk::Quiet {
             say(format_args!("no other setting is recommended, so {} was not written", path.display()));
         }
-        return Ok(Vec::new());
+        return Ok(None);
     };
-    let asked = (&args.observed, &args.reading, &args.model);
-    let mut commands = vec![command::with_options(asked, profile, &options(tuning, profile))];
-    if let Some(path) = &args.save_profile {
-        write_profile(path, profile, &tuning.advice, &args.model, session)?;
-        commands.push(command::with_profile(asked, &path.display().to_string()));
-    }
-    Ok(commands)
-}
-
-/// Returns the options of the recommendation, with the prompts and the pooling of this call.
-fn options(tuning: &Tuning, profile: &Profile) -> String {
-    let prompt = |name: &str, value: &Option<String>| {
-        value.as_ref().map(|value| format!(" --{name} {}", crate::words::quoted(value)))
-    };
-    let mut options = tuning.recommended.arguments();
-    options.extend(prompt("query-prompt", &profile.query_prompt));
-    options.extend(prompt("document-prompt", &profile.document_prompt));
-    options.extend(profile.pooling.map(|pooling| format!(" --pooling {pooling}")));
-    options
+    write_profile(path, profile, &tuning.advice, &args.model, session)?;
+    Ok(Some(command::with_profile((&args.observed, &args.reading, &args.model), &path.display().to_string())))
 }
 
 fn inputs(args: &TuneArgs) -> Vec<Option<&PathBuf>> {

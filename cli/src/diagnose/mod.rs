@@ -41,11 +41,13 @@ fn report(args: &DiagnoseArgs, session: &Session) -> Run {
     let resampling = Resampling { seed: args.observed.seed, ..Resampling::default() };
     let options = Options { measure: args.measure, resampling, ..Options::default() };
     let mut report = diagnose(&observed.observations, &options)?;
+    // The command has this call's prompts among its options, a profile only if they are added.
+    let recommended = command::recommended(args, &report);
     if let Some(found) = &mut report.recommendation {
         found.profile = command::completed(&found.profile, &args.model);
     }
     let view = DiagnosisView {
-        recommended: command::recommended(args, &report),
+        recommended,
         by_profile: save_profile(args, &report, session)?,
         report: &report,
         model: &observed.model,

@@ -294,16 +294,18 @@ pub fn shell(line: &str, output: &str) {
 #[cfg(unix)]
 #[test]
 fn the_profile_reranks_as_the_recommended_command_does() {
-    let folder = Collection::new().written();
-    let profile = folder.text("it's mine.toml");
-    let args = ["--real", "--scoring", "cosine", "--save-profile", &profile];
-    let answer = json(&folder, &args);
-    let outputs = [folder.text("typed.trec"), folder.text("profile.trec")];
-    for (name, output) in ["recommended_command", "profile_command"].iter().zip(&outputs) {
-        shell(answer[*name].as_str().unwrap(), output);
+    for more in [&[][..], &["--document-prompt", "text: ", "--query-prompt", "question: "]] {
+        let folder = Collection::new().written();
+        let profile = folder.text("it's mine.toml");
+        let args = ["--real", "--scoring", "cosine", "--save-profile", &profile];
+        let answer = json(&folder, &[&args, more].concat());
+        let outputs = [folder.text("typed.trec"), folder.text("profile.trec")];
+        for (name, output) in ["recommended_command", "profile_command"].iter().zip(&outputs) {
+            shell(answer[*name].as_str().unwrap(), output);
+        }
+        let [typed, by_profile] = outputs.map(|output| std::fs::read_to_string(output).unwrap());
+        assert!(typed.lines().count() >= PAIRS.len() && typed == by_profile, "{more:?}: {answer}");
     }
-    let [typed, by_profile] = outputs.map(|output| std::fs::read_to_string(output).unwrap());
-    assert!(typed.lines().count() >= PAIRS.len() && typed == by_profile);
 }
 
 #[test]
