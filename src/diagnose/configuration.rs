@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::{Serialize, Serializer, ser::SerializeStruct};
+use serde::{Serialize, Serializer};
 
 use crate::{Blend, Feedback, LongText, Normalize, Scoring};
 
@@ -101,17 +101,48 @@ impl fmt::Display for Configuration {
     }
 }
 
+/// A configuration of scoring, under the names of the command's options.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct ConfigurationDocument {
+    /// The name in tables.
+    name: String,
+    /// `cosine`, `maxsim` or `hybrid`.
+    scoring: String,
+    /// `none`, `linear` or `rrf`.
+    blend: &'static str,
+    /// The first stage's share; null without a blend.
+    blend_weight: Option<f32>,
+    /// `minmax`, `zscore` or `none`; null unless the blend is linear.
+    normalize: Option<String>,
+    /// `auto`, `off` or a weight.
+    feedback: String,
+    /// `truncate` or `window`.
+    long: String,
+}
+
 impl Serialize for Configuration {
-    /// Writes its name, and its parts under the names of the command's options.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut fields = serializer.serialize_struct("Configuration", 7)?;
-        fields.serialize_field("name", &self.to_string())?;
-        fields.serialize_field("scoring", &self.scoring.to_string())?;
-        fields.serialize_field("blend", self.blend_name())?;
-        fields.serialize_field("blend_weight", &self.blend_weight())?;
-        fields.serialize_field("normalize", &self.normalize().map(|normalize| normalize.to_string()))?;
-        fields.serialize_field("feedback", &self.feedback.to_string())?;
-        fields.serialize_field("long", &self.long_text.to_string())?;
-        fields.end()
+        let document = ConfigurationDocument {
+            name: self.to_string(),
+            scoring: self.scoring.to_string(),
+            blend: self.blend_name(),
+            blend_weight: self.blend_weight(),
+            normalize: self.normalize().map(|normalize| normalize.to_string()),
+            feedback: self.feedback.to_string(),
+            long: self.long_text.to_string(),
+        };
+        document.serialize(serializer)
+    }
+}
+
+#[cfg(test)]
+impl schemars::JsonSchema for Configuration {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Configuration".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        ConfigurationDocument::json_schema(generator)
     }
 }

@@ -157,6 +157,7 @@ pub struct Mode {
 /// Cross-validation: in each fold the configuration is chosen by the other folds' queries and
 /// measured on the fold's own.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Choice {
     /// Number of folds.
     pub folds: usize,
@@ -181,6 +182,7 @@ pub struct Choice {
 
 /// A configuration that was chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Pick {
     /// The configuration.
     pub configuration: Configuration,

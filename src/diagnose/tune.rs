@@ -12,6 +12,8 @@
 //!
 //! The same choice makes the recommendation of [`diagnose`](super::diagnose).
 
+use serde::{Serialize, Serializer};
+
 use super::Configuration;
 use super::choice::Chooser;
 use super::decision::Decision;
@@ -59,9 +61,11 @@ pub struct Tuning {
 }
 
 /// The means along one part of a configuration. They are of all queries, without cross-validation.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Curve {
-    /// The part.
+    /// The part: `scoring`, `first-stage share` or `feedback weight`.
+    #[cfg_attr(test, schemars(with = "String"))]
     pub part: Part,
     /// The values that were tried, in the order of the grid.
     pub points: Vec<CurvePoint>,
@@ -81,7 +85,8 @@ pub enum Part {
 }
 
 /// A point of a [`Curve`].
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CurvePoint {
     /// The scoring, share or weight, in the words of the command's options.
     pub value: String,
@@ -89,6 +94,12 @@ pub struct CurvePoint {
     pub mean: f64,
     /// True for the setting's own value.
     pub is_setting: bool,
+}
+
+impl Serialize for Part {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
 }
 
 impl Part {

@@ -72,6 +72,7 @@ impl FromStr for Test {
 
 /// The comparison of a run with a baseline, by one measure.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Comparison {
     /// The mean difference, run minus baseline, with its 95 % interval over queries.
     pub difference: Interval,

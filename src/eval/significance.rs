@@ -43,6 +43,7 @@ impl Default for Resampling {
 
 /// A mean with a confidence interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Interval {
     /// The mean of the values.
     pub mean: f64,
