@@ -1,13 +1,10 @@
 //! The output of results: format, and standard output or a file.
 
-mod table;
-
-pub use table::table;
-
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
 use nearsort::answer::{AnswerWriter, Format, RankedQuery, Shape};
+use nearsort_report::answer_table;
 
 use crate::Failure;
 use crate::args::{SearchArgs, ShownArgs, SourceArgs, Talk};
@@ -57,7 +54,7 @@ impl Target {
         if let Some(path) = writer.temporary_path() {
             remove_on_interrupt(path);
         }
-        Ok(writer.table(table))
+        Ok(writer.table(answer_table))
     }
 }
 
@@ -82,7 +79,7 @@ pub fn stdout(format: Format, shape: Shape) -> Result<AnswerWriter, Failure> {
     if format == Format::Parquet {
         return Err(no_file_for_columns());
     }
-    Ok(AnswerWriter::stdout(format, shape)?.table(table))
+    Ok(AnswerWriter::stdout(format, shape)?.table(answer_table))
 }
 
 fn no_file_for_columns() -> Failure {

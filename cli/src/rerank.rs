@@ -8,10 +8,11 @@ use nearsort::io::{Query, ReadOptions, Rows};
 use nearsort::job::{FirstStage, JobInput, JobOptions, RankedRows, RowsOptions, rank_rows};
 use nearsort::service::ServiceKind;
 use nearsort::{ModelRun, Reranker};
+use nearsort_report::answer_table;
 
 use crate::args::{BlendMethod, RerankArgs, Talk};
 use crate::hints::{Warning, say, warn, warn_of_skipped};
-use crate::output::{Target, table, warn_of_repeated};
+use crate::output::{Target, warn_of_repeated};
 use crate::progress::Counter;
 use crate::ranker::{Ranker, queries};
 use crate::reading::warn_of_totals;
@@ -171,7 +172,7 @@ impl Rerank<'_> {
         options.output.clone_from(&self.target.path);
         options.format = self.target.format;
         options.shape = self.target.shape;
-        options.table = Some(table);
+        options.table = Some(answer_table);
         options.depth = source.depth;
         options.top_k = shown.top_k;
         options.min_score = shown.min_score;

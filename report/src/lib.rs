@@ -1,10 +1,11 @@
-//! Reports for people: nearsort's evaluations, comparisons, diagnoses and tunings as text for a terminal, as
-//! Markdown, as charts (SVG) and as self-contained pages (HTML).
+//! Results for people: nearsort's answers, evaluations, comparisons, diagnoses and tunings as text for
+//! a terminal, as Markdown, as charts (SVG) and as self-contained pages (HTML).
 //!
-//! The library computes the reports; everything here is a function of one of them. Nothing is
+//! The library computes the results; everything here is a function of one of them. Nothing is
 //! printed and no file is written.
 #![deny(missing_docs)]
 
+mod answer;
 mod comparison;
 mod diagnosis;
 mod evaluation;
@@ -14,6 +15,7 @@ mod tuning;
 
 use std::fmt;
 
+pub use answer::answer_table;
 pub use comparison::ComparisonView;
 pub use diagnosis::DiagnosisView;
 pub use evaluation::EvaluationView;

@@ -1,11 +1,12 @@
-//! A table for a terminal: aligned columns, texts cut to the width, matches in bold.
+//! An answer as a table for a terminal: aligned columns, texts cut to the width, matches in bold.
 
 use std::io::{self, Write};
 
-use console::{Style, Term, measure_text_width};
+use console::{Style, measure_text_width};
 use nearsort::answer::{Ranked, RankedQuery, Rendered, Shape, explained};
 
-use nearsort_report::{in_cell, visible};
+use crate::page::terminal::width;
+use crate::text::{in_cell, visible};
 
 /// Width of a table if the output is not a terminal.
 const PLAIN_WIDTH: usize = 120;
@@ -16,7 +17,12 @@ const MIN_MARKED_CHARS: usize = 3;
 /// Minimum similarity of words that count as a match.
 const MIN_MARKED_SIMILARITY: f32 = 0.5;
 
-pub fn table(out: &mut dyn Write, answer: &RankedQuery<'_>, shape: Shape) -> Rendered {
+/// Writes an answer as a table, best first, as wide as the terminal or 120 columns.
+///
+/// # Errors
+///
+/// What `out` returns.
+pub fn answer_table(out: &mut dyn Write, answer: &RankedQuery<'_>, shape: Shape) -> Rendered {
     if shape.with_query {
         writeln!(out, "{}", Style::new().bold().apply_to(in_cell(&answer.query.text)))?;
     }
@@ -47,7 +53,7 @@ struct Widths {
 
 impl Widths {
     fn of(answer: &RankedQuery<'_>, shape: Shape) -> Self {
-        let all = Term::stdout().size_checked().map_or(PLAIN_WIDTH, |(_, columns)| usize::from(columns));
+        let all = width(PLAIN_WIDTH);
         let rank = answer.results.len().to_string().len();
         let widest = answer.results.iter().map(|ranked| measure_text_width(&in_cell(&ranked.id))).max().unwrap_or(0);
         let has_texts = answer.index.is_none();
