@@ -143,8 +143,8 @@ impl Verb {
             Verb::Embed(args) => Some(&args.model),
             Verb::Search(args) => Some(&args.model),
             Verb::Compare(args) => Some(&args.model),
-            Verb::Diagnose(args) => Some(&args.model),
-            Verb::Tune(args) => Some(&args.model),
+            Verb::Diagnose(args) => Some(&args.observed.model),
+            Verb::Tune(args) => Some(&args.observed.model),
             Verb::Index(IndexArgs { verb: IndexVerb::Build(args) }) => Some(&args.model),
             Verb::Index(IndexArgs { verb: IndexVerb::Add(args) }) => Some(&args.model),
             _ => None,
@@ -240,12 +240,6 @@ pub struct DiagnoseArgs {
     /// Write what is recommended to a file for `nearsort rerank --profile`
     #[arg(long, value_name = "OUT.toml", requires = "qrels")]
     pub save_profile: Option<PathBuf>,
-    #[command(flatten)]
-    pub scoring: ScoringArgs,
-    #[command(flatten)]
-    pub reading: ReadingArgs,
-    #[command(flatten)]
-    pub model: ModelArgs,
 }
 
 #[derive(Args, Debug)]

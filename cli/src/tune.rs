@@ -21,20 +21,20 @@ const PLAIN_WIDTH: usize = 110;
 pub fn run(args: &TuneArgs, session: &Session) -> Run {
     let inputs = inputs(args);
     check(args, &inputs)?;
-    session.with_rejects(&args.reading, None, &inputs, || show(args, session))
+    session.with_rejects(&args.observed.reading, None, &inputs, || show(args, session))
 }
 
 fn show(args: &TuneArgs, session: &Session) -> Run {
     let judgements = judgements(args)?;
-    let asked = (&args.observed, &args.reading, &args.model);
-    let observed = observed(asked, &args.scoring, Some(judgements.qrels.clone()), observe_scores, session)?;
-    let resampling = Resampling { seed: args.observed.seed, ..Resampling::default() };
+    let asked = &args.observed;
+    let observed = observed(asked, Some(judgements.qrels.clone()), observe_scores, session)?;
+    let resampling = Resampling { seed: asked.seed, ..Resampling::default() };
     let options = Options { measure: args.measure, resampling, ..Options::default() };
     let mut tuning = tune(&observed.observations, &options)?;
     // The command has this call's prompts among its options, a profile only if they are added.
     let with_options = |profile: &Profile| command::with_options(asked, profile, &tuning.recommended.arguments());
     let typed = tuning.profile.as_ref().map(with_options);
-    tuning.profile = tuning.profile.map(|profile| command::completed(&profile, &args.model));
+    tuning.profile = tuning.profile.map(|profile| command::completed(&profile, &asked.model));
     let saved = save_profile(args, &tuning, session)?;
     let commands = typed.into_iter().chain(saved).collect();
     let view = TuningView {
@@ -80,8 +80,8 @@ fn save_profile(args: &TuneArgs, tuning: &Tuning, session: &Session) -> Result<O
         }
         return Ok(None);
     };
-    write_profile(path, profile, &tuning.advice, &args.model, session)?;
-    Ok(Some(command::with_profile((&args.observed, &args.reading, &args.model), &path.display().to_string())))
+    write_profile(path, profile, &tuning.advice, &args.observed.model, session)?;
+    Ok(Some(command::with_profile(&args.observed, &path.display().to_string())))
 }
 
 fn inputs(args: &TuneArgs) -> Vec<Option<&PathBuf>> {
@@ -91,9 +91,9 @@ fn inputs(args: &TuneArgs) -> Vec<Option<&PathBuf>> {
 /// Checks the arguments before minutes of work.
 fn check(args: &TuneArgs, inputs: &[Option<&PathBuf>]) -> Result<(), Failure> {
     check_read_once(inputs.iter().copied().flatten())?;
-    check_asked(&args.model, args.measure)?;
-    if let Some(path) = &args.save_profile {
-        model::check_target(path, inputs)?;
+    check_asked(&args.observed, args.measure)?;
+    match &args.save_profile {
+        Some(path) => model::check_target(path, inputs),
+        None => Ok(()),
     }
-    model::blend(&args.scoring).map(drop)
 }

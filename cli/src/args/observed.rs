@@ -1,8 +1,12 @@
-//! What can be typed for the run that `diagnose` and `tune` look at.
+//! What can be typed for the run that `diagnose` and `tune` look at, and for the model that scores it.
 
 use std::path::PathBuf;
 
 use clap::Args;
+
+use super::model::ModelArgs;
+use super::reading::ReadingArgs;
+use super::rerank::ScoringArgs;
 
 #[derive(Args, Debug, Clone)]
 pub struct ObservedArgs {
@@ -24,4 +28,10 @@ pub struct ObservedArgs {
     /// Where the random numbers begin; the same seed gives the same report
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
+    #[command(flatten)]
+    pub scoring: ScoringArgs,
+    #[command(flatten)]
+    pub reading: ReadingArgs,
+    #[command(flatten)]
+    pub model: ModelArgs,
 }

@@ -6,10 +6,7 @@ use std::str::FromStr;
 use clap::{Args, ValueEnum};
 use nearsort::eval::Measure;
 
-use super::model::ModelArgs;
 use super::observed::ObservedArgs;
-use super::reading::ReadingArgs;
-use super::rerank::ScoringArgs;
 
 pub const TUNE_EXAMPLES: &str = "\
 Scoring, the first stage's share and the weight of the feedback are chosen by cross-validation. Another setting is recommended only if it is better on
@@ -40,12 +37,6 @@ pub struct TuneArgs {
     /// Write the recommended setting to a file for `nearsort rerank --profile`, if another than the present one is recommended
     #[arg(long, value_name = "OUT.toml")]
     pub save_profile: Option<PathBuf>,
-    #[command(flatten)]
-    pub scoring: ScoringArgs,
-    #[command(flatten)]
-    pub reading: ReadingArgs,
-    #[command(flatten)]
-    pub model: ModelArgs,
 }
 
 #[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,35 +5,30 @@ use std::path::PathBuf;
 use nearsort::Device;
 use nearsort::diagnose::{Action, Profile, Report};
 
-use crate::args::{DiagnoseArgs, ModelArgs, ObservedArgs, ReadingArgs, default_batch_tokens};
+use crate::args::{ModelArgs, ObservedArgs, ReadingArgs, default_batch_tokens};
 use crate::words::quoted;
 
 /// Returns the `nearsort rerank` command over this call's files that the report recommends. Returns
 /// `None` if it recommends none.
-pub fn recommended(args: &DiagnoseArgs, report: &Report) -> Option<String> {
+pub fn recommended(args: &ObservedArgs, report: &Report) -> Option<String> {
     let found = report.recommendation.as_ref().filter(|found| found.action != Action::DoNotRerank)?;
-    Some(with_options((&args.observed, &args.reading, &args.model), &found.profile, &found.arguments))
+    Some(with_options(args, &found.profile, &found.arguments))
 }
 
-/// The files of a call, the options for reading them, and the model's.
-pub type Asked<'a> = (&'a ObservedArgs, &'a ReadingArgs, &'a ModelArgs);
-
 /// Returns the `nearsort rerank` command with these options, which `profile` holds too.
-pub fn with_options((observed, reading_args, model_args): Asked<'_>, profile: &Profile, options: &str) -> String {
-    let mut words = files(observed);
-    words.extend(reading(reading_args));
-    words.extend(model(model_args, profile));
+pub fn with_options(args: &ObservedArgs, profile: &Profile, options: &str) -> String {
+    let mut words = files(args);
+    words.extend(model(&args.model, profile));
     words.push(options.to_owned());
     words.push("--output reranked.trec".to_owned());
     words.join(" ")
 }
 
 /// Returns the same command with a profile.
-pub fn with_profile((observed, reading_args, model_args): Asked<'_>, profile: &str) -> String {
-    let mut words = files(observed);
-    words.extend(reading(reading_args));
+pub fn with_profile(args: &ObservedArgs, profile: &str) -> String {
+    let mut words = files(args);
     words.push(format!("--profile {}", quoted(profile)));
-    words.extend(runtime(model_args));
+    words.extend(runtime(&args.model));
     words.push("--output reranked.trec".to_owned());
     words.join(" ")
 }
@@ -52,6 +47,7 @@ fn option(name: &str, value: Option<impl ToString>) -> Option<String> {
     value.map(|value| format!("--{name} {}", quoted(&value.to_string())))
 }
 
+/// Returns the command with its files and how they are read.
 fn files(args: &ObservedArgs) -> Vec<String> {
     let name = |path: &PathBuf| quoted(&path.display().to_string());
     let corpus: Vec<String> = args.corpus.iter().map(name).collect();
@@ -60,7 +56,7 @@ fn files(args: &ObservedArgs) -> Vec<String> {
         format!("--corpus {}", corpus.join(" ")),
         format!("--run {}", name(&args.run)),
     ];
-    std::iter::once("nearsort rerank".to_owned()).chain(options).collect()
+    std::iter::once("nearsort rerank".to_owned()).chain(options).chain(reading(&args.reading)).collect()
 }
 
 fn reading(args: &ReadingArgs) -> Vec<String> {

@@ -16,7 +16,7 @@ use nearsort::job::Observer;
 use nearsort::{Call, Error, Model, RankOptions, Scoring};
 use nearsort_report::{DiagnosisView, width};
 
-use crate::args::{DiagnoseArgs, DiagnoseFormat, ModelArgs, ObservedArgs, ReadingArgs, ScoringArgs, Talk};
+use crate::args::{DiagnoseArgs, DiagnoseFormat, ModelArgs, ObservedArgs, ScoringArgs, Talk};
 use crate::eval::check_read_once;
 use crate::hints::say;
 use crate::notices::Speaker;
@@ -31,20 +31,20 @@ const PLAIN_WIDTH: usize = 110;
 pub fn run(args: &DiagnoseArgs, session: &Session) -> Run {
     check(args)?;
     let inputs = inputs(args);
-    session.with_rejects(&args.reading, None, &inputs, || report(args, session))
+    session.with_rejects(&args.observed.reading, None, &inputs, || report(args, session))
 }
 
 fn report(args: &DiagnoseArgs, session: &Session) -> Run {
     let qrels = args.qrels.as_ref().map(Qrels::read).transpose()?;
-    let asked = (&args.observed, &args.reading, &args.model);
-    let observed = observed(asked, &args.scoring, qrels, observe, session)?;
-    let resampling = Resampling { seed: args.observed.seed, ..Resampling::default() };
+    let asked = &args.observed;
+    let observed = observed(asked, qrels, observe, session)?;
+    let resampling = Resampling { seed: asked.seed, ..Resampling::default() };
     let options = Options { measure: args.measure, resampling, ..Options::default() };
     let mut report = diagnose(&observed.observations, &options)?;
     // The command has this call's prompts among its options, a profile only if they are added.
-    let recommended = command::recommended(args, &report);
+    let recommended = command::recommended(asked, &report);
     if let Some(found) = &mut report.recommendation {
-        found.profile = command::completed(&found.profile, &args.model);
+        found.profile = command::completed(&found.profile, &asked.model);
     }
     let view = DiagnosisView {
         recommended,
@@ -55,7 +55,7 @@ fn report(args: &DiagnoseArgs, session: &Session) -> Run {
         tried_queries: observed.tried_queries,
         notes: &observed.notes,
         command: session.command_line.clone(),
-        seed: args.observed.seed,
+        seed: asked.seed,
         resamples: resampling.resamples,
     };
     write_files(args, &view)?;
@@ -72,19 +72,18 @@ type Observe = fn(Material, &Model, &ObserveOptions, &dyn Observer, &Call<'_>) -
 
 /// Reads the files, loads the model, and scores.
 pub fn observed(
-    (args, reading, model_args): command::Asked<'_>,
-    scoring: &ScoringArgs,
+    args: &ObservedArgs,
     qrels: Option<Qrels>,
     observe: Observe,
     session: &Session,
 ) -> Result<Observed, Failure> {
     let talk = session.talk;
     let counter = Counter::new(talk);
-    let material = files(args, reading, session).read_with(qrels, &Speaker(talk)).map_err(of_files)?;
-    let configuration = configuration(scoring)?;
-    let options = model::options(model_args, session)?;
-    let model = Model::load_to_rank(model_args.name(), options, &RankOptions::by(Scoring::Hybrid))?;
-    let options = ObserveOptions { model: Some(model_args.name().to_owned()), configuration, seed: args.seed };
+    let material = files(args, session).read_with(qrels, &Speaker(talk)).map_err(of_files)?;
+    let configuration = configuration(&args.scoring)?;
+    let options = model::options(&args.model, session)?;
+    let model = Model::load_to_rank(args.model.name(), options, &RankOptions::by(Scoring::Hybrid))?;
+    let options = ObserveOptions { model: Some(args.model.name().to_owned()), configuration, seed: args.seed };
     let observed = observe(material, &model, &options, &counter, &counter.call());
     counter.finish();
     let observed = observed?;
@@ -93,13 +92,13 @@ pub fn observed(
 }
 
 /// Returns the files that are looked at, without judgements.
-fn files(args: &ObservedArgs, reading: &ReadingArgs, session: &Session) -> DiagnoseFiles {
+fn files(args: &ObservedArgs, session: &Session) -> DiagnoseFiles {
     DiagnoseFiles {
         queries: args.queries.clone(),
         run: args.run.clone(),
         corpus: args.corpus.clone(),
         qrels: None,
-        reading: session.reading(reading),
+        reading: session.reading(&args.reading),
         ignore_identical_ids: args.ignore_identical_ids,
         sample: args.sample.map(|number| number as usize),
         seed: args.seed,
@@ -142,7 +141,7 @@ fn check(args: &DiagnoseArgs) -> Result<(), Failure> {
     let wrong = |message: String| Err(Failure::Error(message));
     let inputs = inputs(args);
     check_read_once(inputs.iter().copied().flatten())?;
-    check_asked(&args.model, args.measure)?;
+    check_asked(&args.observed, args.measure)?;
     let outputs = [args.html.as_ref(), args.json.as_ref(), args.save_profile.as_ref()];
     for (at, output) in outputs.iter().enumerate() {
         let Some(output) = output else { continue };
@@ -151,21 +150,22 @@ fn check(args: &DiagnoseArgs) -> Result<(), Failure> {
             return wrong(format!("two outputs are to go to {}; give two names", output.display()));
         }
     }
-    model::blend(&args.scoring).map(drop)
+    Ok(())
 }
 
-/// Checks that the model can be looked at, and that the measure is one of quality.
-pub fn check_asked(model: &ModelArgs, measure: Measure) -> Result<(), Failure> {
-    if model.service_name().is_some() {
+/// Checks that the model can be looked at, that the measure is one of quality, and the options of
+/// the blend.
+pub fn check_asked(args: &ObservedArgs, measure: Measure) -> Result<(), Failure> {
+    if args.model.service_name().is_some() {
         return Err(Failure::Error(format!(
             "'{}' is a service, and only local embedding models are diagnosed and tuned; see what a service gains with `nearsort compare`",
-            model.name()
+            args.model.name()
         )));
     }
     if measure.is_count() {
         return Err(Failure::Error(format!("{measure} is a count, not a quality; give a measure such as nDCG@10")));
     }
-    Ok(())
+    model::blend(&args.scoring).map(drop)
 }
 
 /// Writes the profile, if there is a recommendation, and returns the command that uses it.
@@ -178,8 +178,8 @@ fn save_profile(args: &DiagnoseArgs, report: &Report, session: &Session) -> Resu
         }
         return Ok(None);
     };
-    write_profile(path, &found.profile, &found.reason, &args.model, session)?;
-    Ok(Some(command::with_profile((&args.observed, &args.reading, &args.model), &path.display().to_string())))
+    write_profile(path, &found.profile, &found.reason, &args.observed.model, session)?;
+    Ok(Some(command::with_profile(&args.observed, &path.display().to_string())))
 }
 
 /// Writes a profile with a comment that says where it comes from.
