@@ -13,7 +13,7 @@ pub(super) fn cannot_say(scene: &Scene<'_>, measured: &Measured) -> Vec<String> 
     let is_judged = counts.judged_candidates > 0;
     if !is_judged {
         let why = match (&scene.observations.qrels, counts.judged_queries) {
-            (None, _) => "there are no judgements (--qrels)",
+            (None, _) => "there are no judgements (`qrels=`)",
             (Some(_), 0) => "no query of the run is judged",
             (Some(_), _) => "no candidate is judged",
         };

@@ -146,7 +146,7 @@ pub struct Finding {
     pub numbers: Vec<Number>,
     /// Ids of a few queries or documents to inspect, or pairs of them.
     pub examples: Vec<String>,
-    /// The remedy, with the option to use.
+    /// The remedy, with the option to use. See [`Report::say_options`](super::Report::say_options).
     pub remedy: String,
 }
 

@@ -41,6 +41,15 @@ pub struct Report {
     pub cannot_say: Vec<String>,
 }
 
+impl Report {
+    /// Rewrites what names options, as [`with_names`](crate::error::with_names) does, in the words
+    /// of a command or a language.
+    pub fn say_options(&mut self, said: impl Fn(&str) -> String) {
+        let remedies = self.findings.iter_mut().map(|finding| &mut finding.remedy);
+        remedies.chain(&mut self.cannot_say).for_each(|text| *text = said(text));
+    }
+}
+
 /// The answer to whether reranking helps.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Verdict {

@@ -118,7 +118,15 @@ class Comparison(PagedReport):
 
 
 class Diagnosis(PagedReport):
-    """Whether reranking helps, why not, and what to change. Notebooks show it as a page."""
+    """Whether reranking helps, why not, and what to change. Notebooks show it as a page.
+
+    Attributes:
+        profile: What is recommended, as the text of a file for ``nearsort rerank --profile``; ``None`` where nothing is.
+    """
+
+    def __init__(self, text: str, page: str, profile: str | None) -> None:
+        super().__init__(text, page)
+        self.profile = profile
 
     @property
     def verdict(self) -> str:
@@ -129,12 +137,6 @@ class Diagnosis(PagedReport):
     def findings(self) -> list[dict[str, Any]]:
         """What was found, the most severe first."""
         return list(self.data["report"]["findings"])
-
-    @property
-    def profile(self) -> str | None:
-        """What is recommended, as the text of a file for ``nearsort rerank --profile``; ``None`` where nothing is."""
-        profile = self.data["profile"]
-        return None if profile is None else str(profile)
 
     @property
     def options(self) -> dict[str, Any] | None:
@@ -280,7 +282,7 @@ def diagnose(
         ignore_identical_ids: Leaves a document out whose id is its query's, as BEIR does for ArguAna and Quora.
     """
     with progress(show_progress, 0) as told:
-        text, page = _native.diagnose(
+        text, page, profile = _native.diagnose(
             reranker._loaded.get(),
             reranker._rank | {"raw_scores": None},
             queries,
@@ -293,7 +295,7 @@ def diagnose(
             ignore_identical_ids,
             told,
         )
-    return Diagnosis(text, page)
+    return Diagnosis(text, page, profile)
 
 
 def _named(runs: Any) -> list[tuple[str, Any]]:

@@ -104,7 +104,7 @@ fn remedied(remedy: &Remedy) -> String {
 const REBUILD: &str = "build the index again with replace=True, or restore the file from a copy";
 
 /// Replaces the names of options in a library message by arguments.
-fn as_arguments(message: &str) -> String {
+pub fn as_arguments(message: &str) -> String {
     let windows =
         message.replace("`long_text=truncate`", "`window=False`").replace("`long_text=window`", "`window=True`");
     let caches = windows.replace("`cache=`", "`embedding_cache=`");

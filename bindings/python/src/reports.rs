@@ -8,13 +8,12 @@ use nearsort::diagnose::{
 use nearsort::eval::{EvalOptions, EvalReport, EvaluatedRun, Measure, Resampling, evaluate as evaluate_run};
 use nearsort::io::ReadOptions;
 use nearsort::{Error, Overrides, Result};
-use nearsort_report::DiagnosisView;
+use nearsort_report::{DiagnosisView, ReportError};
 use pyo3::prelude::*;
-use serde_json::json;
 
 use crate::call::{Limits, run};
 use crate::collections::{GivenQrels, GivenRun, GivenTexts, is_kept};
-use crate::errors::{invalid, raised};
+use crate::errors::{as_arguments, invalid, raised};
 use crate::model::Model;
 use crate::options::RankConfig;
 
@@ -53,7 +52,7 @@ fn eval_options(measures: &str, test: &str, resamples: usize, seed: u64) -> Resu
 }
 
 /// Says whether reranking helps, why not, and what to change. Returns the report as JSON and as a
-/// page.
+/// page, and the recommended profile, if there is one.
 #[pyfunction]
 #[pyo3(signature = (model, config, queries, documents, first_stage, qrels, measure, sample, seed, ignore_identical_ids, progress=None))]
 #[expect(clippy::too_many_arguments, reason = "keyword arguments of Python")]
@@ -70,7 +69,7 @@ pub fn diagnose<'py>(
     seed: u64,
     ignore_identical_ids: bool,
     progress: Option<Bound<'py, PyAny>>,
-) -> PyResult<(String, String)> {
+) -> PyResult<(String, String, Option<String>)> {
     let (queries, documents) = (GivenTexts::of(queries, "queries")?, GivenTexts::of(documents, "documents")?);
     let first_stage = GivenRun::of(first_stage)?;
     let qrels = qrels.as_ref().map(GivenQrels::of).transpose()?;
@@ -87,26 +86,11 @@ pub fn diagnose<'py>(
         let observed = observe(material, &model, &options, &(), call)?;
         let options =
             Options { measure, resampling: Resampling { seed, ..Resampling::default() }, ..Options::default() };
-        let report = diagnose_observed(&observed.observations, &options)?;
-        let failed =
-            |error: serde_json::Error| Error::InvalidArgument(format!("the report has no form in JSON: {error}"));
-        let run = &observed.model;
-        let document = json!({
-            "nearsort": env!("CARGO_PKG_VERSION"),
-            "model": {
-                "model": run.name, "revision": run.revision, "device": run.device, "engine": run.engine,
-                "precision": run.precision, "isa": run.isa, "max_tokens": observed.max_tokens,
-            },
-            "seed": seed,
-            "resamples": options.resampling.resamples,
-            "tried_queries": observed.tried_queries,
-            "notes": observed.notes,
-            "profile": profile(&report, &overrides),
-            "report": serde_json::to_value(&report).map_err(failed)?,
-        });
+        let mut report = diagnose_observed(&observed.observations, &options)?;
+        report.say_options(as_arguments);
         let view = DiagnosisView {
             report: &report,
-            model: run,
+            model: &observed.model,
             max_tokens: observed.max_tokens,
             tried_queries: observed.tried_queries,
             notes: &observed.notes,
@@ -116,8 +100,9 @@ pub fn diagnose<'py>(
             seed,
             resamples: options.resampling.resamples,
         };
-        let page = view.html().map_err(|error| Error::InvalidArgument(error.to_string()))?;
-        Ok((document.to_string(), page))
+        let (document, page) = (view.json(), view.html());
+        let failed = |error: ReportError| Error::InvalidArgument(error.to_string());
+        Ok((document.map_err(failed)?, page.map_err(failed)?, profile(&report, &overrides)))
     })
 }
 

@@ -135,6 +135,16 @@ def test_a_diagnosis_recommends_options_and_a_profile(reranker):
     assert diagnose(reranker, QUERIES, CORPUS, RUN).profile is None, "nothing is judged"
 
 
+def test_a_diagnosis_names_arguments_and_no_flags(reranker):
+    unjudged = diagnose(reranker, QUERIES, CORPUS, RUN)
+    assert any("(`qrels=`)" in open_question for open_question in unjudged["report"]["cannot_say"])
+    long = {id: "a tower of stone " * 200 + id for id in CORPUS}
+    found = diagnose(reranker.with_options(window=False), QUERIES, long, RUN)
+    (truncated,) = (of for of in found.findings if of["name"] == "truncated-texts")
+    assert "`window=True`" in truncated["remedy"]
+    assert not any("--" in of["remedy"] for of in [*unjudged.findings, *found.findings])
+
+
 def test_a_diagnosis_says_what_it_found(reranker, files):
     found = diagnose(reranker, QUERIES, CORPUS, RUN, QRELS)
     assert found.verdict and found["report"]["counts"]["judged_queries"] == 2

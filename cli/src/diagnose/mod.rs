@@ -20,6 +20,7 @@ use crate::args::{DiagnoseArgs, DiagnoseFormat, ModelArgs, ObservedArgs, Scoring
 use crate::eval::check_read_once;
 use crate::hints::say;
 use crate::notices::Speaker;
+use crate::outcome::as_flags;
 use crate::progress::Counter;
 use crate::reading::warn_of_readings;
 use crate::session::Session;
@@ -41,6 +42,7 @@ fn report(args: &DiagnoseArgs, session: &Session) -> Run {
     let resampling = Resampling { seed: asked.seed, ..Resampling::default() };
     let options = Options { measure: args.measure, resampling, ..Options::default() };
     let mut report = diagnose(&observed.observations, &options)?;
+    report.say_options(as_flags);
     // The command has this call's prompts among its options, a profile only if they are added.
     let recommended = command::recommended(asked, &report);
     if let Some(found) = &mut report.recommendation {

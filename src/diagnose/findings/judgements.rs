@@ -103,7 +103,7 @@ fn ids_not_in_qrels(scene: &Scene<'_>) -> Option<Finding> {
             percent(by_digits(scene))
         ));
     }
-    let remedy = "make the document ids of corpus, run and judgements the same (prefixes, file extensions, leading zeros, --id-field)";
+    let remedy = "make the document ids of corpus, run and judgements the same (prefixes, file extensions, leading zeros, `id_field=`)";
     let finding = Finding::new(FindingKind::IdsNotInQrels, Severity::Problem, evidence, remedy);
     Some(
         finding
@@ -161,7 +161,7 @@ fn unjudged_documents(scene: &Scene<'_>) -> Option<Finding> {
             percent(after),
             percent(before)
         ),
-        "compare by a measure of judged documents only, such as --measure 'nDCG(judged_only=True)@10', or judge the new ones",
+        "compare by a measure of judged documents only, such as `measure='nDCG(judged_only=True)@10'`, or judge the new ones",
     );
     Some(finding.number("judged_at_10_before", before).number("judged_at_10_after", after))
 }

@@ -185,7 +185,7 @@ fn too_deep(scene: &Scene<'_>, judged: &Judged) -> Option<Finding> {
         FindingKind::TooDeep,
         Severity::Warning,
         evidence,
-        format!("use --depth {depth}, or give the first stage a larger share"),
+        format!("use `depth={depth}`, or give the first stage a larger share"),
     );
     Some(finding.number("depth", depth as f64).number("gain", comparison.difference.mean))
 }

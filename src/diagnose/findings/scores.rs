@@ -125,7 +125,7 @@ fn tied_scores(measured: &Measured) -> Option<Finding> {
             "{} of the candidates have exactly the score of another text in their list: their order is that of their ids",
             percent(share)
         ),
-        "score with --precision f32; if that does not help, look whether the texts differ only beyond the model's length (--long window) or in what \
+        "score with `precision=f32`; if that does not help, look whether the texts differ only beyond the model's length (`long_text=window`) or in what \
          its vocabulary lacks",
     );
     Some(finding.number("tied_share", share))
@@ -147,7 +147,7 @@ fn narrow_scores(scene: &Scene<'_>, measured: &Measured) -> Option<Finding> {
             (Severity::Warning, said)
         }
     };
-    let remedy = "check the model (nearsort models verify), its prompts and pooling; score with --precision f32";
+    let remedy = "check the model (nearsort models verify), its prompts and pooling; score with `precision=f32`";
     let finding = Finding::new(FindingKind::NarrowScores, severity, said, remedy);
     Some(finding.number("median_deviation", spread.median_deviation).number("median_range", spread.median_range))
 }
@@ -161,7 +161,7 @@ fn first_stage_ties(measured: &Measured) -> Option<Finding> {
         FindingKind::FirstStageTies,
         Severity::Warning,
         format!("{} of the candidates share their first-stage score with another one of their list", percent(share)),
-        "write the run with all digits of its scores; where the first stage has no finer ones, take --blend none or a small --blend-weight",
+        "write the run with all digits of its scores; where the first stage has no finer ones, take `blend=none` or a small `blend_weight=`",
     );
     Some(finding.number("first_stage_tied_share", share))
 }

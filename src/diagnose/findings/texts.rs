@@ -44,13 +44,15 @@ fn truncated_texts(scene: &Scene<'_>, measured: &Measured) -> Option<Finding> {
         _ if share < SOME_TRUNCATED => return None,
         windows if scene.setting().long_text == LongText::Window => {
             let hurt = windows.is_some_and(|found| is_loss(&found) && -found.difference.mean >= MIN_GAIN);
-            hurt.then_some((Severity::Warning, "use --long truncate"))?
+            hurt.then_some((Severity::Warning, "use `long_text=truncate`"))?
         }
-        Some(found) if is_gain(found) && found.difference.mean >= MIN_GAIN => (Severity::Warning, "use --long window"),
+        Some(found) if is_gain(found) && found.difference.mean >= MIN_GAIN => {
+            (Severity::Warning, "use `long_text=window`")
+        }
         Some(_) => (Severity::Info, "nothing: windows were not shown to help here"),
         None => (
             if share >= MANY_TRUNCATED { Severity::Warning } else { Severity::Info },
-            "try --long window, which reads all of a text and takes its best part, or split the documents",
+            "try `long_text=window`, which reads all of a text and takes its best part, or split the documents",
         ),
     };
     let mut evidence = format!(
@@ -118,7 +120,7 @@ fn empty_texts(scene: &Scene<'_>, measured: &Measured) -> Option<Finding> {
     let share = empty as f64 / all as f64;
     let severity = if share >= MANY_EMPTY { Severity::Problem } else { Severity::Warning };
     let evidence = format!("{empty} of {all} documents have no text and are ranked last");
-    let remedy = "check where the text stands in the corpus (--text-field, --title-field), and leave documents without text out of the index";
+    let remedy = "check where the text stands in the corpus (`text_field=`, `title_field=`), and leave documents without text out of the index";
     let ids = documents(scene).into_iter().filter(|document| document.is_empty()).map(|document| document.id.clone());
     let finding = Finding::new(FindingKind::EmptyTexts, severity, evidence, remedy);
     Some(finding.number("empty", empty as f64).examples(ids.take(EXAMPLES)))
@@ -152,7 +154,7 @@ fn unknown_language(scene: &Scene<'_>, measured: &Measured) -> Option<Finding> {
         FindingKind::UnknownLanguage,
         severity,
         evidence.join("; "),
-        "use a model for the texts' language, such as --model multilingual-e5-small or bge-m3",
+        "use a model for the texts' language, such as `model=multilingual-e5-small` or bge-m3",
     );
     let finding = finding.number("unknown_share", lengths.unknown_share);
     let finding = lengths

@@ -261,7 +261,7 @@ fn ids_that_differ_in_their_form_alone_are_shown_side_by_side() {
 fn windows_are_recommended_where_they_help_and_only_there() {
     let mut cut = planted(FindingKind::TruncatedTexts);
     let untried = report(&cut);
-    assert!(untried.findings[0].remedy.contains("try --long window"));
+    assert!(untried.findings[0].remedy.contains("try `long_text=window`"));
     assert!(untried.cannot_say.iter().any(|open| open.contains("windows")), "{:?}", untried.cannot_say);
     // Only the truncated part shows the relevance.
     let truncated: Vec<bool> = cut.documents.iter().map(|document| document.truncated).collect();
@@ -272,7 +272,7 @@ fn windows_are_recommended_where_they_help_and_only_there() {
     }
     let helped = report(&cut);
     let found = helped.findings.iter().find(|finding| finding.name == FindingKind::TruncatedTexts).unwrap();
-    assert_eq!((found.severity, found.remedy.as_str()), (Severity::Warning, "use --long window"));
+    assert_eq!((found.severity, found.remedy.as_str()), (Severity::Warning, "use `long_text=window`"));
     assert!(helped.recommendation.unwrap().arguments.contains("--long window"));
     // Read in windows already: nothing to say, unless they hurt.
     cut.setting.configuration.long_text = LongText::Window;
@@ -284,7 +284,7 @@ fn windows_are_recommended_where_they_help_and_only_there() {
         }
     }
     let hurt = finding(&worse, FindingKind::TruncatedTexts).unwrap();
-    assert_eq!((hurt.severity, hurt.remedy.as_str()), (Severity::Warning, "use --long truncate"));
+    assert_eq!((hurt.severity, hurt.remedy.as_str()), (Severity::Warning, "use `long_text=truncate`"));
     cut.setting.configuration.long_text = LongText::Truncate;
     cut.candidates_mut().for_each(|candidate| candidate.windowed = candidate.windowed.and(Some(candidate.scores)));
     let same = finding(&cut, FindingKind::TruncatedTexts).unwrap();
