@@ -3,9 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use nearsort::index::IndexModel;
 use nearsort::service::Provider;
-use nearsort::{Encoder, Index, IndexScorer, Model, ModelOptions, Overrides, Pooling, Scoring};
+use nearsort::{Index, IndexScorer, Model, Scoring};
 use tokio::sync::OnceCell;
 
 use crate::models::Catalog;
@@ -97,30 +96,10 @@ async fn open(models: &Catalog, entry: &IndexEntry) -> Result<Arc<IndexScorer>, 
     let scorer = tokio::task::spawn_blocking(move || {
         let encoder = match shared.filter(|encoder| index.check_model(encoder.as_ref()).is_ok()) {
             Some(encoder) => encoder,
-            None => own_encoder(index.model(), options)?,
+            None => Model::load_encoder(&named, options.configured(&index.model().config()))?,
         };
         IndexScorer::new(index, encoder, Some(Scoring::Cosine))
     });
     let scorer = scorer.await.map_err(|e| wrong(e.to_string()))?.map_err(|e| wrong(e.to_string()))?;
     Ok(Arc::new(scorer))
-}
-
-/// Loads the index's own model, with the options that the index was built with.
-fn own_encoder(made: &IndexModel, options: ModelOptions) -> nearsort::Result<Arc<dyn Encoder>> {
-    let is_service = Provider::of_name(&made.name).is_some();
-    let mut options = options.overrides(Overrides {
-        query_prompt: Some(made.query_prompt.clone()),
-        document_prompt: Some(made.document_prompt.clone()),
-        max_tokens: (!is_service).then_some(made.max_tokens),
-        pooling: made.pooling.parse::<Pooling>().ok(),
-        dim: (!is_service).then_some(made.dim),
-    });
-    if let Ok(engine) = made.engine.parse() {
-        options = options.engine(engine);
-    }
-    if let Ok(precision) = made.precision.parse() {
-        options = options.precision(precision);
-    }
-    let no_vectors = || nearsort::Error::InvalidArgument(format!("{} gives no vectors", made.name));
-    Model::load(&made.name, options)?.encoder().ok_or_else(no_vectors)
 }

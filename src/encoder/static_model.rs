@@ -91,7 +91,7 @@ impl Reader<'_> {
 
     /// Reads the contract of a model for which [`Reader::is_static`] holds.
     pub(super) fn static_contract(mut self, config: Value, overrides: &Overrides) -> Result<Contract> {
-        if overrides.pooling.is_some() {
+        if overrides.pooling.is_some_and(|pooling| pooling != Pooling::Mean) {
             let why = format!("{} is a static model, whose vector of a text is a mean: leave it out", self.files.name);
             return Err(Error::InvalidOption { option: "pooling", why });
         }

@@ -17,6 +17,9 @@ use super::names::{MANIFEST, is_block_file, is_numbered, is_segment_name};
 use crate::encoder::{Encoder, LocalEncoder, ModelInfo, TokenEncoder, no_text_vectors};
 use crate::error::Remedy;
 use crate::io::write_own;
+use crate::model::ModelConfig;
+use crate::provider::Provider;
+use crate::remote::known_dim;
 use crate::{Error, Result};
 
 /// Version of the format. Other versions are refused.
@@ -93,7 +96,27 @@ pub struct IndexModel {
     pub document_prompt: String,
 }
 
+/// Token limit of a service's model whose limit is not known.
+const UNKNOWN_TOKENS: usize = u32::MAX as usize;
+
 impl IndexModel {
+    /// Returns the configuration that the model of the index had. A service's model of an unknown
+    /// dimension is not asked for one; some refuse the request.
+    pub fn config(&self) -> ModelConfig {
+        let service = Provider::of_name(&self.name);
+        let is_known = service.is_none_or(|(provider, model)| known_dim(provider, model).is_some());
+        ModelConfig {
+            engine: self.engine.parse().ok(),
+            precision: self.precision.parse().ok(),
+            query_prompt: Some(self.query_prompt.clone()),
+            document_prompt: Some(self.document_prompt.clone()),
+            max_tokens: (service.is_none() || self.max_tokens < UNKNOWN_TOKENS).then_some(self.max_tokens),
+            pooling: self.pooling.parse().ok(),
+            dim: is_known.then_some(self.dim),
+            ..ModelConfig::new(&self.name)
+        }
+    }
+
     /// Returns the model of a local encoder.
     ///
     /// # Errors

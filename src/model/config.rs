@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{DEFAULT_MODEL, Model, ModelOptions};
 use crate::Result;
 use crate::candle_backend::Device;
-use crate::encoder::{Engine, Overrides, Pooling, Precision};
+use crate::encoder::{Engine, Pooling, Precision};
 use crate::service::ServiceKind;
 
 /// A model and its options as data: the part of [`ModelOptions`] that can be serialized. Choices
@@ -48,19 +48,19 @@ pub struct ModelConfig {
     /// See [`ModelOptions::batch_tokens`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batch_tokens: Option<usize>,
-    /// See [`Overrides::query_prompt`].
+    /// See [`Overrides::query_prompt`](crate::Overrides::query_prompt).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub query_prompt: Option<String>,
-    /// See [`Overrides::document_prompt`].
+    /// See [`Overrides::document_prompt`](crate::Overrides::document_prompt).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub document_prompt: Option<String>,
-    /// See [`Overrides::max_tokens`].
+    /// See [`Overrides::max_tokens`](crate::Overrides::max_tokens).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_tokens: Option<usize>,
-    /// See [`Overrides::pooling`].
+    /// See [`Overrides::pooling`](crate::Overrides::pooling).
     #[serde(with = "by_name", skip_serializing_if = "Option::is_none")]
     pub pooling: Option<Pooling>,
-    /// See [`Overrides::dim`].
+    /// See [`Overrides::dim`](crate::Overrides::dim).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dim: Option<usize>,
     /// See [`ModelOptions::instruction`].
@@ -91,6 +91,28 @@ impl ModelConfig {
         self.model.as_deref().unwrap_or(DEFAULT_MODEL)
     }
 
+    /// Fills in what is left open from another configuration.
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            model: self.model.or(other.model),
+            device: self.device.or(other.device),
+            engine: self.engine.or(other.engine),
+            precision: self.precision.or(other.precision),
+            threads: self.threads.or(other.threads),
+            batch_tokens: self.batch_tokens.or(other.batch_tokens),
+            query_prompt: self.query_prompt.or(other.query_prompt),
+            document_prompt: self.document_prompt.or(other.document_prompt),
+            max_tokens: self.max_tokens.or(other.max_tokens),
+            pooling: self.pooling.or(other.pooling),
+            dim: self.dim.or(other.dim),
+            instruction: self.instruction.or(other.instruction),
+            kind: self.kind.or(other.kind),
+            base_url: self.base_url.or(other.base_url),
+            budget: self.budget.or(other.budget),
+            concurrency: self.concurrency.or(other.concurrency),
+        }
+    }
+
     /// Loads the model.
     ///
     /// # Errors
@@ -102,21 +124,41 @@ impl ModelConfig {
 
 impl From<&ModelConfig> for ModelOptions {
     fn from(config: &ModelConfig) -> Self {
-        let mut options = Self::default().overrides(Overrides {
-            query_prompt: config.query_prompt.clone(),
-            document_prompt: config.document_prompt.clone(),
-            max_tokens: config.max_tokens,
-            pooling: config.pooling,
-            dim: config.dim,
-        });
-        let local = &mut options.encoder;
-        local.device = config.device.unwrap_or(local.device);
-        (local.engine, local.precision, local.threads) = (config.engine, config.precision, config.threads);
-        local.batch_tokens = config.batch_tokens.unwrap_or(local.batch_tokens);
-        (options.instruction, options.kind) = (config.instruction.clone(), config.kind);
-        (options.account.base_url, options.account.budget) = (config.base_url.clone(), config.budget);
-        options.concurrency = config.concurrency;
-        options
+        Self::default().configured(config)
+    }
+}
+
+impl ModelOptions {
+    /// Sets the options that a configuration names. The others stay.
+    pub fn configured(mut self, config: &ModelConfig) -> Self {
+        fn set<T: Clone>(option: &mut T, named: &Option<T>) {
+            if let Some(value) = named {
+                option.clone_from(value);
+            }
+        }
+        fn set_some<T: Clone>(option: &mut Option<T>, named: &Option<T>) {
+            if named.is_some() {
+                option.clone_from(named);
+            }
+        }
+        let local = &mut self.encoder;
+        set(&mut local.device, &config.device);
+        set(&mut local.batch_tokens, &config.batch_tokens);
+        set_some(&mut local.engine, &config.engine);
+        set_some(&mut local.precision, &config.precision);
+        set_some(&mut local.threads, &config.threads);
+        let overrides = &mut local.overrides;
+        set_some(&mut overrides.query_prompt, &config.query_prompt);
+        set_some(&mut overrides.document_prompt, &config.document_prompt);
+        set_some(&mut overrides.max_tokens, &config.max_tokens);
+        set_some(&mut overrides.pooling, &config.pooling);
+        set_some(&mut overrides.dim, &config.dim);
+        set_some(&mut self.instruction, &config.instruction);
+        set_some(&mut self.kind, &config.kind);
+        set_some(&mut self.account.base_url, &config.base_url);
+        set_some(&mut self.account.budget, &config.budget);
+        set_some(&mut self.concurrency, &config.concurrency);
+        self
     }
 }
 
@@ -166,6 +208,10 @@ mod tests {
             (options.account.budget, options.concurrency, options.kind),
             (Some(0.5), Some(2), Some(ServiceKind::Judge))
         );
+        let kept = ModelOptions::default().configured(&config).configured(&ModelConfig::default());
+        assert_eq!(format!("{:?}", kept.encoder), format!("{:?}", options.encoder), "nothing named, nothing set");
+        assert_eq!(ModelConfig::default().or(config.clone()), config);
+        assert_eq!(config.clone().or(ModelConfig::new("other")), config);
         assert_eq!(serde_json::to_string(&ModelConfig::default()).unwrap(), "{}");
         assert_eq!(serde_json::from_str::<ModelConfig>("{}").unwrap().name(), DEFAULT_MODEL);
         for (json, said) in [

@@ -167,6 +167,15 @@ impl Model {
         }
     }
 
+    /// Returns the scoring of an embedding model if [`RankOptions::scoring`] asks for none; `None`
+    /// for other models.
+    pub fn default_scoring(&self) -> Option<Scoring> {
+        match &self.loaded {
+            Loaded::Embedder { scoring, .. } => Some(*scoring),
+            _ => None,
+        }
+    }
+
     /// Returns the model and how it runs; `None` for a scorer without that information.
     pub fn info(&self) -> Option<ModelInfo> {
         match &self.loaded {

@@ -8,8 +8,8 @@ use nearsort::diagnose::Configuration;
 use nearsort::remote::judge::{JudgeMethod, JudgeOptions};
 use nearsort::service::ServiceKind;
 use nearsort::{
-    Blend, EmbeddingCache, Error, Feedback, LongText, ModelOptions, ModelStore, Normalize, Overrides, RankOptions,
-    Result, StoreOptions,
+    Blend, EmbeddingCache, Error, Feedback, LongText, Model, ModelOptions, ModelStore, Normalize, Overrides,
+    RankOptions, Result, StoreOptions,
 };
 use pyo3::prelude::*;
 
@@ -139,8 +139,9 @@ impl RankConfig {
     }
 
     /// Returns the configuration for a diagnosis, which supports embedding models only.
-    pub fn configuration(&self) -> Result<Configuration> {
-        let scoring = parsed(&self.scoring)?.unwrap_or(Configuration::default().scoring);
+    pub fn configuration(&self, model: &Model) -> Result<Configuration> {
+        let own = model.default_scoring().unwrap_or(Configuration::default().scoring);
+        let scoring = parsed(&self.scoring)?.unwrap_or(own);
         Ok(Configuration {
             scoring,
             blend: self.blend()?.unwrap_or(scoring.default_blend()),

@@ -77,7 +77,7 @@ pub fn diagnose<'py>(
     if measure.is_count() {
         return Err(invalid(py, format!("{measure} is a count, not a quality; diagnose by a measure such as nDCG@10")));
     }
-    let configuration = config.configuration().map_err(|error| raised(py, &error))?;
+    let configuration = config.configuration(&model.inner).map_err(|error| raised(py, &error))?;
     let (model, overrides, asked) = (model.inner.clone(), model.overrides.clone(), model.asked.clone());
     run(py, Limits { deadline: None, progress }, move |call| {
         let material =

@@ -82,9 +82,9 @@ pub fn observed(
     let talk = session.talk;
     let counter = Counter::new(talk);
     let material = files(args, session).read_with(qrels, &Speaker(talk)).map_err(of_files)?;
-    let configuration = configuration(&args.scoring)?;
     let options = model::options(&args.model, session)?;
     let model = Model::load_to_rank(args.model.name(), options, &RankOptions::by(Scoring::Hybrid))?;
+    let configuration = configuration(&args.scoring, &model)?;
     let options = ObserveOptions { model: Some(args.model.name().to_owned()), configuration, seed: args.seed };
     let observed = observe(material, &model, &options, &counter, &counter.call());
     counter.finish();
@@ -108,8 +108,8 @@ fn files(args: &ObservedArgs, session: &Session) -> DiagnoseFiles {
 }
 
 /// Returns the configuration of `nearsort rerank` with the same options.
-fn configuration(scoring: &ScoringArgs) -> Result<Configuration, Failure> {
-    let chosen = scoring.scoring.unwrap_or(Configuration::default().scoring);
+fn configuration(scoring: &ScoringArgs, model: &Model) -> Result<Configuration, Failure> {
+    let chosen = scoring.scoring.or(model.default_scoring()).unwrap_or(Configuration::default().scoring);
     Ok(Configuration {
         scoring: chosen,
         blend: model::blend(scoring)?.unwrap_or(chosen.default_blend()),

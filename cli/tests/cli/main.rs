@@ -36,6 +36,7 @@ mod serve;
 mod server;
 mod service;
 mod stages;
+mod static_models;
 mod support;
 #[cfg(unix)]
 mod terminal;

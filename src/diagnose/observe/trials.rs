@@ -97,7 +97,8 @@ fn plans(encoder: &LocalEncoder, name: &str) -> Result<Vec<Plan>> {
         seen.push(pair);
         is_new
     });
-    let poolings = Pooling::ALL.into_iter().filter(|&pooling| pooling != contract.pooling);
+    // A static model's vector of a text is a mean, whatever is asked for.
+    let poolings = Pooling::ALL.into_iter().filter(|&pooling| !encoder.is_static() && pooling != contract.pooling);
     let with_prompts = prompts.into_iter().map(|prompts| prompts.plan(used));
     Ok(with_prompts.chain(poolings.map(|pooling| pooling_plan(pooling, own.pooling, used))).collect())
 }
