@@ -193,16 +193,12 @@ impl StoreOptions {
             .or_else(|| path("LOCALAPPDATA"))
             .or_else(|| path("USERPROFILE").map(|home| home.join(".cache")));
         let under = |folder: &str| base.as_deref().map(|base| base.join(folder));
-        let unnamed = |variable: &str| {
-            Error::InvalidArgument(format!("no home folder is known; set {variable} to a folder for model files"))
-        };
-
-        let cache_dir =
-            path("NEARSORT_CACHE").or_else(|| under("nearsort")).ok_or_else(|| unnamed("NEARSORT_CACHE"))?;
-        let hub_home = path("HF_HOME").or_else(|| under("huggingface"));
-        let hub_cache = path("HF_HUB_CACHE")
-            .or_else(|| hub_home.as_deref().map(|home| home.join("hub")))
-            .ok_or_else(|| unnamed("HF_HOME"))?;
+        let cache_dir = path("NEARSORT_CACHE").or_else(|| under("nearsort")).ok_or_else(|| {
+            Error::InvalidArgument("no home folder is known; set NEARSORT_CACHE to a folder for model files".into())
+        })?;
+        // Where no home is known, as in a container, one variable is enough.
+        let hub_home = path("HF_HOME").or_else(|| under("huggingface")).unwrap_or(cache_dir.join("huggingface"));
+        let hub_cache = path("HF_HUB_CACHE").unwrap_or_else(|| hub_home.join("hub"));
 
         let mut options = Self::new(cache_dir, hub_cache);
         if let Some(endpoint) = var("HF_ENDPOINT") {
@@ -213,7 +209,7 @@ impl StoreOptions {
                 // The value itself is a secret, and is not shown.
                 Error::InvalidArgument("HF_TOKEN has characters that no token has; set it again or unset it".into())
             })?),
-            None => hub_home.as_deref().and_then(token_file),
+            None => token_file(&hub_home),
         };
         options.offline =
             ["NEARSORT_OFFLINE", "HF_HUB_OFFLINE"].into_iter().any(|name| var(name).is_some_and(|v| is_on(&v)));
@@ -308,7 +304,8 @@ mod tests {
     #[test]
     fn without_any_home_the_error_names_the_variable_to_set() {
         assert!(options(&[]).unwrap_err().to_string().contains("NEARSORT_CACHE"));
-        assert!(options(&[("NEARSORT_CACHE", "/n")]).unwrap_err().to_string().contains("HF_HOME"));
+        assert!(options(&[("HF_HOME", "/m")]).unwrap_err().to_string().contains("NEARSORT_CACHE"));
+        assert_eq!(options(&[("NEARSORT_CACHE", "/n")]).unwrap().hub_cache, Path::new("/n/huggingface/hub"));
     }
 
     #[test]
