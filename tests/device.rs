@@ -2,6 +2,8 @@
 //! `NEARSORT_TEST_MODEL` names a folder of all-MiniLM-L6-v2, for machines without a network.
 //! `benches/gpu/run.sh` runs these tests on a GPU.
 
+use std::thread;
+
 use nearsort::{DEFAULT_MODEL, Device, Encoder, Engine, LocalEncoder, LocalEncoderOptions, Model, ModelOptions, Role};
 
 use crate::parity::{assert_default_model_parity, expected};
@@ -76,6 +78,30 @@ fn neighbours_and_padding_change_nothing_but_last_bits() {
         let alone = encoder.encode(&[text], Role::Document).unwrap();
         assert_parity(text, row.as_slice().unwrap(), alone.vectors.row(0).as_slice().unwrap());
     }
+}
+
+/// On a GPU the callers' texts share batches.
+#[test]
+fn callers_at_once_have_the_numbers_of_their_own_texts() {
+    let encoder = default_model();
+    let texts = ragged();
+    let own = |caller: usize| -> Vec<&str> { texts.iter().skip(caller).step_by(7).map(String::as_str).collect() };
+    let expected: Vec<_> = (0..7).map(|caller| encoder.encode(&own(caller), Role::Document).unwrap()).collect();
+    thread::scope(|scope| {
+        for (caller, expected) in expected.iter().enumerate() {
+            let (encoder, texts) = (&encoder, own(caller));
+            scope.spawn(move || {
+                for _ in 0..5 {
+                    let found = encoder.encode(&texts, Role::Document).unwrap();
+                    assert_eq!(found.tokens, expected.tokens);
+                    for (at, text) in texts.iter().enumerate() {
+                        let [found, expected] = [&found, expected].map(|texts| texts.vectors.row(at).to_vec());
+                        assert_parity(text, &found, &expected);
+                    }
+                }
+            });
+        }
+    });
 }
 
 /// No machine has so many devices.

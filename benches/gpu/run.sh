@@ -14,8 +14,9 @@
 #   --rounds N       all engines in turn, so often; medians are shown
 #   --no-tests       only the table
 #
-# First the tests: parity with sentence-transformers, padded batches bit-equal from run to run, errors. Then one table: passages/s, cosine to
-# f32 on the CPU, and one query x 1,000 candidates in one process: seconds, loading apart. The exit status is 0 only if all tests passed.
+# First the tests: parity with sentence-transformers, padded batches bit-equal from run to run, callers at once, errors. Then two tables:
+# passages/s, cosine to f32 on the CPU, and one query x 1,000 candidates in one process: seconds, loading apart; and `nearsort serve` with many
+# clients at once, whose passages share batches. The exit status is 0 only if all tests passed.
 set -euo pipefail
 
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -98,4 +99,5 @@ options=(--program "$program" --device "$device" --model "$model" --rounds "$rou
 [ -z "$num" ] || options+=(--num "$num")
 [ -z "$peers" ] || options+=(--peers "$peers")
 python3 "$HERE/measure.py" "${options[@]}"
+python3 "$HERE/clients.py" --program "$program" --device "$device" --model "$model" --work "$work"
 [ ${#failed[@]} -eq 0 ] || fail "tests failed: ${failed[*]}"

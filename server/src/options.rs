@@ -280,6 +280,9 @@ fn model_options(settings: &Settings) -> Result<ModelOptions> {
     if let Some(threads) = settings.threads {
         options = options.threads(threads);
     }
+    if let Some(tokens) = settings.batch_tokens {
+        options = options.batch_tokens(tokens);
+    }
     if let Some(device) = &settings.device {
         options = options.device(device.parse::<Device>().map_err(|error| wrong("device", error))?);
     }

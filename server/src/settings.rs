@@ -81,6 +81,9 @@ pub struct Settings {
     /// Arithmetic of the linear layers: f32, bf16 or i8 [default: the fastest that keeps the order]
     #[cfg_attr(feature = "args", arg(long, value_name = "PRECISION", help_heading = "Models"))]
     pub precision: Option<String>,
+    /// Tokens that are computed together, padding included; on a GPU those of all requests [default: 16384]
+    #[cfg_attr(feature = "args", arg(long, value_name = "TOKENS", help_heading = "Models"))]
+    pub batch_tokens: Option<usize>,
     /// Use only models that are on this machine
     #[cfg_attr(feature = "args", arg(long, help_heading = "Models", num_args = 0, default_missing_value = "true"))]
     pub offline: Option<bool>,

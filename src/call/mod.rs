@@ -141,6 +141,13 @@ impl<'a> Call<'a> {
         self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
     }
 
+    /// Returns a call that ends when this one does, with no progress callback and a usage of its
+    /// own.
+    #[cfg(feature = "candle")]
+    pub(crate) fn limits(&self) -> Call<'static> {
+        Call { token: self.token.clone(), deadline: self.deadline, ..Call::new() }
+    }
+
     /// Returns true if the call can end before its work is done.
     pub fn can_stop(&self) -> bool {
         self.token.is_some() || self.deadline.is_some()

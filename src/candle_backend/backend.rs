@@ -4,12 +4,13 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use candle_core::{DType, Device as CandleDevice, Result as CandleResult, Tensor};
-use ndarray::ArrayView2;
+use ndarray::Array3;
 use rayon::prelude::*;
 use serde_json::Value;
 
 use super::Device;
 use super::architecture::Architecture;
+use super::shared::{Passes, SharedBatches, TokenStates};
 use super::weights;
 use crate::call::Call;
 use crate::engine::{Backend, HiddenSink, ModelMemory, RaggedBatch};
@@ -42,6 +43,25 @@ impl CandleBackend {
         Ok(Self { architecture, device, hidden_size, pad_token_id, memory })
     }
 
+    /// Loads a model as [`CandleBackend::load`] does, for concurrent calls. On a GPU they share
+    /// batches of at most `batch_tokens` tokens, padding included.
+    ///
+    /// # Errors
+    /// The errors of [`CandleBackend::load`].
+    pub(crate) fn load_shared(
+        config: &Value,
+        files: &[PathBuf],
+        device: Device,
+        max_tokens: usize,
+        batch_tokens: usize,
+    ) -> Result<Box<dyn Backend>> {
+        let backend = Self::load(config, files, device, max_tokens)?;
+        Ok(match device {
+            Device::Cpu => Box::new(backend),
+            _ => Box::new(SharedBatches::new(backend, batch_tokens)),
+        })
+    }
+
     /// Computes one forward pass over sequences padded on the right to the longest.
     /// [`Backend::check_expanded`] checks whether tokens that no token attends to are masked.
     fn pass(&self, batch: &RaggedBatch, range: Range<usize>) -> CandleResult<Tensor> {
@@ -63,37 +83,37 @@ impl CandleBackend {
         self.architecture.forward(&ids, &types, &mask)?.to_dtype(DType::F32)
     }
 
-    fn pass_into(&self, batch: &RaggedBatch, range: Range<usize>, sink: &HiddenSink<'_>) -> Result<()> {
+    /// Computes the hidden states of a range of sequences by one pass.
+    fn states_of(&self, batch: &RaggedBatch, range: Range<usize>) -> Result<Vec<TokenStates>> {
         let run = || -> CandleResult<_> {
             let hidden = self.pass(batch, range.clone())?;
             Ok((hidden.dims3()?, hidden.flatten_all()?.to_vec1::<f32>()?))
         };
         let failed = |message: String| Error::Compute { context: "the forward pass failed".into(), message };
         let computed = foreign::call(run).map_err(|panic| failed(format!("candle stopped: {panic}")))?;
-        let ((_, width, hidden_size), hidden) = computed.map_err(|e| failed(e.to_string()))?;
-        if hidden_size != self.hidden_size {
-            return Err(failed(format!(
-                "hidden states have {hidden_size} numbers, config.json says {}",
-                self.hidden_size
-            )));
+        let (shape, hidden) = computed.map_err(|e| failed(e.to_string()))?;
+        if shape.2 != self.hidden_size {
+            let found = shape.2;
+            return Err(failed(format!("hidden states have {found} numbers, config.json says {}", self.hidden_size)));
         }
-        for (index, rows) in range.zip(hidden.chunks(width * hidden_size)) {
-            let tokens = batch.sequence(index).len();
-            let own = &rows[..tokens * hidden_size];
-            let view = ArrayView2::from_shape((tokens, hidden_size), own).map_err(|e| failed(e.to_string()))?;
-            sink(index, view);
-        }
-        Ok(())
+        let pass = Array3::from_shape_vec(shape, hidden).map_err(|e| failed(e.to_string()))?;
+        Ok(TokenStates::of_pass(pass, range.map(|index| batch.sequence(index).len())))
     }
 
-    fn pass_runs_of_equal_length(&self, batch: &RaggedBatch, sink: &HiddenSink<'_>) -> Result<()> {
+    /// Computes runs of sequences of equal length, for models that do not pad.
+    fn states_of_runs(&self, batch: &RaggedBatch) -> Result<Vec<TokenStates>> {
         let sequences: Vec<&[u32]> = batch.sequences().collect();
-        let mut first = 0;
+        let mut states = Vec::with_capacity(batch.len());
         for run in sequences.chunk_by(|a, b| a.len() == b.len()) {
-            self.pass_into(batch, first..first + run.len(), sink)?;
-            first += run.len();
+            states.extend(self.states_of(batch, states.len()..states.len() + run.len())?);
         }
-        Ok(())
+        Ok(states)
+    }
+}
+
+impl Passes for CandleBackend {
+    fn states(&self, batch: &RaggedBatch) -> Result<Vec<TokenStates>> {
+        if self.architecture.pads() { self.states_of(batch, 0..batch.len()) } else { self.states_of_runs(batch) }
     }
 }
 
@@ -113,16 +133,16 @@ impl Backend for CandleBackend {
         }
         (0..batch.len()).into_par_iter().try_for_each(|index| {
             call.check()?;
-            self.pass_into(batch, index..index + 1, sink)
+            let states = self.states_of(batch, index..index + 1)?;
+            states.iter().for_each(|states| sink(index, states.view()));
+            Ok(())
         })
     }
 
     fn forward_padded(&self, batch: &RaggedBatch, sink: &HiddenSink<'_>) -> Result<()> {
-        if self.architecture.pads() {
-            self.pass_into(batch, 0..batch.len(), sink)
-        } else {
-            self.pass_runs_of_equal_length(batch, sink)
-        }
+        let states = self.states(batch)?;
+        states.iter().enumerate().for_each(|(index, states)| sink(index, states.view()));
+        Ok(())
     }
 
     fn check_expanded(&self, tokens: usize) -> Result<()> {

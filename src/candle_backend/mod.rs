@@ -4,7 +4,8 @@
 //! run in parallel. No padding is computed, and an embedding has the same bits in any batch.
 //! (candle's matrix product chooses its blocking by the number of rows, so that rows of different
 //! batches would differ in the last bit.) On a GPU one sequence does not fill the device. Therefore
-//! sequences are padded to the longest one of the batch, under an attention mask.
+//! sequences are padded to the longest one of the batch, under an attention mask, and concurrent
+//! calls share batches (`shared`). So neighbours may change the last bits there.
 //!
 //! candle takes its number of threads only from the environment. A program that encodes on the CPU
 //! should set `CANDLE_NUM_THREADS=1` before it starts, as the command does. Texts already run in
@@ -23,6 +24,8 @@ mod architecture;
 mod backend;
 #[cfg(feature = "candle")]
 mod jina;
+#[cfg(feature = "candle")]
+mod shared;
 #[cfg(feature = "candle")]
 mod weights;
 #[cfg(feature = "candle")]

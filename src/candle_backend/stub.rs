@@ -19,6 +19,20 @@ impl CandleBackend {
     pub fn load(_: &serde_json::Value, _: &[PathBuf], _: Device, _: usize) -> Result<Self> {
         Err(Error::FeatureOff { feature: "candle" })
     }
+
+    /// Always fails.
+    ///
+    /// # Errors
+    /// Always [`Error::FeatureOff`].
+    pub(crate) fn load_shared(
+        config: &serde_json::Value,
+        files: &[PathBuf],
+        device: Device,
+        max_tokens: usize,
+        _: usize,
+    ) -> Result<Box<dyn Backend>> {
+        Ok(Box::new(Self::load(config, files, device, max_tokens)?))
+    }
 }
 
 impl Backend for CandleBackend {

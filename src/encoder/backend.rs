@@ -40,20 +40,22 @@ pub(super) fn choose(config: &Value, options: &LocalEncoderOptions) -> Result<(E
     }
 }
 
-/// Loads the model of `config` (config.json); candle's position tables are built for `max_tokens`.
+/// Loads the model of `config` (config.json). candle's position tables are built for `max_tokens`.
+/// On a GPU a batch has at most `batch_tokens` tokens.
 pub(super) fn load_backend(
     files: &ModelFiles,
     config: &Value,
     (engine, precision): (Engine, Precision),
     device: Device,
     max_tokens: usize,
+    batch_tokens: usize,
 ) -> Result<Box<dyn Backend>> {
     match engine {
         Engine::Native => {
             let weights = map_weights(files)?;
             Ok(Box::new(NativeBackend::load(config, weights, &files.dir, precision, Kernels::best())?))
         }
-        Engine::Candle => Ok(Box::new(CandleBackend::load(config, &files.weights()?, device, max_tokens)?)),
+        Engine::Candle => CandleBackend::load_shared(config, &files.weights()?, device, max_tokens, batch_tokens),
     }
 }
 

@@ -44,7 +44,7 @@ impl<T: Tokens> Work<'_, T> {
     pub fn run(&self, threads: &Threads, device: Device) -> Result<()> {
         match device {
             Device::Cpu => self.on_cpu(threads),
-            _ => threads.run(|| self.on_gpu())?,
+            _ => self.on_gpu(threads),
         }
     }
 
@@ -68,10 +68,12 @@ impl<T: Tokens> Work<'_, T> {
         (self.tokenize)(index)
     }
 
-    /// Tokenizes all texts, then runs batch after batch on the device.
-    fn on_gpu(&self) -> Result<()> {
+    /// Tokenizes all texts, then runs batch after batch on the device. Batches run on the caller's
+    /// thread, because it waits for the device there, and the pool is free for the texts of others.
+    fn on_gpu(&self, threads: &Threads) -> Result<()> {
         let all: Vec<usize> = (0..self.lengths.len()).collect();
-        let tokenized: Vec<T> = all.par_iter().map(|&index| self.tokenize(index)).collect::<Result<_>>()?;
+        let tokenize = || all.par_iter().map(|&index| self.tokenize(index)).collect::<Result<Vec<T>>>();
+        let tokenized = threads.run(tokenize)??;
         self.batches(&all, &tokenized, 1, &|texts| self.call.done(texts))
     }
 
@@ -133,6 +135,8 @@ fn cut_batches<'a>(order: &'a [usize], lengths: &[usize], budget: usize) -> Vec<
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
 
     #[test]
@@ -149,6 +153,34 @@ mod tests {
             }
         }
         assert!(cut_batches(&[], &[], 10).is_empty());
+    }
+
+    impl Tokens for usize {
+        fn num_tokens(&self) -> usize {
+            *self
+        }
+    }
+
+    #[test]
+    fn on_a_gpu_the_pool_tokenizes_and_the_caller_waits_for_the_device() {
+        let is_in_pool = || rayon::current_thread_index().is_some();
+        let (call, batches) = (Call::new(), AtomicUsize::new(0));
+        let work = Work {
+            lengths: &[7, 8, 9],
+            batch_tokens: 2,
+            call: &call,
+            tokenize: &|index| {
+                assert!(is_in_pool());
+                Ok(index)
+            },
+            forward: &|batch: &[(usize, &usize)], _| {
+                assert!(!is_in_pool() && batch.iter().all(|(index, tokens)| index == *tokens));
+                batches.fetch_add(1, Ordering::Relaxed);
+                Ok(())
+            },
+        };
+        work.run(&Threads::new(Some(2)).unwrap(), Device::Cuda(0)).unwrap();
+        assert_eq!(batches.into_inner(), 2, "two tokens, then one and none");
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! texts on many threads share the threads instead.
 //!
 //! On a GPU all texts are tokenized in parallel, ordered by length and cut into batches of at most
-//! `batch_tokens` tokens.
+//! `batch_tokens` tokens. Concurrent calls share these batches.
 //!
 //! In both cases the backend passes the hidden states of each text to the pooling step. The pooling
 //! step passes the vector and the tokens' hidden states to the caller's sink. Above the weights,
@@ -94,7 +94,8 @@ impl LocalEncoder {
                 return Ok::<_, Error>((tokenizer, Box::new(table) as Box<dyn Backend>));
             }
             let longest = contract.longest_text();
-            let backend = || load_backend(&files, &contract.config, arithmetic, options.device, longest);
+            let (device, batch_tokens) = (options.device, options.batch_tokens);
+            let backend = || load_backend(&files, &contract.config, arithmetic, device, longest, batch_tokens);
             let (tokenizer, backend) = rayon::join(|| TextTokenizer::load(&files, &contract), backend);
             Ok((tokenizer?, backend?))
         };

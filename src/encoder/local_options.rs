@@ -18,7 +18,7 @@ pub struct LocalEncoderOptions {
     /// f32 for candle.
     pub precision: Option<Precision>,
     /// Maximum number of tokens per batch, padding included. A larger batch needs more memory; on a
-    /// GPU it is faster up to a point.
+    /// GPU it is faster up to a point. Concurrent calls share the batches of a GPU.
     pub batch_tokens: usize,
     /// The settings that override the model's own files.
     pub overrides: Overrides,

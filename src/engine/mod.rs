@@ -166,6 +166,18 @@ impl RaggedBatch {
         }
     }
 
+    /// Appends sequence `index` of another batch, with its parts.
+    ///
+    /// # Panics
+    /// When `index >= other.len()`.
+    pub fn push_from(&mut self, other: &Self, index: usize) {
+        let (first, second) = other.sequence(index).split_at(other.first_part_len(index));
+        self.push_pair(first, second);
+        if let Some(last) = self.attended.last_mut() {
+            *last = other.attended_len(index);
+        }
+    }
+
     /// Returns the number of sequences.
     pub fn len(&self) -> usize {
         self.cu_seqlens.len() - 1
@@ -249,7 +261,8 @@ pub trait Backend: Send + Sync {
     /// uses at most `threads` threads, those of the caller's rayon pool.
     ///
     /// The hidden states of a sequence depend neither on the other sequences of the batch nor on
-    /// the number of threads.
+    /// the number of threads. On a GPU other sequences may change the last bits: those of the
+    /// batch, and those of concurrent calls.
     ///
     /// # Errors
     /// [`Error::Compute`] when the computation fails (out of device memory, a token id outside the
@@ -301,5 +314,11 @@ mod tests {
         batch.push_expanded(&[1], 9);
         let attended: Vec<usize> = (0..batch.len()).map(|index| batch.attended_len(index)).collect();
         assert_eq!(attended, [3, 0, 1, 3, 2, 1]);
+
+        let mut copied = RaggedBatch::new();
+        [4, 3, 1].into_iter().for_each(|index| copied.push_from(&batch, index));
+        assert_eq!(copied.sequences().collect::<Vec<_>>(), [&[1, 2, 5, 5][..], &[7, 8, 9], &[]]);
+        assert_eq!((copied.attended_len(0), copied.first_part_len(0)), (2, 4));
+        assert_eq!((copied.attended_len(1), copied.first_part_len(1)), (3, 2));
     }
 }

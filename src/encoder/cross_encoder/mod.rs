@@ -116,7 +116,8 @@ impl CrossEncoder {
         let threads = Threads::new(local.threads)?;
         let (engine, precision) = choose(&contract.config, local)?;
         let tokenizer = PairTokenizer::load(&files, &contract, options.instruction.as_deref())?;
-        let load = || load_backend(&files, &contract.config, (engine, precision), local.device, contract.max_tokens);
+        let (device, batch_tokens, longest) = (local.device, local.batch_tokens, contract.max_tokens);
+        let load = || load_backend(&files, &contract.config, (engine, precision), device, longest, batch_tokens);
         let backend = threads.run(load)??;
         let head = Arc::new(load_head(&files, &contract, &tokenizer)?);
         let (backend, fingerprint, files_fingerprint) = (backend.into(), OnceLock::new(), Arc::default());
