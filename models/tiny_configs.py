@@ -164,6 +164,22 @@ def qwen3_config(vocab):
     }
 
 
+def qwen3_grouped_config(vocab):
+    """Three heads to each head of keys, biases, heads as wide as two thirds of the hidden states; texts of hundreds of tokens."""
+    fields = qwen3_config(vocab)
+    del fields["rope_scaling"], fields["rope_theta"]
+    return {
+        **fields,
+        "attention_bias": True,
+        "head_dim": 16,
+        "hidden_size": 24,
+        "intermediate_size": 40,
+        "max_position_embeddings": 512,
+        "num_attention_heads": 6,
+        "rope_parameters": {"rope_theta": 10000.0, "rope_type": "default"},
+    }
+
+
 def jina_config(vocab):
     """Six heads: ALiBi's slopes follow another rule when the number is no power of two."""
     return {

@@ -243,6 +243,12 @@ MODELS = {
         pooling="lasttoken",
         prompts={"query": INSTRUCTION, "document": ""},
     ),
+    "tiny-qwen3-grouped": dict(
+        config=configs.qwen3_grouped_config,
+        tokenizer=tokenizers.qwen3_bpe,
+        limit=400,
+        pooling="lasttoken",
+    ),
     "tiny-jina-bert": dict(
         config=configs.jina_config, tokenizer=tokenizers.wordpiece, limit=60, shapes=jina_shapes
     ),

@@ -127,6 +127,7 @@ VARIANTS = {
         base="tiny-qwen3",
         edits={"config.json": {"rope_parameters": {"rope_type": "default", "rope_theta": 300.0}}},
     ),
+    "qwen3-bidirectional": dict(base="tiny-qwen3", edits={"config.json": {"is_causal": False}}),
     "qwen3-default-angles": dict(base="tiny-qwen3", edits={"config.json": {"rope_theta": None, "rope_scaling": None}}),
     "truncated-left": dict(edits={"tokenizer_config.json": {"truncation_side": "left"}}),
     "truncated-left-by-json": dict(

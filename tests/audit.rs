@@ -65,7 +65,6 @@ fn a_value_that_changes_results_and_is_not_computed_is_an_error() {
         ("tiny-xlm-roberta", TOKENIZER, json!({ "bos_token": "<mask>" }), "bos_token is '<mask>'"),
         ("tiny-xlm-roberta", TOKENIZER, json!({ "add_prefix_space": false }), "add_prefix_space is false"),
         ("tiny-qwen3", TOKENIZER, json!({ "add_prefix_space": true }), "add_prefix_space is true"),
-        ("tiny-qwen3", CONFIG, json!({ "is_causal": false }), "'is_causal' is false"),
         ("tiny-qwen3", CONFIG, json!({ "use_bidirectional_attention": true }), "'use_bidirectional_attention'"),
         ("tiny-qwen3", CONFIG, json!({ "layer_types": sliding }), "layer 1 is \"sliding_attention\""),
         ("tiny-nomic-bert", CONFIG, json!({ "scale_attn_weights": false }), "'scale_attn_weights'"),

@@ -67,7 +67,6 @@ fn load(name: &str, local: LocalEncoderOptions) -> CrossEncoder {
 /// The engines that compute a fixture.
 fn engines(name: &str) -> &'static [Engine] {
     match name {
-        QWEN3 | LOGIT_SCORE => &[Engine::Candle],
         // Its embeddings are narrower than its layers, which candle does not compute.
         "cross-tiny-electra" => &[Engine::Native],
         // candle has no such model.
@@ -199,6 +198,14 @@ fn changed(name: &str, folder: &str, change: impl FnOnce(&Path)) -> (tempfile::T
     (parent, text)
 }
 
+/// Changes the config.json of a folder.
+fn with_config(folder: &Path, change: impl FnOnce(&mut serde_json::Value)) {
+    let path = folder.join("config.json");
+    let mut json: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    change(&mut json);
+    std::fs::write(path, json.to_string()).unwrap();
+}
+
 fn kind_of(folder: &str) -> nearsort::Result<ModelKind> {
     let store = ModelStore::new(StoreOptions::from_env().unwrap());
     ModelKind::of(&store.get(&ModelSpec::parse(folder)?)?)
@@ -273,7 +280,6 @@ fn options_without_a_meaning_are_refused_with_the_way_out() {
         (cross, model().batch_tokens(0), rank(), "batch_tokens must"),
         (qwen3, model().overrides(prompt()), rank(), "`instruction=` says what is asked"),
         (qwen3, model().overrides(few(100)), rank(), "max_tokens 100:"),
-        (qwen3, model().engine(Engine::Native), rank(), "qwen3"),
         (encoder, model(), rank().raw_scores(true), "`raw_scores=`"),
         (encoder, model().instruction("find"), rank(), "`instruction=`"),
     ];
@@ -312,6 +318,59 @@ fn precisions_run_and_change_the_fingerprint_as_limits_and_instructions_do() {
     assert!(i8.logits(&["a"], &["b"], &[(0, 0)], &Call::new()).unwrap().logits[0].is_finite());
 }
 
+/// Largest difference of a log odds between -6 and 6 from the reference's: random weights forgive
+/// less than trained ones.
+const LOWER_TOLERANCES: [(Precision, f32); 2] = [(Precision::Bf16, 0.1), (Precision::I8, 0.6)];
+
+#[test]
+fn a_reranker_that_answers_stays_near_its_logits_in_lower_precisions() {
+    let texts = expected(QWEN3).texts;
+    for (precision, tolerance) in LOWER_TOLERANCES {
+        let model = load(QWEN3, LocalEncoderOptions { precision: Some(precision), ..on(Engine::Native) });
+        for row in &texts {
+            let scored = model.logits(&[&row.query], &[&row.document], &[(0, 0)], &Call::new()).unwrap();
+            let (found, logit) = (scored.logits[0], row.logits[1] - row.logits[0]);
+            assert!((found - logit).abs() <= tolerance, "{precision}: {found}, expected {logit}");
+        }
+    }
+}
+
+#[test]
+fn qwen3_is_refused_by_what_it_lacks_and_its_fields_are_known() {
+    for (field, value) in [
+        ("use_sliding_window", serde_json::json!(true)),
+        ("layer_types", serde_json::json!(["full_attention", "sliding_attention"])),
+        ("rope_scaling", serde_json::json!({ "rope_type": "yarn", "factor": 4.0 })),
+        ("hidden_act", serde_json::json!("quick_gelu")),
+    ] {
+        let (_kept, folder) = changed(QWEN3, "m", |folder| with_config(folder, |json| json[field] = value));
+        let options = CrossEncoderOptions { local: on(Engine::Native), instruction: None };
+        let error = try_load(&folder, options).err().unwrap_or_else(|| panic!("{field} is taken")).to_string();
+        assert!(error.contains(&format!("'{field}'")) && !error.contains("model type is"), "{field}: {error}");
+    }
+    let model = load(QWEN3, LocalEncoderOptions::default());
+    let findings = &model.contract().findings;
+    assert!(findings.iter().all(|finding| !finding.message.contains("does not know")), "{findings:?}");
+    // An unknown field is told.
+    let (_kept, folder) =
+        changed(QWEN3, "m", |folder| with_config(folder, |json| json["qk_clip"] = serde_json::json!(30.0)));
+    let model = try_load(&folder, CrossEncoderOptions::default()).unwrap();
+    assert_eq!((model.engine(), model.precision()), (Engine::Native, Precision::F32));
+    assert!(model.contract().findings.iter().any(|finding| finding.message.contains("'qk_clip' = 30.0")));
+}
+
+#[test]
+fn a_classifier_on_qwen3_is_refused_as_such() {
+    let (_kept, folder) = changed(QWEN3, "m", |folder| {
+        with_config(folder, |json| {
+            json["architectures"] = serde_json::json!(["Qwen3ForSequenceClassification"]);
+            json["id2label"] = serde_json::json!({ "0": "LABEL_0" });
+        });
+    });
+    let error = try_load(&folder, CrossEncoderOptions::default()).err().unwrap().to_string();
+    assert!(error.contains("Qwen3ForSequenceClassification as a cross-encoder"), "{error}");
+}
+
 #[test]
 fn deberta_is_refused_by_what_an_engine_lacks() {
     let on_candle = || CrossEncoderOptions { local: on(Engine::Candle), instruction: None };
@@ -328,12 +387,8 @@ fn deberta_is_refused_by_what_an_engine_lacks() {
         ("pooler_hidden_act", serde_json::json!("quick_gelu")),
         ("pooler_hidden_size", serde_json::json!(16)),
     ] {
-        let (_kept, folder) = changed("cross-tiny-deberta", "m", |folder| {
-            let path = folder.join("config.json");
-            let mut json: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-            json[field] = value;
-            std::fs::write(path, json.to_string()).unwrap();
-        });
+        let (_kept, folder) =
+            changed("cross-tiny-deberta", "m", |folder| with_config(folder, |json| json[field] = value));
         let error =
             try_load(&folder, CrossEncoderOptions::default()).err().unwrap_or_else(|| panic!("{field} is taken"));
         let error = error.to_string();

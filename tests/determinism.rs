@@ -11,7 +11,7 @@ fn texts() -> impl Strategy<Value = Vec<String>> {
     prop::collection::vec("[a-z ]{0,12}|([a-z]{1,8} ){0,90}", 1..12)
 }
 
-/// Every way of computing a tiny BERT.
+/// Every way of computing a model.
 const WAYS: [(Engine, Precision); 4] = [
     (Engine::Native, Precision::F32),
     (Engine::Native, Precision::Bf16),
@@ -24,7 +24,7 @@ proptest! {
 
     #[test]
     fn batch_order_and_threads_do_not_change_a_bit(texts in texts(), threads in 1usize..5, batch_tokens in 1usize..400) {
-        for (name, (engine, precision)) in ["tiny-bert", "tiny-modernbert"].into_iter().flat_map(|name| WAYS.map(|way| (name, way))) {
+        for (name, (engine, precision)) in ["tiny-bert", "tiny-modernbert", "tiny-qwen3"].into_iter().flat_map(|name| WAYS.map(|way| (name, way))) {
             let options = LocalEncoderOptions { engine: Some(engine), precision: Some(precision), ..Default::default() };
             let one_by_one = load(&tiny_path(name), LocalEncoderOptions { threads: Some(1), ..options.clone() });
             let batched = load(&tiny_path(name), LocalEncoderOptions { threads: Some(threads), batch_tokens, ..options });

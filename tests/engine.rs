@@ -10,7 +10,7 @@ use safetensors::SafeTensors;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::support::root;
+use crate::support::{cosine, root};
 
 /// expected.json of a tiny cross-encoder, written by transformers.
 #[derive(Deserialize)]
@@ -95,6 +95,74 @@ fn cross_encoders_give_the_logits_of_transformers_on_every_instruction_set() {
     }
 }
 
+/// expected.json of a tiny embedding model.
+#[derive(Deserialize)]
+struct ExpectedVectors {
+    rows: Vec<ExpectedVector>,
+}
+
+#[derive(Deserialize)]
+struct ExpectedVector {
+    ids: Vec<u32>,
+    embedding: Vec<f32>,
+}
+
+/// The least cosine of a vector of random weights to the reference's.
+fn least_cosine(precision: Precision) -> f64 {
+    match precision {
+        Precision::F32 => 0.999_999,
+        Precision::Bf16 => 0.999,
+        _ => 0.98,
+    }
+}
+
+#[test]
+fn causal_models_give_the_vectors_of_transformers_on_every_instruction_set() {
+    for name in ["tiny-qwen3", "tiny-qwen3-grouped"] {
+        let folder = model(name);
+        let expected: ExpectedVectors =
+            serde_json::from_slice(&std::fs::read(folder.join("expected.json")).unwrap()).unwrap();
+        let batch = RaggedBatch::of(expected.rows.iter().map(|row| row.ids.as_slice()));
+        for (isa, precision) in Isa::available().flat_map(|isa| Precision::ALL.map(|precision| (isa, precision))) {
+            let engine = load(&config(&folder), weights(&folder), precision, kernels(isa)).unwrap();
+            let vectors = Mutex::new(vec![Vec::new(); batch.len()]);
+            let sink = |index: usize, hidden: ndarray::ArrayView2<'_, f32>| {
+                vectors.lock().unwrap()[index] = hidden.row(hidden.nrows() - 1).to_vec();
+            };
+            engine.forward(&batch, 1, &Call::new(), &sink).unwrap();
+            for (found, row) in vectors.into_inner().unwrap().iter().zip(&expected.rows) {
+                let cosine = cosine(found, &row.embedding);
+                let what = format!("{name} {isa} {precision}, {} tokens", row.ids.len());
+                assert!(cosine >= least_cosine(precision), "{what}: cosine {cosine}");
+            }
+        }
+    }
+}
+
+#[test]
+fn later_tokens_change_no_state_of_a_causal_model_and_all_states_of_another() {
+    let folder = model("tiny-qwen3-grouped");
+    let ids: Vec<u32> = (0..300).map(|at| 5 + at * 7 % 300).collect();
+    let mut other = ids.clone();
+    other[299] = 4;
+    for (causal, precision) in [(true, Precision::F32), (true, Precision::Bf16), (false, Precision::F32)] {
+        let mut config = config(&folder);
+        config["is_causal"] = json!(causal);
+        let engine = load(&config, weights(&folder), precision, Kernels::best()).unwrap();
+        let states = |ids: &[u32]| {
+            let rows = Mutex::new(Vec::new());
+            let sink = |_: usize, hidden: ndarray::ArrayView2<'_, f32>| {
+                *rows.lock().unwrap() = hidden.rows().into_iter().map(|row| row.to_vec()).collect::<Vec<Vec<f32>>>();
+            };
+            engine.forward(&RaggedBatch::of([ids].into_iter()), 1, &Call::new(), &sink).unwrap();
+            rows.into_inner().unwrap()
+        };
+        let (one, two) = (states(&ids), states(&other));
+        let same = one.iter().zip(&two).take_while(|(one, two)| one == two).count();
+        assert_eq!(same, if causal { 299 } else { 0 }, "{causal} {precision}");
+    }
+}
+
 #[test]
 fn an_encoder_has_no_head() {
     let error = load_head(&model("tiny-bert"), Kernels::best()).err().unwrap().to_string();
@@ -103,7 +171,14 @@ fn an_encoder_has_no_head() {
 
 #[test]
 fn threads_do_not_change_a_bit_of_a_hidden_state() {
-    for name in ["tiny-bert", "tiny-modernbert", "cross-tiny-deberta", "cross-tiny-deberta-c2p"] {
+    for name in [
+        "tiny-bert",
+        "tiny-modernbert",
+        "cross-tiny-deberta",
+        "cross-tiny-deberta-c2p",
+        "tiny-qwen3",
+        "tiny-qwen3-grouped",
+    ] {
         let folder = model(name);
         for precision in Precision::ALL {
             let engine = load(&config(&folder), weights(&folder), precision, Kernels::best()).unwrap();
@@ -126,7 +201,7 @@ fn threads_do_not_change_a_bit_of_a_hidden_state() {
 
 #[test]
 fn a_token_or_a_position_outside_the_tables_is_an_error() {
-    for name in ["tiny-bert", "tiny-roberta", "tiny-modernbert", "cross-tiny-deberta"] {
+    for name in ["tiny-bert", "tiny-roberta", "tiny-modernbert", "cross-tiny-deberta", "tiny-qwen3"] {
         let folder = model(name);
         let engine = load(&config(&folder), weights(&folder), Precision::F32, Kernels::best()).unwrap();
         let fails = |ids: &[u32]| {

@@ -175,14 +175,14 @@ fn lower_precisions_stay_near_f32_on_hundreds_of_texts() {
 fn what_an_engine_does_not_compute_is_an_error_and_auto_takes_the_other() {
     let load_with = |engine, precision| {
         let store = ModelStore::new(StoreOptions::from_env().unwrap());
-        let files = store.get(&ModelSpec::parse(&tiny_path("tiny-qwen3")).unwrap()).unwrap();
+        let files = store.get(&ModelSpec::parse(&tiny_path("tiny-nomic-bert")).unwrap()).unwrap();
         LocalEncoder::load(files, LocalEncoderOptions { engine, precision, ..Default::default() })
     };
     let error = |engine, precision| load_with(engine, precision).err().expect("must fail").to_string();
     assert_eq!(load_with(None, None).unwrap().engine(), Engine::Candle);
     assert_eq!(load_with(None, Some(Precision::F32)).unwrap().engine(), Engine::Candle);
-    assert!(error(Some(Engine::Native), None).contains("qwen3"));
-    assert!(error(None, Some(Precision::I8)).contains("qwen3"));
+    assert!(error(Some(Engine::Native), None).contains("nomic_bert"));
+    assert!(error(None, Some(Precision::I8)).contains("nomic_bert"));
     assert!(error(Some(Engine::Candle), Some(Precision::I8)).contains("candle computes in f32"));
 }
 

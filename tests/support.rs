@@ -46,8 +46,7 @@ pub fn tiny(name: &str) -> LocalEncoder {
 
 /// The engines that compute a tiny model: candle all but DeBERTa, the native one those that it has.
 pub fn engines_of(folder: &Path) -> Vec<Engine> {
-    let only_candle =
-        ["jina", "nomic", "qwen3", "logit-score"].iter().any(|name| folder.to_string_lossy().contains(name));
+    let only_candle = ["jina", "nomic"].iter().any(|name| folder.to_string_lossy().contains(name));
     if folder.to_string_lossy().contains("deberta") {
         return vec![Engine::Native];
     }

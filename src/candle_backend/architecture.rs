@@ -224,6 +224,7 @@ impl Source<'_> {
         self.demand("rope_scaling", &[Value::Null])?;
         self.demand("rope_parameters/rope_type", &[json!("default"), Value::Null])?;
         self.demand("use_sliding_window", &[json!(false)])?;
+        self.demand("is_causal", &[json!(true), Value::Null])?;
         self.demand_layers(|_, _| "full_attention")?;
         self.cap_positions("max_position_embeddings");
         let config: qwen3::Config = self.parse()?;

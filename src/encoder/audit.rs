@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::known_fields::{
     ARGUMENTS, BERT, COMMON, CONFIG_FIXED, DEBERTA, DISTILBERT, Fields, Fixed, JINA, MODERNBERT, MODULE_FIELDS, NOMIC,
-    NOMIC_FIXED, OUTPUTS, PROMPT_FIELDS, QWEN3, QWEN3_FIXED, TOKENIZER_FIELDS, TRANSFORMER_FIELDS, Unknown,
+    NOMIC_FIXED, OUTPUTS, PROMPT_FIELDS, QWEN3, TOKENIZER_FIELDS, TRANSFORMER_FIELDS, Unknown,
 };
 use super::listed::Listed;
 use super::reader::{CONFIG, PROMPTS, Reader, TOKENIZER_CONFIG};
@@ -26,7 +26,7 @@ impl Reader<'_> {
             Some("deberta-v2") => (&[COMMON, DEBERTA], &[]),
             Some("distilbert") => (&[COMMON, DISTILBERT], &[]),
             Some("modernbert") => (&[COMMON, MODERNBERT], &[]),
-            Some("qwen3") => (&[COMMON, QWEN3], QWEN3_FIXED),
+            Some("qwen3") => (&[COMMON, QWEN3], &[]),
             Some("nomic_bert") => (&[COMMON, NOMIC], NOMIC_FIXED),
             // The engines refuse the architecture.
             _ => return Ok(()),

@@ -230,6 +230,7 @@ pub(super) const QWEN3: &[&str] = &[
     "hidden_act",
     "hidden_size",
     "intermediate_size",
+    "is_causal",
     "layer_types",
     "max_position_embeddings",
     "max_window_layers",
@@ -326,8 +327,6 @@ pub(super) const NOMIC_FIXED: &Fixed = &[
     ("parallel_block_tied_norm", &["false"]),
     ("dense_seq_output", &["false", "true"]),
 ];
-
-pub(super) const QWEN3_FIXED: &Fixed = &[("is_causal", &["true"])];
 
 pub(super) const PROMPT_FIELDS: Fields = Fields {
     known: &[&[

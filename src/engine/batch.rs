@@ -64,15 +64,37 @@ impl Batch<'_> {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Heads {
     pub(super) count: usize,
+    /// Number of heads of keys and of values, a divisor of `count`: as many heads share each.
+    pub(super) kv_count: usize,
     /// The width of a head, padding included.
     pub(super) dim: usize,
     /// Number of tokens to each side that a token attends to; `None`: all.
     pub(super) window: Option<usize>,
+    /// True if a token attends to no token after it.
+    pub(super) causal: bool,
 }
 
 impl Heads {
-    /// Returns the width of the queries, of the keys, and of the values.
+    /// Returns the width of the queries, which is that of the context.
     pub(super) fn width(&self) -> usize {
         self.count * self.dim
+    }
+
+    /// Returns the number of matrices of a batch: queries, then keys, then values.
+    pub(super) fn matrices(&self) -> usize {
+        self.count + 2 * self.kv_count
+    }
+
+    /// Returns the matrices of queries, keys and values of a head.
+    pub(super) fn matrices_of(&self, head: usize) -> [usize; 3] {
+        let keys = self.count + head / (self.count / self.kv_count);
+        [head, keys, keys + self.kv_count]
+    }
+
+    /// Returns the numbers of tokens before and after a token that it attends to. Sums with
+    /// positions do not overflow.
+    pub(super) fn reach(&self) -> (usize, usize) {
+        let window = self.window.unwrap_or(usize::MAX / 2);
+        (window, if self.causal { 0 } else { window })
     }
 }

@@ -94,7 +94,7 @@ impl Bert {
         projection.apply(batch, &narrow, rows);
         if let Some(Layer { attention, .. }) = self.layers.first() {
             attention.qkv.prepare(Rows::F32(rows), operand, 0);
-            add_to_rows(rows, attention.output.early_bias(), padded_len(self.config.hidden_size));
+            attention.output.add_early_bias(rows);
         }
         Ok(())
     }
@@ -155,13 +155,6 @@ impl Bert {
     }
 }
 
-/// Adds a bias, which may be empty, to rows of the layers' width.
-fn add_to_rows(rows: &mut [f32], bias: &[f32], width: usize) {
-    if !bias.is_empty() {
-        rows.chunks_exact_mut(width).for_each(|row| row.iter_mut().zip(bias).for_each(|(x, b)| *x += b));
-    }
-}
-
 impl Projection {
     fn load(builder: &Builder<'_>) -> Result<Self> {
         let (hidden, embedding) = (builder.config.hidden_size, builder.config.embedding_size);
@@ -208,7 +201,8 @@ impl Layer {
                     split_behind(builder, &norm_before(index), ranks)?,
                 )?,
                 output: builder.attention_output(&format!("{name}.attention.output.dense"), true)?,
-                heads: builder.heads(None),
+                heads: builder.heads(None, false),
+                norms: None,
                 rope: None,
                 relative: distances.map(|distances| distances.project(builder, &own)).transpose()?,
             },

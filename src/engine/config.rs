@@ -20,6 +20,8 @@ pub(super) enum Family {
     /// An architecture with rotary positions, sliding windows, gated feed-forward, and norms in
     /// front.
     ModernBert,
+    /// A causal architecture like ModernBERT, with RMS norms and heads that share their keys.
+    Qwen3,
 }
 
 /// The sizes and constants of a model.
@@ -31,6 +33,11 @@ pub(super) struct Config {
     pub(super) embedding_size: usize,
     pub(super) num_layers: usize,
     pub(super) num_heads: usize,
+    /// Number of heads of keys and of values; all that have no number of their own have
+    /// `num_heads`.
+    pub(super) num_kv_heads: usize,
+    /// The width of a head, without padding.
+    pub(super) head_dim: usize,
     pub(super) intermediate_size: usize,
     pub(super) activation: Activation,
     pub(super) norm_eps: f32,
@@ -55,6 +62,7 @@ impl Config {
             Some("roberta" | "xlm-roberta" | "camembert") => Family::Roberta,
             Some("deberta-v2") => Family::DebertaV2,
             Some("modernbert") => Family::ModernBert,
+            Some("qwen3") => Family::Qwen3,
             other => return Err(format!("the model type is {}", other.unwrap_or("not given"))),
         };
         reader.expect("position_embedding_type", &["absolute"])?;
@@ -70,6 +78,8 @@ impl Config {
                 embedding_size: reader.number("dim")?,
                 num_layers: reader.number("n_layers")?,
                 num_heads: reader.number("n_heads")?,
+                num_kv_heads: reader.number("n_heads")?,
+                head_dim: reader.share("dim", "n_heads")?,
                 intermediate_size: reader.number("hidden_dim")?,
                 activation: reader.activation("activation")?,
                 norm_eps: 1e-12,
@@ -78,22 +88,22 @@ impl Config {
                 type_vocab_size: 0,
                 pad_token_id: 0,
             },
+            Family::Qwen3 => reader.qwen3()?,
             _ => reader.bert_like(family)?,
         };
-        let sizes =
-            [("the width of the embeddings", config.embedding_size), ("the inner width", config.intermediate_size)];
+        let sizes = [
+            ("the hidden size", config.hidden_size),
+            ("the width of the embeddings", config.embedding_size),
+            ("the inner width", config.intermediate_size),
+            ("the width of a head", config.head_dim),
+        ];
         if let Some((name, _)) = sizes.iter().find(|(_, size)| *size == 0) {
             return Err(format!("{name} is 0"));
         }
-        match config.hidden_size.checked_rem(config.num_heads) {
-            Some(0) if config.hidden_size > 0 => Ok(config),
-            _ => Err(format!("{} heads do not divide a hidden size of {}", config.num_heads, config.hidden_size)),
+        match config.num_heads.checked_rem(config.num_kv_heads) {
+            Some(0) if config.num_heads > 0 => Ok(config),
+            _ => Err(format!("{} heads cannot share {} of keys", config.num_heads, config.num_kv_heads)),
         }
-    }
-
-    /// Returns the width of a head.
-    pub(super) fn head_dim(&self) -> usize {
-        self.hidden_size / self.num_heads
     }
 }
 
@@ -113,13 +123,16 @@ impl Reader<'_> {
             _ => (1e-12, 2),
         };
         let hidden_size = self.number("hidden_size")?;
+        let num_heads = self.number("num_attention_heads")?;
         let is_narrow = family == Family::Electra;
         Ok(Config {
             family,
             hidden_size,
             embedding_size: if is_narrow { self.number_or("embedding_size", 128)? } else { hidden_size },
             num_layers: self.number("num_hidden_layers")?,
-            num_heads: self.number("num_attention_heads")?,
+            num_heads,
+            num_kv_heads: num_heads,
+            head_dim: self.share("hidden_size", "num_attention_heads")?,
             intermediate_size: self.number("intermediate_size")?,
             activation: self.activation(activation)?,
             norm_eps: self.0[eps].as_f64().unwrap_or(default_eps) as f32,
@@ -130,6 +143,37 @@ impl Reader<'_> {
         })
     }
 
+    /// Reads the sizes of Qwen3. What it leaves out has transformers' defaults.
+    fn qwen3(self) -> Result<Config, String> {
+        let hidden_size = self.number("hidden_size")?;
+        let silu = self.0["hidden_act"].is_null();
+        Ok(Config {
+            family: Family::Qwen3,
+            hidden_size,
+            embedding_size: hidden_size,
+            num_layers: self.number("num_hidden_layers")?,
+            num_heads: self.number("num_attention_heads")?,
+            num_kv_heads: self.number("num_key_value_heads")?,
+            head_dim: self.number("head_dim")?,
+            intermediate_size: self.number("intermediate_size")?,
+            activation: if silu { Activation::Silu } else { self.activation("hidden_act")? },
+            norm_eps: self.0["rms_norm_eps"].as_f64().unwrap_or(1e-6) as f32,
+            vocab_size: self.number("vocab_size")?,
+            max_positions: self.number_or("max_position_embeddings", 32_768)?,
+            type_vocab_size: 0,
+            pad_token_id: 0,
+        })
+    }
+
+    /// Reads the width of a head: a width, divided by the number of heads.
+    fn share(self, width: &str, heads: &str) -> Result<usize, String> {
+        let (width, heads) = (self.number(width)?, self.number(heads)?);
+        match width.checked_rem(heads) {
+            Some(0) if width > 0 => Ok(width / heads),
+            _ => Err(format!("{heads} heads do not divide a hidden size of {width}")),
+        }
+    }
+
     pub(super) fn number(self, field: &str) -> Result<usize, String> {
         let value = &self.0[field];
         value.as_u64().map(|number| number as usize).ok_or_else(|| format!("'{field}' is {value}, not a number"))
@@ -137,6 +181,13 @@ impl Reader<'_> {
 
     pub(super) fn number_or(self, field: &str, default: usize) -> Result<usize, String> {
         if self.0[field].is_null() { Ok(default) } else { self.number(field) }
+    }
+
+    pub(super) fn flag(self, field: &str, default: bool) -> Result<bool, String> {
+        match &self.0[field] {
+            Value::Null => Ok(default),
+            value => value.as_bool().ok_or_else(|| format!("'{field}' is {value}, not true or false")),
+        }
     }
 
     fn token(self, field: &str, default: u32) -> Result<u32, String> {
@@ -180,13 +231,13 @@ mod tests {
     fn defaults_fill_what_is_left_out() {
         let config = Config::read(&bert()).unwrap();
         assert_eq!((config.max_positions, config.type_vocab_size, config.norm_eps), (512, 2, 1e-12));
-        assert_eq!(config.head_dim(), 8);
+        assert_eq!((config.head_dim, config.num_kv_heads), (8, 4));
     }
 
     #[test]
     fn what_is_not_computed_is_said() {
         let refused = [
-            ("model_type", json!("qwen3"), "qwen3"),
+            ("model_type", json!("nomic_bert"), "nomic_bert"),
             ("position_embedding_type", json!("alibi"), "alibi"),
             ("hidden_act", json!("quick_gelu"), "quick_gelu"),
             ("is_decoder", json!(true), "is_decoder"),

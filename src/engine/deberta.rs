@@ -62,10 +62,10 @@ impl Options {
             return Err("'max_position_embeddings' is 0".into());
         }
         Ok(Self {
-            has_positions: flag(json, "position_biased_input", true)?,
+            has_positions: reader.flag("position_biased_input", true)?,
             content_to_position,
             position_to_content,
-            shares_projections: flag(json, "share_att_key", false)?,
+            shares_projections: reader.flag("share_att_key", false)?,
             span: buckets.unwrap_or(largest),
             buckets_of: buckets.map(|_| largest),
             has_norm: has_norm(&json["norm_rel_ebd"])?,
@@ -80,7 +80,7 @@ impl Options {
 
 /// Refuses the parts of the architecture that are not computed.
 fn refuse(json: &Value, config: &Config) -> Result<(), String> {
-    let (width, dim) = (config.hidden_size as u64, config.head_dim() as u64);
+    let (width, dim) = (config.hidden_size as u64, config.head_dim as u64);
     let required = [("embedding_size", width), ("attention_head_size", dim), ("conv_kernel_size", 0), ("z_steps", 0)];
     for (field, expected) in required {
         if !json[field].is_null() && json[field] != expected {
@@ -104,13 +104,6 @@ fn size(reader: Reader<'_>, field: &str) -> Result<Option<usize>, String> {
     match reader.0[field].as_i64() {
         Some(number) if number < 1 => Ok(None),
         _ => Ok(Some(reader.number_or(field, 0)?).filter(|size| *size > 0)),
-    }
-}
-
-fn flag(json: &Value, field: &str, default: bool) -> Result<bool, String> {
-    match &json[field] {
-        Value::Null => Ok(default),
-        value => value.as_bool().ok_or_else(|| format!("'{field}' is {value}, not true or false")),
     }
 }
 
@@ -174,7 +167,7 @@ impl Distances {
             content_to_position: options.content_to_position,
             position_to_content: options.position_to_content,
             shares_projections: options.shares_projections,
-            query_factor: 1.0 / ((config.head_dim() * options.terms()) as f32).sqrt(),
+            query_factor: 1.0 / ((config.head_dim * options.terms()) as f32).sqrt(),
         })
     }
 
@@ -201,7 +194,7 @@ impl Distances {
     /// rows]`, padding included.
     fn projection(&self, builder: &Builder<'_>, name: &str, embeddings: &[f32], factor: f32) -> Result<Packed<f32>> {
         let Builder { tensors, config, kernels, memory, .. } = builder;
-        let (hidden, dim, padded) = (config.hidden_size, config.head_dim(), builder.padded_head_dim());
+        let (hidden, dim, padded) = (config.hidden_size, config.head_dim, builder.padded_head_dim());
         let (width, nr) = (padded_len(hidden), kernels.gemm_f32.nr());
         let weight = tensors.get(&format!("{name}.weight"), &[hidden, hidden])?;
         let bias = tensors.vector(&format!("{name}.bias"), hidden)?;

@@ -23,8 +23,8 @@ use super::config::{Config, Family, Reader};
 use super::native::{open_tensors, unsupported};
 use super::norm::Norm;
 use super::weights::{Tensors, WeightsFile};
-use crate::Result;
 use crate::kernels::{Activation, Kernels, padded_len};
+use crate::{Error, Result};
 
 /// A head that computes logits from an encoder's last hidden states, for any backend.
 pub struct ClassificationHead {
@@ -80,6 +80,13 @@ fn pooler_activation(json: &Value) -> Result<Function, String> {
     }
 }
 
+fn unsupported_classifier() -> Error {
+    Error::UnsupportedArchitecture {
+        found: "Qwen3ForSequenceClassification as a cross-encoder".into(),
+        supported: "Qwen3ForCausalLM, which answers yes or no".into(),
+    }
+}
+
 impl ClassificationHead {
     /// Loads the head of the model of `json` (config.json), whose tensors are beside the encoder's.
     /// `folder` is for messages.
@@ -103,6 +110,7 @@ impl ClassificationHead {
             Family::Electra => ("classifier.dense", "classifier.out_proj", Function::Of(Activation::Gelu)),
             Family::DebertaV2 => ("pooler.dense", "classifier", pooler_activation(json).map_err(unsupported)?),
             Family::ModernBert => ("head.dense", "classifier", Function::Of(Activation::Gelu)),
+            Family::Qwen3 => return Err(unsupported_classifier()),
         };
         if let Some(name) = [dense, labels].iter().find(|name| !tensors.contains_exactly(&format!("{name}.weight"))) {
             return Err(tensors.unusable(format!(
@@ -117,7 +125,7 @@ impl ClassificationHead {
         let hidden = config.hidden_size;
         let norm = (config.family == Family::ModernBert).then(|| {
             let gamma = tensors.values_exactly("head.norm.weight", &[hidden])?;
-            Ok::<_, crate::Error>(Norm::new(&gamma, &[], config.norm_eps))
+            Ok::<_, Error>(Norm::new(&gamma, &[], config.norm_eps))
         });
         let num_labels = json["id2label"].as_object().map_or(2, |labels| labels.len());
         let head = Self {

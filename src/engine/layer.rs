@@ -9,6 +9,7 @@ use super::between::Between;
 use super::config::Config;
 use super::disentangled::Relative;
 use super::linear::{Linear, Rows, To};
+use super::norm::Norm;
 use super::operand::Operand;
 use super::packed::Memory;
 use super::packing::{NotFinite, Site, matrix_unit};
@@ -82,7 +83,7 @@ impl Builder<'_> {
 
     /// Returns the stored width of a head, padding included.
     pub(super) fn padded_head_dim(&self) -> usize {
-        let dim = self.config.head_dim();
+        let dim = self.config.head_dim;
         if self.tiles().is_some() { lines_len(dim) } else { padded_len(dim) }
     }
 
@@ -90,12 +91,12 @@ impl Builder<'_> {
     /// attention uses powers of two, it is also multiplied by `log2(e)`.
     pub(super) fn query_factor(&self) -> f32 {
         let base = if self.tiles().is_some() { std::f32::consts::LOG2_E } else { 1.0 };
-        base / (self.config.head_dim() as f32).sqrt()
+        base / (self.config.head_dim as f32).sqrt()
     }
 
-    /// Packs queries, keys and values as one layer with the outputs `[3, heads, padded head_dim]`.
-    /// The queries are multiplied by `factor`. `sources` are the weights with their first row, then
-    /// the three biases (or none). Large columns of the input are split.
+    /// Packs queries, keys and values as one layer with the outputs [`Heads::matrices`] of `padded
+    /// head_dim`. The queries are multiplied by `factor`. `sources` are the weights with their first
+    /// row, then the three biases (or none). Large columns of the input are split.
     pub(super) fn qkv(
         &self,
         name: &str,
@@ -104,14 +105,18 @@ impl Builder<'_> {
         biases: &[Vec<f32>],
         split: Option<SplitColumns>,
     ) -> Result<Linear> {
-        let (dim, padded) = (self.config.head_dim(), self.padded_head_dim());
-        let width = self.config.num_heads * padded;
+        let &Config { num_heads, num_kv_heads, head_dim: dim, .. } = self.config;
+        let padded = self.padded_head_dim();
         // Output `column` is number `d` of a head. Returns its part and the row of its weights;
         // `None` in the padding.
         let source = |column: usize| {
-            let (part, within) = (column / width, column % width);
-            let (head, d) = (within / padded, within % padded);
-            (d < dim).then_some((part, head * dim + d))
+            let (head, d) = (column / padded, column % padded);
+            let (part, first) = match head {
+                head if head < num_heads => (0, 0),
+                head if head < num_heads + num_kv_heads => (1, num_heads),
+                _ => (2, num_heads + num_kv_heads),
+            };
+            (d < dim).then_some((part, (head - first) * dim + d))
         };
         let fill = |column: usize, out: &mut [f32]| {
             let Some((part, row)) = source(column) else { return };
@@ -126,47 +131,50 @@ impl Builder<'_> {
             Some((part, row)) => biases[part][row],
             None => 0.0,
         };
-        let biases: Vec<f32> = if biases.is_empty() { Vec::new() } else { (0..3 * width).map(bias).collect() };
-        self.pack(name, (3 * width, self.config.hidden_size), fill, &biases, split)
+        let width = (num_heads + 2 * num_kv_heads) * padded;
+        let biases: Vec<f32> = if biases.is_empty() { Vec::new() } else { (0..width).map(bias).collect() };
+        self.pack(name, (width, self.config.hidden_size), fill, &biases, split)
     }
 
     /// Packs the layer behind attention, whose inputs are padded heads.
     pub(super) fn attention_output(&self, name: &str, bias: bool) -> Result<Linear> {
-        let hidden = self.config.hidden_size;
-        let (dim, padded) = (self.config.head_dim(), self.padded_head_dim());
-        let weight = self.tensors.get(&format!("{name}.weight"), &[hidden, hidden])?;
+        let &Config { hidden_size: hidden, num_heads, head_dim: dim, .. } = self.config;
+        let (padded, width) = (self.padded_head_dim(), num_heads * dim);
+        let weight = self.tensors.get(&format!("{name}.weight"), &[hidden, width])?;
         let bias = if bias { self.tensors.vector(&format!("{name}.bias"), hidden)? } else { Vec::new() };
         let fill = |row: usize, out: &mut [f32]| {
             if dim == padded {
                 return weight.read_row(row, out);
             }
-            let mut whole = vec![0.0; hidden];
+            let mut whole = vec![0.0; width];
             weight.read_row(row, &mut whole);
             out.chunks_exact_mut(padded)
                 .zip(whole.chunks_exact(dim))
                 .for_each(|(to, from)| to[..dim].copy_from_slice(from));
         };
-        self.pack(name, (hidden, self.config.num_heads * padded), fill, &bias, None)
+        self.pack(name, (hidden, num_heads * padded), fill, &bias, None)
     }
 
-    /// Packs the first layer of a gated feed-forward part. Both halves of its outputs are padded
-    /// separately.
-    pub(super) fn gated(&self, name: &str) -> Result<Linear> {
+    /// Packs the first layer of a gated feed-forward part: the half that is activated, then its
+    /// factor. `sources` are the weights of both with their first row. The outputs of each half are
+    /// padded.
+    pub(super) fn gated(&self, name: &str, sources: &[(Tensor, usize); 2]) -> Result<Linear> {
         let (hidden, middle) = (self.config.hidden_size, self.config.intermediate_size);
-        let weight = self.tensors.get(&format!("{name}.weight"), &[middle.saturating_mul(2), hidden])?;
         let padded = padded_len(middle);
         let fill = |column: usize, out: &mut [f32]| {
-            let (half, row) = (column / padded, column % padded);
+            let ((weight, first), row) = (&sources[column / padded], column % padded);
             if row < middle {
-                weight.read_row(half * middle + row, out);
+                weight.read_row(first + row, out);
             }
         };
         self.pack(name, (2 * padded, hidden), fill, &[], None)
     }
 
-    /// Returns the heads of a layer that attends to `window` tokens on each side, or to all.
-    pub(super) fn heads(&self, window: Option<usize>) -> Heads {
-        Heads { count: self.config.num_heads, dim: self.padded_head_dim(), window }
+    /// Returns the heads of a layer that attends to `window` tokens on each side, or to all, and in
+    /// a causal model to none after it.
+    pub(super) fn heads(&self, window: Option<usize>, causal: bool) -> Heads {
+        let &Config { num_heads: count, num_kv_heads: kv_count, .. } = self.config;
+        Heads { count, kv_count, dim: self.padded_head_dim(), window, causal }
     }
 }
 
@@ -175,6 +183,8 @@ pub(super) struct Attention {
     pub(super) qkv: Linear,
     pub(super) output: Linear,
     pub(super) heads: Heads,
+    /// The norms of each head's queries and keys. That of the queries has the factor of the scores.
+    pub(super) norms: Option<[Norm; 2]>,
     pub(super) rope: Option<Rope>,
     /// The terms of distances, in f32. A matrix unit computes no attention with them.
     pub(super) relative: Option<Relative>,
@@ -228,7 +238,7 @@ impl Attention {
         laps.lap(Operation::Attention);
     }
 
-    /// Computes queries, keys and values in f32, with rotary positions applied.
+    /// Computes queries, keys and values in f32, with norms and rotary positions applied.
     fn qkv_rows<'a>(
         &self,
         batch: &Batch<'_>,
@@ -240,6 +250,13 @@ impl Attention {
         let qkv = qkv.at_least(batch.tokens() * self.qkv.n());
         let to = To::Split(qkv, self.heads.dim);
         self.qkv.multiply(batch, Rows::F32(input), operand, self.qkv.whole(), to, laps.of(Operation::Qkv));
+        if let Some([queries, keys]) = &self.norms {
+            let (of_queries, rest) = qkv.split_at_mut(batch.tokens() * self.heads.width());
+            let of_keys = &mut rest[..batch.tokens() * self.heads.kv_count * self.heads.dim];
+            queries.apply(batch.kernels, of_queries);
+            keys.apply(batch.kernels, of_keys);
+            laps.lap(Operation::Norm);
+        }
         if let Some(rope) = &self.rope {
             rope.rotate(qkv, batch.cu_seqlens, &self.heads);
             laps.lap(Operation::Rope);
@@ -247,7 +264,7 @@ impl Attention {
         qkv
     }
 
-    /// Does [`Attention::forward`] on the matrix unit. Rotary positions are applied before
+    /// Does [`Attention::forward`] on the matrix unit. Norms and rotary positions are applied before
     /// rounding.
     fn forward_in_tiles(
         &self,
@@ -259,10 +276,10 @@ impl Attention {
         laps: &mut Laps,
     ) {
         let AttentionScratch { qkv, panels, context, heads } = scratch;
-        let panels = panels.at_least(panel_rows(batch.tokens()) * 3 * self.heads.width());
-        if self.rope.is_some() {
+        let panels = panels.at_least(panel_rows(batch.tokens()) * self.heads.matrices() * self.heads.dim);
+        if self.rope.is_some() || self.norms.is_some() {
             let qkv = self.qkv_rows(batch, input, operand, qkv, laps);
-            tiles.round_heads(qkv, self.heads.dim, 3 * self.heads.count, panels);
+            tiles.round_heads(qkv, self.heads.dim, self.heads.matrices(), panels);
             laps.lap(Operation::Rope);
         } else {
             let to = To::Panels(panels);

@@ -128,6 +128,14 @@ impl Linear {
         self.bf16_tiles().map_or(&[], |_| self.bias.as_slice())
     }
 
+    /// Adds [`Linear::early_bias`] to rows of [`Linear::n`] numbers.
+    pub(super) fn add_early_bias(&self, rows: &mut [f32]) {
+        let bias = self.early_bias();
+        if !bias.is_empty() {
+            rows.chunks_exact_mut(self.n()).for_each(|row| row.iter_mut().zip(bias).for_each(|(x, b)| *x += b));
+        }
+    }
+
     /// Returns the matrix unit, if the layer multiplies bfloat16 on it. A row in tiles then has
     /// [`Linear::tile_row`] numbers.
     pub(super) fn bf16_tiles(&self) -> Option<&Tiles> {

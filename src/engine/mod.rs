@@ -1,9 +1,10 @@
 //! The CPU engine, and the input and output of a forward pass for all backends.
 //!
-//! [`NativeBackend`] computes BERT, its relatives and ModernBERT on the `kernels`. Each
-//! architecture has a file (`bert`, `deberta`, `modernbert`) that reads like its paper. `batch` is
-//! the input of the layers, `linear` packs weights and calls the products, `norm` prepares their input,
-//! `attention` computes heads, `scratch` holds a worker's buffers, and `profile` measures times.
+//! [`NativeBackend`] computes BERT, its relatives, ModernBERT and Qwen3 on the `kernels`. Each
+//! architecture has a file (`bert`, `deberta`, `modernbert`, `qwen3`) that reads like its paper;
+//! `prenorm` is the forward pass of the last two. `batch` is the input of the layers, `linear` packs
+//! weights and calls the products, `norm` prepares their input, `attention` computes heads,
+//! `scratch` holds a worker's buffers, and `profile` measures times.
 //!
 //! # Floors
 //! all-MiniLM-L6-v2 costs 21.2 M operations per token in linear layers, and `9,216 n^2` for
@@ -39,7 +40,9 @@ mod norm;
 mod operand;
 mod packed;
 mod packing;
+mod prenorm;
 mod profile;
+mod qwen3;
 mod rope;
 mod scratch;
 mod split_columns;

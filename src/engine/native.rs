@@ -13,9 +13,10 @@ use super::config::{Config, Family};
 use super::deberta;
 use super::forward::Forward;
 use super::layer::Builder;
-use super::modernbert::{self, ModernBert, Positions};
+use super::modernbert::{self, Positions};
 use super::packed::Memory;
 use super::profile::{Laps, Operation, Profile};
+use super::qwen3;
 use super::scratch::{Pool, Scratch};
 use super::weights::{Tensors, WeightsFile};
 use super::{Backend, HiddenSink, ModelMemory, Precision, RaggedBatch};
@@ -43,6 +44,7 @@ enum Own {
     Bert,
     DebertaV2(deberta::Options),
     ModernBert(Positions),
+    Qwen3(qwen3::Options),
 }
 
 impl Plan {
@@ -51,6 +53,7 @@ impl Plan {
         let own = match config.family {
             Family::ModernBert => Own::ModernBert(Positions::read(json)?),
             Family::DebertaV2 => Own::DebertaV2(deberta::Options::read(json, &config)?),
+            Family::Qwen3 => Own::Qwen3(qwen3::Options::read(json, &config)?),
             _ => Own::Bert,
         };
         Ok(Self { config, own })
@@ -86,7 +89,8 @@ impl NativeBackend {
         let memory = Memory::new();
         let builder = Builder { kernels, precision, memory: &memory, tensors: &tensors, config: &config };
         let model: Box<dyn Forward> = match own {
-            Own::ModernBert(positions) => Box::new(ModernBert::load(&builder, &positions)?),
+            Own::ModernBert(positions) => Box::new(modernbert::load(&builder, &positions)?),
+            Own::Qwen3(options) => Box::new(qwen3::load(&builder, &options)?),
             Own::DebertaV2(options) => Box::new(Bert::load(&builder, Some(&options))?),
             Own::Bert => Box::new(Bert::load(&builder, None)?),
         };
@@ -113,10 +117,9 @@ impl NativeBackend {
         for (operation, linear) in self.model.products() {
             profile.operations[operation as usize] += (linear.operations_per_row() * batch.token_ids.len()) as u64;
         }
-        let width = self.model.config().hidden_size;
+        let &Config { num_heads, head_dim, num_layers, .. } = self.model.config();
         let squares: usize = batch.sequences().zip(&batch.attended).map(|(ids, attended)| ids.len() * attended).sum();
-        profile.operations[Operation::Attention as usize] =
-            (4 * squares * width * self.model.config().num_layers) as u64;
+        profile.operations[Operation::Attention as usize] = (4 * squares * num_heads * head_dim * num_layers) as u64;
         Ok(profile)
     }
 
@@ -158,15 +161,19 @@ const CONTEXT: &str = "the forward pass failed";
 
 /// Opens the tensors of an encoder of this family, and those beside it.
 pub(super) fn open_tensors(config: &Config, files: Vec<Arc<dyn WeightsFile>>, folder: &Path) -> Result<Tensors> {
-    let anchor = if config.family == Family::ModernBert { modernbert::ANCHOR } else { bert::ANCHOR };
+    let anchor = match config.family {
+        Family::ModernBert => modernbert::ANCHOR,
+        Family::Qwen3 => qwen3::ANCHOR,
+        _ => bert::ANCHOR,
+    };
     Tensors::open(files, folder.join("model.safetensors"), anchor, config.family == Family::DistilBert)
 }
 
 pub(super) fn unsupported(lacking: String) -> Error {
     Error::UnsupportedArchitecture {
         found: lacking,
-        supported: "by the native engine: bert, distilbert, electra, roberta, xlm-roberta, camembert, modernbert and deberta-v2; \
-                    `engine=candle` has others"
+        supported: "by the native engine: bert, distilbert, electra, roberta, xlm-roberta, camembert, modernbert, \
+                    deberta-v2 and qwen3; `engine=candle` has others"
             .into(),
     }
 }
@@ -265,6 +272,7 @@ mod tests {
             "tiny-roberta",
             "tiny-modernbert",
             "cross-tiny-deberta",
+            "tiny-qwen3",
         ] {
             let expected = states(name, plain, Precision::F32, 1);
             for (precision, least) in [(Precision::Bf16, 0.9999), (Precision::I8, 0.998), (Precision::F32, 1.0 - 1e-9)]

@@ -16,10 +16,10 @@ impl Rope {
         Self { frequencies: (0..head_dim / 2).map(frequency).collect() }
     }
 
-    /// Rotates queries and keys of `[3, heads, tokens, head_dim]` in place.
+    /// Rotates queries and keys of [`Heads::matrices`] of `[tokens, head_dim]` in place.
     pub(super) fn rotate(&self, qkv: &mut [f32], cu_seqlens: &[usize], heads: &Heads) {
         let half = self.frequencies.len();
-        let tokens = qkv.len() / (3 * heads.width());
+        let tokens = qkv.len() / (heads.matrices() * heads.dim);
         let mut turns = vec![(0.0, 0.0); half];
         for edges in cu_seqlens.windows(2) {
             for (position, row) in (edges[0]..edges[1]).enumerate() {
@@ -28,7 +28,7 @@ impl Rope {
                 }
                 // The matrices of queries and keys are rotated, those of values behind them are
                 // not.
-                for matrix in 0..2 * heads.count {
+                for matrix in 0..heads.count + heads.kv_count {
                     let (first, second) = qkv[(matrix * tokens + row) * heads.dim..][..2 * half].split_at_mut(half);
                     for ((a, b), (sin, cos)) in first.iter_mut().zip(second).zip(&turns) {
                         (*a, *b) = (*a * cos - *b * sin, *b * cos + *a * sin);
@@ -45,7 +45,7 @@ mod tests {
 
     #[test]
     fn the_first_position_stays_and_lengths_are_kept() {
-        let heads = Heads { count: 1, dim: 16, window: None };
+        let heads = Heads { count: 1, kv_count: 1, dim: 16, window: None, causal: false };
         let rope = Rope::new(10_000.0, 4);
         // Queries, keys and values of two tokens.
         let original: Vec<f32> = (0..3 * 2 * 16).map(|x| if x % 16 < 4 { x as f32 } else { 0.0 }).collect();

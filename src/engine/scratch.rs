@@ -29,7 +29,7 @@ pub(super) struct Scratch {
 
 /// The buffers of attention.
 pub(super) struct AttentionScratch {
-    /// Queries, keys and values of each head, `[3, heads, tokens, head_dim]`.
+    /// Queries, keys and values of each head, matrices of `[tokens, head_dim]`.
     pub(super) qkv: Aligned<f32>,
     /// Queries, keys and values for the matrix unit, in panels of 32 columns.
     pub(super) panels: Aligned<u16>,

@@ -30,6 +30,8 @@ mod engine_tests;
 #[allow(clippy::needless_range_loop)] // indices are lanes and registers
 mod gemm;
 mod isa;
+#[allow(clippy::needless_range_loop)] // indices are registers
+mod norms;
 #[cfg(test)]
 mod not_finite_tests;
 #[cfg(test)]

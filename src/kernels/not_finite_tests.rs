@@ -61,6 +61,10 @@ fn a_norm_over_nan_is_nan() {
             kernels.elementwise.layer_norm(&mut row, &[1.0; 48], &[0.0; 48], 48, 1e-12);
             assert!(row.iter().all(|x| x.is_nan()), "{}", kernels.isa());
         }
+        for (_, mut row) in rows_with_nan() {
+            kernels.elementwise.rms_norm(&mut row, &[1.0; 48], 48, 1e-6);
+            assert!(row.iter().all(|x| x.is_nan()), "{}: an RMS norm", kernels.isa());
+        }
     }
 }
 

@@ -144,9 +144,12 @@ fn absurd_lengths_of_rows_are_refused_or_hold_nothing() {
             assert!(is_refused(|| kernels.dot_f32.block(&[1.0], &[1.0], absurd, &mut [0.0])));
             let ops = &kernels.elementwise;
             assert!(is_refused(|| ops.layer_norm(&mut [0.0; 16], &[1.0; 16], &[0.0; 16], absurd, 1e-5)));
+            assert!(is_refused(|| ops.rms_norm(&mut [0.0; 16], &[1.0; 16], absurd, 1e-5)));
         }
         assert!(is_refused(|| kernels.elementwise.exp_rows(&mut [0.0; 16], &mut [])));
         assert!(is_refused(|| kernels.elementwise.layer_norm(&mut [0.0; 16], &[], &[], 0, 1e-5)));
+        assert!(is_refused(|| kernels.elementwise.rms_norm(&mut [0.0; 16], &[1.0; 15], 15, 1e-5)));
+        assert!(is_refused(|| kernels.elementwise.rms_norm(&mut [0.0; 15], &[1.0; 16], 16, 1e-5)));
         assert!(is_refused(|| kernels.elementwise.multiply(&mut [0.0; 16], &[0.0; 32])));
         assert!(is_refused(|| kernels.elementwise.to_bf16(&[0.0; 16], &mut [0; 32])));
         assert!(is_refused(|| kernels.elementwise.activate(Activation::Gelu, &mut [0.0; 15])));

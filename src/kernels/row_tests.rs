@@ -85,6 +85,33 @@ fn layer_norms_agree_with_their_definition_whatever_the_padding() {
 }
 
 #[test]
+fn rms_norms_agree_with_their_definition_whatever_the_padding() {
+    let mut values = Values::new(14);
+    for len in [1, 12, 16, 24, 33, 128, 1000] {
+        let padded = padded_len(len);
+        let pad = |mut row: Vec<f32>| {
+            row.resize(padded, 0.0);
+            row
+        };
+        let gamma = pad(values.vec(len, Values::f32));
+        let rows = [pad(values.vec(len, Values::f32)), pad(vec![0.0; len]), pad(values.vec(len, |v| v.f32() - 300.0))];
+        for kernels in every_isa() {
+            let mut found = rows.concat();
+            kernels.elementwise.rms_norm(&mut found, &gamma, len, 1e-6);
+            for (row, found) in rows.iter().zip(found.chunks(padded)) {
+                let mean = row[..len].iter().map(|x| f64::from(*x).powi(2)).sum::<f64>() / len as f64;
+                for at in 0..len {
+                    let expected = f64::from(row[at]) / (mean + 1e-6).sqrt() * f64::from(gamma[at]);
+                    let error = (f64::from(found[at]) - expected).abs();
+                    assert!(error <= 2e-6 + 1e-6 * expected.abs(), "{}, length {len}: error {error}", kernels.isa());
+                }
+                assert!(found[len..].iter().all(|x| *x == 0.0), "{}, length {len}: padding", kernels.isa());
+            }
+        }
+    }
+}
+
+#[test]
 fn exponentials_of_rows_agree_and_minus_infinity_counts_as_nothing() {
     let mut values = Values::new(11);
     for (len, rows) in [(1, 1), (16, 2), (31, 5), (80, 9), (257, 4)] {

@@ -1,9 +1,10 @@
 //! The tables of kernels. This is the only place where generic code gets `#[target_feature]`.
 
 use super::activation::Activation;
-use super::elementwise::{self, Elementwise, Norm, ToCodes, Transposition};
+use super::elementwise::{self, Elementwise, ToCodes, Transposition};
 use super::gemm::products::{self, Code};
 use super::gemm::{self, Gemm, GemmI8, Job, Product};
+use super::norms::{self, Norm, RmsNorm};
 use super::simd::Simd;
 #[cfg(target_arch = "aarch64")]
 use super::simd::neon::Neon;
@@ -142,7 +143,12 @@ macro_rules! elementwise {
         $(#[target_feature(enable = $feature)])?
         unsafe fn layer_norm(x: *mut f32, norm: &Norm) {
             // SAFETY: the caller's promise.
-            unsafe { elementwise::layer_norm::<$simd>(x, norm) }
+            unsafe { norms::layer_norm::<$simd>(x, norm) }
+        }
+        $(#[target_feature(enable = $feature)])?
+        unsafe fn rms_norm(x: *mut f32, norm: &RmsNorm) {
+            // SAFETY: the caller's promise.
+            unsafe { norms::rms_norm::<$simd>(x, norm) }
         }
         $(#[target_feature(enable = $feature)])?
         unsafe fn exp_rows(x: *mut f32, rows: usize, len: usize, sums: *mut f32) {
@@ -159,7 +165,7 @@ macro_rules! elementwise {
             // SAFETY: the caller's promise.
             unsafe { elementwise::transpose::<$simd>(job) }
         }
-        Elementwise { activate, multiply, layer_norm, exp_rows, to_bf16, transpose }
+        Elementwise { activate, multiply, layer_norm, rms_norm, exp_rows, to_bf16, transpose }
     }};
 }
 

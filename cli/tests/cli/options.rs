@@ -66,9 +66,9 @@ fn auto_is_a_precision_by_name_and_the_answer_and_the_version_say_which() {
 fn what_an_engine_cannot_do_is_an_error_with_the_way_out() {
     let candle = rerank(&["--engine", "candle", "--precision", "i8"], THREE).error();
     assert!(candle.contains("use --precision f32, or the native engine"), "{candle}");
-    let qwen3 = ["rerank", "--model", "./models/tiny-qwen3", "--query", "tower", "--engine", "native"];
-    let native = run_with_stdin(&qwen3, THREE).error();
-    assert!(native.contains("qwen3") && native.contains("--engine candle"), "{native}");
+    let nomic = ["rerank", "--model", "./models/tiny-nomic-bert", "--query", "tower", "--engine", "native"];
+    let native = run_with_stdin(&nomic, THREE).error();
+    assert!(native.contains("nomic_bert") && native.contains("--engine candle"), "{native}");
     let answer = rerank(&["--engine", "candle", "--format", "json"], THREE).json();
     assert_eq!((&answer["engine"], &answer["precision"]), (&"candle".into(), &"f32".into()));
 }

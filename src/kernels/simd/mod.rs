@@ -28,6 +28,12 @@ pub const fn padded_len(len: usize) -> usize {
     }
 }
 
+/// # Panics
+/// If `len` is not a multiple of [`ROW_PAD`].
+pub(super) fn check_padded(len: usize) {
+    assert!(len.is_multiple_of(ROW_PAD), "rows must be padded to a multiple of {ROW_PAD}, found {len}");
+}
+
 /// Vectors of `LANES` elements.
 ///
 /// # Safety

@@ -43,8 +43,9 @@ pub(in super::super) struct HeadJob {
     pub(super) tokens: usize,
     /// Number of tokens that are attended to, the first ones.
     pub(super) attended: usize,
-    /// Number of tokens to each side that a token attends to.
-    pub(super) window: usize,
+    /// Numbers of tokens before and after a token that it attends to.
+    pub(super) before: usize,
+    pub(super) after: usize,
     pub(super) context: Context,
 }
 
@@ -157,8 +158,8 @@ unsafe fn pack<U: Unit>(job: &HeadJob, buffers: &HeadBuffers) {
 impl HeadJob {
     /// Returns the panels of keys that the rows of a block attend to.
     fn seen(&self, rows: &Range<usize>) -> Range<usize> {
-        let end = rows.end.saturating_add(self.window).min(self.attended);
-        rows.start.saturating_sub(self.window) / BLOCK..end.div_ceil(BLOCK)
+        let end = rows.end.saturating_add(self.after).min(self.attended);
+        rows.start.saturating_sub(self.before) / BLOCK..end.div_ceil(BLOCK)
     }
 
     /// # Safety
@@ -188,13 +189,13 @@ impl HeadJob {
     unsafe fn mask<S: Simd>(&self, rows: &Range<usize>, panels: &Range<usize>, block: &mut Block) {
         for (at, panel) in panels.clone().enumerate() {
             let keys = panel * BLOCK..(panel + 1) * BLOCK;
-            let all_see = (rows.end - 1).saturating_sub(self.window)
-                ..rows.start.saturating_add(self.window + 1).min(self.attended);
+            let all_see = (rows.end - 1).saturating_sub(self.before)
+                ..rows.start.saturating_add(self.after + 1).min(self.attended);
             if all_see.start <= keys.start && keys.end <= all_see.end {
                 continue;
             }
             for (within, token) in rows.clone().enumerate() {
-                let sees = token.saturating_sub(self.window)..(token + self.window + 1).min(self.attended);
+                let sees = token.saturating_sub(self.before)..(token + self.after + 1).min(self.attended);
                 let scores = (&raw mut block.scores[at]).cast::<f32>();
                 for column in (0..BLOCK).step_by(S::LANES) {
                     // SAFETY: the row's scores are in the block.

@@ -44,8 +44,9 @@ mod unit;
 use std::ops::Range;
 
 use super::activation::Activation;
-use super::elementwise::{Norm, check_padded};
 use super::gemm::{Finish, Output, PackedI8, Parts, QuantizedRows, Shape, SharedRows, max_code, pack_codes, pointer};
+use super::norms::Norm;
+use super::simd::check_padded;
 use attention::{Block, Context, HeadBuffers, HeadJob, attend};
 use product::{TileJob, To};
 use rows::{Norming, Quantizing, Rounding, Source};
@@ -439,22 +440,26 @@ pub struct Codes<'a> {
     pub row: &'a mut [u8],
 }
 
-/// Queries, keys and values of sequences, `[3][count][dim / 32][panel_rows(tokens)][32]`, and the
-/// destination of their context.
+/// Queries, keys and values of sequences, `[count + 2 kv_count][dim / 32][panel_rows(tokens)][32]`,
+/// and the destination of their context.
 #[derive(Debug)]
 pub struct Attention<'a> {
     /// The numbers, in bfloat16; queries include the factor `log2(e) / sqrt(head_dim)`.
     pub heads: &'a [u16],
     /// Number of heads.
     pub count: usize,
+    /// Number of heads of keys and of values, a divisor of `count`: as many heads share each.
+    pub kv_count: usize,
     /// Number of numbers in a head, whole lines.
     pub dim: usize,
     /// Offsets of the sequences.
     pub cu_seqlens: &'a [usize],
     /// For each sequence, the number of its first tokens that are attended to.
     pub attended: &'a [usize],
-    /// Number of tokens to each side that a token attends to; `None`: all.
-    pub window: Option<usize>,
+    /// Number of tokens before a token that it attends to; `usize::MAX`: all.
+    pub before: usize,
+    /// Number of tokens after a token that it attends to; 0 in a causal model.
+    pub after: usize,
     /// The context: tiles of rows of `count * dim` numbers; each head writes its own lines.
     pub context: SharedRows<u16>,
 }
@@ -468,7 +473,10 @@ impl Attention<'_> {
         let (tokens, width) = (self.tokens(), self.count.saturating_mul(self.dim));
         assert!(self.dim > 0 && self.dim.is_multiple_of(LINE), "heads must have whole lines");
         assert!(heads.end <= self.count, "there are {} heads", self.count);
-        assert!(self.heads.len() >= (3 * width).saturating_mul(panel_rows(tokens)), "heads shorter than their shape");
+        let is_shared = self.kv_count > 0 && self.count.is_multiple_of(self.kv_count);
+        assert!(is_shared, "{} heads cannot share {} of keys", self.count, self.kv_count);
+        let numbers = width.saturating_add(self.kv_count.saturating_mul(2 * self.dim));
+        assert!(self.heads.len() >= numbers.saturating_mul(panel_rows(tokens)), "heads shorter than their shape");
         assert!(self.context.len() >= tiles_len(tokens, width), "the context is shorter than its shape");
         assert!(self.attended.len() + 1 == self.cu_seqlens.len().max(1), "one number of attended tokens a sequence");
         let mut sequences = self.cu_seqlens.windows(2).zip(self.attended);
@@ -478,20 +486,21 @@ impl Attention<'_> {
     /// Returns a head of each sequence that has keys.
     fn jobs(&self, head: usize) -> impl Iterator<Item = HeadJob> {
         let (rows, panels) = (panel_rows(self.tokens()), self.dim / LINE);
-        let window = self.window.unwrap_or(usize::MAX / 2);
-        let part = move |part: usize, first: usize| {
-            self.heads[((part * self.count + head) * panels * rows + first) * LINE..].as_ptr()
-        };
+        // Half of the largest number, so that sums with positions do not overflow.
+        let (before, after) = (self.before.min(usize::MAX / 2), self.after.min(usize::MAX / 2));
+        let keys = self.count + head / (self.count / self.kv_count);
+        let matrix = move |matrix: usize, first: usize| self.heads[(matrix * panels * rows + first) * LINE..].as_ptr();
         let sequences = self.cu_seqlens.windows(2).zip(self.attended).filter(|(_, attended)| **attended > 0);
         sequences.map(move |(edges, &attended)| HeadJob {
-            queries: part(0, edges[0]),
-            keys: part(1, edges[0]),
-            values: part(2, edges[0]),
+            queries: matrix(head, edges[0]),
+            keys: matrix(keys, edges[0]),
+            values: matrix(keys + self.kv_count, edges[0]),
             panel: rows * LINE,
             panels,
-            tokens: (edges[1] - edges[0]).min(attended.saturating_add(window)),
+            tokens: (edges[1] - edges[0]).min(attended.saturating_add(before)),
             attended,
-            window,
+            before,
+            after,
             context: Context {
                 tiles: self.context.start(),
                 lines: Lines::tiles(self.count * panels),

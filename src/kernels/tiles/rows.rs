@@ -1,7 +1,8 @@
 //! Conversion of rows of f32 to the tiles that a product reads.
 
-use super::super::elementwise::{self, Moments, Norm, ToCodes};
+use super::super::elementwise::{self, ToCodes};
 use super::super::gemm::products::CodeU8;
+use super::super::norms::{Moments, Norm};
 use super::super::simd::Simd;
 use super::unit::{LINE, Lines, ROW_BYTES, TILE_BYTES, TILE_ROWS, Unit};
 

@@ -281,10 +281,12 @@ fn a_number_that_is_none_stays_one() {
             let attention = Attention {
                 heads: &heads,
                 count: 1,
+                kv_count: 1,
                 dim: 32,
                 cu_seqlens: &[0, 20, 40],
                 attended: &[20, 20],
-                window: None,
+                before: usize::MAX,
+                after: usize::MAX,
                 context: shared,
             };
             tiles.attend(&attention, 0..1, &mut AttentionBuffers::new());
