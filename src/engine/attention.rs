@@ -16,9 +16,9 @@
 //! per head in f32, half of it in a causal model. At 80 tokens and 12 heads of 32 this is 59 MFLOP
 //! per passage in 6 layers, against 1,700 in the linear layers.
 //!
-//! In rows of queries, keys and values of `[3, heads, head_dim]`, the 128 bytes of a head would be 4,608 bytes apart. Each
-//! token would be on another page, and all of them in eight of the 64 sets of an L1 cache.
-//! Therefore the layer in front writes each head's matrix separately.
+//! In rows of queries, keys and values, `[3, heads, head_dim]`, the 128 bytes of a head would be
+//! 4,608 bytes apart. Each token would be on another page, and all of them in eight of the 64 sets
+//! of an L1 cache. Therefore the layer in front writes each head's matrix separately.
 
 use std::ops::Range;
 

@@ -94,8 +94,8 @@ impl Builder<'_> {
         base / (self.config.head_dim as f32).sqrt()
     }
 
-    /// Packs queries, keys and values as one layer with the outputs [`Heads::matrices`] of `padded
-    /// head_dim`. The queries are multiplied by `factor`. `sources` are the weights with their first
+    /// Packs queries, keys and values as one layer, whose outputs are [`Heads::matrices`] padded
+    /// heads. The queries are multiplied by `factor`. `sources` are the weights with their first
     /// row, then the three biases (or none). Large columns of the input are split.
     pub(super) fn qkv(
         &self,
@@ -264,8 +264,8 @@ impl Attention {
         qkv
     }
 
-    /// Does [`Attention::forward`] on the matrix unit. Norms and rotary positions are applied before
-    /// rounding.
+    /// Does [`Attention::forward`] on the matrix unit. Norms and rotary positions are applied
+    /// before rounding.
     fn forward_in_tiles(
         &self,
         tiles: &Tiles,

@@ -2,8 +2,8 @@
 //!
 //! [`NativeBackend`] computes BERT, its relatives, ModernBERT and Qwen3 on the `kernels`. Each
 //! architecture has a file (`bert`, `deberta`, `modernbert`, `qwen3`) that reads like its paper;
-//! `prenorm` is the forward pass of the last two. `batch` is the input of the layers, `linear` packs
-//! weights and calls the products, `norm` prepares their input, `attention` computes heads,
+//! `prenorm` is the forward pass of the last two. `batch` is the input of the layers, `linear`
+//! packs weights and calls the products, `norm` prepares their input, `attention` computes heads,
 //! `scratch` holds a worker's buffers, and `profile` measures times.
 //!
 //! # Floors

@@ -2,7 +2,7 @@
 //! at the end. `modernbert.rs` and `qwen3.rs` load them.
 //!
 //! ```text
-//! x = words                                                    [tokens, hidden]; norm(words) if there is one
+//! x = words, or norm(words)                                    [tokens, hidden]
 //! per layer:
 //!     x = x + output(attention(qkv(norm(x))))
 //!     x = x + down(activation(a) * b),  (a, b) = up(norm(x))

@@ -319,8 +319,8 @@ impl Elementwise {
         }
     }
 
-    /// Applies an RMS norm to each row of `gamma.len()` elements, of which the first `len` count: `x /
-    /// sqrt(mean of x^2 + eps) * gamma`. Padding must be zero in both, and stays so.
+    /// Applies an RMS norm to each row of `gamma.len()` elements, of which the first `len` count:
+    /// `x / sqrt(mean of x^2 + eps) * gamma`. Padding must be zero in both, and stays so.
     ///
     /// # Panics
     /// If the lengths are not padded or do not fit.
