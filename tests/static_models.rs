@@ -208,7 +208,11 @@ fn options_that_a_static_model_does_not_have_are_refused() {
     }
     let mean = Overrides { pooling: Some(nearsort::Pooling::Mean), ..Default::default() };
     let own = try_load(Path::new(&tiny_path("static-tiny")), LocalEncoderOptions { overrides: mean, ..plain() });
-    assert_eq!(own.unwrap().fingerprint().unwrap(), load("static-tiny").fingerprint().unwrap(), "it says what is");
+    assert_eq!(
+        own.unwrap().fingerprint().unwrap(),
+        self::load("static-tiny").fingerprint().unwrap(),
+        "it says what is"
+    );
     let cut = Overrides { dim: Some(8), ..Default::default() };
     let encoder = try_load(Path::new(&tiny_path("static-tiny")), LocalEncoderOptions { overrides: cut, ..plain() });
     let encoder: Arc<dyn Encoder> = Arc::new(encoder.unwrap());
