@@ -219,9 +219,8 @@ pub struct EmbedArgs {
 }
 
 #[derive(Args, Debug, Clone)]
+#[command(next_display_order = 100)]
 pub struct DiagnoseArgs {
-    #[command(flatten)]
-    pub observed: ObservedArgs,
     /// Judgements: TREC's four columns, or three as BEIR has them, with or without a header
     #[arg(long, value_name = "QRELS")]
     pub qrels: Option<PathBuf>,
@@ -240,6 +239,9 @@ pub struct DiagnoseArgs {
     /// Write what is recommended to a file for `nearsort rerank --profile`
     #[arg(long, value_name = "OUT.toml", requires = "qrels")]
     pub save_profile: Option<PathBuf>,
+    // Last, because its headings would hold for what follows; first in the help.
+    #[command(flatten, next_display_order = 0)]
+    pub observed: ObservedArgs,
 }
 
 #[derive(Args, Debug)]

@@ -18,10 +18,8 @@ Examples:
   nearsort rerank --queries queries.jsonl --corpus corpus.jsonl --run bm25.trec --profile reranker.toml";
 
 #[derive(Args, Debug, Clone)]
-#[command(group = clap::ArgGroup::new("judged").required(true))]
+#[command(next_display_order = 100, group = clap::ArgGroup::new("judged").required(true))]
 pub struct TuneArgs {
-    #[command(flatten)]
-    pub observed: ObservedArgs,
     /// Judgements by people: TREC's four columns, or three as BEIR has them, with or without a header
     #[arg(long, value_name = "QRELS", group = "judged")]
     pub qrels: Option<PathBuf>,
@@ -37,6 +35,9 @@ pub struct TuneArgs {
     /// Write the recommended setting to a file for `nearsort rerank --profile`, if another than the present one is recommended
     #[arg(long, value_name = "OUT.toml")]
     pub save_profile: Option<PathBuf>,
+    // Last, because its headings would hold for what follows; first in the help.
+    #[command(flatten, next_display_order = 0)]
+    pub observed: ObservedArgs,
 }
 
 #[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
