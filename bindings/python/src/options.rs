@@ -4,12 +4,10 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use nearsort::cache::CacheOptions;
-use nearsort::diagnose::Configuration;
 use nearsort::remote::judge::{JudgeMethod, JudgeOptions};
-use nearsort::service::ServiceKind;
 use nearsort::{
-    Blend, EmbeddingCache, Error, Feedback, LongText, Model, ModelOptions, ModelStore, Normalize, Overrides,
-    RankOptions, Result, StoreOptions,
+    Blend, EmbeddingCache, Error, Feedback, LongText, ModelOptions, ModelStore, Normalize, Overrides, RankOptions,
+    Result, StoreOptions,
 };
 use pyo3::prelude::*;
 
@@ -58,29 +56,33 @@ pub struct RankConfig {
 impl ModelConfig {
     /// Returns the library's options. Opens the embedding cache, if one is asked for.
     pub fn options(&self) -> Result<ModelOptions> {
+        let mut options = ModelOptions::from(&self.named()?);
         let store = self.store()?;
-        let mut options = ModelOptions::default().device(self.device.parse()?).overrides(self.overrides()?);
         if self.embedding_cache {
             let cache = CacheOptions { folder: store.embedding_cache(), max_bytes: None };
             options = options.cache(EmbeddingCache::open(&cache)?);
         }
-        options = options.store(ModelStore::new(store));
-        if let Some(engine) = parsed(&self.engine)? {
-            options = options.engine(engine);
+        if let Some(method) = parsed::<JudgeMethod>(&self.judge)? {
+            options = options.judge(method, JudgeOptions::default());
         }
-        if let Some(precision) = parsed(&self.precision)? {
-            options = options.precision(precision);
+        if let Some(key) = &self.api_key {
+            options = options.api_key(key);
         }
-        if let Some(threads) = self.threads {
-            options = options.threads(threads);
-        }
-        if let Some(tokens) = self.batch_tokens {
-            options = options.batch_tokens(tokens);
-        }
-        if let Some(instruction) = &self.instruction {
-            options = options.instruction(instruction);
-        }
-        self.with_service(options)
+        Ok(options.store(ModelStore::new(store)))
+    }
+
+    /// Returns the part that the library's configuration has.
+    fn named(&self) -> Result<nearsort::ModelConfig> {
+        let mut config = nearsort::ModelConfig::new(&self.model);
+        config.device = Some(self.device.parse()?);
+        (config.engine, config.precision) = (parsed(&self.engine)?, parsed(&self.precision)?);
+        (config.threads, config.batch_tokens) = (self.threads, self.batch_tokens);
+        (config.query_prompt, config.document_prompt) = (self.query_prompt.clone(), self.document_prompt.clone());
+        (config.max_tokens, config.pooling, config.dim) = (self.max_tokens, parsed(&self.pooling)?, self.dim);
+        (config.instruction, config.kind) = (self.instruction.clone(), parsed(&self.kind)?);
+        (config.base_url, config.budget) = (self.base_url.clone(), self.budget);
+        config.concurrency = self.concurrency;
+        Ok(config)
     }
 
     /// Returns the settings that override the model's files.
@@ -92,28 +94,6 @@ impl ModelConfig {
             pooling: parsed(&self.pooling)?,
             dim: self.dim,
         })
-    }
-
-    fn with_service(&self, mut options: ModelOptions) -> Result<ModelOptions> {
-        if let Some(method) = parsed::<JudgeMethod>(&self.judge)? {
-            options = options.judge(method, JudgeOptions::default());
-        }
-        if let Some(kind) = parsed::<ServiceKind>(&self.kind)? {
-            options = options.kind(kind);
-        }
-        if let Some(key) = &self.api_key {
-            options = options.api_key(key);
-        }
-        if let Some(url) = &self.base_url {
-            options = options.base_url(url);
-        }
-        if let Some(dollars) = self.budget {
-            options = options.budget(dollars);
-        }
-        if let Some(requests) = self.concurrency {
-            options = options.concurrency(requests);
-        }
-        Ok(options)
     }
 
     fn store(&self) -> Result<StoreOptions> {
@@ -136,18 +116,6 @@ impl RankConfig {
         options.feedback = self.feedback()?;
         options.raw_scores = self.raw_scores;
         Ok(options)
-    }
-
-    /// Returns the configuration for a diagnosis, which supports embedding models only.
-    pub fn configuration(&self, model: &Model) -> Result<Configuration> {
-        let own = model.default_scoring().unwrap_or(Configuration::default().scoring);
-        let scoring = parsed(&self.scoring)?.unwrap_or(own);
-        Ok(Configuration {
-            scoring,
-            blend: self.blend()?.unwrap_or(scoring.default_blend()),
-            feedback: self.feedback()?,
-            long_text: self.options()?.long_text.unwrap_or(scoring.default_long_text()),
-        })
     }
 
     fn feedback(&self) -> Result<Feedback> {

@@ -77,12 +77,12 @@ pub fn diagnose<'py>(
     if measure.is_count() {
         return Err(invalid(py, format!("{measure} is a count, not a quality; diagnose by a measure such as nDCG@10")));
     }
-    let configuration = config.configuration(&model.inner).map_err(|error| raised(py, &error))?;
-    let (model, overrides, asked) = (model.inner.clone(), model.overrides.clone(), model.asked.clone());
+    let asked = config.options().map_err(|error| raised(py, &error))?;
+    let options = ObserveOptions { model: Some(model.asked.clone()), seed, ..ObserveOptions::of(&model.inner, &asked) };
+    let (model, overrides) = (model.inner.clone(), model.overrides.clone());
     run(py, Limits { deadline: None, progress }, move |call| {
         let material =
             Given { queries, documents, first_stage, qrels, sample, seed, ignore_identical_ids }.material()?;
-        let options = ObserveOptions { model: Some(asked), configuration, seed };
         let observed = observe(material, &model, &options, &(), call)?;
         let options =
             Options { measure, resampling: Resampling { seed, ..Resampling::default() }, ..Options::default() };

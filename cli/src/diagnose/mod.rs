@@ -7,8 +7,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use nearsort::diagnose::{
-    Action, Configuration, DiagnoseFiles, Material, ObserveOptions, Observed, Options, Profile, Report, diagnose,
-    observe,
+    Action, DiagnoseFiles, Material, ObserveOptions, Observed, Options, Profile, Report, diagnose, observe,
 };
 use nearsort::eval::{Measure, Resampling};
 use nearsort::io::{Qrels, write_whole};
@@ -16,7 +15,7 @@ use nearsort::job::Observer;
 use nearsort::{Call, Error, Model, RankOptions, Scoring};
 use nearsort_report::{DiagnosisView, width};
 
-use crate::args::{DiagnoseArgs, DiagnoseFormat, ModelArgs, ObservedArgs, ScoringArgs, Talk};
+use crate::args::{DiagnoseArgs, DiagnoseFormat, ModelArgs, ObservedArgs, Talk};
 use crate::eval::check_read_once;
 use crate::hints::say;
 use crate::notices::Speaker;
@@ -84,8 +83,11 @@ pub fn observed(
     let material = files(args, session).read_with(qrels, &Speaker(talk)).map_err(of_files)?;
     let options = model::options(&args.model, session)?;
     let model = Model::load_to_rank(args.model.name(), options, &RankOptions::by(Scoring::Hybrid))?;
-    let configuration = configuration(&args.scoring, &model)?;
-    let options = ObserveOptions { model: Some(args.model.name().to_owned()), configuration, seed: args.seed };
+    let options = ObserveOptions {
+        model: Some(args.model.name().to_owned()),
+        seed: args.seed,
+        ..ObserveOptions::of(&model, &model::rank_options(&args.scoring)?)
+    };
     let observed = observe(material, &model, &options, &counter, &counter.call());
     counter.finish();
     let observed = observed?;
@@ -105,17 +107,6 @@ fn files(args: &ObservedArgs, session: &Session) -> DiagnoseFiles {
         sample: args.sample.map(|number| number as usize),
         seed: args.seed,
     }
-}
-
-/// Returns the configuration of `nearsort rerank` with the same options.
-fn configuration(scoring: &ScoringArgs, model: &Model) -> Result<Configuration, Failure> {
-    let chosen = scoring.scoring.or(model.default_scoring()).unwrap_or(Configuration::default().scoring);
-    Ok(Configuration {
-        scoring: chosen,
-        blend: model::blend(scoring)?.unwrap_or(chosen.default_blend()),
-        feedback: scoring.feedback.unwrap_or_default(),
-        long_text: scoring.long.unwrap_or(chosen.default_long_text()),
-    })
 }
 
 /// Adds advice for files that do not belong together.

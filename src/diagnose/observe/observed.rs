@@ -8,7 +8,7 @@ use crate::answer::{ModelRun, Readings};
 use crate::call::Call;
 use crate::diagnose::{Candidate, Configuration, Document, ModeScores, Observations, Query, Setting};
 use crate::job::Observer;
-use crate::model::Model;
+use crate::model::{Model, RankOptions};
 use crate::scorer::{LongText, Scored, ScoredList, Scoring, UnitVector, less_window_margin};
 use crate::{Error, Result};
 
@@ -21,6 +21,21 @@ pub struct ObserveOptions {
     pub configuration: Configuration,
     /// The seed that draws the judged queries for trials of other prompts and poolings.
     pub seed: u64,
+}
+
+impl ObserveOptions {
+    /// Creates options for looking at a reranker with these options. What they leave open follows
+    /// from the model, as in [`RankOptions`].
+    pub fn of(model: &Model, options: &RankOptions) -> Self {
+        let scoring = options.scoring.or(model.default_scoring()).unwrap_or(Configuration::default().scoring);
+        let configuration = Configuration {
+            scoring,
+            blend: options.blend.unwrap_or(scoring.default_blend()),
+            feedback: options.feedback,
+            long_text: options.long_text.unwrap_or(scoring.default_long_text()),
+        };
+        Self { configuration, ..Self::default() }
+    }
 }
 
 /// The observations, and the model that made them.
