@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use nearsort::{DEFAULT_MODEL, Device, Model, ModelOptions, Precision, StageSpec};
+use nearsort::{DEFAULT_MODEL, Model, ModelConfig, ModelOptions, StageSpec};
 use subtle::{Choice, ConstantTimeEq};
 
 use crate::error::{Error, Result};
@@ -273,23 +273,15 @@ fn cascade(settings: &CascadeSettings) -> Result<Cascade> {
 
 fn model_options(settings: &Settings) -> Result<ModelOptions> {
     let wrong = |key: &str, error: nearsort::Error| Error::Setting(format!("{key}: {error}"));
-    let mut options = ModelOptions::default();
     let mut store = nearsort::StoreOptions::from_env()?;
     store.offline |= settings.offline.unwrap_or(false);
-    options = options.store(nearsort::ModelStore::new(store));
-    if let Some(threads) = settings.threads {
-        options = options.threads(threads);
-    }
-    if let Some(tokens) = settings.batch_tokens {
-        options = options.batch_tokens(tokens);
-    }
-    if let Some(device) = &settings.device {
-        options = options.device(device.parse::<Device>().map_err(|error| wrong("device", error))?);
-    }
-    if let Some(precision) = &settings.precision {
-        options = options.precision(precision.parse::<Precision>().map_err(|error| wrong("precision", error))?);
-    }
-    Ok(options)
+    let device = settings.device.as_deref().map(str::parse).transpose();
+    let precision = settings.precision.as_deref().map(str::parse).transpose();
+    let mut config = ModelConfig::default();
+    (config.threads, config.batch_tokens) = (settings.threads, settings.batch_tokens);
+    config.device = device.map_err(|error| wrong("device", error))?;
+    config.precision = precision.map_err(|error| wrong("precision", error))?;
+    Ok(ModelOptions::from(&config).store(nearsort::ModelStore::new(store)))
 }
 
 fn address(key: &str, text: &str) -> Result<Listen> {

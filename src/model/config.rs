@@ -131,33 +131,29 @@ impl From<&ModelConfig> for ModelOptions {
 impl ModelOptions {
     /// Sets the options that a configuration names. The others stay.
     pub fn configured(mut self, config: &ModelConfig) -> Self {
-        fn set<T: Clone>(option: &mut T, named: &Option<T>) {
-            if let Some(value) = named {
-                option.clone_from(value);
+        fn set<T>(option: &mut T, named: Option<T>) {
+            if let Some(named) = named {
+                *option = named;
             }
         }
-        fn set_some<T: Clone>(option: &mut Option<T>, named: &Option<T>) {
-            if named.is_some() {
-                option.clone_from(named);
-            }
-        }
+        let named = config.clone();
         let local = &mut self.encoder;
-        set(&mut local.device, &config.device);
-        set(&mut local.batch_tokens, &config.batch_tokens);
-        set_some(&mut local.engine, &config.engine);
-        set_some(&mut local.precision, &config.precision);
-        set_some(&mut local.threads, &config.threads);
+        set(&mut local.device, named.device);
+        set(&mut local.batch_tokens, named.batch_tokens);
+        local.engine = named.engine.or(local.engine);
+        local.precision = named.precision.or(local.precision);
+        local.threads = named.threads.or(local.threads);
         let overrides = &mut local.overrides;
-        set_some(&mut overrides.query_prompt, &config.query_prompt);
-        set_some(&mut overrides.document_prompt, &config.document_prompt);
-        set_some(&mut overrides.max_tokens, &config.max_tokens);
-        set_some(&mut overrides.pooling, &config.pooling);
-        set_some(&mut overrides.dim, &config.dim);
-        set_some(&mut self.instruction, &config.instruction);
-        set_some(&mut self.kind, &config.kind);
-        set_some(&mut self.account.base_url, &config.base_url);
-        set_some(&mut self.account.budget, &config.budget);
-        set_some(&mut self.concurrency, &config.concurrency);
+        set(&mut overrides.query_prompt, named.query_prompt.map(Some));
+        set(&mut overrides.document_prompt, named.document_prompt.map(Some));
+        overrides.max_tokens = named.max_tokens.or(overrides.max_tokens);
+        overrides.pooling = named.pooling.or(overrides.pooling);
+        overrides.dim = named.dim.or(overrides.dim);
+        set(&mut self.instruction, named.instruction.map(Some));
+        self.kind = named.kind.or(self.kind);
+        set(&mut self.account.base_url, named.base_url.map(Some));
+        self.account.budget = named.budget.or(self.account.budget);
+        self.concurrency = named.concurrency.or(self.concurrency);
         self
     }
 }
