@@ -154,6 +154,7 @@ macro_rules! integer_product {
             type Sum = <$simd as Simd>::I;
             const K_STEP: usize = $k_step;
             const UNROLL: usize = $unroll;
+            const ROUNDED_NEXT: bool = size_of::<$a>() == 1;
 
             #[inline]
             #[target_feature(enable = $features)]
@@ -265,6 +266,7 @@ unsafe impl Product for I8Portable {
     type Right = [[i8; 4]; Portable::LANES];
     type Sum = <Portable as Simd>::I;
     const K_STEP: usize = 4;
+    const ROUNDED_NEXT: bool = true;
 
     #[inline(always)]
     unsafe fn zero() -> Self::Sum {
@@ -309,6 +311,7 @@ unsafe impl Product for Bf16Native {
     type Right = __m512bh;
     type Sum = __m512;
     const K_STEP: usize = 2;
+    const ROUNDED_NEXT: bool = true;
 
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]

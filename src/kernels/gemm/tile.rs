@@ -2,7 +2,7 @@
 
 use std::mem::MaybeUninit;
 
-use super::super::activation::{Activation, activated};
+use super::super::activation::{Activation, activated, activated_before_rounding};
 use super::super::simd::Simd;
 use super::split::Split;
 
@@ -73,6 +73,9 @@ pub(in super::super) unsafe trait Product {
     /// addresses. It is one where the sums fill the registers (512 bits: 24 of 32), because for
     /// several steps the compiler reads all broadcasts first and keeps them in memory.
     const UNROLL: usize = if Self::Simd::LANES < 16 { 4 } else { 1 };
+    /// True if the next product rounds the results to bfloat16 or to codes of 8 bits, so that
+    /// activations need no more digits.
+    const ROUNDED_NEXT: bool = false;
 
     unsafe fn zero() -> Self::Sum;
     /// Reads `K_STEP` elements.
@@ -334,7 +337,10 @@ unsafe fn finish<P: Product, const G: usize, const V: usize>(
                 y[g] = P::Simd::add(y[g], P::Simd::load(job.finish.residual.add(place)));
             }
         }
-        let y = activated::<P::Simd, G>(job.finish.activation, y);
+        let y = match P::ROUNDED_NEXT {
+            true => activated_before_rounding::<P::Simd, G>(job.finish.activation, y),
+            false => activated::<P::Simd, G>(job.finish.activation, y),
+        };
         for g in 0..G {
             let place = (row + (first + g) / V) * job.out_stride + at.places[(first + g) % V];
             P::Simd::store(job.out.add(place), y[g]);

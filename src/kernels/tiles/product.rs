@@ -3,7 +3,7 @@
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
-use super::super::activation::{Activation, activated, activated_for_bf16};
+use super::super::activation::{Activation, activated, activated_before_rounding};
 use super::super::gemm::{Finish, Split, dequantize};
 use super::super::simd::Simd;
 use super::unit::{BLOCK, LINE, Lines, ROW_BYTES, Sums, TILE_BYTES, TILE_ROWS, Unit};
@@ -95,7 +95,7 @@ impl<U: Unit, const V: usize> Emit<U, V> for Bf16 {
     unsafe fn emit(&self, job: &TileJob, row: usize, column: usize, x: [<U::Simd as Simd>::F; V]) {
         // SAFETY: the output has a line of 32 numbers for each panel, in all rows of the job.
         unsafe {
-            let x = activated_for_bf16::<U::Simd, V>(job.finish.activation, x);
+            let x = activated_before_rounding::<U::Simd, V>(job.finish.activation, x);
             U::store_bf16::<V>(self.out.wrapping_add(self.lines.place(row, column / LINE)), x);
         }
     }
