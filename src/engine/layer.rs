@@ -19,7 +19,7 @@ use super::split_columns::{self, SplitColumns};
 use super::weights::{Tensor, Tensors};
 use super::{Precision, rope::Rope};
 use crate::Result;
-use crate::kernels::{Kernels, Tiles, code_lines_len, lines_len, padded_len, panel_rows, tiles_len};
+use crate::kernels::{Bf16Rows, Kernels, Tiles, code_lines_len, lines_len, padded_len, panel_rows, tiles_len};
 
 /// The inputs for building a layer, beside its weights.
 pub(super) struct Builder<'a> {
@@ -234,8 +234,16 @@ impl Attention {
         let AttentionScratch { qkv, context, heads, .. } = scratch;
         let qkv = self.qkv_rows(batch, input, operand, qkv, laps);
         let context = context.rows.at_least(batch.tokens() * self.heads.width());
-        attention::attend(batch, (&self.heads, self.relative.as_ref()), qkv, context, heads);
+        let bf16 = self.bf16_rows(batch.kernels);
+        attention::attend(batch, (&self.heads, self.relative.as_ref()), bf16, qkv, context, heads);
         laps.lap(Operation::Attention);
+    }
+
+    /// Returns the operations of attention in bfloat16, where it is faster than f32 and the layers
+    /// round too. The terms of distances are added to scores of f32.
+    fn bf16_rows<'a>(&self, kernels: &'a Kernels) -> Option<&'a Bf16Rows> {
+        let fits = self.heads.dim.is_multiple_of(attention::BF16_DIM);
+        kernels.bf16_rows.as_ref().filter(|_| fits && self.relative.is_none() && !self.output.is_f32())
     }
 
     /// Computes queries, keys and values in f32, with norms and rotary positions applied.

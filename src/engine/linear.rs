@@ -122,6 +122,11 @@ impl Linear {
         self.tiles.as_ref()
     }
 
+    /// Returns true if weights and inputs are f32, not rounded.
+    pub(super) fn is_f32(&self) -> bool {
+        matches!(self.weights, Weights::F32(_))
+    }
+
     /// Returns the bias that rows must hold before this layer is added to them: on a matrix unit in
     /// bfloat16, the sums are the rows themselves. Empty if the layer adds the bias.
     pub(super) fn early_bias(&self) -> &[f32] {

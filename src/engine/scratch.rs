@@ -45,10 +45,24 @@ pub(super) struct HeadScratch {
     pub(super) keys: Aligned<f32>,
     /// The scores, `[rows, tokens]`.
     pub(super) scores: Aligned<f32>,
+    /// The operands of products of bfloat16.
+    pub(super) halves: HalfBuffers,
     /// The buffers of the terms of distances.
     pub(super) relative: RelativeScratch,
     /// The buffers of the matrix unit.
     pub(super) tiles: AttentionBuffers,
+}
+
+/// Operands of attention in bfloat16.
+pub(super) struct HalfBuffers {
+    /// Rows that were rounded: keys, values, or the queries of a block.
+    pub(super) rows: Aligned<u16>,
+    /// Keys in panels.
+    pub(super) keys: Aligned<u16>,
+    /// Values in panels.
+    pub(super) values: Aligned<u16>,
+    /// The softmax of the scores, `[rows, tokens]`.
+    pub(super) weights: Aligned<u16>,
 }
 
 impl HeadScratch {
@@ -56,6 +70,12 @@ impl HeadScratch {
         Self {
             keys: Aligned::new(),
             scores: Aligned::new(),
+            halves: HalfBuffers {
+                rows: Aligned::new(),
+                keys: Aligned::new(),
+                values: Aligned::new(),
+                weights: Aligned::new(),
+            },
             relative: RelativeScratch::new(),
             tiles: AttentionBuffers::new(),
         }

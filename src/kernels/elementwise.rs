@@ -382,4 +382,28 @@ impl Elementwise {
         // SAFETY: the lengths were checked, and the kernel is one that this processor can run.
         unsafe { (self.transpose)(&job) }
     }
+
+    /// Does [`Elementwise::transpose`] for pairs of numbers of 16 bits: `rows` are rows of
+    /// `num_pairs` pairs, back to back.
+    ///
+    /// # Panics
+    /// If `num_pairs` is not padded or the output is shorter than its shape.
+    pub fn transpose_pairs(&self, rows: &[u16], num_pairs: usize, out: &mut [u16]) {
+        check_padded(num_pairs);
+        let num_rows = rows.len() / (2 * num_pairs).max(1);
+        let out_stride = simd::padded_len(num_rows);
+        assert!(out.len() >= (2 * num_pairs).saturating_mul(out_stride), "the output is shorter than its shape");
+        if num_rows == 0 {
+            return;
+        }
+        // Blocks of vectors do not reach these rows.
+        for row in out.chunks_exact_mut(2 * out_stride) {
+            row[2 * num_rows..].fill(0);
+        }
+        let (rows, out) = (rows.as_ptr().cast(), out.as_mut_ptr().cast());
+        let job = Transposition { rows, stride: num_pairs, num_rows, num_columns: num_pairs, out, out_stride };
+        // SAFETY: the lengths were checked, a pair is moved like one f32, which needs no alignment
+        // here, and the kernel is one that this processor can run.
+        unsafe { (self.transpose)(&job) }
+    }
 }

@@ -21,6 +21,8 @@
 
 #[allow(clippy::needless_range_loop)] // indices are registers
 mod activation;
+#[allow(clippy::needless_range_loop)] // indices are rows
+mod bf16_rows;
 mod dot;
 #[allow(clippy::needless_range_loop)] // indices are lanes and registers
 mod elementwise;
@@ -49,6 +51,7 @@ mod tests;
 mod tiles;
 
 pub use activation::Activation;
+pub use bf16_rows::Bf16Rows;
 pub use dot::{Dot, MAX_I8_LEN};
 pub use elementwise::Elementwise;
 pub use gemm::{

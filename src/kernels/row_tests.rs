@@ -181,3 +181,77 @@ fn bf16_rounds_to_nearest_even_and_products_of_rows_multiply() {
         assert_eq!(product, xs.iter().map(|x| x * x).collect::<Vec<_>>(), "{}", kernels.isa());
     }
 }
+
+/// Returns the row operations of this processor, if it has some, and the emulated ones.
+fn every_bf16_rows() -> impl Iterator<Item = (Isa, Bf16Rows)> {
+    let emulated = Kernels::emulating_bf16_rows();
+    let kernels = every_isa().map(|kernels| (kernels.isa(), kernels.bf16_rows));
+    kernels.chain([(emulated.isa(), emulated.bf16_rows)]).filter_map(|(isa, rows)| Some((isa, rows?)))
+}
+
+#[test]
+fn softmaxes_in_bf16_agree_and_minus_infinity_counts_as_nothing() {
+    let mut values = Values::new(15);
+    for (len, rows) in [(1, 1), (16, 2), (31, 5), (80, 9), (257, 4)] {
+        let padded = padded_len(len);
+        let row = |values: &mut Values| {
+            let mut row: Vec<f32> = values.vec(len, Values::f32).iter().map(|x| x * 20.0).collect();
+            row.resize(padded, f32::NEG_INFINITY);
+            row
+        };
+        let given: Vec<f32> = (0..rows).flat_map(|_| row(&mut values)).collect();
+        for (isa, ops) in every_bf16_rows() {
+            let (mut found, mut sums) = (vec![0; given.len()], vec![0.0; rows]);
+            ops.softmax(&given, &mut found, &mut sums);
+            for ((row, found), sum) in given.chunks(padded).zip(found.chunks(padded)).zip(sums) {
+                let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                let exact: f64 = row.iter().map(|x| f64::from(x - largest).exp()).sum();
+                assert!((f64::from(sum) - exact).abs() <= 1e-4 * exact, "{isa}: {sum}, expected {exact}");
+                for (x, y) in row.iter().zip(found) {
+                    let (expected, y) = (f64::from(x - largest).exp(), half::bf16::from_bits(*y).to_f64());
+                    assert!((y - expected).abs() <= 4e-3 * expected + 3e-38, "{isa}: e^{x} = {y}");
+                }
+                // A row has the same bits alone and among others.
+                let (mut alone, mut alone_sum) = (vec![0; padded], [0.0]);
+                ops.softmax(row, &mut alone, &mut alone_sum);
+                assert_eq!((alone.as_slice(), alone_sum[0]), (found, sum), "{isa}");
+            }
+        }
+    }
+}
+
+#[test]
+fn rows_of_bf16_are_rounded_and_packed_in_pairs() {
+    let mut values = Values::new(16);
+    for (isa, ops) in every_bf16_rows() {
+        for (rows, dim, nr) in [(0, 32, 16), (1, 32, 32), (5, 64, 32), (8, 48, 16)] {
+            let numbers = values.vec(rows * dim, Values::f32);
+            let mut rounded = vec![0; numbers.len()];
+            ops.round(&numbers, &mut rounded);
+            assert_eq!(rounded, numbers.iter().map(|x| bf16(*x)).collect::<Vec<_>>(), "{isa}");
+            let pairs = rows.div_ceil(2);
+            let mut packed = vec![0x7fc0; 2 * pairs * dim];
+            ops.pack_rows(&rounded, dim, nr, &mut packed);
+            for (at, x) in packed.iter().enumerate() {
+                let (panel, pair, column, half) = (at / (2 * pairs * nr), at / (2 * nr) % pairs, at / 2 % nr, at % 2);
+                let row = 2 * pair + half;
+                let expected = if row < rows { rounded[row * dim + panel * nr + column] } else { 0 };
+                assert_eq!(*x, expected, "{isa}: {rows} x {dim} in panels of {nr}, at {at}");
+            }
+        }
+    }
+}
+
+#[test]
+fn transposes_of_pairs_are_padded_with_zeros() {
+    let rows: Vec<u16> = (0..5 * 64).collect();
+    for kernels in every_isa() {
+        let mut out = vec![0x7fc0; 64 * 16];
+        kernels.elementwise.transpose_pairs(&rows, 32, &mut out);
+        for (at, x) in out.iter().enumerate() {
+            let (pair, row, half) = (at / 32, at / 2 % 16, at % 2);
+            let expected = if row < 5 { rows[row * 64 + 2 * pair + half] } else { 0 };
+            assert_eq!(*x, expected, "{}: at {at}", kernels.isa());
+        }
+    }
+}

@@ -1,6 +1,7 @@
 //! The tables of kernels. This is the only place where generic code gets `#[target_feature]`.
 
 use super::activation::Activation;
+use super::bf16_rows::{self, Bf16Rows, Softmax};
 use super::elementwise::{self, Elementwise, ToCodes, Transposition};
 use super::gemm::products::{self, Code};
 use super::gemm::{self, Gemm, GemmI8, Job, Product};
@@ -50,6 +51,9 @@ pub struct Kernels {
     pub gemm_i8: GemmI8,
     /// Row operations between the products.
     pub elementwise: Elementwise,
+    /// Row operations in front of products of bfloat16, if the processor multiplies bfloat16 faster
+    /// than f32.
+    pub bf16_rows: Option<Bf16Rows>,
     /// Products and attention of the matrix unit, if there is one.
     pub tiles: Option<Tiles>,
 }
@@ -64,12 +68,6 @@ impl Kernels {
     /// Returns the kernels of one instruction set; `None` if this processor lacks it.
     pub fn for_isa(isa: Isa) -> Option<Kernels> {
         isa.is_available().then(|| table(isa))
-    }
-
-    /// Returns the scalar kernels with a matrix unit in plain Rust, [`Tiles::emulated`], for tests
-    /// without a matrix unit.
-    pub fn emulating_tiles() -> Kernels {
-        Kernels { tiles: Some(Tiles::emulated()), ..scalar() }
     }
 
     /// Returns the instruction set that these kernels use.
@@ -169,6 +167,28 @@ macro_rules! elementwise {
     }};
 }
 
+/// The row operations for products of bfloat16 over one kind of rounding.
+macro_rules! bf16_rows {
+    ($($feature:literal,)? $round:ty) => {{
+        $(#[target_feature(enable = $feature)])?
+        unsafe fn round(x: *const f32, len: usize, out: *mut u16) {
+            // SAFETY: the caller's promise.
+            unsafe { bf16_rows::round::<$round>(x, len, out) }
+        }
+        $(#[target_feature(enable = $feature)])?
+        unsafe fn softmax(job: &Softmax, rows: usize) {
+            // SAFETY: the caller's promise.
+            unsafe { bf16_rows::softmax::<$round>(job, rows) }
+        }
+        $(#[target_feature(enable = $feature)])?
+        unsafe fn interleave(a: *const u16, b: *const u16, len: usize, out: *mut u16) {
+            // SAFETY: the caller's promise.
+            unsafe { bf16_rows::interleave::<<$round as bf16_rows::Round>::Simd>(a, b, len, out) }
+        }
+        Bf16Rows { round, softmax, interleave }
+    }};
+}
+
 /// Returns the kernels of an instruction set, which the caller has found to be available.
 fn table(isa: Isa) -> Kernels {
     match isa {
@@ -178,6 +198,7 @@ fn table(isa: Isa) -> Kernels {
         Isa::Avx512Bf16 => Kernels {
             isa,
             gemm_bf16: gemm!("avx512f,avx512bw,avx512vl,avx512bf16", products::Bf16Native, 12 x 2),
+            bf16_rows: Some(bf16_rows!("avx512f,avx512bw,avx512vl,avx512bf16", bf16_rows::ByInstruction)),
             ..table(Isa::Avx512Vnni).with_dots(isa)
         },
         #[cfg(target_arch = "x86_64")]
@@ -241,11 +262,24 @@ fn scalar() -> Kernels {
         gemm_bf16: gemm!(products::Bf16Widened<Portable>, 4 x 2),
         gemm_i8: gemm_i8!(products::I8Portable, products::CodeU8, 4 x 2),
         elementwise: elementwise!(Portable),
+        bf16_rows: None,
         tiles: None,
     }
 }
 
 impl Kernels {
+    /// Returns the scalar kernels with a matrix unit in plain Rust, [`Tiles::emulated`], for tests
+    /// without a matrix unit.
+    pub fn emulating_tiles() -> Kernels {
+        Kernels { tiles: Some(Tiles::emulated()), ..scalar() }
+    }
+
+    /// Returns the scalar kernels with row operations for products of bfloat16, for tests where the
+    /// processor has no such products.
+    pub fn emulating_bf16_rows() -> Kernels {
+        Kernels { bf16_rows: Some(bf16_rows!(bf16_rows::ByIntegers<Portable>)), ..scalar() }
+    }
+
     fn with_dots(self, isa: Isa) -> Self {
         let dot::Dots { f32, f16, bf16, i8 } = dot::table(isa);
         Self { dot_f32: f32, dot_f16: f16, dot_bf16: bf16, dot_i8: i8, ..self }

@@ -141,6 +141,30 @@ pub(super) unsafe fn exp<S: Simd>(x: S::F) -> S::F {
     }
 }
 
+/// Computes `2^x` for `x <= 0`, within 8e-5 of itself. Below -125 it is nearly zero; NaN for NaN.
+///
+/// It uses `x = n + r` with `|r| <= 1/2`. Adding 1.5 x 2^23 + 127 leaves `n + 127` in the low bits
+/// of the mantissa, from where it goes to the exponent of `2^n`. `2^r` is a minimax fit of the
+/// relative error (Lawson's weights over Chebyshev nodes), 7.5e-5. The result is rounded to
+/// bfloat16, whose steps are 3.9e-3 wide. VSCALEFPS would save an instruction, but takes a hundred
+/// cycles if its result is subnormal.
+///
+/// # Safety
+/// The instruction set is available.
+#[inline(always)]
+pub(super) unsafe fn exp2<S: Simd>(x: S::F) -> S::F {
+    const ROUNDER: f32 = 12_582_912.0 + 127.0;
+    // SAFETY: the caller's promise.
+    unsafe {
+        let x = S::max(S::splat(-125.0), x);
+        let shifted = S::add(x, S::splat(ROUNDER));
+        let r = S::sub(x, S::sub(shifted, S::splat(ROUNDER)));
+        let p = S::mul_add(S::splat(0.055_171_67), r, S::splat(0.242_611_13));
+        let p = S::mul_add(S::mul_add(p, r, S::splat(0.693_260_97)), r, S::splat(0.999_928_06));
+        S::mul(p, S::from_bits(S::shift_left::<23>(S::bits(shifted))))
+    }
+}
+
 /// Rounds to the nearest bfloat16, halves to even, in the low half of each lane; the upper half is
 /// not cleared. NaN becomes infinity, because the carry of rounding could turn some NaNs into
 /// zeros.

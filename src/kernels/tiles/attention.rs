@@ -17,8 +17,8 @@
 use std::ops::Range;
 
 use super::super::elementwise::{self, Transposition};
-use super::super::simd::Simd;
-use super::unit::{BLOCK, LINE, Lines, Sums, TILE_BYTES, Unit, exp2};
+use super::super::simd::{Simd, exp2};
+use super::unit::{BLOCK, LINE, Lines, Sums, TILE_BYTES, Unit};
 
 /// Number of panels of 32 keys whose scores are in memory together.
 const KEY_PANELS: usize = 8;

@@ -2,10 +2,10 @@
 //! there is one.
 
 use super::super::engine_tests::Case;
+use super::super::simd::exp2;
 use super::super::simd::portable::Portable;
 use super::super::tests::Values;
 use super::super::{Activation, Isa, Kernels, OutputRows};
-use super::unit::exp2;
 use super::*;
 
 /// Returns every unit that is available here, by name.
