@@ -8,13 +8,21 @@ use crate::kernels::Kernels;
 /// Returns the arithmetic version, a part of every fingerprint. It rises when a release computes
 /// other bits from the same files, so that indexes and caches of older releases are not reused.
 ///
-/// Since version 2, codes of 8 bits are of split columns. Versions 3 and 4 are versions 1 and 2 for
-/// files whose config.json older releases read differently from transformers. All other files keep
-/// their number.
+/// Version 2 splits columns in front of codes of 8 bits. Version 5 also computes GELU in six powers
+/// where codes of 8 bits follow, and attention in bfloat16 where the processor multiplies it; a
+/// matrix unit did so from the start. Versions 3, 4 and 7 are versions 1, 2 and 5 for files whose
+/// config.json older releases read differently from transformers. All other files keep their
+/// number.
 pub(super) fn arithmetic_version(precision: Precision, config: &Value) -> u32 {
-    let codes_of_8_bits = precision == Precision::I8 && Kernels::best().gemm_i8.code_bytes() == 1;
-    let codes = if codes_of_8_bits { 2 } else { 1 };
-    if was_read_otherwise(config) { codes + 2 } else { codes }
+    let kernels = Kernels::best();
+    let codes_of_8_bits = precision == Precision::I8 && kernels.gemm_i8.code_bytes() == 1;
+    let native_bf16 = precision == Precision::Bf16 && kernels.bf16_rows.is_some();
+    let version = match kernels.tiles {
+        Some(_) if codes_of_8_bits => 2,
+        None if codes_of_8_bits || native_bf16 => 5,
+        _ => 1,
+    };
+    if was_read_otherwise(config) { version + 2 } else { version }
 }
 
 /// Returns true if releases before this rule took another epsilon or other angles from this
