@@ -9,6 +9,7 @@ mod contract_reading;
 mod cross_encoder;
 mod cuts;
 mod dense;
+mod encoding;
 mod known_fields;
 mod late_interaction;
 mod late_options;

@@ -7,10 +7,10 @@ use tokenizers::{Encoding, PostProcessor, Tokenizer};
 
 use super::super::Role;
 use super::super::batches::Tokens;
+use super::super::encoding::{first_tokens, last_tokens};
 use super::super::reading::Caps;
 use super::super::shared_tokenizer::SharedTokenizer;
-use super::super::tokenizer::{failed, first_tokens, last_tokens};
-use super::super::tokenizer_file;
+use super::super::tokenizer_file::{self, failed};
 use super::contract::{CrossContract, Form};
 use crate::store::ModelFiles;
 use crate::{Error, Result};
@@ -318,7 +318,7 @@ fn question_before(instruction: &str, query: &str) -> String {
 /// text, so that no document can end the question.
 fn question(tokenizer: &mut Tokenizer, instruction: &str) -> Result<Joining> {
     let ids = |text: &str| {
-        let encoding = tokenizer.encode_fast(text, false).map_err(|e| failed(&*e))?;
+        let encoding = tokenizer.encode_fast(text, false).map_err(|e| failed(&e))?;
         Ok::<_, Error>(encoding.get_ids().to_vec())
     };
     let (prefix, suffix) = (ids(PREFIX)?, ids(SUFFIX)?);
