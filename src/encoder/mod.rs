@@ -15,6 +15,7 @@ mod late_interaction;
 mod late_options;
 mod late_tokens;
 mod layer_norm;
+mod lengths;
 mod listed;
 mod local;
 mod local_options;
