@@ -4,6 +4,7 @@ mod audit;
 mod backend;
 mod batches;
 mod check;
+mod config_fields;
 mod contract;
 mod contract_reading;
 mod cross_encoder;
