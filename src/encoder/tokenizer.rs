@@ -185,10 +185,7 @@ impl TextTokenizer {
 
     /// Returns the byte range of the text that the cap of its role allows.
     fn part(&self, text: &str, role: Role) -> Result<Range<usize>> {
-        match self.caps.most(role) {
-            Some(most) => self.shared.part(text, most, self.cuts_left),
-            None => Ok(0..text.len()),
-        }
+        self.shared.part(text, self.caps.most(role), self.cuts_left)
     }
 
     /// Returns the number of tokens of a text that is too long, and the limit it exceeds. Both
