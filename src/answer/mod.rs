@@ -14,6 +14,8 @@ mod document;
 mod format;
 mod json;
 mod lines;
+#[cfg(feature = "diagnose")]
+mod model_document;
 mod model_run;
 mod raw_json;
 mod readings;
@@ -25,6 +27,8 @@ pub use columns::{join_columns, write_columns};
 pub use document::{AnswerDocument, HeaderDocument, LineDocument, ResultDocument};
 pub use format::Format;
 pub use lines::{check_trec_id, check_trec_ids, check_trec_query, explained, one_line};
+#[cfg(feature = "diagnose")]
+pub(crate) use model_document::ModelDocument;
 pub use model_run::ModelRun;
 pub use readings::Readings;
 pub use shape::{RenderError, Rendered, Renderer, Shape};

@@ -148,6 +148,18 @@ impl<'a> Call<'a> {
         Call { token: self.token.clone(), deadline: self.deadline, ..Call::new() }
     }
 
+    /// Does a part of the work of this call, and returns its usage beside its result. The part ends
+    /// when this call does, and its progress and usage count here too.
+    #[cfg(any(test, feature = "diagnose"))]
+    pub(crate) fn measured<T>(&self, work: impl FnOnce(&Call<'_>) -> T) -> (T, Usage) {
+        let (token, deadline) = (self.token.clone(), self.deadline);
+        let part = Call { token, deadline, ..Call::new() }.progress(|texts| self.done(texts));
+        let result = work(&part);
+        let usage = part.usage();
+        self.add(&usage);
+        (result, usage)
+    }
+
     /// Returns true if the call can end before its work is done.
     pub fn can_stop(&self) -> bool {
         self.token.is_some() || self.deadline.is_some()
@@ -187,6 +199,7 @@ impl fmt::Debug for Call<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicUsize;
     use std::sync::mpsc::channel;
 
     use super::*;
@@ -219,6 +232,24 @@ mod tests {
         });
         assert_eq!(Call::new().timeout(LONG / 2).wait(LONG), Err(Stopped::DeadlineExceeded));
         assert_eq!(Call::new().wait(Duration::ZERO), Ok(()));
+    }
+
+    #[test]
+    fn a_part_has_a_usage_of_its_own_that_counts_in_the_whole() {
+        let (token, done) = (CancelToken::new(), AtomicUsize::new(0));
+        let call = Call::new().cancel(&token).progress(|texts| {
+            done.fetch_add(texts, Ordering::Relaxed);
+        });
+        call.count(|usage| (usage.texts, usage.service.dollars) = (1, None));
+        let (result, usage) = call.measured(|part| {
+            part.add(&Usage { texts: 2, ..Usage::default() });
+            part.done(2);
+            token.cancel();
+            part.check()
+        });
+        assert_eq!(result, Err(Stopped::Cancelled));
+        assert_eq!((usage.texts, usage.service.dollars, done.load(Ordering::Relaxed)), (2, Some(0.0), 2));
+        assert_eq!((call.usage().texts, call.usage().service.dollars), (3, None));
     }
 
     #[test]

@@ -2,9 +2,11 @@
 
 use serde::Serialize;
 
+use super::judgements::Judgements;
 use super::report::{ComparisonReport, DisputedQuery, SystemReport, TopDocument};
 use super::system::Cost;
-use crate::eval::{MeanAgreement, Measured, OVERLAP_DEPTH, Pairs, RBO_P, percentile};
+use crate::answer::ModelDocument;
+use crate::eval::{JudgementsDocument, MeanAgreement, Measured, OVERLAP_DEPTH, Pairs, RBO_P, percentile};
 
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -37,18 +39,6 @@ struct ComparisonDocument<'a> {
     disputed: Vec<DisputedDocument<'a>>,
     /// What was left out, and what does not fit together.
     notes: &'a [String],
-}
-
-/// Judgements, and whose they are.
-#[derive(Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-struct JudgementsDocument<'a> {
-    /// Where they come from.
-    file: &'a str,
-    /// `people`, or `model`.
-    by: &'static str,
-    /// Judged queries.
-    queries: usize,
 }
 
 /// A system.
@@ -92,18 +82,9 @@ struct TiesDocument {
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 struct CostDocument<'a> {
-    /// The model's name.
-    model: &'a str,
-    /// Its revision, where it has one.
-    revision: Option<&'a str>,
-    /// Where it ran, such as `cpu`.
-    device: &'a str,
-    /// What computed the forward passes.
-    engine: &'a str,
-    /// In which precision.
-    precision: &'a str,
-    /// The processor's instruction set.
-    isa: &'static str,
+    /// The model.
+    #[serde(flatten)]
+    model: ModelDocument<'a>,
     /// What its scores mean.
     score_kind: String,
     /// What became of long texts.
@@ -206,11 +187,7 @@ impl ComparisonReport {
         ComparisonDocument {
             command,
             queries: self.num_queries,
-            judgements: self.judgements.as_ref().map(|judgements| JudgementsDocument {
-                file: &judgements.source,
-                by: if judgements.by_model { "model" } else { "people" },
-                queries: judgements.qrels.num_queries(),
-            }),
+            judgements: self.judgements.as_ref().map(judgements_document),
             baseline: &self.systems[0].system.name,
             test: self.options.test.name(),
             correction: "holm",
@@ -262,15 +239,14 @@ impl ComparisonReport {
     }
 }
 
+fn judgements_document(judgements: &Judgements) -> JudgementsDocument<'_> {
+    JudgementsDocument::new(&judgements.source, judgements.by_model, judgements.qrels.num_queries())
+}
+
 fn cost_document(cost: &Cost) -> CostDocument<'_> {
     let percentile = |share| percentile(&cost.seconds, share);
     CostDocument {
-        model: &cost.model.name,
-        revision: cost.model.revision.as_deref(),
-        device: &cost.model.device,
-        engine: &cost.model.engine,
-        precision: &cost.model.precision,
-        isa: cost.model.isa,
+        model: ModelDocument::of(&cost.model),
         score_kind: cost.model.scoring.to_string(),
         long: cost.model.long_text.to_string(),
         blend: &cost.blend,

@@ -106,18 +106,19 @@ impl<'a> FirstStage<'a> {
         observer: &dyn Observer,
         call: &Call<'_>,
     ) -> Result<System> {
-        let before = call.usage().service.dollars;
         observer.expect(self.num_candidates + self.lists.len(), true);
-        let rerank = |list: &List<'_>| {
-            let place = || format!("the query '{}'", list.query_id);
-            self.rerank_list(list, reranker, call).map_err(|error| Error::at(error, place()))
-        };
-        let reranked = self.lists.iter().map(rerank).collect::<Result<Vec<_>>>()?;
+        let (reranked, usage) = call.measured(|call| {
+            let rerank = |list: &List<'_>| {
+                let place = || format!("the query '{}'", list.query_id);
+                self.rerank_list(list, reranker, call).map_err(|error| Error::at(error, place()))
+            };
+            self.lists.iter().map(rerank).collect::<Result<Vec<_>>>()
+        });
+        let reranked = reranked?;
         let mut run = Run::default();
         for (list, found) in self.lists.iter().zip(&reranked) {
             found.ids.iter().zip(&found.scores).for_each(|(id, &score)| run.push(list.query_id, id, score.into()));
         }
-        let dollars = call.usage().service.dollars.zip(before).map(|(after, before)| after - before);
         Ok(System {
             name: name.into(),
             kind: SystemKind::Model,
@@ -125,7 +126,7 @@ impl<'a> FirstStage<'a> {
             run,
             ties: reranked.iter().map(|found| found.ties).collect(),
             unscored: Some(reranked.iter().map(|found| found.unscored).sum()),
-            cost: Some(Cost { dollars, ..self.cost(&reranked, reranker) }),
+            cost: Some(self.cost(&reranked, reranker, usage.service.dollars)),
         })
     }
 
@@ -167,7 +168,7 @@ impl<'a> FirstStage<'a> {
         })
     }
 
-    fn cost(&self, reranked: &[RerankedList], reranker: &Reranker) -> Cost {
+    fn cost(&self, reranked: &[RerankedList], reranker: &Reranker, dollars: Option<f64>) -> Cost {
         let mut readings = Readings::default();
         self.lists.iter().zip(reranked).for_each(|(list, found)| readings.add(list.query_id, found.reading));
         let empty = || reranked.iter().flat_map(|found| &found.empty);
@@ -183,7 +184,7 @@ impl<'a> FirstStage<'a> {
             empty: empty().count(),
             empty_ids: empty().take(SHOWN_IDS).cloned().collect(),
             readings,
-            dollars: None,
+            dollars,
         }
     }
 }

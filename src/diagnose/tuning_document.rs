@@ -5,8 +5,8 @@ use serde::Serialize;
 use super::report::{Action, Choice};
 use super::tune::{Curve, Tuning};
 use super::{Configuration, Profile};
-use crate::answer::ModelRun;
-use crate::eval::Interval;
+use crate::answer::{ModelDocument, ModelRun};
+use crate::eval::{Interval, JudgementsDocument};
 
 /// What made a [`Tuning`], for its JSON form.
 #[derive(Debug, Clone, Copy)]
@@ -32,7 +32,7 @@ struct TuningDocument<'a> {
     command: Option<&'a str>,
     /// The model that scored the candidates.
     model: ModelDocument<'a>,
-    /// The judgements that the choice rests on.
+    /// The judgements that the choice rests on; queries without candidates do not count.
     judgements: JudgementsDocument<'a>,
     /// The measure of quality.
     measure: String,
@@ -68,36 +68,6 @@ struct TuningDocument<'a> {
     notes: Vec<&'a str>,
 }
 
-/// A model.
-#[derive(Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-struct ModelDocument<'a> {
-    /// The model's name.
-    model: &'a str,
-    /// The model's revision, where it has one.
-    revision: Option<&'a str>,
-    /// The device, such as `cpu`.
-    device: &'a str,
-    /// The engine of the forward passes.
-    engine: &'a str,
-    /// The precision of the forward passes.
-    precision: &'a str,
-    /// The processor's instruction set.
-    isa: &'static str,
-}
-
-/// Judgements.
-#[derive(Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-struct JudgementsDocument<'a> {
-    /// The source.
-    file: &'a str,
-    /// `people`, or `model`.
-    by: &'static str,
-    /// Number of queries with candidates and judgements.
-    queries: usize,
-}
-
 impl Tuning {
     /// Returns the JSON form, with a line end: `docs/tuning.schema.json`.
     pub fn to_json(&self, run: &TuningRun<'_>) -> String {
@@ -109,11 +79,7 @@ impl Tuning {
         TuningDocument {
             command: run.command,
             model: ModelDocument::of(run.model),
-            judgements: JudgementsDocument {
-                file: run.judgements,
-                by: if run.by_model { "model" } else { "people" },
-                queries: self.judged_queries,
-            },
+            judgements: JudgementsDocument::new(run.judgements, run.by_model, self.judged_queries),
             measure: self.measure.to_string(),
             confidence: 0.95,
             resamples: self.resampling.resamples,
@@ -129,19 +95,6 @@ impl Tuning {
             curves: &self.curves,
             profile: self.profile.as_ref(),
             notes: run.notes.iter().chain(&self.notes).map(String::as_str).collect(),
-        }
-    }
-}
-
-impl<'a> ModelDocument<'a> {
-    fn of(run: &'a ModelRun) -> Self {
-        Self {
-            model: &run.name,
-            revision: run.revision.as_deref(),
-            device: &run.device,
-            engine: &run.engine,
-            precision: &run.precision,
-            isa: run.isa,
         }
     }
 }

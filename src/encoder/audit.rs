@@ -1,15 +1,15 @@
 //! Checks the fields of a model's files: nearsort must know each field and compute its value.
 //!
 //! A field that changes what a model computes is read by the code that computes it, or listed in
-//! `known_fields.rs` with the values that have no effect. Any other value is an error. An unknown
-//! field becomes a [`super::Finding`], because its effect is unknown. Null always means the
-//! default.
+//! `known_fields.rs` and `config_fields.rs` with the values that have no effect. Any other value is
+//! an error. An unknown field becomes a [`super::Finding`], because its effect is unknown. Null
+//! always means the default.
 
 use serde_json::{Value, json};
 
+use super::config_fields::{config_fields, has_alibi};
 use super::known_fields::{
-    ARGUMENTS, BERT, COMMON, CONFIG_FIXED, DEBERTA, DISTILBERT, Fields, Fixed, JINA, MODERNBERT, MODULE_FIELDS, NOMIC,
-    NOMIC_FIXED, OUTPUTS, PROMPT_FIELDS, QWEN3, TOKENIZER_FIELDS, TRANSFORMER_FIELDS, Unknown,
+    ARGUMENTS, Fields, Fixed, MODULE_FIELDS, OUTPUTS, PROMPT_FIELDS, TOKENIZER_FIELDS, TRANSFORMER_FIELDS, Unknown,
 };
 use super::listed::Listed;
 use super::reader::{CONFIG, PROMPTS, Reader, TOKENIZER_CONFIG};
@@ -19,26 +19,16 @@ use crate::Result;
 impl Reader<'_> {
     /// Checks config.json, by its architecture.
     pub(super) fn audit_config(&mut self, config: &Value) -> Result<()> {
-        let is_jina = config["position_embedding_type"] == "alibi";
-        let (own, fixed): (&'static [&'static [&'static str]], &Fixed) = match config["model_type"].as_str() {
-            Some("bert") if is_jina => (&[COMMON, BERT, JINA], &[]),
-            Some("bert" | "electra" | "roberta" | "xlm-roberta" | "camembert") => (&[COMMON, BERT], &[]),
-            Some("deberta-v2") => (&[COMMON, DEBERTA], &[]),
-            Some("distilbert") => (&[COMMON, DISTILBERT], &[]),
-            Some("modernbert") => (&[COMMON, MODERNBERT], &[]),
-            Some("qwen3") => (&[COMMON, QWEN3], &[]),
-            Some("nomic_bert") => (&[COMMON, NOMIC], NOMIC_FIXED),
-            // The engines refuse the architecture.
-            _ => return Ok(()),
-        };
-        self.check_fixed(CONFIG, config, fixed)?;
-        self.audit(CONFIG, config, &Fields { known: own, fixed: CONFIG_FIXED, unknown: Unknown::Told }, fixed)?;
+        // The engines refuse other architectures.
+        let Some((fields, own_fixed)) = config_fields(config) else { return Ok(()) };
+        self.check_fixed(CONFIG, config, own_fixed)?;
+        self.audit(CONFIG, config, &fields, own_fixed)?;
         if self.files.path("adapter_config.json").is_some() {
             let message = "the folder holds an adapter (PEFT), which sentence-transformers applies to the weights and nearsort does \
                            not; merge it into the weights with merge_and_unload()";
             return Err(self.unusable("adapter_config.json", message));
         }
-        if config["auto_map"].is_object() && !is_jina && config["model_type"] != "nomic_bert" {
+        if config["auto_map"].is_object() && !has_alibi(config) && config["model_type"] != "nomic_bert" {
             let message = "names Python code of its own (auto_map), which nearsort does not run: it computes the \
                            architecture of the model_type";
             self.note(CONFIG, message.into());

@@ -192,14 +192,8 @@ impl Reader<'_> {
         }
         self.check_kind(&config)?;
         let hidden_size = self.hidden_size(&config)?;
-        let mut own = self.own_modules(&config, hidden_size)?;
-        let full_dim = self.shapes(&own, hidden_size)?[SENTENCE].width();
-        if overrides.dim.is_none() {
-            own.extend(self.truncate_dim(full_dim)?.map(Module::Cut));
-        }
-        self.check_dim(full_dim, overrides.dim)?;
-        let modules = overridden(own, overrides, full_dim);
-        let shapes = self.shapes(&modules, hidden_size)?;
+        let own = self.own_modules(&config, hidden_size)?;
+        let (modules, shapes) = self.overridden_modules(own, overrides, hidden_size)?;
         let transformer = self.transformer_file()?;
         let tokenizer_config = self.json(TOKENIZER_CONFIG)?.unwrap_or(Value::Null);
         let model_limit = self.max_tokens(&config, &transformer, &tokenizer_config);
@@ -267,7 +261,25 @@ impl Reader<'_> {
         }
     }
 
-    pub(super) fn check_dim(&self, full_dim: usize, wanted: Option<usize>) -> Result<()> {
+    /// Returns the modules with the overrides, and the features at their end. `own` are those that
+    /// the files list; a cut that the files name elsewhere comes behind them.
+    pub(super) fn overridden_modules(
+        &self,
+        mut own: Vec<Module>,
+        overrides: &Overrides,
+        hidden_size: usize,
+    ) -> Result<(Vec<Module>, Shapes)> {
+        let full_dim = self.shapes(&own, hidden_size)?[SENTENCE].width();
+        if overrides.dim.is_none() {
+            own.extend(self.truncate_dim(full_dim)?.map(Module::Cut));
+        }
+        self.check_dim(full_dim, overrides.dim)?;
+        let modules = overridden(own, overrides, full_dim);
+        let shapes = self.shapes(&modules, hidden_size)?;
+        Ok((modules, shapes))
+    }
+
+    fn check_dim(&self, full_dim: usize, wanted: Option<usize>) -> Result<()> {
         match wanted {
             Some(dim) if dim == 0 || dim > full_dim => {
                 let why = format!("{dim}: the model's vectors have 1 to {full_dim} components");
@@ -279,7 +291,7 @@ impl Reader<'_> {
 
     /// Returns the number of components that the model's files keep, if it is less than `full_dim`.
     /// sentence-transformers does not rescale the cut vector.
-    pub(super) fn truncate_dim(&self, full_dim: usize) -> Result<Option<usize>> {
+    fn truncate_dim(&self, full_dim: usize) -> Result<Option<usize>> {
         let own = self.json(PROMPTS)?.filter(|_| self.files.path(MODULES).is_some());
         match &own.unwrap_or(Value::Null)["truncate_dim"] {
             Value::Null => Ok(None),

@@ -12,6 +12,8 @@
 //! peak memory is the backend's need for one batch per thread, plus the vectors that the sink
 //! keeps.
 
+mod loading;
+
 use std::ops::Range;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -19,17 +21,16 @@ use ndarray::{Array2, ArrayView2, Axis, s};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
-use super::backend::{choose, load_backend};
 use super::batches::{Tokens, Work};
+use super::lengths::Lengths;
 use super::local_options::LocalEncoderOptions;
 use super::pipeline::{Features, Pipeline};
-use super::static_model::{check_options, load_table};
 use super::tokenized::TokenizedText;
 use super::tokenizer::TextTokenizer;
 use super::version::arithmetic_version;
 use super::{
-    Contract, Embeddings, EncodedLengths, EncodedText, Encoder, Engine, ModelInfo, ModelKind, Overrides, Precision,
-    Reading, Role, TextSink, Token, TokenEncoder,
+    Contract, Embeddings, EncodedLengths, EncodedText, Encoder, Engine, ModelInfo, Overrides, Precision, Role,
+    TextSink, Token, TokenEncoder,
 };
 use crate::call::{Call, Usage};
 use crate::candle_backend::Device;
@@ -59,129 +60,11 @@ pub struct LocalEncoder {
     /// Length in tokens of the longest text that the backend was loaded for. Only the native engine
     /// takes longer ones.
     loaded_tokens: usize,
-    /// True if a [`Reading`] differs from the files and the options.
+    /// True if a [`Reading`](super::Reading) differs from the files and the options.
     reads_otherwise: bool,
 }
 
 impl LocalEncoder {
-    /// Loads a model.
-    ///
-    /// The errors of [`Contract::read`]; [`Error::UnsupportedArchitecture`]; [`Error::ModelFile`]
-    /// when weights or tokenizer are unusable; [`Error::Device`] when the device is missing;
-    /// [`Error::InvalidArgument`] for options out of range.
-    pub fn load(files: ModelFiles, options: LocalEncoderOptions) -> Result<Self> {
-        if ModelKind::of(&files)? == ModelKind::CrossEncoder {
-            return Err(Error::InvalidArgument(format!(
-                "{} is a cross-encoder: it reads query and document together and has no embeddings",
-                files.name
-            ))
-            .advised(Remedy::RerankWithIt));
-        }
-        let contract = Contract::read(&files, &options.overrides)?;
-        if options.batch_tokens == 0 {
-            return Err(Error::InvalidOption { option: "batch_tokens", why: "must be at least 1".into() });
-        }
-        let threads = Threads::new(options.threads)?;
-        let arithmetic = match contract.table {
-            Some(_) => check_options(&files.name, &options)?,
-            None => choose(&contract.config, &options)?,
-        };
-        let (engine, precision) = arithmetic;
-        let load = || {
-            if let Some(source) = &contract.table {
-                let tokenizer = TextTokenizer::load(&files, &contract)?;
-                let table = load_table(&files, source, tokenizer.shared().inner())?;
-                return Ok::<_, Error>((tokenizer, Box::new(table) as Box<dyn Backend>));
-            }
-            let longest = contract.longest_text();
-            let (device, batch_tokens) = (options.device, options.batch_tokens);
-            let backend = || load_backend(&files, &contract.config, arithmetic, device, longest, batch_tokens);
-            let (tokenizer, backend) = rayon::join(|| TextTokenizer::load(&files, &contract), backend);
-            Ok((tokenizer?, backend?))
-        };
-        let loaded = threads.run(load)?;
-        let pipeline = Pipeline::load(&files, &contract.modules, contract.hidden_size)?;
-        let (tokenizer, backend) = loaded?;
-        if let Some(tokens) = contract.longest_partly_seen() {
-            backend.check_expanded(tokens)?;
-        }
-        if backend.hidden_size() != contract.hidden_size {
-            let (found, said) = (backend.hidden_size(), contract.hidden_size);
-            let message =
-                format!("it gives two widths of a hidden state, {said} and {found}; the weights have {found}");
-            return Err(Error::ModelFile { path: files.dir.join("config.json"), message });
-        }
-        Ok(Self {
-            tokenizer,
-            loaded_tokens: contract.longest_text(),
-            backend: backend.into(),
-            contract,
-            engine,
-            precision,
-            pipeline,
-            files,
-            options,
-            threads,
-            fingerprint: OnceLock::new(),
-            files_fingerprint: Arc::default(),
-            reads_otherwise: false,
-        })
-    }
-
-    /// Returns the same model with other options for reading texts. It shares weights, threads and
-    /// vocabulary and reads no file: this takes microseconds.
-    ///
-    /// # Errors
-    /// [`Error::InvalidOption`] for an option that does not apply to the model, and for a value out
-    /// of range.
-    pub fn with_reading(&self, reading: &Reading) -> Result<Self> {
-        let contract = self.contract.reading(reading, &self.files.name)?;
-        if self.engine == Engine::Candle && contract.longest_text() > self.loaded_tokens {
-            let (tokens, loaded) = (contract.max_tokens, self.loaded_tokens);
-            let why = format!("{tokens}: candle's tables are for the {loaded} tokens that the model was loaded with");
-            return Err(Error::InvalidOption { option: "max_tokens", why });
-        }
-        let reads_otherwise = self.reads_otherwise || *reading != Reading::default();
-        Ok(Self { reads_otherwise, ..self.with_contract(contract, self.options.clone())? })
-    }
-
-    /// Returns the same model with these overrides instead of those it was loaded with. Weights and
-    /// threads are shared.
-    ///
-    /// # Errors
-    /// The errors of [`Contract::read`]; for texts that are longer than the model was loaded for,
-    /// those of [`LocalEncoder::load`].
-    pub fn with_overrides(&self, overrides: Overrides) -> Result<Self> {
-        let contract = Contract::read(&self.files, &overrides)?;
-        let options = LocalEncoderOptions { overrides, ..self.options.clone() };
-        if self.engine == Engine::Candle && contract.longest_text() > self.loaded_tokens {
-            return Self::load(self.files.clone(), options);
-        }
-        if let Some(tokens) = contract.longest_partly_seen() {
-            self.backend.check_expanded(tokens)?;
-        }
-        self.with_contract(contract, options)
-    }
-
-    fn with_contract(&self, contract: Contract, options: LocalEncoderOptions) -> Result<Self> {
-        let files = self.files.clone();
-        Ok(Self {
-            tokenizer: self.tokenizer.with_contract(&contract)?,
-            backend: Arc::clone(&self.backend),
-            loaded_tokens: self.loaded_tokens,
-            engine: self.engine,
-            precision: self.precision,
-            pipeline: self.pipeline.changed(&self.contract.modules, &files, &contract.modules, contract.hidden_size)?,
-            threads: self.threads.clone(),
-            contract,
-            files,
-            options,
-            fingerprint: OnceLock::new(),
-            files_fingerprint: Arc::clone(&self.files_fingerprint),
-            reads_otherwise: false,
-        })
-    }
-
     /// Returns the overrides that the model was loaded with.
     pub fn overrides(&self) -> &Overrides {
         &self.options.overrides
@@ -217,7 +100,7 @@ impl LocalEncoder {
         self.contract.table.is_some()
     }
 
-    /// Returns the bytes that the weights take. Models with another [`Reading`] share them.
+    /// Returns the bytes that the weights take. Models with another [`Reading`](super::Reading) share them.
     pub fn memory(&self) -> ModelMemory {
         self.backend.memory()
     }
@@ -374,31 +257,6 @@ pub(super) fn files_fingerprint<'a>(kept: &'a OnceLock<String>, files: &ModelFil
     }
     let fingerprint = files.fingerprint()?;
     Ok(kept.get_or_init(|| fingerprint))
-}
-
-/// The lengths of texts, collected from many threads.
-pub(super) struct Lengths(Mutex<EncodedLengths>);
-
-impl Lengths {
-    pub(super) fn new(texts: usize) -> Self {
-        let zeros = || vec![0; texts];
-        let (tokens, own, unknown, truncated) = (zeros(), zeros(), zeros(), vec![false; texts]);
-        Self(Mutex::new(EncodedLengths { tokens, own, unknown, truncated }))
-    }
-
-    /// Notes text `index`: `tokens` went into the model, `own` of them are the text's, and
-    /// `unknown` of those are outside the vocabulary.
-    pub(super) fn note(&self, index: usize, (tokens, own): (usize, usize), unknown: u32, truncated: bool) {
-        let mut lengths = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        lengths.tokens[index] = tokens as u32;
-        lengths.own[index] = own as u32;
-        lengths.unknown[index] = unknown;
-        lengths.truncated[index] = truncated;
-    }
-
-    pub(super) fn into_inner(self) -> EncodedLengths {
-        self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// Returns the sequences in the backend's form.

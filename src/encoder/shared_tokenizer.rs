@@ -167,8 +167,9 @@ impl SharedTokenizer {
     }
 
     /// Returns the byte range of the first `most` tokens of a text, or of the last `most` if
-    /// `of_end`. Returns the whole text if it has no more tokens.
-    pub fn part(&self, text: &str, most: usize, of_end: bool) -> Result<Range<usize>> {
+    /// `of_end`. Returns the whole text if it has no more tokens, or for `None`.
+    pub fn part(&self, text: &str, most: Option<usize>, of_end: bool) -> Result<Range<usize>> {
+        let Some(most) = most else { return Ok(0..text.len()) };
         // An ASCII byte is at most one token, and one more token may stand for the beginning of a
         // text.
         if text.len() < most && text.is_ascii() {

@@ -18,7 +18,7 @@ use super::contract::{Contract, NO_LIMIT};
 use super::known_fields::{Fields, Unknown};
 use super::listed::{Listed, SENTENCE};
 use super::local_options::LocalEncoderOptions;
-use super::modules::{Module, overridden};
+use super::modules::Module;
 use super::overrides::Overrides;
 use super::pooling::Pooling;
 use super::reader::{CONFIG, MODULES, Reader, TOKENIZER};
@@ -111,13 +111,7 @@ impl Reader<'_> {
             true => own.extend(self.normalize_of_model2vec(&config, &listed)?.then(Module::normalize)),
             false => own.extend(self.behind_table(&listed, width)?),
         }
-        let full_dim = self.shapes(&own, width)?[SENTENCE].width();
-        if overrides.dim.is_none() {
-            own.extend(self.truncate_dim(full_dim)?.map(Module::Cut));
-        }
-        self.check_dim(full_dim, overrides.dim)?;
-        let modules = overridden(own, overrides, full_dim);
-        let dim = self.shapes(&modules, width)?[SENTENCE].width();
+        let (modules, shapes) = self.overridden_modules(own, overrides, width)?;
         let limit = match is_model2vec {
             true => self.limit_of_model2vec(&config)?,
             false => limit_of_tokenizer(&tokenizer.truncation),
@@ -134,7 +128,7 @@ impl Reader<'_> {
         Ok(Contract {
             model_type: if is_model2vec { "model2vec" } else { "static" }.to_owned(),
             hidden_size: width,
-            dim,
+            dim: shapes[SENTENCE].width(),
             pooling: Pooling::Mean,
             dense: modules.iter().filter_map(super::contract::dense_folder).collect(),
             normalize,

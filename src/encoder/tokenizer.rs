@@ -1,10 +1,15 @@
 //! Turns text into token ids, as the model's contract requires.
 
+#[cfg(test)]
+mod tests;
+mod windows;
+
 use std::ops::Range;
 use std::sync::Arc;
 
 use tokenizers::Encoding;
 
+use super::encoding::{first_tokens, last_tokens};
 use super::late_interaction::{trim_end, trim_start};
 use super::late_tokens::LateTokens;
 use super::reader::TOKENIZER;
@@ -20,21 +25,6 @@ use crate::{Error, Result};
 /// Number of tokens dropped before an arbitrary cut of a window's text. The cut can change tokens
 /// before it, but hardly this many.
 const UNSURE_TOKENS: usize = 64;
-
-/// The part of a window that the next window repeats, a sentence or two. A passage that one
-/// window's edge cuts is then whole in the other.
-const WINDOW_OVERLAP: usize = 4; // a quarter
-
-/// Maximum number of windows of one text: some 200 KB of English for MiniLM. The rest counts as
-/// cut, so that one huge row does not take minutes.
-const MAX_WINDOWS: usize = 256;
-
-/// The byte ranges of the text's own tokens; at most as many as the model takes.
-struct Located {
-    ranges: Vec<Range<usize>>,
-    /// The start of the first token that the model does not take.
-    next: Option<usize>,
-}
 
 /// The tokens of a text that the model takes.
 struct Beginning {
@@ -70,24 +60,6 @@ pub(crate) struct TextTokenizer {
     /// True if truncation cuts the beginning of a text, not its end.
     cuts_left: bool,
     caps: Caps,
-}
-
-impl Located {
-    /// Returns the end of the last whole token, if there are more tokens than the model takes. Byte
-    /// tokens can share a character with the next token, and a text that ends with such a character
-    /// has one token more.
-    fn end(&self) -> Option<usize> {
-        let mut next = self.next?;
-        let mut last = self.ranges.last()?;
-        for range in self.ranges.iter().rev() {
-            last = range;
-            if range.end <= next {
-                break;
-            }
-            next = range.start;
-        }
-        Some(last.end)
-    }
 }
 
 impl TextTokenizer {
@@ -213,10 +185,7 @@ impl TextTokenizer {
 
     /// Returns the byte range of the text that the cap of its role allows.
     fn part(&self, text: &str, role: Role) -> Result<Range<usize>> {
-        match self.caps.most(role) {
-            Some(most) => self.shared.part(text, most, self.cuts_left),
-            None => Ok(0..text.len()),
-        }
+        self.shared.part(text, self.caps.most(role), self.cuts_left)
     }
 
     /// Returns the number of tokens of a text that is too long, and the limit it exceeds. Both
@@ -287,55 +256,6 @@ impl TextTokenizer {
     /// prompt and text together is cut, and the contract leaves none in front of a prompt.
     fn cut_in_front(&self, prompt: &str, text: &str) -> usize {
         if self.late.is_some() && prompt.is_empty() { text.len() - trim_start(text).len() } else { 0 }
-    }
-
-    /// Returns the byte ranges of windows of the text, each short enough for the model and
-    /// beginning at a word. Each window but the first repeats the last quarter of the one before.
-    /// There are at most [`MAX_WINDOWS`]. A text that fits is one range.
-    ///
-    /// Tokenizes a little more than a window at a time, so that memory does not depend on the
-    /// text's length.
-    pub(crate) fn windows(&self, text: &str, role: Role) -> Result<Vec<Range<usize>>> {
-        let part = self.part(text, role)?;
-        let mut windows = self.windows_of_part(&text[part.clone()], role)?;
-        windows.iter_mut().for_each(|window| *window = window.start + part.start..window.end + part.start);
-        Ok(windows)
-    }
-
-    fn windows_of_part(&self, text: &str, role: Role) -> Result<Vec<Range<usize>>> {
-        let mut windows = Vec::new();
-        let mut start = 0;
-        // No token is shorter than a byte, so most texts need no tokenizing here.
-        while text.len() - start >= self.limit(role).saturating_sub(self.prompt(role).len()) {
-            let piece = self.characters(&text[start..], role);
-            let located = self.located(piece, role, BYTES_PER_TOKEN / 4, Ends::Anywhere)?;
-            let is_cut = start + piece.len() < text.len();
-            let Some(end) = located.end().or(is_cut.then_some(piece.len())) else { break };
-            let end = start + end;
-            windows.push(start..end);
-            if windows.len() == MAX_WINDOWS {
-                return Ok(windows);
-            }
-            let repeated = located.ranges.len() - located.ranges.len() / WINDOW_OVERLAP;
-            let begins_word = |range: &&Range<usize>| text[..start + range.start].ends_with(char::is_whitespace);
-            let next = located.ranges[repeated..].iter().find(begins_word).map_or(end, |range| start + range.start);
-            // A prompt that fills the limit leaves no room for the text.
-            if next <= start {
-                break;
-            }
-            start = next;
-        }
-        windows.push(start..text.len());
-        Ok(windows)
-    }
-
-    /// Locates as many tokens as the model takes.
-    fn located(&self, text: &str, role: Role, bytes_per_token: usize, ends: Ends) -> Result<Located> {
-        let prompt = self.prompt(role);
-        let Beginning { encoding, next } = self.beginning((prompt, text), role, bytes_per_token, true, ends)?;
-        let content = self.content(&encoding, prompt);
-        let ranges = encoding.get_offsets()[content].iter().map(|&offsets| self.in_text(text, prompt, offsets));
-        Ok(Located { ranges: ranges.collect(), next: next.map(|offsets| self.in_text(text, prompt, offsets).start) })
     }
 
     /// Encodes as many tokens of prompt and text as the model takes, with the special ones. Only a
@@ -428,132 +348,5 @@ impl TextTokenizer {
         let (prompt_bytes, cut) = (self.prompt_bytes(prompt), self.cut_in_front(prompt, text));
         let place = |at: usize| text.floor_char_boundary((at + cut).saturating_sub(prompt_bytes).min(text.len()));
         place(from)..place(to)
-    }
-}
-
-/// Returns the first tokens of an encoding without special tokens.
-pub(super) fn first_tokens(encoding: &Encoding, count: usize) -> Encoding {
-    tokens_in(encoding, 0..count.min(encoding.len()))
-}
-
-/// Returns the last tokens of an encoding without special tokens.
-pub(super) fn last_tokens(encoding: &Encoding, count: usize) -> Encoding {
-    tokens_in(encoding, encoding.len().saturating_sub(count)..encoding.len())
-}
-
-fn tokens_in(encoding: &Encoding, range: Range<usize>) -> Encoding {
-    Encoding::new(
-        encoding.get_ids()[range.clone()].to_vec(),
-        encoding.get_type_ids()[range.clone()].to_vec(),
-        encoding.get_tokens()[range.clone()].to_vec(),
-        encoding.get_word_ids()[range.clone()].to_vec(),
-        encoding.get_offsets()[range.clone()].to_vec(),
-        encoding.get_special_tokens_mask()[range.clone()].to_vec(),
-        encoding.get_attention_mask()[range].to_vec(),
-        Vec::new(),
-        Default::default(),
-    )
-}
-
-pub(super) fn failed(message: &(impl std::fmt::Display + ?Sized)) -> Error {
-    Error::Compute { context: "tokenizing failed".into(), message: message.to_string() }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::path::Path;
-    use std::sync::atomic::Ordering;
-
-    use tokenizers::TruncationParams;
-
-    use super::super::cuts::tests::{TEXTS, TOKENIZERS, repeated};
-    use super::super::{Contract, Overrides};
-    use super::*;
-    use crate::store::{ModelSpec, ModelStore, StoreOptions};
-
-    fn load(model: &str, max_tokens: usize) -> TextTokenizer {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("models").join(model);
-        let store = ModelStore::new(StoreOptions::from_env().unwrap());
-        let files = store.get(&ModelSpec::parse(folder.to_str().unwrap()).unwrap()).unwrap();
-        let overrides = Overrides { max_tokens: Some(max_tokens), ..Overrides::default() };
-        TextTokenizer::load(&files, &Contract::read(&files, &overrides).unwrap()).unwrap()
-    }
-
-    /// Returns the bytes tokenized for a text: in windows, and with truncation.
-    fn work(tokenizer: &TextTokenizer, text: &str) -> [usize; 2] {
-        let spent = |task: &dyn Fn()| {
-            tokenizer.shared.work.store(0, Ordering::Relaxed);
-            task();
-            tokenizer.shared.work.load(Ordering::Relaxed)
-        };
-        let windows = spent(&|| drop(tokenizer.windows(text, Role::Document).unwrap()));
-        [windows, spent(&|| drop(tokenizer.tokenize(text, Role::Document).unwrap()))]
-    }
-
-    #[test]
-    fn work_grows_with_the_length_in_every_script() {
-        // A window takes eight bytes per token, and four times as many if these hold too few
-        // tokens.
-        const TRY: usize = 64 * BYTES_PER_TOKEN / 4;
-        // The last window may be short. A place to cut may be up to 2,048 bytes behind the
-        // requested length.
-        const ONCE: usize = 5 * (TRY + 2_048);
-        for model in TOKENIZERS {
-            let tokenizer = load(model, 64);
-            let room = tokenizer.room(Role::Document);
-            for text in TEXTS {
-                let mut before = usize::MAX / 7;
-                for length in [10_000, 40_000] {
-                    let text = repeated(text, length);
-                    let [windows, cut] = work(&tokenizer, &text);
-                    let said = format!("{model}: {windows} bytes for windows of {length}: {text:.20}");
-                    // With one try a window has `room` tokens of at least a byte: TRY / room bytes
-                    // for each of the text, 8.3. With two, TRY bytes held no more than room +
-                    // UNSURE_TOKENS, so a window has room times as many: 10.2.
-                    let most = 5 * (room + UNSURE_TOKENS) * text.len() / room;
-                    // Four times the length. Windows that need a second try come at other places; a
-                    // square would be 16 times as much.
-                    assert!(windows <= most + ONCE && windows <= 6 * before + ONCE, "{said}");
-                    assert!(cut <= 7 * text.len() / 3, "{model}: {cut} bytes for cutting {length}: {:.20}", text);
-                    before = windows;
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn a_cut_text_has_the_first_tokens_of_the_whole() {
-        for model in TOKENIZERS {
-            let tokenizer = load(model, 40);
-            // The library's own truncation of the whole text.
-            let mut whole = tokenizer.shared.inner().clone();
-            whole.with_truncation(Some(TruncationParams { max_length: 40, ..Default::default() })).unwrap();
-            for text in TEXTS {
-                let text = repeated(text, 12_000);
-                let found = tokenizer.tokenize(&text, Role::Document).unwrap();
-                let expected = whole.encode_fast(format!("{}{text}", tokenizer.document_prompt), true).unwrap();
-                assert_eq!(found.ids, expected.get_ids(), "{model}: {text:.20}");
-                assert_eq!(found.truncated, !expected.get_overflowing().is_empty(), "{model}: {text:.20}");
-            }
-        }
-    }
-
-    #[test]
-    fn windows_cover_a_text_and_fit() {
-        for model in TOKENIZERS {
-            let tokenizer = load(model, 64);
-            for text in TEXTS {
-                let text = repeated(text, 5_000);
-                let windows = tokenizer.windows(&text, Role::Document).unwrap();
-                let mut end = 0;
-                for window in &windows {
-                    assert!(window.start <= end && window.end > end, "{model}: {windows:?}");
-                    end = window.end;
-                    let piece = tokenizer.tokenize(&text[window.clone()], Role::Document).unwrap();
-                    assert!(!piece.truncated, "{model}: {window:?} of {:.20}", text);
-                }
-                assert_eq!(end, text.len());
-            }
-        }
     }
 }

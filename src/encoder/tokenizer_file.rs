@@ -1,5 +1,7 @@
 //! Reads tokenizer.json. Damage in it is an error, even where the tokenizers crate panics.
 
+use std::fmt;
+
 use tokenizers::{Encoding, PostProcessor, PostProcessorWrapper, Tokenizer};
 
 use super::reader::TOKENIZER;
@@ -59,6 +61,10 @@ fn read_from(files: &ModelFiles, file: &str, max_tokens: Option<usize>, pairs: b
 
 /// Calls `encode`. An error or panic of the tokenizers library becomes an error of ours.
 pub(super) fn encoded(encode: impl FnOnce() -> tokenizers::Result<Encoding>) -> Result<Encoding> {
-    let failed = |message: String| Error::Compute { context: "tokenizing failed".into(), message };
-    foreign::call(encode).map_err(failed)?.map_err(|e| failed(e.to_string()))
+    foreign::call(encode).map_err(|e| failed(&e))?.map_err(|e| failed(&e))
+}
+
+/// Returns the error that a text cannot be tokenized.
+pub(super) fn failed(message: &(impl fmt::Display + ?Sized)) -> Error {
+    Error::Compute { context: "tokenizing failed".into(), message: message.to_string() }
 }

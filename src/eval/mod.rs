@@ -41,6 +41,8 @@ mod comparison;
 mod csv;
 mod evaluation;
 mod graded;
+#[cfg(feature = "diagnose")]
+mod judgements_document;
 mod measure;
 mod measured;
 mod names;
@@ -57,6 +59,8 @@ pub use agreement::{
 pub use comparison::{Comparison, TIE, Test, compare, curve_cutoffs};
 pub use evaluation::{Evaluation, evaluate, evaluate_file, evaluate_run};
 pub use graded::{GradedList, untied_scores};
+#[cfg(feature = "diagnose")]
+pub(crate) use judgements_document::JudgementsDocument;
 pub use measure::{Measure, MeasureKind};
 #[cfg(test)]
 pub(crate) use measured::MeasuredDocument;

@@ -9,16 +9,20 @@
 //! depends only on the text. So the finished files equal those of an uninterrupted build, byte for
 //! byte.
 
-use std::fs::{self, File, TryLockError};
+#[cfg(test)]
+mod tests;
+
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use super::deletion::mark_deleted;
 use super::folder::{
-    BUILDING, JOURNAL, LOCK, SEGMENT, refuse_foreign_parts, refuse_other_files, remove_building, remove_segment, tidy,
+    BUILDING, JOURNAL, SEGMENT, refuse_foreign_parts, refuse_other_files, remove_building, remove_segment, tidy,
 };
 use super::journal::{Journal, Plan, Record, hash_texts};
+use super::lock::WriterLock;
 use super::manifest::{Dtype, IndexModel, Manifest, SegmentEntry, segment_name};
-use super::segment::{NewRow, Segment, SegmentWriter, write_deletions};
+use super::segment::{NewRow, Segment, SegmentWriter};
 use super::vectors::RowVector;
 use super::{Index, tokens};
 use crate::call::Call;
@@ -362,197 +366,5 @@ impl IndexBuilder {
             rows.extend(old.find(id?)?);
         }
         mark_deleted(&self.folder, manifest, old, &rows)
-    }
-}
-
-/// Deletes rows by their ids and returns their number. It writes a file of marks beside each
-/// affected segment, then the manifest. Building the index again frees the space.
-///
-/// # Errors
-/// [`Error::InvalidArgument`] for an id that the index does not have or no longer has, and if
-/// another process writes; [`Error::Io`]. The index is then unchanged.
-pub fn delete(folder: impl AsRef<Path>, ids: &[impl AsRef<str>]) -> Result<u64> {
-    let folder = folder.as_ref();
-    Manifest::read(folder)?;
-    let _lock = WriterLock::take(folder)?;
-    let index = Index::open(folder)?;
-    let find = |id: &str| {
-        if let Some(row) = index.find(id)? {
-            return Ok(row);
-        }
-        let before = if index.was_deleted(id)? { "; its row was deleted before" } else { "" };
-        let shown = folder.display();
-        Err(Error::InvalidArgument(format!("the index {shown} has no id '{id}'; nothing was deleted{before}")))
-    };
-    let mut rows: Vec<u64> = ids.iter().map(|id| find(id.as_ref())).collect::<Result<_>>()?;
-    rows.sort_unstable();
-    rows.dedup();
-    if rows.is_empty() {
-        return Ok(0);
-    }
-    let mut manifest = index.manifest.clone();
-    manifest.generation += 1;
-    mark_deleted(folder, &mut manifest, &index, &rows)?;
-    manifest.write(folder)?;
-    tidy(folder, &manifest);
-    Ok(rows.len() as u64)
-}
-
-/// Writes the marks of these rows and of those already deleted to new files, and names them in the
-/// manifest.
-fn mark_deleted(folder: &Path, manifest: &mut Manifest, index: &Index, rows: &[u64]) -> Result<()> {
-    let mut bits: Vec<Option<Vec<u8>>> = index.segments.iter().map(|_| None).collect();
-    for &row in rows {
-        let (segment, row) = index.place(row)?;
-        let bits = bits[segment].get_or_insert_with(|| index.segments[segment].deleted_bits());
-        bits[row as usize / 8] |= 1 << (row % 8);
-    }
-    let generation = manifest.generation;
-    for (entry, bits) in manifest.segments.iter_mut().zip(bits) {
-        if let Some(bits) = bits {
-            entry.deletions = Some(write_deletions(&folder.join(&entry.name), generation, &bits)?);
-        }
-    }
-    Ok(())
-}
-
-/// The lock of an index's writer: only one process changes an index at a time. The system releases
-/// the lock when the process ends, however it ends.
-struct WriterLock {
-    _file: File,
-}
-
-impl WriterLock {
-    fn take(folder: &Path) -> Result<Self> {
-        let path = folder.join(LOCK);
-        if fs::symlink_metadata(&path).is_ok_and(|found| !found.is_file()) {
-            let error = std::io::Error::new(
-                std::io::ErrorKind::InvalidInput,
-                "it is not a regular file, so it is not nearsort's",
-            );
-            return Err(Error::io("open", path)(error));
-        }
-        let file = File::options().create(true).append(true).open(&path).map_err(Error::io("open", &path))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self { _file: file }),
-            Err(TryLockError::WouldBlock) => Err(Error::InvalidArgument(format!(
-                "another process is changing the index {}; wait until it is done",
-                folder.display()
-            ))),
-            Err(TryLockError::Error(error)) => Err(Error::io("lock", path)(error)),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::encoder::Embeddings;
-    use crate::io::durable::take_steps;
-
-    struct Ones;
-
-    impl Encoder for Ones {
-        fn dim(&self) -> usize {
-            4
-        }
-        fn max_tokens(&self) -> usize {
-            9
-        }
-        fn fingerprint(&self) -> Result<String> {
-            Ok("ones".into())
-        }
-        fn encode(&self, texts: &[&str], _: Role) -> Result<Embeddings> {
-            let (tokens, truncated) = (vec![1; texts.len()], vec![false; texts.len()]);
-            Ok(Embeddings { vectors: ndarray::Array2::ones((texts.len(), 4)), tokens, truncated })
-        }
-    }
-
-    fn build(folder: &Path, id: &str, replace: bool) {
-        let model = IndexModel::of_encoder(&Ones, ["", ""]).unwrap();
-        let options = BuildOptions { dtype: Dtype::F32, tokens: false, replace, restart: false };
-        let mut builder = IndexBuilder::build(folder, &model, options).unwrap();
-        builder.push_chunk(&Ones, &[(id, "text")], &Call::new()).unwrap();
-        builder.finish().unwrap();
-    }
-
-    /// After a loss of power at any moment, the manifest names only files that are on the disk and
-    /// were not removed.
-    #[test]
-    fn everything_is_on_the_disk_before_what_relies_on_it() {
-        let folder = tempfile::tempdir().unwrap();
-        build(folder.path(), "old", false);
-        take_steps();
-        build(folder.path(), "new", true);
-        let steps = take_steps();
-        let index = folder.path().file_name().unwrap().to_str().unwrap().to_owned();
-        let place = |wanted: String, after: usize| {
-            let found = steps[after..]
-                .iter()
-                .position(|step| step.starts_with("sync ") && step.ends_with(&wanted) || *step == wanted);
-            after + found.unwrap_or_else(|| panic!("no '{wanted}' after {after} in {steps:#?}"))
-        };
-        let sealed = place("segment/vectors".into(), 0);
-        let moved = place(format!("rename building/segment to {index}/segment-000002"), sealed);
-        let names = place(format!("/{index}"), moved);
-        let gone = place("/building".into(), moved);
-        let manifest = steps.iter().position(|step| step.ends_with(&format!("to {index}/manifest.json"))).unwrap();
-        assert!(names < manifest && gone < manifest, "{steps:#?}");
-        let named = place(format!("/{index}"), manifest);
-        let removed = steps.iter().rposition(|step| step.starts_with("remove segment-000001/")).unwrap();
-        let first_removed = steps.iter().position(|step| step.starts_with("remove segment-000001/")).unwrap();
-        assert!(named < first_removed && first_removed <= removed, "{steps:#?}");
-        assert_eq!(steps[removed], "remove segment-000001/id-table", "{steps:#?}");
-        let forgotten = place("remove building/journal".into(), named);
-        assert!(forgotten > named);
-    }
-
-    /// The marks of deleted rows are on the disk, under their name, before the manifest names them.
-    /// The old ones are removed after that.
-    #[test]
-    fn marks_are_on_the_disk_before_the_manifest_names_them() {
-        let folder = tempfile::tempdir().unwrap();
-        let model = IndexModel::of_encoder(&Ones, ["", ""]).unwrap();
-        let options = BuildOptions { dtype: Dtype::F32, tokens: false, replace: false, restart: false };
-        let mut builder = IndexBuilder::build(folder.path(), &model, options).unwrap();
-        builder.push_chunk(&Ones, &[("a", "text"), ("b", "text"), ("c", "text")], &Call::new()).unwrap();
-        builder.finish().unwrap();
-        delete(folder.path(), &["a"]).unwrap();
-        take_steps();
-        delete(folder.path(), &["b"]).unwrap();
-        let steps = take_steps();
-        let place = |wanted: &str| {
-            let found = steps.iter().position(|step| step.contains(wanted));
-            found.unwrap_or_else(|| panic!("no '{wanted}' in {steps:#?}"))
-        };
-        let order = [
-            place("sync segment-000001/deleted-000003"),
-            steps.iter().position(|step| step.starts_with("sync ") && step.ends_with("/segment-000001")).unwrap(),
-            place("/manifest.json"),
-            place("remove segment-000001/deleted-000002"),
-        ];
-        assert!(order.is_sorted(), "{order:?}: {steps:#?}");
-    }
-
-    /// Vectors of another length, with correct checksums: the program that made the index was
-    /// wrong.
-    #[test]
-    fn a_score_that_no_two_vectors_have_is_an_error_that_names_the_block() {
-        let folder = tempfile::tempdir().unwrap();
-        build(folder.path(), "a", false);
-        let mut manifest = Manifest::read(folder.path()).unwrap();
-        let mut file =
-            super::super::blocks::BlockWriter::create(&folder.path().join("segment-000001/vectors")).unwrap();
-        let row: Vec<u8> = (0..16).flat_map(|at| if at < 4 { 0.6_f32 } else { 0.0 }.to_le_bytes()).collect();
-        file.write(&row).unwrap();
-        manifest.segments[0].files.insert("vectors".into(), file.seal().unwrap());
-        manifest.write(folder.path()).unwrap();
-        let index = Index::open(folder.path()).unwrap();
-        for count in [1, 8] {
-            let queries = ndarray::Array2::ones((count, 4));
-            let message = index.search(queries.view(), 1).unwrap_err().to_string();
-            assert!(message.contains("cosines from -1 to 1") && message.contains("row 0 (block 0)"), "{message}");
-            assert!(message.contains("segment-000001/vectors"), "{message}");
-        }
     }
 }

@@ -12,7 +12,8 @@
 //! continues. Each file has checksums of its blocks ([`Index::damages`]).
 //!
 //! The parts: `manifest`, `segment` (files and their content), `vectors` (the storage of a vector),
-//! `tokens` (token vectors), `builder` and `journal` (crash safety), `search`, `scorer`.
+//! `tokens` (token vectors), `builder`, `journal` and `lock` (crash safety), `deletion`, `search`,
+//! `scorer`.
 //!
 //! # Rows
 //! A row is a text of the corpus. Rows are numbered through all segments in the order in which they
@@ -26,8 +27,10 @@
 
 mod blocks;
 mod builder;
+mod deletion;
 mod folder;
 mod journal;
+mod lock;
 mod manifest;
 mod names;
 mod scorer;
@@ -39,7 +42,8 @@ mod vectors;
 use std::path::{Path, PathBuf};
 
 pub use blocks::{Damage, FileEntry};
-pub use builder::{BuildOptions, IndexBuilder, delete};
+pub use builder::{BuildOptions, IndexBuilder};
+pub use deletion::delete;
 pub use manifest::{Dtype, IndexModel};
 pub use scorer::{IndexQuery, IndexScorer};
 

@@ -1,6 +1,7 @@
 //! Error messages for broken JSON and for rows with too many fields.
 
-use super::json::{Broken, Flaw, MAX_FIELDS};
+use super::json::MAX_FIELDS;
+use super::json_syntax::{Broken, Flaw};
 
 /// Returns how many lines below the start of the text the error is, and the message.
 pub(super) fn broken_message(text: &str, Broken { at, flaw }: Broken) -> (u64, String) {

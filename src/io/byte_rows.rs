@@ -1,8 +1,8 @@
 //! Rows of one input that is read as bytes: text, JSONL, JSON, CSV, TSV.
 
-use super::format::{InputFormat, UTF8_BOM};
+use super::format::UTF8_BOM;
 use super::parser::{Fault, RowParser};
-use super::record::{ArrayElements, CsvRecords, Input, RawRow, Stop};
+use super::record::{Cutter, Input, RawRow, Stop};
 use super::row::Row;
 use super::source::Source;
 use crate::{Error, Result};
@@ -18,23 +18,13 @@ pub(super) struct ByteRows {
     compressed: bool,
 }
 
-enum Cutter {
-    Lines,
-    Elements(ArrayElements),
-    Csv(Box<CsvRecords>),
-}
-
 impl ByteRows {
     /// Creates the rows of `source`. `parser` has the format.
     pub fn new(source: Source, parser: RowParser) -> Self {
         let start = if source.head.starts_with(UTF8_BOM) { UTF8_BOM.len() } else { 0 };
         Self {
             input: Input::new(source.head, start, source.rest, parser.max_row_bytes),
-            cutter: match parser.format {
-                InputFormat::Json => Cutter::Elements(ArrayElements::default()),
-                InputFormat::Csv => Cutter::Csv(Box::new(CsvRecords::new(parser.delimiter()))),
-                _ => Cutter::Lines,
-            },
+            cutter: Cutter::of(parser.format, parser.delimiter()),
             parser,
             raw: RawRow::default(),
             holds_row: false,
@@ -59,7 +49,7 @@ impl ByteRows {
     /// True if a row's bytes can be read in the file itself: rows are lines, and the file is not
     /// compressed.
     pub fn has_addresses(&self) -> bool {
-        matches!(self.cutter, Cutter::Lines) && !self.compressed
+        self.cutter.cuts_lines() && !self.compressed
     }
 
     /// Reads the next row, `None` at the end. `number` counts the rows begun.
@@ -93,12 +83,7 @@ impl ByteRows {
         if std::mem::take(&mut self.holds_row) {
             return Ok(true);
         }
-        let found = match &mut self.cutter {
-            Cutter::Lines => self.input.next_line(&mut self.raw).map_err(Stop::Io),
-            Cutter::Elements(elements) => elements.next(&mut self.input, &mut self.raw),
-            Cutter::Csv(records) => records.next(&mut self.input, &mut self.raw).map_err(Stop::Io),
-        };
-        found.map_err(|stop| {
+        self.cutter.next(&mut self.input, &mut self.raw).map_err(|stop| {
             Fault::Fatal(match stop {
                 Stop::Io(source) => Error::io("read", &self.parser.name)(source),
                 Stop::Syntax(line, message) => self.parser.bad_row(line, message),

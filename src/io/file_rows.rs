@@ -35,7 +35,7 @@ impl FileRows {
         if let Some(delimiter) = parser.delimiter {
             parser.format = with_delimiter(parser.format, asked, delimiter)?;
         }
-        if matches!(parser.format, InputFormat::Parquet | InputFormat::Arrow) {
+        if parser.format.has_columns() {
             return Self::open_columns(source, path, parser);
         }
         match refusal(&source.head, source.compression) {

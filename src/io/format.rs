@@ -100,6 +100,11 @@ impl InputFormat {
         }
     }
 
+    /// True if an input is read as batches of columns, and not as bytes.
+    pub(super) const fn has_columns(self) -> bool {
+        matches!(self, Self::Parquet | Self::Arrow)
+    }
+
     /// Returns the format of a file's extension, `None` for an unknown one. Before `.gz` and
     /// `.zst`, the inner extension counts: `corpus.jsonl.gz` is JSONL.
     pub fn from_extension(path: &Path) -> Option<Self> {

@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::json::{self, Cut, JsonType};
+use super::json::{self, JsonType};
+use super::json_syntax::Cut;
 
 /// The value of such a field.
 #[derive(Debug, Clone, PartialEq)]

@@ -72,6 +72,7 @@ mod id_table;
 mod journal;
 mod json;
 mod json_file;
+mod json_syntax;
 mod layout;
 mod lines;
 mod merge;

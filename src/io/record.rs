@@ -6,6 +6,7 @@
 
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 
+use super::format::InputFormat;
 use super::json::MAX_FIELDS;
 use super::json_file;
 
@@ -153,6 +154,38 @@ fn fill(reader: &mut BufReader<Box<dyn Read + Send>>) -> io::Result<&[u8]> {
         }
     }
     Ok(reader.buffer())
+}
+
+/// Cuts an input into rows, as its format says.
+pub(super) enum Cutter {
+    Lines,
+    Elements(ArrayElements),
+    Csv(Box<CsvRecords>),
+}
+
+impl Cutter {
+    /// Returns the cutter of a format. `delimiter` separates the fields of CSV.
+    pub fn of(format: InputFormat, delimiter: u8) -> Self {
+        match format {
+            InputFormat::Json => Self::Elements(ArrayElements::default()),
+            InputFormat::Csv => Self::Csv(Box::new(CsvRecords::new(delimiter))),
+            _ => Self::Lines,
+        }
+    }
+
+    /// True if rows are lines.
+    pub fn cuts_lines(&self) -> bool {
+        matches!(self, Self::Lines)
+    }
+
+    /// Reads the next row's bytes. Returns false at the end.
+    pub fn next(&mut self, input: &mut Input, row: &mut RawRow) -> Result<bool, Stop> {
+        match self {
+            Self::Lines => input.next_line(row).map_err(Stop::Io),
+            Self::Elements(elements) => elements.next(input, row),
+            Self::Csv(records) => records.next(input, row).map_err(Stop::Io),
+        }
+    }
 }
 
 /// Cuts one top-level JSON array into its elements.

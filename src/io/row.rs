@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::fields::Fields;
 use super::given::{Given, GivenField};
 use super::json::JsonType;
+use super::json_syntax::Broken;
 use super::names::{FieldNames, Spot, find, nested_text, no_text};
 use super::{json, json_file};
 
@@ -73,7 +74,7 @@ pub(super) enum JsonRow<'a> {
 
 impl<'a> JsonRow<'a> {
     /// Cuts a text that is one JSON value.
-    pub fn parse(text: &'a str) -> Result<Self, json::Broken> {
+    pub fn parse(text: &'a str) -> Result<Self, Broken> {
         // Most rows are objects: their fields are cut in the pass that checks them.
         match json::begins_object(text) {
             true => given_fields(text).map(Self::Object),
@@ -82,7 +83,7 @@ impl<'a> JsonRow<'a> {
     }
 
     /// Converts a valid value to a row. An object may have too many fields.
-    pub fn of(value: &'a str) -> Result<Self, json::Broken> {
+    pub fn of(value: &'a str) -> Result<Self, Broken> {
         Ok(match JsonType::of(value) {
             JsonType::String => Self::Text(json::string(value).into_owned()),
             JsonType::Object => Self::Object(given_fields(value)?),
@@ -108,7 +109,7 @@ impl<'a> JsonRow<'a> {
 }
 
 /// Returns the fields of an object, or an error if it has too many.
-pub(super) fn given_fields(object: &str) -> Result<Vec<GivenField<'_>>, json::Broken> {
+pub(super) fn given_fields(object: &str) -> Result<Vec<GivenField<'_>>, Broken> {
     json::fields_as(object, |name, value| (name, value.into()))
 }
 

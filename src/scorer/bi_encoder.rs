@@ -8,143 +8,18 @@
 
 use std::fmt;
 use std::ops::Range;
-use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::explanation::{Explanation, Match, matches_of_words};
+use super::pieces::{Best, OfPieces, Piece, Places, lengths_of_texts, windows};
 use super::{
-    CandidateList, Parts, QueryReading, ScoreKind, Scored, ScoredList, Scorer, UnitVector, WhyNot, WindowScore,
+    CandidateList, LongText, Parts, QueryReading, ScoreKind, Scored, ScoredList, Scorer, Scoring, UnitVector, WhyNot,
     score_one_list,
 };
-use crate::blend::Blend;
 use crate::call::Call;
 use crate::encoder::{EncodedLengths, EncodedText, Encoder, ModelInfo, Role};
 use crate::similarity::{DocumentTokens, QueryTokens, cosine_similarity};
 use crate::{Error, Result};
-
-/// MaxSim's share of the hybrid score; cosine has the rest. It was chosen on three collections
-/// together, where 0.5 to 0.7 differ by less than 0.003 in nDCG@10; see benches/record. A fixed
-/// mean of raw scores ranks as well as one of per-list z-scores, and keeps a pair's score
-/// independent of the other candidates.
-pub const HYBRID_MAXSIM: f32 = 0.6;
-
-/// The margin by which a later window of a long text must beat the first. Without it a text gains
-/// by its length alone, because the highest of many windows is high by chance. With it, the
-/// beginning of a text counts a little more.
-pub const WINDOW_MARGIN: f32 = 0.03;
-
-/// Returns the score of a window that begins at `start`, less [`WINDOW_MARGIN`] unless it is the
-/// first. The result is at least -1, the lowest score, or `value` if that is lower. NaN stays NaN.
-pub fn less_window_margin(value: f32, start: usize) -> f32 {
-    let margin = if start == 0 { 0.0 } else { WINDOW_MARGIN };
-    // `max` and `min` ignore NaN and would return a score.
-    if value.is_nan() { value } else { (value - margin).max(value.min(-1.0)) }
-}
-
-/// The score computed from an encoder pass.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scoring {
-    /// Cosine similarity of the embeddings.
-    Cosine,
-    /// Late interaction of the token vectors.
-    MaxSim,
-    /// A fixed mean of both, [`HYBRID_MAXSIM`].
-    Hybrid,
-}
-
-impl Scoring {
-    /// All values.
-    pub const ALL: [Scoring; 3] = [Scoring::Cosine, Scoring::MaxSim, Scoring::Hybrid];
-
-    /// Returns the kind of the scores.
-    pub fn kind(self) -> ScoreKind {
-        match self {
-            Scoring::Cosine => ScoreKind::Cosine,
-            Scoring::MaxSim => ScoreKind::MaxSim,
-            Scoring::Hybrid => ScoreKind::Hybrid,
-        }
-    }
-
-    /// Returns the score of a pair from its cosine and its MaxSim.
-    pub fn combine(self, cosine: f32, maxsim: f32) -> f32 {
-        match self {
-            Scoring::Cosine => cosine,
-            Scoring::MaxSim => maxsim,
-            Scoring::Hybrid => (1.0 - HYBRID_MAXSIM) * cosine + HYBRID_MAXSIM * maxsim,
-        }
-    }
-
-    /// Returns the default handling of long texts. A user who asks for cosine gets the plain cosine
-    /// of the truncated text.
-    pub fn default_long_text(self) -> LongText {
-        match self {
-            Scoring::Cosine => LongText::Truncate,
-            Scoring::MaxSim | Scoring::Hybrid => LongText::Window,
-        }
-    }
-
-    /// Returns the default blend of first-stage scores. Plain cosine has none, as in
-    /// [`Scoring::default_long_text`].
-    pub fn default_blend(self) -> Blend {
-        match self {
-            Scoring::Cosine => Blend::None,
-            Scoring::MaxSim | Scoring::Hybrid => Blend::default(),
-        }
-    }
-
-    fn needs_tokens(self) -> bool {
-        self != Scoring::Cosine
-    }
-}
-
-impl fmt::Display for Scoring {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.kind().fmt(f)
-    }
-}
-
-impl FromStr for Scoring {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let known = Scoring::ALL.into_iter().find(|scoring| scoring.to_string() == text);
-        known.ok_or_else(|| {
-            Error::InvalidArgument(format!("'{text}' is not a scoring; known are cosine, maxsim and hybrid"))
-        })
-    }
-}
-
-/// The handling of a candidate that is longer than the model takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LongText {
-    /// Reads only its beginning.
-    Truncate,
-    /// Reads all of it, in windows of the model's length that overlap by a quarter. The best window
-    /// counts; a later one counts [`WINDOW_MARGIN`] less. The time is proportional to the text's
-    /// length, plus a third for the overlap.
-    Window,
-}
-
-impl fmt::Display for LongText {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            LongText::Truncate => "truncate",
-            LongText::Window => "window",
-        })
-    }
-}
-
-impl FromStr for LongText {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        match text {
-            "truncate" => Ok(LongText::Truncate),
-            "window" => Ok(LongText::Window),
-            _ => Err(Error::InvalidArgument(format!("'{text}' is not known here; known are truncate and window"))),
-        }
-    }
-}
 
 /// A scorer of candidates by the vectors of an encoder.
 pub struct BiEncoderScorer {
@@ -159,87 +34,6 @@ pub struct BiEncoderScorer {
 struct QueryVectors {
     vector: Vec<f32>,
     tokens: Option<QueryTokens>,
-}
-
-/// A text, or a window of a text.
-struct Piece {
-    text: usize,
-    range: Range<usize>,
-}
-
-/// The best piece of a pair so far.
-#[derive(Clone)]
-struct Best {
-    value: f32,
-    /// The parts of the value. A part that is not needed is 0.
-    parts: Parts,
-    /// The position among the pieces; `usize::MAX` for none yet.
-    piece: usize,
-    /// The piece's embedding, if vectors are kept.
-    vector: Option<UnitVector>,
-}
-
-impl Best {
-    const NONE: Self =
-        Self { value: f32::NEG_INFINITY, parts: Parts { cosine: 0.0, maxsim: 0.0 }, piece: usize::MAX, vector: None };
-
-    /// Returns a piece with its value, less the margin of later windows.
-    fn of(value: f32, parts: Parts, position: usize, piece: &Piece) -> Self {
-        Self { value: less_window_margin(value, piece.range.start), parts, piece: position, vector: None }
-    }
-
-    fn with_vector(self, vector: Option<UnitVector>) -> Self {
-        Self { vector, ..self }
-    }
-
-    /// Keeps the higher value, and of equal values the earlier piece. NaN wins over all values, so
-    /// that it is seen.
-    fn raise(&mut self, other: Self) {
-        let higher = other.value > self.value || (other.value == self.value && other.piece < self.piece);
-        if !self.value.is_nan() && (higher || other.value.is_nan()) {
-            *self = other;
-        }
-    }
-}
-
-/// The results of a pair's pieces.
-#[derive(Clone)]
-struct OfPieces {
-    best: Best,
-    /// Every piece with its value, if these are kept, in any order.
-    all: Vec<(usize, f32)>,
-}
-
-impl OfPieces {
-    fn add(&mut self, piece: Best, keeps_all: bool) {
-        if keeps_all {
-            self.all.push((piece.piece, piece.value));
-        }
-        self.best.raise(piece);
-    }
-}
-
-/// Returns the windows with their scores, in the text's order.
-fn windows(all: &[(usize, f32)], pieces: &[Piece]) -> Vec<WindowScore> {
-    let mut all = all.to_vec();
-    all.sort_unstable_by_key(|(piece, _)| *piece);
-    let window = |(piece, score): (usize, f32)| WindowScore { window: pieces[piece].range.clone(), score };
-    all.into_iter().map(window).collect()
-}
-
-/// For each text, its lists and its place in each.
-struct Places {
-    of_text: Vec<Vec<(usize, usize)>>,
-}
-
-impl Places {
-    fn new(lists: &[CandidateList<'_>], texts: usize) -> Self {
-        let mut of_text = vec![Vec::new(); texts];
-        for (list, candidates) in lists.iter().map(|list| list.candidates).enumerate() {
-            candidates.iter().enumerate().for_each(|(place, &text)| of_text[text].push((list, place)));
-        }
-        Self { of_text }
-    }
 }
 
 impl BiEncoderScorer {
@@ -430,29 +224,6 @@ fn check_vectors(encoder: &dyn Encoder, scoring: Scoring) -> Result<()> {
     )))
 }
 
-/// Returns the lengths of texts from those of their pieces. A text is truncated if a piece is, or
-/// if the pieces leave out its beginning or end.
-fn lengths_of_texts(pieces: &[Piece], lengths: &EncodedLengths, texts: &[&str]) -> EncodedLengths {
-    let count = texts.len();
-    let zeros = || vec![0; count];
-    let mut whole = EncodedLengths { tokens: zeros(), own: zeros(), unknown: zeros(), truncated: vec![false; count] };
-    if lengths.own.is_empty() {
-        whole.own.clear();
-    }
-    let mut read: Vec<Option<Range<usize>>> = vec![None; count];
-    for (index, piece) in pieces.iter().enumerate() {
-        whole.tokens[piece.text] += lengths.tokens[index];
-        whole.unknown[piece.text] += lengths.unknown[index];
-        whole.own.get_mut(piece.text).zip(lengths.own.get(index)).into_iter().for_each(|(to, own)| *to += own);
-        whole.truncated[piece.text] |= lengths.truncated[index];
-        read[piece.text].get_or_insert(piece.range.clone()).end = piece.range.end;
-    }
-    let is_whole = |(read, text): (Option<Range<usize>>, &&str)| read.unwrap_or_default() == (0..text.len());
-    let cut = read.into_iter().zip(texts).map(|pair| !is_whole(pair));
-    whole.truncated.iter_mut().zip(cut).for_each(|(truncated, cut)| *truncated |= cut);
-    whole
-}
-
 fn failed(message: &dyn fmt::Display) -> Error {
     Error::Compute { context: "scoring failed".into(), message: message.to_string() }
 }
@@ -538,23 +309,5 @@ impl Scorer for BiEncoderScorer {
             parts: shown.into_iter().filter(|(kind, _)| has_cosine || *kind != ScoreKind::Cosine).collect(),
             matches: matches_of_words(query, candidate, &matches),
         }))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_window_loses_its_margin_but_never_its_nan() {
-        assert_eq!(less_window_margin(0.5, 0), 0.5);
-        assert_eq!(less_window_margin(0.5, 9), 0.5 - WINDOW_MARGIN);
-        assert_eq!((less_window_margin(-0.99, 9), less_window_margin(-1.0, 9)), (-1.0, -1.0));
-        assert!(less_window_margin(f32::NAN, 0).is_nan() && less_window_margin(f32::NAN, 9).is_nan());
-        let piece = Piece { text: 0, range: 9..12 };
-        let mut best = Best::of(0.9, Parts::default(), 0, &Piece { text: 0, range: 0..9 });
-        best.raise(Best::of(f32::NAN, Parts::default(), 1, &piece));
-        best.raise(Best::of(0.95, Parts::default(), 2, &piece));
-        assert!(best.value.is_nan());
     }
 }

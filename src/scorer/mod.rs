@@ -8,10 +8,12 @@ mod feedback;
 mod kind;
 pub mod list;
 mod partial;
+mod pieces;
 mod scored;
+mod scoring;
 mod unit_vector;
 
-pub use bi_encoder::{BiEncoderScorer, HYBRID_MAXSIM, LongText, Scoring, WINDOW_MARGIN, less_window_margin};
+pub use bi_encoder::BiEncoderScorer;
 pub use cascade::{CascadeScorer, Stage, StageInfo};
 pub use cross_encoder::CrossEncoderScorer;
 pub(crate) use cross_encoder::sigmoid;
@@ -20,7 +22,9 @@ pub use feedback::{Feedback, MAX_CANDIDATES as MAX_FEEDBACK_CANDIDATES};
 pub use kind::ScoreKind;
 pub use list::{ListOptions, OrderedList};
 pub(crate) use partial::score_in_parts;
+pub use pieces::{WINDOW_MARGIN, less_window_margin};
 pub use scored::{Parts, QueryReading, Scored, ScoredList, StageScore, WhyNot, WindowScore};
+pub use scoring::{HYBRID_MAXSIM, LongText, Scoring};
 pub use unit_vector::UnitVector;
 
 use crate::Result;

@@ -17,7 +17,8 @@ use sha2::{Digest, Sha256};
 
 use super::backend::{choose, load_backend, map_weights};
 use super::batches::Work;
-use super::local::{Lengths, files_fingerprint, is_finite};
+use super::lengths::Lengths;
+use super::local::{files_fingerprint, is_finite};
 use super::pipeline::Pipeline;
 use super::version::arithmetic_version;
 use super::{EncodedLengths, Engine, LocalEncoderOptions, ModelInfo, Overrides, Precision, Reading, Token};

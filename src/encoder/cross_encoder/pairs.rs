@@ -7,10 +7,10 @@ use tokenizers::{Encoding, PostProcessor, Tokenizer};
 
 use super::super::Role;
 use super::super::batches::Tokens;
+use super::super::encoding::{first_tokens, last_tokens};
 use super::super::reading::Caps;
 use super::super::shared_tokenizer::SharedTokenizer;
-use super::super::tokenizer::{failed, first_tokens, last_tokens};
-use super::super::tokenizer_file;
+use super::super::tokenizer_file::{self, failed};
 use super::contract::{CrossContract, Form};
 use crate::store::ModelFiles;
 use crate::{Error, Result};
@@ -204,10 +204,7 @@ impl PairTokenizer {
 
     /// Returns the byte range of the text that the cap of its role allows.
     fn part(&self, text: &str, role: Role) -> Result<Range<usize>> {
-        match self.caps.most(role) {
-            Some(most) => self.shared.part(text, most, self.cuts_left),
-            None => Ok(0..text.len()),
-        }
+        self.shared.part(text, self.caps.most(role), self.cuts_left)
     }
 
     /// Returns the number of tokens of a query that is longer than the cap, and the cap.
@@ -318,7 +315,7 @@ fn question_before(instruction: &str, query: &str) -> String {
 /// text, so that no document can end the question.
 fn question(tokenizer: &mut Tokenizer, instruction: &str) -> Result<Joining> {
     let ids = |text: &str| {
-        let encoding = tokenizer.encode_fast(text, false).map_err(|e| failed(&*e))?;
+        let encoding = tokenizer.encode_fast(text, false).map_err(|e| failed(&e))?;
         Ok::<_, Error>(encoding.get_ids().to_vec())
     };
     let (prefix, suffix) = (ids(PREFIX)?, ids(SUFFIX)?);

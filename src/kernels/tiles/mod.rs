@@ -35,25 +35,30 @@
 pub(super) mod amx;
 mod attention;
 mod emulated;
+mod operands;
 mod product;
 mod rows;
+mod sequences;
 #[cfg(test)]
 mod tests;
 mod unit;
 
 use std::ops::Range;
 
-use super::activation::Activation;
-use super::gemm::{Finish, Output, PackedI8, Parts, QuantizedRows, Shape, SharedRows, max_code, pack_codes, pointer};
+pub use operands::{
+    Bf16Output, Codes, NormOf, PackedBf16, TILE_BLOCK, TileOutput, TileSource, code_lines_len, lines_len, panel_rows,
+    tiles_len,
+};
+pub use sequences::{Attention, AttentionBuffers};
+
+use super::gemm::{Finish, PackedI8, Parts, QuantizedRows, Shape, max_code, pack_codes, pointer};
 use super::norms::Norm;
 use super::simd::check_padded;
-use attention::{Block, Context, HeadBuffers, HeadJob, attend};
-use product::{TileJob, To};
+use attention::{HeadBuffers, HeadJob, attend};
+use operands::towards;
+use product::TileJob;
 use rows::{Norming, Quantizing, Rounding, Source};
-use unit::{BLOCK, LINE, Lines, ROW_BYTES, Sums, Unit};
-
-/// Number of columns of a panel, and of rows in a block of the left operand.
-pub const TILE_BLOCK: usize = BLOCK;
+use unit::{BLOCK, LINE, Lines, ROW_BYTES, Unit};
 
 /// The operations of a matrix unit.
 #[derive(Debug, Clone, Copy)]
@@ -120,75 +125,6 @@ impl Tiles {
     pub fn emulated() -> Self {
         tiles!(emulated::Emulated, 4)
     }
-}
-
-/// Returns the number of bfloat16 numbers in a row of tiles for `len` numbers: whole lines.
-pub fn lines_len(len: usize) -> usize {
-    len.next_multiple_of(LINE)
-}
-
-/// Returns the number of codes in a row of tiles for `len` codes: whole lines.
-pub fn code_lines_len(len: usize) -> usize {
-    len.next_multiple_of(ROW_BYTES)
-}
-
-/// Returns the number of elements in the tiles of `m` rows of `row_len` elements (whole lines), for
-/// whole blocks of rows.
-pub fn tiles_len(m: usize, row_len: usize) -> usize {
-    m.next_multiple_of(BLOCK).saturating_mul(row_len)
-}
-
-/// Returns the number of rows in a panel of heads for `tokens`. It has one block more, because a
-/// block of queries may be read beyond the last token.
-pub fn panel_rows(tokens: usize) -> usize {
-    tokens + BLOCK
-}
-
-/// The destination of a product in tiles.
-#[derive(Debug)]
-pub enum TileOutput<'a> {
-    /// Rows of f32.
-    Rows(Output<'a>),
-    /// Tiles of bfloat16 for another product.
-    Tiles(Bf16Output<'a>),
-    /// Panels of bfloat16 for attention: `[n / 32][panel_rows(m)][32]`.
-    Panels(Bf16Output<'a>),
-}
-
-/// Packed weights of bfloat16, and the inputs to multiply by.
-#[derive(Debug, Clone)]
-pub struct PackedBf16<'a> {
-    /// The panels, as [`Tiles::pack_bf16`] writes them.
-    pub panels: &'a [u16],
-    /// The shape of the panels.
-    pub shape: Shape,
-    /// The inputs: a part of `k`, in whole lines. The rows of the left operand only have these
-    /// numbers.
-    pub inputs: Range<usize>,
-}
-
-impl<'a> PackedBf16<'a> {
-    /// Creates the weights with all inputs.
-    pub fn whole(panels: &'a [u16], shape: Shape) -> Self {
-        Self { panels, shape, inputs: 0..shape.k }
-    }
-}
-
-/// An output of bfloat16 in tiles or panels.
-#[derive(Debug)]
-pub struct Bf16Output<'a> {
-    /// Tiles of rows of `width` numbers, or panels of `width` numbers together.
-    pub numbers: SharedRows<u16>,
-    /// The first column in `numbers`.
-    pub first: usize,
-    /// Number of padded columns in total, from the first on.
-    pub width: usize,
-    /// The columns to compute.
-    pub columns: Range<usize>,
-    /// The bias per column, for whole panels; empty for none.
-    pub bias: &'a [f32],
-    /// The activation, applied last; panels have none.
-    pub activation: Activation,
 }
 
 impl Tiles {
@@ -362,195 +298,5 @@ impl Tiles {
         // SAFETY: the lengths were checked, the buffers are large enough for the longest sequence,
         // and the table holds only functions that this processor can run.
         unsafe { (self.attend)(&mut jobs, &pointers) }
-    }
-}
-
-/// Creates the part of a job that its output determines.
-fn towards(out: TileOutput<'_>, m: usize, n: usize, finish: Finish) -> TileJob {
-    let (to, columns, finish) = match out {
-        TileOutput::Rows(out) => {
-            let bias = out.bias.len();
-            let (out, stride, split, columns, finish) = out.towards(m, BLOCK, finish);
-            assert!(bias == 0 || bias >= columns.end.next_multiple_of(BLOCK), "the bias is shorter than the panels");
-            (To::Rows { out, stride, split }, columns, finish)
-        }
-        TileOutput::Tiles(out) => {
-            assert!(out.width.is_multiple_of(LINE) && out.numbers.len() >= tiles_len(m, out.width), "short tiles");
-            (out.to(Lines::tiles(out.width / LINE)), out.check(), finish.then(out.bias, out.activation))
-        }
-        TileOutput::Panels(out) => {
-            let rows = panel_rows(m);
-            assert!(out.width.is_multiple_of(LINE), "panels must be whole");
-            assert!(out.numbers.len() >= rows.saturating_mul(out.width), "the panels are shorter than their shape");
-            (out.to(Lines::panels(rows)), out.check(), finish.then(out.bias, Activation::None))
-        }
-    };
-    assert!(columns.end.next_multiple_of(BLOCK) <= n.next_multiple_of(BLOCK), "there are {n} columns");
-    TileJob { m, steps: 0, a: std::ptr::null(), b: std::ptr::null(), panel_steps: 0, columns, finish, to }
-}
-
-impl Bf16Output<'_> {
-    fn to(&self, lines: Lines) -> To {
-        To::Lines { out: self.numbers.start().wrapping_sub(lines.place(0, self.first / LINE)), lines }
-    }
-
-    fn check(&self) -> Range<usize> {
-        let Range { start, end } = self.columns;
-        let in_panels = [self.first, start, end].iter().all(|edge| edge.is_multiple_of(BLOCK));
-        assert!(in_panels && self.first <= start && end <= self.first + self.width, "columns in panels");
-        assert!(self.bias.is_empty() || self.bias.len() >= end, "the bias is shorter than the columns");
-        start..end
-    }
-}
-
-/// A layer norm.
-#[derive(Debug, Clone, Copy)]
-pub struct NormOf<'a> {
-    /// The scale of each column, padded.
-    pub gamma: &'a [f32],
-    /// The bias of each column, padded.
-    pub beta: &'a [f32],
-    /// Number of columns that count; the others are zeros in both, and in the rows.
-    pub len: usize,
-    /// The number added to the variance.
-    pub eps: f32,
-}
-
-/// Rows to quantise.
-#[derive(Debug, Clone, Copy)]
-pub enum TileSource<'a> {
-    /// Rows of f32, one after the other.
-    Rows(&'a [f32]),
-    /// A number of rows of bfloat16, in tiles.
-    Tiles(&'a [u16], usize),
-}
-
-/// The destination of codes, and buffers for a row.
-#[derive(Debug)]
-pub struct Codes<'a> {
-    /// The tiles of codes.
-    pub codes: &'a mut [u8],
-    /// The scale of each row.
-    pub scales: &'a mut [f32],
-    /// The zero point of each row.
-    pub zeros: &'a mut [i32],
-    /// A buffer of a row of numbers.
-    pub numbers: &'a mut [f32],
-    /// A buffer of a row of codes.
-    pub row: &'a mut [u8],
-}
-
-/// Queries, keys and values of sequences, `[count + 2 kv_count][dim / 32][panel_rows(tokens)][32]`,
-/// and the destination of their context.
-#[derive(Debug)]
-pub struct Attention<'a> {
-    /// The numbers, in bfloat16; queries include the factor `log2(e) / sqrt(head_dim)`.
-    pub heads: &'a [u16],
-    /// Number of heads.
-    pub count: usize,
-    /// Number of heads of keys and of values, a divisor of `count`: as many heads share each.
-    pub kv_count: usize,
-    /// Number of numbers in a head, whole lines.
-    pub dim: usize,
-    /// Offsets of the sequences.
-    pub cu_seqlens: &'a [usize],
-    /// For each sequence, the number of its first tokens that are attended to.
-    pub attended: &'a [usize],
-    /// Number of tokens before a token that it attends to; `usize::MAX`: all.
-    pub before: usize,
-    /// Number of tokens after a token that it attends to; 0 in a causal model.
-    pub after: usize,
-    /// The context: tiles of rows of `count * dim` numbers; each head writes its own lines.
-    pub context: SharedRows<u16>,
-}
-
-impl Attention<'_> {
-    fn tokens(&self) -> usize {
-        self.cu_seqlens.last().copied().unwrap_or(0)
-    }
-
-    fn check(&self, heads: &Range<usize>) {
-        let (tokens, width) = (self.tokens(), self.count.saturating_mul(self.dim));
-        assert!(self.dim > 0 && self.dim.is_multiple_of(LINE), "heads must have whole lines");
-        assert!(heads.end <= self.count, "there are {} heads", self.count);
-        let is_shared = self.kv_count > 0 && self.count.is_multiple_of(self.kv_count);
-        assert!(is_shared, "{} heads cannot share {} of keys", self.count, self.kv_count);
-        let numbers = width.saturating_add(self.kv_count.saturating_mul(2 * self.dim));
-        assert!(self.heads.len() >= numbers.saturating_mul(panel_rows(tokens)), "heads shorter than their shape");
-        assert!(self.context.len() >= tiles_len(tokens, width), "the context is shorter than its shape");
-        assert!(self.attended.len() + 1 == self.cu_seqlens.len().max(1), "one number of attended tokens a sequence");
-        let mut sequences = self.cu_seqlens.windows(2).zip(self.attended);
-        assert!(sequences.all(|(edges, attended)| edges[0] <= edges[1] && *attended <= edges[1] - edges[0]), "lengths");
-    }
-
-    /// Returns a head of each sequence that has keys.
-    fn jobs(&self, head: usize) -> impl Iterator<Item = HeadJob> {
-        let (rows, panels) = (panel_rows(self.tokens()), self.dim / LINE);
-        // Half of the largest number, so that sums with positions do not overflow.
-        let (before, after) = (self.before.min(usize::MAX / 2), self.after.min(usize::MAX / 2));
-        let keys = self.count + head / (self.count / self.kv_count);
-        let matrix = move |matrix: usize, first: usize| self.heads[(matrix * panels * rows + first) * LINE..].as_ptr();
-        let sequences = self.cu_seqlens.windows(2).zip(self.attended).filter(|(_, attended)| **attended > 0);
-        sequences.map(move |(edges, &attended)| HeadJob {
-            queries: matrix(head, edges[0]),
-            keys: matrix(keys, edges[0]),
-            values: matrix(keys + self.kv_count, edges[0]),
-            panel: rows * LINE,
-            panels,
-            tokens: (edges[1] - edges[0]).min(attended.saturating_add(before)),
-            attended,
-            before,
-            after,
-            context: Context {
-                tiles: self.context.start(),
-                lines: Lines::tiles(self.count * panels),
-                row: edges[0],
-                line: head * panels,
-            },
-        })
-    }
-}
-
-/// The buffers of one worker for [`Tiles::attend`]; they grow to the longest sequence.
-pub struct AttentionBuffers {
-    keys: Vec<Step>,
-    values: Vec<Step>,
-    context: Vec<Sums>,
-    block: Box<[Block]>,
-}
-
-/// Packed numbers of 32 keys or values.
-#[repr(C, align(64))]
-#[derive(Clone, Copy)]
-struct Step([u16; BLOCK * LINE]);
-
-impl AttentionBuffers {
-    /// Creates empty buffers.
-    pub fn new() -> Self {
-        Self { keys: Vec::new(), values: Vec::new(), context: Vec::new(), block: Box::new([]) }
-    }
-
-    fn at_least(&mut self, keys: usize, dim: usize) -> HeadBuffers {
-        let panels = dim / LINE;
-        let steps = keys.div_ceil(BLOCK).saturating_mul(panels);
-        for numbers in [&mut self.keys, &mut self.values] {
-            numbers.resize(steps.max(numbers.len()), Step([0; BLOCK * LINE]));
-        }
-        self.context.resize(panels.max(self.context.len()), Sums::ZERO);
-        if self.block.is_empty() {
-            self.block = vec![Block::ZERO].into_boxed_slice();
-        }
-        HeadBuffers {
-            keys: self.keys.as_mut_ptr().cast(),
-            values: self.values.as_mut_ptr().cast(),
-            context: self.context.as_mut_ptr(),
-            block: self.block.as_mut_ptr(),
-        }
-    }
-}
-
-impl Default for AttentionBuffers {
-    fn default() -> Self {
-        Self::new()
     }
 }

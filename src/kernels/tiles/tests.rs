@@ -5,7 +5,7 @@ use super::super::engine_tests::Case;
 use super::super::simd::exp2;
 use super::super::simd::portable::Portable;
 use super::super::tests::Values;
-use super::super::{Activation, Isa, Kernels, OutputRows};
+use super::super::{Activation, Isa, Kernels, Output, OutputRows, SharedRows};
 use super::*;
 
 /// Returns every unit that is available here, by name.
