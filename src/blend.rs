@@ -71,7 +71,7 @@ impl Blend {
     pub fn check(self) -> Result<Self> {
         match self {
             Blend::Linear { weight, .. } | Blend::Rrf { weight } if !(0.0..=1.0).contains(&weight) => {
-                Err(Error::InvalidArgument(format!("the blend's weight is {weight}; it is a share, from 0 to 1")))
+                Err(Error::InvalidArgument(format!("the blend's weight is {weight}; expected a share from 0 to 1")))
             }
             _ => Ok(self),
         }
@@ -167,7 +167,7 @@ impl FromStr for Normalize {
         let known = [Normalize::None, Normalize::MinMax, Normalize::ZScore];
         let found = known.into_iter().find(|normalize| normalize.to_string() == text);
         found.ok_or_else(|| {
-            Error::InvalidArgument(format!("'{text}' is not a normalisation; known are none, minmax and zscore"))
+            Error::InvalidArgument(format!("unknown normalisation '{text}'; expected none, minmax or zscore"))
         })
     }
 }

@@ -124,7 +124,7 @@ impl Reranker {
         }
         if lists.iter().flat_map(|list| list.candidates).any(|&text| text >= texts.len()) {
             return Err(Error::InvalidArgument(format!(
-                "a list names a text beyond the {} that there are",
+                "a list names a text beyond the {} that were given",
                 texts.len()
             )));
         }

@@ -50,7 +50,7 @@ impl Threads {
     pub fn new(count: Option<usize>) -> Result<Self> {
         let Some(count) = count else { return Ok(Self(None)) };
         if !(1..=MAX_THREADS).contains(&count) {
-            let why = format!("{count}: allowed are 1 to {MAX_THREADS}");
+            let why = format!("{count}; expected 1 to {MAX_THREADS}");
             return Err(Error::InvalidOption { option: "threads", why });
         }
         let pool = Pool::new(count);

@@ -186,7 +186,7 @@ fn files_are_read_sampled_and_graded() {
     assert_eq!((best.as_str(), graded.unscored), ("d1", Some(1)));
 
     let error = Judgements::read_model(file("half.trec", "q1 Q0 d1 1 0.5 j\n")).unwrap_err().to_string();
-    assert!(error.contains("the score 0.5 of 'd1' for the query 'q1' is no grade"), "{error}");
+    assert!(error.contains("the score 0.5 of 'd1' for the query 'q1' is not a grade"), "{error}");
     let error = CompareFiles { runs: vec![file("empty.trec", "")], ..CompareFiles::default() }.read().unwrap_err();
     assert!(error.to_string().ends_with("the run is empty"), "{error}");
 }

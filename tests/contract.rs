@@ -44,7 +44,7 @@ fn the_default_models_contradictions_are_found() {
     assert_eq!((contract.dim, contract.max_tokens, contract.normalize), (384, 256, true));
     assert_eq!(contract.pooling, Pooling::Mean);
     let found = findings(&encoder);
-    assert!(found.contains("tokenizer.json: truncates at 128 tokens; the model's limit is 256"), "{found}");
+    assert!(found.contains("tokenizer.json: truncates at 128 tokens; the model's limit 256"), "{found}");
     assert!(found.contains("tokenizer.json: pads every text to 128 tokens"), "{found}");
     assert!(found.contains("tokenizer_config.json: says 512 tokens"), "{found}");
 }

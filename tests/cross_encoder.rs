@@ -278,7 +278,7 @@ fn options_without_a_meaning_are_refused_with_the_way_out() {
         (cross, model().overrides(few(100)), rank(), "max_tokens 100:"),
         (cross, model().instruction("find"), rank(), "instruction is for"),
         (cross, model().batch_tokens(0), rank(), "batch_tokens must"),
-        (qwen3, model().overrides(prompt()), rank(), "`instruction=` says what is asked"),
+        (qwen3, model().overrides(prompt()), rank(), "`instruction=` sets the question"),
         (qwen3, model().overrides(few(100)), rank(), "max_tokens 100:"),
         (encoder, model(), rank().raw_scores(true), "`raw_scores=`"),
         (encoder, model().instruction("find"), rank(), "`instruction=`"),
@@ -290,9 +290,9 @@ fn options_without_a_meaning_are_refused_with_the_way_out() {
     let stages = ["cosine:1".parse::<StageSpec>().unwrap()];
     let error = Reranker::load_stages(&stages, &tiny_path(encoder), model(), RankOptions::by(Scoring::Cosine));
     let error = error.err().unwrap().to_string();
-    assert!(error.contains("scoring has no place"), "{error}");
+    assert!(error.contains("scoring has no effect with"), "{error}");
     let error = Model::load_local_encoder(&tiny_path(cross), model()).err().unwrap().to_string();
-    assert!(error.contains("is a cross-encoder") && error.contains("a `Reranker` uses it"), "{error}");
+    assert!(error.contains("is a cross-encoder") && error.contains("use it in a `Reranker`"), "{error}");
     let cut = rank().long_text(LongText::Truncate);
     assert!(Reranker::load(&tiny_path(cross), model().device(Device::Cpu), cut).is_ok());
 }

@@ -257,49 +257,49 @@ fn a_number_out_of_range_is_named_with_its_file_its_value_and_what_is_allowed() 
             "sentence_bert_config.json",
             "/max_seq_length",
             json!(0),
-            "M/sentence_bert_config.json: 'max_seq_length' is 0; allowed are whole numbers from 3 to 2147483648",
+            "M/sentence_bert_config.json: 'max_seq_length' is 0; expected whole numbers from 3 to 2147483648",
         ),
         (
             "tiny-bert",
             "tokenizer_config.json",
             "/model_max_length",
             json!(-1),
-            "M/tokenizer_config.json: 'model_max_length' is -1; allowed are whole numbers from 3 on",
+            "M/tokenizer_config.json: 'model_max_length' is -1; expected whole numbers from 3 on",
         ),
         (
             "tiny-bert",
             "config.json",
             "/max_position_embeddings",
             json!(0),
-            "M/config.json: 'max_position_embeddings' is 0; allowed are whole numbers from 3 to 1048576",
+            "M/config.json: 'max_position_embeddings' is 0; expected whole numbers from 3 to 1048576",
         ),
         (
             "tiny-roberta",
             "config.json",
             "/pad_token_id",
             json!(1u64 << 32),
-            "M/config.json: 'pad_token_id' is 4294967296; allowed are whole numbers from 0 to 16777216",
+            "M/config.json: 'pad_token_id' is 4294967296; expected whole numbers from 0 to 16777216",
         ),
         (
             "tiny-roberta",
             "config.json",
             "/pad_token_id",
             json!(63),
-            "M/config.json: 'pad_token_id' is 63; allowed are whole numbers from 0 to 62",
+            "M/config.json: 'pad_token_id' is 63; expected whole numbers from 0 to 62",
         ),
         (
             "tiny-bert",
             "config.json",
             "/pad_token_id",
             json!(320),
-            "M/config.json: 'pad_token_id' is 320; allowed are whole numbers from 0 to 319",
+            "M/config.json: 'pad_token_id' is 320; expected whole numbers from 0 to 319",
         ),
         (
             "tiny-bert",
             "config.json",
             "/num_attention_heads",
             json!(0),
-            "M/config.json: 'num_attention_heads' is 0; allowed are whole numbers from 1 to 1024",
+            "M/config.json: 'num_attention_heads' is 0; expected whole numbers from 1 to 1024",
         ),
         (
             "tiny-bert",
@@ -313,7 +313,7 @@ fn a_number_out_of_range_is_named_with_its_file_its_value_and_what_is_allowed() 
             "config.json",
             "/num_key_value_heads",
             json!(0),
-            "M/config.json: 'num_key_value_heads' is 0; allowed are whole numbers from 1 to 1024",
+            "M/config.json: 'num_key_value_heads' is 0; expected whole numbers from 1 to 1024",
         ),
         (
             "tiny-qwen3",
@@ -327,7 +327,7 @@ fn a_number_out_of_range_is_named_with_its_file_its_value_and_what_is_allowed() 
             "config.json",
             "/global_attn_every_n_layers",
             json!(0),
-            "M/config.json: 'global_attn_every_n_layers' is 0; allowed are whole numbers from 1 to 1024",
+            "M/config.json: 'global_attn_every_n_layers' is 0; expected whole numbers from 1 to 1024",
         ),
         (
             "tiny-bert",
@@ -341,28 +341,28 @@ fn a_number_out_of_range_is_named_with_its_file_its_value_and_what_is_allowed() 
             "config.json",
             "/n_layers",
             json!(1u64 << 40),
-            "M/config.json: 'n_layers' is 1099511627776; allowed are whole numbers from 1 to 1024",
+            "M/config.json: 'n_layers' is 1099511627776; expected whole numbers from 1 to 1024",
         ),
         (
             "tiny-bert",
             "config.json",
             "/hidden_size",
             json!("big"),
-            "M/config.json: 'hidden_size' is \"big\"; allowed are whole numbers from 1 to 65536",
+            "M/config.json: 'hidden_size' is \"big\"; expected whole numbers from 1 to 65536",
         ),
         (
             "tiny-bert",
             "config.json",
             "/layer_norm_eps",
             json!("tiny"),
-            "M/config.json: 'layer_norm_eps' is \"tiny\"; allowed are numbers from 0 to 1",
+            "M/config.json: 'layer_norm_eps' is \"tiny\"; expected numbers from 0 to 1",
         ),
         (
             "tiny-bert-dense",
             "2_Dense/config.json",
             "/out_features",
             json!(0),
-            "M/2_Dense/config.json: 'out_features' is 0; allowed are whole numbers from 1 to 1048576",
+            "M/2_Dense/config.json: 'out_features' is 0; expected whole numbers from 1 to 1048576",
         ),
     ];
     for (name, file, place, value, expected) in cases {
@@ -458,7 +458,7 @@ fn absurd_numbers_of_threads_are_refused() {
                 _ => CrossEncoder::load(files, CrossEncoderOptions { local, instruction: None }).err(),
             };
             let message = error.unwrap().to_string();
-            assert_eq!(message, format!("threads {threads}: allowed are 1 to 1024"));
+            assert_eq!(message, format!("threads {threads}; expected 1 to 1024"));
         }
     }
 }

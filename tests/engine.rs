@@ -166,7 +166,7 @@ fn later_tokens_change_no_state_of_a_causal_model_and_all_states_of_another() {
 #[test]
 fn an_encoder_has_no_head() {
     let error = load_head(&model("tiny-bert"), Kernels::best()).err().unwrap().to_string();
-    assert!(error.contains("no cross-encoder") && error.contains("a-model"), "{error}");
+    assert!(error.contains("not a cross-encoder") && error.contains("a-model"), "{error}");
 }
 
 #[test]

@@ -277,7 +277,7 @@ fn names_of_measures_read_and_print_as_ir_measures_does() {
 #[test]
 fn wrong_names_of_measures_say_what_may_have_been_meant() {
     let cases = [
-        ("ndgc@10", "the measure 'ndgc@10': there is no such measure; did you mean nDCG?"),
+        ("ndgc@10", "the measure 'ndgc@10': unknown measure; did you mean nDCG?"),
         ("ndcg_cut", "it needs a cutoff, e.g. nDCG@10"),
         ("R_cap@10", "it is not supported; the nearest is R@k"),
         ("Hole@10", "it is not supported; the nearest is Judged@k"),
@@ -286,7 +286,7 @@ fn wrong_names_of_measures_say_what_may_have_been_meant() {
         ("ndcg@10-l2", "nDCG takes no rel"),
         ("ndcg_cut_0", "cutoff must be a whole number of at least 1"),
         ("Sucess@1", "did you mean Success?"),
-        ("zebra", "there is no such measure; known are nDCG, RR, AP"),
+        ("zebra", "unknown measure; expected nDCG, RR, AP"),
         ("P", "it needs a cutoff, e.g. P@10"),
         ("ERR", "it needs a cutoff"),
         ("nDCG(dcg='exp-log2')", "it needs a cutoff"),
@@ -299,7 +299,7 @@ fn wrong_names_of_measures_say_what_may_have_been_meant() {
         ("P(rel=0)@5", "rel must be a whole number of at least 1, not '0'"),
         ("P(rel)@5", "'rel' is not NAME=VALUE"),
         ("P(rel=2@5", "a parenthesis is not closed"),
-        ("P(beta=2)@5", "there is no parameter 'beta'"),
+        ("P(beta=2)@5", "unknown parameter 'beta'"),
         ("P(judged_only=yes)@5", "judged_only must be False or True, not yes"),
         (" , ", "no measure; name some"),
         ("AP,MAP", "the measure AP is named twice"),
@@ -388,7 +388,7 @@ fn comparisons_count_and_refuse_other_lengths() {
     let error = compare(&[0.0], &[], Test::T, &Resampling::default()).unwrap_err();
     assert_message(&error, "0 values cannot be compared with 1");
     assert_eq!("randomization".parse::<Test>().unwrap(), Test::Randomisation);
-    assert_message(&"wilcoxon".parse::<Test>().unwrap_err(), "known are randomisation, t, none");
+    assert_message(&"wilcoxon".parse::<Test>().unwrap_err(), "expected randomisation, t, none");
 }
 
 #[test]

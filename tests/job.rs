@@ -206,5 +206,5 @@ fn shards_that_are_joined_are_the_whole() {
     merge(&parts, &joined, |_| ()).unwrap();
     assert!(fs::read(&joined).unwrap() == fs::read(folder.path().join("out.json")).unwrap());
     let error = merge(&parts[..2], &joined, |_| ()).unwrap_err().to_string();
-    assert!(error.contains("no output of shard 2/3"), "{error}");
+    assert!(error.contains("the output of shard 2/3 is missing"), "{error}");
 }

@@ -286,7 +286,7 @@ fn what_cannot_be_computed_is_refused_by_name() {
         ("colbert-tiny-bert", OPTIONS, json!({ "query_length": "32" }), "query_length is \"32\""),
         ("colbert-tiny-bert", OPTIONS, json!({ "document_length": -1 }), "document_length is -1"),
         ("colbert-tiny-bert", OPTIONS, json!({ "document_length": 3 }), "document_length is 3"),
-        ("colbert-tiny-bert", OPTIONS, json!({ "query_prefix": "[X] " }), "prefix of queries '[X] ' is no token"),
+        ("colbert-tiny-bert", OPTIONS, json!({ "query_prefix": "[X] " }), "prefix of queries '[X] ' is not a token"),
         ("colbert-tiny-bert", OPTIONS, json!({ "document_prefix": 7 }), "document_prefix is 7"),
         ("colbert-tiny-bert", OPTIONS, json!({ "skiplist_words": "." }), "skiplist_words is \".\""),
         ("colbert-tiny-bert", OPTIONS, json!({ "skiplist_words": [1] }), "skiplist_words is [1]"),

@@ -70,7 +70,7 @@ fn a_count_is_what_the_encoder_reads_without_prompt_and_special_tokens() {
     let prompted = model.reading(&Reading::new().prompt(Role::Query, Prompt::Text("boat: ".into()))).unwrap();
     assert_eq!(prompted.count_tokens(&texts).unwrap(), counts);
     let error = Model::from_fn(|_, _| 0.0).count_tokens(&["a"]).unwrap_err().to_string();
-    assert!(error.contains("no tokenizer"), "{error}");
+    assert!(error.contains("no local tokenizer"), "{error}");
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn a_cross_encoder_tells_its_label_with_a_probability() {
     }
     assert!(predicted.probabilities.iter().all(|probability| (0.0..=1.0).contains(probability)));
     let error = load("tiny-bert").predict(&pairs, &call).unwrap_err().to_string();
-    assert!(error.contains("no cross-encoder") && error.contains("single texts are not supported"), "{error}");
+    assert!(error.contains("not a cross-encoder") && error.contains("single texts are not supported"), "{error}");
 }
 
 #[test]

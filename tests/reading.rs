@@ -412,7 +412,7 @@ fn what_a_model_has_no_use_for_is_refused_by_the_options_name() {
         }
     }
     let error = judge.reading(&Reading::new().dim(3)).unwrap_err().to_string();
-    assert!(error.contains("dim is for models of this machine"), "{error}");
+    assert!(error.contains("dim is for local models"), "{error}");
     assert!(judge.reading(&Reading::new()).is_ok());
     let candle = Model::load(&tiny_path("tiny-bert"), ModelOptions::default().engine(Engine::Candle)).unwrap();
     let error = candle.reading(&Reading::new().max_tokens(60)).unwrap_err().to_string();

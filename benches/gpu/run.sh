@@ -49,7 +49,7 @@ done
 [ -f "$model/model.safetensors" ] || fail "$model has no model.safetensors"
 model=$(cd "$model" && pwd)
 [ -z "$corpus" ] || [ -f "$corpus" ] || fail "$corpus is not a file"
-[[ $device =~ ^(cpu|cuda|cuda:[0-9]+)$ ]] || fail "--device $device: known are cpu, cuda and cuda:N"
+[[ $device =~ ^(cpu|cuda|cuda:[0-9]+)$ ]] || fail "--device $device: expected cpu, cuda or cuda:N"
 command -v python3 >/dev/null || fail "missing: python3 (its standard library is enough)"
 if [ -n "$peers" ]; then
   "$peers" -c 'import sentence_transformers, torch' || fail "$peers has no torch or no sentence-transformers"

@@ -1,4 +1,4 @@
-//! What can be typed. What it means is built by the verbs.
+//! The command line: verbs and options. The verbs interpret them.
 
 mod cache;
 mod compare;
@@ -55,22 +55,22 @@ pub use tune::{TuneArgs, TuneFormat};
 /// Put the best candidates first: a local reranker.
 #[derive(Parser, Debug)]
 #[command(name = "nearsort", version, disable_version_flag = true)]
-#[command(after_help = "Exit codes: 0 done, 1 nothing above the threshold, 2 error.")]
+#[command(after_help = "Exit codes: 0 done, 1 no results, 2 error.")]
 pub struct Cli {
     /// Print the version; with --verbose also features, instruction sets and devices
     #[arg(short = 'V', long)]
     pub version: bool,
-    /// Say more on stderr
+    /// Print more messages on stderr
     #[arg(short, long, global = true)]
     pub verbose: bool,
-    /// Say nothing on stderr but errors
+    /// Print only errors on stderr
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
     #[command(subcommand)]
     pub verb: Option<Verb>,
 }
 
-/// How much is said on stderr.
+/// The amount of messages on stderr.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Talk {
     Quiet,
@@ -99,13 +99,13 @@ pub enum Verb {
     /// Say whether reranking helps, why not, and what to change
     #[command(after_help = DIAGNOSE_EXAMPLES)]
     Diagnose(Box<DiagnoseArgs>),
-    /// Choose scoring, the first stage's share and feedback by judgements, where the gain is real
+    /// Choose scoring, blend and feedback by judged queries, guarded against chance
     #[command(after_help = TUNE_EXAMPLES)]
     Tune(Box<TuneArgs>),
     /// Join the outputs of a job's shards
     #[command(after_help = MERGE_EXAMPLES)]
     Merge(MergeArgs),
-    /// Measure runs by relevance judgements, and compare them
+    /// Measure runs by relevance judgements, and test their differences
     #[command(after_help = EVAL_EXAMPLES)]
     Eval(Box<EvalArgs>),
     /// Compare systems: quality, agreement, ties, time and money
@@ -114,14 +114,14 @@ pub enum Verb {
     /// Keep embeddings on disk: build, add, delete, info, verify
     #[command(after_help = INDEX_EXAMPLES)]
     Index(IndexArgs),
-    /// Find the best texts of an index, exactly
+    /// Find the best texts of an index by exact search
     #[command(after_help = SEARCH_EXAMPLES)]
     Search(Box<SearchArgs>),
     /// Serve rerank and embedding clients over HTTP
     #[cfg(feature = "serve")]
     #[command(after_help = SERVE_EXAMPLES)]
     Serve(Box<ServeArgs>),
-    /// Serve the tools rerank, search and models to a language model (MCP), over stdin and stdout
+    /// Serve the tools rerank, search and models over MCP, on stdin and stdout
     #[cfg(feature = "serve")]
     #[command(after_help = MCP_EXAMPLES)]
     Mcp(Box<McpArgs>),
@@ -136,7 +136,7 @@ pub enum Verb {
 }
 
 impl Verb {
-    /// The model of a verb that scores or encodes.
+    /// Returns the model of a verb that scores or encodes.
     pub fn model(&self) -> Option<&ModelArgs> {
         match self {
             Verb::Rerank(args) => Some(&args.model),
@@ -151,7 +151,7 @@ impl Verb {
         }
     }
 
-    /// Whether the verb ends by itself when it is asked to, after the work that it has begun.
+    /// Returns true if the verb, when interrupted, finishes its work and ends by itself.
     pub fn drains(&self) -> bool {
         #[cfg(feature = "serve")]
         return matches!(self, Verb::Serve(_));
@@ -159,7 +159,7 @@ impl Verb {
         return false;
     }
 
-    /// Whether a service is asked, by the model or beside it.
+    /// Returns true if the verb sends requests to a service.
     pub fn uses_service(&self) -> bool {
         let beside = match self {
             Verb::Rerank(args) => args.ranker.uses_service(&args.model),
@@ -176,7 +176,8 @@ Examples:
   nearsort embed queries.txt --role query --output queries.safetensors --stats stats.json";
 
 const DIAGNOSE_EXAMPLES: &str = "\
-Without --qrels the report says what it can, and what it cannot. What is diagnosed is what `nearsort rerank` would do with the same options.
+Without --qrels the report has only the findings that need no judgements, and lists what is missing. The ranking that is diagnosed is the one that
+`nearsort rerank` makes with the same options.
 
 Examples:
   nearsort diagnose --queries queries.jsonl --corpus corpus.jsonl --run bm25.trec --qrels qrels.tsv
@@ -185,11 +186,11 @@ Examples:
   nearsort rerank --queries queries.jsonl --corpus corpus.jsonl --run bm25.trec --profile reranker.toml";
 
 const EVAL_EXAMPLES: &str = "\
-Measures, named as ir_measures names them; k is a cutoff, [@k] one that may be left out:
+Measures, with the names of ir_measures; k is a cutoff, [@k] an optional one:
   nDCG[@k]  nDCG(dcg='exp-log2')@k  RR[@k]  AP[@k]  P@k  R@k  Success@k  Judged[@k]  Rprec  Bpref  ERR@k
   NumQ  NumRet  NumRel  NumRelRet
   with parameters: P(rel=2)@5, AP(rel=2,judged_only=True)
-Other programs' names are read too: ndcg_cut_10, P.5, recip_rank, map, mrr@10, recall@100, hit_rate@5, ndcg_at_10, in any case.
+Names of other programs are accepted too: ndcg_cut_10, P.5, recip_rank, map, mrr@10, recall@100, hit_rate@5, ndcg_at_10; in upper or lower case.
 
 Examples:
   nearsort eval --qrels qrels.tsv bm25.trec reranked.trec
@@ -198,16 +199,18 @@ Examples:
 
 #[derive(Args, Debug)]
 pub struct EmbedArgs {
-    /// Texts: lines, JSONL, a JSON array, CSV, TSV, Parquet or Arrow, also compressed (.gz, .zst); `-` is standard input
+    /// Texts: lines, JSONL, a JSON array, CSV, TSV, Parquet or Arrow; `-` is standard input
+    ///
+    /// Files may be compressed (.gz, .zst).
     #[arg(value_name = "INPUT", default_value = "-")]
     pub input: PathBuf,
-    /// Where the vectors go: .npy, .safetensors or .jsonl
+    /// File for the vectors: .npy, .safetensors or .jsonl
     #[arg(long, short, value_name = "OUT")]
     pub output: PathBuf,
-    /// What the texts are; decides the prompt
+    /// Role of the texts, which decides the prompt before them
     #[arg(long, default_value = "document", value_name = "query|document", value_parser = Role::from_str)]
     pub role: Role,
-    /// Write documents, tokens, seconds, precision, isa, device and peak memory as JSON
+    /// Write statistics as JSON: documents, tokens, seconds, precision, isa, device, peak memory
     #[arg(long, value_name = "STATS.json")]
     pub stats: Option<PathBuf>,
     #[command(flatten)]
@@ -224,10 +227,10 @@ pub struct DiagnoseArgs {
     /// Judgements: TREC's four columns, or three as BEIR has them, with or without a header
     #[arg(long, value_name = "QRELS")]
     pub qrels: Option<PathBuf>,
-    /// What quality is; see `nearsort eval --help`
+    /// Measure of quality; `nearsort eval --help` lists them
     #[arg(long, value_name = "MEASURE", default_value = "nDCG@10", value_parser = Measure::from_str)]
     pub measure: Measure,
-    /// How to print
+    /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub format: DiagnoseFormat,
     /// Write the report as one HTML page with charts, which needs no network
@@ -236,7 +239,7 @@ pub struct DiagnoseArgs {
     /// Write the report as JSON
     #[arg(long, value_name = "OUT.json")]
     pub json: Option<PathBuf>,
-    /// Write what is recommended to a file for `nearsort rerank --profile`
+    /// Write the recommended options to a file for `nearsort rerank --profile`
     #[arg(long, value_name = "OUT.toml", requires = "qrels")]
     pub save_profile: Option<PathBuf>,
     // Last, because its headings would hold for what follows; first in the help.
@@ -246,31 +249,34 @@ pub struct DiagnoseArgs {
 
 #[derive(Args, Debug)]
 pub struct EvalArgs {
-    /// Runs: TREC's format, JSON lines, a table with a header, MS MARCO's query, document and rank, or a JSON object {"q1": {"d1": 3.5}}; `-` is standard input. The others are compared with the first
+    /// Runs; the others are compared with the first; `-` is standard input
+    ///
+    /// TREC's format, JSON lines, a table with a header, MS MARCO's query, document and rank, or a
+    /// JSON object {"q1": {"d1": 3.5}}.
     #[arg(value_name = "RUN", required = true)]
     pub runs: Vec<PathBuf>,
     /// Judgements: TREC's four columns, or three as BEIR has them, with or without a header
     #[arg(long, value_name = "QRELS")]
     pub qrels: PathBuf,
-    /// What to measure (see below)
+    /// Measures, separated by commas (see below)
     #[arg(long, value_name = "LIST", default_value = "nDCG@10,RR@10,AP,P@10,R@100,Judged@10")]
     pub measures: String,
-    /// How to print
+    /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub format: EvalFormat,
     /// Print every query's values too; in CSV instead of the means
     #[arg(long)]
     pub per_query: bool,
-    /// Leave a document out whose id is its query's, as BEIR does for ArguAna and Quora
+    /// Ignore documents with the id of their query, as BEIR does for ArguAna and Quora
     #[arg(long)]
     pub ignore_identical_ids: bool,
-    /// How it is tested whether a run differs from the first
+    /// Test of the difference between each run and the first
     #[arg(long, value_name = "randomisation|t|none", default_value = "randomisation", value_parser = Test::from_str)]
     pub test: Test,
-    /// Resamples for intervals and for the randomisation test
+    /// Number of resamples for intervals and the randomisation test
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
     pub resamples: u32,
-    /// Where the random numbers begin; the same seed gives the same output
+    /// Seed of the random numbers; the same seed gives the same output
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
     /// Draw the first measure as SVG: differences by query, and the measure by cutoff

@@ -27,7 +27,7 @@ pub fn open_for(args: &CacheArgs, model: &ModelArgs, uses_service: bool) -> Resu
     let is_recorded = model.service.is_recorded();
     if args.cache && is_recorded {
         return Err(Failure::Error(
-            "--record and --replay go without the cache, or the recording would lack what it has; leave --cache out"
+            "--record and --replay do not use the cache, because cached texts would be missing from the recording; leave --cache out"
                 .into(),
         ));
     }
@@ -61,7 +61,7 @@ pub fn run(args: &CacheVerbArgs, talk: Talk) -> Run {
                 None => 0,
             };
             if talk > Talk::Quiet {
-                say(format_args!("{} embeddings taken out", HumanCount(deleted)));
+                say(format_args!("{} embeddings removed", HumanCount(deleted)));
             }
         }
     }

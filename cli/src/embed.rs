@@ -60,7 +60,8 @@ fn embed(args: &EmbedArgs, session: &Session) -> Run {
         options = options.cache(cache.clone());
     }
     let encoder = Model::load_encoder(args.model.name(), options)?;
-    let model = encoder.model().ok_or_else(|| Failure::Error("the encoder does not say what it is".into()))?;
+    let model =
+        encoder.model().ok_or_else(|| Failure::Error("the encoder gives no information about its model".into()))?;
     let cached = cache::before(cache, &encoder)?;
     let load = started.elapsed();
     let encode: &dyn Encoder = cached.as_ref().map_or(encoder.as_ref(), |cached| cached);

@@ -159,10 +159,9 @@ impl fmt::Display for Warning {
             ),
             Warning::Unscored { unscored, candidates, example } => write!(
                 f,
-                "{unscored} of {} got no score and {} ranked below the others, as {} stood: {example}{}",
+                "{unscored} of {} got no score and {} ranked below the others, in their old order: {example}{}",
                 count(*candidates as u64, "candidate"),
                 if *unscored == 1 { "is" } else { "are" },
-                if *unscored == 1 { "it" } else { "they" },
                 if *unscored == 1 { "" } else { ", ..." },
             ),
             Warning::LeftOut { message } => write!(f, "{message}; they are left out"),
@@ -181,8 +180,8 @@ impl fmt::Display for Warning {
             }
             Warning::NoJudgedDocument { run, ids, judged } => write!(
                 f,
-                "no document of {} is judged for its query: the run has {}, the judgements have {}; do the two name \
-                 documents alike?",
+                "no document of {} is judged for its query: the run has {}, the judgements have {}; check that \
+                 both use the same document ids",
                 shown(run),
                 some(ids, ids.len()),
                 some(judged, judged.len()),

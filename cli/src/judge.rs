@@ -29,7 +29,7 @@ pub fn check(args: &RankerArgs, model: &ModelArgs, has_index: bool) -> Result<()
     if !is_judge {
         return match args.judge.first_given() {
             Some(option) => wrong(format!(
-                "{option} is for LLM judges, such as --model openai:gpt-4o; leave it out, or say --kind judge"
+                "{option} is for LLM judges, such as --model openai:gpt-4o; leave it out, or give --kind judge"
             )),
             None => Ok(()),
         };
@@ -48,7 +48,7 @@ fn check_alone(args: &RankerArgs, model: &ModelArgs, has_index: bool) -> Result<
     let wrong = |message: String| Err(Failure::Error(message));
     if model.service_name().is_none() {
         return wrong(format!(
-            "'{}' is no model of a service; a judge is named as openai:MODEL, azure:DEPLOYMENT or anthropic:MODEL",
+            "'{}' is not a model of a service; a judge is named openai:MODEL, azure:DEPLOYMENT or anthropic:MODEL",
             model.name()
         ));
     }
@@ -88,7 +88,7 @@ fn of_encoders(args: &RankerArgs, model: &ModelArgs, has_index: bool) -> Option<
 
 fn instead(option: &str) -> &'static str {
     match option {
-        "--max-tokens" => ", or say --max-candidate-tokens",
+        "--max-tokens" => ", or give --max-candidate-tokens",
         "--query-prompt" | "--document-prompt" => ", or give a prompt with --prompt FILE",
         _ => "",
     }
@@ -134,7 +134,7 @@ pub fn summarize(args: &RankerArgs, model: &ModelArgs, used: &Usage, talk: Talk)
     let mut said = format!("judge: {questions} questions");
     for (number, what) in [
         (asked_again, "asked again"),
-        (unparsed, "without an answer of use"),
+        (unparsed, "without a usable answer"),
         (refined, "grades refined by token probabilities"),
         (repairs, "repairs of orders"),
     ] {

@@ -154,7 +154,7 @@ fn man(verb: Option<&str>) -> Run {
         None => Some(&nearsort),
         Some(verb) => nearsort.find_subcommand(verb),
     };
-    let page = page.ok_or_else(|| Failure::Error("there is no such verb; see nearsort --help".into()))?;
+    let page = page.ok_or_else(|| Failure::Error("unknown verb; see `nearsort --help`".into()))?;
     clap_mangen::Man::new(page.clone()).render(&mut io::stdout())?;
     Ok(Outcome::Done)
 }
@@ -165,7 +165,7 @@ fn check_threads_of_environment() -> Result<(), Failure> {
     let name = "RAYON_NUM_THREADS";
     let said = std::env::var(name).ok().and_then(|value| value.parse::<usize>().ok());
     match said.filter(|threads| *threads > MAX_THREADS) {
-        Some(threads) => Err(Failure::Error(format!("{name} is {threads}: allowed are 1 to {MAX_THREADS}; unset it"))),
+        Some(threads) => Err(Failure::Error(format!("{name} is {threads}; expected 1 to {MAX_THREADS}; unset it"))),
         None => Ok(()),
     }
 }

@@ -56,7 +56,7 @@ pub fn blend(args: &ScoringArgs) -> Result<Option<Blend>, Failure> {
     };
     let normalize = args.normalize.unwrap_or_default();
     let blend = match (method, args.blend_weight) {
-        (BlendMethod::None, Some(_)) => return wrong("--blend none has no use for --blend-weight"),
+        (BlendMethod::None, Some(_)) => return wrong("--blend-weight has no effect with --blend none"),
         (BlendMethod::None | BlendMethod::Rrf, _) if args.normalize.is_some() => {
             return wrong("--normalize is for --blend linear");
         }
@@ -80,7 +80,7 @@ pub fn rank_options(scoring: &ScoringArgs) -> Result<RankOptions, Failure> {
 /// to hang.
 pub fn open_rows(inputs: &[PathBuf], reading: &ReadOptions, talk: Talk) -> Result<Rows, Failure> {
     if inputs.iter().any(|input| input.as_os_str() == "-") && io::stdin().is_terminal() && talk > Talk::Quiet {
-        say(format_args!("reading texts from the keyboard, one per line; Ctrl-D ends them"));
+        say(format_args!("reading texts from the keyboard, one per line; Ctrl-D ends the input"));
     }
     Ok(Rows::open_all(inputs, reading)?)
 }

@@ -18,7 +18,7 @@ impl Observer for Speaker {
             Notice::LeftOut { message } => warn(self.0, &Warning::LeftOut { message: (*message).to_owned() }),
             Notice::Resumed { lists, of } if self.0 > Talk::Quiet => {
                 let of = of.map_or(String::new(), |lists| format!(" of {lists}"));
-                say(format_args!("going on with an interrupted job: {lists}{of} queries are answered"));
+                say(format_args!("resuming an interrupted job: {lists}{of} queries are answered"));
             }
             _ => {}
         }
@@ -32,7 +32,7 @@ impl Observer for Speaker {
         on_interrupt(move || {
             if let Some(folder) = cleanup.leave() {
                 let folder = folder.display();
-                say(format_args!("interrupted; the job lies in {folder}, the same command goes on with it"));
+                say(format_args!("interrupted; rerun the same command to resume the job in {folder}"));
             }
         });
     }

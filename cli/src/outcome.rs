@@ -61,7 +61,7 @@ impl From<nearsort_report::ReportError> for Failure {
 }
 
 /// Advice for a model whose scores are not numbers.
-pub const CHECK_MODEL: &str = "`nearsort models verify` says whether the model's weights are sound";
+pub const CHECK_MODEL: &str = "check the model's weights with `nearsort models verify`";
 
 /// Returns a library error as a message with the command's flags and verbs.
 pub fn in_our_words(error: &nearsort::Error) -> String {
@@ -94,16 +94,16 @@ fn remedied(remedy: &Remedy) -> String {
             return format!("see what else is damaged with `nearsort index verify`, then {REBUILD}");
         }
         Remedy::ClearCache => "remove it with `nearsort cache clear`, or leave --cache out",
-        Remedy::VerifyModel => "does the model compute right? see nearsort models verify",
-        Remedy::UseCpu => "is the driver installed and the device visible? `--device cpu` always works",
+        Remedy::VerifyModel => "check the model with `nearsort models verify`",
+        Remedy::UseCpu => "check that the driver is installed and the device visible, or use `--device cpu`",
         Remedy::RebuildOrUseCpu { feature } => {
             return format!("rebuild with `--features {feature}`, or use `--device cpu`");
         }
         Remedy::RerankWithIt => {
-            "`nearsort rerank --model` uses it, for all else give an embedding model, such as all-MiniLM-L6-v2"
+            "use it with `nearsort rerank --model`, or give an embedding model, such as all-MiniLM-L6-v2"
         }
         Remedy::RerankByMaxSim => {
-            "`nearsort rerank --model` uses it (scoring maxsim), for all else give an embedding model, such as all-MiniLM-L6-v2"
+            "use it with `nearsort rerank --model` (scoring maxsim), or give an embedding model, such as all-MiniLM-L6-v2"
         }
         other => return as_flags(&other.to_string()),
     };
@@ -139,7 +139,7 @@ fn is_option(option: &str) -> bool {
 fn of_a_job(error: &JobError) -> String {
     match error {
         JobError::Busy { output } => {
-            format!("another process is at work on {}; wait for it, or give another --output", output.display())
+            format!("another process writes {}; wait for it, or give another --output", output.display())
         }
         JobError::Foreign { folder, why } => format!(
             "{} is needed for the job, but it is not nearsort's: {why}; nothing in it was changed; move it away, or give another --output",
@@ -152,9 +152,9 @@ fn of_a_job(error: &JobError) -> String {
             format!("{} holds an unfinished job, but {}; {GO_ON}", folder.display(), differs(difference))
         }
         JobError::NotOneJob { one, other, difference } => {
-            format!("{} and {} are not of one job: {}", one.display(), other.display(), differs(difference))
+            format!("{} and {} belong to different jobs: {}", one.display(), other.display(), differs(difference))
         }
-        JobError::CannotGoOn { why } => format!("cannot go on with the job: {why}; begin anew with --restart"),
+        JobError::CannotGoOn { why } => format!("cannot resume the job: {why}; begin anew with --restart"),
         JobError::NotResumable => {
             "only a job with --output, and without an input from standard input, can be resumed".into()
         }
@@ -169,7 +169,7 @@ fn differs(difference: &Difference) -> String {
     }
 }
 
-const GO_ON: &str = "give everything as it was to go on with it, or --restart to begin anew";
+const GO_ON: &str = "rerun with the same inputs and options to resume it, or begin anew with --restart";
 
 impl From<nearsort::service::ServiceError> for Failure {
     fn from(error: nearsort::service::ServiceError) -> Self {

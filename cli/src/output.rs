@@ -65,7 +65,7 @@ fn format(asked: Option<Format>, output: Option<&Path>, is_run: bool) -> Result<
         (Some(format), _) => Ok(format),
         (None, Some(path)) => Format::by_extension(path).ok_or_else(|| {
             Failure::Error(format!(
-                "{}: the extension names no format; use .trec, .tsv, .json, .jsonl, .parquet or .txt, or say --format",
+                "{}: unknown extension; use .trec, .tsv, .json, .jsonl, .parquet or .txt, or give --format",
                 path.display()
             ))
         }),

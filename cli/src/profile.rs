@@ -27,8 +27,8 @@ fn check_model(asked: Option<&str>, of_profile: Option<&str>, path: &Path) -> Re
         return Ok(());
     }
     Err(Failure::Error(format!(
-        "{} was made for the model '{of_profile}', and --model asks for '{asked}'; leave --model out, or let `nearsort diagnose --save-profile` make \
-         a profile for '{asked}'",
+        "{} was made for the model '{of_profile}', but --model is '{asked}'; leave --model out, or make a profile for '{asked}' \
+         with `nearsort diagnose --save-profile`",
         path.display()
     )))
 }

@@ -27,9 +27,7 @@ impl Ranker<'_> {
         }
         let reranker = self.load_with(options)?;
         if self.args.explain && reranker.encoder().is_none() {
-            return Err(Failure::Error(
-                "--explain is for embedding models: a cross-encoder does not tell which words met; leave it out".into(),
-            ));
+            return Err(Failure::Error("--explain is for embedding models; leave it out".into()));
         }
         Ok(reranker)
     }

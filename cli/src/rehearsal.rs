@@ -42,7 +42,7 @@ impl Rehearsals {
             let (requests, mut tokens) = match provider.offers(ServiceKind::Judge) {
                 false => (estimate.requests.to_string(), format!("{input} sent{at_most}")),
                 true => (
-                    format!("{}, and one more for each answer of no use", estimate.requests),
+                    format!("{}, and one more for each unusable answer", estimate.requests),
                     format!("{input} sent{at_most}, {output} answered at most"),
                 ),
             };
@@ -70,7 +70,7 @@ pub fn rehearse(ranker: &Ranker<'_>, score: impl FnOnce(&Reranker) -> Result<(),
     let embeds = |stage: &&StageSpec| kind_of(stage) == Some(ServiceKind::Embeddings);
     if let Some(stage) = ranker.args.stages.iter().find(embeds) {
         return Err(Failure::Error(format!(
-            "--dry-run cannot know the vectors of the stage {stage}, and so not which candidates come next; ask about its model alone with --model"
+            "--dry-run cannot compute the stage {stage}, which decides the candidates of the next one; estimate its model alone with --model"
         )));
     }
     let rehearsals = Rehearsals::default();

@@ -49,7 +49,7 @@ fn check_offline(args: &ModelArgs, name: &str) -> Result<(), Failure> {
     let is_offline = args.store.offline || StoreOptions::from_env()?.offline;
     if is_offline && args.service.replay.is_none() {
         return Err(Failure::Error(format!(
-            "offline no connection is opened, and '{name}' is a service; give --replay DIR to answer from a recording"
+            "'{name}' is a service, and --offline opens no connection; give --replay DIR to answer from a recording"
         )));
     }
     Ok(())

@@ -9,7 +9,7 @@ pub fn check_target(path: &Path, inputs: &[Option<&PathBuf>]) -> Result<(), Fail
     let wrong = |why: String| Err(Failure::Error(format!("cannot write {}: {why}", path.display())));
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if !folder.is_dir() {
-        return wrong(format!("there is no folder {}; create it first", folder.display()));
+        return wrong(format!("the folder {} does not exist; create it first", folder.display()));
     }
     if path.is_dir() {
         return wrong("it is a folder; give the name of a file".into());

@@ -21,7 +21,7 @@ const MIN_MARKED_SIMILARITY: f32 = 0.5;
 ///
 /// # Errors
 ///
-/// What `out` returns.
+/// The errors of `out`.
 pub fn answer_table(out: &mut dyn Write, answer: &RankedQuery<'_>, shape: Shape) -> Rendered {
     if shape.with_query {
         writeln!(out, "{}", Style::new().bold().apply_to(in_cell(&answer.query.text)))?;

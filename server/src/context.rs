@@ -67,13 +67,13 @@ impl Record {
         (facts.model, facts.texts) = (model.to_owned(), texts);
     }
 
-    /// How long the work waited, and how long it took.
+    /// Records how long the work waited, and how long it took.
     pub fn timed(&self, waited: Duration, worked: Duration) {
         self.lock().times = Some((waited, worked));
     }
 
-    /// Why it was refused: a code, and the field that is wrong. The words of a refusal may repeat a
-    /// value of the request.
+    /// Records a refusal: its code, and the wrong field. The message is not recorded, because it
+    /// may repeat a value of the request.
     pub fn refused(&self, code: &'static str, field: &str) {
         self.lock().refusal = format!("{code} {field}").trim_end().to_owned();
     }

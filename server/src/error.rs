@@ -24,7 +24,7 @@ pub enum Error {
     },
     /// Other machines could connect, and no key was set.
     #[error(
-        "{0} can be reached from other machines, and there are no API keys: set some with api_key_file, or say no_auth (--no-auth) if that is meant"
+        "{0} can be reached from other machines, and there are no API keys; set them with api_key_file, or allow this with no_auth (--no-auth)"
     )]
     Open(Listen),
     /// A file cannot be written.
@@ -39,7 +39,7 @@ pub enum Error {
     #[error(transparent)]
     Model(#[from] nearsort::Error),
     /// A client on stdin violates the Model Context Protocol.
-    #[error("the client on stdin broke off: {0}")]
+    #[error("the connection on stdin failed: {0}")]
     Client(String),
     /// The threads of the server cannot be started.
     #[error("cannot start the server's threads: {0}")]

@@ -43,7 +43,7 @@ impl Roots {
     /// No roots; no such file; a path or a link that leads outside of every root.
     pub fn resolve(&self, path: &str) -> Result<PathBuf, String> {
         if self.0.is_empty() {
-            return Err("this server reads no files; it was started without --root DIR".into());
+            return Err("this server reads no files; start it with --root DIR to allow them".into());
         }
         let inside = |root: &PathBuf| {
             let real = fs::canonicalize(root.join(path)).ok()?;

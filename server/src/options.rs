@@ -163,7 +163,7 @@ impl FromStr for Named {
             None => (text, None),
         };
         if name.is_empty() || alias.as_deref() == Some("") {
-            return Err(Error::Setting(format!("'{text}' is no NAME or NAME=ALIAS")));
+            return Err(Error::Setting(format!("'{text}' is not NAME or NAME=ALIAS")));
         }
         Ok(Self { name: name.to_owned(), alias })
     }
@@ -261,7 +261,7 @@ fn named(texts: Option<&[String]>) -> Result<Vec<Named>> {
 fn cascade(settings: &CascadeSettings) -> Result<Cascade> {
     let wrong = |reason: String| Error::Setting(format!("the cascade '{}': {reason}", settings.name));
     if settings.name.is_empty() || settings.stages.is_empty() {
-        return Err(wrong("it needs a name and stages".into()));
+        return Err(wrong("a cascade needs a name and stages".into()));
     }
     let stage = |text: &String| text.parse().map_err(|error: nearsort::Error| wrong(error.to_string()));
     Ok(Cascade {
@@ -313,7 +313,9 @@ fn token_ids(encoding: Option<&str>) -> Result<TokenIds> {
     match encoding {
         None | Some("refuse") => Ok(TokenIds::Refuse),
         Some("cl100k_base") => Ok(TokenIds::Cl100kBase),
-        Some(other) => Err(Error::Setting(format!("openai_token_ids: '{other}' is not known; wanted: cl100k_base"))),
+        Some(other) => {
+            Err(Error::Setting(format!("openai_token_ids: unknown encoding '{other}'; expected: cl100k_base")))
+        }
     }
 }
 
@@ -321,7 +323,9 @@ fn info_kind(kind: Option<&str>) -> Result<ModelKind> {
     match kind {
         None | Some("reranker") => Ok(ModelKind::Reranker),
         Some("embedding") => Ok(ModelKind::Embedding),
-        Some(other) => Err(Error::Setting(format!("info_kind: '{other}' is not known; wanted: reranker or embedding"))),
+        Some(other) => {
+            Err(Error::Setting(format!("info_kind: unknown kind '{other}'; expected: reranker or embedding")))
+        }
     }
 }
 
@@ -344,7 +348,7 @@ fn limits(settings: &Settings) -> Result<Limits> {
         ("max_connections", limits.connections as u64),
     ];
     match zero.iter().find(|(_, value)| *value == 0) {
-        Some((key, _)) => Err(Error::Setting(format!("{key} is 0; wanted: at least 1"))),
+        Some((key, _)) => Err(Error::Setting(format!("{key} is 0; expected: at least 1"))),
         None => Ok(limits),
     }
 }
@@ -361,7 +365,7 @@ fn time_outs(settings: &Settings) -> Result<TimeOuts> {
 }
 
 fn seconds(key: &str, value: Option<f64>) -> Result<Option<Duration>> {
-    let wrong = |value: f64| Error::Setting(format!("{key} is {value}; wanted: seconds, at least 0"));
+    let wrong = |value: f64| Error::Setting(format!("{key} is {value}; expected: seconds, at least 0"));
     value.map(|value| Duration::try_from_secs_f64(value).map_err(|_| wrong(value))).transpose()
 }
 
@@ -369,7 +373,9 @@ fn log(settings: &Settings) -> Result<Log> {
     let is_json = match settings.log_format.as_deref() {
         None | Some("text") => false,
         Some("json") => true,
-        Some(other) => return Err(Error::Setting(format!("log_format: '{other}' is not known; wanted: text or json"))),
+        Some(other) => {
+            return Err(Error::Setting(format!("log_format: unknown format '{other}'; expected: text or json")));
+        }
     };
     Ok(Log { is_json, filter: settings.log.clone().unwrap_or_else(|| "info".to_owned()) })
 }

@@ -1,4 +1,4 @@
-//! The settings of a server: the same fields as flags, as environment and as TOML.
+//! The settings of a server: the same fields as flags, environment variables and TOML.
 
 use std::path::{Path, PathBuf};
 
@@ -6,127 +6,153 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// The settings of a server as they are written. What is left out has a default, see [`Options`](crate::Options).
+/// The settings of a server, before they are checked. `None` is the default, see
+/// [`Options`](crate::Options).
 ///
-/// A field is a flag (`--max-body-bytes`), a variable (`NEARSORT_MAX_BODY_BYTES`) and a key of the file (`max_body_bytes`); the
-/// first of these that says something counts. Lists are repeated flags, and one variable with commas.
+/// A field is a flag (`--max-body-bytes`), a variable (`NEARSORT_MAX_BODY_BYTES`) and a key of the
+/// file (`max_body_bytes`). Flags take precedence over variables, variables over the file. Lists
+/// are repeated flags, or one variable with commas.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "args", derive(clap::Args))]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// A model to serve, with the name that clients use for it; repeat it for more. The first answers requests that name none.
-    /// A model of this machine, or with --allow-services one of a service (openai:gpt-4o) [default: all-MiniLM-L6-v2]
+    /// A model to serve, and its name for clients [default: all-MiniLM-L6-v2]
+    ///
+    /// Repeat the option for more models. The first one answers requests without a model. With
+    /// --allow-services also models of services, such as openai:gpt-4o.
     #[cfg_attr(feature = "args", arg(long = "model", short = 'm', value_name = "NAME[=ALIAS]"))]
     pub model: Option<Vec<String>>,
-    /// An index of `nearsort index` for POST /search, with the name that clients use for it; repeat it for more
+    /// An index for POST /search, and its name for clients
+    ///
+    /// `nearsort index build` makes an index. Repeat the option for more indexes.
     #[cfg_attr(feature = "args", arg(long = "index", value_name = "DIR[=ALIAS]"))]
     pub index: Option<Vec<String>>,
-    /// A folder below which the tools of /mcp may read files; repeat it for more [default: none]
+    /// A folder below which the tools of /mcp may read files [default: none]
+    ///
+    /// Repeat the option for more folders.
     #[cfg_attr(feature = "args", arg(long, value_name = "DIR"))]
     pub mcp_root: Option<Vec<PathBuf>>,
-    /// Where to listen: HOST:PORT, or unix:PATH [default: 127.0.0.1:8787]
+    /// Address to listen on: HOST:PORT or unix:PATH [default: 127.0.0.1:8787]
     #[cfg_attr(feature = "args", arg(long, value_name = "ADDRESS"))]
     pub listen: Option<String>,
-    /// A second address for /metrics, /livez and /readyz, without keys; they stay on the first one too
+    /// A second address for /metrics, /livez and /readyz, which needs no keys
+    ///
+    /// The first address serves these paths too.
     #[cfg_attr(feature = "args", arg(long, value_name = "ADDRESS"))]
     pub metrics_listen: Option<String>,
-    /// A TOML file with these settings, and with cascades
+    /// A TOML file with these settings and cascades
     #[cfg_attr(feature = "args", arg(long, value_name = "FILE"))]
     #[serde(skip)]
     pub config: Option<PathBuf>,
 
-    /// A file with the API keys that are accepted, one per line
+    /// A file with the accepted API keys, one per line
     #[cfg_attr(feature = "args", arg(long, value_name = "FILE", help_heading = "Access"))]
     pub api_key_file: Option<PathBuf>,
-    /// API keys themselves: of the environment and the file only, since arguments can be seen by others on the machine.
+    /// The accepted API keys. Not a flag, because other users of the machine can read arguments.
     #[cfg_attr(feature = "args", arg(skip))]
     pub api_key: Option<Vec<String>>,
-    /// Listen beyond this machine without any key
+    /// Allow requests from other machines without API keys
     #[cfg_attr(feature = "args", arg(long, help_heading = "Access", num_args = 0, default_missing_value = "true"))]
     pub no_auth: Option<bool>,
-    /// An origin whose pages may call the server (CORS), or *; repeat it for more [default: none]
+    /// An origin whose pages may call the server (CORS), or * [default: none]
+    ///
+    /// Repeat the option for more origins.
     #[cfg_attr(feature = "args", arg(long, value_name = "ORIGIN", help_heading = "Access"))]
     pub cors_origin: Option<Vec<String>>,
-    /// A name that requests may give as their host, where the server has no keys; repeat it for more [default: localhost and IP addresses]
+    /// A host name that requests may use if the server has no keys [default: localhost and IP
+    /// addresses]
+    ///
+    /// Repeat the option for more names. Other names are refused, as a protection against DNS
+    /// rebinding.
     #[cfg_attr(feature = "args", arg(long, value_name = "HOST", help_heading = "Access"))]
     pub allowed_host: Option<Vec<String>>,
-    /// Allow models of services (openai:..., cohere:...), which cost money and send texts away
+    /// Allow models of services (openai:..., cohere:...), which get the texts and cost money
     #[cfg_attr(feature = "args", arg(long, help_heading = "Access", num_args = 0, default_missing_value = "true"))]
     pub allow_services: Option<bool>,
 
-    /// Answer by the first model whatever model a request names
+    /// Answer all requests by the first model, regardless of the model they name
     #[cfg_attr(feature = "args", arg(long, help_heading = "Models", num_args = 0, default_missing_value = "true"))]
     pub ignore_model: Option<bool>,
-    /// Load each model on its first use, not at the start
+    /// Load each model at its first use instead of at the start
     #[cfg_attr(feature = "args", arg(long, help_heading = "Models", num_args = 0, default_missing_value = "true"))]
     pub lazy: Option<bool>,
-    /// Unload a model that was not used for so many seconds [default: never]
+    /// Unload models that were not used for this many seconds [default: never]
     #[cfg_attr(feature = "args", arg(long, value_name = "SECONDS", help_heading = "Models"))]
     pub unload_after: Option<f64>,
-    /// Bytes that the weights of loaded models may take together; the one that was used longest ago makes room [default: no bound]
+    /// Maximum bytes of the weights of all loaded models [default: no limit]
+    ///
+    /// The least recently used model is unloaded to make room.
     #[cfg_attr(feature = "args", arg(long, value_name = "BYTES", help_heading = "Models"))]
     pub max_model_bytes: Option<u64>,
-    /// What /info says that an embedding model is: reranker or embedding [default: reranker]
+    /// Kind of an embedding model in the answer of /info: reranker or embedding [default: reranker]
     #[cfg_attr(feature = "args", arg(long, value_name = "KIND", help_heading = "Models"))]
     pub info_kind: Option<String>,
-    /// What to do with token ids in place of texts: cl100k_base decodes them [default: refuse]
+    /// Handling of token ids in place of texts: refuse, or cl100k_base to decode them [default:
+    /// refuse]
     #[cfg_attr(feature = "args", arg(long, value_name = "ENCODING", help_heading = "Models"))]
     pub openai_token_ids: Option<String>,
-    /// Threads for tokenizing and encoding [default: one per core]
+    /// Number of threads for tokenizing and encoding [default: one per core]
     #[cfg_attr(feature = "args", arg(long, value_name = "N", help_heading = "Models"))]
     pub threads: Option<usize>,
-    /// Where models run: cpu, cuda, cuda:N, metal [default: cpu]
+    /// Device of the models: cpu, cuda, cuda:N or metal [default: cpu]
     #[cfg_attr(feature = "args", arg(long, value_name = "DEVICE", help_heading = "Models"))]
     pub device: Option<String>,
-    /// Arithmetic of the linear layers: f32, bf16 or i8 [default: the fastest that keeps the order]
+    /// Arithmetic of the forward pass: f32, bf16 or i8
+    ///
+    /// [default: the fastest whose embeddings keep a mean cosine of 0.999 to those of f32]
     #[cfg_attr(feature = "args", arg(long, value_name = "PRECISION", help_heading = "Models"))]
     pub precision: Option<String>,
-    /// Tokens that are computed together, padding included; on a GPU those of all requests [default: 16384]
+    /// Maximum tokens per batch, with padding; on a GPU of all requests together [default: 16384]
     #[cfg_attr(feature = "args", arg(long, value_name = "TOKENS", help_heading = "Models"))]
     pub batch_tokens: Option<usize>,
-    /// Use only models that are on this machine
+    /// Open no network connection; use only models that are on this machine
     #[cfg_attr(feature = "args", arg(long, help_heading = "Models", num_args = 0, default_missing_value = "true"))]
     pub offline: Option<bool>,
 
-    /// Bytes of a request's body [default: 32 MiB]
+    /// Maximum bytes of a request's body [default: 32 MiB]
     #[cfg_attr(feature = "args", arg(long, value_name = "BYTES", help_heading = "Limits"))]
     pub max_body_bytes: Option<usize>,
-    /// Texts of a request [default: 100000]
+    /// Maximum number of texts in a request [default: 100000]
     #[cfg_attr(feature = "args", arg(long, value_name = "N", help_heading = "Limits"))]
     pub max_texts: Option<usize>,
-    /// Tokens of all requests under way; a request that would go beyond is refused with 429, one that is larger by itself with 413 [default: 16777216]
+    /// Maximum tokens of all requests under way [default: 16777216]
+    ///
+    /// A request that would exceed the limit is refused with status 429, or with 413 if it exceeds
+    /// it alone.
     #[cfg_attr(feature = "args", arg(long, value_name = "TOKENS", help_heading = "Limits"))]
     pub max_queue_tokens: Option<u64>,
-    /// Bytes of all bodies that are being read or worked on [default: 256 MiB]
+    /// Maximum bytes of all request bodies in memory [default: 256 MiB]
     #[cfg_attr(feature = "args", arg(long, value_name = "BYTES", help_heading = "Limits"))]
     pub max_queue_bytes: Option<u64>,
-    /// Connections at once; more wait [default: 1024]
+    /// Maximum number of connections; further ones wait [default: 1024]
     #[cfg_attr(feature = "args", arg(long, value_name = "N", help_heading = "Limits"))]
     pub max_connections: Option<usize>,
-    /// Seconds for the headers of a request [default: 10]
+    /// Maximum seconds until a request's headers are complete [default: 10]
     #[cfg_attr(feature = "args", arg(long, value_name = "SECONDS", help_heading = "Limits"))]
     pub header_timeout: Option<f64>,
-    /// Seconds for the body of a request [default: 60]
+    /// Maximum seconds until a request's body is complete [default: 60]
     #[cfg_attr(feature = "args", arg(long, value_name = "SECONDS", help_heading = "Limits"))]
     pub body_timeout: Option<f64>,
-    /// Seconds that a connection may be idle [default: 75]
+    /// Maximum idle seconds of a connection [default: 75]
     #[cfg_attr(feature = "args", arg(long, value_name = "SECONDS", help_heading = "Limits"))]
     pub idle_timeout: Option<f64>,
-    /// Seconds for the work of a request; a request can ask for less [default: no bound]
+    /// Maximum seconds of work on a request; a request can ask for less [default: no limit]
     #[cfg_attr(feature = "args", arg(long, value_name = "SECONDS", help_heading = "Limits"))]
     pub request_timeout: Option<f64>,
-    /// Seconds that requests under way get at a shutdown before they are cancelled [default: 25]
+    /// Seconds until requests under way are cancelled at a shutdown [default: 25]
     #[cfg_attr(feature = "args", arg(long, value_name = "SECONDS", help_heading = "Limits"))]
     pub drain_timeout: Option<f64>,
 
-    /// Log lines as text or json [default: text]
+    /// Format of log lines: text or json [default: text]
     #[cfg_attr(feature = "args", arg(long, value_name = "FORMAT", help_heading = "Log"))]
     pub log_format: Option<String>,
-    /// What is logged: error, warn, info, debug, or a filter such as nearsort_server=debug [default: info]
+    /// Lowest level that is logged: error, warn, info or debug [default: info]
+    ///
+    /// Also a filter such as nearsort_server=debug.
     #[cfg_attr(feature = "args", arg(long, value_name = "FILTER", help_heading = "Log"))]
     pub log: Option<String>,
 
-    /// Models that rank in stages, by the name that clients use; of the file only.
+    /// Cascades: models that rank in stages. Set in the file only.
     #[cfg_attr(feature = "args", arg(skip))]
     pub cascade: Option<Vec<CascadeSettings>>,
 }
@@ -137,9 +163,10 @@ pub struct Settings {
 pub struct CascadeSettings {
     /// The name for clients.
     pub name: String,
-    /// Stages as `nearsort rerank --stage` takes them: `hybrid:200`, `org/name:50`.
+    /// Stages as in `nearsort rerank --stages`: `hybrid:200`, `org/name:50`.
     pub stages: Vec<String>,
-    /// The embedding model that ways of scoring (`hybrid`, `cosine`, `maxsim`) go by. Default: the default model.
+    /// The embedding model of the scorings `hybrid`, `cosine` and `maxsim`. Default: the default
+    /// model.
     pub model: Option<String>,
 }
 
@@ -154,7 +181,7 @@ impl Settings {
         toml::from_str(&text).map_err(|error| wrong(error.to_string()))
     }
 
-    /// Completes these settings by those of `other`.
+    /// Fills the settings that are `None` from `other`.
     pub(crate) fn or(self, other: Self) -> Result<Self> {
         let config = self.config.clone().or(other.config.clone());
         let table = |settings: &Self| toml::Table::try_from(settings).map_err(|e| Error::Setting(e.to_string()));

@@ -1,16 +1,16 @@
-//! Which requests begin first, where clients say how soon theirs are wanted.
+//! The order of requests with priorities.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
-/// How many requests are under way or wait, by their priority; 0 is the most urgent.
+/// The number of requests that are under way or wait, by priority; 0 is the highest.
 pub(crate) struct Turns {
     counts: watch::Sender<BTreeMap<u16, usize>>,
 }
 
-/// A request's place among all; given back when it is dropped.
+/// A request's place among all. Dropping it frees the place.
 pub(crate) struct Turn {
     turns: Arc<Turns>,
     priority: u16,
@@ -21,7 +21,7 @@ impl Turns {
         Arc::new(Self { counts: watch::Sender::default() })
     }
 
-    /// Takes a place: from here on, less urgent requests that come wait for this one.
+    /// Takes a place. Later requests of a lower priority wait for this one.
     pub fn enter(self: &Arc<Self>, priority: u16) -> Turn {
         self.counts.send_modify(|counts| *counts.entry(priority).or_default() += 1);
         Turn { turns: Arc::clone(self), priority }

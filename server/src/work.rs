@@ -43,19 +43,19 @@ impl Job {
     }
 }
 
-/// What work asks of the server.
+/// The demands of a request's work.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Demand {
-    /// About so many.
+    /// Estimated number of tokens.
     pub tokens: u64,
-    /// Milliseconds that the body allows.
+    /// The deadline in the request's body, in milliseconds.
     pub time: Option<u64>,
-    /// Cohere's: work of a higher number begins when none of a lower one is under way.
+    /// Cohere's priority: work begins when none with a lower number is under way.
     pub priority: u16,
 }
 
 impl Demand {
-    /// Work of about so many tokens, without a time of its own, at once.
+    /// Creates work of about this many tokens, without a deadline, of the highest priority.
     pub fn of(tokens: u64) -> Self {
         Self { tokens, ..Self::default() }
     }

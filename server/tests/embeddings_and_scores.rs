@@ -36,7 +36,7 @@ fn dimensions_are_read_from_openai_voyage_and_tei() {
     assert_eq!((tei.dimensions.map(|n| n.get()), tei.normalize), (Some(8), Some(false)));
     assert_eq!(String::from_utf8(vectors().reply(&tei).unwrap().body).unwrap(), "[[0.1,-2.0]]");
     let error = embeddings(json!({ "input": "a", "dimensions": 0 })).unwrap_err().to_string();
-    assert!(error.starts_with("'dimensions' is the number 0; wanted: an integer from 1"), "{error}");
+    assert!(error.starts_with("'dimensions' is the number 0; expected: an integer from 1"), "{error}");
 }
 
 #[test]
@@ -67,11 +67,11 @@ fn token_ids_are_decoded_by_cl100k_base_on_request() {
     assert_eq!(decoded(json!([245, 120, 9906])).unwrap().inputs, ["Hello"]);
     let error = decoded(json!([9906, 245, 9906])).unwrap_err().to_string();
     assert!(
-        error.starts_with("'input' is a list of ids that spell no text; wanted: token ids of cl100k_base"),
+        error.starts_with("'input' is a list of ids that decode to no text; expected: token ids of cl100k_base"),
         "{error}"
     );
     let error = decoded(json!([[9906], [4_000_000_000_u32]])).unwrap_err();
-    assert!(error.to_string().starts_with("'input[1]' is a list with an id that is no token"), "{error}");
+    assert!(error.to_string().starts_with("'input[1]' is a list with an id that is not a token"), "{error}");
     assert!(matches!(decoded(json!([[]])), Err(WireError::Empty { .. })));
 }
 
@@ -84,7 +84,7 @@ fn dimensions_are_checked_against_the_models() {
     let error = kept(json!({ "input": "a", "dimensions": 385 })).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "'dimensions' is the number 385; wanted: an integer from 1 to 384, the dimensions of m"
+        "'dimensions' is the number 385; expected: an integer from 1 to 384, the dimensions of m"
     );
 }
 
@@ -138,7 +138,7 @@ fn score_takes_four_pairs_of_keys_and_answers_in_their_order() {
         assert_eq!(reply["data"][0], json!({ "index": 0, "object": "score", "score": -0.5 }));
     }
     let wrong = read_score(br#"{"text_1": ["a", "b"], "text_2": ["c"]}"#, &Limits::default()).unwrap_err();
-    assert!(wrong.to_string().contains("1 texts beside 2 in 'text_1'"), "{wrong}");
+    assert!(wrong.to_string().contains("1 texts, with 2 in 'text_1'"), "{wrong}");
     let half = read_score(br#"{"queries": "a"}"#, &Limits::default()).unwrap_err();
     assert_eq!(half.key(), Some("documents"));
 }

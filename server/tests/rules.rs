@@ -143,7 +143,7 @@ fn booleans_may_be_strings() {
     assert_eq!(form(json!("True")), Some(DocumentForm::Object));
     assert_eq!(form(json!("false")), None);
     let error = refusal(&with(json!({ "return_documents": "yes" })));
-    assert_eq!(error, "'return_documents' is the string \"yes\"; wanted: true or false");
+    assert_eq!(error, "'return_documents' is the string \"yes\"; expected: true or false");
 }
 
 #[test]
@@ -180,7 +180,7 @@ fn top_n_cuts_in_every_dialect_and_0_or_too_many_means_all() {
     assert_eq!(indexes(&reply_to(&voyage, Native::Logit)["data"]), [1, 2, 0]);
     let nim = json!({ "query": { "text": "q" }, "passages": ["a", "b", "c", "d"], "top_n": 2 });
     assert_eq!(indexes(&reply_to(&read(&nim), Native::Logit)["rankings"]), [1, 2]);
-    assert!(refusal(&with(json!({ "top_n": -1 }))).contains("'top_n' is the number -1; wanted: an integer"));
+    assert!(refusal(&with(json!({ "top_n": -1 }))).contains("'top_n' is the number -1; expected: an integer"));
 }
 
 #[test]
@@ -263,7 +263,10 @@ fn documents_are_strings_or_objects_and_say_which_field_is_the_text() {
         Document { text: "t\n1999".into(), fields: vec!["title".into(), "year".into()] }
     );
     let error = refusal(&with(json!({ "documents": ["a", { "title": "t" }] })));
-    assert!(error.starts_with("'documents[1]' is an object with the keys [title]; wanted: a field 'text'"), "{error}");
+    assert!(
+        error.starts_with("'documents[1]' is an object with the keys [title]; expected: a field 'text'"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -429,7 +432,7 @@ fn one_error_body_that_all_sdks_show_as_text() {
     let error = read_as(None, &json!({ "documents": ["a"] })).unwrap_err().0;
     let reply = error_reply(&error, Dialect::Union, "r9");
     let body: Value = serde_json::from_slice(&reply.body).unwrap();
-    let text = "'query' is missing; wanted: a string, or an object {\"text\": …}";
+    let text = "'query' is missing; expected: a string, or an object {\"text\": …}";
     assert_eq!(
         (&body["message"], &body["detail"], &body["error"]["message"]),
         (&json!(text), &json!(text), &json!(text))
@@ -485,6 +488,6 @@ fn broken_bodies_are_refused_in_words() {
     assert!(read(b"{\"query\": ").starts_with("the body is not valid JSON"));
     assert!(read(b"{\"query\": \"\xff\"}").starts_with("the body is not valid JSON"));
     assert!(read("[".repeat(100_000).as_bytes()).starts_with("the body is not valid JSON"));
-    assert_eq!(read(b"[1]"), "the body is a list of 1; wanted: a JSON object");
+    assert_eq!(read(b"[1]"), "the body is a list of 1; expected: a JSON object");
     assert!(read(b"").starts_with("the body is not valid JSON"));
 }

@@ -10,13 +10,13 @@ use serde_json::{Map, Value};
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct AnswerDocument {
-    /// What holds for all results.
+    /// Fields that hold for all results.
     #[serde(flatten)]
     pub header: HeaderDocument,
-    /// What it took; not there for rows of an index.
+    /// Usage of the answer; absent for rows of an index.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<UsageDocument>,
-    /// Best first.
+    /// The results, best first.
     pub results: Vec<ResultDocument>,
 }
 
@@ -24,7 +24,7 @@ pub struct AnswerDocument {
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LineDocument {
-    /// What holds for all results of the answer.
+    /// Fields that hold for all results of the answer.
     #[serde(flatten)]
     pub header: HeaderDocument,
     /// The result.
@@ -32,163 +32,162 @@ pub struct LineDocument {
     pub result: ResultDocument,
 }
 
-/// What holds for every result of an answer.
+/// The fields that hold for all results of an answer.
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct HeaderDocument {
-    /// What was asked.
+    /// The query.
     pub query: String,
-    /// The query's id, where queries come from a file.
+    /// The query's id; absent if the query does not come from a file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub query_id: Option<String>,
     /// The model's name.
     pub model: String,
-    /// The model's revision, where it has one.
+    /// The model's revision; null if it has none.
     pub revision: Option<String>,
-    /// Where it ran, such as `cpu`.
+    /// The device of the model, such as `cpu`.
     pub device: String,
-    /// What computed the forward passes.
+    /// The engine of the forward passes, such as `native`.
     pub engine: String,
-    /// In which precision.
+    /// The precision of the forward passes, such as `i8`.
     pub precision: String,
-    /// The processor's instruction set.
+    /// The processor's instruction set, such as `avx2`.
     pub isa: String,
-    /// How the index stores vectors, where candidates are its rows.
+    /// The number format of the index's vectors; absent if the candidates are not rows of an index.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub index_dtype: Option<String>,
-    /// Rows of the index without text, which no search finds.
+    /// Number of the index's rows without text, which no search finds; absent if the candidates are
+    /// not rows of an index.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub index_empty_rows: Option<u64>,
-    /// What the model's scores mean.
+    /// The kind of the model's scores, such as `hybrid` or `probability`.
     pub scoring: String,
-    /// What became of long texts; not there for rows of an index.
+    /// The reading of long texts: `truncate` or `window`; absent for rows of an index.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub long: Option<String>,
-    /// How first-stage scores were mixed in; null where they were not.
+    /// The blend with the first stage's scores; null if there was none.
     pub blend: Option<String>,
-    /// The weight of the feedback inside the list; null where there was none.
+    /// The weight of the feedback inside the list; null if there was none.
     pub feedback: Option<f64>,
-    /// What `score` means: `scoring`; where it depends on the whole list, `blend` or `feedback`.
+    /// The kind of `score`: as `scoring`, or `blend` or `feedback` if it depends on the whole list.
     pub score_kind: String,
-    /// Tokens of the query, special tokens and prompt included.
+    /// Number of tokens of the query, special tokens and prompt included.
     pub query_tokens: u32,
-    /// Whether the query was longer than the model takes, and was cut.
+    /// True if the query was cut at the model's limit.
     pub query_truncated: bool,
 }
 
-/// What an answer took.
+/// The usage of an answer.
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct UsageDocument {
-    /// Tokens of the query and of the candidates, every distinct text counted once.
+    /// Number of tokens of the query and the candidates; equal texts count once.
     pub tokens: u64,
-    /// Candidates that were longer than the model takes.
+    /// Number of candidates that were cut at the model's limit.
     pub truncated: usize,
-    /// What services were asked for: requests, cached answers, cost.
+    /// Usage of services: requests, cached answers, cost in dollars.
     #[serde(flatten)]
     pub service: Map<String, Value>,
 }
 
-/// A candidate in its place. Other fields of the input follow behind these; one whose name is taken
-/// gets `input_` before it.
+/// A candidate at its rank. Other fields of the input follow; fields that clash with these are
+/// prefixed `input_`.
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ResultDocument {
-    /// From 1.
+    /// The rank, from 1.
     pub rank: usize,
     /// Position in the input, or row of the index, from 0.
     pub index: usize,
     /// The candidate's id.
     pub id: String,
-    /// Higher is better; null where there is none.
+    /// The score, higher is better; null if the candidate has none.
     pub score: Option<f64>,
-    /// Why there is no score.
+    /// The reason why there is no score; absent if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unscored: Option<String>,
-    /// The model's score, before the first stage's was mixed in and before feedback, where that is
-    /// another number.
+    /// The model's score before blend and feedback; absent if it equals `score`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model_score: Option<f64>,
-    /// Where there are stages, who scored the candidate last; null for one that no stage looked at.
+    /// The last stage that scored the candidate; null if none did, absent without stages.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stage: Option<Option<StageDocument>>,
-    /// Tokens that were read of the candidate; not there for rows of an index, nor are the two that
-    /// follow.
+    /// Number of tokens that were read of the candidate; absent for rows of an index.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tokens: Option<u32>,
-    /// Whether the candidate was longer than the model takes, and was cut.
+    /// True if the candidate was cut at the model's limit; absent for rows of an index.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub truncated: Option<bool>,
-    /// Where the score comes from, in a long text that was read in windows.
+    /// The window of the text that gave the score; absent if the text was not read in windows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub best_window: Option<CharacterRange>,
-    /// The first stage's score.
+    /// The first stage's score; absent if the candidate has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_stage_score: Option<f64>,
-    /// What the score is made of, if that was asked.
+    /// The parts of the score; absent without `--explain`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub explanation: Option<ExplanationDocument>,
-    /// The candidate's title, where it has one.
+    /// The candidate's title; absent if it has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
-    /// The candidate's text, unless texts are left out.
+    /// The candidate's text; absent if texts are left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
 }
 
-/// A range of characters, which is what most languages count.
+/// A range of characters (Unicode code points).
 #[derive(Debug, Clone, Copy, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CharacterRange {
-    /// Characters before it.
+    /// The first character, from 0.
     pub start: usize,
-    /// Characters up to its end.
+    /// The character after the last.
     pub end: usize,
 }
 
-/// Who scored a candidate last, and how.
+/// The last stage that scored a candidate.
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct StageDocument {
-    /// The stage, from 1.
+    /// The stage's number, from 1.
     pub number: usize,
-    /// What it scores by.
+    /// The stage's scoring or model.
     pub by: String,
-    /// Its score.
+    /// The stage's score.
     pub score: Option<f64>,
-    /// What its score means.
+    /// The kind of the stage's score, such as `probability`.
     pub score_kind: String,
 }
 
-/// What a score is made of.
+/// The parts of a score.
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ExplanationDocument {
-    /// The scores, by what they mean.
+    /// The scores by their kind, such as `cosine` and `maxsim`.
     pub parts: BTreeMap<String, Option<f64>>,
-    /// Which word of the query met which word of the candidate.
+    /// The most similar word of the candidate for each word of the query.
     pub matches: Vec<MatchDocument>,
 }
 
-/// A word of the query and the word of the candidate that it met.
+/// A word of the query and the candidate's most similar word.
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct MatchDocument {
-    /// In the query.
+    /// The word in the query.
     pub query: WordDocument,
-    /// In the candidate.
+    /// The word in the candidate.
     pub candidate: WordDocument,
-    /// How alike they are, in [-1, 1].
+    /// The similarity of the two words, from -1 to 1.
     pub similarity: Option<f64>,
 }
 
-/// A word in its place.
+/// A word and its place in a text.
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct WordDocument {
-    /// Characters before it.
+    /// The first character, from 0.
     pub start: usize,
-    /// Characters up to its end.
+    /// The character after the last.
     pub end: usize,
     /// The word.
     pub text: String,
@@ -218,7 +217,7 @@ mod tests {
     #[test]
     fn the_schema_under_docs_is_that_of_the_documents() {
         #[derive(schemars::JsonSchema)]
-        #[schemars(title = "What nearsort answers")]
+        #[schemars(title = "An answer of nearsort")]
         #[allow(dead_code)]
         struct Forms {
             /// The format `json`; with a file of queries an array of them.

@@ -71,7 +71,9 @@ impl Format {
     ) -> Rendered {
         match (self, table) {
             (Self::Table, Some(table)) => table(out, answer, shape),
-            (Self::Table, None) => Err(Error::InvalidArgument("no table can be drawn here".into()).into()),
+            (Self::Table, None) => {
+                Err(Error::InvalidArgument("no renderer for `format=table`; choose another format".into()).into())
+            }
             (Self::Tsv, _) => lines::tsv(out, answer, shape),
             (Self::Trec, _) => lines::trec(out, answer),
             (Self::Parquet, _) => columns::write_lines(out, answer, shape),
@@ -108,7 +110,7 @@ impl FromStr for Format {
 
     fn from_str(name: &str) -> Result<Self> {
         let found = Self::ALL.into_iter().find(|format| format.name() == name);
-        let wrong = || format!("{name}: allowed are {}", Self::ALL.map(Self::name).join(", "));
+        let wrong = || format!("{name}: expected {}", Self::ALL.map(Self::name).join(", "));
         found.ok_or_else(|| Error::InvalidOption { option: "format", why: wrong() })
     }
 }

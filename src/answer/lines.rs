@@ -88,7 +88,7 @@ pub fn check_trec_query(query: &Query, file: &str) -> Result<()> {
     if !query.id.contains(char::is_whitespace) {
         return Ok(());
     }
-    let message = format!("the query id '{}' has white space in it, which a TREC run cannot carry", query.id);
+    let message = format!("the query id '{}' contains white space, which a TREC run cannot have", query.id);
     Err(Error::BadRow { file: file.to_owned(), line: query.line, message })
 }
 

@@ -231,7 +231,7 @@ impl<'a> Walk<'a> {
     fn walk_table(&mut self, table: &Table, shape: Shape, visit: &mut Visit<'_>) -> Result<(), Damage> {
         let is_free_list = std::ptr::eq(table, &self.snapshot.free);
         if table.flags != if is_free_list { INTEGER_KEYS } else { 0 } || usize::from(table.depth) > MAX_DEPTH {
-            return Err("it is described as what it cannot be".to_owned());
+            return Err("its description is impossible".to_owned());
         }
         let mut tree =
             Tree { is_free_list, shape, last_key: None, branches: 0, leaves: 0, overflows: 0, entries: 0, visit };
@@ -247,7 +247,7 @@ impl<'a> Walk<'a> {
             entries: tree.entries,
             ..*table
         };
-        if found == *table { Ok(()) } else { Err("it has not the pages that it should have".to_owned()) }
+        if found == *table { Ok(()) } else { Err("it has a wrong number of pages".to_owned()) }
     }
 
     /// Marks pages as used in one place. A page in two places is damage.
@@ -317,7 +317,7 @@ impl<'a> Walk<'a> {
             let first_is_below =
                 at > 0 && !tree.is_free_list && tree.last_key.as_deref().is_some_and(|last| last < start);
             if first_is_below {
-                return Err(format!("page {number} leads to keys that it has not"));
+                return Err(format!("page {number} leads to wrong keys"));
             }
         }
         Ok(())

@@ -369,11 +369,11 @@ fn failed(action: &'static str, folder: &Path, error: heed::Error) -> Error {
         }
         heed::Error::Io(error) if is_full(&error, action) => {
             format!(
-                "{error}: the disk is full, or a quota or `ulimit -f` is reached; see to the disk's free space, or leave `cache=` out"
+                "{error}: the disk is full, or a quota or `ulimit -f` is reached; check the disk's free space, or leave `cache=` out"
             )
         }
         heed::Error::Io(error) => {
-            format!("{error}; see to the folder and the disk's free space, or leave `cache=` out")
+            format!("{error}; check the folder and the disk's free space, or leave `cache=` out")
         }
         heed::Error::Mdb(MdbError::VersionMismatch) => return unusable(action, folder, "another LMDB wrote it"),
         heed::Error::Mdb(MdbError::MapFull) => "it is full; give it a lower `cache_size=`".to_owned(),

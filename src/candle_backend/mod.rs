@@ -87,8 +87,7 @@ impl FromStr for Device {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let wrong =
-            || Error::InvalidArgument(format!("'{text}' is not a device; known are cpu, cuda, cuda:N and metal"));
+        let wrong = || Error::InvalidArgument(format!("unknown device '{text}'; expected cpu, cuda, cuda:N or metal"));
         match text.split_once(':') {
             None if text == "cpu" => Ok(Device::Cpu),
             None if text == "cuda" => Ok(Device::Cuda(0)),

@@ -58,7 +58,7 @@ fn grades_of_run(path: &Path) -> Result<Qrels> {
     let is_grade = |score: f64| score.fract() == 0.0 && score.abs() <= f64::from(i32::MAX);
     if let Some((query, found)) = all.iter().find(|(_, found)| !is_grade(found.score)) {
         let message = format!(
-            "the score {} of '{}' for the query '{query}' is no grade: judgements need whole numbers, such as a judge's 0 to 10",
+            "the score {} of '{}' for the query '{query}' is not a grade: judgements need whole numbers, such as a judge's 0 to 10",
             found.score, found.id
         );
         return Err(Error::BadInput { file: path.display().to_string(), message });

@@ -85,7 +85,7 @@ impl RankedModel {
 
 fn unknown(word: &str, text: &str) -> Error {
     Error::InvalidArgument(format!(
-        "'{word}' in '{text}' is no word for a model; known are cosine, maxsim, hybrid (scoring), none, linear, rrf (blend), feedback, no-feedback, truncate, window (long texts)"
+        "unknown setting '{word}' in '{text}'; expected cosine, maxsim, hybrid (scoring), none, linear, rrf (blend), feedback, no-feedback, truncate or window (long texts)"
     ))
 }
 

@@ -20,16 +20,16 @@ pub(super) fn cannot_say(scene: &Scene<'_>, measured: &Measured) -> Vec<String> 
         say(true, &format!("whether reranking helps or hurts, and which queries: {why}"));
         say(
             true,
-            "how good these candidates could be put in order at best: without judgements nobody knows which are relevant",
+            "how good the best order of these candidates would be: relevant candidates are unknown without judgements",
         );
-        say(true, "which scoring, blend, depth, prompt and pooling is best: they can be compared by judgements only");
+        say(true, "which scoring, blend, depth, prompt and pooling is best: comparing them needs judgements");
         say(
             true,
             "whether agreement with the first stage is good or bad: a better order and a worse one both disagree with it",
         );
     }
     let few = format!(
-        "which configuration is best: {} judged queries are too few to choose by; {MIN_QUERIES} are the least",
+        "which configuration is best: {} judged queries are too few; at least {MIN_QUERIES} are needed",
         counts.judged_queries
     );
     say(is_judged && counts.judged_queries < MIN_QUERIES, &few);

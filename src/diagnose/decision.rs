@@ -1,4 +1,4 @@
-//! What a cross-validated choice comes to: keep the setting, change it, or do not rerank.
+//! The decision from a cross-validated choice: keep the setting, change it, or do not rerank.
 
 use super::Configuration;
 use super::choice::MIN_QUERIES;
@@ -78,7 +78,7 @@ impl<'a> Decision<'a> {
             let judged = self.judged_queries;
             let is = plural(judged, "query is", "queries are");
             return format!(
-                "{judged} judged {is} too few to choose between configurations by; {MIN_QUERIES} are the least"
+                "{judged} judged {is} too few to choose between configurations; at least {MIN_QUERIES} are needed"
             );
         };
         let (over_setting, over_first) = (self.said(&choice.over_setting), self.said(&choice.over_first_stage));
@@ -97,12 +97,12 @@ impl<'a> Decision<'a> {
             ),
             Why::SmallGain => {
                 format!(
-                    "choosing among {configurations} configurations gains {over_setting}, and less than {MIN_GAIN} is not worth a setting"
+                    "choosing among {configurations} configurations gains {over_setting}, and less than {MIN_GAIN} is not worth another setting"
                 )
             }
             Why::NoGain => {
                 format!(
-                    "of {configurations} configurations none was shown to be better; choosing among them gives {over_setting}"
+                    "none of {configurations} configurations was shown to be better; choosing among them gives {over_setting}"
                 )
             }
             Why::SettingLoses => {

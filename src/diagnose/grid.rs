@@ -34,9 +34,9 @@ pub(super) struct Varied {
 
 /// The values of every configuration on every query: first by configuration, then by query.
 pub(super) struct Values {
-    /// Of whole lists.
+    /// Values of whole lists.
     pub whole: Vec<Vec<f64>>,
-    /// Of the halves of the documents.
+    /// Values of the halves of the documents.
     pub halves: [HalfValues; HALVES],
 }
 

@@ -228,7 +228,7 @@ fn check(observations: &Observations, options: &Options) -> Result<()> {
         for candidate in &query.candidates {
             if candidate.document >= observations.documents.len() {
                 let found = candidate.document;
-                return wrong(format!("the query '{}' names document {found}, which is not there", query.id));
+                return wrong(format!("the query '{}' names document {found}, which does not exist", query.id));
             }
             let modes = [Some(candidate.scores), candidate.windowed].into_iter().flatten();
             let finite = |candidate: &Candidate| candidate.first_stage.is_finite();

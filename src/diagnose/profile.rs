@@ -188,10 +188,10 @@ impl Keys {
                 Blend::Linear { weight: weight.unwrap_or(Blend::linear_weight(normalize)), normalize }
             }
             Some(other) if !["none", "rrf"].contains(&other) => {
-                return Err(format!("blend: '{other}' is not a blend; known are none, linear and rrf"));
+                return Err(format!("blend: unknown blend '{other}'; expected none, linear or rrf"));
             }
             _ if normalize.is_some() => {
-                return Err("normalize: it belongs to blend = \"linear\", which is not there".into());
+                return Err("normalize: it needs blend = \"linear\"".into());
             }
             Some("rrf") => Blend::Rrf { weight: weight.unwrap_or(Blend::RRF_WEIGHT) },
             _ if weight.is_some() => return Err("blend-weight: it needs blend = \"linear\" or \"rrf\"".into()),
@@ -267,17 +267,17 @@ mod tests {
         for (text, expected) in [
             ("scorin = 'cosine'", "unknown field `scorin`, expected one of `model`, `scoring`"),
             ("scoring = 'cosin'", "scoring: 'cosin' is not a scoring; known are cosine, maxsim and hybrid"),
-            ("blend = 'mean'", "blend: 'mean' is not a blend; known are none, linear and rrf"),
+            ("blend = 'mean'", "blend: unknown blend 'mean'; expected none, linear or rrf"),
             ("blend = 'linear'\nblend-weight = 1.5", "blend-weight: the blend's weight is 1.5"),
             ("blend = 'linear'\nblend-weight = nan", "blend-weight: the blend's weight is NaN"),
-            ("blend = 'rrf'\nnormalize = 'zscore'", "normalize: it belongs to blend = \"linear\""),
+            ("blend = 'rrf'\nnormalize = 'zscore'", "normalize: it needs blend = \"linear\""),
             ("blend-weight = 0.1", "blend-weight: it needs blend"),
             ("blend = 'none'\nblend-weight = 0.1", "blend-weight: it needs blend"),
-            ("feedback = 'on'", "known are auto, off and a weight"),
-            ("feedback = -0.5", "its weight is a number from 0 to 10"),
-            ("normalize = 'max'", "normalize: 'max' is not a normalisation"),
+            ("feedback = 'on'", "expected auto, off or a weight"),
+            ("feedback = -0.5", "expected a weight from 0 to 10"),
+            ("normalize = 'max'", "normalize: unknown normalisation 'max'"),
             ("long = 'cut'", "long: 'cut' is not known here"),
-            ("pooling = 'max'", "pooling: 'max' is not a pooling; known are cls, mean and lasttoken"),
+            ("pooling = 'max'", "pooling: unknown pooling 'max'; expected cls, mean or lasttoken"),
             ("depth = 0", "depth: 0 candidates"),
             ("depth = -1", "depth"),
             ("depth = 'ten'", "invalid type"),

@@ -8,7 +8,7 @@ use super::{Configuration, Profile};
 use crate::answer::{ModelDocument, ModelRun};
 use crate::eval::{Interval, JudgementsDocument};
 
-/// What made a [`Tuning`], for its JSON form.
+/// The origin of a [`Tuning`], for its JSON form.
 #[derive(Debug, Clone, Copy)]
 pub struct TuningRun<'a> {
     /// The command line, if there is one.
@@ -27,7 +27,7 @@ pub struct TuningRun<'a> {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(title = "The tuning of a reranker"))]
 struct TuningDocument<'a> {
-    /// The command line that asked for it.
+    /// The command line; absent if a program called the library.
     #[serde(skip_serializing_if = "Option::is_none")]
     command: Option<&'a str>,
     /// The model that scored the candidates.
@@ -36,7 +36,7 @@ struct TuningDocument<'a> {
     judgements: JudgementsDocument<'a>,
     /// The measure of quality.
     measure: String,
-    /// The confidence of intervals.
+    /// The confidence of intervals, 0 to 1.
     confidence: f64,
     /// The number of resamples of intervals and tests.
     resamples: usize,
@@ -64,7 +64,7 @@ struct TuningDocument<'a> {
     /// The profile's settings; null unless the action is `change`.
     #[cfg_attr(test, schemars(with = "Option<std::collections::BTreeMap<String, serde_json::Value>>"))]
     profile: Option<&'a Profile>,
-    /// What was left out, and which parts were not tuned.
+    /// Notes on what was left out, and on parts that were not tuned.
     notes: Vec<&'a str>,
 }
 

@@ -45,7 +45,7 @@ fn effect_sentence(measure: &str, kind: VerdictKind, queries: usize, effect: &Ef
                 Some(needed) if needed > queries => {
                     format!("To show a difference of this size, about {needed} judged queries would be needed.")
                 }
-                Some(_) => "It is at the edge of what so many queries can show.".to_owned(),
+                Some(_) => "This many queries can barely show such a difference.".to_owned(),
                 None => "Both orders are worth the same.".to_owned(),
             };
             format!("No evidence either way: {numbers}. {needed}")

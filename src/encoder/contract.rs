@@ -349,10 +349,7 @@ impl Reader<'_> {
             self.unusable(TOKENIZER, "the file is missing; a folder with only vocab.txt, spm.model or sentencepiece.bpe.model can be converted with transformers: AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)")
         })?;
         if let Some(limit) = tokenizer.truncation["max_length"].as_u64().filter(|&limit| limit != max_tokens as u64) {
-            self.note(
-                TOKENIZER,
-                format!("truncates at {limit} tokens; the model's limit is {max_tokens}, which is used"),
-            );
+            self.note(TOKENIZER, format!("truncates at {limit} tokens; the model's limit {max_tokens} is used"));
         }
         if let Some(width) = tokenizer.padding["strategy"]["Fixed"].as_u64() {
             self.note(TOKENIZER, format!("pads every text to {width} tokens; sentence-transformers does not, and nearsort computes no padding"));
@@ -384,7 +381,7 @@ impl Reader<'_> {
             let does = if does { "lower-cases" } else { "keeps the case of" };
             self.note(
                 TOKENIZER_CONFIG,
-                format!("says do_lower_case = {says}, but tokenizer.json {does} texts, which is what happens"),
+                format!("says do_lower_case = {says}, but tokenizer.json {does} texts, which takes precedence"),
             );
         }
     }
@@ -419,7 +416,7 @@ impl Reader<'_> {
         if let Some((query, document)) = card.filter(|&card| prompts == (None, None) && card != ("", "")) {
             prompts = (Some(query), Some(document));
             all.extend([("query".to_owned(), query.to_owned()), ("document".to_owned(), document.to_owned())]);
-            self.note(PROMPTS, "names no prompts; the registry's, from the model's card, are used".into());
+            self.note(PROMPTS, "names no prompts; the registry's are used, which come from the model card".into());
         }
         if prompts == (None, None) && self.files.entry.is_none() {
             self.note(PROMPTS, "names no prompts, and none are used; models such as E5, BGE and Nomic need them (`query_prompt=`, `document_prompt=`)".into());

@@ -31,7 +31,7 @@ impl LateTokens {
         let known = |tokenizer: &Tokenizer, token: &str, what: &str| {
             let id = tokenizer.token_to_id(token).filter(|id| u64::from(*id) < rows);
             id.ok_or_else(|| {
-                format!("{what} '{token}' is no token of the model; train it first, or save it with PyLate")
+                format!("{what} '{token}' is not a token of the model; train it first, or save it with PyLate")
             })
         };
         let prefix = |tokenizer: &Tokenizer, token: &str, what: &str| match token.is_empty() {

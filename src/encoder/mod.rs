@@ -96,7 +96,7 @@ impl FromStr for Role {
         match text {
             "query" => Ok(Role::Query),
             "document" => Ok(Role::Document),
-            _ => Err(Error::InvalidArgument(format!("'{text}' is not a role; known are query and document"))),
+            _ => Err(Error::InvalidArgument(format!("unknown role '{text}'; expected query or document"))),
         }
     }
 }
@@ -126,7 +126,7 @@ impl FromStr for Engine {
         match text {
             "native" => Ok(Engine::Native),
             "candle" => Ok(Engine::Candle),
-            _ => Err(Error::InvalidArgument(format!("'{text}' is not an engine; known are native and candle"))),
+            _ => Err(Error::InvalidArgument(format!("unknown engine '{text}'; expected native or candle"))),
         }
     }
 }

@@ -147,7 +147,7 @@ fn check_rules(reader: &Reader<'_>, file: &str, json: &Value, rules: &[Rule]) ->
 }
 
 fn wrong(reader: &Reader<'_>, file: &str, key: &str, found: &Value, allowed: &str) -> Error {
-    reader.unusable(file, &format!("'{key}' is {found}; allowed are {allowed}"))
+    reader.unusable(file, &format!("'{key}' is {found}; expected {allowed}"))
 }
 
 /// Returns the first of several names that holds a number.

@@ -33,9 +33,8 @@ impl FromStr for Pooling {
 
     fn from_str(text: &str) -> Result<Self> {
         let known = Pooling::ALL.into_iter().find(|pooling| pooling.to_string() == text);
-        known.ok_or_else(|| {
-            Error::InvalidArgument(format!("'{text}' is not a pooling; known are cls, mean and lasttoken"))
-        })
+        known
+            .ok_or_else(|| Error::InvalidArgument(format!("unknown pooling '{text}'; expected cls, mean or lasttoken")))
     }
 }
 
@@ -95,7 +94,7 @@ mod tests {
         for pooling in Pooling::ALL {
             assert_eq!(pooling.to_string().parse::<Pooling>().unwrap(), pooling);
         }
-        assert!("max".parse::<Pooling>().unwrap_err().to_string().contains("known are cls, mean and lasttoken"));
+        assert!("max".parse::<Pooling>().unwrap_err().to_string().contains("expected cls, mean or lasttoken"));
     }
 
     #[test]

@@ -53,7 +53,7 @@ impl FromStr for Truncate {
 
     fn from_str(text: &str) -> Result<Self> {
         let known = Truncate::ALL.into_iter().find(|way| way.to_string() == text);
-        let why = || format!("'{text}' is not known; known are end, start and never");
+        let why = || format!("is '{text}'; expected end, start or never");
         known.ok_or_else(|| Error::InvalidOption { option: "truncate", why: why() })
     }
 }

@@ -192,7 +192,7 @@ impl Reader<'_> {
 
     fn token(self, field: &str, default: u32) -> Result<u32, String> {
         let number = self.number_or(field, default as usize)?;
-        u32::try_from(number).map_err(|_| format!("'{field}' is {number}, which no token is"))
+        u32::try_from(number).map_err(|_| format!("'{field}' is {number}, which is not a token id"))
     }
 
     /// Fails if the field is set to a value that is not in `supported`.

@@ -114,7 +114,7 @@ impl ClassificationHead {
         };
         if let Some(name) = [dense, labels].iter().find(|name| !tensors.contains_exactly(&format!("{name}.weight"))) {
             return Err(tensors.unusable(format!(
-                "no tensor '{name}.weight': the model has no classification head, so it is no cross-encoder"
+                "no tensor '{name}.weight': the model has no classification head, so it is not a cross-encoder"
             )));
         }
         let pooling = &json["classifier_pooling"];

@@ -115,7 +115,7 @@ impl FromStr for Precision {
 
     fn from_str(text: &str) -> Result<Self> {
         let known = Precision::ALL.into_iter().find(|precision| precision.to_string() == text);
-        known.ok_or_else(|| Error::InvalidArgument(format!("'{text}' is not a precision; known are f32, bf16 and i8")))
+        known.ok_or_else(|| Error::InvalidArgument(format!("unknown precision '{text}'; expected f32, bf16 or i8")))
     }
 }
 

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum JobError {
     /// Another process is working on the job.
-    #[error("another process is at work on {}; wait for it, or give another output", output.display())]
+    #[error("another process writes {}; wait for it, or give another output", output.display())]
     Busy {
         /// The output of the job.
         output: PathBuf,
@@ -22,7 +22,7 @@ pub enum JobError {
         why: String,
     },
     /// The manifest in the folder cannot be read.
-    #[error("{}: not the manifest of a job: {why}; give everything as it was to go on with it, or begin the job anew", file.display())]
+    #[error("{}: not the manifest of a job: {why}; rerun with the same inputs and options to resume it, or begin the job anew", file.display())]
     NoManifest {
         /// The manifest.
         file: PathBuf,
@@ -30,7 +30,7 @@ pub enum JobError {
         why: String,
     },
     /// The folder holds an unfinished job with other inputs, another model or other options.
-    #[error("{} holds an unfinished job, but {difference}; give everything as it was to go on with it, or begin the job anew", folder.display())]
+    #[error("{} holds an unfinished job, but {difference}; rerun with the same inputs and options to resume it, or begin the job anew", folder.display())]
     Differs {
         /// The folder.
         folder: PathBuf,
@@ -38,13 +38,13 @@ pub enum JobError {
         difference: Difference,
     },
     /// The data that the job has kept is damaged.
-    #[error("cannot go on with the job: {why}; begin the job anew")]
+    #[error("cannot resume the job: {why}; begin the job anew")]
     CannotGoOn {
         /// The damage.
         why: String,
     },
     /// Outputs to be joined are shards of different jobs.
-    #[error("{} and {} are not of one job: {difference}", one.display(), other.display())]
+    #[error("{} and {} belong to different jobs: {difference}", one.display(), other.display())]
     NotOneJob {
         /// One output.
         one: PathBuf,

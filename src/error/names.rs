@@ -8,7 +8,7 @@
 /// use nearsort::error::with_names;
 ///
 /// let flag = |name: &str| (name == "blend").then(|| format!("--{name}"));
-/// assert_eq!(with_names("say `blend=none`, or see `ulimit -v`", flag), "say --blend none, or see `ulimit -v`");
+/// assert_eq!(with_names("set `blend=none`, or see `ulimit -v`", flag), "set --blend none, or see `ulimit -v`");
 /// ```
 pub fn with_names(message: &str, named: impl Fn(&str) -> Option<String>) -> String {
     let mut renamed = String::with_capacity(message.len());

@@ -67,16 +67,16 @@ impl fmt::Display for Remedy {
             }
             Self::RestartBuild => "the unfinished build cannot be continued; start it again with `restart=`",
             Self::ClearCache => "remove it with `EmbeddingCache::clear`, or leave `cache=` out",
-            Self::VerifyModel => "does the model compute right? see `ModelStore::verify_files`",
-            Self::UseCpu => "is the driver installed and the device visible? `device=cpu` always works",
+            Self::VerifyModel => "check the model with `ModelStore::verify_files`",
+            Self::UseCpu => "check that the driver is installed and the device visible, or use `device=cpu`",
             Self::RebuildOrUseCpu { feature } => {
                 return write!(f, "rebuild with `--features {feature}`, or use `device=cpu`");
             }
             Self::RerankWithIt => {
-                "a `Reranker` uses it, for all else give an embedding model, such as all-MiniLM-L6-v2"
+                "use it in a `Reranker`, or give an embedding model, such as all-MiniLM-L6-v2"
             }
             Self::RerankByMaxSim => {
-                "a `Reranker` uses it (scoring maxsim), for all else give an embedding model, such as all-MiniLM-L6-v2"
+                "use it in a `Reranker` (scoring maxsim), or give an embedding model, such as all-MiniLM-L6-v2"
             }
         })
     }

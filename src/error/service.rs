@@ -46,7 +46,7 @@ pub enum ServiceError {
     #[error("{0} has no answer to a request that this run makes; record it again with the same input and options")]
     NotRecorded(String),
     /// The answer does not have the service's format.
-    #[error("{host} answers what is no answer: {message}")]
+    #[error("{host} sent a malformed response: {message}")]
     Malformed {
         /// The service's host.
         host: String,

@@ -65,7 +65,7 @@ impl FromStr for Test {
         let canonical = if name == "randomization" { "randomisation" } else { name };
         Self::ALL.into_iter().find(|test| test.name() == canonical).ok_or_else(|| {
             let known = Self::ALL.map(Self::name).join(", ");
-            Error::InvalidArgument(format!("unknown test '{name}'; known are {known}"))
+            Error::InvalidArgument(format!("unknown test '{name}'; expected {known}"))
         })
     }
 }

@@ -295,7 +295,7 @@ impl Parameters {
             "rel" => self.rel = Some(positive()?),
             "judged_only" => self.judged_only = value_of(["False", "True"])?,
             "dcg" => self.exponential = value_of(["log2", "exp-log2"])?,
-            _ => return Err(format!("there is no parameter '{key}'; known are rel, judged_only, dcg and @cutoff")),
+            _ => return Err(format!("unknown parameter '{key}'; expected rel, judged_only, dcg or @cutoff")),
         }
         Ok(())
     }
@@ -345,8 +345,8 @@ fn unknown(name: &str) -> String {
     suggested.dedup();
     suggested.truncate(3);
     match suggested.as_slice() {
-        [] => format!("there is no such measure; known are {}", names.join(", ")),
-        near => format!("there is no such measure; did you mean {}?", near.join(" or ")),
+        [] => format!("unknown measure; expected {}", names.join(", ")),
+        near => format!("unknown measure; did you mean {}?", near.join(" or ")),
     }
 }
 

@@ -235,7 +235,7 @@ impl BlockFile {
             Damage {
                 path: self.path.clone(),
                 message: format!(
-                    "block {number} (bytes {first} to {}) is not what was written",
+                    "block {number} (bytes {first} to {}) does not have the bytes that were written",
                     first + block.len() - 1
                 ),
             }

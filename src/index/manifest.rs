@@ -64,7 +64,7 @@ impl FromStr for Dtype {
     fn from_str(text: &str) -> Result<Self> {
         let known = [Dtype::F32, Dtype::F16, Dtype::I8].into_iter().find(|dtype| dtype.to_string() == text);
         known
-            .ok_or_else(|| Error::InvalidArgument(format!("'{text}' is no type of vectors; known are f32, f16 and i8")))
+            .ok_or_else(|| Error::InvalidArgument(format!("unknown type of vectors '{text}'; expected f32, f16 or i8")))
     }
 }
 
@@ -252,7 +252,7 @@ impl Manifest {
     /// Reads the manifest of the index in a folder.
     pub fn read(folder: &Path) -> Result<Self> {
         Self::find(folder)?.ok_or_else(|| {
-            Error::InvalidArgument(format!("there is no index in {} (no {MANIFEST})", folder.display()))
+            Error::InvalidArgument(format!("{} has no index (no {MANIFEST})", folder.display()))
                 .advised(Remedy::BuildIndex)
         })
     }

@@ -157,7 +157,7 @@ impl ArrowStream {
         let body_bytes = u64::try_from(body_bytes).map_err(|_| self.damaged("a body has a negative length"))?;
         if self.is_packed && body_bytes > MAX_PACKED_MESSAGE {
             let message = format!(
-                "a batch of {body_bytes} bytes; what is compressed as a whole may have batches of 1 GiB: unpack it first"
+                "a batch of {body_bytes} bytes; in a file that is compressed as a whole the limit is 1 GiB: unpack it first"
             );
             return Err(Error::BadInput { file: self.name.clone(), message });
         }
@@ -236,7 +236,7 @@ impl ArrowStream {
             true => Error::BadInput {
                 file: self.name.clone(),
                 message: format!(
-                    "this Arrow file uses what is not read here ({message}); write it anew, e.g. with pyarrow's defaults"
+                    "this Arrow file uses an unsupported feature ({message}); write it anew, e.g. with pyarrow's defaults"
                 ),
             },
             false => self.damaged(&message),

@@ -128,7 +128,7 @@ impl CandidateRows {
     fn read(&mut self, line: &Row) -> Result<(Query, String), String> {
         let value = json::value(&line.text).map_err(|broken| broken_message(&line.text, broken).1)?;
         if JsonType::of(value) != JsonType::Object {
-            return Err("this line is no object with a query and candidates".into());
+            return Err("this line is not an object with a query and candidates".into());
         }
         let mut fields = given_fields(value).map_err(|broken| broken_message(value, broken).1)?;
         let id = self.query_id(&mut fields, line.line)?;

@@ -61,7 +61,7 @@ impl ColumnRows {
                 Batches::Arrow(Box::new(stream))
             }
             (format, _) => {
-                let message = format!("this is no {} file: it does not begin as one", format.title());
+                let message = format!("this is not a {} file: its first bytes differ", format.title());
                 return Err(Error::BadInput { file: parser.name, message });
             }
         };

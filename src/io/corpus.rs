@@ -305,7 +305,7 @@ impl CorpusFile {
     }
 
     fn changed(&self, address: &Address) -> Error {
-        let message = "this row is not what it was when the file was first read: the file has changed; start again";
+        let message = "this row has changed since the file was first read; start again";
         Error::BadRow { file: self.name.clone(), line: address.line, message: message.to_owned() }
     }
 }

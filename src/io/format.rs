@@ -67,8 +67,8 @@ const REFUSED: [(&[u8], &str); 6] = [
         "this is compressed with xz; compress it with gzip or zstd, or pipe it in: xz -dc FILE | nearsort ... -",
     ),
     (b"PK\x03\x04", "this is a zip archive; unpack it first, or compress its file with gzip or zstd"),
-    (b"PAR1", "this is a Parquet file, which is not read here; export it first"),
-    (b"ARROW1", "this is an Arrow file, which is not read here; export it first"),
+    (b"PAR1", "this is a Parquet file, which this build does not read; export it first"),
+    (b"ARROW1", "this is an Arrow file, which this build does not read; export it first"),
     (b"PARE", "this Parquet file is encrypted, which is not read; decrypt it first, e.g. with pyarrow"),
     (b"FEA1", "this is a Feather file of version 1; write it as version 2"),
 ];
@@ -173,7 +173,7 @@ impl FromStr for InputFormat {
         };
         Self::ALL.into_iter().find(|format| format.name() == canonical).ok_or_else(|| {
             let known = Self::ALL.map(Self::name).join(", ");
-            Error::InvalidArgument(format!("unknown input format '{name}'; known are {known}"))
+            Error::InvalidArgument(format!("unknown input format '{name}'; expected {known}"))
         })
     }
 }
@@ -215,6 +215,6 @@ mod tests {
             assert_eq!(format.to_string().parse::<InputFormat>().unwrap(), format);
         }
         let message = "xml".parse::<InputFormat>().unwrap_err().to_string();
-        assert_eq!(message, "unknown input format 'xml'; known are text, jsonl, json, csv, tsv, parquet, arrow");
+        assert_eq!(message, "unknown input format 'xml'; expected text, jsonl, json, csv, tsv, parquet, arrow");
     }
 }

@@ -47,7 +47,7 @@ impl Journal {
         match reader.read_exact(&mut magic) {
             Ok(()) if magic == *MAGIC => {}
             Err(error) if error.kind() != ErrorKind::UnexpectedEof => return Err(Error::io("read", &path)(error)),
-            _ => return Err(bad("it is no journal of this version of nearsort".to_owned())),
+            _ => return Err(bad("it is not a journal of this version of nearsort".to_owned())),
         }
         let mut num_bytes = MAGIC.len() as u64;
         while let Some(record) = next_record(&mut reader).map_err(Error::io("read", &path))? {
@@ -203,7 +203,7 @@ mod tests {
         for content in ["Monday: slept badly. Tuesday: better.", "short"] {
             std::fs::write(&path, content).unwrap();
             let error = Journal::open(&path, |_: String| Ok(())).unwrap_err().to_string();
-            assert!(error.contains("no journal of this version"), "{error}");
+            assert!(error.contains("not a journal of this version"), "{error}");
             assert_eq!(std::fs::read_to_string(&path).unwrap(), content);
         }
         std::fs::write(&path, "").unwrap();

@@ -158,7 +158,7 @@ fn failure<E: std::error::Error + 'static>(name: &str, error: &E) -> Error {
         true => Error::BadInput {
             file: name.to_owned(),
             message: format!(
-                "this Parquet file uses what is not read here ({message}); write it anew, e.g. with pyarrow's defaults"
+                "this Parquet file uses an unsupported feature ({message}); write it anew, e.g. with pyarrow's defaults"
             ),
         },
         false => damaged(name, &message),

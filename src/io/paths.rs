@@ -30,7 +30,7 @@ fn matches(pattern: &str) -> Result<Vec<PathBuf>> {
     let bad = |message: String| Error::BadInput { file: pattern.to_owned(), message };
     let options =
         glob::MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
-    let found = glob::glob_with(pattern, options).map_err(|error| bad(format!("this is no pattern: {error}")))?;
+    let found = glob::glob_with(pattern, options).map_err(|error| bad(format!("invalid pattern: {error}")))?;
     let mut files = Vec::new();
     for path in found {
         let path = path.map_err(|error| {

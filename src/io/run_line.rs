@@ -171,7 +171,7 @@ fn are_ranks(scores: &[f64]) -> bool {
 
 /// Returns the message about a line over the maximum length.
 pub(super) fn too_long(limit: usize) -> String {
-    format!("this line is longer than {limit} bytes; is the file what it is taken for?")
+    format!("this line is longer than {limit} bytes; check that the file is a run or judgements")
 }
 
 /// Returns the error for a byte that is not UTF-8, with the start of its line.

@@ -30,7 +30,7 @@ pub fn write_run_line(
     for (what, value) in [("query id", query_id), ("document id", document_id), ("tag", tag)] {
         if value.is_empty() || value.contains(char::is_whitespace) {
             let message = format!(
-                "the {what} '{value}' is empty or has white space in it, which a TREC run cannot carry; use another format or ids without it"
+                "the {what} '{value}' is empty or contains white space, which a TREC run cannot have; use another format or ids without it"
             );
             return Err(Error::InvalidArgument(message));
         }

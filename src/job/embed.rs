@@ -82,7 +82,7 @@ pub fn embed_rows(
 }
 
 fn metadata(encoder: &dyn Encoder, role: Role) -> Result<BTreeMap<String, String>> {
-    let unnamed = || Error::InvalidArgument("the encoder does not say what it is".into());
+    let unnamed = || Error::InvalidArgument("the encoder gives no information about its model".into());
     let ModelInfo { name, revision, engine, precision, .. } = encoder.model().ok_or_else(unnamed)?;
     let fields = [
         ("model", name),

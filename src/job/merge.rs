@@ -76,7 +76,7 @@ fn refuse_missing(of: u64, found: &HashSet<u64>) -> Result<()> {
     match named.is_empty() {
         true => Ok(()),
         false => Err(Error::InvalidArgument(format!(
-            "there is no output of shard {}{and_more}; run it, or name its file",
+            "the output of shard {}{and_more} is missing; run it, or name its file",
             named.join(", ")
         ))),
     }

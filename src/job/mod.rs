@@ -21,7 +21,7 @@
 //! # fn main() -> nearsort::Result<()> {
 //! let mut options = JobOptions::new(JobInput::Lists("lists.jsonl".into()));
 //! options.output = Some("reranked.trec".into());
-//! let job = Job::open(options, &())?; // what is wrong with the inputs is said before a model is loaded
+//! let job = Job::open(options, &())?; // reports bad inputs before a model is loaded
 //! let model = Model::load(DEFAULT_MODEL, ModelOptions::default())?;
 //! let report = job.run(&Reranker::new(&model), &(), &Call::new())?;
 //! println!("{} lists", report.totals.lists);

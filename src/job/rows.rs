@@ -263,7 +263,7 @@ impl<'a> Collected<'a> {
             }
             (before @ 1.., Some(row)) if self.mixing.is_none() => {
                 let message = format!(
-                    "this row has a first-stage score, the first {before} have none; give one to all, or say `blend=none`"
+                    "this row has a first-stage score, the first {before} have none; give one to all, or set `blend=none`"
                 );
                 return Err(Error::BadRow { file: file.to_owned(), line: row.line, message });
             }

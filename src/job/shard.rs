@@ -39,9 +39,9 @@ impl FromStr for Shard {
         let parsed = text.split_once('/').and_then(|(index, of)| Some((index.parse().ok()?, of.parse().ok()?)));
         match parsed {
             Some((index, of)) if (1..=of).contains(&index) => Ok(Self { index, of }),
-            _ => {
-                Err(Error::InvalidArgument(format!("'{text}' is no shard; write i/n with i from 1 to n, such as 2/4")))
-            }
+            _ => Err(Error::InvalidArgument(format!(
+                "'{text}' is not a shard; expected i/n with i from 1 to n, such as 2/4"
+            ))),
         }
     }
 }

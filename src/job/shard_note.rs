@@ -47,7 +47,7 @@ impl ShardNote {
         let text = std::fs::read_to_string(&path).map_err(|error| {
             failed(format!("cannot be read: {error}; a shard's job writes it beside its output, copy both"))
         })?;
-        let note = Self::parse(&text).map_err(|why| failed(format!("this is no note of a shard: {why}")))?;
+        let note = Self::parse(&text).map_err(|why| failed(format!("not the note of a shard: {why}")))?;
         let (bytes, sha256) = size_and_sha256(output)?;
         if (bytes, &sha256) != (note.bytes, &note.sha256) {
             return Err(Error::InvalidArgument(format!(

@@ -212,7 +212,7 @@ mod tests {
         assert_eq!(serde_json::from_str::<ModelConfig>("{}").unwrap().name(), DEFAULT_MODEL);
         for (json, said) in [
             (r#"{"precission": "i8"}"#, "unknown field `precission`"),
-            (r#"{"precision": "i4"}"#, "'i4' is not a precision"),
+            (r#"{"precision": "i4"}"#, "unknown precision 'i4'"),
             (r#"{"device": "gpu"}"#, "gpu"),
         ] {
             let error = serde_json::from_str::<ModelConfig>(json).unwrap_err().to_string();

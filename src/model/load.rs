@@ -81,7 +81,7 @@ impl Model {
                 })
             }
             _ => Err(Error::InvalidArgument(format!(
-                "{} is no embedding model of this machine without a cache, and keeps its prompts and pooling",
+                "the prompts and pooling of {} cannot change; that needs a local embedding model without a cache",
                 self.name
             ))),
         }
@@ -135,7 +135,7 @@ impl ModelOptions {
         let refused = |message: String| Err(Error::InvalidArgument(message));
         match task {
             _ if self.account != AccountOptions::default() => refused(format!(
-                "a key, an address and a budget are for models of services, and {name} runs on this machine: leave them out"
+                "a key, an address and a budget are for models of services, and {name} is local: leave them out"
             )),
             Task::Embed | Task::EmbedTokens if self.instruction.is_some() => {
                 refused(format!("`instruction=` is for cross-encoders, and {name} is an embedding model: leave it out"))

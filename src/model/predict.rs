@@ -41,7 +41,7 @@ impl Model {
     pub fn predict(&self, pairs: &[(&str, &str)], call: &Call<'_>) -> Result<Predicted> {
         let Loaded::CrossEncoder(model) = &self.loaded else {
             return Err(Error::InvalidArgument(format!(
-                "{} is no cross-encoder, and only these tell a label of two texts; classifiers of single texts are not supported",
+                "{} is not a cross-encoder; only cross-encoders predict from pairs, and classifiers of single texts are not supported",
                 self.name
             )));
         };

@@ -55,14 +55,15 @@ impl RankOptions {
     pub(crate) fn check(&self, task: Task, name: &str) -> Result<()> {
         let refused = |message: String| Err(Error::InvalidArgument(message));
         if self.windows && !matches!(task, Task::Embed | Task::EmbedTokens) {
-            let why =
-                format!("is for embedding models, which read long texts in windows, and {name} is none: leave it out");
+            let why = format!(
+                "is for embedding models, which read long texts in windows, and {name} is not one: leave it out"
+            );
             return Err(Error::InvalidOption { option: "windows", why });
         }
         match task {
-            _ if self.judge.is_some() && task != Task::Judge => {
-                refused(format!("a way to judge is for language models of services, and {name} is none: leave it out"))
-            }
+            _ if self.judge.is_some() && task != Task::Judge => refused(format!(
+                "a judge method is for language models of services, and {name} is not one: leave it out"
+            )),
             Task::Embed | Task::EmbedTokens if self.raw_scores.is_some() => {
                 refused(format!("`raw_scores=` is for cross-encoders, and {name} is an embedding model: leave it out"))
             }
@@ -104,9 +105,7 @@ impl RankOptions {
             ("a blend with the first stage", has_blend && task == Task::Judge),
         ];
         if self.raw_scores.is_some() {
-            return Err(Error::InvalidArgument(
-                "a choice of raw scores is for local models; a service decides by itself how it computes".into(),
-            ));
+            return Err(Error::InvalidArgument("`raw_scores=` is for local models: leave it out".into()));
         }
         match given.iter().find(|(_, is_given)| *is_given) {
             Some((what, _)) => Err(only_for_embedding(what, task)),
@@ -160,7 +159,7 @@ impl Model {
                 let long_text = if local.is_some() { scoring.default_long_text() } else { is_cut };
                 let long_text = options.long_text.unwrap_or(long_text);
                 if options.windows && long_text == LongText::Truncate {
-                    let why = "needs long texts to be read in windows: say `long_text=window`, or leave it out";
+                    let why = "needs long texts to be read in windows: set `long_text=window`, or leave it out";
                     return Err(Error::InvalidOption { option: "windows", why: why.into() });
                 }
                 let blend = options.blend.unwrap_or(scoring.default_blend()).check()?;
@@ -266,7 +265,7 @@ pub(super) fn check_cached(scoring: Scoring, long_text: LongText) -> Result<()> 
     match (scoring, long_text) {
         (Scoring::Cosine, LongText::Truncate) => Ok(()),
         (Scoring::Cosine, LongText::Window) => refused(
-            "the embedding cache keeps whole texts, not their windows; with `cache=` say `long_text=truncate`, or leave `cache=` out",
+            "the embedding cache keeps whole texts, not their windows; set `long_text=truncate`, or leave `cache=` out",
         ),
         (Scoring::MaxSim | Scoring::Hybrid, _) => refused(
             "the embedding cache keeps embeddings, and this scoring needs the vectors of every token too, some 80 times as much; with `cache=` \

@@ -56,11 +56,11 @@ impl Model {
         let kind = match self.task() {
             Task::Judge => "a judge",
             Task::Rerank => "a rerank service",
-            Task::Embed => "no model of this machine",
+            Task::Embed => "not a local model",
             _ => "a scorer of your own",
         };
         let option = reading.given().first().copied().unwrap_or("reading");
-        let why = format!("is for models of this machine, and {} is {kind}: leave it out", self.name);
+        let why = format!("is for local models, and {} is {kind}: leave it out", self.name);
         crate::Error::InvalidOption { option, why }
     }
 }

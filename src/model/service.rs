@@ -129,7 +129,7 @@ impl ModelOptions {
         match &self.connect {
             Some(connect) if self.account == AccountOptions::default() => connect(provider, model),
             Some(_) => Err(Error::InvalidArgument(
-                "a key, an address and a budget are the service's own where one is given: leave them out".into(),
+                "with a service of your own, a key, an address and a budget have no effect: leave them out".into(),
             )),
             None => over_http(provider, model, &self.account),
         }
@@ -156,9 +156,7 @@ impl ModelOptions {
             ("an instruction", self.instruction.is_some()),
         ];
         if let Some((what, _)) = local.iter().find(|(_, is_given)| *is_given) {
-            return Err(Error::InvalidArgument(format!(
-                "{what} is for local models; a service decides by itself how it computes"
-            )));
+            return Err(Error::InvalidArgument(format!("{what} is for local models: leave it out")));
         }
         let embedding = [
             ("a prompt before queries", overrides.query_prompt.is_some()),
@@ -176,7 +174,7 @@ impl ModelOptions {
 /// Connects over HTTP. Options that are left open come from the environment.
 fn over_http(provider: Provider, model: &str, own: &AccountOptions) -> Result<Arc<dyn Service>> {
     if let Some(budget) = own.budget.filter(|budget| budget.is_nan() || *budget < 0.0) {
-        return Err(Error::InvalidArgument(format!("a budget of {budget} dollars is none; give 0 or more")));
+        return Err(Error::InvalidArgument(format!("the budget is {budget} dollars; expected at least 0")));
     }
     let mut options = ServiceOptions::from_env_at(provider, model, own.base_url.as_deref())?;
     if let Some(key) = &own.api_key {

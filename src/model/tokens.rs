@@ -60,6 +60,6 @@ impl Model {
     }
 
     fn has_no_tokenizer(&self) -> Error {
-        Error::InvalidArgument(format!("{} has no tokenizer on this machine, and its tokens are not known", self.name))
+        Error::InvalidArgument(format!("{} has no local tokenizer, so its tokens cannot be counted", self.name))
     }
 }

@@ -94,7 +94,7 @@ impl Chats for Anthropic {
 
     fn read(&self, body: &Value) -> Result<Answer, Unusable> {
         match body["stop_reason"].as_str() {
-            Some("refusal") => return Err(Unusable::refusal("the model refuses to answer")),
+            Some("refusal") => return Err(Unusable::refusal("the model refused to answer")),
             Some("max_tokens" | "model_context_window_exceeded") => return Err(Unusable::cut()),
             _ => {}
         }
@@ -194,7 +194,7 @@ mod tests {
         assert_eq!(Anthropic.answer(&Anthropic.example("7")).unwrap().text, "7");
         let stopped =
             |stop: &str| Anthropic.answer(&json!({ "content": [text("7")], "stop_reason": stop })).unwrap_err();
-        assert!(stopped("refusal").reason.contains("refuses"));
+        assert!(stopped("refusal").reason.contains("refused"));
         assert!(stopped("max_tokens").is_cut);
         let reason = |body: &Value| Anthropic.answer(body).unwrap_err().reason;
         assert!(reason(&json!({ "content": [], "stop_reason": "end_turn" })).contains("empty"));

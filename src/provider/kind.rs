@@ -34,7 +34,7 @@ impl FromStr for ServiceKind {
         let known = [Self::Embeddings, Self::Judge, Self::Rerank];
         known.into_iter().find(|kind| kind.to_string() == text).ok_or_else(|| {
             Error::InvalidArgument(format!(
-                "'{text}' is no kind of a service's model; known are embeddings, judge and rerank"
+                "unknown kind of a service's model '{text}'; expected embeddings, judge or rerank"
             ))
         })
     }

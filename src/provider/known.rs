@@ -194,7 +194,7 @@ mod tests {
         for kind in [Embeddings, Judge, Rerank] {
             assert_eq!(kind.to_string().parse::<ServiceKind>().unwrap(), kind);
         }
-        assert!("rank".parse::<ServiceKind>().unwrap_err().to_string().contains("embeddings, judge and rerank"));
+        assert!("rank".parse::<ServiceKind>().unwrap_err().to_string().contains("embeddings, judge or rerank"));
     }
 
     #[test]

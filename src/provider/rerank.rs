@@ -166,8 +166,8 @@ const COMMON: Facts = Facts {
 impl Family {
     fn list<'a>(&self, body: &'a Value) -> Result<&'a [Value], Wrong> {
         let (list, expected) = match self.results {
-            "" => (body.as_array(), "the answer is no list".to_owned()),
-            name => (body[name].as_array(), format!("there is no list '{name}'")),
+            "" => (body.as_array(), "the answer is not a list".to_owned()),
+            name => (body[name].as_array(), format!("the list '{name}' is missing")),
         };
         list.map(Vec::as_slice).ok_or_else(|| Wrong::about_all(expected))
     }
@@ -359,9 +359,9 @@ mod tests {
         let good = one(json!(0), json!(0.5));
         let results = |items: Vec<Value>| json!({ "results": items });
         for (body, index, said) in [
-            (json!({}), None, "no list 'results'"),
-            (json!([good]), None, "no list 'results'"),
-            (json!(null), None, "no list 'results'"),
+            (json!({}), None, "the list 'results' is missing"),
+            (json!([good]), None, "the list 'results' is missing"),
+            (json!(null), None, "the list 'results' is missing"),
             (results(vec![good.clone()]), None, "1 results for 2 documents"),
             (results(vec![good.clone(); 3]), None, "3 results for 2 documents"),
             (results(vec![good.clone(), good.clone()]), Some(0), "two results have the index 0"),
@@ -387,7 +387,7 @@ mod tests {
             let wrong = COHERE.scores(&body, 2).unwrap_err();
             assert!(wrong.index == index && wrong.message.contains(said), "{body}: {wrong:?}");
         }
-        assert!(TEI.scores(&json!({ "results": [] }), 1).unwrap_err().message.contains("no list"));
+        assert!(TEI.scores(&json!({ "results": [] }), 1).unwrap_err().message.contains("not a list"));
         assert!(TEI.scores(&json!([{ "index": 0, "score": -3.5 }]), 1).unwrap_err().message.contains("jina:MODEL"));
     }
 

@@ -9,7 +9,7 @@ use super::answer::Wrong;
 /// components.
 pub(super) fn vectors(body: &Value, count: usize, dim: Option<usize>) -> Result<Vec<Vec<f32>>, Wrong> {
     let data = body.get("data").and_then(Value::as_array);
-    let data = data.ok_or_else(|| Wrong::about_all("there is no list 'data'"))?;
+    let data = data.ok_or_else(|| Wrong::about_all("the list 'data' is missing"))?;
     if data.len() != count {
         return Err(Wrong::about_all(format!("{} vectors for {count} texts", data.len())));
     }
@@ -39,7 +39,7 @@ fn numbers(embedding: Option<&Value>) -> Result<Vec<f32>, String> {
             let (components, rest) = bytes.as_chunks::<4>();
             match rest.is_empty() {
                 true => Ok(components.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()),
-                false => Err(format!("the vector has {} bytes, which are no whole numbers", bytes.len())),
+                false => Err(format!("the vector has {} bytes, not a multiple of 4", bytes.len())),
             }
         }
         Some(Value::Array(numbers)) => {
@@ -53,7 +53,7 @@ fn numbers(embedding: Option<&Value>) -> Result<Vec<f32>, String> {
 #[cfg(feature = "remote")]
 fn decoded(text: &str) -> Result<Vec<u8>, String> {
     use base64::Engine;
-    base64::prelude::BASE64_STANDARD.decode(text).map_err(|error| format!("the vector is no base64: {error}"))
+    base64::prelude::BASE64_STANDARD.decode(text).map_err(|error| format!("the vector is not valid base64: {error}"))
 }
 
 #[cfg(not(feature = "remote"))]
@@ -64,7 +64,7 @@ fn decoded(_: &str) -> Result<Vec<u8>, String> {
 /// Checks a vector and scales it to length 1.
 fn sound(mut vector: Vec<f32>, dim: Option<usize>) -> Result<Vec<f32>, String> {
     if let Some(dim) = dim.filter(|&dim| dim != vector.len()) {
-        return Err(format!("the vector has {} components instead of {dim}; say how many with `dim=`", vector.len()));
+        return Err(format!("the vector has {} components instead of {dim}; set the number with `dim=`", vector.len()));
     }
     if let Some(component) = vector.iter().find(|component| !component.is_finite()) {
         return Err(format!("a component is {component}"));
@@ -102,7 +102,7 @@ mod tests {
         let one = |embedding: Value| data(json!([{"index": 0, "embedding": embedding}]));
         let nan = BASE64_STANDARD.encode([f32::NAN.to_le_bytes(), 1.0_f32.to_le_bytes()].concat());
         let cases = [
-            (json!({}), None, "no list"),
+            (json!({}), None, "the list 'data' is missing"),
             (data(json!([])), None, "0 vectors for 1"),
             (data(json!([{"index": 3, "embedding": [1, 2]}])), None, "index 3"),
             (data(json!([{"index": -1, "embedding": [1, 2]}])), None, "index -1"),
@@ -112,8 +112,8 @@ mod tests {
             (one(json!([1, null])), Some(0), "not a number"),
             (one(json!([1, 1e300])), Some(0), "inf"),
             (one(json!(nan)), Some(0), "NaN"),
-            (one(json!("AAA=")), Some(0), "no whole numbers"),
-            (one(json!("???")), Some(0), "no base64"),
+            (one(json!("AAA=")), Some(0), "not a multiple of 4"),
+            (one(json!("???")), Some(0), "not valid base64"),
             (one(json!([1, 2, 3])), Some(0), "3 components instead of 2"),
             (one(json!([0, 0])), Some(0), "all components"),
         ];

@@ -64,7 +64,7 @@ impl StageOptions<'_> {
         let by_scoring = stages.iter().find(|stage| matches!(stage.by, StageBy::Scoring(_)));
         if let (Some(stage), Some((provider, model))) = (by_scoring, Provider::of_name(self.name)) {
             return Err(Error::InvalidArgument(format!(
-                "the stage {stage} scores by a model of this machine, and '{provider}:{model}' is a service's; name another `model=`, and the service as a stage of \
+                "the stage {stage} scores by a local model, and '{provider}:{model}' is a service's; name another `model=`, and the service as a stage of \
                  its own, as {provider}:{model}:{}",
                 stage.depth
             )));
@@ -78,7 +78,7 @@ impl StageOptions<'_> {
         let given = [("scoring", self.rank.scoring.is_some()), ("cache", self.model.cache.is_some() && !has_service)];
         match given.iter().find(|(_, is_given)| *is_given) {
             Some(&(option, _)) => {
-                let why = "has no place beside `stages=`, where each stage says how it scores: leave it out".into();
+                let why = "has no effect with `stages=`, where each stage has its own scoring: leave it out".into();
                 Err(Error::InvalidOption { option, why })
             }
             None => Ok(()),

@@ -123,16 +123,16 @@ impl FromStr for StageSpec {
             )))
         };
         // Model names may contain colons.
-        let Some((name, depth)) = text.rsplit_once(':') else { return wrong("says no number of candidates") };
+        let Some((name, depth)) = text.rsplit_once(':') else { return wrong("has no number of candidates") };
         match depth.parse() {
-            _ if name.is_empty() => wrong("names nothing to score by"),
+            _ if name.is_empty() => wrong("names no scoring and no model"),
             // Distilling one from the default model was measured, and a first stage by BM25 is better.
             _ if name == "static" => wrong("names no static model; name one, as in potion-base-8M:2000"),
             Ok(depth) if depth > 0 => {
                 let by = name.parse().map_or_else(|_| StageBy::Model(name.to_owned()), StageBy::Scoring);
                 Ok(Self { by, depth })
             }
-            _ => wrong(&format!("scores '{depth}' candidates, which is no number above 0")),
+            _ => wrong(&format!("has the depth '{depth}'; expected a number of at least 1")),
         }
     }
 }
@@ -149,8 +149,8 @@ mod tests {
         assert_eq!("maxsim:3".parse::<StageSpec>().unwrap().by, StageBy::Scoring(Scoring::MaxSim));
         for (text, said) in [
             ("hybrid", "no number"),
-            ("hybrid:0", "above 0"),
-            (":5", "nothing to score by"),
+            ("hybrid:0", "at least 1"),
+            (":5", "no scoring and no model"),
             ("static:2000", "potion-base-8M:2000"),
             ("m:x", "'x'"),
             ("m:-1", "'-1'"),

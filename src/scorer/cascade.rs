@@ -87,11 +87,11 @@ impl CascadeScorer {
             return wrong("a cascade needs a stage".into());
         }
         if let Some(stage) = stages.iter().find(|stage| stage.depth == 0) {
-            return wrong(format!("the stage '{}' scores 0 candidates; give it one at least", stage.name));
+            return wrong(format!("the stage '{}' scores 0 candidates; give it at least 1", stage.name));
         }
         if let Some([before, stage]) = stages.windows(2).find(|pair| pair[0].depth < pair[1].depth) {
             return wrong(format!(
-                "the stage '{}' scores {} candidates, more than the {} of '{}' before it: depths go down",
+                "the stage '{}' scores {} candidates, more than the {} of '{}' before it; depths must not increase",
                 stage.name, stage.depth, before.depth, before.name
             ));
         }

@@ -79,7 +79,7 @@ impl Feedback {
         match self {
             Feedback::Weight(weight) if !(0.0..=10.0).contains(&weight) => Err(Error::InvalidOption {
                 option: "feedback",
-                why: format!("is {weight}; its weight is a number from 0 to 10, such as {}", Self::WEIGHT),
+                why: format!("is {weight}; expected a weight from 0 to 10, such as {}", Self::WEIGHT),
             }),
             _ => Ok(self),
         }
@@ -117,7 +117,7 @@ impl FromStr for Feedback {
                 Ok(weight) => Feedback::Weight(weight).check(),
                 Err(_) => Err(Error::InvalidOption {
                     option: "feedback",
-                    why: format!("is '{text}'; known are auto, off and a weight from 0 to 10"),
+                    why: format!("is '{text}'; expected auto, off or a weight from 0 to 10"),
                 }),
             },
         }

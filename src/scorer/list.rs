@@ -183,7 +183,7 @@ impl FeedbackStep<'_> {
             }
             None if has_members && matches!(self.feedback, Feedback::Weight(_)) => Err(Error::InvalidOption {
                 option: "feedback",
-                why: "needs the embeddings of the candidates, and what scores them gives none; leave it out".into(),
+                why: "needs the embeddings of the candidates, but this scorer gives none; leave it out".into(),
             }),
             None => Ok(None),
         }

@@ -119,7 +119,7 @@ impl HttpService {
             reservation.lose();
             let coding = coding.as_bytes().escape_ascii();
             return Err(Trouble::Final(
-                self.malformed(format!("a compressed body ({coding}), which was not asked for")),
+                self.malformed(format!("a compressed body ({coding}), which was not requested")),
             ));
         }
         let text = match self

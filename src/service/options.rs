@@ -165,12 +165,10 @@ impl ServiceOptions {
         let web = ["https://", "http://"].into_iter().find_map(|scheme| base.strip_prefix(scheme));
         match web {
             Some(rest) if rest.split('/').next().is_some_and(|host| host.contains('@')) => setup(
-                "the service's address holds a user name or a password; give the key by its variable or a file".into(),
+                "the service's address holds a user name or a password; give the key in its variable or a file".into(),
             ),
             Some(rest) if !rest.is_empty() && !base.contains(['?', '#', ' ']) => Ok(base),
-            _ => setup(format!(
-                "'{base}' is no address of a service; it must look like https://host/v1, without ? and #"
-            )),
+            _ => setup(format!("'{base}' is not the address of a service; expected https://host/v1, without ? and #")),
         }
     }
 
@@ -202,12 +200,12 @@ impl ServiceOptions {
             let variable = self.key_variables();
             return Err(ServiceError::Setup(format!(
                 "the key of {variable} is for {meant} and is not sent to {host}; give that host's own key with `api_key_file=` or {OWN_KEY_VARIABLE}, \
-                 or unset {variable} where it needs none"
+                 or unset {variable} if it needs none"
             )));
         }
         if self.checked_base()?.starts_with("http://") && !self.allow_insecure_base_url {
             return Err(ServiceError::Setup(format!(
-                "the key would go to {host} over http://, where anybody on the way can read it; use https://, or allow it with \
+                "the key would go to {host} over http://, where anyone on the way can read it; use https://, or allow it with \
                  `allow_insecure_base_url=`"
             )));
         }

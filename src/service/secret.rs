@@ -26,8 +26,9 @@ impl Secret {
             return Err(ServiceError::Setup(format!("{source} is empty; put the service's key into it")));
         }
         if !key.chars().all(|c| c.is_ascii_graphic()) {
-            let message =
-                format!("{source} holds what no key has (a space, a line end or a letter beyond ASCII); copy it again");
+            let message = format!(
+                "{source} has characters that a key cannot have (a space, a line end or a letter beyond ASCII); copy it again"
+            );
             return Err(ServiceError::Setup(message));
         }
         Ok(Self(key.to_owned()))

@@ -41,7 +41,7 @@ pub(crate) fn read_certificates(path: &Path) -> Result<Vec<Certificate<'static>>
         }
     }
     match certificates.is_empty() {
-        true => Err(no_certificate(path, "there is no certificate in it")),
+        true => Err(no_certificate(path, "it has no certificate")),
         false => Ok(certificates),
     }
 }

@@ -227,7 +227,7 @@ fn no_weights(dir: &Path) -> Error {
         Some(path) => Error::ModelFile { path, message: PICKLED.to_owned() },
         None => Error::ModelFile {
             path: dir.to_owned(),
-            message: format!("the folder has no {WEIGHTS} and no {WEIGHTS_INDEX}; is it a model's folder?"),
+            message: format!("the folder has no {WEIGHTS} and no {WEIGHTS_INDEX}; check that it is a model's folder"),
         },
     }
 }

@@ -212,7 +212,7 @@ impl ModelStore {
     fn folder(&self, dir: &Path) -> Result<ModelFiles> {
         if !dir.is_dir() {
             let message =
-                "there is no such folder; a model of the registry or the hub is written without ./ or /".to_owned();
+                "the folder does not exist; write a model of the registry or the hub without ./ or /".to_owned();
             return Err(Error::ModelFile { path: dir.to_owned(), message });
         }
         let ledger =

@@ -194,7 +194,7 @@ impl StoreOptions {
             .or_else(|| path("USERPROFILE").map(|home| home.join(".cache")));
         let under = |folder: &str| base.as_deref().map(|base| base.join(folder));
         let cache_dir = path("NEARSORT_CACHE").or_else(|| under("nearsort")).ok_or_else(|| {
-            Error::InvalidArgument("no home folder is known; set NEARSORT_CACHE to a folder for model files".into())
+            Error::InvalidArgument("the home folder is unknown; set NEARSORT_CACHE to a folder for model files".into())
         })?;
         // Where no home is known, as in a container, one variable is enough.
         let hub_home = path("HF_HOME").or_else(|| under("huggingface")).unwrap_or(cache_dir.join("huggingface"));
@@ -207,7 +207,9 @@ impl StoreOptions {
         options.token = match var("HF_TOKEN") {
             Some(secret) => Some(secret.to_str().and_then(Token::new).ok_or_else(|| {
                 // The value itself is a secret, and is not shown.
-                Error::InvalidArgument("HF_TOKEN has characters that no token has; set it again or unset it".into())
+                Error::InvalidArgument(
+                    "HF_TOKEN has characters that a token cannot have; set it again or unset it".into(),
+                )
             })?),
             None => token_file(&hub_home),
         };

@@ -21,7 +21,7 @@ pub(super) fn proxy_of(lookup: &dyn Fn(&str) -> Option<OsString>) -> Result<Opti
     let mut socks = None;
     for name in VARIABLES {
         let Some(value) = lookup(name) else { continue };
-        let unusable = || format!("{name} is no address of a proxy; it must look like http://host:port, or be unset");
+        let unusable = || format!("{name} is not the address of a proxy; set it to http://host:port, or unset it");
         let value = value.to_str().ok_or_else(unusable)?.trim();
         if value.is_empty() {
             continue;

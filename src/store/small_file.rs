@@ -22,7 +22,7 @@ pub(crate) fn read_small(path: &Path, max: u64) -> Result<Vec<u8>> {
     if bytes.len() as u64 > max {
         return Err(Error::new(
             ErrorKind::FileTooLarge,
-            format!("it has more than {max} bytes; is it the right file?"),
+            format!("it has more than {max} bytes; check that it is the right file"),
         ));
     }
     Ok(bytes)

@@ -117,7 +117,7 @@ fn folders_with_other_things_in_them_are_left_alone() {
     assert!(message(build(folder.path(), &corpus(0..3), PLAIN)).contains("holds other files, such as"));
     assert!(message(build(&folder.path().join("thesis.txt"), &corpus(0..3), PLAIN)).contains("is a file"));
     assert_eq!(files(folder.path()).len(), 1);
-    assert!(message(Index::open(folder.path())).contains("no index in"));
+    assert!(message(Index::open(folder.path())).contains("has no index"));
 }
 
 /// What is in the place of something of ours is not ours because it has that name.

@@ -251,7 +251,7 @@ fn first_bytes_tell_the_format_whatever_the_name() {
             fs::write(&path, content).unwrap();
             let message = open(&path, &ReadOptions::default()).unwrap_err().to_string();
             assert!(
-                message.ends_with(&format!("{name}: this is no {kind} file: it does not begin as one")),
+                message.ends_with(&format!("{name}: this is not a {kind} file: its first bytes differ")),
                 "{message}"
             );
         }

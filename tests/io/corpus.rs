@@ -142,10 +142,7 @@ fn a_file_that_changes_is_noticed() {
         let corpus = open(std::slice::from_ref(&path), folder.path()).unwrap();
         assert_eq!(corpus.find("b").unwrap().unwrap().1.text, "two");
         fs::write(&path, changed).unwrap();
-        let expected = format!(
-            "{}:2: this row is not what it was when the file was first read: the file has changed; start again",
-            path.display()
-        );
+        let expected = format!("{}:2: this row has changed since the file was first read; start again", path.display());
         assert_eq!(corpus.row(1).unwrap_err().to_string(), expected, "{what}");
         assert_eq!(corpus.position("b").unwrap_err().to_string(), expected, "{what}");
     }

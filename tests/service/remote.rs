@@ -161,7 +161,7 @@ fn what_is_wrong_with_a_vector_is_said_with_its_text() {
         (Fault::change(of_second(json!([0, 0, 0, 0, 0, 0, 0, 0]))), "all components are 0", true),
         (Fault::change(twice), "same index", true),
         (Fault::change(count), "2 vectors for 3 texts", false),
-        (Fault::Text("{\"object\": \"list\"}".into()), "no list 'data'", false),
+        (Fault::Text("{\"object\": \"list\"}".into()), "the list 'data' is missing", false),
     ];
     for (fault, said, names_text) in cases {
         let server = Server::start();

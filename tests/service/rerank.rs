@@ -333,7 +333,7 @@ fn the_kind_of_a_model_is_a_guess_that_a_setting_overrides() {
     let error = over(&server, ALL[0], RankOptions::by(Scoring::Cosine)).err().unwrap().to_string();
     assert!(error.contains("a scoring is for models that embed, and a rerank service"), "{error}");
     let error = over(&server, ALL[0], RankOptions::default().raw_scores(true)).err().unwrap().to_string();
-    assert!(error.contains("raw scores is for local models"), "{error}");
+    assert!(error.contains("`raw_scores=` is for local models"), "{error}");
     assert_eq!(server.count(), 0, "all of it is said before anything is sent");
 }
 

@@ -12,18 +12,18 @@ if TYPE_CHECKING:
 
 
 class Hit:
-    """A document in its place.
+    """A ranked document.
 
     Attributes:
         index: Its position in the input, from 0.
-        score: Its score, higher is better; for the kind and the range see ``Reranker.score_kind``. NaN if it has none, see ``why``.
-        text: What the model read, with ``return_documents=True``; else ``None``.
+        score: Its score, higher is better; for kind and range see ``Reranker.score_kind``. NaN if it has none, see ``why``.
+        text: The text that the model read, with ``return_documents=True``; else ``None``.
         id: The document's own id, if it has one.
         document: The document as it was given, with ``return_documents=True``; else ``None``.
-        best_window: Where long texts are read in windows: begin and end of the one that the score comes from, in characters of the text.
-        tokens: Tokens that were read of it.
-        truncated: Whether it was longer than the model takes, and was cut.
-        why: Why it has no score; ``None`` if it has one.
+        best_window: Begin and end of the window that gave the score, in characters of the text; ``None`` if there were no windows.
+        tokens: Number of its tokens that were read.
+        truncated: True if it was cut at the model's limit.
+        why: The reason for a missing score; ``None`` if it has one.
     """
 
     __slots__ = ("best_window", "document", "id", "index", "score", "text", "tokens", "truncated", "why")
@@ -71,15 +71,15 @@ class Hit:
 
 
 class Answer(list[Hit]):
-    """A list of hits, best first, and how they came about. Notebooks show it as a table.
+    """A list of hits, best first, with model, score kind and usage. Notebooks show it as a table.
 
     Attributes:
-        query: What was asked.
-        model: Who scored and how it ran: ``name``, ``revision``, ``device``, ``engine``, ``precision``, ``isa``, ``scoring``, ``long_text``.
-        score_kind: What the scores mean: that of the reranker, or ``"blend"`` or ``"feedback"`` where first-stage scores or feedback made the
-            order. Such scores order this list and mean nothing outside of it.
-        feedback: The weight of the feedback; ``None`` where there was none.
-        usage: What the call used: ``texts``, ``tokens``, ``truncated``, ``cached``, ``requests``, ``dollars``.
+        query: The query.
+        model: The model and how it ran: ``name``, ``revision``, ``device``, ``engine``, ``precision``, ``isa``, ``scoring``, ``long_text``.
+        score_kind: The kind of the scores: ``Reranker.score_kind``, or ``"blend"`` or ``"feedback"`` if first-stage scores or feedback
+            changed them. Scores of the last two kinds order this list only.
+        feedback: The weight of the feedback; ``None`` if there was none.
+        usage: The usage of the call: ``texts``, ``tokens``, ``truncated``, ``cached``, ``requests``, ``dollars``.
     """
 
     def __init__(

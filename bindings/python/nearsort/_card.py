@@ -1,4 +1,4 @@
-"""Where sentence-transformers' evaluators leave their results."""
+"""The model card that sentence-transformers' evaluators write to."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
 
 class ModelCardData:
-    """What sentence-transformers' evaluators write their results to. It keeps them and does nothing else."""
+    """Keeps the results of sentence-transformers' evaluators, and does nothing else."""
 
     def __init__(self) -> None:
         self.evaluations: list[dict[str, Any]] = []

@@ -1,4 +1,4 @@
-"""How a model is found and loaded, as a value: hashable, picklable, and small."""
+"""The configuration of a model as a small value: hashable and picklable."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _DEFAULTS: dict[str, Any] = {
 
 
 class ModelConfig:
-    """A model's name and the options that it is loaded with. Those that are left out or ``None`` have their defaults.
+    """A model's name and its loading options. Options that are missing or ``None`` have their defaults.
 
     It is pickled without ``api_key``: another process takes the key from its own environment.
     """

@@ -1,4 +1,4 @@
-"""Cross-encoders, as sentence-transformers makes them."""
+"""Cross-encoders with the interface of sentence-transformers."""
 
 from __future__ import annotations
 
@@ -13,16 +13,18 @@ if TYPE_CHECKING:
 
 
 class CrossEncoder(Reranker):
-    """A reranker of a cross-encoder, which reads query and document together, with the arguments of sentence-transformers' ``CrossEncoder``.
+    """A reranker of a cross-encoder, with the arguments of sentence-transformers' ``CrossEncoder``.
+
+    A cross-encoder reads query and document together.
 
     Args:
         model_name_or_path: A name of ``nearsort models list``, ``org/name`` on the hub, or a folder.
         max_length: The longest pair in tokens; ``max_tokens`` of ``Reranker``.
         cache_folder: nearsort's own folder for models; ``cache_dir`` of ``Reranker``.
         local_files_only: Opens no network connection; ``offline`` of ``Reranker``.
-        activation_fn: What ``predict`` and ``rank`` do with the logits by default.
+        activation_fn: The default function of ``predict`` and ``rank`` from logits to scores.
 
-    ``trust_remote_code`` and what else only says how PyTorch loads is refused if it is given. Other arguments are those of ``Reranker``.
+    ``trust_remote_code`` and other arguments about PyTorch's loading are refused. All other arguments are those of ``Reranker``.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Texts and ids out of whatever documents are: strings, mappings, objects of frameworks, Arrow arrays."""
+"""Texts and ids of documents: strings, mappings, objects of frameworks, Arrow arrays."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ID_ATTRIBUTES = ("id", "id_", "node_id")
 
 
 class Documents:
-    """What was given, and its texts: what the extension reads, without a copy where it can read it as it is."""
+    """The given documents, and their texts as the extension reads them, without a copy if possible."""
 
     __slots__ = ("_id_field", "_text_field", "given", "texts")
 
@@ -79,7 +79,7 @@ class Documents:
 
 
 def is_arrow(value: Any) -> bool:
-    """Whether an object has Arrow data to give."""
+    """Returns true if an object offers Arrow data."""
     return hasattr(value, "__arrow_c_stream__") or hasattr(value, "__arrow_c_array__")
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Encoder:
-    """An embedding model, with the methods of sentence-transformers' ``SentenceTransformer`` that turn texts into vectors.
+    """An embedding model, with the encoding methods of sentence-transformers' ``SentenceTransformer``.
 
     It is loaded once and shared by threads: every call releases the GIL. Ctrl-C ends a call. A pickle holds the configuration.
 
@@ -70,7 +70,7 @@ class Encoder:
         )
         self._begin(Loaded(config))
         if self.dim is None:
-            raise InvalidInput(f"{self.model_id} has no vectors of texts; use a Reranker, or give an embedding model")
+            raise InvalidInput(f"{self.model_id} has no embeddings; use a Reranker, or give an embedding model")
 
     def _begin(self, loaded: Loaded) -> None:
         self._loaded = loaded
@@ -79,7 +79,7 @@ class Encoder:
 
     @property
     def config(self) -> ModelConfig:
-        """How the model is found and loaded."""
+        """The model's configuration."""
         return self._loaded.config
 
     @property
@@ -89,22 +89,22 @@ class Encoder:
 
     @property
     def dim(self) -> int | None:
-        """Components of a vector."""
+        """Number of components of a vector."""
         return self._loaded.get().dim
 
     @property
     def max_tokens(self) -> int | None:
-        """The longest text in tokens; what is beyond is cut. ``None`` where the model does not say."""
+        """Maximum tokens of a text; longer texts are cut. ``None`` if the model states no limit."""
         info = self._loaded.get().info
         return None if info is None else info[4]
 
     @property
     def max_seq_length(self) -> int | None:
-        """``max_tokens`` by the name that sentence-transformers has for it."""
+        """``max_tokens`` under sentence-transformers' name."""
         return self.max_tokens
 
     def get_sentence_embedding_dimension(self) -> int | None:
-        """``dim`` by the name that sentence-transformers has for it."""
+        """``dim`` under sentence-transformers' name."""
         return self.dim
 
     get_embedding_dimension = get_sentence_embedding_dimension
@@ -132,20 +132,20 @@ class Encoder:
 
         Args:
             inputs: A list of ``str``, an Arrow array of strings, or one ``str``. ``None`` and null are empty texts.
-            prompt_name: ``"query"`` puts the model's prompt for queries before each text, ``"document"`` that for documents; default: none,
-                as in sentence-transformers (the document's where ``document_prompt`` was given, of services and with ``embedding_cache``).
-            prompt: Put before each text.
+            prompt_name: ``"query"`` or ``"document"`` puts the model's prompt for this role before each text. Default: no prompt, as in
+                sentence-transformers; with ``document_prompt``, ``embedding_cache`` or a service the prompt for documents.
+            prompt: A text to put before each text.
             show_progress_bar: Shows a progress bar, if tqdm is installed.
             convert_to_numpy: An array, else a list of arrays.
             convert_to_tensor: A ``torch.Tensor``.
             normalize_embeddings: Scales vectors to length 1; many models do that anyway. ``normalize`` is the same.
-            truncate_dim: Keeps the first components of each vector, before it is scaled.
+            truncate_dim: Keeps the first N components of each vector, before it is scaled.
             deadline: Seconds until the call fails with ``DeadlineExceeded``.
 
-        ``batch_size`` and what else only says how PyTorch computes is ignored.
+        ``batch_size`` and other arguments about PyTorch's computation are ignored.
 
         Returns:
-            float32, shape ``(n, dim)``; of one ``str`` shape ``(dim,)``.
+            float32 of the shape ``(n, dim)``; for one ``str`` of the shape ``(dim,)``.
         """
         inputs = ignored.pop("sentences", inputs)
         if output_value != "sentence_embedding" or precision != "float32":
@@ -178,16 +178,16 @@ class Encoder:
         return vectors[0] if one else vectors
 
     def encode_query(self, inputs: Any, prompt_name: str | None = None, **options: Any) -> Any:
-        """``encode`` with the model's prompt for queries, where no other is given."""
+        """As ``encode``, by default with the model's prompt for queries."""
         return self.encode(inputs, prompt_name=prompt_name or "query", **options)
 
     def encode_document(self, inputs: Any, prompt_name: str | None = None, **options: Any) -> Any:
-        """``encode`` with the model's prompt for documents, where no other is given."""
+        """As ``encode``, by default with the model's prompt for documents."""
         return self.encode(inputs, prompt_name=prompt_name or "document", **options)
 
     @property
     def similarity_fn_name(self) -> str:
-        """What ``similarity`` is, as sentence-transformers calls it."""
+        """The name of ``similarity`` in sentence-transformers."""
         return "cosine"
 
     def similarity(self, embeddings1: Any, embeddings2: Any) -> Any:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class Index:
     """Embeddings of a corpus in a folder, searched exactly.
 
-    An index belongs to the model that made it: another one is refused. A reader sees the index as it was when it was opened. A build that
-    was interrupted goes on where it was when the same call is made again.
+    An index belongs to the model that made it; another model is an error. A reader sees the index as it was when it was opened. Repeat the
+    same call to resume an interrupted build.
 
     Args:
         path: The folder.
@@ -63,12 +63,12 @@ class Index:
 
         Args:
             corpus: ``{id: text}``, documents with ids, or one or several files (lines, JSONL, CSV, Parquet, Arrow ...).
-            path: The folder, which is made.
+            path: The folder of the index, new or empty.
             encoder: The model; default: ``Encoder()``.
-            dtype: How vectors are stored: ``"f32"``, ``"f16"`` or ``"i8"``.
+            dtype: Number format of the stored vectors: ``"f32"``, ``"f16"`` or ``"i8"``.
             tokens: Stores token vectors too, for reranking by MaxSim.
-            replace: Replaces an index that is there, once the new one is whole.
-            restart: Throws an unfinished build away instead of continuing it.
+            replace: Replaces an existing index, once the new one is complete.
+            restart: Discards an unfinished build instead of resuming it.
         """
         encoder = Encoder() if encoder is None else encoder
         ids, texts, files = _corpus(corpus)
@@ -98,7 +98,7 @@ class Index:
         return dict(zip(("model", "dim", "precision", "dtype", "tokens", "bytes"), self._index.info))
 
     def add(self, corpus: Any, *, replace: bool = False, restart: bool = False, show_progress: bool = False) -> Index:
-        """Adds documents, and gives the index as it is then. ``replace``: those whose ids are there already give way."""
+        """Adds documents, and returns the new state of the index. ``replace`` replaces documents with the same ids."""
         ids, texts, files = _corpus(corpus)
         with progress(show_progress, len(ids or ())) as told:
             index = _native.Index.add(
@@ -107,16 +107,16 @@ class Index:
         return self._of(index, self._encoder)
 
     def delete(self, ids: Sequence[str]) -> Index:
-        """Deletes documents by their ids, and gives the index as it is then."""
+        """Deletes documents by their ids, and returns the new state of the index."""
         _native.Index.delete(self._index.folder, [str(id) for id in ids])
         return type(self)(self._index.folder, self._encoder)
 
     def search(self, queries: str | Sequence[str], k: int = 10, *, deadline: float | None = None) -> Any:
-        """The best documents: a list of ids and cosines, best first. Of several queries a list of such lists.
+        """Finds the best documents: a list of ids and cosines, best first; for several queries a list of lists.
 
         Args:
             queries: One query, or several.
-            k: At most so many.
+            k: Maximum number of documents per query.
             deadline: Seconds until the call fails with ``DeadlineExceeded``.
         """
         if k < 1:
@@ -127,7 +127,7 @@ class Index:
         return found[0] if one else found
 
     def damages(self) -> list[str]:
-        """Compares all checksums, and says what is damaged."""
+        """Compares all checksums, and returns the damages."""
         return self._index.damages()
 
     def __len__(self) -> int:

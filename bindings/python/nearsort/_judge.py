@@ -13,13 +13,13 @@ class Judge(Reranker):
     """A reranker that asks a language model of a service.
 
     Args:
-        model: Such as ``"openai:gpt-4o-mini"`` or ``"anthropic:claude-..."``.
+        model: A service's model, such as ``"openai:gpt-4o-mini"`` or ``"anthropic:claude-..."``.
         method: ``"pointwise"`` asks about each document alone and gives grades, ``"listwise"`` asks about several at once and gives an order.
         api_key: The service's key; default: the environment's, such as ``OPENAI_API_KEY``. It is not pickled.
         base_url: The service's address, such as ``"http://127.0.0.1:8000/v1"``.
-        budget: The most that the model may cost over the life of this object, in dollars.
-        concurrency: Requests under way at once; default: 8.
-        embedding_cache: Keeps answers on the disk, so that a question is paid for once.
+        budget: Maximum cost of the model over the life of this object, in dollars.
+        concurrency: Maximum number of requests at once; default: 8.
+        embedding_cache: Keeps answers on disk, so that a question is paid for once.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""A model that is loaded once in a process, and anew in the process that an object is unpickled in."""
+"""A model that each process loads once, also after unpickling."""
 
 from __future__ import annotations
 

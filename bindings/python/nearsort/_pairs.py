@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def is_pair(inputs: Any) -> bool:
-    """Whether this is one pair, and no list of pairs."""
+    """Returns true for one pair, false for a list of pairs."""
     return isinstance(inputs, (list, tuple)) and len(inputs) == 2 and all(isinstance(part, str) for part in inputs)
 
 

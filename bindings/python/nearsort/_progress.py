@@ -1,4 +1,4 @@
-"""Progress bars, if tqdm is there."""
+"""Progress bars, if tqdm is installed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class progress:
-    """Within it: what a call tells of the texts that it has finished; ``None`` if nobody wants to know or tqdm is not installed.
+    """A context with the callback for finished texts; ``None`` if no progress is shown or tqdm is not installed.
 
     A class, for ``contextlib`` would be a fourth of the time of importing nearsort.
     """

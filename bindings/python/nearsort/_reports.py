@@ -37,7 +37,7 @@ class Report:
 
 
 class PagedReport(Report):
-    """A report that is a page too."""
+    """A report that also has an HTML page."""
 
     def __init__(self, text: str, page: str) -> None:
         super().__init__(text)
@@ -49,7 +49,7 @@ class PagedReport(Report):
 
 
 class Evaluation(Report):
-    """Runs by measures, each beside the first. Notebooks show it as a table."""
+    """The measures of runs, each compared with the first. Notebooks show it as a table."""
 
     @property
     def runs(self) -> list[str]:
@@ -85,10 +85,10 @@ class Evaluation(Report):
 
 
 class Comparison(PagedReport):
-    """Systems beside each other. Notebooks show it as a table.
+    """A comparison of systems. Notebooks show it as a table.
 
     Attributes:
-        runs: What rerankers and grades made of the first stage, by their names: ``{query_id: {document_id: score}}``, the best first.
+        runs: The first stage's lists as rerankers and grades order them, by their names: ``{query_id: {document_id: score}}``, the best first.
     """
 
     def __init__(self, text: str, page: str, rankings: Sequence[tuple[str, Any]]) -> None:
@@ -118,10 +118,10 @@ class Comparison(PagedReport):
 
 
 class Diagnosis(PagedReport):
-    """Whether reranking helps, why not, and what to change. Notebooks show it as a page.
+    """A diagnosis: whether reranking helps, why not, and what to change. Notebooks show it as a page.
 
     Attributes:
-        profile: What is recommended, as the text of a file for ``nearsort rerank --profile``; ``None`` where nothing is.
+        profile: The recommendation as the text of a file for ``nearsort rerank --profile``; ``None`` if there is none.
     """
 
     def __init__(self, text: str, page: str, profile: str | None) -> None:
@@ -174,9 +174,9 @@ def evaluate(
     Args:
         qrels: A file, or ``{query_id: {document_id: grade}}``.
         runs: A file, ``{query_id: {document_id: score}}``, several files, or several runs by their names.
-        measures: As ir_measures names them, such as ``"nDCG@10,RR@10"``.
+        measures: Names of ir_measures, such as ``"nDCG@10,RR@10"``.
         test: ``"randomisation"``, ``"t"`` or ``"none"``.
-        resamples: For intervals and the randomisation test.
+        resamples: Number of resamples for intervals and the randomisation test.
         seed: The same seed gives the same report.
         ignore_identical_ids: Leaves a document out whose id is its query's, as BEIR does for ArguAna and Quora.
     """
@@ -208,18 +208,18 @@ def compare(
     """Compares a first stage, rerankers over it, and other runs: quality, agreement, ties, time and money.
 
     Args:
-        queries: A file, or ``{query_id: text}``; ``None`` where only runs are compared, as for ``documents``.
+        queries: A file, or ``{query_id: text}``; ``None`` if only runs are compared, as for ``documents``.
         documents: Files, or ``{document_id: text}``.
-        first_stage: The run that is reranked: a file, or ``{query_id: {document_id: score}}``. Without it the first of ``runs`` is what
-            the others are compared with.
-        rerankers: By their names, or a list.
+        first_stage: The run that is reranked: a file, or ``{query_id: {document_id: score}}``. Without it, systems are compared with the
+            first of ``runs``.
+        rerankers: Rerankers by their names, or a list of rerankers.
         runs: Other runs, by their names.
-        grades: Grades of the first stage's candidates, by names, such as those of a language model: each is a system that orders them.
-        qrels: Judgements; without them there is no quality.
-        judge_as_qrels: Judgements by a model in their place: the report says so wherever it shows a number that rests on them.
-        depth: Rerank only the best so many of each list.
-        sample: Compares on so many of the queries, drawn at random, judged ones where there are some.
-        disputed: Shows so many of the queries on which the systems disagree most.
+        grades: Grades of the first stage's candidates, by names, such as those of a language model. Each is a system.
+        qrels: Judgements by people; without judgements there is no quality.
+        judge_as_qrels: Judgements by a model in place of ``qrels``; the report says so beside every number that rests on them.
+        depth: Reranks only the first stage's best N of each list.
+        sample: Compares on N queries, drawn at random from the judged ones if there are any.
+        disputed: Shows the N queries on which the systems disagree most.
         ignore_identical_ids: Leaves a document out whose id is its query's, as BEIR does for ArguAna and Quora.
     """
     named = dict(rerankers) if hasattr(rerankers, "keys") else {of.model_id: of for of in rerankers}
@@ -271,13 +271,13 @@ def diagnose(
     """Says whether reranking helps, why not, and what to change.
 
     Args:
-        reranker: One of an embedding model on this machine.
+        reranker: A reranker with a local embedding model.
         queries: A file, or ``{query_id: text}``.
         documents: Files, or ``{document_id: text}``.
         first_stage: The run that is reranked: a file, or ``{query_id: {document_id: score}}``.
-        qrels: Judgements: without them the diagnosis says what it can, and what it cannot.
-        measure: What quality is.
-        sample: Looks at so many of the queries (of files).
+        qrels: Judgements. Without them the diagnosis has only the findings that need none, and lists what is missing.
+        measure: The measure of quality.
+        sample: Uses N queries, drawn at random; only if the inputs are files.
         seed: The same seed gives the same diagnosis.
         ignore_identical_ids: Leaves a document out whose id is its query's, as BEIR does for ArguAna and Quora.
     """

@@ -34,33 +34,33 @@ class Reranker:
         model: A name of ``nearsort models list``, ``org/name[@revision]`` on the hub, a folder, or a model of a service such as
             ``"cohere:rerank-v4.0-pro"``.
         precision: Arithmetic of the forward pass: ``"f32"``, ``"bf16"``, ``"i8"``; default: the fastest that keeps a mean cosine of 0.999 to f32.
-        engine: ``"native"`` (CPU) or ``"candle"`` (GPUs, more architectures); default: native where it knows the model.
+        engine: ``"native"`` (CPU) or ``"candle"`` (GPUs, more architectures); default: native if it knows the model.
         device: ``"cpu"`` (the default), ``"cuda"``, ``"cuda:N"`` or ``"metal"``.
-        threads: Threads, 1 to 1024; default: one per core.
-        max_tokens: Cuts texts after so many tokens instead of the model's own limit.
+        threads: Number of threads, 1 to 1024; default: one per core.
+        max_tokens: Maximum tokens of a text, in place of the model's own limit.
         cache_dir: nearsort's own folder for models; default: ``NEARSORT_CACHE``, else ``~/.cache/nearsort``.
         offline: Opens no network connection.
         revision: A branch, tag or commit of a model of the hub.
-        instruction: What a reranker that is asked a question, such as Qwen3-Reranker, is to look for.
-        window: What becomes of documents that are longer than the model takes: ``True`` reads them in windows and the best one counts,
-            ``False`` cuts them; ``"auto"`` follows the scoring.
-        scoring: Of embedding models: ``"cosine"``, ``"maxsim"`` or ``"hybrid"``; default: hybrid.
-        blend: How first-stage scores count: ``"linear"``, ``"rrf"`` or ``"none"``; default: follows the model.
-        blend_weight: The first stage's share, 0 to 1.
-        normalize: How scores become comparable in a linear blend: ``"minmax"``, ``"zscore"`` or ``"none"``.
-        feedback: Whether a list's best candidates change the order of the others, by their embeddings: ``"auto"`` (where first-stage scores
-            count), ``"off"``, or a weight from 0 to 10 for every list. Scores of ``score`` and ``predict`` stay as they are.
-        query_prompt: Put before every query instead of the model's own prompt.
-        document_prompt: Put before every document instead of the model's own prompt.
-        pooling: ``"cls"``, ``"mean"`` or ``"lasttoken"``, whatever the model's files say.
+        instruction: The instruction of a reranker that takes one, such as Qwen3-Reranker.
+        window: Reading of documents beyond the model's limit: ``True`` reads them in windows, and the best one counts; ``False`` cuts them;
+            ``"auto"`` follows the scoring.
+        scoring: Scoring of an embedding model: ``"cosine"``, ``"maxsim"`` or ``"hybrid"``; default: hybrid.
+        blend: Blend with first-stage scores: ``"linear"``, ``"rrf"`` or ``"none"``; default: follows the model.
+        blend_weight: The first stage's share of the blend, 0 to 1.
+        normalize: Normalisation of scores for a linear blend: ``"minmax"``, ``"zscore"`` or ``"none"``.
+        feedback: Weight of a list's best candidates in ordering the others by their embeddings: ``"auto"`` (if first-stage scores count),
+            ``"off"``, or a weight from 0 to 10 for every list. ``score`` and ``predict`` use no feedback.
+        query_prompt: Prompt before every query, in place of the model's own.
+        document_prompt: Prompt before every document, in place of the model's own.
+        pooling: ``"cls"``, ``"mean"`` or ``"lasttoken"``, in place of the model's own.
         dim: Keeps the first N components of a vector (Matryoshka).
-        batch_tokens: Tokens per batch; bounds the memory of a forward pass.
-        embedding_cache: Keeps vectors on the disk (``scoring="cosine"``, ``window=False``), or answers of services.
-        kind: What a model of a service does: ``"embeddings"``, ``"judge"`` or ``"rerank"``.
+        batch_tokens: Maximum tokens per batch; bounds the memory of a forward pass.
+        embedding_cache: Keeps vectors on disk (with ``scoring="cosine"``, ``window=False``), or answers of services.
+        kind: Task of a service's model: ``"embeddings"``, ``"judge"`` or ``"rerank"``.
         api_key: The key of the model's service; default: the environment's. It is not pickled.
         base_url: The address of the model's service.
-        budget: The most that the model's service may cost, in dollars.
-        concurrency: Requests to a service under way at once; default: 8.
+        budget: Maximum cost of the model's service, in dollars.
+        concurrency: Maximum number of requests to a service at once; default: 8.
 
     Example:
         >>> from nearsort import Reranker
@@ -129,7 +129,7 @@ class Reranker:
         normalize: str | None = None,
         feedback: float | Literal["auto", "off"] = "auto",
     ) -> Reranker:
-        """Another reranker of the same loaded model, which ranks in another way. See the class for the arguments."""
+        """Returns a reranker of the same loaded model with other options. See the class for the arguments."""
         self._loaded.get()
         other = Reranker.__new__(Reranker)
         rank = _rank_options(window, scoring, blend, blend_weight, normalize, feedback)
@@ -139,7 +139,7 @@ class Reranker:
 
     @property
     def config(self) -> ModelConfig:
-        """How the model is found and loaded."""
+        """The model's configuration."""
         return self._loaded.config
 
     @property
@@ -149,23 +149,23 @@ class Reranker:
 
     @property
     def kind(self) -> str:
-        """What the model does: ``"embed"``, ``"embed-tokens"``, ``"cross-encode"``, ``"judge"`` or ``"rerank"``."""
+        """The model's task: ``"embed"``, ``"embed-tokens"``, ``"cross-encode"``, ``"judge"`` or ``"rerank"``."""
         return self._loaded.get().task
 
     @property
     def score_kind(self) -> str:
-        """What scores mean: ``"cosine"``, ``"maxsim"`` and ``"hybrid"`` lie in [-1, 1], ``"probability"`` in [0, 1], ``"logit"`` anywhere."""
+        """The kind of scores: ``"cosine"``, ``"maxsim"`` and ``"hybrid"`` lie in [-1, 1], ``"probability"`` in [0, 1], ``"logit"`` anywhere."""
         return self._ranker(None).score_kind
 
     @property
     def max_tokens(self) -> int | None:
-        """The longest text in tokens; what is beyond is cut or read in windows. ``None`` where the model does not say."""
+        """Maximum tokens of a text; longer texts are cut or read in windows. ``None`` if the model states no limit."""
         info = self._loaded.get().info
         return None if info is None else info[4]
 
     @property
     def model_info(self) -> dict[str, Any]:
-        """Who scores and how it runs: ``name``, ``revision``, ``device``, ``engine``, ``precision``, ``isa``, ``scoring``, ``long_text``."""
+        """The model and how it runs: ``name``, ``revision``, ``device``, ``engine``, ``precision``, ``isa``, ``scoring``, ``long_text``."""
         return self._ranker(None).model_run()
 
     def rerank(
@@ -186,15 +186,15 @@ class Reranker:
         """Puts the best documents first.
 
         Args:
-            query: What is looked for.
+            query: The query.
             documents: A list of ``str``, of mappings with a field ``text``, of LangChain, LlamaIndex or Haystack documents; or an Arrow array
                 of strings (a column of polars, pyarrow or pandas). ``None``, null and empty texts score lowest.
-            top_k: At most so many hits; default: all.
-            min_score: Only documents that the model scores at least this much.
-            raw_scores: Of a cross-encoder: logits (``True``) or probabilities; default: what the model's files want.
-            return_documents: Whether hits have ``text`` and ``document``.
-            first_stage: The scores of the search that found the documents, higher is better, ``None`` where it has none; or the name of the
-                field of mappings that has them. They count as ``blend`` says.
+            top_k: Maximum number of hits; default: all.
+            min_score: Minimum model score of a hit.
+            raw_scores: A cross-encoder's logits (``True``) or probabilities (``False``); default: by the model's files.
+            return_documents: Gives hits their ``text`` and ``document``.
+            first_stage: The scores of the search that found the documents: higher is better, ``None`` for a missing one. Or the name of the
+                field of mappings that has them. ``blend`` says how they count.
             deadline: Seconds until the call fails with ``DeadlineExceeded``.
             text_field: The field of mappings that has the text.
             id_field: The field of mappings that has the id.
@@ -236,12 +236,14 @@ class Reranker:
         """Ranks several lists in one call: each distinct text is encoded once.
 
         Args:
-            queries: What is looked for.
+            queries: The queries.
             documents: One list of documents per query, or one list or Arrow array that all queries share.
             first_stage: A list of scores per query; or the name of the field of mappings that has them.
 
         Returns:
-            An answer per query, in the queries' order; ``usage`` is that of the whole call. For the other arguments see ``rerank``.
+            An answer per query, in the queries' order; ``usage`` is that of the whole call.
+
+        For the other arguments see ``rerank``.
         """
         queries = list(queries)
         per_query = None if is_arrow(documents) else list(documents)
@@ -278,7 +280,7 @@ class Reranker:
         deadline: float | None = None,
         text_field: str | None = None,
     ) -> Scores:
-        """Scores of documents, in their order: float32, shape ``(n,)``. NaN for a document that a service has no score for."""
+        """Scores documents, in their order: float32 of the shape ``(n,)``. NaN if a service gives no score."""
         read = Documents(documents, text_field)
         (scores,), _ = self._ranker(raw_scores).score([query], read.texts, deadline=deadline)
         return scores
@@ -298,13 +300,14 @@ class Reranker:
         raw_scores: bool | None = None,
         **ignored: Any,
     ) -> Any:
-        """Scores of pairs, with the signature of sentence-transformers' ``CrossEncoder.predict``.
+        """Scores pairs, with the signature of sentence-transformers' ``CrossEncoder.predict``.
 
-        The pairs are grouped by query, so that each query is read once. ``batch_size`` and what else only says how PyTorch computes is ignored.
+        The pairs are grouped by query, so that each query is read once. ``batch_size`` and other arguments about PyTorch's computation are
+        ignored.
 
         Args:
             inputs: Pairs of query and text: a list of pairs, or an array of shape ``(n, 2)``; or one pair.
-            prompt_name: Refused if given: see ``instruction`` of the class. So is ``prompt``.
+            prompt_name: Refused, as is ``prompt``: see ``instruction`` of the class.
             show_progress_bar: Shows a progress bar, if tqdm is installed.
             activation_fn: ``torch.nn.Identity`` gives logits, ``torch.nn.Sigmoid`` probabilities, all others are called with the logits.
             convert_to_numpy: An array, else a list.
@@ -312,7 +315,7 @@ class Reranker:
             raw_scores: As for ``rerank``, without an ``activation_fn``.
 
         Returns:
-            float32, shape ``(n,)``; of one pair a number.
+            float32 of the shape ``(n,)``; a number for one pair.
         """
         inputs = ignored.pop("sentences", inputs)
         _refuse(prompt_name=prompt_name, prompt=prompt)
@@ -321,7 +324,7 @@ class Reranker:
         one = is_pair(inputs)
         queries, texts, candidates, place = grouped([inputs] if one else inputs)
         if activation_fn is not None and raw_scores is not None:
-            raise InvalidInput("predict has activation_fn= and raw_scores=, which say the same; give one of them")
+            raise InvalidInput("activation_fn= and raw_scores= of predict have the same purpose; give one of them")
         of_activation, activation = _activation(activation_fn)
         ranker = self._ranker(of_activation if raw_scores is None else raw_scores)
         with progress(bool(show_progress_bar), len(texts), "pairs") as told:
@@ -408,7 +411,7 @@ def _rank_options(
     normalize: str | None,
     feedback: float | str | None,
 ) -> dict[str, Any]:
-    """How a list is ranked, as the extension takes it."""
+    """Returns the options of a ranking for the extension."""
     return {
         "scoring": scoring,
         "window": _window(window),
@@ -436,7 +439,7 @@ def _refuse(**given: Any) -> None:
 
 
 def _activation(function: Callable[..., Any] | None) -> tuple[bool | None, Callable[[Any], Any]]:
-    """Whether logits are asked for, and what is done with the scores."""
+    """Returns the option ``raw_scores`` and the function to apply to the scores."""
 
     def unchanged(scores: Any) -> Any:
         return scores
@@ -458,7 +461,7 @@ def _activation(function: Callable[..., Any] | None) -> tuple[bool | None, Calla
 
 
 def _joined(lists: Sequence[Documents]) -> tuple[list[str], list[list[int]]]:
-    """The texts of all lists, and which of them are whose."""
+    """Returns the texts of all lists, and each list's positions among them."""
     texts: list[str] = []
     candidates: list[list[int]] = []
     for read in lists:

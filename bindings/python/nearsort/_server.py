@@ -16,7 +16,7 @@ class Server:
     """A server that runs until it is stopped, or its ``with`` block ends.
 
     Attributes:
-        url: Its address, such as ``"http://127.0.0.1:40123"``.
+        url: The server's address, such as ``"http://127.0.0.1:40123"``.
     """
 
     def __init__(self, server: _native.Server) -> None:
@@ -24,7 +24,7 @@ class Server:
 
     @property
     def url(self) -> str:
-        """Its address."""
+        """The server's address."""
         return self._server.address
 
     def stop(self) -> None:
@@ -43,13 +43,13 @@ class Server:
 
 
 def serve(*models: str | Reranker | Encoder, listen: str = "127.0.0.1:0", **settings: Any) -> Server:
-    """Serves models to rerank and embedding clients over HTTP, on threads of this process: for notebooks, tests and small services.
+    """Serves models over HTTP on threads of this process, for notebooks, tests and small services.
 
     Args:
-        models: Rerankers and encoders, served by their models' names; or names as ``nearsort serve --model`` takes them. Default:
-            all-MiniLM-L6-v2. How a reranker ranks (``scoring``, ``window``, ``blend``) is not taken over.
+        models: Rerankers and encoders, served by their models' names; or names as for ``nearsort serve --model``. Default:
+            all-MiniLM-L6-v2. The ranking options of a reranker (``scoring``, ``window``, ``blend``) are not used.
         listen: ``"HOST:PORT"`` or ``"unix:PATH"``; port 0 takes a free one.
-        settings: Those of ``nearsort serve``, with underscores: ``api_key=["..."]``, ``cors_origin=["*"]``, ``max_texts=1000`` ...
+        settings: Settings of ``nearsort serve``, with underscores: ``api_key=["..."]``, ``cors_origin=["*"]``, ``max_texts=1000`` ...
 
     Example:
         >>> import json, urllib.request

@@ -1,6 +1,6 @@
 """Scores and embeddings of Arrow tables: the functions that Ray, Spark and Daft run on many machines.
 
-Rows go in and the same rows come out, in the same order, with one column more:
+Each function returns the rows that it is given, in the same order, with one more column:
 
 >>> import pyarrow as pa
 >>> from nearsort import batch
@@ -56,10 +56,10 @@ Rows = TypeVar("Rows", pa.RecordBatch, pa.Table)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """Which model a worker loads, and how: small, hashable, picklable, and never a loaded model.
+    """The model that a worker loads, and its options: a small value, hashable and picklable.
 
-    The fields are arguments of :class:`nearsort.Reranker`, and ``None`` means their default. Keys of services are not
-    among them: workers take these from their environment.
+    The fields are arguments of :class:`nearsort.Reranker`; ``None`` is their default. Keys of services are not among
+    them: workers take these from their environment.
     """
 
     model: str = "all-MiniLM-L6-v2"
@@ -158,15 +158,15 @@ def rerank(
     out: str = "ranking",
     top_k: int | None = None,
 ) -> Rows:
-    """Ranks each row's list of documents: for what depends on the whole list, such as judges and first-stage scores.
+    """Ranks each row's list of documents, for scores that depend on the whole list: judges, first-stage scores.
 
     Args:
         batch: A ``RecordBatch`` or ``Table``. ``documents`` is a column of lists of strings.
         first_stage: A column of lists of numbers: the scores of the search that found the documents, in their order.
-            They are mixed in as :meth:`nearsort.Reranker.rerank` says.
+            :meth:`nearsort.Reranker.rerank` says how they count.
         out: The name of the new column, a list of ``struct<index: int32, score: float32>``, best first. ``index`` is
             the position in ``documents``.
-        top_k: The best so many; ``None`` for all.
+        top_k: Maximum number of documents; ``None`` for all.
 
     Returns:
         The same rows in the same order, with the column ``out`` last. It is null where the query or the list is null.

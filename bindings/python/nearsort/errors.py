@@ -1,4 +1,4 @@
-"""What nearsort raises. Every message says what failed, where, and what to do about it."""
+"""The exceptions of nearsort. Every message says what failed, where, and what to do about it."""
 
 __all__ = [
     "Cancelled",
@@ -18,7 +18,7 @@ __all__ = [
 
 
 class Error(Exception):
-    """Everything that nearsort raises."""
+    """The base class of all exceptions of nearsort."""
 
 
 class InvalidInput(Error, ValueError):
@@ -38,11 +38,11 @@ class UnsupportedModel(ModelError):
 
 
 class CorruptedFile(Error):
-    """A file's content is not what its checksum says."""
+    """A file's content does not match its checksum."""
 
 
 class DeviceError(Error):
-    """The device does not exist here, or this wheel does not support it."""
+    """The machine does not have the device, or this wheel does not support it."""
 
 
 class ComputeError(Error):
@@ -54,11 +54,11 @@ class FileError(Error, OSError):
 
 
 class ServiceError(Error):
-    """A service gave no answer."""
+    """A service refused a request or could not be reached."""
 
 
 class JobError(Error):
-    """A job over files cannot begin, or cannot go on."""
+    """A job over files cannot begin or cannot resume."""
 
 
 class Cancelled(Error):
@@ -66,4 +66,4 @@ class Cancelled(Error):
 
 
 class DeadlineExceeded(Error, TimeoutError):
-    """The call was not done when its deadline came."""
+    """The call's deadline passed before it was done."""

@@ -21,7 +21,7 @@ class RerankRequest:
 
 
 class Ranker:
-    """FlashRank's ``Ranker`` by a model of nearsort. The names of FlashRank's own models are not known here."""
+    """FlashRank's ``Ranker`` by a model of nearsort. It does not know the names of FlashRank's own models."""
 
     def __init__(
         self,

@@ -79,9 +79,9 @@ fn push_strings(array: &dyn Array, strings: &mut Vec<Option<String>>) -> Result<
         }
         DataType::Struct(fields) => {
             let names: Vec<&str> = fields.iter().map(|field| field.name().as_str()).collect();
-            Err(format!("a table is no array of strings; give one of its columns: {}", names.join(", ")))
+            Err(format!("a table is not an array of strings; give one of its columns: {}", names.join(", ")))
         }
-        other => Err(format!("an Arrow array of {other} is no array of strings")),
+        other => Err(format!("an Arrow array of {other} is not an array of strings")),
     }
 }
 

@@ -90,10 +90,10 @@ fn report(progress: Option<&Bound<'_, PyAny>>, finished: usize, reported: &mut u
 
 fn duration(py: Python<'_>, seconds: f64) -> PyResult<Duration> {
     Duration::try_from_secs_f64(seconds)
-        .map_err(|_| invalid(py, format!("deadline is {seconds}; it must be a number of seconds from 0 on")))
+        .map_err(|_| invalid(py, format!("deadline is {seconds}; expected a number of seconds, at least 0")))
 }
 
 fn reason(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic without words").to_owned()
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic without a message").to_owned()
 }

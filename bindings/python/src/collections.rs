@@ -123,7 +123,7 @@ where
         let query: String = query.str()?.to_cow()?.into_owned();
         let Ok(documents) = documents.cast::<PyMapping>() else {
             let message =
-                format!("{what}: the results of the query '{query}' are no mapping from ids of documents to numbers");
+                format!("{what}: the results of the query '{query}' are not a mapping from document ids to numbers");
             return Err(invalid(mapping.py(), message));
         };
         Ok((query, pairs(documents, what)?))

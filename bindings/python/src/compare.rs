@@ -18,7 +18,7 @@ use crate::collections::{GivenQrels, GivenRun, GivenTexts};
 use crate::errors::raised;
 use crate::ranker::Ranker;
 
-/// How systems are compared: the keyword arguments of `nearsort.compare`.
+/// The settings of a comparison: the keyword arguments of `nearsort.compare`.
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
 pub struct CompareSettings {
@@ -30,11 +30,11 @@ pub struct CompareSettings {
     sample: Option<usize>,
     disputed: usize,
     ignore_identical_ids: bool,
-    /// Whether the judgements are a model's.
+    /// True if a model made the judgements.
     by_model: bool,
 }
 
-/// What is compared. `rankers`, `runs` and `grades` have names.
+/// The systems to compare. `rankers`, `runs` and `grades` have names.
 struct Compared {
     queries: Option<GivenTexts>,
     documents: Option<GivenTexts>,

@@ -87,14 +87,14 @@ fn remedied(remedy: &Remedy) -> String {
         Remedy::VerifyIndex => return format!("see what else is damaged with Index.damages, then {REBUILD}"),
         Remedy::RestartBuild => "the unfinished build cannot be continued; start it again with restart=True",
         Remedy::ClearCache => "remove it with `nearsort cache clear`, or leave embedding_cache= out",
-        Remedy::VerifyModel => "does the model compute right? see `nearsort models verify`",
-        Remedy::UseCpu => "is the driver installed and the device visible? device=\"cpu\" always works",
+        Remedy::VerifyModel => "check the model with `nearsort models verify`",
+        Remedy::UseCpu => "check that the driver is installed and the device visible, or use device=\"cpu\"",
         Remedy::RebuildOrUseCpu { feature } => {
             return format!("this wheel has no {feature} support; use device=\"cpu\"");
         }
-        Remedy::RerankWithIt => "a Reranker uses it; for all else give an embedding model, such as all-MiniLM-L6-v2",
+        Remedy::RerankWithIt => "use it in a Reranker, or give an embedding model, such as all-MiniLM-L6-v2",
         Remedy::RerankByMaxSim => {
-            "a Reranker uses it, by MaxSim; for all else give an embedding model, such as all-MiniLM-L6-v2"
+            "use it in a Reranker, which scores by MaxSim, or give an embedding model, such as all-MiniLM-L6-v2"
         }
         other => return as_arguments(&other.to_string()),
     };

@@ -125,7 +125,7 @@ impl Model {
         let found = self.inner.encoder().filter(|encoder| encoder.has_text_vectors());
         found.ok_or_else(|| {
             Error::InvalidArgument(format!(
-                "{} has no vectors of texts; use a Reranker, or give an embedding model",
+                "{} has no embeddings; use a Reranker, or give an embedding model",
                 self.inner.name()
             ))
         })

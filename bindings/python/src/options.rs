@@ -134,7 +134,9 @@ impl RankConfig {
                 return Err(Error::InvalidArgument("`normalize=` is for `blend=linear`: leave it out".into()));
             }
             ("none", Some(_)) => {
-                return Err(Error::InvalidArgument("`blend=none` has no use for `blend_weight=`: leave it out".into()));
+                return Err(Error::InvalidArgument(
+                    "`blend_weight=` has no effect with `blend=none`: leave it out".into(),
+                ));
             }
             ("none", None) => Blend::None,
             ("linear", weight) => {
@@ -144,7 +146,7 @@ impl RankConfig {
             ("rrf", weight) => Blend::Rrf { weight: weight.unwrap_or(Blend::RRF_WEIGHT) },
             (other, _) => {
                 return Err(Error::InvalidArgument(format!(
-                    "unknown `blend=` '{other}'; known are linear, rrf and none"
+                    "unknown `blend=` '{other}'; expected linear, rrf or none"
                 )));
             }
         };

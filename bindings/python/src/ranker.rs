@@ -36,10 +36,10 @@ struct Lists {
 /// `why` is the reason for a missing score.
 type RankedHits = Vec<(usize, f32, Option<(usize, usize)>, u32, bool, Option<String>)>;
 
-/// A list in its order, what its scores mean, and the weight of the feedback where there was some.
+/// A list in its order, the kind of its scores, and the weight of the feedback if there was one.
 type RankedList = (RankedHits, String, Option<f32>);
 
-/// How a list is cut, and the first stage's scores of each.
+/// The cuts of a list, and the first stage's scores of each list.
 struct Order {
     top_k: Option<usize>,
     min_score: Option<f32>,
@@ -126,7 +126,7 @@ impl Ranker {
     ) -> PyResult<(Vec<RankedList>, Bound<'py, PyDict>)> {
         let lists = Lists::new(queries, texts, candidates)?;
         if first_stage.as_ref().is_some_and(|scores| scores.len() != lists.queries.len()) {
-            return Err(invalid(py, "first_stage has not one list of scores per query"));
+            return Err(invalid(py, "first_stage needs one list of scores per query"));
         }
         let has_feedback = self.inner.feedback().weight(first_stage.is_some()).is_some();
         let reranker = Arc::clone(if has_feedback { &self.inner } else { &self.plain });
@@ -146,7 +146,7 @@ impl Lists {
         let candidates = candidates.unwrap_or_else(|| vec![(0..texts.len()).collect(); queries.len()]);
         match candidates.len() == queries.len() {
             true => Ok(Self { queries, texts, candidates }),
-            false => Err(pyo3::exceptions::PyValueError::new_err("candidates has not one list per query")),
+            false => Err(pyo3::exceptions::PyValueError::new_err("candidates needs one list per query")),
         }
     }
 

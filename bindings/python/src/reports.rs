@@ -106,8 +106,8 @@ pub fn diagnose<'py>(
     })
 }
 
-/// What is recommended, as a file of `nearsort rerank --profile`, with what was asked of the model
-/// beside it.
+/// Returns the recommendation as a profile for `nearsort rerank --profile`, completed by the
+/// options of the model.
 fn profile(report: &Report, overrides: &Overrides) -> Option<String> {
     let found = report.recommendation.as_ref().filter(|found| found.action != Action::DoNotRerank)?;
     let mut profile = found.profile.clone();
@@ -117,14 +117,15 @@ fn profile(report: &Report, overrides: &Overrides) -> Option<String> {
     Some(profile.to_toml(&format!("For nearsort rerank --profile.\n{}", found.reason)))
 }
 
-/// What is diagnosed: all of it files, or all of it mappings.
+/// The input of a diagnosis: all files, or all mappings.
 struct Given {
     queries: GivenTexts,
     documents: GivenTexts,
     first_stage: GivenRun,
     qrels: Option<GivenQrels>,
-    /// So many of the queries, and the seed that draws them.
+    /// The number of queries to draw.
     sample: Option<usize>,
+    /// The seed of the draw.
     seed: u64,
     ignore_identical_ids: bool,
 }
@@ -172,5 +173,5 @@ fn mixed() -> Error {
 }
 
 fn missing(what: &str, id: &str) -> Error {
-    Error::MissingTexts { message: format!("the {what} '{id}' of the first stage is not there") }
+    Error::MissingTexts { message: format!("the first stage names the {what} '{id}', which is missing") }
 }

@@ -84,7 +84,7 @@ impl RunningServer {
         match began.recv() {
             Ok(address) => Ok(Self { address, running: Mutex::new(Some(Running { stop, ended })) }),
             Err(_) => {
-                Err(ended.join().ok().and_then(Result::err).unwrap_or_else(|| failed("the server did not begin")))
+                Err(ended.join().ok().and_then(Result::err).unwrap_or_else(|| failed("the server did not start")))
             }
         }
     }

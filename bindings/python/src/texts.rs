@@ -47,6 +47,6 @@ fn text(item: &Bound<'_, PyAny>, what: &str, at: usize) -> PyResult<Option<Strin
     };
     match text.to_cow() {
         Ok(text) => Ok(Some(text.into_owned())),
-        Err(_) => Err(invalid(py, format!("{what}[{at}] has half of a surrogate pair, which is no text in UTF-8"))),
+        Err(_) => Err(invalid(py, format!("{what}[{at}] has half of a surrogate pair, which UTF-8 cannot encode"))),
     }
 }

@@ -59,7 +59,7 @@ def test_what_cannot_be_evaluated_is_refused():
         evaluate(QRELS, RUN, "nDGC@10")
     with pytest.raises(InvalidInput, match="the value of 'd1' is str"):
         evaluate(QRELS, {"q1": {"d1": "high"}})
-    with pytest.raises(InvalidInput, match="the query 'q1' are no mapping"):
+    with pytest.raises(InvalidInput, match="the query 'q1' are not a mapping"):
         evaluate({"q1": ["d1"]}, RUN)
     with pytest.raises(InvalidInput, match="quer"):
         evaluate({"other": {"d1": 1}}, RUN)

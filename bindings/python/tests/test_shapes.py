@@ -54,7 +54,7 @@ def test_cross_encoder():
     assert raw.predict(pairs).tolist() == logits.tolist()
     assert [row["score"] for row in sorted(raw.rank(QUERY, TEXTS), key=lambda row: row["corpus_id"])] == logits.tolist()
     assert np.allclose(model.predict(pairs, activation_fn=np.tanh), np.tanh(logits))
-    with pytest.raises(InvalidInput, match="no cross-encoder"):
+    with pytest.raises(InvalidInput, match="not a cross-encoder"):
         CrossEncoder("all-MiniLM-L6-v2")
 
 

@@ -1,8 +1,8 @@
 //! Texts that begin with a hyphen, as values of options that take any text.
 //!
-//! To clap a value that begins with a hyphen is another option, and where it is told to take such values
-//! it takes `--query --top-k 3` for the query `--top-k`. So `--query "-40 degrees"` becomes
-//! `--query="-40 degrees"` before clap sees it, unless the text is the name of an option, or nearly.
+//! clap takes a value that begins with a hyphen for another option. If it may accept hyphens, it
+//! reads `--query --top-k 3` as the query `--top-k`. So `--query "-40 degrees"` becomes
+//! `--query="-40 degrees"` before clap sees it, unless the text is close to the name of an option.
 
 use std::ffi::OsString;
 
@@ -17,10 +17,10 @@ use nearsort_report::visible;
 const FREE_TEXT: [&str; 8] =
     ["query", "instruction", "query-prompt", "document-prompt", "text-field", "id-field", "title-field", "score-field"];
 
-/// How many letters an option's name may be off to be taken for it.
+/// Maximum number of wrong letters in a misspelled option.
 const MAX_TYPOS: usize = 2;
 
-/// Parses the command line, or says what is wrong with it and ends the process.
+/// Parses the command line, or prints an error and ends the process.
 ///
 /// `args`: the program's name first.
 pub fn parse(args: Vec<OsString>) -> Cli {
@@ -30,8 +30,8 @@ pub fn parse(args: Vec<OsString>) -> Cli {
     Cli::try_parse_from(&args).unwrap_or_else(|error| refuse(&args, error))
 }
 
-/// Prints what is wrong with the arguments, or the help that was asked for, and ends the process.
-/// The message quotes the arguments, so they are made visible first.
+/// Prints the error or the requested help, and ends the process. The message quotes the arguments,
+/// so their control characters are escaped first.
 fn refuse(args: &[OsString], error: clap::Error) -> ! {
     let shown = args.iter().map(|word| visible(&word.to_string_lossy()).into_owned());
     match Cli::try_parse_from(shown) {
@@ -65,7 +65,7 @@ fn joined(args: Vec<OsString>, command: &Command) -> Vec<OsString> {
     joined
 }
 
-/// The command whose options are given: the verb, or the verb of a verb.
+/// Returns the command whose options are given: the verb, or the verb of a verb.
 fn verb<'a>(args: &[OsString], command: &'a Command) -> &'a Command {
     let names = args.iter().skip(1).filter_map(|arg| arg.to_str());
     names.fold(command, |command, name| command.find_subcommand(name).unwrap_or(command))
@@ -76,7 +76,7 @@ fn takes_text(verb: &Command, arg: &OsString) -> bool {
     name.is_some_and(|name| FREE_TEXT.contains(&name) && verb.get_arguments().any(|arg| arg.get_long() == Some(name)))
 }
 
-/// Whether a value that begins with a hyphen is a text and not an option.
+/// Returns true if a value that begins with a hyphen is a text, not an option.
 fn is_text(verb: &Command, value: &OsString) -> bool {
     let value = value.to_string_lossy();
     match value.strip_prefix('-') {
@@ -88,7 +88,7 @@ fn is_text(verb: &Command, value: &OsString) -> bool {
     }
 }
 
-/// Whether this is the name of an option, a name with a typing error, or a name with `=VALUE`.
+/// Returns true for the name of an option, a misspelled one, or one with `=VALUE`.
 fn is_long(verb: &Command, text: &str) -> bool {
     let name = text.split('=').next().unwrap_or(text);
     if name.contains(char::is_whitespace) {
@@ -104,7 +104,7 @@ fn is_long(verb: &Command, text: &str) -> bool {
     })
 }
 
-/// Adds how a text is given that reads like an option.
+/// Adds a tip on how to give a text that reads like an option.
 fn with_tip(mut error: clap::Error) -> clap::Error {
     let Some(ContextValue::String(option)) = error.get(ContextKind::InvalidArg) else { return error };
     let has_no_value =

@@ -1,4 +1,4 @@
-//! What can be typed after `index` and `search`.
+//! The options of `index` and `search`.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -13,7 +13,7 @@ use super::output;
 use super::reading::{DelimiterArgs, ReadingArgs};
 
 pub const INDEX_EXAMPLES: &str = "\
-A build that was killed goes on where it stopped when the same command is given again.
+After an interruption, rerun the same command to resume a build or an addition.
 
 Examples:
   nearsort index build corpus.jsonl --output corpus.index --dtype f16 --tokens
@@ -22,7 +22,7 @@ Examples:
   nearsort index verify corpus.index";
 
 pub const SEARCH_EXAMPLES: &str = "\
-Every row is compared with every query. The model is the index's, unless another is named, which is then refused.
+Every row is compared with every query. The queries are encoded by the index's own model; any other --model is an error.
 
 Examples:
   nearsort search --index corpus.index --query \"Where is the Eiffel Tower?\"
@@ -40,18 +40,23 @@ pub enum IndexVerb {
     Build(Box<BuildArgs>),
     /// Encode more texts into an index
     Add(Box<AddArgs>),
-    /// Delete texts from an index by their ids: all of them, or none where one is not in the index (any more)
+    /// Delete texts from an index by their ids
+    ///
+    /// If one id is not in the index, or was deleted before, nothing is deleted and the command
+    /// fails.
     Delete(DeleteArgs),
-    /// Say what an index holds
+    /// Print an index's rows, vectors, size and model
     Info {
+        /// The index
         #[arg(value_name = "DIR")]
         index: PathBuf,
-        /// As JSON
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Read everything and check every checksum
+    /// Read a whole index and check every checksum
     Verify {
+        /// The index
         #[arg(value_name = "DIR")]
         index: PathBuf,
     },
@@ -59,22 +64,28 @@ pub enum IndexVerb {
 
 #[derive(Args, Debug)]
 pub struct BuildArgs {
-    /// Texts with ids: JSONL, a JSON array, CSV, TSV, Parquet, Arrow or lines, also compressed; several files, or a pattern; `-` is standard input
+    /// Texts with ids: JSONL, JSON, CSV, TSV, Parquet, Arrow or lines; `-` is standard input
+    ///
+    /// One or several files, or a pattern such as 'parts/*.parquet'. Files may be compressed (.gz,
+    /// .zst).
     #[arg(value_name = "CORPUS", required = true)]
     pub corpus: Vec<PathBuf>,
     /// The index: a folder, new or empty
     #[arg(long, short, value_name = "DIR")]
     pub output: PathBuf,
-    /// How vectors are stored: f32 is exact, f16 takes half the space for scores that differ by 1e-5, i8 a quarter for 1e-3
+    /// Number format of the stored vectors
+    ///
+    /// f32 is exact. f16 takes half the space and changes scores by about 1e-5, i8 a quarter of the
+    /// space and 1e-3.
     #[arg(long, default_value = "f16", value_name = "f32|f16|i8", value_parser = Dtype::from_str)]
     pub dtype: Dtype,
-    /// Store token vectors too, in compact form, so that `rerank --index` can score by maxsim and hybrid
+    /// Store token vectors too (4 bits per component), for maxsim and hybrid in `rerank --index`
     #[arg(long)]
     pub tokens: bool,
-    /// Replace the index that is there; it stays until the new one is whole
+    /// Replace an existing index; it stays until the new one is complete
     #[arg(long)]
     pub replace: bool,
-    /// Throw an unfinished build away instead of going on with it
+    /// Discard an unfinished build instead of resuming it
     #[arg(long)]
     pub restart: bool,
     #[command(flatten)]
@@ -87,16 +98,19 @@ pub struct BuildArgs {
 
 #[derive(Args, Debug)]
 pub struct AddArgs {
-    /// Texts with ids: JSONL, a JSON array, CSV, TSV, Parquet, Arrow or lines, also compressed; several files, or a pattern; `-` is standard input
+    /// Texts with ids: JSONL, JSON, CSV, TSV, Parquet, Arrow or lines; `-` is standard input
+    ///
+    /// One or several files, or a pattern such as 'parts/*.parquet'. Files may be compressed (.gz,
+    /// .zst).
     #[arg(value_name = "CORPUS", required = true)]
     pub corpus: Vec<PathBuf>,
     /// The index
     #[arg(long, value_name = "DIR")]
     pub index: PathBuf,
-    /// Let texts with ids that the index has take the place of the old ones, instead of failing
+    /// Replace texts whose ids are in the index already, instead of failing
     #[arg(long)]
     pub replace: bool,
-    /// Throw an unfinished addition away instead of going on with it
+    /// Discard an unfinished addition instead of resuming it
     #[arg(long)]
     pub restart: bool,
     #[command(flatten)]
@@ -125,22 +139,24 @@ pub struct SearchArgs {
     /// The index
     #[arg(long, value_name = "DIR")]
     pub index: PathBuf,
-    /// What the user asks
+    /// The query
     #[arg(long, value_name = "TEXT", required_unless_present = "query_file", conflicts_with = "query_file")]
     pub query: Option<String>,
-    /// A file of queries (text lines, JSONL, TSV of id and text)
+    /// A file of queries: text lines, JSONL, or TSV of id and text
     #[arg(long, visible_alias = "queries", value_name = "FILE")]
     pub query_file: Option<PathBuf>,
-    /// Leave a text out whose id is its query's, as BEIR does for ArguAna and Quora
+    /// Ignore texts with the id of their query, as BEIR does for ArguAna and Quora
     #[arg(long, conflicts_with = "query")]
     pub ignore_identical_ids: bool,
-    /// How many texts per query
+    /// Number of texts per query
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
     pub top_k: u32,
-    /// Write to a file, which appears when it is whole; the extension tells the format [default: standard output]
+    /// Write to a file; its extension sets the format [default: standard output]
+    ///
+    /// The file appears when it is complete.
     #[arg(long, short, value_name = "OUT")]
     pub output: Option<PathBuf>,
-    /// How to print [default: table on a terminal, else tsv; trec with --queries]
+    /// Output format [default: table on a terminal, else tsv; with --queries trec]
     #[arg(long, value_name = "FORMAT", value_parser = output::format())]
     pub format: Option<Format>,
     #[command(flatten)]

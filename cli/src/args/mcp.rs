@@ -15,22 +15,28 @@ Examples:
 
 #[derive(Args, Debug)]
 pub struct McpArgs {
-    /// A model for the tool rerank, with the name that callers use for it; repeat it for more [default: all-MiniLM-L6-v2]
+    /// A model for the tool rerank, and its name for callers [default: all-MiniLM-L6-v2]
+    ///
+    /// Repeat the option for more models.
     #[arg(long = "model", short = 'm', value_name = "NAME[=ALIAS]")]
     pub model: Option<Vec<String>>,
-    /// An index of `nearsort index` for the tool search, with the name that callers use for it; repeat it for more
+    /// An index for the tool search, and its name for callers
+    ///
+    /// `nearsort index build` makes an index. Repeat the option for more indexes.
     #[arg(long = "index", value_name = "DIR[=ALIAS]")]
     pub index: Option<Vec<String>>,
-    /// A folder below which files of candidates may be read; repeat it for more [default: none]
+    /// A folder below which files of candidates may be read [default: none]
+    ///
+    /// Repeat the option for more folders.
     #[arg(long = "root", value_name = "DIR")]
     pub root: Option<Vec<PathBuf>>,
-    /// A TOML file with these settings, and with cascades, as `nearsort serve` takes it
+    /// A TOML file with these settings and cascades, as for `nearsort serve`
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Allow models of services (openai:..., cohere:...), which cost money and send texts away
+    /// Allow models of services (openai:..., cohere:...), which get the texts and cost money
     #[arg(long)]
     pub allow_services: bool,
-    /// Use only models that are on this machine
+    /// Open no network connection; use only models that are on this machine
     #[arg(long)]
     pub offline: bool,
     /// Threads for tokenizing and encoding [default: one per core]
@@ -39,7 +45,7 @@ pub struct McpArgs {
 }
 
 impl McpArgs {
-    /// What is said here; the environment and the file say the rest.
+    /// Returns the settings of these options; the environment and the file complete them.
     pub fn settings(&self) -> Settings {
         Settings {
             model: self.model.clone(),

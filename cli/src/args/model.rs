@@ -1,4 +1,4 @@
-//! What can be said about a model, and what can be typed after `models`.
+//! The options of a model, and of `models`.
 
 use std::str::FromStr;
 
@@ -19,67 +19,70 @@ fn or_auto<T: FromStr<Err = nearsort::Error>>(text: &str) -> Result<OrAuto<T>, S
         chosen => chosen
             .parse()
             .map(|choice| OrAuto(Some(choice)))
-            .map_err(|error: nearsort::Error| format!("{error}, and auto")),
+            .map_err(|error: nearsort::Error| format!("{error}, or auto")),
     }
 }
 
-/// Before anything is loaded, and whatever the model is: a number of threads that no machine starts would hang the program.
+/// Parses a number of threads. A number that no machine can start would hang the program.
 fn threads(text: &str) -> Result<usize, String> {
     let number = text.parse().ok().filter(|number| (1..=MAX_THREADS).contains(number));
-    number.ok_or_else(|| format!("allowed are 1 to {MAX_THREADS}"))
+    number.ok_or_else(|| format!("expected 1 to {MAX_THREADS}"))
 }
 
-/// The library's.
+/// Returns the library's default of `--batch-tokens`.
 pub fn default_batch_tokens() -> usize {
     LocalEncoderOptions::default().batch_tokens
 }
 
-/// Which model, and how it runs.
+/// The model, its settings, and where it runs.
 #[derive(Args, Debug, Clone)]
 #[command(next_help_heading = "Model")]
 pub struct ModelArgs {
-    /// A registered name, org/name[@revision], a folder, or PROVIDER:MODEL [default: all-MiniLM-L6-v2]
+    /// A registered name, org/name[@revision], a folder, or PROVIDER:MODEL [default:
+    /// all-MiniLM-L6-v2]
     ///
-    /// `nearsort models list` has the registered names; org/name is on the hub. Services:
-    /// openai:MODEL and azure:DEPLOYMENT embed or judge, anthropic:MODEL judges, cohere:MODEL,
-    /// jina:MODEL, voyage:MODEL and tei:NAME rerank.
+    /// `nearsort models list` prints the registered names; org/name is a repository of the Hugging
+    /// Face hub. Services: openai:MODEL and azure:DEPLOYMENT embed or judge, anthropic:MODEL
+    /// judges, cohere:MODEL, jina:MODEL, voyage:MODEL and tei:NAME rerank.
     #[arg(long = "model", value_name = "MODEL")]
     pub name: Option<String>,
-    /// Where the model runs: cpu, cuda, cuda:N or metal
+    /// Device of the model: cpu, cuda, cuda:N or metal
     #[arg(long, default_value = "cpu", value_name = "DEVICE", value_parser = Device::from_str)]
     pub device: Device,
-    /// What computes the model: nearsort's own engine (CPU), or candle (GPUs, more architectures)
+    /// Engine of the model: native (nearsort's own, CPU) or candle (GPUs, more architectures)
+    ///
+    /// auto takes native if it knows the architecture and the device is the CPU.
     #[arg(long, default_value = "auto", value_name = "auto|native|candle", value_parser = or_auto::<Engine>)]
     #[arg(hide_short_help = true)]
     pub engine: OrAuto<Engine>,
     /// Arithmetic of the forward pass
     ///
-    /// auto is the fastest that keeps a mean cosine of 0.999 to f32.
+    /// auto is the fastest precision whose embeddings keep a mean cosine of 0.999 to those of f32.
     #[arg(long, default_value = "auto", value_name = "auto|f32|bf16|i8", value_parser = or_auto::<Precision>)]
     pub precision: OrAuto<Precision>,
-    /// Threads, up to 1024 [default: one per core]
+    /// Number of threads, up to 1024 [default: one per core]
     #[arg(long, value_name = "N", value_parser = threads)]
     pub threads: Option<usize>,
-    /// Tokens per batch; bounds the memory of a forward pass
+    /// Maximum tokens per batch; bounds the memory of a forward pass
     #[arg(long, value_name = "N", default_value_t = default_batch_tokens())]
     #[arg(hide_short_help = true)]
     pub batch_tokens: usize,
-    /// Put before every query instead of the model's own prompt
+    /// Prompt before every query, in place of the model's own
     #[arg(long, value_name = "TEXT")]
     #[arg(hide_short_help = true)]
     pub query_prompt: Option<String>,
-    /// Put before every document instead of the model's own prompt
+    /// Prompt before every document, in place of the model's own
     #[arg(long, value_name = "TEXT")]
     #[arg(hide_short_help = true)]
     pub document_prompt: Option<String>,
-    /// How token vectors become one, whatever the model's own files say
+    /// Pooling of token vectors into an embedding, in place of the model's own
     #[arg(long, value_name = "cls|mean|lasttoken", value_parser = Pooling::from_str)]
     #[arg(hide_short_help = true)]
     pub pooling: Option<Pooling>,
-    /// Cut texts after so many tokens instead of the model's own limit
+    /// Maximum tokens of a text, in place of the model's own limit
     #[arg(long, value_name = "N")]
     pub max_tokens: Option<usize>,
-    /// Keep the first N components of a vector (Matryoshka models)
+    /// Keep only the first N components of each vector (for Matryoshka models)
     #[arg(long, value_name = "N")]
     #[arg(hide_short_help = true)]
     pub dim: Option<usize>,
@@ -90,23 +93,21 @@ pub struct ModelArgs {
 }
 
 impl ModelArgs {
-    /// The model that is asked for.
+    /// Returns the model's name.
     pub fn name(&self) -> &str {
         self.name.as_deref().unwrap_or(nearsort::DEFAULT_MODEL)
     }
 
-    /// Provider and model, where the model is a service's.
+    /// Returns provider and model, if the model is a service's.
     pub fn service_name(&self) -> Option<(Provider, &str)> {
         Provider::of_name(self.name())
     }
 }
 
-/// Where models come from.
+/// Access to models that are not on this machine.
 #[derive(Args, Debug, Clone)]
 pub struct StoreArgs {
-    /// Open no network connection [env: NEARSORT_OFFLINE=1]
-    ///
-    /// Only models that are on this machine are used.
+    /// Open no network connection; use only models on this machine [env: NEARSORT_OFFLINE=1]
     #[arg(long)]
     pub offline: bool,
 }
@@ -119,25 +120,30 @@ pub struct ModelsArgs {
 
 #[derive(Subcommand, Debug)]
 pub enum ModelsVerb {
-    /// The registered models, and which of them are here
+    /// List the registered models, and which of them are on this machine
     List {
-        /// As JSON
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
     /// Fetch a model and verify its files
     Pull {
+        /// A registered name, or org/name[@revision]
         name: String,
         #[command(flatten)]
         store: StoreArgs,
     },
-    /// Print the folder of a model that is here
-    Path { name: String },
+    /// Print the folder of a model that is on this machine
+    Path {
+        /// A registered name, or org/name[@revision]
+        name: String,
+    },
     /// Check a model: files, contract, padding, NaN, golden vectors
     Verify {
+        /// A registered name, org/name[@revision], or a folder
         #[arg(value_name = "NAME|DIR")]
         name: String,
-        /// As JSON
+        /// Print JSON
         #[arg(long)]
         json: bool,
         #[command(flatten)]

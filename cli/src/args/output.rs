@@ -1,4 +1,4 @@
-//! How results are printed.
+//! The formats of results.
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use nearsort::answer::Format;

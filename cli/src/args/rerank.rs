@@ -1,4 +1,4 @@
-//! What can be typed after `rerank` and `merge`.
+//! The options of `rerank` and `merge`.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -30,14 +30,14 @@ Examples:
   nearsort rerank --queries q.jsonl --corpus c.jsonl --run bm25.trec --shard 2/2 --output part2.trec   # on another
   nearsort merge part1.trec part2.trec --output reranked.trec";
 
-/// Every group of what can be typed after `rerank`.
+/// All options of `rerank`, in groups.
 #[derive(Args, Debug, Clone)]
 pub struct RerankArgs {
     #[command(flatten)]
     pub source: SourceArgs,
-    /// Write to a file; its extension tells the format
+    /// Write to a file; its extension sets the format
     ///
-    /// The file appears when it is whole.
+    /// The file appears when it is complete. [default: standard output]
     #[arg(long, short, value_name = "OUT")]
     pub output: Option<PathBuf>,
     #[command(flatten)]
@@ -52,7 +52,7 @@ pub struct RerankArgs {
     pub model: ModelArgs,
 }
 
-/// What is asked, and where the candidates are.
+/// The queries, and the source of their candidates.
 #[derive(Args, Debug, Clone)]
 pub struct SourceArgs {
     /// Candidates: text lines, JSONL, JSON, CSV, TSV, Parquet or Arrow; `-` is standard input
@@ -60,116 +60,128 @@ pub struct SourceArgs {
     /// Files may be compressed (.gz, .zst).
     #[arg(value_name = "FILE", default_value = "-", conflicts_with_all = ["run", "candidates"])]
     pub input: PathBuf,
-    /// What the user asks
+    /// The query
     #[arg(long, value_name = "TEXT", required_unless_present_any = ["query_file", "candidates", "print_prompt"])]
     #[arg(conflicts_with_all = ["query_file", "candidates", "run"])]
     pub query: Option<String>,
     /// A file of queries: text lines, JSONL, or TSV of id and text
     ///
-    /// Each query ranks the same candidates, or with --run its own.
+    /// All queries rank the same candidates; with --run, each query ranks its own.
     #[arg(long, visible_alias = "queries", value_name = "FILE", conflicts_with = "candidates")]
     pub query_file: Option<PathBuf>,
-    /// The first stage's run, as `nearsort eval` reads runs
+    /// The first stage's run, in a format that `nearsort eval` reads
     ///
-    /// In TREC's format, for example. Each query ranks the documents of its list, and their first-stage scores count (--blend).
+    /// In TREC's format, for example. Each query ranks the documents of its own list, and their
+    /// first-stage scores count (--blend).
     #[arg(long, value_name = "FILE", requires = "texts", requires = "query_file", conflicts_with = "candidates")]
     pub run: Option<PathBuf>,
     /// The texts of the documents that --run names: files, or a pattern such as 'parts/*.parquet'
     #[arg(long, value_name = "FILE", requires = "run", num_args = 1.., group = "texts")]
     pub corpus: Vec<PathBuf>,
-    /// Use the vectors of an index, and encode only the queries
+    /// Take the candidates' vectors from an index
     ///
-    /// `nearsort index build` makes the index. Candidates are ids, one per line or as --run names them.
+    /// Only the queries are encoded. `nearsort index build` makes an index. Candidates are ids: those
+    /// of --run, or one per line of the input.
     #[arg(long, value_name = "DIR", group = "texts", conflicts_with_all = ["candidates", "explain", "long"])]
     pub index: Option<PathBuf>,
-    /// Lists with their queries: JSONL of {"query_id", "query", "candidates": [{"id", "text", "score"}]}
+    /// Queries with their candidates: JSONL, one list per line
+    ///
+    /// {"query_id", "query", "candidates": [{"id", "text", "score"}]}
     #[arg(long, value_name = "FILE")]
     pub candidates: Option<PathBuf>,
     /// Rerank only the first stage's best N of each list [default: all]
     ///
-    /// For --run and --candidates. The other candidates are left out.
+    /// Needs --run or --candidates. The other candidates are left out of the output.
     #[arg(long, value_name = "N")]
     pub depth: Option<usize>,
-    /// Leave a candidate out whose id is its query's, as BEIR does for ArguAna and Quora
+    /// Ignore candidates with the id of their query, as BEIR does for ArguAna and Quora
     #[arg(long, conflicts_with = "query")]
     #[arg(hide_short_help = true)]
     pub ignore_identical_ids: bool,
 }
 
-/// How a job with many lists goes on, and shows how far it is.
+/// Resuming, splitting and progress of a job with many lists.
 #[derive(Args, Debug, Clone)]
 pub struct JobArgs {
-    /// Go on with an interrupted job of --run or --candidates, which the same command does by itself
+    /// Resume an interrupted job, as the same command also does without --resume
+    ///
+    /// Jobs are calls with --run or --candidates. With --resume, a job that cannot be resumed is an
+    /// error: one without --output, or one that reads standard input.
     #[arg(long, conflicts_with = "restart")]
     #[arg(hide_short_help = true)]
     pub resume: bool,
-    /// Throw away what an interrupted job has done
+    /// Discard the work of an interrupted job, and begin anew
     #[arg(long)]
     #[arg(hide_short_help = true)]
     pub restart: bool,
-    /// Do the i-th of n parts of a job; `nearsort merge` joins the outputs
+    /// Do only the i-th of n parts of a job; `nearsort merge` joins the outputs
     #[arg(long, value_name = "i/n", value_parser = Shard::from_str)]
     #[arg(hide_short_help = true)]
     pub shard: Option<Shard>,
-    /// How a job with --run or --candidates shows its progress
+    /// Progress of a job with --run or --candidates, on stderr
     #[arg(long, value_name = "HOW", default_value = "auto")]
     #[arg(hide_short_help = true)]
     pub progress: ProgressMode,
 }
 
-/// Which candidates are printed, and how.
+/// The candidates that are printed, and their format.
 #[derive(Args, Debug, Clone)]
 pub struct ShownArgs {
-    /// Print at most so many per query [default: all]
+    /// Print the best N candidates per query [default: all]
     #[arg(long, value_name = "N")]
     pub top_k: Option<usize>,
     /// Print only candidates with at least this model score
     ///
-    /// The model score is the score before the first stage's scores are blended in and before
-    /// feedback: JSON's model_score, which TSV and table print beside the other score. Scores of
-    /// embedding models lie in -1..1, probabilities in 0..1, a judge's grades in 0..10.
+    /// The model score is the score before blend and feedback: model_score in JSON, a column of its
+    /// own in TSV and table. Scores of embedding models lie in -1..1, probabilities in 0..1, a
+    /// judge's grades in 0..10.
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     pub min_score: Option<f32>,
     /// Output format [default: table on a terminal, else tsv; with --run and --candidates trec]
     #[arg(long, value_name = "FORMAT", value_parser = output::format())]
     pub format: Option<Format>,
-    /// Print the candidates' texts (the default)
+    /// Print the candidates' texts, which is the default; undoes an earlier --no-text
     #[arg(long, overrides_with = "no_text")]
     #[arg(hide_short_help = true)]
     pub with_text: bool,
-    /// Leave the candidates' texts out
+    /// Print no texts
     #[arg(long)]
     #[arg(hide_short_help = true)]
     pub no_text: bool,
 }
 
-/// What ranks, beside the model.
+/// The options of ranking, besides the model.
 #[derive(Args, Debug, Clone)]
 pub struct RankerArgs {
-    /// Of a cross-encoder: print logits as scores instead of probabilities; =false prints probabilities [default: what the model's files want]
+    /// Print a cross-encoder's logits instead of probabilities [default: by the model's files]
+    ///
+    /// --raw-scores=false prints probabilities.
     #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     #[arg(conflicts_with = "index")]
     #[arg(hide_short_help = true)]
     pub raw_scores: Option<bool>,
-    /// What a reranker that is asked a question (Qwen3-Reranker) is to look for [default: the one of its card]
+    /// Instruction for a reranker that takes one, such as Qwen3-Reranker
+    ///
+    /// [default: "Given a web search query, retrieve relevant passages that answer the query"]
     #[arg(long, value_name = "TEXT", conflicts_with = "index")]
     #[arg(hide_short_help = true)]
     pub instruction: Option<String>,
-    /// Score in stages, each the best N of the order so far, as in hybrid:200,MODEL:50
+    /// Score in stages, such as hybrid:200,MODEL:50
     ///
-    /// A stage is cosine, maxsim or hybrid by --model, or a model of its own:
-    /// hybrid:200,cross-encoder/ms-marco-MiniLM-L6-v2:50.
+    /// Each stage scores the best N of the order so far. A stage is a scoring of --model (cosine,
+    /// maxsim or hybrid) or another model, as in hybrid:200,cross-encoder/ms-marco-MiniLM-L6-v2:50.
     #[arg(long, value_name = "SCORING|MODEL:N,...", value_delimiter = ',', value_parser = StageSpec::from_str)]
     #[arg(conflicts_with_all = ["index", "scoring", "cache", "explain", "min_score"])]
     pub stages: Vec<StageSpec>,
-    /// Show what each score is made of
+    /// Print the parts of each score
     ///
-    /// And which word of the query met which word of the candidate.
+    /// With maxsim and hybrid also each query token's most similar token of the candidate.
     #[arg(long)]
     pub explain: bool,
-    /// Take options from a profile of `nearsort diagnose`
+    /// Read options from a profile of `nearsort diagnose` or `tune`
     ///
-    /// Its option --save-profile writes one. A profile holds model, scoring, blend, feedback, depth and prompts. Options given here win.
+    /// Their option --save-profile writes it. A profile holds model, scoring, blend, feedback,
+    /// depth and prompts. Options on the command line take precedence.
     #[arg(long, value_name = "FILE.toml")]
     pub profile: Option<PathBuf>,
     #[command(flatten)]
@@ -181,12 +193,12 @@ pub struct RankerArgs {
 }
 
 impl SourceArgs {
-    /// Whether every query has candidates of its own.
+    /// Returns true if every query has candidates of its own.
     pub fn has_lists(&self) -> bool {
         self.run.is_some() || self.candidates.is_some()
     }
 
-    /// Every file that is read.
+    /// Returns every file that is read.
     pub fn inputs(&self) -> Vec<Option<&PathBuf>> {
         let named = [&self.query_file, &self.run, &self.candidates].map(Option::as_ref);
         named.into_iter().chain([Some(&self.input)]).chain(self.corpus.iter().map(Some)).collect()
@@ -194,7 +206,7 @@ impl SourceArgs {
 }
 
 impl RankerArgs {
-    /// Whether the model is a service's, or where there are stages one of them.
+    /// Returns true if the model or a stage is a service's.
     pub fn uses_service(&self, model: &ModelArgs) -> bool {
         match self.stages.as_slice() {
             [] => model.service_name().is_some(),
@@ -202,7 +214,7 @@ impl RankerArgs {
         }
     }
 
-    /// Whether the model, or where there are stages one of them, is a service's of this kind.
+    /// Returns true if the model or a stage is a service's of this kind.
     pub fn asks(&self, kind: ServiceKind, model: &ModelArgs) -> bool {
         match self.stages.as_slice() {
             [] => self.judge.kind_of(model) == Some(kind),
@@ -213,44 +225,48 @@ impl RankerArgs {
     }
 }
 
-/// How a pair is scored.
+/// The scoring of query and candidate, the blend and the feedback.
 #[derive(Args, Debug, Clone)]
 #[command(next_help_heading = "Scoring")]
 pub struct ScoringArgs {
-    /// How an embedding model scores [default: hybrid; static models: cosine]
+    /// Scoring of an embedding model [default: hybrid; static models: cosine]
     ///
-    /// cosine: of the embeddings; maxsim: over the token vectors; hybrid: a fixed mean of both.
+    /// cosine compares embeddings, maxsim token vectors; hybrid is 0.4 cosine + 0.6 maxsim.
     #[arg(long, value_name = "cosine|maxsim|hybrid", value_parser = Scoring::from_str)]
     pub scoring: Option<Scoring>,
-    /// How the first stage's scores count, where candidates have them
+    /// Blend of model scores and first-stage scores, if candidates have them
     ///
-    /// First-stage scores come from the field `score`, or from --run. [default: linear; none with
+    /// First-stage scores come from --run, or from the field `score`. [default: linear; none with
     /// --scoring cosine, cross-encoders, rerank services and --stages]
     #[arg(long, value_name = "none|linear|rrf")]
     pub blend: Option<BlendMethod>,
-    /// Their share, from 0 to 1 [default: 0.06 for linear, 0.15 with zscore, 0.3 for rrf]
+    /// The first stage's share of the blend, 0 to 1 [default: linear 0.06, zscore 0.15, rrf 0.3]
     #[arg(long, value_name = "W")]
     #[arg(hide_short_help = true)]
     pub blend_weight: Option<f32>,
-    /// How linear makes the scores comparable: minmax (the first stage's, over the list), zscore (both), none [default: minmax]
+    /// Normalisation of scores for --blend linear [default: minmax]
+    ///
+    /// minmax scales the first stage's scores of each list to 0..1. zscore standardises both sides.
+    /// none changes nothing.
     #[arg(long, value_name = "none|minmax|zscore", value_parser = Normalize::from_str)]
     #[arg(hide_short_help = true)]
     pub normalize: Option<Normalize>,
-    /// Whether a list's best candidates change the order of the others [default: auto]
+    /// Weight of a list's best candidates in ordering the others [default: auto]
     ///
-    /// By their embeddings. auto: with weight 0.5 where the first stage's scores count, and in stages
-    /// that embed; off; or a weight from 0 to 10 for every list.
+    /// Feedback moves candidates whose embeddings are similar to those of the best. auto: weight
+    /// 0.5 if first-stage scores count, and in stages that embed. off: none. WEIGHT: 0 to 10, for
+    /// every list.
     #[arg(long, value_name = "auto|off|WEIGHT", value_parser = Feedback::from_str, allow_negative_numbers = true)]
     pub feedback: Option<Feedback>,
-    /// How candidates are read that are longer than the model takes
+    /// Reading of candidates that are longer than the model's limit
     ///
-    /// truncate: cut; window: in overlapping windows of which the best counts. [default: window;
-    /// truncate with --scoring cosine]
+    /// truncate cuts them. window reads them in overlapping windows; the best window counts.
+    /// [default: window; truncate with --scoring cosine]
     #[arg(long, value_name = "truncate|window", value_parser = LongText::from_str)]
     pub long: Option<LongText>,
 }
 
-/// How progress is shown.
+/// The display of progress.
 #[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProgressMode {
     /// A bar on a terminal, else a JSON line every half minute
@@ -275,10 +291,12 @@ pub enum BlendMethod {
 
 #[derive(Args, Debug)]
 pub struct MergeArgs {
-    /// What `rerank --shard` wrote, every shard once, in any order; beside each lies its OUTPUT.shard.json
+    /// Outputs of `rerank --shard`: every shard once, in any order
+    ///
+    /// Each needs the file OUTPUT.shard.json that `rerank` wrote beside it.
     #[arg(value_name = "SHARD", required = true)]
     pub shards: Vec<PathBuf>,
-    /// What the job would have written in one piece
+    /// File for the joined output, with the same bytes as the job without shards
     #[arg(long, short, value_name = "OUT")]
     pub output: PathBuf,
 }

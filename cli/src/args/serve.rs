@@ -11,8 +11,8 @@ pub struct ServeArgs {
 }
 
 pub const SERVE_EXAMPLES: &str = "\
-Every option is also a variable (NEARSORT_MAX_TEXTS) and a key of the file of --config (max_texts); options count before variables, variables \
-before the file. With NEARSORT_TEI_ENV=1 the variables of text-embeddings-inference (MODEL_ID, PORT, API_KEY ...) count too.
+Every option is also an environment variable (NEARSORT_MAX_TEXTS) and a key of the --config file (max_texts). Options take precedence over \
+variables, variables over the file. With NEARSORT_TEI_ENV=1 the server also reads the variables of text-embeddings-inference (MODEL_ID, PORT, API_KEY ...).
 
 Examples:
   nearsort serve

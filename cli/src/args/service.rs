@@ -1,17 +1,17 @@
-//! What can be said about a model of a service.
+//! The options of a service.
 
 use std::path::PathBuf;
 
 use clap::Args;
 
-/// How a service is reached, and what it may cost.
+/// Address, key, limits and budget of a service.
 #[derive(Args, Debug, Clone)]
 #[command(next_help_heading = "Services (openai:, azure:, anthropic:, cohere:, jina:, voyage:, tei:)")]
 pub struct ServiceArgs {
-    /// Address of the service, or of a server that speaks its formats
+    /// Address of the service or of a compatible server, such as http://localhost:8000/v1
     ///
-    /// Such as http://localhost:8000/v1. [env: OPENAI_BASE_URL, AZURE_OPENAI_ENDPOINT,
-    /// ANTHROPIC_BASE_URL, COHERE_BASE_URL, JINA_BASE_URL, VOYAGE_BASE_URL, TEI_BASE_URL]
+    /// [env: OPENAI_BASE_URL, AZURE_OPENAI_ENDPOINT, ANTHROPIC_BASE_URL, COHERE_BASE_URL,
+    /// JINA_BASE_URL, VOYAGE_BASE_URL, TEI_BASE_URL]
     #[arg(long, value_name = "URL")]
     pub base_url: Option<String>,
     /// Read the key from a file instead of the environment
@@ -21,66 +21,70 @@ pub struct ServiceArgs {
     #[arg(long, value_name = "FILE")]
     #[arg(hide_short_help = true)]
     pub api_key_file: Option<PathBuf>,
-    /// Send the key over http:// to another machine, where anybody on the way can read it
+    /// Allow the key over http:// to another machine; anyone on the way can read it
     #[arg(long)]
     #[arg(hide_short_help = true)]
     pub allow_insecure_base_url: bool,
-    /// Azure's api-version or Anthropic's anthropic-version [default: 2024-10-21, 2023-06-01]
+    /// Azure's api-version [default: 2024-10-21] or anthropic-version [default: 2023-06-01]
     #[arg(long, value_name = "VERSION")]
     #[arg(hide_short_help = true)]
     pub api_version: Option<String>,
-    /// Trust these certificates (PEM) beside the machine's own
+    /// Trust the certificates of a PEM file in addition to the machine's own
     #[arg(long, value_name = "FILE")]
     #[arg(hide_short_help = true)]
     pub ca_file: Option<PathBuf>,
-    /// Requests under way at once
+    /// Maximum number of requests at once, 1 to 256
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
     #[arg(hide_short_help = true)]
     pub concurrency: u16,
-    /// Send at most so many requests in any minute
+    /// Maximum number of requests in any minute [default: no limit]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     #[arg(hide_short_help = true)]
     pub requests_per_minute: Option<u32>,
-    /// Send at most so many tokens in any minute
+    /// Maximum number of tokens in any minute, as estimated before sending [default: no limit]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     #[arg(hide_short_help = true)]
     pub tokens_per_minute: Option<u32>,
-    /// Give a request up after so many seconds, and try again
+    /// Maximum seconds of one try of a request, from connecting to the last byte
     #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u32).range(1..))]
     #[arg(hide_short_help = true)]
     pub timeout: u32,
-    /// Tries after the first, where another can help
+    /// Number of tries after the first, for errors that may be temporary; 0 to 100
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(..=100))]
     #[arg(hide_short_help = true)]
     pub retries: u16,
-    /// Stop before more dollars are spent
+    /// Stop before the estimated cost exceeds this many US dollars [default: no limit]
     #[arg(long, value_name = "DOLLARS", value_parser = dollars)]
     pub budget: Option<f64>,
-    /// Print requests, tokens and price, and send nothing; needs no key
+    /// Print the number of requests, tokens and the price; send nothing; needs no key
     #[arg(long)]
     #[arg(hide_short_help = true)]
     pub dry_run: bool,
-    /// Prices of models, before those that nearsort knows: TOML with [[model]], name, input, output (dollars per million tokens), searches (dollars per thousand search units)
+    /// A file of model prices, which take precedence over nearsort's own
+    ///
+    /// TOML with [[model]]: name, input and output (dollars per million tokens), searches (dollars
+    /// per thousand search units).
     #[arg(long, value_name = "FILE.toml")]
     #[arg(hide_short_help = true)]
     pub prices: Option<PathBuf>,
-    /// Keep every request and answer in a folder; what it has already is not asked again
+    /// Record every request and answer in a folder; recorded requests are not sent again
     #[arg(long, value_name = "DIR", conflicts_with = "replay")]
     #[arg(hide_short_help = true)]
     pub record: Option<PathBuf>,
-    /// Answer from a folder that --record filled, without the service
+    /// Answer from a folder that --record wrote, without the service
     #[arg(long, value_name = "DIR")]
     #[arg(hide_short_help = true)]
     pub replay: Option<PathBuf>,
 }
 
 impl ServiceArgs {
-    /// Whether answers come from a recording or go into one, which the cache would keep from being whole.
+    /// Returns true if answers are recorded or replayed. The cache is off then, because the
+    /// recording would miss cached texts.
     pub fn is_recorded(&self) -> bool {
         self.record.is_some() || self.replay.is_some()
     }
 
-    /// An option that is given and means nothing to a local model.
+    /// Returns a given option that has no effect on a local model.
     pub fn first_given(&self) -> Option<&'static str> {
         let given = [
             ("--base-url", self.base_url.is_some()),
@@ -98,6 +102,6 @@ impl ServiceArgs {
 fn dollars(text: &str) -> Result<f64, String> {
     match text.trim_start_matches('$').parse::<f64>() {
         Ok(dollars) if dollars.is_finite() && dollars >= 0.0 => Ok(dollars),
-        _ => Err("a number of dollars is wanted, such as 2.00".into()),
+        _ => Err("expected a number of dollars, such as 2.00".into()),
     }
 }

@@ -1,4 +1,4 @@
-//! What can be typed after `tune`.
+//! The options of `tune`.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -10,7 +10,7 @@ use super::observed::ObservedArgs;
 
 pub const TUNE_EXAMPLES: &str = "\
 Scoring, the first stage's share and the weight of the feedback are chosen by cross-validation. Another setting is recommended only if it is better on
-queries and documents that had no part in the choice. The options of scoring say what it is compared with; by default that is the default.
+queries and documents that had no part in the choice. It is compared with the setting that the scoring options give, or else with the default.
 
 Examples:
   nearsort tune --queries queries.jsonl --corpus corpus.jsonl --run bm25.trec --qrels qrels.tsv
@@ -20,19 +20,23 @@ Examples:
 #[derive(Args, Debug, Clone)]
 #[command(next_display_order = 100, group = clap::ArgGroup::new("judged").required(true))]
 pub struct TuneArgs {
-    /// Judgements by people: TREC's four columns, or three as BEIR has them, with or without a header
+    /// Judgements by people: TREC's four columns or BEIR's three, with or without a header
     #[arg(long, value_name = "QRELS", group = "judged")]
     pub qrels: Option<PathBuf>,
-    /// Judgements by a model in their place, and said so: grades as qrels, or a run (.trec, .run, .jsonl) whose scores are whole numbers
+    /// Judgements by a model in place of --qrels; every output says so
+    ///
+    /// Grades as for qrels, or a run (.trec, .run, .jsonl) whose scores are whole numbers.
     #[arg(long, value_name = "GRADES|RUN", group = "judged")]
     pub judgements: Option<PathBuf>,
-    /// What quality is; see `nearsort eval --help`
+    /// Measure of quality; `nearsort eval --help` lists them
     #[arg(long, value_name = "MEASURE", default_value = "nDCG@10", value_parser = Measure::from_str)]
     pub measure: Measure,
-    /// How to print
+    /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: TuneFormat,
-    /// Write the recommended setting to a file for `nearsort rerank --profile`, if another than the present one is recommended
+    /// Write the recommended setting to a file for `nearsort rerank --profile`
+    ///
+    /// No file is written if the present setting is recommended.
     #[arg(long, value_name = "OUT.toml")]
     pub save_profile: Option<PathBuf>,
     // Last, because its headings would hold for what follows; first in the help.

@@ -53,7 +53,7 @@ fn report(args: &CompareArgs, session: &Session) -> Result<ComparisonReport, Fai
     let base = model::rank_options(&args.scoring)?;
     let models = args.models.iter().map(|model| RankedModel::parse(model, base)).collect::<Result<Vec<_>, _>>()?;
     if !args.model.service.is_recorded() && models.iter().any(|model| Provider::of_name(&model.model).is_some()) {
-        let message = "answers of services are not kept here; with --record DIR another run asks only what is missing, and what they cost stays known";
+        let message = "`compare` does not keep the answers of services; with --record DIR, another run sends only the missing requests";
         warn(talk, &Warning::Note { message: message.to_owned() });
     }
     let names = names(&sources(args))?;

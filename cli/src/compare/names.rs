@@ -28,7 +28,7 @@ pub fn names(sources: &[Source<'_>]) -> Result<Vec<String>, Failure> {
     let mut seen = HashSet::new();
     match names.iter().find(|name| !seen.insert(*name)) {
         Some(twice) => Err(Failure::Error(format!(
-            "the system '{twice}' is given twice; name each once (the first stage of --run is a system, too)"
+            "the system '{twice}' is given twice; name each system once (the first stage of --run is one too)"
         ))),
         None => Ok(names),
     }

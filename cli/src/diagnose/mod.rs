@@ -140,7 +140,7 @@ fn check(args: &DiagnoseArgs) -> Result<(), Failure> {
         let Some(output) = output else { continue };
         model::check_target(output, &inputs)?;
         if outputs[..at].contains(&Some(output)) {
-            return wrong(format!("two outputs are to go to {}; give two names", output.display()));
+            return wrong(format!("two outputs have the name {}; give them different names", output.display()));
         }
     }
     Ok(())

@@ -21,7 +21,7 @@ const SHOWN_IDS: usize = 6;
 pub fn build(args: &BuildArgs, session: &Session) -> Run {
     let talk = session.talk;
     if args.cache.cache && args.tokens {
-        let message = "--cache holds embeddings, not the token vectors that --tokens wants; leave one of the two out";
+        let message = "--cache holds embeddings, but --tokens needs token vectors; leave out one of the two";
         return Err(Failure::Error(message.into()));
     }
     let files = expand_paths(&args.corpus)?;
@@ -99,7 +99,7 @@ fn fill(
 ) -> Run {
     let cached = cache::before(cache, &encoder)?;
     if builder.resumed_rows() > 0 && talk > Talk::Quiet {
-        say(format_args!("going on with an unfinished build that has {} rows", builder.resumed_rows()));
+        say(format_args!("resuming an unfinished build with {} rows", builder.resumed_rows()));
     }
     let encode: &dyn Encoder = cached.as_ref().map_or(encoder.as_ref(), |cached| cached);
     let embedded = fill_index(&mut builder, rows, encode, counter, &counter.call());

@@ -52,7 +52,7 @@ pub fn verify(folder: &Path) -> Run {
     let damages = index.damages();
     if damages.is_empty() {
         let shown = folder.display().to_string();
-        writeln!(io::stdout(), "{}: {} rows, every checksum is right", visible(&shown), index.rows())?;
+        writeln!(io::stdout(), "{}: {} rows, all checksums match", visible(&shown), index.rows())?;
         return Ok(Outcome::Done);
     }
     let lines = damages.iter().map(|damage| format!("\n  {}: {}", damage.path.display(), damage.message));

@@ -113,7 +113,7 @@ fn a_full_disk_is_an_error_after_which_the_job_goes_on() {
     assert_eq!(folder.names(), ["o.jsonl.job"]);
     let resumed = with(&args, &[]);
     assert_eq!(resumed.code, 0);
-    assert!(resumed.err.contains("going on with an interrupted job: 0 of 30 queries"), "{}", resumed.err);
+    assert!(resumed.err.contains("resuming an interrupted job: 0 of 30 queries"), "{}", resumed.err);
     assert!(std::fs::read(folder.path("o.jsonl")).unwrap() == whole("o.jsonl", &[]));
 }
 
@@ -174,7 +174,7 @@ fn two_processes_do_not_work_on_one_output() {
     let lock = File::create(folder.path("o.trec.job/lock")).unwrap();
     lock.lock().unwrap();
     let error = with(&job(&folder.path("o.trec")), &[]).error();
-    assert!(error.contains("another process is at work on") && error.contains("o.trec"), "{error}");
+    assert!(error.contains("another process writes") && error.contains("o.trec"), "{error}");
     lock.unlock().unwrap();
     with(&job(&folder.path("o.trec")), &[]).quietly();
 }
@@ -236,7 +236,7 @@ fn an_interrupted_job_says_that_it_goes_on() {
             continue;
         }
         let err = String::from_utf8(ran.stderr).unwrap();
-        assert!(err.contains("the same command goes on with it"), "{err}");
+        assert!(err.contains("rerun the same command to resume"), "{err}");
         assert_eq!((ran.status.code(), folder.names()), (Some(130), vec!["o.trec.job".to_owned()]));
         return;
     }
@@ -257,7 +257,7 @@ fn a_job_interrupted_at_its_beginning_leaves_nothing_or_says_that_it_goes_on() {
     let ran = child.wait_with_output().unwrap();
     let err = String::from_utf8(ran.stderr).unwrap();
     let names = folder.names();
-    let says_so = err.contains("the same command goes on with it");
+    let says_so = err.contains("rerun the same command to resume");
     // Between making the folder and taking it nobody could know whose it is: what is left then is
     // its lock alone.
     let lock_alone = || std::fs::read_dir(folder.path("o.trec.job")).unwrap().all(|e| e.unwrap().file_name() == "lock");

@@ -192,7 +192,7 @@ fn a_cache_is_shown_shrunk_and_removed() {
     }
     let half = (before["bytes"].as_u64().unwrap() / 2).to_string();
     let pruned = run(&folder, &["cache", "prune", "--max-size", &half, "--older-than", "1"]);
-    assert!(pruned.code == 0 && pruned.err.contains("embeddings taken out"), "{}", pruned.err);
+    assert!(pruned.code == 0 && pruned.err.contains("embeddings removed"), "{}", pruned.err);
     let after = info(&folder);
     assert!(after["entries"].as_u64().unwrap() < 1500 && after["bytes"].as_u64().unwrap() <= half.parse().unwrap());
     let cleared = run(&folder, &["cache", "clear"]);

@@ -244,7 +244,7 @@ fn a_models_grades_in_the_place_of_judgements_are_said_everywhere() {
     assert!(page.contains("The judgements are a model's, not people's"));
     assert!(page.contains("nDCG@10 by a model&apos;s grades"), "the chart's axis says it too");
     let itself = ["--run", "first.trec", "--grades", "grades.tsv", "--judge-as-qrels", "grades.tsv"];
-    assert!(compare(&folder, &itself).quietly().contains("grades.tsv is judged by itself"));
+    assert!(compare(&folder, &itself).quietly().contains("grades.tsv is judged by its own model"));
     compare(&folder, &[&args[..], &["--qrels", "qrels"]].concat()).error();
 }
 
@@ -260,7 +260,7 @@ fn a_judges_run_is_taken_for_grades_if_its_scores_are_whole() {
     assert_eq!(answer["judgements"]["queries"], 3);
     folder.with("scores.trec", "q1 Q0 d1 1 0.9 j\n");
     let error = compare(&folder, &["--runs", "first.trec", "good.trec", "--judge-as-qrels", "scores.trec"]).error();
-    assert!(error.contains("the score 0.9 of 'd1' for the query 'q1' is no grade"), "{error}");
+    assert!(error.contains("the score 0.9 of 'd1' for the query 'q1' is not a grade"), "{error}");
 }
 
 #[test]
@@ -315,7 +315,7 @@ fn what_cannot_be_compared_is_an_error_that_says_what_to_do() {
     assert!(error(&[&TWO[..], &["--measures", "NumRet,RR"]].concat()).contains("is a count"));
     assert!(error(&[&TWO[..], &["--html", "none/page.html"]].concat()).contains("create it first"));
     let model = |model, rest: &[&str]| error(&[&["--run", "first.trec", "--models", model], rest].concat());
-    assert!(model("tiny+cosin", &TEXTS).contains("'cosin' in 'tiny+cosin' is no word for a model"));
+    assert!(model("tiny+cosin", &TEXTS).contains("unknown setting 'cosin' in 'tiny+cosin'"));
     assert!(model(TINY, &["--queries", "queries.jsonl", "--corpus", "short.jsonl"]).contains("names 9 documents that"));
     assert!(model(TINY, &[]).contains("--queries"));
     assert!(error(&["--runs", "first.trec", "--grades", "grades.tsv"]).contains("--run"));

@@ -97,7 +97,7 @@ fn stages_say_who_scored_what() {
 #[test]
 fn bad_stages_are_refused() {
     for (stages, said) in
-        [("hybrid", "no number of candidates"), ("cosine:2,hybrid:3", "more than the 2"), ("x:0", "above 0")]
+        [("hybrid", "no number of candidates"), ("cosine:2,hybrid:3", "more than the 2"), ("x:0", "at least 1")]
     {
         let error = rerank(&["--model", TINY, "--stages", stages]).error();
         assert!(error.contains(said), "{error}");

@@ -265,7 +265,7 @@ fn another_pooling_is_another_model_and_the_models_own_is_tried() {
     let mean = json(&folder, &["--real", "--scoring", "cosine"]);
     assert_eq!(mean["report"]["setting"]["pooling"], "mean");
     assert_ne!(mean["report"]["spread"], answer["report"]["spread"]);
-    assert!(diagnose(&folder, &["--pooling", "max"]).error().contains("known are cls, mean and lasttoken"));
+    assert!(diagnose(&folder, &["--pooling", "max"]).error().contains("expected cls, mean or lasttoken"));
 }
 
 #[test]
@@ -375,7 +375,7 @@ fn what_cannot_come_to_a_report_is_an_error() {
     assert!(diagnose(&folder, &["--measure", "NumRel"]).error().contains("is a count"));
     assert!(diagnose(&folder, &["--measure", "nDCC@10"]).error().contains("nDCC"));
     let page = folder.text("page");
-    assert!(diagnose(&folder, &["--html", &page, "--json", &page]).error().contains("give two names"));
+    assert!(diagnose(&folder, &["--html", &page, "--json", &page]).error().contains("give them different names"));
     assert!(diagnose(&folder, &["--html", &folder.text("none/page.html")]).error().contains("create it first"));
     assert!(diagnose(&folder, &["--json", &folder.text("qrels.txt")]).error().contains("it is the input"));
     diagnose(&folder, &["--sample", "0"]).error();

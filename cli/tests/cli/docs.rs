@@ -66,7 +66,7 @@ fn none(complaints: Vec<String>) {
 #[test]
 fn the_readme_is_a_front_page() {
     let lines = Page::read("README.md").text.lines().count();
-    assert!(lines <= README_LINES, "README.md has {lines} lines; wanted: at most {README_LINES}");
+    assert!(lines <= README_LINES, "README.md has {lines} lines; expected: at most {README_LINES}");
 }
 
 #[test]

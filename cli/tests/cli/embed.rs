@@ -106,7 +106,7 @@ fn the_role_decides_the_prompt() {
         said("query")
     );
     assert_eq!(said("document"), "");
-    assert!(embed("a\n", &folder.path("out.npy"), &["--role", "title"]).error().contains("query and document"));
+    assert!(embed("a\n", &folder.path("out.npy"), &["--role", "title"]).error().contains("query or document"));
 }
 
 #[test]

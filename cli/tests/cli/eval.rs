@@ -204,7 +204,7 @@ fn what_is_odd_is_said() {
         "lacks 2 of the 3 judged queries, which count 0 in every measure: q2, q3",
         "1 query has no judgements and was left out of",
         "no document of",
-        "the run has x, d1, the judgements have d1, d1, d9; do the two name documents alike?",
+        "the run has x, d1, the judgements have d1, d1, d9; check that both use the same document ids",
     ];
     for message in expected {
         assert!(ran.err.contains(message), "{}", ran.err);
@@ -228,7 +228,7 @@ fn what_cannot_be_measured_is_refused_with_a_reason() {
         (&["first.run", "--plot", "out.png"], "must end in .svg"),
         (&["first.run", "--measures", "Bpref", "--plot", "out.svg"], "Bpref has no cutoff to draw it by"),
         (&["-", "-"], "standard input can be read once"),
-        (&["first.run", "--test", "wilcoxon"], "known are randomisation, t, none"),
+        (&["first.run", "--test", "wilcoxon"], "expected randomisation, t, none"),
         (&["first.run", "--resamples", "0"], "0 is not in 1.."),
     ];
     for (args, message) in cases {

@@ -133,7 +133,7 @@ fn what_becomes_of_bad_rows_is_said_once_and_its_file_is_no_other_file() {
     };
     assert!(report(&input).contains("it is the input"));
     assert!(report(&out).contains("--rejects and --output name the same file"));
-    assert!(report(&folder.text("none/x.jsonl")).contains("there is no folder"));
+    assert!(report(&folder.text("none/x.jsonl")).contains("does not exist"));
     assert_eq!(folder.names(), ["in.jsonl"]);
 }
 

@@ -70,7 +70,7 @@ fn an_answer_names_grades_and_the_reasons_of_those_without_and_a_second_run_asks
     assert_eq!((server.count(), &second["results"]), (7, &answer["results"]), "{}", again.err);
     let zero = run(&folder, &server, &rerank(&input, &["--unparsed", "zero", "--format", "tsv", "--no-text"]));
     assert_eq!(zero.out, "1\t9\t3\n2\t8.999999\t6\n3\t3\t1\n4\t2.9999998\t5\n5\t0\t2\n6\t-1\t4\n");
-    assert!(!zero.err.contains("got no score") && zero.err.contains("1 without an answer of use"), "{}", zero.err);
+    assert!(!zero.err.contains("got no score") && zero.err.contains("1 without a usable answer"), "{}", zero.err);
     assert_eq!(server.count(), 9);
     let table = run(&folder, &server, &rerank(&input, &["--format", "table", "--quiet"])).quietly();
     assert!(table.lines().nth(4).unwrap().starts_with("5        -  2"), "{table}");
@@ -202,7 +202,7 @@ fn what_is_wrong_is_said_before_anything_is_sent() {
     let unknown = folder.with("unknown.txt", "{{ candidate }} {{ documnt }}");
     let without = folder.with("without.txt", "{{ query }}");
     for (more, said) in [
-        (&["--prompt", &unknown][..], "'documnt' means nothing"),
+        (&["--prompt", &unknown][..], "unknown name 'documnt'"),
         (&["--prompt", &without], "leaves the candidate out"),
         (&["--prompt", "no-such-file"], "no-such-file"),
         (&["--scoring", "cosine"], "--scoring is for models that embed"),
@@ -213,13 +213,13 @@ fn what_is_wrong_is_said_before_anything_is_sent() {
         (&["--judge", "listwise", "--window", "1"], "at least 2 candidates"),
         (&["--judge", "listwise", "--unparsed", "zero"], "listwise judge gives no grades"),
         (&["--kind", "embeddings", "--judge", "pointwise"], "--judge is for LLM judges"),
-        (&["--judge", "pairwise"], "known are pointwise and listwise"),
+        (&["--judge", "pairwise"], "expected pointwise or listwise"),
     ] {
         let error = run(&folder, &server, &rerank(&input, more)).error();
         assert!(error.contains(said), "{more:?}: {error}");
     }
     let local = ["rerank", "--model", "./models/tiny-bert", "--query", "q", &input, "--judge", "pointwise"];
-    assert!(run(&folder, &server, &local).error().contains("is no model of a service"));
+    assert!(run(&folder, &server, &local).error().contains("is not a model of a service"));
     let local = ["rerank", "--model", "./models/tiny-bert", "--query", "q", &input, "--unparsed", "zero"];
     assert!(run(&folder, &server, &local).error().contains("--unparsed is for LLM judges"));
     assert_eq!(server.count(), 0);

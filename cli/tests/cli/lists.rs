@@ -88,7 +88,7 @@ fn broken_lists_are_errors_that_name_the_line() {
     let good = "{\"query\":\"x\",\"candidates\":[\"a\"]}";
     for (line, message) in [
         ("{\"query\":\"x\"", "broken JSON"),
-        ("[1]", "no object with a query"),
+        ("[1]", "not an object with a query"),
         ("{\"candidates\":[]}", "no query"),
         ("{\"query\":\" \",\"candidates\":[]}", "is blank"),
         ("{\"query\":\"x\",\"candidates\":5}", "no candidates"),
@@ -180,8 +180,8 @@ fn an_output_file_has_the_format_of_its_name_and_appears_when_it_is_whole() {
     }
     let json: Value = serde_json::from_str(&std::fs::read_to_string(folder.text("o.json")).unwrap()).unwrap();
     assert_eq!(json.as_array().unwrap().len(), 2);
-    assert!(with(&args, &["--output", &folder.text("o.xyz")]).error().contains("the extension names no format"));
-    assert!(with(&args, &["--output", &folder.text("no/o.trec")]).error().contains("there is no folder"));
+    assert!(with(&args, &["--output", &folder.text("o.xyz")]).error().contains("unknown extension"));
+    assert!(with(&args, &["--output", &folder.text("no/o.trec")]).error().contains("does not exist"));
     let input = folder.text("r.trec");
     assert!(with(&args, &["--format", "trec", "--output", &input]).error().contains("it is the input"));
     // A failure in the middle leaves what was there, and nothing else.
@@ -259,7 +259,7 @@ fn feedback_is_on_with_first_stage_scores_and_says_so() {
     assert_eq!((&asked["feedback"], &asked["score_kind"]), (&json!(0.3), &json!("feedback")));
     assert!(asked["results"][0]["model_score"].is_number());
     let error = |args: &[&str]| rerank(args, &rows).error();
-    assert!(error(&["--feedback", "on"]).contains("known are auto, off and a weight"));
+    assert!(error(&["--feedback", "on"]).contains("expected auto, off or a weight"));
     assert!(error(&["--feedback", "-1"]).contains("from 0 to 10"));
 }
 
@@ -278,7 +278,7 @@ fn first_stage_scores_that_make_no_sense_are_said() {
     let late = format!("{}{{\"text\":\"z\",\"score\":1}}\n", "{\"text\":\"a\"}\n".repeat(4096));
     assert!(error(&[], &late).contains("-:4097: this row has a first-stage score"));
     assert!(error(&["--blend-weight", "1.5"], some).contains("from 0 to 1"));
-    assert!(error(&["--blend", "none", "--blend-weight", "0.5"], some).contains("no use"));
+    assert!(error(&["--blend", "none", "--blend-weight", "0.5"], some).contains("no effect"));
     assert!(error(&["--blend", "rrf", "--normalize", "zscore"], some).contains("--normalize is for"));
     assert!(error(&["--scoring", "best"], some).contains("known are cosine, maxsim and hybrid"));
     assert!(error(&["--long", "x"], some).contains("truncate and window"));

@@ -148,11 +148,11 @@ fn a_wrong_answer_and_a_wrong_option_are_errors_that_say_what_is_wrong() {
         (MODEL, &["--kind", "judge"], "Cohere has no language models that judge"),
         (MODEL, &["--judge", "listwise"], "Cohere has no language models that judge"),
         ("openai:own", &["--kind", "rerank"], "OpenAI has no rerank models; use cohere:, jina:, voyage:, tei:"),
-        (MODEL, &["--kind", "rank"], "known are embeddings, judge and rerank"),
+        (MODEL, &["--kind", "rank"], "expected embeddings, judge or rerank"),
         (TINY, &["--kind", "rerank"], "--kind is for models of services"),
         (MODEL, &["--scoring", "cosine"], "a scoring is for models that embed"),
         (MODEL, &["--explain"], "--explain is for embedding models"),
-        (MODEL, &["--raw-scores"], "raw scores is for local models"),
+        (MODEL, &["--raw-scores"], "--raw-scores is for local models"),
         (MODEL, &["--unparsed", "zero"], "--unparsed is for LLM judges"),
     ] {
         let error = run(&folder, &server, &rerank(model, &input, more)).error();

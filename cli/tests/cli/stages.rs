@@ -66,7 +66,7 @@ fn the_options_of_judges_hold_in_stages() {
         assert!(text.contains("Sei streng.") && text.contains("Wie gut passt es zu towers?"), "{text}");
         assert!(seen.body.get("logprobs").is_none() && text.matches("stone").count() < 9, "{text}");
     }
-    assert!(ran.err.contains("judge: 2 questions, 1 asked again, 1 without an answer of use"), "{}", ran.err);
+    assert!(ran.err.contains("judge: 2 questions, 1 asked again, 1 without a usable answer"), "{}", ran.err);
     let usual = placed(&run(&folder, &server, &args));
     assert_eq!((usual[0].0.as_str(), &usual[0].1["score"]), ("1", &3.0.into()));
     assert_eq!((usual[1].0.as_str(), &usual[1].1["by"]), ("2", &"cosine".into()), "unscored: the stage before counts");
@@ -101,10 +101,7 @@ fn a_dry_run_of_stages_counts_what_their_judges_would_be_asked() {
     assert!(lines[0].ends_with(MODEL) && lines[1].contains("requests  3,") && lines[3].contains("$0.15"), "{said}");
     assert!(lines[4].ends_with("openai:gpt-4o") && lines[5].contains("requests  2,"), "{said}");
     let error = staged(&folder, &server, "openai:text-embedding-3-small:4,openai:gpt-4o:2", &["--dry-run"]).error();
-    assert!(
-        error.contains("--dry-run cannot know the vectors of the stage openai:text-embedding-3-small:4"),
-        "{error}"
-    );
+    assert!(error.contains("--dry-run cannot compute the stage openai:text-embedding-3-small:4"), "{error}");
     assert_eq!(server.count(), 0);
 }
 
@@ -115,7 +112,7 @@ fn what_no_stage_can_do_is_refused_by_name_before_anything_is_sent() {
     let judged = format!("cosine:4,{MODEL}:2");
     let embedded = "cosine:4,openai:text-embedding-3-small:2";
     for (stages, more, said) in [
-        (judged.as_str(), &["--prompt", &unknown][..], "'documnt' means nothing"),
+        (judged.as_str(), &["--prompt", &unknown][..], "unknown name 'documnt'"),
         (&judged, &["--window", "4"], "--window is for --judge listwise"),
         (&judged, &["--judge", "listwise", "--unparsed", "zero"], "listwise judge gives no grades"),
         ("cosine:4", &["--unparsed", "zero"], "--unparsed is for LLM judges"),
@@ -129,6 +126,6 @@ fn what_no_stage_can_do_is_refused_by_name_before_anything_is_sent() {
     let input = folder.with("texts.txt", TEXTS);
     let remote = ["rerank", "--model", MODEL, "--stages", "cosine:4", "--query", "towers", &input];
     let error = run(&folder, &server, &remote).error();
-    assert!(error.contains("the stage cosine:4 scores by a model of this machine"), "{error}");
+    assert!(error.contains("the stage cosine:4 scores by a local model"), "{error}");
     assert_eq!(server.count(), 0);
 }

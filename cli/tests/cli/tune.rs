@@ -56,7 +56,7 @@ fn a_good_default_is_kept_and_no_profile_is_written() {
     let profile = folder.text("profile.toml");
     let ran = tune(&folder, &["--real", "--save-profile", &profile]);
     assert_eq!(ran.code, 0);
-    assert!(ran.out.starts_with("Keep the default: of 168 configurations none was shown to be better;"), "{}", ran.out);
+    assert!(ran.out.starts_with("Keep the default: none of 168 configurations was shown to be better;"), "{}", ran.out);
     assert!(
         ran.err.contains("no other setting is recommended, so ") && ran.err.contains("was not written"),
         "{}",
@@ -140,7 +140,7 @@ fn grades_by_a_model_are_a_source_and_named_so() {
     let by_run = json(&folder, &["--judgements", &run]);
     assert_eq!((&by_run["choice"]["picks"], &by_run["advice"]), (&people["choice"]["picks"], &people["advice"]));
     let broken = folder.with("broken.trec", "q0 Q0 d0 1 0.5 judge\n");
-    assert!(tune(&folder, &["--judgements", &broken]).error().contains("is no grade"));
+    assert!(tune(&folder, &["--judgements", &broken]).error().contains("is not a grade"));
 }
 
 #[test]
@@ -158,7 +158,7 @@ fn few_queries_and_samples_are_said() {
     let found = json(&folder, &["--sample", "8"]);
     assert_eq!((&found["choice"], &found["profile"], &found["action"]), (&Value::Null, &Value::Null, &"keep".into()));
     let expected =
-        "Keep the default: 8 judged queries are too few to choose between configurations by; 20 are the least.";
+        "Keep the default: 8 judged queries are too few to choose between configurations; at least 20 are needed.";
     assert_eq!(found["advice"], expected);
     assert!(found["notes"][0].as_str().unwrap().starts_with("a sample of 8 of the run's 24 queries"));
     let one = tune(&folder, &["--sample", "1"]).quietly();

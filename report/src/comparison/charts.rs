@@ -61,7 +61,7 @@ fn quality(report: &ComparisonReport, points: &[Point<'_>]) -> Result<Chart, Str
     let rows = Rows { names: points.iter().map(name).collect(), xs };
     let means: Vec<_> = points.iter().map(|(_, system, mean)| (*mean, colour(system.system.kind).0)).collect();
     let svg = rows.means(&measure(report), first, &means)?;
-    let note = "Means with 95 % intervals; the thin line is the first system. Intervals of two means may overlap and their difference still be sure: \
+    let note = "Means with 95 % intervals; the thin line is the first system. Two intervals may overlap although the difference is significant: \
                 see the table."
         .to_owned();
     Ok(Chart { title: "Quality", note, legend: legend(points), svg })
@@ -106,7 +106,7 @@ fn against_time(report: &ComparisonReport, points: &[Point<'_>]) -> Option<Resul
     };
     let label = |x: f64| super::tables::milliseconds(10_f64.powf(x) / 1000.0);
     let drawn = scatter(report, points, "median time of a query in ms, logarithmic", place, &label)?;
-    let note = "The numbers are the systems'. Up and to the left is better.".to_owned();
+    let note = "The numbers are those of the systems. Up and to the left is better.".to_owned();
     Some(drawn.map(|(legend, svg)| Chart { title: "Quality against time", note, legend, svg }))
 }
 
@@ -118,6 +118,7 @@ fn against_money(report: &ComparisonReport, points: &[Point<'_>]) -> Option<Resu
     }
     let label = |x: f64| format!("{x:.2}");
     let drawn = scatter(report, points, "$ per 1,000 queries", dollars, &label)?;
-    let note = "The numbers are the systems'. Up and to the left is better; what runs here counts as free.".to_owned();
+    let note =
+        "The numbers are those of the systems. Up and to the left is better; local models count as free.".to_owned();
     Some(drawn.map(|(legend, svg)| Chart { title: "Quality against money", note, legend, svg }))
 }

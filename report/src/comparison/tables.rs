@@ -46,7 +46,7 @@ fn best(report: &ComparisonReport) -> Option<String> {
 fn self_judged(report: &ComparisonReport) -> Option<String> {
     let judgements = report.judgements.as_ref().filter(|judgements| judgements.by_model)?;
     let itself = report.systems.iter().find(|system| system.system.source == judgements.source)?;
-    Some(format!("{} is judged by itself: its quality here says nothing.", itself.system.name))
+    Some(format!("{} is judged by its own model: its quality here means nothing.", itself.system.name))
 }
 
 /// Returns one table with all numbers of each system.
@@ -71,13 +71,13 @@ pub fn narrow(report: &ComparisonReport) -> Vec<Table> {
 pub fn others(report: &ComparisonReport) -> Vec<Table> {
     let mut tables: Vec<Table> = other_measures(report).into_iter().collect();
     tables.extend([
-        matrix(report, "Agreement: rank-biased overlap", "Of the orders, p = 0.9, extrapolated; 0 to 1.", |mean| {
+        matrix(report, "Agreement: rank-biased overlap", "Agreement of the orders, p = 0.9, extrapolated; 0 to 1.", |mean| {
             Some(mean.rbo)
         }),
         matrix(
             report,
             "Agreement: Kendall's tau",
-            "Tau-b of the scores of documents that both have, as evaluated (ties of models and grades in the first stage's order); -1 to 1.",
+            "Tau-b of the scores of documents that both have, as evaluated (ties of models and grades in first-stage order); -1 to 1.",
             |mean| mean.kendall_tau,
         ),
         matrix(report, "Agreement: of the first ten in both", "A share, 0 to 1.", |mean| Some(mean.overlap_at_10)),
@@ -117,13 +117,12 @@ fn quality_note(report: &ComparisonReport) -> String {
 
 fn observed_note(report: &ComparisonReport) -> String {
     let mut note =
-        "tied: share of pairs with the same score; at 10: lists in which a tie decides who is among the first ten."
-            .to_owned();
+        "tied: share of pairs with the same score; at 10: lists in which a tie decides the first ten.".to_owned();
     if report.systems.iter().any(|system| system.system.unscored.is_some()) {
         note.push_str(" unscored: candidates without a score, ranked last.");
     }
     if report.has_costs() {
-        note.push_str(" Time per query, the model being loaded; $: per 1,000 queries, what runs here counts as free.");
+        note.push_str(" Time per query after loading; $: per 1,000 queries; local models count as free.");
     }
     note
 }

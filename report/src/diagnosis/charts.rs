@@ -63,7 +63,7 @@ fn gap(report: &Report, quality: &Quality) -> Result<Chart, String> {
             told(chart.draw_series([Rectangle::new([(0.0, y - 0.14), (value, y + 0.14)], colour.filled())])).map(drop)
         })
     })?;
-    let note = "What lies between the first stage and the best order is all that a reranker can gain.".to_owned();
+    let note = "A reranker can gain at most the gap between the first stage and the best order.".to_owned();
     Ok(Chart { title: "Gap to the best order", note, legend: Vec::new(), svg })
 }
 
@@ -81,8 +81,8 @@ fn modes(report: &Report, quality: &Quality) -> Result<Chart, String> {
     };
     let means: Vec<_> = modes.iter().enumerate().map(|(at, mode)| (mode.mean, colour(at))).collect();
     let svg = rows.means(&report.measure, first, &means)?;
-    let note = "Means with 95 % intervals; the thin line is the first stage. Intervals of two means may overlap and their difference \
-                still be sure: see the table."
+    let note = "Means with 95 % intervals; the thin line is the first stage. Two intervals may overlap although the difference is \
+                significant: see the table."
         .to_owned();
     let legend = [
         ("first", "first stage", true),
@@ -109,8 +109,7 @@ fn depth(report: &Report, quality: &Quality) -> Result<Chart, String> {
     })?;
     let legend = sweeps().map(|(sweep, (_, colour, name))| (colour, format!("{name}: {}", sweep.configuration)));
     let note =
-        "At 0 the order is the first stage's. Candidates beyond the depth stay below, in the first stage's order."
-            .to_owned();
+        "Depth 0 is the first stage's order. Candidates beyond the depth stay below, in first-stage order.".to_owned();
     Ok(Chart { title: "Depth", note, legend: legend.collect(), svg })
 }
 
@@ -155,7 +154,8 @@ fn scores(report: &Report) -> Result<Chart, String> {
     if !relevant.is_empty() {
         legend.push(("choice", "relevant candidates".to_owned()));
     }
-    let note = "The model's scores before any blend. The further relevant candidates lie to the right of the others, the better.".to_owned();
+    let note =
+        "The model's scores before any blend. It is better if relevant candidates lie further to the right.".to_owned();
     Ok(Chart { title: "Scores", note, legend, svg })
 }
 
@@ -177,7 +177,7 @@ fn tokens(report: &Report, max_tokens: usize) -> Result<Chart, String> {
     })?;
     let legend = if near { vec![("loss", format!("the model's limit, {max_tokens} tokens"))] } else { Vec::new() };
     let note = format!(
-        "{} of the documents are longer than the model's {max_tokens} tokens and were counted as cut.",
+        "{} of the documents are longer than the model's {max_tokens} tokens and count as cut.",
         percent(lengths.truncated_share)
     );
     Ok(Chart { title: "Lengths of documents", note, legend, svg })

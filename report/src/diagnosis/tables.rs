@@ -46,7 +46,7 @@ fn modes(report: &Report, quality: &Quality) -> Table {
         title: "Scorings and blends",
         note: format!(
             "{}; p after Holm's correction; wins/ties/losses against the first stage; gap: the share of the way from the first stage to the best \
-             order. * was diagnosed; + was chosen, and looks better here than it is: see cross-validation.",
+             order. *: the diagnosed setting; +: the chosen one, which looks better here than it is: see cross-validation.",
             report.measure
         ),
         header: words(["", "mean", "95 % interval", "difference", "p", "w/t/l", "gap"]),
@@ -86,8 +86,8 @@ fn choice(quality: &Quality) -> Option<Table> {
     let rows = [
         mean,
         against("over the first stage", &choice.over_first_stage),
-        against("over what was diagnosed", &choice.over_setting),
-        against("the same, documents unseen too", &choice.unseen_documents),
+        against("over the diagnosed setting", &choice.over_setting),
+        against("the same, on unseen documents too", &choice.unseen_documents),
     ];
     let rows = rows.into_iter().chain(choice.picks.iter().map(pick)).map(|mut cells| {
         cells.resize(5, String::new());
@@ -116,7 +116,7 @@ fn ceiling(report: &Report, quality: &Quality) -> Table {
             format!("{} ({})", ceiling.queries_without_relevant, percent(ceiling.share_without_relevant)),
         ],
     ];
-    list("Ceiling", "What no reranker can pass: it only orders what the first stage found.", rows)
+    list("Ceiling", "The limit of every reranker: it only orders what the first stage found.", rows)
 }
 
 fn depth(report: &Report, quality: &Quality) -> Table {
@@ -148,7 +148,7 @@ fn depth(report: &Report, quality: &Quality) -> Table {
     Table {
         title: "Depth",
         note: format!(
-            "{} when so many candidates are reranked; gains over the first stage with 95 % intervals.{enough}",
+            "{} by the number of reranked candidates; gains over the first stage with 95 % intervals.{enough}",
             report.measure
         ),
         header,
@@ -167,7 +167,7 @@ fn trials(report: &Report) -> Option<Table> {
     Some(Table {
         title: "Prompts and poolings",
         note: format!(
-            "Tried on {} judged queries and their first {} candidates, without any blend; difference of {} to what was diagnosed, p after Holm's \
+            "Tried on {} judged queries and their first {} candidates, without any blend; difference of {} to the diagnosed setting, p after Holm's \
              correction.",
             first.queries, TRIED_CANDIDATES, report.measure
         ),
@@ -201,7 +201,7 @@ fn scores(report: &Report) -> Table {
     ]);
     list(
         "Agreement and scores",
-        "How far reranking leaves the first stage's order, and how the model's scores lie.",
+        "The difference to the first stage's order, and the distribution of the model's scores.",
         rows,
     )
 }
@@ -211,7 +211,7 @@ fn texts(report: &Report) -> Table {
     let [least, first, middle, third, most] = lengths.tokens;
     let mut rows = vec![
         ["tokens: least, quartiles, most".to_owned(), format!("{least}, {first}, {middle}, {third}, {most}")],
-        ["documents longer than the model takes".to_owned(), percent(lengths.truncated_share)],
+        ["documents longer than the model's limit".to_owned(), percent(lengths.truncated_share)],
         ["lists with such a document".to_owned(), percent(lengths.lists_with_truncated_share)],
     ];
     if let Some(windows) = &lengths.windows {
@@ -225,9 +225,9 @@ fn texts(report: &Report) -> Table {
     }
     rows.extend([
         ["documents without text".to_owned(), lengths.empty.to_string()],
-        ["candidates that are in their list already".to_owned(), duplicates.repeated_ids.to_string()],
-        ["candidates with the text of one before".to_owned(), percent(duplicates.same_text_share)],
-        ["candidates with nearly the text of one before".to_owned(), percent(duplicates.near_share)],
+        ["candidates that occur twice in their list".to_owned(), duplicates.repeated_ids.to_string()],
+        ["candidates with the text of an earlier one".to_owned(), percent(duplicates.same_text_share)],
+        ["candidates with nearly the text of an earlier one".to_owned(), percent(duplicates.near_share)],
     ]);
-    list("Texts", "Tokens are those of the documents as the model got them.", rows)
+    list("Texts", "Tokens are counted in the documents as the model read them.", rows)
 }

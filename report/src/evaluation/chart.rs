@@ -65,7 +65,7 @@ fn queries_panel(report: &EvalReport) -> Panel {
             numbered.skip(1).map(|(at, run)| sorted_line(run, at, differences(run))).collect(),
         ),
     };
-    let (x_title, legend) = ("queries, ordered by what is shown", SeriesLabelPosition::UpperRight);
+    let (x_title, legend) = ("queries, in descending order", SeriesLabelPosition::UpperRight);
     Panel { title, x_title, y_title, legend, lines }
 }
 

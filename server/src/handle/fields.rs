@@ -133,7 +133,10 @@ impl Fields<'_> {
             Some(model) => model.reading(&reading).map(Some).map_err(|error| refused(&error)),
             None => Err(WireError::NotSupported {
                 key: self.first_given().to_owned(),
-                reason: format!("{} is a cascade, whose stages read as they were loaded; leave it out", served.name),
+                reason: format!(
+                    "{} is a cascade, and its stages read texts as they were loaded; leave it out",
+                    served.name
+                ),
             }),
         }
     }

@@ -13,16 +13,16 @@ const SHOWN: usize = 300;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RerankInput {
-    /// What the candidates are ranked for
+    /// The question or search phrase that the candidates are ranked for
     pub query: String,
-    /// The candidates themselves; give these or `file`
+    /// The candidates' texts; give either these or `file`
     pub documents: Option<Vec<String>>,
-    /// A file with the candidates, below a root of the server: text lines, JSONL, JSON, CSV, TSV, Parquet or Arrow
+    /// A file with the candidates, below a root folder of the server: text lines, JSONL, JSON, CSV, TSV, Parquet or Arrow
     pub file: Option<String>,
-    /// How many results to give; 10 if left out
+    /// Maximum number of results. Default: 10
     #[schemars(range(min = 1))]
     pub top_k: Option<usize>,
-    /// A model of the tool `models`; the server's first if left out
+    /// A model name from the tool `models`. Default: the first
     pub model: Option<String>,
 }
 
@@ -30,11 +30,11 @@ pub(super) struct RerankInput {
 pub(super) struct RerankOutput {
     /// The model that scored
     pub model: String,
-    /// What the scores are
+    /// The kind of the scores, such as `hybrid` or `probability`
     pub score_kind: String,
-    /// How many candidates were ranked
+    /// Number of candidates that were ranked
     pub candidates: usize,
-    /// The best, best first
+    /// The best candidates, best first
     pub results: Vec<RankedText>,
 }
 
@@ -42,23 +42,23 @@ pub(super) struct RerankOutput {
 pub(super) struct RankedText {
     /// Position of the candidate in the input, from 0
     pub index: usize,
-    /// Its id, where it comes from a file
+    /// The candidate's id; absent if it does not come from a file
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// Higher is better
+    /// The score; higher is better
     pub score: f64,
-    /// The part of the candidate that its score comes from, or its beginning; at most 300 characters
+    /// The part of the candidate that gave the score, or its beginning; at most 300 characters
     pub best_window: String,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SearchInput {
-    /// What is searched for
+    /// The question or search phrase
     pub query: String,
-    /// An index of the tool `models`; the only one if left out
+    /// An index name from the tool `models`. Default: the only one
     pub index: Option<String>,
-    /// How many results to give; 10 if left out
+    /// Maximum number of results. Default: 10
     #[schemars(range(min = 1))]
     pub top_k: Option<usize>,
 }
@@ -79,7 +79,7 @@ pub(super) struct FoundRow {
     pub id: String,
     /// The row of the index, from 0
     pub row: u64,
-    /// The cosine; higher is better
+    /// The cosine, from -1 to 1; higher is better
     pub score: f64,
 }
 

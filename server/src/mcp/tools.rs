@@ -16,10 +16,10 @@ use crate::context::Context;
 use crate::files::{Candidate, Roots};
 use crate::wire::{self, Contract, RerankAnswer, RerankRequest, ScoreMap, SearchRequest, SpanOptions};
 
-const INSTRUCTIONS: &str = "Ranks texts by how well they answer a query, with a model on this machine. Use `rerank` for candidates that \
-you have or that lie in a file, `search` for an index, `models` to see what there is.";
+const INSTRUCTIONS: &str = "Ranks texts by how well they answer a query, with a model on this machine. Use `rerank` for texts that \
+you have or that are in a file, `search` for an index, `models` for the names of models and indexes.";
 
-/// Every document's windows are looked at, whatever they score: the best one is shown.
+/// Shows the best window of every document, whatever its score.
 const BEST_WINDOW: SpanOptions = SpanOptions { threshold: 0.0, max_spans: Some(1) };
 
 /// A tool's result; the text of a failure is for the language model, which can try again.
@@ -119,7 +119,7 @@ impl Tools {
 
     async fn found(&self, input: SearchInput) -> Answer<SearchOutput> {
         if input.query.trim().is_empty() {
-            return Err("'query' is blank; wanted: a text to search for".into());
+            return Err("'query' is blank; expected: a text to search for".into());
         }
         let request = SearchRequest {
             index: input.index,
@@ -142,15 +142,15 @@ impl Tools {
                 let read = tokio::task::spawn_blocking(move || roots.candidates(&file, limit)).await;
                 read.unwrap_or_else(|_| Err("the file could not be read".into()))
             }
-            (Some(_), Some(_)) => Err("both 'documents' and 'file' are given; wanted: one of them".into()),
-            (None, None) => Err("'documents' and 'file' are missing; wanted: one of them".into()),
+            (Some(_), Some(_)) => Err("both 'documents' and 'file' are given; expected: one of them".into()),
+            (None, None) => Err("'documents' and 'file' are missing; expected: one of them".into()),
         }
     }
 }
 
 fn top_k(given: Option<usize>) -> Result<usize, String> {
     match given {
-        Some(0) => Err("'top_k' is 0; wanted: at least 1".into()),
+        Some(0) => Err("'top_k' is 0; expected: at least 1".into()),
         given => Ok(given.unwrap_or(TOP_K)),
     }
 }

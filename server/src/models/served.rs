@@ -17,7 +17,7 @@ pub(crate) struct Served {
     pub reranker: Reranker,
     /// The loaded models that it uses, each once.
     pub weights: Vec<Model>,
-    /// What its self-tests have shown.
+    /// The results of its self-tests.
     pub proof: Proof,
 }
 
@@ -28,7 +28,7 @@ impl Served {
         Self { name, model: Some(model.clone()), reranker, weights: vec![model], proof: Proof::of(&known) }
     }
 
-    /// A cascade of these models.
+    /// Creates a cascade of these models.
     pub fn of_cascade(name: String, reranker: Reranker, weights: Vec<Model>) -> Self {
         Self { name, model: None, reranker, weights, proof: Proof::of("") }
     }

@@ -22,7 +22,7 @@ impl FromStr for Listen {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wanted = "wanted: HOST:PORT, such as 127.0.0.1:8787, or unix:PATH";
+        let wanted = "expected: HOST:PORT, such as 127.0.0.1:8787, or unix:PATH";
         if let Some(path) = text.strip_prefix("unix:") {
             return match path {
                 "" => Err(format!("'{text}' names no path; {wanted}")),
@@ -31,7 +31,7 @@ impl FromStr for Listen {
         }
         match text.rsplit_once(':') {
             Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => Ok(Self::Tcp(text.to_owned())),
-            _ => Err(format!("'{text}' is no address; {wanted}")),
+            _ => Err(format!("'{text}' is not an address; {wanted}")),
         }
     }
 }

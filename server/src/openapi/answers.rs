@@ -58,7 +58,7 @@ fn result() -> Value {
             "index": { "type": "integer", "minimum": 0, "description": "Position in the request." },
             "relevance_score": { "type": "number" },
             "document": {
-                "description": "Only if it was asked for.",
+                "description": "Present if the request asked for documents.",
                 "anyOf": [text(), object(&["text"], json!({ "text": text() }))],
             },
             "relevant_spans": list(span),
@@ -81,12 +81,12 @@ fn reranked() -> Value {
             "usage": usage(),
             "meta": { "type": "object" },
             "score_kind": {
-                "description": "What the scores are, or how they came into [0, 1].",
+                "description": "The kind of the scores, or the map from the model's scores to [0, 1].",
                 "type": "string",
             },
         }),
     );
-    schema["description"] = json!("Best first; equal scores in the order of the request.");
+    schema["description"] = json!("The results, best first; equal scores in the order of the request.");
     schema["anyOf"] = json!([{ "required": ["results"] }, { "required": ["data"] }]);
     schema
 }
@@ -103,7 +103,7 @@ fn reranked_nim() -> Value {
 fn reranked_weaviate() -> Value {
     let entry = object(&["document", "score"], json!({ "document": text(), "score": { "type": "number" } }));
     let mut schema = object(&["query", "scores"], json!({ "query": text(), "scores": list(entry) }));
-    schema["description"] = json!("In the order of the request: Weaviate sorts.");
+    schema["description"] = json!("The scores in the order of the request; Weaviate sorts.");
     schema
 }
 
@@ -151,7 +151,7 @@ fn info() -> Value {
         &["model_id", "model_type", "max_input_length", "max_client_batch_size", "version"],
         json!({
             "model_id": text(),
-            "model_type": { "type": "object", "description": "Its first key is `reranker`, `embedding` or `classifier`." },
+            "model_type": { "type": "object", "description": "The first key is `reranker`, `embedding` or `classifier`." },
             "max_input_length": count(),
             "max_client_batch_size": count(),
             "version": text(),

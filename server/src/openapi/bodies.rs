@@ -31,24 +31,24 @@ fn texts(description: &str) -> Value {
 }
 
 fn side() -> Value {
-    json!({ "description": "The end of a long text that is cut away.", "enum": ["left", "right", "Left", "Right", null] })
+    json!({ "description": "The side of a long text that is cut.", "enum": ["left", "right", "Left", "Right", null] })
 }
 
 fn embeddings() -> Value {
     json!({
         "type": "object",
-        "description": "OpenAI's and Voyage's form. Lists of token ids are refused, unless the server was started to decode them.",
+        "description": "OpenAI's and Voyage's form. Lists of token ids need a server that was started with `--openai-token-ids`.",
         "required": ["input"],
         "properties": {
             "model": model(),
             "input": texts("The texts."),
-            "encoding_format": { "description": "`base64`: little-endian 32-bit floats.", "enum": ["float", "base64", null] },
-            "dimensions": integer(1, "Leading dimensions to keep. Default: all."),
+            "encoding_format": { "description": "`float`: numbers. `base64`: little-endian 32-bit floats in base64.", "enum": ["float", "base64", null] },
+            "dimensions": integer(1, "Number of leading dimensions to keep. Default: all."),
             "output_dimension": integer(1, "Voyage's name for `dimensions`."),
             "output_dtype": { "enum": ["float", null] },
-            "input_type": { "description": "Voyage's: chooses the prompt.", "enum": ["query", "document", null] },
-            "prompt_name": nullable("string", "A prompt of the model, by name."),
-            "truncation": nullable("boolean", "Whether long texts are cut; `false`: they are an error."),
+            "input_type": { "description": "Voyage's field, which chooses the prompt.", "enum": ["query", "document", null] },
+            "prompt_name": nullable("string", "The name of one of the model's prompts."),
+            "truncation": nullable("boolean", "`true`: long texts are cut. `false`: they are an error."),
             "user": { "description": "Accepted, without effect." },
         },
         "examples": [{ "input": ["The Eiffel Tower stands in Paris."] }],
@@ -63,12 +63,12 @@ fn embed() -> Value {
         "properties": {
             "inputs": texts("The texts."),
             "model": model(),
-            "truncate": nullable("boolean", "Whether long texts are cut; `false`: they are an error."),
+            "truncate": nullable("boolean", "`true`: long texts are cut. `false`: they are an error."),
             "truncation_direction": side(),
-            "prompt_name": nullable("string", "A prompt of the model, by name."),
-            "normalize": nullable("boolean", "Whether vectors get length 1. Default: as the model says."),
+            "prompt_name": nullable("string", "The name of one of the model's prompts."),
+            "normalize": nullable("boolean", "`true`: vectors get length 1. Default: by the model's files."),
             "encoding_format": { "enum": ["float", null] },
-            "dimensions": integer(1, "Leading dimensions to keep. Default: all."),
+            "dimensions": integer(1, "Number of leading dimensions to keep. Default: all."),
         },
         "examples": [{ "inputs": "The Eiffel Tower stands in Paris." }],
     })
@@ -83,15 +83,17 @@ fn score() -> Value {
     properties.insert("model".to_owned(), model());
     properties.insert(
         "instruction".to_owned(),
-        nullable("string", "What a reranker that follows instructions shall look for."),
+        nullable("string", "The instruction of a reranker that takes one, such as Qwen3-Reranker."),
     );
-    properties
-        .insert("truncate_prompt_tokens".to_owned(), integer(-1, "Tokens of a pair; -1 or 0: the model's own limit."));
+    properties.insert(
+        "truncate_prompt_tokens".to_owned(),
+        integer(-1, "Maximum tokens of a pair. -1 or 0: the model's own limit."),
+    );
     properties.insert("truncation_side".to_owned(), side());
     properties.insert("user".to_owned(), json!({ "description": "Accepted, without effect." }));
     json!({
         "type": "object",
-        "description": "vLLM's form: two sides, under one of its pairs of names.",
+        "description": "vLLM's form: two sides, under one of these pairs of names.",
         "anyOf": sides.map(|(a, b)| json!({ "required": [a, b] })),
         "properties": properties,
         "examples": [{ "text_1": "Where does the Eiffel Tower stand?", "text_2": ["In Paris.", "It is a museum."] }],
@@ -114,9 +116,9 @@ fn similarity() -> Value {
             "parameters": {
                 "type": ["object", "null"],
                 "properties": {
-                    "truncate": nullable("boolean", "Whether long texts are cut; `false`: they are an error."),
+                    "truncate": nullable("boolean", "`true`: long texts are cut. `false`: they are an error."),
                     "truncation_direction": side(),
-                    "prompt_name": nullable("string", "A prompt of the model, by name."),
+                    "prompt_name": nullable("string", "The name of one of the model's prompts."),
                 },
             },
             "model": model(),
@@ -132,11 +134,11 @@ fn predict() -> Value {
         "required": ["inputs"],
         "properties": {
             "inputs": {
-                "description": "A text, a pair of texts, or a list of such lists.",
+                "description": "A text, a pair of texts, or a list of lists of one or two texts.",
                 "anyOf": [{ "type": "string" }, pair, { "type": "array", "minItems": 1, "items": pair }],
             },
-            "raw_scores": nullable("boolean", "Scores as the model gives them."),
-            "truncate": nullable("boolean", "Whether long texts are cut; `false`: they are an error."),
+            "raw_scores": nullable("boolean", "True: the model's logits instead of probabilities."),
+            "truncate": nullable("boolean", "`true`: long texts are cut. `false`: they are an error."),
             "model": model(),
         },
         "examples": [{ "inputs": ["Where does the Eiffel Tower stand?", "In Paris."] }],
@@ -149,8 +151,8 @@ fn tokenize() -> Value {
         "required": ["inputs"],
         "properties": {
             "inputs": texts("The texts."),
-            "add_special_tokens": nullable("boolean", "Default: true."),
-            "prompt_name": nullable("string", "A prompt of the model, by name."),
+            "add_special_tokens": nullable("boolean", "True: special tokens are included. Default: true."),
+            "prompt_name": nullable("string", "The name of one of the model's prompts."),
             "model": model(),
         },
         "examples": [{ "inputs": "The Eiffel Tower" }],
@@ -162,12 +164,12 @@ fn search() -> Value {
         "type": "object",
         "required": ["query"],
         "properties": {
-            "query": { "description": "What is searched for. Not blank.", "type": "string", "pattern": "\\S" },
-            "index": nullable("string", "An index of the server, by name. Default: the only one."),
+            "query": { "description": "The query, not blank.", "type": "string", "pattern": "\\S" },
+            "index": nullable("string", "The name of an index of the server. Default: the only one."),
             "model": nullable("string", "Another name of `index`."),
-            "top_n": integer(1, "Rows wanted. Default: 10."),
+            "top_n": integer(1, "Maximum number of rows. Default: 10."),
             "top_k": integer(1, "Another name of `top_n`."),
-            "deadline_ms": integer(1, "Milliseconds after which the work is given up."),
+            "deadline_ms": integer(1, "Milliseconds after which the work is cancelled."),
         },
         "examples": [{ "query": "Where does the Eiffel Tower stand?", "top_n": 5 }],
     })

@@ -91,7 +91,7 @@ fn property(field: Field, dialect: Dialect) -> Value {
     match field {
         Field::Model => nullable("string", "A model of `GET /v1/models`. Default: the server's first."),
         Field::Query => json!({
-            "description": "What the documents are ranked for. Not blank.",
+            "description": "The query, not blank.",
             "anyOf": [{ "type": "string", "pattern": "\\S" }, text_object()],
         }),
         Field::Documents => json!({
@@ -100,35 +100,41 @@ fn property(field: Field, dialect: Dialect) -> Value {
             "minItems": 1,
             "items": { "anyOf": [{ "type": "string" }, text_object()] },
         }),
-        Field::TopN => integer(0, "Results wanted; 0, null or more than there are documents: all."),
-        Field::ReturnDocuments => nullable("boolean", "Whether results carry their document."),
-        Field::RawScores => nullable("boolean", "Scores as the model gives them: logits, cosines."),
+        Field::TopN => integer(0, "Maximum number of results. 0, null or more than the documents: all."),
+        Field::ReturnDocuments => nullable("boolean", "True: results contain their document."),
+        Field::RawScores => {
+            nullable("boolean", "True: the model's own scores (logits, cosines), not mapped to [0, 1].")
+        }
         Field::RankFields => json!({
-            "description": "Fields of documents that are objects: their values, one a line, are the text.",
+            "description": "For documents that are objects: the fields whose values make up the text, one per line.",
             "type": ["array", "null"],
             "items": { "type": "string" },
         }),
-        Field::MaxTokensPerDoc => integer(0, "Tokens that are read of a document; 0: as many as the model takes."),
-        Field::MaxTokensPerQuery => integer(0, "Tokens that are read of the query; 0: as many as the model takes."),
-        Field::TokensPerPair => integer(-1, "Tokens of query and document together; -1 or 0: the model's own limit."),
-        Field::Instruction => nullable("string", "What a reranker that follows instructions shall look for."),
-        Field::PromptName => nullable("string", "A prompt of the model, by name."),
+        Field::MaxTokensPerDoc => integer(0, "Maximum tokens of a document. 0: the model's own limit."),
+        Field::MaxTokensPerQuery => integer(0, "Maximum tokens of the query. 0: the model's own limit."),
+        Field::TokensPerPair => {
+            integer(-1, "Maximum tokens of query and document together. -1 or 0: the model's own limit.")
+        }
+        Field::Instruction => {
+            nullable("string", "The instruction of a reranker that takes one, such as Qwen3-Reranker.")
+        }
+        Field::PromptName => nullable("string", "The name of one of the model's prompts."),
         Field::Truncation => truncation(),
         Field::TruncationSide => json!({
-            "description": "The end of a long text that is cut away.",
+            "description": "The side of a long text that is cut.",
             "enum": ["left", "right", "Left", "Right", null],
         }),
         Field::RelevantSpans => relevant_spans(),
         Field::Priority => {
-            json!({ "description": "Lower is sooner.", "type": ["integer", "null"], "minimum": 0, "maximum": 999 })
+            json!({ "description": "Requests with a lower number begin first. Default: 0.", "type": ["integer", "null"], "minimum": 0, "maximum": 999 })
         }
-        Field::DeadlineMs => integer(1, "Milliseconds after which the work is given up."),
+        Field::DeadlineMs => integer(1, "Milliseconds after which the work is cancelled."),
         Field::OnDeadline => json!({
-            "description": "At the deadline: an error, or what is scored so far.",
+            "description": "The answer at the deadline: an error, or the results scored so far (`partial`).",
             "enum": ["error", "partial", null],
         }),
         Field::NoEffect if dialect == Dialect::Weaviate => {
-            json!({ "type": "string", "description": "Tells the dialect; its value has no effect." })
+            json!({ "type": "string", "description": "Marks the dialect; its value has no effect." })
         }
         Field::NoEffect => json!({ "description": "Accepted, without effect." }),
     }
@@ -136,22 +142,22 @@ fn property(field: Field, dialect: Dialect) -> Value {
 
 fn truncation() -> Value {
     json!({
-        "description": "Whether long texts are cut (`true`, or the end to cut: `START`, `END`), or are an error (`false`, `NONE`).",
+        "description": "`true`: long texts are cut. `START`, `END`: they are cut at this side. `false`, `NONE`: they are an error.",
         "anyOf": [{ "type": ["boolean", "null"] }, { "enum": ["NONE", "START", "END"] }],
     })
 }
 
 fn relevant_spans() -> Value {
     json!({
-        "description": "Whether results say which part of a document is relevant. Places are code points, `end` is exclusive.",
+        "description": "`enabled`: results name the relevant parts of their document, in code points; `end` is exclusive.",
         "type": ["object", "null"],
         "properties": {
             "mode": { "enum": ["enabled", "disabled", null] },
             "threshold": {
-                "description": "Spans that score more are given. Default: 0.1.",
+                "description": "Spans with a higher score than this are returned. Default: 0.1.",
                 "type": ["number", "null"], "minimum": 0, "maximum": 1,
             },
-            "max_spans": integer(1, "Spans per document. Default: all."),
+            "max_spans": integer(1, "Maximum number of spans per document. Default: all."),
         },
     })
 }

@@ -50,10 +50,10 @@ pub(crate) fn description() -> Value {
 }
 
 const ABOUT: &str = "Clients of Cohere, Jina, Voyage, vLLM, infinity, text-embeddings-inference (TEI), NVIDIA NIM and Weaviate \
-work unchanged. On shared paths the keys of a rerank body tell the dialect: `texts` is TEI, `property` is Weaviate, `passages` is \
-NIM, and the rest get one answer that all other clients read. A prefix such as `/infinity` forces a dialect. Optional fields may be \
-null. Booleans may be the strings \"true\" and \"false\". Unknown fields are ignored, and named in `meta.warnings` or in the header \
-`x-nearsort-warnings`. Keys are wanted only if the server was started with some.";
+work unchanged. On shared paths the keys of a rerank body set the dialect: `texts` is TEI, `property` is Weaviate, `passages` is \
+NIM. All other bodies get one answer that all other clients can read. A prefix such as `/infinity` forces a dialect. Optional fields \
+may be null. Booleans may be the strings \"true\" and \"false\". Unknown fields are ignored, and named in `meta.warnings` or in the \
+header `x-nearsort-warnings`. Requests need an API key only if the server was started with keys.";
 
 /// Returns all paths: those of the table, and those with a prefix that forces a dialect.
 fn paths() -> Map<String, Value> {

@@ -56,9 +56,9 @@ const fn get(path: &'static str, summary: &'static str, answer: Answer) -> Opera
 }
 
 pub(super) const OPERATIONS: &[Operation] = &[
-    rerank("/rerank", "Rank documents for a query; the keys of the body tell the dialect"),
-    rerank("/v1/rerank", "The same; Cohere v1"),
-    rerank("/v2/rerank", "The same; Cohere v2"),
+    rerank("/rerank", "Rank documents for a query; the keys of the body set the dialect"),
+    rerank("/v1/rerank", "The same; Cohere v1's path"),
+    rerank("/v2/rerank", "The same; Cohere v2's path"),
     rerank("/reranking", "The same; llama.cpp's name"),
     rerank("/v1/reranking", "The same; llama.cpp's name"),
     post("/ranking", RERANKING, "Rank passages; always NVIDIA NIM", &["RerankNim"], &["RerankedNim"]),
@@ -75,29 +75,23 @@ pub(super) const OPERATIONS: &[Operation] = &[
     post("/score", PAIRS, "Scores of pairs, in vLLM's form", &["Score"], &["ScoreList"]),
     post("/v1/score", PAIRS, "The same", &["Score"], &["ScoreList"]),
     post("/similarity", PAIRS, "Similarities of a sentence to others, in TEI's form", &["Similarity"], &["Numbers"]),
-    post(
-        "/predict",
-        PAIRS,
-        "What a cross-encoder makes of texts or pairs, in TEI's form",
-        &["Predict"],
-        &["Predictions"],
-    ),
+    post("/predict", PAIRS, "Predictions of a cross-encoder for pairs, in TEI's form", &["Predict"], &["Predictions"]),
     post("/tokenize", PAIRS, "Tokens of texts, in TEI's form", &["Tokenize"], &["TokenLists"]),
     post(
         "/",
         PAIRS,
-        "TEI's root: vectors, similarities, predictions or a ranking, by the body and the kind of the model",
+        "TEI's root: vectors, similarities, predictions or a ranking, depending on the body and the model",
         &["EmbedTei", "Similarity", "Predict", "RerankTei"],
         &["Vectors", "Numbers", "Predictions", "RerankedTei"],
     ),
-    post("/search", SEARCHING, "The best rows of an index of `nearsort index`", &["Search"], &["Found"]),
+    post("/search", SEARCHING, "The best rows of an index", &["Search"], &["Found"]),
     get("/info", "The first model, in TEI's form", Answer::Json(&["Info"])),
     get("/v1/models", "The models that requests can name", Answer::Json(&["Models"])),
     get("/models", "The same", Answer::Json(&["Models"])),
-    get("/livez", "Whether the workers move", HEALTH),
+    get("/livez", "Liveness: the workers make progress", HEALTH),
     get("/.well-known/live", "The same; Weaviate's name", HEALTH),
     get("/v1/health/live", "The same; NIM's name", HEALTH),
-    get("/readyz", "Whether the server ranks rightly and takes requests", HEALTH),
+    get("/readyz", "Readiness: the self-test passed and the server accepts requests", HEALTH),
     get("/.well-known/ready", "The same; Weaviate's name", HEALTH),
     get("/health", "The same; TEI's name", HEALTH),
     get("/healthz", "The same", HEALTH),
@@ -121,22 +115,22 @@ pub(super) fn tags() -> Value {
     [RERANKING, EMBEDDING, PAIRS, SEARCHING, TOOLS, SERVER].iter().map(|name| json!({ "name": name })).collect()
 }
 
-const UNAVAILABLE: &str = "The server is starting, stuck or going down.";
+const UNAVAILABLE: &str = "The server is starting, stuck or shutting down.";
 
 /// Statuses of refusals, and their causes. TEI's own are 422 and 424.
 const REFUSALS: &[(&str, &str)] = &[
-    ("400", "The request is wrong: the message says which field, what was found and what is wanted."),
+    ("400", "The request is wrong. The message names the field, the value found and the value expected."),
     ("401", "The API key is missing or wrong."),
-    ("403", "The server has no keys, and does not know the host that the request names."),
+    ("403", "The server has no keys, and the request's host name is not one of its own."),
     ("404", "The server has no such model."),
     ("408", "The body did not arrive in time."),
     ("413", "The body or its texts are too large."),
-    ("415", "The body is said to be something else than JSON."),
+    ("415", "The body's media type is not JSON."),
     ("422", "The request is wrong (TEI's status)."),
     ("424", "The model failed (TEI's status)."),
-    ("429", "Too much is under way; `Retry-After` says when to try again."),
+    ("429", "The server is overloaded; try again after the seconds in `Retry-After`."),
     ("500", "The model failed."),
-    ("501", "The server was not started for this."),
+    ("501", "The server was started without this feature."),
     ("503", UNAVAILABLE),
     ("504", "The deadline has passed."),
 ];
@@ -177,7 +171,7 @@ impl Operation {
             responses.insert("503".to_owned(), json!({ "description": UNAVAILABLE, "content": content }));
         }
         if self.tag == TOOLS {
-            responses.insert("202".to_owned(), json!({ "description": "A notification was taken." }));
+            responses.insert("202".to_owned(), json!({ "description": "A notification was accepted." }));
             responses
                 .insert("default".to_owned(), json!({ "description": "A refusal of the protocol or of the server." }));
         }
@@ -191,7 +185,7 @@ impl Operation {
             responses.entry(*status).or_insert_with(|| refusal(text));
         }
         if forced {
-            responses.entry("404").or_insert_with(|| refusal("There is no such dialect."));
+            responses.entry("404").or_insert_with(|| refusal("The dialect is unknown."));
         }
         Value::Object(responses)
     }
@@ -228,7 +222,7 @@ fn dialect_parameter() -> Value {
         "name": "dialect",
         "in": "path",
         "required": true,
-        "description": "The dialect to read and to answer in, whatever the body shows.",
+        "description": "The dialect of body and answer, regardless of the body's keys.",
         "schema": { "enum": crate::wire::prefixes().collect::<Vec<_>>() },
     })
 }

@@ -110,12 +110,16 @@ impl Metrics {
         r.register("nearsort_tokens", "Tokens that models read", self.tokens.clone());
         r.register("nearsort_truncated_texts", "Texts that were cut", self.truncated.clone());
         r.register("nearsort_requests_refused", "Requests that were not admitted", self.refused.clone());
-        let of_cancelled = "Requests whose work was given up because nobody waited for it any more";
+        let of_cancelled = "Requests that were cancelled because the client had gone";
         r.register("nearsort_requests_cancelled", of_cancelled, self.cancelled.clone());
         r.register("nearsort_requests_running", "Requests that are being worked on", self.running.clone());
         r.register("nearsort_queue_tokens", "Tokens of all admitted requests", self.queue_tokens.clone());
         r.register("nearsort_queue_bytes", "Bytes of all bodies in memory", self.queue_bytes.clone());
-        r.register("nearsort_tokens_per_second", "Speed that Retry-After follows from", self.rate.clone());
+        r.register(
+            "nearsort_tokens_per_second",
+            "Measured speed in tokens per second, from which Retry-After is computed",
+            self.rate.clone(),
+        );
         r.register("nearsort_model_loaded", "Whether a model is loaded", self.loaded.clone());
         r.register("nearsort_model_loads", "How often a model was loaded", self.loads.clone());
         r.register_with_unit("process_resident_memory", "Resident memory", Unit::Bytes, self.memory.clone());

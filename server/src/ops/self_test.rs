@@ -1,9 +1,9 @@
 //! The self-test: a short list, ranked through the path of all requests.
 //!
-//! Of a model whose scores are known here they are compared with these. Any other model is compared
+//! The scores of a model with known scores are compared with those. Any other model is compared
 //! with itself: it ranks the list twice after it is loaded, and every later test must give the same
-//! scores. That finds a device or a memory that computes wrong now and then, and scores that are no
-//! numbers; it does not find weights that were wrong from the start.
+//! scores. This finds a device or a memory that sometimes computes wrong, and scores that are not
+//! numbers. It does not find weights that were wrong from the start.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,30 +21,30 @@ const GOLDEN: [(&str, [f64; 3]); 1] = [("all-MiniLM-L6-v2", [0.3325, 0.8201, 0.0
 
 const TOLERANCE: f64 = 0.03;
 
-/// How much of a score a device may differ from itself; a processor does not.
+/// Maximum relative difference of a device's scores between two tests. A CPU's do not differ.
 const OWN_TOLERANCE: f64 = 1e-3;
 
-/// The scores that a model is held to.
+/// The expected scores of a model.
 pub(crate) struct Proof {
     golden: Option<[f64; 3]>,
-    /// Those of its first self-test.
+    /// The scores of its first self-test.
     first: OnceLock<[f64; 3]>,
     is_tested: AtomicBool,
 }
 
 impl Proof {
-    /// What is expected of a model of this name.
+    /// Returns the expected scores of a model by its name.
     pub fn of(name: &str) -> Self {
         let golden = GOLDEN.iter().find(|(known, _)| *known == name).map(|(_, scores)| *scores);
         Self { golden, first: OnceLock::new(), is_tested: AtomicBool::new(false) }
     }
 
-    /// Whether it was tested, with whatever result.
+    /// Returns true if the model was tested, with any result.
     pub fn is_tested(&self) -> bool {
         self.is_tested.load(Ordering::Acquire)
     }
 
-    /// A test begins: how often the list is to be ranked in it.
+    /// Begins a test. Returns how often it must rank the list.
     pub fn begin(&self) -> usize {
         let was_tested = self.is_tested.swap(true, Ordering::AcqRel);
         if self.golden.is_none() && !was_tested { 2 } else { 1 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 pub enum WireError {
     #[error("the body is not valid JSON: {detail}")]
     NotJson { detail: String },
-    #[error("the body is {found}; wanted: a JSON object")]
+    #[error("the body is {found}; expected: a JSON object")]
     NotAnObject { found: String },
     #[error("the body has {bytes} bytes; the limit is {limit}: send fewer or shorter texts")]
     BodyTooLarge { bytes: usize, limit: usize },
@@ -17,21 +17,21 @@ pub enum WireError {
     BodyUnread { detail: String },
     #[error("the body did not arrive within {ms} ms")]
     BodyTimeOut { ms: u128 },
-    #[error("the body has the type '{found}'; wanted: application/json")]
+    #[error("the body has the type '{found}'; expected: application/json")]
     MediaType { found: String },
     #[error("'{key}' is {tokens} tokens long, and {limit} are read; shorten it, or allow truncation")]
     TooLong { key: String, tokens: usize, limit: usize },
     #[error("'{key}' cannot be used here: {reason}")]
     NotSupported { key: String, reason: String },
     #[error(
-        "the host '{host}' is not known to this server, which has no API keys; start it with allowed_host ({host}) if it is yours"
+        "the host '{host}' is unknown to this server, which has no API keys; start it with allowed_host ({host}) to accept it"
     )]
     Host { host: String },
-    #[error("'{key}' is missing; wanted: {wanted}")]
+    #[error("'{key}' is missing; expected: {wanted}")]
     Missing { key: String, wanted: &'static str },
-    #[error("'{key}' is {found}; wanted: {wanted}")]
+    #[error("'{key}' is {found}; expected: {wanted}")]
     Wrong { key: String, found: String, wanted: String },
-    #[error("'{key}' is an empty list; wanted: at least one text")]
+    #[error("'{key}' is an empty list; expected: at least one text")]
     Empty { key: String },
     #[error("'{key}' has {found} entries; the limit is {limit}: split the request")]
     TooMany { key: String, found: usize, limit: usize },
@@ -43,7 +43,7 @@ pub enum WireError {
     TokenIds { key: String },
     #[error("unknown model '{model}'; this server has: {}", known.join(", "))]
     UnknownModel { model: String, known: Vec<String> },
-    #[error("there is no endpoint {path}")]
+    #[error("unknown endpoint {path}")]
     UnknownPath { path: String },
     #[error("{path} takes {wanted}, not {found}")]
     WrongMethod { path: String, found: String, wanted: &'static str },
@@ -59,7 +59,7 @@ pub enum WireError {
     Deadline { ms: u64 },
     #[error("the tokenizer failed: {detail}")]
     Tokenizer { detail: String },
-    #[error("the model gave a number that is not finite at index {index}")]
+    #[error("the model gave a number that is not finite for index {index}")]
     NotFinite { index: usize },
     #[error("the model failed: {detail}")]
     Backend { detail: String },

@@ -119,7 +119,7 @@ const RANKING: &str = "/v1/ranking";
 /// TEI's endpoints that nearsort does not have: 501.
 const NOT_OFFERED: &[(&str, &str)] = &[
     ("/embed_sparse", "nearsort has no sparse models"),
-    ("/embed_all", "nearsort gives one vector a text; use /embed"),
+    ("/embed_all", "nearsort gives one vector per text; use /embed"),
     ("/decode", "nearsort does not turn token ids into text"),
 ];
 

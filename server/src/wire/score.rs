@@ -118,7 +118,7 @@ pub fn read_score(bytes: &[u8], limits: &Limits) -> Result<ScoreRequest, WireErr
     limits.check(a, left.len())?;
     limits.check(b, right.len())?;
     if left.len() > 1 && left.len() != right.len() {
-        let found = format!("{} texts beside {} in '{a}'", right.len(), left.len());
+        let found = format!("{} texts, with {} in '{a}'", right.len(), left.len());
         let wanted = format!("as many texts as '{a}', or one text in '{a}'");
         return Err(WireError::Wrong { key: b.to_owned(), found, wanted });
     }

@@ -34,8 +34,9 @@ impl TokenIds {
             wanted: "token ids of cl100k_base (--openai-token-ids), or a text".to_owned(),
         };
         let vocabulary = tiktoken_rs::cl100k_base_singleton();
-        let bytes = vocabulary.decode_bytes(ids).map_err(|_| wrong("a list with an id that is no token".to_owned()))?;
-        whole(&bytes).map(str::to_owned).ok_or_else(|| wrong("a list of ids that spell no text".to_owned()))
+        let bytes =
+            vocabulary.decode_bytes(ids).map_err(|_| wrong("a list with an id that is not a token".to_owned()))?;
+        whole(&bytes).map(str::to_owned).ok_or_else(|| wrong("a list of ids that decode to no text".to_owned()))
     }
 }
 

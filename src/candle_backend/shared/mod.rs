@@ -33,7 +33,7 @@ pub(super) struct SharedBatches<B> {
     ended: Condvar,
 }
 
-/// What a call does next.
+/// The next step of a call.
 enum Next {
     /// It runs a pass, for itself and others.
     Run(Pass),

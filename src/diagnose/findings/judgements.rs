@@ -46,15 +46,15 @@ fn queries_not_in_qrels(scene: &Scene<'_>, measured: &Measured, judged_ids: &[&s
                 counts.queries,
                 judged_ids.join(", ")
             ),
-            "give the judgements of these queries, or make the query ids the same in both files",
+            "give the judgements of these queries, or use the same query ids in both files",
         ),
         (..) => (
             Severity::Info,
             format!(
-                "{without} of the run's {} queries have no judgements and are left out of all that is said of quality",
+                "{without} of the run's {} queries have no judgements and are left out of all measures of quality",
                 counts.queries
             ),
-            "nothing, when the judgements are meant for some of the queries; else compare the query ids of both files",
+            "nothing if the judgements are meant for some of the queries; otherwise compare the query ids of both files",
         ),
     };
     let finding = Finding::new(FindingKind::QueriesNotInQrels, severity, evidence, remedy);
@@ -94,7 +94,7 @@ fn ids_not_in_qrels(scene: &Scene<'_>) -> Option<Finding> {
     let in_qrels = |list: &List<'_>| qrels.grades(&list.query.id)?.iter().next().map(|(id, _)| id.to_owned());
     let pair = |list: &&List<'_>| Some(format!("run {}, judgements {}", list.documents.first()?.id, in_qrels(list)?));
     let mut evidence = format!(
-        "{matched} of {} judged queries have a candidate that anybody judged: run and judgements name documents differently",
+        "{matched} of {} judged queries have a judged candidate: run and judgements name documents differently",
         judged.len()
     );
     if by_digits(scene) > matched_share.max(MIN_MATCHED) {
@@ -157,7 +157,7 @@ fn unjudged_documents(scene: &Scene<'_>) -> Option<Finding> {
         Severity::Warning,
         format!(
             "{} of the first {JUDGED_DEPTH} results are judged after reranking, {} before; unjudged documents count as not relevant, which is \
-             unfair to what nobody looked at",
+             unfair to documents without a judgement",
             percent(after),
             percent(before)
         ),

@@ -153,7 +153,7 @@ fn recall_ceiling(scene: &Scene<'_>, quality: &Quality) -> Option<Finding> {
         ceiling.oracle,
         scene.options.measure
     );
-    let remedy = "let the first stage give more candidates, or other ones (a second first stage, expanded queries): no reranker can find what is not there";
+    let remedy = "let the first stage give more or other candidates (a second first stage, expanded queries): a reranker cannot find missing documents";
     let finding = Finding::new(FindingKind::RecallCeiling, Severity::Warning, evidence, remedy);
     let finding =
         finding.number("oracle", ceiling.oracle).number("share_without_relevant", ceiling.share_without_relevant);
@@ -167,7 +167,7 @@ fn shallow_lists(scene: &Scene<'_>, measured: &Measured) -> Option<Finding> {
         return None;
     }
     let evidence = format!(
-        "half of the lists have at most {median} candidates, and {cutoff} are looked at: reranking can only reorder what is seen anyway"
+        "half of the lists have at most {median} candidates, and the cutoff is {cutoff}: reranking can only reorder what is within the cutoff anyway"
     );
     let remedy = "let the first stage give more candidates; 50 to 100 are usual";
     let finding = Finding::new(FindingKind::ShallowLists, Severity::Warning, evidence, remedy);

@@ -56,7 +56,7 @@ fn truncated_texts(scene: &Scene<'_>, measured: &Measured) -> Option<Finding> {
         ),
     };
     let mut evidence = format!(
-        "{} of the documents are longer than the model takes; {} of the lists have one",
+        "{} of the documents are longer than the model's limit; {} of the lists have one",
         percent(share),
         percent(lengths.lists_with_truncated_share)
     );
@@ -78,7 +78,7 @@ fn duplicate_candidates(measured: &Measured) -> Option<Finding> {
     if found.repeated_ids > 0 {
         let lines = plural(found.repeated_ids, "line of the run names", "lines of the run name");
         evidence.push(format!(
-            "{} {lines} a document that its query has already; only the first counts here",
+            "{} {lines} a document that its query has already; only the first line counts here",
             found.repeated_ids
         ));
     }
@@ -89,7 +89,7 @@ fn duplicate_candidates(measured: &Measured) -> Option<Finding> {
         ));
     }
     let severity = if found.repeated_ids > 0 { Severity::Problem } else { Severity::Warning };
-    let remedy = "remove duplicates from the corpus or from the first stage's lists: they take places, and judgements know only one of them";
+    let remedy = "remove duplicates from the corpus or from the first stage's lists: they take places, and usually only one of them is judged";
     let finding = Finding::new(FindingKind::DuplicateCandidates, severity, evidence.join("; "), remedy);
     let finding =
         finding.number("repeated_ids", found.repeated_ids as f64).number("same_text_share", found.same_text_share);
@@ -120,7 +120,7 @@ fn empty_texts(scene: &Scene<'_>, measured: &Measured) -> Option<Finding> {
     let share = empty as f64 / all as f64;
     let severity = if share >= MANY_EMPTY { Severity::Problem } else { Severity::Warning };
     let evidence = format!("{empty} of {all} documents have no text and are ranked last");
-    let remedy = "check where the text stands in the corpus (`text_field=`, `title_field=`), and leave documents without text out of the index";
+    let remedy = "check which field of the corpus has the text (`text_field=`, `title_field=`), and leave documents without text out of the index";
     let ids = documents(scene).into_iter().filter(|document| document.is_empty()).map(|document| document.id.clone());
     let finding = Finding::new(FindingKind::EmptyTexts, severity, evidence, remedy);
     Some(finding.number("empty", empty as f64).examples(ids.take(EXAMPLES)))
@@ -135,12 +135,14 @@ fn unknown_language(scene: &Scene<'_>, measured: &Measured) -> Option<Finding> {
     let mut evidence = Vec::new();
     if lengths.unknown_share >= MAX_UNKNOWN {
         evidence.push(format!(
-            "{} of the tokens stand for something that the model's vocabulary lacks",
+            "{} of the tokens stand for words that the model's vocabulary lacks",
             percent(lengths.unknown_share)
         ));
     }
     if let Some(letters) = in_pieces {
-        evidence.push(format!("words fall to pieces of {letters:.1} letters, which no model was trained on"));
+        evidence.push(format!(
+            "the tokenizer splits words into pieces of {letters:.1} letters, on which no model was trained"
+        ));
     }
     let severity = if lengths.unknown_share >= MOSTLY_UNKNOWN || in_pieces.is_some() {
         Severity::Problem

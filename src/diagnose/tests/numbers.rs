@@ -125,7 +125,7 @@ fn what_cannot_be_diagnosed_is_an_error() {
     };
     for (found, expected) in [
         (message(&|o, _| o.queries.clear()), "no query has a candidate"),
-        (message(&|o, _| o.queries[0].candidates[1].document = 9), "names document 9, which is not there"),
+        (message(&|o, _| o.queries[0].candidates[1].document = 9), "names document 9, which does not exist"),
         (message(&|o, _| o.queries[0].candidates[1].first_stage = f64::NAN), "a score of 'd1' for the query 'q'"),
         (message(&|o, _| o.queries[0].candidates[0].scores.maxsim = f32::INFINITY), "a score of 'd0'"),
         (message(&|_, p| p.folds = 1), "at least 2"),

@@ -116,7 +116,11 @@ fn too_few_queries_are_said() {
         observations.queries.remove(0);
         let tuning = tuned(&observations);
         assert_eq!((tuning.action, tuning.judged_queries, &tuning.choice), (Action::Keep, queries, &None));
-        assert!(tuning.advice.contains(said) && tuning.advice.ends_with("20 are the least."), "{}", tuning.advice);
+        assert!(
+            tuning.advice.contains(said) && tuning.advice.ends_with("at least 20 are needed."),
+            "{}",
+            tuning.advice
+        );
     }
 }
 

@@ -144,7 +144,7 @@ impl CrossContract {
     pub fn read(files: &ModelFiles, max_tokens: Option<usize>) -> Result<Self> {
         let mut reader = Reader { files, findings: Vec::new() };
         let Some(form) = form(&reader)? else {
-            return Err(Error::InvalidArgument(format!("{} is an embedding model, no cross-encoder", files.name)));
+            return Err(Error::InvalidArgument(format!("{} is an embedding model, not a cross-encoder", files.name)));
         };
         let config = reader.json(CONFIG)?.ok_or_else(|| reader.unusable(CONFIG, "the file is missing"))?;
         numbers::check(&mut reader, &config)?;
@@ -213,7 +213,7 @@ impl CrossContract {
     pub(super) fn reading(&self, reading: &Reading, name: &str) -> Result<Self> {
         let is_asked = self.form == Form::Answering;
         reading.refuse(&["query_prompt", "document_prompt", "dim", "normalize"], |_| {
-            let instead = if is_asked { "; `instruction=` says what is asked" } else { "" };
+            let instead = if is_asked { "; `instruction=` sets the question" } else { "" };
             format!("is for embedding models, and {name} is a cross-encoder: leave it out{instead}")
         })?;
         if !is_asked {

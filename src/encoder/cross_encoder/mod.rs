@@ -371,7 +371,7 @@ fn check_options(files: &ModelFiles, contract: &CrossContract, options: &CrossEn
     ];
     match given.iter().find(|(_, is_given)| *is_given) {
         Some((option, _)) => {
-            let instead = if contract.form == Form::Answering { "; `instruction=` says what is asked" } else { "" };
+            let instead = if contract.form == Form::Answering { "; `instruction=` sets the question" } else { "" };
             refused(option, format!("is for embedding models, and {name} is a cross-encoder: leave it out{instead}"))
         }
         None if options.local.batch_tokens == 0 => refused("batch_tokens", "must be at least 1".into()),

@@ -53,7 +53,7 @@ fn from_object(text: &str, start: usize) -> Result<f64, String> {
     let object = text[start..].rfind('}').map(|end| &text[start..=start + end]);
     let graded = object.and_then(|object| serde_json::from_str::<Graded>(object).ok());
     match graded.map(|graded| graded.score) {
-        Some(Value::Number(score)) => score.as_f64().ok_or_else(|| "the score is no number".into()),
+        Some(Value::Number(score)) => score.as_f64().ok_or_else(|| "the score is not a number".into()),
         Some(Value::String(score)) => from_text(&score),
         _ => Err("no JSON object with one number as its score".into()),
     }
@@ -88,7 +88,7 @@ fn from_text(text: &str) -> Result<f64, String> {
         [] => Err("no number in the answer".into()),
         [first, rest @ ..] if rest.iter().any(|other| other != first) => Err("several different numbers".into()),
         [grade, ..] if is_named || is_alone => Ok(*grade),
-        _ => Err("a number, and nothing that says that it is the grade".into()),
+        _ => Err("a number that nothing marks as the grade".into()),
     }
 }
 
@@ -97,10 +97,10 @@ fn scale_after(tokens: &[Token<'_>]) -> Result<usize, String> {
     let (length, scale) = match tokens {
         [Token::Sign('/'), Token::Number(scale), ..] => (2, *scale),
         [Token::Word(out), Token::Word(of), Token::Number(scale), ..] if is(out, "out") && is(of, "of") => (3, *scale),
-        [Token::Sign('%' | '/'), ..] => return Err("a number that is not on the scale to 10".into()),
+        [Token::Sign('%' | '/'), ..] => return Err("a number that is not on the scale of 0 to 10".into()),
         _ => return Ok(0),
     };
-    if scale == f64::from(MAX_GRADE) { Ok(length) } else { Err("a number that is not on the scale to 10".into()) }
+    if scale == f64::from(MAX_GRADE) { Ok(length) } else { Err("a number that is not on the scale of 0 to 10".into()) }
 }
 
 /// Returns true if a label stands before the number: "score", then signs, "is" or "of".
@@ -149,7 +149,7 @@ fn tokens(text: &str) -> Result<Vec<Token<'_>>, String> {
 fn number_in(text: &str) -> Result<f64, String> {
     let is_plain = text.chars().enumerate().all(|(at, c)| c.is_ascii_digit() || c == '.' || (at == 0 && c == '-'));
     let number = if is_plain { text.parse().ok() } else { None };
-    number.ok_or_else(|| format!("'{}' is no number", excerpt(text)))
+    number.ok_or_else(|| format!("'{}' is not a number", excerpt(text)))
 }
 
 #[cfg(test)]
@@ -191,19 +191,19 @@ mod tests {
             ("```\n```", "empty"),
             ("eight", "no number"),
             ("I cannot help with that.", "no number"),
-            ("The passage names 3 towers.", "nothing that says"),
+            ("The passage names 3 towers.", "nothing marks"),
             ("Score: 7 or 8", "different"),
             ("7-8", "different"),
             ("Score: 8. It has 3 facts.", "different"),
-            ("80/100", "scale to 10"),
-            ("80%", "scale to 10"),
+            ("80/100", "scale of 0 to 10"),
+            ("80%", "scale of 0 to 10"),
             ("11", "not between 0 and 10"),
             ("-3", "not between 0 and 10"),
             ("NaN", "no number"),
-            ("1e400", "no number"),
-            ("7,5", "no number"),
-            ("1.2.3", "no number"),
-            ("8th", "no number"),
+            ("1e400", "not a number"),
+            ("7,5", "not a number"),
+            ("1.2.3", "not a number"),
+            ("8th", "not a number"),
             ("８", "no number"),
             (r#"{"score": NaN}"#, "no JSON object"),
             (r#"{"score": null}"#, "no JSON object"),

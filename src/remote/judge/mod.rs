@@ -135,7 +135,7 @@ impl FromStr for JudgeMethod {
         match text {
             "pointwise" => Ok(Self::Pointwise),
             "listwise" => Ok(Self::Listwise(Windows::default())),
-            _ => Err(Error::InvalidArgument(format!("'{text}' is no way to judge; known are pointwise and listwise"))),
+            _ => Err(Error::InvalidArgument(format!("unknown judge method '{text}'; expected pointwise or listwise"))),
         }
     }
 }
@@ -168,7 +168,7 @@ impl FromStr for Unparsed {
         match text {
             "unscored" => Ok(Self::Unscored),
             "zero" => Ok(Self::Zero),
-            _ => Err(Error::InvalidArgument(format!("'{text}' is unknown; known are unscored and zero"))),
+            _ => Err(Error::InvalidArgument(format!("unknown choice '{text}'; expected unscored or zero"))),
         }
     }
 }

@@ -35,7 +35,7 @@ pub(super) fn read(answer: &str, count: usize) -> Result<Permutation, String> {
     }
     let numbers = from_json(text).or_else(|| from_text(text));
     let permutation = numbers.map(|numbers| repaired(&numbers, count)).filter(|(_, valid)| *valid > 0);
-    let (permutation, _) = permutation.ok_or_else(|| format!("no order of the passages: '{}'", excerpt(answer)))?;
+    let (permutation, _) = permutation.ok_or_else(|| format!("no order of the passages in '{}'", excerpt(answer)))?;
     Ok(permutation)
 }
 

@@ -64,9 +64,7 @@ impl Template {
             let mut used: Vec<String> = template.undeclared_variables(false).into_iter().collect();
             used.sort_unstable();
             if let Some(name) = used.iter().find(|name| !known.contains(&name.as_str())) {
-                return Err(
-                    self.wrong(format!("'{name}' means nothing in this prompt; known are {}", known.join(", ")))
-                );
+                return Err(self.wrong(format!("unknown name '{name}' in the prompt; expected {}", known.join(", "))));
             }
         }
         if !self.render(HEAD, example)?.is_empty() {
@@ -81,7 +79,7 @@ impl Template {
 
     fn failed(&self, error: &minijinja::Error) -> Error {
         let detail = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
-        let message = format!("the prompt is no template that can be filled in: {detail}");
+        let message = format!("the prompt's template cannot be filled in: {detail}");
         match error.line() {
             Some(line) => Error::BadRow { file: self.file.clone(), line: line as u64, message },
             None => self.wrong(message),
@@ -148,7 +146,7 @@ mod tests {
             refused("[system]\nx\n[user]\n{{ query")
         );
         let error = refused("{{ query }}\n{{ candidat }}");
-        assert!(error.contains("'candidat' means nothing") && error.contains("query, texts"), "{error}");
+        assert!(error.contains("unknown name 'candidat'") && error.contains("query, texts"), "{error}");
         assert!(refused("{% if false %}{{ other }}{% endif %}").contains("'other'"), "used or not");
         assert!(refused("Grade!\n[user]\n{{ query }}").contains("only comments"));
         assert!(refused("[user]\n{{ query }}\n[user]\n{{ query }}").contains("stands twice"));

@@ -277,7 +277,7 @@ fn a_prompt_of_the_users_own_is_checked_before_anything_is_sent() {
         ("Is it good for {{ query }}?", "leaves the candidate out"),
         ("{% if false %}{{ candidate }}{% endif %}", "leaves the candidate out"),
         ("[system]\n{{ candidate }}\n[user]\n{{ query }}", "leaves the candidate out"),
-        ("{{ candidate }} {{ document }}", "'document' means nothing"),
+        ("{{ candidate }} {{ document }}", "unknown name 'document'"),
         ("{{ candidate", "mine.txt:1: "),
     ] {
         let error = with(text).expect(text).to_string();
@@ -350,7 +350,7 @@ fn windows_are_repaired_or_stay_and_what_nobody_ordered_is_unscored() {
     assert_eq!(order_of(&scores), [2, 1, 0, 3, 4, 5]);
     let unscored: Vec<(usize, &str)> = scores.unscored().collect();
     assert_eq!(unscored.iter().map(|(at, _)| *at).collect::<Vec<_>>(), [4, 5]);
-    assert!(unscored[0].1.contains("no order of the passages: 'I cannot order these 4.'"));
+    assert!(unscored[0].1.contains("no order of the passages in 'I cannot order these 4.'"));
     let expected = JudgeCounts { questions: 2, asked_again: 1, unparsed: 1, repairs: 3, refined: 0 };
     assert_eq!(counts, expected);
     let zero = JudgeOptions { unparsed: Unparsed::Zero, ..JudgeOptions::default() };

@@ -50,7 +50,7 @@ impl Expected {
                 Err(Trouble::failed(format!("the server sent more than the {size} bytes of the file")))
             }
             None if done > self.most => Err(Trouble::failed(format!(
-                "the server does not say how long the file is, and sent more than {} bytes; set {UNSTATED} to take more",
+                "the server states no length of the file, and sent more than {} bytes; set {UNSTATED} to accept more",
                 self.most
             ))),
             _ => Ok(()),
@@ -85,7 +85,7 @@ impl Repository<'_> {
         let stated = answer.commit.clone().or_else(|| self.commit.clone()).filter(|commit| is_hex(commit, 40));
         let own = Some(&self.target.revision).filter(|revision| is_hex(revision, 40)).cloned();
         let commit =
-            own.or(stated).ok_or_else(|| Trouble::failed("the hub does not say which commit a file belongs to"))?;
+            own.or(stated).ok_or_else(|| Trouble::failed("the hub's answer does not name the commit of a file"))?;
         let expected = self.expected(&answer, file);
         check_size(file, expected.size)?;
         // Without a usable etag the URL identifies the content: this is right for a commit, the

@@ -109,10 +109,10 @@ impl<'a> Client<'a> {
             let location = header(headers, "location")
                 .ok_or_else(|| Trouble::failed(format!("{} redirects to nowhere", shown(&url))))?;
             url = join(&url, &location).ok_or_else(|| {
-                Trouble::failed(format!("{} redirects to what is no address of the web", shown(&url)))
+                Trouble::failed(format!("{} redirects to something that is not a web address", shown(&url)))
             })?;
         }
-        Err(Trouble::failed("more redirects than any hub needs"))
+        Err(Trouble::failed("too many redirects"))
     }
 
     fn hop(&self, url: &str, from: u64) -> Result<Response<Body>, Trouble> {
@@ -198,16 +198,16 @@ fn check_status(response: &Response<Body>, url: &str, has_withheld_token: bool) 
         200 | 206 | 416 => match header(response.headers(), "content-encoding") {
             // Its name is not shown: a header may echo the token.
             Some(coding) if coding != "identity" => {
-                Err(Trouble::failed(format!("{host} compresses its answer, which was not asked for")))
+                Err(Trouble::failed(format!("{host} compresses its answer, which was not requested")))
             }
             _ => Ok(()),
         },
         404 => Err(Trouble::NotFound),
         401 | 403 if has_withheld_token && url.starts_with("http://") => Err(Trouble::failed(format!(
-            "{host} answers {status}; the token is not sent over http://, where anybody on the way could read it: use https://"
+            "{host} answers {status}; the token is not sent over http://, where anyone on the way could read it: use https://"
         ))),
         401 | 403 => Err(Trouble::failed(format!(
-            "{host} answers {status}: there is no such repository, or it is private or gated; HF_TOKEN must hold a token with access"
+            "{host} answers {status}: the repository does not exist, or it is private or gated; set HF_TOKEN to a token with access"
         ))),
         429 | 500..=599 => {
             let seconds = header(response.headers(), "retry-after").and_then(|text| text.parse().ok());

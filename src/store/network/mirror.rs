@@ -170,7 +170,7 @@ fn the_wheel(folder: &Path) -> Result<PathBuf, Failure> {
         .collect();
     match wheels.as_slice() {
         [wheel] => Ok(wheel.clone()),
-        others => Err(Failure::Source(format!("pip left {} wheels instead of one", others.len()))),
+        others => Err(Failure::Source(format!("pip downloaded {} wheels instead of one", others.len()))),
     }
 }
 

@@ -1,4 +1,4 @@
-"""Adapters to other libraries, one module each. None is imported before it is asked for.
+"""Adapters to other libraries, one module each. Each is imported only on request.
 
 ===========================  =======================================================================
 ``langchain``                a document compressor, a cross-encoder and embeddings for LangChain

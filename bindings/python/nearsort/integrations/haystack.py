@@ -47,10 +47,10 @@ class NearsortRanker:
     ) -> None:
         """
         :param model: A registered name, `org/name` on the hub, or a folder.
-        :param top_k: How many documents to return.
+        :param top_k: Maximum number of documents to return.
         :param score_threshold: Only documents with at least this score.
         :param meta_fields_to_embed: Metadata that the model reads before the content.
-        :param embedding_separator: What stands between these fields and the content.
+        :param embedding_separator: The text between these fields and the content.
         :param options: Further arguments of `nearsort.Reranker`.
         """
         _check(top_k)

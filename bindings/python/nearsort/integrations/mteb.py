@@ -103,7 +103,7 @@ def _texts(batches: Iterable[dict[str, Any]]) -> list[str]:
 
 
 def _meta(reranker: Reranker) -> ModelMeta:
-    """What MTEB keeps with the results. The scores are nearsort's own, so the name is too."""
+    """Returns the model's metadata for MTEB's results. The scores are nearsort's own, so the name is too."""
     name = reranker.config.model.rstrip("/").rsplit("/", 1)[-1]
     unknown = dict.fromkeys(
         "release_date languages n_parameters memory_usage_mb max_tokens embed_dim license open_weights public_training_code "

@@ -49,7 +49,7 @@ class Scorer:
 
 
 class Embedder:
-    """As :class:`Scorer`, with what :func:`nearsort.batch.embed` does."""
+    """As :class:`Scorer`, around :func:`nearsort.batch.embed`."""
 
     def __init__(self, config: Config | None = None, **columns: str) -> None:
         self._config, self._columns = _of_worker(config), columns
@@ -75,8 +75,8 @@ def score(
     """Scores each row's pair of query and text; see :func:`nearsort.batch.score`.
 
     Args:
-        actors: How many, or the least and the most of a pool that grows. They keep their CPUs: leave at least one of the cluster's for
-            reading, or a dataset that is read from files waits for ever. A warning says so.
+        actors: The number of actors, or the minimum and maximum of a pool that grows. Actors keep their CPUs. Leave at least one CPU of the
+            cluster for reading; otherwise a dataset that is read from files waits for ever. A warning says so.
         cpus_per_actor: CPUs, and so threads, of each. Few actors with many threads take less memory than many with few.
         batch_size: Rows per call. Equal texts are encoded once per batch.
         options: Further arguments of ``Dataset.map_batches``, such as ``memory`` or ``runtime_env``.

@@ -33,7 +33,7 @@ Run = dict[str, dict[str, float]]
 def rerank(
     reranker: Reranker, queries: Mapping[str, str], corpus: Mapping[str, str], run: Run, depth: int | None = 100
 ) -> Run:
-    """Reranks the best of each query's documents. The first stage's scores are mixed in as the reranker does it.
+    """Reranks the best of each query's documents. The first stage's scores count as the reranker's ``blend`` says.
 
     Args:
         queries: Texts by query id.
@@ -42,7 +42,7 @@ def rerank(
         depth: Documents per query, the best ones of the first stage; ``None`` for all. The others are left out.
 
     Raises:
-        InvalidInput: The run names a query or a document that is not there.
+        InvalidInput: The run names a query or a document that is missing.
     """
     reranked = {}
     for query_id, scores in run.items():
@@ -59,7 +59,7 @@ def of_hits(hits: Sequence[Hit], ids: Sequence[str]) -> dict[str, float]:
 
     Args:
         hits: What :meth:`nearsort.Reranker.rerank` returned, best first.
-        ids: The ids of the documents that it was given. An id that comes again keeps its best place.
+        ids: The ids of the documents that it was given. A repeated id keeps its best place.
 
     A document without a score gets 1 less than the one before it.
     """

@@ -120,7 +120,7 @@ fn a_flipped_bit_in_a_jobs_folder_is_noticed_or_harmless() {
     let of_job = folder.path("o.jsonl.job");
     let saved = contents(&of_job);
     let resumed = with(&args, &[]);
-    assert!(resumed.err.contains("going on with an interrupted job: 13 queries"), "{}", resumed.err);
+    assert!(resumed.err.contains("resuming an interrupted job: 13 queries"), "{}", resumed.err);
     let expected = std::fs::read(folder.path("o.jsonl")).unwrap();
     assert!(expected == whole("o.jsonl", &[]));
     let mut noticed = 0;

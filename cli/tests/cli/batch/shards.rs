@@ -20,7 +20,7 @@ fn shards_together_are_the_whole() {
         run(&["merge", three, one, two, "--output", &merged]).quietly();
         assert!(std::fs::read(&merged).unwrap() == whole(name, &more), "{name}");
         let lists = run(&["merge", one, three, "--output", &merged]).error();
-        assert!(lists.contains("there is no output of shard 2/3"), "{lists}");
+        assert!(lists.contains("the output of shard 2/3 is missing"), "{lists}");
         let twice = run(&["merge", one, two, one, three, "--output", &merged]).error();
         assert!(twice.contains("are both shard 1/3"), "{twice}");
     }
@@ -50,7 +50,7 @@ fn shards_that_do_not_fit_together_are_refused() {
     };
     let (one, two) = (shard("1.trec", &["--shard", "1/2"]), shard("2.trec", &["--shard", "2/2", "--blend", "none"]));
     let merge = |two: &str| run(&["merge", &one, two, "--output", &folder.text("o.trec")]).error();
-    assert!(merge(&two).contains("are not of one job: --blend was"), "{}", merge(&two));
+    assert!(merge(&two).contains("belong to different jobs: --blend was"), "{}", merge(&two));
     let of_three = shard("3.trec", &["--shard", "2/3"]);
     assert!(merge(&of_three).contains("one is of 2 shards, the other of 3"));
     let two = shard("2.trec", &["--shard", "2/2"]);
@@ -61,7 +61,7 @@ fn shards_that_do_not_fit_together_are_refused() {
     let input = run(&["merge", &one, "--output", &one]).error();
     assert!(input.contains("it is the input"), "{input}");
     let args = job(&folder.path("o.trec"));
-    assert!(with(&args, &["--shard", "3/2"]).error().contains("'3/2' is no shard"));
+    assert!(with(&args, &["--shard", "3/2"]).error().contains("'3/2' is not a shard"));
     assert!(with(&args[..args.len() - 2], &["--shard", "1/2"]).error().contains("--shard needs --output"));
 }
 
@@ -78,12 +78,12 @@ fn notes_of_shards_that_cannot_be_are_refused_at_once() {
     };
     for of in ["1099511627776", "18446744073709551615"] {
         let error = merged("1", of);
-        assert!(error.contains(&format!("no output of shard 2/{of}, 3/{of}")), "{error}");
-        assert!(error.contains("more; run it") && error.len() < 600, "{error}");
+        assert!(error.contains(&format!("the output of shard 2/{of}, 3/{of}")), "{error}");
+        assert!(error.contains("more is missing; run it") && error.len() < 600, "{error}");
     }
     for (index, of) in [("0", "0"), ("1", "0"), ("0", "2"), ("3", "2")] {
         let error = merged(index, of);
-        assert!(error.contains("no note of a shard") && error.contains("from 1/n to n/n"), "{error}");
+        assert!(error.contains("not the note of a shard") && error.contains("from 1/n to n/n"), "{error}");
     }
     assert!(!folder.path("o.trec").exists());
 }
