@@ -10,7 +10,7 @@ use super::ModelRun;
 pub(crate) struct ModelDocument<'a> {
     /// The model's name.
     model: &'a str,
-    /// The model's revision, where it has one.
+    /// The model's revision; null if it has none.
     revision: Option<&'a str>,
     /// The device, such as `cpu`.
     device: &'a str,

@@ -8,7 +8,7 @@ use serde::Serialize;
 pub(crate) struct JudgementsDocument<'a> {
     /// The source, such as a file's name.
     file: &'a str,
-    /// `people`, or `model`.
+    /// The judges: `people` or `model`.
     by: &'static str,
     /// Number of judged queries.
     queries: usize,

@@ -120,7 +120,10 @@ pub(super) unsafe fn activated<S: Simd, const G: usize>(activation: Activation, 
 /// # Safety
 /// As there.
 #[inline(always)]
-pub(super) unsafe fn activated_before_rounding<S: Simd, const G: usize>(activation: Activation, x: [S::F; G]) -> [S::F; G] {
+pub(super) unsafe fn activated_before_rounding<S: Simd, const G: usize>(
+    activation: Activation,
+    x: [S::F; G],
+) -> [S::F; G] {
     // SAFETY: the caller's promise.
     unsafe {
         match activation {

@@ -23,26 +23,24 @@
 //! 4,608 bytes apart. Each token would be on another page, and all of them in eight of the 64 sets
 //! of an L1 cache. Therefore the layer in front writes each head's matrix separately.
 
+mod head;
 mod products;
 #[cfg(test)]
 mod tests;
 
-use std::ops::Range;
-
 use rayon::prelude::*;
 
+use self::head::{BLOCK_ROWS, Head};
 pub(super) use self::products::BF16_DIM;
 use self::products::{Bf16Products, F32Products, Products};
 use super::batch::{Batch, Heads};
-use super::disentangled::{Relative, RelativeHead};
+use super::disentangled::Relative;
 use super::scratch::{HeadScratch, Pool};
-use crate::kernels::{self, Bf16Rows, Kernels, SharedRows, Tiles, padded_len};
+use crate::kernels::{self, Bf16Rows, SharedRows, Tiles, padded_len};
 
 /// Size in bytes of a head's scores in flight: half an L1 cache, so that scores and keys stay in
 /// it.
 const SCORE_BYTES: usize = 24 << 10;
-/// The range of the number of rows in a block; both are multiples of every tile's rows.
-const BLOCK_ROWS: Range<usize> = 12..48;
 
 /// Computes attention for all sequences of a batch: `qkv` is [`Heads::matrices`] of `[tokens,
 /// head_dim]`, `context` `[tokens, width]`. `relative` are the terms of distances, if the model has
@@ -72,8 +70,8 @@ pub(super) fn attend(
             let head = Head { kernels: batch.kernels, heads, queries, keys, values, relative };
             let context = shared.from(edges[0] * heads.width() + index * heads.dim);
             match bf16 {
-                Some(rows) => head.attend(&Bf16Products(rows), context, scratch),
-                None => head.attend(&F32Products, context, scratch),
+                Some(rows) => attend_head(&head, &Bf16Products(rows), context, scratch),
+                None => attend_head(&head, &F32Products, context, scratch),
             }
         }
     };
@@ -120,75 +118,26 @@ pub(super) fn attend_in_tiles(
     }
 }
 
-/// One head of one sequence that has keys: matrices of queries `[tokens, head_dim]`, of keys and
-/// values `[attended, head_dim]`.
-struct Head<'a> {
-    kernels: &'a Kernels,
-    heads: &'a Heads,
-    queries: &'a [f32],
-    keys: &'a [f32],
-    values: &'a [f32],
-    relative: Option<RelativeHead<'a>>,
-}
-
-impl Head<'_> {
-    /// Returns the number of tokens that are attended to.
-    fn attended(&self) -> usize {
-        self.keys.len() / self.heads.dim
+/// Writes the head's columns of the sequence's rows, which begin at `context`.
+fn attend_head(head: &Head<'_>, products: &impl Products, context: SharedRows<f32>, scratch: &mut HeadScratch) {
+    let tokens = head.seeing();
+    products.pack(head, scratch);
+    if let Some(relative) = head.relative {
+        relative.read_keys(head.keys, tokens, &mut scratch.relative);
     }
-
-    /// Returns the number of tokens that attend to a key: all, unless the keys end more than a
-    /// window before the tokens do.
-    fn seeing(&self) -> usize {
-        let (before, _) = self.heads.reach();
-        (self.queries.len() / self.heads.dim).min(self.attended() + before)
-    }
-
-    /// Writes the head's columns of the sequence's rows, which begin at `context`.
-    fn attend(&self, products: &impl Products, context: SharedRows<f32>, scratch: &mut HeadScratch) {
-        let tokens = self.seeing();
-        products.pack(self, scratch);
-        if let Some(relative) = self.relative {
-            relative.read_keys(self.keys, tokens, &mut scratch.relative);
+    let block = (SCORE_BYTES / (4 * padded_len(head.attended()))).clamp(BLOCK_ROWS.start, BLOCK_ROWS.end);
+    for first in (0..tokens).step_by(block) {
+        let rows = first..(first + block).min(tokens);
+        let seen = head.seen(&rows);
+        scratch.scores.at_least(rows.len() * seen.len());
+        products.scores(head, &rows, &seen, scratch);
+        let scores = &mut scratch.scores.as_mut_slice()[..rows.len() * seen.len()];
+        if let Some(relative) = head.relative {
+            let queries = &head.queries[first * head.heads.dim..];
+            let scores = (&mut *scores, seen.len());
+            relative.add((&rows, tokens), queries, head.attended(), scores, &mut scratch.relative);
         }
-        let block = (SCORE_BYTES / (4 * padded_len(self.attended()))).clamp(BLOCK_ROWS.start, BLOCK_ROWS.end);
-        for first in (0..tokens).step_by(block) {
-            let rows = first..(first + block).min(tokens);
-            let seen = self.seen(&rows);
-            scratch.scores.at_least(rows.len() * seen.len());
-            products.scores(self, &rows, &seen, scratch);
-            let scores = &mut scratch.scores.as_mut_slice()[..rows.len() * seen.len()];
-            if let Some(relative) = self.relative {
-                let queries = &self.queries[first * self.heads.dim..];
-                let scores = (&mut *scores, seen.len());
-                relative.add((&rows, tokens), queries, self.attended(), scores, &mut scratch.relative);
-            }
-            self.mask(&rows, &seen, scores);
-            products.context(self, rows.len(), &seen, context.from(first * self.heads.width()), scratch);
-        }
-    }
-
-    /// Returns the number of keys in a panel.
-    fn panel(&self) -> usize {
-        self.kernels.gemm_f32.nr()
-    }
-
-    /// Returns the keys that the rows of a block attend to, in whole panels. The last panel may
-    /// have padding behind the last token.
-    fn seen(&self, rows: &Range<usize>) -> Range<usize> {
-        let (before, after) = self.heads.reach();
-        let first = rows.start.saturating_sub(before) / self.panel() * self.panel();
-        first..(rows.end + after).next_multiple_of(self.panel()).min(padded_len(self.attended()))
-    }
-
-    /// Sets the scores of keys that a row does not attend to to -inf.
-    fn mask(&self, rows: &Range<usize>, seen: &Range<usize>, scores: &mut [f32]) {
-        let (attended, (before, after)) = (self.attended(), self.heads.reach());
-        for (token, scores) in rows.clone().zip(scores.chunks_exact_mut(seen.len())) {
-            let first = token.saturating_sub(before).saturating_sub(seen.start);
-            let end = (token + after + 1).min(attended) - seen.start;
-            scores[..first].fill(f32::NEG_INFINITY);
-            scores[end..].fill(f32::NEG_INFINITY);
-        }
+        head.mask(&rows, &seen, scores);
+        products.context(head, rows.len(), &seen, context.from(first * head.heads.width()), scratch);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{BLOCK_ROWS, Head};
+use super::head::{BLOCK_ROWS, Head};
 use crate::engine::scratch::HeadScratch;
 use crate::kernels::{Bf16Rows, Left, Output, OutputRows, Right, SharedRows, padded_len};
 

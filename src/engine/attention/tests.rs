@@ -1,7 +1,7 @@
 //! Tests of attention against plain loops, in all shapes.
 
 use super::*;
-use crate::kernels::Isa;
+use crate::kernels::{Isa, Kernels};
 
 /// Returns heads with keys and values of their own.
 fn heads(count: usize, dim: usize, window: Option<usize>) -> Heads {
