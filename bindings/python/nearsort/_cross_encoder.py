@@ -45,7 +45,7 @@ class CrossEncoder(Reranker):
         self.activation_fn = activation_fn
         super().__init__(model_name_or_path, device=device, revision=revision, **options)
         if self.kind != "cross-encode":
-            raise InvalidInput(f"{self.model_id} is no cross-encoder; use Reranker, which takes every kind of model")
+            raise InvalidInput(f"{self.model_id} is not a cross-encoder; use Reranker, which takes every kind of model")
 
     def predict(self, inputs: Any = None, *args: Any, **options: Any) -> Any:
         """As ``Reranker.predict``, with the activation of the class."""
