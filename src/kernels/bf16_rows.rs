@@ -10,6 +10,7 @@
 //! some 15 instructions each, 3,000 cycles at two a cycle; the other operations here less than
 //! 1,000.
 
+use super::elementwise::{Exponentials, Powers};
 use super::gemm::extent;
 use super::simd::{self, ROW_PAD, Simd, check_padded};
 use std::marker::PhantomData;
@@ -67,68 +68,22 @@ pub(super) unsafe fn round<R: Round>(x: *const f32, len: usize, out: *mut u16) {
     }
 }
 
-/// Scores, and the destination of their softmax.
-pub(super) struct Softmax {
-    pub(super) scores: *const f32,
-    /// Number of scores in a row.
-    pub(super) len: usize,
-    pub(super) weights: *mut u16,
-    pub(super) sums: *mut f32,
-}
+/// Powers of e that are rounded to bfloat16, within 8e-5 of themselves before.
+pub(super) struct Rounded<R>(PhantomData<R>);
 
-/// Writes `e^(score - max)` of `R` consecutive rows from `row` on, and the sum of each before
-/// rounding. Rows are computed in parallel, because in one row each step waits for the one before.
-///
-/// # Safety
-/// The instruction set is available, and the pointers are good for the rows, whose length is a
-/// multiple of `LANES`.
-#[inline(always)]
-unsafe fn softmax_side_by_side<R: Round, const N: usize>(job: &Softmax, row: usize) {
-    let (lanes, len) = (R::Simd::LANES, job.len);
-    // SAFETY: the caller's promise.
-    unsafe {
-        let (scores, weights) = (job.scores.add(row * len), job.weights.add(row * len));
-        let mut largest = [R::Simd::splat(f32::NEG_INFINITY); N];
-        for i in (0..len).step_by(lanes) {
-            for n in 0..N {
-                largest[n] = R::Simd::max(largest[n], R::Simd::load(scores.add(n * len + i)));
-            }
-        }
-        for n in 0..N {
-            largest[n] = R::Simd::splat(R::Simd::largest(largest[n]));
-        }
-        let mut sums = [R::Simd::splat(0.0); N];
-        for i in (0..len).step_by(lanes) {
-            for n in 0..N {
-                let x = R::Simd::sub(R::Simd::load(scores.add(n * len + i)), largest[n]);
-                let e = simd::exp2::<R::Simd>(R::Simd::mul(x, R::Simd::splat(std::f32::consts::LOG2_E)));
-                sums[n] = R::Simd::add(sums[n], e);
-                R::store(weights.add(n * len + i), e);
-            }
-        }
-        for n in 0..N {
-            *job.sums.add(row + n) = R::Simd::sum(sums[n]);
-        }
+// SAFETY: only calls the methods of the vectors and of the rounding, under the same contract.
+unsafe impl<R: Round> Powers for Rounded<R> {
+    type Simd = R::Simd;
+    type Number = u16;
+    #[inline(always)]
+    unsafe fn exp(x: <R::Simd as Simd>::F) -> <R::Simd as Simd>::F {
+        // SAFETY: the caller's promise.
+        unsafe { simd::exp2::<R::Simd>(R::Simd::mul(x, R::Simd::splat(std::f32::consts::LOG2_E))) }
     }
-}
-
-/// Does [`softmax_side_by_side`] for any number of rows.
-///
-/// # Safety
-/// As there, for `rows` rows. Scores that do not count are -inf.
-#[inline(always)]
-pub(super) unsafe fn softmax<R: Round>(job: &Softmax, rows: usize) {
-    let mut row = 0;
-    // SAFETY: the caller's promise.
-    unsafe {
-        while row + 4 <= rows {
-            softmax_side_by_side::<R, 4>(job, row);
-            row += 4;
-        }
-        while row < rows {
-            softmax_side_by_side::<R, 1>(job, row);
-            row += 1;
-        }
+    #[inline(always)]
+    unsafe fn store(at: *mut u16, x: <R::Simd as Simd>::F) {
+        // SAFETY: the caller's promise.
+        unsafe { R::store(at, x) }
     }
 }
 
@@ -154,7 +109,7 @@ pub(super) unsafe fn interleave<S: Simd>(a: *const u16, b: *const u16, len: usiz
 #[derive(Debug, Clone, Copy)]
 pub struct Bf16Rows {
     pub(super) round: unsafe fn(*const f32, usize, *mut u16),
-    pub(super) softmax: unsafe fn(&Softmax, usize),
+    pub(super) softmax: unsafe fn(&Exponentials<u16>, usize),
     pub(super) interleave: unsafe fn(*const u16, *const u16, usize, *mut u16),
 }
 
@@ -182,7 +137,8 @@ impl Bf16Rows {
         check_padded(len);
         assert_eq!(scores.len(), len * sums.len(), "the rows must have one length");
         assert_eq!(scores.len(), weights.len(), "there must be a weight for each score");
-        let job = Softmax { scores: scores.as_ptr(), len, weights: weights.as_mut_ptr(), sums: sums.as_mut_ptr() };
+        let powers = weights.as_mut_ptr();
+        let job = Exponentials { scores: scores.as_ptr(), len, powers, sums: sums.as_mut_ptr() };
         // SAFETY: the slices are good for `sums.len()` rows and sums, and the kernel is one that
         // this processor can run.
         unsafe { (self.softmax)(&job, sums.len()) }

@@ -12,6 +12,7 @@ use super::gemm::extent;
 use super::gemm::products::Code;
 use super::norms::{Norm, RmsNorm};
 use super::simd::{self, ROW_PAD, Simd, check_padded};
+use std::marker::PhantomData;
 
 /// Applies `activation` to `len` elements, a multiple of `LANES`.
 ///
@@ -42,36 +43,80 @@ pub(super) unsafe fn multiply<S: Simd>(a: *const f32, b: *const f32, len: usize,
     }
 }
 
-/// Replaces `R` consecutive rows by `e^(x - max)` and writes the sum of each: softmaxes that are
-/// not yet divided by it. Rows are computed in parallel, because in one row each step waits for the
-/// one before.
+/// Powers of e in one type of numbers.
 ///
 /// # Safety
-/// The instruction set is available, `x` is good for `R` rows of `len` elements, a multiple of
-/// `LANES`, and `sums` for `R`.
+/// As [`Simd`].
+pub(super) unsafe trait Powers {
+    type Simd: Simd;
+    /// The type of the powers in memory.
+    type Number;
+    /// Computes `e^x` for `x <= 0`.
+    unsafe fn exp(x: <Self::Simd as Simd>::F) -> <Self::Simd as Simd>::F;
+    /// Writes `LANES` powers.
+    unsafe fn store(at: *mut Self::Number, x: <Self::Simd as Simd>::F);
+}
+
+/// Powers of f32, within 2 ULP.
+pub(super) struct InF32<S>(PhantomData<S>);
+
+// SAFETY: only calls the vectors' own methods, under the same contract.
+unsafe impl<S: Simd> Powers for InF32<S> {
+    type Simd = S;
+    type Number = f32;
+    #[inline(always)]
+    unsafe fn exp(x: S::F) -> S::F {
+        // SAFETY: the caller's promise.
+        unsafe { simd::exp::<S>(x) }
+    }
+    #[inline(always)]
+    unsafe fn store(at: *mut f32, x: S::F) {
+        // SAFETY: the caller's promise.
+        unsafe { S::store(at, x) }
+    }
+}
+
+/// Rows of `len` scores, and the destination of their powers, which may be the same memory.
+pub(super) struct Exponentials<T> {
+    pub(super) scores: *const f32,
+    pub(super) len: usize,
+    pub(super) powers: *mut T,
+    pub(super) sums: *mut f32,
+}
+
+/// Writes `e^(score - max)` of `R` consecutive rows from `row` on and the sum of each: softmaxes
+/// that are not yet divided by it. Sums are of the powers before they are rounded to
+/// [`Powers::Number`]. Rows are computed in parallel, because in one row each step waits for the one
+/// before.
+///
+/// # Safety
+/// The instruction set is available, and the pointers are good for the rows, whose length is a
+/// multiple of `LANES`.
 #[inline(always)]
-unsafe fn exp_side_by_side<S: Simd, const R: usize>(x: *mut f32, len: usize, sums: *mut f32) {
+unsafe fn exp_side_by_side<P: Powers, const R: usize>(job: &Exponentials<P::Number>, row: usize) {
+    let len = job.len;
     // SAFETY: the caller's promise.
     unsafe {
-        let mut largest = [S::splat(f32::NEG_INFINITY); R];
-        for i in (0..len).step_by(S::LANES) {
+        let (scores, powers) = (job.scores.add(row * len), job.powers.add(row * len));
+        let mut largest = [P::Simd::splat(f32::NEG_INFINITY); R];
+        for i in (0..len).step_by(P::Simd::LANES) {
             for r in 0..R {
-                largest[r] = S::max(largest[r], S::load(x.add(r * len + i)));
+                largest[r] = P::Simd::max(largest[r], P::Simd::load(scores.add(r * len + i)));
             }
         }
         for r in 0..R {
-            largest[r] = S::splat(S::largest(largest[r]));
+            largest[r] = P::Simd::splat(P::Simd::largest(largest[r]));
         }
-        let mut sum = [S::splat(0.0); R];
-        for i in (0..len).step_by(S::LANES) {
+        let mut sum = [P::Simd::splat(0.0); R];
+        for i in (0..len).step_by(P::Simd::LANES) {
             for r in 0..R {
-                let e = simd::exp::<S>(S::sub(S::load(x.add(r * len + i)), largest[r]));
-                S::store(x.add(r * len + i), e);
-                sum[r] = S::add(sum[r], e);
+                let e = P::exp(P::Simd::sub(P::Simd::load(scores.add(r * len + i)), largest[r]));
+                P::store(powers.add(r * len + i), e);
+                sum[r] = P::Simd::add(sum[r], e);
             }
         }
         for r in 0..R {
-            *sums.add(r) = S::sum(sum[r]);
+            *job.sums.add(row + r) = P::Simd::sum(sum[r]);
         }
     }
 }
@@ -79,18 +124,18 @@ unsafe fn exp_side_by_side<S: Simd, const R: usize>(x: *mut f32, len: usize, sum
 /// Does [`exp_side_by_side`] for any number of rows.
 ///
 /// # Safety
-/// As there, for `rows` rows. Elements that do not count are -inf.
+/// As there, for `rows` rows. Scores that do not count are -inf.
 #[inline(always)]
-pub(super) unsafe fn exp_rows<S: Simd>(x: *mut f32, rows: usize, len: usize, sums: *mut f32) {
+pub(super) unsafe fn exp_rows<P: Powers>(job: &Exponentials<P::Number>, rows: usize) {
     let mut row = 0;
     // SAFETY: the caller's promise.
     unsafe {
         while row + 4 <= rows {
-            exp_side_by_side::<S, 4>(x.add(row * len), len, sums.add(row));
+            exp_side_by_side::<P, 4>(job, row);
             row += 4;
         }
         while row < rows {
-            exp_side_by_side::<S, 1>(x.add(row * len), len, sums.add(row));
+            exp_side_by_side::<P, 1>(job, row);
             row += 1;
         }
     }
@@ -214,21 +259,6 @@ impl<S: Simd> Range<S> {
     }
 }
 
-/// Rounds a row to bfloat16.
-///
-/// # Safety
-/// The instruction set is available; the pointers are good for `len` elements, a multiple of
-/// `LANES`.
-#[inline(always)]
-pub(super) unsafe fn to_bf16<S: Simd>(x: *const f32, len: usize, out: *mut u16) {
-    let mut i = 0;
-    while i < len {
-        // SAFETY: the caller's promise.
-        unsafe { S::store_low_u16(out.add(i), simd::round_bf16::<S>(S::load(x.add(i)))) }
-        i += S::LANES;
-    }
-}
-
 /// The two matrices of a transposition; strides in elements.
 pub(super) struct Transposition {
     pub(super) rows: *const f32,
@@ -275,7 +305,7 @@ pub struct Elementwise {
     pub(super) multiply: unsafe fn(*const f32, *const f32, usize, *mut f32),
     pub(super) layer_norm: unsafe fn(*mut f32, &Norm),
     pub(super) rms_norm: unsafe fn(*mut f32, &RmsNorm),
-    pub(super) exp_rows: unsafe fn(*mut f32, usize, usize, *mut f32),
+    pub(super) exp_rows: unsafe fn(&Exponentials<f32>, usize),
     pub(super) to_bf16: unsafe fn(*const f32, usize, *mut u16),
     pub(super) transpose: unsafe fn(&Transposition),
 }
@@ -343,9 +373,11 @@ impl Elementwise {
         let len = rows.len() / sums.len();
         check_padded(len);
         assert_eq!(rows.len(), len * sums.len(), "the rows must have one length");
+        let powers = rows.as_mut_ptr();
+        let job = Exponentials { scores: powers, len, powers, sums: sums.as_mut_ptr() };
         // SAFETY: the slices are good for `sums.len()` rows and sums, and the kernel is one that
         // this processor can run.
-        unsafe { (self.exp_rows)(rows.as_mut_ptr(), sums.len(), len, sums.as_mut_ptr()) }
+        unsafe { (self.exp_rows)(&job, sums.len()) }
     }
 
     /// Rounds to bfloat16, halves to even.

@@ -1,8 +1,8 @@
 //! The tables of kernels. This is the only place where generic code gets `#[target_feature]`.
 
 use super::activation::Activation;
-use super::bf16_rows::{self, Bf16Rows, Softmax};
-use super::elementwise::{self, Elementwise, ToCodes, Transposition};
+use super::bf16_rows::{self, Bf16Rows};
+use super::elementwise::{self, Elementwise, Exponentials, ToCodes, Transposition};
 use super::gemm::products::{self, Code};
 use super::gemm::{self, Gemm, GemmI8, Job, Product};
 use super::norms::{self, Norm, RmsNorm};
@@ -149,14 +149,14 @@ macro_rules! elementwise {
             unsafe { norms::rms_norm::<$simd>(x, norm) }
         }
         $(#[target_feature(enable = $feature)])?
-        unsafe fn exp_rows(x: *mut f32, rows: usize, len: usize, sums: *mut f32) {
+        unsafe fn exp_rows(job: &Exponentials<f32>, rows: usize) {
             // SAFETY: the caller's promise.
-            unsafe { elementwise::exp_rows::<$simd>(x, rows, len, sums) }
+            unsafe { elementwise::exp_rows::<elementwise::InF32<$simd>>(job, rows) }
         }
         $(#[target_feature(enable = $feature)])?
         unsafe fn to_bf16(x: *const f32, len: usize, out: *mut u16) {
             // SAFETY: the caller's promise.
-            unsafe { elementwise::to_bf16::<$simd>(x, len, out) }
+            unsafe { bf16_rows::round::<bf16_rows::ByIntegers<$simd>>(x, len, out) }
         }
         $(#[target_feature(enable = $feature)])?
         unsafe fn transpose(job: &Transposition) {
@@ -176,9 +176,9 @@ macro_rules! bf16_rows {
             unsafe { bf16_rows::round::<$round>(x, len, out) }
         }
         $(#[target_feature(enable = $feature)])?
-        unsafe fn softmax(job: &Softmax, rows: usize) {
+        unsafe fn softmax(job: &Exponentials<u16>, rows: usize) {
             // SAFETY: the caller's promise.
-            unsafe { bf16_rows::softmax::<$round>(job, rows) }
+            unsafe { elementwise::exp_rows::<bf16_rows::Rounded<$round>>(job, rows) }
         }
         $(#[target_feature(enable = $feature)])?
         unsafe fn interleave(a: *const u16, b: *const u16, len: usize, out: *mut u16) {

@@ -129,9 +129,8 @@ fn attend_head(head: &Head<'_>, products: &impl Products, context: SharedRows<f3
     for first in (0..tokens).step_by(block) {
         let rows = first..(first + block).min(tokens);
         let seen = head.seen(&rows);
-        scratch.scores.at_least(rows.len() * seen.len());
         products.scores(head, &rows, &seen, scratch);
-        let scores = &mut scratch.scores.as_mut_slice()[..rows.len() * seen.len()];
+        let scores = scratch.scores.at_least(rows.len() * seen.len());
         if let Some(relative) = head.relative {
             let queries = &head.queries[first * head.heads.dim..];
             let scores = (&mut *scores, seen.len());

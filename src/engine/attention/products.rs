@@ -3,8 +3,9 @@
 use std::ops::Range;
 
 use super::head::{BLOCK_ROWS, Head};
+use crate::engine::aligned::Aligned;
 use crate::engine::scratch::HeadScratch;
-use crate::kernels::{Bf16Rows, Left, Output, OutputRows, Right, SharedRows, padded_len};
+use crate::kernels::{Bf16Rows, Gemm, Left, Output, OutputRows, Right, SharedRows, padded_len};
 
 /// The products of one head of one sequence, in one type of numbers.
 pub(super) trait Products {
@@ -43,10 +44,7 @@ impl Products for F32Products {
     fn scores(&self, head: &Head<'_>, rows: &Range<usize>, seen: &Range<usize>, scratch: &mut HeadScratch) {
         let dim = head.heads.dim;
         let queries = Left { rows: &head.queries[rows.start * dim..], stride: dim, m: rows.len() };
-        let keys = Right::Packed(&scratch.keys.as_slice()[seen.start * dim..]);
-        let scores = scratch.scores.at_least(rows.len() * seen.len());
-        let out = Output::plain(OutputRows::Whole(scores), seen.len(), 0..seen.len());
-        head.kernels.gemm_f32.multiply(queries, keys, dim, out);
+        multiply_keys(&head.kernels.gemm_f32, queries, scratch.keys.as_slice(), seen, &mut scratch.scores);
     }
 
     fn context(
@@ -99,10 +97,7 @@ impl Products for Bf16Products<'_> {
         let rounded = halves.rows.at_least(rows.len() * dim);
         self.0.round(&head.queries[rows.start * dim..rows.end * dim], rounded);
         let queries = Left { rows: rounded, stride: dim, m: rows.len() };
-        let keys = Right::Packed(&halves.keys.as_slice()[seen.start * dim..]);
-        let scores = scratch.scores.at_least(rows.len() * seen.len());
-        let out = Output::plain(OutputRows::Whole(scores), seen.len(), 0..seen.len());
-        head.kernels.gemm_bf16.multiply(queries, keys, dim, out);
+        multiply_keys(&head.kernels.gemm_bf16, queries, halves.keys.as_slice(), seen, &mut scratch.scores);
     }
 
     fn context(
@@ -129,6 +124,20 @@ impl Products for Bf16Products<'_> {
             head.kernels.gemm_bf16.multiply(weights, values, seen.len(), out);
         }
     }
+}
+
+/// Multiplies a block of queries by the keys `seen`, of all keys in panels.
+fn multiply_keys<T: Copy>(
+    gemm: &Gemm<T>,
+    queries: Left<'_, T>,
+    keys: &[T],
+    seen: &Range<usize>,
+    scores: &mut Aligned<f32>,
+) {
+    let dim = queries.stride;
+    let scores = scores.at_least(queries.m * seen.len());
+    let out = Output::plain(OutputRows::Whole(scores), seen.len(), 0..seen.len());
+    gemm.multiply(queries, Right::Packed(&keys[seen.start * dim..]), dim, out);
 }
 
 /// Returns the number of a value's numbers in a panel.
