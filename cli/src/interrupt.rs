@@ -12,15 +12,17 @@ static CLEANUPS: Mutex<Vec<Cleanup>> = Mutex::new(Vec::new());
 const INTERRUPTED: i32 = 130;
 
 /// Ends the process on SIGINT, SIGTERM and SIGHUP, after running the cleanups of [`on_interrupt`].
+/// A signal that the parent process has ignored, as nohup ignores SIGHUP, stays ignored.
 pub fn leave_quietly() {
     keep_file_size_limit_an_error();
-    // This fails if one of the signals is ignored, as under nohup. Then the parent process wants it
-    // left alone.
-    let _ = ctrlc::try_set_handler(|| {
+    let ignored = ignored_signals();
+    // Without a handler a signal still ends the process; it only leaves its unfinished files.
+    let _ = ctrlc::set_handler(|| {
         let cleanups = std::mem::take(&mut *CLEANUPS.lock().unwrap_or_else(|poisoned| poisoned.into_inner()));
         cleanups.into_iter().rev().for_each(|cleanup| cleanup());
         std::process::exit(INTERRUPTED);
     });
+    ignore(&ignored);
 }
 
 /// Runs `cleanup` if the user interrupts.
@@ -39,9 +41,38 @@ pub fn remove_on_interrupt(unfinished: &Path) {
 /// signal is ignored, the write returns an error, as for a full disk.
 #[cfg(unix)]
 fn keep_file_size_limit_an_error() {
-    // SAFETY: ignoring a signal runs no code of ours in a handler.
-    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
+    ignore(&[libc::SIGXFSZ]);
+}
+
+#[cfg(unix)]
+fn ignore(signals: &[libc::c_int]) {
+    for &signal in signals {
+        // SAFETY: ignoring a signal runs no code of ours in a handler.
+        unsafe { libc::signal(signal, libc::SIG_IGN) };
+    }
+}
+
+/// Returns the signals of the handler that the parent process has ignored.
+#[cfg(unix)]
+fn ignored_signals() -> Vec<libc::c_int> {
+    let is_ignored = |signal: &libc::c_int| {
+        // SAFETY: all zeros is a valid `sigaction`, which the call replaces. A null new action
+        // changes nothing.
+        unsafe {
+            let mut old: libc::sigaction = std::mem::zeroed();
+            libc::sigaction(*signal, std::ptr::null(), &mut old) == 0 && old.sa_sigaction == libc::SIG_IGN
+        }
+    };
+    [libc::SIGINT, libc::SIGTERM, libc::SIGHUP].into_iter().filter(is_ignored).collect()
 }
 
 #[cfg(not(unix))]
 fn keep_file_size_limit_an_error() {}
+
+#[cfg(not(unix))]
+fn ignore(_: &[i32]) {}
+
+#[cfg(not(unix))]
+fn ignored_signals() -> Vec<i32> {
+    Vec::new()
+}

@@ -4,6 +4,7 @@ mod folders;
 mod shards;
 
 use std::fs::File;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -217,12 +218,29 @@ fn progress_is_lines_of_json_for_programs() {
 #[cfg(unix)]
 #[test]
 fn an_interrupted_job_says_that_it_goes_on() {
+    stop_a_job(libc::SIGINT, libc::SIG_DFL);
+}
+
+#[test]
+fn a_job_under_nohup_that_is_killed_says_that_it_goes_on() {
+    stop_a_job(libc::SIGTERM, libc::SIG_IGN);
+}
+
+/// Stops a job by a signal after its first answers. `hangup` is the disposition of SIGHUP that the
+/// job inherits.
+fn stop_a_job(signal: libc::c_int, hangup: libc::sighandler_t) {
     // Whether a signal comes in time is up to the machine; each attempt begins anew.
     for _ in 0..20 {
         let folder = Folder::new();
         let args = job(&folder.path("o.trec"));
-        let args: Vec<&str> = args.iter().map(String::as_str).collect();
-        let mut child = command(&args).spawn().unwrap();
+        let mut command = command(&args.iter().map(String::as_str).collect::<Vec<_>>());
+        let prepare = move || {
+            // SAFETY: `signal` may be called between fork and exec, and no handler of ours runs.
+            unsafe { (libc::signal(libc::SIGHUP, hangup), libc::signal(libc::SIGINT, libc::SIG_DFL)) };
+            Ok(())
+        };
+        // SAFETY: the closure only calls `signal`.
+        let mut child = unsafe { command.pre_exec(prepare) }.spawn().unwrap();
         let journal = folder.path("o.trec.job").join("journal");
         let has_done_something = || journal.metadata().is_ok_and(|journal| journal.len() > 1000);
         while !has_done_something() && child.try_wait().unwrap().is_none() {
@@ -230,7 +248,7 @@ fn an_interrupted_job_says_that_it_goes_on() {
         }
         // SAFETY: the child may have ended, but it was not reaped before `wait`, so its id is still
         // its own.
-        unsafe { libc::kill(child.id() as i32, libc::SIGINT) };
+        unsafe { libc::kill(child.id() as i32, signal) };
         let ran = child.wait_with_output().unwrap();
         if folder.path("o.trec").exists() {
             continue;
