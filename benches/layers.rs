@@ -14,7 +14,7 @@ mod peak;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use nearsort::engine::{NativeBackend, Operation, Profile, RaggedBatch, WeightsFile};
+use nearsort::engine::{NativeBackend, Operation, PassTimes, RaggedBatch, WeightsFile};
 use nearsort::kernels::{Isa, Kernels};
 use nearsort::{ModelSpec, ModelStore, Precision, StoreOptions};
 
@@ -86,18 +86,18 @@ fn batch(length: usize) -> RaggedBatch {
     RaggedBatch::of(ids.iter().map(Vec::as_slice))
 }
 
-fn best_of(engine: &NativeBackend, batch: &RaggedBatch) -> Profile {
+fn best_of(engine: &NativeBackend, batch: &RaggedBatch) -> PassTimes {
     let started = Instant::now();
     let passes = (0..).take_while(|pass| *pass < PASSES || started.elapsed() < SPREAD);
     let profiles = passes.map(|_| engine.profile(batch).unwrap_or_else(|error| panic!("{error}")));
     profiles.min_by_key(total).expect("there are passes")
 }
 
-fn total(profile: &Profile) -> Duration {
+fn total(profile: &PassTimes) -> Duration {
     Operation::ALL.iter().map(|operation| profile.total(*operation)).sum()
 }
 
-fn table(profile: &Profile, seconds: f64, peak: Option<f64>) {
+fn table(profile: &PassTimes, seconds: f64, peak: Option<f64>) {
     for operation in Operation::ALL {
         let time = profile.total(operation).as_secs_f64();
         if time == 0.0 {
@@ -117,7 +117,7 @@ fn table(profile: &Profile, seconds: f64, peak: Option<f64>) {
     }
 }
 
-fn by_layer(profile: &Profile) {
+fn by_layer(profile: &PassTimes) {
     print!("  ms by layer       ");
     (0..profile.layers.len()).for_each(|layer| print!("{layer:8}"));
     println!();

@@ -25,7 +25,7 @@ const LEVELS: usize = 3;
 
 /// The properties of a piece of a secret.
 #[derive(Debug, Clone, Copy, Default)]
-struct Piece {
+struct SecretPiece {
     /// False for a mere word: `required` in the key `none-required` reveals nothing.
     tells: bool,
     /// True if it ends a secret.
@@ -35,7 +35,7 @@ struct Piece {
 /// Hides secrets in texts.
 #[derive(Clone, Default)]
 pub(crate) struct Scrubber {
-    pieces: HashMap<[u8; WINDOW], Piece>,
+    pieces: HashMap<[u8; WINDOW], SecretPiece>,
     /// For each two bytes, true if a piece begins with them; empty without pieces. It makes the
     /// search fast for answers of 100 MB.
     beginnings: Vec<bool>,
@@ -153,7 +153,7 @@ impl Scrubber {
 
     /// Returns the end of a run of pieces, whether any of them reveals a secret, and whether the
     /// last one ends a secret.
-    fn run_from(&self, bytes: &[u8], start: usize) -> Option<(usize, Piece)> {
+    fn run_from(&self, bytes: &[u8], start: usize) -> Option<(usize, SecretPiece)> {
         let piece = |at: usize| {
             let window: &[u8; WINDOW] = bytes.get(at..at + WINDOW)?.try_into().ok()?;
             self.beginnings.get(beginning(window)).filter(|is_one| **is_one)?;
@@ -162,7 +162,7 @@ impl Scrubber {
         let mut run = *piece(start)?;
         let mut end = start + WINDOW;
         while let Some(next) = piece(end + 1 - WINDOW) {
-            run = Piece { tells: run.tells || next.tells, is_last: next.is_last };
+            run = SecretPiece { tells: run.tells || next.tells, is_last: next.is_last };
             end += 1;
         }
         Some((end, run))

@@ -5,7 +5,7 @@ mod graph;
 mod source;
 mod tokens;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use graph::{Circle, Graph};
@@ -172,4 +172,47 @@ fn only_options_read_the_environment_and_nobody_in_the_library_prints() {
             assert!(!reads || options, "{shown}:{number} reads the environment");
         }
     }
+}
+
+/// The markers of an element's type, which every instruction set of the dot products has.
+const OF_EACH_INSTRUCTION_SET: [&str; 4] = ["Bf16", "F16", "F32", "I8"];
+
+/// Returns the name of the type that a line declares. Associated types, which are indented, are none.
+fn declared_type(line: &str) -> Option<&str> {
+    let code = line.trim_start();
+    let code = match code.strip_prefix("pub") {
+        Some(rest) if rest.starts_with('(') => rest.split_once(") ")?.1,
+        Some(rest) => rest.trim_start(),
+        None => code,
+    };
+    let (kind, rest) = code.strip_prefix("unsafe ").unwrap_or(code).split_once(' ')?;
+    let is_type = ["struct", "enum", "trait", "union"].contains(&kind) || kind == "type" && !line.starts_with(' ');
+    let name = rest.split(|c: char| !c.is_alphanumeric() && c != '_').next()?;
+    (is_type && name.starts_with(char::is_uppercase)).then_some(name)
+}
+
+#[test]
+fn a_crate_has_one_type_of_a_name() {
+    // A module that stands for one that was compiled out has the same types.
+    let is_twin = |file: &str| file.ends_with("_off.rs") || file.ends_with("/stub.rs");
+    let is_test = |file: &str| file.contains("/tests/") || file.ends_with("tests.rs");
+    let mut names = 0;
+    for folder in ["src", "cli/src", "server/src", "report/src", "bindings/python/src"] {
+        let mut files: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for path in sources(&root().join(folder)) {
+            let file = path.strip_prefix(root()).unwrap().to_string_lossy().into_owned();
+            if is_twin(&file) || is_test(&file) {
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+            for name in code.lines().filter_map(declared_type).filter(|name| !OF_EACH_INSTRUCTION_SET.contains(name)) {
+                files.entry(name.into()).or_default().insert(file.clone());
+            }
+        }
+        names += files.len();
+        let twice: Vec<_> = files.iter().filter(|(_, files)| files.len() > 1).collect();
+        assert!(twice.is_empty(), "give each type a name of its own: {twice:#?}");
+    }
+    assert!(names > 900, "only {names} types were found: the reader of this test is broken");
 }

@@ -290,7 +290,7 @@ fn options_without_a_meaning_are_refused_with_the_way_out() {
     let stages = ["cosine:1".parse::<StageSpec>().unwrap()];
     let error = Reranker::load_stages(&stages, &tiny_path(encoder), model(), RankOptions::by(Scoring::Cosine));
     let error = error.err().unwrap().to_string();
-    assert!(error.contains("scoring has no effect with"), "{error}");
+    assert!(error.contains("scoring cannot be combined with `stages=`"), "{error}");
     let error = Model::load_local_encoder(&tiny_path(cross), model()).err().unwrap().to_string();
     assert!(error.contains("is a cross-encoder") && error.contains("use it in a `Reranker`"), "{error}");
     let cut = rank().long_text(LongText::Truncate);

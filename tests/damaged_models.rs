@@ -379,7 +379,8 @@ fn fewer_layers_than_the_weights_hold_are_noted() {
     let store = ModelStore::new(StoreOptions::from_env().unwrap());
     let files = store.get(&ModelSpec::Folder(model.path())).unwrap();
     let encoder = LocalEncoder::load(files, LocalEncoderOptions::default()).unwrap();
-    let found = |finding: &nearsort::encoder::Finding| finding.message.contains("says 1 layers; the weights hold 2");
+    let found =
+        |finding: &nearsort::encoder::ModelFinding| finding.message.contains("says 1 layers; the weights hold 2");
     assert!(encoder.contract().findings.iter().any(found), "{:?}", encoder.contract().findings);
 }
 

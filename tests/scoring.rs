@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use nearsort::scorer::Parts;
+use nearsort::scorer::ScoreParts;
 use nearsort::{
     Blend, Call, CandidateList, DEFAULT_MODEL, Encoder, LongText, Model, ModelOptions, Normalize, Precision,
     RankOptions, Reranker, Role, ScoreKind, ScoredList, Scoring, TokenEncoder,
@@ -68,7 +68,7 @@ fn cosine_and_maxsim_are_the_references_and_hybrid_is_their_mean() {
         let both = score(&hybrid);
         assert_eq!(both.pairs[0].score, Scoring::Hybrid.combine(c, m), "{what}");
         assert!((both.pairs[0].score - (0.4 * c + 0.6 * m)).abs() < 1e-6, "{what}");
-        assert_eq!(both.pairs[0].parts, Some(Parts { cosine: c, maxsim: m }), "{what}");
+        assert_eq!(both.pairs[0].parts, Some(ScoreParts { cosine: c, maxsim: m }), "{what}");
     }
 }
 
@@ -189,7 +189,7 @@ fn explanations_name_the_words_that_met() {
         explanation.matches.iter().map(|m| (&query[m.query.clone()], &candidate[m.candidate.clone()])).collect();
     assert_eq!((met["Eiffel"], met["Tower"], met["height"]), ("Eiffel", "tower", "tall"));
     let scored = reranker.score(query, &[candidate]).unwrap();
-    let Parts { cosine, maxsim } = scored.pairs[0].parts.unwrap();
+    let ScoreParts { cosine, maxsim } = scored.pairs[0].parts.unwrap();
     assert_eq!(explanation.parts, [(ScoreKind::Cosine, cosine), (ScoreKind::MaxSim, maxsim)]);
     let alike = explanation.matches.iter().all(|m| (-1.0..=1.0).contains(&m.similarity));
     assert!(alike && explanation.matches.len() == 3);

@@ -83,14 +83,18 @@ def memory(url: str, pid: int, passage, chance) -> dict:
 
 
 def hang_up(url: str, pid: int, body: bytes) -> dict:
-    """64 clients ask and go, as soon as all of them are being worked on."""
+    """64 clients ask and go, as soon as all of them are admitted."""
     host = urllib.parse.urlsplit(url)
     cancelled = metric(url, "nearsort_requests_cancelled_total")
     head = f"POST /rerank HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
     clients = [socket.create_connection((host.hostname, host.port)) for _ in range(64)]
-    for client in clients:
+    clients[0].sendall(head.encode() + body)
+    while not metric(url, "nearsort_queue_tokens"):
+        time.sleep(0.01)
+    each = metric(url, "nearsort_queue_tokens")
+    for client in clients[1:]:
         client.sendall(head.encode() + body)
-    while metric(url, "nearsort_requests_running") < 64:
+    while metric(url, "nearsort_queue_tokens") < 64 * each:
         time.sleep(0.01)
     queued = metric(url, "nearsort_queue_tokens")
     began = time.perf_counter()

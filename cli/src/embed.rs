@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nearsort::io::{EmbeddingWriter, Rows};
-use nearsort::job::{Embedded, embed_rows};
+use nearsort::job::{EncodedRows, embed_rows};
 use nearsort::kernels::Isa;
 use nearsort::{Encoder, Model, ModelInfo, Role};
 use serde::Serialize;
@@ -88,7 +88,7 @@ fn same_file(a: &Path, b: &Path) -> bool {
     place(a).is_some_and(|a| Some(a) == place(b))
 }
 
-fn report(embedded: &Embedded, rows: &Rows, (role, max_tokens): (Role, usize), saved: Option<u64>, talk: Talk) {
+fn report(embedded: &EncodedRows, rows: &Rows, (role, max_tokens): (Role, usize), saved: Option<u64>, talk: Talk) {
     let (truncated, texts, first) =
         (embedded.truncated, embedded.rows, embedded.first_truncated.clone().unwrap_or_default());
     // A truncated query is always reported, as in a search.
@@ -114,7 +114,7 @@ fn report(embedded: &Embedded, rows: &Rows, (role, max_tokens): (Role, usize), s
     }
 }
 
-fn stats(embedded: &Embedded, load: Duration, model: ModelInfo, saved: Option<u64>) -> Stats {
+fn stats(embedded: &EncodedRows, load: Duration, model: ModelInfo, saved: Option<u64>) -> Stats {
     Stats {
         documents: embedded.rows as u64,
         tokens: embedded.tokens,

@@ -93,8 +93,9 @@ pub enum Warning {
     },
 }
 
-/// Number of ids that a warning shows.
-const SHOWN_IDS: usize = 3;
+/// Number of ids that a warning of texts shows, and one of queries.
+const SHOWN_TEXTS: usize = 5;
+const SHOWN_QUERIES: usize = 3;
 
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -104,7 +105,7 @@ impl fmt::Display for Warning {
                 "{truncated} of {} {} longer than the {max_tokens} tokens that the model reads; what lies beyond \
                  was left out (rerank --long window reads more with an embedding model; see also --max-tokens)",
                 count(*candidates as u64, "text"),
-                if *truncated == 1 { "is" } else { "are" },
+                agree(*truncated, "is", "are"),
             ),
             Warning::TruncatedQueries { truncated, queries, first, max_tokens, reads_pairs } => {
                 some_queries(f, *truncated, *queries, first, "is", "are")?;
@@ -122,30 +123,34 @@ impl fmt::Display for Warning {
             Warning::Empty { number, ids } => {
                 let (have, are) = if *number == 1 { ("has", "is") } else { ("have", "are") };
                 let candidates = count(*number as u64, "candidate");
-                write!(f, "{candidates} {have} no text and {are} ranked last: {}", first_five(ids, *number))
+                write!(f, "{candidates} {have} no text and {are} ranked last: {}", first_of(SHOWN_TEXTS, ids, *number))
             }
             Warning::EmptyRows { number, ids } => {
-                let have = if *number == 1 { "has" } else { "have" };
-                let (rows, ids) = (count(*number as u64, "row"), first_five(ids, *number));
-                write!(f, "{rows} {have} no text, and `nearsort search` does not find {}: {ids}", them(*number as u64))
+                let have = agree(*number, "has", "have");
+                let (rows, ids) = (count(*number as u64, "row"), first_of(SHOWN_TEXTS, ids, *number));
+                write!(
+                    f,
+                    "{rows} {have} no text, and `nearsort search` does not find {}: {ids}",
+                    agree(*number, "it", "them")
+                )
             }
             Warning::FewerFound { rows, empty, top_k } => write!(
                 f,
                 "a search of this index finds fewer than the {top_k} results asked for: {empty} of its {} {} no text and {} never found",
                 count(*rows, "row"),
-                have(*empty),
-                if *empty == 1 { "is" } else { "are" },
+                agree(*empty, "has", "have"),
+                agree(*empty, "is", "are"),
             ),
             Warning::Repeated { number, example } => write!(
                 f,
                 "{} {} the id of a better one of the same list, such as '{example}', and {} not in the TREC run, \
                  which has a document once; give each candidate an id of its own, or use another --format",
                 count(*number as u64, "result"),
-                have(*number as u64),
-                if *number == 1 { "is" } else { "are" },
+                agree(*number, "has", "have"),
+                agree(*number, "is", "are"),
             ),
             Warning::Skipped { rows, file, reasons } => {
-                let (rows, were) = (count(*rows, "unusable row"), if *rows == 1 { "was" } else { "were" });
+                let (rows, were) = (count(*rows, "unusable row"), agree(*rows, "was", "were"));
                 write!(f, "{rows} of {} {were} left out", shown(file))?;
                 reasons.iter().try_for_each(|reason| write!(f, "\n  {reason}"))
             }
@@ -154,15 +159,15 @@ impl fmt::Display for Warning {
                 f,
                 "{unscored} of {} {} no first-stage score and {} as the first stage's worst (see --blend)",
                 count(*candidates as u64, "candidate"),
-                if *unscored == 1 { "has" } else { "have" },
-                if *unscored == 1 { "counts" } else { "count" },
+                agree(*unscored, "has", "have"),
+                agree(*unscored, "counts", "count"),
             ),
             Warning::Unscored { unscored, candidates, example } => write!(
                 f,
                 "{unscored} of {} got no score and {} ranked below the others, in their old order: {example}{}",
                 count(*candidates as u64, "candidate"),
-                if *unscored == 1 { "is" } else { "are" },
-                if *unscored == 1 { "" } else { ", ..." },
+                agree(*unscored, "is", "are"),
+                agree(*unscored, "", ", ..."),
             ),
             Warning::LeftOut { message } => write!(f, "{message}; they are left out"),
             Warning::Note { message } => f.write_str(message),
@@ -171,11 +176,11 @@ impl fmt::Display for Warning {
                 "{} lacks {} of the {judged} judged queries, which count 0 in every measure: {}",
                 shown(run),
                 ids.len(),
-                some(ids, ids.len()),
+                first_of(SHOWN_QUERIES, ids, ids.len()),
             ),
             Warning::UnjudgedQueries { run, number, ids } => {
                 let (have, were) = if *number == 1 { ("query has", "was") } else { ("queries have", "were") };
-                let (run, ids) = (shown(run), some(ids, *number));
+                let (run, ids) = (shown(run), first_of(SHOWN_QUERIES, ids, *number));
                 write!(f, "{number} {have} no judgements and {were} left out of {run}: {ids}")
             }
             Warning::NoJudgedDocument { run, ids, judged } => write!(
@@ -183,8 +188,8 @@ impl fmt::Display for Warning {
                 "no document of {} is judged for its query: the run has {}, the judgements have {}; check that \
                  both use the same document ids",
                 shown(run),
-                some(ids, ids.len()),
-                some(judged, judged.len()),
+                first_of(SHOWN_QUERIES, ids, ids.len()),
+                first_of(SHOWN_QUERIES, judged, judged.len()),
             ),
         }
     }
@@ -269,24 +274,15 @@ fn some_queries(
     }
 }
 
-fn have(number: u64) -> &'static str {
-    if number == 1 { "has" } else { "have" }
+/// Returns the form of a word that agrees with a number.
+fn agree<'a>(number: impl TryInto<u64>, one: &'a str, many: &'a str) -> &'a str {
+    if matches!(number.try_into(), Ok(1)) { one } else { many }
 }
 
-fn them(number: u64) -> &'static str {
-    if number == 1 { "it" } else { "them" }
-}
-
-/// Lists the first five of `number` ids.
-fn first_five(ids: &[String], number: usize) -> String {
-    let shown = ids.iter().take(5).map(String::as_str).collect::<Vec<_>>().join(", ");
-    if number > 5 { shown + ", ..." } else { shown }
-}
-
-/// Lists the first [`SHOWN_IDS`] of `number` ids.
-fn some(ids: &[String], number: usize) -> String {
-    let first = ids.iter().take(SHOWN_IDS).map(String::as_str).collect::<Vec<_>>().join(", ");
-    if number > SHOWN_IDS { first + ", ..." } else { first }
+/// Lists the first `most` of `number` ids.
+fn first_of(most: usize, ids: &[String], number: usize) -> String {
+    let shown = ids.iter().take(most).map(String::as_str).collect::<Vec<_>>().join(", ");
+    if number > most { shown + ", ..." } else { shown }
 }
 
 /// Returns the name of a file in a sentence.

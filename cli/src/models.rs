@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 
 use nearsort::ModelStore;
-use nearsort::store::{Entry, ModelStatus};
+use nearsort::store::{ModelStatus, RegisteredModel};
 use serde_json::json;
 
 use crate::args::{ModelsArgs, ModelsVerb, StoreArgs, Talk};
@@ -59,11 +59,11 @@ fn list(store: &ModelStore, json: bool) -> Run {
 }
 
 /// Returns "pinned" if the commit and the weights' checksum are known.
-fn pin(entry: &Entry) -> &'static str {
+fn pin(entry: &RegisteredModel) -> &'static str {
     if entry.pinned() { "pinned" } else { "unpinned" }
 }
 
-fn size(entry: &Entry) -> String {
+fn size(entry: &RegisteredModel) -> String {
     entry.size_bytes().map_or_else(|| "-".to_owned(), |bytes| indicatif::DecimalBytes(bytes).to_string())
 }
 

@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
-use nearsort::answer::{AnswerWriter, Format, RankedQuery, Shape};
+use nearsort::answer::{AnswerShape, AnswerWriter, Format, RankedQuery};
 use nearsort_report::answer_table;
 
 use crate::Failure;
@@ -16,14 +16,14 @@ pub struct Target {
     /// `None`: standard output.
     pub path: Option<PathBuf>,
     pub format: Format,
-    pub shape: Shape,
+    pub shape: AnswerShape,
 }
 
 impl Target {
     /// Returns the target of `rerank`. The shape depends on how the query was given, not on the
     /// number of queries.
     pub fn of_rerank(source: &SourceArgs, output: Option<&Path>, shown: &ShownArgs) -> Result<Self, Failure> {
-        let shape = Shape {
+        let shape = AnswerShape {
             with_text: !shown.no_text,
             with_query: source.query.is_none(),
             with_model_score: shown.min_score.is_some(),
@@ -37,7 +37,7 @@ impl Target {
 
     /// Returns the target of `search`.
     pub fn of_search(args: &SearchArgs) -> Result<Self, Failure> {
-        let shape = Shape { with_query: args.query_file.is_some(), ..Shape::default() };
+        let shape = AnswerShape { with_query: args.query_file.is_some(), ..AnswerShape::default() };
         let format = format(args.format, args.output.as_deref(), args.query_file.is_some())?;
         Ok(Self { path: args.output.clone(), format, shape })
     }
@@ -48,7 +48,7 @@ impl Target {
     }
 
     /// Opens the target for answers of another shape.
-    pub fn open_as(&self, shape: Shape) -> Result<AnswerWriter, Failure> {
+    pub fn open_as(&self, shape: AnswerShape) -> Result<AnswerWriter, Failure> {
         let Some(path) = &self.path else { return stdout(self.format, shape) };
         let writer = AnswerWriter::create(path, self.format, shape)?;
         if let Some(path) = writer.temporary_path() {
@@ -75,7 +75,7 @@ fn format(asked: Option<Format>, output: Option<&Path>, is_run: bool) -> Result<
 }
 
 /// Opens standard output for answers.
-pub fn stdout(format: Format, shape: Shape) -> Result<AnswerWriter, Failure> {
+pub fn stdout(format: Format, shape: AnswerShape) -> Result<AnswerWriter, Failure> {
     if format == Format::Parquet {
         return Err(no_file_for_columns());
     }

@@ -14,7 +14,7 @@ use indicatif::{
 };
 use nearsort::Call;
 use nearsort::job::{Cleanup, Notice, Observer};
-use nearsort::store::{Progress, ProgressFn, Step};
+use nearsort::store::{FetchProgress, FetchStep, ProgressFn};
 use nearsort_report::visible;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -256,7 +256,7 @@ pub fn store_progress(talk: Talk) -> Option<ProgressFn> {
         return None;
     }
     let bars = Mutex::new(Downloads::default());
-    Some(Arc::new(move |progress: &Progress<'_>| {
+    Some(Arc::new(move |progress: &FetchProgress<'_>| {
         bars.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).show(progress, talk);
     }))
 }
@@ -269,15 +269,15 @@ struct Downloads {
 }
 
 impl Downloads {
-    fn show(&mut self, progress: &Progress<'_>, talk: Talk) {
+    fn show(&mut self, progress: &FetchProgress<'_>, talk: Talk) {
         match progress.step {
-            Step::Downloading | Step::Unpacking if !progress.file.is_empty() => self.bytes(progress),
-            Step::Verifying if talk < Talk::Verbose => {}
+            FetchStep::Downloading | FetchStep::Unpacking if !progress.file.is_empty() => self.bytes(progress),
+            FetchStep::Verifying if talk < Talk::Verbose => {}
             _ => self.line(describe(progress)),
         }
     }
 
-    fn bytes(&mut self, progress: &Progress<'_>) {
+    fn bytes(&mut self, progress: &FetchProgress<'_>) {
         let total = progress.total_bytes.unwrap_or(progress.done_bytes);
         let bar = self.bars.entry(progress.file.to_owned()).or_insert_with(|| {
             let bar = self.screen.add(ProgressBar::new(total));
@@ -304,18 +304,18 @@ impl Downloads {
     }
 }
 
-fn describe(progress: &Progress<'_>) -> String {
+fn describe(progress: &FetchProgress<'_>) -> String {
     let (source, file) = (progress.source, progress.file);
     match progress.step {
-        Step::Waiting => format!("waiting for another process that fetches the same model ({source})"),
-        Step::Downloading => format!("downloading from {source}"),
-        Step::Retrying => {
+        FetchStep::Waiting => format!("waiting for another process that fetches the same model ({source})"),
+        FetchStep::Downloading => format!("downloading from {source}"),
+        FetchStep::Retrying => {
             format!("{source}: the transfer of {file} broke at {}; trying again", HumanBytes(progress.done_bytes))
         }
-        Step::RunningPip => format!("fetching {source} with pip"),
-        Step::Unpacking => format!("unpacking {source}"),
-        Step::Verifying => format!("verifying {file}"),
-        Step::SetAside => format!("{file} is corrupted; it is moved aside and fetched again from {source}"),
+        FetchStep::RunningPip => format!("fetching {source} with pip"),
+        FetchStep::Unpacking => format!("unpacking {source}"),
+        FetchStep::Verifying => format!("verifying {file}"),
+        FetchStep::SetAside => format!("{file} is corrupted; it is moved aside and fetched again from {source}"),
         _ => format!("{source} {file}"),
     }
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use nearsort::answer::Format;
 use nearsort::io::{Query, ReadOptions, Rows};
-use nearsort::job::{FirstStage, JobInput, JobOptions, RankedRows, RowsOptions, rank_rows};
+use nearsort::job::{FirstStageUse, JobInput, JobOptions, RankedRows, RowsOptions, rank_rows};
 use nearsort::service::ServiceKind;
 use nearsort::{ModelRun, Reranker};
 use nearsort_report::answer_table;
@@ -149,9 +149,9 @@ impl Rerank<'_> {
             ignore_identical_ids: source.ignore_identical_ids,
             explain: ranker.explain,
             first_stage: match (&source.query, ranker.scoring.blend) {
-                (None, _) => FirstStage::Ignored,
-                (Some(_), None) => FirstStage::Taken,
-                (Some(_), Some(_)) => FirstStage::Needed,
+                (None, _) => FirstStageUse::Ignored,
+                (Some(_), None) => FirstStageUse::Taken,
+                (Some(_), Some(_)) => FirstStageUse::Needed,
             },
             format: Some(self.target.format),
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use nearsort::Blend;
-use nearsort::answer::{Format, ModelRun, Shape, check_trec_query};
+use nearsort::answer::{AnswerShape, Format, ModelRun, check_trec_query};
 use nearsort::index::{Index, IndexScorer};
 use nearsort::io::{BadRows, ReadOptions, read_delimited_queries};
 use nearsort::job::{IdList, RunOfIds, rank_ids};
@@ -60,7 +60,7 @@ pub fn run(
         ));
     }
     // An index keeps no texts.
-    let mut out = target.open_as(Shape { with_text: false, ..target.shape })?;
+    let mut out = target.open_as(AnswerShape { with_text: false, ..target.shape })?;
     ranked.answers.iter().try_for_each(|answer| out.write(answer))?;
     out.finish()?;
     warn(talk, &Warning::Empty { number: ranked.empty.len(), ids: ranked.empty });

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use console::{Style, measure_text_width};
-use nearsort::answer::{Ranked, RankedQuery, Rendered, Shape, explained};
+use nearsort::answer::{AnswerShape, Ranked, RankedQuery, Rendered, explained};
 
 use crate::page::terminal::width;
 use crate::text::{in_cell, visible};
@@ -22,7 +22,7 @@ const MIN_MARKED_SIMILARITY: f32 = 0.5;
 /// # Errors
 ///
 /// The errors of `out`.
-pub fn answer_table(out: &mut dyn Write, answer: &RankedQuery<'_>, shape: Shape) -> Rendered {
+pub fn answer_table(out: &mut dyn Write, answer: &RankedQuery<'_>, shape: AnswerShape) -> Rendered {
     if shape.with_query {
         writeln!(out, "{}", Style::new().bold().apply_to(in_cell(&answer.query.text)))?;
     }
@@ -52,7 +52,7 @@ struct Widths {
 }
 
 impl Widths {
-    fn of(answer: &RankedQuery<'_>, shape: Shape) -> Self {
+    fn of(answer: &RankedQuery<'_>, shape: AnswerShape) -> Self {
         let all = width(PLAIN_WIDTH);
         let rank = answer.results.len().to_string().len();
         let widest = answer.results.iter().map(|ranked| measure_text_width(&in_cell(&ranked.id))).max().unwrap_or(0);

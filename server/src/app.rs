@@ -40,7 +40,7 @@ impl App {
             models,
             indexes,
             admission: Admission::new(limits.queue_tokens),
-            turns: Turns::new(),
+            turns: Turns::new(options.threads),
             bytes: Budget::new(limits.queue_bytes),
             metrics: Metrics::new(),
             heart: Heart::new(),

@@ -15,7 +15,7 @@ pub(crate) struct Roots(Vec<PathBuf>);
 
 /// A candidate of a call or of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Candidate {
+pub(crate) struct FileCandidate {
     /// The candidate's id in the file, or its number.
     pub id: Option<String>,
     pub text: String,
@@ -43,7 +43,7 @@ impl Roots {
     /// No roots; no such file; a path or a link that leads outside of every root.
     pub fn resolve(&self, path: &str) -> Result<PathBuf, String> {
         if self.0.is_empty() {
-            return Err("this server reads no files; start it with --root DIR to allow them".into());
+            return Err("this server reads no files; start `nearsort mcp` with --root DIR, or `nearsort serve` with --mcp-root DIR".into());
         }
         let inside = |root: &PathBuf| {
             let real = fs::canonicalize(root.join(path)).ok()?;
@@ -57,7 +57,7 @@ impl Roots {
     /// # Errors
     /// As [`Roots::resolve`]; a folder or a device; a file that is too long, cannot be read as
     /// candidates, or has none.
-    pub fn candidates(&self, path: &str, limit: usize) -> Result<Vec<Candidate>, String> {
+    pub fn candidates(&self, path: &str, limit: usize) -> Result<Vec<FileCandidate>, String> {
         let real = self.resolve(path)?;
         check(&real).map_err(|reason| format!("'{path}' {reason}"))?;
         let options = ReadOptions { needs_score: false, extra: false, ..ReadOptions::default() };
@@ -68,7 +68,7 @@ impl Roots {
             if candidates.len() == limit {
                 return Err(format!("'{path}' has more than {limit} candidates, which is the limit of a request"));
             }
-            candidates.push(Candidate { text: row.passage().into_owned(), id: Some(row.id) });
+            candidates.push(FileCandidate { text: row.passage().into_owned(), id: Some(row.id) });
         }
         if candidates.is_empty() { Err(format!("'{path}' has no candidates")) } else { Ok(candidates) }
     }
@@ -152,7 +152,7 @@ mod tests {
     #[test]
     fn without_roots_no_file_is_read_and_a_root_must_be_a_folder() {
         let (folder, ..) = folders();
-        assert!(Roots::default().resolve("in.txt").unwrap_err().contains("--root DIR"));
+        assert!(Roots::default().resolve("in.txt").unwrap_err().contains("with --mcp-root DIR"));
         assert!(Roots::new(&[folder.path().join("root/in.txt")]).unwrap_err().ends_with("not a folder"));
         assert!(Roots::new(&[folder.path().join("nowhere")]).unwrap_err().contains("nowhere"));
     }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use nearsort::{DEFAULT_MODEL, Model, ModelConfig, ModelOptions, StageSpec};
@@ -40,7 +41,7 @@ pub(crate) struct Cascade {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Bounds of one request.
-    pub request: wire::Limits,
+    pub request: wire::RequestLimits,
     /// Maximum tokens of all requests under way.
     pub queue_tokens: u64,
     /// Maximum bytes of all bodies that are being read or worked on.
@@ -75,6 +76,8 @@ pub struct Options {
     pub(crate) indexes: Vec<Named>,
     pub(crate) mcp_roots: Roots,
     pub(crate) model_options: ModelOptions,
+    /// Number of threads for computing.
+    pub(crate) threads: usize,
     pub(crate) loading: Loading,
     /// The address to listen on.
     pub listen: Listen,
@@ -113,7 +116,12 @@ pub(crate) struct Log {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { request: wire::Limits::default(), queue_tokens: 16 << 20, queue_bytes: 256 << 20, connections: 1024 }
+        Self {
+            request: wire::RequestLimits::default(),
+            queue_tokens: 16 << 20,
+            queue_bytes: 256 << 20,
+            connections: 1024,
+        }
     }
 }
 
@@ -192,6 +200,7 @@ impl Options {
             indexes: named(settings.index.as_deref())?,
             mcp_roots: Roots::new(settings.mcp_root.as_deref().unwrap_or_default()).map_err(Error::Setting)?,
             model_options: model_options(&settings)?,
+            threads: settings.threads.unwrap_or_else(|| available_parallelism().map_or(1, usize::from)),
             loading: Loading {
                 is_lazy: settings.lazy.unwrap_or(false),
                 ignores_names: settings.ignore_model.unwrap_or(false),
@@ -332,7 +341,7 @@ fn info_kind(kind: Option<&str>) -> Result<ModelKind> {
 fn limits(settings: &Settings) -> Result<Limits> {
     let default = Limits::default();
     let limits = Limits {
-        request: wire::Limits {
+        request: wire::RequestLimits {
             body_bytes: settings.max_body_bytes.unwrap_or(default.request.body_bytes),
             texts: settings.max_texts.unwrap_or(default.request.texts),
         },

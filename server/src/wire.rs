@@ -45,7 +45,7 @@ mod write;
 
 pub use answer::{Candidate, RerankAnswer, Usage};
 pub use api_key::{KEY_HEADERS, presented_keys};
-pub use body::Limits;
+pub use body::RequestLimits;
 pub use dialect::Dialect;
 pub use embed::{EmbedRequest, EmbedSurface, Embeddings, Format};
 pub use error::WireError;

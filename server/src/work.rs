@@ -52,6 +52,8 @@ pub(crate) struct Demand {
     pub time: Option<u64>,
     /// Cohere's priority: work begins when none with a lower number is under way.
     pub priority: u16,
+    /// True for work of this machine's processor, which begins after earlier work of its size.
+    pub in_order: bool,
 }
 
 impl Demand {
@@ -77,13 +79,15 @@ pub(crate) async fn run<T: Send + 'static>(
     let guard = CancelOnDrop(token.clone());
     let job = Job { token, deadline, app: Arc::clone(app) };
     let asked = Instant::now();
-    let turn = app.turns.enter(demand.priority);
+    let mut turn = app.turns.enter(demand.priority, demand.in_order.then_some(demand.tokens));
+    let waiting = Waiting(Some(app));
     tokio::select! {
         () = turn.comes() => (),
         // The work itself says what an answer without time is: an error, or one in part.
         () = passed(deadline) => (),
         () = app.ended() => return Err(ending()),
     }
+    waiting.has_ended();
     let record = context.record.clone();
     let running = tokio::task::spawn_blocking(move || {
         let waited = asked.elapsed();
@@ -108,6 +112,23 @@ pub(crate) async fn run<T: Send + 'static>(
         Err(panic) => {
             tracing::error!(error = %panic, "a request ended in a panic, which should be reported");
             Err(WireError::internal())
+        }
+    }
+}
+
+/// Work that has not begun. Counts as cancelled if it is dropped before its wait has ended.
+struct Waiting<'a>(Option<&'a App>);
+
+impl Waiting<'_> {
+    fn has_ended(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if let Some(app) = self.0 {
+            app.metrics.cancelled();
         }
     }
 }

@@ -4,7 +4,7 @@ use nearsort_server::wire::*;
 use serde_json::{Value, json};
 
 fn embeddings(body: Value) -> Result<EmbedRequest, WireError> {
-    read_embeddings(body.to_string().as_bytes(), TokenIds::Refuse, &Limits::default())
+    read_embeddings(body.to_string().as_bytes(), TokenIds::Refuse, &RequestLimits::default())
 }
 
 fn json_of(reply: Reply) -> Value {
@@ -30,8 +30,11 @@ fn dimensions_are_read_from_openai_voyage_and_tei() {
     for body in [json!({ "input": "a", "dimensions": 8 }), json!({ "input": "a", "output_dimension": 8 })] {
         assert_eq!(embeddings(body).unwrap().dimensions.map(|n| n.get()), Some(8));
     }
-    let tei =
-        read_embed(br#"{"inputs": ["a"], "dimensions": 8, "normalize": false}"#, TokenIds::Refuse, &Limits::default());
+    let tei = read_embed(
+        br#"{"inputs": ["a"], "dimensions": 8, "normalize": false}"#,
+        TokenIds::Refuse,
+        &RequestLimits::default(),
+    );
     let tei = tei.unwrap();
     assert_eq!((tei.dimensions.map(|n| n.get()), tei.normalize), (Some(8), Some(false)));
     assert_eq!(String::from_utf8(vectors().reply(&tei).unwrap().body).unwrap(), "[[0.1,-2.0]]");
@@ -52,7 +55,7 @@ fn token_ids_are_refused_with_the_remedy() {
 
 fn decoded(ids: Value) -> Result<EmbedRequest, WireError> {
     let body = json!({ "input": ids }).to_string();
-    read_embeddings(body.as_bytes(), TokenIds::Cl100kBase, &Limits::default())
+    read_embeddings(body.as_bytes(), TokenIds::Cl100kBase, &RequestLimits::default())
 }
 
 /// The ids are those of Python's tiktoken 0.12 for "The Eiffel Tower stands in Paris. 🗼".
@@ -91,7 +94,8 @@ fn dimensions_are_checked_against_the_models() {
 #[test]
 fn warnings_of_embeddings_are_in_a_header() {
     let openai = embeddings(json!({ "input": "a", "dimension": 8 })).unwrap();
-    let tei = read_embed(br#"{"inputs": "a", "normalise": true}"#, TokenIds::Refuse, &Limits::default()).unwrap();
+    let tei =
+        read_embed(br#"{"inputs": "a", "normalise": true}"#, TokenIds::Refuse, &RequestLimits::default()).unwrap();
     let warning = |request: &EmbedRequest| vectors().reply(request).unwrap().headers;
     let expected = |key: &str, near: &str| {
         vec![("x-nearsort-warnings", format!("unknown field '{key}' is ignored; did you mean '{near}'?"))]
@@ -124,7 +128,7 @@ fn voyages_embeddings_body_is_understood() {
 fn score_takes_four_pairs_of_keys_and_answers_in_their_order() {
     for (a, b) in [("text_1", "text_2"), ("queries", "documents"), ("data_1", "data_2"), ("queries", "items")] {
         let body = json!({ "model": "m", a: "q", b: ["x", { "text": "y" }] }).to_string();
-        let request = read_score(body.as_bytes(), &Limits::default()).unwrap();
+        let request = read_score(body.as_bytes(), &RequestLimits::default()).unwrap();
         assert_eq!(request.pairs().collect::<Vec<_>>(), [("q", "x"), ("q", "y")]);
         let answer = ScoreAnswer {
             id: "s".into(),
@@ -137,16 +141,16 @@ fn score_takes_four_pairs_of_keys_and_answers_in_their_order() {
         let reply = json_of(request.reply(&answer).unwrap());
         assert_eq!(reply["data"][0], json!({ "index": 0, "object": "score", "score": -0.5 }));
     }
-    let wrong = read_score(br#"{"text_1": ["a", "b"], "text_2": ["c"]}"#, &Limits::default()).unwrap_err();
+    let wrong = read_score(br#"{"text_1": ["a", "b"], "text_2": ["c"]}"#, &RequestLimits::default()).unwrap_err();
     assert!(wrong.to_string().contains("1 texts, with 2 in 'text_1'"), "{wrong}");
-    let half = read_score(br#"{"queries": "a"}"#, &Limits::default()).unwrap_err();
+    let half = read_score(br#"{"queries": "a"}"#, &RequestLimits::default()).unwrap_err();
     assert_eq!(half.key(), Some("documents"));
 }
 
 #[test]
 fn similarity_is_a_bare_list_in_the_order_of_the_sentences() {
     let body = br#"{"inputs": {"source_sentence": "q", "sentences": ["a", "b"]}, "parameters": {}}"#;
-    let root = read_root(body, ModelKind::Embedding, TokenIds::Refuse, &Limits::default()).unwrap();
+    let root = read_root(body, ModelKind::Embedding, TokenIds::Refuse, &RequestLimits::default()).unwrap();
     let RootRequest::Similarity(request) = root else { panic!("{root:?}") };
     let (id, model) = (String::new(), String::new());
     let answer = ScoreAnswer { id, created: 0, model, native: Native::Cosine, scores: vec![0.25, 0.5], tokens: 0 };
@@ -155,7 +159,7 @@ fn similarity_is_a_bare_list_in_the_order_of_the_sentences() {
 
 #[test]
 fn a_pair_without_text_has_the_least_score_and_not_a_number_is_an_error() {
-    let request = read_score(br#"{"text_1": "a", "text_2": ["b", ""]}"#, &Limits::default()).unwrap();
+    let request = read_score(br#"{"text_1": "a", "text_2": ["b", ""]}"#, &RequestLimits::default()).unwrap();
     let (id, model) = ("1".to_owned(), "m".to_owned());
     let scores = vec![0.5, f64::NEG_INFINITY];
     let answer = ScoreAnswer { id, created: 0, model, native: Native::Cosine, scores, tokens: 0 };
@@ -169,24 +173,26 @@ fn a_pair_without_text_has_the_least_score_and_not_a_number_is_an_error() {
 fn similarity_takes_teis_parameters_and_score_takes_vllms() {
     let body = json!({ "inputs": { "source_sentence": "q", "sentences": ["a"] },
         "parameters": { "truncate": false, "truncation_direction": "Left", "prompt_name": "query", "colour": 1 } });
-    let request = read_similarity(body.to_string().as_bytes(), &Limits::default()).unwrap();
+    let request = read_similarity(body.to_string().as_bytes(), &RequestLimits::default()).unwrap();
     assert_eq!((request.truncation, request.truncation_side), (Some(false), Some(Side::Left)));
     assert_eq!(request.prompt_name.as_deref(), Some("query"));
     assert_eq!(request.warnings, ["unknown field 'colour' is ignored"]);
     let body = json!({ "text_1": "q", "text_2": "a", "truncate_prompt_tokens": 64, "truncation_side": "left" });
-    let request = read_score(body.to_string().as_bytes(), &Limits::default()).unwrap();
+    let request = read_score(body.to_string().as_bytes(), &RequestLimits::default()).unwrap();
     assert_eq!(request.max_tokens_per_pair.map(|n| n.get()), Some(64));
     assert_eq!((request.truncation_side, request.warnings.len()), (Some(Side::Left), 0));
     let wrong = read_similarity(
         br#"{"inputs": {"source_sentence": "q", "sentences": ["a"]}, "parameters": 1}"#,
-        &Limits::default(),
+        &RequestLimits::default(),
     );
     assert!(wrong.is_err());
 }
 
 #[test]
 fn a_search_names_an_index_and_gets_the_scores_of_the_command() {
-    let read = |body: Value| read_search(body.to_string().as_bytes(), &Limits { texts: 50, ..Limits::default() });
+    let read = |body: Value| {
+        read_search(body.to_string().as_bytes(), &RequestLimits { texts: 50, ..RequestLimits::default() })
+    };
     let request = read(json!({ "query": "q", "index": null, "model": "news", "top_k": 3, "colour": 1 })).unwrap();
     assert_eq!((request.index.as_deref(), request.top_n), (Some("news"), 3));
     assert_eq!(read(json!({ "query": "q" })).unwrap().top_n, 10);
@@ -208,7 +214,7 @@ fn a_search_names_an_index_and_gets_the_scores_of_the_command() {
 
 #[test]
 fn a_pair_without_text_gets_the_least_score_and_nan_is_an_error() {
-    let request = read_score(br#"{"text_1": "q", "text_2": ["a", ""]}"#, &Limits::default()).unwrap();
+    let request = read_score(br#"{"text_1": "q", "text_2": ["a", ""]}"#, &RequestLimits::default()).unwrap();
     let (id, model) = (String::new(), String::new());
     let scores = vec![0.0, f64::NEG_INFINITY];
     let mut answer = ScoreAnswer { id, created: 0, model, native: Native::Logit, scores, tokens: 0 };
@@ -220,7 +226,7 @@ fn a_pair_without_text_gets_the_least_score_and_nan_is_an_error() {
 
 #[test]
 fn the_root_goes_by_the_keys_and_then_by_the_kind_of_the_model() {
-    let read = |body: &[u8], kind| read_root(body, kind, TokenIds::Refuse, &Limits::default()).unwrap();
+    let read = |body: &[u8], kind| read_root(body, kind, TokenIds::Refuse, &RequestLimits::default()).unwrap();
     assert!(matches!(read(br#"{"inputs": "a"}"#, ModelKind::Embedding), RootRequest::Embed(_)));
     assert!(matches!(read(br#"{"inputs": "a"}"#, ModelKind::Classifier), RootRequest::Predict(_)));
     let rerank = br#"{"query": "q", "texts": ["a"]}"#;
@@ -235,14 +241,15 @@ fn the_root_goes_by_the_keys_and_then_by_the_kind_of_the_model() {
         br#"{"inputs": "a", "encoding_format": "base64"}"#,
         ModelKind::Embedding,
         TokenIds::Refuse,
-        &Limits::default(),
+        &RequestLimits::default(),
     );
     assert_eq!(base64.unwrap_err().key(), Some("encoding_format"));
 }
 
 #[test]
 fn predict_takes_a_text_a_pair_or_a_batch() {
-    let read = |inputs: Value| read_predict(json!({ "inputs": inputs }).to_string().as_bytes(), &Limits::default());
+    let read =
+        |inputs: Value| read_predict(json!({ "inputs": inputs }).to_string().as_bytes(), &RequestLimits::default());
     let pair = |a: &str, b: &str| PredictText::Pair(a.into(), b.into());
     assert_eq!(read(json!("a")).unwrap().inputs, [PredictText::Single("a".into())]);
     assert_eq!(read(json!(["a", "b"])).unwrap().inputs, [pair("a", "b")]);
@@ -258,7 +265,7 @@ fn predict_takes_a_text_a_pair_or_a_batch() {
 
 #[test]
 fn tokenize_gives_positions_in_code_points() {
-    let request = read_tokenize(br#"{"inputs": "\u00e9x"}"#, &Limits::default()).unwrap();
+    let request = read_tokenize(br#"{"inputs": "\u00e9x"}"#, &RequestLimits::default()).unwrap();
     assert!(request.add_special_tokens);
     let token = |bytes| Token { id: 1, text: "x".into(), special: false, bytes };
     let reply = json_of(tokenize_reply(&request, &[vec![token(Some(2..3)), token(None)]]));

@@ -83,7 +83,7 @@ fn body() -> impl Strategy<Value = Value> {
 
 /// All readers; the answers to what they accept are written too.
 fn read_all(bytes: &[u8]) {
-    let limits = Limits::default();
+    let limits = RequestLimits::default();
     for dialect in DIALECTS {
         match read_rerank(bytes, &Reading { dialect, ..Reading::default() }) {
             Ok(request) => {

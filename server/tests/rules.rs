@@ -474,7 +474,7 @@ fn an_unknown_model_is_404_with_the_names() {
 
 #[test]
 fn limits_are_parameters() {
-    let limits = Limits { body_bytes: 60, texts: 2 };
+    let limits = RequestLimits { body_bytes: 60, texts: 2 };
     let read = |body: &str| read_rerank(body.as_bytes(), &Reading { limits, ..Reading::default() }).unwrap_err().0;
     let many = read(r#"{"query":"q","documents":["a","b","c"]}"#);
     assert_eq!(many, WireError::TooMany { key: "documents".into(), found: 3, limit: 2 });

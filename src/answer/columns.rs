@@ -7,14 +7,14 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::shape::{Rendered, Shape};
+use super::shape::{AnswerShape, Rendered};
 use super::value::RankedQuery;
 use crate::io::{ParquetResults, ReadOptions, Row, Rows};
 use crate::{Error, Result};
 
 /// A row of the output.
 #[derive(Serialize, Deserialize)]
-struct Line {
+struct OutputRow {
     query: String,
     rank: u32,
     id: String,
@@ -22,15 +22,15 @@ struct Line {
     text: String,
 }
 
-impl Line {
+impl OutputRow {
     fn push(&self, results: &mut ParquetResults) -> Result<()> {
         results.push(&self.query, self.rank, &self.id, self.score, &self.text)
     }
 }
 
-fn lines(answer: &RankedQuery<'_>, shape: Shape) -> impl Iterator<Item = Line> {
+fn lines(answer: &RankedQuery<'_>, shape: AnswerShape) -> impl Iterator<Item = OutputRow> {
     let results = (1..).zip(&answer.results).zip(answer.falling_scores());
-    results.map(move |((rank, ranked), score)| Line {
+    results.map(move |((rank, ranked), score)| OutputRow {
         query: answer.query.id.clone(),
         rank,
         id: ranked.id.clone().into_owned(),
@@ -39,12 +39,12 @@ fn lines(answer: &RankedQuery<'_>, shape: Shape) -> impl Iterator<Item = Line> {
     })
 }
 
-pub(super) fn push(results: &mut ParquetResults, answer: &RankedQuery<'_>, shape: Shape) -> Result<()> {
+pub(super) fn push(results: &mut ParquetResults, answer: &RankedQuery<'_>, shape: AnswerShape) -> Result<()> {
     lines(answer, shape).try_for_each(|line| line.push(results))
 }
 
 /// Writes the lines that [`write_columns`] reads.
-pub(super) fn write_lines(out: &mut dyn Write, answer: &RankedQuery<'_>, shape: Shape) -> Rendered {
+pub(super) fn write_lines(out: &mut dyn Write, answer: &RankedQuery<'_>, shape: AnswerShape) -> Rendered {
     for line in lines(answer, shape) {
         serde_json::to_writer(&mut *out, &line).map_err(std::io::Error::from)?;
         writeln!(out)?;
@@ -60,7 +60,7 @@ pub fn write_columns(answers: &Path, output: &Path, with_text: bool) -> Result<(
     let failed = |error: std::io::Error| Error::io("read", answers)(error);
     let mut results = ParquetResults::create(output, with_text)?;
     for line in BufReader::new(File::open(answers).map_err(failed)?).lines() {
-        let line: Line = serde_json::from_str(&line.map_err(failed)?).map_err(|error| failed(error.into()))?;
+        let line: OutputRow = serde_json::from_str(&line.map_err(failed)?).map_err(|error| failed(error.into()))?;
         line.push(&mut results)?;
     }
     results.finish()?;
@@ -93,7 +93,7 @@ pub fn join_columns(files: &[&Path], output: &Path, with_text: bool) -> Result<(
             let text = extra.value("text");
             let text = text.as_ref().and_then(|text| text.as_str()).unwrap_or_default();
             // The column holds f32; reading gives the same value as f64.
-            Line { query, rank, id, score: score as f32, text: text.to_owned() }.push(&mut results)?;
+            OutputRow { query, rank, id, score: score as f32, text: text.to_owned() }.push(&mut results)?;
         }
     }
     results.finish()?;

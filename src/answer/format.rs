@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::shape::{Rendered, Renderer, Shape};
+use super::shape::{AnswerShape, Rendered, Renderer};
 use super::value::RankedQuery;
 use super::{columns, json, lines, raw_json};
 use crate::{Error, Result};
@@ -66,7 +66,7 @@ impl Format {
         self,
         out: &mut dyn Write,
         answer: &RankedQuery<'_>,
-        (shape, table): (Shape, Option<Renderer>),
+        (shape, table): (AnswerShape, Option<Renderer>),
         written: usize,
     ) -> Rendered {
         match (self, table) {
@@ -97,7 +97,7 @@ impl Format {
     }
 
     /// Writes the end of the output after `written` answers.
-    pub(super) fn end(self, out: &mut dyn Write, shape: Shape, written: usize) -> io::Result<()> {
+    pub(super) fn end(self, out: &mut dyn Write, shape: AnswerShape, written: usize) -> io::Result<()> {
         match self {
             Self::Json if shape.with_query => out.write_all(if written == 0 { b"[]\n" } else { b"\n]\n" }),
             _ => Ok(()),

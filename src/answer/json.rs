@@ -9,7 +9,7 @@ use super::document::{
 };
 use super::model_run::ModelRun;
 use super::raw_json::RawObject;
-use super::shape::Shape;
+use super::shape::AnswerShape;
 use super::value::{Ranked, RankedQuery};
 use crate::scorer::{Explanation, Match, StageScore};
 
@@ -34,7 +34,7 @@ const RESULT_NAMES: [&str; 14] = [
 type Json<T> = Result<T, serde_json::Error>;
 
 /// Returns the whole answer as JSON text without blanks.
-pub(super) fn answer(answer: &RankedQuery<'_>, shape: Shape) -> Json<String> {
+pub(super) fn answer(answer: &RankedQuery<'_>, shape: AnswerShape) -> Json<String> {
     let result = |(rank, ranked)| with_input(object(&result(rank, ranked, answer, shape))?, ranked).compact();
     let results = (1..).zip(&answer.results).map(result).collect::<Json<Vec<_>>>()?;
     let mut fields = object(&header(answer, shape))?;
@@ -50,7 +50,10 @@ pub(super) fn answer(answer: &RankedQuery<'_>, shape: Shape) -> Json<String> {
 }
 
 /// Returns the answer's lines of JSONL.
-pub(super) fn lines<'a>(answer: &'a RankedQuery<'_>, shape: Shape) -> Json<impl Iterator<Item = Json<String>> + 'a> {
+pub(super) fn lines<'a>(
+    answer: &'a RankedQuery<'_>,
+    shape: AnswerShape,
+) -> Json<impl Iterator<Item = Json<String>> + 'a> {
     let header = object(&header(answer, shape))?;
     Ok((1..).zip(&answer.results).map(move |(rank, ranked)| {
         let mut fields = header.clone();
@@ -81,7 +84,7 @@ fn with_input<'a>(fields: Map<String, Value>, ranked: &Ranked<'a>) -> RawObject<
     object
 }
 
-fn header(answer: &RankedQuery<'_>, shape: Shape) -> HeaderDocument {
+fn header(answer: &RankedQuery<'_>, shape: AnswerShape) -> HeaderDocument {
     let (model, index) = (answer.model, answer.index.as_ref());
     HeaderDocument {
         query: answer.query.text.clone(),
@@ -104,7 +107,7 @@ fn header(answer: &RankedQuery<'_>, shape: Shape) -> HeaderDocument {
     }
 }
 
-fn result(rank: usize, ranked: &Ranked<'_>, answer: &RankedQuery<'_>, shape: Shape) -> ResultDocument {
+fn result(rank: usize, ranked: &Ranked<'_>, answer: &RankedQuery<'_>, shape: AnswerShape) -> ResultDocument {
     let (pair, row, passage) = (&ranked.pair, ranked.row, ranked.passage());
     let reason = pair.shown_reason();
     let is_mixed = reason.is_none() && ranked.hit.score != pair.score;

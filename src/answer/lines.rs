@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::ops::Range;
 
-use super::shape::{Rendered, Shape};
+use super::shape::{AnswerShape, Rendered};
 use super::value::{Ranked, RankedQuery};
 use crate::io::{Query, Row, write_run_line};
 use crate::ranking::strictly_falling;
@@ -15,7 +15,7 @@ pub fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-pub(super) fn tsv(out: &mut dyn Write, answer: &RankedQuery<'_>, shape: Shape) -> Rendered {
+pub(super) fn tsv(out: &mut dyn Write, answer: &RankedQuery<'_>, shape: AnswerShape) -> Rendered {
     let with_model_score = shape.with_model_score && answer.is_of_list();
     for ((rank, ranked), score) in (1..).zip(&answer.results).zip(answer.falling_scores()) {
         if shape.with_query {

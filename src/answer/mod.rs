@@ -31,6 +31,6 @@ pub use lines::{check_trec_id, check_trec_ids, check_trec_query, explained, one_
 pub(crate) use model_document::ModelDocument;
 pub use model_run::ModelRun;
 pub use readings::Readings;
-pub use shape::{RenderError, Rendered, Renderer, Shape};
+pub use shape::{AnswerShape, RenderError, Rendered, Renderer};
 pub use value::{IndexRun, Ranked, RankedQuery, WorkDone};
 pub use writer::{AnswerWriter, STDOUT};

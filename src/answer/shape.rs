@@ -7,7 +7,7 @@ use crate::Error;
 
 /// The parts of an answer that are written, in any format.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Shape {
+pub struct AnswerShape {
     /// True to write the candidates' texts.
     pub with_text: bool,
     /// True to write the query's id, for queries from a file: every line names its query, and JSON
@@ -48,4 +48,4 @@ impl From<serde_json::Error> for RenderError {
 }
 
 /// A function that draws tables.
-pub type Renderer = fn(&mut dyn Write, &RankedQuery<'_>, Shape) -> Rendered;
+pub type Renderer = fn(&mut dyn Write, &RankedQuery<'_>, AnswerShape) -> Rendered;

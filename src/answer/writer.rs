@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::columns;
 use super::format::Format;
-use super::shape::{RenderError, Renderer, Shape};
+use super::shape::{AnswerShape, RenderError, Renderer};
 use super::value::RankedQuery;
 use crate::io::{CheckedFile, FileMark, ParquetResults, WholeFile};
 use crate::{Error, Result};
@@ -15,14 +15,14 @@ pub const STDOUT: &str = "to standard output";
 
 /// A writer of answers in one format.
 pub struct AnswerWriter {
-    target: Target,
+    target: OutputTarget,
     format: Format,
-    shape: Shape,
+    shape: AnswerShape,
     table: Option<Renderer>,
     written: usize,
 }
 
-enum Target {
+enum OutputTarget {
     /// Any writer, with its name in errors.
     Any(Box<dyn Write + Send>, PathBuf),
     File(Box<WholeFile>),
@@ -36,10 +36,10 @@ impl AnswerWriter {
     ///
     /// # Errors
     /// The errors of [`WholeFile::create`] and [`ParquetResults::create`].
-    pub fn create(path: &Path, format: Format, shape: Shape) -> Result<Self> {
+    pub fn create(path: &Path, format: Format, shape: AnswerShape) -> Result<Self> {
         let target = match format {
-            Format::Parquet => Target::Parquet(Box::new(ParquetResults::create(path, shape.with_text)?)),
-            _ => Target::File(Box::new(WholeFile::create(path)?)),
+            Format::Parquet => OutputTarget::Parquet(Box::new(ParquetResults::create(path, shape.with_text)?)),
+            _ => OutputTarget::File(Box::new(WholeFile::create(path)?)),
         };
         Ok(Self::new(target, format, shape, 0))
     }
@@ -48,29 +48,29 @@ impl AnswerWriter {
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for Parquet, which needs a file.
-    pub fn to(out: impl Write + Send + 'static, name: &str, format: Format, shape: Shape) -> Result<Self> {
+    pub fn to(out: impl Write + Send + 'static, name: &str, format: Format, shape: AnswerShape) -> Result<Self> {
         if format == Format::Parquet {
             return Err(Error::InvalidArgument("Parquet goes to a file: give the name of one".into()));
         }
-        Ok(Self::new(Target::Any(Box::new(out), name.into()), format, shape, 0))
+        Ok(Self::new(OutputTarget::Any(Box::new(out), name.into()), format, shape, 0))
     }
 
     /// Creates a writer to standard output.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for Parquet, which needs a file.
-    pub fn stdout(format: Format, shape: Shape) -> Result<Self> {
+    pub fn stdout(format: Format, shape: AnswerShape) -> Result<Self> {
         Self::to(BufWriter::new(io::stdout()), STDOUT, format, shape)
     }
 
     /// Creates a writer that continues after the first `written` answers of a job in `part`. Errors
     /// name the final `output`. Columns are lines of JSON there, for
     /// [`write_columns`](super::write_columns).
-    pub fn resume(part: CheckedFile, output: &Path, format: Format, shape: Shape, written: usize) -> Self {
-        Self::new(Target::Part(Box::new(part), output.to_owned()), format, shape, written)
+    pub fn resume(part: CheckedFile, output: &Path, format: Format, shape: AnswerShape, written: usize) -> Self {
+        Self::new(OutputTarget::Part(Box::new(part), output.to_owned()), format, shape, written)
     }
 
-    fn new(target: Target, format: Format, shape: Shape, written: usize) -> Self {
+    fn new(target: OutputTarget, format: Format, shape: AnswerShape, written: usize) -> Self {
         Self { target, format, shape, table: None, written }
     }
 
@@ -83,9 +83,9 @@ impl AnswerWriter {
     /// when the process is interrupted.
     pub fn temporary_path(&self) -> Option<&Path> {
         match &self.target {
-            Target::File(file) => Some(file.temporary_path()),
-            Target::Parquet(results) => Some(results.temporary_path()),
-            Target::Any(..) | Target::Part(..) => None,
+            OutputTarget::File(file) => Some(file.temporary_path()),
+            OutputTarget::Parquet(results) => Some(results.temporary_path()),
+            OutputTarget::Any(..) | OutputTarget::Part(..) => None,
         }
     }
 
@@ -96,7 +96,7 @@ impl AnswerWriter {
     pub fn write(&mut self, answer: &RankedQuery<'_>) -> Result<()> {
         let (format, shape, table, written) = (self.format, self.shape, self.table, self.written);
         self.written += 1;
-        if let Target::Parquet(results) = &mut self.target {
+        if let OutputTarget::Parquet(results) = &mut self.target {
             return columns::push(results, answer, shape);
         }
         format.write(&mut self.target, answer, (shape, table), written).map_err(|error| match error {
@@ -110,7 +110,7 @@ impl AnswerWriter {
     /// # Errors
     /// [`Error::Io`].
     pub fn sync(&mut self) -> Result<FileMark> {
-        let Target::Part(file, output) = &mut self.target else { return Ok(FileMark::default()) };
+        let OutputTarget::Part(file, output) = &mut self.target else { return Ok(FileMark::default()) };
         file.sync().map_err(|error| match error {
             Error::Io { source, .. } => Error::io("write", &*output)(source),
             error => error,
@@ -133,41 +133,41 @@ impl AnswerWriter {
     pub fn finish(mut self) -> Result<()> {
         self.end()?;
         match self.target {
-            Target::File(file) => file.finish().map(drop),
-            Target::Parquet(results) => results.finish().map(drop),
+            OutputTarget::File(file) => file.finish().map(drop),
+            OutputTarget::Parquet(results) => results.finish().map(drop),
             mut target => target.flush().map_err(|error| target.failed(error)),
         }
     }
 }
 
-impl Target {
+impl OutputTarget {
     fn failed(&self, error: io::Error) -> Error {
         let path = match self {
-            Target::Any(_, name) => name,
-            Target::File(file) => file.path(),
-            Target::Parquet(results) => results.path(),
-            Target::Part(_, output) => output,
+            OutputTarget::Any(_, name) => name,
+            OutputTarget::File(file) => file.path(),
+            OutputTarget::Parquet(results) => results.path(),
+            OutputTarget::Part(_, output) => output,
         };
         Error::io("write", path)(error)
     }
 }
 
-impl Write for Target {
+impl Write for OutputTarget {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Target::Any(out, _) => out.write(bytes),
-            Target::File(file) => file.write(bytes),
-            Target::Part(file, _) => file.write(bytes),
-            Target::Parquet(_) => Err(io::Error::other("columns are no bytes")),
+            OutputTarget::Any(out, _) => out.write(bytes),
+            OutputTarget::File(file) => file.write(bytes),
+            OutputTarget::Part(file, _) => file.write(bytes),
+            OutputTarget::Parquet(_) => Err(io::Error::other("columns are no bytes")),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         match self {
-            Target::Any(out, _) => out.flush(),
-            Target::File(file) => file.flush(),
-            Target::Part(file, _) => file.flush(),
-            Target::Parquet(_) => Ok(()),
+            OutputTarget::Any(out, _) => out.flush(),
+            OutputTarget::File(file) => file.flush(),
+            OutputTarget::Part(file, _) => file.flush(),
+            OutputTarget::Parquet(_) => Ok(()),
         }
     }
 }

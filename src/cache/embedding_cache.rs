@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::key::MODEL_BYTES;
-use super::record::{self, Entry, record_key};
-use super::store::{self, MAX_LIMIT, Store};
+use super::record::{self, CacheEntry, record_key};
+use super::store::{self, MAX_LIMIT, RecordStore};
 use super::{CacheInfo, CacheKey, CacheOptions, CachedModel, CachedVector, MIN_MAX_BYTES, ModelEntries, Prune};
 use crate::{Error, Result};
 
@@ -22,7 +22,7 @@ const WRITTEN_AT_ONCE: usize = 1024;
 /// An open cache. Clones share it, and threads and other processes may use it at the same time.
 #[derive(Clone)]
 pub struct EmbeddingCache {
-    pub(super) store: Arc<Store>,
+    pub(super) store: Arc<RecordStore>,
     /// Returns seconds since 1970.
     pub(super) clock: fn() -> u64,
 }
@@ -41,7 +41,7 @@ impl EmbeddingCache {
             );
             return Err(Error::InvalidArgument(message));
         }
-        let store = Store::open(&options.folder)?;
+        let store = RecordStore::open(&options.folder)?;
         let known = store.read(|txn| store.max_bytes(txn))?;
         if let Some(limit) = options.max_bytes.filter(|&limit| limit != known) {
             store.set_max_bytes(limit)?;
@@ -143,7 +143,7 @@ impl EmbeddingCache {
                 if !replaces && self.store.has_sound(txn, key)? {
                     continue;
                 }
-                self.store.put(txn, key, Entry { used: (self.clock)(), id }, bytes)?;
+                self.store.put(txn, key, CacheEntry { used: (self.clock)(), id }, bytes)?;
                 id += 1;
             }
             Ok((self.store.used_bytes(txn)?, self.store.max_bytes(txn)?))
@@ -168,7 +168,7 @@ impl EmbeddingCache {
             for item in store.index.iter(txn)? {
                 let (key, bytes) = item?;
                 *by_model.entry(key[..MODEL_BYTES.min(key.len())].to_vec()).or_default() += 1;
-                if let Some(Entry { used, .. }) = Entry::from_bytes(bytes) {
+                if let Some(CacheEntry { used, .. }) = CacheEntry::from_bytes(bytes) {
                     oldest = Some(oldest.map_or(used, |oldest| oldest.min(used)));
                     newest = newest.max(Some(used));
                 }
@@ -203,7 +203,7 @@ impl EmbeddingCache {
         if let Some(age) = prune.older_than {
             // An entry of exactly this age is not older.
             if let Some(used) = (self.clock)().checked_sub(age.as_secs().saturating_add(1)) {
-                deleted += self.store.delete_through(Entry { used, id: u64::MAX })?;
+                deleted += self.store.delete_through(CacheEntry { used, id: u64::MAX })?;
             }
         }
         if let Some(bytes) = prune.max_bytes {
@@ -219,7 +219,7 @@ impl EmbeddingCache {
                 for key in keys {
                     // Another process may have deleted it in between.
                     if let Some(entry) = self.store.entry(txn, key)? {
-                        self.store.index.put(txn, &key.0, &Entry { used: now, ..entry }.to_bytes())?;
+                        self.store.index.put(txn, &key.0, &CacheEntry { used: now, ..entry }.to_bytes())?;
                     }
                 }
                 Ok(())

@@ -3,8 +3,8 @@
 
 use std::ops::Bound;
 
-use super::record::{Entry, record_key};
-use super::store::Store;
+use super::record::{CacheEntry, record_key};
+use super::store::RecordStore;
 use crate::Result;
 
 /// Maximum number of entries deleted in one transaction.
@@ -13,13 +13,13 @@ const DELETED_AT_ONCE: usize = 4096;
 const SCANNED_AT_ONCE: usize = 1 << 16;
 
 /// The result of one transaction.
-struct Step {
+struct Evicted {
     deleted: u64,
     /// The last key that was examined; `None` at the end.
     last: Option<Vec<u8>>,
 }
 
-impl Store {
+impl RecordStore {
     /// Deletes the longest unused entries until at most `bytes` bytes are in use. Returns the
     /// number of deleted entries. Takes 16 bytes of memory per entry of the cache.
     pub fn evict_to(&self, bytes: u64) -> Result<u64> {
@@ -35,7 +35,7 @@ impl Store {
     }
 
     /// Deletes every entry up to `last` in the order of use. Returns their number.
-    pub fn delete_through(&self, last: Entry) -> Result<u64> {
+    pub fn delete_through(&self, last: CacheEntry) -> Result<u64> {
         let mut deleted = 0;
         let mut after = None;
         loop {
@@ -49,7 +49,7 @@ impl Store {
     }
 
     /// Returns the entry up to which all must be deleted, estimated from their mean size.
-    fn last_to_go(&self, bytes: u64) -> Result<Option<Entry>> {
+    fn last_to_go(&self, bytes: u64) -> Result<Option<CacheEntry>> {
         self.read(|txn| {
             let used = self.used_bytes(txn)?;
             let mut entries = Vec::new();
@@ -67,10 +67,10 @@ impl Store {
         })
     }
 
-    /// Does one step of [`Store::delete_through`], over the keys after `after`.
-    fn delete_some(&self, after: Option<&[u8]>, last: Entry) -> Result<Step> {
+    /// Does one step of [`RecordStore::delete_through`], over the keys after `after`.
+    fn delete_some(&self, after: Option<&[u8]>, last: CacheEntry) -> Result<Evicted> {
         self.write(|txn| {
-            let mut going: Vec<(Vec<u8>, Entry)> = Vec::new();
+            let mut going: Vec<(Vec<u8>, CacheEntry)> = Vec::new();
             let mut scanned = None;
             let range = (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
             for (number, item) in (1..).zip(self.index.range(txn, &range)?) {
@@ -88,12 +88,12 @@ impl Store {
                 self.index.delete(txn, key)?;
                 self.vectors.delete(txn, &record_key(entry.id))?;
             }
-            Ok(Step { deleted: going.len() as u64, last: scanned })
+            Ok(Evicted { deleted: going.len() as u64, last: scanned })
         })
     }
 }
 
 /// Reads an entry. Invalid bytes count as the oldest entry.
-fn entry_of(bytes: &[u8]) -> Entry {
-    Entry::from_bytes(bytes).unwrap_or(Entry { used: 0, id: u64::MAX })
+fn entry_of(bytes: &[u8]) -> CacheEntry {
+    CacheEntry::from_bytes(bytes).unwrap_or(CacheEntry { used: 0, id: u64::MAX })
 }

@@ -16,7 +16,7 @@ use std::ops::Range;
 use crate::io::PositionedFile;
 
 /// The reason why a file is not sound.
-pub(super) type Damage = String;
+pub(super) type Unsound = String;
 
 const HEADER: usize = 16;
 const NODE: usize = 8;
@@ -52,7 +52,7 @@ fn u64_at(bytes: &[u8], at: usize) -> u64 {
 
 /// A table as its parent describes it.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Table {
+struct PageTable {
     flags: u16,
     depth: u16,
     branches: u64,
@@ -62,7 +62,7 @@ struct Table {
     root: u64,
 }
 
-impl Table {
+impl PageTable {
     fn read(bytes: &[u8]) -> Self {
         Self {
             flags: u16_at(bytes, 4),
@@ -80,8 +80,8 @@ impl Table {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Snapshot {
     page_bytes: usize,
-    free: Table,
-    main: Table,
+    free: PageTable,
+    main: PageTable,
     last_page: u64,
     transaction: u64,
 }
@@ -89,7 +89,7 @@ pub(super) struct Snapshot {
 impl Snapshot {
     /// Reads both meta pages. Returns the state of the newest transaction or of `transaction`,
     /// which another process may be replacing. `max_bytes`: maximum length of the file.
-    pub fn read(file: &PositionedFile, transaction: Option<u64>, max_bytes: u64) -> Result<Self, Damage> {
+    pub fn read(file: &PositionedFile, transaction: Option<u64>, max_bytes: u64) -> Result<Self, Unsound> {
         let first = Self::meta(file, 0, 0)?;
         let second = Self::meta(file, 1, first.page_bytes as u64)?;
         // Every change writes the older meta page; at first both are 0.
@@ -109,14 +109,14 @@ impl Snapshot {
         }
     }
 
-    fn meta(file: &PositionedFile, number: u64, at: u64) -> Result<Self, Damage> {
+    fn meta(file: &PositionedFile, number: u64, at: u64) -> Result<Self, Unsound> {
         let mut page = [0; META_BYTES];
         file.read_at(&mut page, at).map_err(|error| format!("meta page {number}: {error}"))?;
         let meta = &page[HEADER..];
         let found = Self {
             page_bytes: u32_at(meta, 24) as usize,
-            free: Table::read(&meta[24..]),
-            main: Table::read(&meta[72..]),
+            free: PageTable::read(&meta[24..]),
+            main: PageTable::read(&meta[72..]),
             last_page: u64_at(meta, 120),
             transaction: u64_at(meta, 128),
         };
@@ -138,7 +138,7 @@ const MAX_UNWRITTEN: u64 = 64 << 20;
 
 /// The constraints of a table.
 #[derive(Clone, Copy)]
-struct Shape {
+struct TableShape {
     /// Lengths of its keys and its values; `None`: any.
     key: Option<usize>,
     value: Option<usize>,
@@ -146,26 +146,26 @@ struct Shape {
     keys: &'static [&'static [u8]],
 }
 
-const ANY: Shape = Shape { key: None, value: None, keys: &[] };
+const ANY: TableShape = TableShape { key: None, value: None, keys: &[] };
 
 /// The tables by name, in their order.
-const TABLES: [(&[u8], Shape); 4] = [
-    (b"about", Shape { keys: &[b"format", b"max_bytes"], ..ANY }),
-    (b"index", Shape { key: Some(super::key::KEY_BYTES), value: Some(16), ..ANY }),
-    (b"models", Shape { key: Some(super::key::MODEL_BYTES), ..ANY }),
-    (b"vectors", Shape { key: Some(8), ..ANY }),
+const TABLES: [(&[u8], TableShape); 4] = [
+    (b"about", TableShape { keys: &[b"format", b"max_bytes"], ..ANY }),
+    (b"index", TableShape { key: Some(super::key::KEY_BYTES), value: Some(16), ..ANY }),
+    (b"models", TableShape { key: Some(super::key::MODEL_BYTES), ..ANY }),
+    (b"vectors", TableShape { key: Some(8), ..ANY }),
 ];
 
 /// Checks every page of a snapshot.
-pub(super) fn check(file: &PositionedFile, snapshot: &Snapshot) -> Result<(), Damage> {
+pub(super) fn check(file: &PositionedFile, snapshot: &Snapshot) -> Result<(), Unsound> {
     let mut walk = Walk::new(file, snapshot);
     let (mut tables, mut free) = (BTreeMap::new(), Vec::new());
-    let names = Shape { value: Some(TABLE_BYTES), ..ANY };
+    let names = TableShape { value: Some(TABLE_BYTES), ..ANY };
     walk.table("the list of tables", &snapshot.main, names, &mut |key, flags, value| {
-        tables.insert(key.to_vec(), Table::read(value));
+        tables.insert(key.to_vec(), PageTable::read(value));
         if flags == IS_TABLE { Ok(()) } else { Err("a name without a table".to_owned()) }
     })?;
-    walk.table("the list of free pages", &snapshot.free, Shape { key: Some(8), ..ANY }, &mut |key, _, value| {
+    walk.table("the list of free pages", &snapshot.free, TableShape { key: Some(8), ..ANY }, &mut |key, _, value| {
         free.push((u64_at(key, 0), value.to_vec()));
         Ok(())
     })?;
@@ -182,7 +182,7 @@ pub(super) fn check(file: &PositionedFile, snapshot: &Snapshot) -> Result<(), Da
 }
 
 /// Visitor of an entry: its key, its kind and its value.
-type Visit<'a> = dyn FnMut(&[u8], u16, &[u8]) -> Result<(), Damage> + 'a;
+type Visit<'a> = dyn FnMut(&[u8], u16, &[u8]) -> Result<(), Unsound> + 'a;
 
 struct Walk<'a> {
     file: &'a PositionedFile,
@@ -196,7 +196,7 @@ struct Walk<'a> {
 /// A tree that is being walked.
 struct Tree<'a> {
     is_free_list: bool,
-    shape: Shape,
+    shape: TableShape,
     last_key: Option<Vec<u8>>,
     branches: u64,
     leaves: u64,
@@ -224,11 +224,17 @@ impl<'a> Walk<'a> {
         Self { file, snapshot, seen, pages: Vec::new() }
     }
 
-    fn table(&mut self, name: &str, table: &Table, shape: Shape, visit: &mut Visit<'_>) -> Result<(), Damage> {
+    fn table(
+        &mut self,
+        name: &str,
+        table: &PageTable,
+        shape: TableShape,
+        visit: &mut Visit<'_>,
+    ) -> Result<(), Unsound> {
         self.walk_table(table, shape, visit).map_err(|why| format!("{name}: {why}"))
     }
 
-    fn walk_table(&mut self, table: &Table, shape: Shape, visit: &mut Visit<'_>) -> Result<(), Damage> {
+    fn walk_table(&mut self, table: &PageTable, shape: TableShape, visit: &mut Visit<'_>) -> Result<(), Unsound> {
         let is_free_list = std::ptr::eq(table, &self.snapshot.free);
         if table.flags != if is_free_list { INTEGER_KEYS } else { 0 } || usize::from(table.depth) > MAX_DEPTH {
             return Err("its description is impossible".to_owned());
@@ -240,7 +246,7 @@ impl<'a> Walk<'a> {
             NONE => return Err("it has no root".to_owned()),
             root => self.page(&mut tree, root, usize::from(table.depth), None)?,
         }
-        let found = Table {
+        let found = PageTable {
             branches: tree.branches,
             leaves: tree.leaves,
             overflows: tree.overflows,
@@ -251,7 +257,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Marks pages as used in one place. A page in two places is damage.
-    fn take(&mut self, first: u64, count: u64) -> Result<(), Damage> {
+    fn take(&mut self, first: u64, count: u64) -> Result<(), Unsound> {
         let end = first.checked_add(count).filter(|&end| end <= self.snapshot.last_page + 1);
         let end = end.ok_or_else(|| format!("page {first} is beyond the end"))?;
         for page in first..end {
@@ -264,14 +270,14 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    fn read(&self, page: u64, bytes: &mut [u8]) -> Result<(), Damage> {
+    fn read(&self, page: u64, bytes: &mut [u8]) -> Result<(), Unsound> {
         let at = page * self.snapshot.page_bytes as u64;
         self.file.read_at(bytes, at).map_err(|error| format!("page {page}: {error}"))
     }
 
     /// Checks a page of a tree and the pages below. `height`: 1 for a leaf; `end`: all keys must be
     /// smaller.
-    fn page(&mut self, tree: &mut Tree<'_>, number: u64, height: usize, end: Option<&[u8]>) -> Result<(), Damage> {
+    fn page(&mut self, tree: &mut Tree<'_>, number: u64, height: usize, end: Option<&[u8]>) -> Result<(), Unsound> {
         self.take(number, 1)?;
         let mut page = self.pages.pop().unwrap_or_default();
         page.resize(self.snapshot.page_bytes, 0);
@@ -304,7 +310,7 @@ impl<'a> Walk<'a> {
         nodes: &[Node],
         height: usize,
         end: Option<&[u8]>,
-    ) -> Result<(), Damage> {
+    ) -> Result<(), Unsound> {
         tree.branches += 1;
         for (at, node) in nodes.iter().enumerate() {
             let start = &page[node.key.clone()];
@@ -330,10 +336,10 @@ impl<'a> Walk<'a> {
         page: &[u8],
         node: &Node,
         end: Option<&[u8]>,
-    ) -> Result<(), Damage> {
+    ) -> Result<(), Unsound> {
         let key = &page[node.key.clone()];
         let wrong = |why: &str| Err(format!("page {page_number} has {why}"));
-        let Shape { key: key_bytes, value: value_bytes, keys } = tree.shape;
+        let TableShape { key: key_bytes, value: value_bytes, keys } = tree.shape;
         let is_ours =
             key_bytes.is_none_or(|bytes| bytes == key.len()) && value_bytes.is_none_or(|bytes| bytes == node.bytes);
         if !is_ours || key.is_empty() || !(keys.is_empty() || keys.contains(&key)) {
@@ -364,7 +370,7 @@ impl<'a> Walk<'a> {
 
     /// Checks a value in overflow pages. Returns its content, if wanted, and the number of its
     /// pages.
-    fn overflow(&mut self, first: u64, bytes: usize, is_wanted: bool) -> Result<(Vec<u8>, u64), Damage> {
+    fn overflow(&mut self, first: u64, bytes: usize, is_wanted: bool) -> Result<(Vec<u8>, u64), Unsound> {
         let pages = (HEADER - 1 + bytes) / self.snapshot.page_bytes + 1;
         self.take(first, pages as u64)?;
         let mut value = vec![0; if is_wanted { HEADER + bytes } else { HEADER }];
@@ -378,7 +384,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Checks the pages that a transaction freed: their number, then each, descending.
-    fn free(&mut self, transaction: u64, list: &[u8]) -> Result<(), Damage> {
+    fn free(&mut self, transaction: u64, list: &[u8]) -> Result<(), Unsound> {
         let (numbers, rest) = list.as_chunks::<8>();
         let mut numbers = numbers.iter().map(|bytes| u64::from_le_bytes(*bytes));
         let count = numbers.next();

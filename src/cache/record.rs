@@ -1,6 +1,6 @@
 //! The format of entries on disk.
 //!
-//! The index maps a key to an [`Entry`] of 16 bytes. The vectors are stored separately, by number:
+//! The index maps a key to an [`CacheEntry`] of 16 bytes. The vectors are stored separately, by number:
 //! `crc32 u32, tokens u32, truncated u8, f32 ...`, all little-endian. The checksum covers the key
 //! too, so a flipped bit or a record under a wrong number is detected.
 
@@ -24,7 +24,7 @@ pub struct CachedVector {
 
 /// The number of a record and the time of its last use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Entry {
+pub(super) struct CacheEntry {
     /// Time of the last use, in seconds since 1970. It is the first field, because entries are
     /// evicted in their order.
     pub used: u64,
@@ -32,7 +32,7 @@ pub(super) struct Entry {
     pub id: u64,
 }
 
-impl Entry {
+impl CacheEntry {
     pub fn to_bytes(self) -> [u8; 16] {
         let mut bytes = [0; 16];
         bytes[..8].copy_from_slice(&self.used.to_le_bytes());
@@ -141,9 +141,9 @@ mod tests {
 
     #[test]
     fn entries_are_in_the_order_in_which_they_go() {
-        let entry = |used, id| Entry { used, id };
+        let entry = |used, id| CacheEntry { used, id };
         assert!(entry(1, 9) < entry(2, 0) && entry(2, 0) < entry(2, 1));
-        assert_eq!(Entry::from_bytes(&entry(3, 4).to_bytes()), Some(entry(3, 4)));
-        assert_eq!(Entry::from_bytes(&[0; 15]), None);
+        assert_eq!(CacheEntry::from_bytes(&entry(3, 4).to_bytes()), Some(entry(3, 4)));
+        assert_eq!(CacheEntry::from_bytes(&[0; 15]), None);
     }
 }

@@ -12,7 +12,7 @@ use heed::types::Bytes;
 use heed::{CommitOrAbort, Database, Env, EnvFlags, EnvOpenOptions, MdbError, PutFlags, RoTxn, RwTxn, WithoutTls};
 
 use super::pages::{self, Snapshot};
-use super::record::{self, Entry, record_key};
+use super::record::{self, CacheEntry, record_key};
 use super::{CacheKey, DEFAULT_MAX_BYTES, MIN_MAX_BYTES, stamp};
 use crate::error::Remedy;
 use crate::io::PositionedFile;
@@ -38,27 +38,27 @@ const TRIES: usize = 100;
 /// True if LMDB's files have the layout that `pages` reads. On other systems they are not checked.
 const IS_READABLE: bool = cfg!(all(target_pointer_width = "64", target_endian = "little"));
 
-type Table = Database<'static, Bytes, Bytes>;
+type LmdbTable = Database<'static, Bytes, Bytes>;
 
 /// The environments that this process has open. LMDB allows each file once per process.
-static OPEN: Mutex<Option<HashMap<PathBuf, Weak<Store>>>> = Mutex::new(None);
+static OPEN: Mutex<Option<HashMap<PathBuf, Weak<RecordStore>>>> = Mutex::new(None);
 
-pub(super) struct Store {
+pub(super) struct RecordStore {
     pub folder: PathBuf,
     env: Env<WithoutTls>,
-    /// Maps a key to its [`Entry`].
-    pub index: Table,
+    /// Maps a key to its [`CacheEntry`].
+    pub index: LmdbTable,
     /// Maps a number to its record.
-    pub vectors: Table,
+    pub vectors: LmdbTable,
     /// Maps a key's model bytes to name and fingerprint.
-    pub models: Table,
+    pub models: LmdbTable,
     /// The format and the limit.
-    about: Table,
+    about: LmdbTable,
     /// True if this process changed the file.
     is_changed: AtomicBool,
 }
 
-impl Store {
+impl RecordStore {
     /// Opens the cache in a folder, which is created if it does not exist.
     pub fn open(folder: &Path) -> Result<Arc<Self>> {
         let alone = FolderLock::acquire(folder)?;
@@ -134,8 +134,8 @@ impl Store {
         write().map_err(|error| failed("write", &self.folder, error))
     }
 
-    pub fn entry(&self, txn: &RoTxn<'_>, key: &CacheKey) -> heed::Result<Option<Entry>> {
-        Ok(self.index.get(txn, &key.0)?.and_then(Entry::from_bytes))
+    pub fn entry(&self, txn: &RoTxn<'_>, key: &CacheKey) -> heed::Result<Option<CacheEntry>> {
+        Ok(self.index.get(txn, &key.0)?.and_then(CacheEntry::from_bytes))
     }
 
     /// Returns the number of the next record.
@@ -152,7 +152,7 @@ impl Store {
     }
 
     /// Writes a record under the next number, replacing an older one.
-    pub fn put(&self, txn: &mut RwTxn<'_>, key: &CacheKey, entry: Entry, record: &[u8]) -> heed::Result<()> {
+    pub fn put(&self, txn: &mut RwTxn<'_>, key: &CacheKey, entry: CacheEntry, record: &[u8]) -> heed::Result<()> {
         if let Some(damaged) = self.entry(txn, key)? {
             self.vectors.delete(txn, &record_key(damaged.id))?;
         }
@@ -193,7 +193,7 @@ impl Store {
 }
 
 /// Stamps the file: if this process knew it to be sound, it leaves a sound one.
-impl Drop for Store {
+impl Drop for RecordStore {
     fn drop(&mut self) {
         if !IS_READABLE || !self.is_changed.load(Ordering::Relaxed) {
             return;
@@ -207,7 +207,7 @@ impl Drop for Store {
 }
 
 #[cfg(test)]
-impl Store {
+impl RecordStore {
     pub fn set_format(&self, format: u32) -> Result<()> {
         self.set_about(b"format", &format.to_le_bytes())
     }

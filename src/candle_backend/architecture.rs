@@ -32,7 +32,7 @@ pub(super) enum Architecture {
 }
 
 /// The inputs of the loaders.
-struct Source<'a> {
+struct LoaderInput<'a> {
     config: Value,
     weights: &'a [PathBuf],
     device: &'a Device,
@@ -44,7 +44,7 @@ impl Architecture {
     /// `max_tokens`.
     pub(super) fn load(config: &Value, weights: &[PathBuf], device: &Device, max_tokens: usize) -> Result<Self> {
         let model_type = config["model_type"].as_str().unwrap_or("(no model_type in config.json)");
-        let source = Source { config: config.clone(), weights, device, max_tokens };
+        let source = LoaderInput { config: config.clone(), weights, device, max_tokens };
         match model_type {
             "bert" if is_jina(config) => source.jina_bert(),
             "bert" => source.bert(Naming::Plain),
@@ -109,7 +109,7 @@ fn is_jina(config: &Value) -> bool {
     config["position_embedding_type"] == "alibi"
 }
 
-impl Source<'_> {
+impl LoaderInput<'_> {
     fn bert(mut self, naming: Naming) -> Result<Architecture> {
         self.fill(json!({
             "hidden_act": "gelu", "hidden_dropout_prob": 0.1, "initializer_range": 0.02, "layer_norm_eps": 1e-12,

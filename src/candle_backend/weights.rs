@@ -28,7 +28,7 @@ pub(super) enum Naming {
 
 const TOKEN_TYPES: &str = "embeddings.token_type_embeddings.weight";
 
-struct Weights {
+struct CandleWeights {
     tensors: MmapedSafetensors,
     /// The prefix of every name in the file.
     root: String,
@@ -50,7 +50,7 @@ pub(super) fn open(paths: &[PathBuf], anchor: &str, naming: Naming, device: &Dev
         unusable(format!("no tensor '{anchor}': these are not weights of the architecture in config.json"))
     })?;
     let words = format!("{root}{anchor}");
-    let backend = Weights { tensors, root, naming, words };
+    let backend = CandleWeights { tensors, root, naming, words };
     Ok(VarBuilder::from_backend(Box::new(backend), DType::F32, device.clone()))
 }
 
@@ -69,7 +69,7 @@ fn map(paths: &[PathBuf]) -> Result<MmapedSafetensors> {
     unsafe { MmapedSafetensors::multi(paths) }.map_err(unusable)
 }
 
-impl Weights {
+impl CandleWeights {
     fn name_in_file(&self, asked: &str) -> String {
         let name = match self.naming {
             Naming::Plain => asked.to_owned(),
@@ -93,7 +93,7 @@ impl Weights {
     }
 }
 
-impl SimpleBackend for Weights {
+impl SimpleBackend for CandleWeights {
     fn get(&self, shape: Shape, name: &str, _: candle_nn::Init, dtype: DType, device: &Device) -> CandleResult<Tensor> {
         if self.naming == Naming::DistilBert && name == TOKEN_TYPES {
             return Tensor::zeros(shape, dtype, device);

@@ -12,138 +12,138 @@ use crate::eval::{JudgementsDocument, MeanAgreement, Measured, OVERLAP_DEPTH, Pa
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(title = "A comparison of systems"))]
 struct ComparisonDocument<'a> {
-    /// The command line that asked for it.
+    /// The command line that made this comparison.
     #[serde(skip_serializing_if = "Option::is_none")]
     command: Option<&'a str>,
-    /// Of the first system.
+    /// Number of queries of the first system.
     queries: usize,
-    /// What quality rests on; null without.
+    /// The relevance judgements; null if there are none.
     judgements: Option<JudgementsDocument<'a>>,
-    /// The first system, which the others are compared with.
+    /// Name of the first system. The others are compared with it.
     baseline: &'a str,
-    /// How differences were tested: randomisation, t or none.
+    /// Test of the differences: `randomisation`, `t` or `none`.
     test: &'static str,
-    /// How p-values of several systems were corrected.
+    /// Correction of the p-values for the number of systems.
     correction: &'static str,
-    /// Of intervals.
+    /// Confidence level of the intervals, 0 to 1.
     confidence: f64,
-    /// For intervals and the randomisation test.
+    /// Number of resamples for the intervals and the randomisation test.
     resamples: usize,
-    /// Where the random numbers began.
+    /// Seed of the random numbers.
     seed: u64,
-    /// The first is the baseline.
+    /// The systems; the first is the baseline.
     systems: Vec<SystemDocument<'a>>,
-    /// Of the orders, judgements or not.
+    /// Agreement of the systems' orders. It needs no judgements.
     agreement: AgreementDocument<'a>,
-    /// The queries on which the systems agree least.
+    /// The queries on which the systems agree least, the least first.
     disputed: Vec<DisputedDocument<'a>>,
-    /// What was left out, and what does not fit together.
+    /// Notes on queries and documents that were left out, and on inputs that do not fit together.
     notes: &'a [String],
 }
 
-/// A system.
+/// A system of the comparison.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 struct SystemDocument<'a> {
-    /// What it is called.
+    /// The system's name.
     name: &'a str,
     /// `first stage`, `model`, `run` or `grades`.
     kind: &'static str,
-    /// The file, or the model as it was asked for.
+    /// The file of a run, or the model's name as given.
     source: &'a str,
-    /// Queries that it ranks candidates of.
+    /// Number of queries with a ranking by this system.
     queries: usize,
-    /// Judged queries that it lacks, which count 0.
+    /// Ids of the judged queries without a ranking by this system. They count 0.
     missing_queries: Vec<String>,
-    /// Its queries that nobody judged.
+    /// Number of this system's queries without judgements.
     num_unjudged_queries: usize,
-    /// By the names of measures; empty without judgements.
+    /// Values of the measures by name; empty if there are no judgements.
     #[cfg_attr(test, schemars(with = "std::collections::BTreeMap<String, crate::eval::MeasuredDocument>"))]
     measures: Pairs<&'a Measured>,
-    /// What its scores do not tell apart.
+    /// Ties: candidates with equal scores.
     ties: TiesDocument,
-    /// Candidates that it gave no score; null where a run does not say.
+    /// Number of candidates without a score; null if a run does not show it.
     unscored: Option<usize>,
-    /// What a model took; null for others.
+    /// Time and cost of a model; null for other systems.
     cost: Option<CostDocument<'a>>,
 }
 
-/// Equal scores.
+/// Ties in the scores of a system.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 struct TiesDocument {
-    /// The share of pairs with the same score, averaged over lists.
+    /// Share of candidate pairs with equal scores, 0 to 1; the mean over lists.
     tied_pairs: f64,
-    /// Lists in which a tie decides who is among the first ten.
+    /// Number of lists where a tie decides which candidates are among the first ten.
     lists_tied_at_10: usize,
 }
 
-/// What a model took for all lists.
+/// Time and cost of a model, for all lists.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 struct CostDocument<'a> {
-    /// The model.
+    /// The model, its engine and its options.
     #[serde(flatten)]
     model: ModelDocument<'a>,
-    /// What its scores mean.
+    /// Kind of the scores, such as `cosine`, `hybrid` or `logit`.
     score_kind: String,
-    /// What became of long texts.
+    /// Handling of long texts: `truncate` or `window`.
     long: String,
-    /// How the first stage's scores were mixed in.
+    /// Blend with the first stage's scores.
     blend: &'a str,
-    /// Whether a list's best candidates changed the order of the others: auto, off or a weight.
+    /// Feedback from a list's best candidates: `auto`, `off` or a weight.
     feedback: &'a str,
-    /// The model being loaded.
+    /// Seconds of ranking, with the model already loaded.
     seconds: SecondsDocument,
-    /// Candidates that were scored.
+    /// Number of candidates scored.
     candidates: usize,
-    /// null where no time passed.
+    /// Candidates per second; null if the time is too short to measure.
     candidates_per_second: Option<f64>,
-    /// Of queries and candidates.
+    /// Number of tokens of queries and candidates.
     tokens: u64,
-    /// Candidates that were cut.
+    /// Number of candidates truncated to the model's limit.
     truncated: usize,
-    /// Queries that were cut.
+    /// Number of queries truncated to the model's limit.
     query_truncated: usize,
-    /// For all lists; 0 for what runs here, null where nobody knows.
+    /// Cost of all lists in US dollars; 0 for local models, null if no price is known.
     dollars: Option<f64>,
-    /// The same for 1,000 queries.
+    /// Cost of 1,000 queries in US dollars.
     dollars_per_1000_queries: Option<f64>,
 }
 
-/// Seconds of lists.
+/// Seconds that lists took.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 struct SecondsDocument {
-    /// Of all together.
+    /// Total of all lists.
     total: f64,
-    /// The median.
+    /// Median of a list.
     p50: Option<f64>,
-    /// The 95th percentile.
+    /// 95th percentile of a list.
     p95: Option<f64>,
 }
 
-/// How far the systems' orders agree.
+/// Agreement of the systems' orders.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 struct AgreementDocument<'a> {
-    /// The persistence of rank-biased overlap.
+    /// Persistence p of the rank-biased overlap.
     rbo_p: f64,
-    /// The depth of the overlap.
+    /// Number of top documents that the overlap compares.
     overlap_depth: usize,
-    /// Every two systems.
+    /// Every pair of systems.
     pairs: Vec<PairDocument<'a>>,
 }
 
-/// Two systems.
+/// The agreement of two systems.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 struct PairDocument<'a> {
-    /// The earlier one.
+    /// Name of the system that comes first in `systems`.
     first: &'a str,
-    /// The later one.
+    /// Name of the other system.
     second: &'a str,
-    /// Over the queries that both have; null where there is none.
+    /// Means over the queries that both systems rank; null if there are none.
     #[cfg_attr(test, schemars(with = "Option<std::collections::BTreeMap<String, f64>>"))]
     mean: Option<&'a MeanAgreement>,
 }
@@ -154,11 +154,11 @@ struct PairDocument<'a> {
 struct DisputedDocument<'a> {
     /// The query's id.
     id: &'a str,
-    /// Its text, where it is known.
+    /// The query's text; null if not known.
     text: Option<&'a str>,
-    /// 1 less the mean rank-biased overlap of all pairs.
+    /// 1 minus the mean rank-biased overlap of all pairs of systems, 0 to 1.
     disagreement: f64,
-    /// By the systems' names: their first three documents; null where a system lacks the query.
+    /// The first three documents of each system, by its name; null for a system without the query.
     #[cfg_attr(test, schemars(with = "std::collections::BTreeMap<String, Option<Vec<TopDocumentDocument<'a>>>>"))]
     first: Pairs<Option<Vec<TopDocumentDocument<'a>>>>,
 }
@@ -169,9 +169,9 @@ struct DisputedDocument<'a> {
 struct TopDocumentDocument<'a> {
     /// The document's id.
     id: &'a str,
-    /// null where nobody judged it.
+    /// The judged grade; null if not judged.
     grade: Option<i32>,
-    /// Its text, where it is known.
+    /// The document's text; null if not known.
     text: Option<&'a str>,
 }
 

@@ -34,13 +34,13 @@ pub struct FirstStageOptions {
 /// The first stage's lists, with the texts that models rerank.
 pub struct FirstStage<'a> {
     texts: &'a Texts,
-    lists: Vec<List<'a>>,
+    lists: Vec<FirstStageList<'a>>,
     depth: usize,
     num_candidates: usize,
 }
 
 /// The candidates of a query, in the first stage's order, best first.
-struct List<'a> {
+struct FirstStageList<'a> {
     query_id: &'a str,
     query: &'a str,
     ranked: RankedList<'a>,
@@ -84,7 +84,7 @@ impl<'a> FirstStage<'a> {
                     missing[1].push(id);
                 }
             }
-            lists.push(List { query_id, query, ranked, has_text });
+            lists.push(FirstStageList { query_id, query, ranked, has_text });
         }
         judge_missing(&missing, texts, options, lists.is_empty(), observer)?;
         let depth = options.depth.unwrap_or(usize::MAX);
@@ -108,7 +108,7 @@ impl<'a> FirstStage<'a> {
     ) -> Result<System> {
         observer.expect(self.num_candidates + self.lists.len(), true);
         let (reranked, usage) = call.measured(|call| {
-            let rerank = |list: &List<'_>| {
+            let rerank = |list: &FirstStageList<'_>| {
                 let place = || format!("the query '{}'", list.query_id);
                 self.rerank_list(list, reranker, call).map_err(|error| Error::at(error, place()))
             };
@@ -131,7 +131,7 @@ impl<'a> FirstStage<'a> {
     }
 
     /// Reranks the best candidates of a list. The others stay below, in the first stage's order.
-    fn rerank_list(&self, list: &List<'_>, reranker: &Reranker, call: &Call<'_>) -> Result<RerankedList> {
+    fn rerank_list(&self, list: &FirstStageList<'_>, reranker: &Reranker, call: &Call<'_>) -> Result<RerankedList> {
         let all = list.ranked.documents();
         let (head, tail) = all.split_at(all.len().min(self.depth));
         let has_text = |at: &usize| list.has_text[*at];

@@ -28,14 +28,14 @@ pub struct RankedModel {
 }
 
 /// The setting behind one `+`.
-enum Word {
+enum SpecWord {
     Scoring(Scoring),
     Blend(Blend),
     Feedback(Feedback),
     Long(LongText),
 }
 
-impl Word {
+impl SpecWord {
     fn parse(word: &str) -> Option<Self> {
         let scoring = Scoring::from_str(word).ok().map(Self::Scoring);
         let normalize = Normalize::default();
@@ -66,11 +66,11 @@ impl RankedModel {
     pub fn parse(text: &str, base: RankOptions) -> Result<Self> {
         let (mut options, mut model) = (base, text);
         while let Some((before, word)) = model.rsplit_once('+') {
-            match Word::parse(word) {
-                Some(Word::Scoring(chosen)) => options.scoring = Some(chosen),
-                Some(Word::Long(chosen)) => options.long_text = Some(chosen),
-                Some(Word::Feedback(chosen)) => options.feedback = chosen,
-                Some(Word::Blend(chosen)) => options.blend = Some(chosen),
+            match SpecWord::parse(word) {
+                Some(SpecWord::Scoring(chosen)) => options.scoring = Some(chosen),
+                Some(SpecWord::Long(chosen)) => options.long_text = Some(chosen),
+                Some(SpecWord::Feedback(chosen)) => options.feedback = chosen,
+                Some(SpecWord::Blend(chosen)) => options.blend = Some(chosen),
                 None if Path::new(model).exists() => break,
                 None => return Err(unknown(word, text)),
             }

@@ -14,13 +14,13 @@ use crate::{Error, Result};
 #[derive(Default)]
 pub struct Texts {
     queries: HashMap<String, String>,
-    documents: Documents,
+    documents: TextStore,
     /// The names of queries and documents in messages.
     names: [String; 2],
 }
 
 #[derive(Default)]
-enum Documents {
+enum TextStore {
     #[default]
     None,
     Memory(HashMap<String, String>),
@@ -35,7 +35,7 @@ impl Texts {
         documents: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Self {
         let owned = |(id, text): (&str, &str)| (id.to_owned(), text.to_owned());
-        let documents = Documents::Memory(documents.into_iter().map(owned).collect());
+        let documents = TextStore::Memory(documents.into_iter().map(owned).collect());
         let names = ["the queries", "the documents"].map(str::to_owned);
         Self { queries: queries.into_iter().map(owned).collect(), documents, names }
     }
@@ -55,14 +55,14 @@ impl Texts {
         let by_id = read.unwrap_or_default().into_iter().map(|query| (query.id, query.text)).collect();
         let queries = queries.map_or(String::new(), |path| path.display().to_string());
         if corpus.is_empty() {
-            return Ok(Self { queries: by_id, documents: Documents::None, names: [queries, String::new()] });
+            return Ok(Self { queries: by_id, documents: TextStore::None, names: [queries, String::new()] });
         }
         let folder = tempfile::tempdir().map_err(Error::io("create a folder in", std::env::temp_dir()))?;
         let corpus = Corpus::open(&expand_paths(corpus)?, reading, folder.path())?;
         let (rows, file, reasons) = (corpus.skipped(), corpus.name(), corpus.skip_reasons());
         observer.notice(&Notice::Skipped { rows, file, reasons });
         let names = [queries, file.to_owned()];
-        Ok(Self { queries: by_id, documents: Documents::Files(Box::new((corpus, folder))), names })
+        Ok(Self { queries: by_id, documents: TextStore::Files(Box::new((corpus, folder))), names })
     }
 
     /// Returns the text of a query, if there is one.
@@ -76,9 +76,9 @@ impl Texts {
     /// If the file cannot be read, or has changed.
     pub fn document(&self, id: &str) -> Result<Option<Cow<'_, str>>> {
         match &self.documents {
-            Documents::None => Ok(None),
-            Documents::Memory(texts) => Ok(texts.get(id).map(|text| Cow::Borrowed(text.as_str()))),
-            Documents::Files(files) => Ok(files.0.find(id)?.map(|(_, row)| Cow::Owned(row.passage().into_owned()))),
+            TextStore::None => Ok(None),
+            TextStore::Memory(texts) => Ok(texts.get(id).map(|text| Cow::Borrowed(text.as_str()))),
+            TextStore::Files(files) => Ok(files.0.find(id)?.map(|(_, row)| Cow::Owned(row.passage().into_owned()))),
         }
     }
 

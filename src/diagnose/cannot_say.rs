@@ -2,14 +2,14 @@
 
 use super::choice::MIN_QUERIES;
 use super::lists::Scene;
-use super::measured::Measured;
+use super::measured::Measurements;
 use crate::LongText;
 
 /// Returns the open questions, each with the data that would answer it.
-pub(super) fn cannot_say(scene: &Scene<'_>, measured: &Measured) -> Vec<String> {
+pub(super) fn cannot_say(scene: &Scene<'_>, measured: &Measurements) -> Vec<String> {
     let mut open = Vec::new();
     let mut say = |is_open: bool, text: &str| open.extend(is_open.then(|| text.to_owned()));
-    let Measured { counts, lengths, .. } = measured;
+    let Measurements { counts, lengths, .. } = measured;
     let is_judged = counts.judged_candidates > 0;
     if !is_judged {
         let why = match (&scene.observations.qrels, counts.judged_queries) {

@@ -7,7 +7,7 @@ use foldhash::fast::FixedState;
 use rayon::prelude::*;
 
 use super::figures::{EXAMPLES, share};
-use super::lists::{List, Scene};
+use super::lists::{ObservedList, Scene};
 use super::report::Duplicates;
 
 /// Words per shingle. This is long enough that other texts on the same topic share hardly any.
@@ -33,14 +33,14 @@ struct Sketch {
 }
 
 /// The duplicates, and a few pairs of ids of equal and of nearly equal texts.
-pub(super) struct Found {
+pub(super) struct FoundDuplicates {
     pub duplicates: Duplicates,
     pub same_pairs: Vec<String>,
     pub near_pairs: Vec<String>,
 }
 
 #[derive(Default)]
-struct OfList {
+struct ListDuplicates {
     repeated: usize,
     same: usize,
     near: usize,
@@ -49,10 +49,10 @@ struct OfList {
     near_pair: Option<String>,
 }
 
-pub(super) fn duplicates(scene: &Scene<'_>) -> Found {
+pub(super) fn duplicates(scene: &Scene<'_>) -> FoundDuplicates {
     let documents = &scene.observations.documents;
     let mut is_wanted = vec![false; documents.len()];
-    let top = |list: &List<'_>| list.first_order[..list.first_order.len().min(COMPARED)].to_vec();
+    let top = |list: &ObservedList<'_>| list.first_order[..list.first_order.len().min(COMPARED)].to_vec();
     for list in &scene.lists {
         top(list).into_iter().for_each(|place| is_wanted[list.candidates[place as usize].document] = true);
     }
@@ -60,13 +60,13 @@ pub(super) fn duplicates(scene: &Scene<'_>) -> Found {
         (is_wanted[at] && !document.is_empty()).then(|| Sketch::new(&document.text))
     };
     let sketches: Vec<Option<Sketch>> = documents.par_iter().enumerate().map(sketch).collect();
-    let lists: Vec<OfList> = scene.lists.par_iter().map(|list| of_list(list, &top(list), &sketches)).collect();
-    let sum = |count: fn(&OfList) -> usize| lists.iter().map(count).sum::<usize>();
+    let lists: Vec<ListDuplicates> = scene.lists.par_iter().map(|list| of_list(list, &top(list), &sketches)).collect();
+    let sum = |count: fn(&ListDuplicates) -> usize| lists.iter().map(count).sum::<usize>();
     let all: usize = scene.lists.iter().map(|list| list.query.candidates.len()).sum();
-    let pairs = |pair: fn(&OfList) -> &Option<String>| {
+    let pairs = |pair: fn(&ListDuplicates) -> &Option<String>| {
         lists.iter().filter_map(pair_of(pair)).take(EXAMPLES).collect::<Vec<_>>()
     };
-    Found {
+    FoundDuplicates {
         duplicates: Duplicates {
             repeated_ids: sum(|list| list.repeated),
             same_text_share: share(sum(|list| list.same), all),
@@ -77,13 +77,13 @@ pub(super) fn duplicates(scene: &Scene<'_>) -> Found {
     }
 }
 
-fn pair_of(pair: fn(&OfList) -> &Option<String>) -> impl Fn(&OfList) -> Option<String> {
+fn pair_of(pair: fn(&ListDuplicates) -> &Option<String>) -> impl Fn(&ListDuplicates) -> Option<String> {
     move |list| pair(list).clone()
 }
 
-fn of_list(list: &List<'_>, top: &[u32], sketches: &[Option<Sketch>]) -> OfList {
+fn of_list(list: &ObservedList<'_>, top: &[u32], sketches: &[Option<Sketch>]) -> ListDuplicates {
     let repeated = list.query.candidates.len() - list.candidates.len();
-    let mut found = OfList { repeated, ..OfList::default() };
+    let mut found = ListDuplicates { repeated, ..ListDuplicates::default() };
     let mut first_with: HashMap<&str, &str, FixedState> = HashMap::default();
     for document in list.documents.iter().filter(|document| !document.is_empty()) {
         match first_with.get(document.text.trim()) {

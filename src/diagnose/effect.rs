@@ -1,7 +1,7 @@
 //! The effect of reranking on quality, and the best possible effect.
 
 use super::figures::share;
-use super::lists::{List, Scene};
+use super::lists::{ObservedList, Scene};
 use super::report::{Ceiling, Effect, VerdictKind};
 use crate::Result;
 use crate::eval::{Comparison, Resampling, Test, bootstrap_mean, compare};
@@ -68,7 +68,8 @@ pub(super) fn verdict_kind(comparison: &Comparison) -> VerdictKind {
 
 pub(super) fn ceiling(scene: &Scene<'_>) -> Ceiling {
     let rel = scene.options.measure.rel();
-    let found = |list: &List<'_>| (0..list.candidates.len()).filter(|&place| list.is_relevant(place, rel)).count();
+    let found =
+        |list: &ObservedList<'_>| (0..list.candidates.len()).filter(|&place| list.is_relevant(place, rel)).count();
     let with_relevant: Vec<(usize, usize)> = scene
         .judged()
         .iter()

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::Configuration;
 use super::halves::{HALVES, of_half};
-use super::lists::{List, Scene};
+use super::lists::{ObservedList, Scene};
 use crate::{Blend, Feedback, LongText, Normalize, Scoring};
 
 /// Shares of the first stage that are tried, roughly doubling, because the optimum is flat.
@@ -57,7 +57,7 @@ pub(super) struct Grid {
 }
 
 /// The value of one order: of the whole list, and of its halves.
-type Value = (f64, [Option<f64>; HALVES]);
+type OrderValue = (f64, [Option<f64>; HALVES]);
 
 fn blends() -> Vec<Blend> {
     let linear = |normalize| move |weight| Blend::Linear { weight, normalize };
@@ -113,7 +113,7 @@ fn configurations(setting: Configuration, long_texts: &[LongText], varied: Varie
 
 impl Varied {
     fn new(scene: &Scene<'_>) -> Self {
-        let is_spread = |list: &List<'_>| {
+        let is_spread = |list: &ObservedList<'_>| {
             let first = |place: usize| list.candidates[place].first_stage;
             (1..list.candidates.len()).any(|place| first(place) != first(0))
         };
@@ -131,7 +131,7 @@ impl Grid {
         let has_both = scope == Scope::MixAndLongText && scene.has_windows;
         let long_texts = if has_both { vec![LongText::Truncate, LongText::Window] } else { vec![setting.long_text] };
         let configurations = configurations(setting, &long_texts, varied);
-        let by_list: Vec<Vec<Value>> =
+        let by_list: Vec<Vec<OrderValue>> =
             scene.judged().par_iter().map(|list| values_of_list(scene, list, &configurations)).collect();
         let values = Values::new(&by_list, configurations.len());
         Self { configurations, values, first_stage: scene.values(|list| list.first_order.clone()), varied }
@@ -152,7 +152,7 @@ impl Grid {
 }
 
 /// Returns the value of every configuration on one list.
-fn values_of_list(scene: &Scene<'_>, list: &List<'_>, configurations: &[Configuration]) -> Vec<Value> {
+fn values_of_list(scene: &Scene<'_>, list: &ObservedList<'_>, configurations: &[Configuration]) -> Vec<OrderValue> {
     let (measure, depth) = (scene.options.measure, scene.observations.setting.depth);
     let of_halves = of_half(measure);
     let differs_by_feedback = |a: &Configuration, b: &Configuration| Configuration { feedback: b.feedback, ..*a } == *b;
@@ -170,8 +170,8 @@ fn values_of_list(scene: &Scene<'_>, list: &List<'_>, configurations: &[Configur
 
 impl Values {
     /// `by_list` has the values by list, then by configuration.
-    fn new(by_list: &[Vec<Value>], configurations: usize) -> Self {
-        let column = |value: &dyn Fn(&Value) -> f64| -> Vec<Vec<f64>> {
+    fn new(by_list: &[Vec<OrderValue>], configurations: usize) -> Self {
+        let column = |value: &dyn Fn(&OrderValue) -> f64| -> Vec<Vec<f64>> {
             (0..configurations).map(|at| by_list.iter().map(|values| value(&values[at])).collect()).collect()
         };
         let half = |half: usize| HalfValues {

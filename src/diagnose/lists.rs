@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::Configuration;
 use super::halves::Halves;
-use super::observations::{Candidate, Document, Observations, Query};
+use super::observations::{Candidate, Document, Observations, ObservedQuery};
 use super::options::Options;
 use crate::eval::{JudgedCandidates, Resampling};
 use crate::io::Grades;
@@ -16,8 +16,8 @@ use crate::text::is_blank;
 use crate::{Blend, Error, LongText, Result, Scoring, ranking};
 
 /// A query's distinct candidates with their data. A place is a position in `candidates`.
-pub(super) struct List<'a> {
-    pub query: &'a Query,
+pub(super) struct ObservedList<'a> {
+    pub query: &'a ObservedQuery,
     pub candidates: Vec<&'a Candidate>,
     pub documents: Vec<&'a Document>,
     /// Positions in the query's candidates, before repeated documents were removed.
@@ -34,7 +34,7 @@ pub(super) struct Scene<'a> {
     pub observations: &'a Observations,
     pub options: &'a Options,
     /// The lists of queries with candidates.
-    pub lists: Vec<List<'a>>,
+    pub lists: Vec<ObservedList<'a>>,
     /// True if windows were tried.
     pub has_windows: bool,
 }
@@ -57,7 +57,8 @@ impl<'a> Scene<'a> {
         check(observations, options)?;
         let with_candidates = observations.queries.iter().filter(|query| !query.candidates.is_empty());
         let seed = options.resampling.seed;
-        let lists: Vec<List<'a>> = with_candidates.map(|query| List::new(query, observations, seed)).collect();
+        let lists: Vec<ObservedList<'a>> =
+            with_candidates.map(|query| ObservedList::new(query, observations, seed)).collect();
         if lists.is_empty() {
             return Err(Error::InvalidArgument("no query has a candidate: there is nothing to diagnose".into()));
         }
@@ -74,19 +75,19 @@ impl<'a> Scene<'a> {
     }
 
     /// Returns the lists whose queries have judgements.
-    pub fn judged(&self) -> Vec<&List<'a>> {
+    pub fn judged(&self) -> Vec<&ObservedList<'a>> {
         self.lists.iter().filter(|list| list.is_judged()).collect()
     }
 
     /// Returns the measure's value of every judged list, in the order that `order` returns.
-    pub fn values(&self, order: impl Fn(&List<'a>) -> Vec<u32> + Sync) -> Vec<f64> {
-        let value = |list: &&List<'a>| self.options.measure.value(&list.judged.ranking(&order(list)));
+    pub fn values(&self, order: impl Fn(&ObservedList<'a>) -> Vec<u32> + Sync) -> Vec<f64> {
+        let value = |list: &&ObservedList<'a>| self.options.measure.value(&list.judged.ranking(&order(list)));
         self.judged().par_iter().map(value).collect()
     }
 }
 
-impl<'a> List<'a> {
-    fn new(query: &'a Query, observations: &'a Observations, seed: u64) -> Self {
+impl<'a> ObservedList<'a> {
+    fn new(query: &'a ObservedQuery, observations: &'a Observations, seed: u64) -> Self {
         let mut seen = HashSet::with_capacity(query.candidates.len());
         let is_first = |&position: &usize| seen.insert(query.candidates[position].document);
         let positions: Vec<usize> = (0..query.candidates.len()).filter(is_first).collect();
@@ -123,12 +124,12 @@ impl<'a> List<'a> {
         self.order_by(&model, configuration, depth)
     }
 
-    /// As [`List::order`], with these scores of the model.
+    /// As [`ObservedList::order`], with these scores of the model.
     pub fn order_by(&self, model: &[f32], configuration: Configuration, depth: Option<usize>) -> Vec<u32> {
         self.orders_by(model, configuration, depth, &[configuration.feedback]).swap_remove(0)
     }
 
-    /// As [`List::order_by`], once for each of several feedbacks in place of the configuration's.
+    /// As [`ObservedList::order_by`], once for each of several feedbacks in place of the configuration's.
     pub fn orders_by(
         &self,
         model: &[f32],

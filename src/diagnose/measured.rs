@@ -11,19 +11,19 @@ use super::{Configuration, agreement, duplicates, effect, lengths, modes, spread
 use crate::Result;
 use crate::eval::Comparison;
 
-pub(super) struct Measured {
+pub(super) struct Measurements {
     pub counts: Counts,
     /// `None` if no candidate has a judgement.
-    pub judged: Option<Judged>,
+    pub judged: Option<JudgedMeasurements>,
     /// The agreement, and the model's tau of each list.
     pub agreement: Option<(Agreement, Vec<f64>)>,
     pub spread: Spread,
     pub lengths: Lengths,
-    pub duplicates: duplicates::Found,
+    pub duplicates: duplicates::FoundDuplicates,
 }
 
 /// The measurements that need judgements.
-pub(super) struct Judged {
+pub(super) struct JudgedMeasurements {
     pub quality: Quality,
     pub recommendation: Recommendation,
     /// `None` if there are too few queries.
@@ -40,10 +40,10 @@ pub(super) struct Gains {
     pub blend: Gain,
 }
 
-impl Measured {
+impl Measurements {
     pub fn new(scene: &Scene<'_>) -> Result<Self> {
         let counts = counts(scene);
-        let judged = if counts.judged_candidates > 0 { Some(Judged::new(scene)?) } else { None };
+        let judged = if counts.judged_candidates > 0 { Some(JudgedMeasurements::new(scene)?) } else { None };
         Ok(Self {
             counts,
             agreement: agreement::agreement(scene),
@@ -59,7 +59,7 @@ impl Measured {
     }
 }
 
-impl Judged {
+impl JudgedMeasurements {
     fn new(scene: &Scene<'_>) -> Result<Self> {
         let grid = Grid::new(scene, Scope::MixAndLongText);
         let chooser = Chooser::new(scene, &grid);

@@ -56,7 +56,7 @@ mod worst;
 pub use configuration::Configuration;
 pub use finding::{Finding, FindingKind, Number, Severity};
 pub use observations::{
-    Candidate, Change, Document, ModeScores, Observations, Query, Setting, Trial, TrialList, shell_word,
+    Candidate, Change, Document, ModeScores, Observations, ObservedQuery, Setting, Trial, TrialList, shell_word,
 };
 pub use observe::{
     AskedQuery, DiagnoseFiles, Found, Material, ObserveOptions, Observed, Passage, TRIED_CANDIDATES, TRIED_QUERIES,
@@ -68,11 +68,11 @@ pub use report::{
     Action, Agreement, Ceiling, Choice, Counts, DepthPoint, DepthSweep, Duplicates, Effect, Histogram, Lengths, Mode,
     Moved, Pick, Quality, QueryEffect, Recommendation, Report, Spread, TrialResult, Verdict, VerdictKind, WorstQuery,
 };
-pub use tune::{Curve, CurvePoint, Part, Tuning, tune};
+pub use tune::{Curve, CurvePoint, TunedPart, Tuning, tune};
 pub use tuning_document::TuningRun;
 
 use lists::Scene;
-use measured::Measured;
+use measured::Measurements;
 
 use crate::Result;
 use crate::threads::on_shared;
@@ -89,7 +89,7 @@ pub fn diagnose(observations: &Observations, options: &Options) -> Result<Report
 
 fn report(observations: &Observations, options: &Options) -> Result<Report> {
     let scene = Scene::new(observations, options)?;
-    let measured = Measured::new(&scene)?;
+    let measured = Measurements::new(&scene)?;
     let findings = findings::findings(&scene, &measured)?;
     let cannot_say = cannot_say::cannot_say(&scene, &measured);
     let verdict = verdict::verdict(&scene, &measured, &findings);

@@ -16,7 +16,7 @@ pub struct Observations {
     /// The documents that the candidates name, each id once.
     pub documents: Vec<Document>,
     /// The queries with their candidates.
-    pub queries: Vec<Query>,
+    pub queries: Vec<ObservedQuery>,
     /// True if the queries are a sample of the run's. Then missing judged queries are not a
     /// finding.
     pub is_sample: bool,
@@ -61,7 +61,7 @@ pub struct Document {
 
 /// A query and its candidates.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Query {
+pub struct ObservedQuery {
     /// The run's id, which is compared with the judgements'.
     pub id: String,
     /// The text of the query.

@@ -61,7 +61,7 @@ struct Keys {
     #[serde(skip_serializing_if = "Option::is_none")]
     normalize: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    feedback: Option<Word>,
+    feedback: Option<WordOrNumber>,
     #[serde(skip_serializing_if = "Option::is_none")]
     depth: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -77,7 +77,7 @@ struct Keys {
 /// A word or a number.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(untagged)]
-enum Word {
+enum WordOrNumber {
     Number(f64),
     Text(String),
 }
@@ -139,8 +139,8 @@ impl Profile {
             blend_weight: blend_weight.map(shortest_f64),
             normalize: normalize.map(|normalize| normalize.to_string()),
             feedback: self.feedback.map(|feedback| match feedback {
-                Feedback::Weight(weight) => Word::Number(shortest_f64(weight)),
-                word => Word::Text(word.to_string()),
+                Feedback::Weight(weight) => WordOrNumber::Number(shortest_f64(weight)),
+                word => WordOrNumber::Text(word.to_string()),
             }),
             depth: self.depth,
             long: self.long_text.map(|long| long.to_string()),
@@ -151,11 +151,11 @@ impl Profile {
     }
 }
 
-impl fmt::Display for Word {
+impl fmt::Display for WordOrNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Word::Number(number) => number.fmt(f),
-            Word::Text(text) => text.fmt(f),
+            WordOrNumber::Number(number) => number.fmt(f),
+            WordOrNumber::Text(text) => text.fmt(f),
         }
     }
 }
@@ -266,7 +266,7 @@ mod tests {
     fn what_is_wrong_is_named_with_the_file() {
         for (text, expected) in [
             ("scorin = 'cosine'", "unknown field `scorin`, expected one of `model`, `scoring`"),
-            ("scoring = 'cosin'", "scoring: 'cosin' is not a scoring; known are cosine, maxsim and hybrid"),
+            ("scoring = 'cosin'", "scoring: 'cosin' is not a scoring; use cosine, maxsim or hybrid"),
             ("blend = 'mean'", "blend: unknown blend 'mean'; expected none, linear or rrf"),
             ("blend = 'linear'\nblend-weight = 1.5", "blend-weight: the blend's weight is 1.5"),
             ("blend = 'linear'\nblend-weight = nan", "blend-weight: the blend's weight is NaN"),
@@ -276,7 +276,7 @@ mod tests {
             ("feedback = 'on'", "expected auto, off or a weight"),
             ("feedback = -0.5", "expected a weight from 0 to 10"),
             ("normalize = 'max'", "normalize: unknown normalisation 'max'"),
-            ("long = 'cut'", "long: 'cut' is not known here"),
+            ("long = 'cut'", "long: 'cut' is not a way to read long texts"),
             ("pooling = 'max'", "pooling: unknown pooling 'max'; expected cls, mean or lasttoken"),
             ("depth = 0", "depth: 0 candidates"),
             ("depth = -1", "depth"),

@@ -3,10 +3,10 @@
 use rayon::prelude::*;
 
 use super::figures::{median, share};
-use super::lists::{List, Scene};
+use super::lists::{ObservedList, Scene};
 use super::report::{Histogram, Spread};
 
-struct OfList {
+struct ListSpread {
     deviation: f64,
     range: f64,
     tied: usize,
@@ -15,11 +15,11 @@ struct OfList {
 }
 
 pub(super) fn spread(scene: &Scene<'_>) -> Spread {
-    let of_lists: Vec<OfList> = scene.lists.par_iter().map(|list| of_list(scene, list)).collect();
+    let of_lists: Vec<ListSpread> = scene.lists.par_iter().map(|list| of_list(scene, list)).collect();
     let candidates: usize = scene.lists.iter().map(|list| list.candidates.len()).sum();
-    let total = |count: fn(&OfList) -> usize| of_lists.iter().map(count).sum::<usize>();
+    let total = |count: fn(&ListSpread) -> usize| of_lists.iter().map(count).sum::<usize>();
     let longer = || of_lists.iter().filter(|list| list.scored > 1);
-    let scores = |is_counted: &dyn Fn(&List<'_>, usize) -> bool| -> Vec<f64> {
+    let scores = |is_counted: &dyn Fn(&ObservedList<'_>, usize) -> bool| -> Vec<f64> {
         scene.lists.iter().flat_map(|list| scores_of(scene, list, is_counted)).collect()
     };
     let histogram = Histogram::of(&scores(&|_, _| true));
@@ -35,14 +35,18 @@ pub(super) fn spread(scene: &Scene<'_>) -> Spread {
 }
 
 /// Returns the model's scores of a list's candidates with text.
-fn scores_of(scene: &Scene<'_>, list: &List<'_>, is_counted: &dyn Fn(&List<'_>, usize) -> bool) -> Vec<f64> {
+fn scores_of(
+    scene: &Scene<'_>,
+    list: &ObservedList<'_>,
+    is_counted: &dyn Fn(&ObservedList<'_>, usize) -> bool,
+) -> Vec<f64> {
     let setting = scene.setting();
     let scores = list.model_scores(setting.scoring, setting.long_text);
     let counted = (0..scores.len()).filter(|&place| !list.documents[place].is_empty() && is_counted(list, place));
     counted.map(|place| f64::from(scores[place])).collect()
 }
 
-fn of_list(scene: &Scene<'_>, list: &List<'_>) -> OfList {
+fn of_list(scene: &Scene<'_>, list: &ObservedList<'_>) -> ListSpread {
     let setting = scene.setting();
     let scores = list.model_scores(setting.scoring, setting.long_text);
     let places: Vec<usize> = (0..scores.len()).filter(|&place| !list.documents[place].is_empty()).collect();
@@ -54,7 +58,7 @@ fn of_list(scene: &Scene<'_>, list: &List<'_>) -> OfList {
     // Equal texts have equal scores, as they should.
     let differ = |a: usize, b: usize| list.documents[a].text != list.documents[b].text;
     let first = |place: usize| list.candidates[place].first_stage;
-    OfList {
+    ListSpread {
         deviation: (squares / values.len().max(1) as f64).sqrt(),
         range: if values.is_empty() { 0.0 } else { highest - lowest },
         tied: tied(places, |place| f64::from(scores[place]), differ),

@@ -1,7 +1,7 @@
 //! Compares other prompts and poolings with the setting's.
 
 use super::effect::{SIGNIFICANCE, is_gain};
-use super::lists::{List, Scene};
+use super::lists::{ObservedList, Scene};
 use super::observations::{Change, ModeScores, Trial};
 use super::report::TrialResult;
 use crate::eval::{Test, compare, holm};
@@ -70,13 +70,13 @@ fn result(scene: &Scene<'_>, trial: &Trial) -> Result<Option<TrialResult>> {
 }
 
 /// Returns the scores by place; 0 if a candidate was not tried.
-fn trial_scores(list: &List<'_>, scores: &[ModeScores], scoring: Scoring) -> Vec<f32> {
+fn trial_scores(list: &ObservedList<'_>, scores: &[ModeScores], scoring: Scoring) -> Vec<f32> {
     list.positions.iter().map(|&position| scores.get(position).map_or(0.0, |scores| scores.get(scoring))).collect()
 }
 
 /// Orders the first `tried` candidates of the file by these scores, then the others in the first
 /// stage's order.
-fn order(list: &List<'_>, scores: &[f32], tried: usize) -> Vec<u32> {
+fn order(list: &ObservedList<'_>, scores: &[f32], tried: usize) -> Vec<u32> {
     let configuration = Configuration { blend: Blend::None, ..Configuration::default() };
     let is_tried = |place: &u32| list.positions[*place as usize] < tried;
     let by_model = list.order_by(scores, configuration, None).into_iter().filter(is_tried);

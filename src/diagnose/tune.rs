@@ -66,7 +66,7 @@ pub struct Tuning {
 pub struct Curve {
     /// The part: `scoring`, `first-stage share` or `feedback weight`.
     #[cfg_attr(test, schemars(with = "String"))]
-    pub part: Part,
+    pub part: TunedPart,
     /// The values that were tried, in the order of the grid.
     pub points: Vec<CurvePoint>,
 }
@@ -74,7 +74,7 @@ pub struct Curve {
 /// A part of a configuration that is tuned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Part {
+pub enum TunedPart {
     /// The scoring: the cosine's share in the model's score is 1 for [`Scoring::Cosine`], 0.4 for
     /// [`Scoring::Hybrid`], 0 for [`Scoring::MaxSim`].
     Scoring,
@@ -96,13 +96,13 @@ pub struct CurvePoint {
     pub is_setting: bool,
 }
 
-impl Serialize for Part {
+impl Serialize for TunedPart {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         serializer.serialize_str(self.name())
     }
 }
 
-impl Part {
+impl TunedPart {
     /// Returns the name of the part.
     pub const fn name(self) -> &'static str {
         match self {
@@ -192,12 +192,12 @@ fn notes(grid: &Grid) -> Vec<String> {
 fn curves(grid: &Grid) -> Vec<Curve> {
     let setting = grid.setting();
     let scorings = Scoring::ALL.map(|scoring| (scoring.to_string(), Configuration { scoring, ..setting }));
-    let mut curves = vec![curve(grid, Part::Scoring, scorings.to_vec())];
+    let mut curves = vec![curve(grid, TunedPart::Scoring, scorings.to_vec())];
     if grid.varied.blend {
-        curves.push(curve(grid, Part::FirstStageShare, by_share(grid)));
+        curves.push(curve(grid, TunedPart::FirstStageShare, by_share(grid)));
     }
     if grid.varied.feedback {
-        curves.push(curve(grid, Part::Feedback, by_feedback(grid)));
+        curves.push(curve(grid, TunedPart::Feedback, by_feedback(grid)));
     }
     curves
 }
@@ -236,7 +236,7 @@ fn ascending(mut tried: Vec<(f32, Configuration)>) -> Vec<Tried> {
     tried.into_iter().map(|(value, configuration)| (value.to_string(), configuration)).collect()
 }
 
-fn curve(grid: &Grid, part: Part, tried: Vec<Tried>) -> Curve {
+fn curve(grid: &Grid, part: TunedPart, tried: Vec<Tried>) -> Curve {
     let point = |(value, configuration): Tried| {
         let values = grid.values_of(configuration)?;
         let is_setting = std::ptr::eq(values, grid.setting_values());

@@ -4,11 +4,11 @@ use super::effect::verdict_kind;
 use super::figures::{interval, plural};
 use super::finding::{Finding, FindingKind};
 use super::lists::Scene;
-use super::measured::Measured;
+use super::measured::Measurements;
 use super::report::{Action, Effect, Quality, Recommendation, Verdict, VerdictKind};
 
 /// Returns the verdict, with which a report begins.
-pub(super) fn verdict(scene: &Scene<'_>, measured: &Measured, findings: &[Finding]) -> Verdict {
+pub(super) fn verdict(scene: &Scene<'_>, measured: &Measurements, findings: &[Finding]) -> Verdict {
     let Some(judged) = &measured.judged else {
         let why = match (&scene.observations.qrels, measured.counts.judged_queries) {
             (None, _) => "without judgements. The report shows what can be seen without them.",

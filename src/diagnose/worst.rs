@@ -1,7 +1,7 @@
 //! The queries that reranking hurts most, and the documents that it moved.
 
 use super::grid::Grid;
-use super::lists::{List, Scene};
+use super::lists::{ObservedList, Scene};
 use super::report::{Moved, QueryEffect, WorstQuery};
 use crate::eval::TIE;
 
@@ -12,8 +12,11 @@ const EXCERPT: usize = 160;
 
 pub(super) fn by_query(scene: &Scene<'_>, grid: &Grid) -> Vec<QueryEffect> {
     let values = grid.first_stage.iter().zip(grid.setting_values());
-    let of =
-        |(list, (&before, &after)): (&List<'_>, (&f64, &f64))| QueryEffect { id: list.query.id.clone(), before, after };
+    let of = |(list, (&before, &after)): (&ObservedList<'_>, (&f64, &f64))| QueryEffect {
+        id: list.query.id.clone(),
+        before,
+        after,
+    };
     scene.judged().into_iter().zip(values).map(of).collect()
 }
 
@@ -33,7 +36,7 @@ pub(super) fn worst(scene: &Scene<'_>, grid: &Grid) -> Vec<WorstQuery> {
     lost.into_iter().map(query).collect()
 }
 
-fn moved(scene: &Scene<'_>, list: &List<'_>) -> Vec<Moved> {
+fn moved(scene: &Scene<'_>, list: &ObservedList<'_>) -> Vec<Moved> {
     let order = list.order(scene.setting(), scene.observations.setting.depth);
     let (before, after) = (ranks(&list.first_order), ranks(&order));
     let rel = scene.options.measure.rel();

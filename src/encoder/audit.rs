@@ -2,14 +2,15 @@
 //!
 //! A field that changes what a model computes is read by the code that computes it, or listed in
 //! `known_fields.rs` and `config_fields.rs` with the values that have no effect. Any other value is
-//! an error. An unknown field becomes a [`super::Finding`], because its effect is unknown. Null
+//! an error. An unknown field becomes a [`super::ModelFinding`], because its effect is unknown. Null
 //! always means the default.
 
 use serde_json::{Value, json};
 
 use super::config_fields::{config_fields, has_alibi};
 use super::known_fields::{
-    ARGUMENTS, Fields, Fixed, MODULE_FIELDS, OUTPUTS, PROMPT_FIELDS, TOKENIZER_FIELDS, TRANSFORMER_FIELDS, Unknown,
+    ARGUMENTS, Fixed, KnownFields, MODULE_FIELDS, OUTPUTS, PROMPT_FIELDS, TOKENIZER_FIELDS, TRANSFORMER_FIELDS,
+    UnknownField,
 };
 use super::listed::Listed;
 use super::reader::{CONFIG, PROMPTS, Reader, TOKENIZER_CONFIG};
@@ -107,7 +108,7 @@ impl Reader<'_> {
     }
 
     /// Checks the fields of one file. `more` are fields that are checked already.
-    pub(super) fn audit(&mut self, file: &str, content: &Value, fields: &Fields, more: &Fixed) -> Result<()> {
+    pub(super) fn audit(&mut self, file: &str, content: &Value, fields: &KnownFields, more: &Fixed) -> Result<()> {
         self.check_fixed(file, content, fields.fixed)?;
         let fixed = || fields.fixed.iter().chain(more).map(|(field, _)| *field);
         let is_known = |name: &str| {
@@ -118,15 +119,15 @@ impl Reader<'_> {
             content.as_object().into_iter().flatten().filter(|(name, value)| !value.is_null() && !is_known(name));
         for (name, value) in unknown {
             match fields.unknown {
-                Unknown::Refused => {
+                UnknownField::Refused => {
                     let message =
                         format!("has '{name}' = {}, which sentence-transformers 6.2 does not know", short(value));
                     return Err(self.unusable(file, &message));
                 }
-                Unknown::Told => {
+                UnknownField::Told => {
                     let message =
                         format!("has '{name}' = {}, which nearsort does not know and leaves out", short(value));
-                    self.findings.push(super::Finding { file: file.to_owned(), message });
+                    self.findings.push(super::ModelFinding { file: file.to_owned(), message });
                 }
             }
         }

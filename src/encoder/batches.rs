@@ -23,10 +23,10 @@ pub(super) trait Tokens: Send + Sync {
 }
 
 /// Computes a batch of texts, each with its position, on a number of threads.
-pub(super) type Forward<'a, T> = dyn Fn(&[(usize, &T)], usize) -> Result<()> + Sync + 'a;
+pub(super) type ForwardFn<'a, T> = dyn Fn(&[(usize, &T)], usize) -> Result<()> + Sync + 'a;
 
 /// A list of texts or pairs to run through a model.
-pub(super) struct Work<'a, T> {
+pub(super) struct BatchWork<'a, T> {
     /// The length of every text in bytes. Long texts are started first.
     pub lengths: &'a [usize],
     /// Maximum number of tokens in a batch, padding included.
@@ -36,10 +36,10 @@ pub(super) struct Work<'a, T> {
     /// The call, which may end the work between two texts or batches.
     pub call: &'a Call<'a>,
     /// The step that computes a tokenized batch.
-    pub forward: &'a Forward<'a, T>,
+    pub forward: &'a ForwardFn<'a, T>,
 }
 
-impl<T: Tokens> Work<'_, T> {
+impl<T: Tokens> BatchWork<'_, T> {
     /// Runs all of the work on these threads, in turns with other calls.
     pub fn run(&self, threads: &Threads, device: Device) -> Result<()> {
         match device {
@@ -165,7 +165,7 @@ mod tests {
     fn on_a_gpu_the_pool_tokenizes_and_the_caller_waits_for_the_device() {
         let is_in_pool = || rayon::current_thread_index().is_some();
         let (call, batches) = (Call::new(), AtomicUsize::new(0));
-        let work = Work {
+        let work = BatchWork {
             lengths: &[7, 8, 9],
             batch_tokens: 2,
             call: &call,

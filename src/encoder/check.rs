@@ -60,7 +60,7 @@ pub struct Check {
 }
 
 #[derive(Deserialize)]
-struct Pairs {
+struct GoldenPairs {
     queries: Vec<String>,
     passages: Vec<String>,
 }
@@ -137,7 +137,7 @@ impl LocalEncoder {
         if !self.has_text_vectors() {
             return Ok(None);
         }
-        let pairs: Pairs = serde_json::from_str(PAIRS).map_err(unreadable)?;
+        let pairs: GoldenPairs = serde_json::from_str(PAIRS).map_err(unreadable)?;
         let cosines = |encoder: &LocalEncoder| -> Result<Vec<f32>> {
             let vectors = |texts: &[String], role| {
                 let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
@@ -159,7 +159,7 @@ impl LocalEncoder {
             for text in PROBES {
                 vectors[1].extend(self.token_vectors(&[text], role)?);
             }
-            let padded = Collected::new(PROBES.len());
+            let padded = CollectedTokens::new(PROBES.len());
             self.encode_each_padded(&PROBES, role, &|index, text| padded.keep(index, text))?;
             vectors[2].extend(padded.into_inner());
         }
@@ -174,7 +174,7 @@ impl LocalEncoder {
 
     /// Returns the token vectors of each text, of length 1 and back to back.
     fn token_vectors(&self, texts: &[&str], role: Role) -> Result<Vec<Vec<f32>>> {
-        let collected = Collected::new(texts.len());
+        let collected = CollectedTokens::new(texts.len());
         self.encode_each(texts, role, &Call::new(), &|index, text| collected.keep(index, text))?;
         Ok(collected.into_inner())
     }
@@ -218,9 +218,9 @@ fn score_difference(precision: Precision, found: &[f32], expected: &[f32]) -> Ch
 }
 
 /// Collects the token vectors of texts as they arrive.
-struct Collected(Mutex<Vec<Vec<f32>>>);
+struct CollectedTokens(Mutex<Vec<Vec<f32>>>);
 
-impl Collected {
+impl CollectedTokens {
     fn new(texts: usize) -> Self {
         Self(Mutex::new(vec![Vec::new(); texts]))
     }
@@ -299,7 +299,7 @@ mod tests {
 
     #[test]
     fn golden_vectors_are_readable() {
-        let pairs: Pairs = serde_json::from_str(PAIRS).unwrap();
+        let pairs: GoldenPairs = serde_json::from_str(PAIRS).unwrap();
         assert_eq!(pairs.queries.len() * pairs.passages.len(), 300);
         for (name, json) in GOLDEN {
             let golden: Golden = serde_json::from_str(json).unwrap();

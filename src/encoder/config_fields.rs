@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-use super::known_fields::{Fields, Fixed, Unknown};
+use super::known_fields::{Fixed, KnownFields, UnknownField};
 
 /// Returns the known fields of an architecture's config.json, and the fixed fields of its own;
 /// `None` for an architecture that the engines refuse.
-pub(super) fn config_fields(config: &Value) -> Option<(Fields, &'static Fixed)> {
+pub(super) fn config_fields(config: &Value) -> Option<(KnownFields, &'static Fixed)> {
     let model_type = config["model_type"].as_str()?;
     let (known, own_fixed): (&[&[&str]], &Fixed) = match model_type {
         "bert" if has_alibi(config) => (&[COMMON, BERT, JINA], &[]),
@@ -18,7 +18,7 @@ pub(super) fn config_fields(config: &Value) -> Option<(Fields, &'static Fixed)> 
         "nomic_bert" => (&[COMMON, NOMIC], NOMIC_FIXED),
         _ => return None,
     };
-    Some((Fields { known, fixed: CONFIG_FIXED, unknown: Unknown::Told }, own_fixed))
+    Some((KnownFields { known, fixed: CONFIG_FIXED, unknown: UnknownField::Told }, own_fixed))
 }
 
 /// Returns true for Jina's BERT, the one with positions by ALiBi.

@@ -3,7 +3,7 @@
 //! Pooling, normalisation, length limit and prompts come from the files that sentence-transformers
 //! writes (`modules.json` and what it points to), never from the architecture's habit. Where two
 //! files disagree, the one that sentence-transformers obeys wins and the disagreement is kept as a
-//! [`Finding`]: such disagreements are the usual reason for a model that ranks worse here than
+//! [`ModelFinding`]: such disagreements are the usual reason for a model that ranks worse here than
 //! there.
 
 use std::collections::BTreeMap;
@@ -15,11 +15,11 @@ use serde_json::Value;
 
 use super::late_options::LateInteraction;
 use super::listed::{SENTENCE, TOKENS};
-use super::modules::{Module, Shape, Shapes, overridden, shapes};
+use super::modules::{FeatureShape, Module, Shapes, overridden, shapes};
 use super::numbers;
 use super::overrides::Overrides;
 use super::pooling::Pooling;
-use super::reader::{CONFIG, Finding, MODULES, PROMPTS, Reader, TOKENIZER, TOKENIZER_CONFIG};
+use super::reader::{CONFIG, MODULES, ModelFinding, PROMPTS, Reader, TOKENIZER, TOKENIZER_CONFIG};
 use super::reading::Caps;
 use super::table_source::TableSource;
 use super::tokenizer_settings::TokenizerSettings;
@@ -54,7 +54,7 @@ pub struct Contract {
     /// config_sentence_transformers.json, else from the registry.
     pub prompts: BTreeMap<String, String>,
     /// Contradictions between the files, and assumptions where the files are silent.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<ModelFinding>,
     /// Changes to tokenizer.json.
     pub(crate) tokenizer: TokenizerSettings,
     /// The options of a late-interaction (ColBERT) model; `None` for other models. A
@@ -247,8 +247,8 @@ impl Reader<'_> {
     pub(super) fn shapes(&self, modules: &[Module], hidden_size: usize) -> Result<Shapes> {
         let shapes = shapes(modules, hidden_size).map_err(|message| self.unusable(MODULES, &message))?;
         match shapes.get(SENTENCE) {
-            Some(Shape::Vector(_)) => Ok(shapes),
-            Some(Shape::Tokens(_)) => {
+            Some(FeatureShape::Vector(_)) => Ok(shapes),
+            Some(FeatureShape::Tokens(_)) => {
                 Err(self.unusable(MODULES, &format!("a module gives one vector per token as '{SENTENCE}'")))
             }
             None if modules.iter().any(|module| !matches!(module, Module::Normalize { .. })) => {

@@ -63,7 +63,7 @@ pub(super) struct Cuts {
 
 /// A part of a text that becomes tokens by itself.
 #[derive(Debug, PartialEq, Eq)]
-struct Piece {
+struct TextPiece {
     text: String,
     /// The byte position in the text where the piece begins.
     start: usize,
@@ -147,7 +147,7 @@ impl Cuts {
         &self,
         tokenizer: &Tokenizer,
         text: &str,
-        (low, all): (usize, &[Piece]),
+        (low, all): (usize, &[TextPiece]),
         (bytes, reach): (usize, usize),
     ) -> Option<usize> {
         if !self.splits_in_pieces {
@@ -200,7 +200,7 @@ impl Cuts {
         &self,
         tokenizer: &Tokenizer,
         (text, reach): (&str, usize),
-        before: &[Piece],
+        before: &[TextPiece],
         last: &str,
     ) -> Option<usize> {
         let (mut low, mut high) = (0, reach);
@@ -228,7 +228,7 @@ impl Cuts {
     }
 
     /// Returns the pieces of a text; `None` if lower-casing moves its characters.
-    fn pieces(&self, tokenizer: &Tokenizer, text: &str) -> Option<Vec<Piece>> {
+    fn pieces(&self, tokenizer: &Tokenizer, text: &str) -> Option<Vec<TextPiece>> {
         let lowered = self.lower_case.then(|| text.to_lowercase());
         let input = lowered.as_deref().unwrap_or(text);
         let lengths = |text: &str| text.chars().map(char::len_utf8).collect::<Vec<_>>();
@@ -241,7 +241,7 @@ impl Cuts {
             step.pre_tokenize(&mut pieces).ok()?;
         }
         let splits = pieces.get_splits(OffsetReferential::Original, OffsetType::Byte).into_iter();
-        let piece = |(text, (start, _), tokens): (&str, (usize, usize), &Option<Vec<_>>)| Piece {
+        let piece = |(text, (start, _), tokens): (&str, (usize, usize), &Option<Vec<_>>)| TextPiece {
             text: text.to_owned(),
             start,
             is_added: tokens.is_some(),

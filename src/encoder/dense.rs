@@ -12,7 +12,7 @@ use crate::store::ModelFiles;
 
 /// An activation, named after torch's class with its default arguments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Activation {
+pub(crate) enum DenseActivation {
     Identity,
     Tanh,
     Relu,
@@ -23,16 +23,16 @@ pub(crate) enum Activation {
     Sigmoid,
 }
 
-const ACTIVATIONS: [(&str, Activation); 6] = [
-    ("Identity", Activation::Identity),
-    ("Tanh", Activation::Tanh),
-    ("ReLU", Activation::Relu),
-    ("GELU", Activation::Gelu),
-    ("SiLU", Activation::Silu),
-    ("Sigmoid", Activation::Sigmoid),
+const ACTIVATIONS: [(&str, DenseActivation); 6] = [
+    ("Identity", DenseActivation::Identity),
+    ("Tanh", DenseActivation::Tanh),
+    ("ReLU", DenseActivation::Relu),
+    ("GELU", DenseActivation::Gelu),
+    ("SiLU", DenseActivation::Silu),
+    ("Sigmoid", DenseActivation::Sigmoid),
 ];
 
-impl Activation {
+impl DenseActivation {
     /// Returns the activation of a class path, such as `torch.nn.modules.activation.Tanh`.
     /// sentence-transformers loads only torch's own.
     fn of(path: &str) -> Option<Self> {
@@ -69,7 +69,7 @@ pub(crate) struct DenseConfig {
     pub in_features: usize,
     pub out_features: usize,
     has_bias: bool,
-    activation: Activation,
+    activation: DenseActivation,
     use_residual: bool,
 }
 
@@ -83,7 +83,7 @@ impl DenseConfig {
             in_features,
             out_features,
             has_bias: false,
-            activation: Activation::Identity,
+            activation: DenseActivation::Identity,
             use_residual: false,
         }
     }
@@ -118,9 +118,9 @@ impl Reader<'_> {
         })
     }
 
-    fn activation(&self, config: &Value, file: &str) -> Result<Activation> {
-        let Some(value) = config.get("activation_function") else { return Ok(Activation::Tanh) };
-        value.as_str().and_then(Activation::of).ok_or_else(|| {
+    fn activation(&self, config: &Value, file: &str) -> Result<DenseActivation> {
+        let Some(value) = config.get("activation_function") else { return Ok(DenseActivation::Tanh) };
+        value.as_str().and_then(DenseActivation::of).ok_or_else(|| {
             let names = ACTIVATIONS.map(|(name, _)| name).join(", ");
             let shown = value.as_str().map_or_else(|| value.to_string(), |name| format!("'{name}'"));
             self.unusable(file, &format!("the activation {shown} is not supported; supported are torch's {names}"))

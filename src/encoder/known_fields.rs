@@ -8,21 +8,21 @@ pub(super) type Fixed = [(&'static str, &'static [&'static str])];
 
 /// The handling of a field that is not listed.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unknown {
+pub(super) enum UnknownField {
     /// sentence-transformers does not load such a file.
     Refused,
     Told,
 }
 
 /// The fields of one kind of file.
-pub(super) struct Fields {
+pub(super) struct KnownFields {
     /// Fields that are read elsewhere, or that do not change what is computed.
     pub(super) known: &'static [&'static [&'static str]],
     pub(super) fixed: &'static Fixed,
-    pub(super) unknown: Unknown,
+    pub(super) unknown: UnknownField,
 }
 
-pub(super) const PROMPT_FIELDS: Fields = Fields {
+pub(super) const PROMPT_FIELDS: KnownFields = KnownFields {
     known: &[&[
         "__version__",
         "activation_fn",
@@ -35,12 +35,12 @@ pub(super) const PROMPT_FIELDS: Fields = Fields {
         "truncate_dim",
     ]],
     fixed: &[],
-    unknown: Unknown::Told,
+    unknown: UnknownField::Told,
 };
 
 /// The fields of the file about the transformer. Limits per role and query expansion belong to late
 /// interaction.
-pub(super) const TRANSFORMER_FIELDS: Fields = Fields {
+pub(super) const TRANSFORMER_FIELDS: KnownFields = KnownFields {
     known: &[&[
         "max_seq_length",
         "do_lower_case",
@@ -62,10 +62,10 @@ pub(super) const TRANSFORMER_FIELDS: Fields = Fields {
         ("query_expansion", &[]),
         ("tokenizer_name_or_path", &[]),
     ],
-    unknown: Unknown::Refused,
+    unknown: UnknownField::Refused,
 };
 
-pub(super) const TOKENIZER_FIELDS: Fields = Fields {
+pub(super) const TOKENIZER_FIELDS: KnownFields = KnownFields {
     known: &[&[
         "add_bos_token",
         "add_eos_token",
@@ -128,14 +128,14 @@ pub(super) const TOKENIZER_FIELDS: Fields = Fields {
     ]],
     // Options of DeBERTa-v2's tokenizer.
     fixed: &[("split_by_punct", &["false"]), ("vocab_type", &["\"spm\""])],
-    unknown: Unknown::Told,
+    unknown: UnknownField::Told,
 };
 
 /// The fields of module configs, by class. A module's own code reads its other fields.
-pub(super) const MODULE_FIELDS: [(&str, Fields); 5] = [
+pub(super) const MODULE_FIELDS: [(&str, KnownFields); 5] = [
     (
         "Pooling",
-        Fields {
+        KnownFields {
             known: &[&[
                 "embedding_dimension",
                 "include_prompt",
@@ -149,12 +149,12 @@ pub(super) const MODULE_FIELDS: [(&str, Fields); 5] = [
                 "word_embedding_dimension",
             ]],
             fixed: &[],
-            unknown: Unknown::Refused,
+            unknown: UnknownField::Refused,
         },
     ),
     (
         "Dense",
-        Fields {
+        KnownFields {
             known: &[&[
                 "activation_function",
                 "bias",
@@ -165,15 +165,15 @@ pub(super) const MODULE_FIELDS: [(&str, Fields); 5] = [
                 "use_residual",
             ]],
             fixed: &[("init_weight", &[]), ("init_bias", &[])],
-            unknown: Unknown::Told,
+            unknown: UnknownField::Told,
         },
     ),
-    ("LayerNorm", Fields { known: &[&["dimension"]], fixed: &[], unknown: Unknown::Refused }),
+    ("LayerNorm", KnownFields { known: &[&["dimension"]], fixed: &[], unknown: UnknownField::Refused }),
     (
         "Normalize",
-        Fields { known: &[&["module_input_name", "module_output_name"]], fixed: &[], unknown: Unknown::Told },
+        KnownFields { known: &[&["module_input_name", "module_output_name"]], fixed: &[], unknown: UnknownField::Told },
     ),
-    ("Dropout", Fields { known: &[&["dropout"]], fixed: &[], unknown: Unknown::Refused }),
+    ("Dropout", KnownFields { known: &[&["dropout"]], fixed: &[], unknown: UnknownField::Refused }),
 ];
 
 /// The objects of arguments to transformers in the file about the transformer, each with the

@@ -63,7 +63,7 @@ impl Reader<'_> {
         let hidden_size = self.hidden_size(&config)?;
         let modules = self.projection(&config, hidden_size)?;
         let shapes = shapes(&modules, hidden_size).map_err(|message| self.unusable(MODULES, &message))?;
-        let options = Options::read(&mut self, &config)?;
+        let options = LateOptions::read(&mut self, &config)?;
         let late = options.late_interaction(&self, &config)?;
         let own_limit = self.document_length(&config, &options)?;
         let max_tokens = self.max_tokens_override(&config, own_limit, overrides.max_tokens)?;
@@ -164,7 +164,7 @@ impl Reader<'_> {
     }
 
     /// Returns the longest document that the model's files allow.
-    fn document_length(&mut self, config: &Value, options: &Options) -> Result<usize> {
+    fn document_length(&mut self, config: &Value, options: &LateOptions) -> Result<usize> {
         let length = options.length(self, "document_length", "doc_maxlen", 180)?;
         match usable_positions(config).map(|positions| positions as usize) {
             Some(positions) if length > positions => {
@@ -195,7 +195,7 @@ fn is_stanford(config: &Value) -> bool {
 }
 
 /// The files' options for reading texts.
-struct Options {
+struct LateOptions {
     /// config_sentence_transformers.json.
     own: Value,
     /// Stanford's artifact.metadata, for one of Stanford's checkpoints.
@@ -205,7 +205,7 @@ struct Options {
     file: &'static str,
 }
 
-impl Options {
+impl LateOptions {
     fn read(reader: &mut Reader<'_>, config: &Value) -> Result<Self> {
         let own = reader.json(PROMPTS)?.unwrap_or(Value::Null);
         let listed = reader.listed()?.unwrap_or_default();

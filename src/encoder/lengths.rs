@@ -5,9 +5,9 @@ use std::sync::{Mutex, PoisonError};
 use super::EncodedLengths;
 
 /// The lengths of texts, collected from many threads.
-pub(super) struct Lengths(Mutex<EncodedLengths>);
+pub(super) struct LengthCollector(Mutex<EncodedLengths>);
 
-impl Lengths {
+impl LengthCollector {
     pub(super) fn new(texts: usize) -> Self {
         let zeros = || vec![0; texts];
         let (tokens, own, unknown, truncated) = (zeros(), zeros(), zeros(), vec![false; texts]);

@@ -21,8 +21,8 @@ use ndarray::{Array2, ArrayView2, Axis, s};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
-use super::batches::{Tokens, Work};
-use super::lengths::Lengths;
+use super::batches::{BatchWork, Tokens};
+use super::lengths::LengthCollector;
 use super::local_options::LocalEncoderOptions;
 use super::pipeline::{Features, Pipeline};
 use super::tokenized::TokenizedText;
@@ -164,7 +164,7 @@ impl LocalEncoder {
                 let keep = |index: usize, text: &EncodedText<'_>| set_row(&vectors, index, text.vector);
                 self.hand_on(position, &tokenized[position], hidden, &keep);
             })?;
-            let lengths = Lengths::new(texts.len());
+            let lengths = LengthCollector::new(texts.len());
             for (index, text) in tokenized.iter().enumerate() {
                 lengths.note(index, (text.ids.len(), text.own()), text.unknown, text.truncated);
             }
@@ -363,9 +363,9 @@ impl TokenEncoder for LocalEncoder {
 
     fn encode_each(&self, texts: &[&str], role: Role, call: &Call<'_>, sink: &TextSink<'_>) -> Result<EncodedLengths> {
         call.check()?;
-        let lengths = Lengths::new(texts.len());
+        let lengths = LengthCollector::new(texts.len());
         let bytes: Vec<usize> = texts.iter().map(|text| text.len()).collect();
-        let work = Work {
+        let work = BatchWork {
             lengths: &bytes,
             batch_tokens: self.options.batch_tokens,
             call,

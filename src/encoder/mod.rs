@@ -60,7 +60,7 @@ pub(crate) use local::no_text_vectors;
 pub use local_options::LocalEncoderOptions;
 pub use overrides::Overrides;
 pub use pooling::Pooling;
-pub use reader::Finding;
+pub use reader::ModelFinding;
 pub use reading::{Prompt, Reading, Truncate};
 pub use token::Token;
 pub use verification::{

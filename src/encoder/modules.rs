@@ -41,14 +41,14 @@ impl Module {
 
 /// The shape of a feature at some place of the list; the number is its width.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Shape {
+pub(crate) enum FeatureShape {
     /// A vector per token.
     Tokens(usize),
     /// One vector.
     Vector(usize),
 }
 
-impl Shape {
+impl FeatureShape {
     pub(crate) fn width(self) -> usize {
         match self {
             Self::Tokens(width) | Self::Vector(width) => width,
@@ -64,14 +64,14 @@ impl Shape {
 }
 
 /// The features at the end of a list of modules, by name.
-pub(crate) type Shapes = BTreeMap<String, Shape>;
+pub(crate) type Shapes = BTreeMap<String, FeatureShape>;
 
 /// Returns the shapes of the features after the modules, from hidden states of width `hidden_size`.
 ///
 /// # Errors
 /// A message about the first module that reads a missing feature, or expects another width.
 pub(crate) fn shapes(modules: &[Module], hidden_size: usize) -> Result<Shapes, String> {
-    let mut shapes = Shapes::from([(TOKENS.to_owned(), Shape::Tokens(hidden_size))]);
+    let mut shapes = Shapes::from([(TOKENS.to_owned(), FeatureShape::Tokens(hidden_size))]);
     for module in modules {
         step(module, &mut shapes)?;
     }
@@ -83,12 +83,12 @@ fn step(module: &Module, shapes: &mut Shapes) -> Result<(), String> {
         let missing = || format!("{who} reads '{name}', which no module before it gives");
         shapes.get(name).copied().ok_or_else(missing)
     };
-    let fit = |shape: Shape, width: usize, who: &str| match shape.width() {
+    let fit = |shape: FeatureShape, width: usize, who: &str| match shape.width() {
         found if found == width => Ok(()),
         found => Err(format!("{who} takes {width} components; those before it give {found}")),
     };
     let (output, shape) = match module {
-        Module::Pooling(_) => (SENTENCE, Shape::Vector(read(TOKENS, "Pooling")?.width())),
+        Module::Pooling(_) => (SENTENCE, FeatureShape::Vector(read(TOKENS, "Pooling")?.width())),
         Module::Dense(dense) => {
             let who = format!("Dense in '{}'", dense.folder);
             let input = read(&dense.input, &who)?;
@@ -106,9 +106,9 @@ fn step(module: &Module, shapes: &mut Shapes) -> Result<(), String> {
             // sentence-transformers ignores a missing feature.
             None => return Ok(()),
         },
-        Module::Cut(width) => (SENTENCE, Shape::Vector(*width)),
+        Module::Cut(width) => (SENTENCE, FeatureShape::Vector(*width)),
     };
-    if output == TOKENS && matches!(shape, Shape::Vector(_)) {
+    if output == TOKENS && matches!(shape, FeatureShape::Vector(_)) {
         return Err(format!("a module gives one vector as '{TOKENS}', where one per token is expected"));
     }
     shapes.insert(output.to_owned(), shape);

@@ -22,7 +22,7 @@ const SENTENCE_SLOT: Slot = 1;
 const SCORES_SLOT: Slot = 2;
 
 /// A module with its weights, whose features are slots.
-enum Step {
+enum LoadedModule {
     Pooling(Pooling),
     Dense { dense: Dense, input: Slot, output: Slot },
     LayerNorm(LayerNorm),
@@ -32,7 +32,7 @@ enum Step {
 
 /// The modules of a model in their order. `Send + Sync` and immutable.
 pub(crate) struct Pipeline {
-    steps: Vec<Arc<Step>>,
+    steps: Vec<Arc<LoadedModule>>,
     /// Names of the features; the slot of a feature is its index here.
     names: Vec<String>,
 }
@@ -126,12 +126,12 @@ fn names(files: &ModelFiles, modules: &[Module], hidden_size: usize) -> Result<V
     Ok(known.map(str::to_owned).into_iter().chain(more).collect())
 }
 
-fn load_steps(files: &ModelFiles, modules: &[Module], names: &[String]) -> Result<Vec<Arc<Step>>> {
+fn load_steps(files: &ModelFiles, modules: &[Module], names: &[String]) -> Result<Vec<Arc<LoadedModule>>> {
     let slot = |name: &str| names.iter().position(|known| known == name).unwrap_or(names.len());
-    modules.iter().map(|module| Step::load(files, module, &slot).map(Arc::new)).collect()
+    modules.iter().map(|module| LoadedModule::load(files, module, &slot).map(Arc::new)).collect()
 }
 
-impl Step {
+impl LoadedModule {
     fn load(files: &ModelFiles, module: &Module, slot: &dyn Fn(&str) -> Slot) -> Result<Self> {
         Ok(match module {
             Module::Pooling(pooling) => Self::Pooling(*pooling),

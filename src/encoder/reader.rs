@@ -14,7 +14,7 @@ pub(super) const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
 
 /// A remark about a model's files for the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
+pub struct ModelFinding {
     /// The file that the remark is about.
     pub file: String,
     /// The content of the file, the content of another file, and nearsort's choice.
@@ -24,7 +24,7 @@ pub struct Finding {
 /// Reads a model's files and collects findings for the user.
 pub(super) struct Reader<'a> {
     pub files: &'a ModelFiles,
-    pub findings: Vec<Finding>,
+    pub findings: Vec<ModelFinding>,
 }
 
 impl Reader<'_> {
@@ -42,6 +42,6 @@ impl Reader<'_> {
     }
 
     pub(super) fn note(&mut self, file: &str, message: String) {
-        self.findings.push(Finding { file: file.to_owned(), message });
+        self.findings.push(ModelFinding { file: file.to_owned(), message });
     }
 }

@@ -15,7 +15,7 @@ use tokenizers::{Tokenizer, TruncationDirection};
 
 use super::backend::map_weights;
 use super::contract::{Contract, NO_LIMIT};
-use super::known_fields::{Fields, Unknown};
+use super::known_fields::{KnownFields, UnknownField};
 use super::listed::{Listed, SENTENCE};
 use super::local_options::LocalEncoderOptions;
 use super::modules::Module;
@@ -39,7 +39,7 @@ const DEFAULT_LIMIT: u64 = 512;
 
 /// The fields of model2vec's config.json. `seq_length` and those about distilling do not change
 /// what a model computes.
-const MODEL2VEC_FIELDS: Fields = Fields {
+const MODEL2VEC_FIELDS: KnownFields = KnownFields {
     known: &[&[
         "apply_pca",
         "apply_zipf",
@@ -57,7 +57,7 @@ const MODEL2VEC_FIELDS: Fields = Fields {
         "vocabulary_quantization",
     ]],
     fixed: &[],
-    unknown: Unknown::Told,
+    unknown: UnknownField::Told,
 };
 
 /// The rules by which the texts of a model2vec model are read.
@@ -71,14 +71,14 @@ pub(super) struct StaticReading {
 
 /// The parts of tokenizer.json that sentence-transformers obeys, and the unknown token of Unigram.
 #[derive(Deserialize)]
-struct TokenizerFile {
+struct StaticTokenizerFile {
     #[serde(default)]
     truncation: Value,
-    model: TokenizerModel,
+    model: StaticTokenizerModel,
 }
 
 #[derive(Deserialize)]
-struct TokenizerModel {
+struct StaticTokenizerModel {
     #[serde(default)]
     unk_id: Option<u32>,
 }
@@ -103,7 +103,7 @@ impl Reader<'_> {
             _ => String::new(),
         };
         let name = format!("{folder}{TOKENIZER}");
-        let tokenizer: TokenizerFile =
+        let tokenizer: StaticTokenizerFile =
             self.parsed(&name)?.ok_or_else(|| self.unusable(&name, "the file is missing"))?;
         let width = self.table_width(&folder)?;
         let mut own = vec![Module::Pooling(Pooling::Mean)];

@@ -9,13 +9,13 @@ use super::cross_encoder::{CrossEncoder, CrossEncoderOptions, ModelKind};
 use super::late_options::LateInteraction;
 use super::local::LocalEncoder;
 use super::local_options::LocalEncoderOptions;
-use super::reader::Finding;
+use super::reader::ModelFinding;
 use super::weights_check::check_weights;
 use super::{Encoder, Engine};
 use crate::Result;
 use crate::engine::Precision;
 use crate::kernels::Kernels;
-use crate::store::{FileCheck, ModelFiles, ModelStore, Verdict};
+use crate::store::{FileCheck, FileVerdict, ModelFiles, ModelStore};
 
 /// The result of verifying a model.
 pub struct Verification {
@@ -26,10 +26,10 @@ pub struct Verification {
     /// The checks of what the model computes; empty if a file is damaged.
     pub checks: Vec<Check>,
     /// `None` when a file is damaged or a weight is not finite: such a model is not run.
-    model: Option<Loaded>,
+    model: Option<VerifiedModel>,
 }
 
-enum Loaded {
+enum VerifiedModel {
     Encoder(Box<LocalEncoder>),
     CrossEncoder(Box<CrossEncoder>),
 }
@@ -168,20 +168,20 @@ impl Verification {
             self.checks.push(fastest.agreement_check(&encoder)?);
             self.checks.extend(fastest.scores_check(&encoder)?);
         }
-        self.model = Some(Loaded::Encoder(Box::new(encoder)));
+        self.model = Some(VerifiedModel::Encoder(Box::new(encoder)));
         Ok(())
     }
 
     fn check_cross_encoder(&mut self) -> Result<()> {
         let model = CrossEncoder::load(self.files.clone(), CrossEncoderOptions::default())?;
         self.checks.extend(model.self_check()?);
-        self.model = Some(Loaded::CrossEncoder(Box::new(model)));
+        self.model = Some(VerifiedModel::CrossEncoder(Box::new(model)));
         Ok(())
     }
 
     /// Returns the number of files that are missing or have another checksum.
     pub fn num_damaged(&self) -> usize {
-        let is_damaged = |check: &&FileCheck| matches!(check.verdict, Verdict::Differs | Verdict::Missing);
+        let is_damaged = |check: &&FileCheck| matches!(check.verdict, FileVerdict::Differs | FileVerdict::Missing);
         self.file_checks.iter().filter(is_damaged).count()
     }
 
@@ -192,7 +192,7 @@ impl Verification {
 
     /// Returns the contract of the model, if it was loaded.
     pub fn contract(&self) -> Option<ContractDocument> {
-        self.model.as_ref().map(Loaded::contract)
+        self.model.as_ref().map(VerifiedModel::contract)
     }
 
     /// Returns the whole result in its JSON form.
@@ -213,7 +213,7 @@ impl Verification {
             model: self.files.name.clone(),
             path: self.files.dir.clone(),
             revision: self.files.revision.clone(),
-            fingerprint: self.model.as_ref().map(Loaded::fingerprint).transpose()?,
+            fingerprint: self.model.as_ref().map(VerifiedModel::fingerprint).transpose()?,
             files: self.file_checks.iter().map(file).collect(),
             contract: self.contract(),
             checks: self.checks.iter().map(check).collect(),
@@ -221,7 +221,7 @@ impl Verification {
     }
 }
 
-impl Loaded {
+impl VerifiedModel {
     fn fingerprint(&self) -> Result<String> {
         match self {
             Self::Encoder(encoder) => encoder.fingerprint(),
@@ -244,7 +244,7 @@ impl Loaded {
             }
         };
         let finding =
-            |finding: &Finding| FindingDocument { file: finding.file.clone(), message: finding.message.clone() };
+            |finding: &ModelFinding| FindingDocument { file: finding.file.clone(), message: finding.message.clone() };
         ContractDocument { reads, findings: findings.iter().map(finding).collect() }
     }
 }

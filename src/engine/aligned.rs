@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 /// A cache line. A vector load that crosses the border between two lines costs two loads.
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
-struct Line([u8; 64]);
+struct CacheLine([u8; 64]);
 
 /// Numbers for which all-zero bytes are zero and every bit pattern is a value.
 ///
@@ -25,7 +25,7 @@ unsafe impl Number for i8 {}
 
 /// A vector of numbers, zero at first, that begins at a cache line and only grows.
 pub(super) struct Aligned<T> {
-    lines: Vec<Line>,
+    lines: Vec<CacheLine>,
     len: usize,
     element: PhantomData<T>,
 }
@@ -47,9 +47,9 @@ impl<T: Number> Aligned<T> {
     /// If memory cannot hold that many numbers.
     pub(super) fn at_least(&mut self, len: usize) -> &mut [T] {
         assert!(len <= isize::MAX as usize / size_of::<T>(), "no memory holds {len} numbers");
-        let lines = (len * size_of::<T>()).div_ceil(size_of::<Line>());
+        let lines = (len * size_of::<T>()).div_ceil(size_of::<CacheLine>());
         if lines > self.lines.len() {
-            self.lines.resize(lines, Line([0; 64]));
+            self.lines.resize(lines, CacheLine([0; 64]));
         }
         self.len = self.len.max(len);
         &mut self.as_mut_slice()[..len]
@@ -84,7 +84,7 @@ mod tests {
     fn memory_is_aligned_zeroed_and_kept_when_it_grows() {
         let mut numbers = Aligned::<f32>::zeroed(3);
         assert_eq!(numbers.as_slice(), [0.0; 3]);
-        assert!(numbers.as_slice().as_ptr().cast::<Line>().is_aligned());
+        assert!(numbers.as_slice().as_ptr().cast::<CacheLine>().is_aligned());
         numbers.as_mut_slice()[2] = 7.0;
         assert_eq!(numbers.at_least(100)[2..4], [7.0, 0.0]);
         assert_eq!(numbers.at_least(2).len(), 2);

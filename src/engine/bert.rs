@@ -16,7 +16,7 @@ use super::config::{Config, Family};
 use super::deberta::{self, Distances};
 use super::forward::{Forward, embedding_error};
 use super::layer::{self, Attention, Builder};
-use super::linear::{Linear, Rows, To};
+use super::linear::{LayerInput, LayerOutput, Linear};
 use super::norm::Norm;
 use super::operand::Operand;
 use super::packing::splits_columns;
@@ -39,7 +39,7 @@ pub(super) struct Bert {
     token_types: Vec<Vec<f32>>,
     norm: Norm,
     projection: Option<Projection>,
-    layers: Vec<Layer>,
+    layers: Vec<BertLayer>,
 }
 
 /// A projection from the width of the embeddings to that of the layers, in f32. It is small and
@@ -50,7 +50,7 @@ struct Projection {
     bias: Vec<f32>,
 }
 
-struct Layer {
+struct BertLayer {
     attention: Attention,
     attention_norm: Norm,
     up: Linear,
@@ -60,7 +60,7 @@ struct Layer {
 
 impl Bert {
     /// Loads a model. `disentangled` are the options of DeBERTa-v2, `None` for the others.
-    pub(super) fn load(builder: &Builder<'_>, disentangled: Option<&deberta::Options>) -> Result<Self> {
+    pub(super) fn load(builder: &Builder<'_>, disentangled: Option<&deberta::DebertaOptions>) -> Result<Self> {
         let Builder { tensors, config, .. } = builder;
         let width = config.embedding_size;
         let types = if config.family == Family::DistilBert { 0 } else { config.type_vocab_size };
@@ -69,7 +69,7 @@ impl Bert {
         let ranks = column_ranks(builder)?;
         let distances = disentangled.map(|options| Distances::load(builder, options)).transpose()?;
         let positions = || tensors.get("embeddings.position_embeddings.weight", &[config.max_positions, width]);
-        let layer = |layer| Layer::load(builder, layer, &ranks, distances.as_ref());
+        let layer = |layer| BertLayer::load(builder, layer, &ranks, distances.as_ref());
         Ok(Self {
             words: tensors.get(ANCHOR, &[config.vocab_size, width])?,
             positions: disentangled.is_none_or(|options| options.has_positions).then(positions).transpose()?,
@@ -92,8 +92,8 @@ impl Bert {
         self.sum_embeddings(batch, &mut narrow)?;
         self.norm.apply(batch.kernels, &mut narrow);
         projection.apply(batch, &narrow, rows);
-        if let Some(Layer { attention, .. }) = self.layers.first() {
-            attention.qkv.prepare(Rows::F32(rows), operand, 0);
+        if let Some(BertLayer { attention, .. }) = self.layers.first() {
+            attention.qkv.prepare(LayerInput::F32(rows), operand, 0);
             attention.output.add_early_bias(rows);
         }
         Ok(())
@@ -111,7 +111,7 @@ impl Bert {
         first: usize,
     ) {
         match self.layers.get(index) {
-            Some(Layer { attention: Attention { qkv, output, .. }, .. }) => {
+            Some(BertLayer { attention: Attention { qkv, output, .. }, .. }) => {
                 norm.feed(batch.kernels, rows, (qkv, output), operand, first);
             }
             None => norm.apply(batch.kernels, rows),
@@ -177,7 +177,7 @@ impl Projection {
     }
 }
 
-impl Layer {
+impl BertLayer {
     /// Loads a layer. `ranks` is the result of [`column_ranks`].
     fn load(builder: &Builder<'_>, index: usize, ranks: &[usize], distances: Option<&Distances>) -> Result<Self> {
         let name = layer_name(index);
@@ -219,7 +219,7 @@ impl Layer {
     }
 }
 
-impl Layer {
+impl BertLayer {
     /// Adds the feed-forward part to rows that are prepared for `up`.
     fn feed_forward(
         &self,
@@ -233,9 +233,9 @@ impl Layer {
         let m = rows.len() / up.k();
         for part in down.input_parts(batch) {
             let to = middle.to(down, m, part.len(), activation);
-            up.multiply(batch, Rows::F32(rows), operand, up.outputs(part.clone()), to, laps.of(Operation::Up));
+            up.multiply(batch, LayerInput::F32(rows), operand, up.outputs(part.clone()), to, laps.of(Operation::Up));
             let (between, part) = (middle.of(down, 0..m), down.inputs(part));
-            down.apply(batch, between, operand, part, To::Add(rows), laps.of(Operation::Down));
+            down.apply(batch, between, operand, part, LayerOutput::Add(rows), laps.of(Operation::Down));
         }
     }
 }
@@ -320,7 +320,7 @@ impl Forward for Bert {
                 let output = &layer.attention.output;
                 let context = layer.attention.context(&attention.context, rows.clone());
                 let laps_of = laps.of(Operation::AttentionOutput);
-                output.apply(batch, context, inner_operand, output.whole(), To::Add(hidden), laps_of);
+                output.apply(batch, context, inner_operand, output.whole(), LayerOutput::Add(hidden), laps_of);
                 layer.attention_norm.feed(batch.kernels, hidden, (&layer.up, &layer.down), inner_operand, 0);
                 laps.lap(Operation::Norm);
                 layer.feed_forward(batch, hidden, (middle, self.config.activation), inner_operand, laps);

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::aligned::Aligned;
-use super::linear::{Linear, Rows, To};
+use super::linear::{LayerInput, LayerOutput, Linear};
 use crate::kernels::{Activation, tiles_len};
 
 /// Rows between two layers, in the form that the second one reads.
@@ -19,19 +19,19 @@ impl Between {
 
     /// Returns the destination for a layer whose result `next` reads: `m` rows. Tiles have `inputs`
     /// of its inputs per row, rows of f32 all of them.
-    pub(super) fn to(&mut self, next: &Linear, m: usize, inputs: usize, activation: Activation) -> To<'_> {
+    pub(super) fn to(&mut self, next: &Linear, m: usize, inputs: usize, activation: Activation) -> LayerOutput<'_> {
         match next.tiles() {
-            Some(_) => To::Tiles(self.tiles.at_least(tiles_len(m, inputs)), activation),
-            None => To::Store(self.rows.at_least(m * next.k()), activation),
+            Some(_) => LayerOutput::Tiles(self.tiles.at_least(tiles_len(m, inputs)), activation),
+            None => LayerOutput::Store(self.rows.at_least(m * next.k()), activation),
         }
     }
 
     /// Returns the rows `range` that were written for `next`. In tiles a range begins at a block,
     /// and at the first one if only some inputs were written.
-    pub(super) fn of(&self, next: &Linear, range: Range<usize>) -> Rows<'_> {
+    pub(super) fn of(&self, next: &Linear, range: Range<usize>) -> LayerInput<'_> {
         match next.tiles() {
-            Some(_) => Rows::Tiles(&self.tiles.as_slice()[range.start * next.tile_row()..], range.len()),
-            None => Rows::F32(&self.rows.as_slice()[range.start * next.k()..range.end * next.k()]),
+            Some(_) => LayerInput::Tiles(&self.tiles.as_slice()[range.start * next.tile_row()..], range.len()),
+            None => LayerInput::F32(&self.rows.as_slice()[range.start * next.k()..range.end * next.k()]),
         }
     }
 }

@@ -54,7 +54,7 @@ impl Config {
     /// # Errors
     /// A message about the part that the engine does not compute.
     pub(super) fn read(json: &Value) -> Result<Self, String> {
-        let reader = Reader(json);
+        let reader = ConfigReader(json);
         let family = match json["model_type"].as_str() {
             Some("bert") => Family::Bert,
             Some("distilbert") => Family::DistilBert,
@@ -109,9 +109,9 @@ impl Config {
 
 /// A reader of fields of config.json.
 #[derive(Clone, Copy)]
-pub(super) struct Reader<'a>(pub(super) &'a Value);
+pub(super) struct ConfigReader<'a>(pub(super) &'a Value);
 
-impl Reader<'_> {
+impl ConfigReader<'_> {
     fn bert_like(self, family: Family) -> Result<Config, String> {
         let modern = family == Family::ModernBert;
         let (activation, eps) =

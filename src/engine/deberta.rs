@@ -14,7 +14,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 use serde_json::Value;
 
-use super::config::{Config, Reader};
+use super::config::{Config, ConfigReader};
 use super::disentangled::{Buckets, Relative};
 use super::finite::all_finite;
 use super::layer::Builder;
@@ -30,7 +30,7 @@ pub(super) const PARTS: [&str; 3] = ["query_proj", "key_proj", "value_proj"];
 const MOST_POSITIONS: usize = 1 << 16;
 
 /// The fields of config.json beyond [`Config`].
-pub(super) struct Options {
+pub(super) struct DebertaOptions {
     /// True if a table of positions is added to the embeddings.
     pub(super) has_positions: bool,
     content_to_position: bool,
@@ -44,7 +44,7 @@ pub(super) struct Options {
     has_norm: bool,
 }
 
-impl Options {
+impl DebertaOptions {
     /// Reads config.json.
     ///
     /// # Errors
@@ -52,7 +52,7 @@ impl Options {
     pub(super) fn read(json: &Value, config: &Config) -> Result<Self, String> {
         refuse(json, config)?;
         let (content_to_position, position_to_content) = terms(&json["pos_att_type"])?;
-        let reader = Reader(json);
+        let reader = ConfigReader(json);
         let largest = size(reader, "max_relative_positions")?.unwrap_or(config.max_positions);
         let buckets = size(reader, "position_buckets")?;
         if let Some(buckets) = buckets.filter(|buckets| *buckets < 2 || largest < buckets / 2 + 2) {
@@ -100,7 +100,7 @@ fn refuse(json: &Value, config: &Config) -> Result<(), String> {
 }
 
 /// Reads a size, which may be left out or negative for none.
-fn size(reader: Reader<'_>, field: &str) -> Result<Option<usize>, String> {
+fn size(reader: ConfigReader<'_>, field: &str) -> Result<Option<usize>, String> {
     match reader.0[field].as_i64() {
         Some(number) if number < 1 => Ok(None),
         _ => Ok(Some(reader.number_or(field, 0)?).filter(|size| *size > 0)),
@@ -145,7 +145,7 @@ pub(super) struct Distances {
 }
 
 impl Distances {
-    pub(super) fn load(builder: &Builder<'_>, options: &Options) -> Result<Self> {
+    pub(super) fn load(builder: &Builder<'_>, options: &DebertaOptions) -> Result<Self> {
         let Builder { tensors, config, kernels, .. } = builder;
         let (hidden, count) = (config.hidden_size, options.span.saturating_mul(2));
         let width = padded_len(hidden);
@@ -250,8 +250,8 @@ mod tests {
         })
     }
 
-    fn read(json: &Value) -> Result<Options, String> {
-        Options::read(json, &Config::read(json)?)
+    fn read(json: &Value) -> Result<DebertaOptions, String> {
+        DebertaOptions::read(json, &Config::read(json)?)
     }
 
     #[test]

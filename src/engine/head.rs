@@ -19,7 +19,7 @@ use std::sync::Arc;
 use ndarray::{ArrayView2, Axis};
 use serde_json::Value;
 
-use super::config::{Config, Family, Reader};
+use super::config::{Config, ConfigReader, Family};
 use super::native::{open_tensors, unsupported};
 use super::norm::Norm;
 use super::weights::{Tensors, WeightsFile};
@@ -30,10 +30,10 @@ use crate::{Error, Result};
 pub struct ClassificationHead {
     kernels: &'static Kernels,
     mean: bool,
-    dense: Layer,
+    dense: HeadLayer,
     activation: Function,
     norm: Option<Norm>,
-    labels: Layer,
+    labels: HeadLayer,
 }
 
 #[derive(Clone, Copy)]
@@ -43,12 +43,12 @@ enum Function {
 }
 
 /// `weight` is row-major `[out, in]`; `bias` may be empty.
-struct Layer {
+struct HeadLayer {
     weight: Vec<f32>,
     bias: Vec<f32>,
 }
 
-impl Layer {
+impl HeadLayer {
     /// Loads a layer whose bias may be missing.
     fn load(tensors: &Tensors, name: &str, (out, input): (usize, usize)) -> Result<Self> {
         let weight = tensors.values_exactly(&format!("{name}.weight"), &[out, input])?;
@@ -76,7 +76,7 @@ fn pooler_activation(json: &Value) -> Result<Function, String> {
     }
     match json["pooler_hidden_act"].as_str() {
         Some("tanh") => Ok(Function::Tanh),
-        _ => Reader(json).activation("pooler_hidden_act").map(Function::Of),
+        _ => ConfigReader(json).activation("pooler_hidden_act").map(Function::Of),
     }
 }
 
@@ -131,10 +131,10 @@ impl ClassificationHead {
         let head = Self {
             kernels,
             mean: config.family == Family::ModernBert && pooling == "mean",
-            dense: Layer::load(&tensors, dense, (hidden, hidden))?,
+            dense: HeadLayer::load(&tensors, dense, (hidden, hidden))?,
             activation,
             norm: norm.transpose()?,
-            labels: Layer::load(&tensors, labels, (num_labels, hidden))?,
+            labels: HeadLayer::load(&tensors, labels, (num_labels, hidden))?,
         };
         tensors.release();
         Ok(head)

@@ -8,7 +8,7 @@ use super::batch::{Batch, Heads};
 use super::between::Between;
 use super::config::Config;
 use super::disentangled::Relative;
-use super::linear::{Linear, Rows, To};
+use super::linear::{LayerInput, LayerOutput, Linear};
 use super::norm::Norm;
 use super::operand::Operand;
 use super::packed::Memory;
@@ -215,10 +215,10 @@ impl Attention {
     }
 
     /// Returns some rows of the result of [`Attention::forward`], for the layer behind it.
-    pub(super) fn context<'a>(&self, context: &'a Between, rows: Range<usize>) -> Rows<'a> {
+    pub(super) fn context<'a>(&self, context: &'a Between, rows: Range<usize>) -> LayerInput<'a> {
         let width = self.heads.width();
         match self.relative {
-            Some(_) => Rows::F32(&context.rows.as_slice()[rows.start * width..rows.end * width]),
+            Some(_) => LayerInput::F32(&context.rows.as_slice()[rows.start * width..rows.end * width]),
             None => context.of(&self.output, rows),
         }
     }
@@ -256,8 +256,8 @@ impl Attention {
         laps: &mut Laps,
     ) -> &'a [f32] {
         let qkv = qkv.at_least(batch.tokens() * self.qkv.n());
-        let to = To::Split(qkv, self.heads.dim);
-        self.qkv.multiply(batch, Rows::F32(input), operand, self.qkv.whole(), to, laps.of(Operation::Qkv));
+        let to = LayerOutput::Split(qkv, self.heads.dim);
+        self.qkv.multiply(batch, LayerInput::F32(input), operand, self.qkv.whole(), to, laps.of(Operation::Qkv));
         if let Some([queries, keys]) = &self.norms {
             let (of_queries, rest) = qkv.split_at_mut(batch.tokens() * self.heads.width());
             let of_keys = &mut rest[..batch.tokens() * self.heads.kv_count * self.heads.dim];
@@ -290,8 +290,8 @@ impl Attention {
             tiles.round_heads(qkv, self.heads.dim, self.heads.matrices(), panels);
             laps.lap(Operation::Rope);
         } else {
-            let to = To::Panels(panels);
-            self.qkv.multiply(batch, Rows::F32(input), operand, self.qkv.whole(), to, laps.of(Operation::Qkv));
+            let to = LayerOutput::Panels(panels);
+            self.qkv.multiply(batch, LayerInput::F32(input), operand, self.qkv.whole(), to, laps.of(Operation::Qkv));
         }
         let context = context.tiles.at_least(tiles_len(batch.tokens(), self.heads.width()));
         attention::attend_in_tiles(tiles, batch, &self.heads, panels, context, heads);

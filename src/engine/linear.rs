@@ -9,11 +9,11 @@ use super::batch::Batch;
 use super::finite::all_finite;
 use super::operand::Operand;
 use super::packed::Packed;
-use super::packing::{NotFinite, Site, Weights, matrix_unit};
+use super::packing::{NotFinite, PackedWeights, Site, matrix_unit};
 use super::profile::LapsOf;
 use super::split_columns::SplitColumns;
 use crate::kernels::{
-    Activation, Bf16Output, Codes, Kernels, Left, Output, OutputRows, PackedBf16, PackedI8, Parts, QuantizedRows,
+    Activation, Bf16Output, Codes, ColumnParts, Kernels, Left, Output, OutputRows, PackedBf16, PackedI8, QuantizedRows,
     Right, Shape, SharedRows, Split, TILE_BLOCK, TileOutput, TileSource, Tiles, lines_len, tiles_len,
 };
 
@@ -23,7 +23,7 @@ pub(super) struct Linear {
     kernels: &'static Kernels,
     /// The matrix unit, if it computes this layer.
     tiles: Option<Tiles>,
-    weights: Weights,
+    weights: PackedWeights,
     bias: Aligned<f32>,
     /// Number of outputs and inputs, for rows of f32.
     shape: Shape,
@@ -33,7 +33,7 @@ pub(super) struct Linear {
 
 /// The input of a layer.
 #[derive(Clone, Copy)]
-pub(super) enum Rows<'a> {
+pub(super) enum LayerInput<'a> {
     /// Padded rows of f32.
     F32(&'a [f32]),
     /// A number of rows of bfloat16, in tiles.
@@ -41,7 +41,7 @@ pub(super) enum Rows<'a> {
 }
 
 /// The destination of a layer's result, and the operation on the way.
-pub(super) enum To<'a> {
+pub(super) enum LayerOutput<'a> {
     /// Writes rows of [`Linear::n`] numbers.
     Store(&'a mut [f32], Activation),
     /// Writes matrices of this many columns, one after the other.
@@ -56,7 +56,7 @@ pub(super) enum To<'a> {
 
 /// A part of a layer: the share of some inputs in some outputs.
 #[derive(Clone)]
-pub(super) struct Part {
+pub(super) struct LayerPart {
     inputs: Range<usize>,
     outputs: Range<usize>,
 }
@@ -87,7 +87,7 @@ impl Linear {
             }
             if all_finite(row) { Ok(()) } else { Err(NotFinite { column }) }
         };
-        let (weights, packed) = Weights::pack(site, shape, row, split)?;
+        let (weights, packed) = PackedWeights::pack(site, shape, row, split)?;
         if let Some(column) = bias.iter().position(|b| !b.is_finite()) {
             return Err(NotFinite { column });
         }
@@ -124,7 +124,7 @@ impl Linear {
 
     /// Returns true if weights and inputs are f32, not rounded.
     pub(super) fn is_f32(&self) -> bool {
-        matches!(self.weights, Weights::F32(_))
+        matches!(self.weights, PackedWeights::F32(_))
     }
 
     /// Returns the bias that rows must hold before this layer is added to them: on a matrix unit in
@@ -144,25 +144,25 @@ impl Linear {
     /// Returns the matrix unit, if the layer multiplies bfloat16 on it. A row in tiles then has
     /// [`Linear::tile_row`] numbers.
     pub(super) fn bf16_tiles(&self) -> Option<&Tiles> {
-        self.tiles.as_ref().filter(|_| matches!(self.weights, Weights::Bf16(_)))
+        self.tiles.as_ref().filter(|_| matches!(self.weights, PackedWeights::Bf16(_)))
     }
 
     /// Converts rows to the kernel's input: unchanged, rounded or quantised. They become the rows
     /// of `operand` from `first` on. On a matrix unit `first` is a multiple of its block.
-    pub(super) fn prepare(&self, rows: Rows<'_>, operand: &mut Operand, first: usize) {
+    pub(super) fn prepare(&self, rows: LayerInput<'_>, operand: &mut Operand, first: usize) {
         match (rows, &self.tiles, &self.weights) {
-            (rows, Some(tiles), Weights::I8 { split, .. }) => {
+            (rows, Some(tiles), PackedWeights::I8 { split, .. }) => {
                 self.quantize_tiles(tiles, split.as_ref(), rows, operand, first)
             }
-            (Rows::F32(rows), Some(tiles), _) => {
+            (LayerInput::F32(rows), Some(tiles), _) => {
                 let end = first + rows.len() / self.shape.k;
                 let rounded = operand.halves.at_least(tiles_len(end, self.packed.k));
                 tiles.round_rows(rows, self.shape.k, &mut rounded[first * self.packed.k..]);
             }
-            (Rows::F32(rows), None, _) => self.prepare_rows(rows, operand, first),
+            (LayerInput::F32(rows), None, _) => self.prepare_rows(rows, operand, first),
             // These are read in place.
-            (Rows::Tiles(..), Some(_), _) => {}
-            (Rows::Tiles(..), None, _) => unreachable!("a layer without a matrix unit is given no tiles"),
+            (LayerInput::Tiles(..), Some(_), _) => {}
+            (LayerInput::Tiles(..), None, _) => unreachable!("a layer without a matrix unit is given no tiles"),
         }
     }
 
@@ -170,18 +170,18 @@ impl Linear {
         let k = self.shape.k;
         let m = rows.len() / k;
         match &self.weights {
-            Weights::F32(_) => {}
-            Weights::Bf16(_) => {
+            PackedWeights::F32(_) => {}
+            PackedWeights::Bf16(_) => {
                 let rounded = operand.halves.at_least((first + m) * k);
                 self.kernels.elementwise.to_bf16(rows, &mut rounded[first * k..]);
             }
-            Weights::I8 { split, .. } => {
+            PackedWeights::I8 { split, .. } => {
                 let gemm = &self.kernels.gemm_i8;
                 let bytes = self.packed.k * gemm.code_bytes();
                 let codes = &mut operand.codes.at_least((first + m) * bytes)[first * bytes..];
                 let scales = &mut operand.scales.at_least(first + m)[first..];
                 let zeros = &mut operand.zeros.at_least(first + m)[first..];
-                let parts = split.as_ref().map_or(Parts::default(), SplitColumns::parts);
+                let parts = split.as_ref().map_or(ColumnParts::default(), SplitColumns::parts);
                 gemm.quantize_parts(Left { rows, stride: k, m }, k, parts, codes, scales, zeros);
             }
         }
@@ -191,13 +191,13 @@ impl Linear {
         &self,
         tiles: &Tiles,
         split: Option<&SplitColumns>,
-        rows: Rows<'_>,
+        rows: LayerInput<'_>,
         operand: &mut Operand,
         first: usize,
     ) {
         let (source, m) = match rows {
-            Rows::F32(rows) => (TileSource::Rows(rows), rows.len() / self.shape.k),
-            Rows::Tiles(rows, m) => (TileSource::Tiles(rows, m), m),
+            LayerInput::F32(rows) => (TileSource::Rows(rows), rows.len() / self.shape.k),
+            LayerInput::Tiles(rows, m) => (TileSource::Tiles(rows, m), m),
         };
         let to = Codes {
             codes: &mut operand.codes.at_least(tiles_len(first + m, self.packed.k))[first * self.packed.k..],
@@ -206,27 +206,27 @@ impl Linear {
             numbers: operand.row.at_least(self.shape.k),
             row: operand.row_codes.at_least(self.packed.k),
         };
-        tiles.quantize(source, self.shape.k, split.map_or(Parts::default(), SplitColumns::parts), to);
+        tiles.quantize(source, self.shape.k, split.map_or(ColumnParts::default(), SplitColumns::parts), to);
     }
 
     /// Returns the result of [`Linear::prepare`] for `rows`, which are the first of the operand.
-    fn prepared<'a>(&self, rows: Rows<'a>, operand: &'a Operand) -> Prepared<'a> {
+    fn prepared<'a>(&self, rows: LayerInput<'a>, operand: &'a Operand) -> PreparedRows<'a> {
         let k = self.shape.k;
         let m = match rows {
-            Rows::F32(rows) => rows.len() / k,
-            Rows::Tiles(_, m) => m,
+            LayerInput::F32(rows) => rows.len() / k,
+            LayerInput::Tiles(_, m) => m,
         };
         match (&self.weights, rows, &self.tiles) {
-            (Weights::I8 { .. }, ..) => Prepared::I8(QuantizedRows {
+            (PackedWeights::I8 { .. }, ..) => PreparedRows::I8(QuantizedRows {
                 codes: operand.codes.as_slice(),
                 scales: &operand.scales.as_slice()[..m],
                 zeros: &operand.zeros.as_slice()[..m],
             }),
-            (_, Rows::Tiles(tiles, m), _) => Prepared::Tiles(tiles, m),
-            (_, Rows::F32(_), Some(_)) => Prepared::Tiles(operand.halves.as_slice(), m),
-            (Weights::F32(_), Rows::F32(rows), None) => Prepared::F32(Left { rows, stride: k, m }),
-            (Weights::Bf16(_), Rows::F32(_), None) => {
-                Prepared::Bf16(Left { rows: operand.halves.as_slice(), stride: k, m })
+            (_, LayerInput::Tiles(tiles, m), _) => PreparedRows::Tiles(tiles, m),
+            (_, LayerInput::F32(_), Some(_)) => PreparedRows::Tiles(operand.halves.as_slice(), m),
+            (PackedWeights::F32(_), LayerInput::F32(rows), None) => PreparedRows::F32(Left { rows, stride: k, m }),
+            (PackedWeights::Bf16(_), LayerInput::F32(_), None) => {
+                PreparedRows::Bf16(Left { rows: operand.halves.as_slice(), stride: k, m })
             }
         }
     }
@@ -235,10 +235,10 @@ impl Linear {
     pub(super) fn apply(
         &self,
         batch: &Batch<'_>,
-        input: Rows<'_>,
+        input: LayerInput<'_>,
         operand: &mut Operand,
-        part: Part,
-        to: To<'_>,
+        part: LayerPart,
+        to: LayerOutput<'_>,
         mut laps: LapsOf<'_>,
     ) {
         self.prepare(input, operand, 0);
@@ -251,10 +251,10 @@ impl Linear {
     pub(super) fn multiply(
         &self,
         batch: &Batch<'_>,
-        input: Rows<'_>,
+        input: LayerInput<'_>,
         operand: &Operand,
-        part: Part,
-        to: To<'_>,
+        part: LayerPart,
+        to: LayerOutput<'_>,
         mut laps: LapsOf<'_>,
     ) {
         self.forward(self.prepared(input, operand), part, to, batch.threads);
@@ -262,8 +262,8 @@ impl Linear {
     }
 
     /// Returns the part of all outputs from all inputs.
-    pub(super) fn whole(&self) -> Part {
-        Part { inputs: 0..self.packed.k, outputs: 0..self.shape.n }
+    pub(super) fn whole(&self) -> LayerPart {
+        LayerPart { inputs: 0..self.packed.k, outputs: 0..self.shape.n }
     }
 
     /// Returns the inputs in parts. Each part is multiplied and added before the layer in front
@@ -276,16 +276,16 @@ impl Linear {
     }
 
     /// Returns the part of all outputs from some inputs: the rows' tiles hold only these inputs.
-    pub(super) fn inputs(&self, inputs: Range<usize>) -> Part {
-        Part { inputs, ..self.whole() }
+    pub(super) fn inputs(&self, inputs: Range<usize>) -> LayerPart {
+        LayerPart { inputs, ..self.whole() }
     }
 
     /// Returns the part of some outputs, in whole panels, from all inputs.
-    pub(super) fn outputs(&self, outputs: Range<usize>) -> Part {
-        Part { outputs: outputs.start..outputs.end.min(self.shape.n), ..self.whole() }
+    pub(super) fn outputs(&self, outputs: Range<usize>) -> LayerPart {
+        LayerPart { outputs: outputs.start..outputs.end.min(self.shape.n), ..self.whole() }
     }
 
-    fn forward(&self, rows: Prepared<'_>, part: Part, mut to: To<'_>, threads: usize) {
+    fn forward(&self, rows: PreparedRows<'_>, part: LayerPart, mut to: LayerOutput<'_>, threads: usize) {
         let nr = self.nr();
         let Range { start, end } = part.outputs;
         let panels = (end - start).div_ceil(nr);
@@ -306,21 +306,28 @@ impl Linear {
     fn nr(&self) -> usize {
         match &self.weights {
             _ if self.tiles.is_some() => TILE_BLOCK,
-            Weights::F32(_) => self.kernels.gemm_f32.nr(),
-            Weights::Bf16(_) => self.kernels.gemm_bf16.nr(),
-            Weights::I8 { .. } => self.kernels.gemm_i8.nr(),
+            PackedWeights::F32(_) => self.kernels.gemm_f32.nr(),
+            PackedWeights::Bf16(_) => self.kernels.gemm_bf16.nr(),
+            PackedWeights::I8 { .. } => self.kernels.gemm_i8.nr(),
         }
     }
 
     /// Computes some columns of a part.
-    fn columns(&self, input: Prepared<'_>, part: &Part, to: SharedTo, columns: Range<usize>) {
+    fn columns(&self, input: PreparedRows<'_>, part: &LayerPart, to: SharedTo, columns: Range<usize>) {
         match self.tiles {
             Some(tiles) => self.columns_in_tiles(&tiles, input, part, to, columns),
             None => self.columns_in_rows(input, self.rows_output(to, input.rows(), columns)),
         }
     }
 
-    fn columns_in_tiles(&self, tiles: &Tiles, input: Prepared<'_>, part: &Part, to: SharedTo, columns: Range<usize>) {
+    fn columns_in_tiles(
+        &self,
+        tiles: &Tiles,
+        input: PreparedRows<'_>,
+        part: &LayerPart,
+        to: SharedTo,
+        columns: Range<usize>,
+    ) {
         let (whole, bias) = (columns.start..columns.end.next_multiple_of(TILE_BLOCK), self.bias.as_slice());
         let Range { start: first, end } = part.outputs;
         let bf16 = |numbers, activation| {
@@ -333,11 +340,11 @@ impl Linear {
             rows => TileOutput::Rows(self.rows_output(rows, input.rows(), columns)),
         };
         match (&self.weights, input) {
-            (Weights::Bf16(panels), Prepared::Tiles(rows, m)) => {
+            (PackedWeights::Bf16(panels), PreparedRows::Tiles(rows, m)) => {
                 let (panels, inputs) = (panels.as_slice(), part.inputs.clone());
                 tiles.multiply_bf16(rows, m, PackedBf16 { panels, shape: self.packed, inputs }, out);
             }
-            (Weights::I8 { panels, scales, sums, .. }, Prepared::I8(left)) => {
+            (PackedWeights::I8 { panels, scales, sums, .. }, PreparedRows::I8(left)) => {
                 tiles.multiply_i8(left, self.packed_i8(panels, scales, sums), out);
             }
             _ => unreachable!("rows are prepared by a layer of the same precision"),
@@ -364,16 +371,16 @@ impl Linear {
         }
     }
 
-    fn columns_in_rows(&self, input: Prepared<'_>, out: Output<'_>) {
+    fn columns_in_rows(&self, input: PreparedRows<'_>, out: Output<'_>) {
         let k = self.shape.k;
         match (&self.weights, input) {
-            (Weights::F32(panels), Prepared::F32(left)) => {
+            (PackedWeights::F32(panels), PreparedRows::F32(left)) => {
                 self.kernels.gemm_f32.multiply(left, Right::Packed(panels.as_slice()), k, out);
             }
-            (Weights::Bf16(panels), Prepared::Bf16(left)) => {
+            (PackedWeights::Bf16(panels), PreparedRows::Bf16(left)) => {
                 self.kernels.gemm_bf16.multiply(left, Right::Packed(panels.as_slice()), k, out);
             }
-            (Weights::I8 { panels, scales, sums, .. }, Prepared::I8(left)) => {
+            (PackedWeights::I8 { panels, scales, sums, .. }, PreparedRows::I8(left)) => {
                 self.kernels.gemm_i8.multiply(left, self.packed_i8(panels, scales, sums), out);
             }
             _ => unreachable!("rows are prepared by a layer of the same precision"),
@@ -386,7 +393,7 @@ impl Linear {
     }
 }
 
-/// A [`To`] for threads that write different columns.
+/// A [`LayerOutput`] for threads that write different columns.
 #[derive(Clone, Copy)]
 enum SharedTo {
     Store(SharedRows<f32>, Activation),
@@ -399,15 +406,15 @@ enum SharedTo {
 impl SharedTo {
     /// # Safety
     /// As [`SharedRows::new`].
-    unsafe fn new(to: &mut To<'_>) -> Self {
+    unsafe fn new(to: &mut LayerOutput<'_>) -> Self {
         // SAFETY: the caller's promise.
         unsafe {
             match to {
-                To::Store(rows, activation) => Self::Store(SharedRows::new(rows), *activation),
-                To::Split(rows, width) => Self::Split(SharedRows::new(rows), *width),
-                To::Add(rows) => Self::Add(SharedRows::new(rows)),
-                To::Tiles(rows, activation) => Self::Tiles(SharedRows::new(rows), *activation),
-                To::Panels(rows) => Self::Panels(SharedRows::new(rows)),
+                LayerOutput::Store(rows, activation) => Self::Store(SharedRows::new(rows), *activation),
+                LayerOutput::Split(rows, width) => Self::Split(SharedRows::new(rows), *width),
+                LayerOutput::Add(rows) => Self::Add(SharedRows::new(rows)),
+                LayerOutput::Tiles(rows, activation) => Self::Tiles(SharedRows::new(rows), *activation),
+                LayerOutput::Panels(rows) => Self::Panels(SharedRows::new(rows)),
             }
         }
     }
@@ -415,7 +422,7 @@ impl SharedTo {
 
 /// Rows in the form that a layer multiplies.
 #[derive(Clone, Copy)]
-enum Prepared<'a> {
+enum PreparedRows<'a> {
     F32(Left<'a, f32>),
     Bf16(Left<'a, u16>),
     I8(QuantizedRows<'a>),
@@ -423,13 +430,13 @@ enum Prepared<'a> {
     Tiles(&'a [u16], usize),
 }
 
-impl Prepared<'_> {
+impl PreparedRows<'_> {
     fn rows(&self) -> usize {
         match self {
-            Prepared::F32(left) => left.m,
-            Prepared::Bf16(left) => left.m,
-            Prepared::I8(rows) => rows.scales.len(),
-            Prepared::Tiles(_, m) => *m,
+            PreparedRows::F32(left) => left.m,
+            PreparedRows::Bf16(left) => left.m,
+            PreparedRows::I8(rows) => rows.scales.len(),
+            PreparedRows::Tiles(_, m) => *m,
         }
     }
 }

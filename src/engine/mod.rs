@@ -59,7 +59,7 @@ pub use batch::MICRO_BATCH_TOKENS;
 pub(crate) use finite::{all_finite, first_not_finite};
 pub use head::ClassificationHead;
 pub use native::NativeBackend;
-pub use profile::{Operation, Profile};
+pub use profile::{Operation, PassTimes};
 pub use token_table::TokenTable;
 pub use weights::WeightsFile;
 pub(crate) use weights::{Float, layers_held};

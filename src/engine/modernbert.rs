@@ -12,10 +12,10 @@
 
 use serde_json::Value;
 
-use super::config::Reader;
+use super::config::ConfigReader;
 use super::layer::{Attention, Builder};
 use super::norm::Norm;
-use super::prenorm::{Layer, PreNorm};
+use super::prenorm::{PreNorm, PreNormLayer};
 use super::rope::Rope;
 use crate::Result;
 
@@ -43,10 +43,10 @@ impl Positions {
                 return Err(format!("'{bias}' is true"));
             }
         }
-        let reader = Reader(json);
+        let reader = ConfigReader(json);
         let ropes = &json["rope_parameters"];
         let theta = |layers: &str, field: &str, default: f64| -> Result<f32, String> {
-            Reader(&ropes[layers]).expect("rope_type", &["default"])?;
+            ConfigReader(&ropes[layers]).expect("rope_type", &["default"])?;
             Ok(ropes[layers]["rope_theta"].as_f64().or(json[field].as_f64()).unwrap_or(default) as f32)
         };
         let is_global = |layer: &Value| match layer.as_str() {
@@ -83,7 +83,7 @@ pub(super) fn load(builder: &Builder<'_>, positions: &Positions) -> Result<PreNo
     })
 }
 
-fn layer(builder: &Builder<'_>, positions: &Positions, index: usize) -> Result<Layer> {
+fn layer(builder: &Builder<'_>, positions: &Positions, index: usize) -> Result<PreNormLayer> {
     let name = format!("layers.{index}");
     let (hidden, middle) = (builder.config.hidden_size, builder.config.intermediate_size);
     let (qkv, up) = (format!("{name}.attn.Wqkv"), format!("{name}.mlp.Wi"));
@@ -96,7 +96,7 @@ fn layer(builder: &Builder<'_>, positions: &Positions, index: usize) -> Result<L
     let sources = [of_qkv(0)?, of_qkv(1)?, of_qkv(2)?];
     let global = positions.is_global(index);
     let theta = if global { positions.global_theta } else { positions.local_theta };
-    Ok(Layer {
+    Ok(PreNormLayer {
         // The rows of layer 0 are normalised already.
         attention_norm: (index > 0).then(|| norm(builder, &format!("{name}.attn_norm"))).transpose()?,
         attention: Attention {

@@ -15,9 +15,9 @@ use super::forward::Forward;
 use super::layer::Builder;
 use super::modernbert::{self, Positions};
 use super::packed::Memory;
-use super::profile::{Laps, Operation, Profile};
+use super::profile::{Laps, Operation, PassTimes};
 use super::qwen3;
-use super::scratch::{Pool, Scratch};
+use super::scratch::{BufferPool, Scratch};
 use super::weights::{Tensors, WeightsFile};
 use super::{Backend, HiddenSink, ModelMemory, Precision, RaggedBatch};
 use crate::call::Call;
@@ -29,12 +29,12 @@ pub struct NativeBackend {
     model: Box<dyn Forward>,
     kernels: &'static Kernels,
     precision: Precision,
-    scratch: Pool<Scratch>,
+    scratch: BufferPool<Scratch>,
     memory: ModelMemory,
 }
 
 /// A model that the engine computes, from config.json.
-struct Plan {
+struct NativePlan {
     config: Config,
     own: Own,
 }
@@ -42,18 +42,18 @@ struct Plan {
 /// The options of one architecture.
 enum Own {
     Bert,
-    DebertaV2(deberta::Options),
+    DebertaV2(deberta::DebertaOptions),
     ModernBert(Positions),
-    Qwen3(qwen3::Options),
+    Qwen3(qwen3::Qwen3Options),
 }
 
-impl Plan {
+impl NativePlan {
     fn read(json: &Value) -> Result<Self, String> {
         let config = Config::read(json)?;
         let own = match config.family {
             Family::ModernBert => Own::ModernBert(Positions::read(json)?),
-            Family::DebertaV2 => Own::DebertaV2(deberta::Options::read(json, &config)?),
-            Family::Qwen3 => Own::Qwen3(qwen3::Options::read(json, &config)?),
+            Family::DebertaV2 => Own::DebertaV2(deberta::DebertaOptions::read(json, &config)?),
+            Family::Qwen3 => Own::Qwen3(qwen3::Qwen3Options::read(json, &config)?),
             _ => Own::Bert,
         };
         Ok(Self { config, own })
@@ -67,7 +67,7 @@ impl NativeBackend {
     /// # Errors
     /// [`Error::UnsupportedArchitecture`].
     pub fn check(config: &Value) -> Result<()> {
-        Plan::read(config).map(drop).map_err(unsupported)
+        NativePlan::read(config).map(drop).map_err(unsupported)
     }
 
     /// Packs the weights of the model of `json` (config.json). `folder` is for messages. Rows of
@@ -83,7 +83,7 @@ impl NativeBackend {
         precision: Precision,
         kernels: &'static Kernels,
     ) -> Result<Self> {
-        let Plan { config, own } = Plan::read(json).map_err(unsupported)?;
+        let NativePlan { config, own } = NativePlan::read(json).map_err(unsupported)?;
         let mapped = files.iter().map(|file| file.bytes().len() as u64).sum();
         let tensors = open_tensors(&config, files, folder)?;
         let memory = Memory::new();
@@ -96,7 +96,7 @@ impl NativeBackend {
         };
         tensors.release();
         let memory = ModelMemory { own: memory.used(), mapped };
-        Ok(Self { model, kernels, precision, scratch: Pool::new(), memory })
+        Ok(Self { model, kernels, precision, scratch: BufferPool::new(), memory })
     }
 
     /// Returns the arithmetic of the linear layers.
@@ -108,7 +108,7 @@ impl NativeBackend {
     ///
     /// # Errors
     /// The errors of [`Backend::forward`].
-    pub fn profile(&self, batch: &RaggedBatch) -> Result<Profile> {
+    pub fn profile(&self, batch: &RaggedBatch) -> Result<PassTimes> {
         let mut laps = Laps::started();
         for range in micro_batches(&batch.cu_seqlens) {
             self.pass((batch, range), 1, &Call::new(), &mut laps, &|_, _| ())?;

@@ -1,7 +1,7 @@
 //! Layer norms and RMS norms, and the preparation of the products behind them.
 
 use super::aligned::Aligned;
-use super::linear::{Linear, Rows};
+use super::linear::{LayerInput, Linear};
 use super::operand::Operand;
 use crate::kernels::{Kernels, NormOf, ROW_PAD, padded_len, tiles_len};
 
@@ -49,7 +49,7 @@ impl Norm {
     ) {
         let (Some(tiles), Some(beta)) = (next.bf16_tiles(), &self.beta) else {
             self.apply(kernels, rows);
-            next.prepare(Rows::F32(rows), operand, first);
+            next.prepare(LayerInput::F32(rows), operand, first);
             debug_assert!(adder.early_bias().is_empty(), "all layers of a model are of one precision");
             return;
         };

@@ -16,7 +16,7 @@ pub(super) struct Site<'a> {
 }
 
 /// Packed weights of a layer.
-pub(super) enum Weights {
+pub(super) enum PackedWeights {
     F32(Packed<f32>),
     Bf16(Packed<u16>),
     I8 { panels: Packed<i8>, scales: Aligned<f32>, sums: Aligned<i32>, split: Option<SplitColumns> },
@@ -40,7 +40,7 @@ pub(super) fn splits_columns(kernels: &Kernels, precision: Precision) -> bool {
     precision == Precision::I8 && (kernels.tiles.is_some() || kernels.gemm_i8.code_bytes() == 1)
 }
 
-impl Weights {
+impl PackedWeights {
     /// Packs the weights of `shape`, whose columns `row` writes. Also returns the packed shape.
     ///
     /// # Errors
@@ -119,7 +119,7 @@ fn pack_i8(
     k: usize,
     row: impl Fn(usize, &mut [f32]) -> Result<(), NotFinite> + Sync,
     split: Option<SplitColumns>,
-) -> Result<Weights, NotFinite> {
+) -> Result<PackedWeights, NotFinite> {
     let (gemm, tiles) = (&site.kernels.gemm_i8, matrix_unit(site.kernels, Precision::I8));
     let nr = tiles.map_or(gemm.nr(), |_| TILE_BLOCK);
     let width = split.as_ref().map_or(k, SplitColumns::width);
@@ -145,5 +145,5 @@ fn pack_i8(
             },
         )
     })?;
-    Ok(Weights::I8 { panels, scales, sums, split })
+    Ok(PackedWeights::I8 { panels, scales, sums, split })
 }

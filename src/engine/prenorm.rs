@@ -15,7 +15,7 @@ use super::batch::Batch;
 use super::config::Config;
 use super::forward::{Forward, embedding_error};
 use super::layer::{self, Attention};
-use super::linear::{Linear, Rows, To};
+use super::linear::{LayerInput, LayerOutput, Linear};
 use super::norm::Norm;
 use super::profile::{Laps, Operation};
 use super::scratch::Scratch;
@@ -28,11 +28,11 @@ pub(super) struct PreNorm {
     pub(super) words: Tensor,
     /// The norm of the embeddings; `None` without one.
     pub(super) embedding_norm: Option<Norm>,
-    pub(super) layers: Vec<Layer>,
+    pub(super) layers: Vec<PreNormLayer>,
     pub(super) final_norm: Norm,
 }
 
-pub(super) struct Layer {
+pub(super) struct PreNormLayer {
     /// `None` if the rows are normalised already.
     pub(super) attention_norm: Option<Norm>,
     pub(super) attention: Attention,
@@ -59,7 +59,7 @@ impl PreNorm {
     }
 }
 
-impl Layer {
+impl PreNormLayer {
     /// Computes the context of all rows.
     fn attend(&self, batch: &Batch<'_>, scratch: &mut Scratch, laps: &mut Laps) {
         let Scratch { hidden, normed, operand, attention, .. } = scratch;
@@ -70,7 +70,7 @@ impl Layer {
             norm.apply(batch.kernels, normed);
         }
         laps.lap(Operation::Norm);
-        self.attention.qkv.prepare(Rows::F32(normed), operand, 0);
+        self.attention.qkv.prepare(LayerInput::F32(normed), operand, 0);
         laps.lap(Operation::Quantize);
         self.attention.forward(batch, normed, operand, attention, laps);
     }
@@ -93,12 +93,19 @@ impl Layer {
         let gated = gated.at_least(rows.len() * gate);
         let context = self.attention.context(&attention.context, rows);
         output.add_early_bias(hidden);
-        output.apply(batch, context, operand, output.whole(), To::Add(hidden), laps.of(Operation::AttentionOutput));
+        output.apply(
+            batch,
+            context,
+            operand,
+            output.whole(),
+            LayerOutput::Add(hidden),
+            laps.of(Operation::AttentionOutput),
+        );
         normed.copy_from_slice(hidden);
         self.feed_forward_norm.apply(batch.kernels, normed);
         laps.lap(Operation::Norm);
-        let to = To::Store(middle, Activation::None);
-        self.up.apply(batch, Rows::F32(normed), operand, self.up.whole(), to, laps.of(Operation::Up));
+        let to = LayerOutput::Store(middle, Activation::None);
+        self.up.apply(batch, LayerInput::F32(normed), operand, self.up.whole(), to, laps.of(Operation::Up));
         let elementwise = &batch.kernels.elementwise;
         for (row, gated) in middle.chunks_exact(2 * gate).zip(gated.chunks_exact_mut(gate)) {
             gated.copy_from_slice(&row[..gate]);
@@ -107,7 +114,7 @@ impl Layer {
         }
         laps.lap(Operation::Gate);
         let (down, laps_of) = (&self.down, laps.of(Operation::Down));
-        down.apply(batch, Rows::F32(gated), operand, down.whole(), To::Add(hidden), laps_of);
+        down.apply(batch, LayerInput::F32(gated), operand, down.whole(), LayerOutput::Add(hidden), laps_of);
     }
 }
 

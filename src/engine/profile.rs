@@ -63,7 +63,7 @@ impl fmt::Display for Operation {
 
 /// The times of one or more forward passes, by layer and operation.
 #[derive(Debug, Clone, Default)]
-pub struct Profile {
+pub struct PassTimes {
     /// Per layer, the times of [`Operation::ALL`]. Work before the first layer counts to the first,
     /// work after the last layer to the last.
     pub layers: Vec<[Duration; Operation::ALL.len()]>,
@@ -72,7 +72,7 @@ pub struct Profile {
     pub operations: [u64; Operation::ALL.len()],
 }
 
-impl Profile {
+impl PassTimes {
     /// Returns the time of one operation in all layers.
     pub fn total(&self, operation: Operation) -> Duration {
         self.layers.iter().map(|layer| layer[operation as usize]).sum()
@@ -81,7 +81,7 @@ impl Profile {
 
 /// A stopwatch for a forward pass. When it is off, it costs nothing.
 pub(super) struct Laps {
-    watch: Option<(Instant, Profile)>,
+    watch: Option<(Instant, PassTimes)>,
     layer: usize,
 }
 
@@ -91,7 +91,7 @@ impl Laps {
     }
 
     pub(super) fn started() -> Self {
-        Self { watch: Some((Instant::now(), Profile::default())), layer: 0 }
+        Self { watch: Some((Instant::now(), PassTimes::default())), layer: 0 }
     }
 
     /// Sets the layer of the next laps.
@@ -115,7 +115,7 @@ impl Laps {
         LapsOf { laps: self, operation }
     }
 
-    pub(super) fn profile(self) -> Profile {
+    pub(super) fn profile(self) -> PassTimes {
         self.watch.map(|(_, profile)| profile).unwrap_or_default()
     }
 }

@@ -14,10 +14,10 @@
 
 use serde_json::Value;
 
-use super::config::{Config, Reader};
+use super::config::{Config, ConfigReader};
 use super::layer::{Attention, Builder};
 use super::norm::Norm;
-use super::prenorm::{Layer, PreNorm};
+use super::prenorm::{PreNorm, PreNormLayer};
 use super::rope::Rope;
 use crate::kernels::padded_len;
 use crate::{Error, Result};
@@ -29,7 +29,7 @@ pub(super) const ANCHOR: &str = "embed_tokens.weight";
 const PARTS: [&str; 3] = ["q_proj", "k_proj", "v_proj"];
 
 /// The fields of config.json beyond [`Config`].
-pub(super) struct Options {
+pub(super) struct Qwen3Options {
     theta: f32,
     /// True if the layers around attention have biases.
     has_biases: bool,
@@ -37,20 +37,20 @@ pub(super) struct Options {
     causal: bool,
 }
 
-impl Options {
+impl Qwen3Options {
     /// Reads config.json, of older and newer transformers.
     ///
     /// # Errors
     /// A message about the part that the engine does not compute.
     pub(super) fn read(json: &Value, config: &Config) -> Result<Self, String> {
-        let (reader, ropes) = (Reader(json), &json["rope_parameters"]);
+        let (reader, ropes) = (ConfigReader(json), &json["rope_parameters"]);
         if !config.head_dim.is_multiple_of(2) {
             return Err(format!("'head_dim' is {}, which rotary positions cannot pair", config.head_dim));
         }
         if !json["rope_scaling"].is_null() {
             return Err(format!("'rope_scaling' is {}", json["rope_scaling"]));
         }
-        Reader(ropes).expect("rope_type", &["default"])?;
+        ConfigReader(ropes).expect("rope_type", &["default"])?;
         if reader.flag("use_sliding_window", false)? {
             return Err("'use_sliding_window' is true".into());
         }
@@ -67,7 +67,7 @@ impl Options {
 }
 
 /// Packs the weights.
-pub(super) fn load(builder: &Builder<'_>, options: &Options) -> Result<PreNorm> {
+pub(super) fn load(builder: &Builder<'_>, options: &Qwen3Options) -> Result<PreNorm> {
     let config = builder.config;
     Ok(PreNorm {
         words: builder.tensors.get(ANCHOR, &[config.vocab_size, config.hidden_size])?,
@@ -78,13 +78,13 @@ pub(super) fn load(builder: &Builder<'_>, options: &Options) -> Result<PreNorm> 
     })
 }
 
-fn layer(builder: &Builder<'_>, options: &Options, index: usize) -> Result<Layer> {
+fn layer(builder: &Builder<'_>, options: &Qwen3Options, index: usize) -> Result<PreNormLayer> {
     let name = format!("layers.{index}");
     let (hidden, middle) = (builder.config.hidden_size, builder.config.intermediate_size);
     let mlp = format!("{name}.mlp");
     let half =
         |part: &str| Ok::<_, Error>((builder.tensors.get(&format!("{mlp}.{part}_proj.weight"), &[middle, hidden])?, 0));
-    Ok(Layer {
+    Ok(PreNormLayer {
         attention_norm: Some(norm(builder, &format!("{name}.input_layernorm"))?),
         attention: attention(builder, options, &format!("{name}.self_attn"))?,
         feed_forward_norm: norm(builder, &format!("{name}.post_attention_layernorm"))?,
@@ -93,7 +93,7 @@ fn layer(builder: &Builder<'_>, options: &Options, index: usize) -> Result<Layer
     })
 }
 
-fn attention(builder: &Builder<'_>, options: &Options, name: &str) -> Result<Attention> {
+fn attention(builder: &Builder<'_>, options: &Qwen3Options, name: &str) -> Result<Attention> {
     let Builder { config, tensors, .. } = builder;
     let &Config { num_heads, num_kv_heads, head_dim, .. } = *config;
     let width = |part: usize| head_dim.saturating_mul(if part == 0 { num_heads } else { num_kv_heads });
@@ -143,9 +143,9 @@ mod tests {
         })
     }
 
-    fn read(json: &Value) -> Result<(Config, Options), String> {
+    fn read(json: &Value) -> Result<(Config, Qwen3Options), String> {
         let config = Config::read(json)?;
-        let options = Options::read(json, &config)?;
+        let options = Qwen3Options::read(json, &config)?;
         Ok((config, options))
     }
 

@@ -36,7 +36,7 @@ pub(super) struct AttentionScratch {
     /// The result of attention, `[tokens, heads x head_dim]`.
     pub(super) context: Between,
     /// The buffers of the threads that compute heads.
-    pub(super) heads: Pool<HeadScratch>,
+    pub(super) heads: BufferPool<HeadScratch>,
 }
 
 /// The buffers of one head of one sequence.
@@ -95,16 +95,16 @@ impl Scratch {
                 qkv: Aligned::new(),
                 panels: Aligned::new(),
                 context: Between::new(),
-                heads: Pool::new(),
+                heads: BufferPool::new(),
             },
         }
     }
 }
 
 /// A pool of unused buffers.
-pub(super) struct Pool<T>(Mutex<Vec<Box<T>>>);
+pub(super) struct BufferPool<T>(Mutex<Vec<Box<T>>>);
 
-impl<T> Pool<T> {
+impl<T> BufferPool<T> {
     pub(super) const fn new() -> Self {
         Self(Mutex::new(Vec::new()))
     }
@@ -123,7 +123,7 @@ impl<T> Pool<T> {
     }
 }
 
-impl Pool<Scratch> {
+impl BufferPool<Scratch> {
     /// Runs `work` with a worker's buffers.
     pub(super) fn scratch<R>(&self, work: impl FnOnce(&mut Scratch) -> R) -> R {
         self.with(Scratch::new, work)

@@ -10,7 +10,7 @@
 //! in front of a layer determines how large its columns can become.
 
 use super::aligned::Aligned;
-use crate::kernels::{Parts, ROW_PAD, largest_size, nearest, padded_len};
+use crate::kernels::{ColumnParts, ROW_PAD, largest_size, nearest, padded_len};
 
 /// The divisor of a row's width that gives the number of added columns: 32 for 384 columns. In
 /// cosine to f32 over the texts of models/parity, all-MiniLM-L6-v2 has .9982 with no added columns,
@@ -68,8 +68,8 @@ impl SplitColumns {
     }
 
     /// Returns the parts for the quantiser. Copies of a part have one code, so it is computed once.
-    pub(super) fn parts(&self) -> Parts<'_> {
-        Parts { factors: self.factors.as_slice(), copies: &self.sources }
+    pub(super) fn parts(&self) -> ColumnParts<'_> {
+        ColumnParts { factors: self.factors.as_slice(), copies: &self.sources }
     }
 
     /// Changes the weights of one output, at the beginning of `row`, so that their 8-bit codes add
@@ -137,7 +137,7 @@ mod tests {
         let mut weights: Vec<f32> =
             (0..split.width()).map(|i| if i < WIDTH { (i as f32 * 0.7).sin() } else { 0.0 }).collect();
         let exact: f32 = row.iter().zip(&weights).map(|(x, w)| x * w).sum();
-        let Parts { factors, copies } = split.parts();
+        let ColumnParts { factors, copies } = split.parts();
         let mut parts: Vec<f32> = row.iter().zip(factors).map(|(x, factor)| x * factor).collect();
         parts.extend(copies.iter().map(|&column| parts[column as usize]).collect::<Vec<f32>>());
         split.split_weights(&mut weights);

@@ -69,7 +69,7 @@ pub(crate) fn layers_held(file: &[u8]) -> Option<u64> {
 
 /// The position of a tensor in the files.
 #[derive(Debug, Clone)]
-struct Place {
+struct TensorPlace {
     file: usize,
     dtype: Dtype,
     shape: Vec<usize>,
@@ -80,7 +80,7 @@ struct Place {
 /// The tensors of one or several safetensors files.
 pub(super) struct Tensors {
     files: Vec<Arc<dyn WeightsFile>>,
-    places: HashMap<String, Place>,
+    places: HashMap<String, TensorPlace>,
     /// The prefix of every name.
     root: String,
     /// True if names are requested as BERT's, while the file has DistilBERT's.
@@ -109,7 +109,7 @@ impl Tensors {
                 let end = start + view.data().len();
                 places.insert(
                     name.to_owned(),
-                    Place { file, dtype: view.dtype(), shape: view.shape().to_vec(), start, end },
+                    TensorPlace { file, dtype: view.dtype(), shape: view.shape().to_vec(), start, end },
                 );
             }
         }

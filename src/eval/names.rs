@@ -211,7 +211,7 @@ impl Measure {
 
 /// The parameters of a measure as the user typed them.
 #[derive(Default)]
-struct Parameters {
+struct MeasureParameters {
     cutoff: Option<usize>,
     rel: Option<i32>,
     judged_only: bool,
@@ -237,7 +237,7 @@ fn parse(text: &str) -> Result<Measure, String> {
     if ["ndcg_cut", "map_cut"].contains(&lower.as_str()) && at.or(suffix).is_none() && !inner.contains("cutoff") {
         return Err(format!("it needs a cutoff, e.g. {}@10", spec.name));
     }
-    let mut given = Parameters { exponential: lower == "ndcg_burges", ..Parameters::default() };
+    let mut given = MeasureParameters { exponential: lower == "ndcg_burges", ..MeasureParameters::default() };
     if let Some((at, level)) = at.or(suffix).map(split_level) {
         given.set("cutoff", at)?;
         level.map_or(Ok(()), |level| given.set("rel", level))?;
@@ -280,7 +280,7 @@ fn split_level(at: &str) -> (&str, Option<&str>) {
     }
 }
 
-impl Parameters {
+impl MeasureParameters {
     fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
         let positive = || match value.parse::<i32>() {
             Ok(number) if number > 0 => Ok(number),

@@ -2,7 +2,7 @@
 //!
 //! A file is its content followed by a table: the CRC-32 of every mebibyte of the content,
 //! little-endian. The file that names it (the manifest, the journal) holds the table's own CRC-32
-//! and the content's length as a [`FileEntry`].
+//! and the content's length as a [`FileDigest`].
 //!
 //! So opening checks only the table, 4 bytes for each mebibyte. A block is compared with its
 //! checksum when it is first used ([`BlockFile::check`]). Later uses cost a look at one bit. The
@@ -29,7 +29,7 @@ const BUFFER_BYTES: usize = 1 << 20;
 /// Length and checksum of a file's content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct FileEntry {
+pub struct FileDigest {
     /// Length of the content.
     pub bytes: u64,
     /// CRC-32 of the table of the blocks' CRC-32s.
@@ -61,7 +61,7 @@ impl BlockWriter {
     }
 
     /// Continues a file whose first bytes are known to be good, and cuts off the bytes behind them.
-    pub fn resume(path: &Path, entry: &FileEntry) -> Result<Self> {
+    pub fn resume(path: &Path, entry: &FileDigest) -> Result<Self> {
         let file = OpenOptions::new().read(true).write(true).open(path).map_err(Error::io("open", path))?;
         let mut writer = Self::over(path, file);
         let mut content = File::open(path).map_err(Error::io("open", path))?.take(entry.bytes);
@@ -111,8 +111,8 @@ impl BlockWriter {
     }
 
     /// Returns the entry of the content written so far.
-    pub fn entry(&self) -> FileEntry {
-        FileEntry { bytes: self.bytes, crc32: crc32fast::hash(&self.whole_table()) }
+    pub fn entry(&self) -> FileDigest {
+        FileDigest { bytes: self.bytes, crc32: crc32fast::hash(&self.whole_table()) }
     }
 
     /// Syncs everything written so far to the disk.
@@ -121,7 +121,7 @@ impl BlockWriter {
     }
 
     /// Appends the table and syncs the file to the disk.
-    pub fn seal(mut self) -> Result<FileEntry> {
+    pub fn seal(mut self) -> Result<FileDigest> {
         let table = self.whole_table();
         let written = self.out.write_all(&table).and_then(|()| self.out.flush());
         written.and_then(|()| sync_file(self.out.get_ref(), &self.path)).map_err(Error::io("write", &self.path))?;
@@ -142,7 +142,7 @@ pub(super) struct BlockFile {
 
 impl BlockFile {
     /// Maps a file and checks its length and its table.
-    pub fn open(path: &Path, entry: &FileEntry) -> Result<Self> {
+    pub fn open(path: &Path, entry: &FileDigest) -> Result<Self> {
         let file = File::open(path).map_err(Error::io("open", path))?;
         let found = file.metadata().map_err(Error::io("read", path))?.len();
         let expected = entry.bytes.saturating_add(4 * entry.bytes.div_ceil(BLOCK_BYTES as u64));

@@ -19,9 +19,9 @@ use super::deletion::mark_deleted;
 use super::folder::{
     BUILDING, JOURNAL, SEGMENT, refuse_foreign_parts, refuse_other_files, remove_building, remove_segment, tidy,
 };
-use super::journal::{Journal, Plan, Record, hash_texts};
+use super::journal::{BuildJournal, SavedRows, SegmentPlan, hash_texts};
 use super::lock::WriterLock;
-use super::manifest::{Dtype, IndexModel, Manifest, SegmentEntry, segment_name};
+use super::manifest::{Dtype, IndexManifest, IndexModel, SegmentEntry, segment_name};
 use super::segment::{NewRow, Segment, SegmentWriter};
 use super::vectors::RowVector;
 use super::{Index, tokens};
@@ -60,19 +60,19 @@ type EncodedRow = (RowVector, (usize, Vec<u8>));
 pub struct IndexBuilder {
     folder: PathBuf,
     lock: WriterLock,
-    plan: Plan,
+    plan: SegmentPlan,
     /// The manifest of the current index.
-    base: Option<Manifest>,
+    base: Option<IndexManifest>,
     /// The current index, to find ids that it already has; `None` for a whole new index.
     old: Option<Index>,
     /// The records of the unfinished build, in order. The rows of those before `checked` have been
     /// compared.
-    records: Vec<Record>,
+    records: Vec<SavedRows>,
     checked: usize,
     rows: u64,
     /// The open segment. `None`: the interrupted process had written and moved everything, and only
     /// the clean-up is left.
-    out: Option<(SegmentWriter, Journal)>,
+    out: Option<(SegmentWriter, BuildJournal)>,
 }
 
 impl IndexBuilder {
@@ -85,15 +85,15 @@ impl IndexBuilder {
     /// [`Error::Io`].
     pub fn build(folder: impl AsRef<Path>, model: &IndexModel, options: BuildOptions) -> Result<Self> {
         let folder = folder.as_ref();
-        let base = if folder.is_dir() { Manifest::find(folder)? } else { None };
+        let base = if folder.is_dir() { IndexManifest::find(folder)? } else { None };
         if base.is_none() {
             refuse_other_files(folder)?;
         }
         create_folder(folder)?;
         let lock = WriterLock::take(folder)?;
-        let base = Manifest::find(folder)?;
-        let plan = Plan {
-            segment: base.as_ref().map_or(segment_name(1), Manifest::next_segment),
+        let base = IndexManifest::find(folder)?;
+        let plan = SegmentPlan {
+            segment: base.as_ref().map_or(segment_name(1), IndexManifest::next_segment),
             whole: true,
             replace: options.replace,
             model: model.clone(),
@@ -115,17 +115,29 @@ impl IndexBuilder {
     /// As [`IndexBuilder::build`]; [`Error::InvalidArgument`] for another model than the index's.
     pub fn add(folder: impl AsRef<Path>, model: &IndexModel, replace: bool, restart: bool) -> Result<Self> {
         let folder = folder.as_ref();
-        Manifest::read(folder)?;
+        IndexManifest::read(folder)?;
         let lock = WriterLock::take(folder)?;
-        let base = Manifest::read(folder)?;
+        let base = IndexManifest::read(folder)?;
         super::refuse_other_model(&base.model, &model.fingerprint)?;
         let (dtype, tokens) = (base.dtype, base.tokens);
-        let plan =
-            Plan { segment: base.next_segment(), whole: false, replace, model: base.model.clone(), dtype, tokens };
+        let plan = SegmentPlan {
+            segment: base.next_segment(),
+            whole: false,
+            replace,
+            model: base.model.clone(),
+            dtype,
+            tokens,
+        };
         Self::begin(folder, lock, plan, Some(base), restart)
     }
 
-    fn begin(folder: &Path, lock: WriterLock, plan: Plan, base: Option<Manifest>, restart: bool) -> Result<Self> {
+    fn begin(
+        folder: &Path,
+        lock: WriterLock,
+        plan: SegmentPlan,
+        base: Option<IndexManifest>,
+        restart: bool,
+    ) -> Result<Self> {
         let journal = folder.join(BUILDING).join(JOURNAL);
         refuse_foreign_parts(folder, base.as_ref(), restart)?;
         let old = if plan.whole { None } else { Some(Index::open(folder)?) };
@@ -140,7 +152,7 @@ impl IndexBuilder {
             rows: 0,
             out: None,
         };
-        let found = if restart { None } else { Journal::open(&journal)? };
+        let found = if restart { None } else { BuildJournal::open(&journal)? };
         match found {
             Some((journal, plan, records)) => builder.resume(journal, plan, records)?,
             None => builder.start()?,
@@ -153,7 +165,7 @@ impl IndexBuilder {
         create_folder(&building)?;
         // The journal comes first, because it marks the folder as a build's. Without records in it,
         // files of an earlier build are ignored.
-        let journal = Journal::create(&building.join(JOURNAL), &self.plan)?;
+        let journal = BuildJournal::create(&building.join(JOURNAL), &self.plan)?;
         // A segment that no manifest names is one that a discarded build had already moved.
         remove_segment(&self.folder.join(&self.plan.segment))?;
         let writer = self.new_segment()?;
@@ -170,7 +182,7 @@ impl IndexBuilder {
         Ok(writer)
     }
 
-    fn resume(&mut self, journal: Journal, plan: Plan, records: Vec<Record>) -> Result<()> {
+    fn resume(&mut self, journal: BuildJournal, plan: SegmentPlan, records: Vec<SavedRows>) -> Result<()> {
         let building = self.folder.join(BUILDING);
         let is_moved = self.base.as_ref().is_some_and(|base| base.segments.iter().any(|s| s.name == plan.segment));
         if is_moved {
@@ -252,7 +264,7 @@ impl IndexBuilder {
         let (new, lengths) = encoded.inspect_err(|_| self.rows -= rows.len() as u64)?;
         let Some((writer, journal)) = &mut self.out else { return Ok(None) };
         new.iter().try_for_each(|row| writer.push(row))?;
-        journal.append(Record { mark: writer.sync()?, texts })?;
+        journal.append(SavedRows { mark: writer.sync()?, texts })?;
         Ok(Some(lengths))
     }
 
@@ -337,17 +349,17 @@ impl IndexBuilder {
             self.install(entry)?;
         }
         remove_building(&self.folder.join(BUILDING))?;
-        tidy(&self.folder, &Manifest::read(&self.folder)?);
+        tidy(&self.folder, &IndexManifest::read(&self.folder)?);
         drop(self.lock);
         Index::open(&self.folder)
     }
 
     fn install(&self, entry: SegmentEntry) -> Result<()> {
         let generation = self.base.as_ref().map_or(0, |base| base.generation) + 1;
-        let Plan { model, dtype, tokens, .. } = self.plan.clone();
+        let SegmentPlan { model, dtype, tokens, .. } = self.plan.clone();
         let mut manifest = match self.base.clone().filter(|_| !self.plan.whole) {
-            Some(base) => Manifest { generation, ..base },
-            None => Manifest { generation, model, dtype, tokens, segments: Vec::new() },
+            Some(base) => IndexManifest { generation, ..base },
+            None => IndexManifest { generation, model, dtype, tokens, segments: Vec::new() },
         };
         if self.plan.replace && !self.plan.whole {
             let added = Segment::open(&self.folder, &manifest, &entry)?;
@@ -358,7 +370,7 @@ impl IndexBuilder {
     }
 
     /// Marks the old rows whose ids are in the new segment as deleted.
-    fn delete_replaced(&self, manifest: &mut Manifest, added: &Segment) -> Result<()> {
+    fn delete_replaced(&self, manifest: &mut IndexManifest, added: &Segment) -> Result<()> {
         let Some(old) = &self.old else { return Ok(()) };
         let ids = (0..added.rows()).map(|row| added.id(row));
         let mut rows = Vec::new();

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::Index;
 use super::folder::tidy;
 use super::lock::WriterLock;
-use super::manifest::Manifest;
+use super::manifest::IndexManifest;
 use super::segment::write_deletions;
 use crate::{Error, Result};
 
@@ -17,7 +17,7 @@ use crate::{Error, Result};
 /// another process writes; [`Error::Io`]. The index is then unchanged.
 pub fn delete(folder: impl AsRef<Path>, ids: &[impl AsRef<str>]) -> Result<u64> {
     let folder = folder.as_ref();
-    Manifest::read(folder)?;
+    IndexManifest::read(folder)?;
     let _lock = WriterLock::take(folder)?;
     let index = Index::open(folder)?;
     let find = |id: &str| {
@@ -44,7 +44,7 @@ pub fn delete(folder: impl AsRef<Path>, ids: &[impl AsRef<str>]) -> Result<u64> 
 
 /// Writes the marks of these rows and of those already deleted to new files, and names them in the
 /// manifest.
-pub(super) fn mark_deleted(folder: &Path, manifest: &mut Manifest, index: &Index, rows: &[u64]) -> Result<()> {
+pub(super) fn mark_deleted(folder: &Path, manifest: &mut IndexManifest, index: &Index, rows: &[u64]) -> Result<()> {
     let mut bits: Vec<Option<Vec<u8>>> = index.segments.iter().map(|_| None).collect();
     for &row in rows {
         let (segment, row) = index.place(row)?;

@@ -8,7 +8,7 @@ use std::fs::{self, DirEntry};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::manifest::Manifest;
+use super::manifest::IndexManifest;
 use super::names::{ID_TABLE, MANIFEST, is_file_name, is_numbered, is_segment_name, is_temporary};
 use crate::io::durable::remove_file;
 use crate::io::{IdTable, Journal};
@@ -43,7 +43,7 @@ pub(super) fn refuse_other_files(folder: &Path) -> Result<()> {
 
 /// Refuses an unfinished build or segments that are not nearsort's. Segments that the manifest
 /// names are accepted. `restart`: the build is discarded, whatever its journal contains.
-pub(super) fn refuse_foreign_parts(folder: &Path, base: Option<&Manifest>, restart: bool) -> Result<()> {
+pub(super) fn refuse_foreign_parts(folder: &Path, base: Option<&IndexManifest>, restart: bool) -> Result<()> {
     for entry in entries(folder)? {
         let (name, path) = (name(&entry), entry.path());
         let is_named = base.is_some_and(|base| base.segments.iter().any(|segment| segment.name == name));
@@ -167,7 +167,7 @@ fn remove_if_empty(folder: &Path) -> Result<()> {
 
 /// Removes files that no manifest names any more. A reader that has mapped one keeps it. A file
 /// that cannot be removed only costs space.
-pub(super) fn tidy(folder: &Path, manifest: &Manifest) {
+pub(super) fn tidy(folder: &Path, manifest: &IndexManifest) {
     for entry in entries(folder).unwrap_or_default() {
         let (name, path) = (name(&entry), entry.path());
         let known = manifest.segments.iter().find(|segment| segment.name == name);

@@ -1,6 +1,6 @@
 //! The journal of an unfinished build: its plan, and the rows that are safely on disk.
 //!
-//! The first entry is the [`Plan`]. Each other entry is a [`Record`], which is added after its data
+//! The first entry is the [`SegmentPlan`]. Each other entry is a [`SavedRows`], which is added after its data
 //! is on disk.
 
 use std::path::Path;
@@ -16,7 +16,7 @@ use crate::hex::hex;
 /// Everything except the corpus that decides the bytes of a segment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Plan {
+pub(super) struct SegmentPlan {
     /// The name of the segment's folder.
     pub segment: String,
     /// True if it replaces all earlier segments.
@@ -28,7 +28,7 @@ pub(super) struct Plan {
     pub tokens: bool,
 }
 
-impl Plan {
+impl SegmentPlan {
     /// Returns the names of the options in which two plans differ.
     pub fn differences(&self, other: &Self) -> Vec<&'static str> {
         let (a, b) = (&self.model, &other.model);
@@ -55,7 +55,7 @@ impl Plan {
 /// Rows that are on disk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Record {
+pub(super) struct SavedRows {
     /// The size of the segment so far.
     pub mark: Mark,
     /// SHA-256 of the ids and texts that were added since the last record.
@@ -76,37 +76,37 @@ pub(super) fn hash_texts(rows: &[(&str, &str)]) -> String {
 
 /// An entry of the journal: first the plan, then records.
 #[derive(Serialize, Deserialize)]
-enum Entry {
-    Plan(Box<Plan>),
-    Record(Record),
+enum JournalEntry {
+    Plan(Box<SegmentPlan>),
+    Record(SavedRows),
 }
 
 /// The journal, open for appending.
-pub(super) struct Journal(crate::io::Journal);
+pub(super) struct BuildJournal(crate::io::Journal);
 
-impl Journal {
-    pub fn create(path: &Path, plan: &Plan) -> Result<Self> {
-        Ok(Self(crate::io::Journal::create(path, &Entry::Plan(Box::new(plan.clone())))?))
+impl BuildJournal {
+    pub fn create(path: &Path, plan: &SegmentPlan) -> Result<Self> {
+        Ok(Self(crate::io::Journal::create(path, &JournalEntry::Plan(Box::new(plan.clone())))?))
     }
 
     /// Opens a journal to continue behind its last whole record. Returns `None` if there is not
     /// even a plan.
-    pub fn open(path: &Path) -> Result<Option<(Self, Plan, Vec<Record>)>> {
+    pub fn open(path: &Path) -> Result<Option<(Self, SegmentPlan, Vec<SavedRows>)>> {
         if !path.exists() {
             return Ok(None);
         }
         let (mut plan, mut records) = (None, Vec::new());
         let journal = crate::io::Journal::open(path, |entry| {
             match entry {
-                Entry::Plan(found) => plan = Some(*found),
-                Entry::Record(record) => records.push(record),
+                JournalEntry::Plan(found) => plan = Some(*found),
+                JournalEntry::Record(record) => records.push(record),
             }
             Ok(())
         })?;
         Ok(plan.map(|plan| (Self(journal), plan, records)))
     }
 
-    pub fn append(&mut self, record: Record) -> Result<()> {
-        self.0.append(&Entry::Record(record))
+    pub fn append(&mut self, record: SavedRows) -> Result<()> {
+        self.0.append(&JournalEntry::Record(record))
     }
 }

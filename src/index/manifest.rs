@@ -12,7 +12,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::blocks::{FileEntry, damaged};
+use super::blocks::{FileDigest, damaged};
 use super::names::{MANIFEST, is_block_file, is_numbered, is_segment_name};
 use crate::encoder::{Encoder, LocalEncoder, ModelInfo, TokenEncoder, no_text_vectors};
 use crate::error::Remedy;
@@ -179,7 +179,7 @@ pub(super) struct SegmentEntry {
     /// The number of token vectors; 0 without.
     pub tokens: u64,
     /// The files by name.
-    pub files: BTreeMap<String, FileEntry>,
+    pub files: BTreeMap<String, FileDigest>,
     /// The deleted rows, if any.
     pub deletions: Option<Deletions>,
 }
@@ -193,13 +193,13 @@ pub(super) struct Deletions {
     /// The number of deleted rows.
     pub rows: u64,
     /// The content of the file: a bit for each row of the segment.
-    pub file: FileEntry,
+    pub file: FileDigest,
 }
 
 /// The description of an index without its data.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Manifest {
+pub(super) struct IndexManifest {
     /// The number of changes so far.
     pub generation: u64,
     pub model: IndexModel,
@@ -217,7 +217,7 @@ struct Stored {
     version: u32,
     /// CRC-32 of `index`, serialized on its own.
     crc32: u32,
-    index: Manifest,
+    index: IndexManifest,
 }
 
 /// The fields that the manifests of all versions have.
@@ -238,7 +238,7 @@ fn restore_hint() -> String {
     "restore it from a copy, or build the index again in another folder".to_owned()
 }
 
-impl Manifest {
+impl IndexManifest {
     /// Reads the manifest of the index in a folder; `None` if there is none.
     pub fn find(folder: &Path) -> Result<Option<Self>> {
         let path = folder.join(MANIFEST);
@@ -344,8 +344,8 @@ pub(super) fn segment_name(number: u64) -> String {
 mod tests {
     use super::*;
 
-    fn manifest() -> Manifest {
-        let entry = FileEntry { bytes: 0, crc32: 0 };
+    fn manifest() -> IndexManifest {
+        let entry = FileDigest { bytes: 0, crc32: 0 };
         let segment = SegmentEntry {
             name: segment_name(1),
             rows: 3,
@@ -366,13 +366,13 @@ mod tests {
             query_prompt: String::new(),
             document_prompt: String::new(),
         };
-        Manifest { generation: 2, model, dtype: Dtype::F32, tokens: false, segments: vec![segment] }
+        IndexManifest { generation: 2, model, dtype: Dtype::F32, tokens: false, segments: vec![segment] }
     }
 
-    fn read(change: impl Fn(&mut Manifest)) -> Result<Manifest> {
+    fn read(change: impl Fn(&mut IndexManifest)) -> Result<IndexManifest> {
         let mut changed = manifest();
         change(&mut changed);
-        Manifest::parse(Path::new("manifest.json"), &changed.to_bytes()?)
+        IndexManifest::parse(Path::new("manifest.json"), &changed.to_bytes()?)
     }
 
     #[test]
@@ -382,11 +382,11 @@ mod tests {
         for name in ["../segment-000001", "/etc", "", ".", "building", "segment-000001/../..", "segment-1"] {
             let error = read(|manifest| manifest.segments[0].name = name.to_owned()).unwrap_err().to_string();
             assert!(error.contains(&format!("the name '{name}'")) && error.contains("manifest.json"), "{error}");
-            let file = |manifest: &mut Manifest| {
-                manifest.segments[0].files.insert(name.to_owned(), FileEntry { bytes: 0, crc32: 0 });
+            let file = |manifest: &mut IndexManifest| {
+                manifest.segments[0].files.insert(name.to_owned(), FileDigest { bytes: 0, crc32: 0 });
             };
             assert!(read(file).is_err(), "{name}");
-            let marks = |manifest: &mut Manifest| {
+            let marks = |manifest: &mut IndexManifest| {
                 manifest.segments[0].deletions.as_mut().unwrap().name = name.to_owned();
             };
             assert!(read(marks).is_err(), "{name}");

@@ -41,7 +41,7 @@ mod vectors;
 
 use std::path::{Path, PathBuf};
 
-pub use blocks::{Damage, FileEntry};
+pub use blocks::{Damage, FileDigest};
 pub use builder::{BuildOptions, IndexBuilder};
 pub use deletion::delete;
 pub use manifest::{Dtype, IndexModel};
@@ -52,7 +52,7 @@ use rayon::prelude::*;
 use crate::encoder::Encoder;
 use crate::threads::on_shared;
 use crate::{Error, Result};
-use manifest::Manifest;
+use manifest::IndexManifest;
 use segment::Segment;
 
 /// Minimum number of ids that a thread looks up at a time: some 5 us each.
@@ -62,7 +62,7 @@ const IDS_PER_TASK: usize = 16;
 #[derive(Debug)]
 pub struct Index {
     folder: PathBuf,
-    manifest: Manifest,
+    manifest: IndexManifest,
     segments: Vec<Segment>,
     /// The number of each segment's first row.
     starts: Vec<u64>,
@@ -81,14 +81,14 @@ impl Index {
         if cfg!(target_endian = "big") {
             return Err(Error::InvalidArgument("an index cannot be read here: its numbers are little-endian".into()));
         }
-        let mut manifest = Manifest::read(folder)?;
+        let mut manifest = IndexManifest::read(folder)?;
         loop {
             let failed = match Self::over(folder, manifest.clone()) {
                 Ok(index) => return Ok(index),
                 Err(error) => error,
             };
             // A writer may have replaced the index and removed this one's files in between.
-            let current = Manifest::read(folder)?;
+            let current = IndexManifest::read(folder)?;
             if current == manifest {
                 return Err(failed);
             }
@@ -96,7 +96,7 @@ impl Index {
         }
     }
 
-    fn over(folder: &Path, manifest: Manifest) -> Result<Self> {
+    fn over(folder: &Path, manifest: IndexManifest) -> Result<Self> {
         let open = |entry| Segment::open(folder, &manifest, entry);
         let segments = manifest.segments.iter().map(open).collect::<Result<Vec<_>>>()?;
         let first = |next: &mut u64, segment: &Segment| {

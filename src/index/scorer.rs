@@ -10,7 +10,7 @@ use super::{Index, tokens};
 use crate::call::Call;
 use crate::encoder::{Embeddings, EncodedLengths, Encoder, Role};
 use crate::ranking::Hit;
-use crate::scorer::{Parts, QueryReading, ScoreKind, Scored, ScoredList, Scoring, UnitVector, WhyNot};
+use crate::scorer::{QueryReading, ScoreKind, ScoreParts, Scored, ScoredList, Scoring, UnitVector, WhyNot};
 use crate::similarity::QueryTokens;
 use crate::threads::on_shared;
 use crate::{Error, Result};
@@ -159,7 +159,7 @@ impl IndexScorer {
             (Some(query), Some(bytes)) => query.maxsim(&tokens::decode(bytes, self.index.model().token_dim)),
             _ => 0.0,
         };
-        let parts = (self.scoring == Scoring::Hybrid).then_some(Parts { cosine: cosine[0], maxsim });
+        let parts = (self.scoring == Scoring::Hybrid).then_some(ScoreParts { cosine: cosine[0], maxsim });
         Ok(match segment.is_empty_text(local) {
             true => Scored { parts, why_not: Some(WhyNot::NoText), ..Scored::new(self.kind().lowest()) },
             false => Scored { parts, ..Scored::new(self.scoring.combine(cosine[0], maxsim)) },

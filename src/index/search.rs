@@ -24,7 +24,7 @@ use rayon::prelude::*;
 
 use super::Index;
 use super::segment::Segment;
-use super::vectors::{RowVector, Rows};
+use super::vectors::{RowVector, SegmentRows};
 use crate::call::Call;
 use crate::kernels::{Kernels, Left, Output, OutputRows, Right, Shape};
 use crate::ranking::{Hit, TopK};
@@ -78,7 +78,7 @@ impl Index {
         for group in vectors.chunks(QUERIES_AT_ONCE) {
             if group.len() * self.dtype().bytes() <= PASSES {
                 for query in group {
-                    found.extend(self.fan_out(top_k, std::slice::from_ref(query), call, &|| Pass::new(query))?);
+                    found.extend(self.fan_out(top_k, std::slice::from_ref(query), call, &|| QueryPass::new(query))?);
                 }
             } else {
                 let packed = PackedQueries::new(group);
@@ -119,7 +119,7 @@ impl Index {
             let mut best = vec![TopK::new(top_k); queries.len()];
             while let Some((segment, rows)) = tasks.get(next.fetch_add(1, Ordering::Relaxed)) {
                 call.check()?;
-                let part = Part { segment: &self.segments[*segment], start: self.starts[*segment] };
+                let part = SegmentPart { segment: &self.segments[*segment], start: self.starts[*segment] };
                 scan.scan(&part, rows.clone(), &mut best)?;
             }
             Ok(best)
@@ -150,12 +150,12 @@ impl Index {
 }
 
 /// A segment and the number of its first row.
-struct Part<'a> {
+struct SegmentPart<'a> {
     segment: &'a Segment,
     start: u64,
 }
 
-impl Part<'_> {
+impl SegmentPart<'_> {
     /// Adds a row to the best if its score is good enough and it may be found.
     fn offer(&self, row: usize, score: f32, best: &mut TopK) -> Result<()> {
         if score.is_nan() {
@@ -171,24 +171,24 @@ impl Part<'_> {
 /// A method of scoring rows.
 trait Scan {
     /// Scores a range of a segment's rows and keeps the best.
-    fn scan(&mut self, part: &Part<'_>, rows: Range<usize>, best: &mut [TopK]) -> Result<()>;
+    fn scan(&mut self, part: &SegmentPart<'_>, rows: Range<usize>, best: &mut [TopK]) -> Result<()>;
 }
 
 /// Scoring of one query by dot products.
-struct Pass<'a> {
+struct QueryPass<'a> {
     query: &'a RowVector,
     scores: [f32; SCORED_ROWS],
     integers: Vec<i32>,
 }
 
-impl<'a> Pass<'a> {
+impl<'a> QueryPass<'a> {
     fn new(query: &'a RowVector) -> Self {
         Self { query, scores: [0.0; SCORED_ROWS], integers: Vec::new() }
     }
 }
 
-impl Scan for Pass<'_> {
-    fn scan(&mut self, part: &Part<'_>, rows: Range<usize>, best: &mut [TopK]) -> Result<()> {
+impl Scan for QueryPass<'_> {
+    fn scan(&mut self, part: &SegmentPart<'_>, rows: Range<usize>, best: &mut [TopK]) -> Result<()> {
         part.segment.check_rows(rows.clone())?;
         let (vectors, len) = (part.segment.vectors(), part.segment.row_len());
         let Some(best) = best.first_mut() else { return Ok(()) };
@@ -264,7 +264,7 @@ impl<'a> BlockProduct<'a> {
         Self { queries, vectors, products, least, widened: Vec::new(), integers: Vec::new() }
     }
 
-    fn multiply(&mut self, rows: Rows<'_>, count: usize) {
+    fn multiply(&mut self, rows: SegmentRows<'_>, count: usize) {
         let Shape { n, k } = self.queries.shape;
         let left = Left { rows: rows.widen(&mut self.widened), stride: k, m: count };
         let output = Output::plain(OutputRows::Whole(&mut self.products), n, 0..n);
@@ -281,7 +281,7 @@ impl<'a> BlockProduct<'a> {
 }
 
 impl Scan for BlockProduct<'_> {
-    fn scan(&mut self, part: &Part<'_>, rows: Range<usize>, best: &mut [TopK]) -> Result<()> {
+    fn scan(&mut self, part: &SegmentPart<'_>, rows: Range<usize>, best: &mut [TopK]) -> Result<()> {
         part.segment.check_rows(rows.clone())?;
         let (vectors, len) = (part.segment.vectors(), part.segment.row_len());
         let columns = self.queries.shape.n;

@@ -16,11 +16,11 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use super::blocks::{BLOCK_BYTES, BlockFile, BlockWriter, Damage, FileEntry, damaged};
-use super::manifest::{Deletions, Dtype, Manifest, SegmentEntry};
+use super::blocks::{BLOCK_BYTES, BlockFile, BlockWriter, Damage, FileDigest, damaged};
+use super::manifest::{Deletions, Dtype, IndexManifest, SegmentEntry};
 use super::names::{EMPTY, ID_ENDS, ID_TABLE, IDS, SCALES, TOKEN_ENDS, TOKENS, VECTORS, is_temporary};
 use super::tokens;
-use super::vectors::{RowVector, Rows, row_bytes, row_len};
+use super::vectors::{RowVector, SegmentRows, row_bytes, row_len};
 use crate::error::Remedy;
 use crate::io::durable::sync_folder;
 use crate::io::{IdTable, IdTableBuilder};
@@ -122,7 +122,7 @@ impl SegmentWriter {
     pub fn finish(self, name: &str) -> Result<SegmentEntry> {
         let Self { folder, files, rows, tokens, .. } = self;
         let seal = |(name, file): (&'static str, BlockWriter)| Ok((name.to_owned(), file.seal()?));
-        let files: BTreeMap<String, FileEntry> = files.into_iter().map(seal).collect::<Result<_>>()?;
+        let files: BTreeMap<String, FileDigest> = files.into_iter().map(seal).collect::<Result<_>>()?;
         let ids = Ids::open(&folder, &files)?;
         let mut builder = IdTableBuilder::new(&folder);
         (0..rows).try_for_each(|row| builder.push(ids.get(row)?, row))?;
@@ -138,7 +138,7 @@ impl SegmentWriter {
 pub(super) struct Mark {
     pub rows: u64,
     pub tokens: u64,
-    pub files: BTreeMap<String, FileEntry>,
+    pub files: BTreeMap<String, FileDigest>,
 }
 
 fn refuse_equal_ids(table: &IdTable, ids: &Ids) -> Result<()> {
@@ -172,7 +172,7 @@ struct Ids {
 }
 
 impl Ids {
-    fn open(folder: &Path, files: &BTreeMap<String, FileEntry>) -> Result<Self> {
+    fn open(folder: &Path, files: &BTreeMap<String, FileDigest>) -> Result<Self> {
         let open = |name| BlockFile::open(&folder.join(name), &entry(folder, files, name)?);
         Ok(Self { bytes: open(IDS)?, ends: open(ID_ENDS)? })
     }
@@ -199,7 +199,7 @@ fn range_before(ends: &[u64], row: usize) -> Range<usize> {
     start as usize..ends[row] as usize
 }
 
-fn entry(folder: &Path, files: &BTreeMap<String, FileEntry>, name: &str) -> Result<FileEntry> {
+fn entry(folder: &Path, files: &BTreeMap<String, FileDigest>, name: &str) -> Result<FileDigest> {
     let missing = || damaged(folder, format_args!("a file '{name}' in the manifest"), "none", Remedy::RebuildIndex);
     files.get(name).copied().ok_or_else(missing)
 }
@@ -230,7 +230,7 @@ struct TokenFiles {
 }
 
 impl Segment {
-    pub fn open(index: &Path, manifest: &Manifest, segment: &SegmentEntry) -> Result<Self> {
+    pub fn open(index: &Path, manifest: &IndexManifest, segment: &SegmentEntry) -> Result<Self> {
         let folder = index.join(&segment.name);
         let (dtype, model) = (manifest.dtype, &manifest.model);
         let open = |name, bytes: Option<u64>| {
@@ -297,11 +297,11 @@ impl Segment {
         self.row_len
     }
 
-    pub fn vectors(&self) -> Rows<'_> {
+    pub fn vectors(&self) -> SegmentRows<'_> {
         match (self.dtype, &self.scales) {
-            (Dtype::F16, _) => Rows::F16(self.vectors.numbers()),
-            (Dtype::I8, Some(scales)) => Rows::I8(self.vectors.numbers(), scales.numbers()),
-            _ => Rows::F32(self.vectors.numbers()),
+            (Dtype::F16, _) => SegmentRows::F16(self.vectors.numbers()),
+            (Dtype::I8, Some(scales)) => SegmentRows::I8(self.vectors.numbers(), scales.numbers()),
+            _ => SegmentRows::F32(self.vectors.numbers()),
         }
     }
 

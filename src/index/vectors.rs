@@ -101,14 +101,14 @@ fn codes(row: &[f32]) -> (Vec<i8>, f32) {
 
 /// Rows of a segment, or of a part of one.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Rows<'a> {
+pub(super) enum SegmentRows<'a> {
     F32(&'a [f32]),
     F16(&'a [u16]),
     /// Codes, and a scale for each row.
     I8(&'a [i8], &'a [f32]),
 }
 
-impl<'a> Rows<'a> {
+impl<'a> SegmentRows<'a> {
     /// Returns the rows of a range. `len`: components of a row, including padding.
     pub fn slice(self, range: std::ops::Range<usize>, len: usize) -> Self {
         let part = range.start * len..range.end * len;
@@ -209,9 +209,9 @@ pub(super) mod tests {
         let mut scores = [0.0];
         let scale = [row.scale()];
         let rows = match row {
-            RowVector::F32(row) => Rows::F32(row),
-            RowVector::F16(row) => Rows::F16(row),
-            RowVector::I8(row, _) => Rows::I8(row, &scale),
+            RowVector::F32(row) => SegmentRows::F32(row),
+            RowVector::F16(row) => SegmentRows::F16(row),
+            RowVector::I8(row, _) => SegmentRows::I8(row, &scale),
         };
         rows.score(query, &mut scores, &mut Vec::new());
         scores[0]

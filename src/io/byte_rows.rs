@@ -2,15 +2,15 @@
 
 use super::format::UTF8_BOM;
 use super::parser::{Fault, RowParser};
-use super::record::{Cutter, Input, RawRow, Stop};
+use super::record::{ByteInput, Cutter, RawRow, Stop};
 use super::row::Row;
-use super::source::Source;
+use super::source::PeekedInput;
 use crate::{Error, Result};
 
 /// Cuts rows off an input and parses them.
 pub(super) struct ByteRows {
     parser: RowParser,
-    input: Input,
+    input: ByteInput,
     cutter: Cutter,
     raw: RawRow,
     /// True if `raw` was read as a header and turned out to be the first row.
@@ -20,10 +20,10 @@ pub(super) struct ByteRows {
 
 impl ByteRows {
     /// Creates the rows of `source`. `parser` has the format.
-    pub fn new(source: Source, parser: RowParser) -> Self {
+    pub fn new(source: PeekedInput, parser: RowParser) -> Self {
         let start = if source.head.starts_with(UTF8_BOM) { UTF8_BOM.len() } else { 0 };
         Self {
-            input: Input::new(source.head, start, source.rest, parser.max_row_bytes),
+            input: ByteInput::new(source.head, start, source.rest, parser.max_row_bytes),
             cutter: Cutter::of(parser.format, parser.delimiter()),
             parser,
             raw: RawRow::default(),

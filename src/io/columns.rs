@@ -18,7 +18,7 @@ use super::names::{FieldNames, PANDAS_INDEX, no_text, path, position, refuse_twi
 use super::parquet_file::ParquetFile;
 use super::parser::{Fault, RowParser, too_long};
 use super::row::{JsonRow, Row};
-use super::source::Source;
+use super::source::PeekedInput;
 use crate::{Error, Result};
 
 /// Reads batches and returns their rows one by one.
@@ -43,7 +43,7 @@ enum Batches {
 impl ColumnRows {
     /// Opens a file. `parser` has the format, Parquet or Arrow. `path` is given if the input is a
     /// file that can be read from its end.
-    pub fn open(source: Source, path: Option<&Path>, parser: RowParser) -> Result<Self> {
+    pub fn open(source: PeekedInput, path: Option<&Path>, parser: RowParser) -> Result<Self> {
         let magic = ColumnMagic::of(&source.head);
         let mut columns = Vec::new();
         let batches = match (parser.format, magic) {
@@ -112,7 +112,7 @@ impl Batches {
 }
 
 /// Returns the path if the file can be read from its end, else an error with advice.
-fn seekable<'p>(source: &Source, path: Option<&'p Path>, parser: &RowParser) -> Result<&'p Path> {
+fn seekable<'p>(source: &PeekedInput, path: Option<&'p Path>, parser: &RowParser) -> Result<&'p Path> {
     path.filter(|_| source.compression.is_none()).ok_or_else(|| {
         let why = match source.compression {
             Some(packed) => format!("which {packed} does not allow; unpack it first"),

@@ -73,12 +73,12 @@ struct CorpusFile {
     name: String,
     /// The positions of its rows.
     positions: Range<u64>,
-    place: Place,
+    place: RowPlace,
 }
 
 /// The place from which a file's rows are read.
 #[derive(Debug)]
-enum Place {
+enum RowPlace {
     /// The file itself.
     Original {
         path: PathBuf,
@@ -125,7 +125,7 @@ impl Corpus {
     /// # Errors
     /// As [`Rows`]; [`Error::BadRow`] for a repeated id; [`Error::InvalidArgument`] without a file.
     pub fn open(paths: &[impl AsRef<Path>], options: &ReadOptions, folder: impl AsRef<Path>) -> Result<Self> {
-        let mut pass = Pass::new(folder.as_ref())?;
+        let mut pass = CorpusPass::new(folder.as_ref())?;
         let [first, ..] = paths else { return Err(Error::InvalidArgument("no file to read".to_owned())) };
         paths.iter().try_for_each(|path| pass.read(path.as_ref(), options))?;
         let corpus = pass.finish(name_of(first.as_ref(), paths.len()))?;
@@ -273,13 +273,13 @@ impl CorpusFile {
     fn row(&self, address: &Address, spool: &PositionedFile) -> Result<Row> {
         let mut bytes = vec![0; address.length as usize];
         let (read, path) = match &self.place {
-            Place::Original { open: Some(file), path, .. } => {
+            RowPlace::Original { open: Some(file), path, .. } => {
                 (file.read_at(&mut bytes, address.offset), path.as_path())
             }
-            Place::Original { open: None, path, .. } => {
+            RowPlace::Original { open: None, path, .. } => {
                 (PositionedFile::open(path)?.read_at(&mut bytes, address.offset), path.as_path())
             }
-            Place::Spool => (spool.read_at(&mut bytes, address.offset), spool.path()),
+            RowPlace::Spool => (spool.read_at(&mut bytes, address.offset), spool.path()),
         };
         match read {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(self.changed(address)),
@@ -289,14 +289,14 @@ impl CorpusFile {
             return Err(self.changed(address));
         }
         match &self.place {
-            Place::Original { parser, .. } => {
+            RowPlace::Original { parser, .. } => {
                 let raw = RawRow { bytes, line: address.line, ..RawRow::default() };
                 parser.row(&raw, address.number).map_err(|fault| match fault {
                     Fault::Row(line, message) => parser.bad_row(line, message),
                     Fault::Fatal(error) => error,
                 })
             }
-            Place::Spool => {
+            RowPlace::Spool => {
                 let row: SpooledRow = serde_json::from_slice(&bytes).map_err(|_| self.changed(address))?;
                 let SpooledRow { id, text, title, score: first_stage_score, extra, fault: score_fault } = row;
                 Ok(Row { line: address.line, id, text, title, first_stage_score, extra, score_fault })
@@ -329,7 +329,7 @@ impl Address {
 }
 
 /// State of the one pass over the files.
-struct Pass {
+struct CorpusPass {
     folder: PathBuf,
     files: Vec<CorpusFile>,
     ids: IdTableBuilder,
@@ -345,7 +345,7 @@ struct Pass {
     reasons: Vec<Error>,
 }
 
-impl Pass {
+impl CorpusPass {
     fn new(folder: &Path) -> Result<Self> {
         let file = || Ok::<_, Error>(BufWriter::new(unnamed_file(folder)?));
         Ok(Self {
@@ -378,9 +378,9 @@ impl Pass {
         let place = match rows.addressed() {
             Some(rows) if in_place => {
                 let open = if self.files.len() < OPEN_FILES { Some(PositionedFile::open(path)?) } else { None };
-                Place::Original { path: path.to_owned(), open, parser: Box::new(rows.parser().clone()) }
+                RowPlace::Original { path: path.to_owned(), open, parser: Box::new(rows.parser().clone()) }
             }
-            _ => Place::Spool,
+            _ => RowPlace::Spool,
         };
         self.files.push(CorpusFile { name: rows.name().to_owned(), positions: first..self.len, place });
         self.number = rows.number();

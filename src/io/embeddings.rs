@@ -42,7 +42,7 @@ const NPY_HEADER_BYTES: usize = 128;
 pub struct EmbeddingWriter {
     path: PathBuf,
     file: WholeFile,
-    layout: Layout,
+    layout: EmbeddingLayout,
     dim: usize,
     num_rows: u64,
     /// Buffer for one row's bytes.
@@ -50,7 +50,7 @@ pub struct EmbeddingWriter {
 }
 
 #[derive(Debug)]
-enum Layout {
+enum EmbeddingLayout {
     Npy,
     Safetensors { metadata: BTreeMap<String, String>, header_bytes: usize },
     Jsonl,
@@ -83,7 +83,7 @@ impl EmbeddingWriter {
     /// # Errors
     /// [`Error::InvalidArgument`] for an unknown extension.
     pub fn check_name(path: impl AsRef<Path>) -> Result<()> {
-        Layout::of(path.as_ref(), 1, &BTreeMap::new()).map(drop)
+        EmbeddingLayout::of(path.as_ref(), 1, &BTreeMap::new()).map(drop)
     }
 
     /// Begins a file. `metadata` (model, revision, role ...) goes into `.safetensors`; the other
@@ -94,7 +94,7 @@ impl EmbeddingWriter {
     /// target is a folder or its folder cannot be written to.
     pub fn create(path: impl AsRef<Path>, dim: usize, metadata: &BTreeMap<String, String>) -> Result<Self> {
         let path = path.as_ref();
-        let layout = Layout::of(path, dim, metadata)?;
+        let layout = EmbeddingLayout::of(path, dim, metadata)?;
         if dim == 0 {
             return Err(Error::InvalidArgument("embeddings need at least one dimension".to_owned()));
         }
@@ -104,7 +104,7 @@ impl EmbeddingWriter {
         Self::begin(path, WholeFile::create(path)?, layout, dim)
     }
 
-    fn begin(path: &Path, mut file: WholeFile, layout: Layout, dim: usize) -> Result<Self> {
+    fn begin(path: &Path, mut file: WholeFile, layout: EmbeddingLayout, dim: usize) -> Result<Self> {
         let header = vec![b' '; layout.header_bytes()];
         file.write_all(&header).map_err(Error::io("write", path))?;
         Ok(Self { path: path.to_owned(), file, layout, dim, num_rows: 0, row: Vec::new() })
@@ -124,10 +124,10 @@ impl EmbeddingWriter {
         self.check(id, embedding)?;
         self.row.clear();
         match self.layout {
-            Layout::Npy | Layout::Safetensors { .. } => {
+            EmbeddingLayout::Npy | EmbeddingLayout::Safetensors { .. } => {
                 self.row.extend(embedding.iter().flat_map(|number| number.to_le_bytes()));
             }
-            Layout::Jsonl => {
+            EmbeddingLayout::Jsonl => {
                 let written = serde_json::to_writer(&mut self.row, &JsonlRow { id, embedding });
                 written.map_err(|error| Error::io("write", &self.path)(error.into()))?;
                 self.row.push(b'\n');
@@ -171,7 +171,7 @@ impl EmbeddingWriter {
     }
 }
 
-impl Layout {
+impl EmbeddingLayout {
     fn of(path: &Path, dim: usize, metadata: &BTreeMap<String, String>) -> Result<Self> {
         let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
         match extension.to_ascii_lowercase().as_str() {
@@ -241,7 +241,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out.npy");
         let file = WholeFile::on_a_full_disk(&path);
-        let mut writer = EmbeddingWriter::begin(&path, file, Layout::Npy, 2).unwrap();
+        let mut writer = EmbeddingWriter::begin(&path, file, EmbeddingLayout::Npy, 2).unwrap();
         writer.push("1", &[0.0, 1.0]).unwrap();
         let error = writer.finish().unwrap_err();
         assert!(matches!(&error, Error::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull), "{error}");

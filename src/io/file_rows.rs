@@ -9,7 +9,7 @@ use super::encoding::refusal;
 use super::format::{ColumnMagic, InputFormat, UTF8_BOM};
 use super::parser::{Fault, RowParser};
 use super::row::Row;
-use super::source::{Bytes, Source};
+use super::source::{Bytes, PeekedInput};
 use crate::{Error, Result};
 
 pub(super) enum FileRows {
@@ -24,7 +24,7 @@ impl FileRows {
     /// `path` is given if `input` is a file that can be read at any place. `parser` already has the
     /// name.
     pub fn open(input: Bytes, path: Option<&Path>, asked: Option<InputFormat>, mut parser: RowParser) -> Result<Self> {
-        let source = Source::new(input).map_err(Error::io("read", &parser.name))?;
+        let source = PeekedInput::new(input).map_err(Error::io("read", &parser.name))?;
         let by_magic = || ColumnMagic::of(&source.head).map(ColumnMagic::format);
         let by_name = || InputFormat::from_extension(Path::new(&parser.name));
         let by_text = || {
@@ -45,12 +45,12 @@ impl FileRows {
     }
 
     #[cfg(feature = "parquet")]
-    fn open_columns(source: Source, path: Option<&Path>, parser: RowParser) -> Result<Self> {
+    fn open_columns(source: PeekedInput, path: Option<&Path>, parser: RowParser) -> Result<Self> {
         Ok(Self::Columns(Box::new(ColumnRows::open(source, path, parser)?)))
     }
 
     #[cfg(not(feature = "parquet"))]
-    fn open_columns(_: Source, _: Option<&Path>, _: RowParser) -> Result<Self> {
+    fn open_columns(_: PeekedInput, _: Option<&Path>, _: RowParser) -> Result<Self> {
         Err(Error::FeatureOff { feature: "parquet" })
     }
 

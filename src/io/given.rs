@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::json::{self, JsonType};
-use super::json_syntax::Cut;
+use super::json_syntax::JsonCut;
 
 /// The value of such a field.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,8 +20,8 @@ pub(super) enum Given<'a> {
 /// The name and value of a field.
 pub(super) type GivenField<'a> = (Cow<'a, str>, Given<'a>);
 
-impl<'a> From<Cut<'a>> for Given<'a> {
-    fn from(Cut { json, is_plain }: Cut<'a>) -> Self {
+impl<'a> From<JsonCut<'a>> for Given<'a> {
+    fn from(JsonCut { json, is_plain }: JsonCut<'a>) -> Self {
         if is_plain { Self::Plain(json) } else { Self::Json(json.into()) }
     }
 }

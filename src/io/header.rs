@@ -13,7 +13,7 @@ const DELIMITERS: [(u8, &str); 4] = [(b'\t', "tab"), (b';', "';'"), (b'|', "'|'"
 
 /// The columns of a header and their roles.
 #[derive(Debug, Clone)]
-pub(super) struct Columns {
+pub(super) struct HeaderColumns {
     names: Vec<String>,
     text: usize,
     id: Option<usize>,
@@ -23,7 +23,7 @@ pub(super) struct Columns {
     keeps_extra: bool,
 }
 
-impl Columns {
+impl HeaderColumns {
     /// Reads a header whose columns `delimiter` separates. The error is the reason why it is not a
     /// header.
     pub fn from_header(header: &[Cow<str>], names: &FieldNames, delimiter: u8) -> Result<Self, String> {

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::merge::{ENTRY_BYTES, Entry, EntrySorter, RUN_ENTRIES, entries, entry_bytes, unnamed_file};
+use super::merge::{ENTRY_BYTES, EntrySorter, HashedRow, RUN_ENTRIES, entries, entry_bytes, unnamed_file};
 use super::positioned::PositionedFile;
 use super::whole::WholeFile;
 use crate::{Error, Result};
@@ -64,12 +64,12 @@ pub struct IdTableBuilder {
 pub struct IdTable {
     file: PositionedFile,
     len: u64,
-    directory: Vec<Block>,
+    directory: Vec<IdBlock>,
 }
 
 /// A block's entry in the directory.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Block {
+struct IdBlock {
     first_hash: u64,
     crc: u32,
 }
@@ -210,7 +210,7 @@ impl IdTable {
         if self::header(len, &directory) != header {
             return Err(corrupted(&file, "a directory with its checksum", "another"));
         }
-        let block = |&[hash @ .., a, b, c, d]: &[u8; DIRECTORY_ENTRY_BYTES]| Block {
+        let block = |&[hash @ .., a, b, c, d]: &[u8; DIRECTORY_ENTRY_BYTES]| IdBlock {
             first_hash: u64::from_le_bytes(hash),
             crc: u32::from_le_bytes([a, b, c, d]),
         };
@@ -269,7 +269,7 @@ impl IdTable {
     pub fn entries(&self) -> impl Iterator<Item = Result<(u64, u64)>> + '_ {
         let block = |block: usize| {
             let (found, failed) = match self.read_block(block) {
-                Ok(bytes) => (entries(&bytes).collect::<Vec<Entry>>(), None),
+                Ok(bytes) => (entries(&bytes).collect::<Vec<HashedRow>>(), None),
                 Err(error) => (Vec::new(), Some(Err(error))),
             };
             found.into_iter().map(Ok).chain(failed)
@@ -301,7 +301,7 @@ fn corrupted(file: &PositionedFile, expected: &str, found: &str) -> Error {
 impl IdTable {
     /// Writes sorted entries unchanged, for tests of equal hashes.
     #[cfg(test)]
-    fn of_entries(folder: &Path, all: &[Entry]) -> Self {
+    fn of_entries(folder: &Path, all: &[HashedRow]) -> Self {
         let mut sorter = EntrySorter::new(folder, RUN_ENTRIES);
         all.iter().for_each(|&entry| sorter.push(entry).unwrap());
         let file = unnamed_file(folder).unwrap();
@@ -321,7 +321,7 @@ mod tests {
             [(0, 1, 0), (255, 2, 0), (256, 256, 256), (100, 1000, 7), (0, 600, 0), (512, 1, 0)]
         {
             let same = (0..equal).map(|row| (7, row));
-            let all: Vec<Entry> =
+            let all: Vec<HashedRow> =
                 (0..before).map(|row| (3, row)).chain(same).chain((0..after).map(|row| (9, row))).collect();
             let table = IdTable::of_entries(folder.path(), &all);
             assert_eq!(table.find_hash(7).unwrap(), (0..equal).collect::<Vec<_>>(), "{before} before");

@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use super::json_syntax::{Broken, Cut, Cutter, Flaw};
+use super::json_syntax::{Broken, Flaw, JsonCut, JsonCutter};
 
 /// Maximum number of fields of an object. Each takes some fifty bytes of memory, however short it
 /// is in the text.
@@ -51,7 +51,7 @@ impl JsonType {
 
 /// Checks that the text is one value, and returns it without the blanks around it.
 pub(super) fn value(text: &str) -> Result<&str, Broken> {
-    let mut cutter = Cutter::new(text);
+    let mut cutter = JsonCutter::new(text);
     let value = cutter.value(0)?;
     cutter.end()?;
     Ok(value.json)
@@ -64,8 +64,11 @@ pub(super) fn fields(object: &str) -> Result<Vec<(Cow<'_, str>, &str)>, Broken> 
 }
 
 /// Returns the same, each field converted by `field` from its name and value.
-pub(super) fn fields_as<'a, T>(object: &'a str, field: impl Fn(Cow<'a, str>, Cut<'a>) -> T) -> Result<Vec<T>, Broken> {
-    let mut cutter = Cutter::new(object);
+pub(super) fn fields_as<'a, T>(
+    object: &'a str,
+    field: impl Fn(Cow<'a, str>, JsonCut<'a>) -> T,
+) -> Result<Vec<T>, Broken> {
+    let mut cutter = JsonCutter::new(object);
     let mut fields = Vec::with_capacity(8);
     let mut count = 0;
     cutter.blanks();
@@ -111,7 +114,7 @@ pub(super) fn element(array: &str, number: usize) -> Result<Option<&str>, Broken
 
 /// Calls `each` with the elements and their numbers, from 0. Returns the number of elements.
 fn each_element<'a>(array: &'a str, each: &mut dyn FnMut(usize, &'a str)) -> Result<usize, Broken> {
-    let mut cutter = Cutter::new(array);
+    let mut cutter = JsonCutter::new(array);
     let mut count = 0;
     cutter.blanks();
     cutter.array(0, &mut |element| {
@@ -123,7 +126,7 @@ fn each_element<'a>(array: &'a str, each: &mut dyn FnMut(usize, &'a str)) -> Res
 }
 
 /// Decodes a value, which is a string.
-fn decoded(value: Cut<'_>) -> Cow<'_, str> {
+fn decoded(value: JsonCut<'_>) -> Cow<'_, str> {
     if value.is_plain { Cow::Borrowed(unquoted(value.json)) } else { string(value.json) }
 }
 

@@ -35,7 +35,7 @@ pub(super) enum Flaw {
 
 /// A value that was cut from a text.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Cut<'a> {
+pub(super) struct JsonCut<'a> {
     /// The value's text.
     pub json: &'a str,
     /// True for a string without escapes: its value is the text between its quotes.
@@ -43,12 +43,12 @@ pub(super) struct Cut<'a> {
 }
 
 /// Reads a text from its beginning on, value by value.
-pub(super) struct Cutter<'a> {
+pub(super) struct JsonCutter<'a> {
     text: &'a str,
     at: usize,
 }
 
-impl<'a> Cutter<'a> {
+impl<'a> JsonCutter<'a> {
     pub(super) fn new(text: &'a str) -> Self {
         Self { text, at: 0 }
     }
@@ -88,7 +88,7 @@ impl<'a> Cutter<'a> {
         if self.takes(byte) { Ok(()) } else { self.broken(Flaw::Syntax) }
     }
 
-    pub(super) fn value(&mut self, depth: usize) -> Result<Cut<'a>, Broken> {
+    pub(super) fn value(&mut self, depth: usize) -> Result<JsonCut<'a>, Broken> {
         self.blanks();
         let start = self.at;
         match self.next() {
@@ -98,10 +98,14 @@ impl<'a> Cutter<'a> {
             Some(b'-' | b'0'..=b'9') => self.number()?,
             _ => self.word()?,
         }
-        Ok(Cut { json: &self.text[start..self.at], is_plain: false })
+        Ok(JsonCut { json: &self.text[start..self.at], is_plain: false })
     }
 
-    pub(super) fn object(&mut self, depth: usize, each: &mut impl FnMut(Cut<'a>, Cut<'a>)) -> Result<(), Broken> {
+    pub(super) fn object(
+        &mut self,
+        depth: usize,
+        each: &mut impl FnMut(JsonCut<'a>, JsonCut<'a>),
+    ) -> Result<(), Broken> {
         if depth == MAX_DEPTH {
             return self.broken(Flaw::TooDeep);
         }
@@ -120,7 +124,7 @@ impl<'a> Cutter<'a> {
         }
     }
 
-    pub(super) fn array(&mut self, depth: usize, each: &mut impl FnMut(Cut<'a>)) -> Result<(), Broken> {
+    pub(super) fn array(&mut self, depth: usize, each: &mut impl FnMut(JsonCut<'a>)) -> Result<(), Broken> {
         if depth == MAX_DEPTH {
             return self.broken(Flaw::TooDeep);
         }
@@ -137,7 +141,7 @@ impl<'a> Cutter<'a> {
     }
 
     /// Cuts a string with its quotes.
-    fn string(&mut self) -> Result<Cut<'a>, Broken> {
+    fn string(&mut self) -> Result<JsonCut<'a>, Broken> {
         let start = self.at;
         if self.next() != Some(b'"') {
             return self.broken(Flaw::Syntax);
@@ -150,7 +154,7 @@ impl<'a> Cutter<'a> {
             match rest.get(length) {
                 Some(b'"') => {
                     self.at += length + 1;
-                    return Ok(Cut { json: &self.text[start..self.at], is_plain });
+                    return Ok(JsonCut { json: &self.text[start..self.at], is_plain });
                 }
                 Some(b'\\') => self.at += length,
                 // A control character, or the end.

@@ -56,7 +56,7 @@ impl Separator {
 
 /// The kind of a line's number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Value {
+pub(super) enum NumberKind {
     /// A score or a grade: higher is better.
     Number,
     /// 1 is best.
@@ -72,7 +72,7 @@ pub(super) struct Layout {
     pub query: usize,
     pub document: usize,
     pub value: usize,
-    pub kind: Value,
+    pub kind: NumberKind,
     pub has_header: bool,
 }
 
@@ -95,7 +95,7 @@ impl Layout {
         let six =
             || by_numbers(head, &[(6, [0, 2, 4])], |_| true).filter(|layout| layout.separator != Separator::Blanks);
         by_names(head, &SCORE_NAMES, &RANK_NAMES)
-            .or_else(|| ranked().map(|layout| Self { kind: Value::Rank, ..layout }))
+            .or_else(|| ranked().map(|layout| Self { kind: NumberKind::Rank, ..layout }))
             .or_else(six)
     }
 
@@ -126,8 +126,8 @@ fn by_names(head: &str, values: &[&str], ranks: &[&str]) -> Option<Layout> {
         let names: Vec<String> = separator.split(header?).iter().map(|name| plain_name(name)).collect();
         let find = |known: &[&str]| known.iter().find_map(|known| names.iter().position(|name| name == known));
         let (value, kind) = match find(values) {
-            Some(value) => (value, Value::Number),
-            None => (find(ranks)?, Value::Rank),
+            Some(value) => (value, NumberKind::Number),
+            None => (find(ranks)?, NumberKind::Rank),
         };
         let (query, document) = (find(&QUERY_NAMES)?, find(&DOCUMENT_NAMES)?);
         Some(Layout { separator, count: names.len(), query, document, value, kind, has_header: true })
@@ -147,7 +147,7 @@ fn by_numbers(head: &str, shapes: &[(usize, [usize; 3])], is_value: impl Fn(&str
         // A comma in an id of a line whose columns are separated by blanks.
         let is_cut = separator != Separator::Blanks && separator != Separator::Byte(b'\t');
         let is_whole = |id: &str| !(id.is_empty() || is_cut && id.contains(is_blank_char));
-        let layout = Layout { separator, count, query, document, value, kind: Value::Number, has_header };
+        let layout = Layout { separator, count, query, document, value, kind: NumberKind::Number, has_header };
         (is_value(&fields[value]) && ids.iter().all(|id| is_whole(id))).then_some(layout)
     };
     let is_header = |layout: &Layout| {
@@ -288,11 +288,11 @@ mod tests {
             Some((layout.fields(line).ok()?.join("|"), layout.kind))
         };
         let found = |text: &str, kind| Some((text.to_owned(), kind));
-        assert_eq!(of("7\t99\t1\n7\t98\t2\n"), found("7|99|1", Value::Rank));
-        assert_eq!(of("qid,pid,rank\n7,99,3\n"), found("7|99|3", Value::Rank));
-        assert_eq!(of("query_id,doc_id,rank,score\n7,99,3,0.5\n"), found("7|99|0.5", Value::Number));
-        assert_eq!(of(",qid,docid,docno,rank,score,query\n0,q,1,d,0,2.5,a b\n"), found("q|d|2.5", Value::Number));
-        assert_eq!(of("q,Q0,d,1,2.5,t\n"), found("q|d|2.5", Value::Number));
+        assert_eq!(of("7\t99\t1\n7\t98\t2\n"), found("7|99|1", NumberKind::Rank));
+        assert_eq!(of("qid,pid,rank\n7,99,3\n"), found("7|99|3", NumberKind::Rank));
+        assert_eq!(of("query_id,doc_id,rank,score\n7,99,3,0.5\n"), found("7|99|0.5", NumberKind::Number));
+        assert_eq!(of(",qid,docid,docno,rank,score,query\n0,q,1,d,0,2.5,a b\n"), found("q|d|2.5", NumberKind::Number));
+        assert_eq!(of("q,Q0,d,1,2.5,t\n"), found("q|d|2.5", NumberKind::Number));
         assert_eq!((of("q Q0 d 1 2.5 t\n"), of("q\tQ0\td\t1\t2.5\tt\n")), (None, None));
         assert_eq!(of("q d 2.5\n"), None);
     }

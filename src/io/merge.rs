@@ -11,7 +11,7 @@ use super::positioned::PositionedFile;
 use crate::{Error, Result};
 
 /// A hash and a row, in the order in which they are sorted.
-pub(super) type Entry = (u64, u64);
+pub(super) type HashedRow = (u64, u64);
 
 /// Length of an entry on disk: both numbers little-endian.
 pub(super) const ENTRY_BYTES: usize = 16;
@@ -29,7 +29,7 @@ const MIN_READ_ENTRIES: usize = 64;
 pub(super) struct EntrySorter {
     folder: PathBuf,
     run_entries: usize,
-    buffer: Vec<Entry>,
+    buffer: Vec<HashedRow>,
     /// Runs of `run_entries` entries each, one after the other; the last may be shorter.
     runs: Option<BufWriter<File>>,
     num_spilled: u64,
@@ -46,7 +46,7 @@ impl EntrySorter {
         self.num_spilled + self.buffer.len() as u64
     }
 
-    pub fn push(&mut self, entry: Entry) -> Result<()> {
+    pub fn push(&mut self, entry: HashedRow) -> Result<()> {
         if self.buffer.len() == self.run_entries {
             self.spill()?;
         }
@@ -60,7 +60,7 @@ impl EntrySorter {
             Some(runs) => runs,
             none => none.insert(BufWriter::new(unnamed_file(&self.folder)?)),
         };
-        let mut write = |&entry: &Entry| runs.write_all(&entry_bytes(entry));
+        let mut write = |&entry: &HashedRow| runs.write_all(&entry_bytes(entry));
         self.buffer.iter().try_for_each(&mut write).map_err(Error::io("write to", &self.folder))?;
         self.num_spilled += self.buffer.len() as u64;
         self.buffer.clear();
@@ -68,7 +68,7 @@ impl EntrySorter {
     }
 
     /// Returns the entries in their order.
-    pub fn sorted(mut self) -> Result<Box<dyn Iterator<Item = Result<Entry>>>> {
+    pub fn sorted(mut self) -> Result<Box<dyn Iterator<Item = Result<HashedRow>>>> {
         if self.runs.is_none() {
             self.buffer.sort_unstable();
             return Ok(Box::new(self.buffer.into_iter().map(Ok)));
@@ -86,11 +86,11 @@ pub(super) fn unnamed_file(folder: &Path) -> Result<File> {
     tempfile::tempfile_in(folder).map_err(Error::io("create a file in", folder))
 }
 
-pub(super) fn entry_bytes((hash, row): Entry) -> [u8; ENTRY_BYTES] {
+pub(super) fn entry_bytes((hash, row): HashedRow) -> [u8; ENTRY_BYTES] {
     (u128::from(hash) | u128::from(row) << 64).to_le_bytes()
 }
 
-pub(super) fn entries(bytes: &[u8]) -> impl DoubleEndedIterator<Item = Entry> + ExactSizeIterator + '_ {
+pub(super) fn entries(bytes: &[u8]) -> impl DoubleEndedIterator<Item = HashedRow> + ExactSizeIterator + '_ {
     bytes.as_chunks::<ENTRY_BYTES>().0.iter().map(|&bytes| {
         let both = u128::from_le_bytes(bytes);
         (both as u64, (both >> 64) as u64)
@@ -99,17 +99,17 @@ pub(super) fn entries(bytes: &[u8]) -> impl DoubleEndedIterator<Item = Entry> + 
 
 /// An iterator over the smallest entry of all runs.
 struct MergedRuns {
-    runs: Vec<Run>,
+    runs: Vec<SortedRun>,
     /// Each run's next entry.
-    heads: BinaryHeap<Reverse<(Entry, usize)>>,
+    heads: BinaryHeap<Reverse<(HashedRow, usize)>>,
 }
 
-struct Run {
+struct SortedRun {
     file: Arc<PositionedFile>,
     /// The entries of the file that have not been read yet.
     rest: std::ops::Range<u64>,
     read_entries: usize,
-    buffer: std::vec::IntoIter<Entry>,
+    buffer: std::vec::IntoIter<HashedRow>,
 }
 
 impl MergedRuns {
@@ -117,7 +117,7 @@ impl MergedRuns {
         let file = Arc::new(file);
         let num_runs = num_entries.div_ceil(run_entries);
         let read_entries = (RUN_ENTRIES / num_runs as usize).max(MIN_READ_ENTRIES);
-        let run = |run: u64| Run {
+        let run = |run: u64| SortedRun {
             file: Arc::clone(&file),
             rest: run * run_entries..((run + 1) * run_entries).min(num_entries),
             read_entries,
@@ -136,8 +136,8 @@ impl MergedRuns {
     }
 }
 
-impl Run {
-    fn next(&mut self) -> Result<Option<Entry>> {
+impl SortedRun {
+    fn next(&mut self) -> Result<Option<HashedRow>> {
         if self.buffer.len() == 0 && !self.rest.is_empty() {
             let count = (self.rest.end - self.rest.start).min(self.read_entries as u64);
             let mut bytes = vec![0; count as usize * ENTRY_BYTES];
@@ -151,7 +151,7 @@ impl Run {
 }
 
 impl Iterator for MergedRuns {
-    type Item = Result<Entry>;
+    type Item = Result<HashedRow>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let Reverse((entry, run)) = self.heads.pop()?;
@@ -164,7 +164,7 @@ mod tests {
     use super::*;
 
     /// Returns entries in no order, some of them twice.
-    fn some_entries(count: u64) -> Vec<Entry> {
+    fn some_entries(count: u64) -> Vec<HashedRow> {
         let scattered = |n: u64| ((n / 2).wrapping_mul(0x9E37_79B9_7F4A_7C15), n % 7);
         (0..count).map(scattered).collect()
     }
@@ -179,7 +179,7 @@ mod tests {
                 expected.iter().for_each(|&entry| sorter.push(entry).unwrap());
                 assert_eq!(sorter.len(), count);
                 expected.sort_unstable();
-                let sorted: Vec<Entry> = sorter.sorted().unwrap().map(Result::unwrap).collect();
+                let sorted: Vec<HashedRow> = sorter.sorted().unwrap().map(Result::unwrap).collect();
                 assert_eq!(sorted, expected, "{count} entries in runs of {run_entries}");
             }
         }

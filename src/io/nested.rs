@@ -71,19 +71,19 @@ impl<'de, F: FnMut(&str, &str, f64) -> Result<(), String>> Visitor<'de> for Quer
             if seen.contains(&query) {
                 return Err(A::Error::custom(format!("the query '{query}' stands twice; put its documents together")));
             }
-            map.next_value_seed(Documents { query: &query, each: &mut *self.0 })?;
+            map.next_value_seed(NestedDocuments { query: &query, each: &mut *self.0 })?;
             seen.insert(query);
         }
         Ok(())
     }
 }
 
-struct Documents<'a, F> {
+struct NestedDocuments<'a, F> {
     query: &'a str,
     each: &'a mut F,
 }
 
-impl<'de, F: FnMut(&str, &str, f64) -> Result<(), String>> DeserializeSeed<'de> for Documents<'_, F> {
+impl<'de, F: FnMut(&str, &str, f64) -> Result<(), String>> DeserializeSeed<'de> for NestedDocuments<'_, F> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -91,7 +91,7 @@ impl<'de, F: FnMut(&str, &str, f64) -> Result<(), String>> DeserializeSeed<'de> 
     }
 }
 
-impl<'de, F: FnMut(&str, &str, f64) -> Result<(), String>> Visitor<'de> for Documents<'_, F> {
+impl<'de, F: FnMut(&str, &str, f64) -> Result<(), String>> Visitor<'de> for NestedDocuments<'_, F> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

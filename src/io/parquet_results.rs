@@ -41,12 +41,12 @@ pub struct ParquetResults {
     path: PathBuf,
     temporary_path: PathBuf,
     writer: ArrowWriter<WholeFile>,
-    columns: Columns,
+    columns: ResultColumns,
     num_rows: u64,
 }
 
 /// A batch that is being filled.
-struct Columns {
+struct ResultColumns {
     schema: Arc<Schema>,
     query_ids: StringBuilder,
     ranks: UInt32Builder,
@@ -65,7 +65,7 @@ impl ParquetResults {
         let path = path.as_ref().to_owned();
         let file = WholeFile::create(&path)?;
         let temporary_path = file.temporary_path().to_owned();
-        let columns = Columns::new(with_text);
+        let columns = ResultColumns::new(with_text);
         let properties = WriterProperties::builder()
             // The crate's version is left out: the same results give the same bytes.
             .set_created_by("nearsort".to_owned())
@@ -134,7 +134,7 @@ fn failed(path: &Path, error: ParquetError) -> Error {
     Error::io("write", path)(source)
 }
 
-impl Columns {
+impl ResultColumns {
     fn new(with_text: bool) -> Self {
         let field = |name, data_type| Field::new(name, data_type, false);
         let mut fields = vec![

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use super::broken::{BYTE_ORDER_MARK, REMOVE_MARKS, broken_message, too_many_fields};
 use super::format::{InputFormat, UTF8_BOM};
-use super::header::Columns;
+use super::header::HeaderColumns;
 use super::json::MAX_FIELDS;
 use super::json_syntax::Broken;
 use super::names::FieldNames;
@@ -36,7 +36,7 @@ pub(super) struct RowParser {
     /// True if bad rows are skipped.
     pub skips: bool,
     /// The columns of CSV and TSV, once the header has been read.
-    pub columns: Option<Columns>,
+    pub columns: Option<HeaderColumns>,
     /// True if TSV of two columns without a header is read as id and text.
     pub headerless: bool,
     /// The separator of CSV columns.
@@ -66,7 +66,7 @@ impl RowParser {
     /// From now on a score that is not a finite number is an error.
     pub fn need_scores(&mut self) {
         self.names.needs_score = true;
-        self.columns.iter_mut().for_each(Columns::need_scores);
+        self.columns.iter_mut().for_each(HeaderColumns::need_scores);
     }
 
     /// Returns the text field that the user named, `None` for the default names.
@@ -115,10 +115,10 @@ impl RowParser {
             Fault::Row(line, message) => Fault::Fatal(self.bad_row(line, message)),
             fatal => fatal,
         })?;
-        let (columns, is_header) = match Columns::from_header(&header, &self.names, self.delimiter()) {
+        let (columns, is_header) = match HeaderColumns::from_header(&header, &self.names, self.delimiter()) {
             Ok(columns) => (columns, true),
             Err(_) if self.headerless && self.format == InputFormat::Tsv && header.len() == 2 => {
-                (Columns::id_and_text(), false)
+                (HeaderColumns::id_and_text(), false)
             }
             Err(message) => return Err(Fault::Fatal(Error::BadInput { file: self.name.clone(), message })),
         };

@@ -9,11 +9,11 @@ use foldhash::fast::FixedState;
 
 use super::encoding::refusal;
 use super::format::{SNIFF_BYTES, UTF8_BOM};
-use super::layout::{Layout, Separator, Value, grade, whole_grade};
+use super::layout::{Layout, NumberKind, Separator, grade, whole_grade};
 use super::lines::is_blank;
 use super::nested::{is_nested, read_nested};
 use super::run_line::{MAX_LINE_BYTES, not_utf8, too_long};
-use super::source::Source;
+use super::source::PeekedInput;
 use crate::{Error, Result};
 
 /// Number of judgements of a query from which on repetitions are removed while reading.
@@ -26,7 +26,7 @@ const TREC: Layout = Layout {
     query: 0,
     document: 2,
     value: 3,
-    kind: Value::Number,
+    kind: NumberKind::Number,
     has_header: false,
 };
 
@@ -66,7 +66,7 @@ struct Judged {
 }
 
 /// An error in a judgement: the line, 0 if there is none, and the message.
-type Wrong = (u64, String);
+type JudgementFault = (u64, String);
 
 impl Qrels {
     /// Collects judgements: query id, document id, grade.
@@ -105,7 +105,7 @@ impl Qrels {
     /// file that cannot be read.
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let (Source { head, rest, compression }, name) = Source::open(path)?;
+        let (PeekedInput { head, rest, compression }, name) = PeekedInput::open(path)?;
         if let Some(message) = refusal(&head, compression) {
             return Err(Error::BadInput { file: name, message });
         }
@@ -145,7 +145,7 @@ impl Qrels {
         }
     }
 
-    fn read_object(&mut self, input: impl Read) -> io::Result<Result<(), Wrong>> {
+    fn read_object(&mut self, input: impl Read) -> io::Result<Result<(), JudgementFault>> {
         Ok(read_nested(input, |query, document, number| {
             let pushed = whole_grade(number)
                 .and_then(|grade| self.push(query, document, grade, 0).map_err(|(_, message)| message));
@@ -153,7 +153,7 @@ impl Qrels {
         }))
     }
 
-    fn read_lines(&mut self, head: &[u8], mut input: impl BufRead) -> io::Result<Result<(), Wrong>> {
+    fn read_lines(&mut self, head: &[u8], mut input: impl BufRead) -> io::Result<Result<(), JudgementFault>> {
         // The head may end within a character.
         let layout = Layout::of_judgements(&String::from_utf8_lossy(head)).unwrap_or(TREC);
         let mut header = layout.has_header;
@@ -179,7 +179,7 @@ impl Qrels {
         }
     }
 
-    fn push_line(&mut self, layout: Layout, line: &[u8], number: u64) -> Result<(), Wrong> {
+    fn push_line(&mut self, layout: Layout, line: &[u8], number: u64) -> Result<(), JudgementFault> {
         let text = std::str::from_utf8(line).map_err(|error| not_utf8(line, error.valid_up_to()).message);
         let text = text.map_err(|message| (number, message))?.trim_matches(['\r', '\n']);
         let wrong = |count| match layout.count {
@@ -194,7 +194,7 @@ impl Qrels {
         self.push(&query, &document, grade, u32::try_from(number).unwrap_or(u32::MAX))
     }
 
-    fn push(&mut self, query_id: &str, document_id: &str, grade: i32, line: u32) -> Result<(), Wrong> {
+    fn push(&mut self, query_id: &str, document_id: &str, grade: i32, line: u32) -> Result<(), JudgementFault> {
         // Most files are ordered by query.
         let known = match self.queries.last() {
             Some((last, _)) if last == query_id => Some(self.queries.len() - 1),
@@ -219,7 +219,7 @@ impl Qrels {
     }
 
     /// Orders every query's documents by id and drops repetitions.
-    fn put_in_order(&mut self) -> Result<(), Wrong> {
+    fn put_in_order(&mut self) -> Result<(), JudgementFault> {
         self.queries.iter_mut().try_for_each(|(query, grades)| grades.put_in_order(query))
     }
 
@@ -257,7 +257,7 @@ impl Judged {
 
 impl Grades {
     /// Orders the documents by id and drops repetitions; two grades for one document are an error.
-    fn put_in_order(&mut self, query_id: &str) -> Result<(), Wrong> {
+    fn put_in_order(&mut self, query_id: &str) -> Result<(), JudgementFault> {
         let Self { ids, judged, .. } = self;
         let id = |judged: &Judged| &ids[judged.range()];
         judged.sort_by(|a, b| id(a).cmp(id(b)));

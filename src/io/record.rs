@@ -15,7 +15,7 @@ use super::json_file;
 const BUFFER_BYTES: usize = 64 << 10;
 
 /// Bytes of an input, with the current line.
-pub(super) struct Input {
+pub(super) struct ByteInput {
     reader: BufReader<Box<dyn Read + Send>>,
     /// 1-based line of the next byte.
     line: u64,
@@ -68,7 +68,7 @@ impl RawRow {
     }
 }
 
-impl Input {
+impl ByteInput {
     /// Creates an input. `head`: the bytes already read, before `rest`. The first `start` of them
     /// are not part of a row.
     pub fn new(head: Vec<u8>, start: usize, rest: Box<dyn Read + Send>, max_row_bytes: usize) -> Self {
@@ -179,7 +179,7 @@ impl Cutter {
     }
 
     /// Reads the next row's bytes. Returns false at the end.
-    pub fn next(&mut self, input: &mut Input, row: &mut RawRow) -> Result<bool, Stop> {
+    pub fn next(&mut self, input: &mut ByteInput, row: &mut RawRow) -> Result<bool, Stop> {
         match self {
             Self::Lines => input.next_line(row).map_err(Stop::Io),
             Self::Elements(elements) => elements.next(input, row),
@@ -191,11 +191,11 @@ impl Cutter {
 /// Cuts one top-level JSON array into its elements.
 #[derive(Debug, Default)]
 pub(super) struct ArrayElements {
-    place: Place,
+    place: RecordPlace,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq)]
-enum Place {
+enum RecordPlace {
     #[default]
     BeforeArray,
     AfterOpening,
@@ -205,15 +205,15 @@ enum Place {
 
 impl ArrayElements {
     /// Reads the next element's bytes, including blanks after it. Returns false after the last one.
-    pub fn next(&mut self, input: &mut Input, row: &mut RawRow) -> Result<bool, Stop> {
-        if self.place == Place::BeforeArray && !self.open(input)? {
+    pub fn next(&mut self, input: &mut ByteInput, row: &mut RawRow) -> Result<bool, Stop> {
+        if self.place == RecordPlace::BeforeArray && !self.open(input)? {
             return Ok(false);
         }
-        if self.place == Place::AfterArray {
+        if self.place == RecordPlace::AfterArray {
             return Ok(false);
         }
         match input.peek_after(is_json_blank)? {
-            Some(b']') if self.place == Place::AfterOpening => {
+            Some(b']') if self.place == RecordPlace::AfterOpening => {
                 input.consume(1);
                 self.close(input)?;
                 return Ok(false);
@@ -224,7 +224,7 @@ impl ArrayElements {
             _ => row.start(input.line, input.offset),
         }
         match cut_element(input, row)? {
-            Some(b',') => self.place = Place::AfterComma,
+            Some(b',') => self.place = RecordPlace::AfterComma,
             Some(b']') => self.close(input)?,
             Some(_) => {
                 return Err(Stop::Syntax(input.line, "broken JSON: a '}' without its '{'".into()));
@@ -239,12 +239,12 @@ impl ArrayElements {
     }
 
     /// Consumes the opening bracket. Returns false for an empty input.
-    fn open(&mut self, input: &mut Input) -> Result<bool, Stop> {
+    fn open(&mut self, input: &mut ByteInput) -> Result<bool, Stop> {
         match input.peek_after(is_json_blank)? {
             None => Ok(false),
             Some(b'[') => {
                 input.consume(1);
-                self.place = Place::AfterOpening;
+                self.place = RecordPlace::AfterOpening;
                 Ok(true)
             }
             Some(_) => Err(Stop::Syntax(input.line, json_file::no_array(input.reader.buffer()))),
@@ -252,8 +252,8 @@ impl ArrayElements {
     }
 
     /// Checks that nothing follows the closing bracket.
-    fn close(&mut self, input: &mut Input) -> Result<(), Stop> {
-        self.place = Place::AfterArray;
+    fn close(&mut self, input: &mut ByteInput) -> Result<(), Stop> {
+        self.place = RecordPlace::AfterArray;
         match input.peek_after(is_json_blank)? {
             None => Ok(()),
             Some(next) => {
@@ -272,7 +272,7 @@ fn is_json_blank(byte: u8) -> bool {
 
 /// Moves bytes into `row` up to the comma or bracket that ends the element, and returns that byte;
 /// `None` at the end.
-fn cut_element(input: &mut Input, row: &mut RawRow) -> io::Result<Option<u8>> {
+fn cut_element(input: &mut ByteInput, row: &mut RawRow) -> io::Result<Option<u8>> {
     let mut scan = ElementScan::default();
     loop {
         let chunk = fill(&mut input.reader)?;
@@ -343,7 +343,7 @@ impl CsvRecords {
 
     /// Reads the next record's fields. Empty lines between records do not count. Returns false at
     /// the end.
-    pub fn next(&mut self, input: &mut Input, row: &mut RawRow) -> io::Result<bool> {
+    pub fn next(&mut self, input: &mut ByteInput, row: &mut RawRow) -> io::Result<bool> {
         use csv_core::ReadRecordResult::{End, InputEmpty, OutputEndsFull, OutputFull, Record};
         input.peek_after(|byte| matches!(byte, b'\r' | b'\n'))?;
         row.start(input.line, input.offset);

@@ -19,11 +19,11 @@ use crate::{Error, Result};
 pub struct Rejects {
     path: PathBuf,
     words: fn(&str) -> String,
-    state: Mutex<State>,
+    state: Mutex<RejectsState>,
 }
 
 #[derive(Debug)]
-struct State {
+struct RejectsState {
     /// The open file; `None` once it has its final name.
     file: Option<WholeFile>,
     count: u64,
@@ -44,7 +44,7 @@ impl Rejects {
     pub fn create(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref().to_owned();
         let file = Some(WholeFile::create(&path)?);
-        Ok(Self { path, words: str::to_owned, state: Mutex::new(State { file, count: 0 }) })
+        Ok(Self { path, words: str::to_owned, state: Mutex::new(RejectsState { file, count: 0 }) })
     }
 
     /// Sets a function that rewrites messages, as [`with_names`](crate::error::with_names) does.
@@ -97,7 +97,7 @@ impl Rejects {
         file.map_or(Ok(()), WholeFile::finish)
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, RejectsState> {
         self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }

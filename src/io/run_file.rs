@@ -22,7 +22,7 @@ use super::nested::{is_nested, read_nested};
 use super::positioned::PositionedFile;
 use super::run::{QueryResults, Run, duplicate_message};
 use super::run_line::{LineFormat, ParsedLine, ParsedLines, RunFormat};
-use super::run_parts::{Part, Parts, Stop};
+use super::run_parts::{RunPart, RunParts, RunStop};
 use super::source;
 use crate::threads::on_shared;
 use crate::{Error, Result};
@@ -49,7 +49,7 @@ const MEMORY_BYTES: u64 = 16 << 20;
 #[derive(Debug)]
 pub struct RunFile {
     name: String,
-    source: Source,
+    source: RunSource,
     /// The format of the lines, `None` for one JSON object.
     lines: Option<LineFormat>,
     /// Byte offset of the first line, after a byte-order mark and a header.
@@ -58,7 +58,7 @@ pub struct RunFile {
 }
 
 #[derive(Debug)]
-enum Source {
+enum RunSource {
     File(PathBuf),
     /// An input that can be read only once: standard input, a pipe.
     Memory(Vec<u8>),
@@ -76,7 +76,7 @@ impl RunFile {
     /// files.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let (source::Source { head, rest, compression }, name) = source::Source::open(path)?;
+        let (source::PeekedInput { head, rest, compression }, name) = source::PeekedInput::open(path)?;
         let is_file = path.metadata().is_ok_and(|metadata| metadata.is_file()) && name != "-";
         if let Some(message) = refusal(&head, compression) {
             return Err(Error::BadInput { file: name, message });
@@ -87,8 +87,8 @@ impl RunFile {
             _ => format_of(&head[start..]),
         };
         let source = match is_file {
-            true => Source::File(path.to_owned()),
-            false => Source::once(head, rest).map_err(Error::io("read", path))?,
+            true => RunSource::File(path.to_owned()),
+            false => RunSource::once(head, rest).map_err(Error::io("read", path))?,
         };
         Ok(Self { name, source, lines, start: (start + header) as u64, ignore_identical_ids: false })
     }
@@ -131,7 +131,7 @@ impl RunFile {
     pub fn map_queries<T: Send>(&self, map: impl Fn(&QueryResults<'_>) -> T + Sync) -> Result<Vec<T>> {
         match self.map_parts(&map) {
             Ok(mapped) => Ok(mapped),
-            Err(Stop::Scattered) => {
+            Err(RunStop::Scattered) => {
                 let run = self.read()?;
                 let mapped = (0..run.num_queries()).into_par_iter().map(|index| self.map_stored(&run, index, &map));
                 let mapped = on_shared(|| mapped.collect::<Result<Vec<Option<T>>>>())?;
@@ -162,7 +162,7 @@ impl RunFile {
                 }
                 Ok(())
             }
-            Err(Stop::Scattered) => {
+            Err(RunStop::Scattered) => {
                 let run = self.read()?;
                 (0..run.num_queries()).try_for_each(|index| self.map_stored(&run, index, &mut each)?.unwrap_or(Ok(())))
             }
@@ -272,19 +272,19 @@ impl RunFile {
         for part in format.and_then(|format| self.parts(format).ok()).into_iter().flatten().flatten() {
             let Ok(parsed) = part.parse() else { break };
             if let Some(at) = second(&parsed) {
-                return self.error(Stop::Bad(part.offset + u64::from(at), duplicate_message(query_id, document_id)));
+                return self.error(RunStop::Bad(part.offset + u64::from(at), duplicate_message(query_id, document_id)));
             }
         }
         Error::BadInput { file: self.name.clone(), message: duplicate_message(query_id, document_id) }
     }
 
-    fn map_parts<T: Send>(&self, map: &(impl Fn(&QueryResults<'_>) -> T + Sync)) -> Result<Vec<T>, Stop> {
+    fn map_parts<T: Send>(&self, map: &(impl Fn(&QueryResults<'_>) -> T + Sync)) -> Result<Vec<T>, RunStop> {
         let failed = AtomicBool::new(false);
         let seen = Mutex::new(HashSet::new());
         // One object is read as a whole.
-        let format = self.lines.ok_or(Stop::Scattered)?;
+        let format = self.lines.ok_or(RunStop::Scattered)?;
         let parts = self.parts(format)?.take_while(|_| !failed.load(Ordering::Relaxed));
-        let map_part = |part: Result<Part, Stop>| {
+        let map_part = |part: Result<RunPart, RunStop>| {
             let (offset, mapped) = match part {
                 Ok(part) => (part.offset, part.map_queries(self.ignore_identical_ids, &seen, map)),
                 Err(stop) => (u64::MAX, Err(stop)),
@@ -292,44 +292,44 @@ impl RunFile {
             failed.fetch_or(mapped.is_err(), Ordering::Relaxed);
             (offset, mapped)
         };
-        let mut mapped: Vec<(u64, Result<Vec<T>, Stop>)> = on_shared(|| parts.par_bridge().map(map_part).collect());
+        let mut mapped: Vec<(u64, Result<Vec<T>, RunStop>)> = on_shared(|| parts.par_bridge().map(map_part).collect());
         // Parts are handed out in the file's order, so the first bad line is among those that were
         // read.
         mapped.sort_by_key(|&(offset, _)| offset);
-        if mapped.iter().any(|(_, part)| matches!(part, Err(Stop::Scattered))) {
-            return Err(Stop::Scattered);
+        if mapped.iter().any(|(_, part)| matches!(part, Err(RunStop::Scattered))) {
+            return Err(RunStop::Scattered);
         }
         let parts: Vec<Vec<T>> = mapped.into_iter().map(|(_, part)| part).collect::<Result<_, _>>()?;
         Ok(parts.into_iter().flatten().collect())
     }
 
-    fn parts(&self, format: LineFormat) -> Result<Parts<'_>, Stop> {
-        let mut reader = self.open_source().map_err(Stop::Io)?;
-        io::copy(&mut reader.by_ref().take(self.start), &mut io::sink()).map_err(Stop::Io)?;
-        Ok(Parts::new(reader, format, self.start))
+    fn parts(&self, format: LineFormat) -> Result<RunParts<'_>, RunStop> {
+        let mut reader = self.open_source().map_err(RunStop::Io)?;
+        io::copy(&mut reader.by_ref().take(self.start), &mut io::sink()).map_err(RunStop::Io)?;
+        Ok(RunParts::new(reader, format, self.start))
     }
 
     fn open_source(&self) -> io::Result<Box<dyn Read + Send + '_>> {
         Ok(match &self.source {
-            Source::File(path) => source::Source::new(Box::new(File::open(path)?))?.into_bytes(),
-            Source::Memory(bytes) => Box::new(Cursor::new(bytes)),
-            Source::Spool(file) => Box::new(Spooled { file, at: 0, len: file.len().map_err(io::Error::other)? }),
+            RunSource::File(path) => source::PeekedInput::new(Box::new(File::open(path)?))?.into_bytes(),
+            RunSource::Memory(bytes) => Box::new(Cursor::new(bytes)),
+            RunSource::Spool(file) => Box::new(Spooled { file, at: 0, len: file.len().map_err(io::Error::other)? }),
         })
     }
 
-    fn error(&self, stop: Stop) -> Error {
+    fn error(&self, stop: RunStop) -> Error {
         let line_of = |offset| {
             let mut before = self.open_source()?.take(offset);
             let mut newlines = NewlineCounter(0);
             io::copy(&mut before, &mut newlines).map(|_| newlines.0 + 1)
         };
         match stop {
-            Stop::Bad(offset, message) => match line_of(offset) {
+            RunStop::Bad(offset, message) => match line_of(offset) {
                 Ok(line) => Error::BadRow { file: self.name.clone(), line, message },
                 Err(error) => Error::io("read", &self.name)(error),
             },
-            Stop::Io(error) => Error::io("read", &self.name)(error),
-            Stop::Scattered => Error::BadInput {
+            RunStop::Io(error) => Error::io("read", &self.name)(error),
+            RunStop::Scattered => Error::BadInput {
                 file: self.name.clone(),
                 message: "the lines of a query do not stand together".to_owned(),
             },
@@ -337,7 +337,7 @@ impl RunFile {
     }
 }
 
-impl Source {
+impl RunSource {
     /// Keeps an input that can be read only once.
     fn once(head: Vec<u8>, rest: source::Bytes) -> io::Result<Self> {
         let mut bytes = Vec::new();

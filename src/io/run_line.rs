@@ -7,7 +7,7 @@ use std::ops::Range;
 use serde::Deserialize;
 use serde::de::{Deserializer, Visitor};
 
-use super::layout::{Layout, Value, score_of_rank};
+use super::layout::{Layout, NumberKind, score_of_rank};
 use super::lines::{is_blank, lines};
 use super::options::MAX_ROW_BYTES;
 
@@ -136,7 +136,7 @@ impl LineFormat {
     /// # Errors
     /// The message about the numbers.
     pub fn check_ranks(self, query_id: &str, scores: impl Iterator<Item = f64>) -> Result<(), String> {
-        let Self::Table(Layout { kind: Value::Rank, has_header: false, .. }) = self else { return Ok(()) };
+        let Self::Table(Layout { kind: NumberKind::Rank, has_header: false, .. }) = self else { return Ok(()) };
         match are_ranks(&scores.collect::<Vec<_>>()) {
             true => Ok(()),
             false => Err(format!(
@@ -219,10 +219,10 @@ fn parse_trec(text: &str) -> Result<ParsedLines<'_>, BadLine> {
 }
 
 /// The query, document and score of a line.
-type Fields<'a> = (Cow<'a, str>, Cow<'a, str>, f64);
+type LineFields<'a> = (Cow<'a, str>, Cow<'a, str>, f64);
 
 /// Parses lines whose ids may have to be unescaped or unquoted, so they are copied.
-fn parse_owned(text: &str, read: impl Fn(&[u8]) -> Result<Fields<'_>, String>) -> Result<ParsedLines<'_>, BadLine> {
+fn parse_owned(text: &str, read: impl Fn(&[u8]) -> Result<LineFields<'_>, String>) -> Result<ParsedLines<'_>, BadLine> {
     let mut ids = String::new();
     let mut parsed = Vec::new();
     let mut keep = |id: &str| {
@@ -239,19 +239,19 @@ fn parse_owned(text: &str, read: impl Fn(&[u8]) -> Result<Fields<'_>, String>) -
 }
 
 /// Returns the query, document and score of a line of a table.
-fn table_fields(layout: Layout, line: &[u8]) -> Result<Fields<'_>, String> {
+fn table_fields(layout: Layout, line: &[u8]) -> Result<LineFields<'_>, String> {
     if line.len() > MAX_LINE_BYTES {
         return Err(too_long(MAX_LINE_BYTES));
     }
     let line = std::str::from_utf8(line).map_err(|error| format!("not UTF-8: {error}"))?;
     let wrong = |count| format!("{count} columns or an empty one; the first line has {}", layout.count);
     let [query, document, value] = layout.fields(line).map_err(wrong)?;
-    let score = if layout.kind == Value::Rank { score_of_rank(&value)? } else { finite_score(&value)? };
+    let score = if layout.kind == NumberKind::Rank { score_of_rank(&value)? } else { finite_score(&value)? };
     Ok((query, document, score))
 }
 
 /// Returns the query, document and score of a JSON line, under any of their names.
-fn json_fields(line: &[u8]) -> Result<Fields<'_>, String> {
+fn json_fields(line: &[u8]) -> Result<LineFields<'_>, String> {
     let object: JsonLine<'_> = serde_json::from_slice(line).map_err(|error| format!("not a line of a run: {error}"))?;
     let missing = |what| format!("no {what}; a line of a run has query_id (or qid), docid (or id) and score");
     let score = object.score.ok_or_else(|| missing("score"))?;

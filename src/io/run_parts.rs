@@ -24,7 +24,7 @@ const MAX_QUERY_BYTES: usize = 256 << 20;
 const MAX_QUERY_LINES: usize = 5_000_000;
 
 /// The reason why a part could not be read.
-pub enum Stop {
+pub enum RunStop {
     Io(io::Error),
     /// A bad line: the byte offset in the file and the message.
     Bad(u64, String),
@@ -33,28 +33,28 @@ pub enum Stop {
 }
 
 /// A part of the file that begins and ends where the query changes.
-pub struct Part {
+pub struct RunPart {
     /// Byte offset in the file at which the part begins.
     pub offset: u64,
     bytes: Vec<u8>,
     format: LineFormat,
 }
 
-impl Part {
-    pub fn parse(&self) -> Result<ParsedLines<'_>, Stop> {
+impl RunPart {
+    pub fn parse(&self) -> Result<ParsedLines<'_>, RunStop> {
         self.format.parse(&self.bytes).map_err(|BadLine { at, message }| self.bad(at, message))
     }
 
     /// Returns the rank that a line of this part states, see [`LineFormat::rank_of`].
-    pub fn rank_of(&self, line: &ParsedLine) -> Result<Option<u64>, Stop> {
+    pub fn rank_of(&self, line: &ParsedLine) -> Result<Option<u64>, RunStop> {
         let at = line.at as usize;
         let rest = &self.bytes[at..];
         let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
         self.format.rank_of(&rest[..end]).map_err(|message| self.bad(at, message))
     }
 
-    fn bad(&self, at: usize, message: String) -> Stop {
-        Stop::Bad(self.offset + at as u64, message)
+    fn bad(&self, at: usize, message: String) -> RunStop {
+        RunStop::Bad(self.offset + at as u64, message)
     }
 
     /// Calls `map` with the results of each query, and adds the queries to `seen`.
@@ -63,7 +63,7 @@ impl Part {
         ignore_identical_ids: bool,
         seen: &Mutex<HashSet<String>>,
         mut map: impl FnMut(&QueryResults<'_>) -> T,
-    ) -> Result<Vec<T>, Stop> {
+    ) -> Result<Vec<T>, RunStop> {
         let parsed = self.parse()?;
         let same_query = |a: &ParsedLine, b: &ParsedLine| parsed.slice(&a.query) == parsed.slice(&b.query);
         let mut documents = Vec::new();
@@ -73,11 +73,11 @@ impl Part {
             let query_id = parsed.slice(&group[0].query);
             let document = |line: &ParsedLine| ScoredDocument { id: parsed.slice(&line.document), score: line.score };
             // If they are not ranks, the rest of the query's lines may be elsewhere in the file.
-            self.format.check_ranks(query_id, group.iter().map(|line| line.score)).map_err(|_| Stop::Scattered)?;
+            self.format.check_ranks(query_id, group.iter().map(|line| line.score)).map_err(|_| RunStop::Scattered)?;
             documents.clear();
             documents.extend(group.iter().map(document).filter(|found| !leaves_out(query_id, found.id)));
             if !seen.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).insert(query_id.to_owned()) {
-                return Err(Stop::Scattered);
+                return Err(RunStop::Scattered);
             }
             let results = QueryResults::indexed(query_id, &documents).map_err(|twice| {
                 let line = group.iter().filter(|line| !leaves_out(query_id, parsed.slice(&line.document))).nth(twice);
@@ -93,7 +93,7 @@ impl Part {
 }
 
 /// Cuts a run into parts. It reads ahead no further than the current part.
-pub struct Parts<'a> {
+pub struct RunParts<'a> {
     reader: Box<dyn Read + Send + 'a>,
     format: LineFormat,
     offset: u64,
@@ -102,7 +102,7 @@ pub struct Parts<'a> {
     ended: bool,
 }
 
-impl<'a> Parts<'a> {
+impl<'a> RunParts<'a> {
     /// Creates an iterator over the rest of the file. `offset`: the byte of the file at which it
     /// begins.
     pub fn new(reader: Box<dyn Read + Send + 'a>, format: LineFormat, offset: u64) -> Self {
@@ -110,8 +110,8 @@ impl<'a> Parts<'a> {
     }
 }
 
-impl Iterator for Parts<'_> {
-    type Item = Result<Part, Stop>;
+impl Iterator for RunParts<'_> {
+    type Item = Result<RunPart, RunStop>;
 
     fn next(&mut self) -> Option<Self::Item> {
         match self.read_part() {
@@ -119,7 +119,7 @@ impl Iterator for Parts<'_> {
             Ok(bytes) => {
                 let offset = self.offset;
                 self.offset += bytes.len() as u64;
-                Some(Ok(Part { offset, bytes, format: self.format }))
+                Some(Ok(RunPart { offset, bytes, format: self.format }))
             }
             Err(error) => {
                 (self.ended, self.carry) = (true, Vec::new());
@@ -129,21 +129,23 @@ impl Iterator for Parts<'_> {
     }
 }
 
-impl Parts<'_> {
-    fn read_part(&mut self) -> Result<Vec<u8>, Stop> {
+impl RunParts<'_> {
+    fn read_part(&mut self) -> Result<Vec<u8>, RunStop> {
         let mut growth = Growth::default();
         let mut bytes = std::mem::take(&mut self.carry);
         let mut target = PART_BYTES;
         while !self.ended {
             let missing = target.saturating_sub(bytes.len());
             bytes.reserve(missing);
-            let read = self.reader.by_ref().take(missing as u64).read_to_end(&mut bytes).map_err(Stop::Io)?;
+            let read = self.reader.by_ref().take(missing as u64).read_to_end(&mut bytes).map_err(RunStop::Io)?;
             self.ended = read < missing;
             if self.ended {
                 break;
             }
             let cut = match last_query_start(self.format, &bytes) {
-                0 => growth.check(self.format, &bytes).map_err(|(at, message)| Stop::Bad(self.offset + at, message))?,
+                0 => growth
+                    .check(self.format, &bytes)
+                    .map_err(|(at, message)| RunStop::Bad(self.offset + at, message))?,
                 cut => cut,
             };
             if cut == bytes.len() && bytes.iter().all(|&byte| is_blank(byte)) {

@@ -22,7 +22,7 @@ pub(super) enum Compression {
 }
 
 /// An input whose first bytes are known.
-pub(super) struct Source {
+pub(super) struct PeekedInput {
     /// The first bytes, unpacked: at most [`SNIFF_BYTES`].
     pub head: Vec<u8>,
     /// The bytes that follow.
@@ -40,7 +40,7 @@ pub(super) fn open_input(path: &Path) -> Result<(Bytes, String)> {
     Ok((Box::new(file), path.display().to_string()))
 }
 
-impl Source {
+impl PeekedInput {
     /// Reads the first bytes. Unpacks gzip and zstd, detected by these bytes.
     pub fn new(mut input: Bytes) -> io::Result<Self> {
         let (head, rest) = split_head(&mut input)?;

@@ -29,7 +29,7 @@ pub const SLICE_DOCUMENTS: RangeInclusive<usize> = 512..=8192;
 const DOCUMENTS_PER_LIST: usize = 8;
 
 /// A query and its candidates, which are documents of a block.
-pub struct List {
+pub struct JobList {
     pub query: Query,
     /// Positions of documents, best first by the first stage.
     pub documents: Vec<usize>,
@@ -39,7 +39,7 @@ pub struct List {
 
 /// Lists and the documents that they name.
 pub struct Block {
-    pub lists: Vec<List>,
+    pub lists: Vec<JobList>,
     pub documents: Documents,
 }
 
@@ -76,7 +76,7 @@ pub struct ListScores {
 
 /// The documents and lists that are scored together.
 #[derive(Debug, Default, PartialEq)]
-struct Cut {
+struct SliceCut {
     /// Positions of documents, ascending. (If whole lists are needed: list by list.)
     documents: Vec<usize>,
     /// The lists in it, each with the positions of the documents in the list.
@@ -84,10 +84,10 @@ struct Cut {
 }
 
 /// A block that is being scored: the scores of its finished slices.
-pub struct Scoring {
+pub struct BlockScoring {
     pub block: Block,
     done: Vec<Slice>,
-    cuts: Vec<Cut>,
+    cuts: Vec<SliceCut>,
     feedback: Vec<ListFeedback>,
 }
 
@@ -107,13 +107,15 @@ pub fn max_pairs(vector_dim: Option<usize>) -> usize {
 }
 
 /// Cuts a block by documents: each document is in one slice, a list may be in several.
-fn cut_documents(block: &Block) -> Vec<Cut> {
+fn cut_documents(block: &Block) -> Vec<SliceCut> {
     let slice_documents =
         (block.lists.len() * DOCUMENTS_PER_LIST).clamp(*SLICE_DOCUMENTS.start(), *SLICE_DOCUMENTS.end());
     let count = block.documents.len();
-    let of_slice =
-        |first: usize| Cut { documents: (first..(first + slice_documents).min(count)).collect(), lists: Vec::new() };
-    let mut cuts: Vec<Cut> = (0..count).step_by(slice_documents).map(of_slice).collect();
+    let of_slice = |first: usize| SliceCut {
+        documents: (first..(first + slice_documents).min(count)).collect(),
+        lists: Vec::new(),
+    };
+    let mut cuts: Vec<SliceCut> = (0..count).step_by(slice_documents).map(of_slice).collect();
     for (at, list) in block.lists.iter().enumerate() {
         for (place, &document) in list.documents.iter().enumerate() {
             let slice = &mut cuts[document / slice_documents].lists;
@@ -128,9 +130,9 @@ fn cut_documents(block: &Block) -> Vec<Cut> {
 
 /// Cuts by lists: each list is in one slice as a whole, a document may be in several. A slice ends
 /// with the list that fills it.
-fn cut_lists(lists: &[List]) -> Vec<Cut> {
+fn cut_lists(lists: &[JobList]) -> Vec<SliceCut> {
     let mut cuts = Vec::new();
-    let mut cut = Cut::default();
+    let mut cut = SliceCut::default();
     for (at, list) in lists.iter().enumerate().filter(|(_, list)| !list.documents.is_empty()) {
         cut.documents.extend(&list.documents);
         cut.lists.push((at, (0..list.documents.len()).collect()));
@@ -146,12 +148,13 @@ fn cut_lists(lists: &[List]) -> Vec<Cut> {
     cuts
 }
 
-impl Scoring {
+impl BlockScoring {
     /// Prepares a block for this reranker. It is cut into whole lists if the reranker needs them.
     pub fn new(block: Block, reranker: &Reranker) -> Self {
         let cuts = if reranker.needs_whole_lists() { cut_lists(&block.lists) } else { cut_documents(&block) };
-        let is_blended = |list: &List| reranker.blend() != Blend::None && list.first_stage.iter().any(Option::is_some);
-        let of_list = |list: &List| {
+        let is_blended =
+            |list: &JobList| reranker.blend() != Blend::None && list.first_stage.iter().any(Option::is_some);
+        let of_list = |list: &JobList| {
             let is_blended = is_blended(list);
             ListFeedback { is_on: reranker.feedback().weight(is_blended).is_some(), is_blended }
         };
@@ -224,7 +227,7 @@ impl Scoring {
 
     /// Scores the next slice; `None` if all are finished.
     pub fn next_slice(&self, reranker: &Reranker, call: &Call<'_>) -> Result<Option<Slice>> {
-        let Some(Cut { documents, lists: places }) = self.cuts.get(self.done.len()) else { return Ok(None) };
+        let Some(SliceCut { documents, lists: places }) = self.cuts.get(self.done.len()) else { return Ok(None) };
         let rows = documents.iter().map(|&at| self.block.documents.row(at)).collect::<Result<Vec<_>>>()?;
         let texts: Vec<Cow<'_, str>> = rows.iter().map(|row| row.passage()).collect();
         let position: HashMap<usize, usize> =
@@ -289,7 +292,7 @@ impl Scoring {
 }
 
 /// Returns the first-stage score; the worst if there is none.
-fn first_stage_score(list: &List, place: usize) -> f64 {
+fn first_stage_score(list: &JobList, place: usize) -> f64 {
     list.first_stage[place].unwrap_or(f64::NEG_INFINITY)
 }
 
@@ -335,7 +338,7 @@ mod tests {
 
     /// Returns lists that share documents, one of them empty, over more documents than a slice has.
     fn block() -> Block {
-        let list = |at: usize, documents: Vec<usize>| List {
+        let list = |at: usize, documents: Vec<usize>| JobList {
             query: Query::new(at.to_string(), "q"),
             first_stage: vec![None; documents.len()],
             documents,
@@ -352,7 +355,7 @@ mod tests {
     fn scored(whole: bool) -> (Vec<usize>, Vec<ListScores>) {
         let scorer = Arc::new(ByPlace { whole, ..ByPlace::default() });
         let reranker = Reranker::new(Model::from_scorer(Arc::clone(&scorer) as Arc<dyn Scorer>));
-        let mut scoring = Scoring::new(block(), &reranker);
+        let mut scoring = BlockScoring::new(block(), &reranker);
         while let Some(slice) = scoring.next_slice(&reranker, &Call::new()).unwrap() {
             scoring.push(slice).unwrap();
         }

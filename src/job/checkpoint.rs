@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cleanup::{ANSWERS, COLUMNS, JOURNAL, MANIFEST};
 use super::folder::JobFolder;
-use super::manifest::Manifest;
+use super::manifest::JobManifest;
 use super::slice::Slice;
 use super::totals::Totals;
 use crate::answer::{Format, write_columns};
@@ -27,21 +27,21 @@ use crate::{Error, JobError, Result};
 
 /// A record of a journal: first the progress of the answers, then the slices of the block in work.
 #[derive(Debug, Deserialize)]
-enum Record {
-    Progress(Box<Progress>),
+enum JobRecord {
+    Progress(Box<JobProgress>),
     Slice(Slice),
 }
 
-/// A [`Record`] to be written.
+/// A [`JobRecord`] to be written.
 #[derive(Debug, Serialize)]
 enum NewRecord<'a> {
-    Progress(&'a Progress),
+    Progress(&'a JobProgress),
     Slice(&'a Slice),
 }
 
 /// The progress of a job: the blocks that are answered.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct Progress {
+pub struct JobProgress {
     pub blocks: usize,
     /// The mark of `answers`. The next run checks them by it.
     pub answers: FileMark,
@@ -55,18 +55,18 @@ pub struct Checkpoint {
     folder: JobFolder,
     format: Format,
     journal: Journal,
-    progress: Progress,
+    progress: JobProgress,
     /// Slices of the block in work that an earlier run scored.
     slices: Vec<Slice>,
 }
 
 impl Checkpoint {
     /// Begins the job of the manifest, or continues it.
-    pub fn begin(folder: JobFolder, manifest: &Manifest, format: Format) -> Result<Self> {
+    pub fn begin(folder: JobFolder, manifest: &JobManifest, format: Format) -> Result<Self> {
         let path = folder.file(MANIFEST);
         if path.exists() {
             let of_job =
-                Manifest::read(&path).map_err(|error| JobError::NoManifest { file: path.clone(), why: error })?;
+                JobManifest::read(&path).map_err(|error| JobError::NoManifest { file: path.clone(), why: error })?;
             if let Some(difference) = of_job.difference(manifest) {
                 return Err(JobError::Differs { folder: folder.path().to_owned(), difference }.into());
             }
@@ -75,11 +75,11 @@ impl Checkpoint {
             folder.forget_work()?;
             manifest.write(&path)?;
         }
-        let (mut progress, mut slices) = (Progress::default(), Vec::new());
+        let (mut progress, mut slices) = (JobProgress::default(), Vec::new());
         let journal = Journal::open(folder.file(JOURNAL), |record| {
             match record {
-                Record::Progress(found) => progress = *found,
-                Record::Slice(slice) => slices.push(slice),
+                JobRecord::Progress(found) => progress = *found,
+                JobRecord::Slice(slice) => slices.push(slice),
             }
             Ok(())
         });
@@ -88,7 +88,7 @@ impl Checkpoint {
     }
 
     /// Returns the progress of the answers.
-    pub fn progress(&self) -> &Progress {
+    pub fn progress(&self) -> &JobProgress {
         &self.progress
     }
 
@@ -113,15 +113,15 @@ impl Checkpoint {
     /// Records that another block is answered. Its answers are already on the disk.
     pub fn advance(&mut self, answers: FileMark, totals: &Totals) -> Result<()> {
         let blocks = self.progress.blocks + 1;
-        self.record(Progress { blocks, answers, totals: totals.clone(), is_finished: false })
+        self.record(JobProgress { blocks, answers, totals: totals.clone(), is_finished: false })
     }
 
     /// Records that the answers are complete.
     pub fn finish(&mut self, answers: FileMark) -> Result<()> {
-        self.record(Progress { answers, is_finished: true, ..self.progress.clone() })
+        self.record(JobProgress { answers, is_finished: true, ..self.progress.clone() })
     }
 
-    fn record(&mut self, progress: Progress) -> Result<()> {
+    fn record(&mut self, progress: JobProgress) -> Result<()> {
         self.folder.keep(true);
         self.journal.replace(&NewRecord::Progress(&progress))?;
         self.progress = progress;

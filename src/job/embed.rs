@@ -14,7 +14,7 @@ use crate::{Error, Result};
 
 /// Counts of an input whose rows were encoded.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Embedded {
+pub struct EncodedRows {
     /// The number of rows.
     pub rows: usize,
     /// The number of rows that were encoded. An earlier run encoded the others.
@@ -29,7 +29,7 @@ pub struct Embedded {
     pub encoding: Duration,
 }
 
-impl Embedded {
+impl EncodedRows {
     fn add(&mut self, chunk: &[Row], tokens: &[u32], truncated: &[bool]) {
         self.encoded += chunk.len();
         self.tokens += tokens.iter().copied().map(u64::from).sum::<u64>();
@@ -57,10 +57,10 @@ pub fn embed_rows(
     output: &Path,
     observer: &dyn Observer,
     call: &Call<'_>,
-) -> Result<Embedded> {
+) -> Result<EncodedRows> {
     let mut writer = EmbeddingWriter::create(output, encoder.dim(), &metadata(encoder, role)?)?;
     observer.writing(writer.temporary_path());
-    let mut embedded = Embedded::default();
+    let mut embedded = EncodedRows::default();
     loop {
         let chunk = rows.next_chunk(CHUNK_ROWS)?;
         if chunk.is_empty() {
@@ -106,8 +106,8 @@ pub fn fill_index(
     encoder: &dyn Encoder,
     observer: &dyn Observer,
     call: &Call<'_>,
-) -> Result<Embedded> {
-    let mut embedded = Embedded::default();
+) -> Result<EncodedRows> {
+    let mut embedded = EncodedRows::default();
     loop {
         let chunk = rows.next_chunk(builder.chunk_rows())?;
         if chunk.is_empty() {

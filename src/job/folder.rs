@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::cleanup::{ANSWERS, COLUMNS, Cleanup, JOURNAL, LOCK, MANIFEST, is_ours, remove};
-use super::manifest::Manifest;
+use super::manifest::JobManifest;
 use crate::{Error, JobError, Result};
 
 /// The content of a lock file of nearsort.
@@ -152,7 +152,7 @@ fn refuse_what_is_no_job(path: &Path, restart: bool) -> Result<()> {
     }
     let has = |name: &str| entries.iter().any(|entry| entry.file_name() == name);
     let lock = lock_content(path);
-    let has_manifest = has(MANIFEST) && (Manifest::read(&path.join(MANIFEST)).is_ok() || (restart && has(LOCK)));
+    let has_manifest = has(MANIFEST) && (JobManifest::read(&path.join(MANIFEST)).is_ok() || (restart && has(LOCK)));
     let is_begun = ![MANIFEST, JOURNAL, ANSWERS, COLUMNS].into_iter().any(has) && lock.is_empty();
     if entries.is_empty() || lock.starts_with(MARK) || has_manifest || (is_begun && has(LOCK)) {
         return Ok(());

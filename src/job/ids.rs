@@ -171,7 +171,7 @@ pub fn rank_ids<'a>(
         RankedIds { answers: Vec::new(), unknown: None, empty: Vec::new(), readings: Readings::default(), encoding };
     for (list, query) in lists.iter().zip(&queries) {
         let known = ranked.known(list, scorer.index(), index.empty_rows > 0)?;
-        let RankedList { results, blend, feedback } = rank(list, &known, query, scorer, options)?;
+        let RankedIdList { results, blend, feedback } = rank(list, &known, query, scorer, options)?;
         let reading = query.reading();
         ranked.readings.add(&list.query.id, reading);
         let index = Some(index.clone());
@@ -215,7 +215,7 @@ impl RankedIds<'_> {
 }
 
 /// The candidates of a list in their order, and the blend and feedback that were used.
-struct RankedList<'a> {
+struct RankedIdList<'a> {
     results: Vec<Ranked<'a>>,
     blend: Option<Blend>,
     feedback: Option<f32>,
@@ -228,7 +228,7 @@ fn rank<'a>(
     query: &IndexQuery,
     scorer: &IndexScorer,
     options: &ListOptions,
-) -> Result<RankedList<'a>> {
+) -> Result<RankedIdList<'a>> {
     let rows: Vec<u64> = known.iter().map(|(_, row)| *row).collect();
     let pairs = scorer.score(query, &rows)?.pairs;
     let first: Vec<Option<f64>> = known.iter().map(|(place, _)| list.first_stage[*place]).collect();
@@ -248,7 +248,11 @@ fn rank<'a>(
         first_stage: first[hit.index],
         explanation: None,
     };
-    Ok(RankedList { results: hits.iter().map(ranked).collect(), blend: is_blended.then_some(options.blend), feedback })
+    Ok(RankedIdList {
+        results: hits.iter().map(ranked).collect(),
+        blend: is_blended.then_some(options.blend),
+        feedback,
+    })
 }
 
 /// Finds the best rows of an index for each query, and passes each answer to `answered` at once.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::options::{JobInput, JobOptions};
-use super::source::Source;
+use super::source::JobSource;
 use crate::Error;
 use crate::answer::Format;
 use crate::error::{Difference, Result};
@@ -19,16 +19,16 @@ const FORMAT: u32 = 5;
 
 /// Inputs by content, model and options: everything that the output depends on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Manifest {
+pub struct JobManifest {
     format: u32,
-    inputs: Vec<Input>,
+    inputs: Vec<InputFiles>,
     model: Value,
     options: Value,
 }
 
 /// An input of one or several files.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Input {
+struct InputFiles {
     name: String,
     files: Vec<PathBuf>,
     /// SHA-256 of the contents, in hex.
@@ -36,25 +36,25 @@ struct Input {
 }
 
 /// Inputs are equal if their contents are; their paths do not count.
-impl PartialEq for Input {
+impl PartialEq for InputFiles {
     fn eq(&self, other: &Self) -> bool {
         (&self.name, &self.sha256) == (&other.name, &other.sha256)
     }
 }
 
-impl Manifest {
-    pub fn of(options: &JobOptions, source: &Source, reranker: &Reranker) -> Result<Self> {
+impl JobManifest {
+    pub fn of(options: &JobOptions, source: &JobSource, reranker: &Reranker) -> Result<Self> {
         let mut inputs = Vec::new();
         let named: &[(&str, &PathBuf)] = match &options.input {
             JobInput::Run { queries, run, .. } => &[("queries", queries), ("run", run)],
             JobInput::Lists(lists) => &[("candidates", lists)],
         };
         for &(name, path) in named {
-            inputs.push(Input { name: name.into(), files: vec![path.clone()], sha256: file_sha256(path)? });
+            inputs.push(InputFiles { name: name.into(), files: vec![path.clone()], sha256: file_sha256(path)? });
         }
-        if let (Source::Run(plan), JobInput::Run { corpus, .. }) = (source, &options.input) {
+        if let (JobSource::Run(plan), JobInput::Run { corpus, .. }) = (source, &options.input) {
             let files = expand_paths(corpus)?;
-            inputs.push(Input { name: "corpus".into(), files, sha256: plan.corpus().digest().to_owned() });
+            inputs.push(InputFiles { name: "corpus".into(), files, sha256: plan.corpus().digest().to_owned() });
         }
         let fingerprint = reranker.fingerprint()?;
         let name = reranker.model().map(|model| model.name);

@@ -51,13 +51,13 @@ mod work;
 mod workplace;
 
 pub use cleanup::Cleanup;
-pub use embed::{Embedded, embed_rows, fill_index};
+pub use embed::{EncodedRows, embed_rows, fill_index};
 pub use ids::{IdList, RankedIds, RunOfIds, Searched, Unknown, rank_ids, search_index};
 pub use merge::merge;
 pub use observer::{Notice, Observer};
 pub use options::{JobInput, JobOptions};
 pub use plan::missing_message;
-pub use rows::{CHUNK_ROWS, FirstStage, RankedRows, RowsOptions, rank_rows};
+pub use rows::{CHUNK_ROWS, FirstStageUse, RankedRows, RowsOptions, rank_rows};
 pub use shard::Shard;
 pub use totals::Totals;
 
@@ -66,9 +66,9 @@ use crate::answer::AnswerWriter;
 use crate::call::Call;
 use crate::io::Row;
 use crate::reranker::Reranker;
-use block::Scoring;
-use source::Source;
-use work::Work;
+use block::BlockScoring;
+use source::JobSource;
+use work::JobWork;
 use workplace::Workplace;
 
 /// Number of documents that are read at a time if nothing is scored.
@@ -77,7 +77,7 @@ const READ_AT_ONCE: usize = 1024;
 /// A job whose inputs have been checked.
 pub struct Job {
     options: JobOptions,
-    source: Source,
+    source: JobSource,
     workplace: Workplace,
 }
 
@@ -99,7 +99,7 @@ impl Job {
     /// [`Error::MissingTexts`](crate::Error::MissingTexts); errors in an input.
     pub fn open(options: JobOptions, observer: &dyn Observer) -> Result<Self> {
         let workplace = Workplace::open(&options, observer)?;
-        let source = Source::open(&options, workplace.path(), observer)?;
+        let source = JobSource::open(&options, workplace.path(), observer)?;
         Ok(Self { options, source, workplace })
     }
 
@@ -140,7 +140,7 @@ impl Job {
         out: impl FnOnce(&JobOptions) -> Result<AnswerWriter>,
     ) -> Result<JobReport> {
         let Self { options, mut source, workplace } = self;
-        let mut work = Work::begin(&options, (observer, call), workplace, &source, reranker, out)?;
+        let mut work = JobWork::begin(&options, (observer, call), workplace, &source, reranker, out)?;
         work.score_all(&mut source)?;
         let totals = work.finish()?;
         source.tell_skipped(observer);
@@ -153,7 +153,7 @@ impl Job {
     /// As [`Job::run`].
     pub fn rehearse(mut self, reranker: &Reranker) -> Result<()> {
         while let Some(block) = self.source.next_block()? {
-            let mut scoring = Scoring::new(block, reranker);
+            let mut scoring = BlockScoring::new(block, reranker);
             while let Some(slice) = scoring.next_slice(reranker, &Call::new())? {
                 scoring.push(slice)?;
             }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::observer::Observer;
 use super::shard::Shard;
-use crate::answer::{AnswerWriter, Format, Renderer, Shape};
+use crate::answer::{AnswerShape, AnswerWriter, Format, Renderer};
 use crate::io::{BadRows, ReadOptions};
 use crate::{Error, Result};
 
@@ -38,7 +38,7 @@ pub struct JobOptions {
     /// The output format.
     pub format: Format,
     /// The parts of answers that are written.
-    pub shape: Shape,
+    pub shape: AnswerShape,
     /// The renderer, if [`JobOptions::format`] is a table.
     pub table: Option<Renderer>,
     /// Number of candidates of each list to rerank, best first by the first stage; `None`: all.
@@ -67,7 +67,7 @@ impl JobOptions {
             reading: ReadOptions::default(),
             output: None,
             format: Format::Trec,
-            shape: Shape { with_text: true, with_query: true, with_model_score: false },
+            shape: AnswerShape { with_text: true, with_query: true, with_model_score: false },
             table: None,
             depth: None,
             top_k: None,

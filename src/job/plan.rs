@@ -11,14 +11,14 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::block::{Block, Documents, List, MAX_LISTS, MAX_PAIRS};
+use super::block::{Block, Documents, JobList, MAX_LISTS, MAX_PAIRS};
 use super::observer::{Notice, Observer};
 use super::options::JobOptions;
 use crate::answer::{Format, check_trec_ids};
 use crate::io::{Corpus, Query, QueryResults, RunFile, expand_paths, read_delimited_queries};
 use crate::{Error, Result};
 
-pub struct Plan {
+pub struct JobPlan {
     queries: Vec<Query>,
     corpus: Arc<Corpus>,
     name: String,
@@ -32,7 +32,7 @@ pub struct Plan {
     max_pairs: usize,
 }
 
-impl Plan {
+impl JobPlan {
     /// Reads a run and the inputs that it refers to. A query or document that is missing is an
     /// error, unless bad rows are skipped.
     pub fn make(
@@ -131,7 +131,7 @@ impl Plan {
         positions.dedup();
         // `positions` was collected from the lists, so it has every document.
         let place = |position: u64| positions.partition_point(|&other| other < position);
-        let lists = stored.iter().map(|list| List {
+        let lists = stored.iter().map(|list| JobList {
             query: self.queries[list.query as usize].clone(),
             documents: list.documents.iter().map(|&(position, _)| place(position)).collect(),
             first_stage: list.documents.iter().map(|&(_, score)| Some(score)).collect(),

@@ -29,7 +29,7 @@ pub const CHUNK_ROWS: usize = 4096;
 
 /// The use of first-stage scores.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum FirstStage {
+pub enum FirstStageUse {
     /// They are ignored: a first-stage score belongs to one query, but there are many.
     Ignored,
     /// They are used if candidates have them and the reranker blends.
@@ -51,7 +51,7 @@ pub struct RowsOptions {
     /// If true, each result has an explanation of its score.
     pub explain: bool,
     /// The use of first-stage scores.
-    pub first_stage: FirstStage,
+    pub first_stage: FirstStageUse,
     /// The output format. Ids that it does not allow are refused before scoring.
     pub format: Option<Format>,
 }
@@ -59,14 +59,14 @@ pub struct RowsOptions {
 /// The ranked candidates of an input, for each query.
 #[derive(Debug)]
 pub struct RankedRows<'a> {
-    lists: Vec<RankedList<'a>>,
+    lists: Vec<RankedRowList<'a>>,
     rows: HashMap<usize, Row>,
     blend: Option<Blend>,
     totals: Totals,
 }
 
 #[derive(Debug)]
-struct RankedList<'a> {
+struct RankedRowList<'a> {
     query: &'a Query,
     reading: QueryReading,
     feedback: Option<f32>,
@@ -88,11 +88,11 @@ pub fn rank_rows<'a>(
     observer: &dyn Observer,
     call: &Call<'_>,
 ) -> Result<RankedRows<'a>> {
-    let mixes = options.first_stage != FirstStage::Ignored && reranker.blend() != Blend::None;
+    let mixes = options.first_stage != FirstStageUse::Ignored && reranker.blend() != Blend::None;
     if mixes {
         rows.need_scores();
     }
-    let mut collected = Collected::new(queries, options, reranker);
+    let mut collected = CollectedRows::new(queries, options, reranker);
     let chunk_rows = if reranker.needs_whole_lists() { usize::MAX } else { CHUNK_ROWS };
     observer.expect(queries.len(), false);
     loop {
@@ -125,7 +125,7 @@ impl RankedRows<'_> {
     /// Returns the answers in the queries' order. `service`: counts of services' calls, as further
     /// fields of `usage`.
     pub fn answers<'a>(&'a self, model: &'a ModelRun, service: Option<&Map<String, Value>>) -> Vec<RankedQuery<'a>> {
-        let answer = |list: &'a RankedList<'_>| RankedQuery {
+        let answer = |list: &'a RankedRowList<'_>| RankedQuery {
             query: list.query,
             model,
             index: None,
@@ -225,7 +225,7 @@ impl Mixing {
     }
 }
 
-struct Collected<'a> {
+struct CollectedRows<'a> {
     queries: Vec<PerQuery<'a>>,
     feedback: Feedback,
     ignore_identical_ids: bool,
@@ -235,7 +235,7 @@ struct Collected<'a> {
     totals: Totals,
 }
 
-impl<'a> Collected<'a> {
+impl<'a> CollectedRows<'a> {
     fn new(queries: &'a [Query], options: &RowsOptions, reranker: &Reranker) -> Self {
         let feedback = reranker.feedback();
         let top_k = needed(options.top_k.unwrap_or(usize::MAX), feedback.weight(false));
@@ -253,11 +253,11 @@ impl<'a> Collected<'a> {
     }
 
     /// Decides by the first rows whether there are first-stage scores. Later rows must agree.
-    fn decide_mixing(&mut self, chunk: &[Row], file: &str, first_stage: FirstStage) -> Result<()> {
+    fn decide_mixing(&mut self, chunk: &[Row], file: &str, first_stage: FirstStageUse) -> Result<()> {
         let scored = chunk.iter().find(|row| row.first_stage_score.is_some());
         match (self.totals.documents, scored) {
             (0, Some(_)) => self.mixing = Some(Mixing::default()),
-            (0, None) if first_stage == FirstStage::Needed => {
+            (0, None) if first_stage == FirstStageUse::Needed => {
                 let message = "`blend=` needs the first stage's scores, and no candidate has a field 'score'; name the field with `score_field=`";
                 return Err(Error::BadInput { file: file.to_owned(), message: message.to_owned() });
             }
@@ -383,7 +383,7 @@ impl<'a> Collected<'a> {
                 results.push((hit, Scored { vector: None, ..pair }, explanation.flatten()));
             }
             totals.results += results.len();
-            lists.push(RankedList { query, reading, feedback: weight, results });
+            lists.push(RankedRowList { query, reading, feedback: weight, results });
         }
         Ok(RankedRows { lists, rows, blend: mixed.is_some().then(|| reranker.blend()), totals })
     }

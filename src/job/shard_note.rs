@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::manifest::Manifest;
+use super::manifest::JobManifest;
 use super::shard::Shard;
 use crate::answer::Format;
 use crate::io::{file_sha256, write_whole};
@@ -20,7 +20,7 @@ pub struct ShardNote {
     /// SHA-256 of the output, in hex.
     pub sha256: String,
     /// The manifest, which all shards share.
-    pub job: Manifest,
+    pub job: JobManifest,
 }
 
 impl ShardNote {
@@ -32,7 +32,7 @@ impl ShardNote {
     }
 
     /// Writes the note about the file at `output`.
-    pub fn write(output: &Path, shard: Shard, format: Format, job: Manifest) -> Result<()> {
+    pub fn write(output: &Path, shard: Shard, format: Format, job: JobManifest) -> Result<()> {
         let (bytes, sha256) = size_and_sha256(output)?;
         let note = Self { shard, format, bytes, sha256, job };
         let path = Self::path(output);

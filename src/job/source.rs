@@ -2,26 +2,26 @@
 
 use std::path::Path;
 
-use super::block::{Block, Documents, List, MAX_LISTS, SLICE_DOCUMENTS};
+use super::block::{Block, Documents, JobList, MAX_LISTS, SLICE_DOCUMENTS};
 use super::observer::{Notice, Observer};
 use super::options::{JobInput, JobOptions};
-use super::plan::Plan;
+use super::plan::JobPlan;
 use crate::Result;
 use crate::answer::{Format, check_trec_id, check_trec_query};
 use crate::io::{BadRows, CHUNK_BYTES, CandidateRow, CandidateRows, InputFormat, ReadOptions, Row, Rows};
 
-pub enum Source {
-    Run(Box<Plan>),
+pub enum JobSource {
+    Run(Box<JobPlan>),
     Lists(Box<Lists>),
 }
 
-impl Source {
+impl JobSource {
     /// Reads enough of the inputs to check them. `folder`: for temporary files.
     pub fn open(options: &JobOptions, folder: &Path, observer: &dyn Observer) -> Result<Self> {
         match &options.input {
             JobInput::Lists(lists) => Ok(Self::Lists(Box::new(Lists::open(lists, options)?))),
             JobInput::Run { queries, run, corpus } => {
-                Ok(Self::Run(Box::new(Plan::make((queries, run, corpus), options, folder, observer)?)))
+                Ok(Self::Run(Box::new(JobPlan::make((queries, run, corpus), options, folder, observer)?)))
             }
         }
     }
@@ -160,7 +160,7 @@ impl Lists {
         let (mut lists, mut documents) = (Vec::new(), Vec::new());
         for row in rows {
             let candidates = in_first_stage_order(row.candidates, self.depth);
-            lists.push(List {
+            lists.push(JobList {
                 query: row.query,
                 documents: (documents.len()..).take(candidates.len()).collect(),
                 first_stage: candidates.iter().map(|candidate| candidate.first_stage_score).collect(),

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::block::{List, ListScores};
+use super::block::{JobList, ListScores};
 use crate::Result;
 use crate::answer::{RankedQuery, Readings};
 use crate::scorer::Scored;
@@ -47,7 +47,7 @@ pub struct Totals {
 }
 
 impl Totals {
-    pub(super) fn add_list(&mut self, list: &List, scores: &ListScores, results: usize, is_mixed: bool) {
+    pub(super) fn add_list(&mut self, list: &JobList, scores: &ListScores, results: usize, is_mixed: bool) {
         self.lists += 1;
         self.readings.add(&list.query.id, scores.reading);
         self.results += results;

@@ -1,12 +1,12 @@
 //! The scoring and answering of lists.
 
-use super::block::{List, ListScores, Scoring, max_pairs};
+use super::block::{BlockScoring, JobList, ListScores, max_pairs};
 use super::checkpoint::Checkpoint;
-use super::manifest::Manifest;
+use super::manifest::JobManifest;
 use super::observer::{Notice, Observer};
 use super::options::JobOptions;
 use super::shard_note::ShardNote;
-use super::source::Source;
+use super::source::JobSource;
 use super::totals::Totals;
 use super::workplace::Workplace;
 use crate::answer::{AnswerWriter, Format, ModelRun, Ranked, RankedQuery, WorkDone};
@@ -17,31 +17,31 @@ use crate::reranker::Reranker;
 use crate::scorer::{OrderedList, Scored, list};
 use crate::{Error, Result};
 
-pub(super) struct Work<'a> {
+pub(super) struct JobWork<'a> {
     options: &'a JobOptions,
     observer: &'a dyn Observer,
     call: &'a Call<'a>,
     reranker: &'a Reranker,
     model: ModelRun,
-    kept: Option<(Checkpoint, Manifest)>,
+    kept: Option<(Checkpoint, JobManifest)>,
     /// The temporary folder, removed at the end.
     _temporary: Option<tempfile::TempDir>,
     answers: AnswerWriter,
     totals: Totals,
 }
 
-impl<'a> Work<'a> {
+impl<'a> JobWork<'a> {
     pub fn begin(
         options: &'a JobOptions,
         (observer, call): (&'a dyn Observer, &'a Call<'a>),
         workplace: Workplace,
-        source: &Source,
+        source: &JobSource,
         reranker: &'a Reranker,
         out: impl FnOnce(&JobOptions) -> Result<AnswerWriter>,
     ) -> Result<Self> {
         let (kept, temporary) = match workplace {
             Workplace::Job(folder) => {
-                let manifest = Manifest::of(options, source, reranker)?;
+                let manifest = JobManifest::of(options, source, reranker)?;
                 (Some((Checkpoint::begin(folder, &manifest, options.format)?, manifest)), None)
             }
             Workplace::Temporary(folder) => (None, Some(folder)),
@@ -66,7 +66,7 @@ impl<'a> Work<'a> {
         Ok(Self { options, observer, call, reranker, model, kept, _temporary: temporary, answers, totals })
     }
 
-    pub fn score_all(&mut self, source: &mut Source) -> Result<()> {
+    pub fn score_all(&mut self, source: &mut JobSource) -> Result<()> {
         self.observer.expect_lists(source.num_lists());
         let done = self.kept.as_ref().map_or(0, |(kept, _)| kept.progress().blocks);
         if self.reranker.blend() != Blend::None {
@@ -76,20 +76,20 @@ impl<'a> Work<'a> {
         for _ in 0..done {
             source.next_block()?;
         }
-        if let Source::Run(plan) = source {
+        if let JobSource::Run(plan) = source {
             self.observer.expect(plan.count_documents()?, true);
         }
         while let Some(block) = source.next_block()? {
             self.call.check()?;
-            if matches!(source, Source::Lists(_)) {
+            if matches!(source, JobSource::Lists(_)) {
                 self.observer.expect(block.documents.len(), false);
             }
-            self.score_block(Scoring::new(block, self.reranker))?;
+            self.score_block(BlockScoring::new(block, self.reranker))?;
         }
         Ok(())
     }
 
-    fn score_block(&mut self, mut scoring: Scoring) -> Result<()> {
+    fn score_block(&mut self, mut scoring: BlockScoring) -> Result<()> {
         if let Some((kept, _)) = &mut self.kept {
             kept.take_slices().into_iter().try_for_each(|slice| scoring.push(slice))?;
             self.observer.skip(scoring.num_done());
@@ -113,7 +113,7 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    fn write(&mut self, scoring: &Scoring, list: &List, scores: &ListScores) -> Result<()> {
+    fn write(&mut self, scoring: &BlockScoring, list: &JobList, scores: &ListScores) -> Result<()> {
         let documents = &scoring.block.documents;
         let OrderedList { hits, is_blended, feedback } = self.order(list, scores).map_err(|error| match error {
             Error::NotANumber { index } => match documents.row(list.documents[index]) {
@@ -163,7 +163,7 @@ impl<'a> Work<'a> {
         self.answers.write(&answer)
     }
 
-    fn order(&self, list: &List, scores: &ListScores) -> Result<OrderedList> {
+    fn order(&self, list: &JobList, scores: &ListScores) -> Result<OrderedList> {
         let blend = self.reranker.blend();
         let is_asked = self.options.needs_first_stage && blend != Blend::None;
         if is_asked && !list.documents.is_empty() && list.first_stage.iter().all(Option::is_none) {
@@ -192,6 +192,6 @@ impl<'a> Work<'a> {
     }
 }
 
-fn at_pair(error: Error, list: &List, row: &Row) -> Error {
+fn at_pair(error: Error, list: &JobList, row: &Row) -> Error {
     Error::at(error, format!("query '{}', id '{}', line {}", list.query.id, row.id, row.line))
 }

@@ -10,7 +10,7 @@
 use super::activation::{Activation, activated};
 use super::gemm::extent;
 use super::gemm::products::Code;
-use super::norms::{Norm, RmsNorm};
+use super::norms::{NormOperands, RmsNorm};
 use super::simd::{self, ROW_PAD, Simd, check_padded};
 use std::marker::PhantomData;
 
@@ -303,7 +303,7 @@ pub(super) unsafe fn transpose<S: Simd>(job: &Transposition) {
 pub struct Elementwise {
     pub(super) activate: unsafe fn(Activation, *mut f32, usize),
     pub(super) multiply: unsafe fn(*const f32, *const f32, usize, *mut f32),
-    pub(super) layer_norm: unsafe fn(*mut f32, &Norm),
+    pub(super) layer_norm: unsafe fn(*mut f32, &NormOperands),
     pub(super) rms_norm: unsafe fn(*mut f32, &RmsNorm),
     pub(super) exp_rows: unsafe fn(&Exponentials<f32>, usize),
     pub(super) to_bf16: unsafe fn(*const f32, usize, *mut u16),
@@ -340,7 +340,7 @@ impl Elementwise {
     /// # Panics
     /// If the lengths are not padded or do not fit.
     pub fn layer_norm(&self, rows: &mut [f32], gamma: &[f32], beta: &[f32], len: usize, eps: f32) {
-        let norm = Norm::new(gamma, beta, len, eps);
+        let norm = NormOperands::new(gamma, beta, len, eps);
         assert!(rows.len().is_multiple_of(norm.padded), "rows of {}", norm.padded);
         for row in rows.chunks_exact_mut(norm.padded) {
             // SAFETY: every slice is good for `padded` elements, and the kernel is one that this

@@ -444,24 +444,24 @@ fn columns_in_parts_have_the_codes_of_rows_that_hold_the_parts() {
                 })
                 .collect();
             let width = k + copies.len();
-            let quantized = |rows: &[f32], k: usize, parts: Parts<'_>| {
+            let quantized = |rows: &[f32], k: usize, parts: ColumnParts<'_>| {
                 let mut codes = vec![0; 3 * width * gemm.code_bytes()];
                 let (mut scales, mut zeros) = ([0.0; 3], [0; 3]);
                 gemm.quantize_parts(left(rows, k, 3), k, parts, &mut codes, &mut scales, &mut zeros);
                 (codes, scales, zeros)
             };
-            let found = quantized(&rows, k, Parts { factors: &factors, copies: &copies });
-            assert_eq!(found, quantized(&spelled, width, Parts::default()), "{}, {k}", kernels.isa());
+            let found = quantized(&rows, k, ColumnParts { factors: &factors, copies: &copies });
+            assert_eq!(found, quantized(&spelled, width, ColumnParts::default()), "{}, {k}", kernels.isa());
         }
-        let refused = |parts: Parts<'_>| {
+        let refused = |parts: ColumnParts<'_>| {
             let (mut codes, mut scales, mut zeros) = (vec![0; 96], [0.0], [0]);
             is_refused(|| gemm.quantize_parts(left(&[1.0; 16], 16, 1), 16, parts, &mut codes, &mut scales, &mut zeros))
         };
         let ones = [1.0; 16];
-        assert!(!refused(Parts { factors: &ones, copies: &[15; 16] }));
-        assert!(refused(Parts { factors: &ones, copies: &[16; 16] }), "a column that is not there");
-        assert!(refused(Parts { factors: &ones, copies: &[1; 8] }), "copies that are not padded");
-        assert!(refused(Parts { factors: &ones[1..], copies: &[] }), "fewer factors than columns");
+        assert!(!refused(ColumnParts { factors: &ones, copies: &[15; 16] }));
+        assert!(refused(ColumnParts { factors: &ones, copies: &[16; 16] }), "a column that is not there");
+        assert!(refused(ColumnParts { factors: &ones, copies: &[1; 8] }), "copies that are not padded");
+        assert!(refused(ColumnParts { factors: &ones[1..], copies: &[] }), "fewer factors than columns");
     }
 }
 

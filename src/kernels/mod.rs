@@ -55,7 +55,7 @@ pub use bf16_rows::Bf16Rows;
 pub use dot::{Dot, MAX_I8_LEN};
 pub use elementwise::Elementwise;
 pub use gemm::{
-    Gemm, GemmI8, Left, Output, OutputRows, PackedI8, Parts, QuantizedRows, Right, Shape, SharedRows, Split,
+    ColumnParts, Gemm, GemmI8, Left, Output, OutputRows, PackedI8, QuantizedRows, Right, Shape, SharedRows, Split,
 };
 pub(crate) use gemm::{largest_size, nearest};
 pub use isa::Isa;
@@ -63,6 +63,6 @@ pub(crate) use scalar::cosine_wide;
 pub use simd::{ROW_PAD, padded_len};
 pub use table::Kernels;
 pub use tiles::{
-    Attention, AttentionBuffers, Bf16Output, Codes, NormOf, PackedBf16, TILE_BLOCK, TileOutput, TileSource, Tiles,
+    AttentionBuffers, Bf16Output, Codes, NormOf, PackedBf16, TILE_BLOCK, TileAttention, TileOutput, TileSource, Tiles,
     code_lines_len, lines_len, panel_rows, tiles_len,
 };

@@ -3,7 +3,7 @@
 use super::simd::{Simd, check_padded};
 
 /// The operands of [`layer_norm`] beside the row.
-pub(super) struct Norm {
+pub(super) struct NormOperands {
     pub(super) gamma: *const f32,
     pub(super) beta: *const f32,
     /// Number of elements that count; the rest of `padded` are zeros and stay so.
@@ -12,7 +12,7 @@ pub(super) struct Norm {
     pub(super) eps: f32,
 }
 
-impl Norm {
+impl NormOperands {
     /// # Panics
     /// If the lengths are not padded or do not fit.
     pub(super) fn new(gamma: &[f32], beta: &[f32], len: usize, eps: f32) -> Self {
@@ -30,7 +30,7 @@ impl Norm {
 /// The instruction set is available; `x`, `gamma` and `beta` are good for `padded` elements, and
 /// those beyond `len` are zero.
 #[inline(always)]
-pub(super) unsafe fn layer_norm<S: Simd>(x: *mut f32, norm: &Norm) {
+pub(super) unsafe fn layer_norm<S: Simd>(x: *mut f32, norm: &NormOperands) {
     // SAFETY: the caller's promise.
     unsafe {
         let moments = Moments::<S>::of(x, norm);
@@ -52,7 +52,7 @@ impl<S: Simd> Moments<S> {
     /// # Safety
     /// As [`layer_norm`].
     #[inline(always)]
-    pub(super) unsafe fn of(x: *const f32, norm: &Norm) -> Self {
+    pub(super) unsafe fn of(x: *const f32, norm: &NormOperands) -> Self {
         // SAFETY: the caller's promise.
         unsafe {
             let count = norm.len as f32;
@@ -99,7 +99,7 @@ impl<S: Simd> Moments<S> {
     /// # Safety
     /// As [`layer_norm`]; `i` is a multiple of `LANES` below `padded`.
     #[inline(always)]
-    pub(super) unsafe fn normalized(&self, x: *const f32, norm: &Norm, i: usize) -> S::F {
+    pub(super) unsafe fn normalized(&self, x: *const f32, norm: &NormOperands, i: usize) -> S::F {
         // SAFETY: the caller's promise.
         unsafe {
             let d = S::mul(S::sub(S::load(x.add(i)), self.center), self.scale);

@@ -4,8 +4,8 @@ use super::activation::Activation;
 use super::bf16_rows::{self, Bf16Rows};
 use super::elementwise::{self, Elementwise, Exponentials, ToCodes, Transposition};
 use super::gemm::products::{self, Code};
-use super::gemm::{self, Gemm, GemmI8, Job, Product};
-use super::norms::{self, Norm, RmsNorm};
+use super::gemm::{self, Gemm, GemmI8, Product, ProductJob};
+use super::norms::{self, NormOperands, RmsNorm};
 use super::simd::Simd;
 #[cfg(target_arch = "aarch64")]
 use super::simd::neon::Neon;
@@ -81,12 +81,12 @@ impl Kernels {
 macro_rules! gemm {
     ($($feature:literal,)? $product:ty, $rows:literal x $vectors:literal) => {{
         $(#[target_feature(enable = $feature)])?
-        unsafe fn run(job: &Job) {
+        unsafe fn run(job: &ProductJob) {
             // SAFETY: the caller's promise.
-            unsafe { gemm::run::<$product, gemm::Store, $rows, $vectors>(job) }
+            unsafe { gemm::run::<$product, gemm::StoreProduct, $rows, $vectors>(job) }
         }
         $(#[target_feature(enable = $feature)])?
-        unsafe fn run_column_max(job: &Job) {
+        unsafe fn run_column_max(job: &ProductJob) {
             // SAFETY: the caller's promise.
             unsafe { gemm::run::<$product, gemm::ColumnMax, $rows, $vectors>(job) }
         }
@@ -104,9 +104,9 @@ macro_rules! gemm {
 macro_rules! gemm_i8 {
     ($($feature:literal,)? $product:ty, $code:ty, $rows:literal x $vectors:literal) => {{
         $(#[target_feature(enable = $feature)])?
-        unsafe fn run(job: &Job) {
+        unsafe fn run(job: &ProductJob) {
             // SAFETY: the caller's promise.
-            unsafe { gemm::run::<$product, gemm::Store, $rows, $vectors>(job) }
+            unsafe { gemm::run::<$product, gemm::StoreProduct, $rows, $vectors>(job) }
         }
         $(#[target_feature(enable = $feature)])?
         unsafe fn quantize(row: &ToCodes) -> (f32, i32) {
@@ -139,7 +139,7 @@ macro_rules! elementwise {
             unsafe { elementwise::multiply::<$simd>(a, b, len, out) }
         }
         $(#[target_feature(enable = $feature)])?
-        unsafe fn layer_norm(x: *mut f32, norm: &Norm) {
+        unsafe fn layer_norm(x: *mut f32, norm: &NormOperands) {
             // SAFETY: the caller's promise.
             unsafe { norms::layer_norm::<$simd>(x, norm) }
         }
@@ -197,7 +197,7 @@ fn table(isa: Isa) -> Kernels {
         #[cfg(target_arch = "x86_64")]
         Isa::Avx512Bf16 => Kernels {
             isa,
-            gemm_bf16: gemm!("avx512f,avx512bw,avx512vl,avx512bf16", products::Bf16Native, 12 x 2),
+            gemm_bf16: gemm!("avx512f,avx512bw,avx512vl,avx512bf16", products::Bf16Paired, 12 x 2),
             bf16_rows: Some(bf16_rows!("avx512f,avx512bw,avx512vl,avx512bf16", bf16_rows::ByInstruction)),
             ..table(Isa::Avx512Vnni).with_dots(isa)
         },

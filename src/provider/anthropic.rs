@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::chat::{Answer, Chats, Parameter, Question, Unusable, text};
+use super::chat::{ChatAnswer, Chats, Parameter, Question, Unusable, text};
 use super::kind::ServiceKind;
 use super::wire::{ErrorWords, Facts, Wire};
 use crate::call::ServiceTokens;
@@ -92,14 +92,14 @@ impl Chats for Anthropic {
         body
     }
 
-    fn read(&self, body: &Value) -> Result<Answer, Unusable> {
+    fn read(&self, body: &Value) -> Result<ChatAnswer, Unusable> {
         match body["stop_reason"].as_str() {
             Some("refusal") => return Err(Unusable::refusal("the model refused to answer")),
             Some("max_tokens" | "model_context_window_exceeded") => return Err(Unusable::cut()),
             _ => {}
         }
         let text = text(&body["content"]).ok_or_else(|| Unusable::because("the reply has no answer in it"))?;
-        Ok(Answer { text, tokens: Vec::new() })
+        Ok(ChatAnswer { text, tokens: Vec::new() })
     }
 
     fn example(&self, answer: &str) -> Value {
@@ -136,12 +136,12 @@ impl Chats for Anthropic {
 
 #[cfg(test)]
 mod tests {
-    use super::super::chat::{Form, Prompt};
+    use super::super::chat::{AnswerForm, ChatPrompt};
     use super::*;
 
     fn question(model: &str) -> Value {
-        let prompt = Prompt { system: "Grade.".into(), user: "Which?".into() };
-        let form = Form { name: "grade", schema: json!({ "type": "object" }) };
+        let prompt = ChatPrompt { system: "Grade.".into(), user: "Which?".into() };
+        let form = AnswerForm { name: "grade", schema: json!({ "type": "object" }) };
         let question = Question { prompt: &prompt, form: &form, max_output_tokens: 64, wants_logprobs: true };
         let refused = Anthropic.refused(model);
         Anthropic.body(model, &question, &|parameter| !refused.contains(&parameter))

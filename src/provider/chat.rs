@@ -19,10 +19,10 @@ pub(crate) trait Chats: Send + Sync {
     fn body(&self, model: &str, question: &Question<'_>, takes: &dyn Fn(Parameter) -> bool) -> Value;
 
     /// Reads the answer from a reply's body. An answer of white space is accepted here.
-    fn read(&self, body: &Value) -> Result<Answer, Unusable>;
+    fn read(&self, body: &Value) -> Result<ChatAnswer, Unusable>;
 
     /// Reads the answer from a reply's body. An empty answer is unusable.
-    fn answer(&self, body: &Value) -> Result<Answer, Unusable> {
+    fn answer(&self, body: &Value) -> Result<ChatAnswer, Unusable> {
         let answer = self.read(body)?;
         if answer.text.trim().is_empty() { Err(Unusable::because("the answer is empty")) } else { Ok(answer) }
     }
@@ -71,7 +71,7 @@ impl Parameter {
 
 /// The instructions and the question for a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Prompt {
+pub(crate) struct ChatPrompt {
     /// The instructions; may be empty.
     pub system: String,
     pub user: String,
@@ -79,7 +79,7 @@ pub(crate) struct Prompt {
 
 /// A token of an answer, in the form of OpenAI's `logprobs.content`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-pub(crate) struct Token {
+pub(crate) struct AnswerToken {
     #[serde(flatten)]
     pub chosen: Alternative,
     #[serde(default)]
@@ -97,7 +97,7 @@ pub(crate) struct Alternative {
 }
 
 /// The required form of an answer.
-pub(crate) struct Form {
+pub(crate) struct AnswerForm {
     /// The name of the schema.
     pub name: &'static str,
     /// Its JSON schema.
@@ -106,8 +106,8 @@ pub(crate) struct Form {
 
 /// A question to a model.
 pub(crate) struct Question<'a> {
-    pub prompt: &'a Prompt,
-    pub form: &'a Form,
+    pub prompt: &'a ChatPrompt,
+    pub form: &'a AnswerForm,
     pub max_output_tokens: u64,
     /// True if the probabilities of the tokens are used.
     pub wants_logprobs: bool,
@@ -115,10 +115,10 @@ pub(crate) struct Question<'a> {
 
 /// The answer of a model.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Answer {
+pub(crate) struct ChatAnswer {
     pub text: String,
     /// Its tokens with their probabilities; empty if the service does not report them.
-    pub tokens: Vec<Token>,
+    pub tokens: Vec<AnswerToken>,
 }
 
 /// The reason why a reply holds no answer.

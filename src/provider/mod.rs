@@ -26,7 +26,9 @@ pub use answer::TokenCount;
 pub(crate) use answer::Wrong;
 pub use anthropic::ANTHROPIC_VERSION;
 pub use azure::AZURE_API_VERSION;
-pub(crate) use chat::{Alternative, Answer, Chats, Form, Parameter, Prompt, Question, Token, Unusable, excerpt};
+pub(crate) use chat::{
+    Alternative, AnswerForm, AnswerToken, ChatAnswer, ChatPrompt, Chats, Parameter, Question, Unusable, excerpt,
+};
 pub use kind::ServiceKind;
 pub use known::Provider;
 pub(crate) use known::any_error_words;

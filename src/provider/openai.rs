@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::answer::{AnswerSize, Wrong};
-use super::chat::{Answer, Chats, Parameter, Question, TOKEN_BYTES, Unusable, excerpt, text};
+use super::chat::{ChatAnswer, Chats, Parameter, Question, TOKEN_BYTES, Unusable, excerpt, text};
 use super::kind::ServiceKind;
 use super::vectors;
 use super::wire::{Embeds, ErrorWords, Facts, Wire};
@@ -161,7 +161,7 @@ impl Chats for OpenAi {
         body
     }
 
-    fn read(&self, body: &Value) -> Result<Answer, Unusable> {
+    fn read(&self, body: &Value) -> Result<ChatAnswer, Unusable> {
         let choice = &body["choices"][0];
         if let Some(refusal) = choice["message"]["refusal"].as_str().filter(|refusal| !refusal.is_empty()) {
             return Err(Unusable::refusal(format!("the model refuses: '{}'", excerpt(refusal))));
@@ -178,7 +178,7 @@ impl Chats for OpenAi {
             text(&choice["message"]["content"]).ok_or_else(|| Unusable::because("the reply has no answer in it"))?;
         // Compatible servers have these in other shapes, or not at all; the grade itself is there.
         let tokens = serde_json::from_value(choice["logprobs"]["content"].clone()).unwrap_or_default();
-        Ok(Answer { text, tokens })
+        Ok(ChatAnswer { text, tokens })
     }
 
     fn example(&self, answer: &str) -> Value {
@@ -221,12 +221,12 @@ fn is_reasoning(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::chat::{Form, Prompt};
+    use super::super::chat::{AnswerForm, ChatPrompt};
     use super::*;
 
     fn question(model: &str) -> Value {
-        let prompt = Prompt { system: "Grade.".into(), user: "Which?".into() };
-        let form = Form { name: "grade", schema: json!({ "type": "object" }) };
+        let prompt = ChatPrompt { system: "Grade.".into(), user: "Which?".into() };
+        let form = AnswerForm { name: "grade", schema: json!({ "type": "object" }) };
         let question = Question { prompt: &prompt, form: &form, max_output_tokens: 64, wants_logprobs: true };
         let refused = OpenAi.refused(model);
         Chats::body(&OpenAi, model, &question, &|parameter| !refused.contains(&parameter))

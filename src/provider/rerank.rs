@@ -1,5 +1,5 @@
 //! Services that rerank: Cohere, Jina, Voyage, text-embeddings-inference, and the many servers with
-//! one of their formats. [`Family`] lists their differences.
+//! one of their formats. [`RerankFamily`] lists their differences.
 
 use serde_json::{Map, Value, json};
 
@@ -23,7 +23,7 @@ struct Searches {
 }
 
 /// The differences between the providers.
-pub(crate) struct Family {
+pub(crate) struct RerankFamily {
     facts: Facts,
     /// The field of a request with the documents.
     documents: &'static str,
@@ -48,7 +48,7 @@ const ANY: usize = usize::MAX;
 
 /// `POST /v2/rerank`. Takes at most 10,000 chunks at once and advises 1,000 documents. A search
 /// unit is 100 documents of at most 500 tokens, the query's included.
-pub(super) static COHERE: Family = Family {
+pub(super) static COHERE: RerankFamily = RerankFamily {
     facts: Facts {
         name: "cohere",
         title: "Cohere",
@@ -74,7 +74,7 @@ pub(super) static COHERE: Family = Family {
 
 /// `POST /v1/rerank`. Many servers of this format give logits, so no range is assumed. The limits
 /// are Voyage's, because Jina documents none.
-pub(super) static JINA: Family = Family {
+pub(super) static JINA: RerankFamily = RerankFamily {
     facts: Facts {
         name: "jina",
         title: "Jina",
@@ -99,7 +99,7 @@ pub(super) static JINA: Family = Family {
 };
 
 /// `POST /v1/rerank`, at most 1,000 documents.
-pub(super) static VOYAGE: Family = Family {
+pub(super) static VOYAGE: RerankFamily = RerankFamily {
     facts: Facts {
         name: "voyage",
         title: "Voyage",
@@ -125,7 +125,7 @@ pub(super) static VOYAGE: Family = Family {
 
 /// `POST /rerank`, by default at most 32 texts; `raw_scores` false means a sigmoid. The server has
 /// one model, which a request does not name.
-pub(super) static TEI: Family = Family {
+pub(super) static TEI: RerankFamily = RerankFamily {
     facts: Facts {
         name: "tei",
         title: "TEI",
@@ -163,7 +163,7 @@ const COMMON: Facts = Facts {
     errors: ErrorWords::NONE,
 };
 
-impl Family {
+impl RerankFamily {
     fn list<'a>(&self, body: &'a Value) -> Result<&'a [Value], Wrong> {
         let (list, expected) = match self.results {
             "" => (body.as_array(), "the answer is not a list".to_owned()),
@@ -208,7 +208,7 @@ fn index(result: &Value, count: usize) -> Result<usize, Wrong> {
     })
 }
 
-impl Wire for Family {
+impl Wire for RerankFamily {
     fn facts(&self) -> &Facts {
         &self.facts
     }
@@ -240,7 +240,7 @@ impl Wire for Family {
     }
 }
 
-impl Reranks for Family {
+impl Reranks for RerankFamily {
     fn path(&self) -> &'static str {
         "/rerank"
     }
@@ -315,11 +315,11 @@ impl Reranks for Family {
 mod tests {
     use super::*;
 
-    const ALL: [&Family; 4] = [&COHERE, &JINA, &VOYAGE, &TEI];
+    const ALL: [&RerankFamily; 4] = [&COHERE, &JINA, &VOYAGE, &TEI];
 
     #[test]
     fn requests_are_in_each_services_form() {
-        let of = |family: &Family| family.body("m", "q", &["a", "b"]);
+        let of = |family: &RerankFamily| family.body("m", "q", &["a", "b"]);
         assert_eq!(of(&COHERE), json!({ "model": "m", "query": "q", "documents": ["a", "b"] }));
         let jina = json!({ "model": "m", "query": "q", "documents": ["a", "b"], "return_documents": false });
         assert_eq!(of(&JINA), jina);

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::requests::Input;
+use super::requests::RequestText;
 use crate::Error;
 use crate::call::Call;
 use crate::encoder::ModelInfo;
@@ -37,7 +37,7 @@ pub(super) fn ask_and_read<T>(
 }
 
 /// Makes the error of an answer that cannot be read, with the text that it is about.
-pub(super) fn malformed(service: &dyn Service, wrong: Wrong, inputs: &[Input<'_>]) -> Error {
+pub(super) fn malformed(service: &dyn Service, wrong: Wrong, inputs: &[RequestText<'_>]) -> Error {
     let text = wrong.index.and_then(|index| inputs.get(index));
     let message = match text {
         Some(input) => {

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::asking::{ask_and_read, malformed};
 use super::options::RemoteOptions;
 use super::parallel;
-use super::requests::{Input, Limits, request};
+use super::requests::{ModelLimits, RequestText, request};
 use crate::call::{Call, Usage};
 use crate::encoder::{Embeddings, Encoder, ModelInfo, PartSink, Role};
 use crate::hex::hex;
@@ -28,7 +28,7 @@ pub struct RemoteEncoder {
     service: Arc<dyn Service>,
     wire: &'static dyn Embeds,
     options: RemoteOptions,
-    limits: Limits,
+    limits: ModelLimits,
     dim: usize,
     /// True while vectors are requested as base64, a quarter of the bytes. Set to false when the
     /// service refuses it.
@@ -59,7 +59,7 @@ impl RemoteEncoder {
     }
 
     /// Returns the vectors of the texts of one request.
-    fn ask(&self, inputs: &[Input<'_>], call: &Call<'_>) -> Result<Vec<Vec<f32>>> {
+    fn ask(&self, inputs: &[RequestText<'_>], call: &Call<'_>) -> Result<Vec<Vec<f32>>> {
         let texts: Vec<&str> = inputs.iter().map(|input| input.text.as_ref()).collect();
         let tokens = inputs.iter().map(|input| input.tokens).sum();
         let read = |body: &Value| self.wire.vectors(body, texts.len(), Some(self.dim));
@@ -83,7 +83,7 @@ impl RemoteEncoder {
     /// sent. Those under way are finished, because they are paid for.
     fn send_all(
         &self,
-        inputs: &[Input<'_>],
+        inputs: &[RequestText<'_>],
         batches: &[Range<usize>],
         call: &Call<'_>,
         sink: &PartSink<'_>,
@@ -92,13 +92,13 @@ impl RemoteEncoder {
         parallel::in_order(batches.len(), self.options.concurrency, send).map(drop)
     }
 
-    fn send_one(&self, inputs: &[Input<'_>], call: &Call<'_>, sink: &PartSink<'_>) -> Result<()> {
+    fn send_one(&self, inputs: &[RequestText<'_>], call: &Call<'_>, sink: &PartSink<'_>) -> Result<()> {
         let vectors = self.ask(inputs, call)?;
         let mut part = Embeddings::zeros(inputs.len(), self.dim);
         for (mut row, vector) in part.vectors.rows_mut().into_iter().zip(&vectors) {
             row.iter_mut().zip(vector).for_each(|(component, &value)| *component = value);
         }
-        let count = |input: &Input<'_>| u32::try_from(input.tokens).unwrap_or(u32::MAX);
+        let count = |input: &RequestText<'_>| u32::try_from(input.tokens).unwrap_or(u32::MAX);
         if self.limits.counter.is_exact() {
             part.tokens = inputs.iter().map(count).collect();
         }

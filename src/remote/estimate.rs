@@ -1,13 +1,13 @@
 //! Estimates the cost of embedding, without a service.
 
 use super::options::RemoteOptions;
-use super::requests::Limits;
+use super::requests::ModelLimits;
 use crate::service::{Price, Provider, ServiceTokens};
 
 /// The estimated cost of embedding texts. Needs no key and sends nothing. Texts that a cache has
 /// are counted too.
 pub struct Estimate {
-    limits: Limits,
+    limits: ModelLimits,
     /// The number of requests.
     pub requests: u64,
     /// The number of texts, without empty ones.

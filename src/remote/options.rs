@@ -1,6 +1,6 @@
 //! Options of a model that embeds.
 
-use super::requests::Limits;
+use super::requests::ModelLimits;
 use crate::provider::{MAX_INPUT_TOKENS, MAX_REQUEST_INPUTS, MAX_REQUEST_TOKENS};
 use crate::service::{Provider, TokenCounter};
 
@@ -40,10 +40,10 @@ impl Default for RemoteOptions {
 }
 
 impl RemoteOptions {
-    pub(super) fn limits(&self, provider: Provider, model: &str) -> Limits {
+    pub(super) fn limits(&self, provider: Provider, model: &str) -> ModelLimits {
         let counter = TokenCounter::for_model(provider, model);
         let max_tokens = self.max_tokens.or(counter.is_exact().then_some(MAX_INPUT_TOKENS));
         let (request_inputs, request_tokens) = (self.request_inputs.max(1), self.request_tokens.max(1));
-        Limits { counter, max_tokens, request_inputs, request_tokens }
+        ModelLimits { counter, max_tokens, request_inputs, request_tokens }
     }
 }

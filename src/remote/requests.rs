@@ -7,7 +7,7 @@ use crate::provider::Embeds;
 use crate::service::{Request, TokenCount, TokenCounter};
 
 /// A text as it is sent.
-pub(super) struct Input<'a> {
+pub(super) struct RequestText<'a> {
     /// The position among the caller's texts.
     pub position: usize,
     pub text: Cow<'a, str>,
@@ -18,7 +18,7 @@ pub(super) struct Input<'a> {
 
 /// The limits of a model's requests.
 #[derive(Clone)]
-pub(super) struct Limits {
+pub(super) struct ModelLimits {
     pub counter: TokenCounter,
     /// Maximum number of tokens of a text; the rest is cut.
     pub max_tokens: Option<usize>,
@@ -26,10 +26,10 @@ pub(super) struct Limits {
     pub request_tokens: usize,
 }
 
-impl Limits {
+impl ModelLimits {
     /// Returns the texts to send, each with `prompt` before it. Empty texts are left out, because
     /// no service accepts them.
-    pub fn inputs<'a>(&self, texts: &[&'a str], prompt: &str) -> Vec<Input<'a>> {
+    pub fn inputs<'a>(&self, texts: &[&'a str], prompt: &str) -> Vec<RequestText<'a>> {
         let input = |(position, &text): (usize, &&'a str)| {
             let whole = match prompt {
                 "" => Cow::Borrowed(text),
@@ -47,13 +47,13 @@ impl Limits {
                 Cow::Borrowed(text) => Cow::Borrowed(&text[..length]),
                 Cow::Owned(text) => Cow::Owned(text[..length].to_owned()),
             };
-            Input { position, text, tokens, truncated }
+            RequestText { position, text, tokens, truncated }
         };
         texts.iter().enumerate().filter(|(_, text)| !text.is_empty()).map(input).collect()
     }
 
     /// Groups neighbouring inputs into requests.
-    pub fn batches(&self, inputs: &[Input<'_>]) -> Vec<Range<usize>> {
+    pub fn batches(&self, inputs: &[RequestText<'_>]) -> Vec<Range<usize>> {
         let mut batches = Vec::new();
         let (mut start, mut tokens) = (0, 0);
         for (at, input) in inputs.iter().enumerate() {
@@ -90,7 +90,7 @@ mod tests {
     use crate::remote::RemoteOptions;
     use crate::service::Provider;
 
-    fn limits(options: &RemoteOptions) -> Limits {
+    fn limits(options: &RemoteOptions) -> ModelLimits {
         options.limits(Provider::OpenAi, "text-embedding-3-small")
     }
 

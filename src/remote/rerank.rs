@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::asking::{ask_and_read, fingerprint, malformed, model_info};
 use super::parallel;
-use super::requests::{Input, Limits};
+use super::requests::{ModelLimits, RequestText};
 use crate::call::{Call, Usage};
 use crate::encoder::ModelInfo;
 use crate::provider::Reranks;
@@ -63,11 +63,11 @@ pub struct RerankScorer {
     service: Arc<dyn Service>,
     wire: &'static dyn Reranks,
     options: RerankServiceOptions,
-    limits: Limits,
+    limits: ModelLimits,
 }
 
 /// The candidates of one list that go into one request.
-struct Piece {
+struct RequestPiece {
     list: usize,
     inputs: Range<usize>,
 }
@@ -81,7 +81,7 @@ impl RerankScorer {
     pub fn new(service: Arc<dyn Service>, options: RerankServiceOptions) -> Result<Self> {
         options.check()?;
         let wire = service.provider().reranks()?;
-        let limits = Limits {
+        let limits = ModelLimits {
             counter: TokenCounter::for_model(service.provider(), service.model()),
             max_tokens: options.max_tokens,
             request_inputs: options.request_documents.unwrap_or(usize::MAX).min(wire.max_documents()),
@@ -91,7 +91,7 @@ impl RerankScorer {
     }
 
     /// Returns a list's candidates as they are sent; `tokens` counts the pair.
-    fn inputs<'a>(&self, list: &CandidateList<'_>, query_tokens: usize, texts: &[&'a str]) -> Vec<Input<'a>> {
+    fn inputs<'a>(&self, list: &CandidateList<'_>, query_tokens: usize, texts: &[&'a str]) -> Vec<RequestText<'a>> {
         let candidates: Vec<&'a str> = list.candidates.iter().map(|&text| texts[text]).collect();
         let mut inputs = self.limits.inputs(&candidates, "");
         inputs.retain(|input| !is_blank(&input.text));
@@ -100,7 +100,7 @@ impl RerankScorer {
     }
 
     /// Returns the scores of one request's candidates.
-    fn ask(&self, query: &str, inputs: &[Input<'_>], call: &Call<'_>) -> Result<Vec<f32>> {
+    fn ask(&self, query: &str, inputs: &[RequestText<'_>], call: &Call<'_>) -> Result<Vec<f32>> {
         let documents: Vec<&str> = inputs.iter().map(|input| input.text.as_ref()).collect();
         let mut pairs = inputs.iter().map(|input| input.tokens);
         let at_most = TokenCount {
@@ -119,7 +119,7 @@ impl RerankScorer {
     }
 
     /// Returns a list before its scores are known. Candidates without text are marked.
-    fn unscored(&self, list: &CandidateList<'_>, inputs: &[Input<'_>]) -> ScoredList {
+    fn unscored(&self, list: &CandidateList<'_>, inputs: &[RequestText<'_>]) -> ScoredList {
         let without_text = Scored { why_not: Some(WhyNot::NoText), ..Scored::new(self.kind().lowest()) };
         let mut pairs = vec![without_text; list.candidates.len()];
         for input in inputs {
@@ -130,7 +130,7 @@ impl RerankScorer {
 }
 
 /// Returns the usage of one request's candidates. The service counts the tokens.
-fn usage_of(inputs: &[Input<'_>]) -> Usage {
+fn usage_of(inputs: &[RequestText<'_>]) -> Usage {
     let truncated = inputs.iter().filter(|input| input.truncated).count() as u64;
     Usage { texts: inputs.len() as u64, truncated, ..Usage::default() }
 }
@@ -162,19 +162,19 @@ impl Scorer for RerankScorer {
     fn score_lists(&self, lists: &[CandidateList<'_>], texts: &[&str], call: &Call<'_>) -> Result<Vec<ScoredList>> {
         call.check()?;
         let of_list = |list: &CandidateList<'_>| self.inputs(list, self.limits.counter.count(list.query), texts);
-        let inputs: Vec<Vec<Input<'_>>> = lists.iter().map(of_list).collect();
+        let inputs: Vec<Vec<RequestText<'_>>> = lists.iter().map(of_list).collect();
         let pieces = inputs.iter().enumerate().flat_map(|(list, inputs)| {
-            self.limits.batches(inputs).into_iter().map(move |inputs| Piece { list, inputs })
+            self.limits.batches(inputs).into_iter().map(move |inputs| RequestPiece { list, inputs })
         });
-        let pieces: Vec<Piece> = pieces.collect();
+        let pieces: Vec<RequestPiece> = pieces.collect();
         let ask = |at: usize| {
-            let Piece { list, inputs: range } = &pieces[at];
+            let RequestPiece { list, inputs: range } = &pieces[at];
             self.ask(lists[*list].query, &inputs[*list][range.clone()], call)
         };
         let answers = parallel::in_order(pieces.len(), self.options.concurrency, ask)?;
         let unscored = lists.iter().zip(&inputs).map(|(list, inputs)| self.unscored(list, inputs));
         let mut scores: Vec<ScoredList> = unscored.collect();
-        for (Piece { list, inputs: range }, answer) in pieces.into_iter().zip(answers) {
+        for (RequestPiece { list, inputs: range }, answer) in pieces.into_iter().zip(answers) {
             for (input, score) in inputs[list][range].iter().zip(answer) {
                 let pair = &mut scores[list].pairs[input.position];
                 (pair.score, pair.ranked_by) = (score, score);

@@ -78,7 +78,7 @@ impl StageOptions<'_> {
         let given = [("scoring", self.rank.scoring.is_some()), ("cache", self.model.cache.is_some() && !has_service)];
         match given.iter().find(|(_, is_given)| *is_given) {
             Some(&(option, _)) => {
-                let why = "has no effect with `stages=`, where each stage has its own scoring: leave it out".into();
+                let why = "cannot be combined with `stages=`, where each stage has its own: leave it out".into();
                 Err(Error::InvalidOption { option, why })
             }
             None => Ok(()),

@@ -13,8 +13,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::explanation::{Explanation, Match, matches_of_words};
 use super::pieces::{Best, OfPieces, Piece, Places, lengths_of_texts, windows};
 use super::{
-    CandidateList, LongText, Parts, QueryReading, ScoreKind, Scored, ScoredList, Scorer, Scoring, UnitVector, WhyNot,
-    score_one_list,
+    CandidateList, LongText, QueryReading, ScoreKind, ScoreParts, Scored, ScoredList, Scorer, Scoring, UnitVector,
+    WhyNot, score_one_list,
 };
 use crate::call::Call;
 use crate::encoder::{EncodedLengths, EncodedText, Encoder, ModelInfo, Role};
@@ -142,13 +142,13 @@ impl BiEncoderScorer {
         query: &QueryVectors,
         vector: &[f32],
         tokens: Option<&DocumentTokens>,
-    ) -> Result<(f32, Parts)> {
+    ) -> Result<(f32, ScoreParts)> {
         let cosine = match self.scoring {
             Scoring::MaxSim => 0.0,
             Scoring::Cosine | Scoring::Hybrid => cosine_similarity(&query.vector, vector)?,
         };
         let maxsim = query.tokens.as_ref().zip(tokens).map_or(0.0, |(query, tokens)| query.maxsim(tokens));
-        let parts = Parts { cosine, maxsim };
+        let parts = ScoreParts { cosine, maxsim };
         Ok((self.scoring.combine(cosine, maxsim), parts))
     }
 
@@ -171,7 +171,7 @@ impl BiEncoderScorer {
             let tokens = self.scoring.needs_tokens().then(|| DocumentTokens::new(encoded.tokens));
             let places = &places.of_text[pieces[piece].text];
             let score = |&(list, _): &(usize, usize)| self.score_pair(&queries[list], encoded.vector, tokens.as_ref());
-            let scores: Result<Vec<(f32, Parts)>> = places.iter().map(score).collect();
+            let scores: Result<Vec<(f32, ScoreParts)>> = places.iter().map(score).collect();
             let vector = self.keeps_vectors.then(|| UnitVector::new(encoded.vector)).flatten();
             let mut best = best.lock().unwrap_or_else(PoisonError::into_inner);
             match (&mut *best, scores) {
@@ -283,7 +283,7 @@ impl Scorer for BiEncoderScorer {
             let of_piece = DocumentTokens::new(encoded.tokens);
             // Vectors of one encoder have equal lengths; NaN would be seen below.
             let cosine = if has_cosine { cosine_similarity(vector, encoded.vector).unwrap_or(f32::NAN) } else { 0.0 };
-            let parts = Parts { cosine, maxsim: tokens.maxsim(&of_piece) };
+            let parts = ScoreParts { cosine, maxsim: tokens.maxsim(&of_piece) };
             let value = self.scoring.combine(parts.cosine, parts.maxsim);
             let mut best = best.lock().unwrap_or_else(PoisonError::into_inner);
             best.0.raise(Best::of(value, parts, piece, &pieces[piece]));

@@ -67,7 +67,7 @@ pub struct CascadeScorer {
 }
 
 /// The state of a list between stages; candidates are named by their positions in it.
-struct Progress {
+struct CascadeList {
     order: Vec<usize>,
     pairs: Vec<Scored>,
     /// Candidates that got NaN as a score from a stage.
@@ -109,7 +109,7 @@ impl CascadeScorer {
         number: usize,
         lists: &[CandidateList<'_>],
         texts: &[&str],
-        progress: &mut [Progress],
+        progress: &mut [CascadeList],
         call: &Call<'_>,
     ) -> Result<()> {
         call.check()?;
@@ -143,7 +143,7 @@ impl CascadeScorer {
     }
 }
 
-impl Progress {
+impl CascadeList {
     fn new(candidates: usize) -> Self {
         Self {
             order: (0..candidates).collect(),
@@ -243,7 +243,7 @@ impl Scorer for CascadeScorer {
     }
 
     fn score_lists(&self, lists: &[CandidateList<'_>], texts: &[&str], call: &Call<'_>) -> Result<Vec<ScoredList>> {
-        let mut progress: Vec<Progress> = lists.iter().map(|list| Progress::new(list.candidates.len())).collect();
+        let mut progress: Vec<CascadeList> = lists.iter().map(|list| CascadeList::new(list.candidates.len())).collect();
         for number in 0..self.stages.len() {
             let passed = self.pass(number, lists, texts, &mut progress, call);
             // For a call that accepts partial answers, the stages that ended in time are one.
@@ -253,7 +253,7 @@ impl Scorer for CascadeScorer {
                 break;
             }
         }
-        Ok(progress.into_iter().map(Progress::scores).collect())
+        Ok(progress.into_iter().map(CascadeList::scores).collect())
     }
 }
 

@@ -23,7 +23,7 @@ pub use kind::ScoreKind;
 pub use list::{ListOptions, OrderedList};
 pub(crate) use partial::score_in_parts;
 pub use pieces::{WINDOW_MARGIN, less_window_margin};
-pub use scored::{Parts, QueryReading, Scored, ScoredList, StageScore, WhyNot, WindowScore};
+pub use scored::{QueryReading, ScoreParts, Scored, ScoredList, StageScore, WhyNot, WindowScore};
 pub use scoring::{HYBRID_MAXSIM, LongText, Scoring};
 pub use unit_vector::UnitVector;
 

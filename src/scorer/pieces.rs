@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{CandidateList, Parts, UnitVector, WindowScore};
+use super::{CandidateList, ScoreParts, UnitVector, WindowScore};
 use crate::encoder::EncodedLengths;
 
 /// The margin by which a later window of a long text must beat the first. Without it a text gains
@@ -29,7 +29,7 @@ pub(super) struct Piece {
 pub(super) struct Best {
     pub(super) value: f32,
     /// The parts of the value. A part that is not needed is 0.
-    pub(super) parts: Parts,
+    pub(super) parts: ScoreParts,
     /// The position among the pieces; `usize::MAX` for none yet.
     pub(super) piece: usize,
     /// The piece's embedding, if vectors are kept.
@@ -37,11 +37,15 @@ pub(super) struct Best {
 }
 
 impl Best {
-    pub(super) const NONE: Self =
-        Self { value: f32::NEG_INFINITY, parts: Parts { cosine: 0.0, maxsim: 0.0 }, piece: usize::MAX, vector: None };
+    pub(super) const NONE: Self = Self {
+        value: f32::NEG_INFINITY,
+        parts: ScoreParts { cosine: 0.0, maxsim: 0.0 },
+        piece: usize::MAX,
+        vector: None,
+    };
 
     /// Returns a piece with its value, less the margin of later windows.
-    pub(super) fn of(value: f32, parts: Parts, position: usize, piece: &Piece) -> Self {
+    pub(super) fn of(value: f32, parts: ScoreParts, position: usize, piece: &Piece) -> Self {
         Self { value: less_window_margin(value, piece.range.start), parts, piece: position, vector: None }
     }
 
@@ -133,9 +137,9 @@ mod tests {
         assert_eq!((less_window_margin(-0.99, 9), less_window_margin(-1.0, 9)), (-1.0, -1.0));
         assert!(less_window_margin(f32::NAN, 0).is_nan() && less_window_margin(f32::NAN, 9).is_nan());
         let piece = Piece { text: 0, range: 9..12 };
-        let mut best = Best::of(0.9, Parts::default(), 0, &Piece { text: 0, range: 0..9 });
-        best.raise(Best::of(f32::NAN, Parts::default(), 1, &piece));
-        best.raise(Best::of(0.95, Parts::default(), 2, &piece));
+        let mut best = Best::of(0.9, ScoreParts::default(), 0, &Piece { text: 0, range: 0..9 });
+        best.raise(Best::of(f32::NAN, ScoreParts::default(), 1, &piece));
+        best.raise(Best::of(0.95, ScoreParts::default(), 2, &piece));
         assert!(best.value.is_nan());
     }
 }

@@ -21,7 +21,7 @@ pub struct Scored {
     pub ranked_by: f32,
     /// The parts of a hybrid score. A job's journal does not keep them.
     #[serde(skip)]
-    pub parts: Option<Parts>,
+    pub parts: Option<ScoreParts>,
     /// Number of tokens that were read of the candidate, special tokens included; for a
     /// cross-encoder, those of the pair. 0 if the scorer does not know.
     pub tokens: u32,
@@ -48,7 +48,7 @@ pub struct Scored {
 
 /// The parts of a hybrid score, each in [-1, 1].
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Parts {
+pub struct ScoreParts {
     /// The cosine of the embeddings.
     pub cosine: f32,
     /// Late interaction of the token vectors.
@@ -169,7 +169,7 @@ impl Scored {
     /// each kind that they have, and is below all of them in the order.
     pub(crate) fn without_text(kind: ScoreKind, others: &ScoredList) -> Self {
         let has_parts = others.pairs.iter().any(|pair| pair.parts.is_some());
-        let lowest = Parts { cosine: ScoreKind::Cosine.lowest(), maxsim: ScoreKind::MaxSim.lowest() };
+        let lowest = ScoreParts { cosine: ScoreKind::Cosine.lowest(), maxsim: ScoreKind::MaxSim.lowest() };
         Self {
             ranked_by: f32::NEG_INFINITY,
             parts: has_parts.then_some(lowest),
@@ -185,7 +185,7 @@ impl Scored {
         match self.reason() {
             None => self,
             Some(_) => {
-                let parts = self.parts.map(|_| Parts { cosine: NONE, maxsim: NONE });
+                let parts = self.parts.map(|_| ScoreParts { cosine: NONE, maxsim: NONE });
                 Self { score: NONE, ranked_by: NONE, parts, ..self }
             }
         }
@@ -262,9 +262,9 @@ mod tests {
         assert_eq!((lowest.score, lowest.parts, &lowest.window), (-1.0, None, &None));
         let mut hybrid = plain.clone();
         hybrid.pairs[0].window = Some(2..9);
-        hybrid.pairs[0].parts = Some(Parts::default());
+        hybrid.pairs[0].parts = Some(ScoreParts::default());
         let lowest = Scored::without_text(ScoreKind::Probability, &hybrid);
         assert_eq!((lowest.score, lowest.ranked_by, lowest.window), (0.0, f32::NEG_INFINITY, Some(0..0)));
-        assert_eq!(lowest.parts, Some(Parts { cosine: -1.0, maxsim: -1.0 }));
+        assert_eq!(lowest.parts, Some(ScoreParts { cosine: -1.0, maxsim: -1.0 }));
     }
 }

@@ -81,9 +81,7 @@ impl FromStr for Scoring {
 
     fn from_str(text: &str) -> Result<Self> {
         let known = Scoring::ALL.into_iter().find(|scoring| scoring.to_string() == text);
-        known.ok_or_else(|| {
-            Error::InvalidArgument(format!("'{text}' is not a scoring; known are cosine, maxsim and hybrid"))
-        })
+        known.ok_or_else(|| Error::InvalidArgument(format!("'{text}' is not a scoring; use cosine, maxsim or hybrid")))
     }
 }
 
@@ -114,7 +112,9 @@ impl FromStr for LongText {
         match text {
             "truncate" => Ok(LongText::Truncate),
             "window" => Ok(LongText::Window),
-            _ => Err(Error::InvalidArgument(format!("'{text}' is not known here; known are truncate and window"))),
+            _ => {
+                Err(Error::InvalidArgument(format!("'{text}' is not a way to read long texts; use truncate or window")))
+            }
         }
     }
 }

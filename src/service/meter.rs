@@ -13,7 +13,7 @@ const ROUNDING: f64 = 1e-9;
 const LOOK: Duration = Duration::from_millis(20);
 
 #[derive(Default)]
-struct State {
+struct MeterState {
     usage: ServiceUsage,
     /// Dollars that this run really spent. The former price of recorded answers does not count.
     spent: f64,
@@ -25,7 +25,7 @@ struct State {
 #[derive(Default)]
 pub struct Meter {
     budget: Option<f64>,
-    state: Mutex<State>,
+    state: Mutex<MeterState>,
     settled: Condvar,
 }
 
@@ -46,7 +46,7 @@ impl Meter {
         self.state().usage
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, MeterState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -68,7 +68,11 @@ impl Meter {
     }
 
     /// Waits until a request under way is settled.
-    fn wait<'a>(&self, state: MutexGuard<'a, State>, call: &Call<'_>) -> Result<MutexGuard<'a, State>, ServiceError> {
+    fn wait<'a>(
+        &self,
+        state: MutexGuard<'a, MeterState>,
+        call: &Call<'_>,
+    ) -> Result<MutexGuard<'a, MeterState>, ServiceError> {
         if !call.can_stop() {
             return Ok(self.settled.wait(state).unwrap_or_else(PoisonError::into_inner));
         }

@@ -71,7 +71,7 @@ struct Refused {
 
 /// The fields that are read of every line when a recording is opened.
 #[derive(Deserialize)]
-struct Head {
+struct LineHead {
     hash: String,
     provider: String,
     model: String,
@@ -81,11 +81,11 @@ struct Head {
 }
 
 /// The unused answers to each question, by its hash, the next one last.
-type Places = HashMap<String, Vec<Place>>;
+type UnusedAnswers = HashMap<String, Vec<LinePlace>>;
 
 /// A line's place in the file.
 #[derive(Clone, Copy)]
-struct Place {
+struct LinePlace {
     offset: u64,
     bytes: usize,
 }
@@ -102,12 +102,12 @@ pub struct Recording {
     host: String,
     account: Account,
     inner: Option<Box<dyn Service>>,
-    state: Mutex<State>,
+    state: Mutex<RecordingState>,
 }
 
-struct State {
+struct RecordingState {
     file: File,
-    left: Places,
+    left: UnusedAnswers,
     /// Position of the line with the last answer to each question, by its hash.
     given: HashMap<String, u64>,
 }
@@ -152,7 +152,7 @@ impl Recording {
             Some(_) => host,
             None => recorded_host.unwrap_or(host),
         };
-        let state = Mutex::new(State { file, left, given: HashMap::new() });
+        let state = Mutex::new(RecordingState { file, left, given: HashMap::new() });
         Ok(Self { folder: folder.to_owned(), provider, model, host, account, inner, state })
     }
 
@@ -354,10 +354,10 @@ fn read_heads(
     file: &File,
     provider: Provider,
     model: &str,
-) -> Result<(Places, Option<String>), ServiceError> {
+) -> Result<(UnusedAnswers, Option<String>), ServiceError> {
     let mut reader = BufReader::new(file);
     reader.seek(SeekFrom::Start(0)).map_err(|error| failed(path, "read", &error))?;
-    let (mut places, mut host) = (Places::new(), None);
+    let (mut places, mut host) = (UnusedAnswers::new(), None);
     let (mut line, mut offset) = (Vec::new(), 0);
     for number in 1.. {
         line.clear();
@@ -365,15 +365,15 @@ fn read_heads(
         if !line.ends_with(b"\n") {
             break;
         }
-        let head: Head =
+        let head: LineHead =
             serde_json::from_slice(&line).map_err(|error| failed(path, &format!("read: line {number}"), &error))?;
         if head.provider == provider.to_string() && head.model == model {
             host.get_or_insert(head.host);
-            let of_question: &mut Vec<Place> = places.entry(head.hash).or_default();
+            let of_question: &mut Vec<LinePlace> = places.entry(head.hash).or_default();
             let old = |instead_of| of_question.iter().position(|place| place.offset == instead_of);
             match head.instead_of.and_then(old) {
-                Some(at) => of_question[at] = Place { offset, bytes },
-                None => of_question.push(Place { offset, bytes }),
+                Some(at) => of_question[at] = LinePlace { offset, bytes },
+                None => of_question.push(LinePlace { offset, bytes }),
             }
         }
         offset += bytes as u64;

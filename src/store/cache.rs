@@ -8,8 +8,8 @@ use hf_hub::{Cache, Repo, RepoType};
 
 use super::files::{self, ModelFiles, REQUIRED, WEIGHTS, WEIGHTS_INDEX};
 use super::names::is_hex;
-use super::options::{Step, StoreOptions};
-use super::registry::Entry;
+use super::options::{FetchStep, StoreOptions};
+use super::registry::RegisteredModel;
 use super::small_file::read_small_text;
 use super::spec::DEFAULT_REVISION;
 use super::verify::Ledger;
@@ -20,15 +20,15 @@ const MAX_REF_BYTES: u64 = 4 << 10;
 
 /// A model that can be fetched: the meaning of a [`super::ModelSpec`] that is not a folder.
 #[derive(Debug, Clone)]
-pub(super) struct Target {
+pub(super) struct FetchTarget {
     pub(super) name: String,
     pub(super) repo: String,
     pub(super) revision: String,
-    pub(super) entry: Option<Arc<Entry>>,
+    pub(super) entry: Option<Arc<RegisteredModel>>,
 }
 
-impl Target {
-    pub(super) fn registered(entry: &Arc<Entry>) -> Self {
+impl FetchTarget {
+    pub(super) fn registered(entry: &Arc<RegisteredModel>) -> Self {
         let revision = entry.revision.clone().unwrap_or_else(|| DEFAULT_REVISION.to_owned());
         Self { name: entry.name.clone(), repo: entry.repo.clone(), revision, entry: Some(Arc::clone(entry)) }
     }
@@ -54,7 +54,7 @@ impl Target {
     }
 
     /// Returns the registry's entry for a file, with its checksum.
-    pub(super) fn known(&self, file: &str) -> Option<&super::registry::FileEntry> {
+    pub(super) fn known(&self, file: &str) -> Option<&super::registry::ModelFile> {
         self.entry.as_deref()?.file(file)
     }
 }
@@ -71,7 +71,7 @@ pub(super) enum Cached {
 }
 
 /// A folder that may hold the model.
-struct Place {
+struct ModelFolder {
     dir: PathBuf,
     revision: Option<String>,
     /// True if other content than expected means damage, and not just another commit.
@@ -83,7 +83,7 @@ struct Place {
 /// # Errors
 /// [`Error::Corrupted`] for a file with the wrong content, [`Error::Io`] for one that cannot be
 /// read.
-pub(super) fn find(options: &StoreOptions, target: &Target) -> Result<Cached> {
+pub(super) fn find(options: &StoreOptions, target: &FetchTarget) -> Result<Cached> {
     let mut missing = None;
     for place in places(options, target) {
         let ledger_path = Ledger::path_for(&options.cache_dir, &place.dir);
@@ -108,8 +108,8 @@ pub(super) fn find(options: &StoreOptions, target: &Target) -> Result<Cached> {
 }
 
 /// Returns the folder that has the model by names and sizes, without hashing.
-pub(super) fn glance(options: &StoreOptions, target: &Target) -> Option<PathBuf> {
-    let model = |place: Place| ModelFiles {
+pub(super) fn glance(options: &StoreOptions, target: &FetchTarget) -> Option<PathBuf> {
+    let model = |place: ModelFolder| ModelFiles {
         name: target.name.clone(),
         dir: place.dir,
         revision: place.revision,
@@ -128,24 +128,24 @@ pub(super) fn glance(options: &StoreOptions, target: &Target) -> Option<PathBuf>
     found.map(|model| model.dir)
 }
 
-fn places(options: &StoreOptions, target: &Target) -> Vec<Place> {
+fn places(options: &StoreOptions, target: &FetchTarget) -> Vec<ModelFolder> {
     let pinned = target.entry.as_deref().and_then(|entry| entry.revision.clone());
-    let mut places = vec![Place { dir: target.own_dir(options), revision: pinned, exact: true }];
-    places.extend(snapshot(options, target, &target.revision).map(|(revision, dir)| Place {
+    let mut places = vec![ModelFolder { dir: target.own_dir(options), revision: pinned, exact: true }];
+    places.extend(snapshot(options, target, &target.revision).map(|(revision, dir)| ModelFolder {
         dir,
         revision: Some(revision),
         exact: true,
     }));
     // Python's tools fetch `main`: if all checksums match, another commit's copy is equally good.
-    if target.revision != DEFAULT_REVISION && target.entry.as_deref().is_some_and(Entry::pinned) {
+    if target.revision != DEFAULT_REVISION && target.entry.as_deref().is_some_and(RegisteredModel::pinned) {
         let other = snapshot(options, target, DEFAULT_REVISION).filter(|(revision, _)| *revision != target.revision);
-        places.extend(other.map(|(revision, dir)| Place { dir, revision: Some(revision), exact: false }));
+        places.extend(other.map(|(revision, dir)| ModelFolder { dir, revision: Some(revision), exact: false }));
     }
     places
 }
 
 /// Returns the commit of a revision in the hub's cache, and its folder.
-fn snapshot(options: &StoreOptions, target: &Target, revision: &str) -> Option<(String, PathBuf)> {
+fn snapshot(options: &StoreOptions, target: &FetchTarget, revision: &str) -> Option<(String, PathBuf)> {
     let commit = if is_hex(revision, 40) {
         revision.to_owned()
     } else {
@@ -160,7 +160,7 @@ fn snapshot(options: &StoreOptions, target: &Target, revision: &str) -> Option<(
 }
 
 /// Returns the first required file that a folder lacks.
-fn lacking(model: &ModelFiles, target: &Target) -> Option<PathBuf> {
+fn lacking(model: &ModelFiles, target: &FetchTarget) -> Option<PathBuf> {
     let known = target.entry.iter().flat_map(|entry| entry.files.iter().map(|file| file.path.clone()));
     let modules = model.read("modules.json").ok().flatten();
     let has_table = modules.as_deref().is_some_and(|modules| files::table_folder(modules).is_some());
@@ -187,7 +187,7 @@ fn lacking(model: &ModelFiles, target: &Target) -> Option<PathBuf> {
 }
 
 /// Compares every file with a known checksum. Returns true if the folder is known to be complete.
-fn verify(options: &StoreOptions, target: &Target, model: &ModelFiles) -> Result<bool> {
+fn verify(options: &StoreOptions, target: &FetchTarget, model: &ModelFiles) -> Result<bool> {
     let mut ledger = Ledger::open(&model.ledger, &model.dir);
     let outcome = model.contract_files()?.iter().try_for_each(|file| {
         let path = model.dir.join(file);
@@ -196,7 +196,7 @@ fn verify(options: &StoreOptions, target: &Target, model: &ModelFiles) -> Result
             return Err(corrupted(&path, format!("{known} bytes"), format!("{size} bytes")));
         }
         let Some(expected) = expected_sha256(target, file, &path) else { return Ok(()) };
-        let mut tick = |done| options.report(Step::Verifying, &target.name, file, done, Some(size));
+        let mut tick = |done| options.report(FetchStep::Verifying, &target.name, file, done, Some(size));
         let found = ledger.sha256_with(&path, &mut tick)?;
         if found == expected {
             Ok(())
@@ -210,7 +210,7 @@ fn verify(options: &StoreOptions, target: &Target, model: &ModelFiles) -> Result
 
 /// Returns the registry's checksum, else the one in the name of the hub cache's blob (git LFS files
 /// only).
-pub(super) fn expected_sha256(target: &Target, file: &str, path: &Path) -> Option<String> {
+pub(super) fn expected_sha256(target: &FetchTarget, file: &str, path: &Path) -> Option<String> {
     let known = target.known(file).and_then(|known| known.sha256.clone());
     known.or_else(|| blob_sha256(path))
 }

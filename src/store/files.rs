@@ -8,7 +8,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::names::is_plain_relative;
-use super::registry::Entry;
+use super::registry::RegisteredModel;
 use super::small_file::{MAX_FILE_BYTES, read_small};
 use super::verify::Ledger;
 use crate::hex::hex;
@@ -57,7 +57,7 @@ pub struct ModelFiles {
     /// The commit, if the files came from the hub or are known to be those of a commit.
     pub revision: Option<String>,
     /// The registry's entry of the model.
-    pub entry: Option<Arc<Entry>>,
+    pub entry: Option<Arc<RegisteredModel>>,
     /// The file with the checksums computed so far.
     pub(super) ledger: PathBuf,
 }
@@ -237,13 +237,13 @@ pub(super) const PICKLED: &str = "the weights exist only as a pickle, which can 
      Save the model again with transformers' `save_pretrained(..., safe_serialization=True)`, or use a revision that has safetensors";
 
 #[derive(Deserialize)]
-struct Index {
+struct ShardIndex {
     weight_map: std::collections::BTreeMap<String, String>,
 }
 
 /// Returns the shards that an index names, each once, sorted.
 pub(super) fn shards(index: &[u8]) -> Result<BTreeSet<String>, String> {
-    let index: Index = serde_json::from_slice(index).map_err(|e| format!("not a safetensors index: {e}"))?;
+    let index: ShardIndex = serde_json::from_slice(index).map_err(|e| format!("not a safetensors index: {e}"))?;
     let shards: BTreeSet<String> = index.weight_map.into_values().collect();
     match shards.iter().find(|shard| !is_plain_relative(shard) || !shard.ends_with(".safetensors")) {
         Some(bad) => Err(format!("'{bad}' is not the name of a shard")),
@@ -253,7 +253,7 @@ pub(super) fn shards(index: &[u8]) -> Result<BTreeSet<String>, String> {
 }
 
 #[derive(Deserialize)]
-struct Module {
+struct ListedModule {
     #[serde(default)]
     path: String,
     #[serde(default, rename = "type")]
@@ -263,7 +263,7 @@ struct Module {
 /// Returns the folder that `modules.json` names for the table of a static model. `None` for any
 /// other model, and for a table in the model's own folder.
 pub(super) fn table_folder(modules: &[u8]) -> Option<String> {
-    let modules: Vec<Module> = serde_json::from_slice(modules).ok()?;
+    let modules: Vec<ListedModule> = serde_json::from_slice(modules).ok()?;
     let first = modules.into_iter().next()?;
     let is_own = ["", "."].contains(&first.path.as_str());
     (first.kind.ends_with(TABLE) && !is_own && is_plain_relative(&first.path)).then_some(first.path)
@@ -273,9 +273,10 @@ pub(super) fn table_folder(modules: &[u8]) -> Option<String> {
 /// of a Dense layer or a norm, and the files of a static model's table. The Transformer's files are
 /// the model's own.
 pub(super) fn module_files(modules: &[u8]) -> Result<Vec<ModuleFile>, String> {
-    let modules: Vec<Module> = serde_json::from_slice(modules).map_err(|e| format!("not a list of modules: {e}"))?;
+    let modules: Vec<ListedModule> =
+        serde_json::from_slice(modules).map_err(|e| format!("not a list of modules: {e}"))?;
     let mut files = Vec::new();
-    for Module { path, kind } in modules {
+    for ListedModule { path, kind } in modules {
         // model2vec writes `.` for the model's own folder.
         if ["", "."].contains(&path.as_str()) || kind.ends_with(".Transformer") {
             continue;

@@ -7,7 +7,7 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::Path;
 
-use super::options::{Step, StoreOptions};
+use super::options::{FetchStep, StoreOptions};
 use crate::{Error, Result};
 
 /// A lock that is held until it is dropped.
@@ -27,7 +27,7 @@ impl Lock {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                options.report(Step::Waiting, &path.display().to_string(), "", 0, None);
+                options.report(FetchStep::Waiting, &path.display().to_string(), "", 0, None);
                 file.lock().map_err(Error::io("lock", path))?;
             }
             Err(TryLockError::Error(source)) => return Err(Error::io("lock", path)(source)),

@@ -51,16 +51,16 @@ pub(crate) use files::TRANSFORMER_FILES;
 pub use files::{MappedFile, ModelFiles};
 #[cfg(any(feature = "hub", feature = "remote"))]
 pub(crate) use options::proxy_from_env;
-pub use options::{Limits, Progress, ProgressFn, Step, StoreOptions, Token};
+pub use options::{FetchProgress, FetchStep, HubToken, NetworkLimits, ProgressFn, StoreOptions};
 #[cfg(any(feature = "hub", feature = "remote"))]
 pub(crate) use proxy::secrets_of;
-pub use registry::{Entry, FileEntry, Mirror, Prompts, Registry};
+pub use registry::{Mirror, ModelFile, Prompts, RegisteredModel, Registry};
 pub(crate) use small_file::{read_small, read_small_text};
 pub use spec::ModelSpec;
-pub use verify::{FileCheck, Verdict};
+pub use verify::{FileCheck, FileVerdict};
 
 use crate::{Error, Result};
-use cache::{Cached, Target};
+use cache::{Cached, FetchTarget};
 use failure::Failure;
 use lock::Lock;
 use verify::Ledger;
@@ -77,7 +77,7 @@ pub struct ModelStore {
 #[non_exhaustive]
 pub struct ModelStatus {
     /// The registry's entry.
-    pub entry: Arc<Entry>,
+    pub entry: Arc<RegisteredModel>,
     /// The folder that holds the model, by names and sizes, without hashing.
     pub cached: Option<PathBuf>,
 }
@@ -162,9 +162,9 @@ impl ModelStore {
 
     /// Returns every model of the registry, and its folder if it is on this machine.
     pub fn list(&self) -> Vec<ModelStatus> {
-        let status = |entry: &Arc<Entry>| ModelStatus {
+        let status = |entry: &Arc<RegisteredModel>| ModelStatus {
             entry: Arc::clone(entry),
-            cached: cache::glance(&self.options, &Target::registered(entry)),
+            cached: cache::glance(&self.options, &FetchTarget::registered(entry)),
         };
         self.registry.entries().iter().map(status).collect()
     }
@@ -186,25 +186,31 @@ impl ModelStore {
         let known = model.entry.as_deref().and_then(|entry| entry.file(&file)?.sha256.clone());
         let expected = known.or_else(|| cache::blob_sha256(&path));
         let Ok(metadata) = path.metadata() else {
-            return Ok(FileCheck { file, size_bytes: 0, sha256: String::new(), expected, verdict: Verdict::Missing });
+            return Ok(FileCheck {
+                file,
+                size_bytes: 0,
+                sha256: String::new(),
+                expected,
+                verdict: FileVerdict::Missing,
+            });
         };
-        let mut tick = |done| self.options.report(Step::Verifying, &model.name, &file, done, Some(metadata.len()));
+        let mut tick = |done| self.options.report(FetchStep::Verifying, &model.name, &file, done, Some(metadata.len()));
         let sha256 = verify::sha256_of(&path, &mut tick)?;
         let verdict = match &expected {
-            None => Verdict::Unknown,
-            Some(sum) if *sum == sha256 => Verdict::Matches,
-            Some(_) => Verdict::Differs,
+            None => FileVerdict::Unknown,
+            Some(sum) if *sum == sha256 => FileVerdict::Matches,
+            Some(_) => FileVerdict::Differs,
         };
         Ok(FileCheck { file, size_bytes: metadata.len(), sha256, expected, verdict })
     }
 
-    fn target<'a>(&self, spec: &'a ModelSpec) -> Result<Target, &'a Path> {
+    fn target<'a>(&self, spec: &'a ModelSpec) -> Result<FetchTarget, &'a Path> {
         match spec {
             ModelSpec::Folder(dir) => Err(dir),
-            ModelSpec::Registered(entry) => Ok(Target::registered(entry)),
+            ModelSpec::Registered(entry) => Ok(FetchTarget::registered(entry)),
             ModelSpec::Hub { repo, revision } => {
                 let (name, repo, revision) = (spec.display_name(), repo.clone(), revision.clone());
-                Ok(Target { name, repo, revision, entry: None })
+                Ok(FetchTarget { name, repo, revision, entry: None })
             }
         }
     }
@@ -222,7 +228,7 @@ impl ModelStore {
 
     /// Returns the state of the caches. Online, a damaged file is first moved aside, so that it is
     /// fetched again.
-    fn cached(&self, target: &Target, attempts: &mut Attempts) -> Result<Cached> {
+    fn cached(&self, target: &FetchTarget, attempts: &mut Attempts) -> Result<Cached> {
         let mut outcome = cache::find(&self.options, target);
         while let Err(Error::Corrupted { path, .. }) = &outcome {
             if self.options.offline {
@@ -236,35 +242,35 @@ impl ModelStore {
             if cache::set_aside(&damaged).is_err() {
                 break;
             }
-            self.options.report(Step::SetAside, &target.name, &damaged.display().to_string(), 0, None);
+            self.options.report(FetchStep::SetAside, &target.name, &damaged.display().to_string(), 0, None);
             attempts.lines.push(format!("cache: {fault} (moved aside)"));
             outcome = cache::find(&self.options, target);
         }
         outcome
     }
 
-    fn lock_path(&self, target: &Target) -> PathBuf {
+    fn lock_path(&self, target: &FetchTarget) -> PathBuf {
         self.options.cache_dir.join("locks").join(target.own_name() + ".lock")
     }
 
-    fn sources(&self, target: &Target, hub_only: bool) -> Vec<Source> {
-        let mirrors = target.entry.iter().flat_map(|entry| entry.mirrors.iter().cloned().map(Source::Mirror));
+    fn sources(&self, target: &FetchTarget, hub_only: bool) -> Vec<ModelSource> {
+        let mirrors = target.entry.iter().flat_map(|entry| entry.mirrors.iter().cloned().map(ModelSource::Mirror));
         let wanted = if hub_only { 0 } else { usize::MAX };
-        std::iter::once(Source::Hub).chain(mirrors.take(wanted)).collect()
+        std::iter::once(ModelSource::Hub).chain(mirrors.take(wanted)).collect()
     }
 
-    fn fetch(&self, source: &Source, target: &Target) -> Result<ModelFiles, Failure> {
+    fn fetch(&self, source: &ModelSource, target: &FetchTarget) -> Result<ModelFiles, Failure> {
         let lock = match source {
-            Source::Hub => self.options.hub_cache.join(".locks").join(target.hub_folder()).join("nearsort.lock"),
-            Source::Mirror(_) => self.lock_path(target),
+            ModelSource::Hub => self.options.hub_cache.join(".locks").join(target.hub_folder()).join("nearsort.lock"),
+            ModelSource::Mirror(_) => self.lock_path(target),
         };
         let _lock = Lock::acquire(&lock, &self.options)?;
         if let Cached::Whole(files) = cache::find(&self.options, target)? {
             return Ok(files);
         }
         match source {
-            Source::Hub => network::from_hub(&self.options, target)?,
-            Source::Mirror(mirror) => network::from_mirror(&self.options, target, mirror)?,
+            ModelSource::Hub => network::from_hub(&self.options, target)?,
+            ModelSource::Mirror(mirror) => network::from_mirror(&self.options, target, mirror)?,
         }
         match cache::find(&self.options, target)? {
             Cached::Whole(files) => Ok(files),
@@ -283,12 +289,12 @@ impl ModelStore {
 }
 
 /// A source to fetch from.
-enum Source {
+enum ModelSource {
     Hub,
     Mirror(Mirror),
 }
 
-impl Source {
+impl ModelSource {
     fn describe(&self, options: &StoreOptions) -> String {
         match self {
             Self::Hub => format!("hub {}", options.endpoint),
@@ -317,7 +323,7 @@ impl Attempts {
         }
     }
 
-    fn cache(&mut self, options: &StoreOptions, target: &Target, missing: Option<&Path>) {
+    fn cache(&mut self, options: &StoreOptions, target: &FetchTarget, missing: Option<&Path>) {
         let reason = match missing {
             Some(path) => format!("{} is missing", path.display()),
             None => format!(
@@ -331,7 +337,7 @@ impl Attempts {
 
     /// Returns the final error. If the disk cannot be written, that is the error, whatever the
     /// sources reported.
-    fn into_error(self, options: &StoreOptions, target: &Target) -> Error {
+    fn into_error(self, options: &StoreOptions, target: &FetchTarget) -> Error {
         if let Some(disk) = self.disk {
             return disk;
         }

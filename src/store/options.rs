@@ -17,13 +17,13 @@ const DEFAULT_ENDPOINT: &str = "https://huggingface.co";
 pub(super) const UNSTATED: &str = "NEARSORT_MAX_UNSTATED_BYTES";
 
 /// Progress callback. It runs on the working thread, several times per second while bytes arrive.
-pub type ProgressFn = Arc<dyn Fn(&Progress<'_>) + Send + Sync>;
+pub type ProgressFn = Arc<dyn Fn(&FetchProgress<'_>) + Send + Sync>;
 
 /// The progress of fetching a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Progress<'a> {
+pub struct FetchProgress<'a> {
     /// The current step.
-    pub step: Step,
+    pub step: FetchStep,
     /// The source of the bytes: a URL's host, a pip requirement, a folder.
     pub source: &'a str,
     /// The file, relative to the model's folder; empty if the step is not about one file.
@@ -34,10 +34,10 @@ pub struct Progress<'a> {
     pub total_bytes: Option<u64>,
 }
 
-/// The step that a [`Progress`] reports.
+/// The step that a [`FetchProgress`] reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Step {
+pub enum FetchStep {
     /// Waiting for another process that is fetching the same model.
     Waiting,
     /// Receiving bytes of a file.
@@ -59,9 +59,9 @@ const MAX_TOKEN_BYTES: u64 = 64 << 10;
 
 /// A secret that neither `Debug` nor any message shows.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Token(String);
+pub struct HubToken(String);
 
-impl Token {
+impl HubToken {
     /// Wraps a secret, without the surrounding white space. Returns `None` if nothing is left, or
     /// if it has characters that an HTTP header cannot carry.
     pub fn new(secret: &str) -> Option<Self> {
@@ -76,7 +76,7 @@ impl Token {
     }
 }
 
-impl fmt::Debug for Token {
+impl fmt::Debug for HubToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Token(hidden)")
     }
@@ -84,7 +84,7 @@ impl fmt::Debug for Token {
 
 /// Time-outs and retries of network access.
 #[derive(Debug, Clone)]
-pub struct Limits {
+pub struct NetworkLimits {
     /// Time-out of the name look-up and, separately, of connecting (with TLS).
     pub connect: Duration,
     /// Time-out from the request to the end of the response's headers.
@@ -105,7 +105,7 @@ pub struct Limits {
     pub unstated_bytes: u64,
 }
 
-impl Default for Limits {
+impl Default for NetworkLimits {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(3),
@@ -131,7 +131,7 @@ pub struct StoreOptions {
     /// The hub's address, without a slash at the end.
     pub endpoint: String,
     /// The token, which is sent only to the endpoint's own host.
-    pub token: Option<Token>,
+    pub token: Option<HubToken>,
     /// If true, opens no socket and runs no program, and uses only what is on this machine.
     pub offline: bool,
     /// True if `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` are used. pip sees them in
@@ -140,7 +140,7 @@ pub struct StoreOptions {
     /// The commands for pip, tried in order until one exists.
     pub pip: Vec<Vec<String>>,
     /// Time-outs and retries.
-    pub limits: Limits,
+    pub limits: NetworkLimits,
     /// The progress callback; `None` for no reports.
     pub progress: Option<ProgressFn>,
 }
@@ -169,13 +169,13 @@ impl StoreOptions {
             offline: false,
             proxy_from_env: false,
             pip: vec![module("python3"), module("python"), vec!["pip3".to_owned()], vec!["pip".to_owned()]],
-            limits: Limits::default(),
+            limits: NetworkLimits::default(),
             progress: None,
         }
     }
 
     /// Creates options from the environment: `NEARSORT_CACHE`, `NEARSORT_OFFLINE`,
-    /// `NEARSORT_MAX_UNSTATED_BYTES` ([`Limits::unstated_bytes`]), `HF_HUB_OFFLINE`, `HF_ENDPOINT`,
+    /// `NEARSORT_MAX_UNSTATED_BYTES` ([`NetworkLimits::unstated_bytes`]), `HF_HUB_OFFLINE`, `HF_ENDPOINT`,
     /// `HF_HOME`, `HF_HUB_CACHE`, `HF_TOKEN` (else the file `token` in `HF_HOME`),
     /// `XDG_CACHE_HOME`, `HOME`, and the proxy variables.
     ///
@@ -205,7 +205,7 @@ impl StoreOptions {
             options.endpoint = endpoint_of(&endpoint)?;
         }
         options.token = match var("HF_TOKEN") {
-            Some(secret) => Some(secret.to_str().and_then(Token::new).ok_or_else(|| {
+            Some(secret) => Some(secret.to_str().and_then(HubToken::new).ok_or_else(|| {
                 // The value itself is a secret, and is not shown.
                 Error::InvalidArgument(
                     "HF_TOKEN has characters that a token cannot have; set it again or unset it".into(),
@@ -227,16 +227,16 @@ impl StoreOptions {
         self.cache_dir.join("embeddings")
     }
 
-    pub(super) fn report(&self, step: Step, source: &str, file: &str, done_bytes: u64, total_bytes: Option<u64>) {
+    pub(super) fn report(&self, step: FetchStep, source: &str, file: &str, done_bytes: u64, total_bytes: Option<u64>) {
         if let Some(progress) = &self.progress {
-            progress(&Progress { step, source, file, done_bytes, total_bytes });
+            progress(&FetchProgress { step, source, file, done_bytes, total_bytes });
         }
     }
 }
 
-fn token_file(hub_home: &Path) -> Option<Token> {
+fn token_file(hub_home: &Path) -> Option<HubToken> {
     let text = super::read_small(&hub_home.join("token"), MAX_TOKEN_BYTES).ok()?;
-    Token::new(&String::from_utf8(text).ok()?)
+    HubToken::new(&String::from_utf8(text).ok()?)
 }
 
 /// Returns the proxy that the environment names.
@@ -344,11 +344,11 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         std::fs::write(home.path().join("token"), "hf_fromfile\n").unwrap();
         let file = options(&[("HOME", "/h"), ("HF_HOME", home.path().to_str().unwrap())]).unwrap();
-        assert_eq!(file.token, Token::new("hf_fromfile"));
+        assert_eq!(file.token, HubToken::new("hf_fromfile"));
         let variable = options(&[("HOME", "/h"), ("HF_TOKEN", "hf_secret")]).unwrap();
-        assert_eq!(variable.token, Token::new("hf_secret"));
+        assert_eq!(variable.token, HubToken::new("hf_secret"));
         assert!(!format!("{variable:?}").contains("secret"));
-        assert_eq!(Token::new("two\nlines"), None);
+        assert_eq!(HubToken::new("two\nlines"), None);
         let endpoint = [("HOME", "/h"), ("HF_ENDPOINT", "https://me:secret@hub.example/x")];
         let error = options(&endpoint).unwrap_err().to_string();
         assert!(error.contains("HF_TOKEN") && !error.contains("secret"), "{error}");

@@ -18,18 +18,18 @@ const NEAR: usize = 4;
 pub struct Registry {
     default: String,
     #[serde(rename = "model", deserialize_with = "shared")]
-    entries: Vec<Arc<Entry>>,
+    entries: Vec<Arc<RegisteredModel>>,
 }
 
-fn shared<'de, D: serde::Deserializer<'de>>(source: D) -> Result<Vec<Arc<Entry>>, D::Error> {
-    Ok(Vec::<Entry>::deserialize(source)?.into_iter().map(Arc::new).collect())
+fn shared<'de, D: serde::Deserializer<'de>>(source: D) -> Result<Vec<Arc<RegisteredModel>>, D::Error> {
+    Ok(Vec::<RegisteredModel>::deserialize(source)?.into_iter().map(Arc::new).collect())
 }
 
 /// One model of the registry.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
-pub struct Entry {
+pub struct RegisteredModel {
     /// The name that users type.
     pub name: String,
     /// Other names for it.
@@ -47,7 +47,7 @@ pub struct Entry {
     pub prompts: Prompts,
     /// The files with known properties. A model may have more.
     #[serde(default)]
-    pub files: Vec<FileEntry>,
+    pub files: Vec<ModelFile>,
     /// Alternative sources.
     #[serde(default)]
     pub mirrors: Vec<Mirror>,
@@ -57,7 +57,7 @@ pub struct Entry {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
-pub struct FileEntry {
+pub struct ModelFile {
     /// The path relative to the model's folder, with `/`.
     pub path: String,
     /// Length in bytes.
@@ -94,7 +94,7 @@ pub enum Mirror {
     },
 }
 
-impl Entry {
+impl RegisteredModel {
     /// True if both the commit and the checksum of the weights are known.
     pub fn pinned(&self) -> bool {
         self.revision.is_some() && self.weights_sha256().is_some()
@@ -106,7 +106,7 @@ impl Entry {
         Some(self.files.iter().filter_map(|file| file.size).sum())
     }
 
-    pub(super) fn file(&self, path: &str) -> Option<&FileEntry> {
+    pub(super) fn file(&self, path: &str) -> Option<&ModelFile> {
         self.files.iter().find(|file| file.path == path)
     }
 
@@ -152,12 +152,12 @@ impl Registry {
     }
 
     /// Returns all models, in the file's order.
-    pub fn entries(&self) -> &[Arc<Entry>] {
+    pub fn entries(&self) -> &[Arc<RegisteredModel>] {
         &self.entries
     }
 
     /// Returns the model of this name, alias or hub repository, ignoring case.
-    pub fn find(&self, name: &str) -> Option<&Arc<Entry>> {
+    pub fn find(&self, name: &str) -> Option<&Arc<RegisteredModel>> {
         self.entries.iter().find(|entry| {
             let mut names = entry.aliases.iter().chain([&entry.name, &entry.repo]);
             names.any(|known| known.eq_ignore_ascii_case(name))
@@ -167,7 +167,7 @@ impl Registry {
     /// Returns the names closest to a mistyped one, best first.
     pub(super) fn near(&self, name: &str) -> Vec<&str> {
         let name = name.to_ascii_lowercase();
-        let distance = |entry: &Arc<Entry>| {
+        let distance = |entry: &Arc<RegisteredModel>| {
             let known = entry.name.to_ascii_lowercase();
             if known.contains(&name) { 0 } else { strsim::osa_distance(&known, &name) }
         };
@@ -179,7 +179,7 @@ impl Registry {
     }
 }
 
-fn check(entry: &Entry) -> Result<(), String> {
+fn check(entry: &RegisteredModel) -> Result<(), String> {
     if hub_name(&entry.repo).is_none() || !is_plain_relative(&entry.name) || entry.name.contains('/') {
         return Err(format!("'{}' or '{}' is not a usable name", entry.name, entry.repo));
     }

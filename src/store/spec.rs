@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::names::{hub_name, is_revision};
-use super::registry::{Entry, Registry};
+use super::registry::{RegisteredModel, Registry};
 use crate::{Error, Result};
 
 /// The branch that is fetched if no revision is given.
@@ -20,7 +20,7 @@ pub(super) const DEFAULT_REVISION: &str = "main";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ModelSpec {
     /// A model of the registry.
-    Registered(Arc<Entry>),
+    Registered(Arc<RegisteredModel>),
     /// A repository on the hub.
     Hub {
         /// `org/name`.

@@ -35,12 +35,12 @@ pub struct FileCheck {
     /// The expected checksum, if known.
     pub expected: Option<String>,
     /// The comparison.
-    pub verdict: Verdict,
+    pub verdict: FileVerdict,
 }
 
 /// The outcome of a [`FileCheck`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum FileVerdict {
     /// The content is as expected.
     Matches,
     /// The content differs.
@@ -51,7 +51,7 @@ pub enum Verdict {
     Missing,
 }
 
-impl Verdict {
+impl FileVerdict {
     /// Returns the name for output. Problems are in capitals.
     pub fn name(self) -> &'static str {
         match self {

@@ -6,7 +6,7 @@ use nearsort::answer::ModelRun;
 use nearsort::index::{BuildOptions, Dtype, IndexScorer};
 use nearsort::io::Query;
 use nearsort::job::{IdList, rank_ids};
-use nearsort::scorer::{ListOptions, Parts, Scored, UnitVector, list};
+use nearsort::scorer::{ListOptions, ScoreParts, Scored, UnitVector, list};
 use nearsort::similarity::{DocumentTokens, QueryTokens, cosine_similarity};
 use nearsort::{Blend, Call, Feedback, Scoring};
 
@@ -38,7 +38,7 @@ fn rows_score_as_their_texts_would() {
             assert!((m[at] - expected).abs() < 0.05, "{} {expected}", m[at]);
             assert_eq!(h[at], Scoring::Hybrid.combine(c[at], m[at]));
         }
-        let parts: Vec<_> = c.iter().zip(&m).map(|(&cosine, &maxsim)| Some(Parts { cosine, maxsim })).collect();
+        let parts: Vec<_> = c.iter().zip(&m).map(|(&cosine, &maxsim)| Some(ScoreParts { cosine, maxsim })).collect();
         assert_eq!(list.pairs.iter().map(|pair| pair.parts).collect::<Vec<_>>(), parts);
         assert_eq!(c[1], c[3]);
         // What a search finds has the score that it has as a candidate.

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use nearsort::Error;
-use nearsort::store::{ModelSpec, Step, Verdict};
+use nearsort::store::{FetchStep, FileVerdict, ModelSpec};
 
 use super::kit::*;
 use super::server::{COMMIT, Hub, sha256};
@@ -36,14 +36,14 @@ fn a_verified_file_is_not_hashed_at_the_next_start_unless_it_changed() {
     lay_out(&own);
     let store = home.offline("http://127.0.0.1:9");
     store.get(&registered(&store)).unwrap();
-    let hashed = home.saw(Step::Verifying);
+    let hashed = home.saw(FetchStep::Verifying);
     assert!(hashed > 0);
     store.get(&registered(&store)).unwrap();
-    assert_eq!(home.saw(Step::Verifying), hashed);
+    assert_eq!(home.saw(FetchStep::Verifying), hashed);
     let file = fs::File::options().write(true).open(own.join(WEIGHTS)).unwrap();
     file.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
     store.get(&registered(&store)).unwrap();
-    assert!(home.saw(Step::Verifying) > hashed);
+    assert!(home.saw(FetchStep::Verifying) > hashed);
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn a_damaged_file_is_set_aside_and_fetched_again_online() {
     store.get(&registered(&store)).unwrap();
     damage(&home.snapshot().join(WEIGHTS));
     assert_is_the_model(&store.get(&registered(&store)).unwrap());
-    assert_eq!(home.saw(Step::SetAside), 1);
+    assert_eq!(home.saw(FetchStep::SetAside), 1);
     assert_eq!(hub.count("/storage/"), 2);
     assert_eq!(hub.count("tokenizer.json"), 1);
     assert_eq!(files_named(&home.repository(), ".corrupted").len(), 1);
@@ -245,7 +245,7 @@ fn a_full_check_hashes_everything_whatever_was_noted() {
     let verdicts =
         || store.verify_files(&files).unwrap().into_iter().map(|check| (check.file, check.verdict)).collect::<Vec<_>>();
     assert_eq!(verdicts().len(), NEEDED.len());
-    assert!(verdicts().iter().all(|(_, verdict)| *verdict == Verdict::Matches));
+    assert!(verdicts().iter().all(|(_, verdict)| *verdict == FileVerdict::Matches));
     // Same length, same time: the note would not show it.
     let modified = fs::metadata(own.join(WEIGHTS)).unwrap().modified().unwrap();
     damage(&own.join(WEIGHTS));
@@ -253,10 +253,10 @@ fn a_full_check_hashes_everything_whatever_was_noted() {
     fs::write(own.join("tokenizer_config.json"), "{}").unwrap();
     fs::remove_file(own.join("1_Pooling/config.json")).unwrap();
     let verdict = |name: &str| verdicts().into_iter().find(|(file, _)| file == name).unwrap().1;
-    assert_eq!(verdict(WEIGHTS), Verdict::Differs);
-    assert_eq!(verdict("tokenizer_config.json"), Verdict::Unknown);
-    assert_eq!(verdict("1_Pooling/config.json"), Verdict::Missing);
-    assert_eq!(verdict("config.json"), Verdict::Matches);
+    assert_eq!(verdict(WEIGHTS), FileVerdict::Differs);
+    assert_eq!(verdict("tokenizer_config.json"), FileVerdict::Unknown);
+    assert_eq!(verdict("1_Pooling/config.json"), FileVerdict::Missing);
+    assert_eq!(verdict("config.json"), FileVerdict::Matches);
 }
 
 #[test]
@@ -270,7 +270,7 @@ fn the_list_says_what_is_on_this_machine_without_hashing() {
     assert_eq!(status.cached.as_ref(), Some(&own));
     assert!(status.entry.pinned());
     assert!(status.entry.size_bytes().unwrap() > 100_000);
-    assert_eq!(home.saw(Step::Verifying), 0);
+    assert_eq!(home.saw(FetchStep::Verifying), 0);
 }
 
 #[cfg(not(feature = "hub"))]

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use nearsort::Error;
-use nearsort::store::{ModelStore, Step, Token};
+use nearsort::store::{FetchStep, HubToken, ModelStore};
 
 use super::kit::*;
 use super::server::{COMMIT, Fault, Hub, sha256, wait_until};
@@ -94,7 +94,7 @@ fn a_broken_transfer_goes_on_where_it_stopped() {
     let ranges: Vec<String> = hub.requests().into_iter().filter_map(|request| request.range).collect();
     // Asked of the hub and of the storage that it redirects to.
     assert_eq!(ranges, ["bytes=40000-", "bytes=40000-"]);
-    assert_eq!(home.saw(Step::Retrying), 1);
+    assert_eq!(home.saw(FetchStep::Retrying), 1);
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn a_server_that_ignores_ranges_means_a_clean_restart() {
     let store = home.store(&hub.url);
     assert_is_the_model(&store.get(&registered(&store)).unwrap());
     // Seen from the answer itself, not from a checksum at the end.
-    assert_eq!(home.saw(Step::Retrying), 0);
+    assert_eq!(home.saw(FetchStep::Retrying), 0);
 }
 
 #[test]
@@ -235,7 +235,7 @@ fn the_token_reaches_the_endpoint_only_and_no_message() {
     let storage = Hub::start(REPO, &model());
     hub.store_at(&storage);
     let mut options = home.options(&hub.url);
-    options.token = Token::new("hf_topsecret");
+    options.token = HubToken::new("hf_topsecret");
     let store = ModelStore::new(options);
     assert!(!format!("{store:?}").contains("topsecret"));
     assert_is_the_model(&store.get(&unregistered("main")).unwrap());
@@ -344,11 +344,11 @@ fn two_threads_fetch_once_and_one_says_that_it_waits() {
         for _ in 0..2 {
             scope.spawn(|| assert_is_the_model(&home.store(&hub.url).get(&unregistered("main")).unwrap()));
         }
-        wait_until(|| home.saw(Step::Waiting) == 1 && hub.count("/storage/") == 1);
+        wait_until(|| home.saw(FetchStep::Waiting) == 1 && hub.count("/storage/") == 1);
         open.store(true, Ordering::SeqCst);
     });
     assert_eq!(hub.count("/storage/"), 1);
-    assert_eq!(home.saw(Step::Waiting), 1);
+    assert_eq!(home.saw(FetchStep::Waiting), 1);
 }
 
 #[test]
@@ -457,7 +457,12 @@ fn content_that_another_commit_brought_is_linked_not_fetched() {
     std::fs::write(blobs.join(sha256(&model()[WEIGHTS])), &model()[WEIGHTS]).unwrap();
     assert_is_the_model(&home.store(&hub.url).get(&unregistered("main")).unwrap());
     assert_eq!(
-        home.steps.lock().unwrap().iter().filter(|(step, file)| *step == Step::Downloading && file == WEIGHTS).count(),
+        home.steps
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|(step, file)| *step == FetchStep::Downloading && file == WEIGHTS)
+            .count(),
         0
     );
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use nearsort::Error;
-use nearsort::store::{ModelFiles, ModelSpec, ModelStore, Registry, Step, StoreOptions};
+use nearsort::store::{FetchStep, ModelFiles, ModelSpec, ModelStore, Registry, StoreOptions};
 
 use super::server::{COMMIT, sha256};
 
@@ -59,7 +59,7 @@ pub fn registry(files: &BTreeMap<String, Vec<u8>>) -> Registry {
 /// Folders for one test.
 pub struct Home {
     pub dir: tempfile::TempDir,
-    pub steps: Arc<Mutex<Vec<(Step, String)>>>,
+    pub steps: Arc<Mutex<Vec<(FetchStep, String)>>>,
 }
 
 impl Home {
@@ -106,7 +106,7 @@ impl Home {
         ModelStore::with_registry(options, registry(&model()))
     }
 
-    pub fn saw(&self, step: Step) -> usize {
+    pub fn saw(&self, step: FetchStep) -> usize {
         self.steps.lock().unwrap().iter().filter(|(seen, _)| *seen == step).count()
     }
 }

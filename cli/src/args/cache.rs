@@ -14,12 +14,10 @@ pub struct CacheArgs {
     #[arg(long)]
     pub cache: bool,
     /// Do not use the cache, which is on by default for models of services
-    #[arg(long, conflicts_with = "cache")]
-    #[arg(hide_short_help = true)]
+    #[arg(long, conflicts_with = "cache", hide_short_help = true)]
     pub no_cache: bool,
     /// Limit of the cache, such as 4GB or 500MiB; stays until it is changed [default: 4GiB]
-    #[arg(long, value_name = "SIZE", requires = "cache", value_parser = size::parse)]
-    #[arg(hide_short_help = true)]
+    #[arg(long, value_name = "SIZE", requires = "cache", value_parser = size::parse, hide_short_help = true)]
     pub cache_size: Option<u64>,
 }
 

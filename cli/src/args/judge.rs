@@ -16,8 +16,7 @@ pub struct JudgeArgs {
     /// Task of a service's model [default: by its provider and name]
     ///
     /// openai: and azure: embed if the model's name contains `embed`; otherwise they judge.
-    #[arg(long, value_name = "embeddings|judge|rerank", value_parser = ServiceKind::from_str)]
-    #[arg(hide_short_help = true)]
+    #[arg(long, value_name = "embeddings|judge|rerank", value_parser = ServiceKind::from_str, hide_short_help = true)]
     pub kind: Option<ServiceKind>,
     /// Method of a language model that judges [default: pointwise]
     ///
@@ -28,34 +27,27 @@ pub struct JudgeArgs {
     /// A file with your own prompt template
     ///
     /// `nearsort rerank --print-prompt` prints the default template.
-    #[arg(long, value_name = "FILE")]
-    #[arg(hide_short_help = true)]
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
     pub prompt: Option<PathBuf>,
     /// Print the default prompt template, with notes on writing your own, and exit
-    #[arg(long)]
-    #[arg(hide_short_help = true)]
+    #[arg(long, hide_short_help = true)]
     pub print_prompt: bool,
     /// Number of candidates that a listwise judge sees at once [default: 20]
-    #[arg(long, value_name = "N")]
-    #[arg(hide_short_help = true)]
+    #[arg(long, value_name = "N", hide_short_help = true)]
     pub window: Option<usize>,
     /// Number of candidates by which the window moves up the list [default: half of --window]
-    #[arg(long, value_name = "N")]
-    #[arg(hide_short_help = true)]
+    #[arg(long, value_name = "N", hide_short_help = true)]
     pub step: Option<usize>,
     /// Maximum tokens of a candidate; the rest is cut [default: 2048, listwise 512]
-    #[arg(long, value_name = "N")]
-    #[arg(hide_short_help = true)]
+    #[arg(long, value_name = "N", hide_short_help = true)]
     pub max_candidate_tokens: Option<usize>,
     /// Result of a candidate whose grade cannot be parsed [default: unscored]
     ///
     /// unscored: no score, below all others. zero: the score 0.
-    #[arg(long, value_name = "unscored|zero", value_parser = Unparsed::from_str)]
-    #[arg(hide_short_help = true)]
+    #[arg(long, value_name = "unscored|zero", value_parser = Unparsed::from_str, hide_short_help = true)]
     pub unparsed: Option<Unparsed>,
     /// Use the grades as whole numbers, without refining them by token probabilities
-    #[arg(long)]
-    #[arg(hide_short_help = true)]
+    #[arg(long, hide_short_help = true)]
     pub no_logprobs: bool,
 }
 

@@ -64,27 +64,22 @@ pub struct ModelArgs {
     #[arg(long, value_name = "N", value_parser = threads)]
     pub threads: Option<usize>,
     /// Maximum tokens per batch; bounds the memory of a forward pass
-    #[arg(long, value_name = "N", default_value_t = default_batch_tokens())]
-    #[arg(hide_short_help = true)]
+    #[arg(long, value_name = "N", default_value_t = default_batch_tokens(), hide_short_help = true)]
     pub batch_tokens: usize,
     /// Prompt before every query, in place of the model's own
-    #[arg(long, value_name = "TEXT")]
-    #[arg(hide_short_help = true)]
+    #[arg(long, value_name = "TEXT", hide_short_help = true)]
     pub query_prompt: Option<String>,
     /// Prompt before every document, in place of the model's own
-    #[arg(long, value_name = "TEXT")]
-    #[arg(hide_short_help = true)]
+    #[arg(long, value_name = "TEXT", hide_short_help = true)]
     pub document_prompt: Option<String>,
     /// Pooling of token vectors into an embedding, in place of the model's own
-    #[arg(long, value_name = "cls|mean|lasttoken", value_parser = Pooling::from_str)]
-    #[arg(hide_short_help = true)]
+    #[arg(long, value_name = "cls|mean|lasttoken", value_parser = Pooling::from_str, hide_short_help = true)]
     pub pooling: Option<Pooling>,
     /// Maximum tokens of a text, in place of the model's own limit
     #[arg(long, value_name = "N")]
     pub max_tokens: Option<usize>,
     /// Keep only the first N components of each vector (for Matryoshka models)
-    #[arg(long, value_name = "N")]
-    #[arg(hide_short_help = true)]
+    #[arg(long, value_name = "N", hide_short_help = true)]
     pub dim: Option<usize>,
     #[command(flatten)]
     pub store: StoreArgs,

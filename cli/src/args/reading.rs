@@ -20,32 +20,26 @@ pub struct ReadingArgs {
     #[arg(long, value_name = "NAME")]
     pub text_field: Option<String>,
     /// Field with the id [default: id, _id or pandas' __index_level_0__]
-    #[arg(long, value_name = "NAME")]
-    #[arg(hide_short_help = true)]
+    #[arg(long, value_name = "NAME", hide_short_help = true)]
     pub id_field: Option<String>,
     /// Field with the title, put before the text with one space [default: title]
-    #[arg(long, value_name = "NAME")]
-    #[arg(hide_short_help = true)]
+    #[arg(long, value_name = "NAME", hide_short_help = true)]
     pub title_field: Option<String>,
     /// Field with the first stage's score [default: score]
-    #[arg(long, value_name = "NAME")]
-    #[arg(hide_short_help = true)]
+    #[arg(long, value_name = "NAME", hide_short_help = true)]
     pub score_field: Option<String>,
     #[command(flatten)]
     pub table: DelimiterArgs,
     /// Handling of unusable rows [default: fail]
-    #[arg(long, value_name = "fail|skip|report")]
-    #[arg(hide_short_help = true)]
+    #[arg(long, value_name = "fail|skip|report", hide_short_help = true)]
     pub bad_rows: Option<BadRowsArg>,
     /// Skip unusable rows: the same as --bad-rows skip
-    #[arg(long, conflicts_with = "bad_rows")]
-    #[arg(hide_short_help = true)]
+    #[arg(long, conflicts_with = "bad_rows", hide_short_help = true)]
     pub skip_bad_rows: bool,
     /// File for --bad-rows report [default: rejects.jsonl, or OUT.rejects.jsonl beside --output]
     ///
     /// JSONL of {"file", "line", "message"}.
-    #[arg(long, value_name = "FILE")]
-    #[arg(hide_short_help = true)]
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
     pub rejects: Option<PathBuf>,
 }
 
@@ -60,8 +54,7 @@ impl ReadingArgs {
 #[derive(Args, Debug, Clone, Default)]
 pub struct DelimiterArgs {
     /// Separator of CSV columns, in all inputs: one character such as ';', or tab [default: ,]
-    #[arg(long, value_name = "CHAR", value_parser = delimiter, help_heading = "Input")]
-    #[arg(hide_short_help = true)]
+    #[arg(long, value_name = "CHAR", value_parser = delimiter, help_heading = "Input", hide_short_help = true)]
     pub delimiter: Option<u8>,
 }
 

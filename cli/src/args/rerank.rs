@@ -95,8 +95,7 @@ pub struct SourceArgs {
     #[arg(long, value_name = "N")]
     pub depth: Option<usize>,
     /// Ignore candidates with the id of their query, as BEIR does for ArguAna and Quora
-    #[arg(long, conflicts_with = "query")]
-    #[arg(hide_short_help = true)]
+    #[arg(long, conflicts_with = "query", hide_short_help = true)]
     pub ignore_identical_ids: bool,
 }
 
@@ -107,20 +106,16 @@ pub struct JobArgs {
     ///
     /// Jobs are calls with --run or --candidates. With --resume, a job that cannot be resumed is an
     /// error: one without --output, or one that reads standard input.
-    #[arg(long, conflicts_with = "restart")]
-    #[arg(hide_short_help = true)]
+    #[arg(long, conflicts_with = "restart", hide_short_help = true)]
     pub resume: bool,
     /// Discard the work of an interrupted job, and begin anew
-    #[arg(long)]
-    #[arg(hide_short_help = true)]
+    #[arg(long, hide_short_help = true)]
     pub restart: bool,
     /// Do only the i-th of n parts of a job; `nearsort merge` joins the outputs
-    #[arg(long, value_name = "i/n", value_parser = Shard::from_str)]
-    #[arg(hide_short_help = true)]
+    #[arg(long, value_name = "i/n", value_parser = Shard::from_str, hide_short_help = true)]
     pub shard: Option<Shard>,
     /// Progress of a job with --run or --candidates, on stderr
-    #[arg(long, value_name = "HOW", default_value = "auto")]
-    #[arg(hide_short_help = true)]
+    #[arg(long, value_name = "HOW", default_value = "auto", hide_short_help = true)]
     pub progress: ProgressMode,
 }
 
@@ -141,12 +136,10 @@ pub struct ShownArgs {
     #[arg(long, value_name = "FORMAT", value_parser = output::format())]
     pub format: Option<Format>,
     /// Print the candidates' texts, which is the default; undoes an earlier --no-text
-    #[arg(long, overrides_with = "no_text")]
-    #[arg(hide_short_help = true)]
+    #[arg(long, overrides_with = "no_text", hide_short_help = true)]
     pub with_text: bool,
     /// Print no texts
-    #[arg(long)]
-    #[arg(hide_short_help = true)]
+    #[arg(long, hide_short_help = true)]
     pub no_text: bool,
 }
 
@@ -157,14 +150,12 @@ pub struct RankerArgs {
     ///
     /// --raw-scores=false prints probabilities.
     #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    #[arg(conflicts_with = "index")]
-    #[arg(hide_short_help = true)]
+    #[arg(conflicts_with = "index", hide_short_help = true)]
     pub raw_scores: Option<bool>,
     /// Instruction for a reranker that takes one, such as Qwen3-Reranker
     ///
     /// [default: "Given a web search query, retrieve relevant passages that answer the query"]
-    #[arg(long, value_name = "TEXT", conflicts_with = "index")]
-    #[arg(hide_short_help = true)]
+    #[arg(long, value_name = "TEXT", conflicts_with = "index", hide_short_help = true)]
     pub instruction: Option<String>,
     /// Score in stages, such as hybrid:200,MODEL:50
     ///
@@ -241,15 +232,13 @@ pub struct ScoringArgs {
     #[arg(long, value_name = "none|linear|rrf")]
     pub blend: Option<BlendMethod>,
     /// The first stage's share of the blend, 0 to 1 [default: linear 0.06, zscore 0.15, rrf 0.3]
-    #[arg(long, value_name = "W")]
-    #[arg(hide_short_help = true)]
+    #[arg(long, value_name = "W", hide_short_help = true)]
     pub blend_weight: Option<f32>,
     /// Normalisation of scores for --blend linear [default: minmax]
     ///
     /// minmax scales the first stage's scores of each list to 0..1. zscore standardises both sides.
     /// none changes nothing.
-    #[arg(long, value_name = "none|minmax|zscore", value_parser = Normalize::from_str)]
-    #[arg(hide_short_help = true)]
+    #[arg(long, value_name = "none|minmax|zscore", value_parser = Normalize::from_str, hide_short_help = true)]
     pub normalize: Option<Normalize>,
     /// Weight of a list's best candidates in ordering the others [default: auto]
     ///

@@ -18,32 +18,26 @@ pub struct ServiceArgs {
     ///
     /// [env: OPENAI_API_KEY, AZURE_OPENAI_API_KEY, ANTHROPIC_API_KEY, COHERE_API_KEY or CO_API_KEY,
     /// JINA_API_KEY, VOYAGE_API_KEY; for another address: NEARSORT_API_KEY]
-    #[arg(long, value_name = "FILE")]
-    #[arg(hide_short_help = true)]
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
     pub api_key_file: Option<PathBuf>,
     /// Allow the key over http:// to another machine; anyone on the way can read it
-    #[arg(long)]
-    #[arg(hide_short_help = true)]
+    #[arg(long, hide_short_help = true)]
     pub allow_insecure_base_url: bool,
     /// Azure's api-version [default: 2024-10-21] or anthropic-version [default: 2023-06-01]
-    #[arg(long, value_name = "VERSION")]
-    #[arg(hide_short_help = true)]
+    #[arg(long, value_name = "VERSION", hide_short_help = true)]
     pub api_version: Option<String>,
     /// Trust the certificates of a PEM file in addition to the machine's own
-    #[arg(long, value_name = "FILE")]
-    #[arg(hide_short_help = true)]
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
     pub ca_file: Option<PathBuf>,
     /// Maximum number of requests at once, 1 to 256
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
     #[arg(hide_short_help = true)]
     pub concurrency: u16,
     /// Maximum number of requests in any minute [default: no limit]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    #[arg(hide_short_help = true)]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), hide_short_help = true)]
     pub requests_per_minute: Option<u32>,
     /// Maximum number of tokens in any minute, as estimated before sending [default: no limit]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    #[arg(hide_short_help = true)]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), hide_short_help = true)]
     pub tokens_per_minute: Option<u32>,
     /// Maximum seconds of one try of a request, from connecting to the last byte
     #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u32).range(1..))]
@@ -57,23 +51,19 @@ pub struct ServiceArgs {
     #[arg(long, value_name = "DOLLARS", value_parser = dollars)]
     pub budget: Option<f64>,
     /// Print the number of requests, tokens and the price; send nothing; needs no key
-    #[arg(long)]
-    #[arg(hide_short_help = true)]
+    #[arg(long, hide_short_help = true)]
     pub dry_run: bool,
     /// A file of model prices, which take precedence over nearsort's own
     ///
     /// TOML with [[model]]: name, input and output (dollars per million tokens), searches (dollars
     /// per thousand search units).
-    #[arg(long, value_name = "FILE.toml")]
-    #[arg(hide_short_help = true)]
+    #[arg(long, value_name = "FILE.toml", hide_short_help = true)]
     pub prices: Option<PathBuf>,
     /// Record every request and answer in a folder; recorded requests are not sent again
-    #[arg(long, value_name = "DIR", conflicts_with = "replay")]
-    #[arg(hide_short_help = true)]
+    #[arg(long, value_name = "DIR", conflicts_with = "replay", hide_short_help = true)]
     pub record: Option<PathBuf>,
     /// Answer from a folder that --record wrote, without the service
-    #[arg(long, value_name = "DIR")]
-    #[arg(hide_short_help = true)]
+    #[arg(long, value_name = "DIR", hide_short_help = true)]
     pub replay: Option<PathBuf>,
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use nearsort::cache::EmbeddingCache;
 use nearsort::index::{BuildOptions, Index, IndexBuilder, IndexModel};
 use nearsort::io::{Rows, expand_paths};
-use nearsort::job::{Embedded, fill_index};
+use nearsort::job::{EncodedRows, fill_index};
 use nearsort::{Encoder, Model, ModelOptions};
 
 use crate::args::{AddArgs, BuildArgs, ModelArgs, Talk};
@@ -104,7 +104,7 @@ fn fill(
     let encode: &dyn Encoder = cached.as_ref().map_or(encoder.as_ref(), |cached| cached);
     let embedded = fill_index(&mut builder, rows, encode, counter, &counter.call());
     counter.finish();
-    let Embedded { rows: texts, encoded, tokens, truncated, encoding, .. } = embedded?;
+    let EncodedRows { rows: texts, encoded, tokens, truncated, encoding, .. } = embedded?;
     let index = builder.finish()?;
     let max_tokens = encoder.max_tokens();
     warn(talk, &Warning::Truncated { truncated, candidates: encoded, max_tokens });

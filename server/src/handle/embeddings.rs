@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use nearsort::Role;
 
-use super::fields::{Fields, renamed, role_named};
+use super::fields::{ReadingFields, renamed, role_named};
 use crate::app::App;
 use crate::context::Context;
 use crate::wire::{EmbedRequest, EmbedSurface, Embeddings, Reply, Usage, WireError};
-use crate::work::{Demand, run};
+use crate::work::run;
 
 /// Answers a parsed request.
 pub(super) async fn answer(
@@ -21,7 +21,7 @@ pub(super) async fn answer(
     let Some(encoder) = served.encoder() else { return Err(served.refuse("embed")) };
     request.kept_dimensions(&served.name, encoder.dim())?;
     let role = request.prompt_name.as_deref().and_then(role_named).unwrap_or(Role::Document);
-    let encoder = match Fields::from(&request).model(&served, role)? {
+    let encoder = match ReadingFields::from(&request).model(&served, role)? {
         Some(model) => model.encoder().unwrap_or(encoder),
         None => encoder,
     };
@@ -31,7 +31,7 @@ pub(super) async fn answer(
         EmbedSurface::OpenAi => "input",
         EmbedSurface::Tei => "inputs",
     };
-    let embedded = run(app, context, Demand::of(tokens), move |job| {
+    let embedded = run(app, context, served.demand(tokens), move |job| {
         let call = job.call();
         let texts: Vec<&str> = request.inputs.iter().map(String::as_str).collect();
         let found = encoder.encode_with(&texts, role, &call)?;

@@ -9,7 +9,7 @@ use crate::wire::{EmbedRequest, PredictRequest, RerankRequest, ScoreRequest, Sid
 
 /// The fields of a request that control how texts are read.
 #[derive(Debug, Default)]
-pub(super) struct Fields<'a> {
+pub(super) struct ReadingFields<'a> {
     pub instruction: Option<&'a str>,
     pub prompt_name: Option<&'a str>,
     pub max_document_tokens: Option<NonZeroU32>,
@@ -34,7 +34,7 @@ const OPTIONS: [(&str, &str); 9] = [
     ("normalize", "normalize"),
 ];
 
-impl<'a> From<&'a RerankRequest> for Fields<'a> {
+impl<'a> From<&'a RerankRequest> for ReadingFields<'a> {
     fn from(request: &'a RerankRequest) -> Self {
         Self {
             instruction: request.instruction.as_deref(),
@@ -49,7 +49,7 @@ impl<'a> From<&'a RerankRequest> for Fields<'a> {
     }
 }
 
-impl<'a> From<&'a ScoreRequest> for Fields<'a> {
+impl<'a> From<&'a ScoreRequest> for ReadingFields<'a> {
     fn from(request: &'a ScoreRequest) -> Self {
         Self {
             instruction: request.instruction.as_deref(),
@@ -62,13 +62,13 @@ impl<'a> From<&'a ScoreRequest> for Fields<'a> {
     }
 }
 
-impl From<&PredictRequest> for Fields<'_> {
+impl From<&PredictRequest> for ReadingFields<'_> {
     fn from(request: &PredictRequest) -> Self {
         Self { truncation: request.truncation, ..Self::default() }
     }
 }
 
-impl<'a> From<&'a EmbedRequest> for Fields<'a> {
+impl<'a> From<&'a EmbedRequest> for ReadingFields<'a> {
     fn from(request: &'a EmbedRequest) -> Self {
         Self {
             // The two that name roles are not prompts of a model.
@@ -91,7 +91,7 @@ pub(super) fn role_named(name: &str) -> Option<Role> {
     }
 }
 
-impl Fields<'_> {
+impl ReadingFields<'_> {
     /// Returns the reading for these fields. `prompted` is the role whose prompt `prompt_name`
     /// names.
     ///

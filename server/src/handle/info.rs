@@ -46,7 +46,7 @@ fn dtype(precision: &str) -> &str {
 
 /// Lists all models, loaded or not.
 pub(super) fn models(app: &App) -> Reply {
-    let entry = |entry: &Arc<crate::models::Entry>| ModelEntry {
+    let entry = |entry: &Arc<crate::models::NamedModel>| ModelEntry {
         id: entry.name.clone(),
         root: entry.root().map(str::to_owned),
         created: entry.created,

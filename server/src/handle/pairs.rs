@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use nearsort::{CandidateList, Model, Reranker, Role, Usage};
 
-use super::fields::{Fields, renamed};
+use super::fields::{ReadingFields, renamed};
 use crate::app::App;
 use crate::context::{Context, unix_time};
 use crate::models::Served;
@@ -12,7 +12,7 @@ use crate::wire::WireError;
 use crate::wire::{
     self, Contract, PredictRequest, PredictText, Prediction, Reply, ScoreAnswer, ScoreMap, ScoreRequest, ScoreSurface,
 };
-use crate::work::{Demand, run};
+use crate::work::run;
 
 type Read<T> = Result<T, WireError>;
 
@@ -20,7 +20,7 @@ type Read<T> = Result<T, WireError>;
 pub(super) async fn score(app: &Arc<App>, request: Read<ScoreRequest>, context: &Context) -> Result<Reply, WireError> {
     let request = request?;
     let served = app.models.served(request.model.as_deref()).await?;
-    let model = Fields::from(&request).model(&served, Role::Query)?;
+    let model = ReadingFields::from(&request).model(&served, Role::Query)?;
     let pairs = request.pairs().map(|(left, right)| (left.to_owned(), right.to_owned())).collect();
     let names = match request.surface {
         ScoreSurface::Vllm => ("text_1", "text_2"),
@@ -47,7 +47,7 @@ pub(super) async fn predict(
 ) -> Result<Reply, WireError> {
     let request = request?;
     let served = app.models.served(request.model.as_deref()).await?;
-    let model = Fields::from(&request).model(&served, Role::Query)?;
+    let model = ReadingFields::from(&request).model(&served, Role::Query)?;
     let pairs = request.inputs.iter().enumerate().map(pair).collect::<Result<_, _>>()?;
     let label = served.label();
     let scored = scores(app, &served, model, pairs, context).await;
@@ -79,7 +79,7 @@ async fn scores(
     let tokens = pairs.iter().map(|(left, right)| served.tokens_to_rank(left, std::iter::once(right.as_str()))).sum();
     let (by, count) = (Arc::clone(served), pairs.len());
     let own = model.map(Reranker::new);
-    let (scores, usage) = run(app, context, Demand::of(tokens), move |job| {
+    let (scores, usage) = run(app, context, served.demand(tokens), move |job| {
         let call = job.call();
         let texts: Vec<&str> = pairs.iter().map(|(_, right)| right.as_str()).collect();
         let groups = by_query(&pairs);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use nearsort::{OnDeadline, RankOptions, Reranker, Role, Scored, WindowScore};
 
-use super::fields::Fields;
+use super::fields::ReadingFields;
 use super::reading::Refusal;
 use crate::app::App;
 use crate::context::{Context, unix_time};
@@ -65,7 +65,7 @@ pub(super) async fn rank(
     let reranker = reranker(served, request)?;
     let texts = request.documents.iter().map(|document| document.text.as_str());
     let tokens = served.tokens_to_rank(&request.query, texts);
-    let demand = Demand { tokens, time: request.deadline_ms, priority: request.priority };
+    let demand = Demand { time: request.deadline_ms, priority: request.priority, ..served.demand(tokens) };
     let (by, asked) = (Arc::clone(served), Arc::clone(request));
     let answer = run(app, context, demand, move |job| {
         let texts: Vec<&str> = asked.documents.iter().map(|document| document.text.as_str()).collect();
@@ -98,7 +98,7 @@ pub(super) async fn rank(
 /// Returns a reranker with the request's reading, or one that keeps windows for it; `None` if the
 /// model's own serves.
 fn reranker(served: &Served, request: &RerankRequest) -> Result<Option<Reranker>, WireError> {
-    let model = Fields::from(request).model(served, Role::Query)?;
+    let model = ReadingFields::from(request).model(served, Role::Query)?;
     let windows = request.relevant_spans.is_some() && served.reads_windows();
     let model = match (model, &served.model) {
         (Some(model), _) => model,

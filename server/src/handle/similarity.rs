@@ -5,12 +5,12 @@ use std::sync::Arc;
 use nearsort::Role;
 use nearsort::similarity::cosine_similarities;
 
-use super::fields::{Fields, renamed};
+use super::fields::{ReadingFields, renamed};
 use super::pairs;
 use crate::app::App;
 use crate::context::Context;
 use crate::wire::{Native, Reply, ScoreAnswer, ScoreRequest, WireError};
-use crate::work::{Demand, run};
+use crate::work::run;
 
 /// Compares embeddings, regardless of how the model ranks, because TEI's clients expect cosines. A
 /// model without embeddings scores pairs.
@@ -22,11 +22,11 @@ pub(super) async fn answer(
     let request = request?;
     let served = app.models.served(request.model.as_deref()).await?;
     let Some(encoder) = served.encoder() else { return pairs::score(app, Ok(request), context).await };
-    let read = Fields::from(&request).model(&served, Role::Document)?;
+    let read = ReadingFields::from(&request).model(&served, Role::Document)?;
     let encoder = read.and_then(|model| model.encoder()).unwrap_or(encoder);
     let texts: Vec<String> = request.left.iter().take(1).chain(&request.right).cloned().collect();
     let tokens = served.tokens_to_embed(texts.iter().map(String::as_str));
-    let compared = run(app, context, Demand::of(tokens), move |job| {
+    let compared = run(app, context, served.demand(tokens), move |job| {
         let call = job.call();
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         let vectors = encoder.encode_with(&texts, Role::Document, &call)?.vectors;

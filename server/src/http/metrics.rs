@@ -8,7 +8,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 
 use crate::app::App;
-use crate::models::Entry;
+use crate::models::NamedModel;
 use crate::ops::Figures;
 
 /// The content type of the OpenMetrics format.
@@ -16,7 +16,7 @@ const TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Answers with all metrics.
 pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
-    let of_model = |entry: &Arc<Entry>| (entry.name.clone(), entry.is_loaded(), entry.loads());
+    let of_model = |entry: &Arc<NamedModel>| (entry.name.clone(), entry.is_loaded(), entry.loads());
     let figures = Figures {
         queue_tokens: app.admission.queued(),
         queue_bytes: app.bytes.taken(),

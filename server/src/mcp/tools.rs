@@ -13,7 +13,7 @@ use super::shapes::{
 };
 use crate::app::App;
 use crate::context::Context;
-use crate::files::{Candidate, Roots};
+use crate::files::{FileCandidate, Roots};
 use crate::wire::{self, Contract, RerankAnswer, RerankRequest, ScoreMap, SearchRequest, SpanOptions};
 
 const INSTRUCTIONS: &str = "Ranks texts by how well they answer a query, with a model on this machine. Use `rerank` for texts that \
@@ -23,7 +23,7 @@ you have or that are in a file, `search` for an index, `models` for the names of
 const BEST_WINDOW: SpanOptions = SpanOptions { threshold: 0.0, max_spans: Some(1) };
 
 /// A tool's result; the text of a failure is for the language model, which can try again.
-type Answer<T> = Result<Json<T>, String>;
+type ToolAnswer<T> = Result<Json<T>, String>;
 
 /// The tools of one server.
 #[derive(Clone)]
@@ -97,7 +97,10 @@ impl ServerHandler for Tools {
 }
 
 /// Runs `work` until the client cancels the call. Dropping the work ends it.
-async fn until_cancelled<T>(context: &RequestContext<RoleServer>, work: impl Future<Output = Answer<T>>) -> Answer<T> {
+async fn until_cancelled<T>(
+    context: &RequestContext<RoleServer>,
+    work: impl Future<Output = ToolAnswer<T>>,
+) -> ToolAnswer<T> {
     tokio::select! {
         answer = work => answer,
         () = context.ct.cancelled() => Err("the call was cancelled".into()),
@@ -105,7 +108,7 @@ async fn until_cancelled<T>(context: &RequestContext<RoleServer>, work: impl Fut
 }
 
 impl Tools {
-    async fn ranked(&self, input: RerankInput) -> Answer<RerankOutput> {
+    async fn ranked(&self, input: RerankInput) -> ToolAnswer<RerankOutput> {
         let best = top_k(input.top_k)?;
         let candidates = self.candidates(input.documents, input.file).await?;
         let (ids, texts): (Vec<_>, Vec<_>) = candidates.into_iter().map(|found| (found.id, found.text)).unzip();
@@ -117,7 +120,7 @@ impl Tools {
         Ok(Json(output(&answer, &request, &ids, best)))
     }
 
-    async fn found(&self, input: SearchInput) -> Answer<SearchOutput> {
+    async fn found(&self, input: SearchInput) -> ToolAnswer<SearchOutput> {
         if input.query.trim().is_empty() {
             return Err("'query' is blank; expected: a text to search for".into());
         }
@@ -134,9 +137,13 @@ impl Tools {
         Ok(Json(SearchOutput { index: found.index, model: found.model, results }))
     }
 
-    async fn candidates(&self, documents: Option<Vec<String>>, file: Option<String>) -> Result<Vec<Candidate>, String> {
+    async fn candidates(
+        &self,
+        documents: Option<Vec<String>>,
+        file: Option<String>,
+    ) -> Result<Vec<FileCandidate>, String> {
         match (documents, file) {
-            (Some(texts), None) => Ok(texts.into_iter().map(|text| Candidate { id: None, text }).collect()),
+            (Some(texts), None) => Ok(texts.into_iter().map(|text| FileCandidate { id: None, text }).collect()),
             (None, Some(file)) => {
                 let (roots, limit) = (self.roots.clone(), self.app.options.limits.request.texts);
                 let read = tokio::task::spawn_blocking(move || roots.candidates(&file, limit)).await;

@@ -21,7 +21,7 @@ pub(super) enum Source {
 }
 
 /// A name, and the model behind it.
-pub(crate) struct Entry {
+pub(crate) struct NamedModel {
     pub name: String,
     pub(super) source: Source,
     /// Seconds since 1970 of the server's start, for lists of models.
@@ -35,7 +35,7 @@ pub(crate) struct Entry {
     used: AtomicU64,
 }
 
-impl Entry {
+impl NamedModel {
     pub(super) fn new(name: String, source: Source) -> Self {
         let (slot, is_loaded) = (Mutex::new(None), AtomicBool::new(false));
         let (loads, used) = (AtomicU64::new(0), AtomicU64::new(0));

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use nearsort::{DEFAULT_MODEL, Model, ModelOptions, Reranker, StageBy};
 
-pub(crate) use entry::Entry;
+pub(crate) use entry::NamedModel;
 use entry::{Source, load, panicked};
 pub(crate) use served::{Served, about_tokens};
 
@@ -18,7 +18,7 @@ use crate::wire::WireError;
 /// All models that clients can ask for.
 pub(crate) struct Catalog {
     /// The first one answers requests without a model's name.
-    entries: Vec<Arc<Entry>>,
+    entries: Vec<Arc<NamedModel>>,
     options: ModelOptions,
     loading: Loading,
     allows_services: bool,
@@ -35,14 +35,14 @@ impl Catalog {
             all.push((DEFAULT_MODEL.to_owned(), Source::Model(DEFAULT_MODEL.to_owned())));
         }
         Self {
-            entries: all.into_iter().map(|(name, source)| Arc::new(Entry::new(name, source))).collect(),
+            entries: all.into_iter().map(|(name, source)| Arc::new(NamedModel::new(name, source))).collect(),
             options: options.model_options.clone(),
             loading: options.loading,
             allows_services: options.allows_services,
         }
     }
 
-    pub fn entries(&self) -> &[Arc<Entry>] {
+    pub fn entries(&self) -> &[Arc<NamedModel>] {
         &self.entries
     }
 
@@ -61,7 +61,7 @@ impl Catalog {
     ///
     /// # Errors
     /// An unknown name, with the known ones.
-    pub fn entry(&self, name: Option<&str>) -> Result<&Arc<Entry>, WireError> {
+    pub fn entry(&self, name: Option<&str>) -> Result<&Arc<NamedModel>, WireError> {
         let name = name.filter(|_| !self.loading.ignores_names);
         let found = match name {
             None => self.entries.first(),
@@ -97,7 +97,7 @@ impl Catalog {
     }
 
     /// Loads the model of an entry, if necessary.
-    pub async fn load(&self, entry: &Entry) -> nearsort::Result<Arc<Served>> {
+    pub async fn load(&self, entry: &NamedModel) -> nearsort::Result<Arc<Served>> {
         entry
             .get(async || {
                 let began = Instant::now();
@@ -117,13 +117,13 @@ impl Catalog {
     }
 
     /// Unloads the models that were not used for the longest time, until `bytes` fit.
-    fn make_room(&self, entry: &Entry, bytes: u64) -> nearsort::Result<()> {
+    fn make_room(&self, entry: &NamedModel, bytes: u64) -> nearsort::Result<()> {
         let Some(bound) = self.loading.max_bytes else { return Ok(()) };
         if bytes > bound {
             let why = format!("is {bound}, and {} takes {bytes} bytes: raise it", entry.name);
             return Err(nearsort::Error::InvalidOption { option: "max_model_bytes", why });
         }
-        let mut others: Vec<(&Arc<Entry>, u64)> = self
+        let mut others: Vec<(&Arc<NamedModel>, u64)> = self
             .entries
             .iter()
             .filter(|other| other.name != entry.name)

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use nearsort::model::Task;
-use nearsort::{Call, Encoder, LongText, Model, ModelInfo, Reranker, ScoreKind};
+use nearsort::{Call, Device, Encoder, LongText, Model, ModelInfo, Reranker, ScoreKind};
 
 use crate::ops::Proof;
 use crate::wire::{ModelKind, Native, WireError};
+use crate::work::Demand;
 
 /// A loaded model.
 pub(crate) struct Served {
@@ -90,6 +91,14 @@ impl Served {
     /// Returns true if it sends texts to a service.
     pub fn is_remote(&self) -> bool {
         matches!(self.task(), Some(Task::Judge | Task::Rerank))
+    }
+
+    /// Returns a demand for this number of tokens. Work of this machine's processor begins in the
+    /// order of its arrival. Devices compute requests together, and services wait for a network.
+    pub fn demand(&self, tokens: u64) -> Demand {
+        let is_local = matches!(self.task(), Some(Task::Embed | Task::EmbedTokens | Task::CrossEncode));
+        let is_cpu = self.info().is_some_and(|info| info.device == Device::Cpu.to_string());
+        Demand { in_order: is_local && is_cpu, ..Demand::of(tokens) }
     }
 
     /// Returns the longest text in tokens, or the longest pair for a model that reads query and

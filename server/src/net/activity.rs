@@ -13,22 +13,22 @@ use crate::options::TimeOuts;
 
 /// The state of one connection.
 pub(super) struct Activity {
-    state: Mutex<State>,
+    state: Mutex<ConnectionState>,
     /// Notified when the deadline moves closer.
     sooner: Notify,
     headers: Duration,
     idle: Duration,
 }
 
-struct State {
+struct ConnectionState {
     /// Number of requests that are being answered.
     requests: usize,
-    phase: Phase,
+    phase: ConnectionPhase,
     is_http2: bool,
 }
 
 #[derive(Clone, Copy)]
-enum Phase {
+enum ConnectionPhase {
     /// A request's head began to arrive at this time.
     Head(Instant),
     /// No request has been under way since this time.
@@ -41,9 +41,9 @@ pub(super) struct Busy<'a>(&'a Activity);
 impl Activity {
     /// Creates the state of a new connection, which must send a request at once.
     pub fn new(time_outs: &TimeOuts) -> Self {
-        let phase = Phase::Head(Instant::now());
+        let phase = ConnectionPhase::Head(Instant::now());
         Self {
-            state: Mutex::new(State { requests: 0, phase, is_http2: false }),
+            state: Mutex::new(ConnectionState { requests: 0, phase, is_http2: false }),
             sooner: Notify::new(),
             headers: time_outs.headers,
             idle: time_outs.idle,
@@ -54,8 +54,8 @@ impl Activity {
     pub fn read(&self) {
         let mut state = self.lock();
         // HTTP/2 frames that are not requests, such as pings, do not start one.
-        if let (0, false, Phase::Idle(_)) = (state.requests, state.is_http2, state.phase) {
-            state.phase = Phase::Head(Instant::now());
+        if let (0, false, ConnectionPhase::Idle(_)) = (state.requests, state.is_http2, state.phase) {
+            state.phase = ConnectionPhase::Head(Instant::now());
             self.sooner.notify_one();
         }
     }
@@ -63,8 +63,8 @@ impl Activity {
     /// Records outgoing bytes of an answer.
     pub fn wrote(&self) {
         let mut state = self.lock();
-        if matches!(state.phase, Phase::Idle(_)) {
-            state.phase = Phase::Idle(Instant::now());
+        if matches!(state.phase, ConnectionPhase::Idle(_)) {
+            state.phase = ConnectionPhase::Idle(Instant::now());
         }
     }
 
@@ -73,7 +73,7 @@ impl Activity {
         let mut state = self.lock();
         state.requests += 1;
         state.is_http2 = is_http2;
-        state.phase = Phase::Idle(Instant::now());
+        state.phase = ConnectionPhase::Idle(Instant::now());
         Busy(self)
     }
 
@@ -98,12 +98,12 @@ impl Activity {
         let state = self.lock();
         match state.phase {
             _ if state.requests > 0 => None,
-            Phase::Head(since) => since.checked_add(self.headers),
-            Phase::Idle(since) => since.checked_add(self.idle),
+            ConnectionPhase::Head(since) => since.checked_add(self.headers),
+            ConnectionPhase::Idle(since) => since.checked_add(self.idle),
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, ConnectionState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -112,7 +112,7 @@ impl Drop for Busy<'_> {
     fn drop(&mut self) {
         let mut state = self.0.lock();
         state.requests -= 1;
-        state.phase = Phase::Idle(Instant::now());
+        state.phase = ConnectionPhase::Idle(Instant::now());
     }
 }
 

@@ -14,11 +14,11 @@ pub(super) struct Operation {
     summary: &'static str,
     /// The schemas of the body, any of which it may have; empty for no body.
     body: &'static [&'static str],
-    answer: Answer,
+    answer: OkContent,
 }
 
 /// The content of a 200.
-enum Answer {
+enum OkContent {
     /// JSON of any of these schemas.
     Json(&'static [&'static str]),
     /// Text of this media type.
@@ -32,10 +32,10 @@ const SEARCHING: &str = "Search";
 const TOOLS: &str = "Tools of language models";
 const SERVER: &str = "The server";
 
-const HEALTH: Answer = Answer::Json(&["Health"]);
+const HEALTH: OkContent = OkContent::Json(&["Health"]);
 
 /// All answers of a rerank path.
-const RANKED: Answer = Answer::Json(&["Reranked", "RerankedTei", "RerankedNim", "RerankedWeaviate"]);
+const RANKED: OkContent = OkContent::Json(&["Reranked", "RerankedTei", "RerankedNim", "RerankedWeaviate"]);
 
 const fn rerank(path: &'static str, summary: &'static str) -> Operation {
     Operation { method: "post", path, tag: RERANKING, summary, body: fields::SHARED, answer: RANKED }
@@ -48,10 +48,10 @@ const fn post(
     body: &'static [&'static str],
     answer: &'static [&'static str],
 ) -> Operation {
-    Operation { method: "post", path, tag, summary, body, answer: Answer::Json(answer) }
+    Operation { method: "post", path, tag, summary, body, answer: OkContent::Json(answer) }
 }
 
-const fn get(path: &'static str, summary: &'static str, answer: Answer) -> Operation {
+const fn get(path: &'static str, summary: &'static str, answer: OkContent) -> Operation {
     Operation { method: "get", path, tag: SERVER, summary, body: &[], answer }
 }
 
@@ -85,9 +85,9 @@ pub(super) const OPERATIONS: &[Operation] = &[
         &["Vectors", "Numbers", "Predictions", "RerankedTei"],
     ),
     post("/search", SEARCHING, "The best rows of an index", &["Search"], &["Found"]),
-    get("/info", "The first model, in TEI's form", Answer::Json(&["Info"])),
-    get("/v1/models", "The models that requests can name", Answer::Json(&["Models"])),
-    get("/models", "The same", Answer::Json(&["Models"])),
+    get("/info", "The first model, in TEI's form", OkContent::Json(&["Info"])),
+    get("/v1/models", "The models that requests can name", OkContent::Json(&["Models"])),
+    get("/models", "The same", OkContent::Json(&["Models"])),
     get("/livez", "Liveness: the workers make progress", HEALTH),
     get("/.well-known/live", "The same; Weaviate's name", HEALTH),
     get("/v1/health/live", "The same; NIM's name", HEALTH),
@@ -97,7 +97,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     get("/healthz", "The same", HEALTH),
     get("/ping", "The same", HEALTH),
     get("/v1/health/ready", "The same; NIM's name", HEALTH),
-    get("/metrics", "Counters for Prometheus", Answer::Text("application/openmetrics-text")),
+    get("/metrics", "Counters for Prometheus", OkContent::Text("application/openmetrics-text")),
     post(
         "/mcp",
         TOOLS,
@@ -105,9 +105,9 @@ pub(super) const OPERATIONS: &[Operation] = &[
         &["Anything"],
         &["Anything"],
     ),
-    get("/", "A page to try the server", Answer::Text("text/html")),
-    get("/docs", "This description as a page", Answer::Text("text/html")),
-    get("/openapi.json", "This description", Answer::Json(&["Anything"])),
+    get("/", "A page to try the server", OkContent::Text("text/html")),
+    get("/docs", "This description as a page", OkContent::Text("text/html")),
+    get("/openapi.json", "This description", OkContent::Json(&["Anything"])),
 ];
 
 /// The groups, in the order of the page.
@@ -196,11 +196,11 @@ impl Operation {
     }
 
     fn is_probe(&self) -> bool {
-        matches!(self.answer, Answer::Json(["Health"]))
+        matches!(self.answer, OkContent::Json(["Health"]))
     }
 }
 
-impl Answer {
+impl OkContent {
     fn describe(&self) -> Value {
         match self {
             Self::Json(names) => {

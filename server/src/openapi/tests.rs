@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use super::*;
-use crate::wire::{Dialect, Limits, Reading, TokenIds, body_keys, read_rerank};
+use crate::wire::{Dialect, Reading, RequestLimits, TokenIds, body_keys, read_rerank};
 
 type Keys<'a> = BTreeSet<&'a str>;
 
@@ -68,7 +68,7 @@ fn examples_are_read_without_a_warning() {
         assert_eq!((read.dialect, read.warnings), (*dialect, Vec::new()));
     }
     let bytes = |name: &str| all["components"]["schemas"][name]["examples"][0].to_string().into_bytes();
-    let limits = Limits::default();
+    let limits = RequestLimits::default();
     assert_eq!(wire::read_embeddings(&bytes("Embeddings"), TokenIds::Refuse, &limits).unwrap().warnings.len(), 0);
     assert_eq!(wire::read_embed(&bytes("EmbedTei"), TokenIds::Refuse, &limits).unwrap().warnings.len(), 0);
     assert_eq!(wire::read_score(&bytes("Score"), &limits).unwrap().warnings.len(), 0);

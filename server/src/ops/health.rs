@@ -54,10 +54,10 @@ impl Heart {
 
 /// The models that failed their self-test, and whether the server has begun to take requests.
 #[derive(Default)]
-pub(crate) struct Proofs(Mutex<State>);
+pub(crate) struct Proofs(Mutex<ProofState>);
 
 #[derive(Default)]
-struct State {
+struct ProofState {
     is_warm: bool,
     failed: BTreeMap<String, String>,
 }
@@ -86,7 +86,7 @@ impl Proofs {
         Some(format!("the self-test of {model} failed: {reason}"))
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, ProofState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -8,7 +8,7 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::wire::{Limits, RerankAnswer, RerankRequest};
+use crate::wire::{RequestLimits, RerankAnswer, RerankRequest};
 
 const QUERY: &str = "Where is the Eiffel Tower?";
 
@@ -66,7 +66,7 @@ impl Proof {
 /// The request.
 pub(crate) fn golden_request() -> RerankRequest {
     let documents = DOCUMENTS.map(str::to_owned).into();
-    match RerankRequest::new(QUERY.to_owned(), documents, &Limits::default()) {
+    match RerankRequest::new(QUERY.to_owned(), documents, &RequestLimits::default()) {
         Ok(request) => request,
         Err(error) => unreachable!("the self-test's own request is refused: {error}"),
     }

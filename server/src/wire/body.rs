@@ -11,14 +11,14 @@ const WARNINGS: usize = 16;
 
 /// Bounds of one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub struct RequestLimits {
     /// Bytes of a body. Beyond it: 413.
     pub body_bytes: usize,
     /// Documents, texts, inputs or pairs of a request.
     pub texts: usize,
 }
 
-impl Default for Limits {
+impl Default for RequestLimits {
     /// 32 MB and 100,000 texts. Work is bounded in tokens elsewhere: a low limit makes clients
     /// split their lists.
     fn default() -> Self {
@@ -26,7 +26,7 @@ impl Default for Limits {
     }
 }
 
-impl Limits {
+impl RequestLimits {
     pub(super) fn check(&self, key: &str, count: usize) -> Result<(), WireError> {
         if count == 0 {
             return Err(WireError::Empty { key: key.to_owned() });
@@ -40,7 +40,7 @@ impl Limits {
 
 /// Parses a body. Nesting beyond 128 levels is a parser error, not a stack overflow. Of equal keys
 /// the last one counts.
-pub(super) fn object(bytes: &[u8], limits: &Limits) -> Result<Map<String, Value>, WireError> {
+pub(super) fn object(bytes: &[u8], limits: &RequestLimits) -> Result<Map<String, Value>, WireError> {
     if bytes.len() > limits.body_bytes {
         return Err(WireError::BodyTooLarge { bytes: bytes.len(), limit: limits.body_bytes });
     }

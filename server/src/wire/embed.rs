@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::answer::Usage;
-use super::body::Limits;
+use super::body::RequestLimits;
 use super::error::WireError;
 use super::reply::Reply;
 use super::rerank::Side;
@@ -88,7 +88,7 @@ enum Vector<'a> {
 }
 
 #[derive(Serialize)]
-struct Entry<'a> {
+struct EmbeddingItem<'a> {
     object: &'static str,
     index: usize,
     embedding: Vector<'a>,
@@ -97,7 +97,7 @@ struct Entry<'a> {
 #[derive(Serialize)]
 struct List<'a> {
     object: &'static str,
-    data: Vec<Entry<'a>>,
+    data: Vec<EmbeddingItem<'a>>,
     model: &'a str,
     usage: Value,
 }
@@ -136,12 +136,12 @@ impl Embeddings {
     }
 }
 
-fn entry(index: usize, vector: &[f32], format: Format) -> Entry<'_> {
+fn entry(index: usize, vector: &[f32], format: Format) -> EmbeddingItem<'_> {
     let embedding = match format {
         Format::Float => Vector::Floats(vector),
         Format::Base64 => Vector::Base64(base64(vector)),
     };
-    Entry { object: "embedding", index, embedding }
+    EmbeddingItem { object: "embedding", index, embedding }
 }
 
 fn base64(vector: &[f32]) -> String {
@@ -150,7 +150,12 @@ fn base64(vector: &[f32]) -> String {
 }
 
 /// Reads a string, a list of strings, a list of token ids, or a list of lists of them.
-pub(super) fn inputs(key: &str, value: &Value, ids: TokenIds, limits: &Limits) -> Result<Vec<String>, WireError> {
+pub(super) fn inputs(
+    key: &str,
+    value: &Value,
+    ids: TokenIds,
+    limits: &RequestLimits,
+) -> Result<Vec<String>, WireError> {
     let list = match value {
         Value::String(text) => return Ok(vec![text.clone()]),
         Value::Array(list) => list,

@@ -40,7 +40,7 @@ impl WireError {
     }
 }
 
-fn shared(error: &WireError, facts: &Facts, text: &str, id: &str) -> Value {
+fn shared(error: &WireError, facts: &RefusalNames, text: &str, id: &str) -> Value {
     json!({
         "message": text,
         "detail": text,
@@ -50,7 +50,7 @@ fn shared(error: &WireError, facts: &Facts, text: &str, id: &str) -> Value {
 }
 
 /// The names of a refusal in the clients' formats.
-struct Facts {
+struct RefusalNames {
     status: u16,
     /// On TEI requests: 422 for validation and the tokenizer, 400 for an empty batch, 424 for the
     /// model.
@@ -66,9 +66,14 @@ const SERVER: &str = "server_error";
 
 /// The table of refusals. Validation is 400 outside TEI: infinity-client reads a 422 as FastAPI's
 /// list of objects, and dies of a string `detail`.
-fn facts(error: &WireError) -> Facts {
-    let row =
-        |status, tei_status, tei_type, openai_type, code| Facts { status, tei_status, tei_type, openai_type, code };
+fn facts(error: &WireError) -> RefusalNames {
+    let row = |status, tei_status, tei_type, openai_type, code| RefusalNames {
+        status,
+        tei_status,
+        tei_type,
+        openai_type,
+        code,
+    };
     match error {
         WireError::NotJson { .. } | WireError::NotAnObject { .. } => {
             row(400, 422, "Validation", INVALID, "invalid_json")

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 
 use serde_json::{Map, Value};
 
-use super::body::{Limits, object, unknown_keys};
+use super::body::{RequestLimits, object, unknown_keys};
 use super::embed::{EmbedRequest, EmbedSurface, Format, inputs};
 use super::error::WireError;
 use super::token_ids::TokenIds;
@@ -29,7 +29,7 @@ pub(crate) const KEYS: &[&str] = &[
 /// # Errors
 /// A required key missing, a value of a wrong type, token ids where they are refused, more inputs
 /// than the limits allow.
-pub fn read_embeddings(bytes: &[u8], ids: TokenIds, limits: &Limits) -> Result<EmbedRequest, WireError> {
+pub fn read_embeddings(bytes: &[u8], ids: TokenIds, limits: &RequestLimits) -> Result<EmbedRequest, WireError> {
     let body = object(bytes, limits)?;
     let input = given(&body, "input")
         .ok_or(WireError::Missing { key: "input".to_owned(), wanted: "a string or a list of strings" })?;

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 
 use serde_json::{Map, Value};
 
-use super::body::{Limits, object, unknown_keys};
+use super::body::{RequestLimits, object, unknown_keys};
 use super::dialect::Dialect;
 use super::error::WireError;
 use super::keys::{COMMON, Field, Keys};
@@ -18,12 +18,12 @@ pub struct Reading {
     /// The dialect by a prefix of the path; `None`: the keys decide.
     pub dialect: Option<Dialect>,
     pub api_version: ApiVersion,
-    pub limits: Limits,
+    pub limits: RequestLimits,
 }
 
 impl Default for Reading {
     fn default() -> Self {
-        Self { dialect: None, api_version: ApiVersion::V2, limits: Limits::default() }
+        Self { dialect: None, api_version: ApiVersion::V2, limits: RequestLimits::default() }
     }
 }
 
@@ -36,7 +36,7 @@ pub fn read_rerank(bytes: &[u8], reading: &Reading) -> Result<RerankRequest, (Wi
     let forced = reading.dialect.unwrap_or(Dialect::Union);
     let body = object(bytes, &reading.limits).map_err(|error| (error, forced))?;
     let dialect = reading.dialect.unwrap_or_else(|| Dialect::detect(&body));
-    Fields::of(&body, dialect).request(reading).map_err(|error| (error, dialect))
+    BodyFields::of(&body, dialect).request(reading).map_err(|error| (error, dialect))
 }
 
 /// Returns the keys of a dialect's request bodies, and the field that each one sets.
@@ -60,7 +60,7 @@ fn own_keys(dialect: Dialect) -> Keys {
 }
 
 /// The values of a body by field.
-struct Fields<'a> {
+struct BodyFields<'a> {
     body: &'a Map<String, Value>,
     dialect: Dialect,
     warnings: Vec<String>,
@@ -69,7 +69,7 @@ struct Fields<'a> {
 /// A value and the key it stood under.
 type Given<'a> = Option<(&'a str, &'a Value)>;
 
-impl<'a> Fields<'a> {
+impl<'a> BodyFields<'a> {
     fn of(body: &'a Map<String, Value>, dialect: Dialect) -> Self {
         let known = own_keys(dialect).iter().chain(COMMON).map(|(key, _)| *key);
         Self { body, dialect, warnings: unknown_keys(body, known) }
@@ -140,7 +140,7 @@ impl<'a> Fields<'a> {
         inner.as_str().map(str::to_owned).ok_or_else(|| wrong(key, value, wanted))
     }
 
-    fn documents(&mut self, limits: &Limits) -> Result<Vec<Document>, WireError> {
+    fn documents(&mut self, limits: &RequestLimits) -> Result<Vec<Document>, WireError> {
         let wanted = "a list of strings, or of objects {\"text\": …}";
         let (key, value) = self.given(Field::Documents).ok_or_else(|| self.missing(Field::Documents, wanted))?;
         let list = value.as_array().ok_or_else(|| wrong(key, value, wanted))?;

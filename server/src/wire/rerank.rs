@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::ops::Range;
 
-use super::body::Limits;
+use super::body::RequestLimits;
 use super::dialect::Dialect;
 use super::error::WireError;
 
@@ -53,7 +53,7 @@ impl RerankRequest {
     ///
     /// # Errors
     /// No documents, or more documents or bytes than the limits allow.
-    pub fn new(query: String, documents: Vec<String>, limits: &Limits) -> Result<Self, WireError> {
+    pub fn new(query: String, documents: Vec<String>, limits: &RequestLimits) -> Result<Self, WireError> {
         limits.check("documents", documents.len())?;
         let bytes = documents.iter().fold(query.len(), |sum, text| sum.saturating_add(text.len()));
         if bytes > limits.body_bytes {

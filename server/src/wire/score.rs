@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use serde_json::{Map, Value, json};
 
 use super::answer::is_score;
-use super::body::{Limits, object, unknown_keys};
+use super::body::{RequestLimits, object, unknown_keys};
 use super::error::WireError;
 use super::openai::{given, optional};
 use super::read::{side as side_of_text, tokens};
@@ -109,7 +109,7 @@ impl ScoreRequest {
 /// # Errors
 /// No pair of keys, a value of a wrong type, other counts than 1:1, 1:N or N:N, more pairs than the
 /// limits allow.
-pub fn read_score(bytes: &[u8], limits: &Limits) -> Result<ScoreRequest, WireError> {
+pub fn read_score(bytes: &[u8], limits: &RequestLimits) -> Result<ScoreRequest, WireError> {
     let body = object(bytes, limits)?;
     let whole = |(a, b): &&(&str, &str)| given(&body, a).is_some() && given(&body, b).is_some();
     let (a, b) = *SIDES.iter().find(whole).ok_or_else(|| half(&body))?;
@@ -173,7 +173,7 @@ fn one(key: &str, value: &Value) -> Result<String, WireError> {
 ///
 /// # Errors
 /// A required key missing, a value of a wrong type, more sentences than the limits allow.
-pub fn read_similarity(bytes: &[u8], limits: &Limits) -> Result<ScoreRequest, WireError> {
+pub fn read_similarity(bytes: &[u8], limits: &RequestLimits) -> Result<ScoreRequest, WireError> {
     let body = object(bytes, limits)?;
     let wanted = "an object {\"source_sentence\": …, \"sentences\": […]}";
     let value = given(&body, "inputs").ok_or(WireError::Missing { key: "inputs".to_owned(), wanted })?;

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::body::{Limits, object, unknown_keys};
+use super::body::{RequestLimits, object, unknown_keys};
 use super::error::WireError;
 use super::openai::given;
 use super::reply::Reply;
@@ -55,7 +55,7 @@ pub struct SearchAnswer {
 ///
 /// # Errors
 /// No query or a blank one, a value of a wrong type, `top_n` of 0 or beyond the limit of texts.
-pub fn read_search(bytes: &[u8], limits: &Limits) -> Result<SearchRequest, WireError> {
+pub fn read_search(bytes: &[u8], limits: &RequestLimits) -> Result<SearchRequest, WireError> {
     let body = object(bytes, limits)?;
     let wanted = "a text to search for";
     let value = given(&body, "query").ok_or(WireError::Missing { key: "query".to_owned(), wanted })?;

@@ -1,6 +1,6 @@
 //! TEI's `/embed` and `POST /` (`router/src/http/types.rs`).
 
-use super::body::{Limits, object, unknown_keys};
+use super::body::{RequestLimits, object, unknown_keys};
 use super::dialect::Dialect;
 use super::embed::{EmbedRequest, EmbedSurface, Format, inputs};
 use super::error::WireError;
@@ -29,7 +29,7 @@ pub(crate) const EMBED_KEYS: &[&str] = &[
 /// # Errors
 /// A required key missing, a value of a wrong type, token ids where they are refused, more inputs
 /// than the limits allow.
-pub fn read_embed(bytes: &[u8], ids: TokenIds, limits: &Limits) -> Result<EmbedRequest, WireError> {
+pub fn read_embed(bytes: &[u8], ids: TokenIds, limits: &RequestLimits) -> Result<EmbedRequest, WireError> {
     let body = object(bytes, limits)?;
     let list = given(&body, "inputs")
         .ok_or(WireError::Missing { key: "inputs".to_owned(), wanted: "a string or a list of strings" })?;
@@ -68,7 +68,12 @@ pub enum RootRequest {
 ///
 /// # Errors
 /// As the endpoint of the request's kind.
-pub fn read_root(bytes: &[u8], kind: ModelKind, ids: TokenIds, limits: &Limits) -> Result<RootRequest, WireError> {
+pub fn read_root(
+    bytes: &[u8],
+    kind: ModelKind,
+    ids: TokenIds,
+    limits: &RequestLimits,
+) -> Result<RootRequest, WireError> {
     let body = object(bytes, limits)?;
     if given(&body, "inputs").is_some_and(|inputs| inputs.get("source_sentence").is_some()) {
         return read_similarity(bytes, limits).map(RootRequest::Similarity);

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::body::{Limits, object, unknown_keys};
+use super::body::{RequestLimits, object, unknown_keys};
 use super::error::WireError;
 use super::openai::given;
 use super::reply::Reply;
@@ -42,7 +42,7 @@ pub struct Prediction {
 ///
 /// # Errors
 /// A required key missing, a value of a wrong type, more inputs than the limits allow.
-pub fn read_predict(bytes: &[u8], limits: &Limits) -> Result<PredictRequest, WireError> {
+pub fn read_predict(bytes: &[u8], limits: &RequestLimits) -> Result<PredictRequest, WireError> {
     let body = object(bytes, limits)?;
     let wanted = "a string, a pair of strings, or a list of lists of one or two strings";
     let value = given(&body, "inputs").ok_or(WireError::Missing { key: "inputs".to_owned(), wanted })?;

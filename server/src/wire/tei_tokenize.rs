@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use serde_json::{Value, json};
 
-use super::body::{Limits, object, unknown_keys};
+use super::body::{RequestLimits, object, unknown_keys};
 use super::error::WireError;
 use super::openai::given;
 use super::reply::Reply;
@@ -38,7 +38,7 @@ pub struct Token {
 ///
 /// # Errors
 /// A required key missing, a value of a wrong type, more inputs than the limits allow.
-pub fn read_tokenize(bytes: &[u8], limits: &Limits) -> Result<TokenizeRequest, WireError> {
+pub fn read_tokenize(bytes: &[u8], limits: &RequestLimits) -> Result<TokenizeRequest, WireError> {
     let body = object(bytes, limits)?;
     let wanted = "a string or a list of strings";
     let value = given(&body, "inputs").ok_or(WireError::Missing { key: "inputs".to_owned(), wanted })?;

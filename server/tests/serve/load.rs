@@ -178,3 +178,20 @@ fn bodies_are_bounded_together() {
     });
     server.wait_until("empty", || server.metric("nearsort_queue_bytes") == 0.0);
 }
+
+#[test]
+fn long_requests_of_one_size_are_computed_one_after_the_other() {
+    let server = Running::start(Settings { threads: Some(1), ..Settings::default() });
+    let documents: Vec<String> = (0..200).map(|n| format!("Document {n} is about towers and museums.")).collect();
+    let body = json!({ "query": "towers", "documents": documents });
+    let most = std::thread::scope(|scope| {
+        let requests: Vec<_> = (0..6).map(|_| scope.spawn(|| server.post("/rerank", &body).status)).collect();
+        let mut most = 0.0_f64;
+        while !requests.iter().all(|request| request.is_finished()) {
+            most = most.max(server.metric("nearsort_requests_running"));
+        }
+        assert!(requests.into_iter().all(|request| request.join().unwrap() == 200));
+        most
+    });
+    assert!((1.0..=2.0).contains(&most), "{most} were computed at once");
+}

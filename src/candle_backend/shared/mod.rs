@@ -16,7 +16,7 @@ mod tests;
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use queue::{Id, Pass, Queue};
+use queue::{Id, Queue, SharedPass};
 pub(super) use states::{Passes, TokenStates};
 
 use crate::call::Call;
@@ -36,18 +36,18 @@ pub(super) struct SharedBatches<B> {
 /// The next step of a call.
 enum Next {
     /// It runs a pass, for itself and others.
-    Run(Pass),
+    Run(SharedPass),
     /// It reads the states of its sequences with these indices.
     Read(Vec<(usize, TokenStates)>),
 }
 
 /// A call's place in the queue. The call's waiting sequences leave the queue with it.
-struct Place<'a, B> {
+struct QueuePlace<'a, B> {
     shared: &'a SharedBatches<B>,
     id: Id,
 }
 
-impl<B> Drop for Place<'_, B> {
+impl<B> Drop for QueuePlace<'_, B> {
     fn drop(&mut self) {
         self.shared.lock().leave(self.id);
     }
@@ -85,7 +85,7 @@ impl<B> SharedBatches<B> {
 impl<B: Passes> SharedBatches<B> {
     /// Runs a pass. A panic of the backend is an error of the pass, because other calls wait for
     /// its end.
-    fn run(&self, pass: Pass) {
+    fn run(&self, pass: SharedPass) {
         let outcome = foreign::call(|| self.backend.states(pass.batch()));
         let outcome = outcome.unwrap_or_else(|panic| Err(failed(format!("the backend stopped: {panic}"))));
         self.lock().end(pass, outcome);
@@ -105,7 +105,7 @@ impl<B: Passes> Backend for SharedBatches<B> {
     /// A pass that runs is not ended by `call`, because other calls may have sequences in it.
     fn forward(&self, batch: &RaggedBatch, _threads: usize, call: &Call<'_>, sink: &HiddenSink<'_>) -> Result<()> {
         call.check()?;
-        let place = Place { shared: self, id: self.lock().enter(batch.clone(), call.limits()) };
+        let place = QueuePlace { shared: self, id: self.lock().enter(batch.clone(), call.limits()) };
         let mut left = batch.len();
         while left > 0 {
             match self.next(place.id, call)? {

@@ -58,13 +58,13 @@ struct Waiter {
 }
 
 /// Sequences that are computed together.
-pub(super) struct Pass {
+pub(super) struct SharedPass {
     batch: RaggedBatch,
     /// The call of each sequence, and its index in the batch of the call.
     members: Vec<(Id, usize)>,
 }
 
-impl Pass {
+impl SharedPass {
     /// Returns the sequences, longest first.
     pub(super) fn batch(&self) -> &RaggedBatch {
         &self.batch
@@ -110,7 +110,7 @@ impl Queue {
 
     /// Begins the next pass, of at most `budget` tokens with padding; a longer sequence is a pass
     /// of its own. Returns `None` if a pass runs, or no sequence is ready.
-    pub(super) fn begin(&mut self, budget: usize) -> Option<Pass> {
+    pub(super) fn begin(&mut self, budget: usize) -> Option<SharedPass> {
         if self.is_busy {
             return None;
         }
@@ -128,11 +128,11 @@ impl Queue {
         let had_turn = self.calls.remove(turn);
         self.calls.push(had_turn);
         self.is_busy = true;
-        Some(Pass { batch, members })
+        Some(SharedPass { batch, members })
     }
 
     /// Gives each call its results of a pass, or the error of a pass of its own.
-    pub(super) fn end(&mut self, pass: Pass, outcome: Result<Vec<TokenStates>>) {
+    pub(super) fn end(&mut self, pass: SharedPass, outcome: Result<Vec<TokenStates>>) {
         self.is_busy = false;
         match outcome {
             Ok(states) if states.len() == pass.members.len() => self.deliver(pass.members, states),
@@ -281,18 +281,18 @@ mod tests {
         queue.enter(RaggedBatch::of(sequences.iter().map(Vec::as_slice)), Call::new())
     }
 
-    fn succeed(queue: &mut Queue, pass: Pass) {
+    fn succeed(queue: &mut Queue, pass: SharedPass) {
         let batch = pass.batch();
         let states = Array3::zeros((batch.len(), batch.max_seqlen(), 1));
         let states = TokenStates::of_pass(states, batch.sequences().map(<[u32]>::len));
         queue.end(pass, Ok(states));
     }
 
-    fn lose(queue: &mut Queue, pass: Pass) {
+    fn lose(queue: &mut Queue, pass: SharedPass) {
         queue.end(pass, Err(Error::InvalidArgument("no memory".into())));
     }
 
-    fn calls_of(pass: &Pass) -> BTreeSet<Id> {
+    fn calls_of(pass: &SharedPass) -> BTreeSet<Id> {
         pass.members.iter().map(|&(id, _)| id).collect()
     }
 

@@ -1,9 +1,9 @@
 //! Checks that run and judgements belong together.
 
-use super::{Finding, FindingKind, Measured, Severity};
+use super::{Finding, FindingKind, Measurements, Severity};
 use crate::diagnose::effect::mean;
 use crate::diagnose::figures::{EXAMPLES, percent, share};
-use crate::diagnose::lists::{List, Scene};
+use crate::diagnose::lists::{ObservedList, Scene};
 
 /// Minimum share of judged queries with a judged candidate. Below it the ids do not match, because
 /// a first stage finds a judged document for far more than one query in twenty.
@@ -19,7 +19,7 @@ const MIN_JUDGED: f64 = 0.5;
 const MAX_JUDGED_LOSS: f64 = 0.1;
 const JUDGED_DEPTH: usize = 10;
 
-pub(super) fn findings(scene: &Scene<'_>, measured: &Measured) -> Vec<Finding> {
+pub(super) fn findings(scene: &Scene<'_>, measured: &Measurements) -> Vec<Finding> {
     let Some(qrels) = &scene.observations.qrels else { return Vec::new() };
     let judged_ids: Vec<&str> = qrels.query_ids().take(EXAMPLES).collect();
     [
@@ -33,7 +33,7 @@ pub(super) fn findings(scene: &Scene<'_>, measured: &Measured) -> Vec<Finding> {
     .collect()
 }
 
-fn queries_not_in_qrels(scene: &Scene<'_>, measured: &Measured, judged_ids: &[&str]) -> Option<Finding> {
+fn queries_not_in_qrels(scene: &Scene<'_>, measured: &Measurements, judged_ids: &[&str]) -> Option<Finding> {
     let counts = &measured.counts;
     let without = counts.queries - counts.judged_queries;
     let ids = scene.lists.iter().filter(|list| !list.is_judged()).map(|list| list.query.id.clone());
@@ -61,7 +61,7 @@ fn queries_not_in_qrels(scene: &Scene<'_>, measured: &Measured, judged_ids: &[&s
     Some(finding.number("queries_without_judgements", without as f64).examples(ids.take(EXAMPLES)))
 }
 
-fn queries_not_in_run(scene: &Scene<'_>, measured: &Measured) -> Option<Finding> {
+fn queries_not_in_run(scene: &Scene<'_>, measured: &Measurements) -> Option<Finding> {
     let missing = measured.counts.judged_queries_missing;
     // If nothing matches at all, another finding reports that.
     if missing == 0 || scene.observations.is_sample || measured.counts.judged_queries == 0 {
@@ -84,15 +84,16 @@ fn queries_not_in_run(scene: &Scene<'_>, measured: &Measured) -> Option<Finding>
 
 fn ids_not_in_qrels(scene: &Scene<'_>) -> Option<Finding> {
     let judged = scene.judged();
-    let has_match = |list: &&&List<'_>| list.judged.grades().iter().any(Option::is_some);
+    let has_match = |list: &&&ObservedList<'_>| list.judged.grades().iter().any(Option::is_some);
     let matched = judged.iter().filter(has_match).count();
     let matched_share = share(matched, judged.len());
     if judged.is_empty() || matched_share >= MIN_MATCHED {
         return None;
     }
     let qrels = scene.observations.qrels.as_ref()?;
-    let in_qrels = |list: &List<'_>| qrels.grades(&list.query.id)?.iter().next().map(|(id, _)| id.to_owned());
-    let pair = |list: &&List<'_>| Some(format!("run {}, judgements {}", list.documents.first()?.id, in_qrels(list)?));
+    let in_qrels = |list: &ObservedList<'_>| qrels.grades(&list.query.id)?.iter().next().map(|(id, _)| id.to_owned());
+    let pair =
+        |list: &&ObservedList<'_>| Some(format!("run {}, judgements {}", list.documents.first()?.id, in_qrels(list)?));
     let mut evidence = format!(
         "{matched} of {} judged queries have a judged candidate: run and judgements name documents differently",
         judged.len()
@@ -121,7 +122,7 @@ fn by_digits(scene: &Scene<'_>) -> f64 {
         (!digits.is_empty()).then(|| digits.to_owned())
     }
     let Some(qrels) = &scene.observations.qrels else { return 0.0 };
-    let matches = |list: &&&List<'_>| {
+    let matches = |list: &&&ObservedList<'_>| {
         let judged: std::collections::HashSet<String> = qrels
             .grades(&list.query.id)
             .into_iter()
@@ -141,7 +142,7 @@ fn unjudged_documents(scene: &Scene<'_>) -> Option<Finding> {
     if share(grades().filter(|&&grade| grade < rel).count(), grades().count()) < POOLED {
         return None;
     }
-    let judged_share = |list: &List<'_>, order: &[u32]| {
+    let judged_share = |list: &ObservedList<'_>, order: &[u32]| {
         let top = &order[..order.len().min(JUDGED_DEPTH)];
         share(top.iter().filter(|&&place| list.judged.grades()[place as usize].is_some()).count(), top.len())
     };

@@ -7,11 +7,11 @@ mod texts;
 
 use super::finding::{Finding, FindingKind, Severity};
 use super::lists::Scene;
-use super::measured::{Gains, Measured};
+use super::measured::{Gains, Measurements};
 use crate::Result;
 
 /// Returns all findings, the most severe first.
-pub(super) fn findings(scene: &Scene<'_>, measured: &Measured) -> Result<Vec<Finding>> {
+pub(super) fn findings(scene: &Scene<'_>, measured: &Measurements) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
     findings.extend(judgements::findings(scene, measured));
     findings.extend(quality::findings(scene, measured));

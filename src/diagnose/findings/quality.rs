@@ -1,12 +1,12 @@
 //! Findings on quality: whether reranking helps, what would help, and what prevents it.
 
-use super::{Finding, FindingKind, Gains, Measured, Severity};
+use super::{Finding, FindingKind, Gains, Measurements, Severity};
 use crate::diagnose::choice::Gain;
 use crate::diagnose::decision::MIN_GAIN;
 use crate::diagnose::effect::{SIGNIFICANCE, is_gain, is_loss, verdict_kind};
 use crate::diagnose::figures::{EXAMPLES, interval, percent};
 use crate::diagnose::lists::Scene;
-use crate::diagnose::measured::Judged;
+use crate::diagnose::measured::JudgedMeasurements;
 use crate::diagnose::report::{Action, Quality, VerdictKind};
 use crate::eval::holm;
 use crate::{Blend, Scoring};
@@ -20,7 +20,7 @@ const MIN_ORACLE: f64 = 0.8;
 /// Cutoff for a measure without one: the number of results that people look at.
 const USUAL_CUTOFF: usize = 10;
 
-pub(super) fn findings(scene: &Scene<'_>, measured: &Measured) -> Vec<Finding> {
+pub(super) fn findings(scene: &Scene<'_>, measured: &Measurements) -> Vec<Finding> {
     let mut findings = Vec::from_iter(shallow_lists(scene, measured));
     let Some(judged) = &measured.judged else { return findings };
     let quality = &judged.quality;
@@ -33,7 +33,7 @@ pub(super) fn findings(scene: &Scene<'_>, measured: &Measured) -> Vec<Finding> {
 }
 
 /// Returns the remedy in the words of the recommendation.
-fn remedy(judged: &Judged) -> String {
+fn remedy(judged: &JudgedMeasurements) -> String {
     match &judged.recommendation {
         found if found.action == Action::Change => format!("use {}", found.arguments),
         _ => "leave the first stage's order, or try another model: no configuration of this one was shown to win"
@@ -41,7 +41,7 @@ fn remedy(judged: &Judged) -> String {
     }
 }
 
-fn effect(scene: &Scene<'_>, measured: &Measured, judged: &Judged) -> Option<Finding> {
+fn effect(scene: &Scene<'_>, measured: &Measurements, judged: &JudgedMeasurements) -> Option<Finding> {
     let quality = &judged.quality;
     let comparison = &quality.effect.comparison;
     let difference = format!("{} {}", interval(&comparison.difference), scene.options.measure);
@@ -76,7 +76,7 @@ fn effect(scene: &Scene<'_>, measured: &Measured, judged: &Judged) -> Option<Fin
 
 /// Checks if cosine without the first stage's scores is below the first stage, while
 /// cross-validation finds a configuration above cosine.
-fn cosine_alone_loses(scene: &Scene<'_>, judged: &Judged) -> Option<Finding> {
+fn cosine_alone_loses(scene: &Scene<'_>, judged: &JudgedMeasurements) -> Option<Finding> {
     let quality = &judged.quality;
     let is_cosine = scene.setting().scoring == Scoring::Cosine && scene.setting().blend == Blend::None;
     let comparison = &quality.effect.comparison;
@@ -106,7 +106,7 @@ fn cosine_alone_loses(scene: &Scene<'_>, judged: &Judged) -> Option<Finding> {
 
 /// Reports a scoring or a blend that is better than the setting's. Each one is cross-validated with
 /// everything else unchanged.
-fn gains(judged: &Judged, gains: &Gains) -> Vec<Finding> {
+fn gains(judged: &JudgedMeasurements, gains: &Gains) -> Vec<Finding> {
     let both = [
         (FindingKind::WeakScoringMode, gains.scoring, "another scoring"),
         (FindingKind::BlendHelps, gains.blend, "another share of the first stage"),
@@ -160,7 +160,7 @@ fn recall_ceiling(scene: &Scene<'_>, quality: &Quality) -> Option<Finding> {
     Some(finding.number("recall", ceiling.recall).examples(without.map(|list| list.query.id.clone()).take(EXAMPLES)))
 }
 
-fn shallow_lists(scene: &Scene<'_>, measured: &Measured) -> Option<Finding> {
+fn shallow_lists(scene: &Scene<'_>, measured: &Measurements) -> Option<Finding> {
     let cutoff = scene.options.measure.cutoff().unwrap_or(USUAL_CUTOFF);
     let [_, median, _] = measured.counts.list_lengths;
     if median > cutoff {
@@ -174,7 +174,7 @@ fn shallow_lists(scene: &Scene<'_>, measured: &Measured) -> Option<Finding> {
     Some(finding.number("median_candidates", median as f64))
 }
 
-fn too_deep(scene: &Scene<'_>, judged: &Judged) -> Option<Finding> {
+fn too_deep(scene: &Scene<'_>, judged: &JudgedMeasurements) -> Option<Finding> {
     let (depth, comparison) = judged.better_depth.filter(|(_, found)| found.difference.mean >= MIN_GAIN)?;
     let evidence = format!(
         "reranking only the first {depth} candidates is better than this setting: {} {}; what lies deeper is put too high",

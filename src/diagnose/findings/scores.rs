@@ -1,11 +1,11 @@
 //! Findings on the scores of both stages, and on trials of other prompts or another pooling.
 
-use super::{Finding, FindingKind, Measured, Severity};
+use super::{Finding, FindingKind, Measurements, Severity};
 use crate::Result;
 use crate::diagnose::agreement::tau_b;
 use crate::diagnose::effect::{is_gain, mean};
 use crate::diagnose::figures::{interval, percent};
-use crate::diagnose::lists::{List, Scene};
+use crate::diagnose::lists::{ObservedList, Scene};
 use crate::diagnose::observations::Change;
 use crate::diagnose::trials::better;
 use crate::eval::{Test, bootstrap_mean, compare};
@@ -33,7 +33,7 @@ const MIN_DEVIATION: f64 = 0.005;
 /// scores were rounded, or they are classes.
 const MAX_FIRST_STAGE_TIED: f64 = 0.2;
 
-pub(super) fn findings(scene: &Scene<'_>, measured: &Measured) -> Result<Vec<Finding>> {
+pub(super) fn findings(scene: &Scene<'_>, measured: &Measurements) -> Result<Vec<Finding>> {
     let mut findings = Vec::from_iter(inverted_order(scene, measured)?);
     findings.extend(tied_scores(measured));
     findings.extend(narrow_scores(scene, measured));
@@ -58,7 +58,7 @@ pub(super) fn findings(scene: &Scene<'_>, measured: &Measured) -> Result<Vec<Fin
     Ok(findings)
 }
 
-fn inverted_order(scene: &Scene<'_>, measured: &Measured) -> Result<Option<Finding>> {
+fn inverted_order(scene: &Scene<'_>, measured: &Measurements) -> Result<Option<Finding>> {
     let mut signs = Vec::new();
     let mut severity = Severity::Warning;
     let ranks = mean_rank_tau(scene);
@@ -90,7 +90,7 @@ fn inverted_order(scene: &Scene<'_>, measured: &Measured) -> Result<Option<Findi
 /// Returns Kendall's tau of scores and stated ranks (taken so that agreement is 1), averaged over
 /// lists that state ranks.
 fn mean_rank_tau(scene: &Scene<'_>) -> Option<f64> {
-    let tau = |list: &List<'_>| {
+    let tau = |list: &ObservedList<'_>| {
         let ranks: Option<Vec<f64>> = list.candidates.iter().map(|c| c.rank.map(|rank| -(rank as f64))).collect();
         let scores: Vec<f64> = list.candidates.iter().map(|candidate| candidate.first_stage).collect();
         ranks.filter(|ranks| ranks.len() >= MIN_LIST).map(|ranks| tau_b(&scores, &ranks))
@@ -111,7 +111,7 @@ fn reversed_gain(scene: &Scene<'_>) -> Result<Option<crate::eval::Interval>> {
     Ok(Some(found.difference).filter(|difference| is_real && difference.mean >= MIN_REVERSED_GAIN))
 }
 
-fn tied_scores(measured: &Measured) -> Option<Finding> {
+fn tied_scores(measured: &Measurements) -> Option<Finding> {
     let share = measured.spread.tied_share;
     let severity = match share {
         share if share >= MOSTLY_TIED => Severity::Problem,
@@ -131,7 +131,7 @@ fn tied_scores(measured: &Measured) -> Option<Finding> {
     Some(finding.number("tied_share", share))
 }
 
-fn narrow_scores(scene: &Scene<'_>, measured: &Measured) -> Option<Finding> {
+fn narrow_scores(scene: &Scene<'_>, measured: &Measurements) -> Option<Finding> {
     let spread = &measured.spread;
     let has_lists = scene.lists.iter().any(|list| list.candidates.len() >= MIN_LIST);
     if !has_lists || spread.median_deviation >= MIN_DEVIATION {
@@ -152,7 +152,7 @@ fn narrow_scores(scene: &Scene<'_>, measured: &Measured) -> Option<Finding> {
     Some(finding.number("median_deviation", spread.median_deviation).number("median_range", spread.median_range))
 }
 
-fn first_stage_ties(measured: &Measured) -> Option<Finding> {
+fn first_stage_ties(measured: &Measurements) -> Option<Finding> {
     let share = measured.spread.first_stage_tied_share;
     if share < MAX_FIRST_STAGE_TIED {
         return None;

@@ -1,6 +1,6 @@
 //! Findings on the texts.
 
-use super::{Finding, FindingKind, Measured, Severity};
+use super::{Finding, FindingKind, Measurements, Severity};
 use crate::LongText;
 use crate::diagnose::decision::MIN_GAIN;
 use crate::diagnose::effect::{is_gain, is_loss};
@@ -26,7 +26,7 @@ const MOSTLY_UNKNOWN: f64 = 0.2;
 /// about 2.3; Russian, Greek or Hindi are split into single letters.
 const MIN_LETTERS_PER_TOKEN: f64 = 2.0;
 
-pub(super) fn findings(scene: &Scene<'_>, measured: &Measured) -> Vec<Finding> {
+pub(super) fn findings(scene: &Scene<'_>, measured: &Measurements) -> Vec<Finding> {
     let checks = [
         truncated_texts(scene, measured),
         duplicate_candidates(measured),
@@ -37,7 +37,7 @@ pub(super) fn findings(scene: &Scene<'_>, measured: &Measured) -> Vec<Finding> {
     checks.into_iter().flatten().collect()
 }
 
-fn truncated_texts(scene: &Scene<'_>, measured: &Measured) -> Option<Finding> {
+fn truncated_texts(scene: &Scene<'_>, measured: &Measurements) -> Option<Finding> {
     let lengths = &measured.lengths;
     let share = lengths.truncated_share;
     let (severity, remedy) = match &lengths.windows {
@@ -69,7 +69,7 @@ fn truncated_texts(scene: &Scene<'_>, measured: &Measured) -> Option<Finding> {
     Some(finding.number("truncated_share", share).examples(long.map(|document| document.id.clone()).take(EXAMPLES)))
 }
 
-fn duplicate_candidates(measured: &Measured) -> Option<Finding> {
+fn duplicate_candidates(measured: &Measurements) -> Option<Finding> {
     let found = &measured.duplicates.duplicates;
     if found.repeated_ids == 0 && found.same_text_share < MAX_SAME_TEXT {
         return None;
@@ -96,7 +96,7 @@ fn duplicate_candidates(measured: &Measured) -> Option<Finding> {
     Some(finding.examples(measured.duplicates.same_pairs.iter().cloned()))
 }
 
-fn near_duplicates(measured: &Measured) -> Option<Finding> {
+fn near_duplicates(measured: &Measurements) -> Option<Finding> {
     let share = measured.duplicates.duplicates.near_share;
     if share < MAX_NEAR {
         return None;
@@ -111,7 +111,7 @@ fn near_duplicates(measured: &Measured) -> Option<Finding> {
     Some(finding.number("near_share", share).examples(measured.duplicates.near_pairs.iter().cloned()))
 }
 
-fn empty_texts(scene: &Scene<'_>, measured: &Measured) -> Option<Finding> {
+fn empty_texts(scene: &Scene<'_>, measured: &Measurements) -> Option<Finding> {
     let empty = measured.lengths.empty;
     if empty == 0 {
         return None;
@@ -126,7 +126,7 @@ fn empty_texts(scene: &Scene<'_>, measured: &Measured) -> Option<Finding> {
     Some(finding.number("empty", empty as f64).examples(ids.take(EXAMPLES)))
 }
 
-fn unknown_language(scene: &Scene<'_>, measured: &Measured) -> Option<Finding> {
+fn unknown_language(scene: &Scene<'_>, measured: &Measurements) -> Option<Finding> {
     let lengths = &measured.lengths;
     let in_pieces = lengths.letters_per_token.filter(|&letters| letters < MIN_LETTERS_PER_TOKEN);
     if lengths.unknown_share < MAX_UNKNOWN && in_pieces.is_none() {

@@ -3,7 +3,7 @@
 
 /// Prompts that may fit a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Family {
+pub struct PromptFamily {
     /// A part of the model's name, in lower case.
     pub key: &'static str,
     /// A name for people.
@@ -12,8 +12,8 @@ pub struct Family {
     pub document: &'static str,
 }
 
-const fn family(key: &'static str, name: &'static str, query: &'static str, document: &'static str) -> Family {
-    Family { key, name, query, document }
+const fn family(key: &'static str, name: &'static str, query: &'static str, document: &'static str) -> PromptFamily {
+    PromptFamily { key, name, query, document }
 }
 
 const REPRESENT: &str = "Represent this sentence for searching relevant passages: ";
@@ -25,7 +25,7 @@ const WEB_SEARCH_QWEN3: &str =
 
 /// A longer key stands before a shorter one that it contains, because only the first matching key
 /// counts, with all its rows.
-const FAMILIES: [Family; 24] = [
+const FAMILIES: [PromptFamily; 24] = [
     family("e5-mistral", "instruct", WEB_SEARCH, ""),
     family("e5-large-instruct", "instruct", WEB_SEARCH, ""),
     family("e5", "e5", "query: ", "passage: "),
@@ -62,9 +62,9 @@ const COMMON: [&str; 3] = ["e5", "bge", "nomic"];
 
 /// Returns the prompts known for a model, by its names. For a model of no known family it returns
 /// those of the most common ones.
-pub fn known(names: &[&str]) -> Vec<Family> {
+pub fn known(names: &[&str]) -> Vec<PromptFamily> {
     let of = |key: &str| FAMILIES.into_iter().filter(move |family| family.key == key).collect::<Vec<_>>();
-    let fits = |family: &Family| names.iter().any(|name| name.to_ascii_lowercase().contains(family.key));
+    let fits = |family: &PromptFamily| names.iter().any(|name| name.to_ascii_lowercase().contains(family.key));
     match FAMILIES.into_iter().find(fits) {
         Some(family) => of(family.key),
         None => COMMON.into_iter().filter_map(|key| of(key).first().copied()).collect(),
@@ -102,7 +102,7 @@ mod tests {
     #[test]
     fn no_key_is_hidden_by_a_shorter_one_before_it() {
         for (at, family) in FAMILIES.iter().enumerate() {
-            let hides = |other: &&Family| other.key != family.key && family.key.contains(other.key);
+            let hides = |other: &&PromptFamily| other.key != family.key && family.key.contains(other.key);
             assert_eq!(FAMILIES[..at].iter().find(hides), None, "{}", family.key);
         }
     }

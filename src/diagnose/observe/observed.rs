@@ -6,7 +6,7 @@ use super::room::{Asked, Room, mode_scores};
 use super::trials;
 use crate::answer::{ModelRun, Readings};
 use crate::call::Call;
-use crate::diagnose::{Candidate, Configuration, Document, ModeScores, Observations, Query, Setting};
+use crate::diagnose::{Candidate, Configuration, Document, ModeScores, Observations, ObservedQuery, Setting};
 use crate::job::Observer;
 use crate::model::{Model, RankOptions};
 use crate::scorer::{LongText, Scored, ScoredList, Scoring, UnitVector, less_window_margin};
@@ -144,7 +144,7 @@ fn note_lengths(documents: &mut [Document], lists: &[Asked<'_>], scored: &[Score
     }
 }
 
-fn query(asked: &AskedQuery, scored: &ScoredList) -> Result<Query> {
+fn query(asked: &AskedQuery, scored: &ScoredList) -> Result<ObservedQuery> {
     let candidate = |((found, scores), pair): ((&Found, ModeScores), &Scored)| Candidate {
         document: found.document,
         first_stage: found.score,
@@ -155,12 +155,12 @@ fn query(asked: &AskedQuery, scored: &ScoredList) -> Result<Query> {
         windowed_vector: None,
     };
     let candidates = asked.candidates.iter().zip(mode_scores(scored)?).zip(&scored.pairs).map(candidate).collect();
-    Ok(Query { id: asked.id.clone(), text: asked.text.clone(), candidates })
+    Ok(ObservedQuery { id: asked.id.clone(), text: asked.text.clone(), candidates })
 }
 
 /// Scores the truncated texts in windows, if there are any.
 fn add_windows(
-    queries: &mut [Query],
+    queries: &mut [ObservedQuery],
     documents: &[Document],
     texts: &[&str],
     setting: Configuration,

@@ -32,10 +32,10 @@ pub struct DiagnoseFiles {
 }
 
 /// A document of the run: id, score, rank.
-type Candidate<'a> = (&'a str, f64, u64);
+type RunCandidate<'a> = (&'a str, f64, u64);
 
 /// A query with its documents in the run.
-type Candidates<'a> = (Query, Vec<Candidate<'a>>);
+type Candidates<'a> = (Query, Vec<RunCandidate<'a>>);
 
 impl DiagnoseFiles {
     /// Reads the run, and its queries and documents, into memory.
@@ -105,7 +105,7 @@ impl DiagnoseFiles {
         let mut all: Vec<Candidates<'a>> = Vec::new();
         for (id, documents) in run.iter() {
             let ranked = documents.iter().zip(run.ranks(id).unwrap_or_default());
-            let mut candidates: Vec<Candidate<'a>> =
+            let mut candidates: Vec<RunCandidate<'a>> =
                 ranked.map(|(found, &rank)| (found.id, found.score, rank)).collect();
             candidates.retain(|(document, ..)| !self.ignore_identical_ids || *document != id);
             if !states_ranks {

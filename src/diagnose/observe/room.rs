@@ -6,7 +6,7 @@ use crate::diagnose::ModeScores;
 use crate::job::Observer;
 use crate::model::{Model, RankOptions};
 use crate::reranker::Reranker;
-use crate::scorer::{CandidateList, Feedback, LongText, Parts, Scored, ScoredList, Scoring};
+use crate::scorer::{CandidateList, Feedback, LongText, ScoreParts, Scored, ScoredList, Scoring};
 use crate::{Error, Result};
 
 /// Number of queries whose token vectors are in memory together, about 50 KB each.
@@ -53,7 +53,7 @@ impl Room<'_> {
 pub fn mode_scores(scored: &ScoredList) -> Result<Vec<ModeScores>> {
     let missing = || Error::InvalidArgument("the hybrid score came without its parts".into());
     let scores = |pair: &Scored| {
-        let Parts { cosine, maxsim } = pair.parts.ok_or_else(missing)?;
+        let ScoreParts { cosine, maxsim } = pair.parts.ok_or_else(missing)?;
         Ok(ModeScores { cosine, maxsim, hybrid: pair.score })
     };
     scored.pairs.iter().map(scores).collect()

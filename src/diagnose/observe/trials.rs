@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::families::{Family, known};
+use super::families::{PromptFamily, known};
 use super::room::{Asked, Room, mode_scores};
 use crate::Result;
 use crate::diagnose::{Change, Observations, Trial, TrialList};
@@ -17,7 +17,7 @@ pub const TRIED_QUERIES: usize = 30;
 pub const TRIED_CANDIDATES: usize = 20;
 
 /// A planned trial.
-struct Plan {
+struct TrialPlan {
     name: String,
     change: Change,
     overrides: Overrides,
@@ -48,7 +48,13 @@ pub fn add(
     Ok(if observations.trials.is_empty() { 0 } else { tried.len() })
 }
 
-fn conduct(plan: Plan, observations: &Observations, tried: &[usize], texts: &[&str], room: &Room<'_>) -> Result<Trial> {
+fn conduct(
+    plan: TrialPlan,
+    observations: &Observations,
+    tried: &[usize],
+    texts: &[&str],
+    room: &Room<'_>,
+) -> Result<Trial> {
     let (lists, some) = first_candidates(observations, tried, texts);
     let model = room.model.with_overrides(plan.overrides)?;
     let room = Room { model: &model, ..*room };
@@ -81,15 +87,15 @@ fn first_candidates<'a>(
 }
 
 /// Returns the planned trials. `name` is a further name of the model.
-fn plans(encoder: &LocalEncoder, name: &str) -> Result<Vec<Plan>> {
+fn plans(encoder: &LocalEncoder, name: &str) -> Result<Vec<TrialPlan>> {
     let (files, used) = (encoder.files(), encoder.overrides());
     let own = Contract::read(files, &Overrides::default())?;
     let contract = encoder.contract();
     let mut names = vec![name, &files.name];
     names.extend(files.entry.iter().flat_map(|entry| [entry.name.as_str(), entry.repo.as_str()]));
-    let mut prompts = vec![Prompts::new("the model's own prompts", &own.query_prompt, &own.document_prompt)];
-    prompts.extend(known(&names).iter().map(Prompts::of));
-    prompts.push(Prompts::new("no prompts", "", ""));
+    let mut prompts = vec![NamedPrompts::new("the model's own prompts", &own.query_prompt, &own.document_prompt)];
+    prompts.extend(known(&names).iter().map(NamedPrompts::of));
+    prompts.push(NamedPrompts::new("no prompts", "", ""));
     let mut seen = vec![(contract.query_prompt.clone(), contract.document_prompt.clone())];
     prompts.retain(|prompts| {
         let pair = (prompts.query.clone(), prompts.document.clone());
@@ -104,32 +110,32 @@ fn plans(encoder: &LocalEncoder, name: &str) -> Result<Vec<Plan>> {
 }
 
 /// A pair of prompts with a name.
-struct Prompts {
+struct NamedPrompts {
     name: String,
     query: String,
     document: String,
 }
 
-impl Prompts {
+impl NamedPrompts {
     fn new(name: &str, query: &str, document: &str) -> Self {
         Self { name: name.to_owned(), query: query.to_owned(), document: document.to_owned() }
     }
 
-    fn of(family: &Family) -> Self {
+    fn of(family: &PromptFamily) -> Self {
         Self::new(&format!("{} prompts", family.name), family.query, family.document)
     }
 
-    fn plan(self, used: &Overrides) -> Plan {
+    fn plan(self, used: &Overrides) -> TrialPlan {
         let Self { name, query, document } = self;
         let prompts = (Some(query.clone()), Some(document.clone()));
         let overrides = Overrides { query_prompt: prompts.0, document_prompt: prompts.1, ..used.clone() };
-        Plan { name, change: Change::Prompts { query, document }, overrides }
+        TrialPlan { name, change: Change::Prompts { query, document }, overrides }
     }
 }
 
-fn pooling_plan(pooling: Pooling, own: Pooling, used: &Overrides) -> Plan {
+fn pooling_plan(pooling: Pooling, own: Pooling, used: &Overrides) -> TrialPlan {
     let whose = if pooling == own { " (the model's own)" } else { "" };
-    Plan {
+    TrialPlan {
         name: format!("{pooling} pooling{whose}"),
         change: Change::Pooling(pooling.to_string()),
         overrides: Overrides { pooling: Some(pooling), ..used.clone() },

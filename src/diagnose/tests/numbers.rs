@@ -2,7 +2,7 @@
 
 use super::synthetic::{configuration, setting};
 use super::{Plan, healthy, options, report};
-use crate::diagnose::{Candidate, Configuration, Document, ModeScores, Observations, Options, Query, diagnose};
+use crate::diagnose::{Candidate, Configuration, Document, ModeScores, Observations, ObservedQuery, Options, diagnose};
 use crate::eval::{Measure, evaluate};
 use crate::io::{Qrels, Run};
 use crate::{Blend, Scoring};
@@ -68,7 +68,7 @@ fn one_list(cosines: &[f32], grades: &[i32]) -> Observations {
     Observations {
         setting,
         documents: (0..cosines.len()).map(document).collect(),
-        queries: vec![Query { id: "q".into(), text: "what?".into(), candidates }],
+        queries: vec![ObservedQuery { id: "q".into(), text: "what?".into(), candidates }],
         is_sample: false,
         trials: Vec::new(),
         qrels: Some(Qrels::from_judgements(judgements).unwrap()),
@@ -106,7 +106,7 @@ fn ceilings_count_what_is_elsewhere() {
     let mut observations = one_list(&[0.1, 0.2], &[0, 1]);
     let elsewhere = [("q", "d1", 1), ("q", "x", 1), ("r", "x", 1), ("missing", "x", 1)];
     observations.qrels = Some(Qrels::from_judgements(elsewhere).unwrap());
-    observations.queries.push(Query { id: "r".into(), ..observations.queries[0].clone() });
+    observations.queries.push(ObservedQuery { id: "r".into(), ..observations.queries[0].clone() });
     let found = report(&observations);
     let ceiling = found.quality.unwrap().ceiling;
     assert_eq!((ceiling.queries_without_relevant, ceiling.share_without_relevant, ceiling.recall), (1, 0.5, 0.25));

@@ -4,7 +4,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
 use crate::LongText;
-use crate::diagnose::{Candidate, Configuration, Document, ModeScores, Observations, Query, Setting};
+use crate::diagnose::{Candidate, Configuration, Document, ModeScores, Observations, ObservedQuery, Setting};
 use crate::io::Qrels;
 
 /// The information in a score: the distance of relevant documents from others, in standard
@@ -121,7 +121,7 @@ pub fn healthy(plan: Plan) -> Observations {
         }
         candidates.sort_by(|a, b| b.first_stage.total_cmp(&a.first_stage));
         (1..).zip(&mut candidates).for_each(|(rank, candidate)| candidate.rank = Some(rank));
-        queries.push(Query { id: query_id, text: generator.text(6), candidates });
+        queries.push(ObservedQuery { id: query_id, text: generator.text(6), candidates });
     }
     let judged = judgements.iter().map(|(query, document, grade)| (query.as_str(), document.as_str(), *grade));
     let qrels = Some(Qrels::from_judgements(judged).unwrap());

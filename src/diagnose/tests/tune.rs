@@ -6,7 +6,7 @@ use super::synthetic::{Generator, Signals, configuration};
 use super::{Plan, healthy, options};
 use crate::answer::ModelRun;
 use crate::diagnose::{
-    Action, Candidate, Configuration, Document, ModeScores, Observations, Part, Profile, Tuning, TuningRun, tune,
+    Action, Candidate, Configuration, Document, ModeScores, Observations, Profile, TunedPart, Tuning, TuningRun, tune,
 };
 use crate::io::Qrels;
 use crate::scorer::{ScoreKind, UnitVector};
@@ -25,7 +25,7 @@ fn strong_first_stage() -> Observations {
     healthy(plan(1.5, 1.2, 1.2))
 }
 
-fn curve(tuning: &Tuning, part: Part) -> Vec<&str> {
+fn curve(tuning: &Tuning, part: TunedPart) -> Vec<&str> {
     let found = tuning.curves.iter().filter(|curve| curve.part == part).flat_map(|curve| &curve.points);
     found.map(|point| point.value.as_str()).collect()
 }
@@ -45,8 +45,8 @@ fn a_larger_share_is_recommended_where_the_first_stage_is_strong() {
     assert_eq!(Profile::from_toml(&profile.to_toml(&tuning.advice), "p.toml").unwrap(), expected);
     let said = format!("Use {} in place of the setting: chosen by 5-fold", tuning.recommended.arguments());
     assert!(tuning.advice.starts_with(&said), "{}", tuning.advice);
-    assert_eq!(curve(&tuning, Part::FirstStageShare), ["0", "0.03", "0.06", "0.1", "0.2", "0.3", "0.5"]);
-    assert_eq!(curve(&tuning, Part::Scoring), ["cosine", "maxsim", "hybrid"]);
+    assert_eq!(curve(&tuning, TunedPart::FirstStageShare), ["0", "0.03", "0.06", "0.1", "0.2", "0.3", "0.5"]);
+    assert_eq!(curve(&tuning, TunedPart::Scoring), ["cosine", "maxsim", "hybrid"]);
     let marked: Vec<_> = tuning.curves[1].points.iter().filter(|point| point.is_setting).collect();
     assert_eq!((marked.len(), marked[0].value.as_str()), (1, "0.06"));
 }
@@ -135,13 +135,13 @@ fn a_part_without_data_is_not_tuned_and_that_is_said() {
     };
     let tuning = tuned(&observations);
     assert!(tuning.notes.len() == 1 && tuning.notes[0].contains("feedback is not tuned"), "{:?}", tuning.notes);
-    assert_eq!(curve(&tuning, Part::Feedback), [""; 0]);
+    assert_eq!(curve(&tuning, TunedPart::Feedback), [""; 0]);
     with_vectors(&mut observations);
     observations.candidates_mut().for_each(|candidate| candidate.first_stage = 3.0);
     let tuning = tuned(&observations);
     assert!(tuning.notes.len() == 1 && tuning.notes[0].contains("its share is not tuned"), "{:?}", tuning.notes);
-    assert_eq!(curve(&tuning, Part::FirstStageShare), [""; 0]);
-    assert_eq!(curve(&tuning, Part::Feedback), ["0", "0.25", "0.5", "1"]);
+    assert_eq!(curve(&tuning, TunedPart::FirstStageShare), [""; 0]);
+    assert_eq!(curve(&tuning, TunedPart::Feedback), ["0", "0.25", "0.5", "1"]);
     assert_eq!(tuning.recommended.blend, configuration().blend);
 }
 

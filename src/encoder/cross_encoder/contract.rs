@@ -4,9 +4,9 @@ use serde_json::Value;
 
 use super::super::contract::checked_limit;
 use super::super::listed::SCORES;
-use super::super::modules::{Module, Shape, shapes};
+use super::super::modules::{FeatureShape, Module, shapes};
 use super::super::numbers;
-use super::super::reader::{CONFIG, Finding, MODULES, PROMPTS, Reader, TOKENIZER_CONFIG};
+use super::super::reader::{CONFIG, MODULES, ModelFinding, PROMPTS, Reader, TOKENIZER_CONFIG};
 use super::super::reading::{Caps, Reading, Truncate};
 use super::super::tokenizer_settings::TokenizerSettings;
 use super::super::transformer_file::TransformerFile;
@@ -29,7 +29,7 @@ pub enum ModelKind {
 
 /// The way that a pair becomes a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
+pub(super) enum PairForm {
     /// A classification head over the pair.
     Classifier,
     /// A causal model that answers a question with yes or no: Qwen3-Reranker.
@@ -38,7 +38,7 @@ pub(super) enum Form {
     Modular,
 }
 
-impl Form {
+impl PairForm {
     /// Returns sentence-transformers' name for the transformer's task.
     fn task(self) -> &'static str {
         match self {
@@ -60,8 +60,8 @@ pub struct CrossContract {
     /// probability.
     pub gives_logits: bool,
     /// Contradictions between the files, and assumptions where they are silent.
-    pub findings: Vec<Finding>,
-    pub(super) form: Form,
+    pub findings: Vec<ModelFinding>,
+    pub(super) form: PairForm,
     /// True if second texts have a token type of their own, where the tokenizer gives them one.
     pub(super) has_types: bool,
     pub(super) lower_case: bool,
@@ -99,24 +99,24 @@ impl ModelKind {
 }
 
 /// Returns the form of a cross-encoder; `None` for any other model.
-fn form(reader: &Reader<'_>) -> Result<Option<Form>> {
+fn form(reader: &Reader<'_>) -> Result<Option<PairForm>> {
     let json = |file| Ok::<_, Error>(reader.json(file)?.unwrap_or(Value::Null));
     let (config, listed) = (json(CONFIG)?, reader.listed()?.unwrap_or_default());
     let is_declared = json(PROMPTS)?["model_type"] == "CrossEncoder";
     match listed.len() {
         0 | 1 => {}
         _ if !is_declared => return Ok(None),
-        _ if listed.iter().all(|module| module.name() != "LogitScore") => return Ok(Some(Form::Modular)),
+        _ if listed.iter().all(|module| module.name() != "LogitScore") => return Ok(Some(PairForm::Modular)),
         _ => {}
     }
     let architectures: Vec<&str> =
         config["architectures"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     if architectures.iter().any(|name| name.ends_with("ForSequenceClassification")) {
-        return Ok(Some(Form::Classifier));
+        return Ok(Some(PairForm::Classifier));
     }
     // An embedding model may have the same architecture, as Qwen3-Embedding does.
     if architectures.contains(&"Qwen3ForCausalLM") && (is_declared || is_named_reranker(reader.files)) {
-        return Ok(Some(Form::Answering));
+        return Ok(Some(PairForm::Answering));
     }
     match is_declared {
         true => Err(Error::UnsupportedArchitecture {
@@ -150,19 +150,19 @@ impl CrossContract {
         numbers::check(&mut reader, &config)?;
         let hidden_size = reader.hidden_size(&config)?;
         let modules = match form {
-            Form::Modular => modules(&mut reader, hidden_size)?,
-            Form::Classifier => check_labels(&reader, &config).map(|()| Vec::new())?,
-            Form::Answering => Vec::new(),
+            PairForm::Modular => modules(&mut reader, hidden_size)?,
+            PairForm::Classifier => check_labels(&reader, &config).map(|()| Vec::new())?,
+            PairForm::Answering => Vec::new(),
         };
         let transformer = reader.transformer_file()?;
         let tokenizer = reader.json(TOKENIZER_CONFIG)?.unwrap_or(Value::Null);
         let own_limit = match form {
-            Form::Classifier | Form::Modular => reader.max_tokens(&config, &transformer, &tokenizer),
-            Form::Answering => answering_limit(&config, &tokenizer),
+            PairForm::Classifier | PairForm::Modular => reader.max_tokens(&config, &transformer, &tokenizer),
+            PairForm::Answering => answering_limit(&config, &tokenizer),
         };
         let max_tokens = reader.max_tokens_override(&config, own_limit, max_tokens)?;
         let settings = reader.compare_tokenizer(&config, &tokenizer, max_tokens)?;
-        if settings.cuts_left() && form == Form::Answering {
+        if settings.cuts_left() && form == PairForm::Answering {
             let message = "truncation_side is left, which would cut the question; expected right";
             return Err(reader.unusable(TOKENIZER_CONFIG, message));
         }
@@ -170,7 +170,7 @@ impl CrossContract {
         reader.audit_prompts(true)?;
         reader.audit_transformer(&transformer, form.task())?;
         let query_prompt = query_prompt(&mut reader, form)?;
-        let answers = if form == Form::Answering { answers(&reader, &transformer, &tokenizer)? } else { None };
+        let answers = if form == PairForm::Answering { answers(&reader, &transformer, &tokenizer)? } else { None };
         let gives_logits = gives_logits(&mut reader, &config)?;
         let inputs = tokenizer["model_input_names"].as_array();
         Ok(Self {
@@ -211,7 +211,7 @@ impl CrossContract {
     /// [`Error::InvalidOption`] for an option that does not apply to the model, and for a value out
     /// of range.
     pub(super) fn reading(&self, reading: &Reading, name: &str) -> Result<Self> {
-        let is_asked = self.form == Form::Answering;
+        let is_asked = self.form == PairForm::Answering;
         reading.refuse(&["query_prompt", "document_prompt", "dim", "normalize"], |_| {
             let instead = if is_asked { "; `instruction=` sets the question" } else { "" };
             format!("is for embedding models, and {name} is a cross-encoder: leave it out{instead}")
@@ -244,9 +244,9 @@ fn modules(reader: &mut Reader<'_>, hidden_size: usize) -> Result<Vec<Module>> {
     let modules = reader.modules(&listed, hidden_size)?;
     let shapes = shapes(&modules, hidden_size).map_err(|message| reader.unusable(MODULES, &message))?;
     let message = match shapes.get(SCORES) {
-        Some(Shape::Vector(1)) => return Ok(modules),
-        Some(Shape::Vector(labels)) => several_labels(*labels, ""),
-        Some(Shape::Tokens(_)) => format!("a module gives one vector per token as '{SCORES}'; add a Pooling"),
+        Some(FeatureShape::Vector(1)) => return Ok(modules),
+        Some(FeatureShape::Vector(labels)) => several_labels(*labels, ""),
+        Some(FeatureShape::Tokens(_)) => format!("a module gives one vector per token as '{SCORES}'; add a Pooling"),
         None => format!("no module gives '{SCORES}', which a cross-encoder ends in"),
     };
     Err(reader.unusable(MODULES, &message))
@@ -273,8 +273,8 @@ fn check_labels(reader: &Reader<'_>, config: &Value) -> Result<()> {
 }
 
 /// Returns the default prompt, which sentence-transformers puts before the first text of a pair.
-fn query_prompt(reader: &mut Reader<'_>, form: Form) -> Result<String> {
-    let own = reader.json(PROMPTS)?.filter(|_| form != Form::Answering).unwrap_or(Value::Null);
+fn query_prompt(reader: &mut Reader<'_>, form: PairForm) -> Result<String> {
+    let own = reader.json(PROMPTS)?.filter(|_| form != PairForm::Answering).unwrap_or(Value::Null);
     let Some(name) = own["default_prompt_name"].as_str() else { return Ok(String::new()) };
     match own["prompts"][name].as_str() {
         Some(prompt) => Ok(prompt.to_owned()),

@@ -16,8 +16,8 @@ use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::backend::{choose, load_backend, map_weights};
-use super::batches::Work;
-use super::lengths::Lengths;
+use super::batches::BatchWork;
+use super::lengths::LengthCollector;
 use super::local::{files_fingerprint, is_finite};
 use super::pipeline::Pipeline;
 use super::version::arithmetic_version;
@@ -31,7 +31,7 @@ use crate::store::ModelFiles;
 use crate::threads::Threads;
 use crate::{Error, Result};
 pub use contract::{CrossContract, ModelKind};
-use contract::{Form, not_asked};
+use contract::{PairForm, not_asked};
 pub use pairs::DEFAULT_INSTRUCTION;
 use pairs::{PairTokenizer, PreparedQuery, TokenizedPair};
 
@@ -46,20 +46,20 @@ pub struct CrossEncoderOptions {
 }
 
 /// The head, which makes one number of the hidden states of a pair.
-enum Head {
+enum PairHead {
     Classification(ClassificationHead),
     Answer(AnswerHead),
     Modules(Pipeline),
 }
 
-impl Head {
+impl PairHead {
     fn logit(&self, hidden: ArrayView2<'_, f32>) -> f32 {
         match self {
             // The contract refuses models with more labels.
-            Head::Classification(head) => head.logits(hidden).first().copied().unwrap_or(f32::NAN),
-            Head::Answer(head) => head.log_odds(hidden),
+            PairHead::Classification(head) => head.logits(hidden).first().copied().unwrap_or(f32::NAN),
+            PairHead::Answer(head) => head.log_odds(hidden),
             // The contract refuses modules that give no score.
-            Head::Modules(pipeline) => pipeline.run(hidden).scores().map_or(f32::NAN, |scores| scores[0]),
+            PairHead::Modules(pipeline) => pipeline.run(hidden).scores().map_or(f32::NAN, |scores| scores[0]),
         }
     }
 }
@@ -87,7 +87,7 @@ pub struct CrossEncoder {
     contract: CrossContract,
     tokenizer: PairTokenizer,
     backend: Arc<dyn Backend>,
-    head: Arc<Head>,
+    head: Arc<PairHead>,
     engine: Engine,
     precision: Precision,
     files: ModelFiles,
@@ -268,11 +268,11 @@ impl CrossEncoder {
         let prepare = |(index, query): (usize, &&str)| self.prepare(query, index);
         let prepared: Vec<PreparedQuery> = queries.iter().enumerate().map(prepare).collect::<Result<_>>()?;
         call.done(queries.len());
-        let lengths = Lengths::new(pairs.len());
+        let lengths = LengthCollector::new(pairs.len());
         let query_truncated: Vec<AtomicBool> = queries.iter().map(|_| AtomicBool::new(false)).collect();
         let logits = Mutex::new(vec![f32::NAN; pairs.len()]);
         let bytes: Vec<usize> = pairs.iter().map(|&(query, text)| queries[query].len() + texts[text].len()).collect();
-        let work = Work {
+        let work = BatchWork {
             lengths: &bytes,
             batch_tokens: self.options.local.batch_tokens,
             call,
@@ -371,30 +371,30 @@ fn check_options(files: &ModelFiles, contract: &CrossContract, options: &CrossEn
     ];
     match given.iter().find(|(_, is_given)| *is_given) {
         Some((option, _)) => {
-            let instead = if contract.form == Form::Answering { "; `instruction=` sets the question" } else { "" };
+            let instead = if contract.form == PairForm::Answering { "; `instruction=` sets the question" } else { "" };
             refused(option, format!("is for embedding models, and {name} is a cross-encoder: leave it out{instead}"))
         }
         None if options.local.batch_tokens == 0 => refused("batch_tokens", "must be at least 1".into()),
-        None if options.instruction.is_some() && contract.form != Form::Answering => {
+        None if options.instruction.is_some() && contract.form != PairForm::Answering => {
             refused("instruction", not_asked(name))
         }
         None => Ok(()),
     }
 }
 
-fn load_head(files: &ModelFiles, contract: &CrossContract, tokenizer: &PairTokenizer) -> Result<Head> {
-    if contract.form == Form::Modular {
-        return Pipeline::load(files, &contract.modules, contract.hidden_size).map(Head::Modules);
+fn load_head(files: &ModelFiles, contract: &CrossContract, tokenizer: &PairTokenizer) -> Result<PairHead> {
+    if contract.form == PairForm::Modular {
+        return Pipeline::load(files, &contract.modules, contract.hidden_size).map(PairHead::Modules);
     }
     let (weights, kernels) = (map_weights(files)?, Kernels::best());
     match contract.form {
-        Form::Classifier => {
-            ClassificationHead::load(&contract.config, weights, &files.dir, kernels).map(Head::Classification)
+        PairForm::Classifier => {
+            ClassificationHead::load(&contract.config, weights, &files.dir, kernels).map(PairHead::Classification)
         }
-        Form::Answering | Form::Modular => {
+        PairForm::Answering | PairForm::Modular => {
             let rows = contract.config["vocab_size"].as_u64().unwrap_or(0) as usize;
             let shape = (rows, contract.hidden_size);
-            AnswerHead::load(weights, &files.dir, shape, tokenizer.answers()?, kernels).map(Head::Answer)
+            AnswerHead::load(weights, &files.dir, shape, tokenizer.answers()?, kernels).map(PairHead::Answer)
         }
     }
 }

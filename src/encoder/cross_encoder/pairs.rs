@@ -11,7 +11,7 @@ use super::super::encoding::{first_tokens, last_tokens};
 use super::super::reading::Caps;
 use super::super::shared_tokenizer::SharedTokenizer;
 use super::super::tokenizer_file::{self, failed};
-use super::contract::{CrossContract, Form};
+use super::contract::{CrossContract, PairForm};
 use crate::store::ModelFiles;
 use crate::{Error, Result};
 
@@ -58,11 +58,11 @@ pub(super) struct PreparedQuery {
     encoding: Encoding,
     /// True if only a part of the query is read, whatever the document.
     is_part: bool,
-    asked: Asked,
+    asked: CausalQuestion,
 }
 
 /// The question to a causal model.
-enum Asked {
+enum CausalQuestion {
     /// The model is not a causal one.
     Nothing,
     /// The text before the document, and its tokens.
@@ -125,14 +125,14 @@ impl PairTokenizer {
     pub fn load(files: &ModelFiles, contract: &CrossContract, instruction: Option<&str>) -> Result<Self> {
         let path = files.dir.join("tokenizer.json");
         let unusable = |message: String| Error::ModelFile { path: path.clone(), message };
-        let mut tokenizer = tokenizer_file::read(files, contract.max_tokens, contract.form != Form::Answering)?;
+        let mut tokenizer = tokenizer_file::read(files, contract.max_tokens, contract.form != PairForm::Answering)?;
         contract.tokenizer.apply(files, &mut tokenizer)?;
         let joining = match contract.form {
-            Form::Classifier | Form::Modular => match tokenizer.get_post_processor() {
+            PairForm::Classifier | PairForm::Modular => match tokenizer.get_post_processor() {
                 Some(template) => Joining::Template { special: template.added_tokens(true) },
                 None => return Err(unusable("it has no post-processor, which says how two texts are joined".into())),
             },
-            Form::Answering => question(&mut tokenizer, instruction.unwrap_or(DEFAULT_INSTRUCTION))?,
+            PairForm::Answering => question(&mut tokenizer, instruction.unwrap_or(DEFAULT_INSTRUCTION))?,
         };
         Self::of(Arc::new(SharedTokenizer::new(tokenizer, contract.lower_case)), joining, contract)
     }
@@ -194,7 +194,7 @@ impl PairTokenizer {
         let is_part = part.len() < query.len();
         let query = &query[part];
         let asked = match &self.joining {
-            Joining::Template { .. } => Asked::Nothing,
+            Joining::Template { .. } => CausalQuestion::Nothing,
             Joining::Question { instruction, .. } => self.asked(question_before(instruction, query))?,
         };
         let whole = self.shared.encode(&format!("{}{query}", self.query_prompt), false)?;
@@ -228,12 +228,12 @@ impl PairTokenizer {
         Ok(self.shared.count(&before)? + self.shared.count(document)? + self.joining.around())
     }
 
-    fn asked(&self, question: String) -> Result<Asked> {
+    fn asked(&self, question: String) -> Result<CausalQuestion> {
         let encoding = self.shared.encode_beginning("", &question, self.room, false)?;
         // The last token of the question may change with the document behind it.
         Ok(match encoding.len() > self.room {
-            true => Asked::Full(encoding.get_ids()[..self.room].to_vec()),
-            false => Asked::Before(question, encoding.get_ids().to_vec()),
+            true => CausalQuestion::Full(encoding.get_ids()[..self.room].to_vec()),
+            false => CausalQuestion::Before(question, encoding.get_ids().to_vec()),
         })
     }
 
@@ -251,10 +251,10 @@ impl PairTokenizer {
 
     fn pair_of_parts(&self, query: &PreparedQuery, document: &str) -> Result<TokenizedPair> {
         match (&self.joining, &query.asked) {
-            (Joining::Question { prefix, suffix, .. }, Asked::Full(texts)) => {
+            (Joining::Question { prefix, suffix, .. }, CausalQuestion::Full(texts)) => {
                 Ok(TokenizedPair { query_truncated: true, ..self.surround(texts, (prefix, suffix), 1, true) })
             }
-            (Joining::Question { prefix, suffix, .. }, Asked::Before(question, before)) => {
+            (Joining::Question { prefix, suffix, .. }, CausalQuestion::Before(question, before)) => {
                 let encoding = self.shared.encode_beginning(question, document, self.room, false)?;
                 let texts = &encoding.get_ids()[..encoding.len().min(self.room)];
                 // A short document may only change the question's last token: " " becomes " a".

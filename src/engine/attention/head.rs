@@ -11,7 +11,7 @@ pub(super) const BLOCK_ROWS: Range<usize> = 12..48;
 
 /// One head of one sequence that has keys: matrices of queries `[tokens, head_dim]`, of keys and
 /// values `[attended, head_dim]`.
-pub(super) struct Head<'a> {
+pub(super) struct AttentionHead<'a> {
     pub(super) kernels: &'a Kernels,
     pub(super) heads: &'a Heads,
     pub(super) queries: &'a [f32],
@@ -20,7 +20,7 @@ pub(super) struct Head<'a> {
     pub(super) relative: Option<RelativeHead<'a>>,
 }
 
-impl Head<'_> {
+impl AttentionHead<'_> {
     /// Returns the number of tokens that are attended to.
     pub(super) fn attended(&self) -> usize {
         self.keys.len() / self.heads.dim

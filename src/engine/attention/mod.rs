@@ -30,12 +30,12 @@ mod tests;
 
 use rayon::prelude::*;
 
-use self::head::{BLOCK_ROWS, Head};
+use self::head::{AttentionHead, BLOCK_ROWS};
 pub(super) use self::products::BF16_DIM;
 use self::products::{Bf16Products, F32Products, Products};
 use super::batch::{Batch, Heads};
 use super::disentangled::Relative;
-use super::scratch::{HeadScratch, Pool};
+use super::scratch::{BufferPool, HeadScratch};
 use crate::kernels::{self, Bf16Rows, SharedRows, Tiles, padded_len};
 
 /// Size in bytes of a head's scores in flight: half an L1 cache, so that scores and keys stay in
@@ -51,7 +51,7 @@ pub(super) fn attend(
     bf16: Option<&Bf16Rows>,
     qkv: &[f32],
     context: &mut [f32],
-    pool: &Pool<HeadScratch>,
+    pool: &BufferPool<HeadScratch>,
 ) {
     if batch.hides_tokens() {
         // Rows without a key are skipped below.
@@ -67,7 +67,7 @@ pub(super) fn attend(
         {
             let [queries, keys, values] = parts.map(|part| &part[edges[0] * heads.dim..edges[1] * heads.dim]);
             let [keys, values] = [keys, values].map(|part| &part[..attended * heads.dim]);
-            let head = Head { kernels: batch.kernels, heads, queries, keys, values, relative };
+            let head = AttentionHead { kernels: batch.kernels, heads, queries, keys, values, relative };
             let context = shared.from(edges[0] * heads.width() + index * heads.dim);
             match bf16 {
                 Some(rows) => attend_head(&head, &Bf16Products(rows), context, scratch),
@@ -90,14 +90,14 @@ pub(super) fn attend_in_tiles(
     heads: &Heads,
     panels: &[u16],
     context: &mut [u16],
-    pool: &Pool<HeadScratch>,
+    pool: &BufferPool<HeadScratch>,
 ) {
     if batch.hides_tokens() {
         // Rows without a key are skipped.
         context.fill(0);
     }
     let (before, after) = heads.reach();
-    let attention = kernels::Attention {
+    let attention = kernels::TileAttention {
         heads: panels,
         count: heads.count,
         kv_count: heads.kv_count,
@@ -119,7 +119,12 @@ pub(super) fn attend_in_tiles(
 }
 
 /// Writes the head's columns of the sequence's rows, which begin at `context`.
-fn attend_head(head: &Head<'_>, products: &impl Products, context: SharedRows<f32>, scratch: &mut HeadScratch) {
+fn attend_head(
+    head: &AttentionHead<'_>,
+    products: &impl Products,
+    context: SharedRows<f32>,
+    scratch: &mut HeadScratch,
+) {
     let tokens = head.seeing();
     products.pack(head, scratch);
     if let Some(relative) = head.relative {

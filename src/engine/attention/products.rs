@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::head::{BLOCK_ROWS, Head};
+use super::head::{AttentionHead, BLOCK_ROWS};
 use crate::engine::aligned::Aligned;
 use crate::engine::scratch::HeadScratch;
 use crate::kernels::{Bf16Rows, Gemm, Left, Output, OutputRows, Right, SharedRows, padded_len};
@@ -10,17 +10,17 @@ use crate::kernels::{Bf16Rows, Gemm, Left, Output, OutputRows, Right, SharedRows
 /// The products of one head of one sequence, in one type of numbers.
 pub(super) trait Products {
     /// Packs the keys and values, once per head. Columns behind the last key are zeros.
-    fn pack(&self, head: &Head<'_>, scratch: &mut HeadScratch);
+    fn pack(&self, head: &AttentionHead<'_>, scratch: &mut HeadScratch);
 
     /// Writes the scores of a block of rows for the keys `seen`, `[rows, seen]`, to
     /// `scratch.scores`.
-    fn scores(&self, head: &Head<'_>, rows: &Range<usize>, seen: &Range<usize>, scratch: &mut HeadScratch);
+    fn scores(&self, head: &AttentionHead<'_>, rows: &Range<usize>, seen: &Range<usize>, scratch: &mut HeadScratch);
 
     /// Computes the softmax of the scores of `rows` rows, and writes the sums of the values `seen`,
     /// weighted by it, to `context`.
     fn context(
         &self,
-        head: &Head<'_>,
+        head: &AttentionHead<'_>,
         rows: usize,
         seen: &Range<usize>,
         context: SharedRows<f32>,
@@ -32,7 +32,7 @@ pub(super) trait Products {
 pub(super) struct F32Products;
 
 impl Products for F32Products {
-    fn pack(&self, head: &Head<'_>, scratch: &mut HeadScratch) {
+    fn pack(&self, head: &AttentionHead<'_>, scratch: &mut HeadScratch) {
         let (nr, dim, keys) = (head.panel(), head.heads.dim, head.attended());
         let packed = scratch.keys.at_least(dim * padded_len(keys));
         for (panel, first) in packed.chunks_mut(nr * dim).zip((0..keys).step_by(nr)) {
@@ -41,7 +41,7 @@ impl Products for F32Products {
         }
     }
 
-    fn scores(&self, head: &Head<'_>, rows: &Range<usize>, seen: &Range<usize>, scratch: &mut HeadScratch) {
+    fn scores(&self, head: &AttentionHead<'_>, rows: &Range<usize>, seen: &Range<usize>, scratch: &mut HeadScratch) {
         let dim = head.heads.dim;
         let queries = Left { rows: &head.queries[rows.start * dim..], stride: dim, m: rows.len() };
         multiply_keys(&head.kernels.gemm_f32, queries, scratch.keys.as_slice(), seen, &mut scratch.scores);
@@ -49,7 +49,7 @@ impl Products for F32Products {
 
     fn context(
         &self,
-        head: &Head<'_>,
+        head: &AttentionHead<'_>,
         rows: usize,
         seen: &Range<usize>,
         context: SharedRows<f32>,
@@ -76,7 +76,7 @@ pub(super) struct Bf16Products<'a>(pub(super) &'a Bf16Rows);
 pub(in super::super) const BF16_DIM: usize = 2 * crate::kernels::ROW_PAD;
 
 impl Products for Bf16Products<'_> {
-    fn pack(&self, head: &Head<'_>, scratch: &mut HeadScratch) {
+    fn pack(&self, head: &AttentionHead<'_>, scratch: &mut HeadScratch) {
         let (nr, dim, keys) = (head.panel(), head.heads.dim, head.attended());
         assert_eq!(nr, head.kernels.gemm_bf16.nr(), "both products have panels of one width");
         let halves = &mut scratch.halves;
@@ -91,7 +91,7 @@ impl Products for Bf16Products<'_> {
         self.0.pack_rows(rounded, dim, value_panel(head), packed);
     }
 
-    fn scores(&self, head: &Head<'_>, rows: &Range<usize>, seen: &Range<usize>, scratch: &mut HeadScratch) {
+    fn scores(&self, head: &AttentionHead<'_>, rows: &Range<usize>, seen: &Range<usize>, scratch: &mut HeadScratch) {
         let dim = head.heads.dim;
         let halves = &mut scratch.halves;
         let rounded = halves.rows.at_least(rows.len() * dim);
@@ -102,7 +102,7 @@ impl Products for Bf16Products<'_> {
 
     fn context(
         &self,
-        head: &Head<'_>,
+        head: &AttentionHead<'_>,
         rows: usize,
         seen: &Range<usize>,
         context: SharedRows<f32>,
@@ -141,6 +141,6 @@ fn multiply_keys<T: Copy>(
 }
 
 /// Returns the number of a value's numbers in a panel.
-fn value_panel(head: &Head<'_>) -> usize {
+fn value_panel(head: &AttentionHead<'_>) -> usize {
     head.kernels.gemm_bf16.nr().min(head.heads.dim)
 }

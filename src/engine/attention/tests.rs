@@ -76,7 +76,7 @@ fn check_rows(
     let tokens = cu_seqlens[lengths.len()];
     let batch = Batch { kernels, ids: &[], cu_seqlens, second_parts: &[], attended, threads, call: None };
     let mut context = vec![f32::NAN; tokens * heads.width()];
-    attend(&batch, (heads, None), bf16, qkv, &mut context, &Pool::new());
+    attend(&batch, (heads, None), bf16, qkv, &mut context, &BufferPool::new());
     for (sequence, head) in (0..lengths.len()).flat_map(|s| (0..heads.count).map(move |head| (s, head))) {
         let number = |part: usize, token: usize, d: usize| {
             let row = matrix(heads, part, head) * tokens + cu_seqlens[sequence] + token;
@@ -167,7 +167,7 @@ fn check_in_tiles(tiles: &Tiles, heads: &Heads, lengths: &[usize], attended: &[u
     let mut panels = vec![0x7fc0; heads.matrices() * kernels::panel_rows(tokens) * heads.dim];
     tiles.round_heads(&qkv, heads.dim, heads.matrices(), &mut panels);
     let mut context = vec![0x7fc0; kernels::tiles_len(tokens, heads.width())];
-    attend_in_tiles(tiles, &batch, heads, &panels, &mut context, &Pool::new());
+    attend_in_tiles(tiles, &batch, heads, &panels, &mut context, &BufferPool::new());
     for (sequence, head) in (0..lengths.len()).flat_map(|s| (0..heads.count).map(move |head| (s, head))) {
         let number = |part: usize, token: usize, d: usize| {
             let row = matrix(heads, part, head) * tokens + cu_seqlens[sequence] + token;

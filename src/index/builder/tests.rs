@@ -96,7 +96,7 @@ fn marks_are_on_the_disk_before_the_manifest_names_them() {
 fn a_score_that_no_two_vectors_have_is_an_error_that_names_the_block() {
     let folder = tempfile::tempdir().unwrap();
     build(folder.path(), "a", false);
-    let mut manifest = Manifest::read(folder.path()).unwrap();
+    let mut manifest = IndexManifest::read(folder.path()).unwrap();
     let mut file = BlockWriter::create(&folder.path().join("segment-000001/vectors")).unwrap();
     let row: Vec<u8> = (0..16).flat_map(|at| if at < 4 { 0.6_f32 } else { 0.0 }.to_le_bytes()).collect();
     file.write(&row).unwrap();

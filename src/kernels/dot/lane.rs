@@ -14,7 +14,7 @@ pub(super) const KEPT_CHUNKS: usize = 128;
 pub(super) const GROUP_BYTES: usize = 128 << 10;
 
 /// The operands of a block: row-major `queries` and `rows` of one `dim`.
-pub(super) struct Block<E> {
+pub(super) struct DotBlock<E> {
     pub(super) queries: *const E,
     pub(super) num_queries: usize,
     pub(super) rows: *const E,

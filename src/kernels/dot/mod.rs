@@ -15,7 +15,7 @@
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! drivers {
     ($features:literal, $queries:literal x $rows:literal) => {
-        use super::super::lane::{Block, GROUP_BYTES, KEPT_CHUNKS, Lane, UNROLL};
+        use super::super::lane::{DotBlock, GROUP_BYTES, KEPT_CHUNKS, Lane, UNROLL};
         use std::mem::MaybeUninit;
 
         /// # Safety
@@ -30,8 +30,8 @@ macro_rules! drivers {
         /// The processor has the features; the block's pointers are good for its sizes and `scores`
         /// for `num_rows * num_queries` writes.
         #[target_feature(enable = $features)]
-        pub(in super::super) unsafe fn block<L: Lane>(block: &Block<L::Elem>, scores: *mut L::Score) {
-            let Block { num_queries, num_rows, dim, .. } = *block;
+        pub(in super::super) unsafe fn block<L: Lane>(block: &DotBlock<L::Elem>, scores: *mut L::Score) {
+            let DotBlock { num_queries, num_rows, dim, .. } = *block;
             let group = (GROUP_BYTES / dim.saturating_mul(size_of::<L::Elem>()).max(1)).max($rows);
             for first in (0..num_rows).step_by(group) {
                 let count = group.min(num_rows - first);
@@ -222,7 +222,7 @@ mod lane;
 mod neon;
 
 use super::{Isa, scalar};
-use lane::Block;
+use lane::DotBlock;
 
 /// Maximum length of i8 vectors whose dot product always fits an `i32`: `len * 128 * 128 < 2^31`.
 pub const MAX_I8_LEN: usize = (1 << 17) - 1;
@@ -231,7 +231,7 @@ pub const MAX_I8_LEN: usize = (1 << 17) - 1;
 #[derive(Debug, Clone, Copy)]
 pub struct Dot<E, S> {
     pair: unsafe fn(*const E, *const E, usize) -> S,
-    block: unsafe fn(&Block<E>, *mut S),
+    block: unsafe fn(&DotBlock<E>, *mut S),
     max_len: usize,
 }
 
@@ -267,7 +267,7 @@ impl<E, S> Dot<E, S> {
     pub fn block(&self, queries: &[E], rows: &[E], dim: usize, scores: &mut [S]) {
         self.check_len(dim);
         let (num_queries, num_rows) = shape(queries.len(), rows.len(), dim, scores.len());
-        let block = Block { queries: queries.as_ptr(), num_queries, rows: rows.as_ptr(), num_rows, dim };
+        let block = DotBlock { queries: queries.as_ptr(), num_queries, rows: rows.as_ptr(), num_rows, dim };
         // SAFETY: `shape` checked that the pointers are good for `num_queries * dim` and
         // `num_rows * dim` reads and `num_rows * num_queries` writes; the table holds only kernels
         // that this processor can run.
@@ -326,7 +326,7 @@ macro_rules! scalar_entry {
             // SAFETY: the caller's pointers are good for `len` reads.
             unsafe { $function(std::slice::from_raw_parts(a, len), std::slice::from_raw_parts(b, len)) }
         }
-        unsafe fn block(block: &Block<$elem>, scores: *mut $score) {
+        unsafe fn block(block: &DotBlock<$elem>, scores: *mut $score) {
             for row in 0..block.num_rows {
                 for query in 0..block.num_queries {
                     // SAFETY: the caller's pointers are good for the block's sizes.

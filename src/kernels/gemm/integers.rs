@@ -1,13 +1,13 @@
 //! Products of quantised rows with i8 weights, and how both are made of f32; see the module above.
 
 use super::super::elementwise::ToCodes;
-use super::tile::{Finish, Job, pointer};
-use super::{Left, Output, Place, Shape, step};
+use super::tile::{Finish, ProductJob, pointer};
+use super::{ColumnPlace, Left, Output, Shape, step};
 
 /// The product of quantised rows with i8 weights; see the module's documentation.
 #[derive(Debug, Clone, Copy)]
 pub struct GemmI8 {
-    pub(in super::super) run: unsafe fn(&Job),
+    pub(in super::super) run: unsafe fn(&ProductJob),
     pub(in super::super) quantize: unsafe fn(&ToCodes) -> (f32, i32),
     pub(in super::super) nr: usize,
     pub(in super::super) k_step: usize,
@@ -17,7 +17,7 @@ pub struct GemmI8 {
 
 /// The conversion of columns before rows become codes: some columns are fed in several equal parts.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Parts<'a> {
+pub struct ColumnParts<'a> {
     /// The factor of each column's numbers; empty for none.
     pub factors: &'a [f32],
     /// Columns whose codes are repeated after those of all columns.
@@ -78,7 +78,7 @@ impl GemmI8 {
         scales: &mut [f32],
         zeros: &mut [i32],
     ) {
-        self.quantize_parts(rows, k, Parts::default(), codes, scales, zeros);
+        self.quantize_parts(rows, k, ColumnParts::default(), codes, scales, zeros);
     }
 
     /// Does [`GemmI8::quantize_rows`] for rows whose columns are fed in parts: each row becomes `k`
@@ -90,7 +90,7 @@ impl GemmI8 {
         &self,
         rows: Left<'_, f32>,
         k: usize,
-        parts: Parts<'_>,
+        parts: ColumnParts<'_>,
         codes: &mut [u8],
         scales: &mut [f32],
         zeros: &mut [i32],
@@ -138,13 +138,13 @@ impl GemmI8 {
         assert!(out.columns.end <= n, "there are {n} columns");
         assert!(out.row_scales.is_empty(), "the rows of an integer product have scales of their own");
         let finish = Finish::integers(a.scales, a.zeros, b.scales, b.sums);
-        let job = Job {
+        let job = ProductJob {
             m,
             steps: k / self.k_step,
             a: a.codes.as_ptr(),
             a_stride: step::<u8>(m, a_stride),
             b: b.panels.as_ptr().cast(),
-            ..Job::towards(out, m, self.nr, finish)
+            ..ProductJob::towards(out, m, self.nr, finish)
         };
         // SAFETY: the lengths were checked, and the table holds only kernels that this processor
         // can run.
@@ -180,7 +180,7 @@ pub(in super::super) fn max_code(limit: i32, k: usize) -> i32 {
 pub(in super::super) fn pack_codes(
     weights: &[f32],
     shape: Shape,
-    place: Place,
+    place: ColumnPlace,
     k_step: usize,
     panels: &mut [i8],
 ) -> (f32, i32) {

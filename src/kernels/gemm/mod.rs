@@ -61,13 +61,13 @@ use std::ops::Range;
 
 use super::activation::Activation;
 use super::simd::padded_len;
-pub use integers::{GemmI8, PackedI8, Parts, QuantizedRows};
+pub use integers::{ColumnParts, GemmI8, PackedI8, QuantizedRows};
 pub(crate) use integers::{largest_size, nearest};
 pub(super) use integers::{max_code, pack_codes};
 pub(super) use products::dequantize;
 pub use split::Split;
 pub(super) use split::extent;
-pub(super) use tile::{ColumnMax, Finish, Job, Product, Store, pointer, run};
+pub(super) use tile::{ColumnMax, Finish, Product, ProductJob, StoreProduct, pointer, run};
 
 /// The left operand of a product, row-major.
 #[derive(Debug, Clone, Copy)]
@@ -199,8 +199,8 @@ fn step<T>(rows: usize, stride: usize) -> usize {
 /// A float product: `A` and `B` are f32, or bfloat16 as bit patterns.
 #[derive(Debug, Clone, Copy)]
 pub struct Gemm<T> {
-    pub(super) run: unsafe fn(&Job),
-    pub(super) run_column_max: unsafe fn(&Job),
+    pub(super) run: unsafe fn(&ProductJob),
+    pub(super) run_column_max: unsafe fn(&ProductJob),
     pub(super) nr: usize,
     pub(super) k_step: usize,
     pub(super) element: std::marker::PhantomData<T>,
@@ -235,14 +235,14 @@ impl<T: Copy> Gemm<T> {
         };
         assert!(out.row_scales.is_empty() || out.row_scales.len() >= a.m, "fewer row scales than rows");
         let finish = Finish { row_scales: pointer(out.row_scales), ..Finish::none() };
-        let job = Job {
+        let job = ProductJob {
             m: a.m,
             steps: k / self.k_step,
             a: a.rows.as_ptr().cast(),
             a_stride: step::<T>(a.m, a.stride),
             b: b.as_ptr().cast(),
             b_stride,
-            ..Job::towards(out, a.m, self.nr, finish)
+            ..ProductJob::towards(out, a.m, self.nr, finish)
         };
         // SAFETY: the lengths were checked, and the table holds only kernels that this processor
         // can run.
@@ -262,13 +262,16 @@ impl<T: Copy> Gemm<T> {
         assert!(b.len() >= out.len().saturating_mul(k), "b is shorter than its shape");
         let columns = out.len();
         let out = Output::plain(OutputRows::Whole(out), columns, 0..columns);
-        let job = Job {
+        let job = ProductJob {
             steps: k / self.k_step,
             a: a.rows.as_ptr().cast(),
             a_stride: step::<T>(a.m, a.stride),
             b: b.as_ptr().cast(),
             // The output is one row for any `m`. All rows without elements give the same result.
-            ..Job { m: if k == 0 { a.m.min(1) } else { a.m }, ..Job::towards(out, 1, self.nr, Finish::none()) }
+            ..ProductJob {
+                m: if k == 0 { a.m.min(1) } else { a.m },
+                ..ProductJob::towards(out, 1, self.nr, Finish::none())
+            }
         };
         // SAFETY: the lengths were checked, and the table holds only kernels that this processor
         // can run.
@@ -318,7 +321,7 @@ impl Output<'_> {
     }
 }
 
-impl Job {
+impl ProductJob {
     /// Creates the part of a job that its output determines.
     fn towards(out: Output<'_>, m: usize, nr: usize, finish: Finish) -> Self {
         let (out, out_stride, split, columns, finish) = out.towards(m, nr, finish);
@@ -352,23 +355,23 @@ impl Shape {
         self.len() == 0
     }
 
-    pub(super) fn place(self, column: usize, nr: usize, k_step: usize, len: usize) -> Place {
+    pub(super) fn place(self, column: usize, nr: usize, k_step: usize, len: usize) -> ColumnPlace {
         assert!(column < self.n && len >= self.len(), "column {column} is outside the packed shape {self:?}");
         let first = column / nr * nr;
         let width = nr.min(self.n - first);
-        Place { start: first * self.k + (column - first) * k_step, step: width * k_step, k_step, k: self.k }
+        ColumnPlace { start: first * self.k + (column - first) * k_step, step: width * k_step, k_step, k: self.k }
     }
 }
 
 /// The positions of one column's elements.
-pub(super) struct Place {
+pub(super) struct ColumnPlace {
     start: usize,
     step: usize,
     k_step: usize,
     k: usize,
 }
 
-impl Place {
+impl ColumnPlace {
     /// Returns the place of the elements after the first `count`, a multiple of `k_step`.
     fn behind(&self, count: usize) -> Self {
         Self { start: self.start + count / self.k_step * self.step, k: self.k - count, ..*self }
@@ -387,7 +390,7 @@ impl Place {
         }
     }
 
-    /// Does [`Place::write`] for bytes in memory, a step at a time.
+    /// Does [`ColumnPlace::write`] for bytes in memory, a step at a time.
     fn write_steps<const K_STEP: usize>(&self, values: &[i8], packed: &mut [i8]) {
         let (steps, rest) = values.as_chunks::<K_STEP>();
         let places = packed[self.start..].chunks_mut(self.step);

@@ -298,12 +298,12 @@ unsafe impl Product for I8Portable {
 
 /// bfloat16 by VDPBF16PS: pairs, accumulated in f32; subnormal numbers count as zero.
 #[cfg(target_arch = "x86_64")]
-pub(in super::super) struct Bf16Native;
+pub(in super::super) struct Bf16Paired;
 
 // SAFETY: every method names the features that it needs and reads what the trait says. `__m512bh`
 // has the size of `__m512i` and no invalid values.
 #[cfg(target_arch = "x86_64")]
-unsafe impl Product for Bf16Native {
+unsafe impl Product for Bf16Paired {
     type Simd = Avx512;
     type A = u16;
     type B = u16;

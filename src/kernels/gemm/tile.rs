@@ -10,7 +10,7 @@ const CACHE_LINE: usize = 64;
 
 /// Rows, columns and operands of one product; all strides in bytes. See the parent module's
 /// documentation.
-pub(in super::super) struct Job {
+pub(in super::super) struct ProductJob {
     pub(super) m: usize,
     /// Number of steps of `k_step` elements.
     pub(super) steps: usize,
@@ -88,19 +88,29 @@ pub(in super::super) unsafe trait Product {
 }
 
 /// The operation on the product of all rows with one panel.
-pub(in super::super) trait Work {
+pub(in super::super) trait PanelWork {
     /// # Safety
     /// As [`run`]; `b` is the panel's first row and `step` the bytes from one of its rows to the
     /// next, `column` its first column.
-    unsafe fn panel<P: Product, const M: usize, const V: usize>(job: &Job, b: *const u8, step: usize, column: usize);
+    unsafe fn panel<P: Product, const M: usize, const V: usize>(
+        job: &ProductJob,
+        b: *const u8,
+        step: usize,
+        column: usize,
+    );
 }
 
 /// Stores the finished product.
-pub(in super::super) struct Store;
+pub(in super::super) struct StoreProduct;
 
-impl Work for Store {
+impl PanelWork for StoreProduct {
     #[inline(always)]
-    unsafe fn panel<P: Product, const M: usize, const V: usize>(job: &Job, b: *const u8, step: usize, column: usize) {
+    unsafe fn panel<P: Product, const M: usize, const V: usize>(
+        job: &ProductJob,
+        b: *const u8,
+        step: usize,
+        column: usize,
+    ) {
         // SAFETY: the caller's promise.
         unsafe { panel::<P, M, V>(job, b, step, column) }
     }
@@ -110,9 +120,14 @@ impl Work for Store {
 /// one row `out`, for late interaction. A tile's values never leave the registers.
 pub(in super::super) struct ColumnMax;
 
-impl Work for ColumnMax {
+impl PanelWork for ColumnMax {
     #[inline(always)]
-    unsafe fn panel<P: Product, const M: usize, const V: usize>(job: &Job, b: *const u8, step: usize, column: usize) {
+    unsafe fn panel<P: Product, const M: usize, const V: usize>(
+        job: &ProductJob,
+        b: *const u8,
+        step: usize,
+        column: usize,
+    ) {
         // SAFETY: the caller's promise.
         unsafe { panel_max::<P, M, V>(job, b, step, column) }
     }
@@ -123,7 +138,7 @@ impl Work for ColumnMax {
 /// # Safety
 /// The instruction set is available, and the job's pointers are good for its sizes.
 #[inline(always)]
-pub(in super::super) unsafe fn run<P: Product, W: Work, const M: usize, const V: usize>(job: &Job) {
+pub(in super::super) unsafe fn run<P: Product, W: PanelWork, const M: usize, const V: usize>(job: &ProductJob) {
     let lanes = P::Simd::LANES;
     let (nr, size) = (V * lanes, size_of::<P::B>());
     let mut column = job.columns.start;
@@ -155,8 +170,13 @@ pub(in super::super) unsafe fn run<P: Product, W: Work, const M: usize, const V:
 /// # Safety
 /// As [`run`].
 #[inline(always)]
-unsafe fn panel<P: Product, const M: usize, const V: usize>(job: &Job, b: *const u8, step: usize, column: usize) {
-    let mut at = Columns { first: column, places: [0; V] };
+unsafe fn panel<P: Product, const M: usize, const V: usize>(
+    job: &ProductJob,
+    b: *const u8,
+    step: usize,
+    column: usize,
+) {
+    let mut at = PanelColumns { first: column, places: [0; V] };
     for v in 0..V {
         at.places[v] = job.split.place(column + v * P::Simd::LANES);
     }
@@ -186,7 +206,7 @@ unsafe fn panel<P: Product, const M: usize, const V: usize>(job: &Job, b: *const
 }
 
 /// The columns of a panel.
-struct Columns<const V: usize> {
+struct PanelColumns<const V: usize> {
     first: usize,
     /// The position of each of their vectors in the first row of the output.
     places: [usize; V],
@@ -199,7 +219,7 @@ struct Columns<const V: usize> {
 /// As [`run`].
 #[inline(always)]
 unsafe fn sums<P: Product, const M: usize, const V: usize>(
-    job: &Job,
+    job: &ProductJob,
     b: *const u8,
     step: usize,
     row: usize,
@@ -264,11 +284,11 @@ unsafe fn add_step<P: Product, const M: usize, const V: usize>(
 /// As [`run`].
 #[inline(always)]
 unsafe fn tile<P: Product, const M: usize, const V: usize>(
-    job: &Job,
+    job: &ProductJob,
     b: *const u8,
     step: usize,
     row: usize,
-    at: &Columns<V>,
+    at: &PanelColumns<V>,
 ) {
     let lanes = P::Simd::LANES;
     // SAFETY: rows and columns of the tile are inside the operands and the result by contract.
@@ -316,10 +336,10 @@ const GROUP: usize = 4;
 /// As [`run`].
 #[inline(always)]
 unsafe fn finish<P: Product, const G: usize, const V: usize>(
-    job: &Job,
+    job: &ProductJob,
     sums: &[P::Sum],
     row: usize,
-    at: &Columns<V>,
+    at: &PanelColumns<V>,
     first: usize,
 ) {
     // SAFETY: rows and columns of the tile are inside the result by contract, and so inside bias
@@ -354,7 +374,12 @@ unsafe fn finish<P: Product, const G: usize, const V: usize>(
 /// # Safety
 /// As [`run`].
 #[inline(always)]
-unsafe fn panel_max<P: Product, const M: usize, const V: usize>(job: &Job, b: *const u8, step: usize, column: usize) {
+unsafe fn panel_max<P: Product, const M: usize, const V: usize>(
+    job: &ProductJob,
+    b: *const u8,
+    step: usize,
+    column: usize,
+) {
     // SAFETY: every tile's rows are inside `m`.
     unsafe {
         let mut best = [P::Simd::splat(f32::NEG_INFINITY); V];
@@ -381,7 +406,7 @@ unsafe fn panel_max<P: Product, const M: usize, const V: usize>(job: &Job, b: *c
 /// As [`run`].
 #[inline(always)]
 unsafe fn tile_max<P: Product, const M: usize, const V: usize>(
-    job: &Job,
+    job: &ProductJob,
     b: *const u8,
     step: usize,
     row: usize,

@@ -97,7 +97,7 @@ fn request() -> Result<(), Unavailable> {
 
 /// The operand of LDTILECFG: palette 1, all eight tiles of 16 rows of 64 bytes.
 #[repr(C, align(64))]
-struct Configuration {
+struct TileConfiguration {
     palette: u8,
     start_row: u8,
     reserved: [u8; 14],
@@ -105,7 +105,7 @@ struct Configuration {
     rows: [u8; 16],
 }
 
-static FULL_TILES: Configuration = Configuration {
+static FULL_TILES: TileConfiguration = TileConfiguration {
     palette: 1,
     start_row: 0,
     reserved: [0; 14],

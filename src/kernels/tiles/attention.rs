@@ -66,11 +66,11 @@ pub(in super::super) struct HeadBuffers {
     pub(super) values: *mut u16,
     /// The context of a block: a block of sums for each of [`HeadJob::panels`].
     pub(super) context: *mut Sums,
-    pub(super) block: *mut Block,
+    pub(super) block: *mut QueryBlock,
 }
 
 /// A block of queries with some keys.
-pub(in super::super) struct Block {
+pub(in super::super) struct QueryBlock {
     scores: [Sums; KEY_PANELS],
     /// Tiles: upper rows, then lower ones.
     weights: [[[u16; TILE_BYTES / 2]; KEY_PANELS]; 2],
@@ -79,7 +79,7 @@ pub(in super::super) struct Block {
     factors: [f32; BLOCK],
 }
 
-impl Block {
+impl QueryBlock {
     pub(super) const ZERO: Self = Self {
         scores: [Sums::ZERO; KEY_PANELS],
         weights: [[[0; TILE_BYTES / 2]; KEY_PANELS]; 2],
@@ -186,7 +186,7 @@ impl HeadJob {
     /// # Safety
     /// The instruction set is available; scores of `panels` are in the block.
     #[inline(always)]
-    unsafe fn mask<S: Simd>(&self, rows: &Range<usize>, panels: &Range<usize>, block: &mut Block) {
+    unsafe fn mask<S: Simd>(&self, rows: &Range<usize>, panels: &Range<usize>, block: &mut QueryBlock) {
         for (at, panel) in panels.clone().enumerate() {
             let keys = panel * BLOCK..(panel + 1) * BLOCK;
             let all_see = (rows.end - 1).saturating_sub(self.before)
@@ -201,7 +201,7 @@ impl HeadJob {
                     // SAFETY: the row's scores are in the block.
                     unsafe {
                         let place = scores.add(Sums::place(within, column));
-                        let limits = Limits::of(&sees, keys.start + column, S::LANES);
+                        let limits = LaneRange::of(&sees, keys.start + column, S::LANES);
                         S::store(place, limits.apply::<S>(S::load(place)));
                     }
                 }
@@ -294,7 +294,7 @@ unsafe fn scale<S: Simd>(sums: *mut Sums, factors: &[f32]) {
 /// # Safety
 /// The unit's instruction set is available; the scores of the panels are in the block.
 #[inline(always)]
-unsafe fn softmax<U: Unit, const V: usize>(block: &mut Block, first: usize, panels: usize) {
+unsafe fn softmax<U: Unit, const V: usize>(block: &mut QueryBlock, first: usize, panels: usize) {
     const R: usize = SIDE_BY_SIDE;
     let lanes = <U::Simd as Simd>::LANES;
     let scores = block.scores.as_ptr().cast::<f32>();
@@ -341,7 +341,7 @@ unsafe fn softmax<U: Unit, const V: usize>(block: &mut Block, first: usize, pane
 }
 
 /// The lanes of a vector that count: from one on, and up to another.
-struct Limits {
+struct LaneRange {
     first: usize,
     end: usize,
 }
@@ -361,7 +361,7 @@ const fn half_infinite(first: f32) -> [f32; 32] {
     numbers
 }
 
-impl Limits {
+impl LaneRange {
     /// Returns those of `lanes` keys from `key` on that are attended to.
     fn of(sees: &Range<usize>, key: usize, lanes: usize) -> Self {
         let within = |edge: usize| edge.saturating_sub(key).min(lanes);

@@ -49,15 +49,15 @@ pub use operands::{
     Bf16Output, Codes, NormOf, PackedBf16, TILE_BLOCK, TileOutput, TileSource, code_lines_len, lines_len, panel_rows,
     tiles_len,
 };
-pub use sequences::{Attention, AttentionBuffers};
+pub use sequences::{AttentionBuffers, TileAttention};
 
-use super::gemm::{Finish, PackedI8, Parts, QuantizedRows, Shape, max_code, pack_codes, pointer};
-use super::norms::Norm;
+use super::gemm::{ColumnParts, Finish, PackedI8, QuantizedRows, Shape, max_code, pack_codes, pointer};
+use super::norms::NormOperands;
 use super::simd::check_padded;
 use attention::{HeadBuffers, HeadJob, attend};
 use operands::towards;
 use product::TileJob;
-use rows::{Norming, Quantizing, Rounding, Source};
+use rows::{Norming, Quantizing, Rounding, RowNumbers};
 use unit::{BLOCK, LINE, Lines, ROW_BYTES, Unit};
 
 /// The operations of a matrix unit.
@@ -154,7 +154,7 @@ impl Tiles {
     /// # Panics
     /// If a slice is shorter than its shape says.
     pub fn layer_norm(&self, rows: &mut [f32], norm: &NormOf<'_>, bias: &[f32], tiles: &mut [u16]) {
-        let norm = Norm::new(norm.gamma, norm.beta, norm.len, norm.eps);
+        let norm = NormOperands::new(norm.gamma, norm.beta, norm.len, norm.eps);
         assert!(rows.len().is_multiple_of(norm.padded), "rows of {}", norm.padded);
         assert!(bias.is_empty() || bias.len() >= norm.padded, "the bias is shorter than a row");
         let m = rows.len() / norm.padded;
@@ -186,13 +186,13 @@ impl Tiles {
     ///
     /// # Panics
     /// If a slice is shorter than its shape says, or a copied column is out of range.
-    pub fn quantize(&self, rows: TileSource<'_>, len: usize, parts: Parts<'_>, to: Codes<'_>) {
+    pub fn quantize(&self, rows: TileSource<'_>, len: usize, parts: ColumnParts<'_>, to: Codes<'_>) {
         check_padded(len);
         let (m, source) = match rows {
-            TileSource::Rows(rows) => (rows.len() / len, Source::Rows(rows.as_ptr())),
+            TileSource::Rows(rows) => (rows.len() / len, RowNumbers::Rows(rows.as_ptr())),
             TileSource::Tiles(tiles, m) => {
                 assert!(tiles.len() >= tiles_len(m, lines_len(len)), "the tiles are shorter than their shape");
-                (m, Source::Tiles(tiles.as_ptr()))
+                (m, RowNumbers::Tiles(tiles.as_ptr()))
             }
         };
         let width = code_lines_len(len + parts.copies.len());
@@ -285,12 +285,12 @@ impl Tiles {
         pack_codes(weights, shape, shape.place(column, BLOCK, 4, panels.len()), 4, panels)
     }
 
-    /// Computes attention of the heads `heads` over ragged sequences; see [`Attention`]. The
+    /// Computes attention of the heads `heads` over ragged sequences; see [`TileAttention`]. The
     /// context of tokens that attend to no key is not written.
     ///
     /// # Panics
     /// If a slice is shorter than its shape says.
-    pub fn attend(&self, attention: &Attention<'_>, heads: Range<usize>, buffers: &mut AttentionBuffers) {
+    pub fn attend(&self, attention: &TileAttention<'_>, heads: Range<usize>, buffers: &mut AttentionBuffers) {
         attention.check(&heads);
         let longest = attention.attended.iter().copied().max().unwrap_or(0);
         let pointers = buffers.at_least(longest, attention.dim);

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::super::activation::Activation;
 use super::super::gemm::{Finish, Output, Shape, SharedRows};
-use super::product::{TileJob, To};
+use super::product::{JobOutput, TileJob};
 use super::unit::{BLOCK, LINE, Lines, ROW_BYTES};
 
 /// Number of columns of a panel, and of rows in a block of the left operand.
@@ -123,7 +123,7 @@ pub(super) fn towards(out: TileOutput<'_>, m: usize, n: usize, finish: Finish) -
             let bias = out.bias.len();
             let (out, stride, split, columns, finish) = out.towards(m, BLOCK, finish);
             assert!(bias == 0 || bias >= columns.end.next_multiple_of(BLOCK), "the bias is shorter than the panels");
-            (To::Rows { out, stride, split }, columns, finish)
+            (JobOutput::Rows { out, stride, split }, columns, finish)
         }
         TileOutput::Tiles(out) => {
             assert!(out.width.is_multiple_of(LINE) && out.numbers.len() >= tiles_len(m, out.width), "short tiles");
@@ -141,8 +141,8 @@ pub(super) fn towards(out: TileOutput<'_>, m: usize, n: usize, finish: Finish) -
 }
 
 impl Bf16Output<'_> {
-    fn to(&self, lines: Lines) -> To {
-        To::Lines { out: self.numbers.start().wrapping_sub(lines.place(0, self.first / LINE)), lines }
+    fn to(&self, lines: Lines) -> JobOutput {
+        JobOutput::Lines { out: self.numbers.start().wrapping_sub(lines.place(0, self.first / LINE)), lines }
     }
 
     fn check(&self) -> Range<usize> {

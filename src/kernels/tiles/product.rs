@@ -31,12 +31,12 @@ pub(in super::super) struct TileJob {
     /// be any multiple of `ROW_PAD`.
     pub(super) columns: Range<usize>,
     pub(super) finish: Finish,
-    pub(super) to: To,
+    pub(super) to: JobOutput,
 }
 
 /// The destination of a job's results.
 #[derive(Clone, Copy)]
-pub(super) enum To {
+pub(super) enum JobOutput {
     /// Rows of f32, `stride` numbers apart.
     Rows { out: *mut f32, stride: usize, split: Split },
     /// bfloat16, in tiles or panels.
@@ -50,7 +50,7 @@ trait Emit<U: Unit, const V: usize> {
     unsafe fn emit(&self, job: &TileJob, row: usize, column: usize, x: [<U::Simd as Simd>::F; V]);
 }
 
-struct Rows {
+struct F32Rows {
     out: *mut f32,
     stride: usize,
     split: Split,
@@ -61,7 +61,7 @@ struct Bf16 {
     lines: Lines,
 }
 
-impl Rows {
+impl F32Rows {
     /// Returns the address of a number. For columns behind the last it must not be used.
     #[inline(always)]
     fn at(&self, row: usize, column: usize) -> *mut f32 {
@@ -69,7 +69,7 @@ impl Rows {
     }
 }
 
-impl<U: Unit, const V: usize> Emit<U, V> for Rows {
+impl<U: Unit, const V: usize> Emit<U, V> for F32Rows {
     #[inline(always)]
     unsafe fn emit(&self, job: &TileJob, row: usize, column: usize, mut x: [<U::Simd as Simd>::F; V]) {
         let lanes = <U::Simd as Simd>::LANES;
@@ -110,8 +110,8 @@ pub(in super::super) unsafe fn run<U: Unit, const V: usize, const INTEGER: bool>
     // SAFETY: the caller's promise.
     unsafe {
         match job.to {
-            To::Rows { out, stride, split } => {
-                let rows = Rows { out, stride, split };
+            JobOutput::Rows { out, stride, split } => {
+                let rows = F32Rows { out, stride, split };
                 let one_sum = job.finish.bias.is_null() || job.finish.residual.is_null();
                 if !INTEGER && one_sum && job.finish.activation == Activation::None {
                     in_place::<U>(job, &rows);
@@ -119,7 +119,7 @@ pub(in super::super) unsafe fn run<U: Unit, const V: usize, const INTEGER: bool>
                     blocks::<U, _, V, INTEGER>(job, &rows);
                 }
             }
-            To::Lines { out, lines } => blocks::<U, _, V, INTEGER>(job, &Bf16 { out, lines }),
+            JobOutput::Lines { out, lines } => blocks::<U, _, V, INTEGER>(job, &Bf16 { out, lines }),
         }
     }
 }
@@ -208,7 +208,7 @@ impl Turn {
 /// # Safety
 /// As [`run`]; there is a bias or a residual, not both, and no activation.
 #[inline(always)]
-unsafe fn in_place<U: Unit>(job: &TileJob, rows: &Rows) {
+unsafe fn in_place<U: Unit>(job: &TileJob, rows: &F32Rows) {
     let mut tail = Sums::ZERO;
     // A narrow last panel is computed row by row, because `tail` holds one block.
     let chunk = |column: usize| if column + BLOCK <= job.columns.end { CHUNK } else { job.steps };
@@ -218,7 +218,7 @@ unsafe fn in_place<U: Unit>(job: &TileJob, rows: &Rows) {
     unsafe {
         let mut unit = U::enter();
         for turn in turns(job, job.m, chunk) {
-            let part = Part::of(&turn, job);
+            let part = BlockPart::of(&turn, job);
             let (places, stride) = match part.is_whole() {
                 true => ([0, 16].map(|half| rows.at(turn.row, turn.column + half)), rows.stride),
                 false => (Sums::halves(&raw mut tail), Sums::STRIDE),
@@ -244,12 +244,12 @@ unsafe fn in_place<U: Unit>(job: &TileJob, rows: &Rows) {
 }
 
 /// The rows and columns of a block that exist.
-struct Part {
+struct BlockPart {
     rows: Range<usize>,
     columns: Range<usize>,
 }
 
-impl Part {
+impl BlockPart {
     fn of(turn: &Turn, job: &TileJob) -> Self {
         let (row, column) = (turn.row, turn.column);
         Self { rows: row..job.m.min(row + BLOCK), columns: column..job.columns.end.min(column + BLOCK) }
@@ -262,7 +262,7 @@ impl Part {
     /// Calls `copy` for each existing 16-column part of each row, with its position in a block of
     /// sums and in the output.
     #[inline(always)]
-    fn each(&self, rows: &Rows, mut copy: impl FnMut(usize, *mut f32)) {
+    fn each(&self, rows: &F32Rows, mut copy: impl FnMut(usize, *mut f32)) {
         for (within, row) in self.rows.clone().enumerate() {
             for half in (0..self.columns.len()).step_by(16) {
                 copy(Sums::place(within, half), rows.at(row, self.columns.start + half));
@@ -275,7 +275,7 @@ impl Part {
     /// # Safety
     /// The rows and columns are inside the output.
     #[inline(always)]
-    unsafe fn gather(&self, rows: &Rows, sums: *mut Sums) {
+    unsafe fn gather(&self, rows: &F32Rows, sums: *mut Sums) {
         // SAFETY: the caller's promise.
         self.each(rows, |place, row| unsafe { row.copy_to_nonoverlapping(sums.cast::<f32>().add(place), 16) });
     }
@@ -283,9 +283,9 @@ impl Part {
     /// Writes sums to the rows.
     ///
     /// # Safety
-    /// As [`Part::gather`].
+    /// As [`BlockPart::gather`].
     #[inline(always)]
-    unsafe fn scatter(&self, rows: &Rows, sums: *const Sums) {
+    unsafe fn scatter(&self, rows: &F32Rows, sums: *const Sums) {
         // SAFETY: the caller's promise.
         self.each(rows, |place, row| unsafe { row.copy_from_nonoverlapping(sums.cast::<f32>().add(place), 16) });
     }

@@ -2,7 +2,7 @@
 
 use super::super::elementwise::{self, ToCodes};
 use super::super::gemm::products::CodeU8;
-use super::super::norms::{Moments, Norm};
+use super::super::norms::{Moments, NormOperands};
 use super::super::simd::Simd;
 use super::unit::{LINE, Lines, ROW_BYTES, TILE_BYTES, TILE_ROWS, Unit};
 
@@ -41,10 +41,10 @@ pub(in super::super) unsafe fn round<U: Unit, const V: usize>(job: &Rounding) {
 
 /// Rows to normalise, which are also written as tiles.
 pub(in super::super) struct Norming {
-    /// `m` rows of [`Norm::padded`] numbers.
+    /// `m` rows of [`NormOperands::padded`] numbers.
     pub(super) rows: *mut f32,
     pub(super) m: usize,
-    pub(super) norm: Norm,
+    pub(super) norm: NormOperands,
     /// The bias that is added to the rows themselves; null for none.
     pub(super) bias: *const f32,
     pub(super) tiles: *mut u16,
@@ -89,7 +89,7 @@ pub(super) fn code_place(row: usize, column: usize, steps: usize) -> usize {
 
 /// Rows, and the destination of their codes.
 pub(in super::super) struct Quantizing<'a> {
-    pub(super) rows: Source,
+    pub(super) rows: RowNumbers,
     /// Number of numbers in a row, a multiple of `ROW_PAD`.
     pub(super) len: usize,
     pub(super) m: usize,
@@ -111,7 +111,7 @@ pub(in super::super) struct Quantizing<'a> {
 
 /// The source of the numbers of rows.
 #[derive(Clone, Copy)]
-pub(super) enum Source {
+pub(super) enum RowNumbers {
     /// Rows of f32, one after the other.
     Rows(*const f32),
     /// bfloat16, in tiles.
@@ -132,8 +132,8 @@ pub(in super::super) unsafe fn quantize<U: Unit>(job: &Quantizing<'_>) {
     unsafe {
         for row in 0..job.m {
             let x = match job.rows {
-                Source::Rows(rows) => rows.add(row * job.len),
-                Source::Tiles(tiles) => {
+                RowNumbers::Rows(rows) => rows.add(row * job.len),
+                RowNumbers::Tiles(tiles) => {
                     widen::<U::Simd>(tiles, row, job.len, numbers);
                     numbers.cast_const()
                 }

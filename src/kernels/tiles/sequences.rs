@@ -4,14 +4,14 @@
 use std::ops::Range;
 
 use super::super::gemm::SharedRows;
-use super::attention::{Block, Context, HeadBuffers, HeadJob};
+use super::attention::{Context, HeadBuffers, HeadJob, QueryBlock};
 use super::operands::{panel_rows, tiles_len};
 use super::unit::{BLOCK, LINE, Lines, Sums};
 
 /// Queries, keys and values of sequences, `[count + 2 kv_count][dim / 32][panel_rows(tokens)][32]`,
 /// and the destination of their context.
 #[derive(Debug)]
-pub struct Attention<'a> {
+pub struct TileAttention<'a> {
     /// The numbers, in bfloat16; queries include the factor `log2(e) / sqrt(head_dim)`.
     pub heads: &'a [u16],
     /// Number of heads.
@@ -32,7 +32,7 @@ pub struct Attention<'a> {
     pub context: SharedRows<u16>,
 }
 
-impl Attention<'_> {
+impl TileAttention<'_> {
     fn tokens(&self) -> usize {
         self.cu_seqlens.last().copied().unwrap_or(0)
     }
@@ -81,16 +81,16 @@ impl Attention<'_> {
 
 /// The buffers of one worker for [`super::Tiles::attend`]; they grow to the longest sequence.
 pub struct AttentionBuffers {
-    keys: Vec<Step>,
-    values: Vec<Step>,
+    keys: Vec<PackedStep>,
+    values: Vec<PackedStep>,
     context: Vec<Sums>,
-    block: Box<[Block]>,
+    block: Box<[QueryBlock]>,
 }
 
 /// Packed numbers of 32 keys or values.
 #[repr(C, align(64))]
 #[derive(Clone, Copy)]
-struct Step([u16; BLOCK * LINE]);
+struct PackedStep([u16; BLOCK * LINE]);
 
 impl AttentionBuffers {
     /// Creates empty buffers.
@@ -102,11 +102,11 @@ impl AttentionBuffers {
         let panels = dim / LINE;
         let steps = keys.div_ceil(BLOCK).saturating_mul(panels);
         for numbers in [&mut self.keys, &mut self.values] {
-            numbers.resize(steps.max(numbers.len()), Step([0; BLOCK * LINE]));
+            numbers.resize(steps.max(numbers.len()), PackedStep([0; BLOCK * LINE]));
         }
         self.context.resize(panels.max(self.context.len()), Sums::ZERO);
         if self.block.is_empty() {
-            self.block = vec![Block::ZERO].into_boxed_slice();
+            self.block = vec![QueryBlock::ZERO].into_boxed_slice();
         }
         HeadBuffers {
             keys: self.keys.as_mut_ptr().cast(),

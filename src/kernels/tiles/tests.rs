@@ -209,7 +209,7 @@ fn integer_products_are_exact() {
                 numbers: &mut vec![0.0; k],
                 row: &mut vec![0; width],
             };
-            tiles.quantize(TileSource::Rows(&rows), k, Parts { factors: &factors, copies: &copied }, to);
+            tiles.quantize(TileSource::Rows(&rows), k, ColumnParts { factors: &factors, copies: &copied }, to);
             let mut found = vec![0.0; m * n];
             let out = Output::plain(OutputRows::Whole(&mut found), n, 0..n);
             let left = QuantizedRows { codes: &codes, scales: &row_scales, zeros: &zeros };
@@ -245,7 +245,7 @@ fn codes_of_tiles_are_codes_of_their_rounded_rows() {
             let (mut scales, mut zeros) = (vec![0.0; m], vec![0; m]);
             let (numbers, row) = (&mut [0.0; 48][..], &mut [0; 64][..]);
             let to = Codes { codes: &mut codes, scales: &mut scales, zeros: &mut zeros, numbers, row };
-            tiles.quantize(source, len, Parts::default(), to);
+            tiles.quantize(source, len, ColumnParts::default(), to);
             (codes, scales, zeros)
         };
         assert_eq!(codes(TileSource::Tiles(&rounded, m)), codes(TileSource::Rows(&rows)), "{name}");
@@ -270,7 +270,7 @@ fn a_number_that_is_none_stays_one() {
                 numbers: &mut [0.0; 48],
                 row: &mut [0; 64],
             };
-            tiles.quantize(TileSource::Rows(&rows), 48, Parts::default(), to);
+            tiles.quantize(TileSource::Rows(&rows), 48, ColumnParts::default(), to);
             assert_eq!(scales.map(f32::is_nan), [false, true, false], "{name}: a scale");
             // A key is NaN or infinite, and so is the context of the tokens that attend to it.
             let mut heads = vec![bf16(0.25); 3 * panel_rows(40) * 32];
@@ -278,7 +278,7 @@ fn a_number_that_is_none_stays_one() {
             let mut context = vec![0; tiles_len(40, 32)];
             // SAFETY: used at once, by this thread.
             let shared = unsafe { SharedRows::new(&mut context) };
-            let attention = Attention {
+            let attention = TileAttention {
                 heads: &heads,
                 count: 1,
                 kv_count: 1,

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
 
-use super::parameters::Parameters;
+use super::parameters::AcceptedParameters;
 use crate::call::{Call, JudgeCounts, Usage};
-use crate::provider::{Answer, Chats, Form, Prompt, Question, Unusable, any_error_words};
+use crate::provider::{AnswerForm, ChatAnswer, ChatPrompt, Chats, Question, Unusable, any_error_words};
 use crate::remote::asking::ask_and_read;
 use crate::remote::parallel;
 use crate::scorer::{CandidateList, QueryReading, Scored, ScoredList};
@@ -34,9 +34,9 @@ pub(super) struct Sent<'a> {
 pub(super) struct Asker {
     service: Arc<dyn Service>,
     wire: &'static dyn Chats,
-    form: Form,
+    form: AnswerForm,
     max_candidate_tokens: usize,
-    parameters: Parameters,
+    parameters: AcceptedParameters,
     counter: TokenCounter,
     wants_logprobs: bool,
     /// True once a question was answered: then the parameters that the model takes are known.
@@ -48,7 +48,7 @@ impl Asker {
     /// [`ServiceError::Setup`] for a provider without language models.
     pub fn new(
         service: Arc<dyn Service>,
-        form: Form,
+        form: AnswerForm,
         wants_logprobs: bool,
         max_candidate_tokens: usize,
     ) -> crate::Result<Self> {
@@ -58,7 +58,7 @@ impl Asker {
             wire,
             form,
             max_candidate_tokens,
-            parameters: Parameters::of_model(wire, model),
+            parameters: AcceptedParameters::of_model(wire, model),
             counter: TokenCounter::for_model(provider, model),
             wants_logprobs,
             is_settled: AtomicBool::new(false),
@@ -127,11 +127,11 @@ impl Asker {
     /// Errors of the service. A refusal because of the texts is not an error but an outcome.
     pub fn ask<T>(
         &self,
-        prompt: &Prompt,
+        prompt: &ChatPrompt,
         reminder: &str,
         max_tokens: u64,
         call: &Call<'_>,
-        read: impl Fn(&Answer) -> Outcome<T>,
+        read: impl Fn(&ChatAnswer) -> Outcome<T>,
     ) -> Result<Outcome<T>, ServiceError> {
         count(call, |judge| judge.questions += 1);
         let max_tokens = max_tokens + if self.parameters.reasons() { THINKING_TOKENS } else { 0 };
@@ -141,7 +141,7 @@ impl Asker {
             Err(unusable) => unusable,
         };
         count(call, |judge| judge.asked_again += 1);
-        let again = Prompt { system: prompt.system.clone(), user: format!("{}\n\n{reminder}", prompt.user) };
+        let again = ChatPrompt { system: prompt.system.clone(), user: format!("{}\n\n{reminder}", prompt.user) };
         let max_tokens = if first.is_cut { LONGER * max_tokens } else { max_tokens };
         Ok(self.answer(&again, max_tokens, call, &read)?.or_else(|second| Self::none(second, call)))
     }
@@ -153,10 +153,10 @@ impl Asker {
 
     fn answer<T>(
         &self,
-        prompt: &Prompt,
+        prompt: &ChatPrompt,
         max_output_tokens: u64,
         call: &Call<'_>,
-        read: &impl Fn(&Answer) -> Outcome<T>,
+        read: &impl Fn(&ChatAnswer) -> Outcome<T>,
     ) -> Result<Result<T, Unusable>, ServiceError> {
         let question = Question { prompt, form: &self.form, max_output_tokens, wants_logprobs: self.wants_logprobs };
         let read = |body: &Value| self.wire.answer(body).and_then(|answer| read(&answer).map_err(Unusable::because));

@@ -9,7 +9,7 @@
 //! (as G-Eval does; Liu et al. 2023). "10" may be one token, or "1" followed by "0". In the second
 //! case, the probability of the "0" divides that of the "1" between the two grades.
 
-use crate::provider::{Alternative, Token};
+use crate::provider::{Alternative, AnswerToken};
 
 /// Minimum probability of all grades together. With less, other words were about as likely, and the
 /// grade itself is the better score.
@@ -36,7 +36,7 @@ impl Alternative {
 /// Returns the expected grade at the position of `grade` in an answer, in [0, 10]. Returns `None`
 /// if the grade is not whole, if it is not the only number in the answer, or if grades have less
 /// than half of the probability.
-pub(super) fn grade(tokens: &[Token], grade: f32) -> Option<f32> {
+pub(super) fn grade(tokens: &[AnswerToken], grade: f32) -> Option<f32> {
     let digits = grade.to_string();
     let answer: Vec<u8> = tokens.iter().flat_map(|token| token.chosen.bytes().iter().copied()).collect();
     let start = only_number(&answer, digits.as_bytes())?;
@@ -67,14 +67,14 @@ pub(super) fn grade(tokens: &[Token], grade: f32) -> Option<f32> {
 }
 
 /// Returns the probability that a "0" follows.
-fn zero_behind(token: &Token) -> f64 {
+fn zero_behind(token: &AnswerToken) -> f64 {
     let zero = alternatives(token).into_iter().find(|alternative| alternative.bytes() == b"0");
     zero.map_or(0.0, Alternative::probability)
 }
 
 /// Returns the likely tokens of a position, each once. The chosen one is among the likeliest unless
 /// it was drawn from far below.
-fn alternatives(token: &Token) -> Vec<&Alternative> {
+fn alternatives(token: &AnswerToken) -> Vec<&Alternative> {
     let mut all: Vec<&Alternative> = Vec::with_capacity(token.top_logprobs.len() + 1);
     for alternative in token.top_logprobs.iter().chain([&token.chosen]) {
         if all.iter().all(|other| other.bytes() != alternative.bytes()) {
@@ -95,7 +95,7 @@ fn only_number(answer: &[u8], digits: &[u8]) -> Option<usize> {
 
 /// Returns the index of the token with the byte at `start` of the answer, and the bytes of the
 /// token before it.
-fn token_at(tokens: &[Token], start: usize) -> Option<(usize, &[u8])> {
+fn token_at(tokens: &[AnswerToken], start: usize) -> Option<(usize, &[u8])> {
     let mut end = 0;
     for (at, token) in tokens.iter().enumerate() {
         let bytes = token.chosen.bytes();
@@ -114,12 +114,12 @@ mod tests {
     use super::*;
 
     /// A token with probability 1.
-    fn sure(token: &str) -> Token {
+    fn sure(token: &str) -> AnswerToken {
         one_of(token, &[(token, 1.0)])
     }
 
     /// A token with its alternatives and their probabilities.
-    fn one_of(token: &str, alternatives: &[(&str, f64)]) -> Token {
+    fn one_of(token: &str, alternatives: &[(&str, f64)]) -> AnswerToken {
         let alternative =
             |&(token, p): &(&str, f64)| json!({ "token": token, "logprob": p.ln(), "bytes": token.as_bytes() });
         let mut value = alternative(alternatives.iter().find(|(other, _)| *other == token).unwrap_or(&(token, 1e-9)));
@@ -127,7 +127,7 @@ mod tests {
         serde_json::from_value(value).unwrap()
     }
 
-    fn object(place: Vec<Token>) -> Vec<Token> {
+    fn object(place: Vec<AnswerToken>) -> Vec<AnswerToken> {
         let before = ["{\"", "score", "\":", " "].map(sure);
         before.into_iter().chain(place).chain([sure("}")]).collect()
     }

@@ -61,7 +61,7 @@ fn from_object(text: &str, start: usize) -> Result<f64, String> {
 
 /// A piece of an answer.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Token<'a> {
+enum GradeToken<'a> {
     Number(f64),
     Word(&'a str),
     Sign(char),
@@ -75,7 +75,7 @@ fn from_text(text: &str) -> Result<f64, String> {
     let mut is_named = false;
     let mut at = 0;
     while at < tokens.len() {
-        if let Token::Number(number) = tokens[at] {
+        if let GradeToken::Number(number) = tokens[at] {
             let scale = scale_after(&tokens[at + 1..])?;
             is_named |= scale > 0 || has_label_before(&tokens[..at]);
             grades.push(number);
@@ -83,7 +83,7 @@ fn from_text(text: &str) -> Result<f64, String> {
         }
         at += 1;
     }
-    let is_alone = !tokens.iter().any(|token| matches!(token, Token::Word(_)));
+    let is_alone = !tokens.iter().any(|token| matches!(token, GradeToken::Word(_)));
     match grades.as_slice() {
         [] => Err("no number in the answer".into()),
         [first, rest @ ..] if rest.iter().any(|other| other != first) => Err("several different numbers".into()),
@@ -93,25 +93,29 @@ fn from_text(text: &str) -> Result<f64, String> {
 }
 
 /// Returns the number of tokens of the scale after a number, "/10" or "out of 10".
-fn scale_after(tokens: &[Token<'_>]) -> Result<usize, String> {
+fn scale_after(tokens: &[GradeToken<'_>]) -> Result<usize, String> {
     let (length, scale) = match tokens {
-        [Token::Sign('/'), Token::Number(scale), ..] => (2, *scale),
-        [Token::Word(out), Token::Word(of), Token::Number(scale), ..] if is(out, "out") && is(of, "of") => (3, *scale),
-        [Token::Sign('%' | '/'), ..] => return Err("a number that is not on the scale of 0 to 10".into()),
+        [GradeToken::Sign('/'), GradeToken::Number(scale), ..] => (2, *scale),
+        [GradeToken::Word(out), GradeToken::Word(of), GradeToken::Number(scale), ..]
+            if is(out, "out") && is(of, "of") =>
+        {
+            (3, *scale)
+        }
+        [GradeToken::Sign('%' | '/'), ..] => return Err("a number that is not on the scale of 0 to 10".into()),
         _ => return Ok(0),
     };
     if scale == f64::from(MAX_GRADE) { Ok(length) } else { Err("a number that is not on the scale of 0 to 10".into()) }
 }
 
 /// Returns true if a label stands before the number: "score", then signs, "is" or "of".
-fn has_label_before(tokens: &[Token<'_>]) -> bool {
-    let fills = |token: &&Token<'_>| match token {
-        Token::Word(word) => is(word, "is") || is(word, "of"),
-        Token::Sign(_) => true,
-        Token::Number(_) => false,
+fn has_label_before(tokens: &[GradeToken<'_>]) -> bool {
+    let fills = |token: &&GradeToken<'_>| match token {
+        GradeToken::Word(word) => is(word, "is") || is(word, "of"),
+        GradeToken::Sign(_) => true,
+        GradeToken::Number(_) => false,
     };
     let label = tokens.iter().rev().find(|token| !fills(token));
-    matches!(label, Some(Token::Word(word)) if LABELS.iter().any(|label| is(word, label)))
+    matches!(label, Some(GradeToken::Word(word)) if LABELS.iter().any(|label| is(word, label)))
 }
 
 fn is(word: &str, other: &str) -> bool {
@@ -119,7 +123,7 @@ fn is(word: &str, other: &str) -> bool {
 }
 
 /// Splits a text into words, numbers and signs. Skips Markdown emphasis and white space.
-fn tokens(text: &str) -> Result<Vec<Token<'_>>, String> {
+fn tokens(text: &str) -> Result<Vec<GradeToken<'_>>, String> {
     let mut tokens = Vec::new();
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
@@ -127,15 +131,15 @@ fn tokens(text: &str) -> Result<Vec<Token<'_>>, String> {
         let length = if c.is_ascii_digit() || (c == '-' && rest[1..].starts_with(|c: char| c.is_ascii_digit())) {
             let end = rest[1..].find(|c: char| !(is_part(c) || c == '.' || c == ',')).map_or(rest.len(), |end| end + 1);
             let number = rest[..end].trim_end_matches(['.', ',']);
-            tokens.push(Token::Number(number_in(number)?));
+            tokens.push(GradeToken::Number(number_in(number)?));
             number.len()
         } else if is_part(c) {
             let end = rest.find(|c: char| !is_part(c)).unwrap_or(rest.len());
-            tokens.push(Token::Word(&rest[..end]));
+            tokens.push(GradeToken::Word(&rest[..end]));
             end
         } else {
             if !(c.is_whitespace() || matches!(c, '*' | '_' | '`')) {
-                tokens.push(Token::Sign(c));
+                tokens.push(GradeToken::Sign(c));
             }
             c.len_utf8()
         };

@@ -14,7 +14,7 @@ use super::windows::Windows;
 use super::{JudgeOptions, LISTWISE_PROMPT, Unparsed};
 use crate::call::Call;
 use crate::encoder::ModelInfo;
-use crate::provider::{Answer, Form};
+use crate::provider::{AnswerForm, ChatAnswer};
 use crate::remote::asking::{fingerprint, model_info};
 use crate::scorer::{CandidateList, ScoreKind, Scored, ScoredList, Scorer, score_one_list};
 use crate::service::Service;
@@ -83,7 +83,7 @@ impl ListwiseScorer {
         texts.extend_from_slice(candidates);
         let prompt = self.template.fill(&values(query, candidates, &marker(&texts)))?;
         let max_tokens = ANSWER_TOKENS + TOKENS_PER_PASSAGE * candidates.len() as u64;
-        let read = |answer: &Answer| permutation::read(&answer.text, candidates.len());
+        let read = |answer: &ChatAnswer| permutation::read(&answer.text, candidates.len());
         Ok(self.asker.ask(&prompt, REMINDER, max_tokens, call, read)?)
     }
 
@@ -127,14 +127,14 @@ fn values(query: &str, candidates: &[&str], marker: &str) -> Value {
     json!({ "query": query, "candidates": texts, "count": texts.len(), "marker": marker })
 }
 
-fn form() -> Form {
+fn form() -> AnswerForm {
     let schema = json!({
         "type": "object",
         "properties": { "ranking": { "type": "array", "items": { "type": "integer" } } },
         "required": ["ranking"],
         "additionalProperties": false,
     });
-    Form { name: "ranking", schema }
+    AnswerForm { name: "ranking", schema }
 }
 
 impl Scorer for ListwiseScorer {

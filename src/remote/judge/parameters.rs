@@ -12,13 +12,13 @@ use crate::provider::{Chats, Parameter};
 use crate::service::ServiceError;
 
 /// The parameters that a model takes, as far as is known. All threads share it.
-pub(super) struct Parameters {
+pub(super) struct AcceptedParameters {
     wire: &'static dyn Chats,
     refused: AtomicU8,
     reasons: bool,
 }
 
-impl Parameters {
+impl AcceptedParameters {
     /// Returns the known parameters of a model's family, by the model's name.
     pub fn of_model(wire: &'static dyn Chats, model: &str) -> Self {
         // Gateways prefix the organisation: openai/gpt-5.
@@ -61,8 +61,8 @@ mod tests {
     use super::*;
     use crate::service::Provider;
 
-    fn of_model(model: &str) -> Parameters {
-        Parameters::of_model(Provider::OpenAi.chats().unwrap(), model)
+    fn of_model(model: &str) -> AcceptedParameters {
+        AcceptedParameters::of_model(Provider::OpenAi.chats().unwrap(), model)
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::provider::excerpt;
 
 /// The JSON object of an answer.
 #[derive(Deserialize)]
-struct Ranked {
+struct RankedAnswer {
     #[serde(alias = "order", alias = "permutation")]
     ranking: Vec<i64>,
 }
@@ -44,7 +44,7 @@ fn from_json(text: &str) -> Option<Vec<i64>> {
         return Some(numbers);
     }
     let object = text.get(text.find('{')?..=text.rfind('}')?)?;
-    serde_json::from_str::<Ranked>(object).ok().map(|ranked| ranked.ranking)
+    serde_json::from_str::<RankedAnswer>(object).ok().map(|ranked| ranked.ranking)
 }
 
 /// Reads numbers in brackets, with any text around them; else nothing but numbers, '>' and commas.

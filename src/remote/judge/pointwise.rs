@@ -10,7 +10,7 @@ use super::template::Template;
 use super::{JudgeOptions, POINTWISE_PROMPT, Unparsed, expected, grade};
 use crate::call::Call;
 use crate::encoder::ModelInfo;
-use crate::provider::{Answer, Form};
+use crate::provider::{AnswerForm, ChatAnswer};
 use crate::remote::asking::{fingerprint, model_info};
 use crate::scorer::{CandidateList, ScoreKind, Scored, ScoredList, Scorer, score_one_list};
 use crate::service::Service;
@@ -89,7 +89,7 @@ impl JudgeScorer {
     }
 }
 
-fn read(answer: &Answer, call: &Call<'_>) -> Outcome<f32> {
+fn read(answer: &ChatAnswer, call: &Call<'_>) -> Outcome<f32> {
     let grade = grade::read(&answer.text)?;
     let Some(expected) = expected::grade(&answer.tokens, grade) else { return Ok(grade) };
     count(call, |judge| judge.refined += 1);
@@ -103,7 +103,7 @@ fn values(query: &str, candidate: &str, marker: &str) -> Value {
 
 /// Lists the whole grades one by one, because some services do not support number ranges in a
 /// schema.
-fn form() -> Form {
+fn form() -> AnswerForm {
     let grades: Vec<u32> = (0..=grade::MAX_GRADE as u32).collect();
     let schema = json!({
         "type": "object",
@@ -111,7 +111,7 @@ fn form() -> Form {
         "required": ["score"],
         "additionalProperties": false,
     });
-    Form { name: "grade", schema }
+    AnswerForm { name: "grade", schema }
 }
 
 impl Scorer for JudgeScorer {

@@ -4,7 +4,7 @@ use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior};
 use serde_json::Value;
 
-use crate::provider::Prompt;
+use crate::provider::ChatPrompt;
 use crate::{Error, Result};
 
 /// Header lines of the parts of a template. Each part is a template with that name.
@@ -47,8 +47,8 @@ impl Template {
     ///
     /// # Errors
     /// As [`Template::parse`], if filling in fails.
-    pub fn fill(&self, values: &Value) -> Result<Prompt> {
-        Ok(Prompt { system: self.render(SYSTEM, values)?, user: self.render(USER, values)? })
+    pub fn fill(&self, values: &Value) -> Result<ChatPrompt> {
+        Ok(ChatPrompt { system: self.render(SYSTEM, values)?, user: self.render(USER, values)? })
     }
 
     fn render(&self, part: &str, values: &Value) -> Result<String> {

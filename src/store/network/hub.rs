@@ -7,8 +7,8 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::download::Repository;
-use super::http::{Client, Trouble};
-use crate::store::cache::Target;
+use super::http::{Client, NetworkTrouble};
+use crate::store::cache::FetchTarget;
 use crate::store::failure::Failure;
 use crate::store::files::{self, PICKLED, REQUIRED, TOP_FILES, WEIGHTS, WEIGHTS_INDEX};
 use crate::store::names::is_hex;
@@ -31,7 +31,7 @@ struct Sibling {
 }
 
 /// Fetches the files of a model that the cache lacks.
-pub(in crate::store) fn from_hub(options: &StoreOptions, target: &Target) -> Result<(), Failure> {
+pub(in crate::store) fn from_hub(options: &StoreOptions, target: &FetchTarget) -> Result<(), Failure> {
     let client = Client::new(options)?;
     let listing = listing(&client, target)?;
     let names = listing.as_ref().map(|listing| listing.siblings.iter().map(|file| file.rfilename.clone()).collect());
@@ -48,19 +48,22 @@ pub(in crate::store) fn from_hub(options: &StoreOptions, target: &Target) -> Res
 
 /// Returns the commit and the files of a revision. A mirror of the hub may lack this service; files
 /// are then tried one by one.
-fn listing(client: &Client<'_>, target: &Target) -> Result<Option<Listing>, Failure> {
+fn listing(client: &Client<'_>, target: &FetchTarget) -> Result<Option<Listing>, Failure> {
     let revision = target.revision.replace('/', "%2F");
     let url = format!("{}/api/models/{}/revision/{revision}", client.options.endpoint, target.repo);
     client.retrying("", || {
         let answer = client.get(&url, 0)?;
         let mut text = Vec::new();
         let mut body = answer.response.into_body().into_reader().take(MAX_LISTING_BYTES + 1);
-        body.read_to_end(&mut text).map_err(|error| Trouble::again(format!("the list of files broke off: {error}")))?;
+        body.read_to_end(&mut text)
+            .map_err(|error| NetworkTrouble::again(format!("the list of files broke off: {error}")))?;
         if text.len() as u64 > MAX_LISTING_BYTES {
-            return Err(Trouble::failed(format!("the hub's list of files has more than {MAX_LISTING_BYTES} bytes")));
+            return Err(NetworkTrouble::failed(format!(
+                "the hub's list of files has more than {MAX_LISTING_BYTES} bytes"
+            )));
         }
         serde_json::from_slice(&text)
-            .map_err(|error| Trouble::failed(format!("the hub's list of files cannot be read: {error}")))
+            .map_err(|error| NetworkTrouble::failed(format!("the hub's list of files cannot be read: {error}")))
     })
 }
 

