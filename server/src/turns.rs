@@ -168,7 +168,8 @@ mod tests {
         assert!(has_come(&mut urgent) && !has_come(&mut later));
         drop(urgent);
         assert!(has_come(&mut later));
-        (drop(later), drop(first));
+        drop(later);
+        drop(first);
         assert!(!has_come(&mut low), "one of two is still there");
         drop(equal);
         assert!(has_come(&mut low));
