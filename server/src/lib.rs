@@ -15,6 +15,7 @@
 mod admission;
 mod app;
 mod context;
+mod demand;
 mod environment;
 mod error;
 mod files;

@@ -8,6 +8,7 @@ use nearsort::{Call, CancelToken};
 
 use crate::app::App;
 use crate::context::Context;
+use crate::demand::Demand;
 use crate::wire::WireError;
 
 /// The context of work: its cancellation, its deadline, and its progress.
@@ -40,26 +41,6 @@ impl Job {
     /// Returns a callback that reports finished texts.
     pub fn progress(&self) -> impl Fn(usize) + Send + Sync + '_ {
         |_| self.app.heart.beat()
-    }
-}
-
-/// The demands of a request's work.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Demand {
-    /// Estimated number of tokens.
-    pub tokens: u64,
-    /// The deadline in the request's body, in milliseconds.
-    pub time: Option<u64>,
-    /// Cohere's priority: work begins when none with a lower number is under way.
-    pub priority: u16,
-    /// True for work of this machine's processor, which begins after earlier work of its size.
-    pub in_order: bool,
-}
-
-impl Demand {
-    /// Creates work of about this many tokens, without a deadline, of the highest priority.
-    pub fn of(tokens: u64) -> Self {
-        Self { tokens, ..Self::default() }
     }
 }
 

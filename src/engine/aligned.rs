@@ -11,17 +11,17 @@ struct CacheLine([u8; 64]);
 ///
 /// # Safety
 /// Implement it only for types with these properties and an alignment of at most 64.
-pub(super) unsafe trait Number: Copy + Send + Sync + 'static {}
+pub(super) unsafe trait AlignedNumber: Copy + Send + Sync + 'static {}
 // SAFETY: primitive numbers.
-unsafe impl Number for f32 {}
+unsafe impl AlignedNumber for f32 {}
 // SAFETY: as above.
-unsafe impl Number for i32 {}
+unsafe impl AlignedNumber for i32 {}
 // SAFETY: as above.
-unsafe impl Number for u16 {}
+unsafe impl AlignedNumber for u16 {}
 // SAFETY: as above.
-unsafe impl Number for u8 {}
+unsafe impl AlignedNumber for u8 {}
 // SAFETY: as above.
-unsafe impl Number for i8 {}
+unsafe impl AlignedNumber for i8 {}
 
 /// A vector of numbers, zero at first, that begins at a cache line and only grows.
 pub(super) struct Aligned<T> {
@@ -30,7 +30,7 @@ pub(super) struct Aligned<T> {
     element: PhantomData<T>,
 }
 
-impl<T: Number> Aligned<T> {
+impl<T: AlignedNumber> Aligned<T> {
     pub(super) const fn new() -> Self {
         Self { lines: Vec::new(), len: 0, element: PhantomData }
     }
@@ -67,7 +67,7 @@ impl<T: Number> Aligned<T> {
     }
 }
 
-impl<T: Number> FromIterator<T> for Aligned<T> {
+impl<T: AlignedNumber> FromIterator<T> for Aligned<T> {
     fn from_iter<I: IntoIterator<Item = T>>(values: I) -> Self {
         let values: Vec<T> = values.into_iter().collect();
         let mut new = Self::zeroed(values.len());

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use memmap2::{MmapMut, MmapOptions};
 
-use super::aligned::Number;
+use super::aligned::AlignedNumber;
 
 /// Size of a region in bytes. Unused bytes are never touched.
 const REGION: usize = 32 << 20;
@@ -80,7 +80,7 @@ impl Memory {
     ///
     /// # Panics
     /// If memory cannot hold that many numbers.
-    pub(super) fn pack<T: Number, E>(
+    pub(super) fn pack<T: AlignedNumber, E>(
         &self,
         len: usize,
         fill: impl FnOnce(&mut [T]) -> Result<(), E>,
@@ -116,7 +116,7 @@ pub(super) struct Packed<T> {
     element: PhantomData<T>,
 }
 
-impl<T: Number> Packed<T> {
+impl<T: AlignedNumber> Packed<T> {
     pub(super) fn as_slice(&self) -> &[T] {
         // SAFETY: `Memory::pack` checked the place, and there are no more writes to it.
         unsafe { std::slice::from_raw_parts(self.region.start.wrapping_add(self.first).cast(), self.len) }

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::Precision;
-use super::aligned::{Aligned, Number};
+use super::aligned::{Aligned, AlignedNumber};
 use super::packed::{Memory, Packed};
 use super::split_columns::SplitColumns;
 use crate::kernels::{Kernels, Shape, TILE_BLOCK, Tiles, code_lines_len, lines_len};
@@ -94,7 +94,7 @@ fn packed_shape(tiled: bool, precision: Precision, shape: Shape, split: Option<&
 
 /// Packs all panels in parallel. `pack` receives a column, its place in its panel, the panel's
 /// shape, the panel, and a buffer of `k` numbers.
-fn pack_panels<T: Number>(
+fn pack_panels<T: AlignedNumber>(
     memory: &Memory,
     shape: Shape,
     nr: usize,

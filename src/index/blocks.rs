@@ -184,8 +184,8 @@ impl BlockFile {
     }
 
     /// Returns the content as numbers.
-    pub fn numbers<T: Number>(&self) -> &[T] {
-        // SAFETY: every bit pattern is a value of a `Number`.
+    pub fn numbers<T: StoredNumber>(&self) -> &[T] {
+        // SAFETY: every bit pattern is a value of a `StoredNumber`.
         let (before, numbers, after) = unsafe { self.content().align_to::<T>() };
         // A mapping begins at a page, and lengths are checked when a segment is opened.
         debug_assert!(before.is_empty() && after.is_empty());
@@ -248,15 +248,15 @@ impl BlockFile {
 ///
 /// # Safety
 /// Every bit pattern must be a value, and the type must have no padding.
-pub(super) unsafe trait Number: Copy {}
+pub(super) unsafe trait StoredNumber: Copy {}
 // SAFETY: a plain number.
-unsafe impl Number for f32 {}
+unsafe impl StoredNumber for f32 {}
 // SAFETY: a plain number.
-unsafe impl Number for u16 {}
+unsafe impl StoredNumber for u16 {}
 // SAFETY: a plain number.
-unsafe impl Number for i8 {}
+unsafe impl StoredNumber for i8 {}
 // SAFETY: a plain number.
-unsafe impl Number for u64 {}
+unsafe impl StoredNumber for u64 {}
 
 /// A damaged part of an index.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -281,7 +281,7 @@ fn first_stage_scores_that_make_no_sense_are_said() {
     assert!(error(&["--blend", "none", "--blend-weight", "0.5"], some).contains("no effect"));
     assert!(error(&["--blend", "rrf", "--normalize", "zscore"], some).contains("--normalize is for"));
     assert!(error(&["--scoring", "best"], some).contains("use cosine, maxsim or hybrid"));
-    assert!(error(&["--long", "x"], some).contains("truncate and window"));
+    assert!(error(&["--long", "x"], some).contains("use truncate or window"));
     let named = rerank(&["--score-field", "bm25", "--format", "json"], "{\"text\":\"a\",\"bm25\":2}\n").json();
     assert_eq!((&named["score_kind"], &named["results"][0]["first_stage_score"]), (&json!("blend"), &json!(2.0)));
     let folder = Folder::new();

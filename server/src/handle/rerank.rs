@@ -8,9 +8,10 @@ use super::fields::ReadingFields;
 use super::reading::Refusal;
 use crate::app::App;
 use crate::context::{Context, unix_time};
+use crate::demand::Demand;
 use crate::models::Served;
 use crate::wire::{self, Candidate, Dialect, Reply, RerankAnswer, RerankRequest, Route, Span, WireError};
-use crate::work::{Demand, offload, run};
+use crate::work::{offload, run};
 
 /// Answers a request by its body.
 pub(super) async fn answer(app: &Arc<App>, route: Route, body: Vec<u8>, context: &Context) -> Result<Reply, Refusal> {

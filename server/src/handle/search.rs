@@ -6,9 +6,10 @@ use nearsort::index::IndexQuery;
 
 use crate::app::App;
 use crate::context::Context;
+use crate::demand::Demand;
 use crate::models::about_tokens;
 use crate::wire::{Reply, SearchAnswer, SearchHit, SearchRequest, WireError};
-use crate::work::{Demand, run};
+use crate::work::run;
 
 /// Answers a parsed request.
 pub(super) async fn answer(

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use crate::app::App;
 use crate::context::Context;
+use crate::demand::Demand;
 use crate::wire::{Reply, Token, TokenizeRequest, WireError, tokenize_reply};
-use crate::work::{Demand, run};
+use crate::work::run;
 
 /// Answers a parsed request.
 pub(super) async fn answer(

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use nearsort::model::Task;
 use nearsort::{Call, Device, Encoder, LongText, Model, ModelInfo, Reranker, ScoreKind};
 
+use crate::demand::Demand;
 use crate::ops::Proof;
 use crate::wire::{ModelKind, Native, WireError};
-use crate::work::Demand;
 
 /// A loaded model.
 pub(crate) struct Served {
