@@ -36,7 +36,6 @@ pub use mcp::McpArgs;
 pub use model::{ModelArgs, ModelsArgs, ModelsVerb, StoreArgs, default_batch_tokens};
 use nearsort::Role;
 use nearsort::eval::{Measure, Test};
-
 use nearsort::service::Provider;
 pub use observed::ObservedArgs;
 pub use reading::{BadRowsArg, ReadingArgs};

@@ -70,9 +70,6 @@ pub enum Warning {
         candidates: usize,
         example: String,
     },
-    LeftOut {
-        message: String,
-    },
     Note {
         message: String,
     },
@@ -126,13 +123,9 @@ impl fmt::Display for Warning {
                 write!(f, "{candidates} {have} no text and {are} ranked last: {}", first_of(SHOWN_TEXTS, ids, *number))
             }
             Warning::EmptyRows { number, ids } => {
-                let have = agree(*number, "has", "have");
+                let (have, them) = if *number == 1 { ("has", "it") } else { ("have", "them") };
                 let (rows, ids) = (count(*number as u64, "row"), first_of(SHOWN_TEXTS, ids, *number));
-                write!(
-                    f,
-                    "{rows} {have} no text, and `nearsort search` does not find {}: {ids}",
-                    agree(*number, "it", "them")
-                )
+                write!(f, "{rows} {have} no text, and `nearsort search` does not find {them}: {ids}")
             }
             Warning::FewerFound { rows, empty, top_k } => write!(
                 f,
@@ -169,7 +162,6 @@ impl fmt::Display for Warning {
                 agree(*unscored, "is", "are"),
                 agree(*unscored, "", ", ..."),
             ),
-            Warning::LeftOut { message } => write!(f, "{message}; they are left out"),
             Warning::Note { message } => f.write_str(message),
             Warning::MissingQueries { run, ids, judged } => write!(
                 f,
@@ -201,20 +193,17 @@ pub fn warn(talk: Talk, warning: &Warning) {
         Warning::Truncated { truncated, candidates, .. } => {
             *truncated as f64 > TRUNCATION_WORTH_SAYING * *candidates as f64
         }
-        Warning::TruncatedQueries { truncated, .. } => *truncated > 0,
-        Warning::UnknownQueries { unknown, .. } => *unknown > 0,
-        Warning::Empty { number, .. } | Warning::EmptyRows { number, .. } | Warning::Repeated { number, .. } => {
-            *number > 0
-        }
-        Warning::FewerFound { empty, .. } => *empty > 0,
-        Warning::Skipped { rows, .. } => *rows > 0,
-        Warning::NoFirstStage { unscored, .. } | Warning::Unscored { unscored, .. } => *unscored > 0,
+        Warning::TruncatedQueries { truncated: number, .. }
+        | Warning::UnknownQueries { unknown: number, .. }
+        | Warning::Empty { number, .. }
+        | Warning::EmptyRows { number, .. }
+        | Warning::Repeated { number, .. }
+        | Warning::NoFirstStage { unscored: number, .. }
+        | Warning::Unscored { unscored: number, .. }
+        | Warning::UnjudgedQueries { number, .. } => *number > 0,
+        Warning::FewerFound { empty: number, .. } | Warning::Skipped { rows: number, .. } => *number > 0,
         Warning::MissingQueries { ids, .. } => !ids.is_empty(),
-        Warning::UnjudgedQueries { number, .. } => *number > 0,
-        Warning::NoCandidates { .. }
-        | Warning::LeftOut { .. }
-        | Warning::Note { .. }
-        | Warning::NoJudgedDocument { .. } => true,
+        Warning::NoCandidates { .. } | Warning::Note { .. } | Warning::NoJudgedDocument { .. } => true,
     };
     if worth_saying && talk > Talk::Quiet {
         say(format_args!("warning: {warning}"));

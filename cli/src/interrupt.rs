@@ -14,7 +14,7 @@ const INTERRUPTED: i32 = 130;
 /// Ends the process on SIGINT, SIGTERM and SIGHUP, after running the cleanups of [`on_interrupt`].
 /// A signal that the parent process has ignored, as nohup ignores SIGHUP, stays ignored.
 pub fn leave_quietly() {
-    keep_file_size_limit_an_error();
+    #[cfg(unix)]
     let ignored = ignored_signals();
     // Without a handler a signal still ends the process; it only leaves its unfinished files.
     let _ = ctrlc::set_handler(|| {
@@ -22,7 +22,10 @@ pub fn leave_quietly() {
         cleanups.into_iter().rev().for_each(|cleanup| cleanup());
         std::process::exit(INTERRUPTED);
     });
-    ignore(&ignored);
+    // A write beyond `ulimit -f` would end the process at once, with its unfinished file left
+    // behind. If the signal is ignored, the write returns an error, as for a full disk.
+    #[cfg(unix)]
+    ignored.into_iter().chain([libc::SIGXFSZ]).for_each(ignore);
 }
 
 /// Runs `cleanup` if the user interrupts.
@@ -37,19 +40,10 @@ pub fn remove_on_interrupt(unfinished: &Path) {
     on_interrupt(move || drop(fs::remove_file(unfinished)));
 }
 
-/// A write beyond `ulimit -f` ends a process at once, with its unfinished file left behind. If the
-/// signal is ignored, the write returns an error, as for a full disk.
 #[cfg(unix)]
-fn keep_file_size_limit_an_error() {
-    ignore(&[libc::SIGXFSZ]);
-}
-
-#[cfg(unix)]
-fn ignore(signals: &[libc::c_int]) {
-    for &signal in signals {
-        // SAFETY: ignoring a signal runs no code of ours in a handler.
-        unsafe { libc::signal(signal, libc::SIG_IGN) };
-    }
+fn ignore(signal: libc::c_int) {
+    // SAFETY: ignoring a signal runs no code of ours in a handler.
+    unsafe { libc::signal(signal, libc::SIG_IGN) };
 }
 
 /// Returns the signals of the handler that the parent process has ignored.
@@ -64,15 +58,4 @@ fn ignored_signals() -> Vec<libc::c_int> {
         }
     };
     [libc::SIGINT, libc::SIGTERM, libc::SIGHUP].into_iter().filter(is_ignored).collect()
-}
-
-#[cfg(not(unix))]
-fn keep_file_size_limit_an_error() {}
-
-#[cfg(not(unix))]
-fn ignore(_: &[i32]) {}
-
-#[cfg(not(unix))]
-fn ignored_signals() -> Vec<i32> {
-    Vec::new()
 }

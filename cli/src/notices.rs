@@ -15,7 +15,9 @@ impl Observer for Speaker {
     fn notice(&self, notice: &Notice<'_>) {
         match notice {
             Notice::Skipped { rows, file, reasons } => warn_of_skipped(self.0, *rows, file, reasons),
-            Notice::LeftOut { message } => warn(self.0, &Warning::LeftOut { message: (*message).to_owned() }),
+            Notice::LeftOut { message } => {
+                warn(self.0, &Warning::Note { message: format!("{message}; they are left out") })
+            }
             Notice::Resumed { lists, of } if self.0 > Talk::Quiet => {
                 let of = of.map_or(String::new(), |lists| format!(" of {lists}"));
                 say(format_args!("resuming an interrupted job: {lists}{of} queries are answered"));

@@ -48,7 +48,7 @@ pub fn run(
     counter.finish();
     let ranked = ranked?;
     if let Some(unknown) = &ranked.unknown {
-        warn(talk, &Warning::LeftOut { message: unknown.message(&index) });
+        warn(talk, &Warning::Note { message: format!("{}; they are left out", unknown.message(&index)) });
     }
     warn_of_readings(talk, &ranked.readings, encoder.max_tokens(), scorer.kind());
     if talk == Talk::Verbose {
